@@ -1,0 +1,92 @@
+"""What someone holds: scopes, networks and a window of time.
+
+An intersection never widens, and `covers` is the ⊆ of every ceiling.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from herod.errors import InvalidRequest
+
+__all__ = ["ALL_NETWORKS", "NOTHING", "Grant", "Networks", "intersect_networks", "parse_networks"]
+
+Networks = frozenset[str]
+ALL_NETWORKS: Final[Networks] = frozenset({"*"})
+NETWORK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Scopes (a closed mask of one `ScopeGraph`), networks, and [not_before, expires_at) in Unix seconds."""
+
+    mask: int
+    networks: Networks = ALL_NETWORKS
+    not_before: int | None = None
+    expires_at: int | None = None
+
+    def intersect(self, other: "Grant") -> "Grant":
+        """What both hold, and never more than either."""
+        return Grant(
+            mask=self.mask & other.mask,
+            networks=intersect_networks(self.networks, other.networks),
+            not_before=_latest(self.not_before, other.not_before),
+            expires_at=_earliest(self.expires_at, other.expires_at),
+        )
+
+    def covers(self, other: "Grant") -> bool:
+        """Whether `other` ⊆ this, in scopes, networks and time."""
+        return self.intersect(other) == other
+
+    def is_live(self, now: int) -> bool:
+        """Whether `now` lies within the window."""
+        return (self.not_before is None or self.not_before <= now) and (
+            self.expires_at is None or now < self.expires_at
+        )
+
+    def proves(self, network: str) -> bool:
+        """Whether the grant reaches `network`."""
+        return "*" in self.networks or network in self.networks
+
+
+NOTHING: Final = Grant(mask=0, networks=frozenset())
+
+
+def parse_networks(names: Sequence[str], known: Networks = ALL_NETWORKS) -> Networks:
+    """Read network names; `*` among them means all.
+
+    Args:
+        names: what was written.
+        known: the networks the settings list; `*` means that any well-formed name will do.
+
+    Raises:
+        InvalidRequest: the list is empty, or a name is ill-formed or not known.
+    """
+    if not names:
+        raise InvalidRequest('No network was given: name some, or "*" for all.')
+    for name in names:
+        if name != "*" and not NETWORK_NAME.match(name):
+            raise InvalidRequest(
+                f"{name[:64]!r} is not a network name: use letters, digits and _ . : -, up to 64 of them."
+            )
+        if name != "*" and "*" not in known and name not in known:
+            raise InvalidRequest(f"Unknown network {name!r}: known networks are {', '.join(sorted(known))}.")
+    return ALL_NETWORKS if "*" in names else frozenset(names)
+
+
+def intersect_networks(first: Networks, second: Networks) -> Networks:
+    """The networks in both; `*` stands for all."""
+    if "*" in first:
+        return second
+    if "*" in second:
+        return first
+    return first & second
+
+
+def _latest(first: int | None, second: int | None) -> int | None:
+    return max((t for t in (first, second) if t is not None), default=None)
+
+
+def _earliest(first: int | None, second: int | None) -> int | None:
+    return min((t for t in (first, second) if t is not None), default=None)

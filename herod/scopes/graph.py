@@ -1,0 +1,168 @@
+"""Scope names and what includes what.
+
+The law is the table `BUILT_IN`; settings may add to it. A graph is made once, never changed, and turns a set of names
+into a bit mask of everything they include. A name the graph does not know grants nothing.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from herod.errors import InvalidRequest, SettingsError
+
+__all__ = ["ADMIN", "BUILT_IN", "OWNER", "READ", "REGISTRAR", "USER", "WRITE", "ScopeGraph"]
+
+OWNER: Final = "owner"
+ADMIN: Final = "admin"
+WRITE: Final = "write"
+READ: Final = "read"
+REGISTRAR: Final = "registrar"
+USER: Final = "user"
+
+# scope → the scopes it includes
+BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
+    OWNER: (ADMIN,),
+    ADMIN: (WRITE, REGISTRAR, USER),
+    WRITE: (READ,),
+    READ: (),
+    REGISTRAR: (),
+    USER: (READ,),
+}
+
+# what older systems say → what herod says
+ALIASES: Final[Mapping[str, str]] = {"register": REGISTRAR, "member": WRITE, "viewer": READ}
+
+# RFC 6749, section 3.3 allows more; these survive shells, headers and TOML unquoted.
+SCOPE_NAME: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,63}\Z")
+MAX_SCOPES: Final = 64
+
+
+class ScopeGraph:
+    """An immutable graph of scopes, closed once.
+
+    Args:
+        added: scope → the scopes it includes, from the settings. A built-in name gains includes; a new name becomes a
+            scope. A new scope that nothing includes is put under `admin`, so that somebody can give it; one that
+            itself includes `admin` is put under `owner`.
+        generation: whatever caches a mask keys it on this.
+
+    Raises:
+        SettingsError: a bad name, an unknown one, or a cycle, named with the path that closes it.
+    """
+
+    def __init__(self, added: Mapping[str, Iterable[str]] | None = None, *, generation: int = 0) -> None:
+        self.generation = generation
+        includes = _merge(added or {})
+        order = _topological(includes)  # included scopes come before those that include them
+        self._bits = {name: 1 << index for index, name in enumerate(order)}
+        self._closures: dict[str, int] = {}
+        for name in order:
+            mask = self._bits[name]
+            for included in includes[name]:
+                mask |= self._closures[included]
+            self._closures[name] = mask
+        for alias, name in ALIASES.items():
+            self._closures.setdefault(alias, self._closures[name])
+        self._widest_first = tuple(reversed(order))
+        self._masks: dict[tuple[str, ...], int] = {}
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Every scope's canonical name, a scope always before those it includes."""
+        return self._widest_first
+
+    def bit(self, name: str) -> int:
+        """The one bit that a grant must hold to pass `name`; 0 for a name the graph does not know."""
+        return self._bits.get(ALIASES.get(name, name) if name not in self._bits else name, 0)
+
+    def mask(self, names: tuple[str, ...]) -> int:
+        """Everything that `names` include, as bits. Unknown names add nothing."""
+        mask = self._masks.get(names)
+        if mask is None:
+            mask = 0
+            for name in names:
+                mask |= self._closures.get(name, 0)
+            if len(self._masks) < 4096:
+                self._masks[names] = mask
+        return mask
+
+    def names(self, mask: int) -> tuple[str, ...]:
+        """The fewest names whose closure is `mask`, widest first."""
+        found: list[str] = []
+        rest = mask
+        for name in self._widest_first:
+            closure = self._closures[name]
+            if rest & self._bits[name] and closure & mask == closure:
+                found.append(name)
+                rest &= ~closure
+        return tuple(found)
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Read a space-separated scope string (RFC 6749, section 3.3) into canonical names.
+
+        What one of the names already includes is dropped, so that equal grants are written alike.
+
+        Raises:
+            InvalidRequest: it is empty or names a scope the graph does not know.
+        """
+        names = tuple(text.split())
+        if not names:
+            raise InvalidRequest(f"No scope was given: name one or more of {', '.join(self._widest_first)}.")
+        for name in names:
+            if name not in self._closures:
+                known = ", ".join(self._widest_first)
+                raise InvalidRequest(f"Unknown scope {name[:64]!r}: known scopes are {known}.")
+        return self.names(self.mask(names))
+
+
+def _merge(added: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    includes = dict(BUILT_IN)
+    for name, more in added.items():
+        if not SCOPE_NAME.match(name):
+            raise SettingsError(
+                f"scopes: {name!r} is not a scope name: use a-z, 0-9 and _ . : -, starting with a letter."
+            )
+        if name in ALIASES:
+            raise SettingsError(f"scopes: {name!r} is another name of {ALIASES[name]!r}: define that one.")
+        resolved = tuple(ALIASES.get(scope, scope) for scope in more)
+        includes[name] = tuple(dict.fromkeys((*includes.get(name, ()), *resolved)))
+    if len(includes) > MAX_SCOPES:
+        raise SettingsError(f"scopes: at most {MAX_SCOPES} scopes are possible, and {len(includes)} are defined.")
+    for name, included in includes.items():
+        for scope in included:
+            if scope not in includes:
+                raise SettingsError(f"scopes: {name!r} includes {scope!r}, which is not defined: define or drop it.")
+    _topological(includes)
+    _adopt(includes)
+    return includes
+
+
+def _adopt(includes: dict[str, tuple[str, ...]]) -> None:
+    """Put every scope that nothing includes under `admin`, or under `owner` if it reaches `admin` itself."""
+    included = {scope for scopes in includes.values() for scope in scopes}
+    for name in [name for name in includes if name not in included and name not in BUILT_IN]:
+        parent = OWNER if _reaches(includes, name, ADMIN) else ADMIN
+        if not _reaches(includes, name, parent):
+            includes[parent] = (*includes[parent], name)
+
+
+def _reaches(includes: Mapping[str, tuple[str, ...]], start: str, goal: str) -> bool:
+    return start == goal or any(_reaches(includes, scope, goal) for scope in includes[start])
+
+
+def _topological(includes: Mapping[str, tuple[str, ...]]) -> list[str]:
+    done: dict[str, None] = {}
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            circle = " → ".join((*path[path.index(name) :], name))
+            raise SettingsError(f"scopes: {circle} is a circle: remove one of these includes.")
+        if name in done:
+            return
+        for scope in includes[name]:
+            visit(scope, (*path, name))
+        done[name] = None
+
+    for name in includes:
+        visit(name, ())
+    return list(done)

@@ -1,0 +1,104 @@
+"""Who is asking, from where, and by what proof.
+
+Every credential becomes the same thing: a `Principal` with a grant.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from herod.scopes.grants import NOTHING, Grant
+
+__all__ = ["ANONYMOUS", "NOBODY_UID", "AuthMethod", "Peer", "Principal", "PrincipalKind", "Source"]
+
+# The kernel's overflow uid: what a process of a foreign user namespace looks like. Nobody in particular.
+NOBODY_UID: Final = 65534
+
+
+class AuthMethod(StrEnum):
+    """What proved the identity; written to the audit log."""
+
+    JWT = "jwt"
+    USER_KEY = "user_key"
+    SERVICE_KEY = "service_key"
+    CLIENT_SECRET = "client_secret"  # noqa: S105 - a method's name
+    PASSWORD = "password"  # noqa: S105 - a method's name
+    SESSION = "session"
+    LEGACY_SECRET = "legacy_secret"  # noqa: S105 - a method's name
+    PEER = "peer"
+    ANONYMOUS = "anonymous"
+
+
+class PrincipalKind(StrEnum):
+    """What a principal is, whatever it presented."""
+
+    ACCOUNT = "account"
+    SERVICE = "service"
+    PEER = "peer"
+    LOCAL_ADMIN = "local_admin"
+    LEGACY = "legacy"
+    ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The process at the other end of a Unix socket, as the kernel attests it at accept. Never its pid."""
+
+    uid: int
+    gid: int
+    groups: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a connection comes from; made once, at accept.
+
+    Attributes:
+        peer: the process on a Unix socket; None over TCP, or where the socket was bound with `peer=off`.
+        address: the IP address over TCP, `unix` otherwise.
+        secure: whether TLS is below.
+        cookie: what a local admin on this socket must present besides their uid; None where there is none.
+    """
+
+    peer: Peer | None = None
+    address: str = "unix"
+    secure: bool = False
+    cookie: str | None = field(default=None, repr=False)
+
+    @property
+    def label(self) -> str:
+        """What the audit log and the guessing limits call it: `uid:1000` or an address."""
+        return f"uid:{self.peer.uid}" if self.peer is not None else self.address
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Someone, with what they hold at this moment through this credential.
+
+    Attributes:
+        id: the `sub`: a client id, a service key's id, a peer rule's id, or a fixed name.
+        grant: own ∩ the credential ∩ its owner, already intersected.
+        credential: id of what was presented (jti, key id, session id, rule id), for revocation and the audit.
+        made_with: the method at the root: for a token or session, what it was made with; else the same as `method`.
+        epoch: the account's epoch, or that of whatever else tokens of this principal die with.
+    """
+
+    id: str
+    kind: PrincipalKind
+    name: str
+    method: AuthMethod
+    grant: Grant
+    credential: str
+    made_with: AuthMethod
+    epoch: int = 0
+
+
+ANONYMOUS: Final = Principal(
+    id="anonymous",
+    kind=PrincipalKind.ANONYMOUS,
+    name="anonymous",
+    method=AuthMethod.ANONYMOUS,
+    grant=NOTHING,
+    credential="",
+    made_with=AuthMethod.ANONYMOUS,
+)
