@@ -1,0 +1,257 @@
+"""Accounts, for admins: add, look at, change, switch off, delete."""
+
+import msgspec
+
+from herod.errors import InvalidRequest
+from herod.operations.ceilings import check_ceiling, check_last_admin, check_target, given_scope
+from herod.operations.finding import AccountRef, account_of
+from herod.operations.issuing import account_with_secret, hashing
+from herod.operations.normal import parse_name
+from herod.operations.registry import Context, Params, Tool, Work, command, query
+from herod.operations.shapes import User, user_shape
+from herod.operations.signin import address_in_use
+from herod.records import Account, ApiKey, Session
+from herod.scopes.grants import Grant, parse_networks
+from herod.scopes.graph import ADMIN, READ
+from herod.store.base import MAX_PAGE, Page, Reader, Writer
+
+__all__ = [
+    "users_add",
+    "users_delete",
+    "users_disable",
+    "users_enable",
+    "users_get",
+    "users_list",
+    "users_scope",
+    "users_update",
+]
+
+EXAMPLE_ID = "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"
+
+
+class ListUsers(Params, frozen=True, kw_only=True):
+    """`limit` is at most 200."""
+
+    cursor: str | None = None
+    limit: int = MAX_PAGE
+
+
+class AddUser(Params, frozen=True, kw_only=True):
+    """All may be left out; without `scope` the account gets read, without `networks` your own."""
+
+    email: str | None = None
+    name: str | None = None
+    password: str | None = None
+    scope: str = READ
+    networks: list[str] | None = None
+
+
+class AddedUser(msgspec.Struct, frozen=True):
+    """The account; `client_secret` is shown now and never again."""
+
+    client_id: str
+    client_secret: str
+    email: str | None
+    name: str
+    scope: str
+    networks: list[str]
+
+
+class SetScope(AccountRef, frozen=True, kw_only=True):
+    """The account and its new scope, space-separated."""
+
+    scope: str
+
+
+class UpdateUser(AccountRef, frozen=True, kw_only=True):
+    """What is left out stays."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    networks: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class DeletedUser(msgspec.Struct, frozen=True):
+    """`keys` of the account died with it; `service_keys` that it made live on until they are deleted."""
+
+    client_id: str
+    deleted: bool
+    keys: list[str]
+    service_keys: list[str]
+
+
+@query(
+    "users.list",
+    needs=ADMIN,
+    example={"limit": 50},
+    http=("GET /api/v1/users",),
+    tool=Tool("list_users"),
+)
+def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User]:  # noqa: ARG001 - a handler's form
+    """List accounts, oldest first."""
+    page = reader.list(Account, cursor=params.cursor, limit=parse_limit(params.limit))
+    return Page([user_shape(account) for account in page.items], page.next_cursor)
+
+
+@query(
+    "users.get",
+    needs=ADMIN,
+    example={"client_id": EXAMPLE_ID},
+    http=("GET /api/v1/users/{client_id}",),
+    tool=Tool("get_user"),
+)
+def users_get(reader: Reader, context: Context, params: AccountRef) -> User:  # noqa: ARG001 - a handler's form
+    """Show an account, by client_id or email."""
+    return user_shape(account_of(reader, params))
+
+
+def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | None:  # noqa: ARG001 - a prepare's form
+    return None if params.password is None else hashing(params.password)
+
+
+@command(
+    "users.add",
+    needs=ADMIN,
+    example={"email": "ada@example.org", "scope": "write"},
+    http=("POST /users/add", "POST /api/v1/users"),
+    tool=Tool("add_user"),
+    prepare=_hash_password,
+    creates=True,
+)
+def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
+    """Add an account and get its client secret, once."""
+    networks = _given_networks(context, params.networks)
+    account, secret = account_with_secret(
+        context,
+        email=params.email,
+        name=params.name,
+        password=context.prepared,
+        scope=given_scope(context, params.scope),
+        networks=networks,
+    )
+    _check_given(context, account)
+    if account.lookup is not None and tx.find(Account, *account.lookup):
+        raise address_in_use()
+    tx.put(account)
+    context.target = account.id
+    shape = user_shape(account)
+    return AddedUser(account.id, secret, shape.email, shape.name, shape.scope, shape.networks)
+
+
+@command(
+    "users.scope",
+    needs=ADMIN,
+    example={"client_id": EXAMPLE_ID, "scope": "read"},
+    http=("POST /users/scope", "PUT /api/v1/users/{client_id}/scope"),
+    tool=Tool("set_user_scope"),
+)
+def users_scope(tx: Writer, context: Context, params: SetScope) -> User:
+    """Set an account's scope; its keys, sessions and tokens are narrowed with their next use."""
+    return _change(tx, context, params, scope=given_scope(context, params.scope))
+
+
+@command(
+    "users.update",
+    needs=ADMIN,
+    example={"client_id": EXAMPLE_ID, "name": "Ada L."},
+    http=("PATCH /api/v1/users/{client_id}",),
+)
+def users_update(tx: Writer, context: Context, params: UpdateUser) -> User:
+    """Change an account's name or networks."""
+    changes: dict[str, object] = {}
+    if params.name is not msgspec.UNSET:
+        changes["name"] = parse_name(params.name)
+    if params.networks is not msgspec.UNSET:
+        changes["networks"] = _given_networks(context, params.networks)
+    return _change(tx, context, params, **changes)
+
+
+@command(
+    "users.enable",
+    needs=ADMIN,
+    example={"client_id": EXAMPLE_ID},
+    http=("POST /api/v1/users/{client_id}/enable",),
+)
+def users_enable(tx: Writer, context: Context, params: AccountRef) -> User:
+    """Switch an account on again; what died when it was switched off stays dead."""
+    return _change(tx, context, params, enabled=True)
+
+
+@command(
+    "users.disable",
+    needs=ADMIN,
+    example={"client_id": EXAMPLE_ID},
+    http=("POST /api/v1/users/{client_id}/disable",),
+    tool=Tool("disable_user", destructive=True),
+)
+def users_disable(tx: Writer, context: Context, params: AccountRef) -> User:
+    """Switch an account off: its tokens and sessions die, its keys rest until it is enabled again."""
+    account = account_of(tx, params)
+    return _change(tx, context, params, enabled=False, epoch=account.epoch + 1)
+
+
+@command(
+    "users.delete",
+    needs=ADMIN,
+    example={"client_id": EXAMPLE_ID},
+    http=("POST /users/delete", "DELETE /api/v1/users/{client_id}"),
+    tool=Tool("delete_user", destructive=True),
+)
+def users_delete(tx: Writer, context: Context, params: AccountRef) -> DeletedUser:
+    """Delete an account with its keys and sessions; its tokens die at once."""
+    account = account_of(tx, params)
+    check_target(context, context.realm.grant(account.scope, account.networks))
+    check_last_admin(tx, context, account, None)
+    keys, service_keys = [], []
+    for key in tx.scan(ApiKey):
+        if key.owner == account.id:
+            keys.append(key.id)
+        elif key.owner is None and key.creator == account.id:
+            service_keys.append(key.id)
+    for key_id in keys:
+        tx.delete(ApiKey, key_id)
+    end_sessions(tx, account.id)
+    tx.delete(Account, account.id)
+    context.target = account.id
+    return DeletedUser(account.id, deleted=True, keys=sorted(keys), service_keys=sorted(service_keys))
+
+
+def parse_limit(limit: int) -> int:
+    """A page's size.
+
+    Raises:
+        InvalidRequest: it is not between 1 and 200.
+    """
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequest(f"limit is {limit}: choose 1 to {MAX_PAGE}.")
+    return limit
+
+
+def end_sessions(tx: Writer, subject: str) -> None:
+    """Sign `subject` out everywhere."""
+    while sessions := tx.list(Session, owner=subject).items:
+        for session in sessions:
+            tx.delete(Session, session.id)
+
+
+def _change(tx: Writer, context: Context, ref: AccountRef, **changes: object) -> User:
+    before = account_of(tx, ref)
+    check_target(context, context.realm.grant(before.scope, before.networks))
+    after: Account = msgspec.structs.replace(before, **changes)
+    if "scope" in changes or "networks" in changes:
+        _check_given(context, after)
+    check_last_admin(tx, context, before, after)
+    tx.put(after)
+    context.target = after.id
+    return user_shape(after)
+
+
+def _check_given(context: Context, account: Account) -> None:
+    """An account has no end, and whoever gives it may have: time is no part of this ceiling."""
+    giver = context.principal.grant
+    check_ceiling(Grant(giver.mask, giver.networks), context.realm.grant(account.scope, account.networks))
+
+
+def _given_networks(context: Context, names: list[str] | None) -> tuple[str, ...]:
+    if names is None:
+        return tuple(sorted(context.principal.grant.networks))
+    return tuple(sorted(parse_networks(names, context.realm.networks)))

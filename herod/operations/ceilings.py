@@ -1,0 +1,122 @@
+"""Nobody gives what they do not hold, nobody changes who holds more, and somebody always stays admin.
+
+These checks run in the write's own transaction, on grants read there (rule 8 of the security rules).
+"""
+
+import itertools
+from collections.abc import Iterable
+
+from herod.errors import CeilingExceeded, Conflict, NotFound, TargetDenied
+from herod.operations.registry import Context
+from herod.records import Account, ApiKey
+from herod.scopes.decisions import Denied, decide_ceiling, decide_target
+from herod.scopes.grants import Grant
+from herod.scopes.graph import ADMIN
+from herod.scopes.principals import AuthMethod, Principal, PrincipalKind
+from herod.store.base import Reader
+
+__all__ = [
+    "check_ceiling",
+    "check_key_manager",
+    "check_last_admin",
+    "check_target",
+    "given_scope",
+    "is_admin",
+    "owned_account",
+    "owns",
+]
+
+
+def is_admin(context: Context) -> bool:
+    """Whether the one who asks holds admin."""
+    return bool(context.principal.grant.mask & context.realm.graph.bit(ADMIN))
+
+
+def given_scope(context: Context, text: str) -> tuple[str, ...]:
+    """Read a scope that is to be given."""
+    return context.realm.graph.parse(text)
+
+
+def check_ceiling(giver: Grant, given: Grant, whose: str = "your own") -> None:
+    """Refuse to give more than the giver holds.
+
+    Raises:
+        CeilingExceeded: in scope, networks or time.
+    """
+    decision = decide_ceiling(giver, given)
+    if isinstance(decision, Denied):
+        raise CeilingExceeded(
+            f"The {decision.missing} asked for is more than {whose}.", missing=decision.missing, hint=decision.hint
+        )
+
+
+def check_target(context: Context, target: Grant) -> None:
+    """Refuse to change someone who holds more than the one who asks.
+
+    Raises:
+        TargetDenied: the target's scope or networks go beyond the actor's.
+    """
+    decision = decide_target(context.principal.grant, target)
+    if isinstance(decision, Denied):
+        raise TargetDenied("They hold more than you do, so you cannot change them.", hint=decision.hint)
+
+
+def check_key_manager(context: Context) -> None:
+    """Refuse keys that would manage keys: a user key never, a service key only with admin.
+
+    Raises:
+        CeilingExceeded: the credential, or what it was made with, is such a key.
+    """
+    principal = context.principal
+    if principal.made_with is AuthMethod.USER_KEY:
+        raise CeilingExceeded("A user's API key cannot manage keys: sign in instead.", reason="key_cannot_manage_keys")
+    if principal.kind is PrincipalKind.SERVICE and not is_admin(context):
+        raise CeilingExceeded(
+            "A service key manages keys only with scope admin.", missing=ADMIN, reason="key_cannot_manage_keys"
+        )
+
+
+def owned_account(context: Context, account: Account | None) -> Account:
+    """The account, if the one who asks may see it: it is their own, or they are admin.
+
+    Raises:
+        NotFound: it is not there, or not theirs; the answer is the same.
+    """
+    if account is None:
+        raise NotFound("There is no such account.")
+    if not is_admin(context) and not owns(context.principal, account.id):
+        raise NotFound("There is no such account.", reason="not_owner")
+    return account
+
+
+def owns(principal: Principal, account_id: str) -> bool:
+    """Whether the account is the principal's own."""
+    return principal.kind is PrincipalKind.ACCOUNT and principal.id == account_id
+
+
+def check_last_admin(
+    reader: Reader, context: Context, before: Account | ApiKey, after: Account | ApiKey | None
+) -> None:
+    """Refuse a change after which no account and no service key would be an enabled admin.
+
+    Args:
+        before: the account or key as it is.
+        after: as it would be; None when it goes.
+
+    Raises:
+        Conflict: it is the last one.
+    """
+    if not _is_standing_admin(context, before) or (after is not None and _is_standing_admin(context, after)):
+        return
+    others: Iterable[Account | ApiKey] = itertools.chain(reader.scan(Account), reader.scan(ApiKey))
+    if any(other.id != before.id and _is_standing_admin(context, other) for other in others):
+        return
+    raise Conflict("This is the last enabled admin: make another one first.", reason="last_admin")
+
+
+def _is_standing_admin(context: Context, record: Account | ApiKey) -> bool:
+    if not record.enabled or (record.expires_at is not None and record.expires_at <= context.now):
+        return False
+    if isinstance(record, ApiKey) and record.owner is not None:
+        return False
+    return bool(context.realm.graph.mask(record.scope) & context.realm.graph.bit(ADMIN))

@@ -1,0 +1,73 @@
+"""Making what people hold: access tokens for principals, client secrets for accounts. Used by several operations."""
+
+from collections.abc import Callable
+
+from herod.credentials.apikeys import hash_secret, new_client_secret, new_id
+from herod.credentials.passwords import check_password, hash_password
+from herod.credentials.tokens import Claims, issue
+from herod.operations.identify import via_of
+from herod.operations.normal import parse_email, parse_name
+from herod.operations.registry import Context
+from herod.records import Account
+from herod.scopes.principals import Principal
+
+__all__ = ["account_with_secret", "hashing", "issue_token"]
+
+
+def issue_token(context: Context, principal: Principal, scope: str) -> str:
+    """Sign an access token for `principal` with `scope`, which the caller has checked to be within its grant."""
+    realm = context.realm
+    networks = principal.grant.networks
+    realm.counters["tokens"] += 1
+    claims = Claims(
+        sub=principal.id,
+        iss=realm.issuer,
+        iat=context.now,
+        exp=context.now + realm.token_ttl,
+        scope=scope,
+        jti=new_id(),
+        epoch=principal.epoch,
+        via=via_of(principal),
+        networks=None if "*" in networks else tuple(sorted(networks)),
+    )
+    return issue(claims, realm.signing.current)
+
+
+def account_with_secret(
+    context: Context,
+    *,
+    email: str | None,
+    name: str | None,
+    password: str | None,
+    scope: tuple[str, ...],
+    networks: tuple[str, ...],
+) -> tuple[Account, str]:
+    """A new account and its client secret, which is shown once and kept as an HMAC.
+
+    Args:
+        email: as given; normalised here.
+        password: a PHC string.
+    """
+    client_id, secret = new_id(), new_client_secret()
+    normal = None if email is None else parse_email(email)
+    account = Account(
+        id=client_id,
+        created_at=context.now,
+        email=normal,
+        name=parse_name(name) if name else (normal or f"client {client_id[:8]}"),
+        password=password,
+        secret_hash=hash_secret(context.realm.keyring, "client_secret", client_id, secret),
+        scope=scope,
+        networks=networks,
+    )
+    return account, secret
+
+
+def hashing(password: str) -> Callable[[], str]:
+    """The slow work of hashing a new password.
+
+    Raises:
+        InvalidRequest: the password is too short or too long.
+    """
+    check_password(password)
+    return lambda: hash_password(password)

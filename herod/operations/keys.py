@@ -1,0 +1,243 @@
+"""API keys: make, list, look at, delete. A user's key is its owner narrowed; a service key stands for itself."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from herod.credentials.apikeys import KeyKind, hash_secret, new_key, new_key_id
+from herod.errors import Conflict, InvalidRequest, MissingScope, NotFound
+from herod.operations.accounts import parse_limit
+from herod.operations.ceilings import (
+    check_ceiling,
+    check_key_manager,
+    check_last_admin,
+    check_target,
+    given_scope,
+    is_admin,
+)
+from herod.operations.normal import parse_future, parse_name
+from herod.operations.registry import Context, Params, Tool, command, query
+from herod.operations.shapes import IssuedKey, Key, key_shape
+from herod.records import Account, ApiKey
+from herod.scopes.grants import parse_networks
+from herod.scopes.graph import ADMIN, READ
+from herod.scopes.principals import PrincipalKind
+from herod.store.base import MAX_PAGE, Page, Reader, Writer
+
+__all__ = ["keys_create", "keys_delete", "keys_get", "keys_list", "make_key"]
+
+EXAMPLE_KEY = "0kZ3vXq81LmT"
+
+
+class CreateKey(Params, frozen=True, kw_only=True):
+    """`kind` is user for accounts, else service; `owner` (a client_id) is for admins; `expires_at` is RFC 3339."""
+
+    name: str
+    scope: str = READ
+    networks: list[str] | None = None
+    expires_at: datetime | None = None
+    kind: Literal["user", "service"] | None = None
+    owner: str | None = None
+
+
+class ListKeys(Params, frozen=True, kw_only=True):
+    """`limit` is at most 200; `owner` (a client_id) is for admins."""
+
+    owner: str | None = None
+    cursor: str | None = None
+    limit: int = MAX_PAGE
+
+
+class KeyRef(Params, frozen=True, kw_only=True):
+    """A key by its id, the 12 characters after its prefix."""
+
+    id: str
+
+
+class DeletedKey(msgspec.Struct, frozen=True):
+    """The key is gone; its next use is refused."""
+
+    id: str
+    deleted: bool
+
+
+@command(
+    "keys.create",
+    needs=READ,
+    own=True,
+    example={"name": "backup", "scope": "read", "expires_at": "2030-01-31T12:00:00Z"},
+    http=("POST /api/v1/keys",),
+    tool=Tool("create_key"),
+    creates=True,
+)
+def keys_create(tx: Writer, context: Context, params: CreateKey) -> IssuedKey:
+    """Make an API key with no more than your own scope and networks, and get it, once."""
+    check_key_manager(context)
+    owner = _owner(tx, context, params)
+    networks = params.networks
+    key, text = make_key(
+        context,
+        name=params.name,
+        owner=owner,
+        scope=given_scope(context, params.scope),
+        networks=_default_networks(context, owner)
+        if networks is None
+        else tuple(sorted(parse_networks(networks, context.realm.networks))),
+        expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
+    )
+    given = context.realm.grant(key.scope, key.networks, key.expires_at)
+    check_ceiling(context.principal.grant, given)
+    if owner is not None:
+        check_ceiling(context.realm.grant(owner.scope, owner.networks), given, whose="its owner's")
+    put_key(tx, context, key)
+    return IssuedKey(**msgspec.structs.asdict(key_shape(key, None)), key=text)
+
+
+@query(
+    "keys.list",
+    needs=READ,
+    own=True,
+    example={"limit": 50},
+    http=("GET /api/v1/keys",),
+    tool=Tool("list_keys"),
+)
+def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
+    """List keys, oldest first: one's own, or everybody's for admins."""
+    owner = params.owner
+    if not is_admin(context):
+        own = context.principal.id if context.principal.kind is PrincipalKind.ACCOUNT else None
+        if own is None or owner not in (None, own):
+            return Page([])
+        owner = own
+    page = reader.list(ApiKey, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
+    return Page([key_shape(key, reader.usage(key.id)) for key in page.items], page.next_cursor)
+
+
+@query(
+    "keys.get",
+    needs=READ,
+    own=True,
+    example={"id": EXAMPLE_KEY},
+    http=("GET /api/v1/keys/{id}",),
+)
+def keys_get(reader: Reader, context: Context, params: KeyRef) -> Key:
+    """Show a key without its secret."""
+    key = visible_key(reader, context, params.id)
+    return key_shape(key, reader.usage(key.id))
+
+
+@command(
+    "keys.delete",
+    needs=READ,
+    own=True,
+    example={"id": EXAMPLE_KEY},
+    http=("DELETE /api/v1/keys/{id}",),
+    tool=Tool("delete_key", destructive=True),
+)
+def keys_delete(tx: Writer, context: Context, params: KeyRef) -> DeletedKey:
+    """Delete a key; what was signed in with it dies too."""
+    check_key_manager(context)
+    remove_key(tx, context, visible_key(tx, context, params.id))
+    return DeletedKey(params.id, deleted=True)
+
+
+def make_key(
+    context: Context,
+    *,
+    name: str,
+    owner: Account | None,
+    scope: tuple[str, ...],
+    networks: tuple[str, ...],
+    expires_at: int | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key and its text, which is shown once and kept as an HMAC. Ceilings are the caller's to check."""
+    key_id = new_key_id()
+    text = new_key(KeyKind.SERVICE if owner is None else KeyKind.USER, key_id)
+    key = ApiKey(
+        id=key_id,
+        created_at=context.now,
+        expires_at=expires_at,
+        name=parse_name(name),
+        owner=None if owner is None else owner.id,
+        creator=context.principal.id,
+        secret_hash=hash_secret(context.realm.keyring, "key", key_id, text),
+        scope=scope,
+        networks=networks,
+    )
+    return key, text
+
+
+def put_key(tx: Writer, context: Context, key: ApiKey) -> None:
+    """Store a new key.
+
+    Raises:
+        Conflict: its owner, or for a service key the machine, has one of that name.
+    """
+    if tx.find(ApiKey, *key.lookup):
+        raise Conflict("A key of this name exists already: choose another name.", reason="name_in_use")
+    tx.put(key)
+    context.target = key.id
+
+
+def remove_key(tx: Writer, context: Context, key: ApiKey) -> None:
+    """Delete a key that the actor may change.
+
+    Raises:
+        TargetDenied: it holds more than the actor.
+        Conflict: it is the last enabled admin.
+    """
+    check_target(context, context.realm.grant(key.scope, key.networks))
+    check_last_admin(tx, context, key, None)
+    tx.delete(ApiKey, key.id)
+    context.target = key.id
+
+
+def visible_key(reader: Reader, context: Context, key_id: str) -> ApiKey:
+    """The key, if it is the actor's own or the actor is admin.
+
+    Raises:
+        NotFound: it is not there, or not theirs; the answer is the same.
+    """
+    key = reader.get(ApiKey, key_id)
+    if key is None:
+        raise NotFound("There is no such key.")
+    if not is_admin(context) and not (
+        context.principal.kind is PrincipalKind.ACCOUNT and key.owner == context.principal.id
+    ):
+        raise NotFound("There is no such key.", reason="not_owner")
+    return key
+
+
+def _owner(tx: Writer, context: Context, params: CreateKey) -> Account | None:
+    """Whose the new key is; None for a service key."""
+    own = context.principal.id if context.principal.kind is PrincipalKind.ACCOUNT else None
+    kind = params.kind or ("user" if own or params.owner else "service")
+    if kind == "service":
+        if params.owner is not None:
+            raise InvalidRequest("A service key has no owner: leave owner out, or make a user key.")
+        _need_admin(context, "Service keys are made by admins.")
+        return None
+    owner_id = params.owner or own
+    if owner_id is None:
+        raise InvalidRequest('A user key needs an owner: give the client_id of one, or kind "service".')
+    if owner_id != own:
+        _need_admin(context, "Keys for others are made by admins.")
+    owner = tx.get(Account, owner_id)
+    if owner is None:
+        raise NotFound("There is no such account.")
+    if owner_id != own:
+        check_target(context, context.realm.grant(owner.scope, owner.networks))
+    return owner
+
+
+def _need_admin(context: Context, why: str) -> None:
+    if not is_admin(context):
+        raise MissingScope(why, missing=ADMIN)
+
+
+def _default_networks(context: Context, owner: Account | None) -> tuple[str, ...]:
+    grant = context.principal.grant
+    if owner is not None:
+        grant = grant.intersect(context.realm.grant(owner.scope, owner.networks))
+    return tuple(sorted(grant.networks))

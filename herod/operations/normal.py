@@ -1,0 +1,67 @@
+"""Names and emails in their one form: normalised here, at the edge, and nowhere else.
+
+Two spellings of one email must never be two accounts, two counters or two locks.
+"""
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import Final
+
+from herod.errors import InvalidRequest
+
+__all__ = ["parse_email", "parse_future", "parse_name"]
+
+MAX_NAME: Final = 128  # characters
+MAX_EMAIL: Final = 254  # characters; RFC 5321 allows no longer path
+EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[^\s@<>\"(),:;\[\]\\]+\Z")
+# What herod calls principals that nobody made.
+RESERVED_NAMES: Final = frozenset({"anonymous", "herod", "local admin", "local-admin"})
+# Control, format (bidi overrides among them), surrogates, private use, line and paragraph separators.
+UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def parse_email(text: str) -> str:
+    """An email in normal form: NFKC, lowercase.
+
+    Raises:
+        InvalidRequest: it is not an address.
+    """
+    email = unicodedata.normalize("NFKC", text).strip().lower()
+    if len(email) > MAX_EMAIL or not EMAIL.match(email) or _has_unprintable(email):
+        raise InvalidRequest("The email is not an address: write it as name@host.", reason="bad_email")
+    return email
+
+
+def parse_name(text: str) -> str:
+    """A name in normal form: NFC, no surrounding or repeated space.
+
+    Raises:
+        InvalidRequest: it is empty, too long, reserved, or holds characters that cannot be seen.
+    """
+    if _has_unprintable(text):
+        raise InvalidRequest("The name holds control or invisible characters: remove them.")
+    name = " ".join(unicodedata.normalize("NFC", text).split())
+    if not 1 <= len(name) <= MAX_NAME:
+        raise InvalidRequest(f"A name has 1 to {MAX_NAME} characters.")
+    if name.casefold() in RESERVED_NAMES:
+        raise InvalidRequest(f"{name!r} is a name herod uses itself: choose another.")
+    return name
+
+
+def parse_future(when: datetime, now: int) -> int:
+    """A time to come, in Unix seconds.
+
+    Raises:
+        InvalidRequest: it has no time zone, or is past.
+    """
+    if when.tzinfo is None:
+        raise InvalidRequest("expires_at needs a time zone: write it like 2030-01-31T12:00:00Z (RFC 3339).")
+    at = int(when.timestamp())
+    if at <= now:
+        raise InvalidRequest("expires_at is past: give a time to come.")
+    return at
+
+
+def _has_unprintable(text: str) -> bool:
+    return any(unicodedata.category(character) in UNPRINTABLE for character in text)

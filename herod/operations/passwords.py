@@ -1,0 +1,104 @@
+"""An account's own secrets: its password and its client secret. Changing either ends its tokens and sessions."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from herod.credentials.apikeys import hash_secret, new_client_secret
+from herod.credentials.passwords import DECOY_PHC, check_password, hash_password, verify_password
+from herod.errors import BadCredentials
+from herod.operations.accounts import EXAMPLE_ID, end_sessions
+from herod.operations.ceilings import check_target, is_admin, owned_account
+from herod.operations.finding import AccountRef, find_account
+from herod.operations.registry import Context, Work, command
+from herod.operations.shapes import User, user_shape
+from herod.records import Account
+from herod.scopes.decisions import Access
+from herod.store.base import Reader, Writer
+
+__all__ = ["users_password", "users_rotate_secret"]
+
+
+class SetPassword(AccountRef, frozen=True, kw_only=True):
+    """`current` is needed unless you are admin; the new password has 12 to 128 characters."""
+
+    password: str
+    current: str | None = None
+
+
+class RotatedSecret(msgspec.Struct, frozen=True):
+    """`client_secret` is shown now and never again."""
+
+    client_id: str
+    client_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewHash:
+    """The new hash, and the old one that `current` was found to match."""
+
+    phc: str
+    checked: str | None
+
+
+def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Work:
+    account = owned_account(context, find_account(reader, params))
+    check_password(params.password)
+    must_check = params.current is not None or not is_admin(context)
+    old, current = account.password, params.current or ""
+
+    def work() -> NewHash:
+        if must_check and (not verify_password(current, old or DECOY_PHC) or old is None):
+            raise BadCredentials("The current password is wrong.", reason="wrong_password")
+        return NewHash(hash_password(params.password), old if must_check else None)
+
+    return work
+
+
+@command(
+    "users.password",
+    needs=Access.AUTHENTICATED,
+    own=True,
+    example={"client_id": EXAMPLE_ID, "password": "correct horse battery", "current": "an old long password"},
+    http=("POST /api/v1/users/{client_id}/password",),
+    prepare=_hash_password,
+)
+def users_password(tx: Writer, context: Context, params: SetPassword) -> User:
+    """Set a password: one's own with the current one, or as admin. Tokens and sessions of the account die."""
+    account = _changeable(tx, context, params)
+    prepared: NewHash = context.prepared
+    if prepared.checked is not None and prepared.checked != account.password:  # changed while we were hashing
+        raise BadCredentials("The current password is wrong.", reason="wrong_password")
+    if prepared.checked is None and not is_admin(context):
+        raise BadCredentials("Give the current password too.", reason="wrong_password")
+    return user_shape(_renew(tx, context, account, password=prepared.phc))
+
+
+@command(
+    "users.rotate_secret",
+    needs=Access.AUTHENTICATED,
+    own=True,
+    example={"client_id": EXAMPLE_ID},
+    http=("POST /api/v1/users/{client_id}/rotate-secret",),
+)
+def users_rotate_secret(tx: Writer, context: Context, params: AccountRef) -> RotatedSecret:
+    """Give an account a new client secret, shown once. Tokens and sessions of the account die."""
+    account = _changeable(tx, context, params)
+    secret = new_client_secret()
+    _renew(tx, context, account, secret_hash=hash_secret(context.realm.keyring, "client_secret", account.id, secret))
+    return RotatedSecret(account.id, secret)
+
+
+def _changeable(tx: Writer, context: Context, ref: AccountRef) -> Account:
+    """The account, if it is one's own or one is admin, and holds no more than this very credential does."""
+    account = owned_account(context, find_account(tx, ref))
+    check_target(context, context.realm.grant(account.scope, account.networks))
+    return account
+
+
+def _renew(tx: Writer, context: Context, account: Account, **changes: object) -> Account:
+    renewed: Account = msgspec.structs.replace(account, epoch=account.epoch + 1, **changes)
+    tx.put(renewed)
+    end_sessions(tx, account.id)
+    context.target = account.id
+    return renewed

@@ -1,0 +1,205 @@
+"""The one road of every request: identify → authorize → run → audit. The only caller of handlers.
+
+Deny by default: a handler is reached through `Pipeline.call` or not at all. A command is admitted twice: once before
+any slow work, and again inside its write transaction, so that no check is stale when it commits.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from herod.errors import (
+    BadCredentials,
+    CeilingExceeded,
+    ExpiredToken,
+    HerodError,
+    MissingScope,
+    NetworkDenied,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
+from herod.operations.denials import Denials
+from herod.operations.identify import identify
+from herod.operations.presented import Bearer, Presented
+from herod.operations.realm import Realm
+from herod.operations.registry import Context, Operation, Params, Work
+from herod.records import AuditEvent
+from herod.scopes.decisions import Access, Denied, Reason, decide
+from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, Source
+from herod.store.base import Reader, Store, Writer
+
+__all__ = ["MAX_WAITING_WORK", "Pipeline"]
+
+logger = logging.getLogger("herod.operations")
+
+# Argon2 takes 19 MiB and a core: one at a time keeps everybody else's answers quick.
+MAX_WORKERS: Final = 1
+# Beyond this a login would wait for seconds; it is told so instead.
+MAX_WAITING_WORK: Final = 64
+
+
+class Pipeline:
+    """Runs operations against one store for one realm.
+
+    Args:
+        clock: Unix seconds.
+    """
+
+    def __init__(self, store: Store, realm: Realm, *, clock: Callable[[], int]) -> None:
+        self.store = store
+        self.realm = realm
+        self.denials = Denials()
+        self._clock = clock
+        self._work_limiter = trio.CapacityLimiter(MAX_WORKERS)
+
+    async def call(self, operation: Operation, params: Params, presented: Presented | None, source: Source) -> Any:  # noqa: ANN401 - each operation has its own result
+        """Answer one request.
+
+        Args:
+            operation: what is asked for.
+            params: converted to `operation.params`.
+            presented: the credential of the request, if any.
+            source: where the request comes from.
+
+        Raises:
+            HerodError: whatever stands in the way; a denial has been noted for the audit.
+        """
+        if operation.credential_field is not None:
+            params, presented = _take_credential(operation, params, presented)
+        now = self._clock()
+        context = Context(realm=self.realm, principal=ANONYMOUS, source=source, now=now)
+        try:
+            self._admit(self.store, context, operation, presented)
+            if not operation.is_command:
+                return operation.handler(self.store, context, params)
+            if operation.prepare is not None:
+                work = operation.prepare(self.store, context, params)
+                if work is not None:
+                    context.prepared = await self._do(work)
+            return await self.store.write(partial(self._run, context, operation, presented, params))
+        except (Unauthenticated, PermissionDenied, RateLimited, NotFound) as error:
+            self._note(error, operation, context)
+            raise
+
+    async def flush(self) -> None:
+        """Write the noted denials to the audit log. Called every second and at the end."""
+        events = self.denials.take()
+        if not events:
+            return
+
+        def append(tx: Writer) -> None:
+            for event in events:
+                tx.audit(event)
+
+        try:
+            await self.store.write(append)
+        except Unavailable as error:
+            self.denials.put_back(events)
+            logger.warning("denials are not in the audit log yet", extra={"reason": error.message})
+
+    def _run(
+        self, context: Context, operation: Operation, presented: Presented | None, params: Params, tx: Writer
+    ) -> Any:  # noqa: ANN401 - as call
+        self._admit(tx, context, operation, presented)
+        result = operation.handler(tx, context, params)
+        tx.audit(
+            AuditEvent(
+                at=context.now,
+                actor=context.principal.id,
+                method=context.principal.method,
+                source=context.source.label,
+                operation=operation.name,
+                outcome="ok",
+                target=context.target,
+            )
+        )
+        return result
+
+    def _admit(self, reader: Reader, context: Context, operation: Operation, presented: Presented | None) -> None:
+        """Identify and authorize, or raise."""
+        if operation.needs is Access.PUBLIC:
+            return
+        principal = identify(reader, self.realm, presented, context.source, context.now)
+        context.principal = principal
+        decision = decide(self.realm.graph, principal, needs=operation.needs, now=context.now)
+        if isinstance(decision, Denied):
+            raise refusal(decision, principal)
+        if operation.methods is not None and principal.method not in operation.methods:
+            allowed = " or ".join(sorted(method.replace("_", " ") for method in operation.methods))
+            raise CeilingExceeded(
+                f"{operation.name} takes a {allowed}, not a {principal.method.replace('_', ' ')}.",
+                reason="method_not_allowed",
+            )
+
+    async def _do(self, work: Work) -> Any:  # noqa: ANN401 - as call
+        if self._work_limiter.statistics().tasks_waiting >= MAX_WAITING_WORK:
+            raise Unavailable("Too many sign-ins at once: try again in a few seconds.", reason="work_queue_full")
+        return await trio.to_thread.run_sync(work, limiter=self._work_limiter)
+
+    def _note(self, error: HerodError, operation: Operation, context: Context) -> None:
+        if isinstance(error, NotFound) and error.reason == error.code:
+            return  # nothing there, and nobody's secret touched
+        self.realm.counters["denials"] += 1
+        self.denials.add(
+            AuditEvent(
+                at=context.now,
+                actor=context.principal.id,
+                method=context.principal.method,
+                source=context.source.label,
+                operation=operation.name,
+                outcome="denied",
+                reason=error.reason,
+            )
+        )
+
+
+def refusal(decision: Denied, principal: Principal) -> HerodError:
+    """The error that says a decision to the one who asked."""
+    match decision.reason:
+        case Reason.ANONYMOUS:
+            return BadCredentials(
+                "This needs a credential: present a token, an API key, a client secret, or Authorization: Peer.",
+                reason="anonymous",
+                hint=decision.hint,
+            )
+        case Reason.OUTSIDE_WINDOW:
+            return ExpiredToken("This credential is not valid now: get a new one.", reason="outside_window")
+        case Reason.NETWORK_DENIED:
+            where = f"network {decision.missing!r}" if decision.missing else "a network of its own choice"
+            return NetworkDenied(
+                f"{_who(principal)} has no access to {where}.", missing=decision.missing, hint=decision.hint
+            )
+        case _:
+            return MissingScope(
+                f"This needs scope {decision.missing!r}, which {_who(principal)} does not have.",
+                missing=decision.missing,
+                hint=decision.hint,
+            )
+
+
+def _who(principal: Principal) -> str:
+    return {
+        AuthMethod.JWT: "this token",
+        AuthMethod.USER_KEY: "this API key",
+        AuthMethod.SERVICE_KEY: "this API key",
+        AuthMethod.SESSION: "this session",
+        AuthMethod.PEER: "this local user",
+    }.get(principal.method, "this account")
+
+
+def _take_credential(
+    operation: Operation, params: Params, presented: Presented | None
+) -> tuple[Params, Presented | None]:
+    """A credential among the parameters overrides the header's and never reaches the handler."""
+    name = operation.credential_field
+    text = getattr(params, name) if name is not None else None
+    if name is None or text is None:
+        return params, presented
+    return msgspec.structs.replace(params, **{name: None}), Bearer(text)

@@ -1,0 +1,142 @@
+"""What this daemon is an authority over: its scopes and networks, its issuer and keys, its counters.
+
+One object, made by the composition root and handed to every handler. Nothing here decides anything.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from herod.credentials.keyring import Keyring, Purpose, SigningKeys
+from herod.credentials.tokens import Claims, verify
+from herod.scopes.decisions import Needs
+from herod.scopes.grants import ALL_NETWORKS, Grant, Networks
+from herod.scopes.graph import ScopeGraph
+
+__all__ = ["LegacySecret", "LegacySecrets", "Realm", "VerifiedTokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class LegacySecret:
+    """A secret from an older system that stands for one scope. `id` is derived from it and does not reveal it."""
+
+    id: str
+    scope: str
+
+
+class LegacySecrets:
+    """The legacy secrets of the settings, found by HMAC so that looking one up takes no guessable time."""
+
+    def __init__(self, keyring: Keyring, secrets: Sequence[tuple[str, str]]) -> None:
+        """Take (scope, secret) pairs."""
+        self._keyring = keyring
+        self._by_mac: dict[bytes, LegacySecret] = {}
+        for scope, secret in secrets:
+            mac = self._mac(secret)
+            self._by_mac.setdefault(mac, LegacySecret(id=f"legacy-{scope}-{mac[:4].hex()}", scope=scope))
+        self._by_id = {secret.id: secret for secret in self._by_mac.values()}
+
+    def match(self, text: str) -> LegacySecret | None:
+        """The configured secret that `text` is."""
+        return self._by_mac.get(self._mac(text)) if self._by_mac else None
+
+    def get(self, id: str) -> LegacySecret | None:  # noqa: A002 - what every record calls it
+        """The configured secret of that id."""
+        return self._by_id.get(id)
+
+    def _mac(self, text: str) -> bytes:
+        return self._keyring.mac(Purpose.KEY_HASHES, b"legacy", text.encode("utf-8", "surrogatepass"))
+
+
+class VerifiedTokens:
+    """Tokens whose signature has been checked, by the whole token; bounded, oldest out first.
+
+    Only what cannot change is kept: the claims and the key that signed them. Expiry, status, revocation, epoch and the
+    effective grant are looked at again at every use.
+    """
+
+    def __init__(self, limit: int = 16_384) -> None:
+        self._limit = limit
+        self._claims: dict[str, Claims] = {}
+        self._keys: SigningKeys | None = None
+
+    def get(self, token: str, keys: SigningKeys) -> Claims | None:
+        """The claims of a token seen before under these very keys."""
+        return self._claims.get(token) if keys is self._keys else None
+
+    def add(self, token: str, keys: SigningKeys, claims: Claims) -> None:
+        """Remember a token just verified; other keys than before drop all that was known."""
+        if keys is not self._keys:
+            self._claims = {}
+            self._keys = keys
+        while len(self._claims) >= self._limit:
+            self._claims.pop(next(iter(self._claims)), None)
+        self._claims[token] = claims
+
+
+@dataclass(slots=True, kw_only=True)
+class Realm:
+    """What handlers and the identifier know besides the store.
+
+    Attributes:
+        networks: the names the settings list, or `*` for any.
+        token_ttl: seconds.
+        daemon_uid: the uid whose processes, with the cookie, are local admin; root is as well.
+        boot_epoch: random at each start; tokens and sessions of the local admin name it and die with the process.
+        needs: operation → what it needs, of the whole table; only for explaining.
+        revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
+    """
+
+    version: str
+    graph: ScopeGraph
+    networks: Networks = ALL_NETWORKS
+    issuer: str
+    public_url: str
+    token_ttl: int
+    registration: Literal["open", "closed"]
+    keyring: Keyring
+    signing: SigningKeys
+    legacy: LegacySecrets
+    daemon_uid: int
+    boot_epoch: int
+    started_at: int
+    needs: Mapping[str, Needs] = field(default_factory=dict)
+    counters: Counter[str] = field(default_factory=Counter)
+    verified: VerifiedTokens = field(default_factory=VerifiedTokens)
+    revoked: dict[str, int] = field(default_factory=dict)
+
+    def grant(self, scope: tuple[str, ...], networks: Sequence[str], expires_at: int | None = None) -> Grant:
+        """A grant of stored scope and network names, under the present graph."""
+        return Grant(mask=self.graph.mask(scope), networks=frozenset(networks), expires_at=expires_at)
+
+    def scope_text(self, grant: Grant) -> str:
+        """A grant's scope as users see it (RFC 6749, section 3.3): the fewest names, widest first."""
+        return " ".join(self.graph.names(grant.mask))
+
+    def claims(self, token: str, now: int) -> Claims:
+        """The claims of a token of ours, checked or remembered.
+
+        Raises:
+            BadToken: reason `malformed` or `signature`.
+            ExpiredToken: its time is over.
+        """
+        claims = self.verified.get(token, self.signing)
+        if claims is not None and now < claims.exp:
+            return claims
+        claims = verify(
+            token,
+            self.signing,
+            issuer=self.issuer,
+            audience_issuer=self.public_url,
+            audiences=frozenset({self.public_url}),
+            ttl=self.token_ttl,
+            now=now,
+        )
+        self.verified.add(token, self.signing, claims)
+        return claims
+
+    def forget_revocations(self, now: int) -> None:
+        """Drop what was revoked in this process and has expired since."""
+        for mark in [mark for mark, exp in self.revoked.items() if exp <= now]:
+            del self.revoked[mark]

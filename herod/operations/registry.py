@@ -1,0 +1,165 @@
+"""The table's form: what an operation is, and the two decorators that make one of a handler.
+
+An operation is a value; the table itself stands in `operations/table.py`. An operation that lacks a docstring or an
+example does not come into being.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from herod.operations.realm import Realm
+from herod.scopes.decisions import Needs
+from herod.scopes.principals import AuthMethod, Principal, Source
+from herod.store.base import Reader
+
+__all__ = [
+    "Context",
+    "CredentialText",
+    "Door",
+    "Operation",
+    "Params",
+    "Route",
+    "Tool",
+    "Work",
+    "command",
+    "query",
+]
+
+CREDENTIAL: Final = "credential"
+# A parameter of this type is a credential: it goes to identify and never to the handler.
+CredentialText = Annotated[str, msgspec.Meta(extra={CREDENTIAL: True})]
+
+
+class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An operation's parameters; the order of the fields is the order by position."""
+
+
+class Door(Enum):
+    """Who may ask for an operation by which protocol, apart from its routes."""
+
+    RPC = "rpc"
+    DASHBOARD = "dashboard"
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """How an operation is offered to agents (MCP)."""
+
+    name: str
+    destructive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One HTTP route: method, and a path whose `{name}` segments are parameters."""
+
+    method: str
+    path: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """What a handler knows of the call.
+
+    Attributes:
+        principal: who asks, as identified in this very transaction. Sign-in handlers put the one who signed in here.
+        now: Unix seconds.
+        prepared: what `prepare`'s work returned.
+        target: id of what the handler changed, for the audit; the handler sets it.
+    """
+
+    realm: Realm
+    principal: Principal
+    source: Source
+    now: int
+    prepared: Any = None
+    target: str | None = None
+
+
+# Slow work (Argon2, name service), run in a thread between admission and the transaction.
+Work = Callable[[], Any]
+Prepare = Callable[[Reader, Context, Any], Work | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One capability.
+
+    Attributes:
+        needs: the scope, or an `Access`.
+        methods: the only credentials it takes, or None for all.
+        own: it acts on what belongs to the one who asks, and for admins on everything.
+        creates: REST answers 201.
+        status: the HTTP status of a result, where it is not always the same.
+        is_quiet: counted, not logged.
+        credential_field: the parameter that is a credential.
+        form: its plain routes take a form and answer as OAuth does.
+    """
+
+    name: str
+    needs: Needs
+    params: type[Params]
+    result: Any
+    handler: Callable[[Any, Context, Any], Any]
+    summary: str
+    example: Mapping[str, Any]
+    is_command: bool
+    routes: tuple[Route, ...] = ()
+    doors: frozenset[Door] = frozenset({Door.RPC})
+    methods: frozenset[AuthMethod] | None = None
+    own: bool = False
+    tool: Tool | None = None
+    prepare: Prepare | None = None
+    creates: bool = False
+    status: Callable[[Any], int] | None = None
+    is_quiet: bool = False
+    form: bool = False
+    credential_field: str | None = None
+    decode: Callable[[bytes], Params] = field(repr=False)
+
+
+Handler = Callable[[Any, Context, Any], Any]
+
+
+def query(name: str, *, needs: Needs, example: Mapping[str, Any], **facts: Any) -> Callable[[Handler], Operation]:  # noqa: ANN401 - Operation's own fields
+    """Make a handler that only reads into an operation; it runs inline on the event loop."""
+    return lambda handler: _operation(handler, name=name, needs=needs, example=example, is_command=False, **facts)
+
+
+def command(name: str, *, needs: Needs, example: Mapping[str, Any], **facts: Any) -> Callable[[Handler], Operation]:  # noqa: ANN401 - Operation's own fields
+    """Make a handler that changes something into an operation; it runs in the write transaction and is audited."""
+    return lambda handler: _operation(handler, name=name, needs=needs, example=example, is_command=True, **facts)
+
+
+def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **facts: Any) -> Operation:  # noqa: ANN401 - Operation's own fields
+    summary = inspect.getdoc(handler)
+    if not summary:
+        raise TypeError(f"operation {name} has no docstring")
+    hints = typing.get_type_hints(handler)
+    params: type[Params] = hints[list(inspect.signature(handler).parameters)[2]]
+    return Operation(
+        name=name,
+        params=params,
+        result=hints["return"],
+        handler=handler,
+        summary=summary,
+        routes=tuple(Route(*route.split(" ", 1)) for route in http),
+        credential_field=_credential_field(params),
+        decode=msgspec.json.Decoder(params).decode,
+        **facts,
+    )
+
+
+def _credential_field(params: type[Params]) -> str | None:
+    for name, hint in typing.get_type_hints(params, include_extras=True).items():
+        for part in (hint, *typing.get_args(hint)):
+            for meta in getattr(part, "__metadata__", ()):
+                if isinstance(meta, msgspec.Meta) and (meta.extra or {}).get(CREDENTIAL):
+                    return name
+    return None

@@ -1,0 +1,163 @@
+"""Coming in with an email and a password: login and registration."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from herod.credentials.passwords import DECOY_PHC, hash_password, needs_rehash, verify_password
+from herod.errors import BadCredentials, Conflict, InvalidRequest, PermissionDenied, TargetDenied
+from herod.operations.identify import account_principal
+from herod.operations.issuing import account_with_secret, hashing, issue_token
+from herod.operations.normal import parse_email
+from herod.operations.registry import Context, Params, Work, command
+from herod.operations.shapes import TokenAnswer
+from herod.records import Account
+from herod.scopes.decisions import Access
+from herod.scopes.graph import READ
+from herod.scopes.principals import AuthMethod
+from herod.store.base import Reader, Writer
+
+__all__ = ["login", "register"]
+
+REFUSED = "Unknown email or wrong password."
+
+
+class Login(Params, frozen=True, kw_only=True):
+    """An email and its password."""
+
+    email: str
+    password: str
+
+
+class LoginAnswer(TokenAnswer, frozen=True, kw_only=True):
+    """An access token with all that the account holds, and the account's client_id."""
+
+    client_id: str
+
+
+class Register(Params, frozen=True, kw_only=True):
+    """A password has 12 to 128 characters."""
+
+    email: str
+    password: str
+    name: str | None = None
+
+
+class RegisterAnswer(TokenAnswer, frozen=True, kw_only=True):
+    """An access token, and the client_secret, which is shown now and never again."""
+
+    client_id: str
+    client_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The stored hash a password was found to match, and a newer one to keep in its place."""
+
+    phc: str
+    renewed: str | None
+
+
+def _check_password(reader: Reader, context: Context, params: Login) -> Work:  # noqa: ARG001 - a prepare's form
+    account = _by_email(reader, params.email)
+    phc = account.password if account is not None else None
+
+    def work() -> Checked:
+        # An unknown email costs the same work and gets the same answer.
+        if not verify_password(params.password, phc or DECOY_PHC) or phc is None:
+            raise BadCredentials(REFUSED, reason="wrong_password" if phc is not None else "unknown_email")
+        return Checked(phc, hash_password(params.password) if needs_rehash(phc) else None)
+
+    return work
+
+
+@command(
+    "login",
+    needs=Access.PUBLIC,
+    example={"email": "ada@example.org", "password": "correct horse battery"},
+    http=("POST /login",),
+    prepare=_check_password,
+)
+def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
+    """Sign in with email and password and get an access token with the account's own scope."""
+    account = _by_email(tx, params.email)
+    checked: Checked = context.prepared
+    if account is None or account.password != checked.phc:  # changed while we were hashing
+        raise BadCredentials(REFUSED, reason="wrong_password")
+    principal = account_principal(context.realm, account, AuthMethod.PASSWORD)
+    if checked.renewed is not None:
+        tx.put(msgspec.structs.replace(account, password=checked.renewed))
+    context.principal = principal
+    context.realm.counters["sign_ins"] += 1
+    scope = context.realm.scope_text(principal.grant)
+    return LoginAnswer(
+        access_token=issue_token(context, principal, scope),
+        expires_in=context.realm.token_ttl,
+        scope=scope,
+        client_id=account.id,
+    )
+
+
+def _hash_new_password(reader: Reader, context: Context, params: Register) -> Work:
+    if context.realm.registration == "closed":
+        raise registration_closed()
+    if reader.find(Account, "email", parse_email(params.email)):
+        raise address_in_use()
+    return hashing(params.password)
+
+
+@command(
+    "register",
+    needs=Access.PUBLIC,
+    example={"email": "ada@example.org", "password": "correct horse battery", "name": "Ada"},
+    http=("POST /register",),
+    prepare=_hash_new_password,
+    creates=True,
+)
+def register(tx: Writer, context: Context, params: Register) -> RegisterAnswer:
+    """Make an account with scope read for oneself, where registration is open."""
+    if context.realm.registration == "closed":
+        raise registration_closed()
+    account, secret = account_with_secret(
+        context,
+        email=params.email,
+        name=params.name,
+        password=context.prepared,
+        scope=(READ,),
+        networks=("*",),
+    )
+    if account.lookup is not None and tx.find(Account, *account.lookup):
+        raise address_in_use()
+    tx.put(account)
+    principal = account_principal(context.realm, account, AuthMethod.PASSWORD)
+    context.principal = principal
+    context.target = account.id
+    return RegisterAnswer(
+        access_token=issue_token(context, principal, READ),
+        expires_in=context.realm.token_ttl,
+        scope=READ,
+        client_id=account.id,
+        client_secret=secret,
+    )
+
+
+def registration_closed() -> PermissionDenied:
+    """The refusal where people cannot register themselves."""
+    return TargetDenied(
+        "Registration is closed here: ask an admin for an account.",
+        reason="registration_closed",
+        hint="herod user add --email EMAIL",
+    )
+
+
+def address_in_use() -> Conflict:
+    """The refusal of a second account for one email."""
+    return Conflict("An account with this email exists already.", reason="email_in_use")
+
+
+def _by_email(reader: Reader, email: str) -> Account | None:
+    try:
+        normal = parse_email(email)
+    except InvalidRequest:
+        return None
+    return next(iter(reader.find(Account, "email", normal)), None)

@@ -1,0 +1,103 @@
+"""What happens in the store before the first request: signing keys are found or made, the first admin key created.
+
+Both run inside one write transaction each and are audited like any other change, with `startup` as the actor.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from herod.credentials.apikeys import KeyKind, hash_secret, new_key, new_key_id
+from herod.credentials.keyring import (
+    Keyring,
+    SigningAlgorithm,
+    SigningKey,
+    SigningKeys,
+    ed25519_key,
+    hs256_key,
+    new_ed25519_private,
+)
+from herod.operations.normal import parse_name
+from herod.records import ApiKey, AuditEvent, SigningKeyRecord
+from herod.scopes.graph import ADMIN
+from herod.store.base import Writer
+
+__all__ = ["create_bootstrap_key", "load_signing_keys"]
+
+HS256_ID: Final = "hs256"
+
+
+def load_signing_keys(tx: Writer, *, secret: str, algorithm: SigningAlgorithm, ttl: int, now: int) -> SigningKeys:
+    """The keys that sign and verify from now on.
+
+    A key that signed until now and no longer does gets a hard stop, stored: it verifies until the last token it can
+    have signed is over, and never again.
+
+    Args:
+        secret: HERO_SECRET, the HS256 key.
+        algorithm: what signs from now on.
+        ttl: seconds a token lives.
+    """
+    records = {record.id: record for record in tx.scan(SigningKeyRecord)}
+    current = _current_record(records, algorithm, now)
+    for record in (*records.values(), current):
+        is_current = record.id == current.id
+        stop = None if is_current else (record.expires_at or now + ttl)
+        if records.get(record.id) != record or record.expires_at != stop:
+            records[record.id] = msgspec.structs.replace(record, expires_at=stop)
+            tx.put(records[record.id])
+            tx.audit(_startup_event("signing.current" if is_current else "signing.retire", record.id, now))
+    keys = {record.id: _signing_key(record, secret) for record in records.values()}
+    return SigningKeys(keys[current.id], [key for name, key in keys.items() if name != current.id])
+
+
+def create_bootstrap_key(tx: Writer, keyring: Keyring, *, name: str, now: int) -> str | None:
+    """A service key with scope admin; None when one of that name exists already.
+
+    Raises:
+        InvalidRequest: the name is not one.
+    """
+    normal = parse_name(name)
+    key_id = new_key_id()
+    text = new_key(KeyKind.SERVICE, key_id)
+    key = ApiKey(
+        id=key_id,
+        created_at=now,
+        name=normal,
+        owner=None,
+        creator="startup",
+        secret_hash=hash_secret(keyring, "key", key_id, text),
+        scope=(ADMIN,),
+        networks=("*",),
+    )
+    if tx.find(ApiKey, *key.lookup):
+        return None
+    tx.put(key)
+    tx.audit(_startup_event("keys.bootstrap", key_id, now))
+    return text
+
+
+def _current_record(records: Mapping[str, SigningKeyRecord], algorithm: SigningAlgorithm, now: int) -> SigningKeyRecord:
+    if algorithm == "HS256":
+        known = records.get(HS256_ID)
+        return known or SigningKeyRecord(id=HS256_ID, created_at=now, algorithm="HS256", private=b"")
+    for record in records.values():
+        if record.algorithm == "EdDSA" and record.expires_at is None:
+            return record
+    private = new_ed25519_private()
+    kid = ed25519_key(private).kid
+    assert kid is not None  # noqa: S101 - for the type checker: an Ed25519 key has its thumbprint
+    return SigningKeyRecord(id=kid, created_at=now, algorithm="EdDSA", private=private)
+
+
+def _signing_key(record: SigningKeyRecord, secret: str) -> SigningKey:
+    if record.algorithm == "HS256":
+        return hs256_key(secret, verifies_until=record.expires_at)
+    return ed25519_key(record.private, verifies_until=record.expires_at)
+
+
+def _startup_event(operation: str, target: str, now: int) -> AuditEvent:
+    return AuditEvent(
+        at=now, actor="startup", method="none", source="startup", operation=operation, outcome="ok", target=target
+    )

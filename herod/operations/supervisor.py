@@ -1,0 +1,153 @@
+"""Hero Supervisor's four methods, in its shapes, over herod's service keys."""
+
+from datetime import datetime
+
+import msgspec
+
+from herod.credentials.apikeys import looks_like_key, parse_key
+from herod.errors import InvalidRequest, NotFound, Unauthenticated
+from herod.operations.ceilings import check_ceiling, check_key_manager, given_scope
+from herod.operations.identify import bearer_principal
+from herod.operations.keys import make_key, put_key, remove_key
+from herod.operations.registry import Context, CredentialText, Params, command, query
+from herod.operations.shapes import rfc3339
+from herod.records import ApiKey
+from herod.scopes.decisions import Access
+from herod.scopes.graph import ADMIN
+from herod.store.base import Reader, Writer
+
+__all__ = ["auth_create_key", "auth_list_keys", "auth_remove_key", "auth_verify"]
+
+
+class VerifyKey(Params, frozen=True, kw_only=True):
+    """Anything that can be presented as a bearer: an API key, a legacy secret, a token."""
+
+    key: str
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """`scope` is what the key may do right now; `{valid: false}` and no more for anything else."""
+
+    valid: bool
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    scope: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class CreateSupervisorKey(Params, frozen=True, kw_only=True):
+    """`admin_key` may stand in the Authorization header instead."""
+
+    admin_key: CredentialText | None = None
+    name: str
+    scope: str
+
+
+class CreatedSupervisorKey(msgspec.Struct, frozen=True):
+    """`key` is shown now and never again."""
+
+    key: str
+    name: str
+    scope: str
+    created_at: datetime | None
+    expires_at: datetime | None
+
+
+class ListSupervisorKeys(Params, frozen=True, kw_only=True):
+    """`admin_key` may stand in the Authorization header instead."""
+
+    admin_key: CredentialText | None = None
+
+
+class SupervisorKey(msgspec.Struct, frozen=True):
+    """A service key without its secret."""
+
+    id: str
+    name: str
+    scope: str
+    created_at: datetime | None
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+class RemoveSupervisorKey(Params, frozen=True, kw_only=True):
+    """The key itself or its id; `admin_key` may stand in the Authorization header instead."""
+
+    admin_key: CredentialText | None = None
+    key: str | None = None
+    id: str | None = None
+
+
+INVALID = Verified(valid=False)
+
+
+@query("auth.verify", needs=Access.PUBLIC, example={"key": "herod_s_…"}, is_quiet=True)
+def auth_verify(reader: Reader, context: Context, params: VerifyKey) -> Verified:
+    """Say whether a key is good, its name and its scope."""
+    try:
+        principal = bearer_principal(reader, context.realm, params.key, context.now)
+    except Unauthenticated:
+        return INVALID
+    name = principal.name
+    if looks_like_key(params.key):
+        key = reader.get(ApiKey, principal.credential)
+        name = key.name if key is not None else name
+    return Verified(valid=True, name=name, scope=context.realm.scope_text(principal.grant))
+
+
+@command("auth.create_key", needs=ADMIN, example={"name": "runner-1", "scope": "registrar"})
+def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -> CreatedSupervisorKey:
+    """Make a service key and get it, once."""
+    check_key_manager(context)
+    grant = context.principal.grant
+    key, text = make_key(
+        context,
+        name=params.name,
+        owner=None,
+        scope=given_scope(context, params.scope),
+        networks=tuple(sorted(grant.networks)),
+        expires_at=grant.expires_at,
+    )
+    check_ceiling(grant, context.realm.grant(key.scope, key.networks, key.expires_at))
+    put_key(tx, context, key)
+    return CreatedSupervisorKey(text, key.name, " ".join(key.scope), rfc3339(key.created_at), rfc3339(key.expires_at))
+
+
+@query("auth.list_keys", needs=ADMIN, example={})
+def auth_list_keys(reader: Reader, context: Context, params: ListSupervisorKeys) -> list[SupervisorKey]:  # noqa: ARG001 - a handler's form
+    """List all service keys, without their secrets."""
+    found: list[SupervisorKey] = []
+    cursor: str | None = None
+    while True:
+        page = reader.list(ApiKey, cursor=cursor)
+        for key in page.items:
+            if key.owner is None:
+                usage = reader.usage(key.id)
+                found.append(
+                    SupervisorKey(
+                        id=key.id,
+                        name=key.name,
+                        scope=" ".join(key.scope),
+                        created_at=rfc3339(key.created_at),
+                        expires_at=rfc3339(key.expires_at),
+                        last_used_at=rfc3339(usage.at if usage is not None else None),
+                    )
+                )
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+@command("auth.remove_key", needs=ADMIN, example={"id": "0kZ3vXq81LmT"})
+def auth_remove_key(tx: Writer, context: Context, params: RemoveSupervisorKey) -> bool:
+    """Delete a service key, by itself or by its id."""
+    check_key_manager(context)
+    if (params.key is None) == (params.id is None):
+        raise InvalidRequest("Say which key: give key or id, one of them.")
+    key_id = params.id
+    if params.key is not None:
+        # Clients of the older system pass what they have; an id in the place of the key is understood.
+        key_id = parse_key(params.key).id if looks_like_key(params.key) else params.key
+    key = tx.get(ApiKey, key_id or "")
+    if key is None or key.owner is not None:
+        raise NotFound("There is no such service key.")
+    remove_key(tx, context, key)
+    return True

@@ -1,0 +1,223 @@
+"""Access tokens: issue for a client or a local process, validate for services, revoke."""
+
+from typing import Final
+
+import msgspec
+
+from herod.credentials.apikeys import looks_like_key
+from herod.credentials.tokens import Claims
+from herod.errors import InvalidRequest, InvalidScope, TargetDenied, Unauthenticated, UnsupportedGrantType
+from herod.operations.ceilings import check_target, is_admin
+from herod.operations.identify import bearer_principal, token_principal
+from herod.operations.issuing import issue_token
+from herod.operations.registry import Context, Params, Tool, Work, command, query
+from herod.operations.shapes import TokenAnswer, networks_list
+from herod.records import ApiKey, Revocation
+from herod.scopes.decisions import Access
+from herod.scopes.principals import AuthMethod, Principal
+from herod.store.base import Reader, Writer
+
+__all__ = ["token_create", "token_revoke", "token_validate"]
+
+CLIENT_CREDENTIALS: Final = "client_credentials"
+
+
+class CreateToken(Params, frozen=True, kw_only=True):
+    """RFC 6749, section 4.4. Without `scope` the token gets all that the client holds."""
+
+    grant_type: str = CLIENT_CREDENTIALS
+    scope: str | None = None
+    resource: str | None = None
+
+
+class ValidateToken(Params, frozen=True, kw_only=True):
+    """A token, API key or legacy secret; `scope` and `network` are what it must carry."""
+
+    token: str
+    scope: str | None = None
+    network: str | None = None
+
+
+class Validated(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`scope` is the effective one, not expanded; `exp` and `iat` are RFC 7519 NumericDates, `exp` null if none."""
+
+    valid: bool
+    sub: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    scope: str | msgspec.UnsetType = msgspec.UNSET
+    networks: list[str] | msgspec.UnsetType = msgspec.UNSET
+    exp: int | msgspec.UnsetType | None = msgspec.UNSET
+    iat: int | msgspec.UnsetType | None = msgspec.UNSET
+    iss: str | msgspec.UnsetType = msgspec.UNSET
+    jti: str | msgspec.UnsetType = msgspec.UNSET
+    method: str | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class RevokeToken(Params, frozen=True, kw_only=True):
+    """RFC 7009, section 2.1."""
+
+    token: str
+    token_type_hint: str | None = None
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    """A token that was no good before counts as revoked (RFC 7009, section 2.2)."""
+
+    revoked: bool
+
+
+@command(
+    "token.create",
+    needs=Access.AUTHENTICATED,
+    methods=frozenset({AuthMethod.CLIENT_SECRET, AuthMethod.PEER}),
+    example={"grant_type": "client_credentials", "scope": "read"},
+    http=("POST /token",),
+    form=True,
+)
+def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnswer:  # noqa: ARG001 - a handler's form
+    """Issue an access token for a client id and secret, or for a local process by its peer rule."""
+    if params.grant_type != CLIENT_CREDENTIALS:
+        raise UnsupportedGrantType(f"The only grant type here is {CLIENT_CREDENTIALS}.")
+    if params.resource is not None:
+        raise InvalidRequest("Tokens for a resource are not offered: leave resource out.")
+    principal = context.principal
+    scope = context.realm.scope_text(principal.grant) if params.scope is None else _asked(context, params.scope)
+    token = issue_token(context, principal, scope)
+    return TokenAnswer(access_token=token, expires_in=context.realm.token_ttl, scope=scope)
+
+
+@query(
+    "token.validate",
+    needs=Access.PUBLIC,
+    example={"token": "eyJhbGciOiJIUzI1NiJ9.…", "scope": "read"},
+    http=("POST /validate",),
+    tool=Tool("validate_token"),
+    is_quiet=True,
+)
+def token_validate(reader: Reader, context: Context, params: ValidateToken) -> Validated:
+    """Say whether a token, key or legacy secret is good now, whose it is, and what it may do."""
+    text, realm = params.token, context.realm
+    is_token = text.count(".") == 2 and not looks_like_key(text) and realm.legacy.match(text) is None
+    try:
+        if is_token:
+            claims = realm.claims(text, context.now)
+            principal = token_principal(reader, realm, claims, context.now)
+        else:
+            principal = bearer_principal(reader, realm, text, context.now)
+    except Unauthenticated as error:
+        return Validated(valid=False, reason=_reason(error, is_token=is_token))
+    lacking = _lacking(context, principal, params)
+    if lacking is not None:
+        return Validated(valid=False, reason=lacking if is_token else "invalid")
+    exp, iat = (claims.exp, claims.iat) if is_token else _key_times(reader, principal)
+    return Validated(
+        valid=True,
+        sub=principal.id,
+        name=principal.name,
+        scope=realm.scope_text(principal.grant),
+        networks=networks_list(principal.grant.networks),
+        exp=exp,
+        iat=iat,
+        iss=realm.issuer,
+        jti=principal.credential,
+        method=principal.method,
+    )
+
+
+def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> Work | None:
+    """Let the revocation hold at once, even while the store cannot take it."""
+    claims = _revocable(reader, context, params.token)
+    if claims is not None:
+        context.realm.revoked[_mark(claims)] = claims.exp
+    return None
+
+
+@command(
+    "token.revoke",
+    needs=Access.AUTHENTICATED,
+    own=True,
+    example={"token": "eyJhbGciOiJIUzI1NiJ9.…"},
+    http=("POST /revoke",),
+    tool=Tool("revoke_token", destructive=True),
+    prepare=_revoke_in_memory,
+    form=True,
+)
+def token_revoke(tx: Writer, context: Context, params: RevokeToken) -> Revoked:
+    """Take back an access token: one's own, or anybody's as admin."""
+    claims = _revocable(tx, context, params.token)
+    if claims is not None:
+        tx.put(
+            Revocation(
+                id=_mark(claims), created_at=context.now, expires_at=claims.exp, subject=claims.sub, jti=claims.jti
+            )
+        )
+        context.target = claims.jti
+    return Revoked(revoked=True)
+
+
+def _asked(context: Context, text: str) -> str:
+    """The scope asked for, as it was asked.
+
+    Raises:
+        InvalidScope: one of its names is unknown or beyond the client's own.
+    """
+    graph, grant = context.realm.graph, context.principal.grant
+    names = tuple(dict.fromkeys(text.split()))
+    if not names:
+        raise InvalidScope("The scope is empty: name one, or leave it out.")
+    for name in names:
+        mask = graph.mask((name,))
+        if not mask or mask & ~grant.mask:
+            raise InvalidScope(
+                f"Scope {name[:64]!r} is not yours to ask for: you hold {context.realm.scope_text(grant) or 'none'}."
+            )
+    return " ".join(names)
+
+
+def _lacking(context: Context, principal: Principal, params: ValidateToken) -> str | None:
+    """`scope` or `network` when the principal lacks what is asked about."""
+    if params.scope is not None:
+        for name in params.scope.split():
+            bit = context.realm.graph.bit(name)
+            if not bit or not principal.grant.mask & bit:
+                return "scope"
+    if params.network is not None and not principal.grant.proves(params.network):
+        return "network"
+    return None
+
+
+def _reason(error: Unauthenticated, *, is_token: bool) -> str:
+    if not is_token:
+        return "invalid"
+    return error.reason if error.reason in {"malformed", "signature"} else error.code.removesuffix("_token")
+
+
+def _key_times(reader: Reader, principal: Principal) -> tuple[int | None, int | None]:
+    key = reader.get(ApiKey, principal.credential)
+    return (key.expires_at, key.created_at) if key is not None else (None, None)
+
+
+def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
+    """The claims of the token to revoke; None when it is no good already.
+
+    Raises:
+        InvalidRequest: it is an API key.
+        TargetDenied: it is somebody else's and the actor is not their admin.
+    """
+    if looks_like_key(token):
+        raise InvalidRequest("This is an API key: delete it with keys.delete.")
+    try:
+        claims = context.realm.claims(token, context.now)
+        holder = token_principal(reader, context.realm, claims, context.now)
+    except Unauthenticated:
+        return None
+    if claims.sub != context.principal.id:
+        if not is_admin(context):
+            raise TargetDenied("This token is not yours: only its holder or an admin revokes it.")
+        check_target(context, holder.grant)
+    return claims
+
+
+def _mark(claims: Claims) -> str:
+    return f"{claims.sub}/{claims.jti}"

@@ -1,0 +1,203 @@
+"""What is kept: the Structs that the store seals, one row each.
+
+A record is immutable; a change is a new one put in its place. Its class says how it is found again (`lookup`), whose it
+is (`owner_id`) and when it ends (`expires_at`): those are the only facts the store keeps in the clear, and the lookup
+only as an HMAC. Fields may be added with a default; none may change its meaning.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+__all__ = [
+    "RECORD_TYPES",
+    "Account",
+    "ApiKey",
+    "AuditEvent",
+    "PeerRule",
+    "Record",
+    "Revocation",
+    "Session",
+    "SigningKeyRecord",
+]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Abstract: something with an id, kept sealed. Times are Unix seconds.
+
+    Attributes:
+        kind: the row's kind column.
+        is_unique: whether two records may not share a lookup.
+    """
+
+    kind: ClassVar[str]
+    is_unique: ClassVar[bool] = False
+
+    id: str
+    created_at: int
+    expires_at: int | None = None
+
+    @property
+    def lookup(self) -> tuple[str, ...] | None:
+        """The words it is found by besides its id."""
+        return None
+
+    @property
+    def owner_id(self) -> str | None:
+        """The account it belongs to."""
+        return None
+
+
+class Account(Record, frozen=True, kw_only=True):
+    """Someone who can sign in. `id` is the OAuth2 client_id.
+
+    Attributes:
+        email: normalised (NFKC, lowercase); None for accounts that only use a client secret.
+        password: an Argon2id PHC string, or a hash carried over from Hero Auth; None when none is set.
+        secret_hash: HMAC of the client secret.
+        epoch: a token names the epoch it was made in and dies when this one moves on.
+    """
+
+    kind: ClassVar[str] = "account"
+    is_unique: ClassVar[bool] = True
+
+    email: str | None
+    name: str
+    password: str | None
+    secret_hash: bytes
+    scope: tuple[str, ...]
+    networks: tuple[str, ...]
+    enabled: bool = True
+    epoch: int = 1
+
+    @property
+    def lookup(self) -> tuple[str, ...] | None:
+        """By email."""
+        return None if self.email is None else ("email", self.email)
+
+
+class ApiKey(Record, frozen=True, kw_only=True):
+    """An API key. `id` is the 12 characters that stand in the key itself.
+
+    Attributes:
+        owner: the account whose key it is; None for a service key, which stands for itself.
+        creator: who made it: an account's, key's or peer rule's id.
+        secret_hash: HMAC of the whole key.
+    """
+
+    kind: ClassVar[str] = "key"
+    is_unique: ClassVar[bool] = True
+
+    name: str
+    owner: str | None
+    creator: str
+    secret_hash: bytes
+    scope: tuple[str, ...]
+    networks: tuple[str, ...]
+    enabled: bool = True
+
+    @property
+    def lookup(self) -> tuple[str, ...]:
+        """By owner and name."""
+        return ("name", self.owner or "", self.name)
+
+    @property
+    def owner_id(self) -> str | None:
+        """The owner's account."""
+        return self.owner
+
+
+class Session(Record, frozen=True, kw_only=True):
+    """A signed-in browser. `id` is the HMAC, in hex, of what the cookie holds.
+
+    Attributes:
+        subject: whose it is: the `sub` of what signed in.
+        via: what signed in (`operations/identify.py` says how it is written); the session is never more than that.
+        epoch: the subject's epoch when it was made.
+    """
+
+    kind: ClassVar[str] = "session"
+
+    subject: str
+    via: str
+    epoch: int
+    scope: tuple[str, ...]
+    networks: tuple[str, ...]
+
+    @property
+    def owner_id(self) -> str:
+        """Who signed in."""
+        return self.subject
+
+
+class PeerRule(Record, frozen=True, kw_only=True):
+    """What a local uid or gid may do without any other credential.
+
+    Attributes:
+        subject: `uid:1000` or `gid:1000`.
+    """
+
+    kind: ClassVar[str] = "peer"
+    is_unique: ClassVar[bool] = True
+
+    subject: str
+    creator: str
+    scope: tuple[str, ...]
+    networks: tuple[str, ...]
+
+    @property
+    def lookup(self) -> tuple[str, ...]:
+        """By uid or gid."""
+        return ("peer", self.subject)
+
+
+class Revocation(Record, frozen=True, kw_only=True):
+    """A token taken back. `id` is `sub/jti`; it may be forgotten once the token has expired."""
+
+    kind: ClassVar[str] = "revocation"
+
+    subject: str
+    jti: str
+
+    @property
+    def owner_id(self) -> str:
+        """Whose token it was."""
+        return self.subject
+
+
+class SigningKeyRecord(Record, frozen=True, kw_only=True):
+    """A key that signs or once signed tokens. `id` is its `kid`; `expires_at` is its hard stop, None while it signs."""
+
+    kind: ClassVar[str] = "signing"
+
+    algorithm: str
+    private: bytes
+
+
+RECORD_TYPES: tuple[type[Record], ...] = (Account, ApiKey, Session, PeerRule, Revocation, SigningKeyRecord)
+
+
+class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the audit log. Ids only: never a name, an email or a secret.
+
+    Attributes:
+        at: Unix seconds.
+        actor: the principal's id.
+        method: its `AuthMethod`.
+        source: `uid:N` or an address.
+        operation: the operation's name.
+        outcome: `ok` or `denied`.
+        reason: why it was denied: an error's reason, from a closed vocabulary.
+        target: id of what was changed.
+        count: how many like it this line stands for.
+    """
+
+    at: int
+    actor: str
+    method: str
+    source: str
+    operation: str
+    outcome: str
+    reason: str | None = None
+    target: str | None = None
+    count: int = 1

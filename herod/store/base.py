@@ -1,0 +1,191 @@
+"""What a store can do: the protocol that operations are written against.
+
+Reading is synchronous and runs on the event loop. Writing hands a function to the one writer; what `write` returned is
+durable. An implementation is right when it passes `tests/store/conformance.py`.
+"""
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from herod.credentials.keyring import Keyring
+from herod.records import AuditEvent, Record
+
+__all__ = [
+    "AuditRow",
+    "AuditVerdict",
+    "Changes",
+    "Cursor",
+    "Health",
+    "Page",
+    "Reader",
+    "Store",
+    "StoreStats",
+    "Usage",
+    "Writer",
+]
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+MAX_PAGE = 200
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """Some of a list; `next_cursor` gets the next ones, None means that these were the last."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """A place in the change feed: the store's generation and a revision in it."""
+
+    generation: str
+    rev: int
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What changed since a cursor, in order of revision.
+
+    Attributes:
+        cursor: where the next call goes on.
+        is_reset: the feed cannot go on from the given cursor (another generation, or below the tombstone floor): drop
+            everything known; `put` and `deleted` are empty and `cursor` is the store's present.
+        put: records made or changed, each in its newest form.
+        deleted: (kind, id) of what is gone.
+    """
+
+    cursor: Cursor
+    is_reset: bool = False
+    put: tuple[Record, ...] = ()
+    deleted: tuple[tuple[str, str], ...] = ()
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """When and from where a credential was last used. Written lazily; not part of the feed."""
+
+    at: int
+    source: str
+
+
+class AuditRow(msgspec.Struct, frozen=True):
+    """An audit event with its place in the chain; `mac` in hex."""
+
+    seq: int
+    event: AuditEvent
+    mac: str
+
+
+class AuditVerdict(msgspec.Struct, frozen=True):
+    """Whether the audit chain is whole; `head` is the last HMAC in hex."""
+
+    valid: bool
+    rows: int
+    head: str
+    first_bad: int | None = None
+    reason: str | None = None
+
+
+class Health(StrEnum):
+    """What the store can still do."""
+
+    OK = "ok"
+    READ_ONLY = "read-only"
+    FAILING = "failing"
+
+
+class StoreStats(msgspec.Struct, frozen=True):
+    """Counters since the store was opened."""
+
+    writes: int
+    commits: int
+
+
+class Reader(Protocol):
+    """Reading, at one moment. Expired records are returned: their users compare `expires_at` with their own now."""
+
+    def get(self, record_type: type[R], id: str) -> R | None:  # noqa: A002 - what every record calls it
+        """The record of that id, or None."""
+
+    def find(self, record_type: type[R], *lookup: str) -> list[R]:
+        """The records whose `lookup` is exactly that, oldest first."""
+
+    def list(
+        self, record_type: type[R], *, owner: str | None = None, cursor: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[R]:
+        """Records by (created_at, id), oldest first, of one owner if given.
+
+        Raises:
+            InvalidRequest: the cursor is not one of ours.
+        """
+
+    def scan(self, record_type: type[R]) -> Iterator[R]:
+        """Every record of a type, in no order. For work inside a write or at start, not for request handlers."""
+
+    def count(self, record_type: type[Record]) -> int:
+        """How many there are."""
+
+    def usage(self, id: str) -> Usage | None:  # noqa: A002 - as above
+        """When the credential of that id was last used."""
+
+
+class Writer(Reader, Protocol):
+    """Reading and writing inside one write transaction; a raised exception undoes this function's writes only."""
+
+    def put(self, record: Record) -> None:
+        """Insert, or replace the one of the same kind and id.
+
+        Raises:
+            Conflict: `is_unique` and another record has the same lookup.
+        """
+
+    def delete(self, record_type: type[Record], id: str) -> bool:  # noqa: A002 - as above
+        """Remove it and leave a tombstone; False when there was none."""
+
+    def audit(self, event: AuditEvent) -> None:
+        """Append to the audit chain."""
+
+
+class Store(Reader, Protocol):
+    """A place where records are kept."""
+
+    @property
+    def keyring(self) -> Keyring:
+        """The purpose keys under the store's root key."""
+
+    @property
+    def cursor(self) -> Cursor:
+        """The present end of the change feed."""
+
+    @property
+    def health(self) -> tuple[Health, str | None]:
+        """What it can do and, unless OK, why not."""
+
+    @property
+    def stats(self) -> StoreStats:
+        """Writes and commits since the start."""
+
+    async def write(self, function: Callable[[Writer], T]) -> T:
+        """Run `function` in the write transaction and return its result once that is durable.
+
+        What `function` raises comes out here, and its writes are undone alone.
+
+        Raises:
+            Unavailable: the store is read-only, full or closed; nothing was written.
+        """
+
+    def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
+        """What has changed since `since`, at most `limit` items."""
+
+    def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - as above
+        """Remember a use; reaches the disk with a later write."""
+
+    def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> list[AuditRow]:
+        """Audit rows with `seq` > after, in order."""
+
+    async def verify_audit(self) -> AuditVerdict:
+        """Walk the whole chain, off the event loop."""
