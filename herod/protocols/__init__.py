@@ -1,0 +1,1 @@
+"""How it is asked: thin translations of the operation table, without sockets."""

@@ -1,0 +1,78 @@
+"""Results and errors as JSON: flat on plain routes, in the envelope under `/api`, OAuth's form on OAuth routes."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from herod.errors import HerodError, MissingScope, RateLimited, Unauthenticated
+from herod.protocols.codes import row_of
+from herod.protocols.http import Response
+from herod.store.base import Page
+
+__all__ = [
+    "JSON_HEADERS",
+    "ErrorWriter",
+    "encode",
+    "envelope_error",
+    "enveloped",
+    "json_response",
+    "oauth_error",
+    "plain_error",
+]
+
+encode: Final = msgspec.json.Encoder().encode
+
+JSON_HEADERS: Final = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+API_VERSION: Final = "1"
+
+ErrorWriter = Callable[[HerodError], Response]
+
+
+def json_response(body: bytes, *, status: int = 200, is_quiet: bool = False) -> Response:
+    """An answer that holds JSON, never to be cached."""
+    return Response(status, body, JSON_HEADERS, is_quiet=is_quiet)
+
+
+def enveloped(result: Any, server_version: str) -> bytes:  # noqa: ANN401 - any operation's result
+    """A result as `/api/v1` answers it; a `Page` becomes a list with its cursor in `meta`."""
+    meta: dict[str, str | None] = {"api_version": API_VERSION, "server_version": server_version}
+    if isinstance(result, Page):
+        return encode({"data": result.items, "meta": {**meta, "next_cursor": result.next_cursor}})
+    return encode({"data": result, "meta": meta})
+
+
+def plain_error(error: HerodError) -> Response:
+    """An error on a plain route."""
+    return _response(error, {"error": _error(error)})
+
+
+def envelope_error(server_version: str) -> ErrorWriter:
+    """How errors are written under `/api/v1` and `/api/auth`."""
+    meta = {"api_version": API_VERSION, "server_version": server_version}
+    return lambda error: _response(error, {"error": _error(error), "meta": meta})
+
+
+def oauth_error(error: HerodError) -> Response:
+    """An error on an OAuth route (RFC 6749, section 5.2)."""
+    return _response(
+        error,
+        {"error": row_of(error).oauth, "error_description": error.message},
+        challenge='Bearer, Basic realm="herod"',
+    )
+
+
+def _error(error: HerodError) -> dict[str, str]:
+    body = {"code": error.code, "message": error.message}
+    return body if error.hint is None else {**body, "hint": error.hint}
+
+
+def _response(error: HerodError, body: dict[str, Any], challenge: str = "Bearer") -> Response:
+    headers: tuple[tuple[str, str], ...] = JSON_HEADERS
+    if isinstance(error, Unauthenticated):
+        headers = (*headers, ("WWW-Authenticate", challenge))
+    elif isinstance(error, MissingScope):
+        headers = (*headers, ("WWW-Authenticate", f'Bearer error="insufficient_scope", scope="{error.missing}"'))
+    elif isinstance(error, RateLimited):
+        headers = (*headers, ("Retry-After", str(error.retry_after)))
+    return Response(row_of(error).http, encode(body), headers)

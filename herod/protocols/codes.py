@@ -1,0 +1,57 @@
+"""The one table: what an error is called by HTTP, by JSON-RPC and by OAuth. Only this file knows status numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from herod import errors
+from herod.errors import HerodError
+
+__all__ = [
+    "CODES",
+    "INTERNAL",
+    "INVALID_REQUEST",
+    "METHOD_NOT_FOUND",
+    "PARSE_ERROR",
+    "Row",
+    "row_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One error in three protocols: HTTP status, JSON-RPC error code, OAuth error (RFC 6749, section 5.2)."""
+
+    http: int
+    rpc: int
+    oauth: str
+
+
+# An error's row is that of the nearest class above it that stands here.
+CODES: Final[Mapping[type[HerodError], Row]] = {
+    errors.InvalidRequest: Row(400, -32602, "invalid_request"),
+    errors.InvalidScope: Row(400, -32602, "invalid_scope"),
+    errors.UnsupportedGrantType: Row(400, -32602, "unsupported_grant_type"),
+    errors.TooLarge: Row(413, -32600, "invalid_request"),
+    errors.Unauthenticated: Row(401, 4001, "invalid_client"),
+    errors.PermissionDenied: Row(403, 4003, "unauthorized_client"),
+    errors.NotFound: Row(404, 4004, "invalid_request"),
+    errors.Conflict: Row(409, 4009, "invalid_request"),
+    errors.RateLimited: Row(429, 4029, "invalid_request"),
+    errors.Unavailable: Row(503, 5003, "temporarily_unavailable"),
+}
+INTERNAL: Final = Row(500, -32603, "server_error")
+
+# JSON-RPC 2.0, section 5.1
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+METHOD_NOT_FOUND: Final = -32601
+
+
+def row_of(error: HerodError) -> Row:
+    """The error's row."""
+    for ancestor in type(error).__mro__:
+        row = CODES.get(ancestor)
+        if row is not None:
+            return row
+    return INTERNAL

@@ -1,0 +1,124 @@
+"""The front of the house: guard, then route, then the door that answers. A `Doors` is a server's handler."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Final
+
+from herod.errors import HerodError, InvalidRequest, NotFound
+from herod.operations.pipeline import Pipeline
+from herod.operations.registry import Operation
+from herod.protocols.answers import encode, plain_error
+from herod.protocols.guard import Guard
+from herod.protocols.http import Request, Response
+from herod.protocols.jsonrpc import JsonRpc
+from herod.protocols.oauth import oauth_handler
+from herod.protocols.reading import unquote_segment
+from herod.protocols.rest import PathHandler, rest_handler
+
+__all__ = ["Doors"]
+
+METHOD_NOT_ALLOWED: Final = 405
+WELCOME: Final = b"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>herod</title></head>
+<body><h1>herod</h1>
+<p>This machine's auth daemon is running. Ask it from a terminal:</p>
+<pre>herod status
+herod whoami
+herod --help</pre>
+</body></html>
+"""
+
+
+class Doors:
+    """Every way in over HTTP, in one callable.
+
+    Args:
+        pipeline: where every request ends up.
+        operations: the table.
+        guard: what each request passes first.
+    """
+
+    def __init__(self, pipeline: Pipeline, operations: Mapping[str, Operation], guard: Guard) -> None:
+        self._guard = guard
+        self._fixed: dict[tuple[str, str], PathHandler] = {}
+        self._patterns: dict[tuple[str, int], list[tuple[tuple[str, ...], PathHandler]]] = defaultdict(list)
+        self._methods: dict[str, set[str]] = defaultdict(set)
+        rpc = JsonRpc(pipeline, operations)
+        self._add("POST", "/", rpc)
+        self._add("POST", "/rpc", rpc)
+        self._add("GET", "/", _welcome)
+        for operation in operations.values():
+            for route in operation.routes:
+                is_oauth = operation.form and not route.path.startswith("/api/")
+                handler = oauth_handler(pipeline, operation) if is_oauth else rest_handler(pipeline, operation, route)
+                self._add(route.method, route.path, handler)
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one request."""
+        refused = self._guard.check(request)
+        if refused is not None:
+            return refused
+        method = "GET" if request.method == "HEAD" else request.method
+        handler = self._fixed.get((method, request.path))
+        if handler is not None:
+            return await handler(request, {})
+        try:
+            found = self._match(method, request.path)
+        except HerodError as error:
+            return plain_error(error)
+        return self._no_route(request) if found is None else await found[0](request, found[1])
+
+    def _add(self, method: str, path: str, handler: PathHandler) -> None:
+        segments = tuple(path.split("/"))
+        if "{" in path:
+            self._patterns[method, len(segments)].append((segments, handler))
+        else:
+            self._fixed[method, path] = handler
+        self._methods[_shape(segments)].add(method)
+
+    def _match(self, method: str, path: str) -> tuple[PathHandler, dict[str, str]] | None:
+        asked = path.split("/")
+        for segments, handler in self._patterns.get((method, len(asked)), ()):
+            values = _values(segments, asked)
+            if values is not None:
+                return handler, values
+        return None
+
+    def _no_route(self, request: Request) -> Response:
+        asked = request.path.split("/")
+        allowed = sorted(
+            method
+            for shape, methods in self._methods.items()
+            if len(shape.split("/")) == len(asked) and _fits(shape.split("/"), asked)
+            for method in methods
+        )
+        if not allowed:
+            return plain_error(NotFound("There is nothing here: check the path."))
+        error = InvalidRequest(f"This path takes {' or '.join(allowed)}.")
+        body = encode({"error": {"code": error.code, "message": error.message}})
+        return Response(METHOD_NOT_ALLOWED, body, (("Content-Type", "application/json"), ("Allow", ", ".join(allowed))))
+
+
+async def _welcome(request: Request, path: dict[str, str]) -> Response:  # noqa: ARG001 - a path handler's form
+    """What a browser sees until the dashboard moves in."""
+    return Response(200, WELCOME, (("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")))
+
+
+def _values(segments: tuple[str, ...], asked: list[str]) -> dict[str, str] | None:
+    values: dict[str, str] = {}
+    for segment, text in zip(segments, asked, strict=True):
+        if segment.startswith("{"):
+            if not text:
+                return None
+            values[segment[1:-1]] = unquote_segment(text)
+        elif segment != text:
+            return None
+    return values
+
+
+def _shape(segments: tuple[str, ...]) -> str:
+    return "/".join("{}" if segment.startswith("{") else segment for segment in segments)
+
+
+def _fits(shape: list[str], asked: list[str]) -> bool:
+    return all(segment == text or (segment == "{}" and text) for segment, text in zip(shape, asked, strict=True))

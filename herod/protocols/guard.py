@@ -1,0 +1,56 @@
+"""Who may call from where: foreign Hosts and Origins are refused before anything is routed.
+
+Against pages in the admin's browser: DNS rebinding shows in Host, a cross-site request in Origin.
+"""
+
+from typing import Final
+
+from herod.protocols.answers import encode
+from herod.protocols.http import Request, Response
+
+__all__ = ["LOOPBACK_NAMES", "Guard", "host_of"]
+
+LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+MISDIRECTED: Final = 421  # RFC 9110, section 15.5.20
+FORBIDDEN: Final = 403
+
+
+class Guard:
+    """Checks each request's Host and Origin.
+
+    Args:
+        hosts: names besides loopback's that TCP requests may name: the binds' literals and the settings' names.
+        origins: foreign origins, as `scheme://host[:port]`, that may call.
+    """
+
+    def __init__(self, hosts: frozenset[str] = frozenset(), origins: frozenset[str] = frozenset()) -> None:
+        self._hosts = LOOPBACK_NAMES | {host.lower() for host in hosts}
+        self._origins = {origin.lower() for origin in origins}
+
+    def check(self, request: Request) -> Response | None:
+        """None when it may pass, else the answer that refuses it."""
+        headers = request.headers
+        if request.source.address != "unix" and host_of(headers.get("host", "")) not in self._hosts:
+            return _refuse(MISDIRECTED, "This host name is not one of herod's: add it to `hosts` in the settings.")
+        origin = headers.get("origin")
+        if origin is not None and not self._is_own(origin.lower(), request) and origin.lower() not in self._origins:
+            return _refuse(FORBIDDEN, "This origin may not call herod: add it to `origins` in the settings.")
+        return None
+
+    def _is_own(self, origin: str, request: Request) -> bool:
+        scheme = "https" if request.source.secure else "http"
+        host = request.headers.get("host", "").lower()
+        return bool(host) and origin == f"{scheme}://{host}"
+
+
+def host_of(value: str) -> str:
+    """A Host header without its port, in lower case; IPv6 keeps its brackets."""
+    host = value.strip().lower()
+    if host.startswith("["):
+        return host[: host.find("]") + 1]
+    return host.partition(":")[0]
+
+
+def _refuse(status: int, message: str) -> Response:
+    body = encode({"error": {"code": "invalid_request", "message": message}})
+    return Response(status, body, (("Content-Type", "application/json"), ("Cache-Control", "no-store")))

@@ -1,0 +1,65 @@
+"""HTTP without sockets: the request and the response that every door speaks, and what holds for all of them.
+
+The server makes a `Request` of bytes and writes a `Response`; this file never sees a socket.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from herod.scopes.principals import Source
+
+__all__ = ["MAX_BODY", "SECURITY_HEADERS", "STRICT_TRANSPORT", "Handler", "Request", "Response"]
+
+MAX_BODY: Final = 64 * 1024
+
+# On every answer (INTERFACES, "Headers on all answers").
+SECURITY_HEADERS: Final[tuple[tuple[str, str], ...]] = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+# On TLS as well.
+STRICT_TRANSPORT: Final = ("Strict-Transport-Security", "max-age=31536000")
+
+
+@dataclass(slots=True)
+class Request:
+    """One request, read whole.
+
+    Attributes:
+        method: in capitals.
+        path: as sent, percent-encoding untouched, without the query.
+        query: what follows `?`, undecoded.
+        headers: lower-case name → value. A repeated header's values are joined with ", " (cookies with "; "); the
+            reader has already refused a second Host, Authorization, Content-Length, Content-Type, Origin, X-API-Key or
+            X-Herod-Secret.
+        source: where the connection comes from.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer. The server adds the security headers, Date, Content-Length and Connection.
+
+    Attributes:
+        headers: further ones, Content-Type among them when there is a body.
+        is_quiet: leave it out of the access log (validate, verify, introspect, health).
+        close: end the connection after it.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    is_quiet: bool = False
+    close: bool = False
+
+
+Handler = Callable[[Request], Awaitable[Response]]

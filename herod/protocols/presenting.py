@@ -1,0 +1,86 @@
+"""The credential of a request, out of its headers: one of them, or none, or a refusal."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote_plus
+
+from herod.errors import InvalidRequest
+from herod.operations.presented import (
+    ApiKeyHeader,
+    Basic,
+    Bearer,
+    PeerClaim,
+    Presented,
+    SecretHeader,
+    SessionCookie,
+)
+
+__all__ = ["SESSION_COOKIE", "SESSION_COOKIE_TLS", "presented_by"]
+
+SESSION_COOKIE: Final = "herod_session"
+SESSION_COOKIE_TLS: Final = "__Host-herod_session"
+# What only relays and browsers send; with one of these a peer's uid says nothing about who asks.
+RELAY_HEADERS: Final = frozenset({"forwarded", "via", "origin", "referer"})
+RELAY_PREFIX: Final = "x-forwarded-"
+
+
+def presented_by(headers: Mapping[str, str], *, may_be_local_admin: bool = True) -> Presented | None:
+    """What the request presents.
+
+    Args:
+        headers: lower-case name → value.
+        may_be_local_admin: whether this door admits the local admin.
+
+    Raises:
+        InvalidRequest: two different credentials, or one that cannot be read.
+    """
+    found: list[Presented] = []
+    authorization = headers.get("authorization")
+    if authorization is not None:
+        found.append(_authorization(authorization, headers, may_be_local_admin=may_be_local_admin))
+    if "x-api-key" in headers:
+        found.append(ApiKeyHeader(headers["x-api-key"]))
+    if "x-herod-secret" in headers:
+        found.append(SecretHeader(headers["x-herod-secret"]))
+    if "cookie" in headers:
+        found.extend(_cookies(headers["cookie"]))
+    if len(found) > 1 and len({getattr(presented, "text", presented) for presented in found}) > 1:
+        raise InvalidRequest("The request presents two different credentials: send one.")
+    return found[0] if found else None
+
+
+def _authorization(value: str, headers: Mapping[str, str], *, may_be_local_admin: bool) -> Presented:
+    scheme, _, rest = value.partition(" ")
+    rest = rest.strip()
+    match scheme.lower():
+        case "bearer" if rest:
+            return Bearer(rest)
+        case "basic" if rest:
+            return _basic(rest)
+        case "peer":
+            is_relayed = any(name in RELAY_HEADERS or name.startswith(RELAY_PREFIX) for name in headers)
+            return PeerClaim(rest or None, is_relayed=is_relayed, may_be_admin=may_be_local_admin)
+        case _:
+            raise InvalidRequest("The Authorization header cannot be read: use Bearer, Basic or Peer.")
+
+
+def _basic(encoded: str) -> Basic:
+    """RFC 7617, with the form-encoding inside that RFC 6749, section 2.3.1 asks for."""
+    try:
+        client_id, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        colon = ""
+    if not colon:
+        raise InvalidRequest("The Basic credentials cannot be read: encode client_id:client_secret in base64.")
+    return Basic(unquote_plus(client_id), unquote_plus(secret))
+
+
+def _cookies(header: str) -> list[SessionCookie]:
+    found = []
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name in (SESSION_COOKIE, SESSION_COOKIE_TLS):
+            found.append(SessionCookie(value))
+    return found

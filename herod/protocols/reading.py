@@ -1,0 +1,144 @@
+"""Parameters out of bytes: strict JSON, forms and queries. Whatever cannot be read is an InvalidRequest."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import msgspec
+
+from herod.errors import InvalidRequest
+from herod.operations.registry import Operation, Params
+from herod.protocols.http import Request
+
+__all__ = [
+    "MAX_DEPTH",
+    "check_depth",
+    "convert_params",
+    "decode_params",
+    "read_form",
+    "read_query",
+    "require_json",
+    "unquote_segment",
+]
+
+MAX_DEPTH: Final = 32
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+_MAX_FIELDS: Final = 100
+
+
+def check_depth(body: bytes) -> None:
+    """Refuse JSON nested deeper than `MAX_DEPTH`, before any parser recurses into it.
+
+    Raises:
+        InvalidRequest: it is.
+    """
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for match in _BRACKETS.finditer(body):
+        first = match[0][0]
+        if first in b"[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InvalidRequest(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
+        elif first in b"]}":
+            depth -= 1
+
+
+def require_json(request: Request) -> None:
+    """Refuse a body that does not say it is JSON: a form is what a hostile page can send without asking.
+
+    Raises:
+        InvalidRequest: another Content-Type, or none.
+    """
+    content_type = request.headers.get("content-type", "")
+    if content_type != "application/json" and content_type.partition(";")[0].strip().lower() != "application/json":
+        raise InvalidRequest("Send the body as JSON, with Content-Type: application/json.")
+
+
+def decode_params(operation: Operation, body: bytes) -> Params:
+    """A JSON object as the operation's parameters.
+
+    Raises:
+        InvalidRequest: it is no JSON, or not what the operation takes.
+    """
+    check_depth(body)
+    try:
+        return operation.decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(_say(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"The body is not JSON: {error}.") from None
+
+
+def convert_params(operation: Operation, fields: Mapping[str, Any], *, is_text: bool) -> Params:
+    """Named values as the operation's parameters.
+
+    Args:
+        is_text: the values come from a query or form, so numbers are written as text.
+
+    Raises:
+        InvalidRequest: they are not what the operation takes.
+    """
+    try:
+        return msgspec.convert(fields, operation.params, strict=not is_text)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(_say(error)) from None
+
+
+def read_query(query: str) -> dict[str, str]:
+    """A query's fields, each of them once.
+
+    Raises:
+        InvalidRequest: a name stands twice, or the encoding is broken.
+    """
+    return _pairs(query, "query") if query else {}
+
+
+def read_form(request: Request) -> dict[str, str]:
+    """A form's fields, each of them once (RFC 6749, section 3.2).
+
+    Raises:
+        InvalidRequest: it is not a form, a name stands twice, or the encoding is broken.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/x-www-form-urlencoded":
+        raise InvalidRequest("Send a form, with Content-Type: application/x-www-form-urlencoded.")
+    if request.query:
+        raise InvalidRequest("Parameters belong in the form, not in the URL, where logs would keep them.")
+    try:
+        return _pairs(request.body.decode("ascii"), "form")
+    except UnicodeDecodeError:
+        raise InvalidRequest("The form is not percent-encoded.") from None
+
+
+def unquote_segment(segment: str) -> str:
+    """A path segment without its percent-encoding.
+
+    Raises:
+        InvalidRequest: it is not UTF-8.
+    """
+    try:
+        return unquote_to_bytes(segment).decode() if "%" in segment else segment
+    except UnicodeDecodeError:
+        raise InvalidRequest("The path is not UTF-8.") from None
+
+
+def _pairs(text: str, what: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS
+        )
+    except ValueError:
+        if not text:
+            return {}
+        raise InvalidRequest(f"The {what} cannot be read: write name=value&name=value, percent-encoded.") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise InvalidRequest(f"The {what} gives the same name twice.")
+    return fields
+
+
+def _say(error: msgspec.ValidationError) -> str:
+    return f"{str(error).replace('Object', 'The request').replace(' - at `$.', ' - at `')}."

@@ -1,0 +1,77 @@
+"""REST: each operation's routes, plain and under `/api/v1`, made from the table."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from herod.errors import HerodError, InvalidRequest
+from herod.operations.pipeline import Pipeline
+from herod.operations.registry import Operation, Params, Route
+from herod.protocols.answers import ErrorWriter, encode, envelope_error, enveloped, json_response, plain_error
+from herod.protocols.http import Request, Response
+from herod.protocols.presenting import presented_by
+from herod.protocols.reading import check_depth, convert_params, decode_params, read_query, require_json
+from herod.scopes.decisions import Access
+
+__all__ = ["PathHandler", "rest_handler"]
+
+# A request and the values of its path's `{name}` segments.
+PathHandler = Callable[[Request, dict[str, str]], Awaitable[Response]]
+
+IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})
+decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> PathHandler:
+    """What answers one route of one operation."""
+    version = pipeline.realm.version
+    is_enveloped = route.path.startswith(("/api/v1/", "/api/auth/"))
+    write_error: ErrorWriter = envelope_error(version) if is_enveloped else plain_error
+    status = 201 if operation.creates else 200
+    is_public = operation.needs is Access.PUBLIC
+
+    async def answer(request: Request, path: dict[str, str]) -> Response:
+        try:
+            params = read_params(operation, route, request, path)
+            presented = None if is_public else presented_by(request.headers)
+            result = await pipeline.call(operation, params, presented, request.source)
+        except HerodError as error:
+            return write_error(error)
+        return json_response(
+            enveloped(result, version) if is_enveloped else encode(result),
+            status=status if operation.status is None else operation.status(result),
+            is_quiet=operation.is_quiet,
+        )
+
+    return answer
+
+
+def read_params(operation: Operation, route: Route, request: Request, path: dict[str, str]) -> Params:
+    """Path, and query or body, as the operation's parameters.
+
+    Raises:
+        InvalidRequest: they cannot be read, or say the same thing twice.
+    """
+    if route.method in IN_QUERY:
+        return convert_params(operation, _merge(path, read_query(request.query)), is_text=True)
+    if request.query:
+        raise InvalidRequest("Parameters belong in the body, not in the URL, where logs would keep them.")
+    if not request.body:
+        return convert_params(operation, path, is_text=False)
+    require_json(request)
+    if not path:
+        return decode_params(operation, request.body)
+    check_depth(request.body)
+    try:
+        fields = decode_fields(request.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidRequest("The body is not a JSON object.") from None
+    return convert_params(operation, _merge(path, fields), is_text=False)
+
+
+def _merge(path: dict[str, str], fields: dict[str, Any]) -> dict[str, Any]:
+    twice = path.keys() & fields.keys()
+    if twice:
+        raise InvalidRequest(f"{min(twice)} stands in the path already: leave it out of the query or body.")
+    return {**fields, **path}
