@@ -1,0 +1,230 @@
+"""The composition root: builds everything from the settings, in one visible function, and runs it."""
+
+import gc
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import trio
+
+import herod
+from herod.errors import InvalidRequest, RuntimeFailure, SettingsError, Unavailable
+from herod.operations.pipeline import Pipeline
+from herod.operations.realm import LegacySecrets, Realm
+from herod.operations.startup import create_bootstrap_key, load_signing_keys
+from herod.operations.table import OPERATIONS
+from herod.protocols.doors import Doors
+from herod.protocols.guard import Guard
+from herod.scopes.graph import ADMIN, REGISTRAR, USER, ScopeGraph
+from herod.server.connections import raise_descriptor_limit, serve
+from herod.server.limits import Limits
+from herod.server.listeners import BoundListener, listening
+from herod.server.logs import set_up_logging
+from herod.server.process import protect_memory
+from herod.settings import FdBind, LimitSettings, Settings
+from herod.store.memory import MemoryStore
+from herod.store.sqlite import SqliteStore, open_sqlite
+
+__all__ = ["run"]
+
+logger = logging.getLogger("herod")
+
+FLUSH_SECONDS: Final = 1
+PURGE_SECONDS: Final = 300
+GC_THRESHOLDS: Final = (50_000, 20, 50)
+
+
+def run(settings: Settings) -> int:
+    """Run the daemon until it is told to stop; the exit code.
+
+    Raises:
+        StartupError: it cannot start; one line says what to change.
+    """
+    protect_memory()
+    graph = ScopeGraph(settings.scopes)
+    _refuse_what_is_not_served(settings)
+    writer = set_up_logging(settings.log_format, settings.log_level)
+    try:
+        for warning in settings.warnings:
+            logger.warning("%s", warning)
+        with listening(settings.binds) as listeners:
+            trio.run(_main, settings, graph, listeners, _open_store(settings))
+    finally:
+        writer.close()
+    return 0
+
+
+async def _main(
+    settings: Settings, graph: ScopeGraph, listeners: list[BoundListener], store: SqliteStore | MemoryStore
+) -> None:
+    async with store:
+        realm = await _make_realm(settings, graph, store)
+        await _bootstrap(settings, store)
+        pipeline = Pipeline(store, realm, clock=_now)
+        guard = Guard(hosts=settings.hosts | {one.host for one in listeners if one.host}, origins=settings.origins)
+        doors = Doors(pipeline, OPERATIONS, guard)
+        limits = _limits(settings.limits)
+        raise_descriptor_limit(limits.connections)
+        gc.collect()
+        gc.freeze()  # what stands now stays: later collections need not walk it
+        gc.set_threshold(*GC_THRESHOLDS)
+        shutdown = trio.Event()
+        async with trio.open_nursery() as background:
+            background.start_soon(_watch_signals, shutdown)
+            background.start_soon(_flush, pipeline)
+            background.start_soon(_purge, store, realm)
+            logger.info("herod %s answers on %s", realm.version, ", ".join(one.label for one in listeners))
+            await serve(listeners, doors, limits=limits, shutdown=shutdown)
+            background.cancel_scope.cancel()
+        await pipeline.flush()
+    logger.info("herod has stopped")
+
+
+def _open_store(settings: Settings) -> SqliteStore | MemoryStore:
+    secret = settings.store_secret or settings.hero_secret
+    return MemoryStore(secret) if settings.store is None else open_sqlite(settings.store, secret, now=_now())
+
+
+async def _make_realm(settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore) -> Realm:
+    now = _now()
+    signing = await store.write(
+        partial(
+            load_signing_keys,
+            secret=settings.hero_secret,
+            algorithm=settings.signing,
+            ttl=settings.token_ttl,
+            now=now,
+        )
+    )
+    legacy = [
+        (scope, secret)
+        for scope, texts in (
+            (ADMIN, settings.admin_secrets),
+            (USER, settings.user_secrets),
+            (REGISTRAR, settings.register_secrets),
+        )
+        for secret in texts
+    ]
+    return Realm(
+        version=herod.__version__,
+        graph=graph,
+        networks=settings.networks,
+        issuer=settings.issuer,
+        public_url=settings.public_url,
+        token_ttl=settings.token_ttl,
+        registration=settings.registration,
+        keyring=store.keyring,
+        signing=signing,
+        legacy=LegacySecrets(store.keyring, legacy),
+        daemon_uid=os.getuid(),
+        boot_epoch=secrets.randbits(31),
+        started_at=now,
+        needs={name: operation.needs for name, operation in OPERATIONS.items()},
+    )
+
+
+async def _bootstrap(settings: Settings, store: SqliteStore | MemoryStore) -> None:
+    """Make the first admin key, and hand it over in a box on a terminal or in a 0600 file, never in the log."""
+    name = settings.bootstrap_admin_key
+    if name is None:
+        return
+    try:
+        text = await store.write(partial(create_bootstrap_key, keyring=store.keyring, name=name, now=_now()))
+    except InvalidRequest as error:
+        raise SettingsError(f"--bootstrap-admin-key: {error.message}") from None
+    if text is None:
+        logger.info("a key named %r exists already: no bootstrap admin key was created", name)
+    elif sys.stderr.isatty():
+        sys.stderr.write(key_box(name, text))
+    else:
+        path = _write_key_file(settings, name, text)
+        logger.warning("the bootstrap admin key %r was written to %s: move it to a safe place", name, path)
+
+
+def key_box(name: str, text: str) -> str:
+    """A key as it is shown once on a terminal."""
+    lines = (
+        "Bootstrap admin key, shown this once: save it now.",
+        "",
+        f"name   {name}",
+        f"key    {text}",
+        "scope  admin",
+    )
+    width = max(map(len, lines))
+    rule = "─" * (width + 2)
+    return "\n".join((f"┌{rule}┐", *(f"│ {line.ljust(width)} │" for line in lines), f"└{rule}┘", ""))
+
+
+def _write_key_file(settings: Settings, name: str, text: str) -> Path:
+    folder = Path.cwd() if settings.store is None else settings.store.parent
+    path = folder / f"bootstrap-{_file_name(name)}.key"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text + "\n")
+    except OSError as error:
+        raise RuntimeFailure(
+            f"the bootstrap admin key could not be written to {path} ({error.strerror}): "
+            "remove that file, delete the key it was for, and start again"
+        ) from None
+    return path
+
+
+def _file_name(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).lstrip(".") or "key"
+
+
+async def _watch_signals(shutdown: trio.Event) -> None:
+    """The first SIGTERM or SIGINT drains, the second ends the process at once."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if shutdown.is_set():
+                os._exit(128 + number)
+            logger.info("%s: stopping; requests in hand are answered first", signal.Signals(number).name)
+            shutdown.set()
+
+
+async def _flush(pipeline: Pipeline) -> None:
+    while True:
+        await trio.sleep(FLUSH_SECONDS)
+        await pipeline.flush()
+
+
+async def _purge(store: SqliteStore | MemoryStore, realm: Realm) -> None:
+    """Forget sessions and revocations that are over."""
+    while True:
+        await trio.sleep(PURGE_SECONDS)
+        now = _now()
+        realm.forget_revocations(now)
+        with suppress(Unavailable):  # its health says so already
+            await store.purge_expired(now)
+
+
+def _limits(settings: LimitSettings) -> Limits:
+    return Limits(
+        connections=settings.max_connections,
+        head_bytes=settings.head_bytes,
+        head_seconds=settings.head_seconds,
+        body_seconds=settings.body_seconds,
+        write_seconds=settings.write_seconds,
+        idle_seconds=settings.idle_seconds,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def _refuse_what_is_not_served(settings: Settings) -> None:
+    if settings.tls_cert is not None:
+        raise SettingsError("tls_cert: this version serves no TLS: leave it out and bind to loopback")
+    if any(isinstance(bind, FdBind) for bind in settings.binds):
+        raise SettingsError("bind: this version takes no passed sockets: give a path or an address")
+
+
+def _now() -> int:
+    return int(time.time())

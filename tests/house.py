@@ -1,0 +1,202 @@
+"""A whole house in memory for tests: store, realm, pipeline and doors, with a clock that tests turn."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, AsyncIterator, Self
+
+from herod.credentials.keyring import SigningKeys, hs256_key
+from herod.operations.pipeline import Pipeline
+from herod.operations.presented import Basic, Bearer, PeerClaim, Presented, SessionCookie
+from herod.operations.realm import LegacySecrets, Realm
+from herod.operations.table import OPERATIONS
+from herod.protocols.doors import Doors
+from herod.protocols.guard import Guard
+from herod.protocols.http import Request, Response
+from herod.scopes.graph import ScopeGraph
+from herod.scopes.principals import Peer, Source
+from herod.store.memory import MemoryStore
+
+SECRET = "a secret for tests that is long enough to sign"
+COOKIE = "the cookie of this socket"
+NOW = 1_800_000_000
+DAEMON_UID = 990
+ADMIN_SOURCE = Source(peer=Peer(uid=DAEMON_UID, gid=DAEMON_UID), cookie=COOKIE)
+STRANGER = Source(peer=Peer(uid=1234, gid=1234), cookie=COOKIE)
+TCP = Source(address="127.0.0.1")
+LOCAL_ADMIN = PeerClaim(COOKIE)
+PASSWORD = "correct horse battery"
+LEGACY = {"admin": "legacy-admin-secret", "user": "0f8fad5b-d9cb-469f-a165-70867728950e", "registrar": "legacy-register"}
+
+
+@dataclass
+class Clock:
+    """Time as tests want it."""
+
+    now: int = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass
+class Answer:
+    """A response, read."""
+
+    response: Response
+
+    @property
+    def status(self) -> int:
+        return self.response.status
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.response.body)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {name.lower(): value for name, value in self.response.headers}
+
+
+@dataclass
+class House:
+    """The daemon without its sockets."""
+
+    store: MemoryStore
+    realm: Realm
+    pipeline: Pipeline
+    doors: Doors
+    clock: Clock
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    async def call(
+        self, name: str, presented: Presented | None = None, source: Source = ADMIN_SOURCE, **params: Any
+    ) -> Any:
+        """Run an operation through the pipeline."""
+        operation = OPERATIONS[name]
+        return await self.pipeline.call(operation, operation.params(**params), presented, source)
+
+    async def admin(self, name: str, **params: Any) -> Any:
+        """Run an operation as the local admin."""
+        return await self.call(name, LOCAL_ADMIN, ADMIN_SOURCE, **params)
+
+    async def user(self, scope: str = "read", networks: list[str] | None = None, **params: Any) -> "User":
+        """Add an account."""
+        added = await self.admin("users.add", scope=scope, networks=networks, **params)
+        return User(self, added.client_id, added.client_secret)
+
+    async def service_key(self, scope: str, name: str = "service", **params: Any) -> str:
+        """Make a service key."""
+        issued = await self.admin("keys.create", name=name, kind="service", scope=scope, **params)
+        text: str = issued.key
+        return text
+
+    async def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        json: Any = None,
+        form: str | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        source: Source = TCP,
+    ) -> Answer:
+        """Ask through the doors, as the server would."""
+        path, _, query = target.partition("?")
+        sent = {"host": "localhost", **(headers or {})}
+        if json is not None:
+            body = _dumps(json)
+            sent.setdefault("content-type", "application/json")
+        elif form is not None:
+            body = form.encode()
+            sent.setdefault("content-type", "application/x-www-form-urlencoded")
+        elif body is not None:
+            sent.setdefault("content-type", "application/json")
+        return Answer(await self.doors(Request(method, path, query, sent, body or b"", source)))
+
+    async def rpc(
+        self, method: str, params: Any = None, *, headers: Mapping[str, str] | None = None, source: Source = TCP
+    ) -> Any:
+        """One JSON-RPC call; the response object."""
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, **({} if params is None else {"params": params})}
+        answer = await self.request("POST", "/rpc", json=call, headers=headers, source=source)
+        assert answer.status == 200
+        return answer.json
+
+
+@dataclass
+class User:
+    """An account with its client secret."""
+
+    house: House
+    client_id: str
+    secret: str
+
+    @property
+    def basic(self) -> Basic:
+        return Basic(self.client_id, self.secret)
+
+    @property
+    def basic_header(self) -> dict[str, str]:
+        return {"authorization": "Basic " + base64.b64encode(f"{self.client_id}:{self.secret}".encode()).decode()}
+
+    async def token(self, scope: str | None = None) -> str:
+        """A fresh access token."""
+        answer = await self.house.call("token.create", self.basic, scope=scope)
+        text: str = answer.access_token
+        return text
+
+    async def bearer(self, scope: str | None = None) -> Bearer:
+        """A fresh access token, presented."""
+        return Bearer(await self.token(scope))
+
+    async def key(self, scope: str = "read", name: str = "key", **params: Any) -> str:
+        """A key of the account's own."""
+        issued = await self.house.call("keys.create", self.basic, name=name, scope=scope, **params)
+        text: str = issued.key
+        return text
+
+    async def session(self, presented: Presented | None = None) -> SessionCookie:
+        """A signed-in browser."""
+        opened = await self.house.call("session.create", presented or self.basic)
+        return SessionCookie(opened.cookie)
+
+
+def bearer(text: str) -> dict[str, str]:
+    """The header that presents a token, key or legacy secret."""
+    return {"authorization": f"Bearer {text}"}
+
+
+@asynccontextmanager
+async def open_house(
+    *, registration: Any = "open", scopes: Mapping[str, tuple[str, ...]] | None = None, networks: frozenset[str] | None = None
+) -> AsyncIterator[House]:
+    """A house with a fresh memory store."""
+    clock = Clock()
+    store = MemoryStore(SECRET)
+    async with store:
+        realm = Realm(
+            version="0.0.test",
+            graph=ScopeGraph(scopes or {}),
+            networks=networks or frozenset({"*"}),
+            issuer="hero_auth",
+            public_url="http://localhost",
+            token_ttl=3600,
+            registration=registration,
+            keyring=store.keyring,
+            signing=SigningKeys(hs256_key(SECRET)),
+            legacy=LegacySecrets(store.keyring, list(LEGACY.items())),
+            daemon_uid=DAEMON_UID,
+            boot_epoch=7,
+            started_at=clock.now,
+            needs={name: operation.needs for name, operation in OPERATIONS.items()},
+        )
+        pipeline = Pipeline(store, realm, clock=clock)
+        yield House(store, realm, pipeline, Doors(pipeline, OPERATIONS, Guard()), clock)
+
+
+def _dumps(value: Any) -> bytes:
+    return json.dumps(value).encode()
