@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from shlex import quote
 from typing import Final
 
-from herod.scopes.grants import Grant
+from herod.scopes.grants import Grant, intersect_networks
 from herod.scopes.graph import ScopeGraph
 from herod.scopes.principals import Principal, PrincipalKind
 
@@ -87,13 +88,16 @@ def decide(
 
 def decide_ceiling(giver: Grant, given: Grant) -> Allowed | Denied:
     """Decide whether `given` may be given: only what the giver holds, in scope, network and time."""
-    if giver.covers(given):
-        return ALLOWED
     if given.mask & ~giver.mask:
         return Denied(Reason.CEILING_EXCEEDED, missing="scope", hint="ask for no more scope than your own")
-    if not giver.covers(Grant(mask=given.mask, networks=given.networks, not_before=giver.not_before,
-                              expires_at=giver.expires_at)):  # fmt: skip
+    if intersect_networks(giver.networks, given.networks) != given.networks:
         return Denied(Reason.CEILING_EXCEEDED, missing="networks", hint="name only networks of your own")
+    if giver.covers(given):
+        return ALLOWED
+    if giver.not_before is not None and (given.not_before is None or given.not_before < giver.not_before):
+        return Denied(
+            Reason.CEILING_EXCEEDED, missing="not_before", hint="let it begin no earlier than your own credential"
+        )
     return Denied(Reason.CEILING_EXCEEDED, missing="expires_at", hint="let it expire no later than your own credential")
 
 
@@ -105,6 +109,7 @@ def decide_target(actor: Grant, target: Grant) -> Allowed | Denied:
 
 
 def _hint(principal: Principal, option: str, value: str) -> str:
+    value = quote(value)  # it comes from the request, and hints are pasted into shells
     match principal.kind:
         case PrincipalKind.ACCOUNT if option == "--scope":
             return f"herod user scope {principal.id} {value}"

@@ -42,8 +42,8 @@ class ScopeGraph:
 
     Args:
         added: scope → the scopes it includes, from the settings. A built-in name gains includes; a new name becomes a
-            scope. A new scope that nothing includes is put under `admin`, so that somebody can give it; one that
-            itself includes `admin` is put under `owner`.
+            scope. A new scope that `owner` would not include is put under `admin`, so that somebody can give it; one
+            that itself includes `admin` is put under `owner`; one that includes `owner` stands above all.
         generation: whatever caches a mask keys it on this.
 
     Raises:
@@ -132,22 +132,27 @@ def _merge(added: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
         for scope in included:
             if scope not in includes:
                 raise SettingsError(f"scopes: {name!r} includes {scope!r}, which is not defined: define or drop it.")
-    _topological(includes)
-    _adopt(includes)
+    _adopt(includes, widest_first=tuple(reversed(_topological(includes))))
     return includes
 
 
-def _adopt(includes: dict[str, tuple[str, ...]]) -> None:
-    """Put every scope that nothing includes under `admin`, or under `owner` if it reaches `admin` itself."""
-    included = {scope for scopes in includes.values() for scope in scopes}
-    for name in [name for name in includes if name not in included and name not in BUILT_IN]:
-        parent = OWNER if _reaches(includes, name, ADMIN) else ADMIN
-        if not _reaches(includes, name, parent):
+def _adopt(includes: dict[str, tuple[str, ...]], *, widest_first: tuple[str, ...]) -> None:
+    """Put every scope that `owner` does not include under `admin`, or under `owner` if it includes `admin` itself."""
+    for name in widest_first:
+        if not _reaches(includes, OWNER, name) and not _reaches(includes, name, OWNER):
+            parent = OWNER if _reaches(includes, name, ADMIN) else ADMIN
             includes[parent] = (*includes[parent], name)
 
 
 def _reaches(includes: Mapping[str, tuple[str, ...]], start: str, goal: str) -> bool:
-    return start == goal or any(_reaches(includes, scope, goal) for scope in includes[start])
+    # Each scope once: the paths through a ladder of includes double with every rung.
+    seen = {start}
+    waiting = [start]
+    while waiting:
+        new = set(includes[waiting.pop()]) - seen
+        seen |= new
+        waiting += new
+    return goal in seen
 
 
 def _topological(includes: Mapping[str, tuple[str, ...]]) -> list[str]:

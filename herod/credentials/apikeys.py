@@ -1,0 +1,181 @@
+"""The form of what herod hands out: API keys, client secrets, ids and opaque session values.
+
+The law:
+
+    API key        herod_[us]_ ‖ id (12) ‖ _ ‖ secret (43) ‖ checksum (6)
+    client secret  herod_c_ ‖ secret (43) ‖ checksum (6)
+
+Secret: 256 bits in base 62. Checksum: CRC-32 of everything before it, in base 62, zero-padded. The checksum
+finds typing errors offline and lets scanners tell a leaked key from noise; it proves nothing. Only an HMAC of
+a secret is ever kept.
+"""
+
+import hmac
+import re
+import secrets
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+from zlib import crc32
+
+from herod.credentials.keyring import Keyring, Purpose
+from herod.errors import BadCredentials
+
+__all__ = [
+    "KeyKind",
+    "ParsedKey",
+    "has_checksum",
+    "hash_secret",
+    "looks_like_client_secret",
+    "looks_like_key",
+    "matches",
+    "new_client_secret",
+    "new_id",
+    "new_key",
+    "new_key_id",
+    "new_opaque",
+    "parse_key",
+]
+
+ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+ID_CHARS: Final = 12
+SECRET_BYTES: Final = 32  # 256 bits
+SECRET_CHARS: Final = 43  # the fewest of base 62 that hold them
+CHECKSUM_CHARS: Final = 6
+
+CLIENT_SECRET_PREFIX: Final = "herod_c_"  # noqa: S105 - what a secret starts with
+_KEY: Final = re.compile(r"herod_([us])_([0-9A-Za-z]{12})_([0-9A-Za-z]{43})[0-9A-Za-z]{6}\Z")
+_KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}\Z")
+_ANY: Final = re.compile(r"herod_(?:[us]_[0-9A-Za-z]{12}|c)_[0-9A-Za-z]{49}\Z")
+
+
+class KeyKind(StrEnum):
+    """Whose key it is."""
+
+    USER = "user"
+    SERVICE = "service"
+
+
+_LETTERS: Final = {KeyKind.USER: "u", KeyKind.SERVICE: "s"}
+_KINDS: Final = {letter: kind for kind, letter in _LETTERS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedKey:
+    """An API key of good form; whether it is a key herod gave is for the store to say.
+
+    Attributes:
+        id: 12 characters; public.
+        secret: 43 characters.
+    """
+
+    kind: KeyKind
+    id: str
+    secret: str = field(repr=False)
+
+
+def new_key_id() -> str:
+    """A random key id of 12 characters (71 bits: unique, not secret)."""
+    return _base62(secrets.randbelow(62**ID_CHARS), ID_CHARS)
+
+
+def new_key(kind: KeyKind, id: str) -> str:  # noqa: A002 - a record's field has this name
+    """A new API key for `id`.
+
+    Raises:
+        ValueError: the id is not one of `new_key_id`.
+    """
+    if not _KEY_ID.match(id):
+        raise ValueError(f"{id!r} is not a key id")
+    return _with_checksum(f"herod_{_LETTERS[kind]}_{id}_{new_opaque()}")
+
+
+def new_client_secret() -> str:
+    """A new client secret of 57 characters."""
+    return _with_checksum(CLIENT_SECRET_PREFIX + new_opaque())
+
+
+def new_opaque() -> str:
+    """256 random bits as 43 characters of base 62: session ids, cookies, one-time codes."""
+    return _base62(int.from_bytes(secrets.token_bytes(SECRET_BYTES), "big"), SECRET_CHARS)
+
+
+def new_id() -> str:
+    """A random UUID (RFC 9562, version 4) in its usual form."""
+    return str(UUID(bytes=secrets.token_bytes(16), version=4))
+
+
+def parse_key(text: str) -> ParsedKey:
+    """Read an API key and check its form.
+
+    Raises:
+        BadCredentials: the form is wrong (reason `malformed`) or the checksum is (reason `checksum`).
+    """
+    match = _KEY.match(text)
+    if match is None:
+        raise BadCredentials("The API key is incomplete or mistyped: copy it whole.", reason="malformed")
+    if not _checksum_fits(text):
+        raise BadCredentials("The API key has a typing error: copy it again.", reason="checksum")
+    letter, id_, secret = match.groups()
+    return ParsedKey(kind=_KINDS[letter], id=id_, secret=secret)
+
+
+def looks_like_key(text: str) -> bool:
+    """Whether `text` means to be an API key, however mistyped: it is then nothing else."""
+    return text.startswith(("herod_u_", "herod_s_"))
+
+
+def looks_like_client_secret(text: str) -> bool:
+    """Whether `text` means to be a client secret, however mistyped."""
+    return text.startswith(CLIENT_SECRET_PREFIX)
+
+
+def has_checksum(text: str) -> bool:
+    """Whether `text` is a whole API key or client secret without a typing error."""
+    return _ANY.match(text) is not None and _checksum_fits(text)
+
+
+def hash_secret(keyring: Keyring, purpose_label: str, id: str, text: str) -> bytes:  # noqa: A002 - as above
+    """What is kept of a random secret: 32 bytes of HMAC-SHA256, bound to its label and the id it belongs to.
+
+    Fast on purpose: the secret has 256 bits, so there is nothing to guess. Never for what people choose.
+
+    Args:
+        keyring: gives the key for hashes.
+        purpose_label: what the secret is: `key`, `client_secret` and the like.
+        id: whose it is.
+        text: the secret as presented, whole.
+    """
+    return keyring.mac(
+        Purpose.KEY_HASHES,
+        purpose_label.encode(),
+        # A presented id or secret may hold lone surrogates; it then matches nothing, and must not raise.
+        id.encode("utf-8", "surrogatepass"),
+        text.encode("utf-8", "surrogatepass"),
+    )
+
+
+def matches(stored: bytes, computed: bytes) -> bool:
+    """Whether two hashes are equal, in constant time."""
+    return hmac.compare_digest(stored, computed)
+
+
+def _with_checksum(body: str) -> str:
+    return body + _checksum(body)
+
+
+def _checksum_fits(text: str) -> bool:
+    return _checksum(text[:-CHECKSUM_CHARS]) == text[-CHECKSUM_CHARS:]
+
+
+def _checksum(body: str) -> str:
+    return _base62(crc32(body.encode()), CHECKSUM_CHARS)
+
+
+def _base62(number: int, width: int) -> str:
+    digits = []
+    for _ in range(width):
+        number, digit = divmod(number, 62)
+        digits.append(ALPHABET[digit])
+    return "".join(reversed(digits))

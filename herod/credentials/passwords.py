@@ -1,0 +1,158 @@
+"""Passwords: what may be one, and the hash that is kept.
+
+Slow on purpose (20 to 30 ms): callers run one at a time, in a thread, and spend the same work on a user who
+does not exist (`DECOY_PHC`). Nothing here truncates, trims or logs a password.
+
+Normal form: NFKC (NIST SP 800-63B, section 5.1.1.2), so that the same password typed on two keyboards is the
+same password. Hashes carried over from Hero Auth are the exception: it hashed the bytes as typed, so they are
+verified so, and replaced at the next sign-in.
+"""
+
+import hashlib
+import re
+import secrets
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from herod.errors import InvalidRequest
+
+__all__ = [
+    "DECOY_PHC",
+    "MAX_CHARS",
+    "MIN_CHARS",
+    "OWASP_2024",
+    "Argon2idPreset",
+    "MalformedHash",
+    "check_password",
+    "hash_password",
+    "needs_rehash",
+    "verify_password",
+    "wrap_hero_auth_hash",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Argon2idPreset:
+    """The cost of a hash (RFC 9106): memory in KiB, passes over it, lanes."""
+
+    memory_kib: int
+    passes: int
+    lanes: int
+
+    @property
+    def prefix(self) -> str:
+        """How a PHC string of this cost begins."""
+        return f"$argon2id$v=19$m={self.memory_kib},t={self.passes},p={self.lanes}$"
+
+
+# OWASP Password Storage Cheat Sheet, second of its equal choices
+OWASP_2024: Final = Argon2idPreset(memory_kib=19 * 1024, passes=2, lanes=1)  # 19 MiB
+
+MIN_CHARS: Final = 12
+MAX_CHARS: Final = 128
+# Texts shrink and grow in NFKC, and normalising a long run of combining marks takes quadratic time: a longer
+# text than this is no password that could have been set, and is hashed as it is.
+MAX_CHARS_BEFORE_NFKC: Final = 8 * MAX_CHARS
+
+SALT_BYTES: Final = 16  # RFC 9106, section 3.1
+TAG_BYTES: Final = 32
+HERO_AUTH_MARK: Final = "hero_auth:"
+
+_PHC: Final = re.compile(
+    r"\$argon2id\$v=19\$m=[1-9]\d{0,6},t=[1-9]\d{0,2},p=[1-9]\d?\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{22,86}\Z",
+    re.ASCII,
+)
+_SHA256_HEX: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
+
+# A hash of nothing anybody knows, verified for a user who does not exist: the same work, always False.
+DECOY_PHC: Final = f"{OWASP_2024.prefix}{'A' * 22}${'A' * 43}"
+
+
+class MalformedHash(ValueError):
+    """A stored hash is not one: a defect or a damaged record, never the answer to a wrong password."""
+
+
+def check_password(text: str) -> None:
+    """Check that `text` may be set as a password: 12 to 128 characters in NFKC, no control character.
+
+    Spaces count and stay. Characters that this Python's Unicode does not assign are refused: their normal
+    form may change with the next version, and lock their owner out.
+
+    Raises:
+        InvalidRequest: it may not.
+    """
+    if len(text) > MAX_CHARS_BEFORE_NFKC or len(normal := unicodedata.normalize("NFKC", text)) > MAX_CHARS:
+        raise InvalidRequest(f"The password is too long: use at most {MAX_CHARS} characters.")
+    if len(normal) < MIN_CHARS:
+        raise InvalidRequest(f"The password is too short: use at least {MIN_CHARS} characters.")
+    if any(unicodedata.category(char) in {"Cc", "Cs", "Cn"} for char in normal):
+        raise InvalidRequest("The password holds a control or unassigned character: leave it out.")
+
+
+def hash_password(text: str) -> str:
+    """Hash a password that `check_password` let pass, as a PHC string with a fresh salt.
+
+    It checks nothing itself: a password carried over from Hero Auth may be shorter, and is rehashed as it is.
+    """
+    return _derive(_normal_bytes(text))
+
+
+def verify_password(text: str, phc: str) -> bool:
+    """Whether `text` is the password of a hash made by `hash_password` or `wrap_hero_auth_hash`.
+
+    Raises:
+        MalformedHash: the stored hash is damaged.
+    """
+    if phc.startswith(HERO_AUTH_MARK):
+        typed = text.encode("utf-8", "surrogatepass")
+        return _verify(hashlib.sha256(typed).hexdigest().encode(), phc.removeprefix(HERO_AUTH_MARK))
+    return _verify(_normal_bytes(text), phc)
+
+
+def needs_rehash(phc: str) -> bool:
+    """Whether a hash is to be replaced at the next sign-in: carried over, or of another cost than today's."""
+    return not phc.startswith(OWASP_2024.prefix)
+
+
+def wrap_hero_auth_hash(sha256_hex: str) -> str:
+    """Carry over a password hash of Hero Auth, the SHA-256 of the password, by hashing it once more.
+
+    Raises:
+        InvalidRequest: it is not 64 hexadecimal digits.
+    """
+    if not _SHA256_HEX.match(sha256_hex):
+        raise InvalidRequest("A password hash of Hero Auth has 64 hexadecimal digits: this one has not.")
+    return HERO_AUTH_MARK + _derive(sha256_hex.lower().encode())
+
+
+def _normal_bytes(text: str) -> bytes:
+    normal = unicodedata.normalize("NFKC", text) if len(text) <= MAX_CHARS_BEFORE_NFKC else text
+    # Lone surrogates are refused when a password is set; presented ones match nothing, and must not raise.
+    return normal.encode("utf-8", "surrogatepass")
+
+
+def _derive(material: bytes) -> str:
+    return Argon2id(
+        salt=secrets.token_bytes(SALT_BYTES),
+        length=TAG_BYTES,
+        iterations=OWASP_2024.passes,
+        lanes=OWASP_2024.lanes,
+        memory_cost=OWASP_2024.memory_kib,
+    ).derive_phc_encoded(material)
+
+
+def _verify(material: bytes, phc: str) -> bool:
+    # The library says InvalidKey to a mismatch and to a malformed string alike.
+    if not _PHC.match(phc):
+        raise MalformedHash("a stored password hash is not a PHC string of Argon2id")
+    try:
+        Argon2id.verify_phc_encoded(material, phc)
+    except InvalidKey:
+        return False
+    except ValueError as error:
+        raise MalformedHash("a stored password hash has impossible parameters") from error
+    return True

@@ -1,0 +1,281 @@
+"""The strict door for JSON Web Tokens: issue, open, verify.
+
+The law of a token that passes (RFC 7515, 7519, 8725, 9068):
+
+    size      at most 8 KiB, three non-empty parts of canonical base64url
+    header    an object without duplicate names; the key's own `alg`; a known `kid` or none; an expected
+              `typ`; no b64, crit, jwk, jku, x5u, x5c
+    payload   an object without duplicate names, at most 32 deep, strict UTF-8; the types of `Claims`, no null
+    iss, aud  the plain issuer without `aud` under `JWT`; the public URL with a known `aud` under `at+jwt`
+    time      now < exp (no leeway), 0 < exp - iat ≤ ttl, iat ≤ now + 60 s, and nbf, if any, ≤ now + 60 s
+    retired   a retired key verifies until its hard stop, and nothing that lives longer
+
+PyJWT supplies the signature algorithms (`SigningKey`); its parser is too lenient to be used. A key is looked
+up in memory by `kid` and never taken from a token. Revocation and epochs are for the caller: this file knows
+no store.
+"""
+
+import json
+import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from functools import lru_cache
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from herod.credentials.keyring import SigningKey, SigningKeys
+from herod.errors import BadToken, ExpiredToken, InvalidRequest
+
+__all__ = ["AUDIENCE_TYP", "MAX_TOKEN_CHARS", "PLAIN_TYP", "Claims", "Header", "issue", "open_jws", "verify"]
+
+MAX_TOKEN_CHARS: Final = 8 * 1024
+MAX_DEPTH: Final = 32
+CLOCK_SKEW: Final = 60  # seconds that an issuer's clock may be ahead
+
+PLAIN_TYP: Final = "JWT"
+AUDIENCE_TYP: Final = "at+jwt"  # RFC 9068, section 2.1
+_TYPS: Final = frozenset({PLAIN_TYP, AUDIENCE_TYP})
+
+# crit and b64 change how a token is read; the others bring a key along.
+FORBIDDEN_HEADERS: Final = frozenset({"b64", "crit", "jwk", "jku", "x5u", "x5c"})
+_OPTIONAL_CLAIMS: Final = ("networks", "aud", "client_id")
+
+Filled = Annotated[str, msgspec.Meta(min_length=1)]
+Seconds = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a token says.
+
+    Attributes:
+        sub: client id, service key's id or peer rule's id.
+        scope: as granted, space-separated, not expanded.
+        jti: the token's own id.
+        epoch: the account's counter when the token was made; another one revokes it.
+        via: what made the token; it shrinks with it.
+        networks: None, and absent from the token, means all.
+        aud: None unless an audience was asked for (RFC 8707).
+        client_id: with `aud` only.
+    """
+
+    sub: Filled
+    iss: Filled
+    iat: Seconds
+    exp: Seconds
+    scope: str
+    jti: Filled
+    epoch: Seconds
+    via: str
+    networks: tuple[str, ...] | None = None
+    aud: str | None = None
+    client_id: str | None = None
+
+
+class Header(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The members of a token's header that herod reads."""
+
+    alg: str
+    typ: str | None = None
+    kid: str | None = None
+
+
+_to_standard: Final = bytes.maketrans(b"-_", b"+/")
+_to_url: Final = bytes.maketrans(b"+/", b"-_")
+_decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_claims: Final = msgspec.json.Decoder(Claims).decode
+_decode_header: Final = msgspec.json.Decoder(Header).decode
+_encode: Final = msgspec.json.Encoder().encode
+# Possessive, and it never fails: linear in a stranger's bytes, whatever they are.
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+
+# Headers of tokens that a key has signed; a stranger cannot fill it.
+_known_headers: Final[dict[bytes, Header]] = {}
+_MAX_KNOWN_HEADERS: Final = 64
+
+
+def issue(claims: Claims, key: SigningKey) -> str:
+    """Write and sign a token: `typ` is `at+jwt` with an audience and `JWT` without.
+
+    Raises:
+        InvalidRequest: it would be larger than `verify` takes: only a long list of networks can do that.
+    """
+    header = _encode_header(key.kid, key.algorithm, AUDIENCE_TYP if claims.aud is not None else PLAIN_TYP)
+    signing_input = header + b"." + _to_base64url(_encode(claims))
+    token = signing_input + b"." + _to_base64url(key.sign(signing_input))
+    if len(token) > MAX_TOKEN_CHARS:
+        raise InvalidRequest("The grant names too many networks for one token: ask for fewer, or for all.")
+    return token.decode()
+
+
+def open_jws(token: str, keys: SigningKeys, *, typ: frozenset[str] | None) -> tuple[Header, bytes]:
+    """Open a signed token in compact form: the JWS layer alone, whatever the payload is.
+
+    Hard stops of retired keys are not looked at, for there is no `now` here: `verify` does.
+
+    Args:
+        token: as presented.
+        keys: those that may have signed it.
+        typ: the values allowed in the header's `typ`; None does not look at it.
+
+    Raises:
+        BadToken: reason `malformed` or `signature`.
+    """
+    header, payload, _ = _open(token, keys, typ, None)
+    return header, payload
+
+
+def verify(
+    token: str,
+    keys: SigningKeys,
+    *,
+    issuer: str,
+    audience_issuer: str,
+    audiences: frozenset[str],
+    ttl: int,
+    now: int,
+) -> Claims:
+    """Verify a token of this issuer and read its claims. Whether it was revoked is for the caller to ask.
+
+    Args:
+        token: as presented.
+        keys: those that may have signed it.
+        issuer: the `iss` of tokens without an audience.
+        audience_issuer: the `iss` of tokens with one: the public URL.
+        audiences: every `aud` that means this verifier.
+        ttl: the longest life of a token, in seconds.
+        now: Unix seconds.
+
+    Raises:
+        BadToken: reason `malformed` or `signature`.
+        ExpiredToken: it was good and its time is over.
+    """
+    header, payload, key = _open(token, keys, _TYPS, now)
+    members = _parse_object(payload)
+    try:
+        claims = _decode_claims(payload)
+    except msgspec.ValidationError:
+        raise _malformed() from None
+    if claims.aud is None:
+        is_ours = header.typ == PLAIN_TYP and claims.iss == issuer
+    else:
+        is_ours = header.typ == AUDIENCE_TYP and claims.iss == audience_issuer and claims.aud in audiences
+    if not is_ours or not 0 < claims.exp - claims.iat <= ttl or claims.iat > now + CLOCK_SKEW:
+        raise _malformed()
+    # Absent networks mean all, and a null must not pass for absent.
+    for name in _OPTIONAL_CLAIMS:
+        if name in members and getattr(claims, name) is None:
+            raise _malformed()
+    if "nbf" in members and not _is_past(bytes(members["nbf"]), now):
+        raise _malformed()
+    # What the key signed before it was retired ends by its hard stop. A cache of claims may rely on it.
+    if key.verifies_until is not None and claims.exp > key.verifies_until:
+        raise _bad_signature()
+    if now >= claims.exp:
+        raise ExpiredToken("The token has expired: ask for a new one.", reason="expired")
+    return claims
+
+
+def _open(
+    token: str, keys: SigningKeys, typ: frozenset[str] | None, now: int | None
+) -> tuple[Header, bytes, SigningKey]:
+    if len(token) > MAX_TOKEN_CHARS or not token.isascii():
+        raise _malformed()
+    parts = token.encode().split(b".")
+    if len(parts) != 3:
+        raise _malformed()
+    header_part, payload_part, signature_part = parts
+    payload = _from_base64url(payload_part)
+    signature = _from_base64url(signature_part)
+    known = _known_headers.get(header_part)
+    header = _parse_header(header_part) if known is None else known
+    if typ is not None and header.typ not in typ:
+        raise _malformed()
+    signing_input = header_part + b"." + payload_part
+    for key in keys.find_all(header.kid):
+        # The key says which algorithm it is used with; the header may only agree (RFC 8725, section 3.1).
+        if key.algorithm == header.alg and (now is None or key.is_live(now)) and key.verify(signing_input, signature):
+            if known is None and len(_known_headers) < _MAX_KNOWN_HEADERS:
+                _known_headers[header_part] = header
+            return header, payload, key
+    raise _bad_signature()
+
+
+def _parse_header(part: bytes) -> Header:
+    data = _from_base64url(part)
+    members = _parse_object(data)
+    if not FORBIDDEN_HEADERS.isdisjoint(members):
+        raise _malformed()
+    try:
+        header = _decode_header(data)
+    except msgspec.ValidationError:
+        raise _malformed() from None
+    if ("kid" in members and header.kid is None) or ("typ" in members and header.typ is None):
+        raise _malformed()
+    return header
+
+
+def _parse_object(data: bytes) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object: strict UTF-8, no duplicate name at any level, within `MAX_DEPTH`."""
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+        raise _malformed()
+    try:
+        if not data.isascii():
+            data.decode()  # msgspec skips the strings that it does not need
+        members = _decode_members(data)
+        # If the members, each once, written with their own bytes, give the same text, no name stood there
+        # twice. A text with white space, escaped names or inner objects fails this and is read the slow way.
+        if data.count(b"{") != 1 or _encode(members) != data:
+            json.loads(data, object_pairs_hook=_refuse_duplicates)
+    except (msgspec.DecodeError, ValueError):
+        raise _malformed() from None
+    return members
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a name stands twice")
+
+
+def _depth(data: bytes) -> int:
+    depth = deepest = 0
+    for byte in _STRING.sub(b"", data):
+        if byte in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"}]":
+            depth -= 1
+    return deepest
+
+
+def _is_past(raw: bytes, now: int) -> bool:
+    return raw.isdigit() and len(raw) <= 12 and int(raw) <= now + CLOCK_SKEW
+
+
+def _from_base64url(part: bytes) -> bytes:
+    """Decode base64url that is not empty and canonical (RFC 4648, sections 3.5 and 5)."""
+    try:
+        data = a2b_base64(part.translate(_to_standard) + b"==")
+    except Base64Error:
+        raise _malformed() from None
+    # The decoder skips what it does not know; written again, only the canonical form is the same.
+    if not data or _to_base64url(data) != part:
+        raise _malformed()
+    return data
+
+
+def _to_base64url(data: bytes) -> bytes:
+    return b2a_base64(data, newline=False).rstrip(b"=").translate(_to_url)
+
+
+@lru_cache(maxsize=64)
+def _encode_header(kid: str | None, algorithm: str, typ: str) -> bytes:
+    return _to_base64url(_encode(Header(alg=algorithm, typ=typ, kid=kid)))
+
+
+def _malformed() -> BadToken:
+    return BadToken("The token is malformed or not meant for herod: ask for a new one.", reason="malformed")
+
+
+def _bad_signature() -> BadToken:
+    return BadToken("The token's signature is not valid: ask for a new one.", reason="signature")

@@ -1,0 +1,229 @@
+"""The form of keys, secrets and ids, from one table."""
+
+import re
+import uuid
+from binascii import crc32
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herod.credentials import apikeys
+from herod.credentials.apikeys import (
+    KeyKind,
+    ParsedKey,
+    has_checksum,
+    hash_secret,
+    looks_like_client_secret,
+    looks_like_key,
+    matches,
+    new_client_secret,
+    new_id,
+    new_key,
+    new_key_id,
+    new_opaque,
+    parse_key,
+)
+from herod.credentials.keyring import Keyring
+from herod.errors import BadCredentials
+
+ID = "0Az9bcDEfgHI"
+SECRET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg"
+
+# text, what it says: read one way and written the other
+KEYS = [
+    ("herod_u_0Az9bcDEfgHI_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg1PAam7", ParsedKey(KeyKind.USER, ID, SECRET)),
+    ("herod_s_0Az9bcDEfgHI_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg0kiVtk", ParsedKey(KeyKind.SERVICE, ID, SECRET)),
+    # a checksum that needs its leading zeros
+    (
+        "herod_u_000000000000_000000000000000000000000000000000000000002r00V3bF",
+        ParsedKey(KeyKind.USER, "0" * 12, "000000000000000000000000000000000000000002r"),
+    ),
+]
+USER_KEY = KEYS[0][0]
+
+MALFORMED = [
+    pytest.param("", id="empty"),
+    pytest.param("herod_u_", id="prefix alone"),
+    pytest.param("herod_x" + USER_KEY[7:], id="unknown kind"),
+    pytest.param("HEROD_U" + USER_KEY[7:], id="prefix in capitals"),
+    pytest.param("herod_c" + USER_KEY[7:], id="kind of a client secret"),
+    pytest.param(USER_KEY[:-1], id="one short"),
+    pytest.param(USER_KEY + "0", id="one long"),
+    pytest.param(USER_KEY + "\n", id="newline after"),
+    pytest.param(" " + USER_KEY, id="space before"),
+    pytest.param(USER_KEY.replace("A", "-"), id="foreign character"),
+    pytest.param(USER_KEY.replace("0", "\N{ARABIC-INDIC DIGIT ZERO}"), id="digits of another script"),
+    pytest.param(USER_KEY.replace("_", "-"), id="dashes"),
+    pytest.param(USER_KEY[:20] + USER_KEY[21:], id="no separator"),
+    pytest.param(USER_KEY[:30] + "\ud800" + USER_KEY[31:], id="lone surrogate"),
+]
+
+
+class TestKey:
+    """API keys."""
+
+    @pytest.mark.parametrize(("text", "parsed"), KEYS)
+    def test_read(self, text: str, parsed: ParsedKey) -> None:
+        """A written key reads as its parts."""
+        assert parse_key(text) == parsed
+
+    @pytest.mark.parametrize(("text", "parsed"), KEYS)
+    def test_written(self, monkeypatch: pytest.MonkeyPatch, text: str, parsed: ParsedKey) -> None:
+        """The parts are written as that key."""
+        monkeypatch.setattr(apikeys, "new_opaque", lambda: parsed.secret)
+        assert new_key(parsed.kind, parsed.id) == text
+
+    @pytest.mark.parametrize("text", MALFORMED)
+    def test_malformed(self, text: str) -> None:
+        """A key of another form is refused before anything is looked up."""
+        with pytest.raises(BadCredentials) as caught:
+            parse_key(text)
+        assert caught.value.reason == "malformed"
+        assert not has_checksum(text)
+
+    @given(kind=st.sampled_from(KeyKind))
+    def test_round_trip(self, kind: KeyKind) -> None:
+        """A new key has the documented form, parses to its parts and looks like a key."""
+        key_id = new_key_id()
+        text = new_key(kind, key_id)
+        assert re.fullmatch(r"herod_[us]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}", text)
+        parsed = parse_key(text)
+        assert (parsed.kind, parsed.id) == (kind, key_id)
+        assert parsed.secret == text[21:64]
+        assert looks_like_key(text)
+        assert has_checksum(text)
+
+    @given(position=st.integers(8, 69), char=st.sampled_from(apikeys.ALPHABET))
+    def test_a_typing_error_is_found(self, position: int, char: str) -> None:
+        """One changed character never passes: CRC-32 finds every burst of up to 32 bits."""
+        if position == 20 or USER_KEY[position] == char:
+            return
+        with pytest.raises(BadCredentials) as caught:
+            parse_key(USER_KEY[:position] + char + USER_KEY[position + 1 :])
+        assert caught.value.reason == "checksum"
+
+    def test_kinds_are_checked_too(self) -> None:
+        """A user key cannot be turned into a service key by its letter."""
+        with pytest.raises(BadCredentials) as caught:
+            parse_key("herod_s" + USER_KEY[7:])
+        assert caught.value.reason == "checksum"
+
+    @given(text=st.text())
+    def test_never_another_error(self, text: str) -> None:
+        """Whatever is presented, the answer is a key or a refusal."""
+        with pytest.raises(BadCredentials):
+            parse_key(text)
+
+    def test_errors_say_nothing_of_the_key(self) -> None:
+        """A refusal repeats no character of a secret."""
+        with pytest.raises(BadCredentials) as caught:
+            parse_key(USER_KEY[:-1])
+        assert SECRET[:10] not in f"{caught.value} {caught.value.message} {caught.value.hint}"
+
+    @pytest.mark.parametrize("key_id", ["", "short", "0" * 13, "0" * 11 + "_", "0" * 12 + "\n"])
+    def test_only_for_key_ids(self, key_id: str) -> None:
+        """A key for something that is no key id is a programmer's error."""
+        with pytest.raises(ValueError, match="not a key id"):
+            new_key(KeyKind.USER, key_id)
+
+    def test_repr_keeps_the_secret(self) -> None:
+        """A parsed key in a traceback or a log shows no secret."""
+        assert SECRET not in repr(parse_key(USER_KEY))
+
+
+class TestClientSecret:
+    """Client secrets."""
+
+    def test_form(self) -> None:
+        """Prefix, 43 characters and their checksum."""
+        secret = new_client_secret()
+        assert re.fullmatch(r"herod_c_[0-9A-Za-z]{49}", secret)
+        assert looks_like_client_secret(secret)
+        assert not looks_like_key(secret)
+        assert has_checksum(secret)
+
+    def test_checksum(self) -> None:
+        """A changed last character no longer fits."""
+        secret = new_client_secret()
+        assert not has_checksum(secret[:-1] + ("0" if secret[-1] != "0" else "1"))
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "client_secret"),
+    [
+        ("herod_u_", True, False),
+        ("herod_s_mistyped", True, False),
+        ("herod_c_mistyped", False, True),
+        ("herod_x_", False, False),
+        ("HEROD_U_", False, False),
+        (" herod_u_", False, False),
+        ("", False, False),
+        ("eyJhbGciOiJIUzI1NiJ9.e30.x", False, False),
+    ],
+)
+def test_looks(text: str, key: bool, client_secret: bool) -> None:
+    """The prefix says what a text means to be, however mistyped the rest."""
+    assert looks_like_key(text) is key
+    assert looks_like_client_secret(text) is client_secret
+
+
+def test_random_values() -> None:
+    """Ids and opaque values have their form and do not repeat."""
+    key_ids = {new_key_id() for _ in range(200)}
+    opaque = {new_opaque() for _ in range(200)}
+    ids = {new_id() for _ in range(200)}
+    assert len(key_ids) == len(opaque) == len(ids) == 200
+    assert all(re.fullmatch(r"[0-9A-Za-z]{12}", value) for value in key_ids)
+    assert all(re.fullmatch(r"[0-9A-Za-z]{43}", value) for value in opaque)
+    parsed = [uuid.UUID(value) for value in ids]
+    assert all(value.version == 4 and value.variant == uuid.RFC_4122 for value in parsed)
+    assert {str(value) for value in parsed} == ids
+
+
+@given(number=st.integers(0, 2**256 - 1))
+def test_base62(number: int) -> None:
+    """43 characters hold every number of 256 bits."""
+    text = apikeys._base62(number, apikeys.SECRET_CHARS)
+    value = 0
+    for char in text:
+        value = value * 62 + apikeys.ALPHABET.index(char)
+    assert value == number
+
+
+def test_checksum_is_crc32() -> None:
+    """The checksum is CRC-32 (zlib, PNG) of everything before it, so that any tool can check it."""
+    value = 0
+    for char in USER_KEY[-6:]:
+        value = value * 62 + apikeys.ALPHABET.index(char)
+    assert value == crc32(USER_KEY[:-6].encode())
+
+
+class TestHashes:
+    """What is kept of a secret."""
+
+    KEYRING = Keyring(bytes(32))
+
+    def test_bound_to_everything(self) -> None:
+        """Root, label, id and text each change the hash, and none runs into the next."""
+        hashes = {
+            hash_secret(self.KEYRING, "key", ID, SECRET),
+            hash_secret(Keyring(b"\1" * 32), "key", ID, SECRET),
+            hash_secret(self.KEYRING, "client_secret", ID, SECRET),
+            hash_secret(self.KEYRING, "key", ID[:-1], SECRET),
+            hash_secret(self.KEYRING, "key", ID, SECRET[:-1]),
+            hash_secret(self.KEYRING, "key", ID[:-1], ID[-1] + SECRET),
+        }
+        assert len(hashes) == 6
+        assert {len(value) for value in hashes} == {32}
+
+    def test_matches(self) -> None:
+        """The same secret matches and another does not, of whatever length."""
+        stored = hash_secret(self.KEYRING, "key", ID, SECRET)
+        assert matches(stored, hash_secret(self.KEYRING, "key", ID, SECRET))
+        assert not matches(stored, hash_secret(self.KEYRING, "key", ID, SECRET + "x"))
+        assert not matches(stored, stored[:-1])
+
+    def test_odd_text(self) -> None:
+        """A presented text with lone surrogates is hashed, and does not raise."""
+        assert len(hash_secret(self.KEYRING, "key", "\ud800", "\udfff")) == 32

@@ -1,0 +1,315 @@
+"""May they? One table, one answer."""
+
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herod.scopes.decisions import (
+    ALLOWED,
+    Access,
+    Allowed,
+    Denied,
+    Needs,
+    Reason,
+    decide,
+    decide_ceiling,
+    decide_target,
+)
+from herod.scopes.grants import ALL_NETWORKS, NOTHING, Grant
+from herod.scopes.graph import ADMIN, OWNER, READ, REGISTRAR, USER, WRITE, ScopeGraph
+from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, PrincipalKind
+
+NOW = 1_800_000_000
+GRAPH = ScopeGraph({"jobs:run": ["user"]})
+NETWORKS = ["main", "test"]
+
+
+def holding(
+    *scopes: str,
+    networks: frozenset[str] = ALL_NETWORKS,
+    not_before: int | None = None,
+    expires_at: int | None = None,
+    kind: PrincipalKind = PrincipalKind.ACCOUNT,
+) -> Principal:
+    """Someone with these scopes."""
+    return Principal(
+        id="3b7c",
+        kind=kind,
+        name="ada",
+        method=AuthMethod.JWT,
+        grant=Grant(GRAPH.mask(scopes), networks, not_before, expires_at),
+        credential="9f1e",
+        made_with=AuthMethod.PASSWORD,
+    )
+
+
+masks = st.sets(st.sampled_from(GRAPH.scopes)).map(lambda names: GRAPH.mask(tuple(names)))
+networks_held = st.just(ALL_NETWORKS) | st.frozensets(st.sampled_from(NETWORKS))
+bounds = st.none() | st.integers(NOW - 2, NOW + 2)
+grants = st.builds(Grant, mask=masks, networks=networks_held, not_before=bounds, expires_at=bounds)
+needs_any: st.SearchStrategy[Needs] = st.sampled_from([*Access, *GRAPH.scopes, "register", "unknown"])
+
+
+class TestScopes:
+    """What an operation needs against what someone holds."""
+
+    # who holds what → the needs that pass
+    TABLE = (
+        ((OWNER,), {OWNER, ADMIN, WRITE, READ, REGISTRAR, USER, "jobs:run"}),
+        ((ADMIN,), {ADMIN, WRITE, READ, REGISTRAR, USER, "jobs:run"}),
+        ((WRITE,), {WRITE, READ}),
+        ((READ,), {READ}),
+        ((REGISTRAR,), {REGISTRAR}),
+        ((USER,), {USER, READ}),
+        (("jobs:run",), {"jobs:run", USER, READ}),
+        ((WRITE, REGISTRAR), {WRITE, READ, REGISTRAR}),
+        (("member",), {WRITE, READ}),
+        (("unknown",), set[str]()),
+        ((), set[str]()),
+    )
+
+    @pytest.mark.parametrize(("held", "passes"), TABLE)
+    @pytest.mark.parametrize("needs", GRAPH.scopes)
+    def test_table(self, held: tuple[str, ...], passes: set[str], needs: str) -> None:
+        """Each scope passes what it includes, and is denied the rest by name."""
+        answer = decide(GRAPH, holding(*held), needs=needs, now=NOW)
+        if needs in passes:
+            assert answer == ALLOWED
+        else:
+            assert answer == Denied(Reason.MISSING_SCOPE, missing=needs, hint=f"herod user scope 3b7c {needs}")
+
+    @pytest.mark.parametrize("needs", ["unknown", "", "OWNER"])
+    def test_an_unknown_need_denies_everyone(self, needs: str) -> None:
+        """An operation that needs what the graph does not know is open to nobody."""
+        answer = decide(GRAPH, holding(OWNER), needs=needs, now=NOW)
+        assert isinstance(answer, Denied)
+        assert (answer.reason, answer.missing) == (Reason.MISSING_SCOPE, needs)
+
+    def test_an_alias_is_a_need_too(self) -> None:
+        """An older name asked about is answered as its scope."""
+        assert decide(GRAPH, holding(REGISTRAR), needs="register", now=NOW) == ALLOWED
+
+
+class TestAccess:
+    """What is needed instead of a scope."""
+
+    @pytest.mark.parametrize("principal", [ANONYMOUS, holding(), holding(OWNER), holding(READ, expires_at=NOW)])
+    def test_public(self, principal: Principal) -> None:
+        """What is public is open to all, whatever they presented."""
+        assert decide(GRAPH, principal, needs=Access.PUBLIC, now=NOW) == ALLOWED
+
+    def test_authenticated(self) -> None:
+        """Anyone known passes, even without a scope; nobody does not."""
+        assert decide(GRAPH, holding(), needs=Access.AUTHENTICATED, now=NOW) == ALLOWED
+        denied = Denied(Reason.ANONYMOUS, hint="herod login")
+        assert decide(GRAPH, ANONYMOUS, needs=Access.AUTHENTICATED, now=NOW) == denied
+        assert decide(GRAPH, ANONYMOUS, needs=READ, now=NOW) == denied
+
+
+class TestWindow:
+    """When."""
+
+    @pytest.mark.parametrize(
+        ("not_before", "expires_at", "allowed"),
+        [
+            (None, None, True),
+            (NOW, None, True),
+            (NOW + 1, None, False),
+            (None, NOW + 1, True),
+            (None, NOW, False),
+        ],
+    )
+    @pytest.mark.parametrize("needs", [READ, Access.AUTHENTICATED])
+    def test_table(self, not_before: int | None, expires_at: int | None, allowed: bool, needs: Needs) -> None:
+        """Outside their window nobody holds anything."""
+        principal = holding(READ, not_before=not_before, expires_at=expires_at)
+        answer = decide(GRAPH, principal, needs=needs, now=NOW)
+        assert answer == (ALLOWED if allowed else Denied(Reason.OUTSIDE_WINDOW))
+
+
+class TestNetworks:
+    """Where."""
+
+    ON_MAIN = frozenset({"main"})
+    NAME_ONE = Denied(Reason.NETWORK_DENIED, hint="name one of your networks in the request")
+    NOT_TEST = Denied(Reason.NETWORK_DENIED, missing="test", hint="herod user edit 3b7c --network test")
+
+    @pytest.mark.parametrize(
+        ("held", "network", "declares", "answer"),
+        [
+            (ALL_NETWORKS, None, False, ALLOWED),
+            (ALL_NETWORKS, None, True, ALLOWED),
+            (ALL_NETWORKS, "test", True, ALLOWED),
+            (ON_MAIN, None, False, ALLOWED),
+            (ON_MAIN, None, True, NAME_ONE),
+            (ON_MAIN, "main", False, ALLOWED),
+            (ON_MAIN, "main", True, ALLOWED),
+            (ON_MAIN, "test", False, NOT_TEST),
+            (ON_MAIN, "test", True, NOT_TEST),
+            (frozenset(), "test", False, NOT_TEST),
+            (frozenset(), None, True, NAME_ONE),
+        ],
+    )
+    def test_table(self, held: frozenset[str], network: str | None, declares: bool, answer: Allowed | Denied) -> None:
+        """A network that the grant does not prove is denied; where one is declared, a restricted grant names it."""
+        principal = holding(READ, networks=held)
+        assert decide(GRAPH, principal, needs=READ, now=NOW, network=network, declares_network=declares) == answer
+
+    def test_scope_comes_first(self) -> None:
+        """Who lacks both hears of the scope."""
+        answer = decide(GRAPH, holding(networks=frozenset()), needs=READ, now=NOW, network="test")
+        assert isinstance(answer, Denied)
+        assert answer.reason is Reason.MISSING_SCOPE
+
+
+class TestHints:
+    """The command that would mend it."""
+
+    @pytest.mark.parametrize(
+        ("kind", "for_scope", "for_network"),
+        [
+            (PrincipalKind.ACCOUNT, "herod user scope 3b7c write", "herod user edit 3b7c --network test"),
+            (PrincipalKind.PEER, "herod peer allow --scope write", "herod peer allow --network test"),
+            (PrincipalKind.SERVICE, "use a credential with scope write", "use a credential with network test"),
+            (PrincipalKind.LEGACY, "use a credential with scope write", "use a credential with network test"),
+            (PrincipalKind.LOCAL_ADMIN, "use a credential with scope write", "use a credential with network test"),
+        ],
+    )
+    def test_table(self, kind: PrincipalKind, for_scope: str, for_network: str) -> None:
+        """Each kind of principal is mended in its own way."""
+        principal = holding(READ, networks=frozenset({"main"}), kind=kind)
+        denied = decide(GRAPH, principal, needs=WRITE, now=NOW)
+        assert isinstance(denied, Denied)
+        assert denied.hint == for_scope
+        denied = decide(GRAPH, principal, needs=READ, now=NOW, network="test")
+        assert isinstance(denied, Denied)
+        assert denied.hint == for_network
+
+    @given(value=st.text(min_size=1))
+    def test_hints_are_safe_to_paste(self, value: str) -> None:
+        """A name from the request stays one word in the shell, whatever it holds."""
+        principal = holding(READ, networks=frozenset())
+        denied = decide(GRAPH, principal, needs=READ, now=NOW, network=value)
+        assert isinstance(denied, Denied)
+        assert denied.hint is not None
+        assert shlex.split(denied.hint) == ["herod", "user", "edit", "3b7c", "--network", value]
+
+
+class TestCeiling:
+    """What may be given."""
+
+    GIVER = Grant(GRAPH.mask((WRITE,)), frozenset({"main", "test"}), NOW, NOW + 100)
+
+    @pytest.mark.parametrize(
+        ("scopes", "networks", "not_before", "expires_at", "missing"),
+        [
+            ((WRITE,), {"main", "test"}, NOW, NOW + 100, None),
+            ((READ,), {"main"}, NOW + 1, NOW + 99, None),
+            ((), set[str](), NOW, NOW + 100, None),
+            ((ADMIN,), {"main"}, NOW, NOW + 100, "scope"),
+            ((WRITE, REGISTRAR), {"main"}, NOW, NOW + 100, "scope"),
+            ((ADMIN,), {"*"}, None, None, "scope"),
+            ((READ,), {"*"}, NOW, NOW + 100, "networks"),
+            ((READ,), {"main", "other"}, None, None, "networks"),
+            ((READ,), {"main"}, NOW - 1, NOW + 100, "not_before"),
+            ((READ,), {"main"}, None, None, "not_before"),
+            ((READ,), {"main"}, NOW, NOW + 101, "expires_at"),
+            ((READ,), {"main"}, NOW, None, "expires_at"),
+        ],
+    )
+    def test_table(
+        self,
+        scopes: tuple[str, ...],
+        networks: set[str],
+        not_before: int | None,
+        expires_at: int | None,
+        missing: str | None,
+    ) -> None:
+        """Nobody gives more than they hold, in scope, network or time; the answer says which."""
+        given_ = Grant(GRAPH.mask(scopes), frozenset(networks), not_before, expires_at)
+        answer = decide_ceiling(self.GIVER, given_)
+        if missing is None:
+            assert answer == ALLOWED
+        else:
+            assert isinstance(answer, Denied)
+            assert (answer.reason, answer.missing) == (Reason.CEILING_EXCEEDED, missing)
+            assert answer.hint
+
+    def test_no_window_of_ones_own(self) -> None:
+        """Who never expires may give any time; an end is missed where only the end is wrong."""
+        for_ever = Grant(GRAPH.mask((READ,)))
+        assert decide_ceiling(for_ever, Grant(for_ever.mask, ALL_NETWORKS, NOW, NOW + 1)) == ALLOWED
+        answer = decide_ceiling(Grant(for_ever.mask, expires_at=NOW), for_ever)
+        assert isinstance(answer, Denied)
+        assert answer.missing == "expires_at"
+
+    @given(giver=grants, given_=grants)
+    def test_is_covers(self, giver: Grant, given_: Grant) -> None:
+        """The ceiling is `covers`, with a reason."""
+        assert (decide_ceiling(giver, given_) == ALLOWED) == giver.covers(given_)
+
+
+class TestTarget:
+    """Whom one may change."""
+
+    @pytest.mark.parametrize(
+        ("actor", "target", "allowed"),
+        [
+            (Grant(GRAPH.mask((OWNER,))), Grant(GRAPH.mask((OWNER,))), True),
+            (Grant(GRAPH.mask((ADMIN,))), Grant(GRAPH.mask((ADMIN,))), True),
+            (Grant(GRAPH.mask((ADMIN,))), Grant(GRAPH.mask((USER, WRITE))), True),
+            (Grant(GRAPH.mask((ADMIN,))), NOTHING, True),
+            (Grant(GRAPH.mask((ADMIN,))), Grant(GRAPH.mask((OWNER,))), False),
+            (Grant(GRAPH.mask((WRITE,))), Grant(GRAPH.mask((USER,))), False),
+            (Grant(GRAPH.mask((ADMIN,)), frozenset({"main"})), Grant(GRAPH.mask((READ,)), frozenset({"main"})), True),
+            (Grant(GRAPH.mask((ADMIN,)), frozenset({"main"})), Grant(GRAPH.mask((READ,)), frozenset({"test"})), False),
+            (Grant(GRAPH.mask((ADMIN,)), frozenset({"main"})), Grant(GRAPH.mask((READ,))), False),
+            # An admin whose session ends soon may still change an account that never does.
+            (Grant(GRAPH.mask((ADMIN,)), ALL_NETWORKS, None, NOW), Grant(GRAPH.mask((READ,))), True),
+        ],
+    )
+    def test_table(self, actor: Grant, target: Grant, allowed: bool) -> None:
+        """A target with more scope or more networks than the actor is out of reach; time does not count."""
+        answer = decide_target(actor, target)
+        if allowed:
+            assert answer == ALLOWED
+        else:
+            assert isinstance(answer, Denied)
+            assert answer.reason is Reason.TARGET_DENIED
+            assert answer.hint
+
+    @given(actor=grants, target=grants)
+    def test_a_covered_target_is_in_reach(self, actor: Grant, target: Grant) -> None:
+        """Whoever covers another may change them."""
+        if actor.covers(target):
+            assert decide_target(actor, target) == ALLOWED
+
+
+class TestLaws:
+    """What holds for everyone."""
+
+    @given(
+        grant=grants,
+        cut=grants,
+        needs=needs_any,
+        network=st.none() | st.sampled_from([*NETWORKS, "other", "*"]),
+        declares_network=st.booleans(),
+    )
+    def test_narrowing_never_allows_more(
+        self, grant: Grant, cut: Grant, needs: Needs, network: str | None, declares_network: bool
+    ) -> None:
+        """What a cut grant may do, the whole one may do."""
+
+        def answer(grant: Grant) -> Allowed | Denied:
+            who = Principal("x", PrincipalKind.ACCOUNT, "x", AuthMethod.JWT, grant, "", AuthMethod.PASSWORD)
+            return decide(GRAPH, who, needs=needs, now=NOW, network=network, declares_network=declares_network)
+
+        if answer(grant.intersect(cut)) == ALLOWED:
+            assert answer(grant) == ALLOWED
+
+    @given(needs=needs_any.filter(lambda needs: needs is not Access.PUBLIC), network=st.none() | st.text())
+    def test_nobody_gets_nothing(self, needs: Needs, network: str | None) -> None:
+        """Without a credential, only what is public is open."""
+        assert isinstance(decide(GRAPH, ANONYMOUS, needs=needs, now=NOW, network=network), Denied)

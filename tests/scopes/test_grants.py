@@ -1,0 +1,225 @@
+"""What someone holds, and how grants are cut and compared."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herod.errors import InvalidRequest
+from herod.scopes.grants import ALL_NETWORKS, NOTHING, Grant, intersect_networks, parse_networks
+from herod.scopes.graph import ScopeGraph
+
+GRAPH = ScopeGraph({"jobs:run": ["user"], "operator": ["admin"]})
+NAMES = ["mainnet", "testnet", "devnet"]
+INSTANTS = range(-1, 12)
+
+masks = st.sets(st.sampled_from(GRAPH.scopes)).map(lambda names: GRAPH.mask(tuple(names)))
+networks = st.just(ALL_NETWORKS) | st.frozensets(st.sampled_from(NAMES))
+bounds = st.none() | st.integers(0, 10)
+grants = st.builds(Grant, mask=masks, networks=networks, not_before=bounds, expires_at=bounds)
+
+
+def reach(grant: Grant) -> set[tuple[int, str, int]]:
+    """Everything a grant allows, spelt out: each bit, on each network, at each instant."""
+    return {
+        (bit, network, now)
+        for bit in range(len(GRAPH.scopes))
+        for network in [*NAMES, "another"]
+        for now in INSTANTS
+        if grant.mask >> bit & 1 and grant.proves(network) and grant.is_live(now)
+    }
+
+
+class TestIntersection:
+    """An intersection never widens."""
+
+    @given(first=grants, second=grants)
+    def test_is_what_both_allow(self, first: Grant, second: Grant) -> None:
+        """It allows what both allow, and nothing else."""
+        assert reach(first.intersect(second)) == reach(first) & reach(second)
+
+    @given(first=grants, second=grants)
+    def test_is_covered_by_both(self, first: Grant, second: Grant) -> None:
+        """Both cover it."""
+        shared = first.intersect(second)
+        assert first.covers(shared)
+        assert second.covers(shared)
+
+    @given(first=grants, second=grants, third=grants)
+    def test_algebra(self, first: Grant, second: Grant, third: Grant) -> None:
+        """The order in which grants are cut makes no difference, nor cutting twice."""
+        assert first.intersect(second) == second.intersect(first)
+        assert first.intersect(second).intersect(third) == first.intersect(second.intersect(third))
+        assert first.intersect(first) == first
+
+    @given(grant=grants)
+    def test_nothing(self, grant: Grant) -> None:
+        """Cut with nothing, nothing remains; everybody covers nothing within their own time."""
+        assert reach(grant.intersect(NOTHING)) == set()
+        assert not reach(NOTHING)
+
+    @given(wider=grants, narrower=grants, other=grants)
+    def test_is_monotone(self, wider: Grant, narrower: Grant, other: Grant) -> None:
+        """Whoever is demoted never gains: a narrower grant cut the same way is narrower still."""
+        narrower = wider.intersect(narrower)
+        assert wider.intersect(other).covers(narrower.intersect(other))
+
+    @pytest.mark.parametrize(
+        ("first", "second", "shared"),
+        [
+            (ALL_NETWORKS, ALL_NETWORKS, ALL_NETWORKS),
+            (ALL_NETWORKS, frozenset({"a"}), frozenset({"a"})),
+            (frozenset({"a"}), ALL_NETWORKS, frozenset({"a"})),
+            (frozenset({"a", "b"}), frozenset({"b", "c"}), frozenset({"b"})),
+            (frozenset({"a"}), frozenset({"b"}), frozenset()),
+            (frozenset(), ALL_NETWORKS, frozenset()),
+        ],
+    )
+    def test_networks(self, first: frozenset[str], second: frozenset[str], shared: frozenset[str]) -> None:
+        """`*` is all networks, and no network in common is none."""
+        assert intersect_networks(first, second) == shared
+
+    @pytest.mark.parametrize(
+        ("first", "second", "shared"),
+        [
+            ((None, None), (None, None), (None, None)),
+            ((None, 5), (None, None), (None, 5)),
+            ((None, 5), (None, 4), (None, 4)),
+            ((3, None), (None, None), (3, None)),
+            ((3, None), (4, None), (4, None)),
+            ((0, 9), (3, 20), (3, 9)),
+            ((0, 3), (5, 9), (5, 3)),
+        ],
+    )
+    def test_windows(
+        self,
+        first: tuple[int | None, int | None],
+        second: tuple[int | None, int | None],
+        shared: tuple[int | None, int | None],
+    ) -> None:
+        """The later beginning and the earlier end; windows apart share no moment."""
+        cut = Grant(1, ALL_NETWORKS, *first).intersect(Grant(1, ALL_NETWORKS, *second))
+        assert (cut.not_before, cut.expires_at) == shared
+
+
+class TestCovers:
+    """`covers` is the ⊆ of every ceiling: a partial order."""
+
+    @given(grant=grants)
+    def test_reflexive(self, grant: Grant) -> None:
+        """Everyone covers themselves."""
+        assert grant.covers(grant)
+
+    @given(first=grants, second=grants)
+    def test_antisymmetric(self, first: Grant, second: Grant) -> None:
+        """Two that cover each other are the same."""
+        assert (first.covers(second) and second.covers(first)) == (first == second)
+
+    @given(widest=grants, middle=grants, narrowest=grants)
+    def test_transitive(self, widest: Grant, middle: Grant, narrowest: Grant) -> None:
+        """What is covered by what is covered is covered."""
+        middle = widest.intersect(middle)
+        narrowest = middle.intersect(narrowest)
+        assert widest.covers(middle)
+        assert middle.covers(narrowest)
+        assert widest.covers(narrowest)
+
+    @given(first=grants, second=grants)
+    def test_is_sound(self, first: Grant, second: Grant) -> None:
+        """Whoever covers another allows all that the other does."""
+        if first.covers(second):
+            assert reach(second) <= reach(first)
+
+    @pytest.mark.parametrize(
+        ("given_", "covered"),
+        [
+            (Grant(0b011, frozenset({"a"}), 10, 20), True),
+            (Grant(0b001, frozenset(), 12, 18), True),
+            (Grant(0, frozenset(), 10, 20), True),
+            (Grant(0b111, frozenset({"a"}), 10, 20), False),
+            (Grant(0b011, frozenset({"a", "c"}), 10, 20), False),
+            (Grant(0b011, ALL_NETWORKS, 10, 20), False),
+            (Grant(0b011, frozenset({"a"}), 9, 20), False),
+            (Grant(0b011, frozenset({"a"}), None, 20), False),
+            (Grant(0b011, frozenset({"a"}), 10, 21), False),
+            (Grant(0b011, frozenset({"a"}), 10, None), False),
+        ],
+    )
+    def test_table(self, given_: Grant, covered: bool) -> None:
+        """More in any one respect is not covered."""
+        assert Grant(0b011, frozenset({"a", "b"}), 10, 20).covers(given_) is covered
+
+
+@pytest.mark.parametrize(
+    ("not_before", "expires_at", "now", "live"),
+    [
+        (None, None, 0, True),
+        (10, None, 9, False),
+        (10, None, 10, True),
+        (None, 20, 19, True),
+        (None, 20, 20, False),
+        (10, 20, 15, True),
+        (20, 10, 15, False),
+        (10, 10, 10, False),
+    ],
+)
+def test_window(not_before: int | None, expires_at: int | None, now: int, live: bool) -> None:
+    """The window begins at its first second and ends before its last."""
+    assert Grant(1, ALL_NETWORKS, not_before, expires_at).is_live(now) is live
+
+
+@pytest.mark.parametrize(
+    ("held", "network", "proves"),
+    [
+        (ALL_NETWORKS, "anything", True),
+        (frozenset({"a"}), "a", True),
+        (frozenset({"a"}), "A", False),
+        (frozenset({"a"}), "b", False),
+        (frozenset({"a"}), "*", False),
+        (frozenset(), "a", False),
+    ],
+)
+def test_proves(held: frozenset[str], network: str, proves: bool) -> None:
+    """A grant reaches the networks it names, exactly."""
+    assert Grant(1, held).proves(network) is proves
+
+
+class TestParseNetworks:
+    """Network names as they are written."""
+
+    @pytest.mark.parametrize(
+        ("names", "networks"),
+        [
+            (["a"], frozenset({"a"})),
+            (["a", "b", "a"], frozenset({"a", "b"})),
+            (["*"], ALL_NETWORKS),
+            (["a", "*"], ALL_NETWORKS),
+            (["Main-net_1.2:3"], frozenset({"Main-net_1.2:3"})),
+            (["x" * 64], frozenset({"x" * 64})),
+        ],
+    )
+    def test_read(self, names: list[str], networks: frozenset[str]) -> None:
+        """A list becomes a set; `*` among others means all."""
+        assert parse_networks(names) == networks
+
+    @pytest.mark.parametrize(
+        "name", ["", " ", "a b", "-a", ".a", "a\n", "ä", "a*", "**", "x" * 65, "a;b", "../a", "\0"]
+    )
+    def test_ill_formed(self, name: str) -> None:
+        """A name that would need quoting somewhere is refused, also beside `*`."""
+        with pytest.raises(InvalidRequest, match="is not a network name"):
+            parse_networks([name])
+        with pytest.raises(InvalidRequest, match="is not a network name"):
+            parse_networks(["*", name])
+
+    def test_empty(self) -> None:
+        """No network is refused: whoever means all says so."""
+        with pytest.raises(InvalidRequest, match="No network was given"):
+            parse_networks([])
+
+    def test_known(self) -> None:
+        """Where the settings list the networks, others are refused with the list; `*` stays all."""
+        known = frozenset({"main", "test"})
+        assert parse_networks(["main"], known) == {"main"}
+        assert parse_networks(["*"], known) == ALL_NETWORKS
+        with pytest.raises(InvalidRequest, match="Unknown network 'other': known networks are main, test"):
+            parse_networks(["main", "other"], known)

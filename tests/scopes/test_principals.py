@@ -1,0 +1,28 @@
+"""Who asks, and from where."""
+
+import pytest
+
+from herod.scopes.grants import NOTHING
+from herod.scopes.principals import ANONYMOUS, NOBODY_UID, AuthMethod, Peer, PrincipalKind, Source
+
+
+@pytest.mark.parametrize(
+    ("source", "label"),
+    [
+        (Source(), "unix"),
+        (Source(address="127.0.0.1"), "127.0.0.1"),
+        (Source(address="::1", secure=True), "::1"),
+        (Source(peer=Peer(uid=1000, gid=1000)), "uid:1000"),
+        (Source(peer=Peer(uid=NOBODY_UID, gid=NOBODY_UID, groups=frozenset({4}))), "uid:65534"),
+    ],
+)
+def test_source_label(source: Source, label: str) -> None:
+    """The audit log names a peer by uid and everyone else by address."""
+    assert source.label == label
+
+
+def test_anonymous_holds_nothing() -> None:
+    """Nobody in particular has no grant at all."""
+    assert ANONYMOUS.grant == NOTHING
+    assert (ANONYMOUS.kind, ANONYMOUS.method) == (PrincipalKind.ANONYMOUS, AuthMethod.ANONYMOUS)
+    assert not ANONYMOUS.grant.proves("any")
