@@ -2,10 +2,12 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, AsyncIterator, Self
+from typing import Any
+
+from herod.store.memory import MemoryStore
 
 from herod.credentials.keyring import SigningKeys, hs256_key
 from herod.operations.pipeline import Pipeline
@@ -17,7 +19,6 @@ from herod.protocols.guard import Guard
 from herod.protocols.http import Request, Response
 from herod.scopes.graph import ScopeGraph
 from herod.scopes.principals import Peer, Source
-from herod.store.memory import MemoryStore
 
 SECRET = "a secret for tests that is long enough to sign"
 COOKIE = "the cookie of this socket"
@@ -28,7 +29,11 @@ STRANGER = Source(peer=Peer(uid=1234, gid=1234), cookie=COOKIE)
 TCP = Source(address="127.0.0.1")
 LOCAL_ADMIN = PeerClaim(COOKIE)
 PASSWORD = "correct horse battery"
-LEGACY = {"admin": "legacy-admin-secret", "user": "0f8fad5b-d9cb-469f-a165-70867728950e", "registrar": "legacy-register"}
+LEGACY = {
+    "admin": "legacy-admin-secret",
+    "user": "0f8fad5b-d9cb-469f-a165-70867728950e",
+    "registrar": "legacy-register",
+}
 
 
 @dataclass
@@ -72,13 +77,13 @@ class House:
     secrets: dict[str, str] = field(default_factory=dict)
 
     async def call(
-        self, name: str, presented: Presented | None = None, source: Source = ADMIN_SOURCE, **params: Any
+        self, name: str, presented: Presented | None = None, source: Source = ADMIN_SOURCE, /, **params: Any
     ) -> Any:
         """Run an operation through the pipeline."""
         operation = OPERATIONS[name]
         return await self.pipeline.call(operation, operation.params(**params), presented, source)
 
-    async def admin(self, name: str, **params: Any) -> Any:
+    async def admin(self, name: str, /, **params: Any) -> Any:
         """Run an operation as the local admin."""
         return await self.call(name, LOCAL_ADMIN, ADMIN_SOURCE, **params)
 
@@ -172,7 +177,10 @@ def bearer(text: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def open_house(
-    *, registration: Any = "open", scopes: Mapping[str, tuple[str, ...]] | None = None, networks: frozenset[str] | None = None
+    *,
+    registration: Any = "open",
+    scopes: Mapping[str, tuple[str, ...]] | None = None,
+    networks: frozenset[str] | None = None,
 ) -> AsyncIterator[House]:
     """A house with a fresh memory store."""
     clock = Clock()

@@ -146,7 +146,7 @@ def registration_closed() -> PermissionDenied:
     return TargetDenied(
         "Registration is closed here: ask an admin for an account.",
         reason="registration_closed",
-        hint="herod user add --email EMAIL",
+        hint="herod user add EMAIL",
     )
 
 

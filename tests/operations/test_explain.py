@@ -1,0 +1,63 @@
+"""Explaining access says what the pipeline would say, and how to mend it."""
+
+import pytest
+from house import LOCAL_ADMIN, House
+
+from herod.errors import InvalidRequest, NotFound
+from herod.operations.presented import Bearer
+
+
+async def test_about_oneself(house: House) -> None:
+    """Anybody may ask why they may not."""
+    user = await house.user(networks=["lab"])
+    explained = await house.call("access.explain", user.basic, operation="users.list")
+    assert (explained.allowed, explained.reason, explained.missing) == (False, "missing_scope", "admin")
+    assert explained.hint == f"herod user scope {user.client_id} admin"
+    assert (await house.call("access.explain", user.basic, scope="read", network="lab")).allowed
+    elsewhere = await house.call("access.explain", user.basic, network="prod", principal=user.client_id)
+    assert (elsewhere.reason, elsewhere.missing) == ("network_denied", "prod")
+
+
+async def test_about_others(house: House) -> None:
+    """By client_id, email, key id, rule id, uid and name of the local admin."""
+    user = await house.user(scope="write", email="ada@example.org")
+    key = await user.key(scope="read")
+    rule = await house.admin("peers.allow", uid=1000, scope="registrar")
+    for principal, scope, allowed in (
+        (user.client_id, "write", True),
+        ("Ada@example.org", "write", True),
+        (key.split("_")[2], "write", False),
+        (key.split("_")[2], "read", True),
+        (rule.id, "registrar", True),
+        ("uid:1000", "admin", False),
+        ("local-admin", "admin", True),
+    ):
+        assert (await house.admin("access.explain", principal=principal, scope=scope)).allowed is allowed, principal
+    with pytest.raises(NotFound):
+        await house.admin("access.explain", principal="nobody")
+    await house.admin("users.disable", client_id=user.client_id)
+    for principal in (user.client_id, key.split("_")[2]):
+        assert (await house.admin("access.explain", principal=principal)).allowed is False
+
+
+async def test_the_hint_works(house: House) -> None:
+    """Carrying out what it says makes the answer yes."""
+    user = await house.user()
+    explained = await house.call("access.explain", user.basic, operation="users.list")
+    command, noun, verb, who, scope = explained.hint.split()
+    assert (command, noun, verb) == ("herod", "user", "scope")
+    await house.admin("users.scope", client_id=who, scope=scope)
+    assert (await house.call("access.explain", user.basic, operation="users.list")).allowed
+
+
+async def test_questions_that_make_no_sense(house: House) -> None:
+    """Are told so."""
+    for params in ({"operation": "nothing"}, {"scope": "nothing"}, {"operation": "health", "scope": "read"}):
+        with pytest.raises(InvalidRequest):
+            await house.call("access.explain", LOCAL_ADMIN, **params)
+
+
+async def test_a_key_may_ask_about_itself(house: House) -> None:
+    """Without a word about its owner."""
+    key = await house.service_key("registrar")
+    assert not (await house.call("access.explain", Bearer(key), scope="read")).allowed

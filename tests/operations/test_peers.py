@@ -1,0 +1,125 @@
+"""Local processes: rules for users and groups, and the one local admin."""
+
+import os
+import pwd
+from collections.abc import Iterable
+
+import pytest
+from house import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, House
+
+from herod.errors import BadCredentials, InvalidRequest, NotFound
+from herod.operations.presented import Bearer, PeerClaim
+from herod.scopes.principals import Peer, Source
+
+
+def source(uid: int, gid: int = 5000, groups: Iterable[int] = ()) -> Source:
+    """A process at the socket."""
+    return Source(peer=Peer(uid=uid, gid=gid, groups=frozenset(groups)), cookie=COOKIE)
+
+
+async def test_a_uid_is_nobody_until_a_rule_says_otherwise(house: House) -> None:
+    """The refusal names the command that admits it."""
+    with pytest.raises(BadCredentials) as refused:
+        await house.call("whoami", PeerClaim(), source(1000))
+    assert refused.value.hint == "herod peer allow --uid 1000 --scope read"
+    rule = await house.admin("peers.allow", uid=1000, scope="write")
+    who = await house.call("whoami", PeerClaim(), source(1000))
+    assert (who.sub, who.kind, who.name, who.method, who.scope) == (rule.id, "peer", "uid:1000", "peer", "write")
+    await house.admin("peers.remove", id=rule.id)
+    with pytest.raises(BadCredentials):
+        await house.call("whoami", PeerClaim(), source(1000))
+
+
+async def test_a_uid_rule_comes_before_group_rules(house: House) -> None:
+    """Even when it holds less."""
+    await house.admin("peers.allow", gid=5000, scope="admin")
+    assert (await house.call("whoami", PeerClaim(), source(1000))).scope == "admin"
+    await house.admin("peers.allow", uid=1000, scope="read")
+    assert (await house.call("whoami", PeerClaim(), source(1000))).scope == "read"
+
+
+async def test_group_rules_unite(house: House) -> None:
+    """Scopes and networks of all one's groups."""
+    await house.admin("peers.allow", gid=5000, scope="registrar", networks=["a"])
+    await house.admin("peers.allow", gid=6000, scope="write", networks=["b"])
+    who = await house.call("whoami", PeerClaim(), source(1000, groups=[6000, 7000, 65534]))
+    assert (set(who.scope.split()), who.networks) == ({"registrar", "write"}, ["a", "b"])
+    await house.admin("peers.allow", gid=7000, scope="read", networks=["*"])
+    assert (await house.call("whoami", PeerClaim(), source(1000, groups=[6000, 7000]))).networks == ["*"]
+
+
+async def test_a_token_of_united_groups_is_worth_one_rule(house: House) -> None:
+    """A token has one subject, so it holds no more than that rule."""
+    await house.admin("peers.allow", gid=5000, scope="registrar")
+    await house.admin("peers.allow", gid=6000, scope="write")
+    answer = await house.call("token.create", PeerClaim(), source(1000, groups=[6000]))
+    who = await house.call("whoami", Bearer(answer.access_token))
+    assert (who.name, who.scope) == ("gid:5000", "registrar")
+
+
+async def test_a_second_rule_replaces_the_first(house: House) -> None:
+    """One rule a subject, with the same id."""
+    first = await house.admin("peers.allow", uid=1000, scope="admin")
+    second = await house.admin("peers.allow", uid=1000, scope="read", networks=["lab"])
+    assert (first.id, second.scope, second.networks) == (second.id, "read", ["lab"])
+    assert [(rule.uid, rule.gid) for rule in (await house.admin("peers.list")).items] == [(1000, None)]
+
+
+async def test_rules_by_name(house: House) -> None:
+    """Users and groups are looked up when the rule is made."""
+    name = pwd.getpwuid(os.getuid()).pw_name
+    assert (await house.admin("peers.allow", user=name, scope="read")).uid == os.getuid()
+    assert (await house.admin("peers.allow", group="daemon", scope="read")).gid is not None
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        {},
+        {"uid": 1, "gid": 1},
+        {"uid": -1},
+        {"uid": 2**32 - 1},
+        {"uid": 65534},
+        {"gid": 65534},
+        {"user": "no such user"},
+        {"group": "no such group"},
+    ],
+)
+async def test_rules_for_nobody(house: House, who: dict[str, int]) -> None:
+    """One subject, and one that exists."""
+    with pytest.raises(InvalidRequest):
+        await house.admin("peers.allow", **who, scope="read")
+
+
+async def test_removing_what_is_not_there(house: House) -> None:
+    """Is not found."""
+    with pytest.raises(NotFound):
+        await house.admin("peers.remove", id="5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11")
+
+
+@pytest.mark.parametrize(
+    ("claim", "at"),
+    [
+        (PeerClaim(), ADMIN_SOURCE),
+        (PeerClaim("guess"), ADMIN_SOURCE),
+        (PeerClaim("gu\xe9ss"), ADMIN_SOURCE),
+        (PeerClaim(COOKIE), source(1000)),
+        (PeerClaim(COOKIE), source(65534)),
+        (PeerClaim(COOKIE, is_relayed=True), ADMIN_SOURCE),
+        (PeerClaim(COOKIE, may_be_admin=False), ADMIN_SOURCE),
+        (PeerClaim(COOKIE), Source(address="127.0.0.1")),
+        (PeerClaim(COOKIE), Source()),
+        (PeerClaim(COOKIE), Source(peer=Peer(uid=0, gid=0))),
+    ],
+)
+async def test_who_is_not_local_admin(house: House, claim: PeerClaim, at: Source) -> None:
+    """The uid alone, the cookie alone, relayed, at another door, over TCP, or with peer=off."""
+    with pytest.raises(BadCredentials):
+        await house.call("whoami", claim, at)
+
+
+@pytest.mark.parametrize("uid", [0, 990])
+async def test_who_is_local_admin(house: House, uid: int) -> None:
+    """Root or the daemon's own user, with the cookie."""
+    who = await house.call("whoami", LOCAL_ADMIN, source(uid))
+    assert (who.kind, who.scope, who.sub) == ("local_admin", "admin", "local-admin")

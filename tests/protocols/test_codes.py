@@ -1,0 +1,85 @@
+"""Every error has a row in the one table, and looks as it should on every door."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from herod import errors
+from herod.errors import HerodError
+from herod.protocols.answers import envelope_error, oauth_error, plain_error
+from herod.protocols.codes import INTERNAL, row_of
+
+# class → (code, HTTP, JSON-RPC, OAuth): the published table, written out
+PUBLISHED = {
+    "InvalidRequest": ("invalid_request", 400, -32602, "invalid_request"),
+    "InvalidScope": ("invalid_request", 400, -32602, "invalid_scope"),
+    "UnsupportedGrantType": ("invalid_request", 400, -32602, "unsupported_grant_type"),
+    "TooLarge": ("too_large", 413, -32600, "invalid_request"),
+    "Unauthenticated": ("bad_credentials", 401, 4001, "invalid_client"),
+    "BadCredentials": ("bad_credentials", 401, 4001, "invalid_client"),
+    "BadToken": ("bad_token", 401, 4001, "invalid_client"),
+    "ExpiredToken": ("expired_token", 401, 4001, "invalid_client"),
+    "RevokedToken": ("revoked_token", 401, 4001, "invalid_client"),
+    "Disabled": ("disabled", 401, 4001, "invalid_client"),
+    "MissingScope": ("missing_scope", 403, 4003, "unauthorized_client"),
+    "NetworkDenied": ("network_denied", 403, 4003, "unauthorized_client"),
+    "CeilingExceeded": ("ceiling_exceeded", 403, 4003, "unauthorized_client"),
+    "TargetDenied": ("target_denied", 403, 4003, "unauthorized_client"),
+    "NotFound": ("not_found", 404, 4004, "invalid_request"),
+    "Conflict": ("conflict", 409, 4009, "invalid_request"),
+    "RateLimited": ("rate_limited", 429, 4029, "invalid_request"),
+    "Unavailable": ("unavailable", 503, 5003, "temporarily_unavailable"),
+}
+ABSTRACT = {"PermissionDenied"}
+
+
+def walk(kind: type[HerodError]) -> Iterator[type[HerodError]]:
+    """Every class below."""
+    for child in kind.__subclasses__():
+        yield child
+        yield from walk(child)
+
+
+def make(kind: type[HerodError]) -> HerodError:
+    """One of it."""
+    if kind is errors.RateLimited:
+        return errors.RateLimited("Slow down.", retry_after=7)
+    if kind is errors.MissingScope:
+        return errors.MissingScope("No.", missing="admin", hint="herod user scope X admin")
+    return kind("No.")
+
+
+def test_the_published_table_is_the_tree() -> None:
+    """No error is missing there and none is invented."""
+    assert {kind.__name__ for kind in walk(HerodError)} - ABSTRACT == set(PUBLISHED)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in walk(HerodError) if kind.__name__ not in ABSTRACT])
+def test_each_error_on_each_door(kind: type[HerodError]) -> None:
+    """Code, statuses, headers and bodies are the published ones."""
+    error = make(kind)
+    code, http, rpc, oauth = PUBLISHED[kind.__name__]
+    row = row_of(error)
+    assert (error.code, row.http, row.rpc, row.oauth) == (code, http, rpc, oauth)
+    plain, wrapped, form = plain_error(error), envelope_error("9")(error), oauth_error(error)
+    assert {answer.status for answer in (plain, wrapped, form)} == {http}
+    body = json.loads(plain.body)
+    assert body["error"]["code"] == code
+    assert body["error"]["message"] == error.message
+    assert body["error"].get("hint") == error.hint
+    assert json.loads(wrapped.body) == {**body, "meta": {"api_version": "1", "server_version": "9"}}
+    assert json.loads(form.body) == {"error": oauth, "error_description": error.message}
+    headers = dict(plain.headers)
+    if http == 401:
+        assert headers["WWW-Authenticate"] == "Bearer"
+        assert dict(form.headers)["WWW-Authenticate"] == 'Bearer, Basic realm="herod"'
+    if kind is errors.MissingScope:
+        assert headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="admin"'
+    if kind is errors.RateLimited:
+        assert headers["Retry-After"] == "7"
+
+
+def test_an_error_without_a_row_is_internal() -> None:
+    """The abstract root has none, and says nothing."""
+    assert row_of(HerodError.__new__(HerodError)) is INTERNAL

@@ -1,0 +1,43 @@
+"""JSONTestSuite through /rpc: what is no JSON is refused, what is gets parsed, and nothing is a 5xx."""
+
+import base64
+import json
+import os
+from pathlib import Path
+
+import pytest
+from house import House
+
+VECTORS = Path(os.environ.get("HEROD_VECTORS", Path(__file__).parents[2].parent / "shared" / "vectors"))
+SUITE = VECTORS / "json_parsing_suite.json"
+
+
+@pytest.mark.skipif(not SUITE.is_file(), reason=f"no vectors at {SUITE}")
+async def test_json_suite_through_rpc(house: House) -> None:
+    """n_ is a parse error or an over-limit, y_ is never one, i_ may be either."""
+    cases = json.loads(SUITE.read_text())
+    assert len(cases) > 300
+    for name, encoded in cases.items():
+        answer = await house.request("POST", "/rpc", body=base64.b64decode(encoded))
+        assert answer.status in {200, 400, 413}, name
+        body = answer.json if answer.status == 200 else None
+        codes = {item["error"]["code"] for item in (body if isinstance(body, list) else [body])} if body else set()
+        if name.startswith("n_"):
+            # Nesting is cut off before parsing, as an invalid request.
+            assert answer.status != 200 or codes == {-32700} or "depth" in str(body) or "nested" in str(body), name
+        elif name.startswith("y_"):
+            assert -32700 not in codes, name
+            assert answer.status == 200, name
+
+
+@pytest.mark.skipif(not SUITE.is_file(), reason=f"no vectors at {SUITE}")
+async def test_json_suite_as_params(house: House) -> None:
+    """The same texts in the place of params: never a 5xx, and what is no JSON is never run."""
+    for name, encoded in json.loads(SUITE.read_text()).items():
+        body = b'{"jsonrpc":"2.0","method":"token.validate","id":1,"params":%b}' % base64.b64decode(encoded)
+        answer = await house.request("POST", "/rpc", body=body)
+        assert answer.status == 200, name
+        if "result" in answer.json:  # a list of texts is params by position
+            assert (name[:2], answer.json["result"]) == ("y_", {"valid": False, "reason": "invalid"})
+        else:
+            assert answer.json["error"]["code"] in {-32700, -32600, -32602}, name
