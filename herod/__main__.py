@@ -1,6 +1,8 @@
 """`python -m herod` is the `herod` command."""
 
+import sys
+
 from herod_cli.main import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""A real daemon for tests: started by the real command, on a socket and ports of its own, ended by its pid."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SECRET = "a secret for running daemons, long enough for all"
+START_SECONDS = 20
+COMMAND = (sys.executable, "-m", "herod")
+
+
+def free_port() -> int:
+    """A TCP port that nobody uses at the moment, on both loopbacks."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """An environment in which nothing of this machine's herod or user is found."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HERO", "XDG_", "CREDENTIALS"))}
+    return {
+        **kept,
+        "HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder / "config"),
+        "XDG_STATE_HOME": str(folder / "state"),
+        "XDG_RUNTIME_DIR": str(folder),
+        "NO_COLOR": "1",
+        **more,
+    }
+
+
+def herod(
+    *arguments: str, env: Mapping[str, str], stdin: str | None = None, prefix: tuple[str, ...] = (), timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run the `herod` command to its end."""
+    return subprocess.run(
+        [*prefix, *COMMAND, *arguments],
+        env=dict(env),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@dataclass
+class Daemon:
+    """A daemon that answers."""
+
+    folder: Path
+    socket: Path
+    port: int
+    env: dict[str, str]
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def cookie(self) -> str:
+        return self.socket.with_name(self.socket.name + ".cookie").read_text().strip()
+
+    def curl(self, path: str, *arguments: str, tcp: bool = False) -> tuple[int, Any, dict[str, str]]:
+        """Ask with curl: status, parsed body, headers."""
+        where = ["--noproxy", "*"] if tcp else ["--unix-socket", str(self.socket)]
+        base = self.url if tcp else "http://localhost"
+        done = subprocess.run(
+            ["curl", "-sS", "-i", "--max-time", "20", *where, *arguments, base + path],
+            capture_output=True,
+            check=True,
+            timeout=30,
+        )
+        head, _, body = done.stdout.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        return int(lines[0].split()[1]), json.loads(body) if body[:1] in b"{[" and body else body, headers
+
+    def rpc(self, method: str, params: Any, *arguments: str, tcp: bool = False) -> Any:
+        """One JSON-RPC call at POST /."""
+        call = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        status, body, _ = self.curl("/", "--json", call, *arguments, tcp=tcp)
+        assert status == 200
+        return body
+
+    def herod(self, *arguments: str, stdin: str | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run the command against this daemon, as its own user."""
+        return herod(*arguments, env={**self.env, **more}, stdin=stdin)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(timeout=10)
+
+
+@contextmanager
+def running(folder: Path, *arguments: str, binds: tuple[str, ...] | None = None, **more: str) -> Iterator[Daemon]:
+    """A daemon over a Unix socket and TCP, with its store in `folder`.
+
+    Raises:
+        AssertionError: it does not answer in time; the log says why.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port, path, log = free_port(), folder / "herod.sock", folder / "log"
+    env = environment(folder, HERO_SECRET=SECRET, **more)
+    chosen = binds if binds is not None else (f"unix:{path},mode=0666", f"127.0.0.1:{port}")
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*COMMAND, "serve", *(part for bind in chosen for part in ("--bind", bind)),
+             "--store", f"sqlite:{folder}/store/herod.db", "--log-format", "json", *arguments],
+            env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        )  # fmt: skip
+    daemon = Daemon(folder, path, port, {**env, "HEROD_URL": f"unix:{path}"}, process, log)
+    try:
+        _wait_until_it_answers(daemon)
+        yield daemon
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_until_it_answers(daemon: Daemon) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and daemon.process.poll() is None:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(daemon.socket))
+                probe.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                if probe.recv(100).startswith(b"HTTP/1.1 200"):
+                    return
+            except OSError:
+                pass
+        time.sleep(0.02)
+    raise AssertionError(f"the daemon does not answer: {daemon.log.read_text()}")
