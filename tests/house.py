@@ -7,8 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from herod.store.memory import MemoryStore
-
 from herod.credentials.keyring import SigningKeys, hs256_key
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Basic, Bearer, PeerClaim, Presented, SessionCookie
@@ -19,6 +17,7 @@ from herod.protocols.guard import Guard
 from herod.protocols.http import Request, Response
 from herod.scopes.graph import ScopeGraph
 from herod.scopes.principals import Peer, Source
+from herod.store.memory import MemoryStore
 
 SECRET = "a secret for tests that is long enough to sign"
 COOKIE = "the cookie of this socket"

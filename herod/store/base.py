@@ -106,7 +106,11 @@ class StoreStats(msgspec.Struct, frozen=True):
 
 
 class Reader(Protocol):
-    """Reading, at one moment. Expired records are returned: their users compare `expires_at` with their own now."""
+    """Reading, at one moment. Expired records are returned: their users compare `expires_at` with their own now.
+
+    A record that was changed outside herod is never returned: every method raises `Unavailable` (reason `damaged`)
+    instead of leaving it out, and so it does when the store cannot be read.
+    """
 
     def get(self, record_type: type[R], id: str) -> R | None:  # noqa: A002 - what every record calls it
         """The record of that id, or None."""
@@ -175,7 +179,8 @@ class Store(Reader, Protocol):
         What `function` raises comes out here, and its writes are undone alone.
 
         Raises:
-            Unavailable: the store is read-only, full or closed; nothing was written.
+            Unavailable: the store is read-only, full or closed; nothing was written. (After an error of the disk nobody
+                can say that: what was refused then may be found written after the restart.)
         """
 
     def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
@@ -183,6 +188,22 @@ class Store(Reader, Protocol):
 
     def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - as above
         """Remember a use; reaches the disk with a later write."""
+
+    async def flush_usage(self) -> None:
+        """Write down all uses noted so far.
+
+        Raises:
+            Unavailable: they are kept, and tried again with the next write.
+        """
+
+    async def purge_expired(self, now: int) -> int:
+        """Delete sessions and revocations that ended a day or more before `now`, and forget old tombstones.
+
+        The day is for clocks that were wrong: putting one right must not bring a revoked token back.
+
+        Returns:
+            How many records were deleted.
+        """
 
     def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> list[AuditRow]:
         """Audit rows with `seq` > after, in order."""

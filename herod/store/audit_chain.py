@@ -1,0 +1,86 @@
+"""The audit chain: each row's HMAC covers the row before it, and a sealed head remembers where it ends.
+
+The law:
+
+    mac(seq) = HMAC(audit key, mac(seq - 1) ‖ seq ‖ json)       mac of the anchor = 32 zero bytes at first
+
+So a changed, swapped, inserted or missing row breaks every HMAC after it, and a cut tail does not reach the head.
+Pure: rows and head are passed in. Who holds the audit key could write another chain; nobody else can.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from herod.credentials.keyring import Keyring, Purpose
+from herod.records import AuditEvent
+from herod.store.base import AuditVerdict
+
+__all__ = ["GENESIS", "ChainEnd", "ChainRow", "decode_event", "encode_event", "link", "walk"]
+
+GENESIS: Final = bytes(32)
+
+ChainRow = tuple[int, str, bytes]
+"""seq, json, mac: as stored."""
+
+_decode: Final = msgspec.json.Decoder(AuditEvent).decode
+
+
+class ChainEnd(msgspec.Struct, frozen=True):
+    """An end of the chain: the last row it holds, or the one before its first."""
+
+    seq: int = 0
+    mac: bytes = GENESIS
+
+
+def encode_event(event: AuditEvent) -> str:
+    """The JSON of an event, as it is stored and covered by the HMAC."""
+    return msgspec.json.encode(event).decode()
+
+
+def decode_event(json: str) -> AuditEvent:
+    """Read what `encode_event` wrote.
+
+    Raises:
+        msgspec.DecodeError: somebody else wrote it.
+    """
+    return _decode(json)
+
+
+def link(keyring: Keyring, end: ChainEnd, json: str) -> ChainEnd:
+    """The chain's end after a row of that JSON."""
+    seq = end.seq + 1
+    return ChainEnd(seq, keyring.mac(Purpose.AUDIT, end.mac, seq.to_bytes(8, "big"), json.encode()))
+
+
+def walk(keyring: Keyring, rows: Iterable[ChainRow], *, anchor: ChainEnd, head: ChainEnd) -> AuditVerdict:
+    """Compare all stored rows, in order, with the chain they should be.
+
+    Args:
+        keyring: gives the audit key.
+        rows: every stored row, by seq.
+        anchor: the end of what retention has removed; the chain starts after it.
+        head: where the sealed head says that the chain ends.
+    """
+    end, count = anchor, 0
+    for seq, json, mac in rows:
+        count += 1
+        if seq != end.seq + 1:
+            if seq <= anchor.seq:
+                return _broken(head, count, seq, f"row {seq} stands before the chain's beginning")
+            return _broken(head, count, end.seq + 1, f"row {end.seq + 1} is missing")
+        if seq > head.seq:
+            return _broken(head, count, seq, f"row {seq} was added behind the sealed head")
+        end = link(keyring, end, json)
+        if end.mac != mac:
+            return _broken(head, count, seq, f"row {seq} was changed, moved or put in")
+    if end.seq < head.seq:
+        return _broken(head, count, end.seq + 1, f"rows {end.seq + 1} to {head.seq} are missing at the end")
+    if end.mac != head.mac:
+        return _broken(head, count, end.seq, f"row {end.seq} is not the one that the sealed head names")
+    return AuditVerdict(valid=True, rows=count, head=head.mac.hex())
+
+
+def _broken(head: ChainEnd, rows: int, first_bad: int, reason: str) -> AuditVerdict:
+    return AuditVerdict(valid=False, rows=rows, head=head.mac.hex(), first_bad=first_bad, reason=reason)

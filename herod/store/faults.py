@@ -1,0 +1,114 @@
+"""What a failing disk or file means for the store, and what it can still do.
+
+Full or locked: that write is refused and the next may succeed. Anything else that SQLite reports of the disk or the
+file: nobody knows what was kept (after a failed fsync the kernel forgets what it could not write), so nothing more is
+written until a restart has read the file anew. Reading goes on as long as it works.
+"""
+
+import errno
+import logging
+from enum import Enum
+from typing import Final
+
+import apsw
+
+from herod.errors import Unavailable
+from herod.store.base import Health
+
+__all__ = ["Condition", "Fault", "describe", "extended_code", "fault_of", "is_sql_fault"]
+
+logger = logging.getLogger("herod.store")
+
+_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+# These say something about the statement or the caller, not about the disk.
+_OURS: Final = (
+    apsw.BindingsError,
+    apsw.ConnectionClosedError,
+    apsw.ConstraintError,
+    apsw.MismatchError,
+    apsw.MisuseError,
+    apsw.RangeError,
+    apsw.TooBigError,
+)
+
+
+class Fault(Enum):
+    """What has failed."""
+
+    FULL = "full"
+    LOCKED = "locked"
+    BROKEN = "broken"
+
+
+def extended_code(error: BaseException) -> int:
+    """SQLite's extended result code; 0 when the error has none."""
+    code = getattr(error, "extendedresult", 0)
+    return code if isinstance(code, int) else 0
+
+
+def is_sql_fault(error: apsw.Error) -> bool:
+    """Whether the transaction is lost with it; else only the statement is."""
+    return not isinstance(error, _OURS)
+
+
+def fault_of(error: apsw.Error, system_errno: int = 0) -> Fault:
+    """Sort an error; `system_errno` is the connection's."""
+    if isinstance(error, apsw.FullError):
+        return Fault.FULL
+    # A quota, and the file of the shared index, report a full disk as an I/O error.
+    if isinstance(error, apsw.IOError) and (
+        system_errno in _NO_SPACE or extended_code(error) == apsw.SQLITE_IOERR_SHMSIZE
+    ):
+        return Fault.FULL
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return Fault.LOCKED
+    return Fault.BROKEN
+
+
+def describe(error: BaseException) -> str:
+    """An error in words, for the operator."""
+    code = extended_code(error)
+    name = apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes.get(code)
+    return f"{error} ({name})" if name else str(error) or type(error).__name__
+
+
+class Condition:
+    """What the store can still do; it only ever gets worse, until a restart."""
+
+    __slots__ = ("_health", "_why")
+
+    def __init__(self) -> None:
+        self._health = Health.OK
+        self._why: str | None = None
+
+    @property
+    def health(self) -> tuple[Health, str | None]:
+        """As `Store.health`."""
+        return self._health, self._why
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether writing may still be tried."""
+        return self._health is Health.OK
+
+    def stop_writing(self, error: BaseException) -> None:
+        """A write has failed in a way that leaves its outcome unknown."""
+        if self._health is Health.OK:
+            self._set(Health.READ_ONLY, f"writing to the store failed: {describe(error)}")
+
+    def stop_reading(self, error: BaseException) -> None:
+        """Reading has failed: what is cached may still be served."""
+        if self._health is not Health.FAILING:
+            self._set(Health.FAILING, f"reading the store failed: {describe(error)}")
+
+    def refusal(self) -> Unavailable:
+        """The answer to a write that is not tried."""
+        return Unavailable(
+            f"The store takes no changes since an error of its disk ({self._why}): check the disk, then restart herod.",
+            reason="read_only",
+        )
+
+    def _set(self, health: Health, why: str) -> None:
+        self._why = why
+        self._health = health
+        logger.critical("the store is %s until herod is restarted: %s", health.value, why)

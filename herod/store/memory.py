@@ -1,0 +1,302 @@
+"""The store in memory: for tests, and for a daemon that need not remember. Passes the same suite as the embedded one.
+
+Everything happens on the event loop, so a function handed to `write` is alone; each change notes how to undo it.
+Nothing is sealed and nothing is durable: the keyring is there because others derive their keys from it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from secrets import token_hex
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar, cast
+
+import trio
+
+from herod.credentials.keyring import Keyring, new_root
+from herod.errors import Conflict, Unavailable
+from herod.records import AuditEvent, Record, Revocation, Session
+from herod.store.audit_chain import ChainEnd, ChainRow, decode_event, encode_event, link, walk
+from herod.store.base import MAX_PAGE, AuditRow, AuditVerdict, Changes, Cursor, Health, Page, StoreStats, Usage, Writer
+from herod.store.cache import Key
+from herod.store.cursors import encode_cursor, parse_cursor
+
+__all__ = ["MemoryStore"]
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+KEPT_TOMBSTONES: Final = 100_000
+EXPIRED_KEPT_SECONDS: Final = 86_400
+
+
+class _State:
+    """All that is kept.
+
+    Attributes:
+        records: by kind, then by id.
+        lookups: ids by kind and lookup.
+        revs: the revision of each record and tombstone.
+        tombstones: (kind, id) of what was deleted, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.records: dict[str, dict[str, Record]] = {}
+        self.lookups: dict[tuple[str, ...], set[str]] = {}
+        self.revs: dict[Key, int] = {}
+        self.tombstones: dict[Key, None] = {}
+        self.rev = 0
+        self.floor = 0
+        self.audit: list[ChainRow] = []
+        self.chain_end = ChainEnd()
+        self.usage: dict[str, Usage] = {}
+
+    def of(self, kind: str) -> dict[str, Record]:
+        """The records of a kind."""
+        return self.records.setdefault(kind, {})
+
+
+class _MemoryReader:
+    """Reads the state."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def get(self, record_type: type[R], id: str) -> R | None:  # noqa: A002 - what every record calls it
+        """As `Reader.get`."""
+        return cast("R | None", self._state.of(record_type.kind).get(id))
+
+    def find(self, record_type: type[R], *lookup: str) -> "list[R]":
+        """As `Reader.find`."""
+        records = self._state.of(record_type.kind)
+        ids = self._state.lookups.get((record_type.kind, *lookup), ())
+        return cast("list[R]", _by_age(records[id_] for id_ in ids))
+
+    def scan(self, record_type: type[R]) -> Iterator[R]:
+        """As `Reader.scan`."""
+        yield from cast("list[R]", [*self._state.of(record_type.kind).values()])
+
+    def count(self, record_type: type[Record]) -> int:
+        """As `Reader.count`."""
+        return len(self._state.of(record_type.kind))
+
+    def usage(self, id: str) -> Usage | None:  # noqa: A002 - as above
+        """As `Reader.usage`."""
+        return self._state.usage.get(id)
+
+    def list(
+        self, record_type: type[R], *, owner: str | None = None, cursor: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[R]:
+        """As `Reader.list`."""
+        after = None if cursor is None else parse_cursor(cursor)
+        limit = max(1, min(limit, MAX_PAGE))
+        found = [
+            record
+            for record in _by_age(self._state.of(record_type.kind).values())
+            if (owner is None or record.owner_id == owner) and (after is None or (record.created_at, record.id) > after)
+        ]
+        items = cast("list[R]", found[:limit])
+        is_last = len(found) <= limit
+        return Page(items, None if is_last else encode_cursor(items[-1].created_at, items[-1].id))
+
+
+class _MemoryWriter(_MemoryReader):
+    """Changes the state; `undo` takes everything back."""
+
+    def __init__(self, state: _State, keyring: Keyring) -> None:
+        super().__init__(state)
+        self._keyring = keyring
+        self._undo: list[Callable[[], object]] = []
+
+    def put(self, record: Record) -> None:
+        """As `Writer.put`."""
+        state, key = self._state, (record.kind, record.id)
+        words = _words(record)
+        if record.is_unique and words is not None and state.lookups.get(words, set()) - {record.id}:
+            raise Conflict(
+                f"Another {record.kind} has this {words[1]} already: choose another, or change that one.",
+                reason="taken",
+            )
+        self._replace(key, record)
+        if key in state.tombstones:
+            before = dict(state.tombstones)
+            self._undo.append(lambda: setattr(state, "tombstones", before))
+            del state.tombstones[key]
+
+    def delete(self, record_type: type[Record], id: str) -> bool:  # noqa: A002 - what every record calls it
+        """As `Writer.delete`."""
+        state, key = self._state, (record_type.kind, id)
+        if id not in state.of(record_type.kind):
+            return False
+        self._replace(key, None)
+        state.tombstones[key] = None
+        self._undo.append(lambda: state.tombstones.pop(key))
+        usage = state.usage.pop(id, None)
+        if usage is not None:
+            self._undo.append(lambda: state.usage.setdefault(id, usage))
+        return True
+
+    def audit(self, event: AuditEvent) -> None:
+        """As `Writer.audit`."""
+        state, before = self._state, self._state.chain_end
+        json = encode_event(event)
+        state.chain_end = link(self._keyring, before, json)
+        state.audit.append((state.chain_end.seq, json, state.chain_end.mac))
+        self._undo.append(state.audit.pop)
+        self._undo.append(lambda: setattr(state, "chain_end", before))
+
+    def undo(self) -> None:
+        """Take back every change, the last first."""
+        while self._undo:
+            self._undo.pop()()
+
+    def _replace(self, key: Key, record: Record | None) -> None:
+        state = self._state
+        before, rev, last = state.of(key[0]).get(key[1]), state.revs.get(key), state.rev
+        self._set(key, record, state.rev + 1)
+        state.rev += 1
+
+        def undo() -> None:
+            self._set(key, before, rev)
+            state.rev = last
+
+        self._undo.append(undo)
+
+    def _set(self, key: Key, record: Record | None, rev: int | None) -> None:
+        state, (kind, id_) = self._state, key
+        before = state.of(kind).pop(id_, None)
+        old_words = None if before is None else _words(before)
+        if old_words is not None:
+            state.lookups[old_words].discard(id_)
+            if not state.lookups[old_words]:
+                del state.lookups[old_words]
+        if record is not None:
+            state.of(kind)[id_] = record
+            words = _words(record)
+            if words is not None:
+                state.lookups.setdefault(words, set()).add(id_)
+        if rev is None:
+            state.revs.pop(key, None)
+        else:
+            state.revs[key] = rev
+
+
+class MemoryStore(_MemoryReader):
+    """A `Store` that is gone when the process is.
+
+    Args:
+        secret: taken so that it is made like the embedded one; opens nothing.
+        kept_tombstones: how many deletes the change feed remembers.
+    """
+
+    def __init__(self, secret: str, *, kept_tombstones: int = KEPT_TOMBSTONES) -> None:  # noqa: ARG002 - as said
+        super().__init__(_State())
+        self._keyring = Keyring(new_root())
+        self._generation = token_hex(8)
+        self._kept_tombstones = kept_tombstones
+        self._writes = 0
+        self._is_open = False
+
+    async def __aenter__(self) -> Self:
+        """Begin to write."""
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take no more writes."""
+        self.close()
+
+    def close(self) -> None:
+        """Take no more writes."""
+        self._is_open = False
+
+    @property
+    def keyring(self) -> Keyring:
+        """As `Store.keyring`."""
+        return self._keyring
+
+    @property
+    def cursor(self) -> Cursor:
+        """As `Store.cursor`."""
+        return Cursor(self._generation, self._state.rev)
+
+    @property
+    def health(self) -> tuple[Health, str | None]:
+        """As `Store.health`."""
+        return Health.OK, None
+
+    @property
+    def stats(self) -> StoreStats:
+        """As `Store.stats`; every write is a commit."""
+        return StoreStats(writes=self._writes, commits=self._writes)
+
+    async def write(self, function: Callable[[Writer], T]) -> T:
+        """As `Store.write`."""
+        await trio.lowlevel.checkpoint()
+        if not self._is_open:
+            raise Unavailable("herod is stopping: ask again when it is back.", reason="closed")
+        writer = _MemoryWriter(self._state, self._keyring)
+        try:
+            result = function(writer)
+        except BaseException:
+            writer.undo()
+            raise
+        self._writes += 1
+        return result
+
+    def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - what every record calls it
+        """As `Store.note_use`."""
+        self._state.usage[id] = usage
+
+    async def flush_usage(self) -> None:
+        """As `Store.flush_usage`: nothing to do."""
+        await trio.lowlevel.checkpoint()
+
+    async def purge_expired(self, now: int) -> int:
+        """As `Store.purge_expired`."""
+
+        def purge(tx: Writer) -> int:
+            purged = 0
+            for record_type in (Session, Revocation):
+                for record in tx.scan(cast("type[Record]", record_type)):
+                    if record.expires_at is not None and record.expires_at <= now - EXPIRED_KEPT_SECONDS:
+                        purged += tx.delete(record_type, record.id)
+            return purged
+
+        purged = await self.write(purge)
+        state = self._state
+        while len(state.tombstones) > self._kept_tombstones:
+            oldest = next(iter(state.tombstones))
+            del state.tombstones[oldest]
+            state.floor = state.revs.pop(oldest)
+        return purged
+
+    def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
+        """As `Store.changes`."""
+        state = self._state
+        if since.generation != self._generation or not state.floor <= since.rev <= state.rev:
+            return Changes(cursor=self.cursor, is_reset=True)
+        newer = sorted((rev, key) for key, rev in state.revs.items() if rev > since.rev)[:limit]
+        return Changes(
+            cursor=Cursor(self._generation, newer[-1][0] if newer else since.rev),
+            put=tuple(state.of(key[0])[key[1]] for _, key in newer if key not in state.tombstones),
+            deleted=tuple(key for _, key in newer if key in state.tombstones),
+        )
+
+    def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> "list[AuditRow]":
+        """As `Store.audit_rows`."""
+        rows = self._state.audit[max(0, after) :][: max(1, min(limit, MAX_PAGE))]
+        return [AuditRow(seq, decode_event(json), mac.hex()) for seq, json, mac in rows]
+
+    async def verify_audit(self) -> AuditVerdict:
+        """As `Store.verify_audit`, on the event loop."""
+        await trio.lowlevel.checkpoint()
+        return walk(self._keyring, self._state.audit, anchor=ChainEnd(), head=self._state.chain_end)
+
+
+def _words(record: Record) -> tuple[str, ...] | None:
+    return None if record.lookup is None else (record.kind, *record.lookup)
+
+
+def _by_age(records: Iterable[Record]) -> list[Any]:
+    return sorted(records, key=lambda record: (record.created_at, record.id))

@@ -1,0 +1,208 @@
+"""Opening the embedded store: make it, or find out that it is ours, whole, and opened by this secret.
+
+Everything that is wrong is said here, in one line with what to do, before the daemon answers anyone. A file that is
+not ours must never be changed.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from herod.credentials.keyring import Keyring, WrongSecret, new_root, unwrap_root, wrap_root
+from herod.credentials.sealing import SealBroken
+from herod.errors import RuntimeFailure, SettingsError
+from herod.store.faults import Fault, describe, fault_of
+from herod.store.files import StoreLock, prepare_file, resolve_path
+from herod.store.head import Head, open_head
+from herod.store.rows import logger
+from herod.store.transaction import write_head
+
+__all__ = ["OpenedStore", "connect", "load_head", "open_store"]
+
+APPLICATION_ID: Final = 0x6865726F  # "hero"
+SCHEMA_VERSION: Final = 1
+BUSY_MILLISECONDS: Final = 5000
+# A check reads the whole file: 1 to 2 ms a MiB. Larger ones are read as they are used, and every row checks itself.
+CHECKED_BYTES: Final = 16 * 1024 * 1024
+
+_WRAPS: Final = "SELECT value FROM meta WHERE name = 'wraps'"
+_PUT_WRAPS: Final = "INSERT INTO meta (name, rev, value) VALUES ('wraps', 0, ?)"
+_HEAD: Final = "SELECT rev, value FROM meta WHERE name = 'head'"
+_NEWEST: Final = "SELECT max((SELECT ifnull(max(rev), 0) FROM records), (SELECT ifnull(max(rev), 0) FROM tombstones))"
+_LAST_AUDIT: Final = "SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedStore:
+    """What an open store consists of. The lock is released last."""
+
+    path: Path
+    lock: StoreLock
+    reader: apsw.Connection
+    writer: apsw.Connection
+    keyring: Keyring
+    head: Head
+
+
+def open_store(path: Path, secret: str, *, now: int) -> OpenedStore:
+    """Open the store in `path`, or make it.
+
+    Raises:
+        SettingsError: another secret has made it, or the path names no file.
+        RuntimeFailure: another process has it, it is damaged, not ours or too new, or the disk says no.
+    """
+    path = resolve_path(path)
+    with ExitStack() as cleanup:
+        lock = StoreLock(path)
+        cleanup.callback(lock.release)
+        prepare_file(path)
+        try:
+            writer = connect(path, apsw.SQLITE_OPEN_READWRITE)
+            cleanup.callback(writer.close)
+            is_new = _is_new(writer, path)
+            _set_durable(writer, path)
+            if is_new:
+                _create(writer, secret, now)
+            else:
+                _check(writer, path)
+            keyring = _load_keyring(writer, path, secret)
+            head = _load_checked_head(writer, path, keyring)
+            reader = connect(path, apsw.SQLITE_OPEN_READONLY)
+            cleanup.callback(reader.close)
+            _one(reader, _HEAD)  # so that what stops the reader is found here
+        except apsw.Error as error:
+            raise _failure(path, error) from error
+        cleanup.pop_all()
+    return OpenedStore(path=path, lock=lock, reader=reader, writer=writer, keyring=keyring, head=head)
+
+
+def connect(path: Path, flags: int) -> apsw.Connection:
+    """A connection of herod's kind to an existing file."""
+    connection = apsw.Connection(str(path), flags=flags)
+    connection.set_busy_timeout(BUSY_MILLISECONDS)
+    # A file edited by a stranger must not run SQL of theirs.
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    return connection
+
+
+def load_head(connection: apsw.Connection, keyring: Keyring) -> Head:
+    """The head as the connection sees it.
+
+    Raises:
+        SealBroken: it is not there, or was changed.
+        apsw.Error: the file cannot be read.
+    """
+    row = _one(connection, _HEAD)
+    if row is None:
+        raise SealBroken("the store has no head")
+    return open_head(keyring, *row)
+
+
+def _is_new(connection: apsw.Connection, path: Path) -> bool:
+    application_id = connection.pragma("application_id")
+    version = connection.pragma("user_version")
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0]
+    if application_id == 0 and version == 0 and tables == 0:
+        return True
+    if application_id != APPLICATION_ID:
+        raise RuntimeFailure(f"{path} is a database of another program, not herod's: name another store")
+    if version > SCHEMA_VERSION:
+        raise RuntimeFailure(
+            f"the store {path} was made by a newer herod (its format is {version}, this one knows {SCHEMA_VERSION}): "
+            "install the newer herod again, or restore a backup from before"
+        )
+    if version < SCHEMA_VERSION:
+        raise _damaged(path, f"there is no format {version}")
+    return False
+
+
+def _set_durable(connection: apsw.Connection, path: Path) -> None:
+    if connection.pragma("journal_mode", "wal") != "wal":
+        raise RuntimeFailure(f"the file system of {path} cannot hold a write-ahead log: put the store on a local disk")
+    connection.pragma("synchronous", "FULL")  # what was acknowledged survives a power cut
+
+
+def _create(connection: apsw.Connection, secret: str, now: int) -> None:
+    """Make everything in one transaction: a half-made store is never found."""
+    root = new_root()
+    schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+    connection.execute(f"BEGIN IMMEDIATE; {schema}").fetchall()
+    connection.execute(_PUT_WRAPS, (msgspec.msgpack.encode([wrap_root(root, secret)]),)).fetchall()
+    write_head(connection, Keyring(root), Head(generation=token_hex(8), created_at=now))
+    connection.execute("COMMIT").fetchall()
+
+
+def _check(connection: apsw.Connection, path: Path) -> None:
+    if path.stat().st_size > CHECKED_BYTES:
+        return
+    ((answer,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+    finding = str(answer)
+    if finding != "ok":
+        raise _damaged(path, " ".join(finding.split()))
+
+
+def _load_keyring(connection: apsw.Connection, path: Path, secret: str) -> Keyring:
+    row = _one(connection, _WRAPS)
+    try:
+        wraps = msgspec.msgpack.decode(row[0] if row else b"", type=list[bytes])
+        return Keyring(unwrap_root(wraps, secret))
+    except msgspec.DecodeError:
+        raise _damaged(path, "its wrapped root key cannot be read") from None
+    except WrongSecret:
+        raise SettingsError(
+            f"the store {path} was made with another secret: give that HERO_SECRET (or HEROD_STORE_SECRET, if one "
+            "was set), or move the file away to begin with an empty store"
+        ) from None
+
+
+def _load_checked_head(connection: apsw.Connection, path: Path, keyring: Keyring) -> Head:
+    try:
+        head = load_head(connection, keyring)
+    except (SealBroken, msgspec.DecodeError):
+        raise _damaged(path, "its sealed head does not open") from None
+    newest = _one(connection, _NEWEST)
+    if newest is not None and newest[0] > head.rev:
+        raise _damaged(path, "it holds rows that are newer than its sealed head")
+    # The daemon starts all the same: the audit log is evidence and must stay readable.
+    last = _one(connection, _LAST_AUDIT) or (head.anchor.seq, head.anchor.mac)
+    if last != (head.audit.seq, head.audit.mac):
+        logger.error("the audit log does not end where its sealed head says: run `herod audit verify`")
+    return head
+
+
+def _one(connection: apsw.Connection, sql: str) -> tuple[Any, ...] | None:
+    rows = connection.execute(sql).fetchall()
+    return rows[0] if rows else None
+
+
+def _damaged(path: Path, what: str) -> RuntimeFailure:
+    return RuntimeFailure(
+        f"the store {path} is damaged ({what}): restore a backup, or move the file away to begin with an empty store"
+    )
+
+
+def _failure(path: Path, error: apsw.Error) -> RuntimeFailure:
+    if isinstance(error, apsw.NotADBError):
+        return RuntimeFailure(
+            f"{path} is not a herod store, or its beginning is damaged: name another store, or restore a backup"
+        )
+    if isinstance(error, apsw.CorruptError | apsw.SQLError):  # SQLError: a table of ours is not there
+        return _damaged(path, describe(error))
+    if isinstance(error, apsw.CantOpenError | apsw.ReadOnlyError | apsw.PermissionsError):
+        return RuntimeFailure(
+            f"the store {path} cannot be opened ({describe(error)}): let herod's user write to {path.parent} and the "
+            "files of that name in it"
+        )
+    match fault_of(error):
+        case Fault.FULL:
+            return RuntimeFailure(f"the disk of the store {path} is full: make room and start again")
+        case Fault.LOCKED:
+            return RuntimeFailure(f"another program has locked the store {path}: close it and start again")
+        case Fault.BROKEN:
+            return RuntimeFailure(f"the store {path} cannot be read or written ({describe(error)}): check its disk")

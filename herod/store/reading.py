@@ -1,0 +1,132 @@
+"""Reading through one SQLite connection: every method of `Reader`, without a cache.
+
+Each method ends its statements before it returns: a statement left open would hold the connection to an old moment,
+and what was read later would be stale.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from herod.errors import HerodError, Unavailable
+from herod.records import Record
+from herod.store.base import MAX_PAGE, Page, Usage
+from herod.store.cursors import encode_cursor, parse_cursor
+from herod.store.faults import Condition, Fault, fault_of, is_sql_fault
+from herod.store.head import Head
+from herod.store.rows import SELECT_ROWS, RowCodec
+
+__all__ = ["SqlReader"]
+
+R = TypeVar("R", bound=Record)
+
+SCAN_ROWS: Final = 500
+
+_GET: Final = f"{SELECT_ROWS} WHERE kind = ? AND id = ?"
+_FIND: Final = f"{SELECT_ROWS} WHERE lookup = ? AND kind = ? ORDER BY created_at, id"
+_LIST: Final = f"{SELECT_ROWS} WHERE kind = ? AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?"
+_LIST_OWNED: Final = (
+    f"{SELECT_ROWS} WHERE kind = ? AND owner = ? AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?"
+)
+_SCAN: Final = f"{SELECT_ROWS} WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
+_USAGE: Final = "SELECT at, source FROM usage WHERE id = ?"
+_BEFORE_ALL: Final = (-(2**63), "")
+
+
+class SqlReader:
+    """Reads what its connection sees.
+
+    Args:
+        connection: used by one thread at a time.
+        codec: opens the rows.
+        condition: told when reading fails.
+        head: the store's head as this reader knows it.
+    """
+
+    def __init__(self, connection: apsw.Connection, codec: RowCodec, condition: Condition, head: Head) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._codec = codec
+        self._condition = condition
+        self._head = head
+
+    def get(self, record_type: type[R], id: str) -> R | None:  # noqa: A002 - what every record calls it
+        """As `Reader.get`.
+
+        Raises:
+            Unavailable: its row is damaged, or the store cannot be read.
+        """
+        try:
+            rows = self._rows(_GET, (record_type.kind, id))
+        except UnicodeEncodeError:  # a lone surrogate: no record has one
+            return None
+        return self._codec.open(record_type, rows[0]) if rows else None
+
+    def find(self, record_type: type[R], *lookup: str) -> "list[R]":
+        """As `Reader.find`.
+
+        Raises:
+            Unavailable: as `get`.
+        """
+        try:
+            words = self._codec.lookup(record_type.kind, lookup)
+        except UnicodeEncodeError:
+            return []
+        return [self._codec.open(record_type, row) for row in self._rows(_FIND, (words, record_type.kind))]
+
+    def scan(self, record_type: type[R]) -> Iterator[R]:
+        """As `Reader.scan`; outside a transaction each `SCAN_ROWS` of them are of one moment.
+
+        Raises:
+            Unavailable: as `get`.
+        """
+        last: str | None = ""
+        while last is not None:
+            rows = self._rows(_SCAN, (record_type.kind, last, SCAN_ROWS))
+            for row in rows:
+                yield self._codec.open(record_type, row)
+            last = rows[-1][0] if len(rows) == SCAN_ROWS else None
+
+    def count(self, record_type: type[Record]) -> int:
+        """As `Reader.count`."""
+        return self._head.counts.get(record_type.kind, 0)
+
+    def usage(self, id: str) -> Usage | None:  # noqa: A002 - as above
+        """As `Reader.usage`."""
+        rows = self._rows(_USAGE, (id,))
+        return Usage(*rows[0]) if rows else None
+
+    def list(
+        self, record_type: type[R], *, owner: str | None = None, cursor: str | None = None, limit: int = MAX_PAGE
+    ) -> Page[R]:
+        """As `Reader.list`. One damaged row refuses its whole page: leaving it out would hide it.
+
+        Raises:
+            InvalidRequest: the cursor is not one of ours.
+            Unavailable: as `get`.
+        """
+        after = _BEFORE_ALL if cursor is None else parse_cursor(cursor)
+        limit = max(1, min(limit, MAX_PAGE))
+        if owner is None:
+            rows = self._rows(_LIST, (record_type.kind, *after, limit + 1))
+        else:
+            rows = self._rows(_LIST_OWNED, (record_type.kind, owner, *after, limit + 1))
+        items = [self._codec.open(record_type, row) for row in rows[:limit]]
+        is_last = len(rows) <= limit
+        return Page(items, None if is_last else encode_cursor(items[-1].created_at, items[-1].id))
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Any:  # noqa: ANN401 - the statement says which
+        try:
+            return self._execute(sql, values).fetchall()
+        except apsw.Error as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: apsw.Error) -> HerodError:
+        """What to raise for an error of SQLite."""
+        if is_sql_fault(error) and fault_of(error) is Fault.BROKEN:
+            self._condition.stop_reading(error)
+        return Unavailable(
+            "The store cannot be read now: try again; if it stays so, check its disk and restart herod.",
+            reason="unreadable",
+        )

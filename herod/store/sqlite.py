@@ -1,0 +1,311 @@
+"""The embedded store: SQLite through apsw, sealed rows, group commit.
+
+Reading runs on the event loop through a connection of its own, with a cache before `get`; writing goes to the one
+writer thread; what takes long has a thread and a connection of its own. The parts: `opening`, `rows`, `reading`,
+`transaction`, `writer`, `faults`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import apsw
+import msgspec
+import outcome
+import trio
+
+from herod.credentials.keyring import Keyring
+from herod.credentials.sealing import SealBroken
+from herod.errors import Unavailable
+from herod.records import Record, Revocation, Session
+from herod.store.audit_chain import decode_event, walk
+from herod.store.base import MAX_PAGE, AuditRow, AuditVerdict, Changes, Cursor, Health, StoreStats, Usage, Writer
+from herod.store.cache import ABSENT, Key, RecordCache
+from herod.store.faults import Condition, describe
+from herod.store.head import Head
+from herod.store.opening import OpenedStore, connect, load_head, open_store
+from herod.store.reading import SqlReader
+from herod.store.rows import TYPES, RowCodec, damaged, logger
+from herod.store.transaction import Transaction
+from herod.store.writer import GroupWriter
+
+__all__ = ["SqliteStore", "open_sqlite"]
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+CACHED_RECORDS: Final = 16_384
+KEPT_TOMBSTONES: Final = 100_000
+PURGED_AT_ONCE: Final = 1000
+USES_AT_ONCE: Final = 500
+# A clock that was an hour ahead and is put right must not bring a revoked token back.
+EXPIRED_KEPT_SECONDS: Final = 86_400
+
+_CHANGES: Final = (
+    "SELECT kind, id, lookup, owner, created_at, expires_at, rev, sealed FROM records WHERE rev > ? "
+    "UNION ALL SELECT kind, id, NULL, NULL, 0, NULL, rev, NULL FROM tombstones WHERE rev > ? ORDER BY rev LIMIT ?"
+)
+_AUDIT_ROWS: Final = "SELECT seq, json, mac FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
+_ALL_AUDIT_ROWS: Final = "SELECT seq, json, mac FROM audit ORDER BY seq"
+
+
+def open_sqlite(
+    path: Path,
+    secret: str,
+    *,
+    now: int,
+    cached_records: int = CACHED_RECORDS,
+    kept_tombstones: int = KEPT_TOMBSTONES,
+) -> "SqliteStore":
+    """Open the store in a file, or make it. Blocks: for the start, before anyone is served.
+
+    Args:
+        path: the database file; its folder is made when it is not there.
+        secret: opens the root key.
+        now: Unix seconds.
+        cached_records: how many records `get` may keep in memory.
+        kept_tombstones: how many deletions the change feed remembers.
+
+    Raises:
+        SettingsError: another secret has made it, or the path names no file.
+        RuntimeFailure: another process has it, it is damaged, not ours or too new, or the disk says no.
+    """
+    return SqliteStore(
+        open_store(path, secret, now=now), cached_records=cached_records, kept_tombstones=kept_tombstones
+    )
+
+
+class SqliteStore(SqlReader):
+    """A `Store` in one file. Reads from the start; writes inside `async with`, which closes it at the end."""
+
+    def __init__(self, opened: OpenedStore, *, cached_records: int, kept_tombstones: int) -> None:
+        codec, condition = RowCodec(opened.keyring), Condition()
+        super().__init__(opened.reader, codec, condition, opened.head)
+        self._opened = opened
+        self._kept_tombstones = kept_tombstones
+        self._cache = RecordCache(cached_records)
+        self._noted: dict[str, Usage] = {}
+        self._flushing: dict[str, Usage] = {}
+        transaction = Transaction(opened.writer, codec, condition, opened.head, opened.keyring)
+        self._writer = GroupWriter(transaction, opened.writer, opened.keyring, condition, self._settle)
+
+    async def __aenter__(self) -> Self:
+        """Begin to write."""
+        self._writer.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish what waits, then close."""
+        with trio.CancelScope(shield=True):
+            with suppress(Unavailable):
+                await self.flush_usage()
+            await self._writer.stop()
+        self.close()
+
+    def close(self) -> None:
+        """Close the files; for a store that was never entered."""
+        if not self._condition.is_writable:
+            # The last connection would write the log back, to a disk that has failed.
+            self._opened.writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self._opened.reader.close()
+        try:
+            self._opened.writer.close()
+        except apsw.Error as failure:
+            logger.error("closing the store: %s", describe(failure))
+        logger.info("audit chain ends at row %d, HMAC %s", self._head.audit.seq, self._head.audit.mac.hex())
+        self._opened.lock.release()
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self._opened.path
+
+    @property
+    def keyring(self) -> Keyring:
+        """As `Store.keyring`."""
+        return self._opened.keyring
+
+    @property
+    def cursor(self) -> Cursor:
+        """As `Store.cursor`."""
+        return self._head.cursor
+
+    @property
+    def health(self) -> tuple[Health, str | None]:
+        """As `Store.health`."""
+        return self._condition.health
+
+    @property
+    def stats(self) -> StoreStats:
+        """As `Store.stats`."""
+        return self._writer.stats
+
+    def get(self, record_type: type[R], id: str) -> R | None:  # noqa: A002 - what every record calls it
+        """As `Reader.get`; from memory when it can."""
+        key = record_type.kind, id
+        known = self._cache.get(key)
+        if known is None:
+            record = super().get(record_type, id)
+            self._cache.keep(key, record)
+            return record
+        return None if known is ABSENT else known  # type: ignore[return-value]  # the kind is in the key
+
+    def usage(self, id: str) -> Usage | None:  # noqa: A002 - as above
+        """As `Reader.usage`; what was noted counts at once."""
+        return self._noted.get(id) or self._flushing.get(id) or super().usage(id)
+
+    def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - as above
+        """As `Store.note_use`."""
+        self._noted[id] = usage
+
+    async def flush_usage(self) -> None:
+        """Write down all uses noted so far.
+
+        Raises:
+            Unavailable: they are kept, and tried again with the next write.
+        """
+        while self._noted or self._flushing:
+            await self.write(_nothing)
+
+    async def write(self, function: Callable[[Writer], T]) -> T:
+        """As `Store.write`.
+
+        Once handed over it cannot be cancelled: the answer says what happened, and the cancellation is seen by the
+        caller's next checkpoint.
+        """
+        return await self._write(function)
+
+    async def purge_expired(self, now: int) -> int:
+        """As `Store.purge_expired`; each thousand is a write of its own."""
+        purged = 0
+        for record_type in (Session, Revocation):
+            count = PURGED_AT_ONCE
+            while count == PURGED_AT_ONCE:
+                count = await self._write(
+                    partial(
+                        Transaction.purge,
+                        record_type=record_type,
+                        now=now - EXPIRED_KEPT_SECONDS,
+                        limit=PURGED_AT_ONCE,
+                    )
+                )
+                purged += count
+        await self._write(partial(Transaction.forget_tombstones, keep=self._kept_tombstones))
+        return purged
+
+    def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
+        """As `Store.changes`.
+
+        Raises:
+            Unavailable: a row is damaged, or the store cannot be read.
+        """
+        with self._one_moment(self._connection):
+            try:
+                head = load_head(self._connection, self.keyring)
+            except apsw.Error as error:
+                raise self._failed(error) from error
+            except (SealBroken, msgspec.DecodeError):
+                raise damaged("head", "head") from None
+            if since.generation != head.generation or not head.floor <= since.rev <= head.rev:
+                return Changes(cursor=head.cursor, is_reset=True)
+            rows = self._rows(_CHANGES, (since.rev, since.rev, limit))
+        put: list[Record] = []
+        deleted: list[Key] = []
+        for kind, *row in rows:
+            if row[-1] is None:
+                deleted.append((kind, row[0]))
+            elif kind in TYPES:
+                put.append(self._codec.open(TYPES[kind], tuple(row)))
+            else:
+                raise damaged(kind, row[0])
+        last = rows[-1][6] if rows else since.rev
+        return Changes(cursor=Cursor(head.generation, last), put=tuple(put), deleted=tuple(deleted))
+
+    def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> "list[AuditRow]":
+        """As `Store.audit_rows`. Whether they are what was written is for `verify_audit` to say.
+
+        Raises:
+            Unavailable: a row is no audit event any more, or the store cannot be read.
+        """
+        rows = self._rows(_AUDIT_ROWS, (after, max(1, min(limit, MAX_PAGE))))
+        try:
+            return [AuditRow(seq, decode_event(json), mac.hex()) for seq, json, mac in rows]
+        except msgspec.DecodeError as error:
+            raise damaged("audit", str(after)) from error
+
+    async def verify_audit(self) -> AuditVerdict:
+        """As `Store.verify_audit`.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        return await trio.to_thread.run_sync(self._verify_audit)
+
+    def _verify_audit(self) -> AuditVerdict:
+        try:
+            connection = connect(self.path, apsw.SQLITE_OPEN_READONLY)
+        except apsw.Error as error:  # no descriptor left, most likely: says nothing about the file
+            raise Unavailable(
+                f"The store could not be opened once more ({describe(error)}): try again.", reason="unreadable"
+            ) from error
+        try:
+            try:
+                with self._one_moment(connection):
+                    head = load_head(connection, self.keyring)
+                    rows = connection.execute(_ALL_AUDIT_ROWS)
+                    return walk(self.keyring, rows, anchor=head.anchor, head=head.audit)
+            finally:
+                connection.close()
+        except (SealBroken, msgspec.DecodeError):
+            return AuditVerdict(valid=False, rows=0, head="", reason="the sealed head was changed: restore a backup")
+        except apsw.Error as error:
+            raise self._failed(error) from error
+
+    async def _write(self, function: Callable[[Transaction], T]) -> T:
+        self._flush_some()
+        return await self._writer.run(function)
+
+    def _flush_some(self) -> None:
+        """Send noted uses along, as a function of their own: if they fail, the caller's write does not."""
+        if not self._noted or self._flushing:
+            return
+        for id_ in list(self._noted)[:USES_AT_ONCE]:
+            self._flushing[id_] = self._noted.pop(id_)
+        try:
+            self._writer.submit(partial(Transaction.note_uses, uses=self._flushing), self._flushed)
+        except Unavailable as error:
+            self._flushed(outcome.Error(error))
+
+    def _flushed(self, result: outcome.Value[None] | outcome.Error) -> None:
+        flushing, self._flushing = self._flushing, {}
+        if not isinstance(result, outcome.Error):
+            return
+        if isinstance(result.error, Unavailable):
+            self._noted = {**flushing, **self._noted}
+        else:  # trying again would not help
+            logger.error("uses of credentials were not written down", exc_info=result.error)
+
+    def _settle(self, head: Head, changed: frozenset[Key]) -> None:
+        """A commit is durable: nothing older may be served any more."""
+        self._head = head
+        for key in changed:
+            self._cache.forget(key)
+
+    @contextmanager
+    def _one_moment(self, connection: apsw.Connection) -> Iterator[None]:
+        """Several statements that see the same state."""
+        try:
+            connection.execute("BEGIN").fetchall()
+            yield
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK").fetchall()
+
+
+def _nothing(_tx: Writer) -> None:
+    """A write that waits for those before it."""

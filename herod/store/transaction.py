@@ -1,0 +1,156 @@
+"""Writing through one SQLite connection: every method of `Writer`, inside the write transaction.
+
+Used by the writer thread alone. It never begins or ends a transaction: `writer.py` does, and also says which of its
+functions' writes are undone.
+"""
+
+from typing import Final
+
+import apsw
+import msgspec
+
+from herod.credentials.keyring import Keyring
+from herod.errors import Conflict, HerodError, Unavailable
+from herod.records import AuditEvent, Record
+from herod.store.audit_chain import encode_event, link
+from herod.store.base import Usage
+from herod.store.cache import Key
+from herod.store.faults import Condition, extended_code, is_sql_fault
+from herod.store.head import Head, seal_head
+from herod.store.reading import SqlReader
+from herod.store.rows import SELECT_ROWS, RowCodec, logger
+
+__all__ = ["Transaction", "write_head"]
+
+_UPDATE: Final = (
+    "UPDATE records SET lookup = ?, owner = ?, created_at = ?, expires_at = ?, rev = ?, sealed = ? "
+    "WHERE kind = ? AND id = ?"
+)
+_INSERT: Final = (
+    "INSERT INTO records (kind, id, lookup, owner, created_at, expires_at, rev, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_DELETE: Final = "DELETE FROM records WHERE kind = ? AND id = ?"
+_EXPIRED: Final = f"{SELECT_ROWS} WHERE kind = ? AND expires_at <= ? LIMIT ?"
+_BURY: Final = "INSERT INTO tombstones (rev, kind, id) VALUES (?, ?, ?)"
+_DIG_UP: Final = "DELETE FROM tombstones WHERE kind = ? AND id = ?"
+_OLDEST_KEPT: Final = "SELECT rev FROM tombstones ORDER BY rev DESC LIMIT 1 OFFSET ?"
+_FORGET_TOMBSTONES: Final = "DELETE FROM tombstones WHERE rev <= ?"
+_NOTE_USE: Final = (
+    "INSERT INTO usage (id, at, source) VALUES (?, ?, ?) "
+    "ON CONFLICT (id) DO UPDATE SET at = excluded.at, source = excluded.source"
+)
+_FORGET_USE: Final = "DELETE FROM usage WHERE id = ?"
+# A row that somebody forged behind the head gives way: `audit.verify` has had its time to report it.
+_AUDIT: Final = "INSERT OR REPLACE INTO audit (seq, json, mac) VALUES (?, ?, ?)"
+_HEAD: Final = "INSERT OR REPLACE INTO meta (name, rev, value) VALUES ('head', ?, ?)"
+
+
+class Transaction(SqlReader):
+    """What a function handed to `Store.write` sees.
+
+    Attributes:
+        head: the head as it will be; the one before is put back when a function fails.
+        changed: what the transaction has touched.
+        fault: the error of SQLite that has ended the whole transaction, if one has.
+    """
+
+    def __init__(
+        self, connection: apsw.Connection, codec: RowCodec, condition: Condition, head: Head, keyring: Keyring
+    ) -> None:
+        super().__init__(connection, codec, condition, head)
+        self._keyring = keyring
+        self.changed: set[Key] = set()
+        self.fault: apsw.Error | None = None
+
+    @property
+    def head(self) -> Head:
+        """The head as it will be."""
+        return self._head
+
+    @head.setter
+    def head(self, head: Head) -> None:
+        self._head = head
+
+    def put(self, record: Record) -> None:
+        """As `Writer.put`."""
+        kind = record.kind
+        rev = self._head.rev + 1
+        row = self._codec.seal(record, rev)
+        try:
+            self._rows(_UPDATE, (*row[1:], kind, record.id))
+            is_new = self._connection.changes() == 0
+            if is_new:
+                self._rows(_INSERT, (kind, *row))
+                self._rows(_DIG_UP, (kind, record.id))
+        except apsw.ConstraintError as error:
+            if extended_code(error) != apsw.SQLITE_CONSTRAINT_UNIQUE or record.lookup is None:
+                raise
+            raise Conflict(
+                f"Another {kind} has this {record.lookup[0]} already: choose another, or change that one.",
+                reason="taken",
+            ) from None
+        counts = self._head.count(kind, 1) if is_new else self._head.counts
+        self._head = msgspec.structs.replace(self._head, rev=rev, counts=counts)
+        self.changed.add((kind, record.id))
+
+    def delete(self, record_type: type[Record], id: str) -> bool:  # noqa: A002 - what every record calls it
+        """As `Writer.delete`."""
+        kind = record_type.kind
+        try:
+            self._rows(_DELETE, (kind, id))
+        except UnicodeEncodeError:  # a lone surrogate: no record has one
+            return False
+        if self._connection.changes() == 0:
+            return False
+        rev = self._head.rev + 1
+        self._rows(_BURY, (rev, kind, id))
+        self._rows(_FORGET_USE, (id,))
+        self._head = msgspec.structs.replace(self._head, rev=rev, counts=self._head.count(kind, -1))
+        self.changed.add((kind, id))
+        return True
+
+    def audit(self, event: AuditEvent) -> None:
+        """As `Writer.audit`."""
+        json = encode_event(event)
+        end = link(self._keyring, self._head.audit, json)
+        self._rows(_AUDIT, (end.seq, json, end.mac))
+        self._head = msgspec.structs.replace(self._head, audit=end)
+
+    def purge(self, record_type: type[Record], *, now: int, limit: int) -> int:
+        """Delete records that ended at or before `now`, at most `limit`; how many there were.
+
+        The record itself has to say so: a time edited in the clear must not bring a revoked token back.
+        """
+        purged = 0
+        for row in self._rows(_EXPIRED, (record_type.kind, now, limit)):
+            try:
+                self._codec.open(record_type, row)
+            except Unavailable:
+                continue  # logged
+            purged += self.delete(record_type, row[0])
+        return purged
+
+    def forget_tombstones(self, *, keep: int) -> None:
+        """Keep the newest only; who follows the feed from before the others is told to begin anew."""
+        oldest = self._rows(_OLDEST_KEPT, (keep,))
+        if oldest:
+            floor = oldest[0][0]
+            self._rows(_FORGET_TOMBSTONES, (floor,))
+            self._head = msgspec.structs.replace(self._head, floor=floor)
+            logger.info("the change feed begins anew at revision %d", floor)
+
+    def note_uses(self, uses: dict[str, Usage]) -> None:
+        """Write down when credentials were last used."""
+        for id_, usage in uses.items():
+            self._rows(_NOTE_USE, (id_, usage.at, usage.source))
+
+    def _failed(self, error: apsw.Error) -> HerodError:
+        if not is_sql_fault(error):
+            raise error
+        self.fault = error  # even if the function goes on as if nothing were
+        return Unavailable("The store could not write: nothing of this change was kept.", reason="write_failed")
+
+
+def write_head(connection: apsw.Connection, keyring: Keyring, head: Head) -> None:
+    """Seal the head into its row."""
+    connection.execute(_HEAD, (head.rev, seal_head(keyring, head))).fetchall()

@@ -1,0 +1,249 @@
+"""Group commit: one thread takes all writes that wait, runs them in one transaction, commits once, answers all.
+
+What was answered with a result is durable (`synchronous=FULL`). What was refused has left nothing; after an error of
+the disk nobody can say that of the last transaction, which a restart may find whole. The thread must never end while
+somebody waits, and never answer before the commit.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final, TypeVar, cast
+
+import apsw
+import outcome
+import trio
+
+from herod.credentials.keyring import Keyring
+from herod.errors import Unavailable
+from herod.store.base import StoreStats
+from herod.store.cache import Key
+from herod.store.faults import Condition, Fault, describe, fault_of
+from herod.store.head import Head
+from herod.store.rows import logger
+from herod.store.transaction import Transaction, write_head
+
+__all__ = ["GroupWriter"]
+
+T = TypeVar("T")
+
+Outcome = outcome.Value[Any] | outcome.Error
+Function = Callable[[Transaction], Any]
+Answer = Callable[[Outcome], None]
+Job = tuple[Function, Answer]
+OnCommit = Callable[[Head, frozenset[Key]], None]
+
+MAX_BATCH: Final = 256
+CHECKPOINT_PAGES: Final = 1000  # SQLite's own default: 4 MiB of log
+LOG_HEAD_EVERY: Final = 1000  # audit rows
+
+
+class GroupWriter:
+    """Runs functions in the write transaction, in the order in which they came.
+
+    Args:
+        transaction: over a connection that nobody else uses.
+        connection: that connection.
+        keyring: seals the head.
+        condition: told when the disk fails; asked before each batch.
+        on_commit: called on the event loop after a commit and before any of its answers.
+    """
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        connection: apsw.Connection,
+        keyring: Keyring,
+        condition: Condition,
+        on_commit: OnCommit,
+    ) -> None:
+        self._transaction = transaction
+        self._connection = connection
+        self._keyring = keyring
+        self._condition = condition
+        self._on_commit = on_commit
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._ended = trio.Event()
+        self._wal_pages = 0
+        self._writes = self._commits = 0
+        # The checkpoint is ours to call: SQLite's own comes before the answers and keeps its errors to itself.
+        connection.wal_autocheckpoint(0)
+        connection.set_wal_hook(self._note_wal)
+
+    @property
+    def stats(self) -> StoreStats:
+        """Functions whose result was kept, and commits that kept them."""
+        return StoreStats(writes=self._writes, commits=self._commits)
+
+    def start(self) -> None:
+        """Start the thread; called inside trio."""
+        self._token = trio.lowlevel.current_trio_token()
+        threading.Thread(target=self._work, args=(self._token,), name="herod-store-writer", daemon=True).start()
+
+    async def stop(self) -> None:
+        """Refuse what comes from now on, finish what waits, end the thread."""
+        if self._token is None:
+            return
+        self._token = None
+        self._queue.put(None)
+        with trio.CancelScope(shield=True):
+            await self._ended.wait()
+
+    async def run(self, function: Callable[[Transaction], T]) -> T:
+        """Run a function in the next transaction; its result once that is durable, or what it raised.
+
+        Once handed over it cannot be cancelled: the answer says what happened, and the cancellation is seen by the
+        caller's next checkpoint.
+
+        Raises:
+            Unavailable: nothing was written.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self.submit(function, partial(trio.lowlevel.reschedule, trio.lowlevel.current_task()))
+        return cast("T", await trio.lowlevel.wait_task_rescheduled(_cannot_be_cancelled))
+
+    def submit(self, function: Function, answer: Answer) -> None:
+        """Hand over a function; `answer` is called on the event loop.
+
+        Raises:
+            Unavailable: the store is not open for writing.
+        """
+        if self._token is None:
+            raise Unavailable("herod is stopping: ask again when it is back.", reason="closed")
+        if not self._condition.is_writable:
+            raise self._condition.refusal()
+        self._queue.put((function, answer))
+
+    def _work(self, token: trio.lowlevel.TrioToken) -> None:
+        is_last = False
+        while not is_last:
+            jobs, is_last = self._take()
+            outcomes, changed = self._commit([function for function, _ in jobs])
+            answers = [(answer, result) for (_, answer), result in zip(jobs, outcomes, strict=True)]
+            with suppress(trio.RunFinishedError):  # nobody is left to be told
+                token.run_sync_soon(self._settle, self._transaction.head, changed, answers)
+            self._checkpoint()
+        with suppress(trio.RunFinishedError):
+            token.run_sync_soon(self._ended.set)
+
+    def _take(self) -> tuple[list[Job], bool]:
+        """All that waits, at least one; and whether the thread is to end."""
+        jobs: list[Job] = []
+        job = self._queue.get()
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) == MAX_BATCH:
+                return jobs, False
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                return jobs, False
+        return jobs, True
+
+    def _settle(self, head: Head, changed: frozenset[Key], answers: list[tuple[Answer, Outcome]]) -> None:
+        self._on_commit(head, changed)
+        for answer, result in answers:
+            answer(result)
+
+    def _commit(self, functions: list[Function]) -> tuple[list[Outcome], frozenset[Key]]:
+        before = self._transaction.head
+        self._transaction.changed = set()
+        self._transaction.fault = None
+        try:
+            return self._attempt(functions, before), frozenset(self._transaction.changed)
+        except apsw.Error as error:
+            refusal = self._refusal(fault_of(error, self._connection.system_errno), error)
+        except Exception:  # noqa: BLE001 - a mistake of ours must not leave anyone waiting
+            logger.exception("a batch of writes was given up")
+            refusal = Unavailable("The store could not write: nothing of this change was kept.", reason="internal")
+        self._transaction.head = before
+        self._roll_back()
+        return _refuse(functions, refusal), frozenset()
+
+    def _attempt(self, functions: list[Function], before: Head) -> list[Outcome]:
+        if not self._condition.is_writable:  # since they were handed over
+            return _refuse(functions, self._condition.refusal())
+        changes = self._connection.total_changes()
+        self._execute("BEGIN IMMEDIATE")
+        outcomes = [self._run_one(function) for function in functions]
+        head = self._transaction.head
+        if head is not before:
+            write_head(self._connection, self._keyring, head)
+        self._execute("COMMIT")
+        self._commits += self._connection.total_changes() != changes
+        self._writes += sum(isinstance(result, outcome.Value) for result in outcomes)
+        if head.audit.seq // LOG_HEAD_EVERY != before.audit.seq // LOG_HEAD_EVERY:
+            logger.info("audit chain at row %d, HMAC %s", head.audit.seq, head.audit.mac.hex())
+        return outcomes
+
+    def _run_one(self, function: Function) -> Outcome:
+        transaction = self._transaction
+        before = transaction.head
+        self._execute("SAVEPOINT one")
+        result: Outcome
+        try:
+            result = outcome.Value(function(transaction))
+        except BaseException as error:  # noqa: BLE001 - its caller gets it, whatever it is
+            result = outcome.Error(error)
+        if transaction.fault is not None:  # SQLite may have ended the transaction, and the others' writes with it
+            raise transaction.fault
+        if isinstance(result, outcome.Error):
+            self._execute("ROLLBACK TO one")
+            transaction.head = before
+        self._execute("RELEASE one")
+        return result
+
+    def _refusal(self, fault: Fault, error: apsw.Error) -> Unavailable:
+        match fault:
+            case Fault.FULL:
+                logger.error("the store's disk is full: %s", describe(error))
+                return Unavailable(
+                    "The store's disk is full, nothing of this change was kept: make room and try again.",
+                    reason="disk_full",
+                )
+            case Fault.LOCKED:
+                logger.error("another program has locked the store: %s", describe(error))
+                return Unavailable(
+                    "Another program has locked the store's file: close it and try again.", reason="locked"
+                )
+            case Fault.BROKEN:
+                self._condition.stop_writing(error)
+                return self._condition.refusal()
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK")
+        except apsw.Error as error:
+            self._condition.stop_writing(error)
+
+    def _checkpoint(self) -> None:
+        if self._wal_pages < CHECKPOINT_PAGES or not self._condition.is_writable:
+            return
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error as error:
+            match fault_of(error, self._connection.system_errno):
+                case Fault.BROKEN:
+                    self._condition.stop_writing(error)
+                case Fault.FULL | Fault.LOCKED:  # all is in the log still; the next commit tries again
+                    logger.warning("the store's log cannot be written back yet: %s", describe(error))
+
+    def _note_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _execute(self, sql: str) -> None:
+        self._connection.execute(sql).fetchall()
+
+
+def _refuse(functions: list[Function], refusal: Unavailable) -> list[Outcome]:
+    """An exception for each: they are raised in different tasks."""
+    return [outcome.Error(Unavailable(refusal.message, reason=refusal.reason)) for _ in functions]
+
+
+def _cannot_be_cancelled(_raise_cancel: object) -> trio.lowlevel.Abort:
+    return trio.lowlevel.Abort.FAILED
