@@ -1,0 +1,235 @@
+"""Files and terminals that hold secrets: read, asked for, and written for their owner's eyes alone.
+
+A secret is never part of a message, and one given as a plain argument earns a warning.
+"""
+
+import contextlib
+import getpass
+import os
+import stat
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import click
+
+from herod_cli.failures import FailureError
+from herod_cli.output import clean, print_notice
+
+__all__ = [
+    "SavedSecret",
+    "ask_password",
+    "confirm",
+    "create_private",
+    "has_terminal",
+    "is_private",
+    "read_bounded",
+    "read_named",
+    "read_password",
+    "read_secret",
+    "replace_private",
+    "write_all",
+]
+
+MAX_SECRET: Final = 64 * 1024
+
+
+def read_secret(text: str, what: str, *, option: str | None = None) -> str:
+    """A key, token or secret: itself, `@FILE`, or `-` for standard input, without white space around it.
+
+    Args:
+        text: what was written.
+        what: its name in messages, such as `key`.
+        option: the option it was given to; None for an argument.
+    """
+    if text in {"-", "@-"} or text.startswith("@"):
+        return read_named(text, what)
+    place = f"{option} @FILE" if option else "@FILE or -"
+    print_notice(f"herod: warning: a {what} on the command line can be seen by every user of this machine: use {place}")
+    return read_named(text, what)
+
+
+def read_named(text: str, what: str) -> str:
+    """As `read_secret`, for what did not stand on the command line: no warning."""
+    if text in {"-", "@-"}:
+        content = _strip(_read_input())
+    elif text.startswith("@"):
+        content = _strip(read_bounded(text[1:]))
+    else:
+        content = text.strip()
+    if not content:
+        raise click.UsageError(f"The {what} is empty.")
+    return content
+
+
+def read_password(path: str) -> str:
+    """A password from a file, or from standard input for `-`: everything but one trailing line end."""
+    content = _read_input() if path == "-" else read_bounded(path)
+    return _decode(content).removesuffix("\n").removesuffix("\r")
+
+
+def read_bounded(path: str) -> bytes:
+    """A small file's content.
+
+    Raises:
+        FailureError: it cannot be read or is too big to be a secret.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_SECRET + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FailureError(f"{path} cannot be read: {reason}.", hint="check the path and who may read it") from error
+    return _bounded(content, path)
+
+
+def _read_input() -> bytes:
+    return _bounded(sys.stdin.buffer.read(MAX_SECRET + 1), "standard input")
+
+
+def _bounded(content: bytes, where: str) -> bytes:
+    if len(content) > MAX_SECRET:
+        raise FailureError(f"{where} holds over {MAX_SECRET} bytes: that is no secret.", hint="check the path")
+    return content
+
+
+def _strip(content: bytes) -> str:
+    return _decode(content).strip()
+
+
+def _decode(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise FailureError("The secret is not UTF-8 text.", hint="check the path") from None
+
+
+def has_terminal() -> bool:
+    """Whether somebody is there to ask."""
+    return sys.stdin.isatty()
+
+
+def ask_password(prompt: str, *, twice: bool, option: str) -> str:
+    """Ask for a password without showing it.
+
+    Args:
+        prompt: what to ask.
+        twice: ask again and compare.
+        option: what to use where there is no terminal.
+    """
+    if not has_terminal():
+        raise click.UsageError(f"There is no terminal to ask for a password on: use {option} FILE.")
+    while True:
+        password = getpass.getpass(f"{prompt}: ")
+        if not password:
+            print_notice("It is empty. Try again, or end with Ctrl-C.")
+        elif twice and getpass.getpass("Again: ") != password:
+            print_notice("The two are not the same. Try again, or end with Ctrl-C.")
+        else:
+            return password
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something that cannot be undone, when somebody is there to answer.
+
+    Raises:
+        FailureError: the answer was no.
+    """
+    if yes or not has_terminal():
+        return
+    if not click.confirm(clean(question), err=True):
+        raise FailureError("Nothing was changed.")
+
+
+class SavedSecret:
+    """A new file, 0600, made before the secret is, so that a secret is never made and then has no place.
+
+    Use as a context manager around the call that makes the secret; leaving it without `write` removes the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._descriptor = create_private(path)
+        self._is_written = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+        if not self._is_written:
+            with contextlib.suppress(OSError):
+                Path(self.path).unlink()
+
+    def write(self, secret: str) -> bool:
+        """Write the secret and its line end; False, with a warning, when the file does not take it."""
+        try:
+            write_all(self._descriptor, secret.encode() + b"\n")
+        except OSError as error:
+            print_notice(f"herod: warning: {self.path} could not be written: {error.strerror}")
+            return False
+        self._is_written = True
+        return True
+
+
+def create_private(path: str) -> int:
+    """Create a file that only its owner can read, and open it for writing.
+
+    Raises:
+        FailureError: it exists, or cannot be created.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except FileExistsError:
+        raise FailureError(
+            f"{path} exists already and is left as it is.", hint="name another file, or move that one away"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FailureError(
+            f"{path} cannot be created: {reason}.", hint="check the folder and who may write there"
+        ) from error
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Put a file that only its owner can read in the place of `path`, whole or not at all.
+
+    Raises:
+        FailureError: it cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = create_private(str(temporary))
+        try:
+            write_all(descriptor, content)
+            temporary.rename(path)
+        except BaseException:
+            temporary.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise FailureError(
+            f"{path} cannot be written: {error.strerror}.", hint="check the folder and who may write there"
+        ) from error
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write everything and see it to the disk."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    with contextlib.suppress(OSError):  # a pipe or a terminal has no disk
+        os.fsync(descriptor)
+
+
+def is_private(found: os.stat_result) -> bool:
+    """Whether nobody but its owner (and root) may read or write a file."""
+    return not stat.S_IMODE(found.st_mode) & 0o077

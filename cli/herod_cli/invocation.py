@@ -1,0 +1,213 @@
+"""One run of the command: its global options, the daemon they name, who asks, and how to answer.
+
+The client is made at the first question and closed at the end. Which credential counts is decided here alone: the
+command line, then the environment, then what `herod login` saved for this address, then the uid.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from herod_cli.files import read_named, read_secret
+from herod_cli.output import Column, clean, print_json, print_lines, print_notice, print_record, print_table
+from herod_cli.saved import SignIns, credentials_path
+
+if TYPE_CHECKING:
+    from herod.client import Address, Client, Identity
+
+__all__ = ["CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "Invocation", "pass_invocation"]
+
+CONNECT_TIMEOUT: Final = 10.0
+REQUEST_TIMEOUT: Final = 30.0
+PAGE: Final = 200  # the most that a list operation hands out at once
+
+
+@dataclass
+class Invocation:
+    """What the global options said, and what follows from it.
+
+    Attributes:
+        url, key, token: as written; None where the command line does not say.
+        who: after `identity()`: a hint about the credential, for when it is refused.
+    """
+
+    url: str | None = None
+    key: str | None = None
+    token: str | None = None
+    peer: bool = False
+    output: str = "table"
+    timeout: float = REQUEST_TIMEOUT
+    who: str | None = None
+    _address: "Address | None" = field(default=None, repr=False)
+    _client: "Client | None" = field(default=None, repr=False)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether scripts are to read the answer."""
+        return self.output == "json"
+
+    def address(self) -> "Address":
+        """The daemon's address.
+
+        Raises:
+            InvalidInput: `--url` or HEROD_URL is none.
+            Unreachable: nothing was said and no socket is there.
+        """
+        from herod.client import find_address, parse_address  # noqa: PLC0415 - `--help` does not pay for it
+
+        if self._address is None:
+            self._address = find_address(os.environ) if self.url is None else parse_address(self.url)
+        return self._address
+
+    def identity(self) -> "Identity | None":
+        """What to present; None leaves it to the client: the uid on a Unix socket, nothing elsewhere.
+
+        Raises:
+            UsageError: two credentials were given.
+        """
+        from herod.client import Bearer, PeerIdentity  # noqa: PLC0415 - as above
+
+        given = [name for name in ("key", "token", "peer") if getattr(self, name)]
+        if len(given) > 1:
+            raise click.UsageError(f"--{given[0]} and --{given[1]} exclude each other: give one of them.")
+        if self.peer:
+            self.who = _who_am_i()
+            return PeerIdentity()
+        for name in ("key", "token"):
+            text = getattr(self, name)
+            if text is not None:
+                self.who = f"the {name} that was presented came from --{name}"
+                return self._bearer(Bearer(read_secret(text, name, option=f"--{name}")))
+        return self._from_environment() or self._from_saved()
+
+    def _from_environment(self) -> "Identity | None":
+        from herod.client import Bearer  # noqa: PLC0415 - as above
+
+        names = [name for name in ("HEROD_KEY", "HEROD_TOKEN") if os.environ.get(name)]
+        if len(names) > 1:
+            raise click.UsageError("HEROD_KEY and HEROD_TOKEN are both set: unset one, or give --key or --token.")
+        if not names:
+            return None
+        self.who = f"the credential that was presented came from {names[0]}"
+        return self._bearer(Bearer(read_named(os.environ[names[0]], names[0])))
+
+    def _from_saved(self) -> "Identity | None":
+        from herod.client import Bearer, UnixAddress  # noqa: PLC0415 - as above
+
+        token = None
+        if "HOME" in os.environ or "XDG_CONFIG_HOME" in os.environ:
+            token = SignIns(credentials_path(os.environ)).token(str(self.address()))
+        if token is not None:
+            self.who = "what `herod login` saved was presented: `herod login` renews it, `herod logout` drops it"
+            return self._bearer(Bearer(token))
+        if isinstance(self.address(), UnixAddress):
+            self.who = _who_am_i()
+        else:
+            self.who = "no credential was presented: use --key @FILE, or sign in with `herod login`"
+        return None
+
+    def _bearer(self, identity: "Identity") -> "Identity":
+        from herod.client import TcpAddress  # noqa: PLC0415 - as above
+
+        address = self.address()
+        if isinstance(address, TcpAddress) and not (address.secure or address.is_loopback):
+            print_notice(f"herod: warning: the credential passes in the clear to {address}: use https://")
+        return identity
+
+    def client(self) -> "Client":
+        """The client, one for the whole run."""
+        if self._client is None:
+            self._client = self.make_client(self.identity())
+            click.get_current_context().call_on_close(self._client.close)
+        return self._client
+
+    def make_client(self, identity: "Identity | None") -> "Client":
+        """A client of its own for a command that presents something else; the caller closes it."""
+        from herod.client import Client  # noqa: PLC0415 - as above
+
+        return Client(
+            self.address(),
+            identity=identity,
+            timeout=self.timeout,
+            connect_timeout=min(CONNECT_TIMEOUT, self.timeout),
+        )
+
+    def call(self, method: str, **params: object) -> dict[str, Any]:
+        """Call an operation with the parameters that are not None.
+
+        Raises:
+            BadAnswer: the result is not an object.
+        """
+        given = {name: value for name, value in params.items() if value is not None}
+        return self.check_object(self.client().call(method, given))
+
+    def check_object(self, result: object) -> dict[str, Any]:
+        """`result` as the object that it must be.
+
+        Raises:
+            BadAnswer: it is something else.
+        """
+        from herod.client import BadAnswer  # noqa: PLC0415 - as above
+
+        if isinstance(result, dict):
+            return result
+        raise BadAnswer(
+            f"What answers at {self.address()} says something that is not herod's.",
+            hint="check that the daemon and this command are of the same version: `herod doctor`",
+        )
+
+    def items(self, method: str, *, limit: int | None, **params: object) -> list[dict[str, Any]]:
+        """All items of a list operation, page by page, up to `limit`.
+
+        Raises:
+            BadAnswer: a page is not one.
+        """
+        found: list[dict[str, Any]] = []
+        cursors: set[str] = set()
+        cursor: str | None = None
+        while True:
+            size = PAGE if limit is None else min(PAGE, limit - len(found))
+            page = self.call(method, limit=size, cursor=cursor, **params)
+            items, cursor = page.get("items"), page.get("next_cursor")
+            found += (
+                [self.check_object(item) for item in items] if isinstance(items, list) else [self.check_object(items)]
+            )
+            if cursor is None or cursor in cursors or (limit is not None and len(found) >= limit):
+                return found[:limit]
+            cursors.add(cursor)
+
+    def show(self, answer: Mapping[str, Any], *, fields: tuple[str, ...] | None = None) -> None:
+        """Print an answer: as JSON whole, for people the `fields` that are there, in their order."""
+        if self.is_json:
+            print_json(answer)
+        else:
+            names = tuple(answer) if fields is None else fields
+            print_record({name: answer[name] for name in names if name in answer})
+
+    def show_items(self, items: list[dict[str, Any]], columns: tuple[Column, ...], *, empty: str) -> None:
+        """Print a list: as JSON in the operation's own shape, for people as a table."""
+        if self.is_json:
+            print_json({"items": items, "next_cursor": None})
+        else:
+            print_table(columns, items, empty=empty)
+
+    def done(self, answer: Mapping[str, Any], sentence: str) -> None:
+        """Say that something was done: the answer for scripts, a sentence for people."""
+        if self.is_json:
+            print_json(answer)
+        else:
+            print_lines([clean(sentence)])
+
+
+def _who_am_i() -> str:
+    uid = os.geteuid()
+    return (
+        f"you asked as uid {uid}; an admin lets you in with `herod peer allow --uid {uid} --scope read`,"
+        " or use --key @FILE"
+    )
+
+
+pass_invocation = click.make_pass_decorator(Invocation)

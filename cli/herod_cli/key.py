@@ -1,0 +1,175 @@
+"""`herod key …`: API keys."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import click
+
+from herod_cli.accounts import account, join_scope, place_for, show_secret
+from herod_cli.commands import HerodGroup
+from herod_cli.files import confirm, read_secret
+from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.output import Column
+from herod_cli.user import networks_option, save_option, yes_option
+from herod_cli.verdicts import show_verdict
+
+__all__ = ["key", "parse_expiry"]
+
+COLUMNS: Final = (
+    Column("ID", "id", is_whole=True),
+    Column("NAME", "name"),
+    Column("KIND", "kind", is_whole=True),
+    Column("SCOPE", "scope"),
+    Column("STATE", "state", is_whole=True),
+    Column("EXPIRES", "expires", is_whole=True),
+    Column("LAST USED", "used", is_whole=True),
+)
+DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])\Z")
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@click.group(
+    cls=HerodGroup,
+    examples=["herod key create backup --scope read", "herod key list", "herod key delete 0kZ3vXq81LmT"],
+)
+def key() -> None:
+    """API keys: create, verify, delete.
+
+    A user's key is its owner narrowed; a service key stands for itself and takes scope admin to make.
+    """
+
+
+@key.command(
+    examples=[
+        "herod key create backup --scope read --expires 90d",
+        "herod key create ci --kind service --scope registrar --save ci.key",
+        "herod key create laptop --owner ada@example.org --expires 2030-01-31T12:00:00Z",
+    ]
+)
+@click.argument("name")
+@click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default read.")
+@networks_option
+@click.option("--expires", metavar="WHEN", help="90d, 12h, 30m or 2030-01-31T12:00:00Z. Default never.")
+@click.option(
+    "--kind",
+    type=click.Choice(["user", "service"]),
+    help="Default user for an account, service for a local admin or a service.",
+)
+@click.option("--owner", metavar="WHO", help="Whose key it is, by email or client_id (admins).")
+@save_option
+@pass_invocation
+def create(
+    invocation: Invocation,
+    name: str,
+    scope: tuple[str, ...],
+    networks: tuple[str, ...],
+    expires: str | None,
+    kind: str | None,
+    owner: str | None,
+    save: str | None,
+) -> None:
+    """Make an API key with no more than your own scope, and get it, once."""
+    expires_at = parse_expiry(expires, now=datetime.now(UTC)) if expires is not None else None
+    with place_for(save) as place:
+        answer = invocation.call(
+            "keys.create",
+            name=name,
+            scope=join_scope(scope),
+            networks=list(networks) or None,
+            expires_at=expires_at,
+            kind=kind,
+            owner=_client_id(invocation, owner),
+        )
+        show_secret(invocation, answer, "key", place=place)
+
+
+@key.command(
+    "list", examples=["herod key list", "herod key list --owner ada@example.org", "herod key list --output json"]
+)
+@click.option("--owner", metavar="WHO", help="Only those of WHO, by email or client_id (admins).")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N.")
+@pass_invocation
+def list_(invocation: Invocation, owner: str | None, limit: int | None) -> None:
+    """List keys, oldest first: your own, or everybody's for admins."""
+    items = invocation.items("keys.list", limit=limit, owner=_client_id(invocation, owner))
+    if not invocation.is_json:
+        items = [_row(item) for item in items]
+    invocation.show_items(items, COLUMNS, empty="There are no keys: `herod key create NAME` makes one.")
+
+
+@key.command(examples=["herod key show 0kZ3vXq81LmT", "herod key show 0kZ3vXq81LmT --output json"])
+@click.argument("key_id", metavar="ID")
+@pass_invocation
+def show(invocation: Invocation, key_id: str) -> None:
+    """Show a key without its secret.
+
+    ID is the 12 characters after herod_u_ or herod_s_.
+    """
+    invocation.show(invocation.call("keys.get", id=key_id))
+
+
+@key.command(
+    examples=[
+        "herod key verify @backup.key",
+        "herod key verify - --scope write < backup.key",
+        "herod key verify @backup.key --network lab --output json",
+    ]
+)
+@click.argument("key_text", metavar="KEY|@FILE|-")
+@click.option("--scope", metavar="SCOPE", help="Demand this scope too.")
+@click.option("--network", metavar="NAME", help="Demand this network too.")
+@pass_invocation
+def verify(invocation: Invocation, key_text: str, scope: str | None, network: str | None) -> int:
+    """Say whether a key is good now: exit code 0 when it is, 1 when not."""
+    text = read_secret(key_text, "key")
+    return show_verdict(invocation, invocation.call("token.validate", token=text, scope=scope, network=network))
+
+
+@key.command(examples=["herod key delete 0kZ3vXq81LmT", "herod key delete 0kZ3vXq81LmT --yes"])
+@click.argument("key_id", metavar="ID")
+@yes_option
+@pass_invocation
+def delete(invocation: Invocation, key_id: str, *, yes: bool) -> None:
+    """Delete a key; what was signed in with it dies too."""
+    confirm(f"Delete the key {key_id}?", yes=yes)
+    invocation.done(invocation.call("keys.delete", id=key_id), f"The key {key_id} is deleted.")
+
+
+def parse_expiry(text: str, *, now: datetime) -> str:
+    """A duration from `now`, or a time with its zone, as RFC 3339.
+
+    Raises:
+        BadParameter: it is neither.
+    """
+    duration = DURATION.match(text)
+    try:
+        if duration is not None:
+            when = now + timedelta(**{UNITS[duration[2]]: int(duration[1])})
+        else:
+            when = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        when = None
+    if when is None or when.tzinfo is None:
+        raise click.BadParameter(
+            f"{text!r} is no time: write 90d, 12h, 30m, or 2030-01-31T12:00:00Z with its zone.",
+            param_hint="'--expires'",
+        )
+    return when.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def _client_id(invocation: Invocation, who: str | None) -> str | None:
+    """The client_id of an account that may be named by email."""
+    if who is None or "@" not in who:
+        return who
+    return str(invocation.call("users.get", **account(who)).get("client_id"))
+
+
+def _row(item: dict[str, Any]) -> dict[str, Any]:
+    expires, used = item.get("expires_at"), item.get("last_used_at")
+    return {
+        **item,
+        "state": "on" if item.get("enabled") else "off",
+        "expires": str(expires)[:10] if expires else "never",
+        "used": str(used)[:10] if used else "never",
+    }

@@ -1,0 +1,107 @@
+"""`herod`: the command's root. Finds the command, runs it, and turns how it ended into an exit code.
+
+Imports no command until it is asked for, and neither the daemon nor the client.
+"""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from herod_cli.commands import LazyGroup
+from herod_cli.failures import INTERRUPTED, OK, REFUSED, report
+from herod_cli.invocation import Invocation
+from herod_cli.output import print_error
+
+__all__ = ["herod", "main"]
+
+# A command and a group are objects of their modules by the command's name.
+PLACES: Final = {
+    "serve": ("herod_cli.serve", "Run the daemon."),
+    "status": ("herod_cli.status", "Say how the daemon is."),
+    "doctor": ("herod_cli.doctor", "Find out what is wrong and how to mend it."),
+    "login": ("herod_cli.session", "Sign in with email and password."),
+    "logout": ("herod_cli.session", "Sign out and drop what `login` saved."),
+    "whoami": ("herod_cli.session", "Say who you are to the daemon."),
+    "user": ("herod_cli.user", "Accounts: add, change, delete."),
+    "key": ("herod_cli.key", "API keys: create, verify, delete."),
+    "token": ("herod_cli.token", "Access tokens: issue, validate, revoke."),
+    "peer": ("herod_cli.peer", "Local users and groups who need no key."),
+    "explain": ("herod_cli.explain", "Say why somebody may do something, or not."),
+    "secret": ("herod_cli.secret", "The daemon's own secret."),
+    "completion": ("herod_cli.completion", "Print a script that completes commands."),
+}
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001, FBT001 - click's
+    if value and not ctx.resilient_parsing:
+        from herod_cli.version import cli_version  # noqa: PLC0415 - 20 ms that other commands do not pay
+
+        click.echo(f"herod {cli_version()}")
+        ctx.exit()
+
+
+@click.command(
+    cls=LazyGroup,
+    name="herod",
+    places=PLACES,
+    examples=[
+        "herod serve",
+        "herod status",
+        "herod user add ada@example.org --scope write",
+        "herod key create backup --scope read --expires 90d",
+        "herod user list --output json",
+    ],
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and end.",
+)
+def herod() -> None:
+    """Ask the local auth daemon: who is this, and may they?
+
+    On the machine's own socket its owner needs no key. Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 not
+    reachable, 4 not authenticated.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(None if args is None else list(args))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has left, as `head` does: end without a word
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
+    return code
+
+
+def _run(args: list[str] | None) -> int:
+    invocation = Invocation()
+    try:
+        code = herod.main(args, prog_name="herod", standalone_mode=False, obj=invocation)
+    except (click.Abort, KeyboardInterrupt):
+        print_error("Interrupted.")
+        return INTERRUPTED
+    except SystemExit as error:  # click's own way out of a broken pipe and of shell completion
+        return error.code if isinstance(error.code, int) else OK
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        ended = report(error, who=invocation.who)
+        if ended is None:
+            raise
+        return ended
+    return code if isinstance(code, int) else OK

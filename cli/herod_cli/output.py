@@ -1,0 +1,245 @@
+"""How answers look: tables and records for people, JSON for scripts, a box for what is shown once.
+
+Pure but for the `print_*` functions. Nothing that came from elsewhere reaches a terminal with a control, format or
+direction character in it: those are shown as escapes.
+"""
+
+import re
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+__all__ = [
+    "Column",
+    "box",
+    "clean",
+    "fit",
+    "print_error",
+    "print_json",
+    "print_lines",
+    "print_notice",
+    "print_record",
+    "print_table",
+    "record",
+    "show",
+    "table",
+    "to_json",
+    "width",
+    "wrap",
+]
+
+NARROWEST: Final = 60  # below this a table breaks its lines: better than columns of one letter
+DEFAULT_WIDTH: Final = 80
+GAP: Final = 2
+SMALLEST_COLUMN: Final = 4
+
+# Controls, formats (bidi overrides among them), surrogates, private use, unassigned, line and paragraph separators.
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A table's column.
+
+    Attributes:
+        key: the field of an item it shows.
+        is_whole: never cut short: what people copy.
+    """
+
+    title: str
+    key: str
+    is_whole: bool = False
+
+
+def clean(text: str) -> str:
+    """`text` with everything that a terminal might obey written as an escape."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escape(character) if _is_unsafe(character) else character for character in text)
+
+
+def _is_unsafe(character: str) -> bool:
+    return unicodedata.category(character) in _UNSAFE
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def width(text: str) -> int:
+    """Columns that clean `text` takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(character) for character in text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in {"Mn", "Me"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def fit(text: str, columns: int) -> str:
+    """Clean `text` cut to at most `columns`, with `…` where it was cut."""
+    if width(text) <= columns:
+        return text
+    return _head(text, columns - 1) + "…"
+
+
+def _head(text: str, columns: int) -> str:
+    """As much of the beginning as fits, whole characters with their marks."""
+    used = 0
+    for index, character in enumerate(text):
+        used += _columns(character)
+        if used > columns:
+            return text[:index]
+    return text
+
+
+def wrap(text: str, columns: int) -> list[str]:
+    """Clean `text` in lines of at most `columns`, broken at spaces where there are any."""
+    lines: list[str] = []
+    rest = text
+    while width(rest) > columns:
+        head = _head(rest, columns) or rest[0]
+        space = head.rfind(" ")
+        if rest[len(head)] != " " and space > 0:
+            head = head[:space]
+        lines.append(head.rstrip())
+        rest = rest[len(head) :].lstrip()
+    return [*lines, rest] if rest or not lines else lines
+
+
+def show(value: object) -> str:
+    """A field of an answer as people read it, clean."""
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(show(item) for item in value) or "-"
+        case dict():
+            return ", ".join(f"{clean(str(name))} {show(item)}" for name, item in value.items()) or "-"
+        case _:
+            return clean(str(value))
+
+
+def table(columns: Sequence[Column], items: Iterable[Mapping[str, Any]], *, available: int) -> list[str]:
+    """The lines of a table, its title line first, each at most `available` columns where that is possible.
+
+    Columns that are not whole give way, the widest first.
+    """
+    rows = [[show(item.get(column.key)) for column in columns] for item in items]
+    widths = [max([width(column.title), *(width(row[index]) for row in rows)]) for index, column in enumerate(columns)]
+    excess = sum(widths) + GAP * (len(columns) - 1) - available
+    while excess > 0:
+        flexible = [index for index, column in enumerate(columns) if not column.is_whole]
+        widest = max(flexible, key=lambda index: widths[index], default=None)
+        if widest is None or widths[widest] <= SMALLEST_COLUMN:
+            break
+        widths[widest] -= 1
+        excess -= 1
+    titles = [column.title for column in columns]
+    return [_line(row, widths) for row in (titles, *rows)]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    fitted = [fit(cell, columns) for cell, columns in zip(cells, widths, strict=True)]
+    return (" " * GAP).join(pad(cell, columns) for cell, columns in zip(fitted, widths, strict=True)).rstrip()
+
+
+def pad(text: str, columns: int) -> str:
+    """`text` with spaces up to `columns`."""
+    return text + " " * (columns - width(text))
+
+
+def record(fields: Mapping[str, Any], *, available: int) -> list[str]:
+    """The lines of one thing: a name and a value each, long values broken except at no space."""
+    names = [clean(name) for name in fields]
+    indent = max((width(name) for name in names), default=0) + GAP
+    lines = []
+    for name, value in zip(names, fields.values(), strict=True):
+        text = show(value)
+        # What has no space is an id, a key or a token: people copy it, so it stays in one piece.
+        broken = wrap(text, max(available - indent, 20)) if " " in text else [text]
+        lines += [pad(name if not index else "", indent) + part for index, part in enumerate(broken)]
+    return lines
+
+
+def box(lines: Sequence[str]) -> list[str]:
+    """`lines` with a frame around them."""
+    inner = max(width(line) for line in lines)
+    return [
+        f"┌{'─' * (inner + 2)}┐",
+        *(f"│ {pad(line, inner)} │" for line in lines),
+        f"└{'─' * (inner + 2)}┘",
+    ]
+
+
+_MAYBE_UNSAFE: Final = re.compile(r"[^\n\x20-\x7e]")
+
+
+def to_json(value: object) -> str:
+    """`value` as JSON for eyes and scripts alike, with unsafe characters as JSON's own escapes."""
+    import msgspec  # noqa: PLC0415 - 25 ms that `--help` does not pay
+
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    # Outside of strings JSON has ASCII only, so every match stands in one.
+    return _MAYBE_UNSAFE.sub(lambda match: _json_escape(match[0]), text)
+
+
+def _json_escape(character: str) -> str:
+    if not _is_unsafe(character):
+        return character
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[index : index + 4]}" for index in range(0, len(units), 4))
+
+
+def terminal_width() -> int:
+    """Columns there are: the terminal's, COLUMNS, or 80."""
+    return max(shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns, NARROWEST)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines that are clean already."""
+    for line in lines:
+        sys.stdout.write(line + "\n")
+
+
+def print_table(columns: Sequence[Column], items: Sequence[Mapping[str, Any]], *, empty: str) -> None:
+    """Print a table, or on stderr what to do when there is nothing in it."""
+    if items:
+        print_lines(table(columns, items, available=terminal_width()))
+    else:
+        print_notice(empty)
+
+
+def print_record(fields: Mapping[str, Any]) -> None:
+    """Print one thing."""
+    print_lines(record(fields, available=terminal_width()))
+
+
+def print_json(value: object) -> None:
+    """Print JSON."""
+    print_lines([to_json(value)])
+
+
+def print_notice(text: str) -> None:
+    """Say something to the person at the terminal, out of the way of what scripts read."""
+    sys.stdout.flush()
+    sys.stderr.write(clean(text) + "\n")
+
+
+def print_error(message: str, *hints: str | None) -> None:
+    """Say what went wrong, and on lines of their own what to do."""
+    print_notice(f"herod: {message}")
+    for hint in hints:
+        if hint:
+            print_notice(f"  hint: {hint}")

@@ -1,0 +1,114 @@
+"""`herod token …`: access tokens."""
+
+import sys
+
+import click
+
+from herod_cli.accounts import join_scope, place_for
+from herod_cli.commands import HerodGroup
+from herod_cli.failures import FailureError
+from herod_cli.files import ask_password, read_secret
+from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.output import clean, print_lines, print_notice
+from herod_cli.user import save_option
+from herod_cli.verdicts import show_verdict
+
+__all__ = ["token"]
+
+
+@click.group(
+    cls=HerodGroup,
+    examples=[
+        "herod token issue --scope read",
+        "herod token validate @token.txt --scope write",
+        "herod token revoke @token.txt",
+    ],
+)
+def token() -> None:
+    """Access tokens: issue, validate, revoke."""
+
+
+@token.command(
+    examples=[
+        "herod token issue",
+        "herod token issue --client-id CLIENT_ID --secret @worker.secret --scope read",
+        "herod token issue --save token.txt",
+    ]
+)
+@click.option("--client-id", metavar="ID", help="The account's client_id. Without it your uid is presented.")
+@click.option("--secret", metavar="@FILE|-", help="The account's client secret; asked for when left out.")
+@click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default the account's own.")
+@save_option
+@pass_invocation
+def issue(
+    invocation: Invocation,
+    client_id: str | None,
+    secret: str | None,
+    scope: tuple[str, ...],
+    save: str | None,
+) -> None:
+    """Get an access token for a client secret, or for your uid.
+
+    The token alone goes to standard output. A key or a token cannot get a token.
+    """
+    from herod.client import Basic, PeerIdentity, UnixAddress  # noqa: PLC0415 - `--help` does not pay for it
+
+    identity: Basic | PeerIdentity
+    if client_id is not None:
+        text = (
+            read_secret(secret, "secret", option="--secret")
+            if secret is not None
+            else ask_password("Client secret", twice=False, option="--secret @")
+        )
+        identity = Basic(client_id, text)
+        invocation.who = "check the client_id and its secret; `herod user rotate-secret` makes a new one"
+    elif secret is not None:
+        raise click.UsageError("--secret needs --client-id.")
+    elif not isinstance(invocation.address(), UnixAddress):
+        raise click.UsageError("Over TCP a token takes --client-id and --secret @FILE.")
+    else:
+        identity = PeerIdentity()
+    form = {"grant_type": "client_credentials"}
+    if scope:
+        form["scope"] = join_scope(scope) or ""
+    with place_for(save) as place, invocation.make_client(identity) as client:
+        answer = invocation.check_object(client.post_form("/token", form))
+        issued = answer.get("access_token")
+        if not isinstance(issued, str):
+            raise FailureError("The daemon answered without a token.", hint="`herod doctor` compares versions")
+        rest = f"scope {answer.get('scope')}, for {answer.get('expires_in')} s"
+        if place is not None and place.write(issued):
+            others = {name: value for name, value in answer.items() if name != "access_token"}
+            invocation.done({**others, "saved_to": place.path}, f"The token is in {place.path} (0600): {rest}.")
+        elif invocation.is_json:
+            invocation.show(answer)
+        else:
+            print_lines([clean(issued)])
+            if sys.stderr.isatty():
+                print_notice(rest)
+
+
+@token.command(
+    examples=[
+        "herod token validate @token.txt",
+        "herod token validate - --scope write < token.txt",
+        "herod token issue | herod token validate - --output json",
+    ]
+)
+@click.argument("text", metavar="TOKEN|@FILE|-")
+@click.option("--scope", metavar="SCOPE", help="Demand this scope too.")
+@click.option("--network", metavar="NAME", help="Demand this network too.")
+@pass_invocation
+def validate(invocation: Invocation, text: str, scope: str | None, network: str | None) -> int:
+    """Say whether a token (or key) is good now: exit code 0 when it is, 1 when not."""
+    content = read_secret(text, "token")
+    return show_verdict(invocation, invocation.call("token.validate", token=content, scope=scope, network=network))
+
+
+@token.command(examples=["herod token revoke @token.txt", "herod token revoke - < token.txt"])
+@click.argument("text", metavar="TOKEN|@FILE|-")
+@pass_invocation
+def revoke(invocation: Invocation, text: str) -> None:
+    """Take back an access token: your own, or anybody's as an admin."""
+    answer = invocation.call("token.revoke", token=read_secret(text, "token"))
+    invocation.done(answer, "The token is revoked.")

@@ -1,0 +1,143 @@
+"""Where a daemon listens: `unix:/path`, `http://host:port` or `https://host:port`, and where to look for one.
+
+Parsing is pure. Looking tries Unix sockets alone: no answer there never means TCP.
+"""
+
+import errno
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from herod.client.errors import InvalidInput, Unreachable
+
+__all__ = [
+    "SYSTEM_SOCKET",
+    "Address",
+    "TcpAddress",
+    "UnixAddress",
+    "candidate_sockets",
+    "find_address",
+    "parse_address",
+]
+
+SYSTEM_SOCKET: Final = "/run/herod/herod.sock"
+MAX_SOCKET_PATH: Final = 107  # sockaddr_un.sun_path without its NUL, unix(7)
+FORMS: Final = "write unix:/path/to/herod.sock, http://HOST:PORT or https://HOST:PORT"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A Unix socket."""
+
+    path: str
+
+    @property
+    def cookie_path(self) -> str:
+        """The file whose content makes the daemon's owner its administrator."""
+        return f"{self.path}.cookie"
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A host and port, `secure` when TLS is spoken there."""
+
+    host: str
+    port: int
+    secure: bool = False
+
+    @property
+    def authority(self) -> str:
+        """`host:port` as the Host header has it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether what is sent there stays on this machine."""
+        return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+    def __str__(self) -> str:
+        return f"{'https' if self.secure else 'http'}://{self.authority}"
+
+
+Address = UnixAddress | TcpAddress
+
+
+def parse_address(text: str) -> Address:
+    """Read an address.
+
+    Raises:
+        InvalidInput: it is none; the message says what to write.
+    """
+    if text.startswith(("unix:", "/")):
+        return _parse_socket(text.removeprefix("unix:"))
+    if any(ord(character) <= 32 or ord(character) > 126 for character in text):
+        raise InvalidInput("The address holds a space or a character that no address has.", hint=FORMS)
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise InvalidInput(f"{text!r} is not an address: {error}.", hint=FORMS) from None
+    if parts.username is not None or parts.password is not None:
+        raise InvalidInput("An address holds no name and password.", hint="use --key @FILE or --token @FILE")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise InvalidInput(f"{text!r} is not an address.", hint=FORMS)
+    if parts.path not in {"", "/"} or parts.query or parts.fragment or "?" in text or "#" in text:
+        raise InvalidInput(f"{text!r} has a path after the host: name the host and port alone.", hint=FORMS)
+    secure = parts.scheme == "https"
+    return TcpAddress(parts.hostname, (443 if secure else 80) if port is None else port, secure)
+
+
+def _parse_socket(path: str) -> UnixAddress:
+    if not path.startswith("/"):
+        raise InvalidInput(f"{path!r} is not an absolute path.", hint="write unix:/path/to/herod.sock")
+    if "\0" in path or len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise InvalidInput(
+            f"A socket's path is at most {MAX_SOCKET_PATH} bytes long and holds no NUL.",
+            hint="bind the daemon to a shorter path",
+        )
+    return UnixAddress(path)
+
+
+def candidate_sockets(environ: Mapping[str, str]) -> tuple[UnixAddress, ...]:
+    """The sockets a daemon of this user or of this machine has by default, in the order of looking."""
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    found = []
+    # The XDG base directory specification says to ignore a path that is not absolute.
+    if runtime.startswith("/"):
+        found.append(f"{runtime.rstrip('/')}/herod/herod.sock")
+    return tuple(UnixAddress(path) for path in (*found, SYSTEM_SOCKET) if len(os.fsencode(path)) <= MAX_SOCKET_PATH)
+
+
+def find_address(environ: Mapping[str, str]) -> Address:
+    """The daemon's address: `HEROD_URL`, or the first of the default sockets that is there.
+
+    Raises:
+        InvalidInput: `HEROD_URL` is not an address.
+        Unreachable: none is there.
+    """
+    if environ.get("HEROD_URL"):
+        return parse_address(environ["HEROD_URL"])
+    sockets = candidate_sockets(environ)
+    for address in sockets:
+        if _is_there(address.path):
+            return address
+    raise Unreachable(
+        f"No daemon was found: there is no {' and no '.join(address.path for address in sockets)}.",
+        hint="start one with `herod serve`, or name its address: --url unix:/path or HEROD_URL",
+    )
+
+
+def _is_there(path: str) -> bool:
+    """Whether something is there; a closed folder counts, so that connecting says why."""
+    try:
+        Path(path).stat()
+    except OSError as error:
+        return error.errno not in {errno.ENOENT, errno.ENOTDIR}
+    return True

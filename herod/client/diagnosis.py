@@ -1,0 +1,127 @@
+"""Why a daemon could not be reached, in words that say what to check and which command to run."""
+
+import errno
+import grp
+import os
+import pwd
+import socket
+import ssl
+import stat
+from pathlib import Path
+from typing import Final
+
+from herod.client.addresses import TcpAddress, UnixAddress
+from herod.client.errors import Unreachable
+
+__all__ = ["CHECK_ADDRESS", "LOOK_CLOSER", "no_port", "no_socket", "owner", "words"]
+
+LOOK_CLOSER: Final = "`herod doctor` looks closer"
+CHECK_ADDRESS: Final = "check the address: --url or HEROD_URL"
+
+
+def no_socket(address: UnixAddress, error: OSError, timeout: float) -> Unreachable:
+    """Why connecting to a Unix socket failed."""
+    path = address.path
+    match error.errno:
+        case errno.ENOENT | errno.ENOTDIR:
+            return Unreachable(
+                f"There is no socket at {path}: the daemon is not running, or listens elsewhere.",
+                hint="start it with `herod serve`, or name its address: --url unix:/path or HEROD_URL",
+            )
+        case errno.ECONNREFUSED if _kind(path) == "socket":
+            return Unreachable(
+                f"Nobody listens on {path}: the daemon ended without removing it.",
+                hint="start it with `herod serve` (or `systemctl start herod`), which replaces the socket",
+            )
+        case errno.ECONNREFUSED | errno.ENOTSOCK | errno.EPROTOTYPE:
+            return Unreachable(
+                f"{path} is not a socket that a daemon listens on.",
+                hint="name the daemon's: --url unix:/path",
+            )
+        case errno.EACCES | errno.EPERM:
+            return Unreachable(
+                f"You (uid {os.geteuid()}) may not open {path}: {_owned(path)}.",
+                hint="ask as its owner, or let others in: herod serve --bind unix:PATH,mode=0666; " + LOOK_CLOSER,
+            )
+        case errno.EAGAIN | errno.ETIMEDOUT:
+            return Unreachable(
+                f"{path} took no connection within {timeout:g} s: the daemon hangs or is overloaded.",
+                hint=f"read its log and restart it if it hangs; {LOOK_CLOSER}",
+            )
+        case _:
+            return Unreachable(f"{path} cannot be reached: {words(error)}.", hint=LOOK_CLOSER)
+
+
+def no_port(address: TcpAddress, error: Exception, timeout: float) -> Unreachable:
+    """Why connecting over TCP or TLS failed."""
+    at = address.authority
+    match error:
+        case ConnectionRefusedError():
+            message = f"Nobody listens on {at}: the daemon is not running, or listens elsewhere."
+            hint = "start it with `herod serve`, or name its address: --url"
+        case TimeoutError():
+            message = f"{at} took no connection within {timeout:g} s."
+            hint = "check the host, the port and the firewall between"
+        case socket.gaierror() | UnicodeError():
+            message = f"The name {address.host!r} is not known."
+            hint = "check the spelling, or use the address's numbers"
+        case ssl.SSLCertVerificationError():
+            message = f"The certificate of {at} is not trusted: {error.verify_message}."
+            hint = "install its authority on this machine, or name the host as the certificate does"
+        case ssl.SSLError() | ConnectionResetError() if address.secure:
+            message = f"{at} does not speak TLS."
+            hint = "use http:// if the daemon has no --tls-cert"
+        case PermissionError():
+            message = f"The system does not let you connect to {at}."
+            hint = "check the firewall's rules"
+        case _:
+            message = f"{at} cannot be reached: {words(error)}."
+            hint = CHECK_ADDRESS
+    return Unreachable(message, hint=hint)
+
+
+def owner(found: os.stat_result) -> str:
+    """Mode, owner and group of a file, as `ls -l` names them."""
+    return f"{stat.filemode(found.st_mode)} {_user(found.st_uid)}:{_group(found.st_gid)}"
+
+
+def words(error: Exception) -> str:
+    """An error of the system in its own words."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _kind(path: str) -> str:
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return "unknown"
+    return "socket" if stat.S_ISSOCK(mode) else "other"
+
+
+def _owned(path: str) -> str:
+    """Mode, owner and group of the socket, or of the first folder above it that shuts this process out."""
+    while True:
+        try:
+            found = Path(path).stat()
+        except OSError:
+            above = str(Path(path).parent)
+            if above == path:
+                return "a folder above it is closed"
+            path = above
+            continue
+        what = "it" if stat.S_ISSOCK(found.st_mode) else path
+        return f"{what} is {owner(found)}"
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

@@ -1,0 +1,203 @@
+"""One HTTP/1.1 connection to a daemon, over a Unix socket or TCP, that keeps its deadlines.
+
+Every failure of the line becomes an `Unreachable` that says what to check. Nothing is sent twice: a request
+whose answer did not come is the caller's to repeat.
+"""
+
+import http.client
+import io
+import select
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from herod.client.addresses import Address, TcpAddress, UnixAddress
+from herod.client.diagnosis import CHECK_ADDRESS, LOOK_CLOSER, no_port, no_socket, words
+from herod.client.errors import BadAnswer, Unreachable
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+__all__ = ["Answer", "Connection"]
+
+MAX_ANSWER: Final = 16 * 1024 * 1024  # a page of 200 rows is far below
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, undecoded."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Connection:
+    """A connection that is opened at the first request, kept, and opened anew once the daemon has closed it.
+
+    For one thread at a time.
+
+    Args:
+        address: the daemon's.
+        connect_timeout: seconds until the connection must stand.
+        timeout: seconds from a request's first byte to its answer's last.
+        tls: how an https address is verified; by default against the system's authorities.
+    """
+
+    def __init__(
+        self, address: Address, *, connect_timeout: float, timeout: float, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.address = address
+        self._connect_timeout = connect_timeout
+        self._timeout = timeout
+        self._tls = tls
+        self._line: _DeadlineSocket | None = None
+        self._http: http.client.HTTPConnection | None = None
+
+    def close(self) -> None:
+        """End the connection; the next request opens another."""
+        if self._http is not None:
+            self._http.close()
+        if self._line is not None:
+            self._line.end()
+        self._http = self._line = None
+
+    def request(self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        """Ask once.
+
+        Raises:
+            Unreachable: no whole answer came.
+            BadAnswer: what came is not HTTP, or too much of it.
+        """
+        connection, line = self._open()
+        line.start(self._timeout)
+        is_whole = False
+        try:
+            connection.request(method, path, body=body, headers={"Host": self._host(), **headers})
+            response = connection.getresponse()
+            content = self._read(response)
+            is_whole = not response.will_close
+            return Answer(response.status, response.headers.get_content_type(), content)
+        except TimeoutError:
+            raise Unreachable(
+                f"{self.address} did not answer within {self._timeout:g} s.",
+                hint=f"the daemon may be busy: wait longer with --timeout; {LOOK_CLOSER}",
+            ) from None
+        except (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError) as error:
+            raise Unreachable(
+                f"{self.address} closed the connection before its answer was whole.",
+                hint=f"read the daemon's log; {LOOK_CLOSER}",
+            ) from error
+        except http.client.HTTPException as error:
+            raise BadAnswer(f"What answers at {self.address} does not speak HTTP.", hint=CHECK_ADDRESS) from error
+        except OSError as error:
+            raise Unreachable(f"The connection to {self.address} broke: {words(error)}.", hint=LOOK_CLOSER) from error
+        finally:
+            if not is_whole:
+                self.close()
+
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        content = response.read(MAX_ANSWER + 1)
+        if len(content) > MAX_ANSWER:
+            raise BadAnswer(f"What answers at {self.address} sends without end.", hint=CHECK_ADDRESS)
+        if response.length:  # http.client takes a body that was cut for a whole one
+            raise http.client.IncompleteRead(content, response.length)
+        return content
+
+    def _host(self) -> str:
+        return self.address.authority if isinstance(self.address, TcpAddress) else "localhost"
+
+    def _open(self) -> tuple[http.client.HTTPConnection, "_DeadlineSocket"]:
+        if self._line is not None and self._line.is_stale():
+            self.close()
+        if self._http is None or self._line is None:
+            raw = self._connect()
+            self._line = _DeadlineSocket(raw)
+            self._http = http.client.HTTPConnection("localhost")
+            # http.client uses three methods of a socket, and this has them.
+            self._http.sock = cast("socket.socket", self._line)
+        return self._http, self._line
+
+    def _connect(self) -> socket.socket:
+        if isinstance(self.address, UnixAddress):
+            return self._connect_unix(self.address)
+        return self._connect_tcp(self.address)
+
+    def _connect_unix(self, address: UnixAddress) -> socket.socket:
+        raw = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            # With a full backlog a non-blocking connect fails at once; a blocking one waits, unix(7).
+            seconds = max(self._connect_timeout, 0.001)
+            timeval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+            raw.connect(address.path)
+        except OSError as error:
+            raw.close()
+            raise no_socket(address, error, self._connect_timeout) from error
+        return raw
+
+    def _connect_tcp(self, address: TcpAddress) -> socket.socket:
+        raw: socket.socket | None = None
+        try:
+            raw = socket.create_connection((address.host, address.port), timeout=self._connect_timeout)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not address.secure:
+                return raw
+            tls = self._tls or ssl.create_default_context()
+            return tls.wrap_socket(raw, server_hostname=address.host)
+        except (OSError, UnicodeError, OverflowError) as error:
+            if raw is not None:
+                raw.close()
+            raise no_port(address, error, self._connect_timeout) from error
+
+
+class _DeadlineSocket:
+    """What http.client needs of a socket, with one deadline over all of it instead of one for each read."""
+
+    def __init__(self, raw: socket.socket) -> None:
+        self._raw = raw
+        self._deadline = 0.0
+
+    def start(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+
+    def is_stale(self) -> bool:
+        """Whether the other end has closed, or said something nobody asked for."""
+        poll = select.poll()
+        poll.register(self._raw, select.POLLIN | select.POLLHUP | select.POLLERR)
+        return bool(poll.poll(0))
+
+    def limit(self) -> socket.socket:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError
+        self._raw.settimeout(remaining)
+        return self._raw
+
+    def sendall(self, data: bytes) -> None:
+        self.limit().sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_DeadlineReader(self))
+
+    def close(self) -> None:
+        """Nothing: http.client closes while its reader still reads, and `end` follows."""
+
+    def end(self) -> None:
+        self._raw.close()
+
+
+class _DeadlineReader(io.RawIOBase):
+    def __init__(self, line: _DeadlineSocket) -> None:
+        super().__init__()
+        self._line = line
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        return self._line.limit().recv_into(buffer)

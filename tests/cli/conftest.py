@@ -1,0 +1,112 @@
+"""What the tests of the command share: a machine of their own, a daemon on its socket, and a way to type."""
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_daemon import KEY, PEER, TOKEN, USER, WHOAMI, FakeDaemon, fake_daemon, json_reply
+from herod_cli.main import main
+from herod_cli.version import cli_version
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Typed = Callable[..., Ended]
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home, a runtime folder and no setting of the one who runs the tests."""
+    for name in ("HEROD_URL", "HEROD_KEY", "HEROD_TOKEN", "HERO_SECRET", "HERO_SECRET_FILE", "CREDENTIALS_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "store"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("herod.client.addresses.SYSTEM_SOCKET", str(tmp_path / "system" / "herod.sock"))
+    (tmp_path / "run" / "herod").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def daemon(machine: Path) -> Iterator[FakeDaemon]:
+    """A daemon where the command looks first, that knows Ada, her key and a rule."""
+    with fake_daemon(machine / "run" / "herod" / "herod.sock") as made:
+        made.routes["GET", "/health"] = json_reply({"status": "ok", "service": "herod", "version": cli_version()})
+        made.routes["GET", "/api/version"] = json_reply(
+            {"service": "herod", "version": cli_version(), "api_version": "1"}
+        )
+        made.routes["POST", "/token"] = json_reply(TOKEN)
+        made.routes["POST", "/login"] = json_reply({**TOKEN, "client_id": USER["client_id"]})
+        added = {name: USER[name] for name in ("client_id", "email", "name", "scope", "networks")}
+        made.methods |= {
+            "whoami": WHOAMI,
+            "stats": {"users": 1, "keys": 1, "sessions": 0, "tokens": 0, "sign_ins": 0, "denials": 0, "uptime": 90061},
+            "users.list": {"items": [USER], "next_cursor": None},
+            "users.get": USER,
+            "users.scope": USER,
+            "users.update": USER,
+            "users.enable": USER,
+            "users.disable": {**USER, "enabled": False},
+            "users.password": USER,
+            "users.add": {**added, "client_secret": "herod_c_secret"},
+            "users.rotate_secret": {"client_id": USER["client_id"], "client_secret": "herod_c_other"},
+            "users.delete": {"client_id": USER["client_id"], "deleted": True, "keys": ["a"], "service_keys": ["b"]},
+            "keys.create": {**KEY, "key": "herod_u_secret"},
+            "keys.list": {"items": [KEY], "next_cursor": None},
+            "keys.get": KEY,
+            "keys.delete": {"id": KEY["id"], "deleted": True},
+            "peers.allow": PEER,
+            "peers.list": {"items": [PEER], "next_cursor": None},
+            "peers.remove": {"id": PEER["id"], "deleted": True},
+            "token.validate": {"valid": True, "sub": "x", "scope": "read", "exp": 1_800_000_000, "networks": ["*"]},
+            "token.revoke": {"revoked": True},
+            "access.explain": {"allowed": True},
+        }
+        yield made
+
+
+@pytest.fixture
+def herod(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Type a command line, with what stands on standard input."""
+
+    def typed(*args: object, stdin: bytes = b"") -> Ended:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capsys.readouterr()
+        code = main([str(arg) for arg in args])
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return typed
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sit at the terminal and answer what is asked without an echo, one answer after the other."""
+
+    def sit(*answers: str, confirms: bool = True) -> None:
+        waiting = iter(answers)
+        monkeypatch.setattr("herod_cli.files.has_terminal", lambda: True)
+        monkeypatch.setattr("herod_cli.session.has_terminal", lambda: True)
+        monkeypatch.setattr("getpass.getpass", lambda _: next(waiting))
+
+        def confirm(*_: Any, **__: Any) -> bool:
+            return confirms
+
+        monkeypatch.setattr("click.confirm", confirm)
+
+    return sit

@@ -1,0 +1,108 @@
+"""Tables, records and JSON: they fit, line up, and obey nobody."""
+
+import json
+import unicodedata
+
+import pytest
+from herod_cli.output import Column, box, clean, fit, record, show, table, to_json, width, wrap
+from hypothesis import given
+from hypothesis import strategies as st
+
+COLUMNS = (Column("ID", "id", is_whole=True), Column("NAME", "name"), Column("SCOPE", "scope"))
+HOSTILE = "\x1b[2Jgone\x07\r\n\x9b31m\N{RIGHT-TO-LEFT OVERRIDE}evil\N{ZERO WIDTH SPACE}\x7f\N{LINE SEPARATOR}\U000e0001"
+
+
+def _is_safe(text: str) -> bool:
+    return all(unicodedata.category(character)[0] != "C" and character not in "\u2028\u2029" for character in text)
+
+
+def test_control_characters_are_shown_not_obeyed() -> None:
+    """A name with terminal controls, direction overrides and invisible characters comes out as escapes."""
+    assert _is_safe(clean(HOSTILE))
+    assert clean(HOSTILE).startswith("\\x1b[2Jgone\\x07\\x0d\\x0a\\x9b31m\\u202eevil\\u200b\\x7f\\u2028\\U000e0001")
+
+
+@given(st.text(st.characters()))
+def test_nothing_unsafe_survives(text: str) -> None:
+    """Whatever the text, what a terminal gets is safe, also in JSON, which still reads back."""
+    assert _is_safe(clean(text))
+    if not any(0xD800 <= ord(character) < 0xE000 for character in text):
+        assert _is_safe(to_json(text))
+        assert json.loads(to_json(text)) == text
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=200), max_size=5), st.integers(60, 120))
+def test_a_table_fits(names: list[str], available: int) -> None:
+    """No line is wider than there is room, and columns line up, whatever stands in them."""
+    items = [{"id": "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11", "name": name, "scope": name} for name in names]
+    for line in table(COLUMNS, items, available=available):
+        assert width(line) <= available
+        assert _is_safe(line)
+
+
+def test_wide_characters_line_up() -> None:
+    """A character of two columns counts as two, a combining mark as none."""
+    items = [
+        {"id": "1", "name": "\N{CJK UNIFIED IDEOGRAPH-6F22}\N{CJK UNIFIED IDEOGRAPH-5B57}", "scope": "a"},
+        {"id": "2", "name": "e\N{COMBINING ACUTE ACCENT}te\N{COMBINING ACUTE ACCENT}", "scope": "b"},
+        {"id": "3", "name": "abcd", "scope": "c"},
+    ]
+    lines = table(COLUMNS, items, available=80)
+    assert {width(line) for line in lines[1:]} == {width("1   abcd  a")}
+    assert {width(line[: line.rindex(" ")]) for line in lines[1:]} == {9}
+
+
+def test_what_is_copied_stays_whole() -> None:
+    """An id is never cut; what stands beside it gives way, and says so."""
+    identity = "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"
+    [_, line] = table(COLUMNS, [{"id": identity, "name": "n" * 100, "scope": "s" * 100}], available=80)
+    assert identity in line
+    assert line.count("…") == 2
+    assert width(line) == 80
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "cut"),
+    [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("\u6f22\u5b57", 3, "\u6f22…"), ("\u6f22\u5b57", 2, "…")],
+)
+def test_fit(text: str, columns: int, cut: str) -> None:
+    """A text is cut between characters."""
+    assert fit(text, columns) == cut
+
+
+@given(st.text("ab \u6f22", max_size=200), st.integers(2, 30))
+def test_wrapping_loses_nothing_but_spaces(text: str, columns: int) -> None:
+    """Wrapped lines fit and hold every letter."""
+    lines = wrap(text, columns)
+    assert all(width(line) <= columns for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_record() -> None:
+    """A record names each value; a sentence is broken, a key never."""
+    lines = record({"name": "word " * 30, "key": "k" * 100}, available=80)
+    assert all(width(line) <= 80 for line in lines[:-1])
+    assert lines[-1] == "key   " + "k" * 100
+
+
+def test_box() -> None:
+    """The frame closes around the widest line."""
+    assert {width(line) for line in box(["a", "\u6f22\u6f22", ""])} == {8}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "-"),
+        ("", "-"),
+        (True, "yes"),
+        (False, "no"),
+        (0, "0"),
+        ([], "-"),
+        (["a", "b\n"], "a, b\\x0a"),
+        ({"a": {"b": None}}, "a b -"),
+    ],
+)
+def test_show(value: object, shown: str) -> None:
+    """Every kind of value has one look."""
+    assert show(value) == shown

@@ -1,0 +1,97 @@
+"""Where a daemon listens: how addresses are read and found."""
+
+from pathlib import Path
+
+import pytest
+
+from herod.client import InvalidInput, TcpAddress, UnixAddress, Unreachable, find_address, parse_address
+from herod.client.addresses import MAX_SOCKET_PATH, SYSTEM_SOCKET, candidate_sockets
+
+GOOD = {
+    "unix:/run/herod/herod.sock": UnixAddress("/run/herod/herod.sock"),
+    "/run/herod/herod.sock": UnixAddress("/run/herod/herod.sock"),
+    "http://127.0.0.1:3350": TcpAddress("127.0.0.1", 3350),
+    "http://127.0.0.1:3350/": TcpAddress("127.0.0.1", 3350),
+    "http://[::1]:3350": TcpAddress("::1", 3350),
+    "http://localhost": TcpAddress("localhost", 80),
+    "https://auth.example.org": TcpAddress("auth.example.org", 443, secure=True),
+    "HTTPS://auth.example.org:8443": TcpAddress("auth.example.org", 8443, secure=True),
+}
+BAD = (
+    "",
+    "unix:",
+    "unix:herod.sock",
+    "unix:/" + "a" * MAX_SOCKET_PATH,
+    "unix:/a\0b",
+    "herod",
+    "127.0.0.1:3350",
+    "ftp://localhost",
+    "http://",
+    "http://localhost:99999",
+    "http://localhost:http",
+    "http://[::1",
+    "http://localhost/rpc",
+    "http://localhost?x=1",
+    "http://localhost#",
+    "http://user:password@localhost",
+    "http://local host",
+    "http://localhost\r\nX: y",
+    "http://b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher",
+)
+
+
+@pytest.mark.parametrize(("text", "address"), GOOD.items())
+def test_good_addresses(text: str, address: TcpAddress | UnixAddress) -> None:
+    """Every form is read as what it means, and its own text reads back as itself."""
+    assert parse_address(text) == address
+    assert parse_address(str(address)) == address
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_bad_addresses(text: str) -> None:
+    """What is no address is refused with what to write instead."""
+    with pytest.raises(InvalidInput) as raised:
+        parse_address(text)
+    assert raised.value.hint
+
+
+def test_password_in_an_address_is_not_repeated() -> None:
+    """A credential in an address never reaches the message."""
+    with pytest.raises(InvalidInput) as raised:
+        parse_address("http://user:hunter2@localhost")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_loopback() -> None:
+    """What stays on the machine is told from what does not."""
+    assert parse_address("http://127.3.2.1").is_loopback  # type: ignore[union-attr]
+    assert not parse_address("http://192.0.2.1").is_loopback  # type: ignore[union-attr]
+
+
+def test_candidates_in_order() -> None:
+    """A user's own socket comes before the machine's, and a relative folder is ignored."""
+    assert [one.path for one in candidate_sockets({"XDG_RUNTIME_DIR": "/run/user/7"})] == [
+        "/run/user/7/herod/herod.sock",
+        SYSTEM_SOCKET,
+    ]
+    assert [one.path for one in candidate_sockets({"XDG_RUNTIME_DIR": "user"})] == [SYSTEM_SOCKET]
+
+
+def test_found_in_the_environment_first(tmp_path: Path) -> None:
+    """HEROD_URL comes before a socket that is there."""
+    (tmp_path / "herod").mkdir()
+    (tmp_path / "herod" / "herod.sock").touch()
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    assert find_address(environ) == UnixAddress(f"{tmp_path}/herod/herod.sock")
+    assert find_address({**environ, "HEROD_URL": "http://localhost:1"}) == TcpAddress("localhost", 1)
+    assert find_address({**environ, "HEROD_URL": ""}) == UnixAddress(f"{tmp_path}/herod/herod.sock")
+
+
+def test_found_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any socket the message names those that were looked for, and TCP is not tried."""
+    monkeypatch.setattr("herod.client.addresses.SYSTEM_SOCKET", f"{tmp_path}/system.sock")
+    with pytest.raises(Unreachable) as raised:
+        find_address({"XDG_RUNTIME_DIR": str(tmp_path)})
+    assert f"{tmp_path}/herod/herod.sock" in raised.value.message
+    assert f"{tmp_path}/system.sock" in raised.value.message
+    assert "herod serve" in (raised.value.hint or "")

@@ -1,0 +1,224 @@
+"""A daemon of a few lines that answers what a test tells it to, over a Unix socket or TCP, and notes what was asked."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import TCPServer, ThreadingMixIn, UnixStreamServer
+from typing import Any
+from urllib.parse import parse_qsl
+
+USER = {
+    "client_id": "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11",
+    "email": "ada@example.org",
+    "name": "Ada",
+    "scope": "write",
+    "networks": ["*"],
+    "enabled": True,
+    "created_at": "2026-01-31T12:00:00Z",
+}
+KEY = {
+    "id": "0kZ3vXq81LmT",
+    "kind": "user",
+    "name": "backup",
+    "owner": USER["client_id"],
+    "scope": "read",
+    "networks": ["*"],
+    "enabled": True,
+    "created_at": "2026-01-31T12:00:00Z",
+    "expires_at": None,
+    "last_used_at": None,
+}
+PEER = {
+    "id": "0b8e7e0e-3f0a-4c67-8f5d-3b6f0f6f1d11",
+    "uid": 1000,
+    "gid": None,
+    "scope": "write",
+    "networks": ["*"],
+    "created_at": "2026-01-31T12:00:00Z",
+}
+WHOAMI = {
+    "sub": USER["client_id"],
+    "kind": "account",
+    "name": "Ada",
+    "method": "jwt",
+    "scope": "write",
+    "networks": ["*"],
+}
+TOKEN = {"access_token": "aaa.bbb.ccc", "token_type": "Bearer", "expires_in": 3600, "scope": "read"}
+
+
+@dataclass(frozen=True)
+class RpcError:
+    """What a method answers when it refuses."""
+
+    code: int
+    message: str
+    data: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a route answers."""
+
+    status: int = 200
+    body: bytes = b"{}"
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def json_reply(body: object, status: int = 200) -> Reply:
+    """A JSON answer."""
+    return Reply(status, json.dumps(body).encode())
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The body as a form."""
+        return dict(parse_qsl(self.body.decode(), strict_parsing=True))
+
+    @property
+    def authorization(self) -> str | None:
+        """What was presented."""
+        return self.headers.get("Authorization")
+
+
+@dataclass
+class FakeDaemon:
+    """Answers by `methods` (JSON-RPC) and `routes`, and keeps what was asked."""
+
+    url: str
+    methods: dict[str, object] = field(default_factory=dict)
+    routes: dict[tuple[str, str], Reply] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    connections: int = 0
+
+    def params(self, method: str) -> dict[str, Any]:
+        """The parameters of the only call of `method`."""
+        [found] = [one.json["params"] for one in self.asked if one.path == "/rpc" and one.json["method"] == method]
+        return dict(found)
+
+    def answer(self, asked: Asked) -> Reply:
+        """What a request gets."""
+        self.asked.append(asked)
+        known = self.routes.get((asked.method, asked.path))
+        if known is not None:
+            return known
+        if (asked.method, asked.path) != ("POST", "/rpc"):
+            return json_reply({"error": {"code": "not_found", "message": "There is no such route."}}, 404)
+        question = asked.json
+        method = self.methods.get(question["method"], RpcError(-32601, "Unknown method"))
+        result = method(question["params"]) if callable(method) else method
+        if isinstance(result, RpcError):
+            error = {"code": result.code, "message": result.message, "data": result.data}
+            return json_reply({"jsonrpc": "2.0", "id": question["id"], "error": error})
+        return json_reply({"jsonrpc": "2.0", "id": question["id"], "result": result})
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    daemon: FakeDaemon
+
+    def address_string(self) -> str:
+        return "test"
+
+    def log_message(self, *_: object) -> None:
+        """Tests read their own output."""
+
+    def setup(self) -> None:
+        super().setup()
+        self.daemon.connections += 1
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        reply = self.daemon.answer(Asked(self.command, self.path, dict(self.headers), body))
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.content_type)
+        self.send_header("Content-Length", str(len(reply.body)))
+        for name, value in reply.headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    do_GET = do_POST = _serve  # noqa: N815 - http.server's names
+
+
+class _UnixServer(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+
+
+class _TcpServer(ThreadingMixIn, TCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+
+@contextmanager
+def fake_daemon(path: Path | None = None) -> Iterator[FakeDaemon]:
+    """A daemon on the Unix socket `path`, or on a free port of 127.0.0.1."""
+    daemon = FakeDaemon(f"unix:{path}")
+    handler = type("Handler", (_Handler,), {"daemon": daemon})
+    server: UnixStreamServer | TCPServer
+    if path is not None:
+        server = _UnixServer(str(path), handler)
+    else:
+        server = _TcpServer(("127.0.0.1", 0), handler)
+        daemon.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield daemon
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def raw_daemon(path: Path, answers: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Something on a Unix socket that reads one request's head, then does what `answers` does with the connection."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+
+        def serve() -> None:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return  # the test never connected
+            with connection:
+                received = b""
+                while b"\r\n\r\n" not in received:
+                    part = connection.recv(65536)
+                    if not part:
+                        return
+                    received += part
+                try:
+                    answers(connection)
+                except OSError:
+                    return  # the client has had enough
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"unix:{path}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
