@@ -19,7 +19,7 @@ from typing import Final
 from herod.credentials.apikeys import KeyKind, hash_secret, looks_like_key, matches, parse_key
 from herod.credentials.keyring import Purpose
 from herod.credentials.tokens import Claims
-from herod.errors import BadCredentials, Disabled, ExpiredToken, RevokedToken, Unauthenticated
+from herod.errors import BadCredentials, BadToken, Disabled, ExpiredToken, RevokedToken, Unauthenticated
 from herod.operations.presented import (
     ApiKeyHeader,
     Basic,
@@ -42,6 +42,7 @@ __all__ = [
     "identify",
     "key_principal",
     "local_admin",
+    "looks_like_token",
     "rule_principal",
     "session_id",
     "token_principal",
@@ -86,12 +87,21 @@ def bearer_principal(reader: Reader, realm: Realm, text: str, now: int) -> Princ
     """
     if looks_like_key(text):
         return _by_key(reader, realm, text, now)
-    secret = realm.legacy.match(text)
-    if secret is not None:
+    if not looks_like_token(text):
+        return _by_legacy_secret(realm, text)
+    try:
+        claims = realm.claims(text, now)
+    except BadToken:
+        secret = realm.legacy.match(text)  # which may look like anything
+        if secret is None:
+            raise
         return _legacy_principal(realm, secret.id, secret.scope)
-    if text.count(".") == 2:
-        return token_principal(reader, realm, realm.claims(text, now), now)
-    raise BadCredentials(BAD_SECRET, reason="unknown_secret")
+    return token_principal(reader, realm, claims, now)
+
+
+def looks_like_token(text: str) -> bool:
+    """Whether it has the form of a JWT (RFC 7519): three parts."""
+    return text.count(".") == 2
 
 
 def token_principal(reader: Reader, realm: Realm, claims: Claims, now: int) -> Principal:
@@ -105,10 +115,7 @@ def token_principal(reader: Reader, realm: Realm, claims: Claims, now: int) -> P
     if mark in realm.revoked or reader.get(Revocation, mark) is not None:
         raise RevokedToken("This token was revoked: get a new one.")
     maker = _maker(reader, realm, claims.sub, claims.via, claims.epoch, now)
-    own = Grant(
-        mask=realm.graph.mask(tuple(claims.scope.split())),
-        networks=frozenset(claims.networks if claims.networks is not None else ("*",)),
-    )
+    own = realm.grant(tuple(claims.scope.split()), claims.networks or ("*",))
     return Principal(
         id=maker.id,
         kind=maker.kind,
@@ -118,6 +125,8 @@ def token_principal(reader: Reader, realm: Realm, claims: Claims, now: int) -> P
         credential=claims.jti,
         made_with=maker.method,
         epoch=maker.epoch,
+        issued_at=claims.iat,
+        expires_at=claims.exp,
     )
 
 
@@ -159,6 +168,8 @@ def key_principal(reader: Reader, realm: Realm, key: ApiKey) -> Principal:
             grant=own,
             credential=key.id,
             made_with=AuthMethod.SERVICE_KEY,
+            issued_at=key.created_at,
+            expires_at=key.expires_at,
         )
     owner = reader.get(Account, key.owner)
     if owner is None or not owner.enabled:
@@ -172,6 +183,8 @@ def key_principal(reader: Reader, realm: Realm, key: ApiKey) -> Principal:
         credential=key.id,
         made_with=AuthMethod.USER_KEY,
         epoch=owner.epoch,
+        issued_at=key.created_at,
+        expires_at=key.expires_at,
     )
 
 

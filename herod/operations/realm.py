@@ -6,7 +6,7 @@ One object, made by the composition root and handed to every handler. Nothing he
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from herod.credentials.keyring import Keyring, Purpose, SigningKeys
 from herod.credentials.tokens import Claims, verify
@@ -15,6 +15,10 @@ from herod.scopes.grants import ALL_NETWORKS, Grant, Networks
 from herod.scopes.graph import ScopeGraph
 
 __all__ = ["LegacySecret", "LegacySecrets", "Realm", "VerifiedTokens"]
+
+
+MAX_GRANTS: Final = 4096
+GrantKey = tuple[int, tuple[str, ...], tuple[str, ...], int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class Realm:
         daemon_uid: the uid whose processes, with the cookie, are local admin; root is as well.
         boot_epoch: random at each start; tokens and sessions of the local admin name it and die with the process.
         needs: operation → what it needs, of the whole table; only for explaining.
+        grants: made before, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
     """
 
@@ -105,10 +110,18 @@ class Realm:
     counters: Counter[str] = field(default_factory=Counter)
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
     revoked: dict[str, int] = field(default_factory=dict)
+    grants: dict[GrantKey, Grant] = field(default_factory=dict)
 
-    def grant(self, scope: tuple[str, ...], networks: Sequence[str], expires_at: int | None = None) -> Grant:
-        """A grant of stored scope and network names, under the present graph."""
-        return Grant(mask=self.graph.mask(scope), networks=frozenset(networks), expires_at=expires_at)
+    def grant(self, scope: tuple[str, ...], networks: tuple[str, ...], expires_at: int | None = None) -> Grant:
+        """A grant of stored scope and network names, under the present graph; equal ones are mostly one object."""
+        key = (self.graph.generation, scope, networks, expires_at)
+        grant = self.grants.get(key)
+        if grant is None:
+            if len(self.grants) >= MAX_GRANTS:
+                self.grants.clear()
+            grant = Grant(mask=self.graph.mask(scope), networks=frozenset(networks), expires_at=expires_at)
+            self.grants[key] = grant
+        return grant
 
     def scope_text(self, grant: Grant) -> str:
         """A grant's scope as users see it (RFC 6749, section 3.3): the fewest names, widest first."""

@@ -63,8 +63,7 @@ class Route:
     path: str
 
 
-@dataclass(slots=True, kw_only=True)
-class Context:
+class Context(msgspec.Struct, kw_only=True):
     """What a handler knows of the call.
 
     Attributes:

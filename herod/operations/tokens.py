@@ -8,17 +8,18 @@ from herod.credentials.apikeys import looks_like_key
 from herod.credentials.tokens import Claims
 from herod.errors import InvalidRequest, InvalidScope, TargetDenied, Unauthenticated, UnsupportedGrantType
 from herod.operations.ceilings import check_target, is_admin
-from herod.operations.identify import bearer_principal, token_principal
+from herod.operations.identify import bearer_principal, looks_like_token, token_principal
 from herod.operations.issuing import issue_token
 from herod.operations.registry import Context, Params, Tool, Work, command, query
 from herod.operations.shapes import TokenAnswer, networks_list
-from herod.records import ApiKey, Revocation
+from herod.records import Revocation
 from herod.scopes.decisions import Access
 from herod.scopes.principals import AuthMethod, Principal
-from herod.store.base import Reader, Writer
+from herod.store.base import Reader, Store, Writer
 
 __all__ = ["token_create", "token_revoke", "token_validate"]
 
+INVALID: Final = "invalid"
 CLIENT_CREDENTIALS: Final = "client_credentials"
 
 
@@ -95,30 +96,25 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
     tool=Tool("validate_token"),
     is_quiet=True,
 )
-def token_validate(reader: Reader, context: Context, params: ValidateToken) -> Validated:
+def token_validate(store: Store, context: Context, params: ValidateToken) -> Validated:
     """Say whether a token, key or legacy secret is good now, whose it is, and what it may do."""
-    text, realm = params.token, context.realm
-    is_token = text.count(".") == 2 and not looks_like_key(text) and realm.legacy.match(text) is None
+    realm = context.realm
     try:
-        if is_token:
-            claims = realm.claims(text, context.now)
-            principal = token_principal(reader, realm, claims, context.now)
-        else:
-            principal = bearer_principal(reader, realm, text, context.now)
+        principal = bearer_principal(store, realm, params.token, context.now)
     except Unauthenticated as error:
-        return Validated(valid=False, reason=_reason(error, is_token=is_token))
+        return Validated(valid=False, reason=_reason(error, params.token))
+    is_token = principal.method is AuthMethod.JWT
     lacking = _lacking(context, principal, params)
     if lacking is not None:
-        return Validated(valid=False, reason=lacking if is_token else "invalid")
-    exp, iat = (claims.exp, claims.iat) if is_token else _key_times(reader, principal)
+        return Validated(valid=False, reason=lacking if is_token else INVALID)
     return Validated(
         valid=True,
         sub=principal.id,
         name=principal.name,
         scope=realm.scope_text(principal.grant),
         networks=networks_list(principal.grant.networks),
-        exp=exp,
-        iat=iat,
+        exp=principal.expires_at,
+        iat=principal.issued_at,
         iss=realm.issuer,
         jti=principal.credential,
         method=principal.method,
@@ -187,15 +183,11 @@ def _lacking(context: Context, principal: Principal, params: ValidateToken) -> s
     return None
 
 
-def _reason(error: Unauthenticated, *, is_token: bool) -> str:
-    if not is_token:
-        return "invalid"
+def _reason(error: Unauthenticated, text: str) -> str:
+    """Why a token is no good; about keys and secrets nothing is said."""
+    if looks_like_key(text) or not looks_like_token(text):
+        return INVALID
     return error.reason if error.reason in {"malformed", "signature"} else error.code.removesuffix("_token")
-
-
-def _key_times(reader: Reader, principal: Principal) -> tuple[int | None, int | None]:
-    key = reader.get(ApiKey, principal.credential)
-    return (key.expires_at, key.created_at) if key is not None else (None, None)
 
 
 def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:

@@ -4,8 +4,9 @@ The server makes a `Request` of bytes and writes a `Response`; this file never s
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from herod.scopes.principals import Source
 
@@ -23,8 +24,7 @@ SECURITY_HEADERS: Final[tuple[tuple[str, str], ...]] = (
 STRICT_TRANSPORT: Final = ("Strict-Transport-Security", "max-age=31536000")
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """One request, read whole.
 
     Attributes:
@@ -45,8 +45,7 @@ class Request:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """One answer. The server adds the security headers, Date, Content-Length and Connection.
 
     Attributes:

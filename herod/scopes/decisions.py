@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from shlex import quote
 from typing import Final
 
 from herod.scopes.grants import Grant, intersect_networks
 from herod.scopes.graph import ScopeGraph
+from herod.scopes.hints import mending_command
 from herod.scopes.principals import Principal, PrincipalKind
 
 __all__ = ["Access", "Allowed", "Denied", "Needs", "Reason", "decide", "decide_ceiling", "decide_target"]
@@ -78,9 +78,9 @@ def decide(
     if isinstance(needs, str):
         bit = graph.bit(needs)
         if not bit or not principal.grant.mask & bit:
-            return Denied(Reason.MISSING_SCOPE, missing=needs, hint=_hint(principal, "--scope", needs))
+            return Denied(Reason.MISSING_SCOPE, missing=needs, hint=mending_command(graph, principal, scope=needs))
     if network is not None and not principal.grant.proves(network):
-        return Denied(Reason.NETWORK_DENIED, missing=network, hint=_hint(principal, "--network", network))
+        return Denied(Reason.NETWORK_DENIED, missing=network, hint=mending_command(graph, principal, network=network))
     if declares_network and network is None and "*" not in principal.grant.networks:
         return Denied(Reason.NETWORK_DENIED, hint="name one of your networks in the request")
     return ALLOWED
@@ -106,16 +106,3 @@ def decide_target(actor: Grant, target: Grant) -> Allowed | Denied:
     if not target.mask & ~actor.mask and ("*" in actor.networks or target.networks <= actor.networks):
         return ALLOWED
     return Denied(Reason.TARGET_DENIED, hint="ask someone whose scope and networks include theirs")
-
-
-def _hint(principal: Principal, option: str, value: str) -> str:
-    value = quote(value)  # it comes from the request, and hints are pasted into shells
-    match principal.kind:
-        case PrincipalKind.ACCOUNT if option == "--scope":
-            return f"herod user scope {principal.id} {value}"
-        case PrincipalKind.ACCOUNT:
-            return f"herod user edit {principal.id} {option} {value}"
-        case PrincipalKind.PEER:
-            return f"herod peer allow {option} {value}"
-        case _:
-            return f"use a credential with {option.removeprefix('--')} {value}"

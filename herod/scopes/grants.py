@@ -5,8 +5,9 @@ An intersection never widens, and `covers` is the ⊆ of every ceiling.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from herod.errors import InvalidRequest
 
@@ -17,8 +18,7 @@ ALL_NETWORKS: Final[Networks] = frozenset({"*"})
 NETWORK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """Scopes (a closed mask of one `ScopeGraph`), networks, and [not_before, expires_at) in Unix seconds."""
 
     mask: int
@@ -28,6 +28,8 @@ class Grant:
 
     def intersect(self, other: "Grant") -> "Grant":
         """What both hold, and never more than either."""
+        if other is self:
+            return self
         return Grant(
             mask=self.mask & other.mask,
             networks=intersect_networks(self.networks, other.networks),

@@ -35,6 +35,8 @@ ALIASES: Final[Mapping[str, str]] = {"register": REGISTRAR, "member": WRITE, "vi
 # RFC 6749, section 3.3 allows more; these survive shells, headers and TOML unquoted.
 SCOPE_NAME: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,63}\Z")
 MAX_SCOPES: Final = 64
+# Masks and names that are kept ready; the rest is worked out again.
+MAX_REMEMBERED: Final = 4096
 
 
 class ScopeGraph:
@@ -65,6 +67,7 @@ class ScopeGraph:
             self._closures.setdefault(alias, self._closures[name])
         self._widest_first = tuple(reversed(order))
         self._masks: dict[tuple[str, ...], int] = {}
+        self._names: dict[int, tuple[str, ...]] = {}
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -82,20 +85,18 @@ class ScopeGraph:
             mask = 0
             for name in names:
                 mask |= self._closures.get(name, 0)
-            if len(self._masks) < 4096:
+            if len(self._masks) < MAX_REMEMBERED:
                 self._masks[names] = mask
         return mask
 
     def names(self, mask: int) -> tuple[str, ...]:
         """The fewest names whose closure is `mask`, widest first."""
-        found: list[str] = []
-        rest = mask
-        for name in self._widest_first:
-            closure = self._closures[name]
-            if rest & self._bits[name] and closure & mask == closure:
-                found.append(name)
-                rest &= ~closure
-        return tuple(found)
+        names = self._names.get(mask)
+        if names is None:
+            names = self._fewest_names(mask)
+            if len(self._names) < MAX_REMEMBERED:
+                self._names[mask] = names
+        return names
 
     def parse(self, text: str) -> tuple[str, ...]:
         """Read a space-separated scope string (RFC 6749, section 3.3) into canonical names.
@@ -113,6 +114,16 @@ class ScopeGraph:
                 known = ", ".join(self._widest_first)
                 raise InvalidRequest(f"Unknown scope {name[:64]!r}: known scopes are {known}.")
         return self.names(self.mask(names))
+
+    def _fewest_names(self, mask: int) -> tuple[str, ...]:
+        found: list[str] = []
+        rest = mask
+        for name in self._widest_first:
+            closure = self._closures[name]
+            if rest & self._bits[name] and closure & mask == closure:
+                found.append(name)
+                rest &= ~closure
+        return tuple(found)
 
 
 def _merge(added: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from herod.scopes.grants import NOTHING, Grant
 
 __all__ = ["ANONYMOUS", "NOBODY_UID", "AuthMethod", "Peer", "Principal", "PrincipalKind", "Source"]
@@ -71,8 +73,7 @@ class Source:
         return f"uid:{self.peer.uid}" if self.peer is not None else self.address
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True):
     """Someone, with what they hold at this moment through this credential.
 
     Attributes:
@@ -81,6 +82,8 @@ class Principal:
         credential: id of what was presented (jti, key id, session id, rule id), for revocation and the audit.
         made_with: the method at the root: for a token or session, what it was made with; else the same as `method`.
         epoch: the account's epoch, or that of whatever else tokens of this principal die with.
+        issued_at: when the credential was made, in Unix seconds; None where nobody knows.
+        expires_at: when the credential itself is over; the grant may end before.
     """
 
     id: str
@@ -91,6 +94,8 @@ class Principal:
     credential: str
     made_with: AuthMethod
     epoch: int = 0
+    issued_at: int | None = None
+    expires_at: int | None = None
 
 
 ANONYMOUS: Final = Principal(

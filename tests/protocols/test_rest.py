@@ -66,7 +66,7 @@ async def test_a_strangers_first_minutes(house: House) -> None:
         assert refused.status == 403
         assert refused.headers["www-authenticate"] == 'Bearer error="insufficient_scope", scope="admin"'
         assert refused.json["error"]["code"] == "missing_scope"
-        assert refused.json["error"]["hint"] == f"herod user scope {made['client_id']} admin"
+        assert refused.json["error"]["hint"] == f"herod explain --principal {made['client_id']} --scope=admin"
 
 
 async def test_an_address_in_use(house: House) -> None:
