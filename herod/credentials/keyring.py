@@ -6,7 +6,6 @@ A secret never serves two uses, and no key here is ever written anywhere but ins
 """
 
 import hashlib
-import hmac
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Final, Literal
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt.algorithms import HMACAlgorithm, OKPAlgorithm
 from jwt.exceptions import InvalidKeyError
@@ -101,13 +101,14 @@ class Keyring:
         root: 32 bytes, from `new_root` or `unwrap_root`.
     """
 
-    __slots__ = ("_keys", "_rows")
+    __slots__ = ("_keys", "_macs", "_rows")
 
     def __init__(self, root: bytes) -> None:
         if len(root) != KEY_BYTES:
             raise ValueError(f"a root key has {KEY_BYTES} bytes, not {len(root)}")
         self._keys = {purpose: _hkdf(root, PURPOSE_LABEL + purpose.encode()) for purpose in Purpose}
-        self._rows = _hkdf(self._keys[Purpose.RECORDS], ROWS_LABEL)
+        self._macs = {purpose: HMAC(key, SHA256()) for purpose, key in self._keys.items()}
+        self._rows = HMAC(_hkdf(self._keys[Purpose.RECORDS], ROWS_LABEL), SHA256())
 
     def key(self, purpose: Purpose) -> bytes:
         """The 32-byte key of `purpose`."""
@@ -115,14 +116,14 @@ class Keyring:
 
     def mac(self, purpose: Purpose, *fields: bytes) -> bytes:
         """HMAC-SHA256 of the fields, unambiguously joined, under the key of `purpose`."""
-        return hmac.digest(self._keys[purpose], pack_fields(*fields), "sha256")
+        return _mac(self._macs[purpose], pack_fields(*fields))
 
     def row_key(self, kind: str, id: str, rev: int) -> bytes:  # noqa: A002 - a record's field has this name
         """The key that seals one revision of one row.
 
         HMAC as a key derivation function in one step (NIST SP 800-108): a point select pays for it each time.
         """
-        return hmac.digest(self._rows, pack_fields(kind.encode(), id.encode(), rev.to_bytes(8, "big")), "sha256")
+        return _mac(self._rows, pack_fields(kind.encode(), id.encode(), rev.to_bytes(8, "big")))
 
 
 SigningAlgorithm = Literal["HS256", "EdDSA"]
@@ -274,6 +275,13 @@ def _ed25519(verifier: Ed25519PublicKey, signer: Ed25519PrivateKey | None, verif
 def _required_members(key: Ed25519PublicKey) -> dict[str, str]:
     jwk = OKPAlgorithm.to_jwk(key, as_dict=True)
     return {"crv": "Ed25519", "kty": "OKP", "x": str(jwk["x"])}
+
+
+def _mac(keyed: HMAC, message: bytes) -> bytes:
+    """HMAC-SHA256 of a message; a copy of a keyed context costs a third of `hmac.digest`."""
+    context = keyed.copy()
+    context.update(message)
+    return context.finalize()
 
 
 def _hkdf(key: bytes, label: bytes) -> bytes:

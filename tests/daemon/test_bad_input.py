@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from running import SECRET, environment, herod, running
+from running import SECRET, environment, herod, others_have_python, running
 
 
 def serve(folder: Path, *arguments: str, secret: str | None = SECRET, **more: str) -> subprocess.CompletedProcess[str]:
@@ -138,7 +138,9 @@ def test_a_store_that_is_none(tmp_path: Path, content: bytes) -> None:
         check(done, 1, str(path))
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="becoming another uid takes root")
+@pytest.mark.skipif(
+    os.getuid() != 0 or not others_have_python(), reason="takes root, and a Python that other users may read"
+)
 def test_folders_that_are_not_writable(open_folder: Path) -> None:
     """For the socket and for the store, each named."""
     folder = open_folder
