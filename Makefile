@@ -1,0 +1,113 @@
+# The door for people and CI alike. Everything happens in a virtual environment beside this file; nothing is installed
+# elsewhere. Another Python has an environment of its own: make test PYTHON=python3.13
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+ifndef VENV
+ifeq ($(PYTHON),python3)
+VENV := .venv
+else
+VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+endif
+endif
+
+# Absolute, so that commands work from any folder.
+BIN := $(abspath $(VENV))/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-input --no-compile --no-deps
+RUN_READY := $(VENV)/run-ready
+DEV_READY := $(VENV)/dev-ready
+JOBS ?= $(shell nproc)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'herod needs Python 3.11 or newer: make PYTHON=python3.13 ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo 'this Python cannot make virtual environments: apt install python3-venv' >&2; exit 1; }
+	@echo 'making $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+
+# The install points at this folder, so a change to the code needs no new one.
+$(RUN_READY): requirements/run.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo 'installing the locked dependencies'
+	@$(PIP) --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(DEV_READY): requirements/dev.txt pyproject.toml | $(RUN_READY)
+	@echo 'installing the locked tools'
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The secret is kept where the daemon keeps its store by default, so that every clone opens the same store. Where a
+# login made no XDG_RUNTIME_DIR (su, a container) and the machine's socket folder is closed, the socket goes there too.
+.PHONY: run
+run: $(RUN_READY) ## start the daemon: Unix socket, 127.0.0.1:3350, embedded store (ARGS="--port 4000")
+	@if (( $$(id -u) == 0 )); then folder=/var/lib/herod; \
+	else folder="$${XDG_STATE_HOME:-$${HOME:?is not set}/.local/state}/herod"; fi; \
+	if [[ -z "$${HERO_SECRET:-}$${HERO_SECRET_FILE:-}" ]]; then \
+	  export HERO_SECRET_FILE="$$folder/hero_secret"; \
+	  if [[ ! -e "$$HERO_SECRET_FILE" ]]; then \
+	    (umask 077; mkdir -p "$$folder"; $(BIN)/herod secret generate --output-file "$$HERO_SECRET_FILE"); \
+	  fi; \
+	fi; \
+	if (( $$(id -u) != 0 )) && [[ -z "$${XDG_RUNTIME_DIR:-}" && ! -w /run/herod ]]; then \
+	  export XDG_RUNTIME_DIR="$$folder/run"; (umask 077; mkdir -p "$$XDG_RUNTIME_DIR"); \
+	  echo "There is no XDG_RUNTIME_DIR. Where you ask: export XDG_RUNTIME_DIR=$$XDG_RUNTIME_DIR"; \
+	fi; \
+	exec $(BIN)/herod serve $(ARGS)
+
+.PHONY: test
+test: $(DEV_READY) ## run the whole suite, and hold the coverage promised in CONTRIBUTING.md
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --fail-under=100 \
+	  --include='herod/scopes/*,herod/credentials/*,herod/operations/pipeline.py'
+	@$(BIN)/coverage report --fail-under=95
+
+.PHONY: lint
+lint: $(DEV_READY) ## check style, types and who imports whom
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: fmt
+fmt: $(DEV_READY) ## format the code and mend what can be mended
+	@$(BIN)/ruff check --fix --exit-zero
+	@$(BIN)/ruff format
+
+.PHONY: soak
+soak: $(DEV_READY) ## the long version of the suite (HEROD_KILL_ROUNDS=500)
+	@HEROD_KILL_ROUNDS=$${HEROD_KILL_ROUNDS:-500} $(BIN)/pytest -n $(JOBS) --dist worksteal -m 'soak or not soak'
+
+.PHONY: bench
+bench: $(DEV_READY) ## measure, against floors in the same run
+	@for script in $(filter-out bench/load.py,$(wildcard bench/*.py)); do $(BIN)/python "$$script"; done
+
+.PHONY: build
+build: $(DEV_READY) ## make the wheel and the source archive in dist/
+	@$(BIN)/python -m hatchling build
+
+.PHONY: lock
+lock: ## resolve the dependencies anew (needs uv)
+	@command -v uv > /dev/null || { echo 'uv is missing: see its own documentation' >&2; exit 1; }
+	@compile='uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header'; \
+	$$compile $(LOCK_ARGS) --group dev pyproject.toml -o requirements/dev.txt; \
+	$$compile -c requirements/dev.txt pyproject.toml -o requirements/run.txt; \
+	$$compile -c requirements/dev.txt --group build -o requirements/build.txt
+
+.PHONY: clean
+clean: ## remove environments, caches and builds; the secret and the store stay
+	@rm -rf .venv .venv-* build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	  .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

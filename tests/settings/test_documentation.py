@@ -1,0 +1,108 @@
+"""docs/configuration.md against the tables in the code: every option, limit and number, as it is."""
+
+import dataclasses
+from pathlib import Path
+
+import click
+import pytest
+from herod_cli.serve import serve
+
+from herod.credentials import passwords, tokens
+from herod.operations import denials, normal, pipeline, sessions
+from herod.protocols import http, jsonrpc, reading
+from herod.scopes import graph
+from herod.server.limits import Limits
+from herod.settings import LIMITS, OPTIONS, SECRETS, LimitSettings
+from herod.settings.options import Option
+from herod.store import base
+
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+SERVER = Limits()
+
+# what is bounded → the number that bounds it and that nothing sets
+FIXED: dict[str, float] = {
+    "headers in a request": SERVER.headers,
+    "bytes of a request's body": http.MAX_BODY,
+    "seconds that a refused client's input is still read": SERVER.linger_seconds,
+    "bytes of it": SERVER.linger_bytes,
+    "seconds of idleness after which a connection may make room for a new one": SERVER.evict_seconds,
+    "depth of JSON": reading.MAX_DEPTH,
+    "items in a JSON-RPC batch": jsonrpc.MAX_BATCH,
+    "entries in a page of a list": base.MAX_PAGE,
+    "characters of an access token": tokens.MAX_TOKEN_CHARS,
+    "seconds that another issuer's clock may be ahead": tokens.CLOCK_SKEW,
+    "characters of a password, at least": passwords.MIN_CHARS,
+    "characters of a password, at most": passwords.MAX_CHARS,
+    "characters of a name": normal.MAX_NAME,
+    "characters of an email address": normal.MAX_EMAIL,
+    "password hashes at a time": pipeline.MAX_WORKERS,
+    "password hashes waiting": pipeline.MAX_WAITING_WORK,
+    "seconds that a dashboard session lasts": sessions.SESSION_TTL,
+    "scopes": graph.MAX_SCOPES,
+    "kinds of refusal kept apart in one minute of the audit log": denials.MAX_KINDS,
+}
+
+
+def show(value: object) -> str:
+    """A default as the page has it."""
+    if isinstance(value, bool):
+        return "off"
+    return "`" + (" ".join(map(str, value)) if isinstance(value, tuple) else str(value)) + "`"
+
+
+def option_row(option: Option) -> str:
+    """An option's line of the page."""
+    name = f"`{option.flag}`" if option.is_flag else "-"
+    key = f"`{option.name}`" if option.in_file else "-"
+    default = option.shown if option.default in (None, ()) else show(option.default)
+    return f"| {name} | `{option.variable}` | {key} | {default} | {option.help} |"
+
+
+def limit_row(name: str) -> str:
+    """A limit's line of the page."""
+    limit = LIMITS[name]
+    meta = limit.metadata
+    return f"| `{name}` | {limit.default} | {meta['low']} to {meta['high']} | {meta['help']} |"
+
+
+ROWS = [
+    *map(option_row, OPTIONS.values()),
+    *map(limit_row, LIMITS),
+    *(f"| {what} | {number:g} |" if number < 1e5 else f"| {what} | {number} |" for what, number in FIXED.items()),
+]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_row(row: str) -> None:
+    """Every option, limit and fixed number has its line, word for word."""
+    assert row in PAGE.read_text().splitlines()
+
+
+def test_no_row_too_many() -> None:
+    """The page's tables hold no line that the code does not know."""
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    heads = [line for line in rows if line not in ROWS]
+    assert len(rows) - len(heads) == len(ROWS)
+    assert len(heads) == 3  # the tables' own
+
+
+def test_secrets() -> None:
+    """Each way to give a secret is named."""
+    page = PAGE.read_text()
+    for secret in SECRETS:
+        for name in (secret.variable, secret.file_variable, secret.credential):
+            assert f"`{name}`" in page
+
+
+def test_command_line() -> None:
+    """`herod serve` has the options of the table, each once, and no other."""
+    flags = [name for parameter in serve.params if isinstance(parameter, click.Option) for name in parameter.opts]
+    ours = [option.flag for option in OPTIONS.values() if option.is_flag]
+    assert sorted(set(flags) - {"--help", "-h"}) == sorted(ours)
+
+
+def test_server_defaults() -> None:
+    """The server's own limits and the settings' have the same defaults."""
+    server = dataclasses.asdict(SERVER)
+    for name, value in dataclasses.asdict(LimitSettings()).items():
+        assert server[name.removeprefix("max_")] == value
