@@ -1,0 +1,191 @@
+"""HTTP/1.1 for the API: bytes in, whole requests or one refusal out. Sans-IO.
+
+It cuts each head at its blank line and each body by its length, because llhttp, given several messages at
+once, calls back for all of them and cannot stop between. Must never hold more than the limits allow, however
+the bytes trickle.
+
+A client that keeps its connection open sends the same few heads again and again, so a few are kept by their bytes and
+looked up before llhttp is asked: what a head means depends on nothing else.
+"""
+
+from enum import Enum, auto
+from typing import Final
+
+from herod.protocols.http import Request
+from herod.scopes.principals import Source
+from herod.server.heads import ChunkedBody, Head, Refusal, check_first_byte, parse_head, too_large
+from herod.server.limits import Limits
+
+__all__ = ["RequestReader", "Stage"]
+
+_BLANK_LINE: Final = b"\r\n\r\n"
+_CR: Final = 0x0D
+_LF: Final = 0x0A
+# With a thousand connections this is some 30 MiB at worst.
+_KEPT_HEADS: Final = 8
+_KEPT_HEAD_BYTES: Final = 1024
+
+
+class Stage(Enum):
+    """What the reader waits for; each has its own deadline."""
+
+    IDLE = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class RequestReader:
+    """One connection's input. Feed it bytes, take requests until there are none, feed it more.
+
+    Attributes:
+        is_last: whether the connection closes after the request that was taken last.
+    """
+
+    def __init__(self, source: Source, *, limits: Limits) -> None:
+        self._source = source
+        self._limits = limits
+        self._input = b""
+        self._scanned = 0
+        self._is_fresh = True
+        self._heads: dict[bytes, Head] = {}
+        self._body_head: Head | None = None
+        self._body = bytearray()
+        self._chunked: ChunkedBody | None = None
+        self._was_chunked = False
+        self._owes_continue = False
+        self.is_last = False
+
+    @property
+    def stage(self) -> Stage:
+        """What the reader waits for."""
+        if self._body_head is not None:
+            return Stage.BODY
+        return Stage.HEAD if self._input or not self._is_fresh else Stage.IDLE
+
+    @property
+    def has_leftover(self) -> bool:
+        """Whether there are, or may be, bytes behind the request that was taken last."""
+        return self._was_chunked or bool(self._input)
+
+    def feed(self, data: bytes) -> None:
+        """Take what came from the wire.
+
+        Raises:
+            Refusal: as in `take`.
+        """
+        self._owes_continue = False
+        if self._body_head is None:
+            self._input = self._input + data if self._input else data
+        elif self._chunked is not None:
+            self._chunked.feed(data)
+        else:
+            missing = self._body_head.length - len(self._body)
+            self._body += data[:missing]
+            self._input = data[missing:]
+
+    def take_continue(self) -> bool:
+        """Whether the client waits for `100 Continue` now; true once a request."""
+        owes = self._owes_continue
+        self._owes_continue = False
+        return owes
+
+    def take(self) -> Request | None:
+        """Give the next whole request, or None when more bytes are needed.
+
+        Raises:
+            Refusal: the bytes are no request of ours; the reader must not be used again.
+        """
+        head = self._body_head
+        if head is None:
+            head = self._take_head()
+            if head is None:
+                return None
+            available = self._input
+            if head.is_chunked:
+                self._chunked = ChunkedBody(self._limits)
+                self._begin_body(head)
+                self._chunked.feed(available)
+            elif len(available) < head.length:
+                self._begin_body(head)
+                self._body += available
+            else:
+                self._input = available[head.length :]
+                self.is_last = head.is_last
+                return self._request(head, available[: head.length])
+        return self._take_body(head)
+
+    def _take_head(self) -> Head | None:
+        data = self._input
+        if not data:
+            return None
+        if data[0] == _CR and self._is_fresh:
+            data = self._skip_empty_line()
+            if not data:
+                return None
+        end = data.find(_BLANK_LINE, self._scanned)
+        if end < 0:
+            self._check_partial_head(data)
+            self._scanned = max(0, len(data) - 3)
+            return None
+        end += 4
+        if end > self._limits.head_bytes:
+            raise too_large(f"a head has at most {self._limits.head_bytes} bytes")
+        self._scanned = 0
+        self._is_fresh = True
+        self._input = data[end:]
+        raw = data[:end]
+        known = self._heads.get(raw)
+        if known is not None:
+            return known
+        head = parse_head(raw, limits=self._limits)
+        if end <= _KEPT_HEAD_BYTES:
+            if len(self._heads) >= _KEPT_HEADS:
+                self._heads.clear()
+            self._heads[raw] = head
+        return head
+
+    def _skip_empty_line(self) -> bytes:
+        """Forgive one before a request line (RFC 9112, section 2.2). Empty as long as more bytes are needed."""
+        if self._input == b"\r":
+            return b""
+        if self._input[1] == _LF:
+            self._is_fresh = False
+            self._input = self._input[2:]
+        return self._input
+
+    def _check_partial_head(self, data: bytes) -> None:
+        """Refuse at once what no further byte can mend, instead of waiting for the deadline."""
+        if len(data) >= self._limits.head_bytes:
+            raise too_large(f"a head has at most {self._limits.head_bytes} bytes")
+        check_first_byte(data)
+        newline = data.find(b"\n", self._scanned)
+        while newline >= 0:
+            if data[newline - 1] != _CR:
+                raise Refusal("lines end in CR LF: a bare CR or LF is not accepted")
+            newline = data.find(b"\n", newline + 1)
+
+    def _begin_body(self, head: Head) -> None:
+        self._body_head = head
+        self._body = bytearray()
+        self._owes_continue = head.wants_continue and not self._input
+        self._input = b""
+
+    def _take_body(self, head: Head) -> Request | None:
+        if self._chunked is not None:
+            if not self._chunked.is_done:
+                return None
+            body = bytes(self._chunked.data)
+            self._chunked = None
+            self._was_chunked = True
+        else:
+            if len(self._body) < head.length:
+                return None
+            body = bytes(self._body)
+            self._body = bytearray()
+        self._body_head = None
+        self._owes_continue = False
+        self.is_last = head.is_last
+        return self._request(head, body)
+
+    def _request(self, head: Head, body: bytes) -> Request:
+        return Request(head.method, head.path, head.query, head.headers, body, self._source)

@@ -1,0 +1,117 @@
+"""One connection's bytes, whatever carries them: a Unix or TCP socket now, TLS above one later.
+
+Must never know what the bytes mean, nor wait without being cancellable.
+"""
+
+import errno
+import socket
+import struct
+from typing import Final, Protocol
+
+import trio
+
+from herod.scopes.principals import Peer
+
+__all__ = ["SocketWire", "Wire", "read_peer"]
+
+_RECEIVE_BYTES: Final = 16 * 1024
+# From <asm-generic/socket.h>; Python's socket module does not name it.
+_SO_PEERGROUPS: Final = 59
+_GROUP_BYTES: Final = 4
+# What Python's getsockopt can take: 256 groups.
+_GROUPS_BUFFER: Final = 1024
+
+
+class Wire(Protocol):
+    """What a connection needs of its carrier."""
+
+    async def receive(self) -> bytes:
+        """Wait for bytes; none at the end of input."""
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it."""
+        ...
+
+    async def finish_sending(self) -> None:
+        """Tell the other side that nothing more comes."""
+        ...
+
+    def has_input(self) -> bool:
+        """Whether bytes have come that were not received yet."""
+        ...
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        ...
+
+
+class SocketWire:
+    """A connected, non-blocking stream socket.
+
+    It calls the socket itself where trio's would spend two more trips through the scheduler a message: one
+    wait for input is the only checkpoint of a request that is answered at once.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.settimeout(0)
+        self._socket = connected
+        self._descriptor = connected.fileno()
+
+    async def receive(self) -> bytes:
+        """Wait for bytes; none at the end of input."""
+        while True:
+            await trio.lowlevel.wait_readable(self._descriptor)
+            try:
+                return self._socket.recv(_RECEIVE_BYTES)
+            except BlockingIOError:  # a false alarm
+                continue
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it; without a checkpoint when the kernel takes it at once."""
+        sent = self._send_some(data)
+        if sent == len(data):
+            return
+        with memoryview(data) as view:
+            while sent < len(view):
+                await trio.lowlevel.wait_writable(self._descriptor)
+                sent += self._send_some(view[sent:])
+
+    def _send_some(self, data: bytes | memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    async def finish_sending(self) -> None:
+        """Tell the other side that nothing more comes."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                raise
+
+    def has_input(self) -> bool:
+        """Whether bytes have come that were not received yet."""
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._socket.close()
+
+
+def read_peer(connected: socket.socket) -> Peer:
+    """Ask the kernel who connected a Unix socket: the ids at the time of connect, and never the pid.
+
+    A process in more than 256 supplementary groups is known without them: less than it holds, never more.
+    """
+    _, uid, gid = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    try:
+        raw = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _GROUPS_BUFFER)
+    except OSError:
+        raw = b""
+    groups = struct.unpack(f"{len(raw) // _GROUP_BYTES}I", raw)
+    return Peer(uid, gid, frozenset(groups))
