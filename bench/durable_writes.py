@@ -50,7 +50,7 @@ def realm_of(store: SqliteStore) -> Realm:
 async def write(pipeline: Pipeline, names: "count[int]", until: float) -> None:
     """Make keys, one after the other."""
     while time.perf_counter() < until:
-        params = CREATE.params(name=f"key {next(names)}", kind="service")  # type: ignore[call-arg]
+        params = CREATE.params(name=f"key {next(names)}", kind="service")
         await pipeline.call(CREATE, params, PeerClaim("cookie"), ADMIN)
 
 

@@ -1,4 +1,4 @@
-"""What this machine can do at most: the load's own ceiling, a trio line echo, and herod's reader with nothing behind it.
+"""What this machine can do at most: the load's ceiling, a trio line echo, and herod's server with nothing behind it.
 
 Every other figure in `bench/` is to be read beside these. Run it alone: `python bench/floors.py [seconds] [rounds]`.
 """

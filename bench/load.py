@@ -61,7 +61,7 @@ def measure(
 
     Args:
         address: where it listens.
-        requests: whole messages; each connection goes round them, each from another one on.
+        requests: whole messages; the connections share them out, so none is sent again before all were sent.
         connections: kept open all the time.
         seconds: at most 5; a tenth of it is run before, unmeasured.
         core: where the load runs; the server belongs on another one.
@@ -170,7 +170,7 @@ def _run_many(
             failed += not _is_good(_receive(connected, framing), framing)
             now = clock()
             times.append(now - started[number])
-            turn[number] += 1
+            turn[number] += connections
             started[number] = now
             connected.sendall(requests[turn[number] % count])
     for connected in sockets:

@@ -213,6 +213,7 @@ class _Connection:
     """
 
     __slots__ = (
+        "_is_sending",
         "_reader",
         "_server",
         "_source",
@@ -229,6 +230,7 @@ class _Connection:
         self._source = source
         self._reader = RequestReader(source, limits=server.limits)
         self._stage: Stage | None = None
+        self._is_sending = False
         self.wire = wire
         self.scope = trio.CancelScope()
         self.deadline = math.inf
@@ -240,6 +242,8 @@ class _Connection:
         try:
             with self.scope:
                 await self._serve()
+            if self.scope.cancelled_caught and self._is_sending:
+                self.wire.abort()
         except OSError:
             pass  # the client is gone, as clients may be at any time
         except Exception:  # noqa: BLE001 - the outer boundary of a connection; logged with its traceback
@@ -317,8 +321,7 @@ class _Connection:
             response = INTERNAL
             is_last = self._reader.is_last or server.is_draining
             data = self._encode(response, method=request.method, is_last=is_last)
-        self.deadline = server.now + server.limits.write_seconds
-        await self.wire.send(data)
+        await self._send(data)
         if not response.is_quiet:
             log_answer(
                 method=request.method,
@@ -329,14 +332,19 @@ class _Connection:
             )
         return not is_last
 
+    async def _send(self, data: bytes) -> None:
+        self.deadline = self._server.now + self._server.limits.write_seconds
+        self._is_sending = True
+        await self.wire.send(data)
+        self._is_sending = False
+
     def _encode(self, response: Response, *, method: str, is_last: bool) -> bytes:
         return self._server.writer.encode(
             response, is_head=method == "HEAD", is_last=is_last, is_secure=self._source.secure
         )
 
     async def _refuse(self, response: Response) -> None:
-        self.deadline = self._server.now + self._server.limits.write_seconds
-        await self.wire.send(self._encode(response, method="", is_last=True))
+        await self._send(self._encode(response, method="", is_last=True))
         log_answer(method="-", path="-", status=response.status, seconds=0.0, source=self._source.label)
         await self._linger()
 

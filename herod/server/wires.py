@@ -3,6 +3,7 @@
 Must never know what the bytes mean, nor wait without being cancellable.
 """
 
+import contextlib
 import errno
 import socket
 import struct
@@ -20,6 +21,7 @@ _SO_PEERGROUPS: Final = 59
 _GROUP_BYTES: Final = 4
 # What Python's getsockopt can take: 256 groups.
 _GROUPS_BUFFER: Final = 1024
+_LINGER_NOT_AT_ALL: Final = struct.pack("ii", 1, 0)
 
 
 class Wire(Protocol):
@@ -39,6 +41,10 @@ class Wire(Protocol):
 
     def has_input(self) -> bool:
         """Whether bytes have come that were not received yet."""
+        ...
+
+    def abort(self) -> None:
+        """Throw away what was sent and is still on its way; to be closed after it."""
         ...
 
     def close(self) -> None:
@@ -97,6 +103,14 @@ class SocketWire:
             return bool(self._socket.recv(1, socket.MSG_PEEK))
         except OSError:
             return False
+
+    def abort(self) -> None:
+        """Throw away what was sent and is still on its way; to be closed after it.
+
+        Without this the kernel would keep megabytes for a TCP client that never reads, long after the close.
+        """
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -1,0 +1,119 @@
+"""Answers as bytes: the exact wire form, the standing headers, and what may not be written."""
+
+import pytest
+
+from herod.protocols.http import Response
+from herod.server.answers import INTERNAL, OVERLOADED, AnswerWriter, refusal_response
+from herod.server.heads import Refusal
+
+JSON = (("Content-Type", "application/json"),)
+
+
+def encode(
+    response: Response,
+    *,
+    is_head: bool = False,
+    is_last: bool = False,
+    is_secure: bool = False,
+    writer: AnswerWriter | None = None,
+) -> tuple[list[str], bytes]:
+    """Write with a fresh writer: head lines without the date, and body."""
+    data = (writer or AnswerWriter()).encode(response, is_head=is_head, is_last=is_last, is_secure=is_secure)
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    assert sum(line.startswith("Date: ") for line in lines) == 1
+    return [line for line in lines if not line.startswith("Date: ")], body
+
+
+STANDING = [
+    "X-Content-Type-Options: nosniff",
+    "Referrer-Policy: strict-origin-when-cross-origin",
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
+]
+
+
+def test_wire_form() -> None:
+    """Status line, own headers, standing headers, length, blank line, body."""
+    lines, body = encode(Response(200, b'{"a":1}', JSON))
+    assert lines == ["HTTP/1.1 200 OK", "Content-Type: application/json", *STANDING, "Content-Length: 7"]
+    assert body == b'{"a":1}'
+
+
+def test_phrase_may_be_missing() -> None:
+    """A status without a phrase of its own keeps the space before it (RFC 9112, section 4)."""
+    assert encode(Response(418))[0][0] == "HTTP/1.1 418 "
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_bodiless(status: int) -> None:
+    """204 and 304 carry neither a body nor its length."""
+    lines, body = encode(Response(status, b"x"))
+    assert lines == [lines[0], *STANDING]
+    assert body == b""
+
+
+def test_head_keeps_the_length() -> None:
+    """HEAD tells the length of the body that GET would have."""
+    lines, body = encode(Response(200, b"abc"), is_head=True)
+    assert "Content-Length: 3" in lines
+    assert body == b""
+
+
+def test_last_and_secure() -> None:
+    """The last answer says so, and on TLS every answer asks for TLS."""
+    lines, _ = encode(Response(200), is_last=True, is_secure=True)
+    assert "Connection: close" in lines
+    assert "Strict-Transport-Security: max-age=31536000" in lines
+
+
+def test_own_policy_takes_the_place_of_the_standing_one() -> None:
+    """A page may bring its own Content-Security-Policy, in any spelling; it is not doubled."""
+    lines, _ = encode(Response(200, headers=(("content-security-policy", "default-src 'self'"),)))
+    assert [line for line in lines if line.lower().startswith("content-security")] == [
+        "content-security-policy: default-src 'self'"
+    ]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        Response(199),
+        Response(600),
+        Response(200, headers=(("A", "b\r\nC: d"),)),
+        Response(200, headers=(("A", "b\nC: d"),)),
+        Response(200, headers=(("A", "\x00"),)),
+        Response(200, headers=(("A", "\u0100"),)),
+        Response(200, headers=(("A b", "c"),)),
+        Response(200, headers=(("", "c"),)),
+        Response(200, headers=(("A\r\n", "c"),)),
+        Response(200, headers=(("Transfer-Encoding", "chunked"),)),
+        Response(200, headers=(("content-length", "1"),)),
+        Response(200, headers=(("Connection", "close"),)),
+        Response(200, headers=(("Date", "now"),)),
+    ],
+)
+def test_what_may_not_be_written(response: Response) -> None:
+    """What would break the head, or the framing, is a fault of ours."""
+    with pytest.raises(ValueError, match=r"status|sets|break"):
+        encode(response)
+
+
+def test_kept_prefixes_are_bounded_and_hold_no_cookie() -> None:
+    """Heads are kept by status and headers, not without end, and never with a cookie in them."""
+    writer = AnswerWriter()
+    for number in range(1000):
+        encode(Response(200, headers=(("X", str(number)),)), writer=writer)
+    assert len(writer._prefixes) <= 256
+    encode(Response(200, headers=(("SET-COOKIE", "session=secret"),)), writer=writer)
+    assert not any(b"secret" in prefix for prefix in writer._prefixes.values())
+
+
+def test_errors_have_the_shape_of_plain_routes() -> None:
+    """What is answered without a handler looks like every other error."""
+    refused = refusal_response(Refusal('a "quoted" reason'))
+    assert (refused.status, refused.close) == (400, True)
+    assert refused.body == b'{"error":{"code":"invalid_request","message":"a \\"quoted\\" reason"}}'
+    assert (INTERNAL.status, INTERNAL.close) == (500, False)
+    assert b'"code":"internal"' in INTERNAL.body
+    assert (OVERLOADED.status, OVERLOADED.close) == (503, True)
+    assert b'"code":"unavailable"' in OVERLOADED.body

@@ -1,0 +1,94 @@
+"""A shutdown: what is in hand ends, and the rest does not hold it up."""
+
+import pytest
+import trio
+from serving import GET, STALLS, WAYS, Stall, serving
+
+from herod.protocols.http import Request, Response
+from herod.server.limits import Limits
+
+
+async def test_drain_ends_idle_connections_at_once() -> None:
+    """A shutdown closes idle connections, refuses new ones, and takes the socket's name away."""
+    async with serving() as running:
+        clients = [await running.connect(way) for way in WAYS]
+        for client in clients:
+            await client.ask(GET)
+        running.shutdown.set()
+        with trio.fail_after(3):
+            await running.stopped.wait()
+        for client in clients:
+            assert await client.is_cut()
+            await trio.aclose_forcefully(client.stream)
+        with pytest.raises(OSError, match=r"No such file|refused"):
+            await running.connect()
+        with pytest.raises(OSError, match="all attempts to connect"):
+            await running.connect("tcp")
+
+
+async def test_drain_finishes_what_is_in_hand() -> None:
+    """A request that a handler works on is answered after the shutdown began, and says that it is the last."""
+    begun, go_on = trio.Event(), trio.Event()
+
+    async def handle(_: Request) -> Response:
+        begun.set()
+        await go_on.wait()
+        return Response(200, b"done")
+
+    async with serving(handle) as running, await running.connect() as client:
+        await client.send(GET)
+        await begun.wait()
+        running.shutdown.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not running.stopped.is_set()
+        go_on.set()
+        answer = await client.answer()
+        assert (answer.body, answer.headers["connection"]) == (b"done", "close")
+        assert await client.end() == b""
+
+
+async def test_drain_answers_what_has_come() -> None:
+    """A request that was on its way when the shutdown began is answered."""
+    async with serving() as running, await running.connect() as client:
+        await client.ask(GET)
+        await client.send(GET)
+        running.shutdown.set()
+        assert (await client.answer()).status == 200
+        assert await client.end() == b""
+
+
+@pytest.mark.parametrize("stall", STALLS)
+async def test_drain_is_bounded(stall: Stall) -> None:
+    """Stalled clients do not hold a shutdown up."""
+    limits = Limits(drain_seconds=0.1)
+    async with serving(limits=limits) as running:
+        clients = [await running.connect(way) for way in WAYS]
+        for client in clients:
+            await stall(client)
+        running.shutdown.set()
+        with trio.fail_after(3):
+            await running.stopped.wait()
+        for client in clients:
+            await trio.aclose_forcefully(client.stream)
+
+
+async def test_drain_cuts_a_handler_off() -> None:
+    """A handler that does not end is cancelled when the drain's time is over."""
+    cancelled = False
+
+    async def handle(_: Request) -> Response:
+        nonlocal cancelled
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            cancelled = True
+            raise
+
+    async with serving(handle, limits=Limits(drain_seconds=0.1)) as running, await running.connect() as client:
+        await client.send(GET)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        running.shutdown.set()
+        with trio.fail_after(3):
+            await running.stopped.wait()
+        assert await client.is_cut()
+    assert cancelled

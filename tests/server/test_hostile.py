@@ -1,0 +1,164 @@
+"""Hostile bytes and stalled clients on real sockets: the server lives, and gives everything back."""
+
+import gc
+import select
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import trio
+from messages import BAD, GOOD, LIMITS
+from serving import BOTH, GET, QUICK, STALLS, Client, Running, Stall, Way, echo, serving
+
+from herod.protocols.http import Request, Response
+
+# STACK.md's list, and more: none of it may end or slow the server.
+HOSTILE: dict[str, bytes] = {
+    **{f"bad: {name}": data for name, (data, _) in BAD.items()},
+    **{f"good: {name}": data for name, (data, _) in GOOD.items()},
+    "frames behind a websocket upgrade": GOOD["websocket upgrade"][0] + b"\x81\x85\x00\x00\x00\x00hello",
+    "odd websocket protocol": GOOD["websocket upgrade"][0][:-2] + b"Sec-WebSocket-Protocol: \xff\r\n\r\n",
+    "h2c with bad settings": (
+        b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        b"HTTP2-Settings: ***\r\n\r\n"
+    ),
+    "http/2 frames": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+    "nothing": b"",
+    "zeros": b"\0" * 20_000,
+    "random": bytes(range(256)) * 100,
+    "much after a refusal": b"x" * 2_000_000,
+    "many requests at once": GET * 3000,
+    "smuggled": (
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
+    ),
+}
+
+
+def descriptors() -> int:
+    """How many descriptors this process has open."""
+    gc.collect()
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def tasks() -> int:
+    """How many tasks live in this run."""
+    return trio.lowlevel.current_statistics().tasks_living
+
+
+async def settle(condition: Callable[[], bool]) -> None:
+    """Wait until other tasks have done their part."""
+    with trio.fail_after(10):
+        while not condition():  # noqa: ASYNC110 - what the kernel still holds has no event
+            await trio.sleep(0.01)
+
+
+async def send_and_leave(client: Client, data: bytes) -> None:
+    """Send what the server takes in a moment, read nothing, close."""
+    async with client:
+        with trio.move_on_after(0.02), suppress(trio.BrokenResourceError):
+            await client.stream.send_all(data)
+
+
+async def send_and_read(client: Client, data: bytes) -> bytes:
+    """Send everything and read everything."""
+
+    async def send() -> None:
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await client.stream.send_all(data)
+            await client.stream.send_eof()
+
+    async with client, trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        said = await client.all_until_over()
+        nursery.cancel_scope.cancel()
+    return said
+
+
+@BOTH
+async def test_hostile_bytes(way: Way) -> None:
+    """Before, after and in place of a good request, from clients that read or leave, nothing ends the server."""
+    seen: list[str] = []
+
+    async def handle(request: Request) -> Response:
+        seen.append(request.path)
+        return await echo(request)
+
+    async with serving(handle, limits=QUICK) as running:
+        tasks_before, descriptors_before = tasks(), descriptors()
+        for name, data in HOSTILE.items():
+            for prefix in (b"", GET):
+                await send_and_leave(await running.connect(way), prefix + data)
+                said = await send_and_read(await running.connect(way), prefix + data + (GET if not prefix else b""))
+                assert b"HTTP/1.1 5" not in said, name
+                assert said.startswith(b"HTTP/1.1 200") or not prefix, name
+                assert await serves(running, way), name
+        await settle(lambda: tasks() <= tasks_before and descriptors() <= descriptors_before)
+        assert await serves(running, way)
+    assert "/smuggled" not in seen
+
+
+async def serves(running: Running, way: Way) -> bool:
+    """Whether a good client is answered."""
+    async with await running.connect(way) as good:
+        return (await good.ask(GET)).status == 200
+
+
+@BOTH
+@pytest.mark.parametrize("name", BAD)
+async def test_refused_and_closed(way: Way, name: str) -> None:
+    """Bytes that could be read in two ways are refused with a JSON error, and the connection ends."""
+    data, status = BAD[name]
+    async with serving(limits=LIMITS) as running, await running.connect(way) as client:
+        answer = await client.ask(data)
+        assert answer.status == status
+        assert answer.code == ("too_large" if status == 413 else "invalid_request")
+        assert answer.headers["connection"] == "close"
+        await client.stream.send_eof()
+        assert await client.end() == b""
+
+
+@BOTH
+@pytest.mark.parametrize("stall", STALLS)
+async def test_stalled_clients_are_gone(way: Way, stall: Stall) -> None:
+    """Clients that stall are cut off by their deadline, while another is served."""
+    async with serving(limits=QUICK) as running:
+        before = descriptors()
+        clients = []
+        for _ in range(20):
+            clients.append(client := await running.connect(way))
+            await stall(client)
+        with trio.fail_after(10):
+            while descriptors() > before + len(clients):  # each has one at this end and one at the server's
+                assert await serves(running, way)
+        for client in clients:
+            await client.all_until_over()
+            await trio.aclose_forcefully(client.stream)
+
+
+async def test_trickling_is_cut() -> None:
+    """A byte now and then does not move a deadline, in the head or in the body."""
+    body = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n"
+
+    async def trickle(client: Client) -> None:
+        with trio.fail_after(10):
+            while True:
+                await client.stream.send_all(b"A")
+                await trio.sleep(0.01)
+
+    async with serving(limits=QUICK) as running:
+        for start in (b"A", body):
+            async with await running.connect() as client:
+                await client.send(start)
+                with pytest.raises(trio.BrokenResourceError):
+                    await trickle(client)
+
+
+async def test_reader_that_stalls_over_tcp_is_reset() -> None:
+    """What a client did not read in time is thrown away, not kept by the kernel for minutes."""
+    async with serving(limits=QUICK) as running, await running.connect("tcp") as client:
+        await client.send(GET.replace(b"/a", b"/big"))
+        poll = select.poll()
+        poll.register(client.stream.socket.fileno(), select.POLLHUP)
+        await settle(lambda: bool(poll.poll(0)))

@@ -1,0 +1,109 @@
+"""What the kernel says of a peer, and a wire at the ends of its life."""
+
+import os
+import socket
+import struct
+
+import pytest
+import trio
+
+from herod.scopes.principals import Peer
+from herod.server.wires import SocketWire, read_peer
+
+
+def test_peer_is_this_process() -> None:
+    """Both ends of a pair belong to this process: its ids and groups, no pid."""
+    near, far = socket.socketpair()
+    with near, far:
+        assert read_peer(near) == Peer(os.getuid(), os.getgid(), frozenset(os.getgroups()))
+
+
+class Kernel:
+    """A socket that answers getsockopt."""
+
+    def __init__(self, *, groups: bytes | None) -> None:
+        self._groups = groups
+
+    def getsockopt(self, _level: int, option: int, _size: int) -> bytes:
+        """SO_PEERCRED, else SO_PEERGROUPS."""
+        if option == socket.SO_PEERCRED:
+            return struct.pack("3i", 4242, 1000, 1001)
+        if self._groups is None:
+            raise OSError(34, "Numerical result out of range")
+        return self._groups
+
+
+def test_peer_groups() -> None:
+    """Groups are read as the kernel writes them; too many to read are none."""
+    some = Kernel(groups=struct.pack("3I", 5, 6, 4_000_000_000))
+    assert read_peer(some) == Peer(1000, 1001, frozenset({5, 6, 4_000_000_000}))  # type: ignore[arg-type]
+    assert read_peer(Kernel(groups=None)) == Peer(1000, 1001)  # type: ignore[arg-type]
+
+
+async def test_wire_sends_more_than_the_kernel_takes() -> None:
+    """A long answer goes out in as many pieces as it takes."""
+    near, far = socket.socketpair()
+    wire = SocketWire(near)
+    other = SocketWire(far)
+    data = os.urandom(3_000_000)
+    got = bytearray()
+
+    async def read() -> None:
+        while len(got) < len(data):
+            got.extend(await other.receive())
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await wire.send(data)
+    assert got == data
+    wire.close()
+    assert await other.receive() == b""
+    other.close()
+
+
+async def test_false_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readable without bytes, as a kernel may say, is waited out."""
+    near, far = socket.socketpair()
+    wire = SocketWire(near)
+    real = trio.lowlevel.wait_readable
+    alarms = 0
+
+    async def wait(descriptor: int) -> None:
+        nonlocal alarms
+        alarms += 1
+        if alarms == 1:
+            await trio.lowlevel.checkpoint()
+            far.send(b"x")
+            near.recv(1)
+            far_later()
+        else:
+            await real(descriptor)
+
+    def far_later() -> None:
+        trio.lowlevel.current_trio_token().run_sync_soon(far.send, b"late")
+
+    monkeypatch.setattr(trio.lowlevel, "wait_readable", wait)
+    with trio.fail_after(5):
+        assert await wire.receive() == b"late"
+    assert wire.has_input() is False
+    far.send(b"y")
+    assert wire.has_input()
+    far.close()
+    wire.close()
+
+
+async def test_finish_sending_after_a_reset() -> None:
+    """Half-closing what the other side has reset already is no fault."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    accepted, _ = listener.accept()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    wire = SocketWire(accepted)
+    with trio.fail_after(5), pytest.raises(ConnectionResetError):
+        await wire.receive()
+    await wire.finish_sending()
+    assert not wire.has_input()
+    wire.close()
+    listener.close()
