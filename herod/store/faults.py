@@ -68,8 +68,9 @@ def fault_of(error: apsw.Error, system_errno: int = 0) -> Fault:
 def describe(error: BaseException) -> str:
     """An error in words, for the operator."""
     code = extended_code(error)
-    name = apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes.get(code)
-    return f"{error} ({name})" if name else str(error) or type(error).__name__
+    name = (apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes.get(code)) if code else None
+    text = str(error) or type(error).__name__
+    return f"{text} ({name})" if name else text
 
 
 class Condition:

@@ -84,9 +84,7 @@ class GroupWriter:
         threading.Thread(target=self._work, args=(self._token,), name="herod-store-writer", daemon=True).start()
 
     async def stop(self) -> None:
-        """Refuse what comes from now on, finish what waits, end the thread."""
-        if self._token is None:
-            return
+        """Refuse what comes from now on, finish what waits, end the thread that `start` has started."""
         self._token = None
         self._queue.put(None)
         with trio.CancelScope(shield=True):

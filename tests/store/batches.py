@@ -1,0 +1,48 @@
+"""Writes that meet in one batch of the embedded store's writer."""
+
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import trio
+import trio.testing
+
+from herod.store.base import Writer
+from herod.store.sqlite import SqliteStore
+
+
+@asynccontextmanager
+async def held_up(store: SqliteStore, then: Callable[[], None] = lambda: None) -> AsyncIterator[trio.Nursery]:
+    """Hold up the writer thread until all that is started in the nursery waits behind it; at last do `then` in it."""
+    entered, opened = threading.Event(), threading.Event()
+
+    def hold(_tx: Writer) -> None:
+        entered.set()
+        assert opened.wait(10)
+        then()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.write, hold)
+        await trio.to_thread.run_sync(entered.wait, 10)
+        yield nursery
+        with trio.CancelScope(shield=True):
+            await trio.testing.wait_all_tasks_blocked()
+        opened.set()
+
+
+async def write_together(
+    store: SqliteStore, *functions: Callable[[Writer], object], then: Callable[[], None] = lambda: None
+) -> list[object]:
+    """What each gets when all are in one batch: a result or an error."""
+    outcomes: list[object] = [None] * len(functions)
+
+    async def one(number: int, function: Callable[[Writer], object]) -> None:
+        try:
+            outcomes[number] = await store.write(function)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+            outcomes[number] = error
+
+    async with held_up(store, then) as nursery:
+        for number, function in enumerate(functions):
+            nursery.start_soon(one, number, function)
+    return outcomes

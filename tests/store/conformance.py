@@ -1,0 +1,472 @@
+"""What every store does. A store's own test gives it as the fixture `store` and inherits the rest."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+import pytest
+import trio
+from store.samples import account, event, key, revocation, rule, session
+
+from herod.credentials.keyring import Purpose
+from herod.errors import Conflict, InvalidRequest
+from herod.records import Account, ApiKey, PeerRule, Record, Revocation, Session
+from herod.store.base import Changes, Cursor, Health, Store, Usage, Writer
+
+DAY = 86_400
+
+
+class Kept(Store, Protocol):
+    """A store that remembers three tombstones."""
+
+
+def putting(*records: Record) -> Callable[[Writer], None]:
+    """A function for `write` that puts them all."""
+
+    def put(tx: Writer) -> None:
+        for record in records:
+            tx.put(record)
+
+    return put
+
+
+class Refused(Exception):
+    """A function's own error."""
+
+
+def failing(*records: Record) -> Callable[[Writer], None]:
+    """A function for `write` that puts them all, writes to the audit, and then fails."""
+
+    def put(tx: Writer) -> None:
+        putting(*records)(tx)
+        tx.audit(event())
+        raise Refused
+
+    return put
+
+
+class StoreConformance:
+    """The suite."""
+
+    async def test_what_was_put_is_there(self, store: Store) -> None:
+        """A record comes back equal, of its own type only, and an unknown id gives None."""
+        ada = account(email="ada@example.org", password="phc", expires_at=7, epoch=3)
+        await store.write(putting(ada))
+        assert store.get(Account, "ada") == ada
+        assert store.get(ApiKey, "ada") is None
+        assert store.get(Account, "nobody") is None
+
+    async def test_put_replaces(self, store: Store) -> None:
+        """A record of the same kind and id takes the other's place."""
+        await store.write(putting(account()))
+        assert store.get(Account, "ada") == account()
+        renamed = account(name="Countess", created_at=101)
+        await store.write(putting(renamed))
+        assert store.get(Account, "ada") == renamed
+        assert list(store.scan(Account)) == [renamed]
+        assert store.count(Account) == 1
+
+    async def test_result_is_the_functions(self, store: Store) -> None:
+        """`write` returns what its function returned."""
+        assert await store.write(lambda tx: tx.count(Account)) == 0
+
+    async def test_writer_reads_its_own_writes(self, store: Store) -> None:
+        """Inside a write, every way of reading sees what was just written."""
+
+        def work(tx: Writer) -> None:
+            tx.put(account(email="a@b.c"))
+            tx.put(key())
+            assert tx.get(Account, "ada") == account(email="a@b.c")
+            assert tx.find(Account, "email", "a@b.c") == [account(email="a@b.c")]
+            assert tx.list(ApiKey, owner="ada").items == [key()]
+            assert list(tx.scan(ApiKey)) == [key()]
+            assert tx.count(ApiKey) == 1
+            assert tx.usage("key1") is None
+            assert tx.delete(ApiKey, "key1")
+            assert tx.get(ApiKey, "key1") is None
+            assert tx.count(ApiKey) == 0
+
+        await store.write(work)
+
+    async def test_failed_function_leaves_nothing(self, store: Store) -> None:
+        """What a function raises comes out, and none of its writes stay: records, feed, counts, audit."""
+        await store.write(putting(account(), key()))
+        before = store.cursor
+
+        def work(tx: Writer) -> None:
+            tx.delete(ApiKey, "key1")
+            failing(account(name="changed"), account("bob"), key("key2"))(tx)
+
+        with pytest.raises(Refused):
+            await store.write(work)
+        assert store.get(Account, "ada") == account()
+        assert store.get(Account, "bob") is None
+        assert list(store.scan(ApiKey)) == [key()]
+        assert store.find(ApiKey, "name", "ada", "name of key2") == []
+        assert store.count(Account) == 1
+        assert store.cursor == before
+        assert store.changes(before) == Changes(cursor=before)
+        assert store.audit_rows() == []
+
+    async def test_failure_is_its_own(self, store: Store) -> None:
+        """Functions that fail beside others do not take them along."""
+        failures = 0
+
+        async def write(number: int) -> None:
+            nonlocal failures
+            try:
+                await store.write((failing if number % 3 == 0 else putting)(account(f"id{number}")))
+            except Refused:
+                failures += 1
+
+        async with trio.open_nursery() as nursery:
+            for number in range(30):
+                nursery.start_soon(write, number)
+        assert failures == 10
+        assert {one.id for one in store.scan(Account)} == {f"id{n}" for n in range(30) if n % 3}
+        assert store.count(Account) == 20
+
+    async def test_find_by_lookup(self, store: Store) -> None:
+        """Only the exact words find a record, and only as long as it has them."""
+        await store.write(putting(account(email="a@b.c"), account("bob", email="bob@b.c"), key()))
+        assert store.find(Account, "email", "a@b.c") == [account(email="a@b.c")]
+        assert store.find(Account, "email", "A@b.c") == store.find(Account, "email") == []
+        assert store.find(Account, "emaila@b.c") == store.find(Account, "ema", "ila@b.c") == []
+        assert store.find(Account, "email", "\ud800") == []
+        assert store.find(ApiKey, "name", "ada", "name of key1") == [key()]
+        await store.write(putting(account(email="new@b.c")))
+        assert store.find(Account, "email", "a@b.c") == []
+        assert store.find(Account, "email", "new@b.c") == [account(email="new@b.c")]
+        await store.write(lambda tx: tx.delete(Account, "ada"))
+        assert store.find(Account, "email", "new@b.c") == []
+
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            (account("a", email="a@b.c"), account("b", email="a@b.c")),
+            (key("a", name="one"), key("b", name="one")),
+            (rule("a"), rule("b")),
+        ],
+    )
+    async def test_unique_lookups(self, store: Store, first: Record, second: Record) -> None:
+        """A second record with the lookup of a unique kind is a Conflict, until the first one is gone."""
+        await store.write(putting(first))
+        await store.write(putting(first))
+        with pytest.raises(Conflict, match="already"):
+            await store.write(putting(second))
+        await store.write(lambda tx: tx.delete(type(first), first.id))
+        await store.write(putting(second))
+        assert store.get(type(second), "b") == second
+
+    async def test_conflict_may_be_handled(self, store: Store) -> None:
+        """A function that catches a Conflict goes on, and what it wrote otherwise is kept."""
+        await store.write(putting(account(email="a@b.c")))
+
+        def work(tx: Writer) -> None:
+            tx.put(account("carol"))
+            with pytest.raises(Conflict):
+                tx.put(account("bob", email="a@b.c"))
+            tx.put(account("bob", email="b@b.c"))
+
+        await store.write(work)
+        assert {one.id for one in store.scan(Account)} == {"ada", "bob", "carol"}
+        assert store.count(Account) == 3
+
+    async def test_no_lookup_is_not_shared(self, store: Store) -> None:
+        """Records without a lookup do not stand in each other's way."""
+        await store.write(putting(account("a"), account("b")))
+        assert store.count(Account) == 2
+
+    async def test_delete(self, store: Store) -> None:
+        """Deleting says whether there was one."""
+        await store.write(putting(account()))
+        assert store.get(Account, "ada") == account()
+        assert await store.write(lambda tx: tx.delete(Account, "ada")) is True
+        assert store.get(Account, "ada") is None
+        assert store.count(Account) == 0
+        assert await store.write(lambda tx: tx.delete(Account, "ada")) is False
+        assert await store.write(lambda tx: tx.delete(Account, "\ud800")) is False
+
+    async def test_strange_ids_are_absent(self, store: Store) -> None:
+        """Ids from strangers, whatever they hold, are not there and do no harm."""
+        for id_ in ("", "\0", "\ud800", "x" * 10_000, "' OR 1=1 --"):
+            assert store.get(Account, id_) is None
+            assert store.get(Account, id_) is None
+
+    async def test_list_pages(self, store: Store) -> None:
+        """Pages go through all records by (created_at, id), each once, whatever the page size."""
+        records = [key(f"id{n:02}", created_at=100 + n // 3) for n in range(17)]
+        await store.write(putting(*reversed(records)))
+        for limit in (1, 2, 16, 17, 18, 200, 5000):
+            seen: list[ApiKey] = []
+            cursor = None
+            while True:
+                page = store.list(ApiKey, cursor=cursor, limit=limit)
+                assert len(page.items) <= limit
+                seen += page.items
+                cursor = page.next_cursor
+                if cursor is None:
+                    break
+                assert len(page.items) == limit
+            assert seen == records
+
+    async def test_list_goes_on_over_changes(self, store: Store) -> None:
+        """A cursor stays good when its record is deleted and others are added before it."""
+        await store.write(putting(*(key(f"id{n}", created_at=n) for n in range(1, 6))))
+        first = store.list(ApiKey, limit=2)
+        await store.write(lambda tx: tx.delete(ApiKey, "id2"))
+        await store.write(putting(key("id0", created_at=0)))
+        rest = store.list(ApiKey, cursor=first.next_cursor)
+        assert [one.id for one in rest.items] == ["id3", "id4", "id5"]
+
+    async def test_list_of_an_owner(self, store: Store) -> None:
+        """With an owner, only theirs are listed, in pages too."""
+        await store.write(
+            putting(
+                *(key(f"id{n}", owner="ada" if n % 2 else "bob", created_at=n) for n in range(6)), key("s", owner=None)
+            )
+        )
+        page = store.list(ApiKey, owner="ada", limit=2)
+        assert [one.id for one in page.items] == ["id1", "id3"]
+        assert [one.id for one in store.list(ApiKey, owner="ada", cursor=page.next_cursor).items] == ["id5"]
+        assert store.list(ApiKey, owner="carol").items == []
+        assert len(store.list(ApiKey).items) == 7
+
+    async def test_list_has_limits(self, store: Store) -> None:
+        """A page holds 200 records at most and one at least."""
+        await store.write(putting(*(account(f"id{n:03}") for n in range(201))))
+        assert len(store.list(Account).items) == len(store.list(Account, limit=10**30).items) == 200
+        assert len(store.list(Account, limit=0).items) == len(store.list(Account, limit=-5).items) == 1
+        assert len(list(store.scan(Account))) == 201
+
+    @pytest.mark.parametrize(
+        "cursor",
+        ["", "x", "MTAw", "MTAwLg==", "MTAwLmE\n", "é", "LmE", "MTAwLmE=", "OTk5OTk5OTk5OTk5OTk5OTk5OTkuYQ", "A" * 999],
+    )
+    async def test_foreign_cursors(self, store: Store, cursor: str) -> None:
+        """A cursor that no list gave is refused."""
+        with pytest.raises(InvalidRequest, match="cursor"):
+            store.list(Account, cursor=cursor)
+
+    async def test_scan_is_of_its_kind(self, store: Store) -> None:
+        """A scan gives every record of a kind and may be left early."""
+        many = [session(f"id{n:04}") for n in range(1201)]
+        await store.write(putting(account(), *many))
+        assert sorted(store.scan(Session), key=lambda one: one.id) == many
+        assert next(store.scan(Session)) in many
+        assert list(store.scan(ApiKey)) == []
+
+    async def test_scan_while_deleting(self, store: Store) -> None:
+        """What a scan inside a write deletes does not confuse it."""
+        await store.write(putting(*(session(f"id{n:04}") for n in range(1201))))
+
+        def work(tx: Writer) -> int:
+            return sum(tx.delete(Session, one.id) for one in tx.scan(Session))
+
+        assert await store.write(work) == 1201
+        assert store.count(Session) == 0
+
+    async def test_changes(self, store: Store) -> None:
+        """The feed gives what changed since a cursor, each record in its newest form and each delete."""
+        start = store.cursor
+        assert store.changes(start) == Changes(cursor=start)
+        await store.write(putting(account(), key("a"), key("b")))
+        await store.write(putting(account(name="again")))
+        await store.write(lambda tx: tx.delete(ApiKey, "b"))
+        changes = store.changes(start)
+        assert changes == Changes(cursor=store.cursor, put=(key("a"), account(name="again")), deleted=(("key", "b"),))
+        assert store.changes(changes.cursor) == Changes(cursor=store.cursor)
+
+    async def test_changes_in_pieces(self, store: Store) -> None:
+        """With a limit the feed comes in pieces, in order of revision, and misses nothing."""
+        cursor = store.cursor
+        await store.write(putting(*(account(f"id{n}") for n in range(7))))
+        await store.write(lambda tx: [tx.delete(Account, "id0"), tx.delete(Account, "id3")])
+        put: list[str] = []
+        deleted: list[str] = []
+        for _ in range(7):
+            changes = store.changes(cursor, limit=1)
+            assert len(changes.put) + len(changes.deleted) == 1
+            assert changes.cursor.rev > cursor.rev
+            cursor = changes.cursor
+            put += [one.id for one in changes.put]
+            deleted += [id_ for _, id_ in changes.deleted]
+        assert (put, deleted) == (["id1", "id2", "id4", "id5", "id6"], ["id0", "id3"])
+        assert cursor == store.cursor
+
+    async def test_put_after_delete_is_no_delete(self, store: Store) -> None:
+        """A record that is back is not reported as gone, not even when a write that deleted it failed."""
+        start = store.cursor
+        await store.write(putting(account()))
+        await store.write(lambda tx: tx.delete(Account, "ada"))
+        with pytest.raises(Refused):
+            await store.write(failing(account()))
+        assert store.changes(start).deleted == (("account", "ada"),)
+        await store.write(putting(account()))
+        assert store.changes(start) == Changes(cursor=store.cursor, put=(account(),))
+
+    async def test_foreign_feed_cursors(self, store: Store) -> None:
+        """A cursor of another generation, or from the future, starts anew."""
+        await store.write(putting(account()))
+        for cursor in (Cursor("other", 0), Cursor(store.cursor.generation, 2), Cursor(store.cursor.generation, -1)):
+            assert store.changes(cursor) == Changes(cursor=store.cursor, is_reset=True)
+
+    async def test_tombstone_floor(self, kept: Kept) -> None:
+        """Below the oldest tombstone that is kept, the feed says so instead of leaving deletes out."""
+        cursors = [kept.cursor]
+        await kept.write(putting(*(account(f"id{n}") for n in range(5))))
+        for number in range(5):
+            cursors.append(kept.cursor)
+            await kept.write(lambda tx, id_=f"id{number}": tx.delete(Account, id_))  # type: ignore[misc]
+        assert not kept.changes(cursors[0]).is_reset
+        await kept.purge_expired(0)
+        assert [kept.changes(cursor).is_reset for cursor in cursors] == [True, True, True, False, False, False]
+        assert kept.changes(cursors[3]).deleted == (("account", "id2"), ("account", "id3"), ("account", "id4"))
+        await kept.purge_expired(0)
+        assert not kept.changes(cursors[3]).is_reset
+
+    async def test_purge(self, store: Store) -> None:
+        """Sessions and revocations go a day after their end, through the feed; nothing else does."""
+        keys = [key(expires_at=100)]
+        await store.write(putting(session("old"), session("new", expires_at=201), session("endless", expires_at=None)))
+        await store.write(putting(revocation("old"), revocation("new", expires_at=201), *keys))
+        before = store.cursor
+        assert await store.purge_expired(199 + DAY) == 0
+        assert await store.purge_expired(200 + DAY) == 2
+        assert {one.id for one in store.scan(Session)} == {"new", "endless"}
+        assert store.get(Revocation, "ada/old") is None
+        assert store.get(Revocation, "ada/new") is not None
+        assert list(store.scan(ApiKey)) == keys
+        assert set(store.changes(before).deleted) == {("session", "old"), ("revocation", "ada/old")}
+
+    async def test_purge_of_many(self, store: Store) -> None:
+        """More than one transaction's worth goes in one call."""
+        await store.write(putting(*(session(f"id{n}") for n in range(2300))))
+        assert await store.purge_expired(10**9) == 2300
+        assert store.count(Session) == 0
+
+    async def test_usage(self, store: Store) -> None:
+        """A noted use is seen at once, the last one counts, and a delete forgets it; the feed knows nothing of it."""
+        await store.write(putting(key()))
+        before = store.cursor
+        assert store.usage("key1") is None
+        store.note_use("key1", Usage(1, "uid:1"))
+        store.note_use("key1", Usage(2, "uid:2"))
+        assert store.usage("key1") == Usage(2, "uid:2")
+        await store.flush_usage()
+        assert store.usage("key1") == Usage(2, "uid:2")
+        assert await store.write(lambda tx: tx.usage("key1")) == Usage(2, "uid:2")
+        store.note_use("key1", Usage(3, "uid:3"))
+        await store.flush_usage()
+        assert store.usage("key1") == Usage(3, "uid:3")
+        assert store.cursor == before
+        with pytest.raises(Refused):
+            await store.write(lambda tx: [tx.delete(ApiKey, "key1"), failing()(tx)])
+        assert store.usage("key1") == Usage(3, "uid:3")
+        await store.write(lambda tx: tx.delete(ApiKey, "key1"))
+        assert store.usage("key1") is None
+
+    async def test_usage_goes_with_a_write(self, store: Store) -> None:
+        """Uses reach the disk with whatever is written next, many of them in several."""
+        for number in range(1200):
+            store.note_use(f"id{number}", Usage(number, "uid:1"))
+        for _ in range(4):
+            await store.write(putting(account()))
+        assert await store.write(lambda tx: tx.usage("id1199")) == Usage(1199, "uid:1")
+
+    async def test_audit(self, store: Store) -> None:
+        """Events come back in order with their place in the chain, and the chain verifies."""
+        empty = await store.verify_audit()
+        assert empty.valid
+        assert (empty.rows, empty.head) == (0, "00" * 32)
+        events = [event(n, reason=None if n % 2 else "missing_scope", target=f"t{n}", count=n) for n in range(1, 8)]
+        for one in events:
+            await store.write(lambda tx, one=one: tx.audit(one))  # type: ignore[misc]
+        rows = store.audit_rows()
+        assert [row.event for row in rows] == events
+        assert [row.seq for row in rows] == list(range(1, 8))
+        assert [row.seq for row in store.audit_rows(after=2, limit=3)] == [3, 4, 5]
+        assert store.audit_rows(after=7) == []
+        verdict = await store.verify_audit()
+        assert verdict.valid
+        assert (verdict.rows, verdict.head, verdict.first_bad) == (7, rows[-1].mac, None)
+
+    async def test_audit_with_failures(self, store: Store) -> None:
+        """Rows of failed functions leave no gap in the chain."""
+
+        async def write(number: int) -> None:
+            def work(tx: Writer) -> None:
+                tx.audit(event(number))
+                if number % 2:
+                    raise Refused
+
+            try:
+                await store.write(work)
+            except Refused:
+                assert number % 2
+
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(write, number)
+        assert sorted(row.event.at for row in store.audit_rows()) == list(range(0, 20, 2))
+        assert (await store.verify_audit()).valid
+
+    async def test_cursor_moves_with_changes_only(self, store: Store) -> None:
+        """Each put and each delete is one revision; reading and auditing are none."""
+        start = store.cursor
+        await store.write(lambda tx: tx.audit(event()))
+        await store.write(lambda tx: tx.get(Account, "ada"))
+        assert store.cursor == start
+        await store.write(putting(account(), account(name="again")))
+        await store.write(lambda tx: tx.delete(Account, "ada"))
+        assert store.cursor == Cursor(start.generation, start.rev + 3)
+
+    async def test_health_and_stats(self, store: Store) -> None:
+        """A store that works says so and counts its writes."""
+        assert store.health == (Health.OK, None)
+        before = store.stats.writes
+        await store.write(putting(account()))
+        assert store.stats.writes == before + 1
+        assert store.stats.commits >= 1
+
+    async def test_keyring(self, store: Store) -> None:
+        """Others may derive their keys from the store's root."""
+        assert len(store.keyring.key(Purpose.SESSIONS)) == 32
+
+    async def test_cancelled_before(self, store: Store) -> None:
+        """A cancelled task writes nothing."""
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await store.write(putting(account()))
+        assert scope.cancelled_caught
+        assert store.get(Account, "ada") is None
+
+    async def test_many_writers(self, store: Store) -> None:
+        """Read, change and write back from many tasks: none of the changes is lost."""
+        await store.write(putting(account(epoch=0)))
+
+        def increase(tx: Writer) -> None:
+            ada = tx.get(Account, "ada")
+            assert ada is not None
+            tx.put(msgspec.structs.replace(ada, epoch=ada.epoch + 1))
+
+        async def work(times: int) -> None:
+            for _ in range(times):
+                before = store.get(Account, "ada")
+                await store.write(increase)
+                after = store.get(Account, "ada")
+                assert before is not None
+                assert after is not None
+                assert after.epoch > before.epoch
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(16):
+                nursery.start_soon(work, 10)
+        ada = store.get(Account, "ada")
+        assert ada is not None
+        assert ada.epoch == 160
+
+    async def test_rules_are_found_by_subject(self, store: Store) -> None:
+        """A peer rule is found by its uid or gid."""
+        await store.write(putting(rule(), rule("rule2", "gid:5")))
+        assert store.find(PeerRule, "peer", "gid:5") == [rule("rule2", "gid:5")]

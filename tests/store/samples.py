@@ -1,0 +1,83 @@
+"""Records and events for tests of the store."""
+
+from typing import Any
+
+from herod.records import Account, ApiKey, AuditEvent, PeerRule, Revocation, Session
+
+SECRET = "a secret for tests that is long enough"
+
+
+def account(id: str = "ada", *, email: str | None = None, **changes: Any) -> Account:  # noqa: A002 - a record's field
+    """An account."""
+    return Account(
+        **{
+            "id": id,
+            "created_at": 100,
+            "email": email,
+            "name": "Ada",
+            "password": None,
+            "secret_hash": b"hash",
+            "scope": ("read",),
+            "networks": ("*",),
+            **changes,
+        }
+    )
+
+
+def key(id: str = "key1", **changes: Any) -> ApiKey:  # noqa: A002 - a record's field
+    """A key with a name of its own."""
+    return ApiKey(
+        **{
+            "id": id,
+            "created_at": 100,
+            "name": f"name of {id}",
+            "owner": "ada",
+            "creator": "ada",
+            "secret_hash": b"hash",
+            "scope": ("read",),
+            "networks": ("*",),
+            **changes,
+        }
+    )
+
+
+def session(id: str = "session1", **changes: Any) -> Session:  # noqa: A002 - a record's field
+    """A session."""
+    return Session(
+        **{
+            "id": id,
+            "created_at": 100,
+            "expires_at": 200,
+            "subject": "ada",
+            "via": "account:ada",
+            "epoch": 1,
+            "scope": ("read",),
+            "networks": ("*",),
+            **changes,
+        }
+    )
+
+
+def revocation(jti: str = "jti1", *, expires_at: int = 200) -> Revocation:
+    """A token taken back."""
+    return Revocation(id=f"ada/{jti}", created_at=100, expires_at=expires_at, subject="ada", jti=jti)
+
+
+def rule(id: str = "rule1", subject: str = "uid:1000") -> PeerRule:  # noqa: A002 - a record's field
+    """A peer rule."""
+    return PeerRule(id=id, created_at=100, subject=subject, creator="ada", scope=("read",), networks=("*",))
+
+
+def event(number: int = 1, **changes: Any) -> AuditEvent:
+    """An audit event; the number tells it from others."""
+    return AuditEvent(
+        **{
+            "at": number,
+            "actor": "ada",
+            "method": "jwt",
+            "source": "uid:1000",
+            "operation": "keys.create",
+            "outcome": "ok",
+            **changes,
+        }
+    )

@@ -1,0 +1,157 @@
+"""The cache of records: bounded, and exact under writers."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import trio
+from store.conformance import putting
+from store.samples import SECRET, account, session
+
+from herod.records import Account, Session
+from herod.store.base import Writer
+from herod.store.cache import ABSENT, RecordCache
+from herod.store.sqlite import open_sqlite
+
+
+def test_remembers_records_and_absences() -> None:
+    """What is there, what is not, and what is not known are three things."""
+    cache = RecordCache(10)
+    cache.keep(("account", "ada"), account())
+    cache.keep(("account", "bob"), None)
+    assert cache.get(("account", "ada")) == account()
+    assert cache.get(("account", "bob")) is ABSENT
+    assert cache.get(("key", "ada")) is None
+    for id_ in ("ada", "bob"):
+        cache.forget(("account", id_))
+        assert cache.get(("account", id_)) is None
+
+
+def test_is_bounded() -> None:
+    """However much is asked for, it keeps no more than its size, of each sort."""
+    cache = RecordCache(10)
+    for number in range(1000):
+        cache.keep(("account", f"id{number}"), account())
+        cache.keep(("account", f"no{number}"), None)
+        assert len(cache) <= 20
+
+
+def test_keeps_what_is_used() -> None:
+    """A record that is asked for stays while others come and go; guessed ids push out no record."""
+    cache = RecordCache(10)
+    cache.keep(("account", "ada"), account())
+    for number in range(1000):
+        cache.keep(("account", f"no{number}"), None)
+        if number % 3 == 0:
+            cache.keep(("account", f"id{number}"), account())
+        assert cache.get(("account", "ada")) is not None
+
+
+def test_forgets_in_both_halves() -> None:
+    """Forgetting finds a record wherever it has got to."""
+    for others in range(12):
+        cache = RecordCache(10)
+        cache.keep(("account", "ada"), account())
+        for number in range(others):
+            cache.keep(("account", f"id{number}"), account())
+        cache.keep(("account", "ada"), account(name="again"))
+        cache.forget(("account", "ada"))
+        assert cache.get(("account", "ada")) is None
+
+
+def test_long_ids_are_not_kept() -> None:
+    """Strangers' ids of any length do not fill the memory."""
+    cache = RecordCache(10)
+    cache.keep(("account", "x" * 129), None)
+    assert len(cache) == 0
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000])
+async def test_never_stale_after_acknowledgement(tmp_path: Path, size: int) -> None:
+    """While writers commit, a reader never sees less than what was acknowledged, and never more than was tried."""
+    ids = [f"id{number}" for number in range(8)]
+    acknowledged = dict.fromkeys(ids, 0)
+    tried = dict.fromkeys(ids, 0)
+    reads = 0
+
+    def check(id_: str) -> None:
+        nonlocal reads
+        reads += 1
+        floor = acknowledged[id_]
+        found = store.get(Account, id_)
+        assert found is not None
+        assert floor <= found.epoch <= tried[id_]
+
+    async def write(id_: str) -> None:
+        for epoch in range(1, 60):
+            tried[id_] = epoch
+            await store.write(putting(account(id_, epoch=epoch)))
+            acknowledged[id_] = epoch
+            check(id_)
+
+    async def read(done: trio.Event) -> None:
+        while not done.is_set():
+            for id_ in ids:
+                check(id_)
+            await trio.lowlevel.checkpoint()
+
+    async with open_sqlite(tmp_path / "herod.db", SECRET, now=1, cached_records=size) as store:
+        await store.write(putting(*(account(id_, epoch=0) for id_ in ids)))
+        done = trio.Event()
+        async with trio.open_nursery() as readers:
+            readers.start_soon(read, done)
+            async with trio.open_nursery() as writers:
+                for id_ in ids:
+                    writers.start_soon(write, id_)
+            done.set()
+        assert {id_: store.get(Account, id_) for id_ in ids} == {id_: account(id_, epoch=59) for id_ in ids}
+    assert reads > 8 * 59
+
+
+async def test_absence_is_exact_too(tmp_path: Path) -> None:
+    """An id that was asked for before its record was made is found afterwards, and not after its end."""
+    async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
+        for number in range(20):
+            id_ = f"id{number}"
+            assert store.get(Account, id_) is None
+            await store.write(putting(account(id_)))
+            assert store.get(Account, id_) is not None
+            await store.write(lambda tx, id_=id_: tx.delete(Account, id_))  # type: ignore[misc]
+            assert store.get(Account, id_) is None
+
+
+async def test_failed_write_shows_nothing(tmp_path: Path) -> None:
+    """What a function wrote before it failed is never in the cache."""
+    async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
+        await store.write(putting(account()))
+
+        def work(tx: Writer) -> None:
+            ada = tx.get(Account, "ada")
+            assert ada is not None
+            tx.put(msgspec.structs.replace(ada, enabled=False))
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await store.write(work)
+        assert store.get(Account, "ada") == account()
+
+
+async def test_purge_reaches_it(tmp_path: Path) -> None:
+    """What the store deletes by itself is gone from memory as well."""
+    async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
+        await store.write(putting(session()))
+        assert store.get(Session, "session1") is not None
+        await store.purge_expired(10**9)
+        assert store.get(Session, "session1") is None
+
+
+async def test_open_scan_does_not_make_reading_stale(tmp_path: Path) -> None:
+    """A scan that somebody left half done does not hold the reader to an old moment."""
+    async with open_sqlite(tmp_path / "herod.db", SECRET, now=1, cached_records=1) as store:
+        await store.write(putting(*(account(f"id{number}") for number in range(10))))
+        scan = store.scan(Account)
+        next(scan)
+        await store.write(putting(account("id9", name="new")))
+        found = store.get(Account, "id9")
+        assert found is not None
+        assert found.name == "new"

@@ -1,0 +1,355 @@
+"""Opening the embedded store: its files, and one line that says what to do for whatever is wrong."""
+
+import errno
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+from store.conformance import putting
+from store.samples import SECRET, account, key
+
+from herod.errors import RuntimeFailure, SettingsError, StartupError
+from herod.records import RECORD_TYPES, Account
+from herod.store import opening
+from herod.store.sqlite import SqliteStore, open_sqlite
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the store is, in a folder that is not there yet."""
+    return tmp_path / "state" / "herod.db"
+
+
+@pytest.fixture
+def made(path: Path) -> Path:
+    """A store that has been made and closed."""
+    open_store(path).close()
+    return path
+
+
+def open_store(path: Path, secret: str = SECRET) -> SqliteStore:
+    """Open it at some time."""
+    return open_sqlite(path, secret, now=1)
+
+
+def refusal(path: Path, secret: str = SECRET, error: type[StartupError] = RuntimeFailure) -> str:
+    """The one line that opening is refused with; and nothing is left locked."""
+    with pytest.raises(error) as caught:
+        open_store(path, secret)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
+
+
+def edit(path: Path, sql: str) -> None:
+    """What somebody else's program does to the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(sql)
+
+
+def modes_in(folder: Path) -> dict[str, int]:
+    """The mode of each file."""
+    return {one.name: stat.S_IMODE(one.stat().st_mode) for one in folder.iterdir()}
+
+
+async def fill(path: Path) -> None:
+    """Give it some rows."""
+    async with open_store(path) as store:
+        await store.write(putting(*(key(f"id{n}") for n in range(200))))
+
+
+async def test_files_are_closed_to_others(path: Path) -> None:
+    """All files are 0600 and the folder is 0700, under a permissive umask too."""
+    before = os.umask(0)
+    try:
+        async with open_store(path) as store:
+            await store.write(putting(account()))
+            modes = modes_in(path.parent)
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("herod.db", "herod.db-wal", "herod.db-shm", "herod.db.lock"), 0o600)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_open_files_are_closed_to_others_again(made: Path) -> None:
+    """A file that others could read cannot be read by them any more."""
+    made.chmod(0o644)
+    open_store(made).close()
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+
+
+def test_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    """A folder that somebody has made keeps its mode."""
+    tmp_path.chmod(0o755)
+    open_store(tmp_path / "herod.db").close()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+async def test_what_was_written_is_there_after_closing(path: Path) -> None:
+    """Records, the feed and the counts outlive the process; the log is gone after a clean end."""
+    async with open_store(path) as store:
+        await store.write(putting(account(), key()))
+        cursor = store.cursor
+    assert sorted(one.name for one in path.parent.iterdir()) == ["herod.db", "herod.db.lock"]
+    store = open_store(path)
+    assert store.get(Account, "ada") == account()
+    assert store.cursor == cursor
+    assert store.count(Account) == 1
+    store.close()
+
+
+def test_empty_file_is_a_new_store(path: Path) -> None:
+    """An empty file, as a crash at the very beginning leaves it, is made a store."""
+    path.parent.mkdir()
+    path.touch()
+    open_store(path).close()
+    open_store(path).close()
+
+
+def test_generations_differ(path: Path, tmp_path: Path) -> None:
+    """Two stores never share a generation, nor a root key."""
+    with closing(open_store(path)) as one, closing(open_store(tmp_path / "other.db")) as other:
+        assert one.cursor.generation != other.cursor.generation
+        assert one.keyring.row_key("key", "a", 1) != other.keyring.row_key("key", "a", 1)
+
+
+def test_another_secret(made: Path) -> None:
+    """With another secret it is refused as a setting, and opens with the right one afterwards."""
+    assert "made with another secret: give that HERO_SECRET" in refusal(made, "another secret", SettingsError)
+    open_store(made).close()
+
+
+def test_second_opening(made: Path) -> None:
+    """A store that is open is refused, naming who has it, until it is closed; by another name for it too."""
+    link = made.with_name("link.db")
+    link.symlink_to(made)
+    with closing(open_store(made)):
+        message = refusal(made)
+        with pytest.raises(RuntimeFailure, match="in use"):
+            open_store(link)
+    assert f"in use by the herod with process id {os.getpid()}: stop that one first" in message
+    open_store(made).close()
+
+
+@pytest.fixture
+def other_process(made: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has the store open."""
+    code = (
+        "import sys; from pathlib import Path; from herod.store.sqlite import open_sqlite;"
+        f"store = open_sqlite(Path({str(made)!r}), {SECRET!r}, now=1); print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        yield process
+        process.kill()
+
+
+def test_second_process(made: Path, other_process: subprocess.Popen[str]) -> None:
+    """One process a store; when it dies, however, the next one gets it."""
+    assert f"process id {other_process.pid}" in refusal(made)
+    other_process.send_signal(signal.SIGKILL)
+    other_process.wait()
+    open_store(made).close()
+
+
+def test_newer_format(made: Path) -> None:
+    """A format from the future is refused and left as it is."""
+    edit(made, "PRAGMA user_version = 99")
+    assert "made by a newer herod (its format is 99, this one knows 1): install the newer" in refusal(made)
+    with closing(sqlite3.connect(made)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchall() == [(99,)]
+
+
+def test_another_programs_database(path: Path) -> None:
+    """Somebody else's database is refused and not changed by one byte."""
+    path.parent.mkdir()
+    edit(path, "CREATE TABLE t (x)")
+    before = path.read_bytes()
+    assert "database of another program" in refusal(path)
+    assert path.read_bytes() == before
+
+
+def test_not_a_database(path: Path) -> None:
+    """A text file is refused and not changed."""
+    path.parent.mkdir()
+    path.write_text("users: []\n" * 500)
+    assert "is not a herod store, or its beginning is damaged: name another store, or restore a backup" in refusal(path)
+    assert path.read_text() == "users: []\n" * 500
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "head changed": lambda path: edit(path, "UPDATE meta SET value = zeroblob(80) WHERE name = 'head'"),
+    "head short": lambda path: edit(path, "UPDATE meta SET value = x'01' WHERE name = 'head'"),
+    "head of another revision": lambda path: edit(path, "UPDATE meta SET rev = rev - 1 WHERE name = 'head'"),
+    "head of a strange revision": lambda path: edit(path, "UPDATE meta SET rev = -1 WHERE name = 'head'"),
+    "no head": lambda path: edit(path, "DELETE FROM meta WHERE name = 'head'"),
+    "no wraps": lambda path: edit(path, "DELETE FROM meta WHERE name = 'wraps'"),
+    "no table": lambda path: edit(path, "DROP TABLE meta"),
+    "no audit table": lambda path: edit(path, "DROP TABLE audit"),
+    "format 0": lambda path: edit(path, "PRAGMA user_version = 0"),
+    "rows behind the head": lambda path: edit(path, "INSERT INTO tombstones VALUES (100000, 'account', 'ada')"),
+    "torn page": lambda path: tear(path, 5),
+    "torn first page": lambda path: tear(path, 1),
+    "cut in half": lambda path: os.truncate(path, path.stat().st_size // 2),
+}
+
+
+def tear(path: Path, page: int) -> None:
+    """Overwrite most of a page; of the first one, not the file's header."""
+    with path.open("r+b") as file:
+        file.seek(100 if page == 1 else (page - 1) * 4096)
+        file.write(b"\xa5" * 3900)
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+async def test_damaged(path: Path, damage: Callable[[Path], None]) -> None:
+    """A damaged store is refused, saying so and what to do."""
+    await fill(path)
+    damage(path)
+    message = refusal(path)
+    assert "damaged" in message
+    assert "restore a backup" in message
+
+
+async def test_large_stores_are_not_read_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above a size the start does not wait for a check of the whole file."""
+    await fill(path)
+    tear(path, 5)
+    monkeypatch.setattr(opening, "CHECKED_BYTES", 4096)
+    open_store(path).close()
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    """A folder is no store; the message names a file in it."""
+    assert f"is a folder: name a file in it, such as {tmp_path / 'herod.db'}" in refusal(tmp_path, error=SettingsError)
+
+
+def test_a_device() -> None:
+    """Nor is anything else that is no file."""
+    assert "is not a regular file" in refusal(Path("/dev/null"), error=SettingsError)
+
+
+def test_below_a_file(made: Path) -> None:
+    """A path through a file says so."""
+    assert "a part of that path is a file" in refusal(made / "herod.db")
+
+
+def test_a_loop_of_links(tmp_path: Path) -> None:
+    """Links in a circle lead nowhere."""
+    (tmp_path / "a.db").symlink_to("b.db")
+    (tmp_path / "b.db").symlink_to("a.db")
+    assert "remove the symbolic link" in refusal(tmp_path / "a.db")
+
+
+def test_lock_is_no_link(made: Path) -> None:
+    """A lock that is a link to elsewhere is not followed: somebody else has put it there."""
+    made.with_name("herod.db.lock").unlink()
+    made.with_name("herod.db.lock").symlink_to("elsewhere")
+    assert "remove the symbolic link" in refusal(made)
+    assert not made.with_name("elsewhere").exists()
+
+
+@pytest.fixture
+def closed_folder() -> Iterator[Path]:
+    """A folder that this process may not write to; root becomes somebody else for it."""
+    uid = os.geteuid()
+    with tempfile.TemporaryDirectory(prefix="herod-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o555)
+        if uid == 0:
+            os.seteuid(4711)
+        try:
+            yield folder
+        finally:
+            os.seteuid(uid)
+            folder.chmod(0o700)
+
+
+def test_folder_not_writable(closed_folder: Path) -> None:
+    """In a folder that it may not write to, the message says who has to be allowed to."""
+    for path in (closed_folder / "herod.db", closed_folder / "new" / "herod.db"):
+        message = refusal(path)
+        assert "Permission denied" in message
+        assert f"let uid {os.geteuid()} write to {path.parent}" in message
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (apsw.SQLITE_FULL, "is full: make room and start again"),
+        (apsw.SQLITE_IOERR_FSYNC, "check its disk"),
+        (apsw.SQLITE_BUSY, "another program has locked"),
+        (apsw.SQLITE_CANTOPEN, "let herod's user write to"),
+        (apsw.SQLITE_CORRUPT, "is damaged"),
+    ],
+)
+def test_disk_says_no(path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str) -> None:
+    """Whatever SQLite reports while the store is made is said in words, and trying again works."""
+
+    def fail(*arguments: object) -> None:
+        raise apsw.exception_for(code)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "write_head", fail)
+        assert words in refusal(path)
+    open_store(path).close()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(errno.ENOSPC, "make room on that disk"), (errno.EMFILE, "mend that"), (errno.EROFS, "write to")],
+)
+@pytest.mark.parametrize("suffix", [".db", ".lock"])
+def test_file_cannot_be_made(path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str, suffix: str) -> None:
+    """When a file cannot be made, the reason is named and what to do about it."""
+    real = os.open
+
+    def fail(name: Path, *arguments: int) -> int:
+        if name.suffix == suffix:
+            raise OSError(code, "")
+        return real(name, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", fail)
+        message = refusal(path)
+    assert os.strerror(code) in message
+    assert words in message
+    open_store(path).close()
+
+
+def test_lock_without_a_number(made: Path) -> None:
+    """Who holds the lock may not have written who they are."""
+    with closing(open_store(made)):
+        made.with_name("herod.db.lock").write_text("")
+        assert "in use by another herod" in refusal(made)
+
+
+def test_no_write_ahead_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that cannot do it is named as the cause."""
+
+    class Connection(apsw.Connection):
+        def pragma(self, name: str, value: object = None, **more: object) -> str:
+            return "delete" if name == "journal_mode" else super().pragma(name)
+
+    monkeypatch.setattr(apsw, "Connection", Connection)
+    assert "put the store on a local disk" in refusal(path)
+
+
+def test_unique_kinds() -> None:
+    """The schema's unique index covers exactly the kinds that say so."""
+    schema = Path(opening.__file__).with_name("schema.sql").read_text()
+    kinds = ", ".join(f"'{record_type.kind}'" for record_type in RECORD_TYPES if record_type.is_unique)
+    assert f"WHERE kind IN ({kinds});" in schema

@@ -1,0 +1,54 @@
+"""Every statement finds its rows by an index: what is asked for often must not slow down as the store grows."""
+
+import re
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from store.samples import SECRET
+
+from herod.store import opening, reading, sqlite, transaction
+from herod.store.sqlite import open_sqlite
+
+# The first reads all rows and is meant to; the second is the beginning of others.
+EXCEPT = {"_ALL_AUDIT_ROWS", "SELECT_ROWS"}
+
+STATEMENTS = {
+    f"{module.__name__.rsplit('.', 1)[1]}{name}": value
+    for module in (opening, reading, sqlite, transaction)
+    for name, value in vars(module).items()
+    if isinstance(value, str) and re.match(r"(SELECT|UPDATE|DELETE) ", value) and name not in EXCEPT
+}
+
+
+def plan(path: Path, sql: str) -> list[str]:
+    """What SQLite does for a statement, step by step."""
+    with closing(open_sqlite(path, SECRET, now=1)) as store:
+        rows = store._opened.writer.execute(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?")).fetchall()
+    return [str(row[3]) for row in rows]
+
+
+@pytest.mark.parametrize("sql", STATEMENTS.values(), ids=STATEMENTS)
+def test_no_statement_walks_a_table(tmp_path: Path, sql: str) -> None:
+    """Each step is a search; a scan is of constants, of the sub-selects, or ends after its first rows."""
+    for step in plan(tmp_path / "herod.db", sql):
+        if step.startswith("SCAN") and "CONSTANT" not in step:
+            assert "LIMIT" in sql
+            assert "TEMP B-TREE" not in step
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("reading_GET", "sqlite_autoindex_records_1 (kind=? AND id=?)"),
+        ("reading_FIND", "records_lookup (lookup=?)"),
+        ("reading_LIST", "records_age (kind=? AND (created_at,id)>(?,?))"),
+        ("reading_LIST_OWNED", "records_owner (kind=? AND owner=? AND (created_at,id)>(?,?))"),
+        ("reading_SCAN", "sqlite_autoindex_records_1 (kind=? AND id>?)"),
+        ("transaction_UPDATE", "sqlite_autoindex_records_1 (kind=? AND id=?)"),
+        ("transaction_EXPIRED", "records_end (kind=? AND expires_at<?)"),
+    ],
+)
+def test_index_of_each(tmp_path: Path, name: str, index: str) -> None:
+    """The statements that grow with the store use the index that was made for them."""
+    assert index in " ".join(plan(tmp_path / "herod.db", STATEMENTS[name]))
