@@ -83,7 +83,7 @@ async def _main(
             logger.info("herod %s answers on %s", realm.version, ", ".join(one.label for one in listeners))
             await serve(listeners, doors, limits=limits, shutdown=shutdown)
             background.cancel_scope.cancel()
-        await pipeline.flush()
+        await pipeline.flush(is_last=True)
     logger.info("herod has stopped")
 
 
@@ -127,6 +127,7 @@ async def _make_realm(settings: Settings, graph: ScopeGraph, store: SqliteStore 
         boot_epoch=secrets.randbits(31),
         started_at=now,
         needs={name: operation.needs for name, operation in OPERATIONS.items()},
+        methods={name: operation.methods for name, operation in OPERATIONS.items() if operation.methods},
     )
 
 
@@ -150,13 +151,8 @@ async def _bootstrap(settings: Settings, store: SqliteStore | MemoryStore) -> No
 
 def key_box(name: str, text: str) -> str:
     """A key as it is shown once on a terminal."""
-    lines = (
-        "Bootstrap admin key, shown this once: save it now.",
-        "",
-        f"name   {name}",
-        f"key    {text}",
-        "scope  admin",
-    )
+    # The key has a line to itself: it is as wide as a box of 80 columns takes.
+    lines = ("Bootstrap admin key, shown this once: save it now.", "", f"name   {name}", "scope  admin", "key", text)
     width = max(map(len, lines))
     rule = "─" * (width + 2)
     return "\n".join((f"┌{rule}┐", *(f"│ {line.ljust(width)} │" for line in lines), f"└{rule}┘", ""))

@@ -200,6 +200,7 @@ async def open_house(
             boot_epoch=7,
             started_at=clock.now,
             needs={name: operation.needs for name, operation in OPERATIONS.items()},
+            methods={name: operation.methods for name, operation in OPERATIONS.items() if operation.methods},
         )
         pipeline = Pipeline(store, realm, clock=clock)
         yield House(store, realm, pipeline, Doors(pipeline, OPERATIONS, Guard()), clock)

@@ -25,31 +25,56 @@ class _Kind:
     reason: str | None
 
 
+@dataclass(slots=True)
+class _Line:
+    """What waits of one kind; `event` is None when all of it has been taken."""
+
+    event: AuditEvent | None
+    is_first: bool = True
+
+
 class Denials:
     """A queue of audit events that counts instead of growing."""
 
     def __init__(self) -> None:
-        self._events: dict[_Kind, AuditEvent] = {}
+        self._lines: dict[_Kind, _Line] = {}
 
     def add(self, event: AuditEvent) -> None:
         """Note a denial, or count it to a like one."""
-        kind = _Kind(event.at // 60, event.source, event.actor, event.operation, event.reason)
-        if kind not in self._events and len(self._events) >= MAX_KINDS:
+        kind = _kind_of(event)
+        if kind not in self._lines and len(self._lines) >= MAX_KINDS:
             event = msgspec.structs.replace(
                 event, actor="many", method="many", source="many", operation="many", reason="overflow"
             )
-            kind = _Kind(event.at // 60, "many", "many", "many", "overflow")
-        known = self._events.get(kind)
-        if known is not None:
-            event = msgspec.structs.replace(known, count=known.count + event.count)
-        self._events[kind] = event
+            kind = _kind_of(event)
+        line = self._lines.setdefault(kind, _Line(None))
+        count = event.count + (line.event.count if line.event is not None else 0)
+        line.event = msgspec.structs.replace(line.event or event, count=count)
 
-    def take(self) -> list[AuditEvent]:
-        """What was noted since the last call."""
-        events, self._events = self._events, {}
-        return list(events.values())
+    def take(self, now: int | None = None) -> list[AuditEvent]:
+        """What is due: the first of each kind at once, those like it together when their minute is over.
+
+        Args:
+            now: Unix seconds; without it everything is due.
+        """
+        due: list[AuditEvent] = []
+        kept: dict[_Kind, _Line] = {}
+        for kind, line in self._lines.items():
+            is_over = now is None or kind.minute < now // 60
+            if line.event is not None and (is_over or line.is_first):
+                due.append(line.event)
+                line.event, line.is_first = None, False
+            if not is_over:
+                kept[kind] = line
+        self._lines = kept
+        return due
 
     def put_back(self, events: list[AuditEvent]) -> None:
-        """Keep what could not be written."""
+        """Keep what could not be written; it is due again."""
         for event in events:
             self.add(event)
+            self._lines[_kind_of(event)].is_first = True
+
+
+def _kind_of(event: AuditEvent) -> _Kind:
+    return _Kind(event.at // 60, event.source, event.actor, event.operation, event.reason)

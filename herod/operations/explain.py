@@ -12,7 +12,7 @@ from herod.operations.identify import (
     local_admin,
     rule_principal,
 )
-from herod.operations.registry import Context, Params, query
+from herod.operations.registry import Context, Params, name_methods, query
 from herod.records import ApiKey, PeerRule
 from herod.scopes.decisions import Access, Denied, Needs, decide
 from herod.scopes.graph import ADMIN
@@ -62,6 +62,9 @@ def access_explain(reader: Reader, context: Context, params: Explain) -> Explana
     decision = decide(context.realm.graph, principal, needs=needs, now=context.now, network=params.network)
     if isinstance(decision, Denied):
         return Explanation(allowed=False, reason=decision.reason, missing=decision.missing, hint=decision.hint)
+    methods = context.realm.methods.get(params.operation or "")
+    if methods is not None and principal.method not in methods:
+        return Explanation(allowed=False, reason="method_not_allowed", hint=f"use a {name_methods(methods)}")
     return Explanation(allowed=True)
 
 

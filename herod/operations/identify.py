@@ -45,6 +45,7 @@ __all__ = [
     "looks_like_token",
     "rule_principal",
     "session_id",
+    "token_holder",
     "token_principal",
     "via_of",
 ]
@@ -114,8 +115,18 @@ def token_principal(reader: Reader, realm: Realm, claims: Claims, now: int) -> P
     mark = f"{claims.sub}/{claims.jti}"
     if mark in realm.revoked or reader.get(Revocation, mark) is not None:
         raise RevokedToken("This token was revoked: get a new one.")
+    return token_holder(reader, realm, claims, now)
+
+
+def token_holder(reader: Reader, realm: Realm, claims: Claims, now: int) -> Principal:
+    """As `token_principal`, whether or not the token itself was revoked: for who revokes it, not for who presents it.
+
+    Raises:
+        RevokedToken: its epoch is over, or its subject is gone.
+        Disabled: its account is switched off.
+    """
     maker = _maker(reader, realm, claims.sub, claims.via, claims.epoch, now)
-    own = realm.grant(tuple(claims.scope.split()), claims.networks or ("*",))
+    own = realm.grant(tuple(claims.scope.split()), ("*",) if claims.networks is None else claims.networks)
     return Principal(
         id=maker.id,
         kind=maker.kind,

@@ -20,7 +20,7 @@ from herod.operations.normal import parse_future, parse_name
 from herod.operations.registry import Context, Params, Tool, command, query
 from herod.operations.shapes import IssuedKey, Key, key_shape
 from herod.records import Account, ApiKey
-from herod.scopes.grants import parse_networks
+from herod.scopes.grants import Grant, parse_networks
 from herod.scopes.graph import ADMIN, READ
 from herod.scopes.principals import PrincipalKind
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
@@ -187,10 +187,17 @@ def remove_key(tx: Writer, context: Context, key: ApiKey) -> None:
         TargetDenied: it holds more than the actor.
         Conflict: it is the last enabled admin.
     """
-    check_target(context, context.realm.grant(key.scope, key.networks))
+    check_target(context, _current_grant(tx, context, key))
     check_last_admin(tx, context, key, None)
     tx.delete(ApiKey, key.id)
     context.target = key.id
+
+
+def _current_grant(reader: Reader, context: Context, key: ApiKey) -> Grant:
+    """What a key holds now: no more than its owner. Who was demoted can still take back the keys they made before."""
+    own = context.realm.grant(key.scope, key.networks)
+    owner = reader.get(Account, key.owner) if key.owner is not None else None
+    return own if owner is None else own.intersect(context.realm.grant(owner.scope, owner.networks))
 
 
 def visible_key(reader: Reader, context: Context, key_id: str) -> ApiKey:

@@ -5,7 +5,7 @@ Two spellings of one email must never be two accounts, two counters or two locks
 
 import re
 import unicodedata
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from herod.errors import InvalidRequest
@@ -15,6 +15,7 @@ __all__ = ["parse_email", "parse_future", "parse_name"]
 MAX_NAME: Final = 128  # characters
 MAX_EMAIL: Final = 254  # characters; RFC 5321 allows no longer path
 EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[^\s@<>\"(),:;\[\]\\]+\Z")
+LATEST: Final = int(datetime.max.replace(tzinfo=UTC).timestamp()) - 1  # what can still be written as RFC 3339
 # What herod calls principals that nobody made.
 RESERVED_NAMES: Final = frozenset({"anonymous", "herod", "local admin", "local-admin"})
 # Control, format (bidi overrides among them), surrogates, private use, line and paragraph separators.
@@ -53,13 +54,15 @@ def parse_future(when: datetime, now: int) -> int:
     """A time to come, in Unix seconds.
 
     Raises:
-        InvalidRequest: it has no time zone, or is past.
+        InvalidRequest: it has no time zone, is past, or too far to be written in UTC.
     """
     if when.tzinfo is None:
         raise InvalidRequest("expires_at needs a time zone: write it like 2030-01-31T12:00:00Z (RFC 3339).")
     at = int(when.timestamp())
     if at <= now:
         raise InvalidRequest("expires_at is past: give a time to come.")
+    if at > LATEST:
+        raise InvalidRequest("expires_at is beyond the year 9999 in UTC: give an earlier time, or none.")
     return at
 
 

@@ -6,14 +6,15 @@ import msgspec
 
 from herod.credentials.apikeys import hash_secret, new_client_secret
 from herod.credentials.passwords import DECOY_PHC, check_password, hash_password, verify_password
-from herod.errors import BadCredentials
+from herod.errors import BadCredentials, CeilingExceeded
 from herod.operations.accounts import EXAMPLE_ID, end_sessions
-from herod.operations.ceilings import check_target, is_admin, owned_account
+from herod.operations.ceilings import check_target, is_admin, owned_account, owns
 from herod.operations.finding import AccountRef, find_account
 from herod.operations.registry import Context, Work, command
 from herod.operations.shapes import User, user_shape
 from herod.records import Account
 from herod.scopes.decisions import Access
+from herod.scopes.principals import AuthMethod
 from herod.store.base import Reader, Writer
 
 __all__ = ["users_password", "users_rotate_secret"]
@@ -44,7 +45,7 @@ class NewHash:
 def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Work:
     account = owned_account(context, find_account(reader, params))
     check_password(params.password)
-    must_check = params.current is not None or not is_admin(context)
+    must_check = params.current is not None or not _may_skip_current(context, account)
     old, current = account.password, params.current or ""
 
     def work() -> NewHash:
@@ -69,7 +70,7 @@ def users_password(tx: Writer, context: Context, params: SetPassword) -> User:
     prepared: NewHash = context.prepared
     if prepared.checked is not None and prepared.checked != account.password:  # changed while we were hashing
         raise BadCredentials("The current password is wrong.", reason="wrong_password")
-    if prepared.checked is None and not is_admin(context):
+    if prepared.checked is None and not _may_skip_current(context, account):
         raise BadCredentials("Give the current password too.", reason="wrong_password")
     return user_shape(_renew(tx, context, account, password=prepared.phc))
 
@@ -84,6 +85,10 @@ def users_password(tx: Writer, context: Context, params: SetPassword) -> User:
 def users_rotate_secret(tx: Writer, context: Context, params: AccountRef) -> RotatedSecret:
     """Give an account a new client secret, shown once. Tokens and sessions of the account die."""
     account = _changeable(tx, context, params)
+    if _is_own_by_key(context, account):
+        raise CeilingExceeded(
+            "An API key cannot change its owner's client secret: sign in instead.", reason="key_cannot_change_secrets"
+        )
     secret = new_client_secret()
     _renew(tx, context, account, secret_hash=hash_secret(context.realm.keyring, "client_secret", account.id, secret))
     return RotatedSecret(account.id, secret)
@@ -94,6 +99,15 @@ def _changeable(tx: Writer, context: Context, ref: AccountRef) -> Account:
     account = owned_account(context, find_account(tx, ref))
     check_target(context, context.realm.grant(account.scope, account.networks))
     return account
+
+
+def _may_skip_current(context: Context, account: Account) -> bool:
+    """Admins may set a password without knowing the old one; a key may not: its owner's would outlive the key."""
+    return is_admin(context) and not _is_own_by_key(context, account)
+
+
+def _is_own_by_key(context: Context, account: Account) -> bool:
+    return context.principal.made_with is AuthMethod.USER_KEY and owns(context.principal, account.id)
 
 
 def _renew(tx: Writer, context: Context, account: Account, **changes: object) -> Account:

@@ -64,12 +64,12 @@ def _look_up(reader: Reader, context: Context, params: AllowPeer) -> Work:  # no
         if params.user is not None:
             try:
                 return _subject("uid", pwd.getpwnam(params.user).pw_uid)
-            except KeyError:
+            except (KeyError, ValueError):  # a NUL is no part of a name
                 raise InvalidRequest(f"There is no local user {params.user[:64]!r}.") from None
         if params.group is not None:
             try:
                 return _subject("gid", grp.getgrnam(params.group).gr_gid)
-            except KeyError:
+            except (KeyError, ValueError):
                 raise InvalidRequest(f"There is no local group {params.group[:64]!r}.") from None
         return _subject("uid", params.uid) if params.uid is not None else _subject("gid", params.gid or 0)
 

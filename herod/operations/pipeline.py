@@ -29,7 +29,8 @@ from herod.operations.denials import Denials
 from herod.operations.identify import identify
 from herod.operations.presented import Bearer, Presented
 from herod.operations.realm import Realm
-from herod.operations.registry import Context, Operation, Params, Work
+from herod.operations.registry import Context, Operation, Params, Work, name_methods
+from herod.operations.uses import note_use
 from herod.records import AuditEvent
 from herod.scopes.decisions import Access, Denied, Reason, decide
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, Source
@@ -77,6 +78,8 @@ class Pipeline:
         context = Context(realm=self.realm, principal=ANONYMOUS, source=source, now=now)
         try:
             self._admit(self.store, context, operation, presented)
+            if context.principal is not ANONYMOUS:
+                note_use(self.store, context, context.principal)
             if not operation.is_command:
                 return operation.handler(self.store, context, params)
             if operation.prepare is not None:
@@ -88,9 +91,9 @@ class Pipeline:
             self._note(error, operation, context)
             raise
 
-    async def flush(self) -> None:
-        """Write the noted denials to the audit log. Called every second and at the end."""
-        events = self.denials.take()
+    async def flush(self, *, is_last: bool = False) -> None:
+        """Write the noted denials that are due to the audit log. Called every second, and at the end for all."""
+        events = self.denials.take(None if is_last else self._clock())
         if not events:
             return
 
@@ -103,10 +106,14 @@ class Pipeline:
         except Unavailable as error:
             self.denials.put_back(events)
             logger.warning("denials are not in the audit log yet", extra={"reason": error.message})
+        except trio.Cancelled:  # before the store took them: it cannot be stopped afterwards
+            self.denials.put_back(events)
+            raise
 
     def _run(
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, tx: Writer
     ) -> Any:  # noqa: ANN401 - as call
+        context.now = self._clock()  # the slow work and the queue before the writer took their time
         self._admit(tx, context, operation, presented)
         result = operation.handler(tx, context, params)
         tx.audit(
@@ -132,9 +139,9 @@ class Pipeline:
         if isinstance(decision, Denied):
             raise refusal(decision, principal)
         if operation.methods is not None and principal.method not in operation.methods:
-            allowed = " or ".join(sorted(method.replace("_", " ") for method in operation.methods))
+            presents = name_methods((principal.method,))
             raise CeilingExceeded(
-                f"{operation.name} takes a {allowed}, not a {principal.method.replace('_', ' ')}.",
+                f"{operation.name} takes a {name_methods(operation.methods)}, not a {presents}.",
                 reason="method_not_allowed",
             )
 

@@ -3,7 +3,7 @@
 One object, made by the composition root and handed to every handler. Nothing here decides anything.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -13,6 +13,7 @@ from herod.credentials.tokens import Claims, verify
 from herod.scopes.decisions import Needs
 from herod.scopes.grants import ALL_NETWORKS, Grant, Networks
 from herod.scopes.graph import ScopeGraph
+from herod.scopes.principals import AuthMethod
 
 __all__ = ["LegacySecret", "LegacySecrets", "Realm", "VerifiedTokens"]
 
@@ -62,7 +63,8 @@ class VerifiedTokens:
 
     def __init__(self, limit: int = 16_384) -> None:
         self._limit = limit
-        self._claims: dict[str, Claims] = {}
+        # The event loop and the writer both add: dropping the oldest must be one step.
+        self._claims: OrderedDict[str, Claims] = OrderedDict()
         self._keys: SigningKeys | None = None
 
     def get(self, token: str, keys: SigningKeys) -> Claims | None:
@@ -72,11 +74,11 @@ class VerifiedTokens:
     def add(self, token: str, keys: SigningKeys, claims: Claims) -> None:
         """Remember a token just verified; other keys than before drop all that was known."""
         if keys is not self._keys:
-            self._claims = {}
+            self._claims = OrderedDict()
             self._keys = keys
-        while len(self._claims) >= self._limit:
-            self._claims.pop(next(iter(self._claims)), None)
         self._claims[token] = claims
+        if len(self._claims) > self._limit:
+            self._claims.popitem(last=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +91,7 @@ class Realm:
         daemon_uid: the uid whose processes, with the cookie, are local admin; root is as well.
         boot_epoch: random at each start; tokens and sessions of the local admin name it and die with the process.
         needs: operation → what it needs, of the whole table; only for explaining.
+        methods: operation → the only credentials it takes, for those that do not take all; only for explaining.
         grants: made before, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
     """
@@ -107,6 +110,7 @@ class Realm:
     boot_epoch: int
     started_at: int
     needs: Mapping[str, Needs] = field(default_factory=dict)
+    methods: Mapping[str, frozenset[AuthMethod]] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
     revoked: dict[str, int] = field(default_factory=dict)

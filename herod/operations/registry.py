@@ -6,7 +6,7 @@ example does not come into being.
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, Final
@@ -28,6 +28,7 @@ __all__ = [
     "Tool",
     "Work",
     "command",
+    "name_methods",
     "query",
 ]
 
@@ -124,6 +125,11 @@ class Operation:
 
 
 Handler = Callable[[Any, Context, Any], Any]
+
+
+def name_methods(methods: Iterable[AuthMethod]) -> str:
+    """Credentials as people read them: "client secret or peer"."""
+    return " or ".join(sorted(method.replace("_", " ") for method in methods))
 
 
 def query(name: str, *, needs: Needs, example: Mapping[str, Any], **facts: Any) -> Callable[[Handler], Operation]:  # noqa: ANN401 - Operation's own fields

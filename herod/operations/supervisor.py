@@ -11,10 +11,11 @@ from herod.operations.identify import bearer_principal
 from herod.operations.keys import make_key, put_key, remove_key
 from herod.operations.registry import Context, CredentialText, Params, command, query
 from herod.operations.shapes import rfc3339
+from herod.operations.uses import note_use
 from herod.records import ApiKey
 from herod.scopes.decisions import Access
 from herod.scopes.graph import ADMIN
-from herod.store.base import Reader, Writer
+from herod.store.base import Reader, Store, Writer
 
 __all__ = ["auth_create_key", "auth_list_keys", "auth_remove_key", "auth_verify"]
 
@@ -80,15 +81,16 @@ INVALID = Verified(valid=False)
 
 
 @query("auth.verify", needs=Access.PUBLIC, example={"key": "herod_s_…"}, is_quiet=True)
-def auth_verify(reader: Reader, context: Context, params: VerifyKey) -> Verified:
+def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
     """Say whether a key is good, its name and its scope."""
     try:
-        principal = bearer_principal(reader, context.realm, params.key, context.now)
+        principal = bearer_principal(store, context.realm, params.key, context.now)
     except Unauthenticated:
         return INVALID
+    note_use(store, context, principal)
     name = principal.name
     if looks_like_key(params.key):
-        key = reader.get(ApiKey, principal.credential)
+        key = store.get(ApiKey, principal.credential)
         name = key.name if key is not None else name
     return Verified(valid=True, name=name, scope=context.realm.scope_text(principal.grant))
 

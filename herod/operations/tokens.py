@@ -8,10 +8,11 @@ from herod.credentials.apikeys import looks_like_key
 from herod.credentials.tokens import Claims
 from herod.errors import InvalidRequest, InvalidScope, TargetDenied, Unauthenticated, UnsupportedGrantType
 from herod.operations.ceilings import check_target, is_admin
-from herod.operations.identify import bearer_principal, looks_like_token, token_principal
+from herod.operations.identify import bearer_principal, looks_like_token, token_holder
 from herod.operations.issuing import issue_token
 from herod.operations.registry import Context, Params, Tool, Work, command, query
 from herod.operations.shapes import TokenAnswer, networks_list
+from herod.operations.uses import note_use
 from herod.records import Revocation
 from herod.scopes.decisions import Access
 from herod.scopes.principals import AuthMethod, Principal
@@ -103,6 +104,7 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
         principal = bearer_principal(store, realm, params.token, context.now)
     except Unauthenticated as error:
         return Validated(valid=False, reason=_reason(error, params.token))
+    note_use(store, context, principal)
     is_token = principal.method is AuthMethod.JWT
     lacking = _lacking(context, principal, params)
     if lacking is not None:
@@ -201,7 +203,8 @@ def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
         raise InvalidRequest("This is an API key: delete it with keys.delete.")
     try:
         claims = context.realm.claims(token, context.now)
-        holder = token_principal(reader, context.realm, claims, context.now)
+        # Not `token_principal`: `prepare` has revoked it in memory by now, and the store must have it all the same.
+        holder = token_holder(reader, context.realm, claims, context.now)
     except Unauthenticated:
         return None
     if claims.sub != context.principal.id:

@@ -16,6 +16,7 @@ __all__ = [
     "encode",
     "envelope_error",
     "enveloped",
+    "is_enveloped",
     "json_response",
     "oauth_error",
     "plain_error",
@@ -32,6 +33,11 @@ ErrorWriter = Callable[[HerodError], Response]
 def json_response(body: bytes, *, status: int = 200, is_quiet: bool = False) -> Response:
     """An answer that holds JSON, never to be cached."""
     return Response(status, body, JSON_HEADERS, is_quiet=is_quiet)
+
+
+def is_enveloped(path: str) -> bool:
+    """Whether what answers at `path` does so in the envelope."""
+    return path.startswith(("/api/v1/", "/api/auth/"))
 
 
 def enveloped(result: Any, server_version: str) -> bytes:  # noqa: ANN401 - any operation's result

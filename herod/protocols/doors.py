@@ -7,7 +7,7 @@ from typing import Final
 from herod.errors import HerodError, InvalidRequest, NotFound
 from herod.operations.pipeline import Pipeline
 from herod.operations.registry import Operation
-from herod.protocols.answers import encode, plain_error
+from herod.protocols.answers import ErrorWriter, envelope_error, is_enveloped, plain_error
 from herod.protocols.guard import Guard
 from herod.protocols.http import Request, Response
 from herod.protocols.jsonrpc import JsonRpc
@@ -40,6 +40,7 @@ class Doors:
 
     def __init__(self, pipeline: Pipeline, operations: Mapping[str, Operation], guard: Guard) -> None:
         self._guard = guard
+        self._version = pipeline.realm.version
         self._fixed: dict[tuple[str, str], PathHandler] = {}
         self._patterns: dict[tuple[str, int], list[tuple[tuple[str, ...], PathHandler]]] = defaultdict(list)
         self._methods: dict[str, set[str]] = defaultdict(set)
@@ -65,7 +66,7 @@ class Doors:
         try:
             found = self._match(method, request.path)
         except HerodError as error:
-            return plain_error(error)
+            return self._error_writer(request.path)(error)
         return self._no_route(request) if found is None else await found[0](request, found[1])
 
     def _add(self, method: str, path: str, handler: PathHandler) -> None:
@@ -85,6 +86,7 @@ class Doors:
         return None
 
     def _no_route(self, request: Request) -> Response:
+        write_error = self._error_writer(request.path)
         asked = request.path.split("/")
         allowed = sorted(
             method
@@ -93,10 +95,12 @@ class Doors:
             for method in methods
         )
         if not allowed:
-            return plain_error(NotFound("There is nothing here: check the path."))
-        error = InvalidRequest(f"This path takes {' or '.join(allowed)}.")
-        body = encode({"error": {"code": error.code, "message": error.message}})
-        return Response(METHOD_NOT_ALLOWED, body, (("Content-Type", "application/json"), ("Allow", ", ".join(allowed))))
+            return write_error(NotFound("There is nothing here: check the path."))
+        refused = write_error(InvalidRequest(f"This path takes {' or '.join(allowed)}."))
+        return Response(METHOD_NOT_ALLOWED, refused.body, (*refused.headers, ("Allow", ", ".join(allowed))))
+
+    def _error_writer(self, path: str) -> ErrorWriter:
+        return envelope_error(self._version) if is_enveloped(path) else plain_error
 
 
 async def _welcome(request: Request, path: dict[str, str]) -> Response:  # noqa: ARG001 - a path handler's form

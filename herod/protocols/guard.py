@@ -44,10 +44,11 @@ class Guard:
 
 
 def host_of(value: str) -> str:
-    """A Host header without its port, in lower case; IPv6 keeps its brackets."""
+    """A Host header without its port, in lower case; IPv6 keeps its brackets. Empty when it is not one."""
     host = value.strip().lower()
     if host.startswith("["):
-        return host[: host.find("]") + 1]
+        address, bracket, port = host.partition("]")
+        return address + bracket if bracket and port[:1] in ("", ":") else ""
     return host.partition(":")[0]
 
 

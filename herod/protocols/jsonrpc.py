@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.errors import HerodError, InvalidRequest
+from herod.errors import HerodError, InvalidRequest, TooLarge
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Presented
 from herod.operations.registry import Door, Operation, Params
@@ -70,6 +70,11 @@ class JsonRpc:
             check_depth(body)
         except InvalidRequest as error:
             return json_response(_error_object(INVALID_REQUEST, error.message))
+        if not body.isascii():
+            try:
+                body.decode()  # msgspec skips the strings that it does not need
+            except UnicodeDecodeError as error:
+                return json_response(_error_object(PARSE_ERROR, f"The body is not JSON: {error}."))
         if body.lstrip()[:1] == b"[":
             return await self._batch(request)
         answer, is_quiet = await self._one(body, request)
@@ -84,7 +89,7 @@ class JsonRpc:
         if not items:
             return json_response(_error_object(INVALID_REQUEST, "The batch is empty."))
         if len(items) > MAX_BATCH:
-            return json_response(_error_object(INVALID_REQUEST, f"A batch has at most {MAX_BATCH} requests."))
+            return json_response(_herod_error(TooLarge(f"A batch has at most {MAX_BATCH} requests."), NULL))
         answers = [(await self._one(bytes(item), request))[0] for item in items]
         said = [answer for answer in answers if answer is not None]
         return json_response(b"[" + b",".join(said) + b"]") if said else Response(204)
@@ -162,6 +167,8 @@ def _read_params(operation: Operation, raw: bytes) -> Params:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest("The params are not JSON.") from None
     names = operation.params.__struct_fields__
+    if msgspec.UNSET in operation.params.__struct_defaults__:
+        raise InvalidRequest(f"{operation.name} takes its params by name: what is left out stays as it is.")
     if len(values) > len(names):
         raise InvalidRequest(f"{operation.name} takes at most {len(names)} params: {', '.join(names) or 'none'}.")
     return convert_params(operation, dict(zip(names, values, strict=False)), is_text=False)

@@ -23,7 +23,8 @@ __all__ = [
 ]
 
 MAX_DEPTH: Final = 32
-_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+# A string without an end is one match too: were it none, each quote in it would be tried anew, in quadratic time.
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _MAX_FIELDS: Final = 100
 
 

@@ -8,7 +8,15 @@ import msgspec
 from herod.errors import HerodError, InvalidRequest
 from herod.operations.pipeline import Pipeline
 from herod.operations.registry import Operation, Params, Route
-from herod.protocols.answers import ErrorWriter, encode, envelope_error, enveloped, json_response, plain_error
+from herod.protocols.answers import (
+    ErrorWriter,
+    encode,
+    envelope_error,
+    enveloped,
+    is_enveloped,
+    json_response,
+    plain_error,
+)
 from herod.protocols.http import Request, Response
 from herod.protocols.presenting import presented_by
 from herod.protocols.reading import check_depth, convert_params, decode_params, read_query, require_json
@@ -19,15 +27,15 @@ __all__ = ["PathHandler", "rest_handler"]
 # A request and the values of its path's `{name}` segments.
 PathHandler = Callable[[Request, dict[str, str]], Awaitable[Response]]
 
-IN_QUERY = frozenset({"GET", "HEAD", "DELETE"})
+IN_QUERY = frozenset({"GET", "DELETE"})
 decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> PathHandler:
     """What answers one route of one operation."""
     version = pipeline.realm.version
-    is_enveloped = route.path.startswith(("/api/v1/", "/api/auth/"))
-    write_error: ErrorWriter = envelope_error(version) if is_enveloped else plain_error
+    has_envelope = is_enveloped(route.path)
+    write_error: ErrorWriter = envelope_error(version) if has_envelope else plain_error
     status = 201 if operation.creates else 200
     is_public = operation.needs is Access.PUBLIC
 
@@ -39,7 +47,7 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
         except HerodError as error:
             return write_error(error)
         return json_response(
-            enveloped(result, version) if is_enveloped else encode(result),
+            enveloped(result, version) if has_envelope else encode(result),
             status=status if operation.status is None else operation.status(result),
             is_quiet=operation.is_quiet,
         )

@@ -83,9 +83,13 @@ class ScopeGraph:
         mask = self._masks.get(names)
         if mask is None:
             mask = 0
+            is_known = True
             for name in names:
-                mask |= self._closures.get(name, 0)
-            if len(self._masks) < MAX_REMEMBERED:
+                closure = self._closures.get(name, 0)
+                mask |= closure
+                is_known = is_known and closure != 0
+            # What strangers make up is not kept: it could be long, and would take the place of what is asked often.
+            if is_known and len(self._masks) < MAX_REMEMBERED:
                 self._masks[names] = mask
         return mask
 

@@ -105,14 +105,22 @@ def test_the_bootstrap_key_is_made_once_and_logged_nowhere(daemon: Daemon, admin
 
 
 def test_what_was_made_survives_a_restart(tmp_path: Path) -> None:
-    """Accounts, keys and tokens; the cookie is new."""
+    """Accounts, keys, tokens and what was taken back; the cookie is new."""
     with running(tmp_path / "d") as daemon:
         key = daemon.herod("key", "create", "kept", "--scope", "admin", "--output", "json")
         assert key.returncode == 0, key.stderr
         text, cookie = json.loads(key.stdout)["key"], daemon.cookie
+        client = json.loads(daemon.herod("user", "add", "ada@example.org", "--output", "json").stdout)
+        basic = ("-u", f"{client['client_id']}:{client['client_secret']}")
+        kept, revoked = (
+            daemon.curl("/token", *basic, "-d", "grant_type=client_credentials")[1]["access_token"] for _ in range(2)
+        )
+        assert daemon.curl("/revoke", *basic, "-d", f"token={revoked}")[0] == 200
         assert daemon.stop() == 0
         assert not daemon.socket.exists()
     with running(tmp_path / "d") as daemon:
         assert daemon.rpc("auth.verify", {"key": text})["result"]["valid"] is True
+        assert daemon.rpc("token.validate", {"token": kept})["result"]["valid"] is True
+        assert daemon.rpc("token.validate", {"token": revoked})["result"] == {"valid": False, "reason": "revoked"}
         assert daemon.cookie != cookie
         assert daemon.curl("/api/v1/whoami", "-H", f"Authorization: Peer {cookie}")[0] == 401

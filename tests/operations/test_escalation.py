@@ -9,7 +9,17 @@ import pytest
 import trio
 from house import LOCAL_ADMIN, House, User
 
-from herod.errors import CeilingExceeded, Conflict, HerodError, InvalidScope, MissingScope, NotFound, TargetDenied
+from herod.errors import (
+    BadCredentials,
+    CeilingExceeded,
+    Conflict,
+    HerodError,
+    InvalidRequest,
+    InvalidScope,
+    MissingScope,
+    NotFound,
+    TargetDenied,
+)
 from herod.operations.presented import Bearer
 from herod.records import Account, ApiKey
 
@@ -132,6 +142,46 @@ async def test_user_keys_and_their_sessions_manage_no_keys(house: House) -> None
             await house.call("auth.create_key", presented, name="child", scope="read")
 
 
+@pytest.mark.parametrize("scope", ["read", "admin"])
+async def test_a_key_makes_no_secret_of_its_owner(house: House, scope: str) -> None:
+    """A client secret or password set with a leaked key would outlive the key, and could manage keys."""
+    user = await house.user(scope=scope, email="ada@example.org", password="the old long password")
+    key = Bearer(await user.key(scope=scope))
+    for presented in (key, await user.session(key)):
+        with pytest.raises(CeilingExceeded):
+            await house.call("users.rotate_secret", presented, client_id=user.client_id)
+        with pytest.raises(BadCredentials):
+            await house.call("users.password", presented, client_id=user.client_id, password="a password of mine")
+    await house.call(
+        "users.password", key, client_id=user.client_id, password="p" * 20, current="the old long password"
+    )
+    await house.call("login", email="ada@example.org", password="p" * 20)
+
+
+async def test_service_keys_are_made_by_admins_and_have_no_owner(house: House) -> None:
+    """Neither by users for themselves, nor in the name of a user."""
+    user = await house.user(scope="write")
+    with pytest.raises(MissingScope):
+        await house.call("keys.create", user.basic, name="mine", kind="service")
+    for params in ({"kind": "service", "owner": user.client_id}, {"kind": "user"}):
+        with pytest.raises(InvalidRequest):
+            await house.admin("keys.create", name="whose", **params)
+    with pytest.raises(NotFound):
+        await house.admin("keys.create", name="nobody's", owner="5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11")
+
+
+async def test_an_admin_makes_keys_for_others_within_both_grants(house: House) -> None:
+    """No wider than the owner, and by default on the owner's networks."""
+    user = await house.user(scope="read", networks=["lab"])
+    made = await house.admin("keys.create", name="theirs", owner=user.client_id)
+    assert (made.owner, made.kind, made.networks) == (user.client_id, "user", ["lab"])
+    for params in ({"scope": "write"}, {"networks": ["prod"]}):
+        with pytest.raises(CeilingExceeded):
+            await house.admin("keys.create", name="more", owner=user.client_id, **params)
+    with pytest.raises(Conflict):
+        await house.admin("keys.create", name="theirs", owner=user.client_id)
+
+
 async def test_a_service_key_manages_keys_only_as_admin(house: House) -> None:
     """A writing service key makes none."""
     with pytest.raises(CeilingExceeded):
@@ -164,8 +214,9 @@ async def test_anothers_things_do_not_exist(house: House) -> None:
     for name in ("keys.get", "keys.delete"):
         with pytest.raises(NotFound):
             await house.call(name, one.basic, id=key.id)
-    with pytest.raises(NotFound):
-        await house.call("users.rotate_secret", one.basic, client_id=two.client_id)
+    for client_id in (two.client_id, "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"):
+        with pytest.raises(NotFound, match="There is no such account"):
+            await house.call("users.rotate_secret", one.basic, client_id=client_id)
     with pytest.raises(NotFound):
         await house.call("users.password", one.basic, client_id=two.client_id, password="a password of mine")
     assert (await house.call("keys.list", one.basic)).items == []
@@ -268,10 +319,13 @@ async def test_racing_demotions_and_changes_never_leave_more_than_was_held(house
             except HerodError:
                 return
 
+    async def demote(user: User) -> None:
+        await house.admin("users.scope", client_id=user.client_id, scope="read")
+
     async with trio.open_nursery() as nursery:
         for user in users:
             nursery.start_soon(make, user)
-            nursery.start_soon(lambda user=user: house.admin("users.scope", client_id=user.client_id, scope="read"))
+            nursery.start_soon(demote, user)
     for key in house.store.scan(ApiKey):
         explained = await house.admin("access.explain", principal=key.id, scope="admin")
         assert explained.allowed is (key.owner is None)

@@ -35,6 +35,8 @@ async def test_about_others(house: House) -> None:
         assert (await house.admin("access.explain", principal=principal, scope=scope)).allowed is allowed, principal
     with pytest.raises(NotFound):
         await house.admin("access.explain", principal="nobody")
+    admin = await house.user(scope="admin")
+    assert (await house.call("access.explain", admin.basic, principal="local-admin", scope="admin")).allowed
     await house.admin("users.disable", client_id=user.client_id)
     for principal in (user.client_id, key.split("_")[2]):
         assert (await house.admin("access.explain", principal=principal)).allowed is False
@@ -61,3 +63,21 @@ async def test_a_key_may_ask_about_itself(house: House) -> None:
     """Without a word about its owner."""
     key = await house.service_key("registrar")
     assert not (await house.call("access.explain", Bearer(key), scope="read")).allowed
+
+
+async def test_an_operation_that_takes_other_credentials(house: House) -> None:
+    """A token makes no token: the answer is what the pipeline would say, and names what would do."""
+    user = await house.user()
+    explained = await house.call("access.explain", await user.bearer(), operation="token.create")
+    assert (explained.allowed, explained.reason) == (False, "method_not_allowed")
+    assert explained.hint == "use a client secret or peer"
+    assert (await house.call("access.explain", user.basic, operation="token.create")).allowed
+
+
+async def test_the_owner_of_a_key_may_be_switched_off(house: House) -> None:
+    """Then the key is no good either, and the answer says whose state it is."""
+    user = await house.user()
+    key = await user.key()
+    await house.admin("users.disable", client_id=user.client_id)
+    explained = await house.admin("access.explain", principal=key.split("_")[2])
+    assert (explained.allowed, explained.reason) == (False, "owner_disabled")

@@ -2,12 +2,23 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
-from house import LOCAL_ADMIN, House
+from house import LEGACY, LOCAL_ADMIN, STRANGER, House
 
-from herod.errors import BadCredentials, Disabled, ExpiredToken, MissingScope, RevokedToken, Unauthenticated
-from herod.operations.presented import ApiKeyHeader, Bearer, Presented
-from herod.records import ApiKey, Session
+from herod.credentials.tokens import issue
+from herod.errors import (
+    BadCredentials,
+    Disabled,
+    ExpiredToken,
+    InvalidRequest,
+    MissingScope,
+    RevokedToken,
+    Unauthenticated,
+)
+from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim, Presented, SecretHeader, SessionCookie
+from herod.operations.realm import LegacySecrets
+from herod.records import ApiKey, Revocation, Session
 
 
 async def credentials_of(house: House, scope: str) -> dict[str, Presented]:
@@ -125,6 +136,33 @@ async def test_a_revoked_token_is_dead_and_others_live(house: House) -> None:
     assert (await house.call("whoami", two)).sub == user.client_id
 
 
+async def test_a_revocation_is_kept_by_the_store(house: House) -> None:
+    """Not only in the memory of this process, so that a restart brings nothing back; and audited with its target."""
+    user = await house.user()
+    token = await user.token()
+    await house.call("token.revoke", user.basic, token=token)
+    house.realm.revoked.clear()  # as a restart does
+    assert (await house.call("token.validate", token=token)).reason == "revoked"
+    claims = house.realm.claims(token, house.clock.now)
+    assert house.store.audit_rows()[-1].event.target == claims.jti
+    record = house.store.get(Revocation, f"{user.client_id}/{claims.jti}")
+    assert record is not None
+    assert record.expires_at == claims.exp
+
+
+async def test_revoking_what_is_no_good_is_done_already(house: House) -> None:
+    """RFC 7009, section 2.2; a key is told where it belongs."""
+    user = await house.user()
+    token = await user.token()
+    for _ in range(2):
+        assert (await house.call("token.revoke", user.basic, token=token)).revoked
+    for bad in ("nonsense", "a.b.c"):
+        assert (await house.call("token.revoke", user.basic, token=bad)).revoked
+    assert house.store.count(Revocation) == 1
+    with pytest.raises(InvalidRequest):
+        await house.call("token.revoke", user.basic, token=await user.key())
+
+
 async def test_a_session_ends_with_the_key_that_signed_in(house: House) -> None:
     """Deleting the key signs out what it signed in."""
     user = await house.user()
@@ -194,3 +232,55 @@ async def test_a_read_token_of_an_admin_cannot_act_as_admin(house: House) -> Non
     with pytest.raises(MissingScope) as refused:
         await house.call("users.list", token)
     assert refused.value.missing == "admin"
+
+
+async def test_the_demoted_can_still_take_back_their_keys(house: House) -> None:
+    """A key holds what its owner holds now, so whoever was demoted can delete one made before."""
+    user = await house.user(scope="write", networks=["lab", "prod"])
+    key = await user.key(scope="write")
+    await house.admin("users.scope", client_id=user.client_id, scope="read")
+    await house.admin("users.update", client_id=user.client_id, networks=["lab"])
+    assert (await house.call("keys.delete", user.basic, id=key.split("_")[2])).deleted
+    assert not (await house.call("auth.verify", key=key)).valid
+
+
+async def test_no_networks_are_none_and_not_all(house: House) -> None:
+    """Only a token without the claim reaches every network; an empty list reaches nothing."""
+    user = await house.user()
+    claims = house.realm.claims(await user.token(), house.clock.now)
+    token = issue(msgspec.structs.replace(claims, networks=()), house.realm.signing.current)
+    assert (await house.call("token.validate", token=token)).networks == []
+    assert (await house.call("token.validate", token=token, network="lab")).reason == "network"
+
+
+async def test_a_token_dies_with_the_peer_rule_or_the_secret_that_made_it(house: House) -> None:
+    """What is gone from the rules or the settings admits nobody any more."""
+    rule = await house.admin("peers.allow", uid=1234, scope="read")
+    token = await house.call("token.create", PeerClaim(), STRANGER)
+    opened = await house.call("session.create", SecretHeader(LEGACY["admin"]))
+    session = SessionCookie(opened.cookie)
+    assert (await house.call("whoami", Bearer(token.access_token))).sub == rule.id
+    assert (await house.call("whoami", session)).scope == "admin"
+    await house.admin("peers.remove", id=rule.id)
+    house.realm.legacy = LegacySecrets(house.realm.keyring, [])
+    for presented in (Bearer(token.access_token), session):
+        with pytest.raises(RevokedToken):
+            await house.call("whoami", presented)
+
+
+async def test_a_legacy_secret_may_look_like_a_token(house: House) -> None:
+    """Any string is one, two dots in it or not."""
+    house.realm.legacy = LegacySecrets(house.realm.keyring, [("registrar", "a.b.c")])
+    assert (await house.call("whoami", Bearer("a.b.c"))).scope == "registrar"
+    assert house.realm.legacy.match("a.b.d") is None
+
+
+async def test_a_key_whose_kind_was_rewritten_is_none(house: House) -> None:
+    """The letter in the key and the record must agree about whose it is."""
+    user = await house.user()
+    text = await user.key()
+    record = house.store.get(ApiKey, text.split("_")[2])
+    assert record is not None
+    await house.store.write(lambda tx: tx.put(msgspec.structs.replace(record, owner=None)))
+    with pytest.raises(BadCredentials):
+        await house.call("whoami", Bearer(text))

@@ -1,6 +1,6 @@
 """One spelling for one email and one name."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -66,8 +66,11 @@ def test_no_names(text: str) -> None:
 
 
 def test_times_to_come() -> None:
-    """With a zone, and not past."""
+    """With a zone, not past, and early enough to be written in UTC."""
     assert parse_future(datetime(2030, 1, 1, tzinfo=UTC), 0) == 1893456000
-    for when in (datetime(2030, 1, 1), datetime(1970, 1, 1, tzinfo=UTC)):  # noqa: DTZ001 - the one to refuse
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert parse_future(last, 0) == int(last.timestamp())
+    beyond = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-1)))  # year 10000 in UTC
+    for when in (datetime(2030, 1, 1), datetime(1970, 1, 1, tzinfo=UTC), beyond):  # noqa: DTZ001 - one to refuse
         with pytest.raises(InvalidRequest):
             parse_future(when, 0)

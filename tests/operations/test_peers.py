@@ -123,3 +123,10 @@ async def test_who_is_local_admin(house: House, uid: int) -> None:
     """Root or the daemon's own user, with the cookie."""
     who = await house.call("whoami", LOCAL_ADMIN, source(uid))
     assert (who.kind, who.scope, who.sub) == ("local_admin", "admin", "local-admin")
+
+
+async def test_a_name_that_no_system_can_hold(house: House) -> None:
+    """A NUL in it is the asker's mistake, not a failure."""
+    for who in ({"user": "a\0b"}, {"group": "a\0b"}):
+        with pytest.raises(InvalidRequest):
+            await house.admin("peers.allow", **who, scope="read")

@@ -1,24 +1,33 @@
 """The one road: admission twice for commands, denials noted, slow work bounded."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 import trio
 from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, House
 
+from herod.credentials.keyring import SigningKeys
 from herod.errors import (
     BadCredentials,
+    Conflict,
     ExpiredToken,
     InvalidRequest,
     MissingScope,
     NetworkDenied,
     NotFound,
+    TargetDenied,
     Unavailable,
 )
 from herod.operations import pipeline as pipeline_module
+from herod.operations import signin
 from herod.operations.denials import MAX_KINDS, Denials
+from herod.operations.identify import key_principal
 from herod.operations.pipeline import MAX_WAITING_WORK, refusal
-from herod.operations.presented import Bearer, PeerClaim
-from herod.records import AuditEvent
-from herod.scopes.decisions import Denied, Reason
+from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim
+from herod.operations.realm import MAX_GRANTS, VerifiedTokens
+from herod.records import Account, ApiKey, AuditEvent, Revocation
+from herod.scopes.decisions import Denied, Reason, decide
 from herod.scopes.grants import NOTHING
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, PrincipalKind
 
@@ -175,6 +184,9 @@ async def test_a_revocation_holds_while_the_store_cannot_write(house: House, mon
         with pytest.raises(Unavailable):
             await house.call("token.revoke", user.basic, token=token)
     assert (await house.call("token.validate", token=token)).reason == "revoked"
+    assert house.store.count(Revocation) == 0
+    await house.call("token.revoke", user.basic, token=token)  # asked again, it is kept
+    assert house.store.count(Revocation) == 1
     house.realm.forget_revocations(NOW + 3599)
     assert house.realm.revoked
     house.realm.forget_revocations(NOW + 3600)
@@ -208,3 +220,182 @@ async def test_public_operations_ignore_credentials(house: House) -> None:
     answer = await house.call("health", Bearer("nonsense"), ADMIN_SOURCE)
     assert answer.status == "ok"
     assert (await house.call("stats", LOCAL_ADMIN)).users == 0
+
+
+async def test_a_flood_of_one_kind_is_two_lines_a_minute(house: House) -> None:
+    """The first at once, the rest in one line when the minute is over or the daemon stops."""
+    for _ in range(5):
+        with pytest.raises(BadCredentials):
+            await house.call("stats")
+        await house.pipeline.flush()
+        house.clock.now += 1
+
+    def counts() -> list[int]:
+        return [row.event.count for row in house.store.audit_rows()]
+
+    assert counts() == [1]
+    house.clock.now += 60
+    await house.pipeline.flush()
+    assert counts() == [1, 4]
+    for _ in range(3):
+        with pytest.raises(BadCredentials):
+            await house.call("stats")
+        await house.pipeline.flush()
+    await house.pipeline.flush(is_last=True)
+    assert counts() == [1, 4, 1, 2]
+
+
+async def test_denials_survive_a_flush_that_is_cancelled(house: House) -> None:
+    """As when the daemon is told to stop in the middle of one."""
+    with pytest.raises(BadCredentials):
+        await house.call("stats")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await house.pipeline.flush()
+    await house.pipeline.flush()
+    assert [row.event.operation for row in house.store.audit_rows()] == ["stats"]
+
+
+async def test_time_that_passes_in_the_queue_counts(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A credential that was good when asked and is over when the transaction begins changes nothing."""
+    soon = datetime.fromtimestamp(house.clock.now + 60, UTC)
+    key = await house.service_key("admin", expires_at=soon)
+    real_write = house.store.write
+
+    async def late(function: Any) -> Any:
+        house.clock.now += 60
+        return await real_write(function)
+
+    monkeypatch.setattr(house.store, "write", late)
+    with pytest.raises(BadCredentials):
+        await house.call("users.add", Bearer(key))
+    assert house.store.count(Account) == 0
+
+
+async def test_uses_of_keys_are_noted(house: House) -> None:
+    """By themselves or by a service that asks about them: when, and from where."""
+    user = await house.user()
+    text = await user.key()
+    service = await house.service_key("admin")
+
+    async def last_used() -> datetime | None:
+        used: datetime | None = (await house.call("keys.get", user.basic, id=text.split("_")[2])).last_used_at
+        return used
+
+    assert await last_used() is None
+    for name, presented, params in (
+        ("whoami", ApiKeyHeader(text), {}),
+        ("token.validate", None, {"token": text}),
+        ("auth.verify", None, {"key": text}),
+    ):
+        house.clock.now += 1
+        await house.call(name, presented, STRANGER, **params)
+        assert await last_used() == datetime.fromtimestamp(house.clock.now, UTC), name
+    usage = house.store.usage(text.split("_")[2])
+    assert usage is not None
+    assert usage.source == "uid:1234"
+    await house.call("keys.list", Bearer(service))
+    listed = await house.call("auth.list_keys", Bearer(service))
+    assert [key.last_used_at for key in listed] == [datetime.fromtimestamp(house.clock.now, UTC)]
+    assert house.store.usage(user.client_id) is None
+
+
+async def test_a_grant_outside_its_window_is_refused(house: House) -> None:
+    """A session of a key that ends later than the session's own check is stopped by the engine."""
+    soon = datetime.fromtimestamp(house.clock.now + 60, UTC)
+    user = await house.user()
+    key = house.store.get(ApiKey, (await user.key(expires_at=soon)).split("_")[2])
+    assert key is not None
+    principal = key_principal(house.store, house.realm, key)
+    decision = decide(house.realm.graph, principal, needs="read", now=house.clock.now + 60)
+    assert isinstance(decision, Denied)
+    assert isinstance(refusal(decision, principal), ExpiredToken)
+
+
+async def test_an_admin_demoted_while_hashing_needs_the_current_password(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was skipped because they were admin is asked for again in the transaction."""
+    await house.service_key("admin", name="spare admin")
+    user = await house.user(scope="admin", email="ada@example.org", password="the old long password")
+    real = house.pipeline._do
+
+    async def overtaken(work: Any) -> Any:
+        result = await real(work)
+        await house.admin("users.scope", client_id=user.client_id, scope="read")
+        return result
+
+    monkeypatch.setattr(house.pipeline, "_do", overtaken)
+    with pytest.raises(BadCredentials):
+        await house.call("users.password", user.basic, client_id=user.client_id, password="a password of mine")
+    monkeypatch.undo()
+    await house.call("login", email="ada@example.org", password="the old long password")
+
+
+async def test_an_old_hash_is_renewed_at_sign_in(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And tokens made before it live on, for the password is the same."""
+    user = await house.user(email="ada@example.org", password="the old long password")
+    token = await user.token()
+    before = house.store.get(Account, user.client_id)
+    with monkeypatch.context() as patched:
+        patched.setattr(signin, "needs_rehash", lambda phc: True)
+        await house.call("login", email="ada@example.org", password="the old long password")
+    after = house.store.get(Account, user.client_id)
+    assert before is not None
+    assert after is not None
+    assert (after.password != before.password, after.epoch) == (True, before.epoch)
+    await house.call("login", email="ada@example.org", password="the old long password")
+    assert (await house.call("token.validate", token=token)).valid
+
+
+async def test_registration_is_judged_again_in_its_transaction(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at once make one account, and what was closed meanwhile is closed."""
+    outcomes: list[str] = []
+
+    async def register() -> None:
+        try:
+            await house.call("register", email="ada@example.org", password="a long enough password")
+        except Conflict as error:
+            outcomes.append(error.reason)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(register)
+        nursery.start_soon(register)
+    assert (outcomes, house.store.count(Account)) == (["email_in_use"], 1)
+    real = house.pipeline._do
+
+    async def closing(work: Any) -> Any:
+        house.realm.registration = "closed"
+        return await real(work)
+
+    monkeypatch.setattr(house.pipeline, "_do", closing)
+    with pytest.raises(TargetDenied):
+        await house.call("register", email="eve@example.org", password="a long enough password")
+    assert house.store.count(Account) == 1
+
+
+async def test_an_address_that_an_admin_gives_twice(house: House) -> None:
+    """However it is spelled."""
+    await house.user(email="ada@example.org")
+    with pytest.raises(Conflict):
+        await house.user(email="ADA@example.org")
+
+
+async def test_verified_tokens_are_bounded_and_belong_to_their_keys(house: House) -> None:
+    """The oldest goes first; other signing keys forget all."""
+    claims = house.realm.claims(await (await house.user()).token(), NOW)
+    keys, others = house.realm.signing, SigningKeys(house.realm.signing.current)
+    verified = VerifiedTokens(limit=2)
+    for token in ("one", "two", "three"):
+        verified.add(token, keys, claims)
+    assert [verified.get(token, keys) is not None for token in ("one", "two", "three")] == [False, True, True]
+    assert verified.get("three", others) is None
+    verified.add("four", others, claims)
+    assert verified.get("three", keys) is None
+
+
+async def test_grants_are_remembered_within_bounds(house: House) -> None:
+    """What is beyond is made again, the same."""
+    for number in range(MAX_GRANTS + 5):
+        assert house.realm.grant(("read",), (f"n{number}",)).proves(f"n{number}")
+    assert len(house.realm.grants) <= MAX_GRANTS

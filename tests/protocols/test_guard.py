@@ -31,6 +31,7 @@ def status(headers: dict[str, str], source: Source = TCP, guard: Guard | None = 
         ("127.0.0.1.evil.example", 421),
         ("[::2]", 421),
         ("[::1", 421),
+        ("[::1]evil.example", 421),
         ("", 421),
     ],
 )

@@ -45,6 +45,9 @@ async def test_ids_come_back_as_they_were(house: House, request_id: str) -> None
     [
         ('{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]', -32700, None),
         ("", -32700, None),
+        (b'{"jsonrpc": "2.0", "method": "version", "id": 1, "more": "\xff"}', -32700, None),
+        (b'[{"jsonrpc": "2.0", "method": "version", "id": 1, "more": "\xff"}]', -32700, None),
+        ('{"jsonrpc": "2.0", "method": "users.update", "params": ["x", null, "new name"], "id": 1}', -32602, 1),
         ('{"jsonrpc": "2.0", "method": 1, "params": "bar"}', -32600, None),
         ('{"jsonrpc": "2.0", "id": 5}', -32600, 5),
         ('{"jsonrpc": "1.0", "method": "health", "id": 5}', -32600, 5),
@@ -63,7 +66,7 @@ async def test_ids_come_back_as_they_were(house: House, request_id: str) -> None
         ('{"jsonrpc": "2.0", "method": "whoami", "id": 1}', 4001, 1),
     ],
 )
-async def test_errors(house: House, body: str, code: int, request_id: Any) -> None:
+async def test_errors(house: House, body: bytes | str, code: int, request_id: Any) -> None:
     """The specification's codes, and herod's own."""
     answer = await post(house, body)
     assert (answer["error"]["code"], answer["id"]) == (code, request_id)
@@ -110,7 +113,7 @@ async def test_a_batch_has_an_end(house: House) -> None:
     """51 items are one error and nothing is run."""
     item = {"jsonrpc": "2.0", "method": "users.add", "id": 1}
     answer = await house.request("POST", "/rpc", json=[item] * 51, headers=ADMIN, source=ADMIN_SOURCE)
-    assert answer.json["error"]["code"] == -32600
+    assert (answer.json["error"]["code"], answer.json["error"]["data"]["code"]) == (-32600, "too_large")
     assert (await house.admin("users.list")).items == []
     assert len((await house.request("POST", "/rpc", json=[item] * 50)).json) == 50
 
@@ -181,3 +184,23 @@ async def test_supervisors_flow(house: House) -> None:
     assert (await house.rpc("auth.remove_key", {"admin_key": admin, "key": text}))["result"] is True
     assert (await house.rpc("auth.verify", [text]))["result"] == {"valid": False}
     assert (await house.rpc("auth.remove_key", {"admin_key": admin, "key": text}))["error"]["code"] == 4004
+
+
+async def test_supervisors_mistakes(house: House) -> None:
+    """Neither key nor id, both, an id in the key's place, a user's key, and pages of keys beside service keys."""
+    admin = await house.service_key("admin", "my-admin")
+    for params in ({}, {"key": "a", "id": "b"}):
+        answer = await house.rpc("auth.remove_key", {"admin_key": admin, **params})
+        assert answer["error"]["code"] == -32602
+    user = await house.user()
+    text = await user.key()
+    answer = await house.rpc("auth.remove_key", {"admin_key": admin, "key": text})
+    assert answer["error"]["code"] == 4004
+    for number in range(205):
+        await house.service_key("read", f"s{number}")
+    listed = (await house.rpc("auth.list_keys", {"admin_key": admin}))["result"]
+    assert len(listed) == 206
+    by_id = {"admin_key": admin, "key": listed[-1]["id"]}
+    assert (await house.rpc("auth.remove_key", by_id))["result"] is True
+    token = await user.token()
+    assert (await house.rpc("auth.verify", {"key": token}))["result"]["scope"] == "read"

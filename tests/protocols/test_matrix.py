@@ -312,8 +312,8 @@ async def test_session_create_row(probed: tuple[House, Doors, list[Case]], kind:
         assert (reached.method, reached.scope) == (case.kind, case.scope)
 
 
-def test_every_account_state_is_reached() -> None:
-    """The example of each operation is what the operation takes."""
+def test_every_example_is_what_its_operation_takes() -> None:
+    """The documents and this matrix are made of them."""
     for operation in OPERATIONS.values():
         converted = msgspec.convert(dict(operation.example), operation.params)
         assert isinstance(converted, operation.params)

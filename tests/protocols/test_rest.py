@@ -255,12 +255,17 @@ async def test_paths_and_methods(house: House) -> None:
     for path in ("/nothing", "/.well-known/nothing", "/api/v1/users/", "/api/v1/users/a/b/c", "//", "/HEALTH"):
         answer = await house.request("GET", path)
         assert (answer.status, answer.json["error"]["code"]) == (404, "not_found"), path
+    assert (await admin(house, "GET", "/api/v1/users?cursor")).status == 400
     answer = await house.request("PUT", "/api/v1/users/x")
     assert (answer.status, answer.headers["allow"]) == (405, "DELETE, GET, PATCH")
     assert (await house.request("GET", "/rpc")).headers["allow"] == "POST"
     assert (await house.request("HEAD", "/health")).status == 200
     assert (await admin(house, "GET", "/api/v1/users/%ff")).status == 400
     assert (await admin(house, "GET", "/api/v1/users/a%2Fb")).status == 404
+    for method, target in (("GET", "/api/v1/nothing"), ("PUT", "/api/v1/users/x"), ("GET", "/api/v1/users/%ff")):
+        answer = await house.request(method, target)
+        assert answer.json["meta"]["api_version"] == "1", target
+    assert "meta" not in (await house.request("GET", "/nothing")).json
 
 
 async def test_the_front_page_names_the_cli(house: House) -> None:

@@ -1,10 +1,13 @@
 """What includes what."""
 
+from itertools import islice, product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from herod.errors import InvalidRequest, SettingsError
+from herod.scopes import graph as graph_module
 from herod.scopes.graph import ADMIN, ALIASES, BUILT_IN, OWNER, READ, REGISTRAR, USER, WRITE, ScopeGraph
 
 GRAPH = ScopeGraph()
@@ -296,7 +299,23 @@ class TestLaws:
 def test_masks_are_kept_within_bounds() -> None:
     """A graph remembers a bounded number of masks and answers right beyond it."""
     graph = ScopeGraph()
-    for number in range(5000):
-        assert graph.mask((f"unknown{number}", READ)) == graph.bit(READ)
+    for names in islice(product(graph.scopes, repeat=5), 5000):
+        assert graph.mask((OWNER, *names)) == graph.mask((OWNER,))
     assert len(graph._masks) == 4096
     assert graph.mask((READ, USER)) == graph.mask((USER,))
+
+
+def test_unknown_names_are_not_remembered() -> None:
+    """Strangers may ask for any scope: what they make up must neither fill memory nor crowd out what is used."""
+    graph = ScopeGraph()
+    assert graph.mask(("x" * 60_000,)) == 0
+    assert graph.mask(("unknown", READ)) == graph.bit(READ)
+    assert not graph._masks
+
+
+def test_names_beyond_what_is_remembered_are_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound costs time and changes no answer."""
+    monkeypatch.setattr(graph_module, "MAX_REMEMBERED", 0)
+    graph = ScopeGraph()
+    assert graph.names(graph.mask((ADMIN, READ))) == (ADMIN,)
+    assert not graph._names
