@@ -29,6 +29,7 @@ from herod.server.listeners import BoundListener, listening
 from herod.server.logs import set_up_logging
 from herod.server.process import protect_memory
 from herod.settings import FdBind, LimitSettings, Settings
+from herod.store.base import Writer
 from herod.store.memory import MemoryStore
 from herod.store.sqlite import SqliteStore, open_sqlite
 
@@ -136,16 +137,23 @@ async def _bootstrap(settings: Settings, store: SqliteStore | MemoryStore) -> No
     name = settings.bootstrap_admin_key
     if name is None:
         return
+    path = None if sys.stderr.isatty() else _key_file(settings, name)
+
+    def create(tx: Writer) -> str | None:
+        text = create_bootstrap_key(tx, store.keyring, name=name, now=_now())
+        if text is not None and path is not None:
+            _write_key_file(path, text)  # where that fails, there is no key either
+        return text
+
     try:
-        text = await store.write(partial(create_bootstrap_key, keyring=store.keyring, name=name, now=_now()))
+        text = await store.write(create)
     except InvalidRequest as error:
         raise SettingsError(f"--bootstrap-admin-key: {error.message}") from None
     if text is None:
         logger.info("a key named %r exists already: no bootstrap admin key was created", name)
-    elif sys.stderr.isatty():
+    elif path is None:
         sys.stderr.write(key_box(name, text))
     else:
-        path = _write_key_file(settings, name, text)
         logger.warning("the bootstrap admin key %r was written to %s: move it to a safe place", name, path)
 
 
@@ -158,19 +166,21 @@ def key_box(name: str, text: str) -> str:
     return "\n".join((f"┌{rule}┐", *(f"│ {line.ljust(width)} │" for line in lines), f"└{rule}┘", ""))
 
 
-def _write_key_file(settings: Settings, name: str, text: str) -> Path:
+def _key_file(settings: Settings, name: str) -> Path:
     folder = Path.cwd() if settings.store is None else settings.store.parent
-    path = folder / f"bootstrap-{_file_name(name)}.key"
+    return folder / f"bootstrap-{_file_name(name)}.key"
+
+
+def _write_key_file(path: Path, text: str) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(text + "\n")
     except OSError as error:
         raise RuntimeFailure(
-            f"the bootstrap admin key could not be written to {path} ({error.strerror}): "
-            "remove that file, delete the key it was for, and start again"
+            f"the bootstrap admin key could not be written to {path} ({error.strerror}), so none was made: "
+            "move that file away, or make its folder writable"
         ) from None
-    return path
 
 
 def _file_name(name: str) -> str:

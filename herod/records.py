@@ -5,12 +5,13 @@ is (`owner_id`) and when it ends (`expires_at`): those are the only facts the st
 only as an HMAC. Fields may be added with a default; none may change its meaning.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 __all__ = [
     "RECORD_TYPES",
+    "SERVICE_KEYS",
     "Account",
     "ApiKey",
     "AuditEvent",
@@ -20,6 +21,10 @@ __all__ = [
     "Session",
     "SigningKeyRecord",
 ]
+
+
+SERVICE_KEYS: Final = "service"
+"""What the owner column says of keys that stand for themselves."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,9 +107,9 @@ class ApiKey(Record, frozen=True, kw_only=True):
         return ("name", self.owner or "", self.name)
 
     @property
-    def owner_id(self) -> str | None:
-        """The owner's account."""
-        return self.owner
+    def owner_id(self) -> str:
+        """The owner's account; all service keys stand under one name, to be found together."""
+        return SERVICE_KEYS if self.owner is None else self.owner
 
 
 class Session(Record, frozen=True, kw_only=True):

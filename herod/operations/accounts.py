@@ -4,13 +4,13 @@ import msgspec
 
 from herod.errors import InvalidRequest
 from herod.operations.ceilings import check_ceiling, check_last_admin, check_target, given_scope
-from herod.operations.finding import AccountRef, account_of
+from herod.operations.finding import AccountRef, account_of, owned_by
 from herod.operations.issuing import account_with_secret, hashing
 from herod.operations.normal import parse_name
 from herod.operations.registry import Context, Params, Tool, Work, command, query
 from herod.operations.shapes import User, user_shape
 from herod.operations.signin import address_in_use
-from herod.records import Account, ApiKey, Session
+from herod.records import SERVICE_KEYS, Account, ApiKey, Session
 from herod.scopes.grants import Grant, parse_networks
 from herod.scopes.graph import ADMIN, READ
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
@@ -201,18 +201,14 @@ def users_delete(tx: Writer, context: Context, params: AccountRef) -> DeletedUse
     account = account_of(tx, params)
     check_target(context, context.realm.grant(account.scope, account.networks))
     check_last_admin(tx, context, account, None)
-    keys, service_keys = [], []
-    for key in tx.scan(ApiKey):
-        if key.owner == account.id:
-            keys.append(key.id)
-        elif key.owner is None and key.creator == account.id:
-            service_keys.append(key.id)
+    keys = [key.id for key in owned_by(tx, ApiKey, account.id)]
+    service_keys = [key.id for key in owned_by(tx, ApiKey, SERVICE_KEYS) if key.creator == account.id]
     for key_id in keys:
         tx.delete(ApiKey, key_id)
     end_sessions(tx, account.id)
     tx.delete(Account, account.id)
     context.target = account.id
-    return DeletedUser(account.id, deleted=True, keys=sorted(keys), service_keys=sorted(service_keys))
+    return DeletedUser(account.id, deleted=True, keys=keys, service_keys=service_keys)
 
 
 def parse_limit(limit: int) -> int:

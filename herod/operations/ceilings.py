@@ -7,8 +7,9 @@ import itertools
 from collections.abc import Iterable
 
 from herod.errors import CeilingExceeded, Conflict, NotFound, TargetDenied
+from herod.operations.finding import owned_by
 from herod.operations.registry import Context
-from herod.records import Account, ApiKey
+from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.decisions import Denied, decide_ceiling, decide_target
 from herod.scopes.grants import Grant
 from herod.scopes.graph import ADMIN
@@ -108,7 +109,7 @@ def check_last_admin(
     """
     if not _is_standing_admin(context, before) or (after is not None and _is_standing_admin(context, after)):
         return
-    others: Iterable[Account | ApiKey] = itertools.chain(reader.scan(Account), reader.scan(ApiKey))
+    others: Iterable[Account | ApiKey] = itertools.chain(owned_by(reader, ApiKey, SERVICE_KEYS), reader.scan(Account))
     if any(other.id != before.id and _is_standing_admin(context, other) for other in others):
         return
     raise Conflict("This is the last enabled admin: make another one first.", reason="last_admin")
@@ -118,5 +119,5 @@ def _is_standing_admin(context: Context, record: Account | ApiKey) -> bool:
     if not record.enabled or (record.expires_at is not None and record.expires_at <= context.now):
         return False
     if isinstance(record, ApiKey) and record.owner is not None:
-        return False
+        return False  # it is no more than its owner, who is counted
     return bool(context.realm.graph.mask(record.scope) & context.realm.graph.bit(ADMIN))

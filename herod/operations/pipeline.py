@@ -86,7 +86,7 @@ class Pipeline:
                 work = operation.prepare(self.store, context, params)
                 if work is not None:
                     context.prepared = await self._do(work)
-            return await self.store.write(partial(self._run, context, operation, presented, params))
+            return await self._write(context, operation, presented, params)
         except (Unauthenticated, PermissionDenied, RateLimited, NotFound) as error:
             self._note(error, operation, context)
             raise
@@ -108,6 +108,14 @@ class Pipeline:
             logger.warning("denials are not in the audit log yet", extra={"reason": error.message})
         except trio.Cancelled:  # before the store took them: it cannot be stopped afterwards
             self.denials.put_back(events)
+            raise
+
+    async def _write(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:  # noqa: ANN401 - as call
+        try:
+            return await self.store.write(partial(self._run, context, operation, presented, params))
+        except Unavailable:
+            if operation.unwritten is not None:
+                operation.unwritten(self.store, context, params)
             raise
 
     def _run(

@@ -85,6 +85,7 @@ class Context(msgspec.Struct, kw_only=True):
 # Slow work (Argon2, name service), run in a thread between admission and the transaction.
 Work = Callable[[], Any]
 Prepare = Callable[[Reader, Context, Any], Work | None]
+Unwritten = Callable[[Reader, Context, Any], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,8 @@ class Operation:
         needs: the scope, or an `Access`.
         methods: the only credentials it takes, or None for all.
         own: it acts on what belongs to the one who asks, and for admins on everything.
+        prepare: the slow work to do between admission and the transaction.
+        unwritten: what takes hold in memory all the same when the store cannot take the change.
         creates: REST answers 201.
         status: the HTTP status of a result, where it is not always the same.
         is_quiet: counted, not logged.
@@ -116,6 +119,7 @@ class Operation:
     own: bool = False
     tool: Tool | None = None
     prepare: Prepare | None = None
+    unwritten: Unwritten | None = None
     creates: bool = False
     status: Callable[[Any], int] | None = None
     is_quiet: bool = False

@@ -7,15 +7,16 @@ import msgspec
 from herod.credentials.apikeys import looks_like_key, parse_key
 from herod.errors import InvalidRequest, NotFound, Unauthenticated
 from herod.operations.ceilings import check_ceiling, check_key_manager, given_scope
+from herod.operations.finding import owned_by
 from herod.operations.identify import bearer_principal
 from herod.operations.keys import make_key, put_key, remove_key
 from herod.operations.registry import Context, CredentialText, Params, command, query
 from herod.operations.shapes import rfc3339
 from herod.operations.uses import note_use
-from herod.records import ApiKey
+from herod.records import SERVICE_KEYS, ApiKey
 from herod.scopes.decisions import Access
 from herod.scopes.graph import ADMIN
-from herod.store.base import Reader, Store, Writer
+from herod.store.base import Reader, Store, Usage, Writer
 
 __all__ = ["auth_create_key", "auth_list_keys", "auth_remove_key", "auth_verify"]
 
@@ -116,26 +117,7 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
 @query("auth.list_keys", needs=ADMIN, example={})
 def auth_list_keys(reader: Reader, context: Context, params: ListSupervisorKeys) -> list[SupervisorKey]:  # noqa: ARG001 - a handler's form
     """List all service keys, without their secrets."""
-    found: list[SupervisorKey] = []
-    cursor: str | None = None
-    while True:
-        page = reader.list(ApiKey, cursor=cursor)
-        for key in page.items:
-            if key.owner is None:
-                usage = reader.usage(key.id)
-                found.append(
-                    SupervisorKey(
-                        id=key.id,
-                        name=key.name,
-                        scope=" ".join(key.scope),
-                        created_at=rfc3339(key.created_at),
-                        expires_at=rfc3339(key.expires_at),
-                        last_used_at=rfc3339(usage.at if usage is not None else None),
-                    )
-                )
-        cursor = page.next_cursor
-        if cursor is None:
-            return found
+    return [_shape(key, reader.usage(key.id)) for key in owned_by(reader, ApiKey, SERVICE_KEYS)]
 
 
 @command("auth.remove_key", needs=ADMIN, example={"id": "0kZ3vXq81LmT"})
@@ -153,3 +135,14 @@ def auth_remove_key(tx: Writer, context: Context, params: RemoveSupervisorKey) -
         raise NotFound("There is no such service key.")
     remove_key(tx, context, key)
     return True
+
+
+def _shape(key: ApiKey, usage: Usage | None) -> SupervisorKey:
+    return SupervisorKey(
+        id=key.id,
+        name=key.name,
+        scope=" ".join(key.scope),
+        created_at=rfc3339(key.created_at),
+        expires_at=rfc3339(key.expires_at),
+        last_used_at=rfc3339(usage.at if usage is not None else None),
+    )

@@ -10,7 +10,7 @@ from herod.errors import InvalidRequest, InvalidScope, TargetDenied, Unauthentic
 from herod.operations.ceilings import check_target, is_admin
 from herod.operations.identify import bearer_principal, looks_like_token, token_holder
 from herod.operations.issuing import issue_token
-from herod.operations.registry import Context, Params, Tool, Work, command, query
+from herod.operations.registry import Context, Params, Tool, command, query
 from herod.operations.shapes import TokenAnswer, networks_list
 from herod.operations.uses import note_use
 from herod.records import Revocation
@@ -123,12 +123,11 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
     )
 
 
-def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> Work | None:
-    """Let the revocation hold at once, even while the store cannot take it."""
+def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> None:
+    """Let the revocation hold in this process while the store cannot take it."""
     claims = _revocable(reader, context, params.token)
     if claims is not None:
         context.realm.revoked[_mark(claims)] = claims.exp
-    return None
 
 
 @command(
@@ -138,7 +137,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> 
     example={"token": "eyJhbGciOiJIUzI1NiJ9.…"},
     http=("POST /revoke",),
     tool=Tool("revoke_token", destructive=True),
-    prepare=_revoke_in_memory,
+    unwritten=_revoke_in_memory,
     form=True,
 )
 def token_revoke(tx: Writer, context: Context, params: RevokeToken) -> Revoked:
@@ -203,7 +202,7 @@ def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
         raise InvalidRequest("This is an API key: delete it with keys.delete.")
     try:
         claims = context.realm.claims(token, context.now)
-        # Not `token_principal`: `prepare` has revoked it in memory by now, and the store must have it all the same.
+        # Not `token_principal`: it may be revoked in memory alone, and then the store must have it all the same.
         holder = token_holder(reader, context.realm, claims, context.now)
     except Unauthenticated:
         return None

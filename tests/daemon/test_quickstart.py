@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import Daemon, running
+from running import SECRET, Daemon, environment, herod, running
 
 PASSWORD = "correct horse battery"
 
@@ -124,3 +124,22 @@ def test_what_was_made_survives_a_restart(tmp_path: Path) -> None:
         assert daemon.rpc("token.validate", {"token": revoked})["result"] == {"valid": False, "reason": "revoked"}
         assert daemon.cookie != cookie
         assert daemon.curl("/api/v1/whoami", "-H", f"Authorization: Peer {cookie}")[0] == 401
+
+
+def test_a_bootstrap_key_that_cannot_be_handed_over_is_not_made(tmp_path: Path) -> None:
+    """A file in its place stops the start, and the next one makes the key."""
+    folder = tmp_path / "d"
+    in_the_way = folder / "store" / "bootstrap-my-admin.key"
+    in_the_way.parent.mkdir(parents=True, mode=0o700)
+    in_the_way.write_text("something else")
+    env = environment(folder, HERO_SECRET=SECRET)
+    store = f"sqlite:{folder}/store/herod.db"
+    bind = f"unix:{folder}/other.sock"
+    done = herod("serve", "--bind", bind, "--store", store, "--bootstrap-admin-key", "my-admin", env=env)
+    assert done.returncode == 1
+    assert str(in_the_way) in done.stderr
+    assert "Traceback" not in done.stderr
+    in_the_way.unlink()
+    with running(folder, "--bootstrap-admin-key", "my-admin") as daemon:
+        key = in_the_way.read_text().strip()
+        assert daemon.rpc("auth.verify", {"key": key})["result"]["scope"] == "admin"

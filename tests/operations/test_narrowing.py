@@ -163,6 +163,16 @@ async def test_revoking_what_is_no_good_is_done_already(house: House) -> None:
         await house.call("token.revoke", user.basic, token=await user.key())
 
 
+async def test_a_token_revokes_itself(house: House) -> None:
+    """Signing out takes no other credential, and the store remembers it."""
+    user = await house.user()
+    token = await user.bearer()
+    await house.call("token.revoke", token, token=token.text)
+    assert house.store.count(Revocation) == 1
+    with pytest.raises(RevokedToken):
+        await house.call("token.revoke", token, token=token.text)
+
+
 async def test_a_session_ends_with_the_key_that_signed_in(house: House) -> None:
     """Deleting the key signs out what it signed in."""
     user = await house.user()

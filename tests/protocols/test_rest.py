@@ -7,6 +7,7 @@ import pytest
 from house import ADMIN_SOURCE, COOKIE, NOW, PASSWORD, TCP, House, bearer, open_house
 
 from herod.operations import signin
+from herod.operations.realm import LegacySecrets
 from herod.store.base import Health
 
 ADMIN = {"authorization": f"Peer {COOKIE}"}
@@ -305,6 +306,16 @@ async def test_validate_answers_for_every_kind(house: House) -> None:
     assert await ask(token=token) == {"valid": False, "reason": "disabled"}
     for bad in (key, key[:-1] + "x", "herod_u_", "", "wrong"):
         assert await ask(token=bad) == {"valid": False, "reason": "invalid"}
+
+
+async def test_a_legacy_secret_beyond_ascii(house: House) -> None:
+    """Any text may be one, in a header as in JSON."""
+    secret = "пароль от старой системы"
+    house.realm.legacy = LegacySecrets(house.realm.keyring, [("user", secret)])
+    sent = secret.encode().decode("latin-1")
+    for headers in ({"x-herod-secret": sent}, bearer(sent)):
+        assert (await house.request("GET", "/api/v1/whoami", headers=headers)).json["data"]["scope"] == "user"
+    assert (await house.request("GET", "/api/v1/whoami", headers=bearer("\xff"))).status == 401
 
 
 async def test_closed_registration() -> None:
