@@ -4,6 +4,7 @@ A secret is never part of a message, and one given as a plain argument earns a w
 """
 
 import contextlib
+import errno
 import getpass
 import os
 import stat
@@ -226,8 +227,11 @@ def write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
-    with contextlib.suppress(OSError):  # a pipe or a terminal has no disk
+    try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a pipe or a terminal has no disk
+            raise
 
 
 def is_private(found: os.stat_result) -> bool:

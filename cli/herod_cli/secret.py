@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from herod_cli.commands import HerodGroup
+from herod_cli.failures import FailureError
 from herod_cli.files import SavedSecret
 from herod_cli.invocation import Invocation, pass_invocation
 from herod_cli.output import print_json, print_lines
@@ -43,8 +44,9 @@ def generate(invocation: Invocation, output_file: str | None) -> None:
                 answer = {"saved_to": output_file}
                 invocation.done(answer, f"A new secret is in {output_file} (0600): HERO_SECRET_FILE={output_file}")
                 return
-    else:
-        text = _generate()
+        # Nothing depends on it yet, so unlike a key that the daemon made it is not shown: another one is as good.
+        raise FailureError("No secret was kept.", hint="make room on that disk, or name another file")
+    text = _generate()
     if invocation.is_json:
         print_json({"secret": text})
     else:

@@ -1,6 +1,7 @@
 """`herod token …`: access tokens."""
 
 import sys
+from typing import Final
 
 import click
 
@@ -14,6 +15,9 @@ from herod_cli.user import save_option
 from herod_cli.verdicts import show_verdict
 
 __all__ = ["token"]
+
+# Why `token.validate` refuses what this daemon never signed.
+FOREIGN: Final = frozenset({"invalid", "malformed", "signature"})
 
 
 @click.group(
@@ -109,6 +113,17 @@ def validate(invocation: Invocation, text: str, scope: str | None, network: str 
 @click.argument("text", metavar="TOKEN|@FILE|-")
 @pass_invocation
 def revoke(invocation: Invocation, text: str) -> None:
-    """Take back an access token: your own, or anybody's as an admin."""
-    answer = invocation.call("token.revoke", token=read_secret(text, "token"))
+    """Take back an access token: your own, or anybody's as an admin.
+
+    What is no token of this daemon is an error here: whoever takes back half of one must not believe it dead.
+    """
+    content = read_secret(text, "token")
+    answer = invocation.call("token.revoke", token=content)
+    # By RFC 7009 the daemon calls everything revoked that was never good.
+    verdict = invocation.call("token.validate", token=content)
+    if verdict.get("valid") is True or verdict.get("reason") in FOREIGN:
+        raise FailureError(
+            "This is no access token of this daemon: nothing was revoked.",
+            hint="copy the whole token again; a key ends with `herod key delete ID`",
+        )
     invocation.done(answer, "The token is revoked.")

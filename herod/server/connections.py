@@ -152,14 +152,18 @@ class _Server:
         tasks.start_soon(connection.run)
 
     def _evict_one(self) -> bool:
-        """End the connection that has been idle longest, if that is long enough to mean it is not in use."""
-        latest = self.now + self.limits.idle_seconds - self.limits.evict_seconds
-        idle = [one for one in self._connections if one.is_idle and one.deadline <= latest]
-        if not idle:
+        """End a connection whose client keeps herod waiting, if for long enough to mean that it is not in use.
+
+        Half a request before none: otherwise whoever fills all places with requests that never end keeps everybody
+        out, and by coming again does so for good.
+        """
+        latest = self.now - self.limits.evict_seconds
+        waiting = [one for one in self._connections if one.is_receiving and one.waits_since <= latest]
+        if not waiting:
             return False
-        oldest = min(idle, key=lambda one: one.deadline)
-        oldest.is_idle = False
-        oldest.scope.cancel()
+        slowest = min(waiting, key=lambda one: (one.is_idle, one.waits_since))
+        slowest.is_receiving = slowest.is_idle = False
+        slowest.scope.cancel()
         return True
 
     def _complain(self, message: str, *args: object) -> None:
@@ -209,6 +213,8 @@ class _Connection:
     Attributes:
         deadline: when it ends unless something moves it; infinite while a handler works.
         is_idle: between two requests, with nothing of the next one here yet.
+        is_receiving: waiting for the client to send.
+        waits_since: when it began to wait for what it waits for now: a request, a head's end or a body's.
         is_turned_away: there was no place for it: it is told so, and that is all.
     """
 
@@ -220,8 +226,10 @@ class _Connection:
         "_stage",
         "deadline",
         "is_idle",
+        "is_receiving",
         "is_turned_away",
         "scope",
+        "waits_since",
         "wire",
     )
 
@@ -235,7 +243,9 @@ class _Connection:
         self.scope = trio.CancelScope()
         self.deadline = math.inf
         self.is_idle = False
+        self.is_receiving = False
         self.is_turned_away = is_turned_away
+        self.waits_since = math.inf
 
     async def run(self) -> None:
         """Serve, and end without a trace in any other task."""
@@ -289,6 +299,7 @@ class _Connection:
             return False
         if stage is not self._stage:  # a deadline is set once a stage, however the bytes trickle
             self._stage = stage
+            self.waits_since = server.now
             limits = server.limits
             if stage is Stage.IDLE:
                 self.deadline = server.now + limits.idle_seconds
@@ -299,8 +310,9 @@ class _Connection:
                 if reader.take_continue():
                     await self.wire.send(CONTINUE)
         self.is_idle = stage is Stage.IDLE
+        self.is_receiving = True
         data = await self.wire.receive()
-        self.is_idle = False
+        self.is_idle = self.is_receiving = False
         reader.feed(data)
         return bool(data)
 

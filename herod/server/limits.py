@@ -26,7 +26,8 @@ class Limits:
             refusal.
         linger_bytes: how much of it.
         connections: open at once, over all listeners.
-        evict_seconds: idle for this long, a connection gives its place to a new one when all are taken.
+        evict_seconds: idle, or in the middle of sending one request, for this long, a connection gives its place to
+            a new one when all are taken.
         drain_seconds: for the requests in hand to end once a shutdown began; below the 5 s that SIGTERM is
             given.
         sweep_seconds: how often deadlines are looked at. A connection ends up to two sweeps before its

@@ -211,6 +211,12 @@ def _prepare_folder(folder: Path) -> None:
         )
     if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         _log.warning("%s is writable for others: a socket's folder is best 0755", folder)
+    if info.st_uid not in {0, os.geteuid()}:
+        _log.warning(
+            "%s belongs to uid %d, who could swap the socket: a socket's folder is best herod's own",
+            folder,
+            info.st_uid,
+        )
 
 
 class _Place:

@@ -122,7 +122,7 @@ def read_peer(connected: socket.socket) -> Peer:
 
     A process in more than 256 supplementary groups is known without them: less than it holds, never more.
     """
-    _, uid, gid = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    _, uid, gid = struct.unpack("iII", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     try:
         raw = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _GROUPS_BUFFER)
     except OSError:

@@ -178,7 +178,7 @@ def _check_reach(tcp: list[TcpBind], warnings: list[str], *, insecure: bool) -> 
         if not insecure:
             raise SettingsError(
                 f"{bind} can be reached from other machines, and secrets would pass in the clear: "
-                "give --tls-cert and --tls-key, bind a loopback address, or say --insecure."
+                "bind a loopback address, with a proxy that speaks TLS before it, or say --insecure."
             )
         warnings.append(f"{bind}: secrets pass in the clear to and from other machines (--insecure).")
 

@@ -37,7 +37,7 @@ def load_secrets(sources: Sources, warnings: list[str]) -> tuple[str, str | None
     hero_secret = _load_secret(hero, sources.environ, warnings)
     if hero_secret is None:
         raise SettingsError(
-            "No HERO_SECRET is set: make one with `umask 077; herod secret generate > FILE` "
+            "No HERO_SECRET is set: make one with `herod secret generate --output-file FILE` "
             "and start with HERO_SECRET_FILE=FILE."
         )
     is_weak_allowed = bool(sources.find("allow_weak_secret").value)

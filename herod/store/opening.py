@@ -172,7 +172,9 @@ def _load_checked_head(connection: apsw.Connection, path: Path, keyring: Keyring
     # The daemon starts all the same: the audit log is evidence and must stay readable.
     last = _one(connection, _LAST_AUDIT) or (head.anchor.seq, head.anchor.mac)
     if last != (head.audit.seq, head.audit.mac):
-        logger.error("the audit log does not end where its sealed head says: run `herod audit verify`")
+        logger.error(
+            "the audit log does not end where its sealed head says: somebody changed %s from outside; keep a copy", path
+        )
     return head
 
 

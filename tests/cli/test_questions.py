@@ -86,8 +86,23 @@ def test_an_odd_time_is_shown_as_it_is(daemon: FakeDaemon, herod: Typed) -> None
 
 def test_revoke(daemon: FakeDaemon, herod: Typed) -> None:
     """A token is taken back by its text."""
+    daemon.methods["token.validate"] = {"valid": False, "reason": "revoked"}
     assert herod("token", "revoke", "-", stdin=b"aaa.bbb.ccc\n").out == "The token is revoked.\n"
     assert daemon.params("token.revoke") == {"token": "aaa.bbb.ccc"}
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [{"valid": True}, *({"valid": False, "reason": reason} for reason in ("invalid", "malformed", "signature"))],
+    ids=str,
+)
+def test_revoke_what_is_no_token(verdict: dict[str, Any], daemon: FakeDaemon, herod: Typed) -> None:
+    """Half a token or a key is never said to be revoked, though the daemon does (RFC 7009, section 2.2)."""
+    daemon.methods["token.validate"] = verdict
+    ended = herod("token", "revoke", "-", stdin=b"aaa.bbb\n")
+    assert ended.code == 1
+    assert ended.out == ""
+    assert "nothing was revoked" in ended.err
 
 
 @pytest.mark.parametrize("args", [("token", "validate"), ("token", "revoke"), ("key", "verify")], ids=" ".join)
@@ -198,6 +213,21 @@ def test_secret_generate(herod: Typed) -> None:
     for text in secrets:
         assert len(base64.urlsafe_b64decode(text.strip() + "=")) == 32
     assert len(json.loads(herod("secret", "generate", "--output", "json").out)["secret"]) == 43
+
+
+@pytest.mark.parametrize("call", ["os.write", "os.fsync"])
+def test_secret_that_no_disk_takes(call: str, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk, noticed at once or late, is a failure: no file is left, and no secret goes to a log instead."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(call, full)
+    ended = herod("secret", "generate", "--output-file", "s")
+    assert ended.code == 1
+    assert ended.out == ""
+    assert "No space left" in ended.err
+    assert not Path("s").exists()
 
 
 def test_secret_into_a_file(herod: Typed) -> None:

@@ -315,6 +315,21 @@ async def test_cap_evicts_the_longest_idle() -> None:
             assert (await young.ask(GET)).status == 200
 
 
+async def test_cap_evicts_half_a_request_first() -> None:
+    """Requests that never end hold no place that somebody else wants, however their bytes trickle."""
+    limits = Limits(connections=2, sweep_seconds=0.02, evict_seconds=0.05)
+    async with serving(limits=limits) as running, await running.connect() as idle, await running.connect() as slow:
+        await idle.ask(GET)
+        await trio.sleep(0.1)
+        await slow.send(GET[:5])
+        await trio.sleep(0.1)
+        await slow.send(GET[5:9])
+        async with await running.connect() as new:
+            assert (await new.ask(GET)).status == 200
+            assert await slow.is_cut()
+            assert (await idle.ask(GET)).status == 200
+
+
 async def test_access_log(caplog: pytest.LogCaptureFixture) -> None:
     """An answer is one line without query, body or headers; a quiet one is none."""
     caplog.set_level(logging.INFO, "herod.access")

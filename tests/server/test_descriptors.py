@@ -17,6 +17,7 @@ from herod.settings.binds import UnixBind
 
 logging.basicConfig()
 GET = b"GET / HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n"
+LIMITS = Limits(evict_seconds=30)
 
 async def handle(request):
     return Response(204)
@@ -31,7 +32,7 @@ async def main():
     with listening([UnixBind(Path(sys.argv[1]))]) as listeners:
         async with trio.open_nursery() as nursery:
             async def serve(task_status):
-                await connections.serve(listeners, handle, limits=Limits(), shutdown=shutdown, task_status=task_status)
+                await connections.serve(listeners, handle, limits=LIMITS, shutdown=shutdown, task_status=task_status)
             await nursery.start(serve)
             stream = await trio.open_unix_socket(sys.argv[1])
             waiting = await trio.open_unix_socket(sys.argv[1])
@@ -39,7 +40,7 @@ async def main():
             assert (await ask(waiting)).startswith(b"HTTP/1.1 204")
             hoard = []
             late = await trio.open_unix_socket(sys.argv[1])
-            await waiting.send_all(GET[:10])  # in the middle of something: not to be evicted
+            await waiting.send_all(GET[:10])  # in the middle of something: not to be evicted so soon
             await stream.send_all(GET[:10])
             try:
                 while True:

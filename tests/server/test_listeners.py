@@ -220,6 +220,23 @@ def test_folders(folder: Path) -> None:
         open_listeners([UnixBind(folder / "open" / "s")])
 
 
+def test_folder_of_another_is_warned_about(
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever owns the folder can put their own socket in the place of herod's, whatever its mode."""
+    theirs = folder / "theirs"
+    theirs.mkdir(mode=0o755)
+    uid = os.geteuid()
+    with listening([UnixBind(theirs / "s")]):
+        assert not caplog.text
+    if uid == 0:
+        os.chown(theirs, 4242, 4242)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
+    with listening([UnixBind(theirs / "s")]):
+        assert f"{theirs} belongs to uid" in caplog.text
+
+
 def test_shared_folder_is_warned_about(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A folder like /tmp, or one that a group writes, works with a warning."""
     for number, bits in enumerate((0o1777, 0o775)):

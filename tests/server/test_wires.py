@@ -21,13 +21,14 @@ def test_peer_is_this_process() -> None:
 class Kernel:
     """A socket that answers getsockopt."""
 
-    def __init__(self, *, groups: bytes | None) -> None:
+    def __init__(self, *, groups: bytes | None, uid: int = 1000, gid: int = 1001) -> None:
         self._groups = groups
+        self._ids = uid, gid
 
     def getsockopt(self, _level: int, option: int, _size: int) -> bytes:
         """SO_PEERCRED, else SO_PEERGROUPS."""
         if option == socket.SO_PEERCRED:
-            return struct.pack("3i", 4242, 1000, 1001)
+            return struct.pack("iII", 4242, *self._ids)
         if self._groups is None:
             raise OSError(34, "Numerical result out of range")
         return self._groups
@@ -38,6 +39,12 @@ def test_peer_groups() -> None:
     some = Kernel(groups=struct.pack("3I", 5, 6, 4_000_000_000))
     assert read_peer(some) == Peer(1000, 1001, frozenset({5, 6, 4_000_000_000}))  # type: ignore[arg-type]
     assert read_peer(Kernel(groups=None)) == Peer(1000, 1001)  # type: ignore[arg-type]
+
+
+def test_peer_ids_have_no_sign() -> None:
+    """Ids go to 2**32 - 2, as in user namespaces with wide ranges: none comes out below zero."""
+    far = Kernel(groups=b"", uid=3_000_000_000, gid=4_294_967_294)
+    assert read_peer(far) == Peer(3_000_000_000, 4_294_967_294)  # type: ignore[arg-type]
 
 
 async def test_wire_sends_more_than_the_kernel_takes() -> None:

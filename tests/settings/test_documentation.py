@@ -25,7 +25,7 @@ FIXED: dict[str, float] = {
     "bytes of a request's body": http.MAX_BODY,
     "seconds that a refused client's input is still read": SERVER.linger_seconds,
     "bytes of it": SERVER.linger_bytes,
-    "seconds of idleness after which a connection may make room for a new one": SERVER.evict_seconds,
+    "seconds of waiting for a request or its rest, after which a new client may get the place": SERVER.evict_seconds,
     "depth of JSON": reading.MAX_DEPTH,
     "items in a JSON-RPC batch": jsonrpc.MAX_BATCH,
     "entries in a page of a list": base.MAX_PAGE,

@@ -43,7 +43,7 @@ def test_none() -> None:
     """Without a secret, the message says how to make one and where to put it."""
     for environ in ({}, {"HERO_SECRET": ""}):
         message = refusal(environ)
-        assert "`umask 077; herod secret generate > FILE`" in message
+        assert "`herod secret generate --output-file FILE`" in message
         assert "HERO_SECRET_FILE=FILE" in message
 
 

@@ -262,6 +262,7 @@ def test_audit_end_is_checked_at_start(
     edit(path, *AUDIT_EDITS[name][0])
     store()
     assert "the audit log does not end where its sealed head says" in caplog.text
+    assert str(path) in caplog.text
 
 
 def test_audit_row_that_is_no_event(path: Path, store: Callable[[], SqliteStore]) -> None:
