@@ -23,9 +23,15 @@ RUN_READY := $(VENV)/run-ready
 DEV_READY := $(VENV)/dev-ready
 JOBS ?= $(shell nproc)
 
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+ACCOUNT ?= yes
+INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' ACCOUNT='$(ACCOUNT)' \
+  PYTHON='$(PYTHON)' tools/install.sh
+
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -97,6 +103,15 @@ bench: $(DEV_READY) ## measure, against floors in the same run
 .PHONY: build
 build: $(DEV_READY) ## make the wheel and the source archive in dist/
 	@$(BIN)/python -m hatchling build
+
+# Takes nothing from this folder's environment, so that it works from a bare clone and leaves nothing here.
+.PHONY: install
+install: ## install as a system service (PREFIX=/usr/local SYSCONFDIR=/etc DESTDIR= ACCOUNT=yes)
+	@$(INSTALL) install
+
+.PHONY: uninstall
+uninstall: ## take away what install put; the secret, the settings and the store stay
+	@$(INSTALL) uninstall
 
 .PHONY: lock
 lock: ## resolve the dependencies anew (needs uv)

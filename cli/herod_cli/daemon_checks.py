@@ -62,13 +62,18 @@ def _check_socket(address: UnixAddress) -> Iterator[Finding]:
     except OSError:
         return  # connecting says why, better
     if not os.access(address.path, os.W_OK):
+        group = owner(found).rpartition(":")[2]
         yield fail(
             "socket",
             f"{address.path} is {owner(found)}: you (uid {os.geteuid()}) may not connect.",
-            f"ask as its owner, or serve with --bind unix:{address.path},mode=0666",
+            f"join its group (usermod -aG {group} USER, then log in again), or ask as its owner"
+            if found.st_mode & stat.S_IWGRP and group != "root"
+            else f"ask as its owner, or serve with --bind unix:{address.path},mode=0666",
         )
     if above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX:
-        yield fail(
+        # As `serve` sees it: it refuses to start where everybody can, and warns of a group.
+        judge = fail if above.st_mode & stat.S_IWOTH else warn
+        yield judge(
             "socket-folder",
             f"{folder} is {owner(above)}: others can put their own socket in the place of herod's.",
             f"chmod 755 {folder}",

@@ -26,13 +26,15 @@ INDENT: Final = 6
 def doctor(invocation: Invocation) -> int:
     """Find out what is wrong and how to mend it.
 
-    Looks at the socket and its cookie, asks the daemon how it is and who you are to it, compares versions, and
-    checks who may read secrets, credentials and the store. Exit code 1 when anything fails.
+    Looks at the socket and its cookie, asks the daemon how it is and who you are to it, compares versions, checks
+    who may read secrets, credentials and the store, and looks at the service that `make install` made. Exit code 1
+    when anything fails.
     """
     from herod_cli.daemon_checks import check_daemon  # noqa: PLC0415 - `--help` does not pay for them
     from herod_cli.file_checks import check_files  # noqa: PLC0415 - as above
+    from herod_cli.install_checks import check_install  # noqa: PLC0415 - as above
 
-    findings = [*check_daemon(invocation), *check_files()]
+    findings = [*check_daemon(invocation), *check_files(), *check_install()]
     failed = any(finding.result is Result.FAIL for finding in findings)
     if invocation.is_json:
         print_json({"ok": not failed, "checks": [finding.as_json() for finding in findings]})

@@ -98,6 +98,23 @@ def test_an_open_folder_and_cookie(daemon: FakeDaemon, machine: Path, herod: Typ
     assert _result(checks, "cookie") == "fail"
 
 
+def test_a_socket_of_a_group(daemon: FakeDaemon, machine: Path, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not connect is told to join the socket's group, where that has a say."""
+    path = machine / "run" / "herod" / "herod.sock"
+    monkeypatch.setattr("os.access", lambda *_: False)
+    path.chmod(0o600)
+    assert "mode=0666" in _checks(herod, 1)["socket"][0]["fix"]
+    path.chmod(0o660)
+    monkeypatch.setattr("herod_cli.daemon_checks.owner", lambda _: "srw-rw---- herod:herod")
+    assert "usermod -aG herod USER" in _checks(herod, 1)["socket"][0]["fix"]
+
+
+def test_a_folder_that_a_group_can_write(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
+    """What `serve` only warns of is only a warning here."""
+    (machine / "run" / "herod").chmod(0o775)
+    assert _result(_checks(herod, 0), "socket-folder") == "warn"
+
+
 def test_no_cookie(daemon: FakeDaemon, herod: Typed) -> None:
     """A socket without a cookie has no local admin: a warning."""
     assert _result(_checks(herod, 0), "cookie") == "warn"

@@ -1,0 +1,181 @@
+"""`make install` and `make uninstall`, for real: what lies where, and that what was installed is what runs.
+
+Each test installs once and looks at everything, since an install takes a while.
+"""
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import environment, running
+
+import herod
+
+HOUSE = Path(__file__).parents[2]
+SHARED = (
+    "lib/systemd/system/herod.service",
+    "lib/systemd/system/herod.socket",
+    "lib/systemd/user/herod.service",
+    "lib/systemd/user/herod.socket",
+    "lib/sysusers.d/herod.conf",
+    "lib/tmpfiles.d/herod.conf",
+    "share/herod/herod.toml",
+    "share/herod/socket-only.conf",
+    "share/herod/socket-activation.conf",
+    "share/doc/herod/LICENSE",
+    "share/doc/herod/README.md",
+    "share/doc/herod/configuration.md",
+    "share/doc/herod/install.md",
+)
+
+
+def make(target: str, **variables: object) -> subprocess.CompletedProcess[str]:
+    """Run one of the two targets with this Python, in a checkout's folder and with nobody's settings."""
+    said = [f"{name}={value}" for name, value in variables.items()]
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "COVERAGE", "PYTHON"))}
+    command = ["make", "--no-print-directory", target, f"PYTHON={sys.executable}", *said]
+    return subprocess.run(command, cwd=HOUSE, env=env, capture_output=True, text=True, timeout=300, check=False)
+
+
+def mode(path: Path) -> int:
+    """Permission bits."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def files(folder: Path) -> set[str]:
+    """What is no folder, below a folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+
+
+def mentions(folder: Path, text: str) -> list[Path]:
+    """Files that hold a text."""
+    return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+
+
+def check_layout(root: Path, prefix: str) -> None:
+    """What lies below PREFIX, and that it speaks of the place that it will have."""
+    for name in SHARED:
+        assert mode(root / name) == 0o644, name
+    assert mode(root / "bin" / "herod") == 0o755
+    assert f"exec {prefix}/lib/herod/bin/python -I -m herod" in (root / "bin" / "herod").read_text()
+    unit = (root / "lib" / "systemd" / "system" / "herod.service").read_text()
+    assert f"\nExecStart={prefix}/bin/herod serve\n" in unit
+    # The environment: a Python and packages, no script that would hold a path of its own, nothing to install more with.
+    assert {path.name.rstrip("0123456789.") for path in (root / "lib" / "herod" / "bin").iterdir()} == {"python"}
+    packages = next((root / "lib" / "herod" / "lib").glob("python3.*/site-packages"))
+    names = {path.name for path in packages.iterdir()}
+    assert {"herod", "herod_cli", f"herod-{herod.__version__}.dist-info"} <= names
+    assert not {"pip", "pytest", "hatchling", "tests"} & names
+    assert not list(packages.glob("*.pth")), "an editable install would read the checkout"
+    assert list((packages / "herod" / "__pycache__").glob("app.*.pyc"))
+    open_to_others = [path for path in root.rglob("*") if not path.is_symlink() and mode(path) & 0o022]
+    assert open_to_others == []
+    assert mentions(root, str(HOUSE)) == []
+    assert mentions(root, "/lib/.herod.") == []
+
+
+def test_staged(tmp_path: Path) -> None:
+    """`make install DESTDIR=…`, as packagers do it: everything is laid out for its final place, and nothing else."""
+    stage = tmp_path / "stage"
+    done = make("install", DESTDIR=stage, PREFIX="/opt/herod")
+    assert done.returncode == 0, done.stderr
+    check_layout(stage / "opt" / "herod", "/opt/herod")
+    assert mentions(stage, str(tmp_path)) == []
+    settings = stage / "etc" / "herod" / "herod.toml"
+    assert mode(settings) == 0o644
+    assert {path.name for path in stage.iterdir()} == {"etc", "opt"}
+    # A package holds no secret: each machine has its own.
+    assert files(stage / "etc") == {"herod/herod.toml"}
+    unit = (stage / "opt" / "herod" / "lib" / "systemd" / "system" / "herod.service").read_text()
+    assert "LoadCredential=hero_secret:/etc/herod/hero_secret" in unit
+    done = make("uninstall", DESTDIR=stage, PREFIX="/opt/herod")
+    assert done.returncode == 0, done.stderr
+    assert files(stage) == {"etc/herod/herod.toml"}
+
+
+def test_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make install` put somewhere serves from there, and leaves with `make uninstall`; state and secret stay."""
+    prefix, etc = tmp_path / "prefix", tmp_path / "etc"
+    (etc / "herod").mkdir(parents=True)
+    (etc / "herod" / "herod.toml").write_text('registration = "closed"\n')
+    place = {"PREFIX": prefix, "SYSCONFDIR": etc, "ACCOUNT": "no"}
+    done = make("install", **place)
+    assert done.returncode == 0, done.stderr
+    assert "systemctl daemon-reload" in done.stdout
+    assert f"systemctl enable --now {prefix}/lib/systemd/system/herod.service" in done.stdout
+    check_layout(prefix, str(prefix))
+    assert {path.name for path in prefix.iterdir()} == {"bin", "lib", "share"}
+    assert (etc / "herod" / "herod.toml").read_text() == 'registration = "closed"\n', "settings are never overwritten"
+    secret = etc / "herod" / "hero_secret"
+    assert mode(secret) == 0o600
+    assert len(secret.read_text().strip()) >= 43
+    assert secret.read_text().strip() not in done.stdout + done.stderr
+
+    if shutil.which("systemd-analyze"):
+        unit = prefix / "lib" / "systemd" / "system" / "herod.service"
+        command = ["systemd-analyze", "verify", "--man=no", str(unit)]
+        verified = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (verified.returncode, verified.stderr) == (0, "")
+
+    # From the root folder, with a trap where PYTHONPATH and the caller's folder would be looked in.
+    trap = tmp_path / "trap"
+    (trap / "herod").mkdir(parents=True)
+    (trap / "herod" / "__init__.py").write_text("raise SystemExit('this is the wrong herod')\n")
+    env = environment(tmp_path / "home", PYTHONPATH=str(trap))
+    python = prefix / "lib" / "herod" / "bin" / "python"
+    where = subprocess.run(
+        [python, "-I", "-c", "import herod, herod_cli; print(herod.__file__, herod_cli.__file__)"],
+        cwd="/", env=env, capture_output=True, text=True, timeout=60, check=True,
+    ).stdout.split()  # fmt: skip
+    assert [path.startswith(f"{prefix}/lib/herod/lib/") for path in where] == [True, True]
+    program = str(prefix / "bin" / "herod")
+    version = subprocess.run([program, "--version"], cwd=trap, env=env, capture_output=True, text=True, check=True)
+    assert herod.__version__ in version.stdout
+
+    monkeypatch.setattr("running.COMMAND", (program,))
+    monkeypatch.chdir("/")
+    with running(tmp_path / "run", PYTHONPATH=str(trap), HEROD_CONFIG=str(etc / "herod" / "herod.toml")) as daemon:
+        assert daemon.curl("/health")[1] == {"status": "ok", "service": "herod", "version": herod.__version__}
+        assert daemon.curl("/", tcp=True)[0] == 200
+        loaded = set(re.findall(r"/\S+\.so\b", Path(f"/proc/{daemon.process.pid}/maps").read_text()))
+        assert any(path.startswith(str(prefix)) for path in loaded)
+        assert not any(
+            path.startswith((str(HOUSE), sys.prefix + "/lib")) and "site-packages" in path for path in loaded
+        )
+        status = daemon.herod("status", "--output", "json")
+        assert status.returncode == 0, status.stderr
+        assert json.loads(status.stdout)["version"] == herod.__version__
+        assert daemon.curl("/register", "--json", "{}")[0] in {400, 403}
+        assert daemon.stop() == 0
+
+    kept = secret.read_text()
+    done = make("uninstall", **place)
+    assert done.returncode == 0, done.stderr
+    assert files(prefix) == set()
+    assert {path.name for path in (prefix / "lib").iterdir()} == set()
+    assert secret.read_text() == kept
+    assert (tmp_path / "run" / "store" / "herod.db").exists()
+    assert make("uninstall", **place).returncode == 0, "twice is no error"
+
+
+@pytest.mark.parametrize(
+    ("variables", "word"),
+    [
+        ({"PREFIX": "relative"}, "whole path"),
+        ({"PREFIX": "/opt/a b"}, "whole path"),
+        ({"DESTDIR": "/proc/nowhere"}, "writable"),
+        ({"PYTHON": "/bin/false"}, "3.11"),
+    ],
+)
+def test_refusals(tmp_path: Path, variables: dict[str, str], word: str) -> None:
+    """What cannot be done is said in one line, before anything is made."""
+    done = make("install", **{"DESTDIR": str(tmp_path / "stage"), "PREFIX": "/opt/herod", **variables})
+    assert done.returncode != 0
+    assert [word in line for line in done.stderr.splitlines() if line.startswith("make install: ")] == [True]
+    assert files(tmp_path) == set()

@@ -1,0 +1,232 @@
+"""The units: systemd has nothing to say against them, they expose little, and herod lives inside their walls."""
+
+import configparser
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import SECRET, running
+
+from herod.settings import LIMITS, load_settings
+
+HOUSE = Path(__file__).parents[2]
+UNITS = HOUSE / "systemd"
+SERVICES = ("herod.service", "user/herod.service")
+SOCKETS = ("herod.socket", "user/herod.socket")
+# <linux/prctl.h>, since Linux 6.3: the kernel's own form of MemoryDenyWriteExecute=.
+PR_SET_MDWE = 65
+PR_MDWE_REFUSE_EXEC_GAIN = 1
+
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+
+
+def analyze(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run systemd-analyze with the units of `folder` before the machine's own."""
+    env = {**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:", "XDG_RUNTIME_DIR": str(folder), "SYSTEMD_COLORS": "0"}
+    command = ["systemd-analyze", *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def place(folder: Path, *dropins: str) -> Path:
+    """The units as installed, with a program that is there."""
+    for name in (*SERVICES, *SOCKETS):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text((UNITS / name).read_text().replace("/usr/local/bin/herod", "/bin/true"))
+    for name in dropins:
+        for parent in (folder, folder / "user"):
+            (parent / "herod.service.d").mkdir(exist_ok=True)
+            shutil.copy(UNITS / "herod.service.d" / name, parent / "herod.service.d")
+    return folder
+
+
+def said(name: str) -> dict[str, list[str]]:
+    """Key → values of a unit file, in their order; an empty one empties the list."""
+    values: dict[str, list[str]] = {}
+    for line in (UNITS / name).read_text().splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            values.setdefault(key, []).append(value)
+    return values
+
+
+def allowed_calls() -> frozenset[str]:
+    """The system calls that the service's filter lets pass, by systemd's own lists."""
+    dumped = subprocess.run(
+        ["systemd-analyze", "syscall-filter"], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    groups: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in dumped.splitlines():
+        word = line.strip()
+        if line.startswith("@"):
+            current = groups.setdefault(word, [])
+        elif word and not word.startswith("#"):
+            current.append(word)
+
+    def spread(names: list[str]) -> set[str]:
+        return {call for name in names for call in (spread(groups[name]) if name.startswith("@") else {name})}
+
+    calls: set[str] = set()
+    for filters in said("herod.service")["SystemCallFilter"]:
+        names = spread(filters.removeprefix("~").split())
+        calls = calls - names if filters.startswith("~") else calls | names
+    return frozenset(calls)
+
+
+@needs_systemd
+@pytest.mark.parametrize("dropins", [(), ("socket-only.conf",), ("socket-activation.conf",)])
+@pytest.mark.parametrize("scope", ["system", "user"])
+def test_verify(tmp_path: Path, scope: str, dropins: tuple[str, ...]) -> None:
+    """The service manager finds nothing to say, with and without each drop-in."""
+    folder = place(tmp_path, *dropins) / ("user" if scope == "user" else "")
+    files = [str(folder / "herod.service"), str(folder / "herod.socket")]
+    done = analyze("verify", f"--{scope}", "--man=no", *files, folder=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@needs_systemd
+@pytest.mark.parametrize(("dropins", "most"), [((), 15), (("socket-only.conf",), 10)])
+def test_exposure(tmp_path: Path, dropins: tuple[str, ...], most: int) -> None:
+    """The service manager's own score, in tenths: at most 1.5 with TCP, 1.0 without."""
+    unit = str(place(tmp_path, *dropins) / "herod.service")
+    done = analyze("security", "--offline=true", f"--threshold={most}", unit, folder=tmp_path)
+    score = re.search(r"Overall exposure level for herod\.service: ([0-9.]+)", done.stdout)
+    assert score is not None
+    assert float(score[1]) <= most / 10
+    assert done.returncode == 0
+
+
+def test_promises() -> None:
+    """What the documentation promises of the service stands in it."""
+    unit = said("herod.service")
+    for key, value in {
+        "Type": "notify",
+        "NotifyAccess": "main",
+        "ExecStart": "/usr/local/bin/herod serve",
+        "ExecReload": "/bin/kill -HUP $MAINPID",
+        "Restart": "on-failure",
+        "User": "herod",
+        "Group": "herod",
+        "UMask": "0077",
+        "LoadCredential": "hero_secret:/etc/herod/hero_secret",
+        "StateDirectory": "herod",
+        "StateDirectoryMode": "0700",
+        "RuntimeDirectory": "herod",
+        "RuntimeDirectoryMode": "0755",
+        "LimitCORE": "0",
+        "MemoryDenyWriteExecute": "yes",
+        "NoNewPrivileges": "yes",
+        "CapabilityBoundingSet": "",
+    }.items():
+        assert unit[key] == [value]
+    assert int(unit["WatchdogSec"][0]) > 0
+    assert "PrivateUsers" not in unit, "every caller would have the same uid"
+    most = LIMITS["max_connections"].metadata["high"]
+    assert int(unit["LimitNOFILE"][0].split(":")[1]) > most + 96
+
+
+def test_group_reaches_the_socket() -> None:
+    """Both ways to listen make a socket that group herod reaches, and nobody else."""
+    binds = said("herod.service")["Environment"][0].strip('"').removeprefix("HEROD_BIND=")
+    settings = load_settings({}, {"HERO_SECRET": SECRET, "HEROD_BIND": binds, "HOME": "/nonexistent"}, uid=4711)
+    assert [str(bind) for bind in settings.binds] == [
+        "unix:/run/herod/herod.sock,mode=0660",
+        "127.0.0.1:3350",
+        "[::1]:3350",
+    ]
+    unit = said("herod.socket")
+    assert (unit["SocketMode"], unit["SocketGroup"], unit["DirectoryMode"]) == (["0660"], ["herod"], ["0755"])
+    assert unit["ListenStream"] == ["/run/herod/herod.sock", "127.0.0.1:3350", "[::1]:3350"]
+
+
+def test_socket_only() -> None:
+    """The drop-in takes every way to the network away, the daemon's own addresses first."""
+    dropin = said("herod.service.d/socket-only.conf")
+    assert dropin["Environment"] == ['"HEROD_BIND=unix:/run/herod/herod.sock,mode=0660"']
+    assert dropin["PrivateNetwork"] == ["yes"]
+    assert dropin["RestrictAddressFamilies"] == ["", "AF_UNIX"]
+    assert (dropin["IPAddressDeny"], dropin["IPAddressAllow"]) == (["any"], [""])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_sections(name: str) -> None:
+    """Every key of a service stands in a section that systemd looks for it in."""
+    parser = configparser.RawConfigParser(strict=False, comment_prefixes=("#",), interpolation=None)
+    parser.read(UNITS / name)
+    assert parser.sections() == ["Unit", "Service", "Install"]
+
+
+def test_example_settings(tmp_path: Path) -> None:
+    """The example says nothing as it is, and nothing wrong where a line is taken up."""
+    example = (UNITS / "herod.toml").read_text()
+    assert [line for line in example.splitlines() if line and not line.startswith("#")] == []
+    (tmp_path / "legacy-admin").write_text("a legacy secret of an older service\n")
+    taken = re.sub(r'^# (?=[a-z_]+ = |\[[a-z]+\]$|")', "", example, flags=re.MULTILINE)
+    assert taken.count("\n#") < example.count("\n#") - 10
+    file = tmp_path / "herod.toml"
+    file.write_text(taken)
+    file.chmod(0o600)
+    settings = load_settings({"config": str(file)}, {"HERO_SECRET": SECRET, "HOME": str(tmp_path)}, uid=os.geteuid())
+    assert settings.scopes == {"jobs:run": ("user",)}
+
+
+@pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="there is no systemd-sysusers")
+def test_account(tmp_path: Path) -> None:
+    """A user is made that cannot log in, and its group."""
+    (tmp_path / "etc").mkdir()
+    command = ["systemd-sysusers", f"--root={tmp_path}", str(UNITS / "herod.sysusers.conf")]
+    subprocess.run(command, capture_output=True, timeout=60, check=True)
+    user = (tmp_path / "etc" / "passwd").read_text().strip().split(":")
+    assert (user[0], user[5], user[6]) == ("herod", "/var/lib/herod", "/usr/sbin/nologin")
+    assert (tmp_path / "etc" / "group").read_text().startswith("herod:")
+
+
+def can_trace() -> bool:
+    """Whether strace is there and allowed to."""
+    if shutil.which("strace") is None or shutil.which("systemd-analyze") is None:
+        return False
+    return subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.skipif(not can_trace(), reason="there is no strace, or it may not trace")
+def test_system_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that a daemon with work to do asks of the kernel passes the unit's filter."""
+    trace = tmp_path / "trace"
+    monkeypatch.setattr("running.COMMAND", ("strace", "-f", "-qq", "-o", str(trace), sys.executable, "-m", "herod"))
+    with running(tmp_path / "herod") as daemon:
+        account = '{"email":"ada@example.org","password":"correct horse battery"}'
+        assert daemon.curl("/register", "--json", account)[0] == 201
+        assert daemon.curl("/login", "--json", account, tcp=True)[0] == 200
+        assert daemon.curl("/")[0] == 200
+        # strace keeps such signals from itself: the one that it traces stops, and so does it.
+        child = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()[0]
+        os.kill(int(child), signal.SIGTERM)
+        assert daemon.process.wait(timeout=20) == 0
+    made = set(re.findall(r"^\d+ +([a-z0-9_]+)\(", trace.read_text(), flags=re.MULTILINE))
+    assert {"fsync", "accept4", "prctl"} & made
+    # Refused with EPERM, and nothing is lost: SQLite gives files to their folder's owner where it runs as root.
+    assert made - allowed_calls() <= {"fchown"}
+
+
+def test_no_code_in_writable_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MemoryDenyWriteExecute= holds for all of herod, ctypes, cffi and the dashboard's packages included."""
+    wall = (
+        "import ctypes, os, sys;"
+        f"left = ctypes.CDLL(None).prctl({PR_SET_MDWE}, {PR_MDWE_REFUSE_EXEC_GAIN}, 0, 0, 0);"
+        "sys.exit(77) if left else None;"
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    if subprocess.run([sys.executable, "-c", wall, "-c", ""], check=False, timeout=60).returncode == 77:
+        pytest.skip("this kernel has no PR_SET_MDWE")
+    monkeypatch.setattr("running.COMMAND", (sys.executable, "-c", wall, "-m", "herod"))
+    with running(tmp_path) as daemon:
+        account = '{"email":"ada@example.org","password":"correct horse battery"}'
+        assert daemon.curl("/register", "--json", account)[0] == 201
+        assert daemon.curl("/")[0] == 200
+        assert daemon.stop() == 0

@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# What `make install` and `make uninstall` do. Takes DESTDIR, PREFIX, SYSCONFDIR, PYTHON and ACCOUNT from the
+# environment.
+#
+# The wheel is built and installed, never the checkout, with the locked dependencies, into a virtual environment made
+# beside its place and moved there whole: a failed install leaves the old one as it was. Must never touch a secret, a
+# setting or a store that is there.
+set -euo pipefail
+umask 022
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+DESTDIR=${DESTDIR:-}
+PREFIX=${PREFIX:-/usr/local}
+SYSCONFDIR=${SYSCONFDIR:-/etc}
+PYTHON=${PYTHON:-python3}
+ACCOUNT=${ACCOUNT:-yes}
+
+fail() { echo "make install: $1" >&2; exit 1; }
+
+for folder in "$PREFIX" "$SYSCONFDIR" ${DESTDIR:+"$DESTDIR"}; do
+  # What stands in units and scripts is written there as it is.
+  [[ $folder =~ ^/[A-Za-z0-9._/+-]*$ ]] || fail "$folder: give a whole path of letters, digits and . _ + - /"
+done
+PREFIX=${PREFIX%/} SYSCONFDIR=${SYSCONFDIR%/} DESTDIR=${DESTDIR%/}
+
+root=$DESTDIR$PREFIX
+venv=$PREFIX/lib/herod
+units=$root/lib/systemd
+
+check_place() {
+  mkdir -p "$root/lib" "$DESTDIR$SYSCONFDIR/herod" 2> /dev/null && [[ -w $root/lib && -w $DESTDIR$SYSCONFDIR/herod ]] ||
+    fail "$root and $DESTDIR$SYSCONFDIR/herod must be writable: be root, or choose PREFIX=, SYSCONFDIR= or DESTDIR="
+}
+
+system_files() { # what install puts below PREFIX, besides the environment
+  printf '%s\n' bin/herod lib/systemd/system/herod.{service,socket} lib/systemd/user/herod.{service,socket} \
+    lib/sysusers.d/herod.conf lib/tmpfiles.d/herod.conf
+}
+
+make_environment() {
+  "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "herod needs Python 3.11 or newer: PYTHON="
+  "$PYTHON" -c 'import ensurepip, venv' 2> /dev/null || fail 'this Python makes no environments: apt install python3-venv'
+  work=$(mktemp -d)
+  staged=$(mktemp -d "$root/lib/.herod.XXXXXX")
+  trap 'rm -rf "$work" "$staged"' EXIT
+  local pip=("$work/build/bin/python" -m pip --disable-pip-version-check --no-input) quiet
+  quiet=(--quiet --no-deps --root-user-action=ignore)
+
+  echo 'building the wheel'
+  "$PYTHON" -m venv "$work/build"
+  "${pip[@]}" install "${quiet[@]}" --no-compile --require-hashes -r requirements/build.txt
+  "$work/build/bin/python" -m hatchling build -t wheel -d "$work/dist" > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+
+  echo "installing it with its locked dependencies in $venv"
+  "$PYTHON" -m venv --without-pip "$staged/herod"
+  pip+=(--python "$staged/herod/bin/python")
+  "${pip[@]}" install "${quiet[@]}" --no-compile --require-hashes -r requirements/run.txt
+  "${pip[@]}" install "${quiet[@]}" --no-compile --no-index "$work"/dist/herod-*.whl
+  # An environment holds its own path in its scripts, of which herod needs none: bin/herod below calls its Python.
+  find "$staged/herod/bin" -mindepth 1 ! -name 'python*' -delete
+  sed -i "s|$staged/herod|$venv|g" "$staged/herod/pyvenv.cfg"
+  # The service cannot write there, so it is compiled now, with the paths it will have.
+  "$staged/herod/bin/python" -I -m compileall -q -f -s "$staged/herod" -p "$venv" "$staged/herod/lib"
+
+  if [[ -e $root/lib/herod ]]; then mv "$root/lib/herod" "$staged/old"; fi
+  mv "$staged/herod" "$root/lib/herod"
+}
+
+put() { # put FILE TARGET [MODE]: with this install's paths
+  local target=$2
+  mkdir -p "$(dirname "$target")"
+  sed -e "s|/usr/local/|$PREFIX/|g" -e "s|/etc/herod|$SYSCONFDIR/herod|g" "$1" > "$target.new"
+  chmod "${3:-0644}" "$target.new"
+  mv -f "$target.new" "$target"
+}
+
+put_files() {
+  local file
+  put tools/herod.sh "$root/bin/herod" 0755
+  for file in {,user/}herod.{service,socket}; do
+    put "systemd/$file" "$units/$([[ $file == user/* ]] || echo system/)$file"
+  done
+  # herod looks in /etc by itself, and nowhere else that is the machine's.
+  if [[ $SYSCONFDIR != /etc ]]; then
+    sed -i "/^Environment=\"HEROD_BIND/i Environment=HEROD_CONFIG=$SYSCONFDIR/herod/herod.toml" \
+      "$units/system/herod.service"
+  fi
+  put systemd/herod.sysusers.conf "$root/lib/sysusers.d/herod.conf"
+  put systemd/herod.tmpfiles.conf "$root/lib/tmpfiles.d/herod.conf"
+  for file in systemd/herod.service.d/*.conf systemd/herod.toml; do
+    put "$file" "$root/share/herod/$(basename "$file")"
+  done
+  for file in README.md CHANGELOG.md LICENSE docs/*.md; do
+    put "$file" "$root/share/doc/herod/$(basename "$file")"
+  done
+  if [[ ! -e $DESTDIR$SYSCONFDIR/herod/herod.toml ]]; then
+    put systemd/herod.toml "$DESTDIR$SYSCONFDIR/herod/herod.toml"
+  fi
+}
+
+make_account() {
+  getent passwd herod > /dev/null && getent group herod > /dev/null && return
+  if command -v systemd-sysusers > /dev/null; then
+    systemd-sysusers "$root/lib/sysusers.d/herod.conf"
+  else
+    getent group herod > /dev/null || groupadd --system herod
+    useradd --system --gid herod --home-dir /var/lib/herod --no-create-home --shell /usr/sbin/nologin herod
+  fi
+}
+
+make_secret() {
+  local secret=$SYSCONFDIR/herod/hero_secret
+  [[ -e $secret || -L $secret ]] && return
+  (umask 077; "$root/bin/herod" secret generate --output-file "$secret" > /dev/null)
+  echo "A new secret is in $secret. Keep a copy elsewhere: without it nobody can open the store."
+}
+
+do_install() {
+  check_place
+  make_environment
+  put_files
+  if [[ -n $DESTDIR ]]; then
+    echo "herod lies in $DESTDIR. The machine it goes to needs user and group herod and $SYSCONFDIR/herod/hero_secret:"
+    echo "see docs/install.md, \"From a package\"."
+    return
+  fi
+  if [[ $ACCOUNT == yes ]]; then make_account; fi
+  make_secret
+  case $PREFIX/ in
+    /home/* | /root/* | /run/user/*) echo "warning: the service cannot see $PREFIX: ProtectHome= hides it" >&2 ;;
+  esac
+  # systemd looks for units in these two alone; elsewhere it is told the file, which it then links.
+  local unit=herod
+  [[ $PREFIX == /usr || $PREFIX == /usr/local ]] || unit=$units/system/herod.service
+  echo
+  echo 'herod is installed. To start it, now and with the machine:'
+  echo '  systemctl daemon-reload'
+  echo "  systemctl enable --now $unit      (after an update: systemctl restart herod)"
+  echo '  herod doctor'
+}
+
+do_uninstall() {
+  local name file
+  # Only a service that runs from here, and only where a systemd runs.
+  if [[ -z $DESTDIR && -d /run/systemd/system ]]; then
+    for name in herod.socket herod.service; do
+      file=$(systemctl show --property FragmentPath --value "$name")
+      if [[ -n $file && $(readlink -f "$file") == "$(readlink -f "$units/system/$name")" ]]; then
+        systemctl disable --now "$name"
+      fi
+    done
+  fi
+  system_files | while read -r file; do rm -f "$root/$file"; done
+  rm -rf "$root/lib/herod" "$root/share/herod" "$root/share/doc/herod"
+  for file in lib/systemd/{system,user} lib/systemd lib/{sysusers,tmpfiles}.d; do
+    if [[ -d $root/$file ]]; then rmdir --ignore-fail-on-non-empty "$root/$file"; fi
+  done
+  echo "herod is gone from $root. Left as they are: $SYSCONFDIR/herod with the secret, /var/lib/herod with the store,"
+  echo 'user and group herod.'
+}
+
+case ${1:-} in
+  install) do_install ;;
+  uninstall) do_uninstall ;;
+  *) fail "say install or uninstall" ;;
+esac
