@@ -7,28 +7,35 @@ import secrets
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import trio
 
 import herod
 from herod.errors import InvalidRequest, RuntimeFailure, SettingsError, Unavailable
 from herod.operations.pipeline import Pipeline
-from herod.operations.realm import LegacySecrets, Realm
+from herod.operations.realm import Realm
 from herod.operations.startup import create_bootstrap_key, load_signing_keys
 from herod.operations.table import OPERATIONS
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
-from herod.scopes.graph import ADMIN, REGISTRAR, USER, ScopeGraph
+from herod.records import Account
+from herod.reloading import Reloader, legacy_secrets, load_certificates
+from herod.scopes.graph import ScopeGraph
+from herod.server.browser import Browser
 from herod.server.connections import raise_descriptor_limit, serve
 from herod.server.limits import Limits
 from herod.server.listeners import BoundListener, listening
 from herod.server.logs import set_up_logging
+from herod.server.notify import Notifier, watch
+from herod.server.passed import keep_from_children
 from herod.server.process import protect_memory
-from herod.settings import FdBind, LimitSettings, Settings
+from herod.server.tls import Certificates
+from herod.settings import LimitSettings, Settings
 from herod.store.base import Writer
 from herod.store.memory import MemoryStore
 from herod.store.sqlite import SqliteStore, open_sqlite
@@ -42,50 +49,74 @@ PURGE_SECONDS: Final = 300
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, *, load: Callable[[], Settings]) -> int:
     """Run the daemon until it is told to stop; the exit code.
+
+    Args:
+        settings: what it starts with.
+        load: reads them again at SIGHUP.
 
     Raises:
         StartupError: it cannot start; one line says what to change.
     """
     protect_memory()
     graph = ScopeGraph(settings.scopes)
-    _refuse_what_is_not_served(settings)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload, and after that
+    keep_from_children(len(settings.manager.sockets))
     writer = set_up_logging(settings.log_format, settings.log_level)
     try:
         for warning in settings.warnings:
             logger.warning("%s", warning)
-        with listening(settings.binds) as listeners:
-            trio.run(_main, settings, graph, listeners, _open_store(settings))
+        certificates = load_certificates(settings, now=_now())
+        with listening(settings.binds, tls=certificates, is_insecure=settings.insecure) as listeners:
+            trio.run(_main, settings, graph, listeners, _open_store(settings), certificates, load)
     finally:
         writer.close()
     return 0
 
 
 async def _main(
-    settings: Settings, graph: ScopeGraph, listeners: list[BoundListener], store: SqliteStore | MemoryStore
+    settings: Settings,
+    graph: ScopeGraph,
+    listeners: list[BoundListener],
+    store: SqliteStore | MemoryStore,
+    certificates: Certificates | None,
+    load: Callable[[], Settings],
 ) -> None:
+    notifier = Notifier(settings.manager.notify)
     async with store:
         realm = await _make_realm(settings, graph, store)
         await _bootstrap(settings, store)
         pipeline = Pipeline(store, realm, clock=_now)
         guard = Guard(hosts=settings.hosts | {one.host for one in listeners if one.host}, origins=settings.origins)
-        doors = Doors(pipeline, OPERATIONS, guard)
+        doors = Doors(pipeline, OPERATIONS, guard, pages=Browser(partial(_make_dashboard, pipeline)))
         limits = _limits(settings.limits)
         raise_descriptor_limit(limits.connections)
         gc.collect()
         gc.freeze()  # what stands now stays: later collections need not walk it
         gc.set_threshold(*GC_THRESHOLDS)
         shutdown = trio.Event()
+        answers = f"answers on {', '.join(one.label for one in listeners)}"
+        reloader = Reloader(settings, load, realm=realm, store=store, certificates=certificates, clock=_now)
         async with trio.open_nursery() as background:
-            background.start_soon(_watch_signals, shutdown)
+            background.start_soon(_watch_signals, shutdown, reloader, partial(notifier.ready, answers), notifier)
             background.start_soon(_flush, pipeline)
             background.start_soon(_purge, store, realm)
-            logger.info("herod %s answers on %s", realm.version, ", ".join(one.label for one in listeners))
-            await serve(listeners, doors, limits=limits, shutdown=shutdown)
+            if settings.manager.watchdog_seconds is not None:
+                background.start_soon(watch, notifier, settings.manager.watchdog_seconds, partial(_can_read, store))
+            async with trio.open_nursery() as serving:
+                await serving.start(partial(serve, listeners, doors, limits=limits, shutdown=shutdown))
+                logger.info("herod %s %s", realm.version, answers)
+                notifier.ready(answers)
             background.cancel_scope.cancel()
         await pipeline.flush(is_last=True)
     logger.info("herod has stopped")
+
+
+def _make_dashboard(pipeline: Pipeline) -> Any:  # noqa: ANN401 - an ASGI application
+    from herod.dashboard.pages import make_app  # noqa: PLC0415 - brings Quart, which only browsers need
+
+    return make_app(pipeline, OPERATIONS)
 
 
 def _open_store(settings: Settings) -> SqliteStore | MemoryStore:
@@ -104,15 +135,6 @@ async def _make_realm(settings: Settings, graph: ScopeGraph, store: SqliteStore 
             now=now,
         )
     )
-    legacy = [
-        (scope, secret)
-        for scope, texts in (
-            (ADMIN, settings.admin_secrets),
-            (USER, settings.user_secrets),
-            (REGISTRAR, settings.register_secrets),
-        )
-        for secret in texts
-    ]
     return Realm(
         version=herod.__version__,
         graph=graph,
@@ -123,7 +145,7 @@ async def _make_realm(settings: Settings, graph: ScopeGraph, store: SqliteStore 
         registration=settings.registration,
         keyring=store.keyring,
         signing=signing,
-        legacy=LegacySecrets(store.keyring, legacy),
+        legacy=legacy_secrets(settings, store.keyring),
         daemon_uid=os.getuid(),
         boot_epoch=secrets.randbits(31),
         started_at=now,
@@ -187,14 +209,48 @@ def _file_name(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).lstrip(".") or "key"
 
 
-async def _watch_signals(shutdown: trio.Event) -> None:
-    """The first SIGTERM or SIGINT drains, the second ends the process at once."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            if shutdown.is_set():
-                os._exit(128 + number)
-            logger.info("%s: stopping; requests in hand are answered first", signal.Signals(number).name)
-            shutdown.set()
+async def _watch_signals(
+    shutdown: trio.Event, reloader: Reloader, say_ready: Callable[[], None], notifier: Notifier
+) -> None:
+    """The first SIGTERM or SIGINT drains, the second ends the process at once; SIGHUP reloads."""
+    wanted, reloads = trio.open_memory_channel[None](1)  # one that waits stands for all that came meanwhile
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async with trio.open_nursery() as reloading:
+            reloading.start_soon(_reload_when_asked, reloads, reloader, say_ready, notifier)
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    with suppress(trio.WouldBlock):
+                        if not shutdown.is_set():
+                            wanted.send_nowait(None)
+                    continue
+                if shutdown.is_set():
+                    os._exit(128 + number)
+                logger.info("%s: stopping; requests in hand are answered first", signal.Signals(number).name)
+                notifier.stopping()
+                shutdown.set()
+
+
+async def _reload_when_asked(
+    reloads: trio.MemoryReceiveChannel[None], reloader: Reloader, say_ready: Callable[[], None], notifier: Notifier
+) -> None:
+    async for _ in reloads:
+        notifier.reloading()
+        await reloader.reload()
+        say_ready()  # also after a failure: the old settings are as good as they were
+
+
+async def _can_read(store: SqliteStore | MemoryStore) -> bool:
+    """Whether the store reads, and its writer answers; that it can write is for `/health` to say.
+
+    A restart would not empty a full disk, and would forget what was revoked meanwhile.
+    """
+    try:
+        store.count(Account)
+    except Unavailable:
+        return False
+    with suppress(Unavailable):
+        await store.write(lambda _: None)
+    return True
 
 
 async def _flush(pipeline: Pipeline) -> None:
@@ -223,13 +279,6 @@ def _limits(settings: LimitSettings) -> Limits:
         idle_seconds=settings.idle_seconds,
         drain_seconds=settings.drain_seconds,
     )
-
-
-def _refuse_what_is_not_served(settings: Settings) -> None:
-    if settings.tls_cert is not None:
-        raise SettingsError("tls_cert: this version serves no TLS: leave it out and bind to loopback")
-    if any(isinstance(bind, FdBind) for bind in settings.binds):
-        raise SettingsError("bind: this version takes no passed sockets: give a path or an address")
 
 
 def _now() -> int:

@@ -15,6 +15,7 @@ __all__ = [
     "Account",
     "ApiKey",
     "AuditEvent",
+    "GuessCount",
     "PeerRule",
     "Record",
     "Revocation",
@@ -33,10 +34,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: the row's kind column.
         is_unique: whether two records may not share a lookup.
+        is_followed: whether the change feed tells of them.
     """
 
     kind: ClassVar[str]
     is_unique: ClassVar[bool] = False
+    is_followed: ClassVar[bool] = True
 
     id: str
     created_at: int
@@ -179,7 +182,30 @@ class SigningKeyRecord(Record, frozen=True, kw_only=True):
     private: bytes
 
 
-RECORD_TYPES: tuple[type[Record], ...] = (Account, ApiKey, Session, PeerRule, Revocation, SigningKeyRecord)
+class GuessCount(Record, frozen=True, kw_only=True):
+    """How often something was tried (`operations/guessing.py`). `id` is an HMAC: whose it is stands nowhere.
+
+    They come and go with every sign-in and nobody but the next one reads them, so the feed leaves them out.
+
+    Attributes:
+        marks: (Unix seconds, how many tries), oldest first.
+    """
+
+    kind: ClassVar[str] = "guess"
+    is_followed: ClassVar[bool] = False
+
+    marks: tuple[tuple[int, int], ...]
+
+
+RECORD_TYPES: tuple[type[Record], ...] = (
+    Account,
+    ApiKey,
+    Session,
+    PeerRule,
+    Revocation,
+    SigningKeyRecord,
+    GuessCount,
+)
 
 
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -125,7 +125,7 @@ def running(folder: Path, *arguments: str, binds: tuple[str, ...] | None = None,
     """
     folder.mkdir(parents=True, exist_ok=True)
     port, path, log = free_port(), folder / "herod.sock", folder / "log"
-    env = environment(folder, HERO_SECRET=SECRET, **more)
+    env = environment(folder, **{"HERO_SECRET": SECRET, **more})
     chosen = binds if binds is not None else (f"unix:{path},mode=0666", f"127.0.0.1:{port}")
     with log.open("ab") as output:
         process = subprocess.Popen(

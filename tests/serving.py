@@ -16,6 +16,7 @@ from herod.protocols.http import Handler, Request, Response
 from herod.server.connections import serve
 from herod.server.limits import Limits
 from herod.server.listeners import BoundListener, listening
+from herod.server.tls import Certificates
 from herod.settings.binds import TcpBind, UnixBind
 
 __all__ = [
@@ -241,10 +242,12 @@ def short_folder() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def serving(handle: Handler = echo, *, limits: Limits | None = None) -> AsyncIterator[Running]:
+async def serving(
+    handle: Handler = echo, *, limits: Limits | None = None, tls: Certificates | None = None
+) -> AsyncIterator[Running]:
     """Serve on a Unix socket and on 127.0.0.1 for the length of the block, then drain."""
     shutdown = trio.Event()
-    with short_folder() as folder, listening([UnixBind(folder / "s"), TcpBind("127.0.0.1", 0)]) as listeners:
+    with short_folder() as folder, listening([UnixBind(folder / "s"), TcpBind("127.0.0.1", 0)], tls=tls) as listeners:
         running = Running(listeners, shutdown)
 
         async def run(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

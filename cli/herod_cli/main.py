@@ -32,6 +32,8 @@ PLACES: Final = {
     "token": ("herod_cli.token", "Access tokens: issue, validate, revoke."),
     "peer": ("herod_cli.peer", "Local users and groups who need no key."),
     "explain": ("herod_cli.explain", "Say why somebody may do something, or not."),
+    "backup": ("herod_cli.backup", "Write a backup of the whole store to FILE, while the daemon goes on working."),
+    "restore": ("herod_cli.offline", "Put a backup in the place of the store."),
     "secret": ("herod_cli.secret", "The daemon's own secret."),
     "completion": ("herod_cli.completion", "Print a script that completes commands."),
 }

@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from pathlib import Path
 from typing import Final
 
 import click
@@ -10,7 +11,8 @@ from herod_cli.commands import HerodGroup
 from herod_cli.failures import FailureError
 from herod_cli.files import SavedSecret
 from herod_cli.invocation import Invocation, pass_invocation
-from herod_cli.output import print_json, print_lines
+from herod_cli.offline import load, with_store_options
+from herod_cli.output import print_json, print_lines, print_notice
 
 __all__ = ["secret"]
 
@@ -51,6 +53,61 @@ def generate(invocation: Invocation, output_file: str | None) -> None:
         print_json({"secret": text})
     else:
         print_lines([text])
+
+
+@secret.command(
+    asks=False,
+    examples=[
+        "herod secret generate --output-file new_secret",
+        "HERO_SECRET_FILE=hero_secret herod secret rotate --new-secret-file new_secret",
+        "herod secret rotate --new-secret-file new_secret --compromised",
+    ],
+)
+@click.option("--new-secret-file", required=True, metavar="FILE", help="What the secret is to be from now on.")
+@click.option("--store-secret", is_flag=True, help="Change HEROD_STORE_SECRET, not HERO_SECRET.")
+@click.option(
+    "--compromised",
+    is_flag=True,
+    help="Somebody knows the old one: it opens nothing any more, all is sealed anew, all tokens and sessions end.",
+)
+@with_store_options
+@pass_invocation
+def rotate(
+    invocation: Invocation,
+    /,
+    new_secret_file: str,
+    store_secret: bool,  # noqa: FBT001 - click's
+    compromised: bool,  # noqa: FBT001 - click's
+    **options: object,
+) -> None:
+    """Change the secret that the daemon is started with.
+
+    Stop the daemon first, and give the same secret and store as to `herod serve`. Until a start with the new secret
+    has succeeded both open the store; tokens of the old one are good until they end. It may be interrupted at any
+    time, and repeated.
+    """
+    settings = load(**options)
+
+    from herod.offline import rotate_secret  # noqa: PLC0415 - the store costs ten times the command
+    from herod.settings import load_new_secret  # noqa: PLC0415 - as above
+
+    warnings: list[str] = []
+    new = load_new_secret(Path(new_secret_file), warnings, is_weak_allowed=bool(options.get("allow_weak_secret")))
+    for warning in warnings:
+        print_notice(f"herod: warning: {warning}")
+    done = rotate_secret(settings, new, is_store_secret=store_secret, is_compromised=compromised)
+    if done.untidied is not None:
+        print_notice(
+            f"herod: warning: the old key may still be found in {done.store} ({done.untidied}): make room on its disk,"
+            " and change the secret once more"
+        )
+    variable = "HEROD_STORE_SECRET" if store_secret else "HERO_SECRET"
+    sentence = (
+        f"{done.store} opens with the new secret already: nothing was changed."
+        if done.is_done_before
+        else f"{done.store} takes the new secret: start the daemon with {variable}_FILE={new_secret_file}"
+    )
+    invocation.done({"store": done.store, "changed": not done.is_done_before}, sentence)
 
 
 def _generate() -> str:

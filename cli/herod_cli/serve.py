@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import click
@@ -93,15 +94,19 @@ def serve(**options: object) -> int:
     environment, and that before the file.
     """
     # The daemon costs ten times the command: only `serve` pays, and only once its settings are good.
-    from herod.settings import load_settings  # noqa: PLC0415 - see above
+    from herod.settings import MANAGER_VARIABLES, load_settings  # noqa: PLC0415 - see above
 
     source = click.get_current_context().get_parameter_source
     given = {name: value for name, value in options.items() if source(name) is ParameterSource.COMMANDLINE}
-    settings = load_settings(given, os.environ, uid=os.getuid())
+    # A reload reads the files again, and the environment as it was at the start.
+    load = partial(load_settings, given, dict(os.environ), uid=os.getuid(), pid=os.getpid())
+    settings = load()
+    for name in MANAGER_VARIABLES:
+        os.environ.pop(name, None)
 
     from herod.app import run  # noqa: PLC0415 - see above
 
     try:
-        return run(settings)
+        return run(settings, load=load)
     except KeyboardInterrupt:
         return OK

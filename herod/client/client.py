@@ -5,7 +5,7 @@ never repeats a request by itself. Results come as the wire has them.
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, TypeAlias
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ from herod.client.addresses import Address, UnixAddress, parse_address
 from herod.client.diagnosis import CHECK_ADDRESS
 from herod.client.errors import BadAnswer, NotAuthenticated, Refused
 from herod.client.identity import Identity, authorization
-from herod.client.transport import Answer, Connection
+from herod.client.transport import Answer, Connection, SinkError
 
 __all__ = ["CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "Client", "Json"]
 
@@ -143,6 +143,27 @@ class Client:
         """
         return self._read(self._ask("GET", path, identity=identity), allow)
 
+    def download(self, path: str, sink: Callable[[bytes], object], *, identity: Identity | None = None) -> None:
+        """GET a route that answers with a file, however long; the timeout counts for each piece of it.
+
+        Args:
+            path: with its query, already encoded.
+            sink: gets the file piece by piece; what came counts only once this has returned.
+            identity: present this instead of the client's.
+
+        Raises:
+            Refused, Unreachable, BadAnswer, InvalidInput: as `call`.
+            OSError: the sink raised it.
+        """
+        try:
+            answer = self._ask("GET", path, identity=identity, sink=sink)
+        except SinkError as failed:
+            raise failed.error from None
+        if answer.status >= 400:
+            self._refuse(answer)
+        if answer.status != 200:
+            self._misunderstand(answer)
+
     def post(self, path: str, body: Mapping[str, Any], *, identity: Identity | None = None) -> Json:
         """POST a JSON body to a plain route.
 
@@ -170,6 +191,7 @@ class Client:
         body: bytes | None = None,
         content_type: str | None = None,
         identity: Identity | None = None,
+        sink: Callable[[bytes], object] | None = None,
     ) -> Answer:
         headers = {"Accept": JSON, "User-Agent": "herod-client"}
         if content_type is not None:
@@ -177,7 +199,7 @@ class Client:
         presented = authorization(identity if identity is not None else self.identity, self.address)
         if presented is not None:
             headers["Authorization"] = presented
-        return self._connection.request(method, path, headers=headers, body=body)
+        return self._connection.request(method, path, headers=headers, body=body, sink=sink)
 
     def _read(self, answer: Answer, allow: tuple[int, ...]) -> Json:
         if answer.status >= 400 and answer.status not in allow:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
@@ -22,9 +22,18 @@ from herod.client.errors import BadAnswer, Unreachable
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Answer", "Connection"]
+__all__ = ["Answer", "Connection", "SinkError"]
 
 MAX_ANSWER: Final = 16 * 1024 * 1024  # a page of 200 rows is far below
+PIECE_BYTES: Final = 256 * 1024
+
+
+class SinkError(Exception):
+    """What took an answer's pieces has failed: not the line, whose errors are told apart from it."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +75,24 @@ class Connection:
             self._line.end()
         self._http = self._line = None
 
-    def request(self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        sink: Callable[[bytes], object] | None = None,
+    ) -> Answer:
         """Ask once.
+
+        Args:
+            method: in capitals.
+            path: with its query.
+            headers: besides Host.
+            body: if there is one.
+            sink: gets the body of an answer that is no error, piece by piece and however long; each piece has
+                `timeout`.
 
         Raises:
             Unreachable: no whole answer came.
@@ -79,7 +104,10 @@ class Connection:
         try:
             connection.request(method, path, body=body, headers={"Host": self._host(), **headers})
             response = connection.getresponse()
-            content = self._read(response)
+            if sink is None or response.status >= 300:
+                content = self._read(response)
+            else:
+                content = self._pour(response, line, sink)
             is_whole = not response.will_close
             return Answer(response.status, response.headers.get_content_type(), content)
         except TimeoutError:
@@ -99,6 +127,23 @@ class Connection:
         finally:
             if not is_whole:
                 self.close()
+
+    def _pour(
+        self, response: http.client.HTTPResponse, line: "_DeadlineSocket", sink: Callable[[bytes], object]
+    ) -> bytes:
+        """Hand the body on; returns nothing of it."""
+        while True:
+            line.start(self._timeout)
+            piece = response.read(PIECE_BYTES)
+            if not piece:
+                break
+            try:
+                sink(piece)
+            except OSError as error:
+                raise SinkError(error) from error
+        if response.length:
+            raise http.client.IncompleteRead(b"", response.length)
+        return b""
 
     def _read(self, response: http.client.HTTPResponse) -> bytes:
         content = response.read(MAX_ANSWER + 1)

@@ -31,18 +31,21 @@ __all__ = [
     "SigningKey",
     "SigningKeys",
     "WrongSecret",
+    "derive_backup_key",
     "derive_wrap_key",
     "ed25519_key",
     "ed25519_public_key",
     "hs256_key",
     "new_ed25519_private",
     "new_root",
+    "renew_root",
     "unwrap_root",
     "wrap_root",
 ]
 
 # Each label is used for one key only. A change of meaning is a new version.
 WRAP_LABEL: Final = b"herod wrap key v1"
+BACKUP_LABEL: Final = b"herod backup key v1"
 ROOT_LABEL: Final = b"herod root key v1"
 ROWS_LABEL: Final = b"herod row keys v1"
 PURPOSE_LABEL: Final = b"herod purpose key v1 "
@@ -69,9 +72,23 @@ def derive_wrap_key(secret: str) -> bytes:
     return _hkdf(secret.encode(), WRAP_LABEL)
 
 
+def derive_backup_key(secret: str) -> bytes:
+    """The 32-byte key from which `backups.py` derives the key of each backup file."""
+    return _hkdf(secret.encode(), BACKUP_LABEL)
+
+
 def new_root() -> bytes:
     """A fresh random root key of 32 bytes."""
     return secrets.token_bytes(KEY_BYTES)
+
+
+def renew_root(keyring: "Keyring") -> bytes:
+    """A fresh root of 64 bytes under which the hashes of API keys and client secrets that `keyring` made still hold.
+
+    Those hashes cannot be made anew, for what they are of is kept nowhere; and as 256 random bits stand behind each,
+    who knows their key learns nothing from them.
+    """
+    return new_root() + keyring.key(Purpose.KEY_HASHES)
 
 
 def wrap_root(root: bytes, secret: str) -> bytes:
@@ -98,15 +115,19 @@ class Keyring:
     """Every key that comes from one root; derived once, held in memory only.
 
     Args:
-        root: 32 bytes, from `new_root` or `unwrap_root`.
+        root: from `new_root`, `renew_root` or `unwrap_root`: 32 bytes, and 32 more where the key of the key hashes
+            is older than the root.
     """
 
     __slots__ = ("_keys", "_macs", "_rows")
 
     def __init__(self, root: bytes) -> None:
-        if len(root) != KEY_BYTES:
-            raise ValueError(f"a root key has {KEY_BYTES} bytes, not {len(root)}")
-        self._keys = {purpose: _hkdf(root, PURPOSE_LABEL + purpose.encode()) for purpose in Purpose}
+        if len(root) not in (KEY_BYTES, 2 * KEY_BYTES):
+            raise ValueError(f"a root key has {KEY_BYTES} or {2 * KEY_BYTES} bytes, not {len(root)}")
+        fresh, carried = root[:KEY_BYTES], root[KEY_BYTES:]
+        self._keys = {purpose: _hkdf(fresh, PURPOSE_LABEL + purpose.encode()) for purpose in Purpose}
+        if carried:
+            self._keys[Purpose.KEY_HASHES] = carried
         self._macs = {purpose: HMAC(key, SHA256()) for purpose, key in self._keys.items()}
         self._rows = HMAC(_hkdf(self._keys[Purpose.RECORDS], ROWS_LABEL), SHA256())
 

@@ -29,7 +29,7 @@ from herod.operations.presented import (
     SecretHeader,
     SessionCookie,
 )
-from herod.operations.realm import Realm
+from herod.operations.realm import Realm, looks_like_token
 from herod.records import Account, ApiKey, PeerRule, Revocation, Session
 from herod.scopes.grants import Grant
 from herod.scopes.graph import ADMIN
@@ -98,11 +98,6 @@ def bearer_principal(reader: Reader, realm: Realm, text: str, now: int) -> Princ
             raise
         return _legacy_principal(realm, secret.id, secret.scope)
     return token_principal(reader, realm, claims, now)
-
-
-def looks_like_token(text: str) -> bool:
-    """Whether it has the form of a JWT (RFC 7519): three parts."""
-    return text.count(".") == 2
 
 
 def token_principal(reader: Reader, realm: Realm, claims: Claims, now: int) -> Principal:

@@ -10,6 +10,7 @@ from herod.errors import BadCredentials, CeilingExceeded
 from herod.operations.accounts import EXAMPLE_ID, end_sessions
 from herod.operations.ceilings import check_target, is_admin, owned_account, owns
 from herod.operations.finding import AccountRef, find_account
+from herod.operations.guessing import Attempt, guess_at
 from herod.operations.registry import Context, Work, command
 from herod.operations.shapes import User, user_shape
 from herod.records import Account
@@ -42,6 +43,12 @@ class NewHash:
     checked: str | None
 
 
+def _guess(reader: Reader, context: Context, params: SetPassword) -> Attempt | None:
+    account = owned_account(context, find_account(reader, params))
+    # Counted with the sign-ins at this account. Who gives no current password guesses at none.
+    return None if params.current is None else guess_at(account.email or account.id, context.source)
+
+
 def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Work:
     account = owned_account(context, find_account(reader, params))
     check_password(params.password)
@@ -62,6 +69,7 @@ def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Wor
     own=True,
     example={"client_id": EXAMPLE_ID, "password": "correct horse battery", "current": "an old long password"},
     http=("POST /api/v1/users/{client_id}/password",),
+    limit=_guess,
     prepare=_hash_password,
 )
 def users_password(tx: Writer, context: Context, params: SetPassword) -> User:

@@ -25,16 +25,17 @@ from herod.errors import (
     Unauthenticated,
     Unavailable,
 )
+from herod.operations.attempts import Attempts
 from herod.operations.denials import Denials
 from herod.operations.identify import identify
-from herod.operations.presented import Bearer, Presented
+from herod.operations.presented import Bearer, Presented, SecretHeader
 from herod.operations.realm import Realm
 from herod.operations.registry import Context, Operation, Params, Work, name_methods
 from herod.operations.uses import note_use
 from herod.records import AuditEvent
 from herod.scopes.decisions import Access, Denied, Reason, decide
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, Source
-from herod.store.base import Reader, Store, Writer
+from herod.store.base import Store, Writer
 
 __all__ = ["MAX_WAITING_WORK", "Pipeline"]
 
@@ -57,6 +58,7 @@ class Pipeline:
         self.store = store
         self.realm = realm
         self.denials = Denials()
+        self.attempts = Attempts(store)
         self._clock = clock
         self._work_limiter = trio.CapacityLimiter(MAX_WORKERS)
 
@@ -77,22 +79,27 @@ class Pipeline:
         now = self._clock()
         context = Context(realm=self.realm, principal=ANONYMOUS, source=source, now=now)
         try:
-            self._admit(self.store, context, operation, presented)
+            if operation.needs is not Access.PUBLIC:
+                self._admit(context, operation, self._identify(context, presented))
             if context.principal is not ANONYMOUS:
                 note_use(self.store, context, context.principal)
             if not operation.is_command:
                 return operation.handler(self.store, context, params)
-            if operation.prepare is not None:
-                work = operation.prepare(self.store, context, params)
-                if work is not None:
-                    context.prepared = await self._do(work)
-            return await self._write(context, operation, presented, params)
+            attempt = operation.limit(self.store, context, params) if operation.limit is not None else None
+            if attempt is None:
+                return await self._change(context, operation, presented, params)
+            async with self.attempts.counting(attempt, now) as context.counted:
+                return await self._change(context, operation, presented, params)
         except (Unauthenticated, PermissionDenied, RateLimited, NotFound) as error:
             self._note(error, operation, context)
             raise
 
     async def flush(self, *, is_last: bool = False) -> None:
-        """Write the noted denials that are due to the audit log. Called every second, and at the end for all."""
+        """Write the noted denials that are due to the audit log, and counts of guesses.
+
+        Called every second, and at the end for all.
+        """
+        await self.attempts.flush()
         events = self.denials.take(None if is_last else self._clock())
         if not events:
             return
@@ -110,6 +117,13 @@ class Pipeline:
             self.denials.put_back(events)
             raise
 
+    async def _change(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:  # noqa: ANN401 - as call
+        if operation.prepare is not None:
+            work = operation.prepare(self.store, context, params)
+            if work is not None:
+                context.prepared = await self._do(work)
+        return await self._write(context, operation, presented, params)
+
     async def _write(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:  # noqa: ANN401 - as call
         try:
             return await self.store.write(partial(self._run, context, operation, presented, params))
@@ -122,8 +136,11 @@ class Pipeline:
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, tx: Writer
     ) -> Any:  # noqa: ANN401 - as call
         context.now = self._clock()  # the slow work and the queue before the writer took their time
-        self._admit(tx, context, operation, presented)
+        if operation.needs is not Access.PUBLIC:
+            self._admit(context, operation, identify(tx, self.realm, presented, context.source, context.now))
         result = operation.handler(tx, context, params)
+        if context.counted is not None:
+            self.attempts.settle(tx, context.counted)
         tx.audit(
             AuditEvent(
                 at=context.now,
@@ -137,11 +154,20 @@ class Pipeline:
         )
         return result
 
-    def _admit(self, reader: Reader, context: Context, operation: Operation, presented: Presented | None) -> None:
-        """Identify and authorize, or raise."""
-        if operation.needs is Access.PUBLIC:
-            return
-        principal = identify(reader, self.realm, presented, context.source, context.now)
+    def _identify(self, context: Context, presented: Presented | None) -> Principal:
+        """Who asks, as of now; a legacy secret may be guessed at only so often."""
+        try:
+            principal = identify(self.store, self.realm, presented, context.source, context.now)
+        except Unauthenticated:
+            if _guesses_legacy(self.realm, presented):
+                self.attempts.count_legacy(context.source, context.now)
+            raise
+        if principal.method is AuthMethod.LEGACY_SECRET:
+            self.attempts.check_legacy(context.source, context.now)
+        return principal
+
+    def _admit(self, context: Context, operation: Operation, principal: Principal) -> None:
+        """Authorize, or raise."""
         context.principal = principal
         decision = decide(self.realm.graph, principal, needs=operation.needs, now=context.now)
         if isinstance(decision, Denied):
@@ -207,6 +233,17 @@ def _who(principal: Principal) -> str:
         AuthMethod.SESSION: "this session",
         AuthMethod.PEER: "this local user",
     }.get(principal.method, "this account")
+
+
+def _guesses_legacy(realm: Realm, presented: Presented | None) -> bool:
+    """Whether what nobody holds may have been meant to be a legacy secret."""
+    match presented:
+        case Bearer(text):
+            return realm.legacy.could_be(text)
+        case SecretHeader():
+            return bool(realm.legacy)
+        case _:
+            return False
 
 
 def _take_credential(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from herod.credentials.apikeys import looks_like_key
 from herod.credentials.keyring import Keyring, Purpose, SigningKeys
 from herod.credentials.tokens import Claims, verify
 from herod.scopes.decisions import Needs
@@ -15,7 +16,7 @@ from herod.scopes.grants import ALL_NETWORKS, Grant, Networks
 from herod.scopes.graph import ScopeGraph
 from herod.scopes.principals import AuthMethod
 
-__all__ = ["LegacySecret", "LegacySecrets", "Realm", "VerifiedTokens"]
+__all__ = ["LegacySecret", "LegacySecrets", "Realm", "VerifiedTokens", "looks_like_token"]
 
 
 MAX_GRANTS: Final = 4096
@@ -41,10 +42,19 @@ class LegacySecrets:
             mac = self._mac(secret)
             self._by_mac.setdefault(mac, LegacySecret(id=f"legacy-{scope}-{mac[:4].hex()}", scope=scope))
         self._by_id = {secret.id: secret for secret in self._by_mac.values()}
+        self._like_tokens = any(looks_like_token(secret) for _, secret in secrets)
 
     def match(self, text: str) -> LegacySecret | None:
         """The configured secret that `text` is."""
         return self._by_mac.get(self._mac(text)) if self._by_mac else None
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._by_mac)
+
+    def could_be(self, text: str) -> bool:
+        """Whether a bearer's text may be one of them, right or wrong: an old token, or a key with a slip, is not."""
+        return bool(self._by_mac) and not looks_like_key(text) and (self._like_tokens or not looks_like_token(text))
 
     def get(self, id: str) -> LegacySecret | None:  # noqa: A002 - what every record calls it
         """The configured secret of that id."""
@@ -79,6 +89,11 @@ class VerifiedTokens:
         self._claims[token] = claims
         if len(self._claims) > self._limit:
             self._claims.popitem(last=False)
+
+
+def looks_like_token(text: str) -> bool:
+    """Whether it has the form of a JWT (RFC 7519): three parts."""
+    return text.count(".") == 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,6 +141,15 @@ class Realm:
             grant = Grant(mask=self.graph.mask(scope), networks=frozenset(networks), expires_at=expires_at)
             self.grants[key] = grant
         return grant
+
+    def reload(self, *, graph: ScopeGraph, networks: Networks, legacy: LegacySecrets) -> None:
+        """Take new scopes, networks and legacy secrets, all together.
+
+        To be called when no handler runs, on the event loop or in the store's writer: what these know of each other
+        must not change under them.
+        """
+        self.graph, self.networks, self.legacy = graph, networks, legacy
+        self.grants.clear()
 
     def scope_text(self, grant: Grant) -> str:
         """A grant's scope as users see it (RFC 6749, section 3.3): the fewest names, widest first."""

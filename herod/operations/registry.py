@@ -6,17 +6,18 @@ example does not come into being.
 
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from herod.operations.guessing import Attempt, Counted
 from herod.operations.realm import Realm
 from herod.scopes.decisions import Needs
 from herod.scopes.principals import AuthMethod, Principal, Source
-from herod.store.base import Reader
+from herod.store.base import ByteStream, Reader, Store
 
 __all__ = [
     "Context",
@@ -72,6 +73,7 @@ class Context(msgspec.Struct, kw_only=True):
         now: Unix seconds.
         prepared: what `prepare`'s work returned.
         target: id of what the handler changed, for the audit; the handler sets it.
+        counted: this try, as the guessing limits count it.
     """
 
     realm: Realm
@@ -80,12 +82,15 @@ class Context(msgspec.Struct, kw_only=True):
     now: int
     prepared: Any = None
     target: str | None = None
+    counted: Counted | None = None
 
 
 # Slow work (Argon2, name service), run in a thread between admission and the transaction.
 Work = Callable[[], Any]
+Limit = Callable[[Reader, Context, Any], Attempt | None]
 Prepare = Callable[[Reader, Context, Any], Work | None]
 Unwritten = Callable[[Reader, Context, Any], None]
+Streamed = Callable[[Store], Awaitable[ByteStream]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +101,10 @@ class Operation:
         needs: the scope, or an `Access`.
         methods: the only credentials it takes, or None for all.
         own: it acts on what belongs to the one who asks, and for admins on everything.
+        limit: what it tries that may be tried only so often; counted before `prepare`.
         prepare: the slow work to do between admission and the transaction.
         unwritten: what takes hold in memory all the same when the store cannot take the change.
+        streamed: what its REST routes answer with, in place of its result, once that is committed.
         creates: REST answers 201.
         status: the HTTP status of a result, where it is not always the same.
         is_quiet: counted, not logged.
@@ -118,8 +125,10 @@ class Operation:
     methods: frozenset[AuthMethod] | None = None
     own: bool = False
     tool: Tool | None = None
+    limit: Limit | None = None
     prepare: Prepare | None = None
     unwritten: Unwritten | None = None
+    streamed: Streamed | None = None
     creates: bool = False
     status: Callable[[Any], int] | None = None
     is_quiet: bool = False

@@ -11,10 +11,10 @@ from herod.operations.registry import Context, Door, Params, command
 from herod.operations.shapes import rfc3339
 from herod.records import Session
 from herod.scopes.decisions import Access
-from herod.scopes.principals import AuthMethod
+from herod.scopes.principals import AuthMethod, Principal
 from herod.store.base import Writer
 
-__all__ = ["session_create"]
+__all__ = ["OpenedSession", "open_session", "session_create", "session_delete"]
 
 SESSION_TTL: Final = 12 * 3600  # seconds: a working day, then sign in again
 
@@ -23,11 +23,21 @@ class CreateSession(Params, frozen=True, kw_only=True):
     """Nothing to say: the session is what signed in."""
 
 
+class DeleteSession(Params, frozen=True, kw_only=True):
+    """Nothing to say: the session is the one that asks."""
+
+
 class OpenedSession(msgspec.Struct, frozen=True):
     """`cookie` is the session's only secret; herod keeps an HMAC of it."""
 
     cookie: str
     expires_at: datetime | None
+
+
+class SignedOut(msgspec.Struct, frozen=True):
+    """Whether there was a session to end."""
+
+    signed_out: bool
 
 
 @command(
@@ -39,7 +49,25 @@ class OpenedSession(msgspec.Struct, frozen=True):
 )
 def session_create(tx: Writer, context: Context, params: CreateSession) -> OpenedSession:  # noqa: ARG001 - a handler's form
     """Sign a browser in with what was presented: it may do that much and no more."""
-    principal = context.principal
+    context.realm.counters["sign_ins"] += 1
+    return open_session(tx, context, context.principal)
+
+
+@command(
+    "session.delete",
+    needs=Access.AUTHENTICATED,
+    methods=frozenset({AuthMethod.SESSION}),
+    example={},
+    doors=frozenset({Door.DASHBOARD}),
+)
+def session_delete(tx: Writer, context: Context, params: DeleteSession) -> SignedOut:  # noqa: ARG001 - a handler's form
+    """Sign a browser out: its session is over at once."""
+    context.target = context.principal.credential
+    return SignedOut(signed_out=tx.delete(Session, context.principal.credential))
+
+
+def open_session(tx: Writer, context: Context, principal: Principal) -> OpenedSession:
+    """Make a session for `principal`, who has just proved who they are."""
     expires_at = min(context.now + SESSION_TTL, principal.grant.expires_at or context.now + SESSION_TTL)
     cookie = new_opaque()
     session = Session(
@@ -53,6 +81,5 @@ def session_create(tx: Writer, context: Context, params: CreateSession) -> Opene
         networks=tuple(sorted(principal.grant.networks)),
     )
     tx.put(session)
-    context.realm.counters["sign_ins"] += 1
     context.target = session.id
     return OpenedSession(cookie, rfc3339(expires_at))

@@ -1,4 +1,4 @@
-"""Coming in with an email and a password: login and registration."""
+"""Coming in with an email and a password: login, by program and by browser, and registration."""
 
 from dataclasses import dataclass
 
@@ -6,18 +6,20 @@ import msgspec
 
 from herod.credentials.passwords import DECOY_PHC, hash_password, needs_rehash, verify_password
 from herod.errors import BadCredentials, Conflict, InvalidRequest, PermissionDenied, TargetDenied
+from herod.operations.guessing import Attempt, guess_at, registration
 from herod.operations.identify import account_principal
 from herod.operations.issuing import account_with_secret, hashing, issue_token
 from herod.operations.normal import parse_email
-from herod.operations.registry import Context, Params, Work, command
+from herod.operations.registry import Context, Door, Params, Work, command
+from herod.operations.sessions import OpenedSession, open_session
 from herod.operations.shapes import TokenAnswer
 from herod.records import Account
 from herod.scopes.decisions import Access
 from herod.scopes.graph import READ
-from herod.scopes.principals import AuthMethod
+from herod.scopes.principals import AuthMethod, Principal
 from herod.store.base import Reader, Writer
 
-__all__ = ["login", "register"]
+__all__ = ["login", "register", "session_sign_in"]
 
 REFUSED = "Unknown email or wrong password."
 
@@ -58,6 +60,16 @@ class Checked:
     renewed: str | None
 
 
+def _guess(reader: Reader, context: Context, params: Login) -> Attempt:  # noqa: ARG001 - a limit's form
+    # In the form in which accounts are found: another spelling is no other account. What cannot be one is counted
+    # together, and a stranger writes no row for each.
+    try:
+        subject = parse_email(params.email)
+    except InvalidRequest:
+        subject = ""
+    return guess_at(subject, context.source)
+
+
 def _check_password(reader: Reader, context: Context, params: Login) -> Work:  # noqa: ARG001 - a prepare's form
     account = _by_email(reader, params.email)
     phc = account.password if account is not None else None
@@ -76,10 +88,36 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:  #
     needs=Access.PUBLIC,
     example={"email": "ada@example.org", "password": "correct horse battery"},
     http=("POST /login",),
+    limit=_guess,
     prepare=_check_password,
 )
 def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     """Sign in with email and password and get an access token with the account's own scope."""
+    principal = _sign_in(tx, context, params)
+    scope = context.realm.scope_text(principal.grant)
+    return LoginAnswer(
+        access_token=issue_token(context, principal, scope),
+        expires_in=context.realm.token_ttl,
+        scope=scope,
+        client_id=principal.id,
+    )
+
+
+@command(
+    "session.sign_in",
+    needs=Access.PUBLIC,
+    example={"email": "ada@example.org", "password": "correct horse battery"},
+    doors=frozenset({Door.DASHBOARD}),
+    limit=_guess,
+    prepare=_check_password,
+)
+def session_sign_in(tx: Writer, context: Context, params: Login) -> OpenedSession:
+    """Sign a browser in with email and password, with all that the account holds."""
+    return open_session(tx, context, _sign_in(tx, context, params))
+
+
+def _sign_in(tx: Writer, context: Context, params: Login) -> Principal:
+    """Whose password was found to be right, if it still is."""
     account = _by_email(tx, params.email)
     checked: Checked = context.prepared
     if account is None or account.password != checked.phc:  # changed while we were hashing
@@ -89,13 +127,11 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
         tx.put(msgspec.structs.replace(account, password=checked.renewed))
     context.principal = principal
     context.realm.counters["sign_ins"] += 1
-    scope = context.realm.scope_text(principal.grant)
-    return LoginAnswer(
-        access_token=issue_token(context, principal, scope),
-        expires_in=context.realm.token_ttl,
-        scope=scope,
-        client_id=account.id,
-    )
+    return principal
+
+
+def _limit_registration(reader: Reader, context: Context, params: Register) -> Attempt | None:  # noqa: ARG001 - a limit's form
+    return None if context.realm.registration == "closed" else registration(context.source)
 
 
 def _hash_new_password(reader: Reader, context: Context, params: Register) -> Work:
@@ -111,6 +147,7 @@ def _hash_new_password(reader: Reader, context: Context, params: Register) -> Wo
     needs=Access.PUBLIC,
     example={"email": "ada@example.org", "password": "correct horse battery", "name": "Ada"},
     http=("POST /register",),
+    limit=_limit_registration,
     prepare=_hash_new_password,
     creates=True,
 )

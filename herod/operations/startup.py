@@ -23,7 +23,7 @@ from herod.records import ApiKey, AuditEvent, SigningKeyRecord
 from herod.scopes.graph import ADMIN
 from herod.store.base import Writer
 
-__all__ = ["create_bootstrap_key", "load_signing_keys"]
+__all__ = ["HS256_ID", "create_bootstrap_key", "load_signing_keys"]
 
 HS256_ID: Final = "hs256"
 
@@ -40,6 +40,7 @@ def load_signing_keys(tx: Writer, *, secret: str, algorithm: SigningAlgorithm, t
         ttl: seconds a token lives.
     """
     records = {record.id: record for record in tx.scan(SigningKeyRecord)}
+    _settle_old_secrets(tx, records, secret=secret.encode(), now=now)
     current = _current_record(records, algorithm, now)
     for record in (*records.values(), current):
         is_current = record.id == current.id
@@ -78,6 +79,20 @@ def create_bootstrap_key(tx: Writer, keyring: Keyring, *, name: str, now: int) -
     return text
 
 
+def _settle_old_secrets(tx: Writer, records: dict[str, SigningKeyRecord], *, secret: bytes, now: int) -> None:
+    """Look after the secrets that `herod secret rotate` has kept; what is left of them in `records` verifies."""
+    for record in [one for one in records.values() if one.algorithm == "HS256" and one.id != HS256_ID]:
+        if record.private == secret and HS256_ID in records:
+            # Started with the old secret once more: it is the current one, and its end is yet to come.
+            del records[record.id]
+            if record.expires_at is not None:
+                tx.put(msgspec.structs.replace(record, expires_at=None))
+        elif record.expires_at is not None and record.expires_at <= now:
+            del records[record.id]
+            tx.delete(SigningKeyRecord, record.id)
+            tx.audit(_startup_event("signing.forget", record.id, now))
+
+
 def _current_record(records: Mapping[str, SigningKeyRecord], algorithm: SigningAlgorithm, now: int) -> SigningKeyRecord:
     if algorithm == "HS256":
         known = records.get(HS256_ID)
@@ -93,7 +108,8 @@ def _current_record(records: Mapping[str, SigningKeyRecord], algorithm: SigningA
 
 def _signing_key(record: SigningKeyRecord, secret: str) -> SigningKey:
     if record.algorithm == "HS256":
-        return hs256_key(secret, verifies_until=record.expires_at)
+        old = record.private.decode()  # empty for the secret that herod was started with
+        return hs256_key(old or secret, verifies_until=record.expires_at)
     return ed25519_key(record.private, verifies_until=record.expires_at)
 
 

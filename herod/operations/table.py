@@ -6,6 +6,7 @@ from typing import Final
 
 from herod.operations import (
     accounts,
+    backups,
     explain,
     keys,
     passwords,
@@ -31,6 +32,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     peers,
     explain,
     sessions,
+    backups,
 )
 
 

@@ -9,7 +9,7 @@ from herod.operations.pipeline import Pipeline
 from herod.operations.registry import Operation
 from herod.protocols.answers import ErrorWriter, envelope_error, is_enveloped, plain_error
 from herod.protocols.guard import Guard
-from herod.protocols.http import Request, Response
+from herod.protocols.http import Handler, Request, Response
 from herod.protocols.jsonrpc import JsonRpc
 from herod.protocols.oauth import oauth_handler
 from herod.protocols.reading import unquote_segment
@@ -18,15 +18,7 @@ from herod.protocols.rest import PathHandler, rest_handler
 __all__ = ["Doors"]
 
 METHOD_NOT_ALLOWED: Final = 405
-WELCOME: Final = b"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>herod</title></head>
-<body><h1>herod</h1>
-<p>This machine's auth daemon is running. Ask it from a terminal:</p>
-<pre>herod status
-herod whoami
-herod --help</pre>
-</body></html>
-"""
+PAGES: Final = "/ui/"
 
 
 class Doors:
@@ -36,9 +28,12 @@ class Doors:
         pipeline: where every request ends up.
         operations: the table.
         guard: what each request passes first.
+        pages: what answers browsers at `/` and below `/ui/`, if anything does; it knows its methods by itself.
     """
 
-    def __init__(self, pipeline: Pipeline, operations: Mapping[str, Operation], guard: Guard) -> None:
+    def __init__(
+        self, pipeline: Pipeline, operations: Mapping[str, Operation], guard: Guard, pages: Handler | None = None
+    ) -> None:
         self._guard = guard
         self._version = pipeline.realm.version
         self._fixed: dict[tuple[str, str], PathHandler] = {}
@@ -47,7 +42,9 @@ class Doors:
         rpc = JsonRpc(pipeline, operations)
         self._add("POST", "/", rpc)
         self._add("POST", "/rpc", rpc)
-        self._add("GET", "/", _welcome)
+        self._pages = pages
+        if pages is not None:
+            self._add("GET", "/", _page_handler(pages))
         for operation in operations.values():
             for route in operation.routes:
                 is_oauth = operation.form and not route.path.startswith("/api/")
@@ -63,6 +60,8 @@ class Doors:
         handler = self._fixed.get((method, request.path))
         if handler is not None:
             return await handler(request, {})
+        if self._pages is not None and request.path.startswith(PAGES):
+            return await self._pages(request)
         try:
             found = self._match(method, request.path)
         except HerodError as error:
@@ -103,9 +102,8 @@ class Doors:
         return envelope_error(self._version) if is_enveloped(path) else plain_error
 
 
-async def _welcome(request: Request, path: dict[str, str]) -> Response:  # noqa: ARG001 - a path handler's form
-    """What a browser sees until the dashboard moves in."""
-    return Response(200, WELCOME, (("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")))
+def _page_handler(pages: Handler) -> PathHandler:
+    return lambda request, path: pages(request)  # noqa: ARG005 - a path handler's form
 
 
 def _values(segments: tuple[str, ...], asked: list[str]) -> dict[str, str] | None:

@@ -8,7 +8,7 @@ from typing import Final
 from herod.protocols.answers import encode
 from herod.protocols.http import Request, Response
 
-__all__ = ["LOOPBACK_NAMES", "Guard", "host_of"]
+__all__ = ["LOOPBACK_NAMES", "Guard", "host_of", "is_own_origin"]
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MISDIRECTED: Final = 421  # RFC 9110, section 15.5.20
@@ -33,14 +33,16 @@ class Guard:
         if request.source.address != "unix" and host_of(headers.get("host", "")) not in self._hosts:
             return _refuse(MISDIRECTED, "This host name is not one of herod's: add it to `hosts` in the settings.")
         origin = headers.get("origin")
-        if origin is not None and not self._is_own(origin.lower(), request) and origin.lower() not in self._origins:
+        if origin is not None and not is_own_origin(origin, request) and origin.lower() not in self._origins:
             return _refuse(FORBIDDEN, "This origin may not call herod: add it to `origins` in the settings.")
         return None
 
-    def _is_own(self, origin: str, request: Request) -> bool:
-        scheme = "https" if request.source.secure else "http"
-        host = request.headers.get("host", "").lower()
-        return bool(host) and origin == f"{scheme}://{host}"
+
+def is_own_origin(origin: str, request: Request) -> bool:
+    """Whether a page of this origin came from the very scheme, host and port that the request goes to."""
+    scheme = "https" if request.source.secure else "http"
+    host = request.headers.get("host", "").lower()
+    return bool(host) and origin.lower() == f"{scheme}://{host}"
 
 
 def host_of(value: str) -> str:

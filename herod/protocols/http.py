@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from herod.scopes.principals import Source
+from herod.store.base import ByteStream
 
 __all__ = ["MAX_BODY", "SECURITY_HEADERS", "STRICT_TRANSPORT", "Handler", "Request", "Response"]
 
@@ -52,6 +53,7 @@ class Response(msgspec.Struct, frozen=True):
         headers: further ones, Content-Type among them when there is a body.
         is_quiet: leave it out of the access log (validate, verify, introspect, health).
         close: end the connection after it.
+        stream: sent in chunks in place of `body`, which is empty then; the server closes it, whatever happens.
     """
 
     status: int
@@ -59,6 +61,7 @@ class Response(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     is_quiet: bool = False
     close: bool = False
+    stream: ByteStream | None = None
 
 
 Handler = Callable[[Request], Awaitable[Response]]

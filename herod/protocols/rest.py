@@ -28,6 +28,7 @@ __all__ = ["PathHandler", "rest_handler"]
 PathHandler = Callable[[Request, dict[str, str]], Awaitable[Response]]
 
 IN_QUERY = frozenset({"GET", "DELETE"})
+STREAM_HEADERS = (("Content-Type", "application/octet-stream"), ("Cache-Control", "no-store"))
 decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -44,6 +45,8 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
             params = read_params(operation, route, request, path)
             presented = None if is_public else presented_by(request.headers)
             result = await pipeline.call(operation, params, presented, request.source)
+            if operation.streamed is not None:
+                return Response(200, headers=STREAM_HEADERS, stream=await operation.streamed(pipeline.store))
         except HerodError as error:
             return write_error(error)
         return json_response(

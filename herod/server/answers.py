@@ -14,9 +14,10 @@ import msgspec
 from herod.protocols.http import SECURITY_HEADERS, STRICT_TRANSPORT, Response
 from herod.server.heads import Refusal
 
-__all__ = ["CONTINUE", "INTERNAL", "OVERLOADED", "AnswerWriter", "refusal_response"]
+__all__ = ["CONTINUE", "INTERNAL", "LAST_PIECE", "OVERLOADED", "AnswerWriter", "encode_piece", "refusal_response"]
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_PIECE: Final = b"0\r\n\r\n"
 
 _JSON: Final = (("Content-Type", "application/json"),)
 
@@ -68,6 +69,11 @@ OVERLOADED: Final = Response(
 )
 
 
+def encode_piece(piece: bytes) -> bytes:
+    """A part of a streamed body (RFC 9112, section 7.1). An empty one would end it, so it becomes nothing."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
+
+
 class AnswerWriter:
     """Writes answers; keeps what heads have in common."""
 
@@ -103,6 +109,8 @@ class AnswerWriter:
             self._date = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode("ascii")
         if response.status in _BODILESS:
             return b"%b%b\r\n" % (prefix, self._date)
+        if response.stream is not None:  # its pieces follow, by `encode_piece`
+            return b"%b%bTransfer-Encoding: chunked\r\n\r\n" % (prefix, self._date)
         body = response.body
         return b"%b%bContent-Length: %d\r\n\r\n%b" % (prefix, self._date, len(body), b"" if is_head else body)
 

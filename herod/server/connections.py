@@ -22,13 +22,23 @@ import trio
 
 from herod.protocols.http import Handler, Request, Response
 from herod.scopes.principals import Source
-from herod.server.answers import CONTINUE, INTERNAL, OVERLOADED, AnswerWriter, refusal_response
+from herod.server.answers import (
+    CONTINUE,
+    INTERNAL,
+    LAST_PIECE,
+    OVERLOADED,
+    AnswerWriter,
+    encode_piece,
+    refusal_response,
+)
 from herod.server.heads import Refusal
 from herod.server.limits import Limits
 from herod.server.listeners import BoundListener
 from herod.server.logs import log_answer
 from herod.server.reader import RequestReader, Stage
+from herod.server.tls import TlsWire
 from herod.server.wires import SocketWire, Wire, read_peer
+from herod.store.base import ByteStream
 
 __all__ = ["raise_descriptor_limit", "serve"]
 
@@ -132,18 +142,19 @@ class _Server:
                 self._admit(connected, address, listener, tasks)
 
     def _admit(self, connected: socket.socket, address: object, listener: BoundListener, tasks: trio.Nursery) -> None:
-        wire = SocketWire(connected)
+        raw = SocketWire(connected)
         is_full = len(self._connections) - self._turned_away >= self._most and not self._evict_one()
         if is_full:
             self._complain("all %d connections are taken: new clients are refused", self._most)
             if self._turned_away >= _TURNED_AWAY:
-                wire.close()
+                raw.close()
                 return
         try:
             source = _source_of(connected, address, listener)
         except OSError:  # gone before it was asked
-            wire.close()
+            raw.close()
             return
+        wire = raw if listener.tls is None else TlsWire(raw, listener.tls.context)
         self.now = trio.current_time()  # the sweep sleeps while nobody is connected
         connection = _Connection(self, wire, source, is_turned_away=is_full)
         self._connections.add(connection)
@@ -197,7 +208,7 @@ class _Server:
         """Let what is in hand end, for as long as the limits say."""
         self.is_draining = True
         for connection in self._connections:
-            if connection.is_idle and not connection.wire.has_input():
+            if not connection.has_begun or (connection.is_idle and not connection.wire.has_input()):
                 connection.scope.cancel()
         with trio.move_on_after(self.limits.drain_seconds):
             if self._connections:
@@ -212,6 +223,7 @@ class _Connection:
 
     Attributes:
         deadline: when it ends unless something moves it; infinite while a handler works.
+        has_begun: the handshake, if there is one, is over.
         is_idle: between two requests, with nothing of the next one here yet.
         is_receiving: waiting for the client to send.
         waits_since: when it began to wait for what it waits for now: a request, a head's end or a body's.
@@ -225,6 +237,7 @@ class _Connection:
         "_source",
         "_stage",
         "deadline",
+        "has_begun",
         "is_idle",
         "is_receiving",
         "is_turned_away",
@@ -242,6 +255,7 @@ class _Connection:
         self.wire = wire
         self.scope = trio.CancelScope()
         self.deadline = math.inf
+        self.has_begun = False
         self.is_idle = False
         self.is_receiving = False
         self.is_turned_away = is_turned_away
@@ -263,6 +277,7 @@ class _Connection:
             self._server.forget(self)
 
     async def _serve(self) -> None:
+        await self._begin()
         if self.is_turned_away:
             await self._refuse(OVERLOADED)
             return
@@ -270,6 +285,15 @@ class _Connection:
             await self._answer_all()
         except Refusal as refusal:
             await self._refuse(refusal_response(refusal))
+
+    async def _begin(self) -> None:
+        """Shake hands under the deadline of a head; as long as that takes the client keeps herod waiting."""
+        self.waits_since = self._server.now
+        self.deadline = self._server.now + self._server.limits.head_seconds
+        self.is_receiving = True
+        await self.wire.begin()
+        self.is_receiving = False
+        self.has_begun = True
 
     async def _answer_all(self) -> None:
         reader = self._reader
@@ -333,7 +357,10 @@ class _Connection:
             response = INTERNAL
             is_last = self._reader.is_last or server.is_draining
             data = self._encode(response, method=request.method, is_last=is_last)
-        await self._send(data)
+        if response.stream is None:
+            await self._send(data)
+        else:
+            await self._send_stream(data, response.stream, is_head=request.method == "HEAD")
         if not response.is_quiet:
             log_answer(
                 method=request.method,
@@ -349,6 +376,19 @@ class _Connection:
         self._is_sending = True
         await self.wire.send(data)
         self._is_sending = False
+
+    async def _send_stream(self, head: bytes, stream: ByteStream, *, is_head: bool) -> None:
+        """Send a body as its pieces come, each under a deadline of its own; one that fails is left without its end."""
+        try:
+            await self._send(head)
+            if is_head:
+                return
+            async for piece in stream:
+                await self._send(encode_piece(piece))
+                self.deadline = math.inf  # the next piece is ours to make
+            await self._send(LAST_PIECE)
+        finally:
+            await stream.aclose()
 
     def _encode(self, response: Response, *, method: str, is_last: bool) -> bytes:
         return self._server.writer.encode(
@@ -380,4 +420,4 @@ def _source_of(connected: socket.socket, address: object, listener: BoundListene
         return Source(peer=peer, address="unix", cookie=listener.cookie)
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     assert isinstance(address, tuple)  # noqa: S101 - for the type checker: AF_INET and AF_INET6 give tuples
-    return Source(address=str(address[0]))
+    return Source(address=str(address[0]), secure=listener.tls is not None)

@@ -1,4 +1,4 @@
-"""One connection's bytes, whatever carries them: a Unix or TCP socket now, TLS above one later.
+"""One connection's bytes, whatever carries them: a Unix or TCP socket here, TLS above one in `tls.py`.
 
 Must never know what the bytes mean, nor wait without being cancellable.
 """
@@ -26,6 +26,10 @@ _LINGER_NOT_AT_ALL: Final = struct.pack("ii", 1, 0)
 
 class Wire(Protocol):
     """What a connection needs of its carrier."""
+
+    async def begin(self) -> None:
+        """Make it ready for bytes; to be called first."""
+        ...
 
     async def receive(self) -> bytes:
         """Wait for bytes; none at the end of input."""
@@ -64,6 +68,9 @@ class SocketWire:
         self._socket = connected
         self._descriptor = connected.fileno()
 
+    async def begin(self) -> None:
+        """Nothing is left to do."""
+
     async def receive(self) -> bytes:
         """Wait for bytes; none at the end of input."""
         while True:
@@ -75,15 +82,16 @@ class SocketWire:
 
     async def send(self, data: bytes) -> None:
         """Send all of it; without a checkpoint when the kernel takes it at once."""
-        sent = self._send_some(data)
+        sent = self.send_now(data)
         if sent == len(data):
             return
         with memoryview(data) as view:
             while sent < len(view):
                 await trio.lowlevel.wait_writable(self._descriptor)
-                sent += self._send_some(view[sent:])
+                sent += self.send_now(view[sent:])
 
-    def _send_some(self, data: bytes | memoryview) -> int:
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Send what the kernel takes at once; how much that was."""
         try:
             return self._socket.send(data)
         except BlockingIOError:

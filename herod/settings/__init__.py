@@ -1,7 +1,7 @@
 """What the daemon runs with: the one place that reads the environment, and it reads it once.
 
 `options.py` says what can be set, `binds.py` how an address looks, `sources.py` who said what, `secrets.py` which
-secrets are there, `loading.py` what follows from it all. Knows the errors only.
+secrets are there, `manager.py` what systemd passes on, `loading.py` what follows from it all. Knows the errors only.
 """
 
 from herod.settings.binds import (
@@ -14,19 +14,25 @@ from herod.settings.binds import (
     parse_binds,
 )
 from herod.settings.loading import Settings, load_settings
+from herod.settings.manager import MANAGER_VARIABLES, ServiceManager
 from herod.settings.options import LIMITS, OPTIONS, SECRETS, LimitSettings
+from herod.settings.secrets import load_new_secret, load_old_secret
 
 __all__ = [
     "LIMITS",
+    "MANAGER_VARIABLES",
     "OPTIONS",
     "SECRETS",
     "Bind",
     "FdBind",
     "LimitSettings",
+    "ServiceManager",
     "Settings",
     "TcpBind",
     "UnixBind",
     "default_socket_candidates",
+    "load_new_secret",
+    "load_old_secret",
     "load_settings",
     "parse_bind",
     "parse_binds",

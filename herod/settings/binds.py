@@ -19,6 +19,7 @@ __all__ = [
     "FdBind",
     "TcpBind",
     "UnixBind",
+    "clear_text_refusal",
     "default_binds",
     "default_socket_candidates",
     "parse_bind",
@@ -156,6 +157,14 @@ def xdg_folder(environ: Mapping[str, str], name: str, below_home: str | None = N
         return Path(value)
     home = environ.get("HOME", "")
     return Path(home) / below_home if below_home is not None and home.startswith("/") else None
+
+
+def clear_text_refusal(where: str) -> str:
+    """Why a TCP address beyond loopback is not served without TLS, and what to do."""
+    return (
+        f"{where} can be reached from other machines, and secrets would pass in the clear: "
+        "give --tls-cert and --tls-key, or say --insecure."
+    )
 
 
 def _both_loopbacks(port: int) -> tuple[TcpBind, TcpBind]:

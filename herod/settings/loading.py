@@ -14,12 +14,15 @@ from urllib.parse import urlsplit
 from herod.errors import SettingsError
 from herod.settings.binds import (
     Bind,
+    FdBind,
     TcpBind,
     UnixBind,
+    clear_text_refusal,
     default_binds,
     parse_binds,
     xdg_folder,
 )
+from herod.settings.manager import ServiceManager, read_manager
 from herod.settings.options import LimitSettings
 from herod.settings.secrets import load_legacy_secrets, load_secrets
 from herod.settings.sources import Found, Sources, load_text
@@ -49,6 +52,7 @@ class Settings:
         hosts: further names for the Host guard: lower case, without port, IPv6 in brackets.
         origins: further origins for the Origin guard: lower case `scheme://host[:port]`.
         config: the settings file, if one was read.
+        manager: what the service manager passed on.
         warnings: for the log: what is allowed and not wise.
     """
 
@@ -76,10 +80,11 @@ class Settings:
     origins: frozenset[str] = frozenset()
     limits: LimitSettings = field(default_factory=LimitSettings)
     config: Path | None = None
+    manager: ServiceManager = field(default_factory=ServiceManager)
     warnings: tuple[str, ...] = ()
 
 
-def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, uid: int) -> Settings:
+def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, uid: int, pid: int = 0) -> Settings:
     """Read what was set and refuse what cannot be or should not.
 
     Args:
@@ -87,6 +92,7 @@ def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, 
             that it did not.
         environ: the process environment.
         uid: who the daemon runs as; root has other defaults.
+        pid: the daemon's: the service manager says whom it means. 0 for those who only look at the settings.
 
     Raises:
         SettingsError: one line that names the setting, what was found and what to change.
@@ -96,7 +102,8 @@ def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, 
     warnings.extend(sources.misspelt())
     hero_secret, store_secret = load_secrets(sources, warnings)
     legacy = load_legacy_secrets(sources, warnings)
-    binds = _choose_binds(sources, uid, warnings)
+    manager = read_manager(environ, pid=pid)
+    binds = _choose_binds(sources, uid, manager, warnings)
     tls_cert, tls_key = _load_tls(sources, binds, warnings)
     public_url = sources.find("public_url")
     base_url = _default_url(binds, tls_cert) if public_url.value is None else _check_url(public_url)
@@ -125,17 +132,28 @@ def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, 
         origins=_check_origins(sources.find("origins")),
         limits=sources.limits,
         config=sources.path,
+        manager=manager,
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
 
-def _choose_binds(sources: Sources, uid: int, warnings: list[str]) -> tuple[Bind, ...]:
+def _choose_binds(sources: Sources, uid: int, manager: ServiceManager, warnings: list[str]) -> tuple[Bind, ...]:
     found, port = sources.find("bind"), sources.find("port")
     if found.origin == "default":
-        return default_binds(sources.environ, uid=uid, port=port.value)
+        if not manager.sockets:
+            return default_binds(sources.environ, uid=uid, port=port.value)
+        if port.origin != "default":
+            warnings.append(
+                f"{port.where} counts for the default addresses only, and sockets were passed (LISTEN_FDS)."
+            )
+        return manager.sockets
     if port.origin != "default":
         warnings.append(f"{port.where} counts for the default addresses only, and {found.where} replaces them.")
     binds = tuple(bind for text in found.value for bind in parse_binds(text, where=found.where))
+    if unused := [str(bind) for bind in manager.sockets if bind not in binds]:
+        warnings.append(
+            f"{found.where} names other addresses, so nobody is answered on {', '.join(unused)} (LISTEN_FDS)."
+        )
     if not binds:
         raise SettingsError(f"{found.where}: found no address, expected at least one.")
     seen: set[object] = set()
@@ -166,7 +184,7 @@ def _load_tls(sources: Sources, binds: tuple[Bind, ...], warnings: list[str]) ->
         raise SettingsError(f"{key.where}: {key_path} is encrypted, and a daemon cannot ask: decrypt it.")
     if file.is_exposed:
         warnings.append(f"{key.where}: everybody on this machine may read {key_path}: chmod 600 it.")
-    if not tcp:
+    if not any(isinstance(bind, TcpBind | FdBind) for bind in binds):
         warnings.append(f"{cert.where} has no effect: no TCP address is bound.")
     return cert_path, key_path
 
@@ -176,10 +194,7 @@ def _check_reach(tcp: list[TcpBind], warnings: list[str], *, insecure: bool) -> 
         if bind.is_loopback:
             continue
         if not insecure:
-            raise SettingsError(
-                f"{bind} can be reached from other machines, and secrets would pass in the clear: "
-                "bind a loopback address, with a proxy that speaks TLS before it, or say --insecure."
-            )
+            raise SettingsError(clear_text_refusal(str(bind)))
         warnings.append(f"{bind}: secrets pass in the clear to and from other machines (--insecure).")
 
 

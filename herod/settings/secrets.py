@@ -12,7 +12,7 @@ from herod.errors import SettingsError
 from herod.settings.options import SECRETS, SecretOption
 from herod.settings.sources import Found, Sources, is_there, load_text
 
-__all__ = ["load_legacy_secrets", "load_secrets"]
+__all__ = ["load_legacy_secrets", "load_new_secret", "load_old_secret", "load_secrets"]
 
 MIN_SECRET: Final = 32  # bytes: the least that HS256 wants (RFC 7518, section 3.2)
 # What examples and templates hold, compared without case and punctuation.
@@ -48,6 +48,27 @@ def load_secrets(sources: Sources, warnings: list[str]) -> tuple[str, str | None
         if store_secret == hero_secret:
             warnings.append("HEROD_STORE_SECRET equals HERO_SECRET, so it protects nothing: make another.")
     return hero_secret, store_secret
+
+
+def load_new_secret(path: Path, warnings: list[str], *, is_weak_allowed: bool) -> str:
+    """The secret that HERO_SECRET or HEROD_STORE_SECRET is to be from now on.
+
+    Raises:
+        SettingsError: it is unreadable, a placeholder or weak.
+    """
+    where = "--new-secret-file"
+    value = _read_secret(path, where, warnings)
+    _check_strength(SecretOption(where, ""), value, warnings, is_weak_allowed=is_weak_allowed)
+    return value
+
+
+def load_old_secret(path: Path, *, where: str) -> str:
+    """A secret that was good once, as it was then.
+
+    Raises:
+        SettingsError: it is unreadable.
+    """
+    return _read_secret(path, where, [])
 
 
 def _check_strength(secret: SecretOption, value: str, warnings: list[str], *, is_weak_allowed: bool) -> None:

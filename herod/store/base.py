@@ -4,18 +4,19 @@ Reading is synchronous and runs on the event loop. Writing hands a function to t
 durable. An implementation is right when it passes `tests/store/conformance.py`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
 from herod.credentials.keyring import Keyring
-from herod.records import AuditEvent, Record
+from herod.records import AuditEvent, GuessCount, Record, Revocation, Session
 
 __all__ = [
     "AuditRow",
     "AuditVerdict",
+    "ByteStream",
     "Changes",
     "Cursor",
     "Health",
@@ -32,6 +33,14 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 MAX_PAGE = 200
+# A clock that was an hour ahead and is put right must not bring a revoked token back.
+EXPIRED_KEPT_SECONDS: Final = 86_400
+# What `purge_expired` deletes, and how many seconds after its end. Counts of guesses go at once: a stranger makes them.
+PURGED: Final[tuple[tuple[type[Record], int], ...]] = (
+    (Session, EXPIRED_KEPT_SECONDS),
+    (Revocation, EXPIRED_KEPT_SECONDS),
+    (GuessCount, 0),
+)
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -105,6 +114,16 @@ class StoreStats(msgspec.Struct, frozen=True):
     commits: int
 
 
+class ByteStream(Protocol):
+    """Bytes that come piece by piece; whoever takes one closes it, at its end or before."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces, each once."""
+
+    async def aclose(self) -> None:
+        """Give back what it holds; a second time does nothing."""
+
+
 class Reader(Protocol):
     """Reading, at one moment. Expired records are returned: their users compare `expires_at` with their own now.
 
@@ -148,7 +167,7 @@ class Writer(Reader, Protocol):
         """
 
     def delete(self, record_type: type[Record], id: str) -> bool:  # noqa: A002 - as above
-        """Remove it and leave a tombstone; False when there was none."""
+        """Remove it, and leave a tombstone if the feed tells of its kind; False when there was none."""
 
     def audit(self, event: AuditEvent) -> None:
         """Append to the audit chain."""
@@ -197,12 +216,19 @@ class Store(Reader, Protocol):
         """
 
     async def purge_expired(self, now: int) -> int:
-        """Delete sessions and revocations that ended a day or more before `now`, and forget old tombstones.
-
-        The day is for clocks that were wrong: putting one right must not bring a revoked token back.
+        """Delete what ended as long before `now` as `PURGED` says, and forget old tombstones.
 
         Returns:
             How many records were deleted.
+        """
+
+    async def backup(self) -> ByteStream:
+        """The whole store as of one moment, encrypted: all that was acknowledged before the call.
+
+        Raises:
+            Conflict: another is being made.
+            Unavailable: there is no room for it, or the store cannot be read.
+            InvalidRequest: the store is kept in memory alone.
         """
 
     def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> list[AuditRow]:

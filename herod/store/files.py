@@ -1,6 +1,7 @@
 """The store's files: where they may be, who may read them, and that one process has them.
 
     <path>  <path>-wal  <path>-shm  <path>.lock      all 0600, in a folder that is made 0700 when it is not there
+    <path>.snapshot  <path>.restoring                for as long as a backup is made or restored
 
 Nothing here opens the database. Closing a descriptor of a file drops every POSIX lock that the process has on it, so
 the database file is touched before SQLite opens it and never after.
@@ -17,12 +18,27 @@ from typing import Final
 
 from herod.errors import RuntimeFailure, SettingsError
 
-__all__ = ["StoreLock", "prepare_file", "resolve_path"]
+__all__ = [
+    "FILES",
+    "RESTORING",
+    "SNAPSHOT",
+    "StoreLock",
+    "create_beside",
+    "drop_leftovers",
+    "drop_temporary",
+    "prepare_file",
+    "resolve_path",
+    "sync_folder",
+]
 
 logger = logging.getLogger("herod.store")
 
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
+FILES: Final = ("", "-wal", "-shm")
+"""What SQLite keeps, as suffixes of the path."""
+SNAPSHOT: Final = ".snapshot"
+RESTORING: Final = ".restoring"
 _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -87,11 +103,48 @@ def prepare_file(path: Path) -> None:
     """
     try:
         os.close(os.open(path, _OPEN, FILE_MODE))
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in FILES:
             with suppress(FileNotFoundError):
                 _close_to_others(path.with_name(path.name + suffix))
     except OSError as error:
         raise _failure(path, error) from None
+
+
+def create_beside(path: Path, suffix: str) -> Path:
+    """A new, empty file for the time of some work, 0600, in the place of one that a killed process has left.
+
+    Raises:
+        RuntimeFailure: it cannot be made.
+    """
+    temporary = path.with_name(path.name + suffix)
+    try:
+        drop_temporary(temporary)
+        os.close(os.open(temporary, _OPEN | os.O_EXCL, FILE_MODE))
+    except OSError as error:
+        raise _failure(path, error) from None
+    return temporary
+
+
+def drop_temporary(temporary: Path) -> None:
+    """Remove a temporary database and what SQLite has put beside it."""
+    for suffix in (*FILES, "-journal"):
+        temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+
+
+def drop_leftovers(path: Path) -> None:
+    """Remove what a killed backup or restore has left beside the store; the lock is held."""
+    for suffix in (SNAPSHOT, RESTORING):
+        with suppress(OSError):
+            drop_temporary(path.with_name(path.name + suffix))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was linked, renamed and removed there durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _make_folder(folder: Path) -> None:

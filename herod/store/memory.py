@@ -12,10 +12,23 @@ from typing import Any, Final, Self, TypeVar, cast
 import trio
 
 from herod.credentials.keyring import Keyring, new_root
-from herod.errors import Conflict, Unavailable
-from herod.records import AuditEvent, Record, Revocation, Session
+from herod.errors import Conflict, InvalidRequest, Unavailable
+from herod.records import RECORD_TYPES, AuditEvent, Record
 from herod.store.audit_chain import ChainEnd, ChainRow, decode_event, encode_event, link, walk
-from herod.store.base import MAX_PAGE, AuditRow, AuditVerdict, Changes, Cursor, Health, Page, StoreStats, Usage, Writer
+from herod.store.base import (
+    MAX_PAGE,
+    PURGED,
+    AuditRow,
+    AuditVerdict,
+    ByteStream,
+    Changes,
+    Cursor,
+    Health,
+    Page,
+    StoreStats,
+    Usage,
+    Writer,
+)
 from herod.store.cache import Key
 from herod.store.cursors import encode_cursor, parse_cursor
 
@@ -25,7 +38,7 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 KEPT_TOMBSTONES: Final = 100_000
-EXPIRED_KEPT_SECONDS: Final = 86_400
+UNFOLLOWED: Final = frozenset(kind.kind for kind in RECORD_TYPES if not kind.is_followed)
 
 
 class _State:
@@ -127,8 +140,11 @@ class _MemoryWriter(_MemoryReader):
         if id not in state.of(record_type.kind):
             return False
         self._replace(key, None)
-        state.tombstones[key] = None
-        self._undo.append(lambda: state.tombstones.pop(key))
+        if record_type.is_followed:
+            state.tombstones[key] = None
+            self._undo.append(lambda: state.tombstones.pop(key))
+        else:
+            del state.revs[key]  # `_replace` knows how to put it back
         usage = state.usage.pop(id, None)
         if usage is not None:
             self._undo.append(lambda: state.usage.setdefault(id, usage))
@@ -257,9 +273,9 @@ class MemoryStore(_MemoryReader):
 
         def purge(tx: Writer) -> int:
             purged = 0
-            for record_type in (Session, Revocation):
-                for record in tx.scan(cast("type[Record]", record_type)):
-                    if record.expires_at is not None and record.expires_at <= now - EXPIRED_KEPT_SECONDS:
+            for record_type, kept in PURGED:
+                for record in tx.scan(record_type):
+                    if record.expires_at is not None and record.expires_at <= now - kept:
                         purged += tx.delete(record_type, record.id)
             return purged
 
@@ -276,12 +292,18 @@ class MemoryStore(_MemoryReader):
         state = self._state
         if since.generation != self._generation or not state.floor <= since.rev <= state.rev:
             return Changes(cursor=self.cursor, is_reset=True)
-        newer = sorted((rev, key) for key, rev in state.revs.items() if rev > since.rev)[:limit]
+        newer = sorted((rev, key) for key, rev in state.revs.items() if rev > since.rev and key[0] not in UNFOLLOWED)
+        newer = newer[:limit]
         return Changes(
             cursor=Cursor(self._generation, newer[-1][0] if newer else since.rev),
             put=tuple(state.of(key[0])[key[1]] for _, key in newer if key not in state.tombstones),
             deleted=tuple(key for _, key in newer if key in state.tombstones),
         )
+
+    async def backup(self) -> ByteStream:
+        """As `Store.backup`: there is none."""
+        await trio.lowlevel.checkpoint()
+        raise InvalidRequest("This herod keeps its store in memory (memory:): there is nothing to back up.")
 
     def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> "list[AuditRow]":
         """As `Store.audit_rows`."""

@@ -5,7 +5,7 @@ not ours must never be changed.
 """
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
@@ -13,16 +13,23 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from herod.credentials.keyring import Keyring, WrongSecret, new_root, unwrap_root, wrap_root
+from herod.credentials.keyring import (
+    Keyring,
+    WrongSecret,
+    derive_backup_key,
+    new_root,
+    unwrap_root,
+    wrap_root,
+)
 from herod.credentials.sealing import SealBroken
 from herod.errors import RuntimeFailure, SettingsError
 from herod.store.faults import Fault, describe, fault_of
-from herod.store.files import StoreLock, prepare_file, resolve_path
+from herod.store.files import StoreLock, drop_leftovers, prepare_file, resolve_path
 from herod.store.head import Head, open_head
 from herod.store.rows import logger
 from herod.store.transaction import write_head
 
-__all__ = ["OpenedStore", "connect", "load_head", "open_store"]
+__all__ = ["OpenedFile", "OpenedStore", "connect", "load_head", "open_file", "open_store", "put_wraps"]
 
 APPLICATION_ID: Final = 0x6865726F  # "hero"
 SCHEMA_VERSION: Final = 1
@@ -31,7 +38,7 @@ BUSY_MILLISECONDS: Final = 5000
 CHECKED_BYTES: Final = 16 * 1024 * 1024
 
 _WRAPS: Final = "SELECT value FROM meta WHERE name = 'wraps'"
-_PUT_WRAPS: Final = "INSERT INTO meta (name, rev, value) VALUES ('wraps', 0, ?)"
+_PUT_WRAPS: Final = "INSERT OR REPLACE INTO meta (name, rev, value) VALUES ('wraps', 0, ?)"
 _HEAD: Final = "SELECT rev, value FROM meta WHERE name = 'head'"
 _NEWEST: Final = "SELECT max((SELECT ifnull(max(rev), 0) FROM records), (SELECT ifnull(max(rev), 0) FROM tombstones))"
 _LAST_AUDIT: Final = "SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1"
@@ -47,6 +54,25 @@ class OpenedStore:
     writer: apsw.Connection
     keyring: Keyring
     head: Head
+    backup_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedFile:
+    """A store's file that nobody serves: for commands that work on it under its lock.
+
+    Attributes:
+        wraps: the root as each secret that may open it seals it.
+        root: as `wrap` has it.
+        wrap: which of the wraps the secret has opened.
+    """
+
+    connection: apsw.Connection
+    wraps: tuple[bytes, ...]
+    root: bytes = field(repr=False)
+    wrap: bytes
+    keyring: Keyring
+    head: Head
 
 
 def open_store(path: Path, secret: str, *, now: int) -> OpenedStore:
@@ -60,6 +86,7 @@ def open_store(path: Path, secret: str, *, now: int) -> OpenedStore:
     with ExitStack() as cleanup:
         lock = StoreLock(path)
         cleanup.callback(lock.release)
+        drop_leftovers(path)
         prepare_file(path)
         try:
             writer = connect(path, apsw.SQLITE_OPEN_READWRITE)
@@ -70,15 +97,55 @@ def open_store(path: Path, secret: str, *, now: int) -> OpenedStore:
                 _create(writer, secret, now)
             else:
                 _check(writer, path)
-            keyring = _load_keyring(writer, path, secret)
+            wraps, wrap, root = _load_root(writer, path, secret)
+            keyring = Keyring(root)
             head = _load_checked_head(writer, path, keyring)
             reader = connect(path, apsw.SQLITE_OPEN_READONLY)
             cleanup.callback(reader.close)
             _one(reader, _HEAD)  # so that what stops the reader is found here
         except apsw.Error as error:
             raise _failure(path, error) from error
+        if wrap == wraps[0] and len(wraps) > 1:
+            _drop_old_wraps(writer, wrap)
         cleanup.pop_all()
-    return OpenedStore(path=path, lock=lock, reader=reader, writer=writer, keyring=keyring, head=head)
+    return OpenedStore(
+        path=path,
+        lock=lock,
+        reader=reader,
+        writer=writer,
+        keyring=keyring,
+        head=head,
+        backup_key=derive_backup_key(secret),
+    )
+
+
+def open_file(path: Path, secret: str) -> OpenedFile:
+    """Open an existing store's file to work on it; its lock is the caller's.
+
+    Raises:
+        SettingsError: another secret has made it.
+        RuntimeFailure: it is not there, damaged, not ours or too new, or the disk says no.
+    """
+    with ExitStack() as cleanup:
+        try:
+            connection = connect(path, apsw.SQLITE_OPEN_READWRITE)
+            cleanup.callback(connection.close)
+            if _is_new(connection, path):
+                raise RuntimeFailure(f"the store {path} is empty: name another store")
+            _set_durable(connection, path)
+            _check(connection, path)
+            wraps, wrap, root = _load_root(connection, path, secret)
+            keyring = Keyring(root)
+            head = _load_checked_head(connection, path, keyring)
+        except apsw.Error as error:
+            raise _failure(path, error) from error
+        cleanup.pop_all()
+    return OpenedFile(connection=connection, wraps=wraps, root=root, wrap=wrap, keyring=keyring, head=head)
+
+
+def put_wraps(connection: apsw.Connection, *wraps: bytes) -> None:
+    """Write down what opens the store, the newest first; inside the caller's transaction, if there is one."""
+    connection.execute(_PUT_WRAPS, (msgspec.msgpack.encode(wraps),)).fetchall()
 
 
 def connect(path: Path, flags: int) -> apsw.Connection:
@@ -133,7 +200,7 @@ def _create(connection: apsw.Connection, secret: str, now: int) -> None:
     root = new_root()
     schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
     connection.execute(f"BEGIN IMMEDIATE; {schema}").fetchall()
-    connection.execute(_PUT_WRAPS, (msgspec.msgpack.encode([wrap_root(root, secret)]),)).fetchall()
+    put_wraps(connection, wrap_root(root, secret))
     write_head(connection, Keyring(root), Head(generation=token_hex(8), created_at=now))
     connection.execute("COMMIT").fetchall()
 
@@ -147,18 +214,35 @@ def _check(connection: apsw.Connection, path: Path) -> None:
         raise _damaged(path, " ".join(finding.split()))
 
 
-def _load_keyring(connection: apsw.Connection, path: Path, secret: str) -> Keyring:
+def _load_root(connection: apsw.Connection, path: Path, secret: str) -> tuple[tuple[bytes, ...], bytes, bytes]:
+    """All wraps, the one that the secret opens, and the root in it."""
     row = _one(connection, _WRAPS)
     try:
-        wraps = msgspec.msgpack.decode(row[0] if row else b"", type=list[bytes])
-        return Keyring(unwrap_root(wraps, secret))
+        wraps = msgspec.msgpack.decode(row[0] if row else b"", type=tuple[bytes, ...])
     except msgspec.DecodeError:
         raise _damaged(path, "its wrapped root key cannot be read") from None
-    except WrongSecret:
-        raise SettingsError(
-            f"the store {path} was made with another secret: give that HERO_SECRET (or HEROD_STORE_SECRET, if one "
-            "was set), or move the file away to begin with an empty store"
-        ) from None
+    for wrap in wraps:
+        try:
+            return wraps, wrap, unwrap_root((wrap,), secret)
+        except WrongSecret:
+            continue
+    raise SettingsError(
+        f"the store {path} was made with another secret: give that HERO_SECRET (or HEROD_STORE_SECRET, if one "
+        "was set), or move the file away to begin with an empty store"
+    )
+
+
+def _drop_old_wraps(connection: apsw.Connection, wrap: bytes) -> None:
+    """The new secret has opened the store: the one before shall not any more, not even by what SQLite left behind."""
+    try:
+        connection.pragma("secure_delete", "on")
+        put_wraps(connection, wrap)
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        connection.pragma("secure_delete", "off")
+    except apsw.Error as error:  # the next start tries again
+        logger.warning("the store still opens with the old secret, too: %s", describe(error))
+    else:
+        logger.info("the store opens with the new secret alone from now on")
 
 
 def _load_checked_head(connection: apsw.Connection, path: Path, keyring: Keyring) -> Head:

@@ -20,15 +20,27 @@ import trio
 from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
 from herod.errors import Unavailable
-from herod.records import Record, Revocation, Session
+from herod.records import RECORD_TYPES, Record
 from herod.store.audit_chain import decode_event, walk
-from herod.store.base import MAX_PAGE, AuditRow, AuditVerdict, Changes, Cursor, Health, StoreStats, Usage, Writer
+from herod.store.base import (
+    MAX_PAGE,
+    PURGED,
+    AuditRow,
+    AuditVerdict,
+    Changes,
+    Cursor,
+    Health,
+    StoreStats,
+    Usage,
+    Writer,
+)
 from herod.store.cache import ABSENT, Key, RecordCache
 from herod.store.faults import Condition, describe
 from herod.store.head import Head
 from herod.store.opening import OpenedStore, connect, load_head, open_store
 from herod.store.reading import SqlReader
 from herod.store.rows import TYPES, RowCodec, damaged, logger
+from herod.store.snapshots import Snapshot, Snapshots
 from herod.store.transaction import Transaction
 from herod.store.writer import GroupWriter
 
@@ -41,11 +53,11 @@ CACHED_RECORDS: Final = 16_384
 KEPT_TOMBSTONES: Final = 100_000
 PURGED_AT_ONCE: Final = 1000
 USES_AT_ONCE: Final = 500
-# A clock that was an hour ahead and is put right must not bring a revoked token back.
-EXPIRED_KEPT_SECONDS: Final = 86_400
 
+_UNFOLLOWED: Final = ", ".join(f"'{record_type.kind}'" for record_type in RECORD_TYPES if not record_type.is_followed)
 _CHANGES: Final = (
-    "SELECT kind, id, lookup, owner, created_at, expires_at, rev, sealed FROM records WHERE rev > ? "
+    "SELECT kind, id, lookup, owner, created_at, expires_at, rev, sealed "  # noqa: S608 - made of names in records.py
+    f"FROM records WHERE rev > ? AND kind NOT IN ({_UNFOLLOWED}) "
     "UNION ALL SELECT kind, id, NULL, NULL, 0, NULL, rev, NULL FROM tombstones WHERE rev > ? ORDER BY rev LIMIT ?"
 )
 _AUDIT_ROWS: Final = "SELECT seq, json, mac FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
@@ -90,6 +102,7 @@ class SqliteStore(SqlReader):
         self._noted: dict[str, Usage] = {}
         self._flushing: dict[str, Usage] = {}
         transaction = Transaction(opened.writer, codec, condition, opened.head, opened.keyring)
+        self._snapshots = Snapshots(opened.path, opened.backup_key)
         self._writer = GroupWriter(transaction, opened.writer, opened.keyring, condition, self._settle)
 
     async def __aenter__(self) -> Self:
@@ -183,14 +196,14 @@ class SqliteStore(SqlReader):
     async def purge_expired(self, now: int) -> int:
         """As `Store.purge_expired`; each thousand is a write of its own."""
         purged = 0
-        for record_type in (Session, Revocation):
+        for record_type, kept in PURGED:
             count = PURGED_AT_ONCE
             while count == PURGED_AT_ONCE:
                 count = await self._write(
                     partial(
                         Transaction.purge,
                         record_type=record_type,
-                        now=now - EXPIRED_KEPT_SECONDS,
+                        now=now - kept,
                         limit=PURGED_AT_ONCE,
                     )
                 )
@@ -237,6 +250,10 @@ class SqliteStore(SqlReader):
             return [AuditRow(seq, decode_event(json), mac.hex()) for seq, json, mac in rows]
         except msgspec.DecodeError as error:
             raise damaged("audit", str(after)) from error
+
+    async def backup(self) -> Snapshot:
+        """As `Store.backup`."""
+        return await self._snapshots.take()
 
     async def verify_audit(self) -> AuditVerdict:
         """As `Store.verify_audit`.

@@ -103,7 +103,8 @@ class Transaction(SqlReader):
         if self._connection.changes() == 0:
             return False
         rev = self._head.rev + 1
-        self._rows(_BURY, (rev, kind, id))
+        if record_type.is_followed:
+            self._rows(_BURY, (rev, kind, id))
         self._rows(_FORGET_USE, (id,))
         self._head = msgspec.structs.replace(self._head, rev=rev, counts=self._head.count(kind, -1))
         self.changed.add((kind, id))

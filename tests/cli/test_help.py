@@ -48,7 +48,9 @@ WANTED = {
     "token": ["issue", "validate", "revoke"],
     "peer": ["allow", "list", "remove"],
     "explain": (),
-    "secret": ["generate"],
+    "backup": (),
+    "restore": (),
+    "secret": ["generate", "rotate"],
     "completion": (),
 }
 

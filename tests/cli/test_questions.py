@@ -255,12 +255,12 @@ def test_serve_passes_on_what_was_said(herod: Typed, monkeypatch: pytest.MonkeyP
     """Only what stood on the command line, repeatables as tuples, numbers as numbers, also a zero."""
     said: dict[str, object] = {}
 
-    def load_settings(options: dict[str, object], environ: object, *, uid: int) -> str:
+    def load_settings(options: dict[str, object], environ: object, *, uid: int, pid: int) -> str:
         said.update(options)
         return "settings"
 
     monkeypatch.setattr("herod.settings.load_settings", load_settings)
-    monkeypatch.setattr("herod.app.run", lambda settings: 0 if settings == "settings" else 9)
+    monkeypatch.setattr("herod.app.run", lambda settings, load: 0 if settings == load() == "settings" else 9)
     args = ("--port", "0", "--bind", "fd://3", "--bind", "[::1]:1", "--insecure", "--admin-secret", "@f")
     assert herod("serve", *args, "--signing", "EdDSA").code == 0
     assert said == {
@@ -302,7 +302,7 @@ def test_serve_that_cannot_start(herod: Typed, monkeypatch: pytest.MonkeyPatch) 
     """A machine that says no is one line and exit code 1; Ctrl-C is a clean end."""
     monkeypatch.setenv("HERO_SECRET", SECRET)
 
-    def fail(_: object) -> int:
+    def fail(_: object, *, load: object) -> int:
         raise RuntimeFailure("127.0.0.1:3350 is taken: stop what listens there, or say --port.")
 
     monkeypatch.setattr("herod.app.run", fail)
@@ -310,7 +310,7 @@ def test_serve_that_cannot_start(herod: Typed, monkeypatch: pytest.MonkeyPatch) 
     assert (ended.code, len(ended.err.splitlines())) == (1, 1)
     assert "taken" in ended.err
 
-    def interrupt(_: object) -> int:
+    def interrupt(_: object, *, load: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("herod.app.run", interrupt)

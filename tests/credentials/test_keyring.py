@@ -19,6 +19,7 @@ from herod.credentials.keyring import (
     hs256_key,
     new_ed25519_private,
     new_root,
+    renew_root,
     unwrap_root,
     wrap_root,
 )
@@ -129,11 +130,22 @@ class TestKeyring:
         rows = [("account", "id", 1), ("account", "id", 2), ("key", "id", 1), ("account", "i", 1), ("accounti", "d", 1)]
         assert len({keyring.row_key(*row) for row in rows}) == len(rows)
 
-    @pytest.mark.parametrize("length", [0, 31, 33])
+    @pytest.mark.parametrize("length", [0, 31, 33, 63, 65])
     def test_root_length(self, length: int) -> None:
-        """A root that is not 32 bytes is a programmer's error."""
-        with pytest.raises(ValueError, match="32 bytes"):
+        """A root that is neither 32 nor 64 bytes is a programmer's error."""
+        with pytest.raises(ValueError, match="32 or 64 bytes"):
             Keyring(bytes(length))
+
+    def test_a_renewed_root_keeps_the_key_of_the_key_hashes_alone(self) -> None:
+        """Every other key is new, and a second renewal keeps that one, too."""
+        old = Keyring(ROOT)
+        new = Keyring(renew_root(old))
+        newer = Keyring(renew_root(new))
+        for purpose in Purpose:
+            same = purpose is Purpose.KEY_HASHES
+            assert (old.key(purpose) == new.key(purpose)) is same
+            assert (new.key(purpose) == newer.key(purpose)) is same
+        assert old.row_key("account", "id", 1) != new.row_key("account", "id", 1)
 
 
 class TestSigningKey:

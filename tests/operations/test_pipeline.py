@@ -29,7 +29,7 @@ from herod.operations.realm import MAX_GRANTS, VerifiedTokens
 from herod.records import Account, ApiKey, AuditEvent, Revocation
 from herod.scopes.decisions import Denied, Reason, decide
 from herod.scopes.grants import NOTHING
-from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, PrincipalKind
+from herod.scopes.principals import ANONYMOUS, AuthMethod, Peer, Principal, PrincipalKind, Source
 
 
 def denied(at: int = NOW, source: str = "uid:1", reason: str = "anonymous") -> AuditEvent:
@@ -132,21 +132,21 @@ def test_denials_are_bounded() -> None:
 
 async def test_slow_work_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """One hash at a time, a short queue, and the rest is told to come back."""
-    await house.user(email="ada@example.org", password="a long enough password")
     refused = 0
 
-    async def log_in() -> None:
+    async def log_in(number: int) -> None:  # each from elsewhere, and nobody is guessing
         nonlocal refused
+        source = Source(peer=Peer(uid=number, gid=number))
         try:
-            await house.call("login", email="ada@example.org", password="a wrong password")
+            await house.call("login", None, source, email=f"ada{number}@example.org", password="a wrong password")
         except Unavailable:
             refused += 1
         except BadCredentials:
             pass
 
     async with trio.open_nursery() as nursery:
-        for _ in range(MAX_WAITING_WORK + 6):
-            nursery.start_soon(log_in)
+        for number in range(MAX_WAITING_WORK + 6):
+            nursery.start_soon(log_in, number)
     assert refused == 5
     assert pipeline_module.MAX_WORKERS == 1
 

@@ -26,20 +26,21 @@ from herod.scopes.principals import Peer, Source
 
 # scope → every scope that passes where it is needed
 PASSES: Final = {"read": {"read", "write", "user", "admin"}, "admin": {"admin"}}
-PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "auth.verify"}
+PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "auth.verify", "session.sign_in"}
 AUTHENTICATED: Final = {
     "whoami", "token.revoke", "users.password", "users.rotate_secret", "access.explain", "token.create",
-    "session.create",
+    "session.create", "session.delete",
 }  # fmt: skip
 READ: Final = {"stats", "keys.create", "keys.list", "keys.get", "keys.delete"}
 ADMIN: Final = {
     "users.list", "users.get", "users.add", "users.delete", "users.scope", "users.update", "users.enable",
     "users.disable", "auth.create_key", "auth.list_keys", "auth.remove_key", "peers.allow", "peers.list",
-    "peers.remove",
+    "peers.remove", "backup",
 }  # fmt: skip
 ONLY: Final = {
     "token.create": {"client_secret", "peer"},
     "session.create": {"client_secret", "user_key", "service_key", "legacy_secret", "peer"},
+    "session.delete": {"session"},
 }
 PEER_UID: Final = 4242
 # seconds after which a credential is over; a client secret never is
@@ -77,7 +78,8 @@ def _probe(store: Any, context: Context, params: Any) -> Reached:
 
 
 PROBED: Final = {
-    name: dataclasses.replace(operation, handler=_probe, prepare=None) for name, operation in OPERATIONS.items()
+    name: dataclasses.replace(operation, handler=_probe, limit=None, prepare=None, streamed=None)
+    for name, operation in OPERATIONS.items()
 }
 
 
@@ -295,10 +297,11 @@ async def test_matrix(name: str, probed: tuple[House, Doors, list[Case]]) -> Non
                 assert cell[2:] == (case.kind, case.scope, case.networks), (case, cell)
 
 
-async def test_the_dashboards_operation_is_on_no_wire(house: House) -> None:
-    """session.create has no route and is no method."""
-    assert not OPERATIONS["session.create"].routes
-    answer = await house.rpc("session.create", {}, headers={"authorization": f"Peer {COOKIE}"}, source=ADMIN_SOURCE)
+@pytest.mark.parametrize("name", ["session.create", "session.sign_in", "session.delete"])
+async def test_the_dashboards_operations_are_on_no_wire(house: House, name: str) -> None:
+    """They have no route and are no method."""
+    assert not OPERATIONS[name].routes
+    answer = await house.rpc(name, {}, headers={"authorization": f"Peer {COOKIE}"}, source=ADMIN_SOURCE)
     assert answer["error"]["code"] == -32601
 
 

@@ -269,14 +269,6 @@ async def test_paths_and_methods(house: House) -> None:
     assert "meta" not in (await house.request("GET", "/nothing")).json
 
 
-async def test_the_front_page_names_the_cli(house: House) -> None:
-    """Until there is a dashboard."""
-    answer = await house.request("GET", "/")
-    assert answer.status == 200
-    assert b"herod status" in answer.response.body
-    assert answer.headers["content-type"].startswith("text/html")
-
-
 async def test_validate_answers_for_every_kind(house: House) -> None:
     """Keys and secrets too, each with its own sub, jti and method; what is bad in them is never said."""
     user = await house.user(scope="write", networks=["lab"])

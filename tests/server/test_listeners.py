@@ -16,7 +16,7 @@ from serving import short_folder
 from herod.errors import RuntimeFailure
 from herod.server import listeners
 from herod.server.listeners import listening, open_listeners
-from herod.settings.binds import Bind, FdBind, TcpBind, UnixBind
+from herod.settings.binds import Bind, TcpBind, UnixBind
 
 
 @pytest.fixture
@@ -369,9 +369,3 @@ def test_ipv6_is_ipv6_alone() -> None:
         assert six.host == "[::1]"
         assert six.label == f"[::1]:{tcp.socket.getsockname()[1]}"
         assert six.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
-
-
-def test_passed_sockets_are_not_taken_yet() -> None:
-    """A passed descriptor is refused with what to do instead."""
-    with pytest.raises(RuntimeFailure, match="fd://3"):
-        open_listeners([FdBind(3)])

@@ -8,9 +8,10 @@ import pytest
 from herod_cli.serve import serve
 
 from herod.credentials import passwords, tokens
-from herod.operations import denials, normal, pipeline, sessions
+from herod.operations import denials, guessing, normal, pipeline, sessions
 from herod.protocols import http, jsonrpc, reading
 from herod.scopes import graph
+from herod.server import browser
 from herod.server.limits import Limits
 from herod.settings import LIMITS, OPTIONS, SECRETS, LimitSettings
 from herod.settings.options import Option
@@ -38,8 +39,20 @@ FIXED: dict[str, float] = {
     "password hashes at a time": pipeline.MAX_WORKERS,
     "password hashes waiting": pipeline.MAX_WAITING_WORK,
     "seconds that a dashboard session lasts": sessions.SESSION_TTL,
+    "seconds that a page of the dashboard may take": browser.PAGE_SECONDS,
+    "bytes of a page": browser.PAGE_BYTES,
+    "pages made at once": browser.PAGES_AT_ONCE,
     "scopes": graph.MAX_SCOPES,
     "kinds of refusal kept apart in one minute of the audit log": denials.MAX_KINDS,
+    "seconds for which a wrong password or secret counts": guessing.PAIR.window,
+    "wrong passwords for one account from one source, then it is locked": guessing.PAIR.limit or 0,
+    "the same from all of 127.0.0.0/8": guessing.LOOPBACK.limit or 0,
+    "wrong legacy secrets from one source, then it is locked": guessing.LEGACY.limit or 0,
+    "wrong passwords for one account, or from one source, before sign-ins there are delayed": guessing.DELAYS[0][0],
+    "seconds of that delay, at most": guessing.DELAYS[-1][1],
+    "delayed sign-ins of one source at a time": guessing.MAX_DELAYED_PER_SOURCE,
+    "registrations tried from one source": guessing.REGISTRATION.limit or 0,
+    "seconds for which a registration counts": guessing.REGISTRATION.window,
 }
 
 

@@ -6,11 +6,11 @@ from typing import Protocol
 import msgspec
 import pytest
 import trio
-from store.samples import account, event, key, revocation, rule, session
+from store.samples import account, event, guess, key, revocation, rule, session
 
 from herod.credentials.keyring import Purpose
 from herod.errors import Conflict, InvalidRequest
-from herod.records import Account, ApiKey, PeerRule, Record, Revocation, Session
+from herod.records import Account, ApiKey, GuessCount, PeerRule, Record, Revocation, Session
 from herod.store.base import Changes, Cursor, Health, Store, Usage, Writer
 
 DAY = 86_400
@@ -338,6 +338,22 @@ class StoreConformance:
         assert store.get(Revocation, "ada/new") is not None
         assert list(store.scan(ApiKey)) == keys
         assert set(store.changes(before).deleted) == {("session", "old"), ("revocation", "ada/old")}
+
+    async def test_the_feed_leaves_counts_out(self, store: Store) -> None:
+        """Counts of guesses come, change and go without a word or a tombstone; what is undone is as it was."""
+        before = store.cursor
+        await store.write(putting(guess("one"), account("ada"), guess("two", expires_at=300)))
+        assert [record.id for record in store.changes(before).put] == ["ada"]
+        with pytest.raises(Refused):
+            await store.write(lambda tx: (tx.delete(GuessCount, "one"), failing()(tx)))
+        assert store.get(GuessCount, "one") == guess("one")
+        between = store.cursor
+        assert await store.purge_expired(199) == 0
+        assert await store.purge_expired(200) == 1
+        assert await store.write(lambda tx: tx.delete(GuessCount, "two"))
+        assert store.count(GuessCount) == 0
+        changes = store.changes(between)
+        assert (changes.is_reset, changes.put, changes.deleted) == (False, (), ())
 
     async def test_purge_of_many(self, store: Store) -> None:
         """More than one transaction's worth goes in one call."""

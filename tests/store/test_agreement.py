@@ -9,7 +9,7 @@ import msgspec
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store.samples import SECRET, account, event, key, revocation, rule, session
+from store.samples import SECRET, account, event, guess, key, revocation, rule, session
 
 from herod.errors import Conflict, HerodError
 from herod.records import RECORD_TYPES, Account, ApiKey, PeerRule, Record
@@ -61,6 +61,7 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(lambda id_, at: session(id_, subject=id_, expires_at=at), st.sampled_from(IDS), st.none() | times),
     st.builds(lambda jti, at: revocation(jti, expires_at=at), st.sampled_from(IDS), times),
     st.builds(rule, st.sampled_from(IDS), st.sampled_from(WORDS)),
+    st.builds(lambda id_, at: guess(id_, expires_at=at), st.sampled_from(IDS), times),
 )  # fmt: skip
 steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda record, lenient: put(record, is_lenient=lenient), records, st.booleans()),

@@ -1,0 +1,51 @@
+"""The files that pages bring along: read once, served under a name that changes with their content.
+
+Must never make a file's path of what a request says: a name is in the table or it is nothing.
+"""
+
+import hashlib
+from importlib import resources
+from typing import Final
+
+import msgspec
+
+__all__ = ["Asset", "Assets"]
+
+TYPES: Final = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
+_HASH_CHARACTERS: Final = 16
+
+
+class Asset(msgspec.Struct, frozen=True):
+    """One file; `etag` is quoted, as the header wants it (RFC 9110, section 8.8.3)."""
+
+    data: bytes
+    media_type: str
+    etag: str
+
+
+class Assets:
+    """The package's static files."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._assets: dict[str, Asset] = {}
+        for file in (resources.files("herod.dashboard") / "static").iterdir():
+            stem, _, kind = file.name.rpartition(".")
+            if kind in TYPES:
+                data = file.read_bytes()
+                digest = hashlib.sha256(data).hexdigest()[:_HASH_CHARACTERS]
+                served = f"{stem}-{digest}.{kind}"
+                self._names[file.name] = served
+                self._assets[served] = Asset(data, TYPES[kind], f'"{digest}"')
+
+    def served_name(self, name: str) -> str:
+        """Under which name a file is served.
+
+        Raises:
+            KeyError: there is no such file.
+        """
+        return self._names[name]
+
+    def find(self, served_name: str) -> Asset | None:
+        """What is served under a name."""
+        return self._assets.get(served_name)

@@ -1,0 +1,72 @@
+"""What a browser holds of a session, and how herod knows that a form comes from a page of its own.
+
+Cookies know hosts, not ports. Whoever serves pages on another port of this host, another local user say, is the same
+*site* for browsers: they send that server our cookie when its page is opened, whatever SameSite and HttpOnly say, and
+let it set cookies over ours. So:
+
+- The session's secret is cut in two. One half is the cookie. The other, the ticket, stands in the query of our pages'
+  links and in their forms, which no other origin can read: scheme, host *and port* make an origin. Referrers are
+  not sent to other origins, and logs leave queries out. A stolen cookie opens nothing, here or at the API.
+- A form of another port brings that port's `Origin` and `Sec-Fetch-Site: same-site`: the first is refused by the guard
+  before routing, both are refused here, and it cannot know the ticket. Signing in, where there is no ticket yet, rests
+  on the first two: a token tied to a cookie could be put there, cookie and all, by the other port.
+- A cookie it sets over ours signs the browser out at worst. To put a browser into a session of its own it would need
+  a link to our pages besides, and links from elsewhere (`Sec-Fetch-Site` again) lead to the sign-in page.
+- `SameSite=Strict` keeps other sites from sending the cookie at all.
+
+Must never tell cookie and ticket to the same place but the browser.
+"""
+
+from typing import Final
+
+from herod.errors import InvalidRequest
+from herod.operations.presented import SessionCookie
+from herod.protocols.guard import is_own_origin
+from herod.protocols.http import Request
+from herod.protocols.presenting import SESSION_COOKIE, SESSION_COOKIE_TLS
+
+__all__ = ["TICKET", "check_same_origin", "cookie_name", "cut", "is_foreign_link", "join"]
+
+# The name of the query parameter and of the form's field.
+TICKET: Final = "ticket"
+# 22 of 43 characters: 131 bits in the cookie, 125 in the ticket.
+_COOKIE_CHARACTERS: Final = 22
+_FOREIGN: Final = "This form was not sent by a page of herod's: open herod's own page and try again."
+
+
+def cut(secret: str) -> tuple[str, str]:
+    """A session's secret as the cookie's half and the ticket."""
+    return secret[:_COOKIE_CHARACTERS], secret[_COOKIE_CHARACTERS:]
+
+
+def join(request: Request, ticket: str | None) -> SessionCookie | None:
+    """The session that the request's cookie and this ticket make up; None when one is missing."""
+    # Ours has the widest path, so it stands last (RFC 6265, section 5.4), behind what another port may have set.
+    halves = [value for name, value in _cookies(request) if name == cookie_name(request)]
+    return SessionCookie(halves[-1] + ticket) if halves and ticket else None
+
+
+def cookie_name(request: Request) -> str:
+    """On TLS a name that browsers let nobody set without TLS, or for more than this host."""
+    return SESSION_COOKIE_TLS if request.source.secure else SESSION_COOKIE
+
+
+def check_same_origin(request: Request) -> None:
+    """Refuse a form that another origin's page sent, or that no browser of today did.
+
+    Raises:
+        InvalidRequest: `Origin` is missing or not ours, or `Sec-Fetch-Site` says otherwise.
+    """
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if site != "same-origin" or not is_own_origin(request.headers.get("origin", ""), request):
+        raise InvalidRequest(_FOREIGN, reason="foreign_form")
+
+
+def is_foreign_link(request: Request) -> bool:
+    """Whether another origin's page led here, as far as the browser says; typed addresses and bookmarks did not."""
+    return request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}
+
+
+def _cookies(request: Request) -> list[tuple[str, str]]:
+    pairs = (part.strip().partition("=") for part in request.headers.get("cookie", "").split(";"))
+    return [(name, value) for name, _, value in pairs]

@@ -1,0 +1,27 @@
+"""A copy of the whole store, for whoever may have everything in it."""
+
+import msgspec
+
+from herod.operations.registry import Context, Params, command
+from herod.scopes.graph import ADMIN
+from herod.store.base import ByteStream, Store, Writer
+
+__all__ = ["backup"]
+
+
+class NoParams(Params, frozen=True, kw_only=True):
+    """Nothing to say."""
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """The answer is the file itself; this stands in the table only."""
+
+
+async def _stream(store: Store) -> ByteStream:
+    return await store.backup()
+
+
+@command("backup", needs=ADMIN, example={}, http=("GET /api/v1/backup",), streamed=_stream, doors=frozenset())
+def backup(tx: Writer, context: Context, params: NoParams) -> Granted:  # noqa: ARG001 - a handler's form
+    """Hand out the store as of this moment, encrypted with the daemon's secret, while work goes on."""
+    return Granted()

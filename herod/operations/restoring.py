@@ -1,0 +1,149 @@
+"""What a restored store takes from the one it replaces: nothing that was taken back since lives again.
+
+A backup is the past. What must not be the past is carried forward: deletions, revocations, switched-off accounts and
+keys, newer passwords and secrets, and signing keys. Every token and session of before ends: epochs leap, sessions go.
+What does live again, a wider scope for example, is listed.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from herod.records import Account, ApiKey, AuditEvent, PeerRule, Record, Revocation, Session, SigningKeyRecord
+from herod.store.base import Writer
+
+__all__ = ["Present", "Restored", "carry_forward", "end_everything", "offline_event"]
+
+# More changes than an account sees between a backup and its restore. Where the store is lost nobody knows the epochs
+# of since then, and a token of one of them must not fit again.
+EPOCH_LEAP: Final = 1_000_000
+
+
+class Present(msgspec.Struct, frozen=True, kw_only=True):
+    """What the store that is replaced knows.
+
+    Attributes:
+        is_same: whether the backup is an earlier state of it, and not another store's.
+    """
+
+    is_same: bool
+    accounts: Mapping[str, Account]
+    keys: Mapping[str, ApiKey]
+    rules: Mapping[str, PeerRule]
+    revocations: tuple[Revocation, ...]
+    signing: tuple[SigningKeyRecord, ...]
+    deleted: tuple[tuple[str, str], ...]
+
+
+class Restored(msgspec.Struct, kw_only=True):
+    """What came of it.
+
+    Attributes:
+        deleted: what the backup holds and was deleted since: it stays deleted.
+        disabled: accounts and keys that stay switched off.
+        revived: (kind, id, what lives again).
+    """
+
+    sessions: int = 0
+    revocations: int = 0
+    deleted: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    disabled: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    revived: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
+
+
+def carry_forward(tx: Writer, present: Present, types: Mapping[str, type[Record]]) -> Restored:
+    """Take over what was taken back since the backup was made. `types` is kind → record type."""
+    restored = Restored()
+    for kind, id_ in present.deleted:
+        record_type = types.get(kind)
+        if record_type is None or record_type is SigningKeyRecord or not tx.delete(record_type, id_):
+            continue
+        if record_type is not Session and record_type is not Revocation:
+            restored.deleted.append((kind, id_))
+    for revocation in present.revocations:
+        tx.put(revocation)
+        restored.revocations += 1
+    if present.is_same:
+        _carry_accounts(tx, present.accounts, restored)
+        _carry_keys(tx, present.keys, restored)
+        _list_rules(tx, present.rules, restored)
+        _carry_signing(tx, present.signing)
+    return restored
+
+
+def end_everything(tx: Writer, present: Iterable[Account] = ()) -> int:
+    """End all tokens of accounts by a leap of their epochs, and all sessions; how many sessions there were."""
+    known = {account.id: account.epoch for account in present}
+    for account in list(tx.scan(Account)):
+        epoch = max(account.epoch, known.get(account.id, 0)) + EPOCH_LEAP
+        tx.put(msgspec.structs.replace(account, epoch=epoch))
+    sessions = list(tx.scan(Session))
+    for session in sessions:
+        tx.delete(Session, session.id)
+    return len(sessions)
+
+
+def offline_event(operation: str, *, now: int, uid: int, target: str | None = None) -> AuditEvent:
+    """What the audit log says of a command that ran under the store's lock."""
+    return AuditEvent(
+        at=now, actor="offline", method="none", source=f"uid:{uid}", operation=operation, outcome="ok", target=target
+    )
+
+
+def _carry_accounts(tx: Writer, accounts: Mapping[str, Account], restored: Restored) -> None:
+    for old in list(tx.scan(Account)):
+        new = accounts.get(old.id)
+        if new is None:
+            restored.revived.append((old.kind, old.id, "is there again"))
+            continue
+        if old.enabled and not new.enabled:
+            restored.disabled.append((old.kind, old.id))
+        _note_grant(old, new, restored)
+        changed = msgspec.structs.replace(
+            old, enabled=old.enabled and new.enabled, password=new.password, secret_hash=new.secret_hash
+        )
+        if changed != old:
+            tx.put(changed)
+
+
+def _carry_keys(tx: Writer, keys: Mapping[str, ApiKey], restored: Restored) -> None:
+    for old in list(tx.scan(ApiKey)):
+        new = keys.get(old.id)
+        if new is None:
+            restored.revived.append((old.kind, old.id, "is there again"))
+            continue
+        if old.enabled and not new.enabled:
+            restored.disabled.append((old.kind, old.id))
+        _note_grant(old, new, restored)
+        if old.expires_at != new.expires_at:
+            restored.revived.append((old.kind, old.id, "ends when it did then"))
+        changed = msgspec.structs.replace(old, enabled=old.enabled and new.enabled, secret_hash=new.secret_hash)
+        if changed != old:
+            tx.put(changed)
+
+
+def _list_rules(tx: Writer, rules: Mapping[str, PeerRule], restored: Restored) -> None:
+    for old in list(tx.scan(PeerRule)):
+        new = rules.get(old.id)
+        if new is None:
+            restored.revived.append((old.kind, old.id, "is there again"))
+        else:
+            _note_grant(old, new, restored)
+
+
+def _carry_signing(tx: Writer, present: tuple[SigningKeyRecord, ...]) -> None:
+    """A key that was retired or dropped since neither signs nor verifies again."""
+    wanted = {record.id: record for record in present}
+    for record in list(tx.scan(SigningKeyRecord)):
+        if record.id not in wanted:
+            tx.delete(SigningKeyRecord, record.id)
+    for record in wanted.values():
+        tx.put(record)
+
+
+def _note_grant(old: Account | ApiKey | PeerRule, new: Account | ApiKey | PeerRule, restored: Restored) -> None:
+    if set(old.scope) != set(new.scope):
+        restored.revived.append((old.kind, old.id, f"has scope {' '.join(old.scope)} again"))
+    if set(old.networks) != set(new.networks):
+        restored.revived.append((old.kind, old.id, f"has networks {' '.join(old.networks)} again"))

@@ -1,0 +1,90 @@
+"""The dashboard's requests, one at a time, to Hypercorn and Quart and back.
+
+Hypercorn never holds a client's socket: it gets one request, written anew from what our own reader understood, over a
+stream in memory, and what it answers is read strictly and returned like any other `Response`. So deadlines, keep-alive,
+HEAD, the security headers and the access log stay those of `connections.py`, and pipelined bytes, upgrades and odd
+framing end at our reader.
+
+Must never import Hypercorn, or the application, before a browser comes: the daemon starts without them.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import trio
+
+from herod.protocols.http import Request, Response
+
+__all__ = ["PAGES_AT_ONCE", "PAGE_BYTES", "PAGE_SECONDS", "Browser"]
+
+_log = logging.getLogger(__name__)
+
+PAGE_SECONDS: Final = 10.0
+PAGE_BYTES: Final = 4 * 1024 * 1024
+# Each takes memory while it is made. Many, because a sign-in may be made to wait for seconds on purpose, and whoever
+# sends wrong passwords must not keep others from their pages.
+PAGES_AT_ONCE: Final = 256
+
+_METHODS: Final = ("GET", "HEAD", "POST")
+_TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
+_TOO_SLOW: Final = Response(
+    503, b"This page took too long: try again. herod's log has the time it was asked for.\n", _TEXT
+)
+_NOT_ALLOWED: Final = Response(405, b"Pages take GET, HEAD and POST.\n", (*_TEXT, ("Allow", ", ".join(_METHODS))))
+
+# An ASGI application. Its type is Hypercorn's, which is not imported here.
+Application = Any
+Carry = Callable[[Request], Awaitable[Response]]
+
+
+class Browser:
+    """A handler that answers by an ASGI application.
+
+    Args:
+        make_app: makes the application; called once, in a thread, when the first browser comes. It may import what it
+            likes.
+        seconds: for one page, loading the application included.
+        most_bytes: of one page.
+    """
+
+    def __init__(
+        self, make_app: Callable[[], Application], *, seconds: float = PAGE_SECONDS, most_bytes: int = PAGE_BYTES
+    ) -> None:
+        self._make_app = make_app
+        self._seconds = seconds
+        self._most_bytes = most_bytes
+        self._places = trio.CapacityLimiter(PAGES_AT_ONCE)
+        self._loading = trio.Lock()
+        self._carry: Carry | None = None
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one request.
+
+        Raises:
+            PageError: what the application answered is no answer, or too long.
+        """
+        if request.method not in _METHODS:
+            return _NOT_ALLOWED
+        try:
+            with trio.fail_after(self._seconds):
+                async with self._places:
+                    carry = self._carry or await self._load()
+                    return await carry(request)
+        except trio.TooSlowError:
+            _log.warning("%s %s took over %g s and was given up", request.method, request.path[:200], self._seconds)
+            return _TOO_SLOW
+
+    async def _load(self) -> Carry:
+        """Import Hypercorn and the application: half a second, during which the API goes on answering."""
+        async with self._loading:
+            if self._carry is None:
+                # Given up, the import goes on in its thread, and the next request finds it done or waits for it.
+                self._carry = await trio.to_thread.run_sync(self._import, abandon_on_cancel=True)
+                _log.info("the dashboard was loaded for the first browser")
+            return self._carry
+
+    def _import(self) -> Carry:
+        from herod.server.carrier import Carrier  # noqa: PLC0415 - brings Hypercorn, which the API does without
+
+        return Carrier(self._make_app(), most_bytes=self._most_bytes)

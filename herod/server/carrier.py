@@ -1,0 +1,255 @@
+"""One request carried to Hypercorn's TCPServer over a stream in memory, and its answer carried back.
+
+Hypercorn must never see anything but one well-formed HTTP/1.1 request with `Connection: close`, made of the headers
+listed here and no others: that is what keeps its upgrades, HTTP/2, pipelining and framing out of reach (STACK.md lists
+what each of them can do). Only `browser.py` imports this file, and only when a browser comes.
+"""
+
+import logging
+import re
+import socket
+from typing import Any, Final, cast
+
+import httptools
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+
+from herod.protocols.http import Request, Response
+
+__all__ = ["Carrier", "PageError", "serialise"]
+
+# What pages may know of a request. No `Authorization`: pages know people by their session alone.
+_CARRIED: Final = (
+    "accept",
+    "accept-language",
+    "content-type",
+    "cookie",
+    "if-none-match",
+    "origin",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "user-agent",
+)
+# What the server sets by itself, or what belongs to the connection that there is not (RFC 9110, section 7.6.1).
+_DROPPED: Final = frozenset(
+    {"alt-svc", "connection", "content-length", "date", "keep-alive", "server", "trailer", "transfer-encoding"}
+)
+_VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
+_TARGET: Final = re.compile(r"/[!-~]*")
+_FIRST_FINAL_STATUS: Final = 200
+
+
+class PageError(Exception):
+    """The application's answer cannot be used."""
+
+
+class Carrier:
+    """An ASGI application behind Hypercorn.
+
+    Args:
+        app: the application; it finds the `Request` itself in `scope["state"]["request"]`.
+        most_bytes: of one answer.
+    """
+
+    def __init__(self, app: Any, *, most_bytes: int) -> None:  # noqa: ANN401 - an ASGI application, as Hypercorn types it
+        self._app = ASGIWrapper(app)
+        self._most_bytes = most_bytes
+        self._config = _make_config()
+
+    async def __call__(self, request: Request) -> Response:
+        """Carry one request.
+
+        Raises:
+            PageError: the answer is none, incomplete, not HTTP or too long.
+        """
+        kind = _SecureStream if request.source.secure else _Stream
+        stream = kind(serialise(request), most_bytes=self._most_bytes)
+        server = TCPServer(
+            self._app, self._config, WorkerContext(None), cast("Any", {"request": request}), cast("Any", stream)
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.run)
+            await stream.over.wait()
+            # The answer is here, or there will be none. Whatever Hypercorn and Quart still do is not waited for:
+            # closing is what they are worst at.
+            nursery.cancel_scope.cancel()
+        return stream.answer.response()
+
+
+def serialise(request: Request) -> bytes:
+    """Write a request anew, in the one form that Hypercorn is to see.
+
+    HEAD goes as GET: the server leaves the body away by itself.
+
+    Raises:
+        ValueError: a target or a value that would break the head; the reader lets none through.
+    """
+    target = f"{request.path}?{request.query}" if request.query else request.path
+    if not _TARGET.fullmatch(target):
+        raise ValueError("the target would break the request's head")
+    method = "GET" if request.method == "HEAD" else request.method
+    lines = [f"{method} {target} HTTP/1.1", f"host: {request.headers.get('host') or 'localhost'}"]
+    lines += [f"{name}: {request.headers[name]}" for name in _CARRIED if name in request.headers]
+    if request.body or method == "POST":
+        lines.append(f"content-length: {len(request.body)}")
+    lines.append("connection: close")
+    if not all(map(_VALUE.fullmatch, lines)):
+        raise ValueError("a header would break the request's head")
+    return "\r\n".join((*lines, "", "")).encode("latin-1") + request.body
+
+
+class _Answer:
+    """An answer as it comes, read by llhttp (the names of the callbacks are httptools').
+
+    Attributes:
+        is_complete: its last byte has come.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._left = most_bytes
+        self._body = bytearray()
+        self._headers: list[tuple[str, str]] = []
+        self._fault: str | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self.is_complete = False
+
+    def feed(self, data: bytes) -> bool:
+        """Take a piece; False when no more is wanted."""
+        if self.is_complete or self._fault is not None:
+            return False
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._fault = f"it is not HTTP: {error}"
+        if self._left < 0:
+            self._fault = "it is too long"
+        return self._fault is None and not self.is_complete
+
+    def response(self) -> Response:
+        """The whole answer.
+
+        Raises:
+            PageError: there is none.
+        """
+        if self._fault is None and not self.is_complete:
+            self._fault = "it ends too early"
+        if self._fault is not None:
+            raise PageError(f"the page's answer cannot be used: {self._fault}")
+        return Response(self._parser.get_status_code(), bytes(self._body), tuple(self._headers))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        text = name.decode("latin-1").lower()
+        if text not in _DROPPED:
+            self._headers.append((text, value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        """The head has come."""
+        if self._parser.get_status_code() < _FIRST_FINAL_STATUS:
+            self._fault = "it is not final"
+
+    def on_body(self, part: bytes) -> None:
+        """Take a piece of the body."""
+        self._left -= len(part)
+        if self._left >= 0:
+            self._body += part
+
+    def on_message_complete(self) -> None:
+        """The end has come."""
+        self.is_complete = True
+
+
+class _NoSocket:
+    """What Hypercorn asks of a socket. It learns nothing: the application finds the source in the request."""
+
+    family = socket.AF_UNIX
+
+    def getpeername(self) -> str:
+        """No address."""
+        return ""
+
+    def getsockname(self) -> str:
+        """No address."""
+        return ""
+
+
+class _Stream:
+    """Hypercorn's end: gives one request, then nothing until it is closed; takes one answer.
+
+    The end of the request is not the end of input: Hypercorn would take that for a client who has gone.
+
+    Attributes:
+        answer: what has come of it.
+        over: set when the answer is complete or will not be.
+    """
+
+    socket = _NoSocket()
+
+    def __init__(self, data: bytes, *, most_bytes: int) -> None:
+        self._data = data
+        self._closed = trio.Event()
+        self.answer = _Answer(most_bytes)
+        self.over = trio.Event()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """A piece of the request; after it, wait for the end."""
+        await trio.lowlevel.checkpoint()
+        data, self._data = self._data[:max_bytes], self._data[len(self._data[:max_bytes]) :]
+        if data:
+            return data
+        await self._closed.wait()
+        raise trio.ClosedResourceError
+
+    async def send_all(self, data: bytes) -> None:
+        """Take a piece of the answer.
+
+        Raises:
+            BrokenResourceError: nothing more is wanted.
+        """
+        await trio.lowlevel.checkpoint()
+        if self.over.is_set():
+            raise trio.BrokenResourceError
+        if not self.answer.feed(data):
+            self.over.set()
+
+    async def send_eof(self) -> None:
+        """The answer has ended."""
+        self.over.set()
+
+    async def aclose(self) -> None:
+        """Both directions have ended."""
+        self._closed.set()
+        self.over.set()
+
+
+class _SecureStream(_Stream):
+    """As if it were TLS, which was taken off long before: else Hypercorn would say that the scheme is http."""
+
+    async def do_handshake(self) -> None:
+        """Nothing is left to do."""
+        await trio.lowlevel.checkpoint()
+
+    def selected_alpn_protocol(self) -> str:
+        """Never HTTP/2."""
+        return "http/1.1"
+
+    @property
+    def transport_stream(self) -> _Stream:
+        """Where Hypercorn looks for the socket."""
+        return self
+
+
+def _make_config() -> Config:
+    config = Config()
+    config.accesslog = None  # ours has the request already
+    config.errorlog = logging.getLogger(__name__)
+    config.include_server_header = False
+    config.include_date_header = False
+    config.alpn_protocols = ["http/1.1"]
+    config.keep_alive_timeout = 3600  # the deadline is Browser's, for the whole page
+    config.h11_max_incomplete_size = 2 * 1024 * 1024  # the reader has bounded the head already
+    return config

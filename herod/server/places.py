@@ -1,0 +1,163 @@
+"""A Unix socket's place in the file system: its folder, its lock, its cookie, and its name while it listens.
+
+Must never remove what is not a socket, nor a socket that another process has put in its place.
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import secrets
+import socket
+import stat
+from pathlib import Path
+from typing import Final
+
+from herod.errors import RuntimeFailure
+
+__all__ = ["BACKLOG", "Place", "prepare_folder"]
+
+_log = logging.getLogger(__name__)
+
+BACKLOG: Final = 1024
+_FOLDER_MODE: Final = 0o755
+_BIND_UMASK: Final = 0o177  # a socket is born 0600
+_COOKIE_BYTES: Final = 32
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the socket's folder if need be, and see that nobody else can swap what lies in it."""
+    try:
+        folder.mkdir(mode=_FOLDER_MODE)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        raise RuntimeFailure(f"{folder.parent} does not exist: make it, or choose another --bind") from None
+    except PermissionError:
+        raise RuntimeFailure(
+            f"{folder.parent} is not writable for this user: make {folder} there, or choose another --bind"
+        ) from None
+    else:
+        folder.chmod(_FOLDER_MODE)  # whatever the umask
+    info = folder.stat()
+    if not stat.S_ISDIR(info.st_mode):
+        raise RuntimeFailure(f"{folder} is not a folder: choose another --bind")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RuntimeFailure(f"{folder} is not writable for this user: change its owner, or choose another --bind")
+    is_sticky = bool(info.st_mode & stat.S_ISVTX)
+    if info.st_mode & stat.S_IWOTH and not is_sticky:
+        raise RuntimeFailure(
+            f"{folder} is writable for everyone, who could swap the socket: "
+            f"chmod o-w {folder}, or choose another --bind"
+        )
+    if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        _log.warning("%s is writable for others: a socket's folder is best 0755", folder)
+    if info.st_uid not in {0, os.geteuid()}:
+        _log.warning(
+            "%s belongs to uid %d, who could swap the socket: a socket's folder is best herod's own",
+            folder,
+            info.st_uid,
+        )
+
+
+class Place:
+    """A path in the file system, held by a lock beside it.
+
+    The lock file is never removed: whoever opened it just before would then hold a lock on nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.cookie: str | None = None
+        self._cookie_path = path.with_name(path.name + ".cookie")
+        self._ours: dict[Path, tuple[int, int]] = {}
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._lock = os.open(path.with_name(path.name + ".lock"), flags, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise RuntimeFailure(f"another herod is listening on {path}: stop it or choose another --bind") from None
+
+    def make_free(self) -> None:
+        """See that what lies at the path, if anything, is a socket that nobody answers."""
+        try:
+            info = self.path.lstat()
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(info.st_mode):
+            raise RuntimeFailure(f"{self.path} is not a socket: move it away, or choose another --bind")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(0)
+            try:
+                probe.connect(os.fspath(self.path))
+            except ConnectionRefusedError:
+                return  # stale: the rename replaces it
+            except BlockingIOError:
+                pass  # alive, with a full queue
+        raise RuntimeFailure(f"something is listening on {self.path}: stop it or choose another --bind")
+
+    def write_cookie(self) -> None:
+        """Make the secret that proves a local admin, fresh at each start, readable by this user alone."""
+        cookie = secrets.token_urlsafe(_COOKIE_BYTES)
+        temporary = self._temporary()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(temporary, flags, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(cookie.encode("ascii"))
+            self._put(temporary, self._cookie_path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        self.cookie = cookie
+
+    def bind(self, mode: int) -> socket.socket:
+        """Listen, and appear at the path."""
+        temporary = self._temporary()
+        unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            umask = os.umask(_BIND_UMASK)
+            try:
+                unix.bind(os.fspath(temporary))
+            finally:
+                os.umask(umask)
+            temporary.chmod(mode)
+            unix.listen(BACKLOG)
+            self._put(temporary, self.path)
+        except BaseException:
+            unix.close()
+            temporary.unlink(missing_ok=True)
+            raise
+        return unix
+
+    def clear(self) -> None:
+        """Take away what was put here, if it is still what lies there."""
+        for path, identity in self._ours.items():
+            try:
+                if _identity(path) == identity:
+                    path.unlink()
+            except OSError as error:
+                if error.errno != errno.ENOENT:
+                    _log.warning("%s could not be removed: %s", path, error.strerror)
+        self._ours.clear()
+
+    def unlock(self) -> None:
+        """Let another process have the path."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _temporary(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.{secrets.token_hex(3)}")
+
+    def _put(self, temporary: Path, path: Path) -> None:
+        identity = _identity(temporary)
+        temporary.rename(path)
+        self._ours[path] = identity
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    info = path.lstat()
+    return info.st_dev, info.st_ino

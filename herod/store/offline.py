@@ -1,0 +1,175 @@
+"""Work on a store's file that nobody serves: one transaction over it, looking through all of it, sealing it anew.
+
+Its lock is the caller's. Whatever is changed here is changed in one transaction of SQLite: a process that is killed
+leaves the store as it was or as it was to be.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import apsw
+import msgspec
+
+from herod.credentials.keyring import Keyring
+from herod.errors import RuntimeFailure, Unavailable
+from herod.records import Record
+from herod.store.audit_chain import link, walk
+from herod.store.base import AuditVerdict
+from herod.store.faults import Condition, describe
+from herod.store.head import Head
+from herod.store.opening import OpenedFile
+from herod.store.rows import SELECT_ROWS, TYPES, Row, RowCodec
+from herod.store.transaction import Transaction, write_head
+
+__all__ = ["OfflineTransaction", "check_all", "readable", "reseal", "tidy", "tombstones", "transaction"]
+
+R = TypeVar("R", bound=Record)
+
+ROWS_AT_ONCE: Final = 500
+
+_KINDS: Final = "SELECT DISTINCT kind FROM records"
+_ROWS: Final = f"{SELECT_ROWS} WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
+_RESEAL: Final = "UPDATE records SET lookup = ?, sealed = ? WHERE kind = ? AND id = ?"
+_AUDIT: Final = "SELECT seq, json, mac FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
+_ALL_AUDIT: Final = "SELECT seq, json, mac FROM audit ORDER BY seq"
+_RELINK: Final = "UPDATE audit SET mac = ? WHERE seq = ?"
+_TOMBSTONES: Final = "SELECT kind, id FROM tombstones ORDER BY rev"
+_BURY: Final = "INSERT OR REPLACE INTO tombstones (rev, kind, id) VALUES (?, ?, ?)"
+
+
+class OfflineTransaction(Transaction):
+    """A `Writer` over a file, with what only offline commands change."""
+
+    def begin_generation(self, generation: str) -> None:
+        """Whoever follows the change feed drops everything and begins anew."""
+        self.head = msgspec.structs.replace(self.head, generation=generation)
+
+    def bury(self, kind: str, id: str) -> None:  # noqa: A002 - what every record calls it
+        """Remember as deleted what is not here."""
+        rev = self.head.rev + 1
+        self._rows(_BURY, (rev, kind, id))
+        self.head = msgspec.structs.replace(self.head, rev=rev)
+
+
+@contextmanager
+def transaction(opened: OpenedFile, *, root: bytes | None = None) -> Iterator[OfflineTransaction]:
+    """One transaction over the whole file, committed at the end of the block.
+
+    Args:
+        opened: from `open_file`.
+        root: seal everything anew under this root first.
+
+    Raises:
+        RuntimeFailure: the disk or the file says no; nothing was changed.
+    """
+    connection, keyring, head = opened.connection, opened.keyring, opened.head
+    try:
+        connection.execute("BEGIN IMMEDIATE").fetchall()
+        try:
+            if root is not None:
+                fresh = Keyring(root)
+                head = reseal(connection, keyring, fresh, opened)
+                keyring = fresh
+            tx = OfflineTransaction(connection, RowCodec(keyring), Condition(), head, keyring)
+            yield tx
+            write_head(connection, keyring, tx.head)
+            connection.execute("COMMIT").fetchall()
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK").fetchall()
+            raise
+    except apsw.Error as error:
+        raise RuntimeFailure(f"the store could not be changed, and was not: {describe(error)}") from error
+    except Unavailable as error:
+        raise RuntimeFailure(f"the store could not be changed, and was not: {error.message}") from error
+
+
+def reseal(connection: apsw.Connection, old: Keyring, new: Keyring, opened: OpenedFile) -> Head:
+    """Seal every record, and link every audit row, under another keyring; the head that goes with it.
+
+    An audit chain that is broken stays broken at the same row: its valid beginning alone is linked anew.
+
+    Raises:
+        Unavailable: a row does not open.
+    """
+    before, after = RowCodec(old), RowCodec(new)
+    for kind in _kinds(connection):
+        for record, row in _opened_rows(connection, before, kind):
+            fresh = after.seal(record, row[5])
+            connection.execute(_RESEAL, (fresh[1], fresh[6], kind, record.id)).fetchall()
+    verdict = _walk(connection, opened)
+    end = opened.head.anchor
+    while rows := _rows(connection, _AUDIT, end.seq, ROWS_AT_ONCE):
+        for seq, json, _ in rows:
+            if verdict.first_bad is not None and seq >= verdict.first_bad:
+                return opened.head
+            end = link(new, end, json)
+            connection.execute(_RELINK, (end.mac, seq)).fetchall()
+    return opened.head if verdict.first_bad is not None else msgspec.structs.replace(opened.head, audit=end)
+
+
+def check_all(opened: OpenedFile) -> AuditVerdict:
+    """Open every row; whether the audit chain is whole.
+
+    Raises:
+        Unavailable: a row does not open.
+    """
+    codec = RowCodec(opened.keyring)
+    for kind in _kinds(opened.connection):
+        for _ in _opened_rows(opened.connection, codec, kind):
+            pass
+    return _walk(opened.connection, opened)
+
+
+def readable(opened: OpenedFile, record_type: type[R]) -> Iterator[R]:
+    """The records of a type that open; of a store that is about to be replaced, for it may be damaged."""
+    codec = RowCodec(opened.keyring)
+    for row in _rows_of(opened.connection, record_type.kind):
+        try:
+            yield codec.open(record_type, row)
+        except Unavailable:
+            continue  # logged
+
+
+def tombstones(opened: OpenedFile) -> list[tuple[str, str]]:
+    """(kind, id) of what was deleted and not made again, oldest first."""
+    return [(kind, id_) for kind, id_ in _rows(opened.connection, _TOMBSTONES)]
+
+
+def tidy(connection: apsw.Connection) -> None:
+    """Leave nothing in the file that was deleted or replaced, nor in its log.
+
+    Raises:
+        apsw.Error: there is no room for it, for example; the store is as good as before.
+    """
+    connection.execute("VACUUM").fetchall()
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+
+def _rows(connection: apsw.Connection, sql: str, *values: str | int) -> list[Any]:
+    return connection.execute(sql, values).fetchall()
+
+
+def _kinds(connection: apsw.Connection) -> list[str]:
+    return [kind for (kind,) in _rows(connection, _KINDS)]
+
+
+def _opened_rows(connection: apsw.Connection, codec: RowCodec, kind: str) -> Iterator[tuple[Record, Row]]:
+    record_type = TYPES.get(kind)
+    if record_type is None:
+        raise Unavailable(f"It holds records of an unknown kind, {kind[:40]!r}.", reason="damaged")
+    for row in _rows_of(connection, kind):
+        yield codec.open(record_type, row), row
+
+
+def _rows_of(connection: apsw.Connection, kind: str) -> Iterator[Row]:
+    last = ""
+    while rows := _rows(connection, _ROWS, kind, last, ROWS_AT_ONCE):
+        yield from rows
+        last = rows[-1][0]
+
+
+def _walk(connection: apsw.Connection, opened: OpenedFile) -> AuditVerdict:
+    rows = connection.execute(_ALL_AUDIT)
+    return walk(opened.keyring, rows, anchor=opened.head.anchor, head=opened.head.audit)

@@ -1,0 +1,145 @@
+"""SIGHUP: what is taken anew, and that what is wrong changes nothing."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running import Daemon, running
+
+FIRST, SECOND = "0f8fad5b-d9cb-469f-a165-70867728950e", "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+CONFIG = """
+admin_secret = ["@legacy"]
+networks = {networks}
+{more}
+[scopes]
+{scopes}
+"""
+
+
+class Reloading:
+    """A daemon, its settings file, and how far its log was read."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self._read = 0
+
+    def write(self, *, networks: str = '["prod"]', scopes: str = "", more: str = "") -> None:
+        """Write the settings file."""
+        text = CONFIG.format(networks=networks, scopes=scopes, more=more)
+        (self.daemon.folder / "herod.toml").write_text(text)
+
+    def reload(self) -> str:
+        """Send SIGHUP; what the log says until the reload is over."""
+        self.daemon.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 10
+        while True:
+            new = self.daemon.log.read_text()[self._read :]
+            if "were read again" in new or "the old settings stay" in new:
+                self._read += len(new)
+                return new
+            assert time.monotonic() < end, new
+            time.sleep(0.02)
+
+    def status(self, *, secret: str) -> int:
+        """What /whoami answers to a legacy secret."""
+        return self.daemon.curl("/api/v1/whoami", "-H", f"X-Herod-Secret: {secret}")[0]
+
+    def make_key(self, name: str, *, scope: str, network: str = "prod", secret: str = FIRST) -> int:
+        """The status of making a key."""
+        body = json.dumps({"name": name, "scope": scope, "networks": [network]})
+        return self.daemon.curl("/api/v1/keys", "--json", body, "-H", f"X-Herod-Secret: {secret}")[0]
+
+
+@pytest.fixture
+def reloading(tmp_path: Path) -> Iterator[Reloading]:
+    """A daemon with a settings file and one legacy secret in a file."""
+    (tmp_path / "legacy").write_text(FIRST)
+    (tmp_path / "legacy").chmod(0o600)
+    (tmp_path / "herod.toml").write_text(CONFIG.format(networks='["prod"]', scopes="", more=""))
+    with running(tmp_path, "--config", str(tmp_path / "herod.toml")) as daemon:
+        yield Reloading(daemon)
+        assert daemon.stop() == 0
+
+
+def test_what_is_taken(reloading: Reloading) -> None:
+    """New scopes, networks and legacy secrets hold at the next request, and what they replace no longer does."""
+    assert reloading.status(secret=FIRST) == 200
+    assert reloading.make_key("a", scope="jobs:run") == 400
+    assert reloading.make_key("b", scope="read", network="staging") == 400
+    reloading.write(networks='["staging"]', scopes='"jobs:run" = { includes = ["user"] }')
+    said = reloading.reload()
+    assert "needs a restart" not in said
+    assert reloading.make_key("c", scope="jobs:run", network="staging") == 201
+    assert reloading.make_key("d", scope="read", network="prod") == 400
+    (reloading.daemon.folder / "legacy").write_text(SECOND)
+    reloading.reload()
+    assert reloading.status(secret=FIRST) == 401
+    assert reloading.status(secret=SECOND) == 200
+
+
+def test_a_scope_that_goes(reloading: Reloading) -> None:
+    """Who held it holds nothing of it, at once; masks of the old graph are not taken for those of the new."""
+    reloading.write(scopes='"zz:all" = { includes = ["admin"] }\n"aa:none" = { includes = ["read"] }')
+    reloading.reload()
+    made = reloading.daemon.herod("key", "create", "k", "--scope", "aa:none", "--output", "json")
+    key = json.loads(made.stdout)["key"]
+    header = ("-H", f"Authorization: Bearer {key}")
+    assert reloading.daemon.curl("/api/v1/whoami", *header)[1]["data"]["scope"] == "aa:none"
+    reloading.write(scopes='"bb:run" = { includes = ["user"] }')
+    reloading.reload()
+    _, who, _ = reloading.daemon.curl("/api/v1/whoami", *header)
+    assert who.get("data", {}).get("scope", "") == ""
+    assert reloading.daemon.curl("/api/v1/users", *header)[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"scopes": '"a" = { includes = ["b"] }\n"b" = { includes = ["a"] }'}, "is a circle"),
+        ({"scopes": '"a" = { includes = ["nothing"] }'}, "nothing"),
+        ({"networks": "[]"}, "networks"),
+        ({"more": "nonsense"}, "not TOML"),
+        ({"more": "token_tll = 1"}, "token_ttl"),
+        ({"more": 'user_secret = ["@missing"]'}, "missing"),
+    ],
+)
+def test_what_is_wrong_changes_nothing(reloading: Reloading, wrong: dict[str, str], message: str) -> None:
+    """Not even the part that would be right; and the log says why."""
+    (reloading.daemon.folder / "legacy").write_text(SECOND)
+    reloading.write(**wrong)
+    said = reloading.reload()
+    assert "the old settings stay" in said
+    assert message in said
+    assert "Traceback" not in said
+    assert reloading.status(secret=FIRST) == 200
+    assert reloading.status(secret=SECOND) == 401
+    reloading.write()
+    reloading.reload()
+    assert reloading.status(secret=SECOND) == 200
+
+
+def test_what_needs_a_restart(reloading: Reloading) -> None:
+    """It is named, each time, without its value, and what can be taken is."""
+    reloading.write(networks='["*"]', more='token_ttl = 77\nregistration = "closed"\nhosts = ["h.example.org"]')
+    for _ in range(2):
+        [line] = [one for one in reloading.reload().splitlines() if "needs a restart" in one]
+        assert "token_ttl, registration, hosts" in line
+        assert "77" not in line.replace(json.loads(line).get("time", ""), "")
+    assert reloading.make_key("a", scope="read", network="anything") == 201
+    reloading.write()
+    assert "needs a restart" not in reloading.reload()
+
+
+def test_many_at_once(reloading: Reloading) -> None:
+    """A burst of SIGHUPs under requests ends in the last settings; every request is answered."""
+    for number in range(20):
+        reloading.write(scopes=f'"s{number}" = {{ includes = ["user"] }}')
+        reloading.daemon.process.send_signal(signal.SIGHUP)
+        assert reloading.status(secret=FIRST) == 200
+    reloading.reload()
+    deadline = time.monotonic() + 10
+    while reloading.make_key(f"k{time.monotonic_ns()}", scope="s19") != 201:
+        assert time.monotonic() < deadline

@@ -1,0 +1,132 @@
+"""TLS as curl and openssl see it, and a daemon that is started with files that will not do."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from certificates import make_certificate
+from running import SECRET, Daemon, environment, herod, running
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon with TLS on its TCP address."""
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = make_certificate(folder)
+    arguments = ("--tls-cert", str(cert), "--tls-key", str(key))
+    (folder / "config").mkdir()
+    with running(folder, *arguments) as started:
+        yield started
+
+
+def curl(daemon: Daemon, *arguments: str, scheme: str = "https", ca: str = "herod.pem") -> tuple[int, str]:
+    """Ask for /health: curl's exit code and what it printed, headers included."""
+    done = subprocess.run(
+        ["curl", "-sS", "-i", "--noproxy", "*", "--max-time", "20", "--cacert", str(daemon.folder / ca), *arguments,
+         f"{scheme}://localhost:{daemon.port}/health"],
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_curl_trusts_it(daemon: Daemon) -> None:
+    """With --cacert; HSTS is there, and not on the Unix socket."""
+    code, said = curl(daemon, "--http1.1")
+    assert (code, said.splitlines()[0]) == (0, "HTTP/1.1 200 OK")
+    assert "Strict-Transport-Security: max-age=" in said
+    assert curl(daemon, "--http2")[0] == 0
+    assert "strict-transport-security" not in daemon.curl("/health")[2]
+
+
+def test_plain_http(daemon: Daemon) -> None:
+    """It learns what to write instead, and not one header of the API's."""
+    code, said = curl(daemon, scheme="http")
+    assert code == 0
+    assert said.startswith("HTTP/1.1 400")
+    assert "https://" in said
+    assert "Strict-Transport-Security" not in said
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+@pytest.mark.parametrize(("version", "works"), [("1", False), ("1_1", False), ("1_2", True), ("1_3", True)])
+def test_versions(daemon: Daemon, version: str, works: bool) -> None:
+    """TLS 1.2 and 1.3, and nothing older."""
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{daemon.port}", f"-tls{version}", "-alpn", "h2,http/1.1",
+         "-cipher", "ALL:@SECLEVEL=0"],
+        input="GET /health HTTP/1.0\r\n\r\n", capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert (done.returncode == 0) is works, done.stderr
+    assert ("ALPN protocol: http/1.1" in done.stdout) is works
+
+
+def test_a_renegotiation_is_not_had(daemon: Daemon) -> None:
+    """`R` asks openssl to begin one."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{daemon.port}", "-tls1_2"],
+        input="R\n", capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert "RENEGOTIATING" in done.stdout + done.stderr
+    assert "no renegotiation" in done.stderr or done.returncode != 0
+    assert curl(daemon)[0] == 0
+
+
+def test_a_renewed_certificate(daemon: Daemon) -> None:
+    """SIGHUP shows the new one; one that does not fit its key leaves the old one where it is."""
+    cert, key = make_certificate(daemon.folder, name="renewed")
+    (daemon.folder / "herod.key").write_bytes(key.read_bytes())
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_for(daemon, "the old settings stay")
+    assert curl(daemon)[0] == 0
+    before = (daemon.folder / "herod.pem").read_bytes()
+    (daemon.folder / "herod.pem").write_bytes(cert.read_bytes())
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_for(daemon, "and the certificate were read again")
+    assert curl(daemon, ca="renewed.pem")[0] == 0
+    (daemon.folder / "old.pem").write_bytes(before)
+    assert curl(daemon, ca="old.pem")[0] == 60  # not trusted
+
+
+def wait_for(daemon: Daemon, text: str) -> None:
+    """Wait for the log to say something."""
+    end = time.monotonic() + 10
+    while text not in daemon.log.read_text():
+        assert time.monotonic() < end, daemon.log.read_text()
+        time.sleep(0.02)
+
+
+def test_a_slow_handshake_is_cut_off(tmp_path: Path) -> None:
+    """By `head_seconds`, and whoever else comes is served meanwhile."""
+    cert, key = make_certificate(tmp_path)
+    config = tmp_path / "herod.toml"
+    config.write_text(f'tls_cert = "{cert.name}"\ntls_key = "{key.name}"\n[limits]\nhead_seconds = 1\n')
+    with running(tmp_path, "--config", str(config)) as daemon:
+        with socket.create_connection(("127.0.0.1", daemon.port), timeout=10) as slow:
+            slow.sendall(b"\x16\x03\x01")
+            assert curl(daemon)[0] == 0
+            assert slow.recv(1) == b""
+        assert daemon.stop() == 0
+
+
+def test_files_that_will_not_do(tmp_path: Path) -> None:
+    """One line and exit code 2."""
+    cert, key = make_certificate(tmp_path)
+    _, other = make_certificate(tmp_path, name="other")
+    env = environment(tmp_path, HERO_SECRET=SECRET)
+    for certificate, secret, message in (
+        (cert, other, "does not belong to"),
+        (cert, tmp_path / "none", "cannot read"),
+        (key, key, "holds no certificate"),
+    ):
+        arguments = ("--tls-cert", str(certificate), "--tls-key", str(secret), "--store", "memory:")
+        done = herod("serve", "--bind", "127.0.0.1:0", *arguments, env=env)
+        assert done.returncode == 2
+        assert message in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,586 @@
+"""The limits on guessing: who is locked, who is delayed, and that nobody locks another out."""
+
+from collections import Counter
+from math import inf
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from house import ADMIN_SOURCE, LEGACY, LOCAL_ADMIN, NOW, STRANGER, TCP, House
+
+from herod.credentials.apikeys import KeyKind, new_key, new_key_id
+from herod.errors import BadCredentials, BadToken, Conflict, HerodError, InvalidRequest, RateLimited, Unavailable
+from herod.operations import attempts, passwords, pipeline, signin
+from herod.operations.guessing import (
+    ACCOUNT,
+    DELAYS,
+    LOOPBACK,
+    MAX_DELAYED_PER_SOURCE,
+    PAIR,
+    REGISTRATION,
+    Law,
+    Marks,
+    add,
+    delay,
+    exact_source,
+    guess_at,
+    seconds_locked,
+    take_back,
+    wide_source,
+)
+from herod.operations.pipeline import Pipeline
+from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim, SecretHeader
+from herod.operations.realm import LegacySecrets
+from herod.records import GuessCount
+from herod.scopes.principals import Peer, Source
+
+EMAIL = "ada@example.org"
+RIGHT = "the long password of ada"
+WRONG = "a long password of nobody"
+WINDOW = PAIR.window
+TEN: Marks = tuple((NOW + second, 1) for second in range(10))
+
+
+def tcp(address: str) -> Source:
+    """Somebody over TCP."""
+    return Source(address=address)
+
+
+def uid(number: int) -> Source:
+    """Somebody on the Unix socket."""
+    return Source(peer=Peer(uid=number, gid=number))
+
+
+async def ask(house: House, name: str, presented: Any = None, source: Source = TCP, /, **params: Any) -> str:
+    """What an operation answers: `ok`, or the error's code."""
+    try:
+        await house.call(name, presented, source, **params)
+    except HerodError as error:
+        return error.code
+    return "ok"
+
+
+async def sign_in(house: House, password: str = WRONG, *, email: str = EMAIL, source: Source = TCP) -> str:
+    """What a sign-in answers."""
+    return await ask(house, "login", None, source, email=email, password=password)
+
+
+@pytest.fixture
+def cheap(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Passwords checked without Argon2; the list says which were."""
+    checked: list[str] = []
+
+    def verify(text: str, phc: str) -> bool:
+        checked.append(text)
+        return text == RIGHT
+
+    for module in (signin, passwords):
+        monkeypatch.setattr(module, "verify_password", verify)
+    return checked
+
+
+@pytest.fixture
+async def ada(house: House) -> str:
+    """An account with a password; its client_id."""
+    return (await house.user(email=EMAIL, password=RIGHT)).client_id
+
+
+# The arithmetic
+
+
+@pytest.mark.parametrize(
+    ("law", "marks", "now", "seconds"),
+    [
+        (PAIR, (), NOW, 0),
+        (PAIR, TEN[:9], NOW + 9, 0),
+        (PAIR, TEN, NOW + 9, 291),
+        (PAIR, TEN, NOW + 299, 1),
+        (PAIR, TEN, NOW + 300, 0),
+        (PAIR, (*TEN, (NOW + 10, 1)), NOW + 10, 291),
+        (PAIR, ((NOW, 10),), NOW, 300),
+        (PAIR, ((NOW, 1), (NOW + 7, 9)), NOW + 7, 293),
+        (PAIR, ((NOW + 3600, 10),), NOW, 0),
+        (PAIR, ((NOW + 100, 10),), NOW, 300),
+        (ACCOUNT, ((NOW, 1000),), NOW, 0),
+        (REGISTRATION, ((NOW, 20),), NOW + 3599, 1),
+    ],
+)
+def test_how_long_a_lock_lasts(law: Law, marks: Marks, now: int, seconds: int) -> None:
+    """Until fewer than the limit are within the window; a clock put right locks nobody for an hour."""
+    assert seconds_locked(law, marks, now) == seconds
+
+
+@pytest.mark.parametrize(
+    ("tries", "seconds"), [(0, 0), (19, 0), (20, 0.5), (39, 0.5), (40, 1), (80, 2), (160, 5), (10**6, 5)]
+)
+def test_how_long_a_delay_is(tries: int, seconds: float) -> None:
+    """It grows to five seconds and no further, and only by the laws that delay."""
+    assert delay(ACCOUNT, ((NOW, tries),), NOW) == seconds
+    assert delay(PAIR, ((NOW, tries),), NOW) == 0
+    assert max(seconds for _, seconds in DELAYS) <= 5
+
+
+def test_what_is_taken_back_is_gone() -> None:
+    """One of those counted at that time, in whatever grain; what is over is forgotten on the way."""
+    assert add(PAIR, add(PAIR, (), NOW), NOW) == ((NOW, 2),)
+    assert take_back(PAIR, ((NOW, 2), (NOW + 1, 1)), NOW) == ((NOW, 1), (NOW + 1, 1))
+    assert take_back(PAIR, ((NOW, 1),), NOW) == ()
+    assert take_back(PAIR, ((NOW, 1),), NOW + 1) == ((NOW, 1),)
+    assert add(PAIR, ((NOW, 3),), NOW + WINDOW) == ((NOW + WINDOW, 1),)
+    minute = NOW - NOW % 60
+    assert add(ACCOUNT, add(ACCOUNT, (), minute), minute + 29) == ((minute, 2),)
+    assert take_back(ACCOUNT, ((minute, 2),), minute + 29) == ((minute, 1),)
+
+
+@pytest.mark.parametrize(
+    ("source", "exact", "wide"),
+    [
+        (uid(1000), "uid:1000", "uid:1000"),
+        (tcp("192.0.2.7"), "192.0.2.7", "192.0.2.7"),
+        (tcp("127.0.0.1"), "127.0.0.1", "127.0.0.0/8"),
+        (tcp("127.9.9.9"), "127.9.9.9", "127.0.0.0/8"),
+        (tcp("::ffff:192.0.2.7"), "192.0.2.7", "192.0.2.7"),
+        (tcp("2001:db8:1:2:3::4"), "2001:db8:1:2::/64", "2001:db8:1:2::/64"),
+        (tcp("fe80::1%eth0"), "fe80::/64", "fe80::/64"),
+        (tcp("::1"), "::/64", "::/64"),
+        (Source(), "unix", "unix"),
+    ],
+)
+def test_what_a_source_is(source: Source, exact: str, wide: str) -> None:
+    """What one person has at their will is one source."""
+    assert (exact_source(source), wide_source(source)) == (exact, wide)
+
+
+# Passwords
+
+
+async def test_the_eleventh_is_refused(house: House, ada: str, cheap: list[str]) -> None:
+    """Right or wrong, unhashed, with the time to wait, and with its own reason in the audit log."""
+    assert [await sign_in(house) for _ in range(10)] == ["bad_credentials"] * 10
+    house.clock.now += 60
+    writes = house.store.stats.writes
+    for password in (WRONG, RIGHT):
+        with pytest.raises(RateLimited, match="try again in 240 seconds") as refused:
+            await house.call("login", None, TCP, email=EMAIL, password=password)
+        assert refused.value.retry_after == 240
+    assert len(cheap) == 10
+    assert house.store.stats.writes == writes
+    await house.pipeline.flush()
+    reasons = {row.event.reason: row.event.count for row in house.store.audit_rows() if row.event.outcome == "denied"}
+    assert reasons["locked_pair"] >= 1
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_time_unlocks(house: House, ada: str) -> None:
+    """Each try counts for five minutes, and refused ones do not."""
+    for _ in range(10):
+        await sign_in(house)
+        house.clock.now += 1
+    assert await sign_in(house) == "rate_limited"
+    house.clock.now = NOW + WINDOW - 1
+    assert await sign_in(house) == "rate_limited"
+    house.clock.now = NOW + WINDOW
+    assert [await sign_in(house), await sign_in(house)] == ["bad_credentials", "rate_limited"]
+    house.clock.now += WINDOW
+    assert await sign_in(house, RIGHT) == "ok"
+
+
+async def test_twenty_at_once(house: House, ada: str) -> None:
+    """Ten are judged, with Argon2 as it is; they are counted before it begins."""
+    answers: Counter[str] = Counter()
+
+    async def guess() -> None:
+        answers[await sign_in(house)] += 1
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(guess)
+    assert answers == {"bad_credentials": 10, "rate_limited": 10}
+
+
+@pytest.mark.usefixtures("cheap")
+@pytest.mark.parametrize(
+    "spelling", ["ADA@EXAMPLE.ORG", " ada@example.org\t", "\uff41da@example.org", "Ada@Example.org "]
+)
+async def test_spelling_gains_nothing(house: House, ada: str, spelling: str) -> None:
+    """Counts go by the form in which accounts are found."""
+    for _ in range(5):
+        await sign_in(house)
+        await sign_in(house, email=spelling)
+    assert [await sign_in(house), await sign_in(house, email=spelling)] == ["rate_limited"] * 2
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_others_sign_in_meanwhile(house: House, ada: str) -> None:
+    """From another address, another uid, and others from the same one."""
+    await house.user(email="bob@example.org", password=RIGHT)
+    for _ in range(12):
+        await sign_in(house)
+    for source in (tcp("127.0.0.2"), tcp("::1"), uid(1000)):
+        assert await sign_in(house, RIGHT, source=source) == "ok"
+    assert await sign_in(house, RIGHT, email="bob@example.org") == "ok"
+    assert await sign_in(house, RIGHT) == "rate_limited"
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_all_of_loopback_is_not_millions_of_sources(
+    house: House, ada: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Anybody local may send from all of 127.0.0.0/8: together it is locked later, and the socket is not."""
+    limit = LOOPBACK.limit or 0
+    answers = [await sign_in(house, source=tcp(f"127.0.1.{number}")) for number in range(limit + 1)]
+    assert answers == ["bad_credentials"] * limit + ["rate_limited"]
+    assert await sign_in(house, RIGHT, source=uid(1000)) == "ok"
+
+
+async def test_nothing_tells_whether_an_account_exists(
+    house: House, ada: str, cheap: list[str], autojump_clock: Any
+) -> None:
+    """The same bytes and the same work, locked or not, whatever stands for the email."""
+    seen = []
+    for email in (EMAIL, "nobody@example.org", "no address"):
+        cheap.clear()
+        answers = [
+            await house.request("POST", "/login", json={"email": email, "password": WRONG}, source=uid(1000))
+            for _ in range(12)
+        ]
+        assert [answer.status for answer in answers] == [401] * 10 + [429] * 2
+        seen.append(([(answer.response.body, answer.headers) for answer in answers], list(cheap)))
+    assert seen[0] == seen[1] == seen[2]
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_a_success_clears_its_pair_alone(house: House, ada: str, autojump_clock: Any) -> None:
+    """And leaves nothing of itself: neither in the pair nor in the other counts."""
+    await house.user(email="bob@example.org", password=RIGHT)
+    for _ in range(9):
+        await sign_in(house)
+        await sign_in(house, email="bob@example.org")
+    before = house.store.count(GuessCount)
+    assert [await sign_in(house, RIGHT) for _ in range(30)] == ["ok"] * 30
+    assert house.store.count(GuessCount) == before - 1
+    totals = {sum(count for _, count in record.marks) for record in house.store.scan(GuessCount)}
+    assert totals == {9, 18}  # bob's pair and all that stay; the source
+    assert [await sign_in(house) for _ in range(11)] == ["bad_credentials"] * 10 + ["rate_limited"]
+    assert [await sign_in(house, email="bob@example.org") for _ in range(2)] == ["bad_credentials", "rate_limited"]
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_a_success_leaves_no_row(house: House, ada: str) -> None:
+    """Who signs in and makes no mistake is not counted at all."""
+    assert await sign_in(house, RIGHT, source=STRANGER) == "ok"
+    assert house.store.count(GuessCount) == 0
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_a_restart_forgets_nothing(house: House, ada: str) -> None:
+    """The counts are in the store, under names that say nothing."""
+    for _ in range(10):
+        await sign_in(house)
+    house.pipeline = Pipeline(house.store, house.realm, clock=house.clock)
+    assert await sign_in(house) == "rate_limited"
+    records = list(house.store.scan(GuessCount))
+    assert {len(bytes.fromhex(record.id)) for record in records} == {32}  # an HMAC
+    await house.store.purge_expired(house.clock.now + WINDOW)
+    assert house.store.count(GuessCount) == 0
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_a_browser_signs_in_by_the_same_count(house: House, ada: str) -> None:
+    """Another door is no second try."""
+    for _ in range(5):
+        await sign_in(house)
+        assert await ask(house, "session.sign_in", email=EMAIL, password=WRONG) == "bad_credentials"
+    assert await ask(house, "session.sign_in", email=EMAIL, password=RIGHT) == "rate_limited"
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_the_current_password_is_guessed_at_too(house: House, ada: str) -> None:
+    """Counted with the sign-ins; and who needs none, gives none and is never locked out."""
+    token = Bearer((await house.call("login", email=EMAIL, password=RIGHT)).access_token)
+    change = {"client_id": ada, "password": "another long password"}
+    for _ in range(5):
+        assert await ask(house, "users.password", token, TCP, **change, current=WRONG) == "bad_credentials"
+        assert await ask(house, "users.password", token, TCP, **change) == "bad_credentials"
+        await sign_in(house)
+    assert await ask(house, "users.password", token, TCP, **change, current=RIGHT) == "rate_limited"
+    for _ in range(12):
+        await sign_in(house, source=ADMIN_SOURCE)
+    assert await sign_in(house, RIGHT, source=ADMIN_SOURCE) == "rate_limited"
+    assert await ask(house, "users.password", LOCAL_ADMIN, ADMIN_SOURCE, **change) == "ok"
+    assert await ask(house, "users.list", LOCAL_ADMIN, ADMIN_SOURCE) == "ok"
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_an_account_without_email_has_a_count(house: House) -> None:
+    """By its client_id."""
+    user = await house.user(password=RIGHT)
+    change = {"client_id": user.client_id, "password": "another long password", "current": WRONG}
+    answers = [await ask(house, "users.password", user.basic, TCP, **change) for _ in range(11)]
+    assert answers == ["bad_credentials"] * 10 + ["rate_limited"]
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_what_was_not_judged_is_not_counted(house: House, ada: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full queue and a bad new password are no guesses, and a store that cannot write lets nobody guess."""
+    user = Bearer((await house.call("login", None, STRANGER, email=EMAIL, password=RIGHT)).access_token)
+    for _ in range(12):
+        answer = await ask(house, "users.password", user, TCP, client_id=ada, password="short", current=WRONG)
+        assert answer == "invalid_request"
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "MAX_WAITING_WORK", 0)
+        assert [await sign_in(house) for _ in range(12)] == ["unavailable"] * 12
+    assert house.store.count(GuessCount) == 0
+    assert await sign_in(house) == "bad_credentials"
+
+
+async def test_without_a_store_nobody_guesses(house: House, cheap: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be counted is not tried; what cannot be taken back stays."""
+
+    async def refuse(function: object) -> None:
+        raise Unavailable("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(house.store), "write", lambda self, function: refuse(function))
+        assert await sign_in(house) == "unavailable"
+        assert not cheap
+    real = house.pipeline._do
+
+    async def failing(work: Any) -> Any:
+        monkeypatch.setattr(type(house.store), "write", lambda self, function: refuse(function))
+        await real(lambda: None)
+        raise Unavailable("the queue is full")
+
+    monkeypatch.setattr(house.pipeline, "_do", failing)
+    assert await sign_in(house) == "unavailable"
+    assert house.store.count(GuessCount) == 4
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_a_damaged_count_keeps_nobody_out(house: House, ada: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made anew; a store that cannot be read at all is another matter."""
+    for reason, answer in (("damaged", "ok"), ("unreadable", "unavailable")):
+        with monkeypatch.context() as patched:
+            real = type(house.store).get
+
+            def get(self: Any, kind: Any, id_: str, real: Any = real, reason: str = reason) -> Any:
+                if kind is GuessCount:
+                    raise Unavailable("broken", reason=reason)
+                return real(self, kind, id_)
+
+            patched.setattr(type(house.store), "get", get)
+            assert await sign_in(house, RIGHT) == answer
+
+
+# Delays
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_an_attacked_account_is_slow_and_open(house: House, ada: str, autojump_clock: Any) -> None:
+    """From however many sources: its owner waits five seconds at most, and nobody else waits at all."""
+    await house.user(email="bob@example.org", password=RIGHT)
+
+    async def waited(email: str) -> float:
+        began = trio.current_time()
+        assert await sign_in(house, RIGHT, email=email, source=uid(7)) == "ok"
+        return trio.current_time() - began
+
+    seen = []
+    for number in range(200):
+        if number in {0, 20, 40, 80, 160, 199}:
+            seen.append(round(await waited(EMAIL), 3))
+        assert await sign_in(house, source=uid(10_000 + number)) == "bad_credentials"
+    assert seen == [0, 0.5, 1, 2, 5, 5]
+    assert await waited("bob@example.org") == 0
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_a_spraying_source_is_slow_alone(house: House, ada: str, mock_clock: trio.testing.MockClock) -> None:
+    """Many accounts from one source: delayed, at most so many at a time, and other sources are not concerned."""
+    mock_clock.autojump_threshold = 0
+    for number in range(40):
+        assert await sign_in(house, email=f"user{number}@example.org") == "bad_credentials"
+    mock_clock.autojump_threshold = inf
+    answers: Counter[str] = Counter()
+
+    async def spray(number: int) -> None:
+        answers[await sign_in(house, email=f"other{number}@example.org")] += 1
+
+    async with trio.open_nursery() as nursery:
+        for number in range(MAX_DELAYED_PER_SOURCE + 5):
+            nursery.start_soon(spray, number)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await sign_in(house, RIGHT, source=uid(7)) == "ok"  # and no time has passed
+        with pytest.raises(RateLimited) as refused:
+            await house.call("login", None, TCP, email=EMAIL, password=RIGHT)
+        mock_clock.autojump_threshold = 0
+        assert (refused.value.retry_after, refused.value.reason) == (1, "too_many_delayed")
+    assert answers == {"bad_credentials": MAX_DELAYED_PER_SOURCE, "rate_limited": 5}
+    assert await sign_in(house, RIGHT) == "ok"  # slowly
+
+
+# Registration
+
+
+async def test_twenty_registrations_an_hour(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From one source; an address in use counts too, or else it could be asked about for ever."""
+    monkeypatch.setattr(signin, "hashing", lambda password: lambda: password)
+
+    async def register(number: int, source: Source = TCP) -> str:
+        return await ask(house, "register", None, source, email=f"user{number}@example.org", password=RIGHT)
+
+    assert [await register(number // 2) for number in range(20)] == ["ok", "conflict"] * 10
+    house.clock.now += 600
+    with pytest.raises(RateLimited) as refused:
+        await house.call("register", None, TCP, email="new@example.org", password=RIGHT)
+    assert (refused.value.retry_after, refused.value.reason) == (3000, "locked_registration")
+    assert await register(50, tcp("127.0.0.9")) == "rate_limited"  # one machine
+    assert await register(50, uid(1000)) == "ok"
+    house.clock.now += 3000
+    assert await register(51) == "ok"
+
+
+async def test_where_registration_is_closed_nothing_is_counted(house: House) -> None:
+    """The answer is the same for ever."""
+    house.realm.registration = "closed"
+    for _ in range(25):
+        assert await ask(house, "register", email=EMAIL, password=RIGHT) == "target_denied"
+    assert house.store.count(GuessCount) == 0
+
+
+# Legacy secrets
+
+
+async def test_legacy_secrets_are_guessed_ten_times(house: House) -> None:
+    """However presented, right or wrong after that, from that source alone; without a commit for each."""
+    writes = house.store.stats.writes
+    for number in range(5):
+        assert await ask(house, "whoami", Bearer(f"guess {number}")) == "bad_credentials"
+        assert await ask(house, "auth.list_keys", None, TCP, admin_key=f"guess {number}") == "bad_credentials"
+    assert house.store.stats.writes == writes
+    house.clock.now += 100
+    for presented in (SecretHeader("guess"), Bearer("guess"), Bearer(LEGACY["user"]), SecretHeader(LEGACY["admin"])):
+        with pytest.raises(RateLimited) as refused:
+            await house.call("whoami", presented, TCP)
+        assert (refused.value.retry_after, refused.value.reason) == (200, "locked_legacy")
+    assert await ask(house, "users.list", Bearer(LEGACY["user"])) == "rate_limited"  # not 403: it would say "right"
+    assert await ask(house, "whoami", Bearer(LEGACY["user"]), STRANGER) == "ok"
+    assert await ask(house, "whoami", LOCAL_ADMIN, ADMIN_SOURCE) == "ok"
+    house.clock.now += 200
+    assert await ask(house, "whoami", Bearer(LEGACY["user"])) == "ok"
+
+
+async def test_a_right_legacy_secret_clears_nothing(house: House) -> None:
+    """Who has the user's secret gains no guesses at the admin's."""
+    for _ in range(10):
+        assert await ask(house, "whoami", Bearer("guess")) == "bad_credentials"
+        if _ < 9:
+            assert await ask(house, "whoami", Bearer(LEGACY["user"])) == "ok"
+    assert await ask(house, "whoami", Bearer(LEGACY["user"])) == "rate_limited"
+
+
+async def test_a_restart_forgets_no_guess_at_a_legacy_secret(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are written within a second, later when the store cannot, and not again when nothing is new."""
+
+    async def refuse(function: object) -> None:
+        raise Unavailable("the disk is full")
+
+    for _ in range(5):
+        await ask(house, "whoami", Bearer("guess"))
+    with monkeypatch.context() as patched:
+        patched.setattr(type(house.store), "write", lambda self, function: refuse(function))
+        await house.pipeline.flush()
+    await house.pipeline.flush()
+    for _ in range(5):
+        await ask(house, "whoami", Bearer("guess"))
+    await house.pipeline.flush(is_last=True)
+    writes = house.store.stats.writes
+    await house.pipeline.attempts.flush()
+    assert house.store.stats.writes == writes
+    house.pipeline = Pipeline(house.store, house.realm, clock=house.clock)
+    assert await ask(house, "whoami", Bearer("guess")) == "rate_limited"
+
+
+async def test_a_guess_while_the_others_are_written_stays(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newer count waits for the next time."""
+    await ask(house, "whoami", Bearer("guess"))
+    real = house.store.write
+
+    async def slow(function: Any) -> Any:
+        await ask(house, "whoami", Bearer("guess"))
+        return await real(function)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.store, "write", slow)
+        await house.pipeline.attempts.flush()
+    await house.pipeline.attempts.flush()
+    (record,) = house.store.scan(GuessCount)
+    assert record.marks == ((NOW, 2),)
+
+
+async def test_counts_in_memory_are_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest goes, when there are too many sources and the store takes none."""
+    monkeypatch.setattr(attempts, "MAX_UNWRITTEN", 3)
+    for number in range(5):
+        await ask(house, "whoami", Bearer("guess"), uid(number))
+    await house.pipeline.flush()
+    assert house.store.count(GuessCount) == 3
+
+
+async def test_what_is_random_is_not_counted(house: House, ada: str) -> None:
+    """Keys, client secrets and tokens of 256 bits, local users, validation; and all where there are no secrets."""
+    token = await (await house.user()).token()
+    for _ in range(12):
+        for presented in (
+            Bearer(new_key(KeyKind.SERVICE, new_key_id())),
+            ApiKeyHeader("guess"),
+            Bearer(token[:-1] + ("A" if token[-1] != "A" else "B")),
+            PeerClaim("guess"),
+        ):
+            assert await ask(house, "whoami", presented) in {"bad_credentials", "bad_token"}
+        assert not (await house.call("token.validate", None, TCP, token="guess")).valid
+        assert not (await house.call("auth.verify", None, TCP, key="guess")).valid
+    user = await house.user()
+    for _ in range(12):
+        wrong = type(user.basic)(ada, "guess")
+        assert await ask(house, "token.create", wrong) == "bad_credentials"
+    house.realm.legacy = LegacySecrets(house.realm.keyring, [])
+    for legacy in (Bearer("guess"), SecretHeader("guess")):
+        assert [await ask(house, "whoami", legacy) for _ in range(12)] == ["bad_credentials"] * 12
+    await house.pipeline.flush()
+    assert house.store.count(GuessCount) == 0
+
+
+async def test_a_secret_that_looks_like_a_token_is_guarded(house: House) -> None:
+    """Then a bad token may be a guess at it; and good ones are not concerned."""
+    house.realm.legacy = LegacySecrets(house.realm.keyring, [("user", "our.old.secret")])
+    token = await (await house.user()).token()
+    for _ in range(10):
+        with pytest.raises(BadToken):
+            await house.call("whoami", Bearer("our.new.secret"), TCP)
+    assert await ask(house, "whoami", Bearer("our.old.secret")) == "rate_limited"
+    assert await ask(house, "whoami", Bearer(token)) == "ok"
+
+
+# What later kinds of secret will use
+
+
+async def test_any_subject_can_be_guarded(house: House) -> None:
+    """A guess is counted before it is made, once, wherever it belongs."""
+    attempt = guess_at("resource/7", STRANGER)
+    for _ in range(10):
+        with pytest.raises(BadCredentials):
+            async with house.pipeline.attempts.counting(attempt, NOW):
+                raise BadCredentials("wrong")
+    with pytest.raises(RateLimited):
+        async with house.pipeline.attempts.counting(attempt, NOW):
+            pass
+    other = guess_at("resource/8", STRANGER)
+    for error in (InvalidRequest, Conflict):
+        with pytest.raises(error):
+            async with house.pipeline.attempts.counting(other, NOW):
+                raise error("not judged")
+    async with house.pipeline.attempts.counting(other, NOW) as counted:
+        await house.store.write(lambda tx: house.pipeline.attempts.settle(tx, counted))
+        await house.store.write(lambda tx: house.pipeline.attempts.settle(tx, counted))  # nothing left to take back
