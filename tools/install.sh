@@ -58,7 +58,8 @@ make_environment() {
   "${pip[@]}" install "${quiet[@]}" --no-compile --no-index "$work"/dist/herod-*.whl
   # An environment holds its own path in its scripts, of which herod needs none: bin/herod below calls its Python.
   find "$staged/herod/bin" -mindepth 1 ! -name 'python*' -delete
-  sed -i "s|$staged/herod|$venv|g" "$staged/herod/pyvenv.cfg"
+  # The line that says how it was made would name a folder that may be gone tomorrow.
+  sed -i -e "s|$staged/herod|$venv|g" -e "/^command = /d" "$staged/herod/pyvenv.cfg"
   # The service cannot write there, so it is compiled now, with the paths it will have.
   "$staged/herod/bin/python" -I -m compileall -q -f -s "$staged/herod" -p "$venv" "$staged/herod/lib"
 
