@@ -141,17 +141,7 @@ class Pipeline:
         result = operation.handler(tx, context, params)
         if context.counted is not None:
             self.attempts.settle(tx, context.counted)
-        tx.audit(
-            AuditEvent(
-                at=context.now,
-                actor=context.principal.id,
-                method=context.principal.method,
-                source=context.source.label,
-                operation=operation.name,
-                outcome="ok",
-                target=context.target,
-            )
-        )
+        tx.audit(_event(operation, context, outcome="ok", target=context.target))
         return result
 
     def _identify(self, context: Context, presented: Presented | None) -> Principal:
@@ -188,17 +178,22 @@ class Pipeline:
         if isinstance(error, NotFound) and error.reason == error.code:
             return  # nothing there, and nobody's secret touched
         self.realm.counters["denials"] += 1
-        self.denials.add(
-            AuditEvent(
-                at=context.now,
-                actor=context.principal.id,
-                method=context.principal.method,
-                source=context.source.label,
-                operation=operation.name,
-                outcome="denied",
-                reason=error.reason,
-            )
-        )
+        self.denials.add(_event(operation, context, outcome="denied", reason=error.reason))
+
+
+def _event(
+    operation: Operation, context: Context, *, outcome: str, reason: str | None = None, target: str | None = None
+) -> AuditEvent:
+    return AuditEvent(
+        at=context.now,
+        actor=context.principal.id,
+        method=context.principal.method,
+        source=context.source.label,
+        operation=operation.name,
+        outcome=outcome,
+        reason=reason,
+        target=target,
+    )
 
 
 def refusal(decision: Denied, principal: Principal) -> HerodError:
