@@ -1,7 +1,4 @@
-"""Commands that work on the store itself while no daemon has it: restore a backup, change the secret.
-
-Composed here as `app.py` composes the daemon. Each takes the store's lock first, so that a running daemon refuses it.
-"""
+"""Put a backup in the place of the store. The store's lock comes first, so that a running daemon refuses it."""
 
 import os
 import time
@@ -14,19 +11,19 @@ import apsw
 import msgspec
 
 from herod.credentials.keyring import Purpose, renew_root, wrap_root
-from herod.errors import RuntimeFailure, SettingsError, StartupError, Unavailable
+from herod.errors import RuntimeFailure, StartupError, Unavailable
+from herod.offline.place import path_of
 from herod.operations.restoring import Present, Restored, carry_forward, end_everything, offline_event
-from herod.operations.rotating import drop_signers, keep_old_secret
 from herod.records import RECORD_TYPES, Account, ApiKey, PeerRule, Revocation, SigningKeyRecord
 from herod.settings import Settings
 from herod.store.base import AuditVerdict
 from herod.store.faults import describe
-from herod.store.files import StoreLock, drop_leftovers, drop_temporary, prepare_file, resolve_path
+from herod.store.files import StoreLock, drop_leftovers, drop_temporary
 from herod.store.offline import check_all, readable, tidy, tombstones, transaction
 from herod.store.opening import OpenedFile, open_file, put_wraps
 from herod.store.unpacking import put_in_place, unpack
 
-__all__ = ["Restoration", "Rotation", "restore", "rotate_secret"]
+__all__ = ["Restoration", "restore"]
 
 TYPES = {record_type.kind: record_type for record_type in RECORD_TYPES}
 
@@ -51,19 +48,6 @@ class Restoration(msgspec.Struct, frozen=True, kw_only=True):
     restored: Restored
 
 
-class Rotation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a change of the secret has done.
-
-    Attributes:
-        is_done_before: nothing: the store opened with the new secret already.
-        untidied: why what was deleted may still be found in the file, if so.
-    """
-
-    store: str
-    is_done_before: bool = False
-    untidied: str | None = None
-
-
 def restore(settings: Settings, file: Path, *, backup_secret: str | None = None, now: int | None = None) -> Restoration:
     """Put a backup in the place of the store.
 
@@ -78,7 +62,7 @@ def restore(settings: Settings, file: Path, *, backup_secret: str | None = None,
         RuntimeFailure: a daemon runs, the backup is damaged, or the disk says no; the store is as it was.
     """
     now = int(time.time()) if now is None else now
-    path = _path_of(settings)
+    path = path_of(settings)
     secret = settings.store_secret or settings.hero_secret
     old_secret = backup_secret or secret
     with ExitStack() as cleanup:
@@ -120,90 +104,6 @@ def restore(settings: Settings, file: Path, *, backup_secret: str | None = None,
             keys=counts[1],
             restored=restored,
         )
-
-
-def rotate_secret(
-    settings: Settings,
-    new_secret: str,
-    *,
-    is_store_secret: bool = False,
-    is_compromised: bool = False,
-    now: int | None = None,
-) -> Rotation:
-    """Change HERO_SECRET, or HEROD_STORE_SECRET, in one transaction.
-
-    Args:
-        settings: which store, with the secrets of until now.
-        new_secret: the other one, from now on.
-        is_store_secret: it is HEROD_STORE_SECRET.
-        is_compromised: somebody knows the old one: it opens nothing from now on, every record is sealed anew, no
-            signing key is kept, all tokens and sessions end.
-        now: Unix seconds.
-
-    Raises:
-        SettingsError: the store has no file, opens with neither secret, or the new one is the old one.
-        RuntimeFailure: a daemon runs, the store is damaged, or the disk says no; the store is as it was.
-    """
-    now = int(time.time()) if now is None else now
-    path = _path_of(settings)
-    if is_store_secret and settings.store_secret is None:
-        raise SettingsError("HEROD_STORE_SECRET is not set: what opens this store is HERO_SECRET, change that one")
-    if new_secret in (settings.hero_secret, settings.store_secret):
-        raise SettingsError("--new-secret-file holds a secret in use already: make another, `herod secret generate`")
-    changes_wrap = is_store_secret or settings.store_secret is None
-    old_wrap = settings.store_secret or settings.hero_secret
-    new_wrap = new_secret if changes_wrap else old_wrap
-    with ExitStack() as cleanup:
-        lock = StoreLock(path)
-        cleanup.callback(lock.release)
-        opened = _open_to_rotate(path, old_wrap, new_wrap)
-        if opened is None:
-            return Rotation(store=str(path), is_done_before=True)
-        cleanup.callback(opened.connection.close)
-        if is_compromised:
-            return Rotation(store=str(path), untidied=_replace_root(opened, new_wrap, now=now))
-        with transaction(opened) as tx:
-            if not is_store_secret:
-                keep_old_secret(tx, settings.hero_secret, now=now)
-            if changes_wrap:
-                put_wraps(opened.connection, wrap_root(opened.root, new_wrap), opened.wrap)
-            tx.audit(offline_event("secret.rotate", now=now, uid=os.getuid()))
-        return Rotation(store=str(path))
-
-
-def _open_to_rotate(path: Path, old_wrap: str, new_wrap: str) -> OpenedFile | None:
-    """The store by what opens it until now; None when what is to open it does so alone already."""
-    if not path.exists():
-        raise RuntimeFailure(f"there is no store {path}: name another with --store; without one, just start anew")
-    prepare_file(path)
-    try:
-        return open_file(path, old_wrap)
-    except SettingsError:
-        if old_wrap == new_wrap or not _opens_with(path, new_wrap):
-            raise
-        return None
-
-
-def _replace_root(opened: OpenedFile, secret: str, *, now: int) -> str | None:
-    """Seal everything anew; what the old root opened may be left in the file for the reason that is returned."""
-    root = renew_root(opened.keyring)
-    with transaction(opened, root=root) as tx:
-        drop_signers(tx)
-        end_everything(tx)
-        tx.begin_generation(token_hex(8))
-        put_wraps(opened.connection, wrap_root(root, secret))
-        tx.audit(offline_event("secret.replace", now=now, uid=os.getuid()))
-    try:
-        tidy(opened.connection)
-    except apsw.Error as error:
-        return describe(error)
-    return None
-
-
-def _path_of(settings: Settings) -> Path:
-    if settings.store is None:
-        raise SettingsError("store: this works on a store in a file: say --store sqlite:/path/of/herod.db")
-    return resolve_path(settings.store)
 
 
 def _check(backup: OpenedFile, file: Path) -> AuditVerdict:
@@ -259,14 +159,6 @@ def _aside(path: Path, now: int) -> Path:
         number += 1
         aside = path.with_name(f"{stem}-{number}")
     return aside
-
-
-def _opens_with(path: Path, secret: str) -> bool:
-    try:
-        open_file(path, secret).connection.close()
-    except SettingsError:
-        return False
-    return True
 
 
 def _drop_quietly(temporary: Path) -> None:
