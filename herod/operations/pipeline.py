@@ -26,6 +26,7 @@ from herod.errors import (
     Unavailable,
 )
 from herod.operations.attempts import Attempts
+from herod.operations.ceilings import check_key_manager
 from herod.operations.denials import Denials
 from herod.operations.identify import identify
 from herod.operations.presented import Bearer, Presented, SecretHeader
@@ -168,6 +169,8 @@ class Pipeline:
                 f"{operation.name} takes a {name_methods(operation.methods)}, not a {presents}.",
                 reason="method_not_allowed",
             )
+        if operation.manages_keys:
+            check_key_manager(context)
 
     async def _do(self, work: Work) -> Any:  # noqa: ANN401 - as call
         if self._work_limiter.statistics().tasks_waiting >= MAX_WAITING_WORK:

@@ -8,6 +8,7 @@ import inspect
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Final
 
@@ -26,6 +27,7 @@ __all__ = [
     "Operation",
     "Params",
     "Route",
+    "Time",
     "Tool",
     "Work",
     "command",
@@ -35,7 +37,9 @@ __all__ = [
 
 CREDENTIAL: Final = "credential"
 # A parameter of this type is a credential: it goes to identify and never to the handler.
-CredentialText = Annotated[str, msgspec.Meta(extra={CREDENTIAL: True})]
+CredentialText = Annotated[str, msgspec.Meta(extra={CREDENTIAL: True}, extra_json_schema={"format": "password"})]
+# A time as users write and read it: RFC 3339.
+Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +104,7 @@ class Operation:
     Attributes:
         needs: the scope, or an `Access`.
         methods: the only credentials it takes, or None for all.
+        manages_keys: it makes or changes keys: not for users' keys, and for service keys only with admin.
         own: it acts on what belongs to the one who asks, and for admins on everything.
         limit: what it tries that may be tried only so often; counted before `prepare`.
         prepare: the slow work to do between admission and the transaction.
@@ -107,6 +112,7 @@ class Operation:
         streamed: what its REST routes answer with, in place of its result, once that is committed.
         creates: REST answers 201.
         status: the HTTP status of a result, where it is not always the same.
+        media_type: what its result, a text, is answered as over REST; without it results are JSON.
         is_quiet: counted, not logged.
         credential_field: the parameter that is a credential.
         form: its plain routes take a form and answer as OAuth does.
@@ -124,6 +130,7 @@ class Operation:
     doors: frozenset[Door] = frozenset({Door.RPC})
     methods: frozenset[AuthMethod] | None = None
     own: bool = False
+    manages_keys: bool = False
     tool: Tool | None = None
     limit: Limit | None = None
     prepare: Prepare | None = None
@@ -131,6 +138,7 @@ class Operation:
     streamed: Streamed | None = None
     creates: bool = False
     status: Callable[[Any], int] | None = None
+    media_type: str | None = None
     is_quiet: bool = False
     form: bool = False
     credential_field: str | None = None

@@ -1,13 +1,12 @@
 """Sessions for browsers: opened with any credential, worth no more than it. Only the dashboard asks for them."""
 
-from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from herod.credentials.apikeys import new_opaque
 from herod.operations.identify import session_id, via_of
-from herod.operations.registry import Context, Door, Params, command
+from herod.operations.registry import Context, Door, Params, Time, command
 from herod.operations.shapes import rfc3339
 from herod.records import Session
 from herod.scopes.decisions import Access
@@ -31,7 +30,7 @@ class OpenedSession(msgspec.Struct, frozen=True):
     """`cookie` is the session's only secret; herod keeps an HMAC of it."""
 
     cookie: str
-    expires_at: datetime | None
+    expires_at: Time | None
 
 
 class SignedOut(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from herod.operations.registry import Time
 from herod.records import Account, ApiKey, PeerRule
 from herod.store.base import Usage
 
@@ -34,7 +35,7 @@ class User(msgspec.Struct, frozen=True):
     scope: str
     networks: list[str]
     enabled: bool
-    created_at: datetime
+    created_at: Time
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,9 +48,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     scope: str
     networks: list[str]
     enabled: bool
-    created_at: datetime
-    expires_at: datetime | None
-    last_used_at: datetime | None
+    created_at: Time
+    expires_at: Time | None
+    last_used_at: Time | None
 
 
 class IssuedKey(Key, frozen=True, kw_only=True):
@@ -66,7 +67,7 @@ class PeerShape(msgspec.Struct, frozen=True):
     gid: int | None
     scope: str
     networks: list[str]
-    created_at: datetime
+    created_at: Time
 
 
 class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,16 +1,14 @@
 """Hero Supervisor's four methods, in its shapes, over herod's service keys."""
 
-from datetime import datetime
-
 import msgspec
 
 from herod.credentials.apikeys import looks_like_key, parse_key
 from herod.errors import InvalidRequest, NotFound, Unauthenticated
-from herod.operations.ceilings import check_ceiling, check_key_manager, given_scope
+from herod.operations.ceilings import check_ceiling, given_scope
 from herod.operations.finding import owned_by
 from herod.operations.identify import bearer_principal
 from herod.operations.keys import make_key, put_key, remove_key
-from herod.operations.registry import Context, CredentialText, Params, command, query
+from herod.operations.registry import Context, CredentialText, Params, Time, command, query
 from herod.operations.shapes import rfc3339
 from herod.operations.uses import note_use
 from herod.records import SERVICE_KEYS, ApiKey
@@ -49,8 +47,8 @@ class CreatedSupervisorKey(msgspec.Struct, frozen=True):
     key: str
     name: str
     scope: str
-    created_at: datetime | None
-    expires_at: datetime | None
+    created_at: Time | None
+    expires_at: Time | None
 
 
 class ListSupervisorKeys(Params, frozen=True, kw_only=True):
@@ -65,9 +63,9 @@ class SupervisorKey(msgspec.Struct, frozen=True):
     id: str
     name: str
     scope: str
-    created_at: datetime | None
-    expires_at: datetime | None
-    last_used_at: datetime | None
+    created_at: Time | None
+    expires_at: Time | None
+    last_used_at: Time | None
 
 
 class RemoveSupervisorKey(Params, frozen=True, kw_only=True):
@@ -96,10 +94,9 @@ def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
     return Verified(valid=True, name=name, scope=context.realm.scope_text(principal.grant))
 
 
-@command("auth.create_key", needs=ADMIN, example={"name": "runner-1", "scope": "registrar"})
+@command("auth.create_key", needs=ADMIN, manages_keys=True, example={"name": "runner-1", "scope": "registrar"})
 def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -> CreatedSupervisorKey:
     """Make a service key and get it, once."""
-    check_key_manager(context)
     grant = context.principal.grant
     key, text = make_key(
         context,
@@ -120,10 +117,9 @@ def auth_list_keys(reader: Reader, context: Context, params: ListSupervisorKeys)
     return [_shape(key, reader.usage(key.id)) for key in owned_by(reader, ApiKey, SERVICE_KEYS)]
 
 
-@command("auth.remove_key", needs=ADMIN, example={"id": "0kZ3vXq81LmT"})
+@command("auth.remove_key", needs=ADMIN, manages_keys=True, example={"id": "0kZ3vXq81LmT"})
 def auth_remove_key(tx: Writer, context: Context, params: RemoveSupervisorKey) -> bool:
     """Delete a service key, by itself or by its id."""
-    check_key_manager(context)
     if (params.key is None) == (params.id is None):
         raise InvalidRequest("Say which key: give key or id, one of them.")
     key_id = params.id

@@ -42,6 +42,8 @@ ONLY: Final = {
     "session.create": {"client_secret", "user_key", "service_key", "legacy_secret", "peer"},
     "session.delete": {"session"},
 }
+# what no user's key, and nothing made with one, may do
+NOT_BY_USER_KEYS: Final = {"keys.create", "keys.delete", "auth.create_key", "auth.remove_key"}
 PEER_UID: Final = 4242
 # seconds after which a credential is over; a client secret never is
 ENDS: Final = {"jwt": 3600, "user_key": 600, "session": 12 * 3600, "client_secret": 12 * 3600}
@@ -58,6 +60,7 @@ class Case:
     networks: tuple[str, ...] = ("*",)
     source: Source = TCP
     later: int = 0
+    made_with: str = ""
 
 
 class Reached(msgspec.Struct):
@@ -93,6 +96,8 @@ def _is_admitted(name: str, case: Case) -> bool:
         return True
     if case.scope is None or (name in ONLY and case.kind not in ONLY[name]):
         return False
+    if name in NOT_BY_USER_KEYS and "user_key" in {case.kind, case.made_with}:
+        return False
     if name in READ:
         return case.scope in PASSES["read"]
     return name in AUTHENTICATED or case.scope in PASSES["admin"]
@@ -106,12 +111,12 @@ async def _account_cases(house: House, state: str, user: User, scope: str, netwo
     """Every credential of an account, in one state."""
     soon = datetime.fromtimestamp(house.clock.now + 600, UTC)
     key = await user.key(scope=scope, expires_at=soon if state == "expired" else None)
-    made: list[tuple[str, Mapping[str, str]]] = [
-        ("jwt", bearer(await user.token())),
-        ("user_key", {"x-api-key": key}),
-        ("session", _session_headers(await user.session())),
-        ("session", _session_headers(await user.session(Bearer(key)))),
-        ("client_secret", user.basic_header),
+    made: list[tuple[str, str, Mapping[str, str]]] = [
+        ("jwt", "", bearer(await user.token())),
+        ("user_key", "", {"x-api-key": key}),
+        ("session", "", _session_headers(await user.session())),
+        ("session", "user_key", _session_headers(await user.session(Bearer(key)))),
+        ("client_secret", "", user.basic_header),
     ]
     if state == "disabled":
         await house.admin("users.disable", client_id=user.client_id)
@@ -124,8 +129,9 @@ async def _account_cases(house: House, state: str, user: User, scope: str, netwo
             scope if (kind, state) == ("client_secret", "expired") else good,
             tuple(networks),
             later=ENDS[kind] if state == "expired" else 0,
+            made_with=made_with,
         )
-        for kind, headers in made
+        for kind, made_with, headers in made
     ]
 
 
