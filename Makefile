@@ -21,6 +21,7 @@ BIN := $(abspath $(VENV))/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-input --no-compile --no-deps
 RUN_READY := $(VENV)/run-ready
 DEV_READY := $(VENV)/dev-ready
+NPM_READY := tests/npm/node_modules/.package-lock.json
 JOBS ?= $(shell nproc)
 
 PREFIX ?= /usr/local
@@ -71,8 +72,13 @@ run: $(RUN_READY) ## start the daemon: Unix socket, 127.0.0.1:3350, embedded sto
 	fi; \
 	exec $(BIN)/herod serve $(ARGS)
 
+# Schemas and checkers that come by npm. Without it the tests that need them are skipped, and say so.
+$(NPM_READY): tests/npm/package-lock.json
+	@if command -v npm > /dev/null; then npm ci --silent --prefix tests/npm; touch $@; \
+	else echo 'npm is missing, so some tests are skipped: apt install npm'; fi
+
 .PHONY: test
-test: $(DEV_READY) ## run the whole suite, and hold the coverage promised in CONTRIBUTING.md
+test: $(DEV_READY) $(NPM_READY) ## run the whole suite, and hold the coverage promised in CONTRIBUTING.md
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal
 	@$(BIN)/coverage combine --quiet

@@ -2,15 +2,11 @@
 
 import msgspec
 
-from herod.operations.registry import Context, Params, command
+from herod.operations.registry import Context, NoParams, command
 from herod.scopes.graph import ADMIN
 from herod.store.base import ByteStream, Store, Writer
 
 __all__ = ["backup"]
-
-
-class NoParams(Params, frozen=True, kw_only=True):
-    """Nothing to say."""
 
 
 class Granted(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from herod.errors import HerodError
 from herod.operations.guessing import Attempt, Counted
 from herod.operations.realm import Realm
 from herod.scopes.decisions import Needs
@@ -24,6 +25,7 @@ __all__ = [
     "Context",
     "CredentialText",
     "Door",
+    "NoParams",
     "Operation",
     "Params",
     "Route",
@@ -44,6 +46,10 @@ Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An operation's parameters; the order of the fields is the order by position."""
+
+
+class NoParams(Params, frozen=True, kw_only=True):
+    """Nothing to say."""
 
 
 class Door(Enum):
@@ -111,6 +117,8 @@ class Operation:
         unwritten: what takes hold in memory all the same when the store cannot take the change.
         streamed: what its REST routes answer with, in place of its result, once that is committed.
         creates: REST answers 201.
+        failures: errors it raises besides those of every operation like it; for the documents.
+        headers: parameter → the header that may carry it over REST, for what must not stand in an address.
         status: the HTTP status of a result, where it is not always the same.
         media_type: what its result, a text, is answered as over REST; without it results are JSON.
         is_quiet: counted, not logged.
@@ -137,6 +145,8 @@ class Operation:
     unwritten: Unwritten | None = None
     streamed: Streamed | None = None
     creates: bool = False
+    failures: tuple[type[HerodError], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
     status: Callable[[Any], int] | None = None
     media_type: str | None = None
     is_quiet: bool = False

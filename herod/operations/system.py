@@ -2,7 +2,7 @@
 
 import msgspec
 
-from herod.operations.registry import Context, Params, Tool, query
+from herod.operations.registry import Context, NoParams, Tool, query
 from herod.operations.shapes import networks_list
 from herod.records import Account, ApiKey, Session
 from herod.scopes.decisions import Access
@@ -10,10 +10,6 @@ from herod.scopes.graph import READ
 from herod.store.base import Health, Store
 
 __all__ = ["health", "stats", "version", "whoami"]
-
-
-class NoParams(Params, frozen=True, kw_only=True):
-    """Nothing to say."""
 
 
 class HealthAnswer(msgspec.Struct, frozen=True, omit_defaults=True):

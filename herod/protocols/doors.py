@@ -1,13 +1,14 @@
 """The front of the house: guard, then route, then the door that answers. A `Doors` is a server's handler."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from herod.errors import HerodError, InvalidRequest, NotFound
 from herod.operations.pipeline import Pipeline
 from herod.operations.registry import Operation
-from herod.protocols.answers import ErrorWriter, envelope_error, is_enveloped, plain_error
+from herod.protocols.answers import ErrorWriter, envelope_error, is_enveloped, json_response, plain_error
+from herod.protocols.documents import OPENAPI_PATH, OPENRPC_PATH, Documents
 from herod.protocols.guard import Guard
 from herod.protocols.http import Handler, Request, Response
 from herod.protocols.jsonrpc import JsonRpc
@@ -39,7 +40,10 @@ class Doors:
         self._fixed: dict[tuple[str, str], PathHandler] = {}
         self._patterns: dict[tuple[str, int], list[tuple[tuple[str, ...], PathHandler]]] = defaultdict(list)
         self._methods: dict[str, set[str]] = defaultdict(set)
-        rpc = JsonRpc(pipeline, operations)
+        documents = Documents(operations, pipeline.realm)
+        self._add("GET", OPENAPI_PATH, _document_handler(documents.openapi))
+        self._add("GET", OPENRPC_PATH, _document_handler(documents.openrpc))
+        rpc = JsonRpc(pipeline, operations, documents.openrpc)
         self._add("POST", "/", rpc)
         self._add("POST", "/rpc", rpc)
         self._pages = pages
@@ -100,6 +104,13 @@ class Doors:
 
     def _error_writer(self, path: str) -> ErrorWriter:
         return envelope_error(self._version) if is_enveloped(path) else plain_error
+
+
+def _document_handler(make: Callable[[], bytes]) -> PathHandler:
+    async def answer(request: Request, path: dict[str, str]) -> Response:  # noqa: ARG001 - a path handler's form
+        return json_response(make())
+
+    return answer
 
 
 def _page_handler(pages: Handler) -> PathHandler:

@@ -17,7 +17,7 @@ from herod.operations.presented import (
     SessionCookie,
 )
 
-__all__ = ["SESSION_COOKIE", "SESSION_COOKIE_TLS", "presented_by"]
+__all__ = ["SESSION_COOKIE", "SESSION_COOKIE_TLS", "header_text", "presented_by"]
 
 SESSION_COOKIE: Final = "herod_session"
 SESSION_COOKIE_TLS: Final = "__Host-herod_session"
@@ -43,7 +43,7 @@ def presented_by(headers: Mapping[str, str], *, may_be_local_admin: bool = True)
     if "x-api-key" in headers:
         found.append(ApiKeyHeader(headers["x-api-key"]))
     if "x-herod-secret" in headers:
-        found.append(SecretHeader(_utf8(headers["x-herod-secret"])))
+        found.append(SecretHeader(header_text(headers["x-herod-secret"])))
     if "cookie" in headers:
         found.extend(_cookies(headers["cookie"]))
     if len(found) > 1 and len({getattr(presented, "text", presented) for presented in found}) > 1:
@@ -56,7 +56,7 @@ def _authorization(value: str, headers: Mapping[str, str], *, may_be_local_admin
     rest = rest.strip()
     match scheme.lower():
         case "bearer" if rest:
-            return Bearer(_utf8(rest))
+            return Bearer(header_text(rest))
         case "basic" if rest:
             return _basic(rest)
         case "peer":
@@ -66,7 +66,7 @@ def _authorization(value: str, headers: Mapping[str, str], *, may_be_local_admin
             raise InvalidRequest("The Authorization header cannot be read: use Bearer, Basic or Peer.")
 
 
-def _utf8(value: str) -> str:
+def header_text(value: str) -> str:
     """A header's value, read as Latin-1 (RFC 9110, section 5.5), as the UTF-8 that people type secrets in."""
     if value.isascii():
         return value

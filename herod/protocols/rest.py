@@ -18,17 +18,18 @@ from herod.protocols.answers import (
     plain_error,
 )
 from herod.protocols.http import Request, Response
-from herod.protocols.presenting import presented_by
+from herod.protocols.presenting import header_text, presented_by
 from herod.protocols.reading import check_depth, convert_params, decode_params, read_query, require_json
 from herod.scopes.decisions import Access
 
-__all__ = ["PathHandler", "rest_handler"]
+__all__ = ["IN_QUERY", "STREAM_TYPE", "PathHandler", "rest_handler"]
 
 # A request and the values of its path's `{name}` segments.
 PathHandler = Callable[[Request, dict[str, str]], Awaitable[Response]]
 
 IN_QUERY = frozenset({"GET", "DELETE"})
-STREAM_HEADERS = (("Content-Type", "application/octet-stream"), ("Cache-Control", "no-store"))
+STREAM_TYPE = "application/octet-stream"
+STREAM_HEADERS = (("Content-Type", STREAM_TYPE), ("Cache-Control", "no-store"))
 decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -49,6 +50,9 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
                 return Response(200, headers=STREAM_HEADERS, stream=await operation.streamed(pipeline.store))
         except HerodError as error:
             return write_error(error)
+        if operation.media_type is not None:
+            headers = (("Content-Type", operation.media_type), ("Cache-Control", "no-store"))
+            return Response(200, result.encode(), headers)
         return json_response(
             enveloped(result, version) if has_envelope else encode(result),
             status=status if operation.status is None else operation.status(result),
@@ -64,8 +68,15 @@ def read_params(operation: Operation, route: Route, request: Request, path: dict
     Raises:
         InvalidRequest: they cannot be read, or say the same thing twice.
     """
+    if operation.headers:
+        path = {**path, **_from_headers(operation, request)}
     if route.method in IN_QUERY:
-        return convert_params(operation, _merge(path, read_query(request.query)), is_text=True)
+        fields = read_query(request.query)
+        in_url = operation.headers.keys() & fields.keys()
+        if in_url:
+            header = operation.headers[min(in_url)]
+            raise InvalidRequest(f"{min(in_url)} must not stand in the URL, where logs would keep it: send {header}.")
+        return convert_params(operation, _merge(path, fields), is_text=True)
     if request.query:
         raise InvalidRequest("Parameters belong in the body, not in the URL, where logs would keep them.")
     if not request.body:
@@ -81,8 +92,16 @@ def read_params(operation: Operation, route: Route, request: Request, path: dict
     return convert_params(operation, _merge(path, fields), is_text=False)
 
 
+def _from_headers(operation: Operation, request: Request) -> dict[str, str]:
+    return {
+        name: header_text(request.headers[header.lower()])
+        for name, header in operation.headers.items()
+        if header.lower() in request.headers
+    }
+
+
 def _merge(path: dict[str, str], fields: dict[str, Any]) -> dict[str, Any]:
     twice = path.keys() & fields.keys()
     if twice:
-        raise InvalidRequest(f"{min(twice)} stands in the path already: leave it out of the query or body.")
+        raise InvalidRequest(f"{min(twice)} stands in the path or a header already: leave it out of the query or body.")
     return {**fields, **path}

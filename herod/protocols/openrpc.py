@@ -1,0 +1,85 @@
+"""The OpenRPC 1.3.2 document: every JSON-RPC method with its parameters, result, errors and an example."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from herod.operations.realm import Realm
+from herod.operations.registry import Door, Operation
+from herod.protocols.codes import CODES, INTERNAL
+from herod.protocols.samples import sample
+from herod.protocols.schemas import Schema, components, field_schemas, required_fields, result_schema
+from herod.scopes.decisions import Access
+
+__all__ = ["DISCOVER", "openrpc_document"]
+
+DISCOVER: Final = "rpc.discover"
+SCHEMA_URL: Final = "https://raw.githubusercontent.com/open-rpc/meta-schema/master/schema.json"
+
+
+def openrpc_document(operations: Iterable[Operation], realm: Realm) -> Schema:
+    """The document for one realm."""
+    offered = [operation for operation in operations if Door.RPC in operation.doors]
+    return {
+        "openrpc": "1.3.2",
+        "info": {
+            "title": "herod",
+            "version": realm.version,
+            "description": "Who is this, and may they? Credentials go into the HTTP headers, as for REST.",
+            "license": {"name": "MIT"},
+        },
+        "servers": [{"name": "herod", "url": f"{realm.public_url}/rpc"}],
+        "methods": [*(_method(operation) for operation in offered), _discover()],
+        "components": {"schemas": components(offered), "errors": _errors()},
+    }
+
+
+def _method(operation: Operation) -> Schema:
+    first, _, rest = operation.summary.partition("\n\n")
+    required = required_fields(operation)
+    # What is left out of a change stays as it is, which no position can say.
+    is_by_name = msgspec.UNSET in operation.params.__struct_defaults__
+    method: Schema = {
+        "name": operation.name,
+        "summary": first,
+        "tags": [{"name": _needs(operation)}],
+        "paramStructure": "by-name" if is_by_name else "either",
+        "params": [
+            {"name": name, "required": name in required, "schema": schema}
+            for name, schema in field_schemas(operation).items()
+        ],
+        "result": {"name": "result", "schema": result_schema(operation)},
+        "errors": [{"$ref": f"#/components/errors/{kind.__name__}"} for kind in CODES],
+        "examples": [
+            {
+                "name": operation.name,
+                "params": [{"name": name, "value": value} for name, value in operation.example.items()],
+                "result": {"name": "result", "value": sample(operation.result)},
+            }
+        ],
+    }
+    return {**method, "description": rest} if rest else method
+
+
+def _discover() -> dict[str, Any]:
+    return {
+        "name": DISCOVER,
+        "summary": "Give this document.",
+        "params": [],
+        "result": {"name": "OpenRPC Schema", "schema": {"$ref": SCHEMA_URL}},
+    }
+
+
+def _errors() -> Schema:
+    known = {
+        kind.__name__: {"code": row.rpc, "message": (kind.__doc__ or kind.__name__).partition("\n")[0]}
+        for kind, row in CODES.items()
+    }
+    return {**known, "Internal": {"code": INTERNAL.rpc, "message": "A fault in herod; its log has it."}}
+
+
+def _needs(operation: Operation) -> str:
+    if isinstance(operation.needs, str):
+        return f"needs {operation.needs}"
+    return "public" if operation.needs is Access.PUBLIC else "any credential"

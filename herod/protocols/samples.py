@@ -1,0 +1,102 @@
+"""A plausible value of any type that operations give: what the documents show as an answer.
+
+The law is the table `KNOWN`: a field's name says what stands in it. Nothing here is random, and nothing a real secret.
+"""
+
+import typing
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import msgspec
+
+from herod.store.base import Page
+
+__all__ = ["sample"]
+
+UUID: Final = "5f0c2f0e-7a0d-4c53-9d1c-0a7b1f6e2c11"
+KEY_ID: Final = "0kZ3vXq81LmT"
+TIME: Final = "2026-05-01T12:00:00Z"
+
+# field → what stands in it; by "Struct.field" where the name alone says too little
+KNOWN: Final[dict[str, Any]] = {
+    "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…",
+    "actor": UUID,
+    "api_version": "1",
+    "client_id": UUID,
+    "client_secret": "herod_c_…",
+    "email": "ada@example.org",
+    "exp": 1_777_640_400,
+    "expires_in": 3600,
+    "gid": None,
+    "hint": None,
+    "iat": 1_777_636_800,
+    "iss": "hero_auth",
+    "jti": UUID,
+    "key": f"herod_s_{KEY_ID}_…",
+    "kind": "user",
+    "method": "jwt",
+    "missing": None,
+    "name": "Ada",
+    "networks": ["*"],
+    "next_cursor": None,
+    "operation": "users.add",
+    "outcome": "ok",
+    "owner": UUID,
+    "reason": None,
+    "scope": "read",
+    "service": "herod",
+    "sid": UUID,
+    "source": "uid:1000",
+    "status": "ok",
+    "sub": UUID,
+    "token_type": "Bearer",
+    "uid": 1000,
+    "version": "1.0.0",
+    "id": UUID,
+    "Key.id": KEY_ID,
+    "IssuedKey.id": KEY_ID,
+    "SupervisorKey.id": KEY_ID,
+    "DeletedKey.id": KEY_ID,
+}
+
+
+def sample(kind: Any, *, name: str = "", holder: str = "") -> Any:  # noqa: ANN401 - any type
+    """A value of a type, as JSON.
+
+    Args:
+        kind: a Struct, a scalar, or a list, mapping or union of such.
+        name: the field that it stands in.
+        holder: the Struct whose field that is.
+    """
+    known = KNOWN.get(f"{holder}.{name}", KNOWN.get(name, ...))
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return sample(parts[0], name=name, holder=holder)
+    if origin is Literal:
+        return parts[0]
+    if known is not ... and not _is_struct(kind):
+        return known
+    if origin is Page:
+        return {"items": [sample(parts[0])], "next_cursor": None}
+    if _is_struct(kind):
+        return _sample_struct(kind)
+    if origin in {list, tuple, frozenset}:
+        return [sample(parts[0])]
+    if origin is dict:
+        return {}
+    if parts:  # a union: what it mostly is stands first
+        return sample(next(part for part in parts if part is not msgspec.UnsetType), name=name, holder=holder)
+    return {bool: True, int: 1, float: 1.0, str: "…", datetime: TIME, type(None): None}.get(kind)
+
+
+def _is_struct(kind: Any) -> bool:  # noqa: ANN401 - any type
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _sample_struct(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {
+        field.encode_name: value
+        for field in msgspec.structs.fields(kind)
+        if (value := sample(hints[field.name], name=field.name, holder=kind.__name__)) is not None or field.required
+    }

@@ -1,0 +1,85 @@
+"""How one shows who one is, as OpenAPI's security schemes; and which of them each operation takes."""
+
+from typing import Any, Final
+
+from herod.operations.realm import Realm
+from herod.operations.registry import Operation
+from herod.scopes.decisions import Access
+from herod.scopes.principals import AuthMethod
+
+__all__ = ["requirement", "security_schemes"]
+
+# method → scheme; what is missing here is no credential of a request
+SCHEMES: Final = {
+    AuthMethod.JWT: "oauth2",
+    AuthMethod.USER_KEY: "user_api_key",
+    AuthMethod.SERVICE_KEY: "service_api_key",
+    AuthMethod.CLIENT_SECRET: "client_secret",
+    AuthMethod.SESSION: "session",
+    AuthMethod.LEGACY_SECRET: "legacy_secret",
+    AuthMethod.PEER: "peer",
+}
+
+
+def security_schemes(realm: Realm) -> dict[str, Any]:
+    """Every scheme, with the scopes that there are."""
+    scopes = {name: f"includes {', '.join(_included(realm, name)) or 'nothing else'}" for name in realm.graph.scopes}
+    flow = {"tokenUrl": f"{realm.public_url}/token", "scopes": scopes}
+    return {
+        "oauth2": {"type": "oauth2", "flows": {"clientCredentials": flow}},
+        "user_api_key": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "herod_u_ID_SECRET",
+            "description": "A user's API key: its owner, narrowed. Also as `X-API-Key`.",
+        },
+        "service_api_key": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "herod_s_ID_SECRET",
+            "description": "A service's API key: it stands for itself. Also as `X-API-Key`.",
+        },
+        "client_secret": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "client_id and client_secret (RFC 6749, section 2.3.1).",
+        },
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "herod_session",
+            "description": "A signed-in browser. The cookie holds one half of it; the other stands in the dashboard's"
+            " own pages. `__Host-herod_session` on TLS.",
+        },
+        "legacy_secret": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Herod-Secret",
+            "description": "A secret from an older system. Also as a bearer.",
+        },
+        "peer": {
+            "type": "http",
+            "scheme": "Peer",
+            "description": "On a Unix socket: the local user that the kernel names, by a peer rule; with the socket's"
+            " cookie, root and the daemon's own user are admin.",
+        },
+    }
+
+
+def requirement(operation: Operation) -> list[dict[str, list[str]]]:
+    """The schemes that an operation takes, any one of them, each with the scope it needs."""
+    if operation.needs is Access.PUBLIC:
+        return []
+    scopes = [operation.needs] if isinstance(operation.needs, str) else []
+    return [
+        {scheme: scopes}
+        for method, scheme in SCHEMES.items()
+        if (operation.methods is None or method in operation.methods)
+        and not (operation.manages_keys and method is AuthMethod.USER_KEY)
+    ]
+
+
+def _included(realm: Realm, name: str) -> list[str]:
+    graph = realm.graph
+    mask = graph.mask((name,))
+    return [other for other in graph.scopes if other != name and not graph.mask((other,)) & ~mask]
