@@ -82,9 +82,11 @@ INVALID = Verified(valid=False)
 @query("auth.verify", needs=Access.PUBLIC, example={"key": "herod_s_…"}, is_quiet=True)
 def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
     """Say whether a key is good, its name and its scope."""
+    context.realm.counters["validations"] += 1
     try:
         principal = bearer_principal(store, context.realm, params.key, context.now)
     except Unauthenticated:
+        context.realm.counters["invalid"] += 1
         return INVALID
     note_use(store, context, principal)
     name = principal.name

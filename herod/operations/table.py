@@ -9,6 +9,7 @@ from herod.operations import (
     backups,
     explain,
     keys,
+    metrics,
     passwords,
     peers,
     sessions,
@@ -33,6 +34,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     explain,
     sessions,
     backups,
+    metrics,
 )
 
 

@@ -100,9 +100,11 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
 def token_validate(store: Store, context: Context, params: ValidateToken) -> Validated:
     """Say whether a token, key or legacy secret is good now, whose it is, and what it may do."""
     realm = context.realm
+    realm.counters["validations"] += 1
     try:
         principal = bearer_principal(store, realm, params.token, context.now)
     except Unauthenticated as error:
+        realm.counters["invalid"] += 1
         return Validated(valid=False, reason=_reason(error, params.token))
     note_use(store, context, principal)
     is_token = principal.method is AuthMethod.JWT
@@ -136,7 +138,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> 
     own=True,
     example={"token": "eyJhbGciOiJIUzI1NiJ9.…"},
     http=("POST /revoke",),
-    tool=Tool("revoke_token", destructive=True),
+    tool=Tool("revoke_token", destructive=True, idempotent=True),
     unwritten=_revoke_in_memory,
     form=True,
 )

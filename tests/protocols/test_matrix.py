@@ -31,7 +31,7 @@ AUTHENTICATED: Final = {
     "whoami", "token.revoke", "users.password", "users.rotate_secret", "access.explain", "token.create",
     "session.create", "session.delete",
 }  # fmt: skip
-READ: Final = {"stats", "keys.create", "keys.list", "keys.get", "keys.delete"}
+READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete"}
 ADMIN: Final = {
     "users.list", "users.get", "users.add", "users.delete", "users.scope", "users.update", "users.enable",
     "users.disable", "auth.create_key", "auth.list_keys", "auth.remove_key", "peers.allow", "peers.list",
@@ -81,7 +81,7 @@ def _probe(store: Any, context: Context, params: Any) -> Reached:
 
 
 PROBED: Final = {
-    name: dataclasses.replace(operation, handler=_probe, limit=None, prepare=None, streamed=None)
+    name: dataclasses.replace(operation, handler=_probe, limit=None, prepare=None, streamed=None, media_type=None)
     for name, operation in OPERATIONS.items()
 }
 
