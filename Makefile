@@ -86,6 +86,10 @@ test: $(DEV_READY) $(NPM_READY) ## run the whole suite, and hold the coverage pr
 	  --include='herod/scopes/*,herod/credentials/*,herod/operations/pipeline.py'
 	@$(BIN)/coverage report --fail-under=95
 
+.PHONY: smoke
+smoke: $(RUN_READY) ## the 24 checks against a daemon of its own, over the Unix socket and TCP (REPORTS=folder for JUnit)
+	@tools/smoke.sh $(BIN) $(REPORTS)
+
 .PHONY: lint
 lint: $(DEV_READY) ## check style, types and who imports whom
 	@$(BIN)/ruff check

@@ -1,0 +1,6 @@
+"""`python -m herod_smoke`."""
+
+from herod_smoke.main import main
+
+if __name__ == "__main__":
+    main()

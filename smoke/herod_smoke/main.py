@@ -1,0 +1,151 @@
+"""`herod-smoke`: the command line."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from herod_smoke.checks import CHECKS
+from herod_smoke.report import FORMATS, Outcome, as_json, as_junit, line_of, summary
+from herod_smoke.running import run
+from herod_smoke.wire import Headers, UnreachableError, Wire, bearer, peer
+from herod_smoke.world import World
+
+__all__ = ["main", "smoke"]
+
+OK: Final = 200
+FAILED: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = 3
+UNAUTHENTICATED: Final = 4
+EXAMPLES: Final = """\b
+Examples:
+  herod-smoke
+  herod-smoke --url http://127.0.0.1:3350 --admin-key @admin.key
+  herod-smoke --format junit > smoke.xml
+  herod-smoke --only login --only token
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the command line says."""
+
+    url: str | None
+    admin_key: str | None
+    is_peer: bool
+    legacy_secret: str | None
+    kind: str
+    output_file: str | None
+    only: tuple[str, ...]
+    is_listing: bool
+    ca_file: str | None
+    timeout: float
+
+
+@click.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.option("--url", metavar="URL", help="Where herod is: unix:/path, http://host:port or https://host:port.")
+@click.option("--admin-key", metavar="@FILE|KEY", help="An admin's API key or token; @FILE keeps it off this line.")
+@click.option("--peer", "is_peer", is_flag=True, help="Be known by the Unix socket, as root or herod's own user.")
+@click.option("--legacy-secret", metavar="@FILE|SECRET", help="One that the daemon knows, for the check of them.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="text", help="How to report.  [text]")
+@click.option("--output-file", metavar="FILE", help="Write the report of --format there, and lines here.")
+@click.option("--only", multiple=True, metavar="NAME", help="Run this check; may be repeated.")
+@click.option("--list", "is_listing", is_flag=True, help="Name the checks and end.")
+@click.option("--ca-file", metavar="FILE", help="Whose certificate to trust on https.")
+@click.option("--timeout", type=click.FloatRange(min=0.1), default=30, metavar="S", help="Seconds an answer may take.")
+def smoke(**options: Any) -> None:  # noqa: ANN401 - the options above
+    """Check a live herod in 24 ways.
+
+    It asks as an admin, makes accounts and keys with random names that begin with `smoke-`, and deletes them again: it
+    is safe against a daemon in use. Exit codes: 0 all passed, 1 one failed, 2 usage, 3 not reachable, 4 no admin.
+    """
+    asked = Asked(**options)
+    if asked.is_listing:
+        click.echo("\n".join(CHECKS))
+        return
+    unknown = [name for name in asked.only if name not in CHECKS]
+    if unknown:
+        raise click.UsageError(f"there is no check {unknown[0]!r}: herod-smoke --list names them")
+    try:
+        sys.exit(_smoke(asked))
+    except UnreachableError as error:
+        _say(f"herod-smoke: {error}")
+        sys.exit(UNREACHABLE)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    smoke.main(args, prog_name="herod-smoke")
+
+
+def _smoke(asked: Asked) -> int:
+    wire = Wire(asked.url or _find(), timeout=asked.timeout, ca_file=asked.ca_file)
+    admin = _admin(wire, asked.admin_key or os.environ.get("HEROD_KEY"), is_peer=asked.is_peer)
+    legacy = None if asked.legacy_secret is None else _secret(asked.legacy_secret, "--legacy-secret")
+    who = wire.ask("GET", "/api/v1/whoami", headers=admin)
+    if who.status != OK:
+        _say(f"herod-smoke: {wire.url} does not take this credential ({who.status}): give --admin-key @FILE")
+        return UNAUTHENTICATED
+    shows_lines = asked.kind == "text" or asked.output_file is not None
+
+    def tell(outcome: Outcome) -> None:
+        if shows_lines:
+            click.echo(line_of(outcome))
+
+    outcomes, left = run(World(wire, admin, legacy), CHECKS, asked.only or tuple(CHECKS), tell=tell)
+    for what in left:
+        _say(f"herod-smoke: could not delete {what}: delete it yourself")
+    report = {"json": lambda: as_json(wire.url, outcomes, left), "junit": lambda: as_junit(wire.url, outcomes)}
+    if asked.kind in report:
+        text = report[asked.kind]()
+        if asked.output_file is None:
+            click.echo(text)
+        else:
+            Path(asked.output_file).write_text(text + "\n")
+    if shows_lines:
+        click.echo(summary(outcomes))
+    return 0 if all(outcome.has_passed for outcome in outcomes) and not left else FAILED
+
+
+def _find() -> str:
+    """Where the daemon is by default: never by TCP of its own accord."""
+    known = os.environ.get("HEROD_URL")
+    if known:
+        return known
+    folders = [os.environ.get("XDG_RUNTIME_DIR"), "/run"]
+    for folder in folders:
+        if folder and Path(folder, "herod", "herod.sock").exists():
+            return f"unix:{folder}/herod/herod.sock"
+    raise UnreachableError("no socket of herod's is here: start it with `herod serve`, or give --url")
+
+
+def _admin(wire: Wire, key: str | None, *, is_peer: bool) -> Headers:
+    if key is not None and not is_peer:
+        return bearer(_secret(key, "--admin-key"))
+    if wire.socket is None:
+        raise click.UsageError("over TCP nobody is known by their uid: give --admin-key @FILE")
+    try:
+        cookie = Path(f"{wire.socket}.cookie").read_text().strip()
+    except OSError:
+        cookie = None
+    return peer(cookie)
+
+
+def _secret(text: str, option: str) -> str:
+    if not text.startswith("@"):
+        if text not in os.environ.values():
+            _say(f"herod-smoke: warning: {option} on the command line can be seen by every local user: use @FILE")
+        return text
+    try:
+        return Path(text[1:]).read_text().strip()
+    except (OSError, UnicodeError) as error:
+        raise click.UsageError(f"{option}: cannot read {text[1:]}: {error}") from error
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

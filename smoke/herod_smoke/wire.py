@@ -1,0 +1,162 @@
+"""HTTP to the daemon over a Unix socket or TCP: one request, one answer, on a connection that is kept."""
+
+import http.client
+import json
+import socket
+import ssl
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
+
+__all__ = ["Answer", "Headers", "UnreachableError", "Wire", "WireClient", "basic", "bearer", "peer"]
+
+Headers = Mapping[str, str]
+
+
+class UnreachableError(Exception):
+    """Nothing answers at the address."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        headers: lower-case name → value.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes = field(repr=False)
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - whatever the daemon says
+        """The body as JSON; None when it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode(errors="replace")
+
+
+class WireClient(Protocol):
+    """What asks."""
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Headers | None = None,
+        json: Any = None,  # noqa: ANN401 - any JSON
+        form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        """Send one request; at most one of `json`, `form` and `body`."""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket's path."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Wire:
+    """A `WireClient` over a real connection.
+
+    Args:
+        url: `unix:/path`, `http://host:port` or `https://host:port`.
+        timeout: seconds for each answer.
+        ca_file: whom to trust on TLS, besides those whom the machine trusts.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 30, ca_file: str | None = None) -> None:
+        self.url = url
+        if url.startswith("unix:"):
+            path = url.removeprefix("unix:")
+            self.socket: Path | None = Path(path)
+            self._connection: http.client.HTTPConnection = _UnixConnection(path, timeout)
+            return
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise UnreachableError(f"{url!r} is no address: write unix:/path, http://host:port or https://host:port")
+        self.socket = None
+        if parts.scheme == "https":
+            context = ssl.create_default_context(cafile=ca_file)
+            self._connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
+        else:
+            self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Headers | None = None,
+        json: Any = None,  # noqa: ANN401 - any JSON
+        form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        """Send one request; at most one of `json`, `form` and `body`."""
+        sent = dict(headers or {})
+        if json is not None:
+            body = _dumps(json)
+            sent.setdefault("Content-Type", "application/json")
+        elif form is not None:
+            body = urlencode(form).encode()
+            sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        try:
+            return self._ask(method, path, sent, body)
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            self._connection.close()  # the daemon ended a connection that was idle for long
+        try:
+            return self._ask(method, path, sent, body)
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise UnreachableError(f"{self.url} does not answer: {error}") from error
+
+    def _ask(self, method: str, path: str, headers: Headers, body: bytes | None) -> Answer:
+        try:
+            self._connection.request(method, path, body=body, headers=dict(headers))
+            response = self._connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, found, response.read())
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            raise
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise UnreachableError(f"{self.url} does not answer: {error}") from error
+
+
+def bearer(token: str) -> Headers:
+    """A token or key as a header."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def basic(client_id: str, secret: str) -> Headers:
+    """A client id and secret as a header (RFC 6749, section 2.3.1)."""
+    return {"Authorization": "Basic " + b64encode(f"{client_id}:{secret}".encode()).decode()}
+
+
+def peer(cookie: str | None) -> Headers:
+    """The local user as a header; with the socket's cookie the local admin."""
+    return {"Authorization": f"Peer {cookie}" if cookie else "Peer"}
+
+
+def _dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+    return json.dumps(value).encode()
