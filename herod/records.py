@@ -91,6 +91,7 @@ class ApiKey(Record, frozen=True, kw_only=True):
         owner: the account whose key it is; None for a service key, which stands for itself.
         creator: who made it: an account's, key's or peer rule's id.
         secret_hash: HMAC of the whole key.
+        former_hash: that of before the last rotation, good before `former_until`.
     """
 
     kind: ClassVar[str] = "key"
@@ -103,6 +104,9 @@ class ApiKey(Record, frozen=True, kw_only=True):
     scope: tuple[str, ...]
     networks: tuple[str, ...]
     enabled: bool = True
+    former_hash: bytes | None = None
+    former_until: int = 0
+    rotated_at: int | None = None
 
     @property
     def lookup(self) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ A token or session says in `via` what it was made with:
 import hmac
 from typing import Final
 
+import msgspec
+
 from herod.credentials.apikeys import KeyKind, hash_secret, looks_like_key, matches, parse_key
 from herod.credentials.keyring import Purpose
 from herod.credentials.tokens import Claims
@@ -289,14 +291,21 @@ def _by_key(reader: Reader, realm: Realm, text: str, now: int) -> Principal:
     parsed = parse_key(text)
     key = reader.get(ApiKey, parsed.id)
     computed = hash_secret(realm.keyring, "key", parsed.id, text)
-    if key is None or not matches(key.secret_hash, computed):
-        raise BadCredentials(BAD_KEY, reason="unknown_key" if key is None else "wrong_secret")
+    if key is None:
+        raise BadCredentials(BAD_KEY, reason="unknown_key")
+    is_former = False
+    if not matches(key.secret_hash, computed):
+        if key.former_hash is None or not matches(key.former_hash, computed):
+            raise BadCredentials(BAD_KEY, reason="wrong_secret")
+        if now >= key.former_until:
+            raise BadCredentials(BAD_KEY, reason="rotated")
+        is_former = True
     if (key.owner is None) is not (parsed.kind is KeyKind.SERVICE):
         raise BadCredentials(BAD_KEY, reason="wrong_kind")
     principal = key_principal(reader, realm, key)
     if not principal.grant.is_live(now):
         raise BadCredentials(BAD_KEY, reason="expired")
-    return principal
+    return msgspec.structs.replace(principal, is_former=True) if is_former else principal
 
 
 def _by_legacy_secret(realm: Realm, text: str) -> Principal:

@@ -16,14 +16,25 @@ from herod.operations.ceilings import (
 )
 from herod.operations.normal import parse_future, parse_name
 from herod.operations.registry import Context, Params, Time, Tool, command, query
-from herod.operations.shapes import IssuedKey, Key, key_shape
+from herod.operations.shapes import IssuedKey, Key, KeyDetails, key_details, key_shape
+from herod.operations.uses import former_use
 from herod.records import Account, ApiKey
 from herod.scopes.grants import Grant, parse_networks
 from herod.scopes.graph import ADMIN, READ
 from herod.scopes.principals import PrincipalKind
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 
-__all__ = ["keys_create", "keys_delete", "keys_get", "keys_list", "make_key"]
+__all__ = [
+    "EXAMPLE_KEY",
+    "KeyRef",
+    "current_grant",
+    "keys_create",
+    "keys_delete",
+    "keys_get",
+    "keys_list",
+    "make_key",
+    "visible_key",
+]
 
 EXAMPLE_KEY = "0kZ3vXq81LmT"
 
@@ -119,10 +130,10 @@ def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
     example={"id": EXAMPLE_KEY},
     http=("GET /api/v1/keys/{id}",),
 )
-def keys_get(reader: Reader, context: Context, params: KeyRef) -> Key:
-    """Show a key without its secret."""
+def keys_get(reader: Reader, context: Context, params: KeyRef) -> KeyDetails:
+    """Show a key without its secret, from where it was last used, and what becomes of the secret before it."""
     key = visible_key(reader, context, params.id)
-    return key_shape(key, reader.usage(key.id))
+    return key_details(key, reader.usage(key.id), reader.usage(former_use(key.id)), now=context.now)
 
 
 @command(
@@ -132,7 +143,7 @@ def keys_get(reader: Reader, context: Context, params: KeyRef) -> Key:
     manages_keys=True,
     example={"id": EXAMPLE_KEY},
     http=("DELETE /api/v1/keys/{id}",),
-    tool=Tool("delete_key", destructive=True),
+    tool=Tool("delete_key", destructive=True, idempotent=True),
 )
 def keys_delete(tx: Writer, context: Context, params: KeyRef) -> DeletedKey:
     """Delete a key; what was signed in with it dies too."""
@@ -185,13 +196,13 @@ def remove_key(tx: Writer, context: Context, key: ApiKey) -> None:
         TargetDenied: it holds more than the actor.
         Conflict: it is the last enabled admin.
     """
-    check_target(context, _current_grant(tx, context, key))
+    check_target(context, current_grant(tx, context, key))
     check_last_admin(tx, context, key, None)
     tx.delete(ApiKey, key.id)
     context.target = key.id
 
 
-def _current_grant(reader: Reader, context: Context, key: ApiKey) -> Grant:
+def current_grant(reader: Reader, context: Context, key: ApiKey) -> Grant:
     """What a key holds now: no more than its owner. Who was demoted can still take back the keys they made before."""
     own = context.realm.grant(key.scope, key.networks)
     owner = reader.get(Account, key.owner) if key.owner is not None else None

@@ -8,16 +8,19 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from herod.operations.registry import Time
+from herod.operations.registry import SecretText, Time
 from herod.records import Account, ApiKey, PeerRule
 from herod.store.base import Usage
 
 __all__ = [
+    "FormerSecret",
     "IssuedKey",
     "Key",
+    "KeyDetails",
     "PeerShape",
     "TokenAnswer",
     "User",
+    "key_details",
     "key_shape",
     "networks_list",
     "peer_shape",
@@ -56,7 +59,23 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 class IssuedKey(Key, frozen=True, kw_only=True):
     """An API key just made; `key` is shown now and never again."""
 
-    key: str
+    key: SecretText
+
+
+class FormerSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """The secret of before a key's last rotation: until when it works, and who has not switched yet."""
+
+    works_until: Time
+    last_used_at: Time | None
+    last_used_from: str | None
+
+
+class KeyDetails(Key, frozen=True, kw_only=True):
+    """An API key looked at alone; sources are `uid:N` or an address, `former` null once it works no more."""
+
+    last_used_from: str | None
+    rotated_at: Time | None
+    former: FormerSecret | None
 
 
 class PeerShape(msgspec.Struct, frozen=True):
@@ -115,6 +134,31 @@ def key_shape(key: ApiKey, usage: Usage | None) -> Key:
         created_at=datetime.fromtimestamp(key.created_at, UTC),
         expires_at=rfc3339(key.expires_at),
         last_used_at=rfc3339(usage.at) if usage is not None else None,
+    )
+
+
+def key_details(key: ApiKey, usage: Usage | None, former_usage: Usage | None, *, now: int) -> KeyDetails:
+    """A key without its secret, with all that is known of its use.
+
+    Args:
+        usage: of any of its secrets.
+        former_usage: of former secrets, perhaps of one before the last.
+        now: Unix seconds.
+    """
+    rotated_at = key.rotated_at
+    former = None
+    if rotated_at is not None and now < key.former_until:
+        used = former_usage if former_usage is not None and former_usage.at >= rotated_at else None
+        former = FormerSecret(
+            works_until=datetime.fromtimestamp(key.former_until, UTC),
+            last_used_at=None if used is None else rfc3339(used.at),
+            last_used_from=None if used is None else used.source,
+        )
+    return KeyDetails(
+        **msgspec.structs.asdict(key_shape(key, usage)),
+        last_used_from=None if usage is None else usage.source,
+        rotated_at=rfc3339(rotated_at),
+        former=former,
     )
 
 

@@ -6,7 +6,7 @@ from herod.operations.registry import Context
 from herod.scopes.principals import AuthMethod, Principal
 from herod.store.base import Store, Usage
 
-__all__ = ["note_use"]
+__all__ = ["former_use", "note_use"]
 
 # By identity: hashing an Enum member is slow, and every validation comes by here.
 USER_KEY: Final = AuthMethod.USER_KEY
@@ -17,4 +17,12 @@ def note_use(store: Store, context: Context, principal: Principal) -> None:
     """Note that `principal`'s key was used, by itself or by a service that asked about it. For the event loop only."""
     method = principal.method
     if method is USER_KEY or method is SERVICE_KEY:
-        store.note_use(principal.credential, Usage(context.now, context.source.label))
+        usage = Usage(context.now, context.source.label)
+        store.note_use(principal.credential, usage)
+        if principal.is_former:
+            store.note_use(former_use(principal.credential), usage)
+
+
+def former_use(key_id: str) -> str:
+    """Under which id the uses of a key's former secret are kept."""
+    return f"{key_id}/former"

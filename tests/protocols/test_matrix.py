@@ -5,6 +5,7 @@ and as whom. What is expected comes from the tables below, written here once mor
 """
 
 import dataclasses
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +32,9 @@ AUTHENTICATED: Final = {
     "whoami", "token.revoke", "users.password", "users.rotate_secret", "access.explain", "token.create",
     "session.create", "session.delete",
 }  # fmt: skip
-READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete"}
+READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete", "keys.rotate", "keys.enable",
+    "keys.disable", "keys.update",
+}  # fmt: skip
 ADMIN: Final = {
     "users.list", "users.get", "users.add", "users.delete", "users.scope", "users.update", "users.enable",
     "users.disable", "auth.create_key", "auth.list_keys", "auth.remove_key", "peers.allow", "peers.list",
@@ -43,7 +46,12 @@ ONLY: Final = {
     "session.delete": {"session"},
 }
 # what no user's key, and nothing made with one, may do
-NOT_BY_USER_KEYS: Final = {"keys.create", "keys.delete", "auth.create_key", "auth.remove_key"}
+NOT_BY_USER_KEYS: Final = {
+    "keys.create", "keys.delete", "keys.rotate", "keys.enable", "keys.disable", "keys.update", "auth.create_key",
+    "auth.remove_key",
+}  # fmt: skip
+# The states in which a case is the local admin, who is nobody to MCP.
+LOCAL_ADMIN: Final = {"local admin", "root with the cookie"}
 PEER_UID: Final = 4242
 # seconds after which a credential is over; a client secret never is
 ENDS: Final = {"jwt": 3600, "user_key": 600, "session": 12 * 3600, "client_secret": 12 * 3600}
@@ -282,6 +290,26 @@ async def _cells(house: House, operation: Operation, case: Case) -> dict[str, tu
     return cells
 
 
+async def _mcp_cell(house: House, operation: Operation, case: Case) -> tuple[Any, ...]:
+    """What an agent is told."""
+    assert operation.tool is not None
+    params = {"name": operation.tool.name, "arguments": dict(operation.example)}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    answer = await house.request("POST", "/mcp", json=call, headers=case.headers, source=case.source)
+    if answer.status != 200:
+        return _cell(answer.status, None)
+    result = answer.json["result"]
+    if result["isError"]:
+        assert json.loads(result["content"][0]["text"])["code"] == "ceiling_exceeded"
+        return _cell(403, None)
+    return _cell(200, result["structuredContent"])
+
+
+def _comes_in_at_mcp(name: str, case: Case) -> bool:
+    """Whether the cell there is that of the other protocols: it knows no local admin, and asks who you are first."""
+    return case.state not in LOCAL_ADMIN and (name not in PUBLIC or case.scope is not None)
+
+
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 async def test_matrix(name: str, probed: tuple[House, Doors, list[Case]]) -> None:
     """Each cell is as the table says, and all protocols agree in it."""
@@ -291,6 +319,12 @@ async def test_matrix(name: str, probed: tuple[House, Doors, list[Case]]) -> Non
     for case in cases:
         house.clock.now = NOW + case.later
         cells = await _cells(house, operation, case)
+        if operation.tool is not None:
+            cell = await _mcp_cell(house, operation, case)
+            if _comes_in_at_mcp(name, case):
+                cells["mcp"] = cell
+            else:
+                assert cell == ("refused", 401), (case, cell)
         assert len(set(cells.values())) <= 1, (case, cells)
         for cell in cells.values():
             if not _is_admitted(name, case):
