@@ -7,7 +7,7 @@ from herod.operations.ceilings import check_ceiling, check_last_admin, check_tar
 from herod.operations.finding import AccountRef, account_of, owned_by
 from herod.operations.issuing import account_with_secret, hashing
 from herod.operations.normal import parse_name
-from herod.operations.registry import Context, Params, Tool, Work, command, query
+from herod.operations.registry import Context, Params, SecretText, Tool, Work, command, query
 from herod.operations.shapes import User, user_shape
 from herod.operations.signin import address_in_use
 from herod.records import SERVICE_KEYS, Account, ApiKey, Session
@@ -50,7 +50,7 @@ class AddedUser(msgspec.Struct, frozen=True):
     """The account; `client_secret` is shown now and never again."""
 
     client_id: str
-    client_secret: str
+    client_secret: SecretText
     email: str | None
     name: str
     scope: str
@@ -142,7 +142,7 @@ def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
     needs=ADMIN,
     example={"client_id": EXAMPLE_ID, "scope": "read"},
     http=("POST /users/scope", "PUT /api/v1/users/{client_id}/scope"),
-    tool=Tool("set_user_scope"),
+    tool=Tool("set_user_scope", destructive=True, idempotent=True),
 )
 def users_scope(tx: Writer, context: Context, params: SetScope) -> User:
     """Set an account's scope; its keys, sessions and tokens are narrowed with their next use."""
@@ -181,7 +181,7 @@ def users_enable(tx: Writer, context: Context, params: AccountRef) -> User:
     needs=ADMIN,
     example={"client_id": EXAMPLE_ID},
     http=("POST /api/v1/users/{client_id}/disable",),
-    tool=Tool("disable_user", destructive=True),
+    tool=Tool("disable_user", destructive=True, idempotent=True),
 )
 def users_disable(tx: Writer, context: Context, params: AccountRef) -> User:
     """Switch an account off: its tokens and sessions die, its keys rest until it is enabled again."""
@@ -194,7 +194,7 @@ def users_disable(tx: Writer, context: Context, params: AccountRef) -> User:
     needs=ADMIN,
     example={"client_id": EXAMPLE_ID},
     http=("POST /users/delete", "DELETE /api/v1/users/{client_id}"),
-    tool=Tool("delete_user", destructive=True),
+    tool=Tool("delete_user", destructive=True, idempotent=True),
 )
 def users_delete(tx: Writer, context: Context, params: AccountRef) -> DeletedUser:
     """Delete an account with its keys and sessions; its tokens die at once."""

@@ -12,7 +12,7 @@ from herod.operations.identify import (
     local_admin,
     rule_principal,
 )
-from herod.operations.registry import Context, Params, name_methods, query
+from herod.operations.registry import Context, Params, Tool, name_methods, query
 from herod.records import ApiKey, PeerRule
 from herod.scopes.decisions import Access, Denied, Needs, decide
 from herod.scopes.graph import ADMIN
@@ -45,6 +45,7 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     needs=Access.AUTHENTICATED,
     example={"operation": "users.list"},
     http=("POST /api/v1/explain",),
+    tool=Tool("explain"),
     own=True,
 )
 def access_explain(reader: Reader, context: Context, params: Explain) -> Explanation:

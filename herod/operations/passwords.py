@@ -11,7 +11,7 @@ from herod.operations.accounts import EXAMPLE_ID, end_sessions
 from herod.operations.ceilings import check_target, is_admin, owned_account, owns
 from herod.operations.finding import AccountRef, find_account
 from herod.operations.guessing import Attempt, guess_at
-from herod.operations.registry import Context, Work, command
+from herod.operations.registry import Context, SecretText, Work, command
 from herod.operations.shapes import User, user_shape
 from herod.records import Account
 from herod.scopes.decisions import Access
@@ -32,7 +32,7 @@ class RotatedSecret(msgspec.Struct, frozen=True):
     """`client_secret` is shown now and never again."""
 
     client_id: str
-    client_secret: str
+    client_secret: SecretText
 
 
 @dataclass(frozen=True, slots=True)

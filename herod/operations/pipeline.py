@@ -31,7 +31,7 @@ from herod.operations.denials import Denials
 from herod.operations.identify import identify
 from herod.operations.presented import Bearer, Presented, SecretHeader
 from herod.operations.realm import Realm
-from herod.operations.registry import Context, Operation, Params, Work, name_methods
+from herod.operations.registry import Context, Operation, Params, Wait, Work, name_methods
 from herod.operations.uses import note_use
 from herod.records import AuditEvent
 from herod.scopes.decisions import Access, Denied, Reason, decide
@@ -84,6 +84,8 @@ class Pipeline:
                 self._admit(context, operation, self._identify(context, presented))
             if context.principal is not ANONYMOUS:
                 note_use(self.store, context, context.principal)
+            if operation.wait is not None:
+                return await self._wait(context, operation, presented, params, operation.wait)
             if not operation.is_command:
                 return operation.handler(self.store, context, params)
             attempt = operation.limit(self.store, context, params) if operation.limit is not None else None
@@ -94,6 +96,17 @@ class Pipeline:
         except (Unauthenticated, PermissionDenied, RateLimited, NotFound) as error:
             self._note(error, operation, context)
             raise
+
+    def admits(self, operation: Operation, presented: Presented | None, source: Source) -> bool:
+        """Whether `call` would admit now: for lists of what one may do. Nothing runs and nothing is noted."""
+        context = Context(realm=self.realm, principal=ANONYMOUS, source=source, now=self._clock())
+        if operation.needs is Access.PUBLIC:
+            return True
+        try:
+            self._admit(context, operation, self._identify(context, presented))
+        except (Unauthenticated, PermissionDenied):
+            return False
+        return True
 
     async def flush(self, *, is_last: bool = False) -> None:
         """Write the noted denials that are due to the audit log, and counts of guesses.
@@ -117,6 +130,15 @@ class Pipeline:
         except trio.Cancelled:  # before the store took them: it cannot be stopped afterwards
             self.denials.put_back(events)
             raise
+
+    async def _wait(
+        self, context: Context, operation: Operation, presented: Presented | None, params: Params, wait: Wait
+    ) -> Any:  # noqa: ANN401 - as call
+        result = await wait(self.store, context, params)
+        if operation.needs is not Access.PUBLIC:  # what was allowed when it began may not be any more
+            context.now = self._clock()
+            self._admit(context, operation, self._identify(context, presented))
+        return result
 
     async def _change(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:  # noqa: ANN401 - as call
         if operation.prepare is not None:

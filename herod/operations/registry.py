@@ -29,8 +29,10 @@ __all__ = [
     "Operation",
     "Params",
     "Route",
+    "SecretText",
     "Time",
     "Tool",
+    "Wait",
     "Work",
     "command",
     "name_methods",
@@ -40,6 +42,8 @@ __all__ = [
 CREDENTIAL: Final = "credential"
 # A parameter of this type is a credential: it goes to identify and never to the handler.
 CredentialText = Annotated[str, msgspec.Meta(extra={CREDENTIAL: True}, extra_json_schema={"format": "password"})]
+# A result of this type is a secret, shown this once.
+SecretText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "password"})]
 # A time as users write and read it: RFC 3339.
 Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
@@ -61,10 +65,16 @@ class Door(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """How an operation is offered to agents (MCP)."""
+    """How an operation is offered to agents (MCP).
+
+    Attributes:
+        destructive: it takes away or changes what was there, where others only add; agents should ask a person first.
+        idempotent: said twice it does no more than said once.
+    """
 
     name: str
     destructive: bool = False
+    idempotent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,8 @@ Limit = Callable[[Reader, Context, Any], Attempt | None]
 Prepare = Callable[[Reader, Context, Any], Work | None]
 Unwritten = Callable[[Reader, Context, Any], None]
 Streamed = Callable[[Store], Awaitable[ByteStream]]
+# Waiting (a long poll) or slow reading (a long scan, in a thread with a connection of its own).
+Wait = Callable[[Store, Context, Any], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +126,8 @@ class Operation:
         own: it acts on what belongs to the one who asks, and for admins on everything.
         limit: what it tries that may be tried only so often; counted before `prepare`.
         prepare: the slow work to do between admission and the transaction.
+        wait: of a query that waits or reads for long: it is awaited after admission and returns the result, in place
+            of the handler, which then only says what the operation is; afterwards who asked is admitted again.
         unwritten: what takes hold in memory all the same when the store cannot take the change.
         streamed: what its REST routes answer with, in place of its result, once that is committed.
         creates: REST answers 201.
@@ -142,6 +156,7 @@ class Operation:
     tool: Tool | None = None
     limit: Limit | None = None
     prepare: Prepare | None = None
+    wait: Wait | None = None
     unwritten: Unwritten | None = None
     streamed: Streamed | None = None
     creates: bool = False

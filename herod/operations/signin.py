@@ -10,7 +10,7 @@ from herod.operations.guessing import Attempt, guess_at, registration
 from herod.operations.identify import account_principal
 from herod.operations.issuing import account_with_secret, hashing, issue_token
 from herod.operations.normal import parse_email
-from herod.operations.registry import Context, Door, Params, Work, command
+from herod.operations.registry import Context, Door, Params, SecretText, Work, command
 from herod.operations.sessions import OpenedSession, open_session
 from herod.operations.shapes import TokenAnswer
 from herod.records import Account
@@ -49,7 +49,7 @@ class RegisterAnswer(TokenAnswer, frozen=True, kw_only=True):
     """An access token, and the client_secret, which is shown now and never again."""
 
     client_id: str
-    client_secret: str
+    client_secret: SecretText
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,15 @@ from herod.errors import HerodError
 
 __all__ = [
     "CODES",
+    "HEADER_MISMATCH",
     "INTERNAL",
+    "INVALID_PARAMS",
     "INVALID_REQUEST",
     "METHOD_NOT_FOUND",
     "PARSE_ERROR",
+    "UNSUPPORTED_VERSION",
     "Row",
+    "mcp_status",
     "row_of",
 ]
 
@@ -46,6 +50,10 @@ INTERNAL: Final = Row(500, -32603, "server_error")
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+# MCP 2026-07-28, "Error Codes"
+HEADER_MISMATCH: Final = -32020
+UNSUPPORTED_VERSION: Final = -32022
 
 
 def row_of(error: HerodError) -> Row:
@@ -55,3 +63,8 @@ def row_of(error: HerodError) -> Row:
         if row is not None:
             return row
     return INTERNAL
+
+
+def mcp_status(code: int) -> int:
+    """The HTTP status under which MCP 2026-07-28 answers one of the protocol's own errors ("Streamable HTTP")."""
+    return 404 if code == METHOD_NOT_FOUND else 400

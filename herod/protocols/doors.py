@@ -12,6 +12,7 @@ from herod.protocols.documents import OPENAPI_PATH, OPENRPC_PATH, Documents
 from herod.protocols.guard import Guard
 from herod.protocols.http import Handler, Request, Response
 from herod.protocols.jsonrpc import JsonRpc
+from herod.protocols.mcp import Mcp
 from herod.protocols.oauth import oauth_handler
 from herod.protocols.reading import unquote_segment
 from herod.protocols.rest import PathHandler, rest_handler
@@ -46,6 +47,7 @@ class Doors:
         rpc = JsonRpc(pipeline, operations, documents.openrpc)
         self._add("POST", "/", rpc)
         self._add("POST", "/rpc", rpc)
+        self._add("POST", "/mcp", Mcp(pipeline, operations))
         self._pages = pages
         if pages is not None:
             self._add("GET", "/", _page_handler(pages))

@@ -12,6 +12,7 @@ import msgspec
 
 from herod.credentials.keyring import Keyring
 from herod.records import AuditEvent, GuessCount, Record, Revocation, Session
+from herod.store.filters import AuditFilter
 
 __all__ = [
     "AuditRow",
@@ -172,6 +173,20 @@ class Writer(Reader, Protocol):
     def audit(self, event: AuditEvent) -> None:
         """Append to the audit chain."""
 
+    def trim_audit(self, *, before: int, through: int, limit: int) -> int:
+        """Remove the oldest rows, and move the chain's anchor behind them: what is left verifies.
+
+        A row that is not what was written is never removed, nor what comes after it: it is evidence.
+
+        Args:
+            before: Unix seconds; rows older than that go, up to the first that is not.
+            through: rows up to that `seq` go whatever their age.
+            limit: how many rows, at most.
+
+        Returns:
+            How many were removed.
+        """
+
 
 class Store(Reader, Protocol):
     """A place where records are kept."""
@@ -234,5 +249,25 @@ class Store(Reader, Protocol):
     def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> list[AuditRow]:
         """Audit rows with `seq` > after, in order."""
 
-    async def verify_audit(self) -> AuditVerdict:
-        """Walk the whole chain, off the event loop."""
+    @property
+    def audit_head(self) -> tuple[int, str]:
+        """The number and HMAC (hex) of the last audit row."""
+
+    async def find_audit(
+        self, wanted: AuditFilter, *, after: int | None = None, before: int | None = None, limit: int = MAX_PAGE
+    ) -> list[AuditRow]:
+        """Look through the audit rows, off the event loop: newest first, or with `after` oldest first.
+
+        Args:
+            wanted: which rows.
+            after: only rows with a greater `seq`.
+            before: only rows with a smaller `seq`.
+            limit: how many, at most.
+        """
+
+    async def verify_audit(self, *, expect: bytes | None = None) -> AuditVerdict:
+        """Walk the whole chain, off the event loop.
+
+        Args:
+            expect: an HMAC that was once the last one; the chain must still hold it.
+        """

@@ -5,6 +5,7 @@ Nothing is sealed and nothing is durable: the keyring is there because others de
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from secrets import token_hex
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast
@@ -14,7 +15,7 @@ import trio
 from herod.credentials.keyring import Keyring, new_root
 from herod.errors import Conflict, InvalidRequest, Unavailable
 from herod.records import RECORD_TYPES, AuditEvent, Record
-from herod.store.audit_chain import ChainEnd, ChainRow, decode_event, encode_event, link, walk
+from herod.store.audit_chain import ChainEnd, ChainRow, decode_event, encode_event, link, trim, walk
 from herod.store.base import (
     MAX_PAGE,
     PURGED,
@@ -31,6 +32,7 @@ from herod.store.base import (
 )
 from herod.store.cache import Key
 from herod.store.cursors import encode_cursor, parse_cursor
+from herod.store.filters import AuditFilter
 
 __all__ = ["MemoryStore"]
 
@@ -60,6 +62,7 @@ class _State:
         self.floor = 0
         self.audit: list[ChainRow] = []
         self.chain_end = ChainEnd()
+        self.anchor = ChainEnd()
         self.usage: dict[str, Usage] = {}
 
     def of(self, kind: str) -> dict[str, Record]:
@@ -158,6 +161,23 @@ class _MemoryWriter(_MemoryReader):
         state.audit.append((state.chain_end.seq, json, state.chain_end.mac))
         self._undo.append(state.audit.pop)
         self._undo.append(lambda: setattr(state, "chain_end", before))
+
+    def trim_audit(self, *, before: int, through: int, limit: int) -> int:
+        """As `Writer.trim_audit`."""
+        state, anchor = self._state, self._state.anchor
+        oldest = state.audit[:limit]
+        state.anchor, _ = trim(
+            self._keyring, oldest, anchor=anchor, head=state.chain_end, before=before, through=through
+        )
+        removed = oldest[: state.anchor.seq - anchor.seq]
+        del state.audit[: len(removed)]
+
+        def undo() -> None:
+            state.anchor = anchor
+            state.audit[:0] = removed
+
+        self._undo.append(undo)
+        return len(removed)
 
     def undo(self) -> None:
         """Take back every change, the last first."""
@@ -307,13 +327,34 @@ class MemoryStore(_MemoryReader):
 
     def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> "list[AuditRow]":
         """As `Store.audit_rows`."""
-        rows = self._state.audit[max(0, after) :][: max(1, min(limit, MAX_PAGE))]
+        first = max(0, after - self._state.anchor.seq)
+        rows = self._state.audit[first:][: max(1, min(limit, MAX_PAGE))]
         return [AuditRow(seq, decode_event(json), mac.hex()) for seq, json, mac in rows]
 
-    async def verify_audit(self) -> AuditVerdict:
+    @property
+    def audit_head(self) -> tuple[int, str]:
+        """As `Store.audit_head`."""
+        return self._state.chain_end.seq, self._state.chain_end.mac.hex()
+
+    async def find_audit(
+        self, wanted: AuditFilter, *, after: int | None = None, before: int | None = None, limit: int = MAX_PAGE
+    ) -> "list[AuditRow]":
+        """As `Store.find_audit`, on the event loop."""
+        await trio.lowlevel.checkpoint()
+        rows = self._state.audit if after is not None else reversed(self._state.audit)
+        found = (
+            AuditRow(seq, event, mac.hex())
+            for seq, json, mac in rows
+            if (after is None or seq > after) and (before is None or seq < before)
+            if wanted.matches(event := decode_event(json))
+        )
+        return [*islice(found, limit)]
+
+    async def verify_audit(self, *, expect: bytes | None = None) -> AuditVerdict:
         """As `Store.verify_audit`, on the event loop."""
         await trio.lowlevel.checkpoint()
-        return walk(self._keyring, self._state.audit, anchor=ChainEnd(), head=self._state.chain_end)
+        state = self._state
+        return walk(self._keyring, state.audit, anchor=state.anchor, head=state.chain_end, expect=expect)
 
 
 def _words(record: Record) -> tuple[str, ...] | None:

@@ -21,7 +21,8 @@ from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
 from herod.errors import Unavailable
 from herod.records import RECORD_TYPES, Record
-from herod.store.audit_chain import decode_event, walk
+from herod.store.audit_chain import decode_event
+from herod.store.audit_scans import AuditScans
 from herod.store.base import (
     MAX_PAGE,
     PURGED,
@@ -36,8 +37,9 @@ from herod.store.base import (
 )
 from herod.store.cache import ABSENT, Key, RecordCache
 from herod.store.faults import Condition, describe
+from herod.store.filters import AuditFilter
 from herod.store.head import Head
-from herod.store.opening import OpenedStore, connect, load_head, open_store
+from herod.store.opening import OpenedStore, load_head, open_store
 from herod.store.reading import SqlReader
 from herod.store.rows import TYPES, RowCodec, damaged, logger
 from herod.store.snapshots import Snapshot, Snapshots
@@ -61,7 +63,6 @@ _CHANGES: Final = (
     "UNION ALL SELECT kind, id, NULL, NULL, 0, NULL, rev, NULL FROM tombstones WHERE rev > ? ORDER BY rev LIMIT ?"
 )
 _AUDIT_ROWS: Final = "SELECT seq, json, mac FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
-_ALL_AUDIT_ROWS: Final = "SELECT seq, json, mac FROM audit ORDER BY seq"
 
 
 def open_sqlite(
@@ -102,6 +103,7 @@ class SqliteStore(SqlReader):
         self._noted: dict[str, Usage] = {}
         self._flushing: dict[str, Usage] = {}
         transaction = Transaction(opened.writer, codec, condition, opened.head, opened.keyring)
+        self._audit = AuditScans(opened.path, opened.keyring, self._failed)
         self._snapshots = Snapshots(opened.path, opened.backup_key)
         self._writer = GroupWriter(transaction, opened.writer, opened.keyring, condition, self._settle)
 
@@ -251,37 +253,32 @@ class SqliteStore(SqlReader):
         except msgspec.DecodeError as error:
             raise damaged("audit", str(after)) from error
 
+    @property
+    def audit_head(self) -> tuple[int, str]:
+        """As `Store.audit_head`."""
+        return self._head.audit.seq, self._head.audit.mac.hex()
+
+    async def find_audit(
+        self, wanted: AuditFilter, *, after: int | None = None, before: int | None = None, limit: int = MAX_PAGE
+    ) -> "list[AuditRow]":
+        """As `Store.find_audit`.
+
+        Raises:
+            Unavailable: a row is no audit event any more, or the store cannot be read.
+        """
+        return await self._audit.find(wanted, after=after, before=before, limit=limit)
+
     async def backup(self) -> Snapshot:
         """As `Store.backup`."""
         return await self._snapshots.take()
 
-    async def verify_audit(self) -> AuditVerdict:
+    async def verify_audit(self, *, expect: bytes | None = None) -> AuditVerdict:
         """As `Store.verify_audit`.
 
         Raises:
             Unavailable: the store cannot be read.
         """
-        return await trio.to_thread.run_sync(self._verify_audit)
-
-    def _verify_audit(self) -> AuditVerdict:
-        try:
-            connection = connect(self.path, apsw.SQLITE_OPEN_READONLY)
-        except apsw.Error as error:  # no descriptor left, most likely: says nothing about the file
-            raise Unavailable(
-                f"The store could not be opened once more ({describe(error)}): try again.", reason="unreadable"
-            ) from error
-        try:
-            try:
-                with self._one_moment(connection):
-                    head = load_head(connection, self.keyring)
-                    rows = connection.execute(_ALL_AUDIT_ROWS)
-                    return walk(self.keyring, rows, anchor=head.anchor, head=head.audit)
-            finally:
-                connection.close()
-        except (SealBroken, msgspec.DecodeError):
-            return AuditVerdict(valid=False, rows=0, head="", reason="the sealed head was changed: restore a backup")
-        except apsw.Error as error:
-            raise self._failed(error) from error
+        return await self._audit.verify(expect=expect)
 
     async def _write(self, function: Callable[[Transaction], T]) -> T:
         self._flush_some()

@@ -12,7 +12,7 @@ import msgspec
 from herod.credentials.keyring import Keyring
 from herod.errors import Conflict, HerodError, Unavailable
 from herod.records import AuditEvent, Record
-from herod.store.audit_chain import encode_event, link
+from herod.store.audit_chain import encode_event, link, trim
 from herod.store.base import Usage
 from herod.store.cache import Key
 from herod.store.faults import Condition, extended_code, is_sql_fault
@@ -42,6 +42,8 @@ _NOTE_USE: Final = (
 _FORGET_USE: Final = "DELETE FROM usage WHERE id = ?"
 # A row that somebody forged behind the head gives way: `audit.verify` has had its time to report it.
 _AUDIT: Final = "INSERT OR REPLACE INTO audit (seq, json, mac) VALUES (?, ?, ?)"
+_OLDEST_AUDIT: Final = "SELECT seq, json, mac FROM audit ORDER BY seq LIMIT ?"
+_TRIM_AUDIT: Final = "DELETE FROM audit WHERE seq <= ?"
 _HEAD: Final = "INSERT OR REPLACE INTO meta (name, rev, value) VALUES ('head', ?, ?)"
 
 
@@ -116,6 +118,17 @@ class Transaction(SqlReader):
         end = link(self._keyring, self._head.audit, json)
         self._rows(_AUDIT, (end.seq, json, end.mac))
         self._head = msgspec.structs.replace(self._head, audit=end)
+
+    def trim_audit(self, *, before: int, through: int, limit: int) -> int:
+        """As `Writer.trim_audit`."""
+        anchor, rows = self._head.anchor, self._rows(_OLDEST_AUDIT, (limit,))
+        after, bad = trim(self._keyring, rows, anchor=anchor, head=self._head.audit, before=before, through=through)
+        if bad is not None:
+            logger.error("audit row %d is not what was written: it and all behind it stay, `herod audit verify`", bad)
+        if after != anchor:
+            self._rows(_TRIM_AUDIT, (after.seq,))
+            self._head = msgspec.structs.replace(self._head, anchor=after)
+        return after.seq - anchor.seq
 
     def purge(self, record_type: type[Record], *, now: int, limit: int) -> int:
         """Delete records that ended at or before `now`, at most `limit`; how many there were.

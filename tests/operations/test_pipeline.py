@@ -26,6 +26,7 @@ from herod.operations.identify import key_principal
 from herod.operations.pipeline import MAX_WAITING_WORK, refusal
 from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim
 from herod.operations.realm import MAX_GRANTS, VerifiedTokens
+from herod.operations.table import OPERATIONS
 from herod.records import Account, ApiKey, AuditEvent, Revocation
 from herod.scopes.decisions import Denied, Reason, decide
 from herod.scopes.grants import NOTHING
@@ -384,6 +385,17 @@ async def test_an_address_that_an_admin_gives_twice(house: House) -> None:
     await house.user(email="ada@example.org")
     with pytest.raises(Conflict):
         await house.user(email="ADA@example.org")
+
+
+async def test_what_would_be_admitted(house: House) -> None:
+    """As `call` decides, without running or noting anything."""
+    reader = await (await house.user("read")).bearer()
+    admits = house.pipeline.admits
+    assert admits(OPERATIONS["keys.list"], reader, ADMIN_SOURCE)
+    assert not admits(OPERATIONS["users.list"], reader, ADMIN_SOURCE)
+    assert not admits(OPERATIONS["whoami"], None, ADMIN_SOURCE)
+    assert admits(OPERATIONS["health"], None, ADMIN_SOURCE)
+    assert not house.pipeline.denials.take(None)
 
 
 async def test_verified_tokens_are_bounded_and_belong_to_their_keys(house: House) -> None:

@@ -1,4 +1,4 @@
-"""JSONTestSuite through /rpc: what is no JSON is refused, what is gets parsed, and nothing is a 5xx."""
+"""JSONTestSuite through /rpc and /mcp: what is no JSON is refused, what is gets parsed, and nothing is a 5xx."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from house import House
+from house import House, bearer
 
 VECTORS = Path(os.environ.get("HEROD_VECTORS", Path(__file__).parents[2].parent / "shared" / "vectors"))
 SUITE = VECTORS / "json_parsing_suite.json"
@@ -41,3 +41,21 @@ async def test_json_suite_as_params(house: House) -> None:
             assert (name[:2], answer.json["result"]) == ("y_", {"valid": False, "reason": "invalid"})
         else:
             assert answer.json["error"]["code"] in {-32700, -32600, -32602}, name
+
+
+@pytest.mark.skipif(not SUITE.is_file(), reason=f"no vectors at {SUITE}")
+async def test_json_suite_through_mcp(house: House) -> None:
+    """As messages and as a tool's arguments: never a 5xx, and what is no JSON is never run."""
+    headers = bearer(await house.service_key("read"))
+    for name, encoded in json.loads(SUITE.read_text()).items():
+        text = base64.b64decode(encoded)
+        answer = await house.request("POST", "/mcp", body=text, headers=headers)
+        assert (answer.status, answer.json["error"]["code"]) in {(400, -32700), (400, -32600)}, name
+        if name.startswith("y_"):
+            assert answer.json["error"]["code"] == -32600, name
+        params = b'{"name":"validate_token","arguments":{"token":"x","scope":%b}}' % text
+        body = b'{"jsonrpc":"2.0","method":"tools/call","id":1,"params":%b}' % params
+        answer = await house.request("POST", "/mcp", body=body, headers=headers)
+        assert answer.status in {200, 400}, name
+        if name.startswith("n_"):
+            assert "structuredContent" not in answer.json.get("result", {}), name

@@ -1,0 +1,144 @@
+"""JSON-RPC 2.0 messages, read strictly out of bytes and written back as bytes: what `/rpc` and `/mcp` share.
+
+Knows no operation and no method; never looks into the params.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from herod.errors import HerodError, InvalidRequest
+from herod.protocols.answers import encode
+from herod.protocols.codes import INTERNAL, INVALID_REQUEST, PARSE_ERROR, row_of
+from herod.protocols.http import Request
+from herod.protocols.reading import check_depth, require_json
+
+__all__ = [
+    "NULL",
+    "Call",
+    "RpcError",
+    "decode_any",
+    "error_object",
+    "herod_error",
+    "id_of",
+    "is_notification",
+    "read_body",
+    "read_call",
+]
+
+NULL: Final = b"null"
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One request object, its params and id as they were written."""
+
+    jsonrpc: str
+    method: str
+    params: msgspec.Raw = msgspec.Raw(b"{}")
+    id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class RpcError(Exception):
+    """An error of the protocol itself.
+
+    Attributes:
+        data: what the error's `data` holds, where that is not herod's usual.
+    """
+
+    def __init__(
+        self, code: int, message: str, *, request_id: bytes = NULL, data: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+        self.data = data
+
+
+decode_any: Final = msgspec.json.Decoder().decode
+decode_call: Final = msgspec.json.Decoder(Call).decode
+decode_id: Final = msgspec.json.Decoder(str | int | float | None).decode
+
+
+def read_body(request: Request) -> bytes:
+    """A request's body, if it may be JSON at all.
+
+    Raises:
+        RpcError: it says that it is something else, is nested too deeply, or is not UTF-8.
+    """
+    body = request.body
+    try:
+        require_json(request)
+        check_depth(body)
+    except InvalidRequest as error:
+        raise RpcError(INVALID_REQUEST, error.message) from None
+    if not body.isascii():
+        try:
+            body.decode()  # msgspec skips the strings that it does not need
+        except UnicodeDecodeError as error:
+            raise RpcError(PARSE_ERROR, f"The body is not JSON: {error}.") from None
+    return body
+
+
+def read_call(body: bytes) -> Call:
+    """One request object.
+
+    Raises:
+        RpcError: it is no JSON, or no request object; with its id where that can be read.
+    """
+    try:
+        call = decode_call(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        call = None
+    if call is None or call.jsonrpc != "2.0" or not _is_id(call.id):
+        raise _why(body)
+    return call
+
+
+def is_notification(call: Call) -> bool:
+    """Whether nobody waits for an answer."""
+    return isinstance(call.id, msgspec.UnsetType)
+
+
+def id_of(call: Call) -> bytes:
+    """The call's id as it was written; null for a notification."""
+    return NULL if isinstance(call.id, msgspec.UnsetType) else bytes(call.id)
+
+
+def herod_error(error: HerodError, request_id: bytes) -> bytes:
+    """The response object for an operation's refusal."""
+    data = {"code": error.code} if error.hint is None else {"code": error.code, "hint": error.hint}
+    body = encode({"code": row_of(error).rpc, "message": error.message, "data": data})
+    return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (body, request_id)
+
+
+def error_object(code: int, message: str, request_id: bytes = NULL, data: Mapping[str, Any] | None = None) -> bytes:
+    """The response object for an error of the protocol."""
+    if data is None:
+        data = {"code": "internal" if code == INTERNAL.rpc else "invalid_request"}
+    body = encode({"code": code, "message": message, "data": data})
+    return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (body, request_id)
+
+
+def _why(body: bytes) -> RpcError:
+    """Why this is not a request object: no JSON at all, or another shape."""
+    try:
+        value = decode_any(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return RpcError(PARSE_ERROR, f"The body is not JSON: {error}.")
+    request_id = value.get("id") if isinstance(value, dict) else None
+    if not isinstance(request_id, str | int | float) or isinstance(request_id, bool):
+        request_id = None
+    message = 'A request is an object with "jsonrpc": "2.0", a "method", "params" and an "id".'
+    return RpcError(INVALID_REQUEST, message, request_id=encode(request_id))
+
+
+def _is_id(raw: msgspec.Raw | msgspec.UnsetType) -> bool:
+    if isinstance(raw, msgspec.UnsetType):
+        return True
+    try:
+        decode_id(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True

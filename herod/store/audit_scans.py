@@ -1,0 +1,110 @@
+"""Reading the audit log of a file from end to end: in a thread and with a connection of its own, one at a time.
+
+A million rows take seconds; meanwhile the event loop answers others. Must never be called with the connection that the
+event loop reads with.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import apsw
+import msgspec
+import trio
+
+from herod.credentials.keyring import Keyring
+from herod.credentials.sealing import SealBroken
+from herod.errors import HerodError, Unavailable
+from herod.store.audit_chain import decode_event, walk
+from herod.store.base import AuditRow, AuditVerdict
+from herod.store.faults import describe
+from herod.store.filters import AuditFilter
+from herod.store.opening import connect, load_head
+from herod.store.rows import logger
+
+__all__ = ["SCANS_AT_ONCE", "AuditScans"]
+
+T = TypeVar("T")
+
+SCANS_AT_ONCE: Final = 1  # the next one waits: the other processors are for others
+
+_ALL: Final = "SELECT seq, json, mac FROM audit ORDER BY seq"
+_FIND: Final = "SELECT seq, json, mac FROM audit WHERE seq > ? AND seq < ?"
+_MAX_SEQ: Final = 2**63 - 1
+
+
+class AuditScans:
+    """Looks through the audit log of one file.
+
+    Args:
+        path: the database file.
+        keyring: gives the audit key.
+        failed: what to raise for an error of SQLite.
+    """
+
+    def __init__(self, path: Path, keyring: Keyring, failed: Callable[[apsw.Error], HerodError]) -> None:
+        self._path = path
+        self._keyring = keyring
+        self._failed = failed
+        self._limiter = trio.CapacityLimiter(SCANS_AT_ONCE)
+
+    async def find(self, wanted: AuditFilter, *, after: int | None, before: int | None, limit: int) -> list[AuditRow]:
+        """As `Store.find_audit`.
+
+        Raises:
+            Unavailable: a row is no audit event any more, or the store cannot be read.
+        """
+        conditions, values = wanted.sql()
+        ends = (after or 0, _MAX_SEQ if before is None else before)
+        sql = f"{_FIND}{conditions} ORDER BY seq {'DESC' if after is None else 'ASC'} LIMIT ?"
+
+        def find(connection: apsw.Connection) -> list[AuditRow]:
+            try:
+                rows: Any = connection.execute(sql, (*ends, *values, limit)).fetchall()
+                return [AuditRow(seq, decode_event(json), mac.hex()) for seq, json, mac in rows]
+            except UnicodeEncodeError:  # a lone surrogate: no row has one
+                return []
+            except (apsw.SQLError, msgspec.DecodeError) as error:  # SQLite's "malformed JSON" among them
+                logger.error("an audit row was changed outside herod, or by the disk")
+                raise Unavailable(
+                    "The audit log was changed outside herod and cannot be read whole: "
+                    "`herod audit verify` says from which row on.",
+                    reason="damaged",
+                ) from error
+
+        return await self._run(find)
+
+    async def verify(self, *, expect: bytes | None) -> AuditVerdict:
+        """As `Store.verify_audit`.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+
+        def verify(connection: apsw.Connection) -> AuditVerdict:
+            connection.execute("BEGIN").fetchall()  # head and rows of one moment
+            try:
+                head = load_head(connection, self._keyring)
+                return walk(self._keyring, connection.execute(_ALL), anchor=head.anchor, head=head.audit, expect=expect)
+            except (SealBroken, msgspec.DecodeError):
+                reason = "the sealed head was changed: restore a backup"
+                return AuditVerdict(valid=False, rows=0, head="", reason=reason)
+
+        return await self._run(verify)
+
+    async def _run(self, function: Callable[[apsw.Connection], T]) -> T:
+        return await trio.to_thread.run_sync(self._with_connection, function, limiter=self._limiter)
+
+    def _with_connection(self, function: Callable[[apsw.Connection], T]) -> T:
+        try:
+            connection = connect(self._path, apsw.SQLITE_OPEN_READONLY)
+        except apsw.Error as error:  # no descriptor left, most likely: says nothing about the file
+            raise Unavailable(
+                f"The store could not be opened once more ({describe(error)}): try again.", reason="unreadable"
+            ) from error
+        try:
+            return function(connection)
+        except apsw.Error as error:
+            raise self._failed(error) from error
+        finally:
+            connection.close()  # which ends its transaction

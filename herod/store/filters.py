@@ -1,0 +1,68 @@
+"""Which audit rows are wanted: the same question for rows in memory and, as SQL, for rows in a file.
+
+Looks at what the rows say and decides nothing; whether they are what was written is for `verify_audit`.
+"""
+
+from typing import Any
+
+import msgspec
+
+from herod.records import AuditEvent
+
+__all__ = ["AuditFilter"]
+
+WORDS = ("actor", "outcome", "reason", "source", "target")
+
+
+class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row must say; None of a field takes every row.
+
+    Attributes:
+        operation: its name, or the beginning of names with a star: `keys.*`.
+        since: Unix seconds, that one included.
+        until: Unix seconds, that one no more.
+    """
+
+    actor: str | None = None
+    operation: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    source: str | None = None
+    target: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+    @property
+    def prefix(self) -> str | None:
+        """How the operation must begin, where the filter ends in a star."""
+        return self.operation[:-1] if self.operation is not None and self.operation.endswith("*") else None
+
+    def matches(self, event: AuditEvent) -> bool:
+        """Whether it wants this event."""
+        for name in WORDS:
+            wanted = getattr(self, name)
+            if wanted is not None and wanted != getattr(event, name):
+                return False
+        if self.prefix is not None:
+            if not event.operation.startswith(self.prefix):
+                return False
+        elif self.operation is not None and self.operation != event.operation:
+            return False
+        return (self.since is None or event.at >= self.since) and (self.until is None or event.at < self.until)
+
+    def sql(self) -> tuple[str, list[Any]]:
+        """The same as conditions on a column `json`, each with an AND before it, and their values."""
+        conditions: list[tuple[str, list[Any]]] = [
+            (f"json ->> '$.{name}' = ?", [getattr(self, name)]) for name in WORDS if getattr(self, name) is not None
+        ]
+        if self.prefix is not None:
+            conditions.append(("substr(json ->> '$.operation', 1, ?) = ?", [len(self.prefix), self.prefix]))
+        elif self.operation is not None:
+            conditions.append(("json ->> '$.operation' = ?", [self.operation]))
+        if self.since is not None:
+            conditions.append(("json ->> '$.at' >= ?", [self.since]))
+        if self.until is not None:
+            conditions.append(("json ->> '$.at' < ?", [self.until]))
+        return "".join(f" AND {text}" for text, _ in conditions), [
+            value for _, values in conditions for value in values
+        ]
