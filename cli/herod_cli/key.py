@@ -14,7 +14,7 @@ from herod_cli.output import Column
 from herod_cli.user import networks_option, save_option, yes_option
 from herod_cli.verdicts import show_verdict
 
-__all__ = ["key", "parse_expiry"]
+__all__ = ["key", "parse_duration", "parse_expiry"]
 
 COLUMNS: Final = (
     Column("ID", "id", is_whole=True),
@@ -34,7 +34,7 @@ UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": 
     examples=["herod key create backup --scope read", "herod key list", "herod key delete 0kZ3vXq81LmT"],
 )
 def key() -> None:
-    """API keys: create, verify, delete.
+    """API keys: create, verify, rotate, switch off, delete.
 
     A user's key is its owner narrowed; a service key stands for itself and takes scope admin to make.
     """
@@ -126,6 +126,78 @@ def verify(invocation: Invocation, key_text: str, scope: str | None, network: st
     return show_verdict(invocation, invocation.call("token.validate", token=text, scope=scope, network=network))
 
 
+@key.command(
+    examples=[
+        "herod key rotate 0kZ3vXq81LmT --save runner.key",
+        "herod key rotate 0kZ3vXq81LmT --overlap 10m --save runner.key",
+    ]
+)
+@click.argument("key_id", metavar="ID")
+@click.option("--overlap", metavar="TIME", help="How long the old one still works: 30s, 10m, 7d at most. Default 0s.")
+@save_option
+@pass_invocation
+def rotate(invocation: Invocation, key_id: str, overlap: str | None, save: str | None) -> None:
+    """Give a key a new secret, and get it, once.
+
+    Without --overlap the old one is refused from now on. `herod key show` says who still uses it.
+    """
+    seconds = parse_duration(overlap, option="--overlap") if overlap is not None else 0
+    with place_for(save) as place:
+        answer = invocation.call("keys.rotate", id=key_id, overlap=seconds)
+        show_secret(invocation, answer, "key", place=place)
+
+
+@key.command(examples=["herod key disable 0kZ3vXq81LmT"])
+@click.argument("key_id", metavar="ID")
+@pass_invocation
+def disable(invocation: Invocation, key_id: str) -> None:
+    """Switch a key off: its next use is refused."""
+    answer = invocation.call("keys.disable", id=key_id)
+    invocation.done(answer, f"The key {key_id} is off: `herod key enable {key_id}` switches it on.")
+
+
+@key.command(examples=["herod key enable 0kZ3vXq81LmT"])
+@click.argument("key_id", metavar="ID")
+@pass_invocation
+def enable(invocation: Invocation, key_id: str) -> None:
+    """Switch a key on again."""
+    invocation.done(invocation.call("keys.enable", id=key_id), f"The key {key_id} is on.")
+
+
+@key.command(
+    examples=[
+        'herod key edit 0kZ3vXq81LmT --name "nightly backup"',
+        "herod key edit 0kZ3vXq81LmT --expires 90d",
+        "herod key edit 0kZ3vXq81LmT --scope read --network lab",
+    ]
+)
+@click.argument("key_id", metavar="ID")
+@click.option("--name", metavar="TEXT", help="What people call it.")
+@click.option("--scope", multiple=True, metavar="SCOPE", help="No more than it has; repeatable.")
+@networks_option
+@click.option("--expires", metavar="WHEN", help="90d, 12h, 2030-01-31T12:00:00Z, or never.")
+@pass_invocation
+def edit(
+    invocation: Invocation,
+    key_id: str,
+    name: str | None,
+    scope: tuple[str, ...],
+    networks: tuple[str, ...],
+    expires: str | None,
+) -> None:
+    """Rename a key, let it end at another time, or narrow its scope or networks.
+
+    What is named takes the place of all that was; a key never gets more than it has.
+    """
+    if name is None and not scope and not networks and expires is None:
+        raise click.UsageError("Nothing to change: give --name, --scope, --network or --expires.")
+    changes: dict[str, Any] = {"name": name, "scope": join_scope(scope), "networks": list(networks) or None}
+    changes = {field: value for field, value in changes.items() if value is not None}
+    if expires is not None:
+        changes["expires_at"] = None if expires == "never" else parse_expiry(expires, now=datetime.now(UTC))
+    invocation.show(invocation.check_object(invocation.client().call("keys.update", {"id": key_id, **changes})))
+
+
 @key.command(examples=["herod key delete 0kZ3vXq81LmT", "herod key delete 0kZ3vXq81LmT --yes"])
 @click.argument("key_id", metavar="ID")
 @yes_option
@@ -134,6 +206,18 @@ def delete(invocation: Invocation, key_id: str, *, yes: bool) -> None:
     """Delete a key; what was signed in with it dies too."""
     confirm(f"Delete the key {key_id}?", yes=yes)
     invocation.done(invocation.call("keys.delete", id=key_id), f"The key {key_id} is deleted.")
+
+
+def parse_duration(text: str, *, option: str) -> int:
+    """A duration in seconds.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    match = DURATION.match(text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no time: write 30s, 10m, 12h or 7d.", param_hint=f"'{option}'")
+    return int(timedelta(**{UNITS[match[2]]: int(match[1])}).total_seconds())
 
 
 def parse_expiry(text: str, *, now: datetime) -> str:

@@ -28,7 +28,7 @@ PLACES: Final = {
     "logout": ("herod_cli.session", "Sign out and drop what `login` saved."),
     "whoami": ("herod_cli.session", "Say who you are to the daemon."),
     "user": ("herod_cli.user", "Accounts: add, change, delete."),
-    "key": ("herod_cli.key", "API keys: create, verify, delete."),
+    "key": ("herod_cli.key", "API keys: create, verify, rotate, delete."),
     "token": ("herod_cli.token", "Access tokens: issue, validate, revoke."),
     "peer": ("herod_cli.peer", "Local users and groups who need no key."),
     "explain": ("herod_cli.explain", "Say why somebody may do something, or not."),

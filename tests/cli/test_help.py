@@ -44,7 +44,7 @@ WANTED = {
     "logout": (),
     "whoami": (),
     "user": ["add", "list", "show", "scope", "edit", "passwd", "rotate-secret", "enable", "disable", "delete"],
-    "key": ["create", "list", "show", "verify", "delete"],
+    "key": ["create", "list", "show", "verify", "rotate", "disable", "enable", "edit", "delete"],
     "token": ["issue", "validate", "revoke"],
     "peer": ["allow", "list", "remove"],
     "explain": (),
