@@ -41,6 +41,10 @@ CredentialText = Annotated[str, msgspec.Meta(extra={CREDENTIAL: True})]
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An operation's parameters; the order of the fields is the order by position."""
 
+    def __repr__(self) -> str:
+        """Without the values: any may be a secret, and an error's text goes to the log."""
+        return f"{type(self).__name__}(…)"
+
 
 class Door(Enum):
     """Who may ask for an operation by which protocol, apart from its routes."""

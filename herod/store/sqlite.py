@@ -35,6 +35,7 @@ from herod.store.base import (
     Writer,
 )
 from herod.store.cache import ABSENT, Key, RecordCache
+from herod.store.checking import encode_mark, mark_of
 from herod.store.faults import Condition, describe
 from herod.store.head import Head
 from herod.store.opening import OpenedStore, connect, load_head, open_store
@@ -103,7 +104,15 @@ class SqliteStore(SqlReader):
         self._flushing: dict[str, Usage] = {}
         transaction = Transaction(opened.writer, codec, condition, opened.head, opened.keyring)
         self._snapshots = Snapshots(opened.path, opened.backup_key)
-        self._writer = GroupWriter(transaction, opened.writer, opened.keyring, condition, self._settle)
+        self._writer = GroupWriter(
+            transaction,
+            opened.writer,
+            opened.keyring,
+            condition,
+            self._settle,
+            check=self._check_files,
+            note=lambda head: opened.lock.note(encode_mark(mark_of(head))),
+        )
 
     async def __aenter__(self) -> Self:
         """Begin to write."""
@@ -122,6 +131,7 @@ class SqliteStore(SqlReader):
 
     def close(self) -> None:
         """Close the files; for a store that was never entered."""
+        self._check_files()  # in closing, SQLite would remove a log that is another store's by now
         if not self._condition.is_writable:
             # The last connection would write the log back, to a disk that has failed.
             self._opened.writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -151,6 +161,7 @@ class SqliteStore(SqlReader):
     @property
     def health(self) -> tuple[Health, str | None]:
         """As `Store.health`."""
+        self._check_files()
         return self._condition.health
 
     @property
@@ -282,6 +293,14 @@ class SqliteStore(SqlReader):
             return AuditVerdict(valid=False, rows=0, head="", reason="the sealed head was changed: restore a backup")
         except apsw.Error as error:
             raise self._failed(error) from error
+
+    def _check_files(self) -> None:
+        """Write nothing more into files that nobody will find again."""
+        moved = self._opened.files.find_moved() if self._condition.is_writable else None
+        if moved is not None:
+            self._condition.stop_writing(
+                FileNotFoundError(f"{moved} was removed or replaced while herod had it open: put it back")
+            )
 
     async def _write(self, function: Callable[[Transaction], T]) -> T:
         self._flush_some()
