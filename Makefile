@@ -24,6 +24,16 @@ DEV_READY := $(VENV)/dev-ready
 NPM_READY := tests/npm/node_modules/.package-lock.json
 JOBS ?= $(shell nproc)
 
+# How long `make soak` goes on; CONTRIBUTING.md says of what each is the number.
+SEED ?= 1
+KILLS ?= 500
+FLIPS ?= 10000
+FUZZ ?= 20000
+STALLS ?= 500
+ROUNDS ?= 20
+LOGINS ?= 200
+CANARIES ?= 100000
+
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 ACCOUNT ?= yes
@@ -103,8 +113,10 @@ fmt: $(DEV_READY) ## format the code and mend what can be mended
 	@$(BIN)/ruff format
 
 .PHONY: soak
-soak: $(DEV_READY) ## the long version of the suite (HEROD_KILL_ROUNDS=500)
-	@HEROD_KILL_ROUNDS=$${HEROD_KILL_ROUNDS:-500} $(BIN)/pytest -n $(JOBS) --dist worksteal -m 'soak or not soak'
+soak: $(DEV_READY) ## the long version of the suite (KILLS=500 FLIPS=10000 FUZZ=20000 STALLS=500 ROUNDS=20 SEED=1)
+	@HEROD_SEED=$(SEED) HEROD_KILL_ROUNDS=$(KILLS) HEROD_FLIPS=$(FLIPS) HEROD_FUZZ=$(FUZZ) HEROD_FUZZ_BYTES=$(FUZZ) \
+	  HEROD_STALLS=$(STALLS) HEROD_BACKUP_ROUNDS=$(ROUNDS) HEROD_EIO_ROUNDS=$(ROUNDS) HEROD_LOGINS=$(LOGINS) HEROD_CANARIES=$(CANARIES) \
+	  $(BIN)/pytest -n $(JOBS) --dist worksteal -m 'soak or not soak' $(ARGS)
 
 .PHONY: bench
 bench: $(DEV_READY) ## measure, against floors in the same run

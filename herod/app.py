@@ -85,8 +85,11 @@ async def _main(
 ) -> None:
     notifier = Notifier(settings.manager.notify)
     async with store:
-        realm = await _make_realm(settings, graph, store)
-        await _bootstrap(settings, store)
+        try:
+            realm = await _make_realm(settings, graph, store)
+            await _bootstrap(settings, store)
+        except Unavailable as error:  # a full disk, a damaged signing key
+            raise RuntimeFailure(f"herod cannot start: {error.message}") from error
         pipeline = Pipeline(store, realm, clock=_now)
         guard = Guard(hosts=settings.hosts | {one.host for one in listeners if one.host}, origins=settings.origins)
         doors = Doors(pipeline, OPERATIONS, guard, pages=Browser(partial(_make_dashboard, pipeline)))

@@ -5,7 +5,7 @@ its `reason` is for the audit log alone: it must never reach the one who asked. 
 who starts a daemon or a command. Neither knows a status number: those stand in `protocols/codes.py`.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 __all__ = [
     "BadCredentials",
@@ -31,7 +31,16 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "UnsupportedGrantType",
+    "quoted",
 ]
+
+# Longer than most words that people mistype, shorter than secrets are.
+MAX_QUOTED: Final = 16
+
+
+def quoted(text: str) -> str:
+    """What somebody wrote, for a message: told by its length when it is long, for it may be a secret gone astray."""
+    return repr(text) if len(text) <= MAX_QUOTED else f"({len(text)} characters)"
 
 
 class HerodError(Exception):

@@ -16,6 +16,7 @@ __all__ = [
     "ApiKey",
     "AuditEvent",
     "GuessCount",
+    "HashKey",
     "PeerRule",
     "Record",
     "Revocation",
@@ -45,6 +46,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     expires_at: int | None = None
 
+    def __repr__(self) -> str:
+        """Without what is kept sealed: hashes, keys, emails."""
+        return f"{type(self).__name__}({self.id!r})"
+
     @property
     def lookup(self) -> tuple[str, ...] | None:
         """The words it is found by besides its id."""
@@ -62,7 +67,7 @@ class Account(Record, frozen=True, kw_only=True):
     Attributes:
         email: normalised (NFKC, lowercase); None for accounts that only use a client secret.
         password: an Argon2id PHC string, or a hash carried over from Hero Auth; None when none is set.
-        secret_hash: HMAC of the client secret.
+        secret_hash: HMAC of the client secret (`credentials/carried.py` says which); empty when there is none.
         epoch: a token names the epoch it was made in and dies when this one moves on.
     """
 
@@ -147,6 +152,7 @@ class PeerRule(Record, frozen=True, kw_only=True):
 
     Attributes:
         subject: `uid:1000` or `gid:1000`.
+        epoch: as an account's; only what ends all tokens at once moves it on.
     """
 
     kind: ClassVar[str] = "peer"
@@ -156,6 +162,7 @@ class PeerRule(Record, frozen=True, kw_only=True):
     creator: str
     scope: tuple[str, ...]
     networks: tuple[str, ...]
+    epoch: int = 0
 
     @property
     def lookup(self) -> tuple[str, ...]:
@@ -186,6 +193,18 @@ class SigningKeyRecord(Record, frozen=True, kw_only=True):
     private: bytes
 
 
+class HashKey(Record, frozen=True, kw_only=True):
+    """A key of key hashes that came with records of another store. `id` is `hash_key_id` of it.
+
+    Attributes:
+        key: 32 bytes; what was made with it elsewhere is verified with it here, and nothing new is made.
+    """
+
+    kind: ClassVar[str] = "hash_key"
+
+    key: bytes
+
+
 class GuessCount(Record, frozen=True, kw_only=True):
     """How often something was tried (`operations/guessing.py`). `id` is an HMAC: whose it is stands nowhere.
 
@@ -209,6 +228,7 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     Revocation,
     SigningKeyRecord,
     GuessCount,
+    HashKey,
 )
 
 

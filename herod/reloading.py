@@ -24,6 +24,8 @@ __all__ = ["Reloader", "legacy_secrets", "load_certificates"]
 
 logger = logging.getLogger("herod")
 
+# A file on a disk that hangs, or a pipe that nobody writes to, must not stop all later reloads.
+READ_SECONDS: Final = 30
 RELOADED: Final = frozenset({"scopes", "networks", "admin_secrets", "user_secrets", "register_secrets"})
 CERTIFICATE: Final = frozenset({"tls_cert", "tls_key"})
 # What is not a setting, or is said when the settings are read.
@@ -31,8 +33,8 @@ UNSAID: Final = frozenset({"warnings", "manager"})
 NAMES: Final = {
     "binds": "bind",
     "config": "the place of the settings file",
-    "hero_secret": "HERO_SECRET",
-    "store_secret": "HEROD_STORE_SECRET",
+    "hero_secret": "HERO_SECRET (changed by `herod secret rotate`, before that)",
+    "store_secret": "HEROD_STORE_SECRET (changed by `herod secret rotate --store-secret`, before that)",
 }
 
 
@@ -90,12 +92,19 @@ class Reloader:
         """Take what is new; False when something was wrong, in which case all is as before and the log says why."""
         try:
             # Off the loop, and not waited for at the end: a file may lie on a disk that hangs.
-            settings = await trio.to_thread.run_sync(self._load, abandon_on_cancel=True)
+            with trio.fail_after(READ_SECONDS):
+                settings = await trio.to_thread.run_sync(self._load, abandon_on_cancel=True)
             graph = ScopeGraph(settings.scopes, generation=self._realm.graph.generation + 1)
             legacy = legacy_secrets(settings, self._realm.keyring)
             certificates = None
             if self._certificates is not None:
                 certificates = load_certificates(settings, now=self._clock())
+        except trio.TooSlowError:
+            logger.error(  # noqa: TRY400 - the message says it all
+                "SIGHUP: the old settings stay: the settings and their files could not be read within %d seconds",
+                READ_SECONDS,
+            )
+            return False
         except StartupError as error:
             logger.error("SIGHUP: the old settings stay: %s", error)  # noqa: TRY400 - the message says it all
             return False

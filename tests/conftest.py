@@ -1,10 +1,11 @@
-"""Fixtures for every layer."""
+"""Fixtures for every layer, and what a run says of itself."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from house import House, open_house
 from hypothesis import settings
+from soak import describe
 
 # No test asserts a time, and a busy machine is no failure.
 settings.register_profile("herod", deadline=None)
@@ -16,3 +17,30 @@ async def house() -> AsyncIterator[House]:
     """A daemon without sockets, in memory."""
     async with open_house() as built:
         yield built
+
+
+@pytest.fixture
+def say(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Have a line stand below the results, also when other processes run the tests."""
+    return lambda line: record_property("said", line)
+
+
+def pytest_report_header() -> str:
+    """The numbers and the seed, so that a failure can be repeated."""
+    return describe()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests had to say."""
+    said = [
+        (report.nodeid.rpartition("::")[2], value)
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == "said"
+    ]
+    if said:
+        terminalreporter.section("counted")
+        for test, line in sorted(said):
+            terminalreporter.line(f"{test}: {line}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -117,8 +118,17 @@ class Daemon:
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, binds: tuple[str, ...] | None = None, **more: str) -> Iterator[Daemon]:
+def running(
+    folder: Path,
+    *arguments: str,
+    binds: tuple[str, ...] | None = None,
+    command: tuple[str, ...] = COMMAND,
+    **more: str,
+) -> Iterator[Daemon]:
     """A daemon over a Unix socket and TCP, with its store in `folder`.
+
+    Args:
+        command: what runs it in place of `COMMAND`; it must become the daemon, not start one.
 
     Raises:
         AssertionError: it does not answer in time; the log says why.
@@ -129,13 +139,14 @@ def running(folder: Path, *arguments: str, binds: tuple[str, ...] | None = None,
     chosen = binds if binds is not None else (f"unix:{path},mode=0666", f"127.0.0.1:{port}")
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [*COMMAND, "serve", *(part for bind in chosen for part in ("--bind", bind)),
+            [*command, "serve", *(part for bind in chosen for part in ("--bind", bind)),
              "--store", f"sqlite:{folder}/store/herod.db", "--log-format", "json", *arguments],
             env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         )  # fmt: skip
     daemon = Daemon(folder, path, port, {**env, "HEROD_URL": f"unix:{path}"}, process, log)
     try:
         _wait_until_it_answers(daemon)
+        cookies = [path.read_bytes().strip() for path in folder.glob("*.cookie")]
         yield daemon
     finally:
         if process.poll() is None:
@@ -145,6 +156,25 @@ def running(folder: Path, *arguments: str, binds: tuple[str, ...] | None = None,
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+    # Only after a test that found nothing else wrong.
+    for name, wanted in _secrets_of(daemon, cookies).items():
+        assert not re.search(wanted, log.read_bytes()), f"the log holds {name}"
+
+
+def _secrets_of(daemon: Daemon, cookies: list[bytes]) -> dict[str, bytes]:
+    """Name → pattern of what no daemon's log may hold: what it was given, and whatever looks like what it gives."""
+    given = {
+        name: re.escape(value.encode())
+        for name, value in daemon.env.items()
+        if name.startswith("HERO") and name.endswith("_SECRET") and not value.startswith("@") and len(value) >= 8
+    }
+    held = {f"cookie {number}": re.escape(value) for number, value in enumerate(cookies)}
+    return {
+        **given,
+        **held,
+        "an API key": rb"herod_[us]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}",
+        "a token": rb"eyJ[\w-]+\.eyJ[\w-]+\.",
+    }
 
 
 def _wait_until_it_answers(daemon: Daemon) -> None:

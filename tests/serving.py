@@ -1,16 +1,20 @@
 """A real listening server in the test's own process, and a client that sends exactly what it is told."""
 
+import gc
 import json
+import ssl
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal, Self
 
 import pytest
 import trio
+from certificates import make_certificate
 
 from herod.protocols.http import Handler, Request, Response
 from herod.server.connections import serve
@@ -21,6 +25,7 @@ from herod.settings.binds import TcpBind, UnixBind
 
 __all__ = [
     "BOTH",
+    "EVERY",
     "GET",
     "QUICK",
     "STALLS",
@@ -30,14 +35,20 @@ __all__ = [
     "Running",
     "Stall",
     "Way",
+    "certificates",
+    "descriptors",
     "echo",
     "serving",
+    "settle",
     "short_folder",
+    "tasks",
+    "trusting",
 ]
 
-Way = Literal["unix", "tcp"]
+Way = Literal["unix", "tcp", "tls"]
 WAYS: tuple[Way, ...] = ("unix", "tcp")
 BOTH = pytest.mark.parametrize("way", WAYS)
+EVERY = pytest.mark.parametrize("way", [*WAYS, "tls"])
 
 GET = b"GET /a?b HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -70,10 +81,15 @@ class Answer:
 
 
 class Client:
-    """One connection. Every wait is bounded, so that a hang is a failure."""
+    """One connection. Every wait is bounded, so that a hang is a failure.
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    Attributes:
+        below: the socket, beneath TLS too.
+    """
+
+    def __init__(self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> None:
         self.stream = stream
+        self.below = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
         self._input = b""
 
     async def send(self, data: bytes) -> None:
@@ -134,6 +150,7 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         await trio.aclose_forcefully(self.stream)
+        await trio.aclose_forcefully(self.below)  # a TLS stream that was unwrapped has let go of it
 
 
 async def stall_in_head(client: Client) -> None:
@@ -205,7 +222,16 @@ class Running:
         with trio.fail_after(5):
             if way == "unix":
                 return Client(await trio.open_unix_socket(self.path))
-            return Client(await trio.open_tcp_stream("127.0.0.1", self.port))
+            stream = await trio.open_tcp_stream("127.0.0.1", self.port)
+            if way == "tcp":
+                return Client(stream)
+            secure = trio.SSLStream(stream, trusting(), server_hostname="localhost")
+            try:
+                await secure.do_handshake()
+            except BaseException:
+                await trio.aclose_forcefully(secure)
+                raise
+            return Client(secure)
 
 
 # More than the kernel takes for a client that does not read.
@@ -232,6 +258,41 @@ async def echo(request: Request) -> Response:
         is_quiet=request.path == "/quiet",
         close=request.path == "/close",
     )
+
+
+@cache
+def _certificates() -> tuple[Certificates, ssl.SSLContext]:
+    with tempfile.TemporaryDirectory() as name:
+        pair = make_certificate(Path(name))
+        return Certificates.load(*pair, now=int(time.time())), ssl.create_default_context(cafile=pair[0])
+
+
+def certificates(way: Way = "tls") -> Certificates | None:
+    """What to serve with where clients come this way."""
+    return _certificates()[0] if way == "tls" else None
+
+
+def trusting() -> ssl.SSLContext:
+    """A client's context that trusts them."""
+    return _certificates()[1]
+
+
+def descriptors() -> int:
+    """How many descriptors this process has open."""
+    gc.collect()
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def tasks() -> int:
+    """How many tasks live in this run."""
+    return trio.lowlevel.current_statistics().tasks_living
+
+
+async def settle(condition: Callable[[], bool]) -> None:
+    """Wait until other tasks have done their part."""
+    with trio.fail_after(10):
+        while not condition():  # noqa: ASYNC110 - what the kernel still holds has no event
+            await trio.sleep(0.01)
 
 
 @contextmanager

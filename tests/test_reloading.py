@@ -4,11 +4,13 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import cast
 
 import pytest
 import trio
+import trio.testing
 from house import House
 
 from herod.errors import SettingsError, Unavailable
@@ -47,6 +49,27 @@ async def test_all_of_it(house: House) -> None:
     assert house.realm.grants == {}
 
 
+async def test_a_file_that_hangs(
+    house: House, caplog: pytest.LogCaptureFixture, mock_clock: trio.testing.MockClock
+) -> None:
+    """It is given up after a time, so that the next SIGHUP is heard."""
+    release = threading.Event()
+
+    def hang() -> Settings:
+        release.wait()
+        return NEW
+
+    mock_clock.autojump_threshold = 0
+    try:
+        assert not await make_reloader(house, hang).reload()
+    finally:
+        release.set()
+        mock_clock.autojump_threshold = inf
+    assert house.realm.networks != frozenset({"prod"})
+    assert "could not be read within 30 seconds" in caplog.text
+    assert await make_reloader(house, lambda: NEW).reload()
+
+
 def _refuse() -> Settings:
     raise SettingsError("networks: found nothing.")
 
@@ -80,7 +103,7 @@ async def test_what_needs_a_restart(house: House, caplog: pytest.LogCaptureFixtu
     changed = replace(NEW, hero_secret="x" * 40, token_ttl=77, tls_cert=Path("/c"), tls_key=Path("/k"), binds=())
     with caplog.at_level(logging.WARNING):
         assert await make_reloader(house, lambda: changed).reload()
-    assert "needs a restart: HERO_SECRET, tls_cert, tls_key, token_ttl" in caplog.text
+    assert "needs a restart: HERO_SECRET (changed by `herod secret rotate`, before that), tls_cert, " in caplog.text
     assert "xxx" not in caplog.text
 
 

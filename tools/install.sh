@@ -37,12 +37,17 @@ system_files() { # what install puts below PREFIX, besides the environment
     lib/sysusers.d/herod.conf lib/tmpfiles.d/herod.conf
 }
 
+clean_up() { # whatever ended the install: where no new environment came, the old one goes back
+  if [[ -e $staged/old && ! -e $root/lib/herod ]]; then mv "$staged/old" "$root/lib/herod"; fi
+  rm -rf "$work" "$staged"
+}
+
 make_environment() {
   "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "herod needs Python 3.11 or newer: PYTHON="
   "$PYTHON" -c 'import ensurepip, venv' 2> /dev/null || fail 'this Python makes no environments: apt install python3-venv'
   work=$(mktemp -d)
   staged=$(mktemp -d "$root/lib/.herod.XXXXXX")
-  trap 'rm -rf "$work" "$staged"' EXIT
+  trap clean_up EXIT
   local pip=("$work/build/bin/python" -m pip --disable-pip-version-check --no-input) quiet
   quiet=(--quiet --no-deps --root-user-action=ignore)
 
@@ -55,7 +60,8 @@ make_environment() {
   "$PYTHON" -m venv --without-pip "$staged/herod"
   pip+=(--python "$staged/herod/bin/python")
   "${pip[@]}" install "${quiet[@]}" --no-compile --require-hashes -r requirements/run.txt
-  "${pip[@]}" install "${quiet[@]}" --no-compile --no-index "$work"/dist/herod-*.whl
+  # By name: a wheel's path would be written down in the install, and leads nowhere tomorrow.
+  "${pip[@]}" install "${quiet[@]}" --no-compile --no-index --find-links "$work/dist" herod
   # An environment holds its own path in its scripts, of which herod needs none: bin/herod below calls its Python.
   find "$staged/herod/bin" -mindepth 1 ! -name 'python*' -delete
   # The line that says how it was made would name a folder that may be gone tomorrow.
@@ -94,13 +100,16 @@ put_files() {
   for file in README.md CHANGELOG.md LICENSE docs/*.md; do
     put "$file" "$root/share/doc/herod/$(basename "$file")"
   done
+  sed -i 's|](docs/|](|g' "$root/share/doc/herod/README.md" # the pages lie beside it there
   if [[ ! -e $DESTDIR$SYSCONFDIR/herod/herod.toml ]]; then
     put systemd/herod.toml "$DESTDIR$SYSCONFDIR/herod/herod.toml"
   fi
 }
 
+has_account() { getent passwd herod > /dev/null && getent group herod > /dev/null; }
+
 make_account() {
-  getent passwd herod > /dev/null && getent group herod > /dev/null && return
+  if has_account; then return; fi
   if command -v systemd-sysusers > /dev/null; then
     systemd-sysusers "$root/lib/sysusers.d/herod.conf"
   else
@@ -118,6 +127,8 @@ make_secret() {
 
 do_install() {
   check_place
+  [[ -n $DESTDIR || $ACCOUNT != yes || $EUID == 0 ]] || has_account ||
+    fail 'user and group herod are for root to make: be root, or say ACCOUNT=no'
   make_environment
   put_files
   if [[ -n $DESTDIR ]]; then
@@ -152,6 +163,7 @@ do_uninstall() {
     done
   fi
   system_files | while read -r file; do rm -f "$root/$file"; done
+  if [[ -z $DESTDIR && -d /run/systemd/system ]]; then systemctl daemon-reload; fi
   rm -rf "$root/lib/herod" "$root/share/herod" "$root/share/doc/herod"
   for file in lib/systemd/{system,user} lib/systemd lib/{sysusers,tmpfiles}.d; do
     if [[ -d $root/$file ]]; then rmdir --ignore-fail-on-non-empty "$root/$file"; fi

@@ -9,7 +9,7 @@ import click
 
 from herod_cli.commands import HerodCommand
 from herod_cli.failures import FailureError
-from herod_cli.files import create_private
+from herod_cli.files import create_private, exists_already, give_name
 from herod_cli.invocation import Invocation, pass_invocation
 
 __all__ = ["backup"]
@@ -29,7 +29,7 @@ def backup(invocation: Invocation, file: str | None) -> None:
     """
     path = Path(file) if file is not None else Path(f"herod-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.backup")
     if os.path.lexists(path):
-        raise _exists(path)
+        raise exists_already(path)
     client = invocation.client()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     descriptor = create_private(str(temporary))
@@ -39,7 +39,7 @@ def backup(invocation: Invocation, file: str | None) -> None:
             target.flush()
             os.fsync(target.fileno())
             size = target.tell()
-        _give_name(temporary, path)
+        give_name(temporary, path)
     except OSError as error:
         raise FailureError(
             f"{path} cannot be written: {error.strerror or error}.", hint="check the folder, and the room on its disk"
@@ -51,24 +51,3 @@ def backup(invocation: Invocation, file: str | None) -> None:
         {"saved_to": str(path), "bytes": size},
         f"The backup is {path} (0600, {size} bytes). It opens with the daemon's secret: keep that one elsewhere.",
     )
-
-
-def _give_name(temporary: Path, path: Path) -> None:
-    """All of the file appears at once, and in no other file's place."""
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        raise _exists(path) from None
-    except PermissionError:  # a file system without links
-        if os.path.lexists(path):
-            raise _exists(path) from None
-        temporary.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _exists(path: Path) -> FailureError:
-    return FailureError(f"{path} exists already and is left as it is.", hint="name another file, or move that one away")

@@ -4,6 +4,7 @@ A command that never asks a daemon says so (`asks=False`) and does not offer wha
 """
 
 import importlib
+import keyword
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -169,7 +170,8 @@ class LazyGroup(HerodGroup):
         """A command, its module imported."""
         if cmd_name not in self.places:
             return None
-        command: click.Command = getattr(importlib.import_module(self.places[cmd_name][0]), cmd_name)
+        attribute = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(importlib.import_module(self.places[cmd_name][0]), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above

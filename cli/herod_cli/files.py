@@ -23,6 +23,8 @@ __all__ = [
     "ask_password",
     "confirm",
     "create_private",
+    "exists_already",
+    "give_name",
     "has_terminal",
     "is_private",
     "read_bounded",
@@ -34,6 +36,8 @@ __all__ = [
 ]
 
 MAX_SECRET: Final = 64 * 1024
+# What file systems without hard links say.
+NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 def read_secret(text: str, what: str, *, option: str | None = None) -> str:
@@ -220,6 +224,35 @@ def replace_private(path: Path, content: bytes) -> None:
         raise FailureError(
             f"{path} cannot be written: {error.strerror}.", hint="check the folder and who may write there"
         ) from error
+
+
+def give_name(temporary: Path, path: Path) -> None:
+    """Let a temporary file be `path`: all of it appears at once, and in no other file's place.
+
+    Raises:
+        FailureError: something has that name.
+        OSError: the disk says no.
+    """
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise exists_already(path) from None
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if os.path.lexists(path):
+            raise exists_already(path) from None
+        temporary.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def exists_already(path: Path) -> FailureError:
+    """The refusal to take a file's place."""
+    return FailureError(f"{path} exists already and is left as it is.", hint="name another file, or move that one away")
 
 
 def write_all(descriptor: int, content: bytes) -> None:

@@ -10,7 +10,7 @@ import pwd
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,7 +37,8 @@ ENABLED: Final = (
     Path("/etc/systemd/system/sockets.target.wants/herod.socket"),
 )
 ROOT: Final = 0
-CREDENTIAL: Final = "hero_secret:"
+# Credential → the name of its check. The second is there where a drop-in says so.
+CREDENTIALS: Final = {"hero_secret": "installed-secret", "herod_store_secret": "installed-store-secret"}
 # What ProtectHome=yes hides from a service, systemd.exec(5).
 HIDDEN: Final = ("/home/", "/root/", "/run/user/")
 AGAIN: Final = "make install again, then: systemctl daemon-reload"
@@ -49,14 +50,14 @@ class Unit:
 
     Attributes:
         command: the program that it starts.
-        secret: where systemd reads the secret; None where the unit names no file.
+        secrets: credential → where systemd reads it; only those for which the unit names a file.
     """
 
     path: Path
     command: Path
     user: str
     group: str
-    secret: Path | None
+    secrets: Mapping[str, Path]
 
 
 def check_install() -> Iterator[Finding]:
@@ -76,7 +77,7 @@ def check_install() -> Iterator[Finding]:
         return
     yield from _check_unit(unit)
     yield from _check_account(unit)
-    yield from _check_secret(unit)
+    yield from _check_secrets(unit)
     yield from _check_state(unit)
     yield from _check_group(unit)
 
@@ -87,21 +88,25 @@ def _load_unit(path: Path) -> Unit:
     for folder in reversed(UNIT_FOLDERS):
         dropins |= {file.name: file for file in (folder / "herod.service.d").glob("*.conf")}
     said: dict[str, str] = {}
+    secrets: dict[str, Path] = {}
     for file in (path, *(dropins[name] for name in sorted(dropins))):
         for line in file.read_text(encoding="utf-8").splitlines():
             key, equals, value = line.strip().partition("=")
-            if key == "LoadCredential" and value and not value.startswith(CREDENTIAL):
-                continue
-            if equals and (value or key == "LoadCredential"):
+            if key == "LoadCredential":
+                name, _, place = value.partition(":")
+                if not value:  # which forgets the earlier ones
+                    secrets.clear()
+                elif name in CREDENTIALS and place.startswith("/"):
+                    secrets[name] = Path(place)
+            elif equals and value:
                 said[key] = value
-    secret = said.get("LoadCredential", "").removeprefix(CREDENTIAL)
     user = said.get("User", "root")
     return Unit(
         path=path,
         command=Path(re.split(r"\s", said.get("ExecStart", "").lstrip("-@:+!"), maxsplit=1)[0]),
         user=user,
         group=said.get("Group", user),
-        secret=Path(secret) if secret.startswith("/") else None,
+        secrets=secrets,
     )
 
 
@@ -155,30 +160,31 @@ def _check_account(unit: Unit) -> Iterator[Finding]:
         yield ok("account", f"The service runs as {unit.user}:{unit.group}.")
 
 
-def _check_secret(unit: Unit) -> Iterator[Finding]:
-    if unit.secret is None:
+def _check_secrets(unit: Unit) -> Iterator[Finding]:
+    if "hero_secret" not in unit.secrets:
         yield ok("installed-secret", f"{unit.path} names no file for hero_secret, so none was looked at.")
-        return
+    for name, path in unit.secrets.items():
+        yield _check_secret(CREDENTIALS[name], path)
+
+
+def _check_secret(check: str, path: Path) -> Finding:
     try:
-        found = unit.secret.stat()
+        found = path.stat()
     except FileNotFoundError:
-        yield fail(
-            "installed-secret",
-            f"{unit.secret} is not there: the service cannot start.",
-            f"restore your copy of it; for a new store: herod secret generate --output-file {unit.secret}",
+        return fail(
+            check,
+            f"{path} is not there: the service cannot start.",
+            f"restore your copy of it; for a new store: herod secret generate --output-file {path}",
         )
-        return
     except OSError as error:
-        yield ok("installed-secret", f"{unit.secret} was not looked at: {error.strerror}.")
-        return
+        return ok(check, f"{path} was not looked at: {error.strerror}.")
     if is_private(found) and found.st_uid == ROOT:
-        yield ok("installed-secret", f"{unit.secret} is {owner(found)}.")
-    else:
-        yield fail(
-            "installed-secret",
-            f"{unit.secret} is {owner(found)}: it is for root alone, and systemd hands it to the service.",
-            f"chown root:root {unit.secret}; chmod 600 {unit.secret}",
-        )
+        return ok(check, f"{path} is {owner(found)}.")
+    return fail(
+        check,
+        f"{path} is {owner(found)}: it is for root alone, and systemd hands it to the service.",
+        f"chown root:root {path}; chmod 600 {path}",
+    )
 
 
 def _check_state(unit: Unit) -> Iterator[Finding]:

@@ -8,11 +8,11 @@ import click
 
 from herod_cli.accounts import account, join_scope, place_for, show_secret
 from herod_cli.commands import HerodGroup
-from herod_cli.files import confirm, read_secret
+from herod_cli.files import confirm
 from herod_cli.invocation import Invocation, pass_invocation
 from herod_cli.output import Column
 from herod_cli.user import networks_option, save_option, yes_option
-from herod_cli.verdicts import show_verdict
+from herod_cli.verdicts import verdict_callback
 
 __all__ = ["key", "parse_duration", "parse_expiry"]
 
@@ -109,21 +109,15 @@ def show(invocation: Invocation, key_id: str) -> None:
     invocation.show(invocation.call("keys.get", id=key_id))
 
 
-@key.command(
+key.command(
+    "verify",
     examples=[
         "herod key verify @backup.key",
         "herod key verify - --scope write < backup.key",
         "herod key verify @backup.key --network lab --output json",
-    ]
-)
-@click.argument("key_text", metavar="KEY|@FILE|-")
-@click.option("--scope", metavar="SCOPE", help="Demand this scope too.")
-@click.option("--network", metavar="NAME", help="Demand this network too.")
-@pass_invocation
-def verify(invocation: Invocation, key_text: str, scope: str | None, network: str | None) -> int:
-    """Say whether a key is good now: exit code 0 when it is, 1 when not."""
-    text = read_secret(key_text, "key")
-    return show_verdict(invocation, invocation.call("token.validate", token=text, scope=scope, network=network))
+    ],
+    help="Say whether a key is good now: exit code 0 when it is, 1 when not.",
+)(verdict_callback("key"))
 
 
 @key.command(

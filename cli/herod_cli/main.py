@@ -19,7 +19,7 @@ from herod_cli.output import print_error
 
 __all__ = ["herod", "main"]
 
-# A command and a group are objects of their modules by the command's name.
+# A command and a group are objects of their modules by the command's name (with a line below, if Python has that word).
 PLACES: Final = {
     "serve": ("herod_cli.serve", "Run the daemon."),
     "status": ("herod_cli.status", "Say how the daemon is."),
@@ -34,6 +34,8 @@ PLACES: Final = {
     "explain": ("herod_cli.explain", "Say why somebody may do something, or not."),
     "backup": ("herod_cli.backup", "Write a backup of the whole store to FILE, while the daemon goes on working."),
     "restore": ("herod_cli.offline", "Put a backup in the place of the store."),
+    "export": ("herod_cli.moving", "Write all accounts and keys to FILE, encrypted, for another herod."),
+    "import": ("herod_cli.moving", "Take in accounts and keys, another herod's or Hero Auth's."),
     "secret": ("herod_cli.secret", "The daemon's own secret."),
     "completion": ("herod_cli.completion", "Print a script that completes commands."),
 }

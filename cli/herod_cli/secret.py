@@ -1,9 +1,10 @@
-"""`herod secret …`: the secret that the daemon is started with. Asks no daemon."""
+"""`herod secret …`: the secret that the daemon is started with, and the key that signs. Asks no daemon."""
 
 import base64
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,6 +14,9 @@ from herod_cli.files import SavedSecret
 from herod_cli.invocation import Invocation, pass_invocation
 from herod_cli.offline import load, with_store_options
 from herod_cli.output import print_json, print_lines, print_notice
+
+if TYPE_CHECKING:
+    from herod.offline import SigningRotation
 
 __all__ = ["secret"]
 
@@ -108,6 +112,68 @@ def rotate(
         else f"{done.store} takes the new secret: start the daemon with {variable}_FILE={new_secret_file}"
     )
     invocation.done({"store": done.store, "changed": not done.is_done_before}, sentence)
+
+
+@secret.command(
+    asks=False,
+    examples=[
+        "herod secret rotate-signing",
+        "HERO_SECRET_FILE=hero_secret herod secret rotate-signing --token-ttl 900",
+        "herod secret rotate-signing --compromised",
+    ],
+)
+@click.option(
+    "--token-ttl", type=click.IntRange(min=1), metavar="S", help="Seconds a token lives, as `herod serve` has it."
+)
+@click.option(
+    "--compromised",
+    is_flag=True,
+    help="Somebody knows a signing key: all tokens that Ed25519 keys have signed end at once.",
+)
+@with_store_options
+@pass_invocation
+def rotate_signing(
+    invocation: Invocation,
+    /,
+    compromised: bool,  # noqa: FBT001 - click's
+    **options: object,
+) -> None:
+    """Make a new Ed25519 key to sign tokens with.
+
+    Stop the daemon first, and give the same secret and settings as to `herod serve`. Tokens of the old key are good
+    until they end, and then it is forgotten. It may be interrupted at any time; each run makes another key. Where
+    tokens are signed by HS256, HERO_SECRET is the key: `herod secret rotate` changes it.
+    """
+    settings = load(**options)
+
+    from herod.offline import rotate_signing as make_key  # noqa: PLC0415 - the store costs ten times the command
+
+    done = make_key(settings, is_compromised=compromised)
+    change = done.change
+    answer = {
+        "store": done.store,
+        "kid": change.current,
+        "retired": change.retired,
+        "retired_until": None if change.until is None else _time(change.until),
+        "dropped": list(change.dropped),
+    }
+    invocation.done(answer, _signing_sentence(done))
+
+
+def _signing_sentence(done: "SigningRotation") -> str:
+    change = done.change
+    if change.current is None:
+        return f"{done.store} keeps no Ed25519 key any more, and their tokens have ended. HERO_SECRET signs, as before."
+    if change.until is None:
+        return f"{done.store} signs with the new key {change.current}: all tokens of its Ed25519 keys have ended."
+    return (
+        f"{done.store} signs with the new key {change.current}. Tokens of {change.retired} are good until they end,"
+        f" at {_time(change.until)} at the latest."
+    )
+
+
+def _time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _generate() -> str:

@@ -12,7 +12,7 @@ from herod_cli.files import ask_password, read_secret
 from herod_cli.invocation import Invocation, pass_invocation
 from herod_cli.output import clean, print_lines, print_notice
 from herod_cli.user import save_option
-from herod_cli.verdicts import show_verdict
+from herod_cli.verdicts import verdict_callback
 
 __all__ = ["token"]
 
@@ -92,21 +92,15 @@ def issue(
                 print_notice(rest)
 
 
-@token.command(
+token.command(
+    "validate",
     examples=[
         "herod token validate @token.txt",
         "herod token validate - --scope write < token.txt",
         "herod token issue | herod token validate - --output json",
-    ]
-)
-@click.argument("text", metavar="TOKEN|@FILE|-")
-@click.option("--scope", metavar="SCOPE", help="Demand this scope too.")
-@click.option("--network", metavar="NAME", help="Demand this network too.")
-@pass_invocation
-def validate(invocation: Invocation, text: str, scope: str | None, network: str | None) -> int:
-    """Say whether a token (or key) is good now: exit code 0 when it is, 1 when not."""
-    content = read_secret(text, "token")
-    return show_verdict(invocation, invocation.call("token.validate", token=content, scope=scope, network=network))
+    ],
+    help="Say whether a token (or key) is good now: exit code 0 when it is, 1 when not.",
+)(verdict_callback("token"))
 
 
 @token.command(examples=["herod token revoke @token.txt", "herod token revoke - < token.txt"])

@@ -1,18 +1,39 @@
-"""How the answer to "is this credential good?" is shown, for tokens and keys alike."""
+"""The question "is this credential good?", asked and shown alike for tokens and keys."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import click
+
 from herod_cli.failures import OK, REFUSED
-from herod_cli.invocation import Invocation
+from herod_cli.files import read_secret
+from herod_cli.invocation import Invocation, pass_invocation
 from herod_cli.output import print_lines, show
 
-__all__ = ["show_verdict"]
+__all__ = ["verdict_callback"]
 
 
-def show_verdict(invocation: Invocation, answer: Mapping[str, Any]) -> int:
-    """Print it, times as people read them, and return the exit code."""
+def verdict_callback(what: str) -> Callable[..., int]:
+    """The body of a command, with its argument and options: it asks whether a credential is good now.
+
+    Args:
+        what: `key` or `token`, as the command's help and its messages call it.
+    """
+
+    @click.argument("text", metavar=f"{what.upper()}|@FILE|-")
+    @click.option("--scope", metavar="SCOPE", help="Demand this scope too.")
+    @click.option("--network", metavar="NAME", help="Demand this network too.")
+    @pass_invocation
+    def ask(invocation: Invocation, text: str, scope: str | None, network: str | None) -> int:
+        credential = read_secret(text, what)
+        return _show(invocation, invocation.call("token.validate", token=credential, scope=scope, network=network))
+
+    return ask
+
+
+def _show(invocation: Invocation, answer: Mapping[str, Any]) -> int:
+    """Print it, times as people read them; the exit code."""
     is_valid = answer.get("valid") is True
     if invocation.is_json:
         invocation.show(answer)

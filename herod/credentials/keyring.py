@@ -61,6 +61,7 @@ class Purpose(StrEnum):
     AUDIT = "audit"
     CURSORS = "cursors"
     COOKIES = "cookies"
+    LEGACY = "legacy"
 
 
 class WrongSecret(ValueError):

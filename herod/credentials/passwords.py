@@ -8,6 +8,7 @@ same password. Hashes carried over from Hero Auth are the exception: it hashed t
 verified so, and replaced at the next sign-in.
 """
 
+import binascii
 import hashlib
 import re
 import secrets
@@ -27,6 +28,7 @@ __all__ = [
     "OWASP_2024",
     "Argon2idPreset",
     "MalformedHash",
+    "check_hash",
     "check_password",
     "hash_password",
     "needs_rehash",
@@ -52,6 +54,9 @@ class Argon2idPreset:
 # OWASP Password Storage Cheat Sheet, second of its equal choices
 OWASP_2024: Final = Argon2idPreset(memory_kib=19 * 1024, passes=2, lanes=1)  # 19 MiB
 
+# What is taken over from elsewhere costs no more than RFC 9106's second recommendation, and a pass.
+MAX_COST: Final = Argon2idPreset(memory_kib=64 * 1024, passes=4, lanes=4)  # 64 MiB
+
 MIN_CHARS: Final = 12
 MAX_CHARS: Final = 128
 # Texts shrink and grow in NFKC, and normalising a long run of combining marks takes quadratic time: a longer
@@ -63,7 +68,8 @@ TAG_BYTES: Final = 32
 HERO_AUTH_MARK: Final = "hero_auth:"
 
 _PHC: Final = re.compile(
-    r"\$argon2id\$v=19\$m=[1-9]\d{0,6},t=[1-9]\d{0,2},p=[1-9]\d?\$[A-Za-z0-9+/]{11,64}\$[A-Za-z0-9+/]{22,86}\Z",
+    r"\$argon2id\$v=19\$m=(?P<m>[1-9]\d{0,6}),t=(?P<t>[1-9]\d{0,2}),p=(?P<p>[1-9]\d?)"
+    r"\$(?P<salt>[A-Za-z0-9+/]{11,64})\$(?P<tag>[A-Za-z0-9+/]{22,86})\Z",
     re.ASCII,
 )
 _SHA256_HEX: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
@@ -111,6 +117,31 @@ def verify_password(text: str, phc: str) -> bool:
         typed = text.encode("utf-8", "surrogatepass")
         return _verify(hashlib.sha256(typed).hexdigest().encode(), phc.removeprefix(HERO_AUTH_MARK))
     return _verify(_normal_bytes(text), phc)
+
+
+def check_hash(phc: str) -> None:
+    """Check a hash that comes from outside: verifying it must neither fail nor cost more than a machine has.
+
+    Raises:
+        InvalidRequest: it is not one of Argon2id, or of another cost than herods are known to use.
+    """
+    match = _PHC.match(phc.removeprefix(HERO_AUTH_MARK))
+    if match is None:
+        raise InvalidRequest("The password hash is not a PHC string of Argon2id.")
+    memory_kib, passes, lanes = (int(match[name]) for name in ("m", "t", "p"))
+    if not 8 * lanes <= memory_kib <= MAX_COST.memory_kib or passes > MAX_COST.passes or lanes > MAX_COST.lanes:
+        raise InvalidRequest(
+            f"The password hash costs m={memory_kib}, t={passes}, p={lanes}: at most m={MAX_COST.memory_kib}, "
+            f"t={MAX_COST.passes}, p={MAX_COST.lanes} are taken over."
+        )
+    for name in ("salt", "tag"):
+        text = match[name]
+        try:
+            decoded = binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+        except binascii.Error:
+            decoded = b""
+        if binascii.b2a_base64(decoded, newline=False).rstrip(b"=") != text.encode():
+            raise InvalidRequest(f"The {name} of the password hash is not base64.")
 
 
 def needs_rehash(phc: str) -> bool:

@@ -27,7 +27,17 @@ import msgspec
 from herod.credentials.keyring import SigningKey, SigningKeys
 from herod.errors import BadToken, ExpiredToken, InvalidRequest
 
-__all__ = ["AUDIENCE_TYP", "MAX_TOKEN_CHARS", "PLAIN_TYP", "Claims", "Header", "issue", "open_jws", "verify"]
+__all__ = [
+    "AUDIENCE_TYP",
+    "CLOCK_SKEW",
+    "MAX_TOKEN_CHARS",
+    "PLAIN_TYP",
+    "Claims",
+    "Header",
+    "issue",
+    "open_jws",
+    "verify",
+]
 
 MAX_TOKEN_CHARS: Final = 8 * 1024
 MAX_DEPTH: Final = 32

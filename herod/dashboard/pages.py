@@ -13,7 +13,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from herod.dashboard.assets import Assets
-from herod.dashboard.tickets import TICKET, check_same_origin, cookie_name, cut, is_foreign_link, join
+from herod.dashboard.tickets import TICKET, check_same_origin, cookie_name, cut, is_from_own_page, join
 from herod.errors import HerodError, RateLimited, Unauthenticated
 from herod.operations.pipeline import Pipeline
 from herod.operations.registry import Operation
@@ -64,6 +64,8 @@ class Dashboard:
     def add_to(self, app: QuartTrio) -> None:
         """Add the routes, and what holds for every answer."""
         app.add_url_rule("/", "front", self.front)
+        app.add_url_rule("/ui", "enter", self.enter)
+        app.add_url_rule("/ui/", "enter_folder", self.enter)
         app.add_url_rule("/ui/sign-in", "sign_in", self.front)
         app.add_url_rule("/ui/sign-in", "sign_in_post", self.sign_in, methods=["POST"])
         app.add_url_rule("/ui/home", "home", self.home)
@@ -76,6 +78,10 @@ class Dashboard:
     async def front(self) -> Page:
         """The sign-in page."""
         return await _sign_in_page()
+
+    async def enter(self) -> Page:
+        """Where people who type an address by heart are led on."""
+        return _see_other(url_for("front"))
 
     async def sign_in(self) -> Page:
         """Sign in by the form, and go to where one is signed in."""
@@ -99,7 +105,7 @@ class Dashboard:
         asked = _asked()
         try:
             ticket = read_query(asked.query).get(TICKET)
-            if join(asked, ticket) is None or is_foreign_link(asked):
+            if join(asked, ticket) is None or not is_from_own_page(asked):
                 return _see_other(url_for("front"))
             who = await self._call("whoami", {}, ticket=ticket)
         except HerodError as error:

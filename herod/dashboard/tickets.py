@@ -11,7 +11,8 @@ let it set cookies over ours. So:
   before routing, both are refused here, and it cannot know the ticket. Signing in, where there is no ticket yet, rests
   on the first two: a token tied to a cookie could be put there, cookie and all, by the other port.
 - A cookie it sets over ours signs the browser out at worst. To put a browser into a session of its own it would need
-  a link to our pages besides, and links from elsewhere (`Sec-Fetch-Site` again) lead to the sign-in page.
+  to lead it to our pages besides, and whoever does not come from one of them (`Sec-Fetch-Site` again) gets the sign-in
+  page. A typed address too: typed at the other port, it may be led on to ours, and browsers still say `none`.
 - `SameSite=Strict` keeps other sites from sending the cookie at all.
 
 Must never tell cookie and ticket to the same place but the browser.
@@ -25,7 +26,7 @@ from herod.protocols.guard import is_own_origin
 from herod.protocols.http import Request
 from herod.protocols.presenting import SESSION_COOKIE, SESSION_COOKIE_TLS
 
-__all__ = ["TICKET", "check_same_origin", "cookie_name", "cut", "is_foreign_link", "join"]
+__all__ = ["TICKET", "check_same_origin", "cookie_name", "cut", "is_from_own_page", "join"]
 
 # The name of the query parameter and of the form's field.
 TICKET: Final = "ticket"
@@ -62,9 +63,9 @@ def check_same_origin(request: Request) -> None:
         raise InvalidRequest(_FOREIGN, reason="foreign_form")
 
 
-def is_foreign_link(request: Request) -> bool:
-    """Whether another origin's page led here, as far as the browser says; typed addresses and bookmarks did not."""
-    return request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}
+def is_from_own_page(request: Request) -> bool:
+    """Whether a page of ours led here. Browsers say that on loopback and TLS; where nothing is said, it is believed."""
+    return request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
 
 
 def _cookies(request: Request) -> list[tuple[str, str]]:

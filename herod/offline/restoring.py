@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +12,10 @@ import apsw
 import msgspec
 
 from herod.credentials.keyring import Purpose, renew_root, wrap_root
-from herod.errors import RuntimeFailure, StartupError, Unavailable
+from herod.errors import RuntimeFailure, SettingsError, Unavailable
 from herod.offline.place import path_of
 from herod.operations.restoring import Present, Restored, carry_forward, end_everything, offline_event
-from herod.records import RECORD_TYPES, Account, ApiKey, PeerRule, Revocation, SigningKeyRecord
+from herod.records import RECORD_TYPES, Account, ApiKey, HashKey, PeerRule, Revocation, SigningKeyRecord
 from herod.settings import Settings
 from herod.store.base import AuditVerdict
 from herod.store.faults import describe
@@ -58,7 +59,7 @@ def restore(settings: Settings, file: Path, *, backup_secret: str | None = None,
         now: Unix seconds.
 
     Raises:
-        SettingsError: the store has no file, or another secret made the backup.
+        SettingsError: the store has no file, or another secret made the backup, or opens the store.
         RuntimeFailure: a daemon runs, the backup is damaged, or the disk says no; the store is as it was.
     """
     now = int(time.time()) if now is None else now
@@ -75,20 +76,20 @@ def restore(settings: Settings, file: Path, *, backup_secret: str | None = None,
         cleanup.callback(backup.connection.close)
         verdict = _check(backup, file)
         has_store = path.exists() and path.stat().st_size > 0
-        present, unread = _open_present(path, secret) if has_store else (None, None)
+        present, unread = _open_present(path, dict.fromkeys((secret, old_secret))) if has_store else (None, None)
         if present is not None:
             cleanup.callback(present.connection.close)
-        root = None if present is None or present.root == backup.root else renew_root(backup.keyring)
+        root = _fresh_root(backup, present, is_same_secret=old_secret == secret)
         with transaction(backup, root=root) as tx:
             known = None if present is None else _read_present(present, backup)
             restored = Restored() if known is None else carry_forward(tx, known, TYPES)
-            restored.sessions = end_everything(tx, () if known is None else known.accounts.values())
+            restored.sessions = end_everything(tx, () if known is None else known.holders)
             if present is not None:
                 for kind, id_ in tombstones(present):
                     if kind in TYPES and tx.get(TYPES[kind], id_) is None:
                         tx.bury(kind, id_)
             generation = token_hex(8)
-            tx.begin_generation(generation)
+            tx.begin_generation(generation, after=0 if present is None else present.head.rev)
             put_wraps(backup.connection, wrap_root(root or backup.root, secret))
             tx.audit(offline_event("restore", now=now, uid=os.getuid(), target=generation))
             counts = tx.count(Account), tx.count(ApiKey)
@@ -114,12 +115,30 @@ def _check(backup: OpenedFile, file: Path) -> AuditVerdict:
         raise RuntimeFailure(f"the backup {file} holds a damaged store ({why}): nothing was changed") from None
 
 
-def _open_present(path: Path, secret: str) -> tuple[OpenedFile | None, str | None]:
-    """The store that is replaced, or why it cannot be read."""
-    try:
-        return open_file(path, secret), None
-    except StartupError as error:
-        return None, str(error)
+def _open_present(path: Path, secrets: Iterable[str]) -> tuple[OpenedFile | None, str | None]:
+    """The store that is replaced, or why it cannot be read.
+
+    Raises:
+        SettingsError: it is whole and none of the secrets opens it: what was revoked in it would live again unseen.
+    """
+    for secret in secrets:
+        try:
+            return open_file(path, secret), None
+        except SettingsError:
+            continue
+        except RuntimeFailure as error:
+            return None, str(error)
+    raise SettingsError(
+        f"the store {path}, which the backup is to replace, opens with another secret: give that one as HERO_SECRET "
+        f"(or HEROD_STORE_SECRET), or, to do without what it knows, move {path.name}, {path.name}-wal and "
+        f"{path.name}-shm away first"
+    )
+
+
+def _fresh_root(backup: OpenedFile, present: OpenedFile | None, *, is_same_secret: bool) -> bytes | None:
+    """Another root where that of the backup may be known to who knew a secret of before; None where it may stay."""
+    may_stay = is_same_secret if present is None else present.root == backup.root
+    return None if may_stay else renew_root(backup.keyring)
 
 
 def _read_present(present: OpenedFile, backup: OpenedFile) -> Present:
@@ -127,11 +146,13 @@ def _read_present(present: OpenedFile, backup: OpenedFile) -> Present:
     is_same = present.keyring.key(Purpose.KEY_HASHES) == backup.keyring.key(Purpose.KEY_HASHES)
     return Present(
         is_same=is_same,
+        is_later=present.head.rev >= backup.head.rev,  # which a restore takes care never to set back
         accounts={record.id: record for record in readable(present, Account)},
         keys={record.id: record for record in readable(present, ApiKey)},
         rules={record.id: record for record in readable(present, PeerRule)},
         revocations=tuple(readable(present, Revocation)),
         signing=tuple(readable(present, SigningKeyRecord)),
+        hash_keys=tuple(readable(present, HashKey)),
         deleted=tuple(tombstones(present)),
     )
 

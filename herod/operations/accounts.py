@@ -8,7 +8,7 @@ from herod.operations.finding import AccountRef, account_of, owned_by
 from herod.operations.issuing import account_with_secret, hashing
 from herod.operations.normal import parse_name
 from herod.operations.registry import Context, Params, SecretText, Tool, Work, command, query
-from herod.operations.shapes import User, user_shape
+from herod.operations.shapes import User, hide_values, user_shape
 from herod.operations.signin import address_in_use
 from herod.records import SERVICE_KEYS, Account, ApiKey, Session
 from herod.scopes.grants import Grant, parse_networks
@@ -48,6 +48,8 @@ class AddUser(Params, frozen=True, kw_only=True):
 
 class AddedUser(msgspec.Struct, frozen=True):
     """The account; `client_secret` is shown now and never again."""
+
+    __repr__ = hide_values
 
     client_id: str
     client_secret: SecretText

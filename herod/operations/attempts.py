@@ -122,16 +122,26 @@ class Attempts:
 
     async def _count(self, attempt: Attempt, now: int) -> None:
         source = attempt.source
-        seconds = self._check(self._store, attempt, now)
-        if seconds and self._delayed[source] >= MAX_DELAYED_PER_SOURCE:
-            raise _too_many(ceil(seconds), "too_many_delayed")
+        self._refuse_if_crowded(source, self._check(self._store, attempt, now))
+        seconds = await self._store.write(partial(self._reserve, attempt, now))
+        if not seconds:
+            return
+        try:
+            self._refuse_if_crowded(source, seconds)  # those that came together with it had no delay to see before
+        except RateLimited:
+            await self._give_back(Counted(attempt, now))
+            raise
         self._delayed[source] += 1
         try:
-            await trio.sleep(await self._store.write(partial(self._reserve, attempt, now)))
+            await trio.sleep(seconds)
         finally:
             self._delayed[source] -= 1
             if not self._delayed[source]:
                 del self._delayed[source]
+
+    def _refuse_if_crowded(self, source: str, seconds: float) -> None:
+        if seconds and self._delayed[source] >= MAX_DELAYED_PER_SOURCE:
+            raise _too_many(ceil(seconds), "too_many_delayed")
 
     def _check(self, reader: Reader, attempt: Attempt, now: int) -> float:
         """How long to wait.

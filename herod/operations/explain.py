@@ -2,7 +2,7 @@
 
 import msgspec
 
-from herod.errors import InvalidRequest, MissingScope, NotFound, Unauthenticated
+from herod.errors import InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
 from herod.operations.ceilings import is_admin
 from herod.operations.finding import AccountRef, find_account
 from herod.operations.identify import (
@@ -75,12 +75,14 @@ def _needs(context: Context, params: Explain) -> Needs:
     if params.operation is not None:
         needs = context.realm.needs.get(params.operation)
         if needs is None:
-            raise InvalidRequest(f"There is no operation {params.operation[:64]!r}.")
+            raise InvalidRequest(f"There is no operation {quoted(params.operation)}.")
         return needs
     if params.scope is None:
         return Access.AUTHENTICATED
     if not context.realm.graph.bit(params.scope):
-        raise InvalidRequest(f"Unknown scope {params.scope[:64]!r}: known are {', '.join(context.realm.graph.scopes)}.")
+        raise InvalidRequest(
+            f"Unknown scope {quoted(params.scope)}: known are {', '.join(context.realm.graph.scopes)}."
+        )
     return params.scope
 
 

@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from herod.credentials.apikeys import KeyKind, hash_secret, looks_like_key, matches, parse_key
+from herod.credentials.carried import HASH_BYTES, OWN_KEY, matches_carried, parse_hash
 from herod.credentials.keyring import Purpose
 from herod.credentials.tokens import Claims
 from herod.errors import BadCredentials, BadToken, Disabled, ExpiredToken, RevokedToken, Unauthenticated
@@ -32,7 +33,7 @@ from herod.operations.presented import (
     SessionCookie,
 )
 from herod.operations.realm import Realm, looks_like_token
-from herod.records import Account, ApiKey, PeerRule, Revocation, Session
+from herod.records import Account, ApiKey, HashKey, PeerRule, Revocation, Session
 from herod.scopes.grants import Grant
 from herod.scopes.graph import ADMIN
 from herod.scopes.principals import ANONYMOUS, NOBODY_UID, AuthMethod, Principal, PrincipalKind, Source
@@ -214,6 +215,7 @@ def rule_principal(realm: Realm, rules: list[PeerRule]) -> Principal:
         grant=Grant(mask=mask, networks=frozenset({"*"}) if "*" in networks else networks),
         credential=rules[0].id,
         made_with=AuthMethod.PEER,
+        epoch=rules[0].epoch,
     )
 
 
@@ -266,7 +268,7 @@ def _maker(reader: Reader, realm: Realm, subject: str, via: str, epoch: int, now
                 return maker
         case AuthMethod.PEER:
             rule = reader.get(PeerRule, subject)
-            if rule is not None:
+            if rule is not None and rule.epoch == epoch:
                 return rule_principal(realm, [rule])
         case "local_admin" if subject == LOCAL_ADMIN_ID and epoch == realm.boot_epoch:
             return local_admin(realm)
@@ -294,8 +296,8 @@ def _by_key(reader: Reader, realm: Realm, text: str, now: int) -> Principal:
     if key is None:
         raise BadCredentials(BAD_KEY, reason="unknown_key")
     is_former = False
-    if not matches(key.secret_hash, computed):
-        if key.former_hash is None or not matches(key.former_hash, computed):
+    if not _is_secret(reader, realm, key, key.secret_hash, computed, text):
+        if key.former_hash is None or not _is_secret(reader, realm, key, key.former_hash, computed, text):
             raise BadCredentials(BAD_KEY, reason="wrong_secret")
         if now >= key.former_until:
             raise BadCredentials(BAD_KEY, reason="rotated")
@@ -330,9 +332,29 @@ def _legacy_principal(realm: Realm, secret_id: str, scope: str) -> Principal:
 def _by_client_secret(reader: Reader, realm: Realm, client_id: str, secret: str) -> Principal:
     account = reader.get(Account, client_id)
     computed = hash_secret(realm.keyring, "client_secret", client_id, secret)  # the same work for an unknown client
-    if account is None or not matches(account.secret_hash, computed):
+    if account is None or not _is_secret(reader, realm, account, account.secret_hash, computed, secret):
         raise BadCredentials(BAD_CLIENT, reason="unknown_client" if account is None else "wrong_secret")
     return account_principal(realm, account, AuthMethod.CLIENT_SECRET)
+
+
+def _is_secret(
+    reader: Reader, realm: Realm, record: Account | ApiKey, stored: bytes, computed: bytes, text: str
+) -> bool:
+    """Whether `text`, whose hash under this store's key is `computed`, is the record's secret kept as `stored`."""
+    if len(stored) == HASH_BYTES:
+        return matches(stored, computed)
+    carried = parse_hash(stored)  # imported: another store or Hero Auth has made it
+    if carried is None:
+        return False
+    if carried.key_id == OWN_KEY:
+        key = realm.keyring.key(Purpose.KEY_HASHES)
+    else:
+        kept = reader.get(HashKey, carried.key_id)
+        if kept is None:
+            return False
+        key = kept.key
+    label = "client_secret" if isinstance(record, Account) else "key"
+    return matches_carried(carried, key, label, record.id, text)
 
 
 def _by_session(reader: Reader, realm: Realm, cookie: str, now: int) -> Principal:

@@ -14,6 +14,8 @@ __all__ = ["parse_email", "parse_future", "parse_name"]
 
 MAX_NAME: Final = 128  # characters
 MAX_EMAIL: Final = 254  # characters; RFC 5321 allows no longer path
+# Texts shrink in normal form, but not so much; and a long run of combining marks takes quadratic time.
+MAX_TYPED: Final = 1024  # characters
 EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[^\s@<>\"(),:;\[\]\\]+\Z")
 LATEST: Final = int(datetime.max.replace(tzinfo=UTC).timestamp()) - 1  # what can still be written as RFC 3339
 # What herod calls principals that nobody made.
@@ -28,7 +30,7 @@ def parse_email(text: str) -> str:
     Raises:
         InvalidRequest: it is not an address.
     """
-    email = unicodedata.normalize("NFKC", text).strip().lower()
+    email = "" if len(text) > MAX_TYPED else unicodedata.normalize("NFKC", text).strip().lower()
     if len(email) > MAX_EMAIL or not EMAIL.match(email) or _has_unprintable(email):
         raise InvalidRequest("The email is not an address: write it as name@host.", reason="bad_email")
     return email
@@ -40,6 +42,8 @@ def parse_name(text: str) -> str:
     Raises:
         InvalidRequest: it is empty, too long, reserved, or holds characters that cannot be seen.
     """
+    if len(text) > MAX_TYPED:
+        raise InvalidRequest(f"A name has 1 to {MAX_NAME} characters.")
     if _has_unprintable(text):
         raise InvalidRequest("The name holds control or invisible characters: remove them.")
     name = " ".join(unicodedata.normalize("NFC", text).split())

@@ -1,6 +1,6 @@
 """An account's own secrets: its password and its client secret. Changing either ends its tokens and sessions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -12,7 +12,7 @@ from herod.operations.ceilings import check_target, is_admin, owned_account, own
 from herod.operations.finding import AccountRef, find_account
 from herod.operations.guessing import Attempt, guess_at
 from herod.operations.registry import Context, SecretText, Work, command
-from herod.operations.shapes import User, user_shape
+from herod.operations.shapes import User, hide_values, user_shape
 from herod.records import Account
 from herod.scopes.decisions import Access
 from herod.scopes.principals import AuthMethod
@@ -31,6 +31,8 @@ class SetPassword(AccountRef, frozen=True, kw_only=True):
 class RotatedSecret(msgspec.Struct, frozen=True):
     """`client_secret` is shown now and never again."""
 
+    __repr__ = hide_values
+
     client_id: str
     client_secret: SecretText
 
@@ -39,8 +41,8 @@ class RotatedSecret(msgspec.Struct, frozen=True):
 class NewHash:
     """The new hash, and the old one that `current` was found to match."""
 
-    phc: str
-    checked: str | None
+    phc: str = field(repr=False)
+    checked: str | None = field(repr=False)
 
 
 def _guess(reader: Reader, context: Context, params: SetPassword) -> Attempt | None:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from herod.credentials.apikeys import new_id
-from herod.errors import InvalidRequest, NotFound
+from herod.errors import InvalidRequest, NotFound, quoted
 from herod.operations.accounts import EXAMPLE_ID, parse_limit
 from herod.operations.ceilings import check_ceiling, check_target, given_scope
 from herod.operations.registry import Context, Params, Work, command, query
@@ -65,12 +65,12 @@ def _look_up(reader: Reader, context: Context, params: AllowPeer) -> Work:  # no
             try:
                 return _subject("uid", pwd.getpwnam(params.user).pw_uid)
             except (KeyError, ValueError):  # a NUL is no part of a name
-                raise InvalidRequest(f"There is no local user {params.user[:64]!r}.") from None
+                raise InvalidRequest(f"There is no local user {quoted(params.user)}.") from None
         if params.group is not None:
             try:
                 return _subject("gid", grp.getgrnam(params.group).gr_gid)
             except (KeyError, ValueError):
-                raise InvalidRequest(f"There is no local group {params.group[:64]!r}.") from None
+                raise InvalidRequest(f"There is no local group {quoted(params.group)}.") from None
         return _subject("uid", params.uid) if params.uid is not None else _subject("gid", params.gid or 0)
 
     return work

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from herod.credentials.apikeys import looks_like_key
 from herod.credentials.keyring import Keyring, Purpose, SigningKeys
-from herod.credentials.tokens import Claims, verify
+from herod.credentials.tokens import CLOCK_SKEW, Claims, verify
 from herod.scopes.decisions import Needs
 from herod.scopes.grants import ALL_NETWORKS, Grant, Networks
 from herod.scopes.graph import ScopeGraph
@@ -61,7 +61,8 @@ class LegacySecrets:
         return self._by_id.get(id)
 
     def _mac(self, text: str) -> bytes:
-        return self._keyring.mac(Purpose.KEY_HASHES, b"legacy", text.encode("utf-8", "surrogatepass"))
+        # Not the key of the key hashes: that one travels with an export, and people choose these secrets.
+        return self._keyring.mac(Purpose.LEGACY, text.encode("utf-8", "surrogatepass"))
 
 
 class VerifiedTokens:
@@ -163,7 +164,7 @@ class Realm:
             ExpiredToken: its time is over.
         """
         claims = self.verified.get(token, self.signing)
-        if claims is not None and now < claims.exp:
+        if claims is not None and claims.iat - CLOCK_SKEW <= now < claims.exp:  # a clock may be put back
             return claims
         claims = verify(
             token,

@@ -51,6 +51,10 @@ Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An operation's parameters; the order of the fields is the order by position."""
 
+    def __repr__(self) -> str:
+        """Without the values: any may be a secret, and an error's text goes to the log."""
+        return f"{type(self).__name__}(…)"
+
 
 class NoParams(Params, frozen=True, kw_only=True):
     """Nothing to say."""

@@ -5,35 +5,60 @@ keys, newer passwords and secrets, and signing keys. Every token and session of 
 What does live again, a wider scope for example, is listed.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from secrets import randbits
+from typing import Final, TypeVar
 
 import msgspec
 
-from herod.records import Account, ApiKey, AuditEvent, PeerRule, Record, Revocation, Session, SigningKeyRecord
+from herod.records import (
+    Account,
+    ApiKey,
+    AuditEvent,
+    HashKey,
+    PeerRule,
+    Record,
+    Revocation,
+    Session,
+    SigningKeyRecord,
+)
 from herod.store.base import Writer
 
 __all__ = ["Present", "Restored", "carry_forward", "end_everything", "offline_event"]
 
+R = TypeVar("R", Account, ApiKey)
+
 # More changes than an account sees between a backup and its restore. Where the store is lost nobody knows the epochs
-# of since then, and a token of one of them must not fit again.
+# of since then, and a token of one of them must not fit again; nor, since a backup may be restored twice, one of those
+# after the first time: so the leap is random besides.
 EPOCH_LEAP: Final = 1_000_000
+EPOCH_LEAP_BITS: Final = 32
 
 
 class Present(msgspec.Struct, frozen=True, kw_only=True):
     """What the store that is replaced knows.
 
     Attributes:
-        is_same: whether the backup is an earlier state of it, and not another store's.
+        is_same: whether the backup is another state of it, and not another store's.
+        is_later: whether it has gone on since the backup was made. A backup of before it may have taken its place
+            meanwhile: then the newest passwords and secrets are those of the backup.
     """
 
     is_same: bool
+    is_later: bool
     accounts: Mapping[str, Account]
     keys: Mapping[str, ApiKey]
     rules: Mapping[str, PeerRule]
     revocations: tuple[Revocation, ...]
     signing: tuple[SigningKeyRecord, ...]
+    hash_keys: tuple[HashKey, ...] = ()
     deleted: tuple[tuple[str, str], ...]
+
+    @property
+    def holders(self) -> tuple[Account | PeerRule, ...]:
+        """Whom tokens are made for."""
+        return (*self.accounts.values(), *self.rules.values())
 
 
 class Restored(msgspec.Struct, kw_only=True):
@@ -65,19 +90,24 @@ def carry_forward(tx: Writer, present: Present, types: Mapping[str, type[Record]
         tx.put(revocation)
         restored.revocations += 1
     if present.is_same:
-        _carry_accounts(tx, present.accounts, restored)
-        _carry_keys(tx, present.keys, restored)
+        for hash_key in present.hash_keys:  # newer secrets may have been made with them
+            tx.put(hash_key)
+        _carry(tx, Account, present.accounts, partial(_newest_account, is_later=present.is_later), restored)
+        _carry(tx, ApiKey, present.keys, partial(_newest_key, is_later=present.is_later), restored)
         _list_rules(tx, present.rules, restored)
-        _carry_signing(tx, present.signing)
+        if present.is_later:
+            _carry_signing(tx, present.signing)
     return restored
 
 
-def end_everything(tx: Writer, present: Iterable[Account] = ()) -> int:
-    """End all tokens of accounts by a leap of their epochs, and all sessions; how many sessions there were."""
-    known = {account.id: account.epoch for account in present}
-    for account in list(tx.scan(Account)):
-        epoch = max(account.epoch, known.get(account.id, 0)) + EPOCH_LEAP
-        tx.put(msgspec.structs.replace(account, epoch=epoch))
+def end_everything(tx: Writer, present: Iterable[Account | PeerRule] = ()) -> int:
+    """End all tokens by a leap of the epochs they name, and all sessions; how many sessions there were."""
+    known = {record.id: record.epoch for record in present}
+    leap = EPOCH_LEAP + randbits(EPOCH_LEAP_BITS)
+    holders: list[Account | PeerRule] = [*tx.scan(Account), *tx.scan(PeerRule)]
+    for holder in holders:
+        epoch = max(holder.epoch, known.get(holder.id, 0)) + leap
+        tx.put(msgspec.structs.replace(holder, epoch=epoch))
     sessions = list(tx.scan(Session))
     for session in sessions:
         tx.delete(Session, session.id)
@@ -91,36 +121,44 @@ def offline_event(operation: str, *, now: int, uid: int, target: str | None = No
     )
 
 
-def _carry_accounts(tx: Writer, accounts: Mapping[str, Account], restored: Restored) -> None:
-    for old in list(tx.scan(Account)):
-        new = accounts.get(old.id)
+def _carry(
+    tx: Writer,
+    record_type: type[R],
+    present: Mapping[str, R],
+    newest: Callable[[R, R], R],
+    restored: Restored,
+) -> None:
+    """Bring the backup's records of a type up to date, as `newest` makes one of the backup's and the present's."""
+    for old in list(tx.scan(record_type)):
+        new = present.get(old.id)
         if new is None:
             restored.revived.append((old.kind, old.id, "is there again"))
             continue
-        if old.enabled and not new.enabled:
+        kept = newest(old, new)
+        if old.enabled and not kept.enabled:
             restored.disabled.append((old.kind, old.id))
         _note_grant(old, new, restored)
-        changed = msgspec.structs.replace(
-            old, enabled=old.enabled and new.enabled, password=new.password, secret_hash=new.secret_hash
-        )
-        if changed != old:
-            tx.put(changed)
+        if kept != old:
+            tx.put(kept)
 
 
-def _carry_keys(tx: Writer, keys: Mapping[str, ApiKey], restored: Restored) -> None:
-    for old in list(tx.scan(ApiKey)):
-        new = keys.get(old.id)
-        if new is None:
-            restored.revived.append((old.kind, old.id, "is there again"))
-            continue
-        if old.enabled and not new.enabled:
-            restored.disabled.append((old.kind, old.id))
-        _note_grant(old, new, restored)
-        if old.expires_at != new.expires_at:
-            restored.revived.append((old.kind, old.id, "ends when it did then"))
-        changed = msgspec.structs.replace(old, enabled=old.enabled and new.enabled, secret_hash=new.secret_hash)
-        if changed != old:
-            tx.put(changed)
+def _newest_account(old: Account, new: Account, *, is_later: bool) -> Account:
+    last = new if is_later else old
+    return msgspec.structs.replace(
+        old, enabled=old.enabled and new.enabled, password=last.password, secret_hash=last.secret_hash
+    )
+
+
+def _newest_key(old: ApiKey, new: ApiKey, *, is_later: bool) -> ApiKey:
+    last = new if is_later else old
+    return msgspec.structs.replace(
+        old,
+        enabled=old.enabled and new.enabled,
+        secret_hash=last.secret_hash,
+        former_hash=last.former_hash,
+        former_until=last.former_until,
+        rotated_at=last.rotated_at,
+    )
 
 
 def _list_rules(tx: Writer, rules: Mapping[str, PeerRule], restored: Restored) -> None:
@@ -147,3 +185,5 @@ def _note_grant(old: Account | ApiKey | PeerRule, new: Account | ApiKey | PeerRu
         restored.revived.append((old.kind, old.id, f"has scope {' '.join(old.scope)} again"))
     if set(old.networks) != set(new.networks):
         restored.revived.append((old.kind, old.id, f"has networks {' '.join(old.networks)} again"))
+    if old.expires_at != new.expires_at:
+        restored.revived.append((old.kind, old.id, "ends when it did then"))

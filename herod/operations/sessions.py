@@ -7,7 +7,7 @@ import msgspec
 from herod.credentials.apikeys import new_opaque
 from herod.operations.identify import session_id, via_of
 from herod.operations.registry import Context, Door, Params, Time, command
-from herod.operations.shapes import rfc3339
+from herod.operations.shapes import hide_values, rfc3339
 from herod.records import Session
 from herod.scopes.decisions import Access
 from herod.scopes.principals import AuthMethod, Principal
@@ -28,6 +28,8 @@ class DeleteSession(Params, frozen=True, kw_only=True):
 
 class OpenedSession(msgspec.Struct, frozen=True):
     """`cookie` is the session's only secret; herod keeps an HMAC of it."""
+
+    __repr__ = hide_values
 
     cookie: str
     expires_at: Time | None

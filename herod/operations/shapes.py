@@ -20,6 +20,7 @@ __all__ = [
     "PeerShape",
     "TokenAnswer",
     "User",
+    "hide_values",
     "key_details",
     "key_shape",
     "networks_list",
@@ -27,6 +28,11 @@ __all__ = [
     "rfc3339",
     "user_shape",
 ]
+
+
+def hide_values(answer: msgspec.Struct) -> str:
+    """The `repr` of an answer that holds a secret."""
+    return f"{type(answer).__name__}(…)"
 
 
 class User(msgspec.Struct, frozen=True):
@@ -58,6 +64,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 class IssuedKey(Key, frozen=True, kw_only=True):
     """An API key just made; `key` is shown now and never again."""
+
+    __repr__ = hide_values
 
     key: SecretText
 
@@ -91,6 +99,8 @@ class PeerShape(msgspec.Struct, frozen=True):
 
 class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """RFC 6749, section 5.1. `expires_in` is in seconds."""
+
+    __repr__ = hide_values
 
     access_token: str
     token_type: str = "Bearer"  # noqa: S105 - a type's name

@@ -1,6 +1,6 @@
 """Coming in with an email and a password: login, by program and by browser, and registration."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -56,8 +56,8 @@ class RegisterAnswer(TokenAnswer, frozen=True, kw_only=True):
 class Checked:
     """The stored hash a password was found to match, and a newer one to keep in its place."""
 
-    phc: str
-    renewed: str | None
+    phc: str = field(repr=False)
+    renewed: str | None = field(repr=False)
 
 
 def _guess(reader: Reader, context: Context, params: Login) -> Attempt:  # noqa: ARG001 - a limit's form

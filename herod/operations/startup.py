@@ -23,16 +23,19 @@ from herod.records import ApiKey, AuditEvent, SigningKeyRecord
 from herod.scopes.graph import ADMIN
 from herod.store.base import Writer
 
-__all__ = ["HS256_ID", "create_bootstrap_key", "load_signing_keys"]
+__all__ = ["HS256_ID", "create_bootstrap_key", "load_signing_keys", "new_signing_record"]
 
 HS256_ID: Final = "hs256"
+# A hard stop further off than a token's life and this was set while the clock was wrong.
+CLOCK_ERROR_SECONDS: Final = 86_400
 
 
 def load_signing_keys(tx: Writer, *, secret: str, algorithm: SigningAlgorithm, ttl: int, now: int) -> SigningKeys:
     """The keys that sign and verify from now on.
 
     A key that signed until now and no longer does gets a hard stop, stored: it verifies until the last token it can
-    have signed is over, and never again.
+    have signed is over, and never again. No later start moves the stop further off. A key whose stop has passed is
+    forgotten.
 
     Args:
         secret: HERO_SECRET, the HS256 key.
@@ -40,11 +43,11 @@ def load_signing_keys(tx: Writer, *, secret: str, algorithm: SigningAlgorithm, t
         ttl: seconds a token lives.
     """
     records = {record.id: record for record in tx.scan(SigningKeyRecord)}
-    _settle_old_secrets(tx, records, secret=secret.encode(), now=now)
+    _settle_retired(tx, records, secret=secret.encode(), now=now)
     current = _current_record(records, algorithm, now)
     for record in (*records.values(), current):
         is_current = record.id == current.id
-        stop = None if is_current else (record.expires_at or now + ttl)
+        stop = None if is_current else _hard_stop(record, latest=now + ttl)
         if records.get(record.id) != record or record.expires_at != stop:
             records[record.id] = msgspec.structs.replace(record, expires_at=stop)
             tx.put(records[record.id])
@@ -79,10 +82,18 @@ def create_bootstrap_key(tx: Writer, keyring: Keyring, *, name: str, now: int) -
     return text
 
 
-def _settle_old_secrets(tx: Writer, records: dict[str, SigningKeyRecord], *, secret: bytes, now: int) -> None:
-    """Look after the secrets that `herod secret rotate` has kept; what is left of them in `records` verifies."""
-    for record in [one for one in records.values() if one.algorithm == "HS256" and one.id != HS256_ID]:
-        if record.private == secret and HS256_ID in records:
+def new_signing_record(now: int) -> SigningKeyRecord:
+    """A fresh Ed25519 key that signs."""
+    private = new_ed25519_private()
+    kid = ed25519_key(private).kid
+    assert kid is not None  # noqa: S101 - for the type checker: an Ed25519 key has its thumbprint
+    return SigningKeyRecord(id=kid, created_at=now, algorithm="EdDSA", private=private)
+
+
+def _settle_retired(tx: Writer, records: dict[str, SigningKeyRecord], *, secret: bytes, now: int) -> None:
+    """Forget keys whose hard stop has passed, and look after the secrets that `herod secret rotate` has kept."""
+    for record in [one for one in records.values() if one.id != HS256_ID]:  # that one holds nothing but its stop
+        if record.algorithm == "HS256" and record.private == secret and HS256_ID in records:
             # Started with the old secret once more: it is the current one, and its end is yet to come.
             del records[record.id]
             if record.expires_at is not None:
@@ -93,6 +104,14 @@ def _settle_old_secrets(tx: Writer, records: dict[str, SigningKeyRecord], *, sec
             tx.audit(_startup_event("signing.forget", record.id, now))
 
 
+def _hard_stop(record: SigningKeyRecord, *, latest: int) -> int:
+    """When a key that does not sign stops to verify; `latest` is when the last token made before now is over."""
+    stop = record.expires_at
+    # A clock far ahead at the switch would let who holds HERO_SECRET make tokens for years. An earlier stop than that
+    # costs no token that is good: the key has signed nothing since.
+    return latest if stop is None or stop > latest + CLOCK_ERROR_SECONDS else stop
+
+
 def _current_record(records: Mapping[str, SigningKeyRecord], algorithm: SigningAlgorithm, now: int) -> SigningKeyRecord:
     if algorithm == "HS256":
         known = records.get(HS256_ID)
@@ -100,10 +119,7 @@ def _current_record(records: Mapping[str, SigningKeyRecord], algorithm: SigningA
     for record in records.values():
         if record.algorithm == "EdDSA" and record.expires_at is None:
             return record
-    private = new_ed25519_private()
-    kid = ed25519_key(private).kid
-    assert kid is not None  # noqa: S101 - for the type checker: an Ed25519 key has its thumbprint
-    return SigningKeyRecord(id=kid, created_at=now, algorithm="EdDSA", private=private)
+    return new_signing_record(now)
 
 
 def _signing_key(record: SigningKeyRecord, secret: str) -> SigningKey:

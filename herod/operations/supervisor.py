@@ -9,7 +9,7 @@ from herod.operations.finding import owned_by
 from herod.operations.identify import bearer_principal
 from herod.operations.keys import make_key, put_key, remove_key
 from herod.operations.registry import Context, CredentialText, Params, Time, command, query
-from herod.operations.shapes import rfc3339
+from herod.operations.shapes import hide_values, rfc3339
 from herod.operations.uses import note_use
 from herod.records import SERVICE_KEYS, ApiKey
 from herod.scopes.decisions import Access
@@ -43,6 +43,8 @@ class CreateSupervisorKey(Params, frozen=True, kw_only=True):
 
 class CreatedSupervisorKey(msgspec.Struct, frozen=True):
     """`key` is shown now and never again."""
+
+    __repr__ = hide_values
 
     key: str
     name: str

@@ -201,7 +201,7 @@ def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
         TargetDenied: it is somebody else's and the actor is not their admin.
     """
     if looks_like_key(token):
-        raise InvalidRequest("This is an API key: delete it with keys.delete.")
+        raise InvalidRequest("This is an API key: delete it with keys.delete.", hint="herod key delete ID")
     try:
         claims = context.realm.claims(token, context.now)
         # Not `token_principal`: it may be revoked in memory alone, and then the store must have it all the same.

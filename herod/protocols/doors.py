@@ -30,7 +30,7 @@ class Doors:
         pipeline: where every request ends up.
         operations: the table.
         guard: what each request passes first.
-        pages: what answers browsers at `/` and below `/ui/`, if anything does; it knows its methods by itself.
+        pages: what answers browsers at `/`, `/ui` and below it, if anything does; it knows its methods by itself.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Doors:
         handler = self._fixed.get((method, request.path))
         if handler is not None:
             return await handler(request, {})
-        if self._pages is not None and request.path.startswith(PAGES):
+        if self._pages is not None and f"{request.path}/".startswith(PAGES):
             return await self._pages(request)
         try:
             found = self._match(method, request.path)

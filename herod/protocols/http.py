@@ -45,6 +45,10 @@ class Request(msgspec.Struct):
     body: bytes
     source: Source
 
+    def __repr__(self) -> str:
+        """Without headers, query and body, which hold credentials."""
+        return f"Request({self.method})"
+
 
 class Response(msgspec.Struct, frozen=True):
     """One answer. The server adds the security headers, Date, Content-Length and Connection.
@@ -62,6 +66,10 @@ class Response(msgspec.Struct, frozen=True):
     is_quiet: bool = False
     close: bool = False
     stream: ByteStream | None = None
+
+    def __repr__(self) -> str:
+        """Without headers and body, which may hold what is shown once."""
+        return f"Response({self.status})"
 
 
 Handler = Callable[[Request], Awaitable[Response]]

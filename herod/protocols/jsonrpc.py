@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.errors import HerodError, InvalidRequest, TooLarge
+from herod.errors import HerodError, InvalidRequest, TooLarge, quoted
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Presented
 from herod.operations.registry import Door, Operation, Params
@@ -96,7 +96,7 @@ class JsonRpc:
         if operation is None:
             if is_unanswered:
                 return None, False
-            message = f"There is no method {call.method[:64]!r}."
+            message = f"There is no method {quoted(call.method)}."
             return error_object(METHOD_NOT_FOUND, message, request_id), False
         try:
             answer = b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (await self._run(operation, call, request), request_id)

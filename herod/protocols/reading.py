@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
-from herod.errors import InvalidRequest
+from herod.errors import InvalidRequest, quoted
 from herod.operations.registry import Operation, Params
 from herod.protocols.http import Request
 
@@ -26,6 +26,8 @@ MAX_DEPTH: Final = 32
 # A string without an end is one match too: were it none, each quote in it would be tried anew, in quadratic time.
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _MAX_FIELDS: Final = 100
+# The two places where msgspec's messages repeat what was sent.
+_SENT: Final = re.compile(r"(?P<says>unknown field|Invalid enum value) (?P<mark>[`'])(?P<text>.*)(?P=mark)", re.DOTALL)
 
 
 def check_depth(body: bytes) -> None:
@@ -142,4 +144,5 @@ def _pairs(text: str, what: str) -> dict[str, str]:
 
 
 def _say(error: msgspec.ValidationError) -> str:
-    return f"{str(error).replace('Object', 'The request').replace(' - at `$.', ' - at `')}."
+    said = _SENT.sub(lambda match: f"{match['says']} {quoted(match['text'])}", str(error), count=1)
+    return f"{said.replace('Object', 'The request').replace(' - at `$.', ' - at `')}."

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from herod.errors import InvalidRequest
+from herod.errors import InvalidRequest, quoted
 
 __all__ = ["ALL_NETWORKS", "NOTHING", "Grant", "Networks", "intersect_networks", "parse_networks"]
 
@@ -70,10 +70,10 @@ def parse_networks(names: Sequence[str], known: Networks = ALL_NETWORKS) -> Netw
     for name in names:
         if name != "*" and not NETWORK_NAME.match(name):
             raise InvalidRequest(
-                f"{name[:64]!r} is not a network name: use letters, digits and _ . : -, up to 64 of them."
+                f"{quoted(name)} is not a network name: use letters, digits and _ . : -, up to 64 of them."
             )
         if name != "*" and "*" not in known and name not in known:
-            raise InvalidRequest(f"Unknown network {name!r}: known networks are {', '.join(sorted(known))}.")
+            raise InvalidRequest(f"Unknown network {quoted(name)}: known networks are {', '.join(sorted(known))}.")
     return ALL_NETWORKS if "*" in names else frozenset(names)
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from herod.errors import InvalidRequest, SettingsError
+from herod.errors import InvalidRequest, SettingsError, quoted
 
 __all__ = ["ADMIN", "BUILT_IN", "OWNER", "READ", "REGISTRAR", "USER", "WRITE", "ScopeGraph"]
 
@@ -116,7 +116,7 @@ class ScopeGraph:
         for name in names:
             if name not in self._closures:
                 known = ", ".join(self._widest_first)
-                raise InvalidRequest(f"Unknown scope {name[:64]!r}: known scopes are {known}.")
+                raise InvalidRequest(f"Unknown scope {quoted(name)}: known scopes are {known}.")
         return self.names(self.mask(names))
 
     def _fewest_names(self, mask: int) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ _BODILESS: Final = frozenset({204, 304})
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
 _OURS: Final = frozenset({"connection", "content-length", "date", "transfer-encoding"})
+_CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
 _PREFIXES_KEPT: Final = 256
 
 
@@ -82,7 +83,9 @@ class AnswerWriter:
         self._second = -1
         self._date = b""
 
-    def encode(self, response: Response, *, is_head: bool, is_last: bool, is_secure: bool) -> bytes:
+    def encode(
+        self, response: Response, *, is_head: bool, is_last: bool, is_secure: bool, is_chunked: bool = True
+    ) -> bytes:
         """Write one answer.
 
         Args:
@@ -90,6 +93,7 @@ class AnswerWriter:
             is_head: the request was HEAD: the head tells the body's length and the body stays away.
             is_last: the connection closes after it.
             is_secure: TLS is below.
+            is_chunked: a stream goes in chunks; HTTP/1.0 does not know them, and takes the connection's end for its.
 
         Raises:
             ValueError: a status or header that no response may carry.
@@ -110,7 +114,7 @@ class AnswerWriter:
         if response.status in _BODILESS:
             return b"%b%b\r\n" % (prefix, self._date)
         if response.stream is not None:  # its pieces follow, by `encode_piece`
-            return b"%b%bTransfer-Encoding: chunked\r\n\r\n" % (prefix, self._date)
+            return b"%b%b%b\r\n" % (prefix, self._date, _CHUNKED if is_chunked else b"")
         body = response.body
         return b"%b%bContent-Length: %d\r\n\r\n%b" % (prefix, self._date, len(body), b"" if is_head else body)
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import trio
 
 from herod.protocols.http import Request, Response
+from herod.server.logs import shown_path
 
 __all__ = ["PAGES_AT_ONCE", "PAGE_BYTES", "PAGE_SECONDS", "Browser"]
 
@@ -72,7 +73,9 @@ class Browser:
                     carry = self._carry or await self._load()
                     return await carry(request)
         except trio.TooSlowError:
-            _log.warning("%s %s took over %g s and was given up", request.method, request.path[:200], self._seconds)
+            _log.warning(
+                "%s %s took over %g s and was given up", request.method, shown_path(request.path), self._seconds
+            )
             return _TOO_SLOW
 
     async def _load(self) -> Carry:

@@ -20,6 +20,7 @@ from typing import Final
 
 import trio
 
+from herod.operations.guessing import wide_source
 from herod.protocols.http import Handler, Request, Response
 from herod.scopes.principals import Source
 from herod.server.answers import (
@@ -34,8 +35,9 @@ from herod.server.answers import (
 from herod.server.heads import Refusal
 from herod.server.limits import Limits
 from herod.server.listeners import BoundListener
-from herod.server.logs import log_answer
+from herod.server.logs import log_answer, shown_path
 from herod.server.reader import RequestReader, Stage
+from herod.server.shares import Shares
 from herod.server.tls import TlsWire
 from herod.server.wires import SocketWire, Wire, read_peer
 from herod.store.base import ByteStream
@@ -111,6 +113,7 @@ class _Server:
         self.now = trio.current_time()
         self.is_draining = False
         self._connections: set[_Connection] = set()
+        self._places: Shares[_Connection] = Shares()
         self._turned_away = 0
         self._all_gone = trio.Event()
         self._first_came = trio.Event()
@@ -133,7 +136,7 @@ class _Server:
                 except OSError as error:
                     if error.errno in _EXHAUSTED:
                         self._complain("no connection can be accepted: %s", error.strerror)
-                        self._evict_one()
+                        self._evict_one(None)
                         await trio.sleep(_ACCEPT_PAUSE_SECONDS)
                         break
                     if error.errno in {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}:
@@ -143,38 +146,36 @@ class _Server:
 
     def _admit(self, connected: socket.socket, address: object, listener: BoundListener, tasks: trio.Nursery) -> None:
         raw = SocketWire(connected)
-        is_full = len(self._connections) - self._turned_away >= self._most and not self._evict_one()
-        if is_full:
-            self._complain("all %d connections are taken: new clients are refused", self._most)
-            if self._turned_away >= _TURNED_AWAY:
-                raw.close()
-                return
         try:
             source = _source_of(connected, address, listener)
         except OSError:  # gone before it was asked
             raw.close()
             return
+        share = wide_source(source)
+        is_full = len(self._places) >= self._most and not self._evict_one(share)
+        if is_full:
+            self._complain("all %d connections are taken: new clients are refused", self._most)
+            if self._turned_away >= _TURNED_AWAY:
+                raw.close()
+                return
         wire = raw if listener.tls is None else TlsWire(raw, listener.tls.context)
         self.now = trio.current_time()  # the sweep sleeps while nobody is connected
-        connection = _Connection(self, wire, source, is_turned_away=is_full)
+        connection = _Connection(self, wire, source, share=share, is_turned_away=is_full)
         self._connections.add(connection)
         self._turned_away += is_full
+        if not is_full:
+            self._places.add(connection)
         self._first_came.set()
         tasks.start_soon(connection.run)
 
-    def _evict_one(self) -> bool:
-        """End a connection whose client keeps herod waiting, if for long enough to mean that it is not in use.
-
-        Half a request before none: otherwise whoever fills all places with requests that never end keeps everybody
-        out, and by coming again does so for good.
-        """
-        latest = self.now - self.limits.evict_seconds
-        waiting = [one for one in self._connections if one.is_receiving and one.waits_since <= latest]
-        if not waiting:
+    def _evict_one(self, newcomer: str | None) -> bool:
+        """End a connection that has to make room for one from this source; whether there was one."""
+        one = self._places.choose(newcomer, latest=self.now - self.limits.evict_seconds)
+        if one is None:
             return False
-        slowest = min(waiting, key=lambda one: (one.is_idle, one.waits_since))
-        slowest.is_receiving = slowest.is_idle = False
-        slowest.scope.cancel()
+        self._places.discard(one)
+        one.is_receiving = one.is_idle = False
+        one.scope.cancel()
         return True
 
     def _complain(self, message: str, *args: object) -> None:
@@ -200,6 +201,7 @@ class _Server:
     def forget(self, connection: "_Connection") -> None:
         """A connection has ended."""
         self._connections.discard(connection)
+        self._places.discard(connection)
         self._turned_away -= connection.is_turned_away
         if not self._connections:
             self._all_gone.set()
@@ -226,12 +228,13 @@ class _Connection:
         has_begun: the handshake, if there is one, is over.
         is_idle: between two requests, with nothing of the next one here yet.
         is_receiving: waiting for the client to send.
+        is_sending: waiting for the client to take what is sent.
+        share: the source it comes from, whose places are counted together.
         waits_since: when it began to wait for what it waits for now: a request, a head's end or a body's.
         is_turned_away: there was no place for it: it is told so, and that is all.
     """
 
     __slots__ = (
-        "_is_sending",
         "_reader",
         "_server",
         "_source",
@@ -240,33 +243,36 @@ class _Connection:
         "has_begun",
         "is_idle",
         "is_receiving",
+        "is_sending",
         "is_turned_away",
         "scope",
+        "share",
         "waits_since",
         "wire",
     )
 
-    def __init__(self, server: _Server, wire: Wire, source: Source, *, is_turned_away: bool) -> None:
+    def __init__(self, server: _Server, wire: Wire, source: Source, *, share: str, is_turned_away: bool) -> None:
         self._server = server
         self._source = source
         self._reader = RequestReader(source, limits=server.limits)
         self._stage: Stage | None = None
-        self._is_sending = False
         self.wire = wire
         self.scope = trio.CancelScope()
         self.deadline = math.inf
         self.has_begun = False
         self.is_idle = False
-        self.is_receiving = False
+        self.is_receiving = True  # from the start: accepting may be faster than what is accepted gets its turn
+        self.is_sending = False
         self.is_turned_away = is_turned_away
-        self.waits_since = math.inf
+        self.share = share
+        self.waits_since = server.now
 
     async def run(self) -> None:
         """Serve, and end without a trace in any other task."""
         try:
             with self.scope:
                 await self._serve()
-            if self.scope.cancelled_caught and self._is_sending:
+            if self.scope.cancelled_caught and self.is_sending:
                 self.wire.abort()
         except OSError:
             pass  # the client is gone, as clients may be at any time
@@ -288,9 +294,7 @@ class _Connection:
 
     async def _begin(self) -> None:
         """Shake hands under the deadline of a head; as long as that takes the client keeps herod waiting."""
-        self.waits_since = self._server.now
         self.deadline = self._server.now + self._server.limits.head_seconds
-        self.is_receiving = True
         await self.wire.begin()
         self.is_receiving = False
         self.has_begun = True
@@ -353,7 +357,7 @@ class _Connection:
             is_last = response.close or self._reader.is_last or server.is_draining
             data = self._encode(response, method=request.method, is_last=is_last)
         except Exception:  # noqa: BLE001 - the outer boundary of a handler; logged with its traceback
-            _log.exception("%s %s failed", request.method, request.path[:200])
+            _log.exception("%s %s failed", request.method, shown_path(request.path))
             response = INTERNAL
             is_last = self._reader.is_last or server.is_draining
             data = self._encode(response, method=request.method, is_last=is_last)
@@ -373,26 +377,39 @@ class _Connection:
 
     async def _send(self, data: bytes) -> None:
         self.deadline = self._server.now + self._server.limits.write_seconds
-        self._is_sending = True
+        self.is_sending = True
         await self.wire.send(data)
-        self._is_sending = False
+        self.is_sending = False
 
     async def _send_stream(self, head: bytes, stream: ByteStream, *, is_head: bool) -> None:
-        """Send a body as its pieces come, each under a deadline of its own; one that fails is left without its end."""
+        """Send a body as its pieces come, each under a deadline of its own; one that fails is left without its end.
+
+        HTTP/1.0 knows no chunks: there the end of the connection is the end of the body (RFC 9112, section 6.3), and a
+        body that fails is reset, which is all that tells it from a whole one.
+        """
+        is_chunked = self._reader.is_modern
+        is_whole = False
         try:
             await self._send(head)
-            if is_head:
-                return
-            async for piece in stream:
-                await self._send(encode_piece(piece))
-                self.deadline = math.inf  # the next piece is ours to make
-            await self._send(LAST_PIECE)
+            if not is_head:
+                async for piece in stream:
+                    await self._send(encode_piece(piece) if is_chunked else piece)
+                    self.deadline = math.inf  # the next piece is ours to make
+                if is_chunked:
+                    await self._send(LAST_PIECE)
+            is_whole = True
         finally:
+            if not is_whole and not is_chunked:
+                self.wire.abort()
             await stream.aclose()
 
     def _encode(self, response: Response, *, method: str, is_last: bool) -> bytes:
         return self._server.writer.encode(
-            response, is_head=method == "HEAD", is_last=is_last, is_secure=self._source.secure
+            response,
+            is_head=method == "HEAD",
+            is_last=is_last,
+            is_secure=self._source.secure,
+            is_chunked=self._reader.is_modern,
         )
 
     async def _refuse(self, response: Response) -> None:

@@ -82,6 +82,7 @@ class Head(NamedTuple):
     Attributes:
         length: of the body, by Content-Length; 0 when there is none or it is chunked.
         is_last: the client wants, or its framing needs, the connection closed after the answer.
+        is_modern: HTTP/1.1, not 1.0.
         wants_continue: the client waits for `100 Continue` before it sends the body.
     """
 
@@ -92,6 +93,7 @@ class Head(NamedTuple):
     length: int
     is_chunked: bool
     is_last: bool
+    is_modern: bool
     wants_continue: bool
 
 
@@ -244,6 +246,7 @@ def _check_framing(method: bytes, target: bytes, headers: dict[str, str], *, is_
         length=int(length) if length is not None else 0,
         is_chunked=coding is not None,
         is_last=not is_modern or coding is not None or (options is not None and _has_close(options)),
+        is_modern=is_modern,
         wants_continue=is_modern and expectation is not None,
     )
 

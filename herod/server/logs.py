@@ -19,7 +19,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-__all__ = ["LEVELS", "LogFormat", "LogWriter", "log_answer", "set_up_logging"]
+__all__ = ["LEVELS", "LogFormat", "LogWriter", "log_answer", "set_up_logging", "shown_path"]
 
 LogFormat = Literal["text", "json"]
 
@@ -43,8 +43,12 @@ _FIELDS: Final = (
     "principal",
     "listener",
     "count",
+    "kind",
+    "id",
 )
 _PATH_CHARACTERS: Final = 200
+_SEGMENT_CHARACTERS: Final = 16
+_LONG_SEGMENT: Final = re.compile(r"([^/]{8})[^/]{9,}")
 _MESSAGE_CHARACTERS: Final = 4_000
 _TRACE_CHARACTERS: Final = 16_000
 _QUEUE_RECORDS: Final = 10_000
@@ -64,13 +68,23 @@ def log_answer(*, method: str, path: str, status: int, seconds: float, source: s
         extra = {
             "event": "request",
             "method": method,
-            "path": path[:_PATH_CHARACTERS],
+            "path": shown_path(path),
             "status": status,
             "ms": round(seconds * 1000, 3),
             "source": source,
         }
         # Logger.info would walk the stack for a caller that is always this one.
         _access.handle(_access.makeRecord(_access.name, logging.INFO, "", 0, "", (), None, extra=extra))
+
+
+def shown_path(path: str) -> str:
+    """A path as a log may have it: of a long segment the beginning, for it may be a secret in the wrong place.
+
+    Key ids and the names of our own routes are shown whole; of a client_id there is enough to find it by.
+    """
+    if len(path) > _SEGMENT_CHARACTERS:
+        path = _LONG_SEGMENT.sub(r"\1…", path)
+    return path[:_PATH_CHARACTERS]
 
 
 def set_up_logging(log_format: LogFormat | None, level: str, *, descriptor: int = 2) -> "LogWriter":

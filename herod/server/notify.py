@@ -52,12 +52,12 @@ class Notifier:
         if self._address is None:
             return
         message = "\n".join(line.replace("\n", " ") for line in lines).encode("utf-8", "replace")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:
-            unix.settimeout(_PATIENCE_SECONDS)  # systemd reads at once, or something is very wrong with it
-            try:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:
+                unix.settimeout(_PATIENCE_SECONDS)  # systemd reads at once, or something is very wrong with it
                 unix.sendto(message, self._address)
-            except OSError as error:
-                _log.warning("the service manager could not be told %s: %s", lines[0], error.strerror or error)
+        except OSError as error:  # no descriptor is left, say
+            _log.warning("the service manager could not be told %s: %s", lines[0], error.strerror or error)
 
 
 async def watch(notifier: Notifier, seconds: float, is_well: Callable[[], Awaitable[bool]]) -> None:

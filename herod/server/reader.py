@@ -40,6 +40,7 @@ class RequestReader:
 
     Attributes:
         is_last: whether the connection closes after the request that was taken last.
+        is_modern: whether that one was HTTP/1.1.
     """
 
     def __init__(self, source: Source, *, limits: Limits) -> None:
@@ -55,6 +56,7 @@ class RequestReader:
         self._was_chunked = False
         self._owes_continue = False
         self.is_last = False
+        self.is_modern = True
 
     @property
     def stage(self) -> Stage:
@@ -112,6 +114,7 @@ class RequestReader:
             else:
                 self._input = available[head.length :]
                 self.is_last = head.is_last
+                self.is_modern = head.is_modern
                 return self._request(head, available[: head.length])
         return self._take_body(head)
 
@@ -186,6 +189,7 @@ class RequestReader:
         self._body_head = None
         self._owes_continue = False
         self.is_last = head.is_last
+        self.is_modern = head.is_modern
         return self._request(head, body)
 
     def _request(self, head: Head, body: bytes) -> Request:

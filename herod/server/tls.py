@@ -87,7 +87,11 @@ def _no_password() -> str:
 def _warn_of_dates(certificate: Path, now: int) -> None:
     from cryptography import x509  # noqa: PLC0415 - without TLS nobody needs it
 
-    shown = x509.load_pem_x509_certificate(certificate.read_bytes())
+    try:
+        shown = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except ValueError as error:  # it is stricter than OpenSSL, which has taken the file and will show it
+        _log.warning("tls_cert: %s: its dates cannot be read: %s", certificate, error)
+        return
     moment = datetime.fromtimestamp(now, UTC)
     if moment >= shown.not_valid_after_utc:
         _log.warning("tls_cert: %s expired on %s: renew it", certificate, shown.not_valid_after_utc.date())

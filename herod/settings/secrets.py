@@ -15,6 +15,7 @@ from herod.settings.sources import Found, Sources, is_there, load_text
 __all__ = ["load_legacy_secrets", "load_new_secret", "load_old_secret", "load_secrets"]
 
 MIN_SECRET: Final = 32  # bytes: the least that HS256 wants (RFC 7518, section 3.2)
+MIN_LEGACY: Final = 16  # bytes; a hundred thousand guesses a second find what is much shorter
 # What examples and templates hold, compared without case and punctuation.
 PLACEHOLDERS: Final = frozenset({
     "admin", "default", "example", "hero_secret", "my_secret", "mysecret", "password", "secret",
@@ -50,13 +51,12 @@ def load_secrets(sources: Sources, warnings: list[str]) -> tuple[str, str | None
     return hero_secret, store_secret
 
 
-def load_new_secret(path: Path, warnings: list[str], *, is_weak_allowed: bool) -> str:
-    """The secret that HERO_SECRET or HEROD_STORE_SECRET is to be from now on.
+def load_new_secret(path: Path, warnings: list[str], *, is_weak_allowed: bool, where: str = "--new-secret-file") -> str:
+    """The secret that HERO_SECRET or HEROD_STORE_SECRET is to be from now on, or that is to protect a file.
 
     Raises:
         SettingsError: it is unreadable, a placeholder or weak.
     """
-    where = "--new-secret-file"
     value = _read_secret(path, where, warnings)
     _check_strength(SecretOption(where, ""), value, warnings, is_weak_allowed=is_weak_allowed)
     return value
@@ -101,6 +101,11 @@ def load_legacy_secrets(sources: Sources, warnings: list[str]) -> dict[str, tupl
             value = _load_legacy_secret(item, found, warnings, is_exposed=sources.is_exposed)
             if owners.setdefault(value, name) != name:
                 raise SettingsError(f"The same secret is given as {owners[value]} and {name}: keep one of them.")
+            if len(value.encode()) < MIN_LEGACY:
+                warnings.append(
+                    f"{found.where}: a legacy secret under {MIN_LEGACY} bytes can be guessed: nobody counts the "
+                    "guesses at /validate and auth.verify."
+                )
             values.append(value)
         loaded[name] = tuple(dict.fromkeys(values))
     return loaded

@@ -1,7 +1,7 @@
 """What a store can do: the protocol that operations are written against.
 
 Reading is synchronous and runs on the event loop. Writing hands a function to the one writer; what `write` returned is
-durable. An implementation is right when it passes `tests/store/conformance.py`.
+durable. An implementation is right when it passes `tests/store/conformance*.py`.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator

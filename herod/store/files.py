@@ -1,7 +1,7 @@
 """The store's files: where they may be, who may read them, and that one process has them.
 
     <path>  <path>-wal  <path>-shm  <path>.lock      all 0600, in a folder that is made 0700 when it is not there
-    <path>.snapshot  <path>.restoring                for as long as a backup is made or restored
+    <path>.snapshot.part  <path>.restoring.part      for as long as a backup is made or restored
 
 Nothing here opens the database. Closing a descriptor of a file drops every POSIX lock that the process has on it, so
 the database file is touched before SQLite opens it and never after.
@@ -22,6 +22,7 @@ __all__ = [
     "FILES",
     "RESTORING",
     "SNAPSHOT",
+    "PlacedFiles",
     "StoreLock",
     "create_beside",
     "drop_leftovers",
@@ -37,13 +38,20 @@ FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 FILES: Final = ("", "-wal", "-shm")
 """What SQLite keeps, as suffixes of the path."""
-SNAPSHOT: Final = ".snapshot"
-RESTORING: Final = ".restoring"
+# Names that nobody gives a backup: what a killed command has left under them is removed.
+SNAPSHOT: Final = ".snapshot.part"
+RESTORING: Final = ".restoring.part"
+_LOCK_BYTES: Final = 200
 _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class StoreLock:
     """Holds `<path>.lock` as long as the process lives, or until `release`. The file stays: removing it would race.
+
+    Its first line says who holds it, its second how far the store had come; whoever takes it keeps that.
+
+    Attributes:
+        mark: the second line as it was found; empty when there was none.
 
     Raises:
         RuntimeFailure: another process holds it, or the file cannot be made.
@@ -51,12 +59,16 @@ class StoreLock:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = -1
+        self.mark = b""
         lock = path.with_name(path.name + ".lock")
         try:
             self._descriptor = os.open(lock, _OPEN, FILE_MODE)
+            _give_to_owner(self._descriptor, path)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+            _, _, rest = os.pread(self._descriptor, _LOCK_BYTES, 0).partition(b"\n")
+            self.mark = rest.partition(b"\n")[0]
+            self._write(self.mark + b"\n" if self.mark else b"")
+            os.ftruncate(self._descriptor, len(self._holder) + len(self.mark) + bool(self.mark))
         except BlockingIOError:
             holder = _read_pid(self._descriptor)
             self.release()
@@ -67,11 +79,43 @@ class StoreLock:
             self.release()
             raise _failure(path, error) from None
 
+    @property
+    def _holder(self) -> bytes:
+        return f"{os.getpid()}\n".encode()
+
+    def note(self, mark: bytes) -> None:
+        """Write down how far the store has come, in one line. What cannot be written is left: an older mark is true."""
+        with suppress(OSError):
+            self._write(mark)
+
+    def _write(self, mark: bytes) -> None:
+        os.pwrite(self._descriptor, self._holder + mark, 0)
+
     def release(self) -> None:
         """Let another process have the store."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+class PlacedFiles:
+    """The database and its two companions, as they stood under their names when they were opened.
+
+    Who removes or replaces them does not disturb the one who has them open: all that is written from then on is lost
+    with the process. So it has to be asked for.
+    """
+
+    def __init__(self, path: Path) -> None:
+        names = [path.with_name(path.name + suffix) for suffix in FILES]
+        self._known = [(name, identity) for name in names if (identity := _identity(name)) is not None]
+
+    def find_moved(self) -> Path | None:
+        """The first that is not there any more, or is another file now; None too when nobody may look."""
+        with suppress(OSError):
+            for name, identity in self._known:
+                if _identity(name) != identity:
+                    return name
+        return None
 
 
 def resolve_path(path: Path) -> Path:
@@ -113,13 +157,19 @@ def prepare_file(path: Path) -> None:
 def create_beside(path: Path, suffix: str) -> Path:
     """A new, empty file for the time of some work, 0600, in the place of one that a killed process has left.
 
+    It belongs to whom the store belongs, also when root makes it.
+
     Raises:
         RuntimeFailure: it cannot be made.
     """
     temporary = path.with_name(path.name + suffix)
     try:
         drop_temporary(temporary)
-        os.close(os.open(temporary, _OPEN | os.O_EXCL, FILE_MODE))
+        descriptor = os.open(temporary, _OPEN | os.O_EXCL, FILE_MODE)
+        try:
+            _give_to_owner(descriptor, path)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise _failure(path, error) from None
     return temporary
@@ -155,6 +205,20 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(mode=FOLDER_MODE)
 
 
+def _give_to_owner(descriptor: int, path: Path) -> None:
+    """Let a file that root has just made beside a store belong to whom the store, or else its folder, belongs.
+
+    An offline command under sudo must leave nothing that the daemon's own user cannot open.
+    """
+    made = os.fstat(descriptor)
+    if os.geteuid() != 0 or made.st_uid != 0 or made.st_nlink != 1:  # another link may be anything
+        return
+    like = (path if path.exists() else path.parent).stat()
+    if like.st_uid != 0:
+        with suppress(OSError):  # root of a container may not, and then whose the folder is says nothing
+            os.fchown(descriptor, like.st_uid, like.st_gid)
+
+
 def _close_to_others(path: Path) -> None:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & ~FILE_MODE:
@@ -162,8 +226,17 @@ def _close_to_others(path: Path) -> None:
         logger.warning("%s could be read by others (mode %04o): it is 0600 now", path, mode)
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None when there is no such file."""
+    try:
+        info = os.stat(path)  # noqa: PTH116 - asked for with each commit: half the time of `Path.stat`
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return info.st_dev, info.st_ino
+
+
 def _read_pid(descriptor: int) -> str:
-    text = os.pread(descriptor, 20, 0).strip()
+    text = os.pread(descriptor, _LOCK_BYTES, 0).partition(b"\n")[0].strip()
     return f"the herod with process id {text.decode()}" if text.isdigit() else "another herod"
 
 

@@ -23,18 +23,20 @@ from herod.credentials.keyring import (
 )
 from herod.credentials.sealing import SealBroken
 from herod.errors import RuntimeFailure, SettingsError
+from herod.store.checking import find_loss, find_missing, parse_mark
 from herod.store.faults import Fault, describe, fault_of
-from herod.store.files import StoreLock, drop_leftovers, prepare_file, resolve_path
+from herod.store.files import PlacedFiles, StoreLock, drop_leftovers, prepare_file, resolve_path
 from herod.store.head import Head, open_head
 from herod.store.rows import logger
 from herod.store.transaction import write_head
 
-__all__ = ["OpenedFile", "OpenedStore", "connect", "load_head", "open_file", "open_store", "put_wraps"]
+__all__ = ["OpenedFile", "OpenedStore", "connect", "load_head", "make_file", "open_file", "open_store", "put_wraps"]
 
 APPLICATION_ID: Final = 0x6865726F  # "hero"
 SCHEMA_VERSION: Final = 1
 BUSY_MILLISECONDS: Final = 5000
-# A check reads the whole file: 1 to 2 ms a MiB. Larger ones are read as they are used, and every row checks itself.
+# A check reads the whole file and compares its indexes: about 10 ms a MiB. Larger ones are read as they are used, and
+# every row checks itself.
 CHECKED_BYTES: Final = 16 * 1024 * 1024
 
 _WRAPS: Final = "SELECT value FROM meta WHERE name = 'wraps'"
@@ -50,6 +52,7 @@ class OpenedStore:
 
     path: Path
     lock: StoreLock
+    files: PlacedFiles
     reader: apsw.Connection
     writer: apsw.Connection
     keyring: Keyring
@@ -87,11 +90,14 @@ def open_store(path: Path, secret: str, *, now: int) -> OpenedStore:
         lock = StoreLock(path)
         cleanup.callback(lock.release)
         drop_leftovers(path)
+        was_there = path.exists()
         prepare_file(path)
         try:
             writer = connect(path, apsw.SQLITE_OPEN_READWRITE)
             cleanup.callback(writer.close)
             is_new = _is_new(writer, path)
+            if is_new and was_there and parse_mark(lock.mark) is not None:
+                raise _outdated(path, "the file is empty now")
             _set_durable(writer, path)
             if is_new:
                 _create(writer, secret, now)
@@ -100,9 +106,12 @@ def open_store(path: Path, secret: str, *, now: int) -> OpenedStore:
             wraps, wrap, root = _load_root(writer, path, secret)
             keyring = Keyring(root)
             head = _load_checked_head(writer, path, keyring)
+            if loss := find_loss(parse_mark(lock.mark), head):
+                raise _outdated(path, loss)
             reader = connect(path, apsw.SQLITE_OPEN_READONLY)
             cleanup.callback(reader.close)
             _one(reader, _HEAD)  # so that what stops the reader is found here
+            files = PlacedFiles(path)
         except apsw.Error as error:
             raise _failure(path, error) from error
         if wrap == wraps[0] and len(wraps) > 1:
@@ -111,12 +120,32 @@ def open_store(path: Path, secret: str, *, now: int) -> OpenedStore:
     return OpenedStore(
         path=path,
         lock=lock,
+        files=files,
         reader=reader,
         writer=writer,
         keyring=keyring,
         head=head,
         backup_key=derive_backup_key(secret),
     )
+
+
+def make_file(path: Path, secret: str, *, now: int) -> None:
+    """Make an empty store's file where there is none; its lock is the caller's.
+
+    Raises:
+        RuntimeFailure: it cannot be made.
+    """
+    prepare_file(path)
+    try:
+        connection = connect(path, apsw.SQLITE_OPEN_READWRITE)
+        try:
+            if _is_new(connection, path):
+                _set_durable(connection, path)
+                _create(connection, secret, now)
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise _failure(path, error) from error
 
 
 def open_file(path: Path, secret: str) -> OpenedFile:
@@ -208,7 +237,7 @@ def _create(connection: apsw.Connection, secret: str, now: int) -> None:
 def _check(connection: apsw.Connection, path: Path) -> None:
     if path.stat().st_size > CHECKED_BYTES:
         return
-    ((answer,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+    ((answer,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
     finding = str(answer)
     if finding != "ok":
         raise _damaged(path, " ".join(finding.split()))
@@ -228,7 +257,7 @@ def _load_root(connection: apsw.Connection, path: Path, secret: str) -> tuple[tu
             continue
     raise SettingsError(
         f"the store {path} was made with another secret: give that HERO_SECRET (or HEROD_STORE_SECRET, if one "
-        "was set), or move the file away to begin with an empty store"
+        "was set), and change it with `herod secret rotate`; or move the file away to begin with an empty store"
     )
 
 
@@ -253,6 +282,8 @@ def _load_checked_head(connection: apsw.Connection, path: Path, keyring: Keyring
     newest = _one(connection, _NEWEST)
     if newest is not None and newest[0] > head.rev:
         raise _damaged(path, "it holds rows that are newer than its sealed head")
+    if missing := find_missing(connection, head):
+        raise _damaged(path, missing)
     # The daemon starts all the same: the audit log is evidence and must stay readable.
     last = _one(connection, _LAST_AUDIT) or (head.anchor.seq, head.anchor.mac)
     if last != (head.audit.seq, head.audit.mac):
@@ -270,6 +301,13 @@ def _one(connection: apsw.Connection, sql: str) -> tuple[Any, ...] | None:
 def _damaged(path: Path, what: str) -> RuntimeFailure:
     return RuntimeFailure(
         f"the store {path} is damaged ({what}): restore a backup, or move the file away to begin with an empty store"
+    )
+
+
+def _outdated(path: Path, what: str) -> RuntimeFailure:
+    return RuntimeFailure(
+        f"the store {path} is not what it was ({what}): restore a backup, or, to go on with what is there, remove "
+        f"{path}.lock and revoke again what was revoked lately"
     )
 
 

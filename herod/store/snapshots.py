@@ -54,7 +54,9 @@ class Snapshots:
             raise _failure(error) from error
         self._is_busy = True
         try:
-            descriptor = await trio.to_thread.run_sync(self._copy, connection, abandon_on_cancel=True)
+            # A place of its own: `_copy` runs in any case, for it alone says when this is over.
+            place = trio.CapacityLimiter(1)
+            descriptor = await trio.to_thread.run_sync(self._copy, connection, abandon_on_cancel=True, limiter=place)
         except trio.Cancelled:
             with suppress(apsw.ConnectionClosedError):
                 connection.interrupt()  # the thread ends by itself, and nobody waits for it

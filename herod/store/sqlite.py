@@ -36,6 +36,7 @@ from herod.store.base import (
     Writer,
 )
 from herod.store.cache import ABSENT, Key, RecordCache
+from herod.store.checking import encode_mark, mark_of
 from herod.store.faults import Condition, describe
 from herod.store.filters import AuditFilter
 from herod.store.head import Head
@@ -105,7 +106,15 @@ class SqliteStore(SqlReader):
         transaction = Transaction(opened.writer, codec, condition, opened.head, opened.keyring)
         self._audit = AuditScans(opened.path, opened.keyring, self._failed)
         self._snapshots = Snapshots(opened.path, opened.backup_key)
-        self._writer = GroupWriter(transaction, opened.writer, opened.keyring, condition, self._settle)
+        self._writer = GroupWriter(
+            transaction,
+            opened.writer,
+            opened.keyring,
+            condition,
+            self._settle,
+            check=self._check_files,
+            note=lambda head: opened.lock.note(encode_mark(mark_of(head))),
+        )
 
     async def __aenter__(self) -> Self:
         """Begin to write."""
@@ -124,6 +133,7 @@ class SqliteStore(SqlReader):
 
     def close(self) -> None:
         """Close the files; for a store that was never entered."""
+        self._check_files()  # in closing, SQLite would remove a log that is another store's by now
         if not self._condition.is_writable:
             # The last connection would write the log back, to a disk that has failed.
             self._opened.writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -153,6 +163,7 @@ class SqliteStore(SqlReader):
     @property
     def health(self) -> tuple[Health, str | None]:
         """As `Store.health`."""
+        self._check_files()
         return self._condition.health
 
     @property
@@ -279,6 +290,14 @@ class SqliteStore(SqlReader):
             Unavailable: the store cannot be read.
         """
         return await self._audit.verify(expect=expect)
+
+    def _check_files(self) -> None:
+        """Write nothing more into files that nobody will find again."""
+        moved = self._opened.files.find_moved() if self._condition.is_writable else None
+        if moved is not None:
+            self._condition.stop_writing(
+                FileNotFoundError(f"{moved} was removed or replaced while herod had it open: put it back")
+            )
 
     async def _write(self, function: Callable[[Transaction], T]) -> T:
         self._flush_some()

@@ -6,15 +6,18 @@ another name. A process that is killed leaves the old store or the new one, neve
 
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from herod.credentials.backups import HEADER_BYTES, SEALED_CHUNK_BYTES, BackupOpener, NoBackup
 from herod.credentials.keyring import WrongSecret, derive_backup_key
 from herod.credentials.sealing import SealBroken
 from herod.errors import RuntimeFailure, SettingsError
-from herod.store.files import FILES, RESTORING, create_beside, drop_temporary, sync_folder
+from herod.store.files import RESTORING, create_beside, drop_temporary, sync_folder
 
 __all__ = ["put_in_place", "unpack"]
+
+# What would be played into the new database if it stood beside it.
+LOGS: Final = ("-wal", "-shm", "-journal")
 
 
 def unpack(file: Path, secret: str, path: Path) -> Path:
@@ -69,13 +72,14 @@ def put_in_place(temporary: Path, path: Path, aside: Path | None) -> None:
     """
     try:
         if aside is not None:
-            for suffix in FILES:
+            for suffix in ("", *LOGS):
                 old = path.with_name(path.name + suffix)
                 if old.exists():
                     aside.with_name(aside.name + suffix).hardlink_to(old)
             sync_folder(path.parent)
-        for suffix in FILES[1:]:  # a log beside a database that is not its own would be played into it
+        for suffix in LOGS:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
+        sync_folder(path.parent)  # before the other database comes
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:

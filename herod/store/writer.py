@@ -49,6 +49,8 @@ class GroupWriter:
         keyring: seals the head.
         condition: told when the disk fails; asked before each batch.
         on_commit: called on the event loop after a commit and before any of its answers.
+        check: called in the thread before each transaction; tells `condition` when the store must not be written.
+        note: called in the thread with the head of each commit.
     """
 
     def __init__(
@@ -58,12 +60,17 @@ class GroupWriter:
         keyring: Keyring,
         condition: Condition,
         on_commit: OnCommit,
+        *,
+        check: Callable[[], None],
+        note: Callable[[Head], None],
     ) -> None:
         self._transaction = transaction
         self._connection = connection
         self._keyring = keyring
         self._condition = condition
         self._on_commit = on_commit
+        self._check = check
+        self._note = note
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._token: trio.lowlevel.TrioToken | None = None
         self._ended = trio.Event()
@@ -162,6 +169,7 @@ class GroupWriter:
         return _refuse(functions, refusal), frozenset()
 
     def _attempt(self, functions: list[Function], before: Head) -> list[Outcome]:
+        self._check()
         if not self._condition.is_writable:  # since they were handed over
             return _refuse(functions, self._condition.refusal())
         changes = self._connection.total_changes()
@@ -171,6 +179,8 @@ class GroupWriter:
         if head is not before:
             write_head(self._connection, self._keyring, head)
         self._execute("COMMIT")
+        if head is not before:
+            self._note(head)
         self._commits += self._connection.total_changes() != changes
         self._writes += sum(isinstance(result, outcome.Value) for result in outcomes)
         if head.audit.seq // LOG_HEAD_EVERY != before.audit.seq // LOG_HEAD_EVERY:

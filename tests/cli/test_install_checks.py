@@ -183,6 +183,18 @@ def test_secret_elsewhere(installed: Installed) -> None:
     assert "/nonexistent/secret" in installed.ask()["installed-secret"][1]
 
 
+def test_store_secret(installed: Installed) -> None:
+    """A second secret that a drop-in names is looked at beside the first one."""
+    assert "installed-store-secret" not in installed.ask()
+    other = installed.folder / "etc" / "herod_store_secret"
+    installed.drop_in(f"LoadCredential=herod_store_secret:{other}")
+    result, text, fix = installed.ask()["installed-store-secret"]
+    assert (result, "cannot start" in text, str(other) in str(fix)) == ("fail", True, True)
+    other.touch()
+    other.chmod(0o600)
+    assert [installed.ask()[name][0] for name in ("installed-store-secret", "installed-secret")] == ["ok", "ok"]
+
+
 def test_state(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store's folder belongs to the service's user alone."""
     state = installed.folder / "state-of-the-service"

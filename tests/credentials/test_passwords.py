@@ -14,6 +14,7 @@ from herod.credentials.passwords import (
     MIN_CHARS,
     OWASP_2024,
     MalformedHash,
+    check_hash,
     check_password,
     hash_password,
     needs_rehash,
@@ -192,3 +193,39 @@ class TestHeroAuth:
         """What is not a SHA-256 in hexadecimal is refused."""
         with pytest.raises(InvalidRequest, match="64 hexadecimal digits"):
             wrap_hero_auth_hash(text)
+
+
+SALT_AND_TAG = f"{'A' * 22}${'A' * 43}"
+
+
+@pytest.mark.parametrize(
+    "phc",
+    [
+        hash_password("correct horse battery"),
+        wrap_hero_auth_hash("ab" * 32),
+        f"$argon2id$v=19$m=65536,t=3,p=4${SALT_AND_TAG}",
+        f"$argon2id$v=19$m=8,t=1,p=1${SALT_AND_TAG}",
+    ],
+)
+def test_hashes_that_may_be_taken_over(phc: str) -> None:
+    """Ours, and those of costs that are recommended; they verify without an error."""
+    check_hash(phc)
+    assert not verify_password("something else", phc)
+
+
+@pytest.mark.parametrize(
+    "phc",
+    [
+        "", "ab" * 32, "hero_auth:" + "ab" * 32, f"$argon2i$v=19$m=65536,t=3,p=4${SALT_AND_TAG}",
+        f"$argon2id$v=19$m=4194304,t=2,p=1${SALT_AND_TAG}",  # 4 GiB
+        f"$argon2id$v=19$m=19456,t=500,p=1${SALT_AND_TAG}",
+        f"$argon2id$v=19$m=19456,t=2,p=99${SALT_AND_TAG}",
+        f"$argon2id$v=19$m=8,t=2,p=4${SALT_AND_TAG}",  # RFC 9106: at least 8 KiB a lane
+        f"$argon2id$v=19$m=19456,t=2,p=1${'A' * 21}${'A' * 43}",  # no length that base64 has
+        f"$argon2id$v=19$m=19456,t=2,p=1${'A' * 21}B${'A' * 43}",  # bits that say nothing
+    ],
+)  # fmt: skip
+def test_hashes_that_may_not(phc: str) -> None:
+    """Another form, or a cost that would stop the daemon."""
+    with pytest.raises(InvalidRequest):
+        check_hash(phc)

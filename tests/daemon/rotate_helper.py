@@ -1,8 +1,8 @@
-"""Runs changes of the secret that are to be killed.
+"""Runs changes of the secret and of the signing key that are to be killed.
 
-Each line of its input is a JSON list: path, old secret, new secret, whether it is compromised, seconds. It forks a
-process that changes the secret, kills it after so many seconds unless it has ended, and says `killed` or `ended`.
-Forking saves the second that importing takes.
+Each line of its input is a JSON list: `secret`, `signing` or `import`, its arguments, seconds. It forks a process that
+makes the change, kills it after so many seconds unless it has ended, and says `killed` or `ended`. Forking saves the
+second that importing takes.
 """
 
 import json
@@ -10,20 +10,39 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from offline_store import settings
 
-from herod.offline import rotate_secret
+from herod.offline import import_accounts, rotate_secret, rotate_signing
+
+
+def change_secret(path: str, old: str, new: str, is_compromised: bool) -> None:
+    """As `herod secret rotate`."""
+    rotate_secret(settings(Path(path), old), new, is_compromised=is_compromised)
+
+
+def change_signing(path: str, secret: str, now: int) -> None:
+    """As `herod secret rotate-signing`."""
+    rotate_signing(settings(Path(path), secret), now=now)
+
+
+def take_in(path: str, secret: str, file: str) -> None:
+    """As `herod import`."""
+    import_accounts(settings(Path(path), secret), Path(file))
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"secret": change_secret, "signing": change_signing, "import": take_in}
 
 
 def main() -> None:
     """Serve lines until the input ends."""
     for line in sys.stdin:
-        path, old, new, is_compromised, seconds = json.loads(line)
+        command, arguments, seconds = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            rotate_secret(settings(Path(path), old), new, is_compromised=is_compromised)
+            COMMANDS[command](*arguments)
             os._exit(0)
         ended = os.pidfd_open(pid)
         select.select([ended], [], [], seconds)

@@ -105,6 +105,7 @@ async def test_sessions_end_and_epochs_leap(restored: tuple[Path, Restoration]) 
         ada = store.get(Account, "ada")
         assert ada is not None
         assert ada.epoch > 9 + 1000
+        assert {one.id: one.epoch > 1000 for one in store.scan(PeerRule)} == {"r1": True}
 
 
 async def test_the_feed_begins_anew(tmp_path: Path) -> None:
@@ -237,3 +238,67 @@ async def test_the_store_secret_opens_a_backup(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
         restore(settings(path, OLD), file)
     assert restore(settings(path, OLD, store_secret=STORE), file).keys == 1
+
+
+async def test_no_epoch_comes_twice(tmp_path: Path) -> None:
+    """The same backup restored into an empty place twice: tokens of between do not fit again."""
+    file = await lived(tmp_path / "herod.db", tmp_path / "b")
+    epochs: set[int] = set()
+    for name in ("first", "second"):
+        restore(settings(tmp_path / name / "herod.db"), file, now=NOW)
+        async with opened(tmp_path / name / "herod.db") as store:
+            epochs |= {one.epoch for one in store.scan(Account) if one.id == "ada"}
+    assert len(epochs) == 2
+
+
+async def test_an_older_backup_that_was_restored_first_is_not_the_newest(tmp_path: Path) -> None:
+    """Restored by mistake, into an empty place, it does not bring its passwords and secrets into the right one."""
+    path = tmp_path / "herod.db"
+    older = await lived(path, tmp_path / "older")
+    async with opened(path) as store:
+        newer = await save(store, tmp_path / "newer")
+    mistaken = tmp_path / "new" / "herod.db"
+    restore(settings(mistaken), older, now=NOW)
+    async with opened(mistaken) as store:
+        await put(store, key("rotated", secret_hash=b"old", enabled=False))
+    restore(settings(mistaken), newer, now=NOW)
+    async with opened(mistaken) as store:
+        rotated, ada = store.get(ApiKey, "rotated"), store.get(Account, "ada")
+        assert rotated is not None
+        assert ada is not None
+        assert (rotated.secret_hash, rotated.enabled, ada.password) == (b"new", False, "new hash")
+        later = store.cursor.rev
+    restore(settings(mistaken), older, now=NOW)
+    async with opened(mistaken) as store:
+        rotated = store.get(ApiKey, "rotated")
+        assert rotated is not None
+        assert (rotated.secret_hash, rotated.enabled) == (b"new", False)
+        assert store.cursor.rev >= later
+
+
+async def test_over_a_store_that_another_secret_opens(tmp_path: Path) -> None:
+    """Nothing could be carried forward from it, and it is whole: refused, unless the backup's secret opens it."""
+    path = tmp_path / "herod.db"
+    file = await lived(path, tmp_path / "b")
+    rotate_secret(settings(path), STORE)
+    async with opened(path, STORE):
+        pass
+    before = contents(tmp_path)
+    with pytest.raises(SettingsError, match="opens with another secret"):
+        restore(settings(path, NEW), file, backup_secret=OLD)
+    assert contents(tmp_path) == before
+    rotate_secret(settings(path, STORE), OLD)
+    done = restore(settings(path, NEW), file, backup_secret=OLD)
+    assert (done.unread, ("key", "deleted") in done.restored.deleted) == (None, True)
+    async with opened(path, NEW) as store:
+        assert store.get(ApiKey, "deleted") is None
+
+
+async def test_the_root_of_an_older_secret_does_not_come_back(tmp_path: Path) -> None:
+    """Nobody can say that it is not known to others, where the store of before is lost."""
+    file = await lived(tmp_path / "herod.db", tmp_path / "b")
+    path = tmp_path / "new" / "herod.db"
+    restore(settings(path, NEW), file, backup_secret=OLD)
+    async with opened(tmp_path / "herod.db") as before, opened(path, NEW) as store:
+        assert store.count(ApiKey) == 4
+        assert before.keyring.row_key("key", "kept", 1) != store.keyring.row_key("key", "kept", 1)

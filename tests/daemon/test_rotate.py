@@ -3,18 +3,13 @@
 HEROD_KILL_ROUNDS rounds (50), from HEROD_SEED.
 """
 
-import json
 import os
 import random
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pytest
+from killing import killer
 from offline_store import NEW, NOW, OLD, STORE, contents, opened, put, settings
 from store.samples import account, event, key, revocation, session
 
@@ -220,33 +215,6 @@ async def test_a_damaged_record_stops_sealing_anew(tmp_path: Path) -> None:
     assert opens(path, OLD)
 
 
-class Helper:
-    """Starts changes of the secret and kills them."""
-
-    def __init__(self, asking: IO[str], answers: IO[str]) -> None:
-        self._asking = asking
-        self._answers = answers
-
-    def run(self, arguments: list[object]) -> str:
-        """One change; `killed`, or `ended` when it was quicker."""
-        self._asking.write(json.dumps(arguments) + "\n")
-        self._asking.flush()
-        ended = self._answers.readline().strip()
-        assert ended in {"killed", "ended"}
-        return ended
-
-
-@contextmanager
-def helper() -> Iterator[Helper]:
-    """A process that does it."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
-    command = [sys.executable, str(Path(__file__).with_name("rotate_helper.py"))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        yield Helper(process.stdin, process.stdout)
-
-
 @pytest.mark.parametrize("is_compromised", [False, True])
 async def test_killed_at_random_moments(tmp_path: Path, is_compromised: bool) -> None:
     """Afterwards the old or the new secret opens the store, and every record reads."""
@@ -261,10 +229,10 @@ async def test_killed_at_random_moments(tmp_path: Path, is_compromised: bool) ->
     async with opened(path, current):
         pass
     seen: set[str] = set()
-    with helper() as rounds:
+    with killer() as rounds:
         for number in range(ROUNDS):
             seconds = chance.uniform(0, longest * 1.2)
-            ended = rounds.run([str(path), current, other, is_compromised, seconds])
+            ended = rounds.run("secret", [str(path), current, other, is_compromised], seconds)
             seen.add(ended)
             where = f"round {number} of seed {SEED}, {ended}"
             working = [secret for secret in (current, other) if opens(path, secret)]

@@ -235,7 +235,8 @@ async def test_a_cookie_set_by_another_port(dashboard: House) -> None:
     cookie, home = await open_session(dashboard)
     tossed = {"cookie": f"herod_session=tossed; {cookie['cookie']}"}
     assert (await dashboard.request("GET", home, headers=tossed)).status == 200
-    for site, status in (("same-site", 303), ("cross-site", 303), ("same-origin", 200), ("none", 200)):
+    # An address that is typed at the other port and redirected from there comes as `none`.
+    for site, status in (("same-site", 303), ("cross-site", 303), ("none", 303), ("same-origin", 200)):
         answer = await dashboard.request("GET", home, headers={**cookie, "sec-fetch-site": site})
         assert answer.status == status, site
         assert answer.headers.get("location", "/") == "/"
@@ -315,7 +316,9 @@ async def test_no_other_file_is_served(dashboard: House, name: str) -> None:
 @pytest.mark.parametrize(
     ("method", "target", "status", "allow"),
     [
-        ("GET", "/ui/", 404, None),
+        ("GET", "/ui//", 404, None),
+        ("GET", "/uix", 404, None),
+        ("DELETE", "/ui", 405, "GET, HEAD, POST"),
         ("GET", "/ui/nothing", 404, None),
         ("GET", "/ui//home", 404, None),
         ("GET", "/ui/sign-out", 405, "POST"),
@@ -330,6 +333,24 @@ async def test_what_is_no_page(dashboard: House, method: str, target: str, statu
     answer = await dashboard.request(method, target)
     assert answer.status == status
     assert answer.headers.get("allow") == allow
+
+
+@pytest.mark.parametrize("target", ["/ui", "/ui/"])
+async def test_an_address_by_heart(dashboard: House, target: str) -> None:
+    """Leads to the front page."""
+    answer = await dashboard.request("GET", target)
+    assert (answer.status, answer.headers["location"]) == (303, "/")
+
+
+async def test_where_typing_goes_on(dashboard: House) -> None:
+    """At the email first, and at the password once the email is there."""
+
+    def focused(page: str) -> list[str]:
+        return re.findall(r'<input id="([a-z]+)"[^>]* autofocus', page)
+
+    assert focused(text(await dashboard.request("GET", "/"))) == ["email"]
+    assert focused(text(await sign_in(dashboard, form=f"email={EMAIL}&password=wrong"))) == ["password"]
+    assert focused(text(await sign_in(dashboard, form=""))) == ["email"]
 
 
 async def test_post_to_the_front_is_json_rpc(dashboard: House) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from running import environment, running
+from serving import short_folder
 
 import herod
 
@@ -62,6 +63,9 @@ def check_layout(root: Path, prefix: str) -> None:
     """What lies below PREFIX, and that it speaks of the place that it will have."""
     for name in SHARED:
         assert mode(root / name) == 0o644, name
+    readme = root / "share" / "doc" / "herod" / "README.md"
+    for link in re.findall(r"\]\(([^):]+\.md)\)", readme.read_text()):
+        assert (readme.parent / link).is_file() or link == "CONTRIBUTING.md", link
     assert mode(root / "bin" / "herod") == 0o755
     assert f"exec {prefix}/lib/herod/bin/python -I -m herod" in (root / "bin" / "herod").read_text()
     unit = (root / "lib" / "systemd" / "system" / "herod.service").read_text()
@@ -87,6 +91,7 @@ def test_staged(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     check_layout(stage / "opt" / "herod", "/opt/herod")
     assert mentions(stage, str(tmp_path)) == []
+    assert list(stage.rglob("direct_url.json")) == [], "it would name the folder that the wheel was built in"
     settings = stage / "etc" / "herod" / "herod.toml"
     assert mode(settings) == 0o644
     assert {path.name for path in stage.iterdir()} == {"etc", "opt"}
@@ -138,9 +143,10 @@ def test_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     version = subprocess.run([program, "--version"], cwd=trap, env=env, capture_output=True, text=True, check=True)
     assert herod.__version__ in version.stdout
 
-    monkeypatch.setattr("running.COMMAND", (program,))
     monkeypatch.chdir("/")
-    with running(tmp_path / "run", PYTHONPATH=str(trap), HEROD_CONFIG=str(etc / "herod" / "herod.toml")) as daemon:
+    monkeypatch.setattr("running.COMMAND", (program,))  # for what asks the daemon
+    config = str(etc / "herod" / "herod.toml")
+    with running(tmp_path / "run", command=(program,), PYTHONPATH=str(trap), HEROD_CONFIG=config) as daemon:
         assert daemon.curl("/health")[1] == {"status": "ok", "service": "herod", "version": herod.__version__}
         assert daemon.curl("/", tcp=True)[0] == 200
         loaded = set(re.findall(r"/\S+\.so\b", Path(f"/proc/{daemon.process.pid}/maps").read_text()))
@@ -162,6 +168,58 @@ def test_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert secret.read_text() == kept
     assert (tmp_path / "run" / "store" / "herod.db").exists()
     assert make("uninstall", **place).returncode == 0, "twice is no error"
+
+
+# A Python that makes empty environments in no time, itself in them, and agrees with everything.
+HASTY = """#!/bin/sh
+[ "$1 $2" = "-m venv" ] || exit 0
+for folder; do :; done
+mkdir -p "$folder/bin" "$folder/lib"
+cp "$0" "$folder/bin/python"
+echo "home = /usr/bin" > "$folder/pyvenv.cfg"
+"""
+# Moves nothing to where the environment belongs, but what was there before.
+CLUMSY = """#!/bin/sh
+[ "${1##*/} ${2##*/lib/}" = "herod herod" ] && exit 1
+exec /bin/mv "$@"
+"""
+
+
+def test_a_failed_swap(tmp_path: Path) -> None:
+    """The environment that was there is there again, whole."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, script in (("python", HASTY), ("mv", CLUMSY)):
+        (tools / name).write_text(script)
+        (tools / name).chmod(0o755)
+    stage = tmp_path / "stage"
+    place = {"DESTDIR": stage, "PREFIX": "/opt/herod", "PYTHON": tools / "python"}
+    assert make("install", **place).returncode == 0
+    library = stage / "opt" / "herod" / "lib"
+    (library / "herod" / "mark").touch()
+    done = make("install", **place, PATH=f"{tools}:{os.environ['PATH']}")
+    assert done.returncode != 0
+    assert (library / "herod" / "mark").exists()
+    assert (library / "herod" / "bin" / "python").exists()
+    assert [path.name for path in library.iterdir() if path.name.startswith(".")] == []
+    assert make("install", **place).returncode == 0
+    assert not (library / "herod" / "mark").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_an_account_is_for_root_to_make() -> None:
+    """Without root and without the account, that is said before anything is built."""
+    script = (
+        "getent() { return 2; }; export -f getent; exec setpriv --reuid 65533 --clear-groups tools/install.sh install"
+    )
+    with short_folder() as folder:
+        folder.chmod(0o777)
+        env = {"PREFIX": str(folder / "prefix"), "SYSCONFDIR": str(folder / "etc"), "PATH": os.environ["PATH"]}
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=HOUSE, env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert "make install: user and group herod are for root to make" in done.stderr
+        assert files(folder) == set()
 
 
 @pytest.mark.parametrize(

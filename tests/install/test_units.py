@@ -3,6 +3,7 @@
 import configparser
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -145,6 +146,31 @@ def test_group_reaches_the_socket() -> None:
     assert unit["ListenStream"] == ["/run/herod/herod.sock", "127.0.0.1:3350", "[::1]:3350"]
 
 
+def test_what_a_users_own_start_prepares(tmp_path: Path) -> None:
+    """A secret, made once, and settings of the user's own: those of the machine would come before them."""
+    unit = said("user/herod.service")
+    program = tmp_path / "herod"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m herod "$@"\n')
+    program.chmod(0o755)
+
+    def filled(text: str) -> str:
+        for name, value in {"%h": tmp_path, "%E": tmp_path / ".config", "/usr/local/bin/herod": program}.items():
+            text = text.replace(name, str(value))
+        return text
+
+    variables = dict(filled(text).strip('"').split("=", 1) for text in unit["Environment"] if "%t" not in text)
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **variables}
+    secrets = []
+    for _ in range(2):
+        for command in unit["ExecStartPre"]:
+            subprocess.run(shlex.split(filled(command)), env=env, capture_output=True, timeout=60, check=True)
+        secrets.append((tmp_path / ".local/state/herod/hero_secret").read_text())
+    assert secrets[0] == secrets[1]
+    settings = load_settings({}, env, uid=4711)
+    assert settings.config == tmp_path / ".config" / "herod" / "herod.toml"
+    assert settings.store == tmp_path / ".local" / "state" / "herod" / "herod.db"
+
+
 def test_socket_only() -> None:
     """The drop-in takes every way to the network away, the daemon's own addresses first."""
     dropin = said("herod.service.d/socket-only.conf")
@@ -195,11 +221,11 @@ def can_trace() -> bool:
 
 
 @pytest.mark.skipif(not can_trace(), reason="there is no strace, or it may not trace")
-def test_system_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_system_calls(tmp_path: Path) -> None:
     """Everything that a daemon with work to do asks of the kernel passes the unit's filter."""
     trace = tmp_path / "trace"
-    monkeypatch.setattr("running.COMMAND", ("strace", "-f", "-qq", "-o", str(trace), sys.executable, "-m", "herod"))
-    with running(tmp_path / "herod") as daemon:
+    command = ("strace", "-f", "-qq", "-o", str(trace), sys.executable, "-m", "herod")
+    with running(tmp_path / "herod", command=command) as daemon:
         account = '{"email":"ada@example.org","password":"correct horse battery"}'
         assert daemon.curl("/register", "--json", account)[0] == 201
         assert daemon.curl("/login", "--json", account, tcp=True)[0] == 200
@@ -214,7 +240,7 @@ def test_system_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert made - allowed_calls() <= {"fchown"}
 
 
-def test_no_code_in_writable_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_code_in_writable_memory(tmp_path: Path) -> None:
     """MemoryDenyWriteExecute= holds for all of herod, ctypes, cffi and the dashboard's packages included."""
     wall = (
         "import ctypes, os, sys;"
@@ -224,8 +250,7 @@ def test_no_code_in_writable_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     if subprocess.run([sys.executable, "-c", wall, "-c", ""], check=False, timeout=60).returncode == 77:
         pytest.skip("this kernel has no PR_SET_MDWE")
-    monkeypatch.setattr("running.COMMAND", (sys.executable, "-c", wall, "-m", "herod"))
-    with running(tmp_path) as daemon:
+    with running(tmp_path, command=(sys.executable, "-c", wall, "-m", "herod")) as daemon:
         account = '{"email":"ada@example.org","password":"correct horse battery"}'
         assert daemon.curl("/register", "--json", account)[0] == 201
         assert daemon.curl("/")[0] == 200

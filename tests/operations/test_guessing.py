@@ -1,4 +1,4 @@
-"""The limits on guessing: who is locked, who is delayed, and that nobody locks another out."""
+"""The limits on guessing at passwords and on registering: who is locked, who is delayed, and nobody by another."""
 
 from collections import Counter
 from math import inf
@@ -7,63 +7,21 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from house import ADMIN_SOURCE, LEGACY, LOCAL_ADMIN, NOW, STRANGER, TCP, House
+from guessing import EMAIL, RIGHT, WINDOW, WRONG, ask, sign_in, tcp, uid
+from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, TCP, House
 
-from herod.credentials.apikeys import KeyKind, new_key, new_key_id
-from herod.errors import BadCredentials, BadToken, Conflict, HerodError, InvalidRequest, RateLimited, Unavailable
-from herod.operations import attempts, passwords, pipeline, signin
+from herod.errors import BadCredentials, Conflict, InvalidRequest, RateLimited, Unavailable
+from herod.operations import passwords, pipeline, signin
 from herod.operations.guessing import (
-    ACCOUNT,
     DELAYS,
     LOOPBACK,
     MAX_DELAYED_PER_SOURCE,
-    PAIR,
-    REGISTRATION,
-    Law,
-    Marks,
-    add,
-    delay,
-    exact_source,
     guess_at,
-    seconds_locked,
-    take_back,
-    wide_source,
 )
 from herod.operations.pipeline import Pipeline
-from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim, SecretHeader
-from herod.operations.realm import LegacySecrets
+from herod.operations.presented import Bearer
 from herod.records import GuessCount
-from herod.scopes.principals import Peer, Source
-
-EMAIL = "ada@example.org"
-RIGHT = "the long password of ada"
-WRONG = "a long password of nobody"
-WINDOW = PAIR.window
-TEN: Marks = tuple((NOW + second, 1) for second in range(10))
-
-
-def tcp(address: str) -> Source:
-    """Somebody over TCP."""
-    return Source(address=address)
-
-
-def uid(number: int) -> Source:
-    """Somebody on the Unix socket."""
-    return Source(peer=Peer(uid=number, gid=number))
-
-
-async def ask(house: House, name: str, presented: Any = None, source: Source = TCP, /, **params: Any) -> str:
-    """What an operation answers: `ok`, or the error's code."""
-    try:
-        await house.call(name, presented, source, **params)
-    except HerodError as error:
-        return error.code
-    return "ok"
-
-
-async def sign_in(house: House, password: str = WRONG, *, email: str = EMAIL, source: Source = TCP) -> str:
-    """What a sign-in answers."""
-    return await ask(house, "login", None, source, email=email, password=password)
+from herod.scopes.principals import Source
 
 
 @pytest.fixture
@@ -84,75 +42,6 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def ada(house: House) -> str:
     """An account with a password; its client_id."""
     return (await house.user(email=EMAIL, password=RIGHT)).client_id
-
-
-# The arithmetic
-
-
-@pytest.mark.parametrize(
-    ("law", "marks", "now", "seconds"),
-    [
-        (PAIR, (), NOW, 0),
-        (PAIR, TEN[:9], NOW + 9, 0),
-        (PAIR, TEN, NOW + 9, 291),
-        (PAIR, TEN, NOW + 299, 1),
-        (PAIR, TEN, NOW + 300, 0),
-        (PAIR, (*TEN, (NOW + 10, 1)), NOW + 10, 291),
-        (PAIR, ((NOW, 10),), NOW, 300),
-        (PAIR, ((NOW, 1), (NOW + 7, 9)), NOW + 7, 293),
-        (PAIR, ((NOW + 3600, 10),), NOW, 0),
-        (PAIR, ((NOW + 100, 10),), NOW, 300),
-        (ACCOUNT, ((NOW, 1000),), NOW, 0),
-        (REGISTRATION, ((NOW, 20),), NOW + 3599, 1),
-    ],
-)
-def test_how_long_a_lock_lasts(law: Law, marks: Marks, now: int, seconds: int) -> None:
-    """Until fewer than the limit are within the window; a clock put right locks nobody for an hour."""
-    assert seconds_locked(law, marks, now) == seconds
-
-
-@pytest.mark.parametrize(
-    ("tries", "seconds"), [(0, 0), (19, 0), (20, 0.5), (39, 0.5), (40, 1), (80, 2), (160, 5), (10**6, 5)]
-)
-def test_how_long_a_delay_is(tries: int, seconds: float) -> None:
-    """It grows to five seconds and no further, and only by the laws that delay."""
-    assert delay(ACCOUNT, ((NOW, tries),), NOW) == seconds
-    assert delay(PAIR, ((NOW, tries),), NOW) == 0
-    assert max(seconds for _, seconds in DELAYS) <= 5
-
-
-def test_what_is_taken_back_is_gone() -> None:
-    """One of those counted at that time, in whatever grain; what is over is forgotten on the way."""
-    assert add(PAIR, add(PAIR, (), NOW), NOW) == ((NOW, 2),)
-    assert take_back(PAIR, ((NOW, 2), (NOW + 1, 1)), NOW) == ((NOW, 1), (NOW + 1, 1))
-    assert take_back(PAIR, ((NOW, 1),), NOW) == ()
-    assert take_back(PAIR, ((NOW, 1),), NOW + 1) == ((NOW, 1),)
-    assert add(PAIR, ((NOW, 3),), NOW + WINDOW) == ((NOW + WINDOW, 1),)
-    minute = NOW - NOW % 60
-    assert add(ACCOUNT, add(ACCOUNT, (), minute), minute + 29) == ((minute, 2),)
-    assert take_back(ACCOUNT, ((minute, 2),), minute + 29) == ((minute, 1),)
-
-
-@pytest.mark.parametrize(
-    ("source", "exact", "wide"),
-    [
-        (uid(1000), "uid:1000", "uid:1000"),
-        (tcp("192.0.2.7"), "192.0.2.7", "192.0.2.7"),
-        (tcp("127.0.0.1"), "127.0.0.1", "127.0.0.0/8"),
-        (tcp("127.9.9.9"), "127.9.9.9", "127.0.0.0/8"),
-        (tcp("::ffff:192.0.2.7"), "192.0.2.7", "192.0.2.7"),
-        (tcp("2001:db8:1:2:3::4"), "2001:db8:1:2::/64", "2001:db8:1:2::/64"),
-        (tcp("fe80::1%eth0"), "fe80::/64", "fe80::/64"),
-        (tcp("::1"), "::/64", "::/64"),
-        (Source(), "unix", "unix"),
-    ],
-)
-def test_what_a_source_is(source: Source, exact: str, wide: str) -> None:
-    """What one person has at their will is one source."""
-    assert (exact_source(source), wide_source(source)) == (exact, wide)
-
-
-# Passwords
 
 
 async def test_the_eleventh_is_refused(house: House, ada: str, cheap: list[str]) -> None:
@@ -420,6 +309,25 @@ async def test_a_spraying_source_is_slow_alone(house: House, ada: str, mock_cloc
     assert await sign_in(house, RIGHT) == "ok"  # slowly
 
 
+@pytest.mark.usefixtures("cheap")
+async def test_a_burst_of_a_source_has_no_more_places(house: House, autojump_clock: Any) -> None:
+    """Those that come together have no delay to see yet; the same number of them waits, and no more."""
+    answers: Counter[str] = Counter()
+
+    async def spray(number: int) -> None:
+        answers[await sign_in(house, email=f"user{number}@example.org", source=uid(7))] += 1
+
+    async with trio.open_nursery() as nursery:
+        for number in range(60):
+            nursery.start_soon(spray, number)
+    at_once = DELAYS[0][0]
+    assert answers["bad_credentials"] == at_once + MAX_DELAYED_PER_SOURCE
+    assert answers["rate_limited"] == 60 - answers["bad_credentials"]
+    assert (
+        sum(count for one in house.store.scan(GuessCount) for _, count in one.marks) == 3 * answers["bad_credentials"]
+    )
+
+
 # Registration
 
 
@@ -447,120 +355,6 @@ async def test_where_registration_is_closed_nothing_is_counted(house: House) -> 
     for _ in range(25):
         assert await ask(house, "register", email=EMAIL, password=RIGHT) == "target_denied"
     assert house.store.count(GuessCount) == 0
-
-
-# Legacy secrets
-
-
-async def test_legacy_secrets_are_guessed_ten_times(house: House) -> None:
-    """However presented, right or wrong after that, from that source alone; without a commit for each."""
-    writes = house.store.stats.writes
-    for number in range(5):
-        assert await ask(house, "whoami", Bearer(f"guess {number}")) == "bad_credentials"
-        assert await ask(house, "auth.list_keys", None, TCP, admin_key=f"guess {number}") == "bad_credentials"
-    assert house.store.stats.writes == writes
-    house.clock.now += 100
-    for presented in (SecretHeader("guess"), Bearer("guess"), Bearer(LEGACY["user"]), SecretHeader(LEGACY["admin"])):
-        with pytest.raises(RateLimited) as refused:
-            await house.call("whoami", presented, TCP)
-        assert (refused.value.retry_after, refused.value.reason) == (200, "locked_legacy")
-    assert await ask(house, "users.list", Bearer(LEGACY["user"])) == "rate_limited"  # not 403: it would say "right"
-    assert await ask(house, "whoami", Bearer(LEGACY["user"]), STRANGER) == "ok"
-    assert await ask(house, "whoami", LOCAL_ADMIN, ADMIN_SOURCE) == "ok"
-    house.clock.now += 200
-    assert await ask(house, "whoami", Bearer(LEGACY["user"])) == "ok"
-
-
-async def test_a_right_legacy_secret_clears_nothing(house: House) -> None:
-    """Who has the user's secret gains no guesses at the admin's."""
-    for _ in range(10):
-        assert await ask(house, "whoami", Bearer("guess")) == "bad_credentials"
-        if _ < 9:
-            assert await ask(house, "whoami", Bearer(LEGACY["user"])) == "ok"
-    assert await ask(house, "whoami", Bearer(LEGACY["user"])) == "rate_limited"
-
-
-async def test_a_restart_forgets_no_guess_at_a_legacy_secret(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are written within a second, later when the store cannot, and not again when nothing is new."""
-
-    async def refuse(function: object) -> None:
-        raise Unavailable("the disk is full")
-
-    for _ in range(5):
-        await ask(house, "whoami", Bearer("guess"))
-    with monkeypatch.context() as patched:
-        patched.setattr(type(house.store), "write", lambda self, function: refuse(function))
-        await house.pipeline.flush()
-    await house.pipeline.flush()
-    for _ in range(5):
-        await ask(house, "whoami", Bearer("guess"))
-    await house.pipeline.flush(is_last=True)
-    writes = house.store.stats.writes
-    await house.pipeline.attempts.flush()
-    assert house.store.stats.writes == writes
-    house.pipeline = Pipeline(house.store, house.realm, clock=house.clock)
-    assert await ask(house, "whoami", Bearer("guess")) == "rate_limited"
-
-
-async def test_a_guess_while_the_others_are_written_stays(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newer count waits for the next time."""
-    await ask(house, "whoami", Bearer("guess"))
-    real = house.store.write
-
-    async def slow(function: Any) -> Any:
-        await ask(house, "whoami", Bearer("guess"))
-        return await real(function)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(house.store, "write", slow)
-        await house.pipeline.attempts.flush()
-    await house.pipeline.attempts.flush()
-    (record,) = house.store.scan(GuessCount)
-    assert record.marks == ((NOW, 2),)
-
-
-async def test_counts_in_memory_are_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest goes, when there are too many sources and the store takes none."""
-    monkeypatch.setattr(attempts, "MAX_UNWRITTEN", 3)
-    for number in range(5):
-        await ask(house, "whoami", Bearer("guess"), uid(number))
-    await house.pipeline.flush()
-    assert house.store.count(GuessCount) == 3
-
-
-async def test_what_is_random_is_not_counted(house: House, ada: str) -> None:
-    """Keys, client secrets and tokens of 256 bits, local users, validation; and all where there are no secrets."""
-    token = await (await house.user()).token()
-    for _ in range(12):
-        for presented in (
-            Bearer(new_key(KeyKind.SERVICE, new_key_id())),
-            ApiKeyHeader("guess"),
-            Bearer(token[:-1] + ("A" if token[-1] != "A" else "B")),
-            PeerClaim("guess"),
-        ):
-            assert await ask(house, "whoami", presented) in {"bad_credentials", "bad_token"}
-        assert not (await house.call("token.validate", None, TCP, token="guess")).valid
-        assert not (await house.call("auth.verify", None, TCP, key="guess")).valid
-    user = await house.user()
-    for _ in range(12):
-        wrong = type(user.basic)(ada, "guess")
-        assert await ask(house, "token.create", wrong) == "bad_credentials"
-    house.realm.legacy = LegacySecrets(house.realm.keyring, [])
-    for legacy in (Bearer("guess"), SecretHeader("guess")):
-        assert [await ask(house, "whoami", legacy) for _ in range(12)] == ["bad_credentials"] * 12
-    await house.pipeline.flush()
-    assert house.store.count(GuessCount) == 0
-
-
-async def test_a_secret_that_looks_like_a_token_is_guarded(house: House) -> None:
-    """Then a bad token may be a guess at it; and good ones are not concerned."""
-    house.realm.legacy = LegacySecrets(house.realm.keyring, [("user", "our.old.secret")])
-    token = await (await house.user()).token()
-    for _ in range(10):
-        with pytest.raises(BadToken):
-            await house.call("whoami", Bearer("our.new.secret"), TCP)
-    assert await ask(house, "whoami", Bearer("our.old.secret")) == "rate_limited"
-    assert await ask(house, "whoami", Bearer(token)) == "ok"
 
 
 # What later kinds of secret will use

@@ -159,8 +159,9 @@ async def test_revoking_what_is_no_good_is_done_already(house: House) -> None:
     for bad in ("nonsense", "a.b.c"):
         assert (await house.call("token.revoke", user.basic, token=bad)).revoked
     assert house.store.count(Revocation) == 1
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest) as refused:
         await house.call("token.revoke", user.basic, token=await user.key())
+    assert refused.value.hint == "herod key delete ID"
 
 
 async def test_a_token_revokes_itself(house: House) -> None:

@@ -1,5 +1,6 @@
 """One spelling for one email and one name."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -74,3 +75,17 @@ def test_times_to_come() -> None:
     for when in (datetime(2030, 1, 1), datetime(1970, 1, 1, tzinfo=UTC), beyond):  # noqa: DTZ001 - one to refuse
         with pytest.raises(InvalidRequest):
             parse_future(when, 0)
+
+
+@pytest.mark.parametrize("parse", [parse_email, parse_name])
+def test_what_is_far_too_long_is_not_normalised(parse: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long run of combining marks takes quadratic time, and strangers send it."""
+
+    def normalize(_form: str, text: str) -> str:
+        assert len(text) <= 1024
+        return text
+
+    monkeypatch.setattr("herod.operations.normal.unicodedata.normalize", normalize)
+    for marks in (1024, 30_000):
+        with pytest.raises(InvalidRequest):
+            parse("a" + "\u0301\u0323" * marks + "@example.org")

@@ -82,7 +82,7 @@ async def test_half_closed_client_gets_its_answer(way: Way) -> None:
     """A client that has finished sending still reads what it asked for."""
     async with serving() as running, await running.connect(way) as client:
         await client.send(GET)
-        await client.stream.send_eof()
+        await client.below.send_eof()
         assert (await client.answer()).status == 200
         assert await client.end() == b""
 

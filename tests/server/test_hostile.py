@@ -1,15 +1,27 @@
 """Hostile bytes and stalled clients on real sockets: the server lives, and gives everything back."""
 
-import gc
 import select
-from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import trio
 from messages import BAD, GOOD, LIMITS
-from serving import BOTH, GET, QUICK, STALLS, Client, Running, Stall, Way, echo, serving
+from serving import (
+    EVERY,
+    GET,
+    QUICK,
+    STALLS,
+    Client,
+    Running,
+    Stall,
+    Way,
+    certificates,
+    descriptors,
+    echo,
+    serving,
+    settle,
+    tasks,
+)
 
 from herod.protocols.http import Request, Response
 
@@ -36,24 +48,6 @@ HOSTILE: dict[str, bytes] = {
 }
 
 
-def descriptors() -> int:
-    """How many descriptors this process has open."""
-    gc.collect()
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-def tasks() -> int:
-    """How many tasks live in this run."""
-    return trio.lowlevel.current_statistics().tasks_living
-
-
-async def settle(condition: Callable[[], bool]) -> None:
-    """Wait until other tasks have done their part."""
-    with trio.fail_after(10):
-        while not condition():  # noqa: ASYNC110 - what the kernel still holds has no event
-            await trio.sleep(0.01)
-
-
 async def send_and_leave(client: Client, data: bytes) -> None:
     """Send what the server takes in a moment, read nothing, close."""
     async with client:
@@ -67,7 +61,7 @@ async def send_and_read(client: Client, data: bytes) -> bytes:
     async def send() -> None:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await client.stream.send_all(data)
-            await client.stream.send_eof()
+            await client.below.send_eof()
 
     async with client, trio.open_nursery() as nursery:
         nursery.start_soon(send)
@@ -76,7 +70,7 @@ async def send_and_read(client: Client, data: bytes) -> bytes:
     return said
 
 
-@BOTH
+@EVERY
 async def test_hostile_bytes(way: Way) -> None:
     """Before, after and in place of a good request, from clients that read or leave, nothing ends the server."""
     seen: list[str] = []
@@ -85,7 +79,8 @@ async def test_hostile_bytes(way: Way) -> None:
         seen.append(request.path)
         return await echo(request)
 
-    async with serving(handle, limits=QUICK) as running:
+    async with serving(handle, limits=QUICK, tls=certificates(way)) as running:
+        assert await serves(running, way)
         tasks_before, descriptors_before = tasks(), descriptors()
         for name, data in HOSTILE.items():
             for prefix in (b"", GET):
@@ -93,7 +88,7 @@ async def test_hostile_bytes(way: Way) -> None:
                 said = await send_and_read(await running.connect(way), prefix + data + (GET if not prefix else b""))
                 assert b"HTTP/1.1 5" not in said, name
                 assert said.startswith(b"HTTP/1.1 200") or not prefix, name
-                assert await serves(running, way), name
+            assert await serves(running, way), name
         await settle(lambda: tasks() <= tasks_before and descriptors() <= descriptors_before)
         assert await serves(running, way)
     assert "/smuggled" not in seen
@@ -105,25 +100,25 @@ async def serves(running: Running, way: Way) -> bool:
         return (await good.ask(GET)).status == 200
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("name", BAD)
 async def test_refused_and_closed(way: Way, name: str) -> None:
     """Bytes that could be read in two ways are refused with a JSON error, and the connection ends."""
     data, status = BAD[name]
-    async with serving(limits=LIMITS) as running, await running.connect(way) as client:
+    async with serving(limits=LIMITS, tls=certificates(way)) as running, await running.connect(way) as client:
         answer = await client.ask(data)
         assert answer.status == status
         assert answer.code == ("too_large" if status == 413 else "invalid_request")
         assert answer.headers["connection"] == "close"
-        await client.stream.send_eof()
+        await client.below.send_eof()
         assert await client.end() == b""
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("stall", STALLS)
 async def test_stalled_clients_are_gone(way: Way, stall: Stall) -> None:
     """Clients that stall are cut off by their deadline, while another is served."""
-    async with serving(limits=QUICK) as running:
+    async with serving(limits=QUICK, tls=certificates(way)) as running:
         before = descriptors()
         clients = []
         for _ in range(20):
@@ -160,5 +155,5 @@ async def test_reader_that_stalls_over_tcp_is_reset() -> None:
     async with serving(limits=QUICK) as running, await running.connect("tcp") as client:
         await client.send(GET.replace(b"/a", b"/big"))
         poll = select.poll()
-        poll.register(client.stream.socket.fileno(), select.POLLHUP)
+        poll.register(client.below.socket.fileno(), select.POLLHUP)
         await settle(lambda: bool(poll.poll(0)))

@@ -1,6 +1,8 @@
 """What a service manager hears, on a socket with a path and on an abstract one."""
 
+import errno
 import logging
+import os
 import secrets
 import socket
 import time
@@ -49,6 +51,18 @@ def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
         assert caplog.text == ""
         Notifier("/no/such/socket").ready("x")
     assert "could not be told READY=1" in caplog.text
+
+
+def test_no_descriptor_is_left(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be told is logged; the daemon does not end for it."""
+
+    def refuse(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("herod.server.notify.socket.socket", refuse)
+    with caplog.at_level(logging.WARNING):
+        Notifier("/no/such/socket").alive()
+    assert "could not be told WATCHDOG=1: Too many open files" in caplog.text
 
 
 async def test_watchdog(autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture) -> None:

@@ -85,3 +85,25 @@ async def test_who_leaves_costs_nothing() -> None:
         await trio.aclose_forcefully(client.stream)
         with trio.fail_after(5):
             await stream.closed.wait()
+
+
+@BOTH
+async def test_the_end_of_the_connection_is_the_end_for_1_0(way: Way) -> None:
+    """HTTP/1.0 knows no chunks: it gets the pieces as they are, then the end."""
+    stream = Pieces(b"one", b"", b"two" * 10)
+    async with serving(answering(stream)) as running, await running.connect(way) as client:
+        head = await client.ask(b"GET / HTTP/1.0\r\n\r\n" + GET)
+        assert "transfer-encoding" not in head.headers
+        assert "content-length" not in head.headers
+        assert head.headers["connection"] == "close"
+        assert await client.end() == b"one" + b"two" * 10
+        assert stream.closed.is_set()
+
+
+async def test_a_body_that_fails_is_reset_for_1_0() -> None:
+    """Or it would look whole."""
+    stream = Pieces(b"one", fails=True)
+    async with serving(answering(stream)) as running, await running.connect("tcp") as client:
+        await client.send(b"GET / HTTP/1.0\r\n\r\n")
+        with pytest.raises(trio.BrokenResourceError):
+            await client.end()

@@ -58,7 +58,7 @@ async def tls_stream(running: Running, context: ssl.SSLContext) -> trio.SSLStrea
 @asynccontextmanager
 async def connected(running: Running, context: ssl.SSLContext) -> AsyncIterator[Client]:
     """A client that speaks through TLS."""
-    async with Client(cast("trio.SocketStream", await tls_stream(running, context))) as client:
+    async with Client(await tls_stream(running, context)) as client:
         yield client
 
 
@@ -135,7 +135,7 @@ async def test_nonsense_instead_of_a_handshake(pair: Pair, data: bytes) -> None:
         async with await running.connect("tcp") as client:
             await client.send(data)
             with suppress(trio.BrokenResourceError):
-                await client.stream.send_eof()
+                await client.below.send_eof()
             assert not (await client.all_until_over()).startswith(b"HTTP")
         async with connected(running, client_context(pair)) as client:
             assert (await client.ask(GET)).status == 200
@@ -246,7 +246,7 @@ async def test_long_answers_and_readers_that_stall(pair: Pair) -> None:
         await client.send(b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
         async with connected(running, client_context(pair)) as other:
             assert (await other.ask(GET)).status == 200
-        below = cast("trio.SSLStream[trio.SocketStream]", client.stream).transport_stream.socket
+        below = client.below.socket
         cut = select.poll()
         cut.register(below.fileno(), 0)  # errors and resets alone
         with trio.fail_after(5):
@@ -327,11 +327,20 @@ def test_dates_are_warned_of(
     assert message in caplog.text
 
 
+def test_dates_that_cannot_be_read(pair: Pair, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A form that OpenSSL takes and we cannot read is served all the same."""
+    trusted = tmp_path / "trusted"
+    trusted.write_text(pair[0].read_text().replace(" CERTIFICATE-", " TRUSTED CERTIFICATE-"))
+    with caplog.at_level(logging.WARNING):
+        load((trusted, pair[1]))
+    assert "its dates cannot be read" in caplog.text
+
+
 async def test_a_reset_in_the_handshake(pair: Pair) -> None:
     """A client that resets its connection there is nobody's trouble."""
     async with serving(tls=load(pair)) as running:
         async with await running.connect("tcp") as client:
             await client.send(b"\x16\x03\x01")
-            client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         async with connected(running, client_context(pair)) as other:
             assert (await other.ask(GET)).status == 200

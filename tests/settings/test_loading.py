@@ -103,7 +103,7 @@ def test_unknown_option_is_a_bug() -> None:
 
 def test_whole_file(tmp_path: Path) -> None:
     """Every kind of key is read from the file, and relative paths are relative to it."""
-    (tmp_path / "legacy").write_text("from-a-file\n")
+    (tmp_path / "legacy").write_text("the-one-from-a-file\n")
     (tmp_path / "legacy").chmod(0o600)
     settings = from_toml(
         tmp_path,
@@ -112,7 +112,7 @@ def test_whole_file(tmp_path: Path) -> None:
         store = "memory:"
         signing = "EdDSA"
         registration = "closed"
-        admin_secret = ["@legacy", "inline"]
+        admin_secret = ["@legacy", "the-one-that-is-inline"]
         log_level = "debug"
         networks = ["prod", "*"]
         hosts = ["Auth.Example.org", "[::2]"]
@@ -128,7 +128,7 @@ def test_whole_file(tmp_path: Path) -> None:
     )
     assert settings.binds == (UnixBind(Path("/x")), FdBind(3))
     assert settings.store is None
-    assert settings.admin_secrets == ("from-a-file", "inline")
+    assert settings.admin_secrets == ("the-one-from-a-file", "the-one-that-is-inline")
     assert settings.networks == {"*"}
     assert settings.hosts == {"auth.example.org", "[::2]", "auth.example.net"}
     assert settings.origins == {"https://app.example.org"}

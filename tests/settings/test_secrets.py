@@ -156,8 +156,8 @@ def test_one_secret_for_two_uses() -> None:
 
 def test_legacy_from_the_command_line() -> None:
     """A legacy secret in the arguments works, and it is said that everybody sees it."""
-    settings = load({"HERO_SECRET": SECRET}, admin_secret=("a", "b", "a"), user_secret=("c",))
-    assert (settings.admin_secrets, settings.user_secrets) == (("a", "b"), ("c",))
+    settings = load({"HERO_SECRET": SECRET}, admin_secret=(OTHER, SECRET, OTHER), user_secret=("c" * 16,))
+    assert (settings.admin_secrets, settings.user_secrets) == ((OTHER, SECRET), ("c" * 16,))
     assert settings.warnings == (
         "--admin-secret: everybody on this machine may read a command line: use @FILE.",
         "--user-secret: everybody on this machine may read a command line: use @FILE.",
@@ -166,10 +166,16 @@ def test_legacy_from_the_command_line() -> None:
 
 def test_legacy_from_files(tmp_path: Path) -> None:
     """`@FILE` is read, one secret a file, wherever the option stands."""
-    first, second = keep(tmp_path / "a", "one\n"), keep(tmp_path / "b", "two", 0o644)
+    first, second = keep(tmp_path / "a", f"{OTHER}\n"), keep(tmp_path / "b", SECRET, 0o644)
     settings = load({"HERO_SECRET": SECRET, "HEROD_REGISTER_SECRET": f"@{first}\nthree\n\n@{second}"})
-    assert settings.register_secrets == ("one", "three", "two")
-    assert settings.warnings == (f"HEROD_REGISTER_SECRET: everybody on this machine may read {second}: chmod 600 it.",)
+    assert settings.register_secrets == (OTHER, "three", SECRET)
+    assert settings.warnings == (
+        (
+            "HEROD_REGISTER_SECRET: a legacy secret under 16 bytes can be guessed: nobody counts the guesses at "
+            "/validate and auth.verify."
+        ),
+        f"HEROD_REGISTER_SECRET: everybody on this machine may read {second}: chmod 600 it.",
+    )
     assert "more than one line" in refusal(
         {"HERO_SECRET": SECRET}, admin_secret=("@" + keep(tmp_path / "c", "x\ny\n"),)
     )
@@ -178,7 +184,7 @@ def test_legacy_from_files(tmp_path: Path) -> None:
 
 def test_legacy_in_an_open_file(tmp_path: Path) -> None:
     """Secrets in a settings file that everybody reads are pointed out; in a closed one they are not."""
-    path = keep(tmp_path / "herod.toml", 'admin_secret = ["a"]', 0o644)
+    path = keep(tmp_path / "herod.toml", f'admin_secret = ["{OTHER}"]', 0o644)
     assert load({"HERO_SECRET": SECRET}, config=path).warnings == (
         f"{path}: admin_secret: everybody on this machine may read this file: chmod 600 it, or use @FILE.",
     )

@@ -1,4 +1,7 @@
-"""What every store does. A store's own test gives it as the fixture `store` and inherits the rest."""
+"""What every store does with records and writes; `conformance_feed.py` has the rest.
+
+A store's own test gives it as the fixture `store` and inherits both classes.
+"""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -6,12 +9,12 @@ from typing import Protocol
 import msgspec
 import pytest
 import trio
-from store.samples import account, event, guess, key, revocation, rule, session
+from store.samples import account, event, key, rule, session
 
 from herod.credentials.keyring import Purpose
 from herod.errors import Conflict, InvalidRequest
-from herod.records import Account, ApiKey, GuessCount, PeerRule, Record, Revocation, Session
-from herod.store.base import Changes, Cursor, Health, Store, Usage, Writer
+from herod.records import Account, ApiKey, PeerRule, Record, Session
+from herod.store.base import Changes, Health, Store, Writer
 
 DAY = 86_400
 
@@ -46,7 +49,7 @@ def failing(*records: Record) -> Callable[[Writer], None]:
 
 
 class StoreConformance:
-    """The suite."""
+    """Reading and writing."""
 
     async def test_what_was_put_is_there(self, store: Store) -> None:
         """A record comes back equal, of its own type only, and an unknown id gives None."""
@@ -265,177 +268,6 @@ class StoreConformance:
 
         assert await store.write(work) == 1201
         assert store.count(Session) == 0
-
-    async def test_changes(self, store: Store) -> None:
-        """The feed gives what changed since a cursor, each record in its newest form and each delete."""
-        start = store.cursor
-        assert store.changes(start) == Changes(cursor=start)
-        await store.write(putting(account(), key("a"), key("b")))
-        await store.write(putting(account(name="again")))
-        await store.write(lambda tx: tx.delete(ApiKey, "b"))
-        changes = store.changes(start)
-        assert changes == Changes(cursor=store.cursor, put=(key("a"), account(name="again")), deleted=(("key", "b"),))
-        assert store.changes(changes.cursor) == Changes(cursor=store.cursor)
-
-    async def test_changes_in_pieces(self, store: Store) -> None:
-        """With a limit the feed comes in pieces, in order of revision, and misses nothing."""
-        cursor = store.cursor
-        await store.write(putting(*(account(f"id{n}") for n in range(7))))
-        await store.write(lambda tx: [tx.delete(Account, "id0"), tx.delete(Account, "id3")])
-        put: list[str] = []
-        deleted: list[str] = []
-        for _ in range(7):
-            changes = store.changes(cursor, limit=1)
-            assert len(changes.put) + len(changes.deleted) == 1
-            assert changes.cursor.rev > cursor.rev
-            cursor = changes.cursor
-            put += [one.id for one in changes.put]
-            deleted += [id_ for _, id_ in changes.deleted]
-        assert (put, deleted) == (["id1", "id2", "id4", "id5", "id6"], ["id0", "id3"])
-        assert cursor == store.cursor
-
-    async def test_put_after_delete_is_no_delete(self, store: Store) -> None:
-        """A record that is back is not reported as gone, not even when a write that deleted it failed."""
-        start = store.cursor
-        await store.write(putting(account()))
-        await store.write(lambda tx: tx.delete(Account, "ada"))
-        with pytest.raises(Refused):
-            await store.write(failing(account()))
-        assert store.changes(start).deleted == (("account", "ada"),)
-        await store.write(putting(account()))
-        assert store.changes(start) == Changes(cursor=store.cursor, put=(account(),))
-
-    async def test_foreign_feed_cursors(self, store: Store) -> None:
-        """A cursor of another generation, or from the future, starts anew."""
-        await store.write(putting(account()))
-        for cursor in (Cursor("other", 0), Cursor(store.cursor.generation, 2), Cursor(store.cursor.generation, -1)):
-            assert store.changes(cursor) == Changes(cursor=store.cursor, is_reset=True)
-
-    async def test_tombstone_floor(self, kept: Kept) -> None:
-        """Below the oldest tombstone that is kept, the feed says so instead of leaving deletes out."""
-        cursors = [kept.cursor]
-        await kept.write(putting(*(account(f"id{n}") for n in range(5))))
-        for number in range(5):
-            cursors.append(kept.cursor)
-            await kept.write(lambda tx, id_=f"id{number}": tx.delete(Account, id_))  # type: ignore[misc]
-        assert not kept.changes(cursors[0]).is_reset
-        await kept.purge_expired(0)
-        assert [kept.changes(cursor).is_reset for cursor in cursors] == [True, True, True, False, False, False]
-        assert kept.changes(cursors[3]).deleted == (("account", "id2"), ("account", "id3"), ("account", "id4"))
-        await kept.purge_expired(0)
-        assert not kept.changes(cursors[3]).is_reset
-
-    async def test_purge(self, store: Store) -> None:
-        """Sessions and revocations go a day after their end, through the feed; nothing else does."""
-        keys = [key(expires_at=100)]
-        await store.write(putting(session("old"), session("new", expires_at=201), session("endless", expires_at=None)))
-        await store.write(putting(revocation("old"), revocation("new", expires_at=201), *keys))
-        before = store.cursor
-        assert await store.purge_expired(199 + DAY) == 0
-        assert await store.purge_expired(200 + DAY) == 2
-        assert {one.id for one in store.scan(Session)} == {"new", "endless"}
-        assert store.get(Revocation, "ada/old") is None
-        assert store.get(Revocation, "ada/new") is not None
-        assert list(store.scan(ApiKey)) == keys
-        assert set(store.changes(before).deleted) == {("session", "old"), ("revocation", "ada/old")}
-
-    async def test_the_feed_leaves_counts_out(self, store: Store) -> None:
-        """Counts of guesses come, change and go without a word or a tombstone; what is undone is as it was."""
-        before = store.cursor
-        await store.write(putting(guess("one"), account("ada"), guess("two", expires_at=300)))
-        assert [record.id for record in store.changes(before).put] == ["ada"]
-        with pytest.raises(Refused):
-            await store.write(lambda tx: (tx.delete(GuessCount, "one"), failing()(tx)))
-        assert store.get(GuessCount, "one") == guess("one")
-        between = store.cursor
-        assert await store.purge_expired(199) == 0
-        assert await store.purge_expired(200) == 1
-        assert await store.write(lambda tx: tx.delete(GuessCount, "two"))
-        assert store.count(GuessCount) == 0
-        changes = store.changes(between)
-        assert (changes.is_reset, changes.put, changes.deleted) == (False, (), ())
-
-    async def test_purge_of_many(self, store: Store) -> None:
-        """More than one transaction's worth goes in one call."""
-        await store.write(putting(*(session(f"id{n}") for n in range(2300))))
-        assert await store.purge_expired(10**9) == 2300
-        assert store.count(Session) == 0
-
-    async def test_usage(self, store: Store) -> None:
-        """A noted use is seen at once, the last one counts, and a delete forgets it; the feed knows nothing of it."""
-        await store.write(putting(key()))
-        before = store.cursor
-        assert store.usage("key1") is None
-        store.note_use("key1", Usage(1, "uid:1"))
-        store.note_use("key1", Usage(2, "uid:2"))
-        assert store.usage("key1") == Usage(2, "uid:2")
-        await store.flush_usage()
-        assert store.usage("key1") == Usage(2, "uid:2")
-        assert await store.write(lambda tx: tx.usage("key1")) == Usage(2, "uid:2")
-        store.note_use("key1", Usage(3, "uid:3"))
-        await store.flush_usage()
-        assert store.usage("key1") == Usage(3, "uid:3")
-        assert store.cursor == before
-        with pytest.raises(Refused):
-            await store.write(lambda tx: [tx.delete(ApiKey, "key1"), failing()(tx)])
-        assert store.usage("key1") == Usage(3, "uid:3")
-        await store.write(lambda tx: tx.delete(ApiKey, "key1"))
-        assert store.usage("key1") is None
-
-    async def test_usage_goes_with_a_write(self, store: Store) -> None:
-        """Uses reach the disk with whatever is written next, many of them in several."""
-        for number in range(1200):
-            store.note_use(f"id{number}", Usage(number, "uid:1"))
-        for _ in range(4):
-            await store.write(putting(account()))
-        assert await store.write(lambda tx: tx.usage("id1199")) == Usage(1199, "uid:1")
-
-    async def test_audit(self, store: Store) -> None:
-        """Events come back in order with their place in the chain, and the chain verifies."""
-        empty = await store.verify_audit()
-        assert empty.valid
-        assert (empty.rows, empty.head) == (0, "00" * 32)
-        events = [event(n, reason=None if n % 2 else "missing_scope", target=f"t{n}", count=n) for n in range(1, 8)]
-        for one in events:
-            await store.write(lambda tx, one=one: tx.audit(one))  # type: ignore[misc]
-        rows = store.audit_rows()
-        assert [row.event for row in rows] == events
-        assert [row.seq for row in rows] == list(range(1, 8))
-        assert [row.seq for row in store.audit_rows(after=2, limit=3)] == [3, 4, 5]
-        assert store.audit_rows(after=7) == []
-        verdict = await store.verify_audit()
-        assert verdict.valid
-        assert (verdict.rows, verdict.head, verdict.first_bad) == (7, rows[-1].mac, None)
-
-    async def test_audit_with_failures(self, store: Store) -> None:
-        """Rows of failed functions leave no gap in the chain."""
-
-        async def write(number: int) -> None:
-            def work(tx: Writer) -> None:
-                tx.audit(event(number))
-                if number % 2:
-                    raise Refused
-
-            try:
-                await store.write(work)
-            except Refused:
-                assert number % 2
-
-        async with trio.open_nursery() as nursery:
-            for number in range(20):
-                nursery.start_soon(write, number)
-        assert sorted(row.event.at for row in store.audit_rows()) == list(range(0, 20, 2))
-        assert (await store.verify_audit()).valid
-
-    async def test_cursor_moves_with_changes_only(self, store: Store) -> None:
-        """Each put and each delete is one revision; reading and auditing are none."""
-        start = store.cursor
-        await store.write(lambda tx: tx.audit(event()))
-        await store.write(lambda tx: tx.get(Account, "ada"))
-        assert store.cursor == start
-        await store.write(putting(account(), account(name="again")))
-        await store.write(lambda tx: tx.delete(Account, "ada"))
-        assert store.cursor == Cursor(start.generation, start.rev + 3)
 
     async def test_health_and_stats(self, store: Store) -> None:
         """A store that works says so and counts its writes."""

@@ -4,7 +4,6 @@ HEROD_KILL_ROUNDS rounds (50), from HEROD_SEED.
 """
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -13,13 +12,15 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from soak import chance as new_chance
+from soak import count, seed
 from store.samples import SECRET
 
 from herod.records import ApiKey
 from herod.store.sqlite import SqliteStore, open_sqlite
 
-ROUNDS = int(os.environ.get("HEROD_KILL_ROUNDS", "50"))
-SEED = int(os.environ.get("HEROD_SEED", "1"))
+ROUNDS = count("KILL_ROUNDS")
+SEED = seed()
 ROUNDS_A_STORE = 10
 
 
@@ -59,7 +60,7 @@ def helper() -> Iterator[Helper]:
 
 async def test_kill(tmp_path: Path, helper: Helper) -> None:
     """No acknowledged write is lost, no opening fails, the audit chain is whole, round after round."""
-    chance = random.Random(SEED)  # noqa: S311 - rounds that can be repeated
+    chance = new_chance("kill")
     acknowledged: list[str] = []
     written = 0
     for number in range(ROUNDS):

@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 from store.conformance import StoreConformance, putting
+from store.conformance_feed import FeedConformance
 from store.samples import SECRET, account
 
 from herod.errors import Unavailable
 from herod.store.memory import MemoryStore
 
 
-class TestMemoryStore(StoreConformance):
+class TestMemoryStore(StoreConformance, FeedConformance):
     """Does what every store does."""
 
     @pytest.fixture

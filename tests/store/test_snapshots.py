@@ -3,13 +3,13 @@
 HEROD_BACKUP_ROUNDS rounds (20).
 """
 
-import os
 from functools import partial
 from pathlib import Path
 
 import apsw
 import pytest
 import trio
+from soak import count
 from store.samples import SECRET, account, event, key
 
 from herod.credentials.keyring import derive_backup_key
@@ -23,7 +23,7 @@ from herod.store.opening import open_file
 from herod.store.sqlite import SqliteStore, open_sqlite
 from herod.store.unpacking import unpack
 
-ROUNDS = int(os.environ.get("HEROD_BACKUP_ROUNDS", "20"))
+ROUNDS = count("BACKUP_ROUNDS")
 
 
 async def save(store: Store, file: Path) -> Path:
@@ -195,3 +195,15 @@ async def test_leftovers_of_killed_commands_go_at_the_next_start(tmp_path: Path)
         (tmp_path / f"herod.db{suffix}").write_bytes(b"half")
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1):
         assert names(tmp_path) == ["herod.db", "herod.db.lock"]
+
+
+async def test_other_work_in_threads_holds_up_no_backup(tmp_path: Path) -> None:
+    """Who waited for a thread and gave up would leave it marked as busy for ever."""
+    limiter = trio.to_thread.current_default_thread_limiter()
+    async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
+        tokens, limiter.total_tokens = limiter.total_tokens, 1
+        async with limiter:
+            with trio.fail_after(10):
+                stream = await store.backup()
+        limiter.total_tokens = tokens
+        await stream.aclose()

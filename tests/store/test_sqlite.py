@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from store.conformance import StoreConformance
+from store.conformance_feed import FeedConformance
 from store.samples import SECRET
 
 from herod.store.sqlite import SqliteStore, open_sqlite
 
 
-class TestSqliteStore(StoreConformance):
+class TestSqliteStore(StoreConformance, FeedConformance):
     """Does what every store does."""
 
     @pytest.fixture

@@ -108,13 +108,13 @@ def test_edited_row_in_the_feed(path: Path, store: Callable[[], SqliteStore], st
 
 
 def test_moved_row(path: Path, store: Callable[[], SqliteStore]) -> None:
-    """A row under another id or kind is refused."""
+    """A row under another id or kind is refused; it would be missed at a start, so this is done while it is open."""
+    opened = store()
     edit(
         path,
         "UPDATE records SET id = 'eve' WHERE id = 'bob'",
         "UPDATE records SET kind = 'session' WHERE id = 'key1'",
     )
-    opened = store()
     with pytest.raises(Unavailable):
         opened.get(Account, "eve")
     assert opened.get(ApiKey, "key1") is None
@@ -138,8 +138,8 @@ def test_swapped_rows(path: Path, store: Callable[[], SqliteStore]) -> None:
 
 def test_row_of_an_unknown_kind(path: Path, store: Callable[[], SqliteStore]) -> None:
     """A kind of record that herod does not have stops the feed."""
-    edit(path, "UPDATE records SET kind = 'strange' WHERE id = 'bob'")
     opened = store()
+    edit(path, "UPDATE records SET kind = 'strange' WHERE id = 'bob'")
     with pytest.raises(Unavailable):
         opened.changes(opened.cursor.__class__(opened.cursor.generation, 0))
 

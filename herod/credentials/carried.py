@@ -1,0 +1,131 @@
+"""Hashes of random secrets that another store, or Hero Auth, has made: carried over, so that the secrets go on working.
+
+The law of what a record's `secret_hash` may be:
+
+    its own store's    HMAC (32)
+    carried over       form (1) ‖ id of the hash key (8) ‖ HMAC (32)
+
+Form 1: the HMAC is of the secret, as `apikeys.py` makes it. Form 2: it is of the SHA-256 of the secret in hexadecimal,
+for that is what Hero Auth kept. An id of zeros is this store's own key of the key hashes; any other is a key that came
+along with the records. Whatever has another length is the hash of nothing. No secret and no key is ever made here.
+"""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from herod.credentials.apikeys import matches
+from herod.credentials.keyring import Keyring, Purpose
+from herod.credentials.sealing import KEY_BYTES, pack_fields
+
+__all__ = [
+    "HASH_BYTES",
+    "NO_HASH",
+    "OWN_KEY",
+    "CarriedHash",
+    "carry_sha256",
+    "hash_key_id",
+    "matches_carried",
+    "pack_hash",
+    "parse_hash",
+]
+
+HASH_BYTES: Final = 32
+ID_BYTES: Final = 8
+_CARRIED_BYTES: Final = 1 + ID_BYTES + HASH_BYTES
+_OF_SECRET: Final = 1
+_OF_SHA256: Final = 2
+_ID_LABEL: Final = b"herod hash key id v1"
+_SHA256_HEX: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
+
+OWN_KEY: Final = "00" * ID_BYTES
+"""The id that stands for the store's own key."""
+NO_HASH: Final = b""
+"""What is kept where there is no secret: nothing matches it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedHash:
+    """What a record keeps of a secret.
+
+    Attributes:
+        key_id: 16 hexadecimal digits.
+        mac: 32 bytes.
+        is_of_sha256: the HMAC is of the secret's SHA-256.
+    """
+
+    key_id: str
+    mac: bytes
+    is_of_sha256: bool = False
+
+
+def hash_key_id(key: bytes) -> str:
+    """The id of a key of key hashes; it says nothing about the key.
+
+    Raises:
+        ValueError: the key is not 32 bytes long.
+    """
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"a hash key has {KEY_BYTES} bytes, not {len(key)}")
+    return hmac.digest(key, _ID_LABEL, "sha256")[:ID_BYTES].hex()
+
+
+def parse_hash(stored: bytes) -> CarriedHash | None:
+    """Read what a record keeps; None where it is the hash of nothing."""
+    if len(stored) == HASH_BYTES:
+        return CarriedHash(OWN_KEY, stored)
+    if len(stored) != _CARRIED_BYTES or stored[0] not in (_OF_SECRET, _OF_SHA256):
+        return None
+    return CarriedHash(
+        key_id=stored[1 : 1 + ID_BYTES].hex(), mac=stored[1 + ID_BYTES :], is_of_sha256=stored[0] == _OF_SHA256
+    )
+
+
+def pack_hash(carried: CarriedHash) -> bytes:
+    """What a record keeps; the inverse of `parse_hash`.
+
+    Raises:
+        ValueError: the id or the HMAC has not its length.
+    """
+    key_id = bytes.fromhex(carried.key_id)
+    if len(key_id) != ID_BYTES or len(carried.mac) != HASH_BYTES:
+        raise ValueError("a carried hash has an id of 8 and an HMAC of 32 bytes")
+    if carried.key_id == OWN_KEY and not carried.is_of_sha256:
+        return carried.mac
+    form = _OF_SHA256 if carried.is_of_sha256 else _OF_SECRET
+    return bytes((form,)) + key_id + carried.mac
+
+
+def carry_sha256(keyring: Keyring, purpose_label: str, id: str, sha256_hex: str) -> bytes:  # noqa: A002 - a record's field
+    """Carry over the SHA-256 of a secret: what is kept is an HMAC of it, so that nobody can present what is kept.
+
+    Raises:
+        ValueError: it is not 64 hexadecimal digits.
+    """
+    if not _SHA256_HEX.match(sha256_hex):
+        raise ValueError("a SHA-256 has 64 hexadecimal digits")
+    mac = _mac(keyring.key(Purpose.KEY_HASHES), purpose_label, id, sha256_hex.lower())
+    return pack_hash(CarriedHash(OWN_KEY, mac, is_of_sha256=True))
+
+
+def matches_carried(carried: CarriedHash, key: bytes, purpose_label: str, id: str, text: str) -> bool:  # noqa: A002 - as above
+    """Whether `text` is the secret, in constant time.
+
+    Args:
+        carried: from `parse_hash`.
+        key: the one of `carried.key_id`.
+        purpose_label: as `hash_secret` has it.
+        id: whose secret it is.
+        text: the secret as presented, whole.
+    """
+    if carried.is_of_sha256:
+        text = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return matches(carried.mac, _mac(key, purpose_label, id, text))
+
+
+def _mac(key: bytes, purpose_label: str, id_: str, text: str) -> bytes:
+    """As `Keyring.mac`, under a key of any store."""
+    fields = (part.encode("utf-8", "surrogatepass") for part in (purpose_label, id_, text))
+    return hmac.digest(key, pack_fields(*fields), "sha256")

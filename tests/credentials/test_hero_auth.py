@@ -1,0 +1,43 @@
+"""Hero Auth's encrypted file."""
+
+import hashlib
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herod.credentials.hero_auth import decrypt_users, encrypt_users
+from herod.credentials.sealing import SealBroken
+
+SECRET = "a secret, as long as one should be: grüße"
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+def test_round_trip(text: str) -> None:
+    """What was encrypted is read back, and does not stand in the file."""
+    content = encrypt_users(text, SECRET)
+    assert decrypt_users(content, SECRET) == text.encode()
+    assert len(content) == len(text.encode()) + 28
+
+
+def test_format() -> None:
+    """The nonce, then what any AES-256-GCM makes of it under SHA-256 of the secret."""
+    nonce = bytes(range(12))
+    key = hashlib.sha256(SECRET.encode()).digest()
+    assert encrypt_users("text", SECRET, nonce=nonce) == nonce + AESGCM(key).encrypt(nonce, b"text", None)
+    assert encrypt_users("text", SECRET) != encrypt_users("text", SECRET)
+
+
+def test_what_does_not_open() -> None:
+    """Another secret, a flipped bit anywhere, a cut anywhere."""
+    content = encrypt_users("text", SECRET)
+    with pytest.raises(SealBroken):
+        decrypt_users(content, SECRET + "!")
+    for place in range(len(content)):
+        bad = bytearray(content)
+        bad[place] ^= 1
+        with pytest.raises(SealBroken):
+            decrypt_users(bytes(bad), SECRET)
+        with pytest.raises(SealBroken):
+            decrypt_users(content[:place], SECRET)

@@ -1,0 +1,23 @@
+"""herod with a clock that a test turns: the seconds in the file of HEROD_TEST_SKEW are added to the time.
+
+Run as a program, with herod's arguments. The daemon, its log and what it answers all see that time.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+_FILE = Path(os.environ["HEROD_TEST_SKEW"])
+_time = time.time
+
+
+def _skewed() -> float:
+    return _time() + int(_FILE.read_text())
+
+
+if __name__ == "__main__":
+    time.time = _skewed
+    from herod_cli.main import main
+
+    sys.exit(main())

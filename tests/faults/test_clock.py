@@ -1,0 +1,198 @@
+"""The clock jumps by an hour, or to where 32 bits end: nothing crashes, nothing is granted longer than is said here.
+
+What cannot be helped: a token lives until the clock says its end, so a clock that is put back by an hour lets tokens
+live an hour longer by the sun, and so do sessions, keys with an end and the hard stops of signing keys. No revocation
+is forgotten by it: they are kept for a day beyond their end.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from faults.asking import add_account, admin, is_valid, know, names, token_of
+from house import NOW, House, open_house
+from running import Daemon, running
+
+from herod.credentials.keyring import SigningKeys, hs256_key
+from herod.errors import BadToken, ExpiredToken, RateLimited, Unauthenticated
+from herod.operations.presented import Bearer
+from herod.records import Revocation
+from herod.scopes.principals import Source
+
+HOUR = 3600
+END_OF_31_BITS = 2**31  # 2038
+END_OF_32_BITS = 2**32  # 2106
+PASSWORD = "correct horse battery"
+
+
+def seconds_to(moment: int) -> int:
+    """From now."""
+    return moment - int(time.time())
+
+
+@contextmanager
+def skewed(folder: Path) -> Iterator[tuple[Daemon, Callable[[int], None]]]:
+    """A daemon, and what turns its clock."""
+    skew = folder / "skew"
+    folder.mkdir(exist_ok=True)
+    skew.write_text("0")
+
+    def turn(seconds: int) -> None:
+        new = skew.with_suffix(".new")
+        new.write_text(str(seconds))
+        new.rename(skew)
+
+    command = (sys.executable, str(Path(__file__).with_name("skewed.py")))
+    with running(folder, command=command, HEROD_TEST_SKEW=str(skew)) as daemon:
+        yield daemon, turn
+
+
+def test_a_daemons_clock_jumps(tmp_path: Path) -> None:
+    """Back and forth, over 2038 and 2106: tokens end by the clock, new ones are good, no answer is a 5xx."""
+    with skewed(tmp_path) as (daemon, turn):
+        known = know(daemon)
+        for skew in (HOUR, -HOUR, seconds_to(END_OF_31_BITS) - 5, seconds_to(END_OF_31_BITS) + 5,
+                     seconds_to(END_OF_32_BITS) + 5, 0):  # fmt: skip
+            turn(skew)
+            assert daemon.curl("/health")[0] == 200
+            assert is_valid(daemon, known.token) is (skew == 0)
+            assert is_valid(daemon, known.key)
+            fresh = token_of(daemon, known.client_id, known.client_secret)
+            assert is_valid(daemon, fresh)
+            assert add_account(daemon, f"made at {skew}")[0] == 201
+            assert f"made at {skew}" in names(daemon)
+            status, body, _ = daemon.curl("/api/v1/keys", *admin(daemon))
+            assert status == 200
+            assert body["data"][0]["last_used_at"] is not None
+            assert daemon.curl("/revoke", *admin(daemon), "-d", f"token={fresh}")[0] == 200
+            assert not is_valid(daemon, fresh)
+        assert daemon.stop() == 0
+        log = daemon.log.read_text()
+        assert "Traceback" not in log
+        assert '"status": 5' not in log
+
+
+def test_a_store_from_the_future(tmp_path: Path) -> None:
+    """Made while the clock was in 2106, opened when it is right: all is there, and its tokens are not good yet."""
+    with skewed(tmp_path) as (daemon, turn):
+        turn(seconds_to(END_OF_32_BITS))
+        known = know(daemon)
+        assert is_valid(daemon, known.token)
+    with skewed(tmp_path) as (daemon, _):
+        assert not is_valid(daemon, known.token)
+        assert is_valid(daemon, known.key)
+        assert is_valid(daemon, token_of(daemon, known.client_id, known.client_secret))
+        assert names(daemon) == {"ada"}
+
+
+@pytest.mark.parametrize("start", [NOW, END_OF_31_BITS, END_OF_32_BITS])
+async def test_tokens(start: int) -> None:
+    """Refused more than 60 s before they were issued, remembered ones too; refused from their end on."""
+    async with open_house() as home:
+        home.clock.now = start
+        user = await home.user()
+        token = await user.token()
+        for offset, is_good in ((0, True), (-60, True), (-61, False), (HOUR - 1, True), (HOUR, False), (0, True)):
+            home.clock.now = start + offset
+            assert (await home.call("token.validate", token=token)).valid is is_good, offset
+
+
+async def test_revoked_stays_revoked() -> None:
+    """Also when the clock was an hour ahead, the revocation was purged by then, and it is put right."""
+    async with open_house() as home:
+        user = await home.user()
+        token = await user.token()
+        home.clock.now = NOW + HOUR
+        with pytest.raises(ExpiredToken):
+            home.realm.claims(token, home.clock.now)
+        home.clock.now = NOW
+        await home.admin("token.revoke", token=token)
+        for offset in (HOUR, 2 * HOUR, 24 * HOUR):
+            home.clock.now = NOW + offset
+            home.realm.forget_revocations(home.clock.now)
+            await home.store.purge_expired(home.clock.now)
+        home.clock.now = NOW
+        assert home.store.count(Revocation) == 1
+        assert not (await home.call("token.validate", token=token)).valid
+
+
+@pytest.mark.parametrize("jump", [-HOUR, -301, -299, HOUR])
+async def test_guessing_limits(jump: int) -> None:
+    """A lock made before a jump ends within ten minutes at worst, and still locks after ten more tries."""
+    async with open_house() as home:
+        await home.user(email="ada@example.org", password=PASSWORD)
+        await lock(home)
+        home.clock.now += jump
+        waited = 0
+        while waited < 600:
+            try:
+                await sign_in(home, PASSWORD)
+                break
+            except RateLimited as error:
+                home.clock.now += error.retry_after
+                waited += error.retry_after
+        assert waited < 600
+        await lock(home)
+
+
+async def lock(home: House) -> None:
+    """Guess until it is refused."""
+    for _ in range(10):
+        with pytest.raises(Unauthenticated):
+            await sign_in(home, "a wrong password")
+    with pytest.raises(RateLimited):
+        await sign_in(home, "a wrong password")
+
+
+async def sign_in(home: House, password: str) -> object:
+    """By password, from one address."""
+    return await home.call("login", None, Source(address="192.0.2.7"), email="ada@example.org", password=password)
+
+
+async def test_keys_with_an_end_and_their_uses() -> None:
+    """A key ends by the clock and no later; a use before the last one is the last one all the same; lists go on."""
+    async with open_house() as home:
+        user = await home.user("write")
+        issued = [await home.call("keys.create", user.basic, name=f"k{n}") for n in range(4)]
+        end = NOW + HOUR
+        text = (
+            await home.call("keys.create", user.basic, name="ends", expires_at=datetime.fromtimestamp(end, UTC))
+        ).key
+        for now, is_good in ((end - 1, True), (end, False), (end + 1, False), (end - HOUR, True)):
+            home.clock.now = now
+            assert (await home.call("token.validate", token=text)).valid is is_good
+        page = await home.call("keys.list", user.basic, limit=2)
+        home.clock.now -= HOUR
+        await home.call("keys.create", user.basic, name="made before the others")
+        seen = {key.id for key in page.items}
+        while page.next_cursor is not None:
+            page = await home.call("keys.list", user.basic, limit=2, cursor=page.next_cursor)
+            seen |= {key.id for key in page.items}
+        assert {one.id for one in issued} <= seen
+        assert (await home.call("whoami", Bearer(issued[0].key))).sub == user.client_id
+
+
+async def test_hard_stop() -> None:
+    """A retired signing key stops at its moment; what it signed with an end beyond that was never good."""
+    async with open_house() as home:
+        user = await home.user()
+        token = await user.token()
+        home.realm.signing = SigningKeys(
+            hs256_key("another secret that signs from now on, long enough"),
+            [hs256_key("a secret for tests that is long enough to sign", verifies_until=NOW + HOUR)],
+        )
+        assert (await home.call("token.validate", token=token)).valid
+        home.clock.now = NOW + HOUR
+        assert not (await home.call("token.validate", token=token)).valid
+        home.clock.now = NOW + 10
+        late = NOW + HOUR - 5
+        home.realm.signing = SigningKeys(
+            hs256_key("another secret that signs from now on, long enough"),
+            [hs256_key("a secret for tests that is long enough to sign", verifies_until=late)],
+        )
+        with pytest.raises(BadToken):
+            home.realm.claims(token, home.clock.now)

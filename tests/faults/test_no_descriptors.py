@@ -1,0 +1,97 @@
+"""A running daemon may open nothing more: who is connected is served, who comes waits, and the log says it once."""
+
+import http.client
+import json
+import socket
+import subprocess
+from pathlib import Path
+
+from faults.asking import admin, know
+from running import COMMAND, Daemon, running
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """A client that stays connected over the daemon's socket."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        super().__init__("localhost", timeout=20)
+        self._path = str(daemon.socket)
+        self._header = dict([admin(daemon)[1].split(": ", 1)])
+
+    def connect(self) -> None:
+        """As a TCP client would."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(20)
+        self.sock.connect(self._path)
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        """One request by the local admin."""
+        headers = {**self._header, "Content-Type": "application/json"}
+        self.request(method, path, None if body is None else json.dumps(body), headers)
+        answer = self.getresponse()
+        return answer.status, answer.read()
+
+
+def limit(daemon: Daemon, soft: int) -> None:
+    """How many descriptors it may have from now on; those that are open stay."""
+    command = ["prlimit", f"--pid={daemon.process.pid}", f"--nofile={soft}:"]
+    subprocess.run(command, check=True, capture_output=True, timeout=20)
+
+
+def first_free(daemon: Daemon) -> int | None:
+    """The lowest number that a new descriptor of it would get; None when that cannot be seen."""
+    try:
+        taken = {int(one.name) for one in Path(f"/proc/{daemon.process.pid}/fd").iterdir()}
+    except PermissionError:  # it lets nobody look into it who has no special right
+        return None
+    return next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+def test_exhausted_while_running(tmp_path: Path) -> None:
+    """Reads and writes go on over what is open; a backup is refused in words; newcomers are served when they can be."""
+    with running(tmp_path) as daemon:
+        known = know(daemon)
+        held, *newcomers = [UnixConnection(daemon) for _ in range(3)]
+        assert held.ask("GET", "/health")[0] == 200
+        free = first_free(daemon)
+        limit(daemon, 3 if free is None else free)
+        assert held.ask("GET", "/api/v1/whoami")[0] == 200
+        assert held.ask("POST", "/validate", {"token": known.token})[0] == 200
+        for number in range(20):
+            assert held.ask("POST", "/users/add", {"name": f"user {number}"})[0] == 201
+        status, body = held.ask("GET", "/api/v1/backup")
+        assert status == 503
+        assert b"could not be copied" in body
+        for one in newcomers:
+            one.connect()  # the kernel takes it; the daemon cannot yet
+        if free is not None:
+            # The one who is connected and idle gives its place to a newcomer: nobody is locked out for good.
+            assert newcomers[0].ask("GET", "/health")[0] == 200
+        limit(daemon, 1024)
+        for one in newcomers:
+            assert one.ask("GET", "/health")[0] == 200
+        assert daemon.curl("/health")[1]["status"] == "ok"
+        assert daemon.herod("backup", str(tmp_path / "b"), "--peer").returncode == 0
+        log = daemon.log.read_text()
+        assert log.count("no connection can be accepted: Too many open files") == 1
+        assert "Traceback" not in log
+        for one in (held, *newcomers):
+            one.close()
+
+
+def test_started_with_few(tmp_path: Path) -> None:
+    """It says how many clients fit, answers so many, tells the next one that it is full, and recovers."""
+    command = ("prlimit", "--nofile=106:106")
+    with running(tmp_path, command=(*command, *COMMAND)) as daemon:
+        assert "only 10 connections fit under the limit of open files (ulimit -n)" in daemon.log.read_text()
+        clients = []
+        for _ in range(10):
+            clients.append(UnixConnection(daemon))
+            assert clients[-1].ask("GET", "/health")[0] == 200
+        for one in clients:
+            one.close()
+        for number in range(30):
+            client = UnixConnection(daemon)
+            assert client.ask("POST", "/users/add", {"name": f"user {number}"})[0] == 201
+            client.close()
+        assert "Traceback" not in daemon.log.read_text()

@@ -1,0 +1,76 @@
+"""A second daemon on what one holds already is refused, and the first goes on; a dead one leaves nothing in the way."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faults.asking import Known, check_reads, know, start_in_vain
+from running import Daemon, running
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """The first one."""
+    with running(tmp_path_factory.mktemp("first")) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def known(daemon: Daemon) -> Known:
+    """Somebody the first one knows."""
+    return know(daemon)
+
+
+def files_of(daemon: Daemon) -> dict[str, tuple[int, int]]:
+    """Its socket, cookie and store: which files they are."""
+    names = [daemon.socket, daemon.socket.with_name("herod.sock.cookie"), daemon.folder / "store" / "herod.db"]
+    return {one.name: (one.stat().st_ino, one.stat().st_mode) for one in names}
+
+
+@pytest.mark.parametrize("held", ["socket", "store", "port", "all"])
+def test_refused(daemon: Daemon, known: Known, tmp_path: Path, held: str) -> None:
+    """It names what is held and the way out; nothing of the first one is touched."""
+    before, cookie = files_of(daemon), daemon.cookie
+    store = f"sqlite:{daemon.folder}/store/herod.db"
+    arguments, words = {
+        "socket": (
+            ("--bind", f"unix:{daemon.socket}", "--store", "memory:"),
+            (str(daemon.socket), "stop it or choose"),
+        ),
+        "store": (
+            ("--bind", f"unix:{tmp_path}/h.sock", "--store", store),
+            (f"in use by the herod with process id {daemon.process.pid}", "stop that one first"),
+        ),
+        "port": (
+            ("--bind", f"127.0.0.1:{daemon.port}", "--store", "memory:"),
+            (f"127.0.0.1:{daemon.port} is in use", "stop what listens there, or choose another --port"),
+        ),
+        "all": (
+            ("--bind", f"unix:{daemon.socket}", "--bind", f"127.0.0.1:{daemon.port}", "--store", store),
+            ("another herod is listening", str(daemon.socket)),
+        ),
+    }[held]
+    message = start_in_vain(tmp_path, *arguments)
+    for word in words:
+        assert word in message
+    assert files_of(daemon) == before
+    assert daemon.cookie == cookie
+    check_reads(daemon, known)
+
+
+def test_what_a_killed_one_leaves(tmp_path: Path) -> None:
+    """Socket, cookie, locks and log lie about; the next one takes their places, over and over."""
+    with running(tmp_path) as daemon:
+        known = know(daemon)
+        first, cookie = daemon.socket.stat().st_ino, daemon.cookie
+        daemon.stop(9)
+        assert daemon.socket.exists()
+        assert (tmp_path / "store" / "herod.db-wal").stat().st_size > 0
+    with running(tmp_path) as again:
+        check_reads(again, known)
+        assert (again.socket.stat().st_ino, again.cookie) != (first, cookie)
+        assert (tmp_path / "store" / "herod.db.lock").read_text().splitlines()[0] == str(again.process.pid)
+        assert again.stop() == 0
+    assert not again.socket.exists()
+    assert not os.path.lexists(tmp_path / "herod.sock.cookie")

@@ -1,0 +1,68 @@
+"""HERO_SECRET changes under a store: said, refused, and nothing touched; the secret of before opens it again."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults.asking import add_account, check_reads, is_valid, know, start_in_vain
+from offline_store import contents
+from running import SECRET, Daemon, running
+
+OTHER = "quite another secret, as long as a secret has to be"
+
+
+def wait_for(daemon: Daemon, words: str) -> str:
+    """The log, once it says that; the daemon's answers give it the time."""
+    for _ in range(200):
+        assert daemon.curl("/health")[0] == 200
+        log = daemon.log.read_text()
+        if words in log:
+            return log
+    raise AssertionError(log)
+
+
+@pytest.mark.parametrize("name", ["HERO_SECRET", "HEROD_STORE_SECRET"])
+def test_another_secret(tmp_path: Path, name: str) -> None:
+    """Exit 2, a line that names the ways out, not one byte changed; the right one opens it as if nothing had been."""
+    right: dict[str, Any] = {
+        "HERO_SECRET": SECRET,
+        "HEROD_STORE_SECRET": "what opens the store in its place, long enough",
+    }
+    with running(tmp_path, **right) as daemon:
+        known = know(daemon)
+    before = contents(tmp_path / "store")
+    binds = ("--bind", f"unix:{tmp_path}/x.sock", "--store", f"sqlite:{tmp_path}/store/herod.db")
+    wrong: dict[str, Any] = (
+        {**right, "HEROD_STORE_SECRET": OTHER} if name == "HEROD_STORE_SECRET" else {"HERO_SECRET": OTHER}
+    )
+    message = start_in_vain(tmp_path, *binds, code=2, **wrong)
+    assert "made with another secret: give that HERO_SECRET (or HEROD_STORE_SECRET, if one was set)" in message
+    assert "herod secret rotate" in message
+    assert OTHER not in message
+    assert contents(tmp_path / "store") == before
+    with running(tmp_path, **right) as again:
+        check_reads(again, known)
+
+
+def test_the_file_changes_while_it_runs(tmp_path: Path) -> None:
+    """SIGHUP says that this takes a restart, and the daemon goes on signing with what it has; then it is refused."""
+    file = tmp_path / "secret"
+    file.write_text(SECRET + "\n")
+    file.chmod(0o600)
+    given: dict[str, Any] = {"HERO_SECRET": "", "HERO_SECRET_FILE": str(file)}
+    with running(tmp_path, **given) as daemon:
+        known = know(daemon)
+        file.write_text(OTHER + "\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        log = wait_for(daemon, "needs a restart")
+        assert "SIGHUP: this has changed and needs a restart: HERO_SECRET" in log
+        assert "herod secret rotate" in log
+        assert OTHER not in log
+        check_reads(daemon, known)
+        assert add_account(daemon, "bob")[0] == 201
+    binds = ("--bind", f"unix:{tmp_path}/x.sock", "--store", f"sqlite:{tmp_path}/store/herod.db")
+    assert "another secret" in start_in_vain(tmp_path, *binds, code=2, **given)
+    file.write_text(SECRET + "\n")
+    with running(tmp_path, **given) as again:
+        assert is_valid(again, known.token)

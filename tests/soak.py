@@ -1,0 +1,45 @@
+"""How long the tests with rounds run, and from which seed. CONTRIBUTING.md lists the names.
+
+`make soak KILLS=500 SEED=7` sets the variables; without them the suite runs its short version. Must never draw chance
+from anywhere but the seed: what failed is to fail again.
+"""
+
+import os
+import random
+from typing import Final
+
+__all__ = ["SHORT", "chance", "count", "describe", "seed"]
+
+PREFIX: Final = "HEROD_"
+# Name without the prefix → what the suite runs.
+SHORT: Final = {
+    "KILL_ROUNDS": 50,
+    "BACKUP_ROUNDS": 20,
+    "FLIPS": 200,
+    "EIO_ROUNDS": 2,
+    "STALLS": 500,
+    "FUZZ": 400,
+    "FUZZ_BYTES": 500,
+    "LOGINS": 40,
+    "CANARIES": 500,
+}
+
+
+def count(name: str) -> int:
+    """How many rounds of `name` to run."""
+    return int(os.environ.get(PREFIX + name, SHORT[name]))
+
+
+def seed() -> int:
+    """The seed of everything that is left to chance."""
+    return int(os.environ.get(PREFIX + "SEED", "1"))
+
+
+def chance(*words: object) -> random.Random:
+    """A generator for one subject, which another subject's draws do not move on."""
+    return random.Random("/".join(map(str, (seed(), *words))))  # noqa: S311 - rounds that can be repeated
+
+
+def describe() -> str:
+    """One line by which a run can be repeated."""
+    return " ".join(f"{PREFIX}{name}={count(name)}" for name in SHORT) + f" {PREFIX}SEED={seed()}"
