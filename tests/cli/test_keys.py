@@ -1,18 +1,21 @@
 """`herod key rotate|disable|enable|edit`: what is asked of the daemon, and what is said."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Typed
 from fake_daemon import KEY, FakeDaemon
+
+Typed = Callable[..., Any]
 
 ID = KEY["id"]
 
 
 def asked(daemon: FakeDaemon) -> tuple[str, Any]:
     """The last call the daemon got."""
-    return daemon.calls[-1]
+    call = daemon.asked[-1].json
+    return call["method"], call["params"]
 
 
 @pytest.mark.parametrize(("option", "seconds"), [((), 0), (("--overlap", "10m"), 600), (("--overlap", "7d"), 604_800)])
