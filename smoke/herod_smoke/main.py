@@ -15,7 +15,7 @@ from herod_smoke.running import run
 from herod_smoke.wire import Headers, UnreachableError, Wire, bearer, peer
 from herod_smoke.world import World
 
-__all__ = ["main", "smoke"]
+__all__ = ["Asked", "check", "main", "smoke"]
 
 OK: Final = 200
 FAILED: Final = 1
@@ -64,18 +64,26 @@ def smoke(**options: Any) -> None:  # noqa: ANN401 - the options above
     It asks as an admin, makes accounts and keys with random names that begin with `smoke-`, and deletes them again: it
     is safe against a daemon in use. Exit codes: 0 all passed, 1 one failed, 2 usage, 3 not reachable, 4 no admin.
     """
-    asked = Asked(**options)
+    sys.exit(check(Asked(**options)))
+
+
+def check(asked: Asked) -> int:
+    """Do what the command line says; the exit code.
+
+    Raises:
+        UsageError: it says something that cannot be done.
+    """
     if asked.is_listing:
         click.echo("\n".join(CHECKS))
-        return
+        return 0
     unknown = [name for name in asked.only if name not in CHECKS]
     if unknown:
         raise click.UsageError(f"there is no check {unknown[0]!r}: herod-smoke --list names them")
     try:
-        sys.exit(_smoke(asked))
+        return _smoke(asked)
     except UnreachableError as error:
         _say(f"herod-smoke: {error}")
-        sys.exit(UNREACHABLE)
+        return UNREACHABLE
 
 
 def main(args: Sequence[str] | None = None) -> None:
