@@ -10,6 +10,7 @@ from typing import Final
 from herod.operations.realm import Realm
 from herod.operations.registry import Operation
 from herod.protocols.answers import encode
+from herod.protocols.metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH
 from herod.protocols.openapi import JSON, failure, openapi_document
 from herod.protocols.openrpc import openrpc_document
 from herod.protocols.schemas import Schema
@@ -83,4 +84,9 @@ FURTHER: Final[Mapping[str, Schema]] = {
     OPENAPI_PATH: _document("openapi", "This document."),
     OPENRPC_PATH: _document("openrpc", "The OpenRPC document of the JSON-RPC methods."),
     "/rpc": RPC_ITEM,
+    "/mcp": _calls("mcp", "The Model Context Protocol, for agents.", (400, 401, 403, 404, 413, 421)),
+    SERVER_PATH: _document("server_metadata", "Where and how to get tokens (RFC 8414)."),
+    RESOURCE_PATH: _document("resource_metadata", "What herod takes as a credential (RFC 9728)."),
+    f"{RESOURCE_PATH}/mcp": _document("mcp_metadata", "What `/mcp` takes as a credential (RFC 9728)."),
+    JWKS_PATH: _document("jwks", "The public keys that verify tokens now (RFC 7517, RFC 8037)."),
 }

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -92,7 +93,11 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def _smoke(asked: Asked) -> int:
-    wire = Wire(asked.url or _find(), timeout=asked.timeout, ca_file=asked.ca_file)
+    with closing(Wire(asked.url or _find(), timeout=asked.timeout, ca_file=asked.ca_file)) as wire:
+        return _run(asked, wire)
+
+
+def _run(asked: Asked, wire: Wire) -> int:
     admin = _admin(wire, asked.admin_key or os.environ.get("HEROD_KEY"), is_peer=asked.is_peer)
     legacy = None if asked.legacy_secret is None else _secret(asked.legacy_secret, "--legacy-secret")
     who = wire.ask("GET", "/api/v1/whoami", headers=admin)

@@ -130,6 +130,10 @@ class Wire:
             self._connection.close()
             raise UnreachableError(f"{self.url} does not answer: {error}") from error
 
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
     def _ask(self, method: str, path: str, headers: Headers, body: bytes | None) -> Answer:
         try:
             self._connection.request(method, path, body=body, headers=dict(headers))

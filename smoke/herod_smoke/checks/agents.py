@@ -15,7 +15,7 @@ TOOLS: Final = 10
 
 def mcp(world: World) -> None:
     """It initializes, offers at least ten tools, and answers a call."""
-    who = bearer(world.key("admin")["key"])
+    who = bearer(world.token(world.user()))
     stranger = _send(world, {}, "initialize", _hello())
     expect(stranger.status == 401, "without a credential an agent is refused", stranger)
     challenge = stranger.headers.get("www-authenticate", "")
@@ -28,7 +28,7 @@ def mcp(world: World) -> None:
     expect(all(tool.get("inputSchema", {}).get("type") == "object" for tool in tools), "each tool says what it takes")
     status, result = call_tool(world, who, "whoami", {})
     expect(status == 200 and not result.get("isError"), "a tool can be called")
-    expect(result.get("structuredContent", {}).get("method") == "service_key", "the tool answers")
+    expect(result.get("structuredContent", {}).get("method") == "jwt", "the tool answers")
 
 
 def call_tool(world: World, who: Headers, name: str, arguments: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:

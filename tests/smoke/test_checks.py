@@ -1,0 +1,78 @@
+"""The smoke checks: all pass on a good daemon, and each goes red when the daemon answers wrongly."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from herod_smoke.checks import CHECKS
+from herod_smoke.report import Outcome
+from herod_smoke.running import run
+from herod_smoke.wire import Wire, WireClient, peer
+from herod_smoke.world import World
+from running import Daemon, running
+from smoke.ways import LEGACY, WAYS, Broken
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A good daemon."""
+    with running(tmp_path_factory.mktemp("smoke"), HEROD_USER_SECRET=LEGACY) as daemon:
+        yield daemon
+
+
+@contextmanager
+def wire_to(daemon: Daemon) -> Iterator[Wire]:
+    """A connection to the daemon."""
+    with closing(Wire(f"unix:{daemon.socket}")) as wire:
+        yield wire
+
+
+def world_of(daemon: Daemon, wire: WireClient) -> World:
+    """A run against the daemon, as the local admin."""
+    return World(wire, peer(daemon.cookie), LEGACY)
+
+
+def ended(world: World, *names: str) -> tuple[list[Outcome], list[str]]:
+    """How these checks end."""
+    return run(world, CHECKS, names, tell=lambda outcome: None)
+
+
+def test_there_are_24() -> None:
+    """Exactly, and each has ways in which it is seen to fail."""
+    assert len(CHECKS) == 24
+    assert set(WAYS) == set(CHECKS)
+
+
+def test_all_pass_on_a_good_daemon(daemon: Daemon) -> None:
+    """And nothing of theirs is left behind."""
+    before = daemon.herod("status", "--output", "json")
+    with wire_to(daemon) as wire:
+        outcomes, left = ended(world_of(daemon, wire), *CHECKS)
+    assert [(one.name, one.error) for one in outcomes if not one.has_passed] == []
+    assert left == []
+    counts = [json.loads(text)["stats"] for text in (before.stdout, daemon.herod("status", "--output", "json").stdout)]
+    assert {counts[0][name] == counts[1][name] for name in ("users", "keys")} == {True}
+
+
+@pytest.mark.parametrize(("name", "way"), [(name, way) for name, ways in WAYS.items() for way in ways])
+def test_each_check_goes_red(name: str, way: dict[str, Any], daemon: Daemon) -> None:
+    """On a daemon that is broken in this way, the check fails with a sentence, and cleans up all the same."""
+    with wire_to(daemon) as wire:
+        broken = Broken(wire, **way)
+        [outcome], _ = ended(world_of(daemon, broken), name)
+    assert broken.touched
+    assert outcome.error is not None
+    assert "Traceback" not in outcome.error
+
+
+def test_a_daemon_that_stops_fails_the_rest(daemon: Daemon, tmp_path: Path) -> None:
+    """Every check after it is over says that nothing answers."""
+    with running(tmp_path) as other, wire_to(other) as wire:
+        world = world_of(other, wire)
+        assert ended(world, "health")[0][0].has_passed
+        other.stop()
+        outcomes, _ = ended(world, "health", "validate")
+        assert all("does not answer" in (one.error or "") for one in outcomes)
