@@ -1,0 +1,109 @@
+"""`herod-smoke` as it is typed: what it prints, the reports, and how it ends."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from herod_smoke.checks import CHECKS
+from running import Daemon, environment, running
+
+COMMAND = (sys.executable, "-m", "herod_smoke")
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A good daemon."""
+    with running(tmp_path_factory.mktemp("smoke"), "--bootstrap-admin-key", "smoke") as daemon:
+        yield daemon
+
+
+def smoke(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    return subprocess.run([*COMMAND, *arguments], env=env, capture_output=True, text=True, check=False, timeout=120)
+
+
+def key_file(daemon: Daemon) -> str:
+    """The bootstrap admin's key, as an option takes it."""
+    return f"@{daemon.folder}/store/bootstrap-smoke.key"
+
+
+def test_lines(daemon: Daemon) -> None:
+    """A line per check with its time, and how many passed at last."""
+    ended = smoke("--only", "health", "--only", "token", env=daemon.env)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    first, second, last = ended.stdout.splitlines()
+    assert first.startswith("ok    health ")
+    assert first.endswith(" ms")
+    assert second.startswith("ok    token ")
+    assert last == "2 passed, 0 failed"
+
+
+def test_all_over_tcp_with_a_key(daemon: Daemon) -> None:
+    """Over TCP one needs a key; the report is JSON."""
+    ended = smoke("--url", daemon.url, "--admin-key", key_file(daemon), "--format", "json", env=daemon.env)
+    assert ended.returncode == 0
+    found = json.loads(ended.stdout)
+    assert (found["passed"], found["failed"], found["left"]) == (24, 0, [])
+    assert [check["name"] for check in found["checks"]] == list(CHECKS)
+
+
+def test_junit(daemon: Daemon, tmp_path: Path) -> None:
+    """The file is JUnit's; the lines are there as well."""
+    path = tmp_path / "smoke.xml"
+    ended = smoke("--only", "health", "--format", "junit", "--output-file", str(path), env=daemon.env)
+    assert ended.stdout.endswith("1 passed, 0 failed\n")
+    suites = ET.parse(path).getroot()  # noqa: S314 - our own file
+    assert suites.get("tests") == "1"
+    assert [case.get("name") for case in suites.iter("testcase")] == ["health"]
+
+
+def test_list() -> None:
+    """The names, one a line, without a daemon."""
+    ended = smoke("--list", env={})
+    assert ended.stdout.split() == list(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--only", "nonsense"), 2, "herod-smoke --list"),
+        (("--url", "unix:/nowhere/herod.sock"), 3, "does not answer"),
+        (("--url", "gopher://x"), 3, "write unix:/path"),
+        (("--url", "{tcp}"), 2, "give --admin-key @FILE"),
+        (("--url", "{tcp}", "--admin-key", "@/nowhere"), 2, "cannot read /nowhere"),
+        (("--url", "{tcp}", "--admin-key", "wrong"), 4, "does not take this credential (401)"),
+    ],
+)
+def test_what_cannot_be_done(arguments: tuple[str, ...], code: int, said: str, daemon: Daemon) -> None:
+    """Each says what to do, and how it ended."""
+    ended = smoke(*(part.format(tcp=daemon.url) for part in arguments), env=daemon.env)
+    assert ended.returncode == code
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_without_a_daemon(tmp_path: Path) -> None:
+    """Nothing by TCP of its own accord: it says how to start one."""
+    ended = smoke(env=environment(tmp_path))
+    assert ended.returncode == 3
+    assert "herod serve" in ended.stderr
+
+
+def test_a_key_in_argv_is_warned_of(daemon: Daemon) -> None:
+    """Every local user sees the command line."""
+    key = Path(key_file(daemon)[1:]).read_text().strip()
+    ended = smoke("--url", daemon.url, "--admin-key", key, "--only", "health", env=daemon.env)
+    assert ended.returncode == 0
+    assert "use @FILE" in ended.stderr
+    assert key not in ended.stdout + ended.stderr
+
+
+def test_under_herods_own_name(daemon: Daemon) -> None:
+    """`herod smoke` is the same command."""
+    ended = daemon.herod("smoke", "--only", "health")
+    assert ended.returncode == 0
+    assert ended.stdout.endswith("1 passed, 0 failed\n")
