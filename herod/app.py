@@ -19,6 +19,7 @@ import herod
 from herod.errors import InvalidRequest, RuntimeFailure, SettingsError, Unavailable
 from herod.operations.pipeline import Pipeline
 from herod.operations.realm import Realm
+from herod.operations.retention import AuditRetention, enforce_retention
 from herod.operations.startup import create_bootstrap_key, load_signing_keys
 from herod.operations.table import OPERATIONS
 from herod.protocols.doors import Doors
@@ -46,6 +47,7 @@ logger = logging.getLogger("herod")
 
 FLUSH_SECONDS: Final = 1
 PURGE_SECONDS: Final = 300
+AUDIT_HEAD_SECONDS: Final = 3600
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 
@@ -103,8 +105,11 @@ async def _main(
         reloader = Reloader(settings, load, realm=realm, store=store, certificates=certificates, clock=_now)
         async with trio.open_nursery() as background:
             background.start_soon(_watch_signals, shutdown, reloader, partial(notifier.ready, answers), notifier)
+            background.start_soon(_end_waiting, shutdown, realm, store)
             background.start_soon(_flush, pipeline)
-            background.start_soon(_purge, store, realm)
+            kept = AuditRetention(days=settings.audit_keep_days, rows=settings.audit_keep_rows)
+            background.start_soon(_purge, store, realm, kept)
+            background.start_soon(_log_audit_head, store)
             if settings.manager.watchdog_seconds is not None:
                 background.start_soon(watch, notifier, settings.manager.watchdog_seconds, partial(_can_read, store))
             async with trio.open_nursery() as serving:
@@ -256,20 +261,39 @@ async def _can_read(store: SqliteStore | MemoryStore) -> bool:
     return True
 
 
+async def _end_waiting(shutdown: trio.Event, realm: Realm, store: SqliteStore | MemoryStore) -> None:
+    """Answer those who wait for changes when the daemon stops, instead of cutting them off."""
+    await shutdown.wait()
+    realm.is_stopping = True
+    store.news.send()
+
+
 async def _flush(pipeline: Pipeline) -> None:
     while True:
         await trio.sleep(FLUSH_SECONDS)
         await pipeline.flush()
 
 
-async def _purge(store: SqliteStore | MemoryStore, realm: Realm) -> None:
-    """Forget sessions and revocations that are over."""
+async def _purge(store: SqliteStore | MemoryStore, realm: Realm, kept: AuditRetention) -> None:
+    """Forget sessions and revocations that are over, and audit rows beyond what is kept."""
     while True:
         await trio.sleep(PURGE_SECONDS)
         now = _now()
         realm.forget_revocations(now)
         with suppress(Unavailable):  # its health says so already
             await store.purge_expired(now)
+            await enforce_retention(store, kept, now=now)
+
+
+async def _log_audit_head(store: SqliteStore | MemoryStore) -> None:
+    """Say every hour where the audit log ends: a log kept elsewhere then shows when its end was cut off."""
+    said = 0
+    while True:
+        await trio.sleep(AUDIT_HEAD_SECONDS)
+        row, mac = store.audit_head
+        if row != said:
+            said = row
+            logger.info("audit chain at row %d, HMAC %s", row, mac)
 
 
 def _limits(settings: LimitSettings) -> Limits:

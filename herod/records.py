@@ -17,11 +17,14 @@ __all__ = [
     "AuditEvent",
     "GuessCount",
     "HashKey",
+    "LegacyUse",
     "PeerRule",
     "Record",
+    "Resource",
     "Revocation",
     "Session",
     "SigningKeyRecord",
+    "resource_owner",
 ]
 
 
@@ -36,11 +39,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         kind: the row's kind column.
         is_unique: whether two records may not share a lookup.
         is_followed: whether the change feed tells of them.
+        hides_owner: whether the owner column holds an HMAC of `owner_id`, as the lookup column does of `lookup`.
     """
 
     kind: ClassVar[str]
     is_unique: ClassVar[bool] = False
     is_followed: ClassVar[bool] = True
+    hides_owner: ClassVar[bool] = False
 
     id: str
     created_at: int
@@ -147,6 +152,41 @@ class Session(Record, frozen=True, kw_only=True):
         return self.subject
 
 
+class Resource(Record, frozen=True, kw_only=True):
+    """Something that a service has claimed for whoever knows a secret. `id` is the sid.
+
+    Attributes:
+        claimant: the principal who claimed it: an account, service key or peer rule; it may be gone by now.
+        type: what sort of thing it is, in the claimant's words. Users call it the resource's kind.
+        secret: who knows it owns the resource; empty: everybody for whom the claimant asks.
+        attributes: a JSON object, as text.
+    """
+
+    kind: ClassVar[str] = "resource"
+    hides_owner: ClassVar[bool] = True
+
+    claimant: str
+    type: str
+    secret: str
+    name: str
+    attributes: bytes
+
+    @property
+    def lookup(self) -> tuple[str, ...]:
+        """By everything that one must know: what misses in any of it finds nothing, by the same work."""
+        return ("sid", self.id, self.claimant, self.secret)
+
+    @property
+    def owner_id(self) -> str:
+        """What one secret owns of one type at one claimant."""
+        return resource_owner(self.type, self.claimant, self.secret)
+
+
+def resource_owner(type: str, claimant: str, secret: str) -> str:  # noqa: A002 - a record's field has this name
+    """What resources of one type, claimant and secret stand under together; no two of these are written alike."""
+    return "".join(f"{len(word)}:{word}" for word in (type, claimant, secret))
+
+
 class PeerRule(Record, frozen=True, kw_only=True):
     """What a local uid or gid may do without any other credential.
 
@@ -220,15 +260,33 @@ class GuessCount(Record, frozen=True, kw_only=True):
     marks: tuple[tuple[int, int], ...]
 
 
+class LegacyUse(Record, frozen=True, kw_only=True):
+    """How often a legacy secret was used. `id` is the secret's id; `created_at` is when it was first heard of.
+
+    Attributes:
+        promoted_to: the service key that was made to replace it.
+    """
+
+    kind: ClassVar[str] = "legacy_use"
+    is_followed: ClassVar[bool] = False
+
+    uses: int = 0
+    last_used_at: int | None = None
+    last_used_from: str | None = None
+    promoted_to: str | None = None
+
+
 RECORD_TYPES: tuple[type[Record], ...] = (
     Account,
     ApiKey,
     Session,
+    Resource,
     PeerRule,
     Revocation,
     SigningKeyRecord,
     GuessCount,
     HashKey,
+    LegacyUse,
 )
 
 

@@ -15,6 +15,7 @@ import trio
 from herod.credentials.keyring import Keyring
 from herod.errors import StartupError, Unavailable
 from herod.operations.realm import LegacySecrets, Realm
+from herod.operations.startup import startup_event
 from herod.scopes.graph import ADMIN, REGISTRAR, USER, ScopeGraph
 from herod.server.tls import Certificates
 from herod.settings import Settings
@@ -120,11 +121,21 @@ class Reloader:
                 self._certificates.replace(certificates)
 
         await _while_nobody_writes(self._store, take)
+        self._store.news.send()  # other scopes: what the feed told of everybody's is over
+        await self._audit()
         if changed := self._unchangeable(settings):
             logger.warning("SIGHUP: this has changed and needs a restart: %s", ", ".join(changed))
         what = "scopes, networks and legacy secrets"
         logger.info("SIGHUP: %s were read again", what if certificates is None else f"{what} and the certificate")
         return True
+
+    async def _audit(self) -> None:
+        """Note it in the audit log, which cannot be read without knowing what was in force."""
+        now = self._clock()
+        try:
+            await self._store.write(lambda tx: tx.audit(startup_event("reload", None, now, by="SIGHUP")))
+        except Unavailable as error:
+            logger.warning("SIGHUP: the reload is not in the audit log", extra={"reason": error.message})
 
     def _unchangeable(self, settings: Settings) -> list[str]:
         """What differs from the start and was not taken; names only, never values."""

@@ -3,7 +3,9 @@
 import os
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -17,6 +19,9 @@ from herod_cli.invocation import Invocation
 from herod_cli.version import cli_version
 
 __all__ = ["check_daemon"]
+
+# A legacy secret that nobody used for so long can go.
+QUIET: Final = timedelta(days=30)
 
 
 def check_daemon(invocation: Invocation) -> Iterator[Finding]:
@@ -123,6 +128,32 @@ def _check_answers(invocation: Invocation, client: Client) -> Iterator[Finding]:
         yield fail("health", f"It is {health.get('status')}{why}.", "read its log, mend what it names, restart it")
     yield _check_version(version.get("version"))
     yield _check_identity(invocation, client)
+    yield from _check_legacy(client)
+
+
+def _check_legacy(client: Client) -> Iterator[Finding]:
+    """Old secrets that are still used, and those that can go; for who may know."""
+    try:
+        answer = client.call("legacy.status")
+    except ClientError:
+        return
+    items = answer.get("items") if isinstance(answer, dict) else None
+    for item in items if isinstance(items, list) else []:
+        name, setting = item.get("id"), item.get("setting")
+        if not item.get("uses"):
+            yield warn("legacy", f"{name} was never used here.", f"take it out of {setting}; SIGHUP or restart herod")
+            continue
+        last = str(item.get("last_used_at"))[:10]
+        if last < (datetime.now(UTC) - QUIET).date().isoformat():
+            yield warn("legacy", f"{name} was not used since {last}.", f"take it out of {setting}")
+            continue
+        count = "once" if item["uses"] == 1 else f"{item['uses']} times"
+        used = f"{name} is still used: {count}, last on {last} from {item.get('last_used_from')}."
+        if item.get("promoted_to"):
+            fix = f"give its users key {item['promoted_to']}; once they stop, take it out of {setting}"
+        else:
+            fix = f"herod legacy promote {name}"
+        yield warn("legacy", used, fix)
 
 
 def _check_version(theirs: object) -> Finding:

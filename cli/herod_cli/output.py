@@ -186,11 +186,16 @@ def box(lines: Sequence[str]) -> list[str]:
 _MAYBE_UNSAFE: Final = re.compile(r"[^\n\x20-\x7e]")
 
 
-def to_json(value: object) -> str:
-    """`value` as JSON for eyes and scripts alike, with unsafe characters as JSON's own escapes."""
+def to_json(value: object, *, indent: int = 2) -> str:
+    """`value` as JSON for eyes and scripts alike, with unsafe characters as JSON's own escapes.
+
+    Args:
+        value: what msgspec can encode.
+        indent: columns for each level; below zero it is one line.
+    """
     import msgspec  # noqa: PLC0415 - 25 ms that `--help` does not pay
 
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    text = msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
     # Outside of strings JSON has ASCII only, so every match stands in one.
     return _MAYBE_UNSAFE.sub(lambda match: _json_escape(match[0]), text)
 

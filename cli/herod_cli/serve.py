@@ -58,6 +58,12 @@ OPTIONS: Final = (
         metavar="@FILE",
         help="Legacy secret for scope registrar; repeatable.",
     ),
+    click.option(
+        "--audit-keep-days", type=click.IntRange(min=1), metavar="N", help="Days the audit log goes back (365)."
+    ),
+    click.option(
+        "--audit-keep-rows", type=click.IntRange(min=1000), metavar="N", help="Rows of the audit log (1000000)."
+    ),
     click.option("--allow-weak-secret", is_flag=True, help="Accept a HERO_SECRET under 32 bytes."),
     click.option("--log-format", type=click.Choice(["text", "json"]), help="Default text on a terminal, else json."),
     click.option(

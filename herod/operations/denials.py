@@ -12,7 +12,7 @@ from herod.records import AuditEvent
 
 __all__ = ["Denials"]
 
-# Different (source, actor, operation, reason) of one minute that are kept apart; the rest count as one line.
+# Different (source, actor, operation, reason, target) of one minute that are kept apart; the rest count as one line.
 MAX_KINDS: Final = 1000
 
 
@@ -23,6 +23,7 @@ class _Kind:
     actor: str
     operation: str
     reason: str | None
+    target: str | None
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class Denials:
         kind = _kind_of(event)
         if kind not in self._lines and len(self._lines) >= MAX_KINDS:
             event = msgspec.structs.replace(
-                event, actor="many", method="many", source="many", operation="many", reason="overflow"
+                event, actor="many", method="many", source="many", operation="many", reason="overflow", target=None
             )
             kind = _kind_of(event)
         line = self._lines.setdefault(kind, _Line(None))
@@ -77,4 +78,4 @@ class Denials:
 
 
 def _kind_of(event: AuditEvent) -> _Kind:
-    return _Kind(event.at // 60, event.source, event.actor, event.operation, event.reason)
+    return _Kind(event.at // 60, event.source, event.actor, event.operation, event.reason, event.target)

@@ -28,15 +28,17 @@ from herod.errors import (
 from herod.operations.attempts import Attempts
 from herod.operations.ceilings import check_key_manager
 from herod.operations.denials import Denials
+from herod.operations.guessing import Counter
 from herod.operations.identify import identify
 from herod.operations.presented import Bearer, Presented, SecretHeader
 from herod.operations.realm import Realm
 from herod.operations.registry import Context, Operation, Params, Wait, Work, name_methods
+from herod.operations.suspects import presented_id
 from herod.operations.uses import note_use
 from herod.records import AuditEvent
 from herod.scopes.decisions import Access, Denied, Reason, decide
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, Source
-from herod.store.base import Store, Writer
+from herod.store.base import Page, Store, Writer
 
 __all__ = ["MAX_WAITING_WORK", "Pipeline"]
 
@@ -86,15 +88,12 @@ class Pipeline:
                 note_use(self.store, context, context.principal)
             if operation.wait is not None:
                 return await self._wait(context, operation, presented, params, operation.wait)
-            if not operation.is_command:
-                return operation.handler(self.store, context, params)
-            attempt = operation.limit(self.store, context, params) if operation.limit is not None else None
-            if attempt is None:
-                return await self._change(context, operation, presented, params)
-            async with self.attempts.counting(attempt, now) as context.counted:
-                return await self._change(context, operation, presented, params)
+            counter = operation.misses(context, params) if operation.misses is not None else None
+            if counter is not None:
+                return await self._find(context, operation, presented, params, counter)
+            return await self._answer(context, operation, presented, params)
         except (Unauthenticated, PermissionDenied, RateLimited, NotFound) as error:
-            self._note(error, operation, context)
+            self._note(error, operation, context, presented)
             raise
 
     def admits(self, operation: Operation, presented: Presented | None, source: Source) -> bool:
@@ -108,12 +107,18 @@ class Pipeline:
             return False
         return True
 
+    def now(self) -> int:
+        """Unix seconds, as everything here counts them."""
+        return self._clock()
+
     async def flush(self, *, is_last: bool = False) -> None:
         """Write the noted denials that are due to the audit log, and counts of guesses.
 
         Called every second, and at the end for all.
         """
         await self.attempts.flush()
+        if not await self.realm.legacy_uses.flush(self.store, now=self._clock(), is_last=is_last):
+            logger.warning("uses of legacy secrets are not written down yet")
         events = self.denials.take(None if is_last else self._clock())
         if not events:
             return
@@ -130,6 +135,30 @@ class Pipeline:
         except trio.Cancelled:  # before the store took them: it cannot be stopped afterwards
             self.denials.put_back(events)
             raise
+
+    async def _answer(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:  # noqa: ANN401 - as call
+        if not operation.is_command:
+            return operation.handler(self.store, context, params)
+        attempt = operation.limit(self.store, context, params) if operation.limit is not None else None
+        if attempt is None:
+            return await self._change(context, operation, presented, params)
+        async with self.attempts.counting(attempt, context.now) as context.counted:
+            return await self._change(context, operation, presented, params)
+
+    async def _find(
+        self, context: Context, operation: Operation, presented: Presented | None, params: Params, counter: Counter
+    ) -> Any:  # noqa: ANN401 - as call
+        """Answer, unless too much was missed before; nothing else runs between looking and counting a miss."""
+        now = context.now
+        self.attempts.check(counter, now)
+        try:
+            result = await self._answer(context, operation, presented, params)
+        except NotFound:
+            self.attempts.count(counter, now)
+            raise
+        if isinstance(result, Page) and not result.items:
+            self.attempts.count(counter, now)
+        return result
 
     async def _wait(
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, wait: Wait
@@ -153,6 +182,7 @@ class Pipeline:
         except Unavailable:
             if operation.unwritten is not None:
                 operation.unwritten(self.store, context, params)
+                self.store.news.send()
             raise
 
     def _run(
@@ -199,11 +229,14 @@ class Pipeline:
             raise Unavailable("Too many sign-ins at once: try again in a few seconds.", reason="work_queue_full")
         return await trio.to_thread.run_sync(work, limiter=self._work_limiter)
 
-    def _note(self, error: HerodError, operation: Operation, context: Context) -> None:
+    def _note(self, error: HerodError, operation: Operation, context: Context, presented: Presented | None) -> None:
         if isinstance(error, NotFound) and error.reason == error.code:
             return  # nothing there, and nobody's secret touched
         self.realm.counters["denials"] += 1
-        self.denials.add(_event(operation, context, outcome="denied", reason=error.reason))
+        target = context.target
+        if target is None and context.principal is ANONYMOUS:
+            target = presented_id(self.store, presented)
+        self.denials.add(_event(operation, context, outcome="denied", reason=error.reason, target=target))
 
 
 def _event(

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from herod.credentials.apikeys import looks_like_key
 from herod.credentials.keyring import Keyring, Purpose, SigningKeys
 from herod.credentials.tokens import CLOCK_SKEW, Claims, verify
+from herod.operations.legacy_uses import LegacyUses
 from herod.scopes.decisions import Needs
 from herod.scopes.grants import ALL_NETWORKS, Grant, Networks
 from herod.scopes.graph import ScopeGraph
@@ -55,6 +56,10 @@ class LegacySecrets:
     def could_be(self, text: str) -> bool:
         """Whether a bearer's text may be one of them, right or wrong: an old token, or a key with a slip, is not."""
         return bool(self._by_mac) and not looks_like_key(text) and (self._like_tokens or not looks_like_token(text))
+
+    def all(self) -> list[LegacySecret]:
+        """Every one, by id."""
+        return sorted(self._by_id.values(), key=lambda secret: secret.id)
 
     def get(self, id: str) -> LegacySecret | None:  # noqa: A002 - what every record calls it
         """The configured secret of that id."""
@@ -108,8 +113,11 @@ class Realm:
         boot_epoch: random at each start; tokens and sessions of the local admin name it and die with the process.
         needs: operation → what it needs, of the whole table; only for explaining.
         methods: operation → the only credentials it takes, for those that do not take all; only for explaining.
+        legacy_uses: how often each legacy secret was used.
         grants: made before, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
+        waiting: how many wait for changes, in all, by source and by principal (`operations/feed.py`).
+        is_stopping: the daemon ends: nobody is to wait any more.
     """
 
     version: str
@@ -130,7 +138,10 @@ class Realm:
     counters: Counter[str] = field(default_factory=Counter)
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
     revoked: dict[str, int] = field(default_factory=dict)
+    waiting: Counter[str] = field(default_factory=Counter)
+    is_stopping: bool = False
     grants: dict[GrantKey, Grant] = field(default_factory=dict)
+    legacy_uses: LegacyUses = field(default_factory=LegacyUses)
 
     def grant(self, scope: tuple[str, ...], networks: tuple[str, ...], expires_at: int | None = None) -> Grant:
         """A grant of stored scope and network names, under the present graph; equal ones are mostly one object."""
@@ -157,7 +168,7 @@ class Realm:
         return " ".join(self.graph.names(grant.mask))
 
     def claims(self, token: str, now: int) -> Claims:
-        """The claims of a token of ours, checked or remembered.
+        """The claims of a token of ours, checked or remembered. For whom it is meant, `aud`, is for the caller to ask.
 
         Raises:
             BadToken: reason `malformed` or `signature`.
@@ -171,7 +182,7 @@ class Realm:
             self.signing,
             issuer=self.issuer,
             audience_issuer=self.public_url,
-            audiences=frozenset({self.public_url}),
+            audiences=None,
             ttl=self.token_ttl,
             now=now,
         )

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from herod.errors import HerodError
-from herod.operations.guessing import Attempt, Counted
+from herod.operations.guessing import Attempt, Counted, Counter
 from herod.operations.realm import Realm
 from herod.scopes.decisions import Needs
 from herod.scopes.principals import AuthMethod, Principal, Source
@@ -112,6 +112,7 @@ class Context(msgspec.Struct, kw_only=True):
 # Slow work (Argon2, name service), run in a thread between admission and the transaction.
 Work = Callable[[], Any]
 Limit = Callable[[Reader, Context, Any], Attempt | None]
+Misses = Callable[[Context, Any], Counter | None]
 Prepare = Callable[[Reader, Context, Any], Work | None]
 Unwritten = Callable[[Reader, Context, Any], None]
 Streamed = Callable[[Store], Awaitable[ByteStream]]
@@ -129,6 +130,8 @@ class Operation:
         manages_keys: it makes or changes keys: not for users' keys, and for service keys only with admin.
         own: it acts on what belongs to the one who asks, and for admins on everything.
         limit: what it tries that may be tried only so often; counted before `prepare`.
+        misses: what counts that it found nothing, for what is opened by a secret that people choose: NotFound and an
+            empty page alike. Locked, it is refused before it looks. A command looks in `prepare` already.
         prepare: the slow work to do between admission and the transaction.
         wait: of a query that waits or reads for long: it is awaited after admission and returns the result, in place
             of the handler, which then only says what the operation is; afterwards who asked is admitted again.
@@ -159,6 +162,7 @@ class Operation:
     manages_keys: bool = False
     tool: Tool | None = None
     limit: Limit | None = None
+    misses: Misses | None = None
     prepare: Prepare | None = None
     wait: Wait | None = None
     unwritten: Unwritten | None = None

@@ -70,8 +70,9 @@ def _guess(reader: Reader, context: Context, params: Login) -> Attempt:  # noqa:
     return guess_at(subject, context.source)
 
 
-def _check_password(reader: Reader, context: Context, params: Login) -> Work:  # noqa: ARG001 - a prepare's form
+def _check_password(reader: Reader, context: Context, params: Login) -> Work:
     account = _by_email(reader, params.email)
+    context.target = None if account is None else account.id  # for the audit, also of a refusal
     phc = account.password if account is not None else None
 
     def work() -> Checked:

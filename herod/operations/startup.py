@@ -23,7 +23,7 @@ from herod.records import ApiKey, AuditEvent, SigningKeyRecord
 from herod.scopes.graph import ADMIN
 from herod.store.base import Writer
 
-__all__ = ["HS256_ID", "create_bootstrap_key", "load_signing_keys", "new_signing_record"]
+__all__ = ["HS256_ID", "create_bootstrap_key", "load_signing_keys", "new_signing_record", "startup_event"]
 
 HS256_ID: Final = "hs256"
 # A hard stop further off than a token's life and this was set while the clock was wrong.
@@ -51,7 +51,7 @@ def load_signing_keys(tx: Writer, *, secret: str, algorithm: SigningAlgorithm, t
         if records.get(record.id) != record or record.expires_at != stop:
             records[record.id] = msgspec.structs.replace(record, expires_at=stop)
             tx.put(records[record.id])
-            tx.audit(_startup_event("signing.current" if is_current else "signing.retire", record.id, now))
+            tx.audit(startup_event("signing.current" if is_current else "signing.retire", record.id, now))
     keys = {record.id: _signing_key(record, secret) for record in records.values()}
     return SigningKeys(keys[current.id], [key for name, key in keys.items() if name != current.id])
 
@@ -78,7 +78,7 @@ def create_bootstrap_key(tx: Writer, keyring: Keyring, *, name: str, now: int) -
     if tx.find(ApiKey, *key.lookup):
         return None
     tx.put(key)
-    tx.audit(_startup_event("keys.bootstrap", key_id, now))
+    tx.audit(startup_event("keys.bootstrap", key_id, now))
     return text
 
 
@@ -101,7 +101,7 @@ def _settle_retired(tx: Writer, records: dict[str, SigningKeyRecord], *, secret:
         elif record.expires_at is not None and record.expires_at <= now:
             del records[record.id]
             tx.delete(SigningKeyRecord, record.id)
-            tx.audit(_startup_event("signing.forget", record.id, now))
+            tx.audit(startup_event("signing.forget", record.id, now))
 
 
 def _hard_stop(record: SigningKeyRecord, *, latest: int) -> int:
@@ -129,7 +129,6 @@ def _signing_key(record: SigningKeyRecord, secret: str) -> SigningKey:
     return ed25519_key(record.private, verifies_until=record.expires_at)
 
 
-def _startup_event(operation: str, target: str, now: int) -> AuditEvent:
-    return AuditEvent(
-        at=now, actor="startup", method="none", source="startup", operation=operation, outcome="ok", target=target
-    )
+def startup_event(operation: str, target: str | None, now: int, *, by: str = "startup") -> AuditEvent:
+    """What nobody asked for by a request: the daemon does it at its start, or by another cause that is named."""
+    return AuditEvent(at=now, actor=by, method="none", source=by, operation=operation, outcome="ok", target=target)

@@ -1,4 +1,4 @@
-"""When and from where keys were last used: noted in memory, written to the store with its next write."""
+"""When and from where keys and legacy secrets were last used: noted in memory, written down with a later write."""
 
 from typing import Final
 
@@ -11,16 +11,22 @@ __all__ = ["former_use", "note_use"]
 # By identity: hashing an Enum member is slow, and every validation comes by here.
 USER_KEY: Final = AuthMethod.USER_KEY
 SERVICE_KEY: Final = AuthMethod.SERVICE_KEY
+LEGACY_SECRET: Final = AuthMethod.LEGACY_SECRET
 
 
 def note_use(store: Store, context: Context, principal: Principal) -> None:
-    """Note that `principal`'s key was used, by itself or by a service that asked about it. For the event loop only."""
+    """Note that `principal`'s key or legacy secret was used, by itself or by a service that asked about it.
+
+    For the event loop only.
+    """
     method = principal.method
     if method is USER_KEY or method is SERVICE_KEY:
         usage = Usage(context.now, context.source.label)
         store.note_use(principal.credential, usage)
         if principal.is_former:
             store.note_use(former_use(principal.credential), usage)
+    elif method is LEGACY_SECRET:
+        context.realm.legacy_uses.note(principal.id, now=context.now, source=context.source.label)
 
 
 def former_use(key_id: str) -> str:

@@ -46,6 +46,8 @@ class Settings:
         public_url: where herod is reached, no final slash: `iss` of audience tokens and of the metadata.
         token_ttl: seconds.
         bootstrap_admin_key: name of the service key to create once.
+        audit_keep_days: older rows of the audit log go.
+        audit_keep_rows: of more rows the oldest go.
         log_format: None means text on a terminal, else json.
         scopes: scope → the scopes it includes, as written: the graph judges them.
         networks: names that grants may use; `*` among them allows any.
@@ -72,6 +74,8 @@ class Settings:
     admin_secrets: tuple[str, ...] = field(default=(), repr=False)
     user_secrets: tuple[str, ...] = field(default=(), repr=False)
     register_secrets: tuple[str, ...] = field(default=(), repr=False)
+    audit_keep_days: int = 365
+    audit_keep_rows: int = 1_000_000
     log_format: Literal["text", "json"] | None = None
     log_level: str = "info"
     scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -124,6 +128,8 @@ def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, 
         admin_secrets=legacy["admin_secret"],
         user_secrets=legacy["user_secret"],
         register_secrets=legacy["register_secret"],
+        audit_keep_days=sources.find("audit_keep_days").value,
+        audit_keep_rows=sources.find("audit_keep_rows").value,
         log_format=sources.find("log_format").value,
         log_level=sources.find("log_level").value,
         scopes=MappingProxyType(dict(sources.scopes)),

@@ -189,6 +189,18 @@ OPTIONS: Final[Mapping[str, Option]] = {
             for scope, stands_for in (("admin", "admin"), ("user", "user"), ("register", "registrar"))
         ),
         Option(
+            name="audit_keep_days",
+            kind=_number(1, 36_500),
+            help="Days the audit log goes back.",
+            default=365,
+        ),
+        Option(
+            name="audit_keep_rows",
+            kind=_number(1000, 100_000_000),
+            help="Rows the audit log has at most; the oldest go.",
+            default=1_000_000,
+        ),
+        Option(
             name="allow_weak_secret",
             kind=SWITCH,
             help="Accept a HERO_SECRET or HEROD_STORE_SECRET under 32 bytes.",

@@ -13,6 +13,7 @@ import msgspec
 from herod.credentials.keyring import Keyring
 from herod.records import AuditEvent, GuessCount, Record, Revocation, Session
 from herod.store.filters import AuditFilter
+from herod.store.signals import Signal
 
 __all__ = [
     "AuditRow",
@@ -206,6 +207,13 @@ class Store(Reader, Protocol):
     @property
     def stats(self) -> StoreStats:
         """Writes and commits since the start."""
+
+    @property
+    def news(self) -> Signal:
+        """Sent on the event loop when a commit has changed something that the change feed tells of.
+
+        Others send it when what readers of the feed make of that has changed.
+        """
 
     async def write(self, function: Callable[[Writer], T]) -> T:
         """Run `function` in the write transaction and return its result once that is durable.

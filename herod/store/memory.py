@@ -33,6 +33,7 @@ from herod.store.base import (
 from herod.store.cache import Key
 from herod.store.cursors import encode_cursor, parse_cursor
 from herod.store.filters import AuditFilter
+from herod.store.signals import Signal
 
 __all__ = ["MemoryStore"]
 
@@ -229,6 +230,7 @@ class MemoryStore(_MemoryReader):
         self._generation = token_hex(8)
         self._kept_tombstones = kept_tombstones
         self._writes = 0
+        self._news = Signal()
         self._is_open = False
 
     async def __aenter__(self) -> Self:
@@ -262,6 +264,11 @@ class MemoryStore(_MemoryReader):
         return Health.OK, None
 
     @property
+    def news(self) -> Signal:
+        """As `Store.news`."""
+        return self._news
+
+    @property
     def stats(self) -> StoreStats:
         """As `Store.stats`; every write is a commit."""
         return StoreStats(writes=self._writes, commits=self._writes)
@@ -271,13 +278,15 @@ class MemoryStore(_MemoryReader):
         await trio.lowlevel.checkpoint()
         if not self._is_open:
             raise Unavailable("herod is stopping: ask again when it is back.", reason="closed")
-        writer = _MemoryWriter(self._state, self._keyring)
+        writer, rev = _MemoryWriter(self._state, self._keyring), self._state.rev
         try:
             result = function(writer)
         except BaseException:
             writer.undo()
             raise
         self._writes += 1
+        if self._state.rev != rev:
+            self._news.send()
         return result
 
     def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - what every record calls it

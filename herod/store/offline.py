@@ -30,7 +30,7 @@ ROWS_AT_ONCE: Final = 500
 
 _KINDS: Final = "SELECT DISTINCT kind FROM records"
 _ROWS: Final = f"{SELECT_ROWS} WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
-_RESEAL: Final = "UPDATE records SET lookup = ?, sealed = ? WHERE kind = ? AND id = ?"
+_RESEAL: Final = "UPDATE records SET lookup = ?, owner = ?, sealed = ? WHERE kind = ? AND id = ?"
 _AUDIT: Final = "SELECT seq, json, mac FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
 _ALL_AUDIT: Final = "SELECT seq, json, mac FROM audit ORDER BY seq"
 _RELINK: Final = "UPDATE audit SET mac = ? WHERE seq = ?"
@@ -97,7 +97,7 @@ def reseal(connection: apsw.Connection, old: Keyring, new: Keyring, opened: Open
     for kind in _kinds(connection):
         for record, row in _opened_rows(connection, before, kind):
             fresh = after.seal(record, row[5])
-            connection.execute(_RESEAL, (fresh[1], fresh[6], kind, record.id)).fetchall()
+            connection.execute(_RESEAL, (fresh[1], fresh[2], fresh[6], kind, record.id)).fetchall()
     verdict = _walk(connection, opened)
     end = opened.head.anchor
     while rows := _rows(connection, _AUDIT, end.seq, ROWS_AT_ONCE):

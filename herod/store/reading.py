@@ -112,6 +112,7 @@ class SqlReader:
         if owner is None:
             rows = self._rows(_LIST, (record_type.kind, *after, limit + 1))
         else:
+            owner = self._codec.owner(record_type, owner)
             rows = self._rows(_LIST_OWNED, (record_type.kind, owner, *after, limit + 1))
         items = [self._codec.open(record_type, row) for row in rows[:limit]]
         is_last = len(rows) <= limit

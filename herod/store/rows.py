@@ -51,11 +51,22 @@ class RowCodec:
         """
         return self._keyring.mac(Purpose.LOOKUPS, kind.encode(), *(word.encode() for word in words))
 
+    def owner(self, record_type: type[Record], owner: str | None) -> str | None:
+        """What the owner column holds for an owner.
+
+        Raises:
+            UnicodeEncodeError: as `lookup`.
+        """
+        if owner is None or not record_type.hides_owner:
+            return owner
+        return self.lookup(record_type.kind, (owner,)).hex()
+
     def seal(self, record: Record, rev: int) -> Row:
         """The row of a record at a revision."""
         words = record.lookup
         lookup = None if words is None else self.lookup(record.kind, words)
-        owner, created_at, expires_at = record.owner_id, record.created_at, record.expires_at
+        owner = self.owner(type(record), record.owner_id)
+        created_at, expires_at = record.created_at, record.expires_at
         sealed = seal(
             self._keyring.row_key(record.kind, record.id, rev),
             _encode(record),

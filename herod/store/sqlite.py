@@ -43,6 +43,7 @@ from herod.store.head import Head
 from herod.store.opening import OpenedStore, load_head, open_store
 from herod.store.reading import SqlReader
 from herod.store.rows import TYPES, RowCodec, damaged, logger
+from herod.store.signals import Signal
 from herod.store.snapshots import Snapshot, Snapshots
 from herod.store.transaction import Transaction
 from herod.store.writer import GroupWriter
@@ -57,7 +58,8 @@ KEPT_TOMBSTONES: Final = 100_000
 PURGED_AT_ONCE: Final = 1000
 USES_AT_ONCE: Final = 500
 
-_UNFOLLOWED: Final = ", ".join(f"'{record_type.kind}'" for record_type in RECORD_TYPES if not record_type.is_followed)
+UNFOLLOWED: Final = frozenset(record_type.kind for record_type in RECORD_TYPES if not record_type.is_followed)
+_UNFOLLOWED: Final = ", ".join(f"'{kind}'" for kind in sorted(UNFOLLOWED))
 _CHANGES: Final = (
     "SELECT kind, id, lookup, owner, created_at, expires_at, rev, sealed "  # noqa: S608 - made of names in records.py
     f"FROM records WHERE rev > ? AND kind NOT IN ({_UNFOLLOWED}) "
@@ -101,6 +103,7 @@ class SqliteStore(SqlReader):
         self._opened = opened
         self._kept_tombstones = kept_tombstones
         self._cache = RecordCache(cached_records)
+        self._news = Signal()
         self._noted: dict[str, Usage] = {}
         self._flushing: dict[str, Usage] = {}
         transaction = Transaction(opened.writer, codec, condition, opened.head, opened.keyring)
@@ -165,6 +168,11 @@ class SqliteStore(SqlReader):
         """As `Store.health`."""
         self._check_files()
         return self._condition.health
+
+    @property
+    def news(self) -> Signal:
+        """As `Store.news`."""
+        return self._news
 
     @property
     def stats(self) -> StoreStats:
@@ -326,8 +334,12 @@ class SqliteStore(SqlReader):
     def _settle(self, head: Head, changed: frozenset[Key]) -> None:
         """A commit is durable: nothing older may be served any more."""
         self._head = head
+        is_news = False
         for key in changed:
             self._cache.forget(key)
+            is_news = is_news or key[0] not in UNFOLLOWED
+        if is_news:
+            self._news.send()
 
     @contextmanager
     def _one_moment(self, connection: apsw.Connection) -> Iterator[None]:

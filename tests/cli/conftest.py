@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_daemon import KEY, PEER, TOKEN, USER, WHOAMI, FakeDaemon, fake_daemon, json_reply
+from fake_daemon import KEY, PEER, RESOURCE, TOKEN, USER, WHOAMI, FakeDaemon, fake_daemon, json_reply
 from herod_cli.main import main
 from herod_cli.version import cli_version
 
@@ -78,7 +78,14 @@ def daemon(machine: Path) -> Iterator[FakeDaemon]:
             "peers.allow": PEER,
             "peers.list": {"items": [PEER], "next_cursor": None},
             "peers.remove": {"id": PEER["id"], "deleted": True},
+            "resources.claim": RESOURCE,
+            "resources.list": {"items": [RESOURCE], "next_cursor": None},
+            "resources.get": RESOURCE,
+            "resources.check": {"sid": RESOURCE["sid"], "allowed": True},
+            "resources.update": RESOURCE,
+            "resources.release": {"sid": RESOURCE["sid"], "released": True},
             "token.validate": {"valid": True, "sub": "x", "scope": "read", "exp": 1_800_000_000, "networks": ["*"]},
+            "token.introspect": {"active": True, "sub": "x", "scope": "read", "exp": 1_800_000_000},
             "token.revoke": {"revoked": True},
             "access.explain": {"allowed": True},
         }

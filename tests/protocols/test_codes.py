@@ -14,6 +14,8 @@ from herod.protocols.codes import INTERNAL, row_of
 PUBLISHED = {
     "InvalidRequest": ("invalid_request", 400, -32602, "invalid_request"),
     "InvalidScope": ("invalid_request", 400, -32602, "invalid_scope"),
+    "InvalidTarget": ("invalid_request", 400, -32602, "invalid_target"),
+    "UnsupportedTokenType": ("invalid_request", 400, -32602, "unsupported_token_type"),
     "UnsupportedGrantType": ("invalid_request", 400, -32602, "unsupported_grant_type"),
     "TooLarge": ("too_large", 413, -32600, "invalid_request"),
     "Unauthenticated": ("bad_credentials", 401, 4001, "invalid_client"),

@@ -8,14 +8,14 @@ import pytest
 from herod_cli.serve import serve
 
 from herod.credentials import passwords, tokens
-from herod.operations import denials, guessing, normal, pipeline, sessions
+from herod.operations import denials, feed, guessing, legacy_uses, normal, pipeline, retention, sessions
 from herod.protocols import http, jsonrpc, reading
 from herod.scopes import graph
 from herod.server import browser
 from herod.server.limits import Limits
 from herod.settings import LIMITS, OPTIONS, SECRETS, LimitSettings
 from herod.settings.options import Option
-from herod.store import base
+from herod.store import audit_scans, base
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 SERVER = Limits()
@@ -44,6 +44,10 @@ FIXED: dict[str, float] = {
     "pages made at once": browser.PAGES_AT_ONCE,
     "scopes": graph.MAX_SCOPES,
     "kinds of refusal kept apart in one minute of the audit log": denials.MAX_KINDS,
+    "rows that go from the audit log in one write": retention.ROWS_AT_ONCE,
+    "readings of the whole audit log at a time": audit_scans.SCANS_AT_ONCE,
+    "sources of one legacy secret that the audit log names in a day": legacy_uses.MAX_SOURCES,
+    "seconds after which uses of legacy secrets are written down": legacy_uses.FLUSH_SECONDS,
     "seconds for which a wrong password or secret counts": guessing.PAIR.window,
     "wrong passwords for one account from one source, then it is locked": guessing.PAIR.limit or 0,
     "the same from all of 127.0.0.0/8": guessing.LOOPBACK.limit or 0,
@@ -53,6 +57,10 @@ FIXED: dict[str, float] = {
     "delayed sign-ins of one source at a time": guessing.MAX_DELAYED_PER_SOURCE,
     "registrations tried from one source": guessing.REGISTRATION.limit or 0,
     "seconds for which a registration counts": guessing.REGISTRATION.window,
+    "requests at a time that wait for changes of tokens": feed.WAITING,
+    "the same from one source": feed.WAITING_OF_SOURCE,
+    "the same of one principal": feed.WAITING_OF_PRINCIPAL,
+    "seconds that one of them waits, at most": feed.MAX_WAIT_SECONDS,
 }
 
 

@@ -9,11 +9,11 @@ from typing import Protocol
 import msgspec
 import pytest
 import trio
-from store.samples import account, event, key, rule, session
+from store.samples import account, event, key, resource, rule, session
 
 from herod.credentials.keyring import Purpose
 from herod.errors import Conflict, InvalidRequest
-from herod.records import Account, ApiKey, PeerRule, Record, Session
+from herod.records import Account, ApiKey, PeerRule, Record, Resource, Session, resource_owner
 from herod.store.base import Changes, Health, Store, Writer
 
 DAY = 86_400
@@ -234,6 +234,19 @@ class StoreConformance:
         assert [one.id for one in store.list(ApiKey, owner="ada", cursor=page.next_cursor).items] == ["id5"]
         assert store.list(ApiKey, owner="carol").items == []
         assert len(store.list(ApiKey).items) == 7
+
+    async def test_list_of_a_hidden_owner(self, store: Store) -> None:
+        """What the store keeps of an owner may be an HMAC; asked for by its words, theirs are listed all the same."""
+        mine = [resource(f"sid{n}", created_at=n) for n in range(3)]
+        others = [resource("a", secret="another's"), resource("b", claimant="storage"), resource("c", type="disk")]
+        await store.write(putting(*mine, *others))
+        page = store.list(Resource, owner=resource_owner("vm", "compute", "a tenant's own"), limit=2)
+        assert page.items == mine[:2]
+        rest = store.list(Resource, owner=mine[0].owner_id, cursor=page.next_cursor)
+        assert (rest.items, rest.next_cursor) == (mine[2:], None)
+        assert store.list(Resource, owner=resource_owner("vm", "compute", "")).items == []
+        assert store.find(Resource, "sid", "sid1", "compute", "a tenant's own") == [mine[1]]
+        assert store.find(Resource, "sid", "sid1", "compute", "another's") == []
 
     async def test_list_has_limits(self, store: Store) -> None:
         """A page holds 200 records at most and one at least."""

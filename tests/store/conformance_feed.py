@@ -7,6 +7,7 @@ import pytest
 import trio
 from store.conformance import DAY, Kept, Refused, failing, putting
 from store.samples import account, event, guess, key, revocation, session
+from trio.testing import wait_all_tasks_blocked
 
 from herod.records import Account, ApiKey, GuessCount, Revocation, Session
 from herod.store.base import Changes, Cursor, Store, Usage, Writer
@@ -25,6 +26,24 @@ class FeedConformance:
         changes = store.changes(start)
         assert changes == Changes(cursor=store.cursor, put=(key("a"), account(name="again")), deleted=(("key", "b"),))
         assert store.changes(changes.cursor) == Changes(cursor=store.cursor)
+
+    async def test_news(self, store: Store) -> None:
+        """Who waits for news is woken by a commit that the feed tells of, and by no other."""
+        woken: list[str] = []
+
+        async def wait() -> None:
+            await store.news.wait()
+            woken.append("news")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await wait_all_tasks_blocked()
+            await store.write(lambda tx: tx.audit(event()))
+            await store.write(lambda tx: tx.get(Account, "ada"))
+            assert len(store.news) == 1
+            await store.write(putting(account()))
+        assert woken == ["news"]
+        assert not len(store.news)
 
     async def test_changes_in_pieces(self, store: Store) -> None:
         """With a limit the feed comes in pieces, in order of revision, and misses nothing."""

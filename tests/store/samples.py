@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from herod.records import Account, ApiKey, AuditEvent, GuessCount, PeerRule, Revocation, Session
+from herod.records import Account, ApiKey, AuditEvent, GuessCount, PeerRule, Resource, Revocation, Session
 
 SECRET = "a secret for tests that is long enough"
 
@@ -66,6 +66,22 @@ def revocation(jti: str = "jti1", *, expires_at: int = 200) -> Revocation:
 def rule(id: str = "rule1", subject: str = "uid:1000") -> PeerRule:  # noqa: A002 - a record's field
     """A peer rule."""
     return PeerRule(id=id, created_at=100, subject=subject, creator="ada", scope=("read",), networks=("*",))
+
+
+def resource(id: str = "sid1", **changes: Any) -> Resource:  # noqa: A002 - a record's field
+    """A resource."""
+    return Resource(
+        **{
+            "id": id,
+            "created_at": 100,
+            "claimant": "compute",
+            "type": "vm",
+            "secret": "a tenant's own",
+            "name": "web 1",
+            "attributes": b"{}",
+            **changes,
+        }
+    )
 
 
 def guess(id: str = "guess1", *, expires_at: int = 200) -> GuessCount:  # noqa: A002 - a record's field

@@ -260,6 +260,7 @@ async def test_failing_feed_and_verification(store: SqliteStore, monkeypatch: py
         raise apsw.exception_for(apsw.SQLITE_IOERR_READ)
 
     monkeypatch.setattr("herod.store.sqlite.load_head", fail)
+    monkeypatch.setattr("herod.store.audit_scans.load_head", fail)
     with pytest.raises(Unavailable, match="cannot be read"):
         store.changes(store.cursor)
     with pytest.raises(Unavailable, match="cannot be read"):
@@ -273,7 +274,7 @@ async def test_no_descriptor_left(store: SqliteStore, monkeypatch: pytest.Monkey
     def fail(*arguments: object) -> None:
         raise apsw.exception_for(apsw.SQLITE_CANTOPEN)
 
-    monkeypatch.setattr("herod.store.sqlite.connect", fail)
+    monkeypatch.setattr("herod.store.audit_scans.connect", fail)
     with pytest.raises(Unavailable, match="try again"):
         await store.verify_audit()
     assert store.health == (Health.OK, None)
