@@ -41,6 +41,12 @@ PEER = {
     "networks": ["*"],
     "created_at": "2026-01-31T12:00:00Z",
 }
+RESOURCE = {
+    "sid": "7c2f9a54-0d5b-4a39-9a55-1f2b6d0c7e21",
+    "kind": "vm",
+    "name": "web 1",
+    "attributes": {"size": "small", "cpus": 2},
+}
 WHOAMI = {
     "sub": USER["client_id"],
     "kind": "account",

@@ -4,10 +4,11 @@ A try is counted in a commit of its own before any slow work, so neither guesses
 crash in the middle gain one. What is locked is refused by reading alone: it costs no write and no hash. A try that
 was never judged (a full queue, a bad parameter, a store that cannot write) is taken back.
 
-Guesses at legacy secrets are found in one step on the event loop, where none can overtake another. They are counted in
-memory and written within a second and at the end: with a commit for each, anybody who can send a header could fill
-the disk's queue. A crash forgets what was not yet written, at most ten guesses a source; a restart forgets none. They
-are not delayed: the services of a whole machine stand behind these secrets, and strangers could slow them all.
+Guesses at legacy and at ownership secrets are found in one step on the event loop, where none can overtake another.
+They are counted in memory and written within a second and at the end: with a commit for each, anybody who can send a
+header could fill the disk's queue. A crash forgets what was not yet written, at most ten guesses a source; a restart
+forgets none. They are not delayed: the services of a whole machine stand behind legacy secrets, and strangers could
+slow them all; and what is right is not counted, so that services which ask often cost no write.
 """
 
 import logging
@@ -42,7 +43,7 @@ __all__ = ["MAX_UNWRITTEN", "Attempts"]
 
 logger = logging.getLogger("herod.operations")
 
-# Sources whose guesses at legacy secrets wait to be written; while the store cannot write, the oldest are forgotten.
+# Counters whose guesses wait to be written; while the store cannot write, the oldest are forgotten.
 MAX_UNWRITTEN: Final = 4096
 
 
@@ -89,8 +90,7 @@ class Attempts:
         Raises:
             RateLimited: they were.
         """
-        counter = legacy_counter(source)
-        _refuse_if_locked(counter, self._legacy_count(self._id(counter)), now)
+        self.check(legacy_counter(source), now)
 
     def count_legacy(self, source: Source, now: int) -> None:
         """Count a legacy secret that was none.
@@ -98,16 +98,31 @@ class Attempts:
         Raises:
             RateLimited: there were too many before it.
         """
-        counter = legacy_counter(source)
+        self.count(legacy_counter(source), now)
+
+    def check(self, counter: Counter, now: int) -> None:
+        """Refuse what a law locks, right or wrong, before it is looked at.
+
+        Raises:
+            RateLimited: it is locked.
+        """
+        _refuse_if_locked(counter, self._waiting_count(self._id(counter)), now)
+
+    def count(self, counter: Counter, now: int) -> None:
+        """Count what was wrong, in memory for now; no other task may have run since it was checked.
+
+        Raises:
+            RateLimited: there were too many before it.
+        """
         id_ = self._id(counter)
-        count = self._legacy_count(id_)
+        count = self._waiting_count(id_)
         _refuse_if_locked(counter, count, now)
         if id_ not in self._unwritten and len(self._unwritten) >= MAX_UNWRITTEN:
             del self._unwritten[next(iter(self._unwritten))]
         self._unwritten[id_] = _one_more(id_, counter, count, now)
 
     async def flush(self) -> None:
-        """Write down the guesses at legacy secrets. Called every second, and at the end."""
+        """Write down the guesses that were counted in memory. Called every second, and at the end."""
         waiting = dict(self._unwritten)
         if not waiting:
             return
@@ -184,7 +199,7 @@ class Attempts:
         else:
             tx.delete(GuessCount, id_)
 
-    def _legacy_count(self, id_: str) -> GuessCount | None:
+    def _waiting_count(self, id_: str) -> GuessCount | None:
         return self._unwritten.get(id_) or _read(self._store, id_)
 
     def _id(self, counter: Counter) -> str:

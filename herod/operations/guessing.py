@@ -10,11 +10,13 @@ anybody out. Only of one source no more than `MAX_DELAYED_PER_SOURCE` tries may 
     account        at one account from anywhere             300  20 40 …  delayed
     source         at any account from one source           300  20 40 …  delayed
     legacy         of legacy secrets from one source        300  10       locked
+    ownership      of one principal from one source         300  10       locked
     registration   to register from one source             3600  20       locked
 
 A try is counted before it is judged, so that those at one time count too. A success clears its pair (NIST SP 800-63B,
 section 5.2.2) and is taken back from the other counts, which stay: or else who owns one account could clear the way
-to others with it. For the same reason a legacy secret that matches clears nothing: they share one count. Refused tries
+to others with it. For the same reason a legacy secret that matches clears nothing: they share one count; nor does an
+ownership secret, and of those only what finds nothing is counted: who never misses is never held back. Refused tries
 are not counted: a lock ends by itself.
 
 Every local user may send from any address of 127.0.0.0/8: only the law of pairs tells these addresses apart.
@@ -32,6 +34,7 @@ __all__ = [
     "LEGACY",
     "LOOPBACK",
     "MAX_DELAYED_PER_SOURCE",
+    "OWNERSHIP",
     "PAIR",
     "REGISTRATION",
     "SOURCE",
@@ -46,6 +49,7 @@ __all__ = [
     "guess_at",
     "legacy_counter",
     "live",
+    "ownership_counter",
     "registration",
     "seconds_locked",
     "take_back",
@@ -86,6 +90,7 @@ LOOPBACK: Final = Law("loopback", window=300, limit=50)
 ACCOUNT: Final = Law("account", window=300, grain=30)
 SOURCE: Final = Law("source", window=300, grain=30)
 LEGACY: Final = Law("legacy", window=300, limit=10)
+OWNERSHIP: Final = Law("ownership", window=300, limit=10)
 REGISTRATION: Final = Law("registration", window=3600, limit=20)
 
 
@@ -143,6 +148,11 @@ def registration(source: Source) -> Attempt:
 def legacy_counter(source: Source) -> Counter:
     """What counts the legacy secrets that were none."""
     return Counter(LEGACY, (wide_source(source),))
+
+
+def ownership_counter(principal_id: str, source: Source) -> Counter:
+    """What counts the resources, and lists of them, that a secret did not find."""
+    return Counter(OWNERSHIP, (principal_id, wide_source(source)))
 
 
 def exact_source(source: Source) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from herod.operations.registry import Context, NoParams, query
-from herod.records import Account, ApiKey, Record, Session
+from herod.records import Account, ApiKey, Record, Resource, Session
 from herod.scopes.graph import READ
 from herod.store.base import Health, Store
 
@@ -16,6 +16,7 @@ KEPT: Final[tuple[tuple[str, type[Record]], ...]] = (
     ("users", Account),
     ("keys", ApiKey),
     ("sessions", Session),
+    ("resources", Resource),
 )
 # metric → what it counts; the counter has the same name without prefix and suffix
 COUNTED: Final = (

@@ -10,7 +10,7 @@ from typing import Final
 
 from herod.errors import InvalidRequest
 
-__all__ = ["parse_email", "parse_future", "parse_name"]
+__all__ = ["has_unprintable", "parse_email", "parse_future", "parse_label", "parse_name"]
 
 MAX_NAME: Final = 128  # characters
 MAX_EMAIL: Final = 254  # characters; RFC 5321 allows no longer path
@@ -31,7 +31,7 @@ def parse_email(text: str) -> str:
         InvalidRequest: it is not an address.
     """
     email = "" if len(text) > MAX_TYPED else unicodedata.normalize("NFKC", text).strip().lower()
-    if len(email) > MAX_EMAIL or not EMAIL.match(email) or _has_unprintable(email):
+    if len(email) > MAX_EMAIL or not EMAIL.match(email) or has_unprintable(email):
         raise InvalidRequest("The email is not an address: write it as name@host.", reason="bad_email")
     return email
 
@@ -42,16 +42,29 @@ def parse_name(text: str) -> str:
     Raises:
         InvalidRequest: it is empty, too long, reserved, or holds characters that cannot be seen.
     """
-    if len(text) > MAX_TYPED:
-        raise InvalidRequest(f"A name has 1 to {MAX_NAME} characters.")
-    if _has_unprintable(text):
-        raise InvalidRequest("The name holds control or invisible characters: remove them.")
-    name = " ".join(unicodedata.normalize("NFC", text).split())
-    if not 1 <= len(name) <= MAX_NAME:
-        raise InvalidRequest(f"A name has 1 to {MAX_NAME} characters.")
+    name = parse_label(text)
     if name.casefold() in RESERVED_NAMES:
         raise InvalidRequest(f"{name!r} is a name herod uses itself: choose another.")
     return name
+
+
+def parse_label(text: str, what: str = "name") -> str:
+    """As `parse_name`, of things that are not principals: no label is reserved.
+
+    Args:
+        what: what messages call it.
+
+    Raises:
+        InvalidRequest: it is empty, too long, or holds characters that cannot be seen.
+    """
+    if len(text) > MAX_TYPED:
+        raise InvalidRequest(f"A {what} has 1 to {MAX_NAME} characters.")
+    if has_unprintable(text):
+        raise InvalidRequest(f"The {what} holds control or invisible characters: remove them.")
+    label = " ".join(unicodedata.normalize("NFC", text).split())
+    if not 1 <= len(label) <= MAX_NAME:
+        raise InvalidRequest(f"A {what} has 1 to {MAX_NAME} characters.")
+    return label
 
 
 def parse_future(when: datetime, now: int) -> int:
@@ -70,5 +83,6 @@ def parse_future(when: datetime, now: int) -> int:
     return at
 
 
-def _has_unprintable(text: str) -> bool:
+def has_unprintable(text: str) -> bool:
+    """Whether it holds control, format or other characters that cannot be seen."""
     return any(unicodedata.category(character) in UNPRINTABLE for character in text)

@@ -19,7 +19,7 @@ __all__ = ["judge", "shown_once"]
 ONCE: Final = ("client_secret", "key", "access_token", "cookie")
 GUARDED: Final = {403, 421}
 PROTOCOL_CODES: Final = {-32700, -32600, -32601}
-OAUTH_PATHS: Final = {"/token", "/revoke"}
+OAUTH_PATHS: Final = {"/token", "/introspect", "/revoke"}
 
 
 def _all(base: type[HerodError]) -> Iterable[type[HerodError]]:
