@@ -12,7 +12,7 @@ from herod_cli.files import ask_password, read_secret
 from herod_cli.invocation import Invocation, pass_invocation
 from herod_cli.output import clean, print_lines, print_notice
 from herod_cli.user import save_option
-from herod_cli.verdicts import verdict_callback
+from herod_cli.verdicts import show_verdict, verdict_callback
 
 __all__ = ["token"]
 
@@ -29,19 +29,21 @@ FOREIGN: Final = frozenset({"invalid", "malformed", "signature"})
     ],
 )
 def token() -> None:
-    """Access tokens: issue, validate, revoke."""
+    """Access tokens: issue, validate, inspect, revoke."""
 
 
 @token.command(
     examples=[
         "herod token issue",
         "herod token issue --client-id CLIENT_ID --secret @worker.secret --scope read",
+        "herod token issue --resource https://jobs.example.org",
         "herod token issue --save token.txt",
     ]
 )
 @click.option("--client-id", metavar="ID", help="The account's client_id. Without it your uid is presented.")
 @click.option("--secret", metavar="@FILE|-", help="The account's client secret; asked for when left out.")
 @click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default the account's own.")
+@click.option("--resource", metavar="URI", help="The one service the token is for: its audience.")
 @save_option
 @pass_invocation
 def issue(
@@ -49,6 +51,7 @@ def issue(
     client_id: str | None,
     secret: str | None,
     scope: tuple[str, ...],
+    resource: str | None,
     save: str | None,
 ) -> None:
     """Get an access token for a client secret, or for your uid.
@@ -75,6 +78,8 @@ def issue(
     form = {"grant_type": "client_credentials"}
     if scope:
         form["scope"] = join_scope(scope) or ""
+    if resource is not None:
+        form["resource"] = resource
     with place_for(save) as place, invocation.make_client(identity) as client:
         answer = invocation.check_object(client.post_form("/token", form))
         issued = answer.get("access_token")
@@ -101,6 +106,23 @@ token.command(
     ],
     help="Say whether a token (or key) is good now: exit code 0 when it is, 1 when not.",
 )(verdict_callback("token"))
+
+
+@token.command(
+    examples=[
+        "herod token inspect @token.txt",
+        "herod token issue --resource https://jobs.example.org | herod token inspect -",
+    ]
+)
+@click.argument("text", metavar="TOKEN|@FILE|-")
+@pass_invocation
+def inspect(invocation: Invocation, text: str) -> int:
+    """Show what a token (or key) is good for now, and for whom: exit code 0 when it is active, 1 when not.
+
+    A token for one service, which `validate` refuses, is active here and shows its audience.
+    """
+    answer = invocation.call("token.introspect", token=read_secret(text, "token"))
+    return show_verdict(invocation, answer, is_good=answer.get("active") is True)
 
 
 @token.command(examples=["herod token revoke @token.txt", "herod token revoke - < token.txt"])

@@ -11,7 +11,7 @@ from herod_cli.files import read_secret
 from herod_cli.invocation import Invocation, pass_invocation
 from herod_cli.output import print_lines, show
 
-__all__ = ["verdict_callback"]
+__all__ = ["show_verdict", "verdict_callback"]
 
 
 def verdict_callback(what: str) -> Callable[..., int]:
@@ -27,21 +27,21 @@ def verdict_callback(what: str) -> Callable[..., int]:
     @pass_invocation
     def ask(invocation: Invocation, text: str, scope: str | None, network: str | None) -> int:
         credential = read_secret(text, what)
-        return _show(invocation, invocation.call("token.validate", token=credential, scope=scope, network=network))
+        answer = invocation.call("token.validate", token=credential, scope=scope, network=network)
+        return show_verdict(invocation, answer, is_good=answer.get("valid") is True)
 
     return ask
 
 
-def _show(invocation: Invocation, answer: Mapping[str, Any]) -> int:
+def show_verdict(invocation: Invocation, answer: Mapping[str, Any], *, is_good: bool) -> int:
     """Print it, times as people read them; the exit code."""
-    is_valid = answer.get("valid") is True
     if invocation.is_json:
         invocation.show(answer)
-    elif is_valid:
+    elif is_good:
         invocation.show({**answer, **{name: _time(answer[name]) for name in ("exp", "iat") if name in answer}})
     else:
-        print_lines([f"not valid: {show(answer.get('reason'))}"])
-    return OK if is_valid else REFUSED
+        print_lines([f"not valid: {show(answer['reason'])}" if "reason" in answer else "not valid"])
+    return OK if is_good else REFUSED
 
 
 def _time(seconds: object) -> object:

@@ -6,7 +6,7 @@ The law of a token that passes (RFC 7515, 7519, 8725, 9068):
     header    an object without duplicate names; the key's own `alg`; a known `kid` or none; an expected
               `typ`; no b64, crit, jwk, jku, x5u, x5c
     payload   an object without duplicate names, at most 32 deep, strict UTF-8; the types of `Claims`, no null
-    iss, aud  the plain issuer without `aud` under `JWT`; the public URL with a known `aud` under `at+jwt`
+    iss, aud  the plain issuer without `aud` under `JWT`; the public URL with a wanted `aud` under `at+jwt`
     time      now < exp (no leeway), 0 < exp - iat ≤ ttl, iat ≤ now + 60 s, and nbf, if any, ≤ now + 60 s
     retired   a retired key verifies until its hard stop, and nothing that lives longer
 
@@ -141,7 +141,7 @@ def verify(
     *,
     issuer: str,
     audience_issuer: str,
-    audiences: frozenset[str],
+    audiences: frozenset[str] | None,
     ttl: int,
     now: int,
 ) -> Claims:
@@ -152,7 +152,7 @@ def verify(
         keys: those that may have signed it.
         issuer: the `iss` of tokens without an audience.
         audience_issuer: the `iss` of tokens with one: the public URL.
-        audiences: every `aud` that means this verifier.
+        audiences: every `aud` that means this verifier; None leaves it to the caller to look at the claim.
         ttl: the longest life of a token, in seconds.
         now: Unix seconds.
 
@@ -169,7 +169,8 @@ def verify(
     if claims.aud is None:
         is_ours = header.typ == PLAIN_TYP and claims.iss == issuer
     else:
-        is_ours = header.typ == AUDIENCE_TYP and claims.iss == audience_issuer and claims.aud in audiences
+        is_meant = audiences is None or claims.aud in audiences
+        is_ours = header.typ == AUDIENCE_TYP and claims.iss == audience_issuer and is_meant
     if not is_ours or not 0 < claims.exp - claims.iat <= ttl or claims.iat > now + CLOCK_SKEW:
         raise _malformed()
     # Absent networks mean all, and a null must not pass for absent.

@@ -25,6 +25,7 @@ from herod.credentials.tokens import Claims
 from herod.errors import BadCredentials, BadToken, Disabled, ExpiredToken, RevokedToken, Unauthenticated
 from herod.operations.presented import (
     ApiKeyHeader,
+    Audience,
     Basic,
     Bearer,
     PeerClaim,
@@ -70,7 +71,8 @@ def identify(reader: Reader, realm: Realm, presented: Presented | None, source: 
         case None:
             return ANONYMOUS
         case Bearer(text):
-            return bearer_principal(reader, realm, text, now)
+            principal = bearer_principal(reader, realm, text, now, audience=presented.audience)
+            return principal if presented.audience is not Audience.MCP else _never_local_admin(principal)
         case ApiKeyHeader(text):
             return _by_key(reader, realm, text, now)
         case SecretHeader(text):
@@ -78,13 +80,19 @@ def identify(reader: Reader, realm: Realm, presented: Presented | None, source: 
         case Basic(client_id, secret):
             return _by_client_secret(reader, realm, client_id, secret)
         case SessionCookie(text):
-            return _by_session(reader, realm, text, now)
+            principal = _by_session(reader, realm, text, now)
+            return principal if presented.may_be_admin else _never_local_admin(principal)
         case PeerClaim():
             return _by_peer(reader, realm, presented, source)
 
 
-def bearer_principal(reader: Reader, realm: Realm, text: str, now: int) -> Principal:
+def bearer_principal(
+    reader: Reader, realm: Realm, text: str, now: int, *, audience: Audience = Audience.HEROD
+) -> Principal:
     """Who a token, an API key or a legacy secret stands for.
+
+    Args:
+        audience: which tokens are taken of those that were made for one resource.
 
     Raises:
         Unauthenticated: it stands for nobody.
@@ -100,7 +108,10 @@ def bearer_principal(reader: Reader, realm: Realm, text: str, now: int) -> Princ
         if secret is None:
             raise
         return _legacy_principal(realm, secret.id, secret.scope)
-    return token_principal(reader, realm, claims, now)
+    principal = token_principal(reader, realm, claims, now)
+    if claims.aud is not None:
+        _check_audience(realm, claims.aud, audience)
+    return principal
 
 
 def token_principal(reader: Reader, realm: Realm, claims: Claims, now: int) -> Principal:
@@ -136,6 +147,7 @@ def token_holder(reader: Reader, realm: Realm, claims: Claims, now: int) -> Prin
         epoch=maker.epoch,
         issued_at=claims.iat,
         expires_at=claims.exp,
+        audience=claims.aud,
     )
 
 
@@ -310,6 +322,14 @@ def _by_key(reader: Reader, realm: Realm, text: str, now: int) -> Principal:
     return msgspec.structs.replace(principal, is_former=True) if is_former else principal
 
 
+def _check_audience(realm: Realm, meant: str, taken: Audience) -> None:
+    """Refuse a token that is meant for somebody else: whom it was sent to must not be able to use it here."""
+    own = realm.public_url
+    if taken is Audience.ANY or meant in {own, f"{own}/"} or (taken is Audience.MCP and meant == f"{own}/mcp"):
+        return
+    raise BadToken("This token was made for another resource: ask for one without it.", reason="audience")
+
+
 def _by_legacy_secret(realm: Realm, text: str) -> Principal:
     secret = realm.legacy.match(text)
     if secret is None:
@@ -401,6 +421,13 @@ def _is_local_admin(realm: Realm, claim: PeerClaim, source: Source, uid: int) ->
     if claim.cookie is None or source.cookie is None or uid not in (0, realm.daemon_uid):
         return False
     return hmac.compare_digest(claim.cookie.encode(), source.cookie.encode())
+
+
+def _never_local_admin(principal: Principal) -> Principal:
+    """Refuse what the local admin made for itself, at a door where it does not exist."""
+    if principal.kind is PrincipalKind.LOCAL_ADMIN:
+        raise BadCredentials("The local admin does not exist here: present a key.", reason="local_admin")
+    return principal
 
 
 def _no_peer(why: str, reason: str) -> Unauthenticated:

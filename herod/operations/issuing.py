@@ -14,14 +14,19 @@ from herod.scopes.principals import Principal
 __all__ = ["account_with_secret", "hashing", "issue_token"]
 
 
-def issue_token(context: Context, principal: Principal, scope: str) -> str:
-    """Sign an access token for `principal` with `scope`, which the caller has checked to be within its grant."""
+def issue_token(context: Context, principal: Principal, scope: str, resource: str | None = None) -> str:
+    """Sign an access token for `principal`.
+
+    Args:
+        scope: the caller has checked it to be within the grant.
+        resource: the one audience that it is for (RFC 8707); then it is of the form of RFC 9068.
+    """
     realm = context.realm
     networks = principal.grant.networks
     realm.counters["tokens"] += 1
     claims = Claims(
         sub=principal.id,
-        iss=realm.issuer,
+        iss=realm.issuer if resource is None else realm.public_url,
         iat=context.now,
         exp=context.now + realm.token_ttl,
         scope=scope,
@@ -29,6 +34,8 @@ def issue_token(context: Context, principal: Principal, scope: str) -> str:
         epoch=principal.epoch,
         via=via_of(principal),
         networks=None if "*" in networks else tuple(sorted(networks)),
+        aud=resource,
+        client_id=None if resource is None else principal.id,
     )
     return issue(claims, realm.signing.current)
 

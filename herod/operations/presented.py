@@ -1,15 +1,29 @@
 """Credentials as they were presented, before anybody believed them. Protocols make these; identify takes one."""
 
 from dataclasses import dataclass, field
+from enum import Enum
 
-__all__ = ["ApiKeyHeader", "Basic", "Bearer", "PeerClaim", "Presented", "SecretHeader", "SessionCookie"]
+__all__ = ["ApiKeyHeader", "Audience", "Basic", "Bearer", "PeerClaim", "Presented", "SecretHeader", "SessionCookie"]
+
+
+class Audience(Enum):
+    """Which tokens are taken of those that were made for one resource (RFC 8707)."""
+
+    HEROD = "herod"  # for the public URL
+    MCP = "mcp"  # for that, or for the `/mcp` below it
+    ANY = "any"  # for whomever: the token is asked about, not presented
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """`Authorization: Bearer`, or a credential in the parameters: a token, an API key or a legacy secret."""
+    """`Authorization: Bearer`, or a credential in the parameters: a token, an API key or a legacy secret.
+
+    Attributes:
+        audience: which tokens this door takes; at `/mcp` the local admin's are none of them.
+    """
 
     text: str = field(repr=False)
+    audience: Audience = Audience.HEROD
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +64,14 @@ class PeerClaim:
 
 @dataclass(frozen=True, slots=True)
 class SessionCookie:
-    """The dashboard's cookie."""
+    """The dashboard's cookie.
+
+    Attributes:
+        may_be_admin: whether this door admits the local admin.
+    """
 
     text: str = field(repr=False)
+    may_be_admin: bool = True
 
 
 Presented = Bearer | ApiKeyHeader | SecretHeader | Basic | PeerClaim | SessionCookie

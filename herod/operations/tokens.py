@@ -1,12 +1,21 @@
 """Access tokens: issue for a client or a local process, validate for services, revoke."""
 
+import re
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from herod.credentials.apikeys import looks_like_key
 from herod.credentials.tokens import Claims
-from herod.errors import InvalidRequest, InvalidScope, TargetDenied, Unauthenticated, UnsupportedGrantType
+from herod.errors import (
+    InvalidScope,
+    InvalidTarget,
+    TargetDenied,
+    Unauthenticated,
+    UnsupportedGrantType,
+    UnsupportedTokenType,
+)
 from herod.operations.ceilings import check_target, is_admin
 from herod.operations.identify import bearer_principal, looks_like_token, token_holder
 from herod.operations.issuing import issue_token
@@ -22,10 +31,16 @@ __all__ = ["token_create", "token_revoke", "token_validate"]
 
 INVALID: Final = "invalid"
 CLIENT_CREDENTIALS: Final = "client_credentials"
+# An absolute URI without a fragment (RFC 3986, sections 2 and 3.1; RFC 8707, section 2).
+RESOURCE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
+MAX_RESOURCE_CHARS: Final = 512
 
 
 class CreateToken(Params, frozen=True, kw_only=True):
-    """RFC 6749, section 4.4. Without `scope` the token gets all that the client holds."""
+    """RFC 6749, section 4.4. Without `scope` the token gets all that the client holds.
+
+    `resource` is the one service that the token is for (RFC 8707): it becomes `aud`, and nobody else takes the token.
+    """
 
     grant_type: str = CLIENT_CREDENTIALS
     scope: str | None = None
@@ -82,10 +97,10 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
     if params.grant_type != CLIENT_CREDENTIALS:
         raise UnsupportedGrantType(f"The only grant type here is {CLIENT_CREDENTIALS}.")
     if params.resource is not None:
-        raise InvalidRequest("Tokens for a resource are not offered: leave resource out.")
+        _check_resource(params.resource)
     principal = context.principal
     scope = context.realm.scope_text(principal.grant) if params.scope is None else _asked(context, params.scope)
-    token = issue_token(context, principal, scope)
+    token = issue_token(context, principal, scope, params.resource)
     return TokenAnswer(access_token=token, expires_in=context.realm.token_ttl, scope=scope)
 
 
@@ -98,7 +113,10 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
     is_quiet=True,
 )
 def token_validate(store: Store, context: Context, params: ValidateToken) -> Validated:
-    """Say whether a token, key or legacy secret is good now, whose it is, and what it may do."""
+    """Say whether a token, key or legacy secret is good now, whose it is, and what it may do.
+
+    A token that was made for another resource than herod is malformed here: `token.introspect` tells its audience.
+    """
     realm = context.realm
     realm.counters["validations"] += 1
     try:
@@ -130,6 +148,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> 
     claims = _revocable(reader, context, params.token)
     if claims is not None:
         context.realm.revoked[_mark(claims)] = claims.exp
+        context.realm.counters["unwritten_revocations"] += 1
 
 
 @command(
@@ -174,6 +193,25 @@ def _asked(context: Context, text: str) -> str:
     return " ".join(names)
 
 
+def _check_resource(text: str) -> None:
+    """Refuse what no audience can be.
+
+    Raises:
+        InvalidTarget: it is no absolute URI, has a fragment, or is too long.
+    """
+    is_uri = len(text) <= MAX_RESOURCE_CHARS and RESOURCE.fullmatch(text) is not None
+    if is_uri and text.lower().startswith(("http:", "https:")):
+        try:
+            is_uri = bool(urlsplit(text).hostname)
+        except ValueError:
+            is_uri = False
+    if not is_uri:
+        raise InvalidTarget(
+            f"The resource must be an absolute URI without a fragment, of at most {MAX_RESOURCE_CHARS} characters, "
+            "like https://jobs.example.org."
+        )
+
+
 def _lacking(context: Context, principal: Principal, params: ValidateToken) -> str | None:
     """`scope` or `network` when the principal lacks what is asked about."""
     if params.scope is not None:
@@ -190,6 +228,8 @@ def _reason(error: Unauthenticated, text: str) -> str:
     """Why a token is no good; about keys and secrets nothing is said."""
     if looks_like_key(text) or not looks_like_token(text):
         return INVALID
+    if error.reason == "audience":
+        return "malformed"
     return error.reason if error.reason in {"malformed", "signature"} else error.code.removesuffix("_token")
 
 
@@ -197,11 +237,11 @@ def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
     """The claims of the token to revoke; None when it is no good already.
 
     Raises:
-        InvalidRequest: it is an API key.
+        UnsupportedTokenType: it is an API key.
         TargetDenied: it is somebody else's and the actor is not their admin.
     """
     if looks_like_key(token):
-        raise InvalidRequest("This is an API key: delete it with keys.delete.", hint="herod key delete ID")
+        raise UnsupportedTokenType("This is an API key: delete it with keys.delete.", hint="herod key delete ID")
     try:
         claims = context.realm.claims(token, context.now)
         # Not `token_principal`: it may be revoked in memory alone, and then the store must have it all the same.

@@ -35,7 +35,9 @@ class Row:
 CODES: Final[Mapping[type[HerodError], Row]] = {
     errors.InvalidRequest: Row(400, -32602, "invalid_request"),
     errors.InvalidScope: Row(400, -32602, "invalid_scope"),
+    errors.InvalidTarget: Row(400, -32602, "invalid_target"),
     errors.UnsupportedGrantType: Row(400, -32602, "unsupported_grant_type"),
+    errors.UnsupportedTokenType: Row(400, -32602, "unsupported_token_type"),
     errors.TooLarge: Row(413, -32600, "invalid_request"),
     errors.Unauthenticated: Row(401, 4001, "invalid_client"),
     errors.PermissionDenied: Row(403, 4003, "unauthorized_client"),

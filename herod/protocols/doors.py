@@ -13,6 +13,7 @@ from herod.protocols.guard import Guard
 from herod.protocols.http import Handler, Request, Response
 from herod.protocols.jsonrpc import JsonRpc
 from herod.protocols.mcp import Mcp
+from herod.protocols.metadata import Metadata
 from herod.protocols.oauth import oauth_handler
 from herod.protocols.reading import unquote_segment
 from herod.protocols.rest import PathHandler, rest_handler
@@ -44,6 +45,8 @@ class Doors:
         documents = Documents(operations, pipeline.realm)
         self._add("GET", OPENAPI_PATH, _document_handler(documents.openapi))
         self._add("GET", OPENRPC_PATH, _document_handler(documents.openrpc))
+        for path, handler in Metadata(pipeline.realm, pipeline.now).handlers().items():
+            self._add("GET", path, handler)
         rpc = JsonRpc(pipeline, operations, documents.openrpc)
         self._add("POST", "/", rpc)
         self._add("POST", "/rpc", rpc)

@@ -9,6 +9,7 @@ from urllib.parse import unquote_plus
 from herod.errors import InvalidRequest
 from herod.operations.presented import (
     ApiKeyHeader,
+    Audience,
     Basic,
     Bearer,
     PeerClaim,
@@ -31,7 +32,7 @@ def presented_by(headers: Mapping[str, str], *, may_be_local_admin: bool = True)
 
     Args:
         headers: lower-case name → value.
-        may_be_local_admin: whether this door admits the local admin.
+        may_be_local_admin: whether this door admits the local admin; `/mcp` alone does not.
 
     Raises:
         InvalidRequest: two different credentials, or one that cannot be read.
@@ -45,7 +46,7 @@ def presented_by(headers: Mapping[str, str], *, may_be_local_admin: bool = True)
     if "x-herod-secret" in headers:
         found.append(SecretHeader(header_text(headers["x-herod-secret"])))
     if "cookie" in headers:
-        found.extend(_cookies(headers["cookie"]))
+        found.extend(_cookies(headers["cookie"], may_be_admin=may_be_local_admin))
     if len(found) > 1 and len({getattr(presented, "text", presented) for presented in found}) > 1:
         raise InvalidRequest("The request presents two different credentials: send one.")
     return found[0] if found else None
@@ -56,7 +57,7 @@ def _authorization(value: str, headers: Mapping[str, str], *, may_be_local_admin
     rest = rest.strip()
     match scheme.lower():
         case "bearer" if rest:
-            return Bearer(header_text(rest))
+            return Bearer(header_text(rest), Audience.HEROD if may_be_local_admin else Audience.MCP)
         case "basic" if rest:
             return _basic(rest)
         case "peer":
@@ -87,10 +88,10 @@ def _basic(encoded: str) -> Basic:
     return Basic(unquote_plus(client_id), unquote_plus(secret))
 
 
-def _cookies(header: str) -> list[SessionCookie]:
+def _cookies(header: str, *, may_be_admin: bool) -> list[SessionCookie]:
     found = []
     for part in header.split(";"):
         name, _, value = part.strip().partition("=")
         if name in (SESSION_COOKIE, SESSION_COOKIE_TLS):
-            found.append(SessionCookie(value))
+            found.append(SessionCookie(value, may_be_admin))
     return found

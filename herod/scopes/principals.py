@@ -84,6 +84,7 @@ class Principal(msgspec.Struct, frozen=True):
         epoch: the account's epoch, or that of whatever else tokens of this principal die with.
         issued_at: when the credential was made, in Unix seconds; None where nobody knows.
         expires_at: when the credential itself is over; the grant may end before.
+        audience: the resource that the token was made for (RFC 8707), if for one.
         is_former: it was shown by the secret of before its last rotation, which works for a while.
     """
 
@@ -97,6 +98,7 @@ class Principal(msgspec.Struct, frozen=True):
     epoch: int = 0
     issued_at: int | None = None
     expires_at: int | None = None
+    audience: str | None = None
     is_former: bool = False
 
 

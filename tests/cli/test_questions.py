@@ -78,6 +78,24 @@ def test_validate(daemon: FakeDaemon, herod: Typed) -> None:
     assert (ended.code, ended.out) == (1, "not valid: expired\n")
 
 
+def test_inspect(daemon: FakeDaemon, herod: Typed) -> None:
+    """All that introspection says, times as people read them; what is not active ends with 1."""
+    ended = herod("token", "inspect", "-", stdin=b"aaa.bbb.ccc\n")
+    assert (ended.code, daemon.params("token.introspect")) == (0, {"token": "aaa.bbb.ccc"})
+    assert "2027-01-15T08:00:00Z" in ended.out
+    daemon.methods["token.introspect"] = {"active": False}
+    ended = herod("token", "inspect", "-", stdin=b"aaa.bbb.ccc\n")
+    assert (ended.code, ended.out) == (1, "not valid\n")
+    assert json.loads(herod("token", "inspect", "-", "--output", "json", stdin=b"x").out) == {"active": False}
+
+
+def test_issue_for_a_service(daemon: FakeDaemon, herod: Typed) -> None:
+    """The audience goes along in the form."""
+    assert herod("token", "issue", "--resource", "https://jobs.example.org").code == 0
+    [asked] = daemon.asked
+    assert asked.form["resource"] == "https://jobs.example.org"
+
+
 def test_an_odd_time_is_shown_as_it_is(daemon: FakeDaemon, herod: Typed) -> None:
     """A time beyond all calendars is no reason to fall."""
     daemon.methods["token.validate"] = {"valid": True, "exp": 10**18, "iat": None}

@@ -1,0 +1,112 @@
+"""What OAuth clients and services find out by themselves, below `/.well-known/`: where and how, and with which keys.
+
+    oauth-authorization-server      RFC 8414: herod, which makes the tokens
+    oauth-protected-resource[/mcp]  RFC 9728: herod again, which takes them
+    jwks.json                       RFC 7517: the public keys that verify now
+
+All of it is public, and nothing in it is secret: of HS256's key there is no public half, so it never stands here.
+
+A public URL with a path, which a proxy in front strips, has its name in the well-known address *after* the suffix
+(RFC 8414, section 3.1): `https://example.org/auth` is described at `/.well-known/oauth-authorization-server/auth`.
+Such addresses answer as well as the short ones.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from herod.operations.realm import Realm
+from herod.protocols.answers import encode
+from herod.protocols.http import Request, Response
+from herod.protocols.rest import PathHandler
+from herod.protocols.schemas import Schema
+
+__all__ = ["JWKS_PATH", "RESOURCE_PATH", "SERVER_PATH", "Metadata"]
+
+SERVER_PATH: Final = "/.well-known/oauth-authorization-server"
+RESOURCE_PATH: Final = "/.well-known/oauth-protected-resource"
+JWKS_PATH: Final = "/.well-known/jwks.json"
+MCP: Final = "/mcp"
+
+# Seconds that others may keep an answer. A key that was given up must not live on in caches.
+METADATA_AGE: Final = 300
+JWKS_AGE: Final = 60
+
+CLIENT_METHODS: Final = ("client_secret_basic", "client_secret_post")
+
+
+class Metadata:
+    """The documents of one realm.
+
+    Args:
+        clock: Unix seconds.
+    """
+
+    def __init__(self, realm: Realm, clock: Callable[[], int]) -> None:
+        self._realm = realm
+        self._clock = clock
+
+    def handlers(self) -> Mapping[str, PathHandler]:
+        """Path → what answers GET there."""
+        suffix = urlsplit(self._realm.public_url).path
+        server = _handler(self.server, METADATA_AGE)
+        resource = _handler(lambda: self.resource(""), METADATA_AGE)
+        mcp = _handler(lambda: self.resource(MCP), METADATA_AGE)
+        return {
+            JWKS_PATH: _handler(self.jwks, JWKS_AGE),
+            SERVER_PATH: server,
+            RESOURCE_PATH: resource,
+            RESOURCE_PATH + MCP: mcp,
+            SERVER_PATH + suffix: server,
+            RESOURCE_PATH + suffix: resource,
+            RESOURCE_PATH + suffix + MCP: mcp,
+        }
+
+    def server(self) -> Schema:
+        """RFC 8414, section 2: what the authorization server offers."""
+        issuer = self._realm.public_url
+        return {
+            "issuer": issuer,
+            "token_endpoint": f"{issuer}/token",
+            "token_endpoint_auth_methods_supported": CLIENT_METHODS,
+            "introspection_endpoint": f"{issuer}/introspect",
+            # Any credential may ask; Bearer is the registered name for most of them (RFC 8414, section 2).
+            "introspection_endpoint_auth_methods_supported": (*CLIENT_METHODS, "Bearer"),
+            "revocation_endpoint": f"{issuer}/revoke",
+            "revocation_endpoint_auth_methods_supported": CLIENT_METHODS,
+            "jwks_uri": f"{issuer}{JWKS_PATH}",
+            "grant_types_supported": ("client_credentials",),
+            "response_types_supported": (),  # there is no authorization endpoint
+            "scopes_supported": self._realm.graph.scopes,
+            "protected_resources": (issuer, f"{issuer}{MCP}"),
+        }
+
+    def resource(self, path: str) -> Schema:
+        """RFC 9728, section 2: what herod is to who brings it a token.
+
+        Args:
+            path: which of herod's resources: all of it, or `/mcp`.
+        """
+        issuer = self._realm.public_url
+        return {
+            "resource": f"{issuer}{path}",
+            "resource_name": "Herod MCP" if path == MCP else "Herod",
+            "authorization_servers": (issuer,),
+            "scopes_supported": self._realm.graph.scopes,
+            "bearer_methods_supported": ("header",),
+        }
+
+    def jwks(self) -> Schema:
+        """RFC 7517: the current public key and the retired ones that verify until their stop; none under HS256."""
+        now = self._clock()
+        found = (key.public_jwk() for key in self._realm.signing if key.is_live(now))
+        return {"keys": [jwk for jwk in found if jwk is not None]}
+
+
+def _handler(make: Callable[[], Schema], age: int) -> PathHandler:
+    headers = (("Content-Type", "application/json"), ("Cache-Control", f"public, max-age={age}"))
+
+    async def answer(request: Request, path: dict[str, str]) -> Response:  # noqa: ARG001 - a path handler's form
+        return Response(200, encode(make()), headers)
+
+    return answer
