@@ -17,6 +17,7 @@ __all__ = [
     "HerodError",
     "InvalidRequest",
     "InvalidScope",
+    "InvalidTarget",
     "MissingScope",
     "NetworkDenied",
     "NotFound",
@@ -31,6 +32,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "UnsupportedGrantType",
+    "UnsupportedTokenType",
     "quoted",
 ]
 
@@ -72,8 +74,16 @@ class InvalidScope(InvalidRequest):
     """A token was asked for with more than its account holds (RFC 6749, section 5.2)."""
 
 
+class InvalidTarget(InvalidRequest):
+    """A token was asked for a resource that is none (RFC 8707, section 2)."""
+
+
 class UnsupportedGrantType(InvalidRequest):
     """A token was asked for in a way herod does not offer (RFC 6749, section 5.2)."""
+
+
+class UnsupportedTokenType(InvalidRequest):
+    """What should be revoked is nothing that revoking is for (RFC 7009, section 2.2.1)."""
 
 
 class TooLarge(HerodError):

@@ -7,51 +7,17 @@ never repeats a request by itself. Results come as the wire has them.
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self, TypeAlias
-from urllib.parse import urlencode
+from typing import Any, Final, Self
 
-import msgspec
-
-from herod.client.addresses import Address, UnixAddress, parse_address
-from herod.client.diagnosis import CHECK_ADDRESS
-from herod.client.errors import BadAnswer, NotAuthenticated, Refused
-from herod.client.identity import Identity, authorization
-from herod.client.transport import Answer, Connection, SinkError
+from herod.client.addresses import Address, parse_address
+from herod.client.identity import Identity
+from herod.client.messages import Answer, Dialogue, Json, Request
+from herod.client.transport import Connection, SinkError
 
 __all__ = ["CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "Client", "Json"]
 
-Json: TypeAlias = Any  # decoded JSON, for the caller to look into
-
 CONNECT_TIMEOUT: Final = 10.0
 REQUEST_TIMEOUT: Final = 30.0
-
-JSON: Final = "application/json"
-FORM: Final = "application/x-www-form-urlencoded"
-
-# What herod's own JSON-RPC error numbers stand for (INTERFACES, "Errors").
-_RPC_STATUS: Final = {
-    4001: 401,
-    4003: 403,
-    4004: 404,
-    4009: 409,
-    4029: 429,
-    5003: 503,
-    -32602: 400,
-    -32603: 500,
-}
-
-
-class _RpcError(msgspec.Struct, frozen=True):
-    code: int
-    message: str
-    data: dict[str, Any] | None = None
-
-
-class _RpcAnswer(msgspec.Struct, frozen=True):
-    jsonrpc: str
-    id: int | None = None
-    result: Any = msgspec.UNSET
-    error: _RpcError | msgspec.UnsetType = msgspec.UNSET
 
 
 class Client:
@@ -80,6 +46,7 @@ class Client:
     ) -> None:
         self.address = parse_address(address) if isinstance(address, str) else address
         self.identity = identity
+        self._dialogue = Dialogue(self.address, identity)
         self._connection = Connection(self.address, connect_timeout=connect_timeout, timeout=timeout, tls=tls)
         self._last_id = 0
 
@@ -116,19 +83,8 @@ class Client:
             InvalidInput: the identity cannot be presented at this address.
         """
         self._last_id += 1
-        body = msgspec.json.encode({"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params or {}})
-        answer = self._ask("POST", "/rpc", body=body, content_type=JSON, identity=identity)
-        if answer.status >= 400:
-            self._refuse(answer)
-        try:
-            message = msgspec.json.decode(answer.body, type=_RpcAnswer)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self._misunderstand(answer)
-        if isinstance(message.error, _RpcError):
-            raise _from_rpc(message.error)
-        if message.result is msgspec.UNSET or message.id != self._last_id:
-            self._misunderstand(answer)
-        return message.result
+        answer = self._send(self._dialogue.ask_rpc(self._last_id, method, params, identity))
+        return self._dialogue.read_rpc(answer, self._last_id)
 
     def get(self, path: str, *, identity: Identity | None = None, allow: tuple[int, ...] = ()) -> Json:
         """GET a route that answers JSON.
@@ -141,7 +97,7 @@ class Client:
         Raises:
             Refused, Unreachable, BadAnswer, InvalidInput: as `call`.
         """
-        return self._read(self._ask("GET", path, identity=identity), allow)
+        return self._dialogue.read(self._send(self._dialogue.ask("GET", path, identity=identity)), allow)
 
     def download(self, path: str, sink: Callable[[bytes], object], *, identity: Identity | None = None) -> None:
         """GET a route that answers with a file, however long; the timeout counts for each piece of it.
@@ -156,13 +112,10 @@ class Client:
             OSError: the sink raised it.
         """
         try:
-            answer = self._ask("GET", path, identity=identity, sink=sink)
+            answer = self._send(self._dialogue.ask("GET", path, identity=identity), sink)
         except SinkError as failed:
             raise failed.error from None
-        if answer.status >= 400:
-            self._refuse(answer)
-        if answer.status != 200:
-            self._misunderstand(answer)
+        self._dialogue.check_file(answer)
 
     def post(self, path: str, body: Mapping[str, Any], *, identity: Identity | None = None) -> Json:
         """POST a JSON body to a plain route.
@@ -170,8 +123,7 @@ class Client:
         Raises:
             Refused, Unreachable, BadAnswer, InvalidInput: as `call`.
         """
-        content = msgspec.json.encode(body)
-        return self._read(self._ask("POST", path, body=content, content_type=JSON, identity=identity), ())
+        return self._dialogue.read(self._send(self._dialogue.ask_json(path, body, identity)))
 
     def post_form(self, path: str, form: Mapping[str, str], *, identity: Identity | None = None) -> Json:
         """POST a form to an OAuth route.
@@ -180,78 +132,7 @@ class Client:
             Refused: `code` is the OAuth error (RFC 6749, section 5.2).
             Unreachable, BadAnswer, InvalidInput: as `call`.
         """
-        content = urlencode(form).encode("ascii")
-        return self._read(self._ask("POST", path, body=content, content_type=FORM, identity=identity), ())
+        return self._dialogue.read(self._send(self._dialogue.ask_form(path, form, identity)))
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: bytes | None = None,
-        content_type: str | None = None,
-        identity: Identity | None = None,
-        sink: Callable[[bytes], object] | None = None,
-    ) -> Answer:
-        headers = {"Accept": JSON, "User-Agent": "herod-client"}
-        if content_type is not None:
-            headers["Content-Type"] = content_type
-        presented = authorization(identity if identity is not None else self.identity, self.address)
-        if presented is not None:
-            headers["Authorization"] = presented
-        return self._connection.request(method, path, headers=headers, body=body, sink=sink)
-
-    def _read(self, answer: Answer, allow: tuple[int, ...]) -> Json:
-        if answer.status >= 400 and answer.status not in allow:
-            self._refuse(answer)
-        if 300 <= answer.status < 400:
-            self._misunderstand(answer)
-        return self._decode(answer)
-
-    def _decode(self, answer: Answer) -> Json:
-        try:
-            return msgspec.json.decode(answer.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self._misunderstand(answer)
-
-    def _refuse(self, answer: Answer) -> NoReturn:
-        body = self._decode(answer)
-        error = body.get("error") if isinstance(body, dict) else None
-        match error:
-            case {"code": str(code), "message": str(message), **rest}:
-                raise _refused(message, code=code, hint=rest.get("hint"), status=answer.status)
-            case {"code": int(number), "message": str(message), **rest}:  # JSON-RPC under an HTTP error
-                data = rest.get("data")
-                raise _from_rpc(
-                    _RpcError(number, message, data if isinstance(data, dict) else None), status=answer.status
-                )
-            case str(code):  # RFC 6749, section 5.2
-                message = body.get("error_description")
-                raise _refused(message if isinstance(message, str) else code, code=code, status=answer.status)
-            case _:
-                self._misunderstand(answer)
-
-    def _misunderstand(self, answer: Answer) -> NoReturn:
-        raise BadAnswer(
-            f"What answers at {self.address} is not herod: HTTP {answer.status}, {answer.content_type},"
-            f" {len(answer.body)} bytes.",
-            hint=CHECK_ADDRESS
-            if not isinstance(self.address, UnixAddress)
-            else "check which program listens there, and that it and this one are of the same version",
-        )
-
-
-def _from_rpc(error: _RpcError, *, status: int | None = None) -> Refused:
-    data = error.data or {}
-    code = data.get("code")
-    return _refused(
-        error.message,
-        code=code if isinstance(code, str) else str(error.code),
-        hint=data.get("hint"),
-        status=_RPC_STATUS.get(error.code, status),
-    )
-
-
-def _refused(message: str, *, code: str, hint: object = None, status: int | None) -> Refused:
-    kind = NotAuthenticated if status == 401 else Refused
-    return kind(message, code=code, hint=hint if isinstance(hint, str) else None, status=status)
+    def _send(self, asked: Request, sink: Callable[[bytes], object] | None = None) -> Answer:
+        return self._connection.request(asked.method, asked.path, headers=asked.headers, body=asked.body, sink=sink)

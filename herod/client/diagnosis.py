@@ -10,10 +10,22 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from herod.client.addresses import TcpAddress, UnixAddress
-from herod.client.errors import Unreachable
+from herod.client.addresses import Address, TcpAddress, UnixAddress
+from herod.client.errors import BadAnswer, Unreachable
 
-__all__ = ["CHECK_ADDRESS", "LOOK_CLOSER", "no_port", "no_socket", "owner", "words"]
+__all__ = [
+    "CHECK_ADDRESS",
+    "LOOK_CLOSER",
+    "broken",
+    "cut_off",
+    "endless",
+    "no_answer",
+    "no_http",
+    "no_port",
+    "no_socket",
+    "owner",
+    "words",
+]
 
 LOOK_CLOSER: Final = "`herod doctor` looks closer"
 CHECK_ADDRESS: Final = "check the address: --url or HEROD_URL"
@@ -78,6 +90,37 @@ def no_port(address: TcpAddress, error: Exception, timeout: float) -> Unreachabl
             message = f"{at} cannot be reached: {words(error)}."
             hint = CHECK_ADDRESS
     return Unreachable(message, hint=hint)
+
+
+def no_answer(address: Address, timeout: float) -> Unreachable:
+    """A whole answer did not come in time."""
+    return Unreachable(
+        f"{address} did not answer within {timeout:g} s.",
+        hint=f"the daemon may be busy: wait longer with --timeout; {LOOK_CLOSER}",
+    )
+
+
+def cut_off(address: Address) -> Unreachable:
+    """The connection was closed in the middle of an answer."""
+    return Unreachable(
+        f"{address} closed the connection before its answer was whole.",
+        hint=f"read the daemon's log; {LOOK_CLOSER}",
+    )
+
+
+def broken(address: Address, error: Exception) -> Unreachable:
+    """The connection failed in some other way."""
+    return Unreachable(f"The connection to {address} broke: {words(error)}.", hint=LOOK_CLOSER)
+
+
+def no_http(address: Address) -> BadAnswer:
+    """What came is no HTTP."""
+    return BadAnswer(f"What answers at {address} does not speak HTTP.", hint=CHECK_ADDRESS)
+
+
+def endless(address: Address) -> BadAnswer:
+    """What came is more than any answer of herod's."""
+    return BadAnswer(f"What answers at {address} sends without end.", hint=CHECK_ADDRESS)
 
 
 def owner(found: os.stat_result) -> str:

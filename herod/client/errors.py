@@ -3,7 +3,7 @@
 `message` says what happened and `hint` what to do; neither ever holds a credential.
 """
 
-__all__ = ["BadAnswer", "ClientError", "InvalidInput", "NotAuthenticated", "Refused", "Unreachable"]
+__all__ = ["BadAnswer", "ClientError", "InvalidInput", "NotAuthenticated", "Refused", "Unreachable", "Untrusted"]
 
 
 class ClientError(Exception):
@@ -24,6 +24,10 @@ class Unreachable(ClientError):
 
     After a timeout or a broken line a command may still have been carried out.
     """
+
+
+class Untrusted(ClientError):
+    """Another user's process listens where herod should: nothing was sent to it."""
 
 
 class BadAnswer(ClientError):

@@ -12,17 +12,16 @@ import ssl
 import struct
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from herod.client.addresses import Address, TcpAddress, UnixAddress
-from herod.client.diagnosis import CHECK_ADDRESS, LOOK_CLOSER, no_port, no_socket, words
-from herod.client.errors import BadAnswer, Unreachable
+from herod.client.diagnosis import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
+from herod.client.messages import Answer, host_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Answer", "Connection", "SinkError"]
+__all__ = ["MAX_ANSWER", "Connection", "SinkError"]
 
 MAX_ANSWER: Final = 16 * 1024 * 1024  # a page of 200 rows is far below
 PIECE_BYTES: Final = 256 * 1024
@@ -34,15 +33,6 @@ class SinkError(Exception):
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back, undecoded."""
-
-    status: int
-    content_type: str
-    body: bytes
 
 
 class Connection:
@@ -102,7 +92,7 @@ class Connection:
         line.start(self._timeout)
         is_whole = False
         try:
-            connection.request(method, path, body=body, headers={"Host": self._host(), **headers})
+            connection.request(method, path, body=body, headers={"Host": host_of(self.address), **headers})
             response = connection.getresponse()
             if sink is None or response.status >= 300:
                 content = self._read(response)
@@ -111,19 +101,13 @@ class Connection:
             is_whole = not response.will_close
             return Answer(response.status, response.headers.get_content_type(), content)
         except TimeoutError:
-            raise Unreachable(
-                f"{self.address} did not answer within {self._timeout:g} s.",
-                hint=f"the daemon may be busy: wait longer with --timeout; {LOOK_CLOSER}",
-            ) from None
+            raise no_answer(self.address, self._timeout) from None
         except (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError) as error:
-            raise Unreachable(
-                f"{self.address} closed the connection before its answer was whole.",
-                hint=f"read the daemon's log; {LOOK_CLOSER}",
-            ) from error
+            raise cut_off(self.address) from error
         except http.client.HTTPException as error:
-            raise BadAnswer(f"What answers at {self.address} does not speak HTTP.", hint=CHECK_ADDRESS) from error
+            raise no_http(self.address) from error
         except OSError as error:
-            raise Unreachable(f"The connection to {self.address} broke: {words(error)}.", hint=LOOK_CLOSER) from error
+            raise broken(self.address, error) from error
         finally:
             if not is_whole:
                 self.close()
@@ -148,13 +132,10 @@ class Connection:
     def _read(self, response: http.client.HTTPResponse) -> bytes:
         content = response.read(MAX_ANSWER + 1)
         if len(content) > MAX_ANSWER:
-            raise BadAnswer(f"What answers at {self.address} sends without end.", hint=CHECK_ADDRESS)
+            raise endless(self.address)
         if response.length:  # http.client takes a body that was cut for a whole one
             raise http.client.IncompleteRead(content, response.length)
         return content
-
-    def _host(self) -> str:
-        return self.address.authority if isinstance(self.address, TcpAddress) else "localhost"
 
     def _open(self) -> tuple[http.client.HTTPConnection, "_DeadlineSocket"]:
         if self._line is not None and self._line.is_stale():

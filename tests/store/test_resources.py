@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from offline_store import NEW, OLD, opened, put, settings
+from offline_store import NEW, OLD, contents, opened, put, settings
 from store.samples import resource
 
 from herod.offline.rotating import rotate_secret
@@ -30,7 +30,7 @@ async def test_nothing_stands_in_the_clear(tmp_path: Path) -> None:
     """Neither secret, kind, name, attributes nor who claimed it is in any of the store's files."""
     async with opened(tmp_path / "herod.db", OLD) as store:
         await put(store, MADE)
-    content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    content = b"".join(contents(tmp_path).values())
     assert MADE.id.encode() in content
     for word in (SECRET.encode(), b"paperweights", b"the web server", b"remarkable", b"compute"):
         assert word not in content

@@ -1,0 +1,136 @@
+"""Middleware for ASGI services (Quart, Starlette, FastAPI, on trio or asyncio): only good tokens let a request in.
+
+`scope["herod"]` then holds who asks, as `Verified`. What is refused is answered here, as RFC 6750 says, in herod's own
+form of errors. Knows no framework.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final, Protocol, TypeAlias
+
+import msgspec
+
+from herod.client.checking import Verified
+from herod.errors import (
+    BadCredentials,
+    BadToken,
+    HerodError,
+    InvalidRequest,
+    MissingScope,
+    PermissionDenied,
+    Unavailable,
+)
+
+__all__ = ["HerodMiddleware"]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+KEY: Final = "herod"
+POLICY_VIOLATION: Final = 1008  # RFC 6455, section 7.4.1
+RETRY_SECONDS: Final = b"1"
+
+
+class Verifies(Protocol):
+    """A `Verifier` or `ThreadedVerifier`."""
+
+    def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> Verified:
+        """As `Verifier.verify`."""
+
+
+class HerodMiddleware:
+    """Lets requests through to `app` that carry a good token.
+
+    Args:
+        app: what is behind.
+        verifier: entered already, or entered before the first request comes.
+        scope: what every token must hold; what a single route needs on top stands in `scope["herod"].scopes`.
+        network: what every token must reach; by default the verifier's own.
+        public: paths, exactly as requested, that need no token: no `scope["herod"]` is set there.
+    """
+
+    def __init__(
+        self,
+        app: AsgiApp,
+        verifier: Verifies,
+        *,
+        scope: str | None = None,
+        network: str | None = None,
+        public: Iterable[str] = (),
+    ) -> None:
+        self._app = app
+        self._verifier = verifier
+        self._scope = scope
+        self._network = network
+        self._public = frozenset(public)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or hand it on."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        inner = {name: value for name, value in scope.items() if name != KEY}
+        if scope["path"] not in self._public:
+            try:
+                token = _bearer(scope.get("headers", ()))
+                inner[KEY] = self._verifier.verify(token, scope=self._scope, network=self._network)
+            except HerodError as error:
+                await _refuse(scope, receive, send, error)
+                return
+        await self._app(inner, receive, send)
+
+
+def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The token of a request (RFC 6750, section 2.1).
+
+    Raises:
+        BadCredentials: there is none.
+        InvalidRequest: there are two.
+        BadToken: it holds what no token does.
+    """
+    values = [value for name, value in headers if name.lower() == b"authorization"]
+    if len(values) > 1:
+        raise InvalidRequest("The request presents two credentials: send one.")
+    scheme, _, token = values[0].partition(b" ") if values else (b"", b"", b"")
+    if scheme.lower() != b"bearer":
+        raise BadCredentials("This needs an access token of herod's: send Authorization: Bearer.")
+    try:
+        return token.strip().decode("ascii")
+    except UnicodeDecodeError:
+        raise BadToken("The token is malformed: ask for a new one.", reason="malformed") from None
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: HerodError) -> None:
+    if scope["type"] == "websocket":
+        await receive()  # websocket.connect; a close before the accept is answered as a 403
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+        return
+    status, more = _status(error)
+    body = msgspec.json.encode({"error": {"code": error.code, "message": error.message}})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _status(error: HerodError) -> tuple[int, list[tuple[bytes, bytes]]]:
+    """HTTP status and headers (RFC 6750, section 3)."""
+    match error:
+        case InvalidRequest():
+            return 400, [(b"www-authenticate", b'Bearer error="invalid_request"')]
+        case BadCredentials():
+            return 401, [(b"www-authenticate", b"Bearer")]
+        case MissingScope(missing=missing):
+            return 403, [(b"www-authenticate", f'Bearer error="insufficient_scope", scope="{missing}"'.encode())]
+        case PermissionDenied():
+            return 403, []
+        case Unavailable():
+            return 503, [(b"retry-after", RETRY_SECONDS)]
+        case _:
+            return 401, [(b"www-authenticate", b'Bearer error="invalid_token"')]

@@ -1,0 +1,132 @@
+"""`AsyncClient`: asks one daemon, on trio. What `Client` does, for many tasks at once over a few kept connections.
+
+It never falls back from a socket to TCP, and never repeats a request by itself.
+"""
+
+import itertools
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+from herod.client.addresses import Address, parse_address
+from herod.client.async_transport import Pool, Sink
+from herod.client.client import CONNECT_TIMEOUT, REQUEST_TIMEOUT
+from herod.client.identity import Identity
+from herod.client.messages import Dialogue, Json
+from herod.client.transport import SinkError
+
+__all__ = ["MAX_CONNECTIONS", "AsyncClient"]
+
+MAX_CONNECTIONS: Final = 8
+
+
+class AsyncClient:
+    """Connections to a daemon and who asks on them.
+
+    Args:
+        address: `unix:/path`, a socket's path, `http://host:port`, `https://host:port`, or an `Address`.
+        identity: what to present; by default the uid on a Unix socket (with its cookie where readable), and
+            nothing elsewhere.
+        timeout: seconds from a request to its whole answer.
+        connect_timeout: seconds until a connection must stand.
+        max_connections: open at once; more requests wait for one of them.
+        tls: how an https address is verified; by default against the system's authorities.
+        servers: the only uids whose process may listen on a Unix socket (`expected_servers`); None asks nobody.
+
+    Raises:
+        InvalidInput: `address` is none.
+    """
+
+    def __init__(
+        self,
+        address: str | Address,
+        *,
+        identity: Identity | None = None,
+        timeout: float = REQUEST_TIMEOUT,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        max_connections: int = MAX_CONNECTIONS,
+        tls: ssl.SSLContext | None = None,
+        servers: frozenset[int] | None = None,
+    ) -> None:
+        self.address = parse_address(address) if isinstance(address, str) else address
+        self.identity = identity
+        self._dialogue = Dialogue(self.address, identity)
+        self._pool = Pool(
+            self.address,
+            size=max_connections,
+            connect_timeout=connect_timeout,
+            timeout=timeout,
+            tls=tls,
+            servers=servers,
+        )
+        self._numbers = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the connections that are not in use; the next call opens another."""
+        await self._pool.aclose()
+
+    async def call(
+        self, method: str, params: Mapping[str, Any] | None = None, *, identity: Identity | None = None
+    ) -> Json:
+        """Call an operation by JSON-RPC 2.0 on `POST /rpc`; see `Client.call`.
+
+        Raises:
+            Refused: herod answered with an error; NotAuthenticated where it does not know who asks.
+            Unreachable: no answer came.
+            Untrusted: another user's process listens there.
+            BadAnswer: the answer is not JSON-RPC.
+            InvalidInput: the identity cannot be presented at this address.
+        """
+        number = next(self._numbers)
+        answer = await self._pool.request(self._dialogue.ask_rpc(number, method, params, identity))
+        return self._dialogue.read_rpc(answer, number)
+
+    async def get(self, path: str, *, identity: Identity | None = None, allow: tuple[int, ...] = ()) -> Json:
+        """GET a route that answers JSON; see `Client.get`.
+
+        Raises:
+            Refused, Unreachable, Untrusted, BadAnswer, InvalidInput: as `call`.
+        """
+        return self._dialogue.read(await self._pool.request(self._dialogue.ask("GET", path, identity=identity)), allow)
+
+    async def download(self, path: str, sink: Sink, *, identity: Identity | None = None) -> None:
+        """GET a route that answers with a file, however long; see `Client.download`.
+
+        Raises:
+            Refused, Unreachable, Untrusted, BadAnswer, InvalidInput: as `call`.
+            OSError: the sink raised it.
+        """
+        try:
+            answer = await self._pool.request(self._dialogue.ask("GET", path, identity=identity), sink=sink)
+        except SinkError as failed:
+            raise failed.error from None
+        self._dialogue.check_file(answer)
+
+    async def post(self, path: str, body: Mapping[str, Any], *, identity: Identity | None = None) -> Json:
+        """POST a JSON body to a plain route; see `Client.post`.
+
+        Raises:
+            Refused, Unreachable, Untrusted, BadAnswer, InvalidInput: as `call`.
+        """
+        return self._dialogue.read(await self._pool.request(self._dialogue.ask_json(path, body, identity)))
+
+    async def post_form(self, path: str, form: Mapping[str, str], *, identity: Identity | None = None) -> Json:
+        """POST a form to an OAuth route; see `Client.post_form`.
+
+        Raises:
+            Refused: `code` is the OAuth error (RFC 6749, section 5.2).
+            Unreachable, Untrusted, BadAnswer, InvalidInput: as `call`.
+        """
+        return self._dialogue.read(await self._pool.request(self._dialogue.ask_form(path, form, identity)))

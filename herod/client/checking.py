@@ -1,0 +1,233 @@
+"""Is this token good, and what may it do? Answered from memory: the strict door, then what the feed has told.
+
+Does no I/O and never waits; any thread may ask. The answer is herod's own as of the feed's last word: a token's scope
+is what it says ∩ what its subject holds now, and where nothing is known the answer is no.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from herod.client.mirror import Holder, Mirror, Picture
+from herod.credentials.keyring import SigningKeys
+from herod.credentials.tokens import CLOCK_SKEW, Claims, verify
+from herod.errors import Disabled, MissingScope, NetworkDenied, RevokedToken, Unavailable
+from herod.scopes.grants import ALL_NETWORKS, Networks, intersect_networks
+
+__all__ = ["TokenChecker", "Verified", "WhenStale"]
+
+WhenStale = Literal["refuse", "accept"]
+
+MAX_SEEN: Final = 16_384
+MAX_NEEDED: Final = 256
+# What makes tokens of which kind of subject; nothing else does.
+VIAS: Final = {
+    "account": frozenset({"client_secret", "password"}),
+    "peer": frozenset({"peer"}),
+    "local_admin": frozenset({"local_admin"}),
+}
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """A good token.
+
+    Attributes:
+        sub: whose it is: a client_id, a peer rule's id, or `local-admin`.
+        kind: account, peer or local_admin.
+        scope: what it may do now, the fewest names, widest first.
+        scopes: the same with everything included, for `"read" in verified.scopes`.
+        networks: `*` for all.
+        iat, exp: Unix seconds.
+        jti: the token's own id.
+        aud: the audience it was made for, if any.
+    """
+
+    sub: str
+    kind: str
+    scope: str
+    scopes: frozenset[str]
+    networks: Networks
+    iat: int
+    exp: int
+    jti: str
+    aud: str | None
+
+
+class _Seen:
+    """A token whose signature was checked, and what it was worth at one version of the mirror."""
+
+    __slots__ = ("claims", "keys", "mask", "networks", "verified", "version")
+
+    def __init__(self, claims: Claims, keys: SigningKeys) -> None:
+        self.claims = claims
+        self.keys = keys
+        self.version = -1
+        self.mask = 0
+        self.networks: Networks = ALL_NETWORKS
+        self.verified: Verified | None = None
+
+
+class TokenChecker:
+    """Verifies tokens by keys and a mirror that somebody else keeps fresh.
+
+    Args:
+        audiences: every `aud` that means this service; tokens for another are refused.
+        network: the network this service is on, if every token must reach it.
+        max_stale: seconds after the feed's last word until nothing is known any more.
+        when_stale: refuse everything then, or go on with what was known.
+        clock: Unix seconds.
+        stopwatch: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        *,
+        audiences: frozenset[str] = frozenset(),
+        network: str | None = None,
+        max_stale: float = 60.0,
+        when_stale: WhenStale = "refuse",
+        clock: Callable[[], float] = time.time,
+        stopwatch: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.mirror = Mirror()
+        self.keys: SigningKeys | None = None
+        self._audiences = audiences
+        self._network = network
+        self._max_stale = max_stale
+        self._is_strict = when_stale == "refuse"
+        self._clock = clock
+        self._stopwatch = stopwatch
+        self._fresh_until = float("-inf")
+        # Threads may add at the same time: dropping the oldest must be one step.
+        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        # What scopes need, by the graph that says so.
+        self._needed: tuple[Picture | None, dict[str, int]] = (None, {})
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the feed's last word is older than `max_stale`."""
+        return self._stopwatch() > self._fresh_until
+
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(self._clock())
+
+    def touch(self) -> None:
+        """The feed has spoken: what is known is true now."""
+        self._fresh_until = self._stopwatch() + self._max_stale
+
+    def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> Verified:
+        """Whether a token is good now and reaches what is asked for.
+
+        Args:
+            token: an access token as presented, without `Bearer`.
+            scope: what it must hold: a scope, or several with spaces between.
+            network: what it must reach; by default the service's own.
+
+        Raises:
+            BadToken: it is malformed, not herod's, or for another audience.
+            ExpiredToken: its time is over.
+            RevokedToken: it was taken back, or its subject is gone.
+            Disabled: its account is switched off.
+            MissingScope: it, or its subject by now, does not hold the scope; `missing` names it.
+            NetworkDenied: it does not reach the network.
+            Unavailable: nothing was heard of herod for too long.
+        """
+        if self._stopwatch() > self._fresh_until and self._is_strict:
+            raise Unavailable("Nothing was heard of herod for too long to trust any token.", reason="stale")
+        picture, keys, version = self.mirror.picture, self.keys, self.mirror.version
+        if picture is None or keys is None:
+            raise Unavailable("Herod has not been heard of yet: no token can be verified.", reason="stale")
+        now = self._clock()
+        seen = self._seen.get(token)
+        if seen is None or seen.keys is not keys or not seen.claims.iat - CLOCK_SKEW <= now < seen.claims.exp:
+            seen = self._open(token, picture, keys, int(now))
+        verified = seen.verified
+        if verified is None or seen.version != version:
+            verified = self._judge(seen, picture, version)
+        if scope is not None:
+            known, bits = self._needed
+            needed = bits.get(scope, 0) if known is picture else 0
+            if not needed:
+                needed = self._bits(picture, scope)
+            if seen.mask & needed != needed:
+                self._refuse_scope(seen, picture, scope)
+        network = network or self._network
+        if network is not None and "*" not in seen.networks and network not in seen.networks:
+            raise NetworkDenied(f"This token has no access to network {network!r}.", missing=network)
+        return verified
+
+    def _open(self, token: str, picture: Picture, keys: SigningKeys, now: int) -> _Seen:
+        rules = picture.rules
+        claims = verify(
+            token,
+            keys,
+            issuer=rules.issuer,
+            audience_issuer=rules.audience_issuer,
+            audiences=self._audiences,
+            ttl=rules.token_ttl,
+            now=now,
+        )
+        seen = _Seen(claims, keys)
+        self._seen[token] = seen
+        if len(self._seen) > MAX_SEEN:
+            self._seen.popitem(last=False)
+        return seen
+
+    def _judge(self, seen: _Seen, picture: Picture, version: int) -> Verified:
+        claims = seen.claims
+        holder = _holder(picture, claims)
+        graph = picture.graph
+        mask = graph.mask(tuple(claims.scope.split())) & holder.mask
+        own = ALL_NETWORKS if claims.networks is None else frozenset(claims.networks)
+        verified = Verified(
+            sub=claims.sub,
+            kind=holder.kind,
+            scope=" ".join(graph.names(mask)),
+            scopes=frozenset(name for name in graph.scopes if graph.bit(name) & mask),
+            networks=intersect_networks(holder.networks, own),
+            iat=claims.iat,
+            exp=claims.exp,
+            jti=claims.jti,
+            aud=claims.aud,
+        )
+        seen.mask, seen.networks, seen.verified = mask, verified.networks, verified
+        seen.version = version
+        return verified
+
+    def _bits(self, picture: Picture, scope: str) -> int:
+        bits = [picture.graph.bit(name) for name in scope.split()]
+        if not bits or not all(bits):  # a service that asks for what nobody can hold lets nobody in
+            raise MissingScope(f"No token holds {scope!r}: herod knows no such scope.", missing=scope)
+        needed = sum(set(bits))
+        known, remembered = self._needed
+        if known is not picture or len(remembered) >= MAX_NEEDED:
+            self._needed = (picture, remembered := {})
+        remembered[scope] = needed
+        return needed
+
+    def _refuse_scope(self, seen: _Seen, picture: Picture, scope: str) -> None:
+        missing = next(name for name in scope.split() if not seen.mask & picture.graph.bit(name))
+        raise MissingScope(f"This needs scope {missing!r}, which this token does not have.", missing=missing)
+
+
+def _holder(picture: Picture, claims: Claims) -> Holder:
+    """Whom the token names.
+
+    Raises:
+        RevokedToken: it was taken back, is of another epoch, or names nobody.
+        Disabled: the account is switched off.
+    """
+    holder = picture.holders.get(claims.sub)
+    if (claims.sub, claims.jti) in picture.revoked:
+        raise RevokedToken("This token was revoked: get a new one.")
+    if holder is None or claims.via not in VIAS.get(holder.kind, ()):
+        raise RevokedToken("What this token was made with is gone: sign in again.")
+    if not holder.is_enabled:
+        raise Disabled("This account is disabled: ask an admin to enable it.")
+    if holder.epoch != claims.epoch:
+        raise RevokedToken("What this token was made with is gone: sign in again.")
+    return holder

@@ -1,0 +1,221 @@
+"""What the clients say and hear, without the line between: requests out of calls, results or refusals out of answers.
+
+`Client` and `AsyncClient` differ in how bytes travel and in nothing else. Must never hold a connection.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, TypeAlias
+from urllib.parse import urlencode
+
+import msgspec
+
+from herod.client.addresses import Address, TcpAddress, UnixAddress
+from herod.client.diagnosis import CHECK_ADDRESS
+from herod.client.errors import BadAnswer, NotAuthenticated, Refused
+from herod.client.identity import Identity, authorization
+
+__all__ = ["Answer", "Dialogue", "Json", "Request", "host_of"]
+
+Json: TypeAlias = Any  # decoded JSON, for the caller to look into
+
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+
+# What herod's own JSON-RPC error numbers stand for (INTERFACES, "Errors").
+_RPC_STATUS: Final = {
+    4001: 401,
+    4003: 403,
+    4004: 404,
+    4009: 409,
+    4029: 429,
+    5003: 503,
+    -32602: 400,
+    -32603: 500,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, to be sent once; Host and Content-Length are the line's to add."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, undecoded."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class _RpcError(msgspec.Struct, frozen=True):
+    code: int
+    message: str
+    data: dict[str, Any] | None = None
+
+
+class _RpcAnswer(msgspec.Struct, frozen=True):
+    jsonrpc: str
+    id: int | None = None
+    result: Any = msgspec.UNSET
+    error: _RpcError | msgspec.UnsetType = msgspec.UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """What is said to the daemon at one address, and what its answers mean.
+
+    Attributes:
+        address: the daemon's.
+        identity: what to present; by default the uid on a Unix socket, and nothing elsewhere.
+    """
+
+    address: Address
+    identity: Identity | None = None
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        content_type: str | None = None,
+        identity: Identity | None = None,
+    ) -> Request:
+        """A request with what its asker presents.
+
+        Raises:
+            InvalidInput: the identity cannot be presented at this address.
+        """
+        headers = {"Accept": JSON, "User-Agent": "herod-client"}
+        if content_type is not None:
+            headers["Content-Type"] = content_type
+        presented = authorization(identity if identity is not None else self.identity, self.address)
+        if presented is not None:
+            headers["Authorization"] = presented
+        return Request(method, path, headers, body)
+
+    def ask_rpc(self, number: int, method: str, params: Mapping[str, Any] | None, identity: Identity | None) -> Request:
+        """A JSON-RPC call by name on `POST /rpc`."""
+        body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
+        return self.ask("POST", "/rpc", body=body, content_type=JSON, identity=identity)
+
+    def ask_json(self, path: str, body: Mapping[str, Any], identity: Identity | None) -> Request:
+        """A POST with a JSON body."""
+        return self.ask("POST", path, body=msgspec.json.encode(body), content_type=JSON, identity=identity)
+
+    def ask_form(self, path: str, form: Mapping[str, str], identity: Identity | None) -> Request:
+        """A POST with a form."""
+        return self.ask("POST", path, body=urlencode(form).encode("ascii"), content_type=FORM, identity=identity)
+
+    def read_rpc(self, answer: Answer, number: int) -> Json:
+        """The result of the JSON-RPC call of that number.
+
+        Raises:
+            Refused: herod answered with an error.
+            BadAnswer: the answer is not JSON-RPC, or another call's.
+        """
+        if answer.status >= 400:
+            self.refuse(answer)
+        try:
+            message = msgspec.json.decode(answer.body, type=_RpcAnswer)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self._misunderstand(answer)
+        if isinstance(message.error, _RpcError):
+            raise _from_rpc(message.error)
+        if message.result is msgspec.UNSET or message.id != number:
+            self._misunderstand(answer)
+        return message.result
+
+    def read(self, answer: Answer, allow: tuple[int, ...] = ()) -> Json:
+        """The JSON of a route's answer.
+
+        Args:
+            answer: as it came.
+            allow: error statuses whose body is an answer all the same.
+
+        Raises:
+            Refused: herod answered with an error.
+            BadAnswer: it is not herod's.
+        """
+        if answer.status >= 400 and answer.status not in allow:
+            self.refuse(answer)
+        if 300 <= answer.status < 400:
+            self._misunderstand(answer)
+        return self._decode(answer)
+
+    def check_file(self, answer: Answer) -> None:
+        """Whether what was poured out before this was the file.
+
+        Raises:
+            Refused, BadAnswer: it was not.
+        """
+        if answer.status >= 400:
+            self.refuse(answer)
+        if answer.status != 200:
+            self._misunderstand(answer)
+
+    def refuse(self, answer: Answer) -> NoReturn:
+        """Raise what an error says.
+
+        Raises:
+            Refused: always, unless it is not herod's error.
+            BadAnswer: then.
+        """
+        body = self._decode(answer)
+        error = body.get("error") if isinstance(body, dict) else None
+        match error:
+            case {"code": str(code), "message": str(message), **rest}:
+                raise _refused(message, code=code, hint=rest.get("hint"), status=answer.status)
+            case {"code": int(number), "message": str(message), **rest}:  # JSON-RPC under an HTTP error
+                data = rest.get("data")
+                raise _from_rpc(
+                    _RpcError(number, message, data if isinstance(data, dict) else None), status=answer.status
+                )
+            case str(code):  # RFC 6749, section 5.2
+                message = body.get("error_description")
+                raise _refused(message if isinstance(message, str) else code, code=code, status=answer.status)
+            case _:
+                self._misunderstand(answer)
+
+    def _decode(self, answer: Answer) -> Json:
+        try:
+            return msgspec.json.decode(answer.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self._misunderstand(answer)
+
+    def _misunderstand(self, answer: Answer) -> NoReturn:
+        raise BadAnswer(
+            f"What answers at {self.address} is not herod: HTTP {answer.status}, {answer.content_type},"
+            f" {len(answer.body)} bytes.",
+            hint=CHECK_ADDRESS
+            if not isinstance(self.address, UnixAddress)
+            else "check which program listens there, and that it and this one are of the same version",
+        )
+
+
+def host_of(address: Address) -> str:
+    """The Host header at that address."""
+    return address.authority if isinstance(address, TcpAddress) else "localhost"
+
+
+def _from_rpc(error: _RpcError, *, status: int | None = None) -> Refused:
+    data = error.data or {}
+    code = data.get("code")
+    return _refused(
+        error.message,
+        code=code if isinstance(code, str) else str(error.code),
+        hint=data.get("hint"),
+        status=_RPC_STATUS.get(error.code, status),
+    )
+
+
+def _refused(message: str, *, code: str, hint: object = None, status: int | None) -> Refused:
+    kind = NotAuthenticated if status == 401 else Refused
+    return kind(message, code=code, hint=hint if isinstance(hint, str) else None, status=status)

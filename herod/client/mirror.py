@@ -1,0 +1,161 @@
+"""What a verifier knows of herod's subjects, kept exact by the feed `token.changes`. Pure: answers go in, nothing else.
+
+A snapshot is built beside what is known and takes its place when it is whole, so nobody sees half of one.
+"""
+
+from typing import Final
+
+import msgspec
+
+from herod.client.errors import BadAnswer
+from herod.client.messages import Json
+from herod.errors import SettingsError
+from herod.scopes.grants import Networks
+from herod.scopes.graph import ScopeGraph
+
+__all__ = ["Changes", "Holder", "Mirror", "Picture", "Rules", "parse_changes"]
+
+# A clock that was ahead and is put right must not bring a revoked token back.
+KEPT_SECONDS: Final = 3600
+
+
+class _Subject(msgspec.Struct, frozen=True):
+    sub: str
+    kind: str
+    epoch: int
+    scope: str
+    networks: tuple[str, ...]
+    enabled: bool
+
+
+class _Taken(msgspec.Struct, frozen=True):
+    sub: str
+    jti: str
+    exp: int
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What tokens are verified by, as the feed tells it."""
+
+    issuer: str
+    audience_issuer: str
+    token_ttl: int
+    scopes: dict[str, tuple[str, ...]]
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """One answer of the feed; docs/client.md says what its parts mean."""
+
+    cursor: str
+    reset: bool
+    has_more: bool
+    subjects: tuple[_Subject, ...] = ()
+    gone: tuple[str, ...] = ()
+    revoked: tuple[_Taken, ...] = ()
+    rules: Rules | None = None
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Whom tokens name, as they are now."""
+
+    kind: str
+    epoch: int
+    mask: int
+    networks: Networks
+    is_enabled: bool
+
+
+class Picture:
+    """Everything known at one moment.
+
+    Attributes:
+        holders: by `sub`.
+        revoked: (sub, jti) → exp.
+    """
+
+    __slots__ = ("graph", "holders", "revoked", "rules")
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.graph = ScopeGraph(rules.scopes)
+        self.holders: dict[str, Holder] = {}
+        self.revoked: dict[tuple[str, str], int] = {}
+
+    def take(self, changes: Changes, now: int) -> None:
+        """Make it what the answer says."""
+        for one in changes.subjects:
+            mask = self.graph.mask(tuple(one.scope.split()))
+            self.holders[one.sub] = Holder(one.kind, one.epoch, mask, frozenset(one.networks), one.enabled)
+        for sub in changes.gone:
+            self.holders.pop(sub, None)
+        for taken in changes.revoked:
+            self.revoked[taken.sub, taken.jti] = taken.exp
+        if changes.revoked:
+            for mark in [mark for mark, exp in self.revoked.items() if exp + KEPT_SECONDS <= now]:
+                del self.revoked[mark]
+
+
+class Mirror:
+    """What the feed has told so far.
+
+    Attributes:
+        picture: the newest whole one; None before the first.
+        version: goes up with every change.
+        cursor: what to go on from; None to begin anew.
+    """
+
+    __slots__ = ("_draft", "cursor", "picture", "version")
+
+    def __init__(self) -> None:
+        self.picture: Picture | None = None
+        self.version = 0
+        self.cursor: str | None = None
+        self._draft: Picture | None = None
+
+    def take(self, changes: Changes, now: int) -> bool:
+        """Follow one answer; whether all is known up to it now.
+
+        Raises:
+            BadAnswer: it is not one of the feed's.
+        """
+        if changes.reset:
+            self._draft = _begin(changes.rules)
+        target = self._draft or self.picture
+        if target is None:
+            raise BadAnswer("What came is no beginning of the feed.", hint="check which program listens there")
+        target.take(changes, now)
+        self.cursor = changes.cursor
+        if self._draft is None:
+            is_news = bool(changes.subjects or changes.gone or changes.revoked)
+            self.version += is_news
+            return not changes.has_more
+        if changes.has_more:
+            return False
+        self.picture, self._draft = self._draft, None
+        self.version += 1
+        return True
+
+    def begin_anew(self) -> None:
+        """Ask for everything next; what is known stays until that is whole."""
+        self.cursor = self._draft = None
+
+
+def parse_changes(answer: Json) -> Changes:
+    """Read an answer of `GET /api/v1/tokens/changes`.
+
+    Raises:
+        BadAnswer: it is none.
+    """
+    try:
+        return msgspec.convert(answer["data"], Changes)
+    except (msgspec.ValidationError, TypeError, KeyError) as error:
+        raise BadAnswer(f"What came is not the feed: {error}.", hint="this library may be older than herod") from None
+
+
+def _begin(rules: Rules | None) -> Picture:
+    if rules is None:
+        raise BadAnswer("The feed begins without its rules.", hint="this library may be older than herod")
+    try:
+        return Picture(rules)
+    except SettingsError as error:
+        raise BadAnswer(f"The feed's scopes make no sense: {error}.") from None

@@ -1,0 +1,106 @@
+"""`ThreadedVerifier`: a `Verifier` for services that do not run on trio. A thread follows the feed, and no more."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from ssl import SSLContext
+from types import TracebackType
+from typing import Self
+
+import trio
+
+from herod.client.addresses import Address
+from herod.client.checking import WhenStale
+from herod.client.identity import Identity
+from herod.client.verifier import Verifier
+
+__all__ = ["ThreadedVerifier"]
+
+logger = logging.getLogger("herod.client")
+
+
+class ThreadedVerifier:
+    """A `Verifier` that follows the feed in a thread of its own: for services without trio, used as `with`.
+
+    `verify` may be called from any thread, or on any event loop: it never waits. Enter it after forking. It takes what
+    `Verifier` takes.
+    """
+
+    def __init__(
+        self,
+        address: str | Address,
+        *,
+        secret: str | None = None,
+        jwks: bool = False,
+        credential: str | Identity | None = None,
+        audiences: Iterable[str] = (),
+        network: str | None = None,
+        max_stale: float = 60.0,
+        when_stale: WhenStale = "refuse",
+        server_uid: int | None = None,
+        tls: SSLContext | None = None,
+    ) -> None:
+        self._verifier = Verifier(
+            address,
+            secret=secret,
+            jwks=jwks,
+            credential=credential,
+            audiences=audiences,
+            network=network,
+            max_stale=max_stale,
+            when_stale=when_stale,
+            server_uid=server_uid,
+            tls=tls,
+        )
+        self.verify = self._verifier.verify
+        self._thread: threading.Thread | None = None
+        self._stop: Callable[[], object] | None = None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether nothing was heard of herod for `max_stale` seconds."""
+        return self._verifier.is_stale
+
+    def __enter__(self) -> Self:
+        """Hear of everything once.
+
+        Raises:
+            ClientError: herod cannot be reached, is not trusted, or refuses the feed.
+        """
+        entered: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, args=(entered,), name="herod-verifier", daemon=True)
+        self._thread.start()
+        error = entered.get()
+        if error is not None:
+            self._thread.join()
+            raise error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Follow no more."""
+        assert self._thread is not None and self._stop is not None  # noqa: S101, PT018 - for the type checker
+        with suppress(trio.RunFinishedError):
+            self._stop()
+        self._thread.join()
+
+    def _run(self, entered: "queue.SimpleQueue[BaseException | None]") -> None:
+        async def follow() -> None:
+            over = trio.Event()
+            self._stop = partial(trio.lowlevel.current_trio_token().run_sync_soon, over.set)
+            async with self._verifier:
+                entered.put(None)
+                await over.wait()
+
+        try:
+            trio.run(follow)
+        except BaseException as error:  # whoever enters gets it
+            logger.debug("the verifier's thread has ended", exc_info=error)
+            entered.put(error)

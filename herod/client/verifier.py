@@ -1,0 +1,226 @@
+"""`Verifier`: verifies herod's tokens in the service itself, and follows herod's feed so as to know what was revoked.
+
+Keys and feed come over https, or over a Unix socket whose server is root or the user whose herod it is: whoever could
+put themselves there would decide who is let in. The token to be verified is sent nowhere.
+"""
+
+import logging
+import math
+import random
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from ssl import SSLContext
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import quote
+
+import trio
+
+from herod.client.addresses import Address, TcpAddress, parse_address
+from herod.client.async_client import AsyncClient
+from herod.client.async_transport import expected_servers
+from herod.client.checking import TokenChecker, WhenStale
+from herod.client.errors import BadAnswer, ClientError, InvalidInput, Refused
+from herod.client.identity import Anonymous, Bearer, Identity
+from herod.client.jwks import parse_jwks
+from herod.client.mirror import parse_changes
+from herod.credentials.keyring import SigningKey, SigningKeys, hs256_key
+from herod.errors import SettingsError
+
+__all__ = ["Verifier"]
+
+logger = logging.getLogger("herod.client")
+
+FEED: Final = "/api/v1/tokens/changes"
+JWKS: Final = "/.well-known/jwks.json"
+MAX_WAIT: Final = 25  # seconds of one poll
+ANSWER_SECONDS: Final = 10.0  # beyond the wait
+KEYS_KEPT: Final = 300.0
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 5.0
+NEVER: Final = 2**53
+BAD_REQUEST: Final = 400
+
+
+class Verifier:
+    """Verifies access tokens locally; used as `async with Verifier(...) as verifier:` on trio.
+
+    Inside, `verify` is a plain function that waits for nothing. Entering waits for the feed's first whole answer.
+
+    Args:
+        address: `unix:/path` or `https://host:port`; `http://` is refused.
+        secret: HERO_SECRET, where herod signs with HS256.
+        jwks: fetch the public keys, where herod signs with EdDSA; with both, both kinds of tokens are good.
+        credential: what the feed is read with: a token or key as text, or an `Identity`; by default this process's
+            uid on a Unix socket. Any principal will do, a service key with scope read for instance.
+        audiences: every `aud` that means this service; tokens without one are good anyhow.
+        network: the network this service is on: every token must reach it.
+        max_stale: seconds without a word from herod after which nothing is trusted any more.
+        when_stale: refuse every token then, or accept by what was known.
+        server_uid: whose process listens on the Unix socket, besides root; by default this process's own user or the
+            local user `herod`.
+        tls: how an https address is verified; by default against the system's authorities.
+
+    Raises:
+        InvalidInput: the address or secret will not do, or neither `secret` nor `jwks` was given.
+    """
+
+    def __init__(
+        self,
+        address: str | Address,
+        *,
+        secret: str | None = None,
+        jwks: bool = False,
+        credential: str | Identity | None = None,
+        audiences: Iterable[str] = (),
+        network: str | None = None,
+        max_stale: float = 60.0,
+        when_stale: WhenStale = "refuse",
+        server_uid: int | None = None,
+        tls: SSLContext | None = None,
+    ) -> None:
+        self.address = parse_address(address) if isinstance(address, str) else address
+        if isinstance(self.address, TcpAddress) and not self.address.secure:
+            raise InvalidInput(
+                "Keys and revocations are not taken over http://, where any local program could pose as herod.",
+                hint="use herod's Unix socket, unix:/path, or https://",
+            )
+        if secret is None and not jwks:
+            raise InvalidInput("There is nothing to verify by.", hint="give secret=HERO_SECRET, or jwks=True")
+        if max_stale < 2:
+            raise InvalidInput(f"max_stale is {max_stale:g}: give 2 seconds or more.")
+        self._identity = Bearer(credential) if isinstance(credential, str) else credential
+        if secret is not None:
+            _secret_key(secret)
+        self._secret = secret
+        self._jwks = jwks
+        self._servers = expected_servers(server_uid)
+        self._tls = tls
+        self._wait = max(1, min(MAX_WAIT, int(max_stale / 2)))
+        self._checker = TokenChecker(
+            audiences=frozenset(audiences), network=network, max_stale=max_stale, when_stale=when_stale
+        )
+        self._news = trio.lowlevel.ParkingLot()
+        self._manager: AbstractAsyncContextManager[trio.Nursery] | None = None
+        self._nursery: trio.Nursery | None = None
+        self._known: list[SigningKey] = []
+        self._keys_until = -math.inf
+        self.verify = self._checker.verify  # as one call: this is where the microseconds go
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether nothing was heard of herod for `max_stale` seconds."""
+        return self._checker.is_stale
+
+    @property
+    def version(self) -> int:
+        """Goes up whenever something is known anew."""
+        return self._checker.mirror.version
+
+    async def changed(self, since: int) -> int:
+        """Wait until `version` is another than `since`: for caches built on what `verify` said."""
+        while self.version == since:
+            await self._news.park()
+        return self.version
+
+    async def __aenter__(self) -> Self:
+        """Hear of everything once.
+
+        Raises:
+            ClientError: herod cannot be reached, is not trusted, or refuses the feed.
+        """
+        client = AsyncClient(
+            self.address,
+            identity=self._identity,
+            timeout=self._wait + ANSWER_SECONDS,
+            max_connections=1,
+            tls=self._tls,
+            servers=self._servers,
+        )
+        try:
+            while not await self._listen(client):
+                pass
+        except BaseException:
+            await client.aclose()
+            raise
+        self._manager = trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        self._nursery.start_soon(self._follow, client)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Follow no more."""
+        assert self._manager is not None and self._nursery is not None  # noqa: S101, PT018 - for the type checker
+        self._nursery.cancel_scope.cancel()
+        # The nursery is not told of the body's error, which would come out wrapped in a group.
+        await self._manager.__aexit__(None, None, None)
+
+    async def _follow(self, client: AsyncClient) -> None:
+        """Keep listening, whatever happens to herod."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._listen(client)
+            except trio.Cancelled:
+                await client.aclose()
+                raise
+            except ClientError as error:
+                if isinstance(error, Refused) and error.status == BAD_REQUEST:
+                    self._checker.mirror.begin_anew()  # another version of herod gives other cursors
+                if pause == FIRST_PAUSE:
+                    logger.warning("the feed of revocations is interrupted: %s", error.message)
+                await trio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that not all services come at once
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                if pause != FIRST_PAUSE:
+                    logger.info("the feed of revocations goes on")
+                pause = FIRST_PAUSE
+
+    async def _listen(self, client: AsyncClient) -> bool:
+        """Take one answer of the feed; whether all is known up to it."""
+        checker, mirror = self._checker, self._checker.mirror
+        query = f"?wait={self._wait}" + ("" if mirror.cursor is None else f"&cursor={quote(mirror.cursor)}")
+        changes = parse_changes(await client.get(FEED + query))
+        if changes.reset or trio.current_time() >= self._keys_until:
+            try:
+                await self._load_keys(client)
+            except ClientError:
+                mirror.begin_anew()  # what was just told would be lost
+                raise
+        version = mirror.version
+        try:
+            is_whole = mirror.take(changes, checker.now())
+        except BadAnswer:
+            mirror.begin_anew()
+            raise
+        if is_whole:
+            checker.touch()
+        if mirror.version != version:
+            self._news.unpark_all()
+        return is_whole
+
+    async def _load_keys(self, client: AsyncClient) -> None:
+        """The keys that may have signed a token; the same ones as before leave what is remembered of tokens alone."""
+        keys = parse_jwks(await client.get(JWKS, identity=Anonymous())) if self._jwks else []
+        if self._secret is not None:
+            keys.append(_secret_key(self._secret))
+        if not keys:
+            raise BadAnswer(f"{self.address} has no public keys: it signs with HS256.", hint="give secret=HERO_SECRET")
+        if keys != self._known:
+            # Which of them signs is of no concern here; herod takes from the list what is over.
+            others = [replace(key, verifies_until=NEVER) for key in keys[1:]]
+            self._known, self._checker.keys = keys, SigningKeys(keys[0], others)
+        self._keys_until = trio.current_time() + KEYS_KEPT
+
+
+def _secret_key(secret: str) -> SigningKey:
+    try:
+        return hs256_key(secret)
+    except SettingsError as error:
+        raise InvalidInput(str(error)) from None

@@ -1,0 +1,141 @@
+"""The middleware: who is let through, what the rest is answered, and that no framework is needed."""
+
+import json
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from herod.client import Verified
+from herod.client.asgi import HerodMiddleware
+from herod.errors import BadToken, Disabled, ExpiredToken, MissingScope, NetworkDenied, RevokedToken, Unavailable
+
+ADA = Verified(
+    sub="ada", kind="account", scope="write", scopes=frozenset({"read", "write"}), networks=frozenset({"*"}),
+    iat=0, exp=9, jti="j", aud=None,
+)  # fmt: skip
+FAILURES: dict[str, Exception] = {
+    "bad": BadToken("Bad.", reason="signature"),
+    "expired": ExpiredToken("Over."),
+    "revoked": RevokedToken("Revoked."),
+    "off": Disabled("Off."),
+    "low": MissingScope("Low.", missing="write"),
+    "elsewhere": NetworkDenied("Elsewhere.", missing="lab"),
+    "stale": Unavailable("Nothing was heard."),
+}
+
+
+class Verifier:
+    """Knows one token."""
+
+    asked: tuple[str, str | None, str | None] | None = None
+
+    def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> Verified:
+        """As the real one."""
+        self.asked = token, scope, network
+        if token in FAILURES:
+            raise FAILURES[token]
+        return ADA
+
+
+async def run(headers: dict[str, str] | list[tuple[str, str]], **more: Any) -> tuple[int, dict[str, str], Any, Any]:
+    """Status, headers, body and what the app saw."""
+    seen: list[Any] = []
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope.get("herod"))
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": f"{more.get('type', 'http')}.connect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    pairs = headers if isinstance(headers, list) else list(headers.items())
+    scope = {
+        "type": "http", "path": "/vms", "method": "GET",
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in pairs], **more,
+    }  # fmt: skip
+    await HerodMiddleware(app, Verifier(), scope="read", public={"/health"})(scope, receive, send)
+    if sent[0]["type"] != "http.response.start":
+        return 0, {}, sent, seen
+    found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    body = sent[1]["body"]
+    return sent[0]["status"], found, json.loads(body) if body else None, seen
+
+
+async def test_let_through() -> None:
+    """The app sees who asks."""
+    assert await run({"authorization": "Bearer good"}) == (204, {}, None, [ADA])
+    assert await run({"Authorization": "bearer good"}) == (204, {}, None, [ADA])
+
+
+async def test_public_paths() -> None:
+    """No token is needed, and nobody is named, whatever the server in front has put there."""
+    assert await run({}, path="/health", herod=ADA) == (204, {}, None, [None])
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "challenge", "code"),
+    [
+        ({}, 401, "Bearer", "bad_credentials"),
+        ({"authorization": "Basic abc"}, 401, "Bearer", "bad_credentials"),
+        ({"authorization": "Bearer bad"}, 401, 'Bearer error="invalid_token"', "bad_token"),
+        ({"authorization": "Bearer \xff"}, 401, 'Bearer error="invalid_token"', "bad_token"),
+        ({"authorization": "Bearer expired"}, 401, 'Bearer error="invalid_token"', "expired_token"),
+        ({"authorization": "Bearer revoked"}, 401, 'Bearer error="invalid_token"', "revoked_token"),
+        ({"authorization": "Bearer off"}, 401, 'Bearer error="invalid_token"', "disabled"),
+        ({"authorization": "Bearer low"}, 403, 'Bearer error="insufficient_scope", scope="write"', "missing_scope"),
+        ({"authorization": "Bearer elsewhere"}, 403, None, "network_denied"),
+        ({"authorization": "Bearer stale"}, 503, None, "unavailable"),
+        (
+            [("authorization", "Bearer good"), ("authorization", "Bearer good")],
+            400,
+            'Bearer error="invalid_request"',
+            "invalid_request",
+        ),
+    ],
+)
+async def test_refused(headers: Any, status: int, challenge: str | None, code: str) -> None:
+    """By RFC 6750, in herod's own form; the app is not asked."""
+    answered, found, body, seen = await run(headers)
+    assert (answered, found.get("www-authenticate"), body["error"]["code"]) == (status, challenge, code)
+    assert found["cache-control"] == "no-store"
+    assert ("retry-after" in found) is (status == 503)
+    assert seen == []
+
+
+async def test_head_has_no_body() -> None:
+    """But the same length."""
+    status, found, body, _ = await run({}, method="HEAD")
+    assert (status, body) == (401, None)
+    assert int(found["content-length"]) > 0
+
+
+async def test_websockets() -> None:
+    """One without a token is never accepted."""
+    _, _, sent, seen = await run({}, type="websocket")
+    assert (sent, seen) == ([{"type": "websocket.close", "code": 1008}], [])
+
+
+async def test_lifespan_goes_through() -> None:
+    """What is no request is not this file's business."""
+    assert (await run({}, type="lifespan"))[3] == [None]
+
+
+async def test_what_is_asked_for() -> None:
+    """The scope and network of the middleware reach the verifier."""
+    verifier = Verifier()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        """Nothing."""
+
+    async def unused(*_: Any) -> Any:
+        """Never called."""
+
+    scope = {"type": "http", "path": "/", "method": "GET", "headers": [(b"authorization", b"Bearer t")]}
+    await HerodMiddleware(app, verifier, scope="read", network="lab")(scope, unused, unused)
+    assert verifier.asked == ("t", "read", "lab")

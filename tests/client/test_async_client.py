@@ -1,0 +1,268 @@
+"""The client on trio: what it sends and makes of answers as the other one does, its connections, and lines that fail."""
+
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from certificates import make_certificate
+from fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply, raw_daemon
+from running import free_port, running
+from trio.testing import MockClock
+
+from herod.client import (
+    AsyncClient,
+    BadAnswer,
+    Basic,
+    Bearer,
+    ClientError,
+    NotAuthenticated,
+    PeerIdentity,
+    Refused,
+    Unreachable,
+    Untrusted,
+)
+from herod.client.async_transport import expected_servers
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[FakeDaemon]:
+    """A daemon on a Unix socket."""
+    with fake_daemon(tmp_path / "herod.sock") as made:
+        yield made
+
+
+async def test_call(daemon: FakeDaemon) -> None:
+    """JSON-RPC by name, each call with a number of its own, all over one connection."""
+    daemon.methods["users.get"] = lambda params: {"got": params}
+    async with AsyncClient(daemon.url) as client:
+        assert await client.call("users.get", {"email": "ada@example.org"}) == {"got": {"email": "ada@example.org"}}
+        assert await client.call("users.get") == {"got": {}}
+    first, second = daemon.asked
+    assert (first.method, first.path, first.headers["Content-Type"]) == ("POST", "/rpc", "application/json")
+    assert (first.headers["Host"], first.authorization) == ("localhost", "Peer")
+    assert first.json["id"] != second.json["id"]
+    assert daemon.connections == 1
+
+
+async def test_routes(daemon: FakeDaemon) -> None:
+    """GET, POST of JSON and of a form, with who asks in the header."""
+    daemon.routes["GET", "/health"] = json_reply({"status": "failing"}, 503)
+    daemon.routes["POST", "/validate"] = json_reply({"valid": True})
+    daemon.routes["POST", "/token"] = json_reply({"access_token": "a"})
+    async with AsyncClient(daemon.url, identity=Bearer("key")) as client:
+        assert await client.get("/health", allow=(503,)) == {"status": "failing"}
+        assert await client.post("/validate", {"token": "t"}) == {"valid": True}
+        assert await client.post_form("/token", {"scope": "a b"}, identity=Basic("i", "s")) == {"access_token": "a"}
+    health, validate, token = daemon.asked
+    assert health.authorization == "Bearer key"
+    assert validate.json == {"token": "t"}
+    assert token.form == {"scope": "a b"}
+    assert (token.authorization or "").startswith("Basic ")
+
+
+async def test_refusals(daemon: FakeDaemon) -> None:
+    """Errors are the same classes as the other client's."""
+    daemon.methods["whoami"] = RpcError(4001, "Who?", {"code": "bad_token", "hint": "sign in"})
+    daemon.routes["GET", "/no"] = json_reply({"error": {"code": "missing_scope", "message": "No."}}, 403)
+    async with AsyncClient(daemon.url) as client:
+        with pytest.raises(NotAuthenticated) as refused:
+            await client.call("whoami")
+        assert (refused.value.code, refused.value.hint) == ("bad_token", "sign in")
+        with pytest.raises(Refused, match="No"):
+            await client.get("/no")
+    assert daemon.connections == 1
+
+
+async def test_download(daemon: FakeDaemon) -> None:
+    """However long; a sink that fails is no error of the line, and an error reaches no sink."""
+    content = bytes(range(256)) * 80_000
+    daemon.routes["GET", "/file"] = Reply(body=content)
+    daemon.routes["GET", "/odd"] = Reply(status=204, body=b"")
+    pieces: list[bytes] = []
+
+    def full(_: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with AsyncClient(daemon.url) as client:
+        await client.download("/file", pieces.append)
+        assert b"".join(pieces) == content
+        with pytest.raises(OSError, match="No space"):
+            await client.download("/file", full)
+        with pytest.raises(BadAnswer):
+            await client.download("/odd", pieces.append)
+        with pytest.raises(Refused):
+            await client.download("/nothing", pieces.append)
+        with pytest.raises(BadAnswer, match="without end"):
+            await client.get("/file")
+
+
+async def test_many_at_once(daemon: FakeDaemon) -> None:
+    """No more connections than allowed, and each answer to its own call."""
+    daemon.methods["users.get"] = lambda params: params
+    async with AsyncClient(daemon.url, max_connections=3) as client:
+
+        async def ask(number: int) -> None:
+            assert await client.call("users.get", {"number": number}) == {"number": number}
+
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(ask, number)
+    assert 1 <= daemon.connections <= 3
+
+
+async def test_a_connection_that_was_closed_meanwhile(tmp_path: Path) -> None:
+    """The next call opens another; nothing is sent twice."""
+    with fake_daemon(tmp_path / "s") as daemon:
+        daemon.routes["GET", "/health"] = Reply(headers=(("Connection", "close"),))
+        async with AsyncClient(daemon.url) as client:
+            await client.get("/health")
+            await client.get("/health")
+        assert (len(daemon.asked), daemon.connections) == (2, 2)
+
+
+async def test_the_daemon_was_restarted(tmp_path: Path) -> None:
+    """An idle connection to the old one is given up."""
+    async with AsyncClient(f"unix:{tmp_path}/s") as client:
+        for _ in range(2):
+            with fake_daemon(tmp_path / "s") as daemon:
+                daemon.routes["GET", "/health"] = json_reply({})
+                await client.get("/health")
+                client._pool._idle[0]._below.socket.shutdown(socket.SHUT_WR)
+                with trio.fail_after(5):
+                    await trio.lowlevel.wait_readable(client._pool._idle[0]._below.socket)
+            (tmp_path / "s").unlink()
+
+
+async def test_a_cancelled_request_keeps_no_connection(tmp_path: Path) -> None:
+    """What comes late belongs to nobody's next request."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        async with AsyncClient(f"unix:{tmp_path}/s") as client:
+            with trio.move_on_after(0.01) as scope:
+                await client.get("/health")
+            assert scope.cancelled_caught
+            assert not client._pool._idle
+            assert client._pool._places.borrowed_tokens == 0
+
+
+async def failure(url: str, path: str = "/health", **more: Any) -> ClientError:
+    """What asking there ends in."""
+    async with AsyncClient(url, **more) as client:
+        with pytest.raises((Unreachable, BadAnswer, Untrusted)) as raised:
+            await client.get(path)
+    assert raised.value.hint
+    return raised.value
+
+
+async def test_sockets_that_are_none(tmp_path: Path) -> None:
+    """Missing, and not listened on."""
+    assert "There is no socket" in (await failure(f"unix:{tmp_path}/s")).message
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "s"))
+    assert "Nobody listens on" in (await failure(f"unix:{tmp_path}/s")).message
+
+
+async def test_a_full_backlog(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A daemon that takes no connection is a timeout."""
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as waiting:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen(0)
+        waiting.connect(str(tmp_path / "s"))
+        found = await failure(f"unix:{tmp_path}/s", connect_timeout=3)
+    assert "took no connection within 3 s" in found.message
+
+
+async def test_silence(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A daemon that says nothing is a timeout."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        assert "did not answer within 7 s" in (await failure(f"unix:{tmp_path}/s", timeout=7)).message
+
+
+def sends(content: bytes) -> Callable[[socket.socket], None]:
+    """Something that says this and no more."""
+    return lambda connection: connection.sendall(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "before its answer was whole"),
+        (HEAD, "before its answer was whole"),
+        (HEAD + b"Content-Length: 100\r\n\r\n{", "before its answer was whole"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n10\r\n{", "before its answer was whole"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP"),
+        (HEAD + b"X: y\r\n" * 20_000, "does not speak HTTP"),
+        (HEAD + b"Content-Length: 5\r\n\r\n<htm>", "is not herod"),
+    ],
+)
+async def test_answers_that_are_none(tmp_path: Path, content: bytes, words: str) -> None:
+    """Cut off, or something else."""
+    with raw_daemon(tmp_path / "s", sends(content)) as url:
+        assert words in (await failure(url)).message
+
+
+async def test_over_tcp(tmp_path: Path) -> None:
+    """The Host header is the address; a port where nobody listens is said to be that."""
+    with fake_daemon() as daemon:
+        daemon.routes["GET", "/health"] = json_reply({"status": "ok"})
+        async with AsyncClient(daemon.url) as client:
+            assert await client.get("/health") == {"status": "ok"}
+        assert daemon.asked[0].headers["Host"] == daemon.url.removeprefix("http://")
+    assert "Nobody listens on" in (await failure(f"http://127.0.0.1:{free_port()}")).message
+    assert "is not known" in (await failure("http://no-such-host.invalid")).message
+
+
+async def test_over_tls(tmp_path: Path) -> None:
+    """A real daemon's certificate is verified, against the authorities one names."""
+    certificate, key = make_certificate(tmp_path, name="herod")
+    port = free_port()
+    made: AbstractContextManager[Any] = running(
+        tmp_path, "--tls-cert", str(certificate), "--tls-key", str(key),
+        binds=(f"unix:{tmp_path}/herod.sock", f"127.0.0.1:{port}"),
+    )  # fmt: skip
+    with made:
+        trusted = ssl.create_default_context(cafile=str(certificate))
+        async with AsyncClient(f"https://127.0.0.1:{port}", tls=trusted) as client:
+            for _ in range(3):
+                assert (await client.get("/health"))["status"] == "ok"
+        assert "is not trusted" in (await failure(f"https://127.0.0.1:{port}")).message
+        assert "closed the connection" in (await failure(f"http://127.0.0.1:{port}")).message
+    with fake_daemon() as plain:
+        assert "does not speak TLS" in (await failure(plain.url.replace("http:", "https:"), connect_timeout=5)).message
+
+
+async def test_a_uid_over_tcp_cannot_be_shown() -> None:
+    """Nothing is sent."""
+    async with AsyncClient("http://127.0.0.1:1", identity=PeerIdentity()) as client:
+        with pytest.raises(ClientError, match="uid"):
+            await client.get("/health")
+
+
+async def test_a_squatter(daemon: FakeDaemon) -> None:
+    """Who is not expected to listen there is told nothing."""
+    found = await failure(daemon.url, servers=frozenset({os.geteuid() + 1}))
+    assert isinstance(found, Untrusted)
+    assert f"uid {os.geteuid()}" in found.message
+    assert daemon.asked == []
+
+
+def test_who_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root and the uid named; else this user and the local user herod, if there is one."""
+    assert expected_servers(4711) == {0, 4711}
+
+    def nobody(name: str) -> Any:
+        raise KeyError(name)
+
+    monkeypatch.setattr("pwd.getpwnam", nobody)
+    assert expected_servers() == {0, os.geteuid()}

@@ -1,0 +1,301 @@
+"""Tokens against the mirror of the feed, without a daemon: what is good, what is not, and when nothing is known."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from herod.client import Verified
+from herod.client.checking import MAX_SEEN, TokenChecker, WhenStale
+from herod.client.errors import BadAnswer
+from herod.client.mirror import Changes, Mirror, parse_changes
+from herod.credentials.keyring import SigningKeys, hs256_key
+from herod.credentials.tokens import Claims, issue
+from herod.errors import BadToken, Disabled, ExpiredToken, MissingScope, NetworkDenied, RevokedToken, Unavailable
+from herod.scopes.graph import BUILT_IN
+
+NOW = 1_800_000_000
+KEY = hs256_key("a secret for tests that is long enough to sign")
+RULES: dict[str, Any] = {
+    "issuer": "hero_auth",
+    "audience_issuer": "https://herod.example",
+    "token_ttl": 3600,
+    "scopes": {**{name: list(included) for name, included in BUILT_IN.items()}, "jobs": ["user"]},
+}
+
+
+def subject(sub: str = "ada", **more: Any) -> dict[str, Any]:
+    """A subject as the feed tells it."""
+    return {
+        "sub": sub, "kind": "account", "epoch": 1, "scope": "write", "networks": ["*"], "enabled": True, **more,
+    }  # fmt: skip
+
+
+def told(*subjects: dict[str, Any], **more: Any) -> Changes:
+    """An answer of the feed."""
+    body = {"cursor": "c", "reset": False, "has_more": False, "subjects": subjects, "gone": [], "revoked": [],
+            "rules": None, **more}  # fmt: skip
+    return parse_changes({"data": body})
+
+
+def everything(*subjects: dict[str, Any], **more: Any) -> Changes:
+    """The feed's first answer."""
+    return told(*subjects, **{"reset": True, "rules": RULES, **more})
+
+
+def token(**more: Any) -> str:
+    """A token of ada's."""
+    claims = {
+        "sub": "ada", "iss": "hero_auth", "iat": NOW, "exp": NOW + 3600, "scope": "write", "jti": "j", "epoch": 1,
+        "via": "client_secret", **more,
+    }  # fmt: skip
+    return issue(Claims(**claims), KEY)
+
+
+@dataclass
+class Times:
+    """Clocks that tests turn."""
+
+    now: float = NOW
+    monotonic: float = 0.0
+    checkers: list[TokenChecker] = field(default_factory=list)
+
+    def checker(self, *changes: Changes, when_stale: WhenStale = "refuse", **more: Any) -> TokenChecker:
+        """A checker that has heard this."""
+        made = TokenChecker(
+            clock=lambda: self.now, stopwatch=lambda: self.monotonic, when_stale=when_stale, **more
+        )  # fmt: skip
+        made.keys = SigningKeys(KEY)
+        for one in changes or (everything(subject()),):
+            made.mirror.take(one, int(self.now))
+        made.touch()
+        return made
+
+
+@pytest.fixture
+def times() -> Times:
+    """The clocks."""
+    return Times()
+
+
+def test_a_good_token(times: Times) -> None:
+    """It says whose it is and what it may do, expanded too."""
+    verified = times.checker().verify(token(), scope="read")
+    assert verified == Verified(
+        sub="ada", kind="account", scope="write", scopes=frozenset({"read", "write"}), networks=frozenset({"*"}),
+        iat=NOW, exp=NOW + 3600, jti="j", aud=None,
+    )  # fmt: skip
+
+
+def test_seen_again_it_is_the_same(times: Times) -> None:
+    """The second look costs nothing and says the same."""
+    checker = times.checker()
+    assert checker.verify(token()) is checker.verify(token())
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"jti": "other", "sub": "nobody"}, RevokedToken),
+        ({"epoch": 2}, RevokedToken),
+        ({"via": "user_key:k"}, RevokedToken),
+        ({"via": "peer"}, RevokedToken),
+        ({"jti": "taken"}, RevokedToken),
+        ({"sub": "off"}, Disabled),
+        ({"iat": NOW - 3600, "exp": NOW}, ExpiredToken),
+        ({"exp": NOW + 3601}, BadToken),
+        ({"iss": "somebody"}, BadToken),
+        ({"aud": "https://other.example", "client_id": "ada", "iss": "https://herod.example"}, BadToken),
+    ],
+)
+def test_what_is_refused(times: Times, more: dict[str, Any], expected: type[Exception]) -> None:
+    """Unknown, of another epoch or origin, revoked, disabled, expired, too long, foreign."""
+    revoked = [{"sub": "ada", "jti": "taken", "exp": NOW + 3600}]
+    checker = times.checker(everything(subject(), subject("off", enabled=False), revoked=revoked))
+    with pytest.raises(expected):
+        checker.verify(token(**more))
+
+
+def test_another_key(times: Times) -> None:
+    """A signature by another secret is no signature; and new keys forget what the old ones signed."""
+    checker = times.checker()
+    good = token()
+    checker.verify(good)
+    checker.keys = SigningKeys(hs256_key("another secret that is long enough, for sure"))
+    with pytest.raises(BadToken):
+        checker.verify(good)
+
+
+def test_an_audience_of_ours(times: Times) -> None:
+    """A token for this very service is good here."""
+    ours = token(aud="https://me.example", client_id="ada", iss="https://herod.example")
+    checker = times.checker(audiences=frozenset({"https://me.example"}))
+    assert checker.verify(ours).aud == "https://me.example"
+
+
+def test_expiry_is_looked_at_each_time(times: Times) -> None:
+    """A token seen before ends when it ends; a clock put back far does not help it."""
+    checker = times.checker()
+    good = token()
+    checker.verify(good)
+    times.now = NOW + 3599.9
+    checker.verify(good)
+    times.now = NOW + 3600
+    with pytest.raises(ExpiredToken):
+        checker.verify(good)
+    times.now = NOW - 61
+    with pytest.raises(BadToken):
+        checker.verify(good)
+
+
+def test_scope_is_what_both_hold(times: Times) -> None:
+    """Narrower of token and subject, at every use; scopes of the settings count."""
+    checker = times.checker()
+    good = token()
+    checker.mirror.take(told(subject(scope="read")), NOW)
+    assert checker.verify(good).scope == "read"
+    with pytest.raises(MissingScope) as refused:
+        checker.verify(good, scope="read write")
+    assert refused.value.missing == "write"
+    checker.mirror.take(told(subject(scope="admin jobs")), NOW)
+    assert checker.verify(good).scope == "write"
+    assert checker.verify(token(scope="jobs"), scope="user").scope == "jobs"
+    assert checker.verify(token(scope=""), scope=None).scopes == frozenset()
+    for unknown in ("launch", " "):
+        with pytest.raises(MissingScope):
+            checker.verify(good, scope=unknown)
+
+
+def test_an_alias_may_be_asked_for(times: Times) -> None:
+    """What older systems say."""
+    times.checker().verify(token(), scope="member")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "own", "network", "is_good"),
+    [
+        (["*"], None, "lab", True),
+        (["lab"], None, "lab", True),
+        (["lab"], None, "attic", False),
+        (["*"], ("lab",), "attic", False),
+        (["lab"], ("attic",), "lab", False),
+        (["lab"], None, None, True),
+    ],
+)
+def test_networks(times: Times, theirs: list[str], own: Any, network: str | None, is_good: bool) -> None:
+    """Token and subject must both reach the network that is asked about."""
+    checker = times.checker(everything(subject(networks=theirs)))
+    text = token(networks=own)
+    if is_good:
+        checker.verify(text, network=network)
+    else:
+        with pytest.raises(NetworkDenied):
+            checker.verify(text, network=network)
+
+
+def test_the_services_own_network(times: Times) -> None:
+    """Named once, it holds for every token."""
+    checker = times.checker(everything(subject(networks=["lab"])), network="attic")
+    with pytest.raises(NetworkDenied):
+        checker.verify(token())
+    checker.verify(token(), network="lab")
+
+
+def test_silence(times: Times) -> None:
+    """After `max_stale` seconds nothing is trusted, until the feed speaks again; or all goes on, if so chosen."""
+    strict, lenient = times.checker(max_stale=60), times.checker(max_stale=60, when_stale="accept")
+    times.monotonic = 60.0
+    strict.verify(token())
+    times.monotonic = 60.1
+    assert strict.is_stale
+    with pytest.raises(Unavailable, match="too long"):
+        strict.verify(token())
+    assert lenient.verify(token()).sub == "ada"
+    strict.touch()
+    strict.verify(token())
+
+
+def test_before_anything_was_heard() -> None:
+    """No picture, no keys: nothing is good, however lenient."""
+    checker = TokenChecker(when_stale="accept")
+    with pytest.raises(Unavailable):
+        checker.verify(token())
+
+
+def test_no_more_is_remembered_than_so_much(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest tokens go first, and forged ones are not remembered at all."""
+    monkeypatch.setattr("herod.client.checking.MAX_SEEN", 2)
+    assert MAX_SEEN > 2
+    checker = times.checker()
+    for number in range(4):
+        checker.verify(token(jti=str(number)))
+        with pytest.raises(BadToken):
+            checker.verify(f"{token(jti=str(number))}x")
+    assert len(checker._seen) == 2
+    monkeypatch.setattr("herod.client.checking.MAX_NEEDED", 2)
+    for scope in ("read", "write", "read write"):
+        checker.verify(token(jti="3"), scope=scope)
+    assert len(checker._needed[1]) <= 2
+
+
+def test_a_snapshot_counts_when_it_is_whole(times: Times) -> None:
+    """Until its last part has come, the one before is what is known; then nothing of that is left."""
+    checker = times.checker(everything(subject()))
+    assert not checker.mirror.take(everything(subject("bob"), has_more=True), NOW)
+    checker.verify(token())
+    assert checker.mirror.take(told(subject("eve")), NOW)
+    with pytest.raises(RevokedToken):
+        checker.verify(token())
+    assert checker.verify(token(sub="bob")).sub == "bob"
+    assert checker.verify(token(sub="eve")).sub == "eve"
+
+
+def test_who_is_gone(times: Times) -> None:
+    """A deleted subject's tokens are over."""
+    checker = times.checker()
+    checker.mirror.take(told(gone=["ada", "unknown"]), NOW)
+    with pytest.raises(RevokedToken):
+        checker.verify(token())
+
+
+def test_revocations_are_forgotten_when_they_are_long_over() -> None:
+    """An hour after the tokens themselves."""
+    mirror = Mirror()
+    mirror.take(everything(revoked=[{"sub": "a", "jti": "1", "exp": NOW}]), NOW)
+    mirror.take(told(revoked=[{"sub": "a", "jti": "2", "exp": NOW + 9000}]), NOW + 3600)
+    assert mirror.picture is not None
+    assert set(mirror.picture.revoked) == {("a", "2")}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        told(subject()),
+        everything(rules=None),
+        everything(rules={**RULES, "scopes": {"a": ["b"], "b": ["a"]}}),
+    ],
+)
+def test_answers_that_make_no_sense(changes: Changes) -> None:
+    """A continuation of nothing, a beginning without rules, scopes in a circle."""
+    with pytest.raises(BadAnswer):
+        Mirror().take(changes, NOW)
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"data": {}}, {"data": {"cursor": 1}}, []])
+def test_answers_of_something_else(answer: Any) -> None:
+    """What has not the form of the feed is told from it."""
+    with pytest.raises(BadAnswer):
+        parse_changes(answer)
+
+
+def test_news_has_a_version() -> None:
+    """An empty answer is none."""
+    mirror = Mirror()
+    mirror.take(everything(subject()), NOW)
+    version = mirror.version
+    mirror.take(told(cursor="d"), NOW)
+    assert (mirror.version, mirror.cursor) == (version, "d")
+    mirror.take(told(subject()), NOW)
+    assert mirror.version == version + 1
+    mirror.begin_anew()
+    assert mirror.cursor is None
