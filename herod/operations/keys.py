@@ -127,6 +127,15 @@ def keys_get(reader: Reader, context: Context, params: KeyRef) -> Key:
     return key_shape(key, reader.usage(key.id))
 
 
+def _switch_off_in_memory(reader: Reader, context: Context, params: KeyRef) -> None:
+    """Let a key be off in this process while the store cannot take it."""
+    check_key_manager(context)
+    key = visible_key(reader, context, params.id)
+    check_target(context, _current_grant(reader, context, key))
+    check_last_admin(reader, context, key, None)
+    context.realm.switched_off.add(key.id)
+
+
 @command(
     "keys.delete",
     needs=READ,
@@ -134,6 +143,7 @@ def keys_get(reader: Reader, context: Context, params: KeyRef) -> Key:
     example={"id": EXAMPLE_KEY},
     http=("DELETE /api/v1/keys/{id}",),
     tool=Tool("delete_key", destructive=True),
+    unwritten=_switch_off_in_memory,
 )
 def keys_delete(tx: Writer, context: Context, params: KeyRef) -> DeletedKey:
     """Delete a key; what was signed in with it dies too."""

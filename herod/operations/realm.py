@@ -110,6 +110,7 @@ class Realm:
         methods: operation → the only credentials it takes, for those that do not take all; only for explaining.
         grants: made before, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
+        switched_off: ids of accounts and keys that were switched off or deleted here, ahead of the store.
     """
 
     version: str
@@ -130,6 +131,7 @@ class Realm:
     counters: Counter[str] = field(default_factory=Counter)
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
     revoked: dict[str, int] = field(default_factory=dict)
+    switched_off: set[str] = field(default_factory=set)
     grants: dict[GrantKey, Grant] = field(default_factory=dict)
 
     def grant(self, scope: tuple[str, ...], networks: tuple[str, ...], expires_at: int | None = None) -> Grant:
