@@ -14,6 +14,8 @@ PREFIX: Final = "HEROD_"
 # Name without the prefix → what the suite runs.
 SHORT: Final = {
     "KILL_ROUNDS": 50,
+    "SIGNING_KILLS": 20,
+    "IMPORT_KILLS": 6,
     "BACKUP_ROUNDS": 20,
     "FLIPS": 200,
     "EIO_ROUNDS": 2,

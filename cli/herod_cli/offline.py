@@ -86,6 +86,11 @@ def restore(invocation: Invocation, /, file: str, backup_secret_file: str | None
 
 
 def _warning(done: "Restoration", warning: str) -> str:
+    if warning == done.unread and done.is_salvaged:
+        return (
+            f"the store of before is damaged ({warning}): what could be read of it was carried forward, and the rest "
+            "of what was deleted, revoked, disabled or changed since the backup counts again"
+        )
     if warning == done.unread:
         return (
             f"nothing could be carried forward from the store of before ({warning}): what was deleted, revoked, "

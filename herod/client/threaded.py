@@ -3,9 +3,8 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 from ssl import SSLContext
 from types import TracebackType
 from typing import Self
@@ -57,12 +56,28 @@ class ThreadedVerifier:
         )
         self.verify = self._verifier.verify
         self._thread: threading.Thread | None = None
-        self._stop: Callable[[], object] | None = None
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._over = trio.Event()
 
     @property
     def is_stale(self) -> bool:
         """Whether nothing was heard of herod for `max_stale` seconds."""
         return self._verifier.is_stale
+
+    @property
+    def version(self) -> int:
+        """Goes up whenever something is known anew."""
+        return self._verifier.version
+
+    def changed(self, since: int) -> int:
+        """Wait until `version` is another than `since`; not on an event loop.
+
+        Raises:
+            RuntimeError: it was not entered, or is over.
+        """
+        if self._token is None:
+            raise RuntimeError("the verifier is not running: enter it first")
+        return trio.from_thread.run(self._verifier.changed, since, trio_token=self._token)
 
     def __enter__(self) -> Self:
         """Hear of everything once.
@@ -86,18 +101,17 @@ class ThreadedVerifier:
         trace: TracebackType | None,
     ) -> None:
         """Follow no more."""
-        assert self._thread is not None and self._stop is not None  # noqa: S101, PT018 - for the type checker
+        assert self._thread is not None and self._token is not None  # noqa: S101, PT018 - for the type checker
         with suppress(trio.RunFinishedError):
-            self._stop()
+            self._token.run_sync_soon(self._over.set)
         self._thread.join()
 
     def _run(self, entered: "queue.SimpleQueue[BaseException | None]") -> None:
         async def follow() -> None:
-            over = trio.Event()
-            self._stop = partial(trio.lowlevel.current_trio_token().run_sync_soon, over.set)
             async with self._verifier:
+                self._token = trio.lowlevel.current_trio_token()
                 entered.put(None)
-                await over.wait()
+                await self._over.wait()
 
         try:
             trio.run(follow)

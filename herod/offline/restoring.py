@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from herod.credentials.keyring import Purpose, renew_root, wrap_root
-from herod.errors import RuntimeFailure, SettingsError, Unavailable
+from herod.errors import RuntimeFailure, SettingsError, StartupError, Unavailable
 from herod.offline.place import path_of
 from herod.operations.restoring import Present, Restored, carry_forward, end_everything, offline_event
 from herod.records import RECORD_TYPES, Account, ApiKey, HashKey, PeerRule, Revocation, SigningKeyRecord
@@ -35,7 +35,8 @@ class Restoration(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         store: the store's file.
         moved_to: where the store of before is now, if there was one.
-        unread: why nothing could be carried forward from it, if so.
+        unread: why nothing, or not everything, could be carried forward from it, if so.
+        is_salvaged: it is damaged, and what opened of it was carried forward.
         bad_audit: what is wrong with the backup's audit chain, if something is.
         accounts, keys: how many there are.
     """
@@ -43,6 +44,7 @@ class Restoration(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     moved_to: str | None
     unread: str | None
+    is_salvaged: bool
     bad_audit: str | None
     accounts: int
     keys: int
@@ -100,6 +102,7 @@ def restore(settings: Settings, file: Path, *, backup_secret: str | None = None,
             store=str(path),
             moved_to=None if aside is None else str(aside),
             unread=unread,
+            is_salvaged=unread is not None and present is not None,
             bad_audit=verdict.reason,
             accounts=counts[0],
             keys=counts[1],
@@ -116,7 +119,7 @@ def _check(backup: OpenedFile, file: Path) -> AuditVerdict:
 
 
 def _open_present(path: Path, secrets: Iterable[str]) -> tuple[OpenedFile | None, str | None]:
-    """The store that is replaced, or why it cannot be read.
+    """The store that is replaced, as far as it can be read, and why not all of it.
 
     Raises:
         SettingsError: it is whole and none of the secrets opens it: what was revoked in it would live again unseen.
@@ -127,12 +130,20 @@ def _open_present(path: Path, secrets: Iterable[str]) -> tuple[OpenedFile | None
         except SettingsError:
             continue
         except RuntimeFailure as error:
-            return None, str(error)
+            return _salvage(path, secret), str(error)
     raise SettingsError(
         f"the store {path}, which the backup is to replace, opens with another secret: give that one as HERO_SECRET "
         f"(or HEROD_STORE_SECRET), or, to do without what it knows, move {path.name}, {path.name}-wal and "
         f"{path.name}-shm away first"
     )
+
+
+def _salvage(path: Path, secret: str) -> OpenedFile | None:
+    """What is left of a damaged store: one revocation that opens is worth having."""
+    try:
+        return open_file(path, secret, is_salvage=True)
+    except StartupError:
+        return None
 
 
 def _fresh_root(backup: OpenedFile, present: OpenedFile | None, *, is_same_secret: bool) -> bytes | None:
@@ -165,7 +176,7 @@ def _close_whole(backup: OpenedFile, present: OpenedFile | None, *, root: bytes 
         backup.connection.pragma("journal_mode", "delete")
         backup.connection.close()
         if present is not None:
-            with suppress(apsw.BusyError):
+            with suppress(apsw.BusyError, apsw.CorruptError):
                 present.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             present.connection.close()
     except apsw.Error as error:

@@ -167,6 +167,14 @@ def users_update(tx: Writer, context: Context, params: UpdateUser) -> User:
     return _change(tx, context, params, **changes)
 
 
+def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef) -> None:
+    """Let an account be off in this process while the store cannot take it."""
+    account = account_of(reader, params)
+    check_target(context, context.realm.grant(account.scope, account.networks))
+    check_last_admin(reader, context, account, None)
+    context.realm.switched_off.add(account.id)
+
+
 @command(
     "users.enable",
     needs=ADMIN,
@@ -175,7 +183,9 @@ def users_update(tx: Writer, context: Context, params: UpdateUser) -> User:
 )
 def users_enable(tx: Writer, context: Context, params: AccountRef) -> User:
     """Switch an account on again; what died when it was switched off stays dead."""
-    return _change(tx, context, params, enabled=True)
+    enabled = _change(tx, context, params, enabled=True)
+    context.realm.switched_off.discard(enabled.client_id)
+    return enabled
 
 
 @command(
@@ -184,6 +194,7 @@ def users_enable(tx: Writer, context: Context, params: AccountRef) -> User:
     example={"client_id": EXAMPLE_ID},
     http=("POST /api/v1/users/{client_id}/disable",),
     tool=Tool("disable_user", destructive=True, idempotent=True),
+    unwritten=_switch_off_in_memory,
 )
 def users_disable(tx: Writer, context: Context, params: AccountRef) -> User:
     """Switch an account off: its tokens and sessions die, its keys rest until it is enabled again."""
@@ -197,6 +208,7 @@ def users_disable(tx: Writer, context: Context, params: AccountRef) -> User:
     example={"client_id": EXAMPLE_ID},
     http=("POST /users/delete", "DELETE /api/v1/users/{client_id}"),
     tool=Tool("delete_user", destructive=True, idempotent=True),
+    unwritten=_switch_off_in_memory,
 )
 def users_delete(tx: Writer, context: Context, params: AccountRef) -> DeletedUser:
     """Delete an account with its keys and sessions; its tokens die at once."""

@@ -157,7 +157,7 @@ def account_principal(realm: Realm, account: Account, method: AuthMethod, creden
     Raises:
         Disabled: it is switched off.
     """
-    if not account.enabled:
+    if not account.enabled or account.id in realm.switched_off:
         raise Disabled("This account is disabled: ask an admin to enable it.")
     return Principal(
         id=account.id,
@@ -177,7 +177,7 @@ def key_principal(reader: Reader, realm: Realm, key: ApiKey) -> Principal:
     Raises:
         BadCredentials: it is disabled, or its owner is gone or disabled.
     """
-    if not key.enabled:
+    if not key.enabled or key.id in realm.switched_off:
         raise BadCredentials(BAD_KEY, reason="disabled")
     own = realm.grant(key.scope, key.networks, key.expires_at)
     if key.owner is None:
@@ -193,7 +193,7 @@ def key_principal(reader: Reader, realm: Realm, key: ApiKey) -> Principal:
             expires_at=key.expires_at,
         )
     owner = reader.get(Account, key.owner)
-    if owner is None or not owner.enabled:
+    if owner is None or not owner.enabled or owner.id in realm.switched_off:
         raise BadCredentials(BAD_KEY, reason="owner_gone" if owner is None else "owner_disabled")
     return Principal(
         id=owner.id,

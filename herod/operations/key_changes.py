@@ -8,7 +8,7 @@ from herod.credentials.apikeys import KeyKind, hash_secret, new_key
 from herod.errors import CeilingExceeded, Conflict
 from herod.operations.ceilings import check_ceiling, check_last_admin, check_target, given_scope
 from herod.operations.finding import owned_by
-from herod.operations.keys import EXAMPLE_KEY, KeyRef, current_grant, visible_key
+from herod.operations.keys import EXAMPLE_KEY, KeyRef, current_grant, switch_off_in_memory, visible_key
 from herod.operations.normal import parse_future, parse_name
 from herod.operations.registry import Context, Params, Time, Tool, command
 from herod.operations.shapes import IssuedKey, Key, key_shape
@@ -80,6 +80,7 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey) -> IssuedKey:
     example={"id": EXAMPLE_KEY},
     http=("POST /api/v1/keys/{id}/disable",),
     tool=Tool("disable_key", destructive=True, idempotent=True),
+    unwritten=switch_off_in_memory,
 )
 def keys_disable(tx: Writer, context: Context, params: KeyRef) -> Key:
     """Switch a key off: its next use is refused, until it is switched on again."""
@@ -99,7 +100,9 @@ def keys_disable(tx: Writer, context: Context, params: KeyRef) -> Key:
 )
 def keys_enable(tx: Writer, context: Context, params: KeyRef) -> Key:
     """Switch a key on again."""
-    return _put(tx, context, msgspec.structs.replace(_changeable(tx, context, params.id), enabled=True))
+    enabled = _put(tx, context, msgspec.structs.replace(_changeable(tx, context, params.id), enabled=True))
+    context.realm.switched_off.discard(enabled.id)
+    return enabled
 
 
 @command(

@@ -33,6 +33,7 @@ __all__ = [
     "keys_get",
     "keys_list",
     "make_key",
+    "switch_off_in_memory",
     "visible_key",
 ]
 
@@ -136,6 +137,14 @@ def keys_get(reader: Reader, context: Context, params: KeyRef) -> KeyDetails:
     return key_details(key, reader.usage(key.id), reader.usage(former_use(key.id)), now=context.now)
 
 
+def switch_off_in_memory(reader: Reader, context: Context, params: KeyRef) -> None:
+    """Let a key be off in this process while the store cannot take it."""
+    key = visible_key(reader, context, params.id)
+    check_target(context, current_grant(reader, context, key))
+    check_last_admin(reader, context, key, None)
+    context.realm.switched_off.add(key.id)
+
+
 @command(
     "keys.delete",
     needs=READ,
@@ -144,6 +153,7 @@ def keys_get(reader: Reader, context: Context, params: KeyRef) -> KeyDetails:
     example={"id": EXAMPLE_KEY},
     http=("DELETE /api/v1/keys/{id}",),
     tool=Tool("delete_key", destructive=True, idempotent=True),
+    unwritten=switch_off_in_memory,
 )
 def keys_delete(tx: Writer, context: Context, params: KeyRef) -> DeletedKey:
     """Delete a key; what was signed in with it dies too."""

@@ -118,6 +118,7 @@ class Realm:
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
         waiting: how many wait for changes, in all, by source and by principal (`operations/feed.py`).
         is_stopping: the daemon ends: nobody is to wait any more.
+        switched_off: ids of accounts and keys that were switched off or deleted here, ahead of the store.
     """
 
     version: str
@@ -140,6 +141,7 @@ class Realm:
     revoked: dict[str, int] = field(default_factory=dict)
     waiting: Counter[str] = field(default_factory=Counter)
     is_stopping: bool = False
+    switched_off: set[str] = field(default_factory=set)
     grants: dict[GrantKey, Grant] = field(default_factory=dict)
     legacy_uses: LegacyUses = field(default_factory=LegacyUses)
 

@@ -137,7 +137,7 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
         networks=networks_list(principal.grant.networks),
         exp=principal.expires_at,
         iat=principal.issued_at,
-        iss=realm.issuer,
+        iss=realm.issuer if principal.audience is None else realm.public_url,
         jti=principal.credential,
         method=principal.method,
     )

@@ -5,7 +5,7 @@ leaves the store as it was or as it was to be.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import apsw
@@ -125,16 +125,18 @@ def check_all(opened: OpenedFile) -> AuditVerdict:
 def readable(opened: OpenedFile, record_type: type[R]) -> Iterator[R]:
     """The records of a type that open; of a store that is about to be replaced, for it may be damaged."""
     codec = RowCodec(opened.keyring)
-    for row in _rows_of(opened.connection, record_type.kind):
-        try:
-            yield codec.open(record_type, row)
-        except Unavailable:
-            continue  # logged
+    with suppress(apsw.CorruptError):  # so far and no further
+        for row in _rows_of(opened.connection, record_type.kind):
+            with suppress(Unavailable):  # logged
+                yield codec.open(record_type, row)
 
 
 def tombstones(opened: OpenedFile) -> list[tuple[str, str]]:
-    """(kind, id) of what was deleted and not made again, oldest first."""
-    return [(kind, id_) for kind, id_ in _rows(opened.connection, _TOMBSTONES)]
+    """(kind, id) of what was deleted and not made again, oldest first; as far as it can be read."""
+    found: list[tuple[str, str]] = []
+    with suppress(apsw.CorruptError):
+        found.extend((str(kind), str(id_)) for kind, id_ in opened.connection.execute(_TOMBSTONES))
+    return found
 
 
 def tidy(connection: apsw.Connection) -> None:

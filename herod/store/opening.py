@@ -148,8 +148,11 @@ def make_file(path: Path, secret: str, *, now: int) -> None:
         raise _failure(path, error) from error
 
 
-def open_file(path: Path, secret: str) -> OpenedFile:
+def open_file(path: Path, secret: str, *, is_salvage: bool = False) -> OpenedFile:
     """Open an existing store's file to work on it; its lock is the caller's.
+
+    Args:
+        is_salvage: it is known to be damaged, and what opens of it is wanted all the same.
 
     Raises:
         SettingsError: another secret has made it.
@@ -162,10 +165,11 @@ def open_file(path: Path, secret: str) -> OpenedFile:
             if _is_new(connection, path):
                 raise RuntimeFailure(f"the store {path} is empty: name another store")
             _set_durable(connection, path)
-            _check(connection, path)
+            if not is_salvage:
+                _check(connection, path)
             wraps, wrap, root = _load_root(connection, path, secret)
             keyring = Keyring(root)
-            head = _load_checked_head(connection, path, keyring)
+            head = _load_checked_head(connection, path, keyring, is_salvage=is_salvage)
         except apsw.Error as error:
             raise _failure(path, error) from error
         cleanup.pop_all()
@@ -274,11 +278,13 @@ def _drop_old_wraps(connection: apsw.Connection, wrap: bytes) -> None:
         logger.info("the store opens with the new secret alone from now on")
 
 
-def _load_checked_head(connection: apsw.Connection, path: Path, keyring: Keyring) -> Head:
+def _load_checked_head(connection: apsw.Connection, path: Path, keyring: Keyring, *, is_salvage: bool = False) -> Head:
     try:
         head = load_head(connection, keyring)
     except (SealBroken, msgspec.DecodeError):
         raise _damaged(path, "its sealed head does not open") from None
+    if is_salvage:
+        return head
     newest = _one(connection, _NEWEST)
     if newest is not None and newest[0] > head.rev:
         raise _damaged(path, "it holds rows that are newer than its sealed head")

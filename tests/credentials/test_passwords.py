@@ -206,6 +206,7 @@ SALT_AND_TAG = f"{'A' * 22}${'A' * 43}"
         f"$argon2id$v=19$m=65536,t=3,p=4${SALT_AND_TAG}",
         f"$argon2id$v=19$m=8,t=1,p=1${SALT_AND_TAG}",
     ],
+    ids=["own", "carried over", "dearer", "cheaper"],  # the first two are salted anew in each process
 )
 def test_hashes_that_may_be_taken_over(phc: str) -> None:
     """Ours, and those of costs that are recommended; they verify without an error."""

@@ -1,6 +1,8 @@
 """Restoring: the backup's records come back, and nothing that was taken back since lives again."""
 
 import dataclasses
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -302,3 +304,22 @@ async def test_the_root_of_an_older_secret_does_not_come_back(tmp_path: Path) ->
     async with opened(tmp_path / "herod.db") as before, opened(path, NEW) as store:
         assert store.count(ApiKey) == 4
         assert before.keyring.row_key("key", "kept", 1) != store.keyring.row_key("key", "kept", 1)
+
+
+@pytest.mark.parametrize(
+    "damage", ["DELETE FROM records WHERE id = 'kept'", "UPDATE records SET sealed = zeroblob(60) WHERE id = 'kept'"]
+)
+async def test_over_a_damaged_store(damage: str, tmp_path: Path) -> None:
+    """What can still be read of it is carried forward: one revocation that opens is worth having."""
+    backup = await lived(tmp_path / STORE, tmp_path / "b")
+    with closing(sqlite3.connect(tmp_path / STORE)) as connection, connection:
+        connection.execute(damage)
+    done = restore(settings(tmp_path / STORE), backup, now=NOW)
+    assert done.is_salvaged == (done.unread is not None) == damage.startswith("DELETE")
+    assert ("key", "deleted") in done.restored.deleted
+    assert ("key", "disabled") in done.restored.disabled
+    async with opened(tmp_path / STORE) as store:
+        assert store.count(Revocation) == 1
+        found = store.get(Account, "ada")
+        assert found is not None
+        assert found.password == "new hash"

@@ -3,7 +3,6 @@
 HEROD_KILL_ROUNDS rounds (50), from HEROD_SEED.
 """
 
-import os
 import random
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from killing import killer
 from offline_store import NEW, NOW, OLD, STORE, contents, opened, put, settings
+from soak import count, seed
 from store.samples import account, event, key, revocation, session
 
 from herod.credentials.apikeys import hash_secret
@@ -24,8 +24,8 @@ from herod.store.offline import check_all
 from herod.store.opening import open_file
 from herod.store.sqlite import SqliteStore
 
-ROUNDS = int(os.environ.get("HEROD_KILL_ROUNDS", "50"))
-SEED = int(os.environ.get("HEROD_SEED", "1"))
+ROUNDS = count("KILL_ROUNDS")
+SEED = seed()
 KEYS = 300
 TTL = 3600
 

@@ -16,6 +16,7 @@ import pytest
 from killing import killer
 from offline_store import NEW, NOW, OLD, contents, opened, settings
 from running import SECRET, Daemon, running
+from soak import count, seed
 
 from herod.credentials.keyring import SigningAlgorithm, SigningKeys, hs256_key
 from herod.credentials.tokens import Claims, issue
@@ -27,8 +28,8 @@ from herod.store.offline import check_all, readable, transaction
 from herod.store.opening import open_file
 from herod.store.sqlite import SqliteStore
 
-ROUNDS = int(os.environ.get("HEROD_KILL_ROUNDS", "20"))
-SEED = int(os.environ.get("HEROD_SEED", "1"))
+ROUNDS = count("SIGNING_KILLS")
+SEED = seed()
 TTL = 3600
 
 

@@ -1,7 +1,6 @@
 """Moving accounts and keys from store to store: secrets go on working, and nothing is overwritten."""
 
 import hashlib
-import os
 import random
 import time
 import tomllib
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from killing import killer
 from offline_store import NEW, NOW, OLD, contents, opened, put, save, settings, written
+from soak import count, seed
 from store.samples import account, key
 
 from herod.credentials.apikeys import KeyKind, hash_secret, new_key
@@ -31,8 +31,8 @@ PASSWORD = "canary horse battery"
 PHC = hash_password(PASSWORD)
 USER_KEY, SERVICE_KEY = new_key(KeyKind.USER, "A" * 12), new_key(KeyKind.SERVICE, "B" * 12)
 SECRETS: tuple[Presented, ...] = (Basic("ada", CLIENT_SECRET), Bearer(USER_KEY), Bearer(SERVICE_KEY))
-SEED = int(os.environ.get("HEROD_SEED", "1"))
-ROUNDS = int(os.environ.get("HEROD_KILL_ROUNDS", "6"))
+SEED = seed()
+ROUNDS = count("IMPORT_KILLS")
 
 
 async def fill(path: Path) -> Path:

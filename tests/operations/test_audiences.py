@@ -87,6 +87,7 @@ async def test_herods_own_resources(house: House, resource: str, rest: int, mcp:
     assert (await ask_rest(house, token), await ask_mcp(house, bearer(token))) == (rest, mcp)
     verdict = (await house.request("POST", "/validate", json={"token": token})).json
     assert verdict["valid"] is (rest == 200)
+    assert verdict.get("iss") == (OWN if rest == 200 else None)
 
 
 @pytest.mark.parametrize(

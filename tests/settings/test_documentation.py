@@ -8,7 +8,7 @@ import pytest
 from herod_cli.serve import serve
 
 from herod.credentials import passwords, tokens
-from herod.operations import denials, feed, guessing, legacy_uses, normal, pipeline, retention, sessions
+from herod.operations import denials, feed, guessing, legacy_uses, normal, pipeline, resources, retention, sessions
 from herod.protocols import http, jsonrpc, reading
 from herod.scopes import graph
 from herod.server import browser
@@ -52,6 +52,13 @@ FIXED: dict[str, float] = {
     "wrong passwords for one account from one source, then it is locked": guessing.PAIR.limit or 0,
     "the same from all of 127.0.0.0/8": guessing.LOOPBACK.limit or 0,
     "wrong legacy secrets from one source, then it is locked": guessing.LEGACY.limit or 0,
+    "resources or lists that one principal asked for in vain from one source, then it is locked": (
+        guessing.OWNERSHIP.limit or 0
+    ),
+    "seconds for which such a question counts": guessing.OWNERSHIP.window,
+    "characters of a resource's secret": resources.MAX_SECRET,
+    "attributes of a resource": resources.MAX_ATTRIBUTES,
+    "bytes of them, as JSON": resources.MAX_ATTRIBUTE_BYTES,
     "wrong passwords for one account, or from one source, before sign-ins there are delayed": guessing.DELAYS[0][0],
     "seconds of that delay, at most": guessing.DELAYS[-1][1],
     "delayed sign-ins of one source at a time": guessing.MAX_DELAYED_PER_SOURCE,

@@ -1,0 +1,387 @@
+"""The verifier beside a real daemon: what herod takes back is refused here a moment later, told by the feed alone."""
+
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from certificates import make_certificate
+from fake_daemon import FakeDaemon, fake_daemon, json_reply
+from running import SECRET, Daemon, free_port, running
+from trio.testing import MockClock
+
+from herod.client import (
+    BadAnswer,
+    Basic,
+    Client,
+    InvalidInput,
+    NotAuthenticated,
+    ThreadedVerifier,
+    Unreachable,
+    Untrusted,
+    Verifier,
+)
+from herod.errors import BadToken, Disabled, MissingScope, RevokedToken, Unavailable
+from herod.scopes.graph import BUILT_IN
+
+SECONDS = 20  # until a test gives up
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """A real daemon."""
+    with running(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def admin(daemon: Daemon) -> Iterator[Client]:
+    """Its owner."""
+    with Client(f"unix:{daemon.socket}") as made:
+        yield made
+
+
+class Account:
+    """An account and a token of its own."""
+
+    def __init__(self, admin: Client, scope: str = "write") -> None:
+        made = admin.call("users.add", {"scope": scope})
+        self.client_id: str = made["client_id"]
+        self.basic = (made["client_id"], made["client_secret"])
+        self._admin = admin
+
+    def token(self) -> str:
+        """A fresh token."""
+        answer = self._admin.post_form("/token", {"grant_type": "client_credentials"}, identity=Basic(*self.basic))
+        text: str = answer["access_token"]
+        return text
+
+
+@asynccontextmanager
+async def verifying(daemon: Daemon, **more: Any) -> AsyncIterator[Verifier]:
+    """A verifier that holds the secret, for as long as a test may take."""
+    with trio.fail_after(SECONDS):
+        async with Verifier(f"unix:{daemon.socket}", secret=SECRET, **more) as verifier:
+            yield verifier
+
+
+async def after(verifier: Verifier, change: Callable[[], object]) -> None:
+    """Wait until the verifier has heard of a change."""
+    version = verifier.version
+    await trio.to_thread.run_sync(change)
+    await verifier.changed(version)
+
+
+async def test_revoked_demoted_disabled_deleted(daemon: Daemon, admin: Client) -> None:
+    """Each of them holds here as soon as the feed tells it; nothing else is asked."""
+    async with verifying(daemon) as verifier:
+        version = verifier.version
+        ada = Account(admin)
+        first, second = ada.token(), ada.token()
+        await verifier.changed(version)
+        assert verifier.verify(first, scope="write").sub == ada.client_id
+        await after(verifier, lambda: admin.post_form("/revoke", {"token": first}))
+        with pytest.raises(RevokedToken):
+            verifier.verify(first)
+        verifier.verify(second, scope="write")
+        await after(verifier, lambda: admin.call("users.scope", {"client_id": ada.client_id, "scope": "read"}))
+        with pytest.raises(MissingScope):
+            verifier.verify(second, scope="write")
+        assert verifier.verify(second).scope == "read"
+        await after(verifier, lambda: admin.call("users.disable", {"client_id": ada.client_id}))
+        with pytest.raises(Disabled):
+            verifier.verify(second)
+        await after(verifier, lambda: admin.call("users.enable", {"client_id": ada.client_id}))
+        with pytest.raises(RevokedToken):  # disabling has ended what was there
+            verifier.verify(second)
+        third = ada.token()
+        verifier.verify(third)
+        await after(verifier, lambda: admin.call("users.delete", {"client_id": ada.client_id}))
+        with pytest.raises(RevokedToken):
+            verifier.verify(third)
+
+
+async def test_peers_and_the_local_admin(daemon: Daemon, admin: Client) -> None:
+    """Tokens of peer rules and of the machine's admin are good; removing the rule ends its own."""
+    rule = admin.call("peers.allow", {"uid": os.geteuid(), "scope": "user"})
+    async with verifying(daemon) as verifier:
+        mine = admin.post_form("/token", {"grant_type": "client_credentials"})["access_token"]
+        assert verifier.verify(mine, scope="admin").kind == "local_admin"
+        peer = daemon.curl("/token", "-H", "Authorization: Peer", "-d", "grant_type=client_credentials")[1]
+        assert verifier.verify(peer["access_token"], scope="user").sub == rule["id"]
+        await after(verifier, lambda: admin.call("peers.remove", {"id": rule["id"]}))
+        with pytest.raises(RevokedToken):
+            verifier.verify(peer["access_token"])
+
+
+async def test_the_same_as_herod_says(daemon: Daemon, admin: Client) -> None:
+    """Its verdict and `/validate`'s agree on good tokens and bad ones."""
+    ada = Account(admin)
+    async with verifying(daemon) as verifier:
+        good = ada.token()
+        theirs, ours = admin.post("/validate", {"token": good}), verifier.verify(good)
+        assert theirs["valid"] is True
+        assert (theirs["sub"], theirs["scope"], theirs["exp"], theirs["iat"], theirs["jti"]) == (
+            ours.sub, ours.scope, ours.exp, ours.iat, ours.jti,
+        )  # fmt: skip
+        assert theirs["networks"] == sorted(ours.networks)
+        for bad in (good + "=", good[:-4] + "AAAA", "x", "", good.split(".", 1)[1]):
+            assert admin.post("/validate", {"token": bad})["valid"] is False
+            with pytest.raises(BadToken):
+                verifier.verify(bad)
+
+
+async def test_a_restart(daemon: Daemon, admin: Client, tmp_path: Path) -> None:
+    """The verifier outlives the daemon, and what the next one says counts: tokens of the local admin are over."""
+    ada = Account(admin)
+    async with verifying(daemon) as verifier:
+        good, local = ada.token(), admin.post_form("/token", {"grant_type": "client_credentials"})["access_token"]
+        verifier.verify(good)
+        verifier.verify(local)
+        version = verifier.version
+        assert await trio.to_thread.run_sync(daemon.stop) == 0
+        verifier.verify(good)  # within max_stale
+        with running(tmp_path):
+            await verifier.changed(version)
+            assert verifier.verify(good).sub == ada.client_id
+            with pytest.raises(RevokedToken):
+                verifier.verify(local)
+
+
+async def test_a_restore(daemon: Daemon, admin: Client, tmp_path: Path) -> None:
+    """Another generation of the store: all tokens of before are over, and who was made since is unknown."""
+    ada = Account(admin)
+    backup = tmp_path / "backup"
+    assert daemon.herod("backup", str(backup)).returncode == 0
+    bob = Account(admin)
+    async with verifying(daemon) as verifier:
+        tokens = [ada.token(), bob.token()]
+        for token in tokens:
+            verifier.verify(token)
+        version = verifier.version
+        await trio.to_thread.run_sync(daemon.stop)
+        database = tmp_path / "store" / "herod.db"
+        restored = daemon.herod("restore", str(backup), "--store", f"sqlite:{database}")
+        assert restored.returncode == 0, restored.stderr
+        with running(tmp_path):
+            await verifier.changed(version)
+            for token in tokens:
+                with pytest.raises(RevokedToken):
+                    verifier.verify(token)
+            fresh = ada.token()
+            assert verifier.verify(fresh).sub == ada.client_id
+
+
+async def test_who_may_not_read_the_feed(daemon: Daemon, admin: Client) -> None:
+    """A verifier without a good credential does not start."""
+    with pytest.raises(NotAuthenticated):
+        async with verifying(daemon, credential="herod_s_nonsense"):
+            pass
+    key = admin.call("keys.create", {"name": "verifier", "kind": "service", "scope": "read"})["key"]
+    token = Account(admin).token()
+    async with verifying(daemon, credential=key) as verifier:
+        assert verifier.verify(token).scope == "write"
+
+
+def test_a_service_without_trio(daemon: Daemon, admin: Client) -> None:
+    """The thread follows the feed; any thread may verify."""
+    ada = Account(admin)
+    token = ada.token()
+    with ThreadedVerifier(f"unix:{daemon.socket}", secret=SECRET) as verifier:
+        assert verifier.verify(token, scope="write").sub == ada.client_id
+        assert not verifier.is_stale
+        version = verifier.version
+        admin.post_form("/revoke", {"token": token})
+        assert verifier.changed(version) > version
+        with pytest.raises(RevokedToken):
+            verifier.verify(token)
+    assert verifier._thread is not None
+    assert not verifier._thread.is_alive()
+
+
+def test_a_thread_that_cannot_start(tmp_path: Path) -> None:
+    """What stands in the way is raised where it was entered."""
+    verifier = ThreadedVerifier(f"unix:{tmp_path}/s", secret=SECRET)
+    with pytest.raises(Unreachable), verifier:
+        pass
+    with pytest.raises(RuntimeError, match="enter it first"):
+        verifier.changed(0)
+
+
+async def test_public_keys(tmp_path: Path) -> None:
+    """EdDSA: the keys come from herod, and no secret is needed; a key that came under another's name is refused."""
+    with running(tmp_path, "--signing", "EdDSA") as daemon, Client(f"unix:{daemon.socket}") as admin:
+        token = Account(admin).token()
+        with trio.fail_after(SECONDS):
+            async with Verifier(f"unix:{daemon.socket}", jwks=True) as verifier:
+                assert verifier.verify(token, scope="write").kind == "account"
+            async with Verifier(f"unix:{daemon.socket}", jwks=True, secret=SECRET) as verifier:
+                assert verifier.verify(token).scope == "write"
+                keys = verifier._checker.keys
+                verifier._keys_until = 0  # they are fetched anew now and then, and stay what they are
+                version = verifier.version
+                admin.call("users.add", {"scope": "read"})
+                await verifier.changed(version)
+                assert verifier._checker.keys is keys
+            async with Verifier(f"unix:{daemon.socket}", secret=SECRET) as verifier:
+                with pytest.raises(BadToken):
+                    verifier.verify(token)
+
+
+async def test_no_public_keys(daemon: Daemon) -> None:
+    """A herod that signs with its secret has none to give."""
+    with pytest.raises(BadAnswer, match="HS256"):
+        async with Verifier(f"unix:{daemon.socket}", jwks=True):
+            pass
+
+
+async def test_over_tls(tmp_path: Path) -> None:
+    """Feed and keys over https, with a key of herod's as credential."""
+    certificate, key_file = make_certificate(tmp_path, name="herod")
+    port = free_port()
+    binds = (f"unix:{tmp_path}/herod.sock", f"127.0.0.1:{port}")
+    with running(tmp_path, "--tls-cert", str(certificate), "--tls-key", str(key_file), binds=binds) as daemon:
+        with Client(f"unix:{daemon.socket}") as admin:
+            token = Account(admin).token()
+            key = admin.call("keys.create", {"name": "v", "kind": "service", "scope": "read"})["key"]
+        tls = ssl.create_default_context(cafile=str(certificate))
+        with trio.fail_after(SECONDS):
+            async with Verifier(f"https://127.0.0.1:{port}", secret=SECRET, credential=key, tls=tls) as verifier:
+                assert verifier.verify(token).scope == "write"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:3350", "http://localhost", "http://herod.example"])
+def test_never_over_http(url: str) -> None:
+    """Any local program could pose as herod there: refused before anything is sent."""
+    with pytest.raises(InvalidInput, match="not taken over http"):
+        Verifier(url, secret=SECRET)
+
+
+@pytest.mark.parametrize("more", [{}, {"secret": ""}, {"secret": SECRET, "max_stale": 1}])
+def test_settings_that_will_not_do(more: dict[str, Any]) -> None:
+    """Nothing to verify by, an empty secret, no patience at all."""
+    with pytest.raises(InvalidInput):
+        Verifier("unix:/run/herod/herod.sock", **more)
+
+
+async def test_a_squatter(tmp_path: Path) -> None:
+    """Another user's process in herod's place is told nothing and believed nothing."""
+    with fake_daemon(tmp_path / "s") as squatter:
+        with pytest.raises(Untrusted):
+            async with _of_nobody(squatter):
+                pass
+        assert squatter.asked == []
+
+
+@asynccontextmanager
+async def _of_nobody(squatter: FakeDaemon) -> AsyncIterator[Verifier]:
+    verifier = Verifier(squatter.url, secret=SECRET, server_uid=4711)
+    verifier._servers -= {os.geteuid()}  # where tests run as root, root is the squatter
+    async with verifier:
+        yield verifier
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+async def test_a_squatter_of_another_uid(tmp_path: Path) -> None:
+    """A process that listens as somebody else is found out by the kernel's word."""
+    tmp_path.chmod(0o777)
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        os.seteuid(4711)
+        try:
+            listener.bind(str(path))
+            listener.listen()
+        finally:
+            os.seteuid(0)
+        with pytest.raises(Untrusted, match="uid 4711"):
+            async with Verifier(f"unix:{path}", secret=SECRET):
+                pass
+        listener.settimeout(0)
+        connected, _ = listener.accept()
+        with connected:
+            assert connected.recv(1) == b""
+
+
+FEED: dict[str, Any] = {
+    "cursor": "c", "reset": True, "has_more": False, "gone": [], "revoked": [],
+    "subjects": [
+        {"sub": "ada", "kind": "account", "epoch": 1, "scope": "write", "networks": ["*"], "enabled": True}
+    ],
+    "rules": {
+        "issuer": "hero_auth", "audience_issuer": "http://localhost", "token_ttl": 3600,
+        "scopes": {name: list(included) for name, included in BUILT_IN.items()},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
+    """A daemon of a few lines whose feed says all at once and then is broken."""
+    with fake_daemon(tmp_path / "s") as made:
+        made.routes["GET", "/api/v1/tokens/changes?wait=1"] = json_reply({"data": FEED})
+        yield made
+
+
+async def test_when_herod_falls_silent(fake: FakeDaemon, autojump_clock: MockClock) -> None:
+    """It keeps asking; meanwhile what is known counts, and after `max_stale` seconds nothing does."""
+    stopwatch = 0.0
+    async with Verifier(fake.url, secret=SECRET, max_stale=2) as verifier:
+        verifier._checker._stopwatch = lambda: stopwatch
+        verifier._checker.touch()
+        asked = len(fake.asked)
+        await trio.sleep(60)
+        assert len(fake.asked) > asked + 5
+        assert not verifier.is_stale
+        stopwatch = 2.1
+        assert verifier.is_stale
+        with pytest.raises(Unavailable):
+            verifier.verify("a.b.c")
+
+
+async def test_a_cursor_that_is_no_longer_understood(fake: FakeDaemon, autojump_clock: MockClock) -> None:
+    """Herod was replaced by another version: everything is asked for anew."""
+    refused = json_reply({"error": {"code": "invalid_request", "message": "The cursor is strange."}}, 400)
+    fake.routes["GET", "/api/v1/tokens/changes?wait=1&cursor=c"] = refused
+    async with Verifier(fake.url, secret=SECRET, max_stale=2) as verifier:
+        await verifier.changed(1)
+        assert verifier.version == 2
+
+
+@pytest.mark.parametrize("body", [{}, {"data": {**FEED, "rules": None}}])
+async def test_a_feed_that_is_none(fake: FakeDaemon, body: Any) -> None:
+    """What makes no sense is not started with."""
+    fake.routes["GET", "/api/v1/tokens/changes?wait=1"] = json_reply(body)
+    with pytest.raises(BadAnswer):
+        async with Verifier(fake.url, secret=SECRET, max_stale=2):
+            pass
+
+
+@pytest.mark.parametrize(
+    "keys", [{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "other", "x": "A" * 43}]}, {"keys": 1}, {}]
+)
+async def test_keys_that_are_none(fake: FakeDaemon, keys: Any) -> None:
+    """No set, or a key under another's name."""
+    fake.routes["GET", "/.well-known/jwks.json"] = json_reply(keys)
+    with pytest.raises(BadAnswer):
+        async with Verifier(fake.url, jwks=True, max_stale=2):
+            pass
+
+
+async def test_the_bodys_errors_come_out_as_they_are(fake: FakeDaemon) -> None:
+    """Not wrapped in a group."""
+    with pytest.raises(KeyError):
+        async with Verifier(fake.url, secret=SECRET, max_stale=2):
+            raise KeyError("mine")
+
+
+async def test_cancelled_from_outside(fake: FakeDaemon) -> None:
+    """It ends with the task it runs in."""
+    with trio.move_on_after(0.05) as scope:
+        async with Verifier(fake.url, secret=SECRET, max_stale=2):
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
