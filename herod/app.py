@@ -122,7 +122,7 @@ async def _main(
 
 
 def _make_dashboard(pipeline: Pipeline) -> Any:  # noqa: ANN401 - an ASGI application
-    from herod.dashboard.pages import make_app  # noqa: PLC0415 - brings Quart, which only browsers need
+    from herod.dashboard.app import make_app  # noqa: PLC0415 - brings Quart, which only browsers need
 
     return make_app(pipeline, OPERATIONS)
 

@@ -4,14 +4,25 @@ Must never make a file's path of what a request says: a name is in the table or 
 """
 
 import hashlib
+from http import HTTPStatus
 from importlib import resources
 from typing import Final
 
 import msgspec
+from quart import Response as Page
+from quart import abort
+from quart_trio import QuartTrio
+
+from herod.dashboard.door import asked
 
 __all__ = ["Asset", "Assets"]
 
-TYPES: Final = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
+TYPES: Final = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+IMMUTABLE: Final = "public, max-age=31536000, immutable"
 _HASH_CHARACTERS: Final = 16
 
 
@@ -49,3 +60,17 @@ class Assets:
     def find(self, served_name: str) -> Asset | None:
         """What is served under a name."""
         return self._assets.get(served_name)
+
+    def add_routes(self, app: QuartTrio) -> None:
+        """Serve them."""
+        app.add_url_rule("/ui/static/<name>", "static_file", self.serve)
+
+    async def serve(self, name: str) -> Page:
+        """A file that pages bring along."""
+        asset = self.find(name)
+        if asset is None:
+            abort(HTTPStatus.NOT_FOUND)
+        headers = {"ETag": asset.etag, "Cache-Control": IMMUTABLE}
+        if asset.etag in asked().headers.get("if-none-match", ""):
+            return Page(b"", HTTPStatus.NOT_MODIFIED, headers)
+        return Page(asset.data, HTTPStatus.OK, headers, content_type=asset.media_type)

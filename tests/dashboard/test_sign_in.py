@@ -9,7 +9,7 @@ import pytest
 from house import PASSWORD, TCP, Answer, House
 
 from herod.credentials.apikeys import new_opaque
-from herod.dashboard.pages import make_app
+from herod.dashboard.app import make_app
 from herod.dashboard.tickets import cut
 from herod.errors import Unavailable
 from herod.operations.table import OPERATIONS
@@ -86,8 +86,8 @@ async def test_headers(dashboard: House) -> None:
         headers = (await dashboard.request(method, target, headers=cookie)).headers
         policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
         assert policy == {
-            "default-src": "'none'", "style-src": "'self'", "img-src": "'self'", "form-action": "'self'",
-            "frame-ancestors": "'none'", "base-uri": "'none'",
+            "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "img-src": "'self'",
+            "connect-src": "'self'", "form-action": "'self'", "frame-ancestors": "'none'", "base-uri": "'none'",
         }  # fmt: skip
         assert headers["cache-control"] == "no-store"
         assert headers["referrer-policy"] == "same-origin"

@@ -1,0 +1,102 @@
+"""The application that answers browsers: Quart with herod's pages, and what holds for every answer.
+
+Handlers must be `async` and must never wait without a checkpoint: the server gives a page up by cancelling it.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from quart import Response as Page
+from quart import url_for
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from herod.dashboard import overview, peers, sign_in
+from herod.dashboard.assets import Assets
+from herod.dashboard.door import Door, SignInNeeded
+from herod.dashboard.rendering import render, see_other
+from herod.errors import HerodError, Unauthenticated
+from herod.operations.pipeline import Pipeline
+from herod.operations.registry import Operation
+from herod.protocols.codes import row_of
+from herod.protocols.http import MAX_BODY
+
+__all__ = ["make_app"]
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors "
+)
+HEADERS: Final = {
+    # Other origins get no referrer, and forms still get their Origin, which `no-referrer` would make "null".
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+# The areas, in the order of the menu. A module has `add_routes(app, door)`, and its own entry in `door.MENU`.
+AREAS: Final = (overview, peers)
+
+
+def make_app(
+    pipeline: Pipeline, operations: Mapping[str, Operation], *, frame_origins: frozenset[str] = frozenset()
+) -> QuartTrio:
+    """Build the application; it expects herod's own request in `scope["state"]["request"]`.
+
+    Args:
+        pipeline: where every change and every look goes.
+        operations: the table.
+        frame_origins: who may show the pages in a frame, and tell them which theme to wear.
+    """
+    app = QuartTrio("herod.dashboard", static_folder=None)
+    app.debug = False  # whatever QUART_DEBUG says: a traceback is for the log
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, PROVIDE_AUTOMATIC_OPTIONS=False)
+    app.url_map.merge_slashes = False  # no redirects of Werkzeug's own
+    app.url_map.strict_slashes = True
+    assets = Assets()
+    app.jinja_env.globals.update(
+        asset=lambda name: url_for("static_file", name=assets.served_name(name)),
+        version=pipeline.realm.version,
+        frame_origins=" ".join(sorted(frame_origins)),
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    door = Door(pipeline, operations)
+    assets.add_routes(app)
+    sign_in.add_routes(app, door)
+    for area in AREAS:
+        area.add_routes(app, door)
+    app.register_error_handler(HTTPException, _refuse)
+    app.register_error_handler(SignInNeeded, _lead_to_front)
+    app.register_error_handler(HerodError, _say_problem)
+    policy = POLICY + (" ".join(sorted(frame_origins)) or "'none'")
+
+    async def protect(page: Page) -> Page:
+        page.headers.update(HEADERS)
+        page.headers["Content-Security-Policy"] = policy
+        if not frame_origins:
+            page.headers["X-Frame-Options"] = "DENY"
+        page.headers.setdefault("Cache-Control", "no-store")
+        return page
+
+    app.after_request(protect)
+    return app
+
+
+async def _lead_to_front(error: SignInNeeded) -> Page:  # noqa: ARG001 - a handler's form
+    return see_other(url_for("front"))
+
+
+async def _say_problem(error: HerodError) -> Page:
+    """What an operation refuses, where the page itself does not say it better."""
+    if isinstance(error, Unauthenticated):  # their session is over
+        return await sign_in.sign_in_page(error=error)
+    return await render("problem.html", status=row_of(error).http, error=error)
+
+
+async def _refuse(error: HTTPException) -> Page:
+    """What Quart itself refuses, as a page; a fault of ours says nothing of itself."""
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    page = await render("refused.html", status=status, phrase=HTTPStatus(status))
+    if isinstance(error, MethodNotAllowed):
+        page.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return page

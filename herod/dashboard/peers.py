@@ -1,0 +1,67 @@
+"""Peers: which local users and groups are let in without any other credential."""
+
+from quart import Response as Page
+from quart_trio import QuartTrio
+
+from herod.dashboard.door import Door, Visit, texts, words
+from herod.dashboard.rendering import render, say
+from herod.errors import HerodError
+from herod.protocols.codes import row_of
+
+__all__ = ["add_routes"]
+
+
+def add_routes(app: QuartTrio, door: Door) -> None:
+    """Add the pages of this area."""
+    pages = Peers(door)
+    app.add_url_rule("/ui/peers", "peers", pages.list)
+    app.add_url_rule("/ui/peers", "peers_allow", pages.allow, methods=["POST"])
+    app.add_url_rule("/ui/peers/<id>/remove", "peers_remove", pages.remove, methods=["POST"])
+
+
+class Peers:
+    """The list, with a form for a new rule below it."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def list(self) -> Page:
+        """All rules."""
+        return await self._page(await self._door.enter())
+
+    async def allow(self) -> Page:
+        """Make a rule."""
+        visit, fields = await self._door.submitted()
+        who = {fields.get("by", "user"): fields.get("who", "")}
+        try:
+            await self._door.call(
+                visit,
+                "peers.allow",
+                **who,
+                scope=" ".join(texts(fields, "scope")),
+                networks=words(fields.get("networks", "")) or None,
+            )
+        except HerodError as error:
+            return await self._page(visit, error=error, fields=fields)
+        return say(visit, "peer-allowed", "peers")
+
+    async def remove(self, id: str) -> Page:  # noqa: A002 - the address' own word
+        """Take a rule back."""
+        visit, _ = await self._door.submitted()
+        await self._door.call(visit, "peers.remove", id=id)
+        return say(visit, "peer-removed", "peers")
+
+    async def _page(
+        self, visit: Visit, *, error: HerodError | None = None, fields: dict[str, str] | None = None
+    ) -> Page:
+        page = await self._door.call(visit, "peers.list", cursor=visit.query.get("cursor"), limit=50)
+        return await render(
+            "peers.html",
+            visit,
+            status=200 if error is None else row_of(error).http,
+            rules=page.items,
+            next_cursor=page.next_cursor,
+            scopes=self._door.pipeline.realm.graph.scopes,
+            error=error,
+            fields=fields or {},
+        )

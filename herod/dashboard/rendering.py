@@ -1,0 +1,48 @@
+"""Pages out of templates. What a template shows is escaped by Jinja; nothing here marks anything as safe."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from quart import Response as Page
+from quart import render_template, url_for
+
+from herod.dashboard.door import Visit
+from herod.dashboard.tickets import TICKET
+
+__all__ = ["SAID", "render", "say", "see_other"]
+
+# What a page says after a change, by the word in its address: nothing from an address is ever shown itself.
+SAID: Final = {
+    "peer-allowed": "The rule holds from now on.",
+    "peer-removed": "The rule is gone: its next use is refused.",
+}
+
+
+async def render(template: str, visit: Visit | None = None, *, status: int = HTTPStatus.OK, **values: Any) -> Page:  # noqa: ANN401 - what the template shows
+    """A page.
+
+    Args:
+        template: its file.
+        visit: who sees it; None for pages that anybody may see.
+        status: of the answer.
+        values: what the template shows besides.
+    """
+
+    def link(endpoint: str, **arguments: Any) -> str:  # noqa: ANN401 - an address' arguments
+        """The address of a page for this visitor, with the ticket that makes it theirs."""
+        given = {name: value for name, value in arguments.items() if value not in (None, "")}
+        return url_for(endpoint, **given, **({} if visit is None else {TICKET: visit.ticket}))
+
+    said = None if visit is None else SAID.get(visit.query.get("said", ""))
+    html = await render_template(template, visit=visit, link=link, said=said, **values)
+    return Page(html, status, content_type="text/html; charset=utf-8")
+
+
+def see_other(location: str) -> Page:
+    """Lead a browser on by GET, so that going back or reloading sends no form twice."""
+    return Page("", HTTPStatus.SEE_OTHER, {"Location": location})
+
+
+def say(visit: Visit, word: str, endpoint: str, **arguments: Any) -> Page:  # noqa: ANN401 - an address' arguments
+    """Lead a visitor on to a page that says what was done; `word` stands in `SAID`."""
+    return see_other(url_for(endpoint, **arguments, said=word, **{TICKET: visit.ticket}))

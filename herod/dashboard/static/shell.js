@@ -1,0 +1,110 @@
+/* What makes the pages live. Every page works without it. */
+"use strict";
+(() => {
+  const byData = (name, within = document) => within.querySelectorAll(`[data-${name}]`);
+
+  const toast = (text, kind = "good") => {
+    const line = document.createElement("p");
+    line.className = `toast ${kind}`;
+    line.textContent = text;
+    document.getElementById("toasts").append(line);
+    setTimeout(() => line.remove(), 6000);
+  };
+
+  // An address that is reloaded or sent on must not say again what was done once.
+  const forgetSaid = () => {
+    const here = new URL(location.href);
+    if (!here.searchParams.has("said")) return;
+    here.searchParams.delete("said");
+    history.replaceState(null, "", here);
+    document.querySelectorAll("#toasts .toast").forEach((line) => setTimeout(() => line.remove(), 6000));
+  };
+
+  const enliven = (within) => {
+    byData("copy", within).forEach((button) => {
+      button.hidden = false;
+      button.onclick = async () => {
+        const value = document.querySelector(button.dataset.copy).textContent;
+        try {
+          await navigator.clipboard.writeText(value);
+        } catch {
+          // Not a secure context: let the browser copy what is selected.
+          getSelection().selectAllChildren(document.querySelector(button.dataset.copy));
+          document.execCommand("copy");
+        }
+        button.textContent = "Copied";
+        setTimeout(() => (button.textContent = "Copy"), 2000);
+      };
+    });
+    within.querySelectorAll("form[data-confirm]").forEach((form) => {
+      if (form.dataset.asked) return;
+      form.dataset.asked = "yes";
+      form.addEventListener("submit", (event) => {
+        if (form.dataset.sure) return;
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        confirmIn(form, event.submitter);
+      });
+    });
+    // Times as the reader's clock has them.
+    within.querySelectorAll("time[datetime]").forEach((time) => {
+      const at = new Date(time.dateTime);
+      if (!Number.isNaN(at.valueOf())) time.title = `${at.toLocaleString()} (${time.title})`;
+    });
+  };
+
+  const confirmIn = (form, submitter) => {
+    const dialog = document.createElement("dialog");
+    const text = document.createElement("p");
+    const row = document.createElement("div");
+    const no = document.createElement("button");
+    const yes = document.createElement("button");
+    text.textContent = form.dataset.confirm;
+    text.id = "question";
+    dialog.setAttribute("aria-labelledby", "question");
+    row.className = "row";
+    no.className = "quiet";
+    no.textContent = "Cancel";
+    yes.textContent = submitter ? submitter.textContent : "Yes";
+    yes.className = "danger";
+    no.onclick = () => dialog.close();
+    yes.onclick = () => {
+      form.dataset.sure = "yes";
+      dialog.close();
+      form.requestSubmit(submitter || undefined);
+    };
+    dialog.onclose = () => {
+      dialog.remove();
+      if (submitter && !form.dataset.sure) submitter.focus();
+    };
+    row.append(no, yes);
+    dialog.append(text, row);
+    document.body.append(dialog);
+    dialog.showModal();
+    no.focus();
+  };
+
+  const themes = ["dark", "light"];
+  byData("theme-toggle").forEach((button) => {
+    button.hidden = false;
+    button.onclick = () => {
+      const now = document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
+      const next = themes[1 - themes.indexOf(now)];
+      window.herodTheme.wear(next);
+      try {
+        localStorage.setItem("herod-theme", next);
+      } catch {
+        toast("This browser keeps nothing: the theme is forgotten with the page.", "bad");
+      }
+    };
+  });
+
+  document.addEventListener("htmx:load", (event) => enliven(event.detail.elt));
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.xhr.status === 401 || event.detail.xhr.status === 303) location.assign("/");
+    else toast("This could not be refreshed.", "bad");
+  });
+  document.addEventListener("htmx:sendError", () => toast("herod does not answer.", "bad"));
+  enliven(document);
+  forgetSaid();
+})();
