@@ -30,8 +30,10 @@ async def render(template: str, visit: Visit | None = None, *, status: int = HTT
 
     def link(endpoint: str, **arguments: Any) -> str:  # noqa: ANN401 - an address' arguments
         """The address of a page for this visitor, with the ticket that makes it theirs."""
-        given = {name: value for name, value in arguments.items() if value not in (None, "")}
-        return url_for(endpoint, **given, **({} if visit is None else {TICKET: visit.ticket}))
+        given: dict[str, Any] = {name: value for name, value in arguments.items() if value not in (None, "")}
+        if visit is not None:
+            given[TICKET] = visit.ticket
+        return url_for(endpoint, **given)
 
     said = None if visit is None else SAID.get(visit.query.get("said", ""))
     html = await render_template(template, visit=visit, link=link, said=said, **values)
@@ -45,4 +47,5 @@ def see_other(location: str) -> Page:
 
 def say(visit: Visit, word: str, endpoint: str, **arguments: Any) -> Page:  # noqa: ANN401 - an address' arguments
     """Lead a visitor on to a page that says what was done; `word` stands in `SAID`."""
-    return see_other(url_for(endpoint, **arguments, said=word, **{TICKET: visit.ticket}))
+    given: dict[str, Any] = {**arguments, "said": word, TICKET: visit.ticket}
+    return see_other(url_for(endpoint, **given))
