@@ -42,7 +42,7 @@ INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' ACC
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -122,6 +122,10 @@ soak: $(DEV_READY) ## the long version of the suite (KILLS=500 FLIPS=10000 FUZZ=
 .PHONY: bench
 bench: $(DEV_READY) ## measure, against floors in the same run
 	@for script in $(filter-out bench/load.py,$(wildcard bench/*.py)); do $(BIN)/python "$$script"; done
+
+.PHONY: screenshots
+screenshots: $(DEV_READY) ## make the README's pictures anew (needs chromium)
+	@$(BIN)/python tools/screenshots.py
 
 .PHONY: build
 build: $(DEV_READY) ## make the wheel and the source archive in dist/

@@ -16,7 +16,10 @@ from typing import Any, Final
 import trio
 
 import herod
+from herod.describing import describe
 from herod.errors import InvalidRequest, RuntimeFailure, SettingsError, Unavailable
+from herod.first_code import FirstCode
+from herod.operations.deployment import Deployment
 from herod.operations.pipeline import Pipeline
 from herod.operations.realm import Realm
 from herod.operations.retention import AuditRetention, enforce_retention
@@ -88,13 +91,15 @@ async def _main(
     notifier = Notifier(settings.manager.notify)
     async with store:
         try:
-            realm = await _make_realm(settings, graph, store)
+            deployment = describe(settings, listeners, certificates)
+            realm = await _make_realm(settings, graph, store, deployment)
             await _bootstrap(settings, store)
         except Unavailable as error:  # a full disk, a damaged signing key
             raise RuntimeFailure(f"herod cannot start: {error.message}") from error
         pipeline = Pipeline(store, realm, clock=_now)
         guard = Guard(hosts=settings.hosts | {one.host for one in listeners if one.host}, origins=settings.origins)
-        doors = Doors(pipeline, OPERATIONS, guard, pages=Browser(partial(_make_dashboard, pipeline)))
+        pages = Browser(partial(_make_dashboard, pipeline, settings.frame_origins))
+        doors = Doors(pipeline, OPERATIONS, guard, pages)
         limits = _limits(settings.limits)
         raise_descriptor_limit(limits.connections)
         gc.collect()
@@ -107,6 +112,7 @@ async def _main(
             background.start_soon(_watch_signals, shutdown, reloader, partial(notifier.ready, answers), notifier)
             background.start_soon(_end_waiting, shutdown, realm, store)
             background.start_soon(_flush, pipeline)
+            background.start_soon(FirstCode(_folder(settings), store=store, realm=realm, clock=_now).keep)
             kept = AuditRetention(days=settings.audit_keep_days, rows=settings.audit_keep_rows)
             background.start_soon(_purge, store, realm, kept)
             background.start_soon(_log_audit_head, store)
@@ -121,10 +127,10 @@ async def _main(
     logger.info("herod has stopped")
 
 
-def _make_dashboard(pipeline: Pipeline) -> Any:  # noqa: ANN401 - an ASGI application
+def _make_dashboard(pipeline: Pipeline, frame_origins: frozenset[str]) -> Any:  # noqa: ANN401 - an ASGI application
     from herod.dashboard.app import make_app  # noqa: PLC0415 - brings Quart, which only browsers need
 
-    return make_app(pipeline, OPERATIONS)
+    return make_app(pipeline, OPERATIONS, frame_origins=frame_origins)
 
 
 def _open_store(settings: Settings) -> SqliteStore | MemoryStore:
@@ -132,7 +138,9 @@ def _open_store(settings: Settings) -> SqliteStore | MemoryStore:
     return MemoryStore(secret) if settings.store is None else open_sqlite(settings.store, secret, now=_now())
 
 
-async def _make_realm(settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore) -> Realm:
+async def _make_realm(
+    settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore, deployment: Deployment
+) -> Realm:
     now = _now()
     signing = await store.write(
         partial(
@@ -159,6 +167,7 @@ async def _make_realm(settings: Settings, graph: ScopeGraph, store: SqliteStore 
         started_at=now,
         needs={name: operation.needs for name, operation in OPERATIONS.items()},
         methods={name: operation.methods for name, operation in OPERATIONS.items() if operation.methods},
+        deployment=deployment,
     )
 
 
@@ -197,8 +206,12 @@ def key_box(name: str, text: str) -> str:
 
 
 def _key_file(settings: Settings, name: str) -> Path:
-    folder = Path.cwd() if settings.store is None else settings.store.parent
-    return folder / f"bootstrap-{_file_name(name)}.key"
+    return _folder(settings) / f"bootstrap-{_file_name(name)}.key"
+
+
+def _folder(settings: Settings) -> Path:
+    """Where files beside the store go."""
+    return Path.cwd() if settings.store is None else settings.store.parent
 
 
 def _write_key_file(path: Path, text: str) -> None:

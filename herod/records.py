@@ -136,6 +136,9 @@ class Session(Record, frozen=True, kw_only=True):
         subject: whose it is: the `sub` of what signed in.
         via: what signed in (`operations/identify.py` says how it is written); the session is never more than that.
         epoch: the subject's epoch when it was made.
+        source: from where it was made, as the audit log has it; empty where nobody noted it.
+        browser: the browser's family, and no more of what browsers say of themselves.
+        half: HMAC, in hex, of what the browser's cookie holds of the secret: its next sign-in ends this session.
     """
 
     kind: ClassVar[str] = "session"
@@ -145,6 +148,14 @@ class Session(Record, frozen=True, kw_only=True):
     epoch: int
     scope: tuple[str, ...]
     networks: tuple[str, ...]
+    source: str = ""
+    browser: str = ""
+    half: str = ""
+
+    @property
+    def lookup(self) -> tuple[str, ...] | None:
+        """By the browser's cookie."""
+        return ("half", self.half) if self.half else None
 
     @property
     def owner_id(self) -> str:

@@ -85,14 +85,48 @@ def create(
 
 
 @key.command(
-    "list", examples=["herod key list", "herod key list --owner ada@example.org", "herod key list --output json"]
+    "list",
+    examples=[
+        "herod key list --newest --limit 10",
+        "herod key list --owner ada@example.org --state unused",
+        "herod key list --expiring --state on --output json",
+    ],
 )
 @click.option("--owner", metavar="WHO", help="Only those of WHO, by email or client_id (admins).")
+@click.option("--kind", type=click.Choice(["user", "service"]), help="Only those of a kind.")
+@click.option(
+    "--state",
+    type=click.Choice(["on", "off", "expired", "unused"]),
+    help="Only those in a state; unused is for 90 days.",
+)
+@click.option("--name", metavar="NAME", help="Only those of exactly this name.")
+@click.option("--newest", is_flag=True, help="Newest first.")
+@click.option("--expiring", is_flag=True, help="Those that expire, the soonest first (admins).")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N.")
 @pass_invocation
-def list_(invocation: Invocation, owner: str | None, limit: int | None) -> None:
+def list_(
+    invocation: Invocation,
+    owner: str | None,
+    kind: str | None,
+    state: str | None,
+    name: str | None,
+    *,
+    newest: bool,
+    expiring: bool,
+    limit: int | None,
+) -> None:
     """List keys, oldest first: your own, or everybody's for admins."""
-    items = invocation.items("keys.list", limit=limit, owner=_client_id(invocation, owner))
+    if newest and expiring:
+        raise click.UsageError("--newest and --expiring exclude each other: give one of them.")
+    items = invocation.items(
+        "keys.list",
+        limit=limit,
+        owner=_client_id(invocation, owner),
+        kind=kind,
+        state=state,
+        name=name,
+        order="newest" if newest else "expires" if expiring else None,
+    )
     if not invocation.is_json:
         items = [_row(item) for item in items]
     invocation.show_items(items, COLUMNS, empty="There are no keys: `herod key create NAME` makes one.")

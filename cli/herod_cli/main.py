@@ -40,6 +40,7 @@ PLACES: Final = {
     "export": ("herod_cli.moving", "Write all accounts and keys to FILE, encrypted, for another herod."),
     "import": ("herod_cli.moving", "Take in accounts and keys, another herod's or Hero Auth's."),
     "secret": ("herod_cli.secret", "The daemon's own secret."),
+    "ui": ("herod_cli.ui", "Open the dashboard in a browser, signed in as you."),
     "smoke": ("herod_cli.smoke", "Check a live daemon in 24 ways."),
     "completion": ("herod_cli.completion", "Print a script that completes commands."),
 }

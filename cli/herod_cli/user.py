@@ -89,12 +89,15 @@ def add(
         show_secret(invocation, answer, "client_secret", place=place)
 
 
-@user.command("list", examples=["herod user list", "herod user list --limit 10", "herod user list --output json"])
+@user.command(
+    "list", examples=["herod user list", "herod user list --newest --limit 10", "herod user list --output json"]
+)
+@click.option("--newest", is_flag=True, help="Newest first.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N.")
 @pass_invocation
-def list_(invocation: Invocation, limit: int | None) -> None:
+def list_(invocation: Invocation, *, newest: bool, limit: int | None) -> None:
     """List accounts, oldest first."""
-    items = invocation.items("users.list", limit=limit)
+    items = invocation.items("users.list", limit=limit, order="newest" if newest else None)
     if not invocation.is_json:
         items = [
             {

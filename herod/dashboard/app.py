@@ -12,7 +12,22 @@ from quart import url_for
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from herod.dashboard import overview, peers, sign_in
+from herod.dashboard import (
+    account,
+    audit,
+    codes,
+    connect,
+    explain,
+    first_run,
+    keys,
+    legacy,
+    overview,
+    peers,
+    resources,
+    sessions,
+    sign_in,
+    users,
+)
 from herod.dashboard.assets import Assets
 from herod.dashboard.door import Door, SignInNeeded
 from herod.dashboard.rendering import render, see_other
@@ -35,7 +50,7 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 # The areas, in the order of the menu. A module has `add_routes(app, door)`, and its own entry in `door.MENU`.
-AREAS: Final = (overview, peers)
+AREAS: Final = (overview, users, keys, account, peers, sessions, resources, legacy, audit, explain, connect)
 
 
 def make_app(
@@ -63,6 +78,8 @@ def make_app(
     door = Door(pipeline, operations)
     assets.add_routes(app)
     sign_in.add_routes(app, door)
+    first_run.add_routes(app, door)
+    codes.add_routes(app, door)
     for area in AREAS:
         area.add_routes(app, door)
     app.register_error_handler(HTTPException, _refuse)

@@ -13,7 +13,7 @@ from quart import current_app, request
 from herod.dashboard.tickets import TICKET, check_same_origin, is_from_own_page, join
 from herod.errors import InvalidRequest
 from herod.operations.pipeline import Pipeline
-from herod.operations.presented import SessionCookie
+from herod.operations.presented import Presented, SessionCookie
 from herod.operations.registry import Operation
 from herod.operations.system import Whoami
 from herod.protocols.http import Request
@@ -100,7 +100,7 @@ class Door:
         fields = read_form(received)
         return await self._visit(received, fields.pop(TICKET, None), read_query(received.query)), fields
 
-    async def call(self, visit: Visit, name: str, **fields: Any) -> Any:  # noqa: ANN401 - each operation has its own
+    async def call(self, visit: Visit, name: str, /, **fields: Any) -> Any:  # noqa: ANN401 - each operation has its own
         """Run an operation as the visitor.
 
         Args:
@@ -116,10 +116,12 @@ class Door:
         params = convert_params(operation, given, is_text=True)
         return await self.pipeline.call(operation, params, visit.session, visit.asked.source)
 
-    async def call_public(self, name: str, fields: Mapping[str, str], source: Source) -> Any:  # noqa: ANN401 - as above
-        """Run an operation that needs nobody, such as signing in."""
+    async def call_public(
+        self, name: str, fields: Mapping[str, str], source: Source, *, presented: Presented | None = None
+    ) -> Any:  # noqa: ANN401 - as above
+        """Run an operation before anybody is signed in: one that needs nobody, or with what was typed to sign in."""
         operation = self._operations[name]
-        return await self.pipeline.call(operation, convert_params(operation, fields, is_text=True), None, source)
+        return await self.pipeline.call(operation, convert_params(operation, fields, is_text=True), presented, source)
 
     def may(self, visit: Visit, name: str) -> bool:
         """Whether the operation would be granted to the visitor: for what to show, never for what to do."""

@@ -3,7 +3,8 @@
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.door import Door, Visit, texts, words
+from herod.dashboard.door import Door, Visit, words
+from herod.dashboard.giving import scopes_to_give, ticked
 from herod.dashboard.rendering import render, say
 from herod.errors import HerodError
 from herod.protocols.codes import row_of
@@ -38,7 +39,7 @@ class Peers:
                 visit,
                 "peers.allow",
                 **who,
-                scope=" ".join(texts(fields, "scope")),
+                scope=" ".join(ticked(fields)),
                 networks=words(fields.get("networks", "")) or None,
             )
         except HerodError as error:
@@ -61,7 +62,8 @@ class Peers:
             status=200 if error is None else row_of(error).http,
             rules=page.items,
             next_cursor=page.next_cursor,
-            scopes=self._door.pipeline.realm.graph.scopes,
+            scopes=scopes_to_give(self._door, visit.who.scope),
+            chosen=["read"] if fields is None else ticked(fields),
             error=error,
             fields=fields or {},
         )

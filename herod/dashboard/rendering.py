@@ -13,8 +13,21 @@ __all__ = ["SAID", "render", "say", "see_other"]
 
 # What a page says after a change, by the word in its address: nothing from an address is ever shown itself.
 SAID: Final = {
+    "key-changed": "The key is changed.",
+    "key-enabled": "The key is on.",
+    "key-disabled": "The key is off: its next use is refused.",
+    "key-deleted": "The key is gone: its next use is refused.",
+    "user-changed": "The user is changed.",
+    "user-scope": "The scope is set: their keys, sessions and tokens shrink with their next use.",
+    "user-enabled": "The user is on.",
+    "user-disabled": "The user is off: their tokens and sign-ins are over.",
+    "user-password": "The password is set: their tokens and sign-ins are over.",
+    "user-deleted": "The user is gone, with their keys, tokens and sign-ins.",
+    "user-deleted-makes": "The user is gone. Service keys that they made live on: look through the keys.",
     "peer-allowed": "The rule holds from now on.",
+    "session-ended": "That browser is signed out.",
     "peer-removed": "The rule is gone: its next use is refused.",
+    "resource-released": "The resource is released.",
 }
 
 

@@ -1,20 +1,27 @@
-"""Signing in and out: by email and password or by API key. Each is an operation, by the one road of all."""
+"""Signing in and out: by email and password or by API key. Each is an operation, by the one road of all.
+
+Must never show again what was typed as a secret.
+"""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
 
 from herod.dashboard.door import Door, SignInNeeded, asked
+from herod.dashboard.first_run import first_run_page
 from herod.dashboard.rendering import render, see_other
-from herod.dashboard.tickets import TICKET, check_same_origin, cookie_name, cut
-from herod.errors import HerodError, RateLimited, Unauthenticated
-from herod.protocols.codes import row_of
+from herod.dashboard.signing_in import opening, refused, signed_in
+from herod.dashboard.tickets import check_same_origin, cookie_name
+from herod.errors import HerodError, InvalidRequest, Unauthenticated, Unavailable
+from herod.operations.presented import Bearer
 from herod.protocols.reading import read_form
 
-__all__ = ["add_routes", "sign_in_page", "signed_in"]
+__all__ = ["add_routes", "sign_in_page"]
+
+_TOKEN: Final = "This opens no session: paste an API key, or sign in with email and password."  # noqa: S105 - a message
 
 
 def add_routes(app: QuartTrio, door: Door) -> None:
@@ -23,8 +30,9 @@ def add_routes(app: QuartTrio, door: Door) -> None:
     app.add_url_rule("/", "front", pages.front)
     app.add_url_rule("/ui", "enter", pages.enter)
     app.add_url_rule("/ui/", "enter_folder", pages.enter)
-    app.add_url_rule("/ui/sign-in", "sign_in", pages.front)
+    app.add_url_rule("/ui/sign-in", "sign_in", pages.show)
     app.add_url_rule("/ui/sign-in", "sign_in_post", pages.sign_in, methods=["POST"])
+    app.add_url_rule("/ui/sign-in/key", "sign_in_key", pages.sign_in_with_key, methods=["POST"])
     app.add_url_rule("/ui/sign-out", "sign_out", pages.sign_out, methods=["POST"])
     app.add_url_rule("/ui/signed-out", "signed_out", pages.signed_out)
 
@@ -36,6 +44,14 @@ class SignIn:
         self._door = door
 
     async def front(self) -> Page:
+        """The sign-in page; before there is an admin, how to make one."""
+        try:
+            status = await self._door.call_public("first_admin.status", {}, asked().source)
+        except Unavailable:  # signing in will say why
+            return await sign_in_page()
+        return await first_run_page() if status.is_needed else await sign_in_page()
+
+    async def show(self) -> Page:
         """The sign-in page."""
         return await sign_in_page()
 
@@ -50,9 +66,26 @@ class SignIn:
         try:
             check_same_origin(received)
             fields = read_form(received)
-            opened = await self._door.call_public("session.sign_in", fields, received.source)
+            opened = await self._door.call_public("session.sign_in", {**fields, **opening(received)}, received.source)
         except HerodError as error:
             return await sign_in_page(error=error, email=fields.get("email", ""))
+        return signed_in(opened.cookie)
+
+    async def sign_in_with_key(self) -> Page:
+        """Sign in with a pasted API key: the session may do what the key may."""
+        received = asked()
+        try:
+            check_same_origin(received)
+            fields = read_form(received)
+            key = fields.pop("key", "").strip()
+            if not key:
+                raise InvalidRequest("Paste an API key.")
+            opened = await self._door.call_public(
+                "session.create", {**fields, **opening(received)}, received.source, presented=Bearer(key)
+            )
+        except HerodError as error:
+            told = InvalidRequest(_TOKEN) if error.reason == "method_not_allowed" else error
+            return await sign_in_page(error=told, by_key=True)
         return signed_in(opened.cookie)
 
     async def sign_out(self) -> Page:
@@ -75,23 +108,8 @@ class SignIn:
         return await sign_in_page(notice="You are signed out.")
 
 
-def signed_in(cookie: str) -> Page:
-    """Give a browser its session, one half as a cookie and one in the address, and lead it to the first page."""
-    received = asked()
-    half, ticket = cut(cookie)
-    page = see_other(f"{url_for('overview')}?{TICKET}={ticket}")
-    page.set_cookie(
-        cookie_name(received), half, path="/", httponly=True, samesite="Strict", secure=received.source.secure
-    )
-    return page
-
-
 async def sign_in_page(*, error: HerodError | None = None, **values: Any) -> Page:  # noqa: ANN401 - what the template shows
     """The page to sign in on, saying what went wrong, if something did."""
-    status = HTTPStatus.OK if error is None else row_of(error).http
-    page = await render("sign_in.html", status=status, error=error, **values)
-    if isinstance(error, Unauthenticated):
-        page.headers["WWW-Authenticate"] = "Bearer"  # which a 401 must have, and no browser asks about
-    elif isinstance(error, RateLimited):
-        page.headers["Retry-After"] = str(error.retry_after)
-    return page
+    if error is None:
+        return await render("sign_in.html", status=HTTPStatus.OK, error=None, **values)
+    return await refused("sign_in.html", error, **values)

@@ -14,6 +14,21 @@ let it set cookies over ours. So:
   to lead it to our pages besides, and whoever does not come from one of them (`Sec-Fetch-Site` again) gets the sign-in
   page. A typed address too: typed at the other port, it may be led on to ours, and browsers still say `none`.
 - `SameSite=Strict` keeps other sites from sending the cookie at all.
+- Where pages may be shown in a frame (`frame_origins`), the frame's origin is still ours: the page around it reads and
+  sends nothing, and only those origins may be around it.
+
+A one-time code signs a browser in from a terminal (`herod ui`). It has to come in by an address, from a file on the
+disk, which browsers call `cross-site`, as they call a link that somebody else made with a code of their own. The two
+cannot be told apart, so an address with a code signs nobody in:
+
+- It shows a page that says whose session the code opens, by name, email, scope and how they were known, and asks. Only
+  the form of that page, which is held to the same origin as any other, uses the code. No script sends it by itself,
+  and its button does not have the focus: a key that somebody happens to press says nothing.
+- Looking at the page uses nothing up: what fetches addresses ahead does no harm. A code lives a minute, works once, and
+  opens no more than what asked for it holds. It does not stand in the page that follows, nor in a referrer or a log.
+
+Signing in ends what the browser had before: the earlier session is found by the cookie's half alone. Who has stolen
+that half can sign that browser out so, as by setting a cookie over ours, and nothing more.
 
 Must never tell cookie and ticket to the same place but the browser.
 """
@@ -22,29 +37,34 @@ from typing import Final
 
 from herod.errors import InvalidRequest
 from herod.operations.presented import SessionCookie
+from herod.operations.sessions import COOKIE_CHARACTERS
 from herod.protocols.guard import is_own_origin
 from herod.protocols.http import Request
 from herod.protocols.presenting import SESSION_COOKIE, SESSION_COOKIE_TLS
 
-__all__ = ["TICKET", "check_same_origin", "cookie_name", "cut", "is_from_own_page", "join"]
+__all__ = ["TICKET", "check_same_origin", "cookie_half", "cookie_name", "cut", "is_from_own_page", "join"]
 
 # The name of the query parameter and of the form's field.
 TICKET: Final = "ticket"
-# 22 of 43 characters: 131 bits in the cookie, 125 in the ticket.
-_COOKIE_CHARACTERS: Final = 22
 _FOREIGN: Final = "This form was not sent by a page of herod's: open herod's own page and try again."
 
 
 def cut(secret: str) -> tuple[str, str]:
     """A session's secret as the cookie's half and the ticket."""
-    return secret[:_COOKIE_CHARACTERS], secret[_COOKIE_CHARACTERS:]
+    return secret[:COOKIE_CHARACTERS], secret[COOKIE_CHARACTERS:]
+
+
+def cookie_half(request: Request) -> str | None:
+    """What the browser's cookie holds of a session, if there is one."""
+    # Ours has the widest path, so it stands last (RFC 6265, section 5.4), behind what another port may have set.
+    halves = [value for name, value in _cookies(request) if name == cookie_name(request)]
+    return halves[-1] if halves else None
 
 
 def join(request: Request, ticket: str | None) -> SessionCookie | None:
     """The session that the request's cookie and this ticket make up; None when one is missing."""
-    # Ours has the widest path, so it stands last (RFC 6265, section 5.4), behind what another port may have set.
-    halves = [value for name, value in _cookies(request) if name == cookie_name(request)]
-    return SessionCookie(halves[-1] + ticket) if halves and ticket else None
+    half = cookie_half(request)
+    return SessionCookie(half + ticket) if half and ticket else None
 
 
 def cookie_name(request: Request) -> str:

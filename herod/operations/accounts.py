@@ -1,5 +1,7 @@
 """Accounts, for admins: add, look at, change, switch off, delete."""
 
+from typing import Literal
+
 import msgspec
 
 from herod.errors import InvalidRequest
@@ -14,6 +16,7 @@ from herod.records import SERVICE_KEYS, Account, ApiKey, Session
 from herod.scopes.grants import Grant, parse_networks
 from herod.scopes.graph import ADMIN, READ
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
+from herod.store.cursors import Order
 
 __all__ = [
     "users_add",
@@ -34,6 +37,7 @@ class ListUsers(Params, frozen=True, kw_only=True):
 
     cursor: str | None = None
     limit: int = MAX_PAGE
+    order: Literal["oldest", "newest"] = "oldest"
 
 
 class AddUser(Params, frozen=True, kw_only=True):
@@ -90,7 +94,8 @@ class DeletedUser(msgspec.Struct, frozen=True):
 )
 def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User]:  # noqa: ARG001 - a handler's form
     """List accounts, oldest first."""
-    page = reader.list(Account, cursor=params.cursor, limit=parse_limit(params.limit))
+    order, limit = Order(params.order), parse_limit(params.limit)
+    page = reader.list(Account, order=order, cursor=params.cursor, limit=limit)
     return Page([user_shape(account) for account in page.items], page.next_cursor)
 
 

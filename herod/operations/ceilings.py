@@ -4,10 +4,11 @@ These checks run in the write's own transaction, on grants read there (rule 8 of
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from herod.errors import CeilingExceeded, Conflict, NotFound, TargetDenied
 from herod.operations.finding import owned_by
+from herod.operations.realm import Realm
 from herod.operations.registry import Context
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.decisions import Denied, decide_ceiling, decide_target
@@ -23,8 +24,10 @@ __all__ = [
     "check_target",
     "given_scope",
     "is_admin",
+    "is_standing_admin",
     "owned_account",
     "owns",
+    "possible_admins",
 ]
 
 
@@ -107,17 +110,23 @@ def check_last_admin(
     Raises:
         Conflict: it is the last one.
     """
-    if not _is_standing_admin(context, before) or (after is not None and _is_standing_admin(context, after)):
+    realm, now = context.realm, context.now
+    if not is_standing_admin(realm, before, now) or (after is not None and is_standing_admin(realm, after, now)):
         return
-    others: Iterable[Account | ApiKey] = itertools.chain(owned_by(reader, ApiKey, SERVICE_KEYS), reader.scan(Account))
-    if any(other.id != before.id and _is_standing_admin(context, other) for other in others):
+    if any(other.id != before.id and is_standing_admin(realm, other, now) for other in possible_admins(reader)):
         return
     raise Conflict("This is the last enabled admin: make another one first.", reason="last_admin")
 
 
-def _is_standing_admin(context: Context, record: Account | ApiKey) -> bool:
-    if not record.enabled or (record.expires_at is not None and record.expires_at <= context.now):
+def possible_admins(reader: Reader) -> Iterator[Account | ApiKey]:
+    """Every account and service key."""
+    return itertools.chain(owned_by(reader, ApiKey, SERVICE_KEYS), reader.scan(Account))
+
+
+def is_standing_admin(realm: Realm, record: Account | ApiKey, now: int) -> bool:
+    """Whether this is an admin who can come in."""
+    if not record.enabled or (record.expires_at is not None and record.expires_at <= now):
         return False
     if isinstance(record, ApiKey) and record.owner is not None:
         return False  # it is no more than its owner, who is counted
-    return bool(context.realm.graph.mask(record.scope) & context.realm.graph.bit(ADMIN))
+    return bool(realm.graph.mask(record.scope) & realm.graph.bit(ADMIN))

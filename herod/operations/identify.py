@@ -48,7 +48,10 @@ __all__ = [
     "local_admin",
     "looks_like_token",
     "rule_principal",
+    "session_half",
     "session_id",
+    "session_maker",
+    "session_principal",
     "token_holder",
     "token_principal",
     "via_of",
@@ -59,6 +62,7 @@ BAD_KEY: Final = "This key is not valid here: check it for typing errors, or ask
 BAD_CLIENT: Final = "Unknown client_id or wrong client secret."
 BAD_SECRET: Final = "Unknown secret, key or token."  # noqa: S105 - a message
 GONE: Final = "What this was made with is gone: sign in again."
+SESSION_OVER: Final = "Your session is over: sign in again."
 
 
 def identify(reader: Reader, realm: Realm, presented: Presented | None, source: Source, now: int) -> Principal:
@@ -259,6 +263,42 @@ def session_id(realm: Realm, cookie: str) -> str:
     return realm.keyring.mac(Purpose.SESSIONS, cookie.encode("utf-8", "surrogatepass")).hex()
 
 
+def session_half(realm: Realm, half: str) -> str:
+    """What a session is found by when only the half of its secret is known that stands in the browser's cookie."""
+    return realm.keyring.mac(Purpose.SESSIONS, b"half", half.encode("utf-8", "surrogatepass")).hex()
+
+
+def session_maker(reader: Reader, realm: Realm, session: Session, now: int) -> Principal:
+    """What opened a session, as it is now; what the session itself may do is `session_principal`.
+
+    Raises:
+        Unauthenticated: it is gone, switched off or over.
+    """
+    return _maker(reader, realm, session.subject, session.via, session.epoch, now)
+
+
+def session_principal(reader: Reader, realm: Realm, session: Session, now: int) -> Principal:
+    """Who is signed in by a session, narrowed to what it was opened with as that is now.
+
+    Raises:
+        ExpiredToken: its time is over.
+        Unauthenticated: what it was opened with is gone, switched off or over.
+    """
+    if session.expires_at is None or session.expires_at <= now:
+        raise ExpiredToken(SESSION_OVER, reason="session_over")
+    maker = session_maker(reader, realm, session, now)
+    return Principal(
+        id=maker.id,
+        kind=maker.kind,
+        name=maker.name,
+        method=AuthMethod.SESSION,
+        grant=maker.grant.intersect(realm.grant(session.scope, session.networks)),
+        credential=session.id,
+        made_with=maker.method,
+        epoch=maker.epoch,
+    )
+
+
 def _maker(reader: Reader, realm: Realm, subject: str, via: str, epoch: int, now: int) -> Principal:
     """What a token or session was made with, as it is now.
 
@@ -379,19 +419,9 @@ def _is_secret(
 
 def _by_session(reader: Reader, realm: Realm, cookie: str, now: int) -> Principal:
     session = reader.get(Session, session_id(realm, cookie))
-    if session is None or session.expires_at is None or session.expires_at <= now:
-        raise ExpiredToken("Your session is over: sign in again.", reason="session_over")
-    maker = _maker(reader, realm, session.subject, session.via, session.epoch, now)
-    return Principal(
-        id=maker.id,
-        kind=maker.kind,
-        name=maker.name,
-        method=AuthMethod.SESSION,
-        grant=maker.grant.intersect(realm.grant(session.scope, session.networks)),
-        credential=session.id,
-        made_with=maker.method,
-        epoch=maker.epoch,
-    )
+    if session is None:
+        raise ExpiredToken(SESSION_OVER, reason="session_over")
+    return session_principal(reader, realm, session, now)
 
 
 def _by_peer(reader: Reader, realm: Realm, claim: PeerClaim, source: Source) -> Principal:

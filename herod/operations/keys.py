@@ -14,15 +14,17 @@ from herod.operations.ceilings import (
     given_scope,
     is_admin,
 )
+from herod.operations.key_lists import KeyKindName, KeyOrder, KeyState, Wanted, find_keys, named_keys
 from herod.operations.normal import parse_future, parse_name
 from herod.operations.registry import Context, Params, Time, Tool, command, query
 from herod.operations.shapes import IssuedKey, Key, KeyDetails, key_details, key_shape
 from herod.operations.uses import former_use
-from herod.records import Account, ApiKey
+from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.grants import Grant, parse_networks
 from herod.scopes.graph import ADMIN, READ
 from herod.scopes.principals import PrincipalKind
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
+from herod.store.cursors import Order
 
 __all__ = [
     "EXAMPLE_KEY",
@@ -52,11 +54,15 @@ class CreateKey(Params, frozen=True, kw_only=True):
 
 
 class ListKeys(Params, frozen=True, kw_only=True):
-    """`limit` is at most 200; `owner` (a client_id) is for admins."""
+    """`limit` is at most 200; `owner` (a client_id) and `order` expires are for admins; `name` is the whole name."""
 
     owner: str | None = None
     cursor: str | None = None
     limit: int = MAX_PAGE
+    order: KeyOrder = "oldest"
+    name: str | None = None
+    kind: KeyKindName | None = None
+    state: KeyState | None = None
 
 
 class KeyRef(Params, frozen=True, kw_only=True):
@@ -113,14 +119,25 @@ def keys_create(tx: Writer, context: Context, params: CreateKey) -> IssuedKey:
     tool=Tool("list_keys"),
 )
 def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
-    """List keys, oldest first: one's own, or everybody's for admins."""
-    owner = params.owner
+    """List keys, oldest first: one's own, or everybody's for admins.
+
+    A page of a kind or state may hold fewer than `limit` and not be the last: go on while there is a next cursor.
+    Ordered by expires, keys that never expire are left out.
+    """
+    owner, order, limit = params.owner, Order(params.order), parse_limit(params.limit)
+    own = context.principal.id if context.principal.kind is PrincipalKind.ACCOUNT else None
     if not is_admin(context):
-        own = context.principal.id if context.principal.kind is PrincipalKind.ACCOUNT else None
+        if order is Order.EXPIRES:
+            raise InvalidRequest("Only admins list keys by when they expire: order by oldest or newest.")
         if own is None or owner not in (None, own):
             return Page([])
         owner = own
-    page = reader.list(ApiKey, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
+    wanted = Wanted(owner, params.kind, params.state)
+    if params.name is not None:
+        owners = (None, own) if owner is None else (None if owner == SERVICE_KEYS else owner,)
+        page = Page(named_keys(reader, params.name, tuple(dict.fromkeys(owners)), wanted, now=context.now))
+    else:
+        page = find_keys(reader, wanted, order=order, cursor=params.cursor, limit=limit, now=context.now)
     return Page([key_shape(key, reader.usage(key.id)) for key in page.items], page.next_cursor)
 
 

@@ -11,7 +11,12 @@ from typing import Final, Literal
 from herod.credentials.apikeys import looks_like_key
 from herod.credentials.keyring import Keyring, Purpose, SigningKeys
 from herod.credentials.tokens import CLOCK_SKEW, Claims, verify
+from herod.operations.admins import Admins
+from herod.operations.codes import Codes
+from herod.operations.deployment import Deployment
 from herod.operations.legacy_uses import LegacyUses
+from herod.operations.surveys import Surveys
+from herod.records import Session
 from herod.scopes.decisions import Needs
 from herod.scopes.grants import ALL_NETWORKS, Grant, Networks
 from herod.scopes.graph import ScopeGraph
@@ -114,10 +119,15 @@ class Realm:
         needs: operation → what it needs, of the whole table; only for explaining.
         methods: operation → the only credentials it takes, for those that do not take all; only for explaining.
         legacy_uses: how often each legacy secret was used.
+        deployment: how this daemon was set up; only for showing.
+        surveys: what long looks at the store have found.
         grants: made before, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
         waiting: how many wait for changes, in all, by source and by principal (`operations/feed.py`).
         is_stopping: the daemon ends: nobody is to wait any more.
+        session_codes: what signs a browser in from a terminal (`operations/session_codes.py`).
+        first_codes: what makes the first admin (`operations/first_admin.py`).
+        admins: whether there is one.
         switched_off: ids of accounts and keys that were switched off or deleted here, ahead of the store.
     """
 
@@ -144,6 +154,16 @@ class Realm:
     switched_off: set[str] = field(default_factory=set)
     grants: dict[GrantKey, Grant] = field(default_factory=dict)
     legacy_uses: LegacyUses = field(default_factory=LegacyUses)
+    session_codes: Codes[Session] = field(init=False)
+    first_codes: Codes[str] = field(init=False)
+    admins: Admins = field(default_factory=Admins)
+    deployment: Deployment = field(default_factory=Deployment)
+    surveys: Surveys = field(default_factory=Surveys)
+
+    def __post_init__(self) -> None:
+        """What needs the keyring."""
+        self.session_codes = Codes(self.keyring, "session code")
+        self.first_codes = Codes(self.keyring, "first admin")
 
     def grant(self, scope: tuple[str, ...], networks: tuple[str, ...], expires_at: int | None = None) -> Grant:
         """A grant of stored scope and network names, under the present graph; equal ones are mostly one object."""

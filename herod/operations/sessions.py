@@ -1,11 +1,14 @@
-"""Sessions for browsers: opened with any credential, worth no more than it. Only the dashboard asks for them."""
+"""Sessions for browsers: opened with any credential, and ended by who has them. Only the dashboard asks for them.
 
-from typing import Final
+Must never hold more than what opened it.
+"""
+
+from typing import Final, Literal
 
 import msgspec
 
 from herod.credentials.apikeys import new_opaque
-from herod.operations.identify import session_id, via_of
+from herod.operations.identify import session_half, session_id, via_of
 from herod.operations.registry import Context, Door, Params, Time, command
 from herod.operations.shapes import hide_values, rfc3339
 from herod.records import Session
@@ -13,13 +16,40 @@ from herod.scopes.decisions import Access
 from herod.scopes.principals import AuthMethod, Principal
 from herod.store.base import Writer
 
-__all__ = ["OpenedSession", "open_session", "session_create", "session_delete"]
+__all__ = [
+    "COOKIE_CHARACTERS",
+    "OPENS_SESSIONS",
+    "BrowserFamily",
+    "OpenedSession",
+    "Opening",
+    "keep_session",
+    "new_session",
+    "open_session",
+    "session_create",
+    "session_delete",
+]
 
 SESSION_TTL: Final = 12 * 3600  # seconds: a working day, then sign in again
+# 22 of 43 characters: 131 bits in the cookie, 125 in the pages' addresses (`dashboard/tickets.py` says why).
+COOKIE_CHARACTERS: Final = 22
+# Neither a token nor a session makes another session: each would outlive what it was made with.
+OPENS_SESSIONS: Final = frozenset(AuthMethod) - {AuthMethod.JWT, AuthMethod.SESSION, AuthMethod.ANONYMOUS}
+
+BrowserFamily = Literal["Chrome", "Edge", "Firefox", "Opera", "Safari", "another"]
 
 
-class CreateSession(Params, frozen=True, kw_only=True):
-    """Nothing to say: the session is what signed in."""
+class Opening(Params, frozen=True, kw_only=True):
+    """What the dashboard knows of a browser that signs in.
+
+    `former` is what the browser still holds of an earlier session: its cookie; that session ends.
+    """
+
+    browser: BrowserFamily = "another"
+    former: str | None = None
+
+
+class CreateSession(Opening, frozen=True, kw_only=True):
+    """The session is what signed in."""
 
 
 class DeleteSession(Params, frozen=True, kw_only=True):
@@ -44,14 +74,14 @@ class SignedOut(msgspec.Struct, frozen=True):
 @command(
     "session.create",
     needs=Access.AUTHENTICATED,
-    methods=frozenset(AuthMethod) - {AuthMethod.JWT, AuthMethod.SESSION, AuthMethod.ANONYMOUS},
+    methods=OPENS_SESSIONS,
     example={},
     doors=frozenset({Door.DASHBOARD}),
 )
-def session_create(tx: Writer, context: Context, params: CreateSession) -> OpenedSession:  # noqa: ARG001 - a handler's form
+def session_create(tx: Writer, context: Context, params: CreateSession) -> OpenedSession:
     """Sign a browser in with what was presented: it may do that much and no more."""
     context.realm.counters["sign_ins"] += 1
-    return open_session(tx, context, context.principal)
+    return open_session(tx, context, context.principal, params)
 
 
 @command(
@@ -67,12 +97,11 @@ def session_delete(tx: Writer, context: Context, params: DeleteSession) -> Signe
     return SignedOut(signed_out=tx.delete(Session, context.principal.credential))
 
 
-def open_session(tx: Writer, context: Context, principal: Principal) -> OpenedSession:
-    """Make a session for `principal`, who has just proved who they are."""
+def new_session(context: Context, principal: Principal) -> Session:
+    """A session of `principal` that has no secret yet and is not kept."""
     expires_at = min(context.now + SESSION_TTL, principal.grant.expires_at or context.now + SESSION_TTL)
-    cookie = new_opaque()
-    session = Session(
-        id=session_id(context.realm, cookie),
+    return Session(
+        id="",
         created_at=context.now,
         expires_at=expires_at,
         subject=principal.id,
@@ -81,6 +110,27 @@ def open_session(tx: Writer, context: Context, principal: Principal) -> OpenedSe
         scope=context.realm.graph.names(principal.grant.mask),
         networks=tuple(sorted(principal.grant.networks)),
     )
-    tx.put(session)
-    context.target = session.id
-    return OpenedSession(cookie, rfc3339(expires_at))
+
+
+def open_session(tx: Writer, context: Context, principal: Principal, opening: Opening) -> OpenedSession:
+    """Make a session for `principal`, who has just proved who they are."""
+    return keep_session(tx, context, new_session(context, principal), opening)
+
+
+def keep_session(tx: Writer, context: Context, session: Session, opening: Opening) -> OpenedSession:
+    """Give a new session its secret and keep it; what the browser had before is over."""
+    realm = context.realm
+    if opening.former:
+        for former in tx.find(Session, "half", session_half(realm, opening.former)):
+            tx.delete(Session, former.id)
+    cookie = new_opaque()
+    kept = msgspec.structs.replace(
+        session,
+        id=session_id(realm, cookie),
+        half=session_half(realm, cookie[:COOKIE_CHARACTERS]),
+        source=context.source.label,
+        browser=opening.browser,
+    )
+    tx.put(kept)
+    context.target = kept.id
+    return OpenedSession(cookie, rfc3339(kept.expires_at))

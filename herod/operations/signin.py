@@ -11,7 +11,7 @@ from herod.operations.identify import account_principal
 from herod.operations.issuing import account_with_secret, hashing, issue_token
 from herod.operations.normal import parse_email
 from herod.operations.registry import Context, Door, Params, SecretText, Work, command
-from herod.operations.sessions import OpenedSession, open_session
+from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, open_session
 from herod.operations.shapes import TokenAnswer
 from herod.records import Account
 from herod.scopes.decisions import Access
@@ -29,6 +29,13 @@ class Login(Params, frozen=True, kw_only=True):
 
     email: str
     password: str
+
+
+class SignIn(Login, frozen=True, kw_only=True):
+    """An email and its password, typed into a browser; the rest as for `Opening`."""
+
+    browser: BrowserFamily = "another"
+    former: str | None = None
 
 
 class LoginAnswer(TokenAnswer, frozen=True, kw_only=True):
@@ -112,9 +119,10 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     limit=_guess,
     prepare=_check_password,
 )
-def session_sign_in(tx: Writer, context: Context, params: Login) -> OpenedSession:
+def session_sign_in(tx: Writer, context: Context, params: SignIn) -> OpenedSession:
     """Sign a browser in with email and password, with all that the account holds."""
-    return open_session(tx, context, _sign_in(tx, context, params))
+    opening = Opening(browser=params.browser, former=params.former)
+    return open_session(tx, context, _sign_in(tx, context, params), opening)
 
 
 def _sign_in(tx: Writer, context: Context, params: Login) -> Principal:

@@ -40,10 +40,12 @@ class Certificates:
 
     Attributes:
         context: what new connections are made with.
+        ends_at: when the certificate ends, in Unix seconds; None where its dates cannot be read.
     """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ssl.SSLContext, ends_at: int | None = None) -> None:
         self.context = context
+        self.ends_at = ends_at
 
     @classmethod
     def load(cls, certificate: Path, key: Path, *, now: int) -> "Certificates":
@@ -71,12 +73,11 @@ class Certificates:
             ) from None
         except OSError as error:
             raise SettingsError(f"tls_cert, tls_key: cannot read {certificate} or {key}: {error.strerror}.") from None
-        _warn_of_dates(certificate, now)
-        return cls(context)
+        return cls(context, _check_dates(certificate, now))
 
     def replace(self, other: "Certificates") -> None:
         """Show another certificate from now on; connections that stand keep theirs."""
-        self.context = other.context
+        self.context, self.ends_at = other.context, other.ends_at
 
 
 def _no_password() -> str:
@@ -84,19 +85,21 @@ def _no_password() -> str:
     return ""
 
 
-def _warn_of_dates(certificate: Path, now: int) -> None:
+def _check_dates(certificate: Path, now: int) -> int | None:
+    """When it ends; one that is not valid now is warned of."""
     from cryptography import x509  # noqa: PLC0415 - without TLS nobody needs it
 
     try:
         shown = x509.load_pem_x509_certificate(certificate.read_bytes())
     except ValueError as error:  # it is stricter than OpenSSL, which has taken the file and will show it
         _log.warning("tls_cert: %s: its dates cannot be read: %s", certificate, error)
-        return
+        return None
     moment = datetime.fromtimestamp(now, UTC)
     if moment >= shown.not_valid_after_utc:
         _log.warning("tls_cert: %s expired on %s: renew it", certificate, shown.not_valid_after_utc.date())
     elif moment < shown.not_valid_before_utc:
         _log.warning("tls_cert: %s is not valid before %s", certificate, shown.not_valid_before_utc.date())
+    return int(shown.not_valid_after_utc.timestamp())
 
 
 class TlsWire:

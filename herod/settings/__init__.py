@@ -16,11 +16,12 @@ from herod.settings.binds import (
 from herod.settings.loading import Settings, load_settings
 from herod.settings.manager import MANAGER_VARIABLES, ServiceManager
 from herod.settings.options import LIMITS, OPTIONS, SECRETS, LimitSettings
-from herod.settings.secrets import load_new_secret, load_old_secret
+from herod.settings.secrets import MIN_SECRET, load_new_secret, load_old_secret
 
 __all__ = [
     "LIMITS",
     "MANAGER_VARIABLES",
+    "MIN_SECRET",
     "OPTIONS",
     "SECRETS",
     "Bind",

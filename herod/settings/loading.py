@@ -53,6 +53,7 @@ class Settings:
         networks: names that grants may use; `*` among them allows any.
         hosts: further names for the Host guard: lower case, without port, IPv6 in brackets.
         origins: further origins for the Origin guard: lower case `scheme://host[:port]`.
+        frame_origins: who may show the dashboard in a frame, written alike.
         config: the settings file, if one was read.
         manager: what the service manager passed on.
         warnings: for the log: what is allowed and not wise.
@@ -82,6 +83,7 @@ class Settings:
     networks: frozenset[str] = frozenset({"*"})
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
+    frame_origins: frozenset[str] = frozenset()
     limits: LimitSettings = field(default_factory=LimitSettings)
     config: Path | None = None
     manager: ServiceManager = field(default_factory=ServiceManager)
@@ -136,6 +138,7 @@ def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, 
         networks=_check_networks(sources.find("networks")),
         hosts=_check_hosts(sources.find("hosts")) | _host_of(public_url),
         origins=_check_origins(sources.find("origins")),
+        frame_origins=_check_origins(sources.find("frame_origins")),
         limits=sources.limits,
         config=sources.path,
         manager=manager,

@@ -239,6 +239,13 @@ OPTIONS: Final[Mapping[str, Option]] = {
             default=(),
             is_flag=False,
         ),
+        Option(
+            name="frame_origins",
+            kind=WORDS,
+            help="Origins whose pages may show the dashboard in a frame, and tell it their theme.",
+            default=(),
+            is_flag=False,
+        ),
     )
 }
 

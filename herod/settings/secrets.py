@@ -12,7 +12,7 @@ from herod.errors import SettingsError
 from herod.settings.options import SECRETS, SecretOption
 from herod.settings.sources import Found, Sources, is_there, load_text
 
-__all__ = ["load_legacy_secrets", "load_new_secret", "load_old_secret", "load_secrets"]
+__all__ = ["MIN_SECRET", "load_legacy_secrets", "load_new_secret", "load_old_secret", "load_secrets"]
 
 MIN_SECRET: Final = 32  # bytes: the least that HS256 wants (RFC 7518, section 3.2)
 MIN_LEGACY: Final = 16  # bytes; a hundred thousand guesses a second find what is much shorter

@@ -12,6 +12,7 @@ import msgspec
 
 from herod.credentials.keyring import Keyring
 from herod.records import AuditEvent, GuessCount, Record, Revocation, Session
+from herod.store.cursors import Order
 from herod.store.filters import AuditFilter
 from herod.store.signals import Signal
 
@@ -22,6 +23,7 @@ __all__ = [
     "Changes",
     "Cursor",
     "Health",
+    "Order",
     "Page",
     "Reader",
     "Store",
@@ -140,12 +142,26 @@ class Reader(Protocol):
         """The records whose `lookup` is exactly that, oldest first."""
 
     def list(
-        self, record_type: type[R], *, owner: str | None = None, cursor: str | None = None, limit: int = MAX_PAGE
+        self,
+        record_type: type[R],
+        *,
+        owner: str | None = None,
+        order: Order = Order.OLDEST,
+        cursor: str | None = None,
+        limit: int = MAX_PAGE,
     ) -> Page[R]:
-        """Records by (created_at, id), oldest first, of one owner if given.
+        """Records by (created_at, id), of one owner if given, or by (expires_at, id), of all owners.
+
+        Args:
+            record_type: which.
+            owner: whose; None for everybody's.
+            order: by `Order.EXPIRES`, records that never expire are left out.
+            cursor: where the page before ended, in the same order.
+            limit: how many, at most.
 
         Raises:
             InvalidRequest: the cursor is not one of ours.
+            ValueError: an owner's are asked for by `Order.EXPIRES`, for which there is no index.
         """
 
     def scan(self, record_type: type[R]) -> Iterator[R]:
@@ -271,6 +287,15 @@ class Store(Reader, Protocol):
             after: only rows with a greater `seq`.
             before: only rows with a smaller `seq`.
             limit: how many, at most.
+        """
+
+    async def survey(self, function: Callable[[Reader], T]) -> T:
+        """Let `function` read for long, off the event loop, all of one moment; one at a time.
+
+        Uses that were noted a moment ago may be missing there.
+
+        Raises:
+            Unavailable: a row is damaged, or the store cannot be read.
         """
 
     async def verify_audit(self, *, expect: bytes | None = None) -> AuditVerdict:

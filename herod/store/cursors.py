@@ -1,22 +1,40 @@
 """Page cursors: where a list goes on. Opaque to clients, and nothing in them that the page did not show.
 
-cursor = base64url without padding of "<created_at>.<id>", of the last item on the page
+cursor = base64url without padding of "<at>.<id>", of the last item on the page
+
+`at` is the time that the list is ordered by, `created_at` or `expires_at`.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from enum import StrEnum
 from typing import Final
 
 from herod.errors import InvalidRequest
+from herod.records import Record
 
-__all__ = ["encode_cursor", "parse_cursor"]
+__all__ = ["Order", "cursor_after", "encode_cursor", "parse_cursor"]
 
 MAX_CHARS: Final = 512
 _INT64: Final = range(-(2**63), 2**63)
 
 
-def encode_cursor(created_at: int, id: str) -> str:  # noqa: A002 - what every record calls it
+class Order(StrEnum):
+    """How a list is ordered; `EXPIRES` has what ends first at the front, and nothing that never ends."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+    EXPIRES = "expires"
+
+
+def encode_cursor(at: int, id: str) -> str:  # noqa: A002 - what every record calls it
     """The cursor that goes on after the record of that time and id."""
-    return urlsafe_b64encode(f"{created_at}.{id}".encode()).decode().rstrip("=")
+    return urlsafe_b64encode(f"{at}.{id}".encode()).decode().rstrip("=")
+
+
+def cursor_after(record: Record, order: Order) -> str:
+    """The cursor that goes on after a record that is in a list of that order."""
+    at = record.expires_at if order is Order.EXPIRES else None
+    return encode_cursor(record.created_at if at is None else at, record.id)
 
 
 def parse_cursor(text: str) -> tuple[int, str]:
@@ -27,13 +45,13 @@ def parse_cursor(text: str) -> tuple[int, str]:
     """
     try:
         words = urlsafe_b64decode(text[:MAX_CHARS] + "=" * (-len(text) % 4)).decode()
-        created, _, id_ = words.partition(".")
-        created_at = int(created)
-        is_ours = created_at in _INT64 and encode_cursor(created_at, id_) == text
+        time, _, id_ = words.partition(".")
+        at = int(time)
+        is_ours = at in _INT64 and encode_cursor(at, id_) == text
     except ValueError:
         is_ours = False
     if not is_ours:
         raise InvalidRequest(
             "The cursor is not one that a list gave: leave it out to start from the beginning.", reason="cursor"
         )
-    return created_at, id_
+    return at, id_

@@ -26,12 +26,13 @@ from herod.store.base import (
     Cursor,
     Health,
     Page,
+    Reader,
     StoreStats,
     Usage,
     Writer,
 )
 from herod.store.cache import Key
-from herod.store.cursors import encode_cursor, parse_cursor
+from herod.store.cursors import Order, cursor_after, parse_cursor
 from herod.store.filters import AuditFilter
 from herod.store.signals import Signal
 
@@ -100,19 +101,37 @@ class _MemoryReader:
         return self._state.usage.get(id)
 
     def list(
-        self, record_type: type[R], *, owner: str | None = None, cursor: str | None = None, limit: int = MAX_PAGE
+        self,
+        record_type: type[R],
+        *,
+        owner: str | None = None,
+        order: Order = Order.OLDEST,
+        cursor: str | None = None,
+        limit: int = MAX_PAGE,
     ) -> Page[R]:
         """As `Reader.list`."""
         after = None if cursor is None else parse_cursor(cursor)
         limit = max(1, min(limit, MAX_PAGE))
-        found = [
-            record
-            for record in _by_age(self._state.of(record_type.kind).values())
-            if (owner is None or record.owner_id == owner) and (after is None or (record.created_at, record.id) > after)
-        ]
-        items = cast("list[R]", found[:limit])
+        if owner is not None and order is Order.EXPIRES:
+            raise ValueError("no index has one owner's records by expiry")
+        places = (
+            (record.expires_at if order is Order.EXPIRES else record.created_at, record.id, record)
+            for record in self._state.of(record_type.kind).values()
+            if owner is None or record.owner_id == owner
+        )
+        is_down = order is Order.NEWEST
+        found = sorted(
+            (
+                (at, id_, record)
+                for at, id_, record in places
+                if at is not None and (after is None or ((at, id_) < after if is_down else (at, id_) > after))
+            ),
+            key=lambda place: place[:2],
+            reverse=is_down,
+        )
+        items = cast("list[R]", [record for _, _, record in found[:limit]])
         is_last = len(found) <= limit
-        return Page(items, None if is_last else encode_cursor(items[-1].created_at, items[-1].id))
+        return Page(items, None if is_last else cursor_after(items[-1], order))
 
 
 class _MemoryWriter(_MemoryReader):
@@ -358,6 +377,11 @@ class MemoryStore(_MemoryReader):
             if wanted.matches(event := decode_event(json))
         )
         return [*islice(found, limit)]
+
+    async def survey(self, function: Callable[[Reader], T]) -> T:
+        """As `Store.survey`, on the event loop."""
+        await trio.lowlevel.checkpoint()
+        return function(self)
 
     async def verify_audit(self, *, expect: bytes | None = None) -> AuditVerdict:
         """As `Store.verify_audit`, on the event loop."""

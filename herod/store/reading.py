@@ -12,7 +12,7 @@ import apsw
 from herod.errors import HerodError, Unavailable
 from herod.records import Record
 from herod.store.base import MAX_PAGE, Page, Usage
-from herod.store.cursors import encode_cursor, parse_cursor
+from herod.store.cursors import Order, cursor_after, parse_cursor
 from herod.store.faults import Condition, Fault, fault_of, is_sql_fault
 from herod.store.head import Head
 from herod.store.rows import SELECT_ROWS, RowCodec
@@ -27,12 +27,30 @@ _GET: Final = f"{SELECT_ROWS} WHERE kind = ? AND id = ?"
 # The + keeps SQLite from choosing the index that is ordered already, and walking through the whole kind.
 _FIND: Final = f"{SELECT_ROWS} WHERE lookup = ? AND +kind = ? ORDER BY created_at, id"
 _LIST: Final = f"{SELECT_ROWS} WHERE kind = ? AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?"
+_LIST_NEWEST: Final = (
+    f"{SELECT_ROWS} WHERE kind = ? AND (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?"
+)
 _LIST_OWNED: Final = (
     f"{SELECT_ROWS} WHERE kind = ? AND owner = ? AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?"
+)
+_LIST_OWNED_NEWEST: Final = (
+    f"{SELECT_ROWS} WHERE kind = ? AND owner = ? AND (created_at, id) < (?, ?) "
+    "ORDER BY created_at DESC, id DESC LIMIT ?"
+)
+_LIST_EXPIRES: Final = (
+    f"{SELECT_ROWS} WHERE kind = ? AND expires_at IS NOT NULL AND (expires_at, id) > (?, ?) "
+    "ORDER BY expires_at, id LIMIT ?"
 )
 _SCAN: Final = f"{SELECT_ROWS} WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
 _USAGE: Final = "SELECT at, source FROM usage WHERE id = ?"
 _BEFORE_ALL: Final = (-(2**63), "")
+_AFTER_ALL: Final = (2**63 - 1, "\U0010ffff")
+# By order: of all owners, of one.
+_LISTS: Final = {
+    Order.OLDEST: (_LIST, _LIST_OWNED),
+    Order.NEWEST: (_LIST_NEWEST, _LIST_OWNED_NEWEST),
+    Order.EXPIRES: (_LIST_EXPIRES, None),
+}
 
 
 class SqlReader:
@@ -99,24 +117,35 @@ class SqlReader:
         return Usage(*rows[0]) if rows else None
 
     def list(
-        self, record_type: type[R], *, owner: str | None = None, cursor: str | None = None, limit: int = MAX_PAGE
+        self,
+        record_type: type[R],
+        *,
+        owner: str | None = None,
+        order: Order = Order.OLDEST,
+        cursor: str | None = None,
+        limit: int = MAX_PAGE,
     ) -> Page[R]:
         """As `Reader.list`. One damaged row refuses its whole page: leaving it out would hide it.
 
         Raises:
             InvalidRequest: the cursor is not one of ours.
             Unavailable: as `get`.
+            ValueError: as `Reader.list`.
         """
-        after = _BEFORE_ALL if cursor is None else parse_cursor(cursor)
+        first = _AFTER_ALL if order is Order.NEWEST else _BEFORE_ALL
+        after = first if cursor is None else parse_cursor(cursor)
         limit = max(1, min(limit, MAX_PAGE))
+        of_all, of_one = _LISTS[order]
         if owner is None:
-            rows = self._rows(_LIST, (record_type.kind, *after, limit + 1))
+            rows = self._rows(of_all, (record_type.kind, *after, limit + 1))
+        elif of_one is None:
+            raise ValueError("no index has one owner's records by expiry")
         else:
             owner = self._codec.owner(record_type, owner)
-            rows = self._rows(_LIST_OWNED, (record_type.kind, owner, *after, limit + 1))
+            rows = self._rows(of_one, (record_type.kind, owner, *after, limit + 1))
         items = [self._codec.open(record_type, row) for row in rows[:limit]]
         is_last = len(rows) <= limit
-        return Page(items, None if is_last else encode_cursor(items[-1].created_at, items[-1].id))
+        return Page(items, None if is_last else cursor_after(items[-1], order))
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Any:  # noqa: ANN401 - the statement says which
         try:

@@ -22,7 +22,7 @@ CREATE UNIQUE INDEX records_unique ON records (lookup) WHERE kind IN ('account',
 CREATE INDEX records_lookup ON records (lookup) WHERE lookup IS NOT NULL;
 CREATE INDEX records_owner ON records (kind, owner, created_at, id);
 CREATE INDEX records_age ON records (kind, created_at, id);
-CREATE INDEX records_end ON records (kind, expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX records_end ON records (kind, expires_at, id) WHERE expires_at IS NOT NULL;
 CREATE INDEX records_rev ON records (rev);
 
 -- What was deleted, for those who follow the change feed.

@@ -31,6 +31,7 @@ from herod.store.base import (
     Changes,
     Cursor,
     Health,
+    Reader,
     StoreStats,
     Usage,
     Writer,
@@ -45,6 +46,7 @@ from herod.store.reading import SqlReader
 from herod.store.rows import TYPES, RowCodec, damaged, logger
 from herod.store.signals import Signal
 from herod.store.snapshots import Snapshot, Snapshots
+from herod.store.surveys import RecordSurveys
 from herod.store.transaction import Transaction
 from herod.store.writer import GroupWriter
 
@@ -108,6 +110,7 @@ class SqliteStore(SqlReader):
         self._flushing: dict[str, Usage] = {}
         transaction = Transaction(opened.writer, codec, condition, opened.head, opened.keyring)
         self._audit = AuditScans(opened.path, opened.keyring, self._failed)
+        self._surveys = RecordSurveys(opened.path, opened.keyring, codec, condition, self._failed)
         self._snapshots = Snapshots(opened.path, opened.backup_key)
         self._writer = GroupWriter(
             transaction,
@@ -286,6 +289,10 @@ class SqliteStore(SqlReader):
             Unavailable: a row is no audit event any more, or the store cannot be read.
         """
         return await self._audit.find(wanted, after=after, before=before, limit=limit)
+
+    async def survey(self, function: Callable[[Reader], T]) -> T:
+        """As `Store.survey`."""
+        return await self._surveys.run(function)
 
     async def backup(self) -> Snapshot:
         """As `Store.backup`."""

@@ -56,6 +56,7 @@ WANTED = {
     "export": (),
     "import": (),
     "secret": ["generate", "rotate", "rotate-signing"],
+    "ui": (),
     "smoke": (),
     "completion": (),
 }

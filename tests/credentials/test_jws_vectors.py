@@ -1,21 +1,18 @@
 """The JWS layer against published vectors: Wycheproof, RFC 7515 and RFC 8037."""
 
 import json
-import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
+from vectors import VECTORS
 
 from herod.credentials.keyring import SigningKey, SigningKeys, ed25519_key
 from herod.credentials.tokens import open_jws
 from herod.errors import BadToken
 
-ROOT = Path(__file__).parents[2]
-FOLDER = Path(os.environ.get("HEROD_VECTORS", ROOT.parent / "shared" / "vectors"))
-FILE = FOLDER / "wycheproof_json_web_signature.json"
+FILE = VECTORS / "wycheproof_json_web_signature.json"
 
 # Valid by the file, refused by us: a "?" in the header or payload that lenient decoders skip. Ours is canonical.
 REFUSED_BY_POLICY = {372, 373}
@@ -59,7 +56,7 @@ CASES = load_cases()
 SUPPORTED = [case for case in CASES if case.key.get("alg") == "HS256"]
 UNSUPPORTED = [case for case in CASES if case.key.get("alg") != "HS256"]
 
-needs_file = pytest.mark.skipif(not CASES, reason=f"no vectors: {FILE.name} is not in {FOLDER}")
+needs_file = pytest.mark.skipif(not CASES, reason=f"no vectors: {FILE.name} is not in {VECTORS}")
 
 
 def decode(text: str) -> bytes:

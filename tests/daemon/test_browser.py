@@ -96,7 +96,7 @@ def test_the_page(daemon: Daemon, *, tcp: bool) -> None:
     assert b"Sign in" in page
     assert headers["content-type"] == "text/html; charset=utf-8"
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'")
+    assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self'")
     assert headers["cache-control"] == "no-store"
     assert "server" not in headers
     assert int(headers["content-length"]) == len(page)

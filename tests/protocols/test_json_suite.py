@@ -2,13 +2,11 @@
 
 import base64
 import json
-import os
-from pathlib import Path
 
 import pytest
 from house import House, bearer
+from vectors import VECTORS
 
-VECTORS = Path(os.environ.get("HEROD_VECTORS", Path(__file__).parents[2].parent / "shared" / "vectors"))
 SUITE = VECTORS / "json_parsing_suite.json"
 
 

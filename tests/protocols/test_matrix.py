@@ -27,10 +27,13 @@ from herod.scopes.principals import Peer, Source
 
 # scope → every scope that passes where it is needed
 PASSES: Final = {"read": {"read", "write", "user", "admin"}, "user": {"user", "admin"}, "admin": {"admin"}}
-PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "auth.verify", "session.sign_in"}
+PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "auth.verify", "session.sign_in",
+    "session.offer", "session.redeem", "first_admin.status", "first_admin.create",
+}  # fmt: skip
 AUTHENTICATED: Final = {
     "whoami", "token.introspect", "token.revoke", "users.password", "users.rotate_secret", "access.explain",
     "token.create", "session.create", "session.delete", "token.changes",
+    "session.code", "session.list", "session.end",
 }  # fmt: skip
 READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete", "keys.rotate", "keys.enable",
     "keys.disable", "keys.update",
@@ -42,11 +45,15 @@ ADMIN: Final = {
     "users.list", "users.get", "users.add", "users.delete", "users.scope", "users.update", "users.enable",
     "users.disable", "auth.create_key", "auth.list_keys", "auth.remove_key", "peers.allow", "peers.list",
     "peers.remove", "backup", "audit.list", "audit.verify", "legacy.status", "legacy.promote",
+    "overview", "resources.count",
 }  # fmt: skip
 ONLY: Final = {
     "token.create": {"client_secret", "peer"},
     "session.create": {"client_secret", "user_key", "service_key", "legacy_secret", "peer"},
     "session.delete": {"session"},
+    "session.code": {"client_secret", "user_key", "service_key", "legacy_secret", "peer"},
+    "session.list": {"session"},
+    "session.end": {"session"},
 }
 # what no user's key, and nothing made with one, may do
 NOT_BY_USER_KEYS: Final = {
@@ -352,7 +359,13 @@ async def test_matrix(name: str, probed: tuple[House, Doors, list[Case]]) -> Non
                 assert cell[2:] == (case.kind, case.scope, case.networks), (case, cell)
 
 
-@pytest.mark.parametrize("name", ["session.create", "session.sign_in", "session.delete"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "session.create", "session.sign_in", "session.delete", "session.list", "session.end", "session.offer",
+        "session.redeem", "first_admin.status", "first_admin.create", "overview", "resources.count",
+    ],
+)  # fmt: skip
 async def test_the_dashboards_operations_are_on_no_wire(house: House, name: str) -> None:
     """They have no route and are no method."""
     assert not OPERATIONS[name].routes

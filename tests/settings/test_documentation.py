@@ -8,7 +8,20 @@ import pytest
 from herod_cli.serve import serve
 
 from herod.credentials import passwords, tokens
-from herod.operations import denials, feed, guessing, legacy_uses, normal, pipeline, resources, retention, sessions
+from herod.operations import (
+    codes,
+    denials,
+    feed,
+    first_admin,
+    guessing,
+    legacy_uses,
+    normal,
+    pipeline,
+    resources,
+    retention,
+    session_codes,
+    sessions,
+)
 from herod.protocols import http, jsonrpc, reading
 from herod.scopes import graph
 from herod.server import browser
@@ -39,6 +52,10 @@ FIXED: dict[str, float] = {
     "password hashes at a time": pipeline.MAX_WORKERS,
     "password hashes waiting": pipeline.MAX_WAITING_WORK,
     "seconds that a dashboard session lasts": sessions.SESSION_TTL,
+    "seconds that a code of `herod ui` is good": session_codes.CODE_SECONDS,
+    "seconds that a code for the first admin is good": first_admin.FIRST_CODE_SECONDS,
+    "codes of one kind at a time": codes.MAX_CODES,
+    "codes of one principal at a time": codes.MAX_CODES_OF_ONE,
     "seconds that a page of the dashboard may take": browser.PAGE_SECONDS,
     "bytes of a page": browser.PAGE_BYTES,
     "pages made at once": browser.PAGES_AT_ONCE,

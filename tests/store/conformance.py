@@ -14,7 +14,7 @@ from store.samples import account, event, key, resource, rule, session
 from herod.credentials.keyring import Purpose
 from herod.errors import Conflict, InvalidRequest
 from herod.records import Account, ApiKey, PeerRule, Record, Resource, Session, resource_owner
-from herod.store.base import Changes, Health, Store, Writer
+from herod.store.base import Changes, Health, Order, Reader, Store, Writer
 
 DAY = 86_400
 
@@ -213,6 +213,38 @@ class StoreConformance:
                 assert len(page.items) == limit
             assert seen == records
 
+    async def test_list_newest_first(self, store: Store) -> None:
+        """The same records the other way round, each once, of one owner too; what is newer does not come in between."""
+        records = [key(f"id{n:02}", owner="ada" if n % 2 else None, created_at=100 + n // 3) for n in range(17)]
+        await store.write(putting(*records))
+        for owner, expected in ((None, records[::-1]), ("ada", records[1::2][::-1])):
+            for limit in (1, 3, 8, 200):
+                page = store.list(ApiKey, owner=owner, order=Order.NEWEST, limit=limit)
+                seen = list(page.items)
+                while page.next_cursor is not None:
+                    page = store.list(ApiKey, owner=owner, order=Order.NEWEST, cursor=page.next_cursor, limit=limit)
+                    seen += page.items
+                assert seen == expected
+        first = store.list(ApiKey, order=Order.NEWEST, limit=2)
+        await store.write(putting(key("new", created_at=200)))
+        assert store.list(ApiKey, order=Order.NEWEST, limit=1).items[0].id == "new"
+        assert store.list(ApiKey, order=Order.NEWEST, cursor=first.next_cursor, limit=1).items == [records[14]]
+
+    async def test_list_by_expiry(self, store: Store) -> None:
+        """What ends first stands first, what ends at once by id, and what never ends not at all."""
+        ends = (None, 900, 300, 300, 2**40, -5)
+        records = [key(f"id{n}", created_at=n, expires_at=at) for n, at in enumerate(ends)]
+        await store.write(putting(*records))
+        for limit in (1, 2, 5, 200):
+            page = store.list(ApiKey, order=Order.EXPIRES, limit=limit)
+            seen = list(page.items)
+            while page.next_cursor is not None:
+                page = store.list(ApiKey, order=Order.EXPIRES, cursor=page.next_cursor, limit=limit)
+                seen += page.items
+            assert [one.id for one in seen] == ["id5", "id2", "id3", "id1", "id4"]
+        with pytest.raises(ValueError, match="no index"):
+            store.list(ApiKey, owner="ada", order=Order.EXPIRES)
+
     async def test_list_goes_on_over_changes(self, store: Store) -> None:
         """A cursor stays good when its record is deleted and others are added before it."""
         await store.write(putting(*(key(f"id{n}", created_at=n) for n in range(1, 6))))
@@ -326,6 +358,21 @@ class StoreConformance:
         ada = store.get(Account, "ada")
         assert ada is not None
         assert ada.epoch == 160
+
+    async def test_survey(self, store: Store) -> None:
+        """A function reads for long, all of what was written before; what it raises comes out."""
+        await store.write(putting(account(), key(), key("key2", name="other")))
+        found = await store.survey(
+            lambda reader: (sorted(one.id for one in reader.scan(ApiKey)), reader.count(Account))
+        )
+        assert found == (["key1", "key2"], 1)
+
+        def fail(_: Reader) -> None:
+            raise Refused
+
+        with pytest.raises(Refused):
+            await store.survey(fail)
+        assert await store.survey(lambda reader: reader.get(Account, "ada")) == account()
 
     async def test_rules_are_found_by_subject(self, store: Store) -> None:
         """A peer rule is found by its uid or gid."""

@@ -13,7 +13,7 @@ from store.samples import SECRET, account, event, guess, key, revocation, rule, 
 
 from herod.errors import Conflict, HerodError
 from herod.records import RECORD_TYPES, Account, ApiKey, PeerRule, Record
-from herod.store.base import Cursor, Usage, Writer
+from herod.store.base import Cursor, Order, Usage, Writer
 from herod.store.memory import MemoryStore
 from herod.store.sqlite import SqliteStore, open_sqlite
 
@@ -112,6 +112,10 @@ def state(store: SqliteStore | MemoryStore) -> dict[str, Any]:
             first = store.list(record_type, owner=owner, limit=2)
             rest = first.next_cursor and store.list(record_type, owner=owner, cursor=first.next_cursor)
             seen[f"{kind} list {owner}"] = (first, rest)
+            for order in (Order.NEWEST,) if owner else (Order.NEWEST, Order.EXPIRES):
+                first = store.list(record_type, owner=owner, order=order, limit=2)
+                rest = first.next_cursor and store.list(record_type, owner=owner, order=order, cursor=first.next_cursor)
+                seen[f"{kind} list {owner} {order}"] = (first, rest)
     for word in WORDS:
         seen[f"find {word}"] = (
             store.find(Account, "email", word),

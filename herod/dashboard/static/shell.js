@@ -87,6 +87,7 @@
   const themes = ["dark", "light"];
   byData("theme-toggle").forEach((button) => {
     button.hidden = false;
+    button.title = "Switch between the dark and the light theme";
     button.onclick = () => {
       const now = document.documentElement.dataset.theme || (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
       const next = themes[1 - themes.indexOf(now)];
@@ -100,11 +101,31 @@
   });
 
   document.addEventListener("htmx:load", (event) => enliven(event.detail.elt));
+  // What looks again by itself waits while nobody sees it, a question is open, or the keyboard or a selection is in it.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const place = event.detail.elt;
+    if (!("live" in place.dataset)) return;
+    const chosen = getSelection();
+    const isInUse = place.contains(document.activeElement) || (!chosen.isCollapsed && place.contains(chosen.anchorNode));
+    if (document.hidden || isInUse || document.querySelector("dialog[open]")) event.preventDefault();
+  });
+  // Led to the front page, one is signed in no more.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const answered = event.detail.xhr.responseURL;
+    if (!answered || new URL(answered).pathname !== "/") return;
+    event.detail.shouldSwap = false;
+    location.assign("/");
+  });
   document.addEventListener("htmx:responseError", (event) => {
     if (event.detail.xhr.status === 401 || event.detail.xhr.status === 303) location.assign("/");
     else toast("This could not be refreshed.", "bad");
   });
   document.addEventListener("htmx:sendError", () => toast("herod does not answer.", "bad"));
+  // On phones the menu is a bar: bring the area one is in into sight.
+  const bar = document.querySelector(".side nav");
+  const current = bar && bar.querySelector("[aria-current]");
+  if (current) bar.scrollLeft = current.offsetLeft - (bar.clientWidth - current.offsetWidth) / 2;
+
   enliven(document);
   forgetSaid();
 })();

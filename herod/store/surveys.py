@@ -1,0 +1,80 @@
+"""Reading many records of a file for long: in a thread and with a connection of its own, one at a time.
+
+Meanwhile the event loop answers others. Must never be called with the connection that the event loop reads with.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import apsw
+import msgspec
+import trio
+
+from herod.credentials.keyring import Keyring
+from herod.credentials.sealing import SealBroken
+from herod.errors import HerodError, Unavailable
+from herod.store.base import Reader
+from herod.store.faults import Condition, describe
+from herod.store.opening import connect, load_head
+from herod.store.reading import SqlReader
+from herod.store.rows import RowCodec, damaged
+
+__all__ = ["SURVEYS_AT_ONCE", "RecordSurveys"]
+
+T = TypeVar("T")
+
+SURVEYS_AT_ONCE: Final = 1  # the next one waits: the other processors are for others
+
+
+class RecordSurveys:
+    """Lets functions look through the records of one file.
+
+    Args:
+        path: the database file.
+        keyring: opens the head.
+        codec: opens the rows.
+        condition: told when reading fails.
+        failed: what to raise for an error of SQLite.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        keyring: Keyring,
+        codec: RowCodec,
+        condition: Condition,
+        failed: Callable[[apsw.Error], HerodError],
+    ) -> None:
+        self._path = path
+        self._keyring = keyring
+        self._codec = codec
+        self._condition = condition
+        self._failed = failed
+        self._limiter = trio.CapacityLimiter(SURVEYS_AT_ONCE)
+
+    async def run(self, function: Callable[[Reader], T]) -> T:
+        """As `Store.survey`.
+
+        Raises:
+            Unavailable: a row is damaged, or the store cannot be read.
+        """
+        return await trio.to_thread.run_sync(self._with_connection, function, limiter=self._limiter)
+
+    def _with_connection(self, function: Callable[[Reader], T]) -> T:
+        try:
+            connection = connect(self._path, apsw.SQLITE_OPEN_READONLY)
+        except apsw.Error as error:  # no descriptor left, most likely: says nothing about the file
+            raise Unavailable(
+                f"The store could not be opened once more ({describe(error)}): try again.", reason="unreadable"
+            ) from error
+        try:
+            connection.execute("BEGIN").fetchall()  # all of one moment
+            head = load_head(connection, self._keyring)
+            return function(SqlReader(connection, self._codec, self._condition, head))
+        except apsw.Error as error:
+            raise self._failed(error) from error
+        except (SealBroken, msgspec.DecodeError):
+            raise damaged("head", "head") from None
+        finally:
+            connection.close()  # which ends its transaction

@@ -1,0 +1,43 @@
+"""One browser and one furnished daemon a module, and whoever sits at it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from browsing import Person, Sit, chromium, furnished, person
+from playwright.sync_api import Browser
+from running import Daemon
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; without it these tests are skipped."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Daemon]:
+    """A daemon with something to show."""
+    with furnished(tmp_path_factory.mktemp("daemon")) as started:
+        yield started
+
+
+@pytest.fixture
+def sit(browser: Browser, daemon: Daemon) -> Iterator[Sit]:
+    """Sit down at a browser of one's own: `sit(theme=…, size=…)` gives a person who is not signed in."""
+    with ExitStack() as stack:
+
+        def begin(**options: Any) -> Person:
+            return stack.enter_context(person(browser, daemon, **options))
+
+        yield begin
+
+
+@pytest.fixture
+def admin(sit: Sit) -> Person:
+    """Ada, signed in, at a wide window."""
+    ada = sit()
+    ada.sign_in()
+    return ada

@@ -1,0 +1,78 @@
+"""With the keyboard alone: the way through a page, and in and out of a dialog."""
+
+from browsing import ADMIN, PASSWORD, Person, Sit
+
+
+def focused(ada: Person) -> str:
+    """What the keyboard is on, by its text."""
+    text: str = ada.page.evaluate("(document.activeElement.innerText || document.activeElement.id).trim()")
+    return text
+
+
+def test_sign_in(sit: Sit) -> None:
+    """The cursor stands in the first field; Tab and Enter do the rest."""
+    ada = sit()
+    ada.page.goto(ada.daemon.url + "/")
+    assert focused(ada) == "email"
+    ada.page.keyboard.type(ADMIN)
+    ada.page.keyboard.press("Tab")
+    assert focused(ada) == "password"
+    ada.page.keyboard.type(PASSWORD)
+    ada.page.keyboard.press("Enter")
+    ada.heading("Overview")
+
+
+def test_order(admin: Person) -> None:
+    """First the link that skips the menu, then the menu from top to bottom, then oneself, then the page."""
+    admin.go("Peers")
+    order = []
+    for _ in range(len(admin.areas()) + 6):
+        admin.page.keyboard.press("Tab")
+        order.append(focused(admin))
+    assert order[:2] == ["Skip to the page", "herod"]
+    assert order[2:-4] == admin.areas()
+    assert order[-4:-1] == ["Ada Lovelace", "Theme", "Sign out"]
+
+
+def test_skip_link(admin: Person) -> None:
+    """It is seen when reached, and leads past the menu."""
+    admin.go("Peers")
+    link = admin.page.get_by_role("link", name="Skip to the page")
+    admin.page.keyboard.press("Tab")
+    assert link.evaluate("link => link.getBoundingClientRect().left") >= 0
+    admin.page.keyboard.press("Enter")
+    admin.page.keyboard.press("Tab")
+    assert admin.page.evaluate("document.activeElement.closest('main') !== null")
+
+
+def test_every_stop_is_seen(admin: Person) -> None:
+    """Whatever the keyboard is on has an outline."""
+    admin.go("Peers")
+    for _ in range(50):
+        admin.page.keyboard.press("Tab")
+        if admin.page.evaluate("document.activeElement === document.body"):
+            return
+        style = admin.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert style != "none", focused(admin)
+    raise AssertionError("the way through the page has no end")
+
+
+def test_dialog(admin: Person) -> None:
+    """A question takes the focus to its harmless answer, keeps it, and gives it back when it is cancelled."""
+    admin.go("Peers")
+    row = admin.page.get_by_role("row", name="user 1234")
+    remove = admin.button("Remove", row)
+    remove.focus()
+    admin.page.keyboard.press("Enter")
+    dialog = admin.page.get_by_role("dialog")
+    dialog.wait_for()
+    assert focused(admin) == "Cancel"
+    for _ in range(5):
+        admin.page.keyboard.press("Tab")
+        assert admin.page.evaluate(
+            "document.activeElement === document.body || !!document.activeElement.closest('dialog')"
+        )
+    admin.page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    assert remove.evaluate("button => button === document.activeElement")
+    assert row.is_visible()

@@ -1,0 +1,68 @@
+"""Every page of the menu: opens without a complaint, is accessible, fits, is small, and is kept as long as it may."""
+
+from collections.abc import Callable
+
+import pytest
+from browsing import PHONE, WIDE, Person, Sit
+
+SIZES = {"wide": WIDE, "phone": PHONE}
+MOST_BYTES = 150_000
+# Pages that the menu does not lead to: from an area by a link.
+INNER = (
+    ("Users", "New user"),
+    ("Users", "Ada Lovelace"),
+    ("Keys", "New key"),
+    ("Keys", "job store"),
+)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_page(sit: Sit, size: str) -> None:
+    """Wide and on a phone, dark and light: axe finds nothing serious, and nothing is wider than the window."""
+    ada = sit(size=SIZES[size])
+    ada.page.goto(ada.daemon.url + "/")
+    found = look_at("front", ada)
+    ada.sign_in()
+    for area in ada.areas():
+        ada.go(area)
+        found += look_at(area, ada)
+    for area, link in INNER:
+        ada.go(area)
+        ada.page.get_by_role("link", name=link, exact=True).first.click()
+        ada.page.locator("main h1", has_not_text=area).wait_for()
+        found += look_at(f"{area}: {link}", ada)
+    assert not found, "\n".join(found)
+
+
+def look_at(name: str, ada: Person) -> list[str]:
+    """What is wrong with the page that is open."""
+    wrong = ada.violations()
+    ada.page.emulate_media(color_scheme="light")
+    wrong += [f"light: {line}" for line in ada.violations("color-contrast")]  # colours are all that changes
+    ada.page.emulate_media(color_scheme="dark")
+    if ada.is_too_wide():
+        wrong.append("scrolls sideways")
+    return [f"{name}: {line}" for line in wrong]
+
+
+def test_first_load(sit: Sit, say: Callable[[str], None]) -> None:
+    """The heaviest first load is small, with all it brings along; pages are not kept, the rest is for good."""
+    ada = sit()
+    ada.sign_in()
+    shared: dict[str, int] = {}
+    largest = (0, "")
+    for area in ada.areas():
+        ada.seen.answers.clear()
+        ada.go(area)
+        ada.page.wait_for_load_state("networkidle")
+        for answer in ada.seen.answers:
+            size = len(answer.body())
+            if "/ui/static/" in answer.url:
+                shared[answer.url] = size
+                assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+            else:
+                largest = max(largest, (size, area))
+                assert answer.headers["cache-control"] == "no-store"
+    total = largest[0] + sum(shared.values())
+    say(f"{total} bytes at most for a first load: {largest[1]} with {largest[0]}, {len(shared)} files beside it")
+    assert total < MOST_BYTES

@@ -1,0 +1,120 @@
+"""The file with the code for the first admin: written by a real daemon, private, renewed, and gone once it is used."""
+
+import re
+import stat
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import trio.testing
+from house import House, open_house
+from running import Daemon, running
+
+from herod.first_code import FILE_NAME, RENEWED_SECONDS, FirstCode
+
+ADMIN = {"email": "ada@example.org", "scope": "admin"}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for another process."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def create(daemon: Daemon, code: str) -> int:
+    """Send the form; the status."""
+    form = f"code={code}&email=ada%40example.org&password=correct+horse+battery&again=correct+horse+battery"
+    return daemon.curl("/ui/first-run", "-d", form, "-H", f"Origin: {daemon.url}", tcp=True)[0]
+
+
+def test_the_first_run(tmp_path: Path) -> None:
+    """The log names the file and not the code; the code makes the admin once; after that no start writes another."""
+    path = tmp_path / "d" / "store" / FILE_NAME
+    with running(tmp_path / "d") as daemon:
+        until(path.exists)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        code = path.read_text().strip()
+        assert re.fullmatch("[0-9A-Za-z]{43}", code)
+        until(lambda: str(path) in daemon.log.read_text())
+        assert code not in daemon.log.read_text()
+        assert b"Make the first admin" in daemon.curl("/", tcp=True)[1]
+        assert create(daemon, code[::-1]) == 401
+        assert create(daemon, code) == 303
+        until(lambda: not path.exists())
+        assert b"Make the first admin" not in daemon.curl("/", tcp=True)[1]
+        assert create(daemon, code) in (401, 409)
+        assert code not in daemon.log.read_text()
+    with running(tmp_path / "d"):
+        assert not path.exists()
+
+
+def test_the_other_way_removes_it(tmp_path: Path) -> None:
+    """An admin made in the terminal, or at the start, ends the code."""
+    path = tmp_path / "d" / "store" / FILE_NAME
+    with running(tmp_path / "d") as daemon:
+        until(path.exists)
+        code = path.read_text().strip()
+        assert "result" in daemon.rpc("users.add", ADMIN, "-H", f"Authorization: Peer {daemon.cookie}")
+        until(lambda: not path.exists())
+        assert create(daemon, code) == 409
+    assert not path.exists()
+
+
+def keeping(house: House, folder: Path) -> FirstCode:
+    """What a daemon does at its start."""
+    return FirstCode(folder, store=house.store, realm=house.realm, clock=house.clock)
+
+
+async def test_it_is_renewed(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """Before it is over; what was read just before goes on working."""
+    async with open_house() as house, trio.open_nursery() as nursery:
+        nursery.start_soon(keeping(house, tmp_path).keep)
+        await trio.testing.wait_all_tasks_blocked()
+        first = (tmp_path / FILE_NAME).read_text().strip()
+        house.clock.now += RENEWED_SECONDS
+        await trio.sleep(RENEWED_SECONDS + 1)
+        second = (tmp_path / FILE_NAME).read_text().strip()
+        assert second != first
+        for code in (first, second):
+            assert house.realm.first_codes.look(code, now=house.clock.now)
+        nursery.cancel_scope.cancel()
+    assert not (tmp_path / FILE_NAME).exists()
+
+
+async def test_what_stands_in_its_place(tmp_path: Path) -> None:
+    """A link there is replaced, not followed, and an old file never keeps its mode."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("precious")
+    for name in (FILE_NAME, f"{FILE_NAME}.new"):
+        (tmp_path / name).symlink_to(elsewhere)
+    async with open_house() as house:
+        assert keeping(house, tmp_path).settle()
+    assert elsewhere.read_text() == "precious"
+    assert not (tmp_path / FILE_NAME).is_symlink()
+    assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
+
+
+async def test_a_folder_that_takes_no_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Is said, with the other way; the daemon runs."""
+    async with open_house() as house:
+        assert keeping(house, tmp_path / "missing").settle()
+    assert "herod user add EMAIL" in caplog.text
+
+
+async def test_no_admin_any_more(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
+    """With the last one switched off by the clock, the next change brings the file back."""
+    async with open_house() as house, trio.open_nursery() as nursery:
+        soon = house.clock.now + 60
+        await house.service_key("admin", "soon over", expires_at=datetime.fromtimestamp(soon, UTC))
+        nursery.start_soon(keeping(house, tmp_path).keep)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not (tmp_path / FILE_NAME).exists()
+        house.clock.now = soon
+        await house.user(scope="read")
+        await trio.sleep(2)
+        assert (tmp_path / FILE_NAME).exists()
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,67 @@
+"""Reading for long, beside the event loop."""
+
+import threading
+from pathlib import Path
+
+import apsw
+import pytest
+import trio
+from store.conformance import putting
+from store.samples import SECRET, account, key
+
+from herod.errors import Unavailable
+from herod.records import Account, ApiKey
+from herod.store.base import Reader
+from herod.store.sqlite import open_sqlite
+
+
+async def test_the_loop_goes_on(tmp_path: Path) -> None:
+    """The function runs in another thread, sees one moment, and others write meanwhile."""
+    async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
+        await store.write(putting(account(), key()))
+        loop = threading.get_ident()
+        begun, may_go_on = threading.Event(), threading.Event()
+
+        def look(reader: Reader) -> tuple[bool, int, int]:
+            before = len(list(reader.scan(ApiKey)))
+            begun.set()
+            may_go_on.wait()
+            return threading.get_ident() != loop, before, len(list(reader.scan(ApiKey)))
+
+        found: list[tuple[bool, int, int]] = []
+
+        async def survey() -> None:
+            found.append(await store.survey(look))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(survey)
+            await trio.to_thread.run_sync(begun.wait)
+            await store.write(putting(key("key2", name="second")))
+            may_go_on.set()
+        assert found == [(True, 1, 1)]
+        assert await store.survey(lambda reader: reader.count(ApiKey)) == 2
+
+
+@pytest.mark.parametrize("statement", ["UPDATE records SET sealed = zeroblob(99)", "DELETE FROM meta"])
+async def test_what_was_changed_is_not_read(tmp_path: Path, statement: str) -> None:
+    """A damaged row, or no head, is an error, and nothing is left out."""
+    path = tmp_path / "herod.db"
+    async with open_sqlite(path, SECRET, now=1) as store:
+        await store.write(putting(account()))
+        with apsw.Connection(str(path)) as other:
+            other.execute(statement)
+        with pytest.raises(Unavailable):
+            await store.survey(lambda reader: list(reader.scan(Account)))
+
+
+async def test_a_file_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Says so, and the store goes on."""
+    async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
+
+        def connect(*_: object) -> apsw.Connection:
+            raise apsw.CantOpenError("no descriptor")
+
+        monkeypatch.setattr("herod.store.surveys.connect", connect)
+        with pytest.raises(Unavailable, match="try again"):
+            await store.survey(lambda reader: reader.count(Account))
+        assert store.count(Account) == 0
