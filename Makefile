@@ -33,6 +33,7 @@ STALLS ?= 500
 ROUNDS ?= 20
 LOGINS ?= 200
 CANARIES ?= 100000
+SCHEMA ?= 50
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -42,7 +43,11 @@ INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' ACC
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { \
+	  line = sprintf("  make %-9s", $$1); count = split($$2, words, " "); \
+	  for (i = 1; i <= count; i++) { \
+	    if (length(line words[i]) > 78) { print line; line = sprintf("%16s", "") }; line = line " " words[i] }; \
+	  print line }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -117,6 +122,7 @@ soak: $(DEV_READY) ## the long version of the suite (KILLS=500 FLIPS=10000 FUZZ=
 	@HEROD_SEED=$(SEED) HEROD_KILL_ROUNDS=$(KILLS) HEROD_SIGNING_KILLS=$(KILLS) HEROD_IMPORT_KILLS=$(KILLS) \
 	  HEROD_FLIPS=$(FLIPS) HEROD_FUZZ=$(FUZZ) HEROD_FUZZ_BYTES=$(FUZZ) \
 	  HEROD_STALLS=$(STALLS) HEROD_BACKUP_ROUNDS=$(ROUNDS) HEROD_EIO_ROUNDS=$(ROUNDS) HEROD_LOGINS=$(LOGINS) HEROD_CANARIES=$(CANARIES) \
+	  HEROD_SCHEMA=$(SCHEMA) \
 	  $(BIN)/pytest -n $(JOBS) --dist worksteal -m 'soak or not soak' $(ARGS)
 
 .PHONY: bench

@@ -113,6 +113,8 @@ async def test_a_store_that_cannot_write(house: House) -> None:
     class ReadOnly:
         """Refuses every write."""
 
+        news = house.store.news
+
         async def write(self, function: object) -> None:
             raise Unavailable("read-only", reason="read_only")
 

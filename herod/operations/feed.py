@@ -14,14 +14,14 @@ and page say where a snapshot goes on.
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import trio
 
 from herod.errors import InvalidRequest, RateLimited
 from herod.operations.guessing import wide_source
-from herod.operations.identify import LOCAL_ADMIN_ID
+from herod.operations.holders import LOCAL_ADMIN_ID
 from herod.operations.realm import Realm
 from herod.operations.registry import Context, Params, query
 from herod.operations.shapes import networks_list
@@ -49,8 +49,14 @@ KINDS: Final[tuple[type[Record], ...]] = (Account, PeerRule, Revocation)
 class FollowTokens(Params, frozen=True, kw_only=True):
     """`cursor` is that of the answer before, `wait` how many seconds to wait when there is no news, at most 30."""
 
-    cursor: str | None = None
-    wait: int = 0
+    cursor: Annotated[str, msgspec.Meta(description="`cursor` of the answer before")] | None = None
+    wait: Annotated[
+        int,
+        msgspec.Meta(
+            description="seconds to wait when there is no news",
+            extra_json_schema={"minimum": 0, "maximum": MAX_WAIT_SECONDS},
+        ),
+    ] = 0
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,8 +244,8 @@ def _local_admin(realm: Realm) -> Subject:
 
 def _unwritten(realm: Realm) -> list[Taken]:
     """What holds in this process alone: the store could not take it."""
-    marks = [(*mark.rsplit("/", 1), exp) for mark, exp in realm.revoked.items()]
-    return [Taken(sub=str(sub), jti=str(jti), exp=exp) for sub, jti, exp in marks]
+    found = ((mark.rpartition("/"), exp) for mark, exp in realm.revoked.items())
+    return [Taken(sub, jti, exp) for (sub, _, jti), exp in found]
 
 
 def _rules(realm: Realm) -> Rules:

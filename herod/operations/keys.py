@@ -14,8 +14,9 @@ from herod.operations.ceilings import (
     given_scope,
     is_admin,
 )
+from herod.operations.fields import Cursor, ExpiresAt, KeyId, Label, Limit, NetworkNames, NewOwner, Owner, Scope
 from herod.operations.normal import parse_future, parse_name
-from herod.operations.registry import Context, Params, Time, Tool, command, query
+from herod.operations.registry import Context, Params, Tool, command, query
 from herod.operations.shapes import IssuedKey, Key, KeyDetails, key_details, key_shape
 from herod.operations.uses import former_use
 from herod.records import Account, ApiKey
@@ -43,26 +44,26 @@ EXAMPLE_KEY = "0kZ3vXq81LmT"
 class CreateKey(Params, frozen=True, kw_only=True):
     """`kind` is user for accounts, else service; `owner` (a client_id) is for admins; `expires_at` is RFC 3339."""
 
-    name: str
-    scope: str = READ
-    networks: list[str] | None = None
-    expires_at: Time | None = None
+    name: Label
+    scope: Scope = READ
+    networks: NetworkNames | None = None
+    expires_at: ExpiresAt | None = None
     kind: Literal["user", "service"] | None = None
-    owner: str | None = None
+    owner: NewOwner | None = None
 
 
 class ListKeys(Params, frozen=True, kw_only=True):
     """`limit` is at most 200; `owner` (a client_id) is for admins."""
 
-    owner: str | None = None
-    cursor: str | None = None
-    limit: int = MAX_PAGE
+    owner: Owner | None = None
+    cursor: Cursor | None = None
+    limit: Limit = MAX_PAGE
 
 
 class KeyRef(Params, frozen=True, kw_only=True):
     """A key by its id, the 12 characters after its prefix."""
 
-    id: str
+    id: KeyId
 
 
 class DeletedKey(msgspec.Struct, frozen=True):
@@ -81,6 +82,7 @@ class DeletedKey(msgspec.Struct, frozen=True):
     http=("POST /api/v1/keys",),
     tool=Tool("create_key"),
     creates=True,
+    failures=(NotFound,),
 )
 def keys_create(tx: Writer, context: Context, params: CreateKey) -> IssuedKey:
     """Make an API key with no more than your own scope and networks, and get it, once."""
@@ -114,13 +116,13 @@ def keys_create(tx: Writer, context: Context, params: CreateKey) -> IssuedKey:
 )
 def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
     """List keys, oldest first: one's own, or everybody's for admins."""
-    owner = params.owner
+    owner, limit = params.owner, parse_limit(params.limit)
     if not is_admin(context):
         own = context.principal.id if context.principal.kind is PrincipalKind.ACCOUNT else None
         if own is None or owner not in (None, own):
             return Page([])
         owner = own
-    page = reader.list(ApiKey, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
+    page = reader.list(ApiKey, owner=owner, cursor=params.cursor, limit=limit)
     return Page([key_shape(key, reader.usage(key.id)) for key in page.items], page.next_cursor)
 
 

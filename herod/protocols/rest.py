@@ -45,6 +45,7 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
         try:
             params = read_params(operation, route, request, path)
             presented = None if is_public else presented_by(request.headers)
+            request.ends_with_client = operation.wait is not None
             result = await pipeline.call(operation, params, presented, request.source)
             if operation.streamed is not None:
                 return Response(200, headers=STREAM_HEADERS, stream=await operation.streamed(pipeline.store))

@@ -119,6 +119,16 @@ async def test_a_claim_says_how_it_is_protected(house: House, headers: dict[str,
     assert [one["sid"] for one in listed.json["data"]] == [sid]
 
 
+async def test_the_document_knows_both_places(house: House) -> None:
+    """A claim's secret may stand in the header, so the body need not hold it."""
+    document = (await house.request("GET", "/openapi.json")).json
+    claim = document["paths"]["/api/v1/resources"]["post"]
+    assert [one["name"] for one in claim["parameters"]] == ["X-Resource-Secret"]
+    schema = claim["requestBody"]["content"]["application/json"]["schema"]
+    assert "secret" in schema["properties"]
+    assert schema["required"] == ["kind", "name"]
+
+
 async def test_by_position(house: House, headers: dict[str, str]) -> None:
     """In the order that the documents give."""
     made = await house.rpc("resources.claim", ["vm", "web 1", SECRET, {"cpus": 2}], headers=headers)
