@@ -177,6 +177,7 @@ def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef) 
     check_target(context, context.realm.grant(account.scope, account.networks))
     check_last_admin(reader, context, account, None)
     context.realm.switched_off.add(account.id)
+    context.realm.counters["unwritten"] += 1
 
 
 @command(

@@ -100,6 +100,8 @@ def check_last_admin(
 ) -> None:
     """Refuse a change after which no account and no service key would be an enabled admin.
 
+    Who is to end sooner, or to reach less far, is on the way out: then another must hold all that they held.
+
     Args:
         before: the account or key as it is.
         after: as it would be; None when it goes.
@@ -107,16 +109,29 @@ def check_last_admin(
     Raises:
         Conflict: it is the last one.
     """
-    if not _is_standing_admin(context, before) or (after is not None and _is_standing_admin(context, after)):
+    if not _is_standing_admin(context, before):
+        return
+    stays = after is not None and _is_standing_admin(context, after)
+    held = _reach(context, before)
+    if stays and after is not None and _reach(context, after).covers(held):
         return
     others: Iterable[Account | ApiKey] = itertools.chain(owned_by(reader, ApiKey, SERVICE_KEYS), reader.scan(Account))
-    if any(other.id != before.id and _is_standing_admin(context, other) for other in others):
-        return
+    for other in others:
+        is_admin_too = other.id != before.id and _is_standing_admin(context, other)
+        if is_admin_too and (not stays or _reach(context, other).covers(held)):
+            return
     raise Conflict("This is the last enabled admin: make another one first.", reason="last_admin")
 
 
+def _reach(context: Context, record: Account | ApiKey) -> Grant:
+    """Where and how long an admin is one."""
+    return context.realm.grant((ADMIN,), record.networks, record.expires_at)
+
+
 def _is_standing_admin(context: Context, record: Account | ApiKey) -> bool:
-    if not record.enabled or (record.expires_at is not None and record.expires_at <= context.now):
+    if not record.enabled or record.id in context.realm.switched_off:
+        return False
+    if record.expires_at is not None and record.expires_at <= context.now:
         return False
     if isinstance(record, ApiKey) and record.owner is not None:
         return False  # it is no more than its owner, who is counted

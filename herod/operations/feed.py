@@ -7,12 +7,12 @@ Any principal may read it, so it holds ids, scopes, networks and epochs, and nev
     cursor = generation "." rev "." instance "." unwritten [ "." kind "." page ]
 
 generation and rev are the store's; instance changes with all that is not in the store and that effective scopes hang
-on: another start, other scopes. `unwritten` counts the revocations that a store which cannot write has not taken. kind
-and page say where a snapshot goes on.
+on: another start, other scopes. `unwritten` counts what a store which cannot write has not taken: revocations, and accounts
+switched off or deleted. kind and page say where a snapshot goes on.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Final
 
@@ -162,9 +162,11 @@ def _read(store: Store, realm: Realm, place: Place | None, now: int) -> TokenCha
     changes = store.changes(Cursor(place.generation, place.rev), limit=MAX_PAGE)
     if changes.is_reset:
         return _snapshot(store, realm, _begin(store, realm), now, is_reset=True)
-    unwritten = realm.counters["unwritten_revocations"]
+    unwritten = realm.counters["unwritten"]
     subjects, revoked = _sort(realm, changes.put, now)
     if unwritten != place.unwritten:
+        off = [account for id_ in realm.switched_off if (account := store.get(Account, id_)) is not None]
+        subjects += _sort(realm, off, now)[0]
         revoked += _unwritten(realm)
     followed = msgspec.structs.replace(place, rev=changes.cursor.rev, unwritten=unwritten)
     return TokenChanges(
@@ -203,13 +205,13 @@ def _snapshot(store: Store, realm: Realm, place: Place, now: int, *, is_reset: b
     )
 
 
-def _sort(realm: Realm, records: tuple[Record, ...] | list[Record], now: int) -> tuple[list[Subject], list[Taken]]:
+def _sort(realm: Realm, records: Sequence[Record], now: int) -> tuple[list[Subject], list[Taken]]:
     subjects: list[Subject] = []
     revoked: list[Taken] = []
     for record in records:
         match record:
             case Account():
-                subjects.append(_subject(realm, record, PrincipalKind.ACCOUNT, is_enabled=record.enabled))
+                subjects.append(_subject(realm, record, PrincipalKind.ACCOUNT, is_enabled=_is_enabled(realm, record)))
             case PeerRule():
                 subjects.append(_subject(realm, record, PrincipalKind.PEER, is_enabled=True))
             case Revocation(expires_at=int(exp)) if now < exp + KEPT_SECONDS:
@@ -228,6 +230,10 @@ def _subject(realm: Realm, record: Account | PeerRule, kind: PrincipalKind, *, i
         networks=networks_list(record.networks),
         enabled=is_enabled,
     )
+
+
+def _is_enabled(realm: Realm, account: Account) -> bool:
+    return account.enabled and account.id not in realm.switched_off
 
 
 def _local_admin(realm: Realm) -> Subject:
@@ -267,7 +273,7 @@ def _begin(store: Store, realm: Realm) -> Place:
         generation=store.cursor.generation,
         rev=store.cursor.rev,
         instance=_instance(realm),
-        unwritten=realm.counters["unwritten_revocations"],
+        unwritten=realm.counters["unwritten"],
     )
 
 

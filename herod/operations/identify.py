@@ -155,7 +155,14 @@ def _by_key(reader: Reader, realm: Realm, text: str, now: int) -> Principal:
     principal = key_principal(reader, realm, key)
     if not principal.grant.is_live(now):
         raise BadCredentials(BAD_KEY, reason="expired")
-    return msgspec.structs.replace(principal, is_former=True) if is_former else principal
+    return _as_former(principal, key.former_until) if is_former else principal
+
+
+def _as_former(principal: Principal, until: int) -> Principal:
+    """Who came with the secret of before a rotation: what they make with it must end when it does."""
+    ends = until if principal.grant.expires_at is None else min(until, principal.grant.expires_at)
+    grant = msgspec.structs.replace(principal.grant, expires_at=ends)
+    return msgspec.structs.replace(principal, is_former=True, grant=grant, expires_at=ends)
 
 
 def _check_audience(realm: Realm, meant: str, taken: Audience) -> None:

@@ -162,7 +162,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> 
     claims = _revocable(reader, context, params.token)
     if claims is not None:
         context.realm.revoked[_mark(claims)] = claims.exp
-        context.realm.counters["unwritten_revocations"] += 1
+        context.realm.counters["unwritten"] += 1
 
 
 @command(
