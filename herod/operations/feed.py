@@ -7,8 +7,8 @@ Any principal may read it, so it holds ids, scopes, networks and epochs, and nev
     cursor = generation "." rev "." instance "." unwritten [ "." kind "." page ]
 
 generation and rev are the store's; instance changes with all that is not in the store and that effective scopes hang
-on: another start, other scopes. `unwritten` counts what a store which cannot write has not taken: revocations, and accounts
-switched off or deleted. kind and page say where a snapshot goes on.
+on: another start, other scopes. `unwritten` counts what a store which cannot write has not taken: revocations,
+and accounts that were switched off or deleted. kind and page say where a snapshot goes on.
 """
 
 from collections import Counter

@@ -144,3 +144,12 @@ async def test_metrics_count_them(house: House, headers: dict[str, str]) -> None
     await claim(house, headers)
     text = (await house.request("GET", "/metrics", headers=headers)).response.body
     assert b"\nherod_resources 1\n" in text
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_a_body_that_nobody_reads_is_refused(house: House, headers: dict[str, str], method: str) -> None:
+    """A right secret in it must not look like a wrong one, nor count as one."""
+    sid = await claim(house, headers)
+    answer = await house.request(method, f"/api/v1/resources/{sid}", json={"secret": SECRET}, headers=headers)
+    assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")
+    assert "X-Resource-Secret" in answer.json["error"]["message"]
