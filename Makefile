@@ -33,6 +33,7 @@ STALLS ?= 500
 ROUNDS ?= 20
 LOGINS ?= 200
 CANARIES ?= 100000
+SCHEMA ?= 50
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -42,7 +43,11 @@ INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' ACC
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { \
+	  line = sprintf("  make %-11s", $$1); count = split($$2, words, " "); \
+	  for (i = 1; i <= count; i++) { \
+	    if (length(line words[i]) > 78) { print line; line = sprintf("%18s", "") }; line = line " " words[i] }; \
+	  print line }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -84,8 +89,8 @@ run: $(RUN_READY) ## start the daemon: Unix socket, 127.0.0.1:3350, embedded sto
 
 # Schemas and checkers that come by npm. Without it the tests that need them are skipped, and say so.
 $(NPM_READY): tests/npm/package-lock.json
-	@if command -v npm > /dev/null; then npm ci --silent --prefix tests/npm; touch $@; \
-	else echo 'npm is missing, so some tests are skipped: apt install npm'; fi
+	@command -v npm > /dev/null && npm ci --silent --prefix tests/npm && touch $@ || \
+	  { rm -rf tests/npm/node_modules; echo 'npm is missing or has no registry, so some tests are skipped' >&2; }
 
 .PHONY: test
 test: $(DEV_READY) $(NPM_READY) ## run the whole suite, and hold the coverage promised in CONTRIBUTING.md
@@ -117,6 +122,7 @@ soak: $(DEV_READY) ## the long version of the suite (KILLS=500 FLIPS=10000 FUZZ=
 	@HEROD_SEED=$(SEED) HEROD_KILL_ROUNDS=$(KILLS) HEROD_SIGNING_KILLS=$(KILLS) HEROD_IMPORT_KILLS=$(KILLS) \
 	  HEROD_FLIPS=$(FLIPS) HEROD_FUZZ=$(FUZZ) HEROD_FUZZ_BYTES=$(FUZZ) \
 	  HEROD_STALLS=$(STALLS) HEROD_BACKUP_ROUNDS=$(ROUNDS) HEROD_EIO_ROUNDS=$(ROUNDS) HEROD_LOGINS=$(LOGINS) HEROD_CANARIES=$(CANARIES) \
+	  HEROD_SCHEMA=$(SCHEMA) \
 	  $(BIN)/pytest -n $(JOBS) --dist worksteal -m 'soak or not soak' $(ARGS)
 
 .PHONY: bench

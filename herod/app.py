@@ -167,6 +167,7 @@ async def _make_realm(
         started_at=now,
         needs={name: operation.needs for name, operation in OPERATIONS.items()},
         methods={name: operation.methods for name, operation in OPERATIONS.items() if operation.methods},
+        key_operations=frozenset(name for name, operation in OPERATIONS.items() if operation.manages_keys),
         deployment=deployment,
     )
 

@@ -19,6 +19,7 @@ __all__ = [
     "InvalidScope",
     "InvalidTarget",
     "MissingScope",
+    "MissingSecret",
     "NetworkDenied",
     "NotFound",
     "PermissionDenied",
@@ -202,6 +203,10 @@ class SettingsError(StartupError):
     """A setting is missing, unknown, ill-typed or unsafe."""
 
     exit_code = 2
+
+
+class MissingSecret(SettingsError):
+    """There is no HERO_SECRET."""
 
 
 class RuntimeFailure(StartupError):

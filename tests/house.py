@@ -201,6 +201,7 @@ async def open_house(
             started_at=clock.now,
             needs={name: operation.needs for name, operation in OPERATIONS.items()},
             methods={name: operation.methods for name, operation in OPERATIONS.items() if operation.methods},
+            key_operations=frozenset(name for name, operation in OPERATIONS.items() if operation.manages_keys),
         )
         pipeline = Pipeline(store, realm, clock=clock)
         yield House(store, realm, pipeline, Doors(pipeline, OPERATIONS, Guard()), clock)

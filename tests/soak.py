@@ -24,6 +24,7 @@ SHORT: Final = {
     "FUZZ_BYTES": 500,
     "LOGINS": 40,
     "CANARIES": 500,
+    "SCHEMA": 3,
 }
 
 

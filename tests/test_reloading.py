@@ -20,7 +20,6 @@ from herod.reloading import Reloader
 from herod.scopes.graph import ScopeGraph
 from herod.settings import Settings
 from herod.store.base import Store, Writer
-from herod.store.signals import Signal
 from herod.store.sqlite import open_sqlite
 
 OLD = Settings(hero_secret="h" * 40, binds=(), store=None, public_url="http://localhost")
@@ -114,7 +113,7 @@ async def test_a_store_that_cannot_write(house: House) -> None:
     class ReadOnly:
         """Refuses every write."""
 
-        news = Signal()
+        news = house.store.news
 
         async def write(self, function: object) -> None:
             raise Unavailable("read-only", reason="read_only")

@@ -12,7 +12,7 @@ import click
 from herod_cli.commands import HerodGroup
 from herod_cli.failures import OK, REFUSED
 from herod_cli.invocation import PAGE, Invocation, pass_invocation
-from herod_cli.output import fit, pad, print_error, print_lines, print_notice, show, terminal_width, to_json
+from herod_cli.output import fit, flow, pad, print_error, print_lines, print_notice, show, terminal_width, to_json
 
 __all__ = ["audit"]
 
@@ -174,7 +174,11 @@ def _print(invocation: Invocation, items: list[dict[str, Any]], *, has_titles: b
 
 def _table(items: Iterable[dict[str, Any]], *, has_titles: bool) -> list[str]:
     """Lines of columns whose widths do not depend on the rows: the next ones are not known yet."""
-    room = terminal_width() - sum(width + GAP for _, _, width, _ in COLUMNS if width) + GAP
+    available = terminal_width()
+    room = available - sum(width + GAP for _, _, width, _ in COLUMNS if width) + GAP
+    if room < 0:  # columns of one letter help nobody
+        lines = ("  ".join(show(_cell(item, field)) for _, field, least, _ in COLUMNS if least) for item in items)
+        return [part for line in lines for part in flow(line, available)]
     widths = []
     for title, _, least, most in COLUMNS:
         more = min(most - least, room if least else max(room - GAP, 0))

@@ -145,6 +145,12 @@ class HerodGroup(_Documented, click.Group):
     command_class = HerodCommand
     group_class = type
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The first sentence of each, whole: click would cut it."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(limit=400)) for name, command in commands if command])
+
 
 class LazyGroup(HerodGroup):
     """The root: knows each command's place and first line, and imports none but the one that runs.

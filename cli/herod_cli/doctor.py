@@ -11,7 +11,7 @@ from herod_cli.commands import HerodCommand
 from herod_cli.failures import OK, REFUSED
 from herod_cli.findings import Finding, Result
 from herod_cli.invocation import Invocation, pass_invocation
-from herod_cli.output import clean, print_json, print_lines, terminal_width, wrap
+from herod_cli.output import clean, flow, print_json, print_lines, terminal_width, wrap
 
 __all__ = ["doctor"]
 
@@ -49,5 +49,5 @@ def _lines(finding: Finding) -> list[str]:
     lines = wrap(clean(finding.text), columns)
     shown = [f"{finding.result if not index else '':<{INDENT}}{line}" for index, line in enumerate(lines)]
     if finding.fix:
-        shown += [" " * INDENT + line for line in wrap(clean(f"fix: {finding.fix}"), columns)]
+        shown += [" " * INDENT + line for line in flow(clean(f"fix: {finding.fix}"), columns, indent=0)]
     return shown

@@ -25,6 +25,17 @@ NOT_REACHABLE: Final = 3
 NOT_AUTHENTICATED: Final = 4
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 
+# What to do where the daemon did not say: (an operation's capability, the error's code) → hint.
+HINTS: Final = {
+    ("users", "not_found"): "`herod user list` lists the accounts, for admins",
+    ("users", "conflict"): "`herod user list` lists the accounts, for admins",
+    ("keys", "not_found"): "`herod key list` lists the keys that you may see",
+    ("keys", "conflict"): "`herod key list` lists the keys that you may see",
+    ("peers", "not_found"): "`herod peer list` lists the rules",
+    ("legacy", "not_found"): "`herod legacy status` lists the ids",
+    ("resources", "not_found"): "check the sid and the secret, and that you ask with the key it was claimed with",
+}
+
 
 class FailureError(Exception):
     """A command cannot do what it was told, for a reason on this side of the connection."""
@@ -36,12 +47,13 @@ class FailureError(Exception):
         self.exit_code = exit_code
 
 
-def report(error: Exception, *, who: str | None = None) -> int | None:
+def report(error: Exception, *, who: str | None = None, asked: str | None = None) -> int | None:
     """Print an expected failure and return its exit code; None when `error` is not one.
 
     Args:
         error: what was raised.
         who: a hint about the credential that was presented, for refusals of it.
+        asked: the operation that was called.
     """
     match error:
         case click.exceptions.NoArgsIsHelpError():
@@ -61,10 +73,10 @@ def report(error: Exception, *, who: str | None = None) -> int | None:
             print_error(str(error))
             return error.exit_code
         case _:
-            return _report_client(error, who)
+            return _report_client(error, who, asked or "")
 
 
-def _report_client(error: Exception, who: str | None) -> int | None:
+def _report_client(error: Exception, who: str | None, asked: str) -> int | None:
     # Commands that never asked a daemon have not paid for the client.
     from herod.client.errors import (  # noqa: PLC0415 - see above
         BadAnswer,
@@ -84,6 +96,7 @@ def _report_client(error: Exception, who: str | None) -> int | None:
             hints = [who] if who and error.hint and error.hint in who else [error.hint, who]
             code = NOT_AUTHENTICATED
         case Refused():
+            hints = [error.hint or HINTS.get((asked.partition(".")[0], error.code))]
             code = REFUSED
         case Unreachable() | BadAnswer():
             code = NOT_REACHABLE

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from herod_cli.files import read_named, read_secret
-from herod_cli.output import Column, clean, print_json, print_lines, print_notice, print_record, print_table
+from herod_cli.output import Column, print_json, print_notice, print_record, print_sentence, print_table
 from herod_cli.saved import SignIns, credentials_path
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Invocation:
     Attributes:
         url, key, token: as written; None where the command line does not say.
         who: after `identity()`: a hint about the credential, for when it is refused.
+        asked: the operation that was called last.
     """
 
     url: str | None = None
@@ -41,6 +42,7 @@ class Invocation:
     output: str = "table"
     timeout: float = REQUEST_TIMEOUT
     who: str | None = None
+    asked: str | None = None
     _address: "Address | None" = field(default=None, repr=False)
     _client: "Client | None" = field(default=None, repr=False)
 
@@ -142,6 +144,7 @@ class Invocation:
             BadAnswer: the result is not an object.
         """
         given = {name: value for name, value in params.items() if value is not None}
+        self.asked = method
         return self.check_object(self.client().call(method, given))
 
     def check_object(self, result: object) -> dict[str, Any]:
@@ -199,7 +202,7 @@ class Invocation:
         if self.is_json:
             print_json(answer)
         else:
-            print_lines([clean(sentence)])
+            print_sentence(sentence)
 
 
 def _who_am_i() -> str:

@@ -20,12 +20,13 @@ COLUMNS: Final = (
     Column("ID", "id", is_whole=True),
     Column("NAME", "name"),
     Column("KIND", "kind", is_whole=True),
-    Column("SCOPE", "scope"),
+    Column("SCOPE", "scope", yields=True),
     Column("STATE", "state", is_whole=True),
     Column("EXPIRES", "expires", is_whole=True),
     Column("LAST USED", "used", is_whole=True),
 )
 DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])\Z")
+MAX_OVERLAP: Final = timedelta(days=7)
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -128,7 +129,8 @@ def list_(
         order="newest" if newest else "expires" if expiring else None,
     )
     if not invocation.is_json:
-        items = [_row(item) for item in items]
+        now = datetime.now(UTC)
+        items = [_row(item, now) for item in items]
     invocation.show_items(items, COLUMNS, empty="There are no keys: `herod key create NAME` makes one.")
 
 
@@ -170,6 +172,8 @@ def rotate(invocation: Invocation, key_id: str, overlap: str | None, save: str |
     Without --overlap the old one is refused from now on. `herod key show` says who still uses it.
     """
     seconds = parse_duration(overlap, option="--overlap") if overlap is not None else 0
+    if seconds > MAX_OVERLAP.total_seconds():
+        raise click.BadParameter(f"{overlap} is too long: 7d is the most.", param_hint="'--overlap'")
     with place_for(save) as place:
         answer = invocation.call("keys.rotate", id=key_id, overlap=seconds)
         show_secret(invocation, answer, "key", place=place)
@@ -277,11 +281,18 @@ def _client_id(invocation: Invocation, who: str | None) -> str | None:
     return str(invocation.call("users.get", **account(who)).get("client_id"))
 
 
-def _row(item: dict[str, Any]) -> dict[str, Any]:
+def _row(item: dict[str, Any], now: datetime) -> dict[str, Any]:
     expires, used = item.get("expires_at"), item.get("last_used_at")
     return {
         **item,
-        "state": "on" if item.get("enabled") else "off",
+        "state": "off" if not item.get("enabled") else "expired" if _is_past(expires, now) else "on",
         "expires": str(expires)[:10] if expires else "never",
         "used": str(used)[:10] if used else "never",
     }
+
+
+def _is_past(at: object, now: datetime) -> bool:
+    try:
+        return isinstance(at, str) and datetime.fromisoformat(at) <= now
+    except ValueError:  # a daemon of another version: its word stands as it is
+        return False

@@ -4,6 +4,7 @@ Imports no command until it is asked for, and neither the daemon nor the client.
 """
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -44,6 +45,9 @@ PLACES: Final = {
     "smoke": ("herod_cli.smoke", "Check a live daemon in 24 ways."),
     "completion": ("herod_cli.completion", "Print a script that completes commands."),
 }
+
+# What a file says that takes no more.
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001, FBT001 - click's
@@ -91,10 +95,21 @@ def main(args: Sequence[str] | None = None) -> int:
         code = _run(None if args is None else list(args))
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has left, as `head` does: end without a word
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+        return REFUSED
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _drop_output()
+        print_error(f"The output could not be written: {error.strerror}.", "make room where it goes")
         return REFUSED
     return code
+
+
+def _drop_output() -> None:
+    """Let what is not written yet go nowhere, so that the interpreter's end does not complain of it."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(args: list[str] | None) -> int:
@@ -109,7 +124,7 @@ def _run(args: list[str] | None) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
-        ended = report(error, who=invocation.who)
+        ended = report(error, who=invocation.who, asked=invocation.asked)
         if ended is None:
             raise
         return ended

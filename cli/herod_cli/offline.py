@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from herod_cli.commands import HerodCommand
+from herod_cli.failures import USAGE, FailureError
 from herod_cli.invocation import Invocation, pass_invocation
 from herod_cli.output import clean, print_json, print_lines, print_notice
 
@@ -37,10 +38,18 @@ def load(**options: object) -> "Settings":
     Raises:
         SettingsError: they are not good.
     """
-    from herod.settings import load_settings  # noqa: PLC0415 - `--help` does not pay for it
+    from herod.errors import MissingSecret  # noqa: PLC0415 - `--help` does not pay for it
+    from herod.settings import load_settings  # noqa: PLC0415 - as above
 
     given = {name: value for name, value in options.items() if value not in (None, False)}
-    return load_settings(given, os.environ, uid=os.getuid())
+    try:
+        return load_settings(given, os.environ, uid=os.getuid())
+    except MissingSecret:
+        raise FailureError(
+            "No HERO_SECRET is set, and this works on the store itself.",
+            hint="say where the daemon's own secret is: HERO_SECRET_FILE=FILE before the command",
+            exit_code=USAGE,
+        ) from None
 
 
 @click.command(

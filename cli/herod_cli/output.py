@@ -17,11 +17,13 @@ __all__ = [
     "box",
     "clean",
     "fit",
+    "flow",
     "print_error",
     "print_json",
     "print_lines",
     "print_notice",
     "print_record",
+    "print_sentence",
     "print_table",
     "record",
     "show",
@@ -31,10 +33,11 @@ __all__ = [
     "wrap",
 ]
 
-NARROWEST: Final = 60  # below this a table breaks its lines: better than columns of one letter
+NARROWEST: Final = 20
 DEFAULT_WIDTH: Final = 80
 GAP: Final = 2
 SMALLEST_COLUMN: Final = 4
+SMALLEST_YIELDING: Final = 10  # below this no column gives way alone
 
 # Controls, formats (bidi overrides among them), surrogates, private use, unassigned, line and paragraph separators.
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -47,11 +50,13 @@ class Column:
     Attributes:
         key: the field of an item it shows.
         is_whole: never cut short: what people copy.
+        yields: cut short before others are: what people do not tell items apart by.
     """
 
     title: str
     key: str
     is_whole: bool = False
+    yields: bool = False
 
 
 def clean(text: str) -> str:
@@ -116,6 +121,22 @@ def wrap(text: str, columns: int) -> list[str]:
     return [*lines, rest] if rest or not lines else lines
 
 
+def flow(text: str, columns: int, *, indent: int = 2) -> list[str]:
+    """Clean `text` in lines of about `columns`, the later ones indented.
+
+    Words and what stands in backticks stay in one piece, also where they are longer: people copy them.
+    """
+    whole = re.sub("`[^`]*`", lambda match: match[0].replace(" ", "\0"), text)
+    words = [word.replace("\0", " ") for word in whole[len(whole) - len(whole.lstrip(" ")) :].split(" ")]
+    lines = [" " * (len(text) - len(text.lstrip(" "))) + words[0]]
+    for word in words[1:]:
+        if width(lines[-1]) + 1 + width(word) <= columns:
+            lines[-1] += " " + word
+        else:
+            lines.append(" " * indent + word)
+    return lines
+
+
 def show(value: object) -> str:
     """A field of an answer as people read it, clean."""
     match value:
@@ -134,20 +155,35 @@ def show(value: object) -> str:
 def table(columns: Sequence[Column], items: Iterable[Mapping[str, Any]], *, available: int) -> list[str]:
     """The lines of a table, its title line first, each at most `available` columns where that is possible.
 
-    Columns that are not whole give way, the widest first.
+    Columns that are not whole give way, the widest first. Where even that is not enough, each item is a record.
     """
+    items = list(items)
     rows = [[show(item.get(column.key)) for column in columns] for item in items]
     widths = [max([width(column.title), *(width(row[index]) for row in rows)]) for index, column in enumerate(columns)]
     excess = sum(widths) + GAP * (len(columns) - 1) - available
+    yielding = [index for index, column in enumerate(columns) if column.yields]
+    flexible = [index for index, column in enumerate(columns) if not column.is_whole]
+    excess = _narrow(widths, yielding, excess, SMALLEST_YIELDING)
+    excess = _narrow(widths, flexible, excess, SMALLEST_COLUMN)
+    if excess > 0:
+        records = [
+            ["", *record({column.title.lower(): item.get(column.key) for column in columns}, available=available)]
+            for item in items
+        ]
+        return [line for lines in records for line in lines][1:]
+    titles = [column.title for column in columns]
+    return [_line(row, widths) for row in (titles, *rows)]
+
+
+def _narrow(widths: list[int], indexes: Sequence[int], excess: int, smallest: int) -> int:
+    """Take `excess` from the widest of these columns, as far as they are wider than `smallest`; what is left of it."""
     while excess > 0:
-        flexible = [index for index, column in enumerate(columns) if not column.is_whole]
-        widest = max(flexible, key=lambda index: widths[index], default=None)
-        if widest is None or widths[widest] <= SMALLEST_COLUMN:
+        widest = max(indexes, key=lambda index: widths[index], default=None)
+        if widest is None or widths[widest] <= smallest:
             break
         widths[widest] -= 1
         excess -= 1
-    titles = [column.title for column in columns]
-    return [_line(row, widths) for row in (titles, *rows)]
+    return excess
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -161,7 +197,11 @@ def pad(text: str, columns: int) -> str:
 
 
 def record(fields: Mapping[str, Any], *, available: int) -> list[str]:
-    """The lines of one thing: a name and a value each, long values broken except at no space."""
+    """The lines of one thing: a name and a value each, long values broken except at no space.
+
+    What has fields of its own stands there as `former.works_until`, as JSON has it.
+    """
+    fields = dict(_flat(fields))
     names = [clean(name) for name in fields]
     indent = max((width(name) for name in names), default=0) + GAP
     lines = []
@@ -171,6 +211,14 @@ def record(fields: Mapping[str, Any], *, available: int) -> list[str]:
         broken = wrap(text, max(available - indent, 20)) if " " in text else [text]
         lines += [pad(name if not index else "", indent) + part for index, part in enumerate(broken)]
     return lines
+
+
+def _flat(fields: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    for name, value in fields.items():
+        if isinstance(value, dict) and value:
+            yield from ((f"{name}.{inner}", item) for inner, item in value.items())
+        else:
+            yield name, value
 
 
 def box(lines: Sequence[str]) -> list[str]:
@@ -236,10 +284,16 @@ def print_json(value: object) -> None:
     print_lines([to_json(value)])
 
 
-def print_notice(text: str) -> None:
+def print_sentence(text: str) -> None:
+    """Print a sentence, in lines where a person reads it."""
+    print_lines(flow(clean(text), terminal_width()) if sys.stdout.isatty() else [clean(text)])
+
+
+def print_notice(text: str, *, indent: int = 2) -> None:
     """Say something to the person at the terminal, out of the way of what scripts read."""
     sys.stdout.flush()
-    sys.stderr.write(clean(text) + "\n")
+    lines = flow(clean(text), terminal_width(), indent=indent) if sys.stderr.isatty() else [clean(text)]
+    sys.stderr.write("".join(line + "\n" for line in lines))
 
 
 def print_error(message: str, *hints: str | None) -> None:
@@ -247,4 +301,4 @@ def print_error(message: str, *hints: str | None) -> None:
     print_notice(f"herod: {message}")
     for hint in hints:
         if hint:
-            print_notice(f"  hint: {hint}")
+            print_notice(f"  hint: {hint}", indent=len("  hint: "))

@@ -16,7 +16,7 @@ COLUMNS: Final = (
     Column("ID", "id", is_whole=True),
     Column("WHO", "who", is_whole=True),
     Column("SCOPE", "scope"),
-    Column("NETWORKS", "networks"),
+    Column("NETWORKS", "networks", yields=True),
 )
 
 

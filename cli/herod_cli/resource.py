@@ -17,8 +17,10 @@ COLUMNS: Final = (
     Column("SID", "sid", is_whole=True),
     Column("KIND", "kind"),
     Column("NAME", "name"),
-    Column("ATTRIBUTES", "attributes"),
+    Column("ATTRIBUTES", "attributes", yields=True),
 )
+
+EMPTY: Final = "Nothing of that kind is here that asks for no secret: give --secret @FILE to list what one opens."
 
 secret_option = click.option(
     "--secret", metavar="@FILE|-", help="The secret that opens it, from FILE or standard input."
@@ -93,7 +95,9 @@ def list_(invocation: Invocation, kind: str, secret: str | None, limit: int | No
     items = invocation.items("resources.list", limit=limit, kind=kind, secret=_secret(secret))
     if not invocation.is_json:
         items = [{**item, "attributes": _compact(item.get("attributes"))} for item in items]
-    invocation.show_items(items, COLUMNS, empty="This secret owns nothing of that kind here.")
+    invocation.show_items(
+        items, COLUMNS, empty=EMPTY if secret is None else "This secret owns nothing of that kind here."
+    )
 
 
 @resource.command(examples=["herod resource get SID --secret @tenant.secret"])

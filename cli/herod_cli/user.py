@@ -15,7 +15,7 @@ __all__ = ["user"]
 COLUMNS: Final = (
     Column("CLIENT_ID", "client_id", is_whole=True),
     Column("EMAIL OR NAME", "who"),
-    Column("SCOPE", "scope"),
+    Column("SCOPE", "scope", yields=True),
     Column("STATE", "state", is_whole=True),
 )
 

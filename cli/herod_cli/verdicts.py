@@ -9,7 +9,7 @@ import click
 from herod_cli.failures import OK, REFUSED
 from herod_cli.files import read_secret
 from herod_cli.invocation import Invocation, pass_invocation
-from herod_cli.output import print_lines, show
+from herod_cli.output import print_lines, print_notice, show
 
 __all__ = ["show_verdict", "verdict_callback"]
 
@@ -28,7 +28,14 @@ def verdict_callback(what: str) -> Callable[..., int]:
     def ask(invocation: Invocation, text: str, scope: str | None, network: str | None) -> int:
         credential = read_secret(text, what)
         answer = invocation.call("token.validate", token=credential, scope=scope, network=network)
-        return show_verdict(invocation, answer, is_good=answer.get("valid") is True)
+        is_good = answer.get("valid") is True
+        code = show_verdict(invocation, answer, is_good=is_good)
+        if not is_good and answer.get("reason") == "invalid" and not invocation.is_json:
+            print_notice(
+                "  hint: herod does not tell why of keys and secrets; `herod key show ID` shows a key's state",
+                indent=8,
+            )
+        return code
 
     return ask
 
@@ -40,7 +47,8 @@ def show_verdict(invocation: Invocation, answer: Mapping[str, Any], *, is_good: 
     elif is_good:
         invocation.show({**answer, **{name: _time(answer[name]) for name in ("exp", "iat") if name in answer}})
     else:
-        print_lines([f"not valid: {show(answer['reason'])}" if "reason" in answer else "not valid"])
+        reason = show(answer.get("reason", "invalid"))
+        print_lines(["not valid" if reason == "invalid" else f"not valid: {reason}"])
     return OK if is_good else REFUSED
 
 

@@ -68,11 +68,11 @@ class HerodMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or hand it on."""
-        if scope["type"] not in {"http", "websocket"}:
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         inner = {name: value for name, value in scope.items() if name != KEY}
-        if scope["path"] not in self._public:
+        if scope.get("path") not in self._public:
             try:
                 token = _bearer(scope.get("headers", ()))
                 inner[KEY] = self._verifier.verify(token, scope=self._scope, network=self._network)
@@ -107,6 +107,8 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, error: HerodError)
         await receive()  # websocket.connect; a close before the accept is answered as a 403
         await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         return
+    if scope["type"] != "http":
+        return  # how to refuse such a one is not known: nothing is answered, and `app` never sees it
     status, more = _status(error)
     body = msgspec.json.encode({"error": {"code": error.code, "message": error.message}})
     headers = [

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from herod.client.mirror import Holder, Mirror, Picture
+from herod.client.mirror import Holder, Mirror, Picture, Rules
 from herod.credentials.keyring import SigningKeys
 from herod.credentials.tokens import CLOCK_SKEW, Claims, verify
 from herod.errors import Disabled, MissingScope, NetworkDenied, RevokedToken, Unavailable
@@ -56,18 +56,23 @@ class Verified(msgspec.Struct, frozen=True):
     aud: str | None
 
 
+_Worth = tuple[int, Verified, int]
+
+
 class _Seen:
-    """A token whose signature was checked, and what it was worth at one version of the mirror."""
+    """A token that has passed the strict door, by which keys and rules, and what it was worth then.
 
-    __slots__ = ("claims", "keys", "mask", "networks", "verified", "version")
+    Attributes:
+        worth: the mirror's version, the answer and its scopes as bits; one value, for threads replace it at any time.
+    """
 
-    def __init__(self, claims: Claims, keys: SigningKeys) -> None:
+    __slots__ = ("claims", "keys", "rules", "worth")
+
+    def __init__(self, claims: Claims, keys: SigningKeys, rules: Rules) -> None:
         self.claims = claims
         self.keys = keys
-        self.version = -1
-        self.mask = 0
-        self.networks: Networks = ALL_NETWORKS
-        self.verified: Verified | None = None
+        self.rules = rules
+        self.worth: _Worth | None = None
 
 
 class TokenChecker:
@@ -138,25 +143,33 @@ class TokenChecker:
         """
         if self._stopwatch() > self._fresh_until and self._is_strict:
             raise Unavailable("Nothing was heard of herod for too long to trust any token.", reason="stale")
-        picture, keys, version = self.mirror.picture, self.keys, self.mirror.version
+        # The version before the picture: what is judged by a newer picture than it says is only judged once more.
+        version = self.mirror.version
+        picture, keys = self.mirror.picture, self.keys
         if picture is None or keys is None:
             raise Unavailable("Herod has not been heard of yet: no token can be verified.", reason="stale")
         now = self._clock()
         seen = self._seen.get(token)
-        if seen is None or seen.keys is not keys or not seen.claims.iat - CLOCK_SKEW <= now < seen.claims.exp:
+        if (
+            seen is None
+            or seen.keys is not keys
+            or seen.rules is not picture.rules
+            or not seen.claims.iat - CLOCK_SKEW <= now < seen.claims.exp
+        ):
             seen = self._open(token, picture, keys, int(now))
-        verified = seen.verified
-        if verified is None or seen.version != version:
-            verified = self._judge(seen, picture, version)
+        worth = seen.worth
+        if worth is None or worth[0] != version:
+            worth = seen.worth = _judge(seen.claims, picture, version)
+        _, verified, mask = worth
         if scope is not None:
             known, bits = self._needed
             needed = bits.get(scope, 0) if known is picture else 0
             if not needed:
                 needed = self._bits(picture, scope)
-            if seen.mask & needed != needed:
-                self._refuse_scope(seen, picture, scope)
+            if mask & needed != needed:
+                raise _lacking(mask, picture, scope)
         network = network or self._network
-        if network is not None and "*" not in seen.networks and network not in seen.networks:
+        if network is not None and "*" not in verified.networks and network not in verified.networks:
             raise NetworkDenied(f"This token has no access to network {network!r}.", missing=network)
         return verified
 
@@ -171,32 +184,11 @@ class TokenChecker:
             ttl=rules.token_ttl,
             now=now,
         )
-        seen = _Seen(claims, keys)
+        seen = _Seen(claims, keys, rules)
         self._seen[token] = seen
         if len(self._seen) > MAX_SEEN:
             self._seen.popitem(last=False)
         return seen
-
-    def _judge(self, seen: _Seen, picture: Picture, version: int) -> Verified:
-        claims = seen.claims
-        holder = _holder(picture, claims)
-        graph = picture.graph
-        mask = graph.mask(tuple(claims.scope.split())) & holder.mask
-        own = ALL_NETWORKS if claims.networks is None else frozenset(claims.networks)
-        verified = Verified(
-            sub=claims.sub,
-            kind=holder.kind,
-            scope=" ".join(graph.names(mask)),
-            scopes=frozenset(name for name in graph.scopes if graph.bit(name) & mask),
-            networks=intersect_networks(holder.networks, own),
-            iat=claims.iat,
-            exp=claims.exp,
-            jti=claims.jti,
-            aud=claims.aud,
-        )
-        seen.mask, seen.networks, seen.verified = mask, verified.networks, verified
-        seen.version = version
-        return verified
 
     def _bits(self, picture: Picture, scope: str) -> int:
         bits = [picture.graph.bit(name) for name in scope.split()]
@@ -209,9 +201,31 @@ class TokenChecker:
         remembered[scope] = needed
         return needed
 
-    def _refuse_scope(self, seen: _Seen, picture: Picture, scope: str) -> None:
-        missing = next(name for name in scope.split() if not seen.mask & picture.graph.bit(name))
-        raise MissingScope(f"This needs scope {missing!r}, which this token does not have.", missing=missing)
+
+def _judge(claims: Claims, picture: Picture, version: int) -> _Worth:
+    """What a token is worth now."""
+    holder = _holder(picture, claims)
+    graph = picture.graph
+    mask = graph.mask(tuple(claims.scope.split())) & holder.mask
+    own = ALL_NETWORKS if claims.networks is None else frozenset(claims.networks)
+    verified = Verified(
+        sub=claims.sub,
+        kind=holder.kind,
+        scope=" ".join(graph.names(mask)),
+        scopes=frozenset(name for name in graph.scopes if graph.bit(name) & mask),
+        networks=intersect_networks(holder.networks, own),
+        iat=claims.iat,
+        exp=claims.exp,
+        jti=claims.jti,
+        aud=claims.aud,
+    )
+    return version, verified, mask
+
+
+def _lacking(mask: int, picture: Picture, scope: str) -> MissingScope:
+    """The refusal that names the first scope which the token does not have."""
+    missing = next((name for name in scope.split() if not mask & picture.graph.bit(name)), scope)
+    return MissingScope(f"This needs scope {missing!r}, which this token does not have.", missing=missing)
 
 
 def _holder(picture: Picture, claims: Claims) -> Holder:

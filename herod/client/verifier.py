@@ -164,23 +164,22 @@ class Verifier:
     async def _follow(self, client: AsyncClient) -> None:
         """Keep listening, whatever happens to herod."""
         pause = FIRST_PAUSE
-        while True:
-            try:
-                await self._listen(client)
-            except trio.Cancelled:
-                await client.aclose()
-                raise
-            except ClientError as error:
-                if isinstance(error, Refused) and error.status == BAD_REQUEST:
-                    self._checker.mirror.begin_anew()  # another version of herod gives other cursors
-                if pause == FIRST_PAUSE:
-                    logger.warning("the feed of revocations is interrupted: %s", error.message)
-                await trio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that not all services come at once
-                pause = min(2 * pause, LONGEST_PAUSE)
-            else:
-                if pause != FIRST_PAUSE:
-                    logger.info("the feed of revocations goes on")
-                pause = FIRST_PAUSE
+        async with client:
+            while True:
+                try:
+                    await self._listen(client)
+                except ClientError as error:
+                    if isinstance(error, Refused) and error.status == BAD_REQUEST:
+                        self._checker.mirror.begin_anew()  # another version of herod gives other cursors
+                    if pause == FIRST_PAUSE:
+                        logger.warning("the feed of revocations is interrupted: %s", error.message)
+                    # Not all services come back at once.
+                    await trio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - nothing to guess
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                else:
+                    if pause != FIRST_PAUSE:
+                        logger.info("the feed of revocations goes on")
+                    pause = FIRST_PAUSE
 
     async def _listen(self, client: AsyncClient) -> bool:
         """Take one answer of the feed; whether all is known up to it."""

@@ -4,8 +4,9 @@ from typing import Literal
 
 import msgspec
 
-from herod.errors import InvalidRequest
+from herod.errors import InvalidRequest, NotFound
 from herod.operations.ceilings import check_ceiling, check_last_admin, check_target, given_scope
+from herod.operations.fields import AccountName, Cursor, Email, Limit, NetworkNames, NewPassword, Scope
 from herod.operations.finding import AccountRef, account_of, owned_by
 from herod.operations.issuing import account_with_secret, hashing
 from herod.operations.normal import parse_name
@@ -35,19 +36,19 @@ EXAMPLE_ID = "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"
 class ListUsers(Params, frozen=True, kw_only=True):
     """`limit` is at most 200."""
 
-    cursor: str | None = None
-    limit: int = MAX_PAGE
+    cursor: Cursor | None = None
+    limit: Limit = MAX_PAGE
     order: Literal["oldest", "newest"] = "oldest"
 
 
 class AddUser(Params, frozen=True, kw_only=True):
     """All may be left out; without `scope` the account gets read, without `networks` your own."""
 
-    email: str | None = None
-    name: str | None = None
-    password: str | None = None
-    scope: str = READ
-    networks: list[str] | None = None
+    email: Email | None = None
+    name: AccountName | None = None
+    password: NewPassword | None = None
+    scope: Scope = READ
+    networks: NetworkNames | None = None
 
 
 class AddedUser(msgspec.Struct, frozen=True):
@@ -66,14 +67,14 @@ class AddedUser(msgspec.Struct, frozen=True):
 class SetScope(AccountRef, frozen=True, kw_only=True):
     """The account and its new scope, space-separated."""
 
-    scope: str
+    scope: Scope
 
 
 class UpdateUser(AccountRef, frozen=True, kw_only=True):
     """What is left out stays."""
 
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    networks: list[str] | msgspec.UnsetType = msgspec.UNSET
+    name: AccountName | msgspec.UnsetType = msgspec.UNSET
+    networks: NetworkNames | msgspec.UnsetType = msgspec.UNSET
 
 
 class DeletedUser(msgspec.Struct, frozen=True):
@@ -105,6 +106,7 @@ def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User
     example={"client_id": EXAMPLE_ID},
     http=("GET /api/v1/users/{client_id}",),
     tool=Tool("get_user"),
+    failures=(NotFound,),
 )
 def users_get(reader: Reader, context: Context, params: AccountRef) -> User:  # noqa: ARG001 - a handler's form
     """Show an account, by client_id or email."""
@@ -150,6 +152,7 @@ def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
     example={"client_id": EXAMPLE_ID, "scope": "read"},
     http=("POST /users/scope", "PUT /api/v1/users/{client_id}/scope"),
     tool=Tool("set_user_scope", destructive=True, idempotent=True),
+    failures=(NotFound,),
 )
 def users_scope(tx: Writer, context: Context, params: SetScope) -> User:
     """Set an account's scope; its keys, sessions and tokens are narrowed with their next use."""
@@ -161,6 +164,7 @@ def users_scope(tx: Writer, context: Context, params: SetScope) -> User:
     needs=ADMIN,
     example={"client_id": EXAMPLE_ID, "name": "Ada L."},
     http=("PATCH /api/v1/users/{client_id}",),
+    failures=(NotFound,),
 )
 def users_update(tx: Writer, context: Context, params: UpdateUser) -> User:
     """Change an account's name or networks."""
@@ -178,6 +182,7 @@ def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef) 
     check_target(context, context.realm.grant(account.scope, account.networks))
     check_last_admin(reader, context, account, None)
     context.realm.switched_off.add(account.id)
+    context.realm.counters["unwritten"] += 1
 
 
 @command(
@@ -185,6 +190,7 @@ def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef) 
     needs=ADMIN,
     example={"client_id": EXAMPLE_ID},
     http=("POST /api/v1/users/{client_id}/enable",),
+    failures=(NotFound,),
 )
 def users_enable(tx: Writer, context: Context, params: AccountRef) -> User:
     """Switch an account on again; what died when it was switched off stays dead."""
@@ -200,6 +206,7 @@ def users_enable(tx: Writer, context: Context, params: AccountRef) -> User:
     http=("POST /api/v1/users/{client_id}/disable",),
     tool=Tool("disable_user", destructive=True, idempotent=True),
     unwritten=_switch_off_in_memory,
+    failures=(NotFound,),
 )
 def users_disable(tx: Writer, context: Context, params: AccountRef) -> User:
     """Switch an account off: its tokens and sessions die, its keys rest until it is enabled again."""
@@ -214,6 +221,7 @@ def users_disable(tx: Writer, context: Context, params: AccountRef) -> User:
     http=("POST /users/delete", "DELETE /api/v1/users/{client_id}"),
     tool=Tool("delete_user", destructive=True, idempotent=True),
     unwritten=_switch_off_in_memory,
+    failures=(NotFound,),
 )
 def users_delete(tx: Writer, context: Context, params: AccountRef) -> DeletedUser:
     """Delete an account with its keys and sessions; its tokens die at once."""

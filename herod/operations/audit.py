@@ -4,12 +4,13 @@ Both read for long where there is much, so they are awaited (`wait`) and read in
 """
 
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from herod.errors import InvalidRequest
 from herod.operations.accounts import EXAMPLE_ID, parse_limit
+from herod.operations.fields import Cursor, Limit
 from herod.operations.registry import Context, Params, Time, Tool, query
 from herod.operations.shapes import rfc3339
 from herod.scopes.graph import ADMIN
@@ -33,17 +34,28 @@ class ListAudit(Params, frozen=True, kw_only=True):
     most 200. All that is given must hold.
     """
 
-    actor: str | None = None
-    operation: str | None = None
-    outcome: str | None = None
-    reason: str | None = None
-    source: str | None = None
-    target: str | None = None
-    since: Time | None = None
-    until: Time | None = None
-    after: int | None = None
-    cursor: str | None = None
-    limit: int = MAX_PAGE
+    at_most_one = ("after", "cursor")
+
+    actor: Annotated[str, msgspec.Meta(description="an id: who did or tried it")] | None = None
+    operation: Annotated[str, msgspec.Meta(description="its name, or `keys.*` for all that begin so")] | None = None
+    outcome: Annotated[str, msgspec.Meta(description="`ok` or `denied`")] | None = None
+    reason: Annotated[str, msgspec.Meta(description="why it was refused, such as `missing_scope`")] | None = None
+    source: Annotated[str, msgspec.Meta(description="`uid:N` or an address")] | None = None
+    target: Annotated[str, msgspec.Meta(description="an id: what was changed or presented")] | None = None
+    since: Annotated[Time, msgspec.Meta(description="this moment and later")] | None = None
+    until: Annotated[Time, msgspec.Meta(description="before this moment")] | None = None
+    after: (
+        Annotated[
+            int,
+            msgspec.Meta(
+                description="the `seq` of a row: what stands behind it, oldest first",
+                extra_json_schema={"minimum": 0, "maximum": MAX_SEQ},
+            ),
+        ]
+        | None
+    ) = None
+    cursor: Cursor | None = None
+    limit: Limit = MAX_PAGE
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +80,16 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 class VerifyAudit(Params, frozen=True, kw_only=True):
     """`expect` is a `head` that was noted earlier."""
 
-    expect: str | None = None
+    expect: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                description="a `head` noted earlier, which must still stand in the log",
+                extra_json_schema={"pattern": f"^[0-9A-Fa-f]{{{2 * HMAC_BYTES}}}$"},
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -103,6 +103,8 @@ def check_last_admin(
 ) -> None:
     """Refuse a change after which no account and no service key would be an enabled admin.
 
+    Who is to end sooner, or to reach less far, is on the way out: then another must hold all that they held.
+
     Args:
         before: the account or key as it is.
         after: as it would be; None when it goes.
@@ -111,10 +113,16 @@ def check_last_admin(
         Conflict: it is the last one.
     """
     realm, now = context.realm, context.now
-    if not is_standing_admin(realm, before, now) or (after is not None and is_standing_admin(realm, after, now)):
+    if not is_standing_admin(realm, before, now):
         return
-    if any(other.id != before.id and is_standing_admin(realm, other, now) for other in possible_admins(reader)):
+    stays = after is not None and is_standing_admin(realm, after, now)
+    held = _reach(realm, before)
+    if stays and after is not None and _reach(realm, after).covers(held):
         return
+    for other in possible_admins(reader):
+        is_admin_too = other.id != before.id and is_standing_admin(realm, other, now)
+        if is_admin_too and (not stays or _reach(realm, other).covers(held)):
+            return
     raise Conflict("This is the last enabled admin: make another one first.", reason="last_admin")
 
 
@@ -123,9 +131,16 @@ def possible_admins(reader: Reader) -> Iterator[Account | ApiKey]:
     return itertools.chain(owned_by(reader, ApiKey, SERVICE_KEYS), reader.scan(Account))
 
 
+def _reach(realm: Realm, record: Account | ApiKey) -> Grant:
+    """Where and how long an admin is one."""
+    return realm.grant((ADMIN,), record.networks, record.expires_at)
+
+
 def is_standing_admin(realm: Realm, record: Account | ApiKey, now: int) -> bool:
     """Whether this is an admin who can come in."""
-    if not record.enabled or (record.expires_at is not None and record.expires_at <= now):
+    if not record.enabled or record.id in realm.switched_off:
+        return False
+    if record.expires_at is not None and record.expires_at <= now:
         return False
     if isinstance(record, ApiKey) and record.owner is not None:
         return False  # it is no more than its owner, who is counted

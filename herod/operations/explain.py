@@ -1,11 +1,14 @@
 """Why may someone do something, or not, and what would mend it. Answers with the engine that decides for real."""
 
+from typing import Annotated
+
 import msgspec
 
-from herod.errors import InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
-from herod.operations.ceilings import is_admin
+from herod.errors import CeilingExceeded, InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
+from herod.operations.ceilings import check_key_manager, is_admin
+from herod.operations.fields import KnownScope, Network, OperationName
 from herod.operations.finding import AccountRef, find_account
-from herod.operations.identify import (
+from herod.operations.holders import (
     LOCAL_ADMIN_ID,
     account_principal,
     key_principal,
@@ -25,10 +28,17 @@ __all__ = ["access_explain"]
 class Explain(Params, frozen=True, kw_only=True):
     """`principal` is a client_id, email, key id, peer rule id, `uid:N` or `gid:N`; you yourself if left out."""
 
-    principal: str | None = None
-    operation: str | None = None
-    scope: str | None = None
-    network: str | None = None
+    at_most_one = ("operation", "scope")
+
+    principal: (
+        Annotated[
+            str, msgspec.Meta(description="whom: a client_id, email, key id, peer rule id, `uid:N` or `gid:N`; you")
+        ]
+        | None
+    ) = None
+    operation: OperationName | None = None
+    scope: KnownScope | None = None
+    network: Network | None = None
 
 
 class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -47,6 +57,7 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     http=("POST /api/v1/explain",),
     tool=Tool("explain"),
     own=True,
+    failures=(NotFound,),
 )
 def access_explain(reader: Reader, context: Context, params: Explain) -> Explanation:
     """Explain whether someone may do an operation or passes a scope, and on which network."""
@@ -66,6 +77,18 @@ def access_explain(reader: Reader, context: Context, params: Explain) -> Explana
     methods = context.realm.methods.get(params.operation or "")
     if methods is not None and principal.method not in methods:
         return Explanation(allowed=False, reason="method_not_allowed", hint=f"use a {name_methods(methods)}")
+    if params.operation in context.realm.key_operations:
+        return _explain_key_manager(msgspec.structs.replace(context, principal=principal))
+    return Explanation(allowed=True)
+
+
+def _explain_key_manager(context: Context) -> Explanation:
+    """Whether who is asked about may manage keys at all."""
+    try:
+        check_key_manager(context)
+    except CeilingExceeded as error:
+        hint = "sign in as the key's owner" if error.missing is None else "use a key with scope admin"
+        return Explanation(allowed=False, reason=error.reason, missing=error.missing, hint=hint)
     return Explanation(allowed=True)
 
 

@@ -7,21 +7,21 @@ Any principal may read it, so it holds ids, scopes, networks and epochs, and nev
     cursor = generation "." rev "." instance "." unwritten [ "." kind "." page ]
 
 generation and rev are the store's; instance changes with all that is not in the store and that effective scopes hang
-on: another start, other scopes. `unwritten` counts the revocations that a store which cannot write has not taken. kind
-and page say where a snapshot goes on.
+on: another start, other scopes. `unwritten` counts what a store which cannot write has not taken: revocations,
+and accounts that were switched off or deleted. kind and page say where a snapshot goes on.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import trio
 
 from herod.errors import InvalidRequest, RateLimited
 from herod.operations.guessing import wide_source
-from herod.operations.identify import LOCAL_ADMIN_ID
+from herod.operations.holders import LOCAL_ADMIN_ID
 from herod.operations.realm import Realm
 from herod.operations.registry import Context, Params, query
 from herod.operations.shapes import networks_list
@@ -49,8 +49,14 @@ KINDS: Final[tuple[type[Record], ...]] = (Account, PeerRule, Revocation)
 class FollowTokens(Params, frozen=True, kw_only=True):
     """`cursor` is that of the answer before, `wait` how many seconds to wait when there is no news, at most 30."""
 
-    cursor: str | None = None
-    wait: int = 0
+    cursor: Annotated[str, msgspec.Meta(description="`cursor` of the answer before")] | None = None
+    wait: Annotated[
+        int,
+        msgspec.Meta(
+            description="seconds to wait when there is no news",
+            extra_json_schema={"minimum": 0, "maximum": MAX_WAIT_SECONDS},
+        ),
+    ] = 0
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,9 +162,11 @@ def _read(store: Store, realm: Realm, place: Place | None, now: int) -> TokenCha
     changes = store.changes(Cursor(place.generation, place.rev), limit=MAX_PAGE)
     if changes.is_reset:
         return _snapshot(store, realm, _begin(store, realm), now, is_reset=True)
-    unwritten = realm.counters["unwritten_revocations"]
+    unwritten = realm.counters["unwritten"]
     subjects, revoked = _sort(realm, changes.put, now)
     if unwritten != place.unwritten:
+        off = [account for id_ in realm.switched_off if (account := store.get(Account, id_)) is not None]
+        subjects += _sort(realm, off, now)[0]
         revoked += _unwritten(realm)
     followed = msgspec.structs.replace(place, rev=changes.cursor.rev, unwritten=unwritten)
     return TokenChanges(
@@ -197,13 +205,13 @@ def _snapshot(store: Store, realm: Realm, place: Place, now: int, *, is_reset: b
     )
 
 
-def _sort(realm: Realm, records: tuple[Record, ...] | list[Record], now: int) -> tuple[list[Subject], list[Taken]]:
+def _sort(realm: Realm, records: Sequence[Record], now: int) -> tuple[list[Subject], list[Taken]]:
     subjects: list[Subject] = []
     revoked: list[Taken] = []
     for record in records:
         match record:
             case Account():
-                subjects.append(_subject(realm, record, PrincipalKind.ACCOUNT, is_enabled=record.enabled))
+                subjects.append(_subject(realm, record, PrincipalKind.ACCOUNT, is_enabled=_is_enabled(realm, record)))
             case PeerRule():
                 subjects.append(_subject(realm, record, PrincipalKind.PEER, is_enabled=True))
             case Revocation(expires_at=int(exp)) if now < exp + KEPT_SECONDS:
@@ -224,6 +232,10 @@ def _subject(realm: Realm, record: Account | PeerRule, kind: PrincipalKind, *, i
     )
 
 
+def _is_enabled(realm: Realm, account: Account) -> bool:
+    return account.enabled and account.id not in realm.switched_off
+
+
 def _local_admin(realm: Realm) -> Subject:
     """It stands in no store, and its tokens die with the process."""
     return Subject(
@@ -238,8 +250,8 @@ def _local_admin(realm: Realm) -> Subject:
 
 def _unwritten(realm: Realm) -> list[Taken]:
     """What holds in this process alone: the store could not take it."""
-    marks = [(*mark.rsplit("/", 1), exp) for mark, exp in realm.revoked.items()]
-    return [Taken(sub=str(sub), jti=str(jti), exp=exp) for sub, jti, exp in marks]
+    found = ((mark.rpartition("/"), exp) for mark, exp in realm.revoked.items())
+    return [Taken(sub, jti, exp) for (sub, _, jti), exp in found]
 
 
 def _rules(realm: Realm) -> Rules:
@@ -261,7 +273,7 @@ def _begin(store: Store, realm: Realm) -> Place:
         generation=store.cursor.generation,
         rev=store.cursor.rev,
         instance=_instance(realm),
-        unwritten=realm.counters["unwritten_revocations"],
+        unwritten=realm.counters["unwritten"],
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from herod.errors import InvalidRequest, NotFound
+from herod.operations.fields import ClientId, Email
 from herod.operations.normal import parse_email
 from herod.operations.registry import Params
 from herod.records import Account, Record
@@ -17,8 +18,10 @@ R = TypeVar("R", bound=Record)
 class AccountRef(Params, frozen=True, kw_only=True):
     """Exactly one of the two."""
 
-    client_id: str | None = None
-    email: str | None = None
+    exactly_one = ("client_id", "email")
+
+    client_id: ClientId | None = None
+    email: Email | None = None
 
 
 def account_of(reader: Reader, ref: AccountRef) -> Account:

@@ -12,7 +12,7 @@ import msgspec
 from herod.errors import BadCredentials, Conflict
 from herod.operations.ceilings import is_standing_admin, possible_admins
 from herod.operations.guessing import Attempt, code_guess
-from herod.operations.identify import account_principal
+from herod.operations.holders import account_principal
 from herod.operations.issuing import account_with_secret, hashing
 from herod.operations.normal import parse_email, parse_name
 from herod.operations.realm import Realm

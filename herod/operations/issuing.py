@@ -5,7 +5,7 @@ from collections.abc import Callable
 from herod.credentials.apikeys import hash_secret, new_client_secret, new_id
 from herod.credentials.passwords import check_password, hash_password
 from herod.credentials.tokens import Claims, issue
-from herod.operations.identify import via_of
+from herod.operations.makers import via_of
 from herod.operations.normal import parse_email, parse_name
 from herod.operations.registry import Context
 from herod.records import Account
@@ -61,7 +61,7 @@ def account_with_secret(
         id=client_id,
         created_at=context.now,
         email=normal,
-        name=parse_name(name) if name else (normal or f"client {client_id[:8]}"),
+        name=(normal or f"client {client_id[:8]}") if name is None else parse_name(name),
         password=password,
         secret_hash=hash_secret(context.realm.keyring, "client_secret", client_id, secret),
         scope=scope,

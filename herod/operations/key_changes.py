@@ -7,10 +7,11 @@ import msgspec
 from herod.credentials.apikeys import KeyKind, hash_secret, new_key
 from herod.errors import CeilingExceeded, Conflict
 from herod.operations.ceilings import check_ceiling, check_last_admin, check_target, given_scope
+from herod.operations.fields import ExpiresAt, KeyId, Label, NetworkNames, Scope
 from herod.operations.finding import owned_by
 from herod.operations.keys import EXAMPLE_KEY, KeyRef, current_grant, switch_off_in_memory, visible_key
 from herod.operations.normal import parse_future, parse_name
-from herod.operations.registry import Context, Params, Time, Tool, command
+from herod.operations.registry import Context, Params, Tool, command
 from herod.operations.shapes import IssuedKey, Key, key_shape
 from herod.records import ApiKey, Session
 from herod.scopes.grants import parse_networks
@@ -27,18 +28,18 @@ MAX_OVERLAP: Final = 7 * 86_400
 class RotateKey(Params, frozen=True, kw_only=True):
     """`overlap` is for how many seconds the old secret still works, a week at most; only the latest old one does."""
 
-    id: str
+    id: KeyId
     overlap: Annotated[int, msgspec.Meta(ge=0, le=MAX_OVERLAP)] = 0
 
 
 class UpdateKey(Params, frozen=True, kw_only=True):
     """What is left out stays. A key's scope and networks can only shrink; `expires_at` null means never."""
 
-    id: str
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    expires_at: Time | msgspec.UnsetType | None = msgspec.UNSET
-    scope: str | msgspec.UnsetType = msgspec.UNSET
-    networks: list[str] | msgspec.UnsetType = msgspec.UNSET
+    id: KeyId
+    name: Label | msgspec.UnsetType = msgspec.UNSET
+    expires_at: ExpiresAt | msgspec.UnsetType | None = msgspec.UNSET
+    scope: Scope | msgspec.UnsetType = msgspec.UNSET
+    networks: NetworkNames | msgspec.UnsetType = msgspec.UNSET
 
 
 @command(
@@ -64,7 +65,8 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey) -> IssuedKey:
         key,
         secret_hash=hash_secret(context.realm.keyring, "key", key.id, text),
         former_hash=key.secret_hash,
-        former_until=context.now + params.overlap,
+        # Without an overlap no clock that is put back makes it good again.
+        former_until=context.now + params.overlap if params.overlap else 0,
         rotated_at=context.now,
     )
     _put(tx, context, rotated)

@@ -14,9 +14,10 @@ from herod.operations.ceilings import (
     given_scope,
     is_admin,
 )
+from herod.operations.fields import Cursor, ExpiresAt, KeyId, Label, Limit, NetworkNames, NewOwner, Owner, Scope
 from herod.operations.key_lists import KeyKindName, KeyOrder, KeyState, Wanted, find_keys, named_keys
 from herod.operations.normal import parse_future, parse_name
-from herod.operations.registry import Context, Params, Time, Tool, command, query
+from herod.operations.registry import Context, Params, Tool, command, query
 from herod.operations.shapes import IssuedKey, Key, KeyDetails, key_details, key_shape
 from herod.operations.uses import former_use
 from herod.records import SERVICE_KEYS, Account, ApiKey
@@ -45,20 +46,20 @@ EXAMPLE_KEY = "0kZ3vXq81LmT"
 class CreateKey(Params, frozen=True, kw_only=True):
     """`kind` is user for accounts, else service; `owner` (a client_id) is for admins; `expires_at` is RFC 3339."""
 
-    name: str
-    scope: str = READ
-    networks: list[str] | None = None
-    expires_at: Time | None = None
+    name: Label
+    scope: Scope = READ
+    networks: NetworkNames | None = None
+    expires_at: ExpiresAt | None = None
     kind: Literal["user", "service"] | None = None
-    owner: str | None = None
+    owner: NewOwner | None = None
 
 
 class ListKeys(Params, frozen=True, kw_only=True):
     """`limit` is at most 200; `owner` (a client_id) and `order` expires are for admins; `name` is the whole name."""
 
-    owner: str | None = None
-    cursor: str | None = None
-    limit: int = MAX_PAGE
+    owner: Owner | None = None
+    cursor: Cursor | None = None
+    limit: Limit = MAX_PAGE
     order: KeyOrder = "oldest"
     name: str | None = None
     kind: KeyKindName | None = None
@@ -68,7 +69,7 @@ class ListKeys(Params, frozen=True, kw_only=True):
 class KeyRef(Params, frozen=True, kw_only=True):
     """A key by its id, the 12 characters after its prefix."""
 
-    id: str
+    id: KeyId
 
 
 class DeletedKey(msgspec.Struct, frozen=True):
@@ -87,6 +88,7 @@ class DeletedKey(msgspec.Struct, frozen=True):
     http=("POST /api/v1/keys",),
     tool=Tool("create_key"),
     creates=True,
+    failures=(NotFound,),
 )
 def keys_create(tx: Writer, context: Context, params: CreateKey) -> IssuedKey:
     """Make an API key with no more than your own scope and networks, and get it, once."""

@@ -3,12 +3,13 @@
 Ids of secrets, never the secrets: an id is an HMAC of it, and stays the same as long as the store's root key does.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from herod.errors import Conflict, NotFound
 from herod.operations.ceilings import check_ceiling
+from herod.operations.fields import ExpiresAt, Label
 from herod.operations.keys import make_key, put_key
 from herod.operations.normal import parse_future
 from herod.operations.realm import LegacySecret
@@ -43,9 +44,9 @@ class Legacy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class PromoteLegacy(Params, frozen=True, kw_only=True):
     """`name` is the new key's, by default the secret's id; `expires_at` is RFC 3339."""
 
-    id: str
-    name: str | None = None
-    expires_at: Time | None = None
+    id: Annotated[str, msgspec.Meta(description="the secret's id, as `legacy.status` lists it")]
+    name: Label | None = None
+    expires_at: ExpiresAt | None = None
 
 
 class PromotedKey(IssuedKey, frozen=True, kw_only=True):

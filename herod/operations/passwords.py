@@ -6,9 +6,10 @@ import msgspec
 
 from herod.credentials.apikeys import hash_secret, new_client_secret
 from herod.credentials.passwords import DECOY_PHC, check_password, hash_password, verify_password
-from herod.errors import BadCredentials, CeilingExceeded
+from herod.errors import BadCredentials, CeilingExceeded, NotFound
 from herod.operations.accounts import EXAMPLE_ID, end_sessions
 from herod.operations.ceilings import check_target, is_admin, owned_account, owns
+from herod.operations.fields import CurrentPassword, NewPassword
 from herod.operations.finding import AccountRef, find_account
 from herod.operations.guessing import Attempt, guess_at
 from herod.operations.registry import Context, SecretText, Work, command
@@ -24,8 +25,8 @@ __all__ = ["users_password", "users_rotate_secret"]
 class SetPassword(AccountRef, frozen=True, kw_only=True):
     """`current` is needed unless you are admin; the new password has 12 to 128 characters."""
 
-    password: str
-    current: str | None = None
+    password: NewPassword
+    current: CurrentPassword | None = None
 
 
 class RotatedSecret(msgspec.Struct, frozen=True):
@@ -73,6 +74,7 @@ def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Wor
     http=("POST /api/v1/users/{client_id}/password",),
     limit=_guess,
     prepare=_hash_password,
+    failures=(NotFound,),
 )
 def users_password(tx: Writer, context: Context, params: SetPassword) -> User:
     """Set a password: one's own with the current one, or as admin. Tokens and sessions of the account die."""
@@ -91,6 +93,7 @@ def users_password(tx: Writer, context: Context, params: SetPassword) -> User:
     own=True,
     example={"client_id": EXAMPLE_ID},
     http=("POST /api/v1/users/{client_id}/rotate-secret",),
+    failures=(NotFound,),
 )
 def users_rotate_secret(tx: Writer, context: Context, params: AccountRef) -> RotatedSecret:
     """Give an account a new client secret, shown once. Tokens and sessions of the account die."""

@@ -2,7 +2,7 @@
 
 import grp
 import pwd
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -10,6 +10,7 @@ from herod.credentials.apikeys import new_id
 from herod.errors import InvalidRequest, NotFound, quoted
 from herod.operations.accounts import EXAMPLE_ID, parse_limit
 from herod.operations.ceilings import check_ceiling, check_target, given_scope
+from herod.operations.fields import Cursor, Limit, NetworkNames, Scope
 from herod.operations.registry import Context, Params, Work, command, query
 from herod.operations.shapes import PeerShape, peer_shape
 from herod.records import PeerRule
@@ -21,30 +22,39 @@ from herod.store.base import MAX_PAGE, Page, Reader, Writer
 __all__ = ["peers_allow", "peers_list", "peers_remove"]
 
 MAX_ID: Final = 2**32 - 2  # -1 is no id
+LocalId = Annotated[
+    int,
+    msgspec.Meta(
+        description="as the kernel numbers them",
+        extra_json_schema={"minimum": 0, "maximum": MAX_ID, "not": {"const": NOBODY_UID}},
+    ),
+]
 
 
 class AllowPeer(Params, frozen=True, kw_only=True):
     """Exactly one of uid, gid, user and group; without `networks` the rule gets your own."""
 
-    uid: int | None = None
-    gid: int | None = None
-    user: str | None = None
-    group: str | None = None
-    scope: str
-    networks: list[str] | None = None
+    exactly_one = ("uid", "gid", "user", "group")
+
+    uid: LocalId | None = None
+    gid: LocalId | None = None
+    user: Annotated[str, msgspec.Meta(description="a local user's name")] | None = None
+    group: Annotated[str, msgspec.Meta(description="a local group's name")] | None = None
+    scope: Scope
+    networks: NetworkNames | None = None
 
 
 class ListPeers(Params, frozen=True, kw_only=True):
     """`limit` is at most 200."""
 
-    cursor: str | None = None
-    limit: int = MAX_PAGE
+    cursor: Cursor | None = None
+    limit: Limit = MAX_PAGE
 
 
 class PeerRef(Params, frozen=True, kw_only=True):
     """A rule by its id."""
 
-    id: str
+    id: Annotated[str, msgspec.Meta(description="the rule's id")]
 
 
 class RemovedPeer(msgspec.Struct, frozen=True):

@@ -3,7 +3,17 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-__all__ = ["ApiKeyHeader", "Audience", "Basic", "Bearer", "PeerClaim", "Presented", "SecretHeader", "SessionCookie"]
+__all__ = [
+    "ApiKeyHeader",
+    "Audience",
+    "Basic",
+    "Bearer",
+    "PeerClaim",
+    "Presented",
+    "SecretHeader",
+    "SessionCookie",
+    "UnknownScheme",
+]
 
 
 class Audience(Enum):
@@ -74,4 +84,9 @@ class SessionCookie:
     may_be_admin: bool = True
 
 
-Presented = Bearer | ApiKeyHeader | SecretHeader | Basic | PeerClaim | SessionCookie
+@dataclass(frozen=True, slots=True)
+class UnknownScheme:
+    """An `Authorization` header of no scheme that herod takes, or with nothing behind it: nobody's credential."""
+
+
+Presented = Bearer | ApiKeyHeader | SecretHeader | Basic | PeerClaim | SessionCookie | UnknownScheme

@@ -118,6 +118,7 @@ class Realm:
         boot_epoch: random at each start; tokens and sessions of the local admin name it and die with the process.
         needs: operation → what it needs, of the whole table; only for explaining.
         methods: operation → the only credentials it takes, for those that do not take all; only for explaining.
+        key_operations: the operations that make or change keys; only for explaining.
         legacy_uses: how often each legacy secret was used.
         deployment: how this daemon was set up; only for showing.
         surveys: what long looks at the store have found.
@@ -146,6 +147,7 @@ class Realm:
     started_at: int
     needs: Mapping[str, Needs] = field(default_factory=dict)
     methods: Mapping[str, frozenset[AuthMethod]] = field(default_factory=dict)
+    key_operations: frozenset[str] = frozenset()
     counters: Counter[str] = field(default_factory=Counter)
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
     revoked: dict[str, int] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
@@ -49,7 +49,15 @@ Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An operation's parameters; the order of the fields is the order by position."""
+    """An operation's parameters; the order of the fields is the order by position.
+
+    Attributes:
+        exactly_one: fields of which one is given; for the documents.
+        at_most_one: fields of which not two are given; for the documents.
+    """
+
+    exactly_one: ClassVar[tuple[str, ...]] = ()
+    at_most_one: ClassVar[tuple[str, ...]] = ()
 
     def __repr__(self) -> str:
         """Without the values: any may be a secret, and an error's text goes to the log."""

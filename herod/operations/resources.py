@@ -13,6 +13,7 @@ from herod.credentials.apikeys import new_id
 from herod.errors import InvalidRequest, NotFound
 from herod.operations.accounts import EXAMPLE_ID, parse_limit
 from herod.operations.ceilings import is_admin
+from herod.operations.fields import Cursor, Label, Limit
 from herod.operations.guessing import Counter, ownership_counter
 from herod.operations.normal import has_unprintable, parse_label
 from herod.operations.registry import Context, Params, command, query
@@ -36,7 +37,13 @@ IN_HEADER: Final = {"secret": "X-Resource-Secret"}
 UNPROTECTED: Final = ""
 
 # What opens a resource; empty: nothing is needed.
-OwnershipSecret = Annotated[str, msgspec.Meta(extra_json_schema={"format": "password"})]
+OwnershipSecret = Annotated[
+    str,
+    msgspec.Meta(
+        description="what opens the resource; over REST in `X-Resource-Secret` or in the body, not in both",
+        extra_json_schema={"format": "password"},
+    ),
+]
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -45,8 +52,8 @@ _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 class ClaimResource(Params, frozen=True, kw_only=True):
     """`kind` is the service's own word, such as vm. Whoever knows `secret` owns the resource; "" asks for none."""
 
-    kind: str
-    name: str
+    kind: Label
+    name: Label
     secret: OwnershipSecret
     attributes: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -54,23 +61,23 @@ class ClaimResource(Params, frozen=True, kw_only=True):
 class ListResources(Params, frozen=True, kw_only=True):
     """Only what `secret` owns of one kind; "" lists what asks for none. `limit` is at most 200."""
 
-    kind: str
+    kind: Label
     secret: OwnershipSecret = UNPROTECTED
-    cursor: str | None = None
-    limit: int = MAX_PAGE
+    cursor: Cursor | None = None
+    limit: Limit = MAX_PAGE
 
 
 class ResourceRef(Params, frozen=True, kw_only=True):
     """A resource and what opens it."""
 
-    sid: str
+    sid: Annotated[str, msgspec.Meta(description="the resource's id")]
     secret: OwnershipSecret = UNPROTECTED
 
 
 class UpdateResource(ResourceRef, frozen=True, kw_only=True):
     """What is left out stays; `attributes` take the place of all that were."""
 
-    name: str | msgspec.UnsetType = msgspec.UNSET
+    name: Label | msgspec.UnsetType = msgspec.UNSET
     attributes: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from herod.errors import BadCredentials
 from herod.operations.guessing import Attempt, code_guess
-from herod.operations.identify import session_maker
+from herod.operations.makers import session_maker
 from herod.operations.realm import Realm
 from herod.operations.registry import Context, Door, Params, SecretText, Time, command, query
 from herod.operations.sessions import OPENS_SESSIONS, OpenedSession, Opening, keep_session, new_session

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 from herod.credentials.apikeys import new_opaque
-from herod.operations.identify import session_half, session_id, via_of
+from herod.operations.makers import session_half, session_id, via_of
 from herod.operations.registry import Context, Door, Params, Time, command
 from herod.operations.shapes import hide_values, rfc3339
 from herod.records import Session

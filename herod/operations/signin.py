@@ -1,13 +1,15 @@
 """Coming in with an email and a password: login, by program and by browser, and registration."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
 
 from herod.credentials.passwords import DECOY_PHC, hash_password, needs_rehash, verify_password
 from herod.errors import BadCredentials, Conflict, InvalidRequest, PermissionDenied, TargetDenied
+from herod.operations.fields import AccountName, CurrentPassword, Email, NewPassword
 from herod.operations.guessing import Attempt, guess_at, registration
-from herod.operations.identify import account_principal
+from herod.operations.holders import account_principal
 from herod.operations.issuing import account_with_secret, hashing, issue_token
 from herod.operations.normal import parse_email
 from herod.operations.registry import Context, Door, Params, SecretText, Work, command
@@ -27,8 +29,8 @@ REFUSED = "Unknown email or wrong password."
 class Login(Params, frozen=True, kw_only=True):
     """An email and its password."""
 
-    email: str
-    password: str
+    email: Annotated[str, msgspec.Meta(description="the account's address, in any case")]
+    password: CurrentPassword
 
 
 class SignIn(Login, frozen=True, kw_only=True):
@@ -47,9 +49,9 @@ class LoginAnswer(TokenAnswer, frozen=True, kw_only=True):
 class Register(Params, frozen=True, kw_only=True):
     """A password has 12 to 128 characters."""
 
-    email: str
-    password: str
-    name: str | None = None
+    email: Email
+    password: NewPassword
+    name: AccountName | None = None
 
 
 class RegisterAnswer(TokenAnswer, frozen=True, kw_only=True):
@@ -98,6 +100,7 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
     http=("POST /login",),
     limit=_guess,
     prepare=_check_password,
+    failures=(BadCredentials,),
 )
 def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     """Sign in with email and password and get an access token with the account's own scope."""
@@ -118,6 +121,7 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     doors=frozenset({Door.DASHBOARD}),
     limit=_guess,
     prepare=_check_password,
+    failures=(BadCredentials,),
 )
 def session_sign_in(tx: Writer, context: Context, params: SignIn) -> OpenedSession:
     """Sign a browser in with email and password, with all that the account holds."""

@@ -5,6 +5,7 @@ import msgspec
 from herod.credentials.apikeys import looks_like_key, parse_key
 from herod.errors import InvalidRequest, NotFound, Unauthenticated
 from herod.operations.ceilings import check_ceiling, given_scope
+from herod.operations.fields import KeyId, Label, Scope
 from herod.operations.finding import owned_by
 from herod.operations.identify import bearer_principal
 from herod.operations.keys import make_key, put_key, remove_key
@@ -37,8 +38,8 @@ class CreateSupervisorKey(Params, frozen=True, kw_only=True):
     """`admin_key` may stand in the Authorization header instead."""
 
     admin_key: CredentialText | None = None
-    name: str
-    scope: str
+    name: Label
+    scope: Scope
 
 
 class CreatedSupervisorKey(msgspec.Struct, frozen=True):
@@ -73,9 +74,11 @@ class SupervisorKey(msgspec.Struct, frozen=True):
 class RemoveSupervisorKey(Params, frozen=True, kw_only=True):
     """The key itself or its id; `admin_key` may stand in the Authorization header instead."""
 
+    exactly_one = ("key", "id")
+
     admin_key: CredentialText | None = None
     key: str | None = None
-    id: str | None = None
+    id: KeyId | None = None
 
 
 INVALID = Verified(valid=False)

@@ -1,7 +1,7 @@
 """Access tokens: issue for a client or a local process, validate for services, revoke."""
 
 import re
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,6 +17,7 @@ from herod.errors import (
     UnsupportedTokenType,
 )
 from herod.operations.ceilings import check_target, is_admin
+from herod.operations.fields import Scope
 from herod.operations.identify import bearer_principal, looks_like_token, token_holder
 from herod.operations.issuing import issue_token
 from herod.operations.registry import Context, Params, Tool, command, query
@@ -42,17 +43,30 @@ class CreateToken(Params, frozen=True, kw_only=True):
     `resource` is the one service that the token is for (RFC 8707): it becomes `aud`, and nobody else takes the token.
     """
 
-    grant_type: str = CLIENT_CREDENTIALS
-    scope: str | None = None
-    resource: str | None = None
+    grant_type: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [CLIENT_CREDENTIALS]})] = CLIENT_CREDENTIALS
+    scope: Scope | None = None
+    resource: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                description="the URI of the one service that the token is for",
+                extra_json_schema={
+                    "format": "uri",
+                    "pattern": f"^{RESOURCE.pattern}$",
+                    "maxLength": MAX_RESOURCE_CHARS,
+                },
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ValidateToken(Params, frozen=True, kw_only=True):
     """A token, API key or legacy secret; `scope` and `network` are what it must carry."""
 
-    token: str
-    scope: str | None = None
-    network: str | None = None
+    token: Annotated[str, msgspec.Meta(description="a token, an API key or a legacy secret")]
+    scope: Annotated[str, msgspec.Meta(description="scopes that it must carry, space-separated")] | None = None
+    network: Annotated[str, msgspec.Meta(description="the network that it must reach")] | None = None
 
 
 class Validated(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -148,7 +162,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> 
     claims = _revocable(reader, context, params.token)
     if claims is not None:
         context.realm.revoked[_mark(claims)] = claims.exp
-        context.realm.counters["unwritten_revocations"] += 1
+        context.realm.counters["unwritten"] += 1
 
 
 @command(

@@ -10,10 +10,13 @@ from typing import Final
 from herod.operations.realm import Realm
 from herod.operations.registry import Operation
 from herod.protocols.answers import encode
+from herod.protocols.failures import JSON, failure
+from herod.protocols.jsonrpc import MAX_BATCH
 from herod.protocols.metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH
-from herod.protocols.openapi import JSON, failure, openapi_document
+from herod.protocols.openapi import openapi_document
 from herod.protocols.openrpc import openrpc_document
 from herod.protocols.schemas import Schema
+from herod.protocols.security_schemes import SCHEMES
 
 __all__ = ["OPENAPI_PATH", "OPENRPC_PATH", "Documents"]
 
@@ -59,32 +62,93 @@ def _document(name: str, summary: str) -> Schema:
     }
 
 
-def _calls(name: str, summary: str, statuses: tuple[int, ...]) -> Schema:
-    """The path item of a door that takes JSON-RPC messages."""
-    message = {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}
+PAGE: Final[Schema] = {
+    "operationId": "dashboard",
+    "summary": "Show the dashboard, for browsers.",
+    "tags": ["documents"],
+    "security": [{}, {"session": []}],
+    "responses": {
+        "200": {
+            "description": "The page, or the one to sign in on.",
+            "content": {"text/html; charset=utf-8": {"schema": {"type": "string"}}},
+        },
+        **{str(status): failure(status) for status in (400, 403, 421, 500)},
+    },
+}
+ANSWER: Final = {"$ref": "#/components/schemas/RpcAnswer"}
+MESSAGE: Final = {
+    "type": "object",
+    "properties": {
+        "jsonrpc": {"const": "2.0"},
+        "id": {"type": ["string", "number", "null"], "description": "left out where no answer is wanted"},
+        "method": {"type": "string"},
+        "params": {"type": ["object", "array", "null"]},
+    },
+    "required": ["jsonrpc", "method"],
+}
+BATCH: Final = {"type": "array", "items": MESSAGE, "minItems": 1, "maxItems": MAX_BATCH}
+PING: Final = {"jsonrpc": "2.0", "id": 1, "method": "health"}
+PONG: Final = {"jsonrpc": "2.0", "id": 1, "result": {"status": "ok", "service": "herod", "version": "1.0.0"}}
+
+
+def _rpc(name: str) -> Schema:
+    """The path item of a door that takes JSON-RPC messages, one or many."""
     return {
         "post": {
             "operationId": name,
-            "summary": summary,
+            "summary": "Call methods by JSON-RPC 2.0.",
+            "description": "`/rpc/discover` lists the methods. Errors stand in the answer, under status 200; each item"
+            " of a batch is authorized by itself. Whether a credential is needed depends on the method.",
             "tags": ["documents"],
-            "requestBody": {"required": True, "content": {JSON: {"schema": message}}},
+            "security": [{}, *({scheme: []} for scheme in SCHEMES.values())],
+            "requestBody": {
+                "required": True,
+                "content": {JSON: {"schema": {"anyOf": [MESSAGE, BATCH]}, "example": PING}},
+            },
             "responses": {
-                "200": {"description": "Answers, errors too.", "content": {JSON: {"schema": message}}},
-                **{str(status): failure(status) for status in statuses},
+                "200": {
+                    "description": "The answer, or one for each request of a batch.",
+                    "content": {
+                        JSON: {"schema": {"anyOf": [ANSWER, {"type": "array", "items": ANSWER}]}, "example": PONG}
+                    },
+                },
+                "204": {"description": "There were only notifications."},
+                **{str(status): failure(status) for status in (400, 403, 413, 421, 500)},
             },
         }
     }
 
 
-RPC_ITEM: Final = _calls("rpc", "JSON-RPC 2.0: see `/rpc/discover` for its methods.", (403, 413, 421))
-RPC_ITEM["post"]["responses"]["204"] = {"description": "There were only notifications."}
+MCP_ITEM: Final[Schema] = {
+    "post": {
+        "operationId": "mcp",
+        "summary": "Speak the Model Context Protocol: one message.",
+        "description": "For agents: its tools are some of the operations here. Any credential but the local admin's.",
+        "tags": ["documents"],
+        "security": [{scheme: []} for scheme in SCHEMES.values()],
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": MESSAGE, "example": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}}},
+        },
+        "responses": {
+            "200": {
+                "description": "The answer.",
+                "content": {JSON: {"schema": ANSWER, "example": {"jsonrpc": "2.0", "id": 1, "result": {"tools": []}}}},
+            },
+            "202": {"description": "A notification was taken."},
+            **{str(status): failure(status, "RpcError") for status in (400, 401, 403, 404, 413, 429, 503)},
+            **{str(status): failure(status) for status in (421, 500)},
+        },
+    }
+}
 
 # path → path item of what is no operation
 FURTHER: Final[Mapping[str, Schema]] = {
     OPENAPI_PATH: _document("openapi", "This document."),
     OPENRPC_PATH: _document("openrpc", "The OpenRPC document of the JSON-RPC methods."),
-    "/rpc": RPC_ITEM,
-    "/mcp": _calls("mcp", "The Model Context Protocol, for agents.", (400, 401, 403, 404, 413, 421)),
+    "/": {"get": PAGE, **_rpc("rpc_at_root")},
+    "/rpc": _rpc("rpc"),
+    "/mcp": MCP_ITEM,
     SERVER_PATH: _document("server_metadata", "Where and how to get tokens (RFC 8414)."),
     RESOURCE_PATH: _document("resource_metadata", "What herod takes as a credential (RFC 9728)."),
     f"{RESOURCE_PATH}/mcp": _document("mcp_metadata", "What `/mcp` takes as a credential (RFC 9728)."),

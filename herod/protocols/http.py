@@ -36,6 +36,7 @@ class Request(msgspec.Struct):
             reader has already refused a second Host, Authorization, Content-Length, Content-Type, Origin, X-API-Key or
             X-Herod-Secret.
         source: where the connection comes from.
+        ends_with_client: its handler only waits or reads, and says so here: it may be ended when the client has left.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Request(msgspec.Struct):
     headers: Mapping[str, str]
     body: bytes
     source: Source
+    ends_with_client: bool = False
 
     def __repr__(self) -> str:
         """Without headers, query and body, which hold credentials."""

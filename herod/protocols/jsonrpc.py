@@ -23,8 +23,6 @@ from herod.protocols.messages import (
     decode_any,
     error_object,
     herod_error,
-    id_of,
-    is_notification,
     read_body,
     read_call,
 )
@@ -90,7 +88,8 @@ class JsonRpc:
         except RpcError as error:
             return error_object(error.code, error.message, error.request_id), False
         operation = self._methods.get(call.method)
-        is_unanswered, request_id = is_notification(call), id_of(call)
+        is_unanswered = isinstance(call.id, msgspec.UnsetType)
+        request_id = NULL if isinstance(call.id, msgspec.UnsetType) else bytes(call.id)
         if call.method == DISCOVER and not is_unanswered:
             return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (self._discover(), request_id), False
         if operation is None:

@@ -3,72 +3,60 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import msgspec
-
-from herod import errors
-from herod.errors import HerodError
 from herod.operations.realm import Realm
 from herod.operations.registry import Operation, Route
 from herod.protocols.answers import is_enveloped
-from herod.protocols.codes import CODES, INTERNAL
+from herod.protocols.failures import ERROR, JSON, META, OAUTH_ERROR, RPC_ANSWER, failure_responses, failures, is_oauth
 from herod.protocols.rest import IN_QUERY, STREAM_TYPE
 from herod.protocols.samples import sample
-from herod.protocols.schemas import Schema, components, field_schemas, required_fields, result_schema
+from herod.protocols.schemas import (
+    Names,
+    Schema,
+    choices,
+    components,
+    field_schemas,
+    item_schema,
+    known_names,
+    required_fields,
+    result_schema,
+    without_null,
+)
 from herod.protocols.security_schemes import requirement, security_schemes
-from herod.scopes.decisions import Access
 
 __all__ = ["openapi_document"]
 
-JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
-# What can meet any request, whatever it asks for.
-ALWAYS: Final[tuple[type[HerodError], ...]] = (
-    errors.InvalidRequest,
-    errors.Unauthenticated,
-    errors.PermissionDenied,
-    errors.TooLarge,
-    errors.RateLimited,
-    errors.Unavailable,
-)
-MEANINGS: Final[Mapping[int, str]] = {
-    400: "The request cannot be read, or says something that cannot be done.",
-    401: "No credential, or one that is no good.",
-    403: "The credential does not reach so far, or a foreign origin asks.",
-    404: "It is not there, or not yours to see.",
-    409: "It stands against what is there.",
-    413: "The request is too large.",
-    421: "The Host is not one of herod's.",
-    429: "Too many tries: wait as `Retry-After` says.",
-    500: "A fault in herod; its log has it.",
-    503: "The store cannot do this now; `/health` says why.",
+ABOUT: Final = """\
+Herod answers "who is this, and may they?" for the services of a machine.
+
+**Credentials.** A token, an API key or a legacy secret goes into `Authorization: Bearer …`; a client id and secret into
+`Authorization: Basic …`; a local process on the Unix socket says `Authorization: Peer`. One request presents one
+credential. Get a token by `POST /login` (a person) or `POST /token` (a program), a key by `POST /api/v1/keys`.
+
+**Forms.** Plain routes answer flat. `/api/v1` and `/api/auth` answer in an envelope of `data` and `meta`; lists give
+`meta.next_cursor`, which is the `cursor` of the next page. Times are RFC 3339 in UTC; a `scope` is names with spaces
+between. Bodies are JSON, at most 64 KiB; `/token`, `/introspect` and `/revoke` take forms, as OAuth has them.
+
+**Errors** carry a stable `code`, a `message` that says what to do, and sometimes the command that helps as `hint`.
+
+The same operations are JSON-RPC methods at `/rpc` (`/rpc/discover` lists them) and, some of them, tools at `/mcp`.
+"""
+COMMON: Final = {"Error": ERROR, "Meta": META, "OAuthError": OAUTH_ERROR, "RpcAnswer": RPC_ANSWER}
+# tag → what its operations are about
+TAGS: Final[Mapping[str, str]] = {
+    "access": "Why somebody may do something, or not.",
+    "audit": "What was done, tried and refused; and the proof that the log is whole.",
+    "documents": "What herod says of itself, and the doors of other protocols.",
+    "keys": "API keys: a user's is its owner, narrowed; a service's stands for itself.",
+    "legacy": "Secrets of older systems, and the way out of them.",
+    "peers": "What local users and groups may do on the Unix socket without any other credential.",
+    "resources": "What services keep here for others, opened by a secret that those choose.",
+    "sign-in": "For people: a token for an email and a password.",
+    "system": "How the daemon is, what it counts, and who one is to it.",
+    "token": "Access tokens: issue, ask about, revoke, follow.",
+    "users": "Accounts, and their passwords and client secrets.",
 }
-ERROR: Final[Schema] = {
-    "title": "Error",
-    "type": "object",
-    "properties": {
-        "code": {"type": "string", "description": "stable; for programs"},
-        "message": {"type": "string", "description": "what happened and what to do; for people"},
-        "hint": {"type": "string", "description": "the command that would mend it"},
-    },
-    "required": ["code", "message"],
-}
-META: Final[Schema] = {
-    "title": "Meta",
-    "type": "object",
-    "properties": {
-        "api_version": {"type": "string"},
-        "server_version": {"type": "string"},
-        "next_cursor": {"anyOf": [{"type": "string"}, {"type": "null"}]},
-    },
-    "required": ["api_version", "server_version"],
-}
-OAUTH_ERROR: Final[Schema] = {
-    "title": "OAuthError",
-    "description": "RFC 6749, section 5.2.",
-    "type": "object",
-    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
-    "required": ["error", "error_description"],
-}
+SIGN_IN: Final = frozenset({"login", "register"})
 CLIENT_FIELDS: Final[Schema] = {
     "client_id": {"type": "string", "description": "in place of the Authorization header"},
     "client_secret": {"type": "string", "format": "password", "description": "in place of the Authorization header"},
@@ -83,100 +71,125 @@ def openapi_document(operations: Iterable[Operation], realm: Realm, further: Map
         realm: gives the scopes, the version and the public address.
         further: path → path item of what is no operation.
     """
-    offered = [operation for operation in operations if operation.routes]
+    table = list(operations)
+    offered = [operation for operation in table if operation.routes]
+    names = known_names(table, realm)
     paths: dict[str, Schema] = {}
     for operation in offered:
         for number, route in enumerate(operation.routes):
             item = paths.setdefault(route.path, {})
-            item[route.method.lower()] = _operation_object(operation, route, number)
+            item[route.method.lower()] = _operation_object(operation, route, number, names)
     paths.update(further)
+    responses = _used(paths, "responses", failure_responses())
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "herod",
             "version": realm.version,
             "summary": "Who is this, and may they? Local authentication and authorization.",
-            "description": "Plain routes answer flat; `/api/v1` answers in an envelope of `data` and `meta`.",
+            "description": ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": realm.public_url}],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": {**components(offered), "Error": ERROR, "Meta": META, "OAuthError": OAUTH_ERROR},
+            "schemas": _used([paths, responses], "schemas", {**components(offered), **COMMON}),
+            "responses": responses,
             "securitySchemes": security_schemes(realm),
         },
-        "tags": [{"name": tag} for tag in sorted({_tag(operation) for operation in offered})],
+        "tags": [{"name": tag, "description": meaning} for tag, meaning in TAGS.items()],
     }
 
 
-def _operation_object(operation: Operation, route: Route, number: int) -> Schema:
+def _used(parts: Any, kind: str, known: Mapping[str, Schema]) -> Schema:  # noqa: ANN401 - any parts of a document
+    """Those of the known components to which something refers."""
+    found: dict[str, Schema] = {}
+    waiting: list[Any] = [parts]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            place, _, name = str(part.get("$ref", "")).rpartition("/")
+            if place.endswith(f"/{kind}") and name not in found:
+                found[name] = known[name]
+                waiting.append(known[name])
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+    return dict(sorted(found.items()))
+
+
+def _operation_object(operation: Operation, route: Route, number: int, names: Names) -> Schema:
     first, _, rest = operation.summary.partition("\n\n")
     described: Schema = {
         "operationId": operation.name if number == 0 else f"{operation.name}.{number + 1}",
         "summary": first,
         "tags": [_tag(operation)],
         "security": requirement(operation),
-        "responses": {**_success(operation, route), **_failures(operation, route)},
+        "responses": {**_success(operation, route), **failures(operation, route)},
     }
     if rest:
         described["description"] = rest
-    fields = dict(field_schemas(operation))
+    fields = dict(field_schemas(operation, names))
     required = required_fields(operation)
     in_path = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
     headers = {name: operation.headers[name] for name in fields if name in operation.headers}
-    parameters = [_parameter(name, "path", fields.pop(name), example=operation.example) for name in in_path]
+    example = operation.example
+    parameters = [_parameter(name, "path", fields.pop(name), example, name) for name in in_path]
+    among = choices(operation.params, fields)
+    if not set(in_path).isdisjoint(operation.params.exactly_one):  # what says the same as the path has no place
+        among = {}
+        fields = {name: schema for name, schema in fields.items() if name not in operation.params.exactly_one}
     if route.method in IN_QUERY:
-        parameters += [
-            _parameter(
-                headers.get(name, name), "header" if name in headers else "query", schema, required=name in required
-            )
-            for name, schema in fields.items()
-        ]
+        for name, schema in fields.items():
+            place, called = ("header", headers[name]) if name in headers else ("query", name)
+            parameters.append(_parameter(called, place, schema, example, name, required=name in required))
     else:
-        parameters += [_parameter(header, "header", fields[name]) for name, header in headers.items()]
+        # In the body or in the header: shown in the body.
+        parameters += [_parameter(header, "header", fields[name], {}, name) for name, header in headers.items()]
         if fields:
-            described["requestBody"] = _body(operation, route, fields, required)
+            described["requestBody"] = _body(operation, route, fields, required - headers.keys(), among)
     if parameters:
         described["parameters"] = parameters
     return described
 
 
 def _parameter(
-    name: str,
+    called: str,
     place: str,
     schema: Schema,
+    example: Mapping[str, Any],
+    name: str,
     *,
     required: bool = True,
-    example: Mapping[str, Any] | None = None,
 ) -> Schema:
-    parameter: Schema = {"name": name, "in": place, "schema": _without_null(schema)}
+    schema = dict(without_null(schema))
+    parameter: Schema = {"name": called, "in": place}
+    if "description" in schema:
+        parameter["description"] = schema.pop("description")
+    parameter["schema"] = schema
     if place == "path" or (required and place == "query"):
         parameter["required"] = True
-    if example is not None and name in example:
+    if name in example:
         parameter["example"] = example[name]
     return parameter
 
 
-def _without_null(schema: Schema) -> Schema:
-    """A query or header either stands there or does not."""
-    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
-    if len(choices) != 1:
-        return schema
-    kept = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
-    return {**choices[0], **kept, **({} if schema.get("default") is None else {"default": schema["default"]})}
-
-
-def _body(operation: Operation, route: Route, fields: Mapping[str, Schema], required: frozenset[str]) -> Schema:
+def _body(
+    operation: Operation, route: Route, fields: Mapping[str, Schema], required: frozenset[str], among: Schema
+) -> Schema:
     is_form = is_oauth(operation, route)
     must = sorted(required & fields.keys())
-    schema: Schema = {"type": "object", "properties": {**(CLIENT_FIELDS if is_form else {}), **fields}}
+    schema: Schema = {"type": "object", "properties": {**(CLIENT_FIELDS if is_form else {}), **fields}, **among}
     if must:
         schema["required"] = must
-    if not is_form:
+    if is_form:
+        schema["properties"] = {name: without_null(part) for name, part in schema["properties"].items()}
+        schema["dependentRequired"] = {"client_secret": ["client_id"]}
+    else:
         schema["additionalProperties"] = False
     example = {name: value for name, value in operation.example.items() if name in fields}
     media = {"schema": schema, **({"example": example} if example else {})}
-    return {"required": bool(must), "content": {FORM if is_form else JSON: media}}
+    return {"required": bool(must or "oneOf" in among), "content": {FORM if is_form else JSON: media}}
 
 
 def _success(operation: Operation, route: Route) -> Schema:
@@ -188,7 +201,7 @@ def _success(operation: Operation, route: Route) -> Schema:
     schema, example = result_schema(operation), sample(operation.result)
     if is_enveloped(route.path):
         is_page = isinstance(example, dict) and set(example) == {"items", "next_cursor"}
-        data = {"type": "array", "items": _item_of(operation)} if is_page else schema
+        data = {"type": "array", "items": item_schema(operation)} if is_page else schema
         meta = {"api_version": "1", "server_version": "1.0.0", **({"next_cursor": None} if is_page else {})}
         schema = {
             "type": "object",
@@ -200,45 +213,7 @@ def _success(operation: Operation, route: Route) -> Schema:
     return {status: answer} if operation.status is None else {status: answer, "503": {**answer, "description": "Not."}}
 
 
-def _item_of(operation: Operation) -> Schema:
-    ((schema,), _) = msgspec.json.schema_components(
-        operation.result.__args__, ref_template="#/components/schemas/{name}"
-    )
-    return schema
-
-
-def _failures(operation: Operation, route: Route) -> Schema:
-    kinds = {kind for kind in ALWAYS if kind is not errors.Unauthenticated or operation.needs is not Access.PUBLIC}
-    kinds.update(operation.failures)
-    if "{" in route.path:
-        kinds.add(errors.NotFound)
-    if operation.is_command:
-        kinds.add(errors.Conflict)
-    statuses = {str(CODES[kind].http) for kind in kinds} | {"421", str(INTERNAL.http)}
-    if operation.status is not None:
-        statuses.discard("503")
-    name = "OAuthError" if is_oauth(operation, route) else "Error"
-    return {status: failure(int(status), name, has_envelope=is_enveloped(route.path)) for status in sorted(statuses)}
-
-
-def failure(status: int, name: str = "Error", *, has_envelope: bool = False) -> Schema:
-    """One answer that is an error, in the form of its route."""
-    schema: Schema = {"$ref": f"#/components/schemas/{name}"}
-    if name == "Error":
-        schema = {"type": "object", "properties": {"error": schema}, "required": ["error"]}
-        if has_envelope and status != 421:
-            schema["properties"]["meta"] = {"$ref": "#/components/schemas/Meta"}
-    answer: Schema = {"description": MEANINGS[status], "content": {JSON: {"schema": schema}}}
-    header = {401: "WWW-Authenticate", 429: "Retry-After"}.get(status)
-    if header is not None:
-        answer["headers"] = {header: {"schema": {"type": "string"}}}
-    return answer
-
-
-def is_oauth(operation: Operation, route: Route) -> bool:
-    """Whether a route takes a form and answers errors as OAuth does."""
-    return operation.form and not route.path.startswith("/api/")
-
-
 def _tag(operation: Operation) -> str:
+    if operation.name in SIGN_IN:
+        return "sign-in"
     return operation.name.partition(".")[0] if "." in operation.name else "system"

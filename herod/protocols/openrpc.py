@@ -9,7 +9,15 @@ from herod.operations.realm import Realm
 from herod.operations.registry import Door, Operation
 from herod.protocols.codes import CODES, INTERNAL
 from herod.protocols.samples import sample
-from herod.protocols.schemas import Schema, components, field_schemas, required_fields, result_schema
+from herod.protocols.schemas import (
+    Names,
+    Schema,
+    components,
+    field_schemas,
+    known_names,
+    required_fields,
+    result_schema,
+)
 from herod.scopes.decisions import Access
 
 __all__ = ["DISCOVER", "openrpc_document"]
@@ -20,7 +28,9 @@ SCHEMA_URL: Final = "https://raw.githubusercontent.com/open-rpc/meta-schema/mast
 
 def openrpc_document(operations: Iterable[Operation], realm: Realm) -> Schema:
     """The document for one realm."""
-    offered = [operation for operation in operations if Door.RPC in operation.doors]
+    table = list(operations)
+    names = known_names(table, realm)
+    offered = [operation for operation in table if Door.RPC in operation.doors]
     return {
         "openrpc": "1.3.2",
         "info": {
@@ -30,12 +40,12 @@ def openrpc_document(operations: Iterable[Operation], realm: Realm) -> Schema:
             "license": {"name": "MIT"},
         },
         "servers": [{"name": "herod", "url": f"{realm.public_url}/rpc"}],
-        "methods": [*(_method(operation) for operation in offered), _discover()],
+        "methods": [*(_method(operation, names) for operation in offered), _discover()],
         "components": {"schemas": components(offered), "errors": _errors()},
     }
 
 
-def _method(operation: Operation) -> Schema:
+def _method(operation: Operation, names: Names) -> Schema:
     first, _, rest = operation.summary.partition("\n\n")
     required = required_fields(operation)
     # What is left out of a change stays as it is, which no position can say.
@@ -46,8 +56,8 @@ def _method(operation: Operation) -> Schema:
         "tags": [{"name": _needs(operation)}],
         "paramStructure": "by-name" if is_by_name else "either",
         "params": [
-            {"name": name, "required": name in required, "schema": schema}
-            for name, schema in field_schemas(operation).items()
+            _descriptor(name, schema, is_required=name in required)
+            for name, schema in field_schemas(operation, names).items()
         ],
         "result": {"name": "result", "schema": result_schema(operation)},
         "errors": [{"$ref": f"#/components/errors/{kind.__name__}"} for kind in CODES],
@@ -60,6 +70,12 @@ def _method(operation: Operation) -> Schema:
         ],
     }
     return {**method, "description": rest} if rest else method
+
+
+def _descriptor(name: str, schema: Schema, *, is_required: bool) -> Schema:
+    described = {"description": schema["description"]} if "description" in schema else {}
+    rest = {key: value for key, value in schema.items() if key != "description"}
+    return {"name": name, **described, "required": is_required, "schema": rest}
 
 
 def _discover() -> dict[str, Any]:

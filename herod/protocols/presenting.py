@@ -16,6 +16,7 @@ from herod.operations.presented import (
     Presented,
     SecretHeader,
     SessionCookie,
+    UnknownScheme,
 )
 
 __all__ = ["SESSION_COOKIE", "SESSION_COOKIE_TLS", "header_text", "presented_by"]
@@ -64,7 +65,7 @@ def _authorization(value: str, headers: Mapping[str, str], *, may_be_local_admin
             is_relayed = any(name in RELAY_HEADERS or name.startswith(RELAY_PREFIX) for name in headers)
             return PeerClaim(rest or None, is_relayed=is_relayed, may_be_admin=may_be_local_admin)
         case _:
-            raise InvalidRequest("The Authorization header cannot be read: use Bearer, Basic or Peer.")
+            return UnknownScheme()
 
 
 def header_text(value: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -85,9 +86,25 @@ def convert_params(operation: Operation, fields: Mapping[str, Any], *, is_text: 
         InvalidRequest: they are not what the operation takes.
     """
     try:
-        return msgspec.convert(fields, operation.params, strict=not is_text)
+        params = msgspec.convert(fields, operation.params, strict=not is_text)
     except msgspec.ValidationError as error:
         raise InvalidRequest(_say(error)) from None
+    if is_text:
+        for name, text in fields.items():
+            _check_reading(name, text, getattr(params, name))
+    return params
+
+
+def _check_reading(name: str, text: str, value: object) -> None:
+    """Refuse what msgspec reads from a text with too much good will.
+
+    Raises:
+        InvalidRequest: the word null stands for no value, or a number for a time.
+    """
+    if value is None:
+        raise InvalidRequest(f"{name} cannot be null: leave it out, or give a value.")
+    if isinstance(value, datetime) and ":" not in text:
+        raise InvalidRequest(f"{name} is not a time: write it like 2030-01-31T12:00:00Z (RFC 3339).")
 
 
 def read_query(query: str) -> dict[str, str]:

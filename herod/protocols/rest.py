@@ -45,6 +45,7 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
         try:
             params = read_params(operation, route, request, path)
             presented = None if is_public else presented_by(request.headers)
+            request.ends_with_client = operation.wait is not None
             result = await pipeline.call(operation, params, presented, request.source)
             if operation.streamed is not None:
                 return Response(200, headers=STREAM_HEADERS, stream=await operation.streamed(pipeline.store))
@@ -76,6 +77,9 @@ def read_params(operation: Operation, route: Route, request: Request, path: dict
         if in_url:
             header = operation.headers[min(in_url)]
             raise InvalidRequest(f"{min(in_url)} must not stand in the URL, where logs would keep it: send {header}.")
+        if operation.headers and request.body:  # nobody would read it, and a secret in it would seem to be wrong
+            header = min(operation.headers.values())
+            raise InvalidRequest(f"{route.method} takes no body here: send {header}.")
         return convert_params(operation, _merge(path, fields), is_text=True)
     if request.query:
         raise InvalidRequest("Parameters belong in the body, not in the URL, where logs would keep them.")

@@ -15,12 +15,14 @@ __all__ = ["sample"]
 
 UUID: Final = "5f0c2f0e-7a0d-4c53-9d1c-0a7b1f6e2c11"
 KEY_ID: Final = "0kZ3vXq81LmT"
+LEGACY_ID: Final = "legacy-admin-1f0c9a52"
 TIME: Final = "2026-05-01T12:00:00Z"
 
 # field → what stands in it; by "Struct.field" where the name alone says too little
 KNOWN: Final[dict[str, Any]] = {
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…",
     "actor": UUID,
+    "attributes": {"cpus": 2},
     "api_version": "1",
     "aud": "https://jobs.example.org",
     "client_id": UUID,
@@ -29,12 +31,15 @@ KNOWN: Final[dict[str, Any]] = {
     "exp": 1_777_640_400,
     "expires_in": 3600,
     "gid": None,
+    "first_bad": None,
+    "head": "5f" * 32,
     "hint": None,
     "iat": 1_777_636_800,
     "iss": "hero_auth",
     "jti": UUID,
     "key": f"herod_s_{KEY_ID}_…",
     "kind": "user",
+    "last_used_from": "uid:1000",
     "method": "jwt",
     "missing": None,
     "name": "Ada",
@@ -46,6 +51,7 @@ KNOWN: Final[dict[str, Any]] = {
     "reason": None,
     "scope": "read",
     "service": "herod",
+    "setting": "admin_secret",
     "sid": UUID,
     "source": "uid:1000",
     "status": "ok",
@@ -58,7 +64,24 @@ KNOWN: Final[dict[str, Any]] = {
     "Key.id": KEY_ID,
     "IssuedKey.id": KEY_ID,
     "SupervisorKey.id": KEY_ID,
+    "KeyDetails.id": KEY_ID,
     "DeletedKey.id": KEY_ID,
+    "PromotedKey.id": KEY_ID,
+    "PromotedKey.kind": "service",
+    "PromotedKey.owner": None,
+    "PromotedKey.replaces": LEGACY_ID,
+    "Legacy.id": LEGACY_ID,
+    "Legacy.promoted_to": None,
+    "ResourceShape.kind": "vm",
+    "ResourceShape.name": "web 1",
+    "Subject.kind": "account",
+    "Whoami.kind": "account",
+    "Introspection.aud": None,
+    "Introspection.networks": None,
+    "Explanation.allowed": False,
+    "Explanation.reason": "missing_scope",
+    "Explanation.missing": "admin",
+    "Explanation.hint": f"herod user scope {UUID} admin",
 }
 
 

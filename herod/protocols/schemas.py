@@ -1,41 +1,165 @@
-"""What goes in and comes out of each operation, as JSON Schema: made from its Structs, for OpenAPI, OpenRPC and MCP.
+"""What goes in and comes out of each operation, as JSON Schema: made from its Structs, for OpenAPI and OpenRPC.
 
-Never says more than the code holds: a schema is what msgspec decodes and encodes.
+Never says more than the code holds: a schema is what msgspec decodes and encodes, and what `operations/fields.py` says
+of limits and formats.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+import typing
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from herod.operations.registry import Operation
+from herod.operations.fields import ENUMERATED
+from herod.operations.realm import Realm
+from herod.operations.registry import Operation, Params
+from herod.scopes.graph import ALIASES
 
-__all__ = ["Schema", "components", "field_schemas", "required_fields", "result_schema"]
+__all__ = [
+    "Names",
+    "Schema",
+    "choices",
+    "components",
+    "field_schemas",
+    "item_schema",
+    "known_names",
+    "required_fields",
+    "result_schema",
+    "without_null",
+]
 
 Schema = dict[str, Any]
+# What a field enumerates → the names that there are.
+Names = Mapping[str, Sequence[str]]
 
-REFERENCE: Final = "#/components/schemas/{name}"
+PREFIX: Final = "#/components/schemas/"
+REFERENCE: Final = PREFIX + "{name}"
+# A page of some type, as msgspec names it; and the word that ends the name of what records look like.
+PAGE: Final = re.compile(r"Page_(?P<item>\w+)_")
+SHAPE: Final = "Shape"
+
+
+def known_names(operations: Iterable[Operation], realm: Realm) -> Names:
+    """What `field_schemas` fills in where a field takes certain names only."""
+    scopes = realm.graph.scopes
+    known = (*scopes, *(alias for alias in ALIASES if alias not in scopes))
+    return {
+        "scope": known,
+        "scopes": known,
+        "operations": [operation.name for operation in operations],
+    }
 
 
 def components(operations: Iterable[Operation]) -> dict[str, Schema]:
-    """Every named type that an operation takes or gives, by its name."""
-    types = [one for operation in operations for one in (operation.params, operation.result)]
-    return msgspec.json.schema_components(types, ref_template=REFERENCE)[1]
+    """Every named type that an operation gives, by its name."""
+    types = [operation.result for operation in operations]
+    found = msgspec.json.schema_components(types, ref_template=REFERENCE)[1]
+    return {_clean(name): _renamed({**schema, "title": _clean(name)}) for name, schema in sorted(found.items())}
 
 
 def result_schema(operation: Operation) -> Schema:
     """What an operation gives, by reference to `components`."""
-    ((schema,), _) = msgspec.json.schema_components([operation.result], ref_template=REFERENCE)
-    return schema
+    return _schema(operation.result)
 
 
-def field_schemas(operation: Operation) -> Mapping[str, Schema]:
+def item_schema(operation: Operation) -> Schema:
+    """What an operation that gives a page gives many of."""
+    return _schema(typing.get_args(operation.result)[0])
+
+
+def field_schemas(operation: Operation, names: Names) -> Mapping[str, Schema]:
     """What an operation takes: parameter → schema, in the order by position."""
     (_, found) = msgspec.json.schema_components([operation.params], ref_template=REFERENCE)
     properties: Mapping[str, Schema] = found[operation.params.__name__].get("properties", {})
-    return {name: properties[name] for name in operation.params.__struct_fields__}
+    schemas = {name: _lifted(_renamed(properties[name])) for name in operation.params.__struct_fields__}
+    for name, kind in _enumerated(operation.params).items():
+        _set(schemas[name], _some_of(names[kind]) if kind == "scopes" else _one_of(names[kind]))
+    return schemas
 
 
 def required_fields(operation: Operation) -> frozenset[str]:
     """The parameters that have no default."""
     return frozenset(field.name for field in msgspec.structs.fields(operation.params) if field.required)
+
+
+def choices(params: type[Params], fields: Mapping[str, Schema]) -> Schema:
+    """What holds among several parameters, as far as they are these fields. Null is as good as left out."""
+    given = [
+        {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+        for name in params.exactly_one
+        if name in fields
+    ]
+    if len(given) > 1:
+        return {"oneOf": given}
+    both = [name for name in params.at_most_one if name in fields]
+    if len(both) > 1:
+        return {"not": {"required": both, "properties": {name: {"not": {"type": "null"}} for name in both}}}
+    return {}
+
+
+def without_null(schema: Schema) -> Schema:
+    """Of what stands there or does not, as a query or a header: it is never null."""
+    offered = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(offered) != 1:
+        return schema
+    kept = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
+    return {**offered[0], **kept, **({} if schema.get("default") is None else {"default": schema["default"]})}
+
+
+def _schema(kind: Any) -> Schema:  # noqa: ANN401 - any type
+    ((schema,), _) = msgspec.json.schema_components([kind], ref_template=REFERENCE)
+    renamed: Schema = _renamed(schema)
+    return renamed
+
+
+def _lifted(schema: Schema) -> Schema:
+    """With the words about a value that may be null where readers and tools look for them."""
+    for choice in schema.get("anyOf", ()):
+        if "description" in choice:
+            schema = {"description": choice.pop("description"), **schema}
+    return schema
+
+
+def _renamed(value: Any) -> Any:  # noqa: ANN401 - any part of a schema
+    if isinstance(value, list):
+        return [_renamed(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: PREFIX + _clean(one.removeprefix(PREFIX)) if key == "$ref" else _renamed(one) for key, one in value.items()
+    }
+
+
+def _clean(name: str) -> str:
+    page = PAGE.fullmatch(name)
+    return f"{_clean(page['item'])}Page" if page else name.removesuffix(SHAPE)
+
+
+def _enumerated(params: type[Params]) -> Mapping[str, str]:
+    """Parameter → what it names, of those that name something herod knows."""
+    found = {}
+    for name, hint in typing.get_type_hints(params, include_extras=True).items():
+        for part in (hint, *typing.get_args(hint)):
+            for meta in getattr(part, "__metadata__", ()):
+                kind = (meta.extra or {}).get(ENUMERATED) if isinstance(meta, msgspec.Meta) else None
+                if kind is not None:
+                    found[name] = kind
+    return found
+
+
+def _set(schema: Schema, facts: Schema) -> None:
+    """Say something about the text that a schema takes, be it null or not."""
+    for part in (schema, *schema.get("anyOf", ())):
+        if part.get("type") == "string":
+            part.update(facts)
+
+
+def _one_of(names: Sequence[str]) -> Schema:
+    return {"enum": sorted(names)}
+
+
+def _some_of(names: Sequence[str]) -> Schema:
+    """Names with white space between, in any order."""
+    name = f"({'|'.join(re.escape(name) for name in names)})"
+    return {"pattern": rf"^\s*{name}(\s+{name})*\s*$"}

@@ -7,7 +7,7 @@ from herod.operations.registry import Operation
 from herod.scopes.decisions import Access
 from herod.scopes.principals import AuthMethod
 
-__all__ = ["requirement", "security_schemes"]
+__all__ = ["SCHEMES", "requirement", "security_schemes"]
 
 # method → scheme; what is missing here is no credential of a request
 SCHEMES: Final = {
@@ -26,23 +26,31 @@ def security_schemes(realm: Realm) -> dict[str, Any]:
     scopes = {name: f"includes {', '.join(_included(realm, name)) or 'nothing else'}" for name in realm.graph.scopes}
     flow = {"tokenUrl": f"{realm.public_url}/token", "scopes": scopes}
     return {
-        "oauth2": {"type": "oauth2", "flows": {"clientCredentials": flow}},
+        "oauth2": {
+            "type": "oauth2",
+            "description": "An access token: `Authorization: Bearer TOKEN`. Programs get one at `/token`, people at"
+            " `/login`.",
+            "flows": {"clientCredentials": flow},
+        },
         "user_api_key": {
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "herod_u_ID_SECRET",
-            "description": "A user's API key: its owner, narrowed. Also as `X-API-Key`.",
+            "description": "A user's API key: its owner, narrowed. `Authorization: Bearer herod_u_…` or"
+            " `X-API-Key: herod_u_…`.",
         },
         "service_api_key": {
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "herod_s_ID_SECRET",
-            "description": "A service's API key: it stands for itself. Also as `X-API-Key`.",
+            "description": "A service's API key: it stands for itself. `Authorization: Bearer herod_s_…` or"
+            " `X-API-Key: herod_s_…`.",
         },
         "client_secret": {
             "type": "http",
             "scheme": "basic",
-            "description": "client_id and client_secret (RFC 6749, section 2.3.1).",
+            "description": "client_id and client_secret: `Authorization: Basic` (RFC 6749, section 2.3.1); at `/token`,"
+            " `/introspect` and `/revoke` also as fields of the form.",
         },
         "session": {
             "type": "apiKey",
@@ -55,13 +63,13 @@ def security_schemes(realm: Realm) -> dict[str, Any]:
             "type": "apiKey",
             "in": "header",
             "name": "X-Herod-Secret",
-            "description": "A secret from an older system. Also as a bearer.",
+            "description": "A secret from an older system: `X-Herod-Secret: SECRET` or `Authorization: Bearer SECRET`.",
         },
         "peer": {
             "type": "http",
             "scheme": "Peer",
-            "description": "On a Unix socket: the local user that the kernel names, by a peer rule; with the socket's"
-            " cookie, root and the daemon's own user are admin.",
+            "description": "On a Unix socket: the local user that the kernel names, by a peer rule: `Authorization:"
+            " Peer`. With the socket's cookie, `Authorization: Peer COOKIE`, root and the daemon's own user are admin.",
         },
     }
 

@@ -21,6 +21,8 @@ from herod.protocols.http import Request, Response
 
 __all__ = ["Carrier", "PageError", "serialise"]
 
+_log = logging.getLogger(__name__)
+
 # What pages may know of a request. No `Authorization`: pages know people by their session alone.
 _CARRIED: Final = (
     "accept",
@@ -72,12 +74,22 @@ class Carrier:
             self._app, self._config, WorkerContext(None), cast("Any", {"request": request}), cast("Any", stream)
         )
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(server.run)
+            nursery.start_soon(_run, server, stream)
             await stream.over.wait()
             # The answer is here, or there will be none. Whatever Hypercorn and Quart still do is not waited for:
             # closing is what they are worst at.
             nursery.cancel_scope.cancel()
         return stream.answer.response()
+
+
+async def _run(server: TCPServer, stream: "_Stream") -> None:
+    """Let Hypercorn work. What it raises is about its one request: given up half-way, it may answer once more."""
+    try:
+        await server.run()
+    except* Exception as errors:  # noqa: BLE001 - an incomplete answer is refused; a complete one is good all the same
+        _log.debug("Hypercorn: %r", errors)
+    finally:
+        stream.over.set()
 
 
 def serialise(request: Request) -> bytes:

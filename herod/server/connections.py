@@ -194,7 +194,7 @@ class _Server:
             self.now = trio.current_time()
             latest = self.now + self.limits.sweep_seconds
             for connection in self._connections:
-                if connection.deadline <= latest:
+                if connection.deadline <= latest or connection.is_in_vain():
                     connection.scope.cancel()
             await trio.sleep(self.limits.sweep_seconds)
 
@@ -229,6 +229,7 @@ class _Connection:
         is_idle: between two requests, with nothing of the next one here yet.
         is_receiving: waiting for the client to send.
         is_sending: waiting for the client to take what is sent.
+        in_hand: the request that a handler works on.
         share: the source it comes from, whose places are counted together.
         waits_since: when it began to wait for what it waits for now: a request, a head's end or a body's.
         is_turned_away: there was no place for it: it is told so, and that is all.
@@ -241,6 +242,7 @@ class _Connection:
         "_stage",
         "deadline",
         "has_begun",
+        "in_hand",
         "is_idle",
         "is_receiving",
         "is_sending",
@@ -260,12 +262,17 @@ class _Connection:
         self.scope = trio.CancelScope()
         self.deadline = math.inf
         self.has_begun = False
+        self.in_hand: Request | None = None
         self.is_idle = False
         self.is_receiving = True  # from the start: accepting may be faster than what is accepted gets its turn
         self.is_sending = False
         self.is_turned_away = is_turned_away
         self.share = share
         self.waits_since = server.now
+
+    def is_in_vain(self) -> bool:
+        """Whether a handler waits for news, or reads for long, for a client that has left."""
+        return self.in_hand is not None and self.in_hand.ends_with_client and self.wire.has_left()
 
     async def run(self) -> None:
         """Serve, and end without a trace in any other task."""
@@ -352,6 +359,7 @@ class _Connection:
         self._stage = None
         self.deadline = math.inf  # a handler has its own limits, and may wait for news on purpose
         started = time.perf_counter()
+        self.in_hand = request
         try:
             response = await server.handle(request)
             is_last = response.close or self._reader.is_last or server.is_draining
@@ -361,6 +369,7 @@ class _Connection:
             response = INTERNAL
             is_last = self._reader.is_last or server.is_draining
             data = self._encode(response, method=request.method, is_last=is_last)
+        self.in_hand = None
         if response.stream is None:
             await self._send(data)
         else:

@@ -174,6 +174,10 @@ class TlsWire:
         """Whether bytes have come that were not received yet."""
         return self._tls.pending() > 0 or self._incoming.pending > 0 or self._raw.has_input()
 
+    def has_left(self) -> bool:
+        """Whether the other side will send no more; most programs that say so are gone."""
+        return self._raw.has_left()
+
     def abort(self) -> None:
         """Throw away what was sent and is still on its way; to be closed after it."""
         self._may_announce = False

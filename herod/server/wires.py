@@ -5,6 +5,7 @@ Must never know what the bytes mean, nor wait without being cancellable.
 
 import contextlib
 import errno
+import select
 import socket
 import struct
 from typing import Final, Protocol
@@ -45,6 +46,10 @@ class Wire(Protocol):
 
     def has_input(self) -> bool:
         """Whether bytes have come that were not received yet."""
+        ...
+
+    def has_left(self) -> bool:
+        """Whether the other side will send no more; most programs that say so are gone."""
         ...
 
     def abort(self) -> None:
@@ -111,6 +116,12 @@ class SocketWire:
             return bool(self._socket.recv(1, socket.MSG_PEEK))
         except OSError:
             return False
+
+    def has_left(self) -> bool:
+        """Whether the other side will send no more; most programs that say so are gone."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def abort(self) -> None:
         """Throw away what was sent and is still on its way; to be closed after it.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from herod.errors import SettingsError
+from herod.errors import MissingSecret, SettingsError
 from herod.settings.options import SECRETS, SecretOption
 from herod.settings.sources import Found, Sources, is_there, load_text
 
@@ -37,7 +37,7 @@ def load_secrets(sources: Sources, warnings: list[str]) -> tuple[str, str | None
     hero, store = SECRETS
     hero_secret = _load_secret(hero, sources.environ, warnings)
     if hero_secret is None:
-        raise SettingsError(
+        raise MissingSecret(
             "No HERO_SECRET is set: make one with `herod secret generate --output-file FILE` "
             "and start with HERO_SECRET_FILE=FILE."
         )

@@ -96,12 +96,12 @@ def walk(
     is_held = expect in (None, anchor.mac)
     for seq, json, mac in rows:
         count += 1
+        if seq > head.seq and end.seq == head.seq:
+            return _broken(head, count, seq, f"row {seq} was added behind the sealed head")
         if seq != end.seq + 1:
             if seq <= anchor.seq:
                 return _broken(head, count, seq, f"row {seq} stands before the chain's beginning")
             return _broken(head, count, end.seq + 1, f"row {end.seq + 1} is missing")
-        if seq > head.seq:
-            return _broken(head, count, seq, f"row {seq} was added behind the sealed head")
         end = link(keyring, end, json)
         if end.mac != mac:
             return _broken(head, count, seq, f"row {seq} was changed, moved or put in")

@@ -127,7 +127,6 @@ class Wire:
         try:
             return self._ask(method, path, sent, body)
         except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
             raise UnreachableError(f"{self.url} does not answer: {error}") from error
 
     def close(self) -> None:
@@ -145,6 +144,9 @@ class Wire:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise UnreachableError(f"{self.url} does not answer: {error}") from error
+        except BaseException:  # Ctrl-C between request and answer: cleaning up needs a connection that is whole
+            self._connection.close()
+            raise
 
 
 def bearer(token: str) -> Headers:

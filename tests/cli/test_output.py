@@ -4,7 +4,7 @@ import json
 import unicodedata
 
 import pytest
-from herod_cli.output import Column, box, clean, fit, record, show, table, to_json, width, wrap
+from herod_cli.output import Column, box, clean, fit, flow, record, show, table, to_json, width, wrap
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,3 +106,44 @@ def test_box() -> None:
 def test_show(value: object, shown: str) -> None:
     """Every kind of value has one look."""
     assert show(value) == shown
+
+
+def test_scopes_give_way_before_names() -> None:
+    """What people tell items apart by is cut last."""
+    columns = (Column("ID", "id", is_whole=True), Column("NAME", "name"), Column("SCOPE", "scope", yields=True))
+    item = {"id": "1" * 12, "name": "n" * 40, "scope": "s" * 40}
+    [_, line] = table(columns, [item], available=70)
+    assert line.split() == ["1" * 12, "n" * 40, "s" * 13 + "…"]
+    [_, line] = table(columns, [item], available=40)
+    assert line.split() == ["1" * 12, "n" * 13 + "…", "s" * 9 + "…"]
+
+
+def test_what_fits_in_no_columns_is_a_record() -> None:
+    """A very narrow terminal shows each item whole, one below the other."""
+    items = [{"id": "1" * 36, "name": "Ada", "scope": "read"}, {"id": "2" * 36, "name": "Bob", "scope": "write"}]
+    assert table(COLUMNS, items, available=40) == [
+        f"id     {'1' * 36}", "name   Ada", "scope  read", "",
+        f"id     {'2' * 36}", "name   Bob", "scope  write",
+    ]  # fmt: skip
+
+
+def test_a_message_flows() -> None:
+    """Lines break between words, later ones are indented, and a command stays in one piece."""
+    text = "  hint: start it with `herod serve --port 4000`, or say where it is"
+    assert flow(text, 30, indent=8) == [
+        "  hint: start it with",
+        "        `herod serve --port 4000`,",
+        "        or say where it is",
+    ]
+    assert flow("short", 30) == ["short"]
+    assert flow("", 30) == [""]
+
+
+def test_fields_of_a_field() -> None:
+    """They stand as scripts would name them."""
+    assert record({"id": "a", "former": {"until": "x y", "from": None}, "none": {}}, available=80) == [
+        "id            a",
+        "former.until  x y",
+        "former.from   -",
+        "none          -",
+    ]

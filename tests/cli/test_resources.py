@@ -79,7 +79,8 @@ def test_what_is_said(daemon: FakeDaemon, herod: Typed) -> None:
     ended = herod("resource", "get", SID, "--output", "json")
     assert '"cpus": 2' in ended.out
     daemon.methods["resources.list"] = {"items": [], "next_cursor": None}
-    assert "owns nothing" in herod("resource", "list", "vm").err
+    assert "asks for no secret" in herod("resource", "list", "vm").err
+    assert "owns nothing" in herod("resource", "list", "vm", "--secret", "@tenant.secret").err
 
 
 def test_a_miss(daemon: FakeDaemon, herod: Typed) -> None:

@@ -139,3 +139,20 @@ async def test_what_is_asked_for() -> None:
     scope = {"type": "http", "path": "/", "method": "GET", "headers": [(b"authorization", b"Bearer t")]}
     await HerodMiddleware(app, verifier, scope="read", network="lab")(scope, unused, unused)
     assert verifier.asked == ("t", "read", "lab")
+
+
+async def test_unknown_kinds_of_connections() -> None:
+    """What is neither a request nor the lifespan needs a token like the others, and is dropped without."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["herod"])
+
+    async def unused(*_: Any) -> Any:
+        raise AssertionError
+
+    guarded = HerodMiddleware(app, Verifier())
+    await guarded({"type": "webtransport", "headers": []}, unused, unused)
+    assert seen == []
+    await guarded({"type": "webtransport", "headers": [(b"authorization", b"Bearer t")]}, unused, unused)
+    assert seen == [ADA]

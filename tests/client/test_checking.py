@@ -299,3 +299,41 @@ def test_news_has_a_version() -> None:
     assert mirror.version == version + 1
     mirror.begin_anew()
     assert mirror.cursor is None
+
+
+class Overtaken(Mirror):
+    """One that another thread changes while somebody looks at it: right after `name` was read."""
+
+    def __init__(self, name: str, told: Changes) -> None:
+        super().__init__()
+        self._name = name
+        self._told = told
+        self.is_armed = False
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name in ("picture", "version") and super().__getattribute__("is_armed") and name == self._name:
+            self.is_armed = False
+            self.take(self._told, NOW)
+        return found
+
+
+@pytest.mark.parametrize("name", ["picture", "version"])
+def test_news_that_come_while_a_token_is_looked_at(times: Times, name: str) -> None:
+    """They count at the next look at the latest: nothing old is remembered as if it were new."""
+    checker = times.checker()
+    mirror = Overtaken(name, everything(subject(scope="read")))
+    mirror.take(everything(subject()), NOW)
+    checker.mirror = mirror
+    mirror.is_armed = True
+    checker.verify(token())
+    assert checker.verify(token()).scope == "read"
+
+
+def test_other_rules(times: Times) -> None:
+    """A token that was good by another issuer's name is looked at again when herod has another one."""
+    checker = times.checker()
+    checker.verify(token())
+    checker.mirror.take(everything(subject(), rules={**RULES, "issuer": "another"}), NOW)
+    with pytest.raises(BadToken):
+        checker.verify(token())

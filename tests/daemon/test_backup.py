@@ -131,7 +131,8 @@ def test_a_new_secret(daemon: Daemon, tmp_path: Path) -> None:
         assert after.herod("token", "validate", "-", stdin=token).returncode == 0
         second = ok(after, *issue)
         assert after.stop() == 0
-    refused = herod("serve", "--store", store_of(daemon), env={**daemon.env, "HERO_SECRET": SECRET})
+    bind = f"unix:{daemon.socket}"
+    refused = herod("serve", "--bind", bind, "--store", store_of(daemon), env={**daemon.env, "HERO_SECRET": SECRET})
     assert refused.returncode == 2
     ok(daemon, *rotate, str(tmp_path / "newer"), "--compromised", HERO_SECRET=NEW)
     with started_with(daemon, NEW.upper()) as last:

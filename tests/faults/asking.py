@@ -112,9 +112,10 @@ def start_in_vain(folder: Path, *arguments: str, command: tuple[str, ...] = (), 
 def herod_serve(
     folder: Path, *arguments: str, command: tuple[str, ...] = (), **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """Start a daemon and wait for its end."""
+    """Start a daemon and wait for its end; away from where this machine's own may listen."""
     env = environment(folder, **{"HERO_SECRET": SECRET, **more})
-    return herod("serve", *arguments, env=env, prefix=command, timeout=30)
+    bind = () if "--bind" in arguments else ("--bind", f"unix:{folder}/vain.sock")
+    return herod("serve", *bind, *arguments, env=env, prefix=command, timeout=30)
 
 
 def message_of(done: subprocess.CompletedProcess[str], code: int) -> str:
@@ -122,3 +123,13 @@ def message_of(done: subprocess.CompletedProcess[str], code: int) -> str:
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr.strip().splitlines()[-1]
+
+
+def wait_for(daemon: Daemon, words: str) -> str:
+    """The log, once it says that; the daemon's answers give it the time."""
+    for _ in range(200):
+        assert daemon.curl("/health")[0] == 200
+        log = daemon.log.read_text()
+        if words in log:
+            return log
+    raise AssertionError(log)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from faults.asking import admin, know
+from faults.asking import admin, know, wait_for
 from running import COMMAND, Daemon, running
 
 
@@ -90,7 +90,7 @@ def test_started_with_few(tmp_path: Path) -> None:
     """It says how many clients fit, answers so many, tells the next one that it is full, and recovers."""
     command = ("prlimit", "--nofile=106:106")
     with running(tmp_path, command=(*command, *COMMAND)) as daemon:
-        assert "only 10 connections fit under the limit of open files (ulimit -n)" in daemon.log.read_text()
+        wait_for(daemon, "only 10 connections fit under the limit of open files (ulimit -n)")
         clients = []
         for _ in range(10):
             clients.append(UnixConnection(daemon))

@@ -5,21 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.asking import add_account, check_reads, is_valid, know, start_in_vain
+from faults.asking import add_account, check_reads, is_valid, know, start_in_vain, wait_for
 from offline_store import contents
-from running import SECRET, Daemon, running
+from running import SECRET, running
 
 OTHER = "quite another secret, as long as a secret has to be"
-
-
-def wait_for(daemon: Daemon, words: str) -> str:
-    """The log, once it says that; the daemon's answers give it the time."""
-    for _ in range(200):
-        assert daemon.curl("/health")[0] == 200
-        log = daemon.log.read_text()
-        if words in log:
-            return log
-    raise AssertionError(log)
 
 
 @pytest.mark.parametrize("name", ["HERO_SECRET", "HEROD_STORE_SECRET"])

@@ -3,7 +3,7 @@
 import pytest
 from house import LOCAL_ADMIN, House
 
-from herod.errors import InvalidRequest, NotFound
+from herod.errors import CeilingExceeded, InvalidRequest, NotFound
 from herod.operations.presented import Bearer
 
 
@@ -81,3 +81,20 @@ async def test_the_owner_of_a_key_may_be_switched_off(house: House) -> None:
     await house.admin("users.disable", client_id=user.client_id)
     explained = await house.admin("access.explain", principal=key.split("_")[2])
     assert (explained.allowed, explained.reason) == (False, "owner_disabled")
+
+
+async def test_keys_that_may_not_manage_keys(house: House) -> None:
+    """Neither a user's key, nor a service's without admin: as the pipeline refuses them, and nobody else."""
+    user = await house.user(scope="admin")
+    key = await user.key(scope="admin")
+    low, high = await house.service_key("read", "low"), await house.service_key("admin", "high")
+    for text, allowed, missing in ((key, False, None), (low, False, "admin"), (high, True, None)):
+        for presented, params in ((Bearer(text), {}), (LOCAL_ADMIN, {"principal": text.split("_")[2]})):
+            explained = await house.call("access.explain", presented, operation="keys.delete", **params)
+            assert (explained.allowed, explained.missing) == (allowed, missing)
+            assert explained.reason == (None if allowed else "key_cannot_manage_keys")
+        if not allowed:
+            with pytest.raises(CeilingExceeded):
+                await house.call("keys.delete", Bearer(text), id=low.split("_")[2])
+    assert (await house.call("access.explain", user.basic, operation="keys.delete")).allowed
+    assert (await house.call("access.explain", Bearer(key), operation="keys.list")).allowed

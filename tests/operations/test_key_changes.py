@@ -8,8 +8,16 @@ import msgspec
 import pytest
 from house import NOW, TCP, House, bearer, open_house
 
-from herod.errors import BadCredentials, CeilingExceeded, Conflict, InvalidRequest, NotFound, TargetDenied
-from herod.operations.presented import Bearer
+from herod.errors import (
+    BadCredentials,
+    CeilingExceeded,
+    Conflict,
+    ExpiredToken,
+    InvalidRequest,
+    NotFound,
+    TargetDenied,
+)
+from herod.operations.presented import Bearer, SessionCookie
 from herod.records import ApiKey, AuditEvent, Session
 
 
@@ -169,7 +177,7 @@ async def test_each_way_of_being_no_good_has_its_reason(house: House) -> None:
 
 
 async def test_the_last_admin_stays(house: House) -> None:
-    """The last admin key can be neither switched off, narrowed nor given an end that is now."""
+    """The last admin key can be neither switched off nor narrowed."""
     text = await house.service_key("admin", "last")
     with pytest.raises(Conflict, match="last enabled admin"):
         await house.admin("keys.disable", id=id_of(text))
@@ -265,4 +273,54 @@ async def test_a_stolen_checksum_is_no_key(house: House) -> None:
     assert record.former_hash is not None
     with pytest.raises(BadCredentials):
         await house.call("whoami", Bearer(old), TCP)
-    assert msgspec.structs.asdict(record)["former_until"] == NOW
+    assert msgspec.structs.asdict(record)["former_until"] == 0
+
+
+async def test_no_clock_brings_a_former_secret_back(house: House) -> None:
+    """Rotated without an overlap it is over, also when the clock is put back behind that moment."""
+    old = await house.service_key("read")
+    await house.admin("keys.rotate", id=id_of(old))
+    house.clock.now -= 3600
+    assert not await works(house, old)
+
+
+async def test_what_a_former_secret_makes_ends_with_it(house: House) -> None:
+    """A session and a key made during the overlap are not good for longer than the secret that made them."""
+    old = await house.service_key("admin")
+    await house.admin("keys.rotate", id=id_of(old), overlap=60)
+    assert (await house.call("token.validate", None, TCP, token=old)).exp == NOW + 60
+    session = SessionCookie((await house.call("session.create", Bearer(old), TCP)).cookie)
+    soon = datetime.fromtimestamp(NOW + 60, UTC)
+    await house.call("keys.create", Bearer(old), TCP, name="short", kind="service", scope="read", expires_at=soon)
+    with pytest.raises(CeilingExceeded, match="expires_at"):
+        await house.call("keys.create", Bearer(old), TCP, name="lasting", kind="service", scope="read")
+    assert (await house.call("whoami", session, TCP)).scope == "admin"
+    house.clock.now += 60
+    with pytest.raises(ExpiredToken):
+        await house.call("whoami", session, TCP)
+
+
+async def test_a_former_secret_rotates_nothing_that_lasts(house: House) -> None:
+    """Who found the old secret cannot take the key away from who has the new one; the key's own end still counts."""
+    old = await house.service_key("admin", expires_at=datetime.fromtimestamp(NOW + 30, UTC))
+    new = (await house.admin("keys.rotate", id=id_of(old), overlap=60)).key
+    assert (await house.call("token.validate", None, TCP, token=old)).exp == NOW + 30
+    lasting = await house.service_key("admin", "lasting")
+    await house.admin("keys.rotate", id=id_of(lasting), overlap=60)
+    with pytest.raises(CeilingExceeded):
+        await house.call("keys.rotate", Bearer(lasting), TCP, id=id_of(lasting))
+    assert await works(house, new)
+
+
+@pytest.mark.parametrize("change", [{"expires_at": datetime.fromtimestamp(NOW + 5, UTC)}, {"networks": ["lab"]}])
+async def test_the_last_admin_is_not_put_on_the_way_out(house: House, change: dict[str, Any]) -> None:
+    """Nor given an end, nor confined to a network, unless another admin holds all that this one did."""
+    text = await house.service_key("admin", "last")
+    await house.service_key("admin", "lesser", expires_at=datetime.fromtimestamp(NOW + 9, UTC), networks=["lab"])
+    with pytest.raises(Conflict, match="last enabled admin"):
+        await house.admin("keys.update", id=id_of(text), **change)
+    other = await house.user(scope="admin")
+    await house.admin("keys.update", id=id_of(text), **change)
+    with pytest.raises(Conflict, match="last enabled admin"):
+        await house.admin("users.update", client_id=other.client_id, networks=["lab"])
+    assert (await house.admin("users.update", client_id=other.client_id, name="Ada")).name == "Ada"

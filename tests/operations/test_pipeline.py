@@ -22,7 +22,7 @@ from herod.errors import (
 from herod.operations import pipeline as pipeline_module
 from herod.operations import signin
 from herod.operations.denials import MAX_KINDS, Denials
-from herod.operations.identify import key_principal
+from herod.operations.holders import key_principal
 from herod.operations.pipeline import MAX_WAITING_WORK, refusal
 from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim
 from herod.operations.realm import MAX_GRANTS, VerifiedTokens

@@ -84,5 +84,31 @@ async def test_the_last_admin_stays_in_memory_too() -> None:
         assert (await house.call("whoami", last.basic, TCP)).sub == last.client_id
 
 
+async def test_two_admins_do_not_end_in_memory_one_after_the_other() -> None:
+    """Who is off in memory is no admin any more, whatever the store still says."""
+    async with open_house() as house:
+        keys = [await house.service_key("admin", name) for name in ("first", "second")]
+        house.store.write = _refuse  # type: ignore[method-assign, assignment]
+        for key, refusal in zip(keys, (Unavailable, Conflict), strict=True):
+            with pytest.raises(refusal):
+                await house.admin("keys.disable", id=key.split("_")[2])
+        assert (await house.call("whoami", Bearer(keys[1]), TCP)).scope == "admin"
+
+
+async def test_the_feed_tells_what_is_off_in_memory(house: House, read_only: Callable[[], None]) -> None:
+    """Local verifiers refuse the account's tokens too, whether they follow already or begin now."""
+    user = await house.user()
+    before = await house.admin("token.changes")
+    assert {one.sub: one.enabled for one in before.subjects}[user.client_id]
+    read_only()
+    with pytest.raises(Unavailable):
+        await house.admin("users.disable", client_id=user.client_id)
+    told = await house.admin("token.changes", cursor=before.cursor)
+    assert [(one.sub, one.enabled) for one in told.subjects] == [(user.client_id, False)]
+    assert (await house.admin("token.changes", cursor=told.cursor)).subjects == []
+    anew = await house.admin("token.changes")
+    assert not {one.sub: one.enabled for one in anew.subjects}[user.client_id]
+
+
 async def _refuse(function: Callable[..., Any]) -> None:
     raise Unavailable("The store's disk is full.", reason="full")

@@ -1,7 +1,7 @@
 """Bytes to parameters: what cannot be read is refused, in time that grows with its length and no faster."""
 
 import pytest
-from house import House
+from house import House, bearer
 
 from herod.errors import InvalidRequest
 from herod.operations.table import OPERATIONS
@@ -89,3 +89,19 @@ async def test_a_client_id_that_contradicts_the_header(house: House) -> None:
     for client_id, status in ((user.client_id, 200), ("another", 400)):
         form = f"grant_type=client_credentials&client_id={client_id}"
         assert (await house.request("POST", "/token", form=form, headers=user.basic_header)).status == status
+
+
+@pytest.mark.parametrize("query", ["since=null", "since=0.5", "since=1800000000", "after=null", "since=2027-01-15"])
+async def test_a_query_says_what_it_means(house: House, query: str) -> None:
+    """The word null is no way to leave something out, and a number is no time."""
+    token = await (await house.user("admin")).token()
+    answer = await house.request("GET", f"/api/v1/audit?{query}", headers=bearer(token))
+    assert answer.status == 400
+    assert query.partition("=")[0] in answer.json["error"]["message"]
+
+
+async def test_a_text_may_be_the_word_null(house: House) -> None:
+    """Where a text is expected it is one."""
+    token = await (await house.user("admin")).token()
+    answer = await house.request("GET", "/api/v1/audit?reason=null", headers=bearer(token))
+    assert answer.json["data"] == []

@@ -119,6 +119,16 @@ async def test_a_claim_says_how_it_is_protected(house: House, headers: dict[str,
     assert [one["sid"] for one in listed.json["data"]] == [sid]
 
 
+async def test_the_document_knows_both_places(house: House) -> None:
+    """A claim's secret may stand in the header, so the body need not hold it."""
+    document = (await house.request("GET", "/openapi.json")).json
+    claim = document["paths"]["/api/v1/resources"]["post"]
+    assert [one["name"] for one in claim["parameters"]] == ["X-Resource-Secret"]
+    schema = claim["requestBody"]["content"]["application/json"]["schema"]
+    assert "secret" in schema["properties"]
+    assert schema["required"] == ["kind", "name"]
+
+
 async def test_by_position(house: House, headers: dict[str, str]) -> None:
     """In the order that the documents give."""
     made = await house.rpc("resources.claim", ["vm", "web 1", SECRET, {"cpus": 2}], headers=headers)
@@ -134,3 +144,12 @@ async def test_metrics_count_them(house: House, headers: dict[str, str]) -> None
     await claim(house, headers)
     text = (await house.request("GET", "/metrics", headers=headers)).response.body
     assert b"\nherod_resources 1\n" in text
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_a_body_that_nobody_reads_is_refused(house: House, headers: dict[str, str], method: str) -> None:
+    """A right secret in it must not look like a wrong one, nor count as one."""
+    sid = await claim(house, headers)
+    answer = await house.request(method, f"/api/v1/resources/{sid}", json={"secret": SECRET}, headers=headers)
+    assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")
+    assert "X-Resource-Secret" in answer.json["error"]["message"]

@@ -152,9 +152,9 @@ async def test_two_credentials_are_refused(house: House) -> None:
         ({"authorization": f"Bearer {token}", "cookie": "herod_session=abc"}, 400),
         ({"authorization": f"Bearer {token}", "cookie": "other=abc"}, 200),
         ({"cookie": "herod_session=a; herod_session=b"}, 400),
-        ({"authorization": "Negotiate x"}, 400),
+        ({"authorization": "Negotiate x"}, 401),
         ({"authorization": "Basic !!!"}, 400),
-        ({"authorization": "Bearer"}, 400),
+        ({"authorization": "Bearer"}, 401),
     ):
         assert (await house.request("GET", "/api/v1/whoami", headers=headers)).status == status, headers
     form = f"grant_type=client_credentials&client_id={user.client_id}&client_secret=other"

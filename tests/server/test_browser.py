@@ -366,3 +366,47 @@ async def test_a_shutdown_does_not_wait_for_a_hung_page() -> None:
         with trio.fail_after(5):
             await server.stopped.wait()
     assert app.cancelled == 1
+
+
+async def test_what_hypercorn_raises_when_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends its own request only: an exception beside a cancellation would otherwise end the server."""
+    begun = trio.Event()
+
+    class AnswersTwice:
+        """As Hypercorn does now and then: cancelled half-way through an answer, it begins another."""
+
+        def __init__(self, *_: object) -> None:
+            pass
+
+        async def run(self) -> None:
+            begun.set()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.sleep_forever)
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    raise RuntimeError("can't handle event type Response")
+
+    monkeypatch.setattr("herod.server.carrier.TCPServer", AnswersTwice)
+    carrier = Carrier(App(), most_bytes=MOST)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(carrier, asked())
+        await begun.wait()
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_hypercorn_raises_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an answer there is none, and whoever asked is told so instead of waiting."""
+
+    class Fails:
+        """It ends before it has said anything."""
+
+        def __init__(self, *_: object) -> None:
+            pass
+
+        async def run(self) -> None:
+            raise RuntimeError("broken")
+
+    monkeypatch.setattr("herod.server.carrier.TCPServer", Fails)
+    with pytest.raises(PageError, match="ends too early"):
+        await Carrier(App(), most_bytes=MOST)(asked())

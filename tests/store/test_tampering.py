@@ -233,6 +233,11 @@ AUDIT_EDITS = {
     "tail cut": (["DELETE FROM audit WHERE seq > 7"], 8, "rows 8 to 10 are missing at the end"),
     "all gone": (["DELETE FROM audit"], 1, "rows 1 to 10 are missing"),
     "appended": (["INSERT INTO audit SELECT 11, json, mac FROM audit WHERE seq = 3"], 11, "behind the sealed head"),
+    "appended behind a gap": (
+        ["INSERT INTO audit SELECT 99, json, mac FROM audit WHERE seq = 3"],
+        99,
+        "behind the sealed head",
+    ),
     "mac cut": (["UPDATE audit SET mac = x'' WHERE seq = 10"], 10, "changed"),
 }
 

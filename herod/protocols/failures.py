@@ -1,0 +1,243 @@
+"""Every answer that is an error, for the OpenAPI document: its form by route, its headers, and an example of it.
+
+Never a status of its own: which error has which stands in `codes.py`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from herod import errors
+from herod.errors import HerodError
+from herod.operations.registry import Operation, Route
+from herod.protocols.answers import API_VERSION, is_enveloped
+from herod.protocols.codes import CODES, INTERNAL, Row
+from herod.scopes.decisions import Access
+
+__all__ = ["ERROR", "JSON", "META", "OAUTH_ERROR", "RPC_ANSWER", "failure", "failure_responses", "failures", "is_oauth"]
+
+Schema = dict[str, Any]
+
+JSON: Final = "application/json"
+RESPONSES: Final = "#/components/responses/"
+# What can meet any request, whatever it asks for.
+ALWAYS: Final[tuple[type[HerodError], ...]] = (
+    errors.InvalidRequest,
+    errors.Unauthenticated,
+    errors.PermissionDenied,
+    errors.TooLarge,
+    errors.RateLimited,
+    errors.Unavailable,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A status, in the documents' words, and an error that has it."""
+
+    text: str
+    code: str
+    message: str
+    hint: str | None = None
+
+
+MEANINGS: Final[Mapping[int, Meaning]] = {
+    400: Meaning(
+        "The request cannot be read, or says something that cannot be done.",
+        errors.InvalidRequest.code,
+        "Unknown scope 'reed': known scopes are owner, admin, write, read.",
+    ),
+    401: Meaning(
+        "No credential, or one that is no good.",
+        errors.BadCredentials.code,
+        "This needs a credential: present a token, an API key, a client secret, or Authorization: Peer.",
+        "herod login",
+    ),
+    403: Meaning(
+        "The credential does not reach so far, or a foreign origin asks.",
+        errors.MissingScope.code,
+        "This needs scope 'admin', which this token does not have.",
+        "herod user scope 5f0c2f0e-7a0d-4c53-9d1c-0a7b1f6e2c11 admin",
+    ),
+    404: Meaning("It is not there, or not yours to see.", errors.NotFound.code, "There is no such account."),
+    409: Meaning(
+        "It stands against what is there.", errors.Conflict.code, "An account with this email exists already."
+    ),
+    413: Meaning("The request is too large.", errors.TooLarge.code, "The body is larger than 65536 bytes."),
+    421: Meaning(
+        "The Host is not one of herod's.",
+        errors.InvalidRequest.code,
+        "This host name is not one of herod's: add it to `hosts` in the settings.",
+    ),
+    429: Meaning(
+        "Too many tries: wait as `Retry-After` says.", errors.RateLimited.code, "Too many tries: wait 30 seconds."
+    ),
+    500: Meaning("A fault in herod; its log has it.", "internal", "Internal error."),
+    503: Meaning(
+        "The store cannot do this now; `/health` says why.",
+        errors.Unavailable.code,
+        "The store is read-only: herod's log says why.",
+    ),
+}
+OAUTH: Final[Mapping[int, str]] = {
+    **{row.http: row.oauth for row in reversed(list(CODES.values()))},
+    500: INTERNAL.oauth,
+}
+RPC: Final[Mapping[int, int]] = {**{row.http: row.rpc for row in reversed(list(CODES.values()))}, 500: INTERNAL.rpc}
+
+ERROR: Final[Schema] = {
+    "title": "Error",
+    "type": "object",
+    "properties": {
+        "code": {"type": "string", "description": "stable; for programs"},
+        "message": {"type": "string", "description": "what happened and what to do; for people"},
+        "hint": {"type": "string", "description": "the command that would mend it"},
+    },
+    "required": ["code", "message"],
+    "additionalProperties": False,
+}
+META: Final[Schema] = {
+    "title": "Meta",
+    "type": "object",
+    "properties": {
+        "api_version": {"type": "string"},
+        "server_version": {"type": "string"},
+        "next_cursor": {
+            "anyOf": [{"type": "string"}, {"type": "null"}],
+            "description": "of lists: `cursor` of the next page, null after the last",
+        },
+    },
+    "required": ["api_version", "server_version"],
+    "additionalProperties": False,
+}
+OAUTH_ERROR: Final[Schema] = {
+    "title": "OAuthError",
+    "description": "RFC 6749, section 5.2.",
+    "type": "object",
+    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+    "required": ["error", "error_description"],
+    "additionalProperties": False,
+}
+RPC_ANSWER: Final[Schema] = {
+    "title": "RpcAnswer",
+    "description": "JSON-RPC 2.0, section 5.",
+    "type": "object",
+    "properties": {
+        "jsonrpc": {"const": "2.0"},
+        "id": {"type": ["string", "number", "null"]},
+        "result": {},
+        "error": {
+            "type": "object",
+            "properties": {"code": {"type": "integer"}, "message": {"type": "string"}, "data": {"type": "object"}},
+            "required": ["code", "message"],
+        },
+    },
+    "required": ["jsonrpc", "id"],
+    "oneOf": [{"required": ["result"]}, {"required": ["error"]}],
+}
+# status → header → whether every such answer has it
+HEADERS: Final[Mapping[int, tuple[str, bool, Schema, str]]] = {
+    401: ("WWW-Authenticate", True, {"type": "string"}, "how to authenticate (RFC 9110, section 11.6.1)"),
+    403: (
+        "WWW-Authenticate",
+        False,
+        {"type": "string"},
+        "where a scope is missing: which one (RFC 6750, section 3.1)",
+    ),
+    429: ("Retry-After", True, {"type": "integer", "minimum": 0}, "seconds to wait"),
+}
+
+
+def failures(operation: Operation, route: Route) -> Schema:
+    """Every error that a route may answer, by status."""
+    kinds = {kind for kind in ALWAYS if kind is not errors.Unauthenticated or operation.needs is not Access.PUBLIC}
+    kinds.update(operation.failures)
+    if "{" in route.path:
+        kinds.add(errors.NotFound)
+    if operation.is_command:
+        kinds.add(errors.Conflict)
+    statuses = {str(_row(kind).http) for kind in kinds} | {"421", str(INTERNAL.http)}
+    if operation.status is not None:
+        statuses.discard("503")
+    form = "OAuthError" if is_oauth(operation, route) else "ApiError" if is_enveloped(route.path) else "Error"
+    return {status: failure(int(status), form) for status in sorted(statuses)}
+
+
+def failure(status: int, form: str = "Error") -> Schema:
+    """One answer that is an error, by reference to `failure_responses`.
+
+    Args:
+        form: `Error` of plain routes, `ApiError` in the envelope, `OAuthError`, or `RpcError` of `/mcp`.
+    """
+    return {"$ref": f"{RESPONSES}{'Error' if status == 421 else form}{status}"}  # 421: before the path is looked at
+
+
+def failure_responses() -> dict[str, Schema]:
+    """Every error in every form, by name."""
+    return {
+        **{f"Error{status}": _failure(status, "Error") for status in MEANINGS},
+        **{f"ApiError{status}": _failure(status, "Error", has_envelope=True) for status in MEANINGS},
+        **{f"OAuthError{status}": _failure(status, "OAuthError") for status in MEANINGS},
+        **{f"RpcError{status}": _rpc_failure(status) for status in MEANINGS},
+    }
+
+
+def _failure(status: int, name: str, *, has_envelope: bool = False) -> Schema:
+    meaning = MEANINGS[status]
+    error = {"code": meaning.code, "message": meaning.message}
+    example: Schema = {"error": error if meaning.hint is None else {**error, "hint": meaning.hint}}
+    schema: Schema = {"$ref": f"#/components/schemas/{name}"}
+    if name == "Error":
+        schema = _plain(name)
+        if has_envelope:
+            schema["properties"]["meta"] = {"$ref": "#/components/schemas/Meta"}
+            example["meta"] = {"api_version": API_VERSION, "server_version": "1.0.0"}
+    else:
+        example = {"error": OAUTH.get(status, INTERNAL.oauth), "error_description": meaning.message}
+        if status == 403:  # the one for a foreign origin has no OAuth form
+            schema = {"anyOf": [schema, _plain("Error")]}
+    return _answer(status, schema, example)
+
+
+def _rpc_failure(status: int) -> Schema:
+    """One answer that is an error at `/mcp`: a JSON-RPC one, or what stands before the door."""
+    meaning = MEANINGS[status]
+    example = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "error": {"code": RPC.get(status, INTERNAL.rpc), "message": meaning.message, "data": {"code": meaning.code}},
+    }
+    schema: Schema = {"$ref": "#/components/schemas/RpcAnswer"}
+    return _answer(status, {"anyOf": [schema, _plain("Error")]} if status in {400, 403, 413} else schema, example)
+
+
+def is_oauth(operation: Operation, route: Route) -> bool:
+    """Whether a route takes a form and answers errors as OAuth does."""
+    return operation.form and not route.path.startswith("/api/")
+
+
+def _answer(status: int, schema: Schema, example: Schema) -> Schema:
+    answer: Schema = {
+        "description": MEANINGS[status].text,
+        "content": {JSON: {"schema": schema, "example": example}},
+    }
+    if status in HEADERS:
+        name, is_sure, kind, meaning = HEADERS[status]
+        answer["headers"] = {name: {"description": meaning, "required": is_sure, "schema": kind}}
+    return answer
+
+
+def _plain(name: str) -> Schema:
+    return {
+        "type": "object",
+        "properties": {"error": {"$ref": f"#/components/schemas/{name}"}},
+        "required": ["error"],
+    }
+
+
+def _row(kind: type[HerodError]) -> Row:
+    return next(CODES[ancestor] for ancestor in _ancestors(kind) if ancestor in CODES)
+
+
+def _ancestors(kind: type[HerodError]) -> Iterable[Any]:
+    return kind.__mro__

@@ -1,0 +1,40 @@
+"""The harness's connection: what Ctrl-C leaves behind must still be cleaned up."""
+
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from herod_smoke.wire import Wire
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def test_an_interrupted_request_leaves_a_good_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is interrupted between request and answer can ask once more, to delete what was made."""
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        threading.Thread(target=_answer, args=(server,), daemon=True).start()
+        wire = Wire(f"unix:{path}", timeout=5)
+        with monkeypatch.context() as interrupted:
+            interrupted.setattr("http.client.HTTPResponse.begin", _interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                wire.ask("POST", "/users/add", json={})
+        assert wire.ask("DELETE", "/api/v1/users/1").status == 200
+        wire.close()
+
+
+def _answer(server: socket.socket) -> None:
+    """Answer one request on each of two connections."""
+    for _ in range(2):
+        connection, _ = server.accept()
+        with connection, suppress(OSError):  # who was interrupted has gone
+            connection.recv(65536)
+            connection.sendall(ANSWER)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
