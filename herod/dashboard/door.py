@@ -6,6 +6,7 @@ own. A page never decides who may do what: it asks, and the pipeline answers.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final
 
 from quart import current_app, request
@@ -20,7 +21,16 @@ from herod.protocols.http import Request
 from herod.protocols.reading import convert_params, read_form, read_query
 from herod.scopes.principals import Source
 
-__all__ = ["MENU", "Door", "Entry", "SignInNeeded", "Visit", "asked", "texts", "words"]
+__all__ = ["MENU", "NULL", "Door", "Entry", "Null", "SignInNeeded", "Visit", "asked", "texts", "words"]
+
+
+class Null(Enum):
+    """What a field holds that is to be null, where None leaves it out."""
+
+    NULL = "null"
+
+
+NULL: Final = Null.NULL
 
 
 class SignInNeeded(Exception):
@@ -106,12 +116,13 @@ class Door:
         Args:
             visit: from `enter` or `submitted`.
             name: the operation.
-            fields: its parameters, as text or already of their type; empty texts and None are left out.
+            fields: its parameters, as text or already of their type; empty texts and None are left out, `NULL` is null.
 
         Raises:
             HerodError: whatever stands in the way.
         """
         given = {key: value for key, value in fields.items() if value is not None and value != ""}
+        given = {key: None if value is NULL else value for key, value in given.items()}
         operation = self._operations[name]
         params = convert_params(operation, given, is_text=True)
         return await self.pipeline.call(operation, params, visit.session, visit.asked.source)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from herod.dashboard.door import Door, texts, words
+from herod.dashboard.door import NULL, Door, Null, texts, words
 from herod.errors import InvalidRequest
 
 __all__ = ["ENDS", "end_of", "given_networks", "given_scope", "scopes_to_give", "ticked"]
@@ -17,7 +17,6 @@ ENDS: Final = (
     ("date", "On a date, below"),
     ("never", "Never"),
 )
-_NULL: Final = "null"  # what stands for null among texts
 
 
 def scopes_to_give(door: Door, scope: str) -> list[str]:
@@ -53,7 +52,7 @@ def given_networks(fields: Mapping[str, str]) -> list[str] | None:
     return words(fields.get("networks", "")) or None
 
 
-def end_of(fields: Mapping[str, str], *, now: int) -> str:
+def end_of(fields: Mapping[str, str], *, now: int) -> str | Null:
     """When a key is to end, as an operation takes it: RFC 3339, or what stands for never.
 
     A date means until that day is over, in UTC.
@@ -63,7 +62,7 @@ def end_of(fields: Mapping[str, str], *, now: int) -> str:
     """
     choice = fields.get("ends", "")
     if choice == "never":
-        return _NULL
+        return NULL
     if choice == "date":
         try:
             day = date.fromisoformat(fields.get("until", ""))

@@ -1,6 +1,6 @@
 """Accounts, for admins: add, look at, change, switch off, delete."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -33,12 +33,15 @@ __all__ = [
 EXAMPLE_ID = "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"
 
 
+UserOrder = Annotated[Literal["oldest", "newest"], msgspec.Meta(description="what stands first")]
+
+
 class ListUsers(Params, frozen=True, kw_only=True):
     """`limit` is at most 200."""
 
     cursor: Cursor | None = None
     limit: Limit = MAX_PAGE
-    order: Literal["oldest", "newest"] = "oldest"
+    order: UserOrder = "oldest"
 
 
 class AddUser(Params, frozen=True, kw_only=True):

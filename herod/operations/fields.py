@@ -48,6 +48,7 @@ Limit = Annotated[
     int,
     msgspec.Meta(description="the most items on one page", extra_json_schema={"minimum": 1, "maximum": MAX_PAGE}),
 ]
+KeyName = Annotated[str, msgspec.Meta(description="the whole name", extra_json_schema=NAME)]
 ExpiresAt = Annotated[Time, msgspec.Meta(description="a time to come; null for never")]
 ClientId = Annotated[str, msgspec.Meta(description="the account's id")]
 Email = Annotated[

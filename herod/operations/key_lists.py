@@ -5,7 +5,9 @@ off, say, is what a look at the next `MAX_PAGE` keys brings up: it may be short,
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+import msgspec
 
 from herod.operations.normal import parse_label
 from herod.records import SERVICE_KEYS, ApiKey
@@ -14,9 +16,13 @@ from herod.store.cursors import Order, cursor_after, encode_cursor
 
 __all__ = ["UNUSED_SECONDS", "KeyKindName", "KeyOrder", "KeyState", "Wanted", "find_keys", "named_keys"]
 
-KeyKindName = Literal["user", "service"]
-KeyOrder = Literal["oldest", "newest", "expires"]
-KeyState = Literal["on", "off", "expired", "unused"]
+KeyKindName = Annotated[Literal["user", "service"], msgspec.Meta(description="only keys of this kind")]
+KeyOrder = Annotated[
+    Literal["oldest", "newest", "expires"], msgspec.Meta(description="what stands first; by expires is for admins")
+]
+KeyState = Annotated[
+    Literal["on", "off", "expired", "unused"], msgspec.Meta(description="only keys in this state; unused for 90 days")
+]
 
 # A key that nobody has used for a quarter is one to ask about.
 UNUSED_SECONDS: Final = 90 * 86_400

@@ -14,7 +14,18 @@ from herod.operations.ceilings import (
     given_scope,
     is_admin,
 )
-from herod.operations.fields import Cursor, ExpiresAt, KeyId, Label, Limit, NetworkNames, NewOwner, Owner, Scope
+from herod.operations.fields import (
+    Cursor,
+    ExpiresAt,
+    KeyId,
+    KeyName,
+    Label,
+    Limit,
+    NetworkNames,
+    NewOwner,
+    Owner,
+    Scope,
+)
 from herod.operations.key_lists import KeyKindName, KeyOrder, KeyState, Wanted, find_keys, named_keys
 from herod.operations.normal import parse_future, parse_name
 from herod.operations.registry import Context, Params, Tool, command, query
@@ -61,7 +72,7 @@ class ListKeys(Params, frozen=True, kw_only=True):
     cursor: Cursor | None = None
     limit: Limit = MAX_PAGE
     order: KeyOrder = "oldest"
-    name: str | None = None
+    name: KeyName | None = None
     kind: KeyKindName | None = None
     state: KeyState | None = None
 

@@ -95,12 +95,14 @@ def convert_params(operation: Operation, fields: Mapping[str, Any], *, is_text: 
     return params
 
 
-def _check_reading(name: str, text: str, value: object) -> None:
+def _check_reading(name: str, text: str | None, value: object) -> None:
     """Refuse what msgspec reads from a text with too much good will.
 
     Raises:
         InvalidRequest: the word null stands for no value, or a number for a time.
     """
+    if text is None:
+        return  # said by a caller who has null
     if value is None:
         raise InvalidRequest(f"{name} cannot be null: leave it out, or give a value.")
     if isinstance(value, datetime) and ":" not in text:

@@ -54,7 +54,7 @@ def test_first_load(sit: Sit, say: Callable[[str], None]) -> None:
     for area in ada.areas():
         ada.seen.answers.clear()
         ada.go(area)
-        ada.page.wait_for_load_state("networkidle")
+        ada.page.wait_for_load_state("load")
         for answer in ada.seen.answers:
             size = len(answer.body())
             if "/ui/static/" in answer.url:
