@@ -71,7 +71,7 @@ def test_the_list_is_whole() -> None:
     assert len(STRINGS) == 515
 
 
-@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("kind", ["keys", pytest.param("users", marks=pytest.mark.soak)])
 async def test_as_names(house: House, ada: Visitor, kind: str, say: Callable[[str], None]) -> None:
     """Each is a name that pages show as text, or is refused with a message and stands in the form as it was typed."""
     path, form = FORMS[kind]

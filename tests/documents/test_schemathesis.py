@@ -93,7 +93,7 @@ def make_key(daemon: Daemon, name: str, scope: str) -> tuple[str, str]:
     ("who", "phases"),
     [
         ("admin", EVERY_PHASE),
-        ("read", "examples,fuzzing"),
+        ("read", "examples"),
         ("nobody", "examples,fuzzing"),
         pytest.param("read", EVERY_PHASE, marks=pytest.mark.soak),
         pytest.param("nobody", EVERY_PHASE, marks=pytest.mark.soak),
