@@ -139,6 +139,7 @@ class Session(Record, frozen=True, kw_only=True):
         source: from where it was made, as the audit log has it; empty where nobody noted it.
         browser: the browser's family, and no more of what browsers say of themselves.
         half: HMAC, in hex, of what the browser's cookie holds of the secret: its next sign-in ends this session.
+        boot: the start of the daemon that it ends with; None for one over TLS, which outlives it.
     """
 
     kind: ClassVar[str] = "session"
@@ -151,6 +152,7 @@ class Session(Record, frozen=True, kw_only=True):
     source: str = ""
     browser: str = ""
     half: str = ""
+    boot: int | None = None
 
     @property
     def lookup(self) -> tuple[str, ...] | None:

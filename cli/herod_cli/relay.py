@@ -6,17 +6,22 @@ uid. So it passes the paths of pages, the headers that pages need, and a `Via`, 
 
 The daemon cannot check Host behind a relay (on a Unix socket any will do), so that is done here: a foreign Host is DNS
 rebinding, a foreign Origin another page. One request a connection.
+
+A page that is still open goes on asking at this port, with cookie and ticket, when the relay is gone and another user's
+server has taken the port. So the sessions that came through here end before the port is given back.
 """
 
 import os
 import re
+import signal
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 import trio
 
@@ -28,6 +33,9 @@ PIECE_BYTES: Final = 64 * 1024
 READ_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 30
 CONNECTIONS: Final = 64
+# How many sessions are remembered, to be ended; who signs in more often leaves the oldest.
+SESSIONS: Final = 64
+SIGN_OUT_SECONDS: Final = 5
 PASSED: Final = frozenset({
     "accept", "accept-language", "content-length", "content-type", "cookie", "host", "if-none-match", "origin",
     "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user", "user-agent",
@@ -35,6 +43,9 @@ PASSED: Final = frozenset({
 })  # fmt: skip
 _LINE: Final = re.compile(r"(?P<method>[A-Z]{1,16}) (?P<target>/[!-~]*) HTTP/1\.1")
 _FIELD: Final = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(?P<value>[^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
+# Cookie and ticket, as `herod.dashboard.tickets` has them; a relay is never on TLS.
+_COOKIE: Final = re.compile(r"(?:^|;)[ \t]*herod_session=([0-9A-Za-z]+)")
+_TICKET: Final = re.compile(r"[?&]ticket=([0-9A-Za-z]+)")
 _NAMES: Final = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
     413: "Content Too Large", 421: "Misdirected Request", 502: "Bad Gateway"}  # fmt: skip
 
@@ -53,10 +64,17 @@ class RelayRefusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A request that is: its head as the daemon gets it, and the length of the body behind it."""
+    """A request that is.
+
+    Attributes:
+        head: as the daemon gets it.
+        length: of the body behind it.
+        session: the cookie and the ticket it brings, if a page of the relay's own brings both in its address.
+    """
 
     head: bytes
     length: int
+    session: tuple[str, str] | None = None
 
 
 def parse_head(head: bytes, *, port: int) -> Passed:
@@ -90,7 +108,15 @@ def parse_head(head: bytes, *, port: int) -> Passed:
         raise RelayRefusal(413, f"A form has at most {BODY_BYTES} bytes.")
     kept = [f"{name}: {value}" for name, value in fields.items() if name in PASSED]
     text = "\r\n".join((first, *kept, "Via: 1.1 herod-ui", "Connection: close", "", ""))
-    return Passed(text.encode("latin-1"), int(length))
+    return Passed(text.encode("latin-1"), int(length), _session(target, fields))
+
+
+def _session(target: str, fields: Mapping[str, str]) -> tuple[str, str] | None:
+    """What is to be ended with the relay; what other pages make up would only push that out."""
+    if fields.get("sec-fetch-site", "same-origin") != "same-origin":
+        return None
+    cookies, ticket = _COOKIE.findall(fields.get("cookie", "")), _TICKET.search(target)
+    return (cookies[-1], ticket[1]) if cookies and ticket else None
 
 
 def _check_page(method: str, path: str) -> None:
@@ -144,10 +170,33 @@ class Relay:
         self._socket = trio.socket.from_stdlib_socket(socket.create_server(("127.0.0.1", 0)))
         self.port: int = self._socket.getsockname()[1]
         self._places = trio.CapacityLimiter(CONNECTIONS)
+        self._sessions: dict[tuple[str, str], None] = {}  # the one used last stands last
 
     async def serve(self) -> None:
-        """Pass requests on until cancelled."""
-        await trio.serve_listeners(self._handle, [trio.SocketListener(self._socket)])
+        """Pass requests on until cancelled, or told to end; then end the sessions, and only then leave the port."""
+        with self._socket.dup():  # trio closes the other
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_cancel_on_signal, nursery.cancel_scope)
+                    await trio.serve_listeners(self._handle, [trio.SocketListener(self._socket)])
+            finally:
+                with trio.move_on_after(SIGN_OUT_SECONDS, shield=True):
+                    for cookie, ticket in reversed(self._sessions):
+                        await self._sign_out(cookie, ticket)
+
+    async def _sign_out(self, cookie: str, ticket: str) -> None:
+        body = urlencode({"ticket": ticket}).encode()
+        here = f"127.0.0.1:{self.port}"
+        head = (
+            f"POST /ui/sign-out HTTP/1.1\r\nHost: {here}\r\nOrigin: http://{here}\r\nCookie: herod_session={cookie}\r\n"
+            f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+            "Via: 1.1 herod-ui\r\nConnection: close\r\n\r\n"
+        )
+        with suppress(OSError, trio.BrokenResourceError):  # a daemon that is gone ends nothing
+            async with await trio.open_unix_socket(self._path) as daemon:
+                await daemon.send_all(head.encode() + body)
+                async for _ in daemon:
+                    pass
 
     async def _handle(self, browser: trio.SocketStream) -> None:
         async with browser, self._places:
@@ -183,6 +232,11 @@ class Relay:
         if len(head) > HEAD_BYTES:
             raise RelayRefusal(413, "The request is too long.")
         passed = parse_head(head, port=self.port)
+        if passed.session is not None:
+            self._sessions.pop(passed.session, None)
+            self._sessions[passed.session] = None
+            if len(self._sessions) > SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
         while len(body) < passed.length:
             piece = await browser.receive_some(PIECE_BYTES)
             if not piece:
@@ -199,6 +253,13 @@ class Relay:
             await daemon.send_all(request)
             async for piece in daemon:
                 await browser.send_all(piece)
+
+
+async def _cancel_on_signal(scope: trio.CancelScope) -> None:
+    """A terminal that is closed says SIGHUP."""
+    with trio.open_signal_receiver(signal.SIGHUP, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
 
 
 def _answer(error: RelayRefusal) -> bytes:

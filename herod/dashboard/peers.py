@@ -6,7 +6,7 @@ from quart_trio import QuartTrio
 from herod.dashboard.door import Door, Visit, words
 from herod.dashboard.giving import scopes_to_give, ticked
 from herod.dashboard.rendering import render, say
-from herod.errors import HerodError
+from herod.errors import HerodError, InvalidRequest
 from herod.protocols.codes import row_of
 
 __all__ = ["add_routes"]
@@ -33,8 +33,11 @@ class Peers:
     async def allow(self) -> Page:
         """Make a rule."""
         visit, fields = await self._door.submitted()
-        who = {fields.get("by", "user"): fields.get("who", "")}
+        by = fields.get("by", "user")
+        who = {by: fields.get("who", "")}
         try:
+            if by not in {"user", "uid", "group", "gid"}:
+                raise InvalidRequest("Say who by one of the choices of the form.")
             await self._door.call(
                 visit,
                 "peers.allow",

@@ -122,7 +122,10 @@ def session_principal(reader: Reader, realm: Realm, session: Session, now: int) 
         ExpiredToken: its time is over.
         Unauthenticated: what it was opened with is gone, switched off or over.
     """
-    if session.expires_at is None or session.expires_at <= now:
+    # While herod is away its port is anybody's, and to browsers that is the same origin: an open page that refreshes
+    # itself would tell them cookie and ticket. What they have not is a certificate.
+    has_ended = session.boot is not None and session.boot != realm.boot_epoch
+    if has_ended or session.expires_at is None or session.expires_at <= now:
         raise ExpiredToken(SESSION_OVER, reason="session_over")
     maker = session_maker(reader, realm, session, now)
     return Principal(

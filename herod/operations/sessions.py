@@ -130,6 +130,7 @@ def keep_session(tx: Writer, context: Context, session: Session, opening: Openin
         half=session_half(realm, cookie[:COOKIE_CHARACTERS]),
         source=context.source.label,
         browser=opening.browser,
+        boot=None if context.source.secure else realm.boot_epoch,
     )
     tx.put(kept)
     context.target = kept.id

@@ -212,7 +212,7 @@ def test_who_holds_the_other_end() -> None:
 
 
 @contextmanager
-def relayed(daemon: Daemon) -> Iterator[str]:
+def relayed(daemon: Daemon, end: signal.Signals = signal.SIGINT) -> Iterator[str]:
     """`herod ui` against a daemon that is on a socket alone; the address it prints."""
     env = {**daemon.env, "PYTHONUNBUFFERED": "1"}
     command = [*COMMAND, "ui", "--print"]
@@ -222,7 +222,7 @@ def relayed(daemon: Daemon) -> Iterator[str]:
             link = process.stdout.readline().strip()
             process.stdout.readline()
             yield link
-            process.send_signal(signal.SIGINT)
+            process.send_signal(end)
             assert process.wait(timeout=10) == 0
         finally:
             process.kill()
@@ -263,3 +263,25 @@ def test_a_daemon_without_tcp(tmp_path: Path) -> None:
             assert ask(port, "GET", "/", Host="evil.test").status == 421
         with pytest.raises(OSError, match="refused"):
             ask(port, "GET", "/")
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_came_through_a_relay_ends_with_it(tmp_path: Path, end: signal.Signals) -> None:
+    """A page left open goes on asking at the port, with cookie and ticket, whoever has the port then."""
+    with running(tmp_path / "d", binds=(f"unix:{tmp_path / 'd' / 'herod.sock'},mode=0666",)) as daemon:
+
+        def status_of(home: str, cookie: str) -> int:
+            with socket.socket(socket.AF_UNIX) as thief:
+                thief.connect(str(daemon.socket))
+                thief.sendall(
+                    f"GET {home} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n".encode()
+                )
+                return int(thief.makefile("rb").readline().split()[1])
+
+        with relayed(daemon, end) as link:
+            port = int(link.split(":")[2].partition("/")[0])
+            opened = ask(port, "POST", "/ui/code", f"code={link.partition('code=')[2]}")
+            cookie, home = opened.msg["set-cookie"].partition(";")[0], opened.msg["location"]
+            assert ask(port, "GET", home, Cookie=cookie).status == 200
+            assert status_of(home, cookie) == 200
+        assert status_of(home, cookie) == 401

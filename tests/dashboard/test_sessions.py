@@ -12,6 +12,7 @@ from herod.operations.presented import Bearer, SessionCookie
 from herod.operations.table import OPERATIONS
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
+from herod.scopes.principals import Source
 from herod.server.browser import Browser
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
@@ -166,3 +167,15 @@ async def test_the_page_of_who_is_no_admin(dashboard: House) -> None:
     target = await own_id(dashboard, hers)
     assert (await show(dashboard, his, f"/ui/sessions/{target}/end", form="post")).status == 404
     assert not await is_over(dashboard, hers)
+
+
+async def test_a_restart_ends_sessions_without_tls(house: House) -> None:
+    """While herod was away another program may have had its port, and with it what open pages sent; not over TLS."""
+    user = await house.user()
+    plain = await user.session()
+    opened = await house.call("session.create", user.basic, Source(address="127.0.0.1", secure=True))
+    over_tls = SessionCookie(opened.cookie)
+    house.realm.boot_epoch += 1  # as a restart does
+    with pytest.raises(ExpiredToken):
+        await house.call("whoami", plain, TCP)
+    assert (await house.call("whoami", over_tls, TCP)).sub == user.client_id
