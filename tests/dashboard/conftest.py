@@ -1,0 +1,23 @@
+"""A house with pages for tests of the dashboard."""
+
+from functools import partial
+
+import pytest
+from house import PASSWORD, House
+from signing_in import EMAIL
+
+from herod.dashboard.app import make_app
+from herod.operations.table import OPERATIONS
+from herod.protocols.doors import Doors
+from herod.protocols.guard import Guard
+from herod.server.browser import Browser
+
+
+@pytest.fixture
+async def dashboard(house: House) -> House:
+    """A house with pages, and an account that may sign in."""
+    pages = Browser(partial(make_app, house.pipeline, OPERATIONS))
+    house.doors = Doors(house.pipeline, OPERATIONS, Guard(origins=frozenset({"http://friend.example"})), pages)
+    await house.service_key("admin", "the admin")
+    await house.user(scope="write", networks=["lab"], email=EMAIL, name="Ada <b>", password=PASSWORD)
+    return house
