@@ -15,11 +15,11 @@ import trio
 from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
 from herod.errors import HerodError, Unavailable
+from herod.store.aside import reading_aside
 from herod.store.audit_chain import decode_event, walk
 from herod.store.base import AuditRow, AuditVerdict
-from herod.store.faults import describe
 from herod.store.filters import AuditFilter
-from herod.store.opening import connect, load_head
+from herod.store.opening import load_head
 from herod.store.rows import logger
 
 __all__ = ["SCANS_AT_ONCE", "AuditScans"]
@@ -96,15 +96,5 @@ class AuditScans:
         return await trio.to_thread.run_sync(self._with_connection, function, limiter=self._limiter)
 
     def _with_connection(self, function: Callable[[apsw.Connection], T]) -> T:
-        try:
-            connection = connect(self._path, apsw.SQLITE_OPEN_READONLY)
-        except apsw.Error as error:  # no descriptor left, most likely: says nothing about the file
-            raise Unavailable(
-                f"The store could not be opened once more ({describe(error)}): try again.", reason="unreadable"
-            ) from error
-        try:
+        with reading_aside(self._path, self._failed) as connection:
             return function(connection)
-        except apsw.Error as error:
-            raise self._failed(error) from error
-        finally:
-            connection.close()  # which ends its transaction

@@ -13,10 +13,11 @@ import trio
 
 from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
-from herod.errors import HerodError, Unavailable
+from herod.errors import HerodError
+from herod.store.aside import reading_aside
 from herod.store.base import Reader
-from herod.store.faults import Condition, describe
-from herod.store.opening import connect, load_head
+from herod.store.faults import Condition
+from herod.store.opening import load_head
 from herod.store.reading import SqlReader
 from herod.store.rows import RowCodec, damaged
 
@@ -62,19 +63,10 @@ class RecordSurveys:
         return await trio.to_thread.run_sync(self._with_connection, function, limiter=self._limiter)
 
     def _with_connection(self, function: Callable[[Reader], T]) -> T:
-        try:
-            connection = connect(self._path, apsw.SQLITE_OPEN_READONLY)
-        except apsw.Error as error:  # no descriptor left, most likely: says nothing about the file
-            raise Unavailable(
-                f"The store could not be opened once more ({describe(error)}): try again.", reason="unreadable"
-            ) from error
-        try:
+        with reading_aside(self._path, self._failed) as connection:
             connection.execute("BEGIN").fetchall()  # all of one moment
-            head = load_head(connection, self._keyring)
+            try:
+                head = load_head(connection, self._keyring)
+            except (SealBroken, msgspec.DecodeError):
+                raise damaged("head", "head") from None
             return function(SqlReader(connection, self._codec, self._condition, head))
-        except apsw.Error as error:
-            raise self._failed(error) from error
-        except (SealBroken, msgspec.DecodeError):
-            raise damaged("head", "head") from None
-        finally:
-            connection.close()  # which ends its transaction

@@ -21,8 +21,9 @@ from typing import Any
 
 import pytest
 from canaries.forms import forms, search
-from canaries.walking import Ask, Doorway, shown_once, walk, wrong_places
+from canaries.walking import Ask, Doorway, walk, wrong_places
 from certificates import make_certificate
+from fuzz.judging import shown_once
 from running import COMMAND, Daemon, free_port, herod, running
 from soak import chance, count
 

@@ -16,11 +16,10 @@ from urllib.parse import quote
 from herod.operations.registry import Door, Operation
 from herod.operations.table import OPERATIONS
 
-__all__ = ["Ask", "Doorway", "shown_once", "walk", "wrong_places"]
+__all__ = ["Ask", "Doorway", "walk", "wrong_places"]
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-ONCE = ("client_secret", "key", "access_token")
 
 
 @dataclass(frozen=True)
@@ -61,19 +60,6 @@ class Doorway:
         if self.ca is None:
             return plain
         return ssl.create_default_context(cafile=str(self.ca)).wrap_socket(plain, server_hostname="localhost")
-
-
-def shown_once(value: object) -> Iterator[str]:
-    """The secrets that an answer gives away, which is where they may be."""
-    if isinstance(value, list):
-        for one in value:
-            yield from shown_once(one)
-    elif isinstance(value, dict):
-        for name, one in value.items():
-            if name in ONCE and isinstance(one, str):
-                yield one
-            else:
-                yield from shown_once(one)
 
 
 def walk(secrets: Mapping[str, str], credentials: list[Mapping[str, str]]) -> Iterator[Ask]:

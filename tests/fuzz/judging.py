@@ -4,7 +4,7 @@ Knows the shapes from the design, and takes the numbers from the one table of co
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from fuzz.asking import Ask
@@ -16,7 +16,7 @@ from herod.protocols.codes import row_of
 __all__ = ["judge", "shown_once"]
 
 # What an answer may hold that was never said before.
-ONCE: Final = ("client_secret", "key", "access_token", "cookie")
+ONCE: Final = ("client_secret", "key", "access_token")
 GUARDED: Final = {403, 421}
 PROTOCOL_CODES: Final = {-32700, -32600, -32601}
 OAUTH_PATHS: Final = {"/token", "/introspect", "/revoke"}
@@ -72,8 +72,8 @@ def judge(ask: Ask, status: int, headers: Mapping[str, str], body: bytes, *, sec
     _judge_echo(status, headers, value, secrets)
 
 
-def shown_once(value: Any) -> Iterable[str]:
-    """The secrets that an answer gives away."""
+def shown_once(value: Any) -> Iterator[str]:
+    """The secrets that an answer gives away, which is where they may be."""
     if isinstance(value, list):
         for one in value:
             yield from shown_once(one)

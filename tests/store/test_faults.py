@@ -274,7 +274,7 @@ async def test_no_descriptor_left(store: SqliteStore, monkeypatch: pytest.Monkey
     def fail(*arguments: object) -> None:
         raise apsw.exception_for(apsw.SQLITE_CANTOPEN)
 
-    monkeypatch.setattr("herod.store.audit_scans.connect", fail)
+    monkeypatch.setattr("herod.store.aside.connect", fail)
     with pytest.raises(Unavailable, match="try again"):
         await store.verify_audit()
     assert store.health == (Health.OK, None)

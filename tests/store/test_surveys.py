@@ -61,7 +61,7 @@ async def test_a_file_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.
         def connect(*_: object) -> apsw.Connection:
             raise apsw.CantOpenError("no descriptor")
 
-        monkeypatch.setattr("herod.store.surveys.connect", connect)
+        monkeypatch.setattr("herod.store.aside.connect", connect)
         with pytest.raises(Unavailable, match="try again"):
             await store.survey(lambda reader: reader.count(Account))
         assert store.count(Account) == 0
