@@ -1,7 +1,5 @@
 """`herod export` and `herod import`: accounts and keys move between stores. Work on the store itself; ask no daemon."""
 
-import contextlib
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +9,7 @@ import click
 
 from herod_cli.commands import HerodCommand
 from herod_cli.failures import FailureError
-from herod_cli.files import create_private, exists_already, give_name, read_named, write_all
+from herod_cli.files import read_named
 from herod_cli.invocation import Invocation, pass_invocation
 from herod_cli.offline import load, with_store_options
 from herod_cli.output import clean, print_json, print_lines, print_notice
@@ -19,6 +17,7 @@ from herod_cli.output import clean, print_json, print_lines, print_notice
 if TYPE_CHECKING:
     from herod.offline import Export, Import
     from herod.settings import Settings
+from herod_cli.whole_file import whole_file
 
 __all__ = ["export", "import_"]
 
@@ -75,24 +74,9 @@ def _write(path: Path, settings: "Settings", secret: str | None) -> "Export":
     """Export into a new file: whole, or not at all."""
     from herod.offline import export_accounts  # noqa: PLC0415 - the store costs ten times the command
 
-    if os.path.lexists(path):
-        raise exists_already(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    descriptor = create_private(str(temporary))
-    try:
-        try:
-            done = export_accounts(settings, secret=secret)
-            write_all(descriptor, done.content)
-        finally:
-            os.close(descriptor)
-        give_name(temporary, path)
-    except OSError as error:
-        raise FailureError(
-            f"{path} cannot be written: {error.strerror or error}.", hint="check the folder, and the room on its disk"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    with whole_file(path) as target:
+        done = export_accounts(settings, secret=secret)
+        target.write(done.content)
     return done
 
 

@@ -1,0 +1,39 @@
+"""A new file that is whole or not there: what a backup or an export is written into."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from herod_cli.failures import FailureError
+from herod_cli.files import create_private, exists_already, give_name
+
+__all__ = ["whole_file"]
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file (0600) to write in; it gets its name when the block has ended well, and is gone when it has not.
+
+    Raises:
+        FailureError: there is something of that name, or the disk says no.
+    """
+    if os.path.lexists(path):
+        raise exists_already(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    descriptor = create_private(str(temporary))
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            yield target
+            target.flush()
+            os.fsync(target.fileno())
+        give_name(temporary, path)
+    except OSError as error:
+        raise FailureError(
+            f"{path} cannot be written: {error.strerror or error}.", hint="check the folder, and the room on its disk"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
