@@ -102,6 +102,8 @@ class ApiKey(Record, frozen=True, kw_only=True):
         creator: who made it: an account's, key's or peer rule's id.
         secret_hash: HMAC of the whole key.
         former_hash: that of before the last rotation, good before `former_until`.
+        epoch: what is made with the key names the epoch it was made in, and dies when this one moves on.
+        former_epoch: the same for what is made with the former secret.
     """
 
     kind: ClassVar[str] = "key"
@@ -117,6 +119,8 @@ class ApiKey(Record, frozen=True, kw_only=True):
     former_hash: bytes | None = None
     former_until: int = 0
     rotated_at: int | None = None
+    epoch: int = 0
+    former_epoch: int = 0
 
     @property
     def lookup(self) -> tuple[str, ...]:

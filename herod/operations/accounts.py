@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from herod.errors import InvalidRequest, NotFound
-from herod.operations.ceilings import check_ceiling, check_last_admin, check_target, given_scope
+from herod.operations.ceilings import check_ceiling, check_last_admin, check_target, given_scope, own_networks, timeless
 from herod.operations.fields import AccountName, Cursor, Email, Limit, NetworkNames, NewPassword, Scope
 from herod.operations.finding import AccountRef, account_of, owned_by
 from herod.operations.issuing import account_with_secret, hashing
@@ -14,7 +14,7 @@ from herod.operations.registry import Context, Params, SecretText, Tool, Work, c
 from herod.operations.shapes import User, hide_values, user_shape
 from herod.operations.signin import address_in_use
 from herod.records import SERVICE_KEYS, Account, ApiKey, Session
-from herod.scopes.grants import Grant, parse_networks
+from herod.scopes.grants import parse_networks
 from herod.scopes.graph import ADMIN, READ
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.store.cursors import Order
@@ -131,14 +131,14 @@ def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | 
 )
 def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
     """Add an account and get its client secret, once."""
-    networks = _given_networks(context, params.networks)
+    scope = given_scope(context, params.scope)
     account, secret = account_with_secret(
         context,
         email=params.email,
         name=params.name,
         password=context.prepared,
-        scope=given_scope(context, params.scope),
-        networks=networks,
+        scope=scope,
+        networks=_given_networks(context, params.networks, scope),
     )
     _check_given(context, account)
     if account.lookup is not None and tx.find(Account, *account.lookup):
@@ -175,7 +175,7 @@ def users_update(tx: Writer, context: Context, params: UpdateUser) -> User:
     if params.name is not msgspec.UNSET:
         changes["name"] = parse_name(params.name)
     if params.networks is not msgspec.UNSET:
-        changes["networks"] = _given_networks(context, params.networks)
+        changes["networks"] = _given_networks(context, params.networks, account_of(tx, params).scope)
     return _change(tx, context, params, **changes)
 
 
@@ -197,7 +197,9 @@ def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef) 
 )
 def users_enable(tx: Writer, context: Context, params: AccountRef) -> User:
     """Switch an account on again; what died when it was switched off stays dead."""
-    enabled = _change(tx, context, params, enabled=True)
+    account = account_of(tx, params)
+    is_off_here = account.id in context.realm.switched_off  # the store could not take that it was switched off
+    enabled = _change(tx, context, params, enabled=True, epoch=account.epoch + is_off_here)
     context.realm.switched_off.discard(enabled.client_id)
     return enabled
 
@@ -272,12 +274,11 @@ def _change(tx: Writer, context: Context, ref: AccountRef, **changes: object) ->
 
 
 def _check_given(context: Context, account: Account) -> None:
-    """An account has no end, and whoever gives it may have: time is no part of this ceiling."""
-    giver = context.principal.grant
-    check_ceiling(Grant(giver.mask, giver.networks), context.realm.grant(account.scope, account.networks))
+    """An account has no end: time is no part of this ceiling."""
+    check_ceiling(timeless(context.principal.grants), context.realm.grant(account.scope, account.networks))
 
 
-def _given_networks(context: Context, names: list[str] | None) -> tuple[str, ...]:
+def _given_networks(context: Context, names: list[str] | None, scope: tuple[str, ...]) -> tuple[str, ...]:
     if names is None:
-        return tuple(sorted(context.principal.grant.networks))
+        return tuple(sorted(own_networks(context, scope)))
     return tuple(sorted(parse_networks(names, context.realm.networks)))

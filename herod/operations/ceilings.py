@@ -12,7 +12,7 @@ from herod.operations.realm import Realm
 from herod.operations.registry import Context
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.decisions import Denied, decide_ceiling, decide_target
-from herod.scopes.grants import Grant
+from herod.scopes.grants import Grant, Grants, Networks
 from herod.scopes.graph import ADMIN
 from herod.scopes.principals import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
@@ -25,15 +25,18 @@ __all__ = [
     "given_scope",
     "is_admin",
     "is_standing_admin",
+    "own_networks",
     "owned_account",
     "owns",
     "possible_admins",
+    "timeless",
 ]
 
 
 def is_admin(context: Context) -> bool:
     """Whether the one who asks holds admin."""
-    return bool(context.principal.grant.mask & context.realm.graph.bit(ADMIN))
+    bit = context.realm.graph.bit(ADMIN)
+    return any(grant.mask & bit for grant in context.principal.grants)
 
 
 def given_scope(context: Context, text: str) -> tuple[str, ...]:
@@ -41,8 +44,19 @@ def given_scope(context: Context, text: str) -> tuple[str, ...]:
     return context.realm.graph.parse(text)
 
 
-def check_ceiling(giver: Grant, given: Grant, whose: str = "your own") -> None:
-    """Refuse to give more than the giver holds.
+def own_networks(context: Context, scope: tuple[str, ...]) -> Networks:
+    """The networks that come with `scope` where none are named: those of one grant of the one who asks."""
+    principal = context.principal
+    return (principal.farthest(context.realm.graph.mask(scope)) or principal.widest).networks
+
+
+def timeless(grants: Grants) -> Grants:
+    """The same without an end: a ceiling for what has none, such as an account, whoever gives it may have one."""
+    return tuple([Grant(grant.mask, grant.networks) for grant in grants])
+
+
+def check_ceiling(giver: Grants, given: Grant, whose: str = "your own") -> None:
+    """Refuse to give more than one of the giver's grants covers.
 
     Raises:
         CeilingExceeded: in scope, networks or time.
@@ -54,13 +68,13 @@ def check_ceiling(giver: Grant, given: Grant, whose: str = "your own") -> None:
         )
 
 
-def check_target(context: Context, target: Grant) -> None:
+def check_target(context: Context, *target: Grant) -> None:
     """Refuse to change someone who holds more than the one who asks.
 
     Raises:
         TargetDenied: the target's scope or networks go beyond the actor's.
     """
-    decision = decide_target(context.principal.grant, target)
+    decision = decide_target(context.principal.grants, target)
     if isinstance(decision, Denied):
         raise TargetDenied("They hold more than you do, so you cannot change them.", hint=decision.hint)
 

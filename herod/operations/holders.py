@@ -5,10 +5,12 @@ Whoever comes with it has still to prove that it is theirs: this is not asked he
 
 from typing import Final
 
+import msgspec
+
 from herod.errors import BadCredentials, Disabled
 from herod.operations.realm import Realm
 from herod.records import Account, ApiKey, PeerRule
-from herod.scopes.grants import Grant
+from herod.scopes.grants import Grants
 from herod.scopes.graph import ADMIN
 from herod.scopes.principals import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
@@ -40,33 +42,42 @@ def account_principal(realm: Realm, account: Account, method: AuthMethod, creden
         kind=PrincipalKind.ACCOUNT,
         name=account.name,
         method=method,
-        grant=realm.grant(account.scope, account.networks),
+        grants=(realm.grant(account.scope, account.networks),),
         credential=credential or account.id,
         made_with=method,
         epoch=account.epoch,
     )
 
 
-def key_principal(reader: Reader, realm: Realm, key: ApiKey) -> Principal:
+def key_principal(reader: Reader, realm: Realm, key: ApiKey, *, is_former: bool = False) -> Principal:
     """What an API key stands for: its owner narrowed to it, or itself.
+
+    Args:
+        is_former: it came with the secret of before the last rotation: what is made with that must end when it does.
 
     Raises:
         BadCredentials: it is disabled, or its owner is gone or disabled.
     """
     if not key.enabled or key.id in realm.switched_off:
         raise BadCredentials(BAD_KEY, reason="disabled")
-    own = realm.grant(key.scope, key.networks, key.expires_at)
+    ends = key.expires_at
+    if is_former:
+        ends = key.former_until if ends is None else min(key.former_until, ends)
+    epoch = key.former_epoch if is_former else key.epoch
+    own = realm.grant(key.scope, key.networks, ends)
     if key.owner is None:
         return Principal(
             id=key.id,
             kind=PrincipalKind.SERVICE,
             name=key.name,
             method=AuthMethod.SERVICE_KEY,
-            grant=own,
+            grants=(own,),
             credential=key.id,
             made_with=AuthMethod.SERVICE_KEY,
+            key_epoch=epoch,
             issued_at=key.created_at,
-            expires_at=key.expires_at,
+            expires_at=ends,
+            is_former=is_former,
         )
     owner = reader.get(Account, key.owner)
     if owner is None or not owner.enabled or owner.id in realm.switched_off:
@@ -76,34 +87,39 @@ def key_principal(reader: Reader, realm: Realm, key: ApiKey) -> Principal:
         kind=PrincipalKind.ACCOUNT,
         name=owner.name,
         method=AuthMethod.USER_KEY,
-        grant=realm.grant(owner.scope, owner.networks).intersect(own),
+        grants=(realm.grant(owner.scope, owner.networks).intersect(own),),
         credential=key.id,
         made_with=AuthMethod.USER_KEY,
         epoch=owner.epoch,
+        key_epoch=epoch,
         issued_at=key.created_at,
-        expires_at=key.expires_at,
+        expires_at=ends,
+        is_former=is_former,
     )
 
 
 def rule_principal(realm: Realm, rules: list[PeerRule]) -> Principal:
-    """A local process admitted by one uid rule or by several group rules, which unite.
+    """A local process admitted by one uid rule or by several group rules, whose grants stand side by side.
 
-    The first rule's id is the subject: a token made here is worth no more than that rule alone.
+    The audit log knows it by the first rule's id.
     """
-    grants = [realm.grant(rule.scope, rule.networks) for rule in rules]
-    mask = 0
-    for grant in grants:
-        mask |= grant.mask
-    networks = frozenset[str]().union(*(grant.networks for grant in grants))
+    parts = [_one_rule_principal(realm, rule) for rule in rules]
+    if len(parts) == 1:
+        return parts[0]
+    grants: Grants = tuple([grant for part in parts for grant in part.grants])
+    return msgspec.structs.replace(parts[0], grants=grants, parts=tuple(parts))
+
+
+def _one_rule_principal(realm: Realm, rule: PeerRule) -> Principal:
     return Principal(
-        id=rules[0].id,
+        id=rule.id,
         kind=PrincipalKind.PEER,
-        name=rules[0].subject,
+        name=rule.subject,
         method=AuthMethod.PEER,
-        grant=Grant(mask=mask, networks=frozenset({"*"}) if "*" in networks else networks),
-        credential=rules[0].id,
+        grants=(realm.grant(rule.scope, rule.networks),),
+        credential=rule.id,
         made_with=AuthMethod.PEER,
-        epoch=rules[0].epoch,
+        epoch=rule.epoch,
     )
 
 
@@ -114,7 +130,7 @@ def local_admin(realm: Realm) -> Principal:
         kind=PrincipalKind.LOCAL_ADMIN,
         name="local admin",
         method=AuthMethod.PEER,
-        grant=realm.grant((ADMIN,), ("*",)),
+        grants=(realm.grant((ADMIN,), ("*",)),),
         credential=LOCAL_ADMIN_ID,
         made_with=AuthMethod.PEER,
         epoch=realm.boot_epoch,
@@ -128,7 +144,7 @@ def legacy_principal(realm: Realm, secret_id: str, scope: str) -> Principal:
         kind=PrincipalKind.LEGACY,
         name=f"legacy {scope} secret",
         method=AuthMethod.LEGACY_SECRET,
-        grant=realm.grant((scope,), ("*",)),
+        grants=(realm.grant((scope,), ("*",)),),
         credential=secret_id,
         made_with=AuthMethod.LEGACY_SECRET,
     )

@@ -7,8 +7,6 @@ transaction.
 
 from typing import Final
 
-import msgspec
-
 from herod.credentials.apikeys import KeyKind, hash_secret, looks_like_key, matches, parse_key
 from herod.credentials.carried import HASH_BYTES, OWN_KEY, matches_carried, parse_hash
 from herod.credentials.keyring import Purpose
@@ -30,6 +28,7 @@ from herod.operations.presented import (
 )
 from herod.operations.realm import Realm, looks_like_token
 from herod.records import Account, ApiKey, HashKey, Revocation
+from herod.scopes.grants import intersect_grants
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
 from herod.store.base import Reader
 
@@ -127,7 +126,7 @@ def token_holder(reader: Reader, realm: Realm, claims: Claims, now: int) -> Prin
         kind=maker.kind,
         name=maker.name,
         method=AuthMethod.JWT,
-        grant=maker.grant.intersect(own),
+        grants=intersect_grants(maker.grants, own),
         credential=claims.jti,
         made_with=maker.method,
         epoch=maker.epoch,
@@ -153,17 +152,10 @@ def _by_key(reader: Reader, realm: Realm, text: str, now: int) -> Principal:
         is_former = True
     if (key.owner is None) is not (parsed.kind is KeyKind.SERVICE):
         raise BadCredentials(BAD_KEY, reason="wrong_kind")
-    principal = key_principal(reader, realm, key)
-    if not principal.grant.is_live(now):
+    principal = key_principal(reader, realm, key, is_former=is_former)
+    if not principal.is_live(now):
         raise BadCredentials(BAD_KEY, reason="expired")
-    return _as_former(principal, key.former_until) if is_former else principal
-
-
-def _as_former(principal: Principal, until: int) -> Principal:
-    """Who came with the secret of before a rotation: what they make with it must end when it does."""
-    ends = until if principal.grant.expires_at is None else min(until, principal.grant.expires_at)
-    grant = msgspec.structs.replace(principal.grant, expires_at=ends)
-    return msgspec.structs.replace(principal, is_former=True, grant=grant, expires_at=ends)
+    return principal
 
 
 def _check_audience(realm: Realm, meant: str, taken: Audience) -> None:

@@ -69,10 +69,10 @@ def token_introspect(store: Store, context: Context, params: IntrospectToken) ->
         return Introspection(active=False)
     note_use(store, context, principal)
     has_client = principal.kind is PrincipalKind.ACCOUNT or principal.audience is not None
-    networks = principal.grant.networks
+    networks = principal.widest.networks
     return Introspection(
         active=True,
-        scope=realm.scope_text(principal.grant),
+        scope=realm.scope_text(principal.widest),
         client_id=principal.id if has_client else msgspec.UNSET,
         username=principal.name,
         token_type="Bearer",  # noqa: S106 - RFC 6750's name for it, no secret

@@ -18,11 +18,12 @@ def issue_token(context: Context, principal: Principal, scope: str, resource: st
     """Sign an access token for `principal`.
 
     Args:
+        principal: with one grant, whose networks the token carries.
         scope: the caller has checked it to be within the grant.
         resource: the one audience that it is for (RFC 8707); then it is of the form of RFC 9068.
     """
     realm = context.realm
-    networks = principal.grant.networks
+    networks = principal.widest.networks
     realm.counters["tokens"] += 1
     claims = Claims(
         sub=principal.id,

@@ -1,5 +1,6 @@
 """A key's life after it was made: a new secret, switched off and on, renamed, narrowed."""
 
+import math
 from typing import Annotated, Final
 
 import msgspec
@@ -10,17 +11,18 @@ from herod.operations.ceilings import check_ceiling, check_last_admin, check_tar
 from herod.operations.fields import ExpiresAt, KeyId, Label, NetworkNames, Scope
 from herod.operations.finding import owned_by
 from herod.operations.keys import EXAMPLE_KEY, KeyRef, current_grant, switch_off_in_memory, visible_key
+from herod.operations.makers import key_behind
 from herod.operations.normal import parse_future, parse_name
 from herod.operations.registry import Context, Params, Tool, command
 from herod.operations.shapes import IssuedKey, Key, key_shape
 from herod.records import ApiKey, Session
 from herod.scopes.grants import parse_networks
 from herod.scopes.graph import READ
-from herod.scopes.principals import AuthMethod
 from herod.store.base import Writer
 
 __all__ = ["keys_disable", "keys_enable", "keys_rotate", "keys_update"]
 
+FOREVER: Final = math.inf
 # A week: long enough for a service that is deployed by people, short enough to be ended.
 MAX_OVERLAP: Final = 7 * 86_400
 
@@ -59,7 +61,7 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey) -> IssuedKey:
     key = _changeable(tx, context, params.id)
     # Who gets the secret gets all that it opens, for as long as it does.
     grant = current_grant(tx, context, key)
-    check_ceiling(context.principal.grant, msgspec.structs.replace(grant, expires_at=key.expires_at))
+    check_ceiling(context.principal.grants, msgspec.structs.replace(grant, expires_at=key.expires_at))
     text = new_key(KeyKind.SERVICE if key.owner is None else KeyKind.USER, key.id)
     rotated = msgspec.structs.replace(
         key,
@@ -68,6 +70,8 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey) -> IssuedKey:
         # Without an overlap no clock that is put back makes it good again.
         former_until=context.now + params.overlap if params.overlap else 0,
         rotated_at=context.now,
+        former_epoch=key.epoch,
+        epoch=_next_epoch(key),
     )
     _put(tx, context, rotated)
     _end_sessions(tx, key)
@@ -85,10 +89,11 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey) -> IssuedKey:
     unwritten=switch_off_in_memory,
 )
 def keys_disable(tx: Writer, context: Context, params: KeyRef) -> Key:
-    """Switch a key off: its next use is refused, until it is switched on again."""
+    """Switch a key off: its next use is refused, until it is switched on again. What was signed in with it ends."""
     key = _changeable(tx, context, params.id)
-    disabled = msgspec.structs.replace(key, enabled=False)
+    disabled = msgspec.structs.replace(_ending_made(key), enabled=False) if key.enabled else key
     check_last_admin(tx, context, key, disabled)
+    _end_sessions(tx, key)
     return _put(tx, context, disabled)
 
 
@@ -102,7 +107,10 @@ def keys_disable(tx: Writer, context: Context, params: KeyRef) -> Key:
 )
 def keys_enable(tx: Writer, context: Context, params: KeyRef) -> Key:
     """Switch a key on again."""
-    enabled = _put(tx, context, msgspec.structs.replace(_changeable(tx, context, params.id), enabled=True))
+    key = _changeable(tx, context, params.id)
+    if key.id in context.realm.switched_off:  # the store could not take that it was switched off
+        key = _ending_made(key)
+    enabled = _put(tx, context, msgspec.structs.replace(key, enabled=True))
     context.realm.switched_off.discard(enabled.id)
     return enabled
 
@@ -156,11 +164,13 @@ def _check_narrower(context: Context, key: ApiKey, changed: ApiKey) -> None:
     realm = context.realm
     if (changed.scope, changed.networks) != (key.scope, key.networks):
         check_ceiling(
-            realm.grant(key.scope, key.networks), realm.grant(changed.scope, changed.networks), whose="the key's own"
+            (realm.grant(key.scope, key.networks),),
+            realm.grant(changed.scope, changed.networks),
+            whose="the key's own",
         )
     is_longer = key.expires_at is not None and (changed.expires_at is None or changed.expires_at > key.expires_at)
-    limit = context.principal.grant.expires_at
-    if is_longer and limit is not None and (changed.expires_at is None or changed.expires_at > limit):
+    limits = [grant.expires_at for grant in context.principal.grants]
+    if is_longer and not any(limit is None or (changed.expires_at or FOREVER) <= limit for limit in limits):
         raise CeilingExceeded(
             "The expires_at asked for is later than your own credential's.",
             missing="expires_at",
@@ -174,10 +184,19 @@ def _put(tx: Writer, context: Context, key: ApiKey) -> Key:
     return key_shape(key, tx.usage(key.id))
 
 
+def _next_epoch(key: ApiKey) -> int:
+    """An epoch that neither of the key's secrets has had."""
+    return max(key.epoch, key.former_epoch) + 1
+
+
+def _ending_made(key: ApiKey) -> ApiKey:
+    """The key in new epochs: codes, sessions and tokens that were made with it are good no more."""
+    epoch = _next_epoch(key)
+    return msgspec.structs.replace(key, epoch=epoch, former_epoch=epoch + 1)
+
+
 def _end_sessions(tx: Writer, key: ApiKey) -> None:
-    """Sign out what was signed in with a key whose secret others may know."""
-    method = AuthMethod.SERVICE_KEY if key.owner is None else AuthMethod.USER_KEY
-    subject = key.id if key.owner is None else key.owner
-    for session in list(owned_by(tx, Session, subject)):
-        if session.via == f"{method}:{key.id}":
+    """Sign out what was signed in with a key. Its epoch has ended them; this forgets them."""
+    for session in list(owned_by(tx, Session, key.owner or key.id)):
+        if key_behind(session.via) == key.id:
             tx.delete(Session, session.id)

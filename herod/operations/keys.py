@@ -13,6 +13,7 @@ from herod.operations.ceilings import (
     check_target,
     given_scope,
     is_admin,
+    own_networks,
 )
 from herod.operations.fields import (
     Cursor,
@@ -32,7 +33,7 @@ from herod.operations.registry import Context, Params, Tool, command, query
 from herod.operations.shapes import IssuedKey, Key, KeyDetails, key_details, key_shape
 from herod.operations.uses import former_use
 from herod.records import SERVICE_KEYS, Account, ApiKey
-from herod.scopes.grants import Grant, parse_networks
+from herod.scopes.grants import Grant, intersect_networks, parse_networks
 from herod.scopes.graph import ADMIN, READ
 from herod.scopes.principals import PrincipalKind
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
@@ -104,21 +105,21 @@ class DeletedKey(msgspec.Struct, frozen=True):
 def keys_create(tx: Writer, context: Context, params: CreateKey) -> IssuedKey:
     """Make an API key with no more than your own scope and networks, and get it, once."""
     owner = _owner(tx, context, params)
-    networks = params.networks
+    scope, networks = given_scope(context, params.scope), params.networks
     key, text = make_key(
         context,
         name=params.name,
         owner=owner,
-        scope=given_scope(context, params.scope),
-        networks=_default_networks(context, owner)
+        scope=scope,
+        networks=_default_networks(context, owner, scope)
         if networks is None
         else tuple(sorted(parse_networks(networks, context.realm.networks))),
         expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
     )
     given = context.realm.grant(key.scope, key.networks, key.expires_at)
-    check_ceiling(context.principal.grant, given)
+    check_ceiling(context.principal.grants, given)
     if owner is not None:
-        check_ceiling(context.realm.grant(owner.scope, owner.networks), given, whose="its owner's")
+        check_ceiling((context.realm.grant(owner.scope, owner.networks),), given, whose="its owner's")
     put_key(tx, context, key)
     return IssuedKey(**msgspec.structs.asdict(key_shape(key, None)), key=text)
 
@@ -292,8 +293,8 @@ def _need_admin(context: Context, why: str) -> None:
         raise MissingScope(why, missing=ADMIN)
 
 
-def _default_networks(context: Context, owner: Account | None) -> tuple[str, ...]:
-    grant = context.principal.grant
+def _default_networks(context: Context, owner: Account | None, scope: tuple[str, ...]) -> tuple[str, ...]:
+    networks = own_networks(context, scope)
     if owner is not None:
-        grant = grant.intersect(context.realm.grant(owner.scope, owner.networks))
-    return tuple(sorted(grant.networks))
+        networks = intersect_networks(networks, frozenset(owner.networks))
+    return tuple(sorted(networks))

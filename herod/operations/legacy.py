@@ -91,7 +91,7 @@ def legacy_promote(tx: Writer, context: Context, params: PromoteLegacy) -> Promo
         networks=("*",),
         expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
     )
-    check_ceiling(context.principal.grant, context.realm.grant(key.scope, key.networks, key.expires_at))
+    check_ceiling(context.principal.grants, context.realm.grant(key.scope, key.networks, key.expires_at))
     put_key(tx, context, key)
     tx.put(msgspec.structs.replace(use, promoted_to=key.id))
     shape = msgspec.structs.asdict(key_shape(key, None))

@@ -3,7 +3,8 @@
 A token or session says in `via` what it was made with:
 
     client_secret | password     the account itself
-    user_key:ID | service_key:ID an API key
+    user_key:ID | user_key:ID:EPOCH | service_key:ID | service_key:ID:EPOCH
+                                 an API key, in the epoch it had then; without one it is 0
     peer                         the peer rule that is its subject
     local_admin                  this process's local admin
     legacy_secret                the legacy secret that is its subject
@@ -23,11 +24,13 @@ from herod.operations.holders import (
 )
 from herod.operations.realm import Realm
 from herod.records import Account, ApiKey, PeerRule, Session
+from herod.scopes.grants import intersect_grants
 from herod.scopes.principals import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
 
 __all__ = [
     "cookie_principal",
+    "key_behind",
     "maker_of",
     "session_half",
     "session_id",
@@ -43,10 +46,16 @@ SESSION_OVER: Final = "Your session is over: sign in again."
 def via_of(principal: Principal) -> str:
     """How a token or session made by `principal` names its maker."""
     if principal.method in (AuthMethod.USER_KEY, AuthMethod.SERVICE_KEY):
-        return f"{principal.method}:{principal.credential}"
+        return f"{principal.method}:{principal.credential}:{principal.key_epoch}"
     if principal.kind is PrincipalKind.LOCAL_ADMIN:
         return "local_admin"
     return str(principal.method)
+
+
+def key_behind(via: str) -> str | None:
+    """The id of the API key that a token or session was made with, if with one."""
+    method, _, credential = via.partition(":")
+    return credential.partition(":")[0] if method in (AuthMethod.USER_KEY, AuthMethod.SERVICE_KEY) else None
 
 
 def session_id(realm: Realm, cookie: str) -> str:
@@ -74,8 +83,7 @@ def maker_of(reader: Reader, realm: Realm, subject: str, via: str, epoch: int, n
                 raise RevokedToken(GONE, reason="revoked")
             return account_principal(realm, account, AuthMethod(method))
         case AuthMethod.USER_KEY | AuthMethod.SERVICE_KEY:
-            key = reader.get(ApiKey, credential)
-            maker = _live_key(reader, realm, key, now) if key is not None else None
+            maker = _key_maker(reader, realm, credential, now)
             if maker is not None and (maker.id, maker.method, maker.epoch) == (subject, method, epoch):
                 return maker
         case AuthMethod.PEER:
@@ -133,16 +141,24 @@ def session_principal(reader: Reader, realm: Realm, session: Session, now: int) 
         kind=maker.kind,
         name=maker.name,
         method=AuthMethod.SESSION,
-        grant=maker.grant.intersect(realm.grant(session.scope, session.networks)),
+        grants=intersect_grants(maker.grants, realm.grant(session.scope, session.networks)),
         credential=session.id,
         made_with=maker.method,
         epoch=maker.epoch,
     )
 
 
-def _live_key(reader: Reader, realm: Realm, key: ApiKey, now: int) -> Principal | None:
+def _key_maker(reader: Reader, realm: Realm, credential: str, now: int) -> Principal | None:
+    """The API key that `via` names, if it is good now and in the epoch it names."""
+    key_id, _, epoch = credential.partition(":")
+    key = reader.get(ApiKey, key_id)
+    if key is None:
+        return None
+    is_current = (epoch or "0") == str(key.epoch)
+    if not is_current and (epoch != str(key.former_epoch) or now >= key.former_until):
+        return None
     try:
-        principal = key_principal(reader, realm, key)
+        principal = key_principal(reader, realm, key, is_former=not is_current)
     except BadCredentials:
         return None
-    return principal if principal.grant.is_live(now) else None
+    return principal if principal.is_live(now) else None

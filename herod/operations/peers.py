@@ -9,12 +9,12 @@ import msgspec
 from herod.credentials.apikeys import new_id
 from herod.errors import InvalidRequest, NotFound, quoted
 from herod.operations.accounts import EXAMPLE_ID, parse_limit
-from herod.operations.ceilings import check_ceiling, check_target, given_scope
+from herod.operations.ceilings import check_ceiling, check_target, given_scope, own_networks, timeless
 from herod.operations.fields import Cursor, Limit, NetworkNames, Scope
 from herod.operations.registry import Context, Params, Work, command, query
 from herod.operations.shapes import PeerShape, peer_shape
 from herod.records import PeerRule
-from herod.scopes.grants import Grant, parse_networks
+from herod.scopes.grants import parse_networks
 from herod.scopes.graph import ADMIN
 from herod.scopes.principals import NOBODY_UID
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
@@ -98,12 +98,14 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerShape:
     """Let a local user or group in on the Unix socket; a second rule for the same one replaces the first."""
     subject: str = context.prepared
     actor = context.principal
-    networks = (
-        actor.grant.networks if params.networks is None else parse_networks(params.networks, context.realm.networks)
-    )
     scope = given_scope(context, params.scope)
-    # A rule has no end, and whoever gives it may have: time is no part of this ceiling.
-    check_ceiling(Grant(actor.grant.mask, actor.grant.networks), context.realm.grant(scope, tuple(networks)))
+    networks = (
+        own_networks(context, scope)
+        if params.networks is None
+        else parse_networks(params.networks, context.realm.networks)
+    )
+    # A rule has no end: time is no part of this ceiling.
+    check_ceiling(timeless(actor.grants), context.realm.grant(scope, tuple(networks)))
     before = next(iter(tx.find(PeerRule, "peer", subject)), None)
     if before is not None:
         check_target(context, context.realm.grant(before.scope, before.networks))

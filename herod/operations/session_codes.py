@@ -20,6 +20,7 @@ from herod.operations.sessions import OPENS_SESSIONS, OpenedSession, Opening, ke
 from herod.operations.shapes import hide_values, networks_list
 from herod.records import Account, Session
 from herod.scopes.decisions import Access
+from herod.scopes.grants import intersect_grants
 from herod.scopes.principals import Principal
 from herod.store.base import Reader, Writer
 
@@ -92,8 +93,8 @@ def session_offer(reader: Reader, context: Context, params: CodeRef) -> Offer:
         name=principal.name,
         email=None if account is None else account.email,
         method=principal.method,
-        scope=context.realm.scope_text(principal.grant),
-        networks=networks_list(principal.grant.networks),
+        scope=context.realm.scope_text(principal.widest),
+        networks=networks_list(principal.widest.networks),
     )
 
 
@@ -135,4 +136,4 @@ def _who(reader: Reader, context: Context, session: Session) -> Principal:
     """Who made the code, narrowed to what they held then and hold now."""
     maker = session_maker(reader, context.realm, session, context.now)
     held = context.realm.grant(session.scope, session.networks)
-    return msgspec.structs.replace(maker, grant=maker.grant.intersect(held))
+    return msgspec.structs.replace(maker, grants=intersect_grants(maker.grants, held))

@@ -98,7 +98,7 @@ def session_end(tx: Writer, context: Context, params: SessionRef) -> EndedSessio
     if not is_admin(context) and session.subject != context.principal.id:
         raise NotFound("There is no such session.", reason="not_owner")
     with suppress(Unauthenticated):  # what opens nothing any more may go, whoever's it was
-        check_target(context, session_principal(tx, context.realm, session, context.now).grant)
+        check_target(context, *session_principal(tx, context.realm, session, context.now).grants)
     context.target = session.id
     return EndedSession(session.id, ended=tx.delete(Session, session.id))
 
@@ -115,12 +115,12 @@ def _shape(reader: Reader, context: Context, session: Session) -> SessionShape |
         sub=principal.id,
         name=principal.name,
         method=principal.made_with,
-        scope=context.realm.scope_text(principal.grant),
-        networks=networks_list(principal.grant.networks),
+        scope=context.realm.scope_text(principal.widest),
+        networks=networks_list(principal.widest.networks),
         created_at=datetime.fromtimestamp(session.created_at, UTC),
         expires_at=rfc3339(session.expires_at),
         source=session.source,
         browser=session.browser,
         is_this=is_this,
-        may_end=not is_this and not isinstance(decide_target(context.principal.grant, principal.grant), Denied),
+        may_end=not is_this and not isinstance(decide_target(context.principal.grants, principal.grants), Denied),
     )

@@ -13,7 +13,7 @@ from herod.operations.registry import Context, Door, Params, Time, command
 from herod.operations.shapes import hide_values, rfc3339
 from herod.records import Session
 from herod.scopes.decisions import Access
-from herod.scopes.principals import AuthMethod, Principal
+from herod.scopes.principals import AuthMethod, Principal, part_of
 from herod.store.base import Writer
 
 __all__ = [
@@ -98,8 +98,10 @@ def session_delete(tx: Writer, context: Context, params: DeleteSession) -> Signe
 
 
 def new_session(context: Context, principal: Principal) -> Session:
-    """A session of `principal` that has no secret yet and is not kept."""
-    expires_at = min(context.now + SESSION_TTL, principal.grant.expires_at or context.now + SESSION_TTL)
+    """A session of `principal`, with one of its grants, that has no secret yet and is not kept."""
+    grant = principal.widest
+    principal = part_of(principal, grant)
+    expires_at = min(context.now + SESSION_TTL, grant.expires_at or context.now + SESSION_TTL)
     return Session(
         id="",
         created_at=context.now,
@@ -107,8 +109,8 @@ def new_session(context: Context, principal: Principal) -> Session:
         subject=principal.id,
         via=via_of(principal),
         epoch=principal.epoch,
-        scope=context.realm.graph.names(principal.grant.mask),
-        networks=tuple(sorted(principal.grant.networks)),
+        scope=context.realm.graph.names(grant.mask),
+        networks=tuple(sorted(grant.networks)),
     )
 
 

@@ -105,7 +105,7 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
 def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     """Sign in with email and password and get an access token with the account's own scope."""
     principal = _sign_in(tx, context, params)
-    scope = context.realm.scope_text(principal.grant)
+    scope = context.realm.scope_text(principal.widest)
     return LoginAnswer(
         access_token=issue_token(context, principal, scope),
         expires_in=context.realm.token_ttl,

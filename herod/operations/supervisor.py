@@ -98,22 +98,24 @@ def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
     if looks_like_key(params.key):
         key = store.get(ApiKey, principal.credential)
         name = key.name if key is not None else name
-    return Verified(valid=True, name=name, scope=context.realm.scope_text(principal.grant))
+    return Verified(valid=True, name=name, scope=context.realm.scope_text(principal.widest))
 
 
 @command("auth.create_key", needs=ADMIN, manages_keys=True, example={"name": "runner-1", "scope": "registrar"})
 def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -> CreatedSupervisorKey:
     """Make a service key and get it, once."""
-    grant = context.principal.grant
+    scope = given_scope(context, params.scope)
+    principal = context.principal
+    grant = principal.farthest(context.realm.graph.mask(scope)) or principal.widest
     key, text = make_key(
         context,
         name=params.name,
         owner=None,
-        scope=given_scope(context, params.scope),
+        scope=scope,
         networks=tuple(sorted(grant.networks)),
         expires_at=grant.expires_at,
     )
-    check_ceiling(grant, context.realm.grant(key.scope, key.networks, key.expires_at))
+    check_ceiling(principal.grants, context.realm.grant(key.scope, key.networks, key.expires_at))
     put_key(tx, context, key)
     return CreatedSupervisorKey(text, key.name, " ".join(key.scope), rfc3339(key.created_at), rfc3339(key.expires_at))
 

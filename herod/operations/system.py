@@ -41,8 +41,19 @@ class Stats(msgspec.Struct, frozen=True):
     uptime: int
 
 
+class HeldGrant(msgspec.Struct, frozen=True):
+    """A scope and the networks that it reaches."""
+
+    scope: str
+    networks: list[str]
+
+
 class Whoami(msgspec.Struct, frozen=True):
-    """The principal herod sees, with the scope and networks it holds right now."""
+    """The principal herod sees, with the scope and networks it holds right now.
+
+    `grants` is there for a local process that several group rules admit: they stand side by side, each scope on its
+    own networks, and `scope` and `networks` are the widest of them.
+    """
 
     sub: str
     kind: str
@@ -50,6 +61,7 @@ class Whoami(msgspec.Struct, frozen=True):
     method: str
     scope: str
     networks: list[str]
+    grants: list[HeldGrant] | msgspec.UnsetType = msgspec.UNSET
 
 
 @query(
@@ -91,12 +103,15 @@ def stats(store: Store, context: Context, params: NoParams) -> Stats:  # noqa: A
 @query("whoami", needs=Access.AUTHENTICATED, example={}, http=("GET /api/v1/whoami",), tool=Tool("whoami"))
 def whoami(store: Store, context: Context, params: NoParams) -> Whoami:  # noqa: ARG001 - a handler's form
     """Say who the presented credential makes you and what you may do."""
-    principal = context.principal
+    principal, realm = context.principal, context.realm
+    held = [HeldGrant(realm.scope_text(grant), networks_list(grant.networks)) for grant in principal.grants]
+    widest = held[principal.grants.index(principal.widest)]
     return Whoami(
         sub=principal.id,
         kind=principal.kind,
         name=principal.name,
         method=principal.method,
-        scope=context.realm.scope_text(principal.grant),
-        networks=networks_list(principal.grant.networks),
+        scope=widest.scope,
+        networks=widest.networks,
+        grants=held if len(held) > 1 else msgspec.UNSET,
     )

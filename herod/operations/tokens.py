@@ -25,7 +25,7 @@ from herod.operations.shapes import TokenAnswer, networks_list
 from herod.operations.uses import note_use
 from herod.records import Revocation
 from herod.scopes.decisions import Access
-from herod.scopes.principals import AuthMethod, Principal
+from herod.scopes.principals import AuthMethod, Principal, part_of
 from herod.store.base import Reader, Store, Writer
 
 __all__ = ["token_create", "token_revoke", "token_validate"]
@@ -112,9 +112,8 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
         raise UnsupportedGrantType(f"The only grant type here is {CLIENT_CREDENTIALS}.")
     if params.resource is not None:
         _check_resource(params.resource)
-    principal = context.principal
-    scope = context.realm.scope_text(principal.grant) if params.scope is None else _asked(context, params.scope)
-    token = issue_token(context, principal, scope, params.resource)
+    holder, scope = _everything(context) if params.scope is None else _asked(context, params.scope)
+    token = issue_token(context, holder, scope, params.resource)
     return TokenAnswer(access_token=token, expires_in=context.realm.token_ttl, scope=scope)
 
 
@@ -147,8 +146,8 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
         valid=True,
         sub=principal.id,
         name=principal.name,
-        scope=realm.scope_text(principal.grant),
-        networks=networks_list(principal.grant.networks),
+        scope=realm.scope_text(principal.widest),
+        networks=networks_list(principal.widest.networks),
         exp=principal.expires_at,
         iat=principal.issued_at,
         iss=realm.issuer if principal.audience is None else realm.public_url,
@@ -188,23 +187,48 @@ def token_revoke(tx: Writer, context: Context, params: RevokeToken) -> Revoked:
     return Revoked(revoked=True)
 
 
-def _asked(context: Context, text: str) -> str:
-    """The scope asked for, as it was asked.
+def _everything(context: Context) -> tuple[Principal, str]:
+    """Who the token is for when no scope is asked for, and all that they hold.
 
     Raises:
-        InvalidScope: one of its names is unknown or beyond the client's own.
+        InvalidScope: there are several grants and none covers the others: a token carries one.
     """
-    graph, grant = context.realm.graph, context.principal.grant
+    principal = context.principal
+    widest = principal.widest
+    if not all(widest.covers(grant) for grant in principal.grants):
+        raise InvalidScope(f"One token cannot carry all that you hold, {_held(context)}: ask for a scope.")
+    return part_of(principal, widest), context.realm.scope_text(widest)
+
+
+def _asked(context: Context, text: str) -> tuple[Principal, str]:
+    """Who the token is for, with the one grant that it carries, and the scope as it was asked.
+
+    Raises:
+        InvalidScope: one of its names is unknown or beyond the client's own, or no one grant covers them all.
+    """
+    graph, principal = context.realm.graph, context.principal
     names = tuple(dict.fromkeys(text.split()))
     if not names:
         raise InvalidScope("The scope is empty: name one, or leave it out.")
     for name in names:
         mask = graph.mask((name,))
-        if not mask or mask & ~grant.mask:
-            raise InvalidScope(
-                f"Scope {name[:64]!r} is not yours to ask for: you hold {context.realm.scope_text(grant) or 'none'}."
-            )
-    return " ".join(names)
+        if not mask or principal.farthest(mask) is None:
+            raise InvalidScope(f"Scope {name[:64]!r} is not yours to ask for: you hold {_held(context)}.")
+    grant = principal.farthest(graph.mask(names))
+    if grant is None:
+        raise InvalidScope(f"One token cannot carry these scopes together: you hold {_held(context)}.")
+    return part_of(principal, grant), " ".join(names)
+
+
+def _held(context: Context) -> str:
+    """What the client holds, for messages; of several grants each with its networks and peer rule."""
+    realm, principal = context.realm, context.principal
+    if not principal.parts:
+        return realm.scope_text(principal.widest) or "none"
+    return ", ".join(
+        f"{realm.scope_text(part.widest) or 'none'} on {' '.join(sorted(part.widest.networks))} (rule {part.id})"
+        for part in principal.parts
+    )
 
 
 def _check_resource(text: str) -> None:
@@ -227,13 +251,14 @@ def _check_resource(text: str) -> None:
 
 
 def _lacking(context: Context, principal: Principal, params: ValidateToken) -> str | None:
-    """`scope` or `network` when the principal lacks what is asked about."""
-    if params.scope is not None:
-        for name in params.scope.split():
-            bit = context.realm.graph.bit(name)
-            if not bit or not principal.grant.mask & bit:
-                return "scope"
-    if params.network is not None and not principal.grant.proves(params.network):
+    """`scope` or `network` when no grant of the principal's covers what is asked about."""
+    grants = principal.grants
+    for name in params.scope.split() if params.scope is not None else ():
+        bit = context.realm.graph.bit(name)
+        grants = tuple([grant for grant in grants if grant.mask & bit])
+    if not grants:
+        return "scope"
+    if params.network is not None and not any(grant.proves(params.network) for grant in grants):
         return "network"
     return None
 
@@ -265,7 +290,7 @@ def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
     if claims.sub != context.principal.id:
         if not is_admin(context):
             raise TargetDenied("This token is not yours: only its holder or an admin revokes it.")
-        check_target(context, holder.grant)
+        check_target(context, *holder.grants)
     return claims
 
 

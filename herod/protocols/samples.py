@@ -75,6 +75,7 @@ KNOWN: Final[dict[str, Any]] = {
     "ResourceShape.kind": "vm",
     "ResourceShape.name": "web 1",
     "Subject.kind": "account",
+    "Whoami.grants": None,
     "Whoami.kind": "account",
     "Introspection.aud": None,
     "Introspection.networks": None,

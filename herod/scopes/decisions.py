@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
-from herod.scopes.grants import Grant, intersect_networks
+from herod.scopes.grants import Grant, Grants, intersect_networks
 from herod.scopes.graph import ScopeGraph
 from herod.scopes.hints import mending_command
-from herod.scopes.principals import Principal, PrincipalKind
+from herod.scopes.principals import Principal, PrincipalKind, part_of
 
 __all__ = ["Access", "Allowed", "Denied", "Needs", "Reason", "decide", "decide_ceiling", "decide_target"]
 
@@ -59,10 +59,10 @@ def decide(
     network: str | None = None,
     declares_network: bool = False,
 ) -> Allowed | Denied:
-    """Decide whether `principal` passes `needs`, on `network` if one is asked about, at `now`.
+    """Decide whether one of `principal`'s grants passes `needs`, on `network` if one is asked about, at `now`.
 
     Args:
-        graph: the scope graph that `principal.grant` was made with.
+        graph: the scope graph that `principal.grants` were made with.
         principal: who asks.
         needs: a scope name, or an `Access`.
         now: Unix seconds.
@@ -73,36 +73,66 @@ def decide(
         return ALLOWED
     if principal.kind is PrincipalKind.ANONYMOUS:
         return Denied(Reason.ANONYMOUS, hint="herod login")
-    if not principal.grant.is_live(now):
+    bit = graph.bit(needs) if isinstance(needs, str) else None
+    for grant in principal.grants:
+        if (
+            grant.is_live(now)
+            and (bit is None or grant.mask & bit)
+            and (grant.proves(network) if network is not None else not declares_network or "*" in grant.networks)
+        ):
+            return ALLOWED
+    return _denied(graph, principal, needs=needs, now=now, network=network)
+
+
+def _denied(graph: ScopeGraph, principal: Principal, *, needs: Needs, now: int, network: str | None) -> Denied:
+    """Why no grant of the principal's passes, and the command that would mend the one that comes closest."""
+    live = [grant for grant in principal.grants if grant.is_live(now)]
+    if not live:
         return Denied(Reason.OUTSIDE_WINDOW)
     if isinstance(needs, str):
         bit = graph.bit(needs)
-        if not bit or not principal.grant.mask & bit:
-            return Denied(Reason.MISSING_SCOPE, missing=needs, hint=mending_command(graph, principal, scope=needs))
-    if network is not None and not principal.grant.proves(network):
-        return Denied(Reason.NETWORK_DENIED, missing=network, hint=mending_command(graph, principal, network=network))
-    if declares_network and network is None and "*" not in principal.grant.networks:
+        passing = [grant for grant in live if grant.mask & bit]
+        if not passing:
+            closest = next((grant for grant in live if network is not None and grant.proves(network)), live[0])
+            hint = mending_command(graph, part_of(principal, closest), scope=needs)
+            return Denied(Reason.MISSING_SCOPE, missing=needs, hint=hint)
+        live = passing
+    if network is None:
         return Denied(Reason.NETWORK_DENIED, hint="name one of your networks in the request")
-    return ALLOWED
+    hint = mending_command(graph, part_of(principal, live[0]), network=network)
+    return Denied(Reason.NETWORK_DENIED, missing=network, hint=hint)
 
 
-def decide_ceiling(giver: Grant, given: Grant) -> Allowed | Denied:
-    """Decide whether `given` may be given: only what the giver holds, in scope, network and time."""
-    if given.mask & ~giver.mask:
-        return Denied(Reason.CEILING_EXCEEDED, missing="scope", hint="ask for no more scope than your own")
-    if intersect_networks(giver.networks, given.networks) != given.networks:
-        return Denied(Reason.CEILING_EXCEEDED, missing="networks", hint="name only networks of your own")
-    if giver.covers(given):
+def decide_ceiling(giver: Grants, given: Grant) -> Allowed | Denied:
+    """Decide whether `given` may be given: only what one of the giver's grants covers, in scope, network and time."""
+    if any(grant.covers(given) for grant in giver):
         return ALLOWED
-    if giver.not_before is not None and (given.not_before is None or given.not_before < giver.not_before):
+    giver = tuple(grant for grant in giver if not given.mask & ~grant.mask)
+    if not giver:
+        return Denied(Reason.CEILING_EXCEEDED, missing="scope", hint="ask for no more scope than your own")
+    giver = tuple(grant for grant in giver if intersect_networks(grant.networks, given.networks) == given.networks)
+    if not giver:
+        return Denied(Reason.CEILING_EXCEEDED, missing="networks", hint="name only networks of your own")
+    if all(_begins_earlier(given, grant) for grant in giver):
         return Denied(
             Reason.CEILING_EXCEEDED, missing="not_before", hint="let it begin no earlier than your own credential"
         )
     return Denied(Reason.CEILING_EXCEEDED, missing="expires_at", hint="let it expire no later than your own credential")
 
 
-def decide_target(actor: Grant, target: Grant) -> Allowed | Denied:
-    """Decide whether `actor` may change, or make a credential for, someone who holds `target`."""
-    if not target.mask & ~actor.mask and ("*" in actor.networks or target.networks <= actor.networks):
+def _begins_earlier(given: Grant, giver: Grant) -> bool:
+    return giver.not_before is not None and (given.not_before is None or given.not_before < giver.not_before)
+
+
+def decide_target(actor: Grants, target: Grants) -> Allowed | Denied:
+    """Decide whether `actor` may change, or make a credential for, someone who holds `target`.
+
+    Each grant of the target must lie within one of the actor's, in scope and network.
+    """
+    if all(any(_reaches(grant, held) for grant in actor) for held in target):
         return ALLOWED
     return Denied(Reason.TARGET_DENIED, hint="ask someone whose scope and networks include theirs")
+
+
+def _reaches(actor: Grant, target: Grant) -> bool:
+    return not target.mask & ~actor.mask and ("*" in actor.networks or target.networks <= actor.networks)

@@ -1,6 +1,8 @@
-"""What someone holds: scopes, networks and a window of time.
+"""What someone holds: grants, each of scopes, networks and a window of time.
 
-An intersection never widens, and `covers` is the ⊆ of every ceiling.
+An intersection never widens, and `covers` is the ⊆ of every ceiling. Several grants stand side by side and are never
+added up: admin on one network and read on all of them is not admin on all of them. Whoever asks, asks whether one of
+them covers.
 """
 
 import re
@@ -11,7 +13,16 @@ import msgspec
 
 from herod.errors import InvalidRequest, quoted
 
-__all__ = ["ALL_NETWORKS", "NOTHING", "Grant", "Networks", "intersect_networks", "parse_networks"]
+__all__ = [
+    "ALL_NETWORKS",
+    "NOTHING",
+    "Grant",
+    "Grants",
+    "Networks",
+    "intersect_grants",
+    "intersect_networks",
+    "parse_networks",
+]
 
 Networks = frozenset[str]
 ALL_NETWORKS: Final[Networks] = frozenset({"*"})
@@ -51,8 +62,21 @@ class Grant(msgspec.Struct, frozen=True):
         """Whether the grant reaches `network`."""
         return "*" in self.networks or network in self.networks
 
+    @property
+    def reach(self) -> tuple[bool, int]:
+        """Compares with other grants' by how many networks they reach."""
+        return "*" in self.networks, len(self.networks)
+
 
 NOTHING: Final = Grant(mask=0, networks=frozenset())
+
+Grants = tuple[Grant, ...]
+"""What a principal holds: one grant, or several side by side."""
+
+
+def intersect_grants(grants: Grants, other: Grant) -> Grants:
+    """Each of them narrowed to `other`."""
+    return tuple([grant.intersect(other) for grant in grants])
 
 
 def parse_networks(names: Sequence[str], known: Networks = ALL_NETWORKS) -> Networks:

@@ -21,11 +21,11 @@ def mending_command(
 
     Args:
         graph: the graph of the principal's grant.
-        principal: who was denied.
+        principal: who was denied, with one grant.
         scope: the scope that is missing, or
         network: the network that is missing.
     """
-    grant = principal.grant
+    grant = principal.grants[0]
     scopes = graph.names(grant.mask | graph.mask((scope,) if scope else ())) or ((scope,) if scope else ())
     networks = sorted(grant.networks | ({network} if network else frozenset()))
     asked = f"--scope={scope}" if scope is not None else f"--network={network}"

@@ -8,7 +8,7 @@ import pytest
 from house import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, House
 
 from herod.errors import BadCredentials, InvalidRequest, NotFound
-from herod.operations.presented import Bearer, PeerClaim
+from herod.operations.presented import PeerClaim
 from herod.scopes.principals import Peer, Source
 
 
@@ -36,25 +36,6 @@ async def test_a_uid_rule_comes_before_group_rules(house: House) -> None:
     assert (await house.call("whoami", PeerClaim(), source(1000))).scope == "admin"
     await house.admin("peers.allow", uid=1000, scope="read")
     assert (await house.call("whoami", PeerClaim(), source(1000))).scope == "read"
-
-
-async def test_group_rules_unite(house: House) -> None:
-    """Scopes and networks of all one's groups."""
-    await house.admin("peers.allow", gid=5000, scope="registrar", networks=["a"])
-    await house.admin("peers.allow", gid=6000, scope="write", networks=["b"])
-    who = await house.call("whoami", PeerClaim(), source(1000, groups=[6000, 7000, 65534]))
-    assert (set(who.scope.split()), who.networks) == ({"registrar", "write"}, ["a", "b"])
-    await house.admin("peers.allow", gid=7000, scope="read", networks=["*"])
-    assert (await house.call("whoami", PeerClaim(), source(1000, groups=[6000, 7000]))).networks == ["*"]
-
-
-async def test_a_token_of_united_groups_is_worth_one_rule(house: House) -> None:
-    """A token has one subject, so it holds no more than that rule."""
-    await house.admin("peers.allow", gid=5000, scope="registrar")
-    await house.admin("peers.allow", gid=6000, scope="write")
-    answer = await house.call("token.create", PeerClaim(), source(1000, groups=[6000]))
-    who = await house.call("whoami", Bearer(answer.access_token))
-    assert (who.name, who.scope) == ("gid:5000", "registrar")
 
 
 async def test_a_second_rule_replaces_the_first(house: House) -> None:

@@ -212,7 +212,7 @@ def test_every_reason_has_its_error() -> None:
         kind=PrincipalKind.ACCOUNT,
         name="x",
         method=AuthMethod.JWT,
-        grant=NOTHING,
+        grants=(NOTHING,),
         credential="x",
         made_with=AuthMethod.JWT,
     )

@@ -94,7 +94,7 @@ class Reached(msgspec.Struct):
 def _probe(store: Any, context: Context, params: Any) -> Reached:
     principal = context.principal
     return Reached(
-        principal.id, principal.method, context.realm.scope_text(principal.grant), sorted(principal.grant.networks)
+        principal.id, principal.method, context.realm.scope_text(principal.widest), sorted(principal.widest.networks)
     )
 
 

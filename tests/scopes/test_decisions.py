@@ -1,5 +1,6 @@
 """May they? One table, one answer."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from herod.scopes.decisions import (
     decide_ceiling,
     decide_target,
 )
-from herod.scopes.grants import ALL_NETWORKS, NOTHING, Grant
+from herod.scopes.grants import ALL_NETWORKS, NOTHING, Grant, Grants
 from herod.scopes.graph import ADMIN, OWNER, READ, REGISTRAR, USER, WRITE, ScopeGraph
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, PrincipalKind
 
@@ -37,10 +38,19 @@ def holding(
         kind=kind,
         name="ada",
         method=AuthMethod.JWT,
-        grant=Grant(GRAPH.mask(scopes), networks, not_before, expires_at),
+        grants=(Grant(GRAPH.mask(scopes), networks, not_before, expires_at),),
         credential="9f1e",
         made_with=AuthMethod.PASSWORD,
     )
+
+
+def beside(*held: Grant) -> Principal:
+    """A local process in as many groups, each with a rule of its own."""
+    one = holding(kind=PrincipalKind.PEER)
+    parts = tuple(
+        msgspec.structs.replace(one, name=f"gid:{number}", grants=(grant,)) for number, grant in enumerate(held)
+    )
+    return msgspec.structs.replace(one, grants=held, parts=parts)
 
 
 masks = st.sets(st.sampled_from(GRAPH.scopes)).map(lambda names: GRAPH.mask(tuple(names)))
@@ -196,7 +206,7 @@ class TestCeiling:
     ) -> None:
         """Nobody gives more than they hold, in scope, network or time; the answer says which."""
         given_ = Grant(GRAPH.mask(scopes), frozenset(networks), not_before, expires_at)
-        answer = decide_ceiling(self.GIVER, given_)
+        answer = decide_ceiling((self.GIVER,), given_)
         if missing is None:
             assert answer == ALLOWED
         else:
@@ -207,15 +217,15 @@ class TestCeiling:
     def test_no_window_of_ones_own(self) -> None:
         """Who never expires may give any time; an end is missed where only the end is wrong."""
         for_ever = Grant(GRAPH.mask((READ,)))
-        assert decide_ceiling(for_ever, Grant(for_ever.mask, ALL_NETWORKS, NOW, NOW + 1)) == ALLOWED
-        answer = decide_ceiling(Grant(for_ever.mask, expires_at=NOW), for_ever)
+        assert decide_ceiling((for_ever,), Grant(for_ever.mask, ALL_NETWORKS, NOW, NOW + 1)) == ALLOWED
+        answer = decide_ceiling((Grant(for_ever.mask, expires_at=NOW),), for_ever)
         assert isinstance(answer, Denied)
         assert answer.missing == "expires_at"
 
     @given(giver=grants, given_=grants)
     def test_is_covers(self, giver: Grant, given_: Grant) -> None:
         """The ceiling is `covers`, with a reason."""
-        assert (decide_ceiling(giver, given_) == ALLOWED) == giver.covers(given_)
+        assert (decide_ceiling((giver,), given_) == ALLOWED) == giver.covers(given_)
 
 
 class TestTarget:
@@ -239,7 +249,7 @@ class TestTarget:
     )
     def test_table(self, actor: Grant, target: Grant, allowed: bool) -> None:
         """A target with more scope or more networks than the actor is out of reach; time does not count."""
-        answer = decide_target(actor, target)
+        answer = decide_target((actor,), (target,))
         if allowed:
             assert answer == ALLOWED
         else:
@@ -251,7 +261,7 @@ class TestTarget:
     def test_a_covered_target_is_in_reach(self, actor: Grant, target: Grant) -> None:
         """Whoever covers another may change them."""
         if actor.covers(target):
-            assert decide_target(actor, target) == ALLOWED
+            assert decide_target((actor,), (target,)) == ALLOWED
 
 
 class TestLaws:
@@ -270,11 +280,45 @@ class TestLaws:
         """What a cut grant may do, the whole one may do."""
 
         def answer(grant: Grant) -> Allowed | Denied:
-            who = Principal("x", PrincipalKind.ACCOUNT, "x", AuthMethod.JWT, grant, "", AuthMethod.PASSWORD)
+            who = Principal("x", PrincipalKind.ACCOUNT, "x", AuthMethod.JWT, (grant,), "", AuthMethod.PASSWORD)
             return decide(GRAPH, who, needs=needs, now=NOW, network=network, declares_network=declares_network)
 
         if answer(grant.intersect(cut)) == ALLOWED:
             assert answer(grant) == ALLOWED
+
+    def test_a_network_alone(self) -> None:
+        """Who is known may still not reach the network that is asked about."""
+        known = holding(READ, networks=frozenset({"main"}))
+        assert decide(GRAPH, known, needs=Access.AUTHENTICATED, now=NOW, network="main") == ALLOWED
+        denied = decide(GRAPH, known, needs=Access.AUTHENTICATED, now=NOW, network="test")
+        assert isinstance(denied, Denied)
+        assert (denied.reason, denied.missing) == (Reason.NETWORK_DENIED, "test")
+
+    @given(
+        held=st.lists(grants, max_size=3).map(tuple),
+        needs=needs_any,
+        network=st.none() | st.sampled_from(NETWORKS),
+        declares_network=st.booleans(),
+    )
+    def test_grants_stand_side_by_side(
+        self, held: Grants, needs: Needs, network: str | None, declares_network: bool
+    ) -> None:
+        """Several grants allow what one of them allows by itself, and nothing else."""
+
+        def answer(*held: Grant) -> bool:
+            who = beside(*held)
+            return (
+                decide(GRAPH, who, needs=needs, now=NOW, network=network, declares_network=declares_network) == ALLOWED
+            )
+
+        assert answer(*held) == (needs is Access.PUBLIC or any(answer(grant) for grant in held))
+
+    @given(held=st.lists(grants, max_size=3).map(tuple), other=st.lists(grants, max_size=3).map(tuple), one=grants)
+    def test_ceilings_and_targets_are_those_of_one_grant(self, held: Grants, other: Grants, one: Grant) -> None:
+        """What is given lies within one grant; of a target, each grant does."""
+        assert (decide_ceiling(held, one) == ALLOWED) == any(decide_ceiling((grant,), one) == ALLOWED for grant in held)
+        for_each = [any(decide_target((grant,), (target,)) == ALLOWED for grant in held) for target in other]
+        assert (decide_target(held, other) == ALLOWED) == all(for_each)
 
     @given(needs=needs_any.filter(lambda needs: needs is not Access.PUBLIC), network=st.none() | st.text())
     def test_nobody_gets_nothing(self, needs: Needs, network: str | None) -> None:

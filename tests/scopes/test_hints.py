@@ -24,7 +24,7 @@ def holding(
 ) -> Principal:
     """Someone with these scopes."""
     grant = Grant(GRAPH.mask(scopes), networks)
-    return Principal(id="3b7c", kind=kind, name=name, method=method, grant=grant, credential="9", made_with=method)
+    return Principal(id="3b7c", kind=kind, name=name, method=method, grants=(grant,), credential="9", made_with=method)
 
 
 @pytest.mark.parametrize(

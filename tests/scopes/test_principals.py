@@ -23,6 +23,6 @@ def test_source_label(source: Source, label: str) -> None:
 
 def test_anonymous_holds_nothing() -> None:
     """Nobody in particular has no grant at all."""
-    assert ANONYMOUS.grant == NOTHING
+    assert ANONYMOUS.grants == (NOTHING,)
     assert (ANONYMOUS.kind, ANONYMOUS.method) == (PrincipalKind.ANONYMOUS, AuthMethod.ANONYMOUS)
-    assert not ANONYMOUS.grant.proves("any")
+    assert not any(grant.proves("any") for grant in ANONYMOUS.grants)
