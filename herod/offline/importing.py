@@ -256,6 +256,7 @@ def _put(tx: Writer, plan: _Plan, keyring: Keyring, now: int) -> None:
             scope=kept.scope,
             networks=kept.networks,
             enabled=kept.enabled,
+            epoch=secrets.choice(EPOCHS),
         )
         tx.put(key)
         tx.audit(offline_event("import", now=now, uid=os.getuid(), target=kept.id))

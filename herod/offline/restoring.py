@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import apsw
 import msgspec
@@ -14,7 +15,14 @@ import msgspec
 from herod.credentials.keyring import Purpose, renew_root, wrap_root
 from herod.errors import RuntimeFailure, SettingsError, StartupError, Unavailable
 from herod.offline.place import path_of
-from herod.operations.restoring import Present, Restored, carry_forward, end_everything, offline_event
+from herod.operations.restoring import (
+    DELETED_WHERE_MISSING,
+    Present,
+    Restored,
+    carry_forward,
+    end_everything,
+    offline_event,
+)
 from herod.records import RECORD_TYPES, Account, ApiKey, HashKey, PeerRule, Revocation, SigningKeyRecord
 from herod.settings import Settings
 from herod.store.base import AuditVerdict
@@ -91,7 +99,7 @@ def restore(settings: Settings, file: Path, *, backup_secret: str | None = None,
                     if kind in TYPES and tx.get(TYPES[kind], id_) is None:
                         tx.bury(kind, id_)
             generation = token_hex(8)
-            tx.begin_generation(generation, after=0 if present is None else present.head.rev)
+            tx.begin_generation(generation, backup.head, *(() if present is None else (present.head,)))
             put_wraps(backup.connection, wrap_root(root or backup.root, secret))
             tx.audit(offline_event("restore", now=now, uid=os.getuid(), target=generation))
             counts = tx.count(Account), tx.count(ApiKey)
@@ -155,16 +163,22 @@ def _fresh_root(backup: OpenedFile, present: OpenedFile | None, *, is_same_secre
 def _read_present(present: OpenedFile, backup: OpenedFile) -> Present:
     # A root that was renewed keeps the key of the key hashes, and no two stores share one.
     is_same = present.keyring.key(Purpose.KEY_HASHES) == backup.keyring.key(Purpose.KEY_HASHES)
+    found: dict[str, list[Any]] = {one.kind: list(readable(present, one)) for one in DELETED_WHERE_MISSING}
     return Present(
         is_same=is_same,
-        is_later=present.head.rev >= backup.head.rev,  # which a restore takes care never to set back
-        accounts={record.id: record for record in readable(present, Account)},
-        keys={record.id: record for record in readable(present, ApiKey)},
-        rules={record.id: record for record in readable(present, PeerRule)},
+        is_later=present.head.descends_from(backup.head),
+        accounts={record.id: record for record in found[Account.kind]},
+        keys={record.id: record for record in found[ApiKey.kind]},
+        rules={record.id: record for record in found[PeerRule.kind]},
         revocations=tuple(readable(present, Revocation)),
         signing=tuple(readable(present, SigningKeyRecord)),
         hash_keys=tuple(readable(present, HashKey)),
         deleted=tuple(tombstones(present)),
+        complete={
+            kind: frozenset(record.id for record in records)
+            for kind, records in found.items()
+            if len(records) == present.head.counts.get(kind, 0)  # sealed: a row that does not open is not "deleted"
+        },
     )
 
 

@@ -104,7 +104,7 @@ def _replace_root(opened: OpenedFile, secret: str, *, now: int) -> str | None:
     with transaction(opened, root=root) as tx:
         drop_signers(tx)
         end_everything(tx)
-        tx.begin_generation(token_hex(8))
+        tx.begin_generation(token_hex(8), opened.head)
         put_wraps(opened.connection, wrap_root(root, secret))
         tx.audit(offline_event("secret.replace", now=now, uid=os.getuid()))
     try:

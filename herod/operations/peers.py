@@ -109,14 +109,10 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerShape:
     before = next(iter(tx.find(PeerRule, "peer", subject)), None)
     if before is not None:
         check_target(context, context.realm.grant(before.scope, before.networks))
-    rule = PeerRule(
-        id=before.id if before is not None else new_id(),
-        created_at=before.created_at if before is not None else context.now,
-        subject=subject,
-        creator=actor.id,
-        scope=scope,
-        networks=tuple(sorted(networks)),
-    )
+    if before is None:
+        before = PeerRule(id=new_id(), created_at=context.now, subject=subject, creator=actor.id, scope=(), networks=())
+    # All that is not said anew stays, its epoch above all: tokens that ended must not be good again.
+    rule = msgspec.structs.replace(before, creator=actor.id, scope=scope, networks=tuple(sorted(networks)))
     tx.put(rule)
     context.target = rule.id
     return peer_shape(rule)

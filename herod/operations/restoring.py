@@ -3,6 +3,15 @@
 A backup is the past. What must not be the past is carried forward: deletions, revocations, switched-off accounts and
 keys, newer passwords and secrets, and signing keys. Every token and session of before ends: epochs leap, sessions go.
 What does live again, a wider scope for example, is listed.
+
+Deletions are known by their tombstones, which are forgotten after some time, so those alone are not trusted: in a
+store that has gone on since the backup and can be read whole, what is missing was deleted. By kind:
+
+    account, key, peer, resource   missing there means deleted
+    signing                        those that are there replace the backup's
+    revocation, hash_key           those that are there are added; one too many takes nothing back
+    session                        all end
+    guess, legacy_use              counts, as they were
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +28,7 @@ from herod.records import (
     HashKey,
     PeerRule,
     Record,
+    Resource,
     Revocation,
     Session,
     SigningKeyRecord,
@@ -34,6 +44,7 @@ R = TypeVar("R", Account, ApiKey)
 # after the first time: so the leap is random besides.
 EPOCH_LEAP: Final = 1_000_000
 EPOCH_LEAP_BITS: Final = 32
+DELETED_WHERE_MISSING: Final[tuple[type[Record], ...]] = (Account, ApiKey, PeerRule, Resource)
 
 
 class Present(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +54,7 @@ class Present(msgspec.Struct, frozen=True, kw_only=True):
         is_same: whether the backup is another state of it, and not another store's.
         is_later: whether it has gone on since the backup was made. A backup of before it may have taken its place
             meanwhile: then the newest passwords and secrets are those of the backup.
+        complete: kind → the ids of all its records, for the kinds of which every record could be read.
     """
 
     is_same: bool
@@ -54,11 +66,12 @@ class Present(msgspec.Struct, frozen=True, kw_only=True):
     signing: tuple[SigningKeyRecord, ...]
     hash_keys: tuple[HashKey, ...] = ()
     deleted: tuple[tuple[str, str], ...]
+    complete: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
 
     @property
-    def holders(self) -> tuple[Account | PeerRule, ...]:
-        """Whom tokens are made for."""
-        return (*self.accounts.values(), *self.rules.values())
+    def holders(self) -> tuple[Account | PeerRule | ApiKey, ...]:
+        """Whom tokens are made for, and with what."""
+        return (*self.accounts.values(), *self.rules.values(), *self.keys.values())
 
 
 class Restored(msgspec.Struct, kw_only=True):
@@ -89,6 +102,8 @@ def carry_forward(tx: Writer, present: Present, types: Mapping[str, type[Record]
     for revocation in present.revocations:
         tx.put(revocation)
         restored.revocations += 1
+    if present.is_same and present.is_later:
+        _delete_missing(tx, present, restored)
     if present.is_same:
         for hash_key in present.hash_keys:  # newer secrets may have been made with them
             tx.put(hash_key)
@@ -100,14 +115,15 @@ def carry_forward(tx: Writer, present: Present, types: Mapping[str, type[Record]
     return restored
 
 
-def end_everything(tx: Writer, present: Iterable[Account | PeerRule] = ()) -> int:
+def end_everything(tx: Writer, present: Iterable[Account | PeerRule | ApiKey] = ()) -> int:
     """End all tokens by a leap of the epochs they name, and all sessions; how many sessions there were."""
     known = {record.id: record.epoch for record in present}
     leap = EPOCH_LEAP + randbits(EPOCH_LEAP_BITS)
-    holders: list[Account | PeerRule] = [*tx.scan(Account), *tx.scan(PeerRule)]
+    holders: list[Account | PeerRule | ApiKey] = [*tx.scan(Account), *tx.scan(PeerRule), *tx.scan(ApiKey)]
     for holder in holders:
         epoch = max(holder.epoch, known.get(holder.id, 0)) + leap
-        tx.put(msgspec.structs.replace(holder, epoch=epoch))
+        changes = {"former_epoch": epoch + 1} if isinstance(holder, ApiKey) else {}
+        tx.put(msgspec.structs.replace(holder, epoch=epoch, **changes))
     sessions = list(tx.scan(Session))
     for session in sessions:
         tx.delete(Session, session.id)
@@ -119,6 +135,18 @@ def offline_event(operation: str, *, now: int, uid: int, target: str | None = No
     return AuditEvent(
         at=now, actor="offline", method="none", source=f"uid:{uid}", operation=operation, outcome="ok", target=target
     )
+
+
+def _delete_missing(tx: Writer, present: Present, restored: Restored) -> None:
+    """Delete what is missing from a store that has gone on: its tombstone may be forgotten."""
+    for record_type in DELETED_WHERE_MISSING:
+        complete = present.complete.get(record_type.kind)
+        if complete is None:
+            continue
+        for old in list(tx.scan(record_type)):
+            if old.id not in complete:
+                tx.delete(record_type, old.id)
+                restored.deleted.append((old.kind, old.id))
 
 
 def _carry(

@@ -19,6 +19,8 @@ __all__ = ["Head", "open_head", "seal_head"]
 _KIND: Final = "store.head"
 _ASSOCIATED: Final = b"herod store head v1 "
 
+MAX_ANCESTORS: Final = 32
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -33,6 +35,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
         audit: the audit chain's end.
         anchor: the end of what retention has removed from the audit chain.
         counts: records by kind.
+        ancestors: generation → how far it had come when this store took over from it, a restored backup among them:
+            what was done there until then is accounted for here. The latest ones.
     """
 
     generation: str
@@ -42,6 +46,25 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     audit: ChainEnd = ChainEnd()
     anchor: ChainEnd = ChainEnd()
     counts: dict[str, int] = msgspec.field(default_factory=dict)
+    ancestors: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def descends_from(self, other: "Head") -> bool:
+        """Whether this store has gone on from where the other one, of the same line, stands."""
+        if self.generation == other.generation:
+            return self.rev >= other.rev
+        if not self.ancestors:  # begun by a herod that did not note them
+            return self.rev >= other.rev
+        return self.ancestors.get(other.generation, -1) >= other.rev
+
+    def begin(self, generation: str, *ancestors: "Head") -> "Head":
+        """The head of a new generation that accounts for all that was done under these; revisions go on behind theirs."""
+        found: dict[str, int] = {}
+        for head in ancestors:
+            for name, rev in (*head.ancestors.items(), (head.generation, head.rev)):
+                found[name] = max(rev, found.pop(name, 0))  # the latest stand last
+        kept = dict(list(found.items())[-MAX_ANCESTORS:])
+        rev = max(self.rev, *(head.rev for head in ancestors))
+        return msgspec.structs.replace(self, generation=generation, rev=rev, ancestors=kept)
 
     @property
     def cursor(self) -> Cursor:

@@ -41,9 +41,9 @@ _BURY: Final = "INSERT OR REPLACE INTO tombstones (rev, kind, id) VALUES (?, ?, 
 class OfflineTransaction(Transaction):
     """A `Writer` over a file, with what only offline commands change."""
 
-    def begin_generation(self, generation: str, *, after: int = 0) -> None:
-        """Whoever follows the change feed drops everything and begins anew; revisions go on from `after` at least."""
-        self.head = msgspec.structs.replace(self.head, generation=generation, rev=max(self.head.rev, after))
+    def begin_generation(self, generation: str, *ancestors: Head) -> None:
+        """Whoever follows the change feed drops everything and begins anew; `ancestors` as `Head.begin` has it."""
+        self.head = self.head.begin(generation, *ancestors)
 
     def bury(self, kind: str, id: str) -> None:  # noqa: A002 - what every record calls it
         """Remember as deleted what is not here."""

@@ -319,6 +319,7 @@ async def test_over_a_damaged_store(damage: str, tmp_path: Path) -> None:
     assert ("key", "deleted") in done.restored.deleted
     assert ("key", "disabled") in done.restored.disabled
     async with opened(tmp_path / STORE) as store:
+        assert store.get(ApiKey, "kept") is not None  # what does not open is not what was deleted
         assert store.count(Revocation) == 1
         found = store.get(Account, "ada")
         assert found is not None

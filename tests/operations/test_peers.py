@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import pytest
 from house import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, House
 
-from herod.errors import BadCredentials, InvalidRequest, NotFound
-from herod.operations.presented import PeerClaim
+from herod.errors import BadCredentials, InvalidRequest, NotFound, RevokedToken
+from herod.operations.presented import Bearer, PeerClaim
+from herod.operations.restoring import end_everything
 from herod.scopes.principals import Peer, Source
 
 
@@ -44,6 +45,21 @@ async def test_a_second_rule_replaces_the_first(house: House) -> None:
     second = await house.admin("peers.allow", uid=1000, scope="read", networks=["lab"])
     assert (first.id, second.scope, second.networks) == (second.id, "read", ["lab"])
     assert [(rule.uid, rule.gid) for rule in (await house.admin("peers.list")).items] == [(1000, None)]
+
+
+async def test_a_rule_that_is_allowed_again_keeps_its_epoch(house: House) -> None:
+    """A restore ends all tokens by a leap of the epochs; allowing the same uid again made those tokens good."""
+    rule = await house.admin("peers.allow", uid=1000, scope="write")
+    made = await house.call("token.create", PeerClaim(), source(1000))
+    await house.store.write(end_everything)
+    for _ in range(2):
+        assert (await house.admin("peers.allow", uid=1000, scope="write")).id == rule.id
+        with pytest.raises(RevokedToken):
+            await house.call("whoami", Bearer(made.access_token))
+    await house.admin("peers.remove", id=rule.id)
+    assert (await house.admin("peers.allow", uid=1000, scope="write")).id != rule.id
+    with pytest.raises(RevokedToken):
+        await house.call("whoami", Bearer(made.access_token))
 
 
 async def test_rules_by_name(house: House) -> None:
