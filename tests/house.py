@@ -57,7 +57,7 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.response.body)
+        return json.loads(self.response.body + self.response.shared)
 
     @property
     def headers(self) -> dict[str, str]:

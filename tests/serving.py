@@ -234,7 +234,7 @@ class Running:
             return Client(secure)
 
 
-# More than the kernel takes for a client that does not read.
+# More than the kernel takes for a client that does not read; one copy, as a document is.
 BIG = bytes(8_000_000)
 
 
@@ -243,7 +243,7 @@ async def echo(request: Request) -> Response:
     if request.path == "/boom":
         raise RuntimeError("the secret reason")
     if request.path == "/big":
-        return Response(200, BIG)
+        return Response(200, shared=BIG)
     said = {
         "method": request.method,
         "path": request.path,

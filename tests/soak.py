@@ -20,6 +20,7 @@ SHORT: Final = {
     "FLIPS": 200,
     "EIO_ROUNDS": 2,
     "STALLS": 500,
+    "UNREAD": 100,
     "FUZZ": 400,
     "FUZZ_BYTES": 500,
     "LOGINS": 40,

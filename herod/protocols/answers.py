@@ -5,14 +5,17 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.errors import HerodError, MissingScope, RateLimited, Unauthenticated
+from herod.errors import HerodError, MissingScope, RateLimited, TooLarge, Unauthenticated
+from herod.operations.registry import Operation
 from herod.protocols.codes import row_of
 from herod.protocols.http import Response
 from herod.store.base import Page
 
 __all__ = [
     "JSON_HEADERS",
+    "MAX_ANSWER_BYTES",
     "ErrorWriter",
+    "check_answer",
     "encode",
     "envelope_error",
     "enveloped",
@@ -26,13 +29,26 @@ encode: Final = msgspec.json.Encoder().encode
 
 JSON_HEADERS: Final = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 API_VERSION: Final = "1"
+# Of one answer, but for streams and documents of one kept copy. Pages of lists end before.
+MAX_ANSWER_BYTES: Final = 256 * 1024
 
 ErrorWriter = Callable[[HerodError], Response]
 
 
-def json_response(body: bytes, *, status: int = 200, is_quiet: bool = False) -> Response:
-    """An answer that holds JSON, never to be cached."""
-    return Response(status, body, JSON_HEADERS, is_quiet=is_quiet)
+def json_response(body: bytes, *, status: int = 200, is_quiet: bool = False, shared: bytes = b"") -> Response:
+    """An answer that holds JSON, never to be cached; `shared` is the rest of it, as `Response` has it."""
+    return Response(status, body, JSON_HEADERS, is_quiet=is_quiet, shared=shared)
+
+
+def check_answer(operation: Operation, body: bytes) -> bytes:
+    """An answer as it is, if it is not too long. Commands have taken effect by then: theirs is given in any case.
+
+    Raises:
+        TooLarge: it is.
+    """
+    if len(body) > MAX_ANSWER_BYTES and not operation.is_command:
+        raise TooLarge(f"The answer is over {MAX_ANSWER_BYTES} bytes: ask for less, by a smaller limit for example.")
+    return body
 
 
 def is_enveloped(path: str) -> bool:

@@ -30,21 +30,25 @@ class Documents:
     def __init__(self, operations: Mapping[str, Operation], realm: Realm) -> None:
         self._operations = operations
         self._realm = realm
-        self._kept: dict[str, tuple[int, bytes]] = {}
+        self._kept: dict[str, tuple[int, bytes]] = {}  # sent as they are: many may hold one of these at once
 
     def openapi(self) -> bytes:
         """The OpenAPI 3.1 document."""
-        return self._get("openapi", lambda: openapi_document(self._operations.values(), self._realm, FURTHER))
+        return self._get("openapi", lambda: encode(openapi_document(self._operations.values(), self._realm, FURTHER)))
 
     def openrpc(self) -> bytes:
         """The OpenRPC 1.3.2 document."""
-        return self._get("openrpc", lambda: openrpc_document(self._operations.values(), self._realm))
+        return self._get("openrpc", lambda: encode(openrpc_document(self._operations.values(), self._realm)))
 
-    def _get(self, name: str, make: Callable[[], Schema]) -> bytes:
+    def openrpc_result(self) -> bytes:
+        """The same, as it ends the answer to `rpc.discover`."""
+        return self._get("rpc.discover", lambda: b'"result":%b}' % self.openrpc())
+
+    def _get(self, name: str, make: Callable[[], bytes]) -> bytes:
         generation = self._realm.graph.generation
         kept = self._kept.get(name)
         if kept is None or kept[0] != generation:
-            kept = self._kept[name] = (generation, encode(make()))
+            kept = self._kept[name] = (generation, make())
         return kept[1]
 
 

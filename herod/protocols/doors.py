@@ -47,7 +47,7 @@ class Doors:
         self._add("GET", OPENRPC_PATH, _document_handler(documents.openrpc))
         for path, handler in Metadata(pipeline.realm, pipeline.now).handlers().items():
             self._add("GET", path, handler)
-        rpc = JsonRpc(pipeline, operations, documents.openrpc)
+        rpc = JsonRpc(pipeline, operations, documents.openrpc_result)
         self._add("POST", "/", rpc)
         self._add("POST", "/rpc", rpc)
         self._add("POST", "/mcp", Mcp(pipeline, operations))
@@ -113,7 +113,7 @@ class Doors:
 
 def _document_handler(make: Callable[[], bytes]) -> PathHandler:
     async def answer(request: Request, path: dict[str, str]) -> Response:  # noqa: ARG001 - a path handler's form
-        return json_response(make())
+        return json_response(b"", shared=make())
 
     return answer
 

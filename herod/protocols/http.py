@@ -59,6 +59,7 @@ class Response(msgspec.Struct, frozen=True):
         headers: further ones, Content-Type among them when there is a body.
         is_quiet: leave it out of the access log (validate, verify, introspect, health).
         close: end the connection after it.
+        shared: the rest of the body, behind `body`: one copy for all who are sent it, such as a document.
         stream: sent in chunks in place of `body`, which is empty then; the server closes it, whatever happens.
     """
 
@@ -68,6 +69,7 @@ class Response(msgspec.Struct, frozen=True):
     is_quiet: bool = False
     close: bool = False
     stream: ByteStream | None = None
+    shared: bytes = b""
 
     def __repr__(self) -> str:
         """Without headers and body, which may hold what is shown once."""

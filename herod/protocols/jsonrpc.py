@@ -1,19 +1,23 @@
 """JSON-RPC 2.0 over the operation table: single requests, notifications, batches; params by name or by position.
 
-Everything is answered under HTTP 200, errors too; a batch's items are authorized one by one.
+Everything is answered under HTTP 200, errors too; a batch's items are authorized one by one. What a batch is answered
+with is bounded in bytes, and others get their turn between two items: items beyond the bound are refused and not run.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
+import trio
 
 from herod.errors import HerodError, InvalidRequest, TooLarge, quoted
+from herod.operations.guessing import wide_source
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Presented
 from herod.operations.registry import Door, Operation, Params
-from herod.protocols.answers import encode, json_response
+from herod.protocols.answers import MAX_ANSWER_BYTES, check_answer, encode, json_response
 from herod.protocols.codes import INTERNAL, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
 from herod.protocols.http import Request, Response
 from herod.protocols.messages import (
@@ -37,6 +41,11 @@ __all__ = ["MAX_BATCH", "JsonRpc"]
 logger = logging.getLogger("herod.protocols")
 
 MAX_BATCH: Final = 50
+# Of all answers to one batch together: nothing more is run once another answer might not fit.
+MAX_BATCH_BYTES: Final = 1024 * 1024
+# Of the answers to unfinished batches of one source, and of all. Beyond the latter, whoever has more than one batch's.
+MAX_UNFINISHED_BYTES_OF_SOURCE: Final = 8 * 1024 * 1024
+MAX_UNFINISHED_BYTES: Final = 32 * 1024 * 1024
 
 decode_batch: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 decode_positions: Final = msgspec.json.Decoder(list[Any]).decode
@@ -48,13 +57,14 @@ class JsonRpc:
     Args:
         pipeline: where every call ends up.
         operations: the table.
-        discover: makes the OpenRPC document.
+        discover: the end of an answer that holds the OpenRPC document: one copy for all.
     """
 
     def __init__(self, pipeline: Pipeline, operations: Mapping[str, Operation], discover: Callable[[], bytes]) -> None:
         self._discover = discover
         self._pipeline = pipeline
         self._methods = {name: operation for name, operation in operations.items() if Door.RPC in operation.doors}
+        self._unfinished: Counter[str] = Counter()  # bytes, by source
 
     async def __call__(self, request: Request, path: dict[str, str]) -> Response:  # noqa: ARG002 - a path handler's form
         """Answer a request or a batch."""
@@ -64,7 +74,13 @@ class JsonRpc:
             return json_response(error_object(error.code, error.message))
         if body.lstrip()[:1] == b"[":
             return await self._batch(request)
-        answer, is_quiet = await self._one(body, request)
+        try:
+            call = read_call(body)
+        except RpcError as error:
+            return json_response(error_object(error.code, error.message, error.request_id))
+        if call.method == DISCOVER and not isinstance(call.id, msgspec.UnsetType):
+            return json_response(b'{"jsonrpc":"2.0","id":%b,' % bytes(call.id), shared=self._discover())
+        answer, is_quiet = await self._one(call, request)
         return Response(204, is_quiet=is_quiet) if answer is None else json_response(answer, is_quiet=is_quiet)
 
     async def _batch(self, request: Request) -> Response:
@@ -77,21 +93,54 @@ class JsonRpc:
             return json_response(error_object(INVALID_REQUEST, "The batch is empty."))
         if len(items) > MAX_BATCH:
             return json_response(herod_error(TooLarge(f"A batch has at most {MAX_BATCH} requests."), NULL))
-        answers = [(await self._one(bytes(item), request))[0] for item in items]
-        said = [answer for answer in answers if answer is not None]
+        said = await self._answers(items, request)
         return json_response(b"[" + b",".join(said) + b"]") if said else Response(204)
 
-    async def _one(self, body: bytes, request: Request) -> tuple[bytes | None, bool]:
-        """The answer to one request object, None for a notification; and whether to leave it out of the log."""
+    async def _answers(self, items: list[msgspec.Raw], request: Request) -> list[bytes]:
+        """The answers to a batch, those to notifications left out."""
+        said: list[bytes] = []
+        size, source = 0, wide_source(request.source)
+        try:
+            for item in items:
+                why = self._why_refused(size, source)
+                answer = await self._item(bytes(item), request) if why is None else _refused(bytes(item), why)
+                if answer is not None:
+                    said.append(answer)
+                    size += len(answer)
+                    self._unfinished[source] += len(answer)
+                await trio.lowlevel.checkpoint()
+        finally:
+            self._unfinished[source] -= size
+            if not self._unfinished[source]:
+                del self._unfinished[source]
+        return said
+
+    def _why_refused(self, size: int, source: str) -> str | None:
+        """Why the rest of a batch is not run, if it is not."""
+        if size > MAX_BATCH_BYTES - MAX_ANSWER_BYTES:
+            return f"The answers to a batch have at most {MAX_BATCH_BYTES} bytes: send the rest in another one."
+        own = self._unfinished[source]
+        if own >= MAX_UNFINISHED_BYTES_OF_SOURCE or (
+            own > MAX_BATCH_BYTES and self._unfinished.total() >= MAX_UNFINISHED_BYTES
+        ):
+            return "Too many batches are being answered: send the rest when those have ended."
+        return None
+
+    async def _item(self, body: bytes, request: Request) -> bytes | None:
+        """The answer to one item of a batch; None for a notification."""
         try:
             call = read_call(body)
         except RpcError as error:
-            return error_object(error.code, error.message, error.request_id), False
+            return error_object(error.code, error.message, error.request_id)
+        if call.method == DISCOVER:
+            return _refused(body, f"{DISCOVER} is answered alone: send it outside of a batch.")
+        return (await self._one(call, request))[0]
+
+    async def _one(self, call: Call, request: Request) -> tuple[bytes | None, bool]:
+        """The answer to one request object, None for a notification; and whether to leave it out of the log."""
         operation = self._methods.get(call.method)
         is_unanswered = isinstance(call.id, msgspec.UnsetType)
         request_id = NULL if isinstance(call.id, msgspec.UnsetType) else bytes(call.id)
-        if call.method == DISCOVER and not is_unanswered:
-            return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (self._discover(), request_id), False
         if operation is None:
             if is_unanswered:
                 return None, False
@@ -112,7 +161,18 @@ class JsonRpc:
         if operation.needs is not Access.PUBLIC and not _brings_credential(operation, params):
             presented = presented_by(request.headers)
         source: Source = request.source
-        return encode(await self._pipeline.call(operation, params, presented, source))
+        return check_answer(operation, encode(await self._pipeline.call(operation, params, presented, source)))
+
+
+def _refused(body: bytes, why: str) -> bytes | None:
+    """The answer to an item that is not run; None for a notification."""
+    try:
+        call = read_call(body)
+    except RpcError as error:
+        return error_object(error.code, error.message, error.request_id)
+    if isinstance(call.id, msgspec.UnsetType):
+        return None
+    return error_object(INVALID_REQUEST, why, bytes(call.id))
 
 
 def _read_params(operation: Operation, raw: bytes) -> Params:

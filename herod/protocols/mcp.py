@@ -22,7 +22,7 @@ from herod.errors import HerodError, InvalidRequest, MissingScope, RateLimited, 
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Presented
 from herod.operations.registry import NoParams, Operation
-from herod.protocols.answers import JSON_HEADERS, encode, json_response
+from herod.protocols.answers import JSON_HEADERS, check_answer, encode, json_response
 from herod.protocols.codes import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, mcp_status, row_of
 from herod.protocols.http import Request, Response
 from herod.protocols.messages import (
@@ -189,11 +189,12 @@ class Mcp:
             return _refused(error), operation.is_quiet
         try:
             result = await self._pipeline.call(operation, taken, asker.presented, asker.request.source)
+            content = _content(tool, result)
         except (Unauthenticated, MissingScope):
             raise  # the whole request is refused: no tool's answer, and another credential may do
         except HerodError as error:
             return _refused(error), operation.is_quiet
-        return _content(tool, result), operation.is_quiet
+        return content, operation.is_quiet
 
     def _error_headers(self, error: HerodError) -> tuple[tuple[str, str], ...]:
         match error:
@@ -232,9 +233,15 @@ def _decode(decode: Any, call: Call) -> Any:  # noqa: ANN401 - each method has i
 
 
 def _content(tool: Tool, result: Any) -> dict[str, Any]:  # noqa: ANN401 - any operation's result
-    """A result for programs, and once more as text for those that read only that."""
+    """A result for programs, and once more as text for those that read only that.
+
+    Raises:
+        TooLarge: the two are too long together.
+    """
     body = tool.encode(result)
-    content = [{"type": "text", "text": body.decode()}]
+    text = msgspec.Raw(encode(body.decode()))
+    check_answer(tool.operation, body + bytes(text))
+    content = [{"type": "text", "text": text}]
     return {"content": content, "structuredContent": msgspec.Raw(body), "isError": False}
 
 

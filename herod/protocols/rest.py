@@ -10,6 +10,7 @@ from herod.operations.pipeline import Pipeline
 from herod.operations.registry import Operation, Params, Route
 from herod.protocols.answers import (
     ErrorWriter,
+    check_answer,
     encode,
     envelope_error,
     enveloped,
@@ -49,13 +50,14 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
             result = await pipeline.call(operation, params, presented, request.source)
             if operation.streamed is not None:
                 return Response(200, headers=STREAM_HEADERS, stream=await operation.streamed(pipeline.store))
+            if operation.media_type is not None:
+                headers = (("Content-Type", operation.media_type), ("Cache-Control", "no-store"))
+                return Response(200, check_answer(operation, result.encode()), headers)
+            body = check_answer(operation, enveloped(result, version) if has_envelope else encode(result))
         except HerodError as error:
             return write_error(error)
-        if operation.media_type is not None:
-            headers = (("Content-Type", operation.media_type), ("Cache-Control", "no-store"))
-            return Response(200, result.encode(), headers)
         return json_response(
-            enveloped(result, version) if has_envelope else encode(result),
+            body,
             status=status if operation.status is None else operation.status(result),
             is_quiet=operation.is_quiet,
         )

@@ -86,7 +86,7 @@ class AnswerWriter:
     def encode(
         self, response: Response, *, is_head: bool, is_last: bool, is_secure: bool, is_chunked: bool = True
     ) -> bytes:
-        """Write one answer.
+        """Write one answer, all but its `shared` rest.
 
         Args:
             response: what to write.
@@ -115,8 +115,8 @@ class AnswerWriter:
             return b"%b%b\r\n" % (prefix, self._date)
         if response.stream is not None:  # its pieces follow, by `encode_piece`
             return b"%b%b%b\r\n" % (prefix, self._date, _CHUNKED if is_chunked else b"")
-        body = response.body
-        return b"%b%bContent-Length: %d\r\n\r\n%b" % (prefix, self._date, len(body), b"" if is_head else body)
+        body, length = response.body, len(response.body) + len(response.shared)
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (prefix, self._date, length, b"" if is_head else body)
 
     def _make_prefix(self, response: Response, *, is_last: bool, is_secure: bool) -> bytes:
         if not 200 <= response.status <= 599:

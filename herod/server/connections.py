@@ -39,6 +39,7 @@ from herod.server.logs import log_answer, shown_path
 from herod.server.reader import RequestReader, Stage
 from herod.server.shares import Shares
 from herod.server.tls import TlsWire
+from herod.server.unsent import SMALL_BYTES, Unsent
 from herod.server.wires import SocketWire, Wire, read_peer
 from herod.store.base import ByteStream
 
@@ -93,6 +94,10 @@ async def serve(
         async with trio.open_nursery() as accepting:
             accepting.start_soon(server.sweep_forever)
             for listener in listeners:
+                if (
+                    listener.socket.family != socket.AF_UNIX
+                ):  # those accepted inherit it; for Unix the default is about it
+                    listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer_bytes)
                 accepting.start_soon(server.accept_forever, listener, tasks)
             task_status.started()
             await shutdown.wait()
@@ -114,6 +119,7 @@ class _Server:
         self.is_draining = False
         self._connections: set[_Connection] = set()
         self._places: Shares[_Connection] = Shares()
+        self.unsent: Unsent[_Connection] = Unsent(limits)
         self._turned_away = 0
         self._all_gone = trio.Event()
         self._first_came = trio.Event()
@@ -177,6 +183,12 @@ class _Server:
         one.is_receiving = one.is_idle = False
         one.scope.cancel()
         return True
+
+    def hold_unsent(self, connection: "_Connection", count: int) -> None:
+        """Count bytes that a client is to take, and end who makes it too many."""
+        for one in self.unsent.add(connection, count):
+            self._complain("clients that do not take their answers are cut off: they hold too many bytes")
+            one.scope.cancel()
 
     def _complain(self, message: str, *args: object) -> None:
         """Log what would otherwise be said for every client of an onslaught."""
@@ -370,24 +382,34 @@ class _Connection:
             is_last = self._reader.is_last or server.is_draining
             data = self._encode(response, method=request.method, is_last=is_last)
         self.in_hand = None
-        if response.stream is None:
-            await self._send(data)
+        is_head, stream, shared = request.method == "HEAD", response.stream, response.shared
+        status, is_quiet = response.status, response.is_quiet
+        del response  # its body is in `data`, and not to be held twice
+        if stream is None:
+            await self._send(data, b"" if is_head else shared)
         else:
-            await self._send_stream(data, response.stream, is_head=request.method == "HEAD")
-        if not response.is_quiet:
+            await self._send_stream(data, stream, is_head=is_head)
+        if not is_quiet:
             log_answer(
                 method=request.method,
                 path=request.path,
-                status=response.status,
+                status=status,
                 seconds=time.perf_counter() - started,
                 source=self._source.label,
             )
         return not is_last
 
-    async def _send(self, data: bytes) -> None:
+    async def _send(self, data: bytes, shared: bytes = b"") -> None:
         self.deadline = self._server.now + self._server.limits.write_seconds
         self.is_sending = True
-        await self.wire.send(data)
+        if len(data) <= SMALL_BYTES:
+            await self.wire.send(data, shared)
+        else:
+            self._server.hold_unsent(self, len(data))
+            try:
+                await self.wire.send(data, shared)
+            finally:
+                self._server.unsent.discard(self)
         self.is_sending = False
 
     async def _send_stream(self, head: bytes, stream: ByteStream, *, is_head: bool) -> None:

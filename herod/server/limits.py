@@ -25,6 +25,11 @@ class Limits:
         linger_seconds: how long a refused client's further input is read and dropped, so that it can read the
             refusal.
         linger_bytes: how much of it.
+        unsent_bytes: of answers that the clients have not taken yet, on one connection. Small answers do not count, nor
+            do bytes that many share.
+        unsent_bytes_of_source: the same on all connections of one source.
+        unsent_bytes_in_all: the same on all connections.
+        send_buffer_bytes: what the kernel keeps of them for a TCP client; it takes twice that for its own records.
         connections: open at once, over all listeners.
         evict_seconds: idle, or in the middle of sending one request, for this long, a connection gives its place to
             a new one when all are taken.
@@ -43,6 +48,10 @@ class Limits:
     idle_seconds: float = 60.0
     linger_seconds: float = 2.0
     linger_bytes: int = 1024 * 1024
+    unsent_bytes: int = 1024 * 1024
+    unsent_bytes_of_source: int = 16 * 1024 * 1024
+    unsent_bytes_in_all: int = 64 * 1024 * 1024
+    send_buffer_bytes: int = 128 * 1024
     connections: int = 1024
     evict_seconds: float = 1.0
     drain_seconds: float = 4.0

@@ -22,7 +22,7 @@ __all__ = ["Certificates", "TlsWire"]
 _log = logging.getLogger(__name__)
 
 _READ_BYTES: Final = 16 * 1024  # a record holds no more (RFC 8446, section 5.1)
-_SLICE_BYTES: Final = 64 * 1024
+_SLICE_BYTES: Final = 16 * 1024  # so much at a time is held encrypted besides
 _DRAINED_BYTES: Final = 64 * 1024
 # Forward secrecy and authenticated encryption only (RFC 9325, section 4.2.1); TLS 1.3 has nothing else.
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -153,14 +153,15 @@ class TlsWire:
                 await self._flush()  # the alert
                 raise
 
-    async def send(self, data: bytes) -> None:
-        """Send all of it."""
-        with memoryview(data) as view:
-            for start in range(0, len(view), _SLICE_BYTES):
-                part = view[start : start + _SLICE_BYTES]
-                while part:
-                    part = part[self._tls.write(part) :]
-                await self._flush()
+    async def send(self, data: bytes, shared: bytes = b"") -> None:
+        """Send all of both."""
+        for whole in (data, shared):
+            with memoryview(whole) as view:
+                for start in range(0, len(view), _SLICE_BYTES):
+                    part = view[start : start + _SLICE_BYTES]
+                    while part:
+                        part = part[self._tls.write(part) :]
+                    await self._flush()
 
     async def finish_sending(self) -> None:
         """Tell the other side that nothing more comes."""

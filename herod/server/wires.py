@@ -36,8 +36,8 @@ class Wire(Protocol):
         """Wait for bytes; none at the end of input."""
         ...
 
-    async def send(self, data: bytes) -> None:
-        """Send all of it."""
+    async def send(self, data: bytes, shared: bytes = b"") -> None:
+        """Send all of both. Nothing is copied of `shared`, which many may be sent at once."""
         ...
 
     async def finish_sending(self) -> None:
@@ -85,11 +85,15 @@ class SocketWire:
             except BlockingIOError:  # a false alarm
                 continue
 
-    async def send(self, data: bytes) -> None:
-        """Send all of it; without a checkpoint when the kernel takes it at once."""
+    async def send(self, data: bytes, shared: bytes = b"") -> None:
+        """Send all of both; without a checkpoint when the kernel takes it at once."""
         sent = self.send_now(data)
-        if sent == len(data):
-            return
+        if sent < len(data):
+            await self._send_rest(data, sent)
+        if shared and (sent := self.send_now(shared)) < len(shared):
+            await self._send_rest(shared, sent)
+
+    async def _send_rest(self, data: bytes, sent: int) -> None:
         with memoryview(data) as view:
             while sent < len(view):
                 await trio.lowlevel.wait_writable(self._descriptor)

@@ -57,7 +57,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
         return self.ancestors.get(other.generation, -1) >= other.rev
 
     def begin(self, generation: str, *ancestors: "Head") -> "Head":
-        """The head of a new generation that accounts for all that was done under these; revisions go on behind theirs."""
+        """The head of a new generation that accounts for all that was done under these; revisions go on from theirs."""
         found: dict[str, int] = {}
         for head in ancestors:
             for name, rev in (*head.ancestors.items(), (head.generation, head.rev)):

@@ -1,0 +1,130 @@
+"""What a JSON-RPC batch may cost: documents are not answered in it, its answers have a budget, others get their turn.
+
+Before, a batch of 50 `rpc.discover` (2.5 KB) was answered with 4.7 MiB, made in one piece without a pause.
+"""
+
+import json
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from house import ADMIN_SOURCE, COOKIE, TCP, House
+from store.samples import key
+
+from herod.protocols import jsonrpc
+from herod.protocols.answers import MAX_ANSWER_BYTES
+from herod.scopes.principals import Peer, Source
+from herod.store.base import Writer
+
+ADMIN = {"authorization": f"Peer {COOKIE}"}
+
+
+def call(method: str, number: int, **params: Any) -> dict[str, Any]:
+    """One request object."""
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+
+
+async def batch(house: House, items: list[Any], source: Source = TCP, **headers: str) -> Any:
+    """What a batch is answered."""
+    return (await house.request("POST", "/rpc", json=items, headers=headers or None, source=source)).json
+
+
+def codes(answers: list[Any]) -> list[int | None]:
+    """The error of each answer, None for a result."""
+    return [answer.get("error", {}).get("code") for answer in answers]
+
+
+async def test_a_document_is_not_answered_in_a_batch(house: House) -> None:
+    """The attack's own request: 50 refusals of some hundred bytes, which say what to do."""
+    items = [call("rpc.discover", number) for number in range(50)]
+    answer = await house.request("POST", "/rpc", json=items)
+    assert codes(answer.json) == [-32600] * 50
+    assert [one["id"] for one in answer.json] == list(range(50))
+    assert "outside of a batch" in answer.json[0]["error"]["message"]
+    assert len(answer.response.body) < 10 * len(json.dumps(items))
+    silent = {"jsonrpc": "2.0", "method": "rpc.discover"}
+    assert (await house.request("POST", "/rpc", json=[silent] * 50)).status == 204
+
+
+async def test_a_document_is_one_copy(house: House) -> None:
+    """Whoever asks gets the same bytes object: a client that does not read them costs nothing."""
+    shared = {
+        name: [(await house.request(*request)).response.shared for _ in range(2)]
+        for name, request in {
+            "openapi": ("GET", "/openapi.json"),
+            "openrpc": ("GET", "/rpc/discover"),
+        }.items()
+    }
+    request = {"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"}
+    shared["rpc"] = [(await house.request("POST", "/rpc", json=request)).response.shared for _ in range(2)]
+    for first, second in shared.values():
+        assert first is second
+        assert len(first) > 10_000
+
+
+async def test_the_answers_to_a_batch_have_a_budget(house: House) -> None:
+    """Items beyond it are refused and not run; the whole stays below 1 MiB."""
+    for number in range(150):
+        await house.admin("users.add", email=f"{number}@{'long' * 30}.example.org", name="n" * 128, scope="read")
+    items = [call("users.list", number) for number in range(49)]
+    items.append(call("users.add", 49, email="late@example.org", scope="read"))
+    answers = await batch(house, items, ADMIN_SOURCE, **ADMIN)
+    answered = [code for code in codes(answers) if code is None]
+    assert 2 <= len(answered) < 49
+    assert codes(answers)[len(answered) :] == [-32600] * (50 - len(answered))
+    assert "another one" in answers[-1]["error"]["message"]
+    assert len(json.dumps(answers)) < jsonrpc.MAX_BATCH_BYTES
+    with pytest.raises(Exception, match="no such account"):
+        await house.admin("users.get", email="late@example.org")
+
+
+async def test_an_answer_that_is_too_long_is_refused(house: House) -> None:
+    """Of a list without pages, by every protocol; it says what to do."""
+
+    def fill(tx: Writer) -> None:
+        for number in range(1600):
+            tx.put(key(f"{number:012}", owner=None, name=f"{number} {'n' * 120}"))
+
+    await house.store.write(fill)
+    answers = await batch(house, [call("auth.list_keys", 1), call("version", 2)], ADMIN_SOURCE, **ADMIN)
+    assert codes(answers) == [-32600, None]
+    assert str(MAX_ANSWER_BYTES) in answers[0]["error"]["message"]
+
+
+async def test_others_get_their_turn_between_two_items(house: House) -> None:
+    """Another task runs while a batch is answered."""
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        await batch(house, [call("version", number) for number in range(50)])
+        nursery.cancel_scope.cancel()
+    assert turns >= 49
+
+
+async def test_unfinished_batches_of_one_source_have_a_bound(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While many batches of one source wait, the rest of its next ones is refused, and another source is answered."""
+    monkeypatch.setattr(jsonrpc, "MAX_UNFINISHED_BYTES_OF_SOURCE", 2000)
+    waiting = [call("version", 1), call("version", 2), call("token.changes", 3, wait=30)] * 10
+    ada = await house.user(scope="read")
+    uid = Source(peer=Peer(uid=1000, gid=1000))
+    async with trio.open_nursery() as nursery:
+        cursor = (await house.call("token.changes", ada.basic)).cursor
+        for item in waiting[2::3]:
+            item["params"]["cursor"] = cursor
+        for _ in range(6):
+            nursery.start_soon(lambda: batch(house, waiting, TCP, **ada.basic_header))
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        refused = await batch(house, [call("version", number) for number in range(50)])
+        assert set(codes(refused)) >= {-32600}
+        assert "have ended" in refused[-1]["error"]["message"]
+        assert set(codes(await batch(house, [call("version", n) for n in range(5)], uid))) == {None}
+        nursery.cancel_scope.cancel()
+    assert set(codes(await batch(house, [call("version", number) for number in range(5)]))) == {None}
