@@ -67,7 +67,8 @@ class StoreConformance:
         for record in fat:
             await store.write(putting(record))
         for order, expected in ((Order.OLDEST, [2, 2, 1, 4]), (Order.NEWEST, [4, 1, 2, 2])):
-            pages, cursor = [], None
+            pages: list[list[Account]] = []
+            cursor: str | None = None
             while cursor is not None or not pages:
                 page = store.list(Account, order=order, cursor=cursor)
                 pages.append(page.items)
