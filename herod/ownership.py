@@ -137,7 +137,7 @@ def require_own_path(path: Path, what: str, *, may_share: bool = False) -> Route
         uid, step = next(iter(owners.items()))
         raise RuntimeFailure(
             f"{what} {path} is reached through {step.path}, which belongs to {name_user(uid)}, and root follows no "
-            f"path that another user can change: run herod as {name_user(uid)}, or give {step.path} to root"
+            f"path that another user can change: run herod as {name_user(uid)}, or choose a path of root's own"
         )
     for step in route.steps:
         is_own_folder = step == route.folder
