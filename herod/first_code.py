@@ -99,10 +99,11 @@ class FirstCode:
 
     def _remove(self) -> None:
         try:
+            require_own_path(self._path, "the file with the code", may_share=True)
             found = self._path.lstat()
             if self._written in (None, (found.st_dev, found.st_ino)):
                 self._path.unlink()
-        except FileNotFoundError:
+        except (FileNotFoundError, RuntimeFailure):  # where it may not be written it is not ours either
             return
         except OSError as error:  # its code is good for nothing any more
             logger.warning("%s cannot be removed: %s", self._path, error.strerror)

@@ -1,10 +1,11 @@
 """Which users can change where a path leads, and working as the one who can.
 
 Root must not follow a path that another user can change: a symbolic link, a hard link or a renamed folder there turns a
-write to a store into a write to any file of the machine. A daemon that is root refuses such a path. A command that is
-root becomes that user for its work, so that the kernel refuses what the user may not do: no check has to win a race.
+write to a store into a write to any file of the machine. A daemon that runs as root refuses such a path. A command that
+runs as root becomes that user for its work, so that the kernel refuses what the user may not do, and no check has to
+win a race.
 
-Everything here is for root. Other users can lose nothing through a path but what is theirs.
+All of this is for root: through a path that leads elsewhere, any other user can only reach their own files.
 """
 
 import os
@@ -137,7 +138,7 @@ def require_own_path(path: Path, what: str, *, may_share: bool = False) -> Route
         uid, step = next(iter(owners.items()))
         raise RuntimeFailure(
             f"{what} {path} is reached through {step.path}, which belongs to {name_user(uid)}, and root follows no "
-            f"path that another user can change: run herod as {name_user(uid)}, or choose a path of root's own"
+            f"path that another user can change: run herod as {name_user(uid)}, or choose a path that belongs to root"
         )
     for step in route.steps:
         is_own_folder = step == route.folder
@@ -170,8 +171,8 @@ def acting_as_owner(path: Path, what: str) -> Iterator[None]:
     if len(owners) > 1:
         names = " and ".join(f"{name_user(uid)} ({step.path})" for uid, step in owners.items())
         raise RuntimeFailure(
-            f"{what} {path} is reached through folders of {names}: root cannot say whose it is, "
-            "so run this command as the user that the daemon runs as"
+            f"{what} {path} is reached through folders of {names}: root cannot tell who owns it, "
+            "so run this command as the daemon's user"
         )
     for step in route.steps:
         if step.is_open_to_all and not step.is_sticky:
@@ -244,5 +245,5 @@ def _shared(path: Path, what: str, step: Step) -> str:
     who, letter = ("every user", "o") if step.is_open_to_all else (f"group {step.gid}", "g")
     return (
         f"{what} {path} is reached through {step.path}, where {who} can put files and links, and root follows no path "
-        f"that another user can change: chmod {letter}-w {step.path}, or choose a folder of root's own"
+        f"that another user can change: chmod {letter}-w {step.path}, or choose a folder that belongs to root"
     )

@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +41,6 @@ def prepare_folder(path: Path) -> None:
             folder.mkdir(mode=_FOLDER_MODE)
         finally:
             os.umask(umask)
-        require_own_path(path, "the socket", may_share=True)  # somebody else may have made another meanwhile
     except FileExistsError:
         pass
     except FileNotFoundError:
@@ -49,6 +49,7 @@ def prepare_folder(path: Path) -> None:
         raise RuntimeFailure(
             f"{folder.parent} is not writable for this user: make {folder} there, or choose another --bind"
         ) from None
+    require_own_path(path, "the socket", may_share=True)  # another user may have made the folder meanwhile
     info = folder.stat()
     if not stat.S_ISDIR(info.st_mode):
         raise RuntimeFailure(f"{folder} is not a folder: choose another --bind")
@@ -124,11 +125,12 @@ class Place:
         self.cookie = cookie
 
     def bind(self, mode: int) -> socket.socket:
-        """Listen, and appear at the path; with that mode from its birth, for a name may lead elsewhere afterwards."""
+        """Listen, and appear at the path. The socket is born with its mode: a chmod by its name could follow a link."""
         temporary = self._temporary()
         unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            os.fchmod(unix.fileno(), mode)  # what its name gets (unix(7)), also where an access list replaces the umask
+            with suppress(OSError):  # Linux gives the name this mode, also where an access list replaces the umask
+                os.fchmod(unix.fileno(), mode)
             umask = os.umask(0o777 & ~mode)
             try:
                 unix.bind(os.fspath(temporary))

@@ -137,7 +137,7 @@ def resolve_path(path: Path) -> Path:
             _make_folder(resolved.parent)
             if _trace(path).target != resolved:  # somebody else made it first
                 raise RuntimeFailure(
-                    f"the store {path} leads elsewhere than a moment ago: look who changes its folders"
+                    f"the path of the store {path} has just changed: find out who changes its folders, and try again"
                 )
     except OSError as error:
         raise _failure(path, error) from None
@@ -147,10 +147,10 @@ def resolve_path(path: Path) -> Path:
 def prepare_file(path: Path) -> None:
     """Make the database file if it is not there, empty; see to it that nobody else may read any of the files.
 
-    What is not a store is left as it is, its mode too. SQLite gives its own two files the mode of this one.
+    A file that is not a store is left unchanged, including its mode. SQLite gives its own files the mode of this one.
 
     Raises:
-        RuntimeFailure: it cannot be written, is no store, or one of the files is not this user's own.
+        RuntimeFailure: it cannot be written, is not a store, or one of the files is not this user's own.
     """
     try:
         with own_file(path, may_create=True) as descriptor:
@@ -167,10 +167,10 @@ def prepare_file(path: Path) -> None:
 
 
 def check_files(path: Path) -> None:
-    """See that what stands in the store's place may be moved away: files of this user, and no other program's.
+    """Check that the files in the store's place may be moved away: this user owns them, and no other program does.
 
     Raises:
-        RuntimeFailure: they are not.
+        RuntimeFailure: one belongs to another user, is not a regular file, or is a database of another program.
     """
     try:
         for suffix in (*FILES, _JOURNAL):
@@ -228,10 +228,10 @@ def _make_folder(folder: Path) -> None:
 
 
 def _trace(path: Path) -> Route:
-    """Where the path leads, if no other user has a say in it.
+    """Where the path leads, unless another user decides that.
 
-    As root the folders are root's alone. Of another user it is known where they are: what is asked then is only that
-    nobody else has put a link in the place of the file.
+    For root that means every folder and link on the way. For any other user only the file itself is checked: it must
+    not be a link that somebody else has made.
     """
     route = require_own_path(path, "the store")
     for step in route.steps:

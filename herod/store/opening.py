@@ -39,7 +39,7 @@ BUSY_MILLISECONDS: Final = 5000
 # every row checks itself.
 CHECKED_BYTES: Final = 16 * 1024 * 1024
 
-# Read with the module: where root makes a store as another user, that one need not be able to read herod's own folder.
+# Read with the module: where root makes a store as another user, that user need not be able to read herod's own folder.
 _SCHEMA: Final = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 _WRAPS: Final = "SELECT value FROM meta WHERE name = 'wraps'"
 _PUT_WRAPS: Final = "INSERT OR REPLACE INTO meta (name, rev, value) VALUES ('wraps', 0, ?)"
