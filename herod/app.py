@@ -25,6 +25,7 @@ from herod.operations.realm import Realm
 from herod.operations.retention import AuditRetention, enforce_retention
 from herod.operations.startup import create_bootstrap_key, load_signing_keys
 from herod.operations.table import OPERATIONS
+from herod.ownership import require_own_path
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.records import Account
@@ -216,6 +217,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def _write_key_file(path: Path, text: str) -> None:
+    require_own_path(path, "the bootstrap admin key's file", may_share=True)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:

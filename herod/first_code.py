@@ -14,9 +14,10 @@ from typing import Final
 
 import trio
 
-from herod.errors import Unavailable
+from herod.errors import RuntimeFailure, Unavailable
 from herod.operations.first_admin import FIRST_CODE_SECONDS, has_admin, make_first_code
 from herod.operations.realm import Realm
+from herod.ownership import require_own_path
 from herod.store.base import Store
 
 __all__ = ["FILE_NAME", "FirstCode"]
@@ -80,6 +81,7 @@ class FirstCode:
     def _write(self, code: str) -> None:
         temporary = self._path.with_name(f"{FILE_NAME}.new")
         try:
+            require_own_path(self._path, "the file with the code", may_share=True)
             temporary.unlink(missing_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(temporary, flags, 0o600), "w") as file:
@@ -87,10 +89,9 @@ class FirstCode:
                 found = os.fstat(file.fileno())
             temporary.replace(self._path)
             self._written = (found.st_dev, found.st_ino)
-        except OSError as error:
-            logger.warning(
-                "there is no admin yet, and %s cannot be written (%s): %s", self._path, error.strerror, BY_TERMINAL
-            )
+        except (OSError, RuntimeFailure) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            logger.warning("there is no admin yet, and %s cannot be written (%s): %s", self._path, why, BY_TERMINAL)
             return
         if not self._is_said:
             logger.info("there is no admin yet: %s, or in a browser with the code in %s", BY_TERMINAL, self._path)
@@ -98,10 +99,11 @@ class FirstCode:
 
     def _remove(self) -> None:
         try:
+            require_own_path(self._path, "the file with the code", may_share=True)
             found = self._path.lstat()
             if self._written in (None, (found.st_dev, found.st_ino)):
                 self._path.unlink()
-        except FileNotFoundError:
+        except (FileNotFoundError, RuntimeFailure):  # where it may not be written it is not ours either
             return
         except OSError as error:  # its code is good for nothing any more
             logger.warning("%s cannot be removed: %s", self._path, error.strerror)

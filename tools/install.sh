@@ -27,7 +27,38 @@ root=$DESTDIR$PREFIX
 venv=$PREFIX/lib/herod
 units=$root/lib/systemd
 
+# Who owns a folder or link on the way to a path, or may write to it, could lead root from there to any file.
+check_owners() {
+  [[ $EUID == 0 ]] || return 0
+  local path=$1 step=/ owner mode name aim
+  local -a names
+  IFS=/ read -ra names <<< "${path#/}"
+  for name in '' "${names[@]}"; do
+    step=${step%/}/$name
+    [[ -e $step || -L $step ]] || return 0
+    read -r owner mode <<< "$(stat -c '%u %a' "$step")"
+    [[ $owner == 0 ]] ||
+      fail "$step belongs to uid $owner, and root follows no path that another user can change: be that user"
+    if [[ ! -L $step ]]; then
+      (( ! (8#$mode & 2) || 8#$mode & 01000 )) ||
+        fail "$step is writable for every user, who could lead root elsewhere: chmod o-w $step"
+    elif [[ -e $step ]]; then
+      aim=$(readlink "$step")
+      [[ $aim == /* ]] || aim=${step%/*}/$aim
+      check_owners "$aim"
+    fi
+  done
+}
+
+check_places() {
+  local place
+  for place in "$root"/{bin,lib/systemd/system,lib/herod,share/herod,share/doc/herod} "$DESTDIR$SYSCONFDIR/herod"; do
+    check_owners "$place"
+  done
+}
+
 check_place() {
+  check_places
   mkdir -p "$root/lib" "$DESTDIR$SYSCONFDIR/herod" 2> /dev/null && [[ -w $root/lib && -w $DESTDIR$SYSCONFDIR/herod ]] ||
     fail "$root and $DESTDIR$SYSCONFDIR/herod must be writable: be root, or choose PREFIX=, SYSCONFDIR= or DESTDIR="
 }
@@ -153,6 +184,7 @@ do_install() {
 
 do_uninstall() {
   local name file
+  check_places
   # Only a service that runs from here, and only where a systemd runs.
   if [[ -z $DESTDIR && -d /run/systemd/system ]]; then
     for name in herod.socket herod.service; do

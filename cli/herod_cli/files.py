@@ -27,6 +27,8 @@ __all__ = [
     "give_name",
     "has_terminal",
     "is_private",
+    "is_taken",
+    "open_folder",
     "read_bounded",
     "read_named",
     "read_password",
@@ -155,7 +157,12 @@ class SavedSecret:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._descriptor = create_private(path)
+        self._folder = open_folder(Path(path))
+        try:
+            self._descriptor = create_private(Path(path), folder=self._folder)
+        except BaseException:
+            os.close(self._folder)
+            raise
         self._is_written = False
 
     def __enter__(self) -> Self:
@@ -167,7 +174,8 @@ class SavedSecret:
         os.close(self._descriptor)
         if not self._is_written:
             with contextlib.suppress(OSError):
-                Path(self.path).unlink()
+                os.unlink(Path(self.path).name, dir_fd=self._folder)
+        os.close(self._folder)
 
     def write(self, secret: str) -> bool:
         """Write the secret and its line end; False, with a warning, when the file does not take it."""
@@ -180,26 +188,42 @@ class SavedSecret:
         return True
 
 
-def create_private(path: str) -> int:
+def open_folder(path: Path) -> int:
+    """Open the folder of a new file: names that belong to it then stay in it, wherever its path leads meanwhile.
+
+    Raises:
+        FailureError: there is none, or it may not be entered.
+    """
+    try:
+        return os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise _cannot_create(path, error) from error
+
+
+def create_private(path: Path, *, folder: int) -> int:
     """Create a file that only its owner can read, and open it for writing.
+
+    Args:
+        path: its name counts, and for messages the rest.
+        folder: from `open_folder`.
 
     Raises:
         FailureError: it exists, or cannot be created.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
     except FileExistsError:
-        raise FailureError(
-            f"{path} exists already and is left as it is.", hint="name another file, or move that one away"
-        ) from None
+        raise exists_already(path) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FailureError(
-            f"{path} cannot be created: {reason}.", hint="check the folder and who may write there"
-        ) from error
+        raise _cannot_create(path, error) from error
     os.fchmod(descriptor, 0o600)
     return descriptor
+
+
+def _cannot_create(path: Path, error: Exception) -> FailureError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return FailureError(f"{path} cannot be created: {reason}.", hint="check the folder and who may write there")
 
 
 def replace_private(path: Path, content: bytes) -> None:
@@ -211,43 +235,58 @@ def replace_private(path: Path, content: bytes) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = create_private(str(temporary))
-        try:
-            write_all(descriptor, content)
-            temporary.rename(path)
-        except BaseException:
-            temporary.unlink()
-            raise
-        finally:
-            os.close(descriptor)
+        with contextlib.ExitStack() as opened:
+            folder = open_folder(path)
+            opened.callback(os.close, folder)
+            descriptor = create_private(temporary, folder=folder)
+            opened.callback(os.close, descriptor)
+            try:
+                write_all(descriptor, content)
+                os.rename(temporary.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                os.unlink(temporary.name, dir_fd=folder)
+                raise
     except OSError as error:
         raise FailureError(
             f"{path} cannot be written: {error.strerror}.", hint="check the folder and who may write there"
         ) from error
 
 
-def give_name(temporary: Path, path: Path) -> None:
+def give_name(temporary: Path, path: Path, *, folder: int) -> None:
     """Let a temporary file be `path`: all of it appears at once, and in no other file's place.
+
+    Args:
+        temporary: its name counts, as that of `path` does.
+        folder: of both, from `open_folder`.
 
     Raises:
         FailureError: something has that name.
         OSError: the disk says no.
     """
     try:
-        path.hardlink_to(temporary)
+        os.link(temporary.name, path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileExistsError:
         raise exists_already(path) from None
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
-        if os.path.lexists(path):
+        if is_taken(path, folder=folder):
             raise exists_already(path) from None
-        temporary.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.rename(temporary.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+    readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
     try:
-        os.fsync(folder)
+        os.fsync(readable)
     finally:
-        os.close(folder)
+        os.close(readable)
+
+
+def is_taken(path: Path, *, folder: int) -> bool:
+    """Whether something has that name in a folder, be it a link that leads nowhere."""
+    try:
+        os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def exists_already(path: Path) -> FailureError:

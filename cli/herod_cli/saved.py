@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from herod.ownership import require_own_path
 from herod_cli.failures import FailureError
 from herod_cli.files import is_private, read_bounded, replace_private
 
@@ -61,9 +62,19 @@ class SignIns:
         if self._sign_ins:
             self._save()
         else:
+            self.check_path()
             self.path.unlink(missing_ok=True)
 
+    def check_path(self) -> None:
+        """See that the file may be changed.
+
+        Raises:
+            RuntimeFailure: this is root, and another user can change where its path leads, as with that user's HOME.
+        """
+        require_own_path(self.path, "the file of saved sign-ins")
+
     def _save(self) -> None:
+        self.check_path()
         import msgspec  # noqa: PLC0415 - only a sign-in pays for it
 
         content = msgspec.json.encode({"version": VERSION, "sign_ins": self._sign_ins})

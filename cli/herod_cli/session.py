@@ -38,6 +38,7 @@ def login(invocation: Invocation, email: str | None, password_file: str | None) 
 
     address = str(invocation.address())
     sign_ins = SignIns(credentials_path(os.environ))
+    sign_ins.check_path()
     if email is None:
         if not has_terminal():
             raise click.UsageError("There is no terminal to ask for your email on: name it, as `login EMAIL`.")

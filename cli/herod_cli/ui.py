@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from herod.ownership import require_own_path
 from herod_cli.commands import HerodCommand
 from herod_cli.failures import OK, FailureError
-from herod_cli.files import create_private, is_private, write_all
+from herod_cli.files import create_private, is_private, open_folder, write_all
 from herod_cli.invocation import Invocation, pass_invocation
 from herod_cli.output import print_json, print_lines
 
@@ -114,6 +115,7 @@ def _folder(environ: Mapping[str, str]) -> Path:
     cache = environ.get("XDG_CACHE_HOME", "")
     parent = Path(runtime) if runtime.startswith("/") else Path(cache) if cache.startswith("/") else None
     folder = (parent or Path.home() / ".cache") / "herod-ui"
+    require_own_path(folder / "open.html", "the page for the browser")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
@@ -139,11 +141,12 @@ def _write_page(folder: Path, link: str) -> Path:
         f'<meta http-equiv="refresh" content="0; url={target}"><title>herod</title>'
         f'<p><a href="{target}">Go on to herod</a></p></html>\n'
     )
-    descriptor = create_private(str(path))
-    try:
+    with contextlib.ExitStack() as opened:
+        place = open_folder(path)
+        opened.callback(os.close, place)
+        descriptor = create_private(path, folder=place)
+        opened.callback(os.close, descriptor)
         write_all(descriptor, page.encode())
-    finally:
-        os.close(descriptor)
     return path
 
 

@@ -1,4 +1,8 @@
-"""A new file that is whole or not there: what a backup or an export is written into."""
+"""A new file that is whole or not there: what a backup or an export is written into.
+
+It is made, named and removed in the folder that was opened for it first: another user who owns that folder, or one
+above it, cannot lead the command elsewhere meanwhile.
+"""
 
 import contextlib
 import os
@@ -8,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from herod_cli.failures import FailureError
-from herod_cli.files import create_private, exists_already, give_name
+from herod_cli.files import create_private, exists_already, give_name, is_taken, open_folder
 
 __all__ = ["whole_file"]
 
@@ -20,20 +24,24 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         FailureError: there is something of that name, or the disk says no.
     """
-    if os.path.lexists(path):
-        raise exists_already(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    descriptor = create_private(str(temporary))
-    try:
-        with os.fdopen(descriptor, "wb") as target:
-            yield target
-            target.flush()
-            os.fsync(target.fileno())
-        give_name(temporary, path)
-    except OSError as error:
-        raise FailureError(
-            f"{path} cannot be written: {error.strerror or error}.", hint="check the folder, and the room on its disk"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    with contextlib.ExitStack() as opened:
+        folder = open_folder(path)
+        opened.callback(os.close, folder)
+        if is_taken(path, folder=folder):
+            raise exists_already(path)
+        descriptor = create_private(temporary, folder=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as target:
+                yield target
+                target.flush()
+                os.fsync(target.fileno())
+            give_name(temporary, path, folder=folder)
+        except OSError as error:
+            raise FailureError(
+                f"{path} cannot be written: {error.strerror or error}.",
+                hint="check the folder, and the room on its disk",
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary.name, dir_fd=folder)

@@ -4,7 +4,6 @@ What leaves is everything that lets the same people in elsewhere: password hashe
 client secrets and API keys the keys that these hashes were made with. The text exists in memory alone.
 """
 
-import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -18,9 +17,10 @@ from herod.credentials.keyring import Purpose
 from herod.errors import RuntimeFailure
 from herod.offline.entries import FORMAT
 from herod.offline.fields import hash_text
-from herod.offline.place import path_of
+from herod.offline.place import store_file
 from herod.offline.toml_text import Value, write_toml
 from herod.operations.restoring import offline_event
+from herod.ownership import starting_uid
 from herod.records import Account, ApiKey, HashKey
 from herod.settings import Settings
 from herod.store.files import StoreLock, prepare_file
@@ -59,8 +59,8 @@ def export_accounts(settings: Settings, *, secret: str | None = None, now: int |
         RuntimeFailure: a daemon runs, there is no store, it is damaged, or the disk says no.
     """
     now = int(time.time()) if now is None else now
-    path = path_of(settings)
     with ExitStack() as cleanup:
+        path = cleanup.enter_context(store_file(settings))
         lock = StoreLock(path)
         cleanup.callback(lock.release)
         if not path.exists():
@@ -70,7 +70,7 @@ def export_accounts(settings: Settings, *, secret: str | None = None, now: int |
         cleanup.callback(opened.connection.close)
         with transaction(opened) as tx:
             text, accounts, keys = _write(tx, opened, now)
-            tx.audit(offline_event("export", now=now, uid=os.getuid()))
+            tx.audit(offline_event("export", now=now, uid=starting_uid()))
         content = encrypt_users(text, secret or settings.hero_secret)
     return Export(store=str(path), content=content, accounts=accounts, keys=keys)
 

@@ -3,7 +3,6 @@
 What is there already is never overwritten: it refuses the import, or is skipped and listed when that was asked for.
 """
 
-import os
 import secrets
 import time
 from contextlib import ExitStack, suppress
@@ -21,13 +20,14 @@ from herod.credentials.sealing import SealBroken
 from herod.errors import RuntimeFailure, SettingsError
 from herod.offline.entries import AccountEntry, Entries, KeyEntry, parse_entries
 from herod.offline.fields import SecretEntry
-from herod.offline.place import path_of
+from herod.offline.place import store_file
 from herod.operations.restoring import offline_event
+from herod.ownership import starting_uid
 from herod.records import Account, ApiKey, HashKey, PeerRule
 from herod.scopes.graph import ADMIN, ScopeGraph
 from herod.settings import Settings
 from herod.store.base import Reader, Writer
-from herod.store.files import StoreLock
+from herod.store.files import StoreLock, prepare_file
 from herod.store.offline import transaction
 from herod.store.opening import make_file, open_file
 
@@ -96,10 +96,10 @@ def import_accounts(
     """
     now = int(time.time()) if now is None else now
     graph = ScopeGraph(settings.scopes)
-    path = path_of(settings)
     entries = parse_entries(_decrypt(file, secret or settings.hero_secret), graph, now=now)
     store_secret = settings.store_secret or settings.hero_secret
     with ExitStack() as cleanup:
+        path = cleanup.enter_context(store_file(settings))
         lock = StoreLock(path)
         cleanup.callback(lock.release)
         is_new = not path.exists() or path.stat().st_size == 0
@@ -110,6 +110,8 @@ def import_accounts(
             return done
         if is_new:
             make_file(path, store_secret, now=now)
+        else:
+            prepare_file(path)
         opened = open_file(path, store_secret)
         cleanup.callback(opened.connection.close)
         with suppress(_DryRunOver), transaction(opened) as tx:
@@ -243,7 +245,7 @@ def _put(tx: Writer, plan: _Plan, keyring: Keyring, now: int) -> None:
             epoch=secrets.choice(EPOCHS),
         )
         tx.put(account)
-        tx.audit(offline_event("import", now=now, uid=os.getuid(), target=id_))
+        tx.audit(offline_event("import", now=now, uid=starting_uid(), target=id_))
     for kept in plan.keys:
         key = ApiKey(
             id=kept.id,
@@ -259,7 +261,7 @@ def _put(tx: Writer, plan: _Plan, keyring: Keyring, now: int) -> None:
             epoch=secrets.choice(EPOCHS),
         )
         tx.put(key)
-        tx.audit(offline_event("import", now=now, uid=os.getuid(), target=kept.id))
+        tx.audit(offline_event("import", now=now, uid=starting_uid(), target=kept.id))
     for key_id in sorted(needed):
         if tx.get(HashKey, key_id) is None:
             tx.put(HashKey(id=key_id, created_at=now, key=plan.entries.hash_keys[key_id]))

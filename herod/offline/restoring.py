@@ -1,6 +1,5 @@
 """Put a backup in the place of the store. The store's lock comes first, so that a running daemon refuses it."""
 
-import os
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
@@ -14,7 +13,7 @@ import msgspec
 
 from herod.credentials.keyring import Purpose, renew_root, wrap_root
 from herod.errors import RuntimeFailure, SettingsError, StartupError, Unavailable
-from herod.offline.place import path_of
+from herod.offline.place import store_file
 from herod.operations.restoring import (
     DELETED_WHERE_MISSING,
     Present,
@@ -23,14 +22,15 @@ from herod.operations.restoring import (
     end_everything,
     offline_event,
 )
+from herod.ownership import starting_uid
 from herod.records import RECORD_TYPES, Account, ApiKey, HashKey, PeerRule, Revocation, SigningKeyRecord
 from herod.settings import Settings
 from herod.store.base import AuditVerdict
 from herod.store.faults import describe
-from herod.store.files import StoreLock, drop_leftovers, drop_temporary
+from herod.store.files import StoreLock, check_files, drop_leftovers, drop_temporary
 from herod.store.offline import check_all, readable, tidy, tombstones, transaction
 from herod.store.opening import OpenedFile, open_file, put_wraps
-from herod.store.unpacking import put_in_place, unpack
+from herod.store.unpacking import open_backup, put_in_place, unpack
 
 __all__ = ["Restoration", "restore"]
 
@@ -73,14 +73,16 @@ def restore(settings: Settings, file: Path, *, backup_secret: str | None = None,
         RuntimeFailure: a daemon runs, the backup is damaged, or the disk says no; the store is as it was.
     """
     now = int(time.time()) if now is None else now
-    path = path_of(settings)
     secret = settings.store_secret or settings.hero_secret
     old_secret = backup_secret or secret
     with ExitStack() as cleanup:
+        source = cleanup.enter_context(open_backup(file))
+        path = cleanup.enter_context(store_file(settings))
         lock = StoreLock(path)
         cleanup.callback(lock.release)
+        check_files(path)
         drop_leftovers(path)
-        temporary = unpack(file, old_secret, path)
+        temporary = unpack(source, old_secret, path)
         cleanup.callback(_drop_quietly, temporary)
         backup = open_file(temporary, old_secret)
         cleanup.callback(backup.connection.close)
@@ -101,7 +103,7 @@ def restore(settings: Settings, file: Path, *, backup_secret: str | None = None,
             generation = token_hex(8)
             tx.begin_generation(generation, backup.head, *(() if present is None else (present.head,)))
             put_wraps(backup.connection, wrap_root(root or backup.root, secret))
-            tx.audit(offline_event("restore", now=now, uid=os.getuid(), target=generation))
+            tx.audit(offline_event("restore", now=now, uid=starting_uid(), target=generation))
             counts = tx.count(Account), tx.count(ApiKey)
         _close_whole(backup, present, root=root)
         aside = _aside(path, now) if has_store else None

@@ -1,6 +1,5 @@
 """Change the secret that signs tokens and opens the store. Killed at any moment, old or new opens it."""
 
-import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,9 +10,10 @@ import msgspec
 
 from herod.credentials.keyring import renew_root, wrap_root
 from herod.errors import RuntimeFailure, SettingsError
-from herod.offline.place import path_of
+from herod.offline.place import store_file
 from herod.operations.restoring import end_everything, offline_event
 from herod.operations.rotating import drop_signers, keep_old_secret
+from herod.ownership import starting_uid
 from herod.settings import Settings
 from herod.store.faults import describe
 from herod.store.files import StoreLock, prepare_file
@@ -59,7 +59,6 @@ def rotate_secret(
         RuntimeFailure: a daemon runs, the store is damaged, or the disk says no; the store is as it was.
     """
     now = int(time.time()) if now is None else now
-    path = path_of(settings)
     if is_store_secret and settings.store_secret is None:
         raise SettingsError("HEROD_STORE_SECRET is not set: what opens this store is HERO_SECRET, change that one")
     if new_secret in (settings.hero_secret, settings.store_secret):
@@ -68,6 +67,7 @@ def rotate_secret(
     old_wrap = settings.store_secret or settings.hero_secret
     new_wrap = new_secret if changes_wrap else old_wrap
     with ExitStack() as cleanup:
+        path = cleanup.enter_context(store_file(settings))
         lock = StoreLock(path)
         cleanup.callback(lock.release)
         opened = _open_to_rotate(path, old_wrap, new_wrap)
@@ -81,7 +81,7 @@ def rotate_secret(
                 keep_old_secret(tx, settings.hero_secret, now=now)
             if changes_wrap:
                 put_wraps(opened.connection, wrap_root(opened.root, new_wrap), opened.wrap)
-            tx.audit(offline_event("secret.rotate", now=now, uid=os.getuid()))
+            tx.audit(offline_event("secret.rotate", now=now, uid=starting_uid()))
         return Rotation(store=str(path))
 
 
@@ -106,7 +106,7 @@ def _replace_root(opened: OpenedFile, secret: str, *, now: int) -> str | None:
         end_everything(tx)
         tx.begin_generation(token_hex(8), opened.head)
         put_wraps(opened.connection, wrap_root(root, secret))
-        tx.audit(offline_event("secret.replace", now=now, uid=os.getuid()))
+        tx.audit(offline_event("secret.replace", now=now, uid=starting_uid()))
     try:
         tidy(opened.connection)
     except apsw.Error as error:

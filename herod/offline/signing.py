@@ -1,15 +1,15 @@
 """Make a new Ed25519 key to sign tokens with. Killed at any moment, the store has the old key or both."""
 
-import os
 import time
 from contextlib import ExitStack
 
 import msgspec
 
 from herod.errors import RuntimeFailure
-from herod.offline.place import path_of
+from herod.offline.place import store_file
 from herod.operations.restoring import offline_event
 from herod.operations.rotating import SigningChange, rotate_signing_key
+from herod.ownership import starting_uid
 from herod.settings import Settings
 from herod.store.base import Writer
 from herod.store.files import StoreLock, prepare_file
@@ -40,8 +40,8 @@ def rotate_signing(settings: Settings, *, is_compromised: bool = False, now: int
             disk says no; the store is as it was.
     """
     now = int(time.time()) if now is None else now
-    path = path_of(settings)
     with ExitStack() as cleanup:
+        path = cleanup.enter_context(store_file(settings))
         lock = StoreLock(path)
         cleanup.callback(lock.release)
         if not path.exists():
@@ -65,7 +65,7 @@ def _audit(tx: Writer, change: SigningChange, *, now: int, is_compromised: bool)
     done += [("signing.retire", change.retired), ("signing.current", change.current)]
     for operation, kid in done:
         if kid is not None:
-            tx.audit(offline_event(operation, now=now, uid=os.getuid(), target=kid))
+            tx.audit(offline_event(operation, now=now, uid=starting_uid(), target=kid))
 
 
 def _no_key(settings: Settings) -> str:

@@ -1,8 +1,8 @@
 """Listening sockets: who may hold an address, how it appears, and how it is given back.
 
-A Unix socket is locked before anything is touched, bound under a temporary name with no permissions for
-others, given its mode and then renamed into place, so that there is no moment in which it is missing, open
-too wide or not yet listening. Must never remove what is not a socket, nor a socket that another process has
+A Unix socket is locked before anything is touched, bound under a temporary name with the mode that it keeps,
+and then renamed into place, so that there is no moment in which it is missing, open too wide or not yet
+listening. Must never remove what is not a socket, nor a socket that another process has
 put in its place.
 """
 
@@ -196,7 +196,7 @@ def _open_unix(bind: UnixBind) -> BoundListener:
         most = _SUN_PATH_BYTES - _TEMPORARY_NAME_BYTES
         raise RuntimeFailure(f"{path} is too long for a socket: choose a --bind of at most {most} bytes")
     try:
-        prepare_folder(path.parent)
+        prepare_folder(path)
         place = Place(path)
         try:
             place.make_free()

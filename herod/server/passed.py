@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from herod.errors import RuntimeFailure
+from herod.ownership import require_own_path
 from herod.server.places import Place
 from herod.settings.binds import FdBind
 
@@ -90,6 +91,10 @@ def _why_not(path: Path) -> str | None:
     folder = path.parent.stat()
     if folder.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_ISVTX:
         return f"{path.parent} is writable for everyone, who could swap the socket"
+    try:
+        require_own_path(path, "the socket", may_share=True)
+    except RuntimeFailure as failure:
+        return str(failure)
     return None
 
 

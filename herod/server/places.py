@@ -10,10 +10,12 @@ import os
 import secrets
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from herod.errors import RuntimeFailure
+from herod.ownership import require_own_path
 
 __all__ = ["BACKLOG", "Place", "prepare_folder"]
 
@@ -21,14 +23,24 @@ _log = logging.getLogger(__name__)
 
 BACKLOG: Final = 1024
 _FOLDER_MODE: Final = 0o755
-_BIND_UMASK: Final = 0o177  # a socket is born 0600
 _COOKIE_BYTES: Final = 32
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the socket's folder if need be, and see that nobody else can swap what lies in it."""
+def prepare_folder(path: Path) -> None:
+    """Make a socket's folder if need be, and see that nobody else can swap what lies in it.
+
+    Raises:
+        RuntimeFailure: it cannot be made or written, or others could swap the socket; this is root, and the folder or
+            what leads to it is another user's.
+    """
+    folder = path.parent
+    require_own_path(path, "the socket", may_share=True)
     try:
-        folder.mkdir(mode=_FOLDER_MODE)
+        umask = os.umask(0o777 & ~_FOLDER_MODE)
+        try:
+            folder.mkdir(mode=_FOLDER_MODE)
+        finally:
+            os.umask(umask)
     except FileExistsError:
         pass
     except FileNotFoundError:
@@ -37,8 +49,7 @@ def prepare_folder(folder: Path) -> None:
         raise RuntimeFailure(
             f"{folder.parent} is not writable for this user: make {folder} there, or choose another --bind"
         ) from None
-    else:
-        folder.chmod(_FOLDER_MODE)  # whatever the umask
+    require_own_path(path, "the socket", may_share=True)  # another user may have made the folder meanwhile
     info = folder.stat()
     if not stat.S_ISDIR(info.st_mode):
         raise RuntimeFailure(f"{folder} is not a folder: choose another --bind")
@@ -114,16 +125,17 @@ class Place:
         self.cookie = cookie
 
     def bind(self, mode: int) -> socket.socket:
-        """Listen, and appear at the path."""
+        """Listen, and appear at the path. The socket is born with its mode: a chmod by its name could follow a link."""
         temporary = self._temporary()
         unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            umask = os.umask(_BIND_UMASK)
+            with suppress(OSError):  # Linux gives the name this mode, also where an access list replaces the umask
+                os.fchmod(unix.fileno(), mode)
+            umask = os.umask(0o777 & ~mode)
             try:
                 unix.bind(os.fspath(temporary))
             finally:
                 os.umask(umask)
-            temporary.chmod(mode)
             unix.listen(BACKLOG)
             self._put(temporary, self.path)
         except BaseException:

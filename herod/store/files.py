@@ -11,12 +11,14 @@ import errno
 import fcntl
 import logging
 import os
-import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from herod.errors import RuntimeFailure, SettingsError
+from herod.ownership import Route, name_user, require_own_path
+from herod.store.header import HEADER_BYTES, Content, judge_header
+from herod.store.private_files import close_to_others, create_own, open_own, own_file
 
 __all__ = [
     "FILES",
@@ -24,6 +26,7 @@ __all__ = [
     "SNAPSHOT",
     "PlacedFiles",
     "StoreLock",
+    "check_files",
     "create_beside",
     "drop_leftovers",
     "drop_temporary",
@@ -35,14 +38,13 @@ __all__ = [
 logger = logging.getLogger("herod.store")
 
 FOLDER_MODE: Final = 0o700
-FILE_MODE: Final = 0o600
 FILES: Final = ("", "-wal", "-shm")
 """What SQLite keeps, as suffixes of the path."""
+_JOURNAL: Final = "-journal"
 # Names that nobody gives a backup: what a killed command has left under them is removed.
 SNAPSHOT: Final = ".snapshot.part"
 RESTORING: Final = ".restoring.part"
 _LOCK_BYTES: Final = 200
-_OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class StoreLock:
@@ -54,7 +56,7 @@ class StoreLock:
         mark: the second line as it was found; empty when there was none.
 
     Raises:
-        RuntimeFailure: another process holds it, or the file cannot be made.
+        RuntimeFailure: another process holds it, or the file cannot be made or is not this user's own.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,8 +64,7 @@ class StoreLock:
         self.mark = b""
         lock = path.with_name(path.name + ".lock")
         try:
-            self._descriptor = os.open(lock, _OPEN, FILE_MODE)
-            _give_to_owner(self._descriptor, path)
+            self._descriptor = open_own(lock, may_create=True)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _, _, rest = os.pread(self._descriptor, _LOCK_BYTES, 0).partition(b"\n")
             self.mark = rest.partition(b"\n")[0]
@@ -77,7 +78,7 @@ class StoreLock:
             ) from None
         except OSError as error:
             self.release()
-            raise _failure(path, error) from None
+            raise _failure(lock, error) from None
 
     @property
     def _holder(self) -> bytes:
@@ -123,16 +124,22 @@ def resolve_path(path: Path) -> Path:
 
     Raises:
         SettingsError: it names a folder, or something else that is no file.
-        RuntimeFailure: its folder cannot be made.
+        RuntimeFailure: its folder cannot be made, or another user can change where it leads.
     """
     try:
-        resolved = path.resolve()
+        route = _trace(path)
+        resolved = route.target
         if resolved.is_dir():
             raise SettingsError(f"the store {path} is a folder: name a file in it, such as {path / 'herod.db'}")
         if resolved.exists() and not resolved.is_file():
             raise SettingsError(f"the store {path} is not a regular file: name another")
-        _make_folder(resolved.parent)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
+        if not resolved.parent.is_dir():
+            _make_folder(resolved.parent)
+            if _trace(path).target != resolved:  # somebody else made it first
+                raise RuntimeFailure(
+                    f"the path of the store {path} has just changed: find out who changes its folders, and try again"
+                )
+    except OSError as error:
         raise _failure(path, error) from None
     return resolved
 
@@ -140,16 +147,37 @@ def resolve_path(path: Path) -> Path:
 def prepare_file(path: Path) -> None:
     """Make the database file if it is not there, empty; see to it that nobody else may read any of the files.
 
-    SQLite gives its own two files the mode of this one.
+    A file that is not a store is left unchanged, including its mode. SQLite gives its own files the mode of this one.
 
     Raises:
-        RuntimeFailure: it cannot be written.
+        RuntimeFailure: it cannot be written, is not a store, or one of the files is not this user's own.
     """
     try:
-        os.close(os.open(path, _OPEN, FILE_MODE))
-        for suffix in FILES:
-            with suppress(FileNotFoundError):
-                _close_to_others(path.with_name(path.name + suffix))
+        with own_file(path, may_create=True) as descriptor:
+            content = judge_header(os.pread(descriptor, HEADER_BYTES, 0))
+            _require_store(path, content)
+            if content is not Content.UNFINISHED:  # which may be that of any program
+                close_to_others(descriptor, path)
+        for suffix in (*FILES[1:], _JOURNAL):
+            name = path.with_name(path.name + suffix)
+            with suppress(FileNotFoundError), own_file(name) as descriptor:
+                close_to_others(descriptor, name)
+    except OSError as error:
+        raise _failure(path, error) from None
+
+
+def check_files(path: Path) -> None:
+    """Check that the files in the store's place may be moved away: this user owns them, and no other program does.
+
+    Raises:
+        RuntimeFailure: one belongs to another user, is not a regular file, or is a database of another program.
+    """
+    try:
+        for suffix in (*FILES, _JOURNAL):
+            name = path.with_name(path.name + suffix)
+            with suppress(FileNotFoundError), own_file(name) as descriptor:
+                if name == path and judge_header(os.pread(descriptor, HEADER_BYTES, 0)) is Content.OTHER_DATABASE:
+                    _require_store(path, Content.OTHER_DATABASE)
     except OSError as error:
         raise _failure(path, error) from None
 
@@ -157,19 +185,13 @@ def prepare_file(path: Path) -> None:
 def create_beside(path: Path, suffix: str) -> Path:
     """A new, empty file for the time of some work, 0600, in the place of one that a killed process has left.
 
-    It belongs to whom the store belongs, also when root makes it.
-
     Raises:
         RuntimeFailure: it cannot be made.
     """
     temporary = path.with_name(path.name + suffix)
     try:
         drop_temporary(temporary)
-        descriptor = os.open(temporary, _OPEN | os.O_EXCL, FILE_MODE)
-        try:
-            _give_to_owner(descriptor, path)
-        finally:
-            os.close(descriptor)
+        os.close(create_own(temporary))
     except OSError as error:
         raise _failure(path, error) from None
     return temporary
@@ -177,7 +199,7 @@ def create_beside(path: Path, suffix: str) -> Path:
 
 def drop_temporary(temporary: Path) -> None:
     """Remove a temporary database and what SQLite has put beside it."""
-    for suffix in (*FILES, "-journal"):
+    for suffix in (*FILES, _JOURNAL):
         temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
 
 
@@ -205,25 +227,29 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(mode=FOLDER_MODE)
 
 
-def _give_to_owner(descriptor: int, path: Path) -> None:
-    """Let a file that root has just made beside a store belong to whom the store, or else its folder, belongs.
+def _trace(path: Path) -> Route:
+    """Where the path leads, unless another user decides that.
 
-    An offline command under sudo must leave nothing that the daemon's own user cannot open.
+    For root that means every folder and link on the way. For any other user only the file itself is checked: it must
+    not be a link that somebody else has made.
     """
-    made = os.fstat(descriptor)
-    if os.geteuid() != 0 or made.st_uid != 0 or made.st_nlink != 1:  # another link may be anything
-        return
-    like = (path if path.exists() else path.parent).stat()
-    if like.st_uid != 0:
-        with suppress(OSError):  # root of a container may not, and then whose the folder is says nothing
-            os.fchown(descriptor, like.st_uid, like.st_gid)
+    route = require_own_path(path, "the store")
+    for step in route.steps:
+        if step.is_link and step.is_last and step.uid not in {0, os.geteuid()}:
+            raise RuntimeFailure(
+                f"the store {path} is reached through {step.path}, a symbolic link of {name_user(step.uid)}: name the "
+                "file that it should lead to"
+            )
+    return route
 
 
-def _close_to_others(path: Path) -> None:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & ~FILE_MODE:
-        path.chmod(FILE_MODE)
-        logger.warning("%s could be read by others (mode %04o): it is 0600 now", path, mode)
+def _require_store(path: Path, content: Content) -> None:
+    if content is Content.OTHER:
+        raise RuntimeFailure(
+            f"{path} is not a herod store, or its beginning is damaged: name another store, or restore a backup"
+        )
+    if content is Content.OTHER_DATABASE:
+        raise RuntimeFailure(f"{path} is a database of another program, not herod's: name another store")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -240,18 +266,15 @@ def _read_pid(descriptor: int) -> str:
     return f"the herod with process id {text.decode()}" if text.isdigit() else "another herod"
 
 
-def _failure(path: Path, error: OSError | RuntimeError) -> RuntimeFailure:
-    code = error.errno if isinstance(error, OSError) else errno.ELOOP
-    why = os.strerror(code) if code is not None else str(error)
-    match code:
+def _failure(path: Path, error: OSError) -> RuntimeFailure:
+    why = os.strerror(error.errno) if error.errno is not None else str(error)
+    match error.errno:
         case errno.EACCES | errno.EPERM | errno.EROFS:
             cure = (
                 f"let uid {os.geteuid()} write to {path.parent} and the files of that name in it, or name another store"
             )
         case errno.ENOSPC | errno.EDQUOT:
             cure = "make room on that disk, or name another store"
-        case errno.ELOOP:
-            cure = "remove the symbolic link, or name another store"
         case errno.ENOTDIR:
             cure = "a part of that path is a file: name another store"
         case _:

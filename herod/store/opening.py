@@ -27,18 +27,20 @@ from herod.store.checking import find_loss, find_missing, parse_mark
 from herod.store.faults import Fault, describe, fault_of
 from herod.store.files import PlacedFiles, StoreLock, drop_leftovers, prepare_file, resolve_path
 from herod.store.head import Head, open_head
+from herod.store.header import APPLICATION_ID
 from herod.store.rows import logger
 from herod.store.transaction import write_head
 
 __all__ = ["OpenedFile", "OpenedStore", "connect", "load_head", "make_file", "open_file", "open_store", "put_wraps"]
 
-APPLICATION_ID: Final = 0x6865726F  # "hero"
 SCHEMA_VERSION: Final = 1
 BUSY_MILLISECONDS: Final = 5000
 # A check reads the whole file and compares its indexes: about 10 ms a MiB. Larger ones are read as they are used, and
 # every row checks itself.
 CHECKED_BYTES: Final = 16 * 1024 * 1024
 
+# Read with the module: where root makes a store as another user, that user need not be able to read herod's own folder.
+_SCHEMA: Final = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 _WRAPS: Final = "SELECT value FROM meta WHERE name = 'wraps'"
 _PUT_WRAPS: Final = "INSERT OR REPLACE INTO meta (name, rev, value) VALUES ('wraps', 0, ?)"
 _HEAD: Final = "SELECT rev, value FROM meta WHERE name = 'head'"
@@ -182,8 +184,8 @@ def put_wraps(connection: apsw.Connection, *wraps: bytes) -> None:
 
 
 def connect(path: Path, flags: int) -> apsw.Connection:
-    """A connection of herod's kind to an existing file."""
-    connection = apsw.Connection(str(path), flags=flags)
+    """A connection of herod's kind to an existing file, whose path has no symbolic link in it."""
+    connection = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOFOLLOW)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     # A file edited by a stranger must not run SQL of theirs.
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
@@ -231,8 +233,7 @@ def _set_durable(connection: apsw.Connection, path: Path) -> None:
 def _create(connection: apsw.Connection, secret: str, now: int) -> None:
     """Make everything in one transaction: a half-made store is never found."""
     root = new_root()
-    schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-    connection.execute(f"BEGIN IMMEDIATE; {schema}").fetchall()
+    connection.execute(f"BEGIN IMMEDIATE; {_SCHEMA}").fetchall()
     put_wraps(connection, wrap_root(root, secret))
     write_head(connection, Keyring(root), Head(generation=token_hex(8), created_at=now))
     connection.execute("COMMIT").fetchall()

@@ -71,7 +71,7 @@ class Snapshots:
             temporary = create_beside(self._path, SNAPSHOT)
             try:
                 connection.execute("VACUUM INTO ?", (str(temporary),)).fetchall()
-                return os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+                return os.open(temporary, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             finally:
                 drop_temporary(temporary)
         finally:

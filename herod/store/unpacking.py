@@ -14,17 +14,29 @@ from herod.credentials.sealing import SealBroken
 from herod.errors import RuntimeFailure, SettingsError
 from herod.store.files import RESTORING, create_beside, drop_temporary, sync_folder
 
-__all__ = ["put_in_place", "unpack"]
+__all__ = ["open_backup", "put_in_place", "unpack"]
 
 # What would be played into the new database if it stood beside it.
 LOGS: Final = ("-wal", "-shm", "-journal")
 
 
-def unpack(file: Path, secret: str, path: Path) -> Path:
+def open_backup(file: Path) -> BinaryIO:
+    """Open a backup to read it.
+
+    Raises:
+        RuntimeFailure: it cannot be read.
+    """
+    try:
+        return file.open("rb")
+    except (OSError, ValueError) as error:
+        raise RuntimeFailure(f"the backup {file} cannot be read: {_words(error)}") from None
+
+
+def unpack(source: BinaryIO, secret: str, path: Path) -> Path:
     """Write the database that a backup holds beside the store; where it is.
 
     Args:
-        file: the backup.
+        source: the backup, from `open_backup`.
         secret: what the daemon that made it opened its store with.
         path: the store's, whose lock is held.
 
@@ -32,30 +44,27 @@ def unpack(file: Path, secret: str, path: Path) -> Path:
         SettingsError: another secret made the backup.
         RuntimeFailure: it cannot be read, is no backup, or is not whole; or the disk says no.
     """
+    file = source.name
+    opener = _open(source, secret)
+    temporary = create_beside(path, RESTORING)
     try:
-        source = file.open("rb")
-    except (OSError, ValueError) as error:
-        raise RuntimeFailure(f"the backup {file} cannot be read: {_words(error)}") from None
-    with source:
-        opener = _open(source, file, secret)
-        temporary = create_beside(path, RESTORING)
-        try:
-            with temporary.open("r+b") as target:
-                _pour(source, opener, target)
-                target.flush()
-                os.fsync(target.fileno())
-        except BaseException as error:
-            drop_temporary(temporary)
-            if isinstance(error, SealBroken):
-                raise RuntimeFailure(
-                    f"the backup {file} is damaged or not whole: nothing was changed; take another one"
-                ) from None
-            if isinstance(error, OSError):
-                raise RuntimeFailure(
-                    f"the backup {file} could not be unpacked ({_words(error)}): nothing was changed; it needs as "
-                    f"much room in {path.parent} as the file has"
-                ) from None
-            raise
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, "wb") as target:
+            _pour(source, opener, target)
+            target.flush()
+            os.fsync(target.fileno())
+    except BaseException as error:
+        drop_temporary(temporary)
+        if isinstance(error, SealBroken):
+            raise RuntimeFailure(
+                f"the backup {file} is damaged or not whole: nothing was changed; take another one"
+            ) from None
+        if isinstance(error, OSError):
+            raise RuntimeFailure(
+                f"the backup {file} could not be unpacked ({_words(error)}): nothing was changed; it needs as "
+                f"much room in {path.parent} as the file has"
+            ) from None
+        raise
     return temporary
 
 
@@ -86,7 +95,8 @@ def put_in_place(temporary: Path, path: Path, aside: Path | None) -> None:
         raise RuntimeFailure(f"the backup could not be put in place of {path}: {_words(error)}") from None
 
 
-def _open(source: BinaryIO, file: Path, secret: str) -> BackupOpener:
+def _open(source: BinaryIO, secret: str) -> BackupOpener:
+    file = source.name
     try:
         return BackupOpener(derive_backup_key(secret), source.read(HEADER_BYTES))
     except NoBackup:

@@ -50,10 +50,10 @@ def test_what_fails_leaves_no_file(here: Path, herod: Callable[..., Any]) -> Non
 def test_no_links(here: Path, herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """On a file system without links the file is renamed, and still takes no other's place."""
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     with fake_daemon(here / "s") as daemon:
         daemon.routes["GET", "/api/v1/backup"] = Reply(body=b"content")
         assert herod("--url", daemon.url, "backup", "b").code == 0

@@ -1,5 +1,6 @@
 """The file with the code for the first admin: written by a real daemon, private, renewed, and gone once it is used."""
 
+import os
 import re
 import stat
 import time
@@ -103,6 +104,18 @@ async def test_a_folder_that_takes_no_file(tmp_path: Path, caplog: pytest.LogCap
     async with open_house() as house:
         assert keeping(house, tmp_path / "missing").settle()
     assert "herod user add EMAIL" in caplog.text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+async def test_a_folder_of_another_user(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Root writes no file there, which that user could let be anywhere; the daemon runs."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    os.chown(folder, 4321, 4321)
+    async with open_house() as house:
+        assert keeping(house, folder).settle()
+    assert f"{folder}, which belongs to uid 4321" in caplog.text
+    assert list(folder.iterdir()) == []
 
 
 async def test_no_admin_any_more(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:

@@ -222,6 +222,33 @@ def test_an_account_is_for_root_to_make() -> None:
         assert files(folder) == set()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+@pytest.mark.parametrize("target", ["install", "uninstall"])
+@pytest.mark.parametrize("way", ["theirs", "theirs/own", "link", "open", "chain"])
+def test_root_in_a_folder_of_another_user(tmp_path: Path, way: str, target: str) -> None:
+    """Who can put links there could have root write, or remove, what is elsewhere: refused before anything is."""
+    roots = tmp_path / "roots"
+    kept = roots / "lib" / "herod" / "kept"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    for name in ("theirs", "theirs/own", "open"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "theirs" / "own" / "lib").symlink_to(roots / "lib")
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "link").symlink_to("roots")
+    (tmp_path / "chain").symlink_to("link")
+    os.chown(tmp_path / "theirs", 4321, 4321)
+    os.chown(tmp_path / "link", 4321, 4321, follow_symlinks=False)
+    before = files(tmp_path)
+    done = make(target, DESTDIR=tmp_path / way, PREFIX="/")
+    assert done.returncode != 0
+    culprit = {"theirs/own": "theirs", "chain": "link"}.get(way, way)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("make install: ")]
+    assert line.startswith(f"make install: {tmp_path}/{culprit} ")
+    assert ("chmod o-w" in line) == (way == "open")
+    assert files(tmp_path) == before
+
+
 @pytest.mark.parametrize(
     ("variables", "word"),
     [

@@ -231,10 +231,47 @@ def test_folder_of_another_is_warned_about(
         assert not caplog.text
     if uid == 0:
         os.chown(theirs, 4242, 4242)
-    else:
-        monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
     with listening([UnixBind(theirs / "s")]):
         assert f"{theirs} belongs to uid" in caplog.text
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to somebody else")
+@pytest.mark.parametrize("bind", ["theirs/s", "theirs/new/s", "link/s"])
+def test_root_in_a_folder_of_another(folder: Path, bind: str) -> None:
+    """Root makes and changes nothing where another user decides what a name leads to."""
+    theirs, roots = folder / "theirs", folder / "roots"
+    for one in (theirs, roots):
+        one.mkdir(mode=0o755)
+    os.chown(theirs, 4242, 4242)
+    (folder / "link").symlink_to(roots)
+    os.chown(folder / "link", 4242, 4242, follow_symlinks=False)
+    with pytest.raises(RuntimeFailure, match="belongs to uid 4242, and root follows no path"):
+        open_listeners([UnixBind(folder / bind)])
+    assert names(theirs) | names(roots) == set()
+
+
+def test_no_mode_is_changed_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who can rename in a shared folder finds no moment at which a link would have the socket's mode given to its aim.
+
+    The socket was bound and then changed by its name: another user's link there made a file of root's 0666.
+    """
+    shared, victim = folder / "shared", folder / "victim"
+    shared.mkdir()
+    shared.chmod(0o775)
+    victim.touch(0o600)
+    real = os.chmod
+
+    def swap(path: Path, wanted: int, **more: bool) -> None:
+        if path.parent == shared:
+            path.unlink()
+            path.symlink_to(victim)
+        real(path, wanted, **more)
+
+    monkeypatch.setattr(os, "chmod", swap)
+    with listening([UnixBind(shared / "s", mode=0o666)]):
+        assert mode(victim) == 0o600
+        assert mode(shared / "s") == 0o666
 
 
 def test_shared_folder_is_warned_about(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -80,6 +80,19 @@ def test_a_unix_socket_beside_which_nothing_can_be_laid(folder: Path, caplog: py
     assert "writable for everyone" in caplog.text
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to somebody else")
+def test_a_unix_socket_in_a_folder_of_another_user(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Root lays no cookie where that user decides what its name leads to."""
+    place = folder / "theirs"
+    place.mkdir()
+    fd = unix_listener(f"{place}/s")
+    os.chown(place, 4321, 4321)
+    with caplog.at_level(logging.WARNING), listening([FdBind(fd)]) as (one,):
+        assert one.cookie is None
+    assert f"{place}, which belongs to uid 4321" in caplog.text
+    assert {each.name for each in place.iterdir()} == {"s"}
+
+
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
 def test_a_unix_socket_in_a_folder_of_others(folder: Path) -> None:
     """No place for the cookie is no local admin, and not the end."""

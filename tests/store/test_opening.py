@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -173,21 +174,62 @@ def test_newer_format(made: Path) -> None:
         assert connection.execute("PRAGMA user_version").fetchall() == [(99,)]
 
 
-def test_another_programs_database(path: Path) -> None:
-    """Somebody else's database is refused and not changed by one byte."""
-    path.parent.mkdir()
-    edit(path, "CREATE TABLE t (x)")
-    before = path.read_bytes()
-    assert "database of another program" in refusal(path)
-    assert path.read_bytes() == before
+def database(path: Path, *statements: str) -> None:
+    """Another program's."""
+    edit(path, "; ".join(statements))
 
 
-def test_not_a_database(path: Path) -> None:
-    """A text file is refused and not changed."""
+def logged_database(path: Path) -> None:
+    """Another program's, that was killed and left its newest rows in its write-ahead log."""
+    made = path.with_name("made.db")
+    with closing(sqlite3.connect(made)) as connection:
+        connection.executescript("PRAGMA journal_mode = wal; CREATE TABLE t (x); PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.executescript("INSERT INTO t VALUES (1)")
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{made}{suffix}", f"{path}{suffix}")
+
+
+STRANGE: dict[str, Callable[[Path], object]] = {
+    "a program": lambda path: path.write_text("#!/bin/sh\n"),
+    "a long text": lambda path: path.write_text("users: []\n" * 500),
+    "a database": lambda path: database(path, "CREATE TABLE t (x)"),
+    "a database with an id": lambda path: database(path, "PRAGMA application_id = 1"),
+    "a database with a version": lambda path: database(path, "PRAGMA user_version = 1"),
+    "a database with a log": logged_database,
+    "the beginning of one": lambda path: path.write_bytes(b"SQLite format 3\0" + bytes(40)),
+}
+
+
+@pytest.mark.parametrize("make", STRANGE.values(), ids=STRANGE)
+def test_what_is_no_store(path: Path, make: Callable[[Path], object]) -> None:
+    """A file that is not herod's is refused in one line, and stays as it is: its mode, setuid bit, bytes and log.
+
+    The mode was changed to 0600 before the file was read, and another program's log was played into its database.
+    """
     path.parent.mkdir()
-    path.write_text("users: []\n" * 500)
-    assert "is not a herod store, or its beginning is damaged: name another store, or restore a backup" in refusal(path)
-    assert path.read_text() == "users: []\n" * 500
+    make(path)
+    path.chmod(0o4755)
+    before = {one: (one.read_bytes(), one.stat().st_mode) for one in path.parent.iterdir()}
+    message = refusal(path)
+    assert "name another store" in message
+    assert ("database of another program" in message) == path.read_bytes().startswith(b"SQLite format 3\0" + b"\x10")
+    path.with_name("herod.db.lock").unlink()
+    assert {one: (one.read_bytes(), one.stat().st_mode) for one in path.parent.iterdir()} == before
+
+
+def test_store_that_was_only_begun(path: Path) -> None:
+    """A process killed while it made the store leaves a first page with nothing on it, or all in the log: both open."""
+    begun = path.with_name("begun.db")
+    path.parent.mkdir()
+    edit(begun, "PRAGMA journal_mode = wal")
+    shutil.copy(begun, path)
+    open_store(path).close()
+    whole, copy = path.with_name("whole.db"), path.with_name("copy.db")
+    with closing(open_store(whole)):
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{whole}{suffix}", f"{copy}{suffix}")
+    assert copy.stat().st_size == 4096, "the store is in its log"
+    open_store(copy).close()
 
 
 DAMAGE: dict[str, Callable[[Path], None]] = {
@@ -252,6 +294,36 @@ def test_a_loop_of_links(tmp_path: Path) -> None:
     (tmp_path / "a.db").symlink_to("b.db")
     (tmp_path / "b.db").symlink_to("a.db")
     assert "remove the symbolic link" in refusal(tmp_path / "a.db")
+
+
+@pytest.fixture
+def as_another() -> Iterator[int]:
+    """Be a user who is not root for the length of a test."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make links of other users")
+    os.seteuid(4711)
+    try:
+        yield 4711
+    finally:
+        os.seteuid(0)
+
+
+def test_link_of_another_user(as_another: int) -> None:
+    """A link in the store's place leads on if this user or root has made it, and else is refused by its name."""
+    with tempfile.TemporaryDirectory(prefix="herod-test-") as name:
+        made = Path(name) / "state" / "herod.db"
+        open_store(made).close()
+        link = Path(name) / "link.db"
+        link.symlink_to(made)
+        open_store(link).close()
+        os.seteuid(0)
+        os.chown(link, 0, 0, follow_symlinks=False)
+        os.seteuid(as_another)
+        open_store(link).close()
+        os.seteuid(0)
+        os.chown(link, 4712, 4712, follow_symlinks=False)
+        os.seteuid(as_another)
+        assert f"{link}, a symbolic link of uid 4712: name the file" in refusal(link)
 
 
 def test_lock_is_no_link(made: Path) -> None:

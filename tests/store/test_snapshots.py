@@ -21,7 +21,7 @@ from herod.store.memory import MemoryStore
 from herod.store.offline import check_all
 from herod.store.opening import open_file
 from herod.store.sqlite import SqliteStore, open_sqlite
-from herod.store.unpacking import unpack
+from herod.store.unpacking import open_backup, unpack
 
 ROUNDS = count("BACKUP_ROUNDS")
 
@@ -46,10 +46,16 @@ def put_keys(tx: Writer, *, count: int, padding: int = 0) -> None:
         tx.put(key(f"k{number}", name="n" * padding + str(number)))
 
 
+def unpacked(file: Path, secret: str, path: Path) -> Path:
+    """The database of a backup, beside a store."""
+    with open_backup(file) as source:
+        return unpack(source, secret, path)
+
+
 def keys_in(file: Path, folder: Path) -> set[str]:
     """The ids of the keys in a backup whose rows all open and whose audit chain is whole."""
     folder.mkdir()
-    opened = open_file(unpack(file, SECRET, folder / "herod.db"), SECRET)
+    opened = open_file(unpacked(file, SECRET, folder / "herod.db"), SECRET)
     try:
         assert check_all(opened).valid
         rows = opened.connection.execute("SELECT id FROM records WHERE kind = 'key'").fetchall()
@@ -180,13 +186,13 @@ async def test_damaged_backups_are_refused_at_every_place(tmp_path: Path) -> Non
     for content in (*changed, *(whole[:place] for place in places), whole + b"x"):
         bad.write_bytes(content)
         with pytest.raises((RuntimeFailure, SettingsError)):
-            unpack(bad, SECRET, target)
+            unpacked(bad, SECRET, target)
         assert list(target.parent.iterdir()) == []
     bad.write_bytes(whole)
     with pytest.raises(SettingsError, match="another secret"):
-        unpack(bad, "another secret that is long enough as well", target)
+        unpacked(bad, "another secret that is long enough as well", target)
     with pytest.raises(RuntimeFailure, match="cannot be read"):
-        unpack(tmp_path / "missing", SECRET, target)
+        unpacked(tmp_path / "missing", SECRET, target)
 
 
 async def test_leftovers_of_killed_commands_go_at_the_next_start(tmp_path: Path) -> None:

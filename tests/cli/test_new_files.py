@@ -1,0 +1,133 @@
+"""Files that commands make: in the folder that they were named in, wherever its path leads meanwhile."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_daemon import FakeDaemon
+from herod_cli import files
+from herod_cli.files import SavedSecret, replace_private
+from herod_cli.whole_file import whole_file
+
+OWNER = 4321
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+
+
+class Swap:
+    """A folder whose owner can put a link to root's in its place, in which something has the same name.
+
+    Attributes:
+        path: of the new file.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self._folder = base / "theirs"
+        self._moved = base / "moved"
+        self._roots = base / "roots"
+        for folder in (self._folder, self._roots):
+            folder.mkdir()
+        self.path = self._folder / "file"
+        (self._roots / "file").write_text("precious")
+
+    def do(self) -> None:
+        """What the owner does while a command works."""
+        self._folder.rename(self._moved)
+        self._folder.symlink_to(self._roots)
+
+    @property
+    def made(self) -> list[str]:
+        """What is in their folder; in root's is what was."""
+        assert [(one.name, one.read_text()) for one in self._roots.iterdir()] == [("file", "precious")]
+        return [one.name for one in self._moved.iterdir()]
+
+
+@pytest.fixture
+def swap(tmp_path: Path) -> Swap:
+    """Two folders."""
+    return Swap(tmp_path)
+
+
+def test_whole_file_in_a_folder_that_is_swapped(swap: Swap) -> None:
+    """It gets its name where it was begun; it was not to be found anywhere, and its part was left."""
+    with whole_file(swap.path) as target:
+        swap.do()
+        target.write(b"content")
+    assert swap.made == ["file"]
+
+
+def test_whole_file_that_fails_in_a_folder_that_is_swapped(swap: Swap) -> None:
+    """Nothing of it is left, and nothing of somebody else's removed."""
+    with pytest.raises(KeyError), whole_file(swap.path):  # noqa: PT012 - what an error inside does
+        swap.do()
+        raise KeyError
+    assert swap.made == []
+
+
+def test_secret_that_was_not_made_in_a_folder_that_is_swapped(swap: Swap) -> None:
+    """The file for it goes; root's of the same name, in another folder, was removed before."""
+    with SavedSecret(str(swap.path)):
+        swap.do()
+    assert swap.made == []
+
+
+def test_replaced_file_in_a_folder_that_is_swapped(swap: Swap, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the place of the one it was meant for, and no other's."""
+    real = files.write_all
+
+    def write_all(descriptor: int, content: bytes) -> None:
+        swap.do()
+        real(descriptor, content)
+
+    monkeypatch.setattr(files, "write_all", write_all)
+    swap.path.write_text("old")
+    replace_private(swap.path, b"new")
+    assert swap.made == ["file"]
+
+
+@pytest.mark.parametrize("command", [("secret", "generate", "--output-file"), ("backup",)])
+def test_link_in_the_place_of_the_file(
+    machine: Path, daemon: FakeDaemon, herod: Callable[..., Any], command: tuple[str, ...]
+) -> None:
+    """Neither followed nor replaced, whether it leads somewhere or not."""
+    (machine / "victim").write_text("precious")
+    for aim in ("victim", "nowhere"):
+        (machine / "link").unlink(missing_ok=True)
+        (machine / "link").symlink_to(aim)
+        ended = herod(*command, "link")
+        assert (ended.code, "exists already" in ended.err) == (1, True)
+    assert (machine / "victim").read_text() == "precious"
+    assert not (machine / "nowhere").exists()
+
+
+def test_folder_that_may_not_be_listed(machine: Path, herod: Callable[..., Any]) -> None:
+    """To make a file there is enough, as in a folder that others drop things into."""
+    (machine / "drop").mkdir()
+    (machine / "drop").chmod(0o300)
+    assert herod("secret", "generate", "--output-file", "drop/secret").code == 0
+    (machine / "drop").chmod(0o700)
+    assert herod("secret", "generate", "--output-file", "missing/secret").code == 1
+
+
+@pytest.fixture
+def home_of_another(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What `sudo -E` leaves root with."""
+    home = machine / "theirs"
+    home.mkdir()
+    os.chown(home, OWNER, OWNER)
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(home))
+    return home
+
+
+@needs_root
+def test_root_in_the_home_of_another(home_of_another: Path, daemon: FakeDaemon, herod: Callable[..., Any]) -> None:
+    """It saves no sign-in and lays no page there, and says whose it is before it asks for anything."""
+    for command in (("login", "ada@example.org"), ("ui",)):
+        daemon.methods["session.code"] = {"code": "abc", "page_url": "http://127.0.0.1:3350"}
+        ended = herod("--url", daemon.url, *command)
+        assert f"{home_of_another}, which belongs to uid {OWNER}" in ended.err
+        assert ended.code == 1
+    assert list(home_of_another.iterdir()) == []
