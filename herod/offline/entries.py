@@ -26,7 +26,7 @@ from herod.offline.fields import (
     read_words,
 )
 from herod.operations.normal import parse_email, parse_name
-from herod.scopes.graph import MAX_SCOPES, READ, SCOPE_NAME, ScopeGraph
+from herod.scopes.graph import READ, SCOPE_NAME, ScopeGraph
 
 __all__ = ["FORMAT", "AccountEntry", "Entries", "KeyEntry", "parse_entries"]
 
@@ -283,8 +283,6 @@ class _Reading:
         names = [part.lower() for part in read_words(fields, "scope", default)]
         if any(not SCOPE_NAME.match(name) for name in names):
             raise Problem("its scope holds a name that cannot be one")
-        if len(names) > MAX_SCOPES:
-            raise Problem(f"its scope holds more than {MAX_SCOPES} names")
         unknown = tuple(sorted({name for name in names if not self._graph.bit(name)}))
         known = self._graph.names(self._graph.mask(tuple(names)))
         return (*known, *unknown), unknown

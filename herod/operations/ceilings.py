@@ -6,13 +6,13 @@ These checks run in the write's own transaction, on grants read there (rule 8 of
 import itertools
 from collections.abc import Iterator
 
-from herod.errors import CeilingExceeded, Conflict, InvalidRequest, NotFound, TargetDenied
+from herod.errors import CeilingExceeded, Conflict, NotFound, TargetDenied
 from herod.operations.finding import owned_by
 from herod.operations.realm import Realm
 from herod.operations.registry import Context
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.decisions import Denied, decide_ceiling, decide_target
-from herod.scopes.grants import MAX_NETWORKS, Grant, Grants, Networks
+from herod.scopes.grants import Grant, Grants, Networks
 from herod.scopes.graph import ADMIN
 from herod.scopes.principals import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
@@ -45,16 +45,9 @@ def given_scope(context: Context, text: str) -> tuple[str, ...]:
 
 
 def own_networks(context: Context, scope: tuple[str, ...]) -> Networks:
-    """The networks that come with `scope` where none are named: those of one grant of the one who asks.
-
-    Raises:
-        InvalidRequest: they are more than a grant may have; the version before let that be.
-    """
+    """The networks that come with `scope` where none are named: those of one grant of the one who asks."""
     principal = context.principal
-    networks = (principal.farthest(context.realm.graph.mask(scope)) or principal.widest).networks
-    if len(networks) > MAX_NETWORKS:
-        raise InvalidRequest(f"You have more than {MAX_NETWORKS} networks: name those that this is for.")
-    return networks
+    return (principal.farthest(context.realm.graph.mask(scope)) or principal.widest).networks
 
 
 def timeless(grants: Grants) -> Grants:

@@ -172,7 +172,7 @@ def _read(store: Store, realm: Realm, place: Place | None, now: int) -> TokenCha
     return TokenChanges(
         cursor=str(followed),
         reset=False,
-        has_more=changes.has_more,
+        has_more=len(changes.put) + len(changes.deleted) == MAX_PAGE,
         subjects=subjects,
         gone=[id_ for kind, id_ in changes.deleted if kind in (Account.kind, PeerRule.kind)],
         revoked=revoked,
@@ -188,9 +188,7 @@ def _snapshot(store: Store, realm: Realm, place: Place, now: int, *, is_reset: b
         listed = store.list(KINDS[kind], cursor=page, limit=MAX_PAGE - len(found))
         found += listed.items
         page = listed.next_cursor
-        if page is not None:  # it is full, by number or by bytes
-            break
-        kind += 1
+        kind += page is None
     is_last = kind == len(KINDS)
     subjects, revoked = _sort(realm, found, now)
     if is_reset:

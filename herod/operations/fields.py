@@ -11,7 +11,6 @@ import msgspec
 from herod.credentials.passwords import MAX_CHARS, MIN_CHARS
 from herod.operations.normal import MAX_EMAIL, MAX_NAME
 from herod.operations.registry import Time
-from herod.scopes.grants import MAX_NETWORKS
 from herod.store.base import MAX_PAGE
 
 __all__ = [
@@ -67,9 +66,7 @@ OperationName = Annotated[str, msgspec.Meta(description="an operation's name", e
 Network = Annotated[str, msgspec.Meta(description="a network's name")]
 NetworkNames = Annotated[
     list[Annotated[str, msgspec.Meta(extra_json_schema={"pattern": NETWORK})]],
-    msgspec.Meta(
-        description='network names, or ["*"] for all', extra_json_schema={"minItems": 1, "maxItems": MAX_NETWORKS}
-    ),
+    msgspec.Meta(description='network names, or ["*"] for all', extra_json_schema={"minItems": 1}),
 ]
 Owner = Annotated[str, msgspec.Meta(description="a client_id: whose keys; for admins")]
 NewOwner = Annotated[

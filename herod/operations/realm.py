@@ -6,7 +6,6 @@ One object, made by the composition root and handed to every handler. Nothing he
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Final, Literal
 
 from herod.credentials.apikeys import looks_like_key
@@ -27,12 +26,6 @@ __all__ = ["LegacySecret", "LegacySecrets", "Realm", "VerifiedTokens", "looks_li
 
 
 MAX_GRANTS: Final = 4096
-# Scopes and networks in them, in all: each is a text of up to 64 characters.
-MAX_GRANT_NAMES: Final = 64 * 1024
-MAX_VERIFIED_TOKENS: Final = 16_384
-# Of their texts and what each takes besides; in memory it is about twice that.
-MAX_VERIFIED_BYTES: Final = 16 * 1024 * 1024
-TOKEN_OVERHEAD: Final = 512
 GrantKey = tuple[int, tuple[str, ...], tuple[str, ...], int | None]
 
 
@@ -83,17 +76,15 @@ class LegacySecrets:
 
 
 class VerifiedTokens:
-    """Tokens whose signature has been checked, by the whole token; bounded in number and bytes, oldest out first.
+    """Tokens whose signature has been checked, by the whole token; bounded, oldest out first.
 
     Only what cannot change is kept: the claims and the key that signed them. Expiry, status, revocation, epoch and the
     effective grant are looked at again at every use.
     """
 
-    def __init__(self, limit: int = MAX_VERIFIED_TOKENS, most_bytes: int = MAX_VERIFIED_BYTES) -> None:
+    def __init__(self, limit: int = 16_384) -> None:
         self._limit = limit
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._lock = Lock()  # the event loop and the writer both add
+        # The event loop and the writer both add: dropping the oldest must be one step.
         self._claims: OrderedDict[str, Claims] = OrderedDict()
         self._keys: SigningKeys | None = None
 
@@ -103,16 +94,12 @@ class VerifiedTokens:
 
     def add(self, token: str, keys: SigningKeys, claims: Claims) -> None:
         """Remember a token just verified; other keys than before drop all that was known."""
-        with self._lock:
-            if keys is not self._keys:
-                self._claims, self._bytes = OrderedDict(), 0
-                self._keys = keys
-            if token not in self._claims:
-                self._bytes += len(token) + TOKEN_OVERHEAD
-            self._claims[token] = claims
-            while len(self._claims) > self._limit or self._bytes > self._most_bytes:
-                oldest, _ = self._claims.popitem(last=False)
-                self._bytes -= len(oldest) + TOKEN_OVERHEAD
+        if keys is not self._keys:
+            self._claims = OrderedDict()
+            self._keys = keys
+        self._claims[token] = claims
+        if len(self._claims) > self._limit:
+            self._claims.popitem(last=False)
 
 
 def looks_like_token(text: str) -> bool:
@@ -136,7 +123,6 @@ class Realm:
         deployment: how this daemon was set up; only for showing.
         surveys: what long looks at the store have found.
         grants: made before, by graph generation and names.
-        grant_names: how many names those hold.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
         waiting: how many wait for changes, in all, by source and by principal (`operations/feed.py`).
         is_stopping: the daemon ends: nobody is to wait any more.
@@ -169,7 +155,6 @@ class Realm:
     is_stopping: bool = False
     switched_off: set[str] = field(default_factory=set)
     grants: dict[GrantKey, Grant] = field(default_factory=dict)
-    grant_names: int = 0
     legacy_uses: LegacyUses = field(default_factory=LegacyUses)
     session_codes: Codes[Session] = field(init=False)
     first_codes: Codes[str] = field(init=False)
@@ -187,11 +172,9 @@ class Realm:
         key = (self.graph.generation, scope, networks, expires_at)
         grant = self.grants.get(key)
         if grant is None:
-            grant = Grant(mask=self.graph.mask(scope), networks=frozenset(networks), expires_at=expires_at)
-            self.grant_names += len(scope) + len(networks)
-            if len(self.grants) >= MAX_GRANTS or self.grant_names > MAX_GRANT_NAMES:
+            if len(self.grants) >= MAX_GRANTS:
                 self.grants.clear()
-                self.grant_names = len(scope) + len(networks)
+            grant = Grant(mask=self.graph.mask(scope), networks=frozenset(networks), expires_at=expires_at)
             self.grants[key] = grant
         return grant
 
@@ -203,7 +186,6 @@ class Realm:
         """
         self.graph, self.networks, self.legacy = graph, networks, legacy
         self.grants.clear()
-        self.grant_names = 0
 
     def scope_text(self, grant: Grant) -> str:
         """A grant's scope as users see it (RFC 6749, section 3.3): the fewest names, widest first."""

@@ -4,7 +4,7 @@ import msgspec
 
 from herod.credentials.apikeys import looks_like_key, parse_key
 from herod.errors import InvalidRequest, NotFound, Unauthenticated
-from herod.operations.ceilings import check_ceiling, given_scope, own_networks
+from herod.operations.ceilings import check_ceiling, given_scope
 from herod.operations.fields import KeyId, Label, Scope
 from herod.operations.finding import owned_by
 from herod.operations.identify import bearer_principal
@@ -112,7 +112,7 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
         name=params.name,
         owner=None,
         scope=scope,
-        networks=tuple(sorted(own_networks(context, scope))),
+        networks=tuple(sorted(grant.networks)),
         expires_at=grant.expires_at,
     )
     check_ceiling(principal.grants, context.realm.grant(key.scope, key.networks, key.expires_at))

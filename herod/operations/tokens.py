@@ -25,7 +25,6 @@ from herod.operations.shapes import TokenAnswer, networks_list
 from herod.operations.uses import note_use
 from herod.records import Revocation
 from herod.scopes.decisions import Access
-from herod.scopes.graph import MAX_SCOPES
 from herod.scopes.principals import AuthMethod, Principal, part_of
 from herod.store.base import Reader, Store, Writer
 
@@ -211,8 +210,6 @@ def _asked(context: Context, text: str) -> tuple[Principal, str]:
     names = tuple(dict.fromkeys(text.split()))
     if not names:
         raise InvalidScope("The scope is empty: name one, or leave it out.")
-    if len(names) > MAX_SCOPES:
-        raise InvalidScope(f"{len(names)} scopes were asked for: ask for at most {MAX_SCOPES}.")
     for name in names:
         mask = graph.mask((name,))
         if not mask or principal.farthest(mask) is None:

@@ -15,7 +15,6 @@ from herod.errors import InvalidRequest, quoted
 
 __all__ = [
     "ALL_NETWORKS",
-    "MAX_NETWORKS",
     "NOTHING",
     "Grant",
     "Grants",
@@ -27,7 +26,6 @@ __all__ = [
 
 Networks = frozenset[str]
 ALL_NETWORKS: Final[Networks] = frozenset({"*"})
-MAX_NETWORKS: Final = 64  # in one grant
 NETWORK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 
 
@@ -89,12 +87,10 @@ def parse_networks(names: Sequence[str], known: Networks = ALL_NETWORKS) -> Netw
         known: the networks the settings list; `*` means that any well-formed name will do.
 
     Raises:
-        InvalidRequest: the list is empty or too long, or a name is ill-formed or not known.
+        InvalidRequest: the list is empty, or a name is ill-formed or not known.
     """
     if not names:
         raise InvalidRequest('No network was given: name some, or "*" for all.')
-    if len(names) > MAX_NETWORKS:
-        raise InvalidRequest(f'{len(names)} networks were given: name at most {MAX_NETWORKS}, or "*" for all.')
     for name in names:
         if name != "*" and not NETWORK_NAME.match(name):
             raise InvalidRequest(

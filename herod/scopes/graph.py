@@ -89,7 +89,7 @@ class ScopeGraph:
                 mask |= closure
                 is_known = is_known and closure != 0
             # What strangers make up is not kept: it could be long, and would take the place of what is asked often.
-            if is_known and len(names) <= MAX_SCOPES and len(self._masks) < MAX_REMEMBERED:
+            if is_known and len(self._masks) < MAX_REMEMBERED:
                 self._masks[names] = mask
         return mask
 
@@ -108,13 +108,11 @@ class ScopeGraph:
         What one of the names already includes is dropped, so that equal grants are written alike.
 
         Raises:
-            InvalidRequest: it is empty, names a scope the graph does not know, or names too many.
+            InvalidRequest: it is empty or names a scope the graph does not know.
         """
         names = tuple(text.split())
         if not names:
             raise InvalidRequest(f"No scope was given: name one or more of {', '.join(self._widest_first)}.")
-        if len(names) > MAX_SCOPES:
-            raise InvalidRequest(f"{len(names)} scopes were given: name at most {MAX_SCOPES}.")
         for name in names:
             if name not in self._closures:
                 known = ", ".join(self._widest_first)

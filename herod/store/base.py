@@ -4,7 +4,7 @@ Reading is synchronous and runs on the event loop. Writing hands a function to t
 durable. An implementation is right when it passes `tests/store/conformance*.py`.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from enum import StrEnum
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -37,8 +37,6 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 MAX_PAGE = 200
-# Of a page's records as they are kept. As JSON they are at most about twice as long, and an answer has 256 KiB.
-MAX_PAGE_BYTES: Final = 128 * 1024
 # A clock that was an hour ahead and is put right must not bring a revoked token back.
 EXPIRED_KEPT_SECONDS: Final = 86_400
 # What `purge_expired` deletes, and how many seconds after its end. Counts of guesses go at once: a stranger makes them.
@@ -47,18 +45,6 @@ PURGED: Final[tuple[tuple[type[Record], int], ...]] = (
     (Revocation, EXPIRED_KEPT_SECONDS),
     (GuessCount, 0),
 )
-
-
-def count_fitting(sizes: Iterable[int], limit: int) -> int:
-    """How many of a page's items there is room for, by their bytes; one in any case, where there is one."""
-    total = 0
-    count = 0
-    for size in sizes:
-        total += size
-        if count == limit or (count and total > MAX_PAGE_BYTES):
-            break
-        count += 1
-    return count
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -80,7 +66,6 @@ class Changes(msgspec.Struct, frozen=True):
 
     Attributes:
         cursor: where the next call goes on.
-        has_more: the next call goes on at once.
         is_reset: the feed cannot go on from the given cursor (another generation, or below the tombstone floor): drop
             everything known; `put` and `deleted` are empty and `cursor` is the store's present.
         put: records made or changed, each in its newest form.
@@ -89,7 +74,6 @@ class Changes(msgspec.Struct, frozen=True):
 
     cursor: Cursor
     is_reset: bool = False
-    has_more: bool = False
     put: tuple[Record, ...] = ()
     deleted: tuple[tuple[str, str], ...] = ()
 
@@ -167,8 +151,6 @@ class Reader(Protocol):
         limit: int = MAX_PAGE,
     ) -> Page[R]:
         """Records by (created_at, id), of one owner if given, or by (expires_at, id), of all owners.
-
-        A page ends after `MAX_PAGE_BYTES` as well, so one with a cursor may hold fewer than `limit`, but always one.
 
         Args:
             record_type: which.
@@ -260,7 +242,7 @@ class Store(Reader, Protocol):
         """
 
     def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
-        """What has changed since `since`, at most `limit` items and about `MAX_PAGE_BYTES`."""
+        """What has changed since `since`, at most `limit` items."""
 
     def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - as above
         """Remember a use; reaches the disk with a later write."""

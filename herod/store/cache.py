@@ -7,11 +7,9 @@ last acknowledged write left, and never older. Nothing is set from a commit: for
 
 from typing import Final, Generic, TypeVar
 
-import msgspec
-
 from herod.records import Record
 
-__all__ = ["ABSENT", "Absent", "Key", "RecordCache", "encoded_size"]
+__all__ = ["ABSENT", "Absent", "Key", "RecordCache"]
 
 T = TypeVar("T")
 
@@ -19,14 +17,6 @@ Key = tuple[str, str]
 """kind and id."""
 
 MAX_ID_CHARS: Final = 128
-
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-
-
-def encoded_size(record: Record) -> int:
-    """A record's size in bytes, as it is kept; in memory it takes some times that."""
-    return len(_encode(record))
 
 
 class Absent:
@@ -41,14 +31,13 @@ class RecordCache:
 
     Args:
         size: records kept, and ids without a record kept besides: guessed ids push out no record.
-        most_bytes: of the records, as `encoded_size` counts them.
     """
 
     __slots__ = ("_absent", "_present")
 
-    def __init__(self, size: int, most_bytes: int) -> None:
-        self._present: _Generations[Record] = _Generations(size, most_bytes)
-        self._absent: _Generations[Absent] = _Generations(size, most_bytes)
+    def __init__(self, size: int) -> None:
+        self._present: _Generations[Record] = _Generations(size)
+        self._absent: _Generations[Absent] = _Generations(size)
 
     def __len__(self) -> int:
         return len(self._present) + len(self._absent)
@@ -60,7 +49,7 @@ class RecordCache:
     def keep(self, key: Key, record: Record | None) -> None:
         """Remember what was just read from the store."""
         if record is not None:
-            self._present.keep(key, record, encoded_size(record))
+            self._present.keep(key, record)
         elif len(key[1]) <= MAX_ID_CHARS:  # a stranger chooses these: a bound on their number alone is none
             self._absent.keep(key, ABSENT)
 
@@ -73,13 +62,11 @@ class RecordCache:
 class _Generations(Generic[T]):
     """Two halves: what was used since the last turn, and the rest. One dict lookup for what is used often."""
 
-    __slots__ = ("_half", "_half_bytes", "_older", "_recent", "_recent_bytes")
+    __slots__ = ("_half", "_older", "_recent")
 
-    def __init__(self, size: int, most_bytes: int) -> None:
+    def __init__(self, size: int) -> None:
         self._half = max(1, size // 2)
-        self._half_bytes = most_bytes // 2
         self._recent: dict[Key, T] = {}
-        self._recent_bytes = 0
         self._older: dict[Key, T] = {}
 
     def __len__(self) -> int:
@@ -88,14 +75,13 @@ class _Generations(Generic[T]):
     def get(self, key: Key) -> T | None:
         found = self._recent.get(key)
         if found is None and (found := self._older.pop(key, None)) is not None:
-            self.keep(key, found, encoded_size(found) if isinstance(found, Record) else 0)
+            self.keep(key, found)
         return found
 
-    def keep(self, key: Key, value: T, size: int = 0) -> None:
-        if len(self._recent) >= self._half or (self._recent and self._recent_bytes + size > self._half_bytes):
-            self._older, self._recent, self._recent_bytes = self._recent, {}, 0
+    def keep(self, key: Key, value: T) -> None:
+        if len(self._recent) >= self._half:
+            self._older, self._recent = self._recent, {}
         self._recent[key] = value
-        self._recent_bytes += size
 
     def forget(self, key: Key) -> None:
         self._recent.pop(key, None)

@@ -30,9 +30,8 @@ from herod.store.base import (
     StoreStats,
     Usage,
     Writer,
-    count_fitting,
 )
-from herod.store.cache import Key, encoded_size
+from herod.store.cache import Key
 from herod.store.cursors import Order, cursor_after, parse_cursor
 from herod.store.filters import AuditFilter
 from herod.store.signals import Signal
@@ -130,9 +129,8 @@ class _MemoryReader:
             key=lambda place: place[:2],
             reverse=is_down,
         )
-        count = count_fitting((encoded_size(record) for _, _, record in found), limit)
-        items = cast("list[R]", [record for _, _, record in found[:count]])
-        is_last = len(found) <= count
+        items = cast("list[R]", [record for _, _, record in found[:limit]])
+        is_last = len(found) <= limit
         return Page(items, None if is_last else cursor_after(items[-1], order))
 
 
@@ -343,12 +341,9 @@ class MemoryStore(_MemoryReader):
         if since.generation != self._generation or not state.floor <= since.rev <= state.rev:
             return Changes(cursor=self.cursor, is_reset=True)
         newer = sorted((rev, key) for key, rev in state.revs.items() if rev > since.rev and key[0] not in UNFOLLOWED)
-        sizes = (0 if key in state.tombstones else encoded_size(state.of(key[0])[key[1]]) for _, key in newer)
-        count = count_fitting(sizes, limit)
-        has_more, newer = count < len(newer), newer[:count]
+        newer = newer[:limit]
         return Changes(
             cursor=Cursor(self._generation, newer[-1][0] if newer else since.rev),
-            has_more=has_more,
             put=tuple(state.of(key[0])[key[1]] for _, key in newer if key not in state.tombstones),
             deleted=tuple(key for _, key in newer if key in state.tombstones),
         )

@@ -11,7 +11,7 @@ import apsw
 
 from herod.errors import HerodError, Unavailable
 from herod.records import Record
-from herod.store.base import MAX_PAGE, Page, Usage, count_fitting
+from herod.store.base import MAX_PAGE, Page, Usage
 from herod.store.cursors import Order, cursor_after, parse_cursor
 from herod.store.faults import Condition, Fault, fault_of, is_sql_fault
 from herod.store.head import Head
@@ -143,9 +143,8 @@ class SqlReader:
         else:
             owner = self._codec.owner(record_type, owner)
             rows = self._rows(of_one, (record_type.kind, owner, *after, limit + 1))
-        count = count_fitting((len(row[-1]) for row in rows), limit)
-        items = [self._codec.open(record_type, row) for row in rows[:count]]
-        is_last = len(rows) <= count
+        items = [self._codec.open(record_type, row) for row in rows[:limit]]
+        is_last = len(rows) <= limit
         return Page(items, None if is_last else cursor_after(items[-1], order))
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Any:  # noqa: ANN401 - the statement says which

@@ -35,7 +35,6 @@ from herod.store.base import (
     StoreStats,
     Usage,
     Writer,
-    count_fitting,
 )
 from herod.store.cache import ABSENT, Key, RecordCache
 from herod.store.checking import encode_mark, mark_of
@@ -57,7 +56,6 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 CACHED_RECORDS: Final = 16_384
-CACHED_BYTES: Final = 24 * 1024 * 1024  # of them, as they are kept
 KEPT_TOMBSTONES: Final = 100_000
 PURGED_AT_ONCE: Final = 1000
 USES_AT_ONCE: Final = 500
@@ -106,7 +104,7 @@ class SqliteStore(SqlReader):
         super().__init__(opened.reader, codec, condition, opened.head)
         self._opened = opened
         self._kept_tombstones = kept_tombstones
-        self._cache = RecordCache(cached_records, CACHED_BYTES)
+        self._cache = RecordCache(cached_records)
         self._news = Signal()
         self._noted: dict[str, Usage] = {}
         self._flushing: dict[str, Usage] = {}
@@ -252,9 +250,7 @@ class SqliteStore(SqlReader):
                 raise damaged("head", "head") from None
             if since.generation != head.generation or not head.floor <= since.rev <= head.rev:
                 return Changes(cursor=head.cursor, is_reset=True)
-            rows = self._rows(_CHANGES, (since.rev, since.rev, limit + 1))
-        count = count_fitting((len(row[-1] or b"") for row in rows), limit)
-        has_more, rows = count < len(rows), rows[:count]
+            rows = self._rows(_CHANGES, (since.rev, since.rev, limit))
         put: list[Record] = []
         deleted: list[Key] = []
         for kind, *row in rows:
@@ -265,7 +261,7 @@ class SqliteStore(SqlReader):
             else:
                 raise damaged(kind, row[0])
         last = rows[-1][6] if rows else since.rev
-        return Changes(cursor=Cursor(head.generation, last), has_more=has_more, put=tuple(put), deleted=tuple(deleted))
+        return Changes(cursor=Cursor(head.generation, last), put=tuple(put), deleted=tuple(deleted))
 
     def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> "list[AuditRow]":
         """As `Store.audit_rows`. Whether they are what was written is for `verify_audit` to say.

@@ -13,11 +13,7 @@ from pathlib import Path
 import pytest
 from running import SECRET, running
 
-from herod.operations import realm
-from herod.protocols import jsonrpc
-from herod.server.limits import Limits
 from herod.settings import LIMITS, load_settings
-from herod.store import sqlite
 
 HOUSE = Path(__file__).parents[2]
 UNITS = HOUSE / "systemd"
@@ -82,17 +78,6 @@ def allowed_calls() -> frozenset[str]:
         names = spread(filters.removeprefix("~").split())
         calls = calls - names if filters.startswith("~") else calls | names
     return frozenset(calls)
-
-
-@pytest.mark.parametrize("name", SERVICES)
-def test_memory(name: str) -> None:
-    """The bound is above what the limits let clients take, so that nobody can have the kernel end the daemon."""
-    limits, mib = Limits(), 1024 * 1024
-    connection = 3 * limits.body_bytes + limits.head_bytes + 2 * limits.send_buffer_bytes + 128 * 1024
-    caches = 3 * (sqlite.CACHED_BYTES + realm.MAX_VERIFIED_BYTES) + 16 * mib
-    shared = limits.unsent_bytes_in_all + jsonrpc.MAX_UNFINISHED_BYTES + 100 * mib
-    (most,) = said(name)["MemoryMax"]
-    assert int(most.removesuffix("M")) * mib > limits.connections * connection + caches + shared
 
 
 @needs_systemd

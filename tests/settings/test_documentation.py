@@ -17,19 +17,18 @@ from herod.operations import (
     legacy_uses,
     normal,
     pipeline,
-    realm,
     resources,
     retention,
     session_codes,
     sessions,
 )
-from herod.protocols import answers, http, jsonrpc, reading
-from herod.scopes import grants, graph
+from herod.protocols import http, jsonrpc, reading
+from herod.scopes import graph
 from herod.server import browser
 from herod.server.limits import Limits
 from herod.settings import LIMITS, OPTIONS, SECRETS, LimitSettings
 from herod.settings.options import Option
-from herod.store import audit_scans, base, sqlite
+from herod.store import audit_scans, base
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 SERVER = Limits()
@@ -40,26 +39,10 @@ FIXED: dict[str, float] = {
     "bytes of a request's body": http.MAX_BODY,
     "seconds that a refused client's input is still read": SERVER.linger_seconds,
     "bytes of it": SERVER.linger_bytes,
-    "bytes of answers that a client has not taken yet, on one connection": SERVER.unsent_bytes,
-    "the same on all connections of one source": SERVER.unsent_bytes_of_source,
-    "the same on all connections": SERVER.unsent_bytes_in_all,
-    "bytes that the kernel keeps of them for a TCP client": SERVER.send_buffer_bytes,
     "seconds of waiting for a request or its rest, after which a new client may get the place": SERVER.evict_seconds,
     "depth of JSON": reading.MAX_DEPTH,
     "items in a JSON-RPC batch": jsonrpc.MAX_BATCH,
-    "bytes of the answers to a batch": jsonrpc.MAX_BATCH_BYTES,
-    "bytes of the answers to unfinished batches of one source": jsonrpc.MAX_UNFINISHED_BYTES_OF_SOURCE,
-    "the same of all sources": jsonrpc.MAX_UNFINISHED_BYTES,
-    "bytes of an answer, unless it is a stream or a document": answers.MAX_ANSWER_BYTES,
     "entries in a page of a list": base.MAX_PAGE,
-    "bytes of them, as they are kept": base.MAX_PAGE_BYTES,
-    "networks of an account, key or rule, and in the settings": grants.MAX_NETWORKS,
-    "records kept in memory": sqlite.CACHED_RECORDS,
-    "bytes of them, as they are kept in the store": sqlite.CACHED_BYTES,
-    "grants kept in memory": realm.MAX_GRANTS,
-    "scopes and networks in them": realm.MAX_GRANT_NAMES,
-    "verified tokens kept in memory": realm.MAX_VERIFIED_TOKENS,
-    "bytes of them": realm.MAX_VERIFIED_BYTES,
     "characters of an access token": tokens.MAX_TOKEN_CHARS,
     "seconds that another issuer's clock may be ahead": tokens.CLOCK_SKEW,
     "characters of a password, at least": passwords.MIN_CHARS,

@@ -14,7 +14,7 @@ from store.samples import account, event, key, resource, rule, session
 from herod.credentials.keyring import Purpose
 from herod.errors import Conflict, InvalidRequest
 from herod.records import Account, ApiKey, PeerRule, Record, Resource, Session, resource_owner
-from herod.store.base import MAX_PAGE_BYTES, Changes, Health, Order, Reader, Store, Writer
+from herod.store.base import Changes, Health, Order, Reader, Store, Writer
 
 DAY = 86_400
 
@@ -58,31 +58,6 @@ class StoreConformance:
         assert store.get(Account, "ada") == ada
         assert store.get(ApiKey, "ada") is None
         assert store.get(Account, "nobody") is None
-
-    async def test_pages_and_changes_end_by_bytes(self, store: Store) -> None:
-        """Long records make short pages and short answers of the feed, each of at least one; nothing is left out."""
-        start = store.cursor
-        sizes = [MAX_PAGE_BYTES // 3] * 4 + [2 * MAX_PAGE_BYTES] + [10] * 4
-        fat = [account(f"a{number}", name="n" * size) for number, size in enumerate(sizes)]
-        for record in fat:
-            await store.write(putting(record))
-        for order, expected in ((Order.OLDEST, [2, 2, 1, 4]), (Order.NEWEST, [4, 1, 2, 2])):
-            pages: list[list[Account]] = []
-            cursor: str | None = None
-            while cursor is not None or not pages:
-                page = store.list(Account, order=order, cursor=cursor)
-                pages.append(page.items)
-                cursor = page.next_cursor
-            assert [len(page) for page in pages] == expected
-            assert sorted(record.id for page in pages for record in page) == [record.id for record in fat]
-        told: list[list[Record]] = []
-        has_more = True
-        while has_more:
-            changes = store.changes(start)
-            told.append(list(changes.put))
-            start, has_more = changes.cursor, changes.has_more
-        assert [len(part) for part in told] == [2, 2, 1, 4]
-        assert start == store.cursor
 
     async def test_put_replaces(self, store: Store) -> None:
         """A record of the same kind and id takes the other's place."""

@@ -16,7 +16,7 @@ from herod.store.sqlite import open_sqlite
 
 def test_remembers_records_and_absences() -> None:
     """What is there, what is not, and what is not known are three things."""
-    cache = RecordCache(10, 100_000)
+    cache = RecordCache(10)
     cache.keep(("account", "ada"), account())
     cache.keep(("account", "bob"), None)
     assert cache.get(("account", "ada")) == account()
@@ -29,28 +29,16 @@ def test_remembers_records_and_absences() -> None:
 
 def test_is_bounded() -> None:
     """However much is asked for, it keeps no more than its size, of each sort."""
-    cache = RecordCache(10, 100_000)
+    cache = RecordCache(10)
     for number in range(1000):
         cache.keep(("account", f"id{number}"), account())
         cache.keep(("account", f"no{number}"), None)
         assert len(cache) <= 20
 
 
-def test_is_bounded_in_bytes() -> None:
-    """Few long records push out others, as many short ones do; one that is too long is kept alone."""
-    cache = RecordCache(1000, 10_000)
-    for number in range(1000):
-        cache.keep(("account", f"id{number}"), account(name="n" * 1000))
-        assert len(cache) <= 10
-    cache.keep(("account", "huge"), account(name="n" * 50_000))
-    assert cache.get(("account", "huge")) is not None
-    cache.keep(("account", "next"), account())
-    assert len(cache) <= 10
-
-
 def test_keeps_what_is_used() -> None:
     """A record that is asked for stays while others come and go; guessed ids push out no record."""
-    cache = RecordCache(10, 100_000)
+    cache = RecordCache(10)
     cache.keep(("account", "ada"), account())
     for number in range(1000):
         cache.keep(("account", f"no{number}"), None)
@@ -62,7 +50,7 @@ def test_keeps_what_is_used() -> None:
 def test_forgets_in_both_halves() -> None:
     """Forgetting finds a record wherever it has got to."""
     for others in range(12):
-        cache = RecordCache(10, 100_000)
+        cache = RecordCache(10)
         cache.keep(("account", "ada"), account())
         for number in range(others):
             cache.keep(("account", f"id{number}"), account())
@@ -73,7 +61,7 @@ def test_forgets_in_both_halves() -> None:
 
 def test_long_ids_are_not_kept() -> None:
     """Strangers' ids of any length do not fill the memory."""
-    cache = RecordCache(10, 100_000)
+    cache = RecordCache(10)
     cache.keep(("account", "x" * 129), None)
     assert len(cache) == 0
 
