@@ -14,7 +14,7 @@ from herod.operations.registry import Context, Params, SecretText, Tool, Work, c
 from herod.operations.shapes import User, hide_values, user_shape
 from herod.operations.signin import address_in_use
 from herod.records import SERVICE_KEYS, Account, ApiKey, Session
-from herod.scopes.grants import Grant, parse_networks
+from herod.scopes.grants import Grant, list_networks, parse_networks
 from herod.scopes.graph import ADMIN, READ
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.store.cursors import Order
@@ -279,5 +279,5 @@ def _check_given(context: Context, account: Account) -> None:
 
 def _given_networks(context: Context, names: list[str] | None) -> tuple[str, ...]:
     if names is None:
-        return tuple(sorted(context.principal.grant.networks))
-    return tuple(sorted(parse_networks(names, context.realm.networks)))
+        return list_networks(context.principal.grant.networks)
+    return list_networks(parse_networks(names, context.realm.networks))

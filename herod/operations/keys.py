@@ -32,7 +32,7 @@ from herod.operations.registry import Context, Params, Tool, command, query
 from herod.operations.shapes import IssuedKey, Key, KeyDetails, key_details, key_shape
 from herod.operations.uses import former_use
 from herod.records import SERVICE_KEYS, Account, ApiKey
-from herod.scopes.grants import Grant, parse_networks
+from herod.scopes.grants import Grant, list_networks, parse_networks
 from herod.scopes.graph import ADMIN, READ
 from herod.scopes.principals import PrincipalKind
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
@@ -112,7 +112,7 @@ def keys_create(tx: Writer, context: Context, params: CreateKey) -> IssuedKey:
         scope=given_scope(context, params.scope),
         networks=_default_networks(context, owner)
         if networks is None
-        else tuple(sorted(parse_networks(networks, context.realm.networks))),
+        else list_networks(parse_networks(networks, context.realm.networks)),
         expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
     )
     given = context.realm.grant(key.scope, key.networks, key.expires_at)
@@ -296,4 +296,4 @@ def _default_networks(context: Context, owner: Account | None) -> tuple[str, ...
     grant = context.principal.grant
     if owner is not None:
         grant = grant.intersect(context.realm.grant(owner.scope, owner.networks))
-    return tuple(sorted(grant.networks))
+    return list_networks(grant.networks)

@@ -14,7 +14,7 @@ from herod.operations.fields import Cursor, Limit, NetworkNames, Scope
 from herod.operations.registry import Context, Params, Work, command, query
 from herod.operations.shapes import PeerShape, peer_shape
 from herod.records import PeerRule
-from herod.scopes.grants import Grant, parse_networks
+from herod.scopes.grants import Grant, list_networks, parse_networks
 from herod.scopes.graph import ADMIN
 from herod.scopes.principals import NOBODY_UID
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
@@ -113,7 +113,7 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerShape:
         subject=subject,
         creator=actor.id,
         scope=scope,
-        networks=tuple(sorted(networks)),
+        networks=list_networks(networks),
     )
     tx.put(rule)
     context.target = rule.id

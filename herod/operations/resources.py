@@ -41,7 +41,14 @@ OwnershipSecret = Annotated[
     str,
     msgspec.Meta(
         description="what opens the resource; over REST in `X-Resource-Secret` or in the body, not in both",
-        extra_json_schema={"format": "password"},
+        extra_json_schema={"format": "password", "maxLength": MAX_SECRET},
+    ),
+]
+Attributes = Annotated[
+    dict[str, Any],
+    msgspec.Meta(
+        description=f"at most {MAX_ATTRIBUTES}, of {MAX_ATTRIBUTE_BYTES} bytes of JSON together",
+        extra_json_schema={"maxProperties": MAX_ATTRIBUTES},
     ),
 ]
 
@@ -55,7 +62,7 @@ class ClaimResource(Params, frozen=True, kw_only=True):
     kind: Label
     name: Label
     secret: OwnershipSecret
-    attributes: dict[str, Any] = msgspec.field(default_factory=dict)
+    attributes: Attributes = msgspec.field(default_factory=dict)
 
 
 class ListResources(Params, frozen=True, kw_only=True):
@@ -78,7 +85,7 @@ class UpdateResource(ResourceRef, frozen=True, kw_only=True):
     """What is left out stays; `attributes` take the place of all that were."""
 
     name: Label | msgspec.UnsetType = msgspec.UNSET
-    attributes: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    attributes: Attributes | msgspec.UnsetType = msgspec.UNSET
 
 
 class ResourceShape(msgspec.Struct, frozen=True):
@@ -249,6 +256,7 @@ def _releasable(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
     """As `_owned`; an admin's may be anybody's, whose claimant may be gone."""
     if not is_admin(context):
         return _owned(reader, context, ref)
+    _parse_secret(ref.secret)  # not needed, and no other than it could be
     resource = reader.get(Resource, ref.sid)
     if resource is None:
         raise NotFound("There is no such resource.")

@@ -14,6 +14,7 @@ from herod.operations.shapes import hide_values, rfc3339
 from herod.operations.uses import note_use
 from herod.records import SERVICE_KEYS, ApiKey
 from herod.scopes.decisions import Access
+from herod.scopes.grants import list_networks
 from herod.scopes.graph import ADMIN
 from herod.store.base import Reader, Store, Usage, Writer
 
@@ -110,7 +111,7 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
         name=params.name,
         owner=None,
         scope=given_scope(context, params.scope),
-        networks=tuple(sorted(grant.networks)),
+        networks=list_networks(grant.networks),
         expires_at=grant.expires_at,
     )
     check_ceiling(grant, context.realm.grant(key.scope, key.networks, key.expires_at))

@@ -9,6 +9,7 @@ import msgspec
 from herod.credentials.apikeys import looks_like_key
 from herod.credentials.tokens import Claims
 from herod.errors import (
+    InvalidRequest,
     InvalidScope,
     InvalidTarget,
     TargetDenied,
@@ -17,7 +18,7 @@ from herod.errors import (
     UnsupportedTokenType,
 )
 from herod.operations.ceilings import check_target, is_admin
-from herod.operations.fields import Scope
+from herod.operations.fields import AskedScope, Scope
 from herod.operations.identify import bearer_principal, looks_like_token, token_holder
 from herod.operations.issuing import issue_token
 from herod.operations.registry import Context, Params, Tool, command, query
@@ -25,6 +26,7 @@ from herod.operations.shapes import TokenAnswer, networks_list
 from herod.operations.uses import note_use
 from herod.records import Revocation
 from herod.scopes.decisions import Access
+from herod.scopes.graph import split_scope
 from herod.scopes.principals import AuthMethod, Principal
 from herod.store.base import Reader, Store, Writer
 
@@ -65,7 +67,7 @@ class ValidateToken(Params, frozen=True, kw_only=True):
     """A token, API key or legacy secret; `scope` and `network` are what it must carry."""
 
     token: Annotated[str, msgspec.Meta(description="a token, an API key or a legacy secret")]
-    scope: Annotated[str, msgspec.Meta(description="scopes that it must carry, space-separated")] | None = None
+    scope: AskedScope | None = None
     network: Annotated[str, msgspec.Meta(description="the network that it must reach")] | None = None
 
 
@@ -132,6 +134,7 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
     A token that was made for another resource than herod is malformed here: `token.introspect` tells its audience.
     """
     realm = context.realm
+    asked = () if params.scope is None else split_scope(params.scope)
     realm.counters["validations"] += 1
     try:
         principal = bearer_principal(store, realm, params.token, context.now)
@@ -140,7 +143,7 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
         return Validated(valid=False, reason=_reason(error, params.token))
     note_use(store, context, principal)
     is_token = principal.method is AuthMethod.JWT
-    lacking = _lacking(context, principal, params)
+    lacking = _lacking(context, principal, asked, params.network)
     if lacking is not None:
         return Validated(valid=False, reason=lacking if is_token else INVALID)
     return Validated(
@@ -195,7 +198,10 @@ def _asked(context: Context, text: str) -> str:
         InvalidScope: one of its names is unknown or beyond the client's own.
     """
     graph, grant = context.realm.graph, context.principal.grant
-    names = tuple(dict.fromkeys(text.split()))
+    try:
+        names = tuple(dict.fromkeys(split_scope(text)))
+    except InvalidRequest as error:
+        raise InvalidScope(error.message) from None
     if not names:
         raise InvalidScope("The scope is empty: name one, or leave it out.")
     for name in names:
@@ -226,14 +232,13 @@ def _check_resource(text: str) -> None:
         )
 
 
-def _lacking(context: Context, principal: Principal, params: ValidateToken) -> str | None:
+def _lacking(context: Context, principal: Principal, asked: tuple[str, ...], network: str | None) -> str | None:
     """`scope` or `network` when the principal lacks what is asked about."""
-    if params.scope is not None:
-        for name in params.scope.split():
-            bit = context.realm.graph.bit(name)
-            if not bit or not principal.grant.mask & bit:
-                return "scope"
-    if params.network is not None and not principal.grant.proves(params.network):
+    for name in asked:
+        bit = context.realm.graph.bit(name)
+        if not bit or not principal.grant.mask & bit:
+            return "scope"
+    if network is not None and not principal.grant.proves(network):
         return "network"
     return None
 
