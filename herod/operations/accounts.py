@@ -10,6 +10,7 @@ from herod.operations.fields import AccountName, Cursor, Email, Limit, NetworkNa
 from herod.operations.finding import AccountRef, account_of, owned_by
 from herod.operations.issuing import account_with_secret, hashing
 from herod.operations.normal import parse_name
+from herod.operations.pages import page_of
 from herod.operations.registry import Context, Params, SecretText, Tool, Work, command, query
 from herod.operations.shapes import User, hide_values, user_shape
 from herod.operations.signin import address_in_use
@@ -100,7 +101,7 @@ def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User
     """List accounts, oldest first."""
     order, limit = Order(params.order), parse_limit(params.limit)
     page = reader.list(Account, order=order, cursor=params.cursor, limit=limit)
-    return Page([user_shape(account) for account in page.items], page.next_cursor)
+    return page_of(page, user_shape, order=order)
 
 
 @query(

@@ -28,6 +28,7 @@ from herod.operations.fields import (
 )
 from herod.operations.key_lists import KeyKindName, KeyOrder, KeyState, Wanted, find_keys, named_keys
 from herod.operations.normal import parse_future, parse_name
+from herod.operations.pages import page_of
 from herod.operations.registry import Context, Params, Tool, command, query
 from herod.operations.shapes import IssuedKey, Key, KeyDetails, key_details, key_shape
 from herod.operations.uses import former_use
@@ -134,7 +135,7 @@ def keys_create(tx: Writer, context: Context, params: CreateKey) -> IssuedKey:
 def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
     """List keys, oldest first: one's own, or everybody's for admins.
 
-    A page of a kind or state may hold fewer than `limit` and not be the last: go on while there is a next cursor.
+    A page may hold fewer than `limit` and not be the last: go on while there is a next cursor.
     Ordered by expires, keys that never expire are left out.
     """
     owner, order, limit = params.owner, Order(params.order), parse_limit(params.limit)
@@ -151,7 +152,7 @@ def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
         page = Page(named_keys(reader, params.name, tuple(dict.fromkeys(owners)), wanted, now=context.now))
     else:
         page = find_keys(reader, wanted, order=order, cursor=params.cursor, limit=limit, now=context.now)
-    return Page([key_shape(key, reader.usage(key.id)) for key in page.items], page.next_cursor)
+    return page_of(page, lambda key: key_shape(key, reader.usage(key.id)), order=order)
 
 
 @query(

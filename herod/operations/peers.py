@@ -11,6 +11,7 @@ from herod.errors import InvalidRequest, NotFound, quoted
 from herod.operations.accounts import EXAMPLE_ID, parse_limit
 from herod.operations.ceilings import check_ceiling, check_target, given_scope
 from herod.operations.fields import Cursor, Limit, NetworkNames, Scope
+from herod.operations.pages import page_of
 from herod.operations.registry import Context, Params, Work, command, query
 from herod.operations.shapes import PeerShape, peer_shape
 from herod.records import PeerRule
@@ -124,7 +125,7 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerShape:
 def peers_list(reader: Reader, context: Context, params: ListPeers) -> Page[PeerShape]:  # noqa: ARG001 - a handler's form
     """List peer rules, oldest first."""
     page = reader.list(PeerRule, cursor=params.cursor, limit=parse_limit(params.limit))
-    return Page([peer_shape(rule) for rule in page.items], page.next_cursor)
+    return page_of(page, peer_shape)
 
 
 @command("peers.remove", needs=ADMIN, example={"id": EXAMPLE_ID}, http=("DELETE /api/v1/peers/{id}",))

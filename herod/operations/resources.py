@@ -16,6 +16,7 @@ from herod.operations.ceilings import is_admin
 from herod.operations.fields import Cursor, Label, Limit
 from herod.operations.guessing import Counter, ownership_counter
 from herod.operations.normal import has_unprintable, parse_label
+from herod.operations.pages import page_of
 from herod.operations.registry import Context, Params, command, query
 from herod.records import Resource, resource_owner
 from herod.scopes.graph import USER
@@ -165,7 +166,7 @@ def resources_list(reader: Reader, context: Context, params: ListResources) -> P
     """List your resources of one kind that a secret owns, oldest first."""
     owner = resource_owner(parse_label(params.kind, "kind"), context.principal.id, _parse_secret(params.secret))
     page = reader.list(Resource, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
-    return Page([_shape(resource) for resource in page.items], page.next_cursor)
+    return page_of(page, _shape)
 
 
 @query(
