@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -133,12 +133,7 @@ def _check_answers(invocation: Invocation, client: Client) -> Iterator[Finding]:
 
 def _check_legacy(client: Client) -> Iterator[Finding]:
     """Old secrets that are still used, and those that can go; for who may know."""
-    try:
-        answer = client.call("legacy.status")
-    except ClientError:
-        return
-    items = answer.get("items") if isinstance(answer, dict) else None
-    for item in items if isinstance(items, list) else []:
+    for item in _legacy_secrets(client):
         name, setting = item.get("id"), item.get("setting")
         if not item.get("uses"):
             yield warn("legacy", f"{name} was never used here.", f"take it out of {setting}; SIGHUP or restart herod")
@@ -154,6 +149,23 @@ def _check_legacy(client: Client) -> Iterator[Finding]:
         else:
             fix = f"herod legacy promote {name}"
         yield warn("legacy", used, fix)
+
+
+def _legacy_secrets(client: Client) -> Iterator[dict[str, Any]]:
+    """The legacy secrets in the settings, page by page; none for who may not know."""
+    cursors: list[str] = []
+    while True:
+        try:
+            answer = client.call("legacy.status", {"cursor": cursors[-1]} if cursors else None)
+        except ClientError:
+            return
+        page = answer if isinstance(answer, dict) else {}
+        items = page.get("items")
+        yield from items if isinstance(items, list) else []
+        cursor = page.get("next_cursor")
+        if not isinstance(cursor, str) or cursor in cursors:
+            return
+        cursors.append(cursor)
 
 
 def _check_version(theirs: object) -> Finding:

@@ -38,9 +38,7 @@ def legacy() -> None:
 @pass_invocation
 def status(invocation: Invocation) -> None:
     """List the legacy secrets by their ids: how often each was used, when last and from where."""
-    answer = invocation.call("legacy.status")
-    found = answer.get("items")
-    items = [invocation.check_object(item) for item in found] if isinstance(found, list) else []
+    items = invocation.items("legacy.status", limit=None)
     if not invocation.is_json:
         items = [{**item, "used": _day(item.get("last_used_at"))} for item in items]
     invocation.show_items(

@@ -5,12 +5,12 @@ is what it says ∩ what its subject holds now, and where nothing is known the a
 """
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Literal
 
 import msgspec
 
+from herod.caching import BoundedCache
 from herod.client.mirror import Holder, Mirror, Picture, Rules
 from herod.credentials.keyring import SigningKeys
 from herod.credentials.tokens import CLOCK_SKEW, Claims, verify
@@ -21,7 +21,12 @@ __all__ = ["TokenChecker", "Verified", "WhenStale"]
 
 WhenStale = Literal["refuse", "accept"]
 
+# Tokens that are remembered: how many, and bytes of all together.
 MAX_SEEN: Final = 16_384
+MAX_SEEN_BYTES: Final = 32 * 1024 * 1024
+# What Python takes for what a token said and was worth, and for a network's name in a tuple and two sets.
+SEEN_BYTES: Final = 1024
+NAME_BYTES: Final = 256
 MAX_NEEDED: Final = 256
 # What makes tokens of which kind of subject; nothing else does.
 VIAS: Final = {
@@ -106,8 +111,7 @@ class TokenChecker:
         self._clock = clock
         self._stopwatch = stopwatch
         self._fresh_until = float("-inf")
-        # Threads may add at the same time: dropping the oldest must be one step.
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._seen: BoundedCache[str, _Seen] = BoundedCache(entries=MAX_SEEN, total=MAX_SEEN_BYTES, size=_seen_bytes)
         # What scopes need, by the graph that says so.
         self._needed: tuple[Picture | None, dict[str, int]] = (None, {})
 
@@ -185,9 +189,7 @@ class TokenChecker:
             now=now,
         )
         seen = _Seen(claims, keys, rules)
-        self._seen[token] = seen
-        if len(self._seen) > MAX_SEEN:
-            self._seen.popitem(last=False)
+        self._seen.keep(token, seen)
         return seen
 
     def _bits(self, picture: Picture, scope: str) -> int:
@@ -200,6 +202,10 @@ class TokenChecker:
             self._needed = (picture, remembered := {})
         remembered[scope] = needed
         return needed
+
+
+def _seen_bytes(token: str, seen: _Seen) -> int:
+    return SEEN_BYTES + 2 * len(token) + NAME_BYTES * len(seen.claims.networks or ())
 
 
 def _judge(claims: Claims, picture: Picture, version: int) -> _Worth:

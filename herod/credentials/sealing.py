@@ -16,13 +16,13 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-__all__ = ["KEY_BYTES", "SealBroken", "pack_fields", "seal", "unseal"]
+__all__ = ["KEY_BYTES", "SEAL_BYTES", "SealBroken", "pack_fields", "seal", "unseal"]
 
 VERSION: Final = b"\x01"
 KEY_BYTES: Final = 32  # AES-256
 NONCE_BYTES: Final = 12  # NIST SP 800-38D, section 5.2.1.1
 TAG_BYTES: Final = 16
-_SMALLEST: Final = len(VERSION) + NONCE_BYTES + TAG_BYTES
+SEAL_BYTES: Final = len(VERSION) + NONCE_BYTES + TAG_BYTES  # what an envelope has more than what it holds
 
 _pack_length = struct.Struct(">I").pack
 
@@ -49,7 +49,7 @@ def unseal(key: bytes, sealed: bytes, associated: bytes) -> bytes:
         ValueError: the key is not 32 bytes long.
     """
     cipher = _cipher(key)
-    if len(sealed) < _SMALLEST or sealed[:1] != VERSION:
+    if len(sealed) < SEAL_BYTES or sealed[:1] != VERSION:
         raise SealBroken("the envelope does not open")
     try:
         return cipher.decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], VERSION + associated)

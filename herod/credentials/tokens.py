@@ -30,6 +30,7 @@ from herod.errors import BadToken, ExpiredToken, InvalidRequest
 __all__ = [
     "AUDIENCE_TYP",
     "CLOCK_SKEW",
+    "MAX_ID_CHARS",
     "MAX_TOKEN_CHARS",
     "PLAIN_TYP",
     "Claims",
@@ -52,6 +53,9 @@ FORBIDDEN_HEADERS: Final = frozenset({"b64", "crit", "jwk", "jku", "x5u", "x5c"}
 _OPTIONAL_CLAIMS: Final = ("networks", "aud", "client_id")
 
 Filled = Annotated[str, msgspec.Meta(min_length=1)]
+# They name what is kept of a token: its revocation, its line in the audit log.
+MAX_ID_CHARS: Final = 128
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
 Seconds = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -69,12 +73,12 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
         client_id: with `aud` only.
     """
 
-    sub: Filled
+    sub: Id
     iss: Filled
     iat: Seconds
     exp: Seconds
     scope: str
-    jti: Filled
+    jti: Id
     epoch: Seconds
     via: str
     networks: tuple[str, ...] | None = None

@@ -56,12 +56,14 @@ class Legacy:
         return await self._page(visit, status=HTTPStatus.CREATED, issued=issued)
 
     async def _page(self, visit: Visit, *, fields: dict[str, str] | None = None, **values: Any) -> Page:  # noqa: ANN401 - what the template shows
-        secrets = (await self._door.call(visit, "legacy.status")).items
+        page = await self._door.call(visit, "legacy.status", cursor=visit.query.get("cursor"))
+        secrets = page.items
         promoted = {secret.id: secret.promoted_to for secret in secrets if secret.promoted_to}
         return await render(
             "legacy.html",
             visit,
             secrets=secrets,
+            next_cursor=page.next_cursor,
             promoted=promoted,
             known=await find_known(self._door, visit, promoted.values()),
             fields=fields or {},

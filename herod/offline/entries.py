@@ -26,7 +26,7 @@ from herod.offline.fields import (
     read_words,
 )
 from herod.operations.normal import parse_email, parse_name
-from herod.scopes.graph import READ, SCOPE_NAME, ScopeGraph
+from herod.scopes.graph import READ, SCOPE_NAME, ScopeGraph, split_scope
 
 __all__ = ["FORMAT", "AccountEntry", "Entries", "KeyEntry", "parse_entries"]
 
@@ -280,11 +280,11 @@ class _Reading:
 
     def _scope(self, fields: dict[str, Any], *, default: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The canonical scope, and what of it the graph does not know."""
-        names = [part.lower() for part in read_words(fields, "scope", default)]
+        names = split_scope(" ".join(read_words(fields, "scope", default)).lower())
         if any(not SCOPE_NAME.match(name) for name in names):
             raise Problem("its scope holds a name that cannot be one")
         unknown = tuple(sorted({name for name in names if not self._graph.bit(name)}))
-        known = self._graph.names(self._graph.mask(tuple(names)))
+        known = self._graph.names(self._graph.mask(names))
         return (*known, *unknown), unknown
 
     def _check_alone(self, accounts: list[AccountEntry], keys: list[KeyEntry]) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from herod.credentials.carried import OWN_KEY, CarriedHash
 from herod.credentials.passwords import check_hash
 from herod.operations.normal import LATEST
-from herod.scopes.grants import parse_networks
+from herod.scopes.grants import list_networks, parse_networks
 
 __all__ = [
     "Fields",
@@ -92,7 +92,7 @@ def read_networks(fields: Fields) -> tuple[str, ...]:
     """All networks where nothing is said; an empty list is none at all."""
     if fields.get("networks") == []:
         return ()
-    return tuple(sorted(parse_networks(read_words(fields, "networks", "*"))))
+    return list_networks(parse_networks(read_words(fields, "networks", "*")))
 
 
 def read_password(fields: Fields) -> tuple[str | None, str | None]:

@@ -10,11 +10,12 @@ from herod.operations.fields import AccountName, Cursor, Email, Limit, NetworkNa
 from herod.operations.finding import AccountRef, account_of, owned_by
 from herod.operations.issuing import account_with_secret, hashing
 from herod.operations.normal import parse_name
+from herod.operations.pages import page_of
 from herod.operations.registry import Context, Params, SecretText, Tool, Work, command, query
 from herod.operations.shapes import User, hide_values, user_shape
 from herod.operations.signin import address_in_use
 from herod.records import SERVICE_KEYS, Account, ApiKey, Session
-from herod.scopes.grants import parse_networks
+from herod.scopes.grants import list_networks, parse_networks
 from herod.scopes.graph import ADMIN, READ
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.store.cursors import Order
@@ -100,7 +101,7 @@ def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User
     """List accounts, oldest first."""
     order, limit = Order(params.order), parse_limit(params.limit)
     page = reader.list(Account, order=order, cursor=params.cursor, limit=limit)
-    return Page([user_shape(account) for account in page.items], page.next_cursor)
+    return page_of(page, user_shape, order=order)
 
 
 @query(
@@ -280,5 +281,5 @@ def _check_given(context: Context, account: Account) -> None:
 
 def _given_networks(context: Context, names: list[str] | None, scope: tuple[str, ...]) -> tuple[str, ...]:
     if names is None:
-        return tuple(sorted(own_networks(context, scope)))
-    return tuple(sorted(parse_networks(names, context.realm.networks)))
+        return list_networks(own_networks(context, scope))
+    return list_networks(parse_networks(names, context.realm.networks))

@@ -11,6 +11,7 @@ import msgspec
 from herod.errors import InvalidRequest
 from herod.operations.accounts import EXAMPLE_ID, parse_limit
 from herod.operations.fields import Cursor, Limit
+from herod.operations.pages import fill_page
 from herod.operations.registry import Context, Params, Time, Tool, query
 from herod.operations.shapes import rfc3339
 from herod.scopes.graph import ADMIN
@@ -118,7 +119,7 @@ async def _list(store: Store, context: Context, params: ListAudit) -> Page[Audit
     rows = await store.find_audit(wanted, after=after, before=before, limit=limit + 1)
     way = OLDER if after is None else NEWER
     cursor = encode_cursor(rows[limit - 1].seq, way) if len(rows) > limit else None
-    return Page([_entry(row) for row in rows[:limit]], cursor)
+    return fill_page(rows[:limit], _entry, place=lambda row: encode_cursor(row.seq, way), end=cursor)
 
 
 @query(

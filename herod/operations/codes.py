@@ -11,13 +11,15 @@ from typing import Final, Generic, TypeVar
 from herod.credentials.apikeys import new_opaque
 from herod.credentials.keyring import Keyring, Purpose
 
-__all__ = ["MAX_CODES", "MAX_CODES_OF_ONE", "Codes"]
+__all__ = ["MAX_CODES", "MAX_CODES_OF_ONE", "MAX_CODE_BYTES", "Codes"]
 
 T = TypeVar("T")
 
 MAX_CODES: Final = 1024
 # Of one holder the oldest go first, so that nobody's codes are pushed out by another's.
 MAX_CODES_OF_ONE: Final = 8
+# Of what all codes of one kind stand for, about as memory holds it.
+MAX_CODE_BYTES: Final = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class _Kept(Generic[T]):
     value: T
     holder: str
     expires_at: int
+    size: int
 
 
 class Codes(Generic[T]):
@@ -41,8 +44,12 @@ class Codes(Generic[T]):
         self._kept: dict[bytes, _Kept[T]] = {}  # oldest first
         self._lock = Lock()
 
-    def make(self, value: T, *, holder: str, now: int, expires_at: int) -> str:
-        """A new code for `value`; too many of one holder, or in all, end the oldest of theirs, or of all."""
+    def make(self, value: T, *, holder: str, now: int, expires_at: int, size: int = 0) -> str:
+        """A new code for `value`; too many of one holder, or in all, end the oldest of theirs, or of all.
+
+        Args:
+            size: about how many bytes of memory `value` takes.
+        """
         code = new_opaque()
         with self._lock:
             self._kept = {mac: one for mac, one in self._kept.items() if one.expires_at > now}
@@ -51,7 +58,9 @@ class Codes(Generic[T]):
                 del self._kept[own[0]]
             elif len(self._kept) >= MAX_CODES:
                 del self._kept[next(iter(self._kept))]
-            self._kept[self._mac(code)] = _Kept(value, holder, expires_at)
+            while self._kept and size + sum(one.size for one in self._kept.values()) > MAX_CODE_BYTES:
+                del self._kept[next(iter(self._kept))]
+            self._kept[self._mac(code)] = _Kept(value, holder, expires_at, size)
         return code
 
     def look(self, code: str, *, now: int) -> T | None:

@@ -12,7 +12,7 @@ and accounts that were switched off or deleted. kind and page say where a snapsh
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Final
 
@@ -22,6 +22,7 @@ import trio
 from herod.errors import InvalidRequest, RateLimited
 from herod.operations.guessing import wide_source
 from herod.operations.holders import LOCAL_ADMIN_ID
+from herod.operations.pages import Room, fill_page
 from herod.operations.realm import Realm
 from herod.operations.registry import Context, Params, query
 from herod.operations.shapes import networks_list
@@ -29,7 +30,8 @@ from herod.records import Account, PeerRule, Record, Revocation
 from herod.scopes.decisions import Access
 from herod.scopes.graph import ADMIN
 from herod.scopes.principals import PrincipalKind
-from herod.store.base import MAX_PAGE, Cursor, Reader, Store
+from herod.store.base import MAX_PAGE, Cursor, Order, Page, Reader, Store
+from herod.store.cursors import cursor_after
 
 __all__ = ["MAX_WAIT_SECONDS", "WAITING", "WAITING_OF_PRINCIPAL", "WAITING_OF_SOURCE", "token_changes"]
 
@@ -163,16 +165,17 @@ def _read(store: Store, realm: Realm, place: Place | None, now: int) -> TokenCha
     if changes.is_reset:
         return _snapshot(store, realm, _begin(store, realm), now, is_reset=True)
     unwritten = realm.counters["unwritten"]
-    subjects, revoked = _sort(realm, changes.put, now)
+    put: list[Record] = [*changes.put]
     if unwritten != place.unwritten:
-        off = [account for id_ in realm.switched_off if (account := store.get(Account, id_)) is not None]
-        subjects += _sort(realm, off, now)[0]
+        put += [account for id_ in realm.switched_off if (account := store.get(Account, id_)) is not None]
+    subjects, revoked = _sort(_tell(realm, record, now) for record in put)
+    if unwritten != place.unwritten:
         revoked += _unwritten(realm)
     followed = msgspec.structs.replace(place, rev=changes.cursor.rev, unwritten=unwritten)
     return TokenChanges(
         cursor=str(followed),
         reset=False,
-        has_more=len(changes.put) + len(changes.deleted) == MAX_PAGE,
+        has_more=changes.has_more,
         subjects=subjects,
         gone=[id_ for kind, id_ in changes.deleted if kind in (Account.kind, PeerRule.kind)],
         revoked=revoked,
@@ -182,42 +185,61 @@ def _read(store: Store, realm: Realm, place: Place | None, now: int) -> TokenCha
 
 def _snapshot(store: Store, realm: Realm, place: Place, now: int, *, is_reset: bool) -> TokenChanges:
     """The next part of everything. What changes meanwhile is told afterwards, from where the snapshot began."""
-    found: list[Record] = []
-    kind, page = place.kind or 0, place.page
-    while kind < len(KINDS) and len(found) < MAX_PAGE:
-        listed = store.list(KINDS[kind], cursor=page, limit=MAX_PAGE - len(found))
-        found += listed.items
-        page = listed.next_cursor
-        kind += page is None
-    is_last = kind == len(KINDS)
-    subjects, revoked = _sort(realm, found, now)
+    rules, unwritten, room = None, [], Room()
+    told: list[Subject | Taken] = []
     if is_reset:
-        subjects.insert(0, _local_admin(realm))
-        revoked += _unwritten(realm)
+        rules, unwritten = _rules(realm), _unwritten(realm)
+        told.append(_local_admin(realm))
+        room.takes((rules, unwritten, told))
+    kind, page, count = place.kind or 0, place.page, 0
+    while kind < len(KINDS) and count < MAX_PAGE and not room.is_full:
+        listed = store.list(KINDS[kind], cursor=page, limit=MAX_PAGE - count)
+        part: Page[Subject | Taken] = fill_page(
+            listed.items,
+            lambda record: _tell(realm, record, now),
+            place=lambda record: cursor_after(record, Order.OLDEST),
+            begin=page,
+            end=listed.next_cursor,
+            room=room,
+        )
+        told += part.items
+        count += len(listed.items)
+        page = part.next_cursor
+        kind += page is None and not room.is_full
+    is_last = kind == len(KINDS)
+    subjects, revoked = _sort(told)
     return TokenChanges(
         cursor=str(msgspec.structs.replace(place, kind=None if is_last else kind, page=None if is_last else page)),
         reset=is_reset,
         has_more=not is_last,
         subjects=subjects,
         gone=[],
-        revoked=revoked,
-        rules=_rules(realm) if is_reset else None,
+        revoked=[*revoked, *unwritten],
+        rules=rules,
     )
 
 
-def _sort(realm: Realm, records: Sequence[Record], now: int) -> tuple[list[Subject], list[Taken]]:
+def _tell(realm: Realm, record: Record, now: int) -> Subject | Taken | None:
+    """What the feed says of a record, if anything."""
+    match record:
+        case Account():
+            return _subject(realm, record, PrincipalKind.ACCOUNT, is_enabled=_is_enabled(realm, record))
+        case PeerRule():
+            return _subject(realm, record, PrincipalKind.PEER, is_enabled=True)
+        case Revocation(expires_at=int(exp)) if now < exp + KEPT_SECONDS:
+            return Taken(record.subject, record.jti, exp)
+        case _:
+            return None
+
+
+def _sort(told: Iterable[Subject | Taken | None]) -> tuple[list[Subject], list[Taken]]:
     subjects: list[Subject] = []
     revoked: list[Taken] = []
-    for record in records:
-        match record:
-            case Account():
-                subjects.append(_subject(realm, record, PrincipalKind.ACCOUNT, is_enabled=_is_enabled(realm, record)))
-            case PeerRule():
-                subjects.append(_subject(realm, record, PrincipalKind.PEER, is_enabled=True))
-            case Revocation(expires_at=int(exp)) if now < exp + KEPT_SECONDS:
-                revoked.append(Taken(record.subject, record.jti, exp))
-            case _:
-                pass
+    for one in told:
+        if isinstance(one, Subject):
+            subjects.append(one)
+        elif one is not None:
+            revoked.append(one)
     return subjects, revoked
 
 

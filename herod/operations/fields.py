@@ -11,10 +11,13 @@ import msgspec
 from herod.credentials.passwords import MAX_CHARS, MIN_CHARS
 from herod.operations.normal import MAX_EMAIL, MAX_NAME
 from herod.operations.registry import Time
+from herod.scopes.grants import MAX_NETWORKS
+from herod.scopes.graph import MAX_SCOPE_CHARS, MAX_SCOPES
 from herod.store.base import MAX_PAGE
 
 __all__ = [
     "AccountName",
+    "AskedScope",
     "ClientId",
     "CurrentPassword",
     "Cursor",
@@ -60,13 +63,30 @@ Email = Annotated[
 KeyId = Annotated[str, msgspec.Meta(description="the key's id: the 12 characters after its prefix")]
 AccountName = Annotated[str, msgspec.Meta(description="a name to show to people", extra_json_schema=NAME)]
 Label = Annotated[str, msgspec.Meta(description="a name to tell it by", extra_json_schema=NAME)]
-Scope = Annotated[str, msgspec.Meta(description="space-separated scopes", extra={ENUMERATED: "scopes"})]
+Scope = Annotated[
+    str,
+    msgspec.Meta(
+        description=f"space-separated scopes, at most {MAX_SCOPES}",
+        extra={ENUMERATED: "scopes"},
+        extra_json_schema={"maxLength": MAX_SCOPE_CHARS},
+    ),
+]
+AskedScope = Annotated[
+    str,
+    msgspec.Meta(
+        description=f"scopes that it must carry, space-separated, at most {MAX_SCOPES}",
+        extra_json_schema={"maxLength": MAX_SCOPE_CHARS, "pattern": rf"^\s*(\S+(\s+\S+){{0,{MAX_SCOPES - 1}}})?\s*$"},
+    ),
+]
 KnownScope = Annotated[str, msgspec.Meta(description="one scope", extra={ENUMERATED: "scope"})]
 OperationName = Annotated[str, msgspec.Meta(description="an operation's name", extra={ENUMERATED: "operations"})]
 Network = Annotated[str, msgspec.Meta(description="a network's name")]
 NetworkNames = Annotated[
     list[Annotated[str, msgspec.Meta(extra_json_schema={"pattern": NETWORK})]],
-    msgspec.Meta(description='network names, or ["*"] for all', extra_json_schema={"minItems": 1}),
+    msgspec.Meta(
+        description=f'network names, at most {MAX_NETWORKS}, or ["*"] for all',
+        extra_json_schema={"minItems": 1, "maxItems": MAX_NETWORKS},
+    ),
 ]
 Owner = Annotated[str, msgspec.Meta(description="a client_id: whose keys; for admins")]
 NewOwner = Annotated[

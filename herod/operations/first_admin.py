@@ -11,6 +11,7 @@ import msgspec
 
 from herod.errors import BadCredentials, Conflict
 from herod.operations.ceilings import is_standing_admin, possible_admins
+from herod.operations.fields import AccountName, Email, NewPassword
 from herod.operations.guessing import Attempt, code_guess
 from herod.operations.holders import account_principal
 from herod.operations.issuing import account_with_secret, hashing
@@ -52,9 +53,9 @@ class CreateFirstAdmin(Opening, frozen=True, kw_only=True):
     """The code from the file, and the account to be; a password has 12 to 128 characters."""
 
     code: str
-    email: str
-    password: str
-    name: str | None = None
+    email: Email
+    password: NewPassword
+    name: AccountName | None = None
 
 
 def has_admin(store: Store, realm: Realm, now: int) -> bool:

@@ -28,7 +28,7 @@ from herod.operations.presented import (
 )
 from herod.operations.realm import Realm, looks_like_token
 from herod.records import Account, ApiKey, HashKey, Revocation
-from herod.scopes.grants import intersect_grants
+from herod.scopes.grants import MAX_NETWORKS, intersect_grants
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
 from herod.store.base import Reader
 
@@ -116,10 +116,14 @@ def token_holder(reader: Reader, realm: Realm, claims: Claims, now: int) -> Prin
     """As `token_principal`, whether or not the token itself was revoked: for who revokes it, not for who presents it.
 
     Raises:
+        BadToken: it names more networks than anything may.
         RevokedToken: its epoch is over, or its subject is gone.
         Disabled: its account is switched off.
     """
     maker = maker_of(reader, realm, claims.sub, claims.via, claims.epoch, now)
+    if "*" in maker.widest.networks and len(claims.networks or ()) > MAX_NETWORKS:
+        # Not one of ours: who holds all networks gives all of them, and who holds some adds none by what a token says.
+        raise BadToken("The token names too many networks: ask for a new one.", reason="malformed")
     own = realm.grant(tuple(claims.scope.split()), ("*",) if claims.networks is None else claims.networks)
     return Principal(
         id=maker.id,

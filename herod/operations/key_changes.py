@@ -16,7 +16,7 @@ from herod.operations.normal import parse_future, parse_name
 from herod.operations.registry import Context, Params, Tool, command
 from herod.operations.shapes import IssuedKey, Key, key_shape
 from herod.records import ApiKey, Session
-from herod.scopes.grants import parse_networks
+from herod.scopes.grants import list_networks, parse_networks
 from herod.scopes.graph import READ
 from herod.store.base import Writer
 
@@ -132,7 +132,7 @@ def keys_update(tx: Writer, context: Context, params: UpdateKey) -> Key:
     if isinstance(params.scope, str):
         changes["scope"] = given_scope(context, params.scope)
     if isinstance(params.networks, list):
-        changes["networks"] = tuple(sorted(parse_networks(params.networks, context.realm.networks)))
+        changes["networks"] = list_networks(parse_networks(params.networks, context.realm.networks))
     if params.expires_at is not msgspec.UNSET:
         changes["expires_at"] = None if params.expires_at is None else parse_future(params.expires_at, context.now)
     changed = msgspec.structs.replace(key, **changes)

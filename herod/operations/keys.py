@@ -29,11 +29,12 @@ from herod.operations.fields import (
 )
 from herod.operations.key_lists import KeyKindName, KeyOrder, KeyState, Wanted, find_keys, named_keys
 from herod.operations.normal import parse_future, parse_name
+from herod.operations.pages import page_of
 from herod.operations.registry import Context, Params, Tool, command, query
 from herod.operations.shapes import IssuedKey, Key, KeyDetails, key_details, key_shape
 from herod.operations.uses import former_use
 from herod.records import SERVICE_KEYS, Account, ApiKey
-from herod.scopes.grants import Grant, intersect_networks, parse_networks
+from herod.scopes.grants import Grant, intersect_networks, list_networks, parse_networks
 from herod.scopes.graph import ADMIN, READ
 from herod.scopes.principals import PrincipalKind
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
@@ -113,7 +114,7 @@ def keys_create(tx: Writer, context: Context, params: CreateKey) -> IssuedKey:
         scope=scope,
         networks=_default_networks(context, owner, scope)
         if networks is None
-        else tuple(sorted(parse_networks(networks, context.realm.networks))),
+        else list_networks(parse_networks(networks, context.realm.networks)),
         expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
     )
     given = context.realm.grant(key.scope, key.networks, key.expires_at)
@@ -135,7 +136,7 @@ def keys_create(tx: Writer, context: Context, params: CreateKey) -> IssuedKey:
 def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
     """List keys, oldest first: one's own, or everybody's for admins.
 
-    A page of a kind or state may hold fewer than `limit` and not be the last: go on while there is a next cursor.
+    A page may hold fewer than `limit` and not be the last: go on while there is a next cursor.
     Ordered by expires, keys that never expire are left out.
     """
     owner, order, limit = params.owner, Order(params.order), parse_limit(params.limit)
@@ -152,7 +153,7 @@ def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
         page = Page(named_keys(reader, params.name, tuple(dict.fromkeys(owners)), wanted, now=context.now))
     else:
         page = find_keys(reader, wanted, order=order, cursor=params.cursor, limit=limit, now=context.now)
-    return Page([key_shape(key, reader.usage(key.id)) for key in page.items], page.next_cursor)
+    return page_of(page, lambda key: key_shape(key, reader.usage(key.id)), order=order)
 
 
 @query(
@@ -297,4 +298,4 @@ def _default_networks(context: Context, owner: Account | None, scope: tuple[str,
     networks = own_networks(context, scope)
     if owner is not None:
         networks = intersect_networks(networks, frozenset(owner.networks))
-    return tuple(sorted(networks))
+    return list_networks(networks)

@@ -8,16 +8,19 @@ from typing import Annotated, Final
 import msgspec
 
 from herod.errors import Conflict, NotFound
+from herod.operations.accounts import parse_limit
 from herod.operations.ceilings import check_ceiling
-from herod.operations.fields import ExpiresAt, Label
+from herod.operations.fields import Cursor, ExpiresAt, Label, Limit
 from herod.operations.keys import make_key, put_key
 from herod.operations.normal import parse_future
+from herod.operations.pages import fill_page
 from herod.operations.realm import LegacySecret
-from herod.operations.registry import Context, NoParams, Params, Time, command, query
+from herod.operations.registry import Context, Params, Time, command, query
 from herod.operations.shapes import IssuedKey, key_shape, rfc3339
 from herod.records import ApiKey, LegacyUse
 from herod.scopes.graph import ADMIN, REGISTRAR, USER
-from herod.store.base import Page, Reader, Writer
+from herod.store.base import MAX_PAGE, Page, Reader, Writer
+from herod.store.cursors import encode_cursor, parse_cursor
 
 __all__ = ["legacy_promote", "legacy_status"]
 
@@ -41,6 +44,13 @@ class Legacy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     promoted_to: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class ListLegacy(Params, frozen=True, kw_only=True):
+    """`limit` is at most 200."""
+
+    cursor: Cursor | None = None
+    limit: Limit = MAX_PAGE
+
+
 class PromoteLegacy(Params, frozen=True, kw_only=True):
     """`name` is the new key's, by default the secret's id; `expires_at` is RFC 3339."""
 
@@ -57,9 +67,17 @@ class PromotedKey(IssuedKey, frozen=True, kw_only=True):
 
 
 @query("legacy.status", needs=ADMIN, example={}, http=("GET /api/v1/legacy",))
-def legacy_status(reader: Reader, context: Context, params: NoParams) -> Page[Legacy]:  # noqa: ARG001 - a handler's form
+def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[Legacy]:
     """List the legacy secrets of the settings by their ids: how often each was used, when last and from where."""
-    return Page([_shape(reader, context, secret) for secret in context.realm.legacy.all()])
+    limit = parse_limit(params.limit)
+    _, last = (0, "") if params.cursor is None else parse_cursor(params.cursor)
+    secrets = [secret for secret in context.realm.legacy.all() if secret.id > last]
+    return fill_page(
+        secrets[:limit],
+        lambda secret: _shape(reader, context, secret),
+        place=_place,
+        end=_place(secrets[limit - 1]) if len(secrets) > limit else None,
+    )
 
 
 @command(
@@ -96,6 +114,11 @@ def legacy_promote(tx: Writer, context: Context, params: PromoteLegacy) -> Promo
     tx.put(msgspec.structs.replace(use, promoted_to=key.id))
     shape = msgspec.structs.asdict(key_shape(key, None))
     return PromotedKey(**shape, key=text, replaces=secret.id, setting=SETTINGS[secret.scope])
+
+
+def _place(secret: LegacySecret) -> str:
+    """The cursor after a secret: the list is ordered by ids alone."""
+    return encode_cursor(0, secret.id)
 
 
 def _shape(reader: Reader, context: Context, secret: LegacySecret) -> Legacy:

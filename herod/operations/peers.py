@@ -11,10 +11,11 @@ from herod.errors import InvalidRequest, NotFound, quoted
 from herod.operations.accounts import EXAMPLE_ID, parse_limit
 from herod.operations.ceilings import check_ceiling, check_target, given_scope, own_networks, timeless
 from herod.operations.fields import Cursor, Limit, NetworkNames, Scope
+from herod.operations.pages import page_of
 from herod.operations.registry import Context, Params, Work, command, query
 from herod.operations.shapes import PeerShape, peer_shape
 from herod.records import PeerRule
-from herod.scopes.grants import parse_networks
+from herod.scopes.grants import list_networks, parse_networks
 from herod.scopes.graph import ADMIN
 from herod.scopes.principals import NOBODY_UID
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
@@ -112,7 +113,7 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerShape:
     if before is None:
         before = PeerRule(id=new_id(), created_at=context.now, subject=subject, creator=actor.id, scope=(), networks=())
     # All that is not said anew stays, its epoch above all: tokens that ended must not be good again.
-    rule = msgspec.structs.replace(before, creator=actor.id, scope=scope, networks=tuple(sorted(networks)))
+    rule = msgspec.structs.replace(before, creator=actor.id, scope=scope, networks=list_networks(networks))
     tx.put(rule)
     context.target = rule.id
     return peer_shape(rule)
@@ -122,7 +123,7 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerShape:
 def peers_list(reader: Reader, context: Context, params: ListPeers) -> Page[PeerShape]:  # noqa: ARG001 - a handler's form
     """List peer rules, oldest first."""
     page = reader.list(PeerRule, cursor=params.cursor, limit=parse_limit(params.limit))
-    return Page([peer_shape(rule) for rule in page.items], page.next_cursor)
+    return page_of(page, peer_shape)
 
 
 @command("peers.remove", needs=ADMIN, example={"id": EXAMPLE_ID}, http=("DELETE /api/v1/peers/{id}",))

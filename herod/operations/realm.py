@@ -3,11 +3,12 @@
 One object, made by the composition root and handed to every handler. Nothing here decides anything.
 """
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from herod.caching import BoundedCache
 from herod.credentials.apikeys import looks_like_key
 from herod.credentials.keyring import Keyring, Purpose, SigningKeys
 from herod.credentials.tokens import CLOCK_SKEW, Claims, verify
@@ -25,7 +26,14 @@ from herod.scopes.principals import AuthMethod
 __all__ = ["LegacySecret", "LegacySecrets", "Realm", "VerifiedTokens", "looks_like_token"]
 
 
+# What is kept at hand and can be made again: how many, and bytes of all together.
 MAX_GRANTS: Final = 4096
+MAX_GRANT_BYTES: Final = 16 * 1024 * 1024
+MAX_VERIFIED: Final = 16_384
+MAX_VERIFIED_BYTES: Final = 32 * 1024 * 1024
+# What Python takes for a grant or claims, and for a name of 64 letters in a tuple and a set.
+ENTRY_BYTES: Final = 512
+NAME_BYTES: Final = 256
 GrantKey = tuple[int, tuple[str, ...], tuple[str, ...], int | None]
 
 
@@ -76,16 +84,16 @@ class LegacySecrets:
 
 
 class VerifiedTokens:
-    """Tokens whose signature has been checked, by the whole token; bounded, oldest out first.
+    """Tokens whose signature has been checked, by the whole token; bounded in number and bytes.
 
     Only what cannot change is kept: the claims and the key that signed them. Expiry, status, revocation, epoch and the
     effective grant are looked at again at every use.
     """
 
-    def __init__(self, limit: int = 16_384) -> None:
-        self._limit = limit
-        # The event loop and the writer both add: dropping the oldest must be one step.
-        self._claims: OrderedDict[str, Claims] = OrderedDict()
+    def __init__(self, limit: int = MAX_VERIFIED) -> None:
+        self._claims: BoundedCache[str, Claims] = BoundedCache(
+            entries=limit, total=MAX_VERIFIED_BYTES, size=_claims_bytes
+        )
         self._keys: SigningKeys | None = None
 
     def get(self, token: str, keys: SigningKeys) -> Claims | None:
@@ -95,11 +103,18 @@ class VerifiedTokens:
     def add(self, token: str, keys: SigningKeys, claims: Claims) -> None:
         """Remember a token just verified; other keys than before drop all that was known."""
         if keys is not self._keys:
-            self._claims = OrderedDict()
+            self._claims.clear()
             self._keys = keys
-        self._claims[token] = claims
-        if len(self._claims) > self._limit:
-            self._claims.popitem(last=False)
+        self._claims.keep(token, claims)
+
+
+def _claims_bytes(token: str, claims: Claims) -> int:
+    return ENTRY_BYTES + 2 * len(token) + NAME_BYTES * len(claims.networks or ())
+
+
+def _grant_bytes(key: GrantKey, grant: Grant) -> int:  # noqa: ARG001 - a cache's form
+    _, scope, networks, _ = key
+    return ENTRY_BYTES + NAME_BYTES * (len(scope) + len(networks))
 
 
 def looks_like_token(text: str) -> bool:
@@ -154,7 +169,9 @@ class Realm:
     waiting: Counter[str] = field(default_factory=Counter)
     is_stopping: bool = False
     switched_off: set[str] = field(default_factory=set)
-    grants: dict[GrantKey, Grant] = field(default_factory=dict)
+    grants: BoundedCache[GrantKey, Grant] = field(
+        default_factory=lambda: BoundedCache(entries=MAX_GRANTS, total=MAX_GRANT_BYTES, size=_grant_bytes)
+    )
     legacy_uses: LegacyUses = field(default_factory=LegacyUses)
     session_codes: Codes[Session] = field(init=False)
     first_codes: Codes[str] = field(init=False)
@@ -172,10 +189,8 @@ class Realm:
         key = (self.graph.generation, scope, networks, expires_at)
         grant = self.grants.get(key)
         if grant is None:
-            if len(self.grants) >= MAX_GRANTS:
-                self.grants.clear()
             grant = Grant(mask=self.graph.mask(scope), networks=frozenset(networks), expires_at=expires_at)
-            self.grants[key] = grant
+            self.grants.keep(key, grant)
         return grant
 
     def reload(self, *, graph: ScopeGraph, networks: Networks, legacy: LegacySecrets) -> None:

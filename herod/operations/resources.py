@@ -16,6 +16,7 @@ from herod.operations.ceilings import is_admin
 from herod.operations.fields import Cursor, Label, Limit
 from herod.operations.guessing import Counter, ownership_counter
 from herod.operations.normal import has_unprintable, parse_label
+from herod.operations.pages import page_of
 from herod.operations.registry import Context, Params, command, query
 from herod.records import Resource, resource_owner
 from herod.scopes.graph import USER
@@ -41,7 +42,14 @@ OwnershipSecret = Annotated[
     str,
     msgspec.Meta(
         description="what opens the resource; over REST in `X-Resource-Secret` or in the body, not in both",
-        extra_json_schema={"format": "password"},
+        extra_json_schema={"format": "password", "maxLength": MAX_SECRET},
+    ),
+]
+Attributes = Annotated[
+    dict[str, Any],
+    msgspec.Meta(
+        description=f"at most {MAX_ATTRIBUTES}, of {MAX_ATTRIBUTE_BYTES} bytes of JSON together",
+        extra_json_schema={"maxProperties": MAX_ATTRIBUTES},
     ),
 ]
 
@@ -55,7 +63,7 @@ class ClaimResource(Params, frozen=True, kw_only=True):
     kind: Label
     name: Label
     secret: OwnershipSecret
-    attributes: dict[str, Any] = msgspec.field(default_factory=dict)
+    attributes: Attributes = msgspec.field(default_factory=dict)
 
 
 class ListResources(Params, frozen=True, kw_only=True):
@@ -78,7 +86,7 @@ class UpdateResource(ResourceRef, frozen=True, kw_only=True):
     """What is left out stays; `attributes` take the place of all that were."""
 
     name: Label | msgspec.UnsetType = msgspec.UNSET
-    attributes: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    attributes: Attributes | msgspec.UnsetType = msgspec.UNSET
 
 
 class ResourceShape(msgspec.Struct, frozen=True):
@@ -158,7 +166,7 @@ def resources_list(reader: Reader, context: Context, params: ListResources) -> P
     """List your resources of one kind that a secret owns, oldest first."""
     owner = resource_owner(parse_label(params.kind, "kind"), context.principal.id, _parse_secret(params.secret))
     page = reader.list(Resource, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
-    return Page([_shape(resource) for resource in page.items], page.next_cursor)
+    return page_of(page, _shape)
 
 
 @query(
@@ -249,6 +257,7 @@ def _releasable(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
     """As `_owned`; an admin's may be anybody's, whose claimant may be gone."""
     if not is_admin(context):
         return _owned(reader, context, ref)
+    _parse_secret(ref.secret)  # not needed, and no other than it could be
     resource = reader.get(Resource, ref.sid)
     if resource is None:
         raise NotFound("There is no such resource.")

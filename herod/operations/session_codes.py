@@ -23,6 +23,7 @@ from herod.scopes.decisions import Access
 from herod.scopes.grants import intersect_grants
 from herod.scopes.principals import Principal
 from herod.store.base import Reader, Writer
+from herod.store.cache import record_bytes
 
 __all__ = ["CODE_SECONDS", "session_code", "session_offer", "session_redeem"]
 
@@ -74,8 +75,9 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode:  # noqa: ARG001 - a handler's form
     """Make a code by which a browser signs in as who asks: once, within 60 seconds, and to no more than they hold."""
     expires_at = context.now + CODE_SECONDS
+    session = new_session(context, context.principal)
     code = context.realm.session_codes.make(
-        new_session(context, context.principal), holder=context.principal.id, now=context.now, expires_at=expires_at
+        session, holder=context.principal.id, now=context.now, expires_at=expires_at, size=record_bytes(session)
     )
     return SignInCode(code, datetime.fromtimestamp(expires_at, UTC), _page_url(context.realm))
 

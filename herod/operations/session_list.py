@@ -10,6 +10,7 @@ from herod.errors import NotFound, Unauthenticated
 from herod.operations.accounts import parse_limit
 from herod.operations.ceilings import check_target, is_admin
 from herod.operations.makers import session_principal
+from herod.operations.pages import page_of
 from herod.operations.registry import Context, Door, Params, Time, command, query
 from herod.operations.shapes import networks_list, rfc3339
 from herod.records import Session
@@ -78,8 +79,7 @@ def session_list(reader: Reader, context: Context, params: ListSessions) -> Page
     """
     owner = None if is_admin(context) else context.principal.id
     page = reader.list(Session, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
-    shapes = (_shape(reader, context, session) for session in page.items)
-    return Page([shape for shape in shapes if shape is not None], page.next_cursor)
+    return page_of(page, lambda session: _shape(reader, context, session))
 
 
 @command(

@@ -9,11 +9,13 @@ from herod.operations.fields import KeyId, Label, Scope
 from herod.operations.finding import owned_by
 from herod.operations.identify import bearer_principal
 from herod.operations.keys import make_key, put_key, remove_key
+from herod.operations.pages import Room
 from herod.operations.registry import Context, CredentialText, Params, Time, command, query
 from herod.operations.shapes import hide_values, rfc3339
 from herod.operations.uses import note_use
 from herod.records import SERVICE_KEYS, ApiKey
 from herod.scopes.decisions import Access
+from herod.scopes.grants import list_networks
 from herod.scopes.graph import ADMIN
 from herod.store.base import Reader, Store, Usage, Writer
 
@@ -112,7 +114,7 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
         name=params.name,
         owner=None,
         scope=scope,
-        networks=tuple(sorted(grant.networks)),
+        networks=list_networks(grant.networks),
         expires_at=grant.expires_at,
     )
     check_ceiling(principal.grants, context.realm.grant(key.scope, key.networks, key.expires_at))
@@ -122,8 +124,18 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
 
 @query("auth.list_keys", needs=ADMIN, example={})
 def auth_list_keys(reader: Reader, context: Context, params: ListSupervisorKeys) -> list[SupervisorKey]:  # noqa: ARG001 - a handler's form
-    """List all service keys, without their secrets."""
-    return [_shape(key, reader.usage(key.id)) for key in owned_by(reader, ApiKey, SERVICE_KEYS)]
+    """List all service keys, without their secrets: as many as one answer can hold, for it has no pages."""
+    found, room = [], Room()
+    for key in owned_by(reader, ApiKey, SERVICE_KEYS):
+        shape = _shape(key, reader.usage(key.id))
+        if not room.takes(shape):
+            raise InvalidRequest(
+                "There are more service keys than one answer can hold: list them page by page with keys.list, "
+                "of kind service.",
+                hint="herod key list",
+            )
+        found.append(shape)
+    return found
 
 
 @command("auth.remove_key", needs=ADMIN, manages_keys=True, example={"id": "0kZ3vXq81LmT"})

@@ -9,6 +9,7 @@ import msgspec
 from herod.credentials.apikeys import looks_like_key
 from herod.credentials.tokens import Claims
 from herod.errors import (
+    InvalidRequest,
     InvalidScope,
     InvalidTarget,
     TargetDenied,
@@ -17,7 +18,7 @@ from herod.errors import (
     UnsupportedTokenType,
 )
 from herod.operations.ceilings import check_target, is_admin
-from herod.operations.fields import Scope
+from herod.operations.fields import AskedScope, Scope
 from herod.operations.identify import bearer_principal, looks_like_token, token_holder
 from herod.operations.issuing import issue_token
 from herod.operations.registry import Context, Params, Tool, command, query
@@ -25,6 +26,7 @@ from herod.operations.shapes import TokenAnswer, networks_list
 from herod.operations.uses import note_use
 from herod.records import Revocation
 from herod.scopes.decisions import Access
+from herod.scopes.graph import split_scope
 from herod.scopes.principals import AuthMethod, Principal, part_of
 from herod.store.base import Reader, Store, Writer
 
@@ -65,7 +67,7 @@ class ValidateToken(Params, frozen=True, kw_only=True):
     """A token, API key or legacy secret; `scope` and `network` are what it must carry."""
 
     token: Annotated[str, msgspec.Meta(description="a token, an API key or a legacy secret")]
-    scope: Annotated[str, msgspec.Meta(description="scopes that it must carry, space-separated")] | None = None
+    scope: AskedScope | None = None
     network: Annotated[str, msgspec.Meta(description="the network that it must reach")] | None = None
 
 
@@ -131,6 +133,7 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
     A token that was made for another resource than herod is malformed here: `token.introspect` tells its audience.
     """
     realm = context.realm
+    asked = () if params.scope is None else split_scope(params.scope)
     realm.counters["validations"] += 1
     try:
         principal = bearer_principal(store, realm, params.token, context.now)
@@ -139,7 +142,7 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
         return Validated(valid=False, reason=_reason(error, params.token))
     note_use(store, context, principal)
     is_token = principal.method is AuthMethod.JWT
-    lacking = _lacking(context, principal, params)
+    lacking = _lacking(context, principal, asked, params.network)
     if lacking is not None:
         return Validated(valid=False, reason=lacking if is_token else INVALID)
     return Validated(
@@ -207,7 +210,10 @@ def _asked(context: Context, text: str) -> tuple[Principal, str]:
         InvalidScope: one of its names is unknown or beyond the client's own, or no one grant covers them all.
     """
     graph, principal = context.realm.graph, context.principal
-    names = tuple(dict.fromkeys(text.split()))
+    try:
+        names = tuple(dict.fromkeys(split_scope(text)))
+    except InvalidRequest as error:
+        raise InvalidScope(error.message) from None
     if not names:
         raise InvalidScope("The scope is empty: name one, or leave it out.")
     for name in names:
@@ -250,15 +256,15 @@ def _check_resource(text: str) -> None:
         )
 
 
-def _lacking(context: Context, principal: Principal, params: ValidateToken) -> str | None:
+def _lacking(context: Context, principal: Principal, asked: tuple[str, ...], network: str | None) -> str | None:
     """`scope` or `network` when no grant of the principal's covers what is asked about."""
     grants = principal.grants
-    for name in params.scope.split() if params.scope is not None else ():
+    for name in asked:
         bit = context.realm.graph.bit(name)
         grants = tuple([grant for grant in grants if grant.mask & bit])
     if not grants:
         return "scope"
-    if params.network is not None and not any(grant.proves(params.network) for grant in grants):
+    if network is not None and not any(grant.proves(network) for grant in grants):
         return "network"
     return None
 

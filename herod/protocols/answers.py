@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from herod.errors import HerodError, MissingScope, RateLimited, TooLarge, Unauthenticated
+from herod.operations.pages import MAX_PAGE_BYTES
 from herod.operations.registry import Operation
 from herod.protocols.codes import row_of
 from herod.protocols.http import Response
@@ -30,7 +31,7 @@ encode: Final = msgspec.json.Encoder().encode
 JSON_HEADERS: Final = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 API_VERSION: Final = "1"
 # Of one answer, but for streams and documents of one kept copy. Pages of lists end before.
-MAX_ANSWER_BYTES: Final = 256 * 1024
+MAX_ANSWER_BYTES: Final = MAX_PAGE_BYTES
 
 ErrorWriter = Callable[[HerodError], Response]
 

@@ -34,8 +34,9 @@ Herod answers "who is this, and may they?" for the services of a machine.
 credential. Get a token by `POST /login` (a person) or `POST /token` (a program), a key by `POST /api/v1/keys`.
 
 **Forms.** Plain routes answer flat. `/api/v1` and `/api/auth` answer in an envelope of `data` and `meta`; lists give
-`meta.next_cursor`, which is the `cursor` of the next page. Times are RFC 3339 in UTC; a `scope` is names with spaces
-between. Bodies are JSON, at most 64 KiB; `/token`, `/introspect` and `/revoke` take forms, as OAuth has them.
+`meta.next_cursor`, which is the `cursor` of the next page. A page may hold fewer items than `limit` and not be the
+last. Times are RFC 3339 in UTC; a `scope` is names with spaces between. Bodies are JSON, at most 64 KiB; `/token`,
+`/introspect` and `/revoke` take forms, as OAuth has them.
 
 **Errors** carry a stable `code`, a `message` that says what to do, and sometimes the command that helps as `hint`.
 

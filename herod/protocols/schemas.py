@@ -14,7 +14,7 @@ import msgspec
 from herod.operations.fields import ENUMERATED
 from herod.operations.realm import Realm
 from herod.operations.registry import Operation, Params
-from herod.scopes.graph import ALIASES
+from herod.scopes.graph import ALIASES, MAX_SCOPES
 
 __all__ = [
     "Names",
@@ -160,6 +160,6 @@ def _one_of(names: Sequence[str]) -> Schema:
 
 
 def _some_of(names: Sequence[str]) -> Schema:
-    """Names with white space between, in any order."""
+    """Names with white space between, in any order, no more than a scope may have."""
     name = f"({'|'.join(re.escape(name) for name in names)})"
-    return {"pattern": rf"^\s*{name}(\s+{name})*\s*$"}
+    return {"pattern": rf"^\s*{name}(\s+{name}){{0,{MAX_SCOPES - 1}}}\s*$"}

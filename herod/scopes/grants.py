@@ -6,7 +6,7 @@ them covers.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -15,17 +15,21 @@ from herod.errors import InvalidRequest, quoted
 
 __all__ = [
     "ALL_NETWORKS",
+    "MAX_NETWORKS",
     "NOTHING",
     "Grant",
     "Grants",
     "Networks",
     "intersect_grants",
     "intersect_networks",
+    "list_networks",
     "parse_networks",
 ]
 
 Networks = frozenset[str]
 ALL_NETWORKS: Final[Networks] = frozenset({"*"})
+# Names in one list, as it is written: one that stands twice counts twice.
+MAX_NETWORKS: Final = 64
 NETWORK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 
 
@@ -87,10 +91,11 @@ def parse_networks(names: Sequence[str], known: Networks = ALL_NETWORKS) -> Netw
         known: the networks the settings list; `*` means that any well-formed name will do.
 
     Raises:
-        InvalidRequest: the list is empty, or a name is ill-formed or not known.
+        InvalidRequest: the list is empty or too long, or a name is ill-formed or not known.
     """
     if not names:
         raise InvalidRequest('No network was given: name some, or "*" for all.')
+    _check_count(names)
     for name in names:
         if name != "*" and not NETWORK_NAME.match(name):
             raise InvalidRequest(
@@ -101,6 +106,16 @@ def parse_networks(names: Sequence[str], known: Networks = ALL_NETWORKS) -> Netw
     return ALL_NETWORKS if "*" in names else frozenset(names)
 
 
+def list_networks(networks: Collection[str]) -> tuple[str, ...]:
+    """Networks as a new record keeps them, in a stable order.
+
+    Raises:
+        InvalidRequest: there are too many, as a grant made by an earlier version may hold.
+    """
+    _check_count(networks)
+    return tuple(sorted(networks))
+
+
 def intersect_networks(first: Networks, second: Networks) -> Networks:
     """The networks in both; `*` stands for all."""
     if "*" in first:
@@ -108,6 +123,13 @@ def intersect_networks(first: Networks, second: Networks) -> Networks:
     if "*" in second:
         return first
     return first & second
+
+
+def _check_count(names: Collection[str]) -> None:
+    if len(names) > MAX_NETWORKS:
+        raise InvalidRequest(
+            f'At most {MAX_NETWORKS} networks can be named, and these are {len(names)}: name fewer, or "*" for all.'
+        )
 
 
 def _latest(first: int | None, second: int | None) -> int | None:

@@ -10,7 +10,19 @@ from typing import Final
 
 from herod.errors import InvalidRequest, SettingsError, quoted
 
-__all__ = ["ADMIN", "BUILT_IN", "OWNER", "READ", "REGISTRAR", "USER", "WRITE", "ScopeGraph"]
+__all__ = [
+    "ADMIN",
+    "BUILT_IN",
+    "MAX_SCOPES",
+    "MAX_SCOPE_CHARS",
+    "OWNER",
+    "READ",
+    "REGISTRAR",
+    "USER",
+    "WRITE",
+    "ScopeGraph",
+    "split_scope",
+]
 
 OWNER: Final = "owner"
 ADMIN: Final = "admin"
@@ -34,9 +46,11 @@ ALIASES: Final[Mapping[str, str]] = {"register": REGISTRAR, "member": WRITE, "vi
 
 # RFC 6749, section 3.3 allows more; these survive shells, headers and TOML unquoted.
 SCOPE_NAME: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,63}\Z")
+# Scopes of a graph, and names in one scope string as it is written: one that stands twice counts twice.
 MAX_SCOPES: Final = 64
+MAX_SCOPE_CHARS: Final = MAX_SCOPES * 65  # so many names of 64 characters, and what separates them
 # Masks and names that are kept ready; the rest is worked out again.
-MAX_REMEMBERED: Final = 4096
+MAX_REMEMBERED: Final = 1024
 
 
 class ScopeGraph:
@@ -89,7 +103,7 @@ class ScopeGraph:
                 mask |= closure
                 is_known = is_known and closure != 0
             # What strangers make up is not kept: it could be long, and would take the place of what is asked often.
-            if is_known and len(self._masks) < MAX_REMEMBERED:
+            if is_known and len(names) <= MAX_SCOPES and len(self._masks) < MAX_REMEMBERED:
                 self._masks[names] = mask
         return mask
 
@@ -108,9 +122,9 @@ class ScopeGraph:
         What one of the names already includes is dropped, so that equal grants are written alike.
 
         Raises:
-            InvalidRequest: it is empty or names a scope the graph does not know.
+            InvalidRequest: it is empty or too long, or names a scope the graph does not know.
         """
-        names = tuple(text.split())
+        names = split_scope(text)
         if not names:
             raise InvalidRequest(f"No scope was given: name one or more of {', '.join(self._widest_first)}.")
         for name in names:
@@ -130,6 +144,21 @@ class ScopeGraph:
         return tuple(found)
 
 
+def split_scope(text: str) -> tuple[str, ...]:
+    """The names of a space-separated scope string (RFC 6749, section 3.3), known or not.
+
+    Raises:
+        InvalidRequest: there are too many, or it is longer than so many names can be.
+    """
+    names = text[: MAX_SCOPE_CHARS + 1].split()
+    if len(text) > MAX_SCOPE_CHARS or len(names) > MAX_SCOPES:
+        raise InvalidRequest(
+            f"A scope has at most {MAX_SCOPES} names, in {MAX_SCOPE_CHARS} characters: name fewer; "
+            "what a wider scope includes need not be named."
+        )
+    return tuple(names)
+
+
 def _merge(added: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
     includes = dict(BUILT_IN)
     for name, more in added.items():
@@ -140,6 +169,8 @@ def _merge(added: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
         if name in ALIASES:
             raise SettingsError(f"scopes: {name!r} is another name of {ALIASES[name]!r}: define that one.")
         resolved = tuple(ALIASES.get(scope, scope) for scope in more)
+        if len(resolved) > MAX_SCOPES:
+            raise SettingsError(f"scopes: {name!r} includes {len(resolved)} scopes: at most {MAX_SCOPES} are possible.")
         includes[name] = tuple(dict.fromkeys((*includes.get(name, ()), *resolved)))
     if len(includes) > MAX_SCOPES:
         raise SettingsError(f"scopes: at most {MAX_SCOPES} scopes are possible, and {len(includes)} are defined.")

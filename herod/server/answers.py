@@ -48,7 +48,9 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
 _OURS: Final = frozenset({"connection", "content-length", "date", "transfer-encoding"})
 _CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
-_PREFIXES_KEPT: Final = 256
+# Heads that are kept: how many, and the longest.
+MAX_PREFIXES: Final = 256
+MAX_PREFIX_BYTES: Final = 4096
 
 
 def _error(code: str, message: str) -> bytes:
@@ -103,8 +105,9 @@ class AnswerWriter:
         if prefix is None:
             prefix = self._make_prefix(response, is_last=is_last, is_secure=is_secure)
             # A cookie is made for one browser: keeping it would only keep a secret.
-            if not any(name.lower() == "set-cookie" for name, _ in response.headers):
-                if len(self._prefixes) >= _PREFIXES_KEPT:
+            is_secret = any(name.lower() == "set-cookie" for name, _ in response.headers)
+            if not is_secret and len(prefix) <= MAX_PREFIX_BYTES:
+                if len(self._prefixes) >= MAX_PREFIXES:
                     self._prefixes.clear()
                 self._prefixes[key] = prefix
         second = int(time.time())

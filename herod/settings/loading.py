@@ -30,6 +30,7 @@ from herod.settings.sources import Found, Sources, load_text
 __all__ = ["Settings", "load_settings"]
 
 KEY_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}\Z")  # it names a file
+MAX_NETWORKS: Final = 64  # as scopes/grants.py has it
 NETWORK: Final = re.compile(r"(\*|[A-Za-z0-9][A-Za-z0-9_.:-]{0,63})\Z")  # as scopes/grants.py has it
 HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?)\Z")
 ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+\Z")
@@ -276,6 +277,10 @@ def _check_networks(found: Found) -> frozenset[str]:
             raise SettingsError(
                 f"{found.where}: found {name[:80]!r}, expected up to 64 letters, digits and _ . : -, or *."
             )
+    if len(found.value) > MAX_NETWORKS:
+        raise SettingsError(
+            f'{found.where}: found {len(found.value)} networks, expected at most {MAX_NETWORKS}, or ["*"] for any.'
+        )
     if not found.value:
         raise SettingsError(f'{found.where}: found no network, expected at least one, or ["*"] for any.')
     return frozenset({"*"}) if "*" in found.value else frozenset(found.value)

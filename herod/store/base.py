@@ -37,6 +37,9 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 MAX_PAGE = 200
+# Of sealed records that are read for one page, before the last of them. As JSON a record is at most twice as long, and
+# a few hundred bytes: what is read for a page is little more than what an answer can hold (`operations/pages.py`).
+MAX_READ_BYTES: Final = 96 * 1024
 # A clock that was an hour ahead and is put right must not bring a revoked token back.
 EXPIRED_KEPT_SECONDS: Final = 86_400
 # What `purge_expired` deletes, and how many seconds after its end. Counts of guesses go at once: a stranger makes them.
@@ -48,7 +51,7 @@ PURGED: Final[tuple[tuple[type[Record], int], ...]] = (
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """Some of a list; `next_cursor` gets the next ones, None means that these were the last."""
+    """Some of a list, perhaps none; `next_cursor` gets the next ones, None means that these were the last."""
 
     items: list[T]
     next_cursor: str | None = None
@@ -70,12 +73,14 @@ class Changes(msgspec.Struct, frozen=True):
             everything known; `put` and `deleted` are empty and `cursor` is the store's present.
         put: records made or changed, each in its newest form.
         deleted: (kind, id) of what is gone.
+        has_more: the next call has something at once.
     """
 
     cursor: Cursor
     is_reset: bool = False
     put: tuple[Record, ...] = ()
     deleted: tuple[tuple[str, str], ...] = ()
+    has_more: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -151,6 +156,8 @@ class Reader(Protocol):
         limit: int = MAX_PAGE,
     ) -> Page[R]:
         """Records by (created_at, id), of one owner if given, or by (expires_at, id), of all owners.
+
+        A page ends early where its records, sealed, have come to `MAX_READ_BYTES`; at least one is on it.
 
         Args:
             record_type: which.
@@ -242,7 +249,7 @@ class Store(Reader, Protocol):
         """
 
     def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
-        """What has changed since `since`, at most `limit` items."""
+        """What has changed since `since`, at most `limit` items, and no more of them than `list` reads at once."""
 
     def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - as above
         """Remember a use; reaches the disk with a later write."""

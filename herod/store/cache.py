@@ -5,18 +5,23 @@ anyone, and a reader stores only what it has just read without awaiting in betwe
 last acknowledged write left, and never older. Nothing is set from a commit: forgetting cannot be wrong.
 """
 
-from typing import Final, Generic, TypeVar
+from typing import Final
 
+from herod.caching import BoundedCache
 from herod.records import Record
 
-__all__ = ["ABSENT", "Absent", "Key", "RecordCache"]
-
-T = TypeVar("T")
+__all__ = ["ABSENT", "CACHED_BYTES", "Absent", "Key", "RecordCache", "record_bytes"]
 
 Key = tuple[str, str]
 """kind and id."""
 
 MAX_ID_CHARS: Final = 128
+# Of all records that are kept; the same once more for ids without one.
+CACHED_BYTES: Final = 32 * 1024 * 1024
+# What Python takes for a record besides its letters, for a name of 64 letters in a list, and for an unknown id.
+RECORD_BYTES: Final = 1024
+ITEM_BYTES: Final = 128
+ABSENT_BYTES: Final = 512
 
 
 class Absent:
@@ -27,7 +32,7 @@ ABSENT: Final = Absent()
 
 
 class RecordCache:
-    """Bounded; what was used least recently goes first, roughly.
+    """Bounded in number and bytes; what was used least recently goes first, roughly.
 
     Args:
         size: records kept, and ids without a record kept besides: guessed ids push out no record.
@@ -36,8 +41,12 @@ class RecordCache:
     __slots__ = ("_absent", "_present")
 
     def __init__(self, size: int) -> None:
-        self._present: _Generations[Record] = _Generations(size)
-        self._absent: _Generations[Absent] = _Generations(size)
+        self._present: BoundedCache[Key, Record] = BoundedCache(
+            entries=size, total=CACHED_BYTES, size=lambda _, record: record_bytes(record)
+        )
+        self._absent: BoundedCache[Key, Absent] = BoundedCache(
+            entries=size, total=CACHED_BYTES, size=lambda *_: ABSENT_BYTES
+        )
 
     def __len__(self) -> int:
         return len(self._present) + len(self._absent)
@@ -59,30 +68,15 @@ class RecordCache:
         self._absent.forget(key)
 
 
-class _Generations(Generic[T]):
-    """Two halves: what was used since the last turn, and the rest. One dict lookup for what is used often."""
-
-    __slots__ = ("_half", "_older", "_recent")
-
-    def __init__(self, size: int) -> None:
-        self._half = max(1, size // 2)
-        self._recent: dict[Key, T] = {}
-        self._older: dict[Key, T] = {}
-
-    def __len__(self) -> int:
-        return len(self._recent) + len(self._older)
-
-    def get(self, key: Key) -> T | None:
-        found = self._recent.get(key)
-        if found is None and (found := self._older.pop(key, None)) is not None:
-            self.keep(key, found)
-        return found
-
-    def keep(self, key: Key, value: T) -> None:
-        if len(self._recent) >= self._half:
-            self._older, self._recent = self._recent, {}
-        self._recent[key] = value
-
-    def forget(self, key: Key) -> None:
-        self._recent.pop(key, None)
-        self._older.pop(key, None)
+def record_bytes(record: Record) -> int:
+    """About how many bytes a record takes in memory, never much less: a name in a list takes more than its letters."""
+    size = RECORD_BYTES
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if isinstance(value, str):
+            size += len(value) if value.isascii() else 4 * len(value)
+        elif isinstance(value, bytes):
+            size += len(value)
+        elif isinstance(value, tuple):
+            size += ITEM_BYTES * len(value)
+    return size

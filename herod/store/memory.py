@@ -18,6 +18,7 @@ from herod.records import RECORD_TYPES, AuditEvent, Record
 from herod.store.audit_chain import ChainEnd, ChainRow, decode_event, encode_event, link, trim, walk
 from herod.store.base import (
     MAX_PAGE,
+    MAX_READ_BYTES,
     PURGED,
     AuditRow,
     AuditVerdict,
@@ -34,6 +35,7 @@ from herod.store.base import (
 from herod.store.cache import Key
 from herod.store.cursors import Order, cursor_after, parse_cursor
 from herod.store.filters import AuditFilter
+from herod.store.rows import sealed_bytes
 from herod.store.signals import Signal
 
 __all__ = ["MemoryStore"]
@@ -129,9 +131,9 @@ class _MemoryReader:
             key=lambda place: place[:2],
             reverse=is_down,
         )
-        items = cast("list[R]", [record for _, _, record in found[:limit]])
-        is_last = len(found) <= limit
-        return Page(items, None if is_last else cursor_after(items[-1], order))
+        records = cast("list[R]", [record for _, _, record in found])
+        items = records[: _some(records, limit)]
+        return Page(items, None if len(items) == len(records) else cursor_after(items[-1], order))
 
 
 class _MemoryWriter(_MemoryReader):
@@ -341,11 +343,13 @@ class MemoryStore(_MemoryReader):
         if since.generation != self._generation or not state.floor <= since.rev <= state.rev:
             return Changes(cursor=self.cursor, is_reset=True)
         newer = sorted((rev, key) for key, rev in state.revs.items() if rev > since.rev and key[0] not in UNFOLLOWED)
-        newer = newer[:limit]
+        count = _some((state.of(kind).get(id_) for _, (kind, id_) in newer), limit)
+        some = newer[:count]
         return Changes(
-            cursor=Cursor(self._generation, newer[-1][0] if newer else since.rev),
-            put=tuple(state.of(key[0])[key[1]] for _, key in newer if key not in state.tombstones),
-            deleted=tuple(key for _, key in newer if key in state.tombstones),
+            cursor=Cursor(self._generation, some[-1][0] if some else since.rev),
+            put=tuple(state.of(key[0])[key[1]] for _, key in some if key not in state.tombstones),
+            deleted=tuple(key for _, key in some if key in state.tombstones),
+            has_more=count < len(newer),
         )
 
     async def backup(self) -> ByteStream:
@@ -388,6 +392,17 @@ class MemoryStore(_MemoryReader):
         await trio.lowlevel.checkpoint()
         state = self._state
         return walk(self._keyring, state.audit, anchor=state.anchor, head=state.chain_end, expect=expect)
+
+
+def _some(records: Iterable[Record | None], limit: int) -> int:
+    """How many of them are read at once: `limit`, or fewer where they come to `MAX_READ_BYTES`. None takes nothing."""
+    count = size = 0
+    for record in records:
+        if count == limit or size >= MAX_READ_BYTES:
+            break
+        count += 1
+        size += 0 if record is None else sealed_bytes(record)
+    return count
 
 
 def _words(record: Record) -> tuple[str, ...] | None:

@@ -11,7 +11,7 @@ import apsw
 
 from herod.errors import HerodError, Unavailable
 from herod.records import Record
-from herod.store.base import MAX_PAGE, Page, Usage
+from herod.store.base import MAX_PAGE, MAX_READ_BYTES, Page, Usage
 from herod.store.cursors import Order, cursor_after, parse_cursor
 from herod.store.faults import Condition, Fault, fault_of, is_sql_fault
 from herod.store.head import Head
@@ -137,14 +137,13 @@ class SqlReader:
         limit = max(1, min(limit, MAX_PAGE))
         of_all, of_one = _LISTS[order]
         if owner is None:
-            rows = self._rows(of_all, (record_type.kind, *after, limit + 1))
+            rows, is_last = self._read_some(of_all, (record_type.kind, *after), limit)
         elif of_one is None:
             raise ValueError("no index has one owner's records by expiry")
         else:
             owner = self._codec.owner(record_type, owner)
-            rows = self._rows(of_one, (record_type.kind, owner, *after, limit + 1))
-        items = [self._codec.open(record_type, row) for row in rows[:limit]]
-        is_last = len(rows) <= limit
+            rows, is_last = self._read_some(of_one, (record_type.kind, owner, *after), limit)
+        items = [self._codec.open(record_type, row) for row in rows]
         return Page(items, None if is_last else cursor_after(items[-1], order))
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Any:  # noqa: ANN401 - the statement says which
@@ -152,6 +151,26 @@ class SqlReader:
             return self._execute(sql, values).fetchall()
         except apsw.Error as error:
             raise self._failed(error) from error
+
+    def _read_some(self, sql: str, values: tuple[Any, ...], limit: int) -> tuple[Any, bool]:
+        """Rows up to `limit`, or until what they hold sealed comes to `MAX_READ_BYTES`; and whether they are the last.
+
+        Args:
+            sql: takes one more value, for how many rows; the last column is what is sealed.
+        """
+        found: list[Any] = []
+        size = 0
+        try:
+            rows = self._execute(sql, (*values, limit + 1))
+            for row in rows:
+                if len(found) == limit or size >= MAX_READ_BYTES:
+                    rows.close(True)  # noqa: FBT003 - apsw's own: the statement ends here
+                    return found, False
+                found.append(row)
+                size += len(row[-1] or b"")
+        except apsw.Error as error:
+            raise self._failed(error) from error
+        return found, True
 
     def _failed(self, error: apsw.Error) -> HerodError:
         """What to raise for an error of SQLite."""

@@ -10,11 +10,11 @@ from typing import Final, TypeVar
 import msgspec
 
 from herod.credentials.keyring import Keyring, Purpose
-from herod.credentials.sealing import SealBroken, seal, unseal
+from herod.credentials.sealing import SEAL_BYTES, SealBroken, seal, unseal
 from herod.errors import Unavailable
 from herod.records import RECORD_TYPES, Record
 
-__all__ = ["SELECT_ROWS", "TYPES", "Row", "RowCodec", "damaged"]
+__all__ = ["SELECT_ROWS", "TYPES", "Row", "RowCodec", "damaged", "sealed_bytes"]
 
 R = TypeVar("R", bound=Record)
 
@@ -94,6 +94,11 @@ class RowCodec:
         except (SealBroken, msgspec.DecodeError, OverflowError) as error:
             raise damaged(kind, id_) from error
         return record
+
+
+def sealed_bytes(record: Record) -> int:
+    """How many bytes a record's row holds sealed."""
+    return len(_encode(record)) + SEAL_BYTES
 
 
 def damaged(kind: str, id: str) -> Unavailable:  # noqa: A002 - what every record calls it

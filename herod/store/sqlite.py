@@ -59,6 +59,8 @@ CACHED_RECORDS: Final = 16_384
 KEPT_TOMBSTONES: Final = 100_000
 PURGED_AT_ONCE: Final = 1000
 USES_AT_ONCE: Final = 500
+# Credentials whose last use waits to be written.
+MAX_NOTED: Final = 16_384
 
 UNFOLLOWED: Final = frozenset(record_type.kind for record_type in RECORD_TYPES if not record_type.is_followed)
 _UNFOLLOWED: Final = ", ".join(f"'{kind}'" for kind in sorted(UNFOLLOWED))
@@ -198,6 +200,8 @@ class SqliteStore(SqlReader):
 
     def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - as above
         """As `Store.note_use`."""
+        if id not in self._noted and len(self._noted) >= MAX_NOTED:  # the store takes none: the oldest are forgotten
+            del self._noted[next(iter(self._noted))]
         self._noted[id] = usage
 
     async def flush_usage(self) -> None:
@@ -250,7 +254,7 @@ class SqliteStore(SqlReader):
                 raise damaged("head", "head") from None
             if since.generation != head.generation or not head.floor <= since.rev <= head.rev:
                 return Changes(cursor=head.cursor, is_reset=True)
-            rows = self._rows(_CHANGES, (since.rev, since.rev, limit))
+            rows, is_last = self._read_some(_CHANGES, (since.rev, since.rev), limit)
         put: list[Record] = []
         deleted: list[Key] = []
         for kind, *row in rows:
@@ -261,7 +265,9 @@ class SqliteStore(SqlReader):
             else:
                 raise damaged(kind, row[0])
         last = rows[-1][6] if rows else since.rev
-        return Changes(cursor=Cursor(head.generation, last), put=tuple(put), deleted=tuple(deleted))
+        return Changes(
+            cursor=Cursor(head.generation, last), put=tuple(put), deleted=tuple(deleted), has_more=not is_last
+        )
 
     def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> "list[AuditRow]":
         """As `Store.audit_rows`. Whether they are what was written is for `verify_audit` to say.

@@ -120,6 +120,21 @@ def test_doctor(daemon: FakeDaemon, herod: Typed) -> None:
     assert all("register_secret" in check["fix"] for check in (promoted, quiet, never))
 
 
+def test_all_pages(daemon: FakeDaemon, herod: Typed) -> None:
+    """The list and the doctor go through every page, and end where a daemon repeats itself."""
+    for last in ("2", "again"):
+
+        def page(params: dict[str, Any], last: str = last) -> object:
+            number = params.get("cursor", "0")
+            following = {"0": "1", "1": last, "again": "again"}.get(number)
+            return {"items": [secret(id=f"legacy-user-{number}")], "next_cursor": following}
+
+        daemon.methods["legacy.status"] = page
+        assert len(json.loads(herod("legacy", "status", "--output", "json").out)["items"]) == 3
+        checks = json.loads(herod("doctor", "--output", "json").out)["checks"]
+        assert len([check for check in checks if check["check"] == "legacy"]) == 3
+
+
 def test_doctor_without_the_scope(daemon: FakeDaemon, herod: Typed) -> None:
     """Who may not know is told nothing, and nothing fails for it."""
     assert _doctor(daemon, herod) == []

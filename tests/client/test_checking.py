@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from herod.client import Verified
-from herod.client.checking import MAX_SEEN, TokenChecker, WhenStale
+from herod.client.checking import MAX_SEEN, NAME_BYTES, TokenChecker, WhenStale
 from herod.client.errors import BadAnswer
 from herod.client.mirror import Changes, Mirror, parse_changes
 from herod.credentials.keyring import SigningKeys, hs256_key
@@ -220,6 +220,16 @@ def test_before_anything_was_heard() -> None:
     checker = TokenChecker(when_stale="accept")
     with pytest.raises(Unavailable):
         checker.verify(token())
+
+
+def test_no_more_bytes_are_remembered_than_so_many(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens of many networks take no more memory than there is for them, and are good all the same."""
+    monkeypatch.setattr("herod.client.checking.MAX_SEEN_BYTES", 100_000)
+    checker = times.checker()
+    networks = tuple(f"{number}" for number in range(100))
+    for number in range(10):
+        assert checker.verify(token(jti=str(number), networks=networks)).jti == str(number)
+    assert 0 < len(checker._seen) * 100 * NAME_BYTES <= 100_000
 
 
 def test_no_more_is_remembered_than_so_much(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from house import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House
 from herod.credentials.apikeys import new_opaque
 from herod.dashboard.app import make_app
 from herod.errors import BadCredentials, CeilingExceeded, ExpiredToken
-from herod.operations.codes import MAX_CODES, MAX_CODES_OF_ONE, Codes
+from herod.operations.codes import MAX_CODE_BYTES, MAX_CODES, MAX_CODES_OF_ONE, Codes
 from herod.operations.deployment import Deployment
 from herod.operations.presented import Bearer, SessionCookie
 from herod.operations.session_codes import CODE_SECONDS
@@ -204,6 +204,17 @@ async def test_codes_are_bounded(house: House) -> None:
     assert codes.take(last, now=60) == "last"
     assert codes.take(last, now=60) is None
     assert codes.take(new_opaque(), now=60) is None
+
+
+async def test_codes_are_bounded_in_bytes(house: House) -> None:
+    """What they stand for takes so much memory at most: the oldest go first, and one that is larger stays alone."""
+    codes: Codes[str] = Codes(house.store.keyring, "test")
+    made = [codes.make("x", holder=f"{n}", now=0, expires_at=60, size=MAX_CODE_BYTES // 4) for n in range(6)]
+    assert [codes.look(code, now=0) is not None for code in made] == [False, False, True, True, True, True]
+    large = codes.make("x", holder="me", now=0, expires_at=60, size=2 * MAX_CODE_BYTES)
+    assert [code for code in (*made, large) if codes.look(code, now=0)] == [large]
+    assert codes.look(codes.make("y", holder="me", now=0, expires_at=60), now=0) == "y"
+    assert codes.look(large, now=0) is None
 
 
 async def test_codes_of_one_kind_are_none_of_another(house: House) -> None:

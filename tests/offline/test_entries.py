@@ -52,6 +52,24 @@ def test_outlines_of_hero_auth(text: str) -> None:
     assert (account.scope, account.networks, account.enabled) == (("write",), ("*",), True)
 
 
+@pytest.mark.parametrize(
+    ("field", "other", "most", "said"),
+    [
+        ("networks", 'scope = "read"\n', [f"n{number}" for number in range(64)], "At most 64 networks"),
+        ("scope", "", ["read"] * 64, "A scope has at most 64 names"),
+    ],
+)
+def test_lists_are_bounded(field: str, other: str, most: list[str], said: str) -> None:
+    """An account or key with 64 networks or names of scopes is taken; one with more is named, and nothing is taken."""
+    mac = f"hmac-sha256:{hash_key_id(bytes.fromhex('11' * 32))}:{'ab' * 32}"
+    account = f'[[users]]\nclient_id = "c1"\n{field} = '
+    key = f'{KEY}[[keys]]\nid = "0kZ3vXq81LmT"\nname = "k"\nsecret_hash = "{mac}"\n{other}{field} = '
+    for entry, name in ((account, "c1"), (key, "0kZ3vXq81LmT")):
+        assert parse(f"{entry}{most}\n")
+        with pytest.raises(RuntimeFailure, match=f"'{name}': {said}"):
+            parse(f"{entry}{[*most, most[0]]}\n")
+
+
 def test_what_is_not_understood_is_named() -> None:
     """Unknown fields and tables, each once; of two names for one thing the second."""
     entries = parse(

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, House
@@ -25,7 +26,7 @@ from herod.operations.denials import MAX_KINDS, Denials
 from herod.operations.holders import key_principal
 from herod.operations.pipeline import MAX_WAITING_WORK, refusal
 from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim
-from herod.operations.realm import MAX_GRANTS, VerifiedTokens
+from herod.operations.realm import MAX_GRANT_BYTES, MAX_GRANTS, MAX_VERIFIED_BYTES, VerifiedTokens
 from herod.operations.table import OPERATIONS
 from herod.records import Account, ApiKey, AuditEvent, Revocation
 from herod.scopes.decisions import Denied, Reason, decide
@@ -409,6 +410,27 @@ async def test_verified_tokens_are_bounded_and_belong_to_their_keys(house: House
     assert verified.get("three", others) is None
     verified.add("four", others, claims)
     assert verified.get("three", keys) is None
+
+
+async def test_verified_tokens_are_bounded_in_bytes(house: House) -> None:
+    """Tokens as long as can be, with as many networks, take no more memory than there is for them."""
+    claims = house.realm.claims(await (await house.user()).token(), NOW)
+    long = msgspec.structs.replace(claims, networks=tuple(f"{number}" for number in range(1200)))
+    verified = VerifiedTokens()
+    tokens = [f"{number:08192}" for number in range(1000)]
+    for token in tokens:
+        verified.add(token, house.realm.signing, long)
+        assert verified.get(token, house.realm.signing) is long
+    kept = sum(verified.get(token, house.realm.signing) is not None for token in tokens)
+    assert 0 < kept * (2 * 8192 + 1200 * 64) <= MAX_VERIFIED_BYTES
+
+
+async def test_grants_are_bounded_in_bytes(house: House) -> None:
+    """Grants of as many networks as an earlier version let take no more memory than there is for them."""
+    for number in range(100):
+        networks = tuple(f"{number}.{index}" for index in range(5000))
+        assert house.realm.grant(("read",), networks).proves(f"{number}.7")
+    assert 0 < len(house.realm.grants) * 5000 * 128 <= MAX_GRANT_BYTES
 
 
 async def test_grants_are_remembered_within_bounds(house: House) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herod.errors import InvalidRequest
-from herod.scopes.grants import ALL_NETWORKS, NOTHING, Grant, intersect_networks, parse_networks
+from herod.scopes.grants import ALL_NETWORKS, NOTHING, Grant, intersect_networks, list_networks, parse_networks
 from herod.scopes.graph import ScopeGraph
 
 GRAPH = ScopeGraph({"jobs:run": ["user"], "operator": ["admin"]})
@@ -215,6 +215,17 @@ class TestParseNetworks:
         """No network is refused: whoever means all says so."""
         with pytest.raises(InvalidRequest, match="No network was given"):
             parse_networks([])
+
+    @pytest.mark.parametrize("last", ["n63", "another", "*"])
+    def test_too_many(self, last: str) -> None:
+        """64 names are read and 65 refused, whatever they are: what stands twice counts twice."""
+        names = [f"n{number}" for number in range(64)]
+        assert len(parse_networks(names)) == 64
+        assert list_networks(names) == tuple(sorted(names))
+        with pytest.raises(InvalidRequest, match="At most 64 networks can be named, and these are 65"):
+            parse_networks([*names, last])
+        with pytest.raises(InvalidRequest, match="these are 65"):
+            list_networks([*names, last])
 
     def test_known(self) -> None:
         """Where the settings list the networks, others are refused with the list; `*` stays all."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from herod.errors import InvalidRequest, SettingsError
 from herod.scopes import graph as graph_module
-from herod.scopes.graph import ADMIN, ALIASES, BUILT_IN, OWNER, READ, REGISTRAR, USER, WRITE, ScopeGraph
+from herod.scopes.graph import ADMIN, ALIASES, BUILT_IN, OWNER, READ, REGISTRAR, USER, WRITE, ScopeGraph, split_scope
 
 GRAPH = ScopeGraph()
 
@@ -301,8 +301,33 @@ def test_masks_are_kept_within_bounds() -> None:
     graph = ScopeGraph()
     for names in islice(product(graph.scopes, repeat=5), 5000):
         assert graph.mask((OWNER, *names)) == graph.mask((OWNER,))
-    assert len(graph._masks) == 4096
+    assert len(graph._masks) == graph_module.MAX_REMEMBERED
     assert graph.mask((READ, USER)) == graph.mask((USER,))
+
+
+def test_long_scopes() -> None:
+    """A scope of 64 names, or 4,160 characters, is read; a longer one is refused, whatever it says."""
+    graph = ScopeGraph()
+    assert graph.parse(" ".join([READ] * 64)) == (READ,)
+    assert graph.parse(READ + " " * 4156) == (READ,)
+    assert split_scope("b a  b") == ("b", "a", "b")
+    for text in (" ".join([READ] * 65), READ + " " * 4157, "x" * 60_000):
+        with pytest.raises(InvalidRequest, match="at most 64 names, in 4160 characters"):
+            graph.parse(text)
+
+
+def test_long_lists_are_not_remembered() -> None:
+    """What a forged token names many times is worked out, and not kept."""
+    graph = ScopeGraph()
+    assert graph.mask((READ,) * 65) == graph.bit(READ)
+    assert not graph._masks
+
+
+def test_too_many_includes() -> None:
+    """A scope of the settings includes 64 others at most, as it is written."""
+    assert ScopeGraph({"a": [READ] * 64}).bit("a")
+    with pytest.raises(SettingsError, match="'a' includes 65 scopes: at most 64 are possible"):
+        ScopeGraph({"a": [READ] * 65})
 
 
 def test_unknown_names_are_not_remembered() -> None:

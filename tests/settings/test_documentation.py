@@ -9,6 +9,7 @@ from herod_cli.serve import serve
 
 from herod.credentials import passwords, tokens
 from herod.operations import (
+    attempts,
     codes,
     denials,
     feed,
@@ -16,19 +17,21 @@ from herod.operations import (
     guessing,
     legacy_uses,
     normal,
+    pages,
     pipeline,
+    realm,
     resources,
     retention,
     session_codes,
     sessions,
 )
 from herod.protocols import http, jsonrpc, reading
-from herod.scopes import graph
-from herod.server import browser
+from herod.scopes import grants, graph
+from herod.server import answers, browser
 from herod.server.limits import Limits
 from herod.settings import LIMITS, OPTIONS, SECRETS, LimitSettings
 from herod.settings.options import Option
-from herod.store import audit_scans, base
+from herod.store import audit_scans, base, cache, sqlite
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 SERVER = Limits()
@@ -43,7 +46,13 @@ FIXED: dict[str, float] = {
     "depth of JSON": reading.MAX_DEPTH,
     "items in a JSON-RPC batch": jsonrpc.MAX_BATCH,
     "entries in a page of a list": base.MAX_PAGE,
+    "bytes of a page of a list, as JSON": pages.MAX_PAGE_BYTES,
+    "bytes of sealed records that are read for one page, before the last of them": base.MAX_READ_BYTES,
+    "networks in one list": grants.MAX_NETWORKS,
+    "names in one scope": graph.MAX_SCOPES,
+    "characters of one scope": graph.MAX_SCOPE_CHARS,
     "characters of an access token": tokens.MAX_TOKEN_CHARS,
+    "characters of its `sub` or `jti`": tokens.MAX_ID_CHARS,
     "seconds that another issuer's clock may be ahead": tokens.CLOCK_SKEW,
     "characters of a password, at least": passwords.MIN_CHARS,
     "characters of a password, at most": passwords.MAX_CHARS,
@@ -56,6 +65,7 @@ FIXED: dict[str, float] = {
     "seconds that a code for the first admin is good": first_admin.FIRST_CODE_SECONDS,
     "codes of one kind at a time": codes.MAX_CODES,
     "codes of one principal at a time": codes.MAX_CODES_OF_ONE,
+    "bytes of memory of what codes of one kind stand for": codes.MAX_CODE_BYTES,
     "seconds that a page of the dashboard may take": browser.PAGE_SECONDS,
     "bytes of a page": browser.PAGE_BYTES,
     "pages made at once": browser.PAGES_AT_ONCE,
@@ -85,6 +95,17 @@ FIXED: dict[str, float] = {
     "the same from one source": feed.WAITING_OF_SOURCE,
     "the same of one principal": feed.WAITING_OF_PRINCIPAL,
     "seconds that one of them waits, at most": feed.MAX_WAIT_SECONDS,
+    "records kept in memory": sqlite.CACHED_RECORDS,
+    "bytes that they take there": cache.CACHED_BYTES,
+    "grants kept in memory": realm.MAX_GRANTS,
+    "bytes of all kept grants": realm.MAX_GRANT_BYTES,
+    "verified tokens kept in memory": realm.MAX_VERIFIED,
+    "bytes of all kept tokens": realm.MAX_VERIFIED_BYTES,
+    "sets of scopes kept in memory": graph.MAX_REMEMBERED,
+    "heads of answers kept in memory": answers.MAX_PREFIXES,
+    "bytes of each of them": answers.MAX_PREFIX_BYTES,
+    "credentials whose last use waits to be written": sqlite.MAX_NOTED,
+    "counts of guesses that wait to be written": attempts.MAX_UNWRITTEN,
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from herod.errors import SettingsError
-from herod.scopes.grants import NETWORK_NAME
+from herod.scopes.grants import MAX_NETWORKS, NETWORK_NAME
 from herod.settings import FdBind, LimitSettings, Settings, TcpBind, UnixBind, load_settings, loading, sources
 
 SECRET = "jN3k8sV1xQ0pZ7wB5tY2uR9mC4hL6dGf"
@@ -178,6 +178,7 @@ def test_whole_file(tmp_path: Path) -> None:
         ("['a@b']\nclient_id = 'x'", "this is a Hero Auth user file, not herod's settings"),
         ("networks = []", "networks: found no network"),
         ("networks = ['no good']", "networks: found 'no good'"),
+        (f"networks = {['n'] * 65}", "networks: found 65 networks, expected at most 64"),
         ("hosts = ['https://x']", "hosts: found 'https://x', expected a host alone"),
         ("hosts = ['x:80']", "hosts: found 'x:80'"),
         ("origins = ['null']", "origins: found 'null'"),
@@ -382,10 +383,11 @@ def test_misspelt_variable() -> None:
 
 
 def test_network_names_agree() -> None:
-    """The settings accept the network names that grants accept, and `*`."""
+    """The settings accept the network names that grants accept, as many, and `*`."""
     for name in ("a", "A.b_c:d-e", "9", "a" * 64, "a" * 65, "-a", "", "a b", "ä"):
         assert bool(loading.NETWORK.match(name)) == bool(NETWORK_NAME.match(name))
     assert loading.NETWORK.match("*")
+    assert loading.MAX_NETWORKS == MAX_NETWORKS
 
 
 def test_environment_is_only_read() -> None:

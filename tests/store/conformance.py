@@ -14,7 +14,8 @@ from store.samples import account, event, key, resource, rule, session
 from herod.credentials.keyring import Purpose
 from herod.errors import Conflict, InvalidRequest
 from herod.records import Account, ApiKey, PeerRule, Record, Resource, Session, resource_owner
-from herod.store.base import Changes, Health, Order, Reader, Store, Writer
+from herod.store.base import MAX_READ_BYTES, Changes, Health, Order, Reader, Store, Writer
+from herod.store.rows import sealed_bytes
 
 DAY = 86_400
 
@@ -279,6 +280,36 @@ class StoreConformance:
         assert store.list(Resource, owner=resource_owner("vm", "compute", "")).items == []
         assert store.find(Resource, "sid", "sid1", "compute", "a tenant's own") == [mine[1]]
         assert store.find(Resource, "sid", "sid1", "compute", "another's") == []
+
+    @pytest.mark.parametrize(
+        ("order", "owner"),
+        [
+            (Order.OLDEST, None),
+            (Order.OLDEST, "ada"),
+            (Order.NEWEST, None),
+            (Order.NEWEST, "ada"),
+            (Order.EXPIRES, None),
+        ],
+    )
+    async def test_list_is_bounded_in_bytes(self, store: Store, order: Order, owner: str | None) -> None:
+        """A page ends early where its records are large, goes on by its cursor, and takes at least one."""
+        fat = tuple(f"network-{number}" for number in range(2000))
+        records = [key(f"id{n:02}", created_at=n, expires_at=n, networks=fat) for n in range(20)]
+        records.append(key("id20", created_at=20, expires_at=20, networks=fat * 10))
+        records.append(key("id21", created_at=21, expires_at=21))
+        await store.write(putting(*records))
+        seen: list[ApiKey] = []
+        pages = 0
+        cursor = None
+        while pages == 0 or cursor is not None:
+            page = store.list(ApiKey, owner=owner, order=order, cursor=cursor)
+            assert page.items
+            assert sum(sealed_bytes(one) for one in page.items[:-1]) < MAX_READ_BYTES
+            seen += page.items
+            pages += 1
+            cursor = page.next_cursor
+        assert seen == (records[::-1] if order is Order.NEWEST else records)
+        assert pages > 3
 
     async def test_list_has_limits(self, store: Store) -> None:
         """A page holds 200 records at most and one at least."""

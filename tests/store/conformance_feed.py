@@ -10,7 +10,8 @@ from store.samples import account, event, guess, key, revocation, session
 from trio.testing import wait_all_tasks_blocked
 
 from herod.records import Account, ApiKey, GuessCount, Revocation, Session
-from herod.store.base import Changes, Cursor, Store, Usage, Writer
+from herod.store.base import MAX_READ_BYTES, Changes, Cursor, Store, Usage, Writer
+from herod.store.rows import sealed_bytes
 
 
 class FeedConformance:
@@ -61,6 +62,31 @@ class FeedConformance:
             deleted += [id_ for _, id_ in changes.deleted]
         assert (put, deleted) == (["id1", "id2", "id4", "id5", "id6"], ["id0", "id3"])
         assert cursor == store.cursor
+
+    async def test_changes_are_bounded_in_bytes(self, store: Store) -> None:
+        """Large records come in pieces by themselves, each piece but the last saying that there are more."""
+        cursor = store.cursor
+        fat = tuple(f"network-{number}" for number in range(2000))
+        await store.write(putting(*(account(f"id{n:02}", networks=fat) for n in range(20))))
+        await store.write(lambda tx: tx.delete(Account, "id00"))
+        found: list[str] = []
+        pieces: list[bool] = []
+        while not pieces or pieces[-1]:
+            changes = store.changes(cursor)
+            assert sum(sealed_bytes(record) for record in changes.put[:-1]) < MAX_READ_BYTES
+            found += [record.id for record in changes.put] + [id_ for _, id_ in changes.deleted]
+            pieces.append(changes.has_more)
+            cursor = changes.cursor
+        assert found == [*(f"id{n:02}" for n in range(1, 20)), "id00"]
+        assert len(pieces) > 3
+        assert cursor == store.cursor
+        assert not store.changes(cursor).has_more
+
+    async def test_changes_of_a_limit_say_whether_there_are_more(self, store: Store) -> None:
+        """A piece that ends where the changes do is the last, however many were asked for."""
+        cursor = store.cursor
+        await store.write(putting(*(account(f"id{n}") for n in range(4))))
+        assert [store.changes(cursor, limit=limit).has_more for limit in (1, 3, 4, 5)] == [True, True, False, False]
 
     async def test_put_after_delete_is_no_delete(self, store: Store) -> None:
         """A record that is back is not reported as gone, not even when a write that deleted it failed."""

@@ -1,16 +1,17 @@
 """The cache of records: bounded, and exact under writers."""
 
+import tracemalloc
 from pathlib import Path
 
 import msgspec
 import pytest
 import trio
 from store.conformance import putting
-from store.samples import SECRET, account, session
+from store.samples import SECRET, account, guess, resource, session
 
-from herod.records import Account, Session
+from herod.records import Account, Record, Session
 from herod.store.base import Writer
-from herod.store.cache import ABSENT, RecordCache
+from herod.store.cache import ABSENT, CACHED_BYTES, RecordCache, record_bytes
 from herod.store.sqlite import open_sqlite
 
 
@@ -34,6 +35,46 @@ def test_is_bounded() -> None:
         cache.keep(("account", f"id{number}"), account())
         cache.keep(("account", f"no{number}"), None)
         assert len(cache) <= 20
+
+
+def test_is_bounded_in_bytes() -> None:
+    """Records of many names, of an earlier version, take no more memory than there is for them.
+
+    1,200 keys of 11,000 networks, each used once, took 960 MB of memory; now the cache holds 32 MiB of them.
+    """
+    fat = tuple(f"n{number}" for number in range(11_000))
+    cache = RecordCache(16_384)
+    ids = [f"id{number}" for number in range(1200)]
+    for id_ in ids:
+        cache.keep(("account", id_), account(id_, networks=fat))
+    found = [record for id_ in ids if isinstance(record := cache.get(("account", id_)), Account)]
+    assert found
+    assert sum(record_bytes(record) for record in found) <= CACHED_BYTES
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        account(email="ada@example.org", password="phc", networks=tuple(f"{n:02}{'n' * 62}" for n in range(64))),
+        account(name="\N{PILE OF POO}" * 128),
+        resource(secret="s" * 1024, attributes=b"x" * 16_384),
+        guess(),
+    ],
+    ids=["networks", "name", "resource", "count"],
+)
+def test_what_a_record_takes(record: Record) -> None:
+    """What is counted is no less than what Python allocates for a record that it decodes."""
+    data = msgspec.msgpack.encode(record)
+    decode = msgspec.msgpack.Decoder(type(record)).decode
+    kept = [decode(data)]  # what is allocated only once
+    tracemalloc.start()
+    try:
+        kept += [decode(data) for _ in range(100)]
+        allocated, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(kept) == 101
+    assert allocated / 100 <= record_bytes(record)
 
 
 def test_keeps_what_is_used() -> None:

@@ -8,7 +8,8 @@ from store.conformance import StoreConformance
 from store.conformance_feed import FeedConformance
 from store.samples import SECRET
 
-from herod.store.sqlite import SqliteStore, open_sqlite
+from herod.store.base import Usage
+from herod.store.sqlite import MAX_NOTED, SqliteStore, open_sqlite
 
 
 class TestSqliteStore(StoreConformance, FeedConformance):
@@ -25,6 +26,20 @@ class TestSqliteStore(StoreConformance, FeedConformance):
         """One that remembers three tombstones."""
         async with open_sqlite(tmp_path / "herod.db", SECRET, now=1, kept_tombstones=3) as store:
             yield store
+
+
+async def test_noted_uses_are_bounded(tmp_path: Path) -> None:
+    """While nothing is written, uses wait for so many credentials: the oldest are forgotten, a noted one is renewed."""
+    async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
+        for number in range(MAX_NOTED):
+            store.note_use(f"id{number}", Usage(number, "uid:1"))
+        store.note_use("id5", Usage(2, "uid:2"))
+        assert store.usage("id0") is not None
+        store.note_use("one more", Usage(3, "uid:3"))
+        assert store.usage("id0") is None
+        assert store.usage("id5") == Usage(2, "uid:2")
+        await store.flush_usage()
+        assert store.usage("one more") == Usage(3, "uid:3")
 
 
 class TestWithoutCache(TestSqliteStore):

@@ -1,0 +1,87 @@
+"""Pages of lists: as many items as fit into one answer, and a cursor after the last of them.
+
+The store bounds what is read for a page (`store/base.py`), this what is answered: every operation that returns a
+`Page` makes it here. A page may hold fewer items than were asked for, or none, and not be the last.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from herod.records import Record
+from herod.store.base import Order, Page
+from herod.store.cursors import cursor_after
+
+__all__ = ["MAX_PAGE_BYTES", "Room", "fill_page", "page_of"]
+
+T = TypeVar("T")
+S = TypeVar("S")
+R = TypeVar("R", bound=Record)
+
+MAX_PAGE_BYTES: Final = 256 * 1024  # of an answer, as JSON
+# What stands around the items: cursor, envelope, the names of its members.
+FRAME_BYTES: Final = 2048
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Room:
+    """How many bytes an answer may still take. Its first item always fits: every list can be read to its end.
+
+    Attributes:
+        is_full: whether something did not fit.
+    """
+
+    def __init__(self, size: int = MAX_PAGE_BYTES - FRAME_BYTES) -> None:
+        self._left = size
+        self._is_whole = True
+        self.is_full = False
+
+    def takes(self, item: Any) -> bool:  # noqa: ANN401 - whatever can be answered
+        """Whether the item fits, which then takes its bytes."""
+        size = len(_encode(item)) + 1  # a comma
+        if size > self._left and not self._is_whole:
+            self.is_full = True
+            return False
+        self._left -= size
+        self._is_whole = False
+        return True
+
+
+def fill_page(
+    found: Iterable[S],
+    shape: Callable[[S], T | None],
+    *,
+    place: Callable[[S], str],
+    begin: str | None = None,
+    end: str | None = None,
+    room: Room | None = None,
+) -> Page[T]:
+    """A page of what was found, as far as there is room.
+
+    Args:
+        found: in the list's order; no more of it is looked at than fits.
+        shape: how it looks to users; None leaves it out.
+        place: the cursor that goes on after it.
+        begin: the cursor that the page began with. It is the page's own when nothing fits, which only happens in a
+            `room` that holds something already.
+        end: the cursor that goes on after all of it; None when that is the end of the list.
+        room: what is left of an answer that holds more than this page; it says whether it is full.
+    """
+    room = Room() if room is None else room
+    items: list[T] = []
+    cursor = begin
+    for one in found:
+        item = shape(one)
+        if item is not None:
+            if not room.takes(item):
+                return Page(items, cursor)
+            items.append(item)
+        cursor = place(one)
+    return Page(items, end)
+
+
+def page_of(listed: Page[R], shape: Callable[[R], T | None], *, order: Order = Order.OLDEST) -> Page[T]:
+    """A page of records that the store listed in that order; see `fill_page`."""
+    return fill_page(listed.items, shape, place=lambda record: cursor_after(record, order), end=listed.next_cursor)

@@ -1,0 +1,64 @@
+"""A cache bounded in number and in bytes: what it keeps, what it lets go, and what it counts."""
+
+from herod.caching import BoundedCache
+
+
+def cache_of(entries: int = 100, total: int = 10_000) -> BoundedCache[str, bytes]:
+    """A cache of bytes that take their own length."""
+    return BoundedCache(entries=entries, total=total, size=lambda _, value: len(value))
+
+
+def kept_bytes(cache: BoundedCache[str, bytes], keys: list[str]) -> int:
+    """What it holds of these keys; looking promotes, so the cache is not to be used afterwards."""
+    return sum(len(value) for key in keys if (value := cache.get(key)) is not None)
+
+
+def test_bounded_in_number() -> None:
+    """However many small values come, no more than so many stay, and the newest is there."""
+    cache = cache_of(entries=10)
+    for number in range(1000):
+        cache.keep(str(number), b"x")
+        assert len(cache) <= 10
+        assert cache.get(str(number)) == b"x"
+
+
+def test_bounded_in_bytes() -> None:
+    """However large the values are, together they take no more than the room there is."""
+    cache = cache_of(total=10_000)
+    keys = [str(number) for number in range(50)]
+    for key in keys:
+        cache.keep(key, b"x" * 900)
+    assert 5000 < kept_bytes(cache, keys) <= 10_000
+
+
+def test_too_large_for_it() -> None:
+    """A value that takes most of the room is not kept, pushes out nothing, and leaves no older one under its key."""
+    cache = cache_of(total=10_000)
+    cache.keep("small", b"x")
+    cache.keep("grows", b"old")
+    cache.keep("grows", b"x" * 5001)
+    assert cache.get("grows") is None
+    assert cache.get("small") == b"x"
+
+
+def test_what_is_used_stays() -> None:
+    """A value that is asked for stays while others come and go, by number and by bytes."""
+    cache = cache_of(entries=10, total=1000)
+    cache.keep("used", b"x")
+    for number in range(1000):
+        cache.keep(str(number), b"x" * (number % 300))
+        assert cache.get("used") == b"x"
+
+
+def test_forgetting() -> None:
+    """What is dropped is gone in either generation, alone or with all."""
+    for others in range(12):
+        cache = cache_of(entries=10)
+        cache.keep("a", b"x")
+        for number in range(others):
+            cache.keep(str(number), b"x")
+        cache.keep("a", b"y")
+        cache.forget("a")
+        assert cache.get("a") is None
+    cache.clear()
+    assert len(cache) == 0
