@@ -320,6 +320,7 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         reason: why it was denied: an error's reason, from a closed vocabulary.
         target: id of what was changed.
         count: how many like it this line stands for.
+        by_admin: whoever did it held admin: kept by age alone. Lines of the version before do not say.
     """
 
     at: int
@@ -331,3 +332,4 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
     target: str | None = None
     count: int = 1
+    by_admin: bool = False

@@ -21,6 +21,7 @@ SHORT: Final = {
     "EIO_ROUNDS": 2,
     "STALLS": 500,
     "UNREAD": 100,
+    "AUDIT": 1000,
     "FUZZ": 400,
     "FUZZ_BYTES": 500,
     "LOGINS": 40,

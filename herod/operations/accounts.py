@@ -217,7 +217,7 @@ def users_enable(tx: Writer, context: Context, params: AccountRef) -> User:
 def users_disable(tx: Writer, context: Context, params: AccountRef) -> User:
     """Switch an account off: its tokens and sessions die, its keys rest until it is enabled again."""
     account = account_of(tx, params)
-    return _change(tx, context, params, enabled=False, epoch=account.epoch + 1)
+    return _change(tx, context, params, enabled=False, epoch=account.epoch + account.enabled)
 
 
 @command(

@@ -17,7 +17,15 @@ async def _stream(store: Store) -> ByteStream:
     return await store.backup()
 
 
-@command("backup", needs=ADMIN, example={}, http=("GET /api/v1/backup",), streamed=_stream, doors=frozenset())
+@command(
+    "backup",
+    needs=ADMIN,
+    example={},
+    http=("GET /api/v1/backup",),
+    streamed=_stream,
+    doors=frozenset(),
+    always_audited=True,
+)
 def backup(tx: Writer, context: Context, params: NoParams) -> Granted:  # noqa: ARG001 - a handler's form
     """Hand out the store as of this moment, encrypted with the daemon's secret, while work goes on."""
     return Granted()

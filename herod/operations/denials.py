@@ -3,6 +3,7 @@
 A denial must cost the one who is denied more than it costs herod, so none waits for a commit of its own.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,8 @@ __all__ = ["Denials"]
 
 # Different (source, actor, operation, reason, target) of one minute that are kept apart; the rest count as one line.
 MAX_KINDS: Final = 1000
+# Of one source: what it does beyond is one line of its own, so that it takes no line from others.
+MAX_KINDS_OF_SOURCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +42,23 @@ class Denials:
 
     def __init__(self) -> None:
         self._lines: dict[_Kind, _Line] = {}
+        self._of_source: Counter[str] = Counter()
 
     def add(self, event: AuditEvent) -> None:
         """Note a denial, or count it to a like one."""
         kind = _kind_of(event)
+        if kind not in self._lines and self._of_source[event.source] >= MAX_KINDS_OF_SOURCE:
+            event = msgspec.structs.replace(
+                event, actor="many", method="many", operation="many", reason="overflow", target=None
+            )
+            kind = _kind_of(event)
         if kind not in self._lines and len(self._lines) >= MAX_KINDS:
             event = msgspec.structs.replace(
                 event, actor="many", method="many", source="many", operation="many", reason="overflow", target=None
             )
             kind = _kind_of(event)
+        if kind not in self._lines:
+            self._of_source[kind.source] += 1
         line = self._lines.setdefault(kind, _Line(None))
         count = event.count + (line.event.count if line.event is not None else 0)
         line.event = msgspec.structs.replace(line.event or event, count=count)
@@ -68,6 +79,7 @@ class Denials:
             if not is_over:
                 kept[kind] = line
         self._lines = kept
+        self._of_source = Counter(kind.source for kind in kept)
         return due
 
     def put_back(self, events: list[AuditEvent]) -> None:

@@ -26,9 +26,10 @@ from herod.errors import (
     Unavailable,
 )
 from herod.operations.attempts import Attempts
-from herod.operations.ceilings import check_key_manager
+from herod.operations.audit_trail import AuditTrail
+from herod.operations.ceilings import check_key_manager, is_admin
 from herod.operations.denials import Denials
-from herod.operations.guessing import Counter
+from herod.operations.guessing import Counter, wide_source
 from herod.operations.identify import identify
 from herod.operations.presented import Bearer, Presented, SecretHeader
 from herod.operations.realm import Realm
@@ -61,6 +62,7 @@ class Pipeline:
         self.store = store
         self.realm = realm
         self.denials = Denials()
+        self.trail = AuditTrail()
         self.attempts = Attempts(store)
         self._clock = clock
         self._work_limiter = trio.CapacityLimiter(MAX_WORKERS)
@@ -114,14 +116,16 @@ class Pipeline:
         return self._clock()
 
     async def flush(self, *, is_last: bool = False) -> None:
-        """Write the noted denials that are due to the audit log, and counts of guesses.
+        """Write the counted lines that are due to the audit log, and counts of guesses.
 
         Called every second, and at the end for all.
         """
         await self.attempts.flush()
         if not await self.realm.legacy_uses.flush(self.store, now=self._clock(), is_last=is_last):
             logger.warning("uses of legacy secrets are not written down yet")
-        events = self.denials.take(None if is_last else self._clock())
+        now = None if is_last else self._clock()
+        denied, done = self.denials.take(now), self.trail.take(now)
+        events = [*denied, *done]
         if not events:
             return
 
@@ -132,10 +136,12 @@ class Pipeline:
         try:
             await self.store.write(append)
         except Unavailable as error:
-            self.denials.put_back(events)
-            logger.warning("denials are not in the audit log yet", extra={"reason": error.message})
+            self.denials.put_back(denied)
+            self.trail.put_back(done)
+            logger.warning("what was counted is not in the audit log yet", extra={"reason": error.message})
         except trio.Cancelled:  # before the store took them: it cannot be stopped afterwards
-            self.denials.put_back(events)
+            self.denials.put_back(denied)
+            self.trail.put_back(done)
             raise
 
     async def _answer(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:  # noqa: ANN401 - as call
@@ -193,10 +199,14 @@ class Pipeline:
         context.now = self._clock()  # the slow work and the queue before the writer took their time
         if operation.needs is not Access.PUBLIC:
             self._admit(context, operation, identify(tx, self.realm, presented, context.source, context.now))
+        before = tx.revision
         result = operation.handler(tx, context, params)
+        has_changed = tx.revision != before
         if context.counted is not None:
             self.attempts.settle(tx, context.counted)
-        tx.audit(_event(operation, context, outcome="ok", target=context.target))
+        if has_changed or operation.always_audited:
+            event = _event(operation, context, outcome="ok", target=context.target, by_admin=is_admin(context))
+            self.trail.record(tx, event, source=wide_source(context.source), has_changed=has_changed)
         return result
 
     def _identify(self, context: Context, presented: Presented | None) -> Principal:
@@ -242,7 +252,13 @@ class Pipeline:
 
 
 def _event(
-    operation: Operation, context: Context, *, outcome: str, reason: str | None = None, target: str | None = None
+    operation: Operation,
+    context: Context,
+    *,
+    outcome: str,
+    reason: str | None = None,
+    target: str | None = None,
+    by_admin: bool = False,
 ) -> AuditEvent:
     return AuditEvent(
         at=context.now,
@@ -253,6 +269,7 @@ def _event(
         outcome=outcome,
         reason=reason,
         target=target,
+        by_admin=by_admin,
     )
 
 

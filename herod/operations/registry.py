@@ -145,6 +145,8 @@ class Operation:
             of the handler, which then only says what the operation is; afterwards who asked is admitted again.
         unwritten: what takes hold in memory all the same when the store cannot take the change.
         streamed: what its REST routes answer with, in place of its result, once that is committed.
+        always_audited: it makes or hands out what no record shows, so a success is audited though the store stays as it
+            was; of the others only what changed something is.
         creates: REST answers 201.
         failures: errors it raises besides those of every operation like it; for the documents.
         headers: parameter → the header that may carry it over REST, for what must not stand in an address.
@@ -175,6 +177,7 @@ class Operation:
     wait: Wait | None = None
     unwritten: Unwritten | None = None
     streamed: Streamed | None = None
+    always_audited: bool = False
     creates: bool = False
     failures: tuple[type[HerodError], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)

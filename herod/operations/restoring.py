@@ -133,7 +133,14 @@ def end_everything(tx: Writer, present: Iterable[Account | PeerRule | ApiKey] = 
 def offline_event(operation: str, *, now: int, uid: int, target: str | None = None) -> AuditEvent:
     """What the audit log says of a command that ran under the store's lock."""
     return AuditEvent(
-        at=now, actor="offline", method="none", source=f"uid:{uid}", operation=operation, outcome="ok", target=target
+        at=now,
+        actor="offline",
+        method="none",
+        source=f"uid:{uid}",
+        operation=operation,
+        outcome="ok",
+        target=target,
+        by_admin=True,
     )
 
 

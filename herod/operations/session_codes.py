@@ -71,7 +71,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     networks: list[str]
 
 
-@command("session.code", needs=Access.AUTHENTICATED, methods=OPENS_SESSIONS, example={})
+@command("session.code", needs=Access.AUTHENTICATED, methods=OPENS_SESSIONS, example={}, always_audited=True)
 def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode:  # noqa: ARG001 - a handler's form
     """Make a code by which a browser signs in as who asks: once, within 60 seconds, and to no more than they hold."""
     expires_at = context.now + CODE_SECONDS

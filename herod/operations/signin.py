@@ -101,6 +101,7 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
     limit=_guess,
     prepare=_check_password,
     failures=(BadCredentials,),
+    always_audited=True,
 )
 def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     """Sign in with email and password and get an access token with the account's own scope."""

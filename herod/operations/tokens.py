@@ -107,6 +107,7 @@ class Revoked(msgspec.Struct, frozen=True):
     example={"grant_type": "client_credentials", "scope": "read"},
     http=("POST /token",),
     form=True,
+    always_audited=True,
 )
 def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnswer:  # noqa: ARG001 - a handler's form
     """Issue an access token for a client id and secret, or for a local process by its peer rule."""
@@ -180,7 +181,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> 
 def token_revoke(tx: Writer, context: Context, params: RevokeToken) -> Revoked:
     """Take back an access token: one's own, or anybody's as admin."""
     claims = _revocable(tx, context, params.token)
-    if claims is not None:
+    if claims is not None and tx.get(Revocation, _mark(claims)) is None:
         tx.put(
             Revocation(
                 id=_mark(claims), created_at=context.now, expires_at=claims.exp, subject=claims.sub, jti=claims.jti

@@ -197,7 +197,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
         Option(
             name="audit_keep_rows",
             kind=_number(1000, 100_000_000),
-            help="Rows the audit log has at most; the oldest go.",
+            help="Rows the audit log is to have at most; the oldest go, up to an admin's.",
             default=1_000_000,
         ),
         Option(

@@ -65,7 +65,7 @@ def trim(
         anchor: the present one.
         head: the chain's end.
         before: Unix seconds; older rows go, up to the first that is not.
-        through: rows up to that seq go whatever their age.
+        through: rows up to that seq go whatever their age, up to the first of what an admin did.
 
     Returns:
         The anchor, and the number of the row that stopped it because it is not what was written.
@@ -74,7 +74,8 @@ def trim(
         after = link(keyring, anchor, json)
         if after != ChainEnd(seq, mac) or seq > head.seq:
             return anchor, seq
-        if seq > through and decode_event(json).at >= before:
+        event = decode_event(json)
+        if event.at >= before and (seq > through or event.by_admin):
             break
         anchor = after
     return anchor, None

@@ -184,8 +184,12 @@ class Reader(Protocol):
 class Writer(Reader, Protocol):
     """Reading and writing inside one write transaction; a raised exception undoes this function's writes only."""
 
+    @property
+    def revision(self) -> int:
+        """Moves on with each change of a record."""
+
     def put(self, record: Record) -> None:
-        """Insert, or replace the one of the same kind and id.
+        """Insert, or replace the one of the same kind and id; an equal one stays as it is, which is no change.
 
         Raises:
             Conflict: `is_unique` and another record has the same lookup.
@@ -204,7 +208,7 @@ class Writer(Reader, Protocol):
 
         Args:
             before: Unix seconds; rows older than that go, up to the first that is not.
-            through: rows up to that `seq` go whatever their age.
+            through: rows up to that `seq` go whatever their age, up to the first of what an admin did.
             limit: how many rows, at most.
 
         Returns:

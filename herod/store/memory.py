@@ -144,9 +144,16 @@ class _MemoryWriter(_MemoryReader):
         self._keyring = keyring
         self._undo: list[Callable[[], object]] = []
 
+    @property
+    def revision(self) -> int:
+        """As `Writer.revision`."""
+        return self._state.rev
+
     def put(self, record: Record) -> None:
         """As `Writer.put`."""
         state, key = self._state, (record.kind, record.id)
+        if state.of(record.kind).get(record.id) == record:
+            return
         words = _words(record)
         if record.is_unique and words is not None and state.lookups.get(words, set()) - {record.id}:
             raise Conflict(

@@ -73,8 +73,15 @@ class Transaction(SqlReader):
     def head(self, head: Head) -> None:
         self._head = head
 
+    @property
+    def revision(self) -> int:
+        """As `Writer.revision`."""
+        return self._head.rev
+
     def put(self, record: Record) -> None:
         """As `Writer.put`."""
+        if self._holds(record):
+            return
         kind = record.kind
         rev = self._head.rev + 1
         row = self._codec.seal(record, rev)
@@ -94,6 +101,15 @@ class Transaction(SqlReader):
         counts = self._head.count(kind, 1) if is_new else self._head.counts
         self._head = msgspec.structs.replace(self._head, rev=rev, counts=counts)
         self.changed.add((kind, record.id))
+
+    def _holds(self, record: Record) -> bool:
+        """Whether it stands there already, as it is; a row that does not open is replaced."""
+        try:
+            return self.get(type(record), record.id) == record
+        except Unavailable:
+            if self.fault is not None:
+                raise
+            return False
 
     def delete(self, record_type: type[Record], id: str) -> bool:  # noqa: A002 - what every record calls it
         """As `Writer.delete`."""

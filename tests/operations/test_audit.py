@@ -19,6 +19,7 @@ from house import (
     bearer,
     open_house,
 )
+from store.samples import revocation
 
 from herod.errors import HerodError, InvalidRequest, MissingScope
 from herod.operations.presented import ApiKeyHeader, Basic, Bearer, PeerClaim, SecretHeader, SessionCookie
@@ -65,9 +66,12 @@ async def write_events(house: House, *times: int) -> None:
 @pytest.mark.parametrize("name", sorted(name for name, operation in OPERATIONS.items() if operation.is_command))
 async def test_every_command_writes_a_row(house: House, name: str) -> None:
     """Who, how known, from where, what, and that it was done: whichever command it is."""
+    is_change = not OPERATIONS[name].always_audited
 
     def probe(tx: Writer, context: Context, params: Any) -> str:
         context.target = "the target"
+        if is_change:
+            tx.put(revocation())
         return "done"
 
     operation = dataclasses.replace(OPERATIONS[name], handler=probe, prepare=None, limit=None)

@@ -53,6 +53,7 @@ async def test_a_success_is_audited_with_its_change(house: House) -> None:
         operation="users.add",
         outcome="ok",
         target=user.client_id,
+        by_admin=True,
     )
 
 

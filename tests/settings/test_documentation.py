@@ -10,6 +10,7 @@ from herod_cli.serve import serve
 from herod.credentials import passwords, tokens
 from herod.operations import (
     attempts,
+    audit_trail,
     codes,
     denials,
     feed,
@@ -71,6 +72,12 @@ FIXED: dict[str, float] = {
     "pages made at once": browser.PAGES_AT_ONCE,
     "scopes": graph.MAX_SCOPES,
     "kinds of refusal kept apart in one minute of the audit log": denials.MAX_KINDS,
+    "the same of one source": denials.MAX_KINDS_OF_SOURCE,
+    "rows of the audit log that one principal fills in an hour, admins aside; the rest is counted": (
+        audit_trail.ROWS_OF_PRINCIPAL
+    ),
+    "the same of all principals of one source": audit_trail.ROWS_OF_SOURCE,
+    "kinds of row that are counted at a time": audit_trail.MAX_COUNTED,
     "rows that go from the audit log in one write": retention.ROWS_AT_ONCE,
     "readings of the whole audit log at a time": audit_scans.SCANS_AT_ONCE,
     "sources of one legacy secret that the audit log names in a day": legacy_uses.MAX_SOURCES,
