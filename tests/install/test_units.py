@@ -88,9 +88,10 @@ def allowed_calls() -> frozenset[str]:
 def test_memory(name: str) -> None:
     """The bound is above what the limits let clients take, so that nobody can have the kernel end the daemon."""
     limits, mib = Limits(), 1024 * 1024
-    connection = 3 * limits.body_bytes + limits.head_bytes + 2 * limits.send_buffer_bytes + 128 * 1024
+    kernel = 2 * (limits.send_buffer_bytes + limits.receive_buffer_bytes)
+    connection = 3 * limits.body_bytes + limits.head_bytes + kernel
     caches = 3 * (sqlite.CACHED_BYTES + realm.MAX_VERIFIED_BYTES) + 16 * mib
-    shared = limits.unsent_bytes_in_all + jsonrpc.MAX_UNFINISHED_BYTES + 100 * mib
+    shared = limits.unsent_bytes_in_all + jsonrpc.MAX_UNFINISHED_BYTES + 200 * mib
     (most,) = said(name)["MemoryMax"]
     assert int(most.removesuffix("M")) * mib > limits.connections * connection + caches + shared
 

@@ -44,6 +44,7 @@ FIXED: dict[str, float] = {
     "the same on all connections of one source": SERVER.unsent_bytes_of_source,
     "the same on all connections": SERVER.unsent_bytes_in_all,
     "bytes that the kernel keeps of them for a TCP client": SERVER.send_buffer_bytes,
+    "bytes that it keeps of what a TCP client sends": SERVER.receive_buffer_bytes,
     "seconds of waiting for a request or its rest, after which a new client may get the place": SERVER.evict_seconds,
     "depth of JSON": reading.MAX_DEPTH,
     "items in a JSON-RPC batch": jsonrpc.MAX_BATCH,
