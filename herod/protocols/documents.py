@@ -7,6 +7,8 @@ and nothing here says more than the code that everybody may read.
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import trio
+
 from herod.operations.realm import Realm
 from herod.operations.registry import Operation
 from herod.protocols.answers import encode
@@ -25,31 +27,44 @@ OPENRPC_PATH: Final = "/rpc/discover"
 
 
 class Documents:
-    """The documents of one realm."""
+    """The documents of one realm. Each is one `bytes` object, which any number of answers may hold at once.
+
+    Making one takes some 50 ms, so that is done in a thread, once for all who ask meanwhile.
+    """
 
     def __init__(self, operations: Mapping[str, Operation], realm: Realm) -> None:
         self._operations = operations
         self._realm = realm
-        self._kept: dict[str, tuple[int, bytes]] = {}  # sent as they are: many may hold one of these at once
+        self._kept: dict[str, tuple[int, bytes]] = {}
+        self._making = trio.Lock()
+        self._discovered = (b"", b"")  # the OpenRPC document, and the end of an answer that holds it
 
-    def openapi(self) -> bytes:
+    async def openapi(self) -> bytes:
         """The OpenAPI 3.1 document."""
-        return self._get("openapi", lambda: encode(openapi_document(self._operations.values(), self._realm, FURTHER)))
+        return await self._get("openapi", lambda: openapi_document(self._operations.values(), self._realm, FURTHER))
 
-    def openrpc(self) -> bytes:
+    async def openrpc(self) -> bytes:
         """The OpenRPC 1.3.2 document."""
-        return self._get("openrpc", lambda: encode(openrpc_document(self._operations.values(), self._realm)))
+        return await self._get("openrpc", lambda: openrpc_document(self._operations.values(), self._realm))
 
-    def openrpc_result(self) -> bytes:
+    async def openrpc_result(self) -> bytes:
         """The same, as it ends the answer to `rpc.discover`."""
-        return self._get("rpc.discover", lambda: b'"result":%b}' % self.openrpc())
+        document = await self.openrpc()
+        if self._discovered[0] is not document:
+            self._discovered = (document, b'"result":%b}' % document)
+        return self._discovered[1]
 
-    def _get(self, name: str, make: Callable[[], bytes]) -> bytes:
-        generation = self._realm.graph.generation
-        kept = self._kept.get(name)
-        if kept is None or kept[0] != generation:
-            kept = self._kept[name] = (generation, make())
-        return kept[1]
+    async def _get(self, name: str, make: Callable[[], Schema]) -> bytes:
+        if not self._is_kept(name):
+            async with self._making:
+                if not self._is_kept(name):
+                    generation = self._realm.graph.generation
+                    document = await trio.to_thread.run_sync(lambda: encode(make()))
+                    self._kept[name] = (generation, document)
+        return self._kept[name][1]
+
+    def _is_kept(self, name: str) -> bool:
+        return name in self._kept and self._kept[name][0] == self._realm.graph.generation
 
 
 def _document(name: str, summary: str) -> Schema:

@@ -1,7 +1,7 @@
 """The front of the house: guard, then route, then the door that answers. A `Doors` is a server's handler."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from herod.errors import HerodError, InvalidRequest, NotFound
@@ -111,9 +111,9 @@ class Doors:
         return envelope_error(self._version) if is_enveloped(path) else plain_error
 
 
-def _document_handler(make: Callable[[], bytes]) -> PathHandler:
+def _document_handler(get: Callable[[], Awaitable[bytes]]) -> PathHandler:
     async def answer(request: Request, path: dict[str, str]) -> Response:  # noqa: ARG001 - a path handler's form
-        return json_response(b"", shared=make())
+        return json_response(b"", shared=await get())
 
     return answer
 

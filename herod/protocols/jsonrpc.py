@@ -6,7 +6,7 @@ with is bounded in bytes, and others get their turn between two items: items bey
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -41,8 +41,10 @@ __all__ = ["MAX_BATCH", "JsonRpc"]
 logger = logging.getLogger("herod.protocols")
 
 MAX_BATCH: Final = 50
-# Of all answers to one batch together: nothing more is run once another answer might not fit.
+# Of the answer to a batch, head included: nothing more is run once another answer might not fit.
 MAX_BATCH_BYTES: Final = 1024 * 1024
+# Of it, for the answer's head and the refusals of all that is not run; what they repeat of the request comes on top.
+RESERVED_BATCH_BYTES: Final = 32 * 1024
 # Of the answers to unfinished batches of one source, and of all. Beyond the latter, whoever has more than one batch's.
 MAX_UNFINISHED_BYTES_OF_SOURCE: Final = 8 * 1024 * 1024
 MAX_UNFINISHED_BYTES: Final = 32 * 1024 * 1024
@@ -57,10 +59,12 @@ class JsonRpc:
     Args:
         pipeline: where every call ends up.
         operations: the table.
-        discover: the end of an answer that holds the OpenRPC document: one copy for all.
+        discover: gives the end of an answer that holds the OpenRPC document: one copy for all.
     """
 
-    def __init__(self, pipeline: Pipeline, operations: Mapping[str, Operation], discover: Callable[[], bytes]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, operations: Mapping[str, Operation], discover: Callable[[], Awaitable[bytes]]
+    ) -> None:
         self._discover = discover
         self._pipeline = pipeline
         self._methods = {name: operation for name, operation in operations.items() if Door.RPC in operation.doors}
@@ -79,7 +83,7 @@ class JsonRpc:
         except RpcError as error:
             return json_response(error_object(error.code, error.message, error.request_id))
         if call.method == DISCOVER and not isinstance(call.id, msgspec.UnsetType):
-            return json_response(b'{"jsonrpc":"2.0","id":%b,' % bytes(call.id), shared=self._discover())
+            return json_response(b'{"jsonrpc":"2.0","id":%b,' % bytes(call.id), shared=await self._discover())
         answer, is_quiet = await self._one(call, request)
         return Response(204, is_quiet=is_quiet) if answer is None else json_response(answer, is_quiet=is_quiet)
 
@@ -102,7 +106,7 @@ class JsonRpc:
         size, source = 0, wide_source(request.source)
         try:
             for item in items:
-                why = self._why_refused(size, source)
+                why = self._why_refused(size + len(request.body), source)
                 answer = await self._item(bytes(item), request) if why is None else _refused(bytes(item), why)
                 if answer is not None:
                     said.append(answer)
@@ -116,8 +120,8 @@ class JsonRpc:
         return said
 
     def _why_refused(self, size: int, source: str) -> str | None:
-        """Why the rest of a batch is not run, if it is not."""
-        if size > MAX_BATCH_BYTES - MAX_ANSWER_BYTES:
+        """Why the rest of a batch is not run, if it is not; `size` includes what refusals may repeat of the request."""
+        if size > MAX_BATCH_BYTES - MAX_ANSWER_BYTES - RESERVED_BATCH_BYTES:
             return f"The answers to a batch have at most {MAX_BATCH_BYTES} bytes: send the rest in another one."
         own = self._unfinished[source]
         if own >= MAX_UNFINISHED_BYTES_OF_SOURCE or (

@@ -22,7 +22,7 @@ __all__ = ["PAGES_AT_ONCE", "PAGE_BYTES", "PAGE_SECONDS", "Browser"]
 _log = logging.getLogger(__name__)
 
 PAGE_SECONDS: Final = 10.0
-PAGE_BYTES: Final = 1024 * 1024
+PAGE_BYTES: Final = 768 * 1024  # with its head below what one connection may hold unsent
 # Each takes memory while it is made. Many, because a sign-in may be made to wait for seconds on purpose, and whoever
 # sends wrong passwords must not keep others from their pages.
 PAGES_AT_ONCE: Final = 256

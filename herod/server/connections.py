@@ -94,10 +94,7 @@ async def serve(
         async with trio.open_nursery() as accepting:
             accepting.start_soon(server.sweep_forever)
             for listener in listeners:
-                if (
-                    listener.socket.family != socket.AF_UNIX
-                ):  # those accepted inherit it; for Unix the default is about it
-                    listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer_bytes)
+                listener.bound_buffers(send=limits.send_buffer_bytes, receive=limits.receive_buffer_bytes)
                 accepting.start_soon(server.accept_forever, listener, tasks)
             task_status.started()
             await shutdown.wait()

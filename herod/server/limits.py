@@ -30,6 +30,7 @@ class Limits:
         unsent_bytes_of_source: the same on all connections of one source.
         unsent_bytes_in_all: the same on all connections.
         send_buffer_bytes: what the kernel keeps of them for a TCP client; it takes twice that for its own records.
+        receive_buffer_bytes: what it keeps of a TCP client's input, again twice; left to itself, that may be megabytes.
         connections: open at once, over all listeners.
         evict_seconds: idle, or in the middle of sending one request, for this long, a connection gives its place to
             a new one when all are taken.
@@ -52,6 +53,7 @@ class Limits:
     unsent_bytes_of_source: int = 16 * 1024 * 1024
     unsent_bytes_in_all: int = 64 * 1024 * 1024
     send_buffer_bytes: int = 128 * 1024
+    receive_buffer_bytes: int = 64 * 1024
     connections: int = 1024
     evict_seconds: float = 1.0
     drain_seconds: float = 4.0

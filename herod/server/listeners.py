@@ -60,6 +60,15 @@ class BoundListener:
         self.cookie = place.cookie if place is not None else None
         self._place = place
 
+    def bound_buffers(self, *, send: int, receive: int) -> None:
+        """Bound the bytes that the kernel keeps for a TCP connection: each inherits the listening socket's bounds.
+
+        On a Unix socket the sender's buffer is the only one, and by default it is of such a size.
+        """
+        if self.socket.family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+
     def stop(self) -> None:
         """Listen no more and take the name away; the lock stays."""
         if self._place is not None:

@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 from running import SECRET, running
 
+from herod.operations import codes, realm
+from herod.protocols import jsonrpc
+from herod.server.limits import Limits
 from herod.settings import LIMITS, load_settings
+from herod.store import cache
 
 HOUSE = Path(__file__).parents[2]
 UNITS = HOUSE / "systemd"
@@ -78,6 +82,18 @@ def allowed_calls() -> frozenset[str]:
         names = spread(filters.removeprefix("~").split())
         calls = calls - names if filters.startswith("~") else calls | names
     return frozenset(calls)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_memory(name: str) -> None:
+    """The bound is above what the limits let clients take, so that nobody can have the kernel end the daemon."""
+    limits, mib = Limits(), 1024 * 1024
+    kernel = 2 * (limits.send_buffer_bytes + limits.receive_buffer_bytes)
+    connection = 3 * limits.body_bytes + limits.head_bytes + kernel
+    caches = cache.CACHED_BYTES + realm.MAX_VERIFIED_BYTES + realm.MAX_GRANT_BYTES + 2 * codes.MAX_CODE_BYTES
+    shared = limits.unsent_bytes_in_all + jsonrpc.MAX_UNFINISHED_BYTES + 200 * mib
+    (most,) = said(name)["MemoryMax"]
+    assert int(most.removesuffix("M")) * mib > limits.connections * connection + caches + shared
 
 
 @needs_systemd

@@ -6,6 +6,7 @@ Before, a batch of 50 `rpc.discover` (2.5 KB) was answered with 4.7 MiB, made in
 import json
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -13,7 +14,10 @@ from house import ADMIN_SOURCE, COOKIE, TCP, House
 from store.samples import key
 
 from herod.protocols import jsonrpc
+from herod.protocols.answers import MAX_ANSWER_BYTES
+from herod.records import ApiKey
 from herod.scopes.principals import Peer, Source
+from herod.server.limits import Limits
 from herod.store.base import Writer
 
 ADMIN = {"authorization": f"Peer {COOKIE}"}
@@ -76,6 +80,34 @@ async def test_the_answers_to_a_batch_have_a_budget(house: House) -> None:
     assert len(json.dumps(answers)) < jsonrpc.MAX_BATCH_BYTES
     with pytest.raises(Exception, match="no such account"):
         await house.admin("users.get", email="late@example.org")
+
+
+async def test_a_batch_is_never_longer_than_a_connection_may_hold(house: House) -> None:
+    """Of answers as long as they may be, with long ids: who is cut off would not learn what took effect.
+
+    Before, these 50 items were answered with 1,080 KiB, at which the connection was ended.
+    """
+
+    async def add_keys(count: int) -> int:
+        """So many more service keys; the length of their list."""
+
+        def fill(tx: Writer) -> None:
+            for _ in range(count):
+                number = tx.count(ApiKey)
+                tx.put(key(f"{number:012}", owner=None, name=f"{number:0100}"))
+
+        await house.store.write(fill)
+        (answer,) = await batch(house, [call("auth.list_keys", 1)], ADMIN_SOURCE, **ADMIN)
+        return len(msgspec.json.encode(answer["result"]))
+
+    one, two = await add_keys(1), await add_keys(1)
+    wanted = (jsonrpc.MAX_BATCH_BYTES - MAX_ANSWER_BYTES) // 3 - 4000  # as long as a list may be, about
+    assert wanted - two < await add_keys((wanted - two) // (two - one)) <= wanted < MAX_ANSWER_BYTES
+    items = [{**call("auth.list_keys", 1), "id": "x" * 1150} for _ in range(50)]
+    answer = await house.request("POST", "/rpc", json=items, headers=ADMIN, source=ADMIN_SOURCE)
+    assert codes(answer.json) == [None] * 3 + [-32600] * 47
+    longest_head = 1024
+    assert len(answer.response.body) + longest_head < min(jsonrpc.MAX_BATCH_BYTES, Limits().unsent_bytes)
 
 
 async def test_an_answer_that_is_too_long_is_refused(house: House) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import openapi_spec_validator
 import pytest
+import trio
+import trio.lowlevel
 from house import House, open_house
 from jsonschema import Draft7Validator, Draft202012Validator
 from referencing import Registry, Resource
@@ -82,6 +84,25 @@ async def test_openrpc_names_every_method(house: House) -> None:
     assert [method["name"] for method in found["methods"]] == [*NAMES, "rpc.discover"]
     called = await house.request("POST", "/rpc", json={"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"})
     assert called.json["result"] == found
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/rpc/discover"])
+async def test_a_document_is_made_once_and_beside_other_work(house: House, path: str) -> None:
+    """Some 50 ms of work: several who ask first get one copy, and meanwhile others have their turns."""
+    copies: list[bytes] = []
+    turns = 0
+
+    async def ask() -> None:
+        copies.append((await house.request("GET", path)).response.shared)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(ask)
+        while len(copies) < 3:
+            await trio.lowlevel.checkpoint()
+            turns += not copies
+    assert turns > 3
+    assert copies[0] is copies[1] is copies[2]
 
 
 async def test_a_reload_shows_in_the_documents(house: House) -> None:

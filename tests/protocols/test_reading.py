@@ -1,12 +1,16 @@
 """Bytes to parameters: what cannot be read is refused, in time that grows with its length and no faster."""
 
+import json
+
 import pytest
 from house import House, bearer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from herod.errors import InvalidRequest
 from herod.operations.table import OPERATIONS
 from herod.protocols.http import Request
-from herod.protocols.reading import _BRACKETS, MAX_DEPTH, check_depth, decode_params, read_form
+from herod.protocols.reading import _STRING, MAX_DEPTH, check_depth, decode_params, read_form
 from herod.scopes.principals import Source
 
 
@@ -45,10 +49,56 @@ def test_depth_that_is_not(body: bytes) -> None:
         check_depth(body)
 
 
+def depth(text: str) -> int:
+    """Of brackets and strings, one character after the other, up to the first bracket too many."""
+    open_ = most = position = 0
+    while position < len(text) and open_ >= 0:
+        if text[position] == '"':
+            position += 1
+            while position < len(text) and text[position] != '"':
+                position += 2 if text[position] == "\\" else 1
+        else:
+            open_ += (text[position] in "[{") - (text[position] in "]}")
+            most = max(most, open_)
+        position += 1
+    return most
+
+
+def is_refused(text: str) -> bool:
+    """As too deep."""
+    try:
+        check_depth(text.encode())
+    except InvalidRequest:
+        return True
+    return False
+
+
+STRINGS = st.text('[]{}"\\,a', max_size=6)
+VALUES = st.recursive(
+    STRINGS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(STRINGS, inner, max_size=4),
+    max_leaves=30,
+)
+
+
+@given(value=VALUES, around=st.integers(MAX_DEPTH - 6, MAX_DEPTH))
+def test_depth_of_json(value: object, around: int) -> None:
+    """Just what is deeper is refused."""
+    text = "[" * around + json.dumps(value) + "]" * around
+    assert is_refused(text) == (depth(text) > MAX_DEPTH)
+
+
+@given(text=st.text('[[{]}"\\,', max_size=60), around=st.integers(MAX_DEPTH - 6, MAX_DEPTH))
+def test_depth_of_any_text(text: str, around: int) -> None:
+    """Nothing deeper passes, whether it is JSON or not: a parser recurses before it finds out."""
+    text = "[" * around + text
+    assert is_refused(text) or depth(text) <= MAX_DEPTH
+
+
 def test_a_string_without_an_end_is_read_once() -> None:
     """Trying each of its quotes anew would let 64 KiB from anybody hold the event loop for seconds."""
     body = b"[]" * 33 + b'"' + b'\\"' * 500
-    assert len(_BRACKETS.findall(body)) == 2 * 33 + 1
+    assert len(_STRING.findall(body)) == 1
     check_depth(b"[]" * 33 + b'"' + b"[" * 100)  # is no JSON: for the parser to say
 
 

@@ -3,17 +3,18 @@
 Real sockets with small bounds here; `tests/daemon/test_unread.py` has the attack on a daemon.
 """
 
+import socket
 from dataclasses import dataclass
 from typing import Literal
 
 import pytest
 import trio
 import trio.testing
-from serving import GET, Client, Way, serving
+from serving import GET, Client, Way, certificates, serving
 
 from herod.protocols.http import Request, Response
 from herod.server.limits import Limits
-from herod.server.unsent import SMALL_BYTES, Unsent
+from herod.server.unsent import Unsent
 
 KIB = 1024
 
@@ -130,13 +131,48 @@ async def test_one_copy_for_all_is_not_counted() -> None:
             await trio.aclose_forcefully(client.stream)
 
 
-async def test_what_the_kernel_takes_at_once_is_no_longer_held() -> None:
-    """One client after the other gets its long answer: nothing adds up."""
-    limits = Limits(unsent_bytes_of_source=SMALL_BYTES, unsent_bytes_in_all=SMALL_BYTES)
+@pytest.mark.parametrize("way", ["unix", "tcp", "tls"])
+async def test_what_was_taken_is_no_longer_held(way: Way) -> None:
+    """A client gets many long answers, one after the other: nothing adds up."""
+    limits = Limits(unsent_bytes_of_source=1000 * KIB, unsent_bytes_in_all=1000 * KIB)
+    async with serving(answer, limits=limits, tls=certificates(way)) as running, await running.connect(way) as client:
+        for _ in range(5):
+            assert len((await client.ask(GET.replace(b"/a", b"/long"))).body) == 900 * KIB
 
-    async def small(_request: Request) -> Response:
-        return Response(200, bytes(SMALL_BYTES - KIB))
 
-    async with serving(small, limits=limits) as running, await running.connect() as client:
-        for _ in range(20):
-            assert len((await client.ask(GET)).body) == SMALL_BYTES - KIB
+@pytest.mark.parametrize("way", ["unix", "tcp", "tls"])
+async def test_one_answer_that_is_too_long(way: Way) -> None:
+    """Its connection ends, and no other."""
+    limits = Limits(unsent_bytes=500 * KIB)
+    async with (
+        serving(answer, limits=limits, tls=certificates(way)) as running,
+        await running.connect(way) as other,
+        await running.connect(way) as client,
+    ):
+        await client.send(GET.replace(b"/a", b"/long"))
+        assert await is_cut_off(client)
+        assert (await other.ask(GET)).status == 200
+
+
+async def test_nobody_is_cut_off_for_another_source() -> None:
+    """A local user's answer waits on while those of an address fill what there is in all, again and again."""
+    limits = Limits(unsent_bytes_of_source=4000 * KIB, unsent_bytes_in_all=3000 * KIB)
+    async with serving(answer, limits=limits) as running:
+        waiting = await running.connect("unix")
+        await ask(waiting, "/long")
+        others = [await running.connect("tcp") for _ in range(6)]
+        for other in others:
+            await ask(other, "/long")
+        assert not await is_cut_off(waiting)
+        assert [await is_cut_off(other) for other in others] == [True] * 4 + [False] * 2
+        for client in (waiting, *others):
+            await trio.aclose_forcefully(client.stream)
+
+
+async def test_the_kernel_keeps_a_bounded_number_of_bytes() -> None:
+    """For a TCP connection, in both directions; Linux doubles what it is told (socket(7), SO_RCVBUF)."""
+    limits = Limits(send_buffer_bytes=50_000, receive_buffer_bytes=30_000)
+    async with serving(answer, limits=limits) as running:
+        tcp = running.listeners[1].socket
+        assert tcp.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * limits.send_buffer_bytes
+        assert tcp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * limits.receive_buffer_bytes
