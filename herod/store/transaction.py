@@ -18,7 +18,7 @@ from herod.store.cache import Key
 from herod.store.faults import Condition, extended_code, is_sql_fault
 from herod.store.head import Head, seal_head
 from herod.store.reading import SqlReader
-from herod.store.rows import SELECT_ROWS, RowCodec, logger
+from herod.store.rows import SELECT_ROWS, Row, RowCodec, logger
 
 __all__ = ["Transaction", "write_head"]
 
@@ -26,9 +26,7 @@ _UPDATE: Final = (
     "UPDATE records SET lookup = ?, owner = ?, created_at = ?, expires_at = ?, rev = ?, sealed = ? "
     "WHERE kind = ? AND id = ?"
 )
-_INSERT: Final = (
-    "INSERT INTO records (kind, id, lookup, owner, created_at, expires_at, rev, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
+_INSERT: Final = "INSERT OR IGNORE INTO records (kind, id, lookup, owner, created_at, expires_at, rev, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _DELETE: Final = "DELETE FROM records WHERE kind = ? AND id = ?"
 _EXPIRED: Final = f"{SELECT_ROWS} WHERE kind = ? AND expires_at <= ? LIMIT ?"
 _BURY: Final = "INSERT INTO tombstones (rev, kind, id) VALUES (?, ?, ?)"
@@ -80,27 +78,36 @@ class Transaction(SqlReader):
 
     def put(self, record: Record) -> None:
         """As `Writer.put`."""
-        if self._holds(record):
-            return
         kind = record.kind
         rev = self._head.rev + 1
         row = self._codec.seal(record, rev)
-        try:
-            self._rows(_UPDATE, (*row[1:], kind, record.id))
-            is_new = self._connection.changes() == 0
-            if is_new:
-                self._rows(_INSERT, (kind, *row))
-                self._rows(_DIG_UP, (kind, record.id))
-        except apsw.ConstraintError as error:
-            if extended_code(error) != apsw.SQLITE_CONSTRAINT_UNIQUE or record.lookup is None:
-                raise
-            raise Conflict(
-                f"Another {kind} has this {record.lookup[0]} already: choose another, or change that one.",
-                reason="taken",
-            ) from None
+        self._rows(_INSERT, (kind, *row))
+        is_new = self._connection.changes() == 1
+        if is_new:
+            self._rows(_DIG_UP, (kind, record.id))
+        elif self._holds(record):
+            return
+        else:
+            self._update(record, row)
         counts = self._head.count(kind, 1) if is_new else self._head.counts
         self._head = msgspec.structs.replace(self._head, rev=rev, counts=counts)
         self.changed.add((kind, record.id))
+
+    def _update(self, record: Record, row: Row) -> None:
+        """Replace the one of the same id. If there is none, another record's lookup kept this one out."""
+        is_taken = False
+        try:
+            self._rows(_UPDATE, (*row[1:], record.kind, record.id))
+            is_taken = self._connection.changes() == 0
+        except apsw.ConstraintError as error:
+            if extended_code(error) != apsw.SQLITE_CONSTRAINT_UNIQUE:
+                raise
+            is_taken = True
+        if is_taken:
+            word = "id" if record.lookup is None else record.lookup[0]
+            raise Conflict(
+                f"Another {record.kind} has this {word} already: choose another, or change that one.", reason="taken"
+            )
 
     def _holds(self, record: Record) -> bool:
         """Whether it stands there already, as it is; a row that does not open is replaced."""
