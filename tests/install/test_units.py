@@ -90,7 +90,7 @@ def test_memory(name: str) -> None:
     limits, mib = Limits(), 1024 * 1024
     kernel = 2 * (limits.send_buffer_bytes + limits.receive_buffer_bytes)
     connection = 3 * limits.body_bytes + limits.head_bytes + kernel
-    caches = cache.CACHED_BYTES + realm.MAX_VERIFIED_BYTES + realm.MAX_GRANT_BYTES + 2 * codes.MAX_CODE_BYTES
+    caches = 2 * (cache.CACHED_BYTES + codes.MAX_CODE_BYTES) + realm.MAX_GRANT_BYTES + realm.MAX_VERIFIED_BYTES
     shared = limits.unsent_bytes_in_all + jsonrpc.MAX_UNFINISHED_BYTES + 200 * mib
     (most,) = said(name)["MemoryMax"]
     assert int(most.removesuffix("M")) * mib > limits.connections * connection + caches + shared

@@ -85,7 +85,7 @@ async def test_the_answers_to_a_batch_have_a_budget(house: House) -> None:
 async def test_a_batch_is_never_longer_than_a_connection_may_hold(house: House) -> None:
     """Of answers as long as they may be, with long ids: who is cut off would not learn what took effect.
 
-    Before, these 50 items were answered with 1,080 KiB, at which the connection was ended.
+    Before, these 50 items were answered with 1,072 KiB, at which the connection was ended.
     """
 
     async def add_keys(count: int) -> int:
@@ -101,7 +101,7 @@ async def test_a_batch_is_never_longer_than_a_connection_may_hold(house: House) 
         return len(msgspec.json.encode(answer["result"]))
 
     one, two = await add_keys(1), await add_keys(1)
-    wanted = (jsonrpc.MAX_BATCH_BYTES - MAX_ANSWER_BYTES) // 3 - 4000  # as long as a list may be, about
+    wanted = (jsonrpc.MAX_BATCH_BYTES - MAX_ANSWER_BYTES) // 3 - 4000  # three with their ids leave room for a fourth
     assert wanted - two < await add_keys((wanted - two) // (two - one)) <= wanted < MAX_ANSWER_BYTES
     items = [{**call("auth.list_keys", 1), "id": "x" * 1150} for _ in range(50)]
     answer = await house.request("POST", "/rpc", json=items, headers=ADMIN, source=ADMIN_SOURCE)

@@ -27,6 +27,7 @@ from herod.operations import (
     sessions,
 )
 from herod.protocols import http, jsonrpc, reading
+from herod.protocols.answers import MAX_ANSWER_BYTES
 from herod.scopes import grants, graph
 from herod.server import answers, browser
 from herod.server.limits import Limits
@@ -54,6 +55,7 @@ FIXED: dict[str, float] = {
     "bytes of the answer to a batch": jsonrpc.MAX_BATCH_BYTES,
     "bytes of the answers to unfinished batches of one source": jsonrpc.MAX_UNFINISHED_BYTES_OF_SOURCE,
     "the same of all sources": jsonrpc.MAX_UNFINISHED_BYTES,
+    "bytes of an answer, unless it is a stream or a document": MAX_ANSWER_BYTES,
     "entries in a page of a list": base.MAX_PAGE,
     "bytes of a page of a list, as JSON": pages.MAX_PAGE_BYTES,
     "bytes of sealed records that are read for one page, before the last of them": base.MAX_READ_BYTES,
