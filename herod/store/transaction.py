@@ -26,7 +26,10 @@ _UPDATE: Final = (
     "UPDATE records SET lookup = ?, owner = ?, created_at = ?, expires_at = ?, rev = ?, sealed = ? "
     "WHERE kind = ? AND id = ?"
 )
-_INSERT: Final = "INSERT OR IGNORE INTO records (kind, id, lookup, owner, created_at, expires_at, rev, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT: Final = (
+    "INSERT OR IGNORE INTO records (kind, id, lookup, owner, created_at, expires_at, rev, sealed) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _DELETE: Final = "DELETE FROM records WHERE kind = ? AND id = ?"
 _EXPIRED: Final = f"{SELECT_ROWS} WHERE kind = ? AND expires_at <= ? LIMIT ?"
 _BURY: Final = "INSERT INTO tombstones (rev, kind, id) VALUES (?, ?, ?)"
