@@ -121,7 +121,7 @@ def token_holder(reader: Reader, realm: Realm, claims: Claims, now: int) -> Prin
         Disabled: its account is switched off.
     """
     maker = maker_of(reader, realm, claims.sub, claims.via, claims.epoch, now)
-    if "*" in maker.widest.networks and len(claims.networks or ()) > MAX_NETWORKS:
+    if claims.networks is not None and len(claims.networks) > MAX_NETWORKS and "*" in maker.widest.networks:
         # Not one of ours: who holds all networks gives all of them, and who holds some adds none by what a token says.
         raise BadToken("The token names too many networks: ask for a new one.", reason="malformed")
     own = realm.grant(tuple(claims.scope.split()), ("*",) if claims.networks is None else claims.networks)

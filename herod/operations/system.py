@@ -104,14 +104,16 @@ def stats(store: Store, context: Context, params: NoParams) -> Stats:  # noqa: A
 def whoami(store: Store, context: Context, params: NoParams) -> Whoami:  # noqa: ARG001 - a handler's form
     """Say who the presented credential makes you and what you may do."""
     principal, realm = context.principal, context.realm
-    held = [HeldGrant(realm.scope_text(grant), networks_list(grant.networks)) for grant in principal.grants]
-    widest = held[principal.grants.index(principal.widest)]
+    grant = principal.widest
+    held: list[HeldGrant] | msgspec.UnsetType = msgspec.UNSET
+    if principal.parts:
+        held = [HeldGrant(realm.scope_text(one), networks_list(one.networks)) for one in principal.grants]
     return Whoami(
         sub=principal.id,
         kind=principal.kind,
         name=principal.name,
         method=principal.method,
-        scope=widest.scope,
-        networks=widest.networks,
-        grants=held if len(held) > 1 else msgspec.UNSET,
+        scope=realm.scope_text(grant),
+        networks=networks_list(grant.networks),
+        grants=held,
     )

@@ -142,16 +142,17 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
         realm.counters["invalid"] += 1
         return Validated(valid=False, reason=_reason(error, params.token))
     note_use(store, context, principal)
-    is_token = principal.method is AuthMethod.JWT
-    lacking = _lacking(context, principal, asked, params.network)
-    if lacking is not None:
-        return Validated(valid=False, reason=lacking if is_token else INVALID)
+    if asked or params.network is not None:
+        lacking = _lacking(context, principal, asked, params.network)
+        if lacking is not None:
+            return Validated(valid=False, reason=lacking if principal.method is AuthMethod.JWT else INVALID)
+    grant = principal.widest
     return Validated(
         valid=True,
         sub=principal.id,
         name=principal.name,
-        scope=realm.scope_text(principal.widest),
-        networks=networks_list(principal.widest.networks),
+        scope=realm.scope_text(grant),
+        networks=networks_list(grant.networks),
         exp=principal.expires_at,
         iat=principal.issued_at,
         iss=realm.issuer if principal.audience is None else realm.public_url,

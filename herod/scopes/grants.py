@@ -80,6 +80,8 @@ Grants = tuple[Grant, ...]
 
 def intersect_grants(grants: Grants, other: Grant) -> Grants:
     """Each of them narrowed to `other`."""
+    if len(grants) == 1:  # nearly always
+        return (grants[0].intersect(other),)
     return tuple([grant.intersect(other) for grant in grants])
 
 
