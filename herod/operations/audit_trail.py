@@ -4,7 +4,8 @@ The law, for what succeeded:
 
     it changed something, an admin did it     a row of its own, in the change's own savepoint
     it changed something, anybody else did    the same, as long as who did it and where it came from have rows left
-    it made what no record shows (a token)    a row for the first in a minute, one more that counts the others
+    it made what no record shows (a token)    a row for the first in a minute, one more that counts the others;
+                                              where only admins may (a backup), a row of its own
     it changed nothing                        no row
 
 Beyond `ROWS_OF_PRINCIPAL` or `ROWS_OF_SOURCE` in an hour, rows of one principal and operation become one for ten
@@ -56,18 +57,17 @@ class AuditTrail:
         self._hour = 0
         self._rows: Counter[str] = Counter()
 
-    def record(self, tx: Writer, event: AuditEvent, *, source: str, has_changed: bool) -> None:
+    def record(self, tx: Writer, event: AuditEvent, *, source: str, is_own_row: bool) -> None:
         """Write what succeeded into the audit log, or count it.
 
         Args:
             tx: the change's own transaction.
             event: what was done; `by_admin` says by whom.
             source: where it came from, as limits know it.
-            has_changed: whether the store holds it now. What has not changed anything comes here only if it made
-                something that no record shows.
+            is_own_row: it changed something, or only admins do it. The rest made what no record shows.
         """
         with self._lock:
-            is_written = self._takes(event, source, has_changed=has_changed)
+            is_written = self._takes(event, source, is_own_row=is_own_row)
         if is_written:
             tx.audit(event)
 
@@ -90,9 +90,9 @@ class AuditTrail:
             for event in events:
                 self._count(_Kind(event.at, event.actor, event.method, event.source, event.operation), event)
 
-    def _takes(self, event: AuditEvent, source: str, *, has_changed: bool) -> bool:
+    def _takes(self, event: AuditEvent, source: str, *, is_own_row: bool) -> bool:
         """Whether the event gets a row of its own now; otherwise it is counted."""
-        if not has_changed:
+        if not is_own_row:
             minute = event.at - event.at % MINUTE + MINUTE
             kind = _Kind(minute, event.actor, event.method, event.source, event.operation)
             if kind in self._counted:

@@ -38,6 +38,7 @@ from herod.operations.suspects import presented_id
 from herod.operations.uses import note_use
 from herod.records import AuditEvent
 from herod.scopes.decisions import Access, Denied, Reason, decide
+from herod.scopes.graph import ADMIN
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.base import Page, Store, Writer
 
@@ -206,7 +207,8 @@ class Pipeline:
             self.attempts.settle(tx, context.counted)
         if has_changed or operation.always_audited:
             event = _event(operation, context, outcome="ok", target=context.target, by_admin=is_admin(context))
-            self.trail.record(tx, event, source=wide_source(context.source), has_changed=has_changed)
+            is_own_row = has_changed or operation.needs == ADMIN
+            self.trail.record(tx, event, source=wide_source(context.source), is_own_row=is_own_row)
         return result
 
     def _identify(self, context: Context, presented: Presented | None) -> Principal:

@@ -162,6 +162,13 @@ async def test_what_admins_do_is_never_counted_together(house: House) -> None:
     assert len({event.target for event in events(house)[rows:]}) == ROWS_OF_PRINCIPAL + 50
 
 
+async def test_each_backup_is_a_row(house: House) -> None:
+    """It changes nothing, and each of them is evidence."""
+    for _ in range(3):
+        await house.admin("backup")
+    assert [event.count for event in events(house) if event.operation == "backup"] == [1, 1, 1]
+
+
 async def test_what_admins_did_is_not_pushed_out_by_number(house: House) -> None:
     """Rows of others go when there are too many, up to the first of an admin; that one goes by its age."""
     ada = await house.user(scope="read")
@@ -202,8 +209,8 @@ async def test_what_is_counted_is_bounded(house: House) -> None:
             event = AuditEvent(
                 at=NOW, actor=f"a{number}", method="jwt", source="s", operation="token.create", outcome="ok"
             )
-            trail.record(tx, event, source="s", has_changed=False)
-            trail.record(tx, event, source="s", has_changed=False)
+            trail.record(tx, event, source="s", is_own_row=False)
+            trail.record(tx, event, source="s", is_own_row=False)
 
     await house.store.write(record)
     assert (await counts(house))["many"] > 0

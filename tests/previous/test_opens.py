@@ -1,6 +1,6 @@
 """A store, a backup and sessions of the version before: they open, and everything in them works on.
 
-`herod.db` and `herod.backup` were written by the version before keys had epochs and audit rows said who was admin;
+`herod.db` and `backup.bin` were written by the version before keys had epochs and audit rows said who was admin;
 `known.json` has what opens them. The secrets are made up.
 """
 
@@ -83,10 +83,10 @@ async def test_a_backup(path: Path, tmp_path: Path) -> None:
     async with over(path) as house:
         await house.user(scope="admin")  # the last one could not be deleted
         await house.admin("keys.delete", id=KNOWN["service"].split("_")[2])
-    done = restore(settings(path, SECRET), HERE / "herod.backup", now=NOW)
+    done = restore(settings(path, SECRET), HERE / "backup.bin", now=NOW)
     assert ("key", KNOWN["service"].split("_")[2]) in done.restored.deleted
     empty = tmp_path / "new" / "herod.db"
-    assert restore(settings(empty, SECRET), HERE / "herod.backup", now=NOW).keys == 3
+    assert restore(settings(empty, SECRET), HERE / "backup.bin", now=NOW).keys == 3
     for place, is_there in ((path, False), (empty, True)):
         async with over(place) as house:
             assert (await house.call("token.validate", None, TCP, token=KNOWN["service"])).valid is is_there
