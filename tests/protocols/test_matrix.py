@@ -227,7 +227,8 @@ async def _cases(house: House) -> list[Case]:
         cases.append(Case("legacy_secret", scope, {"x-herod-secret": secret}, scope))
         cases.append(Case("legacy_secret", scope, bearer(secret), scope))
     cases.append(Case("legacy_secret", "wrong", {"x-herod-secret": "wrong"}, None))
-    cases.append(Case("jwt", "tampered", bearer((await user.token())[:-2] + "AA"), None))
+    token = await user.token()
+    cases.append(Case("jwt", "tampered", bearer(token[:-7] + ("A" if token[-7] != "A" else "B") + token[-6:]), None))
     return cases
 
 
