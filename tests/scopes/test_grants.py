@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herod.errors import InvalidRequest
-from herod.scopes.grants import ALL_NETWORKS, NOTHING, Grant, intersect_networks, list_networks, parse_networks
+from herod.scopes.grants import (
+    ALL_NETWORKS,
+    NOTHING,
+    Grant,
+    intersect_grants,
+    intersect_networks,
+    list_networks,
+    parse_networks,
+)
 from herod.scopes.graph import ScopeGraph
 
 GRAPH = ScopeGraph({"jobs:run": ["user"], "operator": ["admin"]})
@@ -50,6 +58,13 @@ class TestIntersection:
         assert first.intersect(second) == second.intersect(first)
         assert first.intersect(second).intersect(third) == first.intersect(second.intersect(third))
         assert first.intersect(first) == first
+
+    @given(held=st.lists(grants, max_size=3), other=grants)
+    def test_of_several(self, held: list[Grant], other: Grant) -> None:
+        """Several side by side are narrowed one by one: what one of them and the other both allow remains."""
+        narrowed = intersect_grants(tuple(held), other)
+        assert len(narrowed) == len(held)
+        assert [reach(grant) for grant in narrowed] == [reach(grant) & reach(other) for grant in held]
 
     @given(grant=grants)
     def test_nothing(self, grant: Grant) -> None:
