@@ -19,7 +19,7 @@ from typing import Final
 import trio
 
 from herod.credentials.apikeys import new_key_id
-from herod.credentials.keyring import SigningKeys, hs256_key
+from herod.credentials.signing_keys import SigningKeys, hs256_key
 from herod.dashboard.app import make_app
 from herod.dashboard.tickets import TICKET, cut
 from herod.operations.pipeline import Pipeline

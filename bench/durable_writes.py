@@ -14,7 +14,7 @@ from typing import Final
 
 import trio
 
-from herod.credentials.keyring import SigningKeys, hs256_key
+from herod.credentials.signing_keys import SigningKeys, hs256_key
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import PeerClaim
 from herod.operations.realm import LegacySecrets, Realm

@@ -21,7 +21,7 @@ from uuid import uuid4
 import floors
 import load
 
-from herod.credentials.keyring import hs256_key
+from herod.credentials.signing_keys import hs256_key
 from herod.credentials.tokens import Claims, issue
 
 CONNECTIONS: Final = (1, 16, 64)

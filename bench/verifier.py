@@ -15,7 +15,7 @@ import jwt
 
 from herod.client.checking import TokenChecker
 from herod.client.mirror import parse_changes
-from herod.credentials.keyring import SigningKey, SigningKeys, ed25519_key, hs256_key
+from herod.credentials.signing_keys import SigningKey, SigningKeys, ed25519_key, hs256_key
 from herod.credentials.tokens import Claims, issue
 from herod.scopes.graph import BUILT_IN
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from herod.credentials.keyring import SigningKeys, hs256_key
+from herod.credentials.signing_keys import SigningKeys, hs256_key
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Basic, Bearer, PeerClaim, Presented, SessionCookie
 from herod.operations.realm import LegacySecrets, Realm

@@ -12,7 +12,7 @@ import msgspec
 
 from herod.caching import BoundedCache
 from herod.client.mirror import Holder, Mirror, Picture, Rules
-from herod.credentials.keyring import SigningKeys
+from herod.credentials.signing_keys import SigningKeys
 from herod.credentials.tokens import CLOCK_SKEW, Claims, verify
 from herod.errors import Disabled, MissingScope, NetworkDenied, RevokedToken, Unavailable
 from herod.scopes.grants import ALL_NETWORKS, Networks, intersect_networks

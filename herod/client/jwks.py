@@ -7,7 +7,7 @@ import msgspec
 
 from herod.client.errors import BadAnswer
 from herod.client.messages import Json
-from herod.credentials.keyring import SigningKey, ed25519_public_key
+from herod.credentials.signing_keys import SigningKey, ed25519_public_key
 
 __all__ = ["parse_jwks"]
 

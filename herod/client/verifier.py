@@ -25,7 +25,7 @@ from herod.client.errors import BadAnswer, ClientError, InvalidInput, Refused
 from herod.client.identity import Anonymous, Bearer, Identity
 from herod.client.jwks import parse_jwks
 from herod.client.mirror import parse_changes
-from herod.credentials.keyring import SigningKey, SigningKeys, hs256_key
+from herod.credentials.signing_keys import SigningKey, SigningKeys, hs256_key
 from herod.errors import SettingsError
 
 __all__ = ["Verifier"]

@@ -10,7 +10,6 @@ finds typing errors offline and lets scanners tell a leaked key from noise; it p
 a secret is ever kept.
 """
 
-import hmac
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -19,17 +18,14 @@ from typing import Final
 from uuid import UUID
 from zlib import crc32
 
-from herod.credentials.keyring import Keyring, Purpose
 from herod.errors import BadCredentials
 
 __all__ = [
     "KeyKind",
     "ParsedKey",
     "has_checksum",
-    "hash_secret",
     "looks_like_client_secret",
     "looks_like_key",
-    "matches",
     "new_client_secret",
     "new_id",
     "new_key",
@@ -135,31 +131,6 @@ def looks_like_client_secret(text: str) -> bool:
 def has_checksum(text: str) -> bool:
     """Whether `text` is a whole API key or client secret without a typing error."""
     return _ANY.match(text) is not None and _checksum_fits(text)
-
-
-def hash_secret(keyring: Keyring, purpose_label: str, id: str, text: str) -> bytes:  # noqa: A002 - as above
-    """What is kept of a random secret: 32 bytes of HMAC-SHA256, bound to its label and the id it belongs to.
-
-    Fast on purpose: the secret has 256 bits, so there is nothing to guess. Never for what people choose.
-
-    Args:
-        keyring: gives the key for hashes.
-        purpose_label: what the secret is: `key`, `client_secret` and the like.
-        id: whose it is.
-        text: the secret as presented, whole.
-    """
-    return keyring.mac(
-        Purpose.KEY_HASHES,
-        purpose_label.encode(),
-        # A presented id or secret may hold lone surrogates; it then matches nothing, and must not raise.
-        id.encode("utf-8", "surrogatepass"),
-        text.encode("utf-8", "surrogatepass"),
-    )
-
-
-def matches(stored: bytes, computed: bytes) -> bool:
-    """Whether two hashes are equal, in constant time."""
-    return hmac.compare_digest(stored, computed)
 
 
 def _with_checksum(body: str) -> str:

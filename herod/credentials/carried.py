@@ -5,9 +5,10 @@ The law of what a record's `secret_hash` may be:
     its own store's    HMAC (32)
     carried over       form (1) ‖ id of the hash key (8) ‖ HMAC (32)
 
-Form 1: the HMAC is of the secret, as `apikeys.py` makes it. Form 2: it is of the SHA-256 of the secret in hexadecimal,
-for that is what Hero Auth kept. An id of zeros is this store's own key of the key hashes; any other is a key that came
-along with the records. Whatever has another length is the hash of nothing. No secret and no key is ever made here.
+Form 1: the HMAC is of the secret, as `secret_hashes.py` makes it. Form 2: it is of the SHA-256 of the secret in
+hexadecimal, for that is what Hero Auth kept. An id of zeros is this store's own key of the key hashes; any other is a
+key that came along with the records. Whatever has another length is the hash of nothing. No secret and no key is ever
+made here.
 """
 
 import hashlib
@@ -16,9 +17,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from herod.credentials.apikeys import matches
 from herod.credentials.keyring import Keyring, Purpose
 from herod.credentials.sealing import KEY_BYTES, pack_fields
+from herod.credentials.secret_hashes import matches
 
 __all__ = [
     "HASH_BYTES",

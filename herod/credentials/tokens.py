@@ -24,7 +24,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from herod.credentials.keyring import SigningKey, SigningKeys
+from herod.credentials.signing_keys import SigningKey, SigningKeys
 from herod.errors import BadToken, ExpiredToken, InvalidRequest
 
 __all__ = [

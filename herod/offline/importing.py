@@ -11,12 +11,13 @@ from typing import Final
 
 import msgspec
 
-from herod.credentials.apikeys import hash_secret, new_id
+from herod.credentials.apikeys import new_id
 from herod.credentials.carried import NO_HASH, OWN_KEY, CarriedHash, carry_sha256, hash_key_id, pack_hash
 from herod.credentials.hero_auth import decrypt_users
 from herod.credentials.keyring import Keyring, Purpose
 from herod.credentials.passwords import wrap_hero_auth_hash
 from herod.credentials.sealing import SealBroken
+from herod.credentials.secret_hashes import hash_secret
 from herod.errors import RuntimeFailure, SettingsError
 from herod.offline.entries import AccountEntry, Entries, KeyEntry, parse_entries
 from herod.offline.fields import SecretEntry

@@ -7,9 +7,10 @@ transaction.
 
 from typing import Final
 
-from herod.credentials.apikeys import KeyKind, hash_secret, looks_like_key, matches, parse_key
+from herod.credentials.apikeys import KeyKind, looks_like_key, parse_key
 from herod.credentials.carried import HASH_BYTES, OWN_KEY, matches_carried, parse_hash
 from herod.credentials.keyring import Purpose
+from herod.credentials.secret_hashes import hash_secret, matches
 from herod.credentials.tokens import Claims
 from herod.errors import BadCredentials, BadToken, RevokedToken
 from herod.operations.holders import BAD_KEY, account_principal, key_principal, legacy_principal

@@ -5,7 +5,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-from herod.credentials.apikeys import KeyKind, hash_secret, new_key
+from herod.credentials.apikeys import KeyKind, new_key
+from herod.credentials.secret_hashes import hash_secret
 from herod.errors import CeilingExceeded, Conflict
 from herod.operations.ceilings import check_ceiling, check_last_admin, check_target, given_scope
 from herod.operations.fields import ExpiresAt, KeyId, Label, NetworkNames, Scope

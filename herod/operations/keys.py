@@ -4,7 +4,8 @@ from typing import Literal
 
 import msgspec
 
-from herod.credentials.apikeys import KeyKind, hash_secret, new_key, new_key_id
+from herod.credentials.apikeys import KeyKind, new_key, new_key_id
+from herod.credentials.secret_hashes import hash_secret
 from herod.errors import Conflict, InvalidRequest, MissingScope, NotFound
 from herod.operations.accounts import parse_limit
 from herod.operations.ceilings import (

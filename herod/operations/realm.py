@@ -10,7 +10,8 @@ from typing import Final, Literal
 
 from herod.caching import BoundedCache
 from herod.credentials.apikeys import looks_like_key
-from herod.credentials.keyring import Keyring, Purpose, SigningKeys
+from herod.credentials.keyring import Keyring, Purpose
+from herod.credentials.signing_keys import SigningKeys
 from herod.credentials.tokens import CLOCK_SKEW, Claims, verify
 from herod.operations.admins import Admins
 from herod.operations.codes import Codes

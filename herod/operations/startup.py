@@ -8,9 +8,10 @@ from typing import Final
 
 import msgspec
 
-from herod.credentials.apikeys import KeyKind, hash_secret, new_key, new_key_id
-from herod.credentials.keyring import (
-    Keyring,
+from herod.credentials.apikeys import KeyKind, new_key, new_key_id
+from herod.credentials.keyring import Keyring
+from herod.credentials.secret_hashes import hash_secret
+from herod.credentials.signing_keys import (
     SigningAlgorithm,
     SigningKey,
     SigningKeys,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from offline_store import NOW, OLD, opened
 
-from herod.credentials.keyring import SigningAlgorithm
+from herod.credentials.signing_keys import SigningAlgorithm
 from herod.operations.startup import load_signing_keys
 from herod.records import SigningKeyRecord
 

@@ -9,7 +9,7 @@ from herod.client import Verified
 from herod.client.checking import MAX_SEEN, NAME_BYTES, TokenChecker, WhenStale
 from herod.client.errors import BadAnswer
 from herod.client.mirror import Changes, Mirror, parse_changes
-from herod.credentials.keyring import SigningKeys, hs256_key
+from herod.credentials.signing_keys import SigningKeys, hs256_key
 from herod.credentials.tokens import Claims, issue
 from herod.errors import BadToken, Disabled, ExpiredToken, MissingScope, NetworkDenied, RevokedToken, Unavailable
 from herod.scopes.graph import BUILT_IN

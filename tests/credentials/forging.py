@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 import msgspec
 
-from herod.credentials.keyring import SigningKey, SigningKeys, ed25519_key, hs256_key
+from herod.credentials.signing_keys import SigningKey, SigningKeys, ed25519_key, hs256_key
 from herod.credentials.tokens import Claims, issue, verify
 from herod.errors import BadToken, ExpiredToken
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.credentials.apikeys import hash_secret
 from herod.credentials.carried import (
     NO_HASH,
     OWN_KEY,
@@ -18,6 +17,7 @@ from herod.credentials.carried import (
     parse_hash,
 )
 from herod.credentials.keyring import Keyring, Purpose
+from herod.credentials.secret_hashes import hash_secret
 
 ELSEWHERE, HERE = Keyring(b"\1" * 32), Keyring(b"\2" * 32)
 SECRET = "herod_c_something"

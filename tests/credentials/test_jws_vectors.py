@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from vectors import VECTORS
 
-from herod.credentials.keyring import SigningKey, SigningKeys, ed25519_key
+from herod.credentials.signing_keys import SigningKey, SigningKeys, ed25519_key
 from herod.credentials.tokens import open_jws
 from herod.errors import BadToken
 

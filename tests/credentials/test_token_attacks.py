@@ -36,7 +36,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herod.credentials import tokens
-from herod.credentials.keyring import SigningKey, SigningKeys, ed25519_key, hs256_key
+from herod.credentials.signing_keys import SigningKey, SigningKeys, ed25519_key, hs256_key
 from herod.credentials.tokens import AUDIENCE_TYP, MAX_TOKEN_CHARS, issue, open_jws
 from herod.errors import BadToken
 

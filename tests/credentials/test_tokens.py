@@ -28,7 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herod.credentials import tokens
-from herod.credentials.keyring import SigningKey, SigningKeys, hs256_key
+from herod.credentials.signing_keys import SigningKey, SigningKeys, hs256_key
 from herod.credentials.tokens import AUDIENCE_TYP, PLAIN_TYP, Claims, issue, open_jws
 from herod.errors import ExpiredToken, InvalidRequest
 

@@ -10,7 +10,7 @@ import pytest
 from offline_store import NEW, NOW, OLD, STORE, contents, opened, put, save, settings
 from store.samples import account, event, key, revocation, rule, session
 
-from herod.credentials.keyring import SigningAlgorithm
+from herod.credentials.signing_keys import SigningAlgorithm
 from herod.errors import Conflict, RuntimeFailure, SettingsError
 from herod.offline import Restoration, restore, rotate_secret
 from herod.operations.startup import load_signing_keys

@@ -13,8 +13,8 @@ from offline_store import NEW, NOW, OLD, STORE, contents, opened, put, settings
 from soak import count, seed
 from store.samples import account, event, key, revocation, session
 
-from herod.credentials.apikeys import hash_secret
-from herod.credentials.keyring import SigningKeys
+from herod.credentials.secret_hashes import hash_secret
+from herod.credentials.signing_keys import SigningKeys
 from herod.errors import RuntimeFailure, SettingsError, StartupError
 from herod.offline import rotate_secret
 from herod.operations.startup import load_signing_keys

@@ -18,7 +18,7 @@ from offline_store import NEW, NOW, OLD, contents, opened, settings
 from running import SECRET, Daemon, running
 from soak import count, seed
 
-from herod.credentials.keyring import SigningAlgorithm, SigningKeys, hs256_key
+from herod.credentials.signing_keys import SigningAlgorithm, SigningKeys, hs256_key
 from herod.credentials.tokens import Claims, issue
 from herod.errors import RuntimeFailure, SettingsError
 from herod.offline import rotate_secret, rotate_signing

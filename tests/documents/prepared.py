@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from house import House, User
 
-from herod.credentials.apikeys import hash_secret
+from herod.credentials.secret_hashes import hash_secret
 from herod.operations.accounts import EXAMPLE_ID
 from herod.operations.audit import HMAC_BYTES
 from herod.operations.keys import EXAMPLE_KEY

@@ -17,7 +17,7 @@ from faults.asking import add_account, admin, is_valid, know, names, token_of
 from house import NOW, House, open_house
 from running import Daemon, running
 
-from herod.credentials.keyring import SigningKeys, hs256_key
+from herod.credentials.signing_keys import SigningKeys, hs256_key
 from herod.errors import BadToken, ExpiredToken, RateLimited, Unauthenticated
 from herod.operations.presented import Bearer
 from herod.records import Revocation

@@ -12,10 +12,12 @@ from offline_store import NEW, NOW, OLD, contents, opened, put, save, settings, 
 from soak import count, seed
 from store.samples import account, key
 
-from herod.credentials.apikeys import KeyKind, hash_secret, new_key
+from herod.credentials.apikeys import KeyKind, new_key
 from herod.credentials.hero_auth import decrypt_users, encrypt_users
-from herod.credentials.keyring import Purpose, SigningKeys, hs256_key
+from herod.credentials.keyring import Purpose
 from herod.credentials.passwords import hash_password, verify_password
+from herod.credentials.secret_hashes import hash_secret
+from herod.credentials.signing_keys import SigningKeys, hs256_key
 from herod.errors import RuntimeFailure, SettingsError, Unauthenticated
 from herod.offline import Import, export_accounts, import_accounts, restore, rotate_secret
 from herod.operations.identify import identify

@@ -8,7 +8,7 @@ import pytest
 import trio
 from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, House
 
-from herod.credentials.keyring import SigningKeys
+from herod.credentials.signing_keys import SigningKeys
 from herod.errors import (
     BadCredentials,
     Conflict,

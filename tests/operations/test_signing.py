@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from house import NOW, SECRET, House, User
 
-from herod.credentials.keyring import SigningAlgorithm, hs256_key
+from herod.credentials.signing_keys import SigningAlgorithm, hs256_key
 from herod.credentials.tokens import Claims, issue
 from herod.operations.rotating import SigningChange, rotate_signing_key
 from herod.operations.startup import load_signing_keys

@@ -3,7 +3,7 @@
 import pytest
 from house import NOW, SECRET, House
 
-from herod.credentials.keyring import SigningAlgorithm, SigningKeys
+from herod.credentials.signing_keys import SigningAlgorithm, SigningKeys
 from herod.errors import InvalidRequest
 from herod.operations.presented import Bearer
 from herod.operations.startup import create_bootstrap_key, load_signing_keys

@@ -16,7 +16,7 @@ import pytest
 from house import LOCAL_ADMIN, NOW, SECRET, TCP, House, open_house
 from offline_store import settings
 
-from herod.credentials.keyring import SigningKeys, hs256_key
+from herod.credentials.signing_keys import SigningKeys, hs256_key
 from herod.errors import ExpiredToken, RevokedToken, Unauthenticated
 from herod.offline import export_accounts, restore
 from herod.operations.pipeline import Pipeline
