@@ -59,11 +59,11 @@ $(BIN)/python:
 	@echo 'making $(VENV)'
 	@$(PYTHON) -m venv $(VENV)
 
-# The install points at this folder, so a change to the code needs no new one.
-$(RUN_READY): requirements/run.txt requirements/build.txt pyproject.toml | $(BIN)/python
+# The install points at these folders, so a change to the code needs no new one.
+$(RUN_READY): requirements/run.txt requirements/build.txt pyproject.toml clients/python/pyproject.toml | $(BIN)/python
 	@echo 'installing the locked dependencies'
 	@$(PIP) --require-hashes -r requirements/run.txt -r requirements/build.txt
-	@$(PIP) --no-build-isolation --editable .
+	@$(PIP) --no-build-isolation --editable clients/python --editable .
 	@touch $@
 
 $(DEV_READY): requirements/dev.txt pyproject.toml | $(RUN_READY)
@@ -100,7 +100,7 @@ test: $(DEV_READY) $(NPM_READY) ## run the whole suite, and hold the coverage pr
 	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=100 \
-	  --include='herod/scopes/*,herod/credentials/*,herod/operations/pipeline.py'
+	  --include='herod/scopes/*,herod/credentials/*,clients/python/herod_client/core/*,herod/operations/pipeline.py'
 	@$(BIN)/coverage report --fail-under=95
 
 .PHONY: smoke
@@ -152,6 +152,7 @@ uninstall: ## take away what install put; the secret, the settings and the store
 lock: ## resolve the dependencies anew (needs uv)
 	@command -v uv > /dev/null || { echo 'uv is missing: see its own documentation' >&2; exit 1; }
 	@compile='uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header'; \
+	compile="$$compile --no-emit-package herod-client"; \
 	$$compile $(LOCK_ARGS) --group dev pyproject.toml -o requirements/dev.txt; \
 	$$compile -c requirements/dev.txt pyproject.toml -o requirements/run.txt; \
 	$$compile -c requirements/dev.txt --group build -o requirements/build.txt

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Final
 
 import trio
+from herod_client.core.key_format import new_key_id
+from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.signing_keys import SigningKeys, hs256_key
 
-from herod.credentials.apikeys import new_key_id
-from herod.credentials.signing_keys import SigningKeys, hs256_key
 from herod.dashboard.app import make_app
 from herod.dashboard.tickets import TICKET, cut
 from herod.operations.pipeline import Pipeline
@@ -30,7 +31,6 @@ from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.protocols.http import Request
 from herod.records import ApiKey
-from herod.scopes.graph import ScopeGraph
 from herod.scopes.principals import Peer, Source
 from herod.server.browser import Browser
 from herod.store.base import Writer

@@ -20,9 +20,8 @@ from uuid import uuid4
 
 import floors
 import load
-
-from herod.credentials.signing_keys import hs256_key
-from herod.credentials.tokens import Claims, issue
+from herod_client.core.access_tokens import Claims, issue
+from herod_client.core.signing_keys import hs256_key
 
 CONNECTIONS: Final = (1, 16, 64)
 SECRET: Final = "a secret for benchmarks, long enough for anyone"  # noqa: S105 - made up

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Final
 
 import jwt
-
-from herod.client.checking import TokenChecker
-from herod.client.mirror import parse_changes
-from herod.credentials.signing_keys import SigningKey, SigningKeys, ed25519_key, hs256_key
-from herod.credentials.tokens import Claims, issue
-from herod.scopes.graph import BUILT_IN
+from herod_client.core.access_tokens import Claims, issue
+from herod_client.core.scope_graph import BUILT_IN
+from herod_client.core.signing_keys import SigningKey, SigningKeys, ed25519_key, hs256_key
+from herod_client.feed_mirror import parse_changes
+from herod_client.token_checker import TokenChecker
 
 SECRET: Final = "a secret for the bench, long enough for HS256"  # noqa: S105 - made up
 TOKENS: Final = 2000

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import trio
+from herod_client.core.errors import InvalidRequest, RuntimeFailure, SettingsError, Unavailable
+from herod_client.core.scope_graph import ScopeGraph
 
 import herod
 from herod.describing import describe
-from herod.errors import InvalidRequest, RuntimeFailure, SettingsError, Unavailable
 from herod.first_code import FirstCode
 from herod.operations.deployment import Deployment
 from herod.operations.pipeline import Pipeline
@@ -30,7 +31,6 @@ from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.records import Account
 from herod.reloading import Reloader, legacy_secrets, load_certificates
-from herod.scopes.graph import ScopeGraph
 from herod.server.browser import Browser
 from herod.server.connections import raise_descriptor_limit, serve
 from herod.server.limits import Limits

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 import trio
+from herod_client.core.errors import RuntimeFailure, Unavailable
 
-from herod.errors import RuntimeFailure, Unavailable
 from herod.operations.first_admin import FIRST_CODE_SECONDS, has_admin, make_first_code
 from herod.operations.realm import Realm
 from herod.ownership import require_own_path

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from herod.errors import RuntimeFailure
+from herod_client.core.errors import RuntimeFailure
 
 __all__ = ["Route", "acting_as_owner", "name_user", "require_own_path", "starting_uid", "trace_route"]
 

@@ -11,12 +11,12 @@ from dataclasses import fields
 from typing import Final
 
 import trio
+from herod_client.core.errors import StartupError, Unavailable
+from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER, ScopeGraph
 
 from herod.credentials.keyring import Keyring
-from herod.errors import StartupError, Unavailable
 from herod.operations.realm import LegacySecrets, Realm
 from herod.operations.startup import startup_event
-from herod.scopes.graph import ADMIN, REGISTRAR, USER, ScopeGraph
 from herod.server.tls import Certificates
 from herod.settings import Settings
 from herod.store.base import Store, Writer

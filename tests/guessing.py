@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from herod_client.core.errors import HerodError
 from house import TCP, House
 
-from herod.errors import HerodError
 from herod.operations.guessing import (
     PAIR,
 )

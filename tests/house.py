@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from herod.credentials.signing_keys import SigningKeys, hs256_key
+from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.signing_keys import SigningKeys, hs256_key
+
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Basic, Bearer, PeerClaim, Presented, SessionCookie
 from herod.operations.realm import LegacySecrets, Realm
@@ -15,7 +17,6 @@ from herod.operations.table import OPERATIONS
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.protocols.http import Request, Response
-from herod.scopes.graph import ScopeGraph
 from herod.scopes.principals import Peer, Source
 from herod.store.memory import MemoryStore
 

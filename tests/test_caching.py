@@ -1,6 +1,6 @@
 """A cache bounded in number and in bytes: what it keeps, what it lets go, and what it counts."""
 
-from herod.caching import BoundedCache
+from herod_client.core.bounded_cache import BoundedCache
 
 
 def cache_of(entries: int = 100, total: int = 10_000) -> BoundedCache[str, bytes]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from herod_client.core.errors import RuntimeFailure
 
-from herod.errors import RuntimeFailure
 from herod.ownership import acting_as_owner, require_own_path, starting_uid, trace_route
 
 OWNER = 4321

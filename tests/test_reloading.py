@@ -11,13 +11,13 @@ from typing import cast
 import pytest
 import trio
 import trio.testing
+from herod_client.core.errors import SettingsError, Unavailable
+from herod_client.core.scope_graph import ScopeGraph
 from house import House
 
-from herod.errors import SettingsError, Unavailable
 from herod.operations.realm import LegacySecrets
 from herod.records import Account
 from herod.reloading import Reloader
-from herod.scopes.graph import ScopeGraph
 from herod.settings import Settings
 from herod.store.base import Store, Writer
 from herod.store.sqlite import open_sqlite

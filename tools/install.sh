@@ -82,17 +82,21 @@ make_environment() {
   local pip=("$work/build/bin/python" -m pip --disable-pip-version-check --no-input) quiet
   quiet=(--quiet --no-deps --root-user-action=ignore)
 
-  echo 'building the wheel'
+  echo 'building the wheels'
   "$PYTHON" -m venv "$work/build"
   "${pip[@]}" install "${quiet[@]}" --no-compile --require-hashes -r requirements/build.txt
-  "$work/build/bin/python" -m hatchling build -t wheel -d "$work/dist" > "$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+  local project
+  for project in clients/python .; do
+    (cd "$project" && "$work/build/bin/python" -m hatchling build -t wheel -d "$work/dist") > "$work/log" 2>&1 ||
+      { cat "$work/log" >&2; exit 1; }
+  done
 
-  echo "installing it with its locked dependencies in $venv"
+  echo "installing them with their locked dependencies in $venv"
   "$PYTHON" -m venv --without-pip "$staged/herod"
   pip+=(--python "$staged/herod/bin/python")
   "${pip[@]}" install "${quiet[@]}" --no-compile --require-hashes -r requirements/run.txt
   # By name: a wheel's path would be written down in the install, and leads nowhere tomorrow.
-  "${pip[@]}" install "${quiet[@]}" --no-compile --no-index --find-links "$work/dist" herod
+  "${pip[@]}" install "${quiet[@]}" --no-compile --no-index --find-links "$work/dist" herod-client herod
   # An environment holds its own path in its scripts, of which herod needs none: bin/herod below calls its Python.
   find "$staged/herod/bin" -mindepth 1 ! -name 'python*' -delete
   # The line that says how it was made would name a folder that may be gone tomorrow.

@@ -1,1 +1,1 @@
-"""The `herod` command: what people and scripts type. Asks the daemon through `herod.client`."""
+"""The `herod` command: what people and scripts type. Asks the daemon through `herod_client`."""

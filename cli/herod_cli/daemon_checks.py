@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from herod_client import Client, ClientError, NotAuthenticated, TcpAddress, UnixAddress
+from herod_client.addresses import candidate_sockets
+from herod_client.connection_errors import owner
+from herod_client.credentials import read_cookie
 
-from herod.client import Client, ClientError, NotAuthenticated, TcpAddress, UnixAddress
-from herod.client.addresses import candidate_sockets
-from herod.client.diagnosis import owner
-from herod.client.identity import read_cookie
 from herod_cli.failures import FailureError
 from herod_cli.findings import Finding, fail, ok, warn
 from herod_cli.invocation import Invocation

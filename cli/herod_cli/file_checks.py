@@ -10,8 +10,9 @@ from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from herod.client.diagnosis import owner
-from herod.errors import SettingsError
+from herod_client.connection_errors import owner
+from herod_client.core.errors import SettingsError
+
 from herod.settings import SECRETS, Settings, load_settings
 from herod_cli.failures import FailureError
 from herod_cli.files import is_private

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from herod.client.diagnosis import owner
+from herod_client.connection_errors import owner
+
 from herod_cli.files import is_private
 from herod_cli.findings import Finding, fail, ok, warn
 from herod_cli.version import cli_version

@@ -54,7 +54,7 @@ def ui(invocation: Invocation, prints: bool) -> int:  # noqa: FBT001 - click's f
     You may do there what you may do here, and no more. Where the daemon has no TCP address, the pages are passed on
     from a port of 127.0.0.1 until Ctrl-C.
     """
-    from herod.client import TcpAddress, UnixAddress  # noqa: PLC0415 - `--help` does not pay for it
+    from herod_client import TcpAddress, UnixAddress  # noqa: PLC0415 - `--help` does not pay for it
 
     address = invocation.address()
     answer = _ask(invocation)
@@ -86,7 +86,7 @@ def ui(invocation: Invocation, prints: bool) -> int:  # noqa: FBT001 - click's f
 
 
 def _ask(invocation: Invocation) -> Mapping[str, object]:
-    from herod.client import BadAnswer, Refused  # noqa: PLC0415 - loaded by the client already
+    from herod_client import BadAnswer, Refused  # noqa: PLC0415 - loaded by the client already
 
     try:
         answer = invocation.call("session.code")

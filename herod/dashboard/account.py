@@ -1,5 +1,6 @@
 """Your account: what everybody may change of their own, a password and a client secret. Both end their sessions."""
 
+from herod_client.core.errors import HerodError, InvalidRequest
 from quart import Response as Page
 from quart_trio import QuartTrio
 
@@ -7,7 +8,6 @@ from herod.dashboard.door import Door, Visit, asked
 from herod.dashboard.rendering import render
 from herod.dashboard.sign_in import sign_in_page
 from herod.dashboard.tickets import cookie_name
-from herod.errors import HerodError, InvalidRequest
 from herod.protocols.codes import row_of
 
 __all__ = ["add_routes", "signed_out_page"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
+from herod_client.core.errors import HerodError, Unauthenticated
 from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
@@ -31,7 +32,6 @@ from herod.dashboard import (
 from herod.dashboard.assets import Assets
 from herod.dashboard.door import Door, SignInNeeded
 from herod.dashboard.rendering import render, see_other
-from herod.errors import HerodError, Unauthenticated
 from herod.operations.pipeline import Pipeline
 from herod.operations.registry import Operation
 from herod.protocols.codes import row_of

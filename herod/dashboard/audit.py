@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
+from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 from quart import Response as Page
 from quart import current_app
 from quart_trio import QuartTrio
 
 from herod.dashboard.door import Door, Visit
 from herod.dashboard.rendering import render
-from herod.errors import HerodError, InvalidRequest, NotFound
 from herod.protocols.codes import row_of
 
 __all__ = ["Known", "add_routes", "as_time", "find_known"]

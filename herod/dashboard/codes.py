@@ -5,6 +5,7 @@ Must never open a session by the address alone: `tickets.py` says why.
 
 from http import HTTPStatus
 
+from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart_trio import QuartTrio
 
@@ -13,7 +14,6 @@ from herod.dashboard.rendering import render
 from herod.dashboard.sign_in import sign_in_page
 from herod.dashboard.signing_in import opening, signed_in
 from herod.dashboard.tickets import check_same_origin
-from herod.errors import HerodError
 from herod.protocols.reading import read_form, read_query
 
 __all__ = ["add_routes"]

@@ -105,7 +105,7 @@ def make_sections(socket: str | None, url: str | None, *, signing: str) -> tuple
         Section(
             "python",
             "Python",
-            "pip install herod brings herod.client, which imports nothing of the daemon.",
+            "pip install herod brings herod_client, which imports nothing of the daemon.",
             tuple(_python(address, is_safe=not address.startswith("http://"), signing=signing)),
         ),
         Section("agents", "Agents (MCP)", _AGENTS, tuple(_agents(url))),
@@ -159,7 +159,7 @@ def _python(address: str, *, is_safe: bool, signing: str) -> Iterator[Snippet]:
         "A client that waits.",
         f"""from pathlib import Path
 
-from herod.client import Bearer, Client
+from herod_client import Bearer, Client
 
 key = Path("herod.key").read_text().strip()
 with Client({place}, identity=Bearer(key)) as client:
@@ -174,7 +174,7 @@ with Client({place}, identity=Bearer(key)) as client:
 
 import trio
 
-from herod.client import AsyncClient, Bearer
+from herod_client import AsyncClient, Bearer
 
 
 async def main() -> None:
@@ -194,8 +194,8 @@ trio.run(main)
             "Verify tokens in the service itself, without asking each time, before any ASGI application.",
             f"""from pathlib import Path
 
-from herod.client import ThreadedVerifier
-from herod.client.asgi import HerodMiddleware
+from herod_client import ThreadedVerifier
+from herod_client.asgi_middleware import HerodMiddleware
 
 key = Path("herod.key").read_text().strip()
 {secret}verifier = ThreadedVerifier({place}, {proof}, credential=key)

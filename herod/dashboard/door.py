@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from herod_client.core.errors import InvalidRequest
 from quart import current_app, request
 
 from herod.dashboard.tickets import TICKET, check_same_origin, is_from_own_page, join
-from herod.errors import InvalidRequest
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Presented, SessionCookie
 from herod.operations.registry import Operation

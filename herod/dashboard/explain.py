@@ -3,12 +3,12 @@
 from http import HTTPStatus
 from typing import Any, Final
 
+from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart_trio import QuartTrio
 
 from herod.dashboard.door import Door
 from herod.dashboard.rendering import render
-from herod.errors import HerodError
 from herod.protocols.codes import row_of
 
 __all__ = ["add_routes"]

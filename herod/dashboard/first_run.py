@@ -5,6 +5,7 @@ Must never help whoever merely comes first: the page says where the code is, not
 
 from http import HTTPStatus
 
+from herod_client.core.errors import HerodError, InvalidRequest
 from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
@@ -13,7 +14,6 @@ from herod.dashboard.door import Door, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.signing_in import opening, refused, signed_in
 from herod.dashboard.tickets import check_same_origin
-from herod.errors import HerodError, InvalidRequest
 from herod.protocols.http import Request
 from herod.protocols.reading import read_form
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart_trio import QuartTrio
 
 from herod.dashboard.door import Door, Visit
 from herod.dashboard.giving import ENDS, end_of, given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.rendering import render, say
-from herod.errors import HerodError
 from herod.operations.shapes import IssuedKey, KeyDetails
 from herod.protocols.codes import row_of
 

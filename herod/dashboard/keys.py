@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 from quart import Response as Page
 from quart_trio import QuartTrio
 
@@ -11,7 +12,6 @@ from herod.dashboard import key_pages
 from herod.dashboard.door import Door, Visit
 from herod.dashboard.giving import ENDS, end_of, given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.rendering import render
-from herod.errors import HerodError, InvalidRequest, NotFound
 from herod.protocols.codes import row_of
 
 __all__ = ["add_routes"]

@@ -6,6 +6,7 @@ Shows ids of secrets, never the secrets; a new key this once.
 from http import HTTPStatus
 from typing import Any, Final
 
+from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart import current_app
 from quart_trio import QuartTrio
@@ -13,7 +14,6 @@ from quart_trio import QuartTrio
 from herod.dashboard.audit import find_known
 from herod.dashboard.door import Door, Visit
 from herod.dashboard.rendering import render
-from herod.errors import HerodError
 from herod.protocols.codes import row_of
 
 __all__ = ["add_routes"]

@@ -1,12 +1,12 @@
 """Peers: which local users and groups are let in without any other credential."""
 
+from herod_client.core.errors import HerodError, InvalidRequest
 from quart import Response as Page
 from quart_trio import QuartTrio
 
 from herod.dashboard.door import Door, Visit, words
 from herod.dashboard.giving import scopes_to_give, ticked
 from herod.dashboard.rendering import render, say
-from herod.errors import HerodError, InvalidRequest
 from herod.protocols.codes import row_of
 
 __all__ = ["add_routes"]

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart import current_app
 from quart_trio import QuartTrio
@@ -9,7 +10,6 @@ from quart_trio import QuartTrio
 from herod.dashboard.audit import find_known
 from herod.dashboard.door import Door, Visit
 from herod.dashboard.rendering import render, say
-from herod.errors import HerodError
 from herod.protocols.codes import row_of
 
 __all__ = ["add_routes"]

@@ -6,6 +6,7 @@ Must never show again what was typed as a secret.
 from http import HTTPStatus
 from typing import Any, Final
 
+from herod_client.core.errors import HerodError, InvalidRequest, Unauthenticated, Unavailable
 from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
@@ -15,7 +16,6 @@ from herod.dashboard.first_run import first_run_page
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.signing_in import opening, refused, signed_in
 from herod.dashboard.tickets import check_same_origin, cookie_name
-from herod.errors import HerodError, InvalidRequest, Unauthenticated, Unavailable
 from herod.operations.presented import Bearer
 from herod.protocols.reading import read_form
 

@@ -5,13 +5,13 @@ Must never keep more of a browser than its family.
 
 from typing import Any, Final
 
+from herod_client.core.errors import HerodError, RateLimited, Unauthenticated
 from quart import Response as Page
 from quart import url_for
 
 from herod.dashboard.door import asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.tickets import TICKET, cookie_half, cookie_name, cut
-from herod.errors import HerodError, RateLimited, Unauthenticated
 from herod.protocols.codes import row_of
 from herod.protocols.http import Request
 

@@ -35,7 +35,8 @@ Must never tell cookie and ticket to the same place but the browser.
 
 from typing import Final
 
-from herod.errors import InvalidRequest
+from herod_client.core.errors import InvalidRequest
+
 from herod.operations.presented import SessionCookie
 from herod.operations.sessions import COOKIE_CHARACTERS
 from herod.protocols.guard import is_own_origin

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart_trio import QuartTrio
 
@@ -10,7 +11,6 @@ from herod.dashboard.account import signed_out_page
 from herod.dashboard.door import Door, Visit
 from herod.dashboard.giving import given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.rendering import render, say
-from herod.errors import HerodError
 from herod.protocols.codes import row_of
 
 __all__ = ["add_routes"]

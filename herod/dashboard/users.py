@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 from quart import Response as Page
 from quart_trio import QuartTrio
 
@@ -10,7 +11,6 @@ from herod.dashboard import user_pages
 from herod.dashboard.door import Door, Visit
 from herod.dashboard.giving import given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.rendering import render
-from herod.errors import HerodError, InvalidRequest, NotFound
 from herod.operations.shapes import User
 from herod.protocols.codes import row_of
 from herod.store.base import Page as Listed

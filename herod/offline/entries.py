@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
+from herod_client.core.errors import InvalidRequest, RuntimeFailure
+from herod_client.core.scope_graph import READ, SCOPE_NAME, ScopeGraph, split_scope
 
 from herod.credentials.carried import hash_key_id
-from herod.errors import InvalidRequest, RuntimeFailure
 from herod.offline.fields import (
     Problem,
     SecretEntry,
@@ -26,7 +27,6 @@ from herod.offline.fields import (
     read_words,
 )
 from herod.operations.normal import parse_email, parse_name
-from herod.scopes.graph import READ, SCOPE_NAME, ScopeGraph, split_scope
 
 __all__ = ["FORMAT", "AccountEntry", "Entries", "KeyEntry", "parse_entries"]
 

@@ -10,11 +10,11 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import msgspec
+from herod_client.core.errors import RuntimeFailure
 
 from herod.credentials.carried import OWN_KEY, CarriedHash, hash_key_id, parse_hash
 from herod.credentials.hero_auth import encrypt_users
 from herod.credentials.keyring import Purpose
-from herod.errors import RuntimeFailure
 from herod.offline.entries import FORMAT
 from herod.offline.fields import hash_text
 from herod.offline.place import store_file

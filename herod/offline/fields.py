@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+from herod_client.core.grants import list_networks, parse_networks
 
 from herod.credentials.carried import OWN_KEY, CarriedHash
 from herod.credentials.passwords import check_hash
 from herod.operations.normal import LATEST
-from herod.scopes.grants import list_networks, parse_networks
 
 __all__ = [
     "Fields",

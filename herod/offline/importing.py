@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from herod_client.core.errors import RuntimeFailure, SettingsError
+from herod_client.core.key_format import new_id
+from herod_client.core.scope_graph import ADMIN, ScopeGraph
 
-from herod.credentials.apikeys import new_id
 from herod.credentials.carried import NO_HASH, OWN_KEY, CarriedHash, carry_sha256, hash_key_id, pack_hash
 from herod.credentials.hero_auth import decrypt_users
 from herod.credentials.keyring import Keyring, Purpose
 from herod.credentials.passwords import wrap_hero_auth_hash
 from herod.credentials.sealing import SealBroken
 from herod.credentials.secret_hashes import hash_secret
-from herod.errors import RuntimeFailure, SettingsError
 from herod.offline.entries import AccountEntry, Entries, KeyEntry, parse_entries
 from herod.offline.fields import SecretEntry
 from herod.offline.place import store_file
 from herod.operations.restoring import offline_event
 from herod.ownership import starting_uid
 from herod.records import Account, ApiKey, HashKey, PeerRule
-from herod.scopes.graph import ADMIN, ScopeGraph
 from herod.settings import Settings
 from herod.store.base import Reader, Writer
 from herod.store.files import StoreLock, prepare_file

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from herod.errors import SettingsError
+from herod_client.core.errors import SettingsError
+
 from herod.ownership import acting_as_owner
 from herod.settings import Settings
 from herod.store.files import resolve_path

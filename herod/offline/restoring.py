@@ -10,9 +10,9 @@ from typing import Any
 
 import apsw
 import msgspec
+from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError, Unavailable
 
 from herod.credentials.keyring import Purpose, renew_root, wrap_root
-from herod.errors import RuntimeFailure, SettingsError, StartupError, Unavailable
 from herod.offline.place import store_file
 from herod.operations.restoring import (
     DELETED_WHERE_MISSING,

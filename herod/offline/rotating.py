@@ -7,9 +7,9 @@ from secrets import token_hex
 
 import apsw
 import msgspec
+from herod_client.core.errors import RuntimeFailure, SettingsError
 
 from herod.credentials.keyring import renew_root, wrap_root
-from herod.errors import RuntimeFailure, SettingsError
 from herod.offline.place import store_file
 from herod.operations.restoring import end_everything, offline_event
 from herod.operations.rotating import drop_signers, keep_old_secret

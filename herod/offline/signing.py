@@ -4,8 +4,8 @@ import time
 from contextlib import ExitStack
 
 import msgspec
+from herod_client.core.errors import RuntimeFailure
 
-from herod.errors import RuntimeFailure
 from herod.offline.place import store_file
 from herod.operations.restoring import offline_event
 from herod.operations.rotating import SigningChange, rotate_signing_key

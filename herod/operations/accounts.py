@@ -3,8 +3,10 @@
 from typing import Annotated, Literal
 
 import msgspec
+from herod_client.core.errors import InvalidRequest, NotFound
+from herod_client.core.grants import list_networks, parse_networks
+from herod_client.core.scope_graph import ADMIN, READ
 
-from herod.errors import InvalidRequest, NotFound
 from herod.operations.ceilings import check_ceiling, check_last_admin, check_target, given_scope, own_networks, timeless
 from herod.operations.fields import AccountName, Cursor, Email, Limit, NetworkNames, NewPassword, Scope
 from herod.operations.finding import AccountRef, account_of, owned_by
@@ -15,8 +17,6 @@ from herod.operations.registry import Context, Params, SecretText, Tool, Work, c
 from herod.operations.shapes import User, hide_values, user_shape
 from herod.operations.signin import address_in_use
 from herod.records import SERVICE_KEYS, Account, ApiKey, Session
-from herod.scopes.grants import list_networks, parse_networks
-from herod.scopes.graph import ADMIN, READ
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.store.cursors import Order
 

@@ -20,9 +20,9 @@ from math import ceil
 from typing import Final
 
 import trio
+from herod_client.core.errors import HerodError, RateLimited, Unauthenticated, Unavailable
 
 from herod.credentials.keyring import Keyring, Purpose
-from herod.errors import HerodError, RateLimited, Unauthenticated, Unavailable
 from herod.operations.guessing import (
     MAX_DELAYED_PER_SOURCE,
     PAIR,

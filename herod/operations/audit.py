@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
+from herod_client.core.errors import InvalidRequest
+from herod_client.core.scope_graph import ADMIN
 
-from herod.errors import InvalidRequest
 from herod.operations.accounts import EXAMPLE_ID, parse_limit
 from herod.operations.fields import Cursor, Limit
 from herod.operations.pages import fill_page
 from herod.operations.registry import Context, Params, Time, Tool, query
 from herod.operations.shapes import rfc3339
-from herod.scopes.graph import ADMIN
 from herod.store.base import MAX_PAGE, AuditRow, AuditVerdict, Page, Reader, Store
 from herod.store.cursors import encode_cursor, parse_cursor
 from herod.store.filters import AuditFilter

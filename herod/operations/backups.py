@@ -1,9 +1,9 @@
 """A copy of the whole store, for whoever may have everything in it."""
 
 import msgspec
+from herod_client.core.scope_graph import ADMIN
 
 from herod.operations.registry import Context, NoParams, command
-from herod.scopes.graph import ADMIN
 from herod.store.base import ByteStream, Store, Writer
 
 __all__ = ["backup"]

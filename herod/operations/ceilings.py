@@ -6,14 +6,15 @@ These checks run in the write's own transaction, on grants read there (rule 8 of
 import itertools
 from collections.abc import Iterator
 
-from herod.errors import CeilingExceeded, Conflict, NotFound, TargetDenied
+from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, TargetDenied
+from herod_client.core.grants import Grant, Grants, Networks
+from herod_client.core.scope_graph import ADMIN
+
 from herod.operations.finding import owned_by
 from herod.operations.realm import Realm
 from herod.operations.registry import Context
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.decisions import Denied, decide_ceiling, decide_target
-from herod.scopes.grants import Grant, Grants, Networks
-from herod.scopes.graph import ADMIN
 from herod.scopes.principals import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
 

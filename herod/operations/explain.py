@@ -3,8 +3,9 @@
 from typing import Annotated
 
 import msgspec
+from herod_client.core.errors import CeilingExceeded, InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
+from herod_client.core.scope_graph import ADMIN
 
-from herod.errors import CeilingExceeded, InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
 from herod.operations.ceilings import check_key_manager, is_admin
 from herod.operations.fields import KnownScope, Network, OperationName
 from herod.operations.finding import AccountRef, find_account
@@ -18,7 +19,6 @@ from herod.operations.holders import (
 from herod.operations.registry import Context, Params, Tool, name_methods, query
 from herod.records import ApiKey, PeerRule
 from herod.scopes.decisions import Access, Denied, Needs, decide
-from herod.scopes.graph import ADMIN
 from herod.scopes.principals import AuthMethod, Principal
 from herod.store.base import Reader
 

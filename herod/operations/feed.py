@@ -18,8 +18,9 @@ from typing import Annotated, Final
 
 import msgspec
 import trio
+from herod_client.core.errors import InvalidRequest, RateLimited
+from herod_client.core.scope_graph import ADMIN
 
-from herod.errors import InvalidRequest, RateLimited
 from herod.operations.guessing import wide_source
 from herod.operations.holders import LOCAL_ADMIN_ID
 from herod.operations.pages import Room, fill_page
@@ -28,7 +29,6 @@ from herod.operations.registry import Context, Params, query
 from herod.operations.shapes import networks_list
 from herod.records import Account, PeerRule, Record, Revocation
 from herod.scopes.decisions import Access
-from herod.scopes.graph import ADMIN
 from herod.scopes.principals import PrincipalKind
 from herod.store.base import MAX_PAGE, Cursor, Order, Page, Reader, Store
 from herod.store.cursors import cursor_after

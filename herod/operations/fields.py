@@ -7,12 +7,12 @@ Only described here, never enforced: who breaks a limit is told so by the handle
 from typing import Annotated, Final
 
 import msgspec
+from herod_client.core.grants import MAX_NETWORKS
+from herod_client.core.scope_graph import MAX_SCOPE_CHARS, MAX_SCOPES
 
 from herod.credentials.passwords import MAX_CHARS, MIN_CHARS
 from herod.operations.normal import MAX_EMAIL, MAX_NAME
 from herod.operations.registry import Time
-from herod.scopes.grants import MAX_NETWORKS
-from herod.scopes.graph import MAX_SCOPE_CHARS, MAX_SCOPES
 from herod.store.base import MAX_PAGE
 
 __all__ = [

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import TypeVar
 
-from herod.errors import InvalidRequest, NotFound
+from herod_client.core.errors import InvalidRequest, NotFound
+
 from herod.operations.fields import ClientId, Email
 from herod.operations.normal import parse_email
 from herod.operations.registry import Params

@@ -8,8 +8,9 @@ transaction that makes the account. Whoever merely comes first gets nothing.
 from typing import Final
 
 import msgspec
+from herod_client.core.errors import BadCredentials, Conflict
+from herod_client.core.scope_graph import ADMIN
 
-from herod.errors import BadCredentials, Conflict
 from herod.operations.ceilings import is_standing_admin, possible_admins
 from herod.operations.fields import AccountName, Email, NewPassword
 from herod.operations.guessing import Attempt, code_guess
@@ -22,7 +23,6 @@ from herod.operations.sessions import OpenedSession, Opening, open_session
 from herod.operations.signin import address_in_use
 from herod.records import Account, ApiKey
 from herod.scopes.decisions import Access
-from herod.scopes.graph import ADMIN
 from herod.scopes.principals import AuthMethod
 from herod.store.base import Reader, Store, Writer
 

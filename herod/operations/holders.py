@@ -6,12 +6,12 @@ Whoever comes with it has still to prove that it is theirs: this is not asked he
 from typing import Final
 
 import msgspec
+from herod_client.core.errors import BadCredentials, Disabled
+from herod_client.core.grants import Grants
+from herod_client.core.scope_graph import ADMIN
 
-from herod.errors import BadCredentials, Disabled
 from herod.operations.realm import Realm
 from herod.records import Account, ApiKey, PeerRule
-from herod.scopes.grants import Grants
-from herod.scopes.graph import ADMIN
 from herod.scopes.principals import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
 

@@ -7,12 +7,14 @@ transaction.
 
 from typing import Final
 
-from herod.credentials.apikeys import KeyKind, looks_like_key, parse_key
+from herod_client.core.access_tokens import Claims
+from herod_client.core.errors import BadCredentials, BadToken, RevokedToken
+from herod_client.core.grants import MAX_NETWORKS, intersect_grants
+from herod_client.core.key_format import KeyKind, looks_like_key, parse_key
+
 from herod.credentials.carried import HASH_BYTES, OWN_KEY, matches_carried, parse_hash
 from herod.credentials.keyring import Purpose
 from herod.credentials.secret_hashes import hash_secret, matches
-from herod.credentials.tokens import Claims
-from herod.errors import BadCredentials, BadToken, RevokedToken
 from herod.operations.holders import BAD_KEY, account_principal, key_principal, legacy_principal
 from herod.operations.makers import cookie_principal, maker_of
 from herod.operations.peer_claims import peer_principal
@@ -29,7 +31,6 @@ from herod.operations.presented import (
 )
 from herod.operations.realm import Realm, looks_like_token
 from herod.records import Account, ApiKey, HashKey, Revocation
-from herod.scopes.grants import MAX_NETWORKS, intersect_grants
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
 from herod.store.base import Reader
 

@@ -5,8 +5,8 @@ resource, and tells its audience: who asks must find itself in it. Nothing is ch
 """
 
 import msgspec
+from herod_client.core.errors import Unauthenticated
 
-from herod.errors import Unauthenticated
 from herod.operations.identify import bearer_principal
 from herod.operations.presented import Audience
 from herod.operations.registry import Context, Params, query

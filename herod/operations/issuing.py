@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from herod.credentials.apikeys import new_client_secret, new_id
+from herod_client.core.access_tokens import Claims, issue
+from herod_client.core.key_format import new_client_secret, new_id
+
 from herod.credentials.passwords import check_password, hash_password
 from herod.credentials.secret_hashes import hash_secret
-from herod.credentials.tokens import Claims, issue
 from herod.operations.makers import via_of
 from herod.operations.normal import parse_email, parse_name
 from herod.operations.registry import Context

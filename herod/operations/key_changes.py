@@ -4,10 +4,12 @@ import math
 from typing import Annotated, Final
 
 import msgspec
+from herod_client.core.errors import CeilingExceeded, Conflict
+from herod_client.core.grants import list_networks, parse_networks
+from herod_client.core.key_format import KeyKind, new_key
+from herod_client.core.scope_graph import READ
 
-from herod.credentials.apikeys import KeyKind, new_key
 from herod.credentials.secret_hashes import hash_secret
-from herod.errors import CeilingExceeded, Conflict
 from herod.operations.ceilings import check_ceiling, check_last_admin, check_target, given_scope
 from herod.operations.fields import ExpiresAt, KeyId, Label, NetworkNames, Scope
 from herod.operations.finding import owned_by
@@ -17,8 +19,6 @@ from herod.operations.normal import parse_future, parse_name
 from herod.operations.registry import Context, Params, Tool, command
 from herod.operations.shapes import IssuedKey, Key, key_shape
 from herod.records import ApiKey, Session
-from herod.scopes.grants import list_networks, parse_networks
-from herod.scopes.graph import READ
 from herod.store.base import Writer
 
 __all__ = ["keys_disable", "keys_enable", "keys_rotate", "keys_update"]

@@ -3,10 +3,12 @@
 from typing import Literal
 
 import msgspec
+from herod_client.core.errors import Conflict, InvalidRequest, MissingScope, NotFound
+from herod_client.core.grants import Grant, intersect_networks, list_networks, parse_networks
+from herod_client.core.key_format import KeyKind, new_key, new_key_id
+from herod_client.core.scope_graph import ADMIN, READ
 
-from herod.credentials.apikeys import KeyKind, new_key, new_key_id
 from herod.credentials.secret_hashes import hash_secret
-from herod.errors import Conflict, InvalidRequest, MissingScope, NotFound
 from herod.operations.accounts import parse_limit
 from herod.operations.ceilings import (
     check_ceiling,
@@ -35,8 +37,6 @@ from herod.operations.registry import Context, Params, Tool, command, query
 from herod.operations.shapes import IssuedKey, Key, KeyDetails, key_details, key_shape
 from herod.operations.uses import former_use
 from herod.records import SERVICE_KEYS, Account, ApiKey
-from herod.scopes.grants import Grant, intersect_networks, list_networks, parse_networks
-from herod.scopes.graph import ADMIN, READ
 from herod.scopes.principals import PrincipalKind
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.store.cursors import Order

@@ -6,8 +6,9 @@ Ids of secrets, never the secrets: an id is an HMAC of it, and stays the same as
 from typing import Annotated, Final
 
 import msgspec
+from herod_client.core.errors import Conflict, NotFound
+from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER
 
-from herod.errors import Conflict, NotFound
 from herod.operations.accounts import parse_limit
 from herod.operations.ceilings import check_ceiling
 from herod.operations.fields import Cursor, ExpiresAt, Label, Limit
@@ -18,7 +19,6 @@ from herod.operations.realm import LegacySecret
 from herod.operations.registry import Context, Params, Time, command, query
 from herod.operations.shapes import IssuedKey, key_shape, rfc3339
 from herod.records import ApiKey, LegacyUse
-from herod.scopes.graph import ADMIN, REGISTRAR, USER
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.store.cursors import encode_cursor, parse_cursor
 

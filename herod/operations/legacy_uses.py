@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 import trio
+from herod_client.core.errors import Unavailable
 
-from herod.errors import Unavailable
 from herod.records import AuditEvent, LegacyUse
 from herod.scopes.principals import AuthMethod
 from herod.store.base import Reader, Store, Writer

@@ -12,8 +12,10 @@ A token or session says in `via` what it was made with:
 
 from typing import Final
 
+from herod_client.core.errors import BadCredentials, ExpiredToken, RevokedToken
+from herod_client.core.grants import intersect_grants
+
 from herod.credentials.keyring import Purpose
-from herod.errors import BadCredentials, ExpiredToken, RevokedToken
 from herod.operations.holders import (
     LOCAL_ADMIN_ID,
     account_principal,
@@ -24,7 +26,6 @@ from herod.operations.holders import (
 )
 from herod.operations.realm import Realm
 from herod.records import Account, ApiKey, PeerRule, Session
-from herod.scopes.grants import intersect_grants
 from herod.scopes.principals import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
+from herod_client.core.scope_graph import READ
+
 from herod.operations.registry import Context, NoParams, query
 from herod.records import Account, ApiKey, Record, Resource, Session
-from herod.scopes.graph import READ
 from herod.store.base import Health, Store
 
 __all__ = ["metrics"]

@@ -8,7 +8,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Final
 
-from herod.errors import InvalidRequest
+from herod_client.core.errors import InvalidRequest
 
 __all__ = ["has_unprintable", "parse_email", "parse_future", "parse_label", "parse_name"]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
+from herod_client.core.scope_graph import ADMIN
 
 from herod.operations.attention import Attention, Facts, KeyFacts, Subject, find_attention
 from herod.operations.key_lists import UNUSED_SECONDS
@@ -15,7 +16,6 @@ from herod.operations.realm import Realm
 from herod.operations.registry import Context, Door, NoParams, Time, query
 from herod.operations.shapes import rfc3339
 from herod.records import Account, ApiKey, PeerRule, Resource, Session
-from herod.scopes.graph import ADMIN
 from herod.store.base import AuditRow, Order, Reader, Store
 from herod.store.cursors import encode_cursor
 from herod.store.filters import AuditFilter

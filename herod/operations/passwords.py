@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 import msgspec
+from herod_client.core.errors import BadCredentials, CeilingExceeded, NotFound
+from herod_client.core.key_format import new_client_secret
 
-from herod.credentials.apikeys import new_client_secret
 from herod.credentials.passwords import DECOY_PHC, check_password, hash_password, verify_password
 from herod.credentials.secret_hashes import hash_secret
-from herod.errors import BadCredentials, CeilingExceeded, NotFound
 from herod.operations.accounts import EXAMPLE_ID, end_sessions
 from herod.operations.ceilings import check_target, is_admin, owned_account, owns
 from herod.operations.fields import CurrentPassword, NewPassword

@@ -5,7 +5,8 @@ Asked for, never ambient: a request that was relayed has no peer, and only who c
 
 import hmac
 
-from herod.errors import BadCredentials, Unauthenticated
+from herod_client.core.errors import BadCredentials, Unauthenticated
+
 from herod.operations.holders import local_admin, rule_principal
 from herod.operations.presented import PeerClaim
 from herod.operations.realm import Realm

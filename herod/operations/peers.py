@@ -5,9 +5,11 @@ import pwd
 from typing import Annotated, Final
 
 import msgspec
+from herod_client.core.errors import InvalidRequest, NotFound, quoted
+from herod_client.core.grants import list_networks, parse_networks
+from herod_client.core.key_format import new_id
+from herod_client.core.scope_graph import ADMIN
 
-from herod.credentials.apikeys import new_id
-from herod.errors import InvalidRequest, NotFound, quoted
 from herod.operations.accounts import EXAMPLE_ID, parse_limit
 from herod.operations.ceilings import check_ceiling, check_target, given_scope, own_networks, timeless
 from herod.operations.fields import Cursor, Limit, NetworkNames, Scope
@@ -15,8 +17,6 @@ from herod.operations.pages import page_of
 from herod.operations.registry import Context, Params, Work, command, query
 from herod.operations.shapes import PeerShape, peer_shape
 from herod.records import PeerRule
-from herod.scopes.grants import list_networks, parse_networks
-from herod.scopes.graph import ADMIN
 from herod.scopes.principals import NOBODY_UID
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 

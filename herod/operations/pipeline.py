@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import msgspec
 import trio
-
-from herod.errors import (
+from herod_client.core.errors import (
     BadCredentials,
     CeilingExceeded,
     ExpiredToken,
@@ -25,6 +24,8 @@ from herod.errors import (
     Unauthenticated,
     Unavailable,
 )
+from herod_client.core.scope_graph import ADMIN
+
 from herod.operations.attempts import Attempts
 from herod.operations.audit_trail import AuditTrail
 from herod.operations.ceilings import check_key_manager, is_admin
@@ -38,7 +39,6 @@ from herod.operations.suspects import presented_id
 from herod.operations.uses import note_use
 from herod.records import AuditEvent
 from herod.scopes.decisions import Access, Denied, Reason, decide
-from herod.scopes.graph import ADMIN
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.base import Page, Store, Writer
 

@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from herod.caching import BoundedCache
-from herod.credentials.apikeys import looks_like_key
+from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify
+from herod_client.core.bounded_cache import BoundedCache
+from herod_client.core.grants import ALL_NETWORKS, Grant, Networks
+from herod_client.core.key_format import looks_like_key
+from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.signing_keys import SigningKeys
+
 from herod.credentials.keyring import Keyring, Purpose
-from herod.credentials.signing_keys import SigningKeys
-from herod.credentials.tokens import CLOCK_SKEW, Claims, verify
 from herod.operations.admins import Admins
 from herod.operations.codes import Codes
 from herod.operations.deployment import Deployment
@@ -20,8 +23,6 @@ from herod.operations.legacy_uses import LegacyUses
 from herod.operations.surveys import Surveys
 from herod.records import Session
 from herod.scopes.decisions import Needs
-from herod.scopes.grants import ALL_NETWORKS, Grant, Networks
-from herod.scopes.graph import ScopeGraph
 from herod.scopes.principals import AuthMethod
 
 __all__ = ["LegacySecret", "LegacySecrets", "Realm", "VerifiedTokens", "looks_like_token"]

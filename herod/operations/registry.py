@@ -13,8 +13,8 @@ from enum import Enum
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
+from herod_client.core.errors import HerodError
 
-from herod.errors import HerodError
 from herod.operations.guessing import Attempt, Counted, Counter
 from herod.operations.realm import Realm
 from herod.scopes.decisions import Needs

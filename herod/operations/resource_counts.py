@@ -8,12 +8,12 @@ from itertools import islice
 from typing import Final
 
 import msgspec
+from herod_client.core.scope_graph import ADMIN
 
 from herod.operations.registry import Context, Door, NoParams, Time, query
 from herod.operations.shapes import rfc3339
 from herod.operations.surveys import MAX_SURVEYED
 from herod.records import Resource
-from herod.scopes.graph import ADMIN
 from herod.store.base import Reader, Store
 
 __all__ = ["resources_count"]

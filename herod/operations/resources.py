@@ -8,9 +8,10 @@ answered with the same words. The secret is never a credential: it opens a resou
 from typing import Annotated, Any, Final
 
 import msgspec
+from herod_client.core.errors import InvalidRequest, NotFound
+from herod_client.core.key_format import new_id
+from herod_client.core.scope_graph import USER
 
-from herod.credentials.apikeys import new_id
-from herod.errors import InvalidRequest, NotFound
 from herod.operations.accounts import EXAMPLE_ID, parse_limit
 from herod.operations.ceilings import is_admin
 from herod.operations.fields import Cursor, Label, Limit
@@ -19,7 +20,6 @@ from herod.operations.normal import has_unprintable, parse_label
 from herod.operations.pages import page_of
 from herod.operations.registry import Context, Params, command, query
 from herod.records import Resource, resource_owner
-from herod.scopes.graph import USER
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 
 __all__ = [

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
+from herod_client.core.errors import BadCredentials
+from herod_client.core.grants import intersect_grants
 
-from herod.errors import BadCredentials
 from herod.operations.guessing import Attempt, code_guess
 from herod.operations.makers import session_maker
 from herod.operations.realm import Realm
@@ -20,7 +21,6 @@ from herod.operations.sessions import OPENS_SESSIONS, OpenedSession, Opening, ke
 from herod.operations.shapes import hide_values, networks_list
 from herod.records import Account, Session
 from herod.scopes.decisions import Access
-from herod.scopes.grants import intersect_grants
 from herod.scopes.principals import Principal
 from herod.store.base import Reader, Writer
 from herod.store.cache import record_bytes

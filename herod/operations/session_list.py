@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
+from herod_client.core.errors import NotFound, Unauthenticated
 
-from herod.errors import NotFound, Unauthenticated
 from herod.operations.accounts import parse_limit
 from herod.operations.ceilings import check_target, is_admin
 from herod.operations.makers import session_principal

@@ -6,8 +6,8 @@ Must never hold more than what opened it.
 from typing import Final, Literal
 
 import msgspec
+from herod_client.core.key_format import new_opaque
 
-from herod.credentials.apikeys import new_opaque
 from herod.operations.makers import session_half, session_id, via_of
 from herod.operations.registry import Context, Door, Params, Time, command
 from herod.operations.shapes import hide_values, rfc3339

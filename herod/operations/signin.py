@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import msgspec
+from herod_client.core.errors import BadCredentials, Conflict, InvalidRequest, PermissionDenied, TargetDenied
+from herod_client.core.scope_graph import READ
 
 from herod.credentials.passwords import DECOY_PHC, hash_password, needs_rehash, verify_password
-from herod.errors import BadCredentials, Conflict, InvalidRequest, PermissionDenied, TargetDenied
 from herod.operations.fields import AccountName, CurrentPassword, Email, NewPassword
 from herod.operations.guessing import Attempt, guess_at, registration
 from herod.operations.holders import account_principal
@@ -17,7 +18,6 @@ from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, ope
 from herod.operations.shapes import TokenAnswer
 from herod.records import Account
 from herod.scopes.decisions import Access
-from herod.scopes.graph import READ
 from herod.scopes.principals import AuthMethod, Principal
 from herod.store.base import Reader, Writer
 

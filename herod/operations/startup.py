@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-
-from herod.credentials.apikeys import KeyKind, new_key, new_key_id
-from herod.credentials.keyring import Keyring
-from herod.credentials.secret_hashes import hash_secret
-from herod.credentials.signing_keys import (
+from herod_client.core.key_format import KeyKind, new_key, new_key_id
+from herod_client.core.scope_graph import ADMIN
+from herod_client.core.signing_keys import (
     SigningAlgorithm,
     SigningKey,
     SigningKeys,
@@ -19,9 +17,11 @@ from herod.credentials.signing_keys import (
     hs256_key,
     new_ed25519_private,
 )
+
+from herod.credentials.keyring import Keyring
+from herod.credentials.secret_hashes import hash_secret
 from herod.operations.normal import parse_name
 from herod.records import ApiKey, AuditEvent, SigningKeyRecord
-from herod.scopes.graph import ADMIN
 from herod.store.base import Writer
 
 __all__ = ["HS256_ID", "create_bootstrap_key", "load_signing_keys", "new_signing_record", "startup_event"]

@@ -1,9 +1,11 @@
 """Hero Supervisor's four methods, in its shapes, over herod's service keys."""
 
 import msgspec
+from herod_client.core.errors import InvalidRequest, NotFound, Unauthenticated
+from herod_client.core.grants import list_networks
+from herod_client.core.key_format import looks_like_key, parse_key
+from herod_client.core.scope_graph import ADMIN
 
-from herod.credentials.apikeys import looks_like_key, parse_key
-from herod.errors import InvalidRequest, NotFound, Unauthenticated
 from herod.operations.ceilings import check_ceiling, given_scope
 from herod.operations.fields import KeyId, Label, Scope
 from herod.operations.finding import owned_by
@@ -15,8 +17,6 @@ from herod.operations.shapes import hide_values, rfc3339
 from herod.operations.uses import note_use
 from herod.records import SERVICE_KEYS, ApiKey
 from herod.scopes.decisions import Access
-from herod.scopes.grants import list_networks
-from herod.scopes.graph import ADMIN
 from herod.store.base import Reader, Store, Usage, Writer
 
 __all__ = ["auth_create_key", "auth_list_keys", "auth_remove_key", "auth_verify"]

@@ -3,8 +3,9 @@
 Answers with ids of what is stored, never with what was presented: a stranger must not choose what the log says.
 """
 
-from herod.credentials.apikeys import looks_like_key, parse_key
-from herod.errors import Unauthenticated, Unavailable
+from herod_client.core.errors import Unauthenticated, Unavailable
+from herod_client.core.key_format import looks_like_key, parse_key
+
 from herod.operations.presented import ApiKeyHeader, Basic, Bearer, Presented
 from herod.records import Account, ApiKey
 from herod.store.base import Reader

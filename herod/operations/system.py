@@ -1,12 +1,12 @@
 """How the daemon is, what it counts, and who one is to it."""
 
 import msgspec
+from herod_client.core.scope_graph import READ
 
 from herod.operations.registry import Context, NoParams, Tool, query
 from herod.operations.shapes import networks_list
 from herod.records import Account, ApiKey, Session
 from herod.scopes.decisions import Access
-from herod.scopes.graph import READ
 from herod.store.base import Health, Store
 
 __all__ = ["health", "stats", "version", "whoami"]

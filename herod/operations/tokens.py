@@ -5,10 +5,8 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import msgspec
-
-from herod.credentials.apikeys import looks_like_key
-from herod.credentials.tokens import Claims
-from herod.errors import (
+from herod_client.core.access_tokens import Claims
+from herod_client.core.errors import (
     InvalidRequest,
     InvalidScope,
     InvalidTarget,
@@ -17,6 +15,9 @@ from herod.errors import (
     UnsupportedGrantType,
     UnsupportedTokenType,
 )
+from herod_client.core.key_format import looks_like_key
+from herod_client.core.scope_graph import split_scope
+
 from herod.operations.ceilings import check_target, is_admin
 from herod.operations.fields import AskedScope, Scope
 from herod.operations.identify import bearer_principal, looks_like_token, token_holder
@@ -26,7 +27,6 @@ from herod.operations.shapes import TokenAnswer, networks_list
 from herod.operations.uses import note_use
 from herod.records import Revocation
 from herod.scopes.decisions import Access
-from herod.scopes.graph import split_scope
 from herod.scopes.principals import AuthMethod, Principal, part_of
 from herod.store.base import Reader, Store, Writer
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+from herod_client.core.errors import HerodError, MissingScope, RateLimited, TooLarge, Unauthenticated
 
-from herod.errors import HerodError, MissingScope, RateLimited, TooLarge, Unauthenticated
 from herod.operations.pages import MAX_PAGE_BYTES
 from herod.operations.registry import Operation
 from herod.protocols.codes import row_of

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from herod import errors
-from herod.errors import HerodError
+from herod_client.core import errors
+from herod_client.core.errors import HerodError
 
 __all__ = [
     "CODES",

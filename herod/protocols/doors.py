@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from herod.errors import HerodError, InvalidRequest, NotFound
+from herod_client.core.errors import HerodError, InvalidRequest, NotFound
+
 from herod.operations.pipeline import Pipeline
 from herod.operations.registry import Operation
 from herod.protocols.answers import ErrorWriter, envelope_error, is_enveloped, json_response, plain_error

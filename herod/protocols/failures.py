@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from herod import errors
-from herod.errors import HerodError
+from herod_client.core import errors
+from herod_client.core.errors import HerodError
+
 from herod.operations.registry import Operation, Route
 from herod.protocols.answers import API_VERSION, is_enveloped
 from herod.protocols.codes import CODES, INTERNAL, Row

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 import trio
+from herod_client.core.errors import HerodError, InvalidRequest, TooLarge, quoted
 
-from herod.errors import HerodError, InvalidRequest, TooLarge, quoted
 from herod.operations.guessing import wide_source
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Presented

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, RateLimited, Unauthenticated
+from herod_client.core.scope_graph import READ
 
-from herod.errors import HerodError, InvalidRequest, MissingScope, RateLimited, Unauthenticated
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Presented
 from herod.operations.registry import NoParams, Operation
@@ -41,7 +42,6 @@ from herod.protocols.reading import decode_params
 from herod.protocols.revisions import HANDSHAKE, MODERN, SERVER_INFO, SUPPORTED, check_version, revision_of
 from herod.protocols.tools import Tool, make_tools
 from herod.scopes.decisions import Access
-from herod.scopes.graph import READ
 
 __all__ = ["Mcp"]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+from herod_client.core.errors import HerodError, InvalidRequest
 
-from herod.errors import HerodError, InvalidRequest
 from herod.protocols.answers import encode
 from herod.protocols.codes import INTERNAL, INVALID_REQUEST, PARSE_ERROR, row_of
 from herod.protocols.http import Request

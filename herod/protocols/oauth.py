@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from herod.errors import HerodError, InvalidRequest
+from herod_client.core.errors import HerodError, InvalidRequest
+
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Basic, Presented
 from herod.operations.registry import Operation, Params

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote_plus
 
-from herod.errors import InvalidRequest
+from herod_client.core.errors import InvalidRequest
+
 from herod.operations.presented import (
     ApiKeyHeader,
     Audience,

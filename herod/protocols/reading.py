@@ -7,8 +7,8 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
+from herod_client.core.errors import InvalidRequest, quoted
 
-from herod.errors import InvalidRequest, quoted
 from herod.operations.registry import Operation, Params
 from herod.protocols.http import Request
 

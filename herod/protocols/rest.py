@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+from herod_client.core.errors import HerodError, InvalidRequest
 
-from herod.errors import HerodError, InvalidRequest
 from herod.operations.pipeline import Pipeline
 from herod.operations.registry import Operation, Params, Route
 from herod.protocols.answers import (

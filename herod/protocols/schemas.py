@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from herod_client.core.scope_graph import ALIASES, MAX_SCOPES
 
 from herod.operations.fields import ENUMERATED
 from herod.operations.realm import Realm
 from herod.operations.registry import Operation, Params
-from herod.scopes.graph import ALIASES, MAX_SCOPES
 
 __all__ = [
     "Names",

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
-from herod.scopes.grants import Grant, Grants, intersect_networks
-from herod.scopes.graph import ScopeGraph
+from herod_client.core.grants import Grant, Grants, intersect_networks
+from herod_client.core.scope_graph import ScopeGraph
+
 from herod.scopes.hints import mending_command
 from herod.scopes.principals import Principal, PrincipalKind, part_of
 

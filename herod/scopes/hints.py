@@ -5,7 +5,8 @@ Values come from requests and hints are pasted into shells, so every word is quo
 
 from shlex import join
 
-from herod.scopes.graph import ScopeGraph
+from herod_client.core.scope_graph import ScopeGraph
+
 from herod.scopes.principals import AuthMethod, Principal, PrincipalKind
 
 __all__ = ["mending_command"]

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
-from herod.errors import RuntimeFailure, SettingsError
+from herod_client.core.errors import RuntimeFailure, SettingsError
+
 from herod.server.passed import hold_cookie, socket_path, take_passed
 from herod.server.places import BACKLOG, Place, prepare_folder
 from herod.server.tls import Certificates

@@ -11,7 +11,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from herod.errors import RuntimeFailure
+from herod_client.core.errors import RuntimeFailure
+
 from herod.ownership import require_own_path
 from herod.server.places import Place
 from herod.settings.binds import FdBind

@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from herod.errors import RuntimeFailure
+from herod_client.core.errors import RuntimeFailure
+
 from herod.ownership import require_own_path
 
 __all__ = ["BACKLOG", "Place", "prepare_folder"]

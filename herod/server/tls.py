@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from herod.errors import SettingsError
+from herod_client.core.errors import SettingsError
+
 from herod.server.wires import SocketWire
 
 __all__ = ["Certificates", "TlsWire"]

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
-from herod.errors import SettingsError
+from herod_client.core.errors import SettingsError
 
 __all__ = [
     "DEFAULT_PORT",

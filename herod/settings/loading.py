@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from herod.errors import SettingsError
+from herod_client.core.errors import SettingsError
+
 from herod.settings.binds import (
     Bind,
     FdBind,

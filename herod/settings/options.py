@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final, cast
 
-from herod.errors import SettingsError
+from herod_client.core.errors import SettingsError
 
 __all__ = ["LIMITS", "OPTIONS", "SECRETS", "LimitSettings", "Option", "SecretOption", "read_limits"]
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from herod.errors import MissingSecret, SettingsError
+from herod_client.core.errors import MissingSecret, SettingsError
+
 from herod.settings.options import SECRETS, SecretOption
 from herod.settings.sources import Found, Sources, is_there, load_text
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from herod.errors import SettingsError
+from herod_client.core.errors import SettingsError
+
 from herod.settings.binds import xdg_folder
 from herod.settings.options import LIMITS, OPTIONS, SECRETS, LimitSettings, read_limits
 

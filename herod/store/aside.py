@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
+from herod_client.core.errors import HerodError, Unavailable
 
-from herod.errors import HerodError, Unavailable
 from herod.store.faults import describe
 from herod.store.opening import connect
 

@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar
 import apsw
 import msgspec
 import trio
+from herod_client.core.errors import HerodError, Unavailable
 
 from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
-from herod.errors import HerodError, Unavailable
 from herod.store.aside import reading_aside
 from herod.store.audit_chain import decode_event, walk
 from herod.store.base import AuditRow, AuditVerdict

@@ -9,7 +9,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from enum import StrEnum
 from typing import Final
 
-from herod.errors import InvalidRequest
+from herod_client.core.errors import InvalidRequest
+
 from herod.records import Record
 
 __all__ = ["Order", "cursor_after", "encode_cursor", "parse_cursor"]

@@ -11,8 +11,8 @@ from enum import Enum
 from typing import Final
 
 import apsw
+from herod_client.core.errors import Unavailable
 
-from herod.errors import Unavailable
 from herod.store.base import Health
 
 __all__ = ["Condition", "Fault", "describe", "extended_code", "fault_of", "is_sql_fault"]

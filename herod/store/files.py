@@ -15,7 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from herod.errors import RuntimeFailure, SettingsError
+from herod_client.core.errors import RuntimeFailure, SettingsError
+
 from herod.ownership import Route, name_user, require_own_path
 from herod.store.header import HEADER_BYTES, Content, judge_header
 from herod.store.private_files import close_to_others, create_own, open_own, own_file

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast
 
 import trio
+from herod_client.core.errors import Conflict, InvalidRequest, Unavailable
 
 from herod.credentials.keyring import Keyring, new_root
-from herod.errors import Conflict, InvalidRequest, Unavailable
 from herod.records import RECORD_TYPES, AuditEvent, Record
 from herod.store.audit_chain import ChainEnd, ChainRow, decode_event, encode_event, link, trim, walk
 from herod.store.base import (

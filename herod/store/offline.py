@@ -10,9 +10,9 @@ from typing import Any, Final, TypeVar
 
 import apsw
 import msgspec
+from herod_client.core.errors import RuntimeFailure, Unavailable
 
 from herod.credentials.keyring import Keyring
-from herod.errors import RuntimeFailure, Unavailable
 from herod.records import Record
 from herod.store.audit_chain import link, walk
 from herod.store.base import AuditVerdict

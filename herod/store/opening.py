@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import apsw
 import msgspec
+from herod_client.core.errors import RuntimeFailure, SettingsError
 
 from herod.credentials.keyring import (
     Keyring,
@@ -22,7 +23,6 @@ from herod.credentials.keyring import (
     wrap_root,
 )
 from herod.credentials.sealing import SealBroken
-from herod.errors import RuntimeFailure, SettingsError
 from herod.store.checking import find_loss, find_missing, parse_mark
 from herod.store.faults import Fault, describe, fault_of
 from herod.store.files import PlacedFiles, StoreLock, drop_leftovers, prepare_file, resolve_path

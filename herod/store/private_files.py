@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from herod.errors import RuntimeFailure
+from herod_client.core.errors import RuntimeFailure
+
 from herod.ownership import name_user
 
 __all__ = ["close_to_others", "create_own", "open_own", "own_file"]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
 import apsw
+from herod_client.core.errors import HerodError, Unavailable
 
-from herod.errors import HerodError, Unavailable
 from herod.records import Record
 from herod.store.base import MAX_PAGE, MAX_READ_BYTES, Page, Usage
 from herod.store.cursors import Order, cursor_after, parse_cursor

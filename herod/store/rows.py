@@ -8,10 +8,10 @@ import logging
 from typing import Final, TypeVar
 
 import msgspec
+from herod_client.core.errors import Unavailable
 
 from herod.credentials.keyring import Keyring, Purpose
 from herod.credentials.sealing import SEAL_BYTES, SealBroken, seal, unseal
-from herod.errors import Unavailable
 from herod.records import RECORD_TYPES, Record
 
 __all__ = ["SELECT_ROWS", "TYPES", "Row", "RowCodec", "damaged", "sealed_bytes"]

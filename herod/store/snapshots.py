@@ -11,9 +11,9 @@ from typing import Final, Self
 
 import apsw
 import trio
+from herod_client.core.errors import Conflict, StartupError, Unavailable
 
 from herod.credentials.backups import CHUNK_BYTES, BackupSealer
-from herod.errors import Conflict, StartupError, Unavailable
 from herod.store.faults import describe
 from herod.store.files import SNAPSHOT, create_beside, drop_temporary
 from herod.store.opening import connect

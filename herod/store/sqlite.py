@@ -16,10 +16,10 @@ import apsw
 import msgspec
 import outcome
 import trio
+from herod_client.core.errors import Unavailable
 
 from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
-from herod.errors import Unavailable
 from herod.records import RECORD_TYPES, Record
 from herod.store.audit_chain import decode_event
 from herod.store.audit_scans import AuditScans

@@ -10,10 +10,10 @@ from typing import Final, TypeVar
 import apsw
 import msgspec
 import trio
+from herod_client.core.errors import HerodError
 
 from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
-from herod.errors import HerodError
 from herod.store.aside import reading_aside
 from herod.store.base import Reader
 from herod.store.faults import Condition

@@ -8,9 +8,9 @@ from typing import Final
 
 import apsw
 import msgspec
+from herod_client.core.errors import Conflict, HerodError, Unavailable
 
 from herod.credentials.keyring import Keyring
-from herod.errors import Conflict, HerodError, Unavailable
 from herod.records import AuditEvent, Record
 from herod.store.audit_chain import encode_event, link, trim
 from herod.store.base import Usage

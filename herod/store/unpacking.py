@@ -8,10 +8,11 @@ import os
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from herod_client.core.errors import RuntimeFailure, SettingsError
+
 from herod.credentials.backups import HEADER_BYTES, SEALED_CHUNK_BYTES, BackupOpener, NoBackup
 from herod.credentials.keyring import WrongSecret, derive_backup_key
 from herod.credentials.sealing import SealBroken
-from herod.errors import RuntimeFailure, SettingsError
 from herod.store.files import RESTORING, create_beside, drop_temporary, sync_folder
 
 __all__ = ["open_backup", "put_in_place", "unpack"]

@@ -15,9 +15,9 @@ from typing import Any, Final, TypeVar, cast
 import apsw
 import outcome
 import trio
+from herod_client.core.errors import Unavailable
 
 from herod.credentials.keyring import Keyring
-from herod.errors import Unavailable
 from herod.store.base import StoreStats
 from herod.store.cache import Key
 from herod.store.faults import Condition, Fault, describe, fault_of

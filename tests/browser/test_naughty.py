@@ -4,9 +4,9 @@ from typing import Final
 
 import pytest
 from browsing import PHONE, WIDE, Sit, ask
+from herod_client.core.errors import InvalidRequest
 from vectors import NAUGHTY_STRINGS, needs_naughty_strings
 
-from herod.errors import InvalidRequest
 from herod.operations.normal import parse_name
 
 SIZES: Final = {"wide": WIDE, "phone": PHONE}

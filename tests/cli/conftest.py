@@ -36,7 +36,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "store"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("herod.client.addresses.SYSTEM_SOCKET", str(tmp_path / "system" / "herod.sock"))
+    monkeypatch.setattr("herod_client.addresses.SYSTEM_SOCKET", str(tmp_path / "system" / "herod.sock"))
     monkeypatch.setattr("herod_cli.install_checks.UNIT_FOLDERS", (tmp_path / "units",))
     (tmp_path / "run" / "herod").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)

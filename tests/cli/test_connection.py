@@ -260,7 +260,7 @@ def test_interrupted(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.Monke
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("herod.client.Client.call", interrupt)
+    monkeypatch.setattr("herod_client.Client.call", interrupt)
     ended = herod("whoami")
     assert ended.code == 130
     assert ended.err.splitlines()[-1] == "herod: Interrupted."
@@ -272,7 +272,7 @@ def test_a_bug_is_a_traceback(daemon: FakeDaemon, herod: Typed, monkeypatch: pyt
     def fall(*_: object, **__: object) -> None:
         raise LookupError("a bug")
 
-    monkeypatch.setattr("herod.client.Client.call", fall)
+    monkeypatch.setattr("herod_client.Client.call", fall)
     with pytest.raises(LookupError):
         herod("whoami")
 

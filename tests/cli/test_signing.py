@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from herod_client.core.signing_keys import SigningAlgorithm
 from offline_store import NOW, OLD, opened
 
-from herod.credentials.signing_keys import SigningAlgorithm
 from herod.operations.startup import load_signing_keys
 from herod.records import SigningKeyRecord
 

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-
-from herod.client import InvalidInput, TcpAddress, UnixAddress, Unreachable, find_address, parse_address
-from herod.client.addresses import MAX_SOCKET_PATH, SYSTEM_SOCKET, candidate_sockets
+from herod_client import InvalidInput, TcpAddress, UnixAddress, Unreachable, find_address, parse_address
+from herod_client.addresses import MAX_SOCKET_PATH, SYSTEM_SOCKET, candidate_sockets
 
 GOOD = {
     "unix:/run/herod/herod.sock": UnixAddress("/run/herod/herod.sock"),
@@ -89,7 +88,7 @@ def test_found_in_the_environment_first(tmp_path: Path) -> None:
 
 def test_found_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any socket the message names those that were looked for, and TCP is not tried."""
-    monkeypatch.setattr("herod.client.addresses.SYSTEM_SOCKET", f"{tmp_path}/system.sock")
+    monkeypatch.setattr("herod_client.addresses.SYSTEM_SOCKET", f"{tmp_path}/system.sock")
     with pytest.raises(Unreachable) as raised:
         find_address({"XDG_RUNTIME_DIR": str(tmp_path)})
     assert f"{tmp_path}/herod/herod.sock" in raised.value.message

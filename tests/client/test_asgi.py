@@ -5,10 +5,17 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
-
-from herod.client import Verified
-from herod.client.asgi import HerodMiddleware
-from herod.errors import BadToken, Disabled, ExpiredToken, MissingScope, NetworkDenied, RevokedToken, Unavailable
+from herod_client import Verified
+from herod_client.asgi_middleware import HerodMiddleware
+from herod_client.core.errors import (
+    BadToken,
+    Disabled,
+    ExpiredToken,
+    MissingScope,
+    NetworkDenied,
+    RevokedToken,
+    Unavailable,
+)
 
 ADA = Verified(
     sub="ada", kind="account", scope="write", scopes=frozenset({"read", "write"}), networks=frozenset({"*"}),

@@ -12,10 +12,7 @@ import pytest
 import trio
 from certificates import make_certificate
 from fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply, raw_daemon
-from running import free_port, running
-from trio.testing import MockClock
-
-from herod.client import (
+from herod_client import (
     AsyncClient,
     BadAnswer,
     Basic,
@@ -27,7 +24,9 @@ from herod.client import (
     Unreachable,
     Untrusted,
 )
-from herod.client.async_transport import expected_servers
+from herod_client.async_transport import expected_servers
+from running import free_port, running
+from trio.testing import MockClock
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 

@@ -4,15 +4,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-
-from herod.client import Verified
-from herod.client.checking import MAX_SEEN, NAME_BYTES, TokenChecker, WhenStale
-from herod.client.errors import BadAnswer
-from herod.client.mirror import Changes, Mirror, parse_changes
-from herod.credentials.signing_keys import SigningKeys, hs256_key
-from herod.credentials.tokens import Claims, issue
-from herod.errors import BadToken, Disabled, ExpiredToken, MissingScope, NetworkDenied, RevokedToken, Unavailable
-from herod.scopes.graph import BUILT_IN
+from herod_client import Verified
+from herod_client.client_errors import BadAnswer
+from herod_client.core.access_tokens import Claims, issue
+from herod_client.core.errors import (
+    BadToken,
+    Disabled,
+    ExpiredToken,
+    MissingScope,
+    NetworkDenied,
+    RevokedToken,
+    Unavailable,
+)
+from herod_client.core.scope_graph import BUILT_IN
+from herod_client.core.signing_keys import SigningKeys, hs256_key
+from herod_client.feed_mirror import Changes, Mirror, parse_changes
+from herod_client.token_checker import MAX_SEEN, NAME_BYTES, TokenChecker, WhenStale
 
 NOW = 1_800_000_000
 KEY = hs256_key("a secret for tests that is long enough to sign")
@@ -224,7 +231,7 @@ def test_before_anything_was_heard() -> None:
 
 def test_no_more_bytes_are_remembered_than_so_many(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens of many networks take no more memory than there is for them, and are good all the same."""
-    monkeypatch.setattr("herod.client.checking.MAX_SEEN_BYTES", 100_000)
+    monkeypatch.setattr("herod_client.token_checker.MAX_SEEN_BYTES", 100_000)
     checker = times.checker()
     networks = tuple(f"{number}" for number in range(100))
     for number in range(10):
@@ -234,7 +241,7 @@ def test_no_more_bytes_are_remembered_than_so_many(times: Times, monkeypatch: py
 
 def test_no_more_is_remembered_than_so_much(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest tokens go first, and forged ones are not remembered at all."""
-    monkeypatch.setattr("herod.client.checking.MAX_SEEN", 2)
+    monkeypatch.setattr("herod_client.token_checker.MAX_SEEN", 2)
     assert MAX_SEEN > 2
     checker = times.checker()
     for number in range(4):
@@ -242,7 +249,7 @@ def test_no_more_is_remembered_than_so_much(times: Times, monkeypatch: pytest.Mo
         with pytest.raises(BadToken):
             checker.verify(f"{token(jti=str(number))}x")
     assert len(checker._seen) == 2
-    monkeypatch.setattr("herod.client.checking.MAX_NEEDED", 2)
+    monkeypatch.setattr("herod_client.token_checker.MAX_NEEDED", 2)
     for scope in ("read", "write", "read write"):
         checker.verify(token(jti="3"), scope=scope)
     assert len(checker._needed[1]) <= 2

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply
-
-from herod.client import (
+from herod_client import (
     Anonymous,
     BadAnswer,
     Basic,

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 from fake_daemon import Reply, fake_daemon, json_reply, raw_daemon
-
-from herod.client import BadAnswer, Client, Refused, Unreachable
+from herod_client import BadAnswer, Client, Refused, Unreachable
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 

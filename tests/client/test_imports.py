@@ -3,24 +3,23 @@
 import subprocess
 import sys
 
+import herod_client
 import pytest
-
-import herod.client
 
 
 def test_the_command_does_not_pay_for_the_verifier() -> None:
     """Neither trio nor cryptography is loaded before somebody asks for what needs them."""
-    code = "import sys, herod.client; sys.exit(bool({'trio', 'cryptography', 'httptools', 'jwt'} & set(sys.modules)))"
+    code = "import sys, herod_client; sys.exit(bool({'trio', 'cryptography', 'httptools', 'jwt'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", herod.client.__all__)
+@pytest.mark.parametrize("name", herod_client.__all__)
 def test_every_name_is_there(name: str) -> None:
     """Those loaded late as well."""
-    assert getattr(getattr(herod.client, name), "__name__", name) == name
+    assert getattr(getattr(herod_client, name), "__name__", name) == name
 
 
 def test_no_other_name() -> None:
     """A slip is an AttributeError."""
     with pytest.raises(AttributeError, match="Verfier"):
-        herod.client.Verfier  # noqa: B018 - the asking is the test
+        herod_client.Verfier  # noqa: B018 - the asking is the test

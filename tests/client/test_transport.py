@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 from fake_daemon import raw_daemon
-
-from herod.client import BadAnswer, Client, ClientError, TcpAddress, UnixAddress, Unreachable
-from herod.client.diagnosis import no_port, no_socket
+from herod_client import BadAnswer, Client, ClientError, TcpAddress, UnixAddress, Unreachable
+from herod_client.connection_errors import no_port, no_socket
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -161,7 +160,7 @@ def test_not_http(tmp_path: Path, content: bytes) -> None:
 
 def test_endless_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer beyond all measure is refused before it fills the memory."""
-    monkeypatch.setattr("herod.client.transport.MAX_ANSWER", 1000)
+    monkeypatch.setattr("herod_client.transport.MAX_ANSWER", 1000)
     with raw_daemon(tmp_path / "herod.sock", _sends(HEAD + b"\r\n" + b" " * 1001)) as url:
         assert "without end" in _failure(url).message
 

@@ -12,10 +12,7 @@ import pytest
 import trio
 from certificates import make_certificate
 from fake_daemon import FakeDaemon, fake_daemon, json_reply
-from running import SECRET, Daemon, free_port, running
-from trio.testing import MockClock
-
-from herod.client import (
+from herod_client import (
     BadAnswer,
     Basic,
     Client,
@@ -26,8 +23,10 @@ from herod.client import (
     Untrusted,
     Verifier,
 )
-from herod.errors import BadToken, Disabled, MissingScope, RevokedToken, Unavailable
-from herod.scopes.graph import BUILT_IN
+from herod_client.core.errors import BadToken, Disabled, MissingScope, RevokedToken, Unavailable
+from herod_client.core.scope_graph import BUILT_IN
+from running import SECRET, Daemon, free_port, running
+from trio.testing import MockClock
 
 SECONDS = 20  # until a test gives up
 

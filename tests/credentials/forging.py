@@ -6,10 +6,9 @@ from typing import Any
 
 import jwt
 import msgspec
-
-from herod.credentials.signing_keys import SigningKey, SigningKeys, ed25519_key, hs256_key
-from herod.credentials.tokens import Claims, issue, verify
-from herod.errors import BadToken, ExpiredToken
+from herod_client.core.access_tokens import Claims, issue, verify
+from herod_client.core.errors import BadToken, ExpiredToken
+from herod_client.core.signing_keys import SigningKey, SigningKeys, ed25519_key, hs256_key
 
 NOW = 1_800_000_000
 TTL = 3600

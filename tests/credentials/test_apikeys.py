@@ -5,11 +5,9 @@ import uuid
 from binascii import crc32
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from herod.credentials import apikeys
-from herod.credentials.apikeys import (
+from herod_client.core import key_format
+from herod_client.core.errors import BadCredentials
+from herod_client.core.key_format import (
     KeyKind,
     ParsedKey,
     has_checksum,
@@ -22,7 +20,8 @@ from herod.credentials.apikeys import (
     new_opaque,
     parse_key,
 )
-from herod.errors import BadCredentials
+from hypothesis import given
+from hypothesis import strategies as st
 
 ID = "0Az9bcDEfgHI"
 SECRET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg"
@@ -68,7 +67,7 @@ class TestKey:
     @pytest.mark.parametrize(("text", "parsed"), KEYS)
     def test_written(self, monkeypatch: pytest.MonkeyPatch, text: str, parsed: ParsedKey) -> None:
         """The parts are written as that key."""
-        monkeypatch.setattr(apikeys, "new_opaque", lambda: parsed.secret)
+        monkeypatch.setattr(key_format, "new_opaque", lambda: parsed.secret)
         assert new_key(parsed.kind, parsed.id) == text
 
     @pytest.mark.parametrize("text", MALFORMED)
@@ -91,7 +90,7 @@ class TestKey:
         assert looks_like_key(text)
         assert has_checksum(text)
 
-    @given(position=st.integers(8, 69), char=st.sampled_from(apikeys.ALPHABET))
+    @given(position=st.integers(8, 69), char=st.sampled_from(key_format.ALPHABET))
     def test_a_typing_error_is_found(self, position: int, char: str) -> None:
         """One changed character never passes: CRC-32 finds every burst of up to 32 bits."""
         if position == 20 or USER_KEY[position] == char:
@@ -181,10 +180,10 @@ def test_random_values() -> None:
 @given(number=st.integers(0, 2**256 - 1))
 def test_base62(number: int) -> None:
     """43 characters hold every number of 256 bits."""
-    text = apikeys._base62(number, apikeys.SECRET_CHARS)
+    text = key_format._base62(number, key_format.SECRET_CHARS)
     value = 0
     for char in text:
-        value = value * 62 + apikeys.ALPHABET.index(char)
+        value = value * 62 + key_format.ALPHABET.index(char)
     assert value == number
 
 
@@ -192,5 +191,5 @@ def test_checksum_is_crc32() -> None:
     """The checksum is CRC-32 (zlib, PNG) of everything before it, so that any tool can check it."""
     value = 0
     for char in USER_KEY[-6:]:
-        value = value * 62 + apikeys.ALPHABET.index(char)
+        value = value * 62 + key_format.ALPHABET.index(char)
     assert value == crc32(USER_KEY[:-6].encode())

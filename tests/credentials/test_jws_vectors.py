@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from herod_client.core.access_tokens import open_jws
+from herod_client.core.errors import BadToken
+from herod_client.core.signing_keys import SigningKey, SigningKeys, ed25519_key
 from vectors import VECTORS
-
-from herod.credentials.signing_keys import SigningKey, SigningKeys, ed25519_key
-from herod.credentials.tokens import open_jws
-from herod.errors import BadToken
 
 FILE = VECTORS / "wycheproof_json_web_signature.json"
 

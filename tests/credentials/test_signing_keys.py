@@ -4,10 +4,8 @@ import hashlib
 import hmac
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from herod.credentials.signing_keys import (
+from herod_client.core.errors import SettingsError
+from herod_client.core.signing_keys import (
     SigningKey,
     SigningKeys,
     ed25519_key,
@@ -15,7 +13,8 @@ from herod.credentials.signing_keys import (
     hs256_key,
     new_ed25519_private,
 )
-from herod.errors import SettingsError
+from hypothesis import given
+from hypothesis import strategies as st
 
 SECRET = "s" * 32
 OTHER_SECRET = "t" * 32

@@ -24,13 +24,12 @@ from credentials.forging import (
     refusal,
     with_raw,
 )
+from herod_client.core import access_tokens
+from herod_client.core.access_tokens import AUDIENCE_TYP, PLAIN_TYP, Claims, issue, open_jws
+from herod_client.core.errors import ExpiredToken, InvalidRequest
+from herod_client.core.signing_keys import SigningKey, SigningKeys, hs256_key
 from hypothesis import given
 from hypothesis import strategies as st
-
-from herod.credentials import tokens
-from herod.credentials.signing_keys import SigningKey, SigningKeys, hs256_key
-from herod.credentials.tokens import AUDIENCE_TYP, PLAIN_TYP, Claims, issue, open_jws
-from herod.errors import ExpiredToken, InvalidRequest
 
 
 class TestIssued:
@@ -191,5 +190,5 @@ class TestKeys:
         """The hard stop is for `verify`: the JWS layer has no `now`."""
         keys = SigningKeys(ED25519, [hs256_key(SECRET, verifies_until=0)])
         header, payload = open_jws(GOOD, keys, typ=None)
-        assert header == tokens.Header(alg="HS256", typ="JWT")
+        assert header == access_tokens.Header(alg="HS256", typ="JWT")
         assert json.loads(payload) == PAYLOAD

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from statistics import median
 
 import pytest
+from herod_client.core.errors import BadCredentials
 from house import PASSWORD, TCP, House
 from soak import chance, count
 
 from herod.credentials import passwords
-from herod.errors import BadCredentials
 from herod.operations import signin
 from herod.operations.table import OPERATIONS
 

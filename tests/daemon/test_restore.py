@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from herod_client.core.errors import Conflict, RuntimeFailure, SettingsError
+from herod_client.core.signing_keys import SigningAlgorithm
 from offline_store import NEW, NOW, OLD, STORE, contents, opened, put, save, settings
 from store.samples import account, event, key, revocation, rule, session
 
-from herod.credentials.signing_keys import SigningAlgorithm
-from herod.errors import Conflict, RuntimeFailure, SettingsError
 from herod.offline import Restoration, restore, rotate_secret
 from herod.operations.startup import load_signing_keys
 from herod.records import Account, ApiKey, PeerRule, Revocation, Session, SigningKeyRecord

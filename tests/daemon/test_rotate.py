@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
+from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError
+from herod_client.core.signing_keys import SigningKeys
 from killing import killer
 from offline_store import NEW, NOW, OLD, STORE, contents, opened, put, settings
 from soak import count, seed
 from store.samples import account, event, key, revocation, session
 
 from herod.credentials.secret_hashes import hash_secret
-from herod.credentials.signing_keys import SigningKeys
-from herod.errors import RuntimeFailure, SettingsError, StartupError
 from herod.offline import rotate_secret
 from herod.operations.startup import load_signing_keys
 from herod.records import Account, ApiKey, Session, SigningKeyRecord

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from herod_client.core.access_tokens import Claims, issue
+from herod_client.core.errors import RuntimeFailure, SettingsError
+from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys, hs256_key
 from killing import killer
 from offline_store import NEW, NOW, OLD, contents, opened, settings
 from running import SECRET, Daemon, running
 from soak import count, seed
 
-from herod.credentials.signing_keys import SigningAlgorithm, SigningKeys, hs256_key
-from herod.credentials.tokens import Claims, issue
-from herod.errors import RuntimeFailure, SettingsError
 from herod.offline import rotate_secret, rotate_signing
 from herod.operations.startup import load_signing_keys
 from herod.records import SigningKeyRecord

@@ -4,11 +4,11 @@ import re
 from functools import partial
 
 import pytest
+from herod_client.core.errors import BadCredentials, CeilingExceeded, ExpiredToken
+from herod_client.core.key_format import new_opaque
 from house import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House
 
-from herod.credentials.apikeys import new_opaque
 from herod.dashboard.app import make_app
-from herod.errors import BadCredentials, CeilingExceeded, ExpiredToken
 from herod.operations.codes import MAX_CODE_BYTES, MAX_CODES, MAX_CODES_OF_ONE, Codes
 from herod.operations.deployment import Deployment
 from herod.operations.presented import Bearer, SessionCookie

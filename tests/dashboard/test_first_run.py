@@ -5,10 +5,10 @@ from functools import partial
 from urllib.parse import quote_plus
 
 import pytest
+from herod_client.core.errors import BadCredentials, Conflict, HerodError
 from house import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, Answer, House
 
 from herod.dashboard.app import make_app
-from herod.errors import BadCredentials, Conflict, HerodError
 from herod.operations.first_admin import FIRST_CODE_SECONDS, make_first_code
 from herod.operations.table import OPERATIONS
 from herod.protocols.doors import Doors

@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 from typing import Final
 
 import pytest
+from herod_client.core.errors import InvalidRequest
 from house import House
 from vectors import NAUGHTY_STRINGS, needs_naughty_strings
 from visiting import Visitor, open_pages, rows, said, text, visit
 
-from herod.errors import InvalidRequest
 from herod.operations.normal import parse_name
 
 STRINGS: Final = NAUGHTY_STRINGS

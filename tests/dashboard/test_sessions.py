@@ -3,11 +3,11 @@
 from functools import partial
 
 import pytest
+from herod_client.core.errors import ExpiredToken, HerodError, NotFound, TargetDenied
 from house import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House, User
 
 from herod.dashboard.app import make_app
 from herod.dashboard.tickets import cut
-from herod.errors import ExpiredToken, HerodError, NotFound, TargetDenied
 from herod.operations.presented import Bearer, SessionCookie
 from herod.operations.table import OPERATIONS
 from herod.protocols.doors import Doors

@@ -4,11 +4,11 @@ import re
 from urllib.parse import quote
 
 import pytest
+from herod_client.core.errors import Unavailable
 from house import LEGACY, PASSWORD, House
 from signing_in import EMAIL, GOOD, OWN, cookie_of, open_session, sign_in, sign_in_by_key, text
 
 from herod.dashboard.signing_in import family
-from herod.errors import Unavailable
 from herod.records import Session
 from herod.scopes.principals import Source
 

@@ -1,10 +1,10 @@
 """Forms of other origins, and pages on other ports of this host: what they gain is nothing."""
 
 import pytest
+from herod_client.core.key_format import new_opaque
 from house import PASSWORD, House
 from signing_in import GOOD, OWN, open_session, sign_in, text
 
-from herod.credentials.apikeys import new_opaque
 from herod.dashboard.tickets import cut
 
 

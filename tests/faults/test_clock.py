@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 from faults.asking import add_account, admin, is_valid, know, names, token_of
+from herod_client.core.errors import BadToken, ExpiredToken, RateLimited, Unauthenticated
+from herod_client.core.signing_keys import SigningKeys, hs256_key
 from house import NOW, House, open_house
 from running import Daemon, running
 
-from herod.credentials.signing_keys import SigningKeys, hs256_key
-from herod.errors import BadToken, ExpiredToken, RateLimited, Unauthenticated
 from herod.operations.presented import Bearer
 from herod.records import Revocation
 from herod.scopes.principals import Source

@@ -14,11 +14,11 @@ import apsw
 import pytest
 import soak
 import trio
+from herod_client.core.errors import StartupError, Unavailable
 from store.conformance import putting
 from store.samples import SECRET, account, event, guess, key, revocation, rule, session
 
 from herod.credentials.sealing import SealBroken
-from herod.errors import StartupError, Unavailable
 from herod.records import Account, ApiKey, GuessCount, PeerRule, Record, Revocation, Session
 from herod.store import opening
 from herod.store.audit_chain import walk

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from fuzz.asking import Ask
+from herod_client.core import errors
+from herod_client.core.errors import HerodError
 
-from herod import errors
-from herod.errors import HerodError
 from herod.protocols.codes import row_of
 
 __all__ = ["judge", "shown_once"]

@@ -134,11 +134,12 @@ def test_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (trap / "herod" / "__init__.py").write_text("raise SystemExit('this is the wrong herod')\n")
     env = environment(tmp_path / "home", PYTHONPATH=str(trap))
     python = prefix / "lib" / "herod" / "bin" / "python"
+    packages = ("herod", "herod_cli", "herod_client", "herod_smoke")
     where = subprocess.run(
-        [python, "-I", "-c", "import herod, herod_cli; print(herod.__file__, herod_cli.__file__)"],
+        [python, "-I", "-c", f"import {', '.join(packages)}\nfor p in {', '.join(packages)}: print(p.__file__)"],
         cwd="/", env=env, capture_output=True, text=True, timeout=60, check=True,
     ).stdout.split()  # fmt: skip
-    assert [path.startswith(f"{prefix}/lib/herod/lib/") for path in where] == [True, True]
+    assert [path.startswith(f"{prefix}/lib/herod/lib/") for path in where] == [True] * len(packages)
     program = str(prefix / "bin" / "herod")
     version = subprocess.run([program, "--version"], cwd=trap, env=env, capture_output=True, text=True, check=True)
     assert herod.__version__ in version.stdout

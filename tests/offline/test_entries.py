@@ -5,15 +5,15 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from herod_client.core.errors import RuntimeFailure
+from herod_client.core.scope_graph import ScopeGraph
 from hypothesis import given
 from hypothesis import strategies as st
 
 from herod.credentials.carried import hash_key_id
 from herod.credentials.passwords import hash_password
-from herod.errors import RuntimeFailure
 from herod.offline.entries import AccountEntry, Entries, parse_entries
 from herod.offline.toml_text import write_toml
-from herod.scopes.graph import ScopeGraph
 
 NOW = 1_800_000_000
 SHA256 = hashlib.sha256(b"short").hexdigest()

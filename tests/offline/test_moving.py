@@ -7,24 +7,24 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from herod_client.core.errors import RuntimeFailure, SettingsError, Unauthenticated
+from herod_client.core.key_format import KeyKind, new_key
+from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.signing_keys import SigningKeys, hs256_key
 from killing import killer
 from offline_store import NEW, NOW, OLD, contents, opened, put, save, settings, written
 from soak import count, seed
 from store.samples import account, key
 
-from herod.credentials.apikeys import KeyKind, new_key
 from herod.credentials.hero_auth import decrypt_users, encrypt_users
 from herod.credentials.keyring import Purpose
 from herod.credentials.passwords import hash_password, verify_password
 from herod.credentials.secret_hashes import hash_secret
-from herod.credentials.signing_keys import SigningKeys, hs256_key
-from herod.errors import RuntimeFailure, SettingsError, Unauthenticated
 from herod.offline import Import, export_accounts, import_accounts, restore, rotate_secret
 from herod.operations.identify import identify
 from herod.operations.presented import Basic, Bearer, Presented
 from herod.operations.realm import LegacySecrets, Realm
 from herod.records import Account, ApiKey, HashKey
-from herod.scopes.graph import ScopeGraph
 from herod.scopes.principals import Source
 from herod.store.sqlite import SqliteStore
 

@@ -14,11 +14,11 @@ from typing import Final
 
 import pytest
 import trio
+from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError
 from offline_store import NEW, NOW, OLD, opened, put, save, settings
 from store.samples import account, key
 
 from herod.credentials.hero_auth import encrypt_users
-from herod.errors import RuntimeFailure, SettingsError, StartupError
 from herod.offline import export_accounts, import_accounts, restore, rotate_secret, rotate_signing
 from herod.operations.startup import load_signing_keys
 from herod.settings import Settings

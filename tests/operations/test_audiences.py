@@ -5,9 +5,9 @@ from typing import Any
 
 import jwt
 import pytest
+from herod_client.core.errors import InvalidTarget, TargetDenied, UnsupportedTokenType
 from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, SECRET, STRANGER, TCP, House, bearer
 
-from herod.errors import InvalidTarget, TargetDenied, UnsupportedTokenType
 from herod.operations.presented import PeerClaim
 
 JOBS = "https://jobs.example.org"

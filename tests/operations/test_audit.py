@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from herod_client.core.errors import HerodError, InvalidRequest, MissingScope
 from house import (
     ADMIN_SOURCE,
     LEGACY,
@@ -21,7 +22,6 @@ from house import (
 )
 from store.samples import revocation
 
-from herod.errors import HerodError, InvalidRequest, MissingScope
 from herod.operations.presented import ApiKeyHeader, Basic, Bearer, PeerClaim, SecretHeader, SessionCookie
 from herod.operations.registry import Context
 from herod.operations.retention import ROWS_AT_ONCE, AuditRetention, enforce_retention

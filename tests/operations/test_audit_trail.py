@@ -9,10 +9,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from herod_client.core.errors import Unavailable
 from house import LOCAL_ADMIN, NOW, PASSWORD, TCP, House, User
 from soak import count
 
-from herod.errors import Unavailable
 from herod.operations.audit_trail import MAX_COUNTED, ROWS_OF_PRINCIPAL, ROWS_OF_SOURCE
 from herod.operations.denials import MAX_KINDS_OF_SOURCE
 from herod.operations.retention import AuditRetention, enforce_retention

@@ -7,9 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 import trio
-from house import LOCAL_ADMIN, House, User
-
-from herod.errors import (
+from herod_client.core.errors import (
     BadCredentials,
     CeilingExceeded,
     Conflict,
@@ -20,6 +18,8 @@ from herod.errors import (
     NotFound,
     TargetDenied,
 )
+from house import LOCAL_ADMIN, House, User
+
 from herod.operations.presented import Bearer
 from herod.records import Account, ApiKey
 

@@ -1,9 +1,9 @@
 """Explaining access says what the pipeline would say, and how to mend it."""
 
 import pytest
+from herod_client.core.errors import CeilingExceeded, InvalidRequest, NotFound
 from house import LOCAL_ADMIN, House
 
-from herod.errors import CeilingExceeded, InvalidRequest, NotFound
 from herod.operations.presented import Bearer
 
 

@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+from herod_client.core.access_tokens import Claims
+from herod_client.core.errors import InvalidRequest, RateLimited, RevokedToken, Unauthenticated, Unavailable
+from herod_client.core.scope_graph import ScopeGraph
 from house import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, NOW, House, open_house
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from herod.credentials.tokens import Claims
-from herod.errors import InvalidRequest, RateLimited, RevokedToken, Unauthenticated, Unavailable
 from herod.operations import feed
 from herod.operations.feed import TokenChanges
 from herod.operations.presented import Bearer, Presented
 from herod.records import Account
-from herod.scopes.graph import ScopeGraph
 from herod.scopes.principals import Peer, Source
 from herod.store.base import Writer
 

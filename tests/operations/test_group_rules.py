@@ -7,9 +7,9 @@ networks, and made an admin account that stayed one. Now each grant is asked by 
 from typing import Any
 
 import pytest
+from herod_client.core.errors import CeilingExceeded, InvalidScope, TargetDenied
 from house import COOKIE, TCP, House
 
-from herod.errors import CeilingExceeded, InvalidScope, TargetDenied
 from herod.operations.presented import Bearer, PeerClaim, SessionCookie
 from herod.scopes.principals import Peer, Source
 

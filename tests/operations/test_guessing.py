@@ -8,9 +8,9 @@ import pytest
 import trio
 import trio.testing
 from guessing import EMAIL, RIGHT, WINDOW, WRONG, ask, sign_in, tcp, uid
+from herod_client.core.errors import BadCredentials, Conflict, InvalidRequest, RateLimited, Unavailable
 from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, TCP, House
 
-from herod.errors import BadCredentials, Conflict, InvalidRequest, RateLimited, Unavailable
 from herod.operations import passwords, pipeline, signin
 from herod.operations.guessing import (
     DELAYS,

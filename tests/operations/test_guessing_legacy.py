@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 from guessing import ask, uid
+from herod_client.core.errors import BadToken, RateLimited, Unavailable
+from herod_client.core.key_format import KeyKind, new_key, new_key_id
 from house import ADMIN_SOURCE, LEGACY, LOCAL_ADMIN, NOW, STRANGER, TCP, House
 
-from herod.credentials.apikeys import KeyKind, new_key, new_key_id
-from herod.errors import BadToken, RateLimited, Unavailable
 from herod.operations import attempts
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim, SecretHeader

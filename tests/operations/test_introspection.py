@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from herod_client.core.errors import BadCredentials
 from house import LEGACY, NOW, STRANGER, TCP, House, bearer
 
-from herod.errors import BadCredentials
 from herod.operations.presented import Basic, Bearer, PeerClaim
 
 INACTIVE = {"active": False}

@@ -6,9 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from house import NOW, TCP, House, bearer, open_house
-
-from herod.errors import (
+from herod_client.core.errors import (
     BadCredentials,
     CeilingExceeded,
     Conflict,
@@ -17,6 +15,8 @@ from herod.errors import (
     NotFound,
     TargetDenied,
 )
+from house import NOW, TCP, House, bearer, open_house
+
 from herod.operations.presented import Bearer, SessionCookie
 from herod.records import ApiKey, AuditEvent, Session
 

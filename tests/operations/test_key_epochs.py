@@ -8,9 +8,9 @@ from functools import partial
 
 import msgspec
 import pytest
+from herod_client.core.errors import CeilingExceeded, Unauthenticated, Unavailable
 from house import TCP, House
 
-from herod.errors import CeilingExceeded, Unauthenticated, Unavailable
 from herod.operations.presented import Bearer, SessionCookie
 from herod.records import ApiKey, Record, Session
 from herod.store.base import Writer

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from herod_client.core.errors import InvalidRequest
 from house import NOW, House
 
-from herod.errors import InvalidRequest
 from herod.operations.key_lists import UNUSED_SECONDS
 
 

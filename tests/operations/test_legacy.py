@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import trio
+from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, Unavailable
 from house import ADMIN_SOURCE, LEGACY, NOW, STRANGER, TCP, House, bearer, open_house
 
-from herod.errors import CeilingExceeded, Conflict, NotFound, Unavailable
 from herod.operations.legacy_uses import FLUSH_SECONDS, MAX_SOURCES, LegacyUses
 from herod.operations.presented import Bearer, SecretHeader
 from herod.records import ApiKey, LegacyUse

@@ -8,16 +8,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from herod_client.core.access_tokens import issue
+from herod_client.core.errors import HerodError, InvalidRequest, InvalidScope
+from herod_client.core.grants import MAX_NETWORKS
+from herod_client.core.scope_graph import MAX_SCOPES
 from house import NOW, PASSWORD, House, User
 from store.conformance import putting
 
-from herod.credentials.tokens import issue
-from herod.errors import HerodError, InvalidRequest, InvalidScope
 from herod.operations.presented import Bearer
 from herod.operations.table import OPERATIONS
 from herod.records import Account, ApiKey, PeerRule
-from herod.scopes.grants import MAX_NETWORKS
-from herod.scopes.graph import MAX_SCOPES
 
 FITTING = [f"n{number}" for number in range(MAX_NETWORKS)]
 TOO_MANY = [*FITTING, "one-more"]

@@ -4,10 +4,8 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from house import LEGACY, LOCAL_ADMIN, STRANGER, House
-
-from herod.credentials.tokens import issue
-from herod.errors import (
+from herod_client.core.access_tokens import issue
+from herod_client.core.errors import (
     BadCredentials,
     Disabled,
     ExpiredToken,
@@ -16,6 +14,8 @@ from herod.errors import (
     RevokedToken,
     Unauthenticated,
 )
+from house import LEGACY, LOCAL_ADMIN, STRANGER, House
+
 from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim, Presented, SecretHeader, SessionCookie
 from herod.operations.realm import LegacySecrets
 from herod.records import ApiKey, Revocation, Session

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from herod_client.core.errors import InvalidRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.errors import InvalidRequest
 from herod.operations.normal import parse_email, parse_future, parse_name
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from herod_client.core.errors import InvalidRequest
 from house import ADMIN_SOURCE, LOCAL_ADMIN, House, User, open_house
 from store.samples import event
 
-from herod.errors import InvalidRequest
 from herod.operations.pages import MAX_PAGE_BYTES, Room, fill_page
 from herod.operations.realm import LegacySecrets
 from herod.operations.table import OPERATIONS

@@ -5,9 +5,9 @@ import pwd
 from collections.abc import Iterable
 
 import pytest
+from herod_client.core.errors import BadCredentials, InvalidRequest, NotFound, RevokedToken
 from house import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, House
 
-from herod.errors import BadCredentials, InvalidRequest, NotFound, RevokedToken
 from herod.operations.presented import Bearer, PeerClaim
 from herod.operations.restoring import end_everything
 from herod.scopes.principals import Peer, Source

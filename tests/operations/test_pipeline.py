@@ -6,10 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 import trio
-from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, House
-
-from herod.credentials.signing_keys import SigningKeys
-from herod.errors import (
+from herod_client.core.errors import (
     BadCredentials,
     Conflict,
     ExpiredToken,
@@ -20,6 +17,10 @@ from herod.errors import (
     TargetDenied,
     Unavailable,
 )
+from herod_client.core.grants import NOTHING
+from herod_client.core.signing_keys import SigningKeys
+from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, House
+
 from herod.operations import pipeline as pipeline_module
 from herod.operations import signin
 from herod.operations.denials import MAX_KINDS, Denials
@@ -30,7 +31,6 @@ from herod.operations.realm import MAX_GRANT_BYTES, MAX_GRANTS, MAX_VERIFIED_BYT
 from herod.operations.table import OPERATIONS
 from herod.records import Account, ApiKey, AuditEvent, Revocation
 from herod.scopes.decisions import Denied, Reason, decide
-from herod.scopes.grants import NOTHING
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Peer, Principal, PrincipalKind, Source
 
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from herod_client.core.errors import BadCredentials, Conflict, Disabled, TargetDenied, Unauthenticated, Unavailable
 from house import TCP, House, open_house
 
-from herod.errors import BadCredentials, Conflict, Disabled, TargetDenied, Unauthenticated, Unavailable
 from herod.operations.presented import Bearer, Presented
 
 

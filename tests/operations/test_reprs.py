@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from herod_client.core.errors import quoted
 from house import TCP
 
-from herod.errors import quoted
 from herod.operations.registry import Operation
 from herod.operations.table import OPERATIONS
 from herod.protocols.http import Request, Response

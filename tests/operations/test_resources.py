@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import trio
+from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, NotFound, RateLimited
 from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, TCP, House
 
 from herod.credentials.keyring import Keyring
-from herod.errors import HerodError, InvalidRequest, MissingScope, NotFound, RateLimited
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Bearer, Presented
 from herod.records import GuessCount, Resource

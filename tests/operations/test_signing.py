@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from herod_client.core.access_tokens import Claims, issue
+from herod_client.core.signing_keys import SigningAlgorithm, hs256_key
 from house import NOW, SECRET, House, User
 
-from herod.credentials.signing_keys import SigningAlgorithm, hs256_key
-from herod.credentials.tokens import Claims, issue
 from herod.operations.rotating import SigningChange, rotate_signing_key
 from herod.operations.startup import load_signing_keys
 from herod.records import SigningKeyRecord

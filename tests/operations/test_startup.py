@@ -1,10 +1,10 @@
 """Before the first request: which keys sign and verify, and the first admin key."""
 
 import pytest
+from herod_client.core.errors import InvalidRequest
+from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys
 from house import NOW, SECRET, House
 
-from herod.credentials.signing_keys import SigningAlgorithm, SigningKeys
-from herod.errors import InvalidRequest
 from herod.operations.presented import Bearer
 from herod.operations.startup import create_bootstrap_key, load_signing_keys
 from herod.records import ApiKey, SigningKeyRecord

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from herod_client.core.errors import ExpiredToken, RevokedToken, Unauthenticated
+from herod_client.core.signing_keys import SigningKeys, hs256_key
 from house import LOCAL_ADMIN, NOW, SECRET, TCP, House, open_house
 from offline_store import settings
 
-from herod.credentials.signing_keys import SigningKeys, hs256_key
-from herod.errors import ExpiredToken, RevokedToken, Unauthenticated
 from herod.offline import export_accounts, restore
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Basic, Bearer, SessionCookie

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from herod_client.core import errors
+from herod_client.core.errors import HerodError
 
-from herod import errors
-from herod.errors import HerodError
 from herod.protocols.answers import envelope_error, oauth_error, plain_error
 from herod.protocols.codes import INTERNAL, row_of
 

@@ -107,7 +107,7 @@ async def test_a_document_is_made_once_and_beside_other_work(house: House, path:
 
 async def test_a_reload_shows_in_the_documents(house: House) -> None:
     """A scope added by a reload stands in the document."""
-    from herod.scopes.graph import ScopeGraph  # noqa: PLC0415 - only here
+    from herod_client.core.scope_graph import ScopeGraph  # noqa: PLC0415 - only here
 
     await document(house, "/openapi.json")
     graph = ScopeGraph({"jobs:run": ["user"]}, generation=house.realm.graph.generation + 1)

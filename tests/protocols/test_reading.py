@@ -3,11 +3,11 @@
 import json
 
 import pytest
+from herod_client.core.errors import InvalidRequest
 from house import House, bearer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.errors import InvalidRequest
 from herod.operations.table import OPERATIONS
 from herod.protocols.http import Request
 from herod.protocols.reading import _STRING, MAX_DEPTH, check_depth, decode_params, read_form

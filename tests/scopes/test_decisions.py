@@ -2,6 +2,8 @@
 
 import msgspec
 import pytest
+from herod_client.core.grants import ALL_NETWORKS, NOTHING, Grant, Grants
+from herod_client.core.scope_graph import ADMIN, OWNER, READ, REGISTRAR, USER, WRITE, ScopeGraph
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,8 +18,6 @@ from herod.scopes.decisions import (
     decide_ceiling,
     decide_target,
 )
-from herod.scopes.grants import ALL_NETWORKS, NOTHING, Grant, Grants
-from herod.scopes.graph import ADMIN, OWNER, READ, REGISTRAR, USER, WRITE, ScopeGraph
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, PrincipalKind
 
 NOW = 1_800_000_000

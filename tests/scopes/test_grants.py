@@ -1,11 +1,8 @@
 """What someone holds, and how grants are cut and compared."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from herod.errors import InvalidRequest
-from herod.scopes.grants import (
+from herod_client.core.errors import InvalidRequest
+from herod_client.core.grants import (
     ALL_NETWORKS,
     NOTHING,
     Grant,
@@ -14,7 +11,9 @@ from herod.scopes.grants import (
     list_networks,
     parse_networks,
 )
-from herod.scopes.graph import ScopeGraph
+from herod_client.core.scope_graph import ScopeGraph
+from hypothesis import given
+from hypothesis import strategies as st
 
 GRAPH = ScopeGraph({"jobs:run": ["user"], "operator": ["admin"]})
 NAMES = ["mainnet", "testnet", "devnet"]

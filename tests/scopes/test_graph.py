@@ -3,12 +3,22 @@
 from itertools import islice, product
 
 import pytest
+from herod_client.core import scope_graph as graph_module
+from herod_client.core.errors import InvalidRequest, SettingsError
+from herod_client.core.scope_graph import (
+    ADMIN,
+    ALIASES,
+    BUILT_IN,
+    OWNER,
+    READ,
+    REGISTRAR,
+    USER,
+    WRITE,
+    ScopeGraph,
+    split_scope,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-
-from herod.errors import InvalidRequest, SettingsError
-from herod.scopes import graph as graph_module
-from herod.scopes.graph import ADMIN, ALIASES, BUILT_IN, OWNER, READ, REGISTRAR, USER, WRITE, ScopeGraph, split_scope
 
 GRAPH = ScopeGraph()
 

@@ -3,11 +3,11 @@
 import shlex
 
 import pytest
+from herod_client.core.grants import ALL_NETWORKS, Grant
+from herod_client.core.scope_graph import READ, REGISTRAR, WRITE, ScopeGraph
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.scopes.grants import ALL_NETWORKS, Grant
-from herod.scopes.graph import READ, REGISTRAR, WRITE, ScopeGraph
 from herod.scopes.hints import mending_command
 from herod.scopes.principals import AuthMethod, Principal, PrincipalKind
 

@@ -1,8 +1,8 @@
 """Who asks, and from where."""
 
 import pytest
+from herod_client.core.grants import NOTHING
 
-from herod.scopes.grants import NOTHING
 from herod.scopes.principals import ANONYMOUS, NOBODY_UID, AuthMethod, Peer, PrincipalKind, Source
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from herod_client.core.errors import RuntimeFailure
 from serving import short_folder
 
-from herod.errors import RuntimeFailure
 from herod.server import listeners
 from herod.server.listeners import listening, open_listeners
 from herod.settings.binds import Bind, TcpBind, UnixBind
@@ -289,7 +289,7 @@ def test_shared_folder_is_warned_about(folder: Path, caplog: pytest.LogCaptureFi
 def test_unwritable_folders() -> None:
     """A folder, or a parent, that this user cannot write is named, and so is a lock of somebody else's."""
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom herod.errors import RuntimeFailure\n"
+        "import os, sys\nfrom pathlib import Path\nfrom herod_client.core.errors import RuntimeFailure\n"
         "from herod.server.listeners import open_listeners\nfrom herod.settings.binds import UnixBind\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "for path in sys.argv[1:]:\n"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from herod_client.core.errors import RuntimeFailure, SettingsError
 from serving import short_folder
 
-from herod.errors import RuntimeFailure, SettingsError
 from herod.server.listeners import listening
 from herod.server.passed import keep_from_children
 from herod.settings import FdBind, load_settings

@@ -14,9 +14,9 @@ from typing import cast
 import pytest
 import trio
 from certificates import make_certificate
+from herod_client.core.errors import SettingsError
 from serving import BIG, GET, QUICK, Client, Running, serving
 
-from herod.errors import SettingsError
 from herod.protocols.http import Request, Response
 from herod.server.limits import Limits
 from herod.server.tls import Certificates, TlsWire

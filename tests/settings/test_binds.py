@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from herod_client.core.errors import SettingsError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.errors import SettingsError
 from herod.settings import (
     Bind,
     FdBind,

@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 import pytest
 from herod_cli.serve import serve
+from herod_client.core import access_tokens, grants, scope_graph
 
-from herod.credentials import passwords, tokens
+from herod.credentials import passwords
 from herod.operations import (
     attempts,
     audit_trail,
@@ -28,7 +29,6 @@ from herod.operations import (
 )
 from herod.protocols import http, jsonrpc, reading
 from herod.protocols.answers import MAX_ANSWER_BYTES
-from herod.scopes import grants, graph
 from herod.server import answers, browser
 from herod.server.limits import Limits
 from herod.settings import LIMITS, OPTIONS, SECRETS, LimitSettings
@@ -60,11 +60,11 @@ FIXED: dict[str, float] = {
     "bytes of a page of a list, as JSON": pages.MAX_PAGE_BYTES,
     "bytes of sealed records that are read for one page, before the last of them": base.MAX_READ_BYTES,
     "networks in one list": grants.MAX_NETWORKS,
-    "names in one scope": graph.MAX_SCOPES,
-    "characters of one scope": graph.MAX_SCOPE_CHARS,
-    "characters of an access token": tokens.MAX_TOKEN_CHARS,
-    "characters of its `sub` or `jti`": tokens.MAX_ID_CHARS,
-    "seconds that another issuer's clock may be ahead": tokens.CLOCK_SKEW,
+    "names in one scope": scope_graph.MAX_SCOPES,
+    "characters of one scope": scope_graph.MAX_SCOPE_CHARS,
+    "characters of an access token": access_tokens.MAX_TOKEN_CHARS,
+    "characters of its `sub` or `jti`": access_tokens.MAX_ID_CHARS,
+    "seconds that another issuer's clock may be ahead": access_tokens.CLOCK_SKEW,
     "characters of a password, at least": passwords.MIN_CHARS,
     "characters of a password, at most": passwords.MAX_CHARS,
     "characters of a name": normal.MAX_NAME,
@@ -80,7 +80,7 @@ FIXED: dict[str, float] = {
     "seconds that a page of the dashboard may take": browser.PAGE_SECONDS,
     "bytes of a page": browser.PAGE_BYTES,
     "pages made at once": browser.PAGES_AT_ONCE,
-    "scopes": graph.MAX_SCOPES,
+    "scopes": scope_graph.MAX_SCOPES,
     "kinds of refusal kept apart in one minute of the audit log": denials.MAX_KINDS,
     "the same of one source": denials.MAX_KINDS_OF_SOURCE,
     "rows of the audit log that one principal fills in an hour, admins aside; the rest is counted": (
@@ -118,7 +118,7 @@ FIXED: dict[str, float] = {
     "bytes of all kept grants": realm.MAX_GRANT_BYTES,
     "verified tokens kept in memory": realm.MAX_VERIFIED,
     "bytes of all kept tokens": realm.MAX_VERIFIED_BYTES,
-    "sets of scopes kept in memory": graph.MAX_REMEMBERED,
+    "sets of scopes kept in memory": scope_graph.MAX_REMEMBERED,
     "heads of answers kept in memory": answers.MAX_PREFIXES,
     "bytes of each of them": answers.MAX_PREFIX_BYTES,
     "credentials whose last use waits to be written": sqlite.MAX_NOTED,

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from herod_client.core.errors import SettingsError
+from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 
-from herod.errors import SettingsError
-from herod.scopes.grants import MAX_NETWORKS, NETWORK_NAME
 from herod.settings import FdBind, LimitSettings, Settings, TcpBind, UnixBind, load_settings, loading, sources
 
 SECRET = "jN3k8sV1xQ0pZ7wB5tY2uR9mC4hL6dGf"

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from herod_client.core.errors import SettingsError
 
-from herod.errors import SettingsError
 from herod.settings import Settings, load_settings, sources
 
 SECRET = "jN3k8sV1xQ0pZ7wB5tY2uR9mC4hL6dGf"

@@ -7,12 +7,12 @@ from typing import Any
 
 import apsw
 import pytest
+from herod_client.core.errors import Unavailable
 from hypothesis import given
 from hypothesis import strategies as st
 from store.samples import SECRET, event
 
 from herod.credentials.keyring import Keyring
-from herod.errors import Unavailable
 from herod.store.audit_chain import ChainEnd, ChainRow, encode_event, link, trim, walk
 from herod.store.base import Store, Writer
 from herod.store.filters import AuditFilter

@@ -10,11 +10,11 @@ import apsw
 import pytest
 import trio
 import trio.testing
+from herod_client.core.errors import Unavailable
 from store.batches import write_together
 from store.conformance import failing, putting
 from store.samples import SECRET, account, event, key
 
-from herod.errors import Unavailable
 from herod.records import Account, ApiKey
 from herod.store.base import Health, Usage, Writer
 from herod.store.faults import Condition, Fault, describe, fault_of

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import trio
+from herod_client.core.errors import RuntimeFailure, SettingsError
 from offline_store import NOW, OLD, contents, opened, save, settings
 
-from herod.errors import RuntimeFailure, SettingsError
 from herod.offline import restore
 from herod.store.files import RESTORING, SNAPSHOT
 from herod.store.sqlite import open_sqlite

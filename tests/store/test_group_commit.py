@@ -8,11 +8,11 @@ import apsw
 import pytest
 import trio
 import trio.testing
+from herod_client.core.errors import Unavailable
 from store.batches import held_up, write_together
 from store.conformance import Refused, failing, putting
 from store.samples import SECRET, account, event, key
 
-from herod.errors import Unavailable
 from herod.records import Account, ApiKey
 from herod.store.base import Usage, Writer
 from herod.store.sqlite import SqliteStore, open_sqlite

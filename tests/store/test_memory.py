@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from herod_client.core.errors import Unavailable
 from store.conformance import StoreConformance, putting
 from store.conformance_feed import FeedConformance
 from store.samples import SECRET, account
 
-from herod.errors import Unavailable
 from herod.store.memory import MemoryStore
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import apsw
 import pytest
+from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError
 from store.conformance import putting
 from store.samples import SECRET, account, key
 
-from herod.errors import RuntimeFailure, SettingsError, StartupError
 from herod.records import RECORD_TYPES, Account
 from herod.store import opening
 from herod.store.sqlite import SqliteStore, open_sqlite

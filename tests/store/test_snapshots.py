@@ -9,11 +9,11 @@ from pathlib import Path
 import apsw
 import pytest
 import trio
+from herod_client.core.errors import Conflict, InvalidRequest, RuntimeFailure, SettingsError, Unavailable
 from soak import count
 from store.samples import SECRET, account, event, key
 
 from herod.credentials.keyring import derive_backup_key
-from herod.errors import Conflict, InvalidRequest, RuntimeFailure, SettingsError, Unavailable
 from herod.records import ApiKey
 from herod.store.base import Store, Usage, Writer
 from herod.store.files import RESTORING, SNAPSHOT

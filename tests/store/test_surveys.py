@@ -6,10 +6,10 @@ from pathlib import Path
 import apsw
 import pytest
 import trio
+from herod_client.core.errors import Unavailable
 from store.conformance import putting
 from store.samples import SECRET, account, key
 
-from herod.errors import Unavailable
 from herod.records import Account, ApiKey
 from herod.store.base import Reader
 from herod.store.sqlite import open_sqlite

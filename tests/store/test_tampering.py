@@ -8,10 +8,10 @@ from pathlib import Path
 import apsw
 import pytest
 import trio
+from herod_client.core.errors import Unavailable
 from store.conformance import putting
 from store.samples import SECRET, account, event, key, revocation, session
 
-from herod.errors import Unavailable
 from herod.records import Account, ApiKey, Revocation, Session
 from herod.store.sqlite import SqliteStore, open_sqlite
 

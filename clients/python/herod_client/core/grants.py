@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from herod.errors import InvalidRequest, quoted
+from herod_client.core.errors import InvalidRequest, quoted
 
 __all__ = [
     "ALL_NETWORKS",

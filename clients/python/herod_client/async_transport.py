@@ -15,11 +15,11 @@ from typing import Final
 import httptools
 import trio
 
-from herod.client.addresses import Address, TcpAddress, UnixAddress
-from herod.client.diagnosis import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
-from herod.client.errors import Untrusted
-from herod.client.messages import Answer, Request, host_of
-from herod.client.transport import MAX_ANSWER, SinkError
+from herod_client.addresses import Address, TcpAddress, UnixAddress
+from herod_client.client_errors import Untrusted
+from herod_client.connection_errors import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
+from herod_client.http_messages import Answer, Request, host_of
+from herod_client.transport import MAX_ANSWER, SinkError
 
 __all__ = ["Pool", "Sink", "expected_servers"]
 

@@ -24,8 +24,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from herod.credentials.signing_keys import SigningKey, SigningKeys
-from herod.errors import BadToken, ExpiredToken, InvalidRequest
+from herod_client.core.errors import BadToken, ExpiredToken, InvalidRequest
+from herod_client.core.signing_keys import SigningKey, SigningKeys
 
 __all__ = [
     "AUDIENCE_TYP",

@@ -7,11 +7,11 @@ from typing import Final
 
 import msgspec
 
-from herod.client.errors import BadAnswer
-from herod.client.messages import Json
-from herod.errors import SettingsError
-from herod.scopes.grants import Networks
-from herod.scopes.graph import ScopeGraph
+from herod_client.client_errors import BadAnswer
+from herod_client.core.errors import SettingsError
+from herod_client.core.grants import Networks
+from herod_client.core.scope_graph import ScopeGraph
+from herod_client.http_messages import Json
 
 __all__ = ["Changes", "Holder", "Mirror", "Picture", "Rules", "parse_changes"]
 

@@ -17,20 +17,20 @@ from urllib.parse import quote
 
 import trio
 
-from herod.client.addresses import Address, TcpAddress, parse_address
-from herod.client.async_client import AsyncClient
-from herod.client.async_transport import expected_servers
-from herod.client.checking import TokenChecker, WhenStale
-from herod.client.errors import BadAnswer, ClientError, InvalidInput, Refused
-from herod.client.identity import Anonymous, Bearer, Identity
-from herod.client.jwks import parse_jwks
-from herod.client.mirror import parse_changes
-from herod.credentials.signing_keys import SigningKey, SigningKeys, hs256_key
-from herod.errors import SettingsError
+from herod_client.addresses import Address, TcpAddress, parse_address
+from herod_client.async_client import AsyncClient
+from herod_client.async_transport import expected_servers
+from herod_client.client_errors import BadAnswer, ClientError, InvalidInput, Refused
+from herod_client.core.errors import SettingsError
+from herod_client.core.signing_keys import SigningKey, SigningKeys, hs256_key
+from herod_client.credentials import Anonymous, Bearer, Identity
+from herod_client.feed_mirror import parse_changes
+from herod_client.jwks import parse_jwks
+from herod_client.token_checker import TokenChecker, WhenStale
 
 __all__ = ["Verifier"]
 
-logger = logging.getLogger("herod.client")
+logger = logging.getLogger("herod_client")
 
 FEED: Final = "/api/v1/tokens/changes"
 JWKS: Final = "/.well-known/jwks.json"

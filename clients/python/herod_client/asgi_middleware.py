@@ -9,8 +9,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from herod.client.checking import Verified
-from herod.errors import (
+from herod_client.core.errors import (
     BadCredentials,
     BadToken,
     HerodError,
@@ -19,6 +18,7 @@ from herod.errors import (
     PermissionDenied,
     Unavailable,
 )
+from herod_client.token_checker import Verified
 
 __all__ = ["HerodMiddleware"]
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from herod.client.addresses import Address, parse_address
-from herod.client.identity import Identity
-from herod.client.messages import Answer, Dialogue, Json, Request
-from herod.client.transport import Connection, SinkError
+from herod_client.addresses import Address, parse_address
+from herod_client.credentials import Identity
+from herod_client.http_messages import Answer, Dialogue, Json, Request
+from herod_client.transport import Connection, SinkError
 
 __all__ = ["CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "Client", "Json"]
 

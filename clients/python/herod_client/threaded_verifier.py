@@ -11,14 +11,14 @@ from typing import Self
 
 import trio
 
-from herod.client.addresses import Address
-from herod.client.checking import WhenStale
-from herod.client.identity import Identity
-from herod.client.verifier import Verifier
+from herod_client.addresses import Address
+from herod_client.credentials import Identity
+from herod_client.token_checker import WhenStale
+from herod_client.verifier import Verifier
 
 __all__ = ["ThreadedVerifier"]
 
-logger = logging.getLogger("herod.client")
+logger = logging.getLogger("herod_client")
 
 
 class ThreadedVerifier:

@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from herod.client.errors import BadAnswer
-from herod.client.messages import Json
-from herod.credentials.signing_keys import SigningKey, ed25519_public_key
+from herod_client.client_errors import BadAnswer
+from herod_client.core.signing_keys import SigningKey, ed25519_public_key
+from herod_client.http_messages import Json
 
 __all__ = ["parse_jwks"]
 

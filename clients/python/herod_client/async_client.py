@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from herod.client.addresses import Address, parse_address
-from herod.client.async_transport import Pool, Sink
-from herod.client.client import CONNECT_TIMEOUT, REQUEST_TIMEOUT
-from herod.client.identity import Identity
-from herod.client.messages import Dialogue, Json
-from herod.client.transport import SinkError
+from herod_client.addresses import Address, parse_address
+from herod_client.async_transport import Pool, Sink
+from herod_client.client import CONNECT_TIMEOUT, REQUEST_TIMEOUT
+from herod_client.credentials import Identity
+from herod_client.http_messages import Dialogue, Json
+from herod_client.transport import SinkError
 
 __all__ = ["MAX_CONNECTIONS", "AsyncClient"]
 

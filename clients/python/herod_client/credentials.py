@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from herod.client.addresses import Address, UnixAddress
-from herod.client.errors import InvalidInput
+from herod_client.addresses import Address, UnixAddress
+from herod_client.client_errors import InvalidInput
 
 __all__ = ["Anonymous", "Basic", "Bearer", "Identity", "PeerIdentity", "authorization", "read_cookie"]
 

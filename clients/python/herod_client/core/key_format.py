@@ -18,7 +18,7 @@ from typing import Final
 from uuid import UUID
 from zlib import crc32
 
-from herod.errors import BadCredentials
+from herod_client.core.errors import BadCredentials
 
 __all__ = [
     "KeyKind",

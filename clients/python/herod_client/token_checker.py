@@ -10,12 +10,12 @@ from typing import Final, Literal
 
 import msgspec
 
-from herod.caching import BoundedCache
-from herod.client.mirror import Holder, Mirror, Picture, Rules
-from herod.credentials.signing_keys import SigningKeys
-from herod.credentials.tokens import CLOCK_SKEW, Claims, verify
-from herod.errors import Disabled, MissingScope, NetworkDenied, RevokedToken, Unavailable
-from herod.scopes.grants import ALL_NETWORKS, Networks, intersect_networks
+from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify
+from herod_client.core.bounded_cache import BoundedCache
+from herod_client.core.errors import Disabled, MissingScope, NetworkDenied, RevokedToken, Unavailable
+from herod_client.core.grants import ALL_NETWORKS, Networks, intersect_networks
+from herod_client.core.signing_keys import SigningKeys
+from herod_client.feed_mirror import Holder, Mirror, Picture, Rules
 
 __all__ = ["TokenChecker", "Verified", "WhenStale"]
 

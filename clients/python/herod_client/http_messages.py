@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from herod.client.addresses import Address, TcpAddress, UnixAddress
-from herod.client.diagnosis import CHECK_ADDRESS
-from herod.client.errors import BadAnswer, NotAuthenticated, Refused
-from herod.client.identity import Identity, authorization
+from herod_client.addresses import Address, TcpAddress, UnixAddress
+from herod_client.client_errors import BadAnswer, NotAuthenticated, Refused
+from herod_client.connection_errors import CHECK_ADDRESS
+from herod_client.credentials import Identity, authorization
 
 __all__ = ["Answer", "Dialogue", "Json", "Request", "host_of"]
 

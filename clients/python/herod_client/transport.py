@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, cast
 
-from herod.client.addresses import Address, TcpAddress, UnixAddress
-from herod.client.diagnosis import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
-from herod.client.messages import Answer, host_of
+from herod_client.addresses import Address, TcpAddress, UnixAddress
+from herod_client.connection_errors import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
+from herod_client.http_messages import Answer, host_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

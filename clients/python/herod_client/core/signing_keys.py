@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from jwt.algorithms import HMACAlgorithm, OKPAlgorithm
 from jwt.exceptions import InvalidKeyError
 
-from herod.errors import SettingsError
+from herod_client.core.errors import SettingsError
 
 __all__ = [
     "SigningAlgorithm",

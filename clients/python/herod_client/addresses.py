@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from herod.client.errors import InvalidInput, Unreachable
+from herod_client.client_errors import InvalidInput, Unreachable
 
 __all__ = [
     "SYSTEM_SOCKET",

@@ -1,6 +1,6 @@
 """What other programs import to ask herod: clients, their addresses, credentials and errors, and a local verifier.
 
-Stands on herod's own scopes and credentials; never imports the daemon. Each name is loaded when it is first asked
+Stands on its own `core`, which the daemon shares; never imports the daemon. Each name is loaded when it is first asked
 for: a script that only asks does not pay for cryptography, and the command's `--help` for nothing.
 """
 
@@ -8,10 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from herod.client.addresses import Address, TcpAddress, UnixAddress, find_address, parse_address
-    from herod.client.async_client import AsyncClient
-    from herod.client.client import Client
-    from herod.client.errors import (
+    from herod_client.addresses import Address, TcpAddress, UnixAddress, find_address, parse_address
+    from herod_client.async_client import AsyncClient
+    from herod_client.client import Client
+    from herod_client.client_errors import (
         BadAnswer,
         ClientError,
         InvalidInput,
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
         Unreachable,
         Untrusted,
     )
-    from herod.client.identity import Anonymous, Basic, Bearer, Identity, PeerIdentity
-    from herod.client.threaded import ThreadedVerifier
-    from herod.client.checking import Verified
-    from herod.client.verifier import Verifier
+    from herod_client.credentials import Anonymous, Basic, Bearer, Identity, PeerIdentity
+    from herod_client.threaded_verifier import ThreadedVerifier
+    from herod_client.token_checker import Verified
+    from herod_client.verifier import Verifier
+
+__version__ = "0.1.0"  # the daemon's own: each release has both
 
 __all__ = [
     "Address",
@@ -52,24 +54,24 @@ __all__ = [
 
 _MODULES: Final = {
     "Address": "addresses",
-    "Anonymous": "identity",
+    "Anonymous": "credentials",
     "AsyncClient": "async_client",
-    "BadAnswer": "errors",
-    "Basic": "identity",
-    "Bearer": "identity",
+    "BadAnswer": "client_errors",
+    "Basic": "credentials",
+    "Bearer": "credentials",
     "Client": "client",
-    "ClientError": "errors",
-    "Identity": "identity",
-    "InvalidInput": "errors",
-    "NotAuthenticated": "errors",
-    "PeerIdentity": "identity",
-    "Refused": "errors",
+    "ClientError": "client_errors",
+    "Identity": "credentials",
+    "InvalidInput": "client_errors",
+    "NotAuthenticated": "client_errors",
+    "PeerIdentity": "credentials",
+    "Refused": "client_errors",
     "TcpAddress": "addresses",
-    "ThreadedVerifier": "threaded",
+    "ThreadedVerifier": "threaded_verifier",
     "UnixAddress": "addresses",
-    "Unreachable": "errors",
-    "Untrusted": "errors",
-    "Verified": "checking",
+    "Unreachable": "client_errors",
+    "Untrusted": "client_errors",
+    "Verified": "token_checker",
     "Verifier": "verifier",
     "find_address": "addresses",
     "parse_address": "addresses",

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from herod.errors import InvalidRequest, SettingsError, quoted
+from herod_client.core.errors import InvalidRequest, SettingsError, quoted
 
 __all__ = [
     "ADMIN",

@@ -10,8 +10,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from herod.client.addresses import Address, TcpAddress, UnixAddress
-from herod.client.errors import BadAnswer, Unreachable
+from herod_client.addresses import Address, TcpAddress, UnixAddress
+from herod_client.client_errors import BadAnswer, Unreachable
 
 __all__ = [
     "CHECK_ADDRESS",
