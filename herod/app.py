@@ -20,8 +20,8 @@ from herod_client.core.scope_graph import ScopeGraph
 import herod
 from herod.describing import describe
 from herod.first_code import FirstCode
-from herod.operations.deployment import Deployment
 from herod.operations.pipeline import Pipeline
+from herod.operations.process import ProcessState
 from herod.operations.realm import Realm
 from herod.operations.retention import AuditRetention, enforce_retention
 from herod.operations.startup import create_bootstrap_key, load_signing_keys
@@ -92,12 +92,12 @@ async def _main(
     notifier = Notifier(settings.manager.notify)
     async with store:
         try:
-            deployment = describe(settings, listeners, certificates)
-            realm = await _make_realm(settings, graph, store, deployment)
+            realm = await _make_realm(settings, graph, store)
             await _bootstrap(settings, store)
         except Unavailable as error:  # a full disk, a damaged signing key
             raise RuntimeFailure(f"herod cannot start: {error.message}") from error
-        pipeline = Pipeline(store, realm, clock=_now)
+        process = ProcessState(deployment=describe(settings, listeners, certificates))
+        pipeline = Pipeline(store, realm, clock=_now, process=process)
         guard = Guard(hosts=settings.hosts | {one.host for one in listeners if one.host}, origins=settings.origins)
         pages = Browser(partial(_make_dashboard, pipeline, settings.frame_origins))
         doors = Doors(pipeline, OPERATIONS, guard, pages)
@@ -113,7 +113,8 @@ async def _main(
             background.start_soon(_watch_signals, shutdown, reloader, partial(notifier.ready, answers), notifier)
             background.start_soon(_end_waiting, shutdown, realm, store)
             background.start_soon(_flush, pipeline)
-            background.start_soon(FirstCode(_folder(settings), store=store, realm=realm, clock=_now).keep)
+            code = FirstCode(_folder(settings), store=store, realm=realm, admins=process.admins, clock=_now)
+            background.start_soon(code.keep)
             kept = AuditRetention(days=settings.audit_keep_days, rows=settings.audit_keep_rows)
             background.start_soon(_purge, store, realm, kept)
             background.start_soon(_log_audit_head, store)
@@ -139,9 +140,7 @@ def _open_store(settings: Settings) -> SqliteStore | MemoryStore:
     return MemoryStore(secret) if settings.store is None else open_sqlite(settings.store, secret, now=_now())
 
 
-async def _make_realm(
-    settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore, deployment: Deployment
-) -> Realm:
+async def _make_realm(settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore) -> Realm:
     now = _now()
     signing = await store.write(
         partial(
@@ -169,7 +168,6 @@ async def _make_realm(
         needs={name: operation.needs for name, operation in OPERATIONS.items()},
         methods={name: operation.methods for name, operation in OPERATIONS.items() if operation.methods},
         key_operations=frozenset(name for name, operation in OPERATIONS.items() if operation.manages_keys),
-        deployment=deployment,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Final
 import trio
 from herod_client.core.errors import RuntimeFailure, Unavailable
 
+from herod.operations.admins import Admins
 from herod.operations.first_admin import FIRST_CODE_SECONDS, has_admin, make_first_code
 from herod.operations.realm import Realm
 from herod.ownership import require_own_path
@@ -39,10 +40,11 @@ class FirstCode:
         clock: Unix seconds.
     """
 
-    def __init__(self, folder: Path, *, store: Store, realm: Realm, clock: Callable[[], int]) -> None:
+    def __init__(self, folder: Path, *, store: Store, realm: Realm, admins: Admins, clock: Callable[[], int]) -> None:
         self._path = folder / FILE_NAME
         self._store = store
         self._realm = realm
+        self._admins = admins
         self._clock = clock
         self._is_said = False
         self._written: tuple[int, int] | None = None  # device and inode: what else has the name is not ours to remove
@@ -62,7 +64,7 @@ class FirstCode:
     def settle(self) -> bool:
         """Put a fresh code into the file if there is no admin, else remove it; whether there is none."""
         try:
-            if has_admin(self._store, self._realm, self._clock()):
+            if has_admin(self._store, self._realm, self._admins, self._clock()):
                 self._remove()
                 return False
         except Unavailable:
@@ -75,7 +77,7 @@ class FirstCode:
         while True:
             await self._store.news.wait()
             with suppress(Unavailable):
-                if has_admin(self._store, self._realm, self._clock()) is is_needed:
+                if has_admin(self._store, self._realm, self._admins, self._clock()) is is_needed:
                     return
 
     def _write(self, code: str) -> None:

@@ -15,7 +15,7 @@ from quart_trio import QuartTrio
 
 from herod.dashboard.door import Door
 from herod.dashboard.rendering import render
-from herod.operations.realm import Realm
+from herod.operations.deployment import Deployment
 
 __all__ = ["Section", "Snippet", "add_routes", "find_addresses", "make_sections"]
 
@@ -59,30 +59,30 @@ class Connect:
     async def show(self) -> Page:
         """All ways to connect."""
         visit = await self._door.enter()
-        realm = self._door.pipeline.realm
-        socket, url = find_addresses(realm)
+        realm, deployment = self._door.pipeline.realm, self._door.pipeline.process.deployment
+        socket, url = find_addresses(deployment, public_url=realm.public_url)
         sections = make_sections(socket, url, signing=realm.signing.current.algorithm)
         return await render(
             "connect.html",
             visit,
-            binds=realm.deployment.binds,
+            binds=deployment.binds,
             public_url=realm.public_url,
             sections=sections,
             may_make_keys=self._door.may(visit, "keys.create"),
         )
 
 
-def find_addresses(realm: Realm) -> tuple[str | None, str | None]:
+def find_addresses(deployment: Deployment, *, public_url: str) -> tuple[str | None, str | None]:
     """(the socket's path, the URL): where clients are to go; None where there is none of its sort."""
-    sockets = [match[1] for bind in realm.deployment.binds if (match := _SOCKET.search(bind))]
-    tcp = [bind for bind in realm.deployment.binds if not _SOCKET.search(bind)]
+    sockets = [match[1] for bind in deployment.binds if (match := _SOCKET.search(bind))]
+    tcp = [bind for bind in deployment.binds if not _SOCKET.search(bind)]
     # A certificate is for a name, and some addresses nobody can dial.
     literal = next((bind for bind in tcp if not bind.startswith(_EVERYWHERE) and bind[:1] in "[0123456789"), None)
     url: str | None = None
-    if realm.public_url.startswith("https://") or (tcp and literal is None):
-        url = realm.public_url
+    if public_url.startswith("https://") or (tcp and literal is None):
+        url = public_url
     elif literal is not None:
-        url = realm.public_url if realm.deployment.has_tls else f"http://{literal}"
+        url = public_url if deployment.has_tls else f"http://{literal}"
     return (sockets[0] if sockets else None), url
 
 

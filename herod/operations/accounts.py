@@ -3,20 +3,21 @@
 from typing import Annotated, Literal
 
 import msgspec
-from herod_client.core.errors import InvalidRequest, NotFound
+from herod_client.core.errors import NotFound
 from herod_client.core.grants import list_networks, parse_networks
 from herod_client.core.scope_graph import ADMIN, READ
 
 from herod.operations.ceilings import check_ceiling, check_last_admin, check_target, given_scope, own_networks, timeless
-from herod.operations.fields import AccountName, Cursor, Email, Limit, NetworkNames, NewPassword, Scope
+from herod.operations.fields import EXAMPLE_ID, AccountName, Cursor, Email, Limit, NetworkNames, NewPassword, Scope
 from herod.operations.finding import AccountRef, account_of, owned_by
 from herod.operations.issuing import account_with_secret, hashing
 from herod.operations.normal import parse_name
-from herod.operations.pages import page_of
+from herod.operations.pages import page_of, parse_limit
 from herod.operations.registry import Context, Params, SecretText, Tool, Work, command, query
+from herod.operations.sessions import end_sessions
 from herod.operations.shapes import User, hide_values, user_shape
 from herod.operations.signin import address_in_use
-from herod.records import SERVICE_KEYS, Account, ApiKey, Session
+from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.store.cursors import Order
 
@@ -30,8 +31,6 @@ __all__ = [
     "users_scope",
     "users_update",
 ]
-
-EXAMPLE_ID = "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"
 
 
 UserOrder = Annotated[Literal["oldest", "newest"], msgspec.Meta(description="what stands first")]
@@ -242,24 +241,6 @@ def users_delete(tx: Writer, context: Context, params: AccountRef) -> DeletedUse
     tx.delete(Account, account.id)
     context.target = account.id
     return DeletedUser(account.id, deleted=True, keys=keys, service_keys=service_keys)
-
-
-def parse_limit(limit: int) -> int:
-    """A page's size.
-
-    Raises:
-        InvalidRequest: it is not between 1 and 200.
-    """
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest(f"limit is {limit}: choose 1 to {MAX_PAGE}.")
-    return limit
-
-
-def end_sessions(tx: Writer, subject: str) -> None:
-    """Sign `subject` out everywhere."""
-    while sessions := tx.list(Session, owner=subject).items:
-        for session in sessions:
-            tx.delete(Session, session.id)
 
 
 def _change(tx: Writer, context: Context, ref: AccountRef, **changes: object) -> User:

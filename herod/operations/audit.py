@@ -10,9 +10,8 @@ import msgspec
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.scope_graph import ADMIN
 
-from herod.operations.accounts import EXAMPLE_ID, parse_limit
-from herod.operations.fields import Cursor, Limit
-from herod.operations.pages import fill_page
+from herod.operations.fields import EXAMPLE_ID, Cursor, Limit
+from herod.operations.pages import fill_page, parse_limit
 from herod.operations.registry import Context, Params, Time, Tool, query
 from herod.operations.shapes import rfc3339
 from herod.store.base import MAX_PAGE, AuditRow, AuditVerdict, Page, Reader, Store

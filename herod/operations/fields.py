@@ -16,6 +16,7 @@ from herod.operations.registry import Time
 from herod.store.base import MAX_PAGE
 
 __all__ = [
+    "EXAMPLE_ID",
     "AccountName",
     "AskedScope",
     "ClientId",
@@ -36,6 +37,7 @@ __all__ = [
     "Scope",
 ]
 
+EXAMPLE_ID: Final = "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"
 # Of what can be written in ASCII; of Unicode, control and invisible characters are refused as well.
 VISIBLE: Final = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 NETWORK: Final = r"^(\*|[A-Za-z0-9][A-Za-z0-9_.:-]{0,63})$"

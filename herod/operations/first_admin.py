@@ -11,6 +11,7 @@ import msgspec
 from herod_client.core.errors import BadCredentials, Conflict
 from herod_client.core.scope_graph import ADMIN
 
+from herod.operations.admins import Admins
 from herod.operations.ceilings import is_standing_admin, possible_admins
 from herod.operations.fields import AccountName, Email, NewPassword
 from herod.operations.guessing import Attempt, code_guess
@@ -58,9 +59,9 @@ class CreateFirstAdmin(Opening, frozen=True, kw_only=True):
     name: AccountName | None = None
 
 
-def has_admin(store: Store, realm: Realm, now: int) -> bool:
+def has_admin(store: Store, realm: Realm, admins: Admins, now: int) -> bool:
     """Whether there is an enabled admin; for the event loop."""
-    return realm.admins.has_any(
+    return admins.has_any(
         store,
         find=lambda: _find_admin(store, realm, now),
         stands=lambda record: is_standing_admin(realm, record, now),
@@ -75,7 +76,7 @@ def make_first_code(realm: Realm, *, now: int) -> str:
 @query("first_admin.status", needs=Access.PUBLIC, example={}, doors=frozenset({Door.DASHBOARD}))
 def first_admin_status(store: Store, context: Context, params: AskStatus) -> FirstAdminStatus:  # noqa: ARG001 - a handler's form
     """Say whether an admin is yet to be made."""
-    return FirstAdminStatus(is_needed=not has_admin(store, context.realm, context.now))
+    return FirstAdminStatus(is_needed=not has_admin(store, context.realm, context.process.admins, context.now))
 
 
 def _limit(reader: Reader, context: Context, params: CreateFirstAdmin) -> Attempt:  # noqa: ARG001 - a limit's form

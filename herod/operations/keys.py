@@ -9,7 +9,6 @@ from herod_client.core.key_format import KeyKind, new_key, new_key_id
 from herod_client.core.scope_graph import ADMIN, READ
 
 from herod.credentials.secret_hashes import hash_secret
-from herod.operations.accounts import parse_limit
 from herod.operations.ceilings import (
     check_ceiling,
     check_last_admin,
@@ -32,7 +31,7 @@ from herod.operations.fields import (
 )
 from herod.operations.key_lists import KeyKindName, KeyOrder, KeyState, Wanted, find_keys, named_keys
 from herod.operations.normal import parse_future, parse_name
-from herod.operations.pages import page_of
+from herod.operations.pages import page_of, parse_limit
 from herod.operations.registry import Context, Params, Tool, command, query
 from herod.operations.shapes import IssuedKey, Key, KeyDetails, key_details, key_shape
 from herod.operations.uses import former_use

@@ -9,12 +9,11 @@ import msgspec
 from herod_client.core.errors import Conflict, NotFound
 from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER
 
-from herod.operations.accounts import parse_limit
 from herod.operations.ceilings import check_ceiling
 from herod.operations.fields import Cursor, ExpiresAt, Label, Limit
 from herod.operations.keys import make_key, put_key
 from herod.operations.normal import parse_future
-from herod.operations.pages import fill_page
+from herod.operations.pages import fill_page, parse_limit
 from herod.operations.realm import LegacySecret
 from herod.operations.registry import Context, Params, Time, command, query
 from herod.operations.shapes import IssuedKey, key_shape, rfc3339
@@ -122,7 +121,7 @@ def _place(secret: LegacySecret) -> str:
 
 
 def _shape(reader: Reader, context: Context, secret: LegacySecret) -> Legacy:
-    use = context.realm.legacy_uses.known(reader, secret.id, now=context.now)
+    use = context.process.legacy_uses.known(reader, secret.id, now=context.now)
     is_promoted = use.promoted_to is not None and reader.get(ApiKey, use.promoted_to) is not None
     return Legacy(
         id=secret.id,

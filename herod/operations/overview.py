@@ -12,7 +12,6 @@ from herod_client.core.scope_graph import ADMIN
 
 from herod.operations.attention import Attention, Facts, KeyFacts, Subject, find_attention
 from herod.operations.key_lists import UNUSED_SECONDS
-from herod.operations.realm import Realm
 from herod.operations.registry import Context, Door, NoParams, Time, query
 from herod.operations.shapes import rfc3339
 from herod.records import Account, ApiKey, PeerRule, Resource, Session
@@ -76,9 +75,8 @@ class OverviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 async def _look(store: Store, context: Context, params: NoParams) -> OverviewAnswer:  # noqa: ARG001 - a wait's form
     realm, now = context.realm, context.now
-    deployment = realm.deployment
+    deployment, surveys = context.process.deployment, context.process.surveys
     audit_rows = store.audit_head[0]
-    surveys = realm.surveys
     keys, store_bytes = await surveys.find(
         "keys",
         lambda: store.survey(lambda reader: (_survey_keys(reader, now), deployment.store_bytes())),
@@ -110,7 +108,7 @@ async def _look(store: Store, context: Context, params: NoParams) -> OverviewAns
         last_backup_at=rfc3339(backup_at),
         hours=hours,
         is_whole_day=is_whole_day,
-        attention=find_attention(_facts(store, realm, _unused_still(store, keys, now), backup_at), now=now),
+        attention=find_attention(_facts(store, context, _unused_still(store, keys, now), backup_at), now=now),
     )
 
 
@@ -120,10 +118,10 @@ def overview(reader: Reader, context: Context, params: NoParams) -> OverviewAnsw
     raise NotImplementedError  # `wait` answers
 
 
-def _facts(store: Store, realm: Realm, keys: KeyFacts, backup_at: int | None) -> Facts:
-    deployment = realm.deployment
+def _facts(store: Store, context: Context, keys: KeyFacts, backup_at: int | None) -> Facts:
+    realm, deployment = context.realm, context.process.deployment
     status, reason = store.health
-    uses = [realm.legacy_uses.known(store, secret.id, now=0) for secret in realm.legacy.all()]
+    uses = [context.process.legacy_uses.known(store, secret.id, now=0) for secret in realm.legacy.all()]
     return Facts(
         health=status,
         reason=reason,

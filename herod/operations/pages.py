@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
 import msgspec
+from herod_client.core.errors import InvalidRequest
 
 from herod.records import Record
-from herod.store.base import Order, Page
+from herod.store.base import MAX_PAGE, Order, Page
 from herod.store.cursors import cursor_after
 
-__all__ = ["MAX_PAGE_BYTES", "Room", "fill_page", "page_of"]
+__all__ = ["MAX_PAGE_BYTES", "Room", "fill_page", "page_of", "parse_limit"]
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -85,3 +86,14 @@ def fill_page(
 def page_of(listed: Page[R], shape: Callable[[R], T | None], *, order: Order = Order.OLDEST) -> Page[T]:
     """A page of records that the store listed in that order; see `fill_page`."""
     return fill_page(listed.items, shape, place=lambda record: cursor_after(record, order), end=listed.next_cursor)
+
+
+def parse_limit(limit: int) -> int:
+    """A page's size.
+
+    Raises:
+        InvalidRequest: it is not between 1 and 200.
+    """
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequest(f"limit is {limit}: choose 1 to {MAX_PAGE}.")
+    return limit

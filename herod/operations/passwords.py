@@ -8,12 +8,12 @@ from herod_client.core.key_format import new_client_secret
 
 from herod.credentials.passwords import DECOY_PHC, check_password, hash_password, verify_password
 from herod.credentials.secret_hashes import hash_secret
-from herod.operations.accounts import EXAMPLE_ID, end_sessions
 from herod.operations.ceilings import check_target, is_admin, owned_account, owns
-from herod.operations.fields import CurrentPassword, NewPassword
+from herod.operations.fields import EXAMPLE_ID, CurrentPassword, NewPassword
 from herod.operations.finding import AccountRef, find_account
 from herod.operations.guessing import Attempt, guess_at
 from herod.operations.registry import Context, SecretText, Work, command
+from herod.operations.sessions import end_sessions
 from herod.operations.shapes import User, hide_values, user_shape
 from herod.records import Account
 from herod.scopes.decisions import Access

@@ -10,10 +10,9 @@ from herod_client.core.grants import list_networks, parse_networks
 from herod_client.core.key_format import new_id
 from herod_client.core.scope_graph import ADMIN
 
-from herod.operations.accounts import EXAMPLE_ID, parse_limit
 from herod.operations.ceilings import check_ceiling, check_target, given_scope, own_networks, timeless
-from herod.operations.fields import Cursor, Limit, NetworkNames, Scope
-from herod.operations.pages import page_of
+from herod.operations.fields import EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
+from herod.operations.pages import page_of, parse_limit
 from herod.operations.registry import Context, Params, Work, command, query
 from herod.operations.shapes import PeerShape, peer_shape
 from herod.records import PeerRule

@@ -33,6 +33,7 @@ from herod.operations.denials import Denials
 from herod.operations.guessing import Counter, wide_source
 from herod.operations.identify import identify
 from herod.operations.presented import Bearer, Presented, SecretHeader
+from herod.operations.process import ProcessState
 from herod.operations.realm import Realm
 from herod.operations.registry import Context, Operation, Params, Wait, Work, name_methods
 from herod.operations.suspects import presented_id
@@ -59,9 +60,12 @@ class Pipeline:
         clock: Unix seconds.
     """
 
-    def __init__(self, store: Store, realm: Realm, *, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, store: Store, realm: Realm, *, clock: Callable[[], int], process: ProcessState | None = None
+    ) -> None:
         self.store = store
         self.realm = realm
+        self.process = process or ProcessState()
         self.denials = Denials()
         self.trail = AuditTrail()
         self.attempts = Attempts(store)
@@ -83,7 +87,7 @@ class Pipeline:
         if operation.credential_field is not None:
             params, presented = _take_credential(operation, params, presented)
         now = self._clock()
-        context = Context(realm=self.realm, principal=ANONYMOUS, source=source, now=now)
+        context = Context(realm=self.realm, process=self.process, principal=ANONYMOUS, source=source, now=now)
         try:
             if operation.needs is not Access.PUBLIC:
                 self._admit(context, operation, self._identify(context, presented))
@@ -103,7 +107,7 @@ class Pipeline:
 
     def admits(self, operation: Operation, presented: Presented | None, source: Source) -> bool:
         """Whether `call` would admit now: for lists of what one may do. Nothing runs and nothing is noted."""
-        context = Context(realm=self.realm, principal=ANONYMOUS, source=source, now=self._clock())
+        context = Context(realm=self.realm, process=self.process, principal=ANONYMOUS, source=source, now=self._clock())
         if operation.needs is Access.PUBLIC:
             return True
         try:
@@ -122,7 +126,7 @@ class Pipeline:
         Called every second, and at the end for all.
         """
         await self.attempts.flush()
-        if not await self.realm.legacy_uses.flush(self.store, now=self._clock(), is_last=is_last):
+        if not await self.process.legacy_uses.flush(self.store, now=self._clock(), is_last=is_last):
             logger.warning("uses of legacy secrets are not written down yet")
         now = None if is_last else self._clock()
         denied, done = self.denials.take(now), self.trail.take(now)

@@ -16,11 +16,7 @@ from herod_client.core.scope_graph import ScopeGraph
 from herod_client.core.signing_keys import SigningKeys
 
 from herod.credentials.keyring import Keyring, Purpose
-from herod.operations.admins import Admins
 from herod.operations.codes import Codes
-from herod.operations.deployment import Deployment
-from herod.operations.legacy_uses import LegacyUses
-from herod.operations.surveys import Surveys
 from herod.records import Session
 from herod.scopes.decisions import Needs
 from herod.scopes.principals import AuthMethod
@@ -136,16 +132,12 @@ class Realm:
         needs: operation → what it needs, of the whole table; only for explaining.
         methods: operation → the only credentials it takes, for those that do not take all; only for explaining.
         key_operations: the operations that make or change keys; only for explaining.
-        legacy_uses: how often each legacy secret was used.
-        deployment: how this daemon was set up; only for showing.
-        surveys: what long looks at the store have found.
         grants: made before, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
         waiting: how many wait for changes, in all, by source and by principal (`operations/feed.py`).
         is_stopping: the daemon ends: nobody is to wait any more.
         session_codes: what signs a browser in from a terminal (`operations/session_codes.py`).
         first_codes: what makes the first admin (`operations/first_admin.py`).
-        admins: whether there is one.
         switched_off: ids of accounts and keys that were switched off or deleted here, ahead of the store.
     """
 
@@ -174,12 +166,8 @@ class Realm:
     grants: BoundedCache[GrantKey, Grant] = field(
         default_factory=lambda: BoundedCache(entries=MAX_GRANTS, total=MAX_GRANT_BYTES, size=_grant_bytes)
     )
-    legacy_uses: LegacyUses = field(default_factory=LegacyUses)
     session_codes: Codes[Session] = field(init=False)
     first_codes: Codes[str] = field(init=False)
-    admins: Admins = field(default_factory=Admins)
-    deployment: Deployment = field(default_factory=Deployment)
-    surveys: Surveys = field(default_factory=Surveys)
 
     def __post_init__(self) -> None:
         """What needs the keyring."""

@@ -16,6 +16,7 @@ import msgspec
 from herod_client.core.errors import HerodError
 
 from herod.operations.guessing import Attempt, Counted, Counter
+from herod.operations.process import ProcessState
 from herod.operations.realm import Realm
 from herod.scopes.decisions import Needs
 from herod.scopes.principals import AuthMethod, Principal, Source
@@ -109,6 +110,7 @@ class Context(msgspec.Struct, kw_only=True):
     """
 
     realm: Realm
+    process: ProcessState
     principal: Principal
     source: Source
     now: int

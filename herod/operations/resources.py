@@ -12,12 +12,11 @@ from herod_client.core.errors import InvalidRequest, NotFound
 from herod_client.core.key_format import new_id
 from herod_client.core.scope_graph import USER
 
-from herod.operations.accounts import EXAMPLE_ID, parse_limit
 from herod.operations.ceilings import is_admin
-from herod.operations.fields import Cursor, Label, Limit
+from herod.operations.fields import EXAMPLE_ID, Cursor, Label, Limit
 from herod.operations.guessing import Counter, ownership_counter
 from herod.operations.normal import has_unprintable, parse_label
-from herod.operations.pages import page_of
+from herod.operations.pages import page_of, parse_limit
 from herod.operations.registry import Context, Params, command, query
 from herod.records import Resource, resource_owner
 from herod.store.base import MAX_PAGE, Page, Reader, Writer

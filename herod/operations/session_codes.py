@@ -15,7 +15,6 @@ from herod_client.core.grants import intersect_grants
 
 from herod.operations.guessing import Attempt, code_guess
 from herod.operations.makers import session_maker
-from herod.operations.realm import Realm
 from herod.operations.registry import Context, Door, Params, SecretText, Time, command, query
 from herod.operations.sessions import OPENS_SESSIONS, OpenedSession, Opening, keep_session, new_session
 from herod.operations.shapes import hide_values, networks_list
@@ -79,7 +78,7 @@ def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode: 
     code = context.realm.session_codes.make(
         session, holder=context.principal.id, now=context.now, expires_at=expires_at, size=record_bytes(session)
     )
-    return SignInCode(code, datetime.fromtimestamp(expires_at, UTC), _page_url(context.realm))
+    return SignInCode(code, datetime.fromtimestamp(expires_at, UTC), _page_url(context))
 
 
 @query("session.offer", needs=Access.PUBLIC, example={"code": EXAMPLE_CODE}, doors=frozenset({Door.DASHBOARD}))
@@ -121,14 +120,15 @@ def session_redeem(tx: Writer, context: Context, params: RedeemCode) -> OpenedSe
     return keep_session(tx, context, session, params)
 
 
-def _page_url(realm: Realm) -> str | None:
+def _page_url(context: Context) -> str | None:
     """Where browsers on this machine find the dashboard; None where no TCP address is bound."""
-    labels = (bind.rpartition("(")[2].removesuffix(")") for bind in realm.deployment.binds)  # `fd://3 (ADDRESS)`
+    deployment = context.process.deployment
+    labels = (bind.rpartition("(")[2].removesuffix(")") for bind in deployment.binds)  # `fd://3 (ADDRESS)`
     bound = [label for label in labels if not label.startswith("unix:")]
     if not bound:
         return None
-    if realm.deployment.has_tls:  # a certificate is for the name that people use
-        return realm.public_url
+    if deployment.has_tls:  # a certificate is for the name that people use
+        return context.realm.public_url
     chosen = next((bind for bind in bound if bind.startswith(("127.", "[::1]"))), bound[0])
     host, _, port = chosen.rpartition(":")
     return f"http://{_HERE.get(host, host)}:{port}"

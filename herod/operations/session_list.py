@@ -7,10 +7,9 @@ from typing import Final
 import msgspec
 from herod_client.core.errors import NotFound, Unauthenticated
 
-from herod.operations.accounts import parse_limit
 from herod.operations.ceilings import check_target, is_admin
 from herod.operations.makers import session_principal
-from herod.operations.pages import page_of
+from herod.operations.pages import page_of, parse_limit
 from herod.operations.registry import Context, Door, Params, Time, command, query
 from herod.operations.shapes import networks_list, rfc3339
 from herod.records import Session

@@ -67,7 +67,9 @@ def test_the_other_way_removes_it(tmp_path: Path) -> None:
 
 def keeping(house: House, folder: Path) -> FirstCode:
     """What a daemon does at its start."""
-    return FirstCode(folder, store=house.store, realm=house.realm, clock=house.clock)
+    return FirstCode(
+        folder, store=house.store, realm=house.realm, admins=house.pipeline.process.admins, clock=house.clock
+    )
 
 
 async def test_it_is_renewed(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:

@@ -184,7 +184,7 @@ async def test_where_browsers_find_the_pages(
     house: House, binds: tuple[str, ...], url: str | None, *, has_tls: bool
 ) -> None:
     """On loopback where that is bound; with a certificate under the name it is for; nowhere without TCP."""
-    house.realm.deployment = Deployment(binds=binds, has_tls=has_tls)
+    house.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
     assert (await house.call("session.code", LOCAL_ADMIN, ADMIN_SOURCE)).page_url == url
 
 

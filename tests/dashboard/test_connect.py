@@ -32,7 +32,7 @@ def snippets(socket: str | None = SOCKET, url: str | None = URL, signing: str = 
 
 async def test_the_page(house: House) -> None:
     """Shows where this daemon is, to everybody who is signed in, with a button on each snippet and no secret."""
-    house.realm.deployment = Deployment(binds=("unix:/run/<herod>.sock", "127.0.0.1:3351"))
+    house.pipeline.process.deployment = Deployment(binds=("unix:/run/<herod>.sock", "127.0.0.1:3351"))
     page = await (await visit(house, scope="read")).read("/ui/connect")
     for word in (
         "unix:/run/&lt;herod&gt;.sock",
@@ -67,9 +67,9 @@ async def test_addresses(
     house: House, binds: tuple[str, ...], public_url: str, has_tls: bool, found: tuple[str | None, str | None]
 ) -> None:
     """The first that a client can dial; the public one where a certificate or a proxy is for it."""
-    house.realm.deployment = Deployment(binds=binds, has_tls=has_tls)
+    house.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
     house.realm.public_url = public_url
-    assert find_addresses(house.realm) == found
+    assert find_addresses(house.pipeline.process.deployment, public_url=house.realm.public_url) == found
 
 
 def test_shell_snippets_can_be_pasted() -> None:

@@ -29,7 +29,7 @@ async def house() -> AsyncIterator[House]:
 
 async def test_an_admin_sees_how_the_daemon_is(house: House) -> None:
     """Addresses, store and counts, and the rest of the menu."""
-    house.realm.deployment = Deployment(
+    house.pipeline.process.deployment = Deployment(
         binds=("unix:/run/<herod>.sock", "127.0.0.1:3350"),
         store_path="/var/lib/herod/herod.db",
         store_bytes=lambda: 2_300_000,
@@ -76,7 +76,7 @@ async def test_what_needs_attention(house: House) -> None:
     await house.call("whoami", Bearer(LEGACY["user"]))
     await house.service_key("read", "ends", expires_at=datetime.fromtimestamp(house.clock.now + 3 * DAY, UTC))
     await house.service_key("read", "stays", expires_at=datetime.fromtimestamp(house.clock.now + 8 * DAY, UTC))
-    house.realm.deployment = Deployment(
+    house.pipeline.process.deployment = Deployment(
         store_path="/store",
         weak_secrets=("HERO_SECRET", "HEROD_STORE_SECRET"),
         warnings=("a <warning> of the settings",),
@@ -122,7 +122,7 @@ async def test_nothing_needs_attention(house: House, monkeypatch: pytest.MonkeyP
 
 async def test_a_reader_sees_what_is_theirs(house: House) -> None:
     """Their account and keys; nothing of the daemon's, and no admin's area."""
-    house.realm.deployment = Deployment(binds=("unix:/secret/place.sock",), warnings=("not for all",))
+    house.pipeline.process.deployment = Deployment(binds=("unix:/secret/place.sock",), warnings=("not for all",))
     await house.service_key("read", "of somebody else")
     reader = await visit(house, "bob@example.org", scope="read", name="Bob <b>")
     page = await reader.read("/ui/home")
@@ -169,7 +169,7 @@ async def test_long_looks_are_remembered_for_a_minute(house: House, monkeypatch:
         looks.append(house.clock.now)
         return len(looks)
 
-    find = house.realm.surveys.find
+    find = house.pipeline.process.surveys.find
     assert [await find("short", look, rows=10, now=at) for at in (0, 1)] == [1, 2]
     assert [await find("long", look, rows=10_000, now=at) for at in (100, 159, 160, 90)] == [3, 3, 4, 5]
 
@@ -190,7 +190,7 @@ async def test_a_day_with_too_many_rows(house: House, monkeypatch: pytest.Monkey
 
 async def test_the_last_backup_is_known_from_the_audit_log(house: House) -> None:
     """Its age, and that it is too old."""
-    house.realm.deployment = Deployment(store_path="/store")
+    house.pipeline.process.deployment = Deployment(store_path="/store")
     await house.user()
     await house.admin("backup")
     assert (await house.admin("overview")).last_backup_at == datetime.fromtimestamp(NOW, UTC)

@@ -7,8 +7,8 @@ import msgspec
 from house import House, User
 
 from herod.credentials.secret_hashes import hash_secret
-from herod.operations.accounts import EXAMPLE_ID
 from herod.operations.audit import HMAC_BYTES
+from herod.operations.fields import EXAMPLE_ID
 from herod.operations.keys import EXAMPLE_KEY
 from herod.operations.legacy import EXAMPLE_LEGACY
 from herod.operations.registry import Operation

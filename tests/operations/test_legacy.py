@@ -72,7 +72,7 @@ async def test_counts_outlive_the_process(house: House) -> None:
     for _ in range(3):
         await house.call("whoami", Bearer(LEGACY["admin"]), TCP)
     await house.pipeline.flush(is_last=True)
-    house.realm.legacy_uses = LegacyUses()  # as a new process has it
+    house.pipeline.process.legacy_uses = LegacyUses()  # as a new process has it
     await house.call("whoami", Bearer(LEGACY["admin"]), TCP)
     assert (await status(house)).uses == 4
 
@@ -203,4 +203,4 @@ async def test_a_full_store_keeps_the_daemon_going(house: House) -> None:
     await house.pipeline.flush()
     with pytest.raises(Unavailable):
         await house.store.write(lambda tx: None)
-    assert house.realm.legacy_uses.known(house.store, (await status(house)).id, now=NOW).uses == 1
+    assert house.pipeline.process.legacy_uses.known(house.store, (await status(house)).id, now=NOW).uses == 1
