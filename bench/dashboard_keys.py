@@ -23,10 +23,10 @@ from herod_client.core.signing_keys import SigningKeys, hs256_key
 
 from herod.dashboard.app import make_app
 from herod.dashboard.tickets import TICKET, cut
+from herod.operations.operation_table import OPERATIONS
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import PeerClaim
 from herod.operations.realm import LegacySecrets, Realm
-from herod.operations.table import OPERATIONS
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.protocols.http import Request

@@ -16,10 +16,10 @@ import trio
 from herod_client.core.scope_graph import ScopeGraph
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 
+from herod.operations.operation_table import OPERATIONS
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import PeerClaim
 from herod.operations.realm import LegacySecrets, Realm
-from herod.operations.table import OPERATIONS
 from herod.scopes.principals import Peer, Source
 from herod.store.sqlite import SqliteStore, open_sqlite
 

@@ -20,12 +20,12 @@ from herod_client.core.scope_graph import ScopeGraph
 import herod
 from herod.describing import describe
 from herod.first_code import FirstCode
+from herod.operations.operation_table import OPERATIONS
 from herod.operations.pipeline import Pipeline
 from herod.operations.process import ProcessState
 from herod.operations.realm import Realm
 from herod.operations.retention import AuditRetention, enforce_retention
 from herod.operations.startup import create_bootstrap_key, load_signing_keys
-from herod.operations.table import OPERATIONS
 from herod.ownership import require_own_path
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard

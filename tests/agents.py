@@ -5,7 +5,7 @@ from typing import Any
 
 from house import TCP, Answer, House, bearer
 
-from herod.operations.table import OPERATIONS
+from herod.operations.operation_table import OPERATIONS
 from herod.protocols.tools import make_tools
 from herod.scopes.principals import Source
 

@@ -10,10 +10,10 @@ from typing import Any
 from herod_client.core.scope_graph import ScopeGraph
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 
+from herod.operations.operation_table import OPERATIONS
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Basic, Bearer, PeerClaim, Presented, SessionCookie
 from herod.operations.realm import LegacySecrets, Realm
-from herod.operations.table import OPERATIONS
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.protocols.http import Request, Response

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from house import PASSWORD, Answer, House
 
 from herod.dashboard.app import make_app
-from herod.operations.table import OPERATIONS
+from herod.operations.operation_table import OPERATIONS
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.server.browser import Browser

@@ -1,7 +1,7 @@
 """The table's form: what an operation is, and the two decorators that make one of a handler.
 
-An operation is a value; the table itself stands in `operations/table.py`. An operation that lacks a docstring or an
-example does not come into being.
+An operation is a value; the table itself is `operations/operation_table.py`. An operation that lacks a docstring
+or an example does not come into being.
 """
 
 import inspect

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from herod_cli.main import main
 
 import herod.app
-from herod.operations.table import OPERATIONS
+from herod.operations.operation_table import OPERATIONS
 
 
 def refuse(*everything: Any) -> NoReturn:

@@ -13,8 +13,8 @@ from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import quote
 
+from herod.operations.operation_table import OPERATIONS
 from herod.operations.registry import Door, Operation
-from herod.operations.table import OPERATIONS
 
 __all__ = ["Ask", "Doorway", "walk", "wrong_places"]
 

@@ -16,7 +16,7 @@ from soak import chance, count
 
 from herod.credentials import passwords
 from herod.operations import signin
-from herod.operations.table import OPERATIONS
+from herod.operations.operation_table import OPERATIONS
 
 LOGIN = dataclasses.replace(OPERATIONS["login"], limit=None)  # or the limits would answer
 

@@ -7,7 +7,7 @@ from house import PASSWORD, House
 from signing_in import EMAIL
 
 from herod.dashboard.app import make_app
-from herod.operations.table import OPERATIONS
+from herod.operations.operation_table import OPERATIONS
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.server.browser import Browser

@@ -8,7 +8,7 @@ import pytest
 from house import House, open_house
 from visiting import open_pages, said, visit
 
-from herod.operations.table import OPERATIONS
+from herod.operations.operation_table import OPERATIONS
 
 
 @pytest.fixture

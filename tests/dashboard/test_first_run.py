@@ -10,7 +10,7 @@ from house import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, Answer, House
 
 from herod.dashboard.app import make_app
 from herod.operations.first_admin import FIRST_CODE_SECONDS, make_first_code
-from herod.operations.table import OPERATIONS
+from herod.operations.operation_table import OPERATIONS
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.records import Account

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from herod.operations.operation_table import OPERATIONS
 from herod.operations.registry import Door, Operation, Route
-from herod.operations.table import OPERATIONS
 
 ROUTES = [
     pytest.param(operation, route, id=f"{route.method} {route.path}")

@@ -13,8 +13,8 @@ from urllib.parse import quote, urlencode
 
 from hypothesis import strategies as st
 
+from herod.operations.operation_table import OPERATIONS
 from herod.operations.registry import Door, Operation, Route
-from herod.operations.table import OPERATIONS
 
 __all__ = ["CANARY", "SECRET_NAMES", "Ask", "Pairs", "Raw", "asks", "write_json"]
 

@@ -25,10 +25,10 @@ from herod.operations import pipeline as pipeline_module
 from herod.operations import signin
 from herod.operations.denials import MAX_KINDS, Denials
 from herod.operations.holders import key_principal
+from herod.operations.operation_table import OPERATIONS
 from herod.operations.pipeline import MAX_WAITING_WORK, refusal
 from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim
 from herod.operations.realm import MAX_GRANT_BYTES, MAX_GRANTS, MAX_VERIFIED_BYTES, VerifiedTokens
-from herod.operations.table import OPERATIONS
 from herod.records import Account, ApiKey, AuditEvent, Revocation
 from herod.scopes.decisions import Denied, Reason, decide
 from herod.scopes.principals import ANONYMOUS, AuthMethod, Peer, Principal, PrincipalKind, Source

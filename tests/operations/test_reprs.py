@@ -8,8 +8,8 @@ import pytest
 from herod_client.core.errors import quoted
 from house import TCP
 
+from herod.operations.operation_table import OPERATIONS
 from herod.operations.registry import Operation
-from herod.operations.table import OPERATIONS
 from herod.protocols.http import Request, Response
 from herod.records import RECORD_TYPES, Record
 

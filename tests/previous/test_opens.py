@@ -19,9 +19,9 @@ from house import LOCAL_ADMIN, NOW, SECRET, TCP, House, open_house
 from offline_store import settings
 
 from herod.offline import export_accounts, restore
+from herod.operations.operation_table import OPERATIONS
 from herod.operations.pipeline import Pipeline
 from herod.operations.presented import Basic, Bearer, SessionCookie
-from herod.operations.table import OPERATIONS
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.store.sqlite import open_sqlite

@@ -14,8 +14,8 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7, DRAFT202012
 
+from herod.operations.operation_table import OPERATIONS
 from herod.operations.registry import Door, Operation
-from herod.operations.table import OPERATIONS
 from herod.protocols.samples import sample
 from herod.protocols.schemas import components, result_schema
 

@@ -16,9 +16,9 @@ import msgspec
 import pytest
 from house import ADMIN_SOURCE, COOKIE, LEGACY, NOW, TCP, Answer, House, User, bearer, open_house
 
+from herod.operations.operation_table import OPERATIONS
 from herod.operations.presented import Bearer, SessionCookie
 from herod.operations.registry import Context, Door, Operation
-from herod.operations.table import OPERATIONS
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.protocols.presenting import presented_by

@@ -8,7 +8,7 @@ from house import House, bearer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.operations.table import OPERATIONS
+from herod.operations.operation_table import OPERATIONS
 from herod.protocols.http import Request
 from herod.protocols.reading import _STRING, MAX_DEPTH, check_depth, decode_params, read_form
 from herod.scopes.principals import Source
