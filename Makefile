@@ -100,7 +100,7 @@ test: $(DEV_READY) $(NPM_READY) ## run the whole suite, and hold the coverage pr
 	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=100 \
-	  --include='herod/scopes/*,herod/credentials/*,clients/python/herod_client/core/*,herod/operations/pipeline.py'
+	  --include='herod/scopes/*,herod/credentials/*,clients/python/herod_client/core/*,herod/pipeline/pipeline.py'
 	@$(BIN)/coverage report --fail-under=95
 
 .PHONY: smoke

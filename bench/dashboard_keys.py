@@ -23,15 +23,15 @@ from herod_client.core.signing_keys import SigningKeys, hs256_key
 
 from herod.dashboard.app import make_app
 from herod.dashboard.tickets import TICKET, cut
+from herod.identity.presented_credentials import PeerClaim
+from herod.identity.runtime import LegacySecrets, Realm
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.pipeline import Pipeline
-from herod.operations.presented import PeerClaim
-from herod.operations.realm import LegacySecrets, Realm
+from herod.pipeline.pipeline import Pipeline
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.protocols.http import Request
 from herod.records import ApiKey
-from herod.scopes.principals import Peer, Source
+from herod.scopes.principal import Peer, Source
 from herod.server.browser import Browser
 from herod.store.base import Writer
 from herod.store.sqlite import SqliteStore, open_sqlite

@@ -16,11 +16,11 @@ import trio
 from herod_client.core.scope_graph import ScopeGraph
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 
+from herod.identity.presented_credentials import PeerClaim
+from herod.identity.runtime import LegacySecrets, Realm
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.pipeline import Pipeline
-from herod.operations.presented import PeerClaim
-from herod.operations.realm import LegacySecrets, Realm
-from herod.scopes.principals import Peer, Source
+from herod.pipeline.pipeline import Pipeline
+from herod.scopes.principal import Peer, Source
 from herod.store.sqlite import SqliteStore, open_sqlite
 
 WRITERS: Final = (1, 16, 64)

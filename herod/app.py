@@ -18,19 +18,19 @@ from herod_client.core.errors import InvalidRequest, RuntimeFailure, SettingsErr
 from herod_client.core.scope_graph import ScopeGraph
 
 import herod
-from herod.describing import describe
-from herod.first_code import FirstCode
+from herod.deployment_summary import describe
+from herod.file_ownership import require_own_path
+from herod.first_admin_code import FirstCode
+from herod.identity.runtime import Realm
+from herod.maintenance.startup import create_bootstrap_key, load_signing_keys
+from herod.operations.audit.retention import AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.pipeline import Pipeline
-from herod.operations.process import ProcessState
-from herod.operations.realm import Realm
-from herod.operations.retention import AuditRetention, enforce_retention
-from herod.operations.startup import create_bootstrap_key, load_signing_keys
-from herod.ownership import require_own_path
+from herod.pipeline.pipeline import Pipeline
+from herod.pipeline.process.state import ProcessState
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.records import Account
-from herod.reloading import Reloader, legacy_secrets, load_certificates
+from herod.reload import Reloader, legacy_secrets, load_certificates
 from herod.server.browser import Browser
 from herod.server.connections import raise_descriptor_limit, serve
 from herod.server.limits import Limits

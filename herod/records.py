@@ -72,7 +72,7 @@ class Account(Record, frozen=True, kw_only=True):
     Attributes:
         email: normalised (NFKC, lowercase); None for accounts that only use a client secret.
         password: an Argon2id PHC string, or a hash carried over from Hero Auth; None when none is set.
-        secret_hash: HMAC of the client secret (`credentials/carried.py` says which); empty when there is none.
+        secret_hash: HMAC of the client secret (`credentials/imported_hashes.py` says which); empty when there is none.
         epoch: a token names the epoch it was made in and dies when this one moves on.
     """
 
@@ -138,7 +138,7 @@ class Session(Record, frozen=True, kw_only=True):
 
     Attributes:
         subject: whose it is: the `sub` of what signed in.
-        via: what signed in (`operations/makers.py` says how it is written); the session is never more than that.
+        via: what signed in (`identity/provenance.py` says how it is written); the session is never more than that.
         epoch: the subject's epoch when it was made.
         source: from where it was made, as the audit log has it; empty where nobody noted it.
         browser: the browser's family, and no more of what browsers say of themselves.
@@ -263,7 +263,7 @@ class HashKey(Record, frozen=True, kw_only=True):
 
 
 class GuessCount(Record, frozen=True, kw_only=True):
-    """How often something was tried (`operations/guessing.py`). `id` is an HMAC: whose it is stands nowhere.
+    """How often something was tried (`throttle/rules.py`). `id` is an HMAC: whose it is stands nowhere.
 
     They come and go with every sign-in and nobody but the next one reads them, so the feed leaves them out.
 

@@ -7,7 +7,7 @@ from house import TCP, Answer, House, bearer
 
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.tools import make_tools
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 
 __all__ = ["INITIALIZE", "META", "METADATA", "NEW", "OLD", "TOOLS", "ask", "call", "send"]
 

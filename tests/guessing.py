@@ -5,10 +5,10 @@ from typing import Any
 from herod_client.core.errors import HerodError
 from house import TCP, House
 
-from herod.operations.guessing import (
+from herod.scopes.principal import Peer, Source
+from herod.throttle.rules import (
     PAIR,
 )
-from herod.scopes.principals import Peer, Source
 
 EMAIL = "ada@example.org"
 RIGHT = "the long password of ada"

@@ -10,14 +10,14 @@ from typing import Any
 from herod_client.core.scope_graph import ScopeGraph
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 
+from herod.identity.presented_credentials import Basic, Bearer, PeerClaim, Presented, SessionCookie
+from herod.identity.runtime import LegacySecrets, Realm
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.pipeline import Pipeline
-from herod.operations.presented import Basic, Bearer, PeerClaim, Presented, SessionCookie
-from herod.operations.realm import LegacySecrets, Realm
+from herod.pipeline.pipeline import Pipeline
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.protocols.http import Request, Response
-from herod.scopes.principals import Peer, Source
+from herod.scopes.principal import Peer, Source
 from herod.store.memory import MemoryStore
 
 SECRET = "a secret for tests that is long enough to sign"

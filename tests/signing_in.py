@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from house import PASSWORD, TCP, Answer, House
 
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 
 __all__ = ["EMAIL", "GOOD", "OWN", "cookie_of", "open_session", "sign_in", "sign_in_by_key", "text"]
 

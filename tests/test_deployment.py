@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from certificates import make_certificate
 
-from herod.describing import describe
-from herod.operations.attention import Facts, find_attention
-from herod.reloading import load_certificates
+from herod.deployment_summary import describe
+from herod.operations.system.admin_warnings import Facts, find_attention
+from herod.reload import load_certificates
 from herod.server.listeners import listening
 from herod.settings import Settings, load_settings
 from herod.settings.binds import TcpBind, UnixBind

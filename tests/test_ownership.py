@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from herod_client.core.errors import RuntimeFailure
 
-from herod.ownership import acting_as_owner, require_own_path, starting_uid, trace_route
+from herod.file_ownership import acting_as_owner, require_own_path, starting_uid, trace_route
 
 OWNER = 4321
 OTHER = 4322

@@ -15,9 +15,9 @@ from herod_client.core.errors import SettingsError, Unavailable
 from herod_client.core.scope_graph import ScopeGraph
 from house import House
 
-from herod.operations.realm import LegacySecrets
+from herod.identity.runtime import LegacySecrets
 from herod.records import Account
-from herod.reloading import Reloader
+from herod.reload import Reloader
 from herod.settings import Settings
 from herod.store.base import Store, Writer
 from herod.store.sqlite import open_sqlite

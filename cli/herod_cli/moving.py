@@ -15,7 +15,8 @@ from herod_cli.offline import load, with_store_options
 from herod_cli.output import clean, print_json, print_lines, print_notice
 
 if TYPE_CHECKING:
-    from herod.offline import Export, Import
+    from herod.maintenance.export_accounts import Export
+    from herod.maintenance.import_accounts import Import
     from herod.settings import Settings
 from herod_cli.whole_file import whole_file
 
@@ -49,7 +50,7 @@ def export(invocation: Invocation, /, file: str | None, to_secret: str | None, *
     settings = load(**options)
     secret = None if to_secret is None else _load_new_secret(to_secret, options)
 
-    from herod.offline import export_accounts  # noqa: PLC0415 - the store costs ten times the command
+    from herod.maintenance.export_accounts import export_accounts  # noqa: PLC0415 - the store costs ten times the command
 
     if file == STANDARD:
         if sys.stdout.isatty():
@@ -72,7 +73,7 @@ def export(invocation: Invocation, /, file: str | None, to_secret: str | None, *
 
 def _write(path: Path, settings: "Settings", secret: str | None) -> "Export":
     """Export into a new file: whole, or not at all."""
-    from herod.offline import export_accounts  # noqa: PLC0415 - the store costs ten times the command
+    from herod.maintenance.export_accounts import export_accounts  # noqa: PLC0415 - the store costs ten times the command
 
     with whole_file(path) as target:
         done = export_accounts(settings, secret=secret)
@@ -117,7 +118,7 @@ def import_(
     settings = load(**options)
     secret = None if from_secret is None else _load_old_secret(from_secret)
 
-    from herod.offline import import_accounts  # noqa: PLC0415 - the store costs ten times the command
+    from herod.maintenance.import_accounts import import_accounts  # noqa: PLC0415 - the store costs ten times the command
 
     path = Path("/dev/stdin" if file == STANDARD else file)
     done = import_accounts(settings, path, secret=secret, skip_existing=skip_existing, dry_run=dry_run)

@@ -13,7 +13,7 @@ from herod_cli.invocation import Invocation, pass_invocation
 from herod_cli.output import clean, print_json, print_lines, print_notice
 
 if TYPE_CHECKING:
-    from herod.offline import Restoration
+    from herod.maintenance.restore import Restoration
     from herod.settings import Settings
 
 __all__ = ["load", "restore", "with_store_options"]
@@ -79,7 +79,7 @@ def restore(invocation: Invocation, /, file: str, backup_secret_file: str | None
     """
     settings = load(**options)
 
-    from herod.offline import restore as put_back  # noqa: PLC0415 - the store costs ten times the command
+    from herod.maintenance.restore import restore as put_back  # noqa: PLC0415 - the store costs ten times the command
     from herod.settings import load_old_secret  # noqa: PLC0415 - as above
 
     secret = None

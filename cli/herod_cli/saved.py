@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from herod.ownership import require_own_path
+from herod.file_ownership import require_own_path
 from herod_cli.failures import FailureError
 from herod_cli.files import is_private, read_bounded, replace_private
 

@@ -16,7 +16,7 @@ from herod_cli.offline import load, with_store_options
 from herod_cli.output import print_json, print_lines, print_notice
 
 if TYPE_CHECKING:
-    from herod.offline import SigningRotation
+    from herod.maintenance.rotate_signing_key import SigningRotation
 
 __all__ = ["secret"]
 
@@ -92,7 +92,7 @@ def rotate(
     """
     settings = load(**options)
 
-    from herod.offline import rotate_secret  # noqa: PLC0415 - the store costs ten times the command
+    from herod.maintenance.rotate_secret import rotate_secret  # noqa: PLC0415 - the store costs ten times the command
     from herod.settings import load_new_secret  # noqa: PLC0415 - as above
 
     warnings: list[str] = []
@@ -146,7 +146,7 @@ def rotate_signing(
     """
     settings = load(**options)
 
-    from herod.offline import rotate_signing as make_key  # noqa: PLC0415 - the store costs ten times the command
+    from herod.maintenance.rotate_signing_key import rotate_signing as make_key  # noqa: PLC0415 - the store costs ten times the command
 
     done = make_key(settings, is_compromised=compromised)
     change = done.change

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from herod.ownership import require_own_path
+from herod.file_ownership import require_own_path
 from herod_cli.commands import HerodCommand
 from herod_cli.failures import OK, FailureError
 from herod_cli.files import create_private, is_private, open_folder, write_all

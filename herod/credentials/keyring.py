@@ -59,7 +59,7 @@ def derive_wrap_key(secret: str) -> bytes:
 
 
 def derive_backup_key(secret: str) -> bytes:
-    """The 32-byte key from which `backups.py` derives the key of each backup file."""
+    """The 32-byte key from which `backup_encryption.py` derives the key of each backup file."""
     return _hkdf(secret.encode(), BACKUP_LABEL)
 
 

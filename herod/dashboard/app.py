@@ -32,8 +32,8 @@ from herod.dashboard import (
 from herod.dashboard.assets import Assets
 from herod.dashboard.door import Door, SignInNeeded
 from herod.dashboard.rendering import render, see_other
-from herod.operations.pipeline import Pipeline
-from herod.operations.registry import Operation
+from herod.pipeline.operation import Operation
+from herod.pipeline.pipeline import Pipeline
 from herod.protocols.codes import row_of
 from herod.protocols.http import MAX_BODY
 

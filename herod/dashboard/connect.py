@@ -15,7 +15,7 @@ from quart_trio import QuartTrio
 
 from herod.dashboard.door import Door
 from herod.dashboard.rendering import render
-from herod.operations.deployment import Deployment
+from herod.pipeline.process.deployment import Deployment
 
 __all__ = ["Section", "Snippet", "add_routes", "find_addresses", "make_sections"]
 

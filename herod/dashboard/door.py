@@ -13,13 +13,13 @@ from herod_client.core.errors import InvalidRequest
 from quart import current_app, request
 
 from herod.dashboard.tickets import TICKET, check_same_origin, is_from_own_page, join
-from herod.operations.pipeline import Pipeline
-from herod.operations.presented import Presented, SessionCookie
-from herod.operations.registry import Operation
-from herod.operations.system import Whoami
+from herod.identity.presented_credentials import Presented, SessionCookie
+from herod.operations.system.health_and_whoami import Whoami
+from herod.pipeline.operation import Operation
+from herod.pipeline.pipeline import Pipeline
 from herod.protocols.http import Request
 from herod.protocols.reading import convert_params, read_form, read_query
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 
 __all__ = ["MENU", "NULL", "Door", "Entry", "Null", "SignInNeeded", "Visit", "asked", "texts", "words"]
 

@@ -16,7 +16,7 @@ from herod.dashboard.first_run import first_run_page
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.signing_in import opening, refused, signed_in
 from herod.dashboard.tickets import check_same_origin, cookie_name
-from herod.operations.presented import Bearer
+from herod.identity.presented_credentials import Bearer
 from herod.protocols.reading import read_form
 
 __all__ = ["add_routes", "sign_in_page"]

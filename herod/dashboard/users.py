@@ -11,7 +11,7 @@ from herod.dashboard import user_pages
 from herod.dashboard.door import Door, Visit
 from herod.dashboard.giving import given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.rendering import render
-from herod.operations.shapes import User
+from herod.pipeline.views import User
 from herod.protocols.codes import row_of
 from herod.store.base import Page as Listed
 

@@ -1,1 +1,1 @@
-"""What can be done: one file per capability, one pipeline in front of them all."""
+"""What can be done: a folder for each capability, and the table that lists every operation."""

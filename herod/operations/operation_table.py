@@ -4,57 +4,42 @@ from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from herod.operations import (
-    accounts,
-    audit,
-    backups,
-    explain,
-    feed,
-    first_admin,
-    introspection,
-    key_changes,
-    keys,
-    legacy,
-    metrics,
-    overview,
-    passwords,
-    peers,
-    resource_counts,
-    resources,
-    session_codes,
-    session_list,
-    sessions,
-    signin,
-    supervisor,
-    system,
-    tokens,
-)
-from herod.operations.registry import Operation
+from herod.operations.accounts import administration, first_admin, login_and_registration, passwords_and_secrets
+from herod.operations.audit import audit_log
+from herod.operations.keys import api_keys, key_lifecycle
+from herod.operations.legacy import status_and_promotion
+from herod.operations.peers import peer_rules
+from herod.operations.resources import owned_resources, resource_counts
+from herod.operations.sessions import active_sessions, browser_sessions, sign_in_codes
+from herod.operations.supervisor import supervisor_keys
+from herod.operations.system import backup, explain, health_and_whoami, metrics, overview
+from herod.operations.tokens import change_feed, introspection, issue_validate_revoke
+from herod.pipeline.operation import Operation
 
 __all__ = ["OPERATIONS"]
 
 MODULES: Final[tuple[ModuleType, ...]] = (
-    system,
-    signin,
-    tokens,
+    health_and_whoami,
+    login_and_registration,
+    issue_validate_revoke,
     introspection,
-    feed,
-    accounts,
-    passwords,
-    keys,
-    key_changes,
-    supervisor,
-    peers,
-    resources,
+    change_feed,
+    administration,
+    passwords_and_secrets,
+    api_keys,
+    key_lifecycle,
+    supervisor_keys,
+    peer_rules,
+    owned_resources,
     resource_counts,
     explain,
-    sessions,
-    session_codes,
-    session_list,
+    browser_sessions,
+    sign_in_codes,
+    active_sessions,
     first_admin,
-    audit,
-    legacy,
-    backups,
+    audit_log,
+    status_and_promotion,
+    backup,
     metrics,
     overview,
 )

@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 from herod_client.core.errors import HerodError, MissingScope, RateLimited, TooLarge, Unauthenticated
 
-from herod.operations.pages import MAX_PAGE_BYTES
-from herod.operations.registry import Operation
+from herod.pipeline.operation import Operation
+from herod.pipeline.pagination import MAX_PAGE_BYTES
 from herod.protocols.codes import row_of
 from herod.protocols.http import Response
 from herod.store.base import Page

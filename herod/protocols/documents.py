@@ -9,8 +9,8 @@ from typing import Final
 
 import trio
 
-from herod.operations.realm import Realm
-from herod.operations.registry import Operation
+from herod.identity.runtime import Realm
+from herod.pipeline.operation import Operation
 from herod.protocols.answers import encode
 from herod.protocols.failures import JSON, failure
 from herod.protocols.jsonrpc import MAX_BATCH

@@ -6,8 +6,8 @@ from typing import Final
 
 from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 
-from herod.operations.pipeline import Pipeline
-from herod.operations.registry import Operation
+from herod.pipeline.operation import Operation
+from herod.pipeline.pipeline import Pipeline
 from herod.protocols.answers import ErrorWriter, envelope_error, is_enveloped, json_response, plain_error
 from herod.protocols.documents import OPENAPI_PATH, OPENRPC_PATH, Documents
 from herod.protocols.guard import Guard

@@ -10,7 +10,7 @@ from typing import Any, Final
 from herod_client.core import errors
 from herod_client.core.errors import HerodError
 
-from herod.operations.registry import Operation, Route
+from herod.pipeline.operation import Operation, Route
 from herod.protocols.answers import API_VERSION, is_enveloped
 from herod.protocols.codes import CODES, INTERNAL, Row
 from herod.scopes.decisions import Access

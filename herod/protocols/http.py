@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 from herod.store.base import ByteStream
 
 __all__ = ["MAX_BODY", "SECURITY_HEADERS", "STRICT_TRANSPORT", "Handler", "Request", "Response"]

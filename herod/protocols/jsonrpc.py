@@ -13,10 +13,9 @@ import msgspec
 import trio
 from herod_client.core.errors import HerodError, InvalidRequest, TooLarge, quoted
 
-from herod.operations.guessing import wide_source
-from herod.operations.pipeline import Pipeline
-from herod.operations.presented import Presented
-from herod.operations.registry import Door, Operation, Params
+from herod.identity.presented_credentials import Presented
+from herod.pipeline.operation import Door, Operation, Params
+from herod.pipeline.pipeline import Pipeline
 from herod.protocols.answers import MAX_ANSWER_BYTES, check_answer, encode, json_response
 from herod.protocols.codes import INTERNAL, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
 from herod.protocols.http import Request, Response
@@ -34,7 +33,8 @@ from herod.protocols.openrpc import DISCOVER
 from herod.protocols.presenting import presented_by
 from herod.protocols.reading import convert_params, decode_params
 from herod.scopes.decisions import Access
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
+from herod.throttle.rules import wide_source
 
 __all__ = ["MAX_BATCH", "JsonRpc"]
 

@@ -20,9 +20,9 @@ import msgspec
 from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, RateLimited, Unauthenticated
 from herod_client.core.scope_graph import READ
 
-from herod.operations.pipeline import Pipeline
-from herod.operations.presented import Presented
-from herod.operations.registry import NoParams, Operation
+from herod.identity.presented_credentials import Presented
+from herod.pipeline.operation import NoParams, Operation
+from herod.pipeline.pipeline import Pipeline
 from herod.protocols.answers import JSON_HEADERS, check_answer, encode, json_response
 from herod.protocols.codes import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, mcp_status, row_of
 from herod.protocols.http import Request, Response

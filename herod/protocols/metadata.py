@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from herod.operations.realm import Realm
+from herod.identity.runtime import Realm
 from herod.protocols.answers import encode
 from herod.protocols.http import Request, Response
 from herod.protocols.rest import PathHandler

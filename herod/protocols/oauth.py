@@ -4,9 +4,9 @@ from typing import Final
 
 from herod_client.core.errors import HerodError, InvalidRequest
 
-from herod.operations.pipeline import Pipeline
-from herod.operations.presented import Basic, Presented
-from herod.operations.registry import Operation, Params
+from herod.identity.presented_credentials import Basic, Presented
+from herod.pipeline.operation import Operation, Params
+from herod.pipeline.pipeline import Pipeline
 from herod.protocols.answers import encode, json_response, oauth_error
 from herod.protocols.http import Request, Response
 from herod.protocols.presenting import presented_by

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from herod.operations.realm import Realm
-from herod.operations.registry import Operation, Route
+from herod.identity.runtime import Realm
+from herod.pipeline.operation import Operation, Route
 from herod.protocols.answers import is_enveloped
 from herod.protocols.failures import ERROR, JSON, META, OAUTH_ERROR, RPC_ANSWER, failure_responses, failures, is_oauth
 from herod.protocols.rest import IN_QUERY, STREAM_TYPE

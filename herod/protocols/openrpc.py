@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.operations.realm import Realm
-from herod.operations.registry import Door, Operation
+from herod.identity.runtime import Realm
+from herod.pipeline.operation import Door, Operation
 from herod.protocols.codes import CODES, INTERNAL
 from herod.protocols.samples import sample
 from herod.protocols.schemas import (

@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 from herod_client.core.errors import InvalidRequest
 
-from herod.operations.presented import (
+from herod.identity.presented_credentials import (
     ApiKeyHeader,
     Audience,
     Basic,

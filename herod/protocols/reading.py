@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 import msgspec
 from herod_client.core.errors import InvalidRequest, quoted
 
-from herod.operations.registry import Operation, Params
+from herod.pipeline.operation import Operation, Params
 from herod.protocols.http import Request
 
 __all__ = [

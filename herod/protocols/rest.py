@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from herod_client.core.errors import HerodError, InvalidRequest
 
-from herod.operations.pipeline import Pipeline
-from herod.operations.registry import Operation, Params, Route
+from herod.pipeline.operation import Operation, Params, Route
+from herod.pipeline.pipeline import Pipeline
 from herod.protocols.answers import (
     ErrorWriter,
     check_answer,

@@ -1,6 +1,6 @@
 """What goes in and comes out of each operation, as JSON Schema: made from its Structs, for OpenAPI and OpenRPC.
 
-Never says more than the code holds: a schema is what msgspec decodes and encodes, and what `operations/fields.py` says
+Never says more than the code holds: a schema is what msgspec decodes and encodes, and what `pipeline/fields.py` says
 of limits and formats.
 """
 
@@ -12,9 +12,9 @@ from typing import Any, Final
 import msgspec
 from herod_client.core.scope_graph import ALIASES, MAX_SCOPES
 
-from herod.operations.fields import ENUMERATED
-from herod.operations.realm import Realm
-from herod.operations.registry import Operation, Params
+from herod.identity.runtime import Realm
+from herod.pipeline.fields import ENUMERATED
+from herod.pipeline.operation import Operation, Params
 
 __all__ = [
     "Names",

@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from herod.operations.realm import Realm
-from herod.operations.registry import Operation
+from herod.identity.runtime import Realm
+from herod.pipeline.operation import Operation
 from herod.scopes.decisions import Access
-from herod.scopes.principals import AuthMethod
+from herod.scopes.principal import AuthMethod
 
 __all__ = ["SCHEMES", "requirement", "security_schemes"]
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.operations.registry import Operation
-from herod.operations.registry import Tool as Offer
+from herod.pipeline.operation import Operation
+from herod.pipeline.operation import Tool as Offer
 from herod.protocols.answers import encode
 from herod.scopes.decisions import Access
 

@@ -7,8 +7,8 @@ from typing import Final
 from herod_client.core.grants import Grant, Grants, intersect_networks
 from herod_client.core.scope_graph import ScopeGraph
 
-from herod.scopes.hints import mending_command
-from herod.scopes.principals import Principal, PrincipalKind, part_of
+from herod.scopes.denial_hints import mending_command
+from herod.scopes.principal import Principal, PrincipalKind, part_of
 
 __all__ = ["Access", "Allowed", "Denied", "Needs", "Reason", "decide", "decide_ceiling", "decide_target"]
 

@@ -20,9 +20,8 @@ from typing import Final
 
 import trio
 
-from herod.operations.guessing import wide_source
 from herod.protocols.http import Handler, Request, Response
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 from herod.server.answers import (
     CONTINUE,
     INTERNAL,
@@ -42,6 +41,7 @@ from herod.server.tls import TlsWire
 from herod.server.unsent import SMALL_BYTES, Unsent
 from herod.server.wires import SocketWire, Wire, read_peer
 from herod.store.base import ByteStream
+from herod.throttle.rules import wide_source
 
 __all__ = ["raise_descriptor_limit", "serve"]
 

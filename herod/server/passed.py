@@ -13,7 +13,7 @@ from typing import Final
 
 from herod_client.core.errors import RuntimeFailure
 
-from herod.ownership import require_own_path
+from herod.file_ownership import require_own_path
 from herod.server.places import Place
 from herod.settings.binds import FdBind
 

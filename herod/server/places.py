@@ -16,7 +16,7 @@ from typing import Final
 
 from herod_client.core.errors import RuntimeFailure
 
-from herod.ownership import require_own_path
+from herod.file_ownership import require_own_path
 
 __all__ = ["BACKLOG", "Place", "prepare_folder"]
 

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Final
 
 from herod.protocols.http import Request
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 from herod.server.heads import ChunkedBody, Head, Refusal, check_first_byte, parse_head, too_large
 from herod.server.limits import Limits
 

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import trio
 
-from herod.scopes.principals import Peer
+from herod.scopes.principal import Peer
 
 __all__ = ["SocketWire", "Wire", "read_peer"]
 

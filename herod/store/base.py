@@ -38,7 +38,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 MAX_PAGE = 200
 # Of sealed records that are read for one page, before the last of them. As JSON a record is at most twice as long, and
-# a few hundred bytes: what is read for a page is little more than what an answer can hold (`operations/pages.py`).
+# a few hundred bytes: what is read for a page is little more than what an answer can hold (`pipeline/pagination.py`).
 MAX_READ_BYTES: Final = 96 * 1024
 # A clock that was an hour ahead and is put right must not bring a revoked token back.
 EXPIRED_KEPT_SECONDS: Final = 86_400

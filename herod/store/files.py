@@ -17,7 +17,7 @@ from typing import Final
 
 from herod_client.core.errors import RuntimeFailure, SettingsError
 
-from herod.ownership import Route, name_user, require_own_path
+from herod.file_ownership import Route, name_user, require_own_path
 from herod.store.header import HEADER_BYTES, Content, judge_header
 from herod.store.private_files import close_to_others, create_own, open_own, own_file
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from herod_client.core.errors import RuntimeFailure
 
-from herod.ownership import name_user
+from herod.file_ownership import name_user
 
 __all__ = ["close_to_others", "create_own", "open_own", "own_file"]
 

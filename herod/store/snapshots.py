@@ -13,7 +13,7 @@ import apsw
 import trio
 from herod_client.core.errors import Conflict, StartupError, Unavailable
 
-from herod.credentials.backups import CHUNK_BYTES, BackupSealer
+from herod.credentials.backup_encryption import CHUNK_BYTES, BackupSealer
 from herod.store.faults import describe
 from herod.store.files import SNAPSHOT, create_beside, drop_temporary
 from herod.store.opening import connect

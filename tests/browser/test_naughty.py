@@ -7,7 +7,7 @@ from browsing import PHONE, WIDE, Sit, ask
 from herod_client.core.errors import InvalidRequest
 from vectors import NAUGHTY_STRINGS, needs_naughty_strings
 
-from herod.operations.normal import parse_name
+from herod.pipeline.normalization import parse_name
 
 SIZES: Final = {"wide": WIDE, "phone": PHONE}
 WORST: Final = 20

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.registry import Door, Operation
+from herod.pipeline.operation import Door, Operation
 
 __all__ = ["Ask", "Doorway", "walk", "wrong_places"]
 

@@ -12,8 +12,8 @@ import trio
 from offline_store import NEW, OLD, opened, put, settings
 from store.samples import account, key
 
-from herod.credentials.hero_auth import decrypt_users, encrypt_users
-from herod.offline import export_accounts
+from herod.credentials.accounts_file_encryption import decrypt_users, encrypt_users
+from herod.maintenance.export_accounts import export_accounts
 
 
 @pytest.fixture

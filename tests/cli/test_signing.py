@@ -9,7 +9,7 @@ import pytest
 from herod_client.core.signing_keys import SigningAlgorithm
 from offline_store import NOW, OLD, opened
 
-from herod.operations.startup import load_signing_keys
+from herod.maintenance.startup import load_signing_keys
 from herod.records import SigningKeyRecord
 
 
@@ -35,7 +35,7 @@ async def stops(path: Path) -> dict[str, int | None]:
 
 async def test_a_new_key(store: Path, herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """It names both keys and the end of the old one, which is as far off as a token lives."""
-    monkeypatch.setattr("herod.offline.signing.time.time", lambda: NOW)
+    monkeypatch.setattr("herod.maintenance.rotate_signing_key.time.time", lambda: NOW)
     await start(store, "EdDSA")
     (first,) = await stops(store)
     ended = herod("secret", "rotate-signing", "--store", f"sqlite:{store}", "--token-ttl", "60")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from herod.credentials.backups import CHUNK_BYTES, HEADER_BYTES, BackupOpener, BackupSealer, NoBackup
+from herod.credentials.backup_encryption import CHUNK_BYTES, HEADER_BYTES, BackupOpener, BackupSealer, NoBackup
 from herod.credentials.keyring import WrongSecret, derive_backup_key, derive_wrap_key
 from herod.credentials.sealing import SealBroken
 

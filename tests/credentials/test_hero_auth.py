@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.credentials.hero_auth import decrypt_users, encrypt_users
+from herod.credentials.accounts_file_encryption import decrypt_users, encrypt_users
 from herod.credentials.sealing import SealBroken
 
 SECRET = "a secret, as long as one should be: grüße"

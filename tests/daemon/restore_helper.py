@@ -11,7 +11,7 @@ from pathlib import Path
 
 from offline_store import settings
 
-from herod.offline import restore
+from herod.maintenance.restore import restore
 
 STEPS = frozenset({"open", "os.link", "os.rename", "os.remove", "os.truncate"})
 

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from offline_store import settings
 
-from herod.offline import import_accounts, rotate_secret, rotate_signing
+from herod.maintenance.import_accounts import import_accounts
+from herod.maintenance.rotate_secret import rotate_secret
+from herod.maintenance.rotate_signing_key import rotate_signing
 
 
 def change_secret(path: str, old: str, new: str, is_compromised: bool) -> None:

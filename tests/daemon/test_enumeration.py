@@ -15,7 +15,7 @@ from house import PASSWORD, TCP, House
 from soak import chance, count
 
 from herod.credentials import passwords
-from herod.operations import signin
+from herod.operations.accounts import login_and_registration
 from herod.operations.operation_table import OPERATIONS
 
 LOGIN = dataclasses.replace(OPERATIONS["login"], limit=None)  # or the limits would answer
@@ -48,7 +48,7 @@ async def test_unknown_and_known(house: House, say: Callable[[str], None], monke
         worked.append(phc.rpartition("$")[0].rpartition("$")[0])
         return passwords.verify_password(password, phc)
 
-    monkeypatch.setattr(signin, "verify_password", verify)
+    monkeypatch.setattr(login_and_registration, "verify_password", verify)
     seconds: dict[str, list[float]] = {"known@example.org": [], "unknown@example.org": [], "bare@example.org": []}
     order = list(seconds)
     for _ in range(count("LOGINS")):

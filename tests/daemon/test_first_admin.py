@@ -13,7 +13,7 @@ import trio.testing
 from house import House, open_house
 from running import Daemon, running
 
-from herod.first_code import FILE_NAME, RENEWED_SECONDS, FirstCode
+from herod.first_admin_code import FILE_NAME, RENEWED_SECONDS, FirstCode
 
 ADMIN = {"email": "ada@example.org", "scope": "admin"}
 

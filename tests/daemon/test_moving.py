@@ -12,7 +12,7 @@ import trio
 from offline_store import opened
 from running import COMMAND, SECRET, Daemon, environment, herod, running
 
-from herod.credentials.hero_auth import encrypt_users
+from herod.credentials.accounts_file_encryption import encrypt_users
 from herod.credentials.passwords import OWASP_2024
 from herod.records import Account
 

@@ -12,8 +12,9 @@ from herod_client.core.signing_keys import SigningAlgorithm
 from offline_store import NEW, NOW, OLD, STORE, contents, opened, put, save, settings
 from store.samples import account, event, key, revocation, rule, session
 
-from herod.offline import Restoration, restore, rotate_secret
-from herod.operations.startup import load_signing_keys
+from herod.maintenance.restore import Restoration, restore
+from herod.maintenance.rotate_secret import rotate_secret
+from herod.maintenance.startup import load_signing_keys
 from herod.records import Account, ApiKey, PeerRule, Revocation, Session, SigningKeyRecord
 from herod.store.sqlite import SqliteStore
 

@@ -10,7 +10,7 @@ import pytest
 from offline_store import NOW, OLD, put, save, settings
 from store.samples import account, key, resource, rule
 
-from herod.offline import restore
+from herod.maintenance.restore import restore
 from herod.records import Account, ApiKey, PeerRule, Resource
 from herod.store.base import Writer
 from herod.store.sqlite import KEPT_TOMBSTONES, SqliteStore, open_sqlite

@@ -12,7 +12,7 @@ from pathlib import Path
 from offline_store import OLD, contents, opened, put, save, settings
 from store.samples import account
 
-from herod.offline import restore
+from herod.maintenance.restore import restore
 from herod.records import Account
 
 MOST_STEPS = 200

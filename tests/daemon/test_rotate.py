@@ -16,8 +16,8 @@ from soak import count, seed
 from store.samples import account, event, key, revocation, session
 
 from herod.credentials.secret_hashes import hash_secret
-from herod.offline import rotate_secret
-from herod.operations.startup import load_signing_keys
+from herod.maintenance.rotate_secret import rotate_secret
+from herod.maintenance.startup import load_signing_keys
 from herod.records import Account, ApiKey, Session, SigningKeyRecord
 from herod.store.base import Writer
 from herod.store.offline import check_all

@@ -21,8 +21,9 @@ from offline_store import NEW, NOW, OLD, contents, opened, settings
 from running import SECRET, Daemon, running
 from soak import count, seed
 
-from herod.offline import rotate_secret, rotate_signing
-from herod.operations.startup import load_signing_keys
+from herod.maintenance.rotate_secret import rotate_secret
+from herod.maintenance.rotate_signing_key import rotate_signing
+from herod.maintenance.startup import load_signing_keys
 from herod.records import SigningKeyRecord
 from herod.store.offline import check_all, readable, transaction
 from herod.store.opening import open_file

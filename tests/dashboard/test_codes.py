@@ -9,11 +9,11 @@ from herod_client.core.key_format import new_opaque
 from house import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House
 
 from herod.dashboard.app import make_app
-from herod.operations.codes import MAX_CODE_BYTES, MAX_CODES, MAX_CODES_OF_ONE, Codes
-from herod.operations.deployment import Deployment
+from herod.identity.one_time_codes import MAX_CODE_BYTES, MAX_CODES, MAX_CODES_OF_ONE, Codes
+from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.presented import Bearer, SessionCookie
-from herod.operations.session_codes import CODE_SECONDS
+from herod.operations.sessions.sign_in_codes import CODE_SECONDS
+from herod.pipeline.process.deployment import Deployment
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.records import Session

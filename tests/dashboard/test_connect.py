@@ -11,7 +11,7 @@ from house import LEGACY, SECRET, House, open_house
 from visiting import open_pages, visit
 
 from herod.dashboard.connect import Snippet, find_addresses, make_sections
-from herod.operations.deployment import Deployment
+from herod.pipeline.process.deployment import Deployment
 
 SOCKET = "/run/a 'daemon'/herod.sock"
 URL = "http://127.0.0.1:3350"

@@ -9,7 +9,7 @@ from herod_client.core.errors import BadCredentials, Conflict, HerodError
 from house import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, Answer, House
 
 from herod.dashboard.app import make_app
-from herod.operations.first_admin import FIRST_CODE_SECONDS, make_first_code
+from herod.operations.accounts.first_admin import FIRST_CODE_SECONDS, make_first_code
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard

@@ -8,7 +8,7 @@ from house import NOW, PASSWORD, House
 from visiting import Visitor, open_pages, rows, said, secret_of, sign_in, text, visit
 
 from herod.dashboard.tickets import cut
-from herod.operations.presented import Bearer
+from herod.identity.presented_credentials import Bearer
 
 DAY = 86_400
 

@@ -8,7 +8,7 @@ import pytest
 from house import LEGACY, House, open_house
 from visiting import open_pages, said, secret_of, text, visit
 
-from herod.operations.presented import Bearer
+from herod.identity.presented_credentials import Bearer
 from herod.records import ApiKey
 
 

@@ -14,7 +14,7 @@ from house import House
 from vectors import NAUGHTY_STRINGS, needs_naughty_strings
 from visiting import Visitor, open_pages, rows, said, text, visit
 
-from herod.operations.normal import parse_name
+from herod.pipeline.normalization import parse_name
 
 STRINGS: Final = NAUGHTY_STRINGS
 pytestmark = needs_naughty_strings

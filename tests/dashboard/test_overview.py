@@ -11,8 +11,8 @@ from visiting import open_pages, text, visit
 
 from herod.dashboard.charts import HEIGHT, WIDTH, draw_bars
 from herod.dashboard.overview import show_bytes, show_span
-from herod.operations.deployment import Deployment
-from herod.operations.presented import Bearer
+from herod.identity.presented_credentials import Bearer
+from herod.pipeline.process.deployment import Deployment
 from herod.records import AuditEvent
 from herod.store.base import Writer
 
@@ -106,7 +106,7 @@ async def test_many_keys(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     assert messages["unused"] == "12 keys not used for 90 days or more."
     monkeypatch.setattr("herod.store.base.MAX_PAGE", 5)
     monkeypatch.setattr("herod.store.memory.MAX_PAGE", 5)
-    monkeypatch.setattr("herod.operations.overview.MAX_KEYS", 10)
+    monkeypatch.setattr("herod.operations.system.overview.MAX_KEYS", 10)
     seen = await house.admin("overview")
     messages = {one.code: one.message for one in seen.attention}
     assert messages["unused"].startswith("At least 1")
@@ -116,7 +116,7 @@ async def test_many_keys(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_nothing_needs_attention(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty list says so."""
-    monkeypatch.setattr("herod.operations.overview.find_attention", lambda facts, now: [])
+    monkeypatch.setattr("herod.operations.system.overview.find_attention", lambda facts, now: [])
     assert "Nothing needs attention" in await (await visit(house)).read("/ui/home")
 
 
@@ -176,14 +176,14 @@ async def test_long_looks_are_remembered_for_a_minute(house: House, monkeypatch:
 
 async def test_a_day_with_too_many_rows(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is counted as far as one looks, and says so."""
-    monkeypatch.setattr("herod.operations.overview.AUDIT_PAGE", 2)
+    monkeypatch.setattr("herod.operations.system.overview.AUDIT_PAGE", 2)
     admin = await visit(house)
     for number in range(4):
         await house.user(email=f"user{number}@example.org")
     seen = await house.admin("overview")
     assert seen.is_whole_day
     assert sum(hour.sign_ins for hour in seen.hours) == 1
-    monkeypatch.setattr("herod.operations.overview.MAX_AUDIT_ROWS", 4)
+    monkeypatch.setattr("herod.operations.system.overview.MAX_AUDIT_ROWS", 4)
     assert not (await house.admin("overview")).is_whole_day
     assert "more rows of this day" in await admin.read("/ui/home")
 

@@ -71,10 +71,10 @@ async def test_there_is_a_bound(house: House, monkeypatch: pytest.MonkeyPatch) -
     """What is not counted is not silently left out."""
     for kind in ("a", "b", "c"):
         await claim(house, kind)
-    monkeypatch.setattr("herod.operations.resource_counts.MAX_GROUPS", 2)
+    monkeypatch.setattr("herod.operations.resources.resource_counts.MAX_GROUPS", 2)
     counts = await house.admin("resources.count")
     assert (len(counts.groups), counts.is_whole) == (2, False)
-    monkeypatch.setattr("herod.operations.resource_counts.MAX_SURVEYED", 1)
+    monkeypatch.setattr("herod.operations.resources.resource_counts.MAX_SURVEYED", 1)
     assert sum(one.count for one in (await house.admin("resources.count")).groups) == 1
     assert "more than are counted" in await (await visit(house)).read("/ui/resources")
 

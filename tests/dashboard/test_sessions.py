@@ -8,11 +8,11 @@ from house import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House, User
 
 from herod.dashboard.app import make_app
 from herod.dashboard.tickets import cut
+from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.presented import Bearer, SessionCookie
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 from herod.server.browser import Browser
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}

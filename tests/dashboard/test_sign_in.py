@@ -10,7 +10,7 @@ from signing_in import EMAIL, GOOD, OWN, cookie_of, open_session, sign_in, sign_
 
 from herod.dashboard.signing_in import family
 from herod.records import Session
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 
 
 async def test_signing_in_and_out(dashboard: House) -> None:

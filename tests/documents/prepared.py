@@ -7,11 +7,11 @@ import msgspec
 from house import House, User
 
 from herod.credentials.secret_hashes import hash_secret
-from herod.operations.audit import HMAC_BYTES
-from herod.operations.fields import EXAMPLE_ID
-from herod.operations.keys import EXAMPLE_KEY
-from herod.operations.legacy import EXAMPLE_LEGACY
-from herod.operations.registry import Operation
+from herod.operations.audit.audit_log import HMAC_BYTES
+from herod.operations.keys.api_keys import EXAMPLE_KEY
+from herod.operations.legacy.status_and_promotion import EXAMPLE_LEGACY
+from herod.pipeline.fields import EXAMPLE_ID
+from herod.pipeline.operation import Operation
 from herod.records import Account, ApiKey, PeerRule, Record, Resource
 from herod.scopes.decisions import Access
 

@@ -12,7 +12,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.registry import Door, Operation, Route
+from herod.pipeline.operation import Door, Operation, Route
 
 ROUTES = [
     pytest.param(operation, route, id=f"{route.method} {route.path}")

@@ -19,9 +19,9 @@ from herod_client.core.signing_keys import SigningKeys, hs256_key
 from house import NOW, House, open_house
 from running import Daemon, running
 
-from herod.operations.presented import Bearer
+from herod.identity.presented_credentials import Bearer
 from herod.records import Revocation
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 
 HOUR = 3600
 END_OF_31_BITS = 2**31  # 2038

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from hypothesis import strategies as st
 
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.registry import Door, Operation, Route
+from herod.pipeline.operation import Door, Operation, Route
 
 __all__ = ["CANARY", "SECRET_NAMES", "Ask", "Pairs", "Raw", "asks", "write_json"]
 

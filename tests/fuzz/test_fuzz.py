@@ -22,7 +22,7 @@ from running import Daemon, running
 from soak import count
 from soak import seed as chosen_seed
 
-from herod.operations.ceilings import is_standing_admin
+from herod.pipeline.ceilings import is_standing_admin
 from herod.records import Account, ApiKey, PeerRule
 
 STORY = 10

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from running import SECRET, running
 
-from herod.operations import codes, realm
+from herod.identity import one_time_codes, runtime
 from herod.protocols import jsonrpc
 from herod.server.limits import Limits
 from herod.settings import LIMITS, load_settings
@@ -90,7 +90,9 @@ def test_memory(name: str) -> None:
     limits, mib = Limits(), 1024 * 1024
     kernel = 2 * (limits.send_buffer_bytes + limits.receive_buffer_bytes)
     connection = 3 * limits.body_bytes + limits.head_bytes + kernel
-    caches = 2 * (cache.CACHED_BYTES + codes.MAX_CODE_BYTES) + realm.MAX_GRANT_BYTES + realm.MAX_VERIFIED_BYTES
+    caches = (
+        2 * (cache.CACHED_BYTES + one_time_codes.MAX_CODE_BYTES) + runtime.MAX_GRANT_BYTES + runtime.MAX_VERIFIED_BYTES
+    )
     shared = limits.unsent_bytes_in_all + jsonrpc.MAX_UNFINISHED_BYTES + 200 * mib
     (most,) = said(name)["MemoryMax"]
     assert int(most.removesuffix("M")) * mib > limits.connections * connection + caches + shared

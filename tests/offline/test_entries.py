@@ -10,10 +10,10 @@ from herod_client.core.scope_graph import ScopeGraph
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.credentials.carried import hash_key_id
+from herod.credentials.imported_hashes import hash_key_id
 from herod.credentials.passwords import hash_password
-from herod.offline.entries import AccountEntry, Entries, parse_entries
-from herod.offline.toml_text import write_toml
+from herod.maintenance.accounts_file import AccountEntry, Entries, parse_entries
+from herod.maintenance.toml_writer import write_toml
 
 NOW = 1_800_000_000
 SHA256 = hashlib.sha256(b"short").hexdigest()

@@ -16,16 +16,19 @@ from offline_store import NEW, NOW, OLD, contents, opened, put, save, settings, 
 from soak import count, seed
 from store.samples import account, key
 
-from herod.credentials.hero_auth import decrypt_users, encrypt_users
+from herod.credentials.accounts_file_encryption import decrypt_users, encrypt_users
 from herod.credentials.keyring import Purpose
 from herod.credentials.passwords import hash_password, verify_password
 from herod.credentials.secret_hashes import hash_secret
-from herod.offline import Import, export_accounts, import_accounts, restore, rotate_secret
-from herod.operations.identify import identify
-from herod.operations.presented import Basic, Bearer, Presented
-from herod.operations.realm import LegacySecrets, Realm
+from herod.identity.identify import identify
+from herod.identity.presented_credentials import Basic, Bearer, Presented
+from herod.identity.runtime import LegacySecrets, Realm
+from herod.maintenance.export_accounts import export_accounts
+from herod.maintenance.import_accounts import Import, import_accounts
+from herod.maintenance.restore import restore
+from herod.maintenance.rotate_secret import rotate_secret
 from herod.records import Account, ApiKey, HashKey
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 from herod.store.sqlite import SqliteStore
 
 CLIENT_SECRET = "herod_c_" + "x" * 49

@@ -18,9 +18,13 @@ from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError
 from offline_store import NEW, NOW, OLD, opened, put, save, settings
 from store.samples import account, key
 
-from herod.credentials.hero_auth import encrypt_users
-from herod.offline import export_accounts, import_accounts, restore, rotate_secret, rotate_signing
-from herod.operations.startup import load_signing_keys
+from herod.credentials.accounts_file_encryption import encrypt_users
+from herod.maintenance.export_accounts import export_accounts
+from herod.maintenance.import_accounts import import_accounts
+from herod.maintenance.restore import restore
+from herod.maintenance.rotate_secret import rotate_secret
+from herod.maintenance.rotate_signing_key import rotate_signing
+from herod.maintenance.startup import load_signing_keys
 from herod.settings import Settings
 from herod.store.sqlite import open_sqlite
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.offline.toml_text import write_toml
+from herod.maintenance.toml_writer import write_toml
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 times = st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(UTC)).map(lambda at: at.replace(microsecond=0))  # noqa: DTZ001 - hypothesis wants it naive

@@ -8,7 +8,7 @@ import pytest
 from herod_client.core.errors import InvalidTarget, TargetDenied, UnsupportedTokenType
 from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, SECRET, STRANGER, TCP, House, bearer
 
-from herod.operations.presented import PeerClaim
+from herod.identity.presented_credentials import PeerClaim
 
 JOBS = "https://jobs.example.org"
 OWN = "http://localhost"

@@ -22,10 +22,10 @@ from house import (
 )
 from store.samples import revocation
 
+from herod.identity.presented_credentials import ApiKeyHeader, Basic, Bearer, PeerClaim, SecretHeader, SessionCookie
+from herod.operations.audit.retention import ROWS_AT_ONCE, AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.presented import ApiKeyHeader, Basic, Bearer, PeerClaim, SecretHeader, SessionCookie
-from herod.operations.registry import Context
-from herod.operations.retention import ROWS_AT_ONCE, AuditRetention, enforce_retention
+from herod.pipeline.operation import Context
 from herod.records import AuditEvent
 from herod.store.base import Writer
 

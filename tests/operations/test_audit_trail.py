@@ -13,11 +13,11 @@ from herod_client.core.errors import Unavailable
 from house import LOCAL_ADMIN, NOW, PASSWORD, TCP, House, User
 from soak import count
 
-from herod.operations.audit_trail import MAX_COUNTED, ROWS_OF_PRINCIPAL, ROWS_OF_SOURCE
-from herod.operations.denials import MAX_KINDS_OF_SOURCE
-from herod.operations.retention import AuditRetention, enforce_retention
+from herod.operations.audit.retention import AuditRetention, enforce_retention
+from herod.pipeline.audit_recorder import MAX_COUNTED, ROWS_OF_PRINCIPAL, ROWS_OF_SOURCE
+from herod.pipeline.denial_queue import MAX_KINDS_OF_SOURCE
 from herod.records import AuditEvent
-from herod.scopes.principals import Peer, Source
+from herod.scopes.principal import Peer, Source
 
 TRIES = count("AUDIT")
 

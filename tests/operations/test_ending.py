@@ -4,8 +4,8 @@ from itertools import pairwise
 
 from house import STRANGER, TCP, House
 
-from herod.operations.presented import Bearer, PeerClaim
-from herod.operations.restoring import end_everything
+from herod.identity.presented_credentials import Bearer, PeerClaim
+from herod.maintenance.restore_reconciliation import end_everything
 from herod.records import Account, PeerRule
 
 

@@ -20,7 +20,7 @@ from herod_client.core.errors import (
 )
 from house import LOCAL_ADMIN, House, User
 
-from herod.operations.presented import Bearer
+from herod.identity.presented_credentials import Bearer
 from herod.records import Account, ApiKey
 
 

@@ -4,7 +4,7 @@ import pytest
 from herod_client.core.errors import CeilingExceeded, InvalidRequest, NotFound
 from house import LOCAL_ADMIN, House
 
-from herod.operations.presented import Bearer
+from herod.identity.presented_credentials import Bearer
 
 
 async def test_about_oneself(house: House) -> None:

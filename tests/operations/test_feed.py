@@ -13,11 +13,11 @@ from herod_client.core.scope_graph import ScopeGraph
 from house import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, NOW, House, open_house
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from herod.operations import feed
-from herod.operations.feed import TokenChanges
-from herod.operations.presented import Bearer, Presented
+from herod.identity.presented_credentials import Bearer, Presented
+from herod.operations.tokens import change_feed
+from herod.operations.tokens.change_feed import TokenChanges
 from herod.records import Account
-from herod.scopes.principals import Peer, Source
+from herod.scopes.principal import Peer, Source
 from herod.store.base import Writer
 
 LOCAL = "local-admin"
@@ -119,7 +119,7 @@ async def test_revocations_are_told(house: House) -> None:
     await house.call("token.revoke", user.basic, token=token)
     [taken] = (await changes(house, before.cursor)).revoked
     assert (taken.sub, taken.jti) == (user.client_id, claims_of(house, token).jti)
-    house.clock.now = taken.exp + feed.KEPT_SECONDS
+    house.clock.now = taken.exp + change_feed.KEPT_SECONDS
     assert (await changes(house)).revoked == []
 
 
@@ -324,7 +324,7 @@ def waiting(house: House, name: str, count: int) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("", feed.WAITING), ("source uid:990", feed.WAITING_OF_SOURCE), ("principal local-admin", 16)],
+    [("", change_feed.WAITING), ("source uid:990", change_feed.WAITING_OF_SOURCE), ("principal local-admin", 16)],
 )
 async def test_no_more_than_so_many_wait(house: House, name: str, count: int) -> None:
     """In all, from one source and as one principal: then 429, and asking without waiting is free."""

@@ -10,8 +10,8 @@ import pytest
 from herod_client.core.errors import CeilingExceeded, InvalidScope, TargetDenied
 from house import COOKIE, TCP, House
 
-from herod.operations.presented import Bearer, PeerClaim, SessionCookie
-from herod.scopes.principals import Peer, Source
+from herod.identity.presented_credentials import Bearer, PeerClaim, SessionCookie
+from herod.scopes.principal import Peer, Source
 
 PEER = PeerClaim()
 BOTH = Source(peer=Peer(uid=1000, gid=5000, groups=frozenset({6000})), cookie=COOKIE)

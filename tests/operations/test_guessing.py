@@ -11,17 +11,18 @@ from guessing import EMAIL, RIGHT, WINDOW, WRONG, ask, sign_in, tcp, uid
 from herod_client.core.errors import BadCredentials, Conflict, InvalidRequest, RateLimited, Unavailable
 from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, TCP, House
 
-from herod.operations import passwords, pipeline, signin
-from herod.operations.guessing import (
+from herod.identity.presented_credentials import Bearer
+from herod.operations.accounts import login_and_registration, passwords_and_secrets
+from herod.pipeline import pipeline
+from herod.pipeline.pipeline import Pipeline
+from herod.records import GuessCount
+from herod.scopes.principal import Source
+from herod.throttle.rules import (
     DELAYS,
     LOOPBACK,
     MAX_DELAYED_PER_SOURCE,
     guess_at,
 )
-from herod.operations.pipeline import Pipeline
-from herod.operations.presented import Bearer
-from herod.records import GuessCount
-from herod.scopes.principals import Source
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         checked.append(text)
         return text == RIGHT
 
-    for module in (signin, passwords):
+    for module in (login_and_registration, passwords_and_secrets):
         monkeypatch.setattr(module, "verify_password", verify)
     return checked
 
@@ -333,7 +334,7 @@ async def test_a_burst_of_a_source_has_no_more_places(house: House, autojump_clo
 
 async def test_twenty_registrations_an_hour(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """From one source; an address in use counts too, or else it could be asked about for ever."""
-    monkeypatch.setattr(signin, "hashing", lambda password: lambda: password)
+    monkeypatch.setattr(login_and_registration, "hashing", lambda password: lambda: password)
 
     async def register(number: int, source: Source = TCP) -> str:
         return await ask(house, "register", None, source, email=f"user{number}@example.org", password=RIGHT)

@@ -4,7 +4,8 @@ import pytest
 from guessing import WINDOW, tcp, uid
 from house import NOW
 
-from herod.operations.guessing import (
+from herod.scopes.principal import Source
+from herod.throttle.rules import (
     ACCOUNT,
     DELAYS,
     PAIR,
@@ -18,7 +19,6 @@ from herod.operations.guessing import (
     take_back,
     wide_source,
 )
-from herod.scopes.principals import Source
 
 TEN: Marks = tuple((NOW + second, 1) for second in range(10))
 

@@ -8,11 +8,11 @@ from herod_client.core.errors import BadToken, RateLimited, Unavailable
 from herod_client.core.key_format import KeyKind, new_key, new_key_id
 from house import ADMIN_SOURCE, LEGACY, LOCAL_ADMIN, NOW, STRANGER, TCP, House
 
-from herod.operations import attempts
-from herod.operations.pipeline import Pipeline
-from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim, SecretHeader
-from herod.operations.realm import LegacySecrets
+from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim, SecretHeader
+from herod.identity.runtime import LegacySecrets
+from herod.pipeline.pipeline import Pipeline
 from herod.records import GuessCount
+from herod.throttle import limiter
 
 
 async def test_legacy_secrets_are_guessed_ten_times(house: House) -> None:
@@ -84,7 +84,7 @@ async def test_a_guess_while_the_others_are_written_stays(house: House, monkeypa
 
 async def test_counts_in_memory_are_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes, when there are too many sources and the store takes none."""
-    monkeypatch.setattr(attempts, "MAX_UNWRITTEN", 3)
+    monkeypatch.setattr(limiter, "MAX_UNWRITTEN", 3)
     for number in range(5):
         await ask(house, "whoami", Bearer("guess"), uid(number))
     await house.pipeline.flush()

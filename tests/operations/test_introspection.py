@@ -7,7 +7,7 @@ import pytest
 from herod_client.core.errors import BadCredentials
 from house import LEGACY, NOW, STRANGER, TCP, House, bearer
 
-from herod.operations.presented import Basic, Bearer, PeerClaim
+from herod.identity.presented_credentials import Basic, Bearer, PeerClaim
 
 INACTIVE = {"active": False}
 

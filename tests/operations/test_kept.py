@@ -5,9 +5,9 @@ import pytest
 from documents.prepared import prepare
 from house import House, bearer
 
+from herod.identity.runtime import Realm
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.realm import Realm
-from herod.operations.registry import Door
+from herod.pipeline.operation import Door
 from herod.protocols.schemas import field_schemas, known_names
 from herod.records import RECORD_TYPES
 from herod.store.rows import sealed_bytes

@@ -17,7 +17,7 @@ from herod_client.core.errors import (
 )
 from house import NOW, TCP, House, bearer, open_house
 
-from herod.operations.presented import Bearer, SessionCookie
+from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.records import ApiKey, AuditEvent, Session
 
 

@@ -11,7 +11,7 @@ import pytest
 from herod_client.core.errors import CeilingExceeded, Unauthenticated, Unavailable
 from house import TCP, House
 
-from herod.operations.presented import Bearer, SessionCookie
+from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.records import ApiKey, Record, Session
 from herod.store.base import Writer
 

@@ -7,7 +7,7 @@ import pytest
 from herod_client.core.errors import InvalidRequest
 from house import NOW, House
 
-from herod.operations.key_lists import UNUSED_SECONDS
+from herod.operations.keys.key_listing import UNUSED_SECONDS
 
 
 async def walk(house: House, presented: Any = None, /, **params: Any) -> tuple[list[str], int]:

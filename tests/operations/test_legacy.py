@@ -9,10 +9,10 @@ import trio
 from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, Unavailable
 from house import ADMIN_SOURCE, LEGACY, NOW, STRANGER, TCP, House, bearer, open_house
 
-from herod.operations.legacy_uses import FLUSH_SECONDS, MAX_SOURCES, LegacyUses
-from herod.operations.presented import Bearer, SecretHeader
+from herod.identity.presented_credentials import Bearer, SecretHeader
+from herod.pipeline.process.legacy_usage import FLUSH_SECONDS, MAX_SOURCES, LegacyUses
 from herod.records import ApiKey, LegacyUse
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 from herod.store.memory import MemoryStore
 
 DAY = 86_400

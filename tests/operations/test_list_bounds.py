@@ -15,8 +15,8 @@ from herod_client.core.scope_graph import MAX_SCOPES
 from house import NOW, PASSWORD, House, User
 from store.conformance import putting
 
+from herod.identity.presented_credentials import Bearer
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.presented import Bearer
 from herod.records import Account, ApiKey, PeerRule
 
 FITTING = [f"n{number}" for number in range(MAX_NETWORKS)]

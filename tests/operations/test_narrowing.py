@@ -16,8 +16,8 @@ from herod_client.core.errors import (
 )
 from house import LEGACY, LOCAL_ADMIN, STRANGER, House
 
-from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim, Presented, SecretHeader, SessionCookie
-from herod.operations.realm import LegacySecrets
+from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim, Presented, SecretHeader, SessionCookie
+from herod.identity.runtime import LegacySecrets
 from herod.records import ApiKey, Revocation, Session
 
 

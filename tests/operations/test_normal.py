@@ -8,7 +8,7 @@ from herod_client.core.errors import InvalidRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.operations.normal import parse_email, parse_future, parse_name
+from herod.pipeline.normalization import parse_email, parse_future, parse_name
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_what_is_far_too_long_is_not_normalised(parse: Callable[[str], str], mon
         assert len(text) <= 1024
         return text
 
-    monkeypatch.setattr("herod.operations.normal.unicodedata.normalize", normalize)
+    monkeypatch.setattr("herod.pipeline.normalization.unicodedata.normalize", normalize)
     for marks in (1024, 30_000):
         with pytest.raises(InvalidRequest):
             parse("a" + "\u0301\u0323" * marks + "@example.org")

@@ -13,9 +13,9 @@ from herod_client.core.errors import InvalidRequest
 from house import ADMIN_SOURCE, LOCAL_ADMIN, House, User, open_house
 from store.samples import event
 
+from herod.identity.runtime import LegacySecrets
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.pages import MAX_PAGE_BYTES, Room, fill_page
-from herod.operations.realm import LegacySecrets
+from herod.pipeline.pagination import MAX_PAGE_BYTES, Room, fill_page
 from herod.records import Account, ApiKey, PeerRule, Revocation, Session
 from herod.store.base import MAX_PAGE, Page, Writer
 

@@ -8,9 +8,9 @@ import pytest
 from herod_client.core.errors import BadCredentials, InvalidRequest, NotFound, RevokedToken
 from house import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, House
 
-from herod.operations.presented import Bearer, PeerClaim
-from herod.operations.restoring import end_everything
-from herod.scopes.principals import Peer, Source
+from herod.identity.presented_credentials import Bearer, PeerClaim
+from herod.maintenance.restore_reconciliation import end_everything
+from herod.scopes.principal import Peer, Source
 
 
 def source(uid: int, gid: int = 5000, groups: Iterable[int] = ()) -> Source:

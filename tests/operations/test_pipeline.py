@@ -21,17 +21,17 @@ from herod_client.core.grants import NOTHING
 from herod_client.core.signing_keys import SigningKeys
 from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, House
 
-from herod.operations import pipeline as pipeline_module
-from herod.operations import signin
-from herod.operations.denials import MAX_KINDS, Denials
-from herod.operations.holders import key_principal
+from herod.identity.effective_principals import key_principal
+from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim
+from herod.identity.runtime import MAX_GRANT_BYTES, MAX_GRANTS, MAX_VERIFIED_BYTES, VerifiedTokens
+from herod.operations.accounts import login_and_registration
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.pipeline import MAX_WAITING_WORK, refusal
-from herod.operations.presented import ApiKeyHeader, Bearer, PeerClaim
-from herod.operations.realm import MAX_GRANT_BYTES, MAX_GRANTS, MAX_VERIFIED_BYTES, VerifiedTokens
+from herod.pipeline import pipeline as pipeline_module
+from herod.pipeline.denial_queue import MAX_KINDS, Denials
+from herod.pipeline.pipeline import MAX_WAITING_WORK, refusal
 from herod.records import Account, ApiKey, AuditEvent, Revocation
 from herod.scopes.decisions import Denied, Reason, decide
-from herod.scopes.principals import ANONYMOUS, AuthMethod, Peer, Principal, PrincipalKind, Source
+from herod.scopes.principal import ANONYMOUS, AuthMethod, Peer, Principal, PrincipalKind, Source
 
 
 def denied(at: int = NOW, source: str = "uid:1", reason: str = "anonymous") -> AuditEvent:
@@ -346,7 +346,7 @@ async def test_an_old_hash_is_renewed_at_sign_in(house: House, monkeypatch: pyte
     token = await user.token()
     before = house.store.get(Account, user.client_id)
     with monkeypatch.context() as patched:
-        patched.setattr(signin, "needs_rehash", lambda phc: True)
+        patched.setattr(login_and_registration, "needs_rehash", lambda phc: True)
         await house.call("login", email="ada@example.org", password="the old long password")
     after = house.store.get(Account, user.client_id)
     assert before is not None

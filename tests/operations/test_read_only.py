@@ -7,7 +7,7 @@ import pytest
 from herod_client.core.errors import BadCredentials, Conflict, Disabled, TargetDenied, Unauthenticated, Unavailable
 from house import TCP, House, open_house
 
-from herod.operations.presented import Bearer, Presented
+from herod.identity.presented_credentials import Bearer, Presented
 
 
 @pytest.fixture

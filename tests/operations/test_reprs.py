@@ -9,7 +9,7 @@ from herod_client.core.errors import quoted
 from house import TCP
 
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.registry import Operation
+from herod.pipeline.operation import Operation
 from herod.protocols.http import Request, Response
 from herod.records import RECORD_TYPES, Record
 

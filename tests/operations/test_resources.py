@@ -10,10 +10,10 @@ from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, N
 from house import ADMIN_SOURCE, LOCAL_ADMIN, NOW, TCP, House
 
 from herod.credentials.keyring import Keyring
-from herod.operations.pipeline import Pipeline
-from herod.operations.presented import Bearer, Presented
+from herod.identity.presented_credentials import Bearer, Presented
+from herod.pipeline.pipeline import Pipeline
 from herod.records import GuessCount, Resource
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 from herod.store.memory import MemoryStore
 
 ALICE = "alice's own secret"

@@ -9,8 +9,8 @@ from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.signing_keys import SigningAlgorithm, hs256_key
 from house import NOW, SECRET, House, User
 
-from herod.operations.rotating import SigningChange, rotate_signing_key
-from herod.operations.startup import load_signing_keys
+from herod.maintenance.retire_signing_keys import SigningChange, rotate_signing_key
+from herod.maintenance.startup import load_signing_keys
 from herod.records import SigningKeyRecord
 
 TTL = 3600

@@ -5,8 +5,8 @@ from herod_client.core.errors import InvalidRequest
 from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys
 from house import NOW, SECRET, House
 
-from herod.operations.presented import Bearer
-from herod.operations.startup import create_bootstrap_key, load_signing_keys
+from herod.identity.presented_credentials import Bearer
+from herod.maintenance.startup import create_bootstrap_key, load_signing_keys
 from herod.records import ApiKey, SigningKeyRecord
 
 TTL = 3600

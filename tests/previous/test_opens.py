@@ -18,10 +18,11 @@ from herod_client.core.signing_keys import SigningKeys, hs256_key
 from house import LOCAL_ADMIN, NOW, SECRET, TCP, House, open_house
 from offline_store import settings
 
-from herod.offline import export_accounts, restore
+from herod.identity.presented_credentials import Basic, Bearer, SessionCookie
+from herod.maintenance.export_accounts import export_accounts
+from herod.maintenance.restore import restore
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.pipeline import Pipeline
-from herod.operations.presented import Basic, Bearer, SessionCookie
+from herod.pipeline.pipeline import Pipeline
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.store.sqlite import open_sqlite

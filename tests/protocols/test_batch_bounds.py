@@ -16,7 +16,7 @@ from store.samples import key
 from herod.protocols import jsonrpc
 from herod.protocols.answers import MAX_ANSWER_BYTES
 from herod.records import ApiKey
-from herod.scopes.principals import Peer, Source
+from herod.scopes.principal import Peer, Source
 from herod.server.limits import Limits
 from herod.store.base import Writer
 

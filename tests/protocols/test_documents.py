@@ -15,7 +15,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7, DRAFT202012
 
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.registry import Door, Operation
+from herod.pipeline.operation import Door, Operation
 from herod.protocols.samples import sample
 from herod.protocols.schemas import components, result_schema
 

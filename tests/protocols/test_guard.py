@@ -5,7 +5,7 @@ from house import ADMIN_SOURCE, TCP, House
 
 from herod.protocols.guard import Guard, host_of
 from herod.protocols.http import Request
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 
 TLS = Source(address="127.0.0.1", secure=True)
 

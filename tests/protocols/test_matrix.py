@@ -16,14 +16,14 @@ import msgspec
 import pytest
 from house import ADMIN_SOURCE, COOKIE, LEGACY, NOW, TCP, Answer, House, User, bearer, open_house
 
+from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.presented import Bearer, SessionCookie
-from herod.operations.registry import Context, Door, Operation
+from herod.pipeline.operation import Context, Door, Operation
 from herod.protocols.doors import Doors
 from herod.protocols.guard import Guard
 from herod.protocols.presenting import presented_by
 from herod.records import ApiKey
-from herod.scopes.principals import Peer, Source
+from herod.scopes.principal import Peer, Source
 
 # scope → every scope that passes where it is needed
 PASSES: Final = {"read": {"read", "write", "user", "admin"}, "user": {"user", "admin"}, "admin": {"admin"}}

@@ -6,7 +6,7 @@ import pytest
 from agents import INITIALIZE, METADATA, NEW, OLD, TOOLS, ask, send
 from house import ADMIN_SOURCE, COOKIE, LEGACY, House
 
-from herod.scopes.principals import Peer, Source
+from herod.scopes.principal import Peer, Source
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.http import Request
 from herod.protocols.reading import _STRING, MAX_DEPTH, check_depth, decode_params, read_form
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 
 
 def nested(depth: int) -> bytes:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from house import ADMIN_SOURCE, COOKIE, NOW, PASSWORD, TCP, House, bearer, open_house
 
-from herod.operations import signin
-from herod.operations.realm import LegacySecrets
+from herod.identity.runtime import LegacySecrets
+from herod.operations.accounts import login_and_registration
 from herod.store.base import Health
 
 ADMIN = {"authorization": f"Peer {COOKIE}"}
@@ -99,7 +99,7 @@ async def test_unknown_emails_cost_the_same_work(house: House, monkeypatch: pyte
         return False
 
     await register(house)
-    monkeypatch.setattr(signin, "verify_password", verify)
+    monkeypatch.setattr(login_and_registration, "verify_password", verify)
     for email in ("ada@example.org", "nobody@example.org"):
         await house.request("POST", "/login", json={"email": email, "password": "a wrong password"})
     assert len(checked) == 2

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.registry import CredentialText, Operation, Params, Tool, query
+from herod.pipeline.operation import CredentialText, Operation, Params, Tool, query
 from herod.protocols.tools import make_tools
 from herod.scopes.decisions import Access
 

@@ -18,7 +18,7 @@ from herod.scopes.decisions import (
     decide_ceiling,
     decide_target,
 )
-from herod.scopes.principals import ANONYMOUS, AuthMethod, Principal, PrincipalKind
+from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind
 
 NOW = 1_800_000_000
 GRAPH = ScopeGraph({"jobs:run": ["user"]})

@@ -8,8 +8,8 @@ from herod_client.core.scope_graph import READ, REGISTRAR, WRITE, ScopeGraph
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.scopes.hints import mending_command
-from herod.scopes.principals import AuthMethod, Principal, PrincipalKind
+from herod.scopes.denial_hints import mending_command
+from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 
 GRAPH = ScopeGraph()
 MAIN = frozenset({"main"})

@@ -3,7 +3,7 @@
 import pytest
 from herod_client.core.grants import NOTHING
 
-from herod.scopes.principals import ANONYMOUS, NOBODY_UID, AuthMethod, Peer, PrincipalKind, Source
+from herod.scopes.principal import ANONYMOUS, NOBODY_UID, AuthMethod, Peer, PrincipalKind, Source
 
 
 @pytest.mark.parametrize(

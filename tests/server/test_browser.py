@@ -11,7 +11,7 @@ import trio.testing
 from serving import QUICK, Client, serving
 
 from herod.protocols.http import Request, Response
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 from herod.server.browser import PAGES_AT_ONCE, Browser
 from herod.server.carrier import Carrier, PageError, _Answer, serialise
 

@@ -9,7 +9,7 @@ import trio
 from serving import BOTH, GET, QUICK, WAYS, Way, serving
 
 from herod.protocols.http import Request, Response
-from herod.scopes.principals import Peer
+from herod.scopes.principal import Peer
 from herod.server.answers import AnswerWriter
 from herod.server.limits import Limits
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from messages import BAD, GOOD, LIMITS, head
 
 from herod.protocols.http import Request
-from herod.scopes.principals import Source
+from herod.scopes.principal import Source
 from herod.server.heads import Refusal
 from herod.server.limits import Limits
 from herod.server.reader import RequestReader, Stage

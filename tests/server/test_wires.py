@@ -7,7 +7,7 @@ import struct
 import pytest
 import trio
 
-from herod.scopes.principals import Peer
+from herod.scopes.principal import Peer
 from herod.server.wires import SocketWire, read_peer
 
 

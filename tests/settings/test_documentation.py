@@ -9,24 +9,14 @@ from herod_cli.serve import serve
 from herod_client.core import access_tokens, grants, scope_graph
 
 from herod.credentials import passwords
-from herod.operations import (
-    attempts,
-    audit_trail,
-    codes,
-    denials,
-    feed,
-    first_admin,
-    guessing,
-    legacy_uses,
-    normal,
-    pages,
-    pipeline,
-    realm,
-    resources,
-    retention,
-    session_codes,
-    sessions,
-)
+from herod.identity import one_time_codes, runtime
+from herod.operations.accounts import first_admin
+from herod.operations.audit import retention
+from herod.operations.resources import owned_resources
+from herod.operations.sessions import browser_sessions, sign_in_codes
+from herod.operations.tokens import change_feed
+from herod.pipeline import audit_recorder, denial_queue, normalization, pagination, pipeline
+from herod.pipeline.process import legacy_usage
 from herod.protocols import http, jsonrpc, reading
 from herod.protocols.answers import MAX_ANSWER_BYTES
 from herod.server import answers, browser
@@ -34,6 +24,7 @@ from herod.server.limits import Limits
 from herod.settings import LIMITS, OPTIONS, SECRETS, LimitSettings
 from herod.settings.options import Option
 from herod.store import audit_scans, base, cache, sqlite
+from herod.throttle import limiter, rules
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 SERVER = Limits()
@@ -57,7 +48,7 @@ FIXED: dict[str, float] = {
     "the same of all sources": jsonrpc.MAX_UNFINISHED_BYTES,
     "bytes of an answer, unless it is a stream or a document": MAX_ANSWER_BYTES,
     "entries in a page of a list": base.MAX_PAGE,
-    "bytes of a page of a list, as JSON": pages.MAX_PAGE_BYTES,
+    "bytes of a page of a list, as JSON": pagination.MAX_PAGE_BYTES,
     "bytes of sealed records that are read for one page, before the last of them": base.MAX_READ_BYTES,
     "networks in one list": grants.MAX_NETWORKS,
     "names in one scope": scope_graph.MAX_SCOPES,
@@ -67,62 +58,62 @@ FIXED: dict[str, float] = {
     "seconds that another issuer's clock may be ahead": access_tokens.CLOCK_SKEW,
     "characters of a password, at least": passwords.MIN_CHARS,
     "characters of a password, at most": passwords.MAX_CHARS,
-    "characters of a name": normal.MAX_NAME,
-    "characters of an email address": normal.MAX_EMAIL,
+    "characters of a name": normalization.MAX_NAME,
+    "characters of an email address": normalization.MAX_EMAIL,
     "password hashes at a time": pipeline.MAX_WORKERS,
     "password hashes waiting": pipeline.MAX_WAITING_WORK,
-    "seconds that a dashboard session lasts": sessions.SESSION_TTL,
-    "seconds that a code of `herod ui` is good": session_codes.CODE_SECONDS,
+    "seconds that a dashboard session lasts": browser_sessions.SESSION_TTL,
+    "seconds that a code of `herod ui` is good": sign_in_codes.CODE_SECONDS,
     "seconds that a code for the first admin is good": first_admin.FIRST_CODE_SECONDS,
-    "codes of one kind at a time": codes.MAX_CODES,
-    "codes of one principal at a time": codes.MAX_CODES_OF_ONE,
-    "bytes of memory of what codes of one kind stand for": codes.MAX_CODE_BYTES,
+    "codes of one kind at a time": one_time_codes.MAX_CODES,
+    "codes of one principal at a time": one_time_codes.MAX_CODES_OF_ONE,
+    "bytes of memory of what codes of one kind stand for": one_time_codes.MAX_CODE_BYTES,
     "seconds that a page of the dashboard may take": browser.PAGE_SECONDS,
     "bytes of a page": browser.PAGE_BYTES,
     "pages made at once": browser.PAGES_AT_ONCE,
     "scopes": scope_graph.MAX_SCOPES,
-    "kinds of refusal kept apart in one minute of the audit log": denials.MAX_KINDS,
-    "the same of one source": denials.MAX_KINDS_OF_SOURCE,
+    "kinds of refusal kept apart in one minute of the audit log": denial_queue.MAX_KINDS,
+    "the same of one source": denial_queue.MAX_KINDS_OF_SOURCE,
     "rows of the audit log that one principal fills in an hour, admins aside; the rest is counted": (
-        audit_trail.ROWS_OF_PRINCIPAL
+        audit_recorder.ROWS_OF_PRINCIPAL
     ),
-    "the same of all principals of one source": audit_trail.ROWS_OF_SOURCE,
-    "kinds of row that are counted at a time": audit_trail.MAX_COUNTED,
+    "the same of all principals of one source": audit_recorder.ROWS_OF_SOURCE,
+    "kinds of row that are counted at a time": audit_recorder.MAX_COUNTED,
     "rows that go from the audit log in one write": retention.ROWS_AT_ONCE,
     "readings of the whole audit log at a time": audit_scans.SCANS_AT_ONCE,
-    "sources of one legacy secret that the audit log names in a day": legacy_uses.MAX_SOURCES,
-    "seconds after which uses of legacy secrets are written down": legacy_uses.FLUSH_SECONDS,
-    "seconds for which a wrong password or secret counts": guessing.PAIR.window,
-    "wrong passwords for one account from one source, then it is locked": guessing.PAIR.limit or 0,
-    "the same from all of 127.0.0.0/8": guessing.LOOPBACK.limit or 0,
-    "wrong legacy secrets from one source, then it is locked": guessing.LEGACY.limit or 0,
+    "sources of one legacy secret that the audit log names in a day": legacy_usage.MAX_SOURCES,
+    "seconds after which uses of legacy secrets are written down": legacy_usage.FLUSH_SECONDS,
+    "seconds for which a wrong password or secret counts": rules.PAIR.window,
+    "wrong passwords for one account from one source, then it is locked": rules.PAIR.limit or 0,
+    "the same from all of 127.0.0.0/8": rules.LOOPBACK.limit or 0,
+    "wrong legacy secrets from one source, then it is locked": rules.LEGACY.limit or 0,
     "resources or lists that one principal asked for in vain from one source, then it is locked": (
-        guessing.OWNERSHIP.limit or 0
+        rules.OWNERSHIP.limit or 0
     ),
-    "seconds for which such a question counts": guessing.OWNERSHIP.window,
-    "characters of a resource's secret": resources.MAX_SECRET,
-    "attributes of a resource": resources.MAX_ATTRIBUTES,
-    "bytes of them, as JSON": resources.MAX_ATTRIBUTE_BYTES,
-    "wrong passwords for one account, or from one source, before sign-ins there are delayed": guessing.DELAYS[0][0],
-    "seconds of that delay, at most": guessing.DELAYS[-1][1],
-    "delayed sign-ins of one source at a time": guessing.MAX_DELAYED_PER_SOURCE,
-    "registrations tried from one source": guessing.REGISTRATION.limit or 0,
-    "seconds for which a registration counts": guessing.REGISTRATION.window,
-    "requests at a time that wait for changes of tokens": feed.WAITING,
-    "the same from one source": feed.WAITING_OF_SOURCE,
-    "the same of one principal": feed.WAITING_OF_PRINCIPAL,
-    "seconds that one of them waits, at most": feed.MAX_WAIT_SECONDS,
+    "seconds for which such a question counts": rules.OWNERSHIP.window,
+    "characters of a resource's secret": owned_resources.MAX_SECRET,
+    "attributes of a resource": owned_resources.MAX_ATTRIBUTES,
+    "bytes of them, as JSON": owned_resources.MAX_ATTRIBUTE_BYTES,
+    "wrong passwords for one account, or from one source, before sign-ins there are delayed": rules.DELAYS[0][0],
+    "seconds of that delay, at most": rules.DELAYS[-1][1],
+    "delayed sign-ins of one source at a time": rules.MAX_DELAYED_PER_SOURCE,
+    "registrations tried from one source": rules.REGISTRATION.limit or 0,
+    "seconds for which a registration counts": rules.REGISTRATION.window,
+    "requests at a time that wait for changes of tokens": change_feed.WAITING,
+    "the same from one source": change_feed.WAITING_OF_SOURCE,
+    "the same of one principal": change_feed.WAITING_OF_PRINCIPAL,
+    "seconds that one of them waits, at most": change_feed.MAX_WAIT_SECONDS,
     "records kept in memory": sqlite.CACHED_RECORDS,
     "bytes that they take there": cache.CACHED_BYTES,
-    "grants kept in memory": realm.MAX_GRANTS,
-    "bytes of all kept grants": realm.MAX_GRANT_BYTES,
-    "verified tokens kept in memory": realm.MAX_VERIFIED,
-    "bytes of all kept tokens": realm.MAX_VERIFIED_BYTES,
+    "grants kept in memory": runtime.MAX_GRANTS,
+    "bytes of all kept grants": runtime.MAX_GRANT_BYTES,
+    "verified tokens kept in memory": runtime.MAX_VERIFIED,
+    "bytes of all kept tokens": runtime.MAX_VERIFIED_BYTES,
     "sets of scopes kept in memory": scope_graph.MAX_REMEMBERED,
     "heads of answers kept in memory": answers.MAX_PREFIXES,
     "bytes of each of them": answers.MAX_PREFIX_BYTES,
     "credentials whose last use waits to be written": sqlite.MAX_NOTED,
-    "counts of guesses that wait to be written": attempts.MAX_UNWRITTEN,
+    "counts of guesses that wait to be written": limiter.MAX_UNWRITTEN,
 }
 
 

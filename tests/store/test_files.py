@@ -14,7 +14,7 @@ import trio
 from herod_client.core.errors import RuntimeFailure, SettingsError
 from offline_store import NOW, OLD, contents, opened, save, settings
 
-from herod.offline import restore
+from herod.maintenance.restore import restore
 from herod.store.files import RESTORING, SNAPSHOT
 from herod.store.sqlite import open_sqlite
 

@@ -6,7 +6,7 @@ import pytest
 from offline_store import NEW, OLD, contents, opened, put, settings
 from store.samples import resource
 
-from herod.offline.rotating import rotate_secret
+from herod.maintenance.rotate_secret import rotate_secret
 from herod.records import Resource
 
 SECRET = "a tenant's very own words"

@@ -1,0 +1,55 @@
+"""`Authorization: Peer`: who the kernel says is at the other end of a Unix socket, and which rules admit them.
+
+Asked for, never ambient: a request that was relayed has no peer, and only who can read the cookie is the local admin.
+"""
+
+import hmac
+
+from herod_client.core.errors import BadCredentials, Unauthenticated
+
+from herod.identity.effective_principals import local_admin, rule_principal
+from herod.identity.presented_credentials import PeerClaim
+from herod.identity.runtime import Realm
+from herod.records import PeerRule
+from herod.scopes.principal import NOBODY_UID, Principal, Source
+from herod.store.base import Reader
+
+__all__ = ["peer_principal"]
+
+
+def peer_principal(reader: Reader, realm: Realm, claim: PeerClaim, source: Source) -> Principal:
+    """Whom a claim to be known by the kernel makes of a request's source.
+
+    Raises:
+        BadCredentials: nobody: there is no peer to be known, it was relayed, or no rule admits it.
+    """
+    peer = source.peer
+    if peer is None:
+        raise _no_peer("only a Unix socket bound without peer=off tells herod who its peer is", "no_peer")
+    if claim.is_relayed:
+        raise _no_peer("a request that was relayed or comes from a browser must bring its own credential", "relayed")
+    if peer.uid == NOBODY_UID:
+        raise _no_peer("this process's user does not exist outside its container", "nobody")
+    if claim.may_be_admin and _is_local_admin(realm, claim, source, peer.uid):
+        return local_admin(realm)
+    rules = reader.find(PeerRule, "peer", f"uid:{peer.uid}")
+    if not rules:
+        gids = sorted({peer.gid, *peer.groups} - {NOBODY_UID})
+        rules = [rule for gid in gids for rule in reader.find(PeerRule, "peer", f"gid:{gid}")]
+    if not rules:
+        raise BadCredentials(
+            f"No rule admits uid {peer.uid} on this socket.",
+            reason="no_peer_rule",
+            hint=f"herod peer allow --uid {peer.uid} --scope read",
+        )
+    return rule_principal(realm, rules)
+
+
+def _is_local_admin(realm: Realm, claim: PeerClaim, source: Source, uid: int) -> bool:
+    if claim.cookie is None or source.cookie is None or uid not in (0, realm.daemon_uid):
+        return False
+    return hmac.compare_digest(claim.cookie.encode(), source.cookie.encode())
+
+
+def _no_peer(why: str, reason: str) -> Unauthenticated:
+    return BadCredentials(f"Authorization: Peer was refused: {why}.", reason=reason)

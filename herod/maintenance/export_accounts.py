@@ -1,0 +1,139 @@
+"""Export accounts and keys, encrypted, so that another herod can take them in.
+
+What leaves is everything that lets the same people in elsewhere: password hashes as they are, and with the hashes of
+client secrets and API keys the keys that these hashes were made with. The text exists in memory alone.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+import msgspec
+from herod_client.core.errors import RuntimeFailure
+
+from herod.credentials.accounts_file_encryption import encrypt_users
+from herod.credentials.imported_hashes import OWN_KEY, CarriedHash, hash_key_id, parse_hash
+from herod.credentials.keyring import Purpose
+from herod.file_ownership import starting_uid
+from herod.maintenance.accounts_file import FORMAT
+from herod.maintenance.accounts_file_fields import hash_text
+from herod.maintenance.restore_reconciliation import offline_event
+from herod.maintenance.store_access import store_file
+from herod.maintenance.toml_writer import Value, write_toml
+from herod.records import Account, ApiKey, HashKey
+from herod.settings import Settings
+from herod.store.files import StoreLock, prepare_file
+from herod.store.offline import OfflineTransaction, transaction
+from herod.store.opening import OpenedFile, open_file
+
+__all__ = ["Export", "export_accounts"]
+
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """What was exported.
+
+    Attributes:
+        content: the encrypted file.
+    """
+
+    store: str
+    content: bytes
+    accounts: int
+    keys: int
+
+    def __repr__(self) -> str:
+        return f"Export({self.store!r}, {self.accounts} accounts, {self.keys} keys)"
+
+
+def export_accounts(settings: Settings, *, secret: str | None = None, now: int | None = None) -> Export:
+    """All accounts and keys as one encrypted file, which is the caller's to write.
+
+    Args:
+        settings: which store, and what opens it.
+        secret: what the file opens with, if not with HERO_SECRET.
+        now: Unix seconds.
+
+    Raises:
+        SettingsError: the store has no file, or another secret made it.
+        RuntimeFailure: a daemon runs, there is no store, it is damaged, or the disk says no.
+    """
+    now = int(time.time()) if now is None else now
+    with ExitStack() as cleanup:
+        path = cleanup.enter_context(store_file(settings))
+        lock = StoreLock(path)
+        cleanup.callback(lock.release)
+        if not path.exists():
+            raise RuntimeFailure(f"there is no store {path}: name another with --store")
+        prepare_file(path)
+        opened = open_file(path, settings.store_secret or settings.hero_secret)
+        cleanup.callback(opened.connection.close)
+        with transaction(opened) as tx:
+            text, accounts, keys = _write(tx, opened, now)
+            tx.audit(offline_event("export", now=now, uid=starting_uid()))
+        content = encrypt_users(text, secret or settings.hero_secret)
+    return Export(store=str(path), content=content, accounts=accounts, keys=keys)
+
+
+def _write(tx: OfflineTransaction, opened: OpenedFile, now: int) -> tuple[str, int, int]:
+    own = opened.keyring.key(Purpose.KEY_HASHES)
+    known = {record.id: record.key for record in tx.scan(HashKey)} | {OWN_KEY: own, hash_key_id(own): own}
+    needed: dict[str, bytes] = {}
+    accounts = sorted(tx.scan(Account), key=lambda one: (one.created_at, one.id))
+    present = {account.id for account in accounts}
+    keys = sorted(tx.scan(ApiKey), key=lambda one: (one.created_at, one.id))
+    keys = [key for key in keys if key.owner is None or key.owner in present]
+    users = [_account_table(account, known, needed) for account in accounts]
+    # A key that nothing matches any more is left out, as one that lost its owner is.
+    rows = [row for key in keys if "secret_hash" in (row := _key_table(key, known, needed))]
+    text = write_toml(
+        {"format": FORMAT, "exported_at": _time(now)},
+        {"hash_keys": [{"key": key.hex()} for key in needed.values()], "users": users, "keys": rows},
+    )
+    return text, len(users), len(rows)
+
+
+def _account_table(account: Account, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Value]:
+    table: dict[str, Value | None] = {
+        "client_id": account.id,
+        "email": account.email,
+        "name": account.name,
+        "password_hash": account.password,
+        "client_secret_hash": _hash(account.secret_hash, known, needed),
+        "scope": " ".join(account.scope),
+        "networks": list(account.networks),
+        "enabled": account.enabled,
+        "created_at": _time(account.created_at),
+    }
+    return {name: value for name, value in table.items() if value is not None}
+
+
+def _key_table(key: ApiKey, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Value]:
+    table: dict[str, Value | None] = {
+        "id": key.id,
+        "name": key.name,
+        "owner": key.owner,
+        "creator": key.creator,
+        "secret_hash": _hash(key.secret_hash, known, needed),
+        "scope": " ".join(key.scope),
+        "networks": list(key.networks),
+        "enabled": key.enabled,
+        "created_at": _time(key.created_at),
+        "expires_at": None if key.expires_at is None else _time(key.expires_at),
+    }
+    return {name: value for name, value in table.items() if value is not None}
+
+
+def _hash(stored: bytes, known: Mapping[str, bytes], needed: dict[str, bytes]) -> str | None:
+    """The hash under the name of the key it was made with, wherever the file is read; that key is then needed."""
+    carried = parse_hash(stored)
+    key = None if carried is None else known.get(carried.key_id)
+    if carried is None or key is None:  # nothing matches it here either
+        return None
+    name = hash_key_id(key)
+    needed[name] = key
+    return hash_text(CarriedHash(name, carried.mac, is_of_sha256=carried.is_of_sha256))
+
+
+def _time(at: int) -> datetime:
+    return datetime.fromtimestamp(at, UTC)

@@ -1,0 +1,312 @@
+"""Import accounts and keys: what `herod export` wrote, or Hero Auth's users. All of it in one transaction, or nothing.
+
+What is there already is never overwritten: it refuses the import, or is skipped and listed when that was asked for.
+"""
+
+import secrets
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from herod_client.core.errors import RuntimeFailure, SettingsError
+from herod_client.core.key_format import new_id
+from herod_client.core.scope_graph import ADMIN, ScopeGraph
+
+from herod.credentials.accounts_file_encryption import decrypt_users
+from herod.credentials.imported_hashes import NO_HASH, OWN_KEY, CarriedHash, carry_sha256, hash_key_id, pack_hash
+from herod.credentials.keyring import Keyring, Purpose
+from herod.credentials.passwords import wrap_hero_auth_hash
+from herod.credentials.sealing import SealBroken
+from herod.credentials.secret_hashes import hash_secret
+from herod.file_ownership import starting_uid
+from herod.maintenance.accounts_file import AccountEntry, Entries, KeyEntry, parse_entries
+from herod.maintenance.accounts_file_fields import SecretEntry
+from herod.maintenance.restore_reconciliation import offline_event
+from herod.maintenance.store_access import store_file
+from herod.records import Account, ApiKey, HashKey, PeerRule
+from herod.settings import Settings
+from herod.store.base import Reader, Writer
+from herod.store.files import StoreLock, prepare_file
+from herod.store.offline import transaction
+from herod.store.opening import make_file, open_file
+
+__all__ = ["Import", "import_accounts"]
+
+MAX_BYTES: Final = 32 * 1024 * 1024
+# Epochs of accounts that were made here begin with 1; one of elsewhere is as unlikely to fit.
+EPOCHS: Final = range(2**32, 2**48)
+MAX_SHOWN: Final = 20
+
+
+class Import(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import has done, or would do.
+
+    Attributes:
+        is_new: there was no store; one was made.
+        accounts, keys: ids of what was taken in.
+        skipped: (kind, id or email, why).
+        admins: (kind, id, name) of what was taken in with scope admin.
+        without_secret: accounts whose client secret could not be carried over: they need a new one.
+        unknown_scopes: (kind, id, names) that grant nothing until the settings name them.
+        unknown_networks: (kind, id, names) that the settings do not list.
+        unread: what of the file was not understood and was left out.
+    """
+
+    store: str
+    is_new: bool = False
+    is_dry_run: bool = False
+    accounts: list[str] = msgspec.field(default_factory=list)
+    keys: list[str] = msgspec.field(default_factory=list)
+    skipped: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
+    admins: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
+    without_secret: list[str] = msgspec.field(default_factory=list)
+    unknown_scopes: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
+    unknown_networks: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
+    unread: tuple[str, ...] = ()
+
+
+class _DryRunOver(Exception):
+    """Undo the transaction: it was to be seen, not to be done."""
+
+
+def import_accounts(
+    settings: Settings,
+    file: Path,
+    *,
+    secret: str | None = None,
+    skip_existing: bool = False,
+    dry_run: bool = False,
+    now: int | None = None,
+) -> Import:
+    """Take the accounts and keys of an encrypted file into the store; where there is none, make it.
+
+    Args:
+        settings: which store, and what opens it; scopes and networks as the daemon will have them.
+        file: encrypted as Hero Auth does.
+        secret: what the file was made with, if not with HERO_SECRET.
+        skip_existing: leave out what is there already, instead of refusing all.
+        dry_run: find out what would be done.
+        now: Unix seconds.
+
+    Raises:
+        SettingsError: the store has no file, or another secret made it or the file.
+        RuntimeFailure: a daemon runs, the file cannot be read or holds what may not be stored, something is there
+            already, or the disk says no. Nothing was changed.
+    """
+    now = int(time.time()) if now is None else now
+    graph = ScopeGraph(settings.scopes)
+    entries = parse_entries(_decrypt(file, secret or settings.hero_secret), graph, now=now)
+    store_secret = settings.store_secret or settings.hero_secret
+    with ExitStack() as cleanup:
+        path = cleanup.enter_context(store_file(settings))
+        lock = StoreLock(path)
+        cleanup.callback(lock.release)
+        is_new = not path.exists() or path.stat().st_size == 0
+        done = Import(store=str(path), is_new=is_new, is_dry_run=dry_run, unread=entries.unread)
+        plan = _Plan(settings, graph, entries, done)
+        if is_new and dry_run:
+            plan.make(None, skip_existing=skip_existing)
+            return done
+        if is_new:
+            make_file(path, store_secret, now=now)
+        else:
+            prepare_file(path)
+        opened = open_file(path, store_secret)
+        cleanup.callback(opened.connection.close)
+        with suppress(_DryRunOver), transaction(opened) as tx:
+            plan.make(tx, skip_existing=skip_existing)
+            if dry_run:
+                raise _DryRunOver
+            _put(tx, plan, opened.keyring, now)
+    return done
+
+
+class _Plan:
+    """What is to be taken in, and what is there already.
+
+    Attributes:
+        accounts, keys: each entry with the id it gets.
+    """
+
+    def __init__(self, settings: Settings, graph: ScopeGraph, entries: Entries, done: Import) -> None:
+        self._networks = settings.networks
+        self._graph = graph
+        self.entries = entries
+        self.done = done
+        self.accounts: list[tuple[str, AccountEntry]] = []
+        self.keys: list[KeyEntry] = []
+
+    def make(self, reader: Reader | None, *, skip_existing: bool) -> None:
+        """Look at each entry, beside what the store holds; None stands for one that holds nothing.
+
+        Raises:
+            RuntimeFailure: something is there already and is not to be skipped.
+        """
+        strangers: set[str] = set()  # ids of the file that are not, or may not be, the same account here
+        for entry in self.entries.accounts:
+            why = None if reader is None else _account_conflict(reader, entry)
+            if why is None:
+                self._take_account(entry)
+                continue
+            self.done.skipped.append(("account", entry.id or entry.email or entry.name, why))
+            if entry.id is not None and reader is not None and not _is_same(reader, entry):
+                strangers.add(entry.id)
+        for key in self.entries.keys:
+            why = "its owner here is another account" if key.owner in strangers else None
+            if why is None and reader is not None:
+                why = _key_conflict(reader, key)
+            if why is None:
+                self._take_key(key)
+            else:
+                self.done.skipped.append(("key", key.id, why))
+        if self.done.skipped and not skip_existing:
+            skipped = self.done.skipped
+            shown = "; ".join(f"{kind} {label} ({why})" for kind, label, why in skipped[:MAX_SHOWN])
+            tail = f"; and {len(skipped) - MAX_SHOWN} more" if len(skipped) > MAX_SHOWN else ""
+            raise RuntimeFailure(
+                f"nothing was changed: some of it is there already: {shown}{tail}: look whether they are the same, and "
+                "leave them out with --skip-existing"
+            )
+
+    def _take_account(self, entry: AccountEntry) -> None:
+        id_ = entry.id or new_id()
+        self.accounts.append((id_, entry))
+        self.done.accounts.append(id_)
+        if not entry.secret:
+            self.done.without_secret.append(id_)
+        self._note("account", id_, entry.email or entry.name, entry)
+
+    def _take_key(self, key: KeyEntry) -> None:
+        self.keys.append(key)
+        self.done.keys.append(key.id)
+        self._note("key", key.id, key.name, key)
+
+    def _note(self, kind: str, id_: str, name: str, entry: AccountEntry | KeyEntry) -> None:
+        if self._graph.mask(entry.scope) & self._graph.bit(ADMIN):
+            self.done.admins.append((kind, id_, name))
+        if entry.unknown:
+            self.done.unknown_scopes.append((kind, id_, " ".join(entry.unknown)))
+        if "*" not in self._networks and (unknown := set(entry.networks) - self._networks - {"*"}):
+            self.done.unknown_networks.append((kind, id_, " ".join(sorted(unknown))))
+
+
+def _account_conflict(reader: Reader, entry: AccountEntry) -> str | None:
+    """Why an account cannot be taken in beside what is there."""
+    if entry.id is not None:
+        if reader.get(Account, entry.id) is not None:
+            return "its client_id is there"
+        if reader.get(ApiKey, entry.id) is not None or reader.get(PeerRule, entry.id) is not None:
+            return "its client_id is that of a key or rule"
+    if entry.email is not None and (found := reader.find(Account, "email", entry.email)):
+        return f"its email is that of {found[0].id}"
+    return None
+
+
+def _is_same(reader: Reader, entry: AccountEntry) -> bool:
+    """Whether the account of that id is the one of the file, by its email, too."""
+    account = None if entry.id is None else reader.get(Account, entry.id)
+    return account is not None and account.email == entry.email
+
+
+def _key_conflict(reader: Reader, key: KeyEntry) -> str | None:
+    """Why a key cannot be taken in beside what is there."""
+    if reader.get(ApiKey, key.id) is not None:
+        return "its id is there"
+    if reader.get(Account, key.id) is not None or reader.get(PeerRule, key.id) is not None:
+        return "its id is that of an account or rule"
+    if found := reader.find(ApiKey, "name", key.owner or "", key.name):
+        return f"its name is that of {found[0].id}"
+    return None
+
+
+def _put(tx: Writer, plan: _Plan, keyring: Keyring, now: int) -> None:
+    """Write what is to be taken in, with the keys of its hashes, and an audit event for each."""
+    own = hash_key_id(keyring.key(Purpose.KEY_HASHES))
+    needed: set[str] = set()
+
+    def hash_of(secret: SecretEntry, label: str, id_: str) -> bytes:
+        if secret.carried is not None and secret.carried.key_id != own:
+            needed.add(secret.carried.key_id)
+        return _secret_hash(secret, keyring, own, label, id_)
+
+    for id_, entry in plan.accounts:
+        wrapped = None if entry.password_sha256 is None else wrap_hero_auth_hash(entry.password_sha256)
+        account = Account(
+            id=id_,
+            created_at=entry.created_at,
+            email=entry.email,
+            name=entry.name,
+            password=wrapped or entry.password,
+            secret_hash=hash_of(entry.secret, "client_secret", id_),
+            scope=entry.scope,
+            networks=entry.networks,
+            enabled=entry.enabled,
+            epoch=secrets.choice(EPOCHS),
+        )
+        tx.put(account)
+        tx.audit(offline_event("import", now=now, uid=starting_uid(), target=id_))
+    for kept in plan.keys:
+        key = ApiKey(
+            id=kept.id,
+            created_at=kept.created_at,
+            expires_at=kept.expires_at,
+            name=kept.name,
+            owner=kept.owner,
+            creator=kept.creator,
+            secret_hash=hash_of(kept.secret, "key", kept.id),
+            scope=kept.scope,
+            networks=kept.networks,
+            enabled=kept.enabled,
+            epoch=secrets.choice(EPOCHS),
+        )
+        tx.put(key)
+        tx.audit(offline_event("import", now=now, uid=starting_uid(), target=kept.id))
+    for key_id in sorted(needed):
+        if tx.get(HashKey, key_id) is None:
+            tx.put(HashKey(id=key_id, created_at=now, key=plan.entries.hash_keys[key_id]))
+
+
+def _secret_hash(secret: SecretEntry, keyring: Keyring, own: str, label: str, id_: str) -> bytes:
+    """What a record keeps of its secret."""
+    if secret.carried is not None:
+        carried = secret.carried
+        key_id = OWN_KEY if carried.key_id == own else carried.key_id  # it has come home
+        return pack_hash(CarriedHash(key_id, carried.mac, is_of_sha256=carried.is_of_sha256))
+    if secret.sha256 is not None:
+        return carry_sha256(keyring, label, id_, secret.sha256)
+    return NO_HASH if secret.plain is None else hash_secret(keyring, label, id_, secret.plain)
+
+
+def _decrypt(file: Path, secret: str) -> bytes:
+    """What an encrypted file holds."""
+    try:
+        with file.open("rb") as source:
+            content = source.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise RuntimeFailure(f"{file} cannot be read: {why}") from None
+    if len(content) > MAX_BYTES:
+        raise RuntimeFailure(f"{file} is over {MAX_BYTES} bytes: that is no list of accounts")
+    if _is_plain(content):
+        raise RuntimeFailure(
+            f"{file} is not encrypted: import takes what `herod export` or Hero Auth has encrypted, so that no plain "
+            "list of accounts lies on a disk"
+        )
+    try:
+        return decrypt_users(content, secret)
+    except SealBroken:
+        raise SettingsError(
+            f"{file} does not open: another secret made it, or it is damaged or not whole; give the secret of its "
+            "time with --from-secret @FILE"
+        ) from None
+
+
+def _is_plain(content: bytes) -> bool:
+    """Whether it is text: what is encrypted never is, beyond a few bytes."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return len(content) > 40

@@ -1,0 +1,214 @@
+"""Put a backup in the place of the store. The store's lock comes first, so that a running daemon refuses it."""
+
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import apsw
+import msgspec
+from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError, Unavailable
+
+from herod.credentials.keyring import Purpose, renew_root, wrap_root
+from herod.file_ownership import starting_uid
+from herod.maintenance.restore_reconciliation import (
+    DELETED_WHERE_MISSING,
+    Present,
+    Restored,
+    carry_forward,
+    end_everything,
+    offline_event,
+)
+from herod.maintenance.store_access import store_file
+from herod.records import RECORD_TYPES, Account, ApiKey, HashKey, PeerRule, Revocation, SigningKeyRecord
+from herod.settings import Settings
+from herod.store.base import AuditVerdict
+from herod.store.faults import describe
+from herod.store.files import StoreLock, check_files, drop_leftovers, drop_temporary
+from herod.store.offline import check_all, readable, tidy, tombstones, transaction
+from herod.store.opening import OpenedFile, open_file, put_wraps
+from herod.store.unpacking import open_backup, put_in_place, unpack
+
+__all__ = ["Restoration", "restore"]
+
+TYPES = {record_type.kind: record_type for record_type in RECORD_TYPES}
+
+
+class Restoration(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore has done.
+
+    Attributes:
+        store: the store's file.
+        moved_to: where the store of before is now, if there was one.
+        unread: why nothing, or not everything, could be carried forward from it, if so.
+        is_salvaged: it is damaged, and what opened of it was carried forward.
+        bad_audit: what is wrong with the backup's audit chain, if something is.
+        accounts, keys: how many there are.
+    """
+
+    store: str
+    moved_to: str | None
+    unread: str | None
+    is_salvaged: bool
+    bad_audit: str | None
+    accounts: int
+    keys: int
+    restored: Restored
+
+
+def restore(settings: Settings, file: Path, *, backup_secret: str | None = None, now: int | None = None) -> Restoration:
+    """Put a backup in the place of the store.
+
+    Args:
+        settings: which store, and what opens it from now on.
+        file: the backup.
+        backup_secret: what it was made with, if not with what opens the store now.
+        now: Unix seconds.
+
+    Raises:
+        SettingsError: the store has no file, or another secret made the backup, or opens the store.
+        RuntimeFailure: a daemon runs, the backup is damaged, or the disk says no; the store is as it was.
+    """
+    now = int(time.time()) if now is None else now
+    secret = settings.store_secret or settings.hero_secret
+    old_secret = backup_secret or secret
+    with ExitStack() as cleanup:
+        source = cleanup.enter_context(open_backup(file))
+        path = cleanup.enter_context(store_file(settings))
+        lock = StoreLock(path)
+        cleanup.callback(lock.release)
+        check_files(path)
+        drop_leftovers(path)
+        temporary = unpack(source, old_secret, path)
+        cleanup.callback(_drop_quietly, temporary)
+        backup = open_file(temporary, old_secret)
+        cleanup.callback(backup.connection.close)
+        verdict = _check(backup, file)
+        has_store = path.exists() and path.stat().st_size > 0
+        present, unread = _open_present(path, dict.fromkeys((secret, old_secret))) if has_store else (None, None)
+        if present is not None:
+            cleanup.callback(present.connection.close)
+        root = _fresh_root(backup, present, is_same_secret=old_secret == secret)
+        with transaction(backup, root=root) as tx:
+            known = None if present is None else _read_present(present, backup)
+            restored = Restored() if known is None else carry_forward(tx, known, TYPES)
+            restored.sessions = end_everything(tx, () if known is None else known.holders)
+            if present is not None:
+                for kind, id_ in tombstones(present):
+                    if kind in TYPES and tx.get(TYPES[kind], id_) is None:
+                        tx.bury(kind, id_)
+            generation = token_hex(8)
+            tx.begin_generation(generation, backup.head, *(() if present is None else (present.head,)))
+            put_wraps(backup.connection, wrap_root(root or backup.root, secret))
+            tx.audit(offline_event("restore", now=now, uid=starting_uid(), target=generation))
+            counts = tx.count(Account), tx.count(ApiKey)
+        _close_whole(backup, present, root=root)
+        aside = _aside(path, now) if has_store else None
+        put_in_place(temporary, path, aside)
+        return Restoration(
+            store=str(path),
+            moved_to=None if aside is None else str(aside),
+            unread=unread,
+            is_salvaged=unread is not None and present is not None,
+            bad_audit=verdict.reason,
+            accounts=counts[0],
+            keys=counts[1],
+            restored=restored,
+        )
+
+
+def _check(backup: OpenedFile, file: Path) -> AuditVerdict:
+    try:
+        return check_all(backup)
+    except (Unavailable, apsw.Error) as error:
+        why = error.message if isinstance(error, Unavailable) else describe(error)
+        raise RuntimeFailure(f"the backup {file} holds a damaged store ({why}): nothing was changed") from None
+
+
+def _open_present(path: Path, secrets: Iterable[str]) -> tuple[OpenedFile | None, str | None]:
+    """The store that is replaced, as far as it can be read, and why not all of it.
+
+    Raises:
+        SettingsError: it is whole and none of the secrets opens it: what was revoked in it would live again unseen.
+    """
+    for secret in secrets:
+        try:
+            return open_file(path, secret), None
+        except SettingsError:
+            continue
+        except RuntimeFailure as error:
+            return _salvage(path, secret), str(error)
+    raise SettingsError(
+        f"the store {path}, which the backup is to replace, opens with another secret: give that one as HERO_SECRET "
+        f"(or HEROD_STORE_SECRET), or, to do without what it knows, move {path.name}, {path.name}-wal and "
+        f"{path.name}-shm away first"
+    )
+
+
+def _salvage(path: Path, secret: str) -> OpenedFile | None:
+    """What is left of a damaged store: one revocation that opens is worth having."""
+    try:
+        return open_file(path, secret, is_salvage=True)
+    except StartupError:
+        return None
+
+
+def _fresh_root(backup: OpenedFile, present: OpenedFile | None, *, is_same_secret: bool) -> bytes | None:
+    """Another root where that of the backup may be known to who knew a secret of before; None where it may stay."""
+    may_stay = is_same_secret if present is None else present.root == backup.root
+    return None if may_stay else renew_root(backup.keyring)
+
+
+def _read_present(present: OpenedFile, backup: OpenedFile) -> Present:
+    # A root that was renewed keeps the key of the key hashes, and no two stores share one.
+    is_same = present.keyring.key(Purpose.KEY_HASHES) == backup.keyring.key(Purpose.KEY_HASHES)
+    found: dict[str, list[Any]] = {one.kind: list(readable(present, one)) for one in DELETED_WHERE_MISSING}
+    return Present(
+        is_same=is_same,
+        is_later=present.head.descends_from(backup.head),
+        accounts={record.id: record for record in found[Account.kind]},
+        keys={record.id: record for record in found[ApiKey.kind]},
+        rules={record.id: record for record in found[PeerRule.kind]},
+        revocations=tuple(readable(present, Revocation)),
+        signing=tuple(readable(present, SigningKeyRecord)),
+        hash_keys=tuple(readable(present, HashKey)),
+        deleted=tuple(tombstones(present)),
+        complete={
+            kind: frozenset(record.id for record in records)
+            for kind, records in found.items()
+            if len(records) == present.head.counts.get(kind, 0)  # sealed: a row that does not open is not "deleted"
+        },
+    )
+
+
+def _close_whole(backup: OpenedFile, present: OpenedFile | None, *, root: bytes | None) -> None:
+    """Leave each database in its one file: the log's pages are in it, and nothing waits to be played into another."""
+    try:
+        if root is not None:
+            tidy(backup.connection)
+        backup.connection.pragma("journal_mode", "delete")
+        backup.connection.close()
+        if present is not None:
+            with suppress(apsw.BusyError, apsw.CorruptError):
+                present.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            present.connection.close()
+    except apsw.Error as error:
+        raise RuntimeFailure(f"the store could not be written ({describe(error)}): nothing was changed") from error
+
+
+def _aside(path: Path, now: int) -> Path:
+    """A name that nothing has yet."""
+    stem = f"{path.name}.{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
+    aside, number = path.with_name(stem), 1
+    while aside.exists() or aside.is_symlink():
+        number += 1
+        aside = path.with_name(f"{stem}-{number}")
+    return aside
+
+
+def _drop_quietly(temporary: Path) -> None:
+    with suppress(OSError):
+        drop_temporary(temporary)

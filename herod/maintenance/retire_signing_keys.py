@@ -1,0 +1,85 @@
+"""Other keys from now on: what signed until now verifies for a while, or never again.
+
+For HS256 the key is HERO_SECRET itself, and changing it is what changes the key; an Ed25519 key is herod's own.
+"""
+
+from secrets import token_hex
+
+import msgspec
+
+from herod.maintenance.startup import HS256_ID, new_signing_record
+from herod.records import SigningKeyRecord
+from herod.store.base import Writer
+
+__all__ = ["SigningChange", "drop_signers", "keep_old_secret", "rotate_signing_key"]
+
+
+class SigningChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the Ed25519 keys, by `kid`.
+
+    Attributes:
+        current: the new one, which signs from now on; None where HERO_SECRET signs.
+        retired: the one that signed until now and still verifies.
+        until: its hard stop in Unix seconds.
+        dropped: those that are gone: their hard stop had passed, or they were compromised.
+    """
+
+    current: str | None = None
+    retired: str | None = None
+    until: int | None = None
+    dropped: tuple[str, ...] = ()
+
+
+def keep_old_secret(tx: Writer, secret: str, *, now: int) -> None:
+    """Keep the HERO_SECRET that is given up, sealed, so that its tokens verify until the last of them is over.
+
+    Its hard stop is set when the daemon first signs with another one (`load_signing_keys`), unless it had one already:
+    then it signed nothing any more.
+    """
+    known = {record.id: record for record in tx.scan(SigningKeyRecord)}
+    current = known.get(HS256_ID)
+    if current is None or any(record.private == secret.encode() for record in known.values()):
+        return  # it never signed, or a first try was interrupted
+    tx.put(
+        SigningKeyRecord(
+            id=f"{HS256_ID}-{token_hex(8)}",
+            created_at=now,
+            expires_at=current.expires_at,
+            algorithm="HS256",
+            private=secret.encode(),
+        )
+    )
+    if current.expires_at is not None:  # what it stood for is kept above; the new secret has never signed
+        tx.delete(SigningKeyRecord, HS256_ID)
+
+
+def drop_signers(tx: Writer) -> None:
+    """Let no key that somebody else may know sign or verify: the next start makes new ones."""
+    for record in list(tx.scan(SigningKeyRecord)):
+        tx.delete(SigningKeyRecord, record.id)
+
+
+def rotate_signing_key(tx: Writer, *, ttl: int, now: int, is_compromised: bool = False) -> SigningChange | None:
+    """Sign with a new Ed25519 key; None, and nothing is changed, where there is none to replace.
+
+    Args:
+        ttl: seconds a token lives: after as many the old key verifies no more, and no sooner.
+        now: Unix seconds.
+        is_compromised: neither the old key nor any before it verifies anything from now on.
+    """
+    own = [record for record in tx.scan(SigningKeyRecord) if record.algorithm == "EdDSA"]
+    current = next((record for record in own if record.expires_at is None), None)
+    if current is None and not (is_compromised and own):
+        return None
+    gone = [one for one in own if is_compromised or (one.expires_at is not None and one.expires_at <= now)]
+    for record in gone:
+        tx.delete(SigningKeyRecord, record.id)
+    dropped = tuple(record.id for record in gone)
+    if current is None:
+        return SigningChange(dropped=dropped)
+    fresh = new_signing_record(now)
+    tx.put(fresh)
+    if is_compromised:
+        return SigningChange(current=fresh.id, dropped=dropped)
+    tx.put(msgspec.structs.replace(current, expires_at=now + ttl))
+    return SigningChange(current=fresh.id, retired=current.id, until=now + ttl, dropped=dropped)

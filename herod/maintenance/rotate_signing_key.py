@@ -1,0 +1,77 @@
+"""Make a new Ed25519 key to sign tokens with. Killed at any moment, the store has the old key or both."""
+
+import time
+from contextlib import ExitStack
+
+import msgspec
+from herod_client.core.errors import RuntimeFailure
+
+from herod.file_ownership import starting_uid
+from herod.maintenance.restore_reconciliation import offline_event
+from herod.maintenance.retire_signing_keys import SigningChange, rotate_signing_key
+from herod.maintenance.store_access import store_file
+from herod.settings import Settings
+from herod.store.base import Writer
+from herod.store.files import StoreLock, prepare_file
+from herod.store.offline import transaction
+from herod.store.opening import open_file
+
+__all__ = ["SigningRotation", "rotate_signing"]
+
+
+class SigningRotation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change of the signing key has done, and in which store."""
+
+    store: str
+    change: SigningChange
+
+
+def rotate_signing(settings: Settings, *, is_compromised: bool = False, now: int | None = None) -> SigningRotation:
+    """Sign with a new Ed25519 key from the next start on, in one transaction. Each call makes another one.
+
+    Args:
+        settings: which store, its secret, and how long tokens live.
+        is_compromised: somebody knows a signing key: no token of any Ed25519 key until now is good any more.
+        now: Unix seconds.
+
+    Raises:
+        SettingsError: the store has no file, or its secret is another one.
+        RuntimeFailure: HERO_SECRET signs and there is no key to replace, a daemon runs, the store is damaged, or the
+            disk says no; the store is as it was.
+    """
+    now = int(time.time()) if now is None else now
+    with ExitStack() as cleanup:
+        path = cleanup.enter_context(store_file(settings))
+        lock = StoreLock(path)
+        cleanup.callback(lock.release)
+        if not path.exists():
+            raise RuntimeFailure(f"there is no store {path}: name another with --store; without one, just start anew")
+        prepare_file(path)
+        opened = open_file(path, settings.store_secret or settings.hero_secret)
+        cleanup.callback(opened.connection.close)
+        with transaction(opened) as tx:
+            change = rotate_signing_key(tx, ttl=settings.token_ttl, now=now, is_compromised=is_compromised)
+            if change is None:
+                raise RuntimeFailure(_no_key(settings))
+            _audit(tx, change, now=now, is_compromised=is_compromised)
+        return SigningRotation(store=str(path), change=change)
+
+
+def _audit(tx: Writer, change: SigningChange, *, now: int, is_compromised: bool) -> None:
+    """Say in the audit log what a start says there of its changes."""
+    done: list[tuple[str, str | None]] = [
+        ("signing.drop" if is_compromised else "signing.forget", kid) for kid in change.dropped
+    ]
+    done += [("signing.retire", change.retired), ("signing.current", change.current)]
+    for operation, kid in done:
+        if kid is not None:
+            tx.audit(offline_event(operation, now=now, uid=starting_uid(), target=kid))
+
+
+def _no_key(settings: Settings) -> str:
+    if settings.signing == "EdDSA":
+        return "there is no Ed25519 signing key to replace yet: the next start of the daemon with EdDSA makes one"
+    return (
+        "tokens are signed by HS256, and its key is HERO_SECRET itself: change that with `herod secret rotate`, or "
+        'give herod a key of its own: start it with --signing EdDSA (in the settings file: signing = "EdDSA")'
+    )

@@ -1,0 +1,1 @@
+"""Accounts: administration, signing in by password, registration, the first admin."""

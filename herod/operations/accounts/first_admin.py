@@ -1,0 +1,140 @@
+"""The first admin, made in a browser with a code that only who may read a 0600 file on this machine knows.
+
+An enabled admin is an account or a service key, as for "the last admin cannot go". As long as there is none the daemon
+keeps a code in that file (`herod/first_admin_code.py`); the code is worth nothing once there is one, which is looked at
+in the transaction that makes the account. Whoever merely comes first gets nothing.
+"""
+
+from typing import Final
+
+import msgspec
+from herod_client.core.errors import BadCredentials, Conflict
+from herod_client.core.scope_graph import ADMIN
+
+from herod.identity.effective_principals import account_principal
+from herod.identity.runtime import Realm
+from herod.operations.accounts.login_and_registration import address_in_use
+from herod.operations.sessions.browser_sessions import OpenedSession, Opening, open_session
+from herod.operations.tokens.issuance import account_with_secret, hashing
+from herod.pipeline.ceilings import is_standing_admin, possible_admins
+from herod.pipeline.fields import AccountName, Email, NewPassword
+from herod.pipeline.normalization import parse_email, parse_name
+from herod.pipeline.operation import Context, Door, Params, Work, command, query
+from herod.pipeline.process.admin_presence import Admins
+from herod.records import Account, ApiKey
+from herod.scopes.decisions import Access
+from herod.scopes.principal import AuthMethod
+from herod.store.base import Reader, Store, Writer
+from herod.throttle.rules import Attempt, code_guess
+
+__all__ = [
+    "FIRST_CODE_SECONDS",
+    "first_admin_create",
+    "first_admin_status",
+    "has_admin",
+    "make_first_code",
+]
+
+FIRST_CODE_SECONDS: Final = 15 * 60
+HOLDER: Final = "first-admin"
+EXAMPLE_CODE: Final = "4fZ0" * 10 + "4fZ"
+
+
+class AskStatus(Params, frozen=True, kw_only=True):
+    """Nothing to say."""
+
+
+class FirstAdminStatus(msgspec.Struct, frozen=True):
+    """Whether there is no enabled admin."""
+
+    is_needed: bool
+
+
+class CreateFirstAdmin(Opening, frozen=True, kw_only=True):
+    """The code from the file, and the account to be; a password has 12 to 128 characters."""
+
+    code: str
+    email: Email
+    password: NewPassword
+    name: AccountName | None = None
+
+
+def has_admin(store: Store, realm: Realm, admins: Admins, now: int) -> bool:
+    """Whether there is an enabled admin; for the event loop."""
+    return admins.has_any(
+        store,
+        find=lambda: _find_admin(store, realm, now),
+        stands=lambda record: is_standing_admin(realm, record, now),
+    )
+
+
+def make_first_code(realm: Realm, *, now: int) -> str:
+    """A new code for the first admin, good for 15 minutes; those before it are good until theirs are over."""
+    return realm.first_codes.make(HOLDER, holder=HOLDER, now=now, expires_at=now + FIRST_CODE_SECONDS)
+
+
+@query("first_admin.status", needs=Access.PUBLIC, example={}, doors=frozenset({Door.DASHBOARD}))
+def first_admin_status(store: Store, context: Context, params: AskStatus) -> FirstAdminStatus:  # noqa: ARG001 - a handler's form
+    """Say whether an admin is yet to be made."""
+    return FirstAdminStatus(is_needed=not has_admin(store, context.realm, context.process.admins, context.now))
+
+
+def _limit(reader: Reader, context: Context, params: CreateFirstAdmin) -> Attempt:  # noqa: ARG001 - a limit's form
+    return code_guess(context.source)
+
+
+def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -> Work:
+    """Everything that can be wrong is said before the code is used."""
+    if not context.realm.first_codes.look(params.code, now=context.now):
+        raise _wrong_code()
+    if params.name:
+        parse_name(params.name)
+    if reader.find(Account, "email", parse_email(params.email)):
+        raise address_in_use()
+    return hashing(params.password)
+
+
+@command(
+    "first_admin.create",
+    needs=Access.PUBLIC,
+    example={"code": EXAMPLE_CODE, "email": "ada@example.org", "password": "correct horse battery"},
+    doors=frozenset({Door.DASHBOARD}),
+    limit=_limit,
+    prepare=_hash_password,
+)
+def first_admin_create(tx: Writer, context: Context, params: CreateFirstAdmin) -> OpenedSession:
+    """Make the first admin's account with a code from the daemon's file, and sign the browser in as them."""
+    realm = context.realm
+    if not realm.first_codes.take(params.code, now=context.now):
+        raise _wrong_code()
+    if _find_admin(tx, realm, context.now) is not None:
+        raise Conflict("There is an admin already: sign in, or ask them for an account.", reason="admin_exists")
+    account, _ = account_with_secret(
+        context,
+        email=params.email,
+        name=params.name,
+        password=context.prepared,
+        scope=(ADMIN,),
+        networks=("*",),
+    )
+    account = msgspec.structs.replace(account, secret_hash=b"")  # nobody has seen its client secret: it has none
+    if account.lookup is not None and tx.find(Account, *account.lookup):
+        raise address_in_use()
+    tx.put(account)
+    realm.first_codes.clear()
+    context.principal = account_principal(realm, account, AuthMethod.PASSWORD)
+    realm.counters["sign_ins"] += 1
+    opened = open_session(tx, context, context.principal, params)
+    context.target = account.id
+    return opened
+
+
+def _find_admin(reader: Reader, realm: Realm, now: int) -> Account | ApiKey | None:
+    return next((one for one in possible_admins(reader) if is_standing_admin(realm, one, now)), None)
+
+
+def _wrong_code() -> BadCredentials:
+    return BadCredentials(
+        "This code is not the one in the file, or its time is over: read the file again, it holds a new one.",
+        reason="wrong_code",
+    )

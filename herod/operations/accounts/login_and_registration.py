@@ -1,0 +1,214 @@
+"""Coming in with an email and a password: login, by program and by browser, and registration."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import msgspec
+from herod_client.core.errors import BadCredentials, Conflict, InvalidRequest, PermissionDenied, TargetDenied
+from herod_client.core.scope_graph import READ
+
+from herod.credentials.passwords import DECOY_PHC, hash_password, needs_rehash, verify_password
+from herod.identity.effective_principals import account_principal
+from herod.operations.sessions.browser_sessions import BrowserFamily, OpenedSession, Opening, open_session
+from herod.operations.tokens.issuance import account_with_secret, hashing, issue_token
+from herod.pipeline.fields import AccountName, CurrentPassword, Email, NewPassword
+from herod.pipeline.normalization import parse_email
+from herod.pipeline.operation import Context, Door, Params, SecretText, Work, command
+from herod.pipeline.views import TokenAnswer
+from herod.records import Account
+from herod.scopes.decisions import Access
+from herod.scopes.principal import AuthMethod, Principal
+from herod.store.base import Reader, Writer
+from herod.throttle.rules import Attempt, guess_at, registration
+
+__all__ = ["login", "register", "session_sign_in"]
+
+REFUSED = "Unknown email or wrong password."
+
+
+class Login(Params, frozen=True, kw_only=True):
+    """An email and its password."""
+
+    email: Annotated[str, msgspec.Meta(description="the account's address, in any case")]
+    password: CurrentPassword
+
+
+class SignIn(Login, frozen=True, kw_only=True):
+    """An email and its password, typed into a browser; the rest as for `Opening`."""
+
+    browser: BrowserFamily = "another"
+    former: str | None = None
+
+
+class LoginAnswer(TokenAnswer, frozen=True, kw_only=True):
+    """An access token with all that the account holds, and the account's client_id."""
+
+    client_id: str
+
+
+class Register(Params, frozen=True, kw_only=True):
+    """A password has 12 to 128 characters."""
+
+    email: Email
+    password: NewPassword
+    name: AccountName | None = None
+
+
+class RegisterAnswer(TokenAnswer, frozen=True, kw_only=True):
+    """An access token, and the client_secret, which is shown now and never again."""
+
+    client_id: str
+    client_secret: SecretText
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The stored hash a password was found to match, and a newer one to keep in its place."""
+
+    phc: str = field(repr=False)
+    renewed: str | None = field(repr=False)
+
+
+def _guess(reader: Reader, context: Context, params: Login) -> Attempt:  # noqa: ARG001 - a limit's form
+    # In the form in which accounts are found: another spelling is no other account. What cannot be one is counted
+    # together, and a stranger writes no row for each.
+    try:
+        subject = parse_email(params.email)
+    except InvalidRequest:
+        subject = ""
+    return guess_at(subject, context.source)
+
+
+def _check_password(reader: Reader, context: Context, params: Login) -> Work:
+    account = _by_email(reader, params.email)
+    context.target = None if account is None else account.id  # for the audit, also of a refusal
+    phc = account.password if account is not None else None
+
+    def work() -> Checked:
+        # An unknown email costs the same work and gets the same answer.
+        if not verify_password(params.password, phc or DECOY_PHC) or phc is None:
+            raise BadCredentials(REFUSED, reason="wrong_password" if phc is not None else "unknown_email")
+        return Checked(phc, hash_password(params.password) if needs_rehash(phc) else None)
+
+    return work
+
+
+@command(
+    "login",
+    needs=Access.PUBLIC,
+    example={"email": "ada@example.org", "password": "correct horse battery"},
+    http=("POST /login",),
+    limit=_guess,
+    prepare=_check_password,
+    failures=(BadCredentials,),
+    always_audited=True,
+)
+def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
+    """Sign in with email and password and get an access token with the account's own scope."""
+    principal = _sign_in(tx, context, params)
+    scope = context.realm.scope_text(principal.widest)
+    return LoginAnswer(
+        access_token=issue_token(context, principal, scope),
+        expires_in=context.realm.token_ttl,
+        scope=scope,
+        client_id=principal.id,
+    )
+
+
+@command(
+    "session.sign_in",
+    needs=Access.PUBLIC,
+    example={"email": "ada@example.org", "password": "correct horse battery"},
+    doors=frozenset({Door.DASHBOARD}),
+    limit=_guess,
+    prepare=_check_password,
+    failures=(BadCredentials,),
+)
+def session_sign_in(tx: Writer, context: Context, params: SignIn) -> OpenedSession:
+    """Sign a browser in with email and password, with all that the account holds."""
+    opening = Opening(browser=params.browser, former=params.former)
+    return open_session(tx, context, _sign_in(tx, context, params), opening)
+
+
+def _sign_in(tx: Writer, context: Context, params: Login) -> Principal:
+    """Whose password was found to be right, if it still is."""
+    account = _by_email(tx, params.email)
+    checked: Checked = context.prepared
+    if account is None or account.password != checked.phc:  # changed while we were hashing
+        raise BadCredentials(REFUSED, reason="wrong_password")
+    principal = account_principal(context.realm, account, AuthMethod.PASSWORD)
+    if checked.renewed is not None:
+        tx.put(msgspec.structs.replace(account, password=checked.renewed))
+    context.principal = principal
+    context.realm.counters["sign_ins"] += 1
+    return principal
+
+
+def _limit_registration(reader: Reader, context: Context, params: Register) -> Attempt | None:  # noqa: ARG001 - a limit's form
+    return None if context.realm.registration == "closed" else registration(context.source)
+
+
+def _hash_new_password(reader: Reader, context: Context, params: Register) -> Work:
+    if context.realm.registration == "closed":
+        raise registration_closed()
+    if reader.find(Account, "email", parse_email(params.email)):
+        raise address_in_use()
+    return hashing(params.password)
+
+
+@command(
+    "register",
+    needs=Access.PUBLIC,
+    example={"email": "ada@example.org", "password": "correct horse battery", "name": "Ada"},
+    http=("POST /register",),
+    limit=_limit_registration,
+    prepare=_hash_new_password,
+    creates=True,
+)
+def register(tx: Writer, context: Context, params: Register) -> RegisterAnswer:
+    """Make an account with scope read for oneself, where registration is open."""
+    if context.realm.registration == "closed":
+        raise registration_closed()
+    account, secret = account_with_secret(
+        context,
+        email=params.email,
+        name=params.name,
+        password=context.prepared,
+        scope=(READ,),
+        networks=("*",),
+    )
+    if account.lookup is not None and tx.find(Account, *account.lookup):
+        raise address_in_use()
+    tx.put(account)
+    principal = account_principal(context.realm, account, AuthMethod.PASSWORD)
+    context.principal = principal
+    context.target = account.id
+    return RegisterAnswer(
+        access_token=issue_token(context, principal, READ),
+        expires_in=context.realm.token_ttl,
+        scope=READ,
+        client_id=account.id,
+        client_secret=secret,
+    )
+
+
+def registration_closed() -> PermissionDenied:
+    """The refusal where people cannot register themselves."""
+    return TargetDenied(
+        "Registration is closed here: ask an admin for an account.",
+        reason="registration_closed",
+        hint="herod user add EMAIL",
+    )
+
+
+def address_in_use() -> Conflict:
+    """The refusal of a second account for one email."""
+    return Conflict("An account with this email exists already.", reason="email_in_use")
+
+
+def _by_email(reader: Reader, email: str) -> Account | None:
+    try:
+        normal = parse_email(email)
+    except InvalidRequest:
+        return None
+    return next(iter(reader.find(Account, "email", normal)), None)

@@ -1,0 +1,132 @@
+"""An account's own secrets: its password and its client secret. Changing either ends its tokens and sessions."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+from herod_client.core.errors import BadCredentials, CeilingExceeded, NotFound
+from herod_client.core.key_format import new_client_secret
+
+from herod.credentials.passwords import DECOY_PHC, check_password, hash_password, verify_password
+from herod.credentials.secret_hashes import hash_secret
+from herod.operations.sessions.browser_sessions import end_sessions
+from herod.pipeline.ceilings import check_target, is_admin, owned_account, owns
+from herod.pipeline.fields import EXAMPLE_ID, CurrentPassword, NewPassword
+from herod.pipeline.operation import Context, SecretText, Work, command
+from herod.pipeline.targets import AccountRef, find_account
+from herod.pipeline.views import User, hide_values, user_shape
+from herod.records import Account
+from herod.scopes.decisions import Access
+from herod.scopes.principal import AuthMethod
+from herod.store.base import Reader, Writer
+from herod.throttle.rules import Attempt, guess_at
+
+__all__ = ["users_password", "users_rotate_secret"]
+
+
+class SetPassword(AccountRef, frozen=True, kw_only=True):
+    """`current` is needed unless you are admin; the new password has 12 to 128 characters."""
+
+    password: NewPassword
+    current: CurrentPassword | None = None
+
+
+class RotatedSecret(msgspec.Struct, frozen=True):
+    """`client_secret` is shown now and never again."""
+
+    __repr__ = hide_values
+
+    client_id: str
+    client_secret: SecretText
+
+
+@dataclass(frozen=True, slots=True)
+class NewHash:
+    """The new hash, and the old one that `current` was found to match."""
+
+    phc: str = field(repr=False)
+    checked: str | None = field(repr=False)
+
+
+def _guess(reader: Reader, context: Context, params: SetPassword) -> Attempt | None:
+    account = owned_account(context, find_account(reader, params))
+    # Counted with the sign-ins at this account. Who gives no current password guesses at none.
+    return None if params.current is None else guess_at(account.email or account.id, context.source)
+
+
+def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Work:
+    account = owned_account(context, find_account(reader, params))
+    check_password(params.password)
+    must_check = params.current is not None or not _may_skip_current(context, account)
+    old, current = account.password, params.current or ""
+
+    def work() -> NewHash:
+        if must_check and (not verify_password(current, old or DECOY_PHC) or old is None):
+            raise BadCredentials("The current password is wrong.", reason="wrong_password")
+        return NewHash(hash_password(params.password), old if must_check else None)
+
+    return work
+
+
+@command(
+    "users.password",
+    needs=Access.AUTHENTICATED,
+    own=True,
+    example={"client_id": EXAMPLE_ID, "password": "correct horse battery", "current": "an old long password"},
+    http=("POST /api/v1/users/{client_id}/password",),
+    limit=_guess,
+    prepare=_hash_password,
+    failures=(NotFound,),
+)
+def users_password(tx: Writer, context: Context, params: SetPassword) -> User:
+    """Set a password: one's own with the current one, or as admin. Tokens and sessions of the account die."""
+    account = _changeable(tx, context, params)
+    prepared: NewHash = context.prepared
+    if prepared.checked is not None and prepared.checked != account.password:  # changed while we were hashing
+        raise BadCredentials("The current password is wrong.", reason="wrong_password")
+    if prepared.checked is None and not _may_skip_current(context, account):
+        raise BadCredentials("Give the current password too.", reason="wrong_password")
+    return user_shape(_renew(tx, context, account, password=prepared.phc))
+
+
+@command(
+    "users.rotate_secret",
+    needs=Access.AUTHENTICATED,
+    own=True,
+    example={"client_id": EXAMPLE_ID},
+    http=("POST /api/v1/users/{client_id}/rotate-secret",),
+    failures=(NotFound,),
+)
+def users_rotate_secret(tx: Writer, context: Context, params: AccountRef) -> RotatedSecret:
+    """Give an account a new client secret, shown once. Tokens and sessions of the account die."""
+    account = _changeable(tx, context, params)
+    if _is_own_by_key(context, account):
+        raise CeilingExceeded(
+            "An API key cannot change its owner's client secret: sign in instead.", reason="key_cannot_change_secrets"
+        )
+    secret = new_client_secret()
+    _renew(tx, context, account, secret_hash=hash_secret(context.realm.keyring, "client_secret", account.id, secret))
+    return RotatedSecret(account.id, secret)
+
+
+def _changeable(tx: Writer, context: Context, ref: AccountRef) -> Account:
+    """The account, if it is one's own or one is admin, and holds no more than this very credential does."""
+    account = owned_account(context, find_account(tx, ref))
+    check_target(context, context.realm.grant(account.scope, account.networks))
+    return account
+
+
+def _may_skip_current(context: Context, account: Account) -> bool:
+    """Admins may set a password without knowing the old one; a key may not: its owner's would outlive the key."""
+    return is_admin(context) and not _is_own_by_key(context, account)
+
+
+def _is_own_by_key(context: Context, account: Account) -> bool:
+    return context.principal.made_with is AuthMethod.USER_KEY and owns(context.principal, account.id)
+
+
+def _renew(tx: Writer, context: Context, account: Account, **changes: object) -> Account:
+    renewed: Account = msgspec.structs.replace(account, epoch=account.epoch + 1, **changes)
+    tx.put(renewed)
+    end_sessions(tx, account.id)
+    context.target = account.id
+    return renewed

@@ -1,0 +1,202 @@
+"""The audit log: look through it, and prove that it is whole. Rows hold ids, never a name or a secret.
+
+Both read for long where there is much, so they are awaited (`wait`) and read in a thread, with a connection of its own.
+"""
+
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+from herod_client.core.errors import InvalidRequest
+from herod_client.core.scope_graph import ADMIN
+
+from herod.pipeline.fields import EXAMPLE_ID, Cursor, Limit
+from herod.pipeline.operation import Context, Params, Time, Tool, query
+from herod.pipeline.pagination import fill_page, parse_limit
+from herod.pipeline.views import rfc3339
+from herod.store.base import MAX_PAGE, AuditRow, AuditVerdict, Page, Reader, Store
+from herod.store.cursors import encode_cursor, parse_cursor
+from herod.store.filters import AuditFilter
+
+__all__ = ["audit_list", "audit_verify"]
+
+MAX_SEQ: Final = 2**63 - 1
+HMAC_BYTES: Final = 32
+# Which way a cursor goes on.
+OLDER: Final = "older"
+NEWER: Final = "newer"
+
+
+class ListAudit(Params, frozen=True, kw_only=True):
+    """Newest first; with `after`, a row's `seq`, those behind it, oldest first.
+
+    `operation` is a name, or `keys.*` for all that begin so; `since` is included and `until` is not; `limit` is at
+    most 200. All that is given must hold.
+    """
+
+    at_most_one = ("after", "cursor")
+
+    actor: Annotated[str, msgspec.Meta(description="an id: who did or tried it")] | None = None
+    operation: Annotated[str, msgspec.Meta(description="its name, or `keys.*` for all that begin so")] | None = None
+    outcome: Annotated[str, msgspec.Meta(description="`ok` or `denied`")] | None = None
+    reason: Annotated[str, msgspec.Meta(description="why it was refused, such as `missing_scope`")] | None = None
+    source: Annotated[str, msgspec.Meta(description="`uid:N` or an address")] | None = None
+    target: Annotated[str, msgspec.Meta(description="an id: what was changed or presented")] | None = None
+    since: Annotated[Time, msgspec.Meta(description="this moment and later")] | None = None
+    until: Annotated[Time, msgspec.Meta(description="before this moment")] | None = None
+    after: (
+        Annotated[
+            int,
+            msgspec.Meta(
+                description="the `seq` of a row: what stands behind it, oldest first",
+                extra_json_schema={"minimum": 0, "maximum": MAX_SEQ},
+            ),
+        ]
+        | None
+    ) = None
+    cursor: Cursor | None = None
+    limit: Limit = MAX_PAGE
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One row. `actor` is a client_id, key id, peer rule id, legacy id, `local-admin` or `anonymous`.
+
+    `method` is how the actor was known; `source` is `uid:N` or an address; `outcome` is ok or denied, `reason` why;
+    `target` is the id of what was changed or presented; `count` is how many like it the row stands for.
+    """
+
+    seq: int
+    at: Time | None
+    actor: str
+    method: str
+    source: str
+    operation: str
+    outcome: str
+    reason: str | None
+    target: str | None
+    count: int
+
+
+class VerifyAudit(Params, frozen=True, kw_only=True):
+    """`expect` is a `head` that was noted earlier."""
+
+    expect: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                description="a `head` noted earlier, which must still stand in the log",
+                extra_json_schema={"pattern": f"^[0-9A-Fa-f]{{{2 * HMAC_BYTES}}}$"},
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`head` is the HMAC of the last row, to be noted; `first_bad` is the `seq` of the first row that is not right."""
+
+    valid: bool
+    rows: int
+    head: str
+    first_bad: int | None = None
+    reason: str | None = None
+
+
+async def _list(store: Store, context: Context, params: ListAudit) -> Page[AuditEntry]:  # noqa: ARG001 - a wait's form
+    limit = parse_limit(params.limit)
+    after, before = _ends(params)
+    wanted = AuditFilter(
+        actor=params.actor,
+        operation=params.operation,
+        outcome=params.outcome,
+        reason=params.reason,
+        source=params.source,
+        target=params.target,
+        since=_seconds(params.since, "since"),
+        until=_seconds(params.until, "until"),
+    )
+    rows = await store.find_audit(wanted, after=after, before=before, limit=limit + 1)
+    way = OLDER if after is None else NEWER
+    cursor = encode_cursor(rows[limit - 1].seq, way) if len(rows) > limit else None
+    return fill_page(rows[:limit], _entry, place=lambda row: encode_cursor(row.seq, way), end=cursor)
+
+
+@query(
+    "audit.list",
+    needs=ADMIN,
+    example={"actor": EXAMPLE_ID, "operation": "keys.*", "limit": 50},
+    http=("GET /api/v1/audit",),
+    tool=Tool("list_audit"),
+    wait=_list,
+)
+def audit_list(reader: Reader, context: Context, params: ListAudit) -> Page[AuditEntry]:
+    """List what was done, tried and refused: who, how known, from where, what, and why not."""
+    raise NotImplementedError  # `wait` answers
+
+
+async def _verify(store: Store, context: Context, params: VerifyAudit) -> Verdict:  # noqa: ARG001 - a wait's form
+    verdict: AuditVerdict = await store.verify_audit(expect=_parse_head(params.expect))
+    return Verdict(**msgspec.structs.asdict(verdict))
+
+
+@query(
+    "audit.verify",
+    needs=ADMIN,
+    example={"expect": "5f" * HMAC_BYTES},
+    http=("GET /api/v1/audit/verify",),
+    wait=_verify,
+)
+def audit_verify(reader: Reader, context: Context, params: VerifyAudit) -> Verdict:
+    """Say whether the audit log is what herod wrote, whole and in order, and still holds a head noted earlier."""
+    raise NotImplementedError  # `wait` answers
+
+
+def _ends(params: ListAudit) -> tuple[int | None, int | None]:
+    """(after, before): between which rows the page lies."""
+    if params.cursor is None:
+        if params.after is not None and not 0 <= params.after <= MAX_SEQ:
+            raise InvalidRequest(f"after is {params.after}: give the seq of a row, or 0.")
+        return params.after, None
+    if params.after is not None:
+        raise InvalidRequest("Give after or cursor, not both: the cursor goes on from where its page ended.")
+    seq, way = parse_cursor(params.cursor)
+    if way not in (OLDER, NEWER) or seq < 0:
+        raise InvalidRequest("The cursor is of another list: leave it out to start anew.", reason="cursor")
+    return (seq, None) if way == NEWER else (None, seq)
+
+
+def _seconds(time: datetime | None, name: str) -> int | None:
+    """Unix seconds of a time as users write it."""
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise InvalidRequest(f"{name} has no time zone: write it like 2030-01-31T12:00:00Z.")
+    return int(time.timestamp())
+
+
+def _parse_head(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    try:
+        mac = bytes.fromhex(text)
+    except ValueError:
+        mac = b""
+    if len(mac) != HMAC_BYTES:
+        raise InvalidRequest(f"A head is {2 * HMAC_BYTES} characters of 0-9 and a-f, as audit.verify answers it.")
+    return mac
+
+
+def _entry(row: AuditRow) -> AuditEntry:
+    event = row.event
+    return AuditEntry(
+        seq=row.seq,
+        at=rfc3339(event.at),
+        actor=event.actor,
+        method=event.method,
+        source=event.source,
+        operation=event.operation,
+        outcome=event.outcome,
+        reason=event.reason,
+        target=event.target,
+        count=event.count,
+    )

@@ -1,0 +1,1 @@
+"""Secrets from older systems, and the way out of them."""

@@ -1,0 +1,1 @@
+"""Peer rules: what local users and groups may do without a credential."""

@@ -1,0 +1,145 @@
+"""Peer rules: what local users and groups may do on the Unix socket without any other credential."""
+
+import grp
+import pwd
+from typing import Annotated, Final
+
+import msgspec
+from herod_client.core.errors import InvalidRequest, NotFound, quoted
+from herod_client.core.grants import list_networks, parse_networks
+from herod_client.core.key_format import new_id
+from herod_client.core.scope_graph import ADMIN
+
+from herod.pipeline.ceilings import check_ceiling, check_target, given_scope, own_networks, timeless
+from herod.pipeline.fields import EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
+from herod.pipeline.operation import Context, Params, Work, command, query
+from herod.pipeline.pagination import page_of, parse_limit
+from herod.pipeline.views import PeerShape, peer_shape
+from herod.records import PeerRule
+from herod.scopes.principal import NOBODY_UID
+from herod.store.base import MAX_PAGE, Page, Reader, Writer
+
+__all__ = ["peers_allow", "peers_list", "peers_remove"]
+
+MAX_ID: Final = 2**32 - 2  # -1 is no id
+LocalId = Annotated[
+    int,
+    msgspec.Meta(
+        description="as the kernel numbers them",
+        extra_json_schema={"minimum": 0, "maximum": MAX_ID, "not": {"const": NOBODY_UID}},
+    ),
+]
+
+
+class AllowPeer(Params, frozen=True, kw_only=True):
+    """Exactly one of uid, gid, user and group; without `networks` the rule gets your own."""
+
+    exactly_one = ("uid", "gid", "user", "group")
+
+    uid: LocalId | None = None
+    gid: LocalId | None = None
+    user: Annotated[str, msgspec.Meta(description="a local user's name")] | None = None
+    group: Annotated[str, msgspec.Meta(description="a local group's name")] | None = None
+    scope: Scope
+    networks: NetworkNames | None = None
+
+
+class ListPeers(Params, frozen=True, kw_only=True):
+    """`limit` is at most 200."""
+
+    cursor: Cursor | None = None
+    limit: Limit = MAX_PAGE
+
+
+class PeerRef(Params, frozen=True, kw_only=True):
+    """A rule by its id."""
+
+    id: Annotated[str, msgspec.Meta(description="the rule's id")]
+
+
+class RemovedPeer(msgspec.Struct, frozen=True):
+    """The rule is gone; the next request under it is refused."""
+
+    id: str
+    deleted: bool
+
+
+def _look_up(reader: Reader, context: Context, params: AllowPeer) -> Work:  # noqa: ARG001 - a prepare's form
+    """Names are looked up in a thread: the name service may ask a network."""
+    given = [value for value in (params.uid, params.gid, params.user, params.group) if value is not None]
+    if len(given) != 1:
+        raise InvalidRequest("Say who: give uid, gid, user or group, one of them.")
+
+    def work() -> str:
+        if params.user is not None:
+            try:
+                return _subject("uid", pwd.getpwnam(params.user).pw_uid)
+            except (KeyError, ValueError):  # a NUL is no part of a name
+                raise InvalidRequest(f"There is no local user {quoted(params.user)}.") from None
+        if params.group is not None:
+            try:
+                return _subject("gid", grp.getgrnam(params.group).gr_gid)
+            except (KeyError, ValueError):
+                raise InvalidRequest(f"There is no local group {quoted(params.group)}.") from None
+        return _subject("uid", params.uid) if params.uid is not None else _subject("gid", params.gid or 0)
+
+    return work
+
+
+@command(
+    "peers.allow",
+    needs=ADMIN,
+    example={"uid": 1000, "scope": "write"},
+    http=("POST /api/v1/peers",),
+    prepare=_look_up,
+    creates=True,
+)
+def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerShape:
+    """Let a local user or group in on the Unix socket; a second rule for the same one replaces the first."""
+    subject: str = context.prepared
+    actor = context.principal
+    scope = given_scope(context, params.scope)
+    networks = (
+        own_networks(context, scope)
+        if params.networks is None
+        else parse_networks(params.networks, context.realm.networks)
+    )
+    # A rule has no end: time is no part of this ceiling.
+    check_ceiling(timeless(actor.grants), context.realm.grant(scope, tuple(networks)))
+    before = next(iter(tx.find(PeerRule, "peer", subject)), None)
+    if before is not None:
+        check_target(context, context.realm.grant(before.scope, before.networks))
+    if before is None:
+        before = PeerRule(id=new_id(), created_at=context.now, subject=subject, creator=actor.id, scope=(), networks=())
+    # All that is not said anew stays, its epoch above all: tokens that ended must not be good again.
+    rule = msgspec.structs.replace(before, creator=actor.id, scope=scope, networks=list_networks(networks))
+    tx.put(rule)
+    context.target = rule.id
+    return peer_shape(rule)
+
+
+@query("peers.list", needs=ADMIN, example={}, http=("GET /api/v1/peers",))
+def peers_list(reader: Reader, context: Context, params: ListPeers) -> Page[PeerShape]:  # noqa: ARG001 - a handler's form
+    """List peer rules, oldest first."""
+    page = reader.list(PeerRule, cursor=params.cursor, limit=parse_limit(params.limit))
+    return page_of(page, peer_shape)
+
+
+@command("peers.remove", needs=ADMIN, example={"id": EXAMPLE_ID}, http=("DELETE /api/v1/peers/{id}",))
+def peers_remove(tx: Writer, context: Context, params: PeerRef) -> RemovedPeer:
+    """Remove a peer rule; tokens made under it die."""
+    rule = tx.get(PeerRule, params.id)
+    if rule is None:
+        raise NotFound("There is no such peer rule.")
+    check_target(context, context.realm.grant(rule.scope, rule.networks))
+    tx.delete(PeerRule, rule.id)
+    context.target = rule.id
+    return RemovedPeer(rule.id, deleted=True)
+
+
+def _subject(kind: str, number: int) -> str:
+    if not 0 <= number <= MAX_ID:
+        raise InvalidRequest(f"{kind} {number} is not a {kind}: give 0 to {MAX_ID}.")
+    if number == NOBODY_UID:
+        raise InvalidRequest(f"{kind} {number} is nobody in particular (any foreign container): it cannot be allowed.")
+    return f"{kind}:{number}"

@@ -1,0 +1,1 @@
+"""Resources: what services keep here for others, owned by a secret."""

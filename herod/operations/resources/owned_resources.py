@@ -1,0 +1,304 @@
+"""Resources: what a service keeps here for others, opened by a secret that they choose.
+
+A resource belongs to the principal who claimed it, and to whoever knows its secret. To all others it does not exist:
+another's resource, a wrong secret and a sid that never was are missed by the same lookups, of the same cost, and
+answered with the same words. The secret is never a credential: it opens a resource and admits nobody.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from herod_client.core.errors import InvalidRequest, NotFound
+from herod_client.core.key_format import new_id
+from herod_client.core.scope_graph import USER
+
+from herod.pipeline.ceilings import is_admin
+from herod.pipeline.fields import EXAMPLE_ID, Cursor, Label, Limit
+from herod.pipeline.normalization import has_unprintable, parse_label
+from herod.pipeline.operation import Context, Params, command, query
+from herod.pipeline.pagination import page_of, parse_limit
+from herod.records import Resource, resource_owner
+from herod.store.base import MAX_PAGE, Page, Reader, Writer
+from herod.throttle.rules import Counter, ownership_counter
+
+__all__ = [
+    "resources_check",
+    "resources_claim",
+    "resources_get",
+    "resources_list",
+    "resources_release",
+    "resources_update",
+]
+
+MAX_SECRET: Final = 1024  # characters
+MAX_ATTRIBUTES: Final = 64
+MAX_ATTRIBUTE_BYTES: Final = 16 * 1024  # of all together, as JSON
+IN_HEADER: Final = {"secret": "X-Resource-Secret"}
+UNPROTECTED: Final = ""
+
+# What opens a resource; empty: nothing is needed.
+OwnershipSecret = Annotated[
+    str,
+    msgspec.Meta(
+        description="what opens the resource; over REST in `X-Resource-Secret` or in the body, not in both",
+        extra_json_schema={"format": "password", "maxLength": MAX_SECRET},
+    ),
+]
+Attributes = Annotated[
+    dict[str, Any],
+    msgspec.Meta(
+        description=f"at most {MAX_ATTRIBUTES}, of {MAX_ATTRIBUTE_BYTES} bytes of JSON together",
+        extra_json_schema={"maxProperties": MAX_ATTRIBUTES},
+    ),
+]
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class ClaimResource(Params, frozen=True, kw_only=True):
+    """`kind` is the service's own word, such as vm. Whoever knows `secret` owns the resource; "" asks for none."""
+
+    kind: Label
+    name: Label
+    secret: OwnershipSecret
+    attributes: Attributes = msgspec.field(default_factory=dict)
+
+
+class ListResources(Params, frozen=True, kw_only=True):
+    """Only what `secret` owns of one kind; "" lists what asks for none. `limit` is at most 200."""
+
+    kind: Label
+    secret: OwnershipSecret = UNPROTECTED
+    cursor: Cursor | None = None
+    limit: Limit = MAX_PAGE
+
+
+class ResourceRef(Params, frozen=True, kw_only=True):
+    """A resource and what opens it."""
+
+    sid: Annotated[str, msgspec.Meta(description="the resource's id")]
+    secret: OwnershipSecret = UNPROTECTED
+
+
+class UpdateResource(ResourceRef, frozen=True, kw_only=True):
+    """What is left out stays; `attributes` take the place of all that were."""
+
+    name: Label | msgspec.UnsetType = msgspec.UNSET
+    attributes: Attributes | msgspec.UnsetType = msgspec.UNSET
+
+
+class ResourceShape(msgspec.Struct, frozen=True):
+    """A resource without its secret."""
+
+    sid: str
+    kind: str
+    name: str
+    attributes: dict[str, Any]
+
+
+class CheckedResource(msgspec.Struct, frozen=True):
+    """The secret opens it."""
+
+    sid: str
+    allowed: bool
+
+
+class ReleasedResource(msgspec.Struct, frozen=True):
+    """It is gone, and its sid never comes back."""
+
+    sid: str
+    released: bool
+
+
+def _misses(context: Context, params: ListResources | ResourceRef) -> Counter:  # noqa: ARG001 - a counter's form
+    return ownership_counter(context.principal.id, context.source)
+
+
+def _misses_unless_admin(context: Context, params: ResourceRef) -> Counter | None:
+    """An admin needs no secret to release, so guesses at none."""
+    return None if is_admin(context) else _misses(context, params)
+
+
+def _look(reader: Reader, context: Context, params: ResourceRef) -> None:
+    """Miss before the transaction does, where misses are counted."""
+    _owned(reader, context, params)
+
+
+def _look_or_admin(reader: Reader, context: Context, params: ResourceRef) -> None:
+    _releasable(reader, context, params)
+
+
+@command(
+    "resources.claim",
+    needs=USER,
+    example={"kind": "vm", "name": "web 1", "secret": "what the tenant chose", "attributes": {"cpus": 2}},
+    http=("POST /api/v1/resources",),
+    headers=IN_HEADER,
+    creates=True,
+)
+def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> ResourceShape:
+    """Claim a resource for whoever knows a secret, and get its sid. Names need not differ."""
+    resource = Resource(
+        id=new_id(),
+        created_at=context.now,
+        claimant=context.principal.id,
+        type=parse_label(params.kind, "kind"),
+        secret=_parse_secret(params.secret),
+        name=parse_label(params.name),
+        attributes=_parse_attributes(params.attributes),
+    )
+    tx.put(resource)
+    context.target = resource.id
+    return _shape(resource)
+
+
+@query(
+    "resources.list",
+    needs=USER,
+    example={"kind": "vm", "secret": "what the tenant chose"},
+    http=("GET /api/v1/resources",),
+    headers=IN_HEADER,
+    misses=_misses,
+)
+def resources_list(reader: Reader, context: Context, params: ListResources) -> Page[ResourceShape]:
+    """List your resources of one kind that a secret owns, oldest first."""
+    owner = resource_owner(parse_label(params.kind, "kind"), context.principal.id, _parse_secret(params.secret))
+    page = reader.list(Resource, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
+    return page_of(page, _shape)
+
+
+@query(
+    "resources.get",
+    needs=USER,
+    example={"sid": EXAMPLE_ID, "secret": "what the tenant chose"},
+    http=("GET /api/v1/resources/{sid}",),
+    headers=IN_HEADER,
+    failures=(NotFound,),
+    misses=_misses,
+)
+def resources_get(reader: Reader, context: Context, params: ResourceRef) -> ResourceShape:
+    """Show one of your resources, if the secret opens it."""
+    return _shape(_owned(reader, context, params))
+
+
+@query(
+    "resources.check",
+    needs=USER,
+    example={"sid": EXAMPLE_ID, "secret": "what the tenant chose"},
+    http=("POST /api/v1/resources/{sid}/check",),
+    headers=IN_HEADER,
+    failures=(NotFound,),
+    misses=_misses,
+)
+def resources_check(reader: Reader, context: Context, params: ResourceRef) -> CheckedResource:
+    """Say that the secret opens one of your resources; otherwise there is none."""
+    return CheckedResource(_owned(reader, context, params).id, allowed=True)
+
+
+@command(
+    "resources.update",
+    needs=USER,
+    example={"sid": EXAMPLE_ID, "secret": "what the tenant chose", "name": "web 2"},
+    http=("PATCH /api/v1/resources/{sid}",),
+    headers=IN_HEADER,
+    failures=(NotFound,),
+    misses=_misses,
+    prepare=_look,
+)
+def resources_update(tx: Writer, context: Context, params: UpdateResource) -> ResourceShape:
+    """Change the name or the attributes of one of your resources, if the secret opens it."""
+    changes: dict[str, object] = {}
+    if isinstance(params.name, str):
+        changes["name"] = parse_label(params.name)
+    if isinstance(params.attributes, dict):
+        changes["attributes"] = _parse_attributes(params.attributes)
+    resource = msgspec.structs.replace(_owned(tx, context, params), **changes)
+    tx.put(resource)
+    context.target = resource.id
+    return _shape(resource)
+
+
+@command(
+    "resources.release",
+    needs=USER,
+    example={"sid": EXAMPLE_ID, "secret": "what the tenant chose"},
+    http=("DELETE /api/v1/resources/{sid}",),
+    headers=IN_HEADER,
+    failures=(NotFound,),
+    misses=_misses_unless_admin,
+    prepare=_look_or_admin,
+)
+def resources_release(tx: Writer, context: Context, params: ResourceRef) -> ReleasedResource:
+    """Give up one of your resources, if the secret opens it; admins release anybody's without."""
+    resource = _releasable(tx, context, params)
+    tx.delete(Resource, resource.id)
+    context.target = resource.id
+    return ReleasedResource(resource.id, released=True)
+
+
+def _owned(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
+    """The resource, if it is the one's who asks and the secret opens it.
+
+    Both lookups are made whatever the first one finds: a miss never costs less than another.
+
+    Raises:
+        InvalidRequest: no resource can have such a secret.
+        NotFound: it is not there, or not for them, or not with this secret.
+    """
+    resource = _find(reader, context, ref)
+    if resource is None:
+        raise NotFound("There is no such resource, or not with this secret.", reason="not_owned")
+    return resource
+
+
+def _releasable(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
+    """As `_owned`; an admin's may be anybody's, whose claimant may be gone."""
+    if not is_admin(context):
+        return _owned(reader, context, ref)
+    _parse_secret(ref.secret)  # not needed, and no other than it could be
+    resource = reader.get(Resource, ref.sid)
+    if resource is None:
+        raise NotFound("There is no such resource.")
+    return resource
+
+
+def _find(reader: Reader, context: Context, ref: ResourceRef) -> Resource | None:
+    claimant = context.principal.id
+    protected = reader.find(Resource, "sid", ref.sid, claimant, _parse_secret(ref.secret))
+    unprotected = reader.find(Resource, "sid", ref.sid, claimant, UNPROTECTED)
+    return next(iter([*protected, *unprotected]), None)
+
+
+def _parse_secret(text: str) -> str:
+    """A secret as it is: people's spellings are theirs.
+
+    Raises:
+        InvalidRequest: it is too long, or a header could not carry it.
+    """
+    if len(text) > MAX_SECRET:
+        raise InvalidRequest(f"A resource's secret has at most {MAX_SECRET} characters.")
+    if text != text.strip() or has_unprintable(text):
+        raise InvalidRequest(
+            "A resource's secret has no space around it and no control or invisible characters: X-Resource-Secret "
+            "could not carry them."
+        )
+    return text
+
+
+def _parse_attributes(attributes: dict[str, Any]) -> bytes:
+    """A JSON object as it is kept.
+
+    Raises:
+        InvalidRequest: it is too large.
+    """
+    text = _encode(attributes)
+    if len(attributes) > MAX_ATTRIBUTES or len(text) > MAX_ATTRIBUTE_BYTES:
+        raise InvalidRequest(
+            f"A resource has at most {MAX_ATTRIBUTES} attributes, of {MAX_ATTRIBUTE_BYTES} bytes of JSON together."
+        )
+    return text
+
+
+def _shape(resource: Resource) -> ResourceShape:
+    return ResourceShape(resource.id, resource.type, resource.name, _decode(resource.attributes))

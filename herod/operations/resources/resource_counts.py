@@ -1,0 +1,76 @@
+"""How many resources there are, by who claimed them and of which kind: never a name, an attribute or a secret.
+
+What a resource is of stands in its sealed record, so all are read, off the event loop and up to a bound.
+"""
+
+from collections import Counter
+from itertools import islice
+from typing import Final
+
+import msgspec
+from herod_client.core.scope_graph import ADMIN
+
+from herod.pipeline.operation import Context, Door, NoParams, Time, query
+from herod.pipeline.process.scan_cache import MAX_SURVEYED
+from herod.pipeline.views import rfc3339
+from herod.records import Resource
+from herod.store.base import Reader, Store
+
+__all__ = ["resources_count"]
+
+MAX_GROUPS: Final = 500
+
+Group = tuple[str, str]
+
+
+class ResourceGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """`count` resources of one kind, claimed by one principal; `newest_at` is when the last of them was claimed."""
+
+    claimant: str
+    kind: str
+    count: int
+    unprotected: int
+    newest_at: Time | None
+
+
+class ResourceCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """The largest groups first; `is_whole` is false where there are more resources or groups than were looked at."""
+
+    total: int
+    groups: list[ResourceGroup]
+    is_whole: bool
+
+
+async def _count(store: Store, context: Context, params: NoParams) -> ResourceCounts:  # noqa: ARG001 - a wait's form
+    total = store.count(Resource)
+    groups = await context.process.surveys.find("resources", lambda: store.survey(_survey), rows=total, now=context.now)
+    is_whole = total <= MAX_SURVEYED and len(groups) <= MAX_GROUPS
+    return ResourceCounts(total=total, groups=groups[:MAX_GROUPS], is_whole=is_whole)
+
+
+@query("resources.count", needs=ADMIN, example={}, doors=frozenset({Door.DASHBOARD}), wait=_count)
+def resources_count(reader: Reader, context: Context, params: NoParams) -> ResourceCounts:
+    """Count the resources, by who claimed them and of which kind."""
+    raise NotImplementedError  # `wait` answers
+
+
+def _survey(reader: Reader) -> list[ResourceGroup]:
+    counts: Counter[Group] = Counter()
+    unprotected: Counter[Group] = Counter()
+    newest: dict[Group, int] = {}
+    for resource in islice(reader.scan(Resource), MAX_SURVEYED):
+        group = resource.claimant, resource.type
+        counts[group] += 1
+        unprotected[group] += not resource.secret
+        newest[group] = max(newest.get(group, 0), resource.created_at)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        ResourceGroup(
+            claimant=group[0],
+            kind=group[1],
+            count=count,
+            unprotected=unprotected[group],
+            newest_at=rfc3339(newest[group]),
+        )
+        for group, count in ordered[: MAX_GROUPS + 1]
+    ]

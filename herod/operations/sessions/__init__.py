@@ -1,0 +1,1 @@
+"""Browser sessions: opened, listed, ended, and handed over from a terminal."""

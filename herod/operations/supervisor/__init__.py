@@ -1,0 +1,1 @@
+"""Hero Supervisor's methods over herod's service keys."""

@@ -1,0 +1,165 @@
+"""Hero Supervisor's four methods, in its shapes, over herod's service keys."""
+
+import msgspec
+from herod_client.core.errors import InvalidRequest, NotFound, Unauthenticated
+from herod_client.core.grants import list_networks
+from herod_client.core.key_format import looks_like_key, parse_key
+from herod_client.core.scope_graph import ADMIN
+
+from herod.identity.identify import bearer_principal
+from herod.operations.keys.api_keys import make_key, put_key, remove_key
+from herod.pipeline.ceilings import check_ceiling, given_scope
+from herod.pipeline.credential_usage import note_use
+from herod.pipeline.fields import KeyId, Label, Scope
+from herod.pipeline.operation import Context, CredentialText, Params, Time, command, query
+from herod.pipeline.pagination import Room
+from herod.pipeline.targets import owned_by
+from herod.pipeline.views import hide_values, rfc3339
+from herod.records import SERVICE_KEYS, ApiKey
+from herod.scopes.decisions import Access
+from herod.store.base import Reader, Store, Usage, Writer
+
+__all__ = ["auth_create_key", "auth_list_keys", "auth_remove_key", "auth_verify"]
+
+
+class VerifyKey(Params, frozen=True, kw_only=True):
+    """Anything that can be presented as a bearer: an API key, a legacy secret, a token."""
+
+    key: str
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """`scope` is what the key may do right now; `{valid: false}` and no more for anything else."""
+
+    valid: bool
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    scope: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class CreateSupervisorKey(Params, frozen=True, kw_only=True):
+    """`admin_key` may stand in the Authorization header instead."""
+
+    admin_key: CredentialText | None = None
+    name: Label
+    scope: Scope
+
+
+class CreatedSupervisorKey(msgspec.Struct, frozen=True):
+    """`key` is shown now and never again."""
+
+    __repr__ = hide_values
+
+    key: str
+    name: str
+    scope: str
+    created_at: Time | None
+    expires_at: Time | None
+
+
+class ListSupervisorKeys(Params, frozen=True, kw_only=True):
+    """`admin_key` may stand in the Authorization header instead."""
+
+    admin_key: CredentialText | None = None
+
+
+class SupervisorKey(msgspec.Struct, frozen=True):
+    """A service key without its secret."""
+
+    id: str
+    name: str
+    scope: str
+    created_at: Time | None
+    expires_at: Time | None
+    last_used_at: Time | None
+
+
+class RemoveSupervisorKey(Params, frozen=True, kw_only=True):
+    """The key itself or its id; `admin_key` may stand in the Authorization header instead."""
+
+    exactly_one = ("key", "id")
+
+    admin_key: CredentialText | None = None
+    key: str | None = None
+    id: KeyId | None = None
+
+
+INVALID = Verified(valid=False)
+
+
+@query("auth.verify", needs=Access.PUBLIC, example={"key": "herod_s_…"}, is_quiet=True)
+def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
+    """Say whether a key is good, its name and its scope."""
+    context.realm.counters["validations"] += 1
+    try:
+        principal = bearer_principal(store, context.realm, params.key, context.now)
+    except Unauthenticated:
+        context.realm.counters["invalid"] += 1
+        return INVALID
+    note_use(store, context, principal)
+    name = principal.name
+    if looks_like_key(params.key):
+        key = store.get(ApiKey, principal.credential)
+        name = key.name if key is not None else name
+    return Verified(valid=True, name=name, scope=context.realm.scope_text(principal.widest))
+
+
+@command("auth.create_key", needs=ADMIN, manages_keys=True, example={"name": "runner-1", "scope": "registrar"})
+def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -> CreatedSupervisorKey:
+    """Make a service key and get it, once."""
+    scope = given_scope(context, params.scope)
+    principal = context.principal
+    grant = principal.farthest(context.realm.graph.mask(scope)) or principal.widest
+    key, text = make_key(
+        context,
+        name=params.name,
+        owner=None,
+        scope=scope,
+        networks=list_networks(grant.networks),
+        expires_at=grant.expires_at,
+    )
+    check_ceiling(principal.grants, context.realm.grant(key.scope, key.networks, key.expires_at))
+    put_key(tx, context, key)
+    return CreatedSupervisorKey(text, key.name, " ".join(key.scope), rfc3339(key.created_at), rfc3339(key.expires_at))
+
+
+@query("auth.list_keys", needs=ADMIN, example={})
+def auth_list_keys(reader: Reader, context: Context, params: ListSupervisorKeys) -> list[SupervisorKey]:  # noqa: ARG001 - a handler's form
+    """List all service keys, without their secrets: as many as one answer can hold, for it has no pages."""
+    found, room = [], Room()
+    for key in owned_by(reader, ApiKey, SERVICE_KEYS):
+        shape = _shape(key, reader.usage(key.id))
+        if not room.takes(shape):
+            raise InvalidRequest(
+                "There are more service keys than one answer can hold: list them page by page with keys.list, "
+                "of kind service.",
+                hint="herod key list",
+            )
+        found.append(shape)
+    return found
+
+
+@command("auth.remove_key", needs=ADMIN, manages_keys=True, example={"id": "0kZ3vXq81LmT"})
+def auth_remove_key(tx: Writer, context: Context, params: RemoveSupervisorKey) -> bool:
+    """Delete a service key, by itself or by its id."""
+    if (params.key is None) == (params.id is None):
+        raise InvalidRequest("Say which key: give key or id, one of them.")
+    key_id = params.id
+    if params.key is not None:
+        # Clients of the older system pass what they have; an id in the place of the key is understood.
+        key_id = parse_key(params.key).id if looks_like_key(params.key) else params.key
+    key = tx.get(ApiKey, key_id or "")
+    if key is None or key.owner is not None:
+        raise NotFound("There is no such service key.")
+    remove_key(tx, context, key)
+    return True
+
+
+def _shape(key: ApiKey, usage: Usage | None) -> SupervisorKey:
+    return SupervisorKey(
+        id=key.id,
+        name=key.name,
+        scope=" ".join(key.scope),
+        created_at=rfc3339(key.created_at),
+        expires_at=rfc3339(key.expires_at),
+        last_used_at=rfc3339(usage.at if usage is not None else None),
+    )

@@ -1,0 +1,212 @@
+"""What an admin should look at, said of plain facts: what is wrong, why it matters, and what mends it.
+
+Pure: no store, no clock. Worst first; the same facts always give the same list.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from herod.pipeline.operation import Time
+
+__all__ = ["Attention", "Facts", "KeyFacts", "Subject", "find_attention"]
+
+DAY: Final = 86_400
+# A certificate authority renews a month before the end; half of that is late.
+CERTIFICATE_SECONDS: Final = 14 * DAY
+LEGACY_SECONDS: Final = 30 * DAY
+BACKUP_SECONDS: Final = 7 * DAY
+OK: Final = "ok"
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """A key or legacy secret that is meant; `at` is when it ends or was last used."""
+
+    id: str
+    name: str
+    at: Time | None = None
+
+
+class Attention(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to look at.
+
+    `level` is `now`, `soon` or `consider`; `fix` says what to do, and `command` is what to type for it, if anything
+    is; `subjects` are some of those that are meant.
+    """
+
+    code: str
+    level: str
+    message: str
+    fix: str
+    command: str | None = None
+    subjects: list[Subject] = msgspec.field(default_factory=list)
+
+
+class KeyFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Which keys end within a week and which nobody has used for 90 days: some, and how many at least, or in all."""
+
+    expiring: tuple[Subject, ...] = ()
+    expiring_count: int = 0
+    unused: tuple[Subject, ...] = ()
+    unused_count: int = 0
+    are_all_expiring: bool = True
+    are_all_unused: bool = True
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known; times are Unix seconds.
+
+    Attributes:
+        legacy: id and last use of each legacy secret.
+        is_kept: whether the store is a file, which can be lost.
+        has_records: whether anything is kept that would be missed.
+    """
+
+    health: str = OK
+    reason: str | None = None
+    weak_secrets: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    legacy: tuple[tuple[str, int | None], ...] = ()
+    keys: KeyFacts = KeyFacts()
+    signing: str = "EdDSA"
+    registration: str = "closed"
+    is_kept: bool = False
+    backup_at: int | None = None
+    certificate_ends: int | None = None
+    has_records: bool = False
+
+
+def find_attention(facts: Facts, *, now: int) -> list[Attention]:
+    """What to look at, worst first."""
+    order = ("now", "soon", "consider")
+    return sorted(_find(facts, now), key=lambda one: order.index(one.level))
+
+
+def _find(facts: Facts, now: int) -> Iterator[Attention]:
+    if facts.health != OK:
+        yield Attention(
+            code="store",
+            level="now",
+            message=f"The store is {facts.health}: {facts.reason or 'nothing can be changed'}",
+            fix="Mend what its reason says, then restart herod.",
+            command="herod doctor",
+        )
+    for name in facts.weak_secrets:
+        which = "" if name == "HERO_SECRET" else " --store-secret"
+        yield Attention(
+            code="weak_secret",
+            level="now",
+            message=f"{name} is too short: it can be guessed.",
+            fix="Make a longer one with herod secret generate, and change to it while herod is stopped.",
+            command=f"herod secret rotate{which} --new-secret-file new_secret",
+        )
+    yield from _certificate(facts, now)
+    yield from _keys(facts.keys)
+    yield from _legacy(facts, now)
+    for warning in facts.warnings:
+        yield Attention(
+            code="settings",
+            level="soon",
+            message=warning,
+            fix="Change it in the settings and restart herod.",
+        )
+    yield from _backup(facts, now)
+    if facts.registration == "open":
+        yield Attention(
+            code="registration",
+            level="consider",
+            message="Registration is open: whoever reaches herod can make an account with scope read.",
+            fix='Unless that is wanted, set registration = "closed" in the settings and restart herod.',
+        )
+    if facts.signing == "HS256":
+        yield Attention(
+            code="signing",
+            level="consider",
+            message="Tokens are signed with HERO_SECRET (HS256): every service that holds it can make tokens too.",
+            fix='When all services can take public keys, set signing = "EdDSA" in the settings and restart herod.',
+        )
+
+
+def _certificate(facts: Facts, now: int) -> Iterator[Attention]:
+    ends = facts.certificate_ends
+    if ends is None or ends > now + CERTIFICATE_SECONDS:
+        return
+    is_over = ends <= now
+    days = max(1, (ends - now) // DAY)
+    yield Attention(
+        code="certificate",
+        level="now" if is_over else "soon",
+        message="The TLS certificate has expired: clients refuse to connect."
+        if is_over
+        else f"The TLS certificate expires in {_count(days, 'day')}.",
+        fix="Renew it, then let herod read it again.",
+        command="systemctl reload herod",
+    )
+
+
+def _keys(keys: KeyFacts) -> Iterator[Attention]:
+    if keys.expiring_count:
+        yield Attention(
+            code="expiring",
+            level="soon",
+            message=f"{_at_least(keys.expiring_count, 'key', is_all=keys.are_all_expiring)} will expire within a week.",
+            fix="Give those that are still needed a later end, or make new ones.",
+            command=f"herod key edit {keys.expiring[0].id} --expires 90d",
+            subjects=list(keys.expiring),
+        )
+    if keys.unused_count:
+        yield Attention(
+            code="unused",
+            level="consider",
+            message=f"{_at_least(keys.unused_count, 'key', is_all=keys.are_all_unused)} not used for 90 days or more.",
+            fix="Disable those that nobody misses, and delete them later.",
+            command=f"herod key disable {keys.unused[0].id}" if keys.unused else None,
+            subjects=list(keys.unused),
+        )
+
+
+def _legacy(facts: Facts, now: int) -> Iterator[Attention]:
+    used = [Subject(id=id_, name=id_) for id_, at in facts.legacy if at is not None and at > now - LEGACY_SECONDS]
+    idle = [Subject(id=id_, name=id_) for id_, at in facts.legacy if at is None or at <= now - LEGACY_SECONDS]
+    if used:
+        yield Attention(
+            code="legacy_used",
+            level="soon",
+            message=f"{_count(len(used), 'legacy secret')} used within the last 30 days.",
+            fix="Make a service key in its place, and give that to who still uses it.",
+            command=f"herod legacy promote {used[0].id}",
+            subjects=used,
+        )
+    if idle:
+        yield Attention(
+            code="legacy_idle",
+            level="consider",
+            message=f"{_count(len(idle), 'legacy secret')} in the settings, not used for 30 days.",
+            fix="Take it out of the settings, then let herod read them again.",
+            command="systemctl reload herod",
+            subjects=idle,
+        )
+
+
+def _backup(facts: Facts, now: int) -> Iterator[Attention]:
+    if not facts.is_kept or not facts.has_records:
+        return
+    if facts.backup_at is not None and facts.backup_at > now - BACKUP_SECONDS:
+        return
+    age = None if facts.backup_at is None else (now - facts.backup_at) // DAY
+    yield Attention(
+        code="backup",
+        level="soon",
+        message="The audit log knows of no backup." if age is None else f"The last backup is {age} days old.",
+        fix="Make one, and keep it and the secret in different places.",
+        command="herod backup",
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _at_least(number: int, noun: str, *, is_all: bool) -> str:
+    return _count(number, noun) if is_all else f"At least {_count(number, noun)}"

@@ -1,0 +1,119 @@
+"""How the daemon is, what it counts, and who one is to it."""
+
+import msgspec
+from herod_client.core.scope_graph import READ
+
+from herod.pipeline.operation import Context, NoParams, Tool, query
+from herod.pipeline.views import networks_list
+from herod.records import Account, ApiKey, Session
+from herod.scopes.decisions import Access
+from herod.store.base import Health, Store
+
+__all__ = ["health", "stats", "version", "whoami"]
+
+
+class HealthAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`status` is ok, read-only or failing; `reason` says why not ok."""
+
+    status: str
+    service: str
+    version: str
+    reason: str | None = None
+
+
+class Version(msgspec.Struct, frozen=True):
+    """`api_version` is that of `/api/v1`."""
+
+    service: str
+    version: str
+    api_version: str
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """Counts; `tokens`, `sign_ins` and `denials` since the start, `uptime` in seconds."""
+
+    users: int
+    keys: int
+    sessions: int
+    tokens: int
+    sign_ins: int
+    denials: int
+    uptime: int
+
+
+class HeldGrant(msgspec.Struct, frozen=True):
+    """A scope and the networks that it reaches."""
+
+    scope: str
+    networks: list[str]
+
+
+class Whoami(msgspec.Struct, frozen=True):
+    """The principal herod sees, with the scope and networks it holds right now.
+
+    `grants` is there for a local process that several group rules admit: they stand side by side, each scope on its
+    own networks, and `scope` and `networks` are the widest of them.
+    """
+
+    sub: str
+    kind: str
+    name: str
+    method: str
+    scope: str
+    networks: list[str]
+    grants: list[HeldGrant] | msgspec.UnsetType = msgspec.UNSET
+
+
+@query(
+    "health",
+    needs=Access.PUBLIC,
+    example={},
+    http=("GET /health",),
+    tool=Tool("health"),
+    status=lambda answer: 200 if answer.status == Health.OK else 503,
+    is_quiet=True,
+)
+def health(store: Store, context: Context, params: NoParams) -> HealthAnswer:  # noqa: ARG001 - a handler's form
+    """Say whether herod works: 503 when it can only read, or not even that."""
+    state, reason = store.health
+    return HealthAnswer(status=state, service="herod", version=context.realm.version, reason=reason)
+
+
+@query("version", needs=Access.PUBLIC, example={}, http=("GET /api/version",))
+def version(store: Store, context: Context, params: NoParams) -> Version:  # noqa: ARG001 - a handler's form
+    """Name the service and its versions."""
+    return Version(service="herod", version=context.realm.version, api_version="1")
+
+
+@query("stats", needs=READ, example={}, http=("GET /api/v1/stats",), tool=Tool("stats"))
+def stats(store: Store, context: Context, params: NoParams) -> Stats:  # noqa: ARG001 - a handler's form
+    """Count what is stored and what has happened since the start."""
+    counters = context.realm.counters
+    return Stats(
+        users=store.count(Account),
+        keys=store.count(ApiKey),
+        sessions=store.count(Session),
+        tokens=counters["tokens"],
+        sign_ins=counters["sign_ins"],
+        denials=counters["denials"],
+        uptime=max(0, context.now - context.realm.started_at),
+    )
+
+
+@query("whoami", needs=Access.AUTHENTICATED, example={}, http=("GET /api/v1/whoami",), tool=Tool("whoami"))
+def whoami(store: Store, context: Context, params: NoParams) -> Whoami:  # noqa: ARG001 - a handler's form
+    """Say who the presented credential makes you and what you may do."""
+    principal, realm = context.principal, context.realm
+    grant = principal.widest
+    held: list[HeldGrant] | msgspec.UnsetType = msgspec.UNSET
+    if principal.parts:
+        held = [HeldGrant(realm.scope_text(one), networks_list(one.networks)) for one in principal.grants]
+    return Whoami(
+        sub=principal.id,
+        kind=principal.kind,
+        name=principal.name,
+        method=principal.method,
+        scope=realm.scope_text(grant),
+        networks=networks_list(grant.networks),
+        grants=held,
+    )

@@ -1,0 +1,57 @@
+"""What a monitoring system collects: counts and states in the Prometheus text format, never a name or an id."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from herod_client.core.scope_graph import READ
+
+from herod.pipeline.operation import Context, NoParams, query
+from herod.records import Account, ApiKey, Record, Resource, Session
+from herod.store.base import Health, Store
+
+__all__ = ["metrics"]
+
+# Prometheus, "Exposition formats", text format 0.0.4
+MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+KEPT: Final[tuple[tuple[str, type[Record]], ...]] = (
+    ("users", Account),
+    ("keys", ApiKey),
+    ("sessions", Session),
+    ("resources", Resource),
+)
+# metric → what it counts; the counter has the same name without prefix and suffix
+COUNTED: Final = (
+    ("tokens", "Access tokens issued."),
+    ("sign_ins", "Sign-ins by password and by browser."),
+    ("denials", "Requests refused."),
+    ("validations", "Tokens, keys and secrets looked at for other services."),
+    ("invalid", "Those of them that were no good."),
+)
+
+
+@query("metrics", needs=READ, example={}, http=("GET /metrics",), doors=frozenset(), media_type=MEDIA_TYPE)
+def metrics(store: Store, context: Context, params: NoParams) -> str:  # noqa: ARG001 - a handler's form
+    """Counts and states for a monitoring system."""
+    return "\n".join([*_lines(store, context), ""])
+
+
+def _lines(store: Store, context: Context) -> Iterator[str]:
+    realm = context.realm
+    yield from _metric("herod_info", "gauge", "The version that runs.", 1, f'{{version="{realm.version}"}}')
+    uptime = max(0, context.now - realm.started_at)
+    yield from _metric("herod_uptime_seconds", "gauge", "Seconds since the start.", uptime)
+    is_well = int(store.health[0] is Health.OK)
+    yield from _metric("herod_store_writable", "gauge", "1 while the store takes changes.", is_well)
+    for kind, record_type in KEPT:
+        yield from _metric(f"herod_{kind}", "gauge", f"How many {kind} there are.", store.count(record_type))
+    for name, meaning in COUNTED:
+        yield from _metric(f"herod_{name}_total", "counter", meaning, realm.counters[name])
+    stats = store.stats
+    yield from _metric("herod_store_writes_total", "counter", "Changes taken.", stats.writes)
+    yield from _metric("herod_store_commits_total", "counter", "Commits that made them durable.", stats.commits)
+
+
+def _metric(name: str, kind: str, meaning: str, value: int, labels: str = "") -> Iterator[str]:
+    yield f"# HELP {name} {meaning}"
+    yield f"# TYPE {name} {kind}"
+    yield f"{name}{labels} {value}"

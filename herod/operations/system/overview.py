@@ -1,0 +1,243 @@
+"""The overview for admins: how the daemon is set up, how it is, what the last day brought, and what needs attention.
+
+Only the dashboard asks. It reads for long where there is much, off the event loop (`wait`); what it looks at is
+bounded, and says so where it ends. Must never tell a secret, only that one is weak.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from herod_client.core.scope_graph import ADMIN
+
+from herod.operations.keys.key_listing import UNUSED_SECONDS
+from herod.operations.system.admin_warnings import Attention, Facts, KeyFacts, Subject, find_attention
+from herod.pipeline.operation import Context, Door, NoParams, Time, query
+from herod.pipeline.views import rfc3339
+from herod.records import Account, ApiKey, PeerRule, Resource, Session
+from herod.store.base import AuditRow, Order, Reader, Store
+from herod.store.cursors import encode_cursor
+from herod.store.filters import AuditFilter
+
+__all__ = ["HOURS", "overview"]
+
+HOUR: Final = 3600
+HOURS: Final = 24
+WEEK: Final = 7 * 24 * HOUR
+SIGN_INS: Final = frozenset({"login", "session.create", "session.redeem", "session.sign_in"})
+# How far back the audit log is looked at, and how much of it at a time.
+MAX_AUDIT_ROWS: Final = 100_000
+AUDIT_PAGE: Final = 5000
+NAMED: Final = 5
+# How many keys are looked at for each question.
+MAX_KEYS: Final = 10_000
+LAST_ID: Final = "~"  # stands after every id
+
+
+class Hour(msgspec.Struct, frozen=True):
+    """What happened in the hour from `at` on."""
+
+    at: Time | None
+    sign_ins: int
+    denials: int
+
+
+class OverviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Times are RFC 3339, `uptime` is in seconds.
+
+    `store_path` and `store_bytes` are null for a store in memory; `hours` are the last 24, the oldest first, and
+    `is_whole_day` is false where the audit log has too many rows for all of them to be counted.
+    """
+
+    status: str
+    reason: str | None
+    version: str
+    uptime: int
+    binds: list[str]
+    public_url: str
+    store: str
+    store_path: str | None
+    store_bytes: int | None
+    signing: str
+    registration: str
+    users: int
+    keys: int
+    sessions: int
+    resources: int
+    peers: int
+    audit_rows: int
+    tokens: int
+    last_backup_at: Time | None
+    hours: list[Hour]
+    is_whole_day: bool
+    attention: list[Attention]
+
+
+async def _look(store: Store, context: Context, params: NoParams) -> OverviewAnswer:  # noqa: ARG001 - a wait's form
+    realm, now = context.realm, context.now
+    deployment, surveys = context.process.deployment, context.process.surveys
+    audit_rows = store.audit_head[0]
+    keys, store_bytes = await surveys.find(
+        "keys",
+        lambda: store.survey(lambda reader: (_survey_keys(reader, now), deployment.store_bytes())),
+        rows=store.count(ApiKey),
+        now=now,
+    )
+    hours, is_whole_day = await surveys.find("day", lambda: _count_day(store, now), rows=audit_rows, now=now)
+    backup_at = await surveys.find("backup", lambda: _last_backup(store), rows=audit_rows, now=now)
+    status, reason = store.health
+    return OverviewAnswer(
+        status=status,
+        reason=reason,
+        version=realm.version,
+        uptime=max(0, now - realm.started_at),
+        binds=list(deployment.binds),
+        public_url=realm.public_url,
+        store="memory" if deployment.store_path is None else "SQLite",
+        store_path=deployment.store_path,
+        store_bytes=store_bytes,
+        signing=realm.signing.current.algorithm,
+        registration=realm.registration,
+        users=store.count(Account),
+        keys=store.count(ApiKey),
+        sessions=store.count(Session),
+        resources=store.count(Resource),
+        peers=store.count(PeerRule),
+        audit_rows=audit_rows,
+        tokens=realm.counters["tokens"],
+        last_backup_at=rfc3339(backup_at),
+        hours=hours,
+        is_whole_day=is_whole_day,
+        attention=find_attention(_facts(store, context, _unused_still(store, keys, now), backup_at), now=now),
+    )
+
+
+@query("overview", needs=ADMIN, example={}, doors=frozenset({Door.DASHBOARD}), wait=_look)
+def overview(reader: Reader, context: Context, params: NoParams) -> OverviewAnswer:
+    """Show how the daemon is, what the last day brought, and what needs attention."""
+    raise NotImplementedError  # `wait` answers
+
+
+def _facts(store: Store, context: Context, keys: KeyFacts, backup_at: int | None) -> Facts:
+    realm, deployment = context.realm, context.process.deployment
+    status, reason = store.health
+    uses = [context.process.legacy_uses.known(store, secret.id, now=0) for secret in realm.legacy.all()]
+    return Facts(
+        health=status,
+        reason=reason,
+        weak_secrets=deployment.weak_secrets,
+        warnings=deployment.warnings,
+        legacy=tuple((use.id, use.last_used_at) for use in uses),
+        keys=keys,
+        signing=realm.signing.current.algorithm,
+        registration=realm.registration,
+        is_kept=deployment.store_path is not None,
+        backup_at=backup_at,
+        certificate_ends=deployment.certificate_ends(),
+        has_records=_has_records(store),
+    )
+
+
+def _has_records(store: Store) -> bool:
+    """Whether there is anything whose loss would matter."""
+    return any(store.count(kind) for kind in (Account, ApiKey))
+
+
+def _survey_keys(reader: Reader, now: int) -> KeyFacts:
+    """Which keys end soon, and which nobody uses; as many of either as can be looked at in a second or so."""
+    expiring: list[Subject] = []
+    unused: list[Subject] = []
+    expiring_count = unused_count = 0
+    soonest, is_all_soonest = _walk(
+        reader, Order.EXPIRES, encode_cursor(now, LAST_ID), lambda key: _ends(key) > now + WEEK
+    )
+    for key in soonest:
+        if key.enabled:
+            expiring_count += 1
+            if len(expiring) < NAMED:
+                expiring.append(Subject(id=key.id, name=key.name, at=rfc3339(key.expires_at)))
+    eldest, is_all_eldest = _walk(reader, Order.OLDEST, None, lambda key: key.created_at > now - UNUSED_SECONDS)
+    for key in eldest:
+        if not key.enabled or (key.expires_at is not None and key.expires_at <= now):
+            continue
+        usage = reader.usage(key.id)
+        if usage is None or usage.at <= now - UNUSED_SECONDS:
+            unused_count += 1
+            if len(unused) < 4 * NAMED:
+                unused.append(Subject(id=key.id, name=key.name, at=rfc3339(None if usage is None else usage.at)))
+    return KeyFacts(
+        expiring=tuple(expiring),
+        expiring_count=expiring_count,
+        are_all_expiring=is_all_soonest,
+        unused=tuple(unused),
+        unused_count=unused_count,
+        are_all_unused=is_all_eldest,
+    )
+
+
+def _walk(
+    reader: Reader, order: Order, cursor: str | None, is_beyond: Callable[[ApiKey], bool]
+) -> tuple[list[ApiKey], bool]:
+    """Keys in an order up to one that is beyond, and whether that was reached."""
+    found: list[ApiKey] = []
+    while len(found) < MAX_KEYS:
+        page = reader.list(ApiKey, order=order, cursor=cursor)
+        for key in page.items:
+            if is_beyond(key):
+                return found, True
+            found.append(key)
+        cursor = page.next_cursor
+        if cursor is None:
+            return found, True
+    return found, False
+
+
+def _ends(key: ApiKey) -> int:
+    assert key.expires_at is not None  # noqa: S101 - for the type checker: the order leaves others out
+    return key.expires_at
+
+
+def _unused_still(store: Store, keys: KeyFacts, now: int) -> KeyFacts:
+    """Without those whose use was noted and not yet written down when the file was looked at."""
+    unused = [
+        subject
+        for subject in keys.unused
+        if (usage := store.usage(subject.id)) is None or usage.at <= now - UNUSED_SECONDS
+    ]
+    count = keys.unused_count - (len(keys.unused) - len(unused))
+    return msgspec.structs.replace(keys, unused=tuple(unused[:NAMED]), unused_count=count)
+
+
+async def _count_day(store: Store, now: int) -> tuple[list[Hour], bool]:
+    """Sign-ins and denials by the hour. Rows stand in the order of time, so looking ends where the day does."""
+    first = (now // HOUR - HOURS + 1) * HOUR
+    sign_ins, denials = [0] * HOURS, [0] * HOURS
+    is_whole, seen = True, 0
+    before: int | None = None
+    while True:
+        rows = await store.find_audit(AuditFilter(), before=before, limit=AUDIT_PAGE)
+        for event in (row.event for row in rows):
+            index = (event.at - first) // HOUR
+            if not 0 <= index < HOURS:
+                continue
+            if event.outcome == "denied":
+                denials[index] += event.count
+            elif event.operation in SIGN_INS:
+                sign_ins[index] += event.count
+        seen += len(rows)
+        if len(rows) < AUDIT_PAGE or rows[-1].event.at < first:
+            break
+        if seen >= MAX_AUDIT_ROWS:
+            is_whole = False
+            break
+        before = rows[-1].seq
+    hours = [Hour(rfc3339(first + index * HOUR), sign_ins[index], denials[index]) for index in range(HOURS)]
+    return hours, is_whole
+
+
+async def _last_backup(store: Store) -> int | None:
+    """When the last backup was asked for, as far back as the audit log is looked at."""
+    after = max(0, store.audit_head[0] - MAX_AUDIT_ROWS)
+    wanted = AuditFilter(operation="backup", outcome="ok")
+    rows: list[AuditRow] = await store.find_audit(wanted, after=after, limit=MAX_AUDIT_ROWS)
+    return rows[-1].event.at if rows else None

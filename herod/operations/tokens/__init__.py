@@ -1,0 +1,1 @@
+"""Access tokens: issued, validated, introspected, revoked, and the feed for local verifiers."""

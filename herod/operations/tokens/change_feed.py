@@ -1,0 +1,356 @@
+"""The feed for who verifies tokens by themselves: whose tokens are good for what, and which were taken back.
+
+Without a cursor, or with one that the feed cannot go on from, a reader gets everything anew (`reset`): the subjects
+that tokens may name and the revocations, some hundred at a time. Then it gets what has changed, and can wait for it.
+Any principal may read it, so it holds ids, scopes, networks and epochs, and never a name, an email or a secret.
+
+    cursor = generation "." rev "." instance "." unwritten [ "." kind "." page ]
+
+generation and rev are the store's; instance changes with all that is not in the store and that effective scopes hang
+on: another start, other scopes. `unwritten` counts what a store which cannot write has not taken: revocations,
+and accounts that were switched off or deleted. kind and page say where a snapshot goes on.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Final
+
+import msgspec
+import trio
+from herod_client.core.errors import InvalidRequest, RateLimited
+from herod_client.core.scope_graph import ADMIN
+
+from herod.identity.effective_principals import LOCAL_ADMIN_ID
+from herod.identity.runtime import Realm
+from herod.pipeline.operation import Context, Params, query
+from herod.pipeline.pagination import Room, fill_page
+from herod.pipeline.views import networks_list
+from herod.records import Account, PeerRule, Record, Revocation
+from herod.scopes.decisions import Access
+from herod.scopes.principal import PrincipalKind
+from herod.store.base import MAX_PAGE, Cursor, Order, Page, Reader, Store
+from herod.store.cursors import cursor_after
+from herod.throttle.rules import wide_source
+
+__all__ = ["MAX_WAIT_SECONDS", "WAITING", "WAITING_OF_PRINCIPAL", "WAITING_OF_SOURCE", "token_changes"]
+
+MAX_WAIT_SECONDS: Final = 30
+# Who waits holds a connection that nobody can take away.
+WAITING: Final = 256
+WAITING_OF_SOURCE: Final = 64
+WAITING_OF_PRINCIPAL: Final = 16
+RETRY_SECONDS: Final = 5
+# A reader whose clock is behind must not take a revoked token for good.
+KEPT_SECONDS: Final = 3600
+MAX_CURSOR_CHARS: Final = 512
+# What a snapshot holds, in this order.
+KINDS: Final[tuple[type[Record], ...]] = (Account, PeerRule, Revocation)
+
+
+class FollowTokens(Params, frozen=True, kw_only=True):
+    """`cursor` is that of the answer before, `wait` how many seconds to wait when there is no news, at most 30."""
+
+    cursor: Annotated[str, msgspec.Meta(description="`cursor` of the answer before")] | None = None
+    wait: Annotated[
+        int,
+        msgspec.Meta(
+            description="seconds to wait when there is no news",
+            extra_json_schema={"minimum": 0, "maximum": MAX_WAIT_SECONDS},
+        ),
+    ] = 0
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom tokens name. `kind` is account, peer or local_admin; `scope` is what it holds now: no token is worth more.
+
+    A token of another epoch is no good.
+    """
+
+    sub: str
+    kind: str
+    epoch: int
+    scope: str
+    networks: list[str]
+    enabled: bool
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A token that was revoked; it is over at `exp` anyhow (RFC 7519, NumericDate)."""
+
+    sub: str
+    jti: str
+    exp: int
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What tokens are verified by: their two issuers, their longest life in seconds, and what each scope includes."""
+
+    issuer: str
+    audience_issuer: str
+    token_ttl: int
+    scopes: dict[str, list[str]]
+
+
+class TokenChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed since the cursor.
+
+    With `reset`, what was known before is to be forgotten: everything begins with this answer, and `rules` says by what
+    tokens are verified. With `has_more`, the next answer is there already, and before the last one nothing is complete.
+    """
+
+    cursor: str
+    reset: bool
+    has_more: bool
+    subjects: list[Subject]
+    gone: list[str]
+    revoked: list[Taken]
+    rules: Rules | None
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A cursor, read."""
+
+    generation: str
+    rev: int
+    instance: str
+    unwritten: int
+    kind: int | None = None
+    page: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.generation}.{self.rev}.{self.instance}.{self.unwritten}"
+        return text if self.kind is None else f"{text}.{self.kind}.{self.page or ''}"
+
+
+async def _follow(store: Store, context: Context, params: FollowTokens) -> TokenChanges:
+    if not 0 <= params.wait <= MAX_WAIT_SECONDS:
+        raise InvalidRequest(f"wait is {params.wait}: give 0 to {MAX_WAIT_SECONDS} seconds.")
+    realm = context.realm
+    place = None if params.cursor is None else _parse_place(params.cursor)
+    answer = _read(store, realm, place, context.now)
+    if params.wait and not _is_news(answer) and not realm.is_stopping:
+        with _waiting(realm, context), trio.move_on_after(params.wait):
+            while not _is_news(answer) and not realm.is_stopping:
+                await store.news.wait()
+                answer = _read(store, realm, _parse_place(answer.cursor), context.now)
+    return answer
+
+
+@query(
+    "token.changes",
+    needs=Access.AUTHENTICATED,
+    example={"wait": 20},
+    http=("GET /api/v1/tokens/changes",),
+    wait=_follow,
+    failures=(RateLimited,),
+    is_quiet=True,
+)
+def token_changes(reader: Reader, context: Context, params: FollowTokens) -> TokenChanges:
+    """Tell who verifies tokens locally whose tokens are good for what now, and which were revoked."""
+    raise NotImplementedError  # `wait` answers
+
+
+def _is_news(answer: TokenChanges) -> bool:
+    return answer.reset or answer.has_more or bool(answer.subjects or answer.gone or answer.revoked)
+
+
+def _read(store: Store, realm: Realm, place: Place | None, now: int) -> TokenChanges:
+    """What there is at that place, without waiting."""
+    if place is None or place.instance != _instance(realm) or place.generation != store.cursor.generation:
+        return _snapshot(store, realm, _begin(store, realm), now, is_reset=True)
+    if place.kind is not None:
+        return _snapshot(store, realm, place, now, is_reset=False)
+    changes = store.changes(Cursor(place.generation, place.rev), limit=MAX_PAGE)
+    if changes.is_reset:
+        return _snapshot(store, realm, _begin(store, realm), now, is_reset=True)
+    unwritten = realm.counters["unwritten"]
+    put: list[Record] = [*changes.put]
+    if unwritten != place.unwritten:
+        put += [account for id_ in realm.switched_off if (account := store.get(Account, id_)) is not None]
+    subjects, revoked = _sort(_tell(realm, record, now) for record in put)
+    if unwritten != place.unwritten:
+        revoked += _unwritten(realm)
+    followed = msgspec.structs.replace(place, rev=changes.cursor.rev, unwritten=unwritten)
+    return TokenChanges(
+        cursor=str(followed),
+        reset=False,
+        has_more=changes.has_more,
+        subjects=subjects,
+        gone=[id_ for kind, id_ in changes.deleted if kind in (Account.kind, PeerRule.kind)],
+        revoked=revoked,
+        rules=None,
+    )
+
+
+def _snapshot(store: Store, realm: Realm, place: Place, now: int, *, is_reset: bool) -> TokenChanges:
+    """The next part of everything. What changes meanwhile is told afterwards, from where the snapshot began."""
+    rules, unwritten, room = None, [], Room()
+    told: list[Subject | Taken] = []
+    if is_reset:
+        rules, unwritten = _rules(realm), _unwritten(realm)
+        told.append(_local_admin(realm))
+        room.takes((rules, unwritten, told))
+    kind, page, count = place.kind or 0, place.page, 0
+    while kind < len(KINDS) and count < MAX_PAGE and not room.is_full:
+        listed = store.list(KINDS[kind], cursor=page, limit=MAX_PAGE - count)
+        part: Page[Subject | Taken] = fill_page(
+            listed.items,
+            lambda record: _tell(realm, record, now),
+            place=lambda record: cursor_after(record, Order.OLDEST),
+            begin=page,
+            end=listed.next_cursor,
+            room=room,
+        )
+        told += part.items
+        count += len(listed.items)
+        page = part.next_cursor
+        kind += page is None and not room.is_full
+    is_last = kind == len(KINDS)
+    subjects, revoked = _sort(told)
+    return TokenChanges(
+        cursor=str(msgspec.structs.replace(place, kind=None if is_last else kind, page=None if is_last else page)),
+        reset=is_reset,
+        has_more=not is_last,
+        subjects=subjects,
+        gone=[],
+        revoked=[*revoked, *unwritten],
+        rules=rules,
+    )
+
+
+def _tell(realm: Realm, record: Record, now: int) -> Subject | Taken | None:
+    """What the feed says of a record, if anything."""
+    match record:
+        case Account():
+            return _subject(realm, record, PrincipalKind.ACCOUNT, is_enabled=_is_enabled(realm, record))
+        case PeerRule():
+            return _subject(realm, record, PrincipalKind.PEER, is_enabled=True)
+        case Revocation(expires_at=int(exp)) if now < exp + KEPT_SECONDS:
+            return Taken(record.subject, record.jti, exp)
+        case _:
+            return None
+
+
+def _sort(told: Iterable[Subject | Taken | None]) -> tuple[list[Subject], list[Taken]]:
+    subjects: list[Subject] = []
+    revoked: list[Taken] = []
+    for one in told:
+        if isinstance(one, Subject):
+            subjects.append(one)
+        elif one is not None:
+            revoked.append(one)
+    return subjects, revoked
+
+
+def _subject(realm: Realm, record: Account | PeerRule, kind: PrincipalKind, *, is_enabled: bool) -> Subject:
+    return Subject(
+        sub=record.id,
+        kind=kind,
+        epoch=record.epoch,
+        scope=realm.scope_text(realm.grant(record.scope, record.networks)),
+        networks=networks_list(record.networks),
+        enabled=is_enabled,
+    )
+
+
+def _is_enabled(realm: Realm, account: Account) -> bool:
+    return account.enabled and account.id not in realm.switched_off
+
+
+def _local_admin(realm: Realm) -> Subject:
+    """It stands in no store, and its tokens die with the process."""
+    return Subject(
+        sub=LOCAL_ADMIN_ID,
+        kind=PrincipalKind.LOCAL_ADMIN,
+        epoch=realm.boot_epoch,
+        scope=ADMIN,
+        networks=["*"],
+        enabled=True,
+    )
+
+
+def _unwritten(realm: Realm) -> list[Taken]:
+    """What holds in this process alone: the store could not take it."""
+    found = ((mark.rpartition("/"), exp) for mark, exp in realm.revoked.items())
+    return [Taken(sub, jti, exp) for (sub, _, jti), exp in found]
+
+
+def _rules(realm: Realm) -> Rules:
+    graph = realm.graph
+    names = graph.scopes
+    return Rules(
+        issuer=realm.issuer,
+        audience_issuer=realm.public_url,
+        token_ttl=realm.token_ttl,
+        scopes={
+            name: [other for other in names if other != name and graph.bit(other) & graph.mask((name,))]
+            for name in names
+        },
+    )
+
+
+def _begin(store: Store, realm: Realm) -> Place:
+    return Place(
+        generation=store.cursor.generation,
+        rev=store.cursor.rev,
+        instance=_instance(realm),
+        unwritten=realm.counters["unwritten"],
+    )
+
+
+def _instance(realm: Realm) -> str:
+    return f"{realm.boot_epoch:x}-{realm.graph.generation}"
+
+
+def _parse_place(text: str) -> Place:
+    """Read a cursor.
+
+    Raises:
+        InvalidRequest: no answer gave it.
+    """
+    try:
+        generation, rev, instance, unwritten, *rest = text[:MAX_CURSOR_CHARS].split(".")
+        kind, page = rest or (None, "")
+        place = Place(
+            generation=generation,
+            rev=int(rev),
+            instance=instance,
+            unwritten=int(unwritten),
+            kind=None if kind is None else int(kind),
+            page=page or None,
+        )
+    except ValueError:
+        place = None
+    if place is None or str(place) != text or not 0 <= (place.kind or 0) < len(KINDS):
+        raise InvalidRequest("The cursor is not one that the feed gave: leave it out to begin anew.", reason="cursor")
+    return place
+
+
+@contextmanager
+def _waiting(realm: Realm, context: Context) -> Iterator[None]:
+    """A place among those who wait.
+
+    Raises:
+        RateLimited: there is none.
+    """
+    waiting: Counter[str] = realm.waiting
+    mine = {
+        "": WAITING,
+        f"source {wide_source(context.source)}": WAITING_OF_SOURCE,
+        f"principal {context.principal.id}": WAITING_OF_PRINCIPAL,
+    }
+    if any(waiting[name] >= most for name, most in mine.items()):
+        raise RateLimited(
+            "Too many wait for changes already: end one of yours, or ask without wait.",
+            retry_after=RETRY_SECONDS,
+            reason="too_many_waiting",
+        )
+    waiting.update(mine.keys())
+    try:
+        yield
+    finally:
+        waiting.subtract(mine.keys())
+        for name in mine:
+            if not waiting[name]:
+                del waiting[name]

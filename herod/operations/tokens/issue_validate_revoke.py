@@ -1,0 +1,306 @@
+"""Access tokens: issue for a client or a local process, validate for services, revoke."""
+
+import re
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from herod_client.core.access_tokens import Claims
+from herod_client.core.errors import (
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    TargetDenied,
+    Unauthenticated,
+    UnsupportedGrantType,
+    UnsupportedTokenType,
+)
+from herod_client.core.key_format import looks_like_key
+from herod_client.core.scope_graph import split_scope
+
+from herod.identity.identify import bearer_principal, looks_like_token, token_holder
+from herod.operations.tokens.issuance import issue_token
+from herod.pipeline.ceilings import check_target, is_admin
+from herod.pipeline.credential_usage import note_use
+from herod.pipeline.fields import AskedScope, Scope
+from herod.pipeline.operation import Context, Params, Tool, command, query
+from herod.pipeline.views import TokenAnswer, networks_list
+from herod.records import Revocation
+from herod.scopes.decisions import Access
+from herod.scopes.principal import AuthMethod, Principal, part_of
+from herod.store.base import Reader, Store, Writer
+
+__all__ = ["token_create", "token_revoke", "token_validate"]
+
+INVALID: Final = "invalid"
+CLIENT_CREDENTIALS: Final = "client_credentials"
+# An absolute URI without a fragment (RFC 3986, sections 2 and 3.1; RFC 8707, section 2).
+RESOURCE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
+MAX_RESOURCE_CHARS: Final = 512
+
+
+class CreateToken(Params, frozen=True, kw_only=True):
+    """RFC 6749, section 4.4. Without `scope` the token gets all that the client holds.
+
+    `resource` is the one service that the token is for (RFC 8707): it becomes `aud`, and nobody else takes the token.
+    """
+
+    grant_type: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [CLIENT_CREDENTIALS]})] = CLIENT_CREDENTIALS
+    scope: Scope | None = None
+    resource: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                description="the URI of the one service that the token is for",
+                extra_json_schema={
+                    "format": "uri",
+                    "pattern": f"^{RESOURCE.pattern}$",
+                    "maxLength": MAX_RESOURCE_CHARS,
+                },
+            ),
+        ]
+        | None
+    ) = None
+
+
+class ValidateToken(Params, frozen=True, kw_only=True):
+    """A token, API key or legacy secret; `scope` and `network` are what it must carry."""
+
+    token: Annotated[str, msgspec.Meta(description="a token, an API key or a legacy secret")]
+    scope: AskedScope | None = None
+    network: Annotated[str, msgspec.Meta(description="the network that it must reach")] | None = None
+
+
+class Validated(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`scope` is the effective one, not expanded; `exp` and `iat` are RFC 7519 NumericDates, `exp` null if none."""
+
+    valid: bool
+    sub: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    scope: str | msgspec.UnsetType = msgspec.UNSET
+    networks: list[str] | msgspec.UnsetType = msgspec.UNSET
+    exp: int | msgspec.UnsetType | None = msgspec.UNSET
+    iat: int | msgspec.UnsetType | None = msgspec.UNSET
+    iss: str | msgspec.UnsetType = msgspec.UNSET
+    jti: str | msgspec.UnsetType = msgspec.UNSET
+    method: str | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class RevokeToken(Params, frozen=True, kw_only=True):
+    """RFC 7009, section 2.1."""
+
+    token: str
+    token_type_hint: str | None = None
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    """A token that was no good before counts as revoked (RFC 7009, section 2.2)."""
+
+    revoked: bool
+
+
+@command(
+    "token.create",
+    needs=Access.AUTHENTICATED,
+    methods=frozenset({AuthMethod.CLIENT_SECRET, AuthMethod.PEER}),
+    example={"grant_type": "client_credentials", "scope": "read"},
+    http=("POST /token",),
+    form=True,
+    always_audited=True,
+)
+def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnswer:  # noqa: ARG001 - a handler's form
+    """Issue an access token for a client id and secret, or for a local process by its peer rule."""
+    if params.grant_type != CLIENT_CREDENTIALS:
+        raise UnsupportedGrantType(f"The only grant type here is {CLIENT_CREDENTIALS}.")
+    if params.resource is not None:
+        _check_resource(params.resource)
+    holder, scope = _everything(context) if params.scope is None else _asked(context, params.scope)
+    token = issue_token(context, holder, scope, params.resource)
+    return TokenAnswer(access_token=token, expires_in=context.realm.token_ttl, scope=scope)
+
+
+@query(
+    "token.validate",
+    needs=Access.PUBLIC,
+    example={"token": "eyJhbGciOiJIUzI1NiJ9.…", "scope": "read"},
+    http=("POST /validate",),
+    tool=Tool("validate_token"),
+    is_quiet=True,
+)
+def token_validate(store: Store, context: Context, params: ValidateToken) -> Validated:
+    """Say whether a token, key or legacy secret is good now, whose it is, and what it may do.
+
+    A token that was made for another resource than herod is malformed here: `token.introspect` tells its audience.
+    """
+    realm = context.realm
+    asked = () if params.scope is None else split_scope(params.scope)
+    realm.counters["validations"] += 1
+    try:
+        principal = bearer_principal(store, realm, params.token, context.now)
+    except Unauthenticated as error:
+        realm.counters["invalid"] += 1
+        return Validated(valid=False, reason=_reason(error, params.token))
+    note_use(store, context, principal)
+    if asked or params.network is not None:
+        lacking = _lacking(context, principal, asked, params.network)
+        if lacking is not None:
+            return Validated(valid=False, reason=lacking if principal.method is AuthMethod.JWT else INVALID)
+    grant = principal.widest
+    return Validated(
+        valid=True,
+        sub=principal.id,
+        name=principal.name,
+        scope=realm.scope_text(grant),
+        networks=networks_list(grant.networks),
+        exp=principal.expires_at,
+        iat=principal.issued_at,
+        iss=realm.issuer if principal.audience is None else realm.public_url,
+        jti=principal.credential,
+        method=principal.method,
+    )
+
+
+def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> None:
+    """Let the revocation hold in this process while the store cannot take it."""
+    claims = _revocable(reader, context, params.token)
+    if claims is not None:
+        context.realm.revoked[_mark(claims)] = claims.exp
+        context.realm.counters["unwritten"] += 1
+
+
+@command(
+    "token.revoke",
+    needs=Access.AUTHENTICATED,
+    own=True,
+    example={"token": "eyJhbGciOiJIUzI1NiJ9.…"},
+    http=("POST /revoke",),
+    tool=Tool("revoke_token", destructive=True, idempotent=True),
+    unwritten=_revoke_in_memory,
+    form=True,
+)
+def token_revoke(tx: Writer, context: Context, params: RevokeToken) -> Revoked:
+    """Take back an access token: one's own, or anybody's as admin."""
+    claims = _revocable(tx, context, params.token)
+    if claims is not None and tx.get(Revocation, _mark(claims)) is None:
+        tx.put(
+            Revocation(
+                id=_mark(claims), created_at=context.now, expires_at=claims.exp, subject=claims.sub, jti=claims.jti
+            )
+        )
+        context.target = claims.jti
+    return Revoked(revoked=True)
+
+
+def _everything(context: Context) -> tuple[Principal, str]:
+    """Who the token is for when no scope is asked for, and all that they hold.
+
+    Raises:
+        InvalidScope: there are several grants and none covers the others: a token carries one.
+    """
+    principal = context.principal
+    widest = principal.widest
+    if not all(widest.covers(grant) for grant in principal.grants):
+        raise InvalidScope(f"One token cannot carry all that you hold, {_held(context)}: ask for a scope.")
+    return part_of(principal, widest), context.realm.scope_text(widest)
+
+
+def _asked(context: Context, text: str) -> tuple[Principal, str]:
+    """Who the token is for, with the one grant that it carries, and the scope as it was asked.
+
+    Raises:
+        InvalidScope: one of its names is unknown or beyond the client's own, or no one grant covers them all.
+    """
+    graph, principal = context.realm.graph, context.principal
+    try:
+        names = tuple(dict.fromkeys(split_scope(text)))
+    except InvalidRequest as error:
+        raise InvalidScope(error.message) from None
+    if not names:
+        raise InvalidScope("The scope is empty: name one, or leave it out.")
+    for name in names:
+        mask = graph.mask((name,))
+        if not mask or principal.farthest(mask) is None:
+            raise InvalidScope(f"Scope {name[:64]!r} is not yours to ask for: you hold {_held(context)}.")
+    grant = principal.farthest(graph.mask(names))
+    if grant is None:
+        raise InvalidScope(f"One token cannot carry these scopes together: you hold {_held(context)}.")
+    return part_of(principal, grant), " ".join(names)
+
+
+def _held(context: Context) -> str:
+    """What the client holds, for messages; of several grants each with its networks and peer rule."""
+    realm, principal = context.realm, context.principal
+    if not principal.parts:
+        return realm.scope_text(principal.widest) or "none"
+    return ", ".join(
+        f"{realm.scope_text(part.widest) or 'none'} on {' '.join(sorted(part.widest.networks))} (rule {part.id})"
+        for part in principal.parts
+    )
+
+
+def _check_resource(text: str) -> None:
+    """Refuse what no audience can be.
+
+    Raises:
+        InvalidTarget: it is no absolute URI, has a fragment, or is too long.
+    """
+    is_uri = len(text) <= MAX_RESOURCE_CHARS and RESOURCE.fullmatch(text) is not None
+    if is_uri and text.lower().startswith(("http:", "https:")):
+        try:
+            is_uri = bool(urlsplit(text).hostname)
+        except ValueError:
+            is_uri = False
+    if not is_uri:
+        raise InvalidTarget(
+            f"The resource must be an absolute URI without a fragment, of at most {MAX_RESOURCE_CHARS} characters, "
+            "like https://jobs.example.org."
+        )
+
+
+def _lacking(context: Context, principal: Principal, asked: tuple[str, ...], network: str | None) -> str | None:
+    """`scope` or `network` when no grant of the principal's covers what is asked about."""
+    grants = principal.grants
+    for name in asked:
+        bit = context.realm.graph.bit(name)
+        grants = tuple([grant for grant in grants if grant.mask & bit])
+    if not grants:
+        return "scope"
+    if network is not None and not any(grant.proves(network) for grant in grants):
+        return "network"
+    return None
+
+
+def _reason(error: Unauthenticated, text: str) -> str:
+    """Why a token is no good; about keys and secrets nothing is said."""
+    if looks_like_key(text) or not looks_like_token(text):
+        return INVALID
+    if error.reason == "audience":
+        return "malformed"
+    return error.reason if error.reason in {"malformed", "signature"} else error.code.removesuffix("_token")
+
+
+def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
+    """The claims of the token to revoke; None when it is no good already.
+
+    Raises:
+        UnsupportedTokenType: it is an API key.
+        TargetDenied: it is somebody else's and the actor is not their admin.
+    """
+    if looks_like_key(token):
+        raise UnsupportedTokenType("This is an API key: delete it with keys.delete.", hint="herod key delete ID")
+    try:
+        claims = context.realm.claims(token, context.now)
+        # Not `token_principal`: it may be revoked in memory alone, and then the store must have it all the same.
+        holder = token_holder(reader, context.realm, claims, context.now)
+    except Unauthenticated:
+        return None
+    if claims.sub != context.principal.id:
+        if not is_admin(context):
+            raise TargetDenied("This token is not yours: only its holder or an admin revokes it.")
+        check_target(context, *holder.grants)
+    return claims
+
+
+def _mark(claims: Claims) -> str:
+    return f"{claims.sub}/{claims.jti}"

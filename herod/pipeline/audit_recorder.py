@@ -1,0 +1,127 @@
+"""Which rows the audit log gets: one for what was done, none for what changed nothing, each principal a bounded share.
+
+The law, for what succeeded:
+
+    it changed something, an admin did it     a row of its own, in the change's own savepoint
+    it changed something, anybody else did    the same, as long as who did it and where it came from have rows left
+    it made what no record shows (a token)    a row for the first in a minute, one more that counts the others;
+                                              where only admins may (a backup), a row of its own
+    it changed nothing                        no row
+
+Beyond `ROWS_OF_PRINCIPAL` or `ROWS_OF_SOURCE` in an hour, rows of one principal and operation become one for ten
+minutes, with their number and without targets: counted, never dropped, and nobody pushes out what others did. What is
+counted is in memory until its time is over or herod stops; a crash loses that much and no more.
+
+Refusals are counted by `denial_queue.py`. The event loop and the store's writer both use this.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final
+
+import msgspec
+
+from herod.records import AuditEvent
+from herod.store.base import Writer
+
+__all__ = ["MAX_COUNTED", "ROWS_OF_PRINCIPAL", "ROWS_OF_SOURCE", "AuditTrail"]
+
+MINUTE: Final = 60
+HOUR: Final = 3600
+# Beyond its rows a principal gets one for each operation in so many seconds.
+COARSE_SECONDS: Final = 600
+ROWS_OF_PRINCIPAL: Final = 300  # an hour, admins aside
+ROWS_OF_SOURCE: Final = 1000  # an hour, of all its principals
+# Different lines that are counted at a time; the rest are one line.
+MAX_COUNTED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What is counted in one line: until when, and what its events have in common."""
+
+    until: int
+    actor: str
+    method: str
+    source: str | None
+    operation: str
+
+
+class AuditTrail:
+    """Decides for each success; holds what is counted and not written yet."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._counted: dict[_Kind, AuditEvent | None] = {}  # None: its row is written, and nothing came after it
+        self._hour = 0
+        self._rows: Counter[str] = Counter()
+
+    def record(self, tx: Writer, event: AuditEvent, *, source: str, is_own_row: bool) -> None:
+        """Write what succeeded into the audit log, or count it.
+
+        Args:
+            tx: the change's own transaction.
+            event: what was done; `by_admin` says by whom.
+            source: where it came from, as limits know it.
+            is_own_row: it changed something, or only admins do it. The rest made what no record shows.
+        """
+        with self._lock:
+            is_written = self._takes(event, source, is_own_row=is_own_row)
+        if is_written:
+            tx.audit(event)
+
+    def take(self, now: int | None = None) -> list[AuditEvent]:
+        """The lines whose time is over, with their counts.
+
+        Args:
+            now: Unix seconds; without it every line is due.
+        """
+        with self._lock:
+            due = [kind for kind in self._counted if now is None or kind.until <= now]
+            events = [event for kind in due if (event := self._counted.pop(kind)) is not None]
+            if now is not None and now // HOUR != self._hour:
+                self._hour, self._rows = now // HOUR, Counter()
+        return events
+
+    def put_back(self, events: list[AuditEvent]) -> None:
+        """Keep what could not be written; it is due again at once."""
+        with self._lock:
+            for event in events:
+                self._count(_Kind(event.at, event.actor, event.method, event.source, event.operation), event)
+
+    def _takes(self, event: AuditEvent, source: str, *, is_own_row: bool) -> bool:
+        """Whether the event gets a row of its own now; otherwise it is counted."""
+        if not is_own_row:
+            minute = event.at - event.at % MINUTE + MINUTE
+            kind = _Kind(minute, event.actor, event.method, event.source, event.operation)
+            if kind in self._counted:
+                self._count(kind, event)
+                return False
+            if len(self._counted) < MAX_COUNTED:
+                self._counted[kind] = None
+        if event.by_admin or self._has_room(event, source):
+            return True
+        until = event.at - event.at % COARSE_SECONDS + COARSE_SECONDS
+        self._count(_Kind(until, event.actor, event.method, None, event.operation), event)
+        return False
+
+    def _has_room(self, event: AuditEvent, source: str) -> bool:
+        hour = event.at // HOUR
+        if hour != self._hour:
+            self._hour, self._rows = hour, Counter()
+        names = f"principal {event.actor}", f"source {source}"
+        if self._rows[names[0]] >= ROWS_OF_PRINCIPAL or self._rows[names[1]] >= ROWS_OF_SOURCE:
+            return False
+        self._rows.update(names)
+        return True
+
+    def _count(self, kind: _Kind, event: AuditEvent) -> None:
+        if kind not in self._counted and len(self._counted) >= MAX_COUNTED:
+            event = msgspec.structs.replace(event, actor="many", method="many", source="many", operation="many")
+            kind = _Kind(kind.until, event.actor, event.method, event.source, event.operation)
+        before = self._counted.get(kind)
+        count = event.count + (before.count if before is not None else 0)
+        is_mixed = before is not None and before.source != event.source
+        source = "many" if is_mixed else event.source
+        self._counted[kind] = msgspec.structs.replace(event, target=None, source=source, count=count)

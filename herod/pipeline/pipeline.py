@@ -1,0 +1,335 @@
+"""The one road of every request: identify → authorize → run → audit. The only caller of handlers.
+
+Deny by default: a handler is reached through `Pipeline.call` or not at all. A command is admitted twice: once before
+any slow work, and again inside its write transaction, so that no check is stale when it commits.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+import trio
+from herod_client.core.errors import (
+    BadCredentials,
+    CeilingExceeded,
+    ExpiredToken,
+    HerodError,
+    MissingScope,
+    NetworkDenied,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
+from herod_client.core.scope_graph import ADMIN
+
+from herod.identity.identify import identify
+from herod.identity.presented_credentials import Bearer, Presented, SecretHeader
+from herod.identity.runtime import Realm
+from herod.pipeline.audit_recorder import AuditTrail
+from herod.pipeline.ceilings import check_key_manager, is_admin
+from herod.pipeline.credential_usage import note_use
+from herod.pipeline.denial_queue import Denials
+from herod.pipeline.operation import Context, Operation, Params, Wait, Work, name_methods
+from herod.pipeline.process.state import ProcessState
+from herod.pipeline.refused_credential import presented_id
+from herod.records import AuditEvent
+from herod.scopes.decisions import Access, Denied, Reason, decide
+from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
+from herod.store.base import Page, Store, Writer
+from herod.throttle.limiter import Attempts
+from herod.throttle.rules import Counter, wide_source
+
+__all__ = ["MAX_WAITING_WORK", "Pipeline"]
+
+logger = logging.getLogger("herod.operations")
+
+# Argon2 takes 19 MiB and a core: one at a time keeps everybody else's answers quick.
+MAX_WORKERS: Final = 1
+# Beyond this a login would wait for seconds; it is told so instead.
+MAX_WAITING_WORK: Final = 64
+
+
+class Pipeline:
+    """Runs operations against one store for one realm.
+
+    Args:
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self, store: Store, realm: Realm, *, clock: Callable[[], int], process: ProcessState | None = None
+    ) -> None:
+        self.store = store
+        self.realm = realm
+        self.process = process or ProcessState()
+        self.denials = Denials()
+        self.trail = AuditTrail()
+        self.attempts = Attempts(store)
+        self._clock = clock
+        self._work_limiter = trio.CapacityLimiter(MAX_WORKERS)
+
+    async def call(self, operation: Operation, params: Params, presented: Presented | None, source: Source) -> Any:  # noqa: ANN401 - each operation has its own result
+        """Answer one request.
+
+        Args:
+            operation: what is asked for.
+            params: converted to `operation.params`.
+            presented: the credential of the request, if any.
+            source: where the request comes from.
+
+        Raises:
+            HerodError: whatever stands in the way; a denial has been noted for the audit.
+        """
+        if operation.credential_field is not None:
+            params, presented = _take_credential(operation, params, presented)
+        now = self._clock()
+        context = Context(realm=self.realm, process=self.process, principal=ANONYMOUS, source=source, now=now)
+        try:
+            if operation.needs is not Access.PUBLIC:
+                self._admit(context, operation, self._identify(context, presented))
+            if context.principal is not ANONYMOUS:
+                note_use(self.store, context, context.principal)
+            if not operation.is_command and operation.wait is None and operation.misses is None:
+                return operation.handler(self.store, context, params)  # what is asked most takes the fewest steps
+            if operation.wait is not None:
+                return await self._wait(context, operation, presented, params, operation.wait)
+            counter = operation.misses(context, params) if operation.misses is not None else None
+            if counter is not None:
+                return await self._find(context, operation, presented, params, counter)
+            return await self._answer(context, operation, presented, params)
+        except (Unauthenticated, PermissionDenied, RateLimited, NotFound) as error:
+            self._note(error, operation, context, presented)
+            raise
+
+    def admits(self, operation: Operation, presented: Presented | None, source: Source) -> bool:
+        """Whether `call` would admit now: for lists of what one may do. Nothing runs and nothing is noted."""
+        context = Context(realm=self.realm, process=self.process, principal=ANONYMOUS, source=source, now=self._clock())
+        if operation.needs is Access.PUBLIC:
+            return True
+        try:
+            self._admit(context, operation, self._identify(context, presented))
+        except (Unauthenticated, PermissionDenied):
+            return False
+        return True
+
+    def now(self) -> int:
+        """Unix seconds, as everything here counts them."""
+        return self._clock()
+
+    async def flush(self, *, is_last: bool = False) -> None:
+        """Write the counted lines that are due to the audit log, and counts of guesses.
+
+        Called every second, and at the end for all.
+        """
+        await self.attempts.flush()
+        if not await self.process.legacy_uses.flush(self.store, now=self._clock(), is_last=is_last):
+            logger.warning("uses of legacy secrets are not written down yet")
+        now = None if is_last else self._clock()
+        denied, done = self.denials.take(now), self.trail.take(now)
+        events = [*denied, *done]
+        if not events:
+            return
+
+        def append(tx: Writer) -> None:
+            for event in events:
+                tx.audit(event)
+
+        try:
+            await self.store.write(append)
+        except Unavailable as error:
+            self.denials.put_back(denied)
+            self.trail.put_back(done)
+            logger.warning("what was counted is not in the audit log yet", extra={"reason": error.message})
+        except trio.Cancelled:  # before the store took them: it cannot be stopped afterwards
+            self.denials.put_back(denied)
+            self.trail.put_back(done)
+            raise
+
+    async def _answer(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:  # noqa: ANN401 - as call
+        if not operation.is_command:
+            return operation.handler(self.store, context, params)
+        attempt = operation.limit(self.store, context, params) if operation.limit is not None else None
+        if attempt is None:
+            return await self._change(context, operation, presented, params)
+        async with self.attempts.counting(attempt, context.now) as context.counted:
+            return await self._change(context, operation, presented, params)
+
+    async def _find(
+        self, context: Context, operation: Operation, presented: Presented | None, params: Params, counter: Counter
+    ) -> Any:  # noqa: ANN401 - as call
+        """Answer, unless too much was missed before; nothing else runs between looking and counting a miss."""
+        now = context.now
+        self.attempts.check(counter, now)
+        try:
+            result = await self._answer(context, operation, presented, params)
+        except NotFound:
+            self.attempts.count(counter, now)
+            raise
+        if isinstance(result, Page) and not result.items:
+            self.attempts.count(counter, now)
+        return result
+
+    async def _wait(
+        self, context: Context, operation: Operation, presented: Presented | None, params: Params, wait: Wait
+    ) -> Any:  # noqa: ANN401 - as call
+        result = await wait(self.store, context, params)
+        if operation.needs is not Access.PUBLIC:  # what was allowed when it began may not be any more
+            context.now = self._clock()
+            self._admit(context, operation, self._identify(context, presented))
+        return result
+
+    async def _change(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:  # noqa: ANN401 - as call
+        if operation.prepare is not None:
+            work = operation.prepare(self.store, context, params)
+            if work is not None:
+                context.prepared = await self._do(work)
+        return await self._write(context, operation, presented, params)
+
+    async def _write(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:  # noqa: ANN401 - as call
+        try:
+            return await self.store.write(partial(self._run, context, operation, presented, params))
+        except Unavailable:
+            if operation.unwritten is not None:
+                operation.unwritten(self.store, context, params)
+                self.store.news.send()
+            raise
+
+    def _run(
+        self, context: Context, operation: Operation, presented: Presented | None, params: Params, tx: Writer
+    ) -> Any:  # noqa: ANN401 - as call
+        context.now = self._clock()  # the slow work and the queue before the writer took their time
+        if operation.needs is not Access.PUBLIC:
+            self._admit(context, operation, identify(tx, self.realm, presented, context.source, context.now))
+        before = tx.revision
+        result = operation.handler(tx, context, params)
+        has_changed = tx.revision != before
+        if context.counted is not None:
+            self.attempts.settle(tx, context.counted)
+        if has_changed or operation.always_audited:
+            event = _event(operation, context, outcome="ok", target=context.target, by_admin=is_admin(context))
+            is_own_row = has_changed or operation.needs == ADMIN
+            self.trail.record(tx, event, source=wide_source(context.source), is_own_row=is_own_row)
+        return result
+
+    def _identify(self, context: Context, presented: Presented | None) -> Principal:
+        """Who asks, as of now; a legacy secret may be guessed at only so often."""
+        try:
+            principal = identify(self.store, self.realm, presented, context.source, context.now)
+        except Unauthenticated:
+            if _guesses_legacy(self.realm, presented):
+                self.attempts.count_legacy(context.source, context.now)
+            raise
+        if principal.method is AuthMethod.LEGACY_SECRET:
+            self.attempts.check_legacy(context.source, context.now)
+        return principal
+
+    def _admit(self, context: Context, operation: Operation, principal: Principal) -> None:
+        """Authorize, or raise."""
+        context.principal = principal
+        decision = decide(self.realm.graph, principal, needs=operation.needs, now=context.now)
+        if isinstance(decision, Denied):
+            raise refusal(decision, principal)
+        if operation.methods is not None and principal.method not in operation.methods:
+            presents = name_methods((principal.method,))
+            raise CeilingExceeded(
+                f"{operation.name} takes a {name_methods(operation.methods)}, not a {presents}.",
+                reason="method_not_allowed",
+            )
+        if operation.manages_keys:
+            check_key_manager(context)
+
+    async def _do(self, work: Work) -> Any:  # noqa: ANN401 - as call
+        if self._work_limiter.statistics().tasks_waiting >= MAX_WAITING_WORK:
+            raise Unavailable("Too many sign-ins at once: try again in a few seconds.", reason="work_queue_full")
+        return await trio.to_thread.run_sync(work, limiter=self._work_limiter)
+
+    def _note(self, error: HerodError, operation: Operation, context: Context, presented: Presented | None) -> None:
+        if isinstance(error, NotFound) and error.reason == error.code:
+            return  # nothing there, and nobody's secret touched
+        self.realm.counters["denials"] += 1
+        target = context.target
+        if target is None and context.principal is ANONYMOUS:
+            target = presented_id(self.store, presented)
+        self.denials.add(_event(operation, context, outcome="denied", reason=error.reason, target=target))
+
+
+def _event(
+    operation: Operation,
+    context: Context,
+    *,
+    outcome: str,
+    reason: str | None = None,
+    target: str | None = None,
+    by_admin: bool = False,
+) -> AuditEvent:
+    return AuditEvent(
+        at=context.now,
+        actor=context.principal.id,
+        method=context.principal.method,
+        source=context.source.label,
+        operation=operation.name,
+        outcome=outcome,
+        reason=reason,
+        target=target,
+        by_admin=by_admin,
+    )
+
+
+def refusal(decision: Denied, principal: Principal) -> HerodError:
+    """The error that says a decision to the one who asked."""
+    match decision.reason:
+        case Reason.ANONYMOUS:
+            return BadCredentials(
+                "This needs a credential: present a token, an API key, a client secret, or Authorization: Peer.",
+                reason="anonymous",
+                hint=decision.hint,
+            )
+        case Reason.OUTSIDE_WINDOW:
+            return ExpiredToken("This credential is not valid now: get a new one.", reason="outside_window")
+        case Reason.NETWORK_DENIED:
+            where = f"network {decision.missing!r}" if decision.missing else "a network of its own choice"
+            return NetworkDenied(
+                f"{_who(principal)} has no access to {where}.", missing=decision.missing, hint=decision.hint
+            )
+        case _:
+            return MissingScope(
+                f"This needs scope {decision.missing!r}, which {_who(principal)} does not have.",
+                missing=decision.missing,
+                hint=decision.hint,
+            )
+
+
+def _who(principal: Principal) -> str:
+    return {
+        AuthMethod.JWT: "this token",
+        AuthMethod.USER_KEY: "this API key",
+        AuthMethod.SERVICE_KEY: "this API key",
+        AuthMethod.SESSION: "this session",
+        AuthMethod.PEER: "this local user",
+    }.get(principal.method, "this account")
+
+
+def _guesses_legacy(realm: Realm, presented: Presented | None) -> bool:
+    """Whether what nobody holds may have been meant to be a legacy secret."""
+    match presented:
+        case Bearer(text):
+            return realm.legacy.could_be(text)
+        case SecretHeader():
+            return bool(realm.legacy)
+        case _:
+            return False
+
+
+def _take_credential(
+    operation: Operation, params: Params, presented: Presented | None
+) -> tuple[Params, Presented | None]:
+    """A credential among the parameters overrides the header's and never reaches the handler."""
+    name = operation.credential_field
+    text = getattr(params, name) if name is not None else None
+    if name is None or text is None:
+        return params, presented
+    return msgspec.structs.replace(params, **{name: None}), Bearer(text)

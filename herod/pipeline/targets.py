@@ -1,0 +1,62 @@
+"""Which account is meant, by client_id or by email; and every record of one owner."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from herod_client.core.errors import InvalidRequest, NotFound
+
+from herod.pipeline.fields import ClientId, Email
+from herod.pipeline.normalization import parse_email
+from herod.pipeline.operation import Params
+from herod.records import Account, Record
+from herod.store.base import Reader
+
+__all__ = ["AccountRef", "account_of", "find_account", "owned_by"]
+
+R = TypeVar("R", bound=Record)
+
+
+class AccountRef(Params, frozen=True, kw_only=True):
+    """Exactly one of the two."""
+
+    exactly_one = ("client_id", "email")
+
+    client_id: ClientId | None = None
+    email: Email | None = None
+
+
+def account_of(reader: Reader, ref: AccountRef) -> Account:
+    """The account that is meant.
+
+    Raises:
+        InvalidRequest: neither or both of client_id and email are given.
+        NotFound: there is none.
+    """
+    account = find_account(reader, ref)
+    if account is None:
+        raise NotFound("There is no such account.")
+    return account
+
+
+def find_account(reader: Reader, ref: AccountRef) -> Account | None:
+    """The account that is meant, or None.
+
+    Raises:
+        InvalidRequest: neither or both of client_id and email are given.
+    """
+    if (ref.client_id is None) == (ref.email is None):
+        raise InvalidRequest("Say which account: give client_id or email, one of them.")
+    if ref.client_id is not None:
+        return reader.get(Account, ref.client_id)
+    return next(iter(reader.find(Account, "email", parse_email(ref.email or ""))), None)
+
+
+def owned_by(reader: Reader, record_type: type[R], owner: str) -> Iterator[R]:
+    """Every record of one owner, oldest first, page by page: however many others there are."""
+    cursor: str | None = None
+    while True:
+        page = reader.list(record_type, owner=owner, cursor=cursor)
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
