@@ -23,7 +23,7 @@ from herod.file_ownership import require_own_path
 from herod.first_admin_code import FirstCode
 from herod.identity.runtime import Realm
 from herod.maintenance.startup import create_bootstrap_key, load_signing_keys
-from herod.operations.audit.retention import AuditRetention, enforce_retention
+from herod.operations.audit import AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.pipeline.process.state import ProcessState

@@ -17,7 +17,7 @@ from herod_client.core.errors import RuntimeFailure, Unavailable
 
 from herod.file_ownership import require_own_path
 from herod.identity.runtime import Realm
-from herod.operations.accounts.first_admin import FIRST_CODE_SECONDS, has_admin, make_first_code
+from herod.operations.accounts import FIRST_CODE_SECONDS, has_admin, make_first_code
 from herod.pipeline.process.admin_presence import Admins
 from herod.store.base import Store
 

@@ -14,7 +14,7 @@ from quart import current_app, request
 
 from herod.dashboard.tickets import TICKET, check_same_origin, is_from_own_page, join
 from herod.identity.presented_credentials import Presented, SessionCookie
-from herod.operations.system.health_and_whoami import Whoami
+from herod.operations.system import Whoami
 from herod.pipeline.operation import Operation
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.http import Request

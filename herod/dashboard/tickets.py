@@ -38,7 +38,7 @@ from typing import Final
 from herod_client.core.errors import InvalidRequest
 
 from herod.identity.presented_credentials import SessionCookie
-from herod.operations.sessions.browser_sessions import COOKIE_CHARACTERS
+from herod.operations.sessions import COOKIE_CHARACTERS
 from herod.protocols.guard import is_own_origin
 from herod.protocols.http import Request
 from herod.protocols.presenting import SESSION_COOKIE, SESSION_COOKIE_TLS

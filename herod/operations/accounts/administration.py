@@ -8,8 +8,8 @@ from herod_client.core.grants import list_networks, parse_networks
 from herod_client.core.scope_graph import ADMIN, READ
 
 from herod.operations.accounts.login_and_registration import address_in_use
-from herod.operations.sessions.browser_sessions import end_sessions
-from herod.operations.tokens.issuance import account_with_secret, hashing
+from herod.operations.accounts.new_account import account_with_secret, hashing
+from herod.operations.sessions import end_sessions
 from herod.pipeline.ceilings import check_ceiling, check_last_admin, check_target, given_scope, own_networks, timeless
 from herod.pipeline.fields import EXAMPLE_ID, AccountName, Cursor, Email, Limit, NetworkNames, NewPassword, Scope
 from herod.pipeline.normalization import parse_name

@@ -14,8 +14,8 @@ from herod_client.core.scope_graph import ADMIN
 from herod.identity.effective_principals import account_principal
 from herod.identity.runtime import Realm
 from herod.operations.accounts.login_and_registration import address_in_use
-from herod.operations.sessions.browser_sessions import OpenedSession, Opening, open_session
-from herod.operations.tokens.issuance import account_with_secret, hashing
+from herod.operations.accounts.new_account import account_with_secret, hashing
+from herod.operations.sessions import OpenedSession, Opening, open_session
 from herod.pipeline.ceilings import is_standing_admin, possible_admins
 from herod.pipeline.fields import AccountName, Email, NewPassword
 from herod.pipeline.normalization import parse_email, parse_name

@@ -9,8 +9,9 @@ from herod_client.core.scope_graph import READ
 
 from herod.credentials.passwords import DECOY_PHC, hash_password, needs_rehash, verify_password
 from herod.identity.effective_principals import account_principal
-from herod.operations.sessions.browser_sessions import BrowserFamily, OpenedSession, Opening, open_session
-from herod.operations.tokens.issuance import account_with_secret, hashing, issue_token
+from herod.operations.accounts.new_account import account_with_secret, hashing
+from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, open_session
+from herod.operations.tokens import issue_token
 from herod.pipeline.fields import AccountName, CurrentPassword, Email, NewPassword
 from herod.pipeline.normalization import parse_email
 from herod.pipeline.operation import Context, Door, Params, SecretText, Work, command

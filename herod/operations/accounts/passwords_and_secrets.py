@@ -8,7 +8,7 @@ from herod_client.core.key_format import new_client_secret
 
 from herod.credentials.passwords import DECOY_PHC, check_password, hash_password, verify_password
 from herod.credentials.secret_hashes import hash_secret
-from herod.operations.sessions.browser_sessions import end_sessions
+from herod.operations.sessions import end_sessions
 from herod.pipeline.ceilings import check_target, is_admin, owned_account, owns
 from herod.pipeline.fields import EXAMPLE_ID, CurrentPassword, NewPassword
 from herod.pipeline.operation import Context, SecretText, Work, command

@@ -10,7 +10,7 @@ from herod_client.core.errors import Conflict, NotFound
 from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER
 
 from herod.identity.runtime import LegacySecret
-from herod.operations.keys.api_keys import make_key, put_key
+from herod.operations.keys import make_key, put_key
 from herod.pipeline.ceilings import check_ceiling
 from herod.pipeline.fields import Cursor, ExpiresAt, Label, Limit
 from herod.pipeline.normalization import parse_future

@@ -7,7 +7,7 @@ from herod_client.core.key_format import looks_like_key, parse_key
 from herod_client.core.scope_graph import ADMIN
 
 from herod.identity.identify import bearer_principal
-from herod.operations.keys.api_keys import make_key, put_key, remove_key
+from herod.operations.keys import make_key, put_key, remove_key
 from herod.pipeline.ceilings import check_ceiling, given_scope
 from herod.pipeline.credential_usage import note_use
 from herod.pipeline.fields import KeyId, Label, Scope

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from herod_client.core.scope_graph import ADMIN
 
-from herod.operations.keys.key_listing import UNUSED_SECONDS
+from herod.operations.keys import UNUSED_SECONDS
 from herod.operations.system.admin_warnings import Attention, Facts, KeyFacts, Subject, find_attention
 from herod.pipeline.operation import Context, Door, NoParams, Time, query
 from herod.pipeline.views import rfc3339

@@ -1,1 +1,5 @@
 """Access tokens: issued, validated, introspected, revoked, and the feed for local verifiers."""
+
+from herod.operations.tokens.issuance import issue_token
+
+__all__ = ["issue_token"]

@@ -1,19 +1,13 @@
-"""Making what people hold: access tokens for principals, client secrets for accounts. Used by several operations."""
-
-from collections.abc import Callable
+"""An access token for a principal: signed here, for every operation that gives one."""
 
 from herod_client.core.access_tokens import Claims, issue
-from herod_client.core.key_format import new_client_secret, new_id
+from herod_client.core.key_format import new_id
 
-from herod.credentials.passwords import check_password, hash_password
-from herod.credentials.secret_hashes import hash_secret
 from herod.identity.provenance import via_of
-from herod.pipeline.normalization import parse_email, parse_name
 from herod.pipeline.operation import Context
-from herod.records import Account
 from herod.scopes.principal import Principal
 
-__all__ = ["account_with_secret", "hashing", "issue_token"]
+__all__ = ["issue_token"]
 
 
 def issue_token(context: Context, principal: Principal, scope: str, resource: str | None = None) -> str:
@@ -41,43 +35,3 @@ def issue_token(context: Context, principal: Principal, scope: str, resource: st
         client_id=None if resource is None else principal.id,
     )
     return issue(claims, realm.signing.current)
-
-
-def account_with_secret(
-    context: Context,
-    *,
-    email: str | None,
-    name: str | None,
-    password: str | None,
-    scope: tuple[str, ...],
-    networks: tuple[str, ...],
-) -> tuple[Account, str]:
-    """A new account and its client secret, which is shown once and kept as an HMAC.
-
-    Args:
-        email: as given; normalised here.
-        password: a PHC string.
-    """
-    client_id, secret = new_id(), new_client_secret()
-    normal = None if email is None else parse_email(email)
-    account = Account(
-        id=client_id,
-        created_at=context.now,
-        email=normal,
-        name=(normal or f"client {client_id[:8]}") if name is None else parse_name(name),
-        password=password,
-        secret_hash=hash_secret(context.realm.keyring, "client_secret", client_id, secret),
-        scope=scope,
-        networks=networks,
-    )
-    return account, secret
-
-
-def hashing(password: str) -> Callable[[], str]:
-    """The slow work of hashing a new password.
-
-    Raises:
-        InvalidRequest: the password is too short or too long.
-    """
-    check_password(password)
-    return lambda: hash_password(password)
