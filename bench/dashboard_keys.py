@@ -27,12 +27,12 @@ from herod.identity.presented_credentials import PeerClaim
 from herod.identity.runtime import LegacySecrets, Realm
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.doors import Doors
-from herod.protocols.guard import Guard
+from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Request
+from herod.protocols.router import Doors
 from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
-from herod.server.browser import Browser
+from herod.server.page_requests import Browser
 from herod.store.base import Writer
 from herod.store.sqlite import SqliteStore, open_sqlite
 

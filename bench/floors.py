@@ -19,9 +19,9 @@ import load
 import trio
 
 from herod.protocols.http import Request, Response
+from herod.server.connection_limits import Limits
 from herod.server.connections import serve
-from herod.server.limits import Limits
-from herod.server.listeners import listening
+from herod.server.sockets.listeners import listening
 from herod.settings.binds import UnixBind
 
 CONNECTIONS: Final = (1, 16, 64)

@@ -27,19 +27,19 @@ from herod.operations.audit import AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.pipeline.process.state import ProcessState
-from herod.protocols.doors import Doors
-from herod.protocols.guard import Guard
+from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.router import Doors
 from herod.records import Account
 from herod.reload import Reloader, legacy_secrets, load_certificates
-from herod.server.browser import Browser
+from herod.server.connection_limits import Limits
 from herod.server.connections import raise_descriptor_limit, serve
-from herod.server.limits import Limits
-from herod.server.listeners import BoundListener, listening
 from herod.server.logs import set_up_logging
-from herod.server.notify import Notifier, watch
-from herod.server.passed import keep_from_children
-from herod.server.process import protect_memory
-from herod.server.tls import Certificates
+from herod.server.memory_protection import protect_memory
+from herod.server.page_requests import Browser
+from herod.server.sockets.inherited_sockets import keep_from_children
+from herod.server.sockets.listeners import BoundListener, listening
+from herod.server.sockets.tls import Certificates
+from herod.server.systemd_notify import Notifier, watch
 from herod.settings import LimitSettings, Settings
 from herod.store.base import Writer
 from herod.store.memory import MemoryStore

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from herod.pipeline.process.deployment import Deployment
-from herod.server.listeners import BoundListener
-from herod.server.tls import Certificates
+from herod.server.sockets.listeners import BoundListener
+from herod.server.sockets.tls import Certificates
 from herod.settings import MIN_SECRET, Settings
 
 __all__ = ["describe"]

@@ -17,7 +17,7 @@ from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER, ScopeGraph
 from herod.credentials.keyring import Keyring
 from herod.identity.runtime import LegacySecrets, Realm
 from herod.maintenance.startup import startup_event
-from herod.server.tls import Certificates
+from herod.server.sockets.tls import Certificates
 from herod.settings import Settings
 from herod.store.base import Store, Writer
 

@@ -6,7 +6,7 @@ from typing import Any
 from house import TCP, Answer, House, bearer
 
 from herod.operations.operation_table import OPERATIONS
-from herod.protocols.tools import make_tools
+from herod.protocols.mcp.tools import make_tools
 from herod.scopes.principal import Source
 
 __all__ = ["INITIALIZE", "META", "METADATA", "NEW", "OLD", "TOOLS", "ask", "call", "send"]

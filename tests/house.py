@@ -14,9 +14,9 @@ from herod.identity.presented_credentials import Basic, Bearer, PeerClaim, Prese
 from herod.identity.runtime import LegacySecrets, Realm
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.doors import Doors
-from herod.protocols.guard import Guard
+from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Request, Response
+from herod.protocols.router import Doors
 from herod.scopes.principal import Peer, Source
 from herod.store.memory import MemoryStore
 

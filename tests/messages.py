@@ -2,7 +2,7 @@
 
 __all__ = ["BAD", "GOOD", "LIMITS", "head"]
 
-from herod.server.limits import Limits
+from herod.server.connection_limits import Limits
 
 # Small, so that what is over them can be sent byte by byte.
 LIMITS = Limits(head_bytes=600, headers=8, body_bytes=64)

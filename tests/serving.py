@@ -17,10 +17,10 @@ import trio
 from certificates import make_certificate
 
 from herod.protocols.http import Handler, Request, Response
+from herod.server.connection_limits import Limits
 from herod.server.connections import serve
-from herod.server.limits import Limits
-from herod.server.listeners import BoundListener, listening
-from herod.server.tls import Certificates
+from herod.server.sockets.listeners import BoundListener, listening
+from herod.server.sockets.tls import Certificates
 from herod.settings.binds import TcpBind, UnixBind
 
 __all__ = [

@@ -9,7 +9,7 @@ from certificates import make_certificate
 from herod.deployment_summary import describe
 from herod.operations.system.admin_warnings import Facts, find_attention
 from herod.reload import load_certificates
-from herod.server.listeners import listening
+from herod.server.sockets.listeners import listening
 from herod.settings import Settings, load_settings
 from herod.settings.binds import TcpBind, UnixBind
 

@@ -10,9 +10,9 @@ from house import PASSWORD, Answer, House
 
 from herod.dashboard.app import make_app
 from herod.operations.operation_table import OPERATIONS
-from herod.protocols.doors import Doors
-from herod.protocols.guard import Guard
-from herod.server.browser import Browser
+from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.router import Doors
+from herod.server.page_requests import Browser
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 

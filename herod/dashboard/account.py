@@ -8,7 +8,7 @@ from herod.dashboard.door import Door, Visit, asked
 from herod.dashboard.rendering import render
 from herod.dashboard.sign_in import sign_in_page
 from herod.dashboard.tickets import cookie_name
-from herod.protocols.codes import row_of
+from herod.protocols.error_codes import row_of
 
 __all__ = ["add_routes", "signed_out_page"]
 

@@ -34,7 +34,7 @@ from herod.dashboard.door import Door, SignInNeeded
 from herod.dashboard.rendering import render, see_other
 from herod.pipeline.operation import Operation
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.codes import row_of
+from herod.protocols.error_codes import row_of
 from herod.protocols.http import MAX_BODY
 
 __all__ = ["make_app"]

@@ -12,7 +12,7 @@ from quart_trio import QuartTrio
 
 from herod.dashboard.door import Door, Visit
 from herod.dashboard.rendering import render
-from herod.protocols.codes import row_of
+from herod.protocols.error_codes import row_of
 
 __all__ = ["Known", "add_routes", "as_time", "find_known"]
 

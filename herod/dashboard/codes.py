@@ -14,7 +14,7 @@ from herod.dashboard.rendering import render
 from herod.dashboard.sign_in import sign_in_page
 from herod.dashboard.signing_in import opening, signed_in
 from herod.dashboard.tickets import check_same_origin
-from herod.protocols.reading import read_form, read_query
+from herod.protocols.decode import read_form, read_query
 
 __all__ = ["add_routes"]
 

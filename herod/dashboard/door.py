@@ -17,8 +17,8 @@ from herod.identity.presented_credentials import Presented, SessionCookie
 from herod.operations.system import Whoami
 from herod.pipeline.operation import Operation
 from herod.pipeline.pipeline import Pipeline
+from herod.protocols.decode import convert_params, read_form, read_query
 from herod.protocols.http import Request
-from herod.protocols.reading import convert_params, read_form, read_query
 from herod.scopes.principal import Source
 
 __all__ = ["MENU", "NULL", "Door", "Entry", "Null", "SignInNeeded", "Visit", "asked", "texts", "words"]

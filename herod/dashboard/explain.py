@@ -9,7 +9,7 @@ from quart_trio import QuartTrio
 
 from herod.dashboard.door import Door
 from herod.dashboard.rendering import render
-from herod.protocols.codes import row_of
+from herod.protocols.error_codes import row_of
 
 __all__ = ["add_routes"]
 

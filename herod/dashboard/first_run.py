@@ -14,8 +14,8 @@ from herod.dashboard.door import Door, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.signing_in import opening, refused, signed_in
 from herod.dashboard.tickets import check_same_origin
+from herod.protocols.decode import read_form
 from herod.protocols.http import Request
-from herod.protocols.reading import read_form
 
 __all__ = ["add_routes", "first_run_page"]
 

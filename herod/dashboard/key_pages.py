@@ -12,7 +12,7 @@ from herod.dashboard.door import Door, Visit
 from herod.dashboard.giving import ENDS, end_of, given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.rendering import render, say
 from herod.pipeline.views import IssuedKey, KeyDetails
-from herod.protocols.codes import row_of
+from herod.protocols.error_codes import row_of
 
 __all__ = ["add_routes", "issued_page"]
 

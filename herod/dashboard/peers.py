@@ -7,7 +7,7 @@ from quart_trio import QuartTrio
 from herod.dashboard.door import Door, Visit, words
 from herod.dashboard.giving import scopes_to_give, ticked
 from herod.dashboard.rendering import render, say
-from herod.protocols.codes import row_of
+from herod.protocols.error_codes import row_of
 
 __all__ = ["add_routes"]
 

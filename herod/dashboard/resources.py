@@ -10,7 +10,7 @@ from quart_trio import QuartTrio
 from herod.dashboard.audit import find_known
 from herod.dashboard.door import Door, Visit
 from herod.dashboard.rendering import render, say
-from herod.protocols.codes import row_of
+from herod.protocols.error_codes import row_of
 
 __all__ = ["add_routes"]
 

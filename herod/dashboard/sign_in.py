@@ -17,7 +17,7 @@ from herod.dashboard.rendering import render, see_other
 from herod.dashboard.signing_in import opening, refused, signed_in
 from herod.dashboard.tickets import check_same_origin, cookie_name
 from herod.identity.presented_credentials import Bearer
-from herod.protocols.reading import read_form
+from herod.protocols.decode import read_form
 
 __all__ = ["add_routes", "sign_in_page"]
 

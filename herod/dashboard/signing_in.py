@@ -12,7 +12,7 @@ from quart import url_for
 from herod.dashboard.door import asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.tickets import TICKET, cookie_half, cookie_name, cut
-from herod.protocols.codes import row_of
+from herod.protocols.error_codes import row_of
 from herod.protocols.http import Request
 
 __all__ = ["family", "opening", "refused", "signed_in"]

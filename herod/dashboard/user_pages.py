@@ -11,7 +11,7 @@ from herod.dashboard.account import signed_out_page
 from herod.dashboard.door import Door, Visit
 from herod.dashboard.giving import given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.rendering import render, say
-from herod.protocols.codes import row_of
+from herod.protocols.error_codes import row_of
 
 __all__ = ["add_routes"]
 

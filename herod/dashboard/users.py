@@ -12,7 +12,7 @@ from herod.dashboard.door import Door, Visit
 from herod.dashboard.giving import given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.rendering import render
 from herod.pipeline.views import User
-from herod.protocols.codes import row_of
+from herod.protocols.error_codes import row_of
 from herod.store.base import Page as Listed
 
 __all__ = ["add_routes"]

@@ -42,7 +42,7 @@ EXAMPLE_ID: Final = "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"
 VISIBLE: Final = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 NETWORK: Final = r"^(\*|[A-Za-z0-9][A-Za-z0-9_.:-]{0,63})$"
 NAME: Final = {"minLength": 1, "maxLength": MAX_NAME, "pattern": VISIBLE}
-# Which names there are, the documents fill in (`protocols/schemas.py`).
+# Which names there are, the documents fill in (`protocols/documents/json_schemas.py`).
 ENUMERATED: Final = "names"
 
 Cursor = Annotated[

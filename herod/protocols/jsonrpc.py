@@ -16,10 +16,12 @@ from herod_client.core.errors import HerodError, InvalidRequest, TooLarge, quote
 from herod.identity.presented_credentials import Presented
 from herod.pipeline.operation import Door, Operation, Params
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.answers import MAX_ANSWER_BYTES, check_answer, encode, json_response
-from herod.protocols.codes import INTERNAL, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
+from herod.protocols.authorization_header import presented_by
+from herod.protocols.decode import convert_params, decode_params
+from herod.protocols.documents.openrpc import DISCOVER
+from herod.protocols.error_codes import INTERNAL, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
 from herod.protocols.http import Request, Response
-from herod.protocols.messages import (
+from herod.protocols.jsonrpc_messages import (
     NULL,
     Call,
     RpcError,
@@ -29,9 +31,7 @@ from herod.protocols.messages import (
     read_body,
     read_call,
 )
-from herod.protocols.openrpc import DISCOVER
-from herod.protocols.presenting import presented_by
-from herod.protocols.reading import convert_params, decode_params
+from herod.protocols.responses import MAX_ANSWER_BYTES, check_answer, encode, json_response
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Source
 from herod.throttle.rules import wide_source

@@ -8,7 +8,10 @@ from herod_client.core.errors import HerodError, InvalidRequest
 
 from herod.pipeline.operation import Operation, Params, Route
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.answers import (
+from herod.protocols.authorization_header import header_text, presented_by
+from herod.protocols.decode import check_depth, convert_params, decode_params, read_query, require_json
+from herod.protocols.http import Request, Response
+from herod.protocols.responses import (
     ErrorWriter,
     check_answer,
     encode,
@@ -18,9 +21,6 @@ from herod.protocols.answers import (
     json_response,
     plain_error,
 )
-from herod.protocols.http import Request, Response
-from herod.protocols.presenting import header_text, presented_by
-from herod.protocols.reading import check_depth, convert_params, decode_params, read_query, require_json
 from herod.scopes.decisions import Access
 
 __all__ = ["IN_QUERY", "STREAM_TYPE", "PathHandler", "rest_handler"]

@@ -22,7 +22,12 @@ import trio
 
 from herod.protocols.http import Handler, Request, Response
 from herod.scopes.principal import Source
-from herod.server.answers import (
+from herod.server.connection_limits import Limits
+from herod.server.eviction import Shares
+from herod.server.logs import log_answer, shown_path
+from herod.server.request_head import Refusal
+from herod.server.request_reader import RequestReader, Stage
+from herod.server.response_writer import (
     CONTINUE,
     INTERNAL,
     LAST_PIECE,
@@ -31,15 +36,10 @@ from herod.server.answers import (
     encode_piece,
     refusal_response,
 )
-from herod.server.heads import Refusal
-from herod.server.limits import Limits
-from herod.server.listeners import BoundListener
-from herod.server.logs import log_answer, shown_path
-from herod.server.reader import RequestReader, Stage
-from herod.server.shares import Shares
-from herod.server.tls import TlsWire
-from herod.server.unsent import SMALL_BYTES, Unsent
-from herod.server.wires import SocketWire, Wire, read_peer
+from herod.server.send_buffer_limits import SMALL_BYTES, Unsent
+from herod.server.sockets.listeners import BoundListener
+from herod.server.sockets.tls import TlsWire
+from herod.server.sockets.transport import SocketWire, Wire, read_peer
 from herod.store.base import ByteStream
 from herod.throttle.rules import wide_source
 

@@ -14,10 +14,10 @@ from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
 from herod.operations.sessions.sign_in_codes import CODE_SECONDS
 from herod.pipeline.process.deployment import Deployment
-from herod.protocols.doors import Doors
-from herod.protocols.guard import Guard
+from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.router import Doors
 from herod.records import Session
-from herod.server.browser import Browser
+from herod.server.page_requests import Browser
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 # How a file on the disk leads a browser to us.

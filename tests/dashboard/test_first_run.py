@@ -11,10 +11,10 @@ from house import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, Answer, House
 from herod.dashboard.app import make_app
 from herod.operations.accounts.first_admin import FIRST_CODE_SECONDS, make_first_code
 from herod.operations.operation_table import OPERATIONS
-from herod.protocols.doors import Doors
-from herod.protocols.guard import Guard
+from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.router import Doors
 from herod.records import Account
-from herod.server.browser import Browser
+from herod.server.page_requests import Browser
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 EMAIL = "ada@example.org"

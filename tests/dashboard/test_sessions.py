@@ -10,10 +10,10 @@ from herod.dashboard.app import make_app
 from herod.dashboard.tickets import cut
 from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
-from herod.protocols.doors import Doors
-from herod.protocols.guard import Guard
+from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.router import Doors
 from herod.scopes.principal import Source
-from herod.server.browser import Browser
+from herod.server.page_requests import Browser
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 

@@ -11,7 +11,7 @@ from fuzz.asking import Ask
 from herod_client.core import errors
 from herod_client.core.errors import HerodError
 
-from herod.protocols.codes import row_of
+from herod.protocols.error_codes import row_of
 
 __all__ = ["judge", "shown_once"]
 

@@ -15,7 +15,7 @@ from running import SECRET, running
 
 from herod.identity import one_time_codes, runtime
 from herod.protocols import jsonrpc
-from herod.server.limits import Limits
+from herod.server.connection_limits import Limits
 from herod.settings import LIMITS, load_settings
 from herod.store import cache
 

@@ -8,7 +8,7 @@ from house import House, bearer
 from herod.identity.runtime import Realm
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation import Door
-from herod.protocols.schemas import field_schemas, known_names
+from herod.protocols.documents.json_schemas import field_schemas, known_names
 from herod.records import RECORD_TYPES
 from herod.store.rows import sealed_bytes
 

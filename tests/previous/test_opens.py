@@ -23,8 +23,8 @@ from herod.maintenance.export_accounts import export_accounts
 from herod.maintenance.restore import restore
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.doors import Doors
-from herod.protocols.guard import Guard
+from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.router import Doors
 from herod.store.sqlite import open_sqlite
 
 HERE = Path(__file__).parent

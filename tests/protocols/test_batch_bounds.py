@@ -14,10 +14,10 @@ from house import ADMIN_SOURCE, COOKIE, TCP, House
 from store.samples import key
 
 from herod.protocols import jsonrpc
-from herod.protocols.answers import MAX_ANSWER_BYTES
+from herod.protocols.responses import MAX_ANSWER_BYTES
 from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
-from herod.server.limits import Limits
+from herod.server.connection_limits import Limits
 from herod.store.base import Writer
 
 ADMIN = {"authorization": f"Peer {COOKIE}"}

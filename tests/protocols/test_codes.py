@@ -7,8 +7,8 @@ import pytest
 from herod_client.core import errors
 from herod_client.core.errors import HerodError
 
-from herod.protocols.answers import envelope_error, oauth_error, plain_error
-from herod.protocols.codes import INTERNAL, row_of
+from herod.protocols.error_codes import INTERNAL, row_of
+from herod.protocols.responses import envelope_error, oauth_error, plain_error
 
 # class → (code, HTTP, JSON-RPC, OAuth): the published table, written out
 PUBLISHED = {

@@ -16,8 +16,8 @@ from referencing.jsonschema import DRAFT7, DRAFT202012
 
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation import Door, Operation
-from herod.protocols.samples import sample
-from herod.protocols.schemas import components, result_schema
+from herod.protocols.documents.example_values import sample
+from herod.protocols.documents.json_schemas import components, result_schema
 
 MODULES = Path(__file__).parents[1] / "npm" / "node_modules"
 OPENRPC_SCHEMA = MODULES / "@open-rpc" / "spec" / "dist" / "1_3" / "schema.json"

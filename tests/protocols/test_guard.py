@@ -3,7 +3,7 @@
 import pytest
 from house import ADMIN_SOURCE, TCP, House
 
-from herod.protocols.guard import Guard, host_of
+from herod.protocols.host_and_origin_guard import Guard, host_of
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
 

@@ -19,9 +19,9 @@ from house import ADMIN_SOURCE, COOKIE, LEGACY, NOW, TCP, Answer, House, User, b
 from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation import Context, Door, Operation
-from herod.protocols.doors import Doors
-from herod.protocols.guard import Guard
-from herod.protocols.presenting import presented_by
+from herod.protocols.authorization_header import presented_by
+from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.router import Doors
 from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
 

@@ -6,7 +6,7 @@ import pytest
 from herod_client.core.signing_keys import SigningKeys, ed25519_key, hs256_key
 from house import NOW, SECRET, House
 
-from herod.protocols.metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH, Metadata
+from herod.protocols.documents.oauth_metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH, Metadata
 
 NEW, OLD = ed25519_key(b"n" * 32), ed25519_key(b"o" * 32, verifies_until=NOW + 100)
 

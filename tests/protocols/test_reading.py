@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herod.operations.operation_table import OPERATIONS
+from herod.protocols.decode import _STRING, MAX_DEPTH, check_depth, decode_params, read_form
 from herod.protocols.http import Request
-from herod.protocols.reading import _STRING, MAX_DEPTH, check_depth, decode_params, read_form
 from herod.scopes.principal import Source
 
 

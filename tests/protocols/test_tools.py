@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation import CredentialText, Operation, Params, Tool, query
-from herod.protocols.tools import make_tools
+from herod.protocols.mcp.tools import make_tools
 from herod.scopes.decisions import Access
 
 TOOLS = make_tools(OPERATIONS.values())

@@ -3,8 +3,8 @@
 import pytest
 
 from herod.protocols.http import Response
-from herod.server.answers import INTERNAL, OVERLOADED, AnswerWriter, refusal_response
-from herod.server.heads import Refusal
+from herod.server.request_head import Refusal
+from herod.server.response_writer import INTERNAL, OVERLOADED, AnswerWriter, refusal_response
 
 JSON = (("Content-Type", "application/json"),)
 

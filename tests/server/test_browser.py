@@ -12,8 +12,8 @@ from serving import QUICK, Client, serving
 
 from herod.protocols.http import Request, Response
 from herod.scopes.principal import Source
-from herod.server.browser import PAGES_AT_ONCE, Browser
-from herod.server.carrier import Carrier, PageError, _Answer, serialise
+from herod.server.hypercorn_bridge import Carrier, PageError, _Answer, serialise
+from herod.server.page_requests import PAGES_AT_ONCE, Browser
 
 MOST = 10_000
 Scope = dict[str, Any]
@@ -387,7 +387,7 @@ async def test_what_hypercorn_raises_when_given_up(monkeypatch: pytest.MonkeyPat
                 finally:
                     raise RuntimeError("can't handle event type Response")
 
-    monkeypatch.setattr("herod.server.carrier.TCPServer", AnswersTwice)
+    monkeypatch.setattr("herod.server.hypercorn_bridge.TCPServer", AnswersTwice)
     carrier = Carrier(App(), most_bytes=MOST)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(carrier, asked())
@@ -407,6 +407,6 @@ async def test_what_hypercorn_raises_of_itself(monkeypatch: pytest.MonkeyPatch) 
         async def run(self) -> None:
             raise RuntimeError("broken")
 
-    monkeypatch.setattr("herod.server.carrier.TCPServer", Fails)
+    monkeypatch.setattr("herod.server.hypercorn_bridge.TCPServer", Fails)
     with pytest.raises(PageError, match="ends too early"):
         await Carrier(App(), most_bytes=MOST)(asked())

@@ -10,8 +10,8 @@ from serving import BOTH, GET, QUICK, WAYS, Way, serving
 
 from herod.protocols.http import Request, Response
 from herod.scopes.principal import Peer
-from herod.server.answers import AnswerWriter
-from herod.server.limits import Limits
+from herod.server.connection_limits import Limits
+from herod.server.response_writer import AnswerWriter
 
 
 async def settle(condition: Callable[[], bool]) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import trio
 from herod.protocols.http import Response
 from herod.server import connections
-from herod.server.limits import Limits
-from herod.server.listeners import listening
+from herod.server.connection_limits import Limits
+from herod.server.sockets.listeners import listening
 from herod.settings.binds import UnixBind
 
 logging.basicConfig()

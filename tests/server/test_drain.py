@@ -5,7 +5,7 @@ import trio
 from serving import GET, STALLS, WAYS, Stall, serving
 
 from herod.protocols.http import Request, Response
-from herod.server.limits import Limits
+from herod.server.connection_limits import Limits
 
 
 async def test_drain_ends_idle_connections_at_once() -> None:

@@ -12,7 +12,7 @@ import pytest
 import trio
 from serving import short_folder
 
-from herod.server.notify import Notifier, watch
+from herod.server.systemd_notify import Notifier, watch
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -59,7 +59,7 @@ def test_no_descriptor_is_left(caplog: pytest.LogCaptureFixture, monkeypatch: py
     def refuse(*_: object) -> socket.socket:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr("herod.server.notify.socket.socket", refuse)
+    monkeypatch.setattr("herod.server.systemd_notify.socket.socket", refuse)
     with caplog.at_level(logging.WARNING):
         Notifier("/no/such/socket").alive()
     assert "could not be told WATCHDOG=1: Too many open files" in caplog.text

@@ -11,8 +11,8 @@ import pytest
 from herod_client.core.errors import RuntimeFailure, SettingsError
 from serving import short_folder
 
-from herod.server.listeners import listening
-from herod.server.passed import keep_from_children
+from herod.server.sockets.inherited_sockets import keep_from_children
+from herod.server.sockets.listeners import listening
 from herod.settings import FdBind, load_settings
 from herod.settings.binds import TcpBind, UnixBind
 from herod.settings.manager import ServiceManager, read_manager

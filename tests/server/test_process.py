@@ -5,7 +5,7 @@ import sys
 
 CODE = """
 import ctypes, resource
-from herod.server.process import protect_memory
+from herod.server.memory_protection import protect_memory
 protect_memory()
 print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))
 """

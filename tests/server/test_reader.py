@@ -10,9 +10,9 @@ from messages import BAD, GOOD, LIMITS, head
 
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
-from herod.server.heads import Refusal
-from herod.server.limits import Limits
-from herod.server.reader import RequestReader, Stage
+from herod.server.connection_limits import Limits
+from herod.server.request_head import Refusal
+from herod.server.request_reader import RequestReader, Stage
 
 SOURCE = Source(address="192.0.2.7")
 

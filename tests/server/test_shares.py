@@ -7,8 +7,8 @@ import trio
 import trio.testing
 from serving import GET, Client, Way, serving
 
-from herod.server.limits import Limits
-from herod.server.shares import Shares
+from herod.server.connection_limits import Limits
+from herod.server.eviction import Shares
 
 LATEST = 100.0
 

@@ -5,7 +5,7 @@ import trio
 from serving import BOTH, GET, QUICK, Way, serving
 
 from herod.protocols.http import Handler, Request, Response
-from herod.server.limits import Limits
+from herod.server.connection_limits import Limits
 
 
 class Pieces:

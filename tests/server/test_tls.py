@@ -18,9 +18,9 @@ from herod_client.core.errors import SettingsError
 from serving import BIG, GET, QUICK, Client, Running, serving
 
 from herod.protocols.http import Request, Response
-from herod.server.limits import Limits
-from herod.server.tls import Certificates, TlsWire
-from herod.server.wires import SocketWire
+from herod.server.connection_limits import Limits
+from herod.server.sockets.tls import Certificates, TlsWire
+from herod.server.sockets.transport import SocketWire
 
 Pair = tuple[Path, Path]
 

@@ -13,8 +13,8 @@ import trio.testing
 from serving import GET, Client, Way, certificates, serving
 
 from herod.protocols.http import Request, Response
-from herod.server.limits import Limits
-from herod.server.unsent import Unsent
+from herod.server.connection_limits import Limits
+from herod.server.send_buffer_limits import Unsent
 
 KIB = 1024
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from herod.scopes.principal import Peer
-from herod.server.wires import SocketWire, read_peer
+from herod.server.sockets.transport import SocketWire, read_peer
 
 
 def test_peer_is_this_process() -> None:

@@ -17,10 +17,10 @@ from herod.operations.sessions import browser_sessions, sign_in_codes
 from herod.operations.tokens import change_feed
 from herod.pipeline import audit_recorder, denial_queue, normalization, pagination, pipeline
 from herod.pipeline.process import legacy_usage
-from herod.protocols import http, jsonrpc, reading
-from herod.protocols.answers import MAX_ANSWER_BYTES
-from herod.server import answers, browser
-from herod.server.limits import Limits
+from herod.protocols import decode, http, jsonrpc
+from herod.protocols.responses import MAX_ANSWER_BYTES
+from herod.server import page_requests, response_writer
+from herod.server.connection_limits import Limits
 from herod.settings import LIMITS, OPTIONS, SECRETS, LimitSettings
 from herod.settings.options import Option
 from herod.store import audit_scans, base, cache, sqlite
@@ -41,7 +41,7 @@ FIXED: dict[str, float] = {
     "bytes that the kernel keeps of them for a TCP client": SERVER.send_buffer_bytes,
     "bytes that it keeps of what a TCP client sends": SERVER.receive_buffer_bytes,
     "seconds of waiting for a request or its rest, after which a new client may get the place": SERVER.evict_seconds,
-    "depth of JSON": reading.MAX_DEPTH,
+    "depth of JSON": decode.MAX_DEPTH,
     "items in a JSON-RPC batch": jsonrpc.MAX_BATCH,
     "bytes of the answer to a batch": jsonrpc.MAX_BATCH_BYTES,
     "bytes of the answers to unfinished batches of one source": jsonrpc.MAX_UNFINISHED_BYTES_OF_SOURCE,
@@ -68,9 +68,9 @@ FIXED: dict[str, float] = {
     "codes of one kind at a time": one_time_codes.MAX_CODES,
     "codes of one principal at a time": one_time_codes.MAX_CODES_OF_ONE,
     "bytes of memory of what codes of one kind stand for": one_time_codes.MAX_CODE_BYTES,
-    "seconds that a page of the dashboard may take": browser.PAGE_SECONDS,
-    "bytes of a page": browser.PAGE_BYTES,
-    "pages made at once": browser.PAGES_AT_ONCE,
+    "seconds that a page of the dashboard may take": page_requests.PAGE_SECONDS,
+    "bytes of a page": page_requests.PAGE_BYTES,
+    "pages made at once": page_requests.PAGES_AT_ONCE,
     "scopes": scope_graph.MAX_SCOPES,
     "kinds of refusal kept apart in one minute of the audit log": denial_queue.MAX_KINDS,
     "the same of one source": denial_queue.MAX_KINDS_OF_SOURCE,
@@ -110,8 +110,8 @@ FIXED: dict[str, float] = {
     "verified tokens kept in memory": runtime.MAX_VERIFIED,
     "bytes of all kept tokens": runtime.MAX_VERIFIED_BYTES,
     "sets of scopes kept in memory": scope_graph.MAX_REMEMBERED,
-    "heads of answers kept in memory": answers.MAX_PREFIXES,
-    "bytes of each of them": answers.MAX_PREFIX_BYTES,
+    "heads of answers kept in memory": response_writer.MAX_PREFIXES,
+    "bytes of each of them": response_writer.MAX_PREFIX_BYTES,
     "credentials whose last use waits to be written": sqlite.MAX_NOTED,
     "counts of guesses that wait to be written": limiter.MAX_UNWRITTEN,
 }

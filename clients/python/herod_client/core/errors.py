@@ -2,7 +2,7 @@
 
 A `HerodError` answers a request. Its `code` is stable and public, its message says what happened and what to do, and
 its `reason` is for the audit log alone: it must never reach the one who asked. A `StartupError` answers the operator
-who starts a daemon or a command. Neither knows a status number: those stand in `protocols/codes.py`.
+who starts a daemon or a command. Neither knows a status number: those stand in `protocols/error_codes.py`.
 """
 
 from typing import ClassVar, Final

@@ -7,10 +7,10 @@ from herod_client.core.errors import HerodError, InvalidRequest
 from herod.identity.presented_credentials import Basic, Presented
 from herod.pipeline.operation import Operation, Params
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.answers import encode, json_response, oauth_error
+from herod.protocols.authorization_header import presented_by
+from herod.protocols.decode import convert_params, read_form
 from herod.protocols.http import Request, Response
-from herod.protocols.presenting import presented_by
-from herod.protocols.reading import convert_params, read_form
+from herod.protocols.responses import encode, json_response, oauth_error
 from herod.protocols.rest import PathHandler
 
 __all__ = ["oauth_handler", "read_oauth_form"]

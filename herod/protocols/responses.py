@@ -8,7 +8,7 @@ from herod_client.core.errors import HerodError, MissingScope, RateLimited, TooL
 
 from herod.pipeline.operation import Operation
 from herod.pipeline.pagination import MAX_PAGE_BYTES
-from herod.protocols.codes import row_of
+from herod.protocols.error_codes import row_of
 from herod.protocols.http import Response
 from herod.store.base import Page
 

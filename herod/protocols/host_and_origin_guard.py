@@ -5,8 +5,8 @@ Against pages in the admin's browser: DNS rebinding shows in Host, a cross-site 
 
 from typing import Final
 
-from herod.protocols.answers import encode
 from herod.protocols.http import Request, Response
+from herod.protocols.responses import encode
 
 __all__ = ["LOOPBACK_NAMES", "Guard", "host_of", "is_own_origin"]
 

@@ -14,7 +14,7 @@ from typing import Final
 from herod_client.core.errors import RuntimeFailure
 
 from herod.file_ownership import require_own_path
-from herod.server.places import Place
+from herod.server.sockets.unix_socket import Place
 from herod.settings.binds import FdBind
 
 __all__ = ["hold_cookie", "keep_from_children", "socket_path", "take_passed"]

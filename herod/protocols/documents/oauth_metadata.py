@@ -16,10 +16,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from herod.identity.runtime import Realm
-from herod.protocols.answers import encode
+from herod.protocols.documents.json_schemas import Schema
 from herod.protocols.http import Request, Response
+from herod.protocols.responses import encode
 from herod.protocols.rest import PathHandler
-from herod.protocols.schemas import Schema
 
 __all__ = ["JWKS_PATH", "RESOURCE_PATH", "SERVER_PATH", "Metadata"]
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
-from herod.server.heads import ChunkedBody, Head, Refusal, check_first_byte, parse_head, too_large
-from herod.server.limits import Limits
+from herod.server.connection_limits import Limits
+from herod.server.request_head import ChunkedBody, Head, Refusal, check_first_byte, parse_head, too_large
 
 __all__ = ["RequestReader", "Stage"]
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from herod_client.core.errors import SettingsError
 
-from herod.server.wires import SocketWire
+from herod.server.sockets.transport import SocketWire
 
 __all__ = ["Certificates", "TlsWire"]
 

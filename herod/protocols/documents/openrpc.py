@@ -7,9 +7,8 @@ import msgspec
 
 from herod.identity.runtime import Realm
 from herod.pipeline.operation import Door, Operation
-from herod.protocols.codes import CODES, INTERNAL
-from herod.protocols.samples import sample
-from herod.protocols.schemas import (
+from herod.protocols.documents.example_values import sample
+from herod.protocols.documents.json_schemas import (
     Names,
     Schema,
     components,
@@ -18,6 +17,7 @@ from herod.protocols.schemas import (
     required_fields,
     result_schema,
 )
+from herod.protocols.error_codes import CODES, INTERNAL
 from herod.scopes.decisions import Access
 
 __all__ = ["DISCOVER", "openrpc_document"]

@@ -9,10 +9,10 @@ from typing import Any, Final
 import msgspec
 from herod_client.core.errors import HerodError, InvalidRequest
 
-from herod.protocols.answers import encode
-from herod.protocols.codes import INTERNAL, INVALID_REQUEST, PARSE_ERROR, row_of
+from herod.protocols.decode import check_depth, require_json
+from herod.protocols.error_codes import INTERNAL, INVALID_REQUEST, PARSE_ERROR, row_of
 from herod.protocols.http import Request
-from herod.protocols.reading import check_depth, require_json
+from herod.protocols.responses import encode
 
 __all__ = [
     "NULL",

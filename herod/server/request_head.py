@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import httptools
 
-from herod.server.limits import Limits
+from herod.server.connection_limits import Limits
 
 __all__ = ["ChunkedBody", "Head", "Refusal", "check_first_byte", "parse_head", "too_large"]
 

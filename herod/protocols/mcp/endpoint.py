@@ -23,10 +23,11 @@ from herod_client.core.scope_graph import READ
 from herod.identity.presented_credentials import Presented
 from herod.pipeline.operation import NoParams, Operation
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.answers import JSON_HEADERS, check_answer, encode, json_response
-from herod.protocols.codes import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, mcp_status, row_of
+from herod.protocols.authorization_header import presented_by
+from herod.protocols.decode import decode_params
+from herod.protocols.error_codes import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, mcp_status, row_of
 from herod.protocols.http import Request, Response
-from herod.protocols.messages import (
+from herod.protocols.jsonrpc_messages import (
     NULL,
     Call,
     RpcError,
@@ -37,10 +38,9 @@ from herod.protocols.messages import (
     read_body,
     read_call,
 )
-from herod.protocols.presenting import presented_by
-from herod.protocols.reading import decode_params
-from herod.protocols.revisions import HANDSHAKE, MODERN, SERVER_INFO, SUPPORTED, check_version, revision_of
-from herod.protocols.tools import Tool, make_tools
+from herod.protocols.mcp.protocol_versions import HANDSHAKE, MODERN, SERVER_INFO, SUPPORTED, check_version, revision_of
+from herod.protocols.mcp.tools import Tool, make_tools
+from herod.protocols.responses import JSON_HEADERS, check_answer, encode, json_response
 from herod.scopes.decisions import Access
 
 __all__ = ["Mcp"]

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from herod.protocols.http import SECURITY_HEADERS, STRICT_TRANSPORT, Response
-from herod.server.heads import Refusal
+from herod.server.request_head import Refusal
 
 __all__ = ["CONTINUE", "INTERNAL", "LAST_PIECE", "OVERLOADED", "AnswerWriter", "encode_piece", "refusal_response"]
 

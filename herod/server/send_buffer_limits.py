@@ -10,7 +10,7 @@ who is to end.
 
 from typing import Generic, Protocol, TypeVar
 
-from herod.server.limits import Limits
+from herod.server.connection_limits import Limits
 
 __all__ = ["SMALL_BYTES", "Sender", "Unsent"]
 

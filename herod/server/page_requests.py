@@ -88,6 +88,6 @@ class Browser:
             return self._carry
 
     def _import(self) -> Carry:
-        from herod.server.carrier import Carrier  # noqa: PLC0415 - brings Hypercorn, which the API does without
+        from herod.server.hypercorn_bridge import Carrier  # noqa: PLC0415 - brings Hypercorn, which the API does without
 
         return Carrier(self._make_app(), most_bytes=self._most_bytes)

@@ -5,11 +5,18 @@ from typing import Any, Final
 
 from herod.identity.runtime import Realm
 from herod.pipeline.operation import Operation, Route
-from herod.protocols.answers import is_enveloped
-from herod.protocols.failures import ERROR, JSON, META, OAUTH_ERROR, RPC_ANSWER, failure_responses, failures, is_oauth
-from herod.protocols.rest import IN_QUERY, STREAM_TYPE
-from herod.protocols.samples import sample
-from herod.protocols.schemas import (
+from herod.protocols.documents.error_responses import (
+    ERROR,
+    JSON,
+    META,
+    OAUTH_ERROR,
+    RPC_ANSWER,
+    failure_responses,
+    failures,
+    is_oauth,
+)
+from herod.protocols.documents.example_values import sample
+from herod.protocols.documents.json_schemas import (
     Names,
     Schema,
     choices,
@@ -21,7 +28,9 @@ from herod.protocols.schemas import (
     result_schema,
     without_null,
 )
-from herod.protocols.security_schemes import requirement, security_schemes
+from herod.protocols.documents.security_schemes import requirement, security_schemes
+from herod.protocols.responses import is_enveloped
+from herod.protocols.rest import IN_QUERY, STREAM_TYPE
 
 __all__ = ["openapi_document"]
 

@@ -11,14 +11,14 @@ import trio
 
 from herod.identity.runtime import Realm
 from herod.pipeline.operation import Operation
-from herod.protocols.answers import encode
-from herod.protocols.failures import JSON, failure
+from herod.protocols.documents.error_responses import JSON, failure
+from herod.protocols.documents.json_schemas import Schema
+from herod.protocols.documents.oauth_metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH
+from herod.protocols.documents.openapi import openapi_document
+from herod.protocols.documents.openrpc import openrpc_document
+from herod.protocols.documents.security_schemes import SCHEMES
 from herod.protocols.jsonrpc import MAX_BATCH
-from herod.protocols.metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH
-from herod.protocols.openapi import openapi_document
-from herod.protocols.openrpc import openrpc_document
-from herod.protocols.schemas import Schema
-from herod.protocols.security_schemes import SCHEMES
+from herod.protocols.responses import encode
 
 __all__ = ["OPENAPI_PATH", "OPENRPC_PATH", "Documents"]
 

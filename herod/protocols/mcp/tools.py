@@ -11,7 +11,7 @@ import msgspec
 
 from herod.pipeline.operation import Operation
 from herod.pipeline.operation import Tool as Offer
-from herod.protocols.answers import encode
+from herod.protocols.responses import encode
 from herod.scopes.decisions import Access
 
 __all__ = ["Tool", "make_tools"]

@@ -8,15 +8,15 @@ from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 
 from herod.pipeline.operation import Operation
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.answers import ErrorWriter, envelope_error, is_enveloped, json_response, plain_error
-from herod.protocols.documents import OPENAPI_PATH, OPENRPC_PATH, Documents
-from herod.protocols.guard import Guard
+from herod.protocols.decode import unquote_segment
+from herod.protocols.documents.document_routes import OPENAPI_PATH, OPENRPC_PATH, Documents
+from herod.protocols.documents.oauth_metadata import Metadata
+from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Handler, Request, Response
 from herod.protocols.jsonrpc import JsonRpc
-from herod.protocols.mcp import Mcp
-from herod.protocols.metadata import Metadata
-from herod.protocols.oauth import oauth_handler
-from herod.protocols.reading import unquote_segment
+from herod.protocols.mcp.endpoint import Mcp
+from herod.protocols.oauth_forms import oauth_handler
+from herod.protocols.responses import ErrorWriter, envelope_error, is_enveloped, json_response, plain_error
 from herod.protocols.rest import PathHandler, rest_handler
 
 __all__ = ["Doors"]

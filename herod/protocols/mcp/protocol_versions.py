@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.protocols.codes import HEADER_MISMATCH, INVALID_PARAMS, UNSUPPORTED_VERSION
-from herod.protocols.messages import Call, RpcError
+from herod.protocols.error_codes import HEADER_MISMATCH, INVALID_PARAMS, UNSUPPORTED_VERSION
+from herod.protocols.jsonrpc_messages import Call, RpcError
 
 __all__ = ["HANDSHAKE", "MODERN", "SERVER_INFO", "SUPPORTED", "check_version", "revision_of"]
 

@@ -1,0 +1,1 @@
+"""MCP: tools for AI agents, over streamable HTTP at `/mcp`."""
