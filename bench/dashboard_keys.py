@@ -34,7 +34,7 @@ from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
 from herod.server.page_requests import Browser
 from herod.store.base import Writer
-from herod.store.sqlite import SqliteStore, open_sqlite
+from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
 FEW: Final = 100
 BATCH: Final = 2000

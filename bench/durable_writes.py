@@ -21,7 +21,7 @@ from herod.identity.runtime import LegacySecrets, Realm
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.scopes.principal import Peer, Source
-from herod.store.sqlite import SqliteStore, open_sqlite
+from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
 WRITERS: Final = (1, 16, 64)
 SECRET: Final = "a secret for benchmarks, long enough for anyone"  # noqa: S105 - made up

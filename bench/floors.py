@@ -22,7 +22,7 @@ from herod.protocols.http import Request, Response
 from herod.server.connection_limits import Limits
 from herod.server.connections import serve
 from herod.server.sockets.listeners import listening
-from herod.settings.binds import UnixBind
+from herod.settings.bind_addresses import UnixBind
 
 CONNECTIONS: Final = (1, 16, 64)
 BODY: Final = b'{"token":"' + b"x" * 300 + b'"}'

@@ -43,7 +43,7 @@ from herod.server.systemd_notify import Notifier, watch
 from herod.settings import LimitSettings, Settings
 from herod.store.base import Writer
 from herod.store.memory import MemoryStore
-from herod.store.sqlite import SqliteStore, open_sqlite
+from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
 __all__ = ["run"]
 

@@ -21,7 +21,7 @@ from herod.server.connection_limits import Limits
 from herod.server.connections import serve
 from herod.server.sockets.listeners import BoundListener, listening
 from herod.server.sockets.tls import Certificates
-from herod.settings.binds import TcpBind, UnixBind
+from herod.settings.bind_addresses import TcpBind, UnixBind
 
 __all__ = [
     "BOTH",

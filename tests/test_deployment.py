@@ -11,7 +11,7 @@ from herod.operations.system.admin_warnings import Facts, find_attention
 from herod.reload import load_certificates
 from herod.server.sockets.listeners import listening
 from herod.settings import Settings, load_settings
-from herod.settings.binds import TcpBind, UnixBind
+from herod.settings.bind_addresses import TcpBind, UnixBind
 
 SECRET = "a secret for tests that is long enough to sign"
 DAY = 86_400

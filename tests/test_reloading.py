@@ -20,7 +20,7 @@ from herod.records import Account
 from herod.reload import Reloader
 from herod.settings import Settings
 from herod.store.base import Store, Writer
-from herod.store.sqlite import open_sqlite
+from herod.store.sqlite.sqlite_store import open_sqlite
 
 OLD = Settings(hero_secret="h" * 40, binds=(), store=None, public_url="http://localhost")
 NEW = replace(

@@ -23,9 +23,9 @@ from herod.maintenance.store_access import store_file
 from herod.maintenance.toml_writer import Value, write_toml
 from herod.records import Account, ApiKey, HashKey
 from herod.settings import Settings
-from herod.store.files import StoreLock, prepare_file
-from herod.store.offline import OfflineTransaction, transaction
-from herod.store.opening import OpenedFile, open_file
+from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
+from herod.store.sqlite.disk.open_database import OpenedFile, open_file
+from herod.store.sqlite.offline_transaction import OfflineTransaction, transaction
 
 __all__ = ["Export", "export_accounts"]
 

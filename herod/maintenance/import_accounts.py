@@ -28,9 +28,9 @@ from herod.maintenance.store_access import store_file
 from herod.records import Account, ApiKey, HashKey, PeerRule
 from herod.settings import Settings
 from herod.store.base import Reader, Writer
-from herod.store.files import StoreLock, prepare_file
-from herod.store.offline import transaction
-from herod.store.opening import make_file, open_file
+from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
+from herod.store.sqlite.disk.open_database import make_file, open_file
+from herod.store.sqlite.offline_transaction import transaction
 
 __all__ = ["Import", "import_accounts"]
 

@@ -15,10 +15,10 @@ from herod.maintenance.restore_reconciliation import end_everything, offline_eve
 from herod.maintenance.retire_signing_keys import drop_signers, keep_old_secret
 from herod.maintenance.store_access import store_file
 from herod.settings import Settings
-from herod.store.faults import describe
-from herod.store.files import StoreLock, prepare_file
-from herod.store.offline import tidy, transaction
-from herod.store.opening import OpenedFile, open_file, put_wraps
+from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
+from herod.store.sqlite.disk.disk_faults import describe
+from herod.store.sqlite.disk.open_database import OpenedFile, open_file, put_wraps
+from herod.store.sqlite.offline_transaction import tidy, transaction
 
 __all__ = ["Rotation", "rotate_secret"]
 

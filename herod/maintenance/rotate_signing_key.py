@@ -12,9 +12,9 @@ from herod.maintenance.retire_signing_keys import SigningChange, rotate_signing_
 from herod.maintenance.store_access import store_file
 from herod.settings import Settings
 from herod.store.base import Writer
-from herod.store.files import StoreLock, prepare_file
-from herod.store.offline import transaction
-from herod.store.opening import open_file
+from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
+from herod.store.sqlite.disk.open_database import open_file
+from herod.store.sqlite.offline_transaction import transaction
 
 __all__ = ["SigningRotation", "rotate_signing"]
 

@@ -8,7 +8,7 @@ from herod_client.core.errors import SettingsError
 
 from herod.file_ownership import acting_as_owner
 from herod.settings import Settings
-from herod.store.files import resolve_path
+from herod.store.sqlite.disk.database_files import resolve_path
 
 __all__ = ["store_file"]
 

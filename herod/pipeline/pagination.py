@@ -12,7 +12,7 @@ from herod_client.core.errors import InvalidRequest
 
 from herod.records import Record
 from herod.store.base import MAX_PAGE, Order, Page
-from herod.store.cursors import cursor_after
+from herod.store.page_cursors import cursor_after
 
 __all__ = ["MAX_PAGE_BYTES", "Room", "fill_page", "page_of", "parse_limit"]
 

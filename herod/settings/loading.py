@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from herod_client.core.errors import SettingsError
 
-from herod.settings.binds import (
+from herod.settings.bind_addresses import (
     Bind,
     FdBind,
     TcpBind,
@@ -23,10 +23,10 @@ from herod.settings.binds import (
     parse_binds,
     xdg_folder,
 )
-from herod.settings.manager import ServiceManager, read_manager
 from herod.settings.options import LimitSettings
-from herod.settings.secrets import load_legacy_secrets, load_secrets
-from herod.settings.sources import Found, Sources, load_text
+from herod.settings.precedence import Found, Sources, load_text
+from herod.settings.service_manager import ServiceManager, read_manager
+from herod.settings.startup_secrets import load_legacy_secrets, load_secrets
 
 __all__ = ["Settings", "load_settings"]
 

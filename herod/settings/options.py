@@ -1,7 +1,7 @@
 """What can be set: the one table of options, limits and secrets, and how a value is read from text or TOML.
 
 The environment's names, the file's keys and the table in docs/configuration.md all follow from it. Nothing is
-looked up here: `settings/sources.py` asks the command line, the environment and the file.
+looked up here: `settings/precedence.py` asks the command line, the environment and the file.
 """
 
 from collections.abc import Callable, Mapping

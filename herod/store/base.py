@@ -12,9 +12,9 @@ import msgspec
 
 from herod.credentials.keyring import Keyring
 from herod.records import AuditEvent, GuessCount, Record, Revocation, Session
-from herod.store.cursors import Order
-from herod.store.filters import AuditFilter
-from herod.store.signals import Signal
+from herod.store.audit_filter import AuditFilter
+from herod.store.notifier import Signal
+from herod.store.page_cursors import Order
 
 __all__ = [
     "AuditRow",

@@ -16,6 +16,7 @@ from herod_client.core.errors import Conflict, InvalidRequest, Unavailable
 from herod.credentials.keyring import Keyring, new_root
 from herod.records import RECORD_TYPES, AuditEvent, Record
 from herod.store.audit_chain import ChainEnd, ChainRow, decode_event, encode_event, link, trim, walk
+from herod.store.audit_filter import AuditFilter
 from herod.store.base import (
     MAX_PAGE,
     MAX_READ_BYTES,
@@ -32,11 +33,10 @@ from herod.store.base import (
     Usage,
     Writer,
 )
-from herod.store.cache import Key
-from herod.store.cursors import Order, cursor_after, parse_cursor
-from herod.store.filters import AuditFilter
-from herod.store.rows import sealed_bytes
-from herod.store.signals import Signal
+from herod.store.notifier import Signal
+from herod.store.page_cursors import Order, cursor_after, parse_cursor
+from herod.store.record_cache import Key
+from herod.store.sqlite.sealed_rows import sealed_bytes
 
 __all__ = ["MemoryStore"]
 

@@ -29,7 +29,7 @@ from soak import chance, count
 
 from herod.credentials.keyring import Purpose
 from herod.records import Account, ApiKey, SigningKeyRecord
-from herod.store.sqlite import open_sqlite
+from herod.store.sqlite.sqlite_store import open_sqlite
 
 FAILING = (sys.executable, str(Path(__file__).with_name("failing.py")))
 EMAIL = "canary-email@example.org"

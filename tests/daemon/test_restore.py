@@ -16,7 +16,7 @@ from herod.maintenance.restore import Restoration, restore
 from herod.maintenance.rotate_secret import rotate_secret
 from herod.maintenance.startup import load_signing_keys
 from herod.records import Account, ApiKey, PeerRule, Revocation, Session, SigningKeyRecord
-from herod.store.sqlite import SqliteStore
+from herod.store.sqlite.sqlite_store import SqliteStore
 
 
 async def lived(path: Path, file: Path) -> Path:

@@ -13,7 +13,7 @@ from store.samples import account, key, resource, rule
 from herod.maintenance.restore import restore
 from herod.records import Account, ApiKey, PeerRule, Resource
 from herod.store.base import Writer
-from herod.store.sqlite import KEPT_TOMBSTONES, SqliteStore, open_sqlite
+from herod.store.sqlite.sqlite_store import KEPT_TOMBSTONES, SqliteStore, open_sqlite
 
 AT_ONCE = 1000
 

@@ -20,9 +20,9 @@ from herod.maintenance.rotate_secret import rotate_secret
 from herod.maintenance.startup import load_signing_keys
 from herod.records import Account, ApiKey, Session, SigningKeyRecord
 from herod.store.base import Writer
-from herod.store.offline import check_all
-from herod.store.opening import open_file
-from herod.store.sqlite import SqliteStore
+from herod.store.sqlite.disk.open_database import open_file
+from herod.store.sqlite.offline_transaction import check_all
+from herod.store.sqlite.sqlite_store import SqliteStore
 
 ROUNDS = count("KILL_ROUNDS")
 SEED = seed()

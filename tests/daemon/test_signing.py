@@ -25,9 +25,9 @@ from herod.maintenance.rotate_secret import rotate_secret
 from herod.maintenance.rotate_signing_key import rotate_signing
 from herod.maintenance.startup import load_signing_keys
 from herod.records import SigningKeyRecord
-from herod.store.offline import check_all, readable, transaction
-from herod.store.opening import open_file
-from herod.store.sqlite import SqliteStore
+from herod.store.sqlite.disk.open_database import open_file
+from herod.store.sqlite.offline_transaction import check_all, readable, transaction
+from herod.store.sqlite.sqlite_store import SqliteStore
 
 ROUNDS = count("SIGNING_KILLS")
 SEED = seed()

@@ -26,7 +26,7 @@ from soak import count
 
 from herod.records import Account
 from herod.store.base import Writer
-from herod.store.sqlite import open_sqlite
+from herod.store.sqlite.sqlite_store import open_sqlite
 
 STALLED = count("STALLS")
 QUICK = {"head_seconds": 2, "body_seconds": 2, "write_seconds": 2, "idle_seconds": 60}

@@ -20,11 +20,11 @@ from store.samples import SECRET, account, event, guess, key, revocation, rule, 
 
 from herod.credentials.sealing import SealBroken
 from herod.records import Account, ApiKey, GuessCount, PeerRule, Record, Revocation, Session
-from herod.store import opening
 from herod.store.audit_chain import walk
 from herod.store.base import Cursor, Writer
-from herod.store.opening import connect, load_head
-from herod.store.sqlite import SqliteStore, open_sqlite
+from herod.store.sqlite.disk import open_database
+from herod.store.sqlite.disk.open_database import connect, load_head
+from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
 FLIPS = soak.count("FLIPS")
 PARTS = 4
@@ -163,7 +163,7 @@ def test_flipped_bytes(image: Image, tmp_path: Path, part: int) -> None:
 
 def test_flipped_bytes_of_a_large_store(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Too large to be checked whole, it may hide a record, which grants nothing; but never a revocation."""
-    monkeypatch.setattr(opening, "CHECKED_BYTES", 0)
+    monkeypatch.setattr(open_database, "CHECKED_BYTES", 0)
     assert outcomes_of_flips(image, tmp_path, "large", FLIPS // PARTS, may_hide=True) >= {"refused", "in part"}
 
 

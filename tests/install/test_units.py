@@ -17,7 +17,7 @@ from herod.identity import one_time_codes, runtime
 from herod.protocols import jsonrpc
 from herod.server.connection_limits import Limits
 from herod.settings import LIMITS, load_settings
-from herod.store import cache
+from herod.store import record_cache
 
 HOUSE = Path(__file__).parents[2]
 UNITS = HOUSE / "systemd"
@@ -91,7 +91,9 @@ def test_memory(name: str) -> None:
     kernel = 2 * (limits.send_buffer_bytes + limits.receive_buffer_bytes)
     connection = 3 * limits.body_bytes + limits.head_bytes + kernel
     caches = (
-        2 * (cache.CACHED_BYTES + one_time_codes.MAX_CODE_BYTES) + runtime.MAX_GRANT_BYTES + runtime.MAX_VERIFIED_BYTES
+        2 * (record_cache.CACHED_BYTES + one_time_codes.MAX_CODE_BYTES)
+        + runtime.MAX_GRANT_BYTES
+        + runtime.MAX_VERIFIED_BYTES
     )
     shared = limits.unsent_bytes_in_all + jsonrpc.MAX_UNFINISHED_BYTES + 200 * mib
     (most,) = said(name)["MemoryMax"]

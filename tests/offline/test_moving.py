@@ -29,7 +29,7 @@ from herod.maintenance.restore import restore
 from herod.maintenance.rotate_secret import rotate_secret
 from herod.records import Account, ApiKey, HashKey
 from herod.scopes.principal import Source
-from herod.store.sqlite import SqliteStore
+from herod.store.sqlite.sqlite_store import SqliteStore
 
 CLIENT_SECRET = "herod_c_" + "x" * 49
 PASSWORD = "canary horse battery"

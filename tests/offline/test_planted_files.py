@@ -26,7 +26,7 @@ from herod.maintenance.rotate_secret import rotate_secret
 from herod.maintenance.rotate_signing_key import rotate_signing
 from herod.maintenance.startup import load_signing_keys
 from herod.settings import Settings
-from herod.store.sqlite import open_sqlite
+from herod.store.sqlite.sqlite_store import open_sqlite
 
 Command = Callable[[Settings, Path], object]
 

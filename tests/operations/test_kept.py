@@ -10,7 +10,7 @@ from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation import Door
 from herod.protocols.documents.json_schemas import field_schemas, known_names
 from herod.records import RECORD_TYPES
-from herod.store.rows import sealed_bytes
+from herod.store.sqlite.sealed_rows import sealed_bytes
 
 COMMANDS = [one.name for one in OPERATIONS.values() if one.is_command]
 OVER_RPC = [name for name in COMMANDS if Door.RPC in OPERATIONS[name].doors]

@@ -25,7 +25,7 @@ from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Doors
-from herod.store.sqlite import open_sqlite
+from herod.store.sqlite.sqlite_store import open_sqlite
 
 HERE = Path(__file__).parent
 KNOWN: dict[str, Any] = json.loads((HERE / "known.json").read_text())

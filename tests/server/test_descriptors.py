@@ -13,7 +13,7 @@ from herod.protocols.http import Response
 from herod.server import connections
 from herod.server.connection_limits import Limits
 from herod.server.sockets.listeners import listening
-from herod.settings.binds import UnixBind
+from herod.settings.bind_addresses import UnixBind
 
 logging.basicConfig()
 GET = b"GET / HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n"

@@ -16,7 +16,7 @@ from serving import short_folder
 
 from herod.server.sockets import listeners
 from herod.server.sockets.listeners import listening, open_listeners
-from herod.settings.binds import Bind, TcpBind, UnixBind
+from herod.settings.bind_addresses import Bind, TcpBind, UnixBind
 
 
 @pytest.fixture
@@ -290,7 +290,8 @@ def test_unwritable_folders() -> None:
     """A folder, or a parent, that this user cannot write is named, and so is a lock of somebody else's."""
     code = (
         "import os, sys\nfrom pathlib import Path\nfrom herod_client.core.errors import RuntimeFailure\n"
-        "from herod.server.sockets.listeners import open_listeners\nfrom herod.settings.binds import UnixBind\n"
+        "from herod.server.sockets.listeners import open_listeners\n"
+        "from herod.settings.bind_addresses import UnixBind\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "for path in sys.argv[1:]:\n"
         "    try: open_listeners([UnixBind(Path(path))])\n"

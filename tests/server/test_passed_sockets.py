@@ -14,8 +14,8 @@ from serving import short_folder
 from herod.server.sockets.inherited_sockets import keep_from_children
 from herod.server.sockets.listeners import listening
 from herod.settings import FdBind, load_settings
-from herod.settings.binds import TcpBind, UnixBind
-from herod.settings.manager import ServiceManager, read_manager
+from herod.settings.bind_addresses import TcpBind, UnixBind
+from herod.settings.service_manager import ServiceManager, read_manager
 
 SECRET = "a secret for tests of passed sockets, long enough"
 

@@ -16,7 +16,7 @@ from herod.settings import (
     parse_bind,
     parse_binds,
 )
-from herod.settings.binds import default_binds, xdg_folder
+from herod.settings.bind_addresses import default_binds, xdg_folder
 
 GOOD: list[tuple[str, Bind]] = [
     ("unix:/run/a.sock", UnixBind(Path("/run/a.sock"))),

@@ -23,7 +23,8 @@ from herod.server import page_requests, response_writer
 from herod.server.connection_limits import Limits
 from herod.settings import LIMITS, OPTIONS, SECRETS, LimitSettings
 from herod.settings.options import Option
-from herod.store import audit_scans, base, cache, sqlite
+from herod.store import base, record_cache
+from herod.store.sqlite import audit_scans, sqlite_store
 from herod.throttle import limiter, rules
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -103,8 +104,8 @@ FIXED: dict[str, float] = {
     "the same from one source": change_feed.WAITING_OF_SOURCE,
     "the same of one principal": change_feed.WAITING_OF_PRINCIPAL,
     "seconds that one of them waits, at most": change_feed.MAX_WAIT_SECONDS,
-    "records kept in memory": sqlite.CACHED_RECORDS,
-    "bytes that they take there": cache.CACHED_BYTES,
+    "records kept in memory": sqlite_store.CACHED_RECORDS,
+    "bytes that they take there": record_cache.CACHED_BYTES,
     "grants kept in memory": runtime.MAX_GRANTS,
     "bytes of all kept grants": runtime.MAX_GRANT_BYTES,
     "verified tokens kept in memory": runtime.MAX_VERIFIED,
@@ -112,7 +113,7 @@ FIXED: dict[str, float] = {
     "sets of scopes kept in memory": scope_graph.MAX_REMEMBERED,
     "heads of answers kept in memory": response_writer.MAX_PREFIXES,
     "bytes of each of them": response_writer.MAX_PREFIX_BYTES,
-    "credentials whose last use waits to be written": sqlite.MAX_NOTED,
+    "credentials whose last use waits to be written": sqlite_store.MAX_NOTED,
     "counts of guesses that wait to be written": limiter.MAX_UNWRITTEN,
 }
 

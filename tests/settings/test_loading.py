@@ -8,7 +8,7 @@ import pytest
 from herod_client.core.errors import SettingsError
 from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 
-from herod.settings import FdBind, LimitSettings, Settings, TcpBind, UnixBind, load_settings, loading, sources
+from herod.settings import FdBind, LimitSettings, Settings, TcpBind, UnixBind, load_settings, loading, precedence
 
 SECRET = "jN3k8sV1xQ0pZ7wB5tY2uR9mC4hL6dGf"
 ENVIRON = {"HERO_SECRET": SECRET, "HOME": "/nowhere"}
@@ -17,7 +17,7 @@ ENVIRON = {"HERO_SECRET": SECRET, "HOME": "/nowhere"}
 @pytest.fixture(autouse=True)
 def no_system_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """This machine's own settings stay out of the tests."""
-    monkeypatch.setattr(sources, "SYSTEM_CONFIG", tmp_path / "etc" / "herod.toml")
+    monkeypatch.setattr(precedence, "SYSTEM_CONFIG", tmp_path / "etc" / "herod.toml")
 
 
 def load(environ: Mapping[str, str] | None = None, *, uid: int = 1000, **options: object) -> Settings:
@@ -229,7 +229,7 @@ def test_default_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_default_file_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A settings file that is there and closed to us is refused, not passed over."""
-    monkeypatch.setattr(sources, "SYSTEM_CONFIG", tmp_path / ("a" * 300))
+    monkeypatch.setattr(precedence, "SYSTEM_CONFIG", tmp_path / ("a" * 300))
     assert "File name too long" in refusal()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from herod_client.core.errors import SettingsError
 
-from herod.settings import Settings, load_settings, sources
+from herod.settings import Settings, load_settings, precedence
 
 SECRET = "jN3k8sV1xQ0pZ7wB5tY2uR9mC4hL6dGf"
 OTHER = SECRET[::-1]
@@ -14,7 +14,7 @@ OTHER = SECRET[::-1]
 @pytest.fixture(autouse=True)
 def no_system_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """This machine's own settings stay out of the tests."""
-    monkeypatch.setattr(sources, "SYSTEM_CONFIG", tmp_path / "etc" / "herod.toml")
+    monkeypatch.setattr(precedence, "SYSTEM_CONFIG", tmp_path / "etc" / "herod.toml")
 
 
 def load(environ: dict[str, str], **options: object) -> Settings:

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from herod.store.base import Writer
-from herod.store.sqlite import SqliteStore
+from herod.store.sqlite.sqlite_store import SqliteStore
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from store.samples import account, event, key, resource, rule, session
 from herod.credentials.keyring import Purpose
 from herod.records import Account, ApiKey, PeerRule, Record, Resource, Session, resource_owner
 from herod.store.base import MAX_READ_BYTES, Changes, Health, Order, Reader, Store, Writer
-from herod.store.rows import sealed_bytes
+from herod.store.sqlite.sealed_rows import sealed_bytes
 
 DAY = 86_400
 

@@ -11,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from herod.records import Account, ApiKey, GuessCount, Revocation, Session
 from herod.store.base import MAX_READ_BYTES, Changes, Cursor, Store, Usage, Writer
-from herod.store.rows import sealed_bytes
+from herod.store.sqlite.sealed_rows import sealed_bytes
 
 
 class FeedConformance:

@@ -14,7 +14,7 @@ import trio
 
 from herod.records import ApiKey, AuditEvent
 from herod.store.base import Writer
-from herod.store.sqlite import open_sqlite
+from herod.store.sqlite.sqlite_store import open_sqlite
 
 WRITERS = 8
 SECRET = "a secret for tests that is long enough"

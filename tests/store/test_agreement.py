@@ -15,7 +15,7 @@ from store.samples import SECRET, account, event, guess, key, revocation, rule, 
 from herod.records import RECORD_TYPES, Account, ApiKey, PeerRule, Record
 from herod.store.base import Cursor, Order, Usage, Writer
 from herod.store.memory import MemoryStore
-from herod.store.sqlite import SqliteStore, open_sqlite
+from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
 IDS = ("a", "b", "c", "d")
 WORDS = ("x", "y", "z")

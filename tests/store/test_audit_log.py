@@ -14,10 +14,10 @@ from store.samples import SECRET, event
 
 from herod.credentials.keyring import Keyring
 from herod.store.audit_chain import ChainEnd, ChainRow, encode_event, link, trim, walk
+from herod.store.audit_filter import AuditFilter
 from herod.store.base import Store, Writer
-from herod.store.filters import AuditFilter
 from herod.store.memory import MemoryStore
-from herod.store.sqlite import open_sqlite
+from herod.store.sqlite.sqlite_store import open_sqlite
 
 KEYRING = Keyring(bytes(32))
 ALL = AuditFilter()

@@ -11,8 +11,8 @@ from store.samples import SECRET, account, guess, resource, session
 
 from herod.records import Account, Record, Session
 from herod.store.base import Writer
-from herod.store.cache import ABSENT, CACHED_BYTES, RecordCache, record_bytes
-from herod.store.sqlite import open_sqlite
+from herod.store.record_cache import ABSENT, CACHED_BYTES, RecordCache, record_bytes
+from herod.store.sqlite.sqlite_store import open_sqlite
 
 
 def test_remembers_records_and_absences() -> None:

@@ -17,8 +17,8 @@ from store.samples import SECRET, account, event, key
 
 from herod.records import Account, ApiKey
 from herod.store.base import Health, Usage, Writer
-from herod.store.faults import Condition, Fault, describe, fault_of
-from herod.store.sqlite import SqliteStore, open_sqlite
+from herod.store.sqlite.disk.disk_faults import Condition, Fault, describe, fault_of
+from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def putting_before_failing_checkpoints(
             raise apsw.exception_for(code)
 
     def work(tx: Writer) -> None:
-        monkeypatch.setattr("herod.store.writer.CHECKPOINT_PAGES", 1)
+        monkeypatch.setattr("herod.store.sqlite.group_commit.CHECKPOINT_PAGES", 1)
         monkeypatch.setattr(store._writer, "_connection", Failing())
         tx.put(key("a"))
 
@@ -227,7 +227,7 @@ async def test_checkpoint_on_a_broken_disk(store: SqliteStore, monkeypatch: pyte
 
 async def test_log_is_written_back(path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log does not grow without end."""
-    monkeypatch.setattr("herod.store.writer.CHECKPOINT_PAGES", 20)
+    monkeypatch.setattr("herod.store.sqlite.group_commit.CHECKPOINT_PAGES", 20)
     for number in range(100):
         await store.write(putting(account("bob", name=f"{number}" * 100)))
     assert path.with_name("herod.db-wal").stat().st_size < 100 * 4096
@@ -259,8 +259,8 @@ async def test_failing_feed_and_verification(store: SqliteStore, monkeypatch: py
     def fail(*arguments: object) -> None:
         raise apsw.exception_for(apsw.SQLITE_IOERR_READ)
 
-    monkeypatch.setattr("herod.store.sqlite.load_head", fail)
-    monkeypatch.setattr("herod.store.audit_scans.load_head", fail)
+    monkeypatch.setattr("herod.store.sqlite.sqlite_store.load_head", fail)
+    monkeypatch.setattr("herod.store.sqlite.audit_scans.load_head", fail)
     with pytest.raises(Unavailable, match="cannot be read"):
         store.changes(store.cursor)
     with pytest.raises(Unavailable, match="cannot be read"):
@@ -274,7 +274,7 @@ async def test_no_descriptor_left(store: SqliteStore, monkeypatch: pytest.Monkey
     def fail(*arguments: object) -> None:
         raise apsw.exception_for(apsw.SQLITE_CANTOPEN)
 
-    monkeypatch.setattr("herod.store.aside.connect", fail)
+    monkeypatch.setattr("herod.store.sqlite.read_only_connection.connect", fail)
     with pytest.raises(Unavailable, match="try again"):
         await store.verify_audit()
     assert store.health == (Health.OK, None)

@@ -15,8 +15,8 @@ from herod_client.core.errors import RuntimeFailure, SettingsError
 from offline_store import NOW, OLD, contents, opened, save, settings
 
 from herod.maintenance.restore import restore
-from herod.store.files import RESTORING, SNAPSHOT
-from herod.store.sqlite import open_sqlite
+from herod.store.sqlite.disk.database_files import RESTORING, SNAPSHOT
+from herod.store.sqlite.sqlite_store import open_sqlite
 
 OWNER = 4321
 

@@ -1,6 +1,6 @@
 """Which store has gone on from which: a restore may believe what is missing only in a store that has."""
 
-from herod.store.head import MAX_ANCESTORS, Head
+from herod.store.sealed_head import MAX_ANCESTORS, Head
 
 
 def head(generation: str, rev: int, **ancestors: int) -> Head:

@@ -15,7 +15,7 @@ from store.samples import SECRET, account, event, key
 
 from herod.records import Account, ApiKey
 from herod.store.base import Usage, Writer
-from herod.store.sqlite import SqliteStore, open_sqlite
+from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def test_sixty_four_writers(store: SqliteStore) -> None:
 
 async def test_batches_have_a_limit(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than a batch's worth takes several commits, and every write is answered."""
-    monkeypatch.setattr("herod.store.writer.MAX_BATCH", 4)
+    monkeypatch.setattr("herod.store.sqlite.group_commit.MAX_BATCH", 4)
     before = store.stats.commits
     assert await write_together(store, *(putting(key(f"id{n}")) for n in range(10))) == [None] * 10
     assert store.stats.commits == before + 3
@@ -73,7 +73,7 @@ async def test_audit_head_is_logged(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Now and then the chain's end goes to the log, where an old copy of the file can be compared with it."""
-    monkeypatch.setattr("herod.store.writer.LOG_HEAD_EVERY", 3)
+    monkeypatch.setattr("herod.store.sqlite.group_commit.LOG_HEAD_EVERY", 3)
     caplog.set_level("INFO", "herod.store")
     for number in range(4):
         await store.write(lambda tx, number=number: tx.audit(event(number)))  # type: ignore[misc]

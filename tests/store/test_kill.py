@@ -17,7 +17,7 @@ from soak import count, seed
 from store.samples import SECRET
 
 from herod.records import ApiKey
-from herod.store.sqlite import SqliteStore, open_sqlite
+from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
 ROUNDS = count("KILL_ROUNDS")
 SEED = seed()

@@ -20,8 +20,8 @@ from store.conformance import putting
 from store.samples import SECRET, account, key
 
 from herod.records import RECORD_TYPES, Account
-from herod.store import opening
-from herod.store.sqlite import SqliteStore, open_sqlite
+from herod.store.sqlite.disk import open_database
+from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_second_opening(made: Path) -> None:
 def other_process(made: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that has the store open."""
     code = (
-        "import sys; from pathlib import Path; from herod.store.sqlite import open_sqlite;"
+        "import sys; from pathlib import Path; from herod.store.sqlite.sqlite_store import open_sqlite;"
         f"store = open_sqlite(Path({str(made)!r}), {SECRET!r}, now=1); print('open', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -270,7 +270,7 @@ async def test_large_stores_are_not_read_whole(path: Path, monkeypatch: pytest.M
     """Above a size the start does not wait for a check of the whole file."""
     await fill(path)
     tear(path, 5)
-    monkeypatch.setattr(opening, "CHECKED_BYTES", 4096)
+    monkeypatch.setattr(open_database, "CHECKED_BYTES", 4096)
     open_store(path).close()
 
 
@@ -375,7 +375,7 @@ def test_disk_says_no(path: Path, monkeypatch: pytest.MonkeyPatch, code: int, wo
         raise apsw.exception_for(code)
 
     with monkeypatch.context() as patch:
-        patch.setattr(opening, "write_head", fail)
+        patch.setattr(open_database, "write_head", fail)
         assert words in refusal(path)
     open_store(path).close()
 
@@ -422,6 +422,6 @@ def test_no_write_ahead_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_unique_kinds() -> None:
     """The schema's unique index covers exactly the kinds that say so."""
-    schema = Path(opening.__file__).with_name("schema.sql").read_text()
+    schema = Path(open_database.__file__).with_name("schema.sql").read_text()
     kinds = ", ".join(f"'{record_type.kind}'" for record_type in RECORD_TYPES if record_type.is_unique)
     assert f"WHERE kind IN ({kinds});" in schema

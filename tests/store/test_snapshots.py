@@ -16,12 +16,12 @@ from store.samples import SECRET, account, event, key
 from herod.credentials.keyring import derive_backup_key
 from herod.records import ApiKey
 from herod.store.base import Store, Usage, Writer
-from herod.store.files import RESTORING, SNAPSHOT
 from herod.store.memory import MemoryStore
-from herod.store.offline import check_all
-from herod.store.opening import open_file
-from herod.store.sqlite import SqliteStore, open_sqlite
-from herod.store.unpacking import open_backup, unpack
+from herod.store.sqlite.backup_unpacking import open_backup, unpack
+from herod.store.sqlite.disk.database_files import RESTORING, SNAPSHOT
+from herod.store.sqlite.disk.open_database import open_file
+from herod.store.sqlite.offline_transaction import check_all
+from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
 ROUNDS = count("BACKUP_ROUNDS")
 
@@ -157,10 +157,10 @@ async def test_no_room_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         raise apsw.FullError("disk full")
 
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
-        monkeypatch.setattr("herod.store.snapshots.create_beside", fail)
+        monkeypatch.setattr("herod.store.sqlite.backup_snapshot.create_beside", fail)
         with pytest.raises(Unavailable):
             await store.backup()
-        monkeypatch.setattr("herod.store.snapshots.connect", fail)
+        monkeypatch.setattr("herod.store.sqlite.backup_snapshot.connect", fail)
         with pytest.raises(Unavailable):
             await store.backup()
         await store.write(lambda tx: tx.put(key()))

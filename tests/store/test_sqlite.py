@@ -9,7 +9,7 @@ from store.conformance_feed import FeedConformance
 from store.samples import SECRET
 
 from herod.store.base import Usage
-from herod.store.sqlite import MAX_NOTED, SqliteStore, open_sqlite
+from herod.store.sqlite.sqlite_store import MAX_NOTED, SqliteStore, open_sqlite
 
 
 class TestSqliteStore(StoreConformance, FeedConformance):

@@ -12,7 +12,7 @@ from store.samples import SECRET, account, key
 
 from herod.records import Account, ApiKey
 from herod.store.base import Reader
-from herod.store.sqlite import open_sqlite
+from herod.store.sqlite.sqlite_store import open_sqlite
 
 
 async def test_the_loop_goes_on(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ async def test_a_file_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.
         def connect(*_: object) -> apsw.Connection:
             raise apsw.CantOpenError("no descriptor")
 
-        monkeypatch.setattr("herod.store.aside.connect", connect)
+        monkeypatch.setattr("herod.store.sqlite.read_only_connection.connect", connect)
         with pytest.raises(Unavailable, match="try again"):
             await store.survey(lambda reader: reader.count(Account))
         assert store.count(Account) == 0

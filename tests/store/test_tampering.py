@@ -13,7 +13,7 @@ from store.conformance import putting
 from store.samples import SECRET, account, event, key, revocation, session
 
 from herod.records import Account, ApiKey, Revocation, Session
-from herod.store.sqlite import SqliteStore, open_sqlite
+from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
 DAY = 86_400
 

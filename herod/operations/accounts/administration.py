@@ -19,7 +19,7 @@ from herod.pipeline.targets import AccountRef, account_of, owned_by
 from herod.pipeline.views import User, hide_values, user_shape
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
-from herod.store.cursors import Order
+from herod.store.page_cursors import Order
 
 __all__ = [
     "users_add",

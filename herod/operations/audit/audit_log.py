@@ -14,9 +14,9 @@ from herod.pipeline.fields import EXAMPLE_ID, Cursor, Limit
 from herod.pipeline.operation import Context, Params, Time, Tool, query
 from herod.pipeline.pagination import fill_page, parse_limit
 from herod.pipeline.views import rfc3339
+from herod.store.audit_filter import AuditFilter
 from herod.store.base import MAX_PAGE, AuditRow, AuditVerdict, Page, Reader, Store
-from herod.store.cursors import encode_cursor, parse_cursor
-from herod.store.filters import AuditFilter
+from herod.store.page_cursors import encode_cursor, parse_cursor
 
 __all__ = ["audit_list", "audit_verify"]
 

@@ -38,7 +38,7 @@ from herod.pipeline.views import IssuedKey, Key, KeyDetails, key_details, key_sh
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.principal import PrincipalKind
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
-from herod.store.cursors import Order
+from herod.store.page_cursors import Order
 
 __all__ = [
     "EXAMPLE_KEY",

@@ -12,7 +12,7 @@ import msgspec
 from herod.pipeline.normalization import parse_label
 from herod.records import SERVICE_KEYS, ApiKey
 from herod.store.base import MAX_PAGE, Page, Reader
-from herod.store.cursors import Order, cursor_after, encode_cursor
+from herod.store.page_cursors import Order, cursor_after, encode_cursor
 
 __all__ = ["UNUSED_SECONDS", "KeyKindName", "KeyOrder", "KeyState", "Wanted", "find_keys", "named_keys"]
 

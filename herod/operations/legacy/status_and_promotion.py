@@ -19,7 +19,7 @@ from herod.pipeline.pagination import fill_page, parse_limit
 from herod.pipeline.views import IssuedKey, key_shape, rfc3339
 from herod.records import ApiKey, LegacyUse
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
-from herod.store.cursors import encode_cursor, parse_cursor
+from herod.store.page_cursors import encode_cursor, parse_cursor
 
 __all__ = ["legacy_promote", "legacy_status"]
 

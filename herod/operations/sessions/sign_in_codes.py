@@ -21,7 +21,7 @@ from herod.records import Account, Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Principal
 from herod.store.base import Reader, Writer
-from herod.store.cache import record_bytes
+from herod.store.record_cache import record_bytes
 from herod.throttle.rules import Attempt, code_guess
 
 __all__ = ["CODE_SECONDS", "session_code", "session_offer", "session_redeem"]

@@ -15,9 +15,9 @@ from herod.operations.system.admin_warnings import Attention, Facts, KeyFacts, S
 from herod.pipeline.operation import Context, Door, NoParams, Time, query
 from herod.pipeline.views import rfc3339
 from herod.records import Account, ApiKey, PeerRule, Resource, Session
+from herod.store.audit_filter import AuditFilter
 from herod.store.base import AuditRow, Order, Reader, Store
-from herod.store.cursors import encode_cursor
-from herod.store.filters import AuditFilter
+from herod.store.page_cursors import encode_cursor
 
 __all__ = ["HOURS", "overview"]
 

@@ -30,7 +30,7 @@ from herod.records import Account, PeerRule, Record, Revocation
 from herod.scopes.decisions import Access
 from herod.scopes.principal import PrincipalKind
 from herod.store.base import MAX_PAGE, Cursor, Order, Page, Reader, Store
-from herod.store.cursors import cursor_after
+from herod.store.page_cursors import cursor_after
 from herod.throttle.rules import wide_source
 
 __all__ = ["MAX_WAIT_SECONDS", "WAITING", "WAITING_OF_PRINCIPAL", "WAITING_OF_SOURCE", "token_changes"]

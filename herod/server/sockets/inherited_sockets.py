@@ -15,7 +15,7 @@ from herod_client.core.errors import RuntimeFailure
 
 from herod.file_ownership import require_own_path
 from herod.server.sockets.unix_socket import Place
-from herod.settings.binds import FdBind
+from herod.settings.bind_addresses import FdBind
 
 __all__ = ["hold_cookie", "keep_from_children", "socket_path", "take_passed"]
 

@@ -21,7 +21,7 @@ from herod_client.core.errors import RuntimeFailure, SettingsError
 from herod.server.sockets.inherited_sockets import hold_cookie, socket_path, take_passed
 from herod.server.sockets.tls import Certificates
 from herod.server.sockets.unix_socket import BACKLOG, Place, prepare_folder
-from herod.settings.binds import Bind, FdBind, TcpBind, UnixBind, clear_text_refusal
+from herod.settings.bind_addresses import Bind, FdBind, TcpBind, UnixBind, clear_text_refusal
 
 __all__ = ["BoundListener", "listening", "open_listeners"]
 

@@ -14,10 +14,10 @@ import trio
 from herod_client.core.errors import Conflict, StartupError, Unavailable
 
 from herod.credentials.backup_encryption import CHUNK_BYTES, BackupSealer
-from herod.store.faults import describe
-from herod.store.files import SNAPSHOT, create_beside, drop_temporary
-from herod.store.opening import connect
-from herod.store.rows import logger
+from herod.store.sqlite.disk.database_files import SNAPSHOT, create_beside, drop_temporary
+from herod.store.sqlite.disk.disk_faults import describe
+from herod.store.sqlite.disk.open_database import connect
+from herod.store.sqlite.sealed_rows import logger
 
 __all__ = ["Snapshot", "Snapshots"]
 

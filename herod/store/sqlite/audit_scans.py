@@ -15,12 +15,12 @@ from herod_client.core.errors import HerodError, Unavailable
 
 from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
-from herod.store.aside import reading_aside
 from herod.store.audit_chain import decode_event, walk
+from herod.store.audit_filter import AuditFilter
 from herod.store.base import AuditRow, AuditVerdict
-from herod.store.filters import AuditFilter
-from herod.store.opening import load_head
-from herod.store.rows import logger
+from herod.store.sqlite.disk.open_database import load_head
+from herod.store.sqlite.read_only_connection import reading_aside
+from herod.store.sqlite.sealed_rows import logger
 
 __all__ = ["SCANS_AT_ONCE", "AuditScans"]
 

@@ -23,13 +23,13 @@ from herod.credentials.keyring import (
     wrap_root,
 )
 from herod.credentials.sealing import SealBroken
-from herod.store.checking import find_loss, find_missing, parse_mark
-from herod.store.faults import Fault, describe, fault_of
-from herod.store.files import PlacedFiles, StoreLock, drop_leftovers, prepare_file, resolve_path
-from herod.store.head import Head, open_head
-from herod.store.header import APPLICATION_ID
-from herod.store.rows import logger
-from herod.store.transaction import write_head
+from herod.store.sealed_head import Head, open_head
+from herod.store.sqlite.disk.database_files import PlacedFiles, StoreLock, drop_leftovers, prepare_file, resolve_path
+from herod.store.sqlite.disk.disk_faults import Fault, describe, fault_of
+from herod.store.sqlite.disk.file_header import APPLICATION_ID
+from herod.store.sqlite.disk.loss_detection import find_loss, find_missing, parse_mark
+from herod.store.sqlite.sealed_rows import logger
+from herod.store.sqlite.write_transaction import write_head
 
 __all__ = ["OpenedFile", "OpenedStore", "connect", "load_head", "make_file", "open_file", "open_store", "put_wraps"]
 

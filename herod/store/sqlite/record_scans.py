@@ -14,12 +14,12 @@ from herod_client.core.errors import HerodError
 
 from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
-from herod.store.aside import reading_aside
 from herod.store.base import Reader
-from herod.store.faults import Condition
-from herod.store.opening import load_head
-from herod.store.reading import SqlReader
-from herod.store.rows import RowCodec, damaged
+from herod.store.sqlite.disk.disk_faults import Condition
+from herod.store.sqlite.disk.open_database import load_head
+from herod.store.sqlite.read_only_connection import reading_aside
+from herod.store.sqlite.reader import SqlReader
+from herod.store.sqlite.sealed_rows import RowCodec, damaged
 
 __all__ = ["SURVEYS_AT_ONCE", "RecordSurveys"]
 

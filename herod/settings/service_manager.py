@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from herod.settings.binds import FdBind
+from herod.settings.bind_addresses import FdBind
 
 __all__ = ["MANAGER_VARIABLES", "ServiceManager", "read_manager"]
 

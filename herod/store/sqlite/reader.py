@@ -12,10 +12,10 @@ from herod_client.core.errors import HerodError, Unavailable
 
 from herod.records import Record
 from herod.store.base import MAX_PAGE, MAX_READ_BYTES, Page, Usage
-from herod.store.cursors import Order, cursor_after, parse_cursor
-from herod.store.faults import Condition, Fault, fault_of, is_sql_fault
-from herod.store.head import Head
-from herod.store.rows import SELECT_ROWS, RowCodec
+from herod.store.page_cursors import Order, cursor_after, parse_cursor
+from herod.store.sealed_head import Head
+from herod.store.sqlite.disk.disk_faults import Condition, Fault, fault_of, is_sql_fault
+from herod.store.sqlite.sealed_rows import SELECT_ROWS, RowCodec
 
 __all__ = ["SqlReader"]
 

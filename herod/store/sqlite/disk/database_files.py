@@ -18,8 +18,8 @@ from typing import Final
 from herod_client.core.errors import RuntimeFailure, SettingsError
 
 from herod.file_ownership import Route, name_user, require_own_path
-from herod.store.header import HEADER_BYTES, Content, judge_header
-from herod.store.private_files import close_to_others, create_own, open_own, own_file
+from herod.store.sqlite.disk.file_header import HEADER_BYTES, Content, judge_header
+from herod.store.sqlite.disk.private_files import close_to_others, create_own, open_own, own_file
 
 __all__ = [
     "FILES",

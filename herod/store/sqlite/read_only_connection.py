@@ -10,8 +10,8 @@ from pathlib import Path
 import apsw
 from herod_client.core.errors import HerodError, Unavailable
 
-from herod.store.faults import describe
-from herod.store.opening import connect
+from herod.store.sqlite.disk.disk_faults import describe
+from herod.store.sqlite.disk.open_database import connect
 
 __all__ = ["reading_aside"]
 

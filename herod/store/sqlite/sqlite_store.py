@@ -22,7 +22,7 @@ from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
 from herod.records import RECORD_TYPES, Record
 from herod.store.audit_chain import decode_event
-from herod.store.audit_scans import AuditScans
+from herod.store.audit_filter import AuditFilter
 from herod.store.base import (
     MAX_PAGE,
     PURGED,
@@ -36,19 +36,19 @@ from herod.store.base import (
     Usage,
     Writer,
 )
-from herod.store.cache import ABSENT, Key, RecordCache
-from herod.store.checking import encode_mark, mark_of
-from herod.store.faults import Condition, describe
-from herod.store.filters import AuditFilter
-from herod.store.head import Head
-from herod.store.opening import OpenedStore, load_head, open_store
-from herod.store.reading import SqlReader
-from herod.store.rows import TYPES, RowCodec, damaged, logger
-from herod.store.signals import Signal
-from herod.store.snapshots import Snapshot, Snapshots
-from herod.store.surveys import RecordSurveys
-from herod.store.transaction import Transaction
-from herod.store.writer import GroupWriter
+from herod.store.notifier import Signal
+from herod.store.record_cache import ABSENT, Key, RecordCache
+from herod.store.sealed_head import Head
+from herod.store.sqlite.audit_scans import AuditScans
+from herod.store.sqlite.backup_snapshot import Snapshot, Snapshots
+from herod.store.sqlite.disk.disk_faults import Condition, describe
+from herod.store.sqlite.disk.loss_detection import encode_mark, mark_of
+from herod.store.sqlite.disk.open_database import OpenedStore, load_head, open_store
+from herod.store.sqlite.group_commit import GroupWriter
+from herod.store.sqlite.reader import SqlReader
+from herod.store.sqlite.record_scans import RecordSurveys
+from herod.store.sqlite.sealed_rows import TYPES, RowCodec, damaged, logger
+from herod.store.sqlite.write_transaction import Transaction
 
 __all__ = ["SqliteStore", "open_sqlite"]
 

@@ -1,8 +1,8 @@
 """Whether all that was acknowledged is in a store's file, and can be found: what no single row can prove.
 
-A row that was changed refuses itself when it is read (`rows.py`). A row that is not there, or that its index does not
-lead to, says nothing; and a revocation that is not found would let its token in. So before the daemon answers anyone,
-the sealed head's counts and the mark beside the store are held against the file. Nothing here changes anything.
+A row that was changed refuses itself when it is read (`sealed_rows.py`). A row that is not there, or that its index
+does not lead to, says nothing; and a revocation that is not found would let its token in. So before the daemon answers
+anyone, the sealed head's counts and the mark beside the store are held against the file. Nothing here changes anything.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from herod.records import Revocation
-from herod.store.head import Head
+from herod.store.sealed_head import Head
 
 __all__ = ["Mark", "encode_mark", "find_loss", "find_missing", "mark_of", "parse_mark"]
 

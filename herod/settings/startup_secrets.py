@@ -11,7 +11,7 @@ from typing import Final
 from herod_client.core.errors import MissingSecret, SettingsError
 
 from herod.settings.options import SECRETS, SecretOption
-from herod.settings.sources import Found, Sources, is_there, load_text
+from herod.settings.precedence import Found, Sources, is_there, load_text
 
 __all__ = ["MIN_SECRET", "load_legacy_secrets", "load_new_secret", "load_old_secret", "load_secrets"]
 

@@ -19,11 +19,11 @@ from herod_client.core.errors import Unavailable
 
 from herod.credentials.keyring import Keyring
 from herod.store.base import StoreStats
-from herod.store.cache import Key
-from herod.store.faults import Condition, Fault, describe, fault_of
-from herod.store.head import Head
-from herod.store.rows import logger
-from herod.store.transaction import Transaction, write_head
+from herod.store.record_cache import Key
+from herod.store.sealed_head import Head
+from herod.store.sqlite.disk.disk_faults import Condition, Fault, describe, fault_of
+from herod.store.sqlite.sealed_rows import logger
+from herod.store.sqlite.write_transaction import Transaction, write_head
 
 __all__ = ["GroupWriter"]
 

@@ -1,7 +1,7 @@
 """Writing through one SQLite connection: every method of `Writer`, inside the write transaction.
 
-Used by the writer thread alone. It never begins or ends a transaction: `writer.py` does, and also says which of its
-functions' writes are undone.
+Used by the writer thread alone. It never begins or ends a transaction: `group_commit.py` does, and also says which of
+its functions' writes are undone.
 """
 
 from typing import Final
@@ -14,11 +14,11 @@ from herod.credentials.keyring import Keyring
 from herod.records import AuditEvent, Record
 from herod.store.audit_chain import encode_event, link, trim
 from herod.store.base import Usage
-from herod.store.cache import Key
-from herod.store.faults import Condition, extended_code, is_sql_fault
-from herod.store.head import Head, seal_head
-from herod.store.reading import SqlReader
-from herod.store.rows import SELECT_ROWS, Row, RowCodec, logger
+from herod.store.record_cache import Key
+from herod.store.sealed_head import Head, seal_head
+from herod.store.sqlite.disk.disk_faults import Condition, extended_code, is_sql_fault
+from herod.store.sqlite.reader import SqlReader
+from herod.store.sqlite.sealed_rows import SELECT_ROWS, Row, RowCodec, logger
 
 __all__ = ["Transaction", "write_head"]
 

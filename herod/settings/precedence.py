@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from herod_client.core.errors import SettingsError
 
-from herod.settings.binds import xdg_folder
+from herod.settings.bind_addresses import xdg_folder
 from herod.settings.options import LIMITS, OPTIONS, SECRETS, LimitSettings, read_limits
 
 __all__ = ["Found", "Sources", "TextFile", "is_there", "load_text"]

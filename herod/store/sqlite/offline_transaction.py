@@ -16,11 +16,11 @@ from herod.credentials.keyring import Keyring
 from herod.records import Record
 from herod.store.audit_chain import link, walk
 from herod.store.base import AuditVerdict
-from herod.store.faults import Condition, describe
-from herod.store.head import Head
-from herod.store.opening import OpenedFile
-from herod.store.rows import SELECT_ROWS, TYPES, Row, RowCodec
-from herod.store.transaction import Transaction, write_head
+from herod.store.sealed_head import Head
+from herod.store.sqlite.disk.disk_faults import Condition, describe
+from herod.store.sqlite.disk.open_database import OpenedFile
+from herod.store.sqlite.sealed_rows import SELECT_ROWS, TYPES, Row, RowCodec
+from herod.store.sqlite.write_transaction import Transaction, write_head
 
 __all__ = ["OfflineTransaction", "check_all", "readable", "reseal", "tidy", "tombstones", "transaction"]
 
