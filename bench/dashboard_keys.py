@@ -22,7 +22,7 @@ from herod_client.core.scope_graph import ScopeGraph
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 
 from herod.dashboard.app import make_app
-from herod.dashboard.tickets import TICKET, cut
+from herod.dashboard.csrf import TICKET, cut
 from herod.identity.presented_credentials import PeerClaim
 from herod.identity.runtime import LegacySecrets, Realm
 from herod.operations.operation_table import OPERATIONS

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from herod_cli.files import read_named, read_secret
-from herod_cli.output import Column, print_json, print_notice, print_record, print_sentence, print_table
-from herod_cli.saved import SignIns, credentials_path
+from herod_cli.shared.output import Column, print_json, print_notice, print_record, print_sentence, print_table
+from herod_cli.shared.saved_tokens import SignIns, credentials_path
+from herod_cli.shared.secret_files import read_named, read_secret
 
 if TYPE_CHECKING:
     from herod_client import Address, Client, Identity

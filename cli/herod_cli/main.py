@@ -13,37 +13,40 @@ from typing import Final
 
 import click
 
-from herod_cli.commands import LazyGroup
-from herod_cli.failures import INTERRUPTED, OK, REFUSED, report
+from herod_cli.command_classes import LazyGroup
+from herod_cli.exit_codes import INTERRUPTED, OK, REFUSED, report
 from herod_cli.invocation import Invocation
-from herod_cli.output import print_error
+from herod_cli.shared.output import print_error
 
 __all__ = ["herod", "main"]
 
 # A command and a group are objects of their modules by the command's name (with a line below, if Python has that word).
 PLACES: Final = {
-    "serve": ("herod_cli.serve", "Run the daemon."),
-    "status": ("herod_cli.status", "Say how the daemon is."),
-    "doctor": ("herod_cli.doctor", "Find out what is wrong and how to mend it."),
-    "login": ("herod_cli.session", "Sign in with email and password."),
-    "logout": ("herod_cli.session", "Sign out and drop what `login` saved."),
-    "whoami": ("herod_cli.session", "Say who you are to the daemon."),
-    "user": ("herod_cli.user", "Accounts: add, change, delete."),
-    "key": ("herod_cli.key", "API keys: create, verify, rotate, switch off, delete."),
-    "token": ("herod_cli.token", "Access tokens: issue, validate, inspect, revoke."),
-    "peer": ("herod_cli.peer", "Local users and groups who need no key."),
-    "resource": ("herod_cli.resource", "What services keep for others, opened by a secret."),
-    "audit": ("herod_cli.audit", "The audit log: who did, tried and was refused what."),
-    "legacy": ("herod_cli.legacy", "Secrets from older systems, and the way out of them."),
-    "explain": ("herod_cli.explain", "Say why somebody may do something, or not."),
-    "backup": ("herod_cli.backup", "Write a backup of the whole store to FILE, while the daemon goes on working."),
-    "restore": ("herod_cli.offline", "Put a backup in the place of the store."),
-    "export": ("herod_cli.moving", "Write all accounts and keys to FILE, encrypted, for another herod."),
-    "import": ("herod_cli.moving", "Take in accounts and keys, another herod's or Hero Auth's."),
-    "secret": ("herod_cli.secret", "The daemon's own secret."),
-    "ui": ("herod_cli.ui", "Open the dashboard in a browser, signed in as you."),
-    "smoke": ("herod_cli.smoke", "Check a live daemon in 24 ways."),
-    "completion": ("herod_cli.completion", "Print a script that completes commands."),
+    "serve": ("herod_cli.commands.serve", "Run the daemon."),
+    "status": ("herod_cli.commands.status", "Say how the daemon is."),
+    "doctor": ("herod_cli.doctor.doctor", "Find out what is wrong and how to mend it."),
+    "login": ("herod_cli.commands.login", "Sign in with email and password."),
+    "logout": ("herod_cli.commands.login", "Sign out and drop what `login` saved."),
+    "whoami": ("herod_cli.commands.login", "Say who you are to the daemon."),
+    "user": ("herod_cli.commands.user", "Accounts: add, change, delete."),
+    "key": ("herod_cli.commands.key", "API keys: create, verify, rotate, switch off, delete."),
+    "token": ("herod_cli.commands.token", "Access tokens: issue, validate, inspect, revoke."),
+    "peer": ("herod_cli.commands.peer", "Local users and groups who need no key."),
+    "resource": ("herod_cli.commands.resource", "What services keep for others, opened by a secret."),
+    "audit": ("herod_cli.commands.audit", "The audit log: who did, tried and was refused what."),
+    "legacy": ("herod_cli.commands.legacy", "Secrets from older systems, and the way out of them."),
+    "explain": ("herod_cli.commands.explain", "Say why somebody may do something, or not."),
+    "backup": (
+        "herod_cli.commands.backup",
+        "Write a backup of the whole store to FILE, while the daemon goes on working.",
+    ),
+    "restore": ("herod_cli.offline.restore", "Put a backup in the place of the store."),
+    "export": ("herod_cli.offline.export_import", "Write all accounts and keys to FILE, encrypted, for another herod."),
+    "import": ("herod_cli.offline.export_import", "Take in accounts and keys, another herod's or Hero Auth's."),
+    "secret": ("herod_cli.offline.secret", "The daemon's own secret."),
+    "ui": ("herod_cli.ui.ui", "Open the dashboard in a browser, signed in as you."),
+    "smoke": ("herod_cli.commands.smoke", "Check a live daemon in 24 ways."),
+    "completion": ("herod_cli.commands.completion", "Print a script that completes commands."),
 }
 
 # What a file says that takes no more.
@@ -52,7 +55,7 @@ FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001, FBT001 - click's
     if value and not ctx.resilient_parsing:
-        from herod_cli.version import cli_version  # noqa: PLC0415 - 20 ms that other commands do not pay
+        from herod_cli.shared.cli_version import cli_version  # noqa: PLC0415 - 20 ms that other commands do not pay
 
         click.echo(f"herod {cli_version()}")
         ctx.exit()

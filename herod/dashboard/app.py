@@ -13,25 +13,25 @@ from quart import url_for
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from herod.dashboard import (
-    account,
+from herod.dashboard.gateway import Door, SignInNeeded
+from herod.dashboard.pages import (
     audit,
-    codes,
     connect,
     explain,
     first_run,
     keys,
     legacy,
     overview,
+    own_account,
     peers,
     resources,
     sessions,
     sign_in,
+    terminal_sign_in,
     users,
 )
-from herod.dashboard.assets import Assets
-from herod.dashboard.door import Door, SignInNeeded
 from herod.dashboard.rendering import render, see_other
+from herod.dashboard.static_files import Assets
 from herod.pipeline.operation import Operation
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.error_codes import row_of
@@ -50,7 +50,7 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 # The areas, in the order of the menu. A module has `add_routes(app, door)`, and its own entry in `door.MENU`.
-AREAS: Final = (overview, users, keys, account, peers, sessions, resources, legacy, audit, explain, connect)
+AREAS: Final = (overview, users, keys, own_account, peers, sessions, resources, legacy, audit, explain, connect)
 
 
 def make_app(
@@ -79,7 +79,7 @@ def make_app(
     assets.add_routes(app)
     sign_in.add_routes(app, door)
     first_run.add_routes(app, door)
-    codes.add_routes(app, door)
+    terminal_sign_in.add_routes(app, door)
     for area in AREAS:
         area.add_routes(app, door)
     app.register_error_handler(HTTPException, _refuse)

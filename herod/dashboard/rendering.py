@@ -6,8 +6,8 @@ from typing import Any, Final
 from quart import Response as Page
 from quart import render_template, url_for
 
-from herod.dashboard.door import Visit
-from herod.dashboard.tickets import TICKET
+from herod.dashboard.csrf import TICKET
+from herod.dashboard.gateway import Visit
 
 __all__ = ["SAID", "render", "say", "see_other"]
 

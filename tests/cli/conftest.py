@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fake_daemon import KEY, PEER, RESOURCE, TOKEN, USER, WHOAMI, FakeDaemon, fake_daemon, json_reply
 from herod_cli.main import main
-from herod_cli.version import cli_version
+from herod_cli.shared.cli_version import cli_version
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("herod_client.addresses.SYSTEM_SOCKET", str(tmp_path / "system" / "herod.sock"))
-    monkeypatch.setattr("herod_cli.install_checks.UNIT_FOLDERS", (tmp_path / "units",))
+    monkeypatch.setattr("herod_cli.doctor.install_checks.UNIT_FOLDERS", (tmp_path / "units",))
     (tmp_path / "run" / "herod").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -112,8 +112,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def sit(*answers: str, confirms: bool = True) -> None:
         waiting = iter(answers)
-        monkeypatch.setattr("herod_cli.files.has_terminal", lambda: True)
-        monkeypatch.setattr("herod_cli.session.has_terminal", lambda: True)
+        monkeypatch.setattr("herod_cli.shared.secret_files.has_terminal", lambda: True)
+        monkeypatch.setattr("herod_cli.commands.login.has_terminal", lambda: True)
         monkeypatch.setattr("getpass.getpass", lambda _: next(waiting))
 
         def confirm(*_: Any, **__: Any) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 import click
 import pytest
 from fake_daemon import KEY, USER, WHOAMI, FakeDaemon, RpcError
-from herod_cli.key import parse_expiry
-from herod_cli.output import width
+from herod_cli.commands.key import parse_expiry
+from herod_cli.shared.output import width
 
 Typed = Callable[..., Any]
 
@@ -234,7 +234,7 @@ def test_a_full_disk_loses_no_secret(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("herod_cli.files.write_all", full)
+    monkeypatch.setattr("herod_cli.shared.secret_files.write_all", full)
     ended = herod(*made.args, "--save", "s")
     assert made.secret in ended.out
     assert "No space left" in ended.err

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply
-from herod_cli.output import width
+from herod_cli.shared.output import width
 
 Typed = Callable[..., Any]
 SECRET = "correct horse battery staple, long enough"
@@ -105,7 +105,7 @@ def test_a_socket_of_a_group(daemon: FakeDaemon, machine: Path, herod: Typed, mo
     path.chmod(0o600)
     assert "mode=0666" in _checks(herod, 1)["socket"][0]["fix"]
     path.chmod(0o660)
-    monkeypatch.setattr("herod_cli.daemon_checks.owner", lambda _: "srw-rw---- herod:herod")
+    monkeypatch.setattr("herod_cli.doctor.daemon_checks.owner", lambda _: "srw-rw---- herod:herod")
     assert "usermod -aG herod USER" in _checks(herod, 1)["socket"][0]["fix"]
 
 

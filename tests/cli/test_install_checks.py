@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from fake_daemon import FakeDaemon
-from herod_cli import install_checks
-from herod_cli.version import cli_version
+from herod_cli.doctor import install_checks
+from herod_cli.shared.cli_version import cli_version
 
 Typed = Callable[..., Any]
 UNIT = Path(__file__).parents[2] / "systemd" / "herod.service"

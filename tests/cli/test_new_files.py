@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from fake_daemon import FakeDaemon
-from herod_cli import files
-from herod_cli.files import SavedSecret, replace_private
-from herod_cli.whole_file import whole_file
+from herod_cli.shared import secret_files
+from herod_cli.shared.atomic_file import whole_file
+from herod_cli.shared.secret_files import SavedSecret, replace_private
 
 OWNER = 4321
 
@@ -75,13 +75,13 @@ def test_secret_that_was_not_made_in_a_folder_that_is_swapped(swap: Swap) -> Non
 
 def test_replaced_file_in_a_folder_that_is_swapped(swap: Swap, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes the place of the one it was meant for, and no other's."""
-    real = files.write_all
+    real = secret_files.write_all
 
     def write_all(descriptor: int, content: bytes) -> None:
         swap.do()
         real(descriptor, content)
 
-    monkeypatch.setattr(files, "write_all", write_all)
+    monkeypatch.setattr(secret_files, "write_all", write_all)
     swap.path.write_text("old")
     replace_private(swap.path, b"new")
     assert swap.made == ["file"]

@@ -4,7 +4,7 @@ import json
 import unicodedata
 
 import pytest
-from herod_cli.output import Column, box, clean, fit, flow, record, show, table, to_json, width, wrap
+from herod_cli.shared.output import Column, box, clean, fit, flow, record, show, table, to_json, width, wrap
 from hypothesis import given
 from hypothesis import strategies as st
 

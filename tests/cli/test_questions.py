@@ -10,7 +10,7 @@ from typing import Any
 import click
 import pytest
 from fake_daemon import PEER, FakeDaemon, RpcError, fake_daemon, json_reply
-from herod_cli.serve import serve
+from herod_cli.commands.serve import serve
 from herod_client.core.errors import RuntimeFailure
 
 from herod.settings import OPTIONS

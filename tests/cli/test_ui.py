@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from fake_daemon import FakeDaemon, RpcError
-from herod_cli.relay import RelayRefusal, holder_of, parse_head
+from herod_cli.ui.loopback_relay import RelayRefusal, holder_of, parse_head
 from running import COMMAND, Daemon, running
 
 Typed = Callable[..., Any]

@@ -16,7 +16,7 @@ from dialling import HEALTH, connect, descriptors, secured, settle, statuses
 from running import Daemon
 from soak import count
 
-from herod.dashboard.assets import Assets
+from herod.dashboard.static_files import Assets
 
 CLIENTS = count("UNREAD")
 MIB = 1024 * 1024

@@ -10,7 +10,7 @@ import pytest
 from house import LEGACY, SECRET, House, open_house
 from visiting import open_pages, visit
 
-from herod.dashboard.connect import Snippet, find_addresses, make_sections
+from herod.dashboard.pages.connect import Snippet, find_addresses, make_sections
 from herod.pipeline.process.deployment import Deployment
 
 SOCKET = "/run/a 'daemon'/herod.sock"

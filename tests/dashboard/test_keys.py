@@ -7,7 +7,7 @@ import pytest
 from house import NOW, PASSWORD, House
 from visiting import Visitor, open_pages, rows, said, secret_of, sign_in, text, visit
 
-from herod.dashboard.tickets import cut
+from herod.dashboard.csrf import cut
 from herod.identity.presented_credentials import Bearer
 
 DAY = 86_400

@@ -9,8 +9,8 @@ import pytest
 from house import LEGACY, NOW, House, open_house
 from visiting import open_pages, text, visit
 
-from herod.dashboard.charts import HEIGHT, WIDTH, draw_bars
-from herod.dashboard.overview import show_bytes, show_span
+from herod.dashboard.bar_charts import HEIGHT, WIDTH, draw_bars
+from herod.dashboard.pages.overview import show_bytes, show_span
 from herod.identity.presented_credentials import Bearer
 from herod.pipeline.process.deployment import Deployment
 from herod.records import AuditEvent

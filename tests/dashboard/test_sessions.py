@@ -7,7 +7,7 @@ from herod_client.core.errors import ExpiredToken, HerodError, NotFound, TargetD
 from house import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House, User
 
 from herod.dashboard.app import make_app
-from herod.dashboard.tickets import cut
+from herod.dashboard.csrf import cut
 from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard

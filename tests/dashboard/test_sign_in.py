@@ -8,7 +8,7 @@ from herod_client.core.errors import Unavailable
 from house import LEGACY, PASSWORD, House
 from signing_in import EMAIL, GOOD, OWN, cookie_of, open_session, sign_in, sign_in_by_key, text
 
-from herod.dashboard.signing_in import family
+from herod.dashboard.session_opening import family
 from herod.records import Session
 from herod.scopes.principal import Source
 

@@ -5,7 +5,7 @@ from herod_client.core.key_format import new_opaque
 from house import PASSWORD, House
 from signing_in import GOOD, OWN, open_session, sign_in, text
 
-from herod.dashboard.tickets import cut
+from herod.dashboard.csrf import cut
 
 
 @pytest.mark.parametrize(

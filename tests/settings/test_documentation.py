@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 import pytest
-from herod_cli.serve import serve
+from herod_cli.commands.serve import serve
 from herod_client.core import access_tokens, grants, scope_graph
 
 from herod.credentials import passwords

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from herod_smoke.checks import CHECKS
+from herod_smoke.fixtures import World
+from herod_smoke.http_connection import Wire, WireClient, peer
 from herod_smoke.report import Outcome
-from herod_smoke.running import run
-from herod_smoke.wire import Wire, WireClient, peer
-from herod_smoke.world import World
+from herod_smoke.runner import run
 from running import Daemon, running
 from smoke.ways import LEGACY, WAYS, Broken
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from herod_smoke.wire import Answer, Headers, WireClient
+from herod_smoke.http_connection import Answer, Headers, WireClient
 
 __all__ = ["LEGACY", "WAYS", "Broken"]
 

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 SESSION_TTL: Final = 12 * 3600  # seconds: a working day, then sign in again
-# 22 of 43 characters: 131 bits in the cookie, 125 in the pages' addresses (`dashboard/tickets.py` says why).
+# 22 of 43 characters: 131 bits in the cookie, 125 in the pages' addresses (`dashboard/csrf.py` says why).
 COOKIE_CHARACTERS: Final = 22
 # Neither a token nor a session makes another session: each would outlive what it was made with.
 OPENS_SESSIONS: Final = frozenset(AuthMethod) - {AuthMethod.JWT, AuthMethod.SESSION, AuthMethod.ANONYMOUS}

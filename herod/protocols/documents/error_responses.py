@@ -1,6 +1,6 @@
 """Every answer that is an error, for the OpenAPI document: its form by route, its headers, and an example of it.
 
-Never a status of its own: which error has which stands in `codes.py`.
+Never a status of its own: which error has which stands in `error_codes.py`.
 """
 
 from collections.abc import Iterable, Mapping

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from herod_smoke.checks import accounts, agents, keys, oauth, ownership, scopes, system
-from herod_smoke.world import World
+from herod_smoke.checks import accounts, keys, mcp, oauth, resources, scopes, system
+from herod_smoke.fixtures import World
 
 __all__ = ["CHECKS", "Check"]
 
@@ -32,7 +32,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "key-lifecycle": keys.key_lifecycle,
     "key-ceiling": keys.key_ceiling,
     "legacy-secret": keys.legacy_secret,
-    "ownership": ownership.ownership,
-    "mcp": agents.mcp,
+    "ownership": resources.ownership,
+    "mcp": mcp.mcp,
     "user-delete": accounts.user_delete,
 }

@@ -2,8 +2,8 @@
 
 import secrets
 
-from herod_smoke.wire import basic, bearer
-from herod_smoke.world import World, expect
+from herod_smoke.fixtures import World, expect
+from herod_smoke.http_connection import basic, bearer
 
 __all__ = ["login", "login_refused", "register", "user_add", "user_delete", "user_duplicate"]
 

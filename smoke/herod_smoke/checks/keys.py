@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from herod_smoke.wire import bearer
-from herod_smoke.world import World, expect
+from herod_smoke.fixtures import World, expect
+from herod_smoke.http_connection import bearer
 
 __all__ = ["key_ceiling", "key_lifecycle", "legacy_secret"]
 

@@ -4,8 +4,8 @@ import base64
 import json
 from typing import Final
 
-from herod_smoke.wire import basic
-from herod_smoke.world import World, expect
+from herod_smoke.fixtures import World, expect
+from herod_smoke.http_connection import basic
 
 __all__ = ["metadata", "revoke", "token", "token_refused", "validate", "validate_tampered"]
 

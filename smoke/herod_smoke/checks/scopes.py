@@ -1,8 +1,8 @@
 """Scopes: too low is refused by every protocol, and nobody raises their own."""
 
-from herod_smoke.checks.agents import call_tool
-from herod_smoke.wire import bearer
-from herod_smoke.world import World, expect
+from herod_smoke.checks.mcp import call_tool
+from herod_smoke.fixtures import World, expect
+from herod_smoke.http_connection import bearer
 
 __all__ = ["scope_denied", "scope_raise"]
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from herod_smoke.checks.promised import METHODS, ROUTES
-from herod_smoke.world import World, expect
+from herod_smoke.checks.documented_surface import METHODS, ROUTES
+from herod_smoke.fixtures import World, expect
 
 __all__ = ["admin_identity", "api_docs", "dashboard", "health", "rpc_batch"]
 

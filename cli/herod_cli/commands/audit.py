@@ -1,0 +1,232 @@
+"""`herod audit …`: what was done, tried and refused, and whether the log of it is whole."""
+
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NoReturn
+
+import click
+
+from herod_cli.command_classes import HerodGroup
+from herod_cli.exit_codes import OK, REFUSED
+from herod_cli.invocation import PAGE, Invocation, pass_invocation
+from herod_cli.shared.output import (
+    fit,
+    flow,
+    pad,
+    print_error,
+    print_lines,
+    print_notice,
+    show,
+    terminal_width,
+    to_json,
+)
+
+__all__ = ["audit"]
+
+LATEST: Final = 50
+POLL_SECONDS: Final = 1.0
+# A daemon that has just started may not have put its cookie in place yet.
+STRANGER_TRIES: Final = 5
+DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])\Z")
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+# title, field, its width in 80 columns, and at most: more room is given from left to right.
+COLUMNS: Final = (
+    ("TIME", "time", 19, 19),
+    ("OPERATION", "operation", 16, 20),
+    ("RESULT", "result", 14, 24),
+    ("SOURCE", "source", 10, 15),
+    ("ACTOR", "actor", 13, 36),
+    ("METHOD", "method", 0, 13),
+    ("TARGET", "target", 0, 36),
+)
+GAP: Final = 2
+
+
+@click.group(
+    cls=HerodGroup,
+    examples=["herod audit list", "herod audit list --outcome denied --since 1h", "herod audit verify"],
+)
+def audit() -> None:
+    """The audit log: who did, tried and was refused what.
+
+    It holds ids, never names or secrets; `herod user show` and `herod key show` say whose they are.
+    """
+
+
+@audit.command(
+    "list",
+    examples=[
+        "herod audit list",
+        "herod audit list --operation 'keys.*' --since 7d",
+        "herod audit list --outcome denied --follow",
+        "herod audit list --source uid:1000 --limit 500 --output json",
+    ],
+)
+@click.option("--actor", metavar="ID", help="Who: client_id, key id, rule id, local-admin, anonymous.")
+@click.option("--operation", metavar="NAME", help="What, such as keys.create; 'keys.*' for all that begin so.")
+@click.option("--outcome", type=click.Choice(["ok", "denied"]), help="How it ended.")
+@click.option("--reason", metavar="WORD", help="Why it was denied, such as expired.")
+@click.option("--source", metavar="FROM", help="From where: uid:N or an address.")
+@click.option("--target", metavar="ID", help="What was changed or presented.")
+@click.option("--since", metavar="WHEN", help="30m, 12h, 7d ago, or 2030-01-31T12:00:00Z.")
+@click.option("--until", metavar="WHEN", help="The same; that moment is left out.")
+@click.option("--limit", type=click.IntRange(min=1), default=LATEST, metavar="N", help=f"The latest N ({LATEST}).")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@pass_invocation
+def list_(
+    invocation: Invocation, /, *, follow: bool, limit: int, since: str | None, until: str | None, **words: str | None
+) -> int:
+    """List the latest rows, the oldest of them first, as a log has them.
+
+    With --follow, JSON comes as one object a line.
+    """
+    now = datetime.now(UTC)
+    wanted: dict[str, Any] = {
+        **words,
+        "since": _moment(since, "--since", now=now),
+        "until": _moment(until, "--until", now=now),
+    }
+    if follow:
+        try:
+            _follow(invocation, wanted, limit)
+        except KeyboardInterrupt:
+            return OK
+    items = invocation.items("audit.list", limit=limit, **wanted)[::-1]
+    if invocation.is_json:
+        invocation.show_items(items, (), empty="")
+    elif items:
+        print_lines(_table(items, has_titles=True))
+    else:
+        print_notice("No row is like that: `herod audit list` without options has the latest.")
+    return OK
+
+
+@audit.command(examples=["herod audit verify", "herod audit verify --expect HEAD", "herod audit verify --output json"])
+@click.option("--expect", metavar="HEAD", help="A head noted earlier, which the log must still hold.")
+@pass_invocation
+def verify(invocation: Invocation, expect: str | None) -> int:
+    """Find out whether the audit log is what herod wrote.
+
+    Each row's HMAC covers the row before, so one that was changed, removed, moved or put in shows, and names itself;
+    the sealed head shows a cut end. Who can put the whole store back to an earlier state changes the head as well:
+    note the head elsewhere and give it to --expect. Exit code 1 when anything is wrong.
+    """
+    answer = invocation.call("audit.verify", expect=expect)
+    invocation.show(answer)
+    if answer.get("valid") is True:
+        return OK
+    if not invocation.is_json:
+        print_error(
+            f"The audit log is not what herod wrote: {answer.get('reason')}.",
+            "keep a copy of the store as it is, then compare with a backup",
+        )
+    return REFUSED
+
+
+def _follow(invocation: Invocation, wanted: dict[str, Any], limit: int) -> NoReturn:
+    """Print the latest rows and then each new one; waits for a daemon that is away."""
+    from herod_client import NotAuthenticated, Refused, Unreachable  # noqa: PLC0415 - `--help` does not pay for it
+
+    last = _latest(invocation)
+    shown = invocation.items("audit.list", limit=limit, **wanted)[::-1]
+    last = max(last, *(item["seq"] for item in shown)) if shown else last
+    _print(invocation, shown, has_titles=True)
+    is_away, tries = False, 0
+    while True:
+        time.sleep(POLL_SECONDS)
+        try:
+            for items, reached in _new_rows(invocation, wanted, last):
+                _print(invocation, items, has_titles=False)
+                last = reached
+            is_away, tries = False, 0
+        except (NotAuthenticated, Refused, Unreachable) as error:
+            is_strange = isinstance(error, NotAuthenticated)
+            if is_strange and tries >= STRANGER_TRIES:
+                raise
+            if isinstance(error, Refused) and not is_strange and error.code != "unavailable":
+                raise
+            tries += is_strange
+            if not is_away:
+                print_notice(f"herod: {error.message} Waiting for it.")
+            is_away = True
+
+
+def _new_rows(invocation: Invocation, wanted: dict[str, Any], last: int) -> Iterator[tuple[list[dict[str, Any]], int]]:
+    """Rows behind `last`, page by page, each with how far it reaches: also over rows that are not wanted."""
+    newest = _latest(invocation)
+    if newest < last:
+        print_notice("herod: the audit log begins anew: its store is another one, or was restored.")
+        yield [], newest
+    while last < newest:
+        page = invocation.call("audit.list", after=last, limit=PAGE, **wanted)
+        items = [invocation.check_object(item) for item in page.get("items") or []]
+        is_over = not items or page.get("next_cursor") is None
+        last = max([newest if is_over else last, *(item["seq"] for item in items)])
+        yield items, last
+
+
+def _latest(invocation: Invocation) -> int:
+    items = invocation.items("audit.list", limit=1)
+    return int(items[0].get("seq", 0)) if items else 0
+
+
+def _print(invocation: Invocation, items: list[dict[str, Any]], *, has_titles: bool) -> None:
+    if invocation.is_json:
+        print_lines(to_json(item, indent=-1) for item in items)
+    else:
+        print_lines(_table(items, has_titles=has_titles))
+    sys.stdout.flush()
+
+
+def _table(items: Iterable[dict[str, Any]], *, has_titles: bool) -> list[str]:
+    """Lines of columns whose widths do not depend on the rows: the next ones are not known yet."""
+    available = terminal_width()
+    room = available - sum(width + GAP for _, _, width, _ in COLUMNS if width) + GAP
+    if room < 0:  # columns of one letter help nobody
+        lines = ("  ".join(show(_cell(item, field)) for _, field, least, _ in COLUMNS if least) for item in items)
+        return [part for line in lines for part in flow(line, available)]
+    widths = []
+    for title, _, least, most in COLUMNS:
+        more = min(most - least, room if least else max(room - GAP, 0))
+        width = least + more if least or more >= len(title) else 0
+        room -= width - least + (GAP if width and not least else 0)
+        widths.append(width)
+    rows = [[title for title, *_ in COLUMNS]] if has_titles else []
+    rows += [[show(_cell(item, field)) for _, field, _, _ in COLUMNS] for item in items]
+    return [
+        (" " * GAP)
+        .join(pad(fit(cell, width), width) for cell, width in zip(row, widths, strict=True) if width)
+        .rstrip()
+        for row in rows
+    ]
+
+
+def _cell(item: dict[str, Any], field: str) -> object:
+    if field == "time":
+        return str(item.get("at"))[:19].replace("T", " ")
+    if field == "result":
+        word = "ok" if item.get("outcome") == "ok" else item.get("reason") or item.get("outcome")
+        count = item.get("count", 1)
+        return word if count == 1 else f"{count}x {word}"
+    return item.get(field)
+
+
+def _moment(text: str | None, option: str, *, now: datetime) -> str | None:
+    """A moment of the past in RFC 3339: itself, or how long ago it was."""
+    if text is None:
+        return None
+    duration = DURATION.match(text)
+    try:
+        if duration is not None:
+            moment = now - timedelta(**{UNITS[duration[2]]: int(duration[1])})
+        else:
+            moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except (OverflowError, ValueError):
+        pass
+    raise click.UsageError(f"{option}: {text!r} is no moment: write 30m, 12h or 7d, or 2030-01-31T12:00:00Z.")

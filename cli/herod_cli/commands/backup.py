@@ -1,0 +1,34 @@
+"""`herod backup`: the daemon's whole store, encrypted, into a file."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from herod_cli.command_classes import HerodCommand
+from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.shared.atomic_file import whole_file
+
+__all__ = ["backup"]
+
+
+@click.command(
+    cls=HerodCommand,
+    examples=["herod backup", "herod backup /srv/backups/monday.backup", "herod backup --key @admin.key --timeout 300"],
+)
+@click.argument("file", required=False)
+@pass_invocation
+def backup(invocation: Invocation, file: str | None) -> None:
+    """Write a backup of the whole store to FILE, while the daemon goes on working.
+
+    For admins. Without FILE it gets a name with the time, in this folder. The file (0600) is encrypted and opens with
+    the secret that the daemon runs with; keep that one elsewhere. An existing file is never overwritten.
+    """
+    path = Path(file) if file is not None else Path(f"herod-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.backup")
+    with whole_file(path) as target:
+        invocation.client().download("/api/v1/backup", target.write)
+        size = target.tell()
+    invocation.done(
+        {"saved_to": str(path), "bytes": size},
+        f"The backup is {path} (0600, {size} bytes). It opens with the daemon's secret: keep that one elsewhere.",
+    )

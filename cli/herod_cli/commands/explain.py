@@ -1,0 +1,51 @@
+"""`herod explain`: why somebody may do something, or not, and what would mend it."""
+
+import click
+
+from herod_cli.command_classes import HerodCommand
+from herod_cli.exit_codes import OK, REFUSED
+from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.shared.output import print_lines, show
+
+__all__ = ["explain"]
+
+
+@click.command(
+    cls=HerodCommand,
+    examples=[
+        "herod explain --operation users.list",
+        "herod explain --principal ada@example.org --scope write --network lab",
+        "herod explain --principal uid:1000 --scope admin --output json",
+    ],
+)
+@click.option("--principal", metavar="ID", help="Client_id, email, key id, peer rule id, uid:N or gid:N. Default you.")
+@click.option("--operation", metavar="NAME", help="May they do this, such as users.list?")
+@click.option("--scope", metavar="SCOPE", help="Do they pass this scope?")
+@click.option("--network", metavar="NAME", help="On this network?")
+@pass_invocation
+def explain(
+    invocation: Invocation,
+    principal: str | None,
+    operation: str | None,
+    scope: str | None,
+    network: str | None,
+) -> int:
+    """Say why somebody may do something, or not.
+
+    Prints the decision, the reason and the command that would mend it. Exit code 0 when allowed, 1 when not. Asking
+    about others takes scope admin.
+    """
+    if operation is not None and scope is not None:
+        raise click.UsageError("Ask about --operation or --scope, not both.")
+    answer = invocation.call("access.explain", principal=principal, operation=operation, scope=scope, network=network)
+    is_allowed = answer.get("allowed") is True
+    if invocation.is_json:
+        invocation.show(answer)
+    elif is_allowed:
+        print_lines(["allowed"])
+    else:
+        missing = f", missing {show(answer['missing'])}" if answer.get("missing") else ""
+        print_lines([f"denied: {show(answer.get('reason'))}{missing}"])
+        if answer.get("hint"):
+            print_lines([f"  fix: {show(answer['hint'])}"])
+    return OK if is_allowed else REFUSED

@@ -1,0 +1,298 @@
+"""`herod key …`: API keys."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import click
+
+from herod_cli.command_classes import HerodGroup
+from herod_cli.commands.user import networks_option, save_option, yes_option
+from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.shared.account_reference import account, join_scope, place_for, show_secret
+from herod_cli.shared.credential_verdict import verdict_callback
+from herod_cli.shared.output import Column
+from herod_cli.shared.secret_files import confirm
+
+__all__ = ["key", "parse_duration", "parse_expiry"]
+
+COLUMNS: Final = (
+    Column("ID", "id", is_whole=True),
+    Column("NAME", "name"),
+    Column("KIND", "kind", is_whole=True),
+    Column("SCOPE", "scope", yields=True),
+    Column("STATE", "state", is_whole=True),
+    Column("EXPIRES", "expires", is_whole=True),
+    Column("LAST USED", "used", is_whole=True),
+)
+DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])\Z")
+MAX_OVERLAP: Final = timedelta(days=7)
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@click.group(
+    cls=HerodGroup,
+    examples=["herod key create backup --scope read", "herod key list", "herod key delete 0kZ3vXq81LmT"],
+)
+def key() -> None:
+    """API keys: create, verify, rotate, switch off, delete.
+
+    A user's key is its owner narrowed; a service key stands for itself and takes scope admin to make.
+    """
+
+
+@key.command(
+    examples=[
+        "herod key create backup --scope read --expires 90d",
+        "herod key create ci --kind service --scope registrar --save ci.key",
+        "herod key create laptop --owner ada@example.org --expires 2030-01-31T12:00:00Z",
+    ]
+)
+@click.argument("name")
+@click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default read.")
+@networks_option
+@click.option("--expires", metavar="WHEN", help="90d, 12h, 30m or 2030-01-31T12:00:00Z. Default never.")
+@click.option(
+    "--kind",
+    type=click.Choice(["user", "service"]),
+    help="Default user for an account, service for a local admin or a service.",
+)
+@click.option("--owner", metavar="WHO", help="Whose key it is, by email or client_id (admins).")
+@save_option
+@pass_invocation
+def create(
+    invocation: Invocation,
+    name: str,
+    scope: tuple[str, ...],
+    networks: tuple[str, ...],
+    expires: str | None,
+    kind: str | None,
+    owner: str | None,
+    save: str | None,
+) -> None:
+    """Make an API key with no more than your own scope, and get it, once."""
+    expires_at = parse_expiry(expires, now=datetime.now(UTC)) if expires is not None else None
+    with place_for(save) as place:
+        answer = invocation.call(
+            "keys.create",
+            name=name,
+            scope=join_scope(scope),
+            networks=list(networks) or None,
+            expires_at=expires_at,
+            kind=kind,
+            owner=_client_id(invocation, owner),
+        )
+        show_secret(invocation, answer, "key", place=place)
+
+
+@key.command(
+    "list",
+    examples=[
+        "herod key list --newest --limit 10",
+        "herod key list --owner ada@example.org --state unused",
+        "herod key list --expiring --state on --output json",
+    ],
+)
+@click.option("--owner", metavar="WHO", help="Only those of WHO, by email or client_id (admins).")
+@click.option("--kind", type=click.Choice(["user", "service"]), help="Only those of a kind.")
+@click.option(
+    "--state",
+    type=click.Choice(["on", "off", "expired", "unused"]),
+    help="Only those in a state; unused is for 90 days.",
+)
+@click.option("--name", metavar="NAME", help="Only those of exactly this name.")
+@click.option("--newest", is_flag=True, help="Newest first.")
+@click.option("--expiring", is_flag=True, help="Those that expire, the soonest first (admins).")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N.")
+@pass_invocation
+def list_(
+    invocation: Invocation,
+    owner: str | None,
+    kind: str | None,
+    state: str | None,
+    name: str | None,
+    *,
+    newest: bool,
+    expiring: bool,
+    limit: int | None,
+) -> None:
+    """List keys, oldest first: your own, or everybody's for admins."""
+    if newest and expiring:
+        raise click.UsageError("--newest and --expiring exclude each other: give one of them.")
+    items = invocation.items(
+        "keys.list",
+        limit=limit,
+        owner=_client_id(invocation, owner),
+        kind=kind,
+        state=state,
+        name=name,
+        order="newest" if newest else "expires" if expiring else None,
+    )
+    if not invocation.is_json:
+        now = datetime.now(UTC)
+        items = [_row(item, now) for item in items]
+    invocation.show_items(items, COLUMNS, empty="There are no keys: `herod key create NAME` makes one.")
+
+
+@key.command(examples=["herod key show 0kZ3vXq81LmT", "herod key show 0kZ3vXq81LmT --output json"])
+@click.argument("key_id", metavar="ID")
+@pass_invocation
+def show(invocation: Invocation, key_id: str) -> None:
+    """Show a key without its secret.
+
+    ID is the 12 characters after herod_u_ or herod_s_.
+    """
+    invocation.show(invocation.call("keys.get", id=key_id))
+
+
+key.command(
+    "verify",
+    examples=[
+        "herod key verify @backup.key",
+        "herod key verify - --scope write < backup.key",
+        "herod key verify @backup.key --network lab --output json",
+    ],
+    help="Say whether a key is good now: exit code 0 when it is, 1 when not.",
+)(verdict_callback("key"))
+
+
+@key.command(
+    examples=[
+        "herod key rotate 0kZ3vXq81LmT --save runner.key",
+        "herod key rotate 0kZ3vXq81LmT --overlap 10m --save runner.key",
+    ]
+)
+@click.argument("key_id", metavar="ID")
+@click.option("--overlap", metavar="TIME", help="How long the old one still works: 30s, 10m, 7d at most. Default 0s.")
+@save_option
+@pass_invocation
+def rotate(invocation: Invocation, key_id: str, overlap: str | None, save: str | None) -> None:
+    """Give a key a new secret, and get it, once.
+
+    Without --overlap the old one is refused from now on. `herod key show` says who still uses it.
+    """
+    seconds = parse_duration(overlap, option="--overlap") if overlap is not None else 0
+    if seconds > MAX_OVERLAP.total_seconds():
+        raise click.BadParameter(f"{overlap} is too long: 7d is the most.", param_hint="'--overlap'")
+    with place_for(save) as place:
+        answer = invocation.call("keys.rotate", id=key_id, overlap=seconds)
+        show_secret(invocation, answer, "key", place=place)
+
+
+@key.command(examples=["herod key disable 0kZ3vXq81LmT"])
+@click.argument("key_id", metavar="ID")
+@pass_invocation
+def disable(invocation: Invocation, key_id: str) -> None:
+    """Switch a key off: its next use is refused."""
+    answer = invocation.call("keys.disable", id=key_id)
+    invocation.done(answer, f"The key {key_id} is off: `herod key enable {key_id}` switches it on.")
+
+
+@key.command(examples=["herod key enable 0kZ3vXq81LmT"])
+@click.argument("key_id", metavar="ID")
+@pass_invocation
+def enable(invocation: Invocation, key_id: str) -> None:
+    """Switch a key on again."""
+    invocation.done(invocation.call("keys.enable", id=key_id), f"The key {key_id} is on.")
+
+
+@key.command(
+    examples=[
+        'herod key edit 0kZ3vXq81LmT --name "nightly backup"',
+        "herod key edit 0kZ3vXq81LmT --expires 90d",
+        "herod key edit 0kZ3vXq81LmT --scope read --network lab",
+    ]
+)
+@click.argument("key_id", metavar="ID")
+@click.option("--name", metavar="TEXT", help="What people call it.")
+@click.option("--scope", multiple=True, metavar="SCOPE", help="No more than it has; repeatable.")
+@networks_option
+@click.option("--expires", metavar="WHEN", help="90d, 12h, 2030-01-31T12:00:00Z, or never.")
+@pass_invocation
+def edit(
+    invocation: Invocation,
+    key_id: str,
+    name: str | None,
+    scope: tuple[str, ...],
+    networks: tuple[str, ...],
+    expires: str | None,
+) -> None:
+    """Rename a key, let it end at another time, or narrow its scope or networks.
+
+    What is named takes the place of all that was; a key never gets more than it has.
+    """
+    if name is None and not scope and not networks and expires is None:
+        raise click.UsageError("Nothing to change: give --name, --scope, --network or --expires.")
+    changes: dict[str, Any] = {"name": name, "scope": join_scope(scope), "networks": list(networks) or None}
+    changes = {field: value for field, value in changes.items() if value is not None}
+    if expires is not None:
+        changes["expires_at"] = None if expires == "never" else parse_expiry(expires, now=datetime.now(UTC))
+    invocation.show(invocation.check_object(invocation.client().call("keys.update", {"id": key_id, **changes})))
+
+
+@key.command(examples=["herod key delete 0kZ3vXq81LmT", "herod key delete 0kZ3vXq81LmT --yes"])
+@click.argument("key_id", metavar="ID")
+@yes_option
+@pass_invocation
+def delete(invocation: Invocation, key_id: str, *, yes: bool) -> None:
+    """Delete a key; what was signed in with it dies too."""
+    confirm(f"Delete the key {key_id}?", yes=yes)
+    invocation.done(invocation.call("keys.delete", id=key_id), f"The key {key_id} is deleted.")
+
+
+def parse_duration(text: str, *, option: str) -> int:
+    """A duration in seconds.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    match = DURATION.match(text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is no time: write 30s, 10m, 12h or 7d.", param_hint=f"'{option}'")
+    return int(timedelta(**{UNITS[match[2]]: int(match[1])}).total_seconds())
+
+
+def parse_expiry(text: str, *, now: datetime) -> str:
+    """A duration from `now`, or a time with its zone, as RFC 3339.
+
+    Raises:
+        BadParameter: it is neither.
+    """
+    duration = DURATION.match(text)
+    try:
+        if duration is not None:
+            when = now + timedelta(**{UNITS[duration[2]]: int(duration[1])})
+        else:
+            when = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        when = None
+    if when is None or when.tzinfo is None:
+        raise click.BadParameter(
+            f"{text!r} is no time: write 90d, 12h, 30m, or 2030-01-31T12:00:00Z with its zone.",
+            param_hint="'--expires'",
+        )
+    return when.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def _client_id(invocation: Invocation, who: str | None) -> str | None:
+    """The client_id of an account that may be named by email."""
+    if who is None or "@" not in who:
+        return who
+    return str(invocation.call("users.get", **account(who)).get("client_id"))
+
+
+def _row(item: dict[str, Any], now: datetime) -> dict[str, Any]:
+    expires, used = item.get("expires_at"), item.get("last_used_at")
+    return {
+        **item,
+        "state": "off" if not item.get("enabled") else "expired" if _is_past(expires, now) else "on",
+        "expires": str(expires)[:10] if expires else "never",
+        "used": str(used)[:10] if used else "never",
+    }
+
+
+def _is_past(at: object, now: datetime) -> bool:
+    try:
+        return isinstance(at, str) and datetime.fromisoformat(at) <= now
+    except ValueError:  # a daemon of another version: its word stands as it is
+        return False

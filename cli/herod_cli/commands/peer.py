@@ -1,0 +1,90 @@
+"""`herod peer …`: what local users and groups may do on the Unix socket without a key."""
+
+from typing import Any, Final
+
+import click
+
+from herod_cli.command_classes import HerodGroup
+from herod_cli.commands.user import networks_option
+from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.shared.account_reference import join_scope
+from herod_cli.shared.output import Column
+
+__all__ = ["peer"]
+
+COLUMNS: Final = (
+    Column("ID", "id", is_whole=True),
+    Column("WHO", "who", is_whole=True),
+    Column("SCOPE", "scope"),
+    Column("NETWORKS", "networks", yields=True),
+)
+
+
+@click.group(
+    cls=HerodGroup,
+    examples=["herod peer allow --user ada --scope write", "herod peer list", "herod peer remove ID"],
+)
+def peer() -> None:
+    """Local users and groups who need no key.
+
+    Never let a proxy's uid in: whoever reaches the proxy would be it.
+    """
+
+
+@peer.command(
+    examples=[
+        "herod peer allow --uid 1000 --scope write",
+        "herod peer allow --user ada --scope write",
+        "herod peer allow --group builders --scope registrar --network lab",
+    ]
+)
+@click.option("--uid", type=click.IntRange(min=0), metavar="N", help="A user by number.")
+@click.option("--user", "user_name", metavar="NAME", help="A user by name.")
+@click.option("--gid", type=click.IntRange(min=0), metavar="N", help="A group by number.")
+@click.option("--group", metavar="NAME", help="A group by name.")
+@click.option("--scope", multiple=True, required=True, metavar="SCOPE", help="Scope; repeatable.")
+@networks_option
+@pass_invocation
+def allow(
+    invocation: Invocation,
+    uid: int | None,
+    user_name: str | None,
+    gid: int | None,
+    group: str | None,
+    scope: tuple[str, ...],
+    networks: tuple[str, ...],
+) -> None:
+    """Let a local user or group in; a second rule for the same one replaces the first.
+
+    A user's rule comes before the rules of its groups, and several groups' rules unite.
+    """
+    named = {"uid": uid, "user": user_name, "gid": gid, "group": group}
+    if sum(value is not None for value in named.values()) != 1:
+        raise click.UsageError("Say who: give --uid, --user, --gid or --group, one of them.")
+    invocation.show(invocation.call("peers.allow", **named, scope=join_scope(scope), networks=list(networks) or None))
+
+
+@peer.command("list", examples=["herod peer list", "herod peer list --output json"])
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N.")
+@pass_invocation
+def list_(invocation: Invocation, limit: int | None) -> None:
+    """List the rules, oldest first."""
+    items = invocation.items("peers.list", limit=limit)
+    if not invocation.is_json:
+        items = [{**item, "who": _who(item)} for item in items]
+    invocation.show_items(items, COLUMNS, empty="Nobody is let in: `herod peer allow --user NAME --scope SCOPE` does.")
+
+
+@peer.command(examples=["herod peer remove ID"])
+@click.argument("rule_id", metavar="ID")
+@pass_invocation
+def remove(invocation: Invocation, rule_id: str) -> None:
+    """Remove a rule; tokens made under it die.
+
+    ID is in the list.
+    """
+    invocation.done(invocation.call("peers.remove", id=rule_id), f"The rule {rule_id} is removed.")
+
+
+def _who(item: dict[str, Any]) -> str:
+    return next((f"{name} {item[name]}" for name in ("uid", "gid") if item.get(name) is not None), "-")

@@ -1,0 +1,30 @@
+"""`herod smoke`: the 24 checks of `herod-smoke`, under herod's own name."""
+
+from typing import Any
+
+import click
+from herod_smoke.main import Asked, check
+from herod_smoke.main import smoke as herod_smoke
+
+from herod_cli.command_classes import HerodCommand
+
+__all__ = ["smoke"]
+
+
+@click.command(
+    cls=HerodCommand,
+    asks=False,
+    params=list(herod_smoke.params),
+    examples=[
+        "herod smoke",
+        "herod smoke --url http://127.0.0.1:3350 --admin-key @admin.key",
+        "herod smoke --format junit > smoke.xml",
+        "herod smoke --only login --only token",
+    ],
+)
+def smoke(**options: Any) -> int:  # noqa: ANN401 - herod-smoke's options
+    """Check a live daemon in 24 ways.
+
+    It makes accounts and keys whose names begin with smoke- and deletes them again.
+    """
+    return check(Asked(**options))

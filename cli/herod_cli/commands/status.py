@@ -1,0 +1,62 @@
+"""`herod status`: is the daemon well, which version is it, and what has it counted."""
+
+from typing import Any
+
+import click
+
+from herod_cli.command_classes import HerodCommand
+from herod_cli.exit_codes import OK, REFUSED
+from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.shared.output import print_notice
+
+__all__ = ["status"]
+
+
+@click.command(
+    cls=HerodCommand,
+    examples=["herod status", "herod status --url http://127.0.0.1:3350", "herod status --output json"],
+)
+@pass_invocation
+def status(invocation: Invocation) -> int:
+    """Say how the daemon is.
+
+    Health and version are for everybody, counts for scope read. Exit code 0 when it is well, 1 when it is not, 3
+    when it cannot be reached.
+    """
+    client = invocation.client()
+    health = invocation.check_object(client.get("/health", allow=(503,)))
+    version = invocation.check_object(client.get("/api/version"))
+    answer: dict[str, Any] = {"url": str(client.address), **health, **version}
+    counts = _counts(invocation)
+    if counts is not None:
+        answer["stats"] = counts
+    if invocation.is_json:
+        invocation.show(answer)
+    else:
+        shown = {name: value for name, value in answer.items() if name != "stats"}
+        if counts is not None:
+            shown |= {**counts, "uptime": _duration(counts.get("uptime"))}
+        invocation.show(shown)
+    if answer.get("status") != "ok":
+        print_notice("  hint: read the daemon's log: it says what failed and what to do")
+        return REFUSED
+    return OK
+
+
+def _counts(invocation: Invocation) -> dict[str, Any] | None:
+    from herod_client import Refused  # noqa: PLC0415 - loaded by the client already
+
+    try:
+        return invocation.call("stats")
+    except Refused:
+        return None  # not for everybody; health has been said
+
+
+def _duration(seconds: object) -> object:
+    if not isinstance(seconds, int | float) or seconds < 0:
+        return seconds
+    minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)[:40] or "0 s"

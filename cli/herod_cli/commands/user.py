@@ -1,0 +1,243 @@
+"""`herod user …`: accounts."""
+
+from typing import Final
+
+import click
+
+from herod_cli.command_classes import HerodGroup
+from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.shared.account_reference import account, join_scope, place_for, show_secret
+from herod_cli.shared.output import Column
+from herod_cli.shared.secret_files import ask_password, confirm, read_password
+
+__all__ = ["user"]
+
+COLUMNS: Final = (
+    Column("CLIENT_ID", "client_id", is_whole=True),
+    Column("EMAIL OR NAME", "who"),
+    Column("SCOPE", "scope", yields=True),
+    Column("STATE", "state", is_whole=True),
+)
+
+networks_option = click.option(
+    "--network", "networks", multiple=True, metavar="NAME", help='Network; repeatable, "*" for all.'
+)
+save_option = click.option(
+    "--save", metavar="FILE", help="Write the secret to a new FILE (0600) instead of showing it."
+)
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask first.")
+
+
+@click.group(
+    cls=HerodGroup,
+    examples=["herod user add ada@example.org --scope write", "herod user list", "herod user delete ada@example.org"],
+)
+def user() -> None:
+    """Accounts: add, change, delete.
+
+    WHO is an email or a client_id. Most of it takes scope admin.
+    """
+
+
+@user.command(
+    examples=[
+        "herod user add ada@example.org --name Ada --scope write",
+        "herod user add --name worker --scope read --save worker.secret",
+        "herod user add ada@example.org --password",
+    ]
+)
+@click.argument("email", required=False)
+@click.option("--email", "email_option", metavar="EMAIL", help="The same as the argument.")
+@click.option("--name", metavar="TEXT", help="What people call it.")
+@click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default read.")
+@networks_option
+@click.option("--password", "asks_password", is_flag=True, help="Ask for a password, to sign in with.")
+@click.option("--password-file", metavar="FILE", help="Read the password from FILE, or standard input for -.")
+@save_option
+@pass_invocation
+def add(
+    invocation: Invocation,
+    email: str | None,
+    email_option: str | None,
+    name: str | None,
+    scope: tuple[str, ...],
+    networks: tuple[str, ...],
+    *,
+    asks_password: bool,
+    password_file: str | None,
+    save: str | None,
+) -> None:
+    """Add an account and get its client secret, once."""
+    if email is not None and email_option is not None and email != email_option:
+        raise click.UsageError("EMAIL and --email differ: give one of them.")
+    if asks_password and password_file is not None:
+        raise click.UsageError("--password and --password-file exclude each other: give one of them.")
+    password = None
+    if password_file is not None:
+        password = read_password(password_file)
+    elif asks_password:
+        password = ask_password("Password", twice=True, option="--password-file")
+    with place_for(save) as place:
+        answer = invocation.call(
+            "users.add",
+            email=email or email_option,
+            name=name,
+            password=password,
+            scope=join_scope(scope),
+            networks=list(networks) or None,
+        )
+        show_secret(invocation, answer, "client_secret", place=place)
+
+
+@user.command(
+    "list", examples=["herod user list", "herod user list --newest --limit 10", "herod user list --output json"]
+)
+@click.option("--newest", is_flag=True, help="Newest first.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N.")
+@pass_invocation
+def list_(invocation: Invocation, *, newest: bool, limit: int | None) -> None:
+    """List accounts, oldest first."""
+    items = invocation.items("users.list", limit=limit, order="newest" if newest else None)
+    if not invocation.is_json:
+        items = [
+            {
+                **item,
+                "who": item.get("email") or item.get("name"),
+                "state": "on" if item.get("enabled") else "off",
+            }
+            for item in items
+        ]
+    invocation.show_items(items, COLUMNS, empty="There are no accounts yet: `herod user add EMAIL` makes one.")
+
+
+@user.command(examples=["herod user show ada@example.org", "herod user show CLIENT_ID --output json"])
+@click.argument("who")
+@pass_invocation
+def show(invocation: Invocation, who: str) -> None:
+    """Show an account. WHO is an email or a client_id."""
+    invocation.show(invocation.call("users.get", **account(who)))
+
+
+@user.command(examples=["herod user scope ada@example.org read", "herod user scope CLIENT_ID write registrar"])
+@click.argument("who")
+@click.argument("scope", nargs=-1, required=True)
+@pass_invocation
+def scope(invocation: Invocation, who: str, scope: tuple[str, ...]) -> None:
+    """Set an account's scope, in the place of its former one.
+
+    WHO is an email or a client_id. Its keys, sessions and tokens are narrowed with their next use.
+    """
+    invocation.show(invocation.call("users.scope", **account(who), scope=join_scope(scope)))
+
+
+@user.command(
+    examples=[
+        'herod user edit ada@example.org --name "Ada L."',
+        "herod user edit CLIENT_ID --network lab --network office",
+        "herod user edit CLIENT_ID --network '*'",
+    ]
+)
+@click.argument("who")
+@click.option("--name", metavar="TEXT", help="What people call it.")
+@networks_option
+@pass_invocation
+def edit(invocation: Invocation, who: str, name: str | None, networks: tuple[str, ...]) -> None:
+    """Change an account's name or networks. WHO is an email or a client_id.
+
+    The networks named take the place of all former ones.
+    """
+    if name is None and not networks:
+        raise click.UsageError("Nothing to change: give --name or --network.")
+    invocation.show(invocation.call("users.update", **account(who), name=name, networks=list(networks) or None))
+
+
+@user.command(
+    examples=[
+        "herod user passwd  # your own",
+        "herod user passwd ada@example.org",
+        "herod user passwd ada@example.org --password-file new.txt",
+    ]
+)
+@click.argument("who", required=False)
+@click.option("--password-file", metavar="FILE", help="Read the new password from FILE, or - for standard input.")
+@click.option("--current-file", metavar="FILE", help="Read your current password from FILE.")
+@pass_invocation
+def passwd(invocation: Invocation, who: str | None, password_file: str | None, current_file: str | None) -> None:
+    """Set a password, your own or WHO's.
+
+    Your own takes the current one; another's takes scope admin. All of the account's tokens and sessions die.
+    """
+    current = read_password(current_file) if current_file is not None else None
+    if who is None:
+        target = _own_account(invocation)
+        if current is None:
+            current = ask_password("Current password", twice=False, option="--current-file")
+    else:
+        target = account(who)
+    if password_file is not None:
+        password = read_password(password_file)
+    else:
+        password = ask_password("New password", twice=True, option="--password-file")
+    answer = invocation.call("users.password", **target, password=password, current=current)
+    invocation.done(answer, f"The password of {who or 'your account'} is set. Sign in again: its tokens are dead.")
+
+
+@user.command(
+    "rotate-secret",
+    examples=["herod user rotate-secret CLIENT_ID", "herod user rotate-secret CLIENT_ID --save new.secret"],
+)
+@click.argument("who", required=False)
+@save_option
+@pass_invocation
+def rotate_secret(invocation: Invocation, who: str | None, save: str | None) -> None:
+    """Give an account a new client secret: your own, or WHO's.
+
+    The old secret and the account's tokens are dead at once.
+    """
+    target = _own_account(invocation) if who is None else account(who)
+    with place_for(save) as place:
+        answer = invocation.call("users.rotate_secret", **target)
+        show_secret(invocation, answer, "client_secret", place=place)
+
+
+@user.command(examples=["herod user enable ada@example.org"])
+@click.argument("who")
+@pass_invocation
+def enable(invocation: Invocation, who: str) -> None:
+    """Switch an account on again. WHO is an email or a client_id."""
+    invocation.done(invocation.call("users.enable", **account(who)), f"{who} is on.")
+
+
+@user.command(examples=["herod user disable ada@example.org"])
+@click.argument("who")
+@pass_invocation
+def disable(invocation: Invocation, who: str) -> None:
+    """Switch an account off. WHO is an email or a client_id.
+
+    Its tokens and sessions die; its keys rest until it is enabled again.
+    """
+    invocation.done(invocation.call("users.disable", **account(who)), f"{who} is off.")
+
+
+@user.command(examples=["herod user delete ada@example.org", "herod user delete CLIENT_ID --yes"])
+@click.argument("who")
+@yes_option
+@pass_invocation
+def delete(invocation: Invocation, who: str, *, yes: bool) -> None:
+    """Delete an account with its keys; its tokens die at once. WHO is an email or a client_id."""
+    confirm(f"Delete {who} with all its keys, tokens and sessions?", yes=yes)
+    answer = invocation.call("users.delete", **account(who))
+    keys, left = answer.get("keys"), answer.get("service_keys")
+    sentence = f"{who} is deleted"
+    sentence += f", with {len(keys)} of its keys." if isinstance(keys, list) and keys else "."
+    if isinstance(left, list) and left:
+        sentence += f" Service keys that it made live on: {', '.join(map(str, left))}."
+    invocation.done(answer, sentence)
+
+
+def _own_account(invocation: Invocation) -> dict[str, str]:
+    """The account of the one who asks."""
+    who = invocation.call("whoami")
+    if who.get("kind") != "account":
+        raise click.UsageError(f"You are no account here but {who.get('name') or who.get('sub')}: name one as WHO.")
+    return {"client_id": str(who.get("sub"))}

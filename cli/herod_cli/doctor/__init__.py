@@ -1,0 +1,1 @@
+"""`herod doctor` and its checks."""

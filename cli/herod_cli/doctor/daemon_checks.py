@@ -1,0 +1,192 @@
+"""The doctor's questions about the daemon: where it is, whether it answers, and who one is to it."""
+
+import os
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from herod_client import Client, ClientError, NotAuthenticated, TcpAddress, UnixAddress
+from herod_client.addresses import candidate_sockets
+from herod_client.connection_errors import owner
+from herod_client.credentials import read_cookie
+
+from herod_cli.doctor.findings import Finding, fail, ok, warn
+from herod_cli.exit_codes import FailureError
+from herod_cli.invocation import Invocation
+from herod_cli.shared.cli_version import cli_version
+
+__all__ = ["check_daemon"]
+
+# A legacy secret that nobody used for so long can go.
+QUIET: Final = timedelta(days=30)
+
+
+def check_daemon(invocation: Invocation) -> Iterator[Finding]:
+    """From the address to the identity; what cannot be known without an earlier answer is left out."""
+    if invocation.url is None and not os.environ.get("HEROD_URL"):
+        yield from _check_candidates()
+    try:
+        address = invocation.address()
+    except ClientError as error:
+        yield fail("address", error.message, error.hint)
+        return
+    if isinstance(address, UnixAddress):
+        yield from _check_socket(address)
+    elif not (address.secure or address.is_loopback):
+        yield warn("address", f"{address} is another machine without TLS: secrets pass in the clear.", "use https://")
+    try:
+        client = invocation.client()
+    except (ClientError, FailureError, click.UsageError) as error:
+        yield fail("credential", error.message, getattr(error, "hint", None))
+        # What the daemon says to everybody can be asked all the same.
+        client = invocation.make_client(None)
+        click.get_current_context().call_on_close(client.close)
+    yield from _check_answers(invocation, client)
+
+
+def _check_candidates() -> Iterator[Finding]:
+    for address in candidate_sockets(os.environ):
+        try:
+            found = Path(address.path).stat()
+        except FileNotFoundError:
+            yield ok("looked", f"{address.path}: not there")
+        except OSError as error:
+            yield warn("looked", f"{address.path}: {error.strerror}", "ask as a user who may enter that folder")
+        else:
+            kind = "socket" if stat.S_ISSOCK(found.st_mode) else "no socket"
+            yield ok("looked", f"{address.path}: {kind}, {owner(found)}")
+
+
+def _check_socket(address: UnixAddress) -> Iterator[Finding]:
+    folder = Path(address.path).parent
+    try:
+        found, above = Path(address.path).stat(), folder.stat()
+    except OSError:
+        return  # connecting says why, better
+    if not os.access(address.path, os.W_OK):
+        group = owner(found).rpartition(":")[2]
+        yield fail(
+            "socket",
+            f"{address.path} is {owner(found)}: you (uid {os.geteuid()}) may not connect.",
+            f"join its group (usermod -aG {group} USER, then log in again), or ask as its owner"
+            if found.st_mode & stat.S_IWGRP and group != "root"
+            else f"ask as its owner, or serve with --bind unix:{address.path},mode=0666",
+        )
+    if above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX:
+        # As `serve` sees it: it refuses to start where everybody can, and warns of a group.
+        judge = fail if above.st_mode & stat.S_IWOTH else warn
+        yield judge(
+            "socket-folder",
+            f"{folder} is {owner(above)}: others can put their own socket in the place of herod's.",
+            f"chmod 755 {folder}",
+        )
+    elif above.st_uid not in {found.st_uid, 0}:
+        yield warn("socket-folder", f"{folder} belongs to another user than the socket: {owner(above)}.")
+    yield from _check_cookie(address)
+
+
+def _check_cookie(address: UnixAddress) -> Iterator[Finding]:
+    cookie = Path(address.cookie_path)
+    try:
+        found = cookie.stat()
+    except FileNotFoundError:
+        yield warn(
+            "cookie",
+            f"{cookie} is not there: nobody is local admin on this socket.",
+            "start the daemon without peer=off if its owner should need no key",
+        )
+        return
+    except OSError as error:
+        yield warn("cookie", f"{cookie}: {error.strerror}")
+        return
+    if found.st_mode & 0o077:
+        yield fail("cookie", f"{cookie} is {owner(found)}: others can read it.", f"chmod 600 {cookie}; restart herod")
+    elif read_cookie(address) is None:
+        yield ok("cookie", f"{cookie} is not yours to read, so you are not local admin here.")
+    else:
+        yield ok("cookie", f"{cookie} can be read: as its owner or root you are local admin.")
+
+
+def _check_answers(invocation: Invocation, client: Client) -> Iterator[Finding]:
+    try:
+        health = client.get("/health", allow=(503,))
+        version = client.get("/api/version")
+    except ClientError as error:
+        yield fail("daemon", error.message, error.hint)
+        return
+    if not isinstance(health, dict) or not isinstance(version, dict) or health.get("service") != "herod":
+        yield fail("daemon", f"What answers at {client.address} is not herod.", "name the daemon's address: --url")
+        return
+    yield ok("daemon", f"It answers at {client.address}.")
+    if health.get("status") == "ok":
+        yield ok("health", "It is well.")
+    else:
+        why = f": {health['reason']}" if health.get("reason") else ""
+        yield fail("health", f"It is {health.get('status')}{why}.", "read its log, mend what it names, restart it")
+    yield _check_version(version.get("version"))
+    yield _check_identity(invocation, client)
+    yield from _check_legacy(client)
+
+
+def _check_legacy(client: Client) -> Iterator[Finding]:
+    """Old secrets that are still used, and those that can go; for who may know."""
+    for item in _legacy_secrets(client):
+        name, setting = item.get("id"), item.get("setting")
+        if not item.get("uses"):
+            yield warn("legacy", f"{name} was never used here.", f"take it out of {setting}; SIGHUP or restart herod")
+            continue
+        last = str(item.get("last_used_at"))[:10]
+        if last < (datetime.now(UTC) - QUIET).date().isoformat():
+            yield warn("legacy", f"{name} was not used since {last}.", f"take it out of {setting}")
+            continue
+        count = "once" if item["uses"] == 1 else f"{item['uses']} times"
+        used = f"{name} is still used: {count}, last on {last} from {item.get('last_used_from')}."
+        if item.get("promoted_to"):
+            fix = f"give its users key {item['promoted_to']}; once they stop, take it out of {setting}"
+        else:
+            fix = f"herod legacy promote {name}"
+        yield warn("legacy", used, fix)
+
+
+def _legacy_secrets(client: Client) -> Iterator[dict[str, Any]]:
+    """The legacy secrets in the settings, page by page; none for who may not know."""
+    cursors: list[str] = []
+    while True:
+        try:
+            answer = client.call("legacy.status", {"cursor": cursors[-1]} if cursors else None)
+        except ClientError:
+            return
+        page = answer if isinstance(answer, dict) else {}
+        items = page.get("items")
+        yield from items if isinstance(items, list) else []
+        cursor = page.get("next_cursor")
+        if not isinstance(cursor, str) or cursor in cursors:
+            return
+        cursors.append(cursor)
+
+
+def _check_version(theirs: object) -> Finding:
+    ours = cli_version()
+    if theirs == ours:
+        return ok("version", f"The daemon and this command are both {ours}.")
+    return warn(
+        "version", f"The daemon is {theirs}, this command is {ours}.", "restart the daemon, or update the older one"
+    )
+
+
+def _check_identity(invocation: Invocation, client: Client) -> Finding:
+    try:
+        who = client.call("whoami")
+    except NotAuthenticated as error:
+        hint = invocation.who or error.hint
+        if isinstance(client.address, TcpAddress):
+            hint = hint or "use --key @FILE"
+        return warn("identity", f"You are nobody to it: {error.message}", hint)
+    except ClientError as error:
+        return fail("identity", error.message, error.hint)
+    if not isinstance(who, dict):
+        return fail("identity", "It does not say who you are in a way this command knows.", "compare the versions")
+    return ok("identity", f"You are {who.get('name')} ({who.get('kind')}), by {who.get('method')}: {who.get('scope')}.")

@@ -1,0 +1,53 @@
+"""`herod doctor`: looks at what a person needs to know now, and says of each finding how to mend it.
+
+Looks and asks only: it changes nothing, and shows no secret.
+"""
+
+from typing import Final
+
+import click
+
+from herod_cli.command_classes import HerodCommand
+from herod_cli.doctor.findings import Finding, Result
+from herod_cli.exit_codes import OK, REFUSED
+from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.shared.output import clean, flow, print_json, print_lines, terminal_width, wrap
+
+__all__ = ["doctor"]
+
+INDENT: Final = 6
+
+
+@click.command(
+    cls=HerodCommand,
+    examples=["herod doctor", "herod doctor --url unix:/run/herod/herod.sock", "herod doctor --output json"],
+)
+@pass_invocation
+def doctor(invocation: Invocation) -> int:
+    """Find out what is wrong and how to mend it.
+
+    Looks at the socket and its cookie, asks the daemon how it is and who you are to it, compares versions, checks
+    who may read secrets, credentials and the store, and looks at the service that `make install` made. Exit code 1
+    when anything fails.
+    """
+    from herod_cli.doctor.daemon_checks import check_daemon  # noqa: PLC0415 - `--help` does not pay for them
+    from herod_cli.doctor.file_checks import check_files  # noqa: PLC0415 - as above
+    from herod_cli.doctor.install_checks import check_install  # noqa: PLC0415 - as above
+
+    findings = [*check_daemon(invocation), *check_files(), *check_install()]
+    failed = any(finding.result is Result.FAIL for finding in findings)
+    if invocation.is_json:
+        print_json({"ok": not failed, "checks": [finding.as_json() for finding in findings]})
+    else:
+        for finding in findings:
+            print_lines(_lines(finding))
+    return REFUSED if failed else OK
+
+
+def _lines(finding: Finding) -> list[str]:
+    columns = terminal_width() - INDENT
+    lines = wrap(clean(finding.text), columns)
+    shown = [f"{finding.result if not index else '':<{INDENT}}{line}" for index, line in enumerate(lines)]
+    if finding.fix:
+        shown += [" " * INDENT + line for line in flow(clean(f"fix: {finding.fix}"), columns, indent=0)]
+    return shown

@@ -1,0 +1,249 @@
+"""The doctor's look at a machine's install: the units, the service's user and group, its secret, store and socket.
+
+Reads the unit files as they lie there and asks no systemd: what is looked at is the same in a container and on a
+machine that is being prepared. Runs nothing, and opens no secret.
+"""
+
+import grp
+import os
+import pwd
+import re
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from herod_client.connection_errors import owner
+
+from herod_cli.doctor.findings import Finding, fail, ok, warn
+from herod_cli.shared.cli_version import cli_version
+from herod_cli.shared.secret_files import is_private
+
+__all__ = ["check_install"]
+
+# systemd.unit(5), "Unit File Load Path": the first that is there counts.
+UNIT_FOLDERS: Final = (
+    Path("/etc/systemd/system"),
+    Path("/run/systemd/system"),
+    Path("/usr/local/lib/systemd/system"),
+    Path("/usr/lib/systemd/system"),
+    Path("/lib/systemd/system"),
+)
+STATE: Final = Path("/var/lib/herod")
+SOCKET: Final = Path("/run/herod/herod.sock")
+ENABLED: Final = (
+    Path("/etc/systemd/system/multi-user.target.wants/herod.service"),
+    Path("/etc/systemd/system/sockets.target.wants/herod.socket"),
+)
+ROOT: Final = 0
+# Credential → the name of its check. The second is there where a drop-in says so.
+CREDENTIALS: Final = {"hero_secret": "installed-secret", "herod_store_secret": "installed-store-secret"}
+# What ProtectHome=yes hides from a service, systemd.exec(5).
+HIDDEN: Final = ("/home/", "/root/", "/run/user/")
+AGAIN: Final = "make install again, then: systemctl daemon-reload"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What herod.service says, with its drop-ins, as far as it is looked at.
+
+    Attributes:
+        command: the program that it starts.
+        secrets: credential → where systemd reads it; only those for which the unit names a file.
+    """
+
+    path: Path
+    command: Path
+    user: str
+    group: str
+    secrets: Mapping[str, Path]
+
+
+def check_install() -> Iterator[Finding]:
+    """Units, user and group, secret, store and socket of the machine's herod; one line where there is none."""
+    path = next((folder / "herod.service" for folder in UNIT_FOLDERS if (folder / "herod.service").is_file()), None)
+    beside = Path(sys.prefix).parent / "systemd" / "system" / "herod.service"
+    if path is None and beside.is_file():
+        yield warn("install", f"{beside} lies where systemd does not look.", f"systemctl enable --now {beside}")
+        return
+    if path is None:
+        yield ok("install", "No herod.service is installed on this machine: `make install` makes one.")
+        return
+    try:
+        unit = _load_unit(path)
+    except (OSError, UnicodeDecodeError) as error:
+        yield warn("install", f"{path} cannot be read: {error}", "ask as root")
+        return
+    yield from _check_unit(unit)
+    yield from _check_account(unit)
+    yield from _check_secrets(unit)
+    yield from _check_state(unit)
+    yield from _check_group(unit)
+
+
+def _load_unit(path: Path) -> Unit:
+    """Read the unit, then its drop-ins in the order of their names: the last word counts, as for systemd."""
+    dropins: dict[str, Path] = {}
+    for folder in reversed(UNIT_FOLDERS):
+        dropins |= {file.name: file for file in (folder / "herod.service.d").glob("*.conf")}
+    said: dict[str, str] = {}
+    secrets: dict[str, Path] = {}
+    for file in (path, *(dropins[name] for name in sorted(dropins))):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            key, equals, value = line.strip().partition("=")
+            if key == "LoadCredential":
+                name, _, place = value.partition(":")
+                if not value:  # which forgets the earlier ones
+                    secrets.clear()
+                elif name in CREDENTIALS and place.startswith("/"):
+                    secrets[name] = Path(place)
+            elif equals and value:
+                said[key] = value
+    user = said.get("User", "root")
+    return Unit(
+        path=path,
+        command=Path(re.split(r"\s", said.get("ExecStart", "").lstrip("-@:+!"), maxsplit=1)[0]),
+        user=user,
+        group=said.get("Group", user),
+        secrets=secrets,
+    )
+
+
+def _check_unit(unit: Unit) -> Iterator[Finding]:
+    command = unit.command
+    # bin/herod is a line of shell; the Python that it calls can be missing or hidden as well.
+    python = command.parent.parent / "lib" / "herod" / "bin" / "python"
+    if not command.is_file() or not os.access(command, os.X_OK):
+        yield fail("unit", f"{unit.path} starts {command}, which is not there or not a program.", AGAIN)
+    elif python.is_symlink() and not python.exists():
+        yield fail("unit", f"{command} needs {python}, which leads nowhere: its Python is gone.", AGAIN)
+    elif hidden := next((str(path) for path in (command, python) if str(path.resolve()).startswith(HIDDEN)), None):
+        yield fail(
+            "unit",
+            f"{hidden} lies in a home, which the service cannot see.",
+            "make install with a PREFIX= and PYTHON= of the machine, such as PYTHON=/usr/bin/python3",
+        )
+    else:
+        yield ok("unit", f"{unit.path} starts {command}.")
+    yield from _check_installed_version(command)
+    if any(link.is_symlink() for link in ENABLED):
+        yield ok("enabled", "It starts with the machine.")
+    else:
+        yield warn("enabled", "It does not start with the machine.", "systemctl enable --now herod")
+
+
+def _check_installed_version(command: Path) -> Iterator[Finding]:
+    packages = (command.parent.parent / "lib" / "herod" / "lib").glob("python3*/site-packages/herod-*.dist-info")
+    installed = {folder.name.removeprefix("herod-").removesuffix(".dist-info") for folder in packages}
+    if installed and cli_version() not in installed:
+        there = ", ".join(sorted(installed))
+        yield warn(
+            "installed-version", f"{command} is {there}, this command is {cli_version()}.", f"use {command}, or {AGAIN}"
+        )
+
+
+def _check_account(unit: Unit) -> Iterator[Finding]:
+    missing = []
+    try:
+        uid: int | None = pwd.getpwnam(unit.user).pw_uid
+    except KeyError:
+        uid = None
+        missing.append(f"user {unit.user}")
+    if _gid(unit.group) is None:
+        missing.append(f"group {unit.group}")
+    if missing:
+        yield fail("account", f"There is no {' and no '.join(missing)}.", "systemd-sysusers, or make install again")
+    elif uid == ROOT:
+        yield warn("account", "The service runs as root, which it does not need.", "say User=herod in the unit")
+    else:
+        yield ok("account", f"The service runs as {unit.user}:{unit.group}.")
+
+
+def _check_secrets(unit: Unit) -> Iterator[Finding]:
+    if "hero_secret" not in unit.secrets:
+        yield ok("installed-secret", f"{unit.path} names no file for hero_secret, so none was looked at.")
+    for name, path in unit.secrets.items():
+        yield _check_secret(CREDENTIALS[name], path)
+
+
+def _check_secret(check: str, path: Path) -> Finding:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return fail(
+            check,
+            f"{path} is not there: the service cannot start.",
+            f"restore your copy of it; for a new store: herod secret generate --output-file {path}",
+        )
+    except OSError as error:
+        return ok(check, f"{path} was not looked at: {error.strerror}.")
+    if is_private(found) and found.st_uid == ROOT:
+        return ok(check, f"{path} is {owner(found)}.")
+    return fail(
+        check,
+        f"{path} is {owner(found)}: it is for root alone, and systemd hands it to the service.",
+        f"chown root:root {path}; chmod 600 {path}",
+    )
+
+
+def _check_state(unit: Unit) -> Iterator[Finding]:
+    try:
+        found = STATE.stat()
+    except FileNotFoundError:
+        yield ok("state", f"{STATE} is not there yet: systemd makes it at the first start.")
+        return
+    except OSError as error:
+        yield ok("state", f"{STATE} was not looked at: {error.strerror}.")
+        return
+    if stat.S_IMODE(found.st_mode) & 0o077 or owner(found).split()[1].split(":")[0] != unit.user:
+        yield fail(
+            "state",
+            f"{STATE} is {owner(found)}: it is for {unit.user} alone.",
+            f"chown -R {unit.user}:{unit.group} {STATE}; chmod 700 {STATE}",
+        )
+    else:
+        yield ok("state", f"{STATE} is {owner(found)}.")
+
+
+def _check_group(unit: Unit) -> Iterator[Finding]:
+    """Who reaches the socket: its group and mode, and whether that lets this user in."""
+    try:
+        found = SOCKET.stat()
+    except FileNotFoundError:
+        yield warn("installed-socket", f"{SOCKET} is not there: the service does not run.", "systemctl start herod")
+        return
+    except OSError as error:
+        yield warn("installed-socket", f"{SOCKET} was not looked at: {error.strerror}.")
+        return
+    gid = _gid(unit.group)
+    if found.st_mode & stat.S_IWOTH:
+        yield ok("installed-socket", f"{SOCKET} is {owner(found)}: everybody may ask.")
+    elif found.st_gid != gid or not found.st_mode & stat.S_IWGRP:
+        yield warn(
+            "installed-socket",
+            f"{SOCKET} is {owner(found)}: members of group {unit.group} do not reach it.",
+            f'say Environment="HEROD_BIND=unix:{SOCKET},mode=0660 …" in a drop-in: systemctl edit herod',
+        )
+    elif os.geteuid() in {ROOT, found.st_uid} or gid in {os.getegid(), *os.getgroups()}:
+        yield ok("installed-socket", f"{SOCKET} is {owner(found)}, and you are let in.")
+    else:
+        yield warn("installed-socket", f"You are not in group {unit.group}, which may ask {SOCKET}.", _join(unit.group))
+
+
+def _join(group: str) -> str:
+    try:
+        me = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a container's user, say
+        me = "USER"
+    if me in grp.getgrnam(group).gr_mem:
+        return "you were added after you had logged in: log in again"
+    return f"usermod -aG {group} {me}, then log in again"
+
+
+def _gid(group: str) -> int | None:
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None

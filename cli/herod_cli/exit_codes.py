@@ -1,0 +1,112 @@
+"""How a command ends: every expected failure as one line, its hints, and an exit code. Nothing else is caught."""
+
+from typing import Final
+
+import click
+from herod_client.core.errors import StartupError
+
+from herod_cli.shared.output import print_error
+
+__all__ = [
+    "INTERRUPTED",
+    "NOT_AUTHENTICATED",
+    "NOT_REACHABLE",
+    "OK",
+    "REFUSED",
+    "USAGE",
+    "FailureError",
+    "report",
+]
+
+OK: Final = 0
+REFUSED: Final = 1
+USAGE: Final = 2
+NOT_REACHABLE: Final = 3
+NOT_AUTHENTICATED: Final = 4
+INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+
+# What to do where the daemon did not say: (an operation's capability, the error's code) → hint.
+HINTS: Final = {
+    ("users", "not_found"): "`herod user list` lists the accounts, for admins",
+    ("users", "conflict"): "`herod user list` lists the accounts, for admins",
+    ("keys", "not_found"): "`herod key list` lists the keys that you may see",
+    ("keys", "conflict"): "`herod key list` lists the keys that you may see",
+    ("peers", "not_found"): "`herod peer list` lists the rules",
+    ("legacy", "not_found"): "`herod legacy status` lists the ids",
+    ("resources", "not_found"): "check the sid and the secret, and that you ask with the key it was claimed with",
+}
+
+
+class FailureError(Exception):
+    """A command cannot do what it was told, for a reason on this side of the connection."""
+
+    def __init__(self, message: str, *, hint: str | None = None, exit_code: int = REFUSED) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.exit_code = exit_code
+
+
+def report(error: Exception, *, who: str | None = None, asked: str | None = None) -> int | None:
+    """Print an expected failure and return its exit code; None when `error` is not one.
+
+    Args:
+        error: what was raised.
+        who: a hint about the credential that was presented, for refusals of it.
+        asked: the operation that was called.
+    """
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            click.echo(error.format_message(), err=True)
+            return USAGE
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx is not None else "herod"
+            print_error(_sentence(error.format_message()), f"see `{path} --help`")
+            return USAGE
+        case click.ClickException():
+            print_error(_sentence(error.format_message()))
+            return REFUSED
+        case FailureError():
+            print_error(error.message, error.hint)
+            return error.exit_code
+        case StartupError():
+            print_error(str(error))
+            return error.exit_code
+        case _:
+            return _report_client(error, who, asked or "")
+
+
+def _report_client(error: Exception, who: str | None, asked: str) -> int | None:
+    # Commands that never asked a daemon have not paid for the client.
+    from herod_client.client_errors import (  # noqa: PLC0415 - see above
+        BadAnswer,
+        ClientError,
+        InvalidInput,
+        NotAuthenticated,
+        Refused,
+        Unreachable,
+    )
+
+    if not isinstance(error, ClientError):
+        return None
+    hints: list[str | None] = [error.hint]
+    match error:
+        case NotAuthenticated():
+            # The daemon may have said what the hint on the credential says with more words.
+            hints = [who] if who and error.hint and error.hint in who else [error.hint, who]
+            code = NOT_AUTHENTICATED
+        case Refused():
+            hints = [error.hint or HINTS.get((asked.partition(".")[0], error.code))]
+            code = REFUSED
+        case Unreachable() | BadAnswer():
+            code = NOT_REACHABLE
+        case InvalidInput():
+            code = USAGE
+        case _:
+            code = REFUSED
+    print_error(error.message, *dict.fromkeys(hints))
+    return code
+
+
+def _sentence(text: str) -> str:
+    return " ".join(text.split())

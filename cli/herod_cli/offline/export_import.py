@@ -1,0 +1,206 @@
+"""`herod export` and `herod import`: accounts and keys move between stores. Work on the store itself; ask no daemon."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from herod_cli.command_classes import HerodCommand
+from herod_cli.exit_codes import FailureError
+from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.offline.restore import load, with_store_options
+from herod_cli.shared.output import clean, print_json, print_lines, print_notice
+from herod_cli.shared.secret_files import read_named
+
+if TYPE_CHECKING:
+    from herod.maintenance.export_accounts import Export
+    from herod.maintenance.import_accounts import Import
+    from herod.settings import Settings
+from herod_cli.shared.atomic_file import whole_file
+
+__all__ = ["export", "import_"]
+
+STANDARD: Final = "-"
+
+
+@click.command(
+    cls=HerodCommand,
+    asks=False,
+    examples=[
+        "HERO_SECRET_FILE=hero_secret herod export",
+        "herod export monday.export --store sqlite:/var/lib/herod/herod.db",
+        "herod export - --to-secret @other_secret > other.export",
+    ],
+)
+@click.argument("file", required=False)
+@click.option(
+    "--to-secret", metavar="@FILE", help="What the export opens with; without it HERO_SECRET. A file's content."
+)
+@with_store_options
+@pass_invocation
+def export(invocation: Invocation, /, file: str | None, to_secret: str | None, **options: object) -> None:
+    """Write all accounts and keys to FILE, encrypted, for another herod.
+
+    Stop the daemon first, and give the same secret and store as to `herod serve`. Passwords, client secrets and keys
+    go on working where `herod import` takes the file in. Without FILE it gets a name with the time, in this folder; -
+    is standard output. The file (0600) is AES-256-GCM encrypted TOML; nothing is ever written in the clear.
+    """
+    settings = load(**options)
+    secret = None if to_secret is None else _load_new_secret(to_secret, options)
+
+    from herod.maintenance.export_accounts import export_accounts  # noqa: PLC0415 - the store costs ten times the command
+
+    if file == STANDARD:
+        if sys.stdout.isatty():
+            raise FailureError("A terminal is no place for an encrypted file.", hint="name a file, or use a pipe")
+        done = export_accounts(settings, secret=secret)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(done.content)
+        sys.stdout.buffer.flush()
+        print_notice(f"{done.accounts} accounts and {done.keys} keys of {clean(done.store)}")
+        return
+    path = Path(file) if file is not None else Path(f"herod-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.export")
+    done = _write(path, settings, secret)
+    opens = "HERO_SECRET" if to_secret is None else f"what is in {to_secret.removeprefix('@')}"
+    invocation.done(
+        {"saved_to": str(path), "accounts": done.accounts, "keys": done.keys},
+        f"{done.accounts} accounts and {done.keys} keys are in {path} (0600). It opens with {opens}: whoever has both "
+        "can try the passwords, so send them on different ways.",
+    )
+
+
+def _write(path: Path, settings: "Settings", secret: str | None) -> "Export":
+    """Export into a new file: whole, or not at all."""
+    from herod.maintenance.export_accounts import export_accounts  # noqa: PLC0415 - the store costs ten times the command
+
+    with whole_file(path) as target:
+        done = export_accounts(settings, secret=secret)
+        target.write(done.content)
+    return done
+
+
+@click.command(
+    cls=HerodCommand,
+    asks=False,
+    examples=[
+        "herod import monday.export --dry-run",
+        "herod import monday.export --from-secret @other_secret",
+        "HERO_SECRET_FILE=hero_secret herod import users.toml --skip-existing",
+    ],
+)
+@click.argument("file")
+@click.option(
+    "--from-secret",
+    metavar="@FILE",
+    help="The secret that FILE was made with, if not HERO_SECRET; @- reads it from standard input.",
+)
+@click.option("--skip-existing", is_flag=True, help="Leave out, and list, what is there already; refused otherwise.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@with_store_options
+@pass_invocation
+def import_(
+    invocation: Invocation,
+    /,
+    file: str,
+    from_secret: str | None,
+    skip_existing: bool,  # noqa: FBT001 - click's
+    dry_run: bool,  # noqa: FBT001 - click's
+    **options: object,
+) -> None:
+    """Take in accounts and keys, another herod's or Hero Auth's.
+
+    Stop the daemon first, and give the same secret and store as to `herod serve`; where there is no store, one is
+    made. FILE is what `herod export` wrote, or Hero Auth's encrypted user file; - is standard input. All of it is
+    taken in, or nothing; nothing that is there is overwritten. To look into a file, try --dry-run on an empty --store.
+    """
+    settings = load(**options)
+    secret = None if from_secret is None else _load_old_secret(from_secret)
+
+    from herod.maintenance.import_accounts import import_accounts  # noqa: PLC0415 - the store costs ten times the command
+
+    path = Path("/dev/stdin" if file == STANDARD else file)
+    done = import_accounts(settings, path, secret=secret, skip_existing=skip_existing, dry_run=dry_run)
+    if invocation.is_json:
+        print_json(_answer(done))
+    else:
+        print_lines([clean(line) for line in _report(done)])
+    for warning in _warnings(done):
+        print_notice(f"herod: warning: {clean(warning)}")
+
+
+def _load_new_secret(text: str, options: dict[str, object]) -> str:
+    from herod.settings import load_new_secret  # noqa: PLC0415 - settings are read by offline commands alone
+
+    warnings: list[str] = []
+    is_weak_allowed = bool(options.get("allow_weak_secret"))
+    path = Path(text.removeprefix("@"))
+    secret = load_new_secret(path, warnings, is_weak_allowed=is_weak_allowed, where="--to-secret")
+    for warning in warnings:
+        print_notice(f"herod: warning: {warning}")
+    return secret
+
+
+def _load_old_secret(text: str) -> str:
+    """The secret a file was made with: in a file, named with or without @, or, with a warning, itself."""
+    from herod.settings import load_old_secret  # noqa: PLC0415 - as above
+
+    if text in {"-", "@-"}:
+        return read_named(text, "secret")
+    if text.startswith("@"):
+        return load_old_secret(Path(text[1:]), where="--from-secret")
+    try:
+        is_file = Path(text).is_file()
+    except (OSError, ValueError):
+        is_file = False
+    if is_file:
+        return load_old_secret(Path(text), where="--from-secret")
+    print_notice(
+        "herod: warning: there is no such file, so --from-secret is taken as the secret itself: every user of this "
+        "machine can see it there, use --from-secret @FILE"
+    )
+    return text
+
+
+def _answer(done: "Import") -> dict[str, object]:
+    def listed(triples: list[tuple[str, str, str]], what: str) -> list[dict[str, str]]:
+        return [{"kind": kind, "id": id_, what: value} for kind, id_, value in triples]
+
+    return {
+        "store": done.store,
+        "is_new": done.is_new,
+        "dry_run": done.is_dry_run,
+        "accounts": done.accounts,
+        "keys": done.keys,
+        "skipped": listed(done.skipped, "why"),
+        "admins": listed(done.admins, "name"),
+        "without_secret": done.without_secret,
+        "unknown_scopes": listed(done.unknown_scopes, "scopes"),
+        "unknown_networks": listed(done.unknown_networks, "networks"),
+        "unread": list(done.unread),
+    }
+
+
+def _report(done: "Import") -> list[str]:
+    verb = "Would import" if done.is_dry_run else "Imported"
+    place = f"{done.store}, which is new" if done.is_new else done.store
+    lines = [f"{verb} {len(done.accounts)} accounts and {len(done.keys)} keys into {place}."]
+    lines += [f"skipped: {kind} {label}: {why}" for kind, label, why in done.skipped]
+    lines += [f"needs `herod user rotate-secret {id_}` for a client secret" for id_ in done.without_secret]
+    return lines
+
+
+def _warnings(done: "Import") -> list[str]:
+    lines = [f"ADMIN: {kind} {id_} ({name})" for kind, id_, name in done.admins]
+    lines += [
+        f"{kind} {id_} has a scope that is unknown here and grants nothing: {names}"
+        for kind, id_, names in done.unknown_scopes
+    ]
+    lines += [
+        f"{kind} {id_} has a network that the settings do not list: {names}"
+        for kind, id_, names in done.unknown_networks
+    ]
+    if done.unread:
+        lines.append(f"not understood, and left out: {', '.join(done.unread)}")
+    return lines

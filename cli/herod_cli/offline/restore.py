@@ -1,0 +1,138 @@
+"""`herod restore` and what `herod secret rotate` shares with it: work on the store itself. Asks no daemon."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from herod_cli.command_classes import HerodCommand
+from herod_cli.exit_codes import USAGE, FailureError
+from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.shared.output import clean, print_json, print_lines, print_notice
+
+if TYPE_CHECKING:
+    from herod.maintenance.restore import Restoration
+    from herod.settings import Settings
+
+__all__ = ["load", "restore", "with_store_options"]
+
+STORE_OPTIONS: Final = (
+    click.option("--store", metavar="URL", help="The store, sqlite:/path, as `herod serve` has it."),
+    click.option("--config", metavar="FILE", help="The settings file, as `herod serve` has it."),
+    click.option("--allow-weak-secret", is_flag=True, help="Accept a secret under 32 bytes."),
+)
+
+
+def with_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command take what says which store and settings it works on."""
+    for option in reversed(STORE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def load(**options: object) -> "Settings":
+    """The settings as `herod serve` would find them with these options.
+
+    Raises:
+        SettingsError: they are not good.
+    """
+    from herod_client.core.errors import MissingSecret  # noqa: PLC0415 - `--help` does not pay for it
+
+    from herod.settings import load_settings  # noqa: PLC0415 - as above
+
+    given = {name: value for name, value in options.items() if value not in (None, False)}
+    try:
+        return load_settings(given, os.environ, uid=os.getuid())
+    except MissingSecret:
+        raise FailureError(
+            "No HERO_SECRET is set, and this works on the store itself.",
+            hint="say where the daemon's own secret is: HERO_SECRET_FILE=FILE before the command",
+            exit_code=USAGE,
+        ) from None
+
+
+@click.command(
+    cls=HerodCommand,
+    asks=False,
+    examples=[
+        "HERO_SECRET_FILE=hero_secret herod restore herod-20260501T020000Z.backup",
+        "herod restore monday.backup --store sqlite:/var/lib/herod/herod.db",
+        "herod restore old.backup --backup-secret-file old_secret",
+    ],
+)
+@click.argument("file")
+@click.option(
+    "--backup-secret-file",
+    metavar="FILE",
+    help="The secret that the backup was made with, where it is not today's.",
+)
+@with_store_options
+@pass_invocation
+def restore(invocation: Invocation, /, file: str, backup_secret_file: str | None, **options: object) -> None:
+    """Put a backup in the place of the store.
+
+    Stop the daemon first, and give the same secret and store as to `herod serve`. A backup that is damaged or not
+    whole changes nothing. The store of before is kept under a dated name. What was deleted, revoked or disabled since
+    the backup stays so, all tokens and sessions end, and what lives again is listed.
+    """
+    settings = load(**options)
+
+    from herod.maintenance.restore import restore as put_back  # noqa: PLC0415 - the store costs ten times the command
+    from herod.settings import load_old_secret  # noqa: PLC0415 - as above
+
+    secret = None
+    if backup_secret_file is not None:
+        secret = load_old_secret(Path(backup_secret_file), where="--backup-secret-file")
+    done = put_back(settings, Path(file), backup_secret=secret)
+    if invocation.is_json:
+        print_json(_answer(done))
+    else:
+        print_lines([clean(line) for line in _report(done)])
+    for warning in (done.unread, done.bad_audit):
+        if warning is not None:
+            print_notice(f"herod: warning: {clean(_warning(done, warning))}")
+
+
+def _warning(done: "Restoration", warning: str) -> str:
+    if warning == done.unread and done.is_salvaged:
+        return (
+            f"the store of before is damaged ({warning}): what could be read of it was carried forward, and the rest "
+            "of what was deleted, revoked, disabled or changed since the backup counts again"
+        )
+    if warning == done.unread:
+        return (
+            f"nothing could be carried forward from the store of before ({warning}): what was deleted, revoked, "
+            "disabled or changed since the backup counts again"
+        )
+    return f"the backup's audit log is not whole: {warning}"
+
+
+def _answer(done: "Restoration") -> dict[str, object]:
+    restored = done.restored
+    return {
+        "store": done.store,
+        "moved_to": done.moved_to,
+        "accounts": done.accounts,
+        "keys": done.keys,
+        "ended_sessions": restored.sessions,
+        "revocations": restored.revocations,
+        "deleted": [{"kind": kind, "id": id_} for kind, id_ in restored.deleted],
+        "disabled": [{"kind": kind, "id": id_} for kind, id_ in restored.disabled],
+        "revived": [{"kind": kind, "id": id_, "what": what} for kind, id_, what in restored.revived],
+        "carried_forward": done.unread is None,
+    }
+
+
+def _report(done: "Restoration") -> list[str]:
+    restored = done.restored
+    lines = [
+        f"Restored {done.store}: {done.accounts} accounts, {done.keys} keys. All tokens and sessions have ended.",
+    ]
+    if done.moved_to is not None:
+        lines.append(f"The store of before is kept as {done.moved_to}")
+    lines += [f"stays deleted: {kind} {id_}" for kind, id_ in restored.deleted]
+    lines += [f"stays disabled: {kind} {id_}" for kind, id_ in restored.disabled]
+    lines += [f"lives again: {kind} {id_} {what}" for kind, id_, what in restored.revived]
+    return lines

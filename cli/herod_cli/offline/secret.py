@@ -1,0 +1,180 @@
+"""`herod secret …`: the secret that the daemon is started with, and the key that signs. Asks no daemon."""
+
+import base64
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from herod_cli.command_classes import HerodGroup
+from herod_cli.exit_codes import FailureError
+from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.offline.restore import load, with_store_options
+from herod_cli.shared.output import print_json, print_lines, print_notice
+from herod_cli.shared.secret_files import SavedSecret
+
+if TYPE_CHECKING:
+    from herod.maintenance.rotate_signing_key import SigningRotation
+
+__all__ = ["secret"]
+
+SECRET_BYTES: Final = 32  # 256 bits, what HS256 wants (RFC 7518, section 3.2)
+
+
+@click.group(cls=HerodGroup, asks=False, examples=["herod secret generate --output-file hero_secret"])
+def secret() -> None:
+    """The daemon's own secret."""
+
+
+@secret.command(
+    asks=False,
+    examples=[
+        "herod secret generate --output-file hero_secret",
+        "HERO_SECRET_FILE=hero_secret herod serve",
+        'export HERO_SECRET="$(herod secret generate)"',
+    ],
+)
+@click.option("--output-file", metavar="FILE", help="Write it to a new FILE (0600) instead of printing it.")
+@pass_invocation
+def generate(invocation: Invocation, output_file: str | None) -> None:
+    """Make a HERO_SECRET: 256 random bits.
+
+    Whoever has it can make tokens and open the store. It is printed once and kept nowhere.
+    """
+    if output_file is not None:
+        with SavedSecret(output_file) as place:
+            text = _generate()
+            if place.write(text):
+                answer = {"saved_to": output_file}
+                invocation.done(answer, f"A new secret is in {output_file} (0600): HERO_SECRET_FILE={output_file}")
+                return
+        # Nothing depends on it yet, so unlike a key that the daemon made it is not shown: another one is as good.
+        raise FailureError("No secret was kept.", hint="make room on that disk, or name another file")
+    text = _generate()
+    if invocation.is_json:
+        print_json({"secret": text})
+    else:
+        print_lines([text])
+
+
+@secret.command(
+    asks=False,
+    examples=[
+        "herod secret generate --output-file new_secret",
+        "HERO_SECRET_FILE=hero_secret herod secret rotate --new-secret-file new_secret",
+        "herod secret rotate --new-secret-file new_secret --compromised",
+    ],
+)
+@click.option("--new-secret-file", required=True, metavar="FILE", help="What the secret is to be from now on.")
+@click.option("--store-secret", is_flag=True, help="Change HEROD_STORE_SECRET, not HERO_SECRET.")
+@click.option(
+    "--compromised",
+    is_flag=True,
+    help="Somebody knows the old one: it opens nothing any more, all is sealed anew, all tokens and sessions end.",
+)
+@with_store_options
+@pass_invocation
+def rotate(
+    invocation: Invocation,
+    /,
+    new_secret_file: str,
+    store_secret: bool,  # noqa: FBT001 - click's
+    compromised: bool,  # noqa: FBT001 - click's
+    **options: object,
+) -> None:
+    """Change the secret that the daemon is started with.
+
+    Stop the daemon first, and give the same secret and store as to `herod serve`. Until a start with the new secret
+    has succeeded both open the store; tokens of the old one are good until they end. It may be interrupted at any
+    time, and repeated.
+    """
+    settings = load(**options)
+
+    from herod.maintenance.rotate_secret import rotate_secret  # noqa: PLC0415 - the store costs ten times the command
+    from herod.settings import load_new_secret  # noqa: PLC0415 - as above
+
+    warnings: list[str] = []
+    new = load_new_secret(Path(new_secret_file), warnings, is_weak_allowed=bool(options.get("allow_weak_secret")))
+    for warning in warnings:
+        print_notice(f"herod: warning: {warning}")
+    done = rotate_secret(settings, new, is_store_secret=store_secret, is_compromised=compromised)
+    if done.untidied is not None:
+        print_notice(
+            f"herod: warning: the old key may still be found in {done.store} ({done.untidied}): make room on its disk,"
+            " and change the secret once more"
+        )
+    variable = "HEROD_STORE_SECRET" if store_secret else "HERO_SECRET"
+    sentence = (
+        f"{done.store} opens with the new secret already: nothing was changed."
+        if done.is_done_before
+        else f"{done.store} takes the new secret: start the daemon with {variable}_FILE={new_secret_file}"
+    )
+    invocation.done({"store": done.store, "changed": not done.is_done_before}, sentence)
+
+
+@secret.command(
+    asks=False,
+    examples=[
+        "herod secret rotate-signing",
+        "HERO_SECRET_FILE=hero_secret herod secret rotate-signing --token-ttl 900",
+        "herod secret rotate-signing --compromised",
+    ],
+)
+@click.option(
+    "--token-ttl", type=click.IntRange(min=1), metavar="S", help="Seconds a token lives, as `herod serve` has it."
+)
+@click.option(
+    "--compromised",
+    is_flag=True,
+    help="Somebody knows a signing key: all tokens that Ed25519 keys have signed end at once.",
+)
+@with_store_options
+@pass_invocation
+def rotate_signing(
+    invocation: Invocation,
+    /,
+    compromised: bool,  # noqa: FBT001 - click's
+    **options: object,
+) -> None:
+    """Make a new Ed25519 key to sign tokens with.
+
+    Stop the daemon first, and give the same secret and settings as to `herod serve`. Tokens of the old key are good
+    until they end, and then it is forgotten. It may be interrupted at any time; each run makes another key. Where
+    tokens are signed by HS256, HERO_SECRET is the key: `herod secret rotate` changes it.
+    """
+    settings = load(**options)
+
+    from herod.maintenance.rotate_signing_key import rotate_signing as make_key  # noqa: PLC0415 - the store costs ten times the command
+
+    done = make_key(settings, is_compromised=compromised)
+    change = done.change
+    answer = {
+        "store": done.store,
+        "kid": change.current,
+        "retired": change.retired,
+        "retired_until": None if change.until is None else _time(change.until),
+        "dropped": list(change.dropped),
+    }
+    invocation.done(answer, _signing_sentence(done))
+
+
+def _signing_sentence(done: "SigningRotation") -> str:
+    change = done.change
+    if change.current is None:
+        return f"{done.store} keeps no Ed25519 key any more, and their tokens have ended. HERO_SECRET signs, as before."
+    if change.until is None:
+        return f"{done.store} signs with the new key {change.current}: all tokens of its Ed25519 keys have ended."
+    return (
+        f"{done.store} signs with the new key {change.current}. Tokens of {change.retired} are good until they end,"
+        f" at {_time(change.until)} at the latest."
+    )
+
+
+def _time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _generate() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(SECRET_BYTES)).rstrip(b"=").decode()

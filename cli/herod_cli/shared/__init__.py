@@ -1,0 +1,1 @@
+"""What several commands need: output, files with secrets, saved tokens."""

@@ -1,0 +1,52 @@
+"""How accounts are named, and how a secret that is shown once is shown: shared by the commands that need it."""
+
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from herod_cli.invocation import Invocation
+from herod_cli.shared.output import box, print_lines, print_notice, record, terminal_width
+from herod_cli.shared.secret_files import SavedSecret
+
+__all__ = ["account", "join_scope", "place_for", "show_secret"]
+
+
+def account(who: str) -> dict[str, str]:
+    """The parameter that names an account: an email has an `@`, a client_id has none."""
+    return {"email": who} if "@" in who else {"client_id": who}
+
+
+def join_scope(scope: tuple[str, ...]) -> str | None:
+    """Repeated options as the one string that the wire has."""
+    return " ".join(scope) or None
+
+
+def place_for(path: str | None) -> AbstractContextManager[SavedSecret | None]:
+    """The file of `--save`, made before the secret is; nothing without the option."""
+    return nullcontext(None) if path is None else SavedSecret(path)
+
+
+def show_secret(invocation: Invocation, answer: Mapping[str, Any], secret: str, *, place: SavedSecret | None) -> None:
+    """Hand over what is never shown again: into its file, else as JSON, in a box, or plain.
+
+    Args:
+        invocation: says how to print.
+        answer: the whole answer.
+        secret: the name of the field that is secret.
+        place: the file of `--save`.
+    """
+    others = {name: value for name, value in answer.items() if name != secret}
+    if place is not None and place.write(str(answer.get(secret, ""))):
+        if invocation.is_json:
+            invocation.show({**others, "saved_to": place.path})
+        else:
+            invocation.show(others)
+            print_notice(f"The {secret} is in {place.path} (0600) and nowhere else.")
+    elif invocation.is_json:
+        invocation.show(answer)
+    elif sys.stdout.isatty():
+        lines = record(others, available=terminal_width() - 4)
+        print_lines(box([*lines, "", f"{secret}:", str(answer.get(secret)), "", "Save it now: it is not shown again."]))
+    else:
+        invocation.show(answer)

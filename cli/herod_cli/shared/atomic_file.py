@@ -1,0 +1,47 @@
+"""A new file that is whole or not there: what a backup or an export is written into.
+
+It is made, named and removed in the folder that was opened for it first: another user who owns that folder, or one
+above it, cannot lead the command elsewhere meanwhile.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from herod_cli.exit_codes import FailureError
+from herod_cli.shared.secret_files import create_private, exists_already, give_name, is_taken, open_folder
+
+__all__ = ["whole_file"]
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file (0600) to write in; it gets its name when the block has ended well, and is gone when it has not.
+
+    Raises:
+        FailureError: there is something of that name, or the disk says no.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with contextlib.ExitStack() as opened:
+        folder = open_folder(path)
+        opened.callback(os.close, folder)
+        if is_taken(path, folder=folder):
+            raise exists_already(path)
+        descriptor = create_private(temporary, folder=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as target:
+                yield target
+                target.flush()
+                os.fsync(target.fileno())
+            give_name(temporary, path, folder=folder)
+        except OSError as error:
+            raise FailureError(
+                f"{path} cannot be written: {error.strerror or error}.",
+                hint="check the folder, and the room on its disk",
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary.name, dir_fd=folder)

@@ -1,0 +1,77 @@
+"""What forms offer and say about scopes, networks and ends. They offer what a visitor may give; operations decide."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from herod_client.core.errors import InvalidRequest
+
+from herod.dashboard.gateway import NULL, Door, Null, texts, words
+
+__all__ = ["ENDS", "end_of", "given_networks", "given_scope", "scopes_to_give", "ticked"]
+
+# How long a new key lives, as the form says it.
+ENDS: Final = (
+    ("30", "In 30 days"),
+    ("90", "In 90 days"),
+    ("365", "In a year"),
+    ("date", "On a date, below"),
+    ("never", "Never"),
+)
+
+
+def scopes_to_give(door: Door, scope: str) -> list[str]:
+    """Each scope that is no more than `scope`, widest first."""
+    graph = door.pipeline.realm.graph
+    mask = graph.mask(tuple(scope.split()))
+    return [name for name in graph.scopes if graph.bit(name) & mask]
+
+
+def ticked(fields: Mapping[str, str] | None) -> list[str]:
+    """The scopes whose boxes are ticked."""
+    return texts(fields or {}, "scope")
+
+
+def given_scope(fields: Mapping[str, str]) -> str:
+    """The scope of the ticked boxes.
+
+    Raises:
+        InvalidRequest: none is.
+    """
+    names = ticked(fields)
+    if not names:
+        raise InvalidRequest("Tick at least one scope.")
+    return " ".join(names)
+
+
+def given_networks(fields: Mapping[str, str]) -> list[str] | None:
+    """The networks typed; None when there are none.
+
+    Raises:
+        InvalidRequest: too many.
+    """
+    return words(fields.get("networks", "")) or None
+
+
+def end_of(fields: Mapping[str, str], *, now: int) -> str | Null:
+    """When a key is to end, as an operation takes it: RFC 3339, or what stands for never.
+
+    A date means until that day is over, in UTC.
+
+    Raises:
+        InvalidRequest: no choice of the form, or no date.
+    """
+    choice = fields.get("ends", "")
+    if choice == "never":
+        return NULL
+    if choice == "date":
+        try:
+            day = date.fromisoformat(fields.get("until", ""))
+            at = datetime.combine(day, time(23, 59, 59), UTC)
+        except ValueError:
+            raise InvalidRequest("Give the date on which the key ends, as 2030-01-31.") from None
+    elif choice in dict(ENDS):
+        at = datetime.fromtimestamp(now, UTC) + timedelta(days=int(choice))
+    else:
+        raise InvalidRequest("Choose when the key ends.")
+    return at.isoformat().replace("+00:00", "Z")

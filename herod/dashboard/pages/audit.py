@@ -1,0 +1,133 @@
+"""The audit log: look through it, follow it, and prove that it is whole."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from herod_client.core.errors import HerodError, InvalidRequest, NotFound
+from quart import Response as Page
+from quart import current_app
+from quart_trio import QuartTrio
+
+from herod.dashboard.gateway import Door, Visit
+from herod.dashboard.rendering import render
+from herod.protocols.error_codes import row_of
+
+__all__ = ["Known", "add_routes", "as_time", "find_known"]
+
+FILTERS: Final = ("actor", "operation", "outcome", "reason", "source", "target", "since", "until")
+ROWS: Final = 50
+KEY_CHARACTERS: Final = 12
+UUID_CHARACTERS: Final = 36
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A user or key that an id stands for, and the page that shows it."""
+
+    name: str
+    endpoint: str
+
+
+def add_routes(app: QuartTrio, door: Door) -> None:
+    """Add the pages of this area."""
+    pages = Audit(door)
+    app.add_url_rule("/ui/audit", "audit", pages.list)
+    app.add_url_rule("/ui/audit/new", "audit_new", pages.list_new)
+    app.add_url_rule("/ui/audit/verify", "audit_verify", pages.verify, methods=["POST"])
+
+
+class Audit:
+    """The rows, newest first, and below them the proof."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def list(self) -> Page:
+        """Rows that pass the filter."""
+        return await self._page(await self._door.enter())
+
+    async def list_new(self) -> Page:
+        """The rows that came since a page was made: what is put on top of it; nothing when there are none."""
+        visit = await self._door.enter()
+        after = visit.query.get("after", "0")
+        page = await self._door.call(visit, "audit.list", **_wanted(visit), after=after, limit=ROWS)
+        if not page.items:
+            return Page("", HTTPStatus.NO_CONTENT)
+        return await render("audit_new.html", visit, **await self._rows(visit, page.items[::-1]))
+
+    async def verify(self) -> Page:
+        """Walk the whole log."""
+        visit, fields = await self._door.submitted()
+        try:
+            verdict = await self._door.call(visit, "audit.verify", expect=fields.get("expect", "").strip())
+        except InvalidRequest as error:
+            return await self._page(visit, error=error, expect=fields.get("expect", ""))
+        return await self._page(visit, verdict=verdict)
+
+    async def _page(self, visit: Visit, *, error: HerodError | None = None, **values: Any) -> Page:  # noqa: ANN401 - what the template shows
+        rows: Sequence[Any] = ()
+        next_cursor = None
+        cursor = visit.query.get("cursor")
+        try:
+            page = await self._door.call(visit, "audit.list", **_wanted(visit), cursor=cursor, limit=ROWS)
+            rows, next_cursor = page.items, page.next_cursor
+        except InvalidRequest as refused:
+            error = error or refused
+        return await render(
+            "audit.html",
+            visit,
+            status=HTTPStatus.OK if error is None else row_of(error).http,
+            next_cursor=next_cursor,
+            error=error,
+            has_filter=bool(_given(visit)),
+            is_followed=visit.query.get("follow") == "on" and cursor is None and error is None,
+            operations=sorted(self._door.pipeline.realm.needs),
+            **await self._rows(visit, rows),
+            **values,
+        )
+
+    async def _rows(self, visit: Visit, rows: Sequence[Any]) -> dict[str, Any]:
+        ids = [id_ for row in rows for id_ in (row.actor, row.target) if id_ is not None]
+        return {
+            "rows": rows,
+            "given": _given(visit),
+            "last": rows[0].seq if rows else 0,
+            "known": await find_known(self._door, visit, ids),
+            "pages": current_app.view_functions,
+        }
+
+
+async def find_known(door: Door, visit: Visit, ids: Iterable[str]) -> dict[str, Known]:
+    """Which of these ids are users or keys that are still there, and what they are called.
+
+    Ids of other things look the same: of resources and peer rules, of what was deleted. They are not found.
+    """
+    known: dict[str, Known] = {}
+    for id_ in dict.fromkeys(ids):
+        try:
+            if len(id_) == UUID_CHARACTERS:
+                user = await door.call(visit, "users.get", client_id=id_)
+                known[id_] = Known(user.name or user.email or id_, "user")
+            elif len(id_) == KEY_CHARACTERS and id_.isalnum():
+                key = await door.call(visit, "keys.get", id=id_)
+                known[id_] = Known(key.name, "key")
+        except NotFound:
+            continue
+    return known
+
+
+def as_time(text: str) -> str:
+    """What a field for date and time holds, in the form that operations take: it says UTC."""
+    return f"{text}:00Z" if len(text) == 16 else f"{text}Z" if len(text) == 19 else text
+
+
+def _given(visit: Visit) -> dict[str, str]:
+    """The filter as it stands in the page's address."""
+    return {name: text for name in FILTERS if (text := visit.query.get(name, "").strip())}
+
+
+def _wanted(visit: Visit) -> dict[str, str]:
+    """The filter as the operation takes it."""
+    return {name: as_time(text) if name in ("since", "until") else text for name, text in _given(visit).items()}

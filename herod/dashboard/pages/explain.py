@@ -1,0 +1,77 @@
+"""Explain: may somebody do something, why, and what would mend it. The answer is the engine's that decides for real."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from herod_client.core.errors import HerodError
+from quart import Response as Page
+from quart_trio import QuartTrio
+
+from herod.dashboard.gateway import Door
+from herod.dashboard.rendering import render
+from herod.protocols.error_codes import row_of
+
+__all__ = ["add_routes"]
+
+# Why not, in words; what is not here is shown by its own name.
+REASONS: Final = {
+    "anonymous": "Nobody is known by this credential.",
+    "outside_window": "What they hold is over, or has not begun.",
+    "missing_scope": "Their scope does not include what this needs.",
+    "network_denied": "They have no access to this network.",
+    "method_not_allowed": "This takes another kind of credential.",
+    "disabled": "The account or key is switched off.",
+    "owner_disabled": "The owner of the key is switched off.",
+    "expired": "The key has expired.",
+}
+COMMAND: Final = "herod "
+
+
+def add_routes(app: QuartTrio, door: Door) -> None:
+    """Add the pages of this area."""
+    pages = Explain(door)
+    app.add_url_rule("/ui/explain", "explain", pages.ask)
+
+
+class Explain:
+    """A form, and the decision above it."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def ask(self) -> Page:
+        """The form, and the answer to what stands in the address."""
+        visit = await self._door.enter()
+        is_admin = self._door.may(visit, "users.list")
+        given = {name: visit.query.get(name, "").strip() for name in ("principal", "what", "network")}
+        answer: Any = None
+        error: HerodError | None = None
+        if "what" in visit.query:
+            kind, _, name = given["what"].partition(":")
+            try:
+                answer = await self._door.call(
+                    visit,
+                    "access.explain",
+                    principal=given["principal"],
+                    network=given["network"],
+                    **({kind: name} if kind in ("operation", "scope") else {}),
+                )
+            except HerodError as refused:
+                error = refused
+        realm = self._door.pipeline.realm
+        hint = None if answer is None else answer.hint
+        return await render(
+            "explain.html",
+            visit,
+            status=HTTPStatus.OK if error is None else row_of(error).http,
+            answer=answer,
+            why=None if answer is None or answer.reason is None else REASONS.get(answer.reason),
+            command_text=hint if hint and hint.startswith(COMMAND) else None,
+            given=given,
+            what=given["what"].partition(":")[2],
+            error=error,
+            is_admin=is_admin,
+            operations=sorted(realm.needs),
+            scopes=realm.graph.scopes,
+            networks=sorted(realm.networks - {"*"}),
+        )

@@ -1,0 +1,67 @@
+"""The first page of a new machine: how to make the first admin, and the form that does it with a code from a file.
+
+Must never help whoever merely comes first: the page says where the code is, not what it is.
+"""
+
+from http import HTTPStatus
+
+from herod_client.core.errors import HerodError, InvalidRequest
+from quart import Response as Page
+from quart import url_for
+from quart_trio import QuartTrio
+
+from herod.dashboard.csrf import check_same_origin
+from herod.dashboard.gateway import Door, asked
+from herod.dashboard.rendering import render, see_other
+from herod.dashboard.session_opening import opening, refused, signed_in
+from herod.protocols.decode import read_form
+from herod.protocols.http import Request
+
+__all__ = ["add_routes", "first_run_page"]
+
+
+def add_routes(app: QuartTrio, door: Door) -> None:
+    """Add the pages of this area."""
+    pages = FirstRun(door)
+    app.add_url_rule("/ui/first-run", "first_run", pages.show)
+    app.add_url_rule("/ui/first-run", "first_run_post", pages.create, methods=["POST"])
+
+
+class FirstRun:
+    """One form."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def show(self) -> Page:
+        """Where a reloaded page leads."""
+        return see_other(url_for("front"))
+
+    async def create(self) -> Page:
+        """Make the first admin, and sign them in."""
+        received = asked()
+        fields: dict[str, str] = {}
+        try:
+            check_same_origin(received)
+            fields = read_form(received)
+            opened = await self._create(received, fields)
+        except HerodError as error:
+            kept = {name: fields.get(name, "") for name in ("email", "name")}
+            return await refused("sign_in.html" if error.reason == "admin_exists" else "first_run.html", error, **kept)
+        return signed_in(opened)
+
+    async def _create(self, received: Request, fields: dict[str, str]) -> str:
+        given = {name: text for name, text in fields.items() if name not in ("again", "name", "code")}
+        if fields.get("again", "") != fields.get("password", ""):
+            raise InvalidRequest("The two passwords are not the same: type them again.")
+        given["code"] = fields.get("code", "").strip()
+        if fields.get("name", "").strip():
+            given["name"] = fields["name"]
+        opened = await self._door.call_public("first_admin.create", {**given, **opening(received)}, received.source)
+        cookie: str = opened.cookie
+        return cookie
+
+
+async def first_run_page() -> Page:
+    """How to make the first admin."""
+    return await render("first_run.html", status=HTTPStatus.OK, error=None, email="", name="")

@@ -1,0 +1,144 @@
+"""One key: what is known of it, and what can be done to it. Its secret is shown when it is made, and only then."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from herod_client.core.errors import HerodError
+from quart import Response as Page
+from quart_trio import QuartTrio
+
+from herod.dashboard.gateway import Door, Visit
+from herod.dashboard.grant_forms import ENDS, end_of, given_networks, given_scope, scopes_to_give, ticked
+from herod.dashboard.rendering import render, say
+from herod.pipeline.views import IssuedKey, KeyDetails
+from herod.protocols.error_codes import row_of
+
+__all__ = ["add_routes", "issued_page"]
+
+OVERLAPS: Final = (
+    ("0", "At once"),
+    ("300", "In 5 minutes"),
+    ("3600", "In an hour"),
+    ("86400", "In a day"),
+    ("604800", "In 7 days"),
+)
+
+
+def add_routes(app: QuartTrio, door: Door) -> None:
+    """Add the pages of one key."""
+    pages = KeyPages(door)
+    app.add_url_rule("/ui/keys/<id>", "key", pages.show)
+    app.add_url_rule("/ui/keys/<id>/delete", "key_delete_ask", pages.ask_delete)
+    for name in ("rotate", "enable", "disable", "edit", "delete"):
+        app.add_url_rule(f"/ui/keys/<id>/{name}", f"key_{name}", getattr(pages, name), methods=["POST"])
+
+
+class KeyPages:
+    """A page a key."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def show(self, id: str) -> Page:  # noqa: A002 - the address' own word
+        """All that is known of a key."""
+        return await self._page(await self._door.enter(), id)
+
+    async def rotate(self, id: str) -> Page:  # noqa: A002 - as above
+        """Give it a new secret, and show that this once."""
+        visit, fields = await self._door.submitted()
+        try:
+            issued = await self._door.call(visit, "keys.rotate", id=id, overlap=fields.get("overlap"))
+        except HerodError as error:
+            return await self._page(visit, id, error=error, fields=fields)
+        return await issued_page(visit, issued, is_new=False, overlap=dict(OVERLAPS).get(fields.get("overlap", "0")))
+
+    async def enable(self, id: str) -> Page:  # noqa: A002 - as above
+        """Switch it on."""
+        return await self._do(id, "enable")
+
+    async def disable(self, id: str) -> Page:  # noqa: A002 - as above
+        """Switch it off."""
+        return await self._do(id, "disable")
+
+    async def edit(self, id: str) -> Page:  # noqa: A002 - as above
+        """Rename it, narrow it, or let it end at another time."""
+        visit, fields = await self._door.submitted()
+        try:
+            before = await self._door.call(visit, "keys.get", id=id)
+            await self._door.call(visit, "keys.update", id=id, **self._changes(before, fields))
+        except HerodError as error:
+            return await self._page(visit, id, error=error, fields=fields)
+        return say(visit, "key-changed", "key", id=id)
+
+    async def ask_delete(self, id: str) -> Page:  # noqa: A002 - as above
+        """Ask before it is deleted."""
+        visit = await self._door.enter()
+        return await render("key_delete.html", visit, key=await self._door.call(visit, "keys.get", id=id))
+
+    async def delete(self, id: str) -> Page:  # noqa: A002 - as above
+        """Delete it."""
+        visit, _ = await self._door.submitted()
+        try:
+            await self._door.call(visit, "keys.delete", id=id)
+        except HerodError as error:
+            return await self._page(visit, id, error=error)
+        return say(visit, "key-deleted", "keys")
+
+    def _changes(self, before: KeyDetails, fields: Mapping[str, str]) -> dict[str, Any]:
+        """What the form says differently: sent back unchanged, a wide key's scope would be more than some may give."""
+        changes: dict[str, Any] = {}
+        if fields.get("name", "") != before.name:
+            changes["name"] = fields.get("name") or " "  # which is refused with the reason
+        scope = given_scope(fields)
+        graph = self._door.pipeline.realm.graph
+        if graph.mask(tuple(scope.split())) != graph.mask(tuple(before.scope.split())):
+            changes["scope"] = scope
+        networks = given_networks(fields)
+        if networks is not None and sorted(networks) != before.networks:
+            changes["networks"] = networks
+        if fields.get("ends", "keep") != "keep":
+            changes["expires_at"] = end_of(fields, now=self._door.pipeline.now())
+        return changes
+
+    async def _do(self, id: str, what: str) -> Page:  # noqa: A002 - as above
+        visit, _ = await self._door.submitted()
+        try:
+            await self._door.call(visit, f"keys.{what}", id=id)
+        except HerodError as error:
+            return await self._page(visit, id, error=error)
+        return say(visit, f"key-{what}d", "key", id=id)
+
+    async def _page(
+        self,
+        visit: Visit,
+        id: str,  # noqa: A002 - as above
+        *,
+        error: HerodError | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> Page:
+        key = await self._door.call(visit, "keys.get", id=id)
+        owner = None
+        if key.owner is not None and self._door.may(visit, "users.get"):
+            owner = await self._door.call(visit, "users.get", client_id=key.owner)
+        return await render(
+            "key.html",
+            visit,
+            status=200 if error is None else row_of(error).http,
+            key=key,
+            owner=owner,
+            error=error,
+            fields=fields or {},
+            scopes=scopes_to_give(self._door, key.scope),
+            fields_scopes=ticked(fields),
+            ends=(("keep", "As it is"), *ENDS),
+            overlaps=OVERLAPS,
+            may_change=self._door.may(visit, "keys.update"),
+            now=datetime.fromtimestamp(self._door.pipeline.now(), UTC),
+            soon=timedelta(days=7),
+        )
+
+
+async def issued_page(visit: Visit, issued: IssuedKey, *, is_new: bool, overlap: str | None = None) -> Page:
+    """A key's new secret, shown on this answer and on no other."""
+    return await render("key_issued.html", visit, key=issued, is_new=is_new, overlap=overlap)

@@ -1,0 +1,72 @@
+"""Legacy secrets: who still uses which, and the service key that takes one's place.
+
+Shows ids of secrets, never the secrets; a new key this once.
+"""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from herod_client.core.errors import HerodError
+from quart import Response as Page
+from quart import current_app
+from quart_trio import QuartTrio
+
+from herod.dashboard.gateway import Door, Visit
+from herod.dashboard.pages.audit import find_known
+from herod.dashboard.rendering import render
+from herod.protocols.error_codes import row_of
+
+__all__ = ["add_routes"]
+
+DATE_CHARACTERS: Final = 10
+
+
+def add_routes(app: QuartTrio, door: Door) -> None:
+    """Add the pages of this area."""
+    pages = Legacy(door)
+    app.add_url_rule("/ui/legacy", "legacy", pages.list)
+    app.add_url_rule("/ui/legacy", "legacy_promote", pages.promote, methods=["POST"])
+
+
+class Legacy:
+    """The list, with the way out below it."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def list(self) -> Page:
+        """All legacy secrets, by their ids."""
+        return await self._page(await self._door.enter())
+
+    async def promote(self) -> Page:
+        """Make the key that replaces one, and show it this once."""
+        visit, fields = await self._door.submitted()
+        expires_at = fields.get("expires_at", "").strip()
+        try:
+            issued = await self._door.call(
+                visit,
+                "legacy.promote",
+                id=fields.get("id", ""),
+                name=fields.get("name", "").strip(),
+                # A day as browsers send it; the key ends when that day begins.
+                expires_at=f"{expires_at}T00:00:00Z" if len(expires_at) == DATE_CHARACTERS else expires_at,
+            )
+        except HerodError as error:
+            return await self._page(visit, status=row_of(error).http, error=error, fields=fields)
+        return await self._page(visit, status=HTTPStatus.CREATED, issued=issued)
+
+    async def _page(self, visit: Visit, *, fields: dict[str, str] | None = None, **values: Any) -> Page:  # noqa: ANN401 - what the template shows
+        page = await self._door.call(visit, "legacy.status", cursor=visit.query.get("cursor"))
+        secrets = page.items
+        promoted = {secret.id: secret.promoted_to for secret in secrets if secret.promoted_to}
+        return await render(
+            "legacy.html",
+            visit,
+            secrets=secrets,
+            next_cursor=page.next_cursor,
+            promoted=promoted,
+            known=await find_known(self._door, visit, promoted.values()),
+            fields=fields or {},
+            pages=current_app.view_functions,
+            **values,
+        )

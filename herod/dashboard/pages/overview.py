@@ -1,0 +1,84 @@
+"""The first page: how the daemon is, what it counts, and what needs attention; for all but admins what is theirs."""
+
+from typing import Final
+
+from quart import Response as Page
+from quart import current_app
+from quart_trio import QuartTrio
+
+from herod.dashboard.bar_charts import draw_bars
+from herod.dashboard.gateway import Door, Visit
+from herod.dashboard.rendering import render
+
+__all__ = ["add_routes", "show_bytes", "show_span"]
+
+# Where one goes from a thing that needs attention.
+AREAS: Final[dict[str, tuple[str, str, dict[str, str]]]] = {
+    "expiring": ("keys", "Keys", {"order": "expires"}),
+    "unused": ("keys", "Keys", {"state": "unused"}),
+    "legacy_used": ("legacy", "Legacy secrets", {}),
+    "legacy_idle": ("legacy", "Legacy secrets", {}),
+}
+TILES: Final = ("users", "keys", "sessions", "resources", "peers")
+OWN_KEYS: Final = 20
+
+
+def add_routes(app: QuartTrio, door: Door) -> None:
+    """Add the pages of this area."""
+    pages = Overview(door)
+    app.add_url_rule("/ui/home", "overview", pages.show)
+
+
+class Overview:
+    """One page."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def show(self) -> Page:
+        """The first page."""
+        visit = await self._door.enter()
+        if not self._door.may(visit, "overview"):
+            return await self._show_own(visit)
+        seen = await self._door.call(visit, "overview")
+        return await render(
+            "overview.html",
+            visit,
+            seen=seen,
+            charts=[
+                draw_bars("good", "Sign-ins", "sign-ins", [(hour.at, hour.sign_ins) for hour in seen.hours]),
+                draw_bars("bad", "Denials", "denials", [(hour.at, hour.denials) for hour in seen.hours]),
+            ],
+            tiles=[(name, name.capitalize(), getattr(seen, name)) for name in TILES],
+            areas=AREAS,
+            uptime=show_span(seen.uptime),
+            size=None if seen.store_bytes is None else show_bytes(seen.store_bytes),
+            pages=current_app.view_functions,
+        )
+
+    async def _show_own(self, visit: Visit) -> Page:
+        keys = None
+        if self._door.may(visit, "keys.list"):
+            keys = (await self._door.call(visit, "keys.list", limit=OWN_KEYS)).items
+        health = await self._door.call(visit, "health")
+        return await render("overview_own.html", visit, keys=keys, health=health, pages=current_app.view_functions)
+
+
+def show_span(seconds: int) -> str:
+    """A length of time as people say it, in its two largest units."""
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if days:
+        return f"{days:,} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def show_bytes(number: int) -> str:
+    """A size as people say it, in decimal units."""
+    size = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

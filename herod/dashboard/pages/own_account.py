@@ -1,0 +1,83 @@
+"""Your account: what everybody may change of their own, a password and a client secret. Both end their sessions."""
+
+from herod_client.core.errors import HerodError, InvalidRequest
+from quart import Response as Page
+from quart_trio import QuartTrio
+
+from herod.dashboard.csrf import cookie_name
+from herod.dashboard.gateway import Door, Visit, asked
+from herod.dashboard.pages.sign_in import sign_in_page
+from herod.dashboard.rendering import render
+from herod.protocols.error_codes import row_of
+
+__all__ = ["add_routes", "signed_out_page"]
+
+
+def add_routes(app: QuartTrio, door: Door) -> None:
+    """Add the pages of this area."""
+    pages = OwnAccount(door)
+    app.add_url_rule("/ui/account", "account", pages.show)
+    app.add_url_rule("/ui/account/password", "account_password", pages.password, methods=["POST"])
+    app.add_url_rule("/ui/account/secret", "account_secret", pages.secret, methods=["POST"])
+
+
+class OwnAccount:
+    """One page."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def show(self) -> Page:
+        """What one is, and the forms."""
+        return await self._page(await self._door.enter())
+
+    async def password(self) -> Page:
+        """Set one's own password, with the one before."""
+        visit, fields = await self._door.submitted()
+        try:
+            if not fields.get("current"):
+                raise InvalidRequest("Give the current password too.")
+            if fields.get("password") != fields.get("again"):
+                raise InvalidRequest("The new password stands there twice, and not alike: type it again.")
+            await self._door.call(
+                visit,
+                "users.password",
+                client_id=visit.who.sub,
+                current=fields["current"],
+                password=fields.get("password"),
+            )
+        except HerodError as error:
+            return await self._page(visit, error)
+        return await signed_out_page("Your password is set: sign in with it.")
+
+    async def secret(self) -> Page:
+        """Give oneself a new client secret, and show that this once."""
+        visit, _ = await self._door.submitted()
+        try:
+            rotated = await self._door.call(visit, "users.rotate_secret", client_id=visit.who.sub)
+        except HerodError as error:
+            return await self._page(visit, error)
+        return await render(
+            "user_secret.html",
+            visit,
+            client_id=rotated.client_id,
+            secret=rotated.client_secret,
+            user=visit.who,
+            is_new=False,
+        )
+
+    async def _page(self, visit: Visit, error: HerodError | None = None) -> Page:
+        status = 200 if error is None else row_of(error).http
+        page = await render("account.html", visit, status=status, error=error)
+        if status == 401:
+            page.headers["WWW-Authenticate"] = "Bearer"  # which a 401 must have, and no browser asks about
+        return page
+
+
+async def signed_out_page(notice: str) -> Page:
+    """The sign-in page, after a change that ended the visitor's own session."""
+    received = asked()
+    page = await sign_in_page(notice=notice)
+    secure = received.source.secure
+    page.delete_cookie(cookie_name(received), path="/", httponly=True, samesite="Strict", secure=secure)
+    return page

@@ -1,0 +1,115 @@
+"""Signing in and out: by email and password or by API key. Each is an operation, by the one road of all.
+
+Must never show again what was typed as a secret.
+"""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from herod_client.core.errors import HerodError, InvalidRequest, Unauthenticated, Unavailable
+from quart import Response as Page
+from quart import url_for
+from quart_trio import QuartTrio
+
+from herod.dashboard.csrf import check_same_origin, cookie_name
+from herod.dashboard.gateway import Door, SignInNeeded, asked
+from herod.dashboard.pages.first_run import first_run_page
+from herod.dashboard.rendering import render, see_other
+from herod.dashboard.session_opening import opening, refused, signed_in
+from herod.identity.presented_credentials import Bearer
+from herod.protocols.decode import read_form
+
+__all__ = ["add_routes", "sign_in_page"]
+
+_TOKEN: Final = "This opens no session: paste an API key, or sign in with email and password."  # noqa: S105 - a message
+
+
+def add_routes(app: QuartTrio, door: Door) -> None:
+    """Add the pages of this area."""
+    pages = SignIn(door)
+    app.add_url_rule("/", "front", pages.front)
+    app.add_url_rule("/ui", "enter", pages.enter)
+    app.add_url_rule("/ui/", "enter_folder", pages.enter)
+    app.add_url_rule("/ui/sign-in", "sign_in", pages.show)
+    app.add_url_rule("/ui/sign-in", "sign_in_post", pages.sign_in, methods=["POST"])
+    app.add_url_rule("/ui/sign-in/key", "sign_in_key", pages.sign_in_with_key, methods=["POST"])
+    app.add_url_rule("/ui/sign-out", "sign_out", pages.sign_out, methods=["POST"])
+    app.add_url_rule("/ui/signed-out", "signed_out", pages.signed_out)
+
+
+class SignIn:
+    """The pages that anybody may see."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def front(self) -> Page:
+        """The sign-in page; before there is an admin, how to make one."""
+        try:
+            status = await self._door.call_public("first_admin.status", {}, asked().source)
+        except Unavailable:  # signing in will say why
+            return await sign_in_page()
+        return await first_run_page() if status.is_needed else await sign_in_page()
+
+    async def show(self) -> Page:
+        """The sign-in page."""
+        return await sign_in_page()
+
+    async def enter(self) -> Page:
+        """Where people who type an address by heart are led on."""
+        return see_other(url_for("front"))
+
+    async def sign_in(self) -> Page:
+        """Sign in by the form, and go to where one is signed in."""
+        received = asked()
+        fields: dict[str, str] = {}
+        try:
+            check_same_origin(received)
+            fields = read_form(received)
+            opened = await self._door.call_public("session.sign_in", {**fields, **opening(received)}, received.source)
+        except HerodError as error:
+            return await sign_in_page(error=error, email=fields.get("email", ""))
+        return signed_in(opened.cookie)
+
+    async def sign_in_with_key(self) -> Page:
+        """Sign in with a pasted API key: the session may do what the key may."""
+        received = asked()
+        try:
+            check_same_origin(received)
+            fields = read_form(received)
+            key = fields.pop("key", "").strip()
+            if not key:
+                raise InvalidRequest("Paste an API key.")
+            opened = await self._door.call_public(
+                "session.create", {**fields, **opening(received)}, received.source, presented=Bearer(key)
+            )
+        except HerodError as error:
+            told = InvalidRequest(_TOKEN) if error.reason == "method_not_allowed" else error
+            return await sign_in_page(error=told, by_key=True)
+        return signed_in(opened.cookie)
+
+    async def sign_out(self) -> Page:
+        """End the session. The cookie goes even where there was none any more."""
+        received = asked()
+        try:
+            visit, _ = await self._door.submitted()
+            await self._door.call(visit, "session.delete")
+        except (Unauthenticated, SignInNeeded):
+            pass  # it is over already
+        except HerodError as error:
+            return await sign_in_page(error=error)
+        page = see_other(url_for("signed_out"))
+        name, is_secure = cookie_name(received), received.source.secure
+        page.delete_cookie(name, path="/", httponly=True, samesite="Strict", secure=is_secure)
+        return page
+
+    async def signed_out(self) -> Page:
+        """The sign-in page, saying that one is out."""
+        return await sign_in_page(notice="You are signed out.")
+
+
+async def sign_in_page(*, error: HerodError | None = None, **values: Any) -> Page:  # noqa: ANN401 - what the template shows
+    """The page to sign in on, saying what went wrong, if something did."""
+    if error is None:
+        return await render("sign_in.html", status=HTTPStatus.OK, error=None, **values)
+    return await refused("sign_in.html", error, **values)

@@ -1,0 +1,54 @@
+"""Coming from a terminal (`herod ui`): the page that says whose session a code opens, and the form that opens it.
+
+Must never open a session by the address alone: `csrf.py` says why.
+"""
+
+from http import HTTPStatus
+
+from herod_client.core.errors import HerodError
+from quart import Response as Page
+from quart_trio import QuartTrio
+
+from herod.dashboard.csrf import check_same_origin
+from herod.dashboard.gateway import Door, asked
+from herod.dashboard.pages.sign_in import sign_in_page
+from herod.dashboard.rendering import render
+from herod.dashboard.session_opening import opening, signed_in
+from herod.protocols.decode import read_form, read_query
+
+__all__ = ["add_routes"]
+
+
+def add_routes(app: QuartTrio, door: Door) -> None:
+    """Add the pages of this area."""
+    pages = Codes(door)
+    app.add_url_rule("/ui/code", "code", pages.show)
+    app.add_url_rule("/ui/code", "code_post", pages.redeem, methods=["POST"])
+
+
+class Codes:
+    """One question, and what follows a yes."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def show(self) -> Page:
+        """Say whose session the code opens, and ask."""
+        received = asked()
+        try:
+            code = read_query(received.query).get("code", "")
+            offer = await self._door.call_public("session.offer", {"code": code}, received.source)
+        except HerodError as error:
+            return await sign_in_page(error=error)
+        return await render("code.html", status=HTTPStatus.OK, offer=offer, code=code)
+
+    async def redeem(self) -> Page:
+        """Open it."""
+        received = asked()
+        try:
+            check_same_origin(received)
+            fields = {**read_form(received), **opening(received)}
+            opened = await self._door.call_public("session.redeem", fields, received.source)
+        except HerodError as error:
+            return await sign_in_page(error=error)
+        return signed_in(opened.cookie)

@@ -1,0 +1,161 @@
+"""What the checks share: who asks, what they make on the way, and what is deleted at the end."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from herod_smoke.http_connection import Answer, Headers, WireClient, basic, bearer
+
+__all__ = ["CheckError", "User", "World", "expect"]
+
+
+class CheckError(Exception):
+    """A check that failed: what was expected, and what came."""
+
+
+def expect(condition: object, said: str, answer: Answer | None = None) -> None:
+    """Fail the check unless `condition`.
+
+    Args:
+        condition: what must hold.
+        said: what was expected, as a sentence for people.
+        answer: what came instead; its status is said, never its body, which may hold a secret.
+    """
+    if not condition:
+        raise CheckError(said if answer is None else f"{said}; the answer was {answer.status} {_code(answer)}".rstrip())
+
+
+@dataclass(frozen=True)
+class User:
+    """An account made for the checks."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    email: str
+    password: str = field(repr=False)
+
+
+@dataclass
+class World:
+    """One run of the checks.
+
+    Attributes:
+        wire: asks the daemon.
+        admin: the header of who runs the checks.
+        legacy_secret: one that the daemon knows, if it was given.
+    """
+
+    wire: WireClient
+    admin: Headers
+    legacy_secret: str | None = None
+    run: str = field(default_factory=lambda: secrets.token_hex(4))
+    _cleaning: list[tuple[str, Callable[[], Answer]]] = field(default_factory=list)
+    _count: int = 0
+
+    def name(self, what: str) -> str:
+        """A name that nothing else has."""
+        self._count += 1
+        return f"smoke-{self.run}-{what}-{self._count}"
+
+    def email(self) -> str:
+        """An address that nobody has (RFC 2606)."""
+        return f"{self.name('user')}@example.invalid"
+
+    def api(
+        self,
+        method: str,
+        path: str,
+        *,
+        who: Headers | None = None,
+        json: Any = None,  # noqa: ANN401 - any JSON
+        headers: Headers | None = None,
+    ) -> Answer:
+        """Ask as the admin, or as whom `who` says."""
+        return self.wire.ask(
+            method, path, json=json, headers={**(self.admin if who is None else who), **(headers or {})}
+        )
+
+    def rpc(self, method: str, params: Any = None, *, who: Headers | None = None) -> Any:  # noqa: ANN401 - any JSON
+        """A JSON-RPC call's answer: an object with `result` or `error`."""
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {} if params is None else params}
+        answer = self.api("POST", "/rpc", who=who, json=call)
+        expect(answer.status == 200 and isinstance(answer.json, dict), f"{method} is answered under 200", answer)
+        return answer.json
+
+    def user(self, scope: str = "read", **more: Any) -> User:  # noqa: ANN401 - fields of /users/add
+        """An account, deleted at the end."""
+        email, password = self.email(), secrets.token_urlsafe(12)
+        sent = {"email": email, "password": password, "scope": scope, **more}
+        answer = self.api("POST", "/users/add", json=sent)
+        expect(answer.status == 201, "an admin can add a user", answer)
+        added = self.adopt_user(answer.json)
+        return User(added["client_id"], added["client_secret"], email, password)
+
+    def adopt_user(self, added: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Delete an account at the end that a check has made."""
+        client_id = added["client_id"]
+        self.later("the account " + client_id, lambda: self.api("DELETE", f"/api/v1/users/{client_id}"))
+        return added
+
+    def token(self, user: User, **form: str) -> str:
+        """An access token by the account's client secret."""
+        sent = {"grant_type": "client_credentials", **form}
+        answer = self.wire.ask("POST", "/token", form=sent, headers=basic(user.client_id, user.client_secret))
+        expect(answer.status == 200, "a client gets a token", answer)
+        token: str = answer.json["access_token"]
+        return token
+
+    def key(self, scope: str = "read", *, who: Headers | None = None, **more: Any) -> Mapping[str, Any]:  # noqa: ANN401 - fields of keys.create
+        """An API key, deleted at the end: a service key of the admin's, or a user's own."""
+        sent = {"name": self.name("key"), "scope": scope, **({"kind": "service"} if who is None else {}), **more}
+        answer = self.api("POST", "/api/v1/keys", who=who, json=sent)
+        expect(answer.status == 201, "a key can be made", answer)
+        made: Mapping[str, Any] = answer.json["data"]
+        self.later("the key " + made["id"], lambda: self.api("DELETE", f"/api/v1/keys/{made['id']}"))
+        return made
+
+    def validate(self, token: str, **more: str) -> Mapping[str, Any]:
+        """What `/validate` says of a token, key or secret."""
+        answer = self.wire.ask("POST", "/validate", json={"token": token, **more})
+        expect(answer.status == 200 and isinstance(answer.json, dict), "/validate answers 200", answer)
+        verdict: Mapping[str, Any] = answer.json
+        return verdict
+
+    def whoami(self, who: Headers) -> Mapping[str, Any]:
+        """What the daemon says of a credential."""
+        answer = self.api("GET", "/api/v1/whoami", who=who)
+        expect(answer.status == 200, "whoami answers", answer)
+        found: Mapping[str, Any] = answer.json["data"]
+        return found
+
+    def signed_in(self, user: User) -> Headers:
+        """The header of somebody who has signed in."""
+        answer = self.wire.ask("POST", "/login", json={"email": user.email, "password": user.password})
+        expect(answer.status == 200, "a user can sign in", answer)
+        return bearer(answer.json["access_token"])
+
+    def later(self, what: str, delete: Callable[[], Answer]) -> None:
+        """Delete something at the end; that it is gone by then is fine."""
+        self._cleaning.append((what, delete))
+
+    def clean_up(self) -> list[str]:
+        """Delete all that was made, newest first; what could not be deleted."""
+        left = []
+        while self._cleaning:
+            what, delete = self._cleaning.pop()
+            try:
+                is_gone = delete().status in {200, 204, 404}
+            except Exception:  # noqa: BLE001 - the rest is to be deleted all the same
+                is_gone = False
+            if not is_gone:
+                left.append(what)
+        return left
+
+
+def _code(answer: Answer) -> str:
+    """The error code that an answer names."""
+    found = answer.json
+    error = found.get("error") if isinstance(found, dict) else None
+    code = error.get("code") if isinstance(error, dict) else error
+    return str(code) if isinstance(code, str | int) else ""

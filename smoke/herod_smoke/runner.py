@@ -1,0 +1,47 @@
+"""Run the checks one after the other, and clean up, whatever happens."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from herod_smoke.checks import Check
+from herod_smoke.fixtures import CheckError, World
+from herod_smoke.http_connection import UnreachableError
+from herod_smoke.report import Outcome
+
+__all__ = ["run"]
+
+
+def run(
+    world: World, checks: Mapping[str, Check], names: Iterable[str], *, tell: Callable[[Outcome], None]
+) -> tuple[list[Outcome], list[str]]:
+    """How each check ended, and what could not be cleaned up.
+
+    Args:
+        world: who asks whom.
+        checks: name → check.
+        names: which of them, in which order.
+        tell: is told of each as it ends.
+    """
+    outcomes = []
+    try:
+        for name in names:
+            outcome = _run_one(world, name, checks[name])
+            outcomes.append(outcome)
+            tell(outcome)
+    finally:
+        left = world.clean_up()
+    return outcomes, left
+
+
+def _run_one(world: World, name: str, check: Check) -> Outcome:
+    begun = time.monotonic()
+    error: str | None = None
+    try:
+        check(world)
+    except CheckError as failure:
+        error = f"expected: {failure}"
+    except UnreachableError as failure:
+        error = str(failure)
+    except (LookupError, TypeError, ValueError, AttributeError) as failure:
+        error = f"the answer has another shape: {type(failure).__name__}: {failure}"
+    return Outcome(name, error, time.monotonic() - begun)
