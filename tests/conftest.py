@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from house import House, open_house
 from hypothesis import settings
-from soak import describe
+from support.herod_in_memory import House, open_house
+from support.soak_rounds import describe
 
 # No test asserts a time, and a busy machine is no failure.
 settings.register_profile("herod", deadline=None)

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browsing import Person, Theme, chromium, furnished, person  # noqa: E402 - found below tests/
+from support.chromium import Person, Theme, chromium, furnished, person  # noqa: E402 - found below tests/
 
 # Shown 800 pixels wide: the pages themselves are laid out for 1280.
 SIZE = (1280, 800)

@@ -1,7 +1,7 @@
 """What parameters look like, for the documents: their limits, formats and a few words, each written once.
 
 Only described here, never enforced: who breaks a limit is told so by the handler, in words that help. The tests in
-`tests/documents` hold the two together.
+`tests/protocols/documents` hold the two together.
 """
 
 from typing import Annotated, Final

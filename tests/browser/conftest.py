@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from browsing import Person, Sit, chromium, furnished, person
 from playwright.sync_api import Browser
-from running import Daemon
+from support.chromium import Person, Sit, chromium, furnished, person
+from support.real_daemon import Daemon
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from browsing import ADMIN, PASSWORD, Person, Theme, person
 from playwright.sync_api import Browser
-from running import Daemon, running
+from support.chromium import ADMIN, PASSWORD, Person, Theme, person
+from support.real_daemon import Daemon, running
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
-from browsing import ADMIN, PASSWORD, ask, person
 from playwright.sync_api import Browser
-from running import running
+from support.chromium import ADMIN, PASSWORD, ask, person
+from support.real_daemon import running
 
 SAY = "theme => document.querySelector('iframe').contentWindow.postMessage({type: 'theme', theme}, '*')"
 

@@ -1,6 +1,6 @@
 """With the keyboard alone: the way through a page, and in and out of a dialog."""
 
-from browsing import ADMIN, PASSWORD, Person, Sit
+from support.chromium import ADMIN, PASSWORD, Person, Sit
 
 
 def focused(ada: Person) -> str:

@@ -1,7 +1,7 @@
 """A key's whole life, by somebody who clicks."""
 
-from browsing import Person, Sit, ask
-from running import Daemon
+from support.chromium import Person, Sit, ask
+from support.real_daemon import Daemon
 
 
 def secret_of(ada: Person) -> str:

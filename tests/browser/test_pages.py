@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from browsing import PHONE, WIDE, Person, Sit
+from support.chromium import PHONE, WIDE, Person, Sit
 
 SIZES = {"wide": WIDE, "phone": PHONE}
 MOST_BYTES = 150_000

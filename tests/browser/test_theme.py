@@ -1,9 +1,9 @@
 """What a page looks like follows the reader: dark or light, and without motion where they want none."""
 
 import pytest
-from browsing import Person, Sit, Theme, person
 from playwright.sync_api import Browser
-from running import Daemon
+from support.chromium import Person, Sit, Theme, person
+from support.real_daemon import Daemon
 
 GROUND = {"dark": "rgb(20, 17, 15)", "light": "rgb(247, 242, 236)"}
 

@@ -1,7 +1,7 @@
 """A user's whole life, by somebody who clicks."""
 
-from browsing import Person, Sit, ask
-from running import Daemon
+from support.chromium import Person, Sit, ask
+from support.real_daemon import Daemon
 
 EMAIL = "eve@example.org"
 FIRST = "a first password of hers"

@@ -1,6 +1,6 @@
 """The main flows where JavaScript is off: forms and links are enough."""
 
-from browsing import Person, Sit
+from support.chromium import Person, Sit
 
 
 def sit_down(sit: Sit) -> Person:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_daemon import KEY, PEER, RESOURCE, TOKEN, USER, WHOAMI, FakeDaemon, fake_daemon, json_reply
 from herod_cli.main import main
 from herod_cli.shared.cli_version import cli_version
+from support.fake_daemon import KEY, PEER, RESOURCE, TOKEN, USER, WHOAMI, FakeDaemon, fake_daemon, json_reply
 
 
 @dataclass(frozen=True)

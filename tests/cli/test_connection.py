@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_daemon import USER, FakeDaemon, Reply, RpcError, fake_daemon, json_reply
+from support.fake_daemon import USER, FakeDaemon, Reply, RpcError, fake_daemon, json_reply
 
 Typed = Callable[..., Any]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_daemon import FakeDaemon
 from herod_cli.shared import secret_files
 from herod_cli.shared.atomic_file import whole_file
 from herod_cli.shared.secret_files import SavedSecret, replace_private
+from support.fake_daemon import FakeDaemon
 
 OWNER = 4321
 

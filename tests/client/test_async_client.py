@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import trio
-from certificates import make_certificate
-from fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply, raw_daemon
 from herod_client import (
     AsyncClient,
     BadAnswer,
@@ -25,7 +23,9 @@ from herod_client import (
     Untrusted,
 )
 from herod_client.async_transport import expected_servers
-from running import free_port, running
+from support.certificates import make_certificate
+from support.fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply, raw_daemon
+from support.real_daemon import free_port, running
 from trio.testing import MockClock
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

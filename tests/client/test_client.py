@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply
 from herod_client import (
     Anonymous,
     BadAnswer,
@@ -18,6 +17,7 @@ from herod_client import (
     PeerIdentity,
     Refused,
 )
+from support.fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from fake_daemon import Reply, fake_daemon, json_reply, raw_daemon
 from herod_client import BadAnswer, Client, Refused, Unreachable
+from support.fake_daemon import Reply, fake_daemon, json_reply, raw_daemon
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from fake_daemon import raw_daemon
 from herod_client import BadAnswer, Client, ClientError, TcpAddress, UnixAddress, Unreachable
 from herod_client.connection_errors import no_port, no_socket
+from support.fake_daemon import raw_daemon
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 

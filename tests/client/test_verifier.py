@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import trio
-from certificates import make_certificate
-from fake_daemon import FakeDaemon, fake_daemon, json_reply
 from herod_client import (
     BadAnswer,
     Basic,
@@ -25,7 +23,9 @@ from herod_client import (
 )
 from herod_client.core.errors import BadToken, Disabled, MissingScope, RevokedToken, Unavailable
 from herod_client.core.scope_graph import BUILT_IN
-from running import SECRET, Daemon, free_port, running
+from support.certificates import make_certificate
+from support.fake_daemon import FakeDaemon, fake_daemon, json_reply
+from support.real_daemon import SECRET, Daemon, free_port, running
 from trio.testing import MockClock
 
 SECONDS = 20  # until a test gives up

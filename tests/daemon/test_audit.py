@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Daemon, running
+from support.real_daemon import Daemon, running
 
 WAIT_SECONDS = 20
 

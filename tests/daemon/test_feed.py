@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import Daemon, running
+from support.real_daemon import Daemon, running
 
 PATH = "/api/v1/tokens/changes"
 SECONDS = 20

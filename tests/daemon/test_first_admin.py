@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import trio.testing
-from house import House, open_house
-from running import Daemon, running
+from support.herod_in_memory import House, open_house
+from support.real_daemon import Daemon, running
 
 from herod.first_admin_code import FILE_NAME, RENEWED_SECONDS, FirstCode
 

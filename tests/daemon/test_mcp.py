@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
-from running import Daemon, running
+from support.real_daemon import Daemon, running
 
 NEW, OLD = "2026-07-28", "2025-11-25"
 WAYS = [pytest.param(is_tcp, id="tcp" if is_tcp else "unix") for is_tcp in (True, False)]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import SECRET, Daemon, environment, herod, running
+from support.real_daemon import SECRET, Daemon, environment, herod, running
 
 PASSWORD = "correct horse battery"
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from running import COMMAND, SECRET, environment, free_port
-from serving import short_folder
+from support.in_process_server import short_folder
+from support.real_daemon import COMMAND, SECRET, environment, free_port
 
 ACTIVATE = "systemd-socket-activate"
 needs_systemd = pytest.mark.skipif(shutil.which(ACTIVATE) is None, reason=f"{ACTIVATE} is not installed")

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from certificates import make_certificate
-from running import SECRET, Daemon, environment, herod, running
+from support.certificates import make_certificate
+from support.real_daemon import SECRET, Daemon, environment, herod, running
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 from functools import partial
 
 import pytest
-from house import PASSWORD, House
-from signing_in import EMAIL
+from dashboard.browser_sign_in import EMAIL
+from support.herod_in_memory import PASSWORD, House
 
 from herod.dashboard.app import make_app
 from herod.operations.operation_table import OPERATIONS

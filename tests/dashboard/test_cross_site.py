@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from browsing import ADMIN, PASSWORD, Person, ask, chromium, person
 from playwright.sync_api import Browser, Page
-from running import Daemon, free_port, running
+from support.chromium import ADMIN, PASSWORD, Person, ask, chromium, person
+from support.real_daemon import Daemon, free_port, running
 
 EVE = "eve@example.org"
 

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from faults.asking import (
+from faults.requests_under_fault import (
     Known,
     add_account,
     check_reads,
@@ -15,7 +15,7 @@ from faults.asking import (
     names,
     start_in_vain,
 )
-from running import COMMAND, Daemon, running
+from support.real_daemon import COMMAND, Daemon, running
 
 SYNC = "fsync,fdatasync"
 WRITE = "pwrite64,write"

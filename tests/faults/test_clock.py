@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from faults.asking import add_account, admin, is_valid, know, names, token_of
+from faults.requests_under_fault import add_account, admin, is_valid, know, names, token_of
 from herod_client.core.errors import BadToken, ExpiredToken, RateLimited, Unauthenticated
 from herod_client.core.signing_keys import SigningKeys, hs256_key
-from house import NOW, House, open_house
-from running import Daemon, running
+from support.herod_in_memory import NOW, House, open_house
+from support.real_daemon import Daemon, running
 
 from herod.identity.presented_credentials import Bearer
 from herod.records import Revocation
@@ -46,7 +46,7 @@ def skewed(folder: Path) -> Iterator[tuple[Daemon, Callable[[int], None]]]:
         new.write_text(str(seconds))
         new.rename(skew)
 
-    command = (sys.executable, str(Path(__file__).with_name("skewed.py")))
+    command = (sys.executable, str(Path(__file__).with_name("skewed_clock.py")))
     with running(folder, command=command, HEROD_TEST_SKEW=str(skew)) as daemon:
         yield daemon, turn
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import apsw
 import pytest
-import soak
 import trio
 from herod_client.core.errors import StartupError, Unavailable
 from store.conformance import putting
 from store.samples import SECRET, account, event, guess, key, revocation, rule, session
+from support import soak_rounds
 
 from herod.credentials.sealing import SealBroken
 from herod.records import Account, ApiKey, GuessCount, PeerRule, Record, Revocation, Session
@@ -26,7 +26,7 @@ from herod.store.sqlite.disk import open_database
 from herod.store.sqlite.disk.open_database import connect, load_head
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
-FLIPS = soak.count("FLIPS")
+FLIPS = soak_rounds.count("FLIPS")
 PARTS = 4
 PAGE = 4096
 RECORDS: tuple[Record, ...] = (
@@ -169,7 +169,7 @@ def test_flipped_bytes_of_a_large_store(image: Image, tmp_path: Path, monkeypatc
 
 def outcomes_of_flips(image: Image, folder: Path, name: str, count: int, *, may_hide: bool = False) -> set[str]:
     """What became of so many flips, each in a fresh image."""
-    chance = soak.chance("flips", name)
+    chance = soak_rounds.chance("flips", name)
     suffixes = [suffix for suffix in ("", "-wal") for _ in range(len(image[suffix]) // PAGE)]
     outcomes = set()
     for _ in range(count):
@@ -177,7 +177,7 @@ def outcomes_of_flips(image: Image, folder: Path, name: str, count: int, *, may_
         place, mask = chance.randrange(len(image[suffix])), chance.randrange(1, 256)
         damaged = bytearray(image[suffix])
         damaged[place] ^= mask
-        what = f"byte {place} of herod.db{suffix} ^ {mask:#x} ({name}, {soak.describe()})"
+        what = f"byte {place} of herod.db{suffix} ^ {mask:#x} ({name}, {soak_rounds.describe()})"
         path = lay_out({**image, suffix: bytes(damaged)}, folder / "s")
         outcomes.add(outcome(path, what, may_hide=may_hide))
     return outcomes

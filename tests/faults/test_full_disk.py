@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults.asking import (
+from faults.requests_under_fault import (
     add_account,
     check_reads,
     check_refused,
@@ -16,8 +16,8 @@ from faults.asking import (
     names,
     token_of,
 )
-from faults.disks import Disk, small_disk
-from running import COMMAND, SECRET, Daemon, environment, herod, running
+from faults.small_disks import Disk, small_disk
+from support.real_daemon import COMMAND, SECRET, Daemon, environment, herod, running
 
 ROOM_FOR_INDEX = 40 * 1024  # what -shm takes, and no more than a page or two of a log
 BIG = "x" * 100

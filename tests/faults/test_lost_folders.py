@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.asking import add_account, check_reads, know, message_of, names
-from faults.disks import small_disk
-from running import COMMAND, SECRET, environment, herod, others_have_python, running
+from faults.requests_under_fault import add_account, check_reads, know, message_of, names
+from faults.small_disks import small_disk
+from support.real_daemon import COMMAND, SECRET, environment, herod, others_have_python, running
 
 UID = 4711
 OTHER = ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups")

@@ -7,8 +7,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from faults.asking import Known, add_account, check_reads, check_refused, check_revocation_holds, know, names
-from running import Daemon, running
+from faults.requests_under_fault import (
+    Known,
+    add_account,
+    check_reads,
+    check_refused,
+    check_revocation_holds,
+    know,
+    names,
+)
+from support.real_daemon import Daemon, running
 
 
 def check_noticed(daemon: Daemon, known: Known, file: str) -> None:

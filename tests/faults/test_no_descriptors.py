@@ -6,8 +6,8 @@ import socket
 import subprocess
 from pathlib import Path
 
-from faults.asking import admin, know, wait_for
-from running import COMMAND, Daemon, running
+from faults.requests_under_fault import admin, know, wait_for
+from support.real_daemon import COMMAND, Daemon, running
 
 
 class UnixConnection(http.client.HTTPConnection):

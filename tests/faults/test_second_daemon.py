@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults.asking import Known, check_reads, know, start_in_vain
-from running import Daemon, running
+from faults.requests_under_fault import Known, check_reads, know, start_in_vain
+from support.real_daemon import Daemon, running
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.asking import add_account, check_reads, is_valid, know, start_in_vain, wait_for
-from offline_store import contents
-from running import SECRET, running
+from faults.requests_under_fault import add_account, check_reads, is_valid, know, start_in_vain, wait_for
+from support.real_daemon import SECRET, running
+from support.stopped_store import contents
 
 OTHER = "quite another secret, as long as a secret has to be"
 

@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from faults.asking import add_account, admin, is_valid, know, start_in_vain, token_of
-from running import running
+from faults.requests_under_fault import add_account, admin, is_valid, know, start_in_vain, token_of
+from support.real_daemon import running
 
 EDITS = {
     "the admin key's content put under a weaker key": (

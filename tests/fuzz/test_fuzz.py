@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 import trio
-from fuzz.asking import CANARY, SECRET_NAMES, Ask, asks
-from fuzz.judging import judge
-from fuzz.sending import Sender
-from house import ADMIN_SOURCE, COOKIE, LEGACY, TCP, House, open_house
+from fuzz.answer_rules import judge
+from fuzz.raw_requests import Sender
+from fuzz.request_generator import CANARY, SECRET_NAMES, Ask, asks
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from running import Daemon, running
-from soak import count
-from soak import seed as chosen_seed
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, TCP, House, open_house
+from support.real_daemon import Daemon, running
+from support.soak_rounds import count
+from support.soak_rounds import seed as chosen_seed
 
 from herod.pipeline.ceilings import is_standing_admin
 from herod.records import Account, ApiKey, PeerRule

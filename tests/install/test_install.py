@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import environment, running
-from serving import short_folder
+from support.in_process_server import short_folder
+from support.real_daemon import environment, running
 
 import herod
 
@@ -145,7 +145,7 @@ def test_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert herod.__version__ in version.stdout
 
     monkeypatch.chdir("/")
-    monkeypatch.setattr("running.COMMAND", (program,))  # for what asks the daemon
+    monkeypatch.setattr("support.real_daemon.COMMAND", (program,))  # for what asks the daemon
     config = str(etc / "herod" / "herod.toml")
     with running(tmp_path / "run", command=(program,), PYTHONPATH=str(trap), HEROD_CONFIG=config) as daemon:
         assert daemon.curl("/health")[1] == {"status": "ok", "service": "herod", "version": herod.__version__}

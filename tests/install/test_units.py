@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import SECRET, running
+from support.real_daemon import SECRET, running
 
 from herod.identity import one_time_codes, runtime
 from herod.protocols import jsonrpc

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 import trio
 import trio.testing
-from house import ADMIN_SOURCE, COOKIE, TCP, House
 from store.samples import key
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, TCP, House
 
 from herod.protocols import jsonrpc
 from herod.protocols.responses import MAX_ANSWER_BYTES

@@ -4,8 +4,8 @@ import base64
 import json
 
 import pytest
-from house import House, bearer
-from vectors import VECTORS
+from support.herod_in_memory import House, bearer
+from support.public_vectors import VECTORS
 
 SUITE = VECTORS / "json_parsing_suite.json"
 

@@ -1,6 +1,6 @@
 """How each protocol says that there were too many tries."""
 
-from house import LEGACY, TCP, House, bearer
+from support.herod_in_memory import LEGACY, TCP, House, bearer
 
 LOGIN = {"email": "nobody@example.org", "password": "a wrong password"}
 

@@ -4,7 +4,7 @@ import base64
 from typing import Any
 
 import pytest
-from house import ADMIN_SOURCE, COOKIE, NOW, PASSWORD, TCP, House, bearer, open_house
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, NOW, PASSWORD, TCP, House, bearer, open_house
 
 from herod.identity.runtime import LegacySecrets
 from herod.operations.accounts import login_and_registration

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import trio
-from serving import BOTH, GET, QUICK, WAYS, Way, serving
+from support.in_process_server import BOTH, GET, QUICK, WAYS, Way, serving
 
 from herod.protocols.http import Request, Response
 from herod.scopes.principal import Peer

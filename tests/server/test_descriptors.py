@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from serving import short_folder
+from support.in_process_server import short_folder
 
 SERVER = """
 import logging, os, resource, sys, time

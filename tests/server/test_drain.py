@@ -2,7 +2,7 @@
 
 import pytest
 import trio
-from serving import GET, STALLS, WAYS, Stall, serving
+from support.in_process_server import GET, STALLS, WAYS, Stall, serving
 
 from herod.protocols.http import Request, Response
 from herod.server.connection_limits import Limits

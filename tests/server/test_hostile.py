@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import pytest
 import trio
-from messages import BAD, GOOD, LIMITS
-from serving import (
+from support.http_messages import BAD, GOOD, LIMITS
+from support.in_process_server import (
     EVERY,
     GET,
     QUICK,

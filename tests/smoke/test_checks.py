@@ -12,8 +12,8 @@ from herod_smoke.fixtures import World
 from herod_smoke.http_connection import Wire, WireClient, peer
 from herod_smoke.report import Outcome
 from herod_smoke.runner import run
-from running import Daemon, running
 from smoke.ways import LEGACY, WAYS, Broken
+from support.real_daemon import Daemon, running
 
 
 @pytest.fixture(scope="module")

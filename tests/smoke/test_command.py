@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from herod_smoke.checks import CHECKS
-from running import Daemon, environment, running
+from support.real_daemon import Daemon, environment, running
 
 COMMAND = (sys.executable, "-m", "herod_smoke")
 

@@ -1,0 +1,166 @@
+"""The reload itself: all or nothing, and never in the middle of a handler."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+from typing import cast
+
+import pytest
+import trio
+import trio.testing
+from herod_client.core.errors import SettingsError, Unavailable
+from herod_client.core.scope_graph import ScopeGraph
+from support.herod_in_memory import House
+
+from herod.identity.runtime import LegacySecrets
+from herod.records import Account
+from herod.reload import Reloader
+from herod.settings import Settings
+from herod.store.base import Store, Writer
+from herod.store.sqlite.sqlite_store import open_sqlite
+
+OLD = Settings(hero_secret="h" * 40, binds=(), store=None, public_url="http://localhost")
+NEW = replace(
+    OLD, scopes={"jobs:run": ("user",)}, networks=frozenset({"prod"}), user_secrets=("a secret of another system",)
+)
+
+
+def make_reloader(house: House, load: Callable[[], Settings], store: Store | None = None) -> Reloader:
+    """A reloader of that house, over its store or another."""
+    return Reloader(
+        OLD, load, realm=house.realm, store=store or house.store, certificates=None, clock=lambda: house.clock.now
+    )
+
+
+async def test_all_of_it(house: House) -> None:
+    """Graph, networks and legacy secrets are new, under the next generation, and nothing remembered is left."""
+    before = house.realm.graph
+    house.realm.grant(("read",), ("*",))
+    assert await make_reloader(house, lambda: NEW).reload()
+    assert house.realm.graph.bit("jobs:run")
+    assert house.realm.graph.generation == before.generation + 1
+    assert house.realm.networks == frozenset({"prod"})
+    found = house.realm.legacy.match("a secret of another system")
+    assert found is not None
+    assert found.scope == "user"
+    assert not len(house.realm.grants)
+
+
+async def test_a_file_that_hangs(
+    house: House, caplog: pytest.LogCaptureFixture, mock_clock: trio.testing.MockClock
+) -> None:
+    """It is given up after a time, so that the next SIGHUP is heard."""
+    release = threading.Event()
+
+    def hang() -> Settings:
+        release.wait()
+        return NEW
+
+    mock_clock.autojump_threshold = 0
+    try:
+        assert not await make_reloader(house, hang).reload()
+    finally:
+        release.set()
+        mock_clock.autojump_threshold = inf
+    assert house.realm.networks != frozenset({"prod"})
+    assert "could not be read within 30 seconds" in caplog.text
+    assert await make_reloader(house, lambda: NEW).reload()
+
+
+def _refuse() -> Settings:
+    raise SettingsError("networks: found nothing.")
+
+
+def _fail() -> Settings:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("load", "message"),
+    [
+        (_refuse, "networks: found nothing."),
+        (_fail, "ZeroDivisionError"),
+        (lambda: replace(NEW, scopes={"a": ("b",), "b": ("a",)}), "circle"),
+    ],
+)
+async def test_nothing_of_it(
+    house: House, load: Callable[[], Settings], message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever goes wrong, everything is as it was, and the log says why."""
+    before = house.realm.graph, house.realm.networks, house.realm.legacy
+    with caplog.at_level(logging.ERROR):
+        assert not await make_reloader(house, load).reload()
+    assert (house.realm.graph, house.realm.networks, house.realm.legacy) == before
+    assert "the old settings stay" in caplog.text
+    assert message in caplog.text
+
+
+async def test_what_needs_a_restart(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """It is named as people write it, without what it holds."""
+    changed = replace(NEW, hero_secret="x" * 40, token_ttl=77, tls_cert=Path("/c"), tls_key=Path("/k"), binds=())
+    with caplog.at_level(logging.WARNING):
+        assert await make_reloader(house, lambda: changed).reload()
+    assert "needs a restart: HERO_SECRET (changed by `herod secret rotate`, before that), tls_cert, " in caplog.text
+    assert "xxx" not in caplog.text
+
+
+async def test_a_store_that_cannot_write(house: House) -> None:
+    """The reload is taken all the same."""
+
+    class ReadOnly:
+        """Refuses every write."""
+
+        news = house.store.news
+
+        async def write(self, function: object) -> None:
+            raise Unavailable("read-only", reason="read_only")
+
+    reloader = Reloader(
+        OLD,
+        lambda: NEW,
+        realm=house.realm,
+        store=cast("Store", ReadOnly()),
+        certificates=None,
+        clock=lambda: 0,
+    )
+    assert await reloader.reload()
+    assert house.realm.networks == frozenset({"prod"})
+
+
+async def test_no_handler_sees_half(house: House, tmp_path: Path) -> None:
+    """Handlers in the writer's thread find one graph and its networks from their beginning to their end."""
+    generations: list[int] = []
+    mixed: list[object] = []
+    realm = house.realm
+
+    def look(tx: Writer) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        before = realm.graph, realm.networks, realm.legacy
+        for _ in range(200):
+            tx.count(Account)
+            if (realm.graph, realm.networks, realm.legacy) != before:
+                mixed.append(before)
+        if (before[0].generation % 2 == 1) is not (before[1] == frozenset({"prod"})):
+            mixed.append(before)
+        generations.append(before[0].generation)
+
+    store = open_sqlite(tmp_path / "herod.db", "s" * 40, now=house.clock.now)
+    async with store:
+        realm.legacy, realm.graph = LegacySecrets(store.keyring, []), ScopeGraph()
+        is_over = trio.Event()
+
+        async def keep_looking() -> None:
+            while not is_over.is_set():
+                await store.write(look)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(keep_looking)
+            for number in range(20):
+                assert await make_reloader(house, lambda: (OLD, NEW)[number % 2 == 0], store).reload()  # noqa: B023 - called at once
+            is_over.set()
+    assert mixed == []
+    assert len(set(generations)) > 3

@@ -1,0 +1,70 @@
+"""`herod key rotate|disable|enable|edit`: what is asked of the daemon, and what is said."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fake_daemon import KEY, FakeDaemon
+
+Typed = Callable[..., Any]
+
+ID = KEY["id"]
+
+
+def asked(daemon: FakeDaemon) -> tuple[str, Any]:
+    """The last call the daemon got."""
+    call = daemon.asked[-1].json
+    return call["method"], call["params"]
+
+
+@pytest.mark.parametrize(("option", "seconds"), [((), 0), (("--overlap", "10m"), 600), (("--overlap", "7d"), 604_800)])
+def test_rotate(option: tuple[str, ...], seconds: int, daemon: FakeDaemon, herod: Typed, machine: Path) -> None:
+    """A new secret, kept in a file of one's own; the overlap goes as seconds."""
+    ended = herod("key", "rotate", ID, *option, "--save", "new.key")
+    assert ended.code == 0
+    assert asked(daemon) == ("keys.rotate", {"id": ID, "overlap": seconds})
+    assert (machine / "new.key").read_text().strip() == "herod_u_other"
+    assert (machine / "new.key").stat().st_mode & 0o777 == 0o600
+    assert "herod_u_other" not in ended.out + ended.err
+
+
+def test_rotate_with_an_odd_overlap(daemon: FakeDaemon, herod: Typed) -> None:
+    """A time without its unit is refused with how to write it, before anything is asked."""
+    ended = herod("key", "rotate", ID, "--overlap", "10")
+    assert ended.code == 2
+    assert "write 30s, 10m, 12h or 7d" in ended.err
+
+
+def test_off_and_on(daemon: FakeDaemon, herod: Typed) -> None:
+    """Each says what is so now."""
+    ended = herod("key", "disable", ID)
+    assert (ended.code, asked(daemon)) == (0, ("keys.disable", {"id": ID}))
+    assert f"herod key enable {ID}" in ended.out
+    ended = herod("key", "enable", ID)
+    assert (ended.code, asked(daemon)) == (0, ("keys.enable", {"id": ID}))
+    assert "is on" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        (("--name", "nightly"), {"name": "nightly"}),
+        (("--scope", "read"), {"scope": "read"}),
+        (("--network", "lab", "--network", "office"), {"networks": ["lab", "office"]}),
+        (("--expires", "never"), {"expires_at": None}),
+        (("--expires", "2030-01-31T12:00:00Z"), {"expires_at": "2030-01-31T12:00:00Z"}),
+    ],
+)
+def test_edit(options: tuple[str, ...], changes: dict[str, Any], daemon: FakeDaemon, herod: Typed) -> None:
+    """Only what was named is sent: what is left out stays."""
+    ended = herod("key", "edit", ID, *options)
+    assert ended.code == 0
+    assert asked(daemon) == ("keys.update", {"id": ID, **changes})
+
+
+def test_edit_nothing(daemon: FakeDaemon, herod: Typed) -> None:
+    """Without a change there is nothing to do, and it says what could be."""
+    ended = herod("key", "edit", ID)
+    assert ended.code == 2
+    assert "--expires" in ended.err

@@ -1,0 +1,176 @@
+"""`herod login`, `logout`, `whoami`: what is kept, for whom, and who may read it."""
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fake_daemon import TOKEN, USER, WHOAMI, FakeDaemon, RpcError, fake_daemon, json_reply
+
+Typed = Callable[..., Any]
+
+
+@pytest.fixture
+def kept(machine: Path) -> Path:
+    """Where sign-ins are kept."""
+    return machine / "config" / "herod" / "credentials.json"
+
+
+def _login(herod: Typed, *args: str) -> Any:
+    return herod("login", "ada@example.org", "--password-file", "-", *args, stdin=b"correct horse battery\n")
+
+
+def test_login_keeps_a_token_for_its_owner_alone(daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
+    """The token is in a 0600 file in a 0700 folder, and not on the screen."""
+    ended = _login(herod)
+    assert ended.code == 0
+    assert f"Signed in to {daemon.url} as ada@example.org" in ended.out
+    assert TOKEN["access_token"] not in ended.out + ended.err
+    [asked] = daemon.asked
+    assert asked.json == {"email": "ada@example.org", "password": "correct horse battery"}
+    assert asked.authorization is None
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+    assert json.loads(kept.read_text(encoding="utf-8"))["sign_ins"][daemon.url]["access_token"] == "aaa.bbb.ccc"
+    assert [path.name for path in kept.parent.iterdir()] == ["credentials.json"]
+
+
+def test_login_asks_at_the_terminal(
+    daemon: FakeDaemon, herod: Typed, terminal: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without arguments email and password are asked for."""
+    terminal("correct horse battery")
+    monkeypatch.setattr("click.prompt", lambda *_, **__: "ada@example.org")
+    assert herod("login").code == 0
+    assert daemon.asked[0].json == {"email": "ada@example.org", "password": "correct horse battery"}
+
+
+def test_login_without_a_terminal(daemon: FakeDaemon, herod: Typed) -> None:
+    """Where nobody can be asked, the options that help are named."""
+    assert "login EMAIL" in herod("login").err
+    assert "--password-file" in herod("login", "ada@example.org").err
+    assert herod("login", "ada@example.org").code == 2
+
+
+def test_a_wrong_password_keeps_nothing(daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
+    """A refused sign-in ends with 4."""
+    daemon.routes["POST", "/login"] = json_reply(
+        {"error": {"code": "bad_credentials", "message": "Unknown email or wrong password."}}, 401
+    )
+    ended = _login(herod)
+    assert (ended.code, ended.err) == (4, "herod: Unknown email or wrong password.\n")
+    assert not kept.exists()
+
+
+def test_what_was_kept_is_presented_there_alone(daemon: FakeDaemon, herod: Typed) -> None:
+    """A saved token goes to the address it came from, and to no other."""
+    _login(herod)
+    herod("whoami")
+    assert daemon.asked[-1].authorization == "Bearer aaa.bbb.ccc"
+    herod("whoami", "--peer")
+    assert daemon.asked[-1].authorization == "Peer"
+    with fake_daemon() as other:
+        other.methods["whoami"] = WHOAMI
+        herod("whoami", "--url", other.url)
+        assert other.asked[-1].authorization is None
+
+
+def test_two_daemons_two_sign_ins(daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
+    """Signing in elsewhere leaves the first sign-in alone; signing out names where one still is."""
+    with fake_daemon() as other:
+        other.routes["POST", "/login"] = json_reply({**TOKEN, "access_token": "ddd.eee.fff"})
+        other.methods["token.revoke"] = {"revoked": True}
+        _login(herod)
+        _login(herod, "--url", other.url)
+        assert set(json.loads(kept.read_text(encoding="utf-8"))["sign_ins"]) == {daemon.url, other.url}
+        assert herod("logout", "--url", other.url).code == 0
+        assert other.params("token.revoke") == {"token": "ddd.eee.fff"}
+        ended = herod("logout", "--url", other.url)
+    assert ended.code == 1
+    assert daemon.url in ended.err
+
+
+def test_logout_revokes_and_forgets(daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
+    """The token is dead and gone."""
+    _login(herod)
+    assert herod("logout").code == 0
+    assert daemon.params("token.revoke") == {"token": "aaa.bbb.ccc"}
+    assert daemon.asked[-1].authorization == "Bearer aaa.bbb.ccc"
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "warns"), [(RpcError(4001, "It has expired."), False), (RpcError(5003, "Read-only."), True)]
+)
+def test_logout_forgets_even_if_revoking_fails(
+    answer: RpcError, warns: bool, daemon: FakeDaemon, herod: Typed, kept: Path
+) -> None:
+    """A dead token needs no revoking; one that could not be revoked is dropped with a warning."""
+    _login(herod)
+    daemon.methods["token.revoke"] = answer
+    ended = herod("logout")
+    assert ended.code == 0
+    assert ("warning" in ended.err) is warns
+    assert not kept.exists()
+
+
+def test_a_dead_saved_token_says_what_to_do(daemon: FakeDaemon, herod: Typed) -> None:
+    """When what was saved is refused, both ways out are named."""
+    _login(herod)
+    daemon.methods["whoami"] = RpcError(4001, "The token has expired.", {"code": "expired_token"})
+    ended = herod("whoami")
+    assert ended.code == 4
+    assert "`herod login` renews it, `herod logout` drops it" in ended.err
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+def test_a_readable_file_is_refused(mode: int, daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
+    """A file that others can read or write is not used, and the command that mends it is named."""
+    _login(herod)
+    kept.chmod(mode)
+    count = len(daemon.asked)
+    ended = herod("whoami")
+    assert ended.code == 1
+    assert f"chmod 600 {kept}" in ended.err
+    assert len(daemon.asked) == count
+    assert herod("whoami", "--peer").code == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", '{"version": 2, "sign_ins": {}}', '{"version": 1, "sign_ins": {"a": 1}}', "[" * 100_000, "\x00"],
+)
+def test_a_damaged_file_is_refused(content: str, daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
+    """What is no file of ours is named, and left as it is."""
+    kept.parent.mkdir(parents=True)
+    kept.write_text(content, encoding="utf-8")
+    kept.chmod(0o600)
+    ended = herod("whoami")
+    assert ended.code == 1
+    assert "damaged" in ended.err
+    assert kept.read_text(encoding="utf-8") == content
+
+
+def test_no_home(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service without a home asks as its uid, and cannot sign in."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    assert herod("whoami").code == 0
+    ended = _login(herod)
+    assert ended.code == 1
+    assert "XDG_CONFIG_HOME" in ended.err
+
+
+def test_whoami(daemon: FakeDaemon, herod: Typed) -> None:
+    """Everything the daemon says of one."""
+    assert herod("whoami").out.splitlines() == [
+        f"sub       {USER['client_id']}",
+        "kind      account",
+        "name      Ada",
+        "method    jwt",
+        "scope     write",
+        "networks  *",
+    ]
+    assert json.loads(herod("whoami", "--output", "json").out) == WHOAMI

@@ -1,0 +1,213 @@
+"""`herod doctor`: finds what is wrong, says how to mend it, and shows no secret."""
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from herod_cli.shared.output import width
+from support.fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply
+
+Typed = Callable[..., Any]
+SECRET = "correct horse battery staple, long enough"
+
+
+def _checks(herod: Typed, code: int, *args: str) -> dict[str, list[dict[str, Any]]]:
+    """Findings by check."""
+    ended = herod("doctor", "--output", "json", *args)
+    assert ended.code == code, ended
+    answer = json.loads(ended.out)
+    assert answer["ok"] is (code == 0)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for check in answer["checks"]:
+        found.setdefault(check["check"], []).append(check)
+    return found
+
+
+def _result(checks: dict[str, list[dict[str, Any]]], name: str) -> str:
+    results = [check["result"] for check in checks[name]]
+    return str(max(results, key=["ok", "warn", "fail"].index))
+
+
+def test_all_is_well(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
+    """A daemon in good order fails nothing, and every line fits."""
+    cookie = machine / "run" / "herod" / "herod.sock.cookie"
+    cookie.write_text("abcDEF0123456789_-", encoding="utf-8")
+    cookie.chmod(0o600)
+    ended = herod("doctor")
+    assert ended.code == 0
+    assert "You are Ada (account), by jwt: write." in ended.out
+    assert "warn" not in ended.out
+    assert all(width(line) <= 80 for line in ended.out.splitlines() if " " in line.strip())
+    assert "abcDEF" not in ended.out
+    checks = _checks(herod, 0)
+    for name in ("looked", "cookie", "daemon", "health", "version", "identity", "credentials"):
+        assert _result(checks, name) == "ok"
+
+
+def test_no_daemon(machine: Path, herod: Typed) -> None:
+    """Without a daemon the rest is still looked at."""
+    checks = _checks(herod, 1)
+    assert _result(checks, "address") == "fail"
+    assert [check["text"].endswith("not there") for check in checks["looked"]] == [True, True]
+    assert "store" in checks
+
+
+def test_stale_socket(machine: Path, herod: Typed) -> None:
+    """A dead socket fails, with the command that replaces it."""
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(machine / "run" / "herod" / "herod.sock"))
+    assert "herod serve" in _checks(herod, 1)["daemon"][0]["fix"]
+
+
+def test_bad_address(herod: Typed) -> None:
+    """An address that is none fails like everything else."""
+    assert _result(_checks(herod, 1, "--url", "nowhere"), "address") == "fail"
+
+
+def test_another_program(daemon: FakeDaemon, herod: Typed) -> None:
+    """Something else on the socket is not taken for herod."""
+    daemon.routes["GET", "/health"] = json_reply({"status": "ok", "service": "other"})
+    assert "is not herod" in _checks(herod, 1)["daemon"][0]["text"]
+
+
+def test_sick_old_and_strange(daemon: FakeDaemon, herod: Typed) -> None:
+    """A read-only store fails; another version and being nobody are warnings with a way out."""
+    daemon.routes["GET", "/health"] = json_reply({"status": "read-only", "service": "herod", "reason": "fsync"}, 503)
+    daemon.routes["GET", "/api/version"] = json_reply({"version": "9.9.9"})
+    daemon.methods["whoami"] = RpcError(4001, "Who are you?")
+    checks = _checks(herod, 1)
+    assert _result(checks, "health") == "fail"
+    assert "fsync" in checks["health"][0]["text"]
+    assert _result(checks, "version") == "warn"
+    assert "9.9.9" in checks["version"][0]["text"]
+    assert _result(checks, "identity") == "warn"
+    assert "herod peer allow --uid" in checks["identity"][0]["fix"]
+
+
+def test_an_open_folder_and_cookie(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
+    """A folder where others can put a socket, and a cookie that others can read, fail."""
+    folder = machine / "run" / "herod"
+    folder.chmod(0o777)
+    (folder / "herod.sock.cookie").write_text("abcDEF0123456789_-", encoding="utf-8")
+    (folder / "herod.sock.cookie").chmod(0o644)
+    checks = _checks(herod, 1)
+    assert checks["socket-folder"][0]["fix"] == f"chmod 755 {folder}"
+    assert _result(checks, "cookie") == "fail"
+
+
+def test_a_socket_of_a_group(daemon: FakeDaemon, machine: Path, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not connect is told to join the socket's group, where that has a say."""
+    path = machine / "run" / "herod" / "herod.sock"
+    monkeypatch.setattr("os.access", lambda *_: False)
+    path.chmod(0o600)
+    assert "mode=0666" in _checks(herod, 1)["socket"][0]["fix"]
+    path.chmod(0o660)
+    monkeypatch.setattr("herod_cli.doctor.daemon_checks.owner", lambda _: "srw-rw---- herod:herod")
+    assert "usermod -aG herod USER" in _checks(herod, 1)["socket"][0]["fix"]
+
+
+def test_a_folder_that_a_group_can_write(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
+    """What `serve` only warns of is only a warning here."""
+    (machine / "run" / "herod").chmod(0o775)
+    assert _result(_checks(herod, 0), "socket-folder") == "warn"
+
+
+def test_no_cookie(daemon: FakeDaemon, herod: Typed) -> None:
+    """A socket without a cookie has no local admin: a warning."""
+    assert _result(_checks(herod, 0), "cookie") == "warn"
+
+
+def test_an_unusable_credential(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
+    """Saved sign-ins that others can read fail, and the daemon is asked all the same."""
+    kept = machine / "config" / "herod" / "credentials.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text('{"version": 1, "sign_ins": {}}', encoding="utf-8")
+    kept.chmod(0o644)
+    checks = _checks(herod, 1)
+    assert f"chmod 600 {kept}" in checks["credentials"][0]["fix"]
+    assert _result(checks, "credential") == "fail"
+    assert _result(checks, "daemon") == "ok"
+
+
+@pytest.mark.parametrize(
+    ("secret", "result"), [(SECRET, "ok"), ("short but no placeholder", "fail"), ("your_secret_here" * 4, "fail")]
+)
+def test_secret_in_the_environment(
+    secret: str, result: str, daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A weak or placeholder secret fails; none is ever shown."""
+    monkeypatch.setenv("HERO_SECRET", secret)
+    ended = herod("doctor")
+    assert secret not in ended.out + ended.err
+    checks = _checks(herod, 0 if result == "ok" else 1)
+    assert _result(checks, "secret" if result == "ok" else "settings") == result
+    assert ("store-secret" in checks) is (result == "ok")
+
+
+@pytest.mark.parametrize(("mode", "result"), [(0o600, "ok"), (0o400, "ok"), (0o640, "fail"), (0o604, "fail")])
+def test_secret_file(
+    mode: int, result: str, daemon: FakeDaemon, machine: Path, herod: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secret's file is for its owner alone."""
+    file = machine / "hero_secret"
+    file.write_text(SECRET + "\n", encoding="utf-8")
+    file.chmod(mode)
+    monkeypatch.setenv("HERO_SECRET_FILE", str(file))
+    assert _result(_checks(herod, 0 if result == "ok" else 1), "secret-file") == result
+
+
+def test_missing_secret_file(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that names no file fails."""
+    monkeypatch.setenv("HERO_SECRET_FILE", "/nonexistent/hero_secret")
+    assert _result(_checks(herod, 1), "secret-file") == "fail"
+
+
+def test_store_modes(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
+    """The store's folder and each of its files are for their owner alone."""
+    folder = machine / "store"
+    folder.mkdir(mode=0o700)
+    for name in ("herod.db", "herod.db-wal"):
+        (folder / name).touch()
+        (folder / name).chmod(0o600)
+    assert _result(_checks(herod, 0), "store") == "ok"
+    (folder / "herod.db-wal").chmod(0o644)
+    checks = _checks(herod, 1)
+    assert [check["fix"] for check in checks["store"] if check["result"] == "fail"] == [
+        f"chmod 600 {folder}/herod.db-wal"
+    ]
+    folder.chmod(0o755)
+    assert f"chmod 700 {folder}" in [check["fix"] for check in _checks(herod, 1)["store"]]
+
+
+def test_over_tcp(herod: Typed) -> None:
+    """Over TCP there is no socket to look at, and nobody to be without a credential."""
+    with fake_daemon() as daemon:
+        daemon.routes["GET", "/health"] = json_reply({"status": "ok", "service": "herod"})
+        daemon.routes["GET", "/api/version"] = json_reply({"version": "0.1.0"})
+        daemon.methods["whoami"] = RpcError(4001, "Who are you?")
+        checks = _checks(herod, 0, "--url", daemon.url)
+    assert "--key @FILE" in checks["identity"][0]["fix"]
+    assert not {"looked", "cookie", "socket-folder"} & set(checks)
+
+
+@pytest.mark.parametrize("answer", [RpcError(5003, "Busy."), ["Ada"]])
+def test_an_identity_that_cannot_be_told(answer: object, daemon: FakeDaemon, herod: Typed) -> None:
+    """A daemon that fails at `whoami`, or answers it strangely, fails the check."""
+    daemon.methods["whoami"] = answer
+    assert _result(_checks(herod, 1), "identity") == "fail"
+
+
+def test_garbage(daemon: FakeDaemon, herod: Typed) -> None:
+    """What is not herod's fails the check."""
+    daemon.routes["GET", "/health"] = Reply(200, b"<html>", "text/html")
+    assert _result(_checks(herod, 1), "daemon") == "fail"
+
+
+def test_unreadable_settings(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
+    """A settings file that is none is a warning where no daemon is started from this shell."""
+    (machine / "config" / "herod").mkdir(parents=True)
+    (machine / "config" / "herod" / "herod.toml").write_text("[", encoding="utf-8")
+    assert _result(_checks(herod, 0), "settings") == "warn"

@@ -1,0 +1,90 @@
+"""`herod secret rotate-signing` on the command's side: what it says, and the exit code."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from herod_client.core.signing_keys import SigningAlgorithm
+from support.stopped_store import NOW, OLD, opened
+
+from herod.maintenance.startup import load_signing_keys
+from herod.records import SigningKeyRecord
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the store is to be, and the secret that opens it."""
+    monkeypatch.delenv("HEROD_STORE_SECRET", raising=False)
+    monkeypatch.setenv("HERO_SECRET", OLD)
+    return tmp_path / "herod.db"
+
+
+async def start(path: Path, algorithm: SigningAlgorithm) -> None:
+    """A daemon has started with that algorithm."""
+    async with opened(path) as one:
+        await one.write(lambda tx: load_signing_keys(tx, secret=OLD, algorithm=algorithm, ttl=3600, now=NOW))
+
+
+async def stops(path: Path) -> dict[str, int | None]:
+    """The stored hard stops."""
+    async with opened(path) as one:
+        return {record.id: record.expires_at for record in one.scan(SigningKeyRecord)}
+
+
+async def test_a_new_key(store: Path, herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names both keys and the end of the old one, which is as far off as a token lives."""
+    monkeypatch.setattr("herod.maintenance.rotate_signing_key.time.time", lambda: NOW)
+    await start(store, "EdDSA")
+    (first,) = await stops(store)
+    ended = herod("secret", "rotate-signing", "--store", f"sqlite:{store}", "--token-ttl", "60")
+    assert ended.code == 0, ended.err
+    after = await stops(store)
+    assert after.pop(first) == NOW + 60
+    ((second, stop),) = after.items()
+    assert stop is None
+    for word in (first, second, "2027-01-15T08:01:00Z"):
+        assert word in ended.out
+    answer = json.loads(herod("secret", "rotate-signing", "--store", f"sqlite:{store}", "--output", "json").out)
+    (third,) = (name for name, stop in (await stops(store)).items() if stop is None)
+    assert answer == {
+        "store": str(store),
+        "kid": third,
+        "retired": second,
+        "retired_until": "2027-01-15T09:00:00Z",
+        "dropped": [],
+    }
+
+
+async def test_a_compromise(store: Path, herod: Callable[..., Any]) -> None:
+    """It says that tokens have ended, and who signs from now on."""
+    await start(store, "EdDSA")
+    ended = herod("secret", "rotate-signing", "--store", f"sqlite:{store}", "--compromised")
+    assert (ended.code, "have ended" in ended.out) == (0, True)
+    assert list((await stops(store)).values()) == [None]
+    await start(store, "HS256")
+    ended = herod("secret", "rotate-signing", "--store", f"sqlite:{store}", "--compromised")
+    assert (ended.code, "HERO_SECRET signs" in ended.out) == (0, True)
+    assert await stops(store) == {"hs256": None}
+
+
+async def test_where_the_secret_is_the_key(store: Path, herod: Callable[..., Any]) -> None:
+    """It is refused with both ways out, or, where one is taken already, with what comes next."""
+    await start(store, "HS256")
+    for more in ((), ("--compromised",)):
+        ended = herod("secret", "rotate-signing", "--store", f"sqlite:{store}", *more)
+        assert (ended.code, ended.out) == (1, "")
+        for words in ("HERO_SECRET", "herod secret rotate", "--signing EdDSA", 'signing = "EdDSA"'):
+            assert words in " ".join(ended.err.split())
+    config = store.with_name("herod.toml")
+    config.write_text('signing = "EdDSA"\n')
+    ended = herod("secret", "rotate-signing", "--store", f"sqlite:{store}", "--config", config)
+    assert (ended.code, "the next start" in " ".join(ended.err.split())) == (1, True)
+
+
+def test_no_store(store: Path, herod: Callable[..., Any]) -> None:
+    """It is named."""
+    ended = herod("secret", "rotate-signing", "--store", f"sqlite:{store}")
+    assert (ended.code, "there is no store" in " ".join(ended.err.split())) == (1, True)
+    assert not store.exists()

@@ -1,0 +1,194 @@
+"""The strict token door: what is issued, how long it is good, and which key verifies it."""
+
+import json
+from typing import Any
+
+import jwt
+import msgspec
+import pytest
+from client.core.token_forging import (
+    AUDIENCE_CLAIMS,
+    BOTH,
+    CLAIMS,
+    ED25519,
+    GOOD,
+    HEADER,
+    ISSUER,
+    NOW,
+    PAYLOAD,
+    SECRET,
+    SHARED,
+    TTL,
+    check,
+    forge,
+    refusal,
+    with_raw,
+)
+from herod_client.core import access_tokens
+from herod_client.core.access_tokens import AUDIENCE_TYP, PLAIN_TYP, Claims, issue, open_jws
+from herod_client.core.errors import ExpiredToken, InvalidRequest
+from herod_client.core.signing_keys import SigningKey, SigningKeys, hs256_key
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+class TestIssued:
+    """What herod writes."""
+
+    @pytest.mark.parametrize("key", [SHARED, ED25519], ids=["HS256", "EdDSA"])
+    @pytest.mark.parametrize(
+        ("claims", "typ"),
+        [
+            (CLAIMS, PLAIN_TYP),
+            (msgspec.structs.replace(CLAIMS, networks=("mainnet", "testnet")), PLAIN_TYP),
+            (msgspec.structs.replace(CLAIMS, networks=()), PLAIN_TYP),
+            (msgspec.structs.replace(CLAIMS, sub="grüße"), PLAIN_TYP),
+            (AUDIENCE_CLAIMS, AUDIENCE_TYP),
+        ],
+    )
+    def test_round_trip(self, key: SigningKey, claims: Claims, typ: str) -> None:
+        """What was issued verifies to the same claims, twice, under the typ that fits them."""
+        token = issue(claims, key)
+        keys = SigningKeys(key)
+        assert check(token, keys=keys) == check(token, keys=keys) == claims
+        assert jwt.get_unverified_header(token)["typ"] == typ
+
+    def test_wire_form(self) -> None:
+        """The header has no `kid` under HS256; absent claims do not appear."""
+        assert jwt.get_unverified_header(GOOD) == {"alg": "HS256", "typ": "JWT"}
+        assert jwt.get_unverified_header(issue(CLAIMS, ED25519)) == {
+            "alg": "EdDSA",
+            "typ": "JWT",
+            "kid": ED25519.kid,
+        }
+        assert PAYLOAD == {
+            "sub": "3b7c",
+            "iss": "hero_auth",
+            "iat": NOW,
+            "exp": NOW + TTL,
+            "scope": "read write",
+            "jti": "9f1e",
+            "epoch": 3,
+            "via": "client_secret",
+        }
+
+    def test_other_libraries_agree(self) -> None:
+        """PyJWT, as a service would call it, reads the same claims."""
+        options: Any = {"verify_exp": False, "verify_iat": False}
+        assert jwt.decode(GOOD, SECRET, algorithms=["HS256"], options=options) == PAYLOAD
+        jwk = jwt.PyJWK.from_dict(ED25519.public_jwk() or {})
+        assert jwt.decode(issue(CLAIMS, ED25519), jwk, algorithms=["EdDSA"], options=options) == PAYLOAD
+
+    def test_pyjwt_tokens_pass(self) -> None:
+        """A token that another service made with PyJWT and HERO_SECRET passes, however its members are ordered."""
+        payload = dict(sorted({**PAYLOAD, "extra": {"nested": [1, {"a": None}]}, "name": "Zoë \u2603"}.items()))
+        assert check(jwt.encode(payload, SECRET, algorithm="HS256")) == CLAIMS
+
+    def test_too_large_to_issue(self) -> None:
+        """What no verifier would take is not issued."""
+        claims = msgspec.structs.replace(CLAIMS, networks=tuple(f"network-{n:050}" for n in range(150)))
+        with pytest.raises(InvalidRequest, match="too many networks"):
+            issue(claims, SHARED)
+
+    @given(
+        claims=st.builds(
+            Claims,
+            sub=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40),
+            iss=st.just(ISSUER),
+            iat=st.integers(NOW - TTL + 1, NOW + 60),
+            exp=st.just(NOW + 1),
+            scope=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+            jti=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40),
+            epoch=st.integers(0, 2**63),
+            via=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+            networks=st.none() | st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=9)).map(tuple),
+        ).filter(lambda claims: claims.iat < claims.exp)
+    )
+    def test_any_claims(self, claims: Claims) -> None:
+        """Whatever characters the claims hold, they come back."""
+        assert check(issue(claims, SHARED)) == claims
+
+
+class TestTime:
+    """Expiry without leeway, issue with a minute of it."""
+
+    @pytest.mark.parametrize(
+        ("iat", "exp", "reason"),
+        [
+            (NOW - 1, NOW + 1, None),
+            (NOW - 1, NOW, "expired"),
+            (NOW - TTL - 100, NOW - 100, "expired"),
+            (NOW, NOW + TTL, None),
+            (NOW, NOW + TTL + 1, "malformed"),
+            (NOW + 60, NOW + 61, None),
+            (NOW + 61, NOW + 62, "malformed"),
+            (NOW, NOW, "malformed"),
+            (NOW + 1, NOW, "malformed"),
+            (0, NOW + 1, "malformed"),
+            (-1, NOW + 1, "malformed"),
+            (NOW, 10**30, "malformed"),
+        ],
+    )
+    def test_window(self, iat: int, exp: int, reason: str | None) -> None:
+        """0 < exp - iat ≤ TTL, iat ≤ now + 60 s, now < exp."""
+        assert refusal(forge(HEADER, {**PAYLOAD, "iat": iat, "exp": exp})) == reason
+
+    @pytest.mark.parametrize(
+        ("nbf", "reason"),
+        [
+            ("0", None),
+            (str(NOW + 60), None),
+            (str(NOW + 61), "malformed"),
+            ('"0"', "malformed"),
+            ("1.5", "malformed"),
+            ("-1", "malformed"),
+            ("null", "malformed"),
+            pytest.param("1" * 5000, "malformed", id="5000 digits"),
+        ],
+    )
+    def test_not_before(self, nbf: str, reason: str | None) -> None:
+        """Herod sets no `nbf`; one that another issuer set is honoured (RFC 7519, section 4.1.5)."""
+        assert refusal(forge(HEADER, with_raw(f'"nbf":{nbf}'))) == reason
+
+    def test_expiry_is_its_own_error(self) -> None:
+        """A client can tell a token to renew from a bad one."""
+        with pytest.raises(ExpiredToken) as caught:
+            check(GOOD, now=NOW + TTL)
+        assert (caught.value.reason, caught.value.code) == ("expired", "expired_token")
+
+
+class TestKeys:
+    """Which key verifies."""
+
+    def test_by_kid(self) -> None:
+        """Current and retired keys verify side by side, each its own algorithm."""
+        assert check(GOOD, keys=BOTH) == CLAIMS
+        assert check(issue(CLAIMS, ED25519), keys=BOTH) == CLAIMS
+
+    def test_two_secrets(self) -> None:
+        """After a change of HERO_SECRET the old one's tokens live on, though neither has a `kid`."""
+        keys = SigningKeys(hs256_key("t" * 32), [hs256_key(SECRET, verifies_until=NOW + TTL)])
+        assert check(GOOD, keys=keys) == CLAIMS
+
+    @pytest.mark.parametrize(
+        ("until", "now", "reason"),
+        [
+            (NOW + TTL, NOW, None),
+            (NOW + TTL, NOW + TTL - 1, None),
+            (NOW + TTL, NOW + TTL, "signature"),
+            (NOW, NOW, "signature"),
+            # It lives longer than anything the key can have signed before it was retired.
+            (NOW + TTL - 1, NOW, "signature"),
+        ],
+    )
+    def test_hard_stop(self, until: int, now: int, reason: str | None) -> None:
+        """A retired key stops at its second, and vouches for nothing beyond it."""
+        keys = SigningKeys(ED25519, [hs256_key(SECRET, verifies_until=until)])
+        assert refusal(GOOD, keys=keys, now=now) == reason
+
+    def test_the_jws_layer_knows_no_time(self) -> None:
+        """The hard stop is for `verify`: the JWS layer has no `now`."""
+        keys = SigningKeys(ED25519, [hs256_key(SECRET, verifies_until=0)])
+        header, payload = open_jws(GOOD, keys, typ=None)
+        assert header == access_tokens.Header(alg="HS256", typ="JWT")
+        assert json.loads(payload) == PAYLOAD

@@ -1,0 +1,89 @@
+"""The limits on guessing on a real daemon: over its sockets, by its hashes, through its restart."""
+
+import json
+import socket
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from support.real_daemon import Daemon, running
+
+EMAIL = "ada@example.org"
+RIGHT = "the long password of ada"
+LEGACY = "a secret of an older system"
+SPELLINGS = (EMAIL, "ADA@example.org", " ada@example.org ", "Ada@Example.ORG")
+
+
+def ask(daemon: Daemon, path: str, body: object, *, source: str = "127.0.0.1") -> tuple[int, bytes, dict[str, str]]:
+    """POST over TCP from an address of this machine: status, body, headers."""
+    data = json.dumps(body).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(data)}\r\nConnection: close\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", daemon.port), timeout=30, source_address=(source, 0)) as client:
+        client.sendall(head.encode() + data)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    first, _, sent = answer.partition(b"\r\n\r\n")
+    lines = first.decode().split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])}
+    return int(lines[0].split()[1]), sent, headers
+
+
+def sign_in(
+    daemon: Daemon, password: str, *, email: str = EMAIL, source: str = "127.0.0.1"
+) -> tuple[int, bytes, dict[str, str]]:
+    """POST /login."""
+    return ask(daemon, "/login", {"email": email, "password": password}, source=source)
+
+
+def add_ada(daemon: Daemon) -> None:
+    """An account with a password."""
+    answer = daemon.rpc("users.add", {"email": EMAIL, "password": RIGHT}, "-H", f"Authorization: Peer {daemon.cookie}")
+    assert "result" in answer
+
+
+def test_the_eleventh_guess_through_a_restart(tmp_path: Path) -> None:
+    """Spelled as one likes, over two runs: refused, while others sign in and the admin works."""
+    with running(tmp_path) as daemon:
+        add_ada(daemon)
+        answers = [sign_in(daemon, "a wrong password", email=SPELLINGS[number % 4])[0] for number in range(7)]
+        assert answers == [401] * 7
+        assert daemon.stop() == 0
+    with running(tmp_path) as daemon:
+        answers = [sign_in(daemon, "a wrong password", email=SPELLINGS[number % 4])[0] for number in range(3)]
+        assert answers == [401] * 3
+        for email in SPELLINGS:
+            status, body, headers = sign_in(daemon, RIGHT, email=email)
+            assert (status, json.loads(body)["error"]["code"]) == (429, "rate_limited")
+            assert 0 < int(headers["retry-after"]) <= 300
+        assert sign_in(daemon, RIGHT, source="127.0.0.2")[0] == 200
+        status, _, _ = daemon.curl("/login", "--json", json.dumps({"email": EMAIL, "password": RIGHT}))
+        assert status == 200
+        wrong = json.dumps({"email": EMAIL, "password": "a wrong password"})
+        assert [daemon.curl("/login", "--json", wrong)[0] for _ in range(11)] == [401] * 10 + [429]
+        assert daemon.herod("user", "list").returncode == 0  # the admin, from that very uid
+        daemon.stop(9)
+    with running(tmp_path) as daemon:
+        assert sign_in(daemon, RIGHT)[0] == 429
+
+
+def test_twenty_at_once(tmp_path: Path) -> None:
+    """Ten are judged and ten are not, on twenty connections; for an account that does not exist likewise."""
+    with running(tmp_path) as daemon:
+        add_ada(daemon)
+        for email in (EMAIL, "nobody@example.org"):
+            with ThreadPoolExecutor(20) as pool:
+                jobs = [pool.submit(sign_in, daemon, "a wrong password", email=email) for _ in range(20)]
+            assert Counter(job.result()[0] for job in jobs) == {401: 10, 429: 10}
+
+
+def test_legacy_secrets_through_a_restart(tmp_path: Path) -> None:
+    """A guess is written when the daemon stops, though it has no commit of its own."""
+    with running(tmp_path, HEROD_USER_SECRET=LEGACY) as daemon:
+        for _ in range(10):
+            assert daemon.curl("/api/v1/whoami", "-H", "Authorization: Bearer guess", tcp=True)[0] == 401
+        assert daemon.stop() == 0
+    with running(tmp_path, HEROD_USER_SECRET=LEGACY) as daemon:
+        assert daemon.curl("/api/v1/whoami", "-H", f"X-Herod-Secret: {LEGACY}", tcp=True)[0] == 429
+        assert daemon.curl("/api/v1/whoami", "-H", f"X-Herod-Secret: {LEGACY}")[0] == 200

@@ -1,0 +1,43 @@
+"""Signing in by browser, as tests do it: the forms sent, and what the browser has afterwards."""
+
+from urllib.parse import quote
+
+from support.herod_in_memory import PASSWORD, TCP, Answer, House
+
+from herod.scopes.principal import Source
+
+__all__ = ["EMAIL", "GOOD", "OWN", "cookie_of", "open_session", "sign_in", "sign_in_by_key", "text"]
+
+EMAIL = "ada@example.org"
+OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
+GOOD = f"email={EMAIL}&password={PASSWORD.replace(' ', '+')}"
+
+
+def text(answer: Answer) -> str:
+    """The page."""
+    return answer.response.body.decode()
+
+
+def cookie_of(answer: Answer) -> dict[str, str]:
+    """The header by which a browser gives the answer's cookie back."""
+    return {"cookie": answer.headers["set-cookie"].partition(";")[0]}
+
+
+async def sign_in(house: House, *, form: str = GOOD, source: Source = TCP, **headers: str) -> Answer:
+    """Send the form, as a browser does."""
+    scheme = "https" if source.secure else "http"
+    return await house.request(
+        "POST", "/ui/sign-in", form=form, source=source, headers={**OWN, "origin": f"{scheme}://localhost", **headers}
+    )
+
+
+async def sign_in_by_key(house: House, key: str) -> Answer:
+    """Send the form for keys, as a browser does."""
+    return await house.request("POST", "/ui/sign-in/key", form=f"key={quote(key)}", headers=OWN)
+
+
+async def open_session(house: House) -> tuple[dict[str, str], str]:
+    """A browser's cookie, and the address of the page it is led to."""
+    answer = await sign_in(house)
+    assert answer.status == 303
+    return cookie_of(answer), answer.headers["location"]

@@ -1,0 +1,102 @@
+"""The page that explains decisions: the same ones that the engine makes."""
+
+import re
+from collections.abc import AsyncIterator
+from html import unescape
+
+import pytest
+from support.herod_in_memory import House, open_house
+from support.page_visitor import open_pages, said, visit
+
+from herod.operations.operation_table import OPERATIONS
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A house with pages."""
+    async with open_house(networks=frozenset({"lab", "office"})) as built:
+        open_pages(built)
+        yield built
+
+
+def fix(page: str) -> str:
+    """The command that is offered."""
+    (found,) = re.findall(r'<code id="fix">([^<]+)</code>', page)
+    return unescape(found)
+
+
+async def test_the_form(house: House) -> None:
+    """Offers every operation, scope and network, and decides nothing yet."""
+    page = await (await visit(house)).read("/ui/explain")
+    for name in OPERATIONS:
+        assert f'<option value="operation:{name}"' in page
+    for name in house.realm.graph.scopes:
+        assert f'<option value="scope:{name}"' in page
+    assert '<option value="lab">' in page
+    assert 'id="decision"' not in page
+
+
+async def test_a_denial(house: House) -> None:
+    """Says why, what is missing, and the command that mends it; the form keeps what was asked."""
+    admin = await visit(house)
+    bob = await house.user(email="bob@example.org", name="Bob")
+    page = await admin.read("/ui/explain", principal="bob@example.org", what="operation:users.add", network="")
+    for word in (">Denied<", ">missing_scope<", '<dt>Missing</dt><dd><code class="chip">admin</code>'):
+        assert word in page
+    assert fix(page) == f"herod user scope {bob.client_id} admin"
+    assert 'value="bob@example.org"' in page
+    assert '<option value="operation:users.add" selected>' in page
+    page = await admin.read("/ui/explain", principal=bob.client_id, what="scope:read", network="")
+    assert ">Allowed<" in page
+    assert "Missing" not in page
+
+
+async def test_a_network(house: House) -> None:
+    """Is one more thing to have."""
+    admin = await visit(house)
+    bob = await house.user(email="bob@example.org", networks=["lab"])
+    page = await admin.read("/ui/explain", principal=bob.client_id, what="scope:read", network="office")
+    assert ">network_denied<" in page
+    assert fix(page) == f"herod user edit {bob.client_id} --network=lab --network=office"
+    assert ">Allowed<" in await admin.read("/ui/explain", principal=bob.client_id, what="", network="lab")
+
+
+async def test_advice_without_a_command(house: House) -> None:
+    """Is a sentence."""
+    admin = await visit(house)
+    key = (await house.service_key("read")).split("_")[2]
+    page = await admin.read("/ui/explain", principal=key, what="scope:admin", network="")
+    assert "<dt>Fix</dt><dd>Use a credential with scope admin</dd>" in page
+    await house.admin("keys.disable", id=key)
+    page = await admin.read("/ui/explain", principal=key, what="scope:read", network="")
+    assert "switched off" in page
+    page = await admin.read("/ui/explain", what="operation:token.create", network="")
+    assert ">method_not_allowed<" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"principal": '"><script>', "what": "scope:read"}, 404),
+        ({"what": "operation:<b>no"}, 400),
+        ({"what": "scope:<b>no"}, 400),
+        ({"principal": "@", "what": ""}, 400),
+    ],
+)
+async def test_what_cannot_be_asked(house: House, query: dict[str, str], status: int) -> None:
+    """Is said, and nothing of it becomes markup."""
+    page = await (await visit(house)).read("/ui/explain", status=status, **query)
+    assert said(page)
+    assert "<script>" not in page
+    assert "<b>" not in page
+
+
+async def test_others_ask_about_themselves(house: House) -> None:
+    """About nobody else, whatever the address says."""
+    ada = await visit(house)
+    reader = await visit(house, "bob@example.org", scope="read", name="Bob")
+    page = await reader.read("/ui/explain")
+    assert 'name="principal"' not in page
+    assert ">Denied<" in await reader.read("/ui/explain", what="operation:users.list")
+    page = await reader.read("/ui/explain", status=403, principal=ada.client_id, what="scope:read")
+    assert "takes admin" in said(page)

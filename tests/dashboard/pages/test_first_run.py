@@ -1,0 +1,204 @@
+"""The first admin: how the page says it, what the code opens, and that nobody gets in by merely coming first."""
+
+import re
+from functools import partial
+from urllib.parse import quote_plus
+
+import pytest
+from herod_client.core.errors import BadCredentials, Conflict, HerodError
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, Answer, House
+
+from herod.dashboard.app import make_app
+from herod.operations.accounts.first_admin import FIRST_CODE_SECONDS, make_first_code
+from herod.operations.operation_table import OPERATIONS
+from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.router import Doors
+from herod.records import Account
+from herod.server.page_requests import Browser
+
+OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
+EMAIL = "ada@example.org"
+
+
+@pytest.fixture
+async def fresh(house: House) -> House:
+    """A house with pages and nobody in it."""
+    house.doors = Doors(house.pipeline, OPERATIONS, Guard(), Browser(partial(make_app, house.pipeline, OPERATIONS)))
+    return house
+
+
+def text(answer: Answer) -> str:
+    """The page."""
+    return answer.response.body.decode()
+
+
+def new_code(house: House) -> str:
+    """What the daemon would write into its file."""
+    return make_first_code(house.realm, now=house.clock.now)
+
+
+async def send(house: House, code: str, **changes: str) -> Answer:
+    """Send the form, as a browser does."""
+    fields = {"code": code, "email": EMAIL, "name": "Ada", "password": PASSWORD, "again": PASSWORD, **changes}
+    form = "&".join(f"{name}={quote_plus(value)}" for name, value in fields.items())
+    return await house.request("POST", "/ui/first-run", form=form, headers=OWN)
+
+
+async def test_the_page_says_both_ways(fresh: House) -> None:
+    """The command, and where the code is; the sign-in page is one link away."""
+    page = text(await fresh.request("GET", "/"))
+    for word in ("<h1>Make the first admin</h1>", "herod user add EMAIL", "first-admin.code", 'href="/ui/sign-in"'):
+        assert word in page
+    assert new_code(fresh) not in page
+    assert "<h1>Sign in</h1>" in text(await fresh.request("GET", "/ui/sign-in"))
+
+
+async def test_the_code_makes_an_admin_and_signs_them_in(fresh: House) -> None:
+    """Once; then the front page is that to sign in on, and the code in the file is worth nothing."""
+    code, second = new_code(fresh), new_code(fresh)
+    answer = await send(fresh, f" {code} ")
+    assert answer.status == 303
+    cookie = {"cookie": answer.headers["set-cookie"].partition(";")[0]}
+    page = text(await fresh.request("GET", answer.headers["location"], headers=cookie))
+    assert ">admin<" in page
+    assert "<h1>Sign in</h1>" in text(await fresh.request("GET", "/"))
+    for old in (code, second):
+        again = await send(fresh, old, email="eve@example.org")
+        assert again.status in (401, 409)
+        assert "set-cookie" not in again.headers
+    assert [account.email for account in fresh.store.scan(Account)] == [EMAIL]
+    signed = await fresh.request(
+        "POST", "/ui/sign-in", form=f"email={EMAIL}&password={quote_plus(PASSWORD)}", headers=OWN
+    )
+    assert signed.status == 303
+
+
+async def test_they_have_no_client_secret(fresh: House) -> None:
+    """Nobody has seen one, so there is none to guess."""
+    await send(fresh, new_code(fresh))
+    (account,) = fresh.store.scan(Account)
+    assert account.secret_hash == b""
+    assert account.scope == ("admin",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"code": ""}, 401),
+        ({"code": "4fZ0" * 10 + "4fZ"}, 401),
+        ({"password": "short", "again": "short"}, 400),
+        ({"again": "another password"}, 400),
+        ({"email": "no address"}, 400),
+        ({"name": "a\x00b"}, 400),
+        ({"scope": "owner"}, 400),
+    ],
+)
+async def test_what_makes_no_admin(fresh: House, changes: dict[str, str], status: int) -> None:
+    """The form comes back, with email and name, without code and password; a right code stays good."""
+    code = new_code(fresh)
+    answer = await send(fresh, **{"code": code, **changes})
+    assert answer.status == status
+    page = text(answer)
+    assert "<title>Error: " in page
+    assert 'role="alert"' in page
+    assert PASSWORD not in page
+    assert code not in page
+    assert "set-cookie" not in answer.headers
+    assert not list(fresh.store.scan(Account))
+    assert (await send(fresh, code)).status == 303
+
+
+async def test_a_code_is_over_after_its_time(fresh: House) -> None:
+    """A quarter of an hour."""
+    code = new_code(fresh)
+    fresh.clock.now += FIRST_CODE_SECONDS
+    assert (await send(fresh, code)).status == 401
+    assert not list(fresh.store.scan(Account))
+
+
+async def test_with_an_admin_the_code_is_worth_nothing(fresh: House) -> None:
+    """Whether it is an account or a service key, made meanwhile by the other way."""
+    code = new_code(fresh)
+    await fresh.service_key("admin", "the admin")
+    answer = await send(fresh, code)
+    assert answer.status == 409
+    assert "There is an admin already" in text(answer)
+    assert "<h1>Sign in</h1>" in text(answer)
+    assert not list(fresh.store.scan(Account))
+
+
+async def test_who_counts_as_an_admin(fresh: House) -> None:
+    """An enabled account or service key with admin, and neither an expired one nor a user's key."""
+
+    async def is_needed() -> bool:
+        status = await fresh.call("first_admin.status")
+        return bool(status.is_needed)
+
+    assert await is_needed()
+    user = await fresh.user(scope="write", email=EMAIL)
+    assert await is_needed()
+    await fresh.admin("users.scope", client_id=user.client_id, scope="admin")
+    assert not await is_needed()
+    await user.key(scope="admin")
+    await fresh.service_key("admin", "another")
+    await fresh.admin("users.disable", client_id=user.client_id)
+    assert not await is_needed()
+    (key,) = (key for key in (await fresh.admin("keys.list")).items if key.kind == "service")
+    await fresh.admin("users.enable", client_id=user.client_id)
+    await fresh.admin("keys.delete", id=key.id)
+    assert not await is_needed()
+
+
+async def test_a_taken_email_is_said_before_the_code_is_used(fresh: House) -> None:
+    """Somebody has registered with it."""
+    await fresh.user(scope="read", email=EMAIL)
+    code = new_code(fresh)
+    assert (await send(fresh, code)).status == 409
+    assert (await send(fresh, code, email="other@example.org")).status == 303
+
+
+async def test_forms_of_other_origins(fresh: House) -> None:
+    """Even with the right code."""
+    code = new_code(fresh)
+    form = f"code={code}&email={EMAIL}&password={quote_plus(PASSWORD)}&again={quote_plus(PASSWORD)}"
+    for headers in ({}, {"origin": "http://localhost", "sec-fetch-site": "same-site"}, {"origin": "http://x.test"}):
+        answer = await fresh.request("POST", "/ui/first-run", form=form, headers=headers)
+        assert answer.status in (400, 403)
+    assert not list(fresh.store.scan(Account))
+
+
+async def test_guesses_are_slowed_down_and_lock_nobody_out(fresh: House) -> None:
+    """The code is too long to be guessed, and every local user is one source."""
+    for number in range(15):
+        assert (await send(fresh, f"guess{number}")).status == 401
+    assert (await send(fresh, new_code(fresh))).status == 303
+
+
+async def test_it_is_audited(fresh: House) -> None:
+    """What was refused, and who was made."""
+    await send(fresh, "wrong")
+    await send(fresh, new_code(fresh))
+    await fresh.pipeline.flush(is_last=True)
+    rows = (await fresh.call("audit.list", LOCAL_ADMIN, ADMIN_SOURCE)).items
+    found = {(row.operation, row.outcome, row.reason) for row in rows}
+    assert ("first_admin.create", "ok", None) in found
+    assert ("first_admin.create", "denied", "wrong_code") in found
+
+
+async def test_two_at_once(fresh: House) -> None:
+    """Of two who have read the file one becomes the admin."""
+    code = new_code(fresh)
+    ended: list[type[HerodError] | None] = []
+    for email in (EMAIL, "eve@example.org"):
+        try:
+            await fresh.call("first_admin.create", code=code, email=email, password=PASSWORD)
+            ended.append(None)
+        except (BadCredentials, Conflict) as error:
+            ended.append(type(error))
+    assert ended == [None, BadCredentials]
+
+
+async def test_nothing_stands_in_the_page(fresh: House) -> None:
+    """No script, style or handler."""
+    page = text(await fresh.request("GET", "/"))
+    assert not re.search(r"<script(?! src=)|<style|\sstyle=|\son[a-z]+=|javascript:", page)

@@ -1,0 +1,247 @@
+"""The pages of keys, through the real doors: lists, a key's life, and what is refused."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from support.herod_in_memory import NOW, PASSWORD, House
+from support.page_visitor import Visitor, open_pages, rows, said, secret_of, sign_in, text, visit
+
+from herod.dashboard.csrf import cut
+from herod.identity.presented_credentials import Bearer
+
+DAY = 86_400
+
+
+@pytest.fixture
+async def ada(house: House) -> Visitor:
+    """An admin at the pages."""
+    open_pages(house)
+    return await visit(house)
+
+
+async def make(visitor: Visitor, **fields: str) -> str:
+    """A new key by the form; its secret."""
+    given = {"name": "backup", "for_": "me", "scope_read": "on", "ends": "90", **fields}
+    answer = await visitor.send("/ui/keys", **given)
+    assert answer.status == 200, said(text(answer))
+    return secret_of(text(answer))
+
+
+async def works(house: House, key: str) -> bool:
+    """Whether a key is good now."""
+    answer = await house.request("GET", "/api/v1/whoami", headers={"authorization": f"Bearer {key}"})
+    return answer.status == 200
+
+
+async def test_a_keys_life(house: House, ada: Visitor) -> None:
+    """Made, used, rotated with an overlap, off, on, changed, deleted: each step by a form, and said."""
+    assert "No keys yet" in await ada.read("/ui/keys")
+    key = await make(ada)
+    id_ = key.split("_")[2]
+    assert await works(house, key)
+    page = await ada.read("/ui/keys")
+    assert rows(page) == ["backup"]
+    assert key not in page
+    assert "127.0.0.1" in await ada.read(f"/ui/keys/{id_}")
+    answer = await ada.send(f"/ui/keys/{id_}/rotate", overlap="300")
+    rotated = secret_of(text(answer))
+    assert rotated != key
+    assert "in 5 minutes it ends" in text(answer)
+    assert await works(house, key)
+    page = await ada.read(f"/ui/keys/{id_}")
+    assert "works until" in page
+    assert rotated not in page
+    house.clock.now += 300
+    assert not await works(house, key)
+    assert "works until" not in await ada.read(f"/ui/keys/{id_}")
+    assert "is off" in said(await ada.do(f"/ui/keys/{id_}/disable"))
+    assert not await works(house, rotated)
+    assert "is on" in said(await ada.do(f"/ui/keys/{id_}/enable"))
+    changed = await ada.do(f"/ui/keys/{id_}/edit", name="nightly", scope_read="on", networks="*", ends="never")
+    assert "changed" in said(changed)
+    details = await house.admin("keys.get", id=id_)
+    assert (details.name, details.expires_at, details.scope) == ("nightly", None, "read")
+    assert "nightly" in await ada.read(f"/ui/keys/{id_}/delete")
+    assert await works(house, rotated)
+    assert "gone" in said(await ada.do(f"/ui/keys/{id_}/delete"))
+    assert not await works(house, rotated)
+    await ada.read(f"/ui/keys/{id_}", status=404)
+
+
+@pytest.mark.parametrize(
+    ("fields", "end"),
+    [
+        ({"ends": "30"}, NOW + 30 * DAY),
+        ({"ends": "365"}, NOW + 365 * DAY),
+        ({"ends": "never"}, None),
+        ({"ends": "date", "until": "2030-01-31"}, int(datetime(2030, 1, 31, 23, 59, 59, tzinfo=UTC).timestamp())),
+    ],
+)
+async def test_ends(house: House, ada: Visitor, fields: dict[str, str], end: int | None) -> None:
+    """A number of days, a date until it is over, or never."""
+    key = await make(ada, **fields)
+    details = await house.admin("keys.get", id=key.split("_")[2])
+    assert details.expires_at == (None if end is None else datetime.fromtimestamp(end, UTC))
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "says"),
+    [
+        ({"name": ""}, 400, "name"),
+        ({"name": "a\u202eb"}, 400, "invisible"),
+        ({"ends": "soon"}, 400, "Choose when"),
+        ({"ends": "date", "until": "31.1.2030"}, 400, "as 2030-01-31"),
+        ({"ends": "date", "until": "2020-01-01"}, 400, "past"),
+        ({"for_": "owner"}, 400, "whose key"),
+        ({"for_": "owner", "owner": "nobody@example.org"}, 404, "no such account"),
+        ({"for_": "everybody"}, 400, "whose key"),
+        ({"scope_owner": "on"}, 403, "more than your own"),
+        ({'scope_"><b>': "on"}, 400, "Unknown scope"),
+        ({"networks": " ".join(f"n{number}" for number in range(101))}, 400, "at most 100"),
+    ],
+)
+async def test_what_is_refused(ada: Visitor, fields: dict[str, str], status: int, says: str) -> None:
+    """The form comes back under the error's status, says why, and keeps what was typed."""
+    given = {"name": "kept <i>", "for_": "me", "scope_read": "on", "ends": "30", **fields}
+    answer = await ada.send("/ui/keys", **given)
+    assert answer.status == status
+    assert says in said(text(answer))
+    assert "<title>Error: " in text(answer)
+    assert 'value="kept &lt;i&gt;"' in text(answer) or "name" in fields
+    assert "<i>" not in text(answer)
+
+
+async def test_without_a_scope(ada: Visitor) -> None:
+    """Nothing ticked is said, not taken for read."""
+    answer = await ada.send("/ui/keys", name="x", ends="30")
+    assert answer.status == 400
+    assert "Tick at least one" in said(text(answer))
+
+
+async def test_who_may_give_what(house: House, ada: Visitor) -> None:
+    """The form offers scopes within one's own, and no services or other users to who is no admin."""
+    page = await ada.read("/ui/keys/new")
+    assert re.findall(r'name="scope:(\w+)"', page) == ["admin", "user", "registrar", "write", "read"]
+    assert 'name="owner"' in page
+    bob = await visit(house, "bob@example.org", "write", "Bob")
+    page = await bob.read("/ui/keys/new")
+    assert re.findall(r'name="scope:(\w+)"', page) == ["write", "read"]
+    assert 'name="owner"' not in page
+    refused = await bob.send("/ui/keys", name="x", scope_admin="on", ends="30")
+    assert (refused.status, "more than your own" in said(text(refused))) == (403, True)
+    refused = await bob.send("/ui/keys", name="x", for_="service", scope_read="on", ends="30")
+    assert refused.status == 403
+
+
+async def test_whose(house: House, ada: Visitor) -> None:
+    """A service's, one's own, and another user's by email or client_id; the list says whose, and filters by it."""
+    bob = await visit(house, "bob@example.org", "write", "Bob")
+    assert (await make(ada, name="s", for_="service")).startswith("herod_s_")
+    await make(ada, name="mine")
+    await make(ada, name="his", for_="owner", owner="bob@example.org")
+    await make(ada, name="his too", for_="owner", owner=bob.client_id)
+    page = await ada.read("/ui/keys")
+    assert sorted(rows(page)) == ["his", "his too", "mine", "s"]
+    assert "bob@example.org" in page
+    assert sorted(rows(await ada.read("/ui/keys", owner="bob@example.org"))) == ["his", "his too"]
+    assert rows(await ada.read("/ui/keys", owner=ada.client_id)) == ["mine"]
+    assert rows(await ada.read("/ui/keys", kind="service")) == ["s"]
+    assert len(rows(await ada.read("/ui/keys", kind="user"))) == 3
+    assert rows(await ada.read("/ui/keys", name="his", owner="bob@example.org")) == ["his"]
+    assert rows(await ada.read("/ui/keys", name="s")) == ["s"]
+    assert "No such key" in await ada.read("/ui/keys", name="none")
+    assert sorted(rows(await bob.read("/ui/keys"))) == ["his", "his too"]
+    assert "his" in await bob.read(
+        f"/ui/keys/{(await house.admin('keys.list', name='his', owner=bob.client_id)).items[0].id}"
+    )
+
+
+async def test_another_users_key_is_not_there(house: House, ada: Visitor) -> None:
+    """On every page and form of it."""
+    id_ = (await make(ada)).split("_")[2]
+    bob = await visit(house, "bob@example.org", "write", "Bob")
+    await bob.read(f"/ui/keys/{id_}", status=404)
+    await bob.read(f"/ui/keys/{id_}/delete", status=404)
+    for what in ("rotate", "enable", "disable", "edit", "delete"):
+        assert (await bob.send(f"/ui/keys/{id_}/{what}", name="x", scope_read="on", overlap="0")).status == 404
+
+
+async def test_a_reader(house: House, ada: Visitor) -> None:
+    """Who holds read sees and makes their own keys, and nothing of users."""
+    bob = await visit(house, "bob@example.org", "read", "Bob")
+    page = await bob.read("/ui/keys")
+    assert "Your API keys" in page
+    assert "Whose" not in page
+    assert "/ui/users" not in page
+    assert "/ui/account" in page
+    key = await make(bob)
+    assert await works(house, key)
+    await bob.read("/ui/keys", order="expires", status=400)
+    for path in ("/ui/users", "/ui/users/new", f"/ui/users/{ada.client_id}", f"/ui/users/{bob.client_id}"):
+        assert (await bob.get(path)).status in (200, 403)
+        assert "ada@example.org" not in text(await bob.get(path))
+    assert (await bob.send("/ui/users", email="eve@example.org", scope_read="on")).status == 403
+
+
+async def test_order_and_pages(house: House, ada: Visitor) -> None:
+    """Newest first; oldest or the soonest to expire where asked; page after page, each key once."""
+    for number in range(120):
+        end = datetime.fromtimestamp(NOW + 1000 * DAY - number * DAY, UTC) if number % 2 else None
+        await house.service_key("read", f"k{number:03}", expires_at=end)
+        house.clock.now += 1
+    names = [f"k{number:03}" for number in range(120)]
+
+    async def walk(**query: str) -> list[str]:
+        seen, cursor = [], ""
+        while True:
+            page = text(await ada.get("/ui/keys", **query, **({"cursor": cursor} if cursor else {})))
+            seen += rows(page)
+            more = re.search(r'cursor=([^&"]+)[^"]*">Next page', page)
+            if more is None:
+                return seen
+            cursor = more[1]
+
+    assert await walk() == names[::-1]
+    assert await walk(order="oldest") == names
+    assert await walk(order="expires") == names[1::2][::-1]
+    assert await walk(state="off") == []
+    assert await walk(kind="user") == []
+    assert "120 in all" in await ada.read("/ui/keys")
+    await ada.read("/ui/keys", order="sideways", status=400)
+    await ada.read("/ui/keys", cursor="x", status=400)
+
+
+async def test_states(house: House, ada: Visitor) -> None:
+    """On, off, expired and long unused are told apart, in the list and by the filter."""
+    for name in ("used", "idle", "off"):
+        await house.service_key("read", name)
+    await house.service_key("read", "short", expires_at=datetime.fromtimestamp(NOW + DAY, UTC))
+    ids = {key.name: key.id for key in (await house.admin("keys.list")).items}
+    await house.admin("keys.disable", id=ids["off"])
+    house.clock.now += 100 * DAY
+    ada = await sign_in(house, "ada@example.org", ada.client_id, PASSWORD)
+    used = (await house.admin("keys.rotate", id=ids["used"])).key
+    assert await works(house, used)
+    for state, names in (
+        ("on", ["idle", "used"]), ("off", ["off"]), ("expired", ["short"]), ("unused", ["idle", "off", "short"]),
+    ):  # fmt: skip
+        assert sorted(rows(await ada.read("/ui/keys", state=state))) == names
+    assert rows(await ada.read("/ui/keys", state="on", order="expires")) == []
+    page = await ada.read("/ui/keys", state="expired")
+    assert ">expired<" in page
+
+
+async def test_a_key_that_is_signed_in_makes_none(house: House, ada: Visitor) -> None:
+    """The page shows no buttons that would be refused."""
+    await house.service_key("read", "machine")
+    bob = await visit(house, "bob@example.org", "read", "Bob")
+    key = await make(bob)
+    opened = await house.call("session.create", Bearer(key))
+    half, ticket = cut(opened.cookie)
+    viewer = Visitor(house, bob.client_id, {"cookie": f"herod_session={half}"}, ticket)
+    assert "New key" not in await viewer.read("/ui/keys")
+    assert "makes no keys" in await viewer.read("/ui/keys/new")
+    page = await viewer.read(f"/ui/keys/{key.split('_')[2]}")
+    assert "Rotate</h2>" not in page
+    assert (await viewer.send(f"/ui/keys/{key.split('_')[2]}/rotate")).status == 403

@@ -1,0 +1,116 @@
+"""The page of legacy secrets: who still uses which, and the way to a key."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from support.herod_in_memory import LEGACY, House, open_house
+from support.page_visitor import open_pages, said, secret_of, text, visit
+
+from herod.identity.presented_credentials import Bearer
+from herod.records import ApiKey
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A house with pages."""
+    async with open_house() as built:
+        open_pages(built)
+        yield built
+
+
+def admin_secret(house: House) -> str:
+    """The id of the admin's legacy secret."""
+    (found,) = (secret.id for secret in house.realm.legacy.all() if secret.scope == "admin")
+    return found
+
+
+async def test_what_there_is(house: House) -> None:
+    """Ids, scopes, uses and where they came from; never a secret."""
+    await house.call("whoami", Bearer(LEGACY["user"]))
+    page = await (await visit(house)).read("/ui/legacy")
+    for secret in house.realm.legacy.all():
+        assert f"<code>{secret.id}</code>" in page
+    assert page.count("setting user_secret") == 1
+    assert "<code>uid:990</code>" in page
+    assert page.count("nothing yet") == 3
+    for secret_text in LEGACY.values():
+        assert secret_text not in page
+
+
+async def test_promoting(house: House) -> None:
+    """The key is shown once, with what to do next; afterwards it is named in the list and no longer offered."""
+    admin = await visit(house)
+    secret = admin_secret(house)
+    answer = await admin.send("/ui/legacy", id=secret, name="runners <b>", expires_at="2030-01-31")
+    page = text(answer)
+    assert answer.status == 201
+    key = secret_of(page)
+    record = house.store.get(ApiKey, key.split("_")[2])
+    assert record is not None
+    assert (record.name, record.scope) == ("runners <b>", ("admin",))
+    assert record.expires_at == int(datetime(2030, 1, 31, tzinfo=UTC).timestamp())
+    for word in ("<code>admin_secret</code>", "systemctl reload herod", "runners &lt;b&gt;"):
+        assert word in page
+    again = await admin.read("/ui/legacy")
+    assert key not in again
+    assert "runners &lt;b&gt;" in again
+    assert f'<option value="{secret}"' not in again
+    assert (await house.call("whoami", Bearer(key))).scope == "admin"
+
+
+async def test_without_a_name_it_is_called_as_the_secret(house: House) -> None:
+    """And never ends."""
+    admin = await visit(house)
+    secret = admin_secret(house)
+    key = secret_of(text(await admin.send("/ui/legacy", id=secret, name="", expires_at="")))
+    record = house.store.get(ApiKey, key.split("_")[2])
+    assert record is not None
+    assert (record.name, record.expires_at) == (secret, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"id": "legacy-none"}, 404),
+        ({"id": ""}, 400),
+        ({"expires_at": "2020-01-01"}, 400),
+        ({"expires_at": '"><script>'}, 400),
+        ({"name": "\u202e"}, 400),
+    ],
+)
+async def test_what_is_refused(house: House, fields: dict[str, str], status: int) -> None:
+    """Is said above the form, which keeps what was typed; no key is made."""
+    admin = await visit(house)
+    answer = await admin.send("/ui/legacy", **{"id": admin_secret(house), "name": "<kept>", **fields})
+    assert answer.status == status
+    assert said(text(answer))
+    assert "name" in fields or 'value="&lt;kept&gt;"' in text(answer)
+    assert "<script>" not in text(answer)
+    assert house.store.count(ApiKey) == 0
+
+
+async def test_twice(house: House) -> None:
+    """The second is told which key is there already."""
+    admin = await visit(house)
+    await admin.send("/ui/legacy", id=admin_secret(house))
+    answer = await admin.send("/ui/legacy", id=admin_secret(house))
+    assert answer.status == 409
+    assert "herod key rotate" in text(answer)
+
+
+async def test_none(house: House) -> None:
+    """Nothing to replace, and no form."""
+    house.realm.legacy = type(house.realm.legacy)(house.store.keyring, [])
+    page = await (await visit(house)).read("/ui/legacy")
+    assert "No legacy secrets" in page
+    assert not re.search("Make the key", page)
+
+
+async def test_others(house: House) -> None:
+    """See nothing and make nothing."""
+    reader = await visit(house, "bob@example.org", scope="write", name="Bob")
+    assert (await reader.get("/ui/legacy")).status == 403
+    assert (await reader.send("/ui/legacy", id=admin_secret(house))).status == 403
+    assert house.store.count(ApiKey) == 0

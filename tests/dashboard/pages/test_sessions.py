@@ -1,0 +1,181 @@
+"""Who is signed in by browser, and signing others out: each sees and ends what they may, and no more."""
+
+from functools import partial
+
+import pytest
+from herod_client.core.errors import ExpiredToken, HerodError, NotFound, TargetDenied
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House, User
+
+from herod.dashboard.app import make_app
+from herod.dashboard.csrf import cut
+from herod.identity.presented_credentials import Bearer, SessionCookie
+from herod.operations.operation_table import OPERATIONS
+from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.router import Doors
+from herod.scopes.principal import Source
+from herod.server.page_requests import Browser
+
+OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
+
+
+@pytest.fixture
+async def dashboard(house: House) -> House:
+    """A house with pages."""
+    house.doors = Doors(house.pipeline, OPERATIONS, Guard(), Browser(partial(make_app, house.pipeline, OPERATIONS)))
+    return house
+
+
+async def listed(house: House, session: SessionCookie) -> list[str]:
+    """Whose sessions a session sees."""
+    page = await house.call("session.list", session, TCP)
+    return [shape.name for shape in page.items]
+
+
+async def own_id(house: House, session: SessionCookie) -> str:
+    """The id of a session."""
+    page = await house.call("session.list", session, TCP)
+    (found,) = (shape.id for shape in page.items if shape.is_this)
+    return str(found)
+
+
+async def end(house: House, session: SessionCookie, other: str) -> type[HerodError] | None:
+    """Let a session end another; the refusal, if there was one."""
+    try:
+        await house.call("session.end", session, TCP, id=other)
+    except HerodError as error:
+        return type(error)
+    return None
+
+
+async def is_over(house: House, session: SessionCookie) -> bool:
+    """Whether a session opens nothing any more."""
+    try:
+        await house.call("whoami", session, TCP)
+    except ExpiredToken:
+        return True
+    return False
+
+
+async def people(house: House) -> tuple[User, User]:
+    """An admin and somebody with less."""
+    admin = await house.user(scope="admin", email="ada@example.org", name="Ada", password=PASSWORD)
+    return admin, await house.user(scope="write", email="bob@example.org", name="Bob", password=PASSWORD)
+
+
+async def test_an_admin_sees_everybodys_and_others_their_own(house: House) -> None:
+    """Oldest first, and which is theirs."""
+    admin, bob = await people(house)
+    hers, his = await admin.session(), await bob.session()
+    house.clock.now += 1
+    await bob.session()
+    assert sorted(await listed(house, hers)) == ["Ada", "Bob", "Bob"]
+    assert await listed(house, his) == ["Bob", "Bob"]
+
+
+async def test_ending(house: House) -> None:
+    """An admin ends anybody's, others their own, and nobody one that they cannot see."""
+    admin, bob = await people(house)
+    hers, his, second = await admin.session(), await bob.session(), await bob.session()
+    assert await end(house, his, await own_id(house, hers)) is NotFound
+    assert await end(house, his, "nothing") is NotFound
+    assert await end(house, his, await own_id(house, second)) is None
+    assert await is_over(house, second)
+    assert await end(house, hers, await own_id(house, his)) is None
+    assert await is_over(house, his)
+    assert not await is_over(house, hers)
+
+
+async def test_nobody_ends_who_holds_more(house: House) -> None:
+    """An admin of one network, and a narrow key of the same account, end what holds no more than they do."""
+    admin, bob = await people(house)
+    lab = await (await house.user(scope="admin", networks=["lab"], name="Lab")).session()
+    hers, his = await admin.session(), await bob.session()
+    assert await end(house, lab, await own_id(house, hers)) is TargetDenied
+    narrow = await bob.session(Bearer(await bob.key(scope="read")))
+    assert await end(house, narrow, await own_id(house, his)) is TargetDenied
+    seen = (await house.call("session.list", narrow, TCP)).items
+    assert [(shape.is_this, shape.may_end) for shape in seen if not shape.is_this] == [(False, False)]
+    assert await end(house, his, await own_id(house, narrow)) is None
+
+
+async def test_what_is_over_is_not_listed(house: House) -> None:
+    """After its time, and with the account."""
+    admin, bob = await people(house)
+    await bob.session()
+    house.clock.now += 12 * 3600
+    hers = await admin.session()
+    assert await listed(house, hers) == ["Ada"]
+    await bob.session()
+    await house.admin("users.disable", client_id=bob.client_id)
+    assert await listed(house, hers) == ["Ada"]
+
+
+async def test_a_sessions_facts(house: House) -> None:
+    """By what, from where, since when and until when; as much as it holds now."""
+    _, bob = await people(house)
+    opened = await house.call("session.create", Bearer(await bob.key(scope="read")), TCP, browser="Firefox")
+    (shape,) = (await house.call("session.list", SessionCookie(opened.cookie), TCP)).items
+    assert (shape.method, shape.scope, shape.source, shape.browser) == ("user_key", "read", "127.0.0.1", "Firefox")
+    assert (shape.expires_at - shape.created_at).total_seconds() == 12 * 3600
+    assert shape.is_this
+    assert not shape.may_end
+
+
+async def test_ending_is_audited(house: House) -> None:
+    """Who did it, and to which session."""
+    admin, bob = await people(house)
+    hers, his = await admin.session(), await bob.session()
+    target = await own_id(house, his)
+    await house.call("session.end", hers, TCP, id=target)
+    rows = (await house.call("audit.list", LOCAL_ADMIN, ADMIN_SOURCE)).items
+    (row,) = (row for row in rows if row.operation == "session.end")
+    assert (row.actor, row.target, row.outcome) == (admin.client_id, target, "ok")
+
+
+async def show(house: House, session: SessionCookie, path: str = "/ui/sessions", form: str = "") -> Answer:
+    """Ask for a page, or send it a form, as the session's browser does."""
+    half, ticket = cut(session.text)
+    headers = {"cookie": f"herod_session={half}"}
+    if form:
+        return await house.request("POST", path, form=f"ticket={ticket}", headers={**headers, **OWN})
+    return await house.request("GET", f"{path}?ticket={ticket}", headers=headers)
+
+
+async def test_the_page(dashboard: House) -> None:
+    """Marks this browser, signs others out, and shows no button for what would be refused."""
+    admin, bob = await people(dashboard)
+    hers, his = await admin.session(), await bob.session()
+    page = (await show(dashboard, hers)).response.body.decode()
+    assert "Everybody who is signed in" in page
+    assert page.count(">this browser<") == 1
+    assert page.count('/end"') == 1
+    target = await own_id(dashboard, his)
+    answer = await show(dashboard, hers, f"/ui/sessions/{target}/end", form="post")
+    assert answer.status == 303
+    assert "said=session-ended" in answer.headers["location"]
+    assert await is_over(dashboard, his)
+    assert (await show(dashboard, hers, f"/ui/sessions/{target}/end", form="post")).status == 404
+
+
+async def test_the_page_of_who_is_no_admin(dashboard: House) -> None:
+    """Has their own sessions; another's cannot be ended by its address."""
+    admin, bob = await people(dashboard)
+    hers, his = await admin.session(), await bob.session()
+    page = (await show(dashboard, his)).response.body.decode()
+    assert "The browsers you are signed in on" in page
+    assert "Ada" not in page
+    target = await own_id(dashboard, hers)
+    assert (await show(dashboard, his, f"/ui/sessions/{target}/end", form="post")).status == 404
+    assert not await is_over(dashboard, hers)
+
+
+async def test_a_restart_ends_sessions_without_tls(house: House) -> None:
+    """While herod was away another program may have had its port, and with it what open pages sent; not over TLS."""
+    user = await house.user()
+    plain = await user.session()
+    opened = await house.call("session.create", user.basic, Source(address="127.0.0.1", secure=True))
+    over_tls = SessionCookie(opened.cookie)
+    house.realm.boot_epoch += 1  # as a restart does
+    with pytest.raises(ExpiredToken):
+        await house.call("whoami", plain, TCP)
+    assert (await house.call("whoami", over_tls, TCP)).sub == user.client_id

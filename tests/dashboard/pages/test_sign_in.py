@@ -1,0 +1,212 @@
+"""Signing in and out by browser, through the real doors, Hypercorn and Quart, without sockets."""
+
+import re
+from urllib.parse import quote
+
+import pytest
+from dashboard.browser_sign_in import EMAIL, GOOD, OWN, cookie_of, open_session, sign_in, sign_in_by_key, text
+from herod_client.core.errors import Unavailable
+from support.herod_in_memory import LEGACY, PASSWORD, House
+
+from herod.dashboard.session_opening import family
+from herod.records import Session
+from herod.scopes.principal import Source
+
+
+async def test_signing_in_and_out(dashboard: House) -> None:
+    """A session with what the account holds; the page says it; afterwards neither half opens anything."""
+    answer = await sign_in(dashboard)
+    assert answer.status == 303
+    flags = {flag.strip() for flag in answer.headers["set-cookie"].split(";")[1:]}
+    assert flags == {"HttpOnly", "SameSite=Strict", "Path=/"}
+    cookie, home = cookie_of(answer), answer.headers["location"]
+    assert cookie["cookie"].startswith("herod_session=")
+    page = await dashboard.request("GET", home, headers=cookie)
+    assert page.status == 200
+    for word in ("Ada &lt;b&gt;", ">write<", ">lab<", "Sign out"):
+        assert word in text(page)
+    ticket = home.partition("ticket=")[2]
+    assert f'name="ticket" value="{ticket}"' in text(page)
+    out = await dashboard.request("POST", "/ui/sign-out", form=f"ticket={ticket}", headers={**OWN, **cookie})
+    assert (out.status, out.headers["location"]) == (303, "/ui/signed-out")
+    assert "Max-Age=0" in out.headers["set-cookie"]
+    assert "You are signed out" in text(await dashboard.request("GET", "/ui/signed-out"))
+    again = await dashboard.request("GET", home, headers=cookie)
+    assert again.status == 401
+    assert "session is over" in text(again)
+    twice = await dashboard.request("POST", "/ui/sign-out", form=f"ticket={ticket}", headers={**OWN, **cookie})
+    assert twice.status == 303
+
+
+async def test_tls(dashboard: House) -> None:
+    """There the cookie goes over TLS alone, under a name that nobody else can set."""
+    tls = Source(address="127.0.0.1", secure=True)
+    answer = await sign_in(dashboard, source=tls)
+    name, *flags = (part.strip() for part in answer.headers["set-cookie"].split(";"))
+    assert name.startswith("__Host-herod_session=")
+    assert set(flags) == {"HttpOnly", "SameSite=Strict", "Path=/", "Secure"}
+    home = answer.headers["location"]
+    assert (await dashboard.request("GET", home, headers=cookie_of(answer), source=tls)).status == 200
+    plain = {"cookie": name.removeprefix("__Host-")}
+    assert (await dashboard.request("GET", home, headers=plain, source=tls)).status == 303
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        (f"email={EMAIL}&password=wrong+password", 401),
+        (f"email=nobody@example.org&password={PASSWORD.replace(' ', '+')}", 401),
+        ("email=%22%3E%3Cscript%3E&password=x", 401),
+        (f"email={EMAIL}", 400),
+        (f"{GOOD}&email=eve@example.org", 400),
+        (f"{GOOD}&scope=admin", 400),
+        ("%ff", 400),
+        ("", 400),
+    ],
+)
+async def test_what_does_not_sign_in(dashboard: House, form: str, status: int) -> None:
+    """The form comes back with what was wrong, the email kept and the password not; no cookie is set."""
+    answer = await sign_in(dashboard, form=form)
+    assert answer.status == status
+    assert "set-cookie" not in answer.headers
+    assert 'role="alert"' in text(answer)
+    assert "<title>Error: " in text(answer)
+    assert "<script>" not in text(answer)
+    assert "wrong password" not in re.sub("Unknown email or wrong password", "", text(answer))
+    if status == 401:
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_unknown_and_known_emails_get_the_same_page(dashboard: House) -> None:
+    """Byte for byte, but for the email that was typed."""
+    pages = {
+        text(await sign_in(dashboard, form=f"email={email}&password=wrong")).replace(email, "")
+        for email in (EMAIL, "nobody@example.org")
+    }
+    assert len(pages) == 1
+
+
+async def test_guessing_is_limited_here_too(dashboard: House) -> None:
+    """The eleventh wrong password is told when to come back, and so is the right one; no session is made."""
+    answers = [await sign_in(dashboard, form=f"email={EMAIL}&password=wrong+{number}") for number in range(11)]
+    assert [answer.status for answer in answers] == [401] * 10 + [429]
+    locked = await sign_in(dashboard)
+    assert locked.status == 429
+    assert int(locked.headers["retry-after"]) > 0
+    assert "set-cookie" not in locked.headers
+    assert 'role="alert"' in text(locked)
+
+
+async def test_json_is_no_form(dashboard: House) -> None:
+    """What a form cannot be sent as, is not taken."""
+    answer = await dashboard.request("POST", "/ui/sign-in", json={"email": EMAIL, "password": PASSWORD}, headers=OWN)
+    assert answer.status == 400
+
+
+async def test_a_session_shrinks_and_ends(dashboard: House) -> None:
+    """With the account's scope, with the account, and after its time."""
+    cookie, home = await open_session(dashboard)
+    ada = next(user for user in (await dashboard.admin("users.list")).items if user.email == EMAIL)
+    await dashboard.admin("users.scope", client_id=ada.client_id, scope="read")
+    page = text(await dashboard.request("GET", home, headers=cookie))
+    assert ">read<" in page
+    assert ">write<" not in page
+    dashboard.clock.now += 12 * 3600
+    assert (await dashboard.request("GET", home, headers=cookie)).status == 401
+    cookie, home = await open_session(dashboard)
+    await dashboard.admin("users.disable", client_id=ada.client_id)
+    assert (await dashboard.request("GET", home, headers=cookie)).status == 401
+
+
+async def test_what_the_store_cannot_take_is_said(dashboard: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signing out that did not happen does not look as if it had."""
+    cookie, home = await open_session(dashboard)
+
+    async def write(change: object) -> None:
+        raise Unavailable("The store is read-only.")
+
+    monkeypatch.setattr(dashboard.store, "write", write)
+    answer = await dashboard.request("POST", "/ui/sign-out", form=home.partition("?")[2], headers={**OWN, **cookie})
+    assert answer.status == 503
+    assert "The store is read-only." in text(answer)
+    assert "set-cookie" not in answer.headers
+
+
+async def test_an_api_key_signs_in(dashboard: House) -> None:
+    """With what the key holds, which the page says; the key stands on no page, and the menu has what it may look at."""
+    key = await dashboard.service_key("read", "a reader")
+    answer = await sign_in_by_key(dashboard, f"  {key} ")
+    assert answer.status == 303
+    page = text(await dashboard.request("GET", answer.headers["location"], headers=cookie_of(answer)))
+    assert "a reader" in page
+    assert ">read<" in page
+    assert ">admin<" not in page
+    assert ">Users<" not in page
+    assert key not in page
+
+
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [("", 400), ("herod_s_nothing", 401), (f"herod_s_{'0' * 12}_{'0' * 49}", 401), ("any words", 401), ("é" * 9, 401)],
+)
+async def test_what_is_no_key(dashboard: House, key: str, status: int) -> None:
+    """The form comes back open with what was wrong, and without what was typed."""
+    answer = await sign_in_by_key(dashboard, key)
+    assert answer.status == status
+    assert "set-cookie" not in answer.headers
+    page = text(answer)
+    assert 'role="alert"' in page
+    assert '<details class="aside" open>' in page
+    assert not key or quote(key) not in page
+    assert re.findall(r'<input id="([a-z]+)"[^>]* autofocus', page) == ["key"]
+
+
+async def test_a_token_opens_no_session(dashboard: House) -> None:
+    """It would live on in the session."""
+    user = await dashboard.user(scope="write")
+    answer = await sign_in_by_key(dashboard, await user.token())
+    assert answer.status == 400
+    assert "paste an API key" in text(answer)
+
+
+async def test_legacy_secrets_are_guessed_at_no_more_often_here(dashboard: House) -> None:
+    """Ten, then the source waits, also with the right one."""
+    answers = [await sign_in_by_key(dashboard, f"guess {number}") for number in range(11)]
+    assert [answer.status for answer in answers] == [401] * 10 + [429]
+    assert (await sign_in_by_key(dashboard, LEGACY["user"])).status == 429
+
+
+async def test_signing_in_again_ends_the_session_before(dashboard: House) -> None:
+    """Of this browser, whoever signs in; another browser's stays."""
+    cookie, home = await open_session(dashboard)
+    other, elsewhere = await open_session(dashboard)
+    again = await sign_in(dashboard, cookie=cookie["cookie"])
+    assert again.status == 303
+    assert (await dashboard.request("GET", home, headers=cookie)).status == 401
+    assert (await dashboard.request("GET", elsewhere, headers=other)).status == 200
+    assert (await dashboard.request("GET", again.headers["location"], headers=cookie_of(again))).status == 200
+    assert dashboard.store.count(Session) == 2
+
+
+async def test_a_wrong_password_ends_nothing(dashboard: House) -> None:
+    """Only who is signed in takes the place of who was."""
+    cookie, home = await open_session(dashboard)
+    assert (await sign_in(dashboard, form=f"email={EMAIL}&password=wrong", cookie=cookie["cookie"])).status == 401
+    assert (await dashboard.request("GET", home, headers=cookie)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox"),
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36", "Chrome"),
+        ("Mozilla/5.0 (X11) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36 Edg/140.0", "Edge"),
+        ("Mozilla/5.0 (X11) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36 OPR/120.0", "Opera"),
+        ("Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15", "Safari"),
+        ("curl/8.0", "another"),
+        ("", "another"),
+    ],
+)
+def test_the_browsers_family(user_agent: str, name: str) -> None:
+    """And no more than that is kept of what browsers say of themselves."""
+    assert family(user_agent) == name

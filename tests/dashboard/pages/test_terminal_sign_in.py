@@ -1,0 +1,227 @@
+"""From a terminal into a browser: a code shows whose session it opens, opens it once, and no session but theirs."""
+
+import re
+from functools import partial
+
+import pytest
+from herod_client.core.errors import BadCredentials, CeilingExceeded, ExpiredToken
+from herod_client.core.key_format import new_opaque
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House
+
+from herod.dashboard.app import make_app
+from herod.identity.one_time_codes import MAX_CODE_BYTES, MAX_CODES, MAX_CODES_OF_ONE, Codes
+from herod.identity.presented_credentials import Bearer, SessionCookie
+from herod.operations.operation_table import OPERATIONS
+from herod.operations.sessions.sign_in_codes import CODE_SECONDS
+from herod.pipeline.process.deployment import Deployment
+from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.router import Doors
+from herod.records import Session
+from herod.server.page_requests import Browser
+
+OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
+# How a file on the disk leads a browser to us.
+FROM_FILE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+
+
+@pytest.fixture
+async def dashboard(house: House) -> House:
+    """A house with pages, and an admin."""
+    house.doors = Doors(house.pipeline, OPERATIONS, Guard(), Browser(partial(make_app, house.pipeline, OPERATIONS)))
+    await house.service_key("admin", "the admin")
+    return house
+
+
+def text(answer: Answer) -> str:
+    """The page."""
+    return answer.response.body.decode()
+
+
+async def local_code(house: House) -> str:
+    """A code of the local admin."""
+    made = await house.call("session.code", LOCAL_ADMIN, ADMIN_SOURCE)
+    return str(made.code)
+
+
+async def send(house: House, code: str, **headers: str) -> Answer:
+    """Send the form of the page."""
+    return await house.request("POST", "/ui/code", form=f"code={code}", headers={**OWN, **headers})
+
+
+async def test_a_code_leads_into_the_dashboard(dashboard: House) -> None:
+    """By an address that asks, and a form that opens: with what the one who asked holds, once."""
+    code = await local_code(dashboard)
+    asks = await dashboard.request("GET", f"/ui/code?code={code}", headers=FROM_FILE)
+    assert asks.status == 200
+    assert "Continue as local admin?" in text(asks)
+    assert "set-cookie" not in asks.headers
+    opened = await send(dashboard, code)
+    assert opened.status == 303
+    assert code not in opened.headers["location"]
+    cookie = {"cookie": opened.headers["set-cookie"].partition(";")[0]}
+    page = await dashboard.request("GET", opened.headers["location"], headers=cookie)
+    assert ">admin<" in text(page)
+    again = await send(dashboard, code)
+    assert again.status == 401
+    assert "used already" in text(again)
+    assert "set-cookie" not in again.headers
+
+
+async def test_looking_uses_nothing_up(dashboard: House) -> None:
+    """What fetches addresses ahead does no harm, and changes nothing."""
+    code = await local_code(dashboard)
+    for _ in range(3):
+        assert (await dashboard.request("GET", f"/ui/code?code={code}", headers=FROM_FILE)).status == 200
+    assert dashboard.store.count(Session) == 0
+    assert (await send(dashboard, code)).status == 303
+
+
+async def test_the_page_says_whose_session_it_is(dashboard: House) -> None:
+    """Whoever was sent an address with another's code sees it; a name that looks like theirs has another email."""
+    eve = await dashboard.user(scope="read", email="eve@example.org", name="Ada <b>", password=PASSWORD)
+    made = await dashboard.call("session.code", eve.basic, TCP)
+    page = text(await dashboard.request("GET", f"/ui/code?code={made.code}", headers=FROM_FILE))
+    assert "Continue as Ada &lt;b&gt;?" in page
+    assert "eve@example.org" in page
+    assert ">read<" in page
+    assert not re.search(r"<script(?! src=)|\son[a-z]+=|autosubmit", page)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://localhost:9999", "sec-fetch-site": "same-site"},
+        {"origin": "null", "sec-fetch-site": "cross-site"},
+        {"origin": "http://localhost", "sec-fetch-site": "cross-site"},
+        {"origin": "http://localhost", "sec-fetch-site": "none"},
+        {"sec-fetch-site": "same-origin"},
+        {},
+    ],
+)
+async def test_only_our_own_page_uses_a_code(dashboard: House, headers: dict[str, str]) -> None:
+    """A form of another origin, or of a file, opens nothing; the code stays good."""
+    code = await local_code(dashboard)
+    answer = await dashboard.request("POST", "/ui/code", form=f"code={code}", headers=headers)
+    assert answer.status in (400, 403)
+    assert "set-cookie" not in answer.headers
+    assert (await send(dashboard, code)).status == 303
+
+
+async def test_a_code_is_over_after_a_minute(dashboard: House) -> None:
+    """Unused."""
+    code = await local_code(dashboard)
+    dashboard.clock.now += CODE_SECONDS
+    assert (await dashboard.request("GET", f"/ui/code?code={code}")).status == 401
+    assert (await send(dashboard, code)).status == 401
+
+
+@pytest.mark.parametrize("code", ["", "x", "4fZ0" * 10 + "4fZ", "%22%3E%3Cscript%3E", "%ff", "a&code=b"])
+async def test_what_is_no_code(dashboard: House, code: str) -> None:
+    """Leads to the sign-in page, which says so and repeats nothing."""
+    for answer in (await dashboard.request("GET", f"/ui/code?code={code}"), await send(dashboard, code)):
+        assert answer.status in (400, 401)
+        assert "<h1>Sign in</h1>" in text(answer)
+        assert "<script>" not in text(answer)
+        assert "set-cookie" not in answer.headers
+
+
+async def test_a_code_shrinks_and_ends_with_who_made_it(dashboard: House) -> None:
+    """As what they hold is when it is used."""
+    ada = await dashboard.user(scope="write", email="ada@example.org", password=PASSWORD)
+    codes = [(await dashboard.call("session.code", ada.basic, TCP)).code for _ in range(2)]
+    await dashboard.admin("users.scope", client_id=ada.client_id, scope="read")
+    opened = await dashboard.call("session.redeem", None, TCP, code=codes[0])
+    assert (await dashboard.call("whoami", SessionCookie(opened.cookie), TCP)).scope == "read"
+    await dashboard.admin("users.disable", client_id=ada.client_id)
+    assert (await send(dashboard, codes[1])).status == 401
+
+
+async def test_a_code_of_a_key_is_worth_the_key(dashboard: House) -> None:
+    """And dies with it."""
+    ada = await dashboard.user(scope="write", email="ada@example.org", password=PASSWORD)
+    key = await ada.key(scope="read")
+    made = await dashboard.call("session.code", Bearer(key), TCP)
+    opened = await dashboard.call("session.redeem", None, TCP, code=made.code)
+    session = SessionCookie(opened.cookie)
+    assert (await dashboard.call("whoami", session, TCP)).scope == "read"
+    await dashboard.admin("keys.disable", id=key.split("_")[2])
+    with pytest.raises(ExpiredToken):
+        await dashboard.call("whoami", session, TCP)
+
+
+async def test_tokens_and_sessions_make_no_codes(dashboard: House) -> None:
+    """A session that a token or session made would outlive it."""
+    ada = await dashboard.user(scope="write", email="ada@example.org", password=PASSWORD)
+    for presented in (await ada.bearer(), await ada.session()):
+        with pytest.raises(CeilingExceeded):
+            await dashboard.call("session.code", presented, TCP)
+    with pytest.raises(BadCredentials):
+        await dashboard.call("session.code", None, TCP)
+
+
+async def test_a_code_ends_the_browsers_earlier_session(dashboard: House) -> None:
+    """As every other way to sign in does."""
+    first = await send(dashboard, await local_code(dashboard))
+    cookie = first.headers["set-cookie"].partition(";")[0]
+    assert (await send(dashboard, await local_code(dashboard), cookie=cookie)).status == 303
+    assert dashboard.store.count(Session) == 1
+
+
+@pytest.mark.parametrize(
+    ("binds", "has_tls", "url"),
+    [
+        ((), False, None),
+        (("unix:/run/herod/herod.sock", "fd://3 (unix:/run/x)"), False, None),
+        (("unix:/run/x", "127.0.0.1:3350", "[::1]:3350"), False, "http://127.0.0.1:3350"),
+        (("10.0.0.7:80", "[::1]:3350"), False, "http://[::1]:3350"),
+        (("0.0.0.0:3350",), False, "http://127.0.0.1:3350"),
+        (("[::]:3350",), False, "http://[::1]:3350"),
+        (("fd://3 (127.0.0.1:9)",), False, "http://127.0.0.1:9"),
+        (("0.0.0.0:443",), True, "http://localhost"),
+    ],
+)
+async def test_where_browsers_find_the_pages(
+    house: House, binds: tuple[str, ...], url: str | None, *, has_tls: bool
+) -> None:
+    """On loopback where that is bound; with a certificate under the name it is for; nowhere without TCP."""
+    house.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
+    assert (await house.call("session.code", LOCAL_ADMIN, ADMIN_SOURCE)).page_url == url
+
+
+async def test_codes_are_bounded(house: House) -> None:
+    """One holder's push out their own, and all together the oldest; those that are over go first."""
+    codes: Codes[str] = Codes(house.store.keyring, "test")
+    first = codes.make("mine", holder="me", now=0, expires_at=60)
+    for _ in range(MAX_CODES_OF_ONE):
+        codes.make("theirs", holder="them", now=0, expires_at=60)
+    kept = codes.make("more", holder="them", now=0, expires_at=60)
+    assert codes.look(first, now=0) == "mine"
+    for number in range(MAX_CODES):
+        codes.make("others", holder=f"other {number}", now=0, expires_at=60)
+    assert codes.look(first, now=0) is None
+    assert codes.take(kept, now=0) is None
+    last = codes.make("last", holder="me", now=60, expires_at=120)
+    assert codes.take(last, now=60) == "last"
+    assert codes.take(last, now=60) is None
+    assert codes.take(new_opaque(), now=60) is None
+
+
+async def test_codes_are_bounded_in_bytes(house: House) -> None:
+    """What they stand for takes so much memory at most: the oldest go first, and one that is larger stays alone."""
+    codes: Codes[str] = Codes(house.store.keyring, "test")
+    made = [codes.make("x", holder=f"{n}", now=0, expires_at=60, size=MAX_CODE_BYTES // 4) for n in range(6)]
+    assert [codes.look(code, now=0) is not None for code in made] == [False, False, True, True, True, True]
+    large = codes.make("x", holder="me", now=0, expires_at=60, size=2 * MAX_CODE_BYTES)
+    assert [code for code in (*made, large) if codes.look(code, now=0)] == [large]
+    assert codes.look(codes.make("y", holder="me", now=0, expires_at=60), now=0) == "y"
+    assert codes.look(large, now=0) is None
+
+
+async def test_codes_of_one_kind_are_none_of_another(house: House) -> None:
+    """Nor after all are ended."""
+    ones: Codes[str] = Codes(house.store.keyring, "one")
+    others: Codes[str] = Codes(house.store.keyring, "other")
+    code = ones.make("x", holder="me", now=0, expires_at=60)
+    assert others.take(code, now=0) is None
+    ones.clear()
+    assert ones.take(code, now=0) is None

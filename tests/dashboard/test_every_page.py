@@ -1,0 +1,175 @@
+"""What holds for every page: headers, files, addresses, faults and colours."""
+
+import re
+from collections.abc import Mapping
+from importlib import resources
+
+import pytest
+from dashboard.browser_sign_in import EMAIL, open_session, sign_in, text
+from support.herod_in_memory import House
+
+
+async def test_the_front_page(dashboard: House) -> None:
+    """Says where to sign in, how the first account is made, and which version this is; nothing is inline."""
+    for path in ("/", "/ui/sign-in"):
+        answer = await dashboard.request("GET", path)
+        assert answer.status == 200
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["cache-control"] == "no-store"
+        page = text(answer)
+        for word in ("0.0.test", "herod user add", '<html lang="en"', "<h1>Sign in</h1>", "<main"):
+            assert word in page
+        for name in ("email", "password"):
+            assert f'<label for="{name}">' in page
+            assert f'<input id="{name}" name="{name}" type="{name}"' in page
+        assert not re.search(r"<script(?! src=)|<style|\sstyle=|\son[a-z]+=|javascript:", page)
+
+
+async def test_headers(dashboard: House) -> None:
+    """Every page may be framed, scripted and kept by nobody, errors and redirects included."""
+    cookie, home = await open_session(dashboard)
+    for method, target in (
+        ("GET", "/"),
+        ("GET", home),
+        ("GET", "/ui/nothing"),
+        ("POST", "/ui/home"),
+        ("GET", "/ui/home"),
+    ):
+        headers = (await dashboard.request(method, target, headers=cookie)).headers
+        policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+        assert policy == {
+            "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "img-src": "'self'",
+            "connect-src": "'self'", "form-action": "'self'", "frame-ancestors": "'none'", "base-uri": "'none'",
+        }  # fmt: skip
+        assert headers["cache-control"] == "no-store"
+        assert headers["referrer-policy"] == "same-origin"
+        assert headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def _links(page: str) -> list[str]:
+    return re.findall(r'(?:href|src)="(/ui/static/[^"]+)"', page)
+
+
+async def test_static_files(dashboard: House) -> None:
+    """Every link of the page leads somewhere, typed, kept for a year, and 304 to who has it."""
+    links = set(_links(text(await dashboard.request("GET", "/"))))
+    assert {link.rpartition(".")[2] for link in links} == {"css", "svg", "js"}
+    for link in links:
+        answer = await dashboard.request("GET", link)
+        assert answer.status == 200
+        kind = {"css": "text/css; charset=utf-8", "svg": "image/svg+xml", "js": "text/javascript; charset=utf-8"}
+        assert answer.headers["content-type"] == kind[link.rpartition(".")[2]]
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        etag = answer.headers["etag"]
+        assert etag.strip('"') in link
+        unchanged = await dashboard.request("GET", link, headers={"if-none-match": f'"other", {etag}'})
+        assert (unchanged.status, unchanged.response.body) == (304, b"")
+        assert (await dashboard.request("GET", link, headers={"if-none-match": '"other"'})).status == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "herod.css", "../pages.py", "..%2Fpages.py", "%2e%2e/templates/base.html", "%2e%2e%2f%2e%2e%2fapp.py",
+        "/etc/passwd", "%2Fetc%2Fpasswd", "..", ".", "", "herod.css%00", "..%5cpages.py", "%ff",
+    ],
+)  # fmt: skip
+async def test_no_other_file_is_served(dashboard: House, name: str) -> None:
+    """A name is in the table or there is nothing, with a page that says so."""
+    answer = await dashboard.request("GET", f"/ui/static/{name}")
+    assert answer.status == 404
+    assert "Not Found" in text(answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status", "allow"),
+    [
+        ("GET", "/ui//", 404, None),
+        ("GET", "/uix", 404, None),
+        ("DELETE", "/ui", 405, "GET, HEAD, POST"),
+        ("GET", "/ui/nothing", 404, None),
+        ("GET", "/ui//home", 404, None),
+        ("GET", "/ui/sign-out", 405, "POST"),
+        ("POST", "/ui/home", 405, "GET, HEAD"),
+        ("DELETE", "/ui/home", 405, "GET, HEAD, POST"),
+        ("OPTIONS", "/ui/home", 405, "GET, HEAD, POST"),
+        ("DELETE", "/", 405, "GET, POST"),
+    ],
+)
+async def test_what_is_no_page(dashboard: House, method: str, target: str, status: int, allow: str | None) -> None:
+    """Is refused in a page of our own, and by the API's own words beside `/`."""
+    answer = await dashboard.request(method, target)
+    assert answer.status == status
+    assert answer.headers.get("allow") == allow
+
+
+@pytest.mark.parametrize("target", ["/ui", "/ui/"])
+async def test_an_address_by_heart(dashboard: House, target: str) -> None:
+    """Leads to the front page."""
+    answer = await dashboard.request("GET", target)
+    assert (answer.status, answer.headers["location"]) == (303, "/")
+
+
+async def test_where_typing_goes_on(dashboard: House) -> None:
+    """At the email first, and at the password once the email is there."""
+
+    def focused(page: str) -> list[str]:
+        return re.findall(r'<input id="([a-z]+)"[^>]* autofocus', page)
+
+    assert focused(text(await dashboard.request("GET", "/"))) == ["email"]
+    assert focused(text(await sign_in(dashboard, form=f"email={EMAIL}&password=wrong"))) == ["password"]
+    assert focused(text(await sign_in(dashboard, form=""))) == ["email"]
+
+
+async def test_post_to_the_front_is_json_rpc(dashboard: House) -> None:
+    """As before there were pages."""
+    call: Mapping[str, object] = {"jsonrpc": "2.0", "id": 1, "method": "version"}
+    assert (await dashboard.request("POST", "/", json=call)).json["result"]
+
+
+async def test_without_pages_there_are_none(house: House) -> None:
+    """Doors alone answer a JSON 404 or 405."""
+    assert (await house.request("GET", "/ui/sign-in")).status == 404
+    assert (await house.request("GET", "/")).status == 405
+
+
+async def test_a_fault_of_ours_says_nothing(dashboard: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log has it."""
+
+    async def call(*_: object) -> None:
+        raise RuntimeError("the secret reason")
+
+    monkeypatch.setattr(dashboard.pipeline, "call", call)
+    answer = await sign_in(dashboard)
+    assert answer.status == 500
+    assert "its log says why" in text(answer)
+    assert "secret reason" not in text(answer)
+
+
+def test_colours_can_be_read() -> None:
+    """Text has a contrast of 4.5 to 1, edges of fields 3 to 1, in both themes (WCAG 2.2, 1.4.3 and 1.4.11)."""
+    css = (resources.files("herod.dashboard") / "static" / "herod.css").read_text()
+    blocks = re.findall(r":root[^{]*\{(.*?)\}", css, re.DOTALL)
+    dark, *light = filter(None, (dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+);", block)) for block in blocks))
+    assert len(light) == 2
+    assert light[0] == light[1] != dark  # by the reader's system and by the button: one theme
+    for colour in (dark, light[0]):
+        for ink, ground, least in (
+            ("text", "card", 4.5), ("soft", "card", 4.5), ("soft", "ground", 4.5), ("soft", "glow", 4.5),
+            ("text", "ground", 4.5), ("text", "field", 4.5), ("on-accent", "accent", 4.5), ("accent", "card", 4.5),
+            ("on-accent", "accent-strong", 4.5), ("accent", "ground", 4.5), ("bad", "bad-ground", 4.5),
+            ("good", "good-ground", 4.5), ("field-edge", "card", 3),
+        ):  # fmt: skip
+            assert _contrast(colour[ink], colour[ground]) >= least, (ink, ground)
+
+
+def _contrast(one: str, other: str) -> float:
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(digit * 2 for digit in colour[1:])
+    parts = [int(digits[start : start + 2], 16) / 255 for start in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

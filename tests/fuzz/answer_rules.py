@@ -1,0 +1,134 @@
+"""What every answer must be, whatever was asked: no fault of herod's, its door's shape, and no secret of the asker.
+
+Knows the shapes from the design, and takes the numbers from the one table of codes.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from fuzz.request_generator import Ask
+from herod_client.core import errors
+from herod_client.core.errors import HerodError
+
+from herod.protocols.error_codes import row_of
+
+__all__ = ["judge", "shown_once"]
+
+# What an answer may hold that was never said before.
+ONCE: Final = ("client_secret", "key", "access_token")
+GUARDED: Final = {403, 421}
+PROTOCOL_CODES: Final = {-32700, -32600, -32601}
+OAUTH_PATHS: Final = {"/token", "/introspect", "/revoke"}
+
+
+def _all(base: type[HerodError]) -> Iterable[type[HerodError]]:
+    for child in base.__subclasses__():
+        yield child
+        yield from _all(child)
+
+
+# code → HTTP status, JSON-RPC code, OAuth errors
+KNOWN: Final[dict[str, tuple[int, int]]] = {}
+OAUTH: Final[dict[str, set[int]]] = {}
+for _one in _all(errors.HerodError):
+    _made = HerodError.__new__(_one)
+    _row = row_of(_made)
+    if hasattr(_one, "code"):
+        KNOWN[_one.code] = (_row.http, _row.rpc)
+    OAUTH.setdefault(_row.oauth, set()).add(_row.http)
+
+
+def judge(ask: Ask, status: int, headers: Mapping[str, str], body: bytes, *, secrets: Iterable[str]) -> None:
+    """Hold one answer to the rules.
+
+    Args:
+        ask: as it was sent.
+        headers: lower-case name → value.
+        secrets: those that the request held.
+
+    Raises:
+        AssertionError: it breaks one.
+    """
+    assert 200 <= status < 500, (status, body)
+    path = ask.target.partition("?")[0]
+    if ask.method == "HEAD" or status == 204:
+        assert body == b""
+        value = None
+    elif headers.get("content-type") == "application/octet-stream":
+        return
+    else:
+        assert headers["content-type"] == "application/json", headers
+        value = json.loads(body, parse_constant=_refuse)
+    assert headers.get("cache-control") == "no-store" or status == 204
+    is_rpc = ask.method == "POST" and path in {"/", "/rpc"}
+    if is_rpc and status == 200:
+        for one in value if isinstance(value, list) else [value]:
+            _judge_rpc(one)
+    elif status >= 400:
+        _judge_error(path, status, headers, value)
+    elif value is not None and path.startswith("/api/v1/"):
+        assert value.keys() == {"data", "meta"}
+    _judge_echo(status, headers, value, secrets)
+
+
+def shown_once(value: Any) -> Iterator[str]:
+    """The secrets that an answer gives away, which is where they may be."""
+    if isinstance(value, list):
+        for one in value:
+            yield from shown_once(one)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            if name in ONCE and isinstance(one, str):
+                yield one
+            else:
+                yield from shown_once(one)
+
+
+def _refuse(text: str) -> None:
+    raise AssertionError(f"{text} is not JSON")
+
+
+def _judge_rpc(answer: Any) -> None:
+    assert isinstance(answer, dict), answer
+    assert answer["jsonrpc"] == "2.0"
+    assert "id" in answer
+    if "error" not in answer:
+        assert answer.keys() == {"jsonrpc", "result", "id"}
+        return
+    assert answer.keys() == {"jsonrpc", "error", "id"}
+    error = answer["error"]
+    assert error.keys() == {"code", "message", "data"}
+    assert error["code"] != -32603
+    assert error["message"]
+    code = error["data"]["code"]
+    assert error["code"] == KNOWN[code][1] or (code == "invalid_request" and error["code"] in PROTOCOL_CODES)
+
+
+def _judge_error(path: str, status: int, headers: Mapping[str, str], value: Any) -> None:
+    if status == 401:
+        assert "www-authenticate" in headers
+    elif status == 429:
+        assert 0 < int(headers["retry-after"]) <= 3600
+    elif status == 405:
+        assert headers["allow"]
+    if value is None:
+        return
+    if path in OAUTH_PATHS and "error_description" in value:
+        assert value.keys() == {"error", "error_description"}
+        assert status in OAUTH[value["error"]]
+        return
+    is_enveloped = path.startswith(("/api/v1/", "/api/auth/")) and status not in GUARDED
+    assert value.keys() - {"meta"} == {"error"}
+    assert not is_enveloped or "meta" in value
+    error = value["error"]
+    assert error.keys() - {"hint"} == {"code", "message"}
+    expected = KNOWN[error["code"]][0]
+    assert status == expected or (error["code"] == "invalid_request" and status in {405, *GUARDED})
+
+
+def _judge_echo(status: int, headers: Mapping[str, str], value: Any, secrets: Iterable[str]) -> None:
+    """A request's secret is in no answer; what is shown once was not in the request."""
+    text = json.dumps(value, ensure_ascii=False) + "".join(headers.values())
+    for secret in secrets:
+        assert secret not in text, (status, text)

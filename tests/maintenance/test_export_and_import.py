@@ -1,0 +1,339 @@
+"""Moving accounts and keys from store to store: secrets go on working, and nothing is overwritten."""
+
+import hashlib
+import random
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+from herod_client.core.errors import RuntimeFailure, SettingsError, Unauthenticated
+from herod_client.core.key_format import KeyKind, new_key
+from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.signing_keys import SigningKeys, hs256_key
+from store.samples import account, key
+from support.killed_commands import killer
+from support.soak_rounds import count, seed
+from support.stopped_store import NEW, NOW, OLD, contents, opened, put, save, settings, written
+
+from herod.credentials.accounts_file_encryption import decrypt_users, encrypt_users
+from herod.credentials.keyring import Purpose
+from herod.credentials.passwords import hash_password, verify_password
+from herod.credentials.secret_hashes import hash_secret
+from herod.identity.identify import identify
+from herod.identity.presented_credentials import Basic, Bearer, Presented
+from herod.identity.runtime import LegacySecrets, Realm
+from herod.maintenance.export_accounts import export_accounts
+from herod.maintenance.import_accounts import Import, import_accounts
+from herod.maintenance.restore import restore
+from herod.maintenance.rotate_secret import rotate_secret
+from herod.records import Account, ApiKey, HashKey
+from herod.scopes.principal import Source
+from herod.store.sqlite.sqlite_store import SqliteStore
+
+CLIENT_SECRET = "herod_c_" + "x" * 49
+PASSWORD = "canary horse battery"
+PHC = hash_password(PASSWORD)
+USER_KEY, SERVICE_KEY = new_key(KeyKind.USER, "A" * 12), new_key(KeyKind.SERVICE, "B" * 12)
+SECRETS: tuple[Presented, ...] = (Basic("ada", CLIENT_SECRET), Bearer(USER_KEY), Bearer(SERVICE_KEY))
+SEED = seed()
+ROUNDS = count("IMPORT_KILLS")
+
+
+async def fill(path: Path) -> Path:
+    """A store with an admin, her key, a service key, and somebody who is disabled."""
+    async with opened(path) as store:
+        ring = store.keyring
+        await put(
+            store,
+            account("ada", email="ada@example.org", password=PHC, scope=("admin",), epoch=3,
+                    secret_hash=hash_secret(ring, "client_secret", "ada", CLIENT_SECRET)),
+            account("bob", name='B"ob \\ Grüße', scope=("read", "jobs:run"), networks=("lab",), enabled=False),
+            key("A" * 12, owner="ada", expires_at=NOW * 2, secret_hash=hash_secret(ring, "key", "A" * 12, USER_KEY)),
+            key("B" * 12, owner=None, creator="gone", secret_hash=hash_secret(ring, "key", "B" * 12, SERVICE_KEY)),
+        )  # fmt: skip
+    return path
+
+
+def export_to(path: Path, file: Path, *, secret: str | None = None, opens_with: str = OLD) -> Path:
+    """A file with what a store holds."""
+    return written(file, export_accounts(settings(path, opens_with), secret=secret, now=NOW).content)
+
+
+def who(store: SqliteStore, presented: Presented) -> str | None:
+    """Whom a secret stands for here."""
+    realm = Realm(
+        version="0", graph=ScopeGraph({}), issuer="hero_auth", public_url="http://localhost", token_ttl=3600,
+        registration="closed", keyring=store.keyring, signing=SigningKeys(hs256_key(OLD)),
+        legacy=LegacySecrets(store.keyring, []), daemon_uid=1, boot_epoch=1, started_at=NOW,
+    )  # fmt: skip
+    try:
+        return identify(store, realm, presented, Source(), NOW).id
+    except Unauthenticated:
+        return None
+
+
+async def test_everybody_gets_in_elsewhere(tmp_path: Path) -> None:
+    """Password, client secret and keys work in another store, under another root, opened by another secret."""
+    file = export_to(await fill(tmp_path / "a" / "herod.db"), tmp_path / "file", secret=NEW)
+    path = tmp_path / "b" / "herod.db"
+    done = import_accounts(settings(path, "another secret altogether, and long enough"), file, secret=NEW, now=NOW)
+    assert (sorted(done.accounts), sorted(done.keys), done.is_new) == (["ada", "bob"], ["A" * 12, "B" * 12], True)
+    assert done.admins == [("account", "ada", "ada@example.org")]
+    assert done.unknown_scopes == [("account", "bob", "jobs:run")]
+    assert (done.skipped, done.without_secret, done.unread) == ([], ["bob"], ())
+    async with opened(path, "another secret altogether, and long enough") as store:
+        assert [who(store, one) for one in SECRETS] == ["ada", "ada", "B" * 12]
+        assert who(store, Basic("ada", CLIENT_SECRET + "x")) is None
+        assert who(store, Bearer(new_key(KeyKind.USER, "A" * 12))) is None
+        ada, bob, mine = store.get(Account, "ada"), store.get(Account, "bob"), store.get(ApiKey, "A" * 12)
+        assert ada is not None
+        assert bob is not None
+        assert mine is not None
+        assert (ada.password, ada.created_at, ada.scope) == (PHC, 100, ("admin",))
+        assert ada.epoch > 2**32  # no token of elsewhere names it
+        assert (bob.enabled, bob.networks, bob.name) == (False, ("lab",), 'B"ob \\ Grüße')
+        assert (mine.owner, mine.expires_at) == ("ada", NOW * 2)
+        assert store.count(HashKey) == 1
+        events = [(row.event.operation, row.event.target) for row in store.audit_rows()]
+        assert sorted(events) == sorted(("import", id_) for id_ in (*done.accounts, *done.keys))
+        assert (await store.verify_audit()).valid
+
+
+async def test_odd_records_move(tmp_path: Path) -> None:
+    """A name as long as an email, a grant without networks; keys that nothing matches any more stay."""
+    email = f"{'long' * 40}@example.org"
+    async with opened(tmp_path / "a.db") as store:
+        await put(store, account("ada", email=email, name=email), key("A" * 12, networks=(), secret_hash=b"h" * 32),
+                  key("B" * 12, name="broken"), key("C" * 12, owner="gone", secret_hash=b"h" * 32))  # fmt: skip
+    done = import_accounts(settings(tmp_path / "b.db"), export_to(tmp_path / "a.db", tmp_path / "f"))
+    assert (done.accounts, done.keys) == (["ada"], ["A" * 12])
+    async with opened(tmp_path / "b.db") as store:
+        ada, mine = store.get(Account, "ada"), store.get(ApiKey, "A" * 12)
+        assert ada is not None
+        assert mine is not None
+        assert (ada.name, mine.networks) == (email, ())
+
+
+async def test_a_lost_hash_key(tmp_path: Path) -> None:
+    """Without the key of its hash a secret matches nothing."""
+    path = tmp_path / "b.db"
+    import_accounts(settings(path), export_to(await fill(tmp_path / "a.db"), tmp_path / "f"))
+    async with opened(path) as store:
+        for one in list(store.scan(HashKey)):
+            await store.write(lambda tx, id_=one.id: tx.delete(HashKey, id_))  # type: ignore[misc]
+        assert [who(store, one) for one in SECRETS] == [None, None, None]
+
+
+async def test_on_and_on_and_home(tmp_path: Path) -> None:
+    """From the second store to a third, through a change of the root, and back to where all began."""
+    first = await fill(tmp_path / "1.db")
+    second, third = tmp_path / "2.db", tmp_path / "3.db"
+    import_accounts(settings(second), export_to(first, tmp_path / "f1"))
+    rotate_secret(settings(second), NEW, is_compromised=True)
+    onward = export_to(second, tmp_path / "f2", opens_with=NEW)
+    import_accounts(settings(third), onward, secret=NEW)
+    async with opened(third) as store:
+        assert [who(store, one) for one in SECRETS] == ["ada", "ada", "B" * 12]
+    async with opened(first) as store:
+        await store.write(lambda tx: [tx.delete(Account, "ada"), tx.delete(ApiKey, "A" * 12)])
+        assert who(store, SECRETS[0]) is None
+    done = import_accounts(settings(first), onward, secret=NEW, skip_existing=True)
+    assert (done.accounts, done.keys) == (["ada"], ["A" * 12])
+    async with opened(first) as store:
+        assert [who(store, one) for one in SECRETS] == ["ada", "ada", "B" * 12]
+        assert store.count(HashKey) == 0  # it is this store's own key
+
+
+async def test_hash_keys_survive_a_restore(tmp_path: Path) -> None:
+    """What was imported after the backup is carried forward with the key of its hash."""
+    path = await fill(tmp_path / "herod.db")
+    async with opened(path) as store:
+        await put(store, account("eve", secret_hash=b"first"))
+        backup = await save(store, tmp_path / "b")
+        await store.write(lambda tx: tx.delete(Account, "eve"))
+    async with opened(tmp_path / "other.db") as store:
+        hashed = hash_secret(store.keyring, "client_secret", "eve", CLIENT_SECRET)
+        await put(store, account("eve", secret_hash=hashed))
+    import_accounts(settings(path), export_to(tmp_path / "other.db", tmp_path / "f"))
+    restore(settings(path), backup, now=NOW)
+    async with opened(path) as store:
+        assert who(store, Basic("eve", CLIENT_SECRET)) == "eve"
+
+
+async def test_hero_auth(tmp_path: Path) -> None:
+    """A user file of Hero Auth: old passwords and client secrets work, whether kept plain or as SHA-256."""
+    digest = hashlib.sha256
+    text = f"""
+[[users]]
+client_id = "c1"
+email = "Ada@Example.org"
+password_hash = "{digest(b"short").hexdigest()}"
+client_secret = "the plain secret of c1"
+scope = "admin"
+last_login = 5
+
+[[users]]
+client_id = "c2"
+name = "runner"
+client_secret_hash = "{digest(b"the hashed secret of c2").hexdigest()}"
+scope = "register"
+
+[[users]]
+client_id = "c3"
+client_secret = "hunter2"
+"""
+    path = tmp_path / "herod.db"
+    done = import_accounts(settings(path), written(tmp_path / "users.toml", encrypt_users(text, OLD)), now=NOW)
+    assert (done.accounts, done.without_secret) == (["c1", "c2", "c3"], ["c3"])
+    assert done.unread == ("users: last_login",)
+    async with opened(path) as store:
+        ada, runner = store.get(Account, "c1"), store.get(Account, "c2")
+        assert ada is not None
+        assert runner is not None
+        assert ada.password is not None
+        assert ada.password.startswith("hero_auth:$argon2id$")
+        assert verify_password("short", ada.password)
+        assert runner.scope == ("registrar",)
+        assert who(store, Basic("c1", "the plain secret of c1")) == "c1"
+        assert who(store, Basic("c2", "the hashed secret of c2")) == "c2"
+        for wrong in ("", "hunter2", digest(b"the hashed secret of c2").hexdigest()):
+            assert all(who(store, Basic(client, wrong)) is None for client in ("c1", "c2", "c3"))
+    again = import_accounts(settings(tmp_path / "2.db", NEW), export_to(path, tmp_path / "f"), secret=OLD)
+    assert again.without_secret == ["c3"]
+    async with opened(tmp_path / "2.db", NEW) as store:
+        assert who(store, Basic("c2", "the hashed secret of c2")) == "c2"
+
+
+async def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
+    """Conflicts are listed and refuse all; with skip_existing the rest is taken in; a repetition changes nothing."""
+    file = export_to(await fill(tmp_path / "a.db"), tmp_path / "f")
+    path = tmp_path / "b.db"
+    async with opened(path) as store:
+        await put(
+            store,
+            account("bob", name="our bob", email="bob@example.org"),
+            key("C" * 12, owner=None, name="name of " + "B" * 12),
+            account("zoe", email="ada@example.org"),
+        )
+    before = contents(tmp_path)
+    with pytest.raises(RuntimeFailure, match="--skip-existing") as refusal:
+        import_accounts(settings(path), file)
+    for part in ("account bob (its client_id is there)", "account ada (its email is that of zoe)",
+                 f"key {'A' * 12} (its owner here", f"key {'B' * 12} (its name is that of {'C' * 12})"):  # fmt: skip
+        assert part in str(refusal.value)
+    dry = import_accounts(settings(path), file, skip_existing=True, dry_run=True)
+    assert (dry.accounts, dry.keys, dry.is_dry_run) == ([], [], True)
+    assert contents(tmp_path) == before
+    async with opened(path) as store:
+        await store.write(lambda tx: tx.delete(Account, "zoe"))
+    done = import_accounts(settings(path), file, skip_existing=True)
+    assert (done.accounts, done.keys) == (["ada"], ["A" * 12])
+    assert [one[:2] for one in done.skipped] == [("account", "bob"), ("key", "B" * 12)]
+    again = import_accounts(settings(path), file, skip_existing=True)
+    assert (again.accounts, again.keys, len(again.skipped)) == ([], [], 4)
+    async with opened(path) as store:
+        bob = store.get(Account, "bob")
+        assert bob is not None
+        assert bob.name == "our bob"
+
+
+async def test_ids_are_one_name_space(tmp_path: Path) -> None:
+    """An account never gets the id of a key, nor a key that of an account."""
+    file = export_to(await fill(tmp_path / "a.db"), tmp_path / "f")
+    path = tmp_path / "b.db"
+    async with opened(path) as store:
+        await put(store, account("A" * 12), key("ada"))
+    done = import_accounts(settings(path), file, skip_existing=True)
+    assert (done.accounts, done.keys) == (["bob"], ["B" * 12])
+
+
+def test_a_dry_run_makes_no_store(tmp_path: Path) -> None:
+    """It says what it would do."""
+    text = '[[users]]\nclient_id = "c1"\nnetworks = ["lab"]'
+    file = written(tmp_path / "users.toml", encrypt_users(text, OLD))
+    chosen = settings(tmp_path / "herod.db")
+    done = import_accounts(chosen, file, dry_run=True)
+    assert (done.accounts, done.is_new) == (["c1"], True)
+    assert set(contents(tmp_path)) == {"users.toml"}
+
+
+async def test_files_that_do_not_open(tmp_path: Path) -> None:
+    """Another secret, a flipped byte, a cut, plain TOML, no file, far too much: each refused, nothing made."""
+    file = export_to(await fill(tmp_path / "a" / "herod.db"), tmp_path / "f")
+    content = file.read_bytes()
+    path = tmp_path / "b" / "herod.db"
+    with pytest.raises(SettingsError, match="--from-secret"):
+        import_accounts(settings(path, NEW), file)
+    flipped = bytearray(content)
+    flipped[len(flipped) // 2] ^= 1
+    for bad in (bytes(flipped), content[:-1], content[:20], b""):
+        with pytest.raises(SettingsError, match="does not open"):
+            import_accounts(settings(path), written(tmp_path / "bad", bad))
+    plain = '[[users]]\nclient_id = "c1"\nemail = "ada@example.org"\n'
+    with pytest.raises(RuntimeFailure, match="not encrypted"):
+        import_accounts(settings(path), written(tmp_path / "bad", plain.encode()))
+    with pytest.raises(RuntimeFailure, match="No such file"):
+        import_accounts(settings(path), tmp_path / "missing")
+    with pytest.raises(RuntimeFailure, match="over"):
+        import_accounts(settings(path), Path("/dev/zero"))
+    with pytest.raises(RuntimeFailure, match="no store"):
+        export_accounts(settings(tmp_path / "c" / "herod.db"))
+    assert not path.exists()
+
+
+async def test_a_running_daemon_refuses(tmp_path: Path) -> None:
+    """The lock is the store's."""
+    path = await fill(tmp_path / "herod.db")
+    file = export_to(path, tmp_path / "f")
+    async with opened(path):
+        with pytest.raises(RuntimeFailure, match="in use"):
+            export_accounts(settings(path))
+        with pytest.raises(RuntimeFailure, match="in use"):
+            import_accounts(settings(path), file)
+
+
+async def test_what_an_export_holds(tmp_path: Path) -> None:
+    """TOML behind the seal, with no secret that a hash stands for; the export is audited."""
+    path = await fill(tmp_path / "herod.db")
+    done = export_accounts(settings(path), now=NOW)
+    text = decrypt_users(done.content, OLD).decode()
+    table = tomllib.loads(text)
+    assert [user["client_id"] for user in table["users"]] == ["ada", "bob"]
+    for secret in (CLIENT_SECRET, PASSWORD, USER_KEY, SERVICE_KEY, OLD):
+        assert secret not in text
+    for clear in (b"ada@example.org", b"client_id", b"argon2"):
+        assert clear not in done.content
+    assert "ada" not in repr(done)
+    async with opened(path) as store:
+        assert store.audit_rows()[-1].event.operation == "export"
+        assert store.keyring.key(Purpose.KEY_HASHES).hex() in text  # what makes the keys work elsewhere
+
+
+async def test_killed_midway(tmp_path: Path) -> None:
+    """All of it is there, or nothing, and the store opens."""
+    users = "".join(f'[[users]]\nclient_id = "c{number}"\n' for number in range(300))
+    file = written(tmp_path / "users.toml", encrypt_users(users, OLD))
+    started = time.monotonic()
+    import_accounts(settings(tmp_path / "0.db"), file)
+    longest = time.monotonic() - started
+    chance = random.Random(SEED)  # noqa: S311 - rounds that can be repeated
+    seen = set()
+    with killer() as rounds:
+        for number in range(1, ROUNDS + 1):
+            path = tmp_path / f"{number}.db"
+            ended = rounds.run("import", [str(path), OLD, str(file)], chance.uniform(0, longest * 1.2))
+            async with opened(path) as store:
+                count = store.count(Account)
+                assert (await store.verify_audit()).valid
+            assert count == 300 if ended == "ended" else count in (0, 300)
+            seen.add(ended)
+    assert "killed" in seen
+
+
+def test_reports_hold_no_secret() -> None:
+    """What is logged or shown of an import are ids."""
+    assert Import.__struct_fields__ == (
+        "store", "is_new", "is_dry_run", "accounts", "keys", "skipped", "admins", "without_secret", "unknown_scopes",
+        "unknown_networks", "unread",
+    )  # fmt: skip

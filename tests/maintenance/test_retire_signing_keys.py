@@ -1,0 +1,213 @@
+"""Which tokens are good while the signing key changes, second by second."""
+
+import base64
+from typing import Any
+
+import msgspec
+import pytest
+from herod_client.core.access_tokens import Claims, issue
+from herod_client.core.signing_keys import SigningAlgorithm, hs256_key
+from support.herod_in_memory import NOW, SECRET, House, User
+
+from herod.maintenance.retire_signing_keys import SigningChange, rotate_signing_key
+from herod.maintenance.startup import load_signing_keys
+from herod.records import SigningKeyRecord
+
+TTL = 3600
+
+
+async def start(house: House, algorithm: SigningAlgorithm, now: int, *, ttl: int = TTL) -> None:
+    """The daemon starts at that time."""
+    house.clock.now = now
+    house.realm.signing = await house.store.write(
+        lambda tx: load_signing_keys(tx, secret=SECRET, algorithm=algorithm, ttl=ttl, now=now)
+    )
+
+
+async def rotate(house: House, now: int, *, is_compromised: bool = False) -> SigningChange | None:
+    """`herod secret rotate-signing` at that time."""
+    return await house.store.write(
+        lambda tx: rotate_signing_key(tx, ttl=TTL, now=now, is_compromised=is_compromised),
+    )
+
+
+async def reason(house: House, token: str, now: int) -> str | None:
+    """Why a token is no good at that time; None for a good one."""
+    house.clock.now = now
+    answer: Any = await house.call("token.validate", token=token)
+    return None if answer.valid else answer.reason
+
+
+async def issued(house: House, user: User, now: int) -> str:
+    """A token made at that time."""
+    house.clock.now = now
+    return await user.token()
+
+
+def part(token: str, index: int) -> bytes:
+    """The bytes of a part of a token."""
+    text = token.split(".")[index]
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def kid(token: str) -> str | None:
+    """The `kid` in a token's header."""
+    found: str | None = msgspec.json.decode(part(token, 0)).get("kid")
+    return found
+
+
+def forged(token: str, *, iat: int, exp: int) -> str:
+    """What a service that holds HERO_SECRET can make: another token of the same account."""
+    claims = msgspec.json.decode(part(token, 1), type=Claims)
+    return issue(msgspec.structs.replace(claims, iat=iat, exp=exp, jti="forged"), hs256_key(SECRET))
+
+
+def stops(house: House) -> dict[str, int | None]:
+    """The stored hard stops."""
+    return {record.id: record.expires_at for record in house.store.scan(SigningKeyRecord)}
+
+
+async def test_old_tokens_are_good_until_switch_and_ttl_exactly(house: House) -> None:
+    """The last one of the old key is good in its last second, and no token of that key is later."""
+    await start(house, "HS256", NOW)
+    user = await house.user()
+    last = await issued(house, user, NOW + 10)
+    await start(house, "EdDSA", NOW + 10)
+    stop = NOW + 10 + TTL
+    assert stops(house)["hs256"] == stop
+    assert [await reason(house, last, now) is None for now in (NOW + 10, stop - 1, stop)] == [True, True, False]
+    new = await issued(house, user, NOW + 11)
+    assert kid(last) is None
+    assert kid(new) == house.realm.signing.current.kid is not None
+    assert await reason(house, new, stop) is None
+
+
+async def test_what_the_old_secret_can_still_make(house: House) -> None:
+    """Until the stop tokens that end by it, whatever they say of when they were made; none that outlives it, ever."""
+    await start(house, "HS256", NOW)
+    token = await (await house.user()).token()
+    await start(house, "EdDSA", NOW + 10)
+    stop = NOW + 10 + TTL
+    within = [forged(token, iat=NOW + 10, exp=stop), forged(token, iat=NOW + 600, exp=stop)]
+    beyond = [
+        forged(token, iat=NOW + 11, exp=stop + 1),
+        forged(token, iat=stop - 1, exp=stop + 1),
+        forged(token, iat=stop + 5, exp=stop + 5 + TTL),
+    ]
+    for now in (NOW + 700, stop - 1):
+        assert [await reason(house, one, now) for one in within] == [None, None]
+    for now in (NOW + 700, stop - 1, stop, stop + 10, NOW):
+        assert None not in [await reason(house, one, now) for one in beyond]
+    assert None not in [await reason(house, one, stop) for one in within]
+    await start(house, "EdDSA", stop + 10)
+    assert None not in [await reason(house, one, stop + 10) for one in (*within, *beyond)]
+
+
+@pytest.mark.parametrize("error", [-3600, 3600])
+async def test_no_start_moves_the_stop(house: House, error: int) -> None:
+    """Neither a later one, nor one while the clock is an hour wrong, nor another lifetime of tokens."""
+    await start(house, "HS256", NOW)
+    token = await (await house.user()).token()
+    await start(house, "EdDSA", NOW + 10)
+    for now in (NOW + 500, NOW + 500 + error, NOW + 900):
+        for ttl in (TTL, 2 * TTL):
+            await start(house, "EdDSA", now, ttl=ttl)
+            assert stops(house)["hs256"] == NOW + 10 + TTL
+    assert await reason(house, token, NOW + TTL - 1) is None
+    assert await reason(house, token, NOW + TTL) is not None
+
+
+async def test_a_switch_while_the_clock_is_years_ahead(house: House) -> None:
+    """Once it is right again the stop is what it would have been: the old secret makes no tokens for years."""
+    await start(house, "HS256", NOW)
+    token = await (await house.user()).token()
+    await start(house, "EdDSA", 2**31)
+    assert stops(house)["hs256"] == 2**31 + TTL
+    for _ in range(2):
+        await start(house, "EdDSA", NOW + 100)
+        assert stops(house)["hs256"] == NOW + 100 + TTL
+    assert await reason(house, token, NOW + 200) is None
+    assert await reason(house, forged(token, iat=NOW + 5 * TTL, exp=NOW + 6 * TTL), NOW + 5 * TTL) == "signature"
+
+
+async def test_back_and_forth(house: House) -> None:
+    """Each key is found by its `kid` and verifies until its own stop; one that was retired never signs again."""
+    user = await house.user()
+    made = {}
+    for number, algorithm in enumerate(("EdDSA", "HS256", "EdDSA", "HS256", "EdDSA")):
+        await start(house, algorithm, NOW + number * 100)  # type: ignore[arg-type]
+        made[number] = await issued(house, user, NOW + number * 100)
+    kids = [kid(made[number]) for number in (0, 2, 4)]
+    assert len(set(kids)) == 3
+    assert None not in kids
+    assert [kid(made[number]) for number in (1, 3)] == [None, None]
+    assert [await reason(house, one, NOW + 500) for one in made.values()] == [None] * 5
+    assert [stops(house)[str(one)] for one in kids] == [NOW + 100 + TTL, NOW + 300 + TTL, None]
+    assert stops(house)["hs256"] == NOW + 400 + TTL
+    await start(house, "EdDSA", NOW + 100 + TTL)
+    assert set(stops(house)) == {"hs256", kids[1], kids[2]}
+    good = [await reason(house, one, NOW + 100 + TTL) is None for one in made.values()]
+    assert good == [False, False, True, True, True]
+
+
+async def test_rotating_keeps_what_is_live_and_forgets_what_is_over(house: House) -> None:
+    """However often it is done, a key stays while a token of it may be good, and no longer."""
+    user = await house.user()
+    await start(house, "EdDSA", NOW)
+    made = [await issued(house, user, NOW)]
+    for number in range(1, 8):
+        now = NOW + number * 900
+        change = await rotate(house, now)
+        assert change is not None
+        assert (change.retired, change.until) == (kid(made[-1]), now + TTL)
+        await start(house, "EdDSA", now)
+        assert house.realm.signing.current.kid == change.current
+        made.append(await issued(house, user, now))
+        good = [await reason(house, one, now) is None for one in made]
+        assert good == [now < NOW + one * 900 + TTL for one in range(len(made))]
+        assert len(stops(house)) <= 1 + TTL // 900
+    again = [await rotate(house, now) for _ in range(3)]  # nobody signed meanwhile: that does no harm
+    assert len({one.current for one in again if one}) == 3
+    await start(house, "EdDSA", now)
+    assert await reason(house, made[-1], now) is None
+    change = await rotate(house, now + TTL)
+    assert change is not None
+    assert kid(made[-1]) in change.dropped
+    assert set(stops(house)) == {change.current, change.retired}
+
+
+async def test_compromised(house: House) -> None:
+    """No token of an Ed25519 key is good any more, of one long retired neither; those of HERO_SECRET are."""
+    user = await house.user()
+    await start(house, "HS256", NOW)
+    shared = await issued(house, user, NOW)
+    await start(house, "EdDSA", NOW)
+    first = await issued(house, user, NOW)
+    await rotate(house, NOW)
+    await start(house, "EdDSA", NOW)
+    second = await issued(house, user, NOW)
+    change = await rotate(house, NOW + 1, is_compromised=True)
+    assert change is not None
+    assert change.retired is None
+    assert set(change.dropped) == {kid(first), kid(second)}
+    await start(house, "EdDSA", NOW + 1)
+    assert house.realm.signing.current.kid == change.current
+    assert [await reason(house, one, NOW + 2) for one in (shared, first, second)] == [None, "signature", "signature"]
+
+
+async def test_where_the_secret_signs(house: House) -> None:
+    """There is nothing to rotate; retired keys that somebody knows can still be dropped."""
+    assert await rotate(house, NOW) is None
+    await start(house, "HS256", NOW)
+    assert await rotate(house, NOW) is None
+    assert await rotate(house, NOW, is_compromised=True) is None
+    user = await house.user()
+    await start(house, "EdDSA", NOW)
+    token = await issued(house, user, NOW)
+    await start(house, "HS256", NOW)
+    assert await rotate(house, NOW) is None
+    assert await reason(house, token, NOW) is None
+    assert await rotate(house, NOW, is_compromised=True) == SigningChange(dropped=(str(kid(token)),))
+    await start(house, "HS256", NOW)
+    assert await reason(house, token, NOW) == "signature"
+    assert stops(house) == {"hs256": None}

@@ -1,0 +1,376 @@
+"""The audit log: what is in it, how it is looked through, and how long it is kept."""
+
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from herod_client.core.errors import HerodError, InvalidRequest, MissingScope
+from store.samples import revocation
+from support.herod_in_memory import (
+    ADMIN_SOURCE,
+    LEGACY,
+    LOCAL_ADMIN,
+    NOW,
+    PASSWORD,
+    STRANGER,
+    TCP,
+    House,
+    User,
+    bearer,
+    open_house,
+)
+
+from herod.identity.presented_credentials import ApiKeyHeader, Basic, Bearer, PeerClaim, SecretHeader, SessionCookie
+from herod.operations.audit.retention import ROWS_AT_ONCE, AuditRetention, enforce_retention
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.operation import Context
+from herod.records import AuditEvent
+from herod.store.base import Writer
+
+DAY = 86_400
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A house."""
+    async with open_house() as house:
+        yield house
+
+
+async def newest(house: House) -> AuditEvent:
+    """The last row, denials included."""
+    await house.pipeline.flush(is_last=True)
+    rows = house.store.audit_rows(after=house.store.audit_head[0] - 1)
+    return rows[-1].event
+
+
+def at(seconds: int) -> datetime:
+    """A time as operations take it."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+async def write_events(house: House, *times: int) -> None:
+    """Rows of those times."""
+
+    def work(tx: Writer) -> None:
+        for time in times:
+            tx.audit(
+                AuditEvent(at=time, actor="a", method="jwt", source="uid:1", operation="keys.create", outcome="ok")
+            )
+
+    await house.store.write(work)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, operation in OPERATIONS.items() if operation.is_command))
+async def test_every_command_writes_a_row(house: House, name: str) -> None:
+    """Who, how known, from where, what, and that it was done: whichever command it is."""
+    is_change = not OPERATIONS[name].always_audited
+
+    def probe(tx: Writer, context: Context, params: Any) -> str:
+        context.target = "the target"
+        if is_change:
+            tx.put(revocation())
+        return "done"
+
+    operation = dataclasses.replace(OPERATIONS[name], handler=probe, prepare=None, limit=None)
+    params = operation.params(**operation.example)
+    presented: Any = LOCAL_ADMIN
+    if name in {"session.delete", "session.end"}:
+        presented = await (await house.user(scope="admin")).session()
+    elif name == "session.sign_in":
+        presented = None
+    await house.pipeline.call(operation, params, presented, ADMIN_SOURCE)
+    event = await newest(house)
+    assert (event.operation, event.outcome, event.reason, event.target) == (name, "ok", None, "the target")
+    assert (event.source, event.at) == ("uid:990", NOW)
+
+
+async def test_sign_ins(house: House) -> None:
+    """Each way in is a row that says who came in and how."""
+    user = await house.user(email="ada@example.org", password=PASSWORD)
+    await house.call("login", None, TCP, email="ada@example.org", password=PASSWORD)
+    event = await newest(house)
+    assert (event.operation, event.actor, event.method, event.source) == (
+        "login", user.client_id, "password", "127.0.0.1",
+    )  # fmt: skip
+    opened = await house.call("session.sign_in", None, TCP, email="ada@example.org", password=PASSWORD)
+    assert ((await newest(house)).operation, (await newest(house)).actor) == ("session.sign_in", user.client_id)
+    await house.call("session.delete", SessionCookie(opened.cookie), TCP)
+    event = await newest(house)
+    assert (event.operation, event.actor, event.method) == ("session.delete", user.client_id, "session")
+    await user.token()
+    event = await newest(house)
+    assert (event.operation, event.actor, event.method) == ("token.create", user.client_id, "client_secret")
+    await house.call("session.create", SecretHeader(LEGACY["admin"]), TCP)
+    event = await newest(house)
+    assert (event.operation, event.method) == ("legacy.use", "legacy_secret")
+
+
+async def _expired_key(house: House, user: User) -> tuple[Any, str]:
+    text = await user.key(expires_at=at(house.clock.now + 60))
+    house.clock.now += 60
+    return ApiKeyHeader(text), text.split("_")[2]
+
+
+async def _disabled_key(house: House, user: User) -> tuple[Any, str]:
+    text = await user.key()
+    await house.admin("keys.disable", id=text.split("_")[2])
+    return Bearer(text), text.split("_")[2]
+
+
+async def _rotated_key(house: House, user: User) -> tuple[Any, str]:
+    text = await user.key()
+    await house.admin("keys.rotate", id=text.split("_")[2])
+    return Bearer(text), text.split("_")[2]
+
+
+async def _disabled_owner(house: House, user: User) -> tuple[Any, str]:
+    text = await user.key()
+    await house.admin("users.disable", client_id=user.client_id)
+    return Bearer(text), text.split("_")[2]
+
+
+async def _unknown_key(house: House, user: User) -> tuple[Any, None]:
+    text = await user.key()
+    await house.admin("keys.delete", id=text.split("_")[2])
+    return Bearer(text), None
+
+
+async def _wrong_client_secret(house: House, user: User) -> tuple[Any, str]:
+    return Basic(user.client_id, "wrong"), user.client_id
+
+
+async def _unknown_client(house: House, user: User) -> tuple[Any, None]:
+    return Basic("nobody", "wrong"), None
+
+
+async def _wrong_legacy(house: House, user: User) -> tuple[Any, None]:
+    return SecretHeader("wrong"), None
+
+
+async def _revoked_token(house: House, user: User) -> tuple[Any, None]:
+    token = await user.token()
+    await house.call("token.revoke", user.basic, token=token)
+    return Bearer(token), None
+
+
+async def _expired_token(house: House, user: User) -> tuple[Any, None]:
+    token = await user.token()
+    house.clock.now += 3600
+    return Bearer(token), None
+
+
+async def _no_rule(house: House, user: User) -> tuple[Any, None]:
+    return PeerClaim(), None
+
+
+REFUSED: dict[str, tuple[Callable[..., Any], str | tuple[str, ...]]] = {
+    "expired key": (_expired_key, "expired"),
+    "disabled key": (_disabled_key, "disabled"),
+    "rotated key": (_rotated_key, ("rotated", "wrong_secret")),
+    "key of a disabled owner": (_disabled_owner, "owner_disabled"),
+    "deleted key": (_unknown_key, "unknown_key"),
+    "wrong client secret": (_wrong_client_secret, "wrong_secret"),
+    "unknown client": (_unknown_client, "unknown_client"),
+    "wrong legacy secret": (_wrong_legacy, "unknown_secret"),
+    "revoked token": (_revoked_token, "revoked_token"),
+    "expired token": (_expired_token, "expired_token"),
+    "no peer rule": (_no_rule, "no_peer_rule"),
+}
+
+
+@pytest.mark.parametrize(("present", "reason"), REFUSED.values(), ids=REFUSED)
+async def test_refused_credentials(house: House, present: Callable[..., Any], reason: Any) -> None:
+    """Each has a reason of its own, and names the key or account it was, where there is one."""
+    await house.service_key("admin", "spare")
+    presented, target = await present(house, await house.user())
+    with pytest.raises(HerodError):
+        await house.call("whoami", presented, STRANGER)
+    event = await newest(house)
+    assert event.reason == reason or event.reason in reason
+    assert (event.operation, event.outcome, event.actor, event.target) == ("whoami", "denied", "anonymous", target)
+    assert event.source == "uid:1234"
+
+
+@pytest.mark.parametrize(("email", "reason"), [("ada@example.org", "wrong_password"), ("eve@x.org", "unknown_email")])
+async def test_refused_sign_in(house: House, email: str, reason: str) -> None:
+    """A wrong password names the account; an unknown address is nobody, and is not repeated."""
+    user = await house.user(email="ada@example.org", password=PASSWORD)
+    with pytest.raises(HerodError):
+        await house.call("login", None, TCP, email=email, password="a wrong password")
+    event = await newest(house)
+    assert (event.outcome, event.reason, event.actor) == ("denied", reason, "anonymous")
+    assert event.target == (user.client_id if reason == "wrong_password" else None)
+
+
+async def test_two_refused_keys_are_two_rows(house: House) -> None:
+    """Like denials of a minute are one row, but not those of two keys."""
+    user = await house.user()
+    for name in ("one", "two"):
+        text = await user.key(name=name)
+        await house.admin("keys.disable", id=text.split("_")[2])
+        for _ in range(3):
+            with pytest.raises(HerodError):
+                await house.call("whoami", Bearer(text), TCP)
+    await house.pipeline.flush(is_last=True)
+    page = await house.admin("audit.list", reason="disabled")
+    assert [entry.count for entry in page.items] == [3, 3]
+    assert len({entry.target for entry in page.items}) == 2
+
+
+async def test_denied_scope(house: House) -> None:
+    """Who is known and may not is the actor."""
+    user = await house.user()
+    with pytest.raises(MissingScope):
+        await house.call("audit.list", user.basic, TCP)
+    event = await newest(house)
+    assert (event.actor, event.method, event.reason) == (user.client_id, "client_secret", "missing_scope")
+
+
+async def test_list_shape(house: House) -> None:
+    """A row over REST, in the envelope, with its time in RFC 3339."""
+    user = await house.user()
+    answer = await house.request(
+        "GET", "/api/v1/audit?limit=1&operation=users.add", headers={"x-herod-secret": LEGACY["admin"]}
+    )
+    assert answer.status == 200
+    assert answer.json["data"] == [
+        {
+            "seq": 1,
+            "at": "2027-01-15T08:00:00Z",
+            "actor": "local-admin",
+            "method": "peer",
+            "source": "uid:990",
+            "operation": "users.add",
+            "outcome": "ok",
+            "reason": None,
+            "target": user.client_id,
+            "count": 1,
+        }
+    ]
+    assert answer.json["meta"]["next_cursor"] is None
+
+
+async def test_list_pages(house: House) -> None:
+    """Newest first and back to the beginning, or behind a row and on to the end; each row once."""
+    await write_events(house, *range(1, 8))
+    seen: list[int] = []
+    cursor = None
+    while cursor or not seen:
+        page = await house.admin("audit.list", limit=3, cursor=cursor)
+        seen += [entry.seq for entry in page.items]
+        cursor = page.next_cursor
+    assert seen == [7, 6, 5, 4, 3, 2, 1]
+    page = await house.admin("audit.list", after=2, limit=3)
+    assert [entry.seq for entry in page.items] == [3, 4, 5]
+    page = await house.admin("audit.list", cursor=page.next_cursor, limit=3)
+    assert [entry.seq for entry in page.items] == [6, 7]
+    assert page.next_cursor is None
+    assert (await house.admin("audit.list", after=7)).items == []
+
+
+async def test_list_by_time(house: House) -> None:
+    """`since` is included, `until` is not."""
+    await write_events(house, NOW + 1, NOW + 2, NOW + 3)
+    page = await house.admin("audit.list", since=at(NOW + 2), until=at(NOW + 3))
+    assert [entry.seq for entry in page.items] == [2]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0", "limit=201", "after=-1", "after=99999999999999999999", "cursor=nonsense", "since=yesterday",
+        "since=2030-01-31T12:00:00", "cursor=MS5h", "after=1&cursor=NS5vbGRlcg", "actor=a&actor=b",
+    ],
+)  # fmt: skip
+async def test_list_refuses(house: House, query: str) -> None:
+    """What cannot be meant is a 400 that says so."""
+    answer = await house.request("GET", f"/api/v1/audit?{query}", headers=bearer(LEGACY["admin"]))
+    assert answer.status == 400
+    assert answer.json["error"]["code"] == "invalid_request"
+
+
+async def test_verify(house: House) -> None:
+    """The head that is answered may be given back later, while the log grows."""
+    await write_events(house, 1, 2)
+    verdict = await house.admin("audit.verify")
+    assert (verdict.valid, verdict.rows) == (True, 2)
+    await write_events(house, 3)
+    assert (await house.admin("audit.verify", expect=verdict.head)).valid
+    other = await house.admin("audit.verify", expect="ab" * 32)
+    assert not other.valid
+    answer = await house.request("GET", "/api/v1/audit/verify", headers={"x-herod-secret": LEGACY["admin"]})
+    assert answer.json["data"].keys() == {"valid", "rows", "head"}
+
+
+@pytest.mark.parametrize("head", ["", "ab", "ab" * 33, "zz" * 32])
+async def test_verify_refuses(house: House, head: str) -> None:
+    """What cannot be a head is a mistake of the one who asks, not a finding."""
+    with pytest.raises(InvalidRequest, match="64 characters"):
+        await house.admin("audit.verify", expect=head)
+
+
+async def test_who_lost_admin_meanwhile_gets_nothing(house: House) -> None:
+    """A reading that takes long is answered to who may have it at its end."""
+    await house.service_key("admin", "spare")
+    user = await house.user(scope="admin")
+    operation = OPERATIONS["audit.verify"]
+
+    async def demoting(*args: Any) -> str:
+        await house.admin("users.scope", client_id=user.client_id, scope="read")
+        return "the result"
+
+    slow = dataclasses.replace(operation, wait=demoting)
+    with pytest.raises(MissingScope):
+        await house.pipeline.call(slow, operation.params(), user.basic, TCP)
+
+
+async def test_what_waits_for_everybody(house: House) -> None:
+    """A public operation may wait too, and asks nobody who they are."""
+
+    async def waiting(*args: Any) -> str:
+        return "the result"
+
+    slow = dataclasses.replace(OPERATIONS["version"], wait=waiting)
+    assert await house.pipeline.call(slow, slow.params(), None, TCP) == "the result"
+
+
+async def test_retention_by_age(house: House) -> None:
+    """Days go whole, one row says how many rows went, and nothing more happens on that day."""
+    kept = AuditRetention(days=2, rows=1000)
+    today = NOW // DAY * DAY
+    await write_events(house, today - 3 * DAY, today - 2 * DAY - 1, today - 2 * DAY, today)
+    assert await enforce_retention(house.store, kept, now=NOW) == 2
+    rows = house.store.audit_rows()
+    assert [row.seq for row in rows] == [3, 4, 5]
+    event = rows[-1].event
+    assert (event.operation, event.actor, event.count) == ("audit.trim", "retention", 2)
+    assert await enforce_retention(house.store, kept, now=NOW + 3600) == 0
+    assert house.store.audit_head[0] == 5
+    assert (await house.store.verify_audit()).valid
+
+
+async def test_retention_by_number(house: House) -> None:
+    """Over the number the oldest go, a hundredth more than must, so that the next row is not one too many again."""
+    kept = AuditRetention(days=36_500, rows=1000)
+    await write_events(house, *[NOW] * 1000)
+    assert await enforce_retention(house.store, kept, now=NOW) == 0
+    await write_events(house, NOW)
+    assert await enforce_retention(house.store, kept, now=NOW) == 11
+    assert house.store.audit_rows(limit=1)[0].seq == 12
+    assert await enforce_retention(house.store, kept, now=NOW) == 0
+
+
+async def test_retention_in_steps(house: House) -> None:
+    """Much goes in several writes, each with its row."""
+    await write_events(house, *[1] * (ROWS_AT_ONCE + 5))
+    assert await enforce_retention(house.store, AuditRetention(days=1, rows=10**6), now=NOW) == ROWS_AT_ONCE + 5
+    assert [row.event.count for row in house.store.audit_rows()] == [ROWS_AT_ONCE, 5]
+    assert (await house.store.verify_audit()).valid
+
+
+async def test_retention_of_an_empty_log(house: House) -> None:
+    """There is nothing to do."""
+    assert await enforce_retention(house.store, AuditRetention(days=1, rows=1000), now=NOW) == 0

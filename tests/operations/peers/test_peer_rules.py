@@ -1,0 +1,129 @@
+"""Local processes: rules for users and groups, and the one local admin."""
+
+import os
+import pwd
+from collections.abc import Iterable
+
+import pytest
+from herod_client.core.errors import BadCredentials, InvalidRequest, NotFound, RevokedToken
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, House
+
+from herod.identity.presented_credentials import Bearer, PeerClaim
+from herod.maintenance.restore_reconciliation import end_everything
+from herod.scopes.principal import Peer, Source
+
+
+def source(uid: int, gid: int = 5000, groups: Iterable[int] = ()) -> Source:
+    """A process at the socket."""
+    return Source(peer=Peer(uid=uid, gid=gid, groups=frozenset(groups)), cookie=COOKIE)
+
+
+async def test_a_uid_is_nobody_until_a_rule_says_otherwise(house: House) -> None:
+    """The refusal names the command that admits it."""
+    with pytest.raises(BadCredentials) as refused:
+        await house.call("whoami", PeerClaim(), source(1000))
+    assert refused.value.hint == "herod peer allow --uid 1000 --scope read"
+    rule = await house.admin("peers.allow", uid=1000, scope="write")
+    who = await house.call("whoami", PeerClaim(), source(1000))
+    assert (who.sub, who.kind, who.name, who.method, who.scope) == (rule.id, "peer", "uid:1000", "peer", "write")
+    await house.admin("peers.remove", id=rule.id)
+    with pytest.raises(BadCredentials):
+        await house.call("whoami", PeerClaim(), source(1000))
+
+
+async def test_a_uid_rule_comes_before_group_rules(house: House) -> None:
+    """Even when it holds less."""
+    await house.admin("peers.allow", gid=5000, scope="admin")
+    assert (await house.call("whoami", PeerClaim(), source(1000))).scope == "admin"
+    await house.admin("peers.allow", uid=1000, scope="read")
+    assert (await house.call("whoami", PeerClaim(), source(1000))).scope == "read"
+
+
+async def test_a_second_rule_replaces_the_first(house: House) -> None:
+    """One rule a subject, with the same id."""
+    first = await house.admin("peers.allow", uid=1000, scope="admin")
+    second = await house.admin("peers.allow", uid=1000, scope="read", networks=["lab"])
+    assert (first.id, second.scope, second.networks) == (second.id, "read", ["lab"])
+    assert [(rule.uid, rule.gid) for rule in (await house.admin("peers.list")).items] == [(1000, None)]
+
+
+async def test_a_rule_that_is_allowed_again_keeps_its_epoch(house: House) -> None:
+    """A restore ends all tokens by a leap of the epochs; allowing the same uid again made those tokens good."""
+    rule = await house.admin("peers.allow", uid=1000, scope="write")
+    made = await house.call("token.create", PeerClaim(), source(1000))
+    await house.store.write(end_everything)
+    for _ in range(2):
+        assert (await house.admin("peers.allow", uid=1000, scope="write")).id == rule.id
+        with pytest.raises(RevokedToken):
+            await house.call("whoami", Bearer(made.access_token))
+    await house.admin("peers.remove", id=rule.id)
+    assert (await house.admin("peers.allow", uid=1000, scope="write")).id != rule.id
+    with pytest.raises(RevokedToken):
+        await house.call("whoami", Bearer(made.access_token))
+
+
+async def test_rules_by_name(house: House) -> None:
+    """Users and groups are looked up when the rule is made."""
+    name = pwd.getpwuid(os.getuid()).pw_name
+    assert (await house.admin("peers.allow", user=name, scope="read")).uid == os.getuid()
+    assert (await house.admin("peers.allow", group="daemon", scope="read")).gid is not None
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        {},
+        {"uid": 1, "gid": 1},
+        {"uid": -1},
+        {"uid": 2**32 - 1},
+        {"uid": 65534},
+        {"gid": 65534},
+        {"user": "no such user"},
+        {"group": "no such group"},
+    ],
+)
+async def test_rules_for_nobody(house: House, who: dict[str, int]) -> None:
+    """One subject, and one that exists."""
+    with pytest.raises(InvalidRequest):
+        await house.admin("peers.allow", **who, scope="read")
+
+
+async def test_removing_what_is_not_there(house: House) -> None:
+    """Is not found."""
+    with pytest.raises(NotFound):
+        await house.admin("peers.remove", id="5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11")
+
+
+@pytest.mark.parametrize(
+    ("claim", "at"),
+    [
+        (PeerClaim(), ADMIN_SOURCE),
+        (PeerClaim("guess"), ADMIN_SOURCE),
+        (PeerClaim("gu\xe9ss"), ADMIN_SOURCE),
+        (PeerClaim(COOKIE), source(1000)),
+        (PeerClaim(COOKIE), source(65534)),
+        (PeerClaim(COOKIE, is_relayed=True), ADMIN_SOURCE),
+        (PeerClaim(COOKIE, may_be_admin=False), ADMIN_SOURCE),
+        (PeerClaim(COOKIE), Source(address="127.0.0.1")),
+        (PeerClaim(COOKIE), Source()),
+        (PeerClaim(COOKIE), Source(peer=Peer(uid=0, gid=0))),
+    ],
+)
+async def test_who_is_not_local_admin(house: House, claim: PeerClaim, at: Source) -> None:
+    """The uid alone, the cookie alone, relayed, at another door, over TCP, or with peer=off."""
+    with pytest.raises(BadCredentials):
+        await house.call("whoami", claim, at)
+
+
+@pytest.mark.parametrize("uid", [0, 990])
+async def test_who_is_local_admin(house: House, uid: int) -> None:
+    """Root or the daemon's own user, with the cookie."""
+    who = await house.call("whoami", LOCAL_ADMIN, source(uid))
+    assert (who.kind, who.scope, who.sub) == ("local_admin", "admin", "local-admin")
+
+
+async def test_a_name_that_no_system_can_hold(house: House) -> None:
+    """A NUL in it is the asker's mistake, not a failure."""
+    for who in ({"user": "a\0b"}, {"group": "a\0b"}):
+        with pytest.raises(InvalidRequest):
+            await house.admin("peers.allow", **who, scope="read")

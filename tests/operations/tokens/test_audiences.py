@@ -1,0 +1,198 @@
+"""Tokens for one resource (RFC 8707, RFC 9068): who takes them, and that nobody else does."""
+
+import json
+from typing import Any
+
+import jwt
+import pytest
+from herod_client.core.errors import InvalidTarget, TargetDenied, UnsupportedTokenType
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, SECRET, STRANGER, TCP, House, bearer
+
+from herod.identity.presented_credentials import PeerClaim
+
+JOBS = "https://jobs.example.org"
+OWN = "http://localhost"
+MCP = "http://localhost/mcp"
+
+
+async def token_for(house: House, resource: str, scope: str = "read") -> str:
+    """A fresh account's token for one resource."""
+    user = await house.user(scope)
+    answer = await house.call("token.create", user.basic, resource=resource)
+    text: str = answer.access_token
+    return text
+
+
+async def ask_rest(house: House, token: str) -> int:
+    """The status that a token as a bearer gets at REST."""
+    return (await house.request("GET", "/api/v1/whoami", headers=bearer(token))).status
+
+
+async def ask_mcp(house: House, headers: dict[str, str]) -> int:
+    """The status that a credential gets at `/mcp`."""
+    call = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    return (await house.request("POST", "/mcp", json=call, headers=headers)).status
+
+
+async def test_its_form(house: House) -> None:
+    """`typ`, `aud`, `client_id`, and the metadata's URL as `iss` (RFC 9068, section 2)."""
+    user = await house.user("write")
+    answer = await house.call("token.create", user.basic, scope="read", resource=JOBS)
+    assert jwt.get_unverified_header(answer.access_token) == {"alg": "HS256", "typ": "at+jwt"}
+    options: Any = {"verify_exp": False, "verify_iat": False}
+    claims = jwt.decode(answer.access_token, SECRET, algorithms=["HS256"], audience=JOBS, issuer=OWN, options=options)
+    assert {name: claims[name] for name in ("sub", "client_id", "aud", "iss", "scope", "exp", "iat")} == {
+        "sub": user.client_id,
+        "client_id": user.client_id,
+        "aud": JOBS,
+        "iss": OWN,
+        "scope": "read",
+        "exp": NOW + 3600,
+        "iat": NOW,
+    }
+    with pytest.raises(jwt.InvalidAudienceError):
+        jwt.decode(answer.access_token, SECRET, algorithms=["HS256"], audience=OWN, options=options)
+    plain = jwt.decode(await user.token(), SECRET, algorithms=["HS256"], options=options)
+    assert (plain["iss"], "aud" in plain, "client_id" in plain) == ("hero_auth", False, False)
+
+
+async def test_another_services_token_is_nothing_here(house: House) -> None:
+    """Whom it was sent to cannot use it at herod, nor pass it off elsewhere; the audit knows why."""
+    token = await token_for(house, JOBS)
+    assert await ask_rest(house, token) == 401
+    assert await ask_mcp(house, bearer(token)) == 401
+    assert (await house.request("POST", "/introspect", form=f"token={token}", headers=bearer(token))).status == 401
+    verdict = await house.request("POST", "/validate", json={"token": token})
+    assert verdict.json == {"valid": False, "reason": "malformed"}
+    assert (await house.rpc("auth.verify", {"key": token}))["result"] == {"valid": False}
+    await house.pipeline.flush(is_last=True)
+    assert "audience" in {row.event.reason for row in house.store.audit_rows()}
+
+
+async def test_its_service_asks_by_introspection(house: House) -> None:
+    """It is active there, and says for whom it is."""
+    service, token = await house.user(), await token_for(house, JOBS)
+    seen = (await house.request("POST", "/introspect", form=f"token={token}", headers=service.basic_header)).json
+    assert (seen["active"], seen["aud"], seen["iss"]) == (True, JOBS, OWN)
+    assert seen["client_id"] == seen["sub"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "rest", "mcp"),
+    [(OWN, 200, 200), (f"{OWN}/", 200, 200), (MCP, 401, 200), (f"{MCP}/x", 401, 401), ("http://localhos", 401, 401)],
+)
+async def test_herods_own_resources(house: House, resource: str, rest: int, mcp: int) -> None:
+    """All of herod, or `/mcp` alone: what was cut for an agent opens no other door."""
+    token = await token_for(house, resource)
+    assert (await ask_rest(house, token), await ask_mcp(house, bearer(token))) == (rest, mcp)
+    verdict = (await house.request("POST", "/validate", json={"token": token})).json
+    assert verdict["valid"] is (rest == 200)
+    assert verdict.get("iss") == (OWN if rest == 200 else None)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "https://jobs.example.org/v1?tenant=a",
+        "urn:example:jobs",
+        "http://[::1]:3350/x",
+        "spiffe://example.org/jobs",
+        "a:" + "b" * 510,
+    ],
+)
+async def test_what_a_resource_is(house: House, resource: str) -> None:
+    """Any absolute URI, as it was written."""
+    assert house.realm.claims(await token_for(house, resource), NOW).aud == resource
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "jobs.example.org",
+        "/jobs",
+        "https://jobs.example.org/#part",
+        "https://",
+        "https:///x",
+        "http://[::1",
+        "https://jobs example",
+        "https://jöbs.example",
+        "urn:",
+        "1a:b",
+        "a:" + "b" * 511,
+        "",
+    ],
+)
+async def test_what_no_resource_is(house: House, resource: str) -> None:
+    """Refused as RFC 8707 says, and no token is made."""
+    user = await house.user()
+    with pytest.raises(InvalidTarget):
+        await house.call("token.create", user.basic, resource=resource)
+
+
+async def test_a_peers_token_for_a_service(house: House) -> None:
+    """A local process gets one by its rule; the rule is the client."""
+    rule = await house.admin("peers.allow", uid=1234, scope="read")
+    answer = await house.request(
+        "POST",
+        "/token",
+        form=f"grant_type=client_credentials&resource={JOBS}",
+        headers={"authorization": "Peer"},
+        source=STRANGER,
+    )
+    claims = house.realm.claims(answer.json["access_token"], NOW)
+    assert (claims.sub, claims.client_id, claims.aud) == (rule.id, rule.id, JOBS)
+
+
+async def test_it_dies_as_others_do(house: House) -> None:
+    """Its holder or an admin takes it back, a stranger does not; validation then says so."""
+    user, stranger = await house.user(), await house.user()
+    token = (await house.call("token.create", user.basic, resource=JOBS)).access_token
+    with pytest.raises(TargetDenied):
+        await house.call("token.revoke", stranger.basic, token=token)
+    form = f"token={token}"
+    assert (await house.request("POST", "/revoke", form=form, headers=user.basic_header)).json == {"revoked": True}
+    seen = await house.request("POST", "/introspect", form=form, headers=stranger.basic_header)
+    assert seen.json == {"active": False}
+    verdict = await house.request("POST", "/validate", json={"token": token})
+    assert verdict.json == {"valid": False, "reason": "revoked"}
+    another = (await house.call("token.create", user.basic, resource=JOBS)).access_token
+    await house.admin("token.revoke", token=another)
+    assert (await house.call("token.introspect", stranger.basic, token=another)).active is False
+
+
+async def test_keys_are_not_revoked_but_deleted(house: House) -> None:
+    """RFC 7009, section 2.2.1, has an error for that."""
+    user = await house.user()
+    key = await user.key()
+    answer = await house.request("POST", "/revoke", form=f"token={key}", headers=user.basic_header)
+    assert (answer.status, answer.json["error"]) == (400, "unsupported_token_type")
+    with pytest.raises(UnsupportedTokenType):
+        await house.call("token.revoke", user.basic, token=key)
+    hinted = f"token={await user.token()}&token_type_hint=refresh_token"
+    assert (await house.request("POST", "/revoke", form=hinted, headers=user.basic_header)).status == 200
+
+
+async def test_the_local_admin_by_its_token_or_session_at_mcp(house: House) -> None:
+    """What the local admin made for itself opens `/mcp` no more than its cookie does."""
+    issued = await house.call("token.create", LOCAL_ADMIN, ADMIN_SOURCE)
+    session = await house.call("session.create", LOCAL_ADMIN, ADMIN_SOURCE)
+    cookie = {"cookie": f"herod_session={session.cookie}"}
+    assert await ask_rest(house, issued.access_token) == 200
+    assert await ask_mcp(house, bearer(issued.access_token)) == 401
+    assert (await house.request("GET", "/api/v1/whoami", headers=cookie, source=TCP)).status == 200
+    assert await ask_mcp(house, cookie) == 401
+    user = await house.user()
+    assert await ask_mcp(house, {"cookie": f"herod_session={(await user.session()).text}"}) == 200
+
+
+async def test_who_presents_nothing_gets_no_token(house: House) -> None:
+    """A peer without a rule is no client."""
+    answer = await house.request(
+        "POST",
+        "/token",
+        form="grant_type=client_credentials",
+        headers={"authorization": "Peer"},
+        source=STRANGER,
+    )
+    assert (answer.status, json.loads(answer.response.body)["error"]) == (401, "invalid_client")
+    assert PeerClaim().cookie is None

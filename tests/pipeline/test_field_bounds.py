@@ -1,0 +1,58 @@
+"""What commands keep of what they are told has a bound: said by every schema, and kept whatever is sent."""
+
+import msgspec
+import pytest
+from protocols.documents.prepared_examples import prepare
+from support.herod_in_memory import House, bearer
+
+from herod.identity.runtime import Realm
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.operation import Door
+from herod.protocols.documents.json_schemas import field_schemas, known_names
+from herod.records import RECORD_TYPES
+from herod.store.sqlite.sealed_rows import sealed_bytes
+
+COMMANDS = [one.name for one in OPERATIONS.values() if one.is_command]
+OVER_RPC = [name for name in COMMANDS if Door.RPC in OPERATIONS[name].doors]
+# Names of parameters that find or prove something and are kept nowhere.
+NOT_KEPT = {
+    "admin_key", "client_id", "code", "current", "email of login", "email of session.sign_in", "former", "group", "id",
+    "key", "owner", "password of login", "password of session.sign_in", "sid", "token", "token_type_hint", "user",
+}  # fmt: skip
+
+
+def unbounded(name: str, realm: Realm) -> list[str]:
+    """The texts, lists and objects that a command takes without a maximum in its schema."""
+    operation = OPERATIONS[name]
+    maxima = {"string": {"maxLength", "enum"}, "array": {"maxItems"}, "object": {"maxProperties"}}
+    return [
+        field
+        for field, schema in field_schemas(operation, known_names(OPERATIONS.values(), realm)).items()
+        for part in (schema, *schema.get("anyOf", ()))
+        if part.get("type") in maxima and part.get("format") != "date-time"
+        if not maxima[part["type"]] & part.keys()
+    ]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_what_is_kept_has_a_maximum(house: House, name: str) -> None:
+    """Every text and list that a command may keep says its maximum; what is kept nowhere is named above."""
+    assert {field for field in unbounded(name, house.realm) if f"{field} of {name}" not in NOT_KEPT} <= NOT_KEPT
+
+
+@pytest.mark.parametrize("name", OVER_RPC)
+async def test_nothing_large_is_kept(house: House, name: str) -> None:
+    """Whatever stands in any parameter of a command, no record and no audit row is larger than a resource may be."""
+    operation = OPERATIONS[name]
+    prepared = await prepare(house, operation)
+    for field in operation.params.__struct_fields__:
+        for value in ("x" * 40_000, "a@" + "b" * 40_000, ["n"] * 9000, {f"k{n}": "v" * 9 for n in range(2000)}):
+            given = {**prepared.fill(dict(operation.example)), field: value}
+            await house.rpc(name, given, headers=prepared.headers)
+            await house.rpc(name, given, headers=bearer("x" * 8000))
+    await house.pipeline.flush(is_last=True)
+    sizes = [sealed_bytes(record) for kind in RECORD_TYPES for record in house.store.scan(kind)]
+    assert max(sizes) < 24 * 1024
+    rows = house.store.audit_rows()
+    assert rows
+    assert max(len(msgspec.json.encode(row)) for row in rows) < 1024

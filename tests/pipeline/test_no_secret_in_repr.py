@@ -1,0 +1,52 @@
+"""What may stand in a traceback or a debug line: no `repr` of what passes through herod holds a secret of it."""
+
+import typing
+from typing import Any
+
+import msgspec
+import pytest
+from herod_client.core.errors import quoted
+from support.herod_in_memory import TCP
+
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.operation import Operation
+from herod.protocols.http import Request, Response
+from herod.records import RECORD_TYPES, Record
+
+CANARY = "canary-in-a-repr"
+
+
+def filled(struct: type[msgspec.Struct]) -> Any:
+    """One with the canary wherever it may be, unchecked."""
+    return struct(**dict.fromkeys(struct.__struct_fields__, CANARY))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation.name)
+def test_operations(operation: Operation) -> None:
+    """Parameters show no value at all; results that hold a secret none either."""
+    assert CANARY not in repr(filled(operation.params))
+    result = operation.result
+    once = {"client_secret", "key", "access_token", "cookie"}
+    if isinstance(result, type) and issubclass(result, msgspec.Struct) and once & set(result.__struct_fields__):
+        assert CANARY not in repr(filled(result))
+
+
+@pytest.mark.parametrize("record", RECORD_TYPES)
+def test_records(record: type[Record]) -> None:
+    """A record shows its id and nothing else."""
+    fields: dict[str, Any] = dict.fromkeys(typing.get_type_hints(record).keys() & set(record.__struct_fields__), CANARY)
+    assert repr(record(**{**fields, "id": "the id"})) == f"{record.__name__}('the id')"
+
+
+def test_requests() -> None:
+    """Neither headers nor query nor body."""
+    request = Request("GET", f"/{CANARY}", CANARY, {"authorization": CANARY}, CANARY.encode(), TCP)
+    assert repr(request) == "Request(GET)"
+    assert repr(Response(200, CANARY.encode(), (("Set-Cookie", CANARY),))) == "Response(200)"
+
+
+def test_what_is_quoted() -> None:
+    """A word is repeated, a secret is not."""
+    assert quoted("jobs:run") == "'jobs:run'"
+    assert quoted("x" * 16) == repr("x" * 16)
+    assert quoted("x" * 17) == "(17 characters)"

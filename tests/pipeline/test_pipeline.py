@@ -1,0 +1,441 @@
+"""The one road: admission twice for commands, denials noted, slow work bounded."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+from herod_client.core.errors import (
+    BadCredentials,
+    Conflict,
+    ExpiredToken,
+    InvalidRequest,
+    MissingScope,
+    NetworkDenied,
+    NotFound,
+    TargetDenied,
+    Unavailable,
+)
+from herod_client.core.grants import NOTHING
+from herod_client.core.signing_keys import SigningKeys
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, House
+
+from herod.identity.effective_principals import key_principal
+from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim
+from herod.identity.runtime import MAX_GRANT_BYTES, MAX_GRANTS, MAX_VERIFIED_BYTES, VerifiedTokens
+from herod.operations.accounts import login_and_registration
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline import pipeline as pipeline_module
+from herod.pipeline.denial_queue import MAX_KINDS, Denials
+from herod.pipeline.pipeline import MAX_WAITING_WORK, refusal
+from herod.records import Account, ApiKey, AuditEvent, Revocation
+from herod.scopes.decisions import Denied, Reason, decide
+from herod.scopes.principal import ANONYMOUS, AuthMethod, Peer, Principal, PrincipalKind, Source
+
+
+def denied(at: int = NOW, source: str = "uid:1", reason: str = "anonymous") -> AuditEvent:
+    """A denial."""
+    return AuditEvent(
+        at=at, actor="anonymous", method="anonymous", source=source, operation="stats", outcome="denied", reason=reason
+    )
+
+
+async def test_a_success_is_audited_with_its_change(house: House) -> None:
+    """Actor, method, source, operation and target, in the change's own transaction."""
+    user = await house.user(scope="admin")
+    event = house.store.audit_rows()[-1].event
+    assert event == AuditEvent(
+        at=NOW,
+        actor="local-admin",
+        method="peer",
+        source="uid:990",
+        operation="users.add",
+        outcome="ok",
+        target=user.client_id,
+        by_admin=True,
+    )
+
+
+async def test_a_refused_command_leaves_nothing(house: House) -> None:
+    """No change, no success in the audit log."""
+    rows = len(house.store.audit_rows())
+    with pytest.raises(InvalidRequest):
+        await house.admin("users.add", scope="nonsense")
+    assert len(house.store.audit_rows()) == rows
+
+
+async def test_denials_reach_the_audit_log(house: House) -> None:
+    """With the reason that the answer does not give."""
+    user = await house.user()
+    key = (await user.key())[:-7]
+    with pytest.raises(MissingScope):
+        await house.call("users.list", user.basic)
+    with pytest.raises(BadCredentials):
+        await house.call("whoami", PeerClaim(), STRANGER)
+    with pytest.raises(BadCredentials):
+        await house.call("whoami", Bearer(key))
+    await house.pipeline.flush()
+    events = [row.event for row in house.store.audit_rows() if row.event.outcome == "denied"]
+    assert [(event.operation, event.actor, event.reason) for event in events] == [
+        ("users.list", user.client_id, "missing_scope"),
+        ("whoami", "anonymous", "no_peer_rule"),
+        ("whoami", "anonymous", events[2].reason),
+    ]
+    assert house.realm.counters["denials"] == 3
+
+
+async def test_what_is_not_there_is_no_denial(house: House) -> None:
+    """Unless it is there and somebody else's."""
+    one, two = await house.user(), await house.user()
+    await two.key()
+    theirs = (await house.call("keys.list", two.basic)).items[0].id
+    for key_id in ("0kZ3vXq81LmT", theirs):
+        with pytest.raises(NotFound):
+            await house.call("keys.get", one.basic, id=key_id)
+    assert [event.reason for event in house.pipeline.denials.take()] == ["not_owner"]
+
+
+async def test_denials_wait_while_the_store_cannot_write(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are kept and written later."""
+    with pytest.raises(BadCredentials):
+        await house.call("stats")
+
+    async def refuse(function: object) -> None:
+        raise Unavailable("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(house.store), "write", lambda self, function: refuse(function))
+        await house.pipeline.flush()
+    await house.pipeline.flush()
+    await house.pipeline.flush()
+    assert [row.event.operation for row in house.store.audit_rows()] == ["stats"]
+
+
+def test_like_denials_of_a_minute_are_one_line() -> None:
+    """Counted, and apart from other sources, reasons and minutes."""
+    denials = Denials()
+    for event in (denied(), denied(), denied(at=NOW + 60), denied(source="uid:2"), denied(reason="expired")):
+        denials.add(event)
+    assert [event.count for event in denials.take()] == [2, 1, 1, 1]
+    assert denials.take() == []
+
+
+def test_denials_are_bounded() -> None:
+    """Beyond the limit they are counted together."""
+    denials = Denials()
+    for number in range(MAX_KINDS + 50):
+        denials.add(denied(source=f"uid:{number}"))
+    events = denials.take()
+    assert len(events) == MAX_KINDS + 1
+    assert (events[-1].source, events[-1].reason, events[-1].count) == ("many", "overflow", 50)
+    denials.put_back(events)
+    assert len(denials.take()) == MAX_KINDS + 1
+
+
+async def test_slow_work_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One hash at a time, a short queue, and the rest is told to come back."""
+    refused = 0
+
+    async def log_in(number: int) -> None:  # each from elsewhere, and nobody is guessing
+        nonlocal refused
+        source = Source(peer=Peer(uid=number, gid=number))
+        try:
+            await house.call("login", None, source, email=f"ada{number}@example.org", password="a wrong password")
+        except Unavailable:
+            refused += 1
+        except BadCredentials:
+            pass
+
+    async with trio.open_nursery() as nursery:
+        for number in range(MAX_WAITING_WORK + 6):
+            nursery.start_soon(log_in, number)
+    assert refused == 5
+    assert pipeline_module.MAX_WORKERS == 1
+
+
+async def test_a_password_changed_while_hashing_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transaction looks again at what the thread checked."""
+    user = await house.user(email="ada@example.org", password="the old long password")
+    real = house.pipeline._do
+
+    async def overtaken(work: object) -> object:
+        result = await real(work)  # type: ignore[arg-type]
+        monkeypatch.undo()
+        await house.admin("users.password", client_id=user.client_id, password="the new long password")
+        return result
+
+    for name, params in (
+        ("login", {"email": "ada@example.org", "password": "the old long password"}),
+        ("users.password", {"client_id": user.client_id, "password": "p" * 20, "current": "the new long password"}),
+    ):
+        monkeypatch.setattr(house.pipeline, "_do", overtaken)
+        with pytest.raises(BadCredentials):
+            await house.call(name, user.basic, **params)
+
+
+async def test_a_revocation_holds_while_the_store_cannot_write(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In memory at once; the answer is 503 all the same."""
+    user = await house.user()
+    token = await user.token()
+
+    async def refuse(function: object) -> None:
+        raise Unavailable("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(house.store), "write", lambda self, function: refuse(function))
+        for name, params in (
+            ("token.revoke", {"token": token}),
+            ("users.rotate_secret", {"client_id": user.client_id}),
+        ):
+            with pytest.raises(Unavailable):
+                await house.call(name, user.basic, **params)
+    await house.call("token.create", user.basic)  # nothing else has changed
+    assert (await house.call("token.validate", token=token)).reason == "revoked"
+    assert house.store.count(Revocation) == 0
+    await house.call("token.revoke", user.basic, token=token)  # asked again, it is kept
+    assert house.store.count(Revocation) == 1
+    house.realm.forget_revocations(NOW + 3599)
+    assert house.realm.revoked
+    house.realm.forget_revocations(NOW + 3600)
+    assert not house.realm.revoked
+
+
+def test_every_reason_has_its_error() -> None:
+    """What the engine answers, said to the one who asked."""
+    assert isinstance(refusal(Denied(Reason.ANONYMOUS), ANONYMOUS), BadCredentials)
+    assert isinstance(refusal(Denied(Reason.OUTSIDE_WINDOW), ANONYMOUS), ExpiredToken)
+    named = refusal(Denied(Reason.NETWORK_DENIED, missing="lab"), ANONYMOUS)
+    assert isinstance(named, NetworkDenied)
+    assert "'lab'" in named.message
+    assert "of its own choice" in refusal(Denied(Reason.NETWORK_DENIED), ANONYMOUS).message
+    principal = Principal(
+        id="x",
+        kind=PrincipalKind.ACCOUNT,
+        name="x",
+        method=AuthMethod.JWT,
+        grants=(NOTHING,),
+        credential="x",
+        made_with=AuthMethod.JWT,
+    )
+    missing = refusal(Denied(Reason.MISSING_SCOPE, missing="admin", hint="do this"), principal)
+    assert isinstance(missing, MissingScope)
+    assert (missing.missing, missing.hint, "this token" in missing.message) == ("admin", "do this", True)
+
+
+async def test_public_operations_ignore_credentials(house: House) -> None:
+    """Even bad ones."""
+    answer = await house.call("health", Bearer("nonsense"), ADMIN_SOURCE)
+    assert answer.status == "ok"
+    assert (await house.call("stats", LOCAL_ADMIN)).users == 0
+
+
+async def test_a_flood_of_one_kind_is_two_lines_a_minute(house: House) -> None:
+    """The first at once, the rest in one line when the minute is over or the daemon stops."""
+    for _ in range(5):
+        with pytest.raises(BadCredentials):
+            await house.call("stats")
+        await house.pipeline.flush()
+        house.clock.now += 1
+
+    def counts() -> list[int]:
+        return [row.event.count for row in house.store.audit_rows()]
+
+    assert counts() == [1]
+    house.clock.now += 60
+    await house.pipeline.flush()
+    assert counts() == [1, 4]
+    for _ in range(3):
+        with pytest.raises(BadCredentials):
+            await house.call("stats")
+        await house.pipeline.flush()
+    await house.pipeline.flush(is_last=True)
+    assert counts() == [1, 4, 1, 2]
+
+
+async def test_denials_survive_a_flush_that_is_cancelled(house: House) -> None:
+    """As when the daemon is told to stop in the middle of one."""
+    with pytest.raises(BadCredentials):
+        await house.call("stats")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await house.pipeline.flush()
+    await house.pipeline.flush()
+    assert [row.event.operation for row in house.store.audit_rows()] == ["stats"]
+
+
+async def test_time_that_passes_in_the_queue_counts(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A credential that was good when asked and is over when the transaction begins changes nothing."""
+    soon = datetime.fromtimestamp(house.clock.now + 60, UTC)
+    key = await house.service_key("admin", expires_at=soon)
+    real_write = house.store.write
+
+    async def late(function: Any) -> Any:
+        house.clock.now += 60
+        return await real_write(function)
+
+    monkeypatch.setattr(house.store, "write", late)
+    with pytest.raises(BadCredentials):
+        await house.call("users.add", Bearer(key))
+    assert house.store.count(Account) == 0
+
+
+async def test_uses_of_keys_are_noted(house: House) -> None:
+    """By themselves or by a service that asks about them: when, and from where."""
+    user = await house.user()
+    text = await user.key()
+    service = await house.service_key("admin")
+
+    async def last_used() -> datetime | None:
+        used: datetime | None = (await house.call("keys.get", user.basic, id=text.split("_")[2])).last_used_at
+        return used
+
+    assert await last_used() is None
+    for name, presented, params in (
+        ("whoami", ApiKeyHeader(text), {}),
+        ("token.validate", None, {"token": text}),
+        ("auth.verify", None, {"key": text}),
+    ):
+        house.clock.now += 1
+        await house.call(name, presented, STRANGER, **params)
+        assert await last_used() == datetime.fromtimestamp(house.clock.now, UTC), name
+    usage = house.store.usage(text.split("_")[2])
+    assert usage is not None
+    assert usage.source == "uid:1234"
+    await house.call("keys.list", Bearer(service))
+    listed = await house.call("auth.list_keys", Bearer(service))
+    assert [key.last_used_at for key in listed] == [datetime.fromtimestamp(house.clock.now, UTC)]
+    assert house.store.usage(user.client_id) is None
+
+
+async def test_a_grant_outside_its_window_is_refused(house: House) -> None:
+    """A session of a key that ends later than the session's own check is stopped by the engine."""
+    soon = datetime.fromtimestamp(house.clock.now + 60, UTC)
+    user = await house.user()
+    key = house.store.get(ApiKey, (await user.key(expires_at=soon)).split("_")[2])
+    assert key is not None
+    principal = key_principal(house.store, house.realm, key)
+    decision = decide(house.realm.graph, principal, needs="read", now=house.clock.now + 60)
+    assert isinstance(decision, Denied)
+    assert isinstance(refusal(decision, principal), ExpiredToken)
+
+
+async def test_an_admin_demoted_while_hashing_needs_the_current_password(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was skipped because they were admin is asked for again in the transaction."""
+    await house.service_key("admin", name="spare admin")
+    user = await house.user(scope="admin", email="ada@example.org", password="the old long password")
+    real = house.pipeline._do
+
+    async def overtaken(work: Any) -> Any:
+        result = await real(work)
+        await house.admin("users.scope", client_id=user.client_id, scope="read")
+        return result
+
+    monkeypatch.setattr(house.pipeline, "_do", overtaken)
+    with pytest.raises(BadCredentials):
+        await house.call("users.password", user.basic, client_id=user.client_id, password="a password of mine")
+    monkeypatch.undo()
+    await house.call("login", email="ada@example.org", password="the old long password")
+
+
+async def test_an_old_hash_is_renewed_at_sign_in(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And tokens made before it live on, for the password is the same."""
+    user = await house.user(email="ada@example.org", password="the old long password")
+    token = await user.token()
+    before = house.store.get(Account, user.client_id)
+    with monkeypatch.context() as patched:
+        patched.setattr(login_and_registration, "needs_rehash", lambda phc: True)
+        await house.call("login", email="ada@example.org", password="the old long password")
+    after = house.store.get(Account, user.client_id)
+    assert before is not None
+    assert after is not None
+    assert (after.password != before.password, after.epoch) == (True, before.epoch)
+    await house.call("login", email="ada@example.org", password="the old long password")
+    assert (await house.call("token.validate", token=token)).valid
+
+
+async def test_registration_is_judged_again_in_its_transaction(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at once make one account, and what was closed meanwhile is closed."""
+    outcomes: list[str] = []
+
+    async def register() -> None:
+        try:
+            await house.call("register", email="ada@example.org", password="a long enough password")
+        except Conflict as error:
+            outcomes.append(error.reason)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(register)
+        nursery.start_soon(register)
+    assert (outcomes, house.store.count(Account)) == (["email_in_use"], 1)
+    real = house.pipeline._do
+
+    async def closing(work: Any) -> Any:
+        house.realm.registration = "closed"
+        return await real(work)
+
+    monkeypatch.setattr(house.pipeline, "_do", closing)
+    with pytest.raises(TargetDenied):
+        await house.call("register", email="eve@example.org", password="a long enough password")
+    assert house.store.count(Account) == 1
+
+
+async def test_an_address_that_an_admin_gives_twice(house: House) -> None:
+    """However it is spelled."""
+    await house.user(email="ada@example.org")
+    with pytest.raises(Conflict):
+        await house.user(email="ADA@example.org")
+
+
+async def test_what_would_be_admitted(house: House) -> None:
+    """As `call` decides, without running or noting anything."""
+    reader = await (await house.user("read")).bearer()
+    admits = house.pipeline.admits
+    assert admits(OPERATIONS["keys.list"], reader, ADMIN_SOURCE)
+    assert not admits(OPERATIONS["users.list"], reader, ADMIN_SOURCE)
+    assert not admits(OPERATIONS["whoami"], None, ADMIN_SOURCE)
+    assert admits(OPERATIONS["health"], None, ADMIN_SOURCE)
+    assert not house.pipeline.denials.take(None)
+
+
+async def test_verified_tokens_are_bounded_and_belong_to_their_keys(house: House) -> None:
+    """The oldest goes first; other signing keys forget all."""
+    claims = house.realm.claims(await (await house.user()).token(), NOW)
+    keys, others = house.realm.signing, SigningKeys(house.realm.signing.current)
+    verified = VerifiedTokens(limit=2)
+    for token in ("one", "two", "three"):
+        verified.add(token, keys, claims)
+    assert [verified.get(token, keys) is not None for token in ("one", "two", "three")] == [False, True, True]
+    assert verified.get("three", others) is None
+    verified.add("four", others, claims)
+    assert verified.get("three", keys) is None
+
+
+async def test_verified_tokens_are_bounded_in_bytes(house: House) -> None:
+    """Tokens as long as can be, with as many networks, take no more memory than there is for them."""
+    claims = house.realm.claims(await (await house.user()).token(), NOW)
+    long = msgspec.structs.replace(claims, networks=tuple(f"{number}" for number in range(1200)))
+    verified = VerifiedTokens()
+    tokens = [f"{number:08192}" for number in range(1000)]
+    for token in tokens:
+        verified.add(token, house.realm.signing, long)
+        assert verified.get(token, house.realm.signing) is long
+    kept = sum(verified.get(token, house.realm.signing) is not None for token in tokens)
+    assert 0 < kept * (2 * 8192 + 1200 * 64) <= MAX_VERIFIED_BYTES
+
+
+async def test_grants_are_bounded_in_bytes(house: House) -> None:
+    """Grants of as many networks as an earlier version let take no more memory than there is for them."""
+    for number in range(100):
+        networks = tuple(f"{number}.{index}" for index in range(5000))
+        assert house.realm.grant(("read",), networks).proves(f"{number}.7")
+    assert 0 < len(house.realm.grants) * 5000 * 128 <= MAX_GRANT_BYTES
+
+
+async def test_grants_are_remembered_within_bounds(house: House) -> None:
+    """What is beyond is made again, the same."""
+    for number in range(MAX_GRANTS + 5):
+        assert house.realm.grant(("read",), (f"n{number}",)).proves(f"n{number}")
+    assert len(house.realm.grants) <= MAX_GRANTS

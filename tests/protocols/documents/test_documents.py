@@ -1,0 +1,137 @@
+"""The OpenAPI and OpenRPC documents: valid, complete, and true of what herod answers."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import openapi_spec_validator
+import pytest
+import trio
+import trio.lowlevel
+from jsonschema import Draft7Validator, Draft202012Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT7, DRAFT202012
+from support.herod_in_memory import House, open_house
+
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.operation import Door, Operation
+from herod.protocols.documents.example_values import sample
+from herod.protocols.documents.json_schemas import components, result_schema
+
+MODULES = Path(__file__).parents[1] / "npm" / "node_modules"
+OPENRPC_SCHEMA = MODULES / "@open-rpc" / "spec" / "dist" / "1_3" / "schema.json"
+JSON_SCHEMA = MODULES / "@json-schema-tools" / "meta-schema" / "schema.json"
+RPC = [operation for operation in OPERATIONS.values() if Door.RPC in operation.doors]
+NAMES = [operation.name for operation in RPC]
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A house."""
+    async with open_house() as house:
+        yield house
+
+
+async def document(house: House, path: str) -> Any:
+    """A document, as anybody gets it."""
+    answer = await house.request("GET", path)
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json
+
+
+async def test_openapi_is_valid(house: House) -> None:
+    """The OpenAPI document is one, to a validator that others wrote."""
+    openapi_spec_validator.validate(await document(house, "/openapi.json"))
+
+
+async def test_openapi_names_every_route(house: House) -> None:
+    """Each route of the table stands in it, and each has an id of its own."""
+    paths = (await document(house, "/openapi.json"))["paths"]
+    routes = [(route.method.lower(), route.path) for one in OPERATIONS.values() for route in one.routes]
+    assert all(method in paths[path] for method, path in routes)
+    ids = [described["operationId"] for item in paths.values() for described in item.values()]
+    assert len(ids) == len(set(ids))
+
+
+async def test_openapi_says_who_may(house: House) -> None:
+    """A route names the schemes it takes and the scope it needs; a public one takes none."""
+    paths = (await document(house, "/openapi.json"))["paths"]
+    assert paths["/validate"]["post"]["security"] == []
+    assert {"oauth2": ["admin"]} in paths["/api/v1/users"]["get"]["security"]
+    schemes = {name for one in paths["/api/v1/keys"]["post"]["security"] for name in one}
+    assert schemes == {"oauth2", "service_api_key", "client_secret", "session", "legacy_secret", "peer"}
+    assert {name for one in paths["/token"]["post"]["security"] for name in one} == {"client_secret", "peer"}
+
+
+@pytest.mark.skipif(not MODULES.exists(), reason="npm was not there to fetch the meta-schema")
+async def test_openrpc_passes_its_meta_schema(house: House) -> None:
+    """The OpenRPC document is one, to the specification's own schema."""
+    registry: Registry[Any] = Registry()
+    for address in ("https://meta.json-schema.tools", "https://meta.json-schema.tools/"):
+        schema = Resource.from_contents(json.loads(JSON_SCHEMA.read_text()), DRAFT7)
+        registry = registry.with_resource(address, schema)
+    validator = Draft7Validator(json.loads(OPENRPC_SCHEMA.read_text()), registry=registry)
+    found = await document(house, "/rpc/discover")
+    assert list(validator.iter_errors(found)) == []
+    assert list(validator.iter_errors({**found, "methods": [{"name": 1}]})) != []
+
+
+async def test_openrpc_names_every_method(house: House) -> None:
+    """Each method stands in it once, and the method gives the same document as the address."""
+    found = await document(house, "/rpc/discover")
+    assert [method["name"] for method in found["methods"]] == [*NAMES, "rpc.discover"]
+    called = await house.request("POST", "/rpc", json={"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"})
+    assert called.json["result"] == found
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/rpc/discover"])
+async def test_a_document_is_made_once_and_beside_other_work(house: House, path: str) -> None:
+    """Some 50 ms of work: several who ask first get one copy, and meanwhile others have their turns."""
+    copies: list[bytes] = []
+    turns = 0
+
+    async def ask() -> None:
+        copies.append((await house.request("GET", path)).response.shared)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(ask)
+        while len(copies) < 3:
+            await trio.lowlevel.checkpoint()
+            turns += not copies
+    assert turns > 3
+    assert copies[0] is copies[1] is copies[2]
+
+
+async def test_a_reload_shows_in_the_documents(house: House) -> None:
+    """A scope added by a reload stands in the document."""
+    from herod_client.core.scope_graph import ScopeGraph  # noqa: PLC0415 - only here
+
+    await document(house, "/openapi.json")
+    graph = ScopeGraph({"jobs:run": ["user"]}, generation=house.realm.graph.generation + 1)
+    house.realm.reload(graph=graph, networks=house.realm.networks, legacy=house.realm.legacy)
+    found = await document(house, "/openapi.json")
+    scopes = found["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["scopes"]
+    assert scopes["jobs:run"] == "includes user, read"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=list(OPERATIONS))
+def test_samples_are_what_the_schema_says(operation: Operation) -> None:
+    """The answer that the documents show for an operation is one that its schema allows."""
+    schemas = {"$id": "urn:herod", "components": {"schemas": components([operation])}}
+    registry: Registry[Any] = Registry().with_resource("urn:herod", Resource.from_contents(schemas, DRAFT202012))
+    reference = {"$ref": f"urn:herod{result_schema(operation).get('$ref', '')}"}
+    schema = reference if "$ref" in result_schema(operation) else result_schema(operation)
+    if "$ref" not in result_schema(operation):
+        schema = {**schema, "components": schemas["components"]}
+    Draft202012Validator(schema, registry=registry).validate(sample(operation.result))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=list(OPERATIONS))
+def test_examples_fit_their_parameters(operation: Operation) -> None:
+    """The example of an operation is what its parameters take."""
+    import msgspec  # noqa: PLC0415 - only here
+
+    msgspec.convert(operation.example, operation.params)

@@ -1,0 +1,145 @@
+"""Every example of the documents is really sent, and answered as the documents say and show."""
+
+import json
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from jsonschema import Draft202012Validator
+from protocols.documents.prepared_examples import Prepared, prepare
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+from support.herod_in_memory import House, open_house
+
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.operation import Door, Operation, Route
+
+ROUTES = [
+    pytest.param(operation, route, id=f"{route.method} {route.path}")
+    for operation in OPERATIONS.values()
+    for route in operation.routes
+    if operation.streamed
+    is None  # a store in memory gives no backup: tests/daemon/backup_and_rotation/test_backup.py asks a real one
+]
+METHODS = [pytest.param(one, id=one.name) for one in OPERATIONS.values() if Door.RPC in one.doors]
+
+
+def validate(document: Any, schema: Any, value: Any) -> None:
+    """Hold a value to a schema of a document."""
+    registry: Registry[Any] = Registry().with_resource(
+        "urn:document", Resource.from_contents({"$id": "urn:document", **document}, DRAFT202012)
+    )
+    text = json.dumps(schema).replace('"#/components', '"urn:document#/components')
+    Draft202012Validator(json.loads(text), registry=registry).validate(value)
+
+
+def missing(shown: Any, real: Any, path: str = "$") -> list[str]:
+    """Where one has a name that the other has not; what is empty or null on one side says nothing of what it holds."""
+    if isinstance(shown, dict) and isinstance(real, dict) and shown:
+        found = [f"{path}.{name}" for name in shown.keys() ^ real.keys()]
+        return found + [
+            one for name in shown.keys() & real.keys() for one in missing(shown[name], real[name], f"{path}.{name}")
+        ]
+    if isinstance(shown, list) and isinstance(real, list) and shown and real:
+        return missing(shown[0], real[0], f"{path}[]")
+    return []
+
+
+async def ask(house: House, described: Any, route: Route, prepared: Prepared) -> Any:
+    """Send the example of an OpenAPI operation."""
+    path, query, headers = route.path, {}, dict(prepared.headers)
+    for parameter in described.get("parameters", ()):
+        if "example" not in parameter:
+            continue
+        name, value = parameter["name"], prepared.fill(parameter["example"])
+        match parameter["in"]:
+            case "path":
+                path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
+            case "query":
+                query[name] = value
+            case "header":
+                headers[name.lower()] = value
+    assert "{" not in path
+    content = described.get("requestBody", {}).get("content", {})
+    target = f"{path}?{urlencode(query)}" if query else path
+    for media, body in content.items():
+        example = prepared.fill(body.get("example", {}))
+        if media == "application/json":
+            return await house.request(route.method, target, json=example, headers=headers)
+        return await house.request(route.method, target, form=urlencode(example), headers=headers)
+    return await house.request(route.method, target, headers=headers)
+
+
+@pytest.mark.parametrize(("operation", "route"), ROUTES)
+async def test_openapi_examples(operation: Operation, route: Route) -> None:
+    """The status, the type and the schema are the documented ones, and the shown answer has the real one's names."""
+    async with open_house() as house:
+        prepared = await prepare(house, operation)
+        document = (await house.request("GET", "/openapi.json")).json
+        described = document["paths"][route.path][route.method.lower()]
+        answer = await ask(house, described, route, prepared)
+        status = min(described["responses"])
+        assert answer.status == int(status), answer.response.body
+        media, content = next(iter(described["responses"][status]["content"].items()))
+        assert answer.headers["content-type"] == media
+        if media != "application/json":
+            return
+        validate(document, content["schema"], answer.json)
+        validate(document, content["schema"], content["example"])
+        assert missing(content["example"], answer.json) == []
+
+
+def positions(method: Any, given: dict[str, Any]) -> list[Any]:
+    """An example's values in the order of the parameters, what is left out by its default."""
+    names = [param["name"] for param in method["params"]]
+    last = max((names.index(name) for name in given), default=-1)
+    return [given.get(param["name"], param["schema"].get("default")) for param in method["params"][: last + 1]]
+
+
+@pytest.mark.parametrize("way", ["by name", "by position"])
+@pytest.mark.parametrize("operation", METHODS)
+async def test_openrpc_examples(operation: Operation, way: str) -> None:
+    """The result is what the schema says, and the shown one has its names; by name and by position."""
+    async with open_house() as house:
+        prepared = await prepare(house, operation)
+        document = (await house.request("GET", "/rpc/discover")).json
+        method = next(one for one in document["methods"] if one["name"] == operation.name)
+        (example,) = method["examples"]
+        given = {param["name"]: prepared.fill(param["value"]) for param in example["params"]}
+        is_refused = way == "by position" and method["paramStructure"] == "by-name"
+        params = given if way == "by name" else positions(method, given)
+        answer = await house.rpc(operation.name, params, headers=prepared.headers)
+        if is_refused:
+            assert answer["error"]["code"] == -32602
+            return
+        assert "result" in answer, answer
+        validate(document, method["result"]["schema"], answer["result"])
+        assert missing(example["result"]["value"], answer["result"]) == []
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/rpc/discover"])
+async def test_documents_are_the_same_twice(path: str) -> None:
+    """Two daemons give the same bytes."""
+    found = []
+    for _ in range(2):
+        async with open_house() as house:
+            found.append((await house.request("GET", path)).response.body)
+    assert found[0] == found[1]
+
+
+async def test_every_operation_says_what_it_is_for(house: House) -> None:
+    """Each has a summary of one sentence and a tag that is explained; no schema is called as the code calls it."""
+    document = (await house.request("GET", "/openapi.json")).json
+    tags = {tag["name"] for tag in document["tags"] if tag["description"]}
+    used = set()
+    for item in document["paths"].values():
+        for described in item.values():
+            assert described["summary"].endswith(".")
+            assert "\n" not in described["summary"]
+            used |= set(described["tags"])
+            for parameter in described.get("parameters", ()):
+                assert parameter.get("description"), (described["operationId"], parameter["name"])
+    assert used == tags
+    assert all(name.isalnum() for name in document["components"]["schemas"])
+    text = json.dumps(document)
+    assert all(f'"#/components/schemas/{name}"' in text for name in document["components"]["schemas"])

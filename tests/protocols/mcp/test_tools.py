@@ -1,0 +1,121 @@
+"""The tools: made from the table, with schemas that hold for what goes in and out, and hints that are true."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.operation import CredentialText, Operation, Params, Tool, query
+from herod.protocols.mcp.tools import make_tools
+from herod.scopes.decisions import Access
+
+TOOLS = make_tools(OPERATIONS.values())
+# What INTERFACES' table pins; here once more by hand.
+PINNED = {
+    "health", "stats", "whoami", "validate_token", "revoke_token", "list_users", "get_user", "add_user", "delete_user",
+    "set_user_scope", "disable_user", "create_key", "list_keys", "rotate_key", "disable_key", "delete_key", "explain",
+}  # fmt: skip
+READS = {"health", "stats", "whoami", "validate_token", "list_users", "get_user", "list_keys", "explain"}
+ADDS = {"add_user", "create_key"}
+SECRETS = {"add_user", "create_key", "rotate_key"}
+
+
+def listing(name: str) -> dict[str, Any]:
+    """A tool as it is listed."""
+    shown: dict[str, Any] = json.loads(bytes(TOOLS[name].listing))
+    return shown
+
+
+def test_the_pinned_tools_are_there() -> None:
+    """At least those that users were promised, each under a name that every client takes."""
+    assert set(TOOLS) >= PINNED
+    assert all(re.fullmatch("[a-z_]{1,64}", name) for name in TOOLS)
+
+
+def test_the_documentation_lists_them() -> None:
+    """Each with its operation and what it needs."""
+    page = (Path(__file__).parents[3] / "docs" / "mcp.md").read_text()
+    for name, tool in TOOLS.items():
+        needs = tool.operation.needs
+        row = f"| `{name}` | {tool.operation.name} | {'any credential' if isinstance(needs, Access) else needs}"
+        assert row in page
+
+
+@pytest.mark.parametrize("name", sorted(TOOLS))
+def test_schemas(name: str) -> None:
+    """Both are Draft 2020-12 with an object at the root and nothing outside; the example is as the first says."""
+    shown = listing(name)
+    for schema in (shown["inputSchema"], shown["outputSchema"]):
+        Draft202012Validator.check_schema(schema)
+        assert schema["type"] == "object"
+        references = re.findall(r'"\$ref": "([^"]*)"', json.dumps(schema))
+        assert all(reference.removeprefix("#/$defs/") in schema["$defs"] for reference in references)
+    assert shown["inputSchema"]["additionalProperties"] is False
+    Draft202012Validator(shown["inputSchema"]).validate(dict(TOOLS[name].operation.example))
+
+
+@pytest.mark.parametrize("name", sorted(PINNED))
+def test_annotations(name: str) -> None:
+    """Reading, adding and taking away are told apart, so that a person is asked before the last."""
+    hints = listing(name)["annotations"]
+    assert hints["readOnlyHint"] is (name in READS)
+    assert hints.get("destructiveHint") == (None if name in READS else name not in ADDS)
+    assert hints["openWorldHint"] is False
+    assert listing(name)["title"]
+
+
+@pytest.mark.parametrize("name", sorted(PINNED))
+def test_a_tool_that_answers_a_secret_says_so(name: str) -> None:
+    """So that an agent does not write it down somewhere."""
+    assert ("shown this once" in listing(name)["description"]) == (name in SECRETS)
+
+
+def test_the_description_names_the_scope() -> None:
+    """What an agent cannot see by itself."""
+    assert "Needs scope admin." in listing("list_users")["description"]
+    assert "Needs scope" not in listing("whoami")["description"]
+
+
+class WithCredential(Params, frozen=True, kw_only=True):
+    """It would have an agent asked for a credential."""
+
+    admin_key: CredentialText | None = None
+
+
+def make(result: Any, params: type[Params] = Params) -> Operation:
+    """An operation with a tool."""
+    made = OPERATIONS["whoami"]
+    return dataclasses.replace(made, result=result, params=params, tool=Tool("made"))
+
+
+def test_a_result_that_is_no_object_stands_in_one() -> None:
+    """Lists and plain values; clients of 2025-11-25 take objects only."""
+    (tool,) = make_tools([make(list[int])]).values()
+    schema = json.loads(bytes(tool.listing))["outputSchema"]
+    answer = json.loads(tool.encode([1, 2]))
+    assert answer == {"result": [1, 2]}
+    Draft202012Validator(schema).validate(answer)
+
+
+def test_two_tools_of_one_name() -> None:
+    """A mistake of the table, seen at the start."""
+    with pytest.raises(TypeError, match="two tools are called made"):
+        make_tools([make(int), make(int)])
+
+
+def test_no_tool_takes_a_credential() -> None:
+    """Agents must not be asked for one, nor be talked into using another's."""
+
+    @query("made", needs="admin", example={}, tool=Tool("made"))
+    def made(reader: Any, context: Any, params: WithCredential) -> int:
+        """Answer nothing."""
+        return msgspec.UNSET  # type: ignore[return-value] # never run
+
+    with pytest.raises(TypeError, match="takes a credential"):
+        make_tools([made])

@@ -1,0 +1,391 @@
+"""The authorization matrix: every operation, by every protocol, with every kind and state of credential.
+
+The handlers are replaced by a probe that says who reached it, so a cell tells whether the road lets someone through
+and as whom. What is expected comes from the tables below, written here once more by hand, and all protocols must agree.
+"""
+
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, NOW, TCP, Answer, House, User, bearer, open_house
+
+from herod.identity.presented_credentials import Bearer, SessionCookie
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.operation import Context, Door, Operation
+from herod.protocols.authorization_header import presented_by
+from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.router import Doors
+from herod.records import ApiKey
+from herod.scopes.principal import Peer, Source
+
+# scope → every scope that passes where it is needed
+PASSES: Final = {"read": {"read", "write", "user", "admin"}, "user": {"user", "admin"}, "admin": {"admin"}}
+PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "auth.verify", "session.sign_in",
+    "session.offer", "session.redeem", "first_admin.status", "first_admin.create",
+}  # fmt: skip
+AUTHENTICATED: Final = {
+    "whoami", "token.introspect", "token.revoke", "users.password", "users.rotate_secret", "access.explain",
+    "token.create", "session.create", "session.delete", "token.changes",
+    "session.code", "session.list", "session.end",
+}  # fmt: skip
+READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete", "keys.rotate", "keys.enable",
+    "keys.disable", "keys.update",
+}  # fmt: skip
+USER: Final = {
+    "resources.claim", "resources.list", "resources.get", "resources.check", "resources.update", "resources.release",
+}  # fmt: skip
+ADMIN: Final = {
+    "users.list", "users.get", "users.add", "users.delete", "users.scope", "users.update", "users.enable",
+    "users.disable", "auth.create_key", "auth.list_keys", "auth.remove_key", "peers.allow", "peers.list",
+    "peers.remove", "backup", "audit.list", "audit.verify", "legacy.status", "legacy.promote",
+    "overview", "resources.count",
+}  # fmt: skip
+ONLY: Final = {
+    "token.create": {"client_secret", "peer"},
+    "session.create": {"client_secret", "user_key", "service_key", "legacy_secret", "peer"},
+    "session.delete": {"session"},
+    "session.code": {"client_secret", "user_key", "service_key", "legacy_secret", "peer"},
+    "session.list": {"session"},
+    "session.end": {"session"},
+}
+# what no user's key, and nothing made with one, may do
+NOT_BY_USER_KEYS: Final = {
+    "keys.create", "keys.delete", "keys.rotate", "keys.enable", "keys.disable", "keys.update", "auth.create_key",
+    "auth.remove_key", "legacy.promote",
+}  # fmt: skip
+# The states in which a case is the local admin, who is nobody to MCP.
+LOCAL_ADMIN: Final = {"local admin", "root with the cookie"}
+PEER_UID: Final = 4242
+# seconds after which a credential is over; a client secret never is
+ENDS: Final = {"jwt": 3600, "user_key": 600, "session": 12 * 3600, "client_secret": 12 * 3600}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One credential as it is sent, `later` seconds after it was made; `scope` is None where it is good for nothing."""
+
+    kind: str
+    state: str
+    headers: Mapping[str, str]
+    scope: str | None
+    networks: tuple[str, ...] = ("*",)
+    source: Source = TCP
+    later: int = 0
+    made_with: str = ""
+
+
+class Reached(msgspec.Struct):
+    """What the probe answers."""
+
+    sub: str
+    method: str
+    scope: str
+    networks: list[str]
+    status: str = "ok"
+
+
+def _probe(store: Any, context: Context, params: Any) -> Reached:
+    principal = context.principal
+    return Reached(
+        principal.id, principal.method, context.realm.scope_text(principal.widest), sorted(principal.widest.networks)
+    )
+
+
+PROBED: Final = {
+    name: dataclasses.replace(
+        operation, handler=_probe, limit=None, misses=None, prepare=None, wait=None, streamed=None, media_type=None
+    )
+    for name, operation in OPERATIONS.items()
+}
+
+
+def test_the_tables_name_every_operation() -> None:
+    """An operation that has no row here fails the build."""
+    assert set(OPERATIONS) == PUBLIC | AUTHENTICATED | READ | USER | ADMIN
+
+
+def _is_admitted(name: str, case: Case) -> bool:
+    if name in PUBLIC:
+        return True
+    if case.scope is None or (name in ONLY and case.kind not in ONLY[name]):
+        return False
+    if name in NOT_BY_USER_KEYS and "user_key" in {case.kind, case.made_with}:
+        return False
+    if name in READ:
+        return case.scope in PASSES["read"]
+    if name in USER:
+        return case.scope in PASSES["user"]
+    return name in AUTHENTICATED or case.scope in PASSES["admin"]
+
+
+def _session_headers(cookie: SessionCookie) -> dict[str, str]:
+    return {"cookie": f"herod_session={cookie.text}"}
+
+
+async def _account_cases(house: House, state: str, user: User, scope: str, networks: list[str]) -> list[Case]:
+    """Every credential of an account, in one state."""
+    soon = datetime.fromtimestamp(house.clock.now + 600, UTC)
+    key = await user.key(scope=scope, expires_at=soon if state == "expired" else None)
+    made: list[tuple[str, str, Mapping[str, str]]] = [
+        ("jwt", "", bearer(await user.token())),
+        ("user_key", "", {"x-api-key": key}),
+        ("session", "", _session_headers(await user.session())),
+        ("session", "user_key", _session_headers(await user.session(Bearer(key)))),
+        ("client_secret", "", user.basic_header),
+    ]
+    if state == "disabled":
+        await house.admin("users.disable", client_id=user.client_id)
+    good = None if state in {"disabled", "expired"} else scope
+    return [
+        Case(
+            kind,
+            state,
+            headers,
+            scope if (kind, state) == ("client_secret", "expired") else good,
+            tuple(networks),
+            later=ENDS[kind] if state == "expired" else 0,
+            made_with=made_with,
+        )
+        for kind, made_with, headers in made
+    ]
+
+
+async def _service_cases(house: House) -> list[Case]:
+    soon = datetime.fromtimestamp(house.clock.now + 600, UTC)
+    low = await house.service_key("registrar", "low")
+    right = await house.service_key("admin", "right")
+    lab = await house.service_key("admin", "lab", networks=["lab"])
+    expired = await house.service_key("admin", "expired", expires_at=soon)
+    disabled = await house.service_key("admin", "disabled")
+    record = house.store.get(ApiKey, disabled.split("_")[2])
+    assert record is not None
+    await house.store.write(lambda tx: tx.put(msgspec.structs.replace(record, enabled=False)))
+    return [
+        Case("service_key", "too low", bearer(low), "registrar"),
+        Case("service_key", "right", bearer(right), "admin"),
+        Case("service_key", "other network", bearer(lab), "admin", ("lab",)),
+        Case("service_key", "expired", bearer(expired), None, later=600),
+        Case("service_key", "disabled", bearer(disabled), None),
+        Case("service_key", "tampered", bearer(right[:-7] + ("A" if right[-7] != "A" else "B") + right[-6:]), None),
+    ]
+
+
+async def _peer_cases(house: House) -> list[Case]:
+    peer = {"authorization": "Peer"}
+
+    def uid(number: int) -> Source:
+        return Source(peer=Peer(uid=number, gid=number), cookie=COOKIE)
+
+    for offset, scope in enumerate(("registrar", "read", "admin")):
+        await house.admin("peers.allow", uid=PEER_UID + offset, scope=scope)
+    await house.admin("peers.allow", uid=PEER_UID + 3, scope="admin", networks=["lab"])
+    removed = await house.admin("peers.allow", uid=PEER_UID + 4, scope="admin")
+    await house.admin("peers.remove", id=removed.id)
+    with_cookie = {"authorization": f"Peer {COOKIE}"}
+    return [
+        Case("peer", "too low", peer, "registrar", source=uid(PEER_UID)),
+        Case("peer", "read", peer, "read", source=uid(PEER_UID + 1)),
+        Case("peer", "right", peer, "admin", source=uid(PEER_UID + 2)),
+        Case("peer", "other network", peer, "admin", ("lab",), source=uid(PEER_UID + 3)),
+        Case("peer", "removed", peer, None, source=uid(PEER_UID + 4)),
+        Case("peer", "no rule", peer, None, source=uid(1)),
+        Case("peer", "nobody", with_cookie, None, source=uid(65534)),
+        Case("peer", "local admin", with_cookie, "admin", source=ADMIN_SOURCE),
+        Case("peer", "root with the cookie", with_cookie, "admin", source=uid(0)),
+        Case("peer", "root without the cookie", peer, None, source=uid(0)),
+        Case("peer", "root with a guess", {"authorization": "Peer guess"}, None, source=uid(0)),
+        Case("peer", "a stranger with the cookie", with_cookie, None, source=uid(1)),
+        Case("peer", "the cookie over TCP", with_cookie, None),
+        Case("peer", "the cookie, relayed", {**with_cookie, "x-forwarded-for": "10.0.0.1"}, None, source=ADMIN_SOURCE),
+        Case("peer", "the cookie, by a proxy", {**with_cookie, "via": "1.1 nginx"}, None, source=ADMIN_SOURCE),
+        Case("peer", "the cookie, from a page", {**with_cookie, "referer": "http://x/"}, None, source=ADMIN_SOURCE),
+    ]
+
+
+async def _cases(house: House) -> list[Case]:
+    await house.service_key("admin", "spare")  # the last admin could be neither demoted nor disabled
+    cases = [Case("anonymous", "none", {}, None)]
+    for state in ("read", "write", "too low", "right", "other network", "disabled", "expired"):
+        scope = {"too low": "registrar", "read": "read", "write": "write"}.get(state, "admin")
+        networks = ["lab"] if state == "other network" else ["*"]
+        # A registrar cannot read, so it cannot make keys: its key is cut from a reader's.
+        user = await house.user(scope="admin" if scope == "registrar" else scope, networks=networks)
+        if scope == "registrar":
+            cases += await _low_cases(house, user)
+        else:
+            cases += await _account_cases(house, state, user, scope, networks)
+    cases += await _service_cases(house)
+    cases += await _peer_cases(house)
+    for scope, secret in LEGACY.items():
+        cases.append(Case("legacy_secret", scope, {"x-herod-secret": secret}, scope))
+        cases.append(Case("legacy_secret", scope, bearer(secret), scope))
+    cases.append(Case("legacy_secret", "wrong", {"x-herod-secret": "wrong"}, None))
+    token = await user.token()
+    cases.append(Case("jwt", "tampered", bearer(token[:-7] + ("A" if token[-7] != "A" else "B") + token[-6:]), None))
+    return cases
+
+
+async def _low_cases(house: House, user: User) -> list[Case]:
+    """An admin demoted to registrar after the credentials were made."""
+    made = await _account_cases(house, "too low", user, "admin", ["*"])
+    await house.admin("users.scope", client_id=user.client_id, scope="registrar")
+    return [dataclasses.replace(case, scope="registrar") for case in made]
+
+
+@pytest.fixture
+async def probed() -> AsyncIterator[tuple[House, Doors, list[Case]]]:
+    """A house whose doors lead to probes, and every credential there is."""
+    async with open_house() as house:
+        cases = await _cases(house)
+        doors = Doors(house.pipeline, PROBED, Guard())
+        yield house, doors, cases
+
+
+def _rest_requests(operation: Operation) -> list[tuple[str, str, dict[str, Any]]]:
+    found = []
+    for route in operation.routes:
+        fields = dict(operation.example)
+        path = route.path
+        for name in [part[1:-1] for part in path.split("/") if part.startswith("{")]:
+            path = path.replace(f"{{{name}}}", str(fields.pop(name)))
+        found.append((route.method, path, fields))
+    return found
+
+
+async def _ask_rest(house: House, operation: Operation, case: Case, request: tuple[str, str, dict[str, Any]]) -> Answer:
+    method, path, fields = request
+    if operation.form:
+        form = urlencode(fields)
+        return await house.request(method, path, form=form, headers=case.headers, source=case.source)
+    in_header = {header.lower(): fields[name] for name, header in operation.headers.items() if name in fields}
+    fields = {name: value for name, value in fields.items() if name not in operation.headers}
+    headers = {**case.headers, **in_header}
+    if method in {"GET", "DELETE"}:
+        return await house.request(method, f"{path}?{urlencode(fields)}", headers=headers, source=case.source)
+    return await house.request(method, path, json=fields, headers=headers, source=case.source)
+
+
+def _cell(status: int, reached: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    if reached is not None:
+        return ("admitted", reached["sub"], reached["method"], reached["scope"], tuple(reached["networks"]))
+    assert status in {401, 403}
+    return ("refused", status)
+
+
+def _can_go_by_position(operation: Operation) -> bool:
+    """Whether the example names the first parameters in their order; what changes in part goes by name only."""
+    params = operation.params
+    is_partial = msgspec.UNSET in params.__struct_defaults__
+    return not is_partial and list(operation.example) == list(params.__struct_fields__[: len(operation.example)])
+
+
+async def _cells(house: House, operation: Operation, case: Case) -> dict[str, tuple[Any, ...]]:
+    """What each protocol says to one operation with one credential."""
+    cells = {}
+    for request in _rest_requests(operation):
+        answer = await _ask_rest(house, operation, case, request)
+        body = answer.json
+        is_enveloped = request[1].startswith(("/api/v1/", "/api/auth/"))
+        reached = None if answer.status >= 400 else body["data"] if is_enveloped else body
+        cells[f"{request[0]} {request[1]}"] = _cell(answer.status, reached)
+    answers = {"rpc": dict(operation.example), "rpc by position": list(operation.example.values())}
+    for door, params in answers.items():
+        if door == "rpc by position" and not _can_go_by_position(operation):
+            continue
+        answer = await house.rpc(operation.name, params, headers=case.headers, source=case.source)
+        if Door.RPC not in operation.doors:
+            assert answer["error"]["code"] == -32601
+        else:
+            error = answer.get("error")
+            cells[door] = _cell(error["code"] - 3600 if error else 200, answer.get("result"))
+    if operation.credential_field and (text := case.headers.get("authorization", "")).startswith("Bearer "):
+        params = {**operation.example, operation.credential_field: text.removeprefix("Bearer ")}
+        answer = await house.rpc(operation.name, params, source=case.source)
+        error = answer.get("error")
+        cells["in the params"] = _cell(error["code"] - 3600 if error else 200, answer.get("result"))
+    return cells
+
+
+async def _mcp_cell(house: House, operation: Operation, case: Case) -> tuple[Any, ...]:
+    """What an agent is told."""
+    assert operation.tool is not None
+    params = {"name": operation.tool.name, "arguments": dict(operation.example)}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    answer = await house.request("POST", "/mcp", json=call, headers=case.headers, source=case.source)
+    if answer.status != 200:
+        return _cell(answer.status, None)
+    result = answer.json["result"]
+    if result["isError"]:
+        assert json.loads(result["content"][0]["text"])["code"] == "ceiling_exceeded"
+        return _cell(403, None)
+    return _cell(200, result["structuredContent"])
+
+
+def _comes_in_at_mcp(name: str, case: Case) -> bool:
+    """Whether the cell there is that of the other protocols: it knows no local admin, and asks who you are first."""
+    return case.state not in LOCAL_ADMIN and (name not in PUBLIC or case.scope is not None)
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+async def test_matrix(name: str, probed: tuple[House, Doors, list[Case]]) -> None:
+    """Each cell is as the table says, and all protocols agree in it."""
+    house, doors, cases = probed
+    house.doors = doors
+    operation = PROBED[name]
+    for case in cases:
+        house.clock.now = NOW + case.later
+        cells = await _cells(house, operation, case)
+        if operation.tool is not None:
+            cell = await _mcp_cell(house, operation, case)
+            if _comes_in_at_mcp(name, case):
+                cells["mcp"] = cell
+            else:
+                assert cell == ("refused", 401), (case, cell)
+        assert len(set(cells.values())) <= 1, (case, cells)
+        for cell in cells.values():
+            if not _is_admitted(name, case):
+                is_known = case.scope is not None
+                assert cell == ("refused", 403 if is_known else 401), (case, cell)
+            elif name in PUBLIC:
+                assert cell[:3] == ("admitted", "anonymous", "anonymous")
+            else:
+                assert cell[0] == "admitted", (case, cell)
+                assert cell[2:] == (case.kind, case.scope, case.networks), (case, cell)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "session.create", "session.sign_in", "session.delete", "session.list", "session.end", "session.offer",
+        "session.redeem", "first_admin.status", "first_admin.create", "overview", "resources.count",
+    ],
+)  # fmt: skip
+async def test_the_dashboards_operations_are_on_no_wire(house: House, name: str) -> None:
+    """They have no route and are no method."""
+    assert not OPERATIONS[name].routes
+    answer = await house.rpc(name, {}, headers={"authorization": f"Peer {COOKIE}"}, source=ADMIN_SOURCE)
+    assert answer["error"]["code"] == -32601
+
+
+@pytest.mark.parametrize("kind", ["client_secret", "user_key", "service_key", "legacy_secret", "peer"])
+async def test_session_create_row(probed: tuple[House, Doors, list[Case]], kind: str) -> None:
+    """The matrix row of the operation that has no wire: asked through the pipeline."""
+    house, _, cases = probed
+    operation = PROBED["session.create"]
+    for case in (case for case in cases if case.kind == kind and case.scope is not None):
+        reached = await house.pipeline.call(operation, operation.params(), presented_by(case.headers), case.source)
+        assert (reached.method, reached.scope) == (case.kind, case.scope)
+
+
+def test_every_example_is_what_its_operation_takes() -> None:
+    """The documents and this matrix are made of them."""
+    for operation in OPERATIONS.values():
+        converted = msgspec.convert(dict(operation.example), operation.params)
+        assert isinstance(converted, operation.params)

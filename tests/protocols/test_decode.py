@@ -1,0 +1,157 @@
+"""Bytes to parameters: what cannot be read is refused, in time that grows with its length and no faster."""
+
+import json
+
+import pytest
+from herod_client.core.errors import InvalidRequest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.herod_in_memory import House, bearer
+
+from herod.operations.operation_table import OPERATIONS
+from herod.protocols.decode import _STRING, MAX_DEPTH, check_depth, decode_params, read_form
+from herod.protocols.http import Request
+from herod.scopes.principal import Source
+
+
+def nested(depth: int) -> bytes:
+    """Lists in lists."""
+    return b"[" * depth + b"]" * depth
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        nested(MAX_DEPTH),
+        b"[" + b"[]," * 100 + b"1]",
+        b'["' + b"[" * 100 + b'"]',
+        b'["\\"' + b"[" * 100 + b'"]',
+        b"]" * 100 + nested(MAX_DEPTH),
+    ],
+)
+def test_depth_that_is_allowed(body: bytes) -> None:
+    """Breadth is none, and brackets in strings are text."""
+    check_depth(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        nested(MAX_DEPTH + 1),
+        b'{"a":' * (MAX_DEPTH + 1),
+        b"[" + b"[]," * 5 + nested(MAX_DEPTH) + b"]",
+        b'["\\\\",' + nested(MAX_DEPTH) + b"]",
+    ],
+)
+def test_depth_that_is_not(body: bytes) -> None:
+    """However it gets there, an escaped backslash before the quote included."""
+    with pytest.raises(InvalidRequest):
+        check_depth(body)
+
+
+def depth(text: str) -> int:
+    """Of brackets and strings, one character after the other, up to the first bracket too many."""
+    open_ = most = position = 0
+    while position < len(text) and open_ >= 0:
+        if text[position] == '"':
+            position += 1
+            while position < len(text) and text[position] != '"':
+                position += 2 if text[position] == "\\" else 1
+        else:
+            open_ += (text[position] in "[{") - (text[position] in "]}")
+            most = max(most, open_)
+        position += 1
+    return most
+
+
+def is_refused(text: str) -> bool:
+    """As too deep."""
+    try:
+        check_depth(text.encode())
+    except InvalidRequest:
+        return True
+    return False
+
+
+STRINGS = st.text('[]{}"\\,a', max_size=6)
+VALUES = st.recursive(
+    STRINGS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(STRINGS, inner, max_size=4),
+    max_leaves=30,
+)
+
+
+@given(value=VALUES, around=st.integers(MAX_DEPTH - 6, MAX_DEPTH))
+def test_depth_of_json(value: object, around: int) -> None:
+    """Just what is deeper is refused."""
+    text = "[" * around + json.dumps(value) + "]" * around
+    assert is_refused(text) == (depth(text) > MAX_DEPTH)
+
+
+@given(text=st.text('[[{]}"\\,', max_size=60), around=st.integers(MAX_DEPTH - 6, MAX_DEPTH))
+def test_depth_of_any_text(text: str, around: int) -> None:
+    """Nothing deeper passes, whether it is JSON or not: a parser recurses before it finds out."""
+    text = "[" * around + text
+    assert is_refused(text) or depth(text) <= MAX_DEPTH
+
+
+def test_a_string_without_an_end_is_read_once() -> None:
+    """Trying each of its quotes anew would let 64 KiB from anybody hold the event loop for seconds."""
+    body = b"[]" * 33 + b'"' + b'\\"' * 500
+    assert len(_STRING.findall(body)) == 1
+    check_depth(b"[]" * 33 + b'"' + b"[" * 100)  # is no JSON: for the parser to say
+
+
+async def test_what_the_parser_refuses_is_a_bad_request(house: House) -> None:
+    """Each with its own words."""
+    for body in (b"{", b"\xff", b'{"token":"\xff"}', b"[" * 33):
+        with pytest.raises(InvalidRequest):
+            decode_params(OPERATIONS["token.validate"], body)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "query", "body"),
+    [
+        ("application/json", "", b"a=b"),
+        ("", "", b"a=b"),
+        ("application/x-www-form-urlencoded", "a=b", b"c=d"),
+        ("application/x-www-form-urlencoded", "", b"a=\xc3\xa9"),
+        ("application/x-www-form-urlencoded", "", b"a=1&a=2"),
+        ("application/x-www-form-urlencoded", "", b"&".join(b"f%d=1" % number for number in range(101))),
+    ],
+)
+def test_forms_that_cannot_be_read(content_type: str, query: str, body: bytes) -> None:
+    """Another type, parameters in the URL, raw bytes, a name twice, too many."""
+    with pytest.raises(InvalidRequest):
+        read_form(Request("POST", "/token", query, {"content-type": content_type}, body, Source()))
+
+
+async def test_a_path_and_a_body_that_is_no_object(house: House) -> None:
+    """Where both give parameters, the body is read by itself."""
+    for body in (b"[]", b"{", b'{"name":"\xff"}', b"[" * 33):
+        answer = await house.request("PATCH", "/api/v1/users/x", body=body)
+        assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")
+
+
+async def test_a_client_id_that_contradicts_the_header(house: House) -> None:
+    """A form may repeat the client_id of the header and no other."""
+    user = await house.user()
+    for client_id, status in ((user.client_id, 200), ("another", 400)):
+        form = f"grant_type=client_credentials&client_id={client_id}"
+        assert (await house.request("POST", "/token", form=form, headers=user.basic_header)).status == status
+
+
+@pytest.mark.parametrize("query", ["since=null", "since=0.5", "since=1800000000", "after=null", "since=2027-01-15"])
+async def test_a_query_says_what_it_means(house: House, query: str) -> None:
+    """The word null is no way to leave something out, and a number is no time."""
+    token = await (await house.user("admin")).token()
+    answer = await house.request("GET", f"/api/v1/audit?{query}", headers=bearer(token))
+    assert answer.status == 400
+    assert query.partition("=")[0] in answer.json["error"]["message"]
+
+
+async def test_a_text_may_be_the_word_null(house: House) -> None:
+    """Where a text is expected it is one."""
+    token = await (await house.user("admin")).token()
+    answer = await house.request("GET", "/api/v1/audit?reason=null", headers=bearer(token))
+    assert answer.json["data"] == []

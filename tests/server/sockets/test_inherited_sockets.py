@@ -1,0 +1,194 @@
+"""Sockets that somebody else opened: which are taken, what they are called, and what is left alone."""
+
+import logging
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from herod_client.core.errors import RuntimeFailure, SettingsError
+from support.in_process_server import short_folder
+
+from herod.server.sockets.inherited_sockets import keep_from_children
+from herod.server.sockets.listeners import listening
+from herod.settings import FdBind, load_settings
+from herod.settings.bind_addresses import TcpBind, UnixBind
+from herod.settings.service_manager import ServiceManager, read_manager
+
+SECRET = "a secret for tests of passed sockets, long enough"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short path."""
+    with short_folder() as name:
+        yield name
+
+
+def unix_listener(path: str) -> int:
+    """A listening Unix socket, as a descriptor."""
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(path)
+        unix.listen()
+        return unix.detach()
+
+
+def tcp_listener(host: str = "127.0.0.1") -> tuple[int, int]:
+    """A listening TCP socket, as a descriptor, and its port."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as tcp:
+        tcp.bind((host, 0))
+        tcp.listen()
+        port = tcp.getsockname()[1]
+        return tcp.detach(), port
+
+
+def test_a_unix_socket_with_a_path(folder: Path) -> None:
+    """It attests its callers and has its cookie and lock beside it; its name stays when herod goes."""
+    path = folder / "s"
+    fd = unix_listener(str(path))
+    os.set_inheritable(fd, True)  # noqa: FBT003 - the call has no keyword
+    with listening([FdBind(fd)]) as (one,):
+        assert one.label == f"fd://{fd} (unix:{path})"
+        assert (one.has_peer, one.host) == (True, None)
+        assert not one.socket.get_inheritable()
+        cookie = path.with_name("s.cookie")
+        assert cookie.read_text() == one.cookie
+        assert stat.S_IMODE(cookie.stat().st_mode) == 0o600
+        with pytest.raises(RuntimeFailure, match="another herod"), listening([UnixBind(path)]):
+            pass
+    assert {each.name for each in folder.iterdir()} == {"s", "s.lock"}
+
+
+def test_a_unix_socket_beside_which_nothing_can_be_laid(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It serves and attests its callers, has no local admin, and the log says why."""
+    moved, swapped, open_to_all = folder / "moved", folder / "swapped", folder / "all"
+    for place in (moved, swapped, open_to_all):
+        place.mkdir()
+    fds = [unix_listener(f"{place}/s") for place in (moved, swapped, open_to_all)]
+    moved.rename(folder / "elsewhere")
+    (swapped / "s").unlink()
+    (swapped / "s").touch()
+    open_to_all.chmod(0o777)
+    with caplog.at_level(logging.WARNING), listening([FdBind(fd) for fd in fds]) as opened:
+        assert [one.cookie for one in opened] == [None, None, None]
+        assert all(one.has_peer for one in opened)
+    assert caplog.text.count("no local admin") == 3
+    assert "No such file" in caplog.text
+    assert "something else" in caplog.text
+    assert "writable for everyone" in caplog.text
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to somebody else")
+def test_a_unix_socket_in_a_folder_of_another_user(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Root lays no cookie where that user decides what its name leads to."""
+    place = folder / "theirs"
+    place.mkdir()
+    fd = unix_listener(f"{place}/s")
+    os.chown(place, 4321, 4321)
+    with caplog.at_level(logging.WARNING), listening([FdBind(fd)]) as (one,):
+        assert one.cookie is None
+    assert f"{place}, which belongs to uid 4321" in caplog.text
+    assert {each.name for each in place.iterdir()} == {"s"}
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_unix_socket_in_a_folder_of_others(folder: Path) -> None:
+    """No place for the cookie is no local admin, and not the end."""
+    fd = unix_listener(f"{folder}/s")
+    folder.chmod(0o500)
+    try:
+        with listening([FdBind(fd)]) as (one,):
+            assert one.cookie is None
+    finally:
+        folder.chmod(0o700)
+
+
+def test_tcp(caplog: pytest.LogCaptureFixture) -> None:
+    """It is known by the address it has; nobody is attested there."""
+    fd, port = tcp_listener()
+    six, port_of_six = tcp_listener("::1")
+    with listening([FdBind(fd), FdBind(six)]) as (one, other):
+        assert (one.label, one.host) == (f"fd://{fd} (127.0.0.1:{port})", "127.0.0.1")
+        assert (other.label, other.host) == (f"fd://{six} ([::1]:{port_of_six})", "[::1]")
+        assert (one.has_peer, one.cookie, one.tls) == (False, None, None)
+
+
+def test_tcp_beyond_loopback(caplog: pytest.LogCaptureFixture) -> None:
+    """Without TLS it is refused unless somebody said --insecure."""
+    everywhere = "0.0.0.0"  # noqa: S104 - that is the point
+    fd, port = tcp_listener(everywhere)
+    with pytest.raises(SettingsError, match=rf"fd://{fd} \(0.0.0.0:{port}\) can be reached"), listening([FdBind(fd)]):
+        pass
+    fd, _ = tcp_listener(everywhere)
+    with caplog.at_level(logging.WARNING), listening([FdBind(fd)], is_insecure=True):
+        assert "secrets pass in the clear" in caplog.text
+
+
+def test_what_is_not_taken(folder: Path) -> None:
+    """Nothing there, a file, a datagram socket, one that does not listen, an abstract one."""
+    nothing = 54321  # beyond any descriptor of a test
+    datagram = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).detach()
+    silent = socket.socket(socket.AF_INET).detach()
+    for fd, message in (
+        (nothing, "no such descriptor"),
+        (os.open(folder, os.O_RDONLY), "is not a socket"),
+        (datagram, "is no stream socket"),
+        (silent, "does not listen"),
+        (unix_listener("\0herod-test-" + folder.name), "abstract"),
+    ):
+        with pytest.raises(RuntimeFailure, match=rf"fd://{fd}\b.*{message}"), listening([FdBind(fd)]):
+            pass
+        if message == "is not a socket":
+            os.close(fd)
+
+
+def test_descriptors_that_were_promised() -> None:
+    """LISTEN_FDS that names more than was passed stops the start."""
+    with pytest.raises(RuntimeFailure, match="LISTEN_FDS=9999"):
+        keep_from_children(9999)
+    keep_from_children(0)
+
+
+@pytest.mark.parametrize(
+    ("environ", "sockets"),
+    [
+        ({"LISTEN_PID": "42", "LISTEN_FDS": "2"}, 2),
+        ({"LISTEN_PID": "41", "LISTEN_FDS": "2"}, 0),
+        ({"LISTEN_FDS": "2"}, 0),
+        ({"LISTEN_PID": "42"}, 0),
+        ({"LISTEN_PID": "42", "LISTEN_FDS": "-1"}, 0),
+        ({"LISTEN_PID": "42", "LISTEN_FDS": "٣"}, 0),
+        ({"LISTEN_PID": "42", "LISTEN_FDS": "9" * 30}, 0),
+        ({"LISTEN_PID": "42", "LISTEN_FDS": "1000000"}, 64),
+    ],
+)
+def test_whose_sockets_they_are(environ: dict[str, str], sockets: int) -> None:
+    """Only what is meant for this process counts, from descriptor 3 on."""
+    assert read_manager(environ, pid=42).sockets == tuple(FdBind(3 + index) for index in range(sockets))
+    assert read_manager(environ, pid=0) == ServiceManager()
+
+
+def test_the_managers_other_words() -> None:
+    """Where to report and how often, for this process alone."""
+    environ = {"NOTIFY_SOCKET": "/run/n", "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "42"}
+    assert read_manager(environ, pid=42) == ServiceManager(notify="/run/n", watchdog_seconds=3.0)
+    assert read_manager(environ, pid=43).watchdog_seconds is None
+    assert read_manager({"WATCHDOG_USEC": "1"}, pid=42).watchdog_seconds == 0.000001
+    assert read_manager({"NOTIFY_SOCKET": "vsock:2:1"}, pid=42).notify is None
+    assert read_manager({"NOTIFY_SOCKET": "@n", "WATCHDOG_USEC": "x"}, pid=42) == ServiceManager(notify="@n")
+
+
+def test_passed_sockets_replace_the_default_addresses() -> None:
+    """Unless addresses are named; a socket that is then not used is warned of."""
+    environ = {"HERO_SECRET": SECRET, "LISTEN_PID": "42", "LISTEN_FDS": "2"}
+    options = {"store": "memory:"}
+    settings = load_settings(options, environ, uid=0, pid=42)
+    assert settings.binds == (FdBind(3), FdBind(4))
+    assert settings.warnings == ()
+    assert "--port counts for" in load_settings({**options, "port": 1}, environ, uid=0, pid=42).warnings[0]
+    named = load_settings({**options, "bind": ("fd://4", "127.0.0.1:1")}, environ, uid=0, pid=42)
+    assert named.binds == (FdBind(4), TcpBind("127.0.0.1", 1))
+    assert "nobody is answered on fd://3 (" in named.warnings[0]
+    assert FdBind(3) not in load_settings(options, environ, uid=0, pid=43).binds

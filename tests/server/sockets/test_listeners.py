@@ -1,0 +1,409 @@
+"""Listening sockets: who gets a path, how it appears, and what is left behind."""
+
+import errno
+import logging
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from herod_client.core.errors import RuntimeFailure
+from support.in_process_server import short_folder
+
+from herod.server.sockets import listeners
+from herod.server.sockets.listeners import listening, open_listeners
+from herod.settings.bind_addresses import Bind, TcpBind, UnixBind
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short path."""
+    with short_folder() as name:
+        yield name
+
+
+def mode(path: Path) -> int:
+    """A path's permission bits."""
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def stale_socket(path: Path) -> None:
+    """Leave a socket that nobody listens on."""
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(os.fspath(path))
+
+
+def names(folder: Path) -> set[str]:
+    """What lies in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o177, 0o777])
+@pytest.mark.parametrize("wanted", [0o600, 0o660, 0o666])
+def test_modes_do_not_depend_on_the_umask(folder: Path, umask: int, wanted: int) -> None:
+    """Socket, cookie, lock and folder have their modes under any umask, and the umask is as it was."""
+    path = folder / "sub" / "herod.sock"
+    before = os.umask(umask)
+    try:
+        with listening([UnixBind(path, mode=wanted)]):
+            assert os.umask(umask) == umask
+            assert mode(path) == wanted
+            assert mode(path.with_name("herod.sock.cookie")) == 0o600
+            assert mode(path.with_name("herod.sock.lock")) & 0o077 == 0
+            assert mode(path.parent) == 0o755
+            assert names(path.parent) == {"herod.sock", "herod.sock.cookie", "herod.sock.lock"}
+    finally:
+        os.umask(before)
+
+
+def test_bound_listener(folder: Path) -> None:
+    """A listener says what it really is; it is not inheritable and does not block."""
+    binds: list[Bind] = [UnixBind(folder / "s"), UnixBind(folder / "off", peer=False), TcpBind("127.0.0.1", 0)]
+    with listening(binds) as (unix, off, tcp):
+        port = tcp.socket.getsockname()[1]
+        assert [one.label for one in (unix, off, tcp)] == [
+            f"unix:{folder}/s",
+            f"unix:{folder}/off",
+            f"127.0.0.1:{port}",
+        ]
+        assert [one.host for one in (unix, off, tcp)] == [None, None, "127.0.0.1"]
+        assert [one.has_peer for one in (unix, off, tcp)] == [True, False, False]
+        assert not any(one.socket.get_inheritable() or one.socket.gettimeout() for one in (unix, off, tcp))
+        assert (off.cookie, tcp.cookie) == (None, None)
+        assert names(folder) == {"s", "s.lock", "s.cookie", "off", "off.lock"}
+
+
+def test_cookie_is_fresh_and_goes(folder: Path) -> None:
+    """The cookie file holds what the listener says, another value at each start, and goes at the end."""
+    seen = set()
+    path = folder / "s"
+    for _ in range(3):
+        with listening([UnixBind(path)]) as (unix,):
+            text = (folder / "s.cookie").read_text()
+            assert text == unix.cookie
+            assert len(text) == 43
+            seen.add(text)
+        assert names(folder) == {"s.lock"}
+    assert len(seen) == 3
+
+
+def test_old_cookie_is_replaced(folder: Path) -> None:
+    """A cookie left by a crash, with whatever mode, is not written into."""
+    old = folder / "s.cookie"
+    old.write_text("known to others")
+    old.chmod(0o666)
+    with old.open() as held, listening([UnixBind(folder / "s")]):
+        assert mode(old) == 0o600
+        assert held.read() == "known to others"
+
+
+def test_cookie_does_not_follow_a_link(folder: Path) -> None:
+    """A link in the cookie's or the lock's place is replaced or refused, never written through."""
+    victim = folder / "victim"
+    victim.write_text("precious")
+    (folder / "s.cookie").symlink_to(victim)
+    with listening([UnixBind(folder / "s")]):
+        assert not (folder / "s.cookie").is_symlink()
+    (folder / "t.lock").symlink_to(victim)
+    with pytest.raises(RuntimeFailure, match=r"t\.lock"):
+        open_listeners([UnixBind(folder / "t")])
+    assert victim.read_text() == "precious"
+
+
+def test_second_daemon_is_refused(folder: Path) -> None:
+    """Two herods do not share a path; the first one's socket goes on answering."""
+    path = folder / "s"
+    with listening([UnixBind(path)]) as (first,):
+        with pytest.raises(RuntimeFailure, match=f"another herod is listening on {path}: stop it or choose another"):
+            open_listeners([UnixBind(path)])
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(os.fspath(path))
+            first.socket.accept()[0].close()
+    with listening([UnixBind(path)]):
+        pass
+
+
+def test_stale_socket_is_replaced(folder: Path) -> None:
+    """A socket left by a crash does not stand in the way, and is never missing meanwhile."""
+    path = folder / "s"
+    stale_socket(path)
+    with listening([UnixBind(path)]), socket.socket(socket.AF_UNIX) as client:
+        client.connect(os.fspath(path))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("backlog", [0, 5])
+def test_live_socket_of_another_program_is_left_alone(folder: Path, backlog: int) -> None:
+    """What another program listens on is refused, also when its queue is full, and goes on."""
+    path = folder / "s"
+    with socket.socket(socket.AF_UNIX) as other, socket.socket(socket.AF_UNIX) as waiting:
+        other.bind(os.fspath(path))
+        other.listen(backlog)
+        waiting.connect(os.fspath(path))
+        with pytest.raises(RuntimeFailure, match=f"something is listening on {path}"):
+            open_listeners([UnixBind(path)])
+        other.accept()[0].close()
+        assert names(folder) == {"s", "s.lock"}
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link", "fifo", "dangling"])
+def test_what_is_no_socket_stays(folder: Path, kind: str) -> None:
+    """A file, a folder, a link or a pipe at the path is refused and left as it is."""
+    path = folder / "s"
+    stale_socket(folder / "target")
+    match kind:
+        case "file":
+            path.write_text("precious")
+        case "folder":
+            path.mkdir()
+        case "fifo":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to(folder / "target")
+        case _:
+            path.symlink_to(folder / "nowhere")
+    before = path.lstat()
+    with pytest.raises(RuntimeFailure, match=f"{path} is not a socket: move it away, or choose another --bind"):
+        open_listeners([UnixBind(path)])
+    assert path.lstat() == before
+
+
+def test_only_our_own_is_removed(folder: Path) -> None:
+    """What somebody has put in the socket's or the cookie's place stays when we go."""
+    path = folder / "s"
+    with listening([UnixBind(path)]):
+        path.unlink()
+        path.write_text("precious")
+        (folder / "s.cookie").unlink()
+    assert path.read_text() == "precious"
+
+
+def test_stop_keeps_the_lock(folder: Path) -> None:
+    """A stopped listener is gone from the path, and nobody gets it before it is closed; both can be said twice."""
+    bind = UnixBind(folder / "s")
+    (unix,) = open_listeners([bind])
+    unix.stop()
+    unix.stop()
+    assert names(folder) == {"s.lock"}
+    with pytest.raises(RuntimeFailure, match="another herod"):
+        open_listeners([bind])
+    unix.close()
+    unix.close()
+    with listening([bind]):
+        pass
+
+
+def test_all_or_nothing(folder: Path) -> None:
+    """When one bind fails, those before it are given back."""
+    (folder / "taken").write_text("")
+    with pytest.raises(RuntimeFailure, match="taken"):
+        open_listeners([UnixBind(folder / "s"), TcpBind("127.0.0.1", 0), UnixBind(folder / "taken")])
+    assert names(folder) == {"s.lock", "taken", "taken.lock"}
+
+
+def test_folders(folder: Path) -> None:
+    """A folder is made one level deep; a missing parent, a file, and one that everyone writes are refused."""
+    with listening([UnixBind(folder / "new" / "s")]):
+        pass
+    with pytest.raises(RuntimeFailure, match=f"{folder}/a does not exist: make it"):
+        open_listeners([UnixBind(folder / "a" / "b" / "s")])
+    (folder / "file").write_text("")
+    with pytest.raises(RuntimeFailure, match=f"{folder}/file is not a folder"):
+        open_listeners([UnixBind(folder / "file" / "s")])
+    (folder / "open").mkdir()
+    (folder / "open").chmod(0o777)
+    with pytest.raises(RuntimeFailure, match=f"chmod o-w {folder}/open"):
+        open_listeners([UnixBind(folder / "open" / "s")])
+
+
+def test_folder_of_another_is_warned_about(
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever owns the folder can put their own socket in the place of herod's, whatever its mode."""
+    theirs = folder / "theirs"
+    theirs.mkdir(mode=0o755)
+    uid = os.geteuid()
+    with listening([UnixBind(theirs / "s")]):
+        assert not caplog.text
+    if uid == 0:
+        os.chown(theirs, 4242, 4242)
+    monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
+    with listening([UnixBind(theirs / "s")]):
+        assert f"{theirs} belongs to uid" in caplog.text
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to somebody else")
+@pytest.mark.parametrize("bind", ["theirs/s", "theirs/new/s", "link/s"])
+def test_root_in_a_folder_of_another(folder: Path, bind: str) -> None:
+    """Root makes and changes nothing where another user decides what a name leads to."""
+    theirs, roots = folder / "theirs", folder / "roots"
+    for one in (theirs, roots):
+        one.mkdir(mode=0o755)
+    os.chown(theirs, 4242, 4242)
+    (folder / "link").symlink_to(roots)
+    os.chown(folder / "link", 4242, 4242, follow_symlinks=False)
+    with pytest.raises(RuntimeFailure, match="belongs to uid 4242, and root follows no path"):
+        open_listeners([UnixBind(folder / bind)])
+    assert names(theirs) | names(roots) == set()
+
+
+def test_no_mode_is_changed_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who can rename in a shared folder finds no moment at which a link would have the socket's mode given to its aim.
+
+    The socket was bound and then changed by its name: another user's link there made a file of root's 0666.
+    """
+    shared, victim = folder / "shared", folder / "victim"
+    shared.mkdir()
+    shared.chmod(0o775)
+    victim.touch(0o600)
+    real = os.chmod
+
+    def swap(path: Path, wanted: int, **more: bool) -> None:
+        if path.parent == shared:
+            path.unlink()
+            path.symlink_to(victim)
+        real(path, wanted, **more)
+
+    monkeypatch.setattr(os, "chmod", swap)
+    with listening([UnixBind(shared / "s", mode=0o666)]):
+        assert mode(victim) == 0o600
+        assert mode(shared / "s") == 0o666
+
+
+def test_shared_folder_is_warned_about(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A folder like /tmp, or one that a group writes, works with a warning."""
+    for number, bits in enumerate((0o1777, 0o775)):
+        shared = folder / str(number)
+        shared.mkdir()
+        shared.chmod(bits)
+        caplog.clear()
+        with listening([UnixBind(shared / "s")]):
+            assert f"{shared} is writable for others" in caplog.text
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
+def test_unwritable_folders() -> None:
+    """A folder, or a parent, that this user cannot write is named, and so is a lock of somebody else's."""
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom herod_client.core.errors import RuntimeFailure\n"
+        "from herod.server.sockets.listeners import open_listeners\n"
+        "from herod.settings.bind_addresses import UnixBind\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "for path in sys.argv[1:]:\n"
+        "    try: open_listeners([UnixBind(Path(path))])\n"
+        "    except RuntimeFailure as error: print(error)\n"
+    )
+    with short_folder() as folder:
+        folder.chmod(0o755)
+        (folder / "own").mkdir()
+        os.chown(folder / "own", 65534, 65534)
+        (folder / "own" / "l.lock").touch(0o600)
+        paths = [folder / "s", folder / "new" / "s", folder / "own" / "l"]
+        done = subprocess.run([sys.executable, "-c", code, *paths], stdout=subprocess.PIPE, check=True, timeout=20)
+    first, second, third = done.stdout.decode().splitlines()
+    assert first == f"{folder} is not writable for this user: change its owner, or choose another --bind"
+    assert second == (f"{folder} is not writable for this user: make {folder}/new there, or choose another --bind")
+    assert third.startswith(f"cannot listen on {folder}/own/l: {folder}/own/l.lock: Permission denied")
+
+
+def test_long_path(folder: Path) -> None:
+    """A path that no sockaddr can hold is refused by its length."""
+    with pytest.raises(RuntimeFailure, match="is too long for a socket: choose a --bind of at most 100 bytes"):
+        open_listeners([UnixBind(folder / ("x" * 100))])
+    longest = folder / ("x" * (100 - len(os.fsencode(folder)) - 1))
+    with listening([UnixBind(longest)]) as (unix,):
+        assert unix.label == f"unix:{longest}"
+
+
+def test_port_in_use() -> None:
+    """A taken port is one line that says what to do."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(RuntimeFailure) as refused:
+            open_listeners([TcpBind("127.0.0.1", port)])
+    assert str(refused.value) == (f"127.0.0.1:{port} is in use: stop what listens there, or choose another --port")
+
+
+def test_port_is_free_again_at_once() -> None:
+    """Connections of a former life do not keep a port."""
+    with listening([TcpBind("127.0.0.1", 0)]) as (tcp,):
+        port = tcp.socket.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        tcp.socket.accept()[0].close()
+        client.close()
+    with listening([TcpBind("127.0.0.1", port)]) as (tcp,):
+        assert tcp.label == f"127.0.0.1:{port}"
+
+
+def test_foreign_address() -> None:
+    """An address that this machine does not have is named."""
+    with pytest.raises(RuntimeFailure, match=r"192\.0\.2\.1:0 is not an address of this machine"):
+        open_listeners([TcpBind("192.0.2.1", 0)])
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.EACCES, "this user may not listen there: choose a --port from 1024 on"),
+        (errno.EAFNOSUPPORT, "this machine has no IPv6"),
+        (errno.ENOBUFS, "cannot listen"),
+    ],
+)
+def test_other_refusals_of_the_kernel(monkeypatch: pytest.MonkeyPatch, number: int, message: str) -> None:
+    """Whatever the kernel says becomes one line that names the address and what to do."""
+
+    def refuse(*_: object) -> socket.socket:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(listeners, "_bind_tcp", refuse)
+    with pytest.raises(RuntimeFailure, match=rf"127\.0\.0\.1:80: {message}"):
+        open_listeners([TcpBind("127.0.0.1", 80)])
+
+
+@pytest.mark.parametrize("number", [errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT])
+def test_optional_address(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int) -> None:
+    """A machine without IPv6 does without the optional `[::1]`, says so, and refuses it where it was asked for."""
+    real = listeners._bind_tcp
+
+    def refuse(family: socket.AddressFamily, bind: TcpBind) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(number, os.strerror(number))
+        return real(family, bind)
+
+    monkeypatch.setattr(listeners, "_bind_tcp", refuse)
+    caplog.set_level(logging.INFO)
+    with listening([TcpBind("127.0.0.1", 0), TcpBind("::1", 0, is_optional=True)]) as opened:
+        assert len(opened) == 1
+    assert "[::1]:0 is left out" in caplog.text
+    with pytest.raises(RuntimeFailure, match=r"\[::1\]:0"):
+        open_listeners([TcpBind("::1", 0)])
+    with pytest.raises(RuntimeFailure, match="no address to listen on"):
+        open_listeners([TcpBind("::1", 0, is_optional=True)])
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has the IPv6 loopback."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback here")
+def test_ipv6_is_ipv6_alone() -> None:
+    """`[::1]` and `127.0.0.1` can have the same port, and the label has brackets."""
+    with (
+        listening([TcpBind("127.0.0.1", 0)]) as (tcp,),
+        listening([TcpBind("::1", tcp.socket.getsockname()[1])]) as (six,),
+    ):
+        assert six.host == "[::1]"
+        assert six.label == f"[::1]:{tcp.socket.getsockname()[1]}"
+        assert six.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1

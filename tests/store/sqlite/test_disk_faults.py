@@ -1,0 +1,330 @@
+"""A disk that is full or broken under the embedded store."""
+
+import errno
+import resource
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import apsw
+import pytest
+import trio
+import trio.testing
+from herod_client.core.errors import Unavailable
+from store.conformance import failing, putting
+from store.samples import SECRET, account, event, key
+from store.sqlite.batches import write_together
+
+from herod.records import Account, ApiKey
+from herod.store.base import Health, Usage, Writer
+from herod.store.sqlite.disk.disk_faults import Condition, Fault, describe, fault_of
+from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the store is."""
+    return tmp_path / "herod.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    """A store with one account."""
+    async with open_sqlite(path, SECRET, now=1) as store:
+        await store.write(putting(account()))
+        yield store
+
+
+@contextmanager
+def full(store: SqliteStore) -> Iterator[None]:
+    """A disk that has no room for one more page."""
+    writer = store._opened.writer
+    pages = writer.pragma("page_count")
+    writer.pragma("max_page_count", pages)
+    try:
+        yield
+    finally:
+        writer.pragma("max_page_count", 2**31)
+
+
+@contextmanager
+def failing_writes(path: Path) -> Iterator[None]:
+    """A disk that takes no byte behind the log's present end: a real I/O error."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name(path.name + "-wal").stat().st_size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def fail_at(store: SqliteStore, monkeypatch: pytest.MonkeyPatch, statement: str, code: int, *, skip: int = 0) -> None:
+    """Let a statement of the writer itself fail, but not the first `skip` times."""
+    execute = store._writer._execute
+    times = 0
+
+    def run(sql: str) -> None:
+        nonlocal times
+        times += sql.startswith(statement)
+        if times > skip:
+            raise apsw.exception_for(code)
+        execute(sql)
+
+    monkeypatch.setattr(store._writer, "_execute", run)
+
+
+def big(number: int) -> Account:
+    """An account that takes several pages."""
+    return account(f"big{number}", name="x" * 20_000)
+
+
+async def test_full_disk_refuses_the_batch_and_recovers(store: SqliteStore) -> None:
+    """Everything in the transaction that filled the disk is refused; with room again, writing goes on by itself."""
+    cursor = store.cursor
+    with full(store):
+        outcomes = await write_together(store, putting(key("small")), putting(*map(big, range(9))), failing())
+        for one in outcomes:
+            assert isinstance(one, Unavailable)
+            assert one.reason == "disk_full"
+            assert "disk is full" in one.message
+        assert len({id(one) for one in outcomes}) == 3
+        assert store.health == (Health.OK, None)
+        assert store.get(ApiKey, "small") is None
+        assert store.count(Account) == 1
+        assert store.cursor == cursor
+    await store.write(putting(*map(big, range(9)), key("small")))
+    await store.write(lambda tx: tx.audit(event()))
+    assert store.count(Account) == 10
+    assert store.cursor.rev == cursor.rev + 10
+    assert (await store.verify_audit()).valid
+
+
+async def test_full_disk_cannot_be_ignored(store: SqliteStore) -> None:
+    """A function that swallows the error of a full disk is refused all the same."""
+
+    def stubborn(tx: Writer) -> str:
+        for number in range(9):
+            with suppress(Unavailable):
+                tx.put(big(number))
+        return "all is well"
+
+    with full(store), pytest.raises(Unavailable, match="disk is full"):
+        await store.write(stubborn)
+    assert store.count(Account) == 1
+
+
+async def test_io_error_makes_it_read_only(path: Path) -> None:
+    """After a write error nothing more is written until a restart; reading goes on, and the restart finds all."""
+    async with open_sqlite(path, SECRET, now=1) as store:
+        await store.write(putting(account()))
+        await store.write(lambda tx: tx.audit(event()))
+        with failing_writes(path), pytest.raises(Unavailable) as caught:
+            await store.write(putting(big(1)))
+        assert caught.value.reason == "read_only"
+        assert "check the disk, then restart herod" in caught.value.message
+        health, why = store.health
+        assert health is Health.READ_ONLY
+        assert why is not None
+        assert "SQLITE_IOERR" in why
+        for function in (putting(key()), lambda tx: tx.audit(event())):
+            with pytest.raises(Unavailable, match="takes no changes"):
+                await store.write(function)
+        with pytest.raises(Unavailable):
+            await store.purge_expired(1)
+        store.note_use("ada", Usage(1, "uid:1"))
+        store._cache.forget(("account", "ada"))
+        assert store.get(Account, "ada") == account()
+        assert [one.id for one in store.list(Account).items] == ["ada"]
+        assert store.find(Account, "email", "x") == []
+        assert (await store.verify_audit()).valid
+    async with open_sqlite(path, SECRET, now=1) as again:
+        assert again.get(Account, "ada") == account()
+        await again.write(putting(key()))
+        assert (await again.verify_audit()).rows == 1
+
+
+@pytest.mark.parametrize("code", [apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_CORRUPT, apsw.SQLITE_READONLY])
+async def test_failing_commit(store: SqliteStore, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """An error at the commit is never acknowledged, and ends the writing."""
+    outcomes = await write_together(
+        store,
+        putting(key()),
+        putting(account("bob")),
+        then=lambda: fail_at(store, monkeypatch, "COMMIT", code, skip=1),
+    )
+    assert all(isinstance(one, Unavailable) and one.reason == "read_only" for one in outcomes)
+    assert store.health[0] is Health.READ_ONLY
+    assert store.get(ApiKey, "key1") is None
+    with pytest.raises(Unavailable):
+        await store.write(putting(key()))
+
+
+async def test_failing_rollback(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If even undoing fails, the writing ends."""
+    with monkeypatch.context() as patch:
+        fail_at(store, patch, "RO", apsw.SQLITE_IOERR_READ)
+        with pytest.raises(Unavailable):
+            await store.write(failing())
+    assert store.health[0] is Health.READ_ONLY
+
+
+async def test_writes_behind_the_error_are_refused(store: SqliteStore) -> None:
+    """What waited while another batch met the error is refused too."""
+    error = apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
+    (outcome,) = await write_together(store, putting(key()), then=lambda: store._condition.stop_writing(error))
+    assert isinstance(outcome, Unavailable)
+    assert "takes no changes" in outcome.message
+
+
+async def test_locked_by_another_program(path: Path, store: SqliteStore) -> None:
+    """While another program has the file locked a write is refused, and the next one works."""
+    store._opened.writer.set_busy_timeout(1)
+    with closing(apsw.Connection(str(path))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="Another program has locked"):
+            await store.write(putting(key()))
+        other.execute("ROLLBACK")
+    await store.write(putting(key()))
+
+
+def putting_before_failing_checkpoints(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, code: int
+) -> Callable[[Writer], None]:
+    """A function for `write` that puts a key; the checkpoint behind it, and each one after, fails."""
+
+    class Failing:
+        def __getattr__(self, name: str) -> object:
+            return getattr(store._opened.writer, name)
+
+        def wal_checkpoint(self, **_: object) -> None:
+            raise apsw.exception_for(code)
+
+    def work(tx: Writer) -> None:
+        monkeypatch.setattr("herod.store.sqlite.group_commit.CHECKPOINT_PAGES", 1)
+        monkeypatch.setattr(store._writer, "_connection", Failing())
+        tx.put(key("a"))
+
+    return work
+
+
+async def test_checkpoint_on_a_full_disk(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When there is no room to write the log back, it waits there and writing goes on."""
+    await store.write(putting_before_failing_checkpoints(store, monkeypatch, apsw.SQLITE_FULL))
+    await store.write(putting(key("b")))
+    assert store.health == (Health.OK, None)
+
+
+async def test_checkpoint_on_a_broken_disk(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An I/O error while the log is written back ends the writing; what was acknowledged is there."""
+    await store.write(putting_before_failing_checkpoints(store, monkeypatch, apsw.SQLITE_IOERR_FSYNC))
+    while store._condition.is_writable:  # the checkpoint comes after the answer
+        await trio.lowlevel.checkpoint()
+    with pytest.raises(Unavailable, match="takes no changes"):
+        await store.write(putting(key("b")))
+    assert store.health[0] is Health.READ_ONLY
+    assert store.get(ApiKey, "a") is not None
+
+
+async def test_log_is_written_back(path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log does not grow without end."""
+    monkeypatch.setattr("herod.store.sqlite.group_commit.CHECKPOINT_PAGES", 20)
+    for number in range(100):
+        await store.write(putting(account("bob", name=f"{number}" * 100)))
+    assert path.with_name("herod.db-wal").stat().st_size < 100 * 4096
+
+
+async def test_failing_reads(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the file cannot be read, what is known is still served, the rest refused, and health says failing."""
+    assert store.get(Account, "ada") == account()
+
+    def fail(*arguments: object) -> None:
+        raise apsw.exception_for(apsw.SQLITE_IOERR_READ)
+
+    monkeypatch.setattr(store, "_execute", fail)
+    with pytest.raises(Unavailable) as caught:
+        store.get(ApiKey, "key1")
+    assert caught.value.reason == "unreadable"
+    assert store.get(Account, "ada") == account()
+    health, why = store.health
+    assert health is Health.FAILING
+    assert why is not None
+    assert "reading" in why
+    with pytest.raises(Unavailable):
+        await store.write(putting(key()))
+
+
+async def test_failing_feed_and_verification(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The feed and the verification say so too when the file cannot be read."""
+
+    def fail(*arguments: object) -> None:
+        raise apsw.exception_for(apsw.SQLITE_IOERR_READ)
+
+    monkeypatch.setattr("herod.store.sqlite.sqlite_store.load_head", fail)
+    monkeypatch.setattr("herod.store.sqlite.audit_scans.load_head", fail)
+    with pytest.raises(Unavailable, match="cannot be read"):
+        store.changes(store.cursor)
+    with pytest.raises(Unavailable, match="cannot be read"):
+        await store.verify_audit()
+    assert store.health[0] is Health.FAILING
+
+
+async def test_no_descriptor_left(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When no further connection can be opened, that says nothing about the store."""
+
+    def fail(*arguments: object) -> None:
+        raise apsw.exception_for(apsw.SQLITE_CANTOPEN)
+
+    monkeypatch.setattr("herod.store.sqlite.read_only_connection.connect", fail)
+    with pytest.raises(Unavailable, match="try again"):
+        await store.verify_audit()
+    assert store.health == (Health.OK, None)
+
+
+async def test_uses_wait_for_room(store: SqliteStore) -> None:
+    """Uses that met a full disk are kept and written later; they take no caller's write with them twice."""
+    with full(store):
+        for number in range(400):
+            store.note_use(f"id{number}", Usage(number, "x" * 100))
+        with pytest.raises(Unavailable):
+            await store.flush_usage()
+        assert store.usage("id399") == Usage(399, "x" * 100)
+        store.note_use("id399", Usage(400, "newer"))
+    await store.flush_usage()
+    assert await store.write(lambda tx: (tx.usage("id399"), tx.usage("id0"))) == (
+        Usage(400, "newer"),
+        Usage(0, "x" * 100),
+    )
+
+
+def test_faults() -> None:
+    """Which errors mean a full disk, a locked file or a broken one."""
+    cases = {
+        (apsw.SQLITE_FULL, 0): Fault.FULL,
+        (apsw.SQLITE_IOERR_WRITE, errno.EDQUOT): Fault.FULL,
+        (apsw.SQLITE_IOERR_WRITE, errno.EIO): Fault.BROKEN,
+        (apsw.SQLITE_IOERR_SHMSIZE, 0): Fault.FULL,
+        (apsw.SQLITE_IOERR_FSYNC, 0): Fault.BROKEN,
+        (apsw.SQLITE_CORRUPT, errno.ENOSPC): Fault.BROKEN,
+        (apsw.SQLITE_BUSY, 0): Fault.LOCKED,
+        (apsw.SQLITE_LOCKED, 0): Fault.LOCKED,
+        (apsw.SQLITE_NOTADB, 0): Fault.BROKEN,
+    }
+    for (code, number), fault in cases.items():
+        error = apsw.exception_for(code)
+        assert isinstance(error, apsw.Error)
+        assert fault_of(error, number) is fault
+    assert "SQLITE_IOERR_FSYNC" in describe(apsw.exception_for(apsw.SQLITE_IOERR_FSYNC))
+    assert describe(ValueError("why")) == "why"
+    assert describe(ValueError()) == "ValueError"
+
+
+def test_condition_only_gets_worse() -> None:
+    """The first cause stays; failing to read is worse than failing to write."""
+    condition = Condition()
+    condition.stop_writing(ValueError("first"))
+    condition.stop_writing(ValueError("second"))
+    assert condition.health == (Health.READ_ONLY, "writing to the store failed: first")
+    condition.stop_reading(ValueError("third"))
+    condition.stop_reading(ValueError("fourth"))
+    condition.stop_writing(ValueError("fifth"))
+    assert condition.health == (Health.FAILING, "reading the store failed: third")

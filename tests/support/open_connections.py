@@ -1,0 +1,100 @@
+"""Connections that stay open to a real daemon, and the ways in which one key is used on them."""
+
+import http.client
+import json
+import socket
+from collections.abc import Mapping
+from typing import Any, Final
+
+from support.real_daemon import Daemon
+
+__all__ = ["PATIENCE", "USES", "Admin", "Line", "whoami"]
+
+PATIENCE: Final = 20  # seconds until a hang is a failure
+
+
+class Line(http.client.HTTPConnection):
+    """A connection that stays open, over the Unix socket or TCP."""
+
+    def __init__(self, daemon: Daemon, *, is_tcp: bool) -> None:
+        super().__init__("127.0.0.1", daemon.port, timeout=PATIENCE)
+        self._path = None if is_tcp else str(daemon.socket)
+
+    def connect(self) -> None:
+        """As its kind does."""
+        if self._path is None:
+            super().connect()
+        else:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(PATIENCE)
+            self.sock.connect(self._path)
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str], body: object = None) -> tuple[int, Any]:
+        """One request; status and parsed body."""
+        content = None if body is None else json.dumps(body)
+        self.request(method, path, content, {"Content-Type": "application/json", **headers})
+        answer = self.getresponse()
+        return answer.status, json.loads(answer.read())
+
+    def call(self, method: str, params: object, headers: Mapping[str, str], path: str = "/rpc") -> tuple[int, Any]:
+        """One JSON-RPC call; status and parsed body."""
+        return self.ask("POST", path, headers, {"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+
+
+def whoami(line: Line, key: str) -> bool:
+    """REST."""
+    status, _ = line.ask("GET", "/api/v1/whoami", {"Authorization": f"Bearer {key}"})
+    assert status in {200, 401}
+    return status == 200
+
+
+def whoami_rpc(line: Line, key: str) -> bool:
+    """JSON-RPC, by the other header."""
+    _, body = line.call("whoami", {}, {"X-API-Key": key})
+    assert "result" in body or body["error"]["code"] == 4001
+    return "result" in body
+
+
+def verify(line: Line, key: str) -> bool:
+    """Another service that was handed the key asks about it."""
+    _, body = line.call("auth.verify", {"key": key}, {})
+    is_good: bool = body["result"]["valid"]
+    return is_good
+
+
+def validate(line: Line, key: str) -> bool:
+    """The same by REST."""
+    _, body = line.ask("POST", "/validate", {}, {"token": key})
+    assert body["valid"] or body == {"valid": False, "reason": "invalid"}
+    is_good: bool = body["valid"]
+    return is_good
+
+
+def mcp(line: Line, key: str) -> bool:
+    """An agent's tool."""
+    headers = {"Authorization": f"Bearer {key}", "MCP-Protocol-Version": "2025-11-25"}
+    headers["Accept"] = "application/json, text/event-stream"
+    status, body = line.call("tools/call", {"name": "whoami", "arguments": {}}, headers, path="/mcp")
+    assert status in {200, 401}
+    return status == 200 and not body["result"].get("isError", False)
+
+
+USES: Final = (whoami, whoami_rpc, verify, validate, mcp)
+
+
+class Admin:
+    """The daemon's owner, on a connection of its own."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._line = Line(daemon, is_tcp=False)
+        self._header = {"Authorization": f"Peer {daemon.cookie}"}
+
+    def call(self, method: str, **params: Any) -> Any:
+        """An operation's result."""
+        _, body = self._line.call(method, params, self._header)
+        assert "result" in body, body
+        return body["result"]
+
+    def close(self) -> None:
+        """Hang up."""
+        self._line.close()

@@ -1,0 +1,96 @@
+"""Somebody at the pages of a house: signed in, following links, sending forms, as a browser without script does."""
+
+import html
+import re
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlencode
+
+from support.herod_in_memory import PASSWORD, Answer, House
+
+from herod.dashboard.app import make_app
+from herod.operations.operation_table import OPERATIONS
+from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.router import Doors
+from herod.server.page_requests import Browser
+
+OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
+
+
+def open_pages(house: House) -> None:
+    """Give a house its pages."""
+    pages = Browser(partial(make_app, house.pipeline, OPERATIONS))
+    house.doors = Doors(house.pipeline, OPERATIONS, Guard(), pages)
+
+
+@dataclass
+class Visitor:
+    """A signed-in browser."""
+
+    house: House
+    client_id: str
+    cookie: dict[str, str]
+    ticket: str
+
+    async def get(self, path: str, **query: str) -> Answer:
+        """A page."""
+        target = f"{path}?{urlencode({**query, 'ticket': self.ticket})}"
+        return await self.house.request("GET", target, headers={**self.cookie, "sec-fetch-site": "same-origin"})
+
+    async def read(self, path: str, *, status: int = 200, **query: str) -> str:
+        """A page's HTML."""
+        answer = await self.get(path, **query)
+        assert answer.status == status, text(answer)
+        return text(answer)
+
+    async def send(self, path: str, **fields: str) -> Answer:
+        """Send a form; `scope_read` is the box `scope:read`."""
+        given = {re.sub("^scope_", "scope:", name).rstrip("_"): value for name, value in fields.items()}
+        form = urlencode({**given, "ticket": self.ticket}, errors="surrogatepass")
+        return await self.house.request("POST", path, form=form, headers={**OWN, **self.cookie})
+
+    async def do(self, path: str, **fields: str) -> str:
+        """Send a form that leads on, and read the page it leads to."""
+        answer = await self.send(path, **fields)
+        assert answer.status == 303, text(answer)
+        target = answer.headers["location"]
+        return text(await self.house.request("GET", target, headers={**OWN, **self.cookie}))
+
+
+async def visit(house: House, email: str = "ada@example.org", scope: str = "admin", name: str = "Ada") -> Visitor:
+    """Sign in as a new user."""
+    user = await house.user(scope=scope, email=email, name=name, password=PASSWORD)
+    return await sign_in(house, email, user.client_id)
+
+
+async def sign_in(house: House, email: str, client_id: str, password: str = PASSWORD) -> Visitor:
+    """Sign in by the form."""
+    form = urlencode({"email": email, "password": password})
+    answer = await house.request("POST", "/ui/sign-in", form=form, headers=OWN)
+    assert answer.status == 303, text(answer)
+    cookie = {"cookie": answer.headers["set-cookie"].partition(";")[0]}
+    return Visitor(house, client_id, cookie, answer.headers["location"].partition("ticket=")[2])
+
+
+def text(answer: Answer) -> str:
+    """The page."""
+    return answer.response.body.decode()
+
+
+def secret_of(page: str) -> str:
+    """The secret that a page shows."""
+    (found,) = re.findall(r'<output id="secret"[^>]*>([^<]+)</output>', page)
+    return html.unescape(found)
+
+
+def rows(page: str) -> list[str]:
+    """The names in a page's table, in its order."""
+    return [html.unescape(name) for name in re.findall(r'<th scope="row"><a [^>]*>(.*?)</a></th>', page, re.DOTALL)]
+
+
+def said(page: str) -> str:
+    """What the page says of the form that was sent."""
+    found = re.findall(r'role="alert"[^>]*>(.*?)</p>', page, re.DOTALL) or re.findall(
+        r'<p class="toast good">(.*?)</p>', page
+    )
+    return html.unescape(re.sub("<[^>]+>", "", found[0])) if found else ""

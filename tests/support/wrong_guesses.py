@@ -1,0 +1,40 @@
+"""Who guesses in tests of the limits, and what they are told."""
+
+from typing import Any
+
+from herod_client.core.errors import HerodError
+from support.herod_in_memory import TCP, House
+
+from herod.scopes.principal import Peer, Source
+from herod.throttle.rules import (
+    PAIR,
+)
+
+EMAIL = "ada@example.org"
+RIGHT = "the long password of ada"
+WRONG = "a long password of nobody"
+WINDOW = PAIR.window
+
+
+def tcp(address: str) -> Source:
+    """Somebody over TCP."""
+    return Source(address=address)
+
+
+def uid(number: int) -> Source:
+    """Somebody on the Unix socket."""
+    return Source(peer=Peer(uid=number, gid=number))
+
+
+async def ask(house: House, name: str, presented: Any = None, source: Source = TCP, /, **params: Any) -> str:
+    """What an operation answers: `ok`, or the error's code."""
+    try:
+        await house.call(name, presented, source, **params)
+    except HerodError as error:
+        return error.code
+    return "ok"
+
+
+async def sign_in(house: House, password: str = WRONG, *, email: str = EMAIL, source: Source = TCP) -> str:
+    """What a sign-in answers."""
+    return await ask(house, "login", None, source, email=email, password=password)

@@ -1,0 +1,86 @@
+"""The arithmetic of a count: how long a lock and a delay last, what is one source."""
+
+import pytest
+from support.herod_in_memory import NOW
+from support.wrong_guesses import WINDOW, tcp, uid
+
+from herod.scopes.principal import Source
+from herod.throttle.rules import (
+    ACCOUNT,
+    DELAYS,
+    PAIR,
+    REGISTRATION,
+    Law,
+    Marks,
+    add,
+    delay,
+    exact_source,
+    seconds_locked,
+    take_back,
+    wide_source,
+)
+
+TEN: Marks = tuple((NOW + second, 1) for second in range(10))
+
+
+@pytest.mark.parametrize(
+    ("law", "marks", "now", "seconds"),
+    [
+        (PAIR, (), NOW, 0),
+        (PAIR, TEN[:9], NOW + 9, 0),
+        (PAIR, TEN, NOW + 9, 291),
+        (PAIR, TEN, NOW + 299, 1),
+        (PAIR, TEN, NOW + 300, 0),
+        (PAIR, (*TEN, (NOW + 10, 1)), NOW + 10, 291),
+        (PAIR, ((NOW, 10),), NOW, 300),
+        (PAIR, ((NOW, 1), (NOW + 7, 9)), NOW + 7, 293),
+        (PAIR, ((NOW + 3600, 10),), NOW, 0),
+        (PAIR, ((NOW + 100, 10),), NOW, 300),
+        (ACCOUNT, ((NOW, 1000),), NOW, 0),
+        (REGISTRATION, ((NOW, 20),), NOW + 3599, 1),
+    ],
+)
+def test_how_long_a_lock_lasts(law: Law, marks: Marks, now: int, seconds: int) -> None:
+    """Until fewer than the limit are within the window; a clock put right locks nobody for an hour."""
+    assert seconds_locked(law, marks, now) == seconds
+
+
+@pytest.mark.parametrize(
+    ("tries", "seconds"), [(0, 0), (19, 0), (20, 0.5), (39, 0.5), (40, 1), (80, 2), (160, 5), (10**6, 5)]
+)
+def test_how_long_a_delay_is(tries: int, seconds: float) -> None:
+    """It grows to five seconds and no further, and only by the laws that delay."""
+    assert delay(ACCOUNT, ((NOW, tries),), NOW) == seconds
+    assert delay(PAIR, ((NOW, tries),), NOW) == 0
+    assert max(seconds for _, seconds in DELAYS) <= 5
+
+
+def test_what_is_taken_back_is_gone() -> None:
+    """One of those counted at that time, in whatever grain; what is over is forgotten on the way."""
+    assert add(PAIR, add(PAIR, (), NOW), NOW) == ((NOW, 2),)
+    assert take_back(PAIR, ((NOW, 2), (NOW + 1, 1)), NOW) == ((NOW, 1), (NOW + 1, 1))
+    assert take_back(PAIR, ((NOW, 1),), NOW) == ()
+    assert take_back(PAIR, ((NOW, 1),), NOW + 1) == ((NOW, 1),)
+    assert add(PAIR, ((NOW, 3),), NOW + WINDOW) == ((NOW + WINDOW, 1),)
+    minute = NOW - NOW % 60
+    assert add(ACCOUNT, add(ACCOUNT, (), minute), minute + 29) == ((minute, 2),)
+    assert take_back(ACCOUNT, ((minute, 2),), minute + 29) == ((minute, 1),)
+
+
+@pytest.mark.parametrize(
+    ("source", "exact", "wide"),
+    [
+        (uid(1000), "uid:1000", "uid:1000"),
+        (tcp("192.0.2.7"), "192.0.2.7", "192.0.2.7"),
+        (tcp("127.0.0.1"), "127.0.0.1", "127.0.0.0/8"),
+        (tcp("127.9.9.9"), "127.9.9.9", "127.0.0.0/8"),
+        (tcp("::ffff:192.0.2.7"), "192.0.2.7", "192.0.2.7"),
+        (tcp("2001:db8:1:2:3::4"), "2001:db8:1:2::/64", "2001:db8:1:2::/64"),
+        (tcp("fe80::1%eth0"), "fe80::/64", "fe80::/64"),
+        (tcp("::1"), "::/64", "::/64"),
+        (Source(), "unix", "unix"),
+    ],
+)
+def test_what_a_source_is(source: Source, exact: str, wide: str) -> None:
+    """What one person has at their will is one source."""
+    assert (exact_source(source), wide_source(source)) == (exact, wide)
