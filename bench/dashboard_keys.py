@@ -23,16 +23,17 @@ from herod_client.core.signing_keys import SigningKeys, hs256_key
 
 from herod.dashboard.app import make_app
 from herod.dashboard.csrf import TICKET, cut
+from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import PeerClaim
-from herod.identity.runtime import LegacySecrets, Realm
+from herod.identity.runtime import Runtime
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Request
-from herod.protocols.router import Doors
+from herod.protocols.router import Router
 from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
-from herod.server.page_requests import Browser
+from herod.server.page_requests import PageRequests
 from herod.store.base import Writer
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 
@@ -43,9 +44,9 @@ LOCAL: Final = Source(peer=Peer(uid=1, gid=1), cookie="cookie")
 BROWSER: Final = Source(address="127.0.0.1")
 
 
-def realm_of(store: SqliteStore) -> Realm:
+def runtime_of(store: SqliteStore) -> Runtime:
     """What a daemon would have made."""
-    return Realm(
+    return Runtime(
         version="bench",
         graph=ScopeGraph(),
         issuer="hero_auth",
@@ -86,9 +87,9 @@ class Desk:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
-        self._pipeline = Pipeline(store, realm_of(store), clock=lambda: int(time.time()))
-        pages = Browser(partial(make_app, self._pipeline, OPERATIONS))
-        self._doors = Doors(self._pipeline, OPERATIONS, Guard(), pages)
+        self._pipeline = Pipeline(store, runtime_of(store), clock=lambda: int(time.time()))
+        pages = PageRequests(partial(make_app, self._pipeline, OPERATIONS))
+        self._doors = Router(self._pipeline, OPERATIONS, Guard(), pages)
         self._headers: dict[str, str] = {}
         self._ticket = ""
 

@@ -16,8 +16,9 @@ import trio
 from herod_client.core.scope_graph import ScopeGraph
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 
+from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import PeerClaim
-from herod.identity.runtime import LegacySecrets, Realm
+from herod.identity.runtime import Runtime
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.scopes.principal import Peer, Source
@@ -29,9 +30,9 @@ ADMIN: Final = Source(peer=Peer(uid=1, gid=1), cookie="cookie")
 CREATE: Final = OPERATIONS["keys.create"]
 
 
-def realm_of(store: SqliteStore) -> Realm:
+def runtime_of(store: SqliteStore) -> Runtime:
     """What a daemon would have made."""
-    return Realm(
+    return Runtime(
         version="bench",
         graph=ScopeGraph(),
         issuer="hero_auth",
@@ -56,7 +57,7 @@ async def write(pipeline: Pipeline, names: "count[int]", until: float) -> None:
 
 async def run(store: SqliteStore, writers: int, seconds: float, names: "count[int]") -> tuple[float, float]:
     """Keys a second, and keys a commit."""
-    pipeline = Pipeline(store, realm_of(store), clock=lambda: int(time.time()))
+    pipeline = Pipeline(store, runtime_of(store), clock=lambda: int(time.time()))
     before, started = store.stats, time.perf_counter()
     async with trio.open_nursery() as nursery:
         for _ in range(writers):

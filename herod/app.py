@@ -20,26 +20,26 @@ from herod_client.core.scope_graph import ScopeGraph
 import herod
 from herod.deployment_summary import describe
 from herod.file_ownership import require_own_path
-from herod.first_admin_code import FirstCode
-from herod.identity.runtime import Realm
+from herod.first_admin_code import FirstAdminCodeFile
+from herod.identity.runtime import Runtime
 from herod.maintenance.startup import create_bootstrap_key, load_signing_keys
 from herod.operations.audit import AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.pipeline.process.state import ProcessState
 from herod.protocols.host_and_origin_guard import Guard
-from herod.protocols.router import Doors
+from herod.protocols.router import Router
 from herod.records import Account
 from herod.reload import Reloader, legacy_secrets, load_certificates
 from herod.server.connection_limits import Limits
 from herod.server.connections import raise_descriptor_limit, serve
 from herod.server.logs import set_up_logging
 from herod.server.memory_protection import protect_memory
-from herod.server.page_requests import Browser
+from herod.server.page_requests import PageRequests
 from herod.server.sockets.inherited_sockets import keep_from_children
 from herod.server.sockets.listeners import BoundListener, listening
 from herod.server.sockets.tls import Certificates
-from herod.server.systemd_notify import Notifier, watch
+from herod.server.systemd_notify import SystemdNotifier, watch
 from herod.settings import LimitSettings, Settings
 from herod.store.base import Writer
 from herod.store.memory import MemoryStore
@@ -89,18 +89,18 @@ async def _main(
     certificates: Certificates | None,
     load: Callable[[], Settings],
 ) -> None:
-    notifier = Notifier(settings.manager.notify)
+    notifier = SystemdNotifier(settings.manager.notify)
     async with store:
         try:
-            realm = await _make_realm(settings, graph, store)
+            runtime = await _make_runtime(settings, graph, store)
             await _bootstrap(settings, store)
         except Unavailable as error:  # a full disk, a damaged signing key
             raise RuntimeFailure(f"herod cannot start: {error.message}") from error
         process = ProcessState(deployment=describe(settings, listeners, certificates))
-        pipeline = Pipeline(store, realm, clock=_now, process=process)
+        pipeline = Pipeline(store, runtime, clock=_now, process=process)
         guard = Guard(hosts=settings.hosts | {one.host for one in listeners if one.host}, origins=settings.origins)
-        pages = Browser(partial(_make_dashboard, pipeline, settings.frame_origins))
-        doors = Doors(pipeline, OPERATIONS, guard, pages)
+        pages = PageRequests(partial(_make_dashboard, pipeline, settings.frame_origins))
+        router = Router(pipeline, OPERATIONS, guard, pages)
         limits = _limits(settings.limits)
         raise_descriptor_limit(limits.connections)
         gc.collect()
@@ -108,21 +108,23 @@ async def _main(
         gc.set_threshold(*GC_THRESHOLDS)
         shutdown = trio.Event()
         answers = f"answers on {', '.join(one.label for one in listeners)}"
-        reloader = Reloader(settings, load, realm=realm, store=store, certificates=certificates, clock=_now)
+        reloader = Reloader(settings, load, runtime=runtime, store=store, certificates=certificates, clock=_now)
         async with trio.open_nursery() as background:
             background.start_soon(_watch_signals, shutdown, reloader, partial(notifier.ready, answers), notifier)
-            background.start_soon(_end_waiting, shutdown, realm, store)
+            background.start_soon(_end_waiting, shutdown, runtime, store)
             background.start_soon(_flush, pipeline)
-            code = FirstCode(_folder(settings), store=store, realm=realm, admins=process.admins, clock=_now)
+            code = FirstAdminCodeFile(
+                _folder(settings), store=store, runtime=runtime, admins=process.admins, clock=_now
+            )
             background.start_soon(code.keep)
             kept = AuditRetention(days=settings.audit_keep_days, rows=settings.audit_keep_rows)
-            background.start_soon(_purge, store, realm, kept)
+            background.start_soon(_purge, store, runtime, kept)
             background.start_soon(_log_audit_head, store)
             if settings.manager.watchdog_seconds is not None:
                 background.start_soon(watch, notifier, settings.manager.watchdog_seconds, partial(_can_read, store))
             async with trio.open_nursery() as serving:
-                await serving.start(partial(serve, listeners, doors, limits=limits, shutdown=shutdown))
-                logger.info("herod %s %s", realm.version, answers)
+                await serving.start(partial(serve, listeners, router, limits=limits, shutdown=shutdown))
+                logger.info("herod %s %s", runtime.version, answers)
                 notifier.ready(answers)
             background.cancel_scope.cancel()
         await pipeline.flush(is_last=True)
@@ -140,7 +142,7 @@ def _open_store(settings: Settings) -> SqliteStore | MemoryStore:
     return MemoryStore(secret) if settings.store is None else open_sqlite(settings.store, secret, now=_now())
 
 
-async def _make_realm(settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore) -> Realm:
+async def _make_runtime(settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore) -> Runtime:
     now = _now()
     signing = await store.write(
         partial(
@@ -151,7 +153,7 @@ async def _make_realm(settings: Settings, graph: ScopeGraph, store: SqliteStore 
             now=now,
         )
     )
-    return Realm(
+    return Runtime(
         version=herod.__version__,
         graph=graph,
         networks=settings.networks,
@@ -232,7 +234,7 @@ def _file_name(name: str) -> str:
 
 
 async def _watch_signals(
-    shutdown: trio.Event, reloader: Reloader, say_ready: Callable[[], None], notifier: Notifier
+    shutdown: trio.Event, reloader: Reloader, say_ready: Callable[[], None], notifier: SystemdNotifier
 ) -> None:
     """The first SIGTERM or SIGINT drains, the second ends the process at once; SIGHUP reloads."""
     wanted, reloads = trio.open_memory_channel[None](1)  # one that waits stands for all that came meanwhile
@@ -253,7 +255,10 @@ async def _watch_signals(
 
 
 async def _reload_when_asked(
-    reloads: trio.MemoryReceiveChannel[None], reloader: Reloader, say_ready: Callable[[], None], notifier: Notifier
+    reloads: trio.MemoryReceiveChannel[None],
+    reloader: Reloader,
+    say_ready: Callable[[], None],
+    notifier: SystemdNotifier,
 ) -> None:
     async for _ in reloads:
         notifier.reloading()
@@ -275,11 +280,11 @@ async def _can_read(store: SqliteStore | MemoryStore) -> bool:
     return True
 
 
-async def _end_waiting(shutdown: trio.Event, realm: Realm, store: SqliteStore | MemoryStore) -> None:
+async def _end_waiting(shutdown: trio.Event, runtime: Runtime, store: SqliteStore | MemoryStore) -> None:
     """Answer those who wait for changes when the daemon stops, instead of cutting them off."""
     await shutdown.wait()
-    realm.is_stopping = True
-    store.news.send()
+    runtime.is_stopping = True
+    store.change_notifier.send()
 
 
 async def _flush(pipeline: Pipeline) -> None:
@@ -288,12 +293,12 @@ async def _flush(pipeline: Pipeline) -> None:
         await pipeline.flush()
 
 
-async def _purge(store: SqliteStore | MemoryStore, realm: Realm, kept: AuditRetention) -> None:
+async def _purge(store: SqliteStore | MemoryStore, runtime: Runtime, kept: AuditRetention) -> None:
     """Forget sessions and revocations that are over, and audit rows beyond what is kept."""
     while True:
         await trio.sleep(PURGE_SECONDS)
         now = _now()
-        realm.forget_revocations(now)
+        runtime.forget_revocations(now)
         with suppress(Unavailable):  # its health says so already
             await store.purge_expired(now)
             await enforce_retention(store, kept, now=now)

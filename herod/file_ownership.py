@@ -19,7 +19,7 @@ from typing import Final
 
 from herod_client.core.errors import RuntimeFailure
 
-__all__ = ["Route", "acting_as_owner", "name_user", "require_own_path", "starting_uid", "trace_route"]
+__all__ = ["PathTrace", "acting_as_owner", "name_user", "require_own_path", "starting_uid", "trace_path"]
 
 ROOT: Final = 0
 NOBODY: Final = 65534
@@ -65,7 +65,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class PathTrace:
     """Where a path leads, and what decides that.
 
     Attributes:
@@ -87,7 +87,7 @@ class Route:
         return next(step for step in reversed(self.steps) if not step.is_link)
 
 
-def trace_route(path: Path) -> Route:
+def trace_path(path: Path) -> PathTrace:
     """Follow a path as the kernel would, looking at every folder and link; the end of it need not be there.
 
     Raises:
@@ -117,10 +117,10 @@ def trace_route(path: Path) -> Route:
             )
         here = Path("/") if aim.is_absolute() else here
         pending += reversed(aim.parts[1:] if aim.is_absolute() else aim.parts)
-    return Route(here, tuple(steps))
+    return PathTrace(here, tuple(steps))
 
 
-def require_own_path(path: Path, what: str, *, may_share: bool = False) -> Route:
+def require_own_path(path: Path, what: str, *, may_share: bool = False) -> PathTrace:
     """Where a path leads; as root only if nobody else can change that.
 
     Args:
@@ -131,7 +131,7 @@ def require_own_path(path: Path, what: str, *, may_share: bool = False) -> Route
     Raises:
         RuntimeFailure: this is root, and another user can change where it leads; or it leads in a circle of links.
     """
-    route = trace_route(path)
+    route = trace_path(path)
     if os.geteuid() != ROOT:
         return route
     if owners := route.owners:
@@ -163,7 +163,7 @@ def acting_as_owner(path: Path, what: str) -> Iterator[None]:
     Raises:
         RuntimeFailure: several users could change it, or this root may not become the one; or it leads in a circle.
     """
-    route = trace_route(path)
+    route = trace_path(path)
     owners = route.owners
     if os.geteuid() != ROOT or not owners:
         yield

@@ -16,12 +16,12 @@ import trio
 from herod_client.core.errors import RuntimeFailure, Unavailable
 
 from herod.file_ownership import require_own_path
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.operations.accounts import FIRST_CODE_SECONDS, has_admin, make_first_code
-from herod.pipeline.process.admin_presence import Admins
+from herod.pipeline.process.admin_presence import AdminPresence
 from herod.store.base import Store
 
-__all__ = ["FILE_NAME", "FirstCode"]
+__all__ = ["FILE_NAME", "FirstAdminCodeFile"]
 
 logger = logging.getLogger("herod")
 
@@ -32,7 +32,7 @@ BY_TERMINAL: Final = "make one with `herod user add EMAIL --scope admin --passwo
 PAUSE_SECONDS: Final = 1
 
 
-class FirstCode:
+class FirstAdminCodeFile:
     """Keeps the file.
 
     Args:
@@ -40,10 +40,12 @@ class FirstCode:
         clock: Unix seconds.
     """
 
-    def __init__(self, folder: Path, *, store: Store, realm: Realm, admins: Admins, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, folder: Path, *, store: Store, runtime: Runtime, admins: AdminPresence, clock: Callable[[], int]
+    ) -> None:
         self._path = folder / FILE_NAME
         self._store = store
-        self._realm = realm
+        self._runtime = runtime
         self._admins = admins
         self._clock = clock
         self._is_said = False
@@ -64,20 +66,20 @@ class FirstCode:
     def settle(self) -> bool:
         """Put a fresh code into the file if there is no admin, else remove it; whether there is none."""
         try:
-            if has_admin(self._store, self._realm, self._admins, self._clock()):
+            if has_admin(self._store, self._runtime, self._admins, self._clock()):
                 self._remove()
                 return False
         except Unavailable:
             return True  # nobody could be made now; look again later
-        self._write(make_first_code(self._realm, now=self._clock()))
+        self._write(make_first_code(self._runtime, now=self._clock()))
         return True
 
     async def _wait_for_change(self, *, is_needed: bool) -> None:
         """Wait until there is an admin where there was none, or none where there was one."""
         while True:
-            await self._store.news.wait()
+            await self._store.change_notifier.wait()
             with suppress(Unavailable):
-                if has_admin(self._store, self._realm, self._admins, self._clock()) is is_needed:
+                if has_admin(self._store, self._runtime, self._admins, self._clock()) is is_needed:
                     return
 
     def _write(self, code: str) -> None:

@@ -15,7 +15,8 @@ from herod_client.core.errors import StartupError, Unavailable
 from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER, ScopeGraph
 
 from herod.credentials.keyring import Keyring
-from herod.identity.runtime import LegacySecrets, Realm
+from herod.identity.legacy_secrets import LegacySecrets
+from herod.identity.runtime import Runtime
 from herod.maintenance.startup import startup_event
 from herod.server.sockets.tls import Certificates
 from herod.settings import Settings
@@ -66,7 +67,7 @@ class Reloader:
     Args:
         settings: what the daemon was started with.
         load: reads them again, from the same places.
-        realm: takes scopes, networks and legacy secrets.
+        runtime: takes scopes, networks and legacy secrets.
         store: its writer stands still while that happens.
         certificates: those in use, if any.
         clock: Unix seconds.
@@ -77,14 +78,14 @@ class Reloader:
         settings: Settings,
         load: Callable[[], Settings],
         *,
-        realm: Realm,
+        runtime: Runtime,
         store: Store,
         certificates: Certificates | None,
         clock: Callable[[], int],
     ) -> None:
         self._started_with = settings
         self._load = load
-        self._realm = realm
+        self._runtime = runtime
         self._store = store
         self._certificates = certificates
         self._clock = clock
@@ -95,8 +96,8 @@ class Reloader:
             # Off the loop, and not waited for at the end: a file may lie on a disk that hangs.
             with trio.fail_after(READ_SECONDS):
                 settings = await trio.to_thread.run_sync(self._load, abandon_on_cancel=True)
-            graph = ScopeGraph(settings.scopes, generation=self._realm.graph.generation + 1)
-            legacy = legacy_secrets(settings, self._realm.keyring)
+            graph = ScopeGraph(settings.scopes, generation=self._runtime.graph.generation + 1)
+            legacy = legacy_secrets(settings, self._runtime.keyring)
             certificates = None
             if self._certificates is not None:
                 certificates = load_certificates(settings, now=self._clock())
@@ -116,12 +117,12 @@ class Reloader:
             logger.warning("%s", warning)
 
         def take() -> None:
-            self._realm.reload(graph=graph, networks=settings.networks, legacy=legacy)
+            self._runtime.reload(graph=graph, networks=settings.networks, legacy=legacy)
             if self._certificates is not None and certificates is not None:
                 self._certificates.replace(certificates)
 
         await _while_nobody_writes(self._store, take)
-        self._store.news.send()  # other scopes: what the feed told of everybody's is over
+        self._store.change_notifier.send()  # other scopes: what the feed told of everybody's is over
         await self._audit()
         if changed := self._unchangeable(settings):
             logger.warning("SIGHUP: this has changed and needs a restart: %s", ", ".join(changed))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from herod_cli.shared.output import Column, print_json, print_notice, print_record, print_sentence, print_table
-from herod_cli.shared.saved_tokens import SignIns, credentials_path
+from herod_cli.shared.saved_tokens import SavedTokens, credentials_path
 from herod_cli.shared.secret_files import read_named, read_secret
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Invocation:
 
         token = None
         if "HOME" in os.environ or "XDG_CONFIG_HOME" in os.environ:
-            token = SignIns(credentials_path(os.environ)).token(str(self.address()))
+            token = SavedTokens(credentials_path(os.environ)).token(str(self.address()))
         if token is not None:
             self.who = "what `herod login` saved was presented: `herod login` renews it, `herod logout` drops it"
             return self._bearer(Bearer(token))

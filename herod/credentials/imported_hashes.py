@@ -25,10 +25,10 @@ __all__ = [
     "HASH_BYTES",
     "NO_HASH",
     "OWN_KEY",
-    "CarriedHash",
-    "carry_sha256",
+    "ImportedHash",
     "hash_key_id",
-    "matches_carried",
+    "import_sha256",
+    "matches_imported",
     "pack_hash",
     "parse_hash",
 ]
@@ -48,7 +48,7 @@ NO_HASH: Final = b""
 
 
 @dataclass(frozen=True, slots=True)
-class CarriedHash:
+class ImportedHash:
     """What a record keeps of a secret.
 
     Attributes:
@@ -73,18 +73,18 @@ def hash_key_id(key: bytes) -> str:
     return hmac.digest(key, _ID_LABEL, "sha256")[:ID_BYTES].hex()
 
 
-def parse_hash(stored: bytes) -> CarriedHash | None:
+def parse_hash(stored: bytes) -> ImportedHash | None:
     """Read what a record keeps; None where it is the hash of nothing."""
     if len(stored) == HASH_BYTES:
-        return CarriedHash(OWN_KEY, stored)
+        return ImportedHash(OWN_KEY, stored)
     if len(stored) != _CARRIED_BYTES or stored[0] not in (_OF_SECRET, _OF_SHA256):
         return None
-    return CarriedHash(
+    return ImportedHash(
         key_id=stored[1 : 1 + ID_BYTES].hex(), mac=stored[1 + ID_BYTES :], is_of_sha256=stored[0] == _OF_SHA256
     )
 
 
-def pack_hash(carried: CarriedHash) -> bytes:
+def pack_hash(carried: ImportedHash) -> bytes:
     """What a record keeps; the inverse of `parse_hash`.
 
     Raises:
@@ -99,7 +99,7 @@ def pack_hash(carried: CarriedHash) -> bytes:
     return bytes((form,)) + key_id + carried.mac
 
 
-def carry_sha256(keyring: Keyring, purpose_label: str, id: str, sha256_hex: str) -> bytes:  # noqa: A002 - a record's field
+def import_sha256(keyring: Keyring, purpose_label: str, id: str, sha256_hex: str) -> bytes:  # noqa: A002 - a record's field
     """Carry over the SHA-256 of a secret: what is kept is an HMAC of it, so that nobody can present what is kept.
 
     Raises:
@@ -108,10 +108,10 @@ def carry_sha256(keyring: Keyring, purpose_label: str, id: str, sha256_hex: str)
     if not _SHA256_HEX.match(sha256_hex):
         raise ValueError("a SHA-256 has 64 hexadecimal digits")
     mac = _mac(keyring.key(Purpose.KEY_HASHES), purpose_label, id, sha256_hex.lower())
-    return pack_hash(CarriedHash(OWN_KEY, mac, is_of_sha256=True))
+    return pack_hash(ImportedHash(OWN_KEY, mac, is_of_sha256=True))
 
 
-def matches_carried(carried: CarriedHash, key: bytes, purpose_label: str, id: str, text: str) -> bool:  # noqa: A002 - as above
+def matches_imported(carried: ImportedHash, key: bytes, purpose_label: str, id: str, text: str) -> bool:  # noqa: A002 - as above
     """Whether `text` is the secret, in constant time.
 
     Args:

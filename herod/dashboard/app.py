@@ -13,7 +13,7 @@ from quart import url_for
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from herod.dashboard.gateway import Door, SignInNeeded
+from herod.dashboard.gateway import Gateway, SignInNeeded
 from herod.dashboard.pages import (
     audit,
     connect,
@@ -49,7 +49,7 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-# The areas, in the order of the menu. A module has `add_routes(app, door)`, and its own entry in `door.MENU`.
+# The areas, in the order of the menu. A module has `add_routes(app, door)`, and its own entry in `gateway.MENU`.
 AREAS: Final = (overview, users, keys, own_account, peers, sessions, resources, legacy, audit, explain, connect)
 
 
@@ -71,17 +71,17 @@ def make_app(
     assets = Assets()
     app.jinja_env.globals.update(
         asset=lambda name: url_for("static_file", name=assets.served_name(name)),
-        version=pipeline.realm.version,
+        version=pipeline.runtime.version,
         frame_origins=" ".join(sorted(frame_origins)),
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    door = Door(pipeline, operations)
+    gateway = Gateway(pipeline, operations)
     assets.add_routes(app)
-    sign_in.add_routes(app, door)
-    first_run.add_routes(app, door)
-    terminal_sign_in.add_routes(app, door)
+    sign_in.add_routes(app, gateway)
+    first_run.add_routes(app, gateway)
+    terminal_sign_in.add_routes(app, gateway)
     for area in AREAS:
-        area.add_routes(app, door)
+        area.add_routes(app, gateway)
     app.register_error_handler(HTTPException, _refuse)
     app.register_error_handler(SignInNeeded, _lead_to_front)
     app.register_error_handler(HerodError, _say_problem)

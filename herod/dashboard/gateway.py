@@ -21,7 +21,7 @@ from herod.protocols.decode import convert_params, read_form, read_query
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
 
-__all__ = ["MENU", "NULL", "Door", "Entry", "Null", "SignInNeeded", "Visit", "asked", "texts", "words"]
+__all__ = ["MENU", "NULL", "Entry", "Gateway", "Null", "SignInNeeded", "Visit", "asked", "texts", "words"]
 
 
 class Null(Enum):
@@ -81,7 +81,7 @@ class Visit:
     query: Mapping[str, str]
 
 
-class Door:
+class Gateway:
     """The pages' way to operations."""
 
     def __init__(self, pipeline: Pipeline, operations: Mapping[str, Operation]) -> None:

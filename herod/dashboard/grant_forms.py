@@ -6,7 +6,7 @@ from typing import Final
 
 from herod_client.core.errors import InvalidRequest
 
-from herod.dashboard.gateway import NULL, Door, Null, texts, words
+from herod.dashboard.gateway import NULL, Gateway, Null, texts, words
 
 __all__ = ["ENDS", "end_of", "given_networks", "given_scope", "scopes_to_give", "ticked"]
 
@@ -20,9 +20,9 @@ ENDS: Final = (
 )
 
 
-def scopes_to_give(door: Door, scope: str) -> list[str]:
+def scopes_to_give(gateway: Gateway, scope: str) -> list[str]:
     """Each scope that is no more than `scope`, widest first."""
-    graph = door.pipeline.realm.graph
+    graph = gateway.pipeline.runtime.graph
     mask = graph.mask(tuple(scope.split()))
     return [name for name in graph.scopes if graph.bit(name) & mask]
 

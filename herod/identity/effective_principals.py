@@ -10,7 +10,7 @@ from herod_client.core.errors import BadCredentials, Disabled
 from herod_client.core.grants import Grants
 from herod_client.core.scope_graph import ADMIN
 
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.records import Account, ApiKey, PeerRule
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
@@ -29,27 +29,29 @@ LOCAL_ADMIN_ID: Final = "local-admin"
 BAD_KEY: Final = "This key is not valid here: check it for typing errors, or ask an admin for a new one."
 
 
-def account_principal(realm: Realm, account: Account, method: AuthMethod, credential: str | None = None) -> Principal:
+def account_principal(
+    runtime: Runtime, account: Account, method: AuthMethod, credential: str | None = None
+) -> Principal:
     """An account with all that it holds.
 
     Raises:
         Disabled: it is switched off.
     """
-    if not account.enabled or account.id in realm.switched_off:
+    if not account.enabled or account.id in runtime.switched_off:
         raise Disabled("This account is disabled: ask an admin to enable it.")
     return Principal(
         id=account.id,
         kind=PrincipalKind.ACCOUNT,
         name=account.name,
         method=method,
-        grants=(realm.grant(account.scope, account.networks),),
+        grants=(runtime.grant(account.scope, account.networks),),
         credential=credential or account.id,
         made_with=method,
         epoch=account.epoch,
     )
 
 
-def key_principal(reader: Reader, realm: Realm, key: ApiKey, *, is_former: bool = False) -> Principal:
+def key_principal(reader: Reader, runtime: Runtime, key: ApiKey, *, is_former: bool = False) -> Principal:
     """What an API key stands for: its owner narrowed to it, or itself.
 
     Args:
@@ -58,13 +60,13 @@ def key_principal(reader: Reader, realm: Realm, key: ApiKey, *, is_former: bool 
     Raises:
         BadCredentials: it is disabled, or its owner is gone or disabled.
     """
-    if not key.enabled or key.id in realm.switched_off:
+    if not key.enabled or key.id in runtime.switched_off:
         raise BadCredentials(BAD_KEY, reason="disabled")
     ends = key.expires_at
     if is_former:
         ends = key.former_until if ends is None else min(key.former_until, ends)
     epoch = key.former_epoch if is_former else key.epoch
-    own = realm.grant(key.scope, key.networks, ends)
+    own = runtime.grant(key.scope, key.networks, ends)
     if key.owner is None:
         return Principal(
             id=key.id,
@@ -80,14 +82,14 @@ def key_principal(reader: Reader, realm: Realm, key: ApiKey, *, is_former: bool 
             is_former=is_former,
         )
     owner = reader.get(Account, key.owner)
-    if owner is None or not owner.enabled or owner.id in realm.switched_off:
+    if owner is None or not owner.enabled or owner.id in runtime.switched_off:
         raise BadCredentials(BAD_KEY, reason="owner_gone" if owner is None else "owner_disabled")
     return Principal(
         id=owner.id,
         kind=PrincipalKind.ACCOUNT,
         name=owner.name,
         method=AuthMethod.USER_KEY,
-        grants=(realm.grant(owner.scope, owner.networks).intersect(own),),
+        grants=(runtime.grant(owner.scope, owner.networks).intersect(own),),
         credential=key.id,
         made_with=AuthMethod.USER_KEY,
         epoch=owner.epoch,
@@ -98,53 +100,53 @@ def key_principal(reader: Reader, realm: Realm, key: ApiKey, *, is_former: bool 
     )
 
 
-def rule_principal(realm: Realm, rules: list[PeerRule]) -> Principal:
+def rule_principal(runtime: Runtime, rules: list[PeerRule]) -> Principal:
     """A local process admitted by one uid rule or by several group rules, whose grants stand side by side.
 
     The audit log knows it by the first rule's id.
     """
-    parts = [_one_rule_principal(realm, rule) for rule in rules]
+    parts = [_one_rule_principal(runtime, rule) for rule in rules]
     if len(parts) == 1:
         return parts[0]
     grants: Grants = tuple([grant for part in parts for grant in part.grants])
     return msgspec.structs.replace(parts[0], grants=grants, parts=tuple(parts))
 
 
-def _one_rule_principal(realm: Realm, rule: PeerRule) -> Principal:
+def _one_rule_principal(runtime: Runtime, rule: PeerRule) -> Principal:
     return Principal(
         id=rule.id,
         kind=PrincipalKind.PEER,
         name=rule.subject,
         method=AuthMethod.PEER,
-        grants=(realm.grant(rule.scope, rule.networks),),
+        grants=(runtime.grant(rule.scope, rule.networks),),
         credential=rule.id,
         made_with=AuthMethod.PEER,
         epoch=rule.epoch,
     )
 
 
-def local_admin(realm: Realm) -> Principal:
+def local_admin(runtime: Runtime) -> Principal:
     """The machine's own administrator, as attested by uid and cookie."""
     return Principal(
         id=LOCAL_ADMIN_ID,
         kind=PrincipalKind.LOCAL_ADMIN,
         name="local admin",
         method=AuthMethod.PEER,
-        grants=(realm.grant((ADMIN,), ("*",)),),
+        grants=(runtime.grant((ADMIN,), ("*",)),),
         credential=LOCAL_ADMIN_ID,
         made_with=AuthMethod.PEER,
-        epoch=realm.boot_epoch,
+        epoch=runtime.boot_epoch,
     )
 
 
-def legacy_principal(realm: Realm, secret_id: str, scope: str) -> Principal:
+def legacy_principal(runtime: Runtime, secret_id: str, scope: str) -> Principal:
     """A legacy secret of the settings, by its id."""
     return Principal(
         id=secret_id,
         kind=PrincipalKind.LEGACY,
         name=f"legacy {scope} secret",
         method=AuthMethod.LEGACY_SECRET,
-        grants=(realm.grant((scope,), ("*",)),),
+        grants=(runtime.grant((scope,), ("*",)),),
         credential=secret_id,
         made_with=AuthMethod.LEGACY_SECRET,
     )

@@ -7,12 +7,12 @@ transaction.
 
 from typing import Final
 
-from herod_client.core.access_tokens import Claims
+from herod_client.core.access_tokens import Claims, looks_like_token
 from herod_client.core.errors import BadCredentials, BadToken, RevokedToken
 from herod_client.core.grants import MAX_NETWORKS, intersect_grants
 from herod_client.core.key_format import KeyKind, looks_like_key, parse_key
 
-from herod.credentials.imported_hashes import HASH_BYTES, OWN_KEY, matches_carried, parse_hash
+from herod.credentials.imported_hashes import HASH_BYTES, OWN_KEY, matches_imported, parse_hash
 from herod.credentials.keyring import Purpose
 from herod.credentials.secret_hashes import hash_secret, matches
 from herod.identity.effective_principals import BAD_KEY, account_principal, key_principal, legacy_principal
@@ -27,8 +27,8 @@ from herod.identity.presented_credentials import (
     SessionCookie,
     UnknownScheme,
 )
-from herod.identity.provenance import cookie_principal, maker_of
-from herod.identity.runtime import Realm, looks_like_token
+from herod.identity.provenance import cookie_principal, provenance_of
+from herod.identity.runtime import Runtime
 from herod.identity.unix_peer import peer_principal
 from herod.records import Account, ApiKey, HashKey, Revocation
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
@@ -46,7 +46,7 @@ BAD_CLIENT: Final = "Unknown client_id or wrong client secret."
 BAD_SECRET: Final = "Unknown secret, key or token."  # noqa: S105 - a message
 
 
-def identify(reader: Reader, realm: Realm, presented: Presented | None, source: Source, now: int) -> Principal:
+def identify(reader: Reader, runtime: Runtime, presented: Presented | None, source: Source, now: int) -> Principal:
     """Turn what was presented into who it is, with what they hold right now.
 
     Raises:
@@ -56,25 +56,25 @@ def identify(reader: Reader, realm: Realm, presented: Presented | None, source: 
         case None:
             return ANONYMOUS
         case Bearer(text):
-            principal = bearer_principal(reader, realm, text, now, audience=presented.audience)
+            principal = bearer_principal(reader, runtime, text, now, audience=presented.audience)
             return principal if presented.audience is not Audience.MCP else _never_local_admin(principal)
         case ApiKeyHeader(text):
-            return _by_key(reader, realm, text, now)
+            return _by_key(reader, runtime, text, now)
         case SecretHeader(text):
-            return _by_legacy_secret(realm, text)
+            return _by_legacy_secret(runtime, text)
         case Basic(client_id, secret):
-            return _by_client_secret(reader, realm, client_id, secret)
+            return _by_client_secret(reader, runtime, client_id, secret)
         case SessionCookie(text):
-            principal = cookie_principal(reader, realm, text, now)
+            principal = cookie_principal(reader, runtime, text, now)
             return principal if presented.may_be_admin else _never_local_admin(principal)
         case PeerClaim():
-            return peer_principal(reader, realm, presented, source)
+            return peer_principal(reader, runtime, presented, source)
         case UnknownScheme():
             raise BadCredentials("The Authorization header cannot be read: use Bearer, Basic or Peer.", reason="scheme")
 
 
 def bearer_principal(
-    reader: Reader, realm: Realm, text: str, now: int, *, audience: Audience = Audience.HEROD
+    reader: Reader, runtime: Runtime, text: str, now: int, *, audience: Audience = Audience.HEROD
 ) -> Principal:
     """Who a token, an API key or a legacy secret stands for.
 
@@ -85,23 +85,23 @@ def bearer_principal(
         Unauthenticated: it stands for nobody.
     """
     if looks_like_key(text):
-        return _by_key(reader, realm, text, now)
+        return _by_key(reader, runtime, text, now)
     if not looks_like_token(text):
-        return _by_legacy_secret(realm, text)
+        return _by_legacy_secret(runtime, text)
     try:
-        claims = realm.claims(text, now)
+        claims = runtime.claims(text, now)
     except BadToken:
-        secret = realm.legacy.match(text)  # which may look like anything
+        secret = runtime.legacy.match(text)  # which may look like anything
         if secret is None:
             raise
-        return legacy_principal(realm, secret.id, secret.scope)
-    principal = token_principal(reader, realm, claims, now)
+        return legacy_principal(runtime, secret.id, secret.scope)
+    principal = token_principal(reader, runtime, claims, now)
     if claims.aud is not None:
-        _check_audience(realm, claims.aud, audience)
+        _check_audience(runtime, claims.aud, audience)
     return principal
 
 
-def token_principal(reader: Reader, realm: Realm, claims: Claims, now: int) -> Principal:
+def token_principal(reader: Reader, runtime: Runtime, claims: Claims, now: int) -> Principal:
     """Who holds a verified token, narrowed to what it was made with as that is now.
 
     Raises:
@@ -109,12 +109,12 @@ def token_principal(reader: Reader, realm: Realm, claims: Claims, now: int) -> P
         Disabled: its account is switched off.
     """
     mark = f"{claims.sub}/{claims.jti}"
-    if mark in realm.revoked or reader.get(Revocation, mark) is not None:
+    if mark in runtime.revoked or reader.get(Revocation, mark) is not None:
         raise RevokedToken("This token was revoked: get a new one.")
-    return token_holder(reader, realm, claims, now)
+    return token_holder(reader, runtime, claims, now)
 
 
-def token_holder(reader: Reader, realm: Realm, claims: Claims, now: int) -> Principal:
+def token_holder(reader: Reader, runtime: Runtime, claims: Claims, now: int) -> Principal:
     """As `token_principal`, whether or not the token itself was revoked: for who revokes it, not for who presents it.
 
     Raises:
@@ -122,11 +122,11 @@ def token_holder(reader: Reader, realm: Realm, claims: Claims, now: int) -> Prin
         RevokedToken: its epoch is over, or its subject is gone.
         Disabled: its account is switched off.
     """
-    maker = maker_of(reader, realm, claims.sub, claims.via, claims.epoch, now)
+    maker = provenance_of(reader, runtime, claims.sub, claims.via, claims.epoch, now)
     if claims.networks is not None and len(claims.networks) > MAX_NETWORKS and "*" in maker.widest.networks:
         # Not one of ours: who holds all networks gives all of them, and who holds some adds none by what a token says.
         raise BadToken("The token names too many networks: ask for a new one.", reason="malformed")
-    own = realm.grant(tuple(claims.scope.split()), ("*",) if claims.networks is None else claims.networks)
+    own = runtime.grant(tuple(claims.scope.split()), ("*",) if claims.networks is None else claims.networks)
     return Principal(
         id=maker.id,
         kind=maker.kind,
@@ -142,53 +142,53 @@ def token_holder(reader: Reader, realm: Realm, claims: Claims, now: int) -> Prin
     )
 
 
-def _by_key(reader: Reader, realm: Realm, text: str, now: int) -> Principal:
+def _by_key(reader: Reader, runtime: Runtime, text: str, now: int) -> Principal:
     parsed = parse_key(text)
     key = reader.get(ApiKey, parsed.id)
-    computed = hash_secret(realm.keyring, "key", parsed.id, text)
+    computed = hash_secret(runtime.keyring, "key", parsed.id, text)
     if key is None:
         raise BadCredentials(BAD_KEY, reason="unknown_key")
     is_former = False
     # Most hashes are of this store's own making: then it is one step.
-    if not matches(key.secret_hash, computed) and not _is_secret(reader, realm, key, key.secret_hash, computed, text):
-        if key.former_hash is None or not _is_secret(reader, realm, key, key.former_hash, computed, text):
+    if not matches(key.secret_hash, computed) and not _is_secret(reader, runtime, key, key.secret_hash, computed, text):
+        if key.former_hash is None or not _is_secret(reader, runtime, key, key.former_hash, computed, text):
             raise BadCredentials(BAD_KEY, reason="wrong_secret")
         if now >= key.former_until:
             raise BadCredentials(BAD_KEY, reason="rotated")
         is_former = True
     if (key.owner is None) is not (parsed.kind is KeyKind.SERVICE):
         raise BadCredentials(BAD_KEY, reason="wrong_kind")
-    principal = key_principal(reader, realm, key, is_former=is_former)
+    principal = key_principal(reader, runtime, key, is_former=is_former)
     if not principal.is_live(now):
         raise BadCredentials(BAD_KEY, reason="expired")
     return principal
 
 
-def _check_audience(realm: Realm, meant: str, taken: Audience) -> None:
+def _check_audience(runtime: Runtime, meant: str, taken: Audience) -> None:
     """Refuse a token that is meant for somebody else: whom it was sent to must not be able to use it here."""
-    own = realm.public_url
+    own = runtime.public_url
     if taken is Audience.ANY or meant in {own, f"{own}/"} or (taken is Audience.MCP and meant == f"{own}/mcp"):
         return
     raise BadToken("This token was made for another resource: ask for one without it.", reason="audience")
 
 
-def _by_legacy_secret(realm: Realm, text: str) -> Principal:
-    secret = realm.legacy.match(text)
+def _by_legacy_secret(runtime: Runtime, text: str) -> Principal:
+    secret = runtime.legacy.match(text)
     if secret is None:
         raise BadCredentials(BAD_SECRET, reason="unknown_secret")
-    return legacy_principal(realm, secret.id, secret.scope)
+    return legacy_principal(runtime, secret.id, secret.scope)
 
 
-def _by_client_secret(reader: Reader, realm: Realm, client_id: str, secret: str) -> Principal:
+def _by_client_secret(reader: Reader, runtime: Runtime, client_id: str, secret: str) -> Principal:
     account = reader.get(Account, client_id)
-    computed = hash_secret(realm.keyring, "client_secret", client_id, secret)  # the same work for an unknown client
-    if account is None or not _is_secret(reader, realm, account, account.secret_hash, computed, secret):
+    computed = hash_secret(runtime.keyring, "client_secret", client_id, secret)  # the same work for an unknown client
+    if account is None or not _is_secret(reader, runtime, account, account.secret_hash, computed, secret):
         raise BadCredentials(BAD_CLIENT, reason="unknown_client" if account is None else "wrong_secret")
-    return account_principal(realm, account, AuthMethod.CLIENT_SECRET)
+    return account_principal(runtime, account, AuthMethod.CLIENT_SECRET)
 
 
 def _is_secret(
-    reader: Reader, realm: Realm, record: Account | ApiKey, stored: bytes, computed: bytes, text: str
+    reader: Reader, runtime: Runtime, record: Account | ApiKey, stored: bytes, computed: bytes, text: str
 ) -> bool:
     """Whether `text`, whose hash under this store's key is `computed`, is the record's secret kept as `stored`."""
     if len(stored) == HASH_BYTES:
@@ -197,14 +197,14 @@ def _is_secret(
     if carried is None:
         return False
     if carried.key_id == OWN_KEY:
-        key = realm.keyring.key(Purpose.KEY_HASHES)
+        key = runtime.keyring.key(Purpose.KEY_HASHES)
     else:
         kept = reader.get(HashKey, carried.key_id)
         if kept is None:
             return False
         key = kept.key
     label = "client_secret" if isinstance(record, Account) else "key"
-    return matches_carried(carried, key, label, record.id, text)
+    return matches_imported(carried, key, label, record.id, text)
 
 
 def _never_local_admin(principal: Principal) -> Principal:

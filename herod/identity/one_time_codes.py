@@ -12,7 +12,7 @@ from herod_client.core.key_format import new_opaque
 
 from herod.credentials.keyring import Keyring, Purpose
 
-__all__ = ["MAX_CODES", "MAX_CODES_OF_ONE", "MAX_CODE_BYTES", "Codes"]
+__all__ = ["MAX_CODES", "MAX_CODES_OF_ONE", "MAX_CODE_BYTES", "OneTimeCodes"]
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class _Kept(Generic[T]):
     size: int
 
 
-class Codes(Generic[T]):
+class OneTimeCodes(Generic[T]):
     """The codes of one kind, each with what it stands for. The event loop and the store's writer both use it.
 
     Args:

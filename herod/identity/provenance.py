@@ -24,7 +24,7 @@ from herod.identity.effective_principals import (
     local_admin,
     rule_principal,
 )
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.records import Account, ApiKey, PeerRule, Session
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
@@ -32,11 +32,11 @@ from herod.store.base import Reader
 __all__ = [
     "cookie_principal",
     "key_behind",
-    "maker_of",
+    "provenance_of",
     "session_half",
     "session_id",
-    "session_maker",
     "session_principal",
+    "session_provenance",
     "via_of",
 ]
 
@@ -59,17 +59,17 @@ def key_behind(via: str) -> str | None:
     return credential.partition(":")[0] if method in (AuthMethod.USER_KEY, AuthMethod.SERVICE_KEY) else None
 
 
-def session_id(realm: Realm, cookie: str) -> str:
+def session_id(runtime: Runtime, cookie: str) -> str:
     """The id under which a session cookie's session is kept."""
-    return realm.keyring.mac(Purpose.SESSIONS, cookie.encode("utf-8", "surrogatepass")).hex()
+    return runtime.keyring.mac(Purpose.SESSIONS, cookie.encode("utf-8", "surrogatepass")).hex()
 
 
-def session_half(realm: Realm, half: str) -> str:
+def session_half(runtime: Runtime, half: str) -> str:
     """What a session is found by when only the half of its secret is known that stands in the browser's cookie."""
-    return realm.keyring.mac(Purpose.SESSIONS, b"half", half.encode("utf-8", "surrogatepass")).hex()
+    return runtime.keyring.mac(Purpose.SESSIONS, b"half", half.encode("utf-8", "surrogatepass")).hex()
 
 
-def maker_of(reader: Reader, realm: Realm, subject: str, via: str, epoch: int, now: int) -> Principal:
+def provenance_of(reader: Reader, runtime: Runtime, subject: str, via: str, epoch: int, now: int) -> Principal:
     """What a token or session was made with, as it is now.
 
     Raises:
@@ -82,49 +82,49 @@ def maker_of(reader: Reader, realm: Realm, subject: str, via: str, epoch: int, n
             account = reader.get(Account, subject)
             if account is None or (account.enabled and account.epoch != epoch):
                 raise RevokedToken(GONE, reason="revoked")
-            return account_principal(realm, account, AuthMethod(method))
+            return account_principal(runtime, account, AuthMethod(method))
         case AuthMethod.USER_KEY | AuthMethod.SERVICE_KEY:
-            maker = _key_maker(reader, realm, credential, now)
+            maker = _key_maker(reader, runtime, credential, now)
             if maker is not None and (maker.id, maker.method, maker.epoch) == (subject, method, epoch):
                 return maker
         case AuthMethod.PEER:
             rule = reader.get(PeerRule, subject)
             if rule is not None and rule.epoch == epoch:
-                return rule_principal(realm, [rule])
-        case "local_admin" if subject == LOCAL_ADMIN_ID and epoch == realm.boot_epoch:
-            return local_admin(realm)
+                return rule_principal(runtime, [rule])
+        case "local_admin" if subject == LOCAL_ADMIN_ID and epoch == runtime.boot_epoch:
+            return local_admin(runtime)
         case AuthMethod.LEGACY_SECRET:
-            secret = realm.legacy.get(subject)
+            secret = runtime.legacy.get(subject)
             if secret is not None:
-                return legacy_principal(realm, secret.id, secret.scope)
+                return legacy_principal(runtime, secret.id, secret.scope)
         case _:
             pass
     raise RevokedToken(GONE, reason="revoked")
 
 
-def cookie_principal(reader: Reader, realm: Realm, cookie: str, now: int) -> Principal:
+def cookie_principal(reader: Reader, runtime: Runtime, cookie: str, now: int) -> Principal:
     """Whose session a cookie's is, narrowed to what signed in as that is now.
 
     Raises:
         ExpiredToken: there is none, or its time is over.
         Unauthenticated: what it was opened with is gone, switched off or over.
     """
-    session = reader.get(Session, session_id(realm, cookie))
+    session = reader.get(Session, session_id(runtime, cookie))
     if session is None:
         raise ExpiredToken(SESSION_OVER, reason="session_over")
-    return session_principal(reader, realm, session, now)
+    return session_principal(reader, runtime, session, now)
 
 
-def session_maker(reader: Reader, realm: Realm, session: Session, now: int) -> Principal:
+def session_provenance(reader: Reader, runtime: Runtime, session: Session, now: int) -> Principal:
     """What opened a session, as it is now; what the session itself may do is `session_principal`.
 
     Raises:
         Unauthenticated: it is gone, switched off or over.
     """
-    return maker_of(reader, realm, session.subject, session.via, session.epoch, now)
+    return provenance_of(reader, runtime, session.subject, session.via, session.epoch, now)
 
 
-def session_principal(reader: Reader, realm: Realm, session: Session, now: int) -> Principal:
+def session_principal(reader: Reader, runtime: Runtime, session: Session, now: int) -> Principal:
     """Who is signed in by a session, narrowed to what it was opened with as that is now.
 
     Raises:
@@ -133,23 +133,23 @@ def session_principal(reader: Reader, realm: Realm, session: Session, now: int) 
     """
     # While herod is away its port is anybody's, and to browsers that is the same origin: an open page that refreshes
     # itself would tell them cookie and ticket. What they have not is a certificate.
-    has_ended = session.boot is not None and session.boot != realm.boot_epoch
+    has_ended = session.boot is not None and session.boot != runtime.boot_epoch
     if has_ended or session.expires_at is None or session.expires_at <= now:
         raise ExpiredToken(SESSION_OVER, reason="session_over")
-    maker = session_maker(reader, realm, session, now)
+    maker = session_provenance(reader, runtime, session, now)
     return Principal(
         id=maker.id,
         kind=maker.kind,
         name=maker.name,
         method=AuthMethod.SESSION,
-        grants=intersect_grants(maker.grants, realm.grant(session.scope, session.networks)),
+        grants=intersect_grants(maker.grants, runtime.grant(session.scope, session.networks)),
         credential=session.id,
         made_with=maker.method,
         epoch=maker.epoch,
     )
 
 
-def _key_maker(reader: Reader, realm: Realm, credential: str, now: int) -> Principal | None:
+def _key_maker(reader: Reader, runtime: Runtime, credential: str, now: int) -> Principal | None:
     """The API key that `via` names, if it is good now and in the epoch it names."""
     key_id, _, epoch = credential.partition(":")
     key = reader.get(ApiKey, key_id)
@@ -159,7 +159,7 @@ def _key_maker(reader: Reader, realm: Realm, credential: str, now: int) -> Princ
     if not is_current and (epoch != str(key.former_epoch) or now >= key.former_until):
         return None
     try:
-        principal = key_principal(reader, realm, key, is_former=not is_current)
+        principal = key_principal(reader, runtime, key, is_former=not is_current)
     except BadCredentials:
         return None
     return principal if principal.is_live(now) else None

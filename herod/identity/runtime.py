@@ -4,110 +4,31 @@ One object, made by the composition root and handed to every handler. Nothing he
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify
 from herod_client.core.bounded_cache import BoundedCache
 from herod_client.core.grants import ALL_NETWORKS, Grant, Networks
-from herod_client.core.key_format import looks_like_key
 from herod_client.core.scope_graph import ScopeGraph
 from herod_client.core.signing_keys import SigningKeys
 
-from herod.credentials.keyring import Keyring, Purpose
-from herod.identity.one_time_codes import Codes
+from herod.credentials.keyring import Keyring
+from herod.identity.legacy_secrets import LegacySecrets
+from herod.identity.one_time_codes import OneTimeCodes
+from herod.identity.verified_token_cache import ENTRY_BYTES, NAME_BYTES, VerifiedTokens
 from herod.records import Session
 from herod.scopes.decisions import Needs
 from herod.scopes.principal import AuthMethod
 
-__all__ = ["LegacySecret", "LegacySecrets", "Realm", "VerifiedTokens", "looks_like_token"]
+__all__ = ["Runtime"]
 
 
 # What is kept at hand and can be made again: how many, and bytes of all together.
 MAX_GRANTS: Final = 4096
 MAX_GRANT_BYTES: Final = 16 * 1024 * 1024
-MAX_VERIFIED: Final = 16_384
-MAX_VERIFIED_BYTES: Final = 32 * 1024 * 1024
-# What Python takes for a grant or claims, and for a name of 64 letters in a tuple and a set.
-ENTRY_BYTES: Final = 512
-NAME_BYTES: Final = 256
 GrantKey = tuple[int, tuple[str, ...], tuple[str, ...], int | None]
-
-
-@dataclass(frozen=True, slots=True)
-class LegacySecret:
-    """A secret from an older system that stands for one scope. `id` is derived from it and does not reveal it."""
-
-    id: str
-    scope: str
-
-
-class LegacySecrets:
-    """The legacy secrets of the settings, found by HMAC so that looking one up takes no guessable time."""
-
-    def __init__(self, keyring: Keyring, secrets: Sequence[tuple[str, str]]) -> None:
-        """Take (scope, secret) pairs."""
-        self._keyring = keyring
-        self._by_mac: dict[bytes, LegacySecret] = {}
-        for scope, secret in secrets:
-            mac = self._mac(secret)
-            self._by_mac.setdefault(mac, LegacySecret(id=f"legacy-{scope}-{mac[:4].hex()}", scope=scope))
-        self._by_id = {secret.id: secret for secret in self._by_mac.values()}
-        self._like_tokens = any(looks_like_token(secret) for _, secret in secrets)
-
-    def match(self, text: str) -> LegacySecret | None:
-        """The configured secret that `text` is."""
-        return self._by_mac.get(self._mac(text)) if self._by_mac else None
-
-    def __bool__(self) -> bool:
-        """Whether there are any."""
-        return bool(self._by_mac)
-
-    def could_be(self, text: str) -> bool:
-        """Whether a bearer's text may be one of them, right or wrong: an old token, or a key with a slip, is not."""
-        return bool(self._by_mac) and not looks_like_key(text) and (self._like_tokens or not looks_like_token(text))
-
-    def all(self) -> list[LegacySecret]:
-        """Every one, by id."""
-        return sorted(self._by_id.values(), key=lambda secret: secret.id)
-
-    def get(self, id: str) -> LegacySecret | None:  # noqa: A002 - what every record calls it
-        """The configured secret of that id."""
-        return self._by_id.get(id)
-
-    def _mac(self, text: str) -> bytes:
-        # Not the key of the key hashes: that one travels with an export, and people choose these secrets.
-        return self._keyring.mac(Purpose.LEGACY, text.encode("utf-8", "surrogatepass"))
-
-
-class VerifiedTokens:
-    """Tokens whose signature has been checked, by the whole token; bounded in number and bytes.
-
-    Only what cannot change is kept: the claims and the key that signed them. Expiry, status, revocation, epoch and the
-    effective grant are looked at again at every use.
-    """
-
-    def __init__(self, limit: int = MAX_VERIFIED) -> None:
-        self._claims: BoundedCache[str, Claims] = BoundedCache(
-            entries=limit, total=MAX_VERIFIED_BYTES, size=_claims_bytes
-        )
-        self._keys: SigningKeys | None = None
-
-    def get(self, token: str, keys: SigningKeys) -> Claims | None:
-        """The claims of a token seen before under these very keys."""
-        return self._claims.get(token) if keys is self._keys else None
-
-    def add(self, token: str, keys: SigningKeys, claims: Claims) -> None:
-        """Remember a token just verified; other keys than before drop all that was known."""
-        if keys is not self._keys:
-            self._claims.clear()
-            self._keys = keys
-        self._claims.keep(token, claims)
-
-
-def _claims_bytes(token: str, claims: Claims) -> int:
-    return ENTRY_BYTES + 2 * len(token) + NAME_BYTES * len(claims.networks or ())
 
 
 def _grant_bytes(key: GrantKey, grant: Grant) -> int:  # noqa: ARG001 - a cache's form
@@ -115,13 +36,8 @@ def _grant_bytes(key: GrantKey, grant: Grant) -> int:  # noqa: ARG001 - a cache'
     return ENTRY_BYTES + NAME_BYTES * (len(scope) + len(networks))
 
 
-def looks_like_token(text: str) -> bool:
-    """Whether it has the form of a JWT (RFC 7519): three parts."""
-    return text.count(".") == 2
-
-
 @dataclass(slots=True, kw_only=True)
-class Realm:
+class Runtime:
     """What handlers and the identifier know besides the store.
 
     Attributes:
@@ -166,13 +82,13 @@ class Realm:
     grants: BoundedCache[GrantKey, Grant] = field(
         default_factory=lambda: BoundedCache(entries=MAX_GRANTS, total=MAX_GRANT_BYTES, size=_grant_bytes)
     )
-    session_codes: Codes[Session] = field(init=False)
-    first_codes: Codes[str] = field(init=False)
+    session_codes: OneTimeCodes[Session] = field(init=False)
+    first_codes: OneTimeCodes[str] = field(init=False)
 
     def __post_init__(self) -> None:
         """What needs the keyring."""
-        self.session_codes = Codes(self.keyring, "session code")
-        self.first_codes = Codes(self.keyring, "first admin")
+        self.session_codes = OneTimeCodes(self.keyring, "session code")
+        self.first_codes = OneTimeCodes(self.keyring, "first admin")
 
     def grant(self, scope: tuple[str, ...], networks: tuple[str, ...], expires_at: int | None = None) -> Grant:
         """A grant of stored scope and network names, under the present graph; equal ones are mostly one object."""

@@ -9,7 +9,7 @@ from herod_client.core.errors import BadCredentials, Unauthenticated
 
 from herod.identity.effective_principals import local_admin, rule_principal
 from herod.identity.presented_credentials import PeerClaim
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.records import PeerRule
 from herod.scopes.principal import NOBODY_UID, Principal, Source
 from herod.store.base import Reader
@@ -17,7 +17,7 @@ from herod.store.base import Reader
 __all__ = ["peer_principal"]
 
 
-def peer_principal(reader: Reader, realm: Realm, claim: PeerClaim, source: Source) -> Principal:
+def peer_principal(reader: Reader, runtime: Runtime, claim: PeerClaim, source: Source) -> Principal:
     """Whom a claim to be known by the kernel makes of a request's source.
 
     Raises:
@@ -30,8 +30,8 @@ def peer_principal(reader: Reader, realm: Realm, claim: PeerClaim, source: Sourc
         raise _no_peer("a request that was relayed or comes from a browser must bring its own credential", "relayed")
     if peer.uid == NOBODY_UID:
         raise _no_peer("this process's user does not exist outside its container", "nobody")
-    if claim.may_be_admin and _is_local_admin(realm, claim, source, peer.uid):
-        return local_admin(realm)
+    if claim.may_be_admin and _is_local_admin(runtime, claim, source, peer.uid):
+        return local_admin(runtime)
     rules = reader.find(PeerRule, "peer", f"uid:{peer.uid}")
     if not rules:
         gids = sorted({peer.gid, *peer.groups} - {NOBODY_UID})
@@ -42,11 +42,11 @@ def peer_principal(reader: Reader, realm: Realm, claim: PeerClaim, source: Sourc
             reason="no_peer_rule",
             hint=f"herod peer allow --uid {peer.uid} --scope read",
         )
-    return rule_principal(realm, rules)
+    return rule_principal(runtime, rules)
 
 
-def _is_local_admin(realm: Realm, claim: PeerClaim, source: Source, uid: int) -> bool:
-    if claim.cookie is None or source.cookie is None or uid not in (0, realm.daemon_uid):
+def _is_local_admin(runtime: Runtime, claim: PeerClaim, source: Source, uid: int) -> bool:
+    if claim.cookie is None or source.cookie is None or uid not in (0, runtime.daemon_uid):
         return False
     return hmac.compare_digest(claim.cookie.encode(), source.cookie.encode())
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from herod_client.core.grants import list_networks, parse_networks
 
-from herod.credentials.imported_hashes import OWN_KEY, CarriedHash
+from herod.credentials.imported_hashes import OWN_KEY, ImportedHash
 from herod.credentials.passwords import check_hash
 from herod.pipeline.normalization import LATEST
 
@@ -43,7 +43,7 @@ class Problem(Exception):
 class SecretEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What a file knows of a client secret or key: one of them, or nothing."""
 
-    carried: CarriedHash | None = None
+    carried: ImportedHash | None = None
     sha256: str | None = None
     plain: str | None = None
 
@@ -55,7 +55,7 @@ class SecretEntry(msgspec.Struct, frozen=True, kw_only=True):
         return (self.carried or self.sha256 or self.plain) is not None
 
 
-def hash_text(carried: CarriedHash) -> str:
+def hash_text(carried: ImportedHash) -> str:
     """How a file writes the hash of a secret."""
     return f"hmac-sha256{'-of-sha256' if carried.is_of_sha256 else ''}:{carried.key_id}:{carried.mac.hex()}"
 
@@ -134,7 +134,7 @@ def read_secret(fields: Fields, hash_keys: Mapping[str, bytes]) -> SecretEntry:
     if match := SHA256.match(text):
         return SecretEntry(sha256=match[1].lower())
     if match := MAC.match(text):
-        carried = CarriedHash(match[2], bytes.fromhex(match[3]), is_of_sha256=match[1] is not None)
+        carried = ImportedHash(match[2], bytes.fromhex(match[3]), is_of_sha256=match[1] is not None)
         if carried.key_id == OWN_KEY or carried.key_id not in hash_keys:
             raise Problem("the key of its secret's hash is not in the file")
         return SecretEntry(carried=carried)

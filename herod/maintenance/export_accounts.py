@@ -13,7 +13,7 @@ import msgspec
 from herod_client.core.errors import RuntimeFailure
 
 from herod.credentials.accounts_file_encryption import encrypt_users
-from herod.credentials.imported_hashes import OWN_KEY, CarriedHash, hash_key_id, parse_hash
+from herod.credentials.imported_hashes import OWN_KEY, ImportedHash, hash_key_id, parse_hash
 from herod.credentials.keyring import Purpose
 from herod.file_ownership import starting_uid
 from herod.maintenance.accounts_file import FORMAT
@@ -132,7 +132,7 @@ def _hash(stored: bytes, known: Mapping[str, bytes], needed: dict[str, bytes]) -
         return None
     name = hash_key_id(key)
     needed[name] = key
-    return hash_text(CarriedHash(name, carried.mac, is_of_sha256=carried.is_of_sha256))
+    return hash_text(ImportedHash(name, carried.mac, is_of_sha256=carried.is_of_sha256))
 
 
 def _time(at: int) -> datetime:

@@ -15,7 +15,7 @@ from herod_client.core.key_format import new_id
 from herod_client.core.scope_graph import ADMIN, ScopeGraph
 
 from herod.credentials.accounts_file_encryption import decrypt_users
-from herod.credentials.imported_hashes import NO_HASH, OWN_KEY, CarriedHash, carry_sha256, hash_key_id, pack_hash
+from herod.credentials.imported_hashes import NO_HASH, OWN_KEY, ImportedHash, hash_key_id, import_sha256, pack_hash
 from herod.credentials.keyring import Keyring, Purpose
 from herod.credentials.passwords import wrap_hero_auth_hash
 from herod.credentials.sealing import SealBroken
@@ -273,9 +273,9 @@ def _secret_hash(secret: SecretEntry, keyring: Keyring, own: str, label: str, id
     if secret.carried is not None:
         carried = secret.carried
         key_id = OWN_KEY if carried.key_id == own else carried.key_id  # it has come home
-        return pack_hash(CarriedHash(key_id, carried.mac, is_of_sha256=carried.is_of_sha256))
+        return pack_hash(ImportedHash(key_id, carried.mac, is_of_sha256=carried.is_of_sha256))
     if secret.sha256 is not None:
-        return carry_sha256(keyring, label, id_, secret.sha256)
+        return import_sha256(keyring, label, id_, secret.sha256)
     return NO_HASH if secret.plain is None else hash_secret(keyring, label, id_, secret.plain)
 
 

@@ -18,7 +18,7 @@ from herod.maintenance.restore_reconciliation import (
     DELETED_WHERE_MISSING,
     Present,
     Restored,
-    carry_forward,
+    carry_over,
     end_everything,
     offline_event,
 )
@@ -94,7 +94,7 @@ def restore(settings: Settings, file: Path, *, backup_secret: str | None = None,
         root = _fresh_root(backup, present, is_same_secret=old_secret == secret)
         with transaction(backup, root=root) as tx:
             known = None if present is None else _read_present(present, backup)
-            restored = Restored() if known is None else carry_forward(tx, known, TYPES)
+            restored = Restored() if known is None else carry_over(tx, known, TYPES)
             restored.sessions = end_everything(tx, () if known is None else known.holders)
             if present is not None:
                 for kind, id_ in tombstones(present):

@@ -35,7 +35,7 @@ from herod.records import (
 )
 from herod.store.base import Writer
 
-__all__ = ["Present", "Restored", "carry_forward", "end_everything", "offline_event"]
+__all__ = ["Present", "Restored", "carry_over", "end_everything", "offline_event"]
 
 R = TypeVar("R", Account, ApiKey)
 
@@ -90,7 +90,7 @@ class Restored(msgspec.Struct, kw_only=True):
     revived: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
 
 
-def carry_forward(tx: Writer, present: Present, types: Mapping[str, type[Record]]) -> Restored:
+def carry_over(tx: Writer, present: Present, types: Mapping[str, type[Record]]) -> Restored:
     """Take over what was taken back since the backup was made. `types` is kind → record type."""
     restored = Restored()
     for kind, id_ in present.deleted:

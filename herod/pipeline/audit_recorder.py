@@ -25,7 +25,7 @@ import msgspec
 from herod.records import AuditEvent
 from herod.store.base import Writer
 
-__all__ = ["MAX_COUNTED", "ROWS_OF_PRINCIPAL", "ROWS_OF_SOURCE", "AuditTrail"]
+__all__ = ["MAX_COUNTED", "ROWS_OF_PRINCIPAL", "ROWS_OF_SOURCE", "AuditRecorder"]
 
 MINUTE: Final = 60
 HOUR: Final = 3600
@@ -48,7 +48,7 @@ class _Kind:
     operation: str
 
 
-class AuditTrail:
+class AuditRecorder:
     """Decides for each success; holds what is counted and not written yet."""
 
     def __init__(self) -> None:

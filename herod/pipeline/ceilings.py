@@ -10,7 +10,7 @@ from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, Target
 from herod_client.core.grants import Grant, Grants, Networks
 from herod_client.core.scope_graph import ADMIN
 
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.pipeline.operation import Context
 from herod.pipeline.targets import owned_by
 from herod.records import SERVICE_KEYS, Account, ApiKey
@@ -36,19 +36,19 @@ __all__ = [
 
 def is_admin(context: Context) -> bool:
     """Whether the one who asks holds admin."""
-    bit = context.realm.graph.bit(ADMIN)
+    bit = context.runtime.graph.bit(ADMIN)
     return any(grant.mask & bit for grant in context.principal.grants)
 
 
 def given_scope(context: Context, text: str) -> tuple[str, ...]:
     """Read a scope that is to be given."""
-    return context.realm.graph.parse(text)
+    return context.runtime.graph.parse(text)
 
 
 def own_networks(context: Context, scope: tuple[str, ...]) -> Networks:
     """The networks that come with `scope` where none are named: those of one grant of the one who asks."""
     principal = context.principal
-    return (principal.farthest(context.realm.graph.mask(scope)) or principal.widest).networks
+    return (principal.farthest(context.runtime.graph.mask(scope)) or principal.widest).networks
 
 
 def timeless(grants: Grants) -> Grants:
@@ -127,16 +127,16 @@ def check_last_admin(
     Raises:
         Conflict: it is the last one.
     """
-    realm, now = context.realm, context.now
-    if not is_standing_admin(realm, before, now):
+    runtime, now = context.runtime, context.now
+    if not is_standing_admin(runtime, before, now):
         return
-    stays = after is not None and is_standing_admin(realm, after, now)
-    held = _reach(realm, before)
-    if stays and after is not None and _reach(realm, after).covers(held):
+    stays = after is not None and is_standing_admin(runtime, after, now)
+    held = _reach(runtime, before)
+    if stays and after is not None and _reach(runtime, after).covers(held):
         return
     for other in possible_admins(reader):
-        is_admin_too = other.id != before.id and is_standing_admin(realm, other, now)
-        if is_admin_too and (not stays or _reach(realm, other).covers(held)):
+        is_admin_too = other.id != before.id and is_standing_admin(runtime, other, now)
+        if is_admin_too and (not stays or _reach(runtime, other).covers(held)):
             return
     raise Conflict("This is the last enabled admin: make another one first.", reason="last_admin")
 
@@ -146,17 +146,17 @@ def possible_admins(reader: Reader) -> Iterator[Account | ApiKey]:
     return itertools.chain(owned_by(reader, ApiKey, SERVICE_KEYS), reader.scan(Account))
 
 
-def _reach(realm: Realm, record: Account | ApiKey) -> Grant:
+def _reach(runtime: Runtime, record: Account | ApiKey) -> Grant:
     """Where and how long an admin is one."""
-    return realm.grant((ADMIN,), record.networks, record.expires_at)
+    return runtime.grant((ADMIN,), record.networks, record.expires_at)
 
 
-def is_standing_admin(realm: Realm, record: Account | ApiKey, now: int) -> bool:
+def is_standing_admin(runtime: Runtime, record: Account | ApiKey, now: int) -> bool:
     """Whether this is an admin who can come in."""
-    if not record.enabled or record.id in realm.switched_off:
+    if not record.enabled or record.id in runtime.switched_off:
         return False
     if record.expires_at is not None and record.expires_at <= now:
         return False
     if isinstance(record, ApiKey) and record.owner is not None:
         return False  # it is no more than its owner, who is counted
-    return bool(realm.graph.mask(record.scope) & realm.graph.bit(ADMIN))
+    return bool(runtime.graph.mask(record.scope) & runtime.graph.bit(ADMIN))

@@ -26,7 +26,7 @@ def note_use(store: Store, context: Context, principal: Principal) -> None:
         if principal.is_former:
             store.note_use(former_use(principal.credential), usage)
     elif method is LEGACY_SECRET:
-        context.process.legacy_uses.note(principal.id, now=context.now, source=context.source.label)
+        context.process.legacy_usage.note(principal.id, now=context.now, source=context.source.label)
 
 
 def former_use(key_id: str) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from herod.records import AuditEvent
 
-__all__ = ["Denials"]
+__all__ = ["DenialQueue"]
 
 # Different (source, actor, operation, reason, target) of one minute that are kept apart; the rest count as one line.
 MAX_KINDS: Final = 1000
@@ -37,7 +37,7 @@ class _Line:
     is_first: bool = True
 
 
-class Denials:
+class DenialQueue:
     """A queue of audit events that counts instead of growing."""
 
     def __init__(self) -> None:

@@ -15,22 +15,22 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 from herod_client.core.errors import HerodError
 
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.pipeline.process.state import ProcessState
 from herod.scopes.decisions import Needs
 from herod.scopes.principal import AuthMethod, Principal, Source
 from herod.store.base import ByteStream, Reader, Store
-from herod.throttle.rules import Attempt, Counted, Counter
+from herod.throttle.rules import Attempt, CountedAttempt, Counter
 
 __all__ = [
     "Context",
     "CredentialText",
-    "Door",
     "NoParams",
     "Operation",
     "Params",
     "Route",
     "SecretText",
+    "Surface",
     "Time",
     "Tool",
     "Wait",
@@ -69,7 +69,7 @@ class NoParams(Params, frozen=True, kw_only=True):
     """Nothing to say."""
 
 
-class Door(Enum):
+class Surface(Enum):
     """Who may ask for an operation by which protocol, apart from its routes."""
 
     RPC = "rpc"
@@ -109,14 +109,14 @@ class Context(msgspec.Struct, kw_only=True):
         counted: this try, as the guessing limits count it.
     """
 
-    realm: Realm
+    runtime: Runtime
     process: ProcessState
     principal: Principal
     source: Source
     now: int
     prepared: Any = None
     target: str | None = None
-    counted: Counted | None = None
+    counted: CountedAttempt | None = None
 
 
 # Slow work (Argon2, name service), run in a thread between admission and the transaction.
@@ -168,7 +168,7 @@ class Operation:
     example: Mapping[str, Any]
     is_command: bool
     routes: tuple[Route, ...] = ()
-    doors: frozenset[Door] = frozenset({Door.RPC})
+    surfaces: frozenset[Surface] = frozenset({Surface.RPC})
     methods: frozenset[AuthMethod] | None = None
     own: bool = False
     manages_keys: bool = False

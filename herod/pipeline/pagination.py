@@ -14,7 +14,7 @@ from herod.records import Record
 from herod.store.base import MAX_PAGE, Order, Page
 from herod.store.page_cursors import cursor_after
 
-__all__ = ["MAX_PAGE_BYTES", "Room", "fill_page", "page_of", "parse_limit"]
+__all__ = ["MAX_PAGE_BYTES", "ByteBudget", "fill_page", "page_of", "parse_limit"]
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -27,7 +27,7 @@ FRAME_BYTES: Final = 2048
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Room:
+class ByteBudget:
     """How many bytes an answer may still take. Its first item always fits: every list can be read to its end.
 
     Attributes:
@@ -57,7 +57,7 @@ def fill_page(
     place: Callable[[S], str],
     begin: str | None = None,
     end: str | None = None,
-    room: Room | None = None,
+    room: ByteBudget | None = None,
 ) -> Page[T]:
     """A page of what was found, as far as there is room.
 
@@ -70,7 +70,7 @@ def fill_page(
         end: the cursor that goes on after all of it; None when that is the end of the list.
         room: what is left of an answer that holds more than this page; it says whether it is full.
     """
-    room = Room() if room is None else room
+    room = ByteBudget() if room is None else room
     items: list[T] = []
     cursor = begin
     for one in found:

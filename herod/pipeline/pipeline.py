@@ -28,11 +28,11 @@ from herod_client.core.scope_graph import ADMIN
 
 from herod.identity.identify import identify
 from herod.identity.presented_credentials import Bearer, Presented, SecretHeader
-from herod.identity.runtime import Realm
-from herod.pipeline.audit_recorder import AuditTrail
+from herod.identity.runtime import Runtime
+from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.ceilings import check_key_manager, is_admin
 from herod.pipeline.credential_usage import note_use
-from herod.pipeline.denial_queue import Denials
+from herod.pipeline.denial_queue import DenialQueue
 from herod.pipeline.operation import Context, Operation, Params, Wait, Work, name_methods
 from herod.pipeline.process.state import ProcessState
 from herod.pipeline.refused_credential import presented_id
@@ -40,7 +40,7 @@ from herod.records import AuditEvent
 from herod.scopes.decisions import Access, Denied, Reason, decide
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.base import Page, Store, Writer
-from herod.throttle.limiter import Attempts
+from herod.throttle.limiter import AttemptLimiter
 from herod.throttle.rules import Counter, wide_source
 
 __all__ = ["MAX_WAITING_WORK", "Pipeline"]
@@ -54,21 +54,21 @@ MAX_WAITING_WORK: Final = 64
 
 
 class Pipeline:
-    """Runs operations against one store for one realm.
+    """Runs operations against one store for one runtime.
 
     Args:
         clock: Unix seconds.
     """
 
     def __init__(
-        self, store: Store, realm: Realm, *, clock: Callable[[], int], process: ProcessState | None = None
+        self, store: Store, runtime: Runtime, *, clock: Callable[[], int], process: ProcessState | None = None
     ) -> None:
         self.store = store
-        self.realm = realm
+        self.runtime = runtime
         self.process = process or ProcessState()
-        self.denials = Denials()
-        self.trail = AuditTrail()
-        self.attempts = Attempts(store)
+        self.denials = DenialQueue()
+        self.trail = AuditRecorder()
+        self.attempts = AttemptLimiter(store)
         self._clock = clock
         self._work_limiter = trio.CapacityLimiter(MAX_WORKERS)
 
@@ -87,7 +87,7 @@ class Pipeline:
         if operation.credential_field is not None:
             params, presented = _take_credential(operation, params, presented)
         now = self._clock()
-        context = Context(realm=self.realm, process=self.process, principal=ANONYMOUS, source=source, now=now)
+        context = Context(runtime=self.runtime, process=self.process, principal=ANONYMOUS, source=source, now=now)
         try:
             if operation.needs is not Access.PUBLIC:
                 self._admit(context, operation, self._identify(context, presented))
@@ -107,7 +107,9 @@ class Pipeline:
 
     def admits(self, operation: Operation, presented: Presented | None, source: Source) -> bool:
         """Whether `call` would admit now: for lists of what one may do. Nothing runs and nothing is noted."""
-        context = Context(realm=self.realm, process=self.process, principal=ANONYMOUS, source=source, now=self._clock())
+        context = Context(
+            runtime=self.runtime, process=self.process, principal=ANONYMOUS, source=source, now=self._clock()
+        )
         if operation.needs is Access.PUBLIC:
             return True
         try:
@@ -126,7 +128,7 @@ class Pipeline:
         Called every second, and at the end for all.
         """
         await self.attempts.flush()
-        if not await self.process.legacy_uses.flush(self.store, now=self._clock(), is_last=is_last):
+        if not await self.process.legacy_usage.flush(self.store, now=self._clock(), is_last=is_last):
             logger.warning("uses of legacy secrets are not written down yet")
         now = None if is_last else self._clock()
         denied, done = self.denials.take(now), self.trail.take(now)
@@ -195,7 +197,7 @@ class Pipeline:
         except Unavailable:
             if operation.unwritten is not None:
                 operation.unwritten(self.store, context, params)
-                self.store.news.send()
+                self.store.change_notifier.send()
             raise
 
     def _run(
@@ -203,7 +205,7 @@ class Pipeline:
     ) -> Any:  # noqa: ANN401 - as call
         context.now = self._clock()  # the slow work and the queue before the writer took their time
         if operation.needs is not Access.PUBLIC:
-            self._admit(context, operation, identify(tx, self.realm, presented, context.source, context.now))
+            self._admit(context, operation, identify(tx, self.runtime, presented, context.source, context.now))
         before = tx.revision
         result = operation.handler(tx, context, params)
         has_changed = tx.revision != before
@@ -218,9 +220,9 @@ class Pipeline:
     def _identify(self, context: Context, presented: Presented | None) -> Principal:
         """Who asks, as of now; a legacy secret may be guessed at only so often."""
         try:
-            principal = identify(self.store, self.realm, presented, context.source, context.now)
+            principal = identify(self.store, self.runtime, presented, context.source, context.now)
         except Unauthenticated:
-            if _guesses_legacy(self.realm, presented):
+            if _guesses_legacy(self.runtime, presented):
                 self.attempts.count_legacy(context.source, context.now)
             raise
         if principal.method is AuthMethod.LEGACY_SECRET:
@@ -230,7 +232,7 @@ class Pipeline:
     def _admit(self, context: Context, operation: Operation, principal: Principal) -> None:
         """Authorize, or raise."""
         context.principal = principal
-        decision = decide(self.realm.graph, principal, needs=operation.needs, now=context.now)
+        decision = decide(self.runtime.graph, principal, needs=operation.needs, now=context.now)
         if isinstance(decision, Denied):
             raise refusal(decision, principal)
         if operation.methods is not None and principal.method not in operation.methods:
@@ -250,7 +252,7 @@ class Pipeline:
     def _note(self, error: HerodError, operation: Operation, context: Context, presented: Presented | None) -> None:
         if isinstance(error, NotFound) and error.reason == error.code:
             return  # nothing there, and nobody's secret touched
-        self.realm.counters["denials"] += 1
+        self.runtime.counters["denials"] += 1
         target = context.target
         if target is None and context.principal is ANONYMOUS:
             target = presented_id(self.store, presented)
@@ -313,13 +315,13 @@ def _who(principal: Principal) -> str:
     }.get(principal.method, "this account")
 
 
-def _guesses_legacy(realm: Realm, presented: Presented | None) -> bool:
+def _guesses_legacy(runtime: Runtime, presented: Presented | None) -> bool:
     """Whether what nobody holds may have been meant to be a legacy secret."""
     match presented:
         case Bearer(text):
-            return realm.legacy.could_be(text)
+            return runtime.legacy.could_be(text)
         case SecretHeader():
-            return bool(realm.legacy)
+            return bool(runtime.legacy)
         case _:
             return False
 

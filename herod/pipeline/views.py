@@ -17,16 +17,16 @@ __all__ = [
     "IssuedKey",
     "Key",
     "KeyDetails",
-    "PeerShape",
+    "PeerView",
     "TokenAnswer",
     "User",
+    "account_view",
     "hide_values",
     "key_details",
-    "key_shape",
+    "key_view",
     "networks_list",
-    "peer_shape",
+    "peer_view",
     "rfc3339",
-    "user_shape",
 ]
 
 
@@ -86,7 +86,7 @@ class KeyDetails(Key, frozen=True, kw_only=True):
     former: FormerSecret | None
 
 
-class PeerShape(msgspec.Struct, frozen=True):
+class PeerView(msgspec.Struct, frozen=True):
     """A peer rule: exactly one of uid and gid is set."""
 
     id: str
@@ -118,7 +118,7 @@ def networks_list(networks: Iterable[str]) -> list[str]:
     return sorted(networks)
 
 
-def user_shape(account: Account) -> User:
+def account_view(account: Account) -> User:
     """An account as admins see it."""
     return User(
         client_id=account.id,
@@ -131,7 +131,7 @@ def user_shape(account: Account) -> User:
     )
 
 
-def key_shape(key: ApiKey, usage: Usage | None) -> Key:
+def key_view(key: ApiKey, usage: Usage | None) -> Key:
     """A key without its secret."""
     return Key(
         id=key.id,
@@ -165,17 +165,17 @@ def key_details(key: ApiKey, usage: Usage | None, former_usage: Usage | None, *,
             last_used_from=None if used is None else used.source,
         )
     return KeyDetails(
-        **msgspec.structs.asdict(key_shape(key, usage)),
+        **msgspec.structs.asdict(key_view(key, usage)),
         last_used_from=None if usage is None else usage.source,
         rotated_at=rfc3339(rotated_at),
         former=former,
     )
 
 
-def peer_shape(rule: PeerRule) -> PeerShape:
+def peer_view(rule: PeerRule) -> PeerView:
     """A peer rule as users see it."""
     kind, _, number = rule.subject.partition(":")
-    return PeerShape(
+    return PeerView(
         id=rule.id,
         uid=int(number) if kind == "uid" else None,
         gid=int(number) if kind == "gid" else None,

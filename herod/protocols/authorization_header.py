@@ -20,7 +20,7 @@ from herod.identity.presented_credentials import (
     UnknownScheme,
 )
 
-__all__ = ["SESSION_COOKIE", "SESSION_COOKIE_TLS", "header_text", "presented_by"]
+__all__ = ["SESSION_COOKIE", "SESSION_COOKIE_TLS", "header_text", "request_credential"]
 
 SESSION_COOKIE: Final = "herod_session"
 SESSION_COOKIE_TLS: Final = "__Host-herod_session"
@@ -29,7 +29,7 @@ RELAY_HEADERS: Final = frozenset({"forwarded", "via", "origin", "referer"})
 RELAY_PREFIX: Final = "x-forwarded-"
 
 
-def presented_by(headers: Mapping[str, str], *, may_be_local_admin: bool = True) -> Presented | None:
+def request_credential(headers: Mapping[str, str], *, may_be_local_admin: bool = True) -> Presented | None:
     """What the request presents.
 
     Args:

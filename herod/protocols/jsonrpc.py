@@ -14,9 +14,9 @@ import trio
 from herod_client.core.errors import HerodError, InvalidRequest, TooLarge, quoted
 
 from herod.identity.presented_credentials import Presented
-from herod.pipeline.operation import Door, Operation, Params
+from herod.pipeline.operation import Operation, Params, Surface
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.authorization_header import presented_by
+from herod.protocols.authorization_header import request_credential
 from herod.protocols.decode import convert_params, decode_params
 from herod.protocols.documents.openrpc import DISCOVER
 from herod.protocols.error_codes import INTERNAL, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
@@ -67,7 +67,7 @@ class JsonRpc:
     ) -> None:
         self._discover = discover
         self._pipeline = pipeline
-        self._methods = {name: operation for name, operation in operations.items() if Door.RPC in operation.doors}
+        self._methods = {name: operation for name, operation in operations.items() if Surface.RPC in operation.surfaces}
         self._unfinished: Counter[str] = Counter()  # bytes, by source
 
     async def __call__(self, request: Request, path: dict[str, str]) -> Response:  # noqa: ARG002 - a path handler's form
@@ -163,7 +163,7 @@ class JsonRpc:
         params = _read_params(operation, bytes(call.params))
         presented: Presented | None = None
         if operation.needs is not Access.PUBLIC and not _brings_credential(operation, params):
-            presented = presented_by(request.headers)
+            presented = request_credential(request.headers)
         source: Source = request.source
         return check_answer(operation, encode(await self._pipeline.call(operation, params, presented, source)))
 

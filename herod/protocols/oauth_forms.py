@@ -7,7 +7,7 @@ from herod_client.core.errors import HerodError, InvalidRequest
 from herod.identity.presented_credentials import Basic, Presented
 from herod.pipeline.operation import Operation, Params
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.authorization_header import presented_by
+from herod.protocols.authorization_header import request_credential
 from herod.protocols.decode import convert_params, read_form
 from herod.protocols.http import Request, Response
 from herod.protocols.responses import encode, json_response, oauth_error
@@ -39,7 +39,7 @@ def read_oauth_form(operation: Operation, request: Request) -> tuple[Presented |
         InvalidRequest: the form cannot be read, or presents two credentials.
     """
     fields = read_form(request)
-    presented = presented_by(request.headers)
+    presented = request_credential(request.headers)
     client_id, secret = (fields.pop(name, None) for name in CLIENT_FIELDS)
     if secret is not None:
         if client_id is None:

@@ -8,7 +8,7 @@ from herod_client.core.errors import HerodError, InvalidRequest
 
 from herod.pipeline.operation import Operation, Params, Route
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.authorization_header import header_text, presented_by
+from herod.protocols.authorization_header import header_text, request_credential
 from herod.protocols.decode import check_depth, convert_params, decode_params, read_query, require_json
 from herod.protocols.http import Request, Response
 from herod.protocols.responses import (
@@ -36,7 +36,7 @@ decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> PathHandler:
     """What answers one route of one operation."""
-    version = pipeline.realm.version
+    version = pipeline.runtime.version
     has_envelope = is_enveloped(route.path)
     write_error: ErrorWriter = envelope_error(version) if has_envelope else plain_error
     status = 201 if operation.creates else 200
@@ -45,7 +45,7 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
     async def answer(request: Request, path: dict[str, str]) -> Response:
         try:
             params = read_params(operation, route, request, path)
-            presented = None if is_public else presented_by(request.headers)
+            presented = None if is_public else request_credential(request.headers)
             request.ends_with_client = operation.wait is not None
             result = await pipeline.call(operation, params, presented, request.source)
             if operation.streamed is not None:

@@ -1,4 +1,4 @@
-"""The front of the house: guard, then route, then the door that answers. A `Doors` is a server's handler."""
+"""The front of the house: guard, then route, then the door that answers. A `Router` is a server's handler."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,23 +9,23 @@ from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 from herod.pipeline.operation import Operation
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.decode import unquote_segment
-from herod.protocols.documents.document_routes import OPENAPI_PATH, OPENRPC_PATH, Documents
-from herod.protocols.documents.oauth_metadata import Metadata
+from herod.protocols.documents.document_routes import OPENAPI_PATH, OPENRPC_PATH, DocumentRoutes
+from herod.protocols.documents.oauth_metadata import OAuthMetadata
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Handler, Request, Response
 from herod.protocols.jsonrpc import JsonRpc
-from herod.protocols.mcp.endpoint import Mcp
+from herod.protocols.mcp.endpoint import McpEndpoint
 from herod.protocols.oauth_forms import oauth_handler
 from herod.protocols.responses import ErrorWriter, envelope_error, is_enveloped, json_response, plain_error
 from herod.protocols.rest import PathHandler, rest_handler
 
-__all__ = ["Doors"]
+__all__ = ["Router"]
 
 METHOD_NOT_ALLOWED: Final = 405
 PAGES: Final = "/ui/"
 
 
-class Doors:
+class Router:
     """Every way in over HTTP, in one callable.
 
     Args:
@@ -39,19 +39,19 @@ class Doors:
         self, pipeline: Pipeline, operations: Mapping[str, Operation], guard: Guard, pages: Handler | None = None
     ) -> None:
         self._guard = guard
-        self._version = pipeline.realm.version
+        self._version = pipeline.runtime.version
         self._fixed: dict[tuple[str, str], PathHandler] = {}
         self._patterns: dict[tuple[str, int], list[tuple[tuple[str, ...], PathHandler]]] = defaultdict(list)
         self._methods: dict[str, set[str]] = defaultdict(set)
-        documents = Documents(operations, pipeline.realm)
+        documents = DocumentRoutes(operations, pipeline.runtime)
         self._add("GET", OPENAPI_PATH, _document_handler(documents.openapi))
         self._add("GET", OPENRPC_PATH, _document_handler(documents.openrpc))
-        for path, handler in Metadata(pipeline.realm, pipeline.now).handlers().items():
+        for path, handler in OAuthMetadata(pipeline.runtime, pipeline.now).handlers().items():
             self._add("GET", path, handler)
         rpc = JsonRpc(pipeline, operations, documents.openrpc_result)
         self._add("POST", "/", rpc)
         self._add("POST", "/rpc", rpc)
-        self._add("POST", "/mcp", Mcp(pipeline, operations))
+        self._add("POST", "/mcp", McpEndpoint(pipeline, operations))
         self._pages = pages
         if pages is not None:
             self._add("GET", "/", _page_handler(pages))

@@ -7,7 +7,7 @@ from typing import Final
 from herod_client.core.grants import Grant, Grants, intersect_networks
 from herod_client.core.scope_graph import ScopeGraph
 
-from herod.scopes.denial_hints import mending_command
+from herod.scopes.denial_hints import hint_command
 from herod.scopes.principal import Principal, PrincipalKind, part_of
 
 __all__ = ["Access", "Allowed", "Denied", "Needs", "Reason", "decide", "decide_ceiling", "decide_target"]
@@ -95,12 +95,12 @@ def _denied(graph: ScopeGraph, principal: Principal, *, needs: Needs, now: int, 
         passing = [grant for grant in live if grant.mask & bit]
         if not passing:
             closest = next((grant for grant in live if network is not None and grant.proves(network)), live[0])
-            hint = mending_command(graph, part_of(principal, closest), scope=needs)
+            hint = hint_command(graph, part_of(principal, closest), scope=needs)
             return Denied(Reason.MISSING_SCOPE, missing=needs, hint=hint)
         live = passing
     if network is None:
         return Denied(Reason.NETWORK_DENIED, hint="name one of your networks in the request")
-    hint = mending_command(graph, part_of(principal, live[0]), network=network)
+    hint = hint_command(graph, part_of(principal, live[0]), network=network)
     return Denied(Reason.NETWORK_DENIED, missing=network, hint=hint)
 
 

@@ -9,13 +9,13 @@ from herod_client.core.scope_graph import ScopeGraph
 
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 
-__all__ = ["mending_command"]
+__all__ = ["hint_command"]
 
 # These hold all that their account does; what else stands for an account may hold less.
 WHOLE_ACCOUNT = frozenset({AuthMethod.CLIENT_SECRET, AuthMethod.PASSWORD})
 
 
-def mending_command(
+def hint_command(
     graph: ScopeGraph, principal: Principal, *, scope: str | None = None, network: str | None = None
 ) -> str:
     """The command, or advice where there is none.

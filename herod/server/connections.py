@@ -23,7 +23,7 @@ import trio
 from herod.protocols.http import Handler, Request, Response
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
-from herod.server.eviction import Shares
+from herod.server.eviction import Eviction
 from herod.server.logs import log_answer, shown_path
 from herod.server.request_head import Refusal
 from herod.server.request_reader import RequestReader, Stage
@@ -36,10 +36,10 @@ from herod.server.response_writer import (
     encode_piece,
     refusal_response,
 )
-from herod.server.send_buffer_limits import SMALL_BYTES, Unsent
+from herod.server.send_buffer_limits import SMALL_BYTES, SendBuffers
 from herod.server.sockets.listeners import BoundListener
-from herod.server.sockets.tls import TlsWire
-from herod.server.sockets.transport import SocketWire, Wire, read_peer
+from herod.server.sockets.tls import TlsTransport
+from herod.server.sockets.transport import SocketTransport, Transport, read_peer
 from herod.store.base import ByteStream
 from herod.throttle.rules import wide_source
 
@@ -115,8 +115,8 @@ class _Server:
         self.now = trio.current_time()
         self.is_draining = False
         self._connections: set[_Connection] = set()
-        self._places: Shares[_Connection] = Shares()
-        self.unsent: Unsent[_Connection] = Unsent(limits)
+        self._places: Eviction[_Connection] = Eviction()
+        self.unsent: SendBuffers[_Connection] = SendBuffers(limits)
         self._turned_away = 0
         self._all_gone = trio.Event()
         self._first_came = trio.Event()
@@ -148,7 +148,7 @@ class _Server:
                 self._admit(connected, address, listener, tasks)
 
     def _admit(self, connected: socket.socket, address: object, listener: BoundListener, tasks: trio.Nursery) -> None:
-        raw = SocketWire(connected)
+        raw = SocketTransport(connected)
         try:
             source = _source_of(connected, address, listener)
         except OSError:  # gone before it was asked
@@ -161,9 +161,9 @@ class _Server:
             if self._turned_away >= _TURNED_AWAY:
                 raw.close()
                 return
-        wire = raw if listener.tls is None else TlsWire(raw, listener.tls.context)
+        transport = raw if listener.tls is None else TlsTransport(raw, listener.tls.context)
         self.now = trio.current_time()  # the sweep sleeps while nobody is connected
-        connection = _Connection(self, wire, source, share=share, is_turned_away=is_full)
+        connection = _Connection(self, transport, source, share=share, is_turned_away=is_full)
         self._connections.add(connection)
         self._turned_away += is_full
         if not is_full:
@@ -219,7 +219,7 @@ class _Server:
         """Let what is in hand end, for as long as the limits say."""
         self.is_draining = True
         for connection in self._connections:
-            if not connection.has_begun or (connection.is_idle and not connection.wire.has_input()):
+            if not connection.has_begun or (connection.is_idle and not connection.transport.has_input()):
                 connection.scope.cancel()
         with trio.move_on_after(self.limits.drain_seconds):
             if self._connections:
@@ -258,16 +258,18 @@ class _Connection:
         "is_turned_away",
         "scope",
         "share",
+        "transport",
         "waits_since",
-        "wire",
     )
 
-    def __init__(self, server: _Server, wire: Wire, source: Source, *, share: str, is_turned_away: bool) -> None:
+    def __init__(
+        self, server: _Server, transport: Transport, source: Source, *, share: str, is_turned_away: bool
+    ) -> None:
         self._server = server
         self._source = source
         self._reader = RequestReader(source, limits=server.limits)
         self._stage: Stage | None = None
-        self.wire = wire
+        self.transport = transport
         self.scope = trio.CancelScope()
         self.deadline = math.inf
         self.has_begun = False
@@ -281,7 +283,7 @@ class _Connection:
 
     def is_in_vain(self) -> bool:
         """Whether a handler waits for news, or reads for long, for a client that has left."""
-        return self.in_hand is not None and self.in_hand.ends_with_client and self.wire.has_left()
+        return self.in_hand is not None and self.in_hand.ends_with_client and self.transport.has_left()
 
     async def run(self) -> None:
         """Serve, and end without a trace in any other task."""
@@ -289,13 +291,13 @@ class _Connection:
             with self.scope:
                 await self._serve()
             if self.scope.cancelled_caught and self.is_sending:
-                self.wire.abort()
+                self.transport.abort()
         except OSError:
             pass  # the client is gone, as clients may be at any time
         except Exception:  # noqa: BLE001 - the outer boundary of a connection; logged with its traceback
             _log.exception("a connection ended with an error of herod's own")
         finally:
-            self.wire.close()
+            self.transport.close()
             self._server.forget(self)
 
     async def _serve(self) -> None:
@@ -311,7 +313,7 @@ class _Connection:
     async def _begin(self) -> None:
         """Shake hands under the deadline of a head; as long as that takes the client keeps herod waiting."""
         self.deadline = self._server.now + self._server.limits.head_seconds
-        await self.wire.begin()
+        await self.transport.begin()
         self.is_receiving = False
         self.has_begun = True
 
@@ -339,7 +341,7 @@ class _Connection:
         reader = self._reader
         stage = reader.stage
         server = self._server
-        if stage is Stage.IDLE and server.is_draining and not self.wire.has_input():
+        if stage is Stage.IDLE and server.is_draining and not self.transport.has_input():
             return False
         if stage is not self._stage:  # a deadline is set once a stage, however the bytes trickle
             self._stage = stage
@@ -352,10 +354,10 @@ class _Connection:
             else:
                 self.deadline = server.now + limits.body_seconds
                 if reader.take_continue():
-                    await self.wire.send(CONTINUE)
+                    await self.transport.send(CONTINUE)
         self.is_idle = stage is Stage.IDLE
         self.is_receiving = True
-        data = await self.wire.receive()
+        data = await self.transport.receive()
         self.is_idle = self.is_receiving = False
         reader.feed(data)
         return bool(data)
@@ -400,11 +402,11 @@ class _Connection:
         self.deadline = self._server.now + self._server.limits.write_seconds
         self.is_sending = True
         if len(data) <= SMALL_BYTES:
-            await self.wire.send(data, shared)
+            await self.transport.send(data, shared)
         else:
             self._server.hold_unsent(self, len(data))
             try:
-                await self.wire.send(data, shared)
+                await self.transport.send(data, shared)
             finally:
                 self._server.unsent.discard(self)
         self.is_sending = False
@@ -428,7 +430,7 @@ class _Connection:
             is_whole = True
         finally:
             if not is_whole and not is_chunked:
-                self.wire.abort()
+                self.transport.abort()
             await stream.aclose()
 
     def _encode(self, response: Response, *, method: str, is_last: bool) -> bytes:
@@ -453,9 +455,9 @@ class _Connection:
         """
         limits = self._server.limits
         self.deadline = self._server.now + limits.linger_seconds
-        await self.wire.finish_sending()
+        await self.transport.finish_sending()
         left = limits.linger_bytes
-        while left > 0 and (data := await self.wire.receive()):
+        while left > 0 and (data := await self.transport.receive()):
             left -= len(data)
 
 

@@ -9,10 +9,10 @@ Must never end a connection whose request is being carried out, nor do anything 
 
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["Occupant", "Shares"]
+__all__ = ["Eviction", "EvictionCandidate"]
 
 
-class Occupant(Protocol):
+class EvictionCandidate(Protocol):
     """A connection, as far as its place is concerned.
 
     Attributes:
@@ -30,25 +30,25 @@ class Occupant(Protocol):
     waits_since: float
 
 
-Place = TypeVar("Place", bound=Occupant)
+Candidate = TypeVar("Candidate", bound=EvictionCandidate)
 
 
-class Shares(Generic[Place]):
+class Eviction(Generic[Candidate]):
     """The connections that have a place."""
 
     def __init__(self) -> None:
-        self._by_source: dict[str, set[Place]] = {}
+        self._by_source: dict[str, set[Candidate]] = {}
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def add(self, one: Place) -> None:
+    def add(self, one: Candidate) -> None:
         """It has a place."""
         self._by_source.setdefault(one.share, set()).add(one)
         self._count += 1
 
-    def discard(self, one: Place) -> None:
+    def discard(self, one: Candidate) -> None:
         """It has none any more; to be called as often as one likes."""
         source = self._by_source.get(one.share)
         if source is None or one not in source:
@@ -58,7 +58,7 @@ class Shares(Generic[Place]):
         if not source:
             del self._by_source[one.share]
 
-    def choose(self, newcomer: str | None, *, latest: float) -> Place | None:
+    def choose(self, newcomer: str | None, *, latest: float) -> Candidate | None:
         """Who is to make room for a newcomer from this source, or from one that is not known yet; None for nobody.
 
         Half a request goes before none: otherwise whoever fills all places with requests that never end keeps
@@ -85,6 +85,6 @@ class Shares(Generic[Place]):
         return min(waiting, key=lambda one: _order(one, latest), default=None)
 
 
-def _order(one: Occupant, latest: float) -> tuple[bool, bool, bool, float]:
+def _order(one: EvictionCandidate, latest: float) -> tuple[bool, bool, bool, float]:
     """First who waits long, then who is in the middle of a request, then who has waited longest; answers last."""
     return not one.is_receiving, one.waits_since > latest, one.is_idle, one.waits_since

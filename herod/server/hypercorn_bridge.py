@@ -19,7 +19,7 @@ from hypercorn.trio.worker_context import WorkerContext
 
 from herod.protocols.http import Request, Response
 
-__all__ = ["Carrier", "PageError", "serialise"]
+__all__ = ["HypercornBridge", "PageError", "serialise"]
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class PageError(Exception):
     """The application's answer cannot be used."""
 
 
-class Carrier:
+class HypercornBridge:
     """An ASGI application behind Hypercorn.
 
     Args:

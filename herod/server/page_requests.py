@@ -17,7 +17,7 @@ import trio
 from herod.protocols.http import Request, Response
 from herod.server.logs import shown_path
 
-__all__ = ["PAGES_AT_ONCE", "PAGE_BYTES", "PAGE_SECONDS", "Browser"]
+__all__ = ["PAGES_AT_ONCE", "PAGE_BYTES", "PAGE_SECONDS", "PageRequests"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ Application = Any
 Carry = Callable[[Request], Awaitable[Response]]
 
 
-class Browser:
+class PageRequests:
     """A handler that answers by an ASGI application.
 
     Args:
@@ -88,6 +88,6 @@ class Browser:
             return self._carry
 
     def _import(self) -> Carry:
-        from herod.server.hypercorn_bridge import Carrier  # noqa: PLC0415 - brings Hypercorn, which the API does without
+        from herod.server.hypercorn_bridge import HypercornBridge  # noqa: PLC0415 - brings Hypercorn, which the API does without
 
-        return Carrier(self._make_app(), most_bytes=self._most_bytes)
+        return HypercornBridge(self._make_app(), most_bytes=self._most_bytes)

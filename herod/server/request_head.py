@@ -1,4 +1,4 @@
-"""One request's head: bytes to a checked `Head`, or a refusal (RFC 9110, RFC 9112). Sans-IO.
+"""One request's head: bytes to a checked `RequestHead`, or a refusal (RFC 9110, RFC 9112). Sans-IO.
 
 llhttp parses, strictly; this file refuses what llhttp lets pass. It must never guess where a message ends:
 anything that two readers could frame differently is refused, and a refusal ends the connection.
@@ -13,7 +13,7 @@ import httptools
 
 from herod.server.connection_limits import Limits
 
-__all__ = ["ChunkedBody", "Head", "Refusal", "check_first_byte", "parse_head", "too_large"]
+__all__ = ["ChunkedBody", "Refusal", "RequestHead", "check_first_byte", "parse_head", "too_large"]
 
 # A second one of these could be read in two ways, or smuggle a credential past whoever checked the first.
 _SINGULAR: Final = frozenset(
@@ -76,7 +76,7 @@ def too_large(message: str) -> Refusal:
     return Refusal(message, status=413, code="too_large")
 
 
-class Head(NamedTuple):
+class RequestHead(NamedTuple):
     """A request's head, parsed and checked.
 
     Attributes:
@@ -184,7 +184,7 @@ def check_first_byte(data: bytes) -> None:
         raise Refusal(_MALFORMED)
 
 
-def parse_head(data: bytes, *, limits: Limits) -> Head:
+def parse_head(data: bytes, *, limits: Limits) -> RequestHead:
     """Parse one head, blank line included.
 
     Raises:
@@ -220,7 +220,7 @@ def parse_head(data: bytes, *, limits: Limits) -> Head:
     return head
 
 
-def _check_framing(method: bytes, target: bytes, headers: dict[str, str], *, is_modern: bool) -> Head:
+def _check_framing(method: bytes, target: bytes, headers: dict[str, str], *, is_modern: bool) -> RequestHead:
     host = headers.get("host")
     if host is None:
         if is_modern:
@@ -238,7 +238,7 @@ def _check_framing(method: bytes, target: bytes, headers: dict[str, str], *, is_
         raise Refusal("the only expectation is 100-continue")
     options = headers.get("connection")
     path, _, query = target.decode("ascii").partition("?")
-    return Head(
+    return RequestHead(
         method=method.decode("ascii"),
         path=path,
         query=query,

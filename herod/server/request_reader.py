@@ -14,7 +14,7 @@ from typing import Final
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
-from herod.server.request_head import ChunkedBody, Head, Refusal, check_first_byte, parse_head, too_large
+from herod.server.request_head import ChunkedBody, Refusal, RequestHead, check_first_byte, parse_head, too_large
 
 __all__ = ["RequestReader", "Stage"]
 
@@ -49,8 +49,8 @@ class RequestReader:
         self._input = b""
         self._scanned = 0
         self._is_fresh = True
-        self._heads: dict[bytes, Head] = {}
-        self._body_head: Head | None = None
+        self._heads: dict[bytes, RequestHead] = {}
+        self._body_head: RequestHead | None = None
         self._body = bytearray()
         self._chunked: ChunkedBody | None = None
         self._was_chunked = False
@@ -118,7 +118,7 @@ class RequestReader:
                 return self._request(head, available[: head.length])
         return self._take_body(head)
 
-    def _take_head(self) -> Head | None:
+    def _take_head(self) -> RequestHead | None:
         data = self._input
         if not data:
             return None
@@ -168,13 +168,13 @@ class RequestReader:
                 raise Refusal("lines end in CR LF: a bare CR or LF is not accepted")
             newline = data.find(b"\n", newline + 1)
 
-    def _begin_body(self, head: Head) -> None:
+    def _begin_body(self, head: RequestHead) -> None:
         self._body_head = head
         self._body = bytearray()
         self._owes_continue = head.wants_continue and not self._input
         self._input = b""
 
-    def _take_body(self, head: Head) -> Request | None:
+    def _take_body(self, head: RequestHead) -> Request | None:
         if self._chunked is not None:
             if not self._chunked.is_done:
                 return None
@@ -192,5 +192,5 @@ class RequestReader:
         self.is_modern = head.is_modern
         return self._request(head, body)
 
-    def _request(self, head: Head, body: bytes) -> Request:
+    def _request(self, head: RequestHead, body: bytes) -> Request:
         return Request(head.method, head.path, head.query, head.headers, body, self._source)

@@ -12,7 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 from herod.server.connection_limits import Limits
 
-__all__ = ["SMALL_BYTES", "Sender", "Unsent"]
+__all__ = ["SMALL_BYTES", "SendBuffers", "Sender"]
 
 # So little is not counted: even all connections together hold not much of it, and most answers cost nothing here.
 SMALL_BYTES = 8 * 1024
@@ -31,7 +31,7 @@ class Sender(Protocol):
 One = TypeVar("One", bound=Sender)
 
 
-class Unsent(Generic[One]):
+class SendBuffers(Generic[One]):
     """The connections that hold answers which are not small."""
 
     def __init__(self, limits: Limits) -> None:

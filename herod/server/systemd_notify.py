@@ -11,14 +11,14 @@ from typing import Final
 
 import trio
 
-__all__ = ["Notifier", "watch"]
+__all__ = ["SystemdNotifier", "watch"]
 
 _log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS: Final = 1.0
 
 
-class Notifier:
+class SystemdNotifier:
     """Reports to the socket that NOTIFY_SOCKET names.
 
     Args:
@@ -60,7 +60,7 @@ class Notifier:
             _log.warning("the service manager could not be told %s: %s", lines[0], error.strerror or error)
 
 
-async def watch(notifier: Notifier, seconds: float, is_well: Callable[[], Awaitable[bool]]) -> None:
+async def watch(notifier: SystemdNotifier, seconds: float, is_well: Callable[[], Awaitable[bool]]) -> None:
     """Say at half of every interval that all is well, and nothing while it is not: then the manager restarts herod.
 
     It runs on the event loop, so a loop that stands still says nothing either.

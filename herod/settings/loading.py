@@ -24,7 +24,7 @@ from herod.settings.bind_addresses import (
     xdg_folder,
 )
 from herod.settings.options import LimitSettings
-from herod.settings.precedence import Found, Sources, load_text
+from herod.settings.precedence import FoundSetting, SettingSources, load_text
 from herod.settings.service_manager import ServiceManager, read_manager
 from herod.settings.startup_secrets import load_legacy_secrets, load_secrets
 
@@ -106,7 +106,7 @@ def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, 
         SettingsError: one line that names the setting, what was found and what to change.
     """
     warnings: list[str] = []
-    sources = Sources.load(options, environ)
+    sources = SettingSources.load(options, environ)
     warnings.extend(sources.misspelt())
     hero_secret, store_secret = load_secrets(sources, warnings)
     legacy = load_legacy_secrets(sources, warnings)
@@ -148,7 +148,7 @@ def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, 
     )
 
 
-def _choose_binds(sources: Sources, uid: int, manager: ServiceManager, warnings: list[str]) -> tuple[Bind, ...]:
+def _choose_binds(sources: SettingSources, uid: int, manager: ServiceManager, warnings: list[str]) -> tuple[Bind, ...]:
     found, port = sources.find("bind"), sources.find("port")
     if found.origin == "default":
         if not manager.sockets:
@@ -176,7 +176,7 @@ def _choose_binds(sources: Sources, uid: int, manager: ServiceManager, warnings:
     return binds
 
 
-def _load_tls(sources: Sources, binds: tuple[Bind, ...], warnings: list[str]) -> tuple[Path | None, Path | None]:
+def _load_tls(sources: SettingSources, binds: tuple[Bind, ...], warnings: list[str]) -> tuple[Path | None, Path | None]:
     cert, key = sources.find("tls_cert"), sources.find("tls_key")
     if (cert.value is None) != (key.value is None):
         given, missing = (cert, "--tls-key") if key.value is None else (key, "--tls-cert")
@@ -209,7 +209,7 @@ def _check_reach(tcp: list[TcpBind], warnings: list[str], *, insecure: bool) -> 
         warnings.append(f"{bind}: secrets pass in the clear to and from other machines (--insecure).")
 
 
-def _choose_store(found: Found, environ: Mapping[str, str], uid: int) -> Path | None:
+def _choose_store(found: FoundSetting, environ: Mapping[str, str], uid: int) -> Path | None:
     if found.value is None:
         return _default_store(environ, uid)
     url = str(found.value)
@@ -243,7 +243,7 @@ def _default_url(binds: tuple[Bind, ...], tls_cert: Path | None) -> str:
     return f"{'http' if tls_cert is None else 'https'}://{everywhere.get(tcp.host, tcp.url_host)}:{tcp.port}"
 
 
-def _check_url(found: Found) -> str:
+def _check_url(found: FoundSetting) -> str:
     url = str(found.value)
     try:
         parts = urlsplit(url)
@@ -255,7 +255,7 @@ def _check_url(found: Found) -> str:
     return url.rstrip("/")
 
 
-def _host_of(public_url: Found) -> frozenset[str]:
+def _host_of(public_url: FoundSetting) -> frozenset[str]:
     """A configured URL's host is a configured name; behind a proxy it is what clients send."""
     if public_url.value is None:
         return frozenset()
@@ -263,7 +263,7 @@ def _host_of(public_url: Found) -> frozenset[str]:
     return frozenset({f"[{host}]" if ":" in host else host})
 
 
-def _check_key_name(found: Found) -> str | None:
+def _check_key_name(found: FoundSetting) -> str | None:
     if found.value is None:
         return None
     name = str(found.value)
@@ -272,7 +272,7 @@ def _check_key_name(found: Found) -> str | None:
     return name
 
 
-def _check_networks(found: Found) -> frozenset[str]:
+def _check_networks(found: FoundSetting) -> frozenset[str]:
     for name in found.value:
         if not NETWORK.match(name):
             raise SettingsError(
@@ -287,7 +287,7 @@ def _check_networks(found: Found) -> frozenset[str]:
     return frozenset({"*"}) if "*" in found.value else frozenset(found.value)
 
 
-def _check_hosts(found: Found) -> frozenset[str]:
+def _check_hosts(found: FoundSetting) -> frozenset[str]:
     names = [name.lower() for name in found.value]
     for name in names:
         if not HOST.match(name):
@@ -295,7 +295,7 @@ def _check_hosts(found: Found) -> frozenset[str]:
     return frozenset(names)
 
 
-def _check_origins(found: Found) -> frozenset[str]:
+def _check_origins(found: FoundSetting) -> frozenset[str]:
     origins = [origin.lower().removesuffix("/") for origin in found.value]
     for origin in origins:
         if not ORIGIN.match(origin) or "*" in origin:

@@ -15,7 +15,7 @@ __all__ = ["LIMITS", "OPTIONS", "SECRETS", "LimitSettings", "Option", "SecretOpt
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class OptionKind:
     """How a value looks.
 
     Attributes:
@@ -42,7 +42,7 @@ def _list_of(accepts: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list | tuple) and all(accepts(item) for item in value)
 
 
-def _number(low: int, high: int) -> Kind:
+def _number(low: int, high: int) -> OptionKind:
     def from_text(text: str) -> object:
         digits = text.strip()
         return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else text
@@ -50,25 +50,25 @@ def _number(low: int, high: int) -> Kind:
     def accepts(value: object) -> bool:
         return type(value) is int and low <= value <= high  # bool is an int to isinstance
 
-    return Kind(f"a whole number from {low} to {high}", from_text, accepts)
+    return OptionKind(f"a whole number from {low} to {high}", from_text, accepts)
 
 
-def _choice(*names: str) -> Kind:
-    return Kind(" or ".join(names), str.strip, lambda value: value in names)
+def _choice(*names: str) -> OptionKind:
+    return OptionKind(" or ".join(names), str.strip, lambda value: value in names)
 
 
 _SWITCH_WORDS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
-TEXT: Final = Kind("text", str.strip, _is_text)
-SWITCH: Final = Kind(
+TEXT: Final = OptionKind("text", str.strip, _is_text)
+SWITCH: Final = OptionKind(
     "true or false",
     lambda text: _SWITCH_WORDS.get(text.strip().lower(), text),
     lambda value: isinstance(value, bool),
 )
-WORDS: Final = Kind("a list of texts", lambda text: tuple(text.split()), _list_of(_is_text))
-LINES: Final = Kind(
+WORDS: Final = OptionKind("a list of texts", lambda text: tuple(text.split()), _list_of(_is_text))
+LINES: Final = OptionKind(
     "a list of secrets or @FILE, one line each",
     lambda text: tuple(line for line in text.split("\n") if line.strip()),
     _list_of(_is_secret),
@@ -89,7 +89,7 @@ class Option:
     """
 
     name: str
-    kind: Kind
+    kind: OptionKind
     help: str
     default: object = None
     shown: str = "none"

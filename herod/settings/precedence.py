@@ -18,7 +18,7 @@ from herod_client.core.errors import SettingsError
 from herod.settings.bind_addresses import xdg_folder
 from herod.settings.options import LIMITS, OPTIONS, SECRETS, LimitSettings, read_limits
 
-__all__ = ["Found", "Sources", "TextFile", "is_there", "load_text"]
+__all__ = ["FoundSetting", "SettingSources", "TextFile", "is_there", "load_text"]
 
 MAX_FILE: Final = 1_048_576  # settings, certificates and secrets are far smaller; /dev/zero is not
 SYSTEM_CONFIG: Final = Path("/etc/herod/herod.toml")
@@ -37,7 +37,7 @@ class TextFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundSetting:
     """A value of its option's kind, and who said it.
 
     Attributes:
@@ -53,7 +53,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class SettingSources:
     """The three places, read and checked for names that nobody knows.
 
     Attributes:
@@ -73,7 +73,7 @@ class Sources:
     is_exposed: bool = False
 
     @classmethod
-    def load(cls, options: Mapping[str, object], environ: Mapping[str, str]) -> "Sources":
+    def load(cls, options: Mapping[str, object], environ: Mapping[str, str]) -> "SettingSources":
         """Gather what was said.
 
         Args:
@@ -102,7 +102,7 @@ class Sources:
             is_exposed=file.is_exposed,
         )
 
-    def find(self, name: str) -> Found:
+    def find(self, name: str) -> FoundSetting:
         """The first that was said of an option, or its default.
 
         Raises:
@@ -110,14 +110,14 @@ class Sources:
         """
         option = OPTIONS[name]
         if name in self.given:
-            return Found(option.check(self.given[name], where=option.flag), option.flag, "command line")
+            return FoundSetting(option.check(self.given[name], where=option.flag), option.flag, "command line")
         if (text := self.environ.get(option.variable, "")).strip():
             value = option.check(option.kind.from_text(text), where=option.variable)
-            return Found(value, option.variable, "environment")
+            return FoundSetting(value, option.variable, "environment")
         if self.path is not None and name in self.table:
             where = f"{self.path}: {name}"
-            return Found(option.check(self.table[name], where=where), where, "file", self.path.parent)
-        return Found(option.default, "default", "default")
+            return FoundSetting(option.check(self.table[name], where=where), where, "file", self.path.parent)
+        return FoundSetting(option.default, "default", "default")
 
     def misspelt(self) -> Iterable[str]:
         """A warning for every HEROD_ variable that looks like a setting and is none."""
@@ -168,7 +168,7 @@ def load_text(path: Path, *, where: str, otherwise: str = "is it the right file?
     return TextFile(text, is_exposed)
 
 
-def _load_config(found: Found, environ: Mapping[str, str]) -> tuple[Path, TextFile] | None:
+def _load_config(found: FoundSetting, environ: Mapping[str, str]) -> tuple[Path, TextFile] | None:
     if found.value is not None:
         path = Path(found.value)
         hint = f"if it is an encrypted Hero Auth user file, take its accounts in with `herod import {path}`."

@@ -11,7 +11,7 @@ from typing import Final
 from herod_client.core.errors import MissingSecret, SettingsError
 
 from herod.settings.options import SECRETS, SecretOption
-from herod.settings.precedence import Found, Sources, is_there, load_text
+from herod.settings.precedence import FoundSetting, SettingSources, is_there, load_text
 
 __all__ = ["MIN_SECRET", "load_legacy_secrets", "load_new_secret", "load_old_secret", "load_secrets"]
 
@@ -29,7 +29,7 @@ PLACEHOLDER_PARTS: Final = (
 )  # fmt: skip
 
 
-def load_secrets(sources: Sources, warnings: list[str]) -> tuple[str, str | None]:
+def load_secrets(sources: SettingSources, warnings: list[str]) -> tuple[str, str | None]:
     """HERO_SECRET, and HEROD_STORE_SECRET if there is one.
 
     Raises:
@@ -87,7 +87,7 @@ def _check_strength(secret: SecretOption, value: str, warnings: list[str], *, is
         warnings.append(f"{secret.variable} has {length} bytes: whoever sees one token can guess it.")
 
 
-def load_legacy_secrets(sources: Sources, warnings: list[str]) -> dict[str, tuple[str, ...]]:
+def load_legacy_secrets(sources: SettingSources, warnings: list[str]) -> dict[str, tuple[str, ...]]:
     """Option name → the legacy secrets given by it.
 
     Raises:
@@ -112,7 +112,7 @@ def load_legacy_secrets(sources: Sources, warnings: list[str]) -> dict[str, tupl
     return loaded
 
 
-def _load_legacy_secret(item: str, found: Found, warnings: list[str], *, is_exposed: bool) -> str:
+def _load_legacy_secret(item: str, found: FoundSetting, warnings: list[str], *, is_exposed: bool) -> str:
     if not item.startswith("@"):
         if found.origin == "command line":
             warnings.append(f"{found.where}: everybody on this machine may read a command line: use @FILE.")

@@ -13,7 +13,7 @@ import msgspec
 from herod.credentials.keyring import Keyring
 from herod.records import AuditEvent, GuessCount, Record, Revocation, Session
 from herod.store.audit_filter import AuditFilter
-from herod.store.notifier import Signal
+from herod.store.notifier import ChangeNotifier
 from herod.store.page_cursors import Order
 
 __all__ = [
@@ -236,7 +236,7 @@ class Store(Reader, Protocol):
         """Writes and commits since the start."""
 
     @property
-    def news(self) -> Signal:
+    def change_notifier(self) -> ChangeNotifier:
         """Sent on the event loop when a commit has changed something that the change feed tells of.
 
         Others send it when what readers of the feed make of that has changed.

@@ -33,7 +33,7 @@ from herod.store.base import (
     Usage,
     Writer,
 )
-from herod.store.notifier import Signal
+from herod.store.notifier import ChangeNotifier
 from herod.store.page_cursors import Order, cursor_after, parse_cursor
 from herod.store.record_cache import Key
 from herod.store.sqlite.sealed_rows import sealed_bytes
@@ -258,7 +258,7 @@ class MemoryStore(_MemoryReader):
         self._generation = token_hex(8)
         self._kept_tombstones = kept_tombstones
         self._writes = 0
-        self._news = Signal()
+        self._change_notifier = ChangeNotifier()
         self._is_open = False
 
     async def __aenter__(self) -> Self:
@@ -292,9 +292,9 @@ class MemoryStore(_MemoryReader):
         return Health.OK, None
 
     @property
-    def news(self) -> Signal:
+    def change_notifier(self) -> ChangeNotifier:
         """As `Store.news`."""
-        return self._news
+        return self._change_notifier
 
     @property
     def stats(self) -> StoreStats:
@@ -314,7 +314,7 @@ class MemoryStore(_MemoryReader):
             raise
         self._writes += 1
         if self._state.rev != rev:
-            self._news.send()
+            self._change_notifier.send()
         return result
 
     def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - what every record calls it

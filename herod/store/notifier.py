@@ -2,10 +2,10 @@
 
 import trio
 
-__all__ = ["Signal"]
+__all__ = ["ChangeNotifier"]
 
 
-class Signal:
+class ChangeNotifier:
     """Something that happens again and again.
 
     No news is missed by who looks and then waits without a checkpoint in between.

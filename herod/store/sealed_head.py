@@ -13,7 +13,7 @@ from herod.credentials.sealing import SealBroken, seal, unseal
 from herod.store.audit_chain import ChainEnd
 from herod.store.base import Cursor
 
-__all__ = ["Head", "open_head", "seal_head"]
+__all__ = ["StoreHead", "open_head", "seal_head"]
 
 # No record kind has a dot, so this key seals nothing else.
 _KIND: Final = "store.head"
@@ -24,7 +24,7 @@ MAX_ANCESTORS: Final = 32
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True):
+class StoreHead(msgspec.Struct, frozen=True, kw_only=True):
     """What must be right about the store as a whole.
 
     Attributes:
@@ -48,7 +48,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = msgspec.field(default_factory=dict)
     ancestors: dict[str, int] = msgspec.field(default_factory=dict)
 
-    def descends_from(self, other: "Head") -> bool:
+    def descends_from(self, other: "StoreHead") -> bool:
         """Whether this store has gone on from where the other one, of the same line, stands."""
         if self.generation == other.generation:
             return self.rev >= other.rev
@@ -56,7 +56,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
             return self.rev >= other.rev
         return self.ancestors.get(other.generation, -1) >= other.rev
 
-    def begin(self, generation: str, *ancestors: "Head") -> "Head":
+    def begin(self, generation: str, *ancestors: "StoreHead") -> "StoreHead":
         """The head of a new generation that accounts for all that was done under these; revisions go on from theirs."""
         found: dict[str, int] = {}
         for head in ancestors:
@@ -76,15 +76,15 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
         return {**self.counts, kind: self.counts.get(kind, 0) + change}
 
 
-_decode: Final = msgspec.msgpack.Decoder(Head).decode
+_decode: Final = msgspec.msgpack.Decoder(StoreHead).decode
 
 
-def seal_head(keyring: Keyring, head: Head) -> bytes:
+def seal_head(keyring: Keyring, head: StoreHead) -> bytes:
     """Seal a head, bound to its revision, which stands beside it."""
     return seal(_key(keyring, head.rev), _encode(head), _associated(head.rev))
 
 
-def open_head(keyring: Keyring, rev: int, sealed: bytes) -> Head:
+def open_head(keyring: Keyring, rev: int, sealed: bytes) -> StoreHead:
     """Open what `seal_head` made.
 
     Raises:

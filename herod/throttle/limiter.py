@@ -1,4 +1,4 @@
-"""Tries at what people choose, counted in the store by the laws of `guessing.py`, and held back.
+"""Tries at what people choose, counted in the store by the laws of `rules.py`, and held back.
 
 A try is counted in a commit of its own before any slow work, so neither guesses made at one time nor a restart or a
 crash in the middle gain one. What is locked is refused by reading alone: it costs no write and no hash. A try that
@@ -30,7 +30,7 @@ from herod.throttle.rules import (
     MAX_DELAYED_PER_SOURCE,
     PAIR,
     Attempt,
-    Counted,
+    CountedAttempt,
     Counter,
     add,
     delay,
@@ -39,7 +39,7 @@ from herod.throttle.rules import (
     take_back,
 )
 
-__all__ = ["MAX_UNWRITTEN", "Attempts"]
+__all__ = ["MAX_UNWRITTEN", "AttemptLimiter"]
 
 logger = logging.getLogger("herod.operations")
 
@@ -47,7 +47,7 @@ logger = logging.getLogger("herod.operations")
 MAX_UNWRITTEN: Final = 4096
 
 
-class Attempts:
+class AttemptLimiter:
     """The counts of one store."""
 
     def __init__(self, store: Store) -> None:
@@ -57,7 +57,7 @@ class Attempts:
         self._unwritten: dict[str, GuessCount] = {}
 
     @asynccontextmanager
-    async def counting(self, attempt: Attempt, now: int) -> AsyncIterator[Counted]:
+    async def counting(self, attempt: Attempt, now: int) -> AsyncIterator[CountedAttempt]:
         """Count an attempt, wait as long as its laws say, and then do what is attempted.
 
         Who succeeds calls `settle` in the transaction that says so; what was refused for another reason than a wrong
@@ -68,7 +68,7 @@ class Attempts:
             Unavailable: it could not be counted, so it cannot be made.
         """
         await self._count(attempt, now)
-        counted = Counted(attempt, now)
+        counted = CountedAttempt(attempt, now)
         try:
             yield counted
         except Unauthenticated:
@@ -78,7 +78,7 @@ class Attempts:
                 await self._give_back(counted)
             raise
 
-    def settle(self, tx: Writer, counted: Counted) -> None:
+    def settle(self, tx: Writer, counted: CountedAttempt) -> None:
         """A guess was right: forget its pair, and take it back from the other counts."""
         if counted.attempt.is_guess:
             for counter in counted.attempt.counters:
@@ -144,7 +144,7 @@ class Attempts:
         try:
             self._refuse_if_crowded(source, seconds)  # those that came together with it had no delay to see before
         except RateLimited:
-            await self._give_back(Counted(attempt, now))
+            await self._give_back(CountedAttempt(attempt, now))
             raise
         self._delayed[source] += 1
         try:
@@ -178,7 +178,7 @@ class Attempts:
             tx.put(_one_more(id_, counter, _read(tx, id_), now))
         return seconds
 
-    async def _give_back(self, counted: Counted) -> None:
+    async def _give_back(self, counted: CountedAttempt) -> None:
         def give_back(tx: Writer) -> None:
             for counter in counted.attempt.counters:
                 self._take_back(tx, counter, counted.at, is_right=False)

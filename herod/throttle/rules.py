@@ -39,9 +39,9 @@ __all__ = [
     "REGISTRATION",
     "SOURCE",
     "Attempt",
-    "Counted",
+    "CountedAttempt",
     "Counter",
-    "Law",
+    "LimitRule",
     "Marks",
     "add",
     "code_guess",
@@ -70,7 +70,7 @@ IPV6_PREFIX: Final = 64  # what one subscriber is given at least
 
 
 @dataclass(frozen=True, slots=True)
-class Law:
+class LimitRule:
     """One way to count.
 
     Attributes:
@@ -86,20 +86,20 @@ class Law:
     grain: int = 1
 
 
-PAIR: Final = Law("pair", window=300, limit=10)
-LOOPBACK: Final = Law("loopback", window=300, limit=50)
-ACCOUNT: Final = Law("account", window=300, grain=30)
-SOURCE: Final = Law("source", window=300, grain=30)
-LEGACY: Final = Law("legacy", window=300, limit=10)
-OWNERSHIP: Final = Law("ownership", window=300, limit=10)
-REGISTRATION: Final = Law("registration", window=3600, limit=20)
+PAIR: Final = LimitRule("pair", window=300, limit=10)
+LOOPBACK: Final = LimitRule("loopback", window=300, limit=50)
+ACCOUNT: Final = LimitRule("account", window=300, grain=30)
+SOURCE: Final = LimitRule("source", window=300, grain=30)
+LEGACY: Final = LimitRule("legacy", window=300, limit=10)
+OWNERSHIP: Final = LimitRule("ownership", window=300, limit=10)
+REGISTRATION: Final = LimitRule("registration", window=3600, limit=20)
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
     """One law applied to somebody: the words tell the counters of a law apart."""
 
-    law: Law
+    law: LimitRule
     words: tuple[str, ...]
 
 
@@ -119,7 +119,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedAttempt:
     """An attempt that stands in the store, and when it was counted."""
 
     attempt: Attempt
@@ -183,12 +183,12 @@ def wide_source(source: Source) -> str:
     return str(LOOPBACK_NETWORK) if exact.startswith("127.") else exact
 
 
-def live(law: Law, marks: Marks, now: int) -> Marks:
+def live(law: LimitRule, marks: Marks, now: int) -> Marks:
     """The tries that count now. Those of a clock that was far ahead do not: they would lock until it is caught up."""
     return tuple(mark for mark in marks if now - law.window < mark[0] <= now + law.window)
 
 
-def add(law: Law, marks: Marks, now: int) -> Marks:
+def add(law: LimitRule, marks: Marks, now: int) -> Marks:
     """One try more."""
     kept = dict(live(law, marks, now))
     at = now - now % law.grain
@@ -196,13 +196,13 @@ def add(law: Law, marks: Marks, now: int) -> Marks:
     return tuple(sorted(kept.items()))
 
 
-def take_back(law: Law, marks: Marks, at: int) -> Marks:
+def take_back(law: LimitRule, marks: Marks, at: int) -> Marks:
     """One try less of those counted at a time."""
     at -= at % law.grain
     return tuple((when, count - (when == at)) for when, count in marks if count > (when == at))
 
 
-def seconds_locked(law: Law, marks: Marks, now: int) -> int:
+def seconds_locked(law: LimitRule, marks: Marks, now: int) -> int:
     """How long a try is refused; 0 when it may be made."""
     if law.limit is None:
         return 0
@@ -215,7 +215,7 @@ def seconds_locked(law: Law, marks: Marks, now: int) -> int:
     return min(ends - now, law.window)
 
 
-def delay(law: Law, marks: Marks, now: int) -> float:
+def delay(law: LimitRule, marks: Marks, now: int) -> float:
     """How many seconds a try has to wait."""
     counted = sum(count for _, count in live(law, marks, now))
     reached = [seconds for least, seconds in DELAYS if law.limit is None and counted >= least]

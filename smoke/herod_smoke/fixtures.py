@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from herod_smoke.http_connection import Answer, Headers, WireClient, basic, bearer
+from herod_smoke.http_connection import Headers, HttpClient, Response, basic, bearer
 
-__all__ = ["CheckError", "User", "World", "expect"]
+__all__ = ["CheckError", "Fixtures", "SmokeUser", "expect"]
 
 
 class CheckError(Exception):
     """A check that failed: what was expected, and what came."""
 
 
-def expect(condition: object, said: str, answer: Answer | None = None) -> None:
+def expect(condition: object, said: str, answer: Response | None = None) -> None:
     """Fail the check unless `condition`.
 
     Args:
@@ -27,7 +27,7 @@ def expect(condition: object, said: str, answer: Answer | None = None) -> None:
 
 
 @dataclass(frozen=True)
-class User:
+class SmokeUser:
     """An account made for the checks."""
 
     client_id: str
@@ -37,7 +37,7 @@ class User:
 
 
 @dataclass
-class World:
+class Fixtures:
     """One run of the checks.
 
     Attributes:
@@ -46,11 +46,11 @@ class World:
         legacy_secret: one that the daemon knows, if it was given.
     """
 
-    wire: WireClient
+    connection: HttpClient
     admin: Headers
     legacy_secret: str | None = None
     run: str = field(default_factory=lambda: secrets.token_hex(4))
-    _cleaning: list[tuple[str, Callable[[], Answer]]] = field(default_factory=list)
+    _cleaning: list[tuple[str, Callable[[], Response]]] = field(default_factory=list)
     _count: int = 0
 
     def name(self, what: str) -> str:
@@ -70,9 +70,9 @@ class World:
         who: Headers | None = None,
         json: Any = None,  # noqa: ANN401 - any JSON
         headers: Headers | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Ask as the admin, or as whom `who` says."""
-        return self.wire.ask(
+        return self.connection.ask(
             method, path, json=json, headers={**(self.admin if who is None else who), **(headers or {})}
         )
 
@@ -83,14 +83,14 @@ class World:
         expect(answer.status == 200 and isinstance(answer.json, dict), f"{method} is answered under 200", answer)
         return answer.json
 
-    def user(self, scope: str = "read", **more: Any) -> User:  # noqa: ANN401 - fields of /users/add
+    def user(self, scope: str = "read", **more: Any) -> SmokeUser:  # noqa: ANN401 - fields of /users/add
         """An account, deleted at the end."""
         email, password = self.email(), secrets.token_urlsafe(12)
         sent = {"email": email, "password": password, "scope": scope, **more}
         answer = self.api("POST", "/users/add", json=sent)
         expect(answer.status == 201, "an admin can add a user", answer)
         added = self.adopt_user(answer.json)
-        return User(added["client_id"], added["client_secret"], email, password)
+        return SmokeUser(added["client_id"], added["client_secret"], email, password)
 
     def adopt_user(self, added: Mapping[str, Any]) -> Mapping[str, Any]:
         """Delete an account at the end that a check has made."""
@@ -98,10 +98,10 @@ class World:
         self.later("the account " + client_id, lambda: self.api("DELETE", f"/api/v1/users/{client_id}"))
         return added
 
-    def token(self, user: User, **form: str) -> str:
+    def token(self, user: SmokeUser, **form: str) -> str:
         """An access token by the account's client secret."""
         sent = {"grant_type": "client_credentials", **form}
-        answer = self.wire.ask("POST", "/token", form=sent, headers=basic(user.client_id, user.client_secret))
+        answer = self.connection.ask("POST", "/token", form=sent, headers=basic(user.client_id, user.client_secret))
         expect(answer.status == 200, "a client gets a token", answer)
         token: str = answer.json["access_token"]
         return token
@@ -117,7 +117,7 @@ class World:
 
     def validate(self, token: str, **more: str) -> Mapping[str, Any]:
         """What `/validate` says of a token, key or secret."""
-        answer = self.wire.ask("POST", "/validate", json={"token": token, **more})
+        answer = self.connection.ask("POST", "/validate", json={"token": token, **more})
         expect(answer.status == 200 and isinstance(answer.json, dict), "/validate answers 200", answer)
         verdict: Mapping[str, Any] = answer.json
         return verdict
@@ -129,13 +129,13 @@ class World:
         found: Mapping[str, Any] = answer.json["data"]
         return found
 
-    def signed_in(self, user: User) -> Headers:
+    def signed_in(self, user: SmokeUser) -> Headers:
         """The header of somebody who has signed in."""
-        answer = self.wire.ask("POST", "/login", json={"email": user.email, "password": user.password})
+        answer = self.connection.ask("POST", "/login", json={"email": user.email, "password": user.password})
         expect(answer.status == 200, "a user can sign in", answer)
         return bearer(answer.json["access_token"])
 
-    def later(self, what: str, delete: Callable[[], Answer]) -> None:
+    def later(self, what: str, delete: Callable[[], Response]) -> None:
         """Delete something at the end; that it is gone by then is fine."""
         self._cleaning.append((what, delete))
 
@@ -153,7 +153,7 @@ class World:
         return left
 
 
-def _code(answer: Answer) -> str:
+def _code(answer: Response) -> str:
     """The error code that an answer names."""
     found = answer.json
     error = found.get("error") if isinstance(found, dict) else None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
-__all__ = ["Answer", "Headers", "UnreachableError", "Wire", "WireClient", "basic", "bearer", "peer"]
+__all__ = ["Headers", "HttpClient", "Response", "SmokeConnection", "UnreachableError", "basic", "bearer", "peer"]
 
 Headers = Mapping[str, str]
 
@@ -21,7 +21,7 @@ class UnreachableError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What came back.
 
     Attributes:
@@ -46,7 +46,7 @@ class Answer:
         return self.body.decode(errors="replace")
 
 
-class WireClient(Protocol):
+class HttpClient(Protocol):
     """What asks."""
 
     def ask(
@@ -58,7 +58,7 @@ class WireClient(Protocol):
         json: Any = None,  # noqa: ANN401 - any JSON
         form: Mapping[str, str] | None = None,
         body: bytes | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Send one request; at most one of `json`, `form` and `body`."""
 
 
@@ -76,8 +76,8 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-class Wire:
-    """A `WireClient` over a real connection.
+class SmokeConnection:
+    """A `HttpClient` over a real connection.
 
     Args:
         url: `unix:/path`, `http://host:port` or `https://host:port`.
@@ -111,7 +111,7 @@ class Wire:
         json: Any = None,  # noqa: ANN401 - any JSON
         form: Mapping[str, str] | None = None,
         body: bytes | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Send one request; at most one of `json`, `form` and `body`."""
         sent = dict(headers or {})
         if json is not None:
@@ -133,12 +133,12 @@ class Wire:
         """End the connection."""
         self._connection.close()
 
-    def _ask(self, method: str, path: str, headers: Headers, body: bytes | None) -> Answer:
+    def _ask(self, method: str, path: str, headers: Headers, body: bytes | None) -> Response:
         try:
             self._connection.request(method, path, body=body, headers=dict(headers))
             response = self._connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, found, response.read())
+            return Response(response.status, found, response.read())
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
             raise
         except (OSError, http.client.HTTPException) as error:

@@ -11,8 +11,8 @@ from typing import Any, Final
 import click
 
 from herod_smoke.checks import CHECKS
-from herod_smoke.fixtures import World
-from herod_smoke.http_connection import Headers, UnreachableError, Wire, bearer, peer
+from herod_smoke.fixtures import Fixtures
+from herod_smoke.http_connection import Headers, SmokeConnection, UnreachableError, bearer, peer
 from herod_smoke.report import FORMATS, Outcome, as_json, as_junit, line_of, summary
 from herod_smoke.runner import run
 
@@ -93,16 +93,16 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def _smoke(asked: Asked) -> int:
-    with closing(Wire(asked.url or _find(), timeout=asked.timeout, ca_file=asked.ca_file)) as wire:
-        return _run(asked, wire)
+    with closing(SmokeConnection(asked.url or _find(), timeout=asked.timeout, ca_file=asked.ca_file)) as connection:
+        return _run(asked, connection)
 
 
-def _run(asked: Asked, wire: Wire) -> int:
-    admin = _admin(wire, asked.admin_key or os.environ.get("HEROD_KEY"), is_peer=asked.is_peer)
+def _run(asked: Asked, connection: SmokeConnection) -> int:
+    admin = _admin(connection, asked.admin_key or os.environ.get("HEROD_KEY"), is_peer=asked.is_peer)
     legacy = None if asked.legacy_secret is None else _secret(asked.legacy_secret, "--legacy-secret")
-    who = wire.ask("GET", "/api/v1/whoami", headers=admin)
+    who = connection.ask("GET", "/api/v1/whoami", headers=admin)
     if who.status != OK:
-        _say(f"herod-smoke: {wire.url} does not take this credential ({who.status}): give --admin-key @FILE")
+        _say(f"herod-smoke: {connection.url} does not take this credential ({who.status}): give --admin-key @FILE")
         return UNAUTHENTICATED
     shows_lines = asked.kind == "text" or asked.output_file is not None
 
@@ -110,10 +110,13 @@ def _run(asked: Asked, wire: Wire) -> int:
         if shows_lines:
             click.echo(line_of(outcome))
 
-    outcomes, left = run(World(wire, admin, legacy), CHECKS, asked.only or tuple(CHECKS), tell=tell)
+    outcomes, left = run(Fixtures(connection, admin, legacy), CHECKS, asked.only or tuple(CHECKS), tell=tell)
     for what in left:
         _say(f"herod-smoke: could not delete {what}: delete it yourself")
-    report = {"json": lambda: as_json(wire.url, outcomes, left), "junit": lambda: as_junit(wire.url, outcomes)}
+    report = {
+        "json": lambda: as_json(connection.url, outcomes, left),
+        "junit": lambda: as_junit(connection.url, outcomes),
+    }
     if asked.kind in report:
         text = report[asked.kind]()
         if asked.output_file is None:
@@ -137,13 +140,13 @@ def _find() -> str:
     raise UnreachableError("no socket of herod's is here: start it with `herod serve`, or give --url")
 
 
-def _admin(wire: Wire, key: str | None, *, is_peer: bool) -> Headers:
+def _admin(connection: SmokeConnection, key: str | None, *, is_peer: bool) -> Headers:
     if key is not None and not is_peer:
         return bearer(_secret(key, "--admin-key"))
-    if wire.socket is None:
+    if connection.socket is None:
         raise click.UsageError("over TCP nobody is known by their uid: give --admin-key @FILE")
     try:
-        cookie = Path(f"{wire.socket}.cookie").read_text().strip()
+        cookie = Path(f"{connection.socket}.cookie").read_text().strip()
     except OSError:
         cookie = None
     return peer(cookie)

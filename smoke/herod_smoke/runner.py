@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from herod_smoke.checks import Check
-from herod_smoke.fixtures import CheckError, World
+from herod_smoke.fixtures import CheckError, Fixtures
 from herod_smoke.http_connection import UnreachableError
 from herod_smoke.report import Outcome
 
@@ -12,7 +12,7 @@ __all__ = ["run"]
 
 
 def run(
-    world: World, checks: Mapping[str, Check], names: Iterable[str], *, tell: Callable[[Outcome], None]
+    fixtures: Fixtures, checks: Mapping[str, Check], names: Iterable[str], *, tell: Callable[[Outcome], None]
 ) -> tuple[list[Outcome], list[str]]:
     """How each check ended, and what could not be cleaned up.
 
@@ -25,19 +25,19 @@ def run(
     outcomes = []
     try:
         for name in names:
-            outcome = _run_one(world, name, checks[name])
+            outcome = _run_one(fixtures, name, checks[name])
             outcomes.append(outcome)
             tell(outcome)
     finally:
-        left = world.clean_up()
+        left = fixtures.clean_up()
     return outcomes, left
 
 
-def _run_one(world: World, name: str, check: Check) -> Outcome:
+def _run_one(fixtures: Fixtures, name: str, check: Check) -> Outcome:
     begun = time.monotonic()
     error: str | None = None
     try:
-        check(world)
+        check(fixtures)
     except CheckError as failure:
         error = f"expected: {failure}"
     except UnreachableError as failure:

@@ -7,7 +7,7 @@ import pytest
 from support.certificates import make_certificate
 
 from herod.deployment_summary import describe
-from herod.operations.system.admin_warnings import Facts, find_attention
+from herod.operations.system.admin_warnings import Facts, find_warnings
 from herod.reload import load_certificates
 from herod.server.sockets.listeners import listening
 from herod.settings import Settings, load_settings
@@ -91,6 +91,6 @@ async def test_the_certificate_that_is_shown_now(tmp_path: Path) -> None:
 )
 def test_attention(facts: Facts, found: list[tuple[str, str]]) -> None:
     """What is found, the worst first; each with a fix."""
-    attention = find_attention(facts, now=NOW)
+    attention = find_warnings(facts, now=NOW)
     assert [(one.code, one.level) for one in attention] == found
     assert all(one.message and one.fix for one in attention)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from herod_client.core.errors import RuntimeFailure
 
-from herod.file_ownership import acting_as_owner, require_own_path, starting_uid, trace_route
+from herod.file_ownership import acting_as_owner, require_own_path, starting_uid, trace_path
 
 OWNER = 4321
 OTHER = 4322
@@ -62,9 +62,9 @@ def test_where_a_path_leads(base: Path, links: dict[str, str], path: str, target
     (base / "a" / "b").mkdir(parents=True)
     for name, aim in links.items():
         (base / name).symlink_to(aim.format(base=base))
-    assert trace_route(base / path).target == base / target
+    assert trace_path(base / path).target == base / target
     if "missing" not in path:
-        assert trace_route(base / path).target == (base / path).resolve()
+        assert trace_path(base / path).target == (base / path).resolve()
 
 
 def test_circle_of_links(base: Path) -> None:
@@ -72,7 +72,7 @@ def test_circle_of_links(base: Path) -> None:
     (base / "a").symlink_to("b")
     (base / "b").symlink_to("a")
     with pytest.raises(RuntimeFailure, match=f"{base}/a leads in a circle: remove the symbolic link {base}/"):
-        trace_route(base / "a")
+        trace_path(base / "a")
 
 
 @needs_root

@@ -15,7 +15,7 @@ from herod_client.core.errors import SettingsError, Unavailable
 from herod_client.core.scope_graph import ScopeGraph
 from support.herod_in_memory import House
 
-from herod.identity.runtime import LegacySecrets
+from herod.identity.legacy_secrets import LegacySecrets
 from herod.records import Account
 from herod.reload import Reloader
 from herod.settings import Settings
@@ -31,22 +31,22 @@ NEW = replace(
 def make_reloader(house: House, load: Callable[[], Settings], store: Store | None = None) -> Reloader:
     """A reloader of that house, over its store or another."""
     return Reloader(
-        OLD, load, realm=house.realm, store=store or house.store, certificates=None, clock=lambda: house.clock.now
+        OLD, load, runtime=house.runtime, store=store or house.store, certificates=None, clock=lambda: house.clock.now
     )
 
 
 async def test_all_of_it(house: House) -> None:
     """Graph, networks and legacy secrets are new, under the next generation, and nothing remembered is left."""
-    before = house.realm.graph
-    house.realm.grant(("read",), ("*",))
+    before = house.runtime.graph
+    house.runtime.grant(("read",), ("*",))
     assert await make_reloader(house, lambda: NEW).reload()
-    assert house.realm.graph.bit("jobs:run")
-    assert house.realm.graph.generation == before.generation + 1
-    assert house.realm.networks == frozenset({"prod"})
-    found = house.realm.legacy.match("a secret of another system")
+    assert house.runtime.graph.bit("jobs:run")
+    assert house.runtime.graph.generation == before.generation + 1
+    assert house.runtime.networks == frozenset({"prod"})
+    found = house.runtime.legacy.match("a secret of another system")
     assert found is not None
     assert found.scope == "user"
-    assert not len(house.realm.grants)
+    assert not len(house.runtime.grants)
 
 
 async def test_a_file_that_hangs(
@@ -65,7 +65,7 @@ async def test_a_file_that_hangs(
     finally:
         release.set()
         mock_clock.autojump_threshold = inf
-    assert house.realm.networks != frozenset({"prod"})
+    assert house.runtime.networks != frozenset({"prod"})
     assert "could not be read within 30 seconds" in caplog.text
     assert await make_reloader(house, lambda: NEW).reload()
 
@@ -90,10 +90,10 @@ async def test_nothing_of_it(
     house: House, load: Callable[[], Settings], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever goes wrong, everything is as it was, and the log says why."""
-    before = house.realm.graph, house.realm.networks, house.realm.legacy
+    before = house.runtime.graph, house.runtime.networks, house.runtime.legacy
     with caplog.at_level(logging.ERROR):
         assert not await make_reloader(house, load).reload()
-    assert (house.realm.graph, house.realm.networks, house.realm.legacy) == before
+    assert (house.runtime.graph, house.runtime.networks, house.runtime.legacy) == before
     assert "the old settings stay" in caplog.text
     assert message in caplog.text
 
@@ -113,7 +113,7 @@ async def test_a_store_that_cannot_write(house: House) -> None:
     class ReadOnly:
         """Refuses every write."""
 
-        news = house.store.news
+        change_notifier = house.store.change_notifier
 
         async def write(self, function: object) -> None:
             raise Unavailable("read-only", reason="read_only")
@@ -121,27 +121,27 @@ async def test_a_store_that_cannot_write(house: House) -> None:
     reloader = Reloader(
         OLD,
         lambda: NEW,
-        realm=house.realm,
+        runtime=house.runtime,
         store=cast("Store", ReadOnly()),
         certificates=None,
         clock=lambda: 0,
     )
     assert await reloader.reload()
-    assert house.realm.networks == frozenset({"prod"})
+    assert house.runtime.networks == frozenset({"prod"})
 
 
 async def test_no_handler_sees_half(house: House, tmp_path: Path) -> None:
     """Handlers in the writer's thread find one graph and its networks from their beginning to their end."""
     generations: list[int] = []
     mixed: list[object] = []
-    realm = house.realm
+    runtime = house.runtime
 
     def look(tx: Writer) -> None:
         assert threading.current_thread() is not threading.main_thread()
-        before = realm.graph, realm.networks, realm.legacy
+        before = runtime.graph, runtime.networks, runtime.legacy
         for _ in range(200):
             tx.count(Account)
-            if (realm.graph, realm.networks, realm.legacy) != before:
+            if (runtime.graph, runtime.networks, runtime.legacy) != before:
                 mixed.append(before)
         if (before[0].generation % 2 == 1) is not (before[1] == frozenset({"prod"})):
             mixed.append(before)
@@ -149,7 +149,7 @@ async def test_no_handler_sees_half(house: House, tmp_path: Path) -> None:
 
     store = open_sqlite(tmp_path / "herod.db", "s" * 40, now=house.clock.now)
     async with store:
-        realm.legacy, realm.graph = LegacySecrets(store.keyring, []), ScopeGraph()
+        runtime.legacy, runtime.graph = LegacySecrets(store.keyring, []), ScopeGraph()
         is_over = trio.Event()
 
         async def keep_looking() -> None:

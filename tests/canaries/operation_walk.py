@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Door, Operation
+from herod.pipeline.operation import Operation, Surface
 
 __all__ = ["Ask", "Doorway", "walk", "wrong_places"]
 
@@ -76,7 +76,7 @@ def walk(secrets: Mapping[str, str], credentials: list[Mapping[str, str]]) -> It
                     path = re.sub(r"\{([a-z_]+)\}", lambda match, given=given: given[match[1]], route.path)  # type: ignore[misc]  # the lambda's default
                     for body in bodies if turn == 0 else bodies[:1]:
                         yield _rest_ask(operation, route.method, path, credential, _without(body, names))
-            if Door.RPC in operation.doors:
+            if Surface.RPC in operation.surfaces:
                 for body in bodies if turn == 0 else bodies[:1]:
                     call = b'{"jsonrpc":"2.0","id":1,"method":"%b","params":%b}' % (operation.name.encode(), body)
                     yield Ask("POST", "/rpc", {**JSON, **credential}, call)

@@ -5,7 +5,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
-from herod_client import Verified
+from herod_client import VerifiedToken
 from herod_client.asgi_middleware import HerodMiddleware
 from herod_client.core.errors import (
     BadToken,
@@ -17,7 +17,7 @@ from herod_client.core.errors import (
     Unavailable,
 )
 
-ADA = Verified(
+ADA = VerifiedToken(
     sub="ada", kind="account", scope="write", scopes=frozenset({"read", "write"}), networks=frozenset({"*"}),
     iat=0, exp=9, jti="j", aud=None,
 )  # fmt: skip
@@ -37,7 +37,7 @@ class Verifier:
 
     asked: tuple[str, str | None, str | None] | None = None
 
-    def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> Verified:
+    def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> VerifiedToken:
         """As the real one."""
         self.asked = token, scope, network
         if token in FAILURES:

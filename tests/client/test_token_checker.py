@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from herod_client import Verified
+from herod_client import VerifiedToken
 from herod_client.client_errors import BadAnswer
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.errors import (
@@ -18,7 +18,7 @@ from herod_client.core.errors import (
 )
 from herod_client.core.scope_graph import BUILT_IN
 from herod_client.core.signing_keys import SigningKeys, hs256_key
-from herod_client.feed_mirror import Changes, Mirror, parse_changes
+from herod_client.feed_mirror import FeedChanges, FeedMirror, parse_changes
 from herod_client.token_checker import MAX_SEEN, NAME_BYTES, TokenChecker, WhenStale
 
 NOW = 1_800_000_000
@@ -38,14 +38,14 @@ def subject(sub: str = "ada", **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def told(*subjects: dict[str, Any], **more: Any) -> Changes:
+def told(*subjects: dict[str, Any], **more: Any) -> FeedChanges:
     """An answer of the feed."""
     body = {"cursor": "c", "reset": False, "has_more": False, "subjects": subjects, "gone": [], "revoked": [],
             "rules": None, **more}  # fmt: skip
     return parse_changes({"data": body})
 
 
-def everything(*subjects: dict[str, Any], **more: Any) -> Changes:
+def everything(*subjects: dict[str, Any], **more: Any) -> FeedChanges:
     """The feed's first answer."""
     return told(*subjects, **{"reset": True, "rules": RULES, **more})
 
@@ -67,7 +67,7 @@ class Times:
     monotonic: float = 0.0
     checkers: list[TokenChecker] = field(default_factory=list)
 
-    def checker(self, *changes: Changes, when_stale: WhenStale = "refuse", **more: Any) -> TokenChecker:
+    def checker(self, *changes: FeedChanges, when_stale: WhenStale = "refuse", **more: Any) -> TokenChecker:
         """A checker that has heard this."""
         made = TokenChecker(
             clock=lambda: self.now, stopwatch=lambda: self.monotonic, when_stale=when_stale, **more
@@ -88,7 +88,7 @@ def times() -> Times:
 def test_a_good_token(times: Times) -> None:
     """It says whose it is and what it may do, expanded too."""
     verified = times.checker().verify(token(), scope="read")
-    assert verified == Verified(
+    assert verified == VerifiedToken(
         sub="ada", kind="account", scope="write", scopes=frozenset({"read", "write"}), networks=frozenset({"*"}),
         iat=NOW, exp=NOW + 3600, jti="j", aud=None,
     )  # fmt: skip
@@ -277,7 +277,7 @@ def test_who_is_gone(times: Times) -> None:
 
 def test_revocations_are_forgotten_when_they_are_long_over() -> None:
     """An hour after the tokens themselves."""
-    mirror = Mirror()
+    mirror = FeedMirror()
     mirror.take(everything(revoked=[{"sub": "a", "jti": "1", "exp": NOW}]), NOW)
     mirror.take(told(revoked=[{"sub": "a", "jti": "2", "exp": NOW + 9000}]), NOW + 3600)
     assert mirror.picture is not None
@@ -292,10 +292,10 @@ def test_revocations_are_forgotten_when_they_are_long_over() -> None:
         everything(rules={**RULES, "scopes": {"a": ["b"], "b": ["a"]}}),
     ],
 )
-def test_answers_that_make_no_sense(changes: Changes) -> None:
+def test_answers_that_make_no_sense(changes: FeedChanges) -> None:
     """A continuation of nothing, a beginning without rules, scopes in a circle."""
     with pytest.raises(BadAnswer):
-        Mirror().take(changes, NOW)
+        FeedMirror().take(changes, NOW)
 
 
 @pytest.mark.parametrize("answer", [None, {}, {"data": {}}, {"data": {"cursor": 1}}, []])
@@ -307,7 +307,7 @@ def test_answers_of_something_else(answer: Any) -> None:
 
 def test_news_has_a_version() -> None:
     """An empty answer is none."""
-    mirror = Mirror()
+    mirror = FeedMirror()
     mirror.take(everything(subject()), NOW)
     version = mirror.version
     mirror.take(told(cursor="d"), NOW)
@@ -318,10 +318,10 @@ def test_news_has_a_version() -> None:
     assert mirror.cursor is None
 
 
-class Overtaken(Mirror):
+class Overtaken(FeedMirror):
     """One that another thread changes while somebody looks at it: right after `name` was read."""
 
-    def __init__(self, name: str, told: Changes) -> None:
+    def __init__(self, name: str, told: FeedChanges) -> None:
         super().__init__()
         self._name = name
         self._told = told

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from herod.credentials.imported_hashes import (
     NO_HASH,
     OWN_KEY,
-    CarriedHash,
-    carry_sha256,
+    ImportedHash,
     hash_key_id,
-    matches_carried,
+    import_sha256,
+    matches_imported,
     pack_hash,
     parse_hash,
 )
@@ -22,7 +22,7 @@ from herod.credentials.secret_hashes import hash_secret
 ELSEWHERE, HERE = Keyring(b"\1" * 32), Keyring(b"\2" * 32)
 SECRET = "herod_c_something"
 carried_hashes = st.builds(
-    CarriedHash,
+    ImportedHash,
     key_id=st.binary(min_size=8, max_size=8).map(bytes.hex),
     mac=st.binary(min_size=32, max_size=32),
     is_of_sha256=st.booleans(),
@@ -30,7 +30,7 @@ carried_hashes = st.builds(
 
 
 @given(carried=carried_hashes)
-def test_round_trip(carried: CarriedHash) -> None:
+def test_round_trip(carried: ImportedHash) -> None:
     """What is packed is read back."""
     assert parse_hash(pack_hash(carried)) == carried
 
@@ -46,14 +46,14 @@ def test_any_bytes(stored: bytes) -> None:
 def test_own_hashes_are_as_they_were() -> None:
     """The store's own hash has 32 bytes and no form."""
     stored = hash_secret(HERE, "key", "id", SECRET)
-    assert parse_hash(stored) == CarriedHash(OWN_KEY, stored)
-    assert pack_hash(CarriedHash(OWN_KEY, stored)) == stored
+    assert parse_hash(stored) == ImportedHash(OWN_KEY, stored)
+    assert pack_hash(ImportedHash(OWN_KEY, stored)) == stored
     assert parse_hash(NO_HASH) is None
     assert parse_hash(b"\3" + bytes(40)) is None
 
 
-@pytest.mark.parametrize("carried", [CarriedHash("00", bytes(32)), CarriedHash(OWN_KEY, bytes(31))])
-def test_bad_lengths(carried: CarriedHash) -> None:
+@pytest.mark.parametrize("carried", [ImportedHash("00", bytes(32)), ImportedHash(OWN_KEY, bytes(31))])
+def test_bad_lengths(carried: ImportedHash) -> None:
     """What could not be read back is not packed."""
     with pytest.raises(ValueError, match="8 and"):
         pack_hash(carried)
@@ -62,24 +62,24 @@ def test_bad_lengths(carried: CarriedHash) -> None:
 def test_verified_under_the_key_it_was_made_with() -> None:
     """A hash of another store matches under that store's key, its label and its id, and no other."""
     key = ELSEWHERE.key(Purpose.KEY_HASHES)
-    carried = CarriedHash(hash_key_id(key), hash_secret(ELSEWHERE, "key", "id", SECRET))
-    assert matches_carried(carried, key, "key", "id", SECRET)
-    assert not matches_carried(carried, HERE.key(Purpose.KEY_HASHES), "key", "id", SECRET)
+    carried = ImportedHash(hash_key_id(key), hash_secret(ELSEWHERE, "key", "id", SECRET))
+    assert matches_imported(carried, key, "key", "id", SECRET)
+    assert not matches_imported(carried, HERE.key(Purpose.KEY_HASHES), "key", "id", SECRET)
     for label, id_, text in (("client_secret", "id", SECRET), ("key", "other", SECRET), ("key", "id", "x\ud800")):
-        assert not matches_carried(carried, key, label, id_, text)
+        assert not matches_imported(carried, key, label, id_, text)
 
 
 def test_sha256_of_hero_auth() -> None:
     """The secret matches; the hash that Hero Auth kept, presented as a secret, does not."""
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
-    carried = parse_hash(carry_sha256(HERE, "client_secret", "id", digest.upper()))
+    carried = parse_hash(import_sha256(HERE, "client_secret", "id", digest.upper()))
     assert carried is not None
     assert carried.key_id == OWN_KEY
     key = HERE.key(Purpose.KEY_HASHES)
-    assert matches_carried(carried, key, "client_secret", "id", SECRET)
-    assert not matches_carried(carried, key, "client_secret", "id", digest)
+    assert matches_imported(carried, key, "client_secret", "id", SECRET)
+    assert not matches_imported(carried, key, "client_secret", "id", digest)
     with pytest.raises(ValueError, match="64"):
-        carry_sha256(HERE, "client_secret", "id", digest[1:])
+        import_sha256(HERE, "client_secret", "id", digest[1:])
 
 
 def test_ids_of_keys() -> None:

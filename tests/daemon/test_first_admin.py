@@ -13,7 +13,7 @@ import trio.testing
 from support.herod_in_memory import House, open_house
 from support.real_daemon import Daemon, running
 
-from herod.first_admin_code import FILE_NAME, RENEWED_SECONDS, FirstCode
+from herod.first_admin_code import FILE_NAME, RENEWED_SECONDS, FirstAdminCodeFile
 
 ADMIN = {"email": "ada@example.org", "scope": "admin"}
 
@@ -65,10 +65,10 @@ def test_the_other_way_removes_it(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def keeping(house: House, folder: Path) -> FirstCode:
+def keeping(house: House, folder: Path) -> FirstAdminCodeFile:
     """What a daemon does at its start."""
-    return FirstCode(
-        folder, store=house.store, realm=house.realm, admins=house.pipeline.process.admins, clock=house.clock
+    return FirstAdminCodeFile(
+        folder, store=house.store, runtime=house.runtime, admins=house.pipeline.process.admins, clock=house.clock
     )
 
 
@@ -83,7 +83,7 @@ async def test_it_is_renewed(tmp_path: Path, autojump_clock: trio.testing.MockCl
         second = (tmp_path / FILE_NAME).read_text().strip()
         assert second != first
         for code in (first, second):
-            assert house.realm.first_codes.look(code, now=house.clock.now)
+            assert house.runtime.first_codes.look(code, now=house.clock.now)
         nursery.cancel_scope.cancel()
     assert not (tmp_path / FILE_NAME).exists()
 

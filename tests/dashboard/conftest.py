@@ -9,15 +9,15 @@ from support.herod_in_memory import PASSWORD, House
 from herod.dashboard.app import make_app
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard
-from herod.protocols.router import Doors
-from herod.server.page_requests import Browser
+from herod.protocols.router import Router
+from herod.server.page_requests import PageRequests
 
 
 @pytest.fixture
 async def dashboard(house: House) -> House:
     """A house with pages, and an account that may sign in."""
-    pages = Browser(partial(make_app, house.pipeline, OPERATIONS))
-    house.doors = Doors(house.pipeline, OPERATIONS, Guard(origins=frozenset({"http://friend.example"})), pages)
+    pages = PageRequests(partial(make_app, house.pipeline, OPERATIONS))
+    house.router = Router(house.pipeline, OPERATIONS, Guard(origins=frozenset({"http://friend.example"})), pages)
     await house.service_key("admin", "the admin")
     await house.user(scope="write", networks=["lab"], email=EMAIL, name="Ada <b>", password=PASSWORD)
     return house

@@ -108,12 +108,12 @@ async def test_revoked_stays_revoked() -> None:
         token = await user.token()
         home.clock.now = NOW + HOUR
         with pytest.raises(ExpiredToken):
-            home.realm.claims(token, home.clock.now)
+            home.runtime.claims(token, home.clock.now)
         home.clock.now = NOW
         await home.admin("token.revoke", token=token)
         for offset in (HOUR, 2 * HOUR, 24 * HOUR):
             home.clock.now = NOW + offset
-            home.realm.forget_revocations(home.clock.now)
+            home.runtime.forget_revocations(home.clock.now)
             await home.store.purge_expired(home.clock.now)
         home.clock.now = NOW
         assert home.store.count(Revocation) == 1
@@ -181,7 +181,7 @@ async def test_hard_stop() -> None:
     async with open_house() as home:
         user = await home.user()
         token = await user.token()
-        home.realm.signing = SigningKeys(
+        home.runtime.signing = SigningKeys(
             hs256_key("another secret that signs from now on, long enough"),
             [hs256_key("a secret for tests that is long enough to sign", verifies_until=NOW + HOUR)],
         )
@@ -190,9 +190,9 @@ async def test_hard_stop() -> None:
         assert not (await home.call("token.validate", token=token)).valid
         home.clock.now = NOW + 10
         late = NOW + HOUR - 5
-        home.realm.signing = SigningKeys(
+        home.runtime.signing = SigningKeys(
             hs256_key("another secret that signs from now on, long enough"),
             [hs256_key("a secret for tests that is long enough to sign", verifies_until=late)],
         )
         with pytest.raises(BadToken):
-            home.realm.claims(token, home.clock.now)
+            home.runtime.claims(token, home.clock.now)

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from hypothesis import strategies as st
 
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Door, Operation, Route
+from herod.pipeline.operation import Operation, Route, Surface
 
 __all__ = ["CANARY", "SECRET_NAMES", "Ask", "Pairs", "Raw", "asks", "write_json"]
 
@@ -241,7 +241,7 @@ def bent(draw: st.DrawFn, body: bytes) -> bytes:
 
 
 ROUTES: Final = [(operation, route) for operation in OPERATIONS.values() for route in operation.routes]
-METHODS: Final = [name for name, operation in OPERATIONS.items() if Door.RPC in operation.doors]
+METHODS: Final = [name for name, operation in OPERATIONS.items() if Surface.RPC in operation.surfaces]
 
 
 @st.composite

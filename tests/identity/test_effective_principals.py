@@ -16,8 +16,8 @@ from herod_client.core.errors import (
 )
 from support.herod_in_memory import LEGACY, LOCAL_ADMIN, STRANGER, House
 
+from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim, Presented, SecretHeader, SessionCookie
-from herod.identity.runtime import LegacySecrets
 from herod.records import ApiKey, Revocation, Session
 
 
@@ -141,9 +141,9 @@ async def test_a_revocation_is_kept_by_the_store(house: House) -> None:
     user = await house.user()
     token = await user.token()
     await house.call("token.revoke", user.basic, token=token)
-    house.realm.revoked.clear()  # as a restart does
+    house.runtime.revoked.clear()  # as a restart does
     assert (await house.call("token.validate", token=token)).reason == "revoked"
-    claims = house.realm.claims(token, house.clock.now)
+    claims = house.runtime.claims(token, house.clock.now)
     assert house.store.audit_rows()[-1].event.target == claims.jti
     record = house.store.get(Revocation, f"{user.client_id}/{claims.jti}")
     assert record is not None
@@ -224,7 +224,7 @@ async def test_a_local_admins_token_dies_with_the_process(house: House) -> None:
     """The cookie is new at each start, and what was made with the old one is over."""
     answer = await house.call("token.create", LOCAL_ADMIN)
     assert (await house.call("token.validate", token=answer.access_token)).scope == "admin"
-    house.realm.boot_epoch += 1
+    house.runtime.boot_epoch += 1
     assert (await house.call("token.validate", token=answer.access_token)).reason == "revoked"
 
 
@@ -258,8 +258,8 @@ async def test_the_demoted_can_still_take_back_their_keys(house: House) -> None:
 async def test_no_networks_are_none_and_not_all(house: House) -> None:
     """Only a token without the claim reaches every network; an empty list reaches nothing."""
     user = await house.user()
-    claims = house.realm.claims(await user.token(), house.clock.now)
-    token = issue(msgspec.structs.replace(claims, networks=()), house.realm.signing.current)
+    claims = house.runtime.claims(await user.token(), house.clock.now)
+    token = issue(msgspec.structs.replace(claims, networks=()), house.runtime.signing.current)
     assert (await house.call("token.validate", token=token)).networks == []
     assert (await house.call("token.validate", token=token, network="lab")).reason == "network"
 
@@ -273,7 +273,7 @@ async def test_a_token_dies_with_the_peer_rule_or_the_secret_that_made_it(house:
     assert (await house.call("whoami", Bearer(token.access_token))).sub == rule.id
     assert (await house.call("whoami", session)).scope == "admin"
     await house.admin("peers.remove", id=rule.id)
-    house.realm.legacy = LegacySecrets(house.realm.keyring, [])
+    house.runtime.legacy = LegacySecrets(house.runtime.keyring, [])
     for presented in (Bearer(token.access_token), session):
         with pytest.raises(RevokedToken):
             await house.call("whoami", presented)
@@ -281,9 +281,9 @@ async def test_a_token_dies_with_the_peer_rule_or_the_secret_that_made_it(house:
 
 async def test_a_legacy_secret_may_look_like_a_token(house: House) -> None:
     """Any string is one, two dots in it or not."""
-    house.realm.legacy = LegacySecrets(house.realm.keyring, [("registrar", "a.b.c")])
+    house.runtime.legacy = LegacySecrets(house.runtime.keyring, [("registrar", "a.b.c")])
     assert (await house.call("whoami", Bearer("a.b.c"))).scope == "registrar"
-    assert house.realm.legacy.match("a.b.d") is None
+    assert house.runtime.legacy.match("a.b.d") is None
 
 
 async def test_a_key_whose_kind_was_rewritten_is_none(house: House) -> None:

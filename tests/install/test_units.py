@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.real_daemon import SECRET, running
 
-from herod.identity import one_time_codes, runtime
+from herod.identity import one_time_codes, runtime, verified_token_cache
 from herod.protocols import jsonrpc
 from herod.server.connection_limits import Limits
 from herod.settings import LIMITS, load_settings
@@ -93,7 +93,7 @@ def test_memory(name: str) -> None:
     caches = (
         2 * (record_cache.CACHED_BYTES + one_time_codes.MAX_CODE_BYTES)
         + runtime.MAX_GRANT_BYTES
-        + runtime.MAX_VERIFIED_BYTES
+        + verified_token_cache.MAX_VERIFIED_BYTES
     )
     shared = limits.unsent_bytes_in_all + jsonrpc.MAX_UNFINISHED_BYTES + 200 * mib
     (most,) = said(name)["MemoryMax"]

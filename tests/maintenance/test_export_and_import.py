@@ -21,8 +21,9 @@ from herod.credentials.keyring import Purpose
 from herod.credentials.passwords import hash_password, verify_password
 from herod.credentials.secret_hashes import hash_secret
 from herod.identity.identify import identify
+from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import Basic, Bearer, Presented
-from herod.identity.runtime import LegacySecrets, Realm
+from herod.identity.runtime import Runtime
 from herod.maintenance.export_accounts import export_accounts
 from herod.maintenance.import_accounts import Import, import_accounts
 from herod.maintenance.restore import restore
@@ -62,13 +63,13 @@ def export_to(path: Path, file: Path, *, secret: str | None = None, opens_with: 
 
 def who(store: SqliteStore, presented: Presented) -> str | None:
     """Whom a secret stands for here."""
-    realm = Realm(
+    runtime = Runtime(
         version="0", graph=ScopeGraph({}), issuer="hero_auth", public_url="http://localhost", token_ttl=3600,
         registration="closed", keyring=store.keyring, signing=SigningKeys(hs256_key(OLD)),
         legacy=LegacySecrets(store.keyring, []), daemon_uid=1, boot_epoch=1, started_at=NOW,
     )  # fmt: skip
     try:
-        return identify(store, realm, presented, Source(), NOW).id
+        return identify(store, runtime, presented, Source(), NOW).id
     except Unauthenticated:
         return None
 

@@ -19,7 +19,7 @@ TTL = 3600
 async def start(house: House, algorithm: SigningAlgorithm, now: int, *, ttl: int = TTL) -> None:
     """The daemon starts at that time."""
     house.clock.now = now
-    house.realm.signing = await house.store.write(
+    house.runtime.signing = await house.store.write(
         lambda tx: load_signing_keys(tx, secret=SECRET, algorithm=algorithm, ttl=ttl, now=now)
     )
 
@@ -78,7 +78,7 @@ async def test_old_tokens_are_good_until_switch_and_ttl_exactly(house: House) ->
     assert [await reason(house, last, now) is None for now in (NOW + 10, stop - 1, stop)] == [True, True, False]
     new = await issued(house, user, NOW + 11)
     assert kid(last) is None
-    assert kid(new) == house.realm.signing.current.kid is not None
+    assert kid(new) == house.runtime.signing.current.kid is not None
     assert await reason(house, new, stop) is None
 
 
@@ -161,7 +161,7 @@ async def test_rotating_keeps_what_is_live_and_forgets_what_is_over(house: House
         assert change is not None
         assert (change.retired, change.until) == (kid(made[-1]), now + TTL)
         await start(house, "EdDSA", now)
-        assert house.realm.signing.current.kid == change.current
+        assert house.runtime.signing.current.kid == change.current
         made.append(await issued(house, user, now))
         good = [await reason(house, one, now) is None for one in made]
         assert good == [now < NOW + one * 900 + TTL for one in range(len(made))]
@@ -191,7 +191,7 @@ async def test_compromised(house: House) -> None:
     assert change.retired is None
     assert set(change.dropped) == {kid(first), kid(second)}
     await start(house, "EdDSA", NOW + 1)
-    assert house.realm.signing.current.kid == change.current
+    assert house.runtime.signing.current.kid == change.current
     assert [await reason(house, one, NOW + 2) for one in (shared, first, second)] == [None, "signature", "signature"]
 
 

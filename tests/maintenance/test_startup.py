@@ -59,7 +59,7 @@ async def test_the_bootstrap_key_is_an_admin_and_made_once(house: House) -> None
 
     async def create(name: str) -> str | None:
         return await house.store.write(
-            lambda tx: create_bootstrap_key(tx, house.realm.keyring, name=name, now=house.clock.now)
+            lambda tx: create_bootstrap_key(tx, house.runtime.keyring, name=name, now=house.clock.now)
         )
 
     text = await create("my-admin")

@@ -5,15 +5,15 @@ import pytest
 from protocols.documents.prepared_examples import prepare
 from support.herod_in_memory import House, bearer
 
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Door
+from herod.pipeline.operation import Surface
 from herod.protocols.documents.json_schemas import field_schemas, known_names
 from herod.records import RECORD_TYPES
 from herod.store.sqlite.sealed_rows import sealed_bytes
 
 COMMANDS = [one.name for one in OPERATIONS.values() if one.is_command]
-OVER_RPC = [name for name in COMMANDS if Door.RPC in OPERATIONS[name].doors]
+OVER_RPC = [name for name in COMMANDS if Surface.RPC in OPERATIONS[name].surfaces]
 # Names of parameters that find or prove something and are kept nowhere.
 NOT_KEPT = {
     "admin_key", "client_id", "code", "current", "email of login", "email of session.sign_in", "former", "group", "id",
@@ -21,13 +21,13 @@ NOT_KEPT = {
 }  # fmt: skip
 
 
-def unbounded(name: str, realm: Realm) -> list[str]:
+def unbounded(name: str, runtime: Runtime) -> list[str]:
     """The texts, lists and objects that a command takes without a maximum in its schema."""
     operation = OPERATIONS[name]
     maxima = {"string": {"maxLength", "enum"}, "array": {"maxItems"}, "object": {"maxProperties"}}
     return [
         field
-        for field, schema in field_schemas(operation, known_names(OPERATIONS.values(), realm)).items()
+        for field, schema in field_schemas(operation, known_names(OPERATIONS.values(), runtime)).items()
         for part in (schema, *schema.get("anyOf", ()))
         if part.get("type") in maxima and part.get("format") != "date-time"
         if not maxima[part["type"]] & part.keys()
@@ -37,7 +37,7 @@ def unbounded(name: str, realm: Realm) -> list[str]:
 @pytest.mark.parametrize("name", COMMANDS)
 async def test_what_is_kept_has_a_maximum(house: House, name: str) -> None:
     """Every text and list that a command may keep says its maximum; what is kept nowhere is named above."""
-    assert {field for field in unbounded(name, house.realm) if f"{field} of {name}" not in NOT_KEPT} <= NOT_KEPT
+    assert {field for field in unbounded(name, house.runtime) if f"{field} of {name}" not in NOT_KEPT} <= NOT_KEPT
 
 
 @pytest.mark.parametrize("name", OVER_RPC)

@@ -78,9 +78,9 @@ async def test_tokens(house: House) -> None:
     assert (await house.call("token.create", user.basic, scope=READS)).scope == "read"
     with pytest.raises(InvalidScope, match="at most 64 names"):
         await house.call("token.create", user.basic, scope=f"{READS} read")
-    claims = house.realm.claims(await user.token(), NOW)
+    claims = house.runtime.claims(await user.token(), NOW)
     for networks, reason in ((FITTING, None), (TOO_MANY, "malformed")):
-        token = issue(msgspec.structs.replace(claims, networks=tuple(networks)), house.realm.signing.current)
+        token = issue(msgspec.structs.replace(claims, networks=tuple(networks)), house.runtime.signing.current)
         answer = await house.call("token.validate", token=token)
         assert (answer.valid, answer.reason or None) == (reason is None, reason)
 
@@ -89,8 +89,8 @@ async def test_tokens(house: House) -> None:
 async def test_ids_of_tokens(house: House, claim: str) -> None:
     """What a revocation would keep of a token is bounded: one with a longer id is malformed."""
     user = await house.user()
-    claims = house.realm.claims(await user.token(), NOW)
-    token = issue(msgspec.structs.replace(claims, **{claim: "x" * 129}), house.realm.signing.current)
+    claims = house.runtime.claims(await user.token(), NOW)
+    token = issue(msgspec.structs.replace(claims, **{claim: "x" * 129}), house.runtime.signing.current)
     assert (await house.call("token.validate", token=token)).reason == "malformed"
 
 

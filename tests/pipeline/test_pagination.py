@@ -13,9 +13,9 @@ from herod_client.core.errors import InvalidRequest
 from store.samples import event
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, House, User, open_house
 
-from herod.identity.runtime import LegacySecrets
+from herod.identity.legacy_secrets import LegacySecrets
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.pagination import MAX_PAGE_BYTES, Room, fill_page
+from herod.pipeline.pagination import MAX_PAGE_BYTES, ByteBudget, fill_page
 from herod.records import Account, ApiKey, PeerRule, Revocation, Session
 from herod.store.base import MAX_PAGE, Page, Writer
 
@@ -172,7 +172,7 @@ async def test_audit(house: House) -> None:
 async def test_legacy(house: House) -> None:
     """Legacy secrets come in pages as all else does, each once, and a cursor of none is refused."""
     secrets = LegacySecrets(house.store.keyring, [("user", f"a secret of old {number}") for number in range(300)])
-    house.realm.legacy = secrets
+    house.runtime.legacy = secrets
     expected = [one.id for one in secrets.all()]
     for limit, most in ((MAX_PAGE, 2), (7, 43)):
         found, pages = await walk(house, "legacy.status", limit=limit)
@@ -274,7 +274,7 @@ def test_one_item_too_large() -> None:
     """What alone is larger than an answer comes alone; in an answer that holds something it waits for the next."""
     large = "x" * (2 * MAX_PAGE_BYTES)
     assert fill_page([large, "a"], str, place=str, begin="begin") == Page([large], large)
-    room = Room()
+    room = ByteBudget()
     assert fill_page(["a"], str, place=str, room=room) == Page(["a"], None)
     assert fill_page([large], str, place=str, begin="begin", room=room) == Page([], "begin")
     assert room.is_full

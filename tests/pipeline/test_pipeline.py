@@ -23,11 +23,12 @@ from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, Ho
 
 from herod.identity.effective_principals import key_principal
 from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim
-from herod.identity.runtime import MAX_GRANT_BYTES, MAX_GRANTS, MAX_VERIFIED_BYTES, VerifiedTokens
+from herod.identity.runtime import MAX_GRANT_BYTES, MAX_GRANTS
+from herod.identity.verified_token_cache import MAX_VERIFIED_BYTES, VerifiedTokens
 from herod.operations.accounts import login_and_registration
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline import pipeline as pipeline_module
-from herod.pipeline.denial_queue import MAX_KINDS, Denials
+from herod.pipeline.denial_queue import MAX_KINDS, DenialQueue
 from herod.pipeline.pipeline import MAX_WAITING_WORK, refusal
 from herod.records import Account, ApiKey, AuditEvent, Revocation
 from herod.scopes.decisions import Denied, Reason, decide
@@ -82,7 +83,7 @@ async def test_denials_reach_the_audit_log(house: House) -> None:
         ("whoami", "anonymous", "no_peer_rule"),
         ("whoami", "anonymous", events[2].reason),
     ]
-    assert house.realm.counters["denials"] == 3
+    assert house.runtime.counters["denials"] == 3
 
 
 async def test_what_is_not_there_is_no_denial(house: House) -> None:
@@ -114,7 +115,7 @@ async def test_denials_wait_while_the_store_cannot_write(house: House, monkeypat
 
 def test_like_denials_of_a_minute_are_one_line() -> None:
     """Counted, and apart from other sources, reasons and minutes."""
-    denials = Denials()
+    denials = DenialQueue()
     for event in (denied(), denied(), denied(at=NOW + 60), denied(source="uid:2"), denied(reason="expired")):
         denials.add(event)
     assert [event.count for event in denials.take()] == [2, 1, 1, 1]
@@ -123,7 +124,7 @@ def test_like_denials_of_a_minute_are_one_line() -> None:
 
 def test_denials_are_bounded() -> None:
     """Beyond the limit they are counted together."""
-    denials = Denials()
+    denials = DenialQueue()
     for number in range(MAX_KINDS + 50):
         denials.add(denied(source=f"uid:{number}"))
     events = denials.take()
@@ -195,10 +196,10 @@ async def test_a_revocation_holds_while_the_store_cannot_write(house: House, mon
     assert house.store.count(Revocation) == 0
     await house.call("token.revoke", user.basic, token=token)  # asked again, it is kept
     assert house.store.count(Revocation) == 1
-    house.realm.forget_revocations(NOW + 3599)
-    assert house.realm.revoked
-    house.realm.forget_revocations(NOW + 3600)
-    assert not house.realm.revoked
+    house.runtime.forget_revocations(NOW + 3599)
+    assert house.runtime.revoked
+    house.runtime.forget_revocations(NOW + 3600)
+    assert not house.runtime.revoked
 
 
 def test_every_reason_has_its_error() -> None:
@@ -314,8 +315,8 @@ async def test_a_grant_outside_its_window_is_refused(house: House) -> None:
     user = await house.user()
     key = house.store.get(ApiKey, (await user.key(expires_at=soon)).split("_")[2])
     assert key is not None
-    principal = key_principal(house.store, house.realm, key)
-    decision = decide(house.realm.graph, principal, needs="read", now=house.clock.now + 60)
+    principal = key_principal(house.store, house.runtime, key)
+    decision = decide(house.runtime.graph, principal, needs="read", now=house.clock.now + 60)
     assert isinstance(decision, Denied)
     assert isinstance(refusal(decision, principal), ExpiredToken)
 
@@ -373,7 +374,7 @@ async def test_registration_is_judged_again_in_its_transaction(house: House, mon
     real = house.pipeline._do
 
     async def closing(work: Any) -> Any:
-        house.realm.registration = "closed"
+        house.runtime.registration = "closed"
         return await real(work)
 
     monkeypatch.setattr(house.pipeline, "_do", closing)
@@ -402,8 +403,8 @@ async def test_what_would_be_admitted(house: House) -> None:
 
 async def test_verified_tokens_are_bounded_and_belong_to_their_keys(house: House) -> None:
     """The oldest goes first; other signing keys forget all."""
-    claims = house.realm.claims(await (await house.user()).token(), NOW)
-    keys, others = house.realm.signing, SigningKeys(house.realm.signing.current)
+    claims = house.runtime.claims(await (await house.user()).token(), NOW)
+    keys, others = house.runtime.signing, SigningKeys(house.runtime.signing.current)
     verified = VerifiedTokens(limit=2)
     for token in ("one", "two", "three"):
         verified.add(token, keys, claims)
@@ -415,14 +416,14 @@ async def test_verified_tokens_are_bounded_and_belong_to_their_keys(house: House
 
 async def test_verified_tokens_are_bounded_in_bytes(house: House) -> None:
     """Tokens as long as can be, with as many networks, take no more memory than there is for them."""
-    claims = house.realm.claims(await (await house.user()).token(), NOW)
+    claims = house.runtime.claims(await (await house.user()).token(), NOW)
     long = msgspec.structs.replace(claims, networks=tuple(f"{number}" for number in range(1200)))
     verified = VerifiedTokens()
     tokens = [f"{number:08192}" for number in range(1000)]
     for token in tokens:
-        verified.add(token, house.realm.signing, long)
-        assert verified.get(token, house.realm.signing) is long
-    kept = sum(verified.get(token, house.realm.signing) is not None for token in tokens)
+        verified.add(token, house.runtime.signing, long)
+        assert verified.get(token, house.runtime.signing) is long
+    kept = sum(verified.get(token, house.runtime.signing) is not None for token in tokens)
     assert 0 < kept * (2 * 8192 + 1200 * 64) <= MAX_VERIFIED_BYTES
 
 
@@ -430,12 +431,12 @@ async def test_grants_are_bounded_in_bytes(house: House) -> None:
     """Grants of as many networks as an earlier version let take no more memory than there is for them."""
     for number in range(100):
         networks = tuple(f"{number}.{index}" for index in range(5000))
-        assert house.realm.grant(("read",), networks).proves(f"{number}.7")
-    assert 0 < len(house.realm.grants) * 5000 * 128 <= MAX_GRANT_BYTES
+        assert house.runtime.grant(("read",), networks).proves(f"{number}.7")
+    assert 0 < len(house.runtime.grants) * 5000 * 128 <= MAX_GRANT_BYTES
 
 
 async def test_grants_are_remembered_within_bounds(house: House) -> None:
     """What is beyond is made again, the same."""
     for number in range(MAX_GRANTS + 5):
-        assert house.realm.grant(("read",), (f"n{number}",)).proves(f"n{number}")
-    assert len(house.realm.grants) <= MAX_GRANTS
+        assert house.runtime.grant(("read",), (f"n{number}",)).proves(f"n{number}")
+    assert len(house.runtime.grants) <= MAX_GRANTS

@@ -24,7 +24,7 @@ from herod.maintenance.restore import restore
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.host_and_origin_guard import Guard
-from herod.protocols.router import Doors
+from herod.protocols.router import Router
 from herod.store.sqlite.sqlite_store import open_sqlite
 
 HERE = Path(__file__).parent
@@ -36,9 +36,9 @@ OWNER_SECRET = "tenant"
 async def over(path: Path) -> AsyncIterator[House]:
     """A house over a store's file."""
     async with open_house() as fresh, open_sqlite(path, SECRET, now=NOW) as store:
-        realm = replace(fresh.realm, keyring=store.keyring, signing=SigningKeys(hs256_key(SECRET)))
-        pipeline = Pipeline(store, realm, clock=fresh.clock)
-        yield House(store, realm, pipeline, Doors(pipeline, OPERATIONS, Guard()), fresh.clock)  # type: ignore[arg-type]  # as good as one in memory
+        runtime = replace(fresh.runtime, keyring=store.keyring, signing=SigningKeys(hs256_key(SECRET)))
+        pipeline = Pipeline(store, runtime, clock=fresh.clock)
+        yield House(store, runtime, pipeline, Router(pipeline, OPERATIONS, Guard()), fresh.clock)  # type: ignore[arg-type]  # as good as one in memory
 
 
 @pytest.fixture

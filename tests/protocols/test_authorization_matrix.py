@@ -18,10 +18,10 @@ from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, NOW, TCP, Answ
 
 from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Context, Door, Operation
-from herod.protocols.authorization_header import presented_by
+from herod.pipeline.operation import Context, Operation, Surface
+from herod.protocols.authorization_header import request_credential
 from herod.protocols.host_and_origin_guard import Guard
-from herod.protocols.router import Doors
+from herod.protocols.router import Router
 from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
 
@@ -94,7 +94,7 @@ class Reached(msgspec.Struct):
 def _probe(store: Any, context: Context, params: Any) -> Reached:
     principal = context.principal
     return Reached(
-        principal.id, principal.method, context.realm.scope_text(principal.widest), sorted(principal.widest.networks)
+        principal.id, principal.method, context.runtime.scope_text(principal.widest), sorted(principal.widest.networks)
     )
 
 
@@ -240,12 +240,12 @@ async def _low_cases(house: House, user: User) -> list[Case]:
 
 
 @pytest.fixture
-async def probed() -> AsyncIterator[tuple[House, Doors, list[Case]]]:
+async def probed() -> AsyncIterator[tuple[House, Router, list[Case]]]:
     """A house whose doors lead to probes, and every credential there is."""
     async with open_house() as house:
         cases = await _cases(house)
-        doors = Doors(house.pipeline, PROBED, Guard())
-        yield house, doors, cases
+        router = Router(house.pipeline, PROBED, Guard())
+        yield house, router, cases
 
 
 def _rest_requests(operation: Operation) -> list[tuple[str, str, dict[str, Any]]]:
@@ -300,7 +300,7 @@ async def _cells(house: House, operation: Operation, case: Case) -> dict[str, tu
         if door == "rpc by position" and not _can_go_by_position(operation):
             continue
         answer = await house.rpc(operation.name, params, headers=case.headers, source=case.source)
-        if Door.RPC not in operation.doors:
+        if Surface.RPC not in operation.surfaces:
             assert answer["error"]["code"] == -32601
         else:
             error = answer.get("error")
@@ -334,10 +334,10 @@ def _comes_in_at_mcp(name: str, case: Case) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
-async def test_matrix(name: str, probed: tuple[House, Doors, list[Case]]) -> None:
+async def test_matrix(name: str, probed: tuple[House, Router, list[Case]]) -> None:
     """Each cell is as the table says, and all protocols agree in it."""
-    house, doors, cases = probed
-    house.doors = doors
+    house, router, cases = probed
+    house.router = router
     operation = PROBED[name]
     for case in cases:
         house.clock.now = NOW + case.later
@@ -375,12 +375,14 @@ async def test_the_dashboards_operations_are_on_no_wire(house: House, name: str)
 
 
 @pytest.mark.parametrize("kind", ["client_secret", "user_key", "service_key", "legacy_secret", "peer"])
-async def test_session_create_row(probed: tuple[House, Doors, list[Case]], kind: str) -> None:
+async def test_session_create_row(probed: tuple[House, Router, list[Case]], kind: str) -> None:
     """The matrix row of the operation that has no wire: asked through the pipeline."""
     house, _, cases = probed
     operation = PROBED["session.create"]
     for case in (case for case in cases if case.kind == kind and case.scope is not None):
-        reached = await house.pipeline.call(operation, operation.params(), presented_by(case.headers), case.source)
+        reached = await house.pipeline.call(
+            operation, operation.params(), request_credential(case.headers), case.source
+        )
         assert (reached.method, reached.scope) == (case.kind, case.scope)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.herod_in_memory import ADMIN_SOURCE, COOKIE, NOW, PASSWORD, TCP, House, bearer, open_house
 
-from herod.identity.runtime import LegacySecrets
+from herod.identity.legacy_secrets import LegacySecrets
 from herod.operations.accounts import login_and_registration
 from herod.store.base import Health
 
@@ -306,7 +306,7 @@ async def test_validate_answers_for_every_kind(house: House) -> None:
 async def test_a_legacy_secret_beyond_ascii(house: House) -> None:
     """Any text may be one, in a header as in JSON."""
     secret = "пароль от старой системы"
-    house.realm.legacy = LegacySecrets(house.realm.keyring, [("user", secret)])
+    house.runtime.legacy = LegacySecrets(house.runtime.keyring, [("user", secret)])
     sent = secret.encode().decode("latin-1")
     for headers in ({"x-herod-secret": sent}, bearer(sent)):
         assert (await house.request("GET", "/api/v1/whoami", headers=headers)).json["data"]["scope"] == "user"

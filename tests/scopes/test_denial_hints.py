@@ -8,7 +8,7 @@ from herod_client.core.scope_graph import READ, REGISTRAR, WRITE, ScopeGraph
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.scopes.denial_hints import mending_command
+from herod.scopes.denial_hints import hint_command
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 
 GRAPH = ScopeGraph()
@@ -65,19 +65,19 @@ def holding(
 )
 def test_table(principal: Principal, for_scope: str, for_network: str | None) -> None:
     """Each kind of principal is mended in its own way; whoever may hold more elsewhere is looked at first."""
-    assert set(for_scope.split()) == set(mending_command(GRAPH, principal, scope=WRITE).split())
+    assert set(for_scope.split()) == set(hint_command(GRAPH, principal, scope=WRITE).split())
     if for_network is not None:
-        assert mending_command(GRAPH, principal, network="test") == for_network
+        assert hint_command(GRAPH, principal, network="test") == for_network
 
 
 @given(value=st.text(min_size=1))
 def test_hints_are_safe_to_paste(value: str) -> None:
     """A name from the request stays one word in the shell, and no option, whatever it holds."""
     for method in (AuthMethod.CLIENT_SECRET, AuthMethod.JWT):
-        words = shlex.split(mending_command(GRAPH, holding(READ, method=method, networks=frozenset()), network=value))
+        words = shlex.split(hint_command(GRAPH, holding(READ, method=method, networks=frozenset()), network=value))
         assert words[-1] == f"--network={value}"
 
 
 def test_an_unknown_scope_is_named_all_the_same() -> None:
     """Nothing includes it, so no command gives it; the words stay those that were asked about."""
-    assert mending_command(GRAPH, holding(), scope="unknown") == "herod user scope 3b7c unknown"
+    assert hint_command(GRAPH, holding(), scope="unknown") == "herod user scope 3b7c unknown"

@@ -8,7 +8,7 @@ import trio.testing
 from support.in_process_server import GET, Client, Way, serving
 
 from herod.server.connection_limits import Limits
-from herod.server.eviction import Shares
+from herod.server.eviction import Eviction
 
 LATEST = 100.0
 
@@ -72,7 +72,7 @@ TABLE: dict[str, tuple[str | None, list[Seat], str | None]] = {
 def test_who_gives_way(name: str) -> None:
     """One row each."""
     newcomer, seats, expected = TABLE[name]
-    shares: Shares[Seat] = Shares()
+    shares: Eviction[Seat] = Eviction()
     for seat in seats:
         shares.add(seat)
     chosen = shares.choose(newcomer, latest=LATEST)
@@ -81,7 +81,7 @@ def test_who_gives_way(name: str) -> None:
 
 def test_places_are_counted() -> None:
     """Once each, however often they are given back; an empty source is forgotten."""
-    shares: Shares[Seat] = Shares()
+    shares: Eviction[Seat] = Eviction()
     one, two = Seat("a1"), Seat("a2")
     shares.add(one)
     shares.add(two)

@@ -12,8 +12,8 @@ from support.in_process_server import QUICK, Client, serving
 
 from herod.protocols.http import Request, Response
 from herod.scopes.principal import Source
-from herod.server.hypercorn_bridge import Carrier, PageError, _Answer, serialise
-from herod.server.page_requests import PAGES_AT_ONCE, Browser
+from herod.server.hypercorn_bridge import HypercornBridge, PageError, _Answer, serialise
+from herod.server.page_requests import PAGES_AT_ONCE, PageRequests
 
 MOST = 10_000
 Scope = dict[str, Any]
@@ -93,10 +93,10 @@ async def _start(send: Send, status: int, headers: list[tuple[bytes, bytes]]) ->
     await send({"type": "http.response.start", "status": status, "headers": headers})
 
 
-def browser(app: App | None = None, *, seconds: float = 5) -> Browser:
+def browser(app: App | None = None, *, seconds: float = 5) -> PageRequests:
     """A browser's door to a bare application."""
     chosen = App() if app is None else app
-    return Browser(lambda: chosen, seconds=seconds, most_bytes=MOST)
+    return PageRequests(lambda: chosen, seconds=seconds, most_bytes=MOST)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ async def test_upgrades_are_not_carried(headers: dict[str, str]) -> None:
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
 async def test_other_methods_wake_nobody(method: str) -> None:
     """They are refused before anything is loaded."""
-    response = await Browser(lambda: pytest.fail("it was loaded"))(asked(method))
+    response = await PageRequests(lambda: pytest.fail("it was loaded"))(asked(method))
     assert (response.status, dict(response.headers)["Allow"]) == (405, "GET, HEAD, POST")
 
 
@@ -238,7 +238,7 @@ async def test_pages_beyond_the_cap_wait() -> None:
 async def test_an_answer_that_cannot_be_used(target: str, words: str) -> None:
     """It never goes out in part."""
     with pytest.raises(PageError, match=words):
-        await Carrier(App(), most_bytes=MOST)(asked(target=target))
+        await HypercornBridge(App(), most_bytes=MOST)(asked(target=target))
 
 
 @pytest.mark.parametrize("target", ["/ui/fail", "/ui/nothing"])
@@ -284,7 +284,7 @@ def test_nothing_after_the_answer_counts() -> None:
 async def test_first_requests_load_once() -> None:
     """In a thread, while others wait for it."""
     threads: list[int] = []
-    door = Browser(lambda: threads.append(threading.get_ident()) or App(), seconds=10)  # type: ignore[func-returns-value]
+    door = PageRequests(lambda: threads.append(threading.get_ident()) or App(), seconds=10)  # type: ignore[func-returns-value]
     async with trio.open_nursery() as nursery:
         for _ in range(20):
             nursery.start_soon(door, asked())
@@ -302,7 +302,7 @@ async def test_loading_that_fails_is_tried_again() -> None:
             raise ImportError("not today")
         return app
 
-    door = Browser(make)
+    door = PageRequests(make)
     with pytest.raises(ImportError):
         await door(asked())
     assert (await door(asked())).status == 200
@@ -322,7 +322,7 @@ async def test_nothing_is_left_behind() -> None:
     assert (trio.lowlevel.current_statistics().tasks_living, _open_descriptors()) == before
 
 
-async def both(request: Request, door: Browser) -> Response:
+async def both(request: Request, door: PageRequests) -> Response:
     """Pages below /ui, an API beside them."""
     return await door(request) if request.path.startswith("/ui") else Response(200, b"api")
 
@@ -388,7 +388,7 @@ async def test_what_hypercorn_raises_when_given_up(monkeypatch: pytest.MonkeyPat
                     raise RuntimeError("can't handle event type Response")
 
     monkeypatch.setattr("herod.server.hypercorn_bridge.TCPServer", AnswersTwice)
-    carrier = Carrier(App(), most_bytes=MOST)
+    carrier = HypercornBridge(App(), most_bytes=MOST)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(carrier, asked())
         await begun.wait()
@@ -409,4 +409,4 @@ async def test_what_hypercorn_raises_of_itself(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr("herod.server.hypercorn_bridge.TCPServer", Fails)
     with pytest.raises(PageError, match="ends too early"):
-        await Carrier(App(), most_bytes=MOST)(asked())
+        await HypercornBridge(App(), most_bytes=MOST)(asked())

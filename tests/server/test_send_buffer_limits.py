@@ -14,7 +14,7 @@ from support.in_process_server import GET, Client, Way, certificates, serving
 
 from herod.protocols.http import Request, Response
 from herod.server.connection_limits import Limits
-from herod.server.send_buffer_limits import Unsent
+from herod.server.send_buffer_limits import SendBuffers
 
 KIB = 1024
 
@@ -26,9 +26,9 @@ class Holder:
     share: str
 
 
-def bounded(connection: int = 100, source: int = 250, total: int = 400) -> Unsent[Holder]:
+def bounded(connection: int = 100, source: int = 250, total: int = 400) -> SendBuffers[Holder]:
     """Bounds that a test fills by hand."""
-    return Unsent(Limits(unsent_bytes=connection, unsent_bytes_of_source=source, unsent_bytes_in_all=total))
+    return SendBuffers(Limits(unsent_bytes=connection, unsent_bytes_of_source=source, unsent_bytes_in_all=total))
 
 
 def test_one_connection() -> None:

@@ -12,7 +12,7 @@ import pytest
 import trio
 from support.in_process_server import short_folder
 
-from herod.server.systemd_notify import Notifier, watch
+from herod.server.systemd_notify import SystemdNotifier, watch
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -28,7 +28,7 @@ def manager(request: pytest.FixtureRequest) -> Iterator[tuple[str, socket.socket
 def test_messages(manager: tuple[str, socket.socket]) -> None:
     """Each state is one datagram of lines."""
     address, heard = manager
-    notifier = Notifier(address)
+    notifier = SystemdNotifier(address)
     notifier.ready("answers on\nunix:/s")
     assert heard.recv(999) == b"READY=1\nSTATUS=answers on unix:/s"
     before = time.monotonic_ns() // 1000
@@ -47,9 +47,9 @@ def test_messages(manager: tuple[str, socket.socket]) -> None:
 def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
     """Without an address nothing is said; with one where nobody is, the log says it and life goes on."""
     with caplog.at_level(logging.WARNING):
-        Notifier(None).ready("x")
+        SystemdNotifier(None).ready("x")
         assert caplog.text == ""
-        Notifier("/no/such/socket").ready("x")
+        SystemdNotifier("/no/such/socket").ready("x")
     assert "could not be told READY=1" in caplog.text
 
 
@@ -61,7 +61,7 @@ def test_no_descriptor_is_left(caplog: pytest.LogCaptureFixture, monkeypatch: py
 
     monkeypatch.setattr("herod.server.systemd_notify.socket.socket", refuse)
     with caplog.at_level(logging.WARNING):
-        Notifier("/no/such/socket").alive()
+        SystemdNotifier("/no/such/socket").alive()
     assert "could not be told WATCHDOG=1: Too many open files" in caplog.text
 
 
@@ -70,7 +70,7 @@ async def test_watchdog(autojump_clock: trio.testing.MockClock, caplog: pytest.L
     answers = [True, True, False, False, True]
     said: list[tuple[float, str]] = []
 
-    class Heard(Notifier):
+    class Heard(SystemdNotifier):
         """Keeps what is said."""
 
         def _tell(self, *lines: str) -> None:

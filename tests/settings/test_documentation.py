@@ -9,7 +9,7 @@ from herod_cli.commands.serve import serve
 from herod_client.core import access_tokens, grants, scope_graph
 
 from herod.credentials import passwords
-from herod.identity import one_time_codes, runtime
+from herod.identity import one_time_codes, runtime, verified_token_cache
 from herod.operations.accounts import first_admin
 from herod.operations.audit import retention
 from herod.operations.resources import owned_resources
@@ -108,8 +108,8 @@ FIXED: dict[str, float] = {
     "bytes that they take there": record_cache.CACHED_BYTES,
     "grants kept in memory": runtime.MAX_GRANTS,
     "bytes of all kept grants": runtime.MAX_GRANT_BYTES,
-    "verified tokens kept in memory": runtime.MAX_VERIFIED,
-    "bytes of all kept tokens": runtime.MAX_VERIFIED_BYTES,
+    "verified tokens kept in memory": verified_token_cache.MAX_VERIFIED,
+    "bytes of all kept tokens": verified_token_cache.MAX_VERIFIED_BYTES,
     "sets of scopes kept in memory": scope_graph.MAX_REMEMBERED,
     "heads of answers kept in memory": response_writer.MAX_PREFIXES,
     "bytes of each of them": response_writer.MAX_PREFIX_BYTES,

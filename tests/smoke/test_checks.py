@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from herod_smoke.checks import CHECKS
-from herod_smoke.fixtures import World
-from herod_smoke.http_connection import Wire, WireClient, peer
+from herod_smoke.fixtures import Fixtures
+from herod_smoke.http_connection import HttpClient, SmokeConnection, peer
 from herod_smoke.report import Outcome
 from herod_smoke.runner import run
 from smoke.ways import LEGACY, WAYS, Broken
@@ -24,20 +24,20 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 @contextmanager
-def wire_to(daemon: Daemon) -> Iterator[Wire]:
+def wire_to(daemon: Daemon) -> Iterator[SmokeConnection]:
     """A connection to the daemon."""
-    with closing(Wire(f"unix:{daemon.socket}")) as wire:
-        yield wire
+    with closing(SmokeConnection(f"unix:{daemon.socket}")) as connection:
+        yield connection
 
 
-def world_of(daemon: Daemon, wire: WireClient) -> World:
+def world_of(daemon: Daemon, connection: HttpClient) -> Fixtures:
     """A run against the daemon, as the local admin."""
-    return World(wire, peer(daemon.cookie), LEGACY)
+    return Fixtures(connection, peer(daemon.cookie), LEGACY)
 
 
-def ended(world: World, *names: str) -> tuple[list[Outcome], list[str]]:
+def ended(fixtures: Fixtures, *names: str) -> tuple[list[Outcome], list[str]]:
     """How these checks end."""
-    return run(world, CHECKS, names, tell=lambda outcome: None)
+    return run(fixtures, CHECKS, names, tell=lambda outcome: None)
 
 
 def test_there_are_24() -> None:
@@ -49,8 +49,8 @@ def test_there_are_24() -> None:
 def test_all_pass_on_a_good_daemon(daemon: Daemon) -> None:
     """And nothing of theirs is left behind."""
     before = daemon.herod("status", "--output", "json")
-    with wire_to(daemon) as wire:
-        outcomes, left = ended(world_of(daemon, wire), *CHECKS)
+    with wire_to(daemon) as connection:
+        outcomes, left = ended(world_of(daemon, connection), *CHECKS)
     assert [(one.name, one.error) for one in outcomes if not one.has_passed] == []
     assert left == []
     counts = [json.loads(text)["stats"] for text in (before.stdout, daemon.herod("status", "--output", "json").stdout)]
@@ -60,8 +60,8 @@ def test_all_pass_on_a_good_daemon(daemon: Daemon) -> None:
 @pytest.mark.parametrize(("name", "way"), [(name, way) for name, ways in WAYS.items() for way in ways])
 def test_each_check_goes_red(name: str, way: dict[str, Any], daemon: Daemon) -> None:
     """On a daemon that is broken in this way, the check fails with a sentence, and cleans up all the same."""
-    with wire_to(daemon) as wire:
-        broken = Broken(wire, **way)
+    with wire_to(daemon) as connection:
+        broken = Broken(connection, **way)
         [outcome], _ = ended(world_of(daemon, broken), name)
     assert broken.touched
     assert outcome.error is not None
@@ -70,9 +70,9 @@ def test_each_check_goes_red(name: str, way: dict[str, Any], daemon: Daemon) -> 
 
 def test_a_daemon_that_stops_fails_the_rest(daemon: Daemon, tmp_path: Path) -> None:
     """Every check after it is over says that nothing answers."""
-    with running(tmp_path) as other, wire_to(other) as wire:
-        world = world_of(other, wire)
-        assert ended(world, "health")[0][0].has_passed
+    with running(tmp_path) as other, wire_to(other) as connection:
+        fixtures = world_of(other, connection)
+        assert ended(fixtures, "health")[0][0].has_passed
         other.stop()
-        outcomes, _ = ended(world, "health", "validate")
+        outcomes, _ = ended(fixtures, "health", "validate")
         assert all("does not answer" in (one.error or "") for one in outcomes)

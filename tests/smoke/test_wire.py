@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from herod_smoke.http_connection import Wire
+from herod_smoke.http_connection import SmokeConnection
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -18,12 +18,12 @@ def test_an_interrupted_request_leaves_a_good_connection(tmp_path: Path, monkeyp
         server.bind(str(path))
         server.listen()
         threading.Thread(target=_answer, args=(server,), daemon=True).start()
-        with closing(Wire(f"unix:{path}", timeout=20)) as wire:
+        with closing(SmokeConnection(f"unix:{path}", timeout=20)) as connection:
             with monkeypatch.context() as interrupted:
                 interrupted.setattr("http.client.HTTPResponse.begin", _interrupt)
                 with pytest.raises(KeyboardInterrupt):
-                    wire.ask("POST", "/users/add", json={})
-            assert wire.ask("DELETE", "/api/v1/users/1").status == 200
+                    connection.ask("POST", "/users/add", json={})
+            assert connection.ask("DELETE", "/api/v1/users/1").status == 200
 
 
 def _answer(server: socket.socket) -> None:

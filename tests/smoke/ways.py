@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from herod_smoke.http_connection import Answer, Headers, WireClient
+from herod_smoke.http_connection import Headers, HttpClient, Response
 
 __all__ = ["LEGACY", "WAYS", "Broken"]
 
 LEGACY = "the smoke checks' legacy secret"
-Change = Callable[[Answer], Answer]
+Change = Callable[[Response], Response]
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Broken:
         is_swallowed: the daemon never gets it; `change` makes the answer of nothing.
     """
 
-    wire: WireClient
+    connection: HttpClient
     method: str
     path: str
     change: Change
@@ -42,14 +42,14 @@ class Broken:
         json: Any = None,
         form: Mapping[str, str] | None = None,
         body: bytes | None = None,
-    ) -> Answer:
-        """As `WireClient`."""
+    ) -> Response:
+        """As `HttpClient`."""
         is_meant = method == self.method and path.startswith(self.path)
         is_meant = is_meant and self.when(json if form is None else form, headers or {})
         if is_meant and self.is_swallowed:
             self.touched += 1
-            return self.change(Answer(200, {}, b"{}"))
-        answer = self.wire.ask(method, path, headers=headers, json=json, form=form, body=body)
+            return self.change(Response(200, {}, b"{}"))
+        answer = self.connection.ask(method, path, headers=headers, json=json, form=form, body=body)
         if not is_meant:
             return answer
         self.touched += 1
@@ -58,12 +58,12 @@ class Broken:
 
 def status(number: int) -> Change:
     """Another status."""
-    return lambda answer: Answer(number, answer.headers, answer.body)
+    return lambda answer: Response(number, answer.headers, answer.body)
 
 
 def without_header(name: str) -> Change:
     """A header less."""
-    return lambda answer: Answer(
+    return lambda answer: Response(
         answer.status, {key: value for key, value in answer.headers.items() if key != name}, answer.body
     )
 
@@ -86,23 +86,23 @@ def instead_of(number: int, other: int) -> Change:
 
 def header(name: str, value: str) -> Change:
     """A header with another value."""
-    return lambda answer: Answer(answer.status, {**answer.headers, name: value}, answer.body)
+    return lambda answer: Response(answer.status, {**answer.headers, name: value}, answer.body)
 
 
 def edited(edit: Callable[[Any], object]) -> Change:
     """The JSON changed in place, or what `edit` returns instead."""
 
-    def change(answer: Answer) -> Answer:
+    def change(answer: Response) -> Response:
         found = answer.json
         instead = edit(found)
-        return Answer(answer.status, answer.headers, json.dumps(found if instead is None else instead).encode())
+        return Response(answer.status, answer.headers, json.dumps(found if instead is None else instead).encode())
 
     return change
 
 
 def says(instead: object, number: int = 200) -> Change:
     """Another JSON and status."""
-    return lambda answer: Answer(number, answer.headers, json.dumps(instead).encode())
+    return lambda answer: Response(number, answer.headers, json.dumps(instead).encode())
 
 
 def named(name: str, **arguments: Any) -> Callable[[Any, Headers], bool]:
@@ -156,7 +156,7 @@ WAYS: dict[str, list[dict[str, Any]]] = {
         {
             "method": "GET",
             "path": "/",
-            "change": lambda answer: Answer(answer.status, answer.headers, answer.body + b"<script>1</script>"),
+            "change": lambda answer: Response(answer.status, answer.headers, answer.body + b"<script>1</script>"),
         },
     ],
     "admin-identity": [
@@ -189,7 +189,7 @@ WAYS: dict[str, list[dict[str, Any]]] = {
         {
             "method": "POST",
             "path": "/login",
-            "change": lambda answer: Answer(answer.status, answer.headers, answer.body + b" " * (next(COUNTER) % 2)),
+            "change": lambda answer: Response(answer.status, answer.headers, answer.body + b" " * (next(COUNTER) % 2)),
         },
         {"method": "POST", "path": "/login", "change": status(200)},
     ],
@@ -298,7 +298,7 @@ WAYS: dict[str, list[dict[str, Any]]] = {
         {
             "method": "GET",
             "path": "/api/v1/resources/",
-            "change": lambda a: Answer(a.status, a.headers, a.body + b" " * (next(COUNTER) % 2)),
+            "change": lambda a: Response(a.status, a.headers, a.body + b" " * (next(COUNTER) % 2)),
         },
         {
             "method": "GET",

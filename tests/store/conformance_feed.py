@@ -33,7 +33,7 @@ class FeedConformance:
         woken: list[str] = []
 
         async def wait() -> None:
-            await store.news.wait()
+            await store.change_notifier.wait()
             woken.append("news")
 
         async with trio.open_nursery() as nursery:
@@ -41,10 +41,10 @@ class FeedConformance:
             await wait_all_tasks_blocked()
             await store.write(lambda tx: tx.audit(event()))
             await store.write(lambda tx: tx.get(Account, "ada"))
-            assert len(store.news) == 1
+            assert len(store.change_notifier) == 1
             await store.write(putting(account()))
         assert woken == ["news"]
-        assert not len(store.news)
+        assert not len(store.change_notifier)
 
     async def test_changes_in_pieces(self, store: Store) -> None:
         """With a limit the feed comes in pieces, in order of revision, and misses nothing."""

@@ -1,11 +1,11 @@
 """Which store has gone on from which: a restore may believe what is missing only in a store that has."""
 
-from herod.store.sealed_head import MAX_ANCESTORS, Head
+from herod.store.sealed_head import MAX_ANCESTORS, StoreHead
 
 
-def head(generation: str, rev: int, **ancestors: int) -> Head:
+def head(generation: str, rev: int, **ancestors: int) -> StoreHead:
     """A store's head."""
-    return Head(generation=generation, created_at=0, rev=rev, ancestors=ancestors)
+    return StoreHead(generation=generation, created_at=0, rev=rev, ancestors=ancestors)
 
 
 def test_one_generation_goes_by_its_revisions() -> None:

@@ -22,7 +22,7 @@ PASSWORD: Final = "correct horse battery staple"
 LEGACY: Final = "a secret of older days, long enough"
 WIDE: Final = (1280, 900)
 PHONE: Final = (390, 844)
-AXE: Final = Path(__file__).parent / "npm/node_modules/axe-core/axe.min.js"
+AXE: Final = Path(__file__).parents[1] / "npm/node_modules/axe-core/axe.min.js"
 WAIT_MS: Final = 10_000
 
 Theme = Literal["dark", "light"]

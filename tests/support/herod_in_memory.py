@@ -1,4 +1,4 @@
-"""A whole house in memory for tests: store, realm, pipeline and doors, with a clock that tests turn."""
+"""A whole house in memory for tests: store, runtime, pipeline and doors, with a clock that tests turn."""
 
 import base64
 import json
@@ -10,13 +10,14 @@ from typing import Any
 from herod_client.core.scope_graph import ScopeGraph
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 
+from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import Basic, Bearer, PeerClaim, Presented, SessionCookie
-from herod.identity.runtime import LegacySecrets, Realm
+from herod.identity.runtime import Runtime
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Request, Response
-from herod.protocols.router import Doors
+from herod.protocols.router import Router
 from herod.scopes.principal import Peer, Source
 from herod.store.memory import MemoryStore
 
@@ -70,9 +71,9 @@ class House:
     """The daemon without its sockets."""
 
     store: MemoryStore
-    realm: Realm
+    runtime: Runtime
     pipeline: Pipeline
-    doors: Doors
+    router: Router
     clock: Clock
     secrets: dict[str, str] = field(default_factory=dict)
 
@@ -120,7 +121,7 @@ class House:
             sent.setdefault("content-type", "application/x-www-form-urlencoded")
         elif body is not None:
             sent.setdefault("content-type", "application/json")
-        return Answer(await self.doors(Request(method, path, query, sent, body or b"", source)))
+        return Answer(await self.router(Request(method, path, query, sent, body or b"", source)))
 
     async def rpc(
         self, method: str, params: Any = None, *, headers: Mapping[str, str] | None = None, source: Source = TCP
@@ -186,7 +187,7 @@ async def open_house(
     clock = Clock()
     store = MemoryStore(SECRET)
     async with store:
-        realm = Realm(
+        runtime = Runtime(
             version="0.0.test",
             graph=ScopeGraph(scopes or {}),
             networks=networks or frozenset({"*"}),
@@ -204,8 +205,8 @@ async def open_house(
             methods={name: operation.methods for name, operation in OPERATIONS.items() if operation.methods},
             key_operations=frozenset(name for name, operation in OPERATIONS.items() if operation.manages_keys),
         )
-        pipeline = Pipeline(store, realm, clock=clock)
-        yield House(store, realm, pipeline, Doors(pipeline, OPERATIONS, Guard()), clock)
+        pipeline = Pipeline(store, runtime, clock=clock)
+        yield House(store, runtime, pipeline, Router(pipeline, OPERATIONS, Guard()), clock)
 
 
 def _dumps(value: Any) -> bytes:

@@ -11,16 +11,16 @@ from support.herod_in_memory import PASSWORD, Answer, House
 from herod.dashboard.app import make_app
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard
-from herod.protocols.router import Doors
-from herod.server.page_requests import Browser
+from herod.protocols.router import Router
+from herod.server.page_requests import PageRequests
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 
 
 def open_pages(house: House) -> None:
     """Give a house its pages."""
-    pages = Browser(partial(make_app, house.pipeline, OPERATIONS))
-    house.doors = Doors(house.pipeline, OPERATIONS, Guard(), pages)
+    pages = PageRequests(partial(make_app, house.pipeline, OPERATIONS))
+    house.router = Router(house.pipeline, OPERATIONS, Guard(), pages)
 
 
 @dataclass

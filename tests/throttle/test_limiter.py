@@ -168,7 +168,7 @@ async def test_a_restart_forgets_nothing(house: House, ada: str) -> None:
     """The counts are in the store, under names that say nothing."""
     for _ in range(10):
         await sign_in(house)
-    house.pipeline = Pipeline(house.store, house.realm, clock=house.clock)
+    house.pipeline = Pipeline(house.store, house.runtime, clock=house.clock)
     assert await sign_in(house) == "rate_limited"
     records = list(house.store.scan(GuessCount))
     assert {len(bytes.fromhex(record.id)) for record in records} == {32}  # an HMAC
@@ -352,7 +352,7 @@ async def test_twenty_registrations_an_hour(house: House, monkeypatch: pytest.Mo
 
 async def test_where_registration_is_closed_nothing_is_counted(house: House) -> None:
     """The answer is the same for ever."""
-    house.realm.registration = "closed"
+    house.runtime.registration = "closed"
     for _ in range(25):
         assert await ask(house, "register", email=EMAIL, password=RIGHT) == "target_denied"
     assert house.store.count(GuessCount) == 0

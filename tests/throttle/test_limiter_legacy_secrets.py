@@ -8,8 +8,8 @@ from herod_client.core.key_format import KeyKind, new_key, new_key_id
 from support.herod_in_memory import ADMIN_SOURCE, LEGACY, LOCAL_ADMIN, NOW, STRANGER, TCP, House
 from support.wrong_guesses import ask, uid
 
+from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim, SecretHeader
-from herod.identity.runtime import LegacySecrets
 from herod.pipeline.pipeline import Pipeline
 from herod.records import GuessCount
 from herod.throttle import limiter
@@ -61,7 +61,7 @@ async def test_a_restart_forgets_no_guess_at_a_legacy_secret(house: House, monke
     writes = house.store.stats.writes
     await house.pipeline.attempts.flush()
     assert house.store.stats.writes == writes
-    house.pipeline = Pipeline(house.store, house.realm, clock=house.clock)
+    house.pipeline = Pipeline(house.store, house.runtime, clock=house.clock)
     assert await ask(house, "whoami", Bearer("guess")) == "rate_limited"
 
 
@@ -108,7 +108,7 @@ async def test_what_is_random_is_not_counted(house: House) -> None:
     for _ in range(12):
         wrong = type(user.basic)(user.client_id, "guess")
         assert await ask(house, "token.create", wrong) == "bad_credentials"
-    house.realm.legacy = LegacySecrets(house.realm.keyring, [])
+    house.runtime.legacy = LegacySecrets(house.runtime.keyring, [])
     for legacy in (Bearer("guess"), SecretHeader("guess")):
         assert [await ask(house, "whoami", legacy) for _ in range(12)] == ["bad_credentials"] * 12
     await house.pipeline.flush()
@@ -117,7 +117,7 @@ async def test_what_is_random_is_not_counted(house: House) -> None:
 
 async def test_a_secret_that_looks_like_a_token_is_guarded(house: House) -> None:
     """Then a bad token may be a guess at it; and good ones are not concerned."""
-    house.realm.legacy = LegacySecrets(house.realm.keyring, [("user", "our.old.secret")])
+    house.runtime.legacy = LegacySecrets(house.runtime.keyring, [("user", "our.old.secret")])
     token = await (await house.user()).token()
     for _ in range(10):
         with pytest.raises(BadToken):

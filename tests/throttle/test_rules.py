@@ -10,7 +10,7 @@ from herod.throttle.rules import (
     DELAYS,
     PAIR,
     REGISTRATION,
-    Law,
+    LimitRule,
     Marks,
     add,
     delay,
@@ -40,7 +40,7 @@ TEN: Marks = tuple((NOW + second, 1) for second in range(10))
         (REGISTRATION, ((NOW, 20),), NOW + 3599, 1),
     ],
 )
-def test_how_long_a_lock_lasts(law: Law, marks: Marks, now: int, seconds: int) -> None:
+def test_how_long_a_lock_lasts(law: LimitRule, marks: Marks, now: int, seconds: int) -> None:
     """Until fewer than the limit are within the window; a clock put right locks nobody for an hour."""
     assert seconds_locked(law, marks, now) == seconds
 

@@ -11,7 +11,7 @@ from herod_cli.command_classes import HerodCommand
 from herod_cli.exit_codes import FailureError
 from herod_cli.invocation import Invocation, pass_invocation
 from herod_cli.shared.output import print_notice
-from herod_cli.shared.saved_tokens import SignIns, credentials_path
+from herod_cli.shared.saved_tokens import SavedTokens, credentials_path
 from herod_cli.shared.secret_files import ask_password, has_terminal, read_password
 
 __all__ = ["login", "logout", "whoami"]
@@ -37,7 +37,7 @@ def login(invocation: Invocation, email: str | None, password_file: str | None) 
     from herod_client import Anonymous  # noqa: PLC0415 - `--help` does not pay for it
 
     address = str(invocation.address())
-    sign_ins = SignIns(credentials_path(os.environ))
+    sign_ins = SavedTokens(credentials_path(os.environ))
     sign_ins.check_path()
     if email is None:
         if not has_terminal():
@@ -70,7 +70,7 @@ def logout(invocation: Invocation) -> None:
     from herod_client import Bearer, ClientError, NotAuthenticated  # noqa: PLC0415 - `--help` does not pay for it
 
     address = str(invocation.address())
-    sign_ins = SignIns(credentials_path(os.environ))
+    sign_ins = SavedTokens(credentials_path(os.environ))
     token = sign_ins.token(address)
     if token is None:
         others = ", ".join(sign_ins.addresses)

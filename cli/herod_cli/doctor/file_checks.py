@@ -16,7 +16,7 @@ from herod_client.core.errors import SettingsError
 from herod.settings import SECRETS, Settings, load_settings
 from herod_cli.doctor.findings import Finding, fail, ok, warn
 from herod_cli.exit_codes import FailureError
-from herod_cli.shared.saved_tokens import SignIns, credentials_path
+from herod_cli.shared.saved_tokens import SavedTokens, credentials_path
 from herod_cli.shared.secret_files import is_private
 
 __all__ = ["check_files"]
@@ -108,7 +108,7 @@ def _check_store(path: Path) -> Iterator[Finding]:
 def _check_credentials(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         path = credentials_path(environ)
-        addresses = SignIns(path).addresses
+        addresses = SavedTokens(path).addresses
     except FailureError as error:
         yield fail("credentials", error.message, error.hint)
         return

@@ -12,7 +12,7 @@ from herod.file_ownership import require_own_path
 from herod_cli.exit_codes import FailureError
 from herod_cli.shared.secret_files import is_private, read_bounded, replace_private
 
-__all__ = ["SignIns", "credentials_path"]
+__all__ = ["SavedTokens", "credentials_path"]
 
 VERSION: Final = 1
 
@@ -31,7 +31,7 @@ def credentials_path(environ: Mapping[str, str]) -> Path:
     raise FailureError("There is no place for credentials.", hint="set HOME or XDG_CONFIG_HOME")
 
 
-class SignIns:
+class SavedTokens:
     """The file's content: address → `{"access_token", "client_id", "email", "scope"}`."""
 
     def __init__(self, path: Path) -> None:

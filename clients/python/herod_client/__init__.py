@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
     from herod_client.credentials import Anonymous, Basic, Bearer, Identity, PeerIdentity
     from herod_client.threaded_verifier import ThreadedVerifier
-    from herod_client.token_checker import Verified
+    from herod_client.token_checker import VerifiedToken
     from herod_client.verifier import Verifier
 
 __version__ = "0.1.0"  # the daemon's own: each release has both
@@ -46,7 +46,7 @@ __all__ = [
     "UnixAddress",
     "Unreachable",
     "Untrusted",
-    "Verified",
+    "VerifiedToken",
     "Verifier",
     "find_address",
     "parse_address",
@@ -71,7 +71,7 @@ _MODULES: Final = {
     "UnixAddress": "addresses",
     "Unreachable": "client_errors",
     "Untrusted": "client_errors",
-    "Verified": "token_checker",
+    "VerifiedToken": "token_checker",
     "Verifier": "verifier",
     "find_address": "addresses",
     "parse_address": "addresses",

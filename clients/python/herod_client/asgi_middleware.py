@@ -1,7 +1,7 @@
 """Middleware for ASGI services (Quart, Starlette, FastAPI, on trio or asyncio): only good tokens let a request in.
 
-`scope["herod"]` then holds who asks, as `Verified`. What is refused is answered here, as RFC 6750 says, in herod's own
-form of errors. Knows no framework.
+`scope["herod"]` then holds who asks, as `VerifiedToken`. What is refused is answered here, as RFC 6750 says, in herod's
+own form of errors. Knows no framework.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -18,7 +18,7 @@ from herod_client.core.errors import (
     PermissionDenied,
     Unavailable,
 )
-from herod_client.token_checker import Verified
+from herod_client.token_checker import VerifiedToken
 
 __all__ = ["HerodMiddleware"]
 
@@ -36,7 +36,7 @@ RETRY_SECONDS: Final = b"1"
 class Verifies(Protocol):
     """A `Verifier` or `ThreadedVerifier`."""
 
-    def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> Verified:
+    def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> VerifiedToken:
         """As `Verifier.verify`."""
 
 

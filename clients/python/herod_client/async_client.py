@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from herod_client.addresses import Address, parse_address
-from herod_client.async_transport import Pool, Sink
+from herod_client.async_transport import ConnectionPool, Sink
 from herod_client.client import CONNECT_TIMEOUT, REQUEST_TIMEOUT
 from herod_client.credentials import Identity
 from herod_client.http_messages import Dialogue, Json
-from herod_client.transport import SinkError
+from herod_client.sync_transport import SinkError
 
 __all__ = ["MAX_CONNECTIONS", "AsyncClient"]
 
@@ -52,7 +52,7 @@ class AsyncClient:
         self.address = parse_address(address) if isinstance(address, str) else address
         self.identity = identity
         self._dialogue = Dialogue(self.address, identity)
-        self._pool = Pool(
+        self._pool = ConnectionPool(
             self.address,
             size=max_connections,
             connect_timeout=connect_timeout,

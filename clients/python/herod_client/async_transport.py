@@ -18,10 +18,10 @@ import trio
 from herod_client.addresses import Address, TcpAddress, UnixAddress
 from herod_client.client_errors import Untrusted
 from herod_client.connection_errors import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
-from herod_client.http_messages import Answer, Request, host_of
-from herod_client.transport import MAX_ANSWER, SinkError
+from herod_client.http_messages import Request, Response, host_of
+from herod_client.sync_transport import MAX_ANSWER, SinkError
 
-__all__ = ["Pool", "Sink", "expected_servers"]
+__all__ = ["ConnectionPool", "Sink", "expected_servers"]
 
 PIECE_BYTES: Final = 64 * 1024
 MAX_HEAD: Final = 64 * 1024
@@ -47,7 +47,7 @@ def expected_servers(uid: int | None = None) -> frozenset[int]:
     return frozenset({0, os.geteuid(), *service})
 
 
-class Pool:
+class ConnectionPool:
     """Connections to one address, opened when they are needed, kept when they are whole.
 
     Args:
@@ -83,7 +83,7 @@ class Pool:
             await self._idle.pop().end()
         await trio.lowlevel.checkpoint()
 
-    async def request(self, asked: Request, *, sink: Sink | None = None) -> Answer:
+    async def request(self, asked: Request, *, sink: Sink | None = None) -> Response:
         """Ask once.
 
         Args:
@@ -204,11 +204,11 @@ class _Reading:
         self.is_complete = False
         self.keeps_alive = False
 
-    def answer(self) -> Answer:
+    def answer(self) -> Response:
         """What came."""
         header = Message()
         header["Content-Type"] = self._content_type
-        return Answer(self._status, header.get_content_type(), bytes(self._body))
+        return Response(self._status, header.get_content_type(), bytes(self._body))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """The parser calls this."""

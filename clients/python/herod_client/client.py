@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 
 from herod_client.addresses import Address, parse_address
 from herod_client.credentials import Identity
-from herod_client.http_messages import Answer, Dialogue, Json, Request
-from herod_client.transport import Connection, SinkError
+from herod_client.http_messages import Dialogue, Json, Request, Response
+from herod_client.sync_transport import Connection, SinkError
 
 __all__ = ["CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "Client", "Json"]
 
@@ -134,5 +134,5 @@ class Client:
         """
         return self._dialogue.read(self._send(self._dialogue.ask_form(path, form, identity)))
 
-    def _send(self, asked: Request, sink: Callable[[bytes], object] | None = None) -> Answer:
+    def _send(self, asked: Request, sink: Callable[[bytes], object] | None = None) -> Response:
         return self._connection.request(asked.method, asked.path, headers=asked.headers, body=asked.body, sink=sink)

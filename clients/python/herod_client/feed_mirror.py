@@ -13,7 +13,7 @@ from herod_client.core.grants import Networks
 from herod_client.core.scope_graph import ScopeGraph
 from herod_client.http_messages import Json
 
-__all__ = ["Changes", "Holder", "Mirror", "Picture", "Rules", "parse_changes"]
+__all__ = ["FeedChanges", "FeedMirror", "FeedRules", "FeedSnapshot", "FeedSubject", "parse_changes"]
 
 # A clock that was ahead and is put right must not bring a revoked token back.
 KEPT_SECONDS: Final = 3600
@@ -34,7 +34,7 @@ class _Taken(msgspec.Struct, frozen=True):
     exp: int
 
 
-class Rules(msgspec.Struct, frozen=True):
+class FeedRules(msgspec.Struct, frozen=True):
     """What tokens are verified by, as the feed tells it."""
 
     issuer: str
@@ -43,7 +43,7 @@ class Rules(msgspec.Struct, frozen=True):
     scopes: dict[str, tuple[str, ...]]
 
 
-class Changes(msgspec.Struct, frozen=True):
+class FeedChanges(msgspec.Struct, frozen=True):
     """One answer of the feed; docs/client.md says what its parts mean."""
 
     cursor: str
@@ -52,10 +52,10 @@ class Changes(msgspec.Struct, frozen=True):
     subjects: tuple[_Subject, ...] = ()
     gone: tuple[str, ...] = ()
     revoked: tuple[_Taken, ...] = ()
-    rules: Rules | None = None
+    rules: FeedRules | None = None
 
 
-class Holder(msgspec.Struct, frozen=True):
+class FeedSubject(msgspec.Struct, frozen=True):
     """Whom tokens name, as they are now."""
 
     kind: str
@@ -65,7 +65,7 @@ class Holder(msgspec.Struct, frozen=True):
     is_enabled: bool
 
 
-class Picture:
+class FeedSnapshot:
     """Everything known at one moment.
 
     Attributes:
@@ -75,17 +75,17 @@ class Picture:
 
     __slots__ = ("graph", "holders", "revoked", "rules")
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: FeedRules) -> None:
         self.rules = rules
         self.graph = ScopeGraph(rules.scopes)
-        self.holders: dict[str, Holder] = {}
+        self.holders: dict[str, FeedSubject] = {}
         self.revoked: dict[tuple[str, str], int] = {}
 
-    def take(self, changes: Changes, now: int) -> None:
+    def take(self, changes: FeedChanges, now: int) -> None:
         """Make it what the answer says."""
         for one in changes.subjects:
             mask = self.graph.mask(tuple(one.scope.split()))
-            self.holders[one.sub] = Holder(one.kind, one.epoch, mask, frozenset(one.networks), one.enabled)
+            self.holders[one.sub] = FeedSubject(one.kind, one.epoch, mask, frozenset(one.networks), one.enabled)
         for sub in changes.gone:
             self.holders.pop(sub, None)
         for taken in changes.revoked:
@@ -95,7 +95,7 @@ class Picture:
                 del self.revoked[mark]
 
 
-class Mirror:
+class FeedMirror:
     """What the feed has told so far.
 
     Attributes:
@@ -107,12 +107,12 @@ class Mirror:
     __slots__ = ("_draft", "cursor", "picture", "version")
 
     def __init__(self) -> None:
-        self.picture: Picture | None = None
+        self.picture: FeedSnapshot | None = None
         self.version = 0
         self.cursor: str | None = None
-        self._draft: Picture | None = None
+        self._draft: FeedSnapshot | None = None
 
-    def take(self, changes: Changes, now: int) -> bool:
+    def take(self, changes: FeedChanges, now: int) -> bool:
         """Follow one answer; whether all is known up to it now.
 
         Raises:
@@ -140,22 +140,22 @@ class Mirror:
         self.cursor = self._draft = None
 
 
-def parse_changes(answer: Json) -> Changes:
+def parse_changes(answer: Json) -> FeedChanges:
     """Read an answer of `GET /api/v1/tokens/changes`.
 
     Raises:
         BadAnswer: it is none.
     """
     try:
-        return msgspec.convert(answer["data"], Changes)
+        return msgspec.convert(answer["data"], FeedChanges)
     except (msgspec.ValidationError, TypeError, KeyError) as error:
         raise BadAnswer(f"What came is not the feed: {error}.", hint="this library may be older than herod") from None
 
 
-def _begin(rules: Rules | None) -> Picture:
+def _begin(rules: FeedRules | None) -> FeedSnapshot:
     if rules is None:
         raise BadAnswer("The feed begins without its rules.", hint="this library may be older than herod")
     try:
-        return Picture(rules)
+        return FeedSnapshot(rules)
     except SettingsError as error:
         raise BadAnswer(f"The feed's scopes make no sense: {error}.") from None

@@ -15,7 +15,7 @@ from herod_client.client_errors import BadAnswer, NotAuthenticated, Refused
 from herod_client.connection_errors import CHECK_ADDRESS
 from herod_client.credentials import Identity, authorization
 
-__all__ = ["Answer", "Dialogue", "Json", "Request", "host_of"]
+__all__ = ["Dialogue", "Json", "Request", "Response", "host_of"]
 
 Json: TypeAlias = Any  # decoded JSON, for the caller to look into
 
@@ -46,7 +46,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What came back, undecoded."""
 
     status: int
@@ -114,7 +114,7 @@ class Dialogue:
         """A POST with a form."""
         return self.ask("POST", path, body=urlencode(form).encode("ascii"), content_type=FORM, identity=identity)
 
-    def read_rpc(self, answer: Answer, number: int) -> Json:
+    def read_rpc(self, answer: Response, number: int) -> Json:
         """The result of the JSON-RPC call of that number.
 
         Raises:
@@ -133,7 +133,7 @@ class Dialogue:
             self._misunderstand(answer)
         return message.result
 
-    def read(self, answer: Answer, allow: tuple[int, ...] = ()) -> Json:
+    def read(self, answer: Response, allow: tuple[int, ...] = ()) -> Json:
         """The JSON of a route's answer.
 
         Args:
@@ -150,7 +150,7 @@ class Dialogue:
             self._misunderstand(answer)
         return self._decode(answer)
 
-    def check_file(self, answer: Answer) -> None:
+    def check_file(self, answer: Response) -> None:
         """Whether what was poured out before this was the file.
 
         Raises:
@@ -161,7 +161,7 @@ class Dialogue:
         if answer.status != 200:
             self._misunderstand(answer)
 
-    def refuse(self, answer: Answer) -> NoReturn:
+    def refuse(self, answer: Response) -> NoReturn:
         """Raise what an error says.
 
         Raises:
@@ -184,13 +184,13 @@ class Dialogue:
             case _:
                 self._misunderstand(answer)
 
-    def _decode(self, answer: Answer) -> Json:
+    def _decode(self, answer: Response) -> Json:
         try:
             return msgspec.json.decode(answer.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             self._misunderstand(answer)
 
-    def _misunderstand(self, answer: Answer) -> NoReturn:
+    def _misunderstand(self, answer: Response) -> NoReturn:
         raise BadAnswer(
             f"What answers at {self.address} is not herod: HTTP {answer.status}, {answer.content_type},"
             f" {len(answer.body)} bytes.",

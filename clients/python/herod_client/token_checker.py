@@ -15,9 +15,9 @@ from herod_client.core.bounded_cache import BoundedCache
 from herod_client.core.errors import Disabled, MissingScope, NetworkDenied, RevokedToken, Unavailable
 from herod_client.core.grants import ALL_NETWORKS, Networks, intersect_networks
 from herod_client.core.signing_keys import SigningKeys
-from herod_client.feed_mirror import Holder, Mirror, Picture, Rules
+from herod_client.feed_mirror import FeedMirror, FeedRules, FeedSnapshot, FeedSubject
 
-__all__ = ["TokenChecker", "Verified", "WhenStale"]
+__all__ = ["TokenChecker", "VerifiedToken", "WhenStale"]
 
 WhenStale = Literal["refuse", "accept"]
 
@@ -36,7 +36,7 @@ VIAS: Final = {
 }
 
 
-class Verified(msgspec.Struct, frozen=True):
+class VerifiedToken(msgspec.Struct, frozen=True):
     """A good token.
 
     Attributes:
@@ -61,7 +61,7 @@ class Verified(msgspec.Struct, frozen=True):
     aud: str | None
 
 
-_Worth = tuple[int, Verified, int]
+_Worth = tuple[int, VerifiedToken, int]
 
 
 class _Seen:
@@ -73,7 +73,7 @@ class _Seen:
 
     __slots__ = ("claims", "keys", "rules", "worth")
 
-    def __init__(self, claims: Claims, keys: SigningKeys, rules: Rules) -> None:
+    def __init__(self, claims: Claims, keys: SigningKeys, rules: FeedRules) -> None:
         self.claims = claims
         self.keys = keys
         self.rules = rules
@@ -102,7 +102,7 @@ class TokenChecker:
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.mirror = Mirror()
+        self.mirror = FeedMirror()
         self.keys: SigningKeys | None = None
         self._audiences = audiences
         self._network = network
@@ -113,7 +113,7 @@ class TokenChecker:
         self._fresh_until = float("-inf")
         self._seen: BoundedCache[str, _Seen] = BoundedCache(entries=MAX_SEEN, total=MAX_SEEN_BYTES, size=_seen_bytes)
         # What scopes need, by the graph that says so.
-        self._needed: tuple[Picture | None, dict[str, int]] = (None, {})
+        self._needed: tuple[FeedSnapshot | None, dict[str, int]] = (None, {})
 
     @property
     def is_stale(self) -> bool:
@@ -128,7 +128,7 @@ class TokenChecker:
         """The feed has spoken: what is known is true now."""
         self._fresh_until = self._stopwatch() + self._max_stale
 
-    def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> Verified:
+    def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> VerifiedToken:
         """Whether a token is good now and reaches what is asked for.
 
         Args:
@@ -177,7 +177,7 @@ class TokenChecker:
             raise NetworkDenied(f"This token has no access to network {network!r}.", missing=network)
         return verified
 
-    def _open(self, token: str, picture: Picture, keys: SigningKeys, now: int) -> _Seen:
+    def _open(self, token: str, picture: FeedSnapshot, keys: SigningKeys, now: int) -> _Seen:
         rules = picture.rules
         claims = verify(
             token,
@@ -192,7 +192,7 @@ class TokenChecker:
         self._seen.keep(token, seen)
         return seen
 
-    def _bits(self, picture: Picture, scope: str) -> int:
+    def _bits(self, picture: FeedSnapshot, scope: str) -> int:
         bits = [picture.graph.bit(name) for name in scope.split()]
         if not bits or not all(bits):  # a service that asks for what nobody can hold lets nobody in
             raise MissingScope(f"No token holds {scope!r}: herod knows no such scope.", missing=scope)
@@ -208,13 +208,13 @@ def _seen_bytes(token: str, seen: _Seen) -> int:
     return SEEN_BYTES + 2 * len(token) + NAME_BYTES * len(seen.claims.networks or ())
 
 
-def _judge(claims: Claims, picture: Picture, version: int) -> _Worth:
+def _judge(claims: Claims, picture: FeedSnapshot, version: int) -> _Worth:
     """What a token is worth now."""
     holder = _holder(picture, claims)
     graph = picture.graph
     mask = graph.mask(tuple(claims.scope.split())) & holder.mask
     own = ALL_NETWORKS if claims.networks is None else frozenset(claims.networks)
-    verified = Verified(
+    verified = VerifiedToken(
         sub=claims.sub,
         kind=holder.kind,
         scope=" ".join(graph.names(mask)),
@@ -228,13 +228,13 @@ def _judge(claims: Claims, picture: Picture, version: int) -> _Worth:
     return version, verified, mask
 
 
-def _lacking(mask: int, picture: Picture, scope: str) -> MissingScope:
+def _lacking(mask: int, picture: FeedSnapshot, scope: str) -> MissingScope:
     """The refusal that names the first scope which the token does not have."""
     missing = next((name for name in scope.split() if not mask & picture.graph.bit(name)), scope)
     return MissingScope(f"This needs scope {missing!r}, which this token does not have.", missing=missing)
 
 
-def _holder(picture: Picture, claims: Claims) -> Holder:
+def _holder(picture: FeedSnapshot, claims: Claims) -> FeedSubject:
     """Whom the token names.
 
     Raises:

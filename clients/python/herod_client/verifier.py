@@ -101,7 +101,7 @@ class Verifier:
         self._checker = TokenChecker(
             audiences=frozenset(audiences), network=network, max_stale=max_stale, when_stale=when_stale
         )
-        self._news = trio.lowlevel.ParkingLot()
+        self._change_notifier = trio.lowlevel.ParkingLot()
         self._manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
         self._known: list[SigningKey] = []
@@ -121,7 +121,7 @@ class Verifier:
     async def changed(self, since: int) -> int:
         """Wait until `version` is another than `since`: for caches built on what `verify` said."""
         while self.version == since:
-            await self._news.park()
+            await self._change_notifier.park()
         return self.version
 
     async def __aenter__(self) -> Self:
@@ -201,7 +201,7 @@ class Verifier:
         if is_whole:
             checker.touch()
         if mirror.version != version:
-            self._news.unpark_all()
+            self._change_notifier.unpark_all()
         return is_whole
 
     async def _load_keys(self, client: AsyncClient) -> None:

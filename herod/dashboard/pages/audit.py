@@ -10,7 +10,7 @@ from quart import Response as Page
 from quart import current_app
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Door, Visit
+from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
 
@@ -30,38 +30,38 @@ class Known:
     endpoint: str
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = Audit(door)
+    pages = AuditPage(gateway)
     app.add_url_rule("/ui/audit", "audit", pages.list)
     app.add_url_rule("/ui/audit/new", "audit_new", pages.list_new)
     app.add_url_rule("/ui/audit/verify", "audit_verify", pages.verify, methods=["POST"])
 
 
-class Audit:
+class AuditPage:
     """The rows, newest first, and below them the proof."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def list(self) -> Page:
         """Rows that pass the filter."""
-        return await self._page(await self._door.enter())
+        return await self._page(await self._gateway.enter())
 
     async def list_new(self) -> Page:
         """The rows that came since a page was made: what is put on top of it; nothing when there are none."""
-        visit = await self._door.enter()
+        visit = await self._gateway.enter()
         after = visit.query.get("after", "0")
-        page = await self._door.call(visit, "audit.list", **_wanted(visit), after=after, limit=ROWS)
+        page = await self._gateway.call(visit, "audit.list", **_wanted(visit), after=after, limit=ROWS)
         if not page.items:
             return Page("", HTTPStatus.NO_CONTENT)
         return await render("audit_new.html", visit, **await self._rows(visit, page.items[::-1]))
 
     async def verify(self) -> Page:
         """Walk the whole log."""
-        visit, fields = await self._door.submitted()
+        visit, fields = await self._gateway.submitted()
         try:
-            verdict = await self._door.call(visit, "audit.verify", expect=fields.get("expect", "").strip())
+            verdict = await self._gateway.call(visit, "audit.verify", expect=fields.get("expect", "").strip())
         except InvalidRequest as error:
             return await self._page(visit, error=error, expect=fields.get("expect", ""))
         return await self._page(visit, verdict=verdict)
@@ -71,7 +71,7 @@ class Audit:
         next_cursor = None
         cursor = visit.query.get("cursor")
         try:
-            page = await self._door.call(visit, "audit.list", **_wanted(visit), cursor=cursor, limit=ROWS)
+            page = await self._gateway.call(visit, "audit.list", **_wanted(visit), cursor=cursor, limit=ROWS)
             rows, next_cursor = page.items, page.next_cursor
         except InvalidRequest as refused:
             error = error or refused
@@ -83,7 +83,7 @@ class Audit:
             error=error,
             has_filter=bool(_given(visit)),
             is_followed=visit.query.get("follow") == "on" and cursor is None and error is None,
-            operations=sorted(self._door.pipeline.realm.needs),
+            operations=sorted(self._gateway.pipeline.runtime.needs),
             **await self._rows(visit, rows),
             **values,
         )
@@ -94,12 +94,12 @@ class Audit:
             "rows": rows,
             "given": _given(visit),
             "last": rows[0].seq if rows else 0,
-            "known": await find_known(self._door, visit, ids),
+            "known": await find_known(self._gateway, visit, ids),
             "pages": current_app.view_functions,
         }
 
 
-async def find_known(door: Door, visit: Visit, ids: Iterable[str]) -> dict[str, Known]:
+async def find_known(gateway: Gateway, visit: Visit, ids: Iterable[str]) -> dict[str, Known]:
     """Which of these ids are users or keys that are still there, and what they are called.
 
     Ids of other things look the same: of resources and peer rules, of what was deleted. They are not found.
@@ -108,10 +108,10 @@ async def find_known(door: Door, visit: Visit, ids: Iterable[str]) -> dict[str, 
     for id_ in dict.fromkeys(ids):
         try:
             if len(id_) == UUID_CHARACTERS:
-                user = await door.call(visit, "users.get", client_id=id_)
+                user = await gateway.call(visit, "users.get", client_id=id_)
                 known[id_] = Known(user.name or user.email or id_, "user")
             elif len(id_) == KEY_CHARACTERS and id_.isalnum():
-                key = await door.call(visit, "keys.get", id=id_)
+                key = await gateway.call(visit, "keys.get", id=id_)
                 known[id_] = Known(key.name, "key")
         except NotFound:
             continue

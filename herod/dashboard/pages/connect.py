@@ -13,7 +13,7 @@ from typing import Final
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Door
+from herod.dashboard.gateway import Gateway
 from herod.dashboard.rendering import render
 from herod.pipeline.process.deployment import Deployment
 
@@ -44,31 +44,31 @@ class Section:
     snippets: tuple[Snippet, ...]
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = Connect(door)
+    pages = ConnectPage(gateway)
     app.add_url_rule("/ui/connect", "connect", pages.show)
 
 
-class Connect:
+class ConnectPage:
     """One page."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def show(self) -> Page:
         """All ways to connect."""
-        visit = await self._door.enter()
-        realm, deployment = self._door.pipeline.realm, self._door.pipeline.process.deployment
-        socket, url = find_addresses(deployment, public_url=realm.public_url)
-        sections = make_sections(socket, url, signing=realm.signing.current.algorithm)
+        visit = await self._gateway.enter()
+        runtime, deployment = self._gateway.pipeline.runtime, self._gateway.pipeline.process.deployment
+        socket, url = find_addresses(deployment, public_url=runtime.public_url)
+        sections = make_sections(socket, url, signing=runtime.signing.current.algorithm)
         return await render(
             "connect.html",
             visit,
             binds=deployment.binds,
-            public_url=realm.public_url,
+            public_url=runtime.public_url,
             sections=sections,
-            may_make_keys=self._door.may(visit, "keys.create"),
+            may_make_keys=self._gateway.may(visit, "keys.create"),
         )
 
 

@@ -7,7 +7,7 @@ from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Door
+from herod.dashboard.gateway import Gateway
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
 
@@ -27,29 +27,29 @@ REASONS: Final = {
 COMMAND: Final = "herod "
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = Explain(door)
+    pages = ExplainPage(gateway)
     app.add_url_rule("/ui/explain", "explain", pages.ask)
 
 
-class Explain:
+class ExplainPage:
     """A form, and the decision above it."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def ask(self) -> Page:
         """The form, and the answer to what stands in the address."""
-        visit = await self._door.enter()
-        is_admin = self._door.may(visit, "users.list")
+        visit = await self._gateway.enter()
+        is_admin = self._gateway.may(visit, "users.list")
         given = {name: visit.query.get(name, "").strip() for name in ("principal", "what", "network")}
         answer: Any = None
         error: HerodError | None = None
         if "what" in visit.query:
             kind, _, name = given["what"].partition(":")
             try:
-                answer = await self._door.call(
+                answer = await self._gateway.call(
                     visit,
                     "access.explain",
                     principal=given["principal"],
@@ -58,7 +58,7 @@ class Explain:
                 )
             except HerodError as refused:
                 error = refused
-        realm = self._door.pipeline.realm
+        runtime = self._gateway.pipeline.runtime
         hint = None if answer is None else answer.hint
         return await render(
             "explain.html",
@@ -71,7 +71,7 @@ class Explain:
             what=given["what"].partition(":")[2],
             error=error,
             is_admin=is_admin,
-            operations=sorted(realm.needs),
-            scopes=realm.graph.scopes,
-            networks=sorted(realm.networks - {"*"}),
+            operations=sorted(runtime.needs),
+            scopes=runtime.graph.scopes,
+            networks=sorted(runtime.networks - {"*"}),
         )

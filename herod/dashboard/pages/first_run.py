@@ -11,7 +11,7 @@ from quart import url_for
 from quart_trio import QuartTrio
 
 from herod.dashboard.csrf import check_same_origin
-from herod.dashboard.gateway import Door, asked
+from herod.dashboard.gateway import Gateway, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.session_opening import opening, refused, signed_in
 from herod.protocols.decode import read_form
@@ -20,18 +20,18 @@ from herod.protocols.http import Request
 __all__ = ["add_routes", "first_run_page"]
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = FirstRun(door)
+    pages = FirstRunPage(gateway)
     app.add_url_rule("/ui/first-run", "first_run", pages.show)
     app.add_url_rule("/ui/first-run", "first_run_post", pages.create, methods=["POST"])
 
 
-class FirstRun:
+class FirstRunPage:
     """One form."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def show(self) -> Page:
         """Where a reloaded page leads."""
@@ -57,7 +57,7 @@ class FirstRun:
         given["code"] = fields.get("code", "").strip()
         if fields.get("name", "").strip():
             given["name"] = fields["name"]
-        opened = await self._door.call_public("first_admin.create", {**given, **opening(received)}, received.source)
+        opened = await self._gateway.call_public("first_admin.create", {**given, **opening(received)}, received.source)
         cookie: str = opened.cookie
         return cookie
 

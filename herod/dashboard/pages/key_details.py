@@ -8,7 +8,7 @@ from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Door, Visit
+from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.grant_forms import ENDS, end_of, given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.rendering import render, say
 from herod.pipeline.views import IssuedKey, KeyDetails
@@ -25,30 +25,30 @@ OVERLAPS: Final = (
 )
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of one key."""
-    pages = KeyPages(door)
+    pages = KeyDetailPages(gateway)
     app.add_url_rule("/ui/keys/<id>", "key", pages.show)
     app.add_url_rule("/ui/keys/<id>/delete", "key_delete_ask", pages.ask_delete)
     for name in ("rotate", "enable", "disable", "edit", "delete"):
         app.add_url_rule(f"/ui/keys/<id>/{name}", f"key_{name}", getattr(pages, name), methods=["POST"])
 
 
-class KeyPages:
+class KeyDetailPages:
     """A page a key."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def show(self, id: str) -> Page:  # noqa: A002 - the address' own word
         """All that is known of a key."""
-        return await self._page(await self._door.enter(), id)
+        return await self._page(await self._gateway.enter(), id)
 
     async def rotate(self, id: str) -> Page:  # noqa: A002 - as above
         """Give it a new secret, and show that this once."""
-        visit, fields = await self._door.submitted()
+        visit, fields = await self._gateway.submitted()
         try:
-            issued = await self._door.call(visit, "keys.rotate", id=id, overlap=fields.get("overlap"))
+            issued = await self._gateway.call(visit, "keys.rotate", id=id, overlap=fields.get("overlap"))
         except HerodError as error:
             return await self._page(visit, id, error=error, fields=fields)
         return await issued_page(visit, issued, is_new=False, overlap=dict(OVERLAPS).get(fields.get("overlap", "0")))
@@ -63,24 +63,24 @@ class KeyPages:
 
     async def edit(self, id: str) -> Page:  # noqa: A002 - as above
         """Rename it, narrow it, or let it end at another time."""
-        visit, fields = await self._door.submitted()
+        visit, fields = await self._gateway.submitted()
         try:
-            before = await self._door.call(visit, "keys.get", id=id)
-            await self._door.call(visit, "keys.update", id=id, **self._changes(before, fields))
+            before = await self._gateway.call(visit, "keys.get", id=id)
+            await self._gateway.call(visit, "keys.update", id=id, **self._changes(before, fields))
         except HerodError as error:
             return await self._page(visit, id, error=error, fields=fields)
         return say(visit, "key-changed", "key", id=id)
 
     async def ask_delete(self, id: str) -> Page:  # noqa: A002 - as above
         """Ask before it is deleted."""
-        visit = await self._door.enter()
-        return await render("key_delete.html", visit, key=await self._door.call(visit, "keys.get", id=id))
+        visit = await self._gateway.enter()
+        return await render("key_delete.html", visit, key=await self._gateway.call(visit, "keys.get", id=id))
 
     async def delete(self, id: str) -> Page:  # noqa: A002 - as above
         """Delete it."""
-        visit, _ = await self._door.submitted()
+        visit, _ = await self._gateway.submitted()
         try:
-            await self._door.call(visit, "keys.delete", id=id)
+            await self._gateway.call(visit, "keys.delete", id=id)
         except HerodError as error:
             return await self._page(visit, id, error=error)
         return say(visit, "key-deleted", "keys")
@@ -91,20 +91,20 @@ class KeyPages:
         if fields.get("name", "") != before.name:
             changes["name"] = fields.get("name") or " "  # which is refused with the reason
         scope = given_scope(fields)
-        graph = self._door.pipeline.realm.graph
+        graph = self._gateway.pipeline.runtime.graph
         if graph.mask(tuple(scope.split())) != graph.mask(tuple(before.scope.split())):
             changes["scope"] = scope
         networks = given_networks(fields)
         if networks is not None and sorted(networks) != before.networks:
             changes["networks"] = networks
         if fields.get("ends", "keep") != "keep":
-            changes["expires_at"] = end_of(fields, now=self._door.pipeline.now())
+            changes["expires_at"] = end_of(fields, now=self._gateway.pipeline.now())
         return changes
 
     async def _do(self, id: str, what: str) -> Page:  # noqa: A002 - as above
-        visit, _ = await self._door.submitted()
+        visit, _ = await self._gateway.submitted()
         try:
-            await self._door.call(visit, f"keys.{what}", id=id)
+            await self._gateway.call(visit, f"keys.{what}", id=id)
         except HerodError as error:
             return await self._page(visit, id, error=error)
         return say(visit, f"key-{what}d", "key", id=id)
@@ -117,10 +117,10 @@ class KeyPages:
         error: HerodError | None = None,
         fields: Mapping[str, str] | None = None,
     ) -> Page:
-        key = await self._door.call(visit, "keys.get", id=id)
+        key = await self._gateway.call(visit, "keys.get", id=id)
         owner = None
-        if key.owner is not None and self._door.may(visit, "users.get"):
-            owner = await self._door.call(visit, "users.get", client_id=key.owner)
+        if key.owner is not None and self._gateway.may(visit, "users.get"):
+            owner = await self._gateway.call(visit, "users.get", client_id=key.owner)
         return await render(
             "key.html",
             visit,
@@ -129,12 +129,12 @@ class KeyPages:
             owner=owner,
             error=error,
             fields=fields or {},
-            scopes=scopes_to_give(self._door, key.scope),
+            scopes=scopes_to_give(self._gateway, key.scope),
             fields_scopes=ticked(fields),
             ends=(("keep", "As it is"), *ENDS),
             overlaps=OVERLAPS,
-            may_change=self._door.may(visit, "keys.update"),
-            now=datetime.fromtimestamp(self._door.pipeline.now(), UTC),
+            may_change=self._gateway.may(visit, "keys.update"),
+            now=datetime.fromtimestamp(self._gateway.pipeline.now(), UTC),
             soon=timedelta(days=7),
         )
 

@@ -8,7 +8,7 @@ from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Door, Visit
+from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.grant_forms import ENDS, end_of, given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.pages import key_details
 from herod.dashboard.rendering import render
@@ -22,26 +22,26 @@ FILTERS: Final = ("owner", "kind", "state", "name", "order")
 _DEFAULT: Final = {"ends": "90", "scope:read": "on"}
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = Keys(door)
+    pages = KeysPage(gateway)
     app.add_url_rule("/ui/keys", "keys", pages.list)
     app.add_url_rule("/ui/keys/new", "key_new", pages.new)
     app.add_url_rule("/ui/keys", "key_create", pages.create, methods=["POST"])
-    key_details.add_routes(app, door)
+    key_details.add_routes(app, gateway)
 
 
-class Keys:
+class KeysPage:
     """The list with its filters, and the form for a new key."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def list(self) -> Page:
         """Keys, newest first unless asked otherwise."""
-        visit = await self._door.enter()
+        visit = await self._gateway.enter()
         asked = {name: visit.query[name].strip() for name in FILTERS if visit.query.get(name, "").strip()}
-        is_admin = self._door.may(visit, "users.get")
+        is_admin = self._gateway.may(visit, "users.get")
         found, error, owners = None, None, {}
         try:
             found = await self._find(visit, asked)
@@ -56,33 +56,33 @@ class Keys:
             keys=[] if found is None else found.items,
             next_cursor=None if found is None else found.next_cursor,
             owners=owners,
-            total=(await self._door.call(visit, "stats")).keys if is_admin else None,
+            total=(await self._gateway.call(visit, "stats")).keys if is_admin else None,
             asked=asked,
             order=asked.get("order", "newest"),
             is_admin=is_admin,
-            may_create=self._door.may(visit, "keys.create"),
+            may_create=self._gateway.may(visit, "keys.create"),
             states=STATES,
-            now=datetime.fromtimestamp(self._door.pipeline.now(), UTC),
+            now=datetime.fromtimestamp(self._gateway.pipeline.now(), UTC),
             soon=timedelta(days=7),
         )
 
     async def new(self) -> Page:
         """The form for a new key."""
-        visit = await self._door.enter()
+        visit = await self._gateway.enter()
         fields = {**_DEFAULT, "owner": visit.query.get("owner", "")}
         return await self._form(visit, {**fields, "for": "owner"} if fields["owner"] else fields)
 
     async def create(self) -> Page:
         """Make a key, and show its secret this once."""
-        visit, fields = await self._door.submitted()
+        visit, fields = await self._gateway.submitted()
         try:
-            issued = await self._door.call(
+            issued = await self._gateway.call(
                 visit,
                 "keys.create",
                 name=fields.get("name"),
                 scope=given_scope(fields),
                 networks=given_networks(fields),
-                expires_at=end_of(fields, now=self._door.pipeline.now()),
+                expires_at=end_of(fields, now=self._gateway.pipeline.now()),
                 **await self._whose(visit, fields),
             )
         except HerodError as error:
@@ -92,12 +92,12 @@ class Keys:
     async def _find(self, visit: Visit, asked: Mapping[str, str]) -> Any:  # noqa: ANN401 - the operation's own
         """The page of the list that the address asks for."""
         order = asked.get("order", "newest")
-        if asked.get("state") == "expired" and "order" not in asked and self._door.may(visit, "users.get"):
+        if asked.get("state") == "expired" and "order" not in asked and self._gateway.may(visit, "users.get"):
             order = "expires"  # in which they stand at the front
         owner = asked.get("owner", "")
         if "@" in owner:
-            owner = (await self._door.call(visit, "users.get", email=owner)).client_id
-        return await self._door.call(
+            owner = (await self._gateway.call(visit, "users.get", email=owner)).client_id
+        return await self._gateway.call(
             visit,
             "keys.list",
             owner=owner,
@@ -114,7 +114,7 @@ class Keys:
         found = {}
         for owner in owners:
             try:
-                user = await self._door.call(visit, "users.get", client_id=owner)
+                user = await self._gateway.call(visit, "users.get", client_id=owner)
             except NotFound:
                 continue  # deleted since
             found[owner] = user.email or user.name
@@ -132,12 +132,12 @@ class Keys:
                 if not who:
                     raise InvalidRequest("Say whose key it is: an email or a client_id.")
                 ref = {"email": who} if "@" in who else {"client_id": who}
-                return {"kind": "user", "owner": (await self._door.call(visit, "users.get", **ref)).client_id}
+                return {"kind": "user", "owner": (await self._gateway.call(visit, "users.get", **ref)).client_id}
             case _:
                 raise InvalidRequest("Choose whose key it is.")
 
     async def _form(self, visit: Visit, fields: Mapping[str, str], error: HerodError | None = None) -> Page:
-        is_admin = self._door.may(visit, "users.get")
+        is_admin = self._gateway.may(visit, "users.get")
         choices = [("service", "A service: the key stands for itself")] if is_admin else []
         if visit.who.kind == "account":
             choices.insert(0, ("me", "Me"))
@@ -150,8 +150,8 @@ class Keys:
             error=error,
             fields=fields,
             choices=choices,
-            scopes=scopes_to_give(self._door, visit.who.scope),
+            scopes=scopes_to_give(self._gateway, visit.who.scope),
             fields_scopes=ticked(fields),
             ends=ENDS,
-            may_create=self._door.may(visit, "keys.create"),
+            may_create=self._gateway.may(visit, "keys.create"),
         )

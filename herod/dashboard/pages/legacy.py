@@ -11,7 +11,7 @@ from quart import Response as Page
 from quart import current_app
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Door, Visit
+from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.pages.audit import find_known
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
@@ -21,29 +21,29 @@ __all__ = ["add_routes"]
 DATE_CHARACTERS: Final = 10
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = Legacy(door)
+    pages = LegacyPage(gateway)
     app.add_url_rule("/ui/legacy", "legacy", pages.list)
     app.add_url_rule("/ui/legacy", "legacy_promote", pages.promote, methods=["POST"])
 
 
-class Legacy:
+class LegacyPage:
     """The list, with the way out below it."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def list(self) -> Page:
         """All legacy secrets, by their ids."""
-        return await self._page(await self._door.enter())
+        return await self._page(await self._gateway.enter())
 
     async def promote(self) -> Page:
         """Make the key that replaces one, and show it this once."""
-        visit, fields = await self._door.submitted()
+        visit, fields = await self._gateway.submitted()
         expires_at = fields.get("expires_at", "").strip()
         try:
-            issued = await self._door.call(
+            issued = await self._gateway.call(
                 visit,
                 "legacy.promote",
                 id=fields.get("id", ""),
@@ -56,7 +56,7 @@ class Legacy:
         return await self._page(visit, status=HTTPStatus.CREATED, issued=issued)
 
     async def _page(self, visit: Visit, *, fields: dict[str, str] | None = None, **values: Any) -> Page:  # noqa: ANN401 - what the template shows
-        page = await self._door.call(visit, "legacy.status", cursor=visit.query.get("cursor"))
+        page = await self._gateway.call(visit, "legacy.status", cursor=visit.query.get("cursor"))
         secrets = page.items
         promoted = {secret.id: secret.promoted_to for secret in secrets if secret.promoted_to}
         return await render(
@@ -65,7 +65,7 @@ class Legacy:
             secrets=secrets,
             next_cursor=page.next_cursor,
             promoted=promoted,
-            known=await find_known(self._door, visit, promoted.values()),
+            known=await find_known(self._gateway, visit, promoted.values()),
             fields=fields or {},
             pages=current_app.view_functions,
             **values,

@@ -7,7 +7,7 @@ from quart import current_app
 from quart_trio import QuartTrio
 
 from herod.dashboard.bar_charts import draw_bars
-from herod.dashboard.gateway import Door, Visit
+from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.rendering import render
 
 __all__ = ["add_routes", "show_bytes", "show_span"]
@@ -23,24 +23,24 @@ TILES: Final = ("users", "keys", "sessions", "resources", "peers")
 OWN_KEYS: Final = 20
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = Overview(door)
+    pages = OverviewPage(gateway)
     app.add_url_rule("/ui/home", "overview", pages.show)
 
 
-class Overview:
+class OverviewPage:
     """One page."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def show(self) -> Page:
         """The first page."""
-        visit = await self._door.enter()
-        if not self._door.may(visit, "overview"):
+        visit = await self._gateway.enter()
+        if not self._gateway.may(visit, "overview"):
             return await self._show_own(visit)
-        seen = await self._door.call(visit, "overview")
+        seen = await self._gateway.call(visit, "overview")
         return await render(
             "overview.html",
             visit,
@@ -58,9 +58,9 @@ class Overview:
 
     async def _show_own(self, visit: Visit) -> Page:
         keys = None
-        if self._door.may(visit, "keys.list"):
-            keys = (await self._door.call(visit, "keys.list", limit=OWN_KEYS)).items
-        health = await self._door.call(visit, "health")
+        if self._gateway.may(visit, "keys.list"):
+            keys = (await self._gateway.call(visit, "keys.list", limit=OWN_KEYS)).items
+        health = await self._gateway.call(visit, "health")
         return await render("overview_own.html", visit, keys=keys, health=health, pages=current_app.view_functions)
 
 

@@ -5,7 +5,7 @@ from quart import Response as Page
 from quart_trio import QuartTrio
 
 from herod.dashboard.csrf import cookie_name
-from herod.dashboard.gateway import Door, Visit, asked
+from herod.dashboard.gateway import Gateway, Visit, asked
 from herod.dashboard.pages.sign_in import sign_in_page
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
@@ -13,33 +13,33 @@ from herod.protocols.error_codes import row_of
 __all__ = ["add_routes", "signed_out_page"]
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = OwnAccount(door)
+    pages = OwnAccountPage(gateway)
     app.add_url_rule("/ui/account", "account", pages.show)
     app.add_url_rule("/ui/account/password", "account_password", pages.password, methods=["POST"])
     app.add_url_rule("/ui/account/secret", "account_secret", pages.secret, methods=["POST"])
 
 
-class OwnAccount:
+class OwnAccountPage:
     """One page."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def show(self) -> Page:
         """What one is, and the forms."""
-        return await self._page(await self._door.enter())
+        return await self._page(await self._gateway.enter())
 
     async def password(self) -> Page:
         """Set one's own password, with the one before."""
-        visit, fields = await self._door.submitted()
+        visit, fields = await self._gateway.submitted()
         try:
             if not fields.get("current"):
                 raise InvalidRequest("Give the current password too.")
             if fields.get("password") != fields.get("again"):
                 raise InvalidRequest("The new password stands there twice, and not alike: type it again.")
-            await self._door.call(
+            await self._gateway.call(
                 visit,
                 "users.password",
                 client_id=visit.who.sub,
@@ -52,9 +52,9 @@ class OwnAccount:
 
     async def secret(self) -> Page:
         """Give oneself a new client secret, and show that this once."""
-        visit, _ = await self._door.submitted()
+        visit, _ = await self._gateway.submitted()
         try:
-            rotated = await self._door.call(visit, "users.rotate_secret", client_id=visit.who.sub)
+            rotated = await self._gateway.call(visit, "users.rotate_secret", client_id=visit.who.sub)
         except HerodError as error:
             return await self._page(visit, error)
         return await render(

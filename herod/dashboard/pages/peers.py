@@ -4,7 +4,7 @@ from herod_client.core.errors import HerodError, InvalidRequest
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Door, Visit, words
+from herod.dashboard.gateway import Gateway, Visit, words
 from herod.dashboard.grant_forms import scopes_to_give, ticked
 from herod.dashboard.rendering import render, say
 from herod.protocols.error_codes import row_of
@@ -12,33 +12,33 @@ from herod.protocols.error_codes import row_of
 __all__ = ["add_routes"]
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = Peers(door)
+    pages = PeersPage(gateway)
     app.add_url_rule("/ui/peers", "peers", pages.list)
     app.add_url_rule("/ui/peers", "peers_allow", pages.allow, methods=["POST"])
     app.add_url_rule("/ui/peers/<id>/remove", "peers_remove", pages.remove, methods=["POST"])
 
 
-class Peers:
+class PeersPage:
     """The list, with a form for a new rule below it."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def list(self) -> Page:
         """All rules."""
-        return await self._page(await self._door.enter())
+        return await self._page(await self._gateway.enter())
 
     async def allow(self) -> Page:
         """Make a rule."""
-        visit, fields = await self._door.submitted()
+        visit, fields = await self._gateway.submitted()
         by = fields.get("by", "user")
         who = {by: fields.get("who", "")}
         try:
             if by not in {"user", "uid", "group", "gid"}:
                 raise InvalidRequest("Say who by one of the choices of the form.")
-            await self._door.call(
+            await self._gateway.call(
                 visit,
                 "peers.allow",
                 **who,
@@ -51,21 +51,21 @@ class Peers:
 
     async def remove(self, id: str) -> Page:  # noqa: A002 - the address' own word
         """Take a rule back."""
-        visit, _ = await self._door.submitted()
-        await self._door.call(visit, "peers.remove", id=id)
+        visit, _ = await self._gateway.submitted()
+        await self._gateway.call(visit, "peers.remove", id=id)
         return say(visit, "peer-removed", "peers")
 
     async def _page(
         self, visit: Visit, *, error: HerodError | None = None, fields: dict[str, str] | None = None
     ) -> Page:
-        page = await self._door.call(visit, "peers.list", cursor=visit.query.get("cursor"), limit=50)
+        page = await self._gateway.call(visit, "peers.list", cursor=visit.query.get("cursor"), limit=50)
         return await render(
             "peers.html",
             visit,
             status=200 if error is None else row_of(error).http,
             rules=page.items,
             next_cursor=page.next_cursor,
-            scopes=scopes_to_give(self._door, visit.who.scope),
+            scopes=scopes_to_give(self._gateway, visit.who.scope),
             chosen=["read"] if fields is None else ticked(fields),
             error=error,
             fields=fields or {},

@@ -5,7 +5,7 @@ from typing import Final
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Door
+from herod.dashboard.gateway import Gateway
 from herod.dashboard.rendering import render, say
 
 __all__ = ["METHODS", "add_routes"]
@@ -21,34 +21,34 @@ METHODS: Final = {
 }
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = Sessions(door)
+    pages = SessionsPage(gateway)
     app.add_url_rule("/ui/sessions", "sessions", pages.list)
     app.add_url_rule("/ui/sessions/<id>/end", "sessions_end", pages.end, methods=["POST"])
 
 
-class Sessions:
+class SessionsPage:
     """The list."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def list(self) -> Page:
         """One's own sessions; for admins everybody's."""
-        visit = await self._door.enter()
-        page = await self._door.call(visit, "session.list", cursor=visit.query.get("cursor"), limit=50)
+        visit = await self._gateway.enter()
+        page = await self._gateway.call(visit, "session.list", cursor=visit.query.get("cursor"), limit=50)
         return await render(
             "sessions.html",
             visit,
             sessions=page.items,
             next_cursor=page.next_cursor,
             methods=METHODS,
-            is_everybody=self._door.may(visit, "users.list"),
+            is_everybody=self._gateway.may(visit, "users.list"),
         )
 
     async def end(self, id: str) -> Page:  # noqa: A002 - the address' own word
         """Sign another browser out."""
-        visit, _ = await self._door.submitted()
-        await self._door.call(visit, "session.end", id=id)
+        visit, _ = await self._gateway.submitted()
+        await self._gateway.call(visit, "session.end", id=id)
         return say(visit, "session-ended", "sessions")

@@ -12,7 +12,7 @@ from quart import url_for
 from quart_trio import QuartTrio
 
 from herod.dashboard.csrf import check_same_origin, cookie_name
-from herod.dashboard.gateway import Door, SignInNeeded, asked
+from herod.dashboard.gateway import Gateway, SignInNeeded, asked
 from herod.dashboard.pages.first_run import first_run_page
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.session_opening import opening, refused, signed_in
@@ -24,9 +24,9 @@ __all__ = ["add_routes", "sign_in_page"]
 _TOKEN: Final = "This opens no session: paste an API key, or sign in with email and password."  # noqa: S105 - a message
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = SignIn(door)
+    pages = SignInPage(gateway)
     app.add_url_rule("/", "front", pages.front)
     app.add_url_rule("/ui", "enter", pages.enter)
     app.add_url_rule("/ui/", "enter_folder", pages.enter)
@@ -37,16 +37,16 @@ def add_routes(app: QuartTrio, door: Door) -> None:
     app.add_url_rule("/ui/signed-out", "signed_out", pages.signed_out)
 
 
-class SignIn:
+class SignInPage:
     """The pages that anybody may see."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def front(self) -> Page:
         """The sign-in page; before there is an admin, how to make one."""
         try:
-            status = await self._door.call_public("first_admin.status", {}, asked().source)
+            status = await self._gateway.call_public("first_admin.status", {}, asked().source)
         except Unavailable:  # signing in will say why
             return await sign_in_page()
         return await first_run_page() if status.is_needed else await sign_in_page()
@@ -66,7 +66,9 @@ class SignIn:
         try:
             check_same_origin(received)
             fields = read_form(received)
-            opened = await self._door.call_public("session.sign_in", {**fields, **opening(received)}, received.source)
+            opened = await self._gateway.call_public(
+                "session.sign_in", {**fields, **opening(received)}, received.source
+            )
         except HerodError as error:
             return await sign_in_page(error=error, email=fields.get("email", ""))
         return signed_in(opened.cookie)
@@ -80,7 +82,7 @@ class SignIn:
             key = fields.pop("key", "").strip()
             if not key:
                 raise InvalidRequest("Paste an API key.")
-            opened = await self._door.call_public(
+            opened = await self._gateway.call_public(
                 "session.create", {**fields, **opening(received)}, received.source, presented=Bearer(key)
             )
         except HerodError as error:
@@ -92,8 +94,8 @@ class SignIn:
         """End the session. The cookie goes even where there was none any more."""
         received = asked()
         try:
-            visit, _ = await self._door.submitted()
-            await self._door.call(visit, "session.delete")
+            visit, _ = await self._gateway.submitted()
+            await self._gateway.call(visit, "session.delete")
         except (Unauthenticated, SignInNeeded):
             pass  # it is over already
         except HerodError as error:

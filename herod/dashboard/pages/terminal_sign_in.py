@@ -10,7 +10,7 @@ from quart import Response as Page
 from quart_trio import QuartTrio
 
 from herod.dashboard.csrf import check_same_origin
-from herod.dashboard.gateway import Door, asked
+from herod.dashboard.gateway import Gateway, asked
 from herod.dashboard.pages.sign_in import sign_in_page
 from herod.dashboard.rendering import render
 from herod.dashboard.session_opening import opening, signed_in
@@ -19,25 +19,25 @@ from herod.protocols.decode import read_form, read_query
 __all__ = ["add_routes"]
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = Codes(door)
+    pages = TerminalSignInPage(gateway)
     app.add_url_rule("/ui/code", "code", pages.show)
     app.add_url_rule("/ui/code", "code_post", pages.redeem, methods=["POST"])
 
 
-class Codes:
+class TerminalSignInPage:
     """One question, and what follows a yes."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def show(self) -> Page:
         """Say whose session the code opens, and ask."""
         received = asked()
         try:
             code = read_query(received.query).get("code", "")
-            offer = await self._door.call_public("session.offer", {"code": code}, received.source)
+            offer = await self._gateway.call_public("session.offer", {"code": code}, received.source)
         except HerodError as error:
             return await sign_in_page(error=error)
         return await render("code.html", status=HTTPStatus.OK, offer=offer, code=code)
@@ -48,7 +48,7 @@ class Codes:
         try:
             check_same_origin(received)
             fields = {**read_form(received), **opening(received)}
-            opened = await self._door.call_public("session.redeem", fields, received.source)
+            opened = await self._gateway.call_public("session.redeem", fields, received.source)
         except HerodError as error:
             return await sign_in_page(error=error)
         return signed_in(opened.cookie)

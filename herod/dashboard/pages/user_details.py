@@ -7,7 +7,7 @@ from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Door, Visit
+from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.grant_forms import given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.pages.own_account import signed_out_page
 from herod.dashboard.rendering import render, say
@@ -18,41 +18,41 @@ __all__ = ["add_routes"]
 SECRETS = ("password", "current")
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of one account."""
-    pages = UserPages(door)
+    pages = UserDetailPages(gateway)
     app.add_url_rule("/ui/users/<id>", "user", pages.show)
     app.add_url_rule("/ui/users/<id>/delete", "user_delete_ask", pages.ask_delete)
     for name in ("edit", "scope", "enable", "disable", "password", "secret", "delete"):
         app.add_url_rule(f"/ui/users/<id>/{name}", f"user_{name}", getattr(pages, name), methods=["POST"])
 
 
-class UserPages:
+class UserDetailPages:
     """A page an account."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def show(self, id: str) -> Page:  # noqa: A002 - the address' own word
         """All that is known of an account."""
-        return await self._page(await self._door.enter(), id)
+        return await self._page(await self._gateway.enter(), id)
 
     async def edit(self, id: str) -> Page:  # noqa: A002 - as above
         """Change its name and networks."""
-        visit, fields = await self._door.submitted()
+        visit, fields = await self._gateway.submitted()
         networks = fields.get("networks", "")
         try:
             changes = {"name": fields.get("name") or " ", "networks": given_networks({"networks": networks})}
-            await self._door.call(visit, "users.update", client_id=id, **changes)
+            await self._gateway.call(visit, "users.update", client_id=id, **changes)
         except HerodError as error:
             return await self._page(visit, id, error=error, fields=fields)
         return say(visit, "user-changed", "user", id=id)
 
     async def scope(self, id: str) -> Page:  # noqa: A002 - as above
         """Give it another scope."""
-        visit, fields = await self._door.submitted()
+        visit, fields = await self._gateway.submitted()
         try:
-            await self._door.call(visit, "users.scope", client_id=id, scope=given_scope(fields))
+            await self._gateway.call(visit, "users.scope", client_id=id, scope=given_scope(fields))
         except HerodError as error:
             return await self._page(visit, id, error=error, fields=fields)
         return say(visit, "user-scope", "user", id=id)
@@ -67,9 +67,9 @@ class UserPages:
 
     async def password(self, id: str) -> Page:  # noqa: A002 - as above
         """Set its password."""
-        visit, fields = await self._door.submitted()
+        visit, fields = await self._gateway.submitted()
         try:
-            await self._door.call(visit, "users.password", client_id=id, password=fields.get("password"))
+            await self._gateway.call(visit, "users.password", client_id=id, password=fields.get("password"))
         except HerodError as error:
             return await self._page(visit, id, error=error)
         if id == visit.who.sub:
@@ -78,10 +78,10 @@ class UserPages:
 
     async def secret(self, id: str) -> Page:  # noqa: A002 - as above
         """Give it a new client secret, and show that this once."""
-        visit, _ = await self._door.submitted()
+        visit, _ = await self._gateway.submitted()
         try:
-            user = await self._door.call(visit, "users.get", client_id=id)
-            rotated = await self._door.call(visit, "users.rotate_secret", client_id=id)
+            user = await self._gateway.call(visit, "users.get", client_id=id)
+            rotated = await self._gateway.call(visit, "users.rotate_secret", client_id=id)
         except HerodError as error:
             return await self._page(visit, id, error=error)
         return await render(
@@ -90,18 +90,18 @@ class UserPages:
 
     async def ask_delete(self, id: str) -> Page:  # noqa: A002 - as above
         """Ask before it is deleted, and say what dies with it."""
-        visit = await self._door.enter()
-        user = await self._door.call(visit, "users.get", client_id=id)
-        keys = await self._door.call(visit, "keys.list", owner=id)
+        visit = await self._gateway.enter()
+        user = await self._gateway.call(visit, "users.get", client_id=id)
+        keys = await self._gateway.call(visit, "keys.list", owner=id)
         return await render(
             "user_delete.html", visit, user=user, keys=keys.items, has_more=keys.next_cursor is not None
         )
 
     async def delete(self, id: str) -> Page:  # noqa: A002 - as above
         """Delete it."""
-        visit, _ = await self._door.submitted()
+        visit, _ = await self._gateway.submitted()
         try:
-            gone = await self._door.call(visit, "users.delete", client_id=id)
+            gone = await self._gateway.call(visit, "users.delete", client_id=id)
         except HerodError as error:
             return await self._page(visit, id, error=error)
         if id == visit.who.sub:
@@ -109,9 +109,9 @@ class UserPages:
         return say(visit, "user-deleted-makes" if gone.service_keys else "user-deleted", "users")
 
     async def _do(self, id: str, operation: str, word: str) -> Page:  # noqa: A002 - as above
-        visit, _ = await self._door.submitted()
+        visit, _ = await self._gateway.submitted()
         try:
-            await self._door.call(visit, operation, client_id=id)
+            await self._gateway.call(visit, operation, client_id=id)
         except HerodError as error:
             return await self._page(visit, id, error=error)
         if id == visit.who.sub and operation == "users.disable":
@@ -126,8 +126,8 @@ class UserPages:
         error: HerodError | None = None,
         fields: Mapping[str, str] | None = None,
     ) -> Page:
-        user = await self._door.call(visit, "users.get", client_id=id)
-        keys = await self._door.call(visit, "keys.list", owner=id, order="newest", limit=10)
+        user = await self._gateway.call(visit, "users.get", client_id=id)
+        keys = await self._gateway.call(visit, "keys.list", owner=id, order="newest", limit=10)
         values: dict[str, Any] = {name: value for name, value in (fields or {}).items() if name not in SECRETS}
         return await render(
             "user.html",
@@ -138,7 +138,7 @@ class UserPages:
             has_more=keys.next_cursor is not None,
             error=error,
             fields=values,
-            scopes=scopes_to_give(self._door, visit.who.scope),
+            scopes=scopes_to_give(self._gateway, visit.who.scope),
             fields_scopes=ticked(fields),
-            may_keys=self._door.may(visit, "keys.create"),
+            may_keys=self._gateway.may(visit, "keys.create"),
         )

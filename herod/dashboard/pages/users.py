@@ -7,7 +7,7 @@ from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Door, Visit
+from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.grant_forms import given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.pages import user_details
 from herod.dashboard.rendering import render
@@ -21,24 +21,24 @@ PAGE_ROWS: Final = 50
 ORDERS: Final = ("newest", "oldest")
 
 
-def add_routes(app: QuartTrio, door: Door) -> None:
+def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     """Add the pages of this area."""
-    pages = Users(door)
+    pages = UsersPage(gateway)
     app.add_url_rule("/ui/users", "users", pages.list)
     app.add_url_rule("/ui/users/new", "user_new", pages.new)
     app.add_url_rule("/ui/users", "user_add", pages.add, methods=["POST"])
-    user_details.add_routes(app, door)
+    user_details.add_routes(app, gateway)
 
 
-class Users:
+class UsersPage:
     """The list with its search, and the form for a new account."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
 
     async def list(self) -> Page:
         """Accounts, newest first unless asked otherwise."""
-        visit = await self._door.enter()
+        visit = await self._gateway.enter()
         who, order = visit.query.get("who", "").strip(), visit.query.get("order", "newest")
         found, error = Listed[User]([]), None
         try:
@@ -52,22 +52,22 @@ class Users:
             error=error,
             users=found.items,
             next_cursor=found.next_cursor,
-            total=(await self._door.call(visit, "stats")).users,
+            total=(await self._gateway.call(visit, "stats")).users,
             who=who,
             order=order,
         )
 
     async def new(self) -> Page:
         """The form for a new account."""
-        return await self._form(await self._door.enter(), {"scope:read": "on"})
+        return await self._form(await self._gateway.enter(), {"scope:read": "on"})
 
     async def add(self) -> Page:
         """Add an account, and show its client secret this once."""
-        visit, fields = await self._door.submitted()
+        visit, fields = await self._gateway.submitted()
         try:
             if not fields.get("email", "").strip() and not fields.get("name", "").strip():
                 raise InvalidRequest("Give an email, a name, or both: people find the account by them.")
-            added = await self._door.call(
+            added = await self._gateway.call(
                 visit,
                 "users.add",
                 email=fields.get("email"),
@@ -86,10 +86,10 @@ class Users:
         if who:
             ref = {"email": who} if "@" in who else {"client_id": who}
             try:
-                return Listed([await self._door.call(visit, "users.get", **ref)])
+                return Listed([await self._gateway.call(visit, "users.get", **ref)])
             except NotFound:
                 return Listed([])  # looked for and not found is no error
-        page: Listed[User] = await self._door.call(
+        page: Listed[User] = await self._gateway.call(
             visit, "users.list", order=order, cursor=visit.query.get("cursor"), limit=PAGE_ROWS
         )
         return page
@@ -101,6 +101,6 @@ class Users:
             status=200 if error is None else row_of(error).http,
             error=error,
             fields={name: value for name, value in fields.items() if name != "password"},
-            scopes=scopes_to_give(self._door, visit.who.scope),
+            scopes=scopes_to_give(self._gateway, visit.who.scope),
             fields_scopes=ticked(fields),
         )

@@ -16,7 +16,7 @@ from herod.pipeline.normalization import parse_name
 from herod.pipeline.operation import Context, Params, SecretText, Tool, Work, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.targets import AccountRef, account_of, owned_by
-from herod.pipeline.views import User, hide_values, user_shape
+from herod.pipeline.views import User, account_view, hide_values
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.store.page_cursors import Order
@@ -100,7 +100,7 @@ def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User
     """List accounts, oldest first."""
     order, limit = Order(params.order), parse_limit(params.limit)
     page = reader.list(Account, order=order, cursor=params.cursor, limit=limit)
-    return page_of(page, user_shape, order=order)
+    return page_of(page, account_view, order=order)
 
 
 @query(
@@ -113,7 +113,7 @@ def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User
 )
 def users_get(reader: Reader, context: Context, params: AccountRef) -> User:  # noqa: ARG001 - a handler's form
     """Show an account, by client_id or email."""
-    return user_shape(account_of(reader, params))
+    return account_view(account_of(reader, params))
 
 
 def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | None:  # noqa: ARG001 - a prepare's form
@@ -145,8 +145,8 @@ def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
         raise address_in_use()
     tx.put(account)
     context.target = account.id
-    shape = user_shape(account)
-    return AddedUser(account.id, secret, shape.email, shape.name, shape.scope, shape.networks)
+    view = account_view(account)
+    return AddedUser(account.id, secret, view.email, view.name, view.scope, view.networks)
 
 
 @command(
@@ -182,10 +182,10 @@ def users_update(tx: Writer, context: Context, params: UpdateUser) -> User:
 def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef) -> None:
     """Let an account be off in this process while the store cannot take it."""
     account = account_of(reader, params)
-    check_target(context, context.realm.grant(account.scope, account.networks))
+    check_target(context, context.runtime.grant(account.scope, account.networks))
     check_last_admin(reader, context, account, None)
-    context.realm.switched_off.add(account.id)
-    context.realm.counters["unwritten"] += 1
+    context.runtime.switched_off.add(account.id)
+    context.runtime.counters["unwritten"] += 1
 
 
 @command(
@@ -198,9 +198,9 @@ def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef) 
 def users_enable(tx: Writer, context: Context, params: AccountRef) -> User:
     """Switch an account on again; what died when it was switched off stays dead."""
     account = account_of(tx, params)
-    is_off_here = account.id in context.realm.switched_off  # the store could not take that it was switched off
+    is_off_here = account.id in context.runtime.switched_off  # the store could not take that it was switched off
     enabled = _change(tx, context, params, enabled=True, epoch=account.epoch + is_off_here)
-    context.realm.switched_off.discard(enabled.client_id)
+    context.runtime.switched_off.discard(enabled.client_id)
     return enabled
 
 
@@ -231,7 +231,7 @@ def users_disable(tx: Writer, context: Context, params: AccountRef) -> User:
 def users_delete(tx: Writer, context: Context, params: AccountRef) -> DeletedUser:
     """Delete an account with its keys and sessions; its tokens die at once."""
     account = account_of(tx, params)
-    check_target(context, context.realm.grant(account.scope, account.networks))
+    check_target(context, context.runtime.grant(account.scope, account.networks))
     check_last_admin(tx, context, account, None)
     keys = [key.id for key in owned_by(tx, ApiKey, account.id)]
     service_keys = [key.id for key in owned_by(tx, ApiKey, SERVICE_KEYS) if key.creator == account.id]
@@ -245,22 +245,22 @@ def users_delete(tx: Writer, context: Context, params: AccountRef) -> DeletedUse
 
 def _change(tx: Writer, context: Context, ref: AccountRef, **changes: object) -> User:
     before = account_of(tx, ref)
-    check_target(context, context.realm.grant(before.scope, before.networks))
+    check_target(context, context.runtime.grant(before.scope, before.networks))
     after: Account = msgspec.structs.replace(before, **changes)
     if "scope" in changes or "networks" in changes:
         _check_given(context, after)
     check_last_admin(tx, context, before, after)
     tx.put(after)
     context.target = after.id
-    return user_shape(after)
+    return account_view(after)
 
 
 def _check_given(context: Context, account: Account) -> None:
     """An account has no end: time is no part of this ceiling."""
-    check_ceiling(timeless(context.principal.grants), context.realm.grant(account.scope, account.networks))
+    check_ceiling(timeless(context.principal.grants), context.runtime.grant(account.scope, account.networks))
 
 
 def _given_networks(context: Context, names: list[str] | None, scope: tuple[str, ...]) -> tuple[str, ...]:
     if names is None:
         return list_networks(own_networks(context, scope))
-    return list_networks(parse_networks(names, context.realm.networks))
+    return list_networks(parse_networks(names, context.runtime.networks))

@@ -12,15 +12,15 @@ from herod_client.core.errors import BadCredentials, Conflict
 from herod_client.core.scope_graph import ADMIN
 
 from herod.identity.effective_principals import account_principal
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.operations.accounts.login_and_registration import address_in_use
 from herod.operations.accounts.new_account import account_with_secret, hashing
 from herod.operations.sessions import OpenedSession, Opening, open_session
 from herod.pipeline.ceilings import is_standing_admin, possible_admins
 from herod.pipeline.fields import AccountName, Email, NewPassword
 from herod.pipeline.normalization import parse_email, parse_name
-from herod.pipeline.operation import Context, Door, Params, Work, command, query
-from herod.pipeline.process.admin_presence import Admins
+from herod.pipeline.operation import Context, Params, Surface, Work, command, query
+from herod.pipeline.process.admin_presence import AdminPresence
 from herod.records import Account, ApiKey
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
@@ -59,24 +59,24 @@ class CreateFirstAdmin(Opening, frozen=True, kw_only=True):
     name: AccountName | None = None
 
 
-def has_admin(store: Store, realm: Realm, admins: Admins, now: int) -> bool:
+def has_admin(store: Store, runtime: Runtime, admins: AdminPresence, now: int) -> bool:
     """Whether there is an enabled admin; for the event loop."""
     return admins.has_any(
         store,
-        find=lambda: _find_admin(store, realm, now),
-        stands=lambda record: is_standing_admin(realm, record, now),
+        find=lambda: _find_admin(store, runtime, now),
+        stands=lambda record: is_standing_admin(runtime, record, now),
     )
 
 
-def make_first_code(realm: Realm, *, now: int) -> str:
+def make_first_code(runtime: Runtime, *, now: int) -> str:
     """A new code for the first admin, good for 15 minutes; those before it are good until theirs are over."""
-    return realm.first_codes.make(HOLDER, holder=HOLDER, now=now, expires_at=now + FIRST_CODE_SECONDS)
+    return runtime.first_codes.make(HOLDER, holder=HOLDER, now=now, expires_at=now + FIRST_CODE_SECONDS)
 
 
-@query("first_admin.status", needs=Access.PUBLIC, example={}, doors=frozenset({Door.DASHBOARD}))
+@query("first_admin.status", needs=Access.PUBLIC, example={}, surfaces=frozenset({Surface.DASHBOARD}))
 def first_admin_status(store: Store, context: Context, params: AskStatus) -> FirstAdminStatus:  # noqa: ARG001 - a handler's form
     """Say whether an admin is yet to be made."""
-    return FirstAdminStatus(is_needed=not has_admin(store, context.realm, context.process.admins, context.now))
+    return FirstAdminStatus(is_needed=not has_admin(store, context.runtime, context.process.admins, context.now))
 
 
 def _limit(reader: Reader, context: Context, params: CreateFirstAdmin) -> Attempt:  # noqa: ARG001 - a limit's form
@@ -85,7 +85,7 @@ def _limit(reader: Reader, context: Context, params: CreateFirstAdmin) -> Attemp
 
 def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -> Work:
     """Everything that can be wrong is said before the code is used."""
-    if not context.realm.first_codes.look(params.code, now=context.now):
+    if not context.runtime.first_codes.look(params.code, now=context.now):
         raise _wrong_code()
     if params.name:
         parse_name(params.name)
@@ -98,16 +98,16 @@ def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -
     "first_admin.create",
     needs=Access.PUBLIC,
     example={"code": EXAMPLE_CODE, "email": "ada@example.org", "password": "correct horse battery"},
-    doors=frozenset({Door.DASHBOARD}),
+    surfaces=frozenset({Surface.DASHBOARD}),
     limit=_limit,
     prepare=_hash_password,
 )
 def first_admin_create(tx: Writer, context: Context, params: CreateFirstAdmin) -> OpenedSession:
     """Make the first admin's account with a code from the daemon's file, and sign the browser in as them."""
-    realm = context.realm
-    if not realm.first_codes.take(params.code, now=context.now):
+    runtime = context.runtime
+    if not runtime.first_codes.take(params.code, now=context.now):
         raise _wrong_code()
-    if _find_admin(tx, realm, context.now) is not None:
+    if _find_admin(tx, runtime, context.now) is not None:
         raise Conflict("There is an admin already: sign in, or ask them for an account.", reason="admin_exists")
     account, _ = account_with_secret(
         context,
@@ -121,16 +121,16 @@ def first_admin_create(tx: Writer, context: Context, params: CreateFirstAdmin) -
     if account.lookup is not None and tx.find(Account, *account.lookup):
         raise address_in_use()
     tx.put(account)
-    realm.first_codes.clear()
-    context.principal = account_principal(realm, account, AuthMethod.PASSWORD)
-    realm.counters["sign_ins"] += 1
+    runtime.first_codes.clear()
+    context.principal = account_principal(runtime, account, AuthMethod.PASSWORD)
+    runtime.counters["sign_ins"] += 1
     opened = open_session(tx, context, context.principal, params)
     context.target = account.id
     return opened
 
 
-def _find_admin(reader: Reader, realm: Realm, now: int) -> Account | ApiKey | None:
-    return next((one for one in possible_admins(reader) if is_standing_admin(realm, one, now)), None)
+def _find_admin(reader: Reader, runtime: Runtime, now: int) -> Account | ApiKey | None:
+    return next((one for one in possible_admins(reader) if is_standing_admin(runtime, one, now)), None)
 
 
 def _wrong_code() -> BadCredentials:

@@ -14,7 +14,7 @@ from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, ope
 from herod.operations.tokens import issue_token
 from herod.pipeline.fields import AccountName, CurrentPassword, Email, NewPassword
 from herod.pipeline.normalization import parse_email
-from herod.pipeline.operation import Context, Door, Params, SecretText, Work, command
+from herod.pipeline.operation import Context, Params, SecretText, Surface, Work, command
 from herod.pipeline.views import TokenAnswer
 from herod.records import Account
 from herod.scopes.decisions import Access
@@ -107,10 +107,10 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
 def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     """Sign in with email and password and get an access token with the account's own scope."""
     principal = _sign_in(tx, context, params)
-    scope = context.realm.scope_text(principal.widest)
+    scope = context.runtime.scope_text(principal.widest)
     return LoginAnswer(
         access_token=issue_token(context, principal, scope),
-        expires_in=context.realm.token_ttl,
+        expires_in=context.runtime.token_ttl,
         scope=scope,
         client_id=principal.id,
     )
@@ -120,7 +120,7 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     "session.sign_in",
     needs=Access.PUBLIC,
     example={"email": "ada@example.org", "password": "correct horse battery"},
-    doors=frozenset({Door.DASHBOARD}),
+    surfaces=frozenset({Surface.DASHBOARD}),
     limit=_guess,
     prepare=_check_password,
     failures=(BadCredentials,),
@@ -137,20 +137,20 @@ def _sign_in(tx: Writer, context: Context, params: Login) -> Principal:
     checked: Checked = context.prepared
     if account is None or account.password != checked.phc:  # changed while we were hashing
         raise BadCredentials(REFUSED, reason="wrong_password")
-    principal = account_principal(context.realm, account, AuthMethod.PASSWORD)
+    principal = account_principal(context.runtime, account, AuthMethod.PASSWORD)
     if checked.renewed is not None:
         tx.put(msgspec.structs.replace(account, password=checked.renewed))
     context.principal = principal
-    context.realm.counters["sign_ins"] += 1
+    context.runtime.counters["sign_ins"] += 1
     return principal
 
 
 def _limit_registration(reader: Reader, context: Context, params: Register) -> Attempt | None:  # noqa: ARG001 - a limit's form
-    return None if context.realm.registration == "closed" else registration(context.source)
+    return None if context.runtime.registration == "closed" else registration(context.source)
 
 
 def _hash_new_password(reader: Reader, context: Context, params: Register) -> Work:
-    if context.realm.registration == "closed":
+    if context.runtime.registration == "closed":
         raise registration_closed()
     if reader.find(Account, "email", parse_email(params.email)):
         raise address_in_use()
@@ -168,7 +168,7 @@ def _hash_new_password(reader: Reader, context: Context, params: Register) -> Wo
 )
 def register(tx: Writer, context: Context, params: Register) -> RegisterAnswer:
     """Make an account with scope read for oneself, where registration is open."""
-    if context.realm.registration == "closed":
+    if context.runtime.registration == "closed":
         raise registration_closed()
     account, secret = account_with_secret(
         context,
@@ -181,12 +181,12 @@ def register(tx: Writer, context: Context, params: Register) -> RegisterAnswer:
     if account.lookup is not None and tx.find(Account, *account.lookup):
         raise address_in_use()
     tx.put(account)
-    principal = account_principal(context.realm, account, AuthMethod.PASSWORD)
+    principal = account_principal(context.runtime, account, AuthMethod.PASSWORD)
     context.principal = principal
     context.target = account.id
     return RegisterAnswer(
         access_token=issue_token(context, principal, READ),
-        expires_in=context.realm.token_ttl,
+        expires_in=context.runtime.token_ttl,
         scope=READ,
         client_id=account.id,
         client_secret=secret,

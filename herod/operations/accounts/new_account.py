@@ -36,7 +36,7 @@ def account_with_secret(
         email=normal,
         name=(normal or f"client {client_id[:8]}") if name is None else parse_name(name),
         password=password,
-        secret_hash=hash_secret(context.realm.keyring, "client_secret", client_id, secret),
+        secret_hash=hash_secret(context.runtime.keyring, "client_secret", client_id, secret),
         scope=scope,
         networks=networks,
     )

@@ -13,7 +13,7 @@ from herod.pipeline.ceilings import check_target, is_admin, owned_account, owns
 from herod.pipeline.fields import EXAMPLE_ID, CurrentPassword, NewPassword
 from herod.pipeline.operation import Context, SecretText, Work, command
 from herod.pipeline.targets import AccountRef, find_account
-from herod.pipeline.views import User, hide_values, user_shape
+from herod.pipeline.views import User, account_view, hide_values
 from herod.records import Account
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
@@ -85,7 +85,7 @@ def users_password(tx: Writer, context: Context, params: SetPassword) -> User:
         raise BadCredentials("The current password is wrong.", reason="wrong_password")
     if prepared.checked is None and not _may_skip_current(context, account):
         raise BadCredentials("Give the current password too.", reason="wrong_password")
-    return user_shape(_renew(tx, context, account, password=prepared.phc))
+    return account_view(_renew(tx, context, account, password=prepared.phc))
 
 
 @command(
@@ -104,14 +104,14 @@ def users_rotate_secret(tx: Writer, context: Context, params: AccountRef) -> Rot
             "An API key cannot change its owner's client secret: sign in instead.", reason="key_cannot_change_secrets"
         )
     secret = new_client_secret()
-    _renew(tx, context, account, secret_hash=hash_secret(context.realm.keyring, "client_secret", account.id, secret))
+    _renew(tx, context, account, secret_hash=hash_secret(context.runtime.keyring, "client_secret", account.id, secret))
     return RotatedSecret(account.id, secret)
 
 
 def _changeable(tx: Writer, context: Context, ref: AccountRef) -> Account:
     """The account, if it is one's own or one is admin, and holds no more than this very credential does."""
     account = owned_account(context, find_account(tx, ref))
-    check_target(context, context.realm.grant(account.scope, account.networks))
+    check_target(context, context.runtime.grant(account.scope, account.networks))
     return account
 
 

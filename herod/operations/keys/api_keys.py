@@ -34,7 +34,7 @@ from herod.pipeline.fields import (
 from herod.pipeline.normalization import parse_future, parse_name
 from herod.pipeline.operation import Context, Params, Tool, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.views import IssuedKey, Key, KeyDetails, key_details, key_shape
+from herod.pipeline.views import IssuedKey, Key, KeyDetails, key_details, key_view
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.principal import PrincipalKind
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
@@ -114,15 +114,15 @@ def keys_create(tx: Writer, context: Context, params: CreateKey) -> IssuedKey:
         scope=scope,
         networks=_default_networks(context, owner, scope)
         if networks is None
-        else list_networks(parse_networks(networks, context.realm.networks)),
+        else list_networks(parse_networks(networks, context.runtime.networks)),
         expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
     )
-    given = context.realm.grant(key.scope, key.networks, key.expires_at)
+    given = context.runtime.grant(key.scope, key.networks, key.expires_at)
     check_ceiling(context.principal.grants, given)
     if owner is not None:
-        check_ceiling((context.realm.grant(owner.scope, owner.networks),), given, whose="its owner's")
+        check_ceiling((context.runtime.grant(owner.scope, owner.networks),), given, whose="its owner's")
     put_key(tx, context, key)
-    return IssuedKey(**msgspec.structs.asdict(key_shape(key, None)), key=text)
+    return IssuedKey(**msgspec.structs.asdict(key_view(key, None)), key=text)
 
 
 @query(
@@ -153,7 +153,7 @@ def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
         page = Page(named_keys(reader, params.name, tuple(dict.fromkeys(owners)), wanted, now=context.now))
     else:
         page = find_keys(reader, wanted, order=order, cursor=params.cursor, limit=limit, now=context.now)
-    return page_of(page, lambda key: key_shape(key, reader.usage(key.id)), order=order)
+    return page_of(page, lambda key: key_view(key, reader.usage(key.id)), order=order)
 
 
 @query(
@@ -174,7 +174,7 @@ def switch_off_in_memory(reader: Reader, context: Context, params: KeyRef) -> No
     key = visible_key(reader, context, params.id)
     check_target(context, current_grant(reader, context, key))
     check_last_admin(reader, context, key, None)
-    context.realm.switched_off.add(key.id)
+    context.runtime.switched_off.add(key.id)
 
 
 @command(
@@ -212,7 +212,7 @@ def make_key(
         name=parse_name(name),
         owner=None if owner is None else owner.id,
         creator=context.principal.id,
-        secret_hash=hash_secret(context.realm.keyring, "key", key_id, text),
+        secret_hash=hash_secret(context.runtime.keyring, "key", key_id, text),
         scope=scope,
         networks=networks,
     )
@@ -246,9 +246,9 @@ def remove_key(tx: Writer, context: Context, key: ApiKey) -> None:
 
 def current_grant(reader: Reader, context: Context, key: ApiKey) -> Grant:
     """What a key holds now: no more than its owner. Who was demoted can still take back the keys they made before."""
-    own = context.realm.grant(key.scope, key.networks)
+    own = context.runtime.grant(key.scope, key.networks)
     owner = reader.get(Account, key.owner) if key.owner is not None else None
-    return own if owner is None else own.intersect(context.realm.grant(owner.scope, owner.networks))
+    return own if owner is None else own.intersect(context.runtime.grant(owner.scope, owner.networks))
 
 
 def visible_key(reader: Reader, context: Context, key_id: str) -> ApiKey:
@@ -285,7 +285,7 @@ def _owner(tx: Writer, context: Context, params: CreateKey) -> Account | None:
     if owner is None:
         raise NotFound("There is no such account.")
     if owner_id != own:
-        check_target(context, context.realm.grant(owner.scope, owner.networks))
+        check_target(context, context.runtime.grant(owner.scope, owner.networks))
     return owner
 
 

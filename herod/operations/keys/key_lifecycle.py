@@ -17,7 +17,7 @@ from herod.pipeline.fields import ExpiresAt, KeyId, Label, NetworkNames, Scope
 from herod.pipeline.normalization import parse_future, parse_name
 from herod.pipeline.operation import Context, Params, Tool, command
 from herod.pipeline.targets import owned_by
-from herod.pipeline.views import IssuedKey, Key, key_shape
+from herod.pipeline.views import IssuedKey, Key, key_view
 from herod.records import ApiKey, Session
 from herod.store.base import Writer
 
@@ -66,7 +66,7 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey) -> IssuedKey:
     text = new_key(KeyKind.SERVICE if key.owner is None else KeyKind.USER, key.id)
     rotated = msgspec.structs.replace(
         key,
-        secret_hash=hash_secret(context.realm.keyring, "key", key.id, text),
+        secret_hash=hash_secret(context.runtime.keyring, "key", key.id, text),
         former_hash=key.secret_hash,
         # Without an overlap no clock that is put back makes it good again.
         former_until=context.now + params.overlap if params.overlap else 0,
@@ -76,7 +76,7 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey) -> IssuedKey:
     )
     _put(tx, context, rotated)
     _end_sessions(tx, key)
-    return IssuedKey(**msgspec.structs.asdict(key_shape(rotated, tx.usage(key.id))), key=text)
+    return IssuedKey(**msgspec.structs.asdict(key_view(rotated, tx.usage(key.id))), key=text)
 
 
 @command(
@@ -109,10 +109,10 @@ def keys_disable(tx: Writer, context: Context, params: KeyRef) -> Key:
 def keys_enable(tx: Writer, context: Context, params: KeyRef) -> Key:
     """Switch a key on again."""
     key = _changeable(tx, context, params.id)
-    if key.id in context.realm.switched_off:  # the store could not take that it was switched off
+    if key.id in context.runtime.switched_off:  # the store could not take that it was switched off
         key = _ending_made(key)
     enabled = _put(tx, context, msgspec.structs.replace(key, enabled=True))
-    context.realm.switched_off.discard(enabled.id)
+    context.runtime.switched_off.discard(enabled.id)
     return enabled
 
 
@@ -133,7 +133,7 @@ def keys_update(tx: Writer, context: Context, params: UpdateKey) -> Key:
     if isinstance(params.scope, str):
         changes["scope"] = given_scope(context, params.scope)
     if isinstance(params.networks, list):
-        changes["networks"] = list_networks(parse_networks(params.networks, context.realm.networks))
+        changes["networks"] = list_networks(parse_networks(params.networks, context.runtime.networks))
     if params.expires_at is not msgspec.UNSET:
         changes["expires_at"] = None if params.expires_at is None else parse_future(params.expires_at, context.now)
     changed = msgspec.structs.replace(key, **changes)
@@ -162,11 +162,11 @@ def _check_narrower(context: Context, key: ApiKey, changed: ApiKey) -> None:
     Raises:
         CeilingExceeded: it does.
     """
-    realm = context.realm
+    runtime = context.runtime
     if (changed.scope, changed.networks) != (key.scope, key.networks):
         check_ceiling(
-            (realm.grant(key.scope, key.networks),),
-            realm.grant(changed.scope, changed.networks),
+            (runtime.grant(key.scope, key.networks),),
+            runtime.grant(changed.scope, changed.networks),
             whose="the key's own",
         )
     is_longer = key.expires_at is not None and (changed.expires_at is None or changed.expires_at > key.expires_at)
@@ -182,7 +182,7 @@ def _check_narrower(context: Context, key: ApiKey, changed: ApiKey) -> None:
 def _put(tx: Writer, context: Context, key: ApiKey) -> Key:
     tx.put(key)
     context.target = key.id
-    return key_shape(key, tx.usage(key.id))
+    return key_view(key, tx.usage(key.id))
 
 
 def _next_epoch(key: ApiKey) -> int:

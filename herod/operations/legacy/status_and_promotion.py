@@ -9,14 +9,14 @@ import msgspec
 from herod_client.core.errors import Conflict, NotFound
 from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER
 
-from herod.identity.runtime import LegacySecret
+from herod.identity.legacy_secrets import LegacySecret
 from herod.operations.keys import make_key, put_key
 from herod.pipeline.ceilings import check_ceiling
 from herod.pipeline.fields import Cursor, ExpiresAt, Label, Limit
 from herod.pipeline.normalization import parse_future
 from herod.pipeline.operation import Context, Params, Time, command, query
 from herod.pipeline.pagination import fill_page, parse_limit
-from herod.pipeline.views import IssuedKey, key_shape, rfc3339
+from herod.pipeline.views import IssuedKey, key_view, rfc3339
 from herod.records import ApiKey, LegacyUse
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.store.page_cursors import encode_cursor, parse_cursor
@@ -70,10 +70,10 @@ def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[
     """List the legacy secrets of the settings by their ids: how often each was used, when last and from where."""
     limit = parse_limit(params.limit)
     _, last = (0, "") if params.cursor is None else parse_cursor(params.cursor)
-    secrets = [secret for secret in context.realm.legacy.all() if secret.id > last]
+    secrets = [secret for secret in context.runtime.legacy.all() if secret.id > last]
     return fill_page(
         secrets[:limit],
-        lambda secret: _shape(reader, context, secret),
+        lambda secret: _view(reader, context, secret),
         place=_place,
         end=_place(secrets[limit - 1]) if len(secrets) > limit else None,
     )
@@ -89,7 +89,7 @@ def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[
 )
 def legacy_promote(tx: Writer, context: Context, params: PromoteLegacy) -> PromotedKey:
     """Make the service key that replaces a legacy secret, with the same scope, and get it, once."""
-    secret = context.realm.legacy.get(params.id)
+    secret = context.runtime.legacy.get(params.id)
     if secret is None:
         raise NotFound("There is no such legacy secret: legacy.status lists them.")
     use = tx.get(LegacyUse, secret.id) or LegacyUse(id=secret.id, created_at=context.now)
@@ -108,11 +108,11 @@ def legacy_promote(tx: Writer, context: Context, params: PromoteLegacy) -> Promo
         networks=("*",),
         expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
     )
-    check_ceiling(context.principal.grants, context.realm.grant(key.scope, key.networks, key.expires_at))
+    check_ceiling(context.principal.grants, context.runtime.grant(key.scope, key.networks, key.expires_at))
     put_key(tx, context, key)
     tx.put(msgspec.structs.replace(use, promoted_to=key.id))
-    shape = msgspec.structs.asdict(key_shape(key, None))
-    return PromotedKey(**shape, key=text, replaces=secret.id, setting=SETTINGS[secret.scope])
+    view = msgspec.structs.asdict(key_view(key, None))
+    return PromotedKey(**view, key=text, replaces=secret.id, setting=SETTINGS[secret.scope])
 
 
 def _place(secret: LegacySecret) -> str:
@@ -120,8 +120,8 @@ def _place(secret: LegacySecret) -> str:
     return encode_cursor(0, secret.id)
 
 
-def _shape(reader: Reader, context: Context, secret: LegacySecret) -> Legacy:
-    use = context.process.legacy_uses.known(reader, secret.id, now=context.now)
+def _view(reader: Reader, context: Context, secret: LegacySecret) -> Legacy:
+    use = context.process.legacy_usage.known(reader, secret.id, now=context.now)
     is_promoted = use.promoted_to is not None and reader.get(ApiKey, use.promoted_to) is not None
     return Legacy(
         id=secret.id,

@@ -14,7 +14,7 @@ from herod.pipeline.ceilings import check_ceiling, check_target, given_scope, ow
 from herod.pipeline.fields import EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
 from herod.pipeline.operation import Context, Params, Work, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.views import PeerShape, peer_shape
+from herod.pipeline.views import PeerView, peer_view
 from herod.records import PeerRule
 from herod.scopes.principal import NOBODY_UID
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
@@ -94,7 +94,7 @@ def _look_up(reader: Reader, context: Context, params: AllowPeer) -> Work:  # no
     prepare=_look_up,
     creates=True,
 )
-def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerShape:
+def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerView:
     """Let a local user or group in on the Unix socket; a second rule for the same one replaces the first."""
     subject: str = context.prepared
     actor = context.principal
@@ -102,27 +102,27 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerShape:
     networks = (
         own_networks(context, scope)
         if params.networks is None
-        else parse_networks(params.networks, context.realm.networks)
+        else parse_networks(params.networks, context.runtime.networks)
     )
     # A rule has no end: time is no part of this ceiling.
-    check_ceiling(timeless(actor.grants), context.realm.grant(scope, tuple(networks)))
+    check_ceiling(timeless(actor.grants), context.runtime.grant(scope, tuple(networks)))
     before = next(iter(tx.find(PeerRule, "peer", subject)), None)
     if before is not None:
-        check_target(context, context.realm.grant(before.scope, before.networks))
+        check_target(context, context.runtime.grant(before.scope, before.networks))
     if before is None:
         before = PeerRule(id=new_id(), created_at=context.now, subject=subject, creator=actor.id, scope=(), networks=())
     # All that is not said anew stays, its epoch above all: tokens that ended must not be good again.
     rule = msgspec.structs.replace(before, creator=actor.id, scope=scope, networks=list_networks(networks))
     tx.put(rule)
     context.target = rule.id
-    return peer_shape(rule)
+    return peer_view(rule)
 
 
 @query("peers.list", needs=ADMIN, example={}, http=("GET /api/v1/peers",))
-def peers_list(reader: Reader, context: Context, params: ListPeers) -> Page[PeerShape]:  # noqa: ARG001 - a handler's form
+def peers_list(reader: Reader, context: Context, params: ListPeers) -> Page[PeerView]:  # noqa: ARG001 - a handler's form
     """List peer rules, oldest first."""
     page = reader.list(PeerRule, cursor=params.cursor, limit=parse_limit(params.limit))
-    return page_of(page, peer_shape)
+    return page_of(page, peer_view)
 
 
 @command("peers.remove", needs=ADMIN, example={"id": EXAMPLE_ID}, http=("DELETE /api/v1/peers/{id}",))
@@ -131,7 +131,7 @@ def peers_remove(tx: Writer, context: Context, params: PeerRef) -> RemovedPeer:
     rule = tx.get(PeerRule, params.id)
     if rule is None:
         raise NotFound("There is no such peer rule.")
-    check_target(context, context.realm.grant(rule.scope, rule.networks))
+    check_target(context, context.runtime.grant(rule.scope, rule.networks))
     tx.delete(PeerRule, rule.id)
     context.target = rule.id
     return RemovedPeer(rule.id, deleted=True)

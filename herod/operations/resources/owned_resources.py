@@ -88,7 +88,7 @@ class UpdateResource(ResourceRef, frozen=True, kw_only=True):
     attributes: Attributes | msgspec.UnsetType = msgspec.UNSET
 
 
-class ResourceShape(msgspec.Struct, frozen=True):
+class ResourceView(msgspec.Struct, frozen=True):
     """A resource without its secret."""
 
     sid: str
@@ -137,7 +137,7 @@ def _look_or_admin(reader: Reader, context: Context, params: ResourceRef) -> Non
     headers=IN_HEADER,
     creates=True,
 )
-def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> ResourceShape:
+def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> ResourceView:
     """Claim a resource for whoever knows a secret, and get its sid. Names need not differ."""
     resource = Resource(
         id=new_id(),
@@ -150,7 +150,7 @@ def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> Reso
     )
     tx.put(resource)
     context.target = resource.id
-    return _shape(resource)
+    return _view(resource)
 
 
 @query(
@@ -161,11 +161,11 @@ def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> Reso
     headers=IN_HEADER,
     misses=_misses,
 )
-def resources_list(reader: Reader, context: Context, params: ListResources) -> Page[ResourceShape]:
+def resources_list(reader: Reader, context: Context, params: ListResources) -> Page[ResourceView]:
     """List your resources of one kind that a secret owns, oldest first."""
     owner = resource_owner(parse_label(params.kind, "kind"), context.principal.id, _parse_secret(params.secret))
     page = reader.list(Resource, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
-    return page_of(page, _shape)
+    return page_of(page, _view)
 
 
 @query(
@@ -177,9 +177,9 @@ def resources_list(reader: Reader, context: Context, params: ListResources) -> P
     failures=(NotFound,),
     misses=_misses,
 )
-def resources_get(reader: Reader, context: Context, params: ResourceRef) -> ResourceShape:
+def resources_get(reader: Reader, context: Context, params: ResourceRef) -> ResourceView:
     """Show one of your resources, if the secret opens it."""
-    return _shape(_owned(reader, context, params))
+    return _view(_owned(reader, context, params))
 
 
 @query(
@@ -206,7 +206,7 @@ def resources_check(reader: Reader, context: Context, params: ResourceRef) -> Ch
     misses=_misses,
     prepare=_look,
 )
-def resources_update(tx: Writer, context: Context, params: UpdateResource) -> ResourceShape:
+def resources_update(tx: Writer, context: Context, params: UpdateResource) -> ResourceView:
     """Change the name or the attributes of one of your resources, if the secret opens it."""
     changes: dict[str, object] = {}
     if isinstance(params.name, str):
@@ -216,7 +216,7 @@ def resources_update(tx: Writer, context: Context, params: UpdateResource) -> Re
     resource = msgspec.structs.replace(_owned(tx, context, params), **changes)
     tx.put(resource)
     context.target = resource.id
-    return _shape(resource)
+    return _view(resource)
 
 
 @command(
@@ -300,5 +300,5 @@ def _parse_attributes(attributes: dict[str, Any]) -> bytes:
     return text
 
 
-def _shape(resource: Resource) -> ResourceShape:
-    return ResourceShape(resource.id, resource.type, resource.name, _decode(resource.attributes))
+def _view(resource: Resource) -> ResourceView:
+    return ResourceView(resource.id, resource.type, resource.name, _decode(resource.attributes))

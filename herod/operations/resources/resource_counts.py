@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from herod_client.core.scope_graph import ADMIN
 
-from herod.pipeline.operation import Context, Door, NoParams, Time, query
+from herod.pipeline.operation import Context, NoParams, Surface, Time, query
 from herod.pipeline.process.scan_cache import MAX_SURVEYED
 from herod.pipeline.views import rfc3339
 from herod.records import Resource
@@ -48,7 +48,7 @@ async def _count(store: Store, context: Context, params: NoParams) -> ResourceCo
     return ResourceCounts(total=total, groups=groups[:MAX_GROUPS], is_whole=is_whole)
 
 
-@query("resources.count", needs=ADMIN, example={}, doors=frozenset({Door.DASHBOARD}), wait=_count)
+@query("resources.count", needs=ADMIN, example={}, surfaces=frozenset({Surface.DASHBOARD}), wait=_count)
 def resources_count(reader: Reader, context: Context, params: NoParams) -> ResourceCounts:
     """Count the resources, by who claimed them and of which kind."""
     raise NotImplementedError  # `wait` answers

@@ -9,7 +9,7 @@ from herod_client.core.errors import NotFound, Unauthenticated
 
 from herod.identity.provenance import session_principal
 from herod.pipeline.ceilings import check_target, is_admin
-from herod.pipeline.operation import Context, Door, Params, Time, command, query
+from herod.pipeline.operation import Context, Params, Surface, Time, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.views import networks_list, rfc3339
 from herod.records import Session
@@ -35,7 +35,7 @@ class SessionRef(Params, frozen=True, kw_only=True):
     id: str
 
 
-class SessionShape(msgspec.Struct, frozen=True, kw_only=True):
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """A signed-in browser.
 
     `method` is what signed in; `source` and `browser` are of that moment; `is_this` marks the one that asks, and
@@ -69,16 +69,16 @@ class EndedSession(msgspec.Struct, frozen=True):
     own=True,
     methods=frozenset({AuthMethod.SESSION}),
     example={},
-    doors=frozenset({Door.DASHBOARD}),
+    surfaces=frozenset({Surface.DASHBOARD}),
 )
-def session_list(reader: Reader, context: Context, params: ListSessions) -> Page[SessionShape]:
+def session_list(reader: Reader, context: Context, params: ListSessions) -> Page[SessionView]:
     """List signed-in browsers, oldest first: one's own, for admins everybody's.
 
     What is over is left out, so a page may be shorter than asked for.
     """
     owner = None if is_admin(context) else context.principal.id
     page = reader.list(Session, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
-    return page_of(page, lambda session: _shape(reader, context, session))
+    return page_of(page, lambda session: _view(reader, context, session))
 
 
 @command(
@@ -87,7 +87,7 @@ def session_list(reader: Reader, context: Context, params: ListSessions) -> Page
     own=True,
     methods=frozenset({AuthMethod.SESSION}),
     example={"id": EXAMPLE_SESSION},
-    doors=frozenset({Door.DASHBOARD}),
+    surfaces=frozenset({Surface.DASHBOARD}),
 )
 def session_end(tx: Writer, context: Context, params: SessionRef) -> EndedSession:
     """Sign another browser out: one of one's own, for admins anybody's who holds no more than they do."""
@@ -97,24 +97,24 @@ def session_end(tx: Writer, context: Context, params: SessionRef) -> EndedSessio
     if not is_admin(context) and session.subject != context.principal.id:
         raise NotFound("There is no such session.", reason="not_owner")
     with suppress(Unauthenticated):  # what opens nothing any more may go, whoever's it was
-        check_target(context, *session_principal(tx, context.realm, session, context.now).grants)
+        check_target(context, *session_principal(tx, context.runtime, session, context.now).grants)
     context.target = session.id
     return EndedSession(session.id, ended=tx.delete(Session, session.id))
 
 
-def _shape(reader: Reader, context: Context, session: Session) -> SessionShape | None:
+def _view(reader: Reader, context: Context, session: Session) -> SessionView | None:
     """How a session looks; None when it opens nothing any more."""
     try:
-        principal = session_principal(reader, context.realm, session, context.now)
+        principal = session_principal(reader, context.runtime, session, context.now)
     except Unauthenticated:
         return None
     is_this = session.id == context.principal.credential
-    return SessionShape(
+    return SessionView(
         id=session.id,
         sub=principal.id,
         name=principal.name,
         method=principal.made_with,
-        scope=context.realm.scope_text(principal.widest),
+        scope=context.runtime.scope_text(principal.widest),
         networks=networks_list(principal.widest.networks),
         created_at=datetime.fromtimestamp(session.created_at, UTC),
         expires_at=rfc3339(session.expires_at),

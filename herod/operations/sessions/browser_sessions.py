@@ -9,7 +9,7 @@ import msgspec
 from herod_client.core.key_format import new_opaque
 
 from herod.identity.provenance import session_half, session_id, via_of
-from herod.pipeline.operation import Context, Door, Params, Time, command
+from herod.pipeline.operation import Context, Params, Surface, Time, command
 from herod.pipeline.views import hide_values, rfc3339
 from herod.records import Session
 from herod.scopes.decisions import Access
@@ -77,11 +77,11 @@ class SignedOut(msgspec.Struct, frozen=True):
     needs=Access.AUTHENTICATED,
     methods=OPENS_SESSIONS,
     example={},
-    doors=frozenset({Door.DASHBOARD}),
+    surfaces=frozenset({Surface.DASHBOARD}),
 )
 def session_create(tx: Writer, context: Context, params: CreateSession) -> OpenedSession:
     """Sign a browser in with what was presented: it may do that much and no more."""
-    context.realm.counters["sign_ins"] += 1
+    context.runtime.counters["sign_ins"] += 1
     return open_session(tx, context, context.principal, params)
 
 
@@ -90,7 +90,7 @@ def session_create(tx: Writer, context: Context, params: CreateSession) -> Opene
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.SESSION}),
     example={},
-    doors=frozenset({Door.DASHBOARD}),
+    surfaces=frozenset({Surface.DASHBOARD}),
 )
 def session_delete(tx: Writer, context: Context, params: DeleteSession) -> SignedOut:  # noqa: ARG001 - a handler's form
     """Sign a browser out: its session is over at once."""
@@ -110,7 +110,7 @@ def new_session(context: Context, principal: Principal) -> Session:
         subject=principal.id,
         via=via_of(principal),
         epoch=principal.epoch,
-        scope=context.realm.graph.names(grant.mask),
+        scope=context.runtime.graph.names(grant.mask),
         networks=tuple(sorted(grant.networks)),
     )
 
@@ -122,18 +122,18 @@ def open_session(tx: Writer, context: Context, principal: Principal, opening: Op
 
 def keep_session(tx: Writer, context: Context, session: Session, opening: Opening) -> OpenedSession:
     """Give a new session its secret and keep it; what the browser had before is over."""
-    realm = context.realm
+    runtime = context.runtime
     if opening.former:
-        for former in tx.find(Session, "half", session_half(realm, opening.former)):
+        for former in tx.find(Session, "half", session_half(runtime, opening.former)):
             tx.delete(Session, former.id)
     cookie = new_opaque()
     kept = msgspec.structs.replace(
         session,
-        id=session_id(realm, cookie),
-        half=session_half(realm, cookie[:COOKIE_CHARACTERS]),
+        id=session_id(runtime, cookie),
+        half=session_half(runtime, cookie[:COOKIE_CHARACTERS]),
         source=context.source.label,
         browser=opening.browser,
-        boot=None if context.source.secure else realm.boot_epoch,
+        boot=None if context.source.secure else runtime.boot_epoch,
     )
     tx.put(kept)
     context.target = kept.id

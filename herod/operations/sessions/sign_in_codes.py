@@ -13,9 +13,9 @@ import msgspec
 from herod_client.core.errors import BadCredentials
 from herod_client.core.grants import intersect_grants
 
-from herod.identity.provenance import session_maker
+from herod.identity.provenance import session_provenance
 from herod.operations.sessions.browser_sessions import OPENS_SESSIONS, OpenedSession, Opening, keep_session, new_session
-from herod.pipeline.operation import Context, Door, Params, SecretText, Time, command, query
+from herod.pipeline.operation import Context, Params, SecretText, Surface, Time, command, query
 from herod.pipeline.views import hide_values, networks_list
 from herod.records import Account, Session
 from herod.scopes.decisions import Access
@@ -75,16 +75,16 @@ def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode: 
     """Make a code by which a browser signs in as who asks: once, within 60 seconds, and to no more than they hold."""
     expires_at = context.now + CODE_SECONDS
     session = new_session(context, context.principal)
-    code = context.realm.session_codes.make(
+    code = context.runtime.session_codes.make(
         session, holder=context.principal.id, now=context.now, expires_at=expires_at, size=record_bytes(session)
     )
     return SignInCode(code, datetime.fromtimestamp(expires_at, UTC), _page_url(context))
 
 
-@query("session.offer", needs=Access.PUBLIC, example={"code": EXAMPLE_CODE}, doors=frozenset({Door.DASHBOARD}))
+@query("session.offer", needs=Access.PUBLIC, example={"code": EXAMPLE_CODE}, surfaces=frozenset({Surface.DASHBOARD}))
 def session_offer(reader: Reader, context: Context, params: CodeRef) -> Offer:
     """Say whose session a code opens; it stays good."""
-    session = context.realm.session_codes.look(params.code, now=context.now)
+    session = context.runtime.session_codes.look(params.code, now=context.now)
     if session is None:
         raise BadCredentials(_SPENT, reason="wrong_code")
     principal = _who(reader, context, session)
@@ -94,7 +94,7 @@ def session_offer(reader: Reader, context: Context, params: CodeRef) -> Offer:
         name=principal.name,
         email=None if account is None else account.email,
         method=principal.method,
-        scope=context.realm.scope_text(principal.widest),
+        scope=context.runtime.scope_text(principal.widest),
         networks=networks_list(principal.widest.networks),
     )
 
@@ -107,16 +107,16 @@ def _limit(reader: Reader, context: Context, params: RedeemCode) -> Attempt:  # 
     "session.redeem",
     needs=Access.PUBLIC,
     example={"code": EXAMPLE_CODE},
-    doors=frozenset({Door.DASHBOARD}),
+    surfaces=frozenset({Surface.DASHBOARD}),
     limit=_limit,
 )
 def session_redeem(tx: Writer, context: Context, params: RedeemCode) -> OpenedSession:
     """Sign a browser in with a code."""
-    session = context.realm.session_codes.take(params.code, now=context.now)
+    session = context.runtime.session_codes.take(params.code, now=context.now)
     if session is None:
         raise BadCredentials(_SPENT, reason="wrong_code")
     context.principal = _who(tx, context, session)
-    context.realm.counters["sign_ins"] += 1
+    context.runtime.counters["sign_ins"] += 1
     return keep_session(tx, context, session, params)
 
 
@@ -128,7 +128,7 @@ def _page_url(context: Context) -> str | None:
     if not bound:
         return None
     if deployment.has_tls:  # a certificate is for the name that people use
-        return context.realm.public_url
+        return context.runtime.public_url
     chosen = next((bind for bind in bound if bind.startswith(("127.", "[::1]"))), bound[0])
     host, _, port = chosen.rpartition(":")
     return f"http://{_HERE.get(host, host)}:{port}"
@@ -136,6 +136,6 @@ def _page_url(context: Context) -> str | None:
 
 def _who(reader: Reader, context: Context, session: Session) -> Principal:
     """Who made the code, narrowed to what they held then and hold now."""
-    maker = session_maker(reader, context.realm, session, context.now)
-    held = context.realm.grant(session.scope, session.networks)
+    maker = session_provenance(reader, context.runtime, session, context.now)
+    held = context.runtime.grant(session.scope, session.networks)
     return msgspec.structs.replace(maker, grants=intersect_grants(maker.grants, held))

@@ -12,7 +12,7 @@ from herod.pipeline.ceilings import check_ceiling, given_scope
 from herod.pipeline.credential_usage import note_use
 from herod.pipeline.fields import KeyId, Label, Scope
 from herod.pipeline.operation import Context, CredentialText, Params, Time, command, query
-from herod.pipeline.pagination import Room
+from herod.pipeline.pagination import ByteBudget
 from herod.pipeline.targets import owned_by
 from herod.pipeline.views import hide_values, rfc3339
 from herod.records import SERVICE_KEYS, ApiKey
@@ -89,18 +89,18 @@ INVALID = Verified(valid=False)
 @query("auth.verify", needs=Access.PUBLIC, example={"key": "herod_s_…"}, is_quiet=True)
 def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
     """Say whether a key is good, its name and its scope."""
-    context.realm.counters["validations"] += 1
+    context.runtime.counters["validations"] += 1
     try:
-        principal = bearer_principal(store, context.realm, params.key, context.now)
+        principal = bearer_principal(store, context.runtime, params.key, context.now)
     except Unauthenticated:
-        context.realm.counters["invalid"] += 1
+        context.runtime.counters["invalid"] += 1
         return INVALID
     note_use(store, context, principal)
     name = principal.name
     if looks_like_key(params.key):
         key = store.get(ApiKey, principal.credential)
         name = key.name if key is not None else name
-    return Verified(valid=True, name=name, scope=context.realm.scope_text(principal.widest))
+    return Verified(valid=True, name=name, scope=context.runtime.scope_text(principal.widest))
 
 
 @command("auth.create_key", needs=ADMIN, manages_keys=True, example={"name": "runner-1", "scope": "registrar"})
@@ -108,7 +108,7 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
     """Make a service key and get it, once."""
     scope = given_scope(context, params.scope)
     principal = context.principal
-    grant = principal.farthest(context.realm.graph.mask(scope)) or principal.widest
+    grant = principal.farthest(context.runtime.graph.mask(scope)) or principal.widest
     key, text = make_key(
         context,
         name=params.name,
@@ -117,7 +117,7 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
         networks=list_networks(grant.networks),
         expires_at=grant.expires_at,
     )
-    check_ceiling(principal.grants, context.realm.grant(key.scope, key.networks, key.expires_at))
+    check_ceiling(principal.grants, context.runtime.grant(key.scope, key.networks, key.expires_at))
     put_key(tx, context, key)
     return CreatedSupervisorKey(text, key.name, " ".join(key.scope), rfc3339(key.created_at), rfc3339(key.expires_at))
 
@@ -125,16 +125,16 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
 @query("auth.list_keys", needs=ADMIN, example={})
 def auth_list_keys(reader: Reader, context: Context, params: ListSupervisorKeys) -> list[SupervisorKey]:  # noqa: ARG001 - a handler's form
     """List all service keys, without their secrets: as many as one answer can hold, for it has no pages."""
-    found, room = [], Room()
+    found, room = [], ByteBudget()
     for key in owned_by(reader, ApiKey, SERVICE_KEYS):
-        shape = _shape(key, reader.usage(key.id))
-        if not room.takes(shape):
+        view = _view(key, reader.usage(key.id))
+        if not room.takes(view):
             raise InvalidRequest(
                 "There are more service keys than one answer can hold: list them page by page with keys.list, "
                 "of kind service.",
                 hint="herod key list",
             )
-        found.append(shape)
+        found.append(view)
     return found
 
 
@@ -154,7 +154,7 @@ def auth_remove_key(tx: Writer, context: Context, params: RemoveSupervisorKey) -
     return True
 
 
-def _shape(key: ApiKey, usage: Usage | None) -> SupervisorKey:
+def _view(key: ApiKey, usage: Usage | None) -> SupervisorKey:
     return SupervisorKey(
         id=key.id,
         name=key.name,

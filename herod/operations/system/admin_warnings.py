@@ -10,7 +10,7 @@ import msgspec
 
 from herod.pipeline.operation import Time
 
-__all__ = ["Attention", "Facts", "KeyFacts", "Subject", "find_attention"]
+__all__ = ["AdminWarning", "Facts", "KeyFacts", "WarningTopic", "find_warnings"]
 
 DAY: Final = 86_400
 # A certificate authority renews a month before the end; half of that is late.
@@ -20,7 +20,7 @@ BACKUP_SECONDS: Final = 7 * DAY
 OK: Final = "ok"
 
 
-class Subject(msgspec.Struct, frozen=True):
+class WarningTopic(msgspec.Struct, frozen=True):
     """A key or legacy secret that is meant; `at` is when it ends or was last used."""
 
     id: str
@@ -28,7 +28,7 @@ class Subject(msgspec.Struct, frozen=True):
     at: Time | None = None
 
 
-class Attention(msgspec.Struct, frozen=True, kw_only=True):
+class AdminWarning(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to look at.
 
     `level` is `now`, `soon` or `consider`; `fix` says what to do, and `command` is what to type for it, if anything
@@ -40,15 +40,15 @@ class Attention(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     fix: str
     command: str | None = None
-    subjects: list[Subject] = msgspec.field(default_factory=list)
+    subjects: list[WarningTopic] = msgspec.field(default_factory=list)
 
 
 class KeyFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Which keys end within a week and which nobody has used for 90 days: some, and how many at least, or in all."""
 
-    expiring: tuple[Subject, ...] = ()
+    expiring: tuple[WarningTopic, ...] = ()
     expiring_count: int = 0
-    unused: tuple[Subject, ...] = ()
+    unused: tuple[WarningTopic, ...] = ()
     unused_count: int = 0
     are_all_expiring: bool = True
     are_all_unused: bool = True
@@ -77,15 +77,15 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     has_records: bool = False
 
 
-def find_attention(facts: Facts, *, now: int) -> list[Attention]:
+def find_warnings(facts: Facts, *, now: int) -> list[AdminWarning]:
     """What to look at, worst first."""
     order = ("now", "soon", "consider")
     return sorted(_find(facts, now), key=lambda one: order.index(one.level))
 
 
-def _find(facts: Facts, now: int) -> Iterator[Attention]:
+def _find(facts: Facts, now: int) -> Iterator[AdminWarning]:
     if facts.health != OK:
-        yield Attention(
+        yield AdminWarning(
             code="store",
             level="now",
             message=f"The store is {facts.health}: {facts.reason or 'nothing can be changed'}",
@@ -94,7 +94,7 @@ def _find(facts: Facts, now: int) -> Iterator[Attention]:
         )
     for name in facts.weak_secrets:
         which = "" if name == "HERO_SECRET" else " --store-secret"
-        yield Attention(
+        yield AdminWarning(
             code="weak_secret",
             level="now",
             message=f"{name} is too short: it can be guessed.",
@@ -105,7 +105,7 @@ def _find(facts: Facts, now: int) -> Iterator[Attention]:
     yield from _keys(facts.keys)
     yield from _legacy(facts, now)
     for warning in facts.warnings:
-        yield Attention(
+        yield AdminWarning(
             code="settings",
             level="soon",
             message=warning,
@@ -113,14 +113,14 @@ def _find(facts: Facts, now: int) -> Iterator[Attention]:
         )
     yield from _backup(facts, now)
     if facts.registration == "open":
-        yield Attention(
+        yield AdminWarning(
             code="registration",
             level="consider",
             message="Registration is open: whoever reaches herod can make an account with scope read.",
             fix='Unless that is wanted, set registration = "closed" in the settings and restart herod.',
         )
     if facts.signing == "HS256":
-        yield Attention(
+        yield AdminWarning(
             code="signing",
             level="consider",
             message="Tokens are signed with HERO_SECRET (HS256): every service that holds it can make tokens too.",
@@ -128,13 +128,13 @@ def _find(facts: Facts, now: int) -> Iterator[Attention]:
         )
 
 
-def _certificate(facts: Facts, now: int) -> Iterator[Attention]:
+def _certificate(facts: Facts, now: int) -> Iterator[AdminWarning]:
     ends = facts.certificate_ends
     if ends is None or ends > now + CERTIFICATE_SECONDS:
         return
     is_over = ends <= now
     days = max(1, (ends - now) // DAY)
-    yield Attention(
+    yield AdminWarning(
         code="certificate",
         level="now" if is_over else "soon",
         message="The TLS certificate has expired: clients refuse to connect."
@@ -145,9 +145,9 @@ def _certificate(facts: Facts, now: int) -> Iterator[Attention]:
     )
 
 
-def _keys(keys: KeyFacts) -> Iterator[Attention]:
+def _keys(keys: KeyFacts) -> Iterator[AdminWarning]:
     if keys.expiring_count:
-        yield Attention(
+        yield AdminWarning(
             code="expiring",
             level="soon",
             message=f"{_at_least(keys.expiring_count, 'key', is_all=keys.are_all_expiring)} will expire within a week.",
@@ -156,7 +156,7 @@ def _keys(keys: KeyFacts) -> Iterator[Attention]:
             subjects=list(keys.expiring),
         )
     if keys.unused_count:
-        yield Attention(
+        yield AdminWarning(
             code="unused",
             level="consider",
             message=f"{_at_least(keys.unused_count, 'key', is_all=keys.are_all_unused)} not used for 90 days or more.",
@@ -166,11 +166,11 @@ def _keys(keys: KeyFacts) -> Iterator[Attention]:
         )
 
 
-def _legacy(facts: Facts, now: int) -> Iterator[Attention]:
-    used = [Subject(id=id_, name=id_) for id_, at in facts.legacy if at is not None and at > now - LEGACY_SECONDS]
-    idle = [Subject(id=id_, name=id_) for id_, at in facts.legacy if at is None or at <= now - LEGACY_SECONDS]
+def _legacy(facts: Facts, now: int) -> Iterator[AdminWarning]:
+    used = [WarningTopic(id=id_, name=id_) for id_, at in facts.legacy if at is not None and at > now - LEGACY_SECONDS]
+    idle = [WarningTopic(id=id_, name=id_) for id_, at in facts.legacy if at is None or at <= now - LEGACY_SECONDS]
     if used:
-        yield Attention(
+        yield AdminWarning(
             code="legacy_used",
             level="soon",
             message=f"{_count(len(used), 'legacy secret')} used within the last 30 days.",
@@ -179,7 +179,7 @@ def _legacy(facts: Facts, now: int) -> Iterator[Attention]:
             subjects=used,
         )
     if idle:
-        yield Attention(
+        yield AdminWarning(
             code="legacy_idle",
             level="consider",
             message=f"{_count(len(idle), 'legacy secret')} in the settings, not used for 30 days.",
@@ -189,13 +189,13 @@ def _legacy(facts: Facts, now: int) -> Iterator[Attention]:
         )
 
 
-def _backup(facts: Facts, now: int) -> Iterator[Attention]:
+def _backup(facts: Facts, now: int) -> Iterator[AdminWarning]:
     if not facts.is_kept or not facts.has_records:
         return
     if facts.backup_at is not None and facts.backup_at > now - BACKUP_SECONDS:
         return
     age = None if facts.backup_at is None else (now - facts.backup_at) // DAY
-    yield Attention(
+    yield AdminWarning(
         code="backup",
         level="soon",
         message="The audit log knows of no backup." if age is None else f"The last backup is {age} days old.",

@@ -23,7 +23,7 @@ async def _stream(store: Store) -> ByteStream:
     example={},
     http=("GET /api/v1/backup",),
     streamed=_stream,
-    doors=frozenset(),
+    surfaces=frozenset(),
     always_audited=True,
 )
 def backup(tx: Writer, context: Context, params: NoParams) -> Granted:  # noqa: ARG001 - a handler's form

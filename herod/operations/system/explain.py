@@ -71,13 +71,13 @@ def access_explain(reader: Reader, context: Context, params: Explain) -> Explana
             return Explanation(allowed=False, reason=error.reason, hint="enable it, or its owner, first")
     else:
         raise MissingScope("Explaining others' access takes admin.", missing=ADMIN)
-    decision = decide(context.realm.graph, principal, needs=needs, now=context.now, network=params.network)
+    decision = decide(context.runtime.graph, principal, needs=needs, now=context.now, network=params.network)
     if isinstance(decision, Denied):
         return Explanation(allowed=False, reason=decision.reason, missing=decision.missing, hint=decision.hint)
-    methods = context.realm.methods.get(params.operation or "")
+    methods = context.runtime.methods.get(params.operation or "")
     if methods is not None and principal.method not in methods:
         return Explanation(allowed=False, reason="method_not_allowed", hint=f"use a {name_methods(methods)}")
-    if params.operation in context.realm.key_operations:
+    if params.operation in context.runtime.key_operations:
         return _explain_key_manager(msgspec.structs.replace(context, principal=principal))
     return Explanation(allowed=True)
 
@@ -96,15 +96,15 @@ def _needs(context: Context, params: Explain) -> Needs:
     if params.operation is not None and params.scope is not None:
         raise InvalidRequest("Ask about an operation or a scope, not both.")
     if params.operation is not None:
-        needs = context.realm.needs.get(params.operation)
+        needs = context.runtime.needs.get(params.operation)
         if needs is None:
             raise InvalidRequest(f"There is no operation {quoted(params.operation)}.")
         return needs
     if params.scope is None:
         return Access.AUTHENTICATED
-    if not context.realm.graph.bit(params.scope):
+    if not context.runtime.graph.bit(params.scope):
         raise InvalidRequest(
-            f"Unknown scope {quoted(params.scope)}: known are {', '.join(context.realm.graph.scopes)}."
+            f"Unknown scope {quoted(params.scope)}: known are {', '.join(context.runtime.graph.scopes)}."
         )
     return params.scope
 
@@ -116,17 +116,17 @@ def _principal(reader: Reader, context: Context, name: str) -> Principal:
         NotFound: nobody is called that.
         Unauthenticated: they are switched off.
     """
-    realm = context.realm
+    runtime = context.runtime
     if name == LOCAL_ADMIN_ID:
-        return local_admin(realm)
+        return local_admin(runtime)
     account = find_account(reader, AccountRef(email=name) if "@" in name else AccountRef(client_id=name))
     if account is not None:
-        return account_principal(realm, account, AuthMethod.CLIENT_SECRET)
+        return account_principal(runtime, account, AuthMethod.CLIENT_SECRET)
     key = reader.get(ApiKey, name)
     if key is not None:
-        return key_principal(reader, realm, key)
+        return key_principal(reader, runtime, key)
     rule = reader.get(PeerRule, name)
     rules = [rule] if rule is not None else reader.find(PeerRule, "peer", name)
     if rules:
-        return rule_principal(realm, rules)
+        return rule_principal(runtime, rules)
     raise NotFound("Nobody is called that: give a client_id, email, key id, peer rule id, uid:N or gid:N.")

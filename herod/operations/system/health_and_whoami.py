@@ -76,19 +76,19 @@ class Whoami(msgspec.Struct, frozen=True):
 def health(store: Store, context: Context, params: NoParams) -> HealthAnswer:  # noqa: ARG001 - a handler's form
     """Say whether herod works: 503 when it can only read, or not even that."""
     state, reason = store.health
-    return HealthAnswer(status=state, service="herod", version=context.realm.version, reason=reason)
+    return HealthAnswer(status=state, service="herod", version=context.runtime.version, reason=reason)
 
 
 @query("version", needs=Access.PUBLIC, example={}, http=("GET /api/version",))
 def version(store: Store, context: Context, params: NoParams) -> Version:  # noqa: ARG001 - a handler's form
     """Name the service and its versions."""
-    return Version(service="herod", version=context.realm.version, api_version="1")
+    return Version(service="herod", version=context.runtime.version, api_version="1")
 
 
 @query("stats", needs=READ, example={}, http=("GET /api/v1/stats",), tool=Tool("stats"))
 def stats(store: Store, context: Context, params: NoParams) -> Stats:  # noqa: ARG001 - a handler's form
     """Count what is stored and what has happened since the start."""
-    counters = context.realm.counters
+    counters = context.runtime.counters
     return Stats(
         users=store.count(Account),
         keys=store.count(ApiKey),
@@ -96,24 +96,24 @@ def stats(store: Store, context: Context, params: NoParams) -> Stats:  # noqa: A
         tokens=counters["tokens"],
         sign_ins=counters["sign_ins"],
         denials=counters["denials"],
-        uptime=max(0, context.now - context.realm.started_at),
+        uptime=max(0, context.now - context.runtime.started_at),
     )
 
 
 @query("whoami", needs=Access.AUTHENTICATED, example={}, http=("GET /api/v1/whoami",), tool=Tool("whoami"))
 def whoami(store: Store, context: Context, params: NoParams) -> Whoami:  # noqa: ARG001 - a handler's form
     """Say who the presented credential makes you and what you may do."""
-    principal, realm = context.principal, context.realm
+    principal, runtime = context.principal, context.runtime
     grant = principal.widest
     held: list[HeldGrant] | msgspec.UnsetType = msgspec.UNSET
     if principal.parts:
-        held = [HeldGrant(realm.scope_text(one), networks_list(one.networks)) for one in principal.grants]
+        held = [HeldGrant(runtime.scope_text(one), networks_list(one.networks)) for one in principal.grants]
     return Whoami(
         sub=principal.id,
         kind=principal.kind,
         name=principal.name,
         method=principal.method,
-        scope=realm.scope_text(grant),
+        scope=runtime.scope_text(grant),
         networks=networks_list(grant.networks),
         grants=held,
     )

@@ -29,23 +29,23 @@ COUNTED: Final = (
 )
 
 
-@query("metrics", needs=READ, example={}, http=("GET /metrics",), doors=frozenset(), media_type=MEDIA_TYPE)
+@query("metrics", needs=READ, example={}, http=("GET /metrics",), surfaces=frozenset(), media_type=MEDIA_TYPE)
 def metrics(store: Store, context: Context, params: NoParams) -> str:  # noqa: ARG001 - a handler's form
     """Counts and states for a monitoring system."""
     return "\n".join([*_lines(store, context), ""])
 
 
 def _lines(store: Store, context: Context) -> Iterator[str]:
-    realm = context.realm
-    yield from _metric("herod_info", "gauge", "The version that runs.", 1, f'{{version="{realm.version}"}}')
-    uptime = max(0, context.now - realm.started_at)
+    runtime = context.runtime
+    yield from _metric("herod_info", "gauge", "The version that runs.", 1, f'{{version="{runtime.version}"}}')
+    uptime = max(0, context.now - runtime.started_at)
     yield from _metric("herod_uptime_seconds", "gauge", "Seconds since the start.", uptime)
     is_well = int(store.health[0] is Health.OK)
     yield from _metric("herod_store_writable", "gauge", "1 while the store takes changes.", is_well)
     for kind, record_type in KEPT:
         yield from _metric(f"herod_{kind}", "gauge", f"How many {kind} there are.", store.count(record_type))
     for name, meaning in COUNTED:
-        yield from _metric(f"herod_{name}_total", "counter", meaning, realm.counters[name])
+        yield from _metric(f"herod_{name}_total", "counter", meaning, runtime.counters[name])
     stats = store.stats
     yield from _metric("herod_store_writes_total", "counter", "Changes taken.", stats.writes)
     yield from _metric("herod_store_commits_total", "counter", "Commits that made them durable.", stats.commits)

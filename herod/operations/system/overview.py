@@ -11,8 +11,8 @@ import msgspec
 from herod_client.core.scope_graph import ADMIN
 
 from herod.operations.keys import UNUSED_SECONDS
-from herod.operations.system.admin_warnings import Attention, Facts, KeyFacts, Subject, find_attention
-from herod.pipeline.operation import Context, Door, NoParams, Time, query
+from herod.operations.system.admin_warnings import AdminWarning, Facts, KeyFacts, WarningTopic, find_warnings
+from herod.pipeline.operation import Context, NoParams, Surface, Time, query
 from herod.pipeline.views import rfc3339
 from herod.records import Account, ApiKey, PeerRule, Resource, Session
 from herod.store.audit_filter import AuditFilter
@@ -70,11 +70,11 @@ class OverviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
     last_backup_at: Time | None
     hours: list[Hour]
     is_whole_day: bool
-    attention: list[Attention]
+    attention: list[AdminWarning]
 
 
 async def _look(store: Store, context: Context, params: NoParams) -> OverviewAnswer:  # noqa: ARG001 - a wait's form
-    realm, now = context.realm, context.now
+    runtime, now = context.runtime, context.now
     deployment, surveys = context.process.deployment, context.process.surveys
     audit_rows = store.audit_head[0]
     keys, store_bytes = await surveys.find(
@@ -89,39 +89,39 @@ async def _look(store: Store, context: Context, params: NoParams) -> OverviewAns
     return OverviewAnswer(
         status=status,
         reason=reason,
-        version=realm.version,
-        uptime=max(0, now - realm.started_at),
+        version=runtime.version,
+        uptime=max(0, now - runtime.started_at),
         binds=list(deployment.binds),
-        public_url=realm.public_url,
+        public_url=runtime.public_url,
         store="memory" if deployment.store_path is None else "SQLite",
         store_path=deployment.store_path,
         store_bytes=store_bytes,
-        signing=realm.signing.current.algorithm,
-        registration=realm.registration,
+        signing=runtime.signing.current.algorithm,
+        registration=runtime.registration,
         users=store.count(Account),
         keys=store.count(ApiKey),
         sessions=store.count(Session),
         resources=store.count(Resource),
         peers=store.count(PeerRule),
         audit_rows=audit_rows,
-        tokens=realm.counters["tokens"],
+        tokens=runtime.counters["tokens"],
         last_backup_at=rfc3339(backup_at),
         hours=hours,
         is_whole_day=is_whole_day,
-        attention=find_attention(_facts(store, context, _unused_still(store, keys, now), backup_at), now=now),
+        attention=find_warnings(_facts(store, context, _unused_still(store, keys, now), backup_at), now=now),
     )
 
 
-@query("overview", needs=ADMIN, example={}, doors=frozenset({Door.DASHBOARD}), wait=_look)
+@query("overview", needs=ADMIN, example={}, surfaces=frozenset({Surface.DASHBOARD}), wait=_look)
 def overview(reader: Reader, context: Context, params: NoParams) -> OverviewAnswer:
     """Show how the daemon is, what the last day brought, and what needs attention."""
     raise NotImplementedError  # `wait` answers
 
 
 def _facts(store: Store, context: Context, keys: KeyFacts, backup_at: int | None) -> Facts:
-    realm, deployment = context.realm, context.process.deployment
+    runtime, deployment = context.runtime, context.process.deployment
     status, reason = store.health
-    uses = [context.process.legacy_uses.known(store, secret.id, now=0) for secret in realm.legacy.all()]
+    uses = [context.process.legacy_usage.known(store, secret.id, now=0) for secret in runtime.legacy.all()]
     return Facts(
         health=status,
         reason=reason,
@@ -129,8 +129,8 @@ def _facts(store: Store, context: Context, keys: KeyFacts, backup_at: int | None
         warnings=deployment.warnings,
         legacy=tuple((use.id, use.last_used_at) for use in uses),
         keys=keys,
-        signing=realm.signing.current.algorithm,
-        registration=realm.registration,
+        signing=runtime.signing.current.algorithm,
+        registration=runtime.registration,
         is_kept=deployment.store_path is not None,
         backup_at=backup_at,
         certificate_ends=deployment.certificate_ends(),
@@ -145,8 +145,8 @@ def _has_records(store: Store) -> bool:
 
 def _survey_keys(reader: Reader, now: int) -> KeyFacts:
     """Which keys end soon, and which nobody uses; as many of either as can be looked at in a second or so."""
-    expiring: list[Subject] = []
-    unused: list[Subject] = []
+    expiring: list[WarningTopic] = []
+    unused: list[WarningTopic] = []
     expiring_count = unused_count = 0
     soonest, is_all_soonest = _walk(
         reader, Order.EXPIRES, encode_cursor(now, LAST_ID), lambda key: _ends(key) > now + WEEK
@@ -155,7 +155,7 @@ def _survey_keys(reader: Reader, now: int) -> KeyFacts:
         if key.enabled:
             expiring_count += 1
             if len(expiring) < NAMED:
-                expiring.append(Subject(id=key.id, name=key.name, at=rfc3339(key.expires_at)))
+                expiring.append(WarningTopic(id=key.id, name=key.name, at=rfc3339(key.expires_at)))
     eldest, is_all_eldest = _walk(reader, Order.OLDEST, None, lambda key: key.created_at > now - UNUSED_SECONDS)
     for key in eldest:
         if not key.enabled or (key.expires_at is not None and key.expires_at <= now):
@@ -164,7 +164,7 @@ def _survey_keys(reader: Reader, now: int) -> KeyFacts:
         if usage is None or usage.at <= now - UNUSED_SECONDS:
             unused_count += 1
             if len(unused) < 4 * NAMED:
-                unused.append(Subject(id=key.id, name=key.name, at=rfc3339(None if usage is None else usage.at)))
+                unused.append(WarningTopic(id=key.id, name=key.name, at=rfc3339(None if usage is None else usage.at)))
     return KeyFacts(
         expiring=tuple(expiring),
         expiring_count=expiring_count,

@@ -22,9 +22,9 @@ from herod_client.core.errors import InvalidRequest, RateLimited
 from herod_client.core.scope_graph import ADMIN
 
 from herod.identity.effective_principals import LOCAL_ADMIN_ID
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.pipeline.operation import Context, Params, query
-from herod.pipeline.pagination import Room, fill_page
+from herod.pipeline.pagination import ByteBudget, fill_page
 from herod.pipeline.views import networks_list
 from herod.records import Account, PeerRule, Record, Revocation
 from herod.scopes.decisions import Access
@@ -108,7 +108,7 @@ class TokenChanges(msgspec.Struct, frozen=True, kw_only=True):
     rules: Rules | None
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
     """A cursor, read."""
 
     generation: str
@@ -126,14 +126,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 async def _follow(store: Store, context: Context, params: FollowTokens) -> TokenChanges:
     if not 0 <= params.wait <= MAX_WAIT_SECONDS:
         raise InvalidRequest(f"wait is {params.wait}: give 0 to {MAX_WAIT_SECONDS} seconds.")
-    realm = context.realm
+    runtime = context.runtime
     place = None if params.cursor is None else _parse_place(params.cursor)
-    answer = _read(store, realm, place, context.now)
-    if params.wait and not _is_news(answer) and not realm.is_stopping:
-        with _waiting(realm, context), trio.move_on_after(params.wait):
-            while not _is_news(answer) and not realm.is_stopping:
-                await store.news.wait()
-                answer = _read(store, realm, _parse_place(answer.cursor), context.now)
+    answer = _read(store, runtime, place, context.now)
+    if params.wait and not _is_news(answer) and not runtime.is_stopping:
+        with _waiting(runtime, context), trio.move_on_after(params.wait):
+            while not _is_news(answer) and not runtime.is_stopping:
+                await store.change_notifier.wait()
+                answer = _read(store, runtime, _parse_place(answer.cursor), context.now)
     return answer
 
 
@@ -155,22 +155,22 @@ def _is_news(answer: TokenChanges) -> bool:
     return answer.reset or answer.has_more or bool(answer.subjects or answer.gone or answer.revoked)
 
 
-def _read(store: Store, realm: Realm, place: Place | None, now: int) -> TokenChanges:
+def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) -> TokenChanges:
     """What there is at that place, without waiting."""
-    if place is None or place.instance != _instance(realm) or place.generation != store.cursor.generation:
-        return _snapshot(store, realm, _begin(store, realm), now, is_reset=True)
+    if place is None or place.instance != _instance(runtime) or place.generation != store.cursor.generation:
+        return _snapshot(store, runtime, _begin(store, runtime), now, is_reset=True)
     if place.kind is not None:
-        return _snapshot(store, realm, place, now, is_reset=False)
+        return _snapshot(store, runtime, place, now, is_reset=False)
     changes = store.changes(Cursor(place.generation, place.rev), limit=MAX_PAGE)
     if changes.is_reset:
-        return _snapshot(store, realm, _begin(store, realm), now, is_reset=True)
-    unwritten = realm.counters["unwritten"]
+        return _snapshot(store, runtime, _begin(store, runtime), now, is_reset=True)
+    unwritten = runtime.counters["unwritten"]
     put: list[Record] = [*changes.put]
     if unwritten != place.unwritten:
-        put += [account for id_ in realm.switched_off if (account := store.get(Account, id_)) is not None]
-    subjects, revoked = _sort(_tell(realm, record, now) for record in put)
+        put += [account for id_ in runtime.switched_off if (account := store.get(Account, id_)) is not None]
+    subjects, revoked = _sort(_tell(runtime, record, now) for record in put)
     if unwritten != place.unwritten:
-        revoked += _unwritten(realm)
+        revoked += _unwritten(runtime)
     followed = msgspec.structs.replace(place, rev=changes.cursor.rev, unwritten=unwritten)
     return TokenChanges(
         cursor=str(followed),
@@ -183,20 +183,20 @@ def _read(store: Store, realm: Realm, place: Place | None, now: int) -> TokenCha
     )
 
 
-def _snapshot(store: Store, realm: Realm, place: Place, now: int, *, is_reset: bool) -> TokenChanges:
+def _snapshot(store: Store, runtime: Runtime, place: FeedPosition, now: int, *, is_reset: bool) -> TokenChanges:
     """The next part of everything. What changes meanwhile is told afterwards, from where the snapshot began."""
-    rules, unwritten, room = None, [], Room()
+    rules, unwritten, room = None, [], ByteBudget()
     told: list[Subject | Taken] = []
     if is_reset:
-        rules, unwritten = _rules(realm), _unwritten(realm)
-        told.append(_local_admin(realm))
+        rules, unwritten = _rules(runtime), _unwritten(runtime)
+        told.append(_local_admin(runtime))
         room.takes((rules, unwritten, told))
     kind, page, count = place.kind or 0, place.page, 0
     while kind < len(KINDS) and count < MAX_PAGE and not room.is_full:
         listed = store.list(KINDS[kind], cursor=page, limit=MAX_PAGE - count)
         part: Page[Subject | Taken] = fill_page(
             listed.items,
-            lambda record: _tell(realm, record, now),
+            lambda record: _tell(runtime, record, now),
             place=lambda record: cursor_after(record, Order.OLDEST),
             begin=page,
             end=listed.next_cursor,
@@ -219,13 +219,13 @@ def _snapshot(store: Store, realm: Realm, place: Place, now: int, *, is_reset: b
     )
 
 
-def _tell(realm: Realm, record: Record, now: int) -> Subject | Taken | None:
+def _tell(runtime: Runtime, record: Record, now: int) -> Subject | Taken | None:
     """What the feed says of a record, if anything."""
     match record:
         case Account():
-            return _subject(realm, record, PrincipalKind.ACCOUNT, is_enabled=_is_enabled(realm, record))
+            return _subject(runtime, record, PrincipalKind.ACCOUNT, is_enabled=_is_enabled(runtime, record))
         case PeerRule():
-            return _subject(realm, record, PrincipalKind.PEER, is_enabled=True)
+            return _subject(runtime, record, PrincipalKind.PEER, is_enabled=True)
         case Revocation(expires_at=int(exp)) if now < exp + KEPT_SECONDS:
             return Taken(record.subject, record.jti, exp)
         case _:
@@ -243,46 +243,46 @@ def _sort(told: Iterable[Subject | Taken | None]) -> tuple[list[Subject], list[T
     return subjects, revoked
 
 
-def _subject(realm: Realm, record: Account | PeerRule, kind: PrincipalKind, *, is_enabled: bool) -> Subject:
+def _subject(runtime: Runtime, record: Account | PeerRule, kind: PrincipalKind, *, is_enabled: bool) -> Subject:
     return Subject(
         sub=record.id,
         kind=kind,
         epoch=record.epoch,
-        scope=realm.scope_text(realm.grant(record.scope, record.networks)),
+        scope=runtime.scope_text(runtime.grant(record.scope, record.networks)),
         networks=networks_list(record.networks),
         enabled=is_enabled,
     )
 
 
-def _is_enabled(realm: Realm, account: Account) -> bool:
-    return account.enabled and account.id not in realm.switched_off
+def _is_enabled(runtime: Runtime, account: Account) -> bool:
+    return account.enabled and account.id not in runtime.switched_off
 
 
-def _local_admin(realm: Realm) -> Subject:
+def _local_admin(runtime: Runtime) -> Subject:
     """It stands in no store, and its tokens die with the process."""
     return Subject(
         sub=LOCAL_ADMIN_ID,
         kind=PrincipalKind.LOCAL_ADMIN,
-        epoch=realm.boot_epoch,
+        epoch=runtime.boot_epoch,
         scope=ADMIN,
         networks=["*"],
         enabled=True,
     )
 
 
-def _unwritten(realm: Realm) -> list[Taken]:
+def _unwritten(runtime: Runtime) -> list[Taken]:
     """What holds in this process alone: the store could not take it."""
-    found = ((mark.rpartition("/"), exp) for mark, exp in realm.revoked.items())
+    found = ((mark.rpartition("/"), exp) for mark, exp in runtime.revoked.items())
     return [Taken(sub, jti, exp) for (sub, _, jti), exp in found]
 
 
-def _rules(realm: Realm) -> Rules:
-    graph = realm.graph
+def _rules(runtime: Runtime) -> Rules:
+    graph = runtime.graph
     names = graph.scopes
     return Rules(
-        issuer=realm.issuer,
-        audience_issuer=realm.public_url,
-        token_ttl=realm.token_ttl,
+        issuer=runtime.issuer,
+        audience_issuer=runtime.public_url,
+        token_ttl=runtime.token_ttl,
         scopes={
             name: [other for other in names if other != name and graph.bit(other) & graph.mask((name,))]
             for name in names
@@ -290,20 +290,20 @@ def _rules(realm: Realm) -> Rules:
     )
 
 
-def _begin(store: Store, realm: Realm) -> Place:
-    return Place(
+def _begin(store: Store, runtime: Runtime) -> FeedPosition:
+    return FeedPosition(
         generation=store.cursor.generation,
         rev=store.cursor.rev,
-        instance=_instance(realm),
-        unwritten=realm.counters["unwritten"],
+        instance=_instance(runtime),
+        unwritten=runtime.counters["unwritten"],
     )
 
 
-def _instance(realm: Realm) -> str:
-    return f"{realm.boot_epoch:x}-{realm.graph.generation}"
+def _instance(runtime: Runtime) -> str:
+    return f"{runtime.boot_epoch:x}-{runtime.graph.generation}"
 
 
-def _parse_place(text: str) -> Place:
+def _parse_place(text: str) -> FeedPosition:
     """Read a cursor.
 
     Raises:
@@ -312,7 +312,7 @@ def _parse_place(text: str) -> Place:
     try:
         generation, rev, instance, unwritten, *rest = text[:MAX_CURSOR_CHARS].split(".")
         kind, page = rest or (None, "")
-        place = Place(
+        place = FeedPosition(
             generation=generation,
             rev=int(rev),
             instance=instance,
@@ -328,13 +328,13 @@ def _parse_place(text: str) -> Place:
 
 
 @contextmanager
-def _waiting(realm: Realm, context: Context) -> Iterator[None]:
+def _waiting(runtime: Runtime, context: Context) -> Iterator[None]:
     """A place among those who wait.
 
     Raises:
         RateLimited: there is none.
     """
-    waiting: Counter[str] = realm.waiting
+    waiting: Counter[str] = runtime.waiting
     mine = {
         "": WAITING,
         f"source {wide_source(context.source)}": WAITING_OF_SOURCE,

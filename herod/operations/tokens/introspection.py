@@ -60,19 +60,19 @@ def token_introspect(store: Store, context: Context, params: IntrospectToken) ->
     Whoever holds it may ask: it must be shown whole, and says no more than validation does. A token with `aud` is for
     that resource alone: accept it only if it is yours.
     """
-    realm = context.realm
-    realm.counters["validations"] += 1
+    runtime = context.runtime
+    runtime.counters["validations"] += 1
     try:
-        principal = bearer_principal(store, realm, params.token, context.now, audience=Audience.ANY)
+        principal = bearer_principal(store, runtime, params.token, context.now, audience=Audience.ANY)
     except Unauthenticated:
-        realm.counters["invalid"] += 1
+        runtime.counters["invalid"] += 1
         return Introspection(active=False)
     note_use(store, context, principal)
     has_client = principal.kind is PrincipalKind.ACCOUNT or principal.audience is not None
     networks = principal.widest.networks
     return Introspection(
         active=True,
-        scope=realm.scope_text(principal.widest),
+        scope=runtime.scope_text(principal.widest),
         client_id=principal.id if has_client else msgspec.UNSET,
         username=principal.name,
         token_type="Bearer",  # noqa: S106 - RFC 6750's name for it, no secret
@@ -80,7 +80,7 @@ def token_introspect(store: Store, context: Context, params: IntrospectToken) ->
         iat=_or_unset(principal.issued_at),
         sub=principal.id,
         aud=msgspec.UNSET if principal.audience is None else principal.audience,
-        iss=realm.issuer if principal.audience is None else realm.public_url,
+        iss=runtime.issuer if principal.audience is None else runtime.public_url,
         jti=principal.credential,
         networks=msgspec.UNSET if "*" in networks else sorted(networks),
     )

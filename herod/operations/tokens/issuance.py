@@ -18,14 +18,14 @@ def issue_token(context: Context, principal: Principal, scope: str, resource: st
         scope: the caller has checked it to be within the grant.
         resource: the one audience that it is for (RFC 8707); then it is of the form of RFC 9068.
     """
-    realm = context.realm
+    runtime = context.runtime
     networks = principal.widest.networks
-    realm.counters["tokens"] += 1
+    runtime.counters["tokens"] += 1
     claims = Claims(
         sub=principal.id,
-        iss=realm.issuer if resource is None else realm.public_url,
+        iss=runtime.issuer if resource is None else runtime.public_url,
         iat=context.now,
-        exp=context.now + realm.token_ttl,
+        exp=context.now + runtime.token_ttl,
         scope=scope,
         jti=new_id(),
         epoch=principal.epoch,
@@ -34,4 +34,4 @@ def issue_token(context: Context, principal: Principal, scope: str, resource: st
         aud=resource,
         client_id=None if resource is None else principal.id,
     )
-    return issue(claims, realm.signing.current)
+    return issue(claims, runtime.signing.current)

@@ -117,7 +117,7 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
         _check_resource(params.resource)
     holder, scope = _everything(context) if params.scope is None else _asked(context, params.scope)
     token = issue_token(context, holder, scope, params.resource)
-    return TokenAnswer(access_token=token, expires_in=context.realm.token_ttl, scope=scope)
+    return TokenAnswer(access_token=token, expires_in=context.runtime.token_ttl, scope=scope)
 
 
 @query(
@@ -133,13 +133,13 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
 
     A token that was made for another resource than herod is malformed here: `token.introspect` tells its audience.
     """
-    realm = context.realm
+    runtime = context.runtime
     asked = () if params.scope is None else split_scope(params.scope)
-    realm.counters["validations"] += 1
+    runtime.counters["validations"] += 1
     try:
-        principal = bearer_principal(store, realm, params.token, context.now)
+        principal = bearer_principal(store, runtime, params.token, context.now)
     except Unauthenticated as error:
-        realm.counters["invalid"] += 1
+        runtime.counters["invalid"] += 1
         return Validated(valid=False, reason=_reason(error, params.token))
     note_use(store, context, principal)
     if asked or params.network is not None:
@@ -151,11 +151,11 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
         valid=True,
         sub=principal.id,
         name=principal.name,
-        scope=realm.scope_text(grant),
+        scope=runtime.scope_text(grant),
         networks=networks_list(grant.networks),
         exp=principal.expires_at,
         iat=principal.issued_at,
-        iss=realm.issuer if principal.audience is None else realm.public_url,
+        iss=runtime.issuer if principal.audience is None else runtime.public_url,
         jti=principal.credential,
         method=principal.method,
     )
@@ -165,8 +165,8 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> 
     """Let the revocation hold in this process while the store cannot take it."""
     claims = _revocable(reader, context, params.token)
     if claims is not None:
-        context.realm.revoked[_mark(claims)] = claims.exp
-        context.realm.counters["unwritten"] += 1
+        context.runtime.revoked[_mark(claims)] = claims.exp
+        context.runtime.counters["unwritten"] += 1
 
 
 @command(
@@ -202,7 +202,7 @@ def _everything(context: Context) -> tuple[Principal, str]:
     widest = principal.widest
     if not all(widest.covers(grant) for grant in principal.grants):
         raise InvalidScope(f"One token cannot carry all that you hold, {_held(context)}: ask for a scope.")
-    return part_of(principal, widest), context.realm.scope_text(widest)
+    return part_of(principal, widest), context.runtime.scope_text(widest)
 
 
 def _asked(context: Context, text: str) -> tuple[Principal, str]:
@@ -211,7 +211,7 @@ def _asked(context: Context, text: str) -> tuple[Principal, str]:
     Raises:
         InvalidScope: one of its names is unknown or beyond the client's own, or no one grant covers them all.
     """
-    graph, principal = context.realm.graph, context.principal
+    graph, principal = context.runtime.graph, context.principal
     try:
         names = tuple(dict.fromkeys(split_scope(text)))
     except InvalidRequest as error:
@@ -230,11 +230,11 @@ def _asked(context: Context, text: str) -> tuple[Principal, str]:
 
 def _held(context: Context) -> str:
     """What the client holds, for messages; of several grants each with its networks and peer rule."""
-    realm, principal = context.realm, context.principal
+    runtime, principal = context.runtime, context.principal
     if not principal.parts:
-        return realm.scope_text(principal.widest) or "none"
+        return runtime.scope_text(principal.widest) or "none"
     return ", ".join(
-        f"{realm.scope_text(part.widest) or 'none'} on {' '.join(sorted(part.widest.networks))} (rule {part.id})"
+        f"{runtime.scope_text(part.widest) or 'none'} on {' '.join(sorted(part.widest.networks))} (rule {part.id})"
         for part in principal.parts
     )
 
@@ -262,7 +262,7 @@ def _lacking(context: Context, principal: Principal, asked: tuple[str, ...], net
     """`scope` or `network` when no grant of the principal's covers what is asked about."""
     grants = principal.grants
     for name in asked:
-        bit = context.realm.graph.bit(name)
+        bit = context.runtime.graph.bit(name)
         grants = tuple([grant for grant in grants if grant.mask & bit])
     if not grants:
         return "scope"
@@ -290,9 +290,9 @@ def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
     if looks_like_key(token):
         raise UnsupportedTokenType("This is an API key: delete it with keys.delete.", hint="herod key delete ID")
     try:
-        claims = context.realm.claims(token, context.now)
+        claims = context.runtime.claims(token, context.now)
         # Not `token_principal`: it may be revoked in memory alone, and then the store must have it all the same.
-        holder = token_holder(reader, context.realm, claims, context.now)
+        holder = token_holder(reader, context.runtime, claims, context.now)
     except Unauthenticated:
         return None
     if claims.sub != context.principal.id:

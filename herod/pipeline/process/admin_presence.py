@@ -6,12 +6,12 @@ from typing import TypeAlias
 from herod.records import Account, ApiKey
 from herod.store.base import Cursor, Store
 
-__all__ = ["Admins"]
+__all__ = ["AdminPresence"]
 
 Admin: TypeAlias = Account | ApiKey
 
 
-class Admins:
+class AdminPresence:
     """Remembers one admin, or that there was none at a place in the change feed. For the event loop."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from herod.records import AuditEvent, LegacyUse
 from herod.scopes.principal import AuthMethod
 from herod.store.base import Reader, Store, Writer
 
-__all__ = ["LegacyUses"]
+__all__ = ["LegacyUsage"]
 
 DAY: Final = 86_400
 # What a killed daemon forgets of the counts, at most.
@@ -34,7 +34,7 @@ class _Uses:
     source: str
 
 
-class LegacyUses:
+class LegacyUsage:
     """Counts the uses of this process, and gives them to the store."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import trio
 
-__all__ = ["MAX_SURVEYED", "Surveys"]
+__all__ = ["MAX_SURVEYED", "ScanCache"]
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ KEPT_SECONDS: Final = 60
 SHORT_ROWS: Final = 2000
 
 
-class Surveys:
+class ScanCache:
     """Remembers what was found, by name."""
 
     def __init__(self) -> None:

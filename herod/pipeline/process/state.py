@@ -1,11 +1,11 @@
-"""What handlers use besides the store and the realm, and identify does not: made once a process, handed in by `app`."""
+"""What handlers use besides store and runtime, and identify does not: made once a process, handed in by `app`."""
 
 from dataclasses import dataclass, field
 
-from herod.pipeline.process.admin_presence import Admins
+from herod.pipeline.process.admin_presence import AdminPresence
 from herod.pipeline.process.deployment import Deployment
-from herod.pipeline.process.legacy_usage import LegacyUses
-from herod.pipeline.process.scan_cache import Surveys
+from herod.pipeline.process.legacy_usage import LegacyUsage
+from herod.pipeline.process.scan_cache import ScanCache
 
 __all__ = ["ProcessState"]
 
@@ -22,6 +22,6 @@ class ProcessState:
     """
 
     deployment: Deployment = field(default_factory=Deployment)
-    admins: Admins = field(default_factory=Admins)
-    surveys: Surveys = field(default_factory=Surveys)
-    legacy_uses: LegacyUses = field(default_factory=LegacyUses)
+    admins: AdminPresence = field(default_factory=AdminPresence)
+    surveys: ScanCache = field(default_factory=ScanCache)
+    legacy_usage: LegacyUsage = field(default_factory=LegacyUsage)

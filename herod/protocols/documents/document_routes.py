@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.pipeline.operation import Operation
 from herod.protocols.documents.error_responses import JSON, failure
 from herod.protocols.documents.json_schemas import Schema
@@ -20,32 +20,32 @@ from herod.protocols.documents.security_schemes import SCHEMES
 from herod.protocols.jsonrpc import MAX_BATCH
 from herod.protocols.responses import encode
 
-__all__ = ["OPENAPI_PATH", "OPENRPC_PATH", "Documents"]
+__all__ = ["OPENAPI_PATH", "OPENRPC_PATH", "DocumentRoutes"]
 
 OPENAPI_PATH: Final = "/openapi.json"
 OPENRPC_PATH: Final = "/rpc/discover"
 
 
-class Documents:
-    """The documents of one realm. Each is one `bytes` object, which any number of answers may hold at once.
+class DocumentRoutes:
+    """The documents of one runtime. Each is one `bytes` object, which any number of answers may hold at once.
 
     Making one takes some 50 ms, so that is done in a thread, once for all who ask meanwhile.
     """
 
-    def __init__(self, operations: Mapping[str, Operation], realm: Realm) -> None:
+    def __init__(self, operations: Mapping[str, Operation], runtime: Runtime) -> None:
         self._operations = operations
-        self._realm = realm
+        self._runtime = runtime
         self._kept: dict[str, tuple[int, bytes]] = {}
         self._making = trio.Lock()
         self._discovered = (b"", b"")  # the OpenRPC document, and the end of an answer that holds it
 
     async def openapi(self) -> bytes:
         """The OpenAPI 3.1 document."""
-        return await self._get("openapi", lambda: openapi_document(self._operations.values(), self._realm, FURTHER))
+        return await self._get("openapi", lambda: openapi_document(self._operations.values(), self._runtime, FURTHER))
 
     async def openrpc(self) -> bytes:
         """The OpenRPC 1.3.2 document."""
-        return await self._get("openrpc", lambda: openrpc_document(self._operations.values(), self._realm))
+        return await self._get("openrpc", lambda: openrpc_document(self._operations.values(), self._runtime))
 
     async def openrpc_result(self) -> bytes:
         """The same, as it ends the answer to `rpc.discover`."""
@@ -58,13 +58,13 @@ class Documents:
         if not self._is_kept(name):
             async with self._making:
                 if not self._is_kept(name):
-                    generation = self._realm.graph.generation
+                    generation = self._runtime.graph.generation
                     document = await trio.to_thread.run_sync(lambda: encode(make()))
                     self._kept[name] = (generation, document)
         return self._kept[name][1]
 
     def _is_kept(self, name: str) -> bool:
-        return name in self._kept and self._kept[name][0] == self._realm.graph.generation
+        return name in self._kept and self._kept[name][0] == self._runtime.graph.generation
 
 
 def _document(name: str, summary: str) -> Schema:

@@ -11,7 +11,7 @@ import msgspec
 
 from herod.store.base import Page
 
-__all__ = ["sample"]
+__all__ = ["example_value"]
 
 UUID: Final = "5f0c2f0e-7a0d-4c53-9d1c-0a7b1f6e2c11"
 KEY_ID: Final = "0kZ3vXq81LmT"
@@ -72,8 +72,8 @@ KNOWN: Final[dict[str, Any]] = {
     "PromotedKey.replaces": LEGACY_ID,
     "Legacy.id": LEGACY_ID,
     "Legacy.promoted_to": None,
-    "ResourceShape.kind": "vm",
-    "ResourceShape.name": "web 1",
+    "ResourceView.kind": "vm",
+    "ResourceView.name": "web 1",
     "Subject.kind": "account",
     "Whoami.grants": None,
     "Whoami.kind": "account",
@@ -86,7 +86,7 @@ KNOWN: Final[dict[str, Any]] = {
 }
 
 
-def sample(kind: Any, *, name: str = "", holder: str = "") -> Any:  # noqa: ANN401 - any type
+def example_value(kind: Any, *, name: str = "", holder: str = "") -> Any:  # noqa: ANN401 - any type
     """A value of a type, as JSON.
 
     Args:
@@ -97,21 +97,21 @@ def sample(kind: Any, *, name: str = "", holder: str = "") -> Any:  # noqa: ANN4
     known = KNOWN.get(f"{holder}.{name}", KNOWN.get(name, ...))
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
-        return sample(parts[0], name=name, holder=holder)
+        return example_value(parts[0], name=name, holder=holder)
     if origin is Literal:
         return parts[0]
     if known is not ... and not _is_struct(kind):
         return known
     if origin is Page:
-        return {"items": [sample(parts[0])], "next_cursor": None}
+        return {"items": [example_value(parts[0])], "next_cursor": None}
     if _is_struct(kind):
         return _sample_struct(kind)
     if origin in {list, tuple, frozenset}:
-        return [sample(parts[0])]
+        return [example_value(parts[0])]
     if origin is dict:
         return {}
     if parts:  # a union: what it mostly is stands first
-        return sample(next(part for part in parts if part is not msgspec.UnsetType), name=name, holder=holder)
+        return example_value(next(part for part in parts if part is not msgspec.UnsetType), name=name, holder=holder)
     return {bool: True, int: 1, float: 1.0, str: "…", datetime: TIME, type(None): None}.get(kind)
 
 
@@ -124,5 +124,6 @@ def _sample_struct(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {
         field.encode_name: value
         for field in msgspec.structs.fields(kind)
-        if (value := sample(hints[field.name], name=field.name, holder=kind.__name__)) is not None or field.required
+        if (value := example_value(hints[field.name], name=field.name, holder=kind.__name__)) is not None
+        or field.required
     }

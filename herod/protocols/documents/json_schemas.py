@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from herod_client.core.scope_graph import ALIASES, MAX_SCOPES
 
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.pipeline.fields import ENUMERATED
 from herod.pipeline.operation import Operation, Params
 
@@ -37,12 +37,12 @@ PREFIX: Final = "#/components/schemas/"
 REFERENCE: Final = PREFIX + "{name}"
 # A page of some type, as msgspec names it; and the word that ends the name of what records look like.
 PAGE: Final = re.compile(r"Page_(?P<item>\w+)_")
-SHAPE: Final = "Shape"
+VIEW: Final = "View"
 
 
-def known_names(operations: Iterable[Operation], realm: Realm) -> Names:
+def known_names(operations: Iterable[Operation], runtime: Runtime) -> Names:
     """What `field_schemas` fills in where a field takes certain names only."""
-    scopes = realm.graph.scopes
+    scopes = runtime.graph.scopes
     known = (*scopes, *(alias for alias in ALIASES if alias not in scopes))
     return {
         "scope": known,
@@ -133,7 +133,7 @@ def _renamed(value: Any) -> Any:  # noqa: ANN401 - any part of a schema
 
 def _clean(name: str) -> str:
     page = PAGE.fullmatch(name)
-    return f"{_clean(page['item'])}Page" if page else name.removesuffix(SHAPE)
+    return f"{_clean(page['item'])}Page" if page else name.removesuffix(VIEW)
 
 
 def _enumerated(params: type[Params]) -> Mapping[str, str]:

@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.protocols.documents.json_schemas import Schema
 from herod.protocols.http import Request, Response
 from herod.protocols.responses import encode
 from herod.protocols.rest import PathHandler
 
-__all__ = ["JWKS_PATH", "RESOURCE_PATH", "SERVER_PATH", "Metadata"]
+__all__ = ["JWKS_PATH", "RESOURCE_PATH", "SERVER_PATH", "OAuthMetadata"]
 
 SERVER_PATH: Final = "/.well-known/oauth-authorization-server"
 RESOURCE_PATH: Final = "/.well-known/oauth-protected-resource"
@@ -35,20 +35,20 @@ JWKS_AGE: Final = 60
 CLIENT_METHODS: Final = ("client_secret_basic", "client_secret_post")
 
 
-class Metadata:
-    """The documents of one realm.
+class OAuthMetadata:
+    """The documents of one runtime.
 
     Args:
         clock: Unix seconds.
     """
 
-    def __init__(self, realm: Realm, clock: Callable[[], int]) -> None:
-        self._realm = realm
+    def __init__(self, runtime: Runtime, clock: Callable[[], int]) -> None:
+        self._runtime = runtime
         self._clock = clock
 
     def handlers(self) -> Mapping[str, PathHandler]:
         """Path → what answers GET there."""
-        suffix = urlsplit(self._realm.public_url).path
+        suffix = urlsplit(self._runtime.public_url).path
         server = _handler(self.server, METADATA_AGE)
         resource = _handler(lambda: self.resource(""), METADATA_AGE)
         mcp = _handler(lambda: self.resource(MCP), METADATA_AGE)
@@ -64,7 +64,7 @@ class Metadata:
 
     def server(self) -> Schema:
         """RFC 8414, section 2: what the authorization server offers."""
-        issuer = self._realm.public_url
+        issuer = self._runtime.public_url
         return {
             "issuer": issuer,
             "token_endpoint": f"{issuer}/token",
@@ -77,7 +77,7 @@ class Metadata:
             "jwks_uri": f"{issuer}{JWKS_PATH}",
             "grant_types_supported": ("client_credentials",),
             "response_types_supported": (),  # there is no authorization endpoint
-            "scopes_supported": self._realm.graph.scopes,
+            "scopes_supported": self._runtime.graph.scopes,
             "protected_resources": (issuer, f"{issuer}{MCP}"),
         }
 
@@ -87,19 +87,19 @@ class Metadata:
         Args:
             path: which of herod's resources: all of it, or `/mcp`.
         """
-        issuer = self._realm.public_url
+        issuer = self._runtime.public_url
         return {
             "resource": f"{issuer}{path}",
             "resource_name": "Herod MCP" if path == MCP else "Herod",
             "authorization_servers": (issuer,),
-            "scopes_supported": self._realm.graph.scopes,
+            "scopes_supported": self._runtime.graph.scopes,
             "bearer_methods_supported": ("header",),
         }
 
     def jwks(self) -> Schema:
         """RFC 7517: the current public key and the retired ones that verify until their stop; none under HS256."""
         now = self._clock()
-        found = (key.public_jwk() for key in self._realm.signing if key.is_live(now))
+        found = (key.public_jwk() for key in self._runtime.signing if key.is_live(now))
         return {"keys": [jwk for jwk in found if jwk is not None]}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.pipeline.operation import Operation, Route
 from herod.protocols.documents.error_responses import (
     ERROR,
@@ -15,7 +15,7 @@ from herod.protocols.documents.error_responses import (
     failures,
     is_oauth,
 )
-from herod.protocols.documents.example_values import sample
+from herod.protocols.documents.example_values import example_value
 from herod.protocols.documents.json_schemas import (
     Names,
     Schema,
@@ -73,17 +73,17 @@ CLIENT_FIELDS: Final[Schema] = {
 }
 
 
-def openapi_document(operations: Iterable[Operation], realm: Realm, further: Mapping[str, Schema]) -> Schema:
-    """The document for one realm.
+def openapi_document(operations: Iterable[Operation], runtime: Runtime, further: Mapping[str, Schema]) -> Schema:
+    """The document for one runtime.
 
     Args:
         operations: the table.
-        realm: gives the scopes, the version and the public address.
+        runtime: gives the scopes, the version and the public address.
         further: path → path item of what is no operation.
     """
     table = list(operations)
     offered = [operation for operation in table if operation.routes]
-    names = known_names(table, realm)
+    names = known_names(table, runtime)
     paths: dict[str, Schema] = {}
     for operation in offered:
         for number, route in enumerate(operation.routes):
@@ -95,17 +95,17 @@ def openapi_document(operations: Iterable[Operation], realm: Realm, further: Map
         "openapi": "3.1.0",
         "info": {
             "title": "herod",
-            "version": realm.version,
+            "version": runtime.version,
             "summary": "Who is this, and may they? Local authentication and authorization.",
             "description": ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": realm.public_url}],
+        "servers": [{"url": runtime.public_url}],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": _used([paths, responses], "schemas", {**components(offered), **COMMON}),
             "responses": responses,
-            "securitySchemes": security_schemes(realm),
+            "securitySchemes": security_schemes(runtime),
         },
         "tags": [{"name": tag, "description": meaning} for tag, meaning in TAGS.items()],
     }
@@ -208,7 +208,7 @@ def _success(operation: Operation, route: Route) -> Schema:
         return {status: {"description": "The file.", "content": {STREAM_TYPE: {}}}}
     if operation.media_type is not None:
         return {status: {"description": "A text.", "content": {operation.media_type: {"schema": {"type": "string"}}}}}
-    schema, example = result_schema(operation), sample(operation.result)
+    schema, example = result_schema(operation), example_value(operation.result)
     if is_enveloped(route.path):
         is_page = isinstance(example, dict) and set(example) == {"items", "next_cursor"}
         data = {"type": "array", "items": item_schema(operation)} if is_page else schema

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.identity.runtime import Realm
-from herod.pipeline.operation import Door, Operation
-from herod.protocols.documents.example_values import sample
+from herod.identity.runtime import Runtime
+from herod.pipeline.operation import Operation, Surface
+from herod.protocols.documents.example_values import example_value
 from herod.protocols.documents.json_schemas import (
     Names,
     Schema,
@@ -26,20 +26,20 @@ DISCOVER: Final = "rpc.discover"
 SCHEMA_URL: Final = "https://raw.githubusercontent.com/open-rpc/meta-schema/master/schema.json"
 
 
-def openrpc_document(operations: Iterable[Operation], realm: Realm) -> Schema:
-    """The document for one realm."""
+def openrpc_document(operations: Iterable[Operation], runtime: Runtime) -> Schema:
+    """The document for one runtime."""
     table = list(operations)
-    names = known_names(table, realm)
-    offered = [operation for operation in table if Door.RPC in operation.doors]
+    names = known_names(table, runtime)
+    offered = [operation for operation in table if Surface.RPC in operation.surfaces]
     return {
         "openrpc": "1.3.2",
         "info": {
             "title": "herod",
-            "version": realm.version,
+            "version": runtime.version,
             "description": "Who is this, and may they? Credentials go into the HTTP headers, as for REST.",
             "license": {"name": "MIT"},
         },
-        "servers": [{"name": "herod", "url": f"{realm.public_url}/rpc"}],
+        "servers": [{"name": "herod", "url": f"{runtime.public_url}/rpc"}],
         "methods": [*(_method(operation, names) for operation in offered), _discover()],
         "components": {"schemas": components(offered), "errors": _errors()},
     }
@@ -65,7 +65,7 @@ def _method(operation: Operation, names: Names) -> Schema:
             {
                 "name": operation.name,
                 "params": [{"name": name, "value": value} for name, value in operation.example.items()],
-                "result": {"name": "result", "value": sample(operation.result)},
+                "result": {"name": "result", "value": example_value(operation.result)},
             }
         ],
     }

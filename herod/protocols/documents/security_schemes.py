@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from herod.identity.runtime import Realm
+from herod.identity.runtime import Runtime
 from herod.pipeline.operation import Operation
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
@@ -21,10 +21,12 @@ SCHEMES: Final = {
 }
 
 
-def security_schemes(realm: Realm) -> dict[str, Any]:
+def security_schemes(runtime: Runtime) -> dict[str, Any]:
     """Every scheme, with the scopes that there are."""
-    scopes = {name: f"includes {', '.join(_included(realm, name)) or 'nothing else'}" for name in realm.graph.scopes}
-    flow = {"tokenUrl": f"{realm.public_url}/token", "scopes": scopes}
+    scopes = {
+        name: f"includes {', '.join(_included(runtime, name)) or 'nothing else'}" for name in runtime.graph.scopes
+    }
+    flow = {"tokenUrl": f"{runtime.public_url}/token", "scopes": scopes}
     return {
         "oauth2": {
             "type": "oauth2",
@@ -87,7 +89,7 @@ def requirement(operation: Operation) -> list[dict[str, list[str]]]:
     ]
 
 
-def _included(realm: Realm, name: str) -> list[str]:
-    graph = realm.graph
+def _included(runtime: Runtime, name: str) -> list[str]:
+    graph = runtime.graph
     mask = graph.mask((name,))
     return [other for other in graph.scopes if other != name and not graph.mask((other,)) & ~mask]

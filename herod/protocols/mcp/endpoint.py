@@ -23,7 +23,7 @@ from herod_client.core.scope_graph import READ
 from herod.identity.presented_credentials import Presented
 from herod.pipeline.operation import NoParams, Operation
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.authorization_header import presented_by
+from herod.protocols.authorization_header import request_credential
 from herod.protocols.decode import decode_params
 from herod.protocols.error_codes import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, mcp_status, row_of
 from herod.protocols.http import Request, Response
@@ -38,12 +38,19 @@ from herod.protocols.jsonrpc_messages import (
     read_body,
     read_call,
 )
-from herod.protocols.mcp.protocol_versions import HANDSHAKE, MODERN, SERVER_INFO, SUPPORTED, check_version, revision_of
-from herod.protocols.mcp.tools import Tool, make_tools
+from herod.protocols.mcp.protocol_versions import (
+    HANDSHAKE,
+    MODERN,
+    SERVER_INFO,
+    SUPPORTED,
+    check_version,
+    protocol_version_of,
+)
+from herod.protocols.mcp.tools import McpTool, make_tools
 from herod.protocols.responses import JSON_HEADERS, check_answer, encode, json_response
 from herod.scopes.decisions import Access
 
-__all__ = ["Mcp"]
+__all__ = ["McpEndpoint"]
 
 ACCEPTED: Final = 202
 # How long a client may keep the list of tools; it depends on the credential.
@@ -83,7 +90,7 @@ decode_initialize: Final = msgspec.json.Decoder(Initialize).decode
 decode_mcp_id: Final = msgspec.json.Decoder(str | int).decode
 
 
-class Asker(msgspec.Struct, frozen=True):
+class McpCaller(msgspec.Struct, frozen=True):
     """Who asks, as far as the request says, and by which revision."""
 
     presented: Presented | None
@@ -91,22 +98,22 @@ class Asker(msgspec.Struct, frozen=True):
     revision: str = HANDSHAKE[0]
 
 
-class Mcp:
+class McpEndpoint:
     """Answers `POST /mcp`."""
 
     def __init__(self, pipeline: Pipeline, operations: Mapping[str, Operation]) -> None:
         self._pipeline = pipeline
         self._tools = make_tools(operations.values())
         self._whoami = operations["whoami"]
-        self._info = {"name": "herod", "title": "Herod", "version": pipeline.realm.version}
-        self._metadata = f'resource_metadata="{pipeline.realm.public_url}/.well-known/oauth-protected-resource/mcp"'
+        self._info = {"name": "herod", "title": "Herod", "version": pipeline.runtime.version}
+        self._metadata = f'resource_metadata="{pipeline.runtime.public_url}/.well-known/oauth-protected-resource/mcp"'
 
     async def __call__(self, request: Request, path: dict[str, str]) -> Response:  # noqa: ARG002 - a path handler's form
         """Answer one message."""
         request_id, status = NULL, None
         try:
-            presented = presented_by(request.headers, may_be_local_admin=False)
-            asker = Asker(presented, request)
+            presented = request_credential(request.headers, may_be_local_admin=False)
+            asker = McpCaller(presented, request)
             if presented is None:
                 await self._check_known(asker)
             call = _read_message(request)
@@ -115,7 +122,7 @@ class Mcp:
                 check_version(request.headers)
                 await self._check_known(asker)
                 return Response(ACCEPTED)
-            asker = msgspec.structs.replace(asker, revision=revision_of(call, request.headers))
+            asker = msgspec.structs.replace(asker, revision=protocol_version_of(call, request.headers))
             if asker.revision != MODERN:
                 status = 200  # 404 would tell these clients that their session is over
             result, is_quiet = await self._answer(call, asker)
@@ -130,7 +137,7 @@ class Mcp:
             result = {"resultType": "complete", **result, "_meta": {SERVER_INFO: self._info}}
         return json_response(b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (encode(result), request_id), is_quiet=is_quiet)
 
-    async def _answer(self, call: Call, asker: Asker) -> tuple[dict[str, Any], bool]:
+    async def _answer(self, call: Call, asker: McpCaller) -> tuple[dict[str, Any], bool]:
         """The result of one request, and whether to leave it out of the log."""
         if call.method == "tools/call":
             return await self._call_tool(call, asker)
@@ -154,7 +161,7 @@ class Mcp:
     def _introduction(self) -> dict[str, Any]:
         return {"capabilities": CAPABILITIES, "instructions": INSTRUCTIONS}
 
-    async def _check_known(self, asker: Asker) -> None:
+    async def _check_known(self, asker: McpCaller) -> None:
         """Refuse whom herod does not know.
 
         Raises:
@@ -162,7 +169,7 @@ class Mcp:
         """
         await self._pipeline.call(self._whoami, NoParams(), asker.presented, asker.request.source)
 
-    def _list_tools(self, call: Call, asker: Asker) -> list[msgspec.Raw]:
+    def _list_tools(self, call: Call, asker: McpCaller) -> list[msgspec.Raw]:
         params: ListTools | None = _decode(decode_list_tools, call)
         if params is not None and params.cursor is not None:
             raise RpcError(INVALID_PARAMS, "There is no such cursor: all tools come at once.")
@@ -172,7 +179,7 @@ class Mcp:
             if self._pipeline.admits(tool.operation, asker.presented, asker.request.source)
         ]
 
-    async def _call_tool(self, call: Call, asker: Asker) -> tuple[dict[str, Any], bool]:
+    async def _call_tool(self, call: Call, asker: McpCaller) -> tuple[dict[str, Any], bool]:
         params: CallTool = _decode(decode_call_tool, call)
         tool = self._tools.get(params.name)
         if tool is None:
@@ -232,7 +239,7 @@ def _decode(decode: Any, call: Call) -> Any:  # noqa: ANN401 - each method has i
         raise RpcError(INVALID_PARAMS, f"The params of {call.method} cannot be read: {error}.") from None
 
 
-def _content(tool: Tool, result: Any) -> dict[str, Any]:  # noqa: ANN401 - any operation's result
+def _content(tool: McpTool, result: Any) -> dict[str, Any]:  # noqa: ANN401 - any operation's result
     """A result for programs, and once more as text for those that read only that.
 
     Raises:

@@ -14,7 +14,7 @@ import msgspec
 from herod.protocols.error_codes import HEADER_MISMATCH, INVALID_PARAMS, UNSUPPORTED_VERSION
 from herod.protocols.jsonrpc_messages import Call, RpcError
 
-__all__ = ["HANDSHAKE", "MODERN", "SERVER_INFO", "SUPPORTED", "check_version", "revision_of"]
+__all__ = ["HANDSHAKE", "MODERN", "SERVER_INFO", "SUPPORTED", "check_version", "protocol_version_of"]
 
 MODERN: Final = "2026-07-28"
 # By `initialize`, newest first; the older one differs in nothing that herod uses.
@@ -46,7 +46,7 @@ class Envelope(msgspec.Struct):
 decode_envelope: Final = msgspec.json.Decoder(Envelope | None).decode
 
 
-def revision_of(call: Call, headers: Mapping[str, str]) -> str:
+def protocol_version_of(call: Call, headers: Mapping[str, str]) -> str:
     """The revision by which to answer a request: one of `SUPPORTED`.
 
     Raises:

@@ -9,12 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.pipeline.operation import Operation
-from herod.pipeline.operation import Tool as Offer
+from herod.pipeline.operation import Operation, Tool
 from herod.protocols.responses import encode
 from herod.scopes.decisions import Access
 
-__all__ = ["Tool", "make_tools"]
+__all__ = ["McpTool", "make_tools"]
 
 Schema = dict[str, Any]
 
@@ -27,7 +26,7 @@ ONCE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class McpTool:
     """One tool.
 
     Attributes:
@@ -45,13 +44,13 @@ class Tool:
         return encode({WRAPPED: result} if self.is_wrapped else result)
 
 
-def make_tools(operations: Iterable[Operation]) -> Mapping[str, Tool]:
+def make_tools(operations: Iterable[Operation]) -> Mapping[str, McpTool]:
     """The tools by name, in the table's order.
 
     Raises:
         TypeError: two operations offer the same name, or one would have agents asked for a credential.
     """
-    tools: dict[str, Tool] = {}
+    tools: dict[str, McpTool] = {}
     for operation in operations:
         if operation.tool is None:
             continue
@@ -63,7 +62,7 @@ def make_tools(operations: Iterable[Operation]) -> Mapping[str, Tool]:
     return tools
 
 
-def _tool(operation: Operation, offer: Offer) -> Tool:
+def _tool(operation: Operation, offer: Tool) -> McpTool:
     takes, _ = _object_schema(operation.params)
     if not takes["properties"]:
         del takes["description"]
@@ -76,10 +75,10 @@ def _tool(operation: Operation, offer: Offer) -> Tool:
         "outputSchema": gives,
         "annotations": _annotations(operation, offer),
     }
-    return Tool(offer.name, operation, msgspec.Raw(encode(listing)), is_wrapped)
+    return McpTool(offer.name, operation, msgspec.Raw(encode(listing)), is_wrapped)
 
 
-def _annotations(operation: Operation, offer: Offer) -> dict[str, bool]:
+def _annotations(operation: Operation, offer: Tool) -> dict[str, bool]:
     """Hints for the one who is asked whether a call may go ahead. Every tool acts on herod's own store alone."""
     if not operation.is_command:
         return {"readOnlyHint": True, "openWorldHint": False}

@@ -14,10 +14,10 @@ from typing import Final
 from herod_client.core.errors import RuntimeFailure
 
 from herod.file_ownership import require_own_path
-from herod.server.sockets.unix_socket import Place
+from herod.server.sockets.unix_socket import SocketFile
 from herod.settings.bind_addresses import FdBind
 
-__all__ = ["hold_cookie", "keep_from_children", "socket_path", "take_passed"]
+__all__ = ["hold_cookie", "keep_from_children", "socket_path", "take_inherited"]
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _FAMILIES: Final = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6)
 _FIRST: Final = 3  # SD_LISTEN_FDS_START (sd_listen_fds(3))
 
 
-def take_passed(bind: FdBind) -> socket.socket:
+def take_inherited(bind: FdBind) -> socket.socket:
     """Own the socket behind a descriptor.
 
     Raises:
@@ -64,7 +64,7 @@ def socket_path(passed: socket.socket) -> Path | None:
     return Path(name) if isinstance(name, str) and name.startswith("/") else None
 
 
-def hold_cookie(path: Path) -> Place | None:
+def hold_cookie(path: Path) -> SocketFile | None:
     """Lock a passed socket's path and lay the local admin's cookie beside it; None where that cannot be.
 
     Raises:
@@ -72,7 +72,7 @@ def hold_cookie(path: Path) -> Place | None:
     """
     try:
         if (reason := _why_not(path)) is None:
-            place = Place(path)
+            place = SocketFile(path)
             try:
                 place.write_cookie()
             except BaseException:

@@ -18,9 +18,9 @@ from typing import Final, Self
 
 from herod_client.core.errors import RuntimeFailure, SettingsError
 
-from herod.server.sockets.inherited_sockets import hold_cookie, socket_path, take_passed
+from herod.server.sockets.inherited_sockets import hold_cookie, socket_path, take_inherited
 from herod.server.sockets.tls import Certificates
-from herod.server.sockets.unix_socket import BACKLOG, Place, prepare_folder
+from herod.server.sockets.unix_socket import BACKLOG, SocketFile, prepare_folder
 from herod.settings.bind_addresses import Bind, FdBind, TcpBind, UnixBind, clear_text_refusal
 
 __all__ = ["BoundListener", "listening", "open_listeners"]
@@ -48,7 +48,7 @@ class BoundListener:
         *,
         label: str,
         host: str | None = None,
-        place: Place | None = None,
+        place: SocketFile | None = None,
         has_peer: bool = False,
         tls: Certificates | None = None,
     ) -> None:
@@ -136,7 +136,7 @@ def _open(bind: Bind, tls: Certificates | None, is_insecure: bool) -> BoundListe
 
 
 def _open_passed(bind: FdBind, tls: Certificates | None, *, is_insecure: bool) -> BoundListener:
-    passed = take_passed(bind)
+    passed = take_inherited(bind)
     try:
         if passed.family != socket.AF_UNIX:
             return _passed_tcp(bind, passed, tls, is_insecure=is_insecure)
@@ -207,7 +207,7 @@ def _open_unix(bind: UnixBind) -> BoundListener:
         raise RuntimeFailure(f"{path} is too long for a socket: choose a --bind of at most {most} bytes")
     try:
         prepare_folder(path)
-        place = Place(path)
+        place = SocketFile(path)
         try:
             place.make_free()
             if bind.peer:

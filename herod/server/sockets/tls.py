@@ -16,9 +16,9 @@ from typing import Final
 
 from herod_client.core.errors import SettingsError
 
-from herod.server.sockets.transport import SocketWire
+from herod.server.sockets.transport import SocketTransport
 
-__all__ = ["Certificates", "TlsWire"]
+__all__ = ["Certificates", "TlsTransport"]
 
 _log = logging.getLogger(__name__)
 
@@ -103,10 +103,10 @@ def _check_dates(certificate: Path, now: int) -> int | None:
     return int(shown.not_valid_after_utc.timestamp())
 
 
-class TlsWire:
-    """A `Wire` whose bytes are TLS records on another one."""
+class TlsTransport:
+    """A `Transport` whose bytes are TLS records on another one."""
 
-    def __init__(self, raw: SocketWire, context: ssl.SSLContext) -> None:
+    def __init__(self, raw: SocketTransport, context: ssl.SSLContext) -> None:
         self._raw = raw
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()

@@ -14,7 +14,7 @@ import trio
 
 from herod.scopes.principal import Peer
 
-__all__ = ["SocketWire", "Wire", "read_peer"]
+__all__ = ["SocketTransport", "Transport", "read_peer"]
 
 _RECEIVE_BYTES: Final = 16 * 1024
 # From <asm-generic/socket.h>; Python's socket module does not name it.
@@ -25,7 +25,7 @@ _GROUPS_BUFFER: Final = 1024
 _LINGER_NOT_AT_ALL: Final = struct.pack("ii", 1, 0)
 
 
-class Wire(Protocol):
+class Transport(Protocol):
     """What a connection needs of its carrier."""
 
     async def begin(self) -> None:
@@ -61,7 +61,7 @@ class Wire(Protocol):
         ...
 
 
-class SocketWire:
+class SocketTransport:
     """A connected, non-blocking stream socket.
 
     It calls the socket itself where trio's would spend two more trips through the scheduler a message: one

@@ -18,7 +18,7 @@ from herod_client.core.errors import RuntimeFailure
 
 from herod.file_ownership import require_own_path
 
-__all__ = ["BACKLOG", "Place", "prepare_folder"]
+__all__ = ["BACKLOG", "SocketFile", "prepare_folder"]
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def prepare_folder(path: Path) -> None:
         )
 
 
-class Place:
+class SocketFile:
     """A path in the file system, held by a lock beside it.
 
     The lock file is never removed: whoever opened it just before would then hold a lock on nothing.

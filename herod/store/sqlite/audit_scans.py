@@ -19,7 +19,7 @@ from herod.store.audit_chain import decode_event, walk
 from herod.store.audit_filter import AuditFilter
 from herod.store.base import AuditRow, AuditVerdict
 from herod.store.sqlite.disk.open_database import load_head
-from herod.store.sqlite.read_only_connection import reading_aside
+from herod.store.sqlite.read_only_connection import read_only_connection
 from herod.store.sqlite.sealed_rows import logger
 
 __all__ = ["SCANS_AT_ONCE", "AuditScans"]
@@ -96,5 +96,5 @@ class AuditScans:
         return await trio.to_thread.run_sync(self._with_connection, function, limiter=self._limiter)
 
     def _with_connection(self, function: Callable[[apsw.Connection], T]) -> T:
-        with reading_aside(self._path, self._failed) as connection:
+        with read_only_connection(self._path, self._failed) as connection:
             return function(connection)

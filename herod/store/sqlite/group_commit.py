@@ -20,7 +20,7 @@ from herod_client.core.errors import Unavailable
 from herod.credentials.keyring import Keyring
 from herod.store.base import StoreStats
 from herod.store.record_cache import Key
-from herod.store.sealed_head import Head
+from herod.store.sealed_head import StoreHead
 from herod.store.sqlite.disk.disk_faults import Condition, Fault, describe, fault_of
 from herod.store.sqlite.sealed_rows import logger
 from herod.store.sqlite.write_transaction import Transaction, write_head
@@ -33,7 +33,7 @@ Outcome = outcome.Value[Any] | outcome.Error
 Function = Callable[[Transaction], Any]
 Answer = Callable[[Outcome], None]
 Job = tuple[Function, Answer]
-OnCommit = Callable[[Head, frozenset[Key]], None]
+OnCommit = Callable[[StoreHead, frozenset[Key]], None]
 
 MAX_BATCH: Final = 256
 CHECKPOINT_PAGES: Final = 1000  # SQLite's own default: 4 MiB of log
@@ -62,7 +62,7 @@ class GroupWriter:
         on_commit: OnCommit,
         *,
         check: Callable[[], None],
-        note: Callable[[Head], None],
+        note: Callable[[StoreHead], None],
     ) -> None:
         self._transaction = transaction
         self._connection = connection
@@ -148,7 +148,7 @@ class GroupWriter:
                 return jobs, False
         return jobs, True
 
-    def _settle(self, head: Head, changed: frozenset[Key], answers: list[tuple[Answer, Outcome]]) -> None:
+    def _settle(self, head: StoreHead, changed: frozenset[Key], answers: list[tuple[Answer, Outcome]]) -> None:
         self._on_commit(head, changed)
         for answer, result in answers:
             answer(result)
@@ -168,7 +168,7 @@ class GroupWriter:
         self._roll_back()
         return _refuse(functions, refusal), frozenset()
 
-    def _attempt(self, functions: list[Function], before: Head) -> list[Outcome]:
+    def _attempt(self, functions: list[Function], before: StoreHead) -> list[Outcome]:
         self._check()
         if not self._condition.is_writable:  # since they were handed over
             return _refuse(functions, self._condition.refusal())

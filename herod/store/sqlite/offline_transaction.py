@@ -16,7 +16,7 @@ from herod.credentials.keyring import Keyring
 from herod.records import Record
 from herod.store.audit_chain import link, walk
 from herod.store.base import AuditVerdict
-from herod.store.sealed_head import Head
+from herod.store.sealed_head import StoreHead
 from herod.store.sqlite.disk.disk_faults import Condition, describe
 from herod.store.sqlite.disk.open_database import OpenedFile
 from herod.store.sqlite.sealed_rows import SELECT_ROWS, TYPES, Row, RowCodec
@@ -41,8 +41,8 @@ _BURY: Final = "INSERT OR REPLACE INTO tombstones (rev, kind, id) VALUES (?, ?, 
 class OfflineTransaction(Transaction):
     """A `Writer` over a file, with what only offline commands change."""
 
-    def begin_generation(self, generation: str, *ancestors: Head) -> None:
-        """Whoever follows the change feed drops everything and begins anew; `ancestors` as `Head.begin` has it."""
+    def begin_generation(self, generation: str, *ancestors: StoreHead) -> None:
+        """Whoever follows the change feed drops everything and begins anew; `ancestors` as `StoreHead.begin` has it."""
         self.head = self.head.begin(generation, *ancestors)
 
     def bury(self, kind: str, id: str) -> None:  # noqa: A002 - what every record calls it
@@ -85,7 +85,7 @@ def transaction(opened: OpenedFile, *, root: bytes | None = None) -> Iterator[Of
         raise RuntimeFailure(f"the store could not be changed, and was not: {error.message}") from error
 
 
-def reseal(connection: apsw.Connection, old: Keyring, new: Keyring, opened: OpenedFile) -> Head:
+def reseal(connection: apsw.Connection, old: Keyring, new: Keyring, opened: OpenedFile) -> StoreHead:
     """Seal every record, and link every audit row, under another keyring; the head that goes with it.
 
     An audit chain that is broken stays broken at the same row: its valid beginning alone is linked anew.

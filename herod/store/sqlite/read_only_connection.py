@@ -13,11 +13,11 @@ from herod_client.core.errors import HerodError, Unavailable
 from herod.store.sqlite.disk.disk_faults import describe
 from herod.store.sqlite.disk.open_database import connect
 
-__all__ = ["reading_aside"]
+__all__ = ["read_only_connection"]
 
 
 @contextmanager
-def reading_aside(path: Path, failed: Callable[[apsw.Error], HerodError]) -> Iterator[apsw.Connection]:
+def read_only_connection(path: Path, failed: Callable[[apsw.Error], HerodError]) -> Iterator[apsw.Connection]:
     """A connection that reads, for as long as the block.
 
     Args:

@@ -13,7 +13,7 @@ from herod_client.core.errors import HerodError, Unavailable
 from herod.records import Record
 from herod.store.base import MAX_PAGE, MAX_READ_BYTES, Page, Usage
 from herod.store.page_cursors import Order, cursor_after, parse_cursor
-from herod.store.sealed_head import Head
+from herod.store.sealed_head import StoreHead
 from herod.store.sqlite.disk.disk_faults import Condition, Fault, fault_of, is_sql_fault
 from herod.store.sqlite.sealed_rows import SELECT_ROWS, RowCodec
 
@@ -63,7 +63,7 @@ class SqlReader:
         head: the store's head as this reader knows it.
     """
 
-    def __init__(self, connection: apsw.Connection, codec: RowCodec, condition: Condition, head: Head) -> None:
+    def __init__(self, connection: apsw.Connection, codec: RowCodec, condition: Condition, head: StoreHead) -> None:
         self._connection = connection
         self._execute = connection.execute
         self._codec = codec

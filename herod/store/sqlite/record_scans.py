@@ -17,18 +17,18 @@ from herod.credentials.sealing import SealBroken
 from herod.store.base import Reader
 from herod.store.sqlite.disk.disk_faults import Condition
 from herod.store.sqlite.disk.open_database import load_head
-from herod.store.sqlite.read_only_connection import reading_aside
+from herod.store.sqlite.read_only_connection import read_only_connection
 from herod.store.sqlite.reader import SqlReader
 from herod.store.sqlite.sealed_rows import RowCodec, damaged
 
-__all__ = ["SURVEYS_AT_ONCE", "RecordSurveys"]
+__all__ = ["SURVEYS_AT_ONCE", "RecordScans"]
 
 T = TypeVar("T")
 
 SURVEYS_AT_ONCE: Final = 1  # the next one waits: the other processors are for others
 
 
-class RecordSurveys:
+class RecordScans:
     """Lets functions look through the records of one file.
 
     Args:
@@ -63,7 +63,7 @@ class RecordSurveys:
         return await trio.to_thread.run_sync(self._with_connection, function, limiter=self._limiter)
 
     def _with_connection(self, function: Callable[[Reader], T]) -> T:
-        with reading_aside(self._path, self._failed) as connection:
+        with read_only_connection(self._path, self._failed) as connection:
             connection.execute("BEGIN").fetchall()  # all of one moment
             try:
                 head = load_head(connection, self._keyring)

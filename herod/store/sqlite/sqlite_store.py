@@ -36,9 +36,9 @@ from herod.store.base import (
     Usage,
     Writer,
 )
-from herod.store.notifier import Signal
+from herod.store.notifier import ChangeNotifier
 from herod.store.record_cache import ABSENT, Key, RecordCache
-from herod.store.sealed_head import Head
+from herod.store.sealed_head import StoreHead
 from herod.store.sqlite.audit_scans import AuditScans
 from herod.store.sqlite.backup_snapshot import Snapshot, Snapshots
 from herod.store.sqlite.disk.disk_faults import Condition, describe
@@ -46,7 +46,7 @@ from herod.store.sqlite.disk.loss_detection import encode_mark, mark_of
 from herod.store.sqlite.disk.open_database import OpenedStore, load_head, open_store
 from herod.store.sqlite.group_commit import GroupWriter
 from herod.store.sqlite.reader import SqlReader
-from herod.store.sqlite.record_scans import RecordSurveys
+from herod.store.sqlite.record_scans import RecordScans
 from herod.store.sqlite.sealed_rows import TYPES, RowCodec, damaged, logger
 from herod.store.sqlite.write_transaction import Transaction
 
@@ -107,12 +107,12 @@ class SqliteStore(SqlReader):
         self._opened = opened
         self._kept_tombstones = kept_tombstones
         self._cache = RecordCache(cached_records)
-        self._news = Signal()
+        self._change_notifier = ChangeNotifier()
         self._noted: dict[str, Usage] = {}
         self._flushing: dict[str, Usage] = {}
         transaction = Transaction(opened.writer, codec, condition, opened.head, opened.keyring)
         self._audit = AuditScans(opened.path, opened.keyring, self._failed)
-        self._surveys = RecordSurveys(opened.path, opened.keyring, codec, condition, self._failed)
+        self._surveys = RecordScans(opened.path, opened.keyring, codec, condition, self._failed)
         self._snapshots = Snapshots(opened.path, opened.backup_key)
         self._writer = GroupWriter(
             transaction,
@@ -175,9 +175,9 @@ class SqliteStore(SqlReader):
         return self._condition.health
 
     @property
-    def news(self) -> Signal:
+    def change_notifier(self) -> ChangeNotifier:
         """As `Store.news`."""
-        return self._news
+        return self._change_notifier
 
     @property
     def stats(self) -> StoreStats:
@@ -344,7 +344,7 @@ class SqliteStore(SqlReader):
         else:  # trying again would not help
             logger.error("uses of credentials were not written down", exc_info=result.error)
 
-    def _settle(self, head: Head, changed: frozenset[Key]) -> None:
+    def _settle(self, head: StoreHead, changed: frozenset[Key]) -> None:
         """A commit is durable: nothing older may be served any more."""
         self._head = head
         is_news = False
@@ -352,7 +352,7 @@ class SqliteStore(SqlReader):
             self._cache.forget(key)
             is_news = is_news or key[0] not in UNFOLLOWED
         if is_news:
-            self._news.send()
+            self._change_notifier.send()
 
     @contextmanager
     def _one_moment(self, connection: apsw.Connection) -> Iterator[None]:

@@ -15,7 +15,7 @@ from herod.records import AuditEvent, Record
 from herod.store.audit_chain import encode_event, link, trim
 from herod.store.base import Usage
 from herod.store.record_cache import Key
-from herod.store.sealed_head import Head, seal_head
+from herod.store.sealed_head import StoreHead, seal_head
 from herod.store.sqlite.disk.disk_faults import Condition, extended_code, is_sql_fault
 from herod.store.sqlite.reader import SqlReader
 from herod.store.sqlite.sealed_rows import SELECT_ROWS, Row, RowCodec, logger
@@ -58,7 +58,7 @@ class Transaction(SqlReader):
     """
 
     def __init__(
-        self, connection: apsw.Connection, codec: RowCodec, condition: Condition, head: Head, keyring: Keyring
+        self, connection: apsw.Connection, codec: RowCodec, condition: Condition, head: StoreHead, keyring: Keyring
     ) -> None:
         super().__init__(connection, codec, condition, head)
         self._keyring = keyring
@@ -66,12 +66,12 @@ class Transaction(SqlReader):
         self.fault: apsw.Error | None = None
 
     @property
-    def head(self) -> Head:
+    def head(self) -> StoreHead:
         """The head as it will be."""
         return self._head
 
     @head.setter
-    def head(self, head: Head) -> None:
+    def head(self, head: StoreHead) -> None:
         self._head = head
 
     @property
@@ -191,6 +191,6 @@ class Transaction(SqlReader):
         return Unavailable("The store could not write: nothing of this change was kept.", reason="write_failed")
 
 
-def write_head(connection: apsw.Connection, keyring: Keyring, head: Head) -> None:
+def write_head(connection: apsw.Connection, keyring: Keyring, head: StoreHead) -> None:
     """Seal the head into its row."""
     connection.execute(_HEAD, (head.rev, seal_head(keyring, head))).fetchall()

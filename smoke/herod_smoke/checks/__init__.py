@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from herod_smoke.checks import accounts, keys, mcp, oauth, resources, scopes, system
-from herod_smoke.fixtures import World
+from herod_smoke.fixtures import Fixtures
 
 __all__ = ["CHECKS", "Check"]
 
-Check = Callable[[World], None]
+Check = Callable[[Fixtures], None]
 
 CHECKS: Final[Mapping[str, Check]] = {
     "health": system.health,

@@ -2,52 +2,52 @@
 
 import secrets
 
-from herod_smoke.fixtures import World, expect
+from herod_smoke.fixtures import Fixtures, expect
 from herod_smoke.http_connection import basic, bearer
 
 __all__ = ["login", "login_refused", "register", "user_add", "user_delete", "user_duplicate"]
 
 
-def user_add(world: World) -> None:
+def user_add(fixtures: Fixtures) -> None:
     """An admin adds a user and gets their client secret, once."""
-    email = world.email()
-    answer = world.api("POST", "/users/add", json={"email": email, "name": "Smoke", "scope": "read"})
+    email = fixtures.email()
+    answer = fixtures.api("POST", "/users/add", json={"email": email, "name": "Smoke", "scope": "read"})
     expect(answer.status == 201, "an admin can add a user", answer)
-    added = world.adopt_user(answer.json)
+    added = fixtures.adopt_user(answer.json)
     expect(added["client_secret"], "the client secret is shown once")
     expect((added["email"], added["name"], added["scope"]) == (email, "Smoke", "read"), "the user is as asked for")
-    shown = world.api("GET", f"/api/v1/users/{added['client_id']}")
+    shown = fixtures.api("GET", f"/api/v1/users/{added['client_id']}")
     expect(shown.status == 200 and shown.json["data"]["email"] == email, "the user can be looked at", shown)
     expect(added["client_secret"] not in shown.text, "the secret is not shown again", shown)
 
 
-def user_duplicate(world: World) -> None:
+def user_duplicate(fixtures: Fixtures) -> None:
     """An address belongs to one account, however it is written."""
-    user = world.user()
+    user = fixtures.user()
     for spelled in (user.email, user.email.upper(), f" {user.email} "):
-        answer = world.api("POST", "/users/add", json={"email": spelled})
+        answer = fixtures.api("POST", "/users/add", json={"email": spelled})
         if answer.status == 201:
-            world.adopt_user(answer.json)
+            fixtures.adopt_user(answer.json)
         expect(answer.status == 409, "an address in use is refused", answer)
 
 
-def register(world: World) -> None:
+def register(fixtures: Fixtures) -> None:
     """Whoever registers gets an account that may read; a closed daemon says that it is closed."""
-    email = world.email()
-    answer = world.wire.ask("POST", "/register", json={"email": email, "password": secrets.token_urlsafe(12)})
+    email = fixtures.email()
+    answer = fixtures.connection.ask("POST", "/register", json={"email": email, "password": secrets.token_urlsafe(12)})
     if answer.status == 403:
         expect(answer.json["error"]["message"], "a closed registration says so", answer)
         return
     expect(answer.status == 201, "anybody can register, or is told that it is closed", answer)
-    added = world.adopt_user(answer.json)
+    added = fixtures.adopt_user(answer.json)
     expect(added["client_secret"] and added["scope"] == "read", "who registers may read, no more", answer)
-    expect(world.validate(added["access_token"])["sub"] == added["client_id"], "the token is theirs")
+    expect(fixtures.validate(added["access_token"])["sub"] == added["client_id"], "the token is theirs")
 
 
-def login(world: World) -> None:
+def login(fixtures: Fixtures) -> None:
     """The right password gets a token for an hour at most."""
-    user = world.user("write")
-    answer = world.wire.ask("POST", "/login", json={"email": user.email.upper(), "password": user.password})
+    user = fixtures.user("write")
+    answer = fixtures.connection.ask("POST", "/login", json={"email": user.email.upper(), "password": user.password})
     expect(answer.status == 200, "the right password signs in", answer)
     found = answer.json
     expect(
@@ -57,35 +57,37 @@ def login(world: World) -> None:
     )
     expect(0 < found["expires_in"] <= 86_400 and found["scope"] == "write", "the token says how long and what for")
     expect(answer.headers.get("cache-control") == "no-store", "a token is never cached", answer)
-    expect(world.whoami(bearer(found["access_token"]))["sub"] == user.client_id, "the token works")
+    expect(fixtures.whoami(bearer(found["access_token"]))["sub"] == user.client_id, "the token works")
 
 
-def login_refused(world: World) -> None:
+def login_refused(fixtures: Fixtures) -> None:
     """A wrong password and an unknown user get the same bytes."""
-    user = world.user()
-    wrong = world.wire.ask("POST", "/login", json={"email": user.email, "password": secrets.token_urlsafe(12)})
-    unknown = world.wire.ask("POST", "/login", json={"email": world.email(), "password": secrets.token_urlsafe(12)})
+    user = fixtures.user()
+    wrong = fixtures.connection.ask("POST", "/login", json={"email": user.email, "password": secrets.token_urlsafe(12)})
+    unknown = fixtures.connection.ask(
+        "POST", "/login", json={"email": fixtures.email(), "password": secrets.token_urlsafe(12)}
+    )
     expect(wrong.status == 401, "a wrong password is refused", wrong)
     expect(unknown.status == 401, "an unknown user is refused", unknown)
     expect(wrong.body == unknown.body, "both refusals are the same bytes")
     expect(wrong.json["error"]["code"] == "bad_credentials", "the refusal says what it is", wrong)
 
 
-def user_delete(world: World) -> None:
+def user_delete(fixtures: Fixtures) -> None:
     """With an account its tokens and keys are gone at once."""
-    user = world.user()
-    token = world.token(user)
-    who = world.signed_in(user)
-    key = world.key(who=who)["key"]
-    expect(world.validate(token)["valid"] and world.validate(key)["valid"], "token and key work before")
-    answer = world.api("POST", "/users/delete", json={"client_id": user.client_id})
+    user = fixtures.user()
+    token = fixtures.token(user)
+    who = fixtures.signed_in(user)
+    key = fixtures.key(who=who)["key"]
+    expect(fixtures.validate(token)["valid"] and fixtures.validate(key)["valid"], "token and key work before")
+    answer = fixtures.api("POST", "/users/delete", json={"client_id": user.client_id})
     expect(answer.status == 200, "an admin can delete a user", answer)
     for what, text in (("token", token), ("key", key)):
-        expect(not world.validate(text)["valid"], f"the {what} dies with its account")
-        refused = world.api("GET", "/api/v1/whoami", who=bearer(text))
+        expect(not fixtures.validate(text)["valid"], f"the {what} dies with its account")
+        refused = fixtures.api("GET", "/api/v1/whoami", who=bearer(text))
         expect(refused.status == 401, f"the {what} opens nothing any more", refused)
-    again = world.wire.ask("POST", "/login", json={"email": user.email, "password": user.password})
+    again = fixtures.connection.ask("POST", "/login", json={"email": user.email, "password": user.password})
     expect(again.status == 401, "nobody signs in to a deleted account", again)
     form = {"grant_type": "client_credentials"}
-    client = world.wire.ask("POST", "/token", form=form, headers=basic(user.client_id, user.client_secret))
+    client = fixtures.connection.ask("POST", "/token", form=form, headers=basic(user.client_id, user.client_secret))
     expect(client.status == 401, "a deleted client gets no token", client)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from herod_smoke.fixtures import World, expect
-from herod_smoke.http_connection import Answer, Headers, bearer
+from herod_smoke.fixtures import Fixtures, expect
+from herod_smoke.http_connection import Headers, Response, bearer
 
 __all__ = ["call_tool", "mcp"]
 
@@ -13,27 +13,29 @@ VERSION: Final = "2025-11-25"
 TOOLS: Final = 10
 
 
-def mcp(world: World) -> None:
+def mcp(fixtures: Fixtures) -> None:
     """It initializes, offers at least ten tools, and answers a call."""
-    who = bearer(world.token(world.user()))
-    stranger = _send(world, {}, "initialize", _hello())
+    who = bearer(fixtures.token(fixtures.user()))
+    stranger = _send(fixtures, {}, "initialize", _hello())
     expect(stranger.status == 401, "without a credential an agent is refused", stranger)
     challenge = stranger.headers.get("www-authenticate", "")
     expect("resource_metadata=" in challenge, "the refusal says where to learn more", stranger)
-    hello = _result(_send(world, who, "initialize", _hello()))
+    hello = _result(_send(fixtures, who, "initialize", _hello()))
     expect(hello.get("protocolVersion") == VERSION, "the revision is agreed on")
     expect(hello.get("serverInfo", {}).get("name"), "the server says its name")
-    tools = _result(_send(world, who, "tools/list", {})).get("tools", [])
+    tools = _result(_send(fixtures, who, "tools/list", {})).get("tools", [])
     expect(len(tools) >= TOOLS, f"there are at least {TOOLS} tools, not {len(tools)}")
     expect(all(tool.get("inputSchema", {}).get("type") == "object" for tool in tools), "each tool says what it takes")
-    status, result = call_tool(world, who, "whoami", {})
+    status, result = call_tool(fixtures, who, "whoami", {})
     expect(status == 200 and not result.get("isError"), "a tool can be called")
     expect(result.get("structuredContent", {}).get("method") == "jwt", "the tool answers")
 
 
-def call_tool(world: World, who: Headers, name: str, arguments: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+def call_tool(
+    fixtures: Fixtures, who: Headers, name: str, arguments: Mapping[str, Any]
+) -> tuple[int, Mapping[str, Any]]:
     """The HTTP status of a tool's call, and its result or error."""
-    answer = _send(world, who, "tools/call", {"name": name, "arguments": dict(arguments)})
+    answer = _send(fixtures, who, "tools/call", {"name": name, "arguments": dict(arguments)})
     message = _message(answer)
     return answer.status, message.get("result") or message.get("error") or {}
 
@@ -42,20 +44,20 @@ def _hello() -> Mapping[str, Any]:
     return {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "herod-smoke", "version": "1"}}
 
 
-def _send(world: World, who: Headers, method: str, params: Mapping[str, Any]) -> Answer:
+def _send(fixtures: Fixtures, who: Headers, method: str, params: Mapping[str, Any]) -> Response:
     headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": VERSION}
     call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params)}
-    return world.api("POST", "/mcp", who=who, json=call, headers=headers)
+    return fixtures.api("POST", "/mcp", who=who, json=call, headers=headers)
 
 
-def _result(answer: Answer) -> Mapping[str, Any]:
+def _result(answer: Response) -> Mapping[str, Any]:
     result = _message(answer).get("result")
     is_good = answer.status == 200 and isinstance(result, dict)
     expect(is_good, "the agent is answered", answer)
     return dict(result or {})
 
 
-def _message(answer: Answer) -> Mapping[str, Any]:
+def _message(answer: Response) -> Mapping[str, Any]:
     """The answer's JSON-RPC message, whether it came as JSON or as an event."""
     if answer.headers.get("content-type", "").startswith("text/event-stream"):
         data = [line.removeprefix("data:") for line in answer.text.splitlines() if line.startswith("data:")]

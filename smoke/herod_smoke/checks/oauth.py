@@ -4,7 +4,7 @@ import base64
 import json
 from typing import Final
 
-from herod_smoke.fixtures import World, expect
+from herod_smoke.fixtures import Fixtures, expect
 from herod_smoke.http_connection import basic
 
 __all__ = ["metadata", "revoke", "token", "token_refused", "validate", "validate_tampered"]
@@ -12,45 +12,45 @@ __all__ = ["metadata", "revoke", "token", "token_refused", "validate", "validate
 GRANT: Final = {"grant_type": "client_credentials"}
 
 
-def metadata(world: World) -> None:
+def metadata(fixtures: Fixtures) -> None:
     """Clients can find out by themselves where and how (RFC 8414, RFC 9728, RFC 7517)."""
-    answer = world.wire.ask("GET", "/.well-known/oauth-authorization-server")
+    answer = fixtures.connection.ask("GET", "/.well-known/oauth-authorization-server")
     expect(answer.status == 200, "the server's metadata is there", answer)
     found = answer.json
     expect(found["token_endpoint"].endswith("/token"), "the metadata names the token endpoint")
     expect("client_credentials" in found["grant_types_supported"], "the metadata names the grant type")
     for name in ("introspection_endpoint", "revocation_endpoint", "jwks_uri", "issuer"):
         expect(name in found, f"the metadata has {name}")
-    keys = world.wire.ask("GET", "/.well-known/jwks.json")
+    keys = fixtures.connection.ask("GET", "/.well-known/jwks.json")
     expect(keys.status == 200 and isinstance(keys.json["keys"], list), "the public keys are there", keys)
     expect(not any("d" in key or "k" in key for key in keys.json["keys"]), "no private key is among them")
     for path in ("", "/mcp"):
-        resource = world.wire.ask("GET", f"/.well-known/oauth-protected-resource{path}")
+        resource = fixtures.connection.ask("GET", f"/.well-known/oauth-protected-resource{path}")
         expect(resource.status == 200, "the protected resource's metadata is there", resource)
         expect(found["issuer"] in resource.json["authorization_servers"], "it names its authorization server")
-    unknown = world.wire.ask("GET", "/.well-known/no-such-thing")
+    unknown = fixtures.connection.ask("GET", "/.well-known/no-such-thing")
     expect(unknown.status == 404 and unknown.json["error"]["code"] == "not_found", "an unknown one is a 404", unknown)
 
 
-def token(world: World) -> None:
+def token(fixtures: Fixtures) -> None:
     """A client gets a token by Basic and by form, as narrow as it asks."""
-    user = world.user("write")
+    user = fixtures.user("write")
     credentials = basic(user.client_id, user.client_secret)
-    whole = world.wire.ask("POST", "/token", form=GRANT, headers=credentials)
+    whole = fixtures.connection.ask("POST", "/token", form=GRANT, headers=credentials)
     expect(whole.status == 200 and whole.json["token_type"].lower() == "bearer", "a client gets a token", whole)
     expect(whole.json["scope"] == "write", "without a wish it is all that the client may", whole)
     expect(whole.headers.get("cache-control") == "no-store", "a token is never cached", whole)
     in_form = {"client_id": user.client_id, "client_secret": user.client_secret, "scope": "read"}
-    narrow = world.wire.ask("POST", "/token", form={**GRANT, **in_form})
+    narrow = fixtures.connection.ask("POST", "/token", form={**GRANT, **in_form})
     expect(narrow.status == 200 and narrow.json["scope"] == "read", "a narrower token is to be had", narrow)
-    verdict = world.validate(narrow.json["access_token"])
+    verdict = fixtures.validate(narrow.json["access_token"])
     expect(verdict["valid"] and verdict["scope"] == "read", "the narrow token is narrow")
     expect(verdict["exp"] - verdict["iat"] == narrow.json["expires_in"], "it lives as long as it says")
 
 
-def token_refused(world: World) -> None:
+def token_refused(fixtures: Fixtures) -> None:
     """Wrong secrets, too much scope and other grants are refused as RFC 6749 says."""
-    user = world.user()
+    user = fixtures.user()
     good, wrong = basic(user.client_id, user.client_secret), basic(user.client_id, user.client_secret[:-1] + "!")
     for form, headers, status, code in (
         (GRANT, wrong, 401, "invalid_client"),
@@ -60,33 +60,33 @@ def token_refused(world: World) -> None:
         ({"grant_type": "password"}, good, 400, "unsupported_grant_type"),
         ({}, good, 400, "invalid_request"),
     ):
-        answer = world.wire.ask("POST", "/token", form=form, headers=headers)
+        answer = fixtures.connection.ask("POST", "/token", form=form, headers=headers)
         expect(answer.status == status and answer.json["error"] == code, f"the refusal is {status} {code}", answer)
 
 
-def validate(world: World) -> None:
+def validate(fixtures: Fixtures) -> None:
     """A service learns whose a token is and what it may, for a scope and a network too."""
-    user = world.user("write", networks=["smoke-net"]) if _takes_networks(world) else world.user("write")
-    text = world.token(user)
-    verdict = world.validate(text, scope="read")
+    user = fixtures.user("write", networks=["smoke-net"]) if _takes_networks(fixtures) else fixtures.user("write")
+    text = fixtures.token(user)
+    verdict = fixtures.validate(text, scope="read")
     expect(verdict["valid"] and verdict["sub"] == user.client_id, "a good token is good")
     for name in ("name", "scope", "networks", "exp", "iat", "iss", "jti", "method"):
         expect(name in verdict, f"the verdict has {name}")
-    lacking = world.validate(text, scope="admin")
+    lacking = fixtures.validate(text, scope="admin")
     expect(lacking == {"valid": False, "reason": "scope"}, "a scope it lacks makes it no good")
     if verdict["networks"] == ["smoke-net"]:
-        expect(world.validate(text, network="smoke-net")["valid"], "it is good in its network")
-        other = world.validate(text, network="smoke-other")
+        expect(fixtures.validate(text, network="smoke-net")["valid"], "it is good in its network")
+        other = fixtures.validate(text, network="smoke-other")
         expect(other == {"valid": False, "reason": "network"}, "it is no good in another network")
-    seen = world.wire.ask(
+    seen = fixtures.connection.ask(
         "POST", "/introspect", form={"token": text}, headers=basic(user.client_id, user.client_secret)
     )
     expect(seen.status == 200 and seen.json["active"] is True, "introspection says the same (RFC 7662)", seen)
 
 
-def validate_tampered(world: World) -> None:
+def validate_tampered(fixtures: Fixtures) -> None:
     """Nothing that was changed, or signed by nobody, is good."""
-    text = world.token(world.user())
+    text = fixtures.token(fixtures.user())
     header, payload, signature = text.split(".")
     claims = json.loads(_unquote(payload))
     more = _quote({**claims, "scope": "admin"})
@@ -104,33 +104,33 @@ def validate_tampered(world: World) -> None:
         text[:-1],
         "",
     ):
-        verdict = world.validate(changed)
+        verdict = fixtures.validate(changed)
         expect(verdict["valid"] is False and "sub" not in verdict, "a changed token is no good")
-    expect(world.validate(text)["valid"], "the token itself still is")
+    expect(fixtures.validate(text)["valid"], "the token itself still is")
 
 
-def revoke(world: World) -> None:
+def revoke(fixtures: Fixtures) -> None:
     """A token taken back is no good any more, and only its holder or an admin can take it back."""
-    user, other = world.user(), world.user()
-    text = world.token(user)
-    stranger = world.wire.ask(
+    user, other = fixtures.user(), fixtures.user()
+    text = fixtures.token(user)
+    stranger = fixtures.connection.ask(
         "POST", "/revoke", form={"token": text}, headers=basic(other.client_id, other.client_secret)
     )
     expect(stranger.status in {401, 403}, "a stranger cannot take it back", stranger)
-    expect(world.validate(text)["valid"], "it is good until then")
+    expect(fixtures.validate(text)["valid"], "it is good until then")
     holder = basic(user.client_id, user.client_secret)
-    answer = world.wire.ask("POST", "/revoke", form={"token": text}, headers=holder)
+    answer = fixtures.connection.ask("POST", "/revoke", form={"token": text}, headers=holder)
     expect(answer.status == 200, "its holder can take it back", answer)
-    expect(world.validate(text) == {"valid": False, "reason": "revoked"}, "it is revoked at once")
-    again = world.wire.ask("POST", "/revoke", form={"token": text}, headers=holder)
+    expect(fixtures.validate(text) == {"valid": False, "reason": "revoked"}, "it is revoked at once")
+    again = fixtures.connection.ask("POST", "/revoke", form={"token": text}, headers=holder)
     expect(again.status == 200, "taking back what is no good is no error (RFC 7009)", again)
 
 
-def _takes_networks(world: World) -> bool:
+def _takes_networks(fixtures: Fixtures) -> bool:
     """Whether the daemon lets any network be named."""
-    answer = world.api("POST", "/users/add", json={"scope": "read", "networks": ["smoke-net"]})
+    answer = fixtures.api("POST", "/users/add", json={"scope": "read", "networks": ["smoke-net"]})
     if answer.status == 201:
-        world.adopt_user(answer.json)
+        fixtures.adopt_user(answer.json)
     return answer.status == 201
 
 

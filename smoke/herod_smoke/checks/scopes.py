@@ -1,45 +1,45 @@
 """Scopes: too low is refused by every protocol, and nobody raises their own."""
 
 from herod_smoke.checks.mcp import call_tool
-from herod_smoke.fixtures import World, expect
+from herod_smoke.fixtures import Fixtures, expect
 from herod_smoke.http_connection import bearer
 
 __all__ = ["scope_denied", "scope_raise"]
 
 
-def scope_denied(world: World) -> None:
+def scope_denied(fixtures: Fixtures) -> None:
     """What needs an admin is refused to a reader by REST, JSON-RPC and MCP alike."""
-    user = world.user("read")
-    who = bearer(world.token(user))
-    rest = world.api("GET", "/api/v1/users", who=who)
+    user = fixtures.user("read")
+    who = bearer(fixtures.token(user))
+    rest = fixtures.api("GET", "/api/v1/users", who=who)
     expect(rest.status == 403 and rest.json["error"]["code"] == "missing_scope", "REST refuses", rest)
     expect("insufficient_scope" in rest.headers.get("www-authenticate", ""), "403 names the scope", rest)
-    rpc = world.rpc("users.list", who=who)
+    rpc = fixtures.rpc("users.list", who=who)
     expect(rpc.get("error", {}).get("code") == 4003, "JSON-RPC refuses with 4003")
     expect(rpc["error"]["data"]["code"] == "missing_scope", "JSON-RPC says the same")
-    status, result = call_tool(world, who, "list_users", {})
+    status, result = call_tool(fixtures, who, "list_users", {})
     expect(status == 403 or (status == 200 and result.get("isError") is True), "MCP refuses")
-    expect(world.email() and user.email not in str(result), "MCP tells nothing")
-    anonymous = world.api("GET", "/api/v1/users", who={})
+    expect(fixtures.email() and user.email not in str(result), "MCP tells nothing")
+    anonymous = fixtures.api("GET", "/api/v1/users", who={})
     expect(anonymous.status == 401, "without a credential it is a 401", anonymous)
 
 
-def scope_raise(world: World) -> None:
+def scope_raise(fixtures: Fixtures) -> None:
     """A user cannot raise their own scope; what an admin takes away is gone at once."""
-    user = world.user("write")
-    who = bearer(world.token(user))
+    user = fixtures.user("write")
+    who = bearer(fixtures.token(user))
     for answer in (
-        world.api("POST", "/users/scope", who=who, json={"client_id": user.client_id, "scope": "admin"}),
-        world.api("PUT", f"/api/v1/users/{user.client_id}/scope", who=who, json={"scope": "admin"}),
-        world.api("POST", "/users/add", who=who, json={"scope": "admin"}),
+        fixtures.api("POST", "/users/scope", who=who, json={"client_id": user.client_id, "scope": "admin"}),
+        fixtures.api("PUT", f"/api/v1/users/{user.client_id}/scope", who=who, json={"scope": "admin"}),
+        fixtures.api("POST", "/users/add", who=who, json={"scope": "admin"}),
     ):
         if answer.status == 201:
-            world.adopt_user(answer.json)
+            fixtures.adopt_user(answer.json)
         expect(answer.status == 403, "nobody raises themselves", answer)
-    expect(world.whoami(who)["scope"] == "write", "the scope is what it was")
-    lowered = world.api("POST", "/users/scope", json={"client_id": user.client_id, "scope": "read"})
+    expect(fixtures.whoami(who)["scope"] == "write", "the scope is what it was")
+    lowered = fixtures.api("POST", "/users/scope", json={"client_id": user.client_id, "scope": "read"})
     expect(lowered.status == 200, "an admin can take scope away", lowered)
-    expect(world.whoami(who)["scope"] == "read", "a token made before shrinks at once")
-    raised = world.api("POST", "/users/scope", json={"client_id": user.client_id, "scope": "user"})
+    expect(fixtures.whoami(who)["scope"] == "read", "a token made before shrinks at once")
+    raised = fixtures.api("POST", "/users/scope", json={"client_id": user.client_id, "scope": "user"})
     expect(raised.status == 200, "an admin can give scope", raised)
-    expect(world.whoami(bearer(world.token(user)))["scope"] == "user", "a new token has it")
+    expect(fixtures.whoami(bearer(fixtures.token(user)))["scope"] == "user", "a new token has it")

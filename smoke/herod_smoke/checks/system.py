@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from herod_smoke.checks.documented_surface import METHODS, ROUTES
-from herod_smoke.fixtures import World, expect
+from herod_smoke.fixtures import Fixtures, expect
 
 __all__ = ["admin_identity", "api_docs", "dashboard", "health", "rpc_batch"]
 
 
-def health(world: World) -> None:
+def health(fixtures: Fixtures) -> None:
     """It says that it is well, what it is and in which version."""
-    answer = world.wire.ask("GET", "/health")
+    answer = fixtures.connection.ask("GET", "/health")
     expect(answer.status == 200, "/health answers 200", answer)
     found = answer.json
     expect(isinstance(found, dict) and found.get("status") == "ok", "/health says ok", answer)
@@ -20,23 +20,23 @@ def health(world: World) -> None:
     expect(answer.headers.get("x-content-type-options") == "nosniff", "answers carry the security headers", answer)
 
 
-def api_docs(world: World) -> None:
+def api_docs(fixtures: Fixtures) -> None:
     """OpenAPI lists every route, OpenRPC every method."""
-    answer = world.wire.ask("GET", "/openapi.json")
+    answer = fixtures.connection.ask("GET", "/openapi.json")
     expect(answer.status == 200 and isinstance(answer.json, dict), "/openapi.json answers", answer)
     expect(str(answer.json.get("openapi", "")).startswith("3.1"), "the document is OpenAPI 3.1")
     listed = {f"{method.upper()} {_shape(path)}" for path, item in answer.json["paths"].items() for method in item}
     expect(not _missing(ROUTES, listed), f"OpenAPI lists {_missing(ROUTES, listed)}")
-    answer = world.wire.ask("GET", "/rpc/discover")
+    answer = fixtures.connection.ask("GET", "/rpc/discover")
     expect(answer.status == 200 and isinstance(answer.json, dict), "/rpc/discover answers", answer)
     expect(str(answer.json.get("openrpc", "")).startswith("1."), "the document is OpenRPC")
     methods = {method["name"] for method in answer.json["methods"]}
     expect(not _missing(METHODS, methods), f"OpenRPC lists {_missing(METHODS, methods)}")
 
 
-def dashboard(world: World) -> None:
+def dashboard(fixtures: Fixtures) -> None:
     """A page for browsers, with a policy that lets no script stand in it."""
-    answer = world.wire.ask("GET", "/", headers={"Accept": "text/html"})
+    answer = fixtures.connection.ask("GET", "/", headers={"Accept": "text/html"})
     expect(answer.status == 200, "/ answers a browser", answer)
     expect(answer.headers.get("content-type", "").startswith("text/html"), "/ is a page", answer)
     policy = answer.headers.get("content-security-policy", "")
@@ -45,17 +45,17 @@ def dashboard(world: World) -> None:
     expect(not re.search(r"<script(?![^>]*\bsrc=)|\son[a-z]+=", answer.text), "no script stands in the page")
 
 
-def admin_identity(world: World) -> None:
+def admin_identity(fixtures: Fixtures) -> None:
     """Whoever runs the checks is admin, and a stranger is nobody."""
-    found = world.whoami(world.admin)
+    found = fixtures.whoami(fixtures.admin)
     expect({"admin", "owner"} & set(found["scope"].split()), "the credential given is an admin's")
     expect(found["method"] and found["sub"], "whoami says who and how")
-    answer = world.api("GET", "/api/v1/whoami", who={})
+    answer = fixtures.api("GET", "/api/v1/whoami", who={})
     expect(answer.status == 401, "without a credential one is nobody", answer)
     expect(answer.headers.get("www-authenticate", "").startswith("Bearer"), "401 says how to show who one is", answer)
 
 
-def rpc_batch(world: World) -> None:
+def rpc_batch(fixtures: Fixtures) -> None:
     """Each call of a batch is answered and authorized by itself."""
     batch: list[Any] = [
         {"jsonrpc": "2.0", "id": 1, "method": "health"},
@@ -64,7 +64,7 @@ def rpc_batch(world: World) -> None:
         {"jsonrpc": "2.0", "id": 3, "method": "no.such.method"},
         7,
     ]
-    answer = world.wire.ask("POST", "/rpc", json=batch)
+    answer = fixtures.connection.ask("POST", "/rpc", json=batch)
     expect(answer.status == 200 and isinstance(answer.json, list), "a batch is answered by a list", answer)
     found = {item.get("id"): item for item in answer.json}
     expect(len(answer.json) == 4, "a notification is not answered")
@@ -72,9 +72,9 @@ def rpc_batch(world: World) -> None:
     expect(found["two"].get("error", {}).get("code") == 4001, "the call that needs an admin is refused alone")
     expect(found[3].get("error", {}).get("code") == -32601, "an unknown method is -32601")
     expect(found[None].get("error", {}).get("code") == -32600, "what is no call is -32600")
-    empty = world.wire.ask("POST", "/rpc", json=[])
+    empty = fixtures.connection.ask("POST", "/rpc", json=[])
     expect(empty.status == 200 and empty.json["error"]["code"] == -32600, "an empty batch is one -32600", empty)
-    broken = world.wire.ask("POST", "/rpc", body=b"{", headers={"Content-Type": "application/json"})
+    broken = fixtures.connection.ask("POST", "/rpc", body=b"{", headers={"Content-Type": "application/json"})
     expect(broken.status == 200 and broken.json["error"]["code"] == -32700, "what is no JSON is -32700", broken)
 
 

@@ -68,8 +68,8 @@ async def test_addresses(
 ) -> None:
     """The first that a client can dial; the public one where a certificate or a proxy is for it."""
     house.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
-    house.realm.public_url = public_url
-    assert find_addresses(house.pipeline.process.deployment, public_url=house.realm.public_url) == found
+    house.runtime.public_url = public_url
+    assert find_addresses(house.pipeline.process.deployment, public_url=house.runtime.public_url) == found
 
 
 def test_shell_snippets_can_be_pasted() -> None:

@@ -12,9 +12,9 @@ from herod.dashboard.app import make_app
 from herod.operations.accounts.first_admin import FIRST_CODE_SECONDS, make_first_code
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard
-from herod.protocols.router import Doors
+from herod.protocols.router import Router
 from herod.records import Account
-from herod.server.page_requests import Browser
+from herod.server.page_requests import PageRequests
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 EMAIL = "ada@example.org"
@@ -23,7 +23,9 @@ EMAIL = "ada@example.org"
 @pytest.fixture
 async def fresh(house: House) -> House:
     """A house with pages and nobody in it."""
-    house.doors = Doors(house.pipeline, OPERATIONS, Guard(), Browser(partial(make_app, house.pipeline, OPERATIONS)))
+    house.router = Router(
+        house.pipeline, OPERATIONS, Guard(), PageRequests(partial(make_app, house.pipeline, OPERATIONS))
+    )
     return house
 
 
@@ -34,7 +36,7 @@ def text(answer: Answer) -> str:
 
 def new_code(house: House) -> str:
     """What the daemon would write into its file."""
-    return make_first_code(house.realm, now=house.clock.now)
+    return make_first_code(house.runtime, now=house.clock.now)
 
 
 async def send(house: House, code: str, **changes: str) -> Answer:

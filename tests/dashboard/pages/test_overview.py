@@ -116,7 +116,7 @@ async def test_many_keys(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_nothing_needs_attention(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty list says so."""
-    monkeypatch.setattr("herod.operations.system.overview.find_attention", lambda facts, now: [])
+    monkeypatch.setattr("herod.operations.system.overview.find_warnings", lambda facts, now: [])
     assert "Nothing needs attention" in await (await visit(house)).read("/ui/home")
 
 

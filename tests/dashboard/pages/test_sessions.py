@@ -11,9 +11,9 @@ from herod.dashboard.csrf import cut
 from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard
-from herod.protocols.router import Doors
+from herod.protocols.router import Router
 from herod.scopes.principal import Source
-from herod.server.page_requests import Browser
+from herod.server.page_requests import PageRequests
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 
@@ -21,7 +21,9 @@ OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 @pytest.fixture
 async def dashboard(house: House) -> House:
     """A house with pages."""
-    house.doors = Doors(house.pipeline, OPERATIONS, Guard(), Browser(partial(make_app, house.pipeline, OPERATIONS)))
+    house.router = Router(
+        house.pipeline, OPERATIONS, Guard(), PageRequests(partial(make_app, house.pipeline, OPERATIONS))
+    )
     return house
 
 
@@ -175,7 +177,7 @@ async def test_a_restart_ends_sessions_without_tls(house: House) -> None:
     plain = await user.session()
     opened = await house.call("session.create", user.basic, Source(address="127.0.0.1", secure=True))
     over_tls = SessionCookie(opened.cookie)
-    house.realm.boot_epoch += 1  # as a restart does
+    house.runtime.boot_epoch += 1  # as a restart does
     with pytest.raises(ExpiredToken):
         await house.call("whoami", plain, TCP)
     assert (await house.call("whoami", over_tls, TCP)).sub == user.client_id

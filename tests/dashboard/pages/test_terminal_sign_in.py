@@ -9,15 +9,15 @@ from herod_client.core.key_format import new_opaque
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House
 
 from herod.dashboard.app import make_app
-from herod.identity.one_time_codes import MAX_CODE_BYTES, MAX_CODES, MAX_CODES_OF_ONE, Codes
+from herod.identity.one_time_codes import MAX_CODE_BYTES, MAX_CODES, MAX_CODES_OF_ONE, OneTimeCodes
 from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
 from herod.operations.sessions.sign_in_codes import CODE_SECONDS
 from herod.pipeline.process.deployment import Deployment
 from herod.protocols.host_and_origin_guard import Guard
-from herod.protocols.router import Doors
+from herod.protocols.router import Router
 from herod.records import Session
-from herod.server.page_requests import Browser
+from herod.server.page_requests import PageRequests
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 # How a file on the disk leads a browser to us.
@@ -27,7 +27,9 @@ FROM_FILE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-
 @pytest.fixture
 async def dashboard(house: House) -> House:
     """A house with pages, and an admin."""
-    house.doors = Doors(house.pipeline, OPERATIONS, Guard(), Browser(partial(make_app, house.pipeline, OPERATIONS)))
+    house.router = Router(
+        house.pipeline, OPERATIONS, Guard(), PageRequests(partial(make_app, house.pipeline, OPERATIONS))
+    )
     await house.service_key("admin", "the admin")
     return house
 
@@ -190,7 +192,7 @@ async def test_where_browsers_find_the_pages(
 
 async def test_codes_are_bounded(house: House) -> None:
     """One holder's push out their own, and all together the oldest; those that are over go first."""
-    codes: Codes[str] = Codes(house.store.keyring, "test")
+    codes: OneTimeCodes[str] = OneTimeCodes(house.store.keyring, "test")
     first = codes.make("mine", holder="me", now=0, expires_at=60)
     for _ in range(MAX_CODES_OF_ONE):
         codes.make("theirs", holder="them", now=0, expires_at=60)
@@ -208,7 +210,7 @@ async def test_codes_are_bounded(house: House) -> None:
 
 async def test_codes_are_bounded_in_bytes(house: House) -> None:
     """What they stand for takes so much memory at most: the oldest go first, and one that is larger stays alone."""
-    codes: Codes[str] = Codes(house.store.keyring, "test")
+    codes: OneTimeCodes[str] = OneTimeCodes(house.store.keyring, "test")
     made = [codes.make("x", holder=f"{n}", now=0, expires_at=60, size=MAX_CODE_BYTES // 4) for n in range(6)]
     assert [codes.look(code, now=0) is not None for code in made] == [False, False, True, True, True, True]
     large = codes.make("x", holder="me", now=0, expires_at=60, size=2 * MAX_CODE_BYTES)
@@ -219,8 +221,8 @@ async def test_codes_are_bounded_in_bytes(house: House) -> None:
 
 async def test_codes_of_one_kind_are_none_of_another(house: House) -> None:
     """Nor after all are ended."""
-    ones: Codes[str] = Codes(house.store.keyring, "one")
-    others: Codes[str] = Codes(house.store.keyring, "other")
+    ones: OneTimeCodes[str] = OneTimeCodes(house.store.keyring, "one")
+    others: OneTimeCodes[str] = OneTimeCodes(house.store.keyring, "other")
     code = ones.make("x", holder="me", now=0, expires_at=60)
     assert others.take(code, now=0) is None
     ones.clear()

@@ -10,7 +10,7 @@ from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, Unavai
 from support.herod_in_memory import ADMIN_SOURCE, LEGACY, NOW, STRANGER, TCP, House, bearer, open_house
 
 from herod.identity.presented_credentials import Bearer, SecretHeader
-from herod.pipeline.process.legacy_usage import FLUSH_SECONDS, MAX_SOURCES, LegacyUses
+from herod.pipeline.process.legacy_usage import FLUSH_SECONDS, MAX_SOURCES, LegacyUsage
 from herod.records import ApiKey, LegacyUse
 from herod.scopes.principal import Source
 from herod.store.memory import MemoryStore
@@ -72,7 +72,7 @@ async def test_counts_outlive_the_process(house: House) -> None:
     for _ in range(3):
         await house.call("whoami", Bearer(LEGACY["admin"]), TCP)
     await house.pipeline.flush(is_last=True)
-    house.pipeline.process.legacy_uses = LegacyUses()  # as a new process has it
+    house.pipeline.process.legacy_usage = LegacyUsage()  # as a new process has it
     await house.call("whoami", Bearer(LEGACY["admin"]), TCP)
     assert (await status(house)).uses == 4
 
@@ -121,7 +121,7 @@ async def test_many_sources_do_not_fill_the_log(house: House) -> None:
 
 async def test_uses_wait_for_the_store() -> None:
     """What the store could not take is kept, with what came meanwhile."""
-    store, uses = MemoryStore("secret"), LegacyUses()
+    store, uses = MemoryStore("secret"), LegacyUsage()
     uses.note("x", now=NOW, source="uid:1")
     assert not await uses.flush(store, now=NOW)
     uses.note("x", now=NOW + 1, source="uid:2")
@@ -203,4 +203,4 @@ async def test_a_full_store_keeps_the_daemon_going(house: House) -> None:
     await house.pipeline.flush()
     with pytest.raises(Unavailable):
         await house.store.write(lambda tx: None)
-    assert house.pipeline.process.legacy_uses.known(house.store, (await status(house)).id, now=NOW).uses == 1
+    assert house.pipeline.process.legacy_usage.known(house.store, (await status(house)).id, now=NOW).uses == 1

@@ -241,7 +241,7 @@ async def test_a_restart_forgets_nothing(house: House, compute: Bearer) -> None:
     await house.pipeline.flush()
     [count] = house.store.scan(GuessCount)
     assert len(bytes.fromhex(count.id)) == 32
-    house.pipeline = Pipeline(house.store, house.realm, clock=house.clock)
+    house.pipeline = Pipeline(house.store, house.runtime, clock=house.clock)
     assert await said(house, "resources.check", compute, sid=NEVER) == "rate_limited"
 
 

@@ -102,7 +102,7 @@ async def test_herods_own_resources(house: House, resource: str, rest: int, mcp:
 )
 async def test_what_a_resource_is(house: House, resource: str) -> None:
     """Any absolute URI, as it was written."""
-    assert house.realm.claims(await token_for(house, resource), NOW).aud == resource
+    assert house.runtime.claims(await token_for(house, resource), NOW).aud == resource
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_a_peers_token_for_a_service(house: House) -> None:
         headers={"authorization": "Peer"},
         source=STRANGER,
     )
-    claims = house.realm.claims(answer.json["access_token"], NOW)
+    claims = house.runtime.claims(answer.json["access_token"], NOW)
     assert (claims.sub, claims.client_id, claims.aud) == (rule.id, rule.id, JOBS)
 
 

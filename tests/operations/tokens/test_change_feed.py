@@ -33,7 +33,7 @@ async def changes(house: House, cursor: str | None = None, wait: int = 0, **more
 
 def claims_of(house: House, token: str) -> Claims:
     """What a token says."""
-    return house.realm.claims(token, house.clock.now)
+    return house.runtime.claims(token, house.clock.now)
 
 
 def told(answer: TokenChanges) -> dict[str, Any]:
@@ -56,7 +56,7 @@ async def test_everything_first(house: House) -> None:
     assert account.networks == ["attic", "lab"]
     assert (known[rule.id].kind, known[rule.id].scope, known[rule.id].networks) == ("peer", "read", ["*"])
     [local] = [one for one in answer.subjects if one.sub == LOCAL]
-    assert (local.kind, local.epoch, local.scope) == ("local_admin", house.realm.boot_epoch, "admin")
+    assert (local.kind, local.epoch, local.scope) == ("local_admin", house.runtime.boot_epoch, "admin")
     claims = claims_of(house, token)
     assert [(one.sub, one.jti, one.exp) for one in answer.revoked] == [(claims.sub, claims.jti, claims.exp)]
     rules = answer.rules
@@ -71,7 +71,7 @@ async def test_the_rules_make_the_same_graph() -> None:
     async with open_house(scopes={"jobs:run": ("user",), "audit": ("admin",)}) as house:
         rules = (await changes(house)).rules
         assert rules is not None
-        theirs, ours = ScopeGraph(rules.scopes), house.realm.graph
+        theirs, ours = ScopeGraph(rules.scopes), house.runtime.graph
         for name in ours.scopes:
             held = {other for other in ours.scopes if ours.bit(other) & ours.mask((name,))}
             assert held == {other for other in theirs.scopes if theirs.bit(other) & theirs.mask((name,))}
@@ -192,10 +192,12 @@ async def test_far_behind(house: House) -> None:
 
 RESETS: dict[str, Callable[[House], None]] = {
     "another store": lambda house: setattr(house.store, "_generation", "f" * 16),
-    "another start": lambda house: setattr(house.realm, "boot_epoch", 8),
+    "another start": lambda house: setattr(house.runtime, "boot_epoch", 8),
     "forgotten deletions": lambda house: setattr(house.store._state, "floor", house.store._state.rev + 1),
-    "other scopes": lambda house: house.realm.reload(
-        graph=ScopeGraph({"jobs": ("user",)}, generation=1), networks=house.realm.networks, legacy=house.realm.legacy
+    "other scopes": lambda house: house.runtime.reload(
+        graph=ScopeGraph({"jobs": ("user",)}, generation=1),
+        networks=house.runtime.networks,
+        legacy=house.runtime.legacy,
     ),
 }
 
@@ -264,7 +266,7 @@ async def test_news_ends_waiting(house: House, autojump_clock: MockClock) -> Non
         await house.admin("token.revoke", token=token)
         await wait_all_tasks_blocked()
         assert [one.jti for one in answers[0].revoked] == [claims_of(house, token).jti]
-    assert not house.realm.waiting
+    assert not house.runtime.waiting
 
 
 async def test_who_may_no_longer_ask_gets_no_answer(house: House, autojump_clock: MockClock) -> None:
@@ -289,10 +291,10 @@ async def test_who_leaves_gives_the_place_back(house: House) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(changes, house, cursor, 30)
         await wait_all_tasks_blocked()
-        assert house.realm.waiting[""] == 1
+        assert house.runtime.waiting[""] == 1
         nursery.cancel_scope.cancel()
-    assert not house.realm.waiting
-    assert not len(house.store.news)
+    assert not house.runtime.waiting
+    assert not len(house.store.change_notifier)
 
 
 async def test_stopping_ends_waiting(house: House) -> None:
@@ -302,8 +304,8 @@ async def test_stopping_ends_waiting(house: House) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(changes, house, cursor, 30)
             await wait_all_tasks_blocked()
-            house.realm.is_stopping = True
-            house.store.news.send()
+            house.runtime.is_stopping = True
+            house.store.change_notifier.send()
         await changes(house, cursor, wait=30)
 
 
@@ -315,11 +317,11 @@ def uid(number: int) -> Source:
 @contextmanager
 def waiting(house: House, name: str, count: int) -> Iterator[None]:
     """So many wait already."""
-    house.realm.waiting[name] = count
+    house.runtime.waiting[name] = count
     try:
         yield
     finally:
-        del house.realm.waiting[name]
+        del house.runtime.waiting[name]
 
 
 @pytest.mark.parametrize(
@@ -334,7 +336,7 @@ async def test_no_more_than_so_many_wait(house: House, name: str, count: int) ->
             await changes(house, cursor, wait=1)
         assert refused.value.retry_after > 0
         assert not (await changes(house, cursor)).reset
-    assert not house.realm.waiting
+    assert not house.runtime.waiting
 
 
 async def test_one_principal_cannot_keep_others_out(house: House, autojump_clock: MockClock) -> None:

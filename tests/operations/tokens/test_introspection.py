@@ -27,7 +27,7 @@ async def test_a_token(house: House) -> None:
     """Every member that RFC 7662 names and herod knows."""
     service, user = await house.user(), await house.user("write user", name="Ada")
     token = await user.token("write")
-    jti = house.realm.claims(token, NOW).jti
+    jti = house.runtime.claims(token, NOW).jti
     assert await introspect(house, service.basic, token) == {
         "active": True,
         "scope": "write",
@@ -94,9 +94,9 @@ async def test_a_peers_token(house: House) -> None:
 async def test_what_is_none(house: House, token: str) -> None:
     """Nothing is an error but a token left out."""
     service = await house.user()
-    before = house.realm.counters["invalid"]
+    before = house.runtime.counters["invalid"]
     assert await introspect(house, service.basic, token) == INACTIVE
-    assert house.realm.counters["invalid"] == before + 1
+    assert house.runtime.counters["invalid"] == before + 1
 
 
 async def test_who_may_ask(house: House) -> None:
@@ -132,9 +132,9 @@ async def test_it_is_counted_and_not_audited(house: House) -> None:
     """As validations are; and a key that is asked about was used."""
     user = await house.user()
     key = await user.key()
-    rows, count = len(house.store.audit_rows()), house.realm.counters["validations"]
+    rows, count = len(house.store.audit_rows()), house.runtime.counters["validations"]
     await house.call("token.introspect", user.basic, TCP, token=key)
-    assert house.realm.counters["validations"] == count + 1
+    assert house.runtime.counters["validations"] == count + 1
     assert len(house.store.audit_rows()) == rows
     usage = house.store.usage(key.split("_")[2])
     assert usage is not None

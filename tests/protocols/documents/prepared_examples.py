@@ -68,14 +68,14 @@ async def prepare(house: House, operation: Operation) -> Prepared:
     real = {
         "eyJhbGciOiJIUzI1NiJ9.…": await user.token(),
         "herod_s_…": await house.service_key("read", "shown"),
-        EXAMPLE_LEGACY: next(one.id for one in house.realm.legacy.all() if one.scope == "admin"),
+        EXAMPLE_LEGACY: next(one.id for one in house.runtime.legacy.all() if one.scope == "admin"),
         "5f" * HMAC_BYTES: (await house.admin("audit.verify")).head,
     }
     return Prepared({} if operation.needs is Access.PUBLIC else asker.basic_header, real)
 
 
 async def _rename_account(house: House, user: User) -> User:
-    digest = hash_secret(house.realm.keyring, "client_secret", EXAMPLE_ID, user.secret)
+    digest = hash_secret(house.runtime.keyring, "client_secret", EXAMPLE_ID, user.secret)
     await _rename(house, Account, user.client_id, EXAMPLE_ID, secret_hash=digest)
     return User(house, EXAMPLE_ID, user.secret)
 

@@ -15,14 +15,14 @@ from referencing.jsonschema import DRAFT7, DRAFT202012
 from support.herod_in_memory import House, open_house
 
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Door, Operation
-from herod.protocols.documents.example_values import sample
+from herod.pipeline.operation import Operation, Surface
+from herod.protocols.documents.example_values import example_value
 from herod.protocols.documents.json_schemas import components, result_schema
 
-MODULES = Path(__file__).parents[1] / "npm" / "node_modules"
+MODULES = Path(__file__).parents[2] / "npm" / "node_modules"
 OPENRPC_SCHEMA = MODULES / "@open-rpc" / "spec" / "dist" / "1_3" / "schema.json"
 JSON_SCHEMA = MODULES / "@json-schema-tools" / "meta-schema" / "schema.json"
-RPC = [operation for operation in OPERATIONS.values() if Door.RPC in operation.doors]
+RPC = [operation for operation in OPERATIONS.values() if Surface.RPC in operation.surfaces]
 NAMES = [operation.name for operation in RPC]
 
 
@@ -110,8 +110,8 @@ async def test_a_reload_shows_in_the_documents(house: House) -> None:
     from herod_client.core.scope_graph import ScopeGraph  # noqa: PLC0415 - only here
 
     await document(house, "/openapi.json")
-    graph = ScopeGraph({"jobs:run": ["user"]}, generation=house.realm.graph.generation + 1)
-    house.realm.reload(graph=graph, networks=house.realm.networks, legacy=house.realm.legacy)
+    graph = ScopeGraph({"jobs:run": ["user"]}, generation=house.runtime.graph.generation + 1)
+    house.runtime.reload(graph=graph, networks=house.runtime.networks, legacy=house.runtime.legacy)
     found = await document(house, "/openapi.json")
     scopes = found["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["scopes"]
     assert scopes["jobs:run"] == "includes user, read"
@@ -126,7 +126,7 @@ def test_samples_are_what_the_schema_says(operation: Operation) -> None:
     schema = reference if "$ref" in result_schema(operation) else result_schema(operation)
     if "$ref" not in result_schema(operation):
         schema = {**schema, "components": schemas["components"]}
-    Draft202012Validator(schema, registry=registry).validate(sample(operation.result))
+    Draft202012Validator(schema, registry=registry).validate(example_value(operation.result))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=list(OPERATIONS))

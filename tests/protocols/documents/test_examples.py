@@ -12,7 +12,7 @@ from referencing.jsonschema import DRAFT202012
 from support.herod_in_memory import House, open_house
 
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Door, Operation, Route
+from herod.pipeline.operation import Operation, Route, Surface
 
 ROUTES = [
     pytest.param(operation, route, id=f"{route.method} {route.path}")
@@ -21,7 +21,7 @@ ROUTES = [
     if operation.streamed
     is None  # a store in memory gives no backup: tests/daemon/backup_and_rotation/test_backup.py asks a real one
 ]
-METHODS = [pytest.param(one, id=one.name) for one in OPERATIONS.values() if Door.RPC in one.doors]
+METHODS = [pytest.param(one, id=one.name) for one in OPERATIONS.values() if Surface.RPC in one.surfaces]
 
 
 def validate(document: Any, schema: Any, value: Any) -> None:

@@ -6,7 +6,7 @@ import pytest
 from herod_client.core.signing_keys import SigningKeys, ed25519_key, hs256_key
 from support.herod_in_memory import NOW, SECRET, House
 
-from herod.protocols.documents.oauth_metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH, Metadata
+from herod.protocols.documents.oauth_metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH, OAuthMetadata
 
 NEW, OLD = ed25519_key(b"n" * 32), ed25519_key(b"o" * 32, verifies_until=NOW + 100)
 
@@ -28,7 +28,7 @@ async def test_server_metadata(house: House) -> None:
         "jwks_uri": "http://localhost/.well-known/jwks.json",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
-        "scopes_supported": list(house.realm.graph.scopes),
+        "scopes_supported": list(house.runtime.graph.scopes),
         "protected_resources": ["http://localhost", "http://localhost/mcp"],
     }
 
@@ -41,7 +41,7 @@ async def test_resource_metadata(house: House, path: str) -> None:
     assert answer.json["resource"] == f"http://localhost{path}"
     assert answer.json["authorization_servers"] == ["http://localhost"]
     assert answer.json["bearer_methods_supported"] == ["header"]
-    assert answer.json["scopes_supported"] == list(house.realm.graph.scopes)
+    assert answer.json["scopes_supported"] == list(house.runtime.graph.scopes)
     assert answer.json["resource_name"]
 
 
@@ -62,7 +62,7 @@ async def test_jwks_without_public_keys(house: House) -> None:
 
 async def test_jwks(house: House) -> None:
     """The current key, and a retired one until its stop; each as RFC 8037 says, without its private half."""
-    house.realm.signing = SigningKeys(NEW, [OLD, hs256_key(SECRET, verifies_until=NOW + 100)])
+    house.runtime.signing = SigningKeys(NEW, [OLD, hs256_key(SECRET, verifies_until=NOW + 100)])
     keys = (await house.request("GET", JWKS_PATH)).json["keys"]
     assert [key["kid"] for key in keys] == [NEW.kid, OLD.kid]
     for key in keys:
@@ -83,8 +83,8 @@ async def test_what_is_not_there(house: House) -> None:
 
 async def test_a_public_url_with_a_path(house: House) -> None:
     """It is described at the address that RFC 8414 builds of it too, and so is its `/mcp` (RFC 9728)."""
-    realm = dataclasses.replace(house.realm, public_url="https://example.org/auth")
-    metadata = Metadata(realm, house.clock)
+    runtime = dataclasses.replace(house.runtime, public_url="https://example.org/auth")
+    metadata = OAuthMetadata(runtime, house.clock)
     assert set(metadata.handlers()) == {
         JWKS_PATH,
         SERVER_PATH,

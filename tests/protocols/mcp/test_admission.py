@@ -130,16 +130,16 @@ async def test_a_scope_too_low(house: House, revision: str) -> None:
 async def test_denials_are_noted(house: House) -> None:
     """With the operation, as by every door."""
     key = await house.service_key("read")
-    before = house.realm.counters["denials"]
+    before = house.runtime.counters["denials"]
     await ask(house, "tools/call", {"name": "delete_user", "arguments": {"client_id": "x"}}, key)
     await ask(house, "tools/list")
-    assert house.realm.counters["denials"] == before + 2
+    assert house.runtime.counters["denials"] == before + 2
     assert [event.operation for event in house.pipeline.denials.take(None)] == ["users.delete", "whoami"]
 
 
 async def test_a_list_is_no_denial(house: House) -> None:
     """What a key may not is left out, not written down."""
     key = await house.service_key("read")
-    before = house.realm.counters["denials"]
+    before = house.runtime.counters["denials"]
     await ask(house, "tools/list", None, key)
-    assert house.realm.counters["denials"] == before
+    assert house.runtime.counters["denials"] == before

@@ -19,8 +19,8 @@ from support.in_process_server import BIG, GET, QUICK, Client, Running, serving
 
 from herod.protocols.http import Request, Response
 from herod.server.connection_limits import Limits
-from herod.server.sockets.tls import Certificates, TlsWire
-from herod.server.sockets.transport import SocketWire
+from herod.server.sockets.tls import Certificates, TlsTransport
+from herod.server.sockets.transport import SocketTransport
 
 Pair = tuple[Path, Path]
 
@@ -281,22 +281,22 @@ async def test_a_new_certificate_for_new_connections(pair: Pair, tmp_path: Path)
 async def test_what_was_read_and_not_decrypted_is_input(pair: Pair) -> None:
     """Two records that came together: with the first one taken, the second is still there."""
     near, far = socket.socketpair()
-    wire = TlsWire(SocketWire(near), load(pair).context)
+    transport = TlsTransport(SocketTransport(near), load(pair).context)
     stream = trio.SSLStream(
         trio.SocketStream(trio.socket.from_stdlib_socket(far)), client_context(pair), server_hostname="localhost"
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stream.do_handshake)
-        await wire.begin()
-    assert not wire.has_input()
+        await transport.begin()
+    assert not transport.has_input()
     await stream.send_all(b"one")
     await stream.send_all(b"two")
-    assert wire.has_input()
-    assert await wire.receive() == b"one"
-    assert wire.has_input()
-    assert await wire.receive() == b"two"
-    assert not wire.has_input()
-    wire.close()
+    assert transport.has_input()
+    assert await transport.receive() == b"one"
+    assert transport.has_input()
+    assert await transport.receive() == b"two"
+    assert not transport.has_input()
+    transport.close()
     await trio.aclose_forcefully(stream)
 
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from herod.scopes.principal import Peer
-from herod.server.sockets.transport import SocketWire, read_peer
+from herod.server.sockets.transport import SocketTransport, read_peer
 
 
 def test_peer_is_this_process() -> None:
@@ -50,8 +50,8 @@ def test_peer_ids_have_no_sign() -> None:
 async def test_wire_sends_more_than_the_kernel_takes() -> None:
     """A long answer goes out in as many pieces as it takes."""
     near, far = socket.socketpair()
-    wire = SocketWire(near)
-    other = SocketWire(far)
+    transport = SocketTransport(near)
+    other = SocketTransport(far)
     data = os.urandom(3_000_000)
     got = bytearray()
 
@@ -62,9 +62,9 @@ async def test_wire_sends_more_than_the_kernel_takes() -> None:
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(read)
-            await wire.send(data)
+            await transport.send(data)
     assert got == data
-    wire.close()
+    transport.close()
     assert await other.receive() == b""
     other.close()
 
@@ -72,7 +72,7 @@ async def test_wire_sends_more_than_the_kernel_takes() -> None:
 async def test_false_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Readable without bytes, as a kernel may say, is waited out."""
     near, far = socket.socketpair()
-    wire = SocketWire(near)
+    transport = SocketTransport(near)
     real = trio.lowlevel.wait_readable
     alarms = 0
 
@@ -92,12 +92,12 @@ async def test_false_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(trio.lowlevel, "wait_readable", wait)
     with trio.fail_after(5):
-        assert await wire.receive() == b"late"
-    assert wire.has_input() is False
+        assert await transport.receive() == b"late"
+    assert transport.has_input() is False
     far.send(b"y")
-    assert wire.has_input()
+    assert transport.has_input()
     far.close()
-    wire.close()
+    transport.close()
 
 
 async def test_finish_sending_after_a_reset() -> None:
@@ -107,10 +107,10 @@ async def test_finish_sending_after_a_reset() -> None:
     accepted, _ = listener.accept()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
-    wire = SocketWire(accepted)
+    transport = SocketTransport(accepted)
     with trio.fail_after(5), pytest.raises(ConnectionResetError):
-        await wire.receive()
-    await wire.finish_sending()
-    assert not wire.has_input()
-    wire.close()
+        await transport.receive()
+    await transport.finish_sending()
+    assert not transport.has_input()
+    transport.close()
     listener.close()

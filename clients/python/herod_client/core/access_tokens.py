@@ -36,6 +36,7 @@ __all__ = [
     "Claims",
     "Header",
     "issue",
+    "looks_like_token",
     "open_jws",
     "verify",
 ]
@@ -106,6 +107,11 @@ _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 # Headers of tokens that a key has signed; a stranger cannot fill it.
 _known_headers: Final[dict[bytes, Header]] = {}
 _MAX_KNOWN_HEADERS: Final = 64
+
+
+def looks_like_token(text: str) -> bool:
+    """Whether it has the form of a JWT (RFC 7519): three parts."""
+    return text.count(".") == 2
 
 
 def issue(claims: Claims, key: SigningKey) -> str:

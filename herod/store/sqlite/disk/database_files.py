@@ -17,7 +17,7 @@ from typing import Final
 
 from herod_client.core.errors import RuntimeFailure, SettingsError
 
-from herod.file_ownership import Route, name_user, require_own_path
+from herod.file_ownership import PathTrace, name_user, require_own_path
 from herod.store.sqlite.disk.file_header import HEADER_BYTES, Content, judge_header
 from herod.store.sqlite.disk.private_files import close_to_others, create_own, open_own, own_file
 
@@ -228,7 +228,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(mode=FOLDER_MODE)
 
 
-def _trace(path: Path) -> Route:
+def _trace(path: Path) -> PathTrace:
     """Where the path leads, unless another user decides that.
 
     For root that means every folder and link on the way. For any other user only the file itself is checked: it must

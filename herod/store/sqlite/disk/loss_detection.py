@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from herod.records import Revocation
-from herod.store.sealed_head import Head
+from herod.store.sealed_head import StoreHead
 
 __all__ = ["Mark", "encode_mark", "find_loss", "find_missing", "mark_of", "parse_mark"]
 
@@ -37,7 +37,7 @@ class Mark(msgspec.Struct, frozen=True):
     audit_seq: int
 
 
-def mark_of(head: Head) -> Mark:
+def mark_of(head: StoreHead) -> Mark:
     """The mark that goes with a head."""
     return Mark(head.generation, head.rev, head.audit.seq)
 
@@ -57,7 +57,7 @@ def parse_mark(line: bytes) -> Mark | None:
     return Mark(words[0], int(words[1]), int(words[2])) if len(words) == 3 else None
 
 
-def find_loss(mark: Mark | None, head: Head) -> str | None:
+def find_loss(mark: Mark | None, head: StoreHead) -> str | None:
     """What is missing at the store's end, in words."""
     if mark is None or mark.generation != head.generation:  # none yet, or that of a store before this one
         return None
@@ -69,7 +69,7 @@ def find_loss(mark: Mark | None, head: Head) -> str | None:
     )
 
 
-def find_missing(connection: apsw.Connection, head: Head) -> str | None:
+def find_missing(connection: apsw.Connection, head: StoreHead) -> str | None:
     """Which records are fewer, or more, than the head says, in words.
 
     Raises:

@@ -23,7 +23,7 @@ from herod.credentials.keyring import (
     wrap_root,
 )
 from herod.credentials.sealing import SealBroken
-from herod.store.sealed_head import Head, open_head
+from herod.store.sealed_head import StoreHead, open_head
 from herod.store.sqlite.disk.database_files import PlacedFiles, StoreLock, drop_leftovers, prepare_file, resolve_path
 from herod.store.sqlite.disk.disk_faults import Fault, describe, fault_of
 from herod.store.sqlite.disk.file_header import APPLICATION_ID
@@ -58,7 +58,7 @@ class OpenedStore:
     reader: apsw.Connection
     writer: apsw.Connection
     keyring: Keyring
-    head: Head
+    head: StoreHead
     backup_key: bytes = field(repr=False)
 
 
@@ -77,7 +77,7 @@ class OpenedFile:
     root: bytes = field(repr=False)
     wrap: bytes
     keyring: Keyring
-    head: Head
+    head: StoreHead
 
 
 def open_store(path: Path, secret: str, *, now: int) -> OpenedStore:
@@ -193,7 +193,7 @@ def connect(path: Path, flags: int) -> apsw.Connection:
     return connection
 
 
-def load_head(connection: apsw.Connection, keyring: Keyring) -> Head:
+def load_head(connection: apsw.Connection, keyring: Keyring) -> StoreHead:
     """The head as the connection sees it.
 
     Raises:
@@ -235,7 +235,7 @@ def _create(connection: apsw.Connection, secret: str, now: int) -> None:
     root = new_root()
     connection.execute(f"BEGIN IMMEDIATE; {_SCHEMA}").fetchall()
     put_wraps(connection, wrap_root(root, secret))
-    write_head(connection, Keyring(root), Head(generation=token_hex(8), created_at=now))
+    write_head(connection, Keyring(root), StoreHead(generation=token_hex(8), created_at=now))
     connection.execute("COMMIT").fetchall()
 
 
@@ -279,7 +279,9 @@ def _drop_old_wraps(connection: apsw.Connection, wrap: bytes) -> None:
         logger.info("the store opens with the new secret alone from now on")
 
 
-def _load_checked_head(connection: apsw.Connection, path: Path, keyring: Keyring, *, is_salvage: bool = False) -> Head:
+def _load_checked_head(
+    connection: apsw.Connection, path: Path, keyring: Keyring, *, is_salvage: bool = False
+) -> StoreHead:
     try:
         head = load_head(connection, keyring)
     except (SealBroken, msgspec.DecodeError):

@@ -160,7 +160,7 @@ def test_not_http(tmp_path: Path, content: bytes) -> None:
 
 def test_endless_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer beyond all measure is refused before it fills the memory."""
-    monkeypatch.setattr("herod_client.transport.MAX_ANSWER", 1000)
+    monkeypatch.setattr("herod_client.sync_transport.MAX_ANSWER", 1000)
     with raw_daemon(tmp_path / "herod.sock", _sends(HEAD + b"\r\n" + b" " * 1001)) as url:
         assert "without end" in _failure(url).message
 

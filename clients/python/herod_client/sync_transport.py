@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from herod_client.addresses import Address, TcpAddress, UnixAddress
 from herod_client.connection_errors import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
-from herod_client.http_messages import Answer, host_of
+from herod_client.http_messages import Response, host_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -73,7 +73,7 @@ class Connection:
         headers: Mapping[str, str],
         body: bytes | None,
         sink: Callable[[bytes], object] | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Ask once.
 
         Args:
@@ -99,7 +99,7 @@ class Connection:
             else:
                 content = self._pour(response, line, sink)
             is_whole = not response.will_close
-            return Answer(response.status, response.headers.get_content_type(), content)
+            return Response(response.status, response.headers.get_content_type(), content)
         except TimeoutError:
             raise no_answer(self.address, self._timeout) from None
         except (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError) as error:

@@ -1,0 +1,57 @@
+"""Secrets from older systems, as the settings list them: each stands for one scope."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from herod_client.core.access_tokens import looks_like_token
+from herod_client.core.key_format import looks_like_key
+
+from herod.credentials.keyring import Keyring, Purpose
+
+__all__ = ["LegacySecret", "LegacySecrets"]
+
+
+@dataclass(frozen=True, slots=True)
+class LegacySecret:
+    """A secret from an older system that stands for one scope. `id` is derived from it and does not reveal it."""
+
+    id: str
+    scope: str
+
+
+class LegacySecrets:
+    """The legacy secrets of the settings, found by HMAC so that looking one up takes no guessable time."""
+
+    def __init__(self, keyring: Keyring, secrets: Sequence[tuple[str, str]]) -> None:
+        """Take (scope, secret) pairs."""
+        self._keyring = keyring
+        self._by_mac: dict[bytes, LegacySecret] = {}
+        for scope, secret in secrets:
+            mac = self._mac(secret)
+            self._by_mac.setdefault(mac, LegacySecret(id=f"legacy-{scope}-{mac[:4].hex()}", scope=scope))
+        self._by_id = {secret.id: secret for secret in self._by_mac.values()}
+        self._like_tokens = any(looks_like_token(secret) for _, secret in secrets)
+
+    def match(self, text: str) -> LegacySecret | None:
+        """The configured secret that `text` is."""
+        return self._by_mac.get(self._mac(text)) if self._by_mac else None
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._by_mac)
+
+    def could_be(self, text: str) -> bool:
+        """Whether a bearer's text may be one of them, right or wrong: an old token, or a key with a slip, is not."""
+        return bool(self._by_mac) and not looks_like_key(text) and (self._like_tokens or not looks_like_token(text))
+
+    def all(self) -> list[LegacySecret]:
+        """Every one, by id."""
+        return sorted(self._by_id.values(), key=lambda secret: secret.id)
+
+    def get(self, id: str) -> LegacySecret | None:  # noqa: A002 - what every record calls it
+        """The configured secret of that id."""
+        return self._by_id.get(id)
+
+    def _mac(self, text: str) -> bytes:
+        # Not the key of the key hashes: that one travels with an export, and people choose these secrets.
+        return self._keyring.mac(Purpose.LEGACY, text.encode("utf-8", "surrogatepass"))
