@@ -17,9 +17,6 @@ from pathlib import Path
 from typing import Final
 
 import trio
-from herod_client.core.key_format import new_key_id
-from herod_client.core.scope_graph import ScopeGraph
-from herod_client.core.signing_keys import SigningKeys, hs256_key
 
 from herod.dashboard.app import make_app
 from herod.dashboard.csrf import TICKET, cut
@@ -36,6 +33,9 @@ from herod.scopes.principal import Peer, Source
 from herod.server.page_requests import PageRequests
 from herod.store.base import Writer
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod_client.core.key_format import new_key_id
+from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.signing_keys import SigningKeys, hs256_key
 
 FEW: Final = 100
 BATCH: Final = 2000

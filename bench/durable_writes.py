@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Final
 
 import trio
-from herod_client.core.scope_graph import ScopeGraph
-from herod_client.core.signing_keys import SigningKeys, hs256_key
 
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import PeerClaim
@@ -23,6 +21,8 @@ from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.scopes.principal import Peer, Source
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.signing_keys import SigningKeys, hs256_key
 
 WRITERS: Final = (1, 16, 64)
 SECRET: Final = "a secret for benchmarks, long enough for anyone"  # noqa: S105 - made up

@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import floors
 import load
+
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.signing_keys import hs256_key
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import jwt
+
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.scope_graph import BUILT_IN
 from herod_client.core.signing_keys import SigningKey, SigningKeys, ed25519_key, hs256_key

@@ -29,9 +29,10 @@ import hypercorn
 import hypercorn.trio
 import msgspec
 import trio
-from herod_client import AsyncClient, Bearer, ClientError, Identity, PeerIdentity, Refused, find_address, parse_address
 from quart import request
 from quart_trio import QuartTrio
+
+from herod_client import AsyncClient, Bearer, ClientError, Identity, PeerIdentity, Refused, find_address, parse_address
 
 # herod locks a service that misses ten times within five minutes, with all its tenants: no caller may miss so often.
 MAX_MISSES: Final = 5

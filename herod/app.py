@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import trio
-from herod_client.core.errors import InvalidRequest, RuntimeFailure, SettingsError, Unavailable
-from herod_client.core.scope_graph import ScopeGraph
 
 import herod
 from herod.deployment_summary import describe
@@ -44,6 +42,8 @@ from herod.settings import LimitSettings, Settings
 from herod.store.base import Writer
 from herod.store.memory import MemoryStore
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod_client.core.errors import InvalidRequest, RuntimeFailure, SettingsError, Unavailable
+from herod_client.core.scope_graph import ScopeGraph
 
 __all__ = ["run"]
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final
 
 import trio
-from herod_client.core.errors import RuntimeFailure, Unavailable
 
 from herod.file_ownership import require_own_path
 from herod.identity.runtime import Runtime
 from herod.operations.accounts import FIRST_CODE_SECONDS, has_admin, make_first_code
 from herod.pipeline.process.admin_presence import AdminPresence
 from herod.store.base import Store
+from herod_client.core.errors import RuntimeFailure, Unavailable
 
 __all__ = ["FILE_NAME", "FirstAdminCodeFile"]
 

@@ -11,8 +11,6 @@ from dataclasses import fields
 from typing import Final
 
 import trio
-from herod_client.core.errors import StartupError, Unavailable
-from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER, ScopeGraph
 
 from herod.credentials.keyring import Keyring
 from herod.identity.legacy_secrets import LegacySecrets
@@ -21,6 +19,8 @@ from herod.maintenance.startup import startup_event
 from herod.server.sockets.tls import Certificates
 from herod.settings import Settings
 from herod.store.base import Store, Writer
+from herod_client.core.errors import StartupError, Unavailable
+from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER, ScopeGraph
 
 __all__ = ["Reloader", "legacy_secrets", "load_certificates"]
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from hypothesis import settings
+
 from support.herod_in_memory import House, open_house
 from support.soak_rounds import describe
 

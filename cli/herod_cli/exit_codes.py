@@ -3,9 +3,9 @@
 from typing import Final
 
 import click
-from herod_client.core.errors import StartupError
 
 from herod_cli.shared.output import print_error
+from herod_client.core.errors import StartupError
 
 __all__ = [
     "INTERRUPTED",

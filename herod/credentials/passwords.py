@@ -18,6 +18,7 @@ from typing import Final
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
 from herod_client.core.errors import InvalidRequest
 
 __all__ = [

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-from herod_client.core.errors import HerodError, Unauthenticated
 from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
@@ -36,6 +35,7 @@ from herod.pipeline.operation import Operation
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.error_codes import row_of
 from herod.protocols.http import MAX_BODY
+from herod_client.core.errors import HerodError, Unauthenticated
 
 __all__ = ["make_app"]
 

@@ -35,13 +35,12 @@ Must never tell cookie and ticket to the same place but the browser.
 
 from typing import Final
 
-from herod_client.core.errors import InvalidRequest
-
 from herod.identity.presented_credentials import SessionCookie
 from herod.operations.sessions import COOKIE_CHARACTERS
 from herod.protocols.authorization_header import SESSION_COOKIE, SESSION_COOKIE_TLS
 from herod.protocols.host_and_origin_guard import is_own_origin
 from herod.protocols.http import Request
+from herod_client.core.errors import InvalidRequest
 
 __all__ = ["TICKET", "check_same_origin", "cookie_half", "cookie_name", "cut", "is_from_own_page", "join"]
 

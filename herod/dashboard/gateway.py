@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from herod_client.core.errors import InvalidRequest
 from quart import current_app, request
 
 from herod.dashboard.csrf import TICKET, check_same_origin, is_from_own_page, join
@@ -20,6 +19,7 @@ from herod.pipeline.pipeline import Pipeline
 from herod.protocols.decode import convert_params, read_form, read_query
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
+from herod_client.core.errors import InvalidRequest
 
 __all__ = ["MENU", "NULL", "Entry", "Gateway", "Null", "SignInNeeded", "Visit", "asked", "texts", "words"]
 

@@ -5,7 +5,6 @@ Must never keep more of a browser than its family.
 
 from typing import Any, Final
 
-from herod_client.core.errors import HerodError, RateLimited, Unauthenticated
 from quart import Response as Page
 from quart import url_for
 
@@ -14,6 +13,7 @@ from herod.dashboard.gateway import asked
 from herod.dashboard.rendering import render, see_other
 from herod.protocols.error_codes import row_of
 from herod.protocols.http import Request
+from herod_client.core.errors import HerodError, RateLimited, Unauthenticated
 
 __all__ = ["family", "opening", "refused", "signed_in"]
 

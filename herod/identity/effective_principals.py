@@ -6,14 +6,14 @@ Whoever comes with it has still to prove that it is theirs: this is not asked he
 from typing import Final
 
 import msgspec
-from herod_client.core.errors import BadCredentials, Disabled
-from herod_client.core.grants import Grants
-from herod_client.core.scope_graph import ADMIN
 
 from herod.identity.runtime import Runtime
 from herod.records import Account, ApiKey, PeerRule
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
+from herod_client.core.errors import BadCredentials, Disabled
+from herod_client.core.grants import Grants
+from herod_client.core.scope_graph import ADMIN
 
 __all__ = [
     "BAD_KEY",

@@ -7,11 +7,6 @@ transaction.
 
 from typing import Final
 
-from herod_client.core.access_tokens import Claims, looks_like_token
-from herod_client.core.errors import BadCredentials, BadToken, RevokedToken
-from herod_client.core.grants import MAX_NETWORKS, intersect_grants
-from herod_client.core.key_format import KeyKind, looks_like_key, parse_key
-
 from herod.credentials.imported_hashes import HASH_BYTES, OWN_KEY, matches_imported, parse_hash
 from herod.credentials.keyring import Purpose
 from herod.credentials.secret_hashes import hash_secret, matches
@@ -33,6 +28,10 @@ from herod.identity.unix_peer import peer_principal
 from herod.records import Account, ApiKey, HashKey, Revocation
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
 from herod.store.base import Reader
+from herod_client.core.access_tokens import Claims, looks_like_token
+from herod_client.core.errors import BadCredentials, BadToken, RevokedToken
+from herod_client.core.grants import MAX_NETWORKS, intersect_grants
+from herod_client.core.key_format import KeyKind, looks_like_key, parse_key
 
 __all__ = [
     "bearer_principal",

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from herod.credentials.keyring import Keyring, Purpose
 from herod_client.core.access_tokens import looks_like_token
 from herod_client.core.key_format import looks_like_key
-
-from herod.credentials.keyring import Keyring, Purpose
 
 __all__ = ["LegacySecret", "LegacySecrets"]
 

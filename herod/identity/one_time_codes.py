@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
-from herod_client.core.key_format import new_opaque
-
 from herod.credentials.keyring import Keyring, Purpose
+from herod_client.core.key_format import new_opaque
 
 __all__ = ["MAX_CODES", "MAX_CODES_OF_ONE", "MAX_CODE_BYTES", "OneTimeCodes"]
 

@@ -12,9 +12,6 @@ A token or session says in `via` what it was made with:
 
 from typing import Final
 
-from herod_client.core.errors import BadCredentials, ExpiredToken, RevokedToken
-from herod_client.core.grants import intersect_grants
-
 from herod.credentials.keyring import Purpose
 from herod.identity.effective_principals import (
     LOCAL_ADMIN_ID,
@@ -28,6 +25,8 @@ from herod.identity.runtime import Runtime
 from herod.records import Account, ApiKey, PeerRule, Session
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
+from herod_client.core.errors import BadCredentials, ExpiredToken, RevokedToken
+from herod_client.core.grants import intersect_grants
 
 __all__ = [
     "cookie_principal",

@@ -8,12 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify
-from herod_client.core.bounded_cache import BoundedCache
-from herod_client.core.grants import ALL_NETWORKS, Grant, Networks
-from herod_client.core.scope_graph import ScopeGraph
-from herod_client.core.signing_keys import SigningKeys
-
 from herod.credentials.keyring import Keyring
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.one_time_codes import OneTimeCodes
@@ -21,6 +15,11 @@ from herod.identity.verified_token_cache import ENTRY_BYTES, NAME_BYTES, Verifie
 from herod.records import Session
 from herod.scopes.decisions import Needs
 from herod.scopes.principal import AuthMethod
+from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify
+from herod_client.core.bounded_cache import BoundedCache
+from herod_client.core.grants import ALL_NETWORKS, Grant, Networks
+from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.signing_keys import SigningKeys
 
 __all__ = ["Runtime"]
 

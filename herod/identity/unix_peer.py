@@ -5,14 +5,13 @@ Asked for, never ambient: a request that was relayed has no peer, and only who c
 
 import hmac
 
-from herod_client.core.errors import BadCredentials, Unauthenticated
-
 from herod.identity.effective_principals import local_admin, rule_principal
 from herod.identity.presented_credentials import PeerClaim
 from herod.identity.runtime import Runtime
 from herod.records import PeerRule
 from herod.scopes.principal import NOBODY_UID, Principal, Source
 from herod.store.base import Reader
+from herod_client.core.errors import BadCredentials, Unauthenticated
 
 __all__ = ["peer_principal"]
 

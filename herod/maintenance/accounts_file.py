@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
-from herod_client.core.errors import InvalidRequest, RuntimeFailure
-from herod_client.core.scope_graph import READ, SCOPE_NAME, ScopeGraph, split_scope
 
 from herod.credentials.imported_hashes import hash_key_id
 from herod.maintenance.accounts_file_fields import (
@@ -27,6 +25,8 @@ from herod.maintenance.accounts_file_fields import (
     read_words,
 )
 from herod.pipeline.normalization import parse_email, parse_name
+from herod_client.core.errors import InvalidRequest, RuntimeFailure
+from herod_client.core.scope_graph import READ, SCOPE_NAME, ScopeGraph, split_scope
 
 __all__ = ["FORMAT", "AccountEntry", "Entries", "KeyEntry", "parse_entries"]
 

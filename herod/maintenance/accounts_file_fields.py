@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from herod_client.core.grants import list_networks, parse_networks
 
 from herod.credentials.imported_hashes import OWN_KEY, ImportedHash
 from herod.credentials.passwords import check_hash
 from herod.pipeline.normalization import LATEST
+from herod_client.core.grants import list_networks, parse_networks
 
 __all__ = [
     "Fields",

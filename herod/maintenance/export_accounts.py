@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import msgspec
-from herod_client.core.errors import RuntimeFailure
 
 from herod.credentials.accounts_file_encryption import encrypt_users
 from herod.credentials.imported_hashes import OWN_KEY, ImportedHash, hash_key_id, parse_hash
@@ -26,6 +25,7 @@ from herod.settings import Settings
 from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
 from herod.store.sqlite.disk.open_database import OpenedFile, open_file
 from herod.store.sqlite.offline_transaction import OfflineTransaction, transaction
+from herod_client.core.errors import RuntimeFailure
 
 __all__ = ["Export", "export_accounts"]
 

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from herod_client.core.errors import RuntimeFailure, SettingsError
-from herod_client.core.key_format import new_id
-from herod_client.core.scope_graph import ADMIN, ScopeGraph
 
 from herod.credentials.accounts_file_encryption import decrypt_users
 from herod.credentials.imported_hashes import NO_HASH, OWN_KEY, ImportedHash, hash_key_id, import_sha256, pack_hash
@@ -31,6 +28,9 @@ from herod.store.base import Reader, Writer
 from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
 from herod.store.sqlite.disk.open_database import make_file, open_file
 from herod.store.sqlite.offline_transaction import transaction
+from herod_client.core.errors import RuntimeFailure, SettingsError
+from herod_client.core.key_format import new_id
+from herod_client.core.scope_graph import ADMIN, ScopeGraph
 
 __all__ = ["Import", "import_accounts"]
 

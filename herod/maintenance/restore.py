@@ -10,7 +10,6 @@ from typing import Any
 
 import apsw
 import msgspec
-from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError, Unavailable
 
 from herod.credentials.keyring import Purpose, renew_root, wrap_root
 from herod.file_ownership import starting_uid
@@ -31,6 +30,7 @@ from herod.store.sqlite.disk.database_files import StoreLock, check_files, drop_
 from herod.store.sqlite.disk.disk_faults import describe
 from herod.store.sqlite.disk.open_database import OpenedFile, open_file, put_wraps
 from herod.store.sqlite.offline_transaction import check_all, readable, tidy, tombstones, transaction
+from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError, Unavailable
 
 __all__ = ["Restoration", "restore"]
 

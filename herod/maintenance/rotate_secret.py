@@ -7,7 +7,6 @@ from secrets import token_hex
 
 import apsw
 import msgspec
-from herod_client.core.errors import RuntimeFailure, SettingsError
 
 from herod.credentials.keyring import renew_root, wrap_root
 from herod.file_ownership import starting_uid
@@ -19,6 +18,7 @@ from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
 from herod.store.sqlite.disk.disk_faults import describe
 from herod.store.sqlite.disk.open_database import OpenedFile, open_file, put_wraps
 from herod.store.sqlite.offline_transaction import tidy, transaction
+from herod_client.core.errors import RuntimeFailure, SettingsError
 
 __all__ = ["Rotation", "rotate_secret"]
 

@@ -4,7 +4,6 @@ import time
 from contextlib import ExitStack
 
 import msgspec
-from herod_client.core.errors import RuntimeFailure
 
 from herod.file_ownership import starting_uid
 from herod.maintenance.restore_reconciliation import offline_event
@@ -15,6 +14,7 @@ from herod.store.base import Writer
 from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
 from herod.store.sqlite.disk.open_database import open_file
 from herod.store.sqlite.offline_transaction import transaction
+from herod_client.core.errors import RuntimeFailure
 
 __all__ = ["SigningRotation", "rotate_signing"]
 

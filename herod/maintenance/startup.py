@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+
+from herod.credentials.keyring import Keyring
+from herod.credentials.secret_hashes import hash_secret
+from herod.pipeline.normalization import parse_name
+from herod.records import ApiKey, AuditEvent, SigningKeyRecord
+from herod.store.base import Writer
 from herod_client.core.key_format import KeyKind, new_key, new_key_id
 from herod_client.core.scope_graph import ADMIN
 from herod_client.core.signing_keys import (
@@ -17,12 +23,6 @@ from herod_client.core.signing_keys import (
     hs256_key,
     new_ed25519_private,
 )
-
-from herod.credentials.keyring import Keyring
-from herod.credentials.secret_hashes import hash_secret
-from herod.pipeline.normalization import parse_name
-from herod.records import ApiKey, AuditEvent, SigningKeyRecord
-from herod.store.base import Writer
 
 __all__ = ["HS256_ID", "create_bootstrap_key", "load_signing_keys", "new_signing_record", "startup_event"]
 

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from herod_client.core.errors import SettingsError
-
 from herod.file_ownership import acting_as_owner
 from herod.settings import Settings
 from herod.store.sqlite.disk.database_files import resolve_path
+from herod_client.core.errors import SettingsError
 
 __all__ = ["store_file"]
 

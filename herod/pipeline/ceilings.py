@@ -6,10 +6,6 @@ These checks run in the write's own transaction, on grants read there (rule 8 of
 import itertools
 from collections.abc import Iterator
 
-from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, TargetDenied
-from herod_client.core.grants import Grant, Grants, Networks
-from herod_client.core.scope_graph import ADMIN
-
 from herod.identity.runtime import Runtime
 from herod.pipeline.operation import Context
 from herod.pipeline.targets import owned_by
@@ -17,6 +13,9 @@ from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.decisions import Denied, decide_ceiling, decide_target
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
+from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, TargetDenied
+from herod_client.core.grants import Grant, Grants, Networks
+from herod_client.core.scope_graph import ADMIN
 
 __all__ = [
     "check_ceiling",

@@ -7,13 +7,13 @@ Only described here, never enforced: who breaks a limit is told so by the handle
 from typing import Annotated, Final
 
 import msgspec
-from herod_client.core.grants import MAX_NETWORKS
-from herod_client.core.scope_graph import MAX_SCOPE_CHARS, MAX_SCOPES
 
 from herod.credentials.passwords import MAX_CHARS, MIN_CHARS
 from herod.pipeline.normalization import MAX_EMAIL, MAX_NAME
 from herod.pipeline.operation import Time
 from herod.store.base import MAX_PAGE
+from herod_client.core.grants import MAX_NETWORKS
+from herod_client.core.scope_graph import MAX_SCOPE_CHARS, MAX_SCOPES
 
 __all__ = [
     "EXAMPLE_ID",

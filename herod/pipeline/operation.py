@@ -13,7 +13,6 @@ from enum import Enum
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
-from herod_client.core.errors import HerodError
 
 from herod.identity.runtime import Runtime
 from herod.pipeline.process.state import ProcessState
@@ -21,6 +20,7 @@ from herod.scopes.decisions import Needs
 from herod.scopes.principal import AuthMethod, Principal, Source
 from herod.store.base import ByteStream, Reader, Store
 from herod.throttle.rules import Attempt, CountedAttempt, Counter
+from herod_client.core.errors import HerodError
 
 __all__ = [
     "Context",

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
 import msgspec
-from herod_client.core.errors import InvalidRequest
 
 from herod.records import Record
 from herod.store.base import MAX_PAGE, Order, Page
 from herod.store.page_cursors import cursor_after
+from herod_client.core.errors import InvalidRequest
 
 __all__ = ["MAX_PAGE_BYTES", "ByteBudget", "fill_page", "page_of", "parse_limit"]
 

@@ -11,20 +11,6 @@ from typing import Any, Final
 
 import msgspec
 import trio
-from herod_client.core.errors import (
-    BadCredentials,
-    CeilingExceeded,
-    ExpiredToken,
-    HerodError,
-    MissingScope,
-    NetworkDenied,
-    NotFound,
-    PermissionDenied,
-    RateLimited,
-    Unauthenticated,
-    Unavailable,
-)
-from herod_client.core.scope_graph import ADMIN
 
 from herod.identity.identify import identify
 from herod.identity.presented_credentials import Bearer, Presented, SecretHeader
@@ -42,6 +28,20 @@ from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.base import Page, Store, Writer
 from herod.throttle.limiter import AttemptLimiter
 from herod.throttle.rules import Counter, wide_source
+from herod_client.core.errors import (
+    BadCredentials,
+    CeilingExceeded,
+    ExpiredToken,
+    HerodError,
+    MissingScope,
+    NetworkDenied,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
+from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["MAX_WAITING_WORK", "Pipeline"]
 

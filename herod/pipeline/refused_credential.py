@@ -3,12 +3,11 @@
 Answers with ids of what is stored, never with what was presented: a stranger must not choose what the log says.
 """
 
-from herod_client.core.errors import Unauthenticated, Unavailable
-from herod_client.core.key_format import looks_like_key, parse_key
-
 from herod.identity.presented_credentials import ApiKeyHeader, Basic, Bearer, Presented
 from herod.records import Account, ApiKey
 from herod.store.base import Reader
+from herod_client.core.errors import Unauthenticated, Unavailable
+from herod_client.core.key_format import looks_like_key, parse_key
 
 __all__ = ["presented_id"]
 

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from typing import TypeVar
 
-from herod_client.core.errors import InvalidRequest, NotFound
-
 from herod.pipeline.fields import ClientId, Email
 from herod.pipeline.normalization import parse_email
 from herod.pipeline.operation import Params
 from herod.records import Account, Record
 from herod.store.base import Reader
+from herod_client.core.errors import InvalidRequest, NotFound
 
 __all__ = ["AccountRef", "account_of", "find_account", "owned_by"]
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote_plus
 
-from herod_client.core.errors import InvalidRequest
-
 from herod.identity.presented_credentials import (
     ApiKeyHeader,
     Audience,
@@ -19,6 +17,7 @@ from herod.identity.presented_credentials import (
     SessionCookie,
     UnknownScheme,
 )
+from herod_client.core.errors import InvalidRequest
 
 __all__ = ["SESSION_COOKIE", "SESSION_COOKIE_TLS", "header_text", "request_credential"]
 

@@ -7,10 +7,10 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
-from herod_client.core.errors import InvalidRequest, quoted
 
 from herod.pipeline.operation import Operation, Params
 from herod.protocols.http import Request
+from herod_client.core.errors import InvalidRequest, quoted
 
 __all__ = [
     "MAX_DEPTH",

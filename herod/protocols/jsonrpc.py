@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import msgspec
 import trio
-from herod_client.core.errors import HerodError, InvalidRequest, TooLarge, quoted
 
 from herod.identity.presented_credentials import Presented
 from herod.pipeline.operation import Operation, Params, Surface
@@ -35,6 +34,7 @@ from herod.protocols.responses import MAX_ANSWER_BYTES, check_answer, encode, js
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Source
 from herod.throttle.rules import wide_source
+from herod_client.core.errors import HerodError, InvalidRequest, TooLarge, quoted
 
 __all__ = ["MAX_BATCH", "JsonRpc"]
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from herod_client.core.errors import HerodError, InvalidRequest
 
 from herod.protocols.decode import check_depth, require_json
 from herod.protocols.error_codes import INTERNAL, INVALID_REQUEST, PARSE_ERROR, row_of
 from herod.protocols.http import Request
 from herod.protocols.responses import encode
+from herod_client.core.errors import HerodError, InvalidRequest
 
 __all__ = [
     "NULL",

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from herod_client.core.errors import HerodError, InvalidRequest
-
 from herod.identity.presented_credentials import Basic, Presented
 from herod.pipeline.operation import Operation, Params
 from herod.pipeline.pipeline import Pipeline
@@ -12,6 +10,7 @@ from herod.protocols.decode import convert_params, read_form
 from herod.protocols.http import Request, Response
 from herod.protocols.responses import encode, json_response, oauth_error
 from herod.protocols.rest import PathHandler
+from herod_client.core.errors import HerodError, InvalidRequest
 
 __all__ = ["oauth_handler", "read_oauth_form"]
 

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from herod_client.core.errors import HerodError, InvalidRequest
 
 from herod.pipeline.operation import Operation, Params, Route
 from herod.pipeline.pipeline import Pipeline
@@ -22,6 +21,7 @@ from herod.protocols.responses import (
     plain_error,
 )
 from herod.scopes.decisions import Access
+from herod_client.core.errors import HerodError, InvalidRequest
 
 __all__ = ["IN_QUERY", "STREAM_TYPE", "PathHandler", "rest_handler"]
 

@@ -4,8 +4,6 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from herod_client.core.errors import HerodError, InvalidRequest, NotFound
-
 from herod.pipeline.operation import Operation
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.decode import unquote_segment
@@ -18,6 +16,7 @@ from herod.protocols.mcp.endpoint import McpEndpoint
 from herod.protocols.oauth_forms import oauth_handler
 from herod.protocols.responses import ErrorWriter, envelope_error, is_enveloped, json_response, plain_error
 from herod.protocols.rest import PathHandler, rest_handler
+from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 
 __all__ = ["Router"]
 

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
-from herod_client.core.grants import Grant, Grants, intersect_networks
-from herod_client.core.scope_graph import ScopeGraph
-
 from herod.scopes.denial_hints import hint_command
 from herod.scopes.principal import Principal, PrincipalKind, part_of
+from herod_client.core.grants import Grant, Grants, intersect_networks
+from herod_client.core.scope_graph import ScopeGraph
 
 __all__ = ["Access", "Allowed", "Denied", "Needs", "Reason", "decide", "decide_ceiling", "decide_target"]
 

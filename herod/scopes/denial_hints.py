@@ -5,9 +5,8 @@ Values come from requests and hints are pasted into shells, so every word is quo
 
 from shlex import join
 
-from herod_client.core.scope_graph import ScopeGraph
-
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
+from herod_client.core.scope_graph import ScopeGraph
 
 __all__ = ["hint_command"]
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
+
 from herod_client.core.grants import NOTHING, Grant, Grants
 
 __all__ = ["ANONYMOUS", "NOBODY_UID", "AuthMethod", "Peer", "Principal", "PrincipalKind", "Source", "part_of"]

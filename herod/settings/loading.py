@@ -11,8 +11,6 @@ from types import MappingProxyType
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from herod_client.core.errors import SettingsError
-
 from herod.settings.bind_addresses import (
     Bind,
     FdBind,
@@ -27,6 +25,7 @@ from herod.settings.options import LimitSettings
 from herod.settings.precedence import FoundSetting, SettingSources, load_text
 from herod.settings.service_manager import ServiceManager, read_manager
 from herod.settings.startup_secrets import load_legacy_secrets, load_secrets
+from herod_client.core.errors import SettingsError
 
 __all__ = ["Settings", "load_settings"]
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from herod_client.core.errors import SettingsError
-
 from herod.settings.bind_addresses import xdg_folder
 from herod.settings.options import LIMITS, OPTIONS, SECRETS, LimitSettings, read_limits
+from herod_client.core.errors import SettingsError
 
 __all__ = ["FoundSetting", "SettingSources", "TextFile", "is_there", "load_text"]
 

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from herod_client.core.errors import MissingSecret, SettingsError
-
 from herod.settings.options import SECRETS, SecretOption
 from herod.settings.precedence import FoundSetting, SettingSources, is_there, load_text
+from herod_client.core.errors import MissingSecret, SettingsError
 
 __all__ = ["MIN_SECRET", "load_legacy_secrets", "load_new_secret", "load_old_secret", "load_secrets"]
 

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast
 
 import trio
-from herod_client.core.errors import Conflict, InvalidRequest, Unavailable
 
 from herod.credentials.keyring import Keyring, new_root
 from herod.records import RECORD_TYPES, AuditEvent, Record
@@ -37,6 +36,7 @@ from herod.store.notifier import ChangeNotifier
 from herod.store.page_cursors import Order, cursor_after, parse_cursor
 from herod.store.record_cache import Key
 from herod.store.sqlite.sealed_rows import sealed_bytes
+from herod_client.core.errors import Conflict, InvalidRequest, Unavailable
 
 __all__ = ["MemoryStore"]
 

@@ -9,9 +9,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from enum import StrEnum
 from typing import Final
 
-from herod_client.core.errors import InvalidRequest
-
 from herod.records import Record
+from herod_client.core.errors import InvalidRequest
 
 __all__ = ["Order", "cursor_after", "encode_cursor", "parse_cursor"]
 

@@ -7,9 +7,8 @@ last acknowledged write left, and never older. Nothing is set from a commit: for
 
 from typing import Final
 
-from herod_client.core.bounded_cache import BoundedCache
-
 from herod.records import Record
+from herod_client.core.bounded_cache import BoundedCache
 
 __all__ = ["ABSENT", "CACHED_BYTES", "Absent", "Key", "RecordCache", "record_bytes"]
 

@@ -20,7 +20,6 @@ from math import ceil
 from typing import Final
 
 import trio
-from herod_client.core.errors import HerodError, RateLimited, Unauthenticated, Unavailable
 
 from herod.credentials.keyring import Keyring, Purpose
 from herod.records import GuessCount
@@ -38,6 +37,7 @@ from herod.throttle.rules import (
     seconds_locked,
     take_back,
 )
+from herod_client.core.errors import HerodError, RateLimited, Unauthenticated, Unavailable
 
 __all__ = ["MAX_UNWRITTEN", "AttemptLimiter"]
 

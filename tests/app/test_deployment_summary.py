@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 import pytest
-from support.certificates import make_certificate
 
 from herod.deployment_summary import describe
 from herod.operations.system.admin_warnings import Facts, find_warnings
@@ -12,6 +11,7 @@ from herod.reload import load_certificates
 from herod.server.sockets.listeners import listening
 from herod.settings import Settings, load_settings
 from herod.settings.bind_addresses import TcpBind, UnixBind
+from support.certificates import make_certificate
 
 SECRET = "a secret for tests that is long enough to sign"
 DAY = 86_400

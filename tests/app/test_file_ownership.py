@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from herod_client.core.errors import RuntimeFailure
 
 from herod.file_ownership import acting_as_owner, require_own_path, starting_uid, trace_path
+from herod_client.core.errors import RuntimeFailure
 
 OWNER = 4321
 OTHER = 4322

@@ -11,9 +11,6 @@ from typing import cast
 import pytest
 import trio
 import trio.testing
-from herod_client.core.errors import SettingsError, Unavailable
-from herod_client.core.scope_graph import ScopeGraph
-from support.herod_in_memory import House
 
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.records import Account
@@ -21,6 +18,9 @@ from herod.reload import Reloader
 from herod.settings import Settings
 from herod.store.base import Store, Writer
 from herod.store.sqlite.sqlite_store import open_sqlite
+from herod_client.core.errors import SettingsError, Unavailable
+from herod_client.core.scope_graph import ScopeGraph
+from support.herod_in_memory import House
 
 OLD = Settings(hero_secret="h" * 40, binds=(), store=None, public_url="http://localhost")
 NEW = replace(

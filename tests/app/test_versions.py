@@ -3,9 +3,8 @@
 import tomllib
 from pathlib import Path
 
-import herod_client
-
 import herod
+import herod_client
 
 
 def test_one_version() -> None:

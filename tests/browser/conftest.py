@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
+
 from support.chromium import Person, Sit, chromium, furnished, person
 from support.real_daemon import Daemon
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
+
 from support.chromium import ADMIN, PASSWORD, Person, Theme, person
 from support.real_daemon import Daemon, running
 

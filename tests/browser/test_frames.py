@@ -7,6 +7,7 @@ from threading import Thread
 
 import pytest
 from playwright.sync_api import Browser
+
 from support.chromium import ADMIN, PASSWORD, ask, person
 from support.real_daemon import running
 

@@ -3,11 +3,11 @@
 from typing import Final
 
 import pytest
+
+from herod.pipeline.normalization import parse_name
 from herod_client.core.errors import InvalidRequest
 from support.chromium import PHONE, WIDE, Sit, ask
 from support.public_vectors import NAUGHTY_STRINGS, needs_naughty_strings
-
-from herod.pipeline.normalization import parse_name
 
 SIZES: Final = {"wide": WIDE, "phone": PHONE}
 WORST: Final = 20

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from support.chromium import PHONE, WIDE, Person, Sit
 
 SIZES = {"wide": WIDE, "phone": PHONE}

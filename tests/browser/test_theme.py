@@ -2,6 +2,7 @@
 
 import pytest
 from playwright.sync_api import Browser
+
 from support.chromium import Person, Sit, Theme, person
 from support.real_daemon import Daemon
 

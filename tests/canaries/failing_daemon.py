@@ -4,10 +4,9 @@ import dataclasses
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from herod_cli.main import main
-
 import herod.app
 from herod.operations.operation_table import OPERATIONS
+from herod_cli.main import main
 
 
 def refuse(*everything: Any) -> NoReturn:

@@ -20,16 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from canaries.operation_walk import Ask, Doorway, walk, wrong_places
 from canaries.secret_forms import forms, search
 from fuzz.answer_rules import shown_once
-from support.certificates import make_certificate
-from support.real_daemon import COMMAND, Daemon, free_port, herod, running
-from support.soak_rounds import chance, count
-
 from herod.credentials.keyring import Purpose
 from herod.records import Account, ApiKey, SigningKeyRecord
 from herod.store.sqlite.sqlite_store import open_sqlite
+from support.certificates import make_certificate
+from support.real_daemon import COMMAND, Daemon, free_port, herod, running
+from support.soak_rounds import chance, count
 
 FAILING = (sys.executable, str(Path(__file__).with_name("failing_daemon.py")))
 EMAIL = "canary-email@example.org"

@@ -4,6 +4,7 @@ import base64
 import random
 
 import pytest
+
 from canaries.secret_forms import forms, search
 
 SECRET = b"a canary: +/ and \xc3\xa9"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from herod_cli.main import main
 from herod_cli.shared.cli_version import cli_version
 from support.fake_daemon import KEY, PEER, RESOURCE, TOKEN, USER, WHOAMI, FakeDaemon, fake_daemon, json_reply

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.fake_daemon import USER, FakeDaemon, Reply, RpcError, fake_daemon, json_reply
 
 Typed = Callable[..., Any]

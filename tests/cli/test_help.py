@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import pytest
+
 from herod_cli.command_classes import HerodCommand, HerodGroup
 from herod_cli.invocation import Invocation
 from herod_cli.main import PLACES

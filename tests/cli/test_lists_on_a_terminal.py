@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import pytest
 from rich.cells import cell_len
+
 from support.real_daemon import COMMAND, Daemon, running
 
 COLUMNS: Final = 80

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from herod_cli.shared import secret_files
 from herod_cli.shared.atomic_file import whole_file
 from herod_cli.shared.secret_files import SavedSecret, replace_private

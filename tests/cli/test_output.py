@@ -4,9 +4,10 @@ import json
 import unicodedata
 
 import pytest
-from herod_cli.shared.output import Column, box, clean, fit, flow, record, show, table, to_json, width, wrap
 from hypothesis import given
 from hypothesis import strategies as st
+
+from herod_cli.shared.output import Column, box, clean, fit, flow, record, show, table, to_json, width, wrap
 
 COLUMNS = (Column("ID", "id", is_whole=True), Column("NAME", "name"), Column("SCOPE", "scope"))
 HOSTILE = "\x1b[2Jgone\x07\r\n\x9b31m\N{RIGHT-TO-LEFT OVERRIDE}evil\N{ZERO WIDTH SPACE}\x7f\N{LINE SEPARATOR}\U000e0001"

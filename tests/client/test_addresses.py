@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from herod_client import InvalidInput, TcpAddress, UnixAddress, Unreachable, find_address, parse_address
 from herod_client.addresses import MAX_SOCKET_PATH, SYSTEM_SOCKET, candidate_sockets
 

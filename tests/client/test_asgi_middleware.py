@@ -5,6 +5,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
+
 from herod_client import VerifiedToken
 from herod_client.asgi_middleware import HerodMiddleware
 from herod_client.core.errors import (

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
+
 from herod_client import (
     AsyncClient,
     BadAnswer,
@@ -26,7 +28,6 @@ from herod_client.async_transport import expected_servers
 from support.certificates import make_certificate
 from support.fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply, raw_daemon
 from support.real_daemon import free_port, running
-from trio.testing import MockClock
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 

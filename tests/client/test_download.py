@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from herod_client import BadAnswer, Client, Refused, Unreachable
 from support.fake_daemon import Reply, fake_daemon, json_reply, raw_daemon
 

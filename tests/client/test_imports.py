@@ -3,8 +3,9 @@
 import subprocess
 import sys
 
-import herod_client
 import pytest
+
+import herod_client
 
 
 def test_the_command_does_not_pay_for_the_verifier() -> None:

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from herod_client import BadAnswer, Client, ClientError, TcpAddress, UnixAddress, Unreachable
 from herod_client.connection_errors import no_port, no_socket
 from support.fake_daemon import raw_daemon

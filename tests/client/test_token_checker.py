@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from herod_client import VerifiedToken
 from herod_client.client_errors import BadAnswer
 from herod_client.core.access_tokens import Claims, issue

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
+
 from herod_client import (
     BadAnswer,
     Basic,
@@ -26,7 +28,6 @@ from herod_client.core.scope_graph import BUILT_IN
 from support.certificates import make_certificate
 from support.fake_daemon import FakeDaemon, fake_daemon, json_reply
 from support.real_daemon import SECRET, Daemon, free_port, running
-from trio.testing import MockClock
 
 SECONDS = 20  # until a test gives up
 

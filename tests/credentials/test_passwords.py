@@ -5,7 +5,6 @@ import re
 import unicodedata
 
 import pytest
-from herod_client.core.errors import InvalidRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from herod.credentials.passwords import (
     verify_password,
     wrap_hero_auth_hash,
 )
+from herod_client.core.errors import InvalidRequest
 
 PASSWORD = "correct horse battery"
 PHC = hash_password(PASSWORD)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.real_daemon import Daemon, running
 
 WAIT_SECONDS = 20

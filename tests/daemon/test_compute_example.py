@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.real_daemon import Daemon, environment, free_port, running
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "compute.py"

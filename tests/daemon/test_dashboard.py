@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from support.real_daemon import Daemon, running
 
 PASSWORD = "correct horse battery"

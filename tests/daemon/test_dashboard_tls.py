@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.raw_sockets import HEALTH, WAYS, descriptors, exchange, secured, settle, statuses
 from support.real_daemon import Daemon
 

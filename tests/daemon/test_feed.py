@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.real_daemon import Daemon, running
 
 PATH = "/api/v1/tokens/changes"

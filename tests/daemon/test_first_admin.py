@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import trio.testing
-from support.herod_in_memory import House, open_house
-from support.real_daemon import Daemon, running
 
 from herod.first_admin_code import FILE_NAME, RENEWED_SECONDS, FirstAdminCodeFile
+from support.herod_in_memory import House, open_house
+from support.real_daemon import Daemon, running
 
 ADMIN = {"email": "ada@example.org", "scope": "admin"}
 

@@ -14,6 +14,7 @@ from threading import Condition, Thread
 from typing import Final
 
 import pytest
+
 from support.open_connections import PATIENCE, USES, Admin, Line, whoami
 from support.real_daemon import Daemon, running
 from support.soak_rounds import chance as new_chance

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.real_daemon import Daemon, herod, others_have_python, running
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="becoming another uid takes root")

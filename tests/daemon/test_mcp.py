@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+
 from support.real_daemon import Daemon, running
 
 NEW, OLD = "2026-07-28", "2025-11-25"

@@ -28,6 +28,7 @@ from oauthlib.oauth2 import BackendApplicationClient
 from oauthlib.oauth2.rfc6749.errors import InvalidScopeError
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
+
 from support.real_daemon import SECRET, Daemon, herod, running
 
 unix: Any = requests_unixsocket  # it says it has types, and has none

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.real_daemon import SECRET, Daemon, environment, herod, running
 
 PASSWORD = "correct horse battery"

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from support.in_process_server import short_folder
 from support.real_daemon import COMMAND, SECRET, environment, free_port
 

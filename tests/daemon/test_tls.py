@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.certificates import make_certificate
 from support.real_daemon import SECRET, Daemon, environment, herod, running
 

@@ -2,9 +2,8 @@
 
 from urllib.parse import quote
 
-from support.herod_in_memory import PASSWORD, TCP, Answer, House
-
 from herod.scopes.principal import Source
+from support.herod_in_memory import PASSWORD, TCP, Answer, House
 
 __all__ = ["EMAIL", "GOOD", "OWN", "cookie_of", "open_session", "sign_in", "sign_in_by_key", "text"]
 

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
+
 from support.chromium import ADMIN, PASSWORD, Person, ask, chromium, person
 from support.real_daemon import Daemon, free_port, running
 

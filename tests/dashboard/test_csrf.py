@@ -1,11 +1,11 @@
 """Forms of other origins, and pages on other ports of this host: what they gain is nothing."""
 
 import pytest
+
 from dashboard.browser_sign_in import GOOD, OWN, open_session, sign_in, text
+from herod.dashboard.csrf import cut
 from herod_client.core.key_format import new_opaque
 from support.herod_in_memory import PASSWORD, House
-
-from herod.dashboard.csrf import cut
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from importlib import resources
 
 import pytest
+
 from dashboard.browser_sign_in import EMAIL, open_session, sign_in, text
 from support.herod_in_memory import House
 

@@ -9,12 +9,12 @@ from html.parser import HTMLParser
 from typing import Final
 
 import pytest
+
+from herod.pipeline.normalization import parse_name
 from herod_client.core.errors import InvalidRequest
 from support.herod_in_memory import House
 from support.page_visitor import Visitor, open_pages, rows, said, text, visit
 from support.public_vectors import NAUGHTY_STRINGS, needs_naughty_strings
-
-from herod.pipeline.normalization import parse_name
 
 STRINGS: Final = NAUGHTY_STRINGS
 pytestmark = needs_naughty_strings

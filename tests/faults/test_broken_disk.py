@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from faults.requests_under_fault import (
     Known,
     add_account,

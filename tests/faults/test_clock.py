@@ -13,15 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from faults.requests_under_fault import add_account, admin, is_valid, know, names, token_of
+from herod.identity.presented_credentials import Bearer
+from herod.records import Revocation
+from herod.scopes.principal import Source
 from herod_client.core.errors import BadToken, ExpiredToken, RateLimited, Unauthenticated
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 from support.herod_in_memory import NOW, House, open_house
 from support.real_daemon import Daemon, running
-
-from herod.identity.presented_credentials import Bearer
-from herod.records import Revocation
-from herod.scopes.principal import Source
 
 HOUR = 3600
 END_OF_31_BITS = 2**31  # 2038

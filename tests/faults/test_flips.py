@@ -13,10 +13,6 @@ from pathlib import Path
 import apsw
 import pytest
 import trio
-from herod_client.core.errors import StartupError, Unavailable
-from store.conformance import putting
-from store.samples import SECRET, account, event, guess, key, revocation, rule, session
-from support import soak_rounds
 
 from herod.credentials.sealing import SealBroken
 from herod.records import Account, ApiKey, GuessCount, PeerRule, Record, Revocation, Session
@@ -25,6 +21,10 @@ from herod.store.base import Cursor, Writer
 from herod.store.sqlite.disk import open_database
 from herod.store.sqlite.disk.open_database import connect, load_head
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod_client.core.errors import StartupError, Unavailable
+from store.conformance import putting
+from store.samples import SECRET, account, event, guess, key, revocation, rule, session
+from support import soak_rounds
 
 FLIPS = soak_rounds.count("FLIPS")
 PARTS = 4

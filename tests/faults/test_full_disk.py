@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from faults.requests_under_fault import (
     add_account,
     check_reads,

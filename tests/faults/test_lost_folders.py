@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from faults.requests_under_fault import add_account, check_reads, know, message_of, names
 from faults.small_disks import small_disk
 from support.real_daemon import COMMAND, SECRET, environment, herod, others_have_python, running

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from faults.requests_under_fault import (
     Known,
     add_account,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from faults.requests_under_fault import Known, check_reads, know, start_in_vain
 from support.real_daemon import Daemon, running
 

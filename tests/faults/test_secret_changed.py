@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from faults.requests_under_fault import add_account, check_reads, is_valid, know, start_in_vain, wait_for
 from support.real_daemon import SECRET, running
 from support.stopped_store import contents

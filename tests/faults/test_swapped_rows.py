@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from faults.requests_under_fault import add_account, admin, is_valid, know, start_in_vain, token_of
 from support.real_daemon import running
 

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from fuzz.request_generator import Ask
+from herod.protocols.error_codes import row_of
 from herod_client.core import errors
 from herod_client.core.errors import HerodError
-
-from herod.protocols.error_codes import row_of
 
 __all__ = ["judge", "shown_once"]
 

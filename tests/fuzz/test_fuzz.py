@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 import trio
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
 from fuzz.answer_rules import judge
 from fuzz.raw_requests import Sender
 from fuzz.request_generator import CANARY, SECRET_NAMES, Ask, asks
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
+from herod.pipeline.ceilings import is_standing_admin
+from herod.records import Account, ApiKey, PeerRule
 from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, TCP, House, open_house
 from support.real_daemon import Daemon, running
 from support.soak_rounds import count
 from support.soak_rounds import seed as chosen_seed
-
-from herod.pipeline.ceilings import is_standing_admin
-from herod.records import Account, ApiKey, PeerRule
 
 STORY = 10
 STORIES = max(1, count("FUZZ") // STORY)

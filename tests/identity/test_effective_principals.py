@@ -4,6 +4,10 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+
+from herod.identity.legacy_secrets import LegacySecrets
+from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim, Presented, SecretHeader, SessionCookie
+from herod.records import ApiKey, Revocation, Session
 from herod_client.core.access_tokens import issue
 from herod_client.core.errors import (
     BadCredentials,
@@ -15,10 +19,6 @@ from herod_client.core.errors import (
     Unauthenticated,
 )
 from support.herod_in_memory import LEGACY, LOCAL_ADMIN, STRANGER, House
-
-from herod.identity.legacy_secrets import LegacySecrets
-from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim, Presented, SecretHeader, SessionCookie
-from herod.records import ApiKey, Revocation, Session
 
 
 async def credentials_of(house: House, scope: str) -> dict[str, Presented]:

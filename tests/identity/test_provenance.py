@@ -8,12 +8,12 @@ from functools import partial
 
 import msgspec
 import pytest
-from herod_client.core.errors import CeilingExceeded, Unauthenticated, Unavailable
-from support.herod_in_memory import TCP, House
 
 from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.records import ApiKey, Record, Session
 from herod.store.base import Writer
+from herod_client.core.errors import CeilingExceeded, Unauthenticated, Unavailable
+from support.herod_in_memory import TCP, House
 
 KINDS = ("service", "user")
 

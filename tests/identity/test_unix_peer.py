@@ -7,11 +7,11 @@ networks, and made an admin account that stayed one. Now each grant is asked by 
 from typing import Any
 
 import pytest
-from herod_client.core.errors import CeilingExceeded, InvalidScope, TargetDenied
-from support.herod_in_memory import COOKIE, TCP, House
 
 from herod.identity.presented_credentials import Bearer, PeerClaim, SessionCookie
 from herod.scopes.principal import Peer, Source
+from herod_client.core.errors import CeilingExceeded, InvalidScope, TargetDenied
+from support.herod_in_memory import COOKIE, TCP, House
 
 PEER = PeerClaim()
 BOTH = Source(peer=Peer(uid=1000, gid=5000, groups=frozenset({6000})), cookie=COOKIE)

@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.in_process_server import short_folder
-from support.real_daemon import environment, running
 
 import herod
+from support.in_process_server import short_folder
+from support.real_daemon import environment, running
 
 HOUSE = Path(__file__).parents[2]
 SHARED = (

@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.real_daemon import SECRET, running
 
 from herod.identity import one_time_codes, runtime, verified_token_cache
 from herod.protocols import jsonrpc
 from herod.server.connection_limits import Limits
 from herod.settings import LIMITS, load_settings
 from herod.store import record_cache
+from support.real_daemon import SECRET, running
 
 HOUSE = Path(__file__).parents[2]
 UNITS = HOUSE / "systemd"

@@ -5,8 +5,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from herod_client.core.errors import RuntimeFailure
-from herod_client.core.scope_graph import ScopeGraph
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +12,8 @@ from herod.credentials.imported_hashes import hash_key_id
 from herod.credentials.passwords import hash_password
 from herod.maintenance.accounts_file import AccountEntry, Entries, parse_entries
 from herod.maintenance.toml_writer import write_toml
+from herod_client.core.errors import RuntimeFailure
+from herod_client.core.scope_graph import ScopeGraph
 
 NOW = 1_800_000_000
 SHA256 = hashlib.sha256(b"short").hexdigest()

@@ -2,11 +2,10 @@
 
 from itertools import pairwise
 
-from support.herod_in_memory import STRANGER, TCP, House
-
 from herod.identity.presented_credentials import Bearer, PeerClaim
 from herod.maintenance.restore_reconciliation import end_everything
 from herod.records import Account, PeerRule
+from support.herod_in_memory import STRANGER, TCP, House
 
 
 async def test_every_token_ends(house: House) -> None:

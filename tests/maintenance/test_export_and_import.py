@@ -7,14 +7,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from herod_client.core.errors import RuntimeFailure, SettingsError, Unauthenticated
-from herod_client.core.key_format import KeyKind, new_key
-from herod_client.core.scope_graph import ScopeGraph
-from herod_client.core.signing_keys import SigningKeys, hs256_key
-from store.samples import account, key
-from support.killed_commands import killer
-from support.soak_rounds import count, seed
-from support.stopped_store import NEW, NOW, OLD, contents, opened, put, save, settings, written
 
 from herod.credentials.accounts_file_encryption import decrypt_users, encrypt_users
 from herod.credentials.keyring import Purpose
@@ -31,6 +23,14 @@ from herod.maintenance.rotate_secret import rotate_secret
 from herod.records import Account, ApiKey, HashKey
 from herod.scopes.principal import Source
 from herod.store.sqlite.sqlite_store import SqliteStore
+from herod_client.core.errors import RuntimeFailure, SettingsError, Unauthenticated
+from herod_client.core.key_format import KeyKind, new_key
+from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.signing_keys import SigningKeys, hs256_key
+from store.samples import account, key
+from support.killed_commands import killer
+from support.soak_rounds import count, seed
+from support.stopped_store import NEW, NOW, OLD, contents, opened, put, save, settings, written
 
 CLIENT_SECRET = "herod_c_" + "x" * 49
 PASSWORD = "canary horse battery"

@@ -14,9 +14,6 @@ from typing import Final
 
 import pytest
 import trio
-from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError
-from store.samples import account, key
-from support.stopped_store import NEW, NOW, OLD, opened, put, save, settings
 
 from herod.credentials.accounts_file_encryption import encrypt_users
 from herod.maintenance.export_accounts import export_accounts
@@ -27,6 +24,9 @@ from herod.maintenance.rotate_signing_key import rotate_signing
 from herod.maintenance.startup import load_signing_keys
 from herod.settings import Settings
 from herod.store.sqlite.sqlite_store import open_sqlite
+from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError
+from store.samples import account, key
+from support.stopped_store import NEW, NOW, OLD, opened, put, save, settings
 
 Command = Callable[[Settings, Path], object]
 

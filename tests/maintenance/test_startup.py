@@ -1,13 +1,13 @@
 """Before the first request: which keys sign and verify, and the first admin key."""
 
 import pytest
-from herod_client.core.errors import InvalidRequest
-from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys
-from support.herod_in_memory import NOW, SECRET, House
 
 from herod.identity.presented_credentials import Bearer
 from herod.maintenance.startup import create_bootstrap_key, load_signing_keys
 from herod.records import ApiKey, SigningKeyRecord
+from herod_client.core.errors import InvalidRequest
+from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys
+from support.herod_in_memory import NOW, SECRET, House
 
 TTL = 3600
 

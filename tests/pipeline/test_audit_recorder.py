@@ -9,15 +9,15 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from herod_client.core.errors import Unavailable
-from support.herod_in_memory import LOCAL_ADMIN, NOW, PASSWORD, TCP, House, User
-from support.soak_rounds import count
 
 from herod.operations.audit.retention import AuditRetention, enforce_retention
 from herod.pipeline.audit_recorder import MAX_COUNTED, ROWS_OF_PRINCIPAL, ROWS_OF_SOURCE
 from herod.pipeline.denial_queue import MAX_KINDS_OF_SOURCE
 from herod.records import AuditEvent
 from herod.scopes.principal import Peer, Source
+from herod_client.core.errors import Unavailable
+from support.herod_in_memory import LOCAL_ADMIN, NOW, PASSWORD, TCP, House, User
+from support.soak_rounds import count
 
 TRIES = count("AUDIT")
 

@@ -7,6 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+
+from herod.identity.presented_credentials import Bearer
+from herod.records import Account, ApiKey
 from herod_client.core.errors import (
     BadCredentials,
     CeilingExceeded,
@@ -19,9 +22,6 @@ from herod_client.core.errors import (
     TargetDenied,
 )
 from support.herod_in_memory import LOCAL_ADMIN, House, User
-
-from herod.identity.presented_credentials import Bearer
-from herod.records import Account, ApiKey
 
 
 async def owner(house: House) -> User:

@@ -2,8 +2,6 @@
 
 import msgspec
 import pytest
-from protocols.documents.prepared_examples import prepare
-from support.herod_in_memory import House, bearer
 
 from herod.identity.runtime import Runtime
 from herod.operations.operation_table import OPERATIONS
@@ -11,6 +9,8 @@ from herod.pipeline.operation import Surface
 from herod.protocols.documents.json_schemas import field_schemas, known_names
 from herod.records import RECORD_TYPES
 from herod.store.sqlite.sealed_rows import sealed_bytes
+from protocols.documents.prepared_examples import prepare
+from support.herod_in_memory import House, bearer
 
 COMMANDS = [one.name for one in OPERATIONS.values() if one.is_command]
 OVER_RPC = [name for name in COMMANDS if Surface.RPC in OPERATIONS[name].surfaces]

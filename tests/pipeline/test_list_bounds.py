@@ -8,16 +8,16 @@ from typing import Any
 
 import msgspec
 import pytest
+
+from herod.identity.presented_credentials import Bearer
+from herod.operations.operation_table import OPERATIONS
+from herod.records import Account, ApiKey, PeerRule
 from herod_client.core.access_tokens import issue
 from herod_client.core.errors import HerodError, InvalidRequest, InvalidScope
 from herod_client.core.grants import MAX_NETWORKS
 from herod_client.core.scope_graph import MAX_SCOPES
 from store.conformance import putting
 from support.herod_in_memory import NOW, PASSWORD, House, User
-
-from herod.identity.presented_credentials import Bearer
-from herod.operations.operation_table import OPERATIONS
-from herod.records import Account, ApiKey, PeerRule
 
 FITTING = [f"n{number}" for number in range(MAX_NETWORKS)]
 TOO_MANY = [*FITTING, "one-more"]

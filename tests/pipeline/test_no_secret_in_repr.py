@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from herod_client.core.errors import quoted
-from support.herod_in_memory import TCP
 
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation import Operation
 from herod.protocols.http import Request, Response
 from herod.records import RECORD_TYPES, Record
+from herod_client.core.errors import quoted
+from support.herod_in_memory import TCP
 
 CANARY = "canary-in-a-repr"
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from herod_client.core.errors import InvalidRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from herod.pipeline.normalization import parse_email, parse_future, parse_name
+from herod_client.core.errors import InvalidRequest
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,19 @@ from typing import Any
 import msgspec
 import pytest
 import trio
+
+from herod.identity.effective_principals import key_principal
+from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim
+from herod.identity.runtime import MAX_GRANT_BYTES, MAX_GRANTS
+from herod.identity.verified_token_cache import MAX_VERIFIED_BYTES, VerifiedTokens
+from herod.operations.accounts import login_and_registration
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline import pipeline as pipeline_module
+from herod.pipeline.denial_queue import MAX_KINDS, DenialQueue
+from herod.pipeline.pipeline import MAX_WAITING_WORK, refusal
+from herod.records import Account, ApiKey, AuditEvent, Revocation
+from herod.scopes.decisions import Denied, Reason, decide
+from herod.scopes.principal import ANONYMOUS, AuthMethod, Peer, Principal, PrincipalKind, Source
 from herod_client.core.errors import (
     BadCredentials,
     Conflict,
@@ -20,19 +33,6 @@ from herod_client.core.errors import (
 from herod_client.core.grants import NOTHING
 from herod_client.core.signing_keys import SigningKeys
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, House
-
-from herod.identity.effective_principals import key_principal
-from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim
-from herod.identity.runtime import MAX_GRANT_BYTES, MAX_GRANTS
-from herod.identity.verified_token_cache import MAX_VERIFIED_BYTES, VerifiedTokens
-from herod.operations.accounts import login_and_registration
-from herod.operations.operation_table import OPERATIONS
-from herod.pipeline import pipeline as pipeline_module
-from herod.pipeline.denial_queue import MAX_KINDS, DenialQueue
-from herod.pipeline.pipeline import MAX_WAITING_WORK, refusal
-from herod.records import Account, ApiKey, AuditEvent, Revocation
-from herod.scopes.decisions import Denied, Reason, decide
-from herod.scopes.principal import ANONYMOUS, AuthMethod, Peer, Principal, PrincipalKind, Source
 
 
 def denied(at: int = NOW, source: str = "uid:1", reason: str = "anonymous") -> AuditEvent:

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from herod_client.core.errors import BadCredentials, Conflict, Disabled, TargetDenied, Unauthenticated, Unavailable
-from support.herod_in_memory import TCP, House, open_house
 
 from herod.identity.presented_credentials import Bearer, Presented
+from herod_client.core.errors import BadCredentials, Conflict, Disabled, TargetDenied, Unauthenticated, Unavailable
+from support.herod_in_memory import TCP, House, open_house
 
 
 @pytest.fixture

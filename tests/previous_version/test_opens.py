@@ -13,10 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from herod_client.core.errors import ExpiredToken, RevokedToken, Unauthenticated
-from herod_client.core.signing_keys import SigningKeys, hs256_key
-from support.herod_in_memory import LOCAL_ADMIN, NOW, SECRET, TCP, House, open_house
-from support.stopped_store import settings
 
 from herod.identity.presented_credentials import Basic, Bearer, SessionCookie
 from herod.maintenance.export_accounts import export_accounts
@@ -26,6 +22,10 @@ from herod.pipeline.pipeline import Pipeline
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.store.sqlite.sqlite_store import open_sqlite
+from herod_client.core.errors import ExpiredToken, RevokedToken, Unauthenticated
+from herod_client.core.signing_keys import SigningKeys, hs256_key
+from support.herod_in_memory import LOCAL_ADMIN, NOW, SECRET, TCP, House, open_house
+from support.stopped_store import settings
 
 HERE = Path(__file__).parent
 KNOWN: dict[str, Any] = json.loads((HERE / "known.json").read_text())

@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 import msgspec
 import pytest
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, NOW, TCP, Answer, House, User, bearer, open_house
 
 from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
@@ -24,6 +23,7 @@ from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, NOW, TCP, Answer, House, User, bearer, open_house
 
 # scope → every scope that passes where it is needed
 PASSES: Final = {"read": {"read", "write", "user", "admin"}, "user": {"user", "admin"}, "admin": {"admin"}}

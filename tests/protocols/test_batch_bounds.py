@@ -10,8 +10,6 @@ import msgspec
 import pytest
 import trio
 import trio.testing
-from store.samples import key
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, TCP, House
 
 from herod.protocols import jsonrpc
 from herod.protocols.responses import MAX_ANSWER_BYTES
@@ -19,6 +17,8 @@ from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
 from herod.server.connection_limits import Limits
 from herod.store.base import Writer
+from store.samples import key
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, TCP, House
 
 ADMIN = {"authorization": f"Peer {COOKIE}"}
 

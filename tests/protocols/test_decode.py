@@ -3,15 +3,15 @@
 import json
 
 import pytest
-from herod_client.core.errors import InvalidRequest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.herod_in_memory import House, bearer
 
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.decode import _STRING, MAX_DEPTH, check_depth, decode_params, read_form
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
+from herod_client.core.errors import InvalidRequest
+from support.herod_in_memory import House, bearer
 
 
 def nested(depth: int) -> bytes:

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from herod_client.core import errors
-from herod_client.core.errors import HerodError
 
 from herod.protocols.error_codes import INTERNAL, row_of
 from herod.protocols.responses import envelope_error, oauth_error, plain_error
+from herod_client.core import errors
+from herod_client.core.errors import HerodError
 
 # class → (code, HTTP, JSON-RPC, OAuth): the published table, written out
 PUBLISHED = {

@@ -1,11 +1,11 @@
 """Foreign hosts and origins are refused before routing."""
 
 import pytest
-from support.herod_in_memory import ADMIN_SOURCE, TCP, House
 
 from herod.protocols.host_and_origin_guard import Guard, host_of
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
+from support.herod_in_memory import ADMIN_SOURCE, TCP, House
 
 TLS = Source(address="127.0.0.1", secure=True)
 

@@ -4,6 +4,7 @@ import base64
 import json
 
 import pytest
+
 from support.herod_in_memory import House, bearer
 from support.public_vectors import VECTORS
 

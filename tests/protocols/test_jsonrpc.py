@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+
 from support.herod_in_memory import ADMIN_SOURCE, COOKIE, House
 
 ADMIN = {"authorization": f"Peer {COOKIE}"}

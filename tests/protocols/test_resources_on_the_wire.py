@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from support.herod_in_memory import House, bearer
 
 SECRET = "what the tenant chose"

@@ -2,8 +2,6 @@
 
 import msgspec
 import pytest
-from herod_client.core.grants import ALL_NETWORKS, NOTHING, Grant, Grants
-from herod_client.core.scope_graph import ADMIN, OWNER, READ, REGISTRAR, USER, WRITE, ScopeGraph
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +17,8 @@ from herod.scopes.decisions import (
     decide_target,
 )
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind
+from herod_client.core.grants import ALL_NETWORKS, NOTHING, Grant, Grants
+from herod_client.core.scope_graph import ADMIN, OWNER, READ, REGISTRAR, USER, WRITE, ScopeGraph
 
 NOW = 1_800_000_000
 GRAPH = ScopeGraph({"jobs:run": ["user"]})

@@ -3,13 +3,13 @@
 import shlex
 
 import pytest
-from herod_client.core.grants import ALL_NETWORKS, Grant
-from herod_client.core.scope_graph import READ, REGISTRAR, WRITE, ScopeGraph
 from hypothesis import given
 from hypothesis import strategies as st
 
 from herod.scopes.denial_hints import hint_command
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
+from herod_client.core.grants import ALL_NETWORKS, Grant
+from herod_client.core.scope_graph import READ, REGISTRAR, WRITE, ScopeGraph
 
 GRAPH = ScopeGraph()
 MAIN = frozenset({"main"})

@@ -1,9 +1,9 @@
 """Who asks, and from where."""
 
 import pytest
-from herod_client.core.grants import NOTHING
 
 from herod.scopes.principal import ANONYMOUS, NOBODY_UID, AuthMethod, Peer, PrincipalKind, Source
+from herod_client.core.grants import NOTHING
 
 
 @pytest.mark.parametrize(

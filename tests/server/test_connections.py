@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 import trio
-from support.in_process_server import BOTH, GET, QUICK, WAYS, Way, serving
 
 from herod.protocols.http import Request, Response
 from herod.scopes.principal import Peer
 from herod.server.connection_limits import Limits
 from herod.server.response_writer import AnswerWriter
+from support.in_process_server import BOTH, GET, QUICK, WAYS, Way, serving
 
 
 async def settle(condition: Callable[[], bool]) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 import trio
-from support.in_process_server import GET, STALLS, WAYS, Stall, serving
 
 from herod.protocols.http import Request, Response
 from herod.server.connection_limits import Limits
+from support.in_process_server import GET, STALLS, WAYS, Stall, serving
 
 
 async def test_drain_ends_idle_connections_at_once() -> None:

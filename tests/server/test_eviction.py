@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import pytest
 import trio
 import trio.testing
-from support.in_process_server import GET, Client, Way, serving
 
 from herod.server.connection_limits import Limits
 from herod.server.eviction import Eviction
+from support.in_process_server import GET, Client, Way, serving
 
 LATEST = 100.0
 

@@ -5,6 +5,8 @@ from contextlib import suppress
 
 import pytest
 import trio
+
+from herod.protocols.http import Request, Response
 from support.http_messages import BAD, GOOD, LIMITS
 from support.in_process_server import (
     EVERY,
@@ -22,8 +24,6 @@ from support.in_process_server import (
     settle,
     tasks,
 )
-
-from herod.protocols.http import Request, Response
 
 # STACK.md's list, and more: none of it may end or slow the server.
 HOSTILE: dict[str, bytes] = {

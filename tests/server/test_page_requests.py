@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from support.in_process_server import QUICK, Client, serving
 
 from herod.protocols.http import Request, Response
 from herod.scopes.principal import Source
 from herod.server.hypercorn_bridge import HypercornBridge, PageError, _Answer, serialise
 from herod.server.page_requests import PAGES_AT_ONCE, PageRequests
+from support.in_process_server import QUICK, Client, serving
 
 MOST = 10_000
 Scope = dict[str, Any]

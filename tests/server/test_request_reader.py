@@ -6,13 +6,13 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.http_messages import BAD, GOOD, LIMITS, head
 
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
 from herod.server.request_head import Refusal
 from herod.server.request_reader import RequestReader, Stage
+from support.http_messages import BAD, GOOD, LIMITS, head
 
 SOURCE = Source(address="192.0.2.7")
 

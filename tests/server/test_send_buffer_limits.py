@@ -10,11 +10,11 @@ from typing import Literal
 import pytest
 import trio
 import trio.testing
-from support.in_process_server import GET, Client, Way, certificates, serving
 
 from herod.protocols.http import Request, Response
 from herod.server.connection_limits import Limits
 from herod.server.send_buffer_limits import SendBuffers
+from support.in_process_server import GET, Client, Way, certificates, serving
 
 KIB = 1024
 

@@ -2,10 +2,10 @@
 
 import pytest
 import trio
-from support.in_process_server import BOTH, GET, QUICK, Way, serving
 
 from herod.protocols.http import Handler, Request, Response
 from herod.server.connection_limits import Limits
+from support.in_process_server import BOTH, GET, QUICK, Way, serving
 
 
 class Pieces:

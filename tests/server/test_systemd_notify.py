@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 import trio
-from support.in_process_server import short_folder
 
 from herod.server.systemd_notify import SystemdNotifier, watch
+from support.in_process_server import short_folder
 
 
 @pytest.fixture(params=["path", "abstract"])

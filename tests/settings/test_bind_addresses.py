@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from herod_client.core.errors import SettingsError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from herod.settings import (
     parse_binds,
 )
 from herod.settings.bind_addresses import default_binds, xdg_folder
+from herod_client.core.errors import SettingsError
 
 GOOD: list[tuple[str, Bind]] = [
     ("unix:/run/a.sock", UnixBind(Path("/run/a.sock"))),

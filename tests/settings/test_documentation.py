@@ -5,8 +5,6 @@ from pathlib import Path
 
 import click
 import pytest
-from herod_cli.commands.serve import serve
-from herod_client.core import access_tokens, grants, scope_graph
 
 from herod.credentials import passwords
 from herod.identity import one_time_codes, runtime, verified_token_cache
@@ -26,6 +24,8 @@ from herod.settings.options import Option
 from herod.store import base, record_cache
 from herod.store.sqlite import audit_scans, sqlite_store
 from herod.throttle import limiter, rules
+from herod_cli.commands.serve import serve
+from herod_client.core import access_tokens, grants, scope_graph
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 SERVER = Limits()

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from herod_client.core.errors import SettingsError
-from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 
 from herod.settings import FdBind, LimitSettings, Settings, TcpBind, UnixBind, load_settings, loading, precedence
+from herod_client.core.errors import SettingsError
+from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 
 SECRET = "jN3k8sV1xQ0pZ7wB5tY2uR9mC4hL6dGf"
 ENVIRON = {"HERO_SECRET": SECRET, "HOME": "/nowhere"}

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from herod_client.core.errors import SettingsError
 
 from herod.settings import Settings, load_settings, precedence
+from herod_client.core.errors import SettingsError
 
 SECRET = "jN3k8sV1xQ0pZ7wB5tY2uR9mC4hL6dGf"
 OTHER = SECRET[::-1]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from herod_smoke.checks import CHECKS
 from herod_smoke.fixtures import Fixtures
 from herod_smoke.http_connection import HttpClient, SmokeConnection, peer

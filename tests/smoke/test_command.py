@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+
 from herod_smoke.checks import CHECKS
 from support.real_daemon import Daemon, environment, running
 

@@ -5,13 +5,13 @@ A store's own test gives it as the fixtures `store` and `kept` and inherits this
 
 import pytest
 import trio
-from store.conformance import DAY, Kept, Refused, failing, putting
-from store.samples import account, event, guess, key, revocation, session
 from trio.testing import wait_all_tasks_blocked
 
 from herod.records import Account, ApiKey, GuessCount, Revocation, Session
 from herod.store.base import MAX_READ_BYTES, Changes, Cursor, Store, Usage, Writer
 from herod.store.sqlite.sealed_rows import sealed_bytes
+from store.conformance import DAY, Kept, Refused, failing, putting
+from store.samples import account, event, guess, key, revocation, session
 
 
 class FeedConformance:

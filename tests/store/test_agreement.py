@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 import trio
-from herod_client.core.errors import Conflict, HerodError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store.samples import SECRET, account, event, guess, key, revocation, rule, session
 
 from herod.records import RECORD_TYPES, Account, ApiKey, PeerRule, Record
 from herod.store.base import Cursor, Order, Usage, Writer
 from herod.store.memory import MemoryStore
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod_client.core.errors import Conflict, HerodError
+from store.samples import SECRET, account, event, guess, key, revocation, rule, session
 
 IDS = ("a", "b", "c", "d")
 WORDS = ("x", "y", "z")

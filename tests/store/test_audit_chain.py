@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store.samples import event
 
 from herod.credentials.keyring import Keyring
 from herod.store.audit_chain import ChainEnd, ChainRow, decode_event, encode_event, link, walk
+from store.samples import event
 
 KEYRING = Keyring(bytes(32))
 

@@ -7,10 +7,8 @@ from typing import Any
 
 import apsw
 import pytest
-from herod_client.core.errors import Unavailable
 from hypothesis import given
 from hypothesis import strategies as st
-from store.samples import SECRET, event
 
 from herod.credentials.keyring import Keyring
 from herod.store.audit_chain import ChainEnd, ChainRow, encode_event, link, trim, walk
@@ -18,6 +16,8 @@ from herod.store.audit_filter import AuditFilter
 from herod.store.base import Store, Writer
 from herod.store.memory import MemoryStore
 from herod.store.sqlite.sqlite_store import open_sqlite
+from herod_client.core.errors import Unavailable
+from store.samples import SECRET, event
 
 KEYRING = Keyring(bytes(32))
 ALL = AuditFilter()

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
+from herod.store.memory import MemoryStore
 from herod_client.core.errors import Unavailable
 from store.conformance import StoreConformance, putting
 from store.conformance_feed import FeedConformance
 from store.samples import SECRET, account
-
-from herod.store.memory import MemoryStore
 
 
 class TestMemoryStore(StoreConformance, FeedConformance):

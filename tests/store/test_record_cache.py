@@ -6,13 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 import trio
-from store.conformance import putting
-from store.samples import SECRET, account, guess, resource, session
 
 from herod.records import Account, Record, Session
 from herod.store.base import Writer
 from herod.store.record_cache import ABSENT, CACHED_BYTES, RecordCache, record_bytes
 from herod.store.sqlite.sqlite_store import open_sqlite
+from store.conformance import putting
+from store.samples import SECRET, account, guess, resource, session
 
 
 def test_remembers_records_and_absences() -> None:

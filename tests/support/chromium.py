@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Response, sync_playwright
+
 from support.real_daemon import Daemon, running
 
 ADMIN: Final = "ada@example.org"

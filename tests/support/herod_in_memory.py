@@ -7,9 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from herod_client.core.scope_graph import ScopeGraph
-from herod_client.core.signing_keys import SigningKeys, hs256_key
-
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import Basic, Bearer, PeerClaim, Presented, SessionCookie
 from herod.identity.runtime import Runtime
@@ -20,6 +17,8 @@ from herod.protocols.http import Request, Response
 from herod.protocols.router import Router
 from herod.scopes.principal import Peer, Source
 from herod.store.memory import MemoryStore
+from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.signing_keys import SigningKeys, hs256_key
 
 SECRET = "a secret for tests that is long enough to sign"
 COOKIE = "the cookie of this socket"

@@ -14,7 +14,6 @@ from typing import Literal, Self
 
 import pytest
 import trio
-from support.certificates import make_certificate
 
 from herod.protocols.http import Handler, Request, Response
 from herod.server.connection_limits import Limits
@@ -22,6 +21,7 @@ from herod.server.connections import serve
 from herod.server.sockets.listeners import BoundListener, listening
 from herod.server.sockets.tls import Certificates
 from herod.settings.bind_addresses import TcpBind, UnixBind
+from support.certificates import make_certificate
 
 __all__ = [
     "BOTH",

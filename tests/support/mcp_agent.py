@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from support.herod_in_memory import TCP, Answer, House, bearer
-
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.mcp.tools import make_tools
 from herod.scopes.principal import Source
+from support.herod_in_memory import TCP, Answer, House, bearer
 
 __all__ = ["INITIALIZE", "META", "METADATA", "NEW", "OLD", "TOOLS", "ask", "call", "send"]
 

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from herod_client.core.errors import HerodError
-from support.herod_in_memory import TCP, House
-
 from herod.scopes.principal import Peer, Source
 from herod.throttle.rules import (
     PAIR,
 )
+from herod_client.core.errors import HerodError
+from support.herod_in_memory import TCP, House
 
 EMAIL = "ada@example.org"
 RIGHT = "the long password of ada"

@@ -7,9 +7,6 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from herod_client.core.errors import BadCredentials, Conflict, InvalidRequest, RateLimited, Unavailable
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, TCP, House
-from support.wrong_guesses import EMAIL, RIGHT, WINDOW, WRONG, ask, sign_in, tcp, uid
 
 from herod.identity.presented_credentials import Bearer
 from herod.operations.accounts import login_and_registration, passwords_and_secrets
@@ -23,6 +20,9 @@ from herod.throttle.rules import (
     MAX_DELAYED_PER_SOURCE,
     guess_at,
 )
+from herod_client.core.errors import BadCredentials, Conflict, InvalidRequest, RateLimited, Unavailable
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, TCP, House
+from support.wrong_guesses import EMAIL, RIGHT, WINDOW, WRONG, ask, sign_in, tcp, uid
 
 
 @pytest.fixture

@@ -3,16 +3,16 @@
 from typing import Any
 
 import pytest
-from herod_client.core.errors import BadToken, RateLimited, Unavailable
-from herod_client.core.key_format import KeyKind, new_key, new_key_id
-from support.herod_in_memory import ADMIN_SOURCE, LEGACY, LOCAL_ADMIN, NOW, STRANGER, TCP, House
-from support.wrong_guesses import ask, uid
 
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim, SecretHeader
 from herod.pipeline.pipeline import Pipeline
 from herod.records import GuessCount
 from herod.throttle import limiter
+from herod_client.core.errors import BadToken, RateLimited, Unavailable
+from herod_client.core.key_format import KeyKind, new_key, new_key_id
+from support.herod_in_memory import ADMIN_SOURCE, LEGACY, LOCAL_ADMIN, NOW, STRANGER, TCP, House
+from support.wrong_guesses import ask, uid
 
 
 async def test_legacy_secrets_are_guessed_ten_times(house: House) -> None:

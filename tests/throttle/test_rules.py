@@ -1,8 +1,6 @@
 """The arithmetic of a count: how long a lock and a delay last, what is one source."""
 
 import pytest
-from support.herod_in_memory import NOW
-from support.wrong_guesses import WINDOW, tcp, uid
 
 from herod.scopes.principal import Source
 from herod.throttle.rules import (
@@ -19,6 +17,8 @@ from herod.throttle.rules import (
     take_back,
     wide_source,
 )
+from support.herod_in_memory import NOW
+from support.wrong_guesses import WINDOW, tcp, uid
 
 TEN: Marks = tuple((NOW + second, 1) for second in range(10))
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 import click
-from herod_smoke.main import Asked, check
-from herod_smoke.main import smoke as herod_smoke
 
 from herod_cli.command_classes import HerodCommand
+from herod_smoke.main import Asked, check
+from herod_smoke.main import smoke as herod_smoke
 
 __all__ = ["smoke"]
 

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from herod_client.connection_errors import owner
-
 from herod_cli.doctor.findings import Finding, fail, ok, warn
 from herod_cli.shared.cli_version import cli_version
 from herod_cli.shared.secret_files import is_private
+from herod_client.connection_errors import owner
 
 __all__ = ["check_install"]
 

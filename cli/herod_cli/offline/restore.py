@@ -38,9 +38,8 @@ def load(**options: object) -> "Settings":
     Raises:
         SettingsError: they are not good.
     """
-    from herod_client.core.errors import MissingSecret  # noqa: PLC0415 - `--help` does not pay for it
-
     from herod.settings import load_settings  # noqa: PLC0415 - as above
+    from herod_client.core.errors import MissingSecret  # noqa: PLC0415 - `--help` does not pay for it
 
     given = {name: value for name, value in options.items() if value not in (None, False)}
     try:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 from quart import Response as Page
 from quart import current_app
 from quart_trio import QuartTrio
@@ -13,6 +12,7 @@ from quart_trio import QuartTrio
 from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
+from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 
 __all__ = ["Known", "add_routes", "as_time", "find_known"]
 

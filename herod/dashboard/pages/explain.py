@@ -3,13 +3,13 @@
 from http import HTTPStatus
 from typing import Any, Final
 
-from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart_trio import QuartTrio
 
 from herod.dashboard.gateway import Gateway
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
+from herod_client.core.errors import HerodError
 
 __all__ = ["add_routes"]
 

@@ -5,7 +5,6 @@ Must never help whoever merely comes first: the page says where the code is, not
 
 from http import HTTPStatus
 
-from herod_client.core.errors import HerodError, InvalidRequest
 from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
@@ -16,6 +15,7 @@ from herod.dashboard.rendering import render, see_other
 from herod.dashboard.session_opening import opening, refused, signed_in
 from herod.protocols.decode import read_form
 from herod.protocols.http import Request
+from herod_client.core.errors import HerodError, InvalidRequest
 
 __all__ = ["add_routes", "first_run_page"]
 

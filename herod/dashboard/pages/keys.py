@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 from quart import Response as Page
 from quart_trio import QuartTrio
 
@@ -13,6 +12,7 @@ from herod.dashboard.grant_forms import ENDS, end_of, given_networks, given_scop
 from herod.dashboard.pages import key_details
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
+from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 
 __all__ = ["add_routes"]
 

@@ -6,7 +6,6 @@ Shows ids of secrets, never the secrets; a new key this once.
 from http import HTTPStatus
 from typing import Any, Final
 
-from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart import current_app
 from quart_trio import QuartTrio
@@ -15,6 +14,7 @@ from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.pages.audit import find_known
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
+from herod_client.core.errors import HerodError
 
 __all__ = ["add_routes"]
 

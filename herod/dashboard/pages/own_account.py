@@ -1,6 +1,5 @@
 """Your account: what everybody may change of their own, a password and a client secret. Both end their sessions."""
 
-from herod_client.core.errors import HerodError, InvalidRequest
 from quart import Response as Page
 from quart_trio import QuartTrio
 
@@ -9,6 +8,7 @@ from herod.dashboard.gateway import Gateway, Visit, asked
 from herod.dashboard.pages.sign_in import sign_in_page
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
+from herod_client.core.errors import HerodError, InvalidRequest
 
 __all__ = ["add_routes", "signed_out_page"]
 

@@ -1,6 +1,5 @@
 """Peers: which local users and groups are let in without any other credential."""
 
-from herod_client.core.errors import HerodError, InvalidRequest
 from quart import Response as Page
 from quart_trio import QuartTrio
 
@@ -8,6 +7,7 @@ from herod.dashboard.gateway import Gateway, Visit, words
 from herod.dashboard.grant_forms import scopes_to_give, ticked
 from herod.dashboard.rendering import render, say
 from herod.protocols.error_codes import row_of
+from herod_client.core.errors import HerodError, InvalidRequest
 
 __all__ = ["add_routes"]
 

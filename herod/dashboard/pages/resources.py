@@ -2,7 +2,6 @@
 
 from http import HTTPStatus
 
-from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart import current_app
 from quart_trio import QuartTrio
@@ -11,6 +10,7 @@ from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.pages.audit import find_known
 from herod.dashboard.rendering import render, say
 from herod.protocols.error_codes import row_of
+from herod_client.core.errors import HerodError
 
 __all__ = ["add_routes"]
 

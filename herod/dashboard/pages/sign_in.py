@@ -6,7 +6,6 @@ Must never show again what was typed as a secret.
 from http import HTTPStatus
 from typing import Any, Final
 
-from herod_client.core.errors import HerodError, InvalidRequest, Unauthenticated, Unavailable
 from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
@@ -18,6 +17,7 @@ from herod.dashboard.rendering import render, see_other
 from herod.dashboard.session_opening import opening, refused, signed_in
 from herod.identity.presented_credentials import Bearer
 from herod.protocols.decode import read_form
+from herod_client.core.errors import HerodError, InvalidRequest, Unauthenticated, Unavailable
 
 __all__ = ["add_routes", "sign_in_page"]
 

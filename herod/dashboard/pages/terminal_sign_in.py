@@ -5,7 +5,6 @@ Must never open a session by the address alone: `csrf.py` says why.
 
 from http import HTTPStatus
 
-from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart_trio import QuartTrio
 
@@ -15,6 +14,7 @@ from herod.dashboard.pages.sign_in import sign_in_page
 from herod.dashboard.rendering import render
 from herod.dashboard.session_opening import opening, signed_in
 from herod.protocols.decode import read_form, read_query
+from herod_client.core.errors import HerodError
 
 __all__ = ["add_routes"]
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from herod_client.core.errors import HerodError
 from quart import Response as Page
 from quart_trio import QuartTrio
 
@@ -12,6 +11,7 @@ from herod.dashboard.grant_forms import given_networks, given_scope, scopes_to_g
 from herod.dashboard.pages.own_account import signed_out_page
 from herod.dashboard.rendering import render, say
 from herod.protocols.error_codes import row_of
+from herod_client.core.errors import HerodError
 
 __all__ = ["add_routes"]
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 from quart import Response as Page
 from quart_trio import QuartTrio
 
@@ -14,6 +13,7 @@ from herod.dashboard.rendering import render
 from herod.pipeline.views import User
 from herod.protocols.error_codes import row_of
 from herod.store.base import Page as Listed
+from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 
 __all__ = ["add_routes"]
 

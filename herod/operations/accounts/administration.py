@@ -3,9 +3,6 @@
 from typing import Annotated, Literal
 
 import msgspec
-from herod_client.core.errors import NotFound
-from herod_client.core.grants import list_networks, parse_networks
-from herod_client.core.scope_graph import ADMIN, READ
 
 from herod.operations.accounts.login_and_registration import address_in_use
 from herod.operations.accounts.new_account import account_with_secret, hashing
@@ -20,6 +17,9 @@ from herod.pipeline.views import User, account_view, hide_values
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.store.page_cursors import Order
+from herod_client.core.errors import NotFound
+from herod_client.core.grants import list_networks, parse_networks
+from herod_client.core.scope_graph import ADMIN, READ
 
 __all__ = [
     "users_add",

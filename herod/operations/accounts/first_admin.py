@@ -8,8 +8,6 @@ in the transaction that makes the account. Whoever merely comes first gets nothi
 from typing import Final
 
 import msgspec
-from herod_client.core.errors import BadCredentials, Conflict
-from herod_client.core.scope_graph import ADMIN
 
 from herod.identity.effective_principals import account_principal
 from herod.identity.runtime import Runtime
@@ -26,6 +24,8 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
 from herod.store.base import Reader, Store, Writer
 from herod.throttle.rules import Attempt, code_guess
+from herod_client.core.errors import BadCredentials, Conflict
+from herod_client.core.scope_graph import ADMIN
 
 __all__ = [
     "FIRST_CODE_SECONDS",

@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import msgspec
-from herod_client.core.errors import BadCredentials, Conflict, InvalidRequest, PermissionDenied, TargetDenied
-from herod_client.core.scope_graph import READ
 
 from herod.credentials.passwords import DECOY_PHC, hash_password, needs_rehash, verify_password
 from herod.identity.effective_principals import account_principal
@@ -21,6 +19,8 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal
 from herod.store.base import Reader, Writer
 from herod.throttle.rules import Attempt, guess_at, registration
+from herod_client.core.errors import BadCredentials, Conflict, InvalidRequest, PermissionDenied, TargetDenied
+from herod_client.core.scope_graph import READ
 
 __all__ = ["login", "register", "session_sign_in"]
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-from herod_client.core.key_format import new_client_secret, new_id
-
 from herod.credentials.passwords import check_password, hash_password
 from herod.credentials.secret_hashes import hash_secret
 from herod.pipeline.normalization import parse_email, parse_name
 from herod.pipeline.operation import Context
 from herod.records import Account
+from herod_client.core.key_format import new_client_secret, new_id
 
 __all__ = ["account_with_secret", "hashing"]
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 
 import msgspec
-from herod_client.core.errors import BadCredentials, CeilingExceeded, NotFound
-from herod_client.core.key_format import new_client_secret
 
 from herod.credentials.passwords import DECOY_PHC, check_password, hash_password, verify_password
 from herod.credentials.secret_hashes import hash_secret
@@ -19,6 +17,8 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
 from herod.store.base import Reader, Writer
 from herod.throttle.rules import Attempt, guess_at
+from herod_client.core.errors import BadCredentials, CeilingExceeded, NotFound
+from herod_client.core.key_format import new_client_secret
 
 __all__ = ["users_password", "users_rotate_secret"]
 

@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
-from herod_client.core.errors import InvalidRequest
-from herod_client.core.scope_graph import ADMIN
 
 from herod.pipeline.fields import EXAMPLE_ID, Cursor, Limit
 from herod.pipeline.operation import Context, Params, Time, Tool, query
@@ -17,6 +15,8 @@ from herod.pipeline.views import rfc3339
 from herod.store.audit_filter import AuditFilter
 from herod.store.base import MAX_PAGE, AuditRow, AuditVerdict, Page, Reader, Store
 from herod.store.page_cursors import encode_cursor, parse_cursor
+from herod_client.core.errors import InvalidRequest
+from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["audit_list", "audit_verify"]
 

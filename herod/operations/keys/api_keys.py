@@ -3,10 +3,6 @@
 from typing import Literal
 
 import msgspec
-from herod_client.core.errors import Conflict, InvalidRequest, MissingScope, NotFound
-from herod_client.core.grants import Grant, intersect_networks, list_networks, parse_networks
-from herod_client.core.key_format import KeyKind, new_key, new_key_id
-from herod_client.core.scope_graph import ADMIN, READ
 
 from herod.credentials.secret_hashes import hash_secret
 from herod.operations.keys.key_listing import KeyKindName, KeyOrder, KeyState, Wanted, find_keys, named_keys
@@ -39,6 +35,10 @@ from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.principal import PrincipalKind
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.store.page_cursors import Order
+from herod_client.core.errors import Conflict, InvalidRequest, MissingScope, NotFound
+from herod_client.core.grants import Grant, intersect_networks, list_networks, parse_networks
+from herod_client.core.key_format import KeyKind, new_key, new_key_id
+from herod_client.core.scope_graph import ADMIN, READ
 
 __all__ = [
     "EXAMPLE_KEY",

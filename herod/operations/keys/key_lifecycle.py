@@ -4,10 +4,6 @@ import math
 from typing import Annotated, Final
 
 import msgspec
-from herod_client.core.errors import CeilingExceeded, Conflict
-from herod_client.core.grants import list_networks, parse_networks
-from herod_client.core.key_format import KeyKind, new_key
-from herod_client.core.scope_graph import READ
 
 from herod.credentials.secret_hashes import hash_secret
 from herod.identity.provenance import key_behind
@@ -20,6 +16,10 @@ from herod.pipeline.targets import owned_by
 from herod.pipeline.views import IssuedKey, Key, key_view
 from herod.records import ApiKey, Session
 from herod.store.base import Writer
+from herod_client.core.errors import CeilingExceeded, Conflict
+from herod_client.core.grants import list_networks, parse_networks
+from herod_client.core.key_format import KeyKind, new_key
+from herod_client.core.scope_graph import READ
 
 __all__ = ["keys_disable", "keys_enable", "keys_rotate", "keys_update"]
 

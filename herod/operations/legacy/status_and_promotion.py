@@ -6,8 +6,6 @@ Ids of secrets, never the secrets: an id is an HMAC of it, and stays the same as
 from typing import Annotated, Final
 
 import msgspec
-from herod_client.core.errors import Conflict, NotFound
-from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER
 
 from herod.identity.legacy_secrets import LegacySecret
 from herod.operations.keys import make_key, put_key
@@ -20,6 +18,8 @@ from herod.pipeline.views import IssuedKey, key_view, rfc3339
 from herod.records import ApiKey, LegacyUse
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.store.page_cursors import encode_cursor, parse_cursor
+from herod_client.core.errors import Conflict, NotFound
+from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER
 
 __all__ = ["legacy_promote", "legacy_status"]
 

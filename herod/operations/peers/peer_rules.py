@@ -5,10 +5,6 @@ import pwd
 from typing import Annotated, Final
 
 import msgspec
-from herod_client.core.errors import InvalidRequest, NotFound, quoted
-from herod_client.core.grants import list_networks, parse_networks
-from herod_client.core.key_format import new_id
-from herod_client.core.scope_graph import ADMIN
 
 from herod.pipeline.ceilings import check_ceiling, check_target, given_scope, own_networks, timeless
 from herod.pipeline.fields import EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
@@ -18,6 +14,10 @@ from herod.pipeline.views import PeerView, peer_view
 from herod.records import PeerRule
 from herod.scopes.principal import NOBODY_UID
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
+from herod_client.core.errors import InvalidRequest, NotFound, quoted
+from herod_client.core.grants import list_networks, parse_networks
+from herod_client.core.key_format import new_id
+from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["peers_allow", "peers_list", "peers_remove"]
 

@@ -8,9 +8,6 @@ answered with the same words. The secret is never a credential: it opens a resou
 from typing import Annotated, Any, Final
 
 import msgspec
-from herod_client.core.errors import InvalidRequest, NotFound
-from herod_client.core.key_format import new_id
-from herod_client.core.scope_graph import USER
 
 from herod.pipeline.ceilings import is_admin
 from herod.pipeline.fields import EXAMPLE_ID, Cursor, Label, Limit
@@ -20,6 +17,9 @@ from herod.pipeline.pagination import page_of, parse_limit
 from herod.records import Resource, resource_owner
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
 from herod.throttle.rules import Counter, ownership_counter
+from herod_client.core.errors import InvalidRequest, NotFound
+from herod_client.core.key_format import new_id
+from herod_client.core.scope_graph import USER
 
 __all__ = [
     "resources_check",

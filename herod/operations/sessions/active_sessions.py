@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
-from herod_client.core.errors import NotFound, Unauthenticated
 
 from herod.identity.provenance import session_principal
 from herod.pipeline.ceilings import check_target, is_admin
@@ -16,6 +15,7 @@ from herod.records import Session
 from herod.scopes.decisions import Access, Denied, decide_target
 from herod.scopes.principal import AuthMethod
 from herod.store.base import Page, Reader, Writer
+from herod_client.core.errors import NotFound, Unauthenticated
 
 __all__ = ["session_end", "session_list"]
 

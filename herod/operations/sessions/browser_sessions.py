@@ -6,7 +6,6 @@ Must never hold more than what opened it.
 from typing import Final, Literal
 
 import msgspec
-from herod_client.core.key_format import new_opaque
 
 from herod.identity.provenance import session_half, session_id, via_of
 from herod.pipeline.operation import Context, Params, Surface, Time, command
@@ -15,6 +14,7 @@ from herod.records import Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal, part_of
 from herod.store.base import Writer
+from herod_client.core.key_format import new_opaque
 
 __all__ = [
     "COOKIE_CHARACTERS",

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
-from herod_client.core.errors import BadCredentials
-from herod_client.core.grants import intersect_grants
 
 from herod.identity.provenance import session_provenance
 from herod.operations.sessions.browser_sessions import OPENS_SESSIONS, OpenedSession, Opening, keep_session, new_session
@@ -23,6 +21,8 @@ from herod.scopes.principal import Principal
 from herod.store.base import Reader, Writer
 from herod.store.record_cache import record_bytes
 from herod.throttle.rules import Attempt, code_guess
+from herod_client.core.errors import BadCredentials
+from herod_client.core.grants import intersect_grants
 
 __all__ = ["CODE_SECONDS", "session_code", "session_offer", "session_redeem"]
 

@@ -1,10 +1,6 @@
 """Hero Supervisor's four methods, in its shapes, over herod's service keys."""
 
 import msgspec
-from herod_client.core.errors import InvalidRequest, NotFound, Unauthenticated
-from herod_client.core.grants import list_networks
-from herod_client.core.key_format import looks_like_key, parse_key
-from herod_client.core.scope_graph import ADMIN
 
 from herod.identity.identify import bearer_principal
 from herod.operations.keys import make_key, put_key, remove_key
@@ -18,6 +14,10 @@ from herod.pipeline.views import hide_values, rfc3339
 from herod.records import SERVICE_KEYS, ApiKey
 from herod.scopes.decisions import Access
 from herod.store.base import Reader, Store, Usage, Writer
+from herod_client.core.errors import InvalidRequest, NotFound, Unauthenticated
+from herod_client.core.grants import list_networks
+from herod_client.core.key_format import looks_like_key, parse_key
+from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["auth_create_key", "auth_list_keys", "auth_remove_key", "auth_verify"]
 

@@ -1,10 +1,10 @@
 """A copy of the whole store, for whoever may have everything in it."""
 
 import msgspec
-from herod_client.core.scope_graph import ADMIN
 
 from herod.pipeline.operation import Context, NoParams, command
 from herod.store.base import ByteStream, Store, Writer
+from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["backup"]
 

@@ -3,8 +3,6 @@
 from typing import Annotated
 
 import msgspec
-from herod_client.core.errors import CeilingExceeded, InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
-from herod_client.core.scope_graph import ADMIN
 
 from herod.identity.effective_principals import (
     LOCAL_ADMIN_ID,
@@ -21,6 +19,8 @@ from herod.records import ApiKey, PeerRule
 from herod.scopes.decisions import Access, Denied, Needs, decide
 from herod.scopes.principal import AuthMethod, Principal
 from herod.store.base import Reader
+from herod_client.core.errors import CeilingExceeded, InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
+from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["access_explain"]
 

@@ -1,13 +1,13 @@
 """How the daemon is, what it counts, and who one is to it."""
 
 import msgspec
-from herod_client.core.scope_graph import READ
 
 from herod.pipeline.operation import Context, NoParams, Tool, query
 from herod.pipeline.views import networks_list
 from herod.records import Account, ApiKey, Session
 from herod.scopes.decisions import Access
 from herod.store.base import Health, Store
+from herod_client.core.scope_graph import READ
 
 __all__ = ["health", "stats", "version", "whoami"]
 

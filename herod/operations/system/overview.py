@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from herod_client.core.scope_graph import ADMIN
 
 from herod.operations.keys import UNUSED_SECONDS
 from herod.operations.system.admin_warnings import AdminWarning, Facts, KeyFacts, WarningTopic, find_warnings
@@ -18,6 +17,7 @@ from herod.records import Account, ApiKey, PeerRule, Resource, Session
 from herod.store.audit_filter import AuditFilter
 from herod.store.base import AuditRow, Order, Reader, Store
 from herod.store.page_cursors import encode_cursor
+from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["HOURS", "overview"]
 

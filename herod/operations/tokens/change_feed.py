@@ -18,8 +18,6 @@ from typing import Annotated, Final
 
 import msgspec
 import trio
-from herod_client.core.errors import InvalidRequest, RateLimited
-from herod_client.core.scope_graph import ADMIN
 
 from herod.identity.effective_principals import LOCAL_ADMIN_ID
 from herod.identity.runtime import Runtime
@@ -32,6 +30,8 @@ from herod.scopes.principal import PrincipalKind
 from herod.store.base import MAX_PAGE, Cursor, Order, Page, Reader, Store
 from herod.store.page_cursors import cursor_after
 from herod.throttle.rules import wide_source
+from herod_client.core.errors import InvalidRequest, RateLimited
+from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["MAX_WAIT_SECONDS", "WAITING", "WAITING_OF_PRINCIPAL", "WAITING_OF_SOURCE", "token_changes"]
 

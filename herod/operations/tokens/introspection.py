@@ -5,7 +5,6 @@ resource, and tells its audience: who asks must find itself in it. Nothing is ch
 """
 
 import msgspec
-from herod_client.core.errors import Unauthenticated
 
 from herod.identity.identify import bearer_principal
 from herod.identity.presented_credentials import Audience
@@ -14,6 +13,7 @@ from herod.pipeline.operation import Context, Params, query
 from herod.scopes.decisions import Access
 from herod.scopes.principal import PrincipalKind
 from herod.store.base import Store
+from herod_client.core.errors import Unauthenticated
 
 __all__ = ["token_introspect"]
 

@@ -1,11 +1,10 @@
 """An access token for a principal: signed here, for every operation that gives one."""
 
-from herod_client.core.access_tokens import Claims, issue
-from herod_client.core.key_format import new_id
-
 from herod.identity.provenance import via_of
 from herod.pipeline.operation import Context
 from herod.scopes.principal import Principal
+from herod_client.core.access_tokens import Claims, issue
+from herod_client.core.key_format import new_id
 
 __all__ = ["issue_token"]
 

@@ -5,18 +5,6 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import msgspec
-from herod_client.core.access_tokens import Claims
-from herod_client.core.errors import (
-    InvalidRequest,
-    InvalidScope,
-    InvalidTarget,
-    TargetDenied,
-    Unauthenticated,
-    UnsupportedGrantType,
-    UnsupportedTokenType,
-)
-from herod_client.core.key_format import looks_like_key
-from herod_client.core.scope_graph import split_scope
 
 from herod.identity.identify import bearer_principal, looks_like_token, token_holder
 from herod.operations.tokens.issuance import issue_token
@@ -29,6 +17,18 @@ from herod.records import Revocation
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal, part_of
 from herod.store.base import Reader, Store, Writer
+from herod_client.core.access_tokens import Claims
+from herod_client.core.errors import (
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    TargetDenied,
+    Unauthenticated,
+    UnsupportedGrantType,
+    UnsupportedTokenType,
+)
+from herod_client.core.key_format import looks_like_key
+from herod_client.core.scope_graph import split_scope
 
 __all__ = ["token_create", "token_revoke", "token_validate"]
 

@@ -9,11 +9,11 @@ from typing import Final
 
 import msgspec
 import trio
-from herod_client.core.errors import Unavailable
 
 from herod.records import AuditEvent, LegacyUse
 from herod.scopes.principal import AuthMethod
 from herod.store.base import Reader, Store, Writer
+from herod_client.core.errors import Unavailable
 
 __all__ = ["LegacyUsage"]
 

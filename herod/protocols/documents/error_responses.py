@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from herod_client.core import errors
-from herod_client.core.errors import HerodError
-
 from herod.pipeline.operation import Operation, Route
 from herod.protocols.error_codes import CODES, INTERNAL, Row
 from herod.protocols.responses import API_VERSION, is_enveloped
 from herod.scopes.decisions import Access
+from herod_client.core import errors
+from herod_client.core.errors import HerodError
 
 __all__ = ["ERROR", "JSON", "META", "OAUTH_ERROR", "RPC_ANSWER", "failure", "failure_responses", "failures", "is_oauth"]
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from herod_client.core.scope_graph import ALIASES, MAX_SCOPES
 
 from herod.identity.runtime import Runtime
 from herod.pipeline.fields import ENUMERATED
 from herod.pipeline.operation import Operation, Params
+from herod_client.core.scope_graph import ALIASES, MAX_SCOPES
 
 __all__ = [
     "Names",

@@ -17,8 +17,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, RateLimited, Unauthenticated
-from herod_client.core.scope_graph import READ
 
 from herod.identity.presented_credentials import Presented
 from herod.pipeline.operation import NoParams, Operation
@@ -49,6 +47,8 @@ from herod.protocols.mcp.protocol_versions import (
 from herod.protocols.mcp.tools import McpTool, make_tools
 from herod.protocols.responses import JSON_HEADERS, check_answer, encode, json_response
 from herod.scopes.decisions import Access
+from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, RateLimited, Unauthenticated
+from herod_client.core.scope_graph import READ
 
 __all__ = ["McpEndpoint"]
 

@@ -11,11 +11,10 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from herod_client.core.errors import RuntimeFailure
-
 from herod.file_ownership import require_own_path
 from herod.server.sockets.unix_socket import SocketFile
 from herod.settings.bind_addresses import FdBind
+from herod_client.core.errors import RuntimeFailure
 
 __all__ = ["hold_cookie", "keep_from_children", "socket_path", "take_inherited"]
 

@@ -16,12 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
-from herod_client.core.errors import RuntimeFailure, SettingsError
-
 from herod.server.sockets.inherited_sockets import hold_cookie, socket_path, take_inherited
 from herod.server.sockets.tls import Certificates
 from herod.server.sockets.unix_socket import BACKLOG, SocketFile, prepare_folder
 from herod.settings.bind_addresses import Bind, FdBind, TcpBind, UnixBind, clear_text_refusal
+from herod_client.core.errors import RuntimeFailure, SettingsError
 
 __all__ = ["BoundListener", "listening", "open_listeners"]
 

@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from herod_client.core.errors import SettingsError
-
 from herod.server.sockets.transport import SocketTransport
+from herod_client.core.errors import SettingsError
 
 __all__ = ["Certificates", "TlsTransport"]
 

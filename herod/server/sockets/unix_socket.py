@@ -14,9 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from herod_client.core.errors import RuntimeFailure
-
 from herod.file_ownership import require_own_path
+from herod_client.core.errors import RuntimeFailure
 
 __all__ = ["BACKLOG", "SocketFile", "prepare_folder"]
 

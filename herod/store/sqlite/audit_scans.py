@@ -11,7 +11,6 @@ from typing import Any, Final, TypeVar
 import apsw
 import msgspec
 import trio
-from herod_client.core.errors import HerodError, Unavailable
 
 from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
@@ -21,6 +20,7 @@ from herod.store.base import AuditRow, AuditVerdict
 from herod.store.sqlite.disk.open_database import load_head
 from herod.store.sqlite.read_only_connection import read_only_connection
 from herod.store.sqlite.sealed_rows import logger
+from herod_client.core.errors import HerodError, Unavailable
 
 __all__ = ["SCANS_AT_ONCE", "AuditScans"]
 

@@ -11,13 +11,13 @@ from typing import Final, Self
 
 import apsw
 import trio
-from herod_client.core.errors import Conflict, StartupError, Unavailable
 
 from herod.credentials.backup_encryption import CHUNK_BYTES, BackupSealer
 from herod.store.sqlite.disk.database_files import SNAPSHOT, create_beside, drop_temporary
 from herod.store.sqlite.disk.disk_faults import describe
 from herod.store.sqlite.disk.open_database import connect
 from herod.store.sqlite.sealed_rows import logger
+from herod_client.core.errors import Conflict, StartupError, Unavailable
 
 __all__ = ["Snapshot", "Snapshots"]
 

@@ -8,12 +8,11 @@ import os
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from herod_client.core.errors import RuntimeFailure, SettingsError
-
 from herod.credentials.backup_encryption import HEADER_BYTES, SEALED_CHUNK_BYTES, BackupOpener, NoBackup
 from herod.credentials.keyring import WrongSecret, derive_backup_key
 from herod.credentials.sealing import SealBroken
 from herod.store.sqlite.disk.database_files import RESTORING, create_beside, drop_temporary, sync_folder
+from herod_client.core.errors import RuntimeFailure, SettingsError
 
 __all__ = ["open_backup", "put_in_place", "unpack"]
 

@@ -15,7 +15,6 @@ from typing import Any, Final, TypeVar, cast
 import apsw
 import outcome
 import trio
-from herod_client.core.errors import Unavailable
 
 from herod.credentials.keyring import Keyring
 from herod.store.base import StoreStats
@@ -24,6 +23,7 @@ from herod.store.sealed_head import StoreHead
 from herod.store.sqlite.disk.disk_faults import Condition, Fault, describe, fault_of
 from herod.store.sqlite.sealed_rows import logger
 from herod.store.sqlite.write_transaction import Transaction, write_head
+from herod_client.core.errors import Unavailable
 
 __all__ = ["GroupWriter"]
 

@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar
 
 import apsw
 import msgspec
-from herod_client.core.errors import RuntimeFailure, Unavailable
 
 from herod.credentials.keyring import Keyring
 from herod.records import Record
@@ -21,6 +20,7 @@ from herod.store.sqlite.disk.disk_faults import Condition, describe
 from herod.store.sqlite.disk.open_database import OpenedFile
 from herod.store.sqlite.sealed_rows import SELECT_ROWS, TYPES, Row, RowCodec
 from herod.store.sqlite.write_transaction import Transaction, write_head
+from herod_client.core.errors import RuntimeFailure, Unavailable
 
 __all__ = ["OfflineTransaction", "check_all", "readable", "reseal", "tidy", "tombstones", "transaction"]
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
-from herod_client.core.errors import HerodError, Unavailable
 
 from herod.store.sqlite.disk.disk_faults import describe
 from herod.store.sqlite.disk.open_database import connect
+from herod_client.core.errors import HerodError, Unavailable
 
 __all__ = ["read_only_connection"]
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
 import apsw
-from herod_client.core.errors import HerodError, Unavailable
 
 from herod.records import Record
 from herod.store.base import MAX_PAGE, MAX_READ_BYTES, Page, Usage
@@ -16,6 +15,7 @@ from herod.store.page_cursors import Order, cursor_after, parse_cursor
 from herod.store.sealed_head import StoreHead
 from herod.store.sqlite.disk.disk_faults import Condition, Fault, fault_of, is_sql_fault
 from herod.store.sqlite.sealed_rows import SELECT_ROWS, RowCodec
+from herod_client.core.errors import HerodError, Unavailable
 
 __all__ = ["SqlReader"]
 

@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 import apsw
 import msgspec
 import trio
-from herod_client.core.errors import HerodError
 
 from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
@@ -20,6 +19,7 @@ from herod.store.sqlite.disk.open_database import load_head
 from herod.store.sqlite.read_only_connection import read_only_connection
 from herod.store.sqlite.reader import SqlReader
 from herod.store.sqlite.sealed_rows import RowCodec, damaged
+from herod_client.core.errors import HerodError
 
 __all__ = ["SURVEYS_AT_ONCE", "RecordScans"]
 

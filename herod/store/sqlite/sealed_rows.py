@@ -8,11 +8,11 @@ import logging
 from typing import Final, TypeVar
 
 import msgspec
-from herod_client.core.errors import Unavailable
 
 from herod.credentials.keyring import Keyring, Purpose
 from herod.credentials.sealing import SEAL_BYTES, SealBroken, seal, unseal
 from herod.records import RECORD_TYPES, Record
+from herod_client.core.errors import Unavailable
 
 __all__ = ["SELECT_ROWS", "TYPES", "Row", "RowCodec", "damaged", "sealed_bytes"]
 

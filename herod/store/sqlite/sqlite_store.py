@@ -16,7 +16,6 @@ import apsw
 import msgspec
 import outcome
 import trio
-from herod_client.core.errors import Unavailable
 
 from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
@@ -49,6 +48,7 @@ from herod.store.sqlite.reader import SqlReader
 from herod.store.sqlite.record_scans import RecordScans
 from herod.store.sqlite.sealed_rows import TYPES, RowCodec, damaged, logger
 from herod.store.sqlite.write_transaction import Transaction
+from herod_client.core.errors import Unavailable
 
 __all__ = ["SqliteStore", "open_sqlite"]
 

@@ -8,7 +8,6 @@ from typing import Final
 
 import apsw
 import msgspec
-from herod_client.core.errors import Conflict, HerodError, Unavailable
 
 from herod.credentials.keyring import Keyring
 from herod.records import AuditEvent, Record
@@ -19,6 +18,7 @@ from herod.store.sealed_head import StoreHead, seal_head
 from herod.store.sqlite.disk.disk_faults import Condition, extended_code, is_sql_fault
 from herod.store.sqlite.reader import SqlReader
 from herod.store.sqlite.sealed_rows import SELECT_ROWS, Row, RowCodec, logger
+from herod_client.core.errors import Conflict, HerodError, Unavailable
 
 __all__ = ["Transaction", "write_head"]
 

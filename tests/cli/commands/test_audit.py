@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from support.fake_daemon import FakeDaemon, RpcError
 
 Typed = Callable[..., Any]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.fake_daemon import TOKEN, USER, WHOAMI, FakeDaemon, RpcError, fake_daemon, json_reply
 
 Typed = Callable[..., Any]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.fake_daemon import RESOURCE, FakeDaemon, RpcError
 
 Typed = Callable[..., Any]

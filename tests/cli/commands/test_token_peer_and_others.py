@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 import pytest
+
+from herod.settings import OPTIONS
 from herod_cli.commands.serve import serve
 from herod_client.core.errors import RuntimeFailure
 from support.fake_daemon import PEER, FakeDaemon, RpcError, fake_daemon, json_reply
-
-from herod.settings import OPTIONS
 
 Typed = Callable[..., Any]
 SECRET = "correct horse battery staple, long enough"

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 import pytest
+
 from herod_cli.commands.key import parse_expiry
 from herod_cli.shared.output import width
 from support.fake_daemon import KEY, USER, WHOAMI, FakeDaemon, RpcError

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from herod_cli.shared.output import width
 from support.fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from herod_cli.doctor import install_checks
 from herod_cli.shared.cli_version import cli_version
 from support.fake_daemon import FakeDaemon

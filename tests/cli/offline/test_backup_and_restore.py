@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from store.samples import account, key
 from support.fake_daemon import Reply, fake_daemon
 from support.stopped_store import NEW, OLD, opened, put, save

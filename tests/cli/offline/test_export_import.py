@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import trio
-from store.samples import account, key
-from support.stopped_store import NEW, OLD, opened, put, settings
 
 from herod.credentials.accounts_file_encryption import decrypt_users, encrypt_users
 from herod.maintenance.export_accounts import export_accounts
+from store.samples import account, key
+from support.stopped_store import NEW, OLD, opened, put, settings
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from herod_client.core.signing_keys import SigningAlgorithm
-from support.stopped_store import NOW, OLD, opened
 
 from herod.maintenance.startup import load_signing_keys
 from herod.records import SigningKeyRecord
+from herod_client.core.signing_keys import SigningAlgorithm
+from support.stopped_store import NOW, OLD, opened
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from herod_cli.ui.loopback_relay import RelayRefusal, holder_of, parse_head
 from support.fake_daemon import FakeDaemon, RpcError
 from support.real_daemon import COMMAND, Daemon, running

@@ -6,6 +6,9 @@ from typing import Any
 import jwt
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from client.core.token_forging import (
     AUDIENCE_CLAIMS,
     BOTH,
@@ -28,8 +31,6 @@ from herod_client.core import access_tokens
 from herod_client.core.access_tokens import AUDIENCE_TYP, PLAIN_TYP, Claims, issue, open_jws
 from herod_client.core.errors import ExpiredToken, InvalidRequest
 from herod_client.core.signing_keys import SigningKey, SigningKeys, hs256_key
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 class TestIssued:

@@ -1,6 +1,9 @@
 """What someone holds, and how grants are cut and compared."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.grants import (
     ALL_NETWORKS,
@@ -12,8 +15,6 @@ from herod_client.core.grants import (
     parse_networks,
 )
 from herod_client.core.scope_graph import ScopeGraph
-from hypothesis import given
-from hypothesis import strategies as st
 
 GRAPH = ScopeGraph({"jobs:run": ["user"], "operator": ["admin"]})
 NAMES = ["mainnet", "testnet", "devnet"]

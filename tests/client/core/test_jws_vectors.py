@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from herod_client.core.access_tokens import open_jws
 from herod_client.core.errors import BadToken
 from herod_client.core.signing_keys import SigningKey, SigningKeys, ed25519_key

@@ -5,6 +5,9 @@ import uuid
 from binascii import crc32
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from herod_client.core import key_format
 from herod_client.core.errors import BadCredentials
 from herod_client.core.key_format import (
@@ -20,8 +23,6 @@ from herod_client.core.key_format import (
     new_opaque,
     parse_key,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 ID = "0Az9bcDEfgHI"
 SECRET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg"

@@ -3,6 +3,9 @@
 from itertools import islice, product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from herod_client.core import scope_graph as graph_module
 from herod_client.core.errors import InvalidRequest, SettingsError
 from herod_client.core.scope_graph import (
@@ -17,8 +20,6 @@ from herod_client.core.scope_graph import (
     ScopeGraph,
     split_scope,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 GRAPH = ScopeGraph()
 

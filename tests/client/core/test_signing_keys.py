@@ -4,6 +4,9 @@ import hashlib
 import hmac
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from herod_client.core.errors import SettingsError
 from herod_client.core.signing_keys import (
     SigningKey,
@@ -13,8 +16,6 @@ from herod_client.core.signing_keys import (
     hs256_key,
     new_ed25519_private,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 SECRET = "s" * 32
 OTHER_SECRET = "t" * 32

@@ -7,6 +7,9 @@ from typing import Any
 import jwt
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from client.core.token_forging import (
     AUDIENCE,
     AUDIENCE_CLAIMS,
@@ -36,8 +39,6 @@ from herod_client.core import access_tokens
 from herod_client.core.access_tokens import AUDIENCE_TYP, MAX_TOKEN_CHARS, issue, open_jws
 from herod_client.core.errors import BadToken
 from herod_client.core.signing_keys import SigningKey, SigningKeys, ed25519_key, hs256_key
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def unsigned(alg: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jwt
 import msgspec
+
 from herod_client.core.access_tokens import Claims, issue, verify
 from herod_client.core.errors import BadToken, ExpiredToken
 from herod_client.core.signing_keys import SigningKey, SigningKeys, ed25519_key, hs256_key

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from support.http_messages import BAD, GOOD
 from support.raw_sockets import (
     HEALTH,

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from statistics import median
 
 import pytest
-from herod_client.core.errors import BadCredentials
-from support.herod_in_memory import PASSWORD, TCP, House
-from support.soak_rounds import chance, count
 
 from herod.credentials import passwords
 from herod.operations.accounts import login_and_registration
 from herod.operations.operation_table import OPERATIONS
+from herod_client.core.errors import BadCredentials
+from support.herod_in_memory import PASSWORD, TCP, House
+from support.soak_rounds import chance, count
 
 LOGIN = dataclasses.replace(OPERATIONS["login"], limit=None)  # or the limits would answer
 

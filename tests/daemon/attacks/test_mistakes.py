@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from support.real_daemon import SECRET, environment, herod, others_have_python, running
 
 

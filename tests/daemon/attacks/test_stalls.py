@@ -20,13 +20,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from support.raw_sockets import HEALTH, WAYS, connect, descriptors, read_all, secured, settle, statuses
-from support.real_daemon import SECRET, Daemon, others_have_python
-from support.soak_rounds import count
 
 from herod.records import Account
 from herod.store.base import Writer
 from herod.store.sqlite.sqlite_store import open_sqlite
+from support.raw_sockets import HEALTH, WAYS, connect, descriptors, read_all, secured, settle, statuses
+from support.real_daemon import SECRET, Daemon, others_have_python
+from support.soak_rounds import count
 
 STALLED = count("STALLS")
 QUICK = {"head_seconds": 2, "body_seconds": 2, "write_seconds": 2, "idle_seconds": 60}

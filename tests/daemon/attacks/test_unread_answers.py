@@ -12,11 +12,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+
+from herod.dashboard.static_files import Assets
 from support.raw_sockets import HEALTH, connect, descriptors, secured, settle, statuses
 from support.real_daemon import Daemon
 from support.soak_rounds import count
-
-from herod.dashboard.static_files import Assets
 
 CLIENTS = count("UNREAD")
 MIB = 1024 * 1024

@@ -9,9 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from support.stopped_store import settings
-
 from herod.maintenance.restore import restore
+from support.stopped_store import settings
 
 STEPS = frozenset({"open", "os.link", "os.rename", "os.remove", "os.truncate"})
 

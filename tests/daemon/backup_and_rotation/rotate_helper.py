@@ -13,11 +13,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from support.stopped_store import settings
-
 from herod.maintenance.import_accounts import import_accounts
 from herod.maintenance.rotate_secret import rotate_secret
 from herod.maintenance.rotate_signing_key import rotate_signing
+from support.stopped_store import settings
 
 
 def change_secret(path: str, old: str, new: str, is_compromised: bool) -> None:

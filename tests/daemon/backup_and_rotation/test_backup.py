@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+
 from support.real_daemon import SECRET, Daemon, herod, running
 
 NEW = "the secret of tomorrow, long enough for all of them"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import trio
-from support.real_daemon import COMMAND, SECRET, Daemon, environment, herod, running
-from support.stopped_store import opened
 
 from herod.credentials.accounts_file_encryption import encrypt_users
 from herod.credentials.passwords import OWASP_2024
 from herod.records import Account
+from support.real_daemon import COMMAND, SECRET, Daemon, environment, herod, running
+from support.stopped_store import opened
 
 OTHER = "the secret of the other machine, long enough for it"
 PASSWORD = "canary horse battery"

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from support.real_daemon import SECRET, environment, herod
 
 OWNER = 4321

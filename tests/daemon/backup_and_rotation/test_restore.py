@@ -7,16 +7,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from herod_client.core.errors import Conflict, RuntimeFailure, SettingsError
-from herod_client.core.signing_keys import SigningAlgorithm
-from store.samples import account, event, key, revocation, rule, session
-from support.stopped_store import NEW, NOW, OLD, STORE, contents, opened, put, save, settings
 
 from herod.maintenance.restore import Restoration, restore
 from herod.maintenance.rotate_secret import rotate_secret
 from herod.maintenance.startup import load_signing_keys
 from herod.records import Account, ApiKey, PeerRule, Revocation, Session, SigningKeyRecord
 from herod.store.sqlite.sqlite_store import SqliteStore
+from herod_client.core.errors import Conflict, RuntimeFailure, SettingsError
+from herod_client.core.signing_keys import SigningAlgorithm
+from store.samples import account, event, key, revocation, rule, session
+from support.stopped_store import NEW, NOW, OLD, STORE, contents, opened, put, save, settings
 
 
 async def lived(path: Path, file: Path) -> Path:

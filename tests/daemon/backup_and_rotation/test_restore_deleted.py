@@ -7,13 +7,13 @@ socket). The feed keeps 100,000 tombstones, so that of the admin key was gone, a
 from pathlib import Path
 
 import pytest
-from store.samples import account, key, resource, rule
-from support.stopped_store import NOW, OLD, put, save, settings
 
 from herod.maintenance.restore import restore
 from herod.records import Account, ApiKey, PeerRule, Resource
 from herod.store.base import Writer
 from herod.store.sqlite.sqlite_store import KEPT_TOMBSTONES, SqliteStore, open_sqlite
+from store.samples import account, key, resource, rule
+from support.stopped_store import NOW, OLD, put, save, settings
 
 AT_ONCE = 1000
 

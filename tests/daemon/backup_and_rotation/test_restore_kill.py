@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from store.samples import account
-from support.stopped_store import OLD, contents, opened, put, save, settings
-
 from herod.maintenance.restore import restore
 from herod.records import Account
+from store.samples import account
+from support.stopped_store import OLD, contents, opened, put, save, settings
 
 MOST_STEPS = 200
 

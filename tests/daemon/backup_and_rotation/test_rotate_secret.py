@@ -8,12 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError
-from herod_client.core.signing_keys import SigningKeys
-from store.samples import account, event, key, revocation, session
-from support.killed_commands import killer
-from support.soak_rounds import count, seed
-from support.stopped_store import NEW, NOW, OLD, STORE, contents, opened, put, settings
 
 from herod.credentials.secret_hashes import hash_secret
 from herod.maintenance.rotate_secret import rotate_secret
@@ -23,6 +17,12 @@ from herod.store.base import Writer
 from herod.store.sqlite.disk.open_database import open_file
 from herod.store.sqlite.offline_transaction import check_all
 from herod.store.sqlite.sqlite_store import SqliteStore
+from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError
+from herod_client.core.signing_keys import SigningKeys
+from store.samples import account, event, key, revocation, session
+from support.killed_commands import killer
+from support.soak_rounds import count, seed
+from support.stopped_store import NEW, NOW, OLD, STORE, contents, opened, put, settings
 
 ROUNDS = count("KILL_ROUNDS")
 SEED = seed()

@@ -13,13 +13,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from herod_client.core.access_tokens import Claims, issue
-from herod_client.core.errors import RuntimeFailure, SettingsError
-from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys, hs256_key
-from support.killed_commands import killer
-from support.real_daemon import SECRET, Daemon, running
-from support.soak_rounds import count, seed
-from support.stopped_store import NEW, NOW, OLD, contents, opened, settings
 
 from herod.maintenance.rotate_secret import rotate_secret
 from herod.maintenance.rotate_signing_key import rotate_signing
@@ -28,6 +21,13 @@ from herod.records import SigningKeyRecord
 from herod.store.sqlite.disk.open_database import open_file
 from herod.store.sqlite.offline_transaction import check_all, readable, transaction
 from herod.store.sqlite.sqlite_store import SqliteStore
+from herod_client.core.access_tokens import Claims, issue
+from herod_client.core.errors import RuntimeFailure, SettingsError
+from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys, hs256_key
+from support.killed_commands import killer
+from support.real_daemon import SECRET, Daemon, running
+from support.soak_rounds import count, seed
+from support.stopped_store import NEW, NOW, OLD, contents, opened, settings
 
 ROUNDS = count("SIGNING_KILLS")
 SEED = seed()

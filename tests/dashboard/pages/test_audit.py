@@ -4,10 +4,10 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
-from support.herod_in_memory import House, open_house
-from support.page_visitor import open_pages, said, text, visit
 
 from herod.store.audit_chain import decode_event, encode_event
+from support.herod_in_memory import House, open_house
+from support.page_visitor import open_pages, said, text, visit
 
 
 @pytest.fixture

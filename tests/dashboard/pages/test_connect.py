@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from html import unescape
 
 import pytest
-from support.herod_in_memory import LEGACY, SECRET, House, open_house
-from support.page_visitor import open_pages, visit
 
 from herod.dashboard.pages.connect import Snippet, find_addresses, make_sections
 from herod.pipeline.process.deployment import Deployment
+from support.herod_in_memory import LEGACY, SECRET, House, open_house
+from support.page_visitor import open_pages, visit
 
 SOCKET = "/run/a 'daemon'/herod.sock"
 URL = "http://127.0.0.1:3350"

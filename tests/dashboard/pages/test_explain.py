@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from html import unescape
 
 import pytest
-from support.herod_in_memory import House, open_house
-from support.page_visitor import open_pages, said, visit
 
 from herod.operations.operation_table import OPERATIONS
+from support.herod_in_memory import House, open_house
+from support.page_visitor import open_pages, said, visit
 
 
 @pytest.fixture

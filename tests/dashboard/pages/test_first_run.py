@@ -5,8 +5,6 @@ from functools import partial
 from urllib.parse import quote_plus
 
 import pytest
-from herod_client.core.errors import BadCredentials, Conflict, HerodError
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, Answer, House
 
 from herod.dashboard.app import make_app
 from herod.operations.accounts.first_admin import FIRST_CODE_SECONDS, make_first_code
@@ -15,6 +13,8 @@ from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import Account
 from herod.server.page_requests import PageRequests
+from herod_client.core.errors import BadCredentials, Conflict, HerodError
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, Answer, House
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 EMAIL = "ada@example.org"

@@ -4,11 +4,11 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from support.herod_in_memory import NOW, PASSWORD, House
-from support.page_visitor import Visitor, open_pages, rows, said, secret_of, sign_in, text, visit
 
 from herod.dashboard.csrf import cut
 from herod.identity.presented_credentials import Bearer
+from support.herod_in_memory import NOW, PASSWORD, House
+from support.page_visitor import Visitor, open_pages, rows, said, secret_of, sign_in, text, visit
 
 DAY = 86_400
 

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-from support.herod_in_memory import LEGACY, House, open_house
-from support.page_visitor import open_pages, said, secret_of, text, visit
 
 from herod.identity.presented_credentials import Bearer
 from herod.records import ApiKey
+from support.herod_in_memory import LEGACY, House, open_house
+from support.page_visitor import open_pages, said, secret_of, text, visit
 
 
 @pytest.fixture

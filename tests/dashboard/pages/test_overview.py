@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from support.herod_in_memory import LEGACY, NOW, House, open_house
-from support.page_visitor import open_pages, text, visit
 
 from herod.dashboard.bar_charts import HEIGHT, WIDTH, draw_bars
 from herod.dashboard.pages.overview import show_bytes, show_span
@@ -15,6 +13,8 @@ from herod.identity.presented_credentials import Bearer
 from herod.pipeline.process.deployment import Deployment
 from herod.records import AuditEvent
 from herod.store.base import Writer
+from support.herod_in_memory import LEGACY, NOW, House, open_house
+from support.page_visitor import open_pages, text, visit
 
 DAY = 86_400
 

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from support.herod_in_memory import House, open_house
-from support.page_visitor import open_pages, said, text, visit
 
 from herod.records import PeerRule
+from support.herod_in_memory import House, open_house
+from support.page_visitor import open_pages, said, text, visit
 
 
 @pytest.fixture

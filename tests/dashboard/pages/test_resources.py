@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
-from support.herod_in_memory import House, open_house
-from support.page_visitor import open_pages, said, text, visit
 
 from herod.records import Resource
 from herod.store.base import Writer
+from support.herod_in_memory import House, open_house
+from support.page_visitor import open_pages, said, text, visit
 
 SECRET = "what a tenant chose"
 

@@ -3,8 +3,6 @@
 from functools import partial
 
 import pytest
-from herod_client.core.errors import ExpiredToken, HerodError, NotFound, TargetDenied
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House, User
 
 from herod.dashboard.app import make_app
 from herod.dashboard.csrf import cut
@@ -14,6 +12,8 @@ from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.scopes.principal import Source
 from herod.server.page_requests import PageRequests
+from herod_client.core.errors import ExpiredToken, HerodError, NotFound, TargetDenied
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House, User
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 

@@ -4,13 +4,13 @@ import re
 from urllib.parse import quote
 
 import pytest
-from dashboard.browser_sign_in import EMAIL, GOOD, OWN, cookie_of, open_session, sign_in, sign_in_by_key, text
-from herod_client.core.errors import Unavailable
-from support.herod_in_memory import LEGACY, PASSWORD, House
 
+from dashboard.browser_sign_in import EMAIL, GOOD, OWN, cookie_of, open_session, sign_in, sign_in_by_key, text
 from herod.dashboard.session_opening import family
 from herod.records import Session
 from herod.scopes.principal import Source
+from herod_client.core.errors import Unavailable
+from support.herod_in_memory import LEGACY, PASSWORD, House
 
 
 async def test_signing_in_and_out(dashboard: House) -> None:

@@ -4,9 +4,6 @@ import re
 from functools import partial
 
 import pytest
-from herod_client.core.errors import BadCredentials, CeilingExceeded, ExpiredToken
-from herod_client.core.key_format import new_opaque
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House
 
 from herod.dashboard.app import make_app
 from herod.identity.one_time_codes import MAX_CODE_BYTES, MAX_CODES, MAX_CODES_OF_ONE, OneTimeCodes
@@ -18,6 +15,9 @@ from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import Session
 from herod.server.page_requests import PageRequests
+from herod_client.core.errors import BadCredentials, CeilingExceeded, ExpiredToken
+from herod_client.core.key_format import new_opaque
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 # How a file on the disk leads a browser to us.

@@ -2,10 +2,10 @@
 
 import pytest
 from msgspec.structs import replace
-from support.herod_in_memory import PASSWORD, House
-from support.page_visitor import OWN, Visitor, open_pages, rows, said, secret_of, sign_in, text, visit
 
 from herod.records import Account
+from support.herod_in_memory import PASSWORD, House
+from support.page_visitor import OWN, Visitor, open_pages, rows, said, secret_of, sign_in, text, visit
 
 NEW = "another long password"
 

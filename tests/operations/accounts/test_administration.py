@@ -1,6 +1,9 @@
 """Accounts as admins keep them: added, looked up, changed, disabled and deleted with all that they hold."""
 
 import pytest
+
+from herod.identity.presented_credentials import Basic, Bearer
+from herod.records import Account, ApiKey, Session
 from herod_client.core.errors import (
     BadCredentials,
     CeilingExceeded,
@@ -11,9 +14,6 @@ from herod_client.core.errors import (
     Unauthenticated,
 )
 from support.herod_in_memory import House
-
-from herod.identity.presented_credentials import Basic, Bearer
-from herod.records import Account, ApiKey, Session
 
 
 async def test_add(house: House) -> None:

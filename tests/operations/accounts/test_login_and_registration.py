@@ -1,11 +1,11 @@
 """Coming in by email and password, and making an account for oneself."""
 
 import pytest
-from herod_client.core.errors import BadCredentials, Conflict, Disabled, InvalidRequest, TargetDenied
-from support.herod_in_memory import PASSWORD, TCP, House, open_house
 
 from herod.identity.presented_credentials import Basic, Bearer, SessionCookie
 from herod.records import Account
+from herod_client.core.errors import BadCredentials, Conflict, Disabled, InvalidRequest, TargetDenied
+from support.herod_in_memory import PASSWORD, TCP, House, open_house
 
 EMAIL = "ada@example.org"
 

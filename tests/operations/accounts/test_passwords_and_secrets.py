@@ -1,10 +1,10 @@
 """An account's password and client secret: who may change them, and what ends when they do."""
 
 import pytest
-from herod_client.core.errors import BadCredentials, CeilingExceeded, InvalidRequest, NotFound, Unauthenticated
-from support.herod_in_memory import PASSWORD, TCP, House
 
 from herod.identity.presented_credentials import Basic, Bearer
+from herod_client.core.errors import BadCredentials, CeilingExceeded, InvalidRequest, NotFound, Unauthenticated
+from support.herod_in_memory import PASSWORD, TCP, House
 
 EMAIL = "ada@example.org"
 NEW = "another long password"

@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
+
+from herod.identity.presented_credentials import Bearer, SessionCookie
+from herod.records import ApiKey, AuditEvent, Session
 from herod_client.core.errors import (
     BadCredentials,
     CeilingExceeded,
@@ -16,9 +19,6 @@ from herod_client.core.errors import (
     TargetDenied,
 )
 from support.herod_in_memory import NOW, TCP, House, bearer, open_house
-
-from herod.identity.presented_credentials import Bearer, SessionCookie
-from herod.records import ApiKey, AuditEvent, Session
 
 
 @pytest.fixture

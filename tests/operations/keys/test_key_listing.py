@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from herod_client.core.errors import InvalidRequest
-from support.herod_in_memory import NOW, House
 
 from herod.operations.keys.key_listing import UNUSED_SECONDS
+from herod_client.core.errors import InvalidRequest
+from support.herod_in_memory import NOW, House
 
 
 async def walk(house: House, presented: Any = None, /, **params: Any) -> tuple[list[str], int]:

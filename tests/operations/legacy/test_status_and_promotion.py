@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import trio
-from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, Unavailable
-from support.herod_in_memory import ADMIN_SOURCE, LEGACY, NOW, STRANGER, TCP, House, bearer, open_house
 
 from herod.identity.presented_credentials import Bearer, SecretHeader
 from herod.pipeline.process.legacy_usage import FLUSH_SECONDS, MAX_SOURCES, LegacyUsage
 from herod.records import ApiKey, LegacyUse
 from herod.scopes.principal import Source
 from herod.store.memory import MemoryStore
+from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, Unavailable
+from support.herod_in_memory import ADMIN_SOURCE, LEGACY, NOW, STRANGER, TCP, House, bearer, open_house
 
 DAY = 86_400
 

@@ -5,12 +5,12 @@ import pwd
 from collections.abc import Iterable
 
 import pytest
-from herod_client.core.errors import BadCredentials, InvalidRequest, NotFound, RevokedToken
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, House
 
 from herod.identity.presented_credentials import Bearer, PeerClaim
 from herod.maintenance.restore_reconciliation import end_everything
 from herod.scopes.principal import Peer, Source
+from herod_client.core.errors import BadCredentials, InvalidRequest, NotFound, RevokedToken
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, House
 
 
 def source(uid: int, gid: int = 5000, groups: Iterable[int] = ()) -> Source:

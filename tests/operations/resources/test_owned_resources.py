@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import trio
-from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, NotFound, RateLimited
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, TCP, House
 
 from herod.credentials.keyring import Keyring
 from herod.identity.presented_credentials import Bearer, Presented
@@ -15,6 +13,8 @@ from herod.pipeline.pipeline import Pipeline
 from herod.records import GuessCount, Resource
 from herod.scopes.principal import Source
 from herod.store.memory import MemoryStore
+from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, NotFound, RateLimited
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, TCP, House
 
 ALICE = "alice's own secret"
 BOB = "bob's own secret"

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from herod_client.core.errors import NotFound, PermissionDenied, Unauthenticated
-from support.herod_in_memory import House, User
 
 from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.sessions import COOKIE_CHARACTERS
 from herod.records import Session
+from herod_client.core.errors import NotFound, PermissionDenied, Unauthenticated
+from support.herod_in_memory import House, User
 
 
 async def signed_in(user: User, **opening: Any) -> SessionCookie:

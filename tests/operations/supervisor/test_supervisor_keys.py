@@ -1,10 +1,10 @@
 """Hero Supervisor's methods: what its clients send, and get in its shapes."""
 
 import pytest
-from herod_client.core.errors import CeilingExceeded, InvalidRequest, NotFound
-from support.herod_in_memory import LEGACY, TCP, House, bearer
 
 from herod.identity.presented_credentials import Bearer
+from herod_client.core.errors import CeilingExceeded, InvalidRequest, NotFound
+from support.herod_in_memory import LEGACY, TCP, House, bearer
 
 
 async def make(house: House, name: str = "runner-1", scope: str = "registrar") -> str:

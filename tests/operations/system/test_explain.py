@@ -1,10 +1,10 @@
 """Explaining access says what the pipeline would say, and how to mend it."""
 
 import pytest
-from herod_client.core.errors import CeilingExceeded, InvalidRequest, NotFound
-from support.herod_in_memory import LOCAL_ADMIN, House
 
 from herod.identity.presented_credentials import Bearer
+from herod_client.core.errors import CeilingExceeded, InvalidRequest, NotFound
+from support.herod_in_memory import LOCAL_ADMIN, House
 
 
 async def test_about_oneself(house: House) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from support.herod_in_memory import House, bearer, open_house
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import jwt
 import pytest
-from herod_client.core.errors import InvalidTarget, TargetDenied, UnsupportedTokenType
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, SECRET, STRANGER, TCP, House, bearer
 
 from herod.identity.presented_credentials import PeerClaim
+from herod_client.core.errors import InvalidTarget, TargetDenied, UnsupportedTokenType
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, SECRET, STRANGER, TCP, House, bearer
 
 JOBS = "https://jobs.example.org"
 OWN = "http://localhost"

@@ -7,10 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 import trio
-from herod_client.core.access_tokens import Claims
-from herod_client.core.errors import InvalidRequest, RateLimited, RevokedToken, Unauthenticated, Unavailable
-from herod_client.core.scope_graph import ScopeGraph
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, NOW, House, open_house
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from herod.identity.presented_credentials import Bearer, Presented
@@ -19,6 +15,10 @@ from herod.operations.tokens.change_feed import TokenChanges
 from herod.records import Account
 from herod.scopes.principal import Peer, Source
 from herod.store.base import Writer
+from herod_client.core.access_tokens import Claims
+from herod_client.core.errors import InvalidRequest, RateLimited, RevokedToken, Unauthenticated, Unavailable
+from herod_client.core.scope_graph import ScopeGraph
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, NOW, House, open_house
 
 LOCAL = "local-admin"
 

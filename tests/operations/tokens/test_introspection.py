@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from herod_client.core.errors import BadCredentials
-from support.herod_in_memory import LEGACY, NOW, STRANGER, TCP, House, bearer
 
 from herod.identity.presented_credentials import Basic, Bearer, PeerClaim
+from herod_client.core.errors import BadCredentials
+from support.herod_in_memory import LEGACY, NOW, STRANGER, TCP, House, bearer
 
 INACTIVE = {"active": False}
 

@@ -1,10 +1,10 @@
 """Access tokens: what each credential gets, what `/validate` says of them, and taking them back."""
 
 import pytest
-from herod_client.core.errors import InvalidScope, MissingScope, NotFound, PermissionDenied, RevokedToken
-from support.herod_in_memory import LEGACY, TCP, House
 
 from herod.identity.presented_credentials import Bearer
+from herod_client.core.errors import InvalidScope, MissingScope, NotFound, PermissionDenied, RevokedToken
+from support.herod_in_memory import LEGACY, TCP, House
 
 
 async def say(house: House, token: str, **asked: str) -> tuple[bool, str | None]:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from support.herod_in_memory import House, User
 
 from herod.credentials.secret_hashes import hash_secret
 from herod.operations.audit.audit_log import HMAC_BYTES
@@ -14,6 +13,7 @@ from herod.pipeline.fields import EXAMPLE_ID
 from herod.pipeline.operation import Operation
 from herod.records import Account, ApiKey, PeerRule, Record, Resource
 from herod.scopes.decisions import Access
+from support.herod_in_memory import House, User
 
 __all__ = ["Prepared", "prepare"]
 

@@ -12,12 +12,12 @@ import trio.lowlevel
 from jsonschema import Draft7Validator, Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7, DRAFT202012
-from support.herod_in_memory import House, open_house
 
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation import Operation, Surface
 from herod.protocols.documents.example_values import example_value
 from herod.protocols.documents.json_schemas import components, result_schema
+from support.herod_in_memory import House, open_house
 
 MODULES = Path(__file__).parents[2] / "npm" / "node_modules"
 OPENRPC_SCHEMA = MODULES / "@open-rpc" / "spec" / "dist" / "1_3" / "schema.json"

@@ -6,13 +6,13 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from jsonschema import Draft202012Validator
-from protocols.documents.prepared_examples import Prepared, prepare
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
-from support.herod_in_memory import House, open_house
 
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation import Operation, Route, Surface
+from protocols.documents.prepared_examples import Prepared, prepare
+from support.herod_in_memory import House, open_house
 
 ROUTES = [
     pytest.param(operation, route, id=f"{route.method} {route.path}")

@@ -3,10 +3,10 @@
 import dataclasses
 
 import pytest
-from herod_client.core.signing_keys import SigningKeys, ed25519_key, hs256_key
-from support.herod_in_memory import NOW, SECRET, House
 
 from herod.protocols.documents.oauth_metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH, OAuthMetadata
+from herod_client.core.signing_keys import SigningKeys, ed25519_key, hs256_key
+from support.herod_in_memory import NOW, SECRET, House
 
 NEW, OLD = ed25519_key(b"n" * 32), ed25519_key(b"o" * 32, verifies_until=NOW + 100)
 

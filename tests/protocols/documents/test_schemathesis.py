@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from support.real_daemon import Daemon, running
 from support.soak_rounds import count, seed
 

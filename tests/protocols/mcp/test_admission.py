@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, House
-from support.mcp_agent import INITIALIZE, METADATA, NEW, OLD, TOOLS, ask, send
 
 from herod.scopes.principal import Peer, Source
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, House
+from support.mcp_agent import INITIALIZE, METADATA, NEW, OLD, TOOLS, ask, send
 
 
 @pytest.mark.parametrize(

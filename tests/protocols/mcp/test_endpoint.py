@@ -4,6 +4,7 @@ import base64
 from typing import Any
 
 import pytest
+
 from support.herod_in_memory import House, bearer
 from support.mcp_agent import INITIALIZE, META, NEW, OLD, ask, send
 

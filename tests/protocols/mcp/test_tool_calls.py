@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
+
 from support.herod_in_memory import House
 from support.mcp_agent import NEW, OLD, TOOLS, ask, call
 

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trio
+
+from herod.protocols.http import Request, Response
 from support.in_process_server import (
     GET,
     QUICK,
@@ -20,8 +22,6 @@ from support.in_process_server import (
     tasks,
     trusting,
 )
-
-from herod.protocols.http import Request, Response
 
 ALERT, HANDSHAKE, DATA = 21, 22, 23
 

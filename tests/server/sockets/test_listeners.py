@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from herod_client.core.errors import RuntimeFailure
-from support.in_process_server import short_folder
 
 from herod.server.sockets import listeners
 from herod.server.sockets.listeners import listening, open_listeners
 from herod.settings.bind_addresses import Bind, TcpBind, UnixBind
+from herod_client.core.errors import RuntimeFailure
+from support.in_process_server import short_folder
 
 
 @pytest.fixture

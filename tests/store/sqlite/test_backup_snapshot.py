@@ -9,9 +9,6 @@ from pathlib import Path
 import apsw
 import pytest
 import trio
-from herod_client.core.errors import Conflict, InvalidRequest, RuntimeFailure, SettingsError, Unavailable
-from store.samples import SECRET, account, event, key
-from support.soak_rounds import count
 
 from herod.credentials.keyring import derive_backup_key
 from herod.records import ApiKey
@@ -22,6 +19,9 @@ from herod.store.sqlite.disk.database_files import RESTORING, SNAPSHOT
 from herod.store.sqlite.disk.open_database import open_file
 from herod.store.sqlite.offline_transaction import check_all
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod_client.core.errors import Conflict, InvalidRequest, RuntimeFailure, SettingsError, Unavailable
+from store.samples import SECRET, account, event, key
+from support.soak_rounds import count
 
 ROUNDS = count("BACKUP_ROUNDS")
 

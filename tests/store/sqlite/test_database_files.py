@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import trio
-from herod_client.core.errors import RuntimeFailure, SettingsError
-from support.stopped_store import NOW, OLD, contents, opened, save, settings
 
 from herod.maintenance.restore import restore
 from herod.store.sqlite.disk.database_files import RESTORING, SNAPSHOT
 from herod.store.sqlite.sqlite_store import open_sqlite
+from herod_client.core.errors import RuntimeFailure, SettingsError
+from support.stopped_store import NOW, OLD, contents, opened, save, settings
 
 OWNER = 4321
 

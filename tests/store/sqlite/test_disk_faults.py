@@ -10,15 +10,15 @@ import apsw
 import pytest
 import trio
 import trio.testing
-from herod_client.core.errors import Unavailable
-from store.conformance import failing, putting
-from store.samples import SECRET, account, event, key
-from store.sqlite.batches import write_together
 
 from herod.records import Account, ApiKey
 from herod.store.base import Health, Usage, Writer
 from herod.store.sqlite.disk.disk_faults import Condition, Fault, describe, fault_of
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod_client.core.errors import Unavailable
+from store.conformance import failing, putting
+from store.samples import SECRET, account, event, key
+from store.sqlite.batches import write_together
 
 
 @pytest.fixture

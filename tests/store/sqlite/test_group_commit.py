@@ -8,14 +8,14 @@ import apsw
 import pytest
 import trio
 import trio.testing
-from herod_client.core.errors import Unavailable
-from store.conformance import Refused, failing, putting
-from store.samples import SECRET, account, event, key
-from store.sqlite.batches import held_up, write_together
 
 from herod.records import Account, ApiKey
 from herod.store.base import Usage, Writer
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod_client.core.errors import Unavailable
+from store.conformance import Refused, failing, putting
+from store.samples import SECRET, account, event, key
+from store.sqlite.batches import held_up, write_together
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from store.samples import SECRET
-from support.soak_rounds import chance as new_chance
-from support.soak_rounds import count, seed
 
 from herod.records import ApiKey
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from store.samples import SECRET
+from support.soak_rounds import chance as new_chance
+from support.soak_rounds import count, seed
 
 ROUNDS = count("KILL_ROUNDS")
 SEED = seed()

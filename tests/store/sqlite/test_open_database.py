@@ -15,13 +15,13 @@ from pathlib import Path
 
 import apsw
 import pytest
-from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError
-from store.conformance import putting
-from store.samples import SECRET, account, key
 
 from herod.records import RECORD_TYPES, Account
 from herod.store.sqlite.disk import open_database
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError
+from store.conformance import putting
+from store.samples import SECRET, account, key
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from store.samples import SECRET
 
 from herod.store.sqlite import reader, sqlite_store, write_transaction
 from herod.store.sqlite.disk import open_database
 from herod.store.sqlite.sqlite_store import open_sqlite
+from store.samples import SECRET
 
 # The first reads all rows and is meant to; the second is the beginning of others.
 EXCEPT = {"_ALL_AUDIT_ROWS", "SELECT_ROWS"}

@@ -6,13 +6,13 @@ from pathlib import Path
 import apsw
 import pytest
 import trio
-from herod_client.core.errors import Unavailable
-from store.conformance import putting
-from store.samples import SECRET, account, key
 
 from herod.records import Account, ApiKey
 from herod.store.base import Reader
 from herod.store.sqlite.sqlite_store import open_sqlite
+from herod_client.core.errors import Unavailable
+from store.conformance import putting
+from store.samples import SECRET, account, key
 
 
 async def test_the_loop_goes_on(tmp_path: Path) -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from store.samples import resource
-from support.stopped_store import NEW, OLD, contents, opened, put, settings
 
 from herod.maintenance.rotate_secret import rotate_secret
 from herod.records import Resource
+from store.samples import resource
+from support.stopped_store import NEW, OLD, contents, opened, put, settings
 
 SECRET = "a tenant's very own words"
 MADE = resource(secret=SECRET, type="paperweights", name="the web server", attributes=b'{"note":"remarkable"}')

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from store.conformance import StoreConformance
-from store.conformance_feed import FeedConformance
-from store.samples import SECRET
 
 from herod.store.base import Usage
 from herod.store.sqlite.sqlite_store import MAX_NOTED, SqliteStore, open_sqlite
+from store.conformance import StoreConformance
+from store.conformance_feed import FeedConformance
+from store.samples import SECRET
 
 
 class TestSqliteStore(StoreConformance, FeedConformance):

@@ -8,12 +8,12 @@ from pathlib import Path
 import apsw
 import pytest
 import trio
-from herod_client.core.errors import Unavailable
-from store.conformance import putting
-from store.samples import SECRET, account, event, key, revocation, session
 
 from herod.records import Account, ApiKey, Revocation, Session
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod_client.core.errors import Unavailable
+from store.conformance import putting
+from store.samples import SECRET, account, event, key, revocation, session
 
 DAY = 86_400
 

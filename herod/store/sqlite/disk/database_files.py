@@ -15,11 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from herod_client.core.errors import RuntimeFailure, SettingsError
-
 from herod.file_ownership import PathTrace, name_user, require_own_path
 from herod.store.sqlite.disk.file_header import HEADER_BYTES, Content, judge_header
 from herod.store.sqlite.disk.private_files import close_to_others, create_own, open_own, own_file
+from herod_client.core.errors import RuntimeFailure, SettingsError
 
 __all__ = [
     "FILES",

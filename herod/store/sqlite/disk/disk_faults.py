@@ -11,9 +11,9 @@ from enum import Enum
 from typing import Final
 
 import apsw
-from herod_client.core.errors import Unavailable
 
 from herod.store.base import Health
+from herod_client.core.errors import Unavailable
 
 __all__ = ["Condition", "Fault", "describe", "extended_code", "fault_of", "is_sql_fault"]
 

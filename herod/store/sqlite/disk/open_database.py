@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import apsw
 import msgspec
-from herod_client.core.errors import RuntimeFailure, SettingsError
 
 from herod.credentials.keyring import (
     Keyring,
@@ -30,6 +29,7 @@ from herod.store.sqlite.disk.file_header import APPLICATION_ID
 from herod.store.sqlite.disk.loss_detection import find_loss, find_missing, parse_mark
 from herod.store.sqlite.sealed_rows import logger
 from herod.store.sqlite.write_transaction import write_head
+from herod_client.core.errors import RuntimeFailure, SettingsError
 
 __all__ = ["OpenedFile", "OpenedStore", "connect", "load_head", "make_file", "open_file", "open_store", "put_wraps"]
 

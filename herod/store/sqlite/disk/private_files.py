@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from herod_client.core.errors import RuntimeFailure
-
 from herod.file_ownership import name_user
+from herod_client.core.errors import RuntimeFailure
 
 __all__ = ["close_to_others", "create_own", "open_own", "own_file"]
 
