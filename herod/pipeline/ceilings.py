@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 from herod.identity.runtime import Runtime
 from herod.pipeline.operation import Context
-from herod.pipeline.targets import owned_by
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.decisions import Denied, decide_ceiling, decide_target
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.base import Reader
+from herod.store.owned_records import owned_by
 from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, TargetDenied
 from herod_client.core.grants import Grant, Grants, Networks
 from herod_client.core.scope_graph import ADMIN

@@ -1,18 +1,13 @@
-"""Which account is meant, by client_id or by email; and every record of one owner."""
-
-from collections.abc import Iterator
-from typing import TypeVar
+"""Which account is meant, by client_id or by email."""
 
 from herod.pipeline.fields import ClientId, Email
 from herod.pipeline.normalization import parse_email
 from herod.pipeline.operation import Params
-from herod.records import Account, Record
+from herod.records import Account
 from herod.store.base import Reader
 from herod_client.core.errors import InvalidRequest, NotFound
 
-__all__ = ["AccountRef", "account_of", "find_account", "owned_by"]
-
-R = TypeVar("R", bound=Record)
+__all__ = ["AccountRef", "account_of", "find_account"]
 
 
 class AccountRef(Params, frozen=True, kw_only=True):
@@ -48,14 +43,3 @@ def find_account(reader: Reader, ref: AccountRef) -> Account | None:
     if ref.client_id is not None:
         return reader.get(Account, ref.client_id)
     return next(iter(reader.find(Account, "email", parse_email(ref.email or ""))), None)
-
-
-def owned_by(reader: Reader, record_type: type[R], owner: str) -> Iterator[R]:
-    """Every record of one owner, oldest first, page by page: however many others there are."""
-    cursor: str | None = None
-    while True:
-        page = reader.list(record_type, owner=owner, cursor=cursor)
-        yield from page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return

@@ -6,16 +6,16 @@ import msgspec
 
 from herod.operations.accounts.login_and_registration import address_in_use
 from herod.operations.accounts.new_account import account_with_secret, hashing
-from herod.operations.sessions import end_sessions
 from herod.pipeline.ceilings import check_ceiling, check_last_admin, check_target, given_scope, own_networks, timeless
 from herod.pipeline.fields import EXAMPLE_ID, AccountName, Cursor, Email, Limit, NetworkNames, NewPassword, Scope
 from herod.pipeline.normalization import parse_name
 from herod.pipeline.operation import Context, Params, SecretText, Tool, Work, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.targets import AccountRef, account_of, owned_by
+from herod.pipeline.targets import AccountRef, account_of
 from herod.pipeline.views import User, account_view, hide_values
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.store.base import MAX_PAGE, Page, Reader, Writer
+from herod.store.owned_records import delete_with_owned, owned_by
 from herod.store.page_cursors import Order
 from herod_client.core.errors import NotFound
 from herod_client.core.grants import list_networks, parse_networks
@@ -233,14 +233,10 @@ def users_delete(tx: Writer, context: Context, params: AccountRef) -> DeletedUse
     account = account_of(tx, params)
     check_target(context, context.runtime.grant(account.scope, account.networks))
     check_last_admin(tx, context, account, None)
-    keys = [key.id for key in owned_by(tx, ApiKey, account.id)]
     service_keys = [key.id for key in owned_by(tx, ApiKey, SERVICE_KEYS) if key.creator == account.id]
-    for key_id in keys:
-        tx.delete(ApiKey, key_id)
-    end_sessions(tx, account.id)
-    tx.delete(Account, account.id)
+    gone = delete_with_owned(tx, account)
     context.target = account.id
-    return DeletedUser(account.id, deleted=True, keys=keys, service_keys=service_keys)
+    return DeletedUser(account.id, deleted=True, keys=gone[ApiKey], service_keys=service_keys)
 
 
 def _change(tx: Writer, context: Context, ref: AccountRef, **changes: object) -> User:

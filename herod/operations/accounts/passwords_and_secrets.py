@@ -6,16 +6,16 @@ import msgspec
 
 from herod.credentials.passwords import DECOY_PHC, check_password, hash_password, verify_password
 from herod.credentials.secret_hashes import hash_secret
-from herod.operations.sessions import end_sessions
 from herod.pipeline.ceilings import check_target, is_admin, owned_account, owns
 from herod.pipeline.fields import EXAMPLE_ID, CurrentPassword, NewPassword
 from herod.pipeline.operation import Context, SecretText, Work, command
 from herod.pipeline.targets import AccountRef, find_account
 from herod.pipeline.views import User, account_view, hide_values
-from herod.records import Account
+from herod.records import Account, Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
 from herod.store.base import Reader, Writer
+from herod.store.owned_records import delete_owned
 from herod.throttle.rules import Attempt, guess_at
 from herod_client.core.errors import BadCredentials, CeilingExceeded, NotFound
 from herod_client.core.key_format import new_client_secret
@@ -127,6 +127,6 @@ def _is_own_by_key(context: Context, account: Account) -> bool:
 def _renew(tx: Writer, context: Context, account: Account, **changes: object) -> Account:
     renewed: Account = msgspec.structs.replace(account, epoch=account.epoch + 1, **changes)
     tx.put(renewed)
-    end_sessions(tx, account.id)
+    delete_owned(tx, Session, account.id)
     context.target = account.id
     return renewed

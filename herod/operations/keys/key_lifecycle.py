@@ -12,10 +12,10 @@ from herod.pipeline.ceilings import check_ceiling, check_last_admin, check_targe
 from herod.pipeline.fields import ExpiresAt, KeyId, Label, NetworkNames, Scope
 from herod.pipeline.normalization import parse_future, parse_name
 from herod.pipeline.operation import Context, Params, Tool, command
-from herod.pipeline.targets import owned_by
 from herod.pipeline.views import IssuedKey, Key, key_view
 from herod.records import ApiKey, Session
 from herod.store.base import Writer
+from herod.store.owned_records import owned_by
 from herod_client.core.errors import CeilingExceeded, Conflict
 from herod_client.core.grants import list_networks, parse_networks
 from herod_client.core.key_format import KeyKind, new_key

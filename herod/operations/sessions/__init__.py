@@ -5,8 +5,7 @@ from herod.operations.sessions.browser_sessions import (
     BrowserFamily,
     OpenedSession,
     Opening,
-    end_sessions,
     open_session,
 )
 
-__all__ = ["COOKIE_CHARACTERS", "BrowserFamily", "OpenedSession", "Opening", "end_sessions", "open_session"]
+__all__ = ["COOKIE_CHARACTERS", "BrowserFamily", "OpenedSession", "Opening", "open_session"]

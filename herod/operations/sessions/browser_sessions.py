@@ -22,7 +22,6 @@ __all__ = [
     "BrowserFamily",
     "OpenedSession",
     "Opening",
-    "end_sessions",
     "keep_session",
     "new_session",
     "open_session",
@@ -138,10 +137,3 @@ def keep_session(tx: Writer, context: Context, session: Session, opening: Openin
     tx.put(kept)
     context.target = kept.id
     return OpenedSession(cookie, rfc3339(kept.expires_at))
-
-
-def end_sessions(tx: Writer, subject: str) -> None:
-    """Sign `subject` out everywhere."""
-    while sessions := tx.list(Session, owner=subject).items:
-        for session in sessions:
-            tx.delete(Session, session.id)

@@ -1,0 +1,64 @@
+"""What belongs to a record goes with it, and nothing else does."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from herod.records import RECORD_TYPES, Account, ApiKey, Record, Resource, Revocation, Session
+from herod.store.base import Writer
+from herod.store.memory import MemoryStore
+from herod.store.owned_records import OWNED, delete_owned, delete_with_owned, owned_by
+from store.samples import SECRET, account, key, session
+
+# A resource is its claimant's. A revocation must outlive whose token it was, and ends by itself.
+STAY = {Resource, Revocation}
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[MemoryStore]:
+    """Two accounts with 250 keys and a session each, and a service key that one of them made."""
+    async with MemoryStore(SECRET) as store:
+
+        def fill(tx: Writer) -> None:
+            for owner in ("ada", "eve"):
+                tx.put(account(owner))
+                tx.put(session(f"{owner}-session", subject=owner))
+                for number in range(250):
+                    tx.put(key(f"{owner}-{number:03}", name=f"{number}", owner=owner))
+            tx.put(key("service", name="service", owner=None, creator="ada"))
+
+        await store.write(fill)
+        yield store
+
+
+async def test_all_of_one_owner(store: MemoryStore) -> None:
+    """More than a page, each once, and nobody else's."""
+    assert [one.id for one in owned_by(store, ApiKey, "ada")] == [f"ada-{number:03}" for number in range(250)]
+
+
+async def test_deleted_with_their_owner(store: MemoryStore) -> None:
+    """Keys and sessions go with an account; others' stay, and so does a service key that it made."""
+    gone = await store.write(lambda tx: delete_with_owned(tx, account("ada")))
+    assert gone == {ApiKey: [f"ada-{number:03}" for number in range(250)], Session: ["ada-session"]}
+    assert store.get(Account, "ada") is None
+    assert (store.count(ApiKey), store.count(Session), store.count(Account)) == (251, 1, 1)
+
+
+async def test_what_owns_nothing(store: MemoryStore) -> None:
+    """A key takes nothing along."""
+    assert await store.write(lambda tx: delete_with_owned(tx, key("service", owner=None))) == {}
+    assert store.count(ApiKey) == 500
+
+
+async def test_one_kind(store: MemoryStore) -> None:
+    """Of one owner, and the owner stays."""
+    assert await store.write(lambda tx: delete_owned(tx, Session, "ada")) == ["ada-session"]
+    assert store.get(Account, "ada") is not None
+    assert store.count(ApiKey) == 501
+
+
+@pytest.mark.parametrize("record_type", RECORD_TYPES)
+def test_no_kind_is_forgotten(record_type: type[Record]) -> None:
+    """A type of records that have an owner goes with accounts, or is listed here as one that stays."""
+    if record_type.owner_id is not Record.owner_id:
+        assert (record_type in OWNED[Account]) != (record_type in STAY)
