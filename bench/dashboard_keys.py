@@ -18,11 +18,11 @@ from typing import Final
 
 import trio
 
-from herod.dashboard.app import make_app
 from herod.dashboard.csrf import TICKET, cut
+from herod.dashboard.quart_app import make_app
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import PeerClaim
-from herod.identity.runtime import Runtime
+from herod.identity.runtime_state import Runtime
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.host_and_origin_guard import Guard
@@ -30,9 +30,9 @@ from herod.protocols.http import Request
 from herod.protocols.router import Router
 from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
-from herod.server.page_requests import PageRequests
-from herod.store.base import Writer
+from herod.server.dashboard_requests import PageRequests
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod.store.store_interface import Writer
 from herod_client.core.key_format import new_key_id
 from herod_client.core.scope_graph import ScopeGraph
 from herod_client.core.signing_keys import SigningKeys, hs256_key

@@ -16,7 +16,7 @@ import trio
 
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import PeerClaim
-from herod.identity.runtime import Runtime
+from herod.identity.runtime_state import Runtime
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.scopes.principal import Peer, Source

@@ -16,32 +16,32 @@ from typing import Any, Final
 import trio
 
 import herod
-from herod.deployment_summary import describe
+from herod.deployment_info_from_settings import describe
 from herod.file_ownership import require_own_path
-from herod.first_admin_code import FirstAdminCodeFile
-from herod.identity.runtime import Runtime
-from herod.maintenance.startup import create_bootstrap_key, load_signing_keys
+from herod.first_admin_code_file import FirstAdminCodeFile
+from herod.identity.runtime_state import Runtime
+from herod.maintenance.startup_keys import create_bootstrap_key, load_signing_keys
 from herod.operations.audit import AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
-from herod.pipeline.process.state import ProcessState
+from herod.pipeline.process.process_state import ProcessState
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import Account
 from herod.reload import Reloader, legacy_secrets, load_certificates
 from herod.server.connection_limits import Limits
 from herod.server.connections import raise_descriptor_limit, serve
+from herod.server.dashboard_requests import PageRequests
 from herod.server.logs import set_up_logging
 from herod.server.memory_protection import protect_memory
-from herod.server.page_requests import PageRequests
 from herod.server.sockets.inherited_sockets import keep_from_children
 from herod.server.sockets.listeners import BoundListener, listening
 from herod.server.sockets.tls import Certificates
 from herod.server.systemd_notify import SystemdNotifier, watch
 from herod.settings import LimitSettings, Settings
-from herod.store.base import Writer
-from herod.store.memory import MemoryStore
+from herod.store.memory_store import MemoryStore
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod.store.store_interface import Writer
 from herod_client.core.errors import InvalidRequest, RuntimeFailure, SettingsError, Unavailable
 from herod_client.core.scope_graph import ScopeGraph
 
@@ -132,7 +132,7 @@ async def _main(
 
 
 def _make_dashboard(pipeline: Pipeline, frame_origins: frozenset[str]) -> Any:  # noqa: ANN401 - an ASGI application
-    from herod.dashboard.app import make_app  # noqa: PLC0415 - brings Quart, which only browsers need
+    from herod.dashboard.quart_app import make_app  # noqa: PLC0415 - brings Quart, which only browsers need
 
     return make_app(pipeline, OPERATIONS, frame_origins=frame_origins)
 

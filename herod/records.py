@@ -138,7 +138,7 @@ class Session(Record, frozen=True, kw_only=True):
 
     Attributes:
         subject: whose it is: the `sub` of what signed in.
-        via: what signed in (`identity/provenance.py` says how it is written); the session is never more than that.
+        via: what signed in, as `identity/credential_provenance.py` writes it; the session is never more than that.
         epoch: the subject's epoch when it was made.
         source: from where it was made, as the audit log has it; empty where nobody noted it.
         browser: the browser's family, and no more of what browsers say of themselves.

@@ -14,11 +14,11 @@ import trio
 
 from herod.credentials.keyring import Keyring
 from herod.identity.legacy_secrets import LegacySecrets
-from herod.identity.runtime import Runtime
-from herod.maintenance.startup import startup_event
+from herod.identity.runtime_state import Runtime
+from herod.maintenance.startup_keys import startup_event
 from herod.server.sockets.tls import Certificates
 from herod.settings import Settings
-from herod.store.base import Store, Writer
+from herod.store.store_interface import Store, Writer
 from herod_client.core.errors import StartupError, Unavailable
 from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER, ScopeGraph
 

@@ -13,9 +13,9 @@ from typing import Final
 
 import click
 
-from herod_cli.command_classes import LazyGroup
+from herod_cli.click_base_classes import LazyGroup
 from herod_cli.exit_codes import INTERRUPTED, OK, REFUSED, report
-from herod_cli.invocation import Invocation
+from herod_cli.invocation_context import Invocation
 from herod_cli.shared.output import print_error
 
 __all__ = ["herod", "main"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
-from herod.dashboard.gateway import NULL, Gateway, Null, texts, words
+from herod.dashboard.pipeline_gateway import NULL, Gateway, Null, texts, words
 from herod_client.core.errors import InvalidRequest
 
 __all__ = ["ENDS", "end_of", "given_networks", "given_scope", "scopes_to_give", "ticked"]

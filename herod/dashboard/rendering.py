@@ -7,7 +7,7 @@ from quart import Response as Page
 from quart import render_template, url_for
 
 from herod.dashboard.csrf import TICKET
-from herod.dashboard.gateway import Visit
+from herod.dashboard.pipeline_gateway import Visit
 
 __all__ = ["SAID", "render", "say", "see_other"]
 

@@ -13,7 +13,7 @@ from quart import Response as Page
 from quart import abort
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import asked
+from herod.dashboard.pipeline_gateway import asked
 
 __all__ = ["Asset", "Assets"]
 

@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
-from herod.identity.runtime import Runtime
+from herod.identity.runtime_state import Runtime
 from herod.records import Account, ApiKey, PeerRule
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
-from herod.store.base import Reader
+from herod.store.store_interface import Reader
 from herod_client.core.errors import BadCredentials, Disabled
 from herod_client.core.grants import Grants
 from herod_client.core.scope_graph import ADMIN

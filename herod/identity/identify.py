@@ -10,6 +10,7 @@ from typing import Final
 from herod.credentials.imported_hashes import HASH_BYTES, OWN_KEY, matches_imported, parse_hash
 from herod.credentials.keyring import Purpose
 from herod.credentials.secret_hashes import hash_secret, matches
+from herod.identity.credential_provenance import cookie_principal, provenance_of
 from herod.identity.effective_principals import BAD_KEY, account_principal, key_principal, legacy_principal
 from herod.identity.presented_credentials import (
     ApiKeyHeader,
@@ -22,12 +23,11 @@ from herod.identity.presented_credentials import (
     SessionCookie,
     UnknownScheme,
 )
-from herod.identity.provenance import cookie_principal, provenance_of
-from herod.identity.runtime import Runtime
+from herod.identity.runtime_state import Runtime
 from herod.identity.unix_peer import peer_principal
 from herod.records import Account, ApiKey, HashKey, Revocation
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
-from herod.store.base import Reader
+from herod.store.store_interface import Reader
 from herod_client.core.access_tokens import Claims, looks_like_token
 from herod_client.core.errors import BadCredentials, BadToken, RevokedToken
 from herod_client.core.grants import MAX_NETWORKS, intersect_grants

@@ -7,10 +7,10 @@ import hmac
 
 from herod.identity.effective_principals import local_admin, rule_principal
 from herod.identity.presented_credentials import PeerClaim
-from herod.identity.runtime import Runtime
+from herod.identity.runtime_state import Runtime
 from herod.records import PeerRule
 from herod.scopes.principal import NOBODY_UID, Principal, Source
-from herod.store.base import Reader
+from herod.store.store_interface import Reader
 from herod_client.core.errors import BadCredentials, Unauthenticated
 
 __all__ = ["peer_principal"]

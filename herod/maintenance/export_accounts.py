@@ -15,10 +15,10 @@ from herod.credentials.accounts_file_encryption import encrypt_users
 from herod.credentials.imported_hashes import OWN_KEY, ImportedHash, hash_key_id, parse_hash
 from herod.credentials.keyring import Purpose
 from herod.file_ownership import starting_uid
-from herod.maintenance.accounts_file import FORMAT
-from herod.maintenance.accounts_file_fields import hash_text
+from herod.maintenance.accounts_file_field_checks import hash_text
+from herod.maintenance.accounts_file_parser import FORMAT
 from herod.maintenance.restore_reconciliation import offline_event
-from herod.maintenance.store_access import store_file
+from herod.maintenance.store_file_and_owner import store_file
 from herod.maintenance.toml_writer import Value, write_toml
 from herod.records import Account, ApiKey, HashKey
 from herod.settings import Settings

@@ -18,16 +18,16 @@ from herod.credentials.passwords import wrap_hero_auth_hash
 from herod.credentials.sealing import SealBroken
 from herod.credentials.secret_hashes import hash_secret
 from herod.file_ownership import starting_uid
-from herod.maintenance.accounts_file import AccountEntry, Entries, KeyEntry, parse_entries
-from herod.maintenance.accounts_file_fields import SecretEntry
+from herod.maintenance.accounts_file_field_checks import SecretEntry
+from herod.maintenance.accounts_file_parser import AccountEntry, Entries, KeyEntry, parse_entries
 from herod.maintenance.restore_reconciliation import offline_event
-from herod.maintenance.store_access import store_file
+from herod.maintenance.store_file_and_owner import store_file
 from herod.records import Account, ApiKey, HashKey, PeerRule
 from herod.settings import Settings
-from herod.store.base import Reader, Writer
 from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
 from herod.store.sqlite.disk.open_database import make_file, open_file
 from herod.store.sqlite.offline_transaction import transaction
+from herod.store.store_interface import Reader, Writer
 from herod_client.core.errors import RuntimeFailure, SettingsError
 from herod_client.core.key_format import new_id
 from herod_client.core.scope_graph import ADMIN, ScopeGraph

@@ -21,15 +21,15 @@ from herod.maintenance.restore_reconciliation import (
     end_everything,
     offline_event,
 )
-from herod.maintenance.store_access import store_file
+from herod.maintenance.store_file_and_owner import store_file
 from herod.records import RECORD_TYPES, Account, ApiKey, HashKey, PeerRule, Revocation, SigningKeyRecord
 from herod.settings import Settings
-from herod.store.base import AuditVerdict
 from herod.store.sqlite.backup_unpacking import open_backup, put_in_place, unpack
 from herod.store.sqlite.disk.database_files import StoreLock, check_files, drop_leftovers, drop_temporary
 from herod.store.sqlite.disk.disk_faults import describe
 from herod.store.sqlite.disk.open_database import OpenedFile, open_file, put_wraps
 from herod.store.sqlite.offline_transaction import check_all, readable, tidy, tombstones, transaction
+from herod.store.store_interface import AuditVerdict
 from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError, Unavailable
 
 __all__ = ["Restoration", "restore"]

@@ -33,7 +33,7 @@ from herod.records import (
     Session,
     SigningKeyRecord,
 )
-from herod.store.base import Writer
+from herod.store.store_interface import Writer
 
 __all__ = ["Present", "Restored", "carry_over", "end_everything", "offline_event"]
 

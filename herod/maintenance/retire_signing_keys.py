@@ -7,9 +7,9 @@ from secrets import token_hex
 
 import msgspec
 
-from herod.maintenance.startup import HS256_ID, new_signing_record
+from herod.maintenance.startup_keys import HS256_ID, new_signing_record
 from herod.records import SigningKeyRecord
-from herod.store.base import Writer
+from herod.store.store_interface import Writer
 
 __all__ = ["SigningChange", "drop_signers", "keep_old_secret", "rotate_signing_key"]
 

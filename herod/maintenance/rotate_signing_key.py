@@ -8,12 +8,12 @@ import msgspec
 from herod.file_ownership import starting_uid
 from herod.maintenance.restore_reconciliation import offline_event
 from herod.maintenance.retire_signing_keys import SigningChange, rotate_signing_key
-from herod.maintenance.store_access import store_file
+from herod.maintenance.store_file_and_owner import store_file
 from herod.settings import Settings
-from herod.store.base import Writer
 from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
 from herod.store.sqlite.disk.open_database import open_file
 from herod.store.sqlite.offline_transaction import transaction
+from herod.store.store_interface import Writer
 from herod_client.core.errors import RuntimeFailure
 
 __all__ = ["SigningRotation", "rotate_signing"]

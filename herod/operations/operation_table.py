@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from herod.operations.accounts import administration, first_admin, login_and_registration, passwords_and_secrets
+from herod.operations.accounts import first_admin, login_and_registration, passwords_and_secrets, user_administration
 from herod.operations.audit import audit_log
-from herod.operations.keys import api_keys, key_lifecycle
-from herod.operations.legacy import status_and_promotion
+from herod.operations.keys import create_list_delete, rotate_disable_edit
+from herod.operations.legacy import legacy_secret_promotion
 from herod.operations.peers import peer_rules
 from herod.operations.resources import owned_resources, resource_counts
-from herod.operations.sessions import active_sessions, browser_sessions, sign_in_codes
+from herod.operations.sessions import list_and_end_sessions, session_lifecycle, terminal_sign_in_codes
 from herod.operations.supervisor import supervisor_keys
 from herod.operations.system import backup, explain, health_and_whoami, metrics, overview
 from herod.operations.tokens import change_feed, introspection, issue_validate_revoke
-from herod.pipeline.operation import Operation
+from herod.pipeline.operation_definition import Operation
 
 __all__ = ["OPERATIONS"]
 
@@ -24,21 +24,21 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     issue_validate_revoke,
     introspection,
     change_feed,
-    administration,
+    user_administration,
     passwords_and_secrets,
-    api_keys,
-    key_lifecycle,
+    create_list_delete,
+    rotate_disable_edit,
     supervisor_keys,
     peer_rules,
     owned_resources,
     resource_counts,
     explain,
-    browser_sessions,
-    sign_in_codes,
-    active_sessions,
+    session_lifecycle,
+    terminal_sign_in_codes,
+    list_and_end_sessions,
     first_admin,
     audit_log,
-    status_and_promotion,
+    legacy_secret_promotion,
     backup,
     metrics,
     overview,

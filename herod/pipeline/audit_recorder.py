@@ -23,7 +23,7 @@ from typing import Final
 import msgspec
 
 from herod.records import AuditEvent
-from herod.store.base import Writer
+from herod.store.store_interface import Writer
 
 __all__ = ["MAX_COUNTED", "ROWS_OF_PRINCIPAL", "ROWS_OF_SOURCE", "AuditRecorder"]
 

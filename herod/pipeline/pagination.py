@@ -1,7 +1,7 @@
 """Pages of lists: as many items as fit into one answer, and a cursor after the last of them.
 
-The store bounds what is read for a page (`store/base.py`), this what is answered: every operation that returns a
-`Page` makes it here. A page may hold fewer items than were asked for, or none, and not be the last.
+The store bounds what is read for a page (`store/store_interface.py`), this what is answered: every operation that
+returns a `Page` makes it here. A page may hold fewer items than were asked for, or none, and not be the last.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,8 +10,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from herod.records import Record
-from herod.store.base import MAX_PAGE, Order, Page
 from herod.store.page_cursors import cursor_after
+from herod.store.store_interface import MAX_PAGE, Order, Page
 from herod_client.core.errors import InvalidRequest
 
 __all__ = ["MAX_PAGE_BYTES", "ByteBudget", "fill_page", "page_of", "parse_limit"]

@@ -14,18 +14,18 @@ import trio
 
 from herod.identity.identify import identify
 from herod.identity.presented_credentials import Bearer, Presented, SecretHeader
-from herod.identity.runtime import Runtime
+from herod.identity.runtime_state import Runtime
 from herod.pipeline.audit_recorder import AuditRecorder
-from herod.pipeline.ceilings import check_key_manager, is_admin
-from herod.pipeline.credential_usage import note_use
+from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.denial_queue import DenialQueue
-from herod.pipeline.operation import Context, Operation, Params, Wait, Work, name_methods
-from herod.pipeline.process.state import ProcessState
-from herod.pipeline.refused_credential import presented_id
+from herod.pipeline.operation_definition import Context, Operation, Params, Wait, Work, name_methods
+from herod.pipeline.privilege_ceilings import check_key_manager, is_admin
+from herod.pipeline.process.process_state import ProcessState
+from herod.pipeline.refused_credential_id import presented_id
 from herod.records import AuditEvent
 from herod.scopes.decisions import Access, Denied, Reason, decide
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
-from herod.store.base import Page, Store, Writer
+from herod.store.store_interface import Page, Store, Writer
 from herod.throttle.limiter import AttemptLimiter
 from herod.throttle.rules import Counter, wide_source
 from herod_client.core.errors import (

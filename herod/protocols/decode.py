@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
-from herod.pipeline.operation import Operation, Params
+from herod.pipeline.operation_definition import Operation, Params
 from herod.protocols.http import Request
 from herod_client.core.errors import InvalidRequest, quoted
 

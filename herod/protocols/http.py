@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from herod.scopes.principal import Source
-from herod.store.base import ByteStream
+from herod.store.store_interface import ByteStream
 
 __all__ = ["MAX_BODY", "SECURITY_HEADERS", "STRICT_TRANSPORT", "Handler", "Request", "Response"]
 

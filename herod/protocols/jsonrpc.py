@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from herod.identity.presented_credentials import Presented
-from herod.pipeline.operation import Operation, Params, Surface
+from herod.pipeline.operation_definition import Operation, Params, Surface
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.authorization_header import request_credential
 from herod.protocols.decode import convert_params, decode_params

@@ -3,7 +3,7 @@
 from typing import Final
 
 from herod.identity.presented_credentials import Basic, Presented
-from herod.pipeline.operation import Operation, Params
+from herod.pipeline.operation_definition import Operation, Params
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.authorization_header import request_credential
 from herod.protocols.decode import convert_params, read_form

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.pipeline.operation import Operation
+from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pagination import MAX_PAGE_BYTES
 from herod.protocols.error_codes import row_of
 from herod.protocols.http import Response
-from herod.store.base import Page
+from herod.store.store_interface import Page
 from herod_client.core.errors import HerodError, MissingScope, RateLimited, TooLarge, Unauthenticated
 
 __all__ = [

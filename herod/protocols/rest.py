@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from herod.pipeline.operation import Operation, Params, Route
+from herod.pipeline.operation_definition import Operation, Params, Route
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.authorization_header import header_text, request_credential
 from herod.protocols.decode import check_depth, convert_params, decode_params, read_query, require_json

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from herod.pipeline.operation import Operation
+from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.decode import unquote_segment
 from herod.protocols.documents.document_routes import OPENAPI_PATH, OPENRPC_PATH, DocumentRoutes

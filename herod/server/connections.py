@@ -22,8 +22,8 @@ import trio
 
 from herod.protocols.http import Handler, Request, Response
 from herod.scopes.principal import Source
+from herod.server.connection_eviction import Eviction
 from herod.server.connection_limits import Limits
-from herod.server.eviction import Eviction
 from herod.server.logs import log_answer, shown_path
 from herod.server.request_head import Refusal
 from herod.server.request_reader import RequestReader, Stage
@@ -40,7 +40,7 @@ from herod.server.send_buffer_limits import SMALL_BYTES, SendBuffers
 from herod.server.sockets.listeners import BoundListener
 from herod.server.sockets.tls import TlsTransport
 from herod.server.sockets.transport import SocketTransport, Transport, read_peer
-from herod.store.base import ByteStream
+from herod.store.store_interface import ByteStream
 from herod.throttle.rules import wide_source
 
 __all__ = ["raise_descriptor_limit", "serve"]

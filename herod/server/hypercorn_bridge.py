@@ -2,7 +2,7 @@
 
 Hypercorn must never see anything but one well-formed HTTP/1.1 request with `Connection: close`, made of the headers
 listed here and no others: that is what keeps its upgrades, HTTP/2, pipelining and framing out of reach (STACK.md lists
-what each of them can do). Only `page_requests.py` imports this file, and only when a browser comes.
+what each of them can do). Only `dashboard_requests.py` imports this file, and only when a browser comes.
 """
 
 import logging

@@ -15,7 +15,7 @@ import msgspec
 
 from herod.credentials.keyring import Keyring, Purpose
 from herod.records import AuditEvent
-from herod.store.base import AuditVerdict
+from herod.store.store_interface import AuditVerdict
 
 __all__ = ["GENESIS", "ChainEnd", "ChainRow", "decode_event", "encode_event", "link", "trim", "walk"]
 

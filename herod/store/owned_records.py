@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, TypeVar
 
 from herod.records import Account, ApiKey, Record, Session
-from herod.store.base import Reader, Writer
+from herod.store.store_interface import Reader, Writer
 
 __all__ = ["OWNED", "delete_owned", "delete_with_owned", "owned_by"]
 

@@ -24,7 +24,7 @@ import trio
 from herod.credentials.keyring import Keyring, Purpose
 from herod.records import GuessCount
 from herod.scopes.principal import Source
-from herod.store.base import Reader, Store, Writer
+from herod.store.store_interface import Reader, Store, Writer
 from herod.throttle.rules import (
     MAX_DELAYED_PER_SOURCE,
     PAIR,

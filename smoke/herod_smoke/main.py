@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import click
 
+from herod_smoke.check_runner import run
 from herod_smoke.checks import CHECKS
 from herod_smoke.fixtures import Fixtures
 from herod_smoke.http_connection import Headers, SmokeConnection, UnreachableError, bearer, peer
 from herod_smoke.report import FORMATS, Outcome, as_json, as_junit, line_of, summary
-from herod_smoke.runner import run
 
 __all__ = ["Asked", "check", "main", "smoke"]
 

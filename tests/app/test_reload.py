@@ -16,8 +16,8 @@ from herod.identity.legacy_secrets import LegacySecrets
 from herod.records import Account
 from herod.reload import Reloader
 from herod.settings import Settings
-from herod.store.base import Store, Writer
 from herod.store.sqlite.sqlite_store import open_sqlite
+from herod.store.store_interface import Store, Writer
 from herod_client.core.errors import SettingsError, Unavailable
 from herod_client.core.scope_graph import ScopeGraph
 from support.herod_in_memory import House

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Operation, Surface
+from herod.pipeline.operation_definition import Operation, Surface
 
 __all__ = ["Ask", "Doorway", "walk", "wrong_places"]
 

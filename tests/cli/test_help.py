@@ -11,8 +11,8 @@ from typing import Any
 import click
 import pytest
 
-from herod_cli.command_classes import HerodCommand, HerodGroup
-from herod_cli.invocation import Invocation
+from herod_cli.click_base_classes import HerodCommand, HerodGroup
+from herod_cli.invocation_context import Invocation
 from herod_cli.main import PLACES
 from herod_cli.main import herod as root
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from herod_client import BadAnswer, Client, ClientError, TcpAddress, UnixAddress, Unreachable
-from herod_client.connection_errors import no_port, no_socket
+from herod_client.connection_diagnosis import no_port, no_socket
 from support.fake_daemon import raw_daemon
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

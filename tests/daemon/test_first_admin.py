@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio.testing
 
-from herod.first_admin_code import FILE_NAME, RENEWED_SECONDS, FirstAdminCodeFile
+from herod.first_admin_code_file import FILE_NAME, RENEWED_SECONDS, FirstAdminCodeFile
 from support.herod_in_memory import House, open_house
 from support.real_daemon import Daemon, running
 

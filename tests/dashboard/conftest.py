@@ -5,11 +5,11 @@ from functools import partial
 import pytest
 
 from dashboard.browser_sign_in import EMAIL
-from herod.dashboard.app import make_app
+from herod.dashboard.quart_app import make_app
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
-from herod.server.page_requests import PageRequests
+from herod.server.dashboard_requests import PageRequests
 from support.herod_in_memory import PASSWORD, House
 
 

@@ -17,10 +17,10 @@ import trio
 from herod.credentials.sealing import SealBroken
 from herod.records import Account, ApiKey, GuessCount, PeerRule, Record, Revocation, Session
 from herod.store.audit_chain import walk
-from herod.store.base import Cursor, Writer
 from herod.store.sqlite.disk import open_database
 from herod.store.sqlite.disk.open_database import connect, load_head
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod.store.store_interface import Cursor, Writer
 from herod_client.core.errors import StartupError, Unavailable
 from store.conformance import putting
 from store.samples import SECRET, account, event, guess, key, revocation, rule, session

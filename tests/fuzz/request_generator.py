@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from hypothesis import strategies as st
 
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Operation, Route, Surface
+from herod.pipeline.operation_definition import Operation, Route, Surface
 
 __all__ = ["CANARY", "SECRET_NAMES", "Ask", "Pairs", "Raw", "asks", "write_json"]
 

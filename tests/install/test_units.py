@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from herod.identity import one_time_codes, runtime, verified_token_cache
+from herod.identity import one_time_codes, runtime_state, verified_token_cache
 from herod.protocols import jsonrpc
 from herod.server.connection_limits import Limits
 from herod.settings import LIMITS, load_settings
@@ -92,7 +92,7 @@ def test_memory(name: str) -> None:
     connection = 3 * limits.body_bytes + limits.head_bytes + kernel
     caches = (
         2 * (record_cache.CACHED_BYTES + one_time_codes.MAX_CODE_BYTES)
-        + runtime.MAX_GRANT_BYTES
+        + runtime_state.MAX_GRANT_BYTES
         + verified_token_cache.MAX_VERIFIED_BYTES
     )
     shared = limits.unsent_bytes_in_all + jsonrpc.MAX_UNFINISHED_BYTES + 200 * mib

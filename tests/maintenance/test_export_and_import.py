@@ -15,11 +15,11 @@ from herod.credentials.secret_hashes import hash_secret
 from herod.identity.identify import identify
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import Basic, Bearer, Presented
-from herod.identity.runtime import Runtime
+from herod.identity.runtime_state import Runtime
 from herod.maintenance.export_accounts import export_accounts
 from herod.maintenance.import_accounts import Import, import_accounts
 from herod.maintenance.restore import restore
-from herod.maintenance.rotate_secret import rotate_secret
+from herod.maintenance.rotate_hero_secret import rotate_secret
 from herod.records import Account, ApiKey, HashKey
 from herod.scopes.principal import Source
 from herod.store.sqlite.sqlite_store import SqliteStore

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from herod.identity.runtime import Runtime
+from herod.identity.runtime_state import Runtime
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Surface
+from herod.pipeline.operation_definition import Surface
 from herod.protocols.documents.json_schemas import field_schemas, known_names
 from herod.records import RECORD_TYPES
 from herod.store.sqlite.sealed_rows import sealed_bytes

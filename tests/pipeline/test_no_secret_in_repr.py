@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Operation
+from herod.pipeline.operation_definition import Operation
 from herod.protocols.http import Request, Response
 from herod.records import RECORD_TYPES, Record
 from herod_client.core.errors import quoted

@@ -14,7 +14,7 @@ from herod.identity.legacy_secrets import LegacySecrets
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pagination import MAX_PAGE_BYTES, ByteBudget, fill_page
 from herod.records import Account, ApiKey, PeerRule, Revocation, Session
-from herod.store.base import MAX_PAGE, Page, Writer
+from herod.store.store_interface import MAX_PAGE, Page, Writer
 from herod_client.core.errors import InvalidRequest
 from store.samples import event
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, House, User, open_house

@@ -9,7 +9,7 @@ import trio
 
 from herod.identity.effective_principals import key_principal
 from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim
-from herod.identity.runtime import MAX_GRANT_BYTES, MAX_GRANTS
+from herod.identity.runtime_state import MAX_GRANT_BYTES, MAX_GRANTS
 from herod.identity.verified_token_cache import MAX_VERIFIED_BYTES, VerifiedTokens
 from herod.operations.accounts import login_and_registration
 from herod.operations.operation_table import OPERATIONS

@@ -17,7 +17,7 @@ import pytest
 
 from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Context, Operation, Surface
+from herod.pipeline.operation_definition import Context, Operation, Surface
 from herod.protocols.authorization_header import request_credential
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router

@@ -16,7 +16,7 @@ from herod.protocols.responses import MAX_ANSWER_BYTES
 from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
 from herod.server.connection_limits import Limits
-from herod.store.base import Writer
+from herod.store.store_interface import Writer
 from store.samples import key
 from support.herod_in_memory import ADMIN_SOURCE, COOKIE, TCP, House
 

@@ -7,7 +7,7 @@ import pytest
 
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.operations.accounts import login_and_registration
-from herod.store.base import Health
+from herod.store.store_interface import Health
 from support.herod_in_memory import ADMIN_SOURCE, COOKIE, NOW, PASSWORD, TCP, House, bearer, open_house
 
 ADMIN = {"authorization": f"Peer {COOKIE}"}

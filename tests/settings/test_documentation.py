@@ -7,21 +7,21 @@ import click
 import pytest
 
 from herod.credentials import passwords
-from herod.identity import one_time_codes, runtime, verified_token_cache
+from herod.identity import one_time_codes, runtime_state, verified_token_cache
 from herod.operations.accounts import first_admin
 from herod.operations.audit import retention
 from herod.operations.resources import owned_resources
-from herod.operations.sessions import browser_sessions, sign_in_codes
+from herod.operations.sessions import session_lifecycle, terminal_sign_in_codes
 from herod.operations.tokens import change_feed
-from herod.pipeline import audit_recorder, denial_queue, normalization, pagination, pipeline
-from herod.pipeline.process import legacy_usage
+from herod.pipeline import audit_recorder, denial_queue, pagination, pipeline, text_normalization
+from herod.pipeline.process import legacy_secret_usage
 from herod.protocols import decode, http, jsonrpc
 from herod.protocols.responses import MAX_ANSWER_BYTES
-from herod.server import page_requests, response_writer
+from herod.server import dashboard_requests, response_writer
 from herod.server.connection_limits import Limits
 from herod.settings import LIMITS, OPTIONS, SECRETS, LimitSettings
-from herod.settings.options import Option
-from herod.store import base, record_cache
+from herod.settings.option_table import Option
+from herod.store import record_cache, store_interface
 from herod.store.sqlite import audit_scans, sqlite_store
 from herod.throttle import limiter, rules
 from herod_cli.commands.serve import serve
@@ -48,9 +48,9 @@ FIXED: dict[str, float] = {
     "bytes of the answers to unfinished batches of one source": jsonrpc.MAX_UNFINISHED_BYTES_OF_SOURCE,
     "the same of all sources": jsonrpc.MAX_UNFINISHED_BYTES,
     "bytes of an answer, unless it is a stream or a document": MAX_ANSWER_BYTES,
-    "entries in a page of a list": base.MAX_PAGE,
+    "entries in a page of a list": store_interface.MAX_PAGE,
     "bytes of a page of a list, as JSON": pagination.MAX_PAGE_BYTES,
-    "bytes of sealed records that are read for one page, before the last of them": base.MAX_READ_BYTES,
+    "bytes of sealed records that are read for one page, before the last of them": store_interface.MAX_READ_BYTES,
     "networks in one list": grants.MAX_NETWORKS,
     "names in one scope": scope_graph.MAX_SCOPES,
     "characters of one scope": scope_graph.MAX_SCOPE_CHARS,
@@ -59,19 +59,19 @@ FIXED: dict[str, float] = {
     "seconds that another issuer's clock may be ahead": access_tokens.CLOCK_SKEW,
     "characters of a password, at least": passwords.MIN_CHARS,
     "characters of a password, at most": passwords.MAX_CHARS,
-    "characters of a name": normalization.MAX_NAME,
-    "characters of an email address": normalization.MAX_EMAIL,
+    "characters of a name": text_normalization.MAX_NAME,
+    "characters of an email address": text_normalization.MAX_EMAIL,
     "password hashes at a time": pipeline.MAX_WORKERS,
     "password hashes waiting": pipeline.MAX_WAITING_WORK,
-    "seconds that a dashboard session lasts": browser_sessions.SESSION_TTL,
-    "seconds that a code of `herod ui` is good": sign_in_codes.CODE_SECONDS,
+    "seconds that a dashboard session lasts": session_lifecycle.SESSION_TTL,
+    "seconds that a code of `herod ui` is good": terminal_sign_in_codes.CODE_SECONDS,
     "seconds that a code for the first admin is good": first_admin.FIRST_CODE_SECONDS,
     "codes of one kind at a time": one_time_codes.MAX_CODES,
     "codes of one principal at a time": one_time_codes.MAX_CODES_OF_ONE,
     "bytes of memory of what codes of one kind stand for": one_time_codes.MAX_CODE_BYTES,
-    "seconds that a page of the dashboard may take": page_requests.PAGE_SECONDS,
-    "bytes of a page": page_requests.PAGE_BYTES,
-    "pages made at once": page_requests.PAGES_AT_ONCE,
+    "seconds that a page of the dashboard may take": dashboard_requests.PAGE_SECONDS,
+    "bytes of a page": dashboard_requests.PAGE_BYTES,
+    "pages made at once": dashboard_requests.PAGES_AT_ONCE,
     "scopes": scope_graph.MAX_SCOPES,
     "kinds of refusal kept apart in one minute of the audit log": denial_queue.MAX_KINDS,
     "the same of one source": denial_queue.MAX_KINDS_OF_SOURCE,
@@ -82,8 +82,8 @@ FIXED: dict[str, float] = {
     "kinds of row that are counted at a time": audit_recorder.MAX_COUNTED,
     "rows that go from the audit log in one write": retention.ROWS_AT_ONCE,
     "readings of the whole audit log at a time": audit_scans.SCANS_AT_ONCE,
-    "sources of one legacy secret that the audit log names in a day": legacy_usage.MAX_SOURCES,
-    "seconds after which uses of legacy secrets are written down": legacy_usage.FLUSH_SECONDS,
+    "sources of one legacy secret that the audit log names in a day": legacy_secret_usage.MAX_SOURCES,
+    "seconds after which uses of legacy secrets are written down": legacy_secret_usage.FLUSH_SECONDS,
     "seconds for which a wrong password or secret counts": rules.PAIR.window,
     "wrong passwords for one account from one source, then it is locked": rules.PAIR.limit or 0,
     "the same from all of 127.0.0.0/8": rules.LOOPBACK.limit or 0,
@@ -106,8 +106,8 @@ FIXED: dict[str, float] = {
     "seconds that one of them waits, at most": change_feed.MAX_WAIT_SECONDS,
     "records kept in memory": sqlite_store.CACHED_RECORDS,
     "bytes that they take there": record_cache.CACHED_BYTES,
-    "grants kept in memory": runtime.MAX_GRANTS,
-    "bytes of all kept grants": runtime.MAX_GRANT_BYTES,
+    "grants kept in memory": runtime_state.MAX_GRANTS,
+    "bytes of all kept grants": runtime_state.MAX_GRANT_BYTES,
     "verified tokens kept in memory": verified_token_cache.MAX_VERIFIED,
     "bytes of all kept tokens": verified_token_cache.MAX_VERIFIED_BYTES,
     "sets of scopes kept in memory": scope_graph.MAX_REMEMBERED,

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from herod_smoke.check_runner import run
 from herod_smoke.checks import CHECKS
 from herod_smoke.fixtures import Fixtures
 from herod_smoke.http_connection import HttpClient, SmokeConnection, peer
 from herod_smoke.report import Outcome
-from herod_smoke.runner import run
 from smoke.ways import LEGACY, WAYS, Broken
 from support.real_daemon import Daemon, running
 

@@ -12,8 +12,8 @@ import trio
 
 from herod.credentials.keyring import Purpose
 from herod.records import Account, ApiKey, PeerRule, Record, Resource, Session, resource_owner
-from herod.store.base import MAX_READ_BYTES, Changes, Health, Order, Reader, Store, Writer
 from herod.store.sqlite.sealed_rows import sealed_bytes
+from herod.store.store_interface import MAX_READ_BYTES, Changes, Health, Order, Reader, Store, Writer
 from herod_client.core.errors import Conflict, InvalidRequest
 from store.samples import account, event, key, resource, rule, session
 

@@ -8,8 +8,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from herod.records import Account, ApiKey, GuessCount, Revocation, Session
-from herod.store.base import MAX_READ_BYTES, Changes, Cursor, Store, Usage, Writer
 from herod.store.sqlite.sealed_rows import sealed_bytes
+from herod.store.store_interface import MAX_READ_BYTES, Changes, Cursor, Store, Usage, Writer
 from store.conformance import DAY, Kept, Refused, failing, putting
 from store.samples import account, event, guess, key, revocation, session
 

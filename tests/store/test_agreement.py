@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herod.records import RECORD_TYPES, Account, ApiKey, PeerRule, Record
-from herod.store.base import Cursor, Order, Usage, Writer
-from herod.store.memory import MemoryStore
+from herod.store.memory_store import MemoryStore
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod.store.store_interface import Cursor, Order, Usage, Writer
 from herod_client.core.errors import Conflict, HerodError
 from store.samples import SECRET, account, event, guess, key, revocation, rule, session
 

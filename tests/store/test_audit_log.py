@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from herod.credentials.keyring import Keyring
 from herod.store.audit_chain import ChainEnd, ChainRow, encode_event, link, trim, walk
 from herod.store.audit_filter import AuditFilter
-from herod.store.base import Store, Writer
-from herod.store.memory import MemoryStore
+from herod.store.memory_store import MemoryStore
 from herod.store.sqlite.sqlite_store import open_sqlite
+from herod.store.store_interface import Store, Writer
 from herod_client.core.errors import Unavailable
 from store.samples import SECRET, event
 

@@ -1,6 +1,6 @@
 """Which store has gone on from which: a restore may believe what is missing only in a store that has."""
 
-from herod.store.sealed_head import MAX_ANCESTORS, StoreHead
+from herod.store.integrity_head import MAX_ANCESTORS, StoreHead
 
 
 def head(generation: str, rev: int, **ancestors: int) -> StoreHead:

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from herod.records import RECORD_TYPES, Account, ApiKey, Record, Resource, Revocation, Session
-from herod.store.base import Writer
-from herod.store.memory import MemoryStore
+from herod.store.memory_store import MemoryStore
 from herod.store.owned_records import OWNED, delete_owned, delete_with_owned, owned_by
+from herod.store.store_interface import Writer
 from store.samples import SECRET, account, key, session
 
 # A resource is its claimant's. A revocation must outlive whose token it was, and ends by itself.

@@ -8,9 +8,9 @@ import pytest
 import trio
 
 from herod.records import Account, Record, Session
-from herod.store.base import Writer
 from herod.store.record_cache import ABSENT, CACHED_BYTES, RecordCache, record_bytes
 from herod.store.sqlite.sqlite_store import open_sqlite
+from herod.store.store_interface import Writer
 from store.conformance import putting
 from store.samples import SECRET, account, guess, resource, session
 

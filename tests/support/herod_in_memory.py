@@ -9,14 +9,14 @@ from typing import Any
 
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import Basic, Bearer, PeerClaim, Presented, SessionCookie
-from herod.identity.runtime import Runtime
+from herod.identity.runtime_state import Runtime
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Request, Response
 from herod.protocols.router import Router
 from herod.scopes.principal import Peer, Source
-from herod.store.memory import MemoryStore
+from herod.store.memory_store import MemoryStore
 from herod_client.core.scope_graph import ScopeGraph
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlencode
 
-from herod.dashboard.app import make_app
+from herod.dashboard.quart_app import make_app
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
-from herod.server.page_requests import PageRequests
+from herod.server.dashboard_requests import PageRequests
 from support.herod_in_memory import PASSWORD, Answer, House
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}

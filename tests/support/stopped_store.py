@@ -4,8 +4,8 @@ from pathlib import Path
 
 from herod.records import Record
 from herod.settings import Settings
-from herod.store.base import Writer
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod.store.store_interface import Writer
 
 OLD = "the secret of before, long enough for all of this"
 NEW = "the secret from now on, long enough for all of this"

@@ -9,9 +9,9 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from herod_cli.command_classes import HerodGroup
+from herod_cli.click_base_classes import HerodGroup
 from herod_cli.exit_codes import OK, REFUSED
-from herod_cli.invocation import PAGE, Invocation, pass_invocation
+from herod_cli.invocation_context import PAGE, Invocation, pass_invocation
 from herod_cli.shared.output import (
     fit,
     flow,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from herod_cli.command_classes import HerodCommand
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.click_base_classes import HerodCommand
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.atomic_file import whole_file
 
 __all__ = ["backup"]

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import click
 
-from herod_cli.command_classes import HerodGroup
+from herod_cli.click_base_classes import HerodGroup
 from herod_cli.commands.user import networks_option, save_option, yes_option
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import account, join_scope, place_for, show_secret
 from herod_cli.shared.credential_verdict import verdict_callback
 from herod_cli.shared.output import Column

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import click
 
-from herod_cli.command_classes import HerodGroup
+from herod_cli.click_base_classes import HerodGroup
 from herod_cli.commands.key import parse_expiry
 from herod_cli.commands.user import save_option
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import place_for, show_secret
 from herod_cli.shared.output import Column, print_notice
 

@@ -7,9 +7,9 @@ import os
 
 import click
 
-from herod_cli.command_classes import HerodCommand
+from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import FailureError
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import print_notice
 from herod_cli.shared.saved_tokens import SavedTokens, credentials_path
 from herod_cli.shared.secret_files import ask_password, has_terminal, read_password

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import click
 
-from herod_cli.command_classes import HerodGroup
+from herod_cli.click_base_classes import HerodGroup
 from herod_cli.commands.user import networks_option
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import join_scope
 from herod_cli.shared.output import Column
 

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import click
 
-from herod_cli.command_classes import HerodGroup
+from herod_cli.click_base_classes import HerodGroup
 from herod_cli.commands.user import yes_option
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import Column
 from herod_cli.shared.secret_files import confirm, read_bounded, read_secret
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from herod_cli.command_classes import HerodCommand
+from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import OK
 
 __all__ = ["serve"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from herod_cli.command_classes import HerodCommand
+from herod_cli.click_base_classes import HerodCommand
 from herod_smoke.main import Asked, check
 from herod_smoke.main import smoke as herod_smoke
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from herod_cli.command_classes import HerodCommand
+from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import OK, REFUSED
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import print_notice
 
 __all__ = ["status"]

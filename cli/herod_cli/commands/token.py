@@ -5,10 +5,10 @@ from typing import Final
 
 import click
 
-from herod_cli.command_classes import HerodGroup
+from herod_cli.click_base_classes import HerodGroup
 from herod_cli.commands.user import save_option
 from herod_cli.exit_codes import FailureError
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import join_scope, place_for
 from herod_cli.shared.credential_verdict import show_verdict, verdict_callback
 from herod_cli.shared.output import clean, print_lines, print_notice

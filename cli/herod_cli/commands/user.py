@@ -4,8 +4,8 @@ from typing import Final
 
 import click
 
-from herod_cli.command_classes import HerodGroup
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.click_base_classes import HerodGroup
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import account, join_scope, place_for, show_secret
 from herod_cli.shared.output import Column
 from herod_cli.shared.secret_files import ask_password, confirm, read_password

@@ -11,11 +11,11 @@ import click
 
 from herod_cli.doctor.findings import Finding, fail, ok, warn
 from herod_cli.exit_codes import FailureError
-from herod_cli.invocation import Invocation
+from herod_cli.invocation_context import Invocation
 from herod_cli.shared.cli_version import cli_version
 from herod_client import Client, ClientError, NotAuthenticated, TcpAddress, UnixAddress
 from herod_client.addresses import candidate_sockets
-from herod_client.connection_errors import owner
+from herod_client.connection_diagnosis import owner
 from herod_client.credentials import read_cookie
 
 __all__ = ["check_daemon"]

@@ -7,10 +7,10 @@ from typing import Final
 
 import click
 
-from herod_cli.command_classes import HerodCommand
+from herod_cli.click_base_classes import HerodCommand
 from herod_cli.doctor.findings import Finding, Result
 from herod_cli.exit_codes import OK, REFUSED
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import clean, flow, print_json, print_lines, terminal_width, wrap
 
 __all__ = ["doctor"]

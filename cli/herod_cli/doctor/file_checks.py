@@ -15,7 +15,7 @@ from herod_cli.doctor.findings import Finding, fail, ok, warn
 from herod_cli.exit_codes import FailureError
 from herod_cli.shared.saved_tokens import SavedTokens, credentials_path
 from herod_cli.shared.secret_files import is_private
-from herod_client.connection_errors import owner
+from herod_client.connection_diagnosis import owner
 from herod_client.core.errors import SettingsError
 
 __all__ = ["check_files"]

@@ -18,7 +18,7 @@ from typing import Final
 from herod_cli.doctor.findings import Finding, fail, ok, warn
 from herod_cli.shared.cli_version import cli_version
 from herod_cli.shared.secret_files import is_private
-from herod_client.connection_errors import owner
+from herod_client.connection_diagnosis import owner
 
 __all__ = ["check_install"]
 

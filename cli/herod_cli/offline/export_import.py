@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from herod_cli.command_classes import HerodCommand
+from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import FailureError
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.offline.restore import load, with_store_options
 from herod_cli.shared.output import clean, print_json, print_lines, print_notice
 from herod_cli.shared.secret_files import read_named

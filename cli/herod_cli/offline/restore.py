@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from herod_cli.command_classes import HerodCommand
+from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import USAGE, FailureError
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import clean, print_json, print_lines, print_notice
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from herod_cli.command_classes import HerodGroup
+from herod_cli.click_base_classes import HerodGroup
 from herod_cli.exit_codes import FailureError
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.offline.restore import load, with_store_options
 from herod_cli.shared.output import print_json, print_lines, print_notice
 from herod_cli.shared.secret_files import SavedSecret
@@ -92,7 +92,7 @@ def rotate(
     """
     settings = load(**options)
 
-    from herod.maintenance.rotate_secret import rotate_secret  # noqa: PLC0415 - the store costs ten times the command
+    from herod.maintenance.rotate_hero_secret import rotate_secret  # noqa: PLC0415 - the store costs ten times the command
     from herod.settings import load_new_secret  # noqa: PLC0415 - as above
 
     warnings: list[str] = []

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from herod_cli.invocation import Invocation
+from herod_cli.invocation_context import Invocation
 from herod_cli.shared.output import box, print_lines, print_notice, record, terminal_width
 from herod_cli.shared.secret_files import SavedSecret
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from herod_cli.exit_codes import OK, REFUSED
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import print_lines, print_notice, show
 from herod_cli.shared.secret_files import read_secret
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from herod.file_ownership import require_own_path
-from herod_cli.command_classes import HerodCommand
+from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import OK, FailureError
-from herod_cli.invocation import Invocation, pass_invocation
+from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import print_json, print_lines
 from herod_cli.shared.secret_files import create_private, is_private, open_folder, write_all
 

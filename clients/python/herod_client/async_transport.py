@@ -17,7 +17,7 @@ import trio
 
 from herod_client.addresses import Address, TcpAddress, UnixAddress
 from herod_client.client_errors import Untrusted
-from herod_client.connection_errors import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
+from herod_client.connection_diagnosis import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
 from herod_client.http_messages import Request, Response, host_of
 from herod_client.sync_transport import MAX_ANSWER, SinkError
 

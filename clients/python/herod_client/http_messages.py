@@ -12,7 +12,7 @@ import msgspec
 
 from herod_client.addresses import Address, TcpAddress, UnixAddress
 from herod_client.client_errors import BadAnswer, NotAuthenticated, Refused
-from herod_client.connection_errors import CHECK_ADDRESS
+from herod_client.connection_diagnosis import CHECK_ADDRESS
 from herod_client.credentials import Identity, authorization
 
 __all__ = ["Dialogue", "Json", "Request", "Response", "host_of"]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, cast
 
 from herod_client.addresses import Address, TcpAddress, UnixAddress
-from herod_client.connection_errors import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
+from herod_client.connection_diagnosis import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
 from herod_client.http_messages import Response, host_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from quart import Response as Page
 from quart import current_app
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Gateway, Visit
+from herod.dashboard.pipeline_gateway import Gateway, Visit
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
 from herod_client.core.errors import HerodError, InvalidRequest, NotFound

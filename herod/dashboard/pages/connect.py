@@ -13,9 +13,9 @@ from typing import Final
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Gateway
+from herod.dashboard.pipeline_gateway import Gateway
 from herod.dashboard.rendering import render
-from herod.pipeline.process.deployment import Deployment
+from herod.pipeline.process.deployment_info import Deployment
 
 __all__ = ["Section", "Snippet", "add_routes", "find_addresses", "make_sections"]
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Gateway
+from herod.dashboard.pipeline_gateway import Gateway
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
 from herod_client.core.errors import HerodError

@@ -10,9 +10,9 @@ from quart import url_for
 from quart_trio import QuartTrio
 
 from herod.dashboard.csrf import check_same_origin
-from herod.dashboard.gateway import Gateway, asked
+from herod.dashboard.pipeline_gateway import Gateway, asked
 from herod.dashboard.rendering import render, see_other
-from herod.dashboard.session_opening import opening, refused, signed_in
+from herod.dashboard.sign_in_outcome import opening, refused, signed_in
 from herod.protocols.decode import read_form
 from herod.protocols.http import Request
 from herod_client.core.errors import HerodError, InvalidRequest

@@ -7,10 +7,10 @@ from typing import Any, Final
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.grant_forms import ENDS, end_of, given_networks, given_scope, scopes_to_give, ticked
+from herod.dashboard.pipeline_gateway import Gateway, Visit
 from herod.dashboard.rendering import render, say
-from herod.pipeline.views import IssuedKey, KeyDetails
+from herod.pipeline.result_views import IssuedKey, KeyDetails
 from herod.protocols.error_codes import row_of
 from herod_client.core.errors import HerodError
 

@@ -7,7 +7,7 @@ from quart import current_app
 from quart_trio import QuartTrio
 
 from herod.dashboard.bar_charts import draw_bars
-from herod.dashboard.gateway import Gateway, Visit
+from herod.dashboard.pipeline_gateway import Gateway, Visit
 from herod.dashboard.rendering import render
 
 __all__ = ["add_routes", "show_bytes", "show_span"]

@@ -4,8 +4,8 @@ from quart import Response as Page
 from quart_trio import QuartTrio
 
 from herod.dashboard.csrf import cookie_name
-from herod.dashboard.gateway import Gateway, Visit, asked
 from herod.dashboard.pages.sign_in import sign_in_page
+from herod.dashboard.pipeline_gateway import Gateway, Visit, asked
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
 from herod_client.core.errors import HerodError, InvalidRequest

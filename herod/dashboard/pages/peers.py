@@ -3,8 +3,8 @@
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Gateway, Visit, words
 from herod.dashboard.grant_forms import scopes_to_give, ticked
+from herod.dashboard.pipeline_gateway import Gateway, Visit, words
 from herod.dashboard.rendering import render, say
 from herod.protocols.error_codes import row_of
 from herod_client.core.errors import HerodError, InvalidRequest

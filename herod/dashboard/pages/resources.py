@@ -6,8 +6,8 @@ from quart import Response as Page
 from quart import current_app
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.pages.audit import find_known
+from herod.dashboard.pipeline_gateway import Gateway, Visit
 from herod.dashboard.rendering import render, say
 from herod.protocols.error_codes import row_of
 from herod_client.core.errors import HerodError

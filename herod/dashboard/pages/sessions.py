@@ -5,7 +5,7 @@ from typing import Final
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Gateway
+from herod.dashboard.pipeline_gateway import Gateway
 from herod.dashboard.rendering import render, say
 
 __all__ = ["METHODS", "add_routes"]

@@ -11,10 +11,10 @@ from quart import url_for
 from quart_trio import QuartTrio
 
 from herod.dashboard.csrf import check_same_origin, cookie_name
-from herod.dashboard.gateway import Gateway, SignInNeeded, asked
 from herod.dashboard.pages.first_run import first_run_page
+from herod.dashboard.pipeline_gateway import Gateway, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
-from herod.dashboard.session_opening import opening, refused, signed_in
+from herod.dashboard.sign_in_outcome import opening, refused, signed_in
 from herod.identity.presented_credentials import Bearer
 from herod.protocols.decode import read_form
 from herod_client.core.errors import HerodError, InvalidRequest, Unauthenticated, Unavailable

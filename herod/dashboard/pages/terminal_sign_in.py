@@ -9,10 +9,10 @@ from quart import Response as Page
 from quart_trio import QuartTrio
 
 from herod.dashboard.csrf import check_same_origin
-from herod.dashboard.gateway import Gateway, asked
 from herod.dashboard.pages.sign_in import sign_in_page
+from herod.dashboard.pipeline_gateway import Gateway, asked
 from herod.dashboard.rendering import render
-from herod.dashboard.session_opening import opening, signed_in
+from herod.dashboard.sign_in_outcome import opening, signed_in
 from herod.protocols.decode import read_form, read_query
 from herod_client.core.errors import HerodError
 

@@ -6,9 +6,9 @@ from typing import Any
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.grant_forms import given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.pages.own_account import signed_out_page
+from herod.dashboard.pipeline_gateway import Gateway, Visit
 from herod.dashboard.rendering import render, say
 from herod.protocols.error_codes import row_of
 from herod_client.core.errors import HerodError

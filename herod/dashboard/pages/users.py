@@ -6,13 +6,13 @@ from typing import Final
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.gateway import Gateway, Visit
 from herod.dashboard.grant_forms import given_networks, given_scope, scopes_to_give, ticked
 from herod.dashboard.pages import user_details
+from herod.dashboard.pipeline_gateway import Gateway, Visit
 from herod.dashboard.rendering import render
-from herod.pipeline.views import User
+from herod.pipeline.result_views import User
 from herod.protocols.error_codes import row_of
-from herod.store.base import Page as Listed
+from herod.store.store_interface import Page as Listed
 from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 
 __all__ = ["add_routes"]

@@ -1,8 +1,8 @@
 """The first admin, made in a browser with a code that only who may read a 0600 file on this machine knows.
 
 An enabled admin is an account or a service key, as for "the last admin cannot go". As long as there is none the daemon
-keeps a code in that file (`herod/first_admin_code.py`); the code is worth nothing once there is one, which is looked at
-in the transaction that makes the account. Whoever merely comes first gets nothing.
+keeps a code in that file (`herod/first_admin_code_file.py`); the code is worth nothing once there is one, which is
+looked at in the transaction that makes the account. Whoever merely comes first gets nothing.
 """
 
 from typing import Final
@@ -10,19 +10,19 @@ from typing import Final
 import msgspec
 
 from herod.identity.effective_principals import account_principal
-from herod.identity.runtime import Runtime
+from herod.identity.runtime_state import Runtime
+from herod.operations.accounts.account_creation import account_with_secret, hashing
 from herod.operations.accounts.login_and_registration import address_in_use
-from herod.operations.accounts.new_account import account_with_secret, hashing
 from herod.operations.sessions import OpenedSession, Opening, open_session
-from herod.pipeline.ceilings import is_standing_admin, possible_admins
-from herod.pipeline.fields import AccountName, Email, NewPassword
-from herod.pipeline.normalization import parse_email, parse_name
-from herod.pipeline.operation import Context, Params, Surface, Work, command, query
+from herod.pipeline.operation_definition import Context, Params, Surface, Work, command, query
+from herod.pipeline.parameter_types import AccountName, Email, NewPassword
+from herod.pipeline.privilege_ceilings import is_standing_admin, possible_admins
 from herod.pipeline.process.admin_presence import AdminPresence
+from herod.pipeline.text_normalization import parse_email, parse_name
 from herod.records import Account, ApiKey
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
-from herod.store.base import Reader, Store, Writer
+from herod.store.store_interface import Reader, Store, Writer
 from herod.throttle.rules import Attempt, code_guess
 from herod_client.core.errors import BadCredentials, Conflict
 from herod_client.core.scope_graph import ADMIN

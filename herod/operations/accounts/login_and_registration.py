@@ -7,17 +7,17 @@ import msgspec
 
 from herod.credentials.passwords import DECOY_PHC, hash_password, needs_rehash, verify_password
 from herod.identity.effective_principals import account_principal
-from herod.operations.accounts.new_account import account_with_secret, hashing
+from herod.operations.accounts.account_creation import account_with_secret, hashing
 from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, open_session
 from herod.operations.tokens import issue_token
-from herod.pipeline.fields import AccountName, CurrentPassword, Email, NewPassword
-from herod.pipeline.normalization import parse_email
-from herod.pipeline.operation import Context, Params, SecretText, Surface, Work, command
-from herod.pipeline.views import TokenAnswer
+from herod.pipeline.operation_definition import Context, Params, SecretText, Surface, Work, command
+from herod.pipeline.parameter_types import AccountName, CurrentPassword, Email, NewPassword
+from herod.pipeline.result_views import TokenAnswer
+from herod.pipeline.text_normalization import parse_email
 from herod.records import Account
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal
-from herod.store.base import Reader, Writer
+from herod.store.store_interface import Reader, Writer
 from herod.throttle.rules import Attempt, guess_at, registration
 from herod_client.core.errors import BadCredentials, Conflict, InvalidRequest, PermissionDenied, TargetDenied
 from herod_client.core.scope_graph import READ

@@ -6,16 +6,16 @@ import msgspec
 
 from herod.credentials.passwords import DECOY_PHC, check_password, hash_password, verify_password
 from herod.credentials.secret_hashes import hash_secret
-from herod.pipeline.ceilings import check_target, is_admin, owned_account, owns
-from herod.pipeline.fields import EXAMPLE_ID, CurrentPassword, NewPassword
-from herod.pipeline.operation import Context, SecretText, Work, command
-from herod.pipeline.targets import AccountRef, find_account
-from herod.pipeline.views import User, account_view, hide_values
+from herod.pipeline.operation_definition import Context, SecretText, Work, command
+from herod.pipeline.parameter_types import EXAMPLE_ID, CurrentPassword, NewPassword
+from herod.pipeline.privilege_ceilings import check_target, is_admin, owned_account, owns
+from herod.pipeline.result_views import User, account_view, hide_values
+from herod.pipeline.target_lookup import AccountRef, find_account
 from herod.records import Account, Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
-from herod.store.base import Reader, Writer
 from herod.store.owned_records import delete_owned
+from herod.store.store_interface import Reader, Writer
 from herod.throttle.rules import Attempt, guess_at
 from herod_client.core.errors import BadCredentials, CeilingExceeded, NotFound
 from herod_client.core.key_format import new_client_secret

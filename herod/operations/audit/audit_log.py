@@ -8,13 +8,13 @@ from typing import Annotated, Final
 
 import msgspec
 
-from herod.pipeline.fields import EXAMPLE_ID, Cursor, Limit
-from herod.pipeline.operation import Context, Params, Time, Tool, query
+from herod.pipeline.operation_definition import Context, Params, Time, Tool, query
 from herod.pipeline.pagination import fill_page, parse_limit
-from herod.pipeline.views import rfc3339
+from herod.pipeline.parameter_types import EXAMPLE_ID, Cursor, Limit
+from herod.pipeline.result_views import rfc3339
 from herod.store.audit_filter import AuditFilter
-from herod.store.base import MAX_PAGE, AuditRow, AuditVerdict, Page, Reader, Store
 from herod.store.page_cursors import encode_cursor, parse_cursor
+from herod.store.store_interface import MAX_PAGE, AuditRow, AuditVerdict, Page, Reader, Store
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.scope_graph import ADMIN
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from herod.records import AuditEvent
-from herod.store.base import Store, Writer
+from herod.store.store_interface import Store, Writer
 
 __all__ = ["AuditRetention", "enforce_retention"]
 

@@ -6,14 +6,14 @@ from typing import Annotated, Final
 
 import msgspec
 
-from herod.pipeline.ceilings import check_ceiling, check_target, given_scope, own_networks, timeless
-from herod.pipeline.fields import EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
-from herod.pipeline.operation import Context, Params, Work, command, query
+from herod.pipeline.operation_definition import Context, Params, Work, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.views import PeerView, peer_view
+from herod.pipeline.parameter_types import EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
+from herod.pipeline.privilege_ceilings import check_ceiling, check_target, given_scope, own_networks, timeless
+from herod.pipeline.result_views import PeerView, peer_view
 from herod.records import PeerRule
 from herod.scopes.principal import NOBODY_UID
-from herod.store.base import MAX_PAGE, Page, Reader, Writer
+from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
 from herod_client.core.errors import InvalidRequest, NotFound, quoted
 from herod_client.core.grants import list_networks, parse_networks
 from herod_client.core.key_format import new_id

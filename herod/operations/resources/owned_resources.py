@@ -9,13 +9,13 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from herod.pipeline.ceilings import is_admin
-from herod.pipeline.fields import EXAMPLE_ID, Cursor, Label, Limit
-from herod.pipeline.normalization import has_unprintable, parse_label
-from herod.pipeline.operation import Context, Params, command, query
+from herod.pipeline.operation_definition import Context, Params, command, query
 from herod.pipeline.pagination import page_of, parse_limit
+from herod.pipeline.parameter_types import EXAMPLE_ID, Cursor, Label, Limit
+from herod.pipeline.privilege_ceilings import is_admin
+from herod.pipeline.text_normalization import has_unprintable, parse_label
 from herod.records import Resource, resource_owner
-from herod.store.base import MAX_PAGE, Page, Reader, Writer
+from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
 from herod.throttle.rules import Counter, ownership_counter
 from herod_client.core.errors import InvalidRequest, NotFound
 from herod_client.core.key_format import new_id

@@ -9,11 +9,11 @@ from typing import Final
 
 import msgspec
 
-from herod.pipeline.operation import Context, NoParams, Surface, Time, query
-from herod.pipeline.process.scan_cache import MAX_SURVEYED
-from herod.pipeline.views import rfc3339
+from herod.pipeline.operation_definition import Context, NoParams, Surface, Time, query
+from herod.pipeline.process.store_scan_cache import MAX_SURVEYED
+from herod.pipeline.result_views import rfc3339
 from herod.records import Resource
-from herod.store.base import Reader, Store
+from herod.store.store_interface import Reader, Store
 from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["resources_count"]

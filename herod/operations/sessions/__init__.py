@@ -1,6 +1,6 @@
 """Browser sessions: opened, listed, ended, and handed over from a terminal."""
 
-from herod.operations.sessions.browser_sessions import (
+from herod.operations.sessions.session_lifecycle import (
     COOKIE_CHARACTERS,
     BrowserFamily,
     OpenedSession,

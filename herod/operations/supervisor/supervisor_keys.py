@@ -4,16 +4,16 @@ import msgspec
 
 from herod.identity.identify import bearer_principal
 from herod.operations.keys import make_key, put_key, remove_key
-from herod.pipeline.ceilings import check_ceiling, given_scope
-from herod.pipeline.credential_usage import note_use
-from herod.pipeline.fields import KeyId, Label, Scope
-from herod.pipeline.operation import Context, CredentialText, Params, Time, command, query
+from herod.pipeline.credential_last_used import note_use
+from herod.pipeline.operation_definition import Context, CredentialText, Params, Time, command, query
 from herod.pipeline.pagination import ByteBudget
-from herod.pipeline.views import hide_values, rfc3339
+from herod.pipeline.parameter_types import KeyId, Label, Scope
+from herod.pipeline.privilege_ceilings import check_ceiling, given_scope
+from herod.pipeline.result_views import hide_values, rfc3339
 from herod.records import SERVICE_KEYS, ApiKey
 from herod.scopes.decisions import Access
-from herod.store.base import Reader, Store, Usage, Writer
 from herod.store.owned_records import owned_by
+from herod.store.store_interface import Reader, Store, Usage, Writer
 from herod_client.core.errors import InvalidRequest, NotFound, Unauthenticated
 from herod_client.core.grants import list_networks
 from herod_client.core.key_format import looks_like_key, parse_key

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from herod.pipeline.operation import Time
+from herod.pipeline.operation_definition import Time
 
 __all__ = ["AdminWarning", "Facts", "KeyFacts", "WarningTopic", "find_warnings"]
 

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from herod.pipeline.operation import Context, NoParams, command
-from herod.store.base import ByteStream, Store, Writer
+from herod.pipeline.operation_definition import Context, NoParams, command
+from herod.store.store_interface import ByteStream, Store, Writer
 from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["backup"]

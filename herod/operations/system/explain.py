@@ -11,14 +11,14 @@ from herod.identity.effective_principals import (
     local_admin,
     rule_principal,
 )
-from herod.pipeline.ceilings import check_key_manager, is_admin
-from herod.pipeline.fields import KnownScope, Network, OperationName
-from herod.pipeline.operation import Context, Params, Tool, name_methods, query
-from herod.pipeline.targets import AccountRef, find_account
+from herod.pipeline.operation_definition import Context, Params, Tool, name_methods, query
+from herod.pipeline.parameter_types import KnownScope, Network, OperationName
+from herod.pipeline.privilege_ceilings import check_key_manager, is_admin
+from herod.pipeline.target_lookup import AccountRef, find_account
 from herod.records import ApiKey, PeerRule
 from herod.scopes.decisions import Access, Denied, Needs, decide
 from herod.scopes.principal import AuthMethod, Principal
-from herod.store.base import Reader
+from herod.store.store_interface import Reader
 from herod_client.core.errors import CeilingExceeded, InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
 from herod_client.core.scope_graph import ADMIN
 

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from herod.pipeline.operation import Context, NoParams, Tool, query
-from herod.pipeline.views import networks_list
+from herod.pipeline.operation_definition import Context, NoParams, Tool, query
+from herod.pipeline.result_views import networks_list
 from herod.records import Account, ApiKey, Session
 from herod.scopes.decisions import Access
-from herod.store.base import Health, Store
+from herod.store.store_interface import Health, Store
 from herod_client.core.scope_graph import READ
 
 __all__ = ["health", "stats", "version", "whoami"]

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from herod.pipeline.operation import Context, NoParams, query
+from herod.pipeline.operation_definition import Context, NoParams, query
 from herod.records import Account, ApiKey, Record, Resource, Session
-from herod.store.base import Health, Store
+from herod.store.store_interface import Health, Store
 from herod_client.core.scope_graph import READ
 
 __all__ = ["metrics"]

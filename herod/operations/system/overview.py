@@ -11,12 +11,12 @@ import msgspec
 
 from herod.operations.keys import UNUSED_SECONDS
 from herod.operations.system.admin_warnings import AdminWarning, Facts, KeyFacts, WarningTopic, find_warnings
-from herod.pipeline.operation import Context, NoParams, Surface, Time, query
-from herod.pipeline.views import rfc3339
+from herod.pipeline.operation_definition import Context, NoParams, Surface, Time, query
+from herod.pipeline.result_views import rfc3339
 from herod.records import Account, ApiKey, PeerRule, Resource, Session
 from herod.store.audit_filter import AuditFilter
-from herod.store.base import AuditRow, Order, Reader, Store
 from herod.store.page_cursors import encode_cursor
+from herod.store.store_interface import AuditRow, Order, Reader, Store
 from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["HOURS", "overview"]

@@ -20,15 +20,15 @@ import msgspec
 import trio
 
 from herod.identity.effective_principals import LOCAL_ADMIN_ID
-from herod.identity.runtime import Runtime
-from herod.pipeline.operation import Context, Params, query
+from herod.identity.runtime_state import Runtime
+from herod.pipeline.operation_definition import Context, Params, query
 from herod.pipeline.pagination import ByteBudget, fill_page
-from herod.pipeline.views import networks_list
+from herod.pipeline.result_views import networks_list
 from herod.records import Account, PeerRule, Record, Revocation
 from herod.scopes.decisions import Access
 from herod.scopes.principal import PrincipalKind
-from herod.store.base import MAX_PAGE, Cursor, Order, Page, Reader, Store
 from herod.store.page_cursors import cursor_after
+from herod.store.store_interface import MAX_PAGE, Cursor, Order, Page, Reader, Store
 from herod.throttle.rules import wide_source
 from herod_client.core.errors import InvalidRequest, RateLimited
 from herod_client.core.scope_graph import ADMIN

@@ -8,11 +8,11 @@ import msgspec
 
 from herod.identity.identify import bearer_principal
 from herod.identity.presented_credentials import Audience
-from herod.pipeline.credential_usage import note_use
-from herod.pipeline.operation import Context, Params, query
+from herod.pipeline.credential_last_used import note_use
+from herod.pipeline.operation_definition import Context, Params, query
 from herod.scopes.decisions import Access
 from herod.scopes.principal import PrincipalKind
-from herod.store.base import Store
+from herod.store.store_interface import Store
 from herod_client.core.errors import Unauthenticated
 
 __all__ = ["token_introspect"]

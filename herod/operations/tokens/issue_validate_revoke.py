@@ -7,16 +7,16 @@ from urllib.parse import urlsplit
 import msgspec
 
 from herod.identity.identify import bearer_principal, looks_like_token, token_holder
-from herod.operations.tokens.issuance import issue_token
-from herod.pipeline.ceilings import check_target, is_admin
-from herod.pipeline.credential_usage import note_use
-from herod.pipeline.fields import AskedScope, Scope
-from herod.pipeline.operation import Context, Params, Tool, command, query
-from herod.pipeline.views import TokenAnswer, networks_list
+from herod.operations.tokens.new_token import issue_token
+from herod.pipeline.credential_last_used import note_use
+from herod.pipeline.operation_definition import Context, Params, Tool, command, query
+from herod.pipeline.parameter_types import AskedScope, Scope
+from herod.pipeline.privilege_ceilings import check_target, is_admin
+from herod.pipeline.result_views import TokenAnswer, networks_list
 from herod.records import Revocation
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal, part_of
-from herod.store.base import Reader, Store, Writer
+from herod.store.store_interface import Reader, Store, Writer
 from herod_client.core.access_tokens import Claims
 from herod_client.core.errors import (
     InvalidRequest,

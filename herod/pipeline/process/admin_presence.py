@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from herod.records import Account, ApiKey
-from herod.store.base import Cursor, Store
+from herod.store.store_interface import Cursor, Store
 
 __all__ = ["AdminPresence"]
 

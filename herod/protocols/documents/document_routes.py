@@ -9,8 +9,8 @@ from typing import Final
 
 import trio
 
-from herod.identity.runtime import Runtime
-from herod.pipeline.operation import Operation
+from herod.identity.runtime_state import Runtime
+from herod.pipeline.operation_definition import Operation
 from herod.protocols.documents.error_responses import JSON, failure
 from herod.protocols.documents.json_schemas import Schema
 from herod.protocols.documents.oauth_metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from herod.pipeline.operation import Operation, Route
+from herod.pipeline.operation_definition import Operation, Route
 from herod.protocols.error_codes import CODES, INTERNAL, Row
 from herod.protocols.responses import API_VERSION, is_enveloped
 from herod.scopes.decisions import Access

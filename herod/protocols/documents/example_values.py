@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from herod.store.base import Page
+from herod.store.store_interface import Page
 
 __all__ = ["example_value"]
 

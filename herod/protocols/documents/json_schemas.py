@@ -1,7 +1,7 @@
 """What goes in and comes out of each operation, as JSON Schema: made from its Structs, for OpenAPI and OpenRPC.
 
-Never says more than the code holds: a schema is what msgspec decodes and encodes, and what `pipeline/fields.py` says
-of limits and formats.
+Never says more than the code holds: a schema is what msgspec decodes and encodes, and what
+`pipeline/parameter_types.py` says of limits and formats.
 """
 
 import re
@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.identity.runtime import Runtime
-from herod.pipeline.fields import ENUMERATED
-from herod.pipeline.operation import Operation, Params
+from herod.identity.runtime_state import Runtime
+from herod.pipeline.operation_definition import Operation, Params
+from herod.pipeline.parameter_types import ENUMERATED
 from herod_client.core.scope_graph import ALIASES, MAX_SCOPES
 
 __all__ = [

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from herod.identity.runtime import Runtime
+from herod.identity.runtime_state import Runtime
 from herod.protocols.documents.json_schemas import Schema
 from herod.protocols.http import Request, Response
 from herod.protocols.responses import encode

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from herod.identity.runtime import Runtime
-from herod.pipeline.operation import Operation, Route
+from herod.identity.runtime_state import Runtime
+from herod.pipeline.operation_definition import Operation, Route
 from herod.protocols.documents.error_responses import (
     ERROR,
     JSON,

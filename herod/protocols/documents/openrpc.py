@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.identity.runtime import Runtime
-from herod.pipeline.operation import Operation, Surface
+from herod.identity.runtime_state import Runtime
+from herod.pipeline.operation_definition import Operation, Surface
 from herod.protocols.documents.example_values import example_value
 from herod.protocols.documents.json_schemas import (
     Names,

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from herod.identity.runtime import Runtime
-from herod.pipeline.operation import Operation
+from herod.identity.runtime_state import Runtime
+from herod.pipeline.operation_definition import Operation
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from herod.identity.presented_credentials import Presented
-from herod.pipeline.operation import NoParams, Operation
+from herod.pipeline.operation_definition import NoParams, Operation
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.authorization_header import request_credential
 from herod.protocols.decode import decode_params

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.pipeline.operation import Operation, Tool
+from herod.pipeline.operation_definition import Operation, Tool
 from herod.protocols.responses import encode
 from herod.scopes.decisions import Access
 

@@ -16,10 +16,10 @@ from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
 from herod.store.audit_chain import decode_event, walk
 from herod.store.audit_filter import AuditFilter
-from herod.store.base import AuditRow, AuditVerdict
 from herod.store.sqlite.disk.open_database import load_head
 from herod.store.sqlite.read_only_connection import read_only_connection
 from herod.store.sqlite.sealed_rows import logger
+from herod.store.store_interface import AuditRow, AuditVerdict
 from herod_client.core.errors import HerodError, Unavailable
 
 __all__ = ["SCANS_AT_ONCE", "AuditScans"]

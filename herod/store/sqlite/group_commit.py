@@ -17,12 +17,12 @@ import outcome
 import trio
 
 from herod.credentials.keyring import Keyring
-from herod.store.base import StoreStats
+from herod.store.integrity_head import StoreHead
 from herod.store.record_cache import Key
-from herod.store.sealed_head import StoreHead
 from herod.store.sqlite.disk.disk_faults import Condition, Fault, describe, fault_of
 from herod.store.sqlite.sealed_rows import logger
 from herod.store.sqlite.write_transaction import Transaction, write_head
+from herod.store.store_interface import StoreStats
 from herod_client.core.errors import Unavailable
 
 __all__ = ["GroupWriter"]

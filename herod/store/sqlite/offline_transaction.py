@@ -14,12 +14,12 @@ import msgspec
 from herod.credentials.keyring import Keyring
 from herod.records import Record
 from herod.store.audit_chain import link, walk
-from herod.store.base import AuditVerdict
-from herod.store.sealed_head import StoreHead
+from herod.store.integrity_head import StoreHead
 from herod.store.sqlite.disk.disk_faults import Condition, describe
 from herod.store.sqlite.disk.open_database import OpenedFile
 from herod.store.sqlite.sealed_rows import SELECT_ROWS, TYPES, Row, RowCodec
 from herod.store.sqlite.write_transaction import Transaction, write_head
+from herod.store.store_interface import AuditVerdict
 from herod_client.core.errors import RuntimeFailure, Unavailable
 
 __all__ = ["OfflineTransaction", "check_all", "readable", "reseal", "tidy", "tombstones", "transaction"]

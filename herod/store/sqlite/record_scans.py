@@ -13,12 +13,12 @@ import trio
 
 from herod.credentials.keyring import Keyring
 from herod.credentials.sealing import SealBroken
-from herod.store.base import Reader
 from herod.store.sqlite.disk.disk_faults import Condition
 from herod.store.sqlite.disk.open_database import load_head
 from herod.store.sqlite.read_only_connection import read_only_connection
-from herod.store.sqlite.reader import SqlReader
 from herod.store.sqlite.sealed_rows import RowCodec, damaged
+from herod.store.sqlite.sql_reader import SqlReader
+from herod.store.store_interface import Reader
 from herod_client.core.errors import HerodError
 
 __all__ = ["SURVEYS_AT_ONCE", "RecordScans"]

@@ -12,12 +12,12 @@ import msgspec
 from herod.credentials.keyring import Keyring
 from herod.records import AuditEvent, Record
 from herod.store.audit_chain import encode_event, link, trim
-from herod.store.base import Usage
+from herod.store.integrity_head import StoreHead, seal_head
 from herod.store.record_cache import Key
-from herod.store.sealed_head import StoreHead, seal_head
 from herod.store.sqlite.disk.disk_faults import Condition, extended_code, is_sql_fault
-from herod.store.sqlite.reader import SqlReader
 from herod.store.sqlite.sealed_rows import SELECT_ROWS, Row, RowCodec, logger
+from herod.store.sqlite.sql_reader import SqlReader
+from herod.store.store_interface import Usage
 from herod_client.core.errors import Conflict, HerodError, Unavailable
 
 __all__ = ["Transaction", "write_head"]

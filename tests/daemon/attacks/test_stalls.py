@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 
 from herod.records import Account
-from herod.store.base import Writer
 from herod.store.sqlite.sqlite_store import open_sqlite
+from herod.store.store_interface import Writer
 from support.raw_sockets import HEALTH, WAYS, connect, descriptors, read_all, secured, settle, statuses
 from support.real_daemon import SECRET, Daemon, others_have_python
 from support.soak_rounds import count

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from herod.maintenance.import_accounts import import_accounts
-from herod.maintenance.rotate_secret import rotate_secret
+from herod.maintenance.rotate_hero_secret import rotate_secret
 from herod.maintenance.rotate_signing_key import rotate_signing
 from support.stopped_store import settings
 

@@ -10,8 +10,8 @@ import pytest
 
 from herod.maintenance.restore import restore
 from herod.records import Account, ApiKey, PeerRule, Resource
-from herod.store.base import Writer
 from herod.store.sqlite.sqlite_store import KEPT_TOMBSTONES, SqliteStore, open_sqlite
+from herod.store.store_interface import Writer
 from store.samples import account, key, resource, rule
 from support.stopped_store import NOW, OLD, put, save, settings
 

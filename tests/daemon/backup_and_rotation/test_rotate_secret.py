@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from herod.credentials.secret_hashes import hash_secret
-from herod.maintenance.rotate_secret import rotate_secret
-from herod.maintenance.startup import load_signing_keys
+from herod.maintenance.rotate_hero_secret import rotate_secret
+from herod.maintenance.startup_keys import load_signing_keys
 from herod.records import Account, ApiKey, Session, SigningKeyRecord
-from herod.store.base import Writer
 from herod.store.sqlite.disk.open_database import open_file
 from herod.store.sqlite.offline_transaction import check_all
 from herod.store.sqlite.sqlite_store import SqliteStore
+from herod.store.store_interface import Writer
 from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError
 from herod_client.core.signing_keys import SigningKeys
 from store.samples import account, event, key, revocation, session

@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 
 from herod.dashboard.pages.connect import Snippet, find_addresses, make_sections
-from herod.pipeline.process.deployment import Deployment
+from herod.pipeline.process.deployment_info import Deployment
 from support.herod_in_memory import LEGACY, SECRET, House, open_house
 from support.page_visitor import open_pages, visit
 

@@ -6,13 +6,13 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from herod.dashboard.app import make_app
+from herod.dashboard.quart_app import make_app
 from herod.operations.accounts.first_admin import FIRST_CODE_SECONDS, make_first_code
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import Account
-from herod.server.page_requests import PageRequests
+from herod.server.dashboard_requests import PageRequests
 from herod_client.core.errors import BadCredentials, Conflict, HerodError
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, Answer, House
 

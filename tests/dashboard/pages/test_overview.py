@@ -10,9 +10,9 @@ import pytest
 from herod.dashboard.bar_charts import HEIGHT, WIDTH, draw_bars
 from herod.dashboard.pages.overview import show_bytes, show_span
 from herod.identity.presented_credentials import Bearer
-from herod.pipeline.process.deployment import Deployment
+from herod.pipeline.process.deployment_info import Deployment
 from herod.records import AuditEvent
-from herod.store.base import Writer
+from herod.store.store_interface import Writer
 from support.herod_in_memory import LEGACY, NOW, House, open_house
 from support.page_visitor import open_pages, text, visit
 
@@ -104,8 +104,8 @@ async def test_many_keys(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     messages = {one.code: one.message for one in (await house.admin("overview")).attention}
     assert messages["expiring"] == "12 keys will expire within a week."
     assert messages["unused"] == "12 keys not used for 90 days or more."
-    monkeypatch.setattr("herod.store.base.MAX_PAGE", 5)
-    monkeypatch.setattr("herod.store.memory.MAX_PAGE", 5)
+    monkeypatch.setattr("herod.store.store_interface.MAX_PAGE", 5)
+    monkeypatch.setattr("herod.store.memory_store.MAX_PAGE", 5)
     monkeypatch.setattr("herod.operations.system.overview.MAX_KEYS", 10)
     seen = await house.admin("overview")
     messages = {one.code: one.message for one in seen.attention}

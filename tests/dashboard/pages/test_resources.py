@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from herod.records import Resource
-from herod.store.base import Writer
+from herod.store.store_interface import Writer
 from support.herod_in_memory import House, open_house
 from support.page_visitor import open_pages, said, text, visit
 

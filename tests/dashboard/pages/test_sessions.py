@@ -4,14 +4,14 @@ from functools import partial
 
 import pytest
 
-from herod.dashboard.app import make_app
 from herod.dashboard.csrf import cut
+from herod.dashboard.quart_app import make_app
 from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.scopes.principal import Source
-from herod.server.page_requests import PageRequests
+from herod.server.dashboard_requests import PageRequests
 from herod_client.core.errors import ExpiredToken, HerodError, NotFound, TargetDenied
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House, User
 

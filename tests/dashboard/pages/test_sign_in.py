@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from dashboard.browser_sign_in import EMAIL, GOOD, OWN, cookie_of, open_session, sign_in, sign_in_by_key, text
-from herod.dashboard.session_opening import family
+from herod.dashboard.sign_in_outcome import family
 from herod.records import Session
 from herod.scopes.principal import Source
 from herod_client.core.errors import Unavailable

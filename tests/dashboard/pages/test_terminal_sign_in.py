@@ -5,16 +5,16 @@ from functools import partial
 
 import pytest
 
-from herod.dashboard.app import make_app
+from herod.dashboard.quart_app import make_app
 from herod.identity.one_time_codes import MAX_CODE_BYTES, MAX_CODES, MAX_CODES_OF_ONE, OneTimeCodes
 from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.sessions.sign_in_codes import CODE_SECONDS
-from herod.pipeline.process.deployment import Deployment
+from herod.operations.sessions.terminal_sign_in_codes import CODE_SECONDS
+from herod.pipeline.process.deployment_info import Deployment
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import Session
-from herod.server.page_requests import PageRequests
+from herod.server.dashboard_requests import PageRequests
 from herod_client.core.errors import BadCredentials, CeilingExceeded, ExpiredToken
 from herod_client.core.key_format import new_opaque
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House

@@ -10,9 +10,9 @@ import pytest
 from herod.identity.presented_credentials import ApiKeyHeader, Basic, Bearer, PeerClaim, SecretHeader, SessionCookie
 from herod.operations.audit.retention import ROWS_AT_ONCE, AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Context
+from herod.pipeline.operation_definition import Context
 from herod.records import AuditEvent
-from herod.store.base import Writer
+from herod.store.store_interface import Writer
 from herod_client.core.errors import HerodError, InvalidRequest, MissingScope
 from store.samples import revocation
 from support.herod_in_memory import (

@@ -12,7 +12,7 @@ from herod.identity.presented_credentials import Bearer, Presented
 from herod.pipeline.pipeline import Pipeline
 from herod.records import GuessCount, Resource
 from herod.scopes.principal import Source
-from herod.store.memory import MemoryStore
+from herod.store.memory_store import MemoryStore
 from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, NotFound, RateLimited
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, TCP, House
 

@@ -14,7 +14,7 @@ from herod.operations.tokens import change_feed
 from herod.operations.tokens.change_feed import TokenChanges
 from herod.records import Account
 from herod.scopes.principal import Peer, Source
-from herod.store.base import Writer
+from herod.store.store_interface import Writer
 from herod_client.core.access_tokens import Claims
 from herod_client.core.errors import InvalidRequest, RateLimited, RevokedToken, Unauthenticated, Unavailable
 from herod_client.core.scope_graph import ScopeGraph

@@ -7,10 +7,10 @@ import msgspec
 
 from herod.credentials.secret_hashes import hash_secret
 from herod.operations.audit.audit_log import HMAC_BYTES
-from herod.operations.keys.api_keys import EXAMPLE_KEY
-from herod.operations.legacy.status_and_promotion import EXAMPLE_LEGACY
-from herod.pipeline.fields import EXAMPLE_ID
-from herod.pipeline.operation import Operation
+from herod.operations.keys.create_list_delete import EXAMPLE_KEY
+from herod.operations.legacy.legacy_secret_promotion import EXAMPLE_LEGACY
+from herod.pipeline.operation_definition import Operation
+from herod.pipeline.parameter_types import EXAMPLE_ID
 from herod.records import Account, ApiKey, PeerRule, Record, Resource
 from herod.scopes.decisions import Access
 from support.herod_in_memory import House, User

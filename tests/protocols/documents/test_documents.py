@@ -14,7 +14,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7, DRAFT202012
 
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Operation, Surface
+from herod.pipeline.operation_definition import Operation, Surface
 from herod.protocols.documents.example_values import example_value
 from herod.protocols.documents.json_schemas import components, result_schema
 from support.herod_in_memory import House, open_house

@@ -10,7 +10,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import Operation, Route, Surface
+from herod.pipeline.operation_definition import Operation, Route, Surface
 from protocols.documents.prepared_examples import Prepared, prepare
 from support.herod_in_memory import House, open_house
 

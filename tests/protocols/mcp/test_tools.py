@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation import CredentialText, Operation, Params, Tool, query
+from herod.pipeline.operation_definition import CredentialText, Operation, Params, Tool, query
 from herod.protocols.mcp.tools import make_tools
 from herod.scopes.decisions import Access
 

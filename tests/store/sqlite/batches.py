@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import trio
 import trio.testing
 
-from herod.store.base import Writer
 from herod.store.sqlite.sqlite_store import SqliteStore
+from herod.store.store_interface import Writer
 
 
 @asynccontextmanager

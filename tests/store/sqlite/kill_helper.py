@@ -13,8 +13,8 @@ from pathlib import Path
 import trio
 
 from herod.records import ApiKey, AuditEvent
-from herod.store.base import Writer
 from herod.store.sqlite.sqlite_store import open_sqlite
+from herod.store.store_interface import Writer
 
 WRITERS = 8
 SECRET = "a secret for tests that is long enough"

@@ -12,13 +12,13 @@ import trio
 
 from herod.credentials.keyring import derive_backup_key
 from herod.records import ApiKey
-from herod.store.base import Store, Usage, Writer
-from herod.store.memory import MemoryStore
+from herod.store.memory_store import MemoryStore
 from herod.store.sqlite.backup_unpacking import open_backup, unpack
 from herod.store.sqlite.disk.database_files import RESTORING, SNAPSHOT
 from herod.store.sqlite.disk.open_database import open_file
 from herod.store.sqlite.offline_transaction import check_all
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod.store.store_interface import Store, Usage, Writer
 from herod_client.core.errors import Conflict, InvalidRequest, RuntimeFailure, SettingsError, Unavailable
 from store.samples import SECRET, account, event, key
 from support.soak_rounds import count

@@ -12,9 +12,9 @@ import trio
 import trio.testing
 
 from herod.records import Account, ApiKey
-from herod.store.base import Health, Usage, Writer
 from herod.store.sqlite.disk.disk_faults import Condition, Fault, describe, fault_of
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod.store.store_interface import Health, Usage, Writer
 from herod_client.core.errors import Unavailable
 from store.conformance import failing, putting
 from store.samples import SECRET, account, event, key

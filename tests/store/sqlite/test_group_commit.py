@@ -10,8 +10,8 @@ import trio
 import trio.testing
 
 from herod.records import Account, ApiKey
-from herod.store.base import Usage, Writer
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod.store.store_interface import Usage, Writer
 from herod_client.core.errors import Unavailable
 from store.conformance import Refused, failing, putting
 from store.samples import SECRET, account, event, key

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from herod.store.sqlite import reader, sqlite_store, write_transaction
+from herod.store.sqlite import sql_reader, sqlite_store, write_transaction
 from herod.store.sqlite.disk import open_database
 from herod.store.sqlite.sqlite_store import open_sqlite
 from store.samples import SECRET
@@ -16,7 +16,7 @@ EXCEPT = {"_ALL_AUDIT_ROWS", "SELECT_ROWS"}
 
 STATEMENTS = {
     f"{module.__name__.rsplit('.', 1)[1]}{name}": value
-    for module in (open_database, reader, sqlite_store, write_transaction)
+    for module in (open_database, sql_reader, sqlite_store, write_transaction)
     for name, value in vars(module).items()
     if isinstance(value, str) and re.match(r"(SELECT|UPDATE|DELETE) ", value) and name not in EXCEPT
 }
@@ -38,7 +38,7 @@ def test_no_statement_walks_a_table(tmp_path: Path, sql: str) -> None:
             assert "TEMP B-TREE" not in step
 
 
-@pytest.mark.parametrize("name", [name for name in STATEMENTS if name.startswith("reader_LIST")])
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if name.startswith("sql_reader_LIST")])
 def test_no_list_is_sorted(tmp_path: Path, name: str) -> None:
     """Each list stands in its order already: a page costs the same however long the list is."""
     assert "TEMP B-TREE" not in " ".join(plan(tmp_path / "herod.db", STATEMENTS[name]))
@@ -47,14 +47,14 @@ def test_no_list_is_sorted(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "index"),
     [
-        ("reader_GET", "sqlite_autoindex_records_1 (kind=? AND id=?)"),
-        ("reader_FIND", "records_lookup (lookup=?)"),
-        ("reader_LIST", "records_age (kind=? AND (created_at,id)>(?,?))"),
-        ("reader_LIST_NEWEST", "records_age (kind=? AND (created_at,id)<(?,?))"),
-        ("reader_LIST_OWNED", "records_owner (kind=? AND owner=? AND (created_at,id)>(?,?))"),
-        ("reader_LIST_OWNED_NEWEST", "records_owner (kind=? AND owner=? AND (created_at,id)<(?,?))"),
-        ("reader_LIST_EXPIRES", "records_end (kind=? AND (expires_at,id)>(?,?))"),
-        ("reader_SCAN", "sqlite_autoindex_records_1 (kind=? AND id>?)"),
+        ("sql_reader_GET", "sqlite_autoindex_records_1 (kind=? AND id=?)"),
+        ("sql_reader_FIND", "records_lookup (lookup=?)"),
+        ("sql_reader_LIST", "records_age (kind=? AND (created_at,id)>(?,?))"),
+        ("sql_reader_LIST_NEWEST", "records_age (kind=? AND (created_at,id)<(?,?))"),
+        ("sql_reader_LIST_OWNED", "records_owner (kind=? AND owner=? AND (created_at,id)>(?,?))"),
+        ("sql_reader_LIST_OWNED_NEWEST", "records_owner (kind=? AND owner=? AND (created_at,id)<(?,?))"),
+        ("sql_reader_LIST_EXPIRES", "records_end (kind=? AND (expires_at,id)>(?,?))"),
+        ("sql_reader_SCAN", "sqlite_autoindex_records_1 (kind=? AND id>?)"),
         ("write_transaction_UPDATE", "sqlite_autoindex_records_1 (kind=? AND id=?)"),
         ("write_transaction_EXPIRED", "records_end (kind=? AND expires_at<?)"),
     ],

@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from herod.records import Account, ApiKey
-from herod.store.base import Reader
 from herod.store.sqlite.sqlite_store import open_sqlite
+from herod.store.store_interface import Reader
 from herod_client.core.errors import Unavailable
 from store.conformance import putting
 from store.samples import SECRET, account, key

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from herod.maintenance.rotate_secret import rotate_secret
+from herod.maintenance.rotate_hero_secret import rotate_secret
 from herod.records import Resource
 from store.samples import resource
 from support.stopped_store import NEW, OLD, contents, opened, put, settings

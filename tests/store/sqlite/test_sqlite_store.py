@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from herod.store.base import Usage
 from herod.store.sqlite.sqlite_store import MAX_NOTED, SqliteStore, open_sqlite
+from herod.store.store_interface import Usage
 from store.conformance import StoreConformance
 from store.conformance_feed import FeedConformance
 from store.samples import SECRET

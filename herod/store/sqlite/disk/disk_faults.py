@@ -12,7 +12,7 @@ from typing import Final
 
 import apsw
 
-from herod.store.base import Health
+from herod.store.store_interface import Health
 from herod_client.core.errors import Unavailable
 
 __all__ = ["Condition", "Fault", "describe", "extended_code", "fault_of", "is_sql_fault"]

@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from herod.records import Revocation
-from herod.store.sealed_head import StoreHead
+from herod.store.integrity_head import StoreHead
 
 __all__ = ["Mark", "encode_mark", "find_loss", "find_missing", "mark_of", "parse_mark"]
 

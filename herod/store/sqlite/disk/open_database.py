@@ -22,7 +22,7 @@ from herod.credentials.keyring import (
     wrap_root,
 )
 from herod.credentials.sealing import SealBroken
-from herod.store.sealed_head import StoreHead, open_head
+from herod.store.integrity_head import StoreHead, open_head
 from herod.store.sqlite.disk.database_files import PlacedFiles, StoreLock, drop_leftovers, prepare_file, resolve_path
 from herod.store.sqlite.disk.disk_faults import Fault, describe, fault_of
 from herod.store.sqlite.disk.file_header import APPLICATION_ID

@@ -1,0 +1,179 @@
+"""How pages reach operations: with the session of whoever looks at them, and nothing else.
+
+Every page begins with `enter` or, where a form was sent, `submitted`. Both refuse what did not come from a page of our
+own. A page never decides who may do what: it asks, and the pipeline answers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from quart import current_app, request
+
+from herod.dashboard.csrf import TICKET, check_same_origin, is_from_own_page, join
+from herod.identity.presented_credentials import Presented, SessionCookie
+from herod.operations.system import Whoami
+from herod.pipeline.operation_definition import Operation
+from herod.pipeline.pipeline import Pipeline
+from herod.protocols.decode import convert_params, read_form, read_query
+from herod.protocols.http import Request
+from herod.scopes.principal import Source
+from herod_client.core.errors import InvalidRequest
+
+__all__ = ["MENU", "NULL", "Entry", "Gateway", "Null", "SignInNeeded", "Visit", "asked", "texts", "words"]
+
+
+class Null(Enum):
+    """What a field holds that is to be null, where None leaves it out."""
+
+    NULL = "null"
+
+
+NULL: Final = Null.NULL
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in, or the page was reached from elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the menu; it is shown to whom `operation` would be granted."""
+
+    endpoint: str
+    label: str
+    icon: str
+    operation: str
+
+
+MENU: Final = (
+    Entry("overview", "Overview", "gauge", "stats"),
+    Entry("users", "Users", "people", "users.list"),
+    Entry("keys", "Keys", "key", "keys.list"),
+    Entry("peers", "Peers", "plug", "peers.list"),
+    Entry("resources", "Resources", "box", "resources.count"),
+    Entry("legacy", "Legacy secrets", "clock", "legacy.status"),
+    Entry("audit", "Audit", "list", "audit.list"),
+    Entry("sessions", "Sessions", "window", "session.list"),
+    Entry("explain", "Explain", "question", "access.explain"),
+    Entry("connect", "Connect", "terminal", "whoami"),
+)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request by somebody who is signed in.
+
+    Attributes:
+        asked: the request, as herod's own reader understood it.
+        ticket: the half of their session that stands in our pages.
+        who: what herod sees in them now.
+        menu: what they may look at.
+        query: the address' parameters.
+    """
+
+    asked: Request
+    ticket: str
+    session: SessionCookie
+    who: Whoami
+    menu: tuple[Entry, ...]
+    query: Mapping[str, str]
+
+
+class Gateway:
+    """The pages' way to operations."""
+
+    def __init__(self, pipeline: Pipeline, operations: Mapping[str, Operation]) -> None:
+        self.pipeline = pipeline
+        self._operations = operations
+
+    async def enter(self) -> Visit:
+        """Who looks at this page.
+
+        Raises:
+            SignInNeeded: nobody who is signed in, or not from a page of ours.
+        """
+        received = asked()
+        query = read_query(received.query)
+        return await self._visit(received, query.get(TICKET), query)
+
+    async def submitted(self) -> tuple[Visit, dict[str, str]]:
+        """Who sent this form, and its fields without the ticket.
+
+        Raises:
+            InvalidRequest: another origin's page sent it.
+            SignInNeeded: nobody who is signed in did.
+        """
+        received = asked()
+        check_same_origin(received)
+        fields = read_form(received)
+        return await self._visit(received, fields.pop(TICKET, None), read_query(received.query)), fields
+
+    async def call(self, visit: Visit, name: str, /, **fields: Any) -> Any:  # noqa: ANN401 - each operation has its own
+        """Run an operation as the visitor.
+
+        Args:
+            visit: from `enter` or `submitted`.
+            name: the operation.
+            fields: its parameters, as text or already of their type; empty texts and None are left out, `NULL` is null.
+
+        Raises:
+            HerodError: whatever stands in the way.
+        """
+        given = {key: value for key, value in fields.items() if value is not None and value != ""}
+        given = {key: None if value is NULL else value for key, value in given.items()}
+        operation = self._operations[name]
+        params = convert_params(operation, given, is_text=True)
+        return await self.pipeline.call(operation, params, visit.session, visit.asked.source)
+
+    async def call_public(
+        self, name: str, fields: Mapping[str, str], source: Source, *, presented: Presented | None = None
+    ) -> Any:  # noqa: ANN401 - as above
+        """Run an operation before anybody is signed in: one that needs nobody, or with what was typed to sign in."""
+        operation = self._operations[name]
+        return await self.pipeline.call(operation, convert_params(operation, fields, is_text=True), presented, source)
+
+    def may(self, visit: Visit, name: str) -> bool:
+        """Whether the operation would be granted to the visitor: for what to show, never for what to do."""
+        return self._admits(visit.session, visit.asked.source, name)
+
+    async def _visit(self, received: Request, ticket: str | None, query: Mapping[str, str]) -> Visit:
+        session = join(received, ticket)
+        if ticket is None or session is None or not is_from_own_page(received):
+            raise SignInNeeded
+        operation = self._operations["whoami"]
+        who = await self.pipeline.call(operation, operation.params(), session, received.source)
+        menu = tuple(
+            entry
+            for entry in MENU
+            if entry.endpoint in current_app.view_functions and self._admits(session, received.source, entry.operation)
+        )
+        return Visit(received, ticket, session, who, menu, query)
+
+    def _admits(self, session: SessionCookie, source: Source, name: str) -> bool:
+        operation = self._operations.get(name)
+        return operation is not None and self.pipeline.admits(operation, session, source)
+
+
+def asked() -> Request:
+    """The request as herod's own reader understood it."""
+    received: Request = request.scope["state"]["request"]
+    return received
+
+
+def texts(fields: Mapping[str, str], prefix: str) -> list[str]:
+    """The names of the ticked boxes of a group, which are called `prefix:name`."""
+    return [name.removeprefix(f"{prefix}:") for name in fields if name.startswith(f"{prefix}:")]
+
+
+def words(text: str) -> list[str]:
+    """What a field holds that takes several words, apart by commas or blanks.
+
+    Raises:
+        InvalidRequest: too many.
+    """
+    found = text.replace(",", " ").split()
+    if len(found) > 100:
+        raise InvalidRequest("Give at most 100 names.")
+    return found

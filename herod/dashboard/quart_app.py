@@ -1,0 +1,119 @@
+"""The application that answers browsers: Quart with herod's pages, and what holds for every answer.
+
+Handlers must be `async` and must never wait without a checkpoint: the server gives a page up by cancelling it.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from quart import Response as Page
+from quart import url_for
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from herod.dashboard.pages import (
+    audit,
+    connect,
+    explain,
+    first_run,
+    keys,
+    legacy,
+    overview,
+    own_account,
+    peers,
+    resources,
+    sessions,
+    sign_in,
+    terminal_sign_in,
+    users,
+)
+from herod.dashboard.pipeline_gateway import Gateway, SignInNeeded
+from herod.dashboard.rendering import render, see_other
+from herod.dashboard.static_files import Assets
+from herod.pipeline.operation_definition import Operation
+from herod.pipeline.pipeline import Pipeline
+from herod.protocols.error_codes import row_of
+from herod.protocols.http import MAX_BODY
+from herod_client.core.errors import HerodError, Unauthenticated
+
+__all__ = ["make_app"]
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors "
+)
+HEADERS: Final = {
+    # Other origins get no referrer, and forms still get their Origin, which `no-referrer` would make "null".
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+# The areas, in the order of the menu. A module has `add_routes(app, door)`, and its own entry in `gateway.MENU`.
+AREAS: Final = (overview, users, keys, own_account, peers, sessions, resources, legacy, audit, explain, connect)
+
+
+def make_app(
+    pipeline: Pipeline, operations: Mapping[str, Operation], *, frame_origins: frozenset[str] = frozenset()
+) -> QuartTrio:
+    """Build the application; it expects herod's own request in `scope["state"]["request"]`.
+
+    Args:
+        pipeline: where every change and every look goes.
+        operations: the table.
+        frame_origins: who may show the pages in a frame, and tell them which theme to wear.
+    """
+    app = QuartTrio("herod.dashboard", static_folder=None)
+    app.debug = False  # whatever QUART_DEBUG says: a traceback is for the log
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, PROVIDE_AUTOMATIC_OPTIONS=False)
+    app.url_map.merge_slashes = False  # no redirects of Werkzeug's own
+    app.url_map.strict_slashes = True
+    assets = Assets()
+    app.jinja_env.globals.update(
+        asset=lambda name: url_for("static_file", name=assets.served_name(name)),
+        version=pipeline.runtime.version,
+        frame_origins=" ".join(sorted(frame_origins)),
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    gateway = Gateway(pipeline, operations)
+    assets.add_routes(app)
+    sign_in.add_routes(app, gateway)
+    first_run.add_routes(app, gateway)
+    terminal_sign_in.add_routes(app, gateway)
+    for area in AREAS:
+        area.add_routes(app, gateway)
+    app.register_error_handler(HTTPException, _refuse)
+    app.register_error_handler(SignInNeeded, _lead_to_front)
+    app.register_error_handler(HerodError, _say_problem)
+    policy = POLICY + (" ".join(sorted(frame_origins)) or "'none'")
+
+    async def protect(page: Page) -> Page:
+        page.headers.update(HEADERS)
+        page.headers["Content-Security-Policy"] = policy
+        if not frame_origins:
+            page.headers["X-Frame-Options"] = "DENY"
+        page.headers.setdefault("Cache-Control", "no-store")
+        return page
+
+    app.after_request(protect)
+    return app
+
+
+async def _lead_to_front(error: SignInNeeded) -> Page:  # noqa: ARG001 - a handler's form
+    return see_other(url_for("front"))
+
+
+async def _say_problem(error: HerodError) -> Page:
+    """What an operation refuses, where the page itself does not say it better."""
+    if isinstance(error, Unauthenticated):  # their session is over
+        return await sign_in.sign_in_page(error=error)
+    return await render("problem.html", status=row_of(error).http, error=error)
+
+
+async def _refuse(error: HTTPException) -> Page:
+    """What Quart itself refuses, as a page; a fault of ours says nothing of itself."""
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    page = await render("refused.html", status=status, phrase=HTTPStatus(status))
+    if isinstance(error, MethodNotAllowed):
+        page.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return page

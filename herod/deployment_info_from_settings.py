@@ -1,0 +1,42 @@
+"""What the dashboard shows of how this daemon was set up, made of its settings and of what it really has.
+
+Must never hold a secret: of a weak one it names the variable.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from herod.pipeline.process.deployment_info import Deployment
+from herod.server.sockets.listeners import BoundListener
+from herod.server.sockets.tls import Certificates
+from herod.settings import MIN_SECRET, Settings
+
+__all__ = ["describe"]
+
+
+def describe(settings: Settings, listeners: Sequence[BoundListener], certificates: Certificates | None) -> Deployment:
+    """What the dashboard shows of how this daemon was set up."""
+    secrets_held = (("HERO_SECRET", settings.hero_secret), ("HEROD_STORE_SECRET", settings.store_secret))
+    weak = tuple(name for name, value in secrets_held if value is not None and len(value.encode()) < MIN_SECRET)
+    # A secret's weakness is said by its name, with what mends it.
+    said = tuple(f"{name} has " for name in weak)
+    path = settings.store
+    return Deployment(
+        binds=tuple(one.label for one in listeners),
+        has_tls=certificates is not None,
+        store_path=None if path is None else str(path),
+        store_bytes=lambda: None if path is None else _file_bytes(path),
+        weak_secrets=weak,
+        warnings=tuple(text for text in settings.warnings if not text.startswith(said)),
+        certificate_ends=lambda: None if certificates is None else certificates.ends_at,
+    )
+
+
+def _file_bytes(path: Path) -> int:
+    """What a store takes of the disk, with what is not yet in its main file."""
+    found = 0
+    for name in (path, path.with_name(f"{path.name}-wal")):
+        with suppress(OSError):
+            found += name.stat().st_size
+    return found

@@ -1,0 +1,113 @@
+"""The file with the code that makes the first admin: there as long as there is no enabled admin, and no longer.
+
+The code is renewed before it is over, so what stands in the file is always good for some minutes more. Must never be
+readable by others than the daemon's owner and root, nor be a reason not to start: the terminal has a way of its own.
+"""
+
+import logging
+import math
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from herod.file_ownership import require_own_path
+from herod.identity.runtime_state import Runtime
+from herod.operations.accounts import FIRST_CODE_SECONDS, has_admin, make_first_code
+from herod.pipeline.process.admin_presence import AdminPresence
+from herod.store.store_interface import Store
+from herod_client.core.errors import RuntimeFailure, Unavailable
+
+__all__ = ["FILE_NAME", "FirstAdminCodeFile"]
+
+logger = logging.getLogger("herod")
+
+FILE_NAME: Final = "first-admin.code"
+RENEWED_SECONDS: Final = FIRST_CODE_SECONDS - 5 * 60
+BY_TERMINAL: Final = "make one with `herod user add EMAIL --scope admin --password`"
+# A burst of changes is looked at once.
+PAUSE_SECONDS: Final = 1
+
+
+class FirstAdminCodeFile:
+    """Keeps the file.
+
+    Args:
+        folder: where the store is.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self, folder: Path, *, store: Store, runtime: Runtime, admins: AdminPresence, clock: Callable[[], int]
+    ) -> None:
+        self._path = folder / FILE_NAME
+        self._store = store
+        self._runtime = runtime
+        self._admins = admins
+        self._clock = clock
+        self._is_said = False
+        self._written: tuple[int, int] | None = None  # device and inode: what else has the name is not ours to remove
+
+    async def keep(self) -> None:
+        """Write, renew and remove the file, until cancelled; then remove it, for its code dies with the process."""
+        try:
+            while True:
+                is_needed = self.settle()  # the first time, what a daemon left that was killed is in the way, and goes
+                with trio.move_on_after(RENEWED_SECONDS if is_needed else math.inf) as waiting:
+                    await self._wait_for_change(is_needed=is_needed)
+                if not waiting.cancelled_caught:
+                    await trio.sleep(PAUSE_SECONDS)
+        finally:
+            self._remove()
+
+    def settle(self) -> bool:
+        """Put a fresh code into the file if there is no admin, else remove it; whether there is none."""
+        try:
+            if has_admin(self._store, self._runtime, self._admins, self._clock()):
+                self._remove()
+                return False
+        except Unavailable:
+            return True  # nobody could be made now; look again later
+        self._write(make_first_code(self._runtime, now=self._clock()))
+        return True
+
+    async def _wait_for_change(self, *, is_needed: bool) -> None:
+        """Wait until there is an admin where there was none, or none where there was one."""
+        while True:
+            await self._store.change_notifier.wait()
+            with suppress(Unavailable):
+                if has_admin(self._store, self._runtime, self._admins, self._clock()) is is_needed:
+                    return
+
+    def _write(self, code: str) -> None:
+        temporary = self._path.with_name(f"{FILE_NAME}.new")
+        try:
+            require_own_path(self._path, "the file with the code", may_share=True)
+            temporary.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(temporary, flags, 0o600), "w") as file:
+                file.write(f"{code}\n")
+                found = os.fstat(file.fileno())
+            temporary.replace(self._path)
+            self._written = (found.st_dev, found.st_ino)
+        except (OSError, RuntimeFailure) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            logger.warning("there is no admin yet, and %s cannot be written (%s): %s", self._path, why, BY_TERMINAL)
+            return
+        if not self._is_said:
+            logger.info("there is no admin yet: %s, or in a browser with the code in %s", BY_TERMINAL, self._path)
+            self._is_said = True
+
+    def _remove(self) -> None:
+        try:
+            require_own_path(self._path, "the file with the code", may_share=True)
+            found = self._path.lstat()
+            if self._written in (None, (found.st_dev, found.st_ino)):
+                self._path.unlink()
+        except (FileNotFoundError, RuntimeFailure):  # where it may not be written it is not ours either
+            return
+        except OSError as error:  # its code is good for nothing any more
+            logger.warning("%s cannot be removed: %s", self._path, error.strerror)

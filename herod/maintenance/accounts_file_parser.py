@@ -1,0 +1,322 @@
+"""What a file of accounts and keys says, checked as at the door: Hero Auth's users, or what `herod export` wrote.
+
+Liberal in what it reads: Hero Auth's file is known by its outline, so a field may have any of several names, and what
+is not understood is named, never silently dropped. Strict in what comes out. Nothing here asks the store or does the
+slow work of hashing.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from herod.credentials.imported_hashes import hash_key_id
+from herod.maintenance.accounts_file_field_checks import (
+    Problem,
+    SecretEntry,
+    read_flag,
+    read_networks,
+    read_password,
+    read_secret,
+    read_text,
+    read_time,
+    read_words,
+)
+from herod.pipeline.text_normalization import parse_email, parse_name
+from herod_client.core.errors import InvalidRequest, RuntimeFailure
+from herod_client.core.scope_graph import READ, SCOPE_NAME, ScopeGraph, split_scope
+
+__all__ = ["FORMAT", "AccountEntry", "Entries", "KeyEntry", "parse_entries"]
+
+FORMAT: Final = "herod accounts and keys 1"
+MAX_SHOWN: Final = 20
+
+USER_TABLES: Final = ("users", "user", "accounts", "clients")
+# What a field means → the names it may have. The first is what `herod export` writes.
+ACCOUNT_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "id": ("client_id", "id"),
+    "email": ("email", "mail"),
+    "name": ("name", "display_name", "full_name", "username"),
+    "password_hash": ("password_hash", "password_sha256", "hashed_password"),
+    "password": ("password",),
+    "secret_hash": ("client_secret_hash", "client_secret_sha256", "secret_hash"),
+    "secret": ("client_secret", "secret"),
+    "scope": ("scope", "scopes", "role"),
+    "networks": ("networks", "network"),
+    "enabled": ("enabled", "active", "is_active"),
+    "disabled": ("disabled",),
+    "created_at": ("created_at", "created"),
+}
+KEY_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    name: (name,)
+    for name in ("id", "name", "owner", "creator", "secret_hash", "scope", "networks", "enabled", "created_at",
+                 "expires_at")
+}  # fmt: skip
+
+# No colon, which Basic does not allow in it, and no slash, which parts it from a token's id.
+CLIENT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}\Z")
+RESERVED_IDS: Final = frozenset({"anonymous", "local-admin", "offline", "service", "startup"})
+KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}\Z")
+HASH_KEY: Final = re.compile(r"[0-9a-f]{64}\Z")
+
+
+class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An account of the file.
+
+    Attributes:
+        id: None where the file names none.
+        password: a PHC string.
+        password_sha256: Hero Auth's hash, to be wrapped.
+        unknown: of `scope`, what the graph does not know.
+    """
+
+    id: str | None
+    email: str | None
+    name: str
+    password: str | None
+    password_sha256: str | None
+    secret: SecretEntry
+    scope: tuple[str, ...]
+    unknown: tuple[str, ...]
+    networks: tuple[str, ...]
+    enabled: bool
+    created_at: int
+
+    def __repr__(self) -> str:
+        return f"AccountEntry({self.id!r})"
+
+
+class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key of the file; `unknown` as with accounts."""
+
+    id: str
+    name: str
+    owner: str | None
+    creator: str
+    secret: SecretEntry
+    scope: tuple[str, ...]
+    unknown: tuple[str, ...]
+    networks: tuple[str, ...]
+    enabled: bool
+    created_at: int
+    expires_at: int | None
+
+    def __repr__(self) -> str:
+        return f"KeyEntry({self.id!r})"
+
+
+class Entries(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole file.
+
+    Attributes:
+        hash_keys: id → the key of key hashes that the records' hashes were made with.
+        unread: what was not understood and is left out, such as `users: last_login`.
+    """
+
+    accounts: tuple[AccountEntry, ...]
+    keys: tuple[KeyEntry, ...]
+    hash_keys: Mapping[str, bytes]
+    unread: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Entries({len(self.accounts)} accounts, {len(self.keys)} keys)"
+
+
+def parse_entries(content: bytes, graph: ScopeGraph, *, now: int) -> Entries:
+    """Read the decrypted text of a file.
+
+    Raises:
+        RuntimeFailure: it is no such text, or holds what may not be stored; the message names it, without secrets.
+    """
+    try:
+        table = tomllib.loads(content.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+        raise RuntimeFailure("the file opens, but what it holds is no list of accounts in TOML") from None
+    return _Reading(graph, now).read(table)
+
+
+class _Reading:
+    """One file being read: collects what is wrong and what was not understood."""
+
+    def __init__(self, graph: ScopeGraph, now: int) -> None:
+        self._graph = graph
+        self._now = now
+        self._problems: list[str] = []
+        self._unread: dict[str, None] = {}
+        self._hash_keys: dict[str, bytes] = {}
+
+    def read(self, table: dict[str, Any]) -> Entries:
+        written = table.pop("format", FORMAT)
+        table.pop("exported_at", None)
+        if written != FORMAT:
+            raise RuntimeFailure("the file was written in a format of another herod: use the one that wrote it")
+        self._read_hash_keys(table.pop("hash_keys", []))
+        keys = self._rows("keys", table.pop("keys", [])) if "keys" in table else []
+        users = [row for name in USER_TABLES if name in table for row in self._rows(name, table.pop(name))]
+        users += self._loose_users(table)
+        for name in table:
+            self._unread[name] = None
+        accounts = [made for row in users if (made := self._try("account", row, self._account)) is not None]
+        made_keys = [made for row in keys if (made := self._try("key", row, self._key)) is not None]
+        self._check_alone(accounts, made_keys)
+        if self._problems:
+            shown = "; ".join(self._problems[:MAX_SHOWN])
+            more = len(self._problems) - MAX_SHOWN
+            tail = f"; and {more} more" if more > 0 else ""
+            raise RuntimeFailure(f"nothing was changed: what the file holds cannot be taken over: {shown}{tail}")
+        return Entries(
+            accounts=tuple(accounts), keys=tuple(made_keys), hash_keys=self._hash_keys, unread=tuple(self._unread)
+        )
+
+    def _read_hash_keys(self, rows: object) -> None:
+        for row in self._rows("hash_keys", rows):
+            text = row.get("key")
+            if not isinstance(text, str) or not HASH_KEY.match(text):
+                self._problems.append("hash_keys: a key has not 64 hexadecimal digits")
+                continue
+            key = bytes.fromhex(text)
+            self._hash_keys[hash_key_id(key)] = key  # its id follows from it, whatever the file says
+
+    def _rows(self, name: str, value: object) -> list[dict[str, Any]]:
+        """An array of tables, or a table of tables by email or id."""
+        match value:
+            case list() if all(isinstance(row, dict) for row in value):
+                return list(value)
+            case dict() if all(isinstance(row, dict) for row in value.values()):
+                return [_named(label, row) for label, row in value.items()]
+            case dict() if _is_user(value):
+                return [value]
+            case _:
+                self._problems.append(f"{name}: this is no list of tables")
+                return []
+
+    def _loose_users(self, table: dict[str, Any]) -> list[dict[str, Any]]:
+        """Tables at the top that are accounts, by email or id."""
+        found = {name: row for name, row in table.items() if isinstance(row, dict) and _is_user(row)}
+        for name in found:
+            del table[name]
+        return [_named(name, row) for name, row in found.items()]
+
+    def _try(self, what: str, row: dict[str, Any], make: Any) -> Any:  # noqa: ANN401 - one of two methods, and its result
+        label = next((str(row[name]) for name in ("client_id", "id", "email", "name") if name in row), "without a name")
+        try:
+            return make(row)
+        except (Problem, InvalidRequest) as error:
+            why = error.message if isinstance(error, InvalidRequest) else str(error)
+            self._problems.append(f"{what} {label[:80]!r}: {why}")
+            return None
+
+    def _account(self, row: dict[str, Any]) -> AccountEntry:
+        fields = self._fields("users", row, ACCOUNT_FIELDS)
+        id_ = read_text(fields, "id")
+        if id_ is not None and (not CLIENT_ID.match(id_) or id_ in RESERVED_IDS or id_.startswith("legacy-")):
+            raise Problem("its client_id cannot be one: letters, digits and _ . @ + -, up to 128 of them")
+        email = read_text(fields, "email")
+        email = None if email is None else parse_email(email)
+        name = read_text(fields, "name")
+        if name is not None and name != email:
+            name = parse_name(name)
+        name = name or email or (None if id_ is None else f"client {id_[:8]}")
+        if name is None:
+            raise Problem("it has neither client_id nor email nor name")
+        password, password_sha256 = read_password(fields)
+        scope, unknown = self._scope(fields, default=READ)
+        enabled = read_flag(fields, "enabled", default=True) and not read_flag(fields, "disabled", default=False)
+        return AccountEntry(
+            id=id_,
+            email=email,
+            name=name,
+            password=password,
+            password_sha256=password_sha256,
+            secret=read_secret(fields, self._hash_keys),
+            scope=scope,
+            unknown=unknown,
+            networks=read_networks(fields),
+            enabled=enabled,
+            created_at=min(read_time(fields, "created_at") or self._now, self._now),
+        )
+
+    def _key(self, row: dict[str, Any]) -> KeyEntry:
+        fields = self._fields("keys", row, KEY_FIELDS)
+        id_, name, creator = (read_text(fields, field) for field in ("id", "name", "creator"))
+        owner = read_text(fields, "owner")
+        if id_ is None or not KEY_ID.match(id_):
+            raise Problem("its id is not one: it has 12 letters and digits")
+        if name is None:
+            raise Problem("it has no name")
+        if creator is not None and not CLIENT_ID.match(creator):
+            raise Problem("its creator is no id")
+        secret = read_secret(fields, self._hash_keys)
+        if secret.carried is None:
+            raise Problem("its secret_hash is missing")
+        scope, unknown = self._scope(fields, default=None)
+        return KeyEntry(
+            id=id_,
+            name=parse_name(name),
+            owner=owner,
+            creator=creator or "offline",
+            secret=secret,
+            scope=scope,
+            unknown=unknown,
+            networks=read_networks(fields),
+            enabled=read_flag(fields, "enabled", default=True),
+            created_at=min(read_time(fields, "created_at") or self._now, self._now),
+            expires_at=read_time(fields, "expires_at"),
+        )
+
+    def _fields(self, where: str, row: dict[str, Any], known: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+        """What the row says, by meaning. Of two names for one meaning the first counts, the other is unread."""
+        fields: dict[str, Any] = {}
+        left = dict(row)
+        for meaning, names in known.items():
+            for name in names:
+                if name in left and meaning not in fields:
+                    fields[meaning] = left.pop(name)
+        for name in left:
+            self._unread[f"{where}: {name}"] = None
+        return fields
+
+    def _scope(self, fields: dict[str, Any], *, default: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The canonical scope, and what of it the graph does not know."""
+        names = split_scope(" ".join(read_words(fields, "scope", default)).lower())
+        if any(not SCOPE_NAME.match(name) for name in names):
+            raise Problem("its scope holds a name that cannot be one")
+        unknown = tuple(sorted({name for name in names if not self._graph.bit(name)}))
+        known = self._graph.names(self._graph.mask(names))
+        return (*known, *unknown), unknown
+
+    def _check_alone(self, accounts: list[AccountEntry], keys: list[KeyEntry]) -> None:
+        """No two of the file may be one, and a key's owner comes with it."""
+        ids = [("client_id", one.id) for one in accounts if one.id is not None]
+        owners = {id_ for _, id_ in ids}
+        emails = [("email", one.email) for one in accounts if one.email is not None]
+        names = [("key name", f"{one.owner or 'service'}/{one.name}") for one in keys]
+        for what, value in _twice([*ids, *emails, *(("key id", one.id) for one in keys), *names]):
+            self._problems.append(f"{what} {value!r} stands there twice")
+        for key in keys:
+            if key.owner is not None and key.owner not in owners:
+                self._problems.append(f"key {key.id!r}: its owner is not in the file")
+            if key.id in owners:
+                self._problems.append(f"{key.id!r} is the id of a key and of an account")
+
+
+def _named(label: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A row with the name of its table for what it does not say itself: its email or its client_id."""
+    names = ACCOUNT_FIELDS["email"] if "@" in label else ACCOUNT_FIELDS["id"]
+    return row if any(name in row for name in names) else {names[0]: label, **row}
+
+
+def _is_user(row: Mapping[str, object]) -> bool:
+    return any(
+        name in row for meaning in ("id", "email", "password_hash", "secret") for name in ACCOUNT_FIELDS[meaning]
+    )
+
+
+def _twice(pairs: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    seen: set[tuple[str, str]] = set()
+    for pair in pairs:
+        if pair in seen:
+            yield pair
+        seen.add(pair)

@@ -1,0 +1,122 @@
+"""Change the secret that signs tokens and opens the store. Killed at any moment, old or new opens it."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from secrets import token_hex
+
+import apsw
+import msgspec
+
+from herod.credentials.keyring import renew_root, wrap_root
+from herod.file_ownership import starting_uid
+from herod.maintenance.restore_reconciliation import end_everything, offline_event
+from herod.maintenance.retire_signing_keys import drop_signers, keep_old_secret
+from herod.maintenance.store_file_and_owner import store_file
+from herod.settings import Settings
+from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
+from herod.store.sqlite.disk.disk_faults import describe
+from herod.store.sqlite.disk.open_database import OpenedFile, open_file, put_wraps
+from herod.store.sqlite.offline_transaction import tidy, transaction
+from herod_client.core.errors import RuntimeFailure, SettingsError
+
+__all__ = ["Rotation", "rotate_secret"]
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change of the secret has done.
+
+    Attributes:
+        is_done_before: nothing: the store opened with the new secret already.
+        untidied: why what was deleted may still be found in the file, if so.
+    """
+
+    store: str
+    is_done_before: bool = False
+    untidied: str | None = None
+
+
+def rotate_secret(
+    settings: Settings,
+    new_secret: str,
+    *,
+    is_store_secret: bool = False,
+    is_compromised: bool = False,
+    now: int | None = None,
+) -> Rotation:
+    """Change HERO_SECRET, or HEROD_STORE_SECRET, in one transaction.
+
+    Args:
+        settings: which store, with the secrets of until now.
+        new_secret: the other one, from now on.
+        is_store_secret: it is HEROD_STORE_SECRET.
+        is_compromised: somebody knows the old one: it opens nothing from now on, every record is sealed anew, no
+            signing key is kept, all tokens and sessions end.
+        now: Unix seconds.
+
+    Raises:
+        SettingsError: the store has no file, opens with neither secret, or the new one is the old one.
+        RuntimeFailure: a daemon runs, the store is damaged, or the disk says no; the store is as it was.
+    """
+    now = int(time.time()) if now is None else now
+    if is_store_secret and settings.store_secret is None:
+        raise SettingsError("HEROD_STORE_SECRET is not set: what opens this store is HERO_SECRET, change that one")
+    if new_secret in (settings.hero_secret, settings.store_secret):
+        raise SettingsError("--new-secret-file holds a secret in use already: make another, `herod secret generate`")
+    changes_wrap = is_store_secret or settings.store_secret is None
+    old_wrap = settings.store_secret or settings.hero_secret
+    new_wrap = new_secret if changes_wrap else old_wrap
+    with ExitStack() as cleanup:
+        path = cleanup.enter_context(store_file(settings))
+        lock = StoreLock(path)
+        cleanup.callback(lock.release)
+        opened = _open_to_rotate(path, old_wrap, new_wrap)
+        if opened is None:
+            return Rotation(store=str(path), is_done_before=True)
+        cleanup.callback(opened.connection.close)
+        if is_compromised:
+            return Rotation(store=str(path), untidied=_replace_root(opened, new_wrap, now=now))
+        with transaction(opened) as tx:
+            if not is_store_secret:
+                keep_old_secret(tx, settings.hero_secret, now=now)
+            if changes_wrap:
+                put_wraps(opened.connection, wrap_root(opened.root, new_wrap), opened.wrap)
+            tx.audit(offline_event("secret.rotate", now=now, uid=starting_uid()))
+        return Rotation(store=str(path))
+
+
+def _open_to_rotate(path: Path, old_wrap: str, new_wrap: str) -> OpenedFile | None:
+    """The store by what opens it until now; None when what is to open it does so alone already."""
+    if not path.exists():
+        raise RuntimeFailure(f"there is no store {path}: name another with --store; without one, just start anew")
+    prepare_file(path)
+    try:
+        return open_file(path, old_wrap)
+    except SettingsError:
+        if old_wrap == new_wrap or not _opens_with(path, new_wrap):
+            raise
+        return None
+
+
+def _replace_root(opened: OpenedFile, secret: str, *, now: int) -> str | None:
+    """Seal everything anew; what the old root opened may be left in the file for the reason that is returned."""
+    root = renew_root(opened.keyring)
+    with transaction(opened, root=root) as tx:
+        drop_signers(tx)
+        end_everything(tx)
+        tx.begin_generation(token_hex(8), opened.head)
+        put_wraps(opened.connection, wrap_root(root, secret))
+        tx.audit(offline_event("secret.replace", now=now, uid=starting_uid()))
+    try:
+        tidy(opened.connection)
+    except apsw.Error as error:
+        return describe(error)
+    return None
+
+
+def _opens_with(path: Path, secret: str) -> bool:
+    try:
+        open_file(path, secret).connection.close()
+    except SettingsError:
+        return False
+    return True

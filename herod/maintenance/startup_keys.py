@@ -1,0 +1,135 @@
+"""What happens in the store before the first request: signing keys are found or made, the first admin key created.
+
+Both run inside one write transaction each and are audited like any other change, with `startup` as the actor.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from herod.credentials.keyring import Keyring
+from herod.credentials.secret_hashes import hash_secret
+from herod.pipeline.text_normalization import parse_name
+from herod.records import ApiKey, AuditEvent, SigningKeyRecord
+from herod.store.store_interface import Writer
+from herod_client.core.key_format import KeyKind, new_key, new_key_id
+from herod_client.core.scope_graph import ADMIN
+from herod_client.core.signing_keys import (
+    SigningAlgorithm,
+    SigningKey,
+    SigningKeys,
+    ed25519_key,
+    hs256_key,
+    new_ed25519_private,
+)
+
+__all__ = ["HS256_ID", "create_bootstrap_key", "load_signing_keys", "new_signing_record", "startup_event"]
+
+HS256_ID: Final = "hs256"
+# A hard stop further off than a token's life and this was set while the clock was wrong.
+CLOCK_ERROR_SECONDS: Final = 86_400
+
+
+def load_signing_keys(tx: Writer, *, secret: str, algorithm: SigningAlgorithm, ttl: int, now: int) -> SigningKeys:
+    """The keys that sign and verify from now on.
+
+    A key that signed until now and no longer does gets a hard stop, stored: it verifies until the last token it can
+    have signed is over, and never again. No later start moves the stop further off. A key whose stop has passed is
+    forgotten.
+
+    Args:
+        secret: HERO_SECRET, the HS256 key.
+        algorithm: what signs from now on.
+        ttl: seconds a token lives.
+    """
+    records = {record.id: record for record in tx.scan(SigningKeyRecord)}
+    _settle_retired(tx, records, secret=secret.encode(), now=now)
+    current = _current_record(records, algorithm, now)
+    for record in (*records.values(), current):
+        is_current = record.id == current.id
+        stop = None if is_current else _hard_stop(record, latest=now + ttl)
+        if records.get(record.id) != record or record.expires_at != stop:
+            records[record.id] = msgspec.structs.replace(record, expires_at=stop)
+            tx.put(records[record.id])
+            tx.audit(startup_event("signing.current" if is_current else "signing.retire", record.id, now))
+    keys = {record.id: _signing_key(record, secret) for record in records.values()}
+    return SigningKeys(keys[current.id], [key for name, key in keys.items() if name != current.id])
+
+
+def create_bootstrap_key(tx: Writer, keyring: Keyring, *, name: str, now: int) -> str | None:
+    """A service key with scope admin; None when one of that name exists already.
+
+    Raises:
+        InvalidRequest: the name is not one.
+    """
+    normal = parse_name(name)
+    key_id = new_key_id()
+    text = new_key(KeyKind.SERVICE, key_id)
+    key = ApiKey(
+        id=key_id,
+        created_at=now,
+        name=normal,
+        owner=None,
+        creator="startup",
+        secret_hash=hash_secret(keyring, "key", key_id, text),
+        scope=(ADMIN,),
+        networks=("*",),
+    )
+    if tx.find(ApiKey, *key.lookup):
+        return None
+    tx.put(key)
+    tx.audit(startup_event("keys.bootstrap", key_id, now))
+    return text
+
+
+def new_signing_record(now: int) -> SigningKeyRecord:
+    """A fresh Ed25519 key that signs."""
+    private = new_ed25519_private()
+    kid = ed25519_key(private).kid
+    assert kid is not None  # noqa: S101 - for the type checker: an Ed25519 key has its thumbprint
+    return SigningKeyRecord(id=kid, created_at=now, algorithm="EdDSA", private=private)
+
+
+def _settle_retired(tx: Writer, records: dict[str, SigningKeyRecord], *, secret: bytes, now: int) -> None:
+    """Forget keys whose hard stop has passed, and look after the secrets that `herod secret rotate` has kept."""
+    for record in [one for one in records.values() if one.id != HS256_ID]:  # that one holds nothing but its stop
+        if record.algorithm == "HS256" and record.private == secret and HS256_ID in records:
+            # Started with the old secret once more: it is the current one, and its end is yet to come.
+            del records[record.id]
+            if record.expires_at is not None:
+                tx.put(msgspec.structs.replace(record, expires_at=None))
+        elif record.expires_at is not None and record.expires_at <= now:
+            del records[record.id]
+            tx.delete(SigningKeyRecord, record.id)
+            tx.audit(startup_event("signing.forget", record.id, now))
+
+
+def _hard_stop(record: SigningKeyRecord, *, latest: int) -> int:
+    """When a key that does not sign stops to verify; `latest` is when the last token made before now is over."""
+    stop = record.expires_at
+    # A clock far ahead at the switch would let who holds HERO_SECRET make tokens for years. An earlier stop than that
+    # costs no token that is good: the key has signed nothing since.
+    return latest if stop is None or stop > latest + CLOCK_ERROR_SECONDS else stop
+
+
+def _current_record(records: Mapping[str, SigningKeyRecord], algorithm: SigningAlgorithm, now: int) -> SigningKeyRecord:
+    if algorithm == "HS256":
+        known = records.get(HS256_ID)
+        return known or SigningKeyRecord(id=HS256_ID, created_at=now, algorithm="HS256", private=b"")
+    for record in records.values():
+        if record.algorithm == "EdDSA" and record.expires_at is None:
+            return record
+    return new_signing_record(now)
+
+
+def _signing_key(record: SigningKeyRecord, secret: str) -> SigningKey:
+    if record.algorithm == "HS256":
+        old = record.private.decode()  # empty for the secret that herod was started with
+        return hs256_key(old or secret, verifies_until=record.expires_at)
+    return ed25519_key(record.private, verifies_until=record.expires_at)
+
+
+def startup_event(operation: str, target: str | None, now: int, *, by: str = "startup") -> AuditEvent:
+    """What nobody asked for by a request: the daemon does it at its start, or by another cause that is named."""
+    return AuditEvent(at=now, actor=by, method="none", source=by, operation=operation, outcome="ok", target=target)

@@ -1,0 +1,52 @@
+"""A new account with its client secret, and the hash of its password: shared by every way to one."""
+
+from collections.abc import Callable
+
+from herod.credentials.passwords import check_password, hash_password
+from herod.credentials.secret_hashes import hash_secret
+from herod.pipeline.operation_definition import Context
+from herod.pipeline.text_normalization import parse_email, parse_name
+from herod.records import Account
+from herod_client.core.key_format import new_client_secret, new_id
+
+__all__ = ["account_with_secret", "hashing"]
+
+
+def account_with_secret(
+    context: Context,
+    *,
+    email: str | None,
+    name: str | None,
+    password: str | None,
+    scope: tuple[str, ...],
+    networks: tuple[str, ...],
+) -> tuple[Account, str]:
+    """A new account and its client secret, which is shown once and kept as an HMAC.
+
+    Args:
+        email: as given; normalised here.
+        password: a PHC string.
+    """
+    client_id, secret = new_id(), new_client_secret()
+    normal = None if email is None else parse_email(email)
+    account = Account(
+        id=client_id,
+        created_at=context.now,
+        email=normal,
+        name=(normal or f"client {client_id[:8]}") if name is None else parse_name(name),
+        password=password,
+        secret_hash=hash_secret(context.runtime.keyring, "client_secret", client_id, secret),
+        scope=scope,
+        networks=networks,
+    )
+    return account, secret
+
+
+def hashing(password: str) -> Callable[[], str]:
+    """The slow work of hashing a new password.
+
+    Raises:
+        InvalidRequest: the password is too short or too long.
+    """
+    check_password(password)
+    return lambda: hash_password(password)

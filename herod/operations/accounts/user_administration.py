@@ -1,0 +1,278 @@
+"""Accounts, for admins: add, look at, change, switch off, delete."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from herod.operations.accounts.account_creation import account_with_secret, hashing
+from herod.operations.accounts.login_and_registration import address_in_use
+from herod.pipeline.operation_definition import Context, Params, SecretText, Tool, Work, command, query
+from herod.pipeline.pagination import page_of, parse_limit
+from herod.pipeline.parameter_types import (
+    EXAMPLE_ID,
+    AccountName,
+    Cursor,
+    Email,
+    Limit,
+    NetworkNames,
+    NewPassword,
+    Scope,
+)
+from herod.pipeline.privilege_ceilings import (
+    check_ceiling,
+    check_last_admin,
+    check_target,
+    given_scope,
+    own_networks,
+    timeless,
+)
+from herod.pipeline.result_views import User, account_view, hide_values
+from herod.pipeline.target_lookup import AccountRef, account_of
+from herod.pipeline.text_normalization import parse_name
+from herod.records import SERVICE_KEYS, Account, ApiKey
+from herod.store.owned_records import delete_with_owned, owned_by
+from herod.store.page_cursors import Order
+from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
+from herod_client.core.errors import NotFound
+from herod_client.core.grants import list_networks, parse_networks
+from herod_client.core.scope_graph import ADMIN, READ
+
+__all__ = [
+    "users_add",
+    "users_delete",
+    "users_disable",
+    "users_enable",
+    "users_get",
+    "users_list",
+    "users_scope",
+    "users_update",
+]
+
+
+UserOrder = Annotated[Literal["oldest", "newest"], msgspec.Meta(description="what stands first")]
+
+
+class ListUsers(Params, frozen=True, kw_only=True):
+    """`limit` is at most 200."""
+
+    cursor: Cursor | None = None
+    limit: Limit = MAX_PAGE
+    order: UserOrder = "oldest"
+
+
+class AddUser(Params, frozen=True, kw_only=True):
+    """All may be left out; without `scope` the account gets read, without `networks` your own."""
+
+    email: Email | None = None
+    name: AccountName | None = None
+    password: NewPassword | None = None
+    scope: Scope = READ
+    networks: NetworkNames | None = None
+
+
+class AddedUser(msgspec.Struct, frozen=True):
+    """The account; `client_secret` is shown now and never again."""
+
+    __repr__ = hide_values
+
+    client_id: str
+    client_secret: SecretText
+    email: str | None
+    name: str
+    scope: str
+    networks: list[str]
+
+
+class SetScope(AccountRef, frozen=True, kw_only=True):
+    """The account and its new scope, space-separated."""
+
+    scope: Scope
+
+
+class UpdateUser(AccountRef, frozen=True, kw_only=True):
+    """What is left out stays."""
+
+    name: AccountName | msgspec.UnsetType = msgspec.UNSET
+    networks: NetworkNames | msgspec.UnsetType = msgspec.UNSET
+
+
+class DeletedUser(msgspec.Struct, frozen=True):
+    """`keys` of the account died with it; `service_keys` that it made live on until they are deleted."""
+
+    client_id: str
+    deleted: bool
+    keys: list[str]
+    service_keys: list[str]
+
+
+@query(
+    "users.list",
+    needs=ADMIN,
+    example={"limit": 50},
+    http=("GET /api/v1/users",),
+    tool=Tool("list_users"),
+)
+def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User]:  # noqa: ARG001 - a handler's form
+    """List accounts, oldest first."""
+    order, limit = Order(params.order), parse_limit(params.limit)
+    page = reader.list(Account, order=order, cursor=params.cursor, limit=limit)
+    return page_of(page, account_view, order=order)
+
+
+@query(
+    "users.get",
+    needs=ADMIN,
+    example={"client_id": EXAMPLE_ID},
+    http=("GET /api/v1/users/{client_id}",),
+    tool=Tool("get_user"),
+    failures=(NotFound,),
+)
+def users_get(reader: Reader, context: Context, params: AccountRef) -> User:  # noqa: ARG001 - a handler's form
+    """Show an account, by client_id or email."""
+    return account_view(account_of(reader, params))
+
+
+def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | None:  # noqa: ARG001 - a prepare's form
+    return None if params.password is None else hashing(params.password)
+
+
+@command(
+    "users.add",
+    needs=ADMIN,
+    example={"email": "ada@example.org", "scope": "write"},
+    http=("POST /users/add", "POST /api/v1/users"),
+    tool=Tool("add_user"),
+    prepare=_hash_password,
+    creates=True,
+)
+def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
+    """Add an account and get its client secret, once."""
+    scope = given_scope(context, params.scope)
+    account, secret = account_with_secret(
+        context,
+        email=params.email,
+        name=params.name,
+        password=context.prepared,
+        scope=scope,
+        networks=_given_networks(context, params.networks, scope),
+    )
+    _check_given(context, account)
+    if account.lookup is not None and tx.find(Account, *account.lookup):
+        raise address_in_use()
+    tx.put(account)
+    context.target = account.id
+    view = account_view(account)
+    return AddedUser(account.id, secret, view.email, view.name, view.scope, view.networks)
+
+
+@command(
+    "users.scope",
+    needs=ADMIN,
+    example={"client_id": EXAMPLE_ID, "scope": "read"},
+    http=("POST /users/scope", "PUT /api/v1/users/{client_id}/scope"),
+    tool=Tool("set_user_scope", destructive=True, idempotent=True),
+    failures=(NotFound,),
+)
+def users_scope(tx: Writer, context: Context, params: SetScope) -> User:
+    """Set an account's scope; its keys, sessions and tokens are narrowed with their next use."""
+    return _change(tx, context, params, scope=given_scope(context, params.scope))
+
+
+@command(
+    "users.update",
+    needs=ADMIN,
+    example={"client_id": EXAMPLE_ID, "name": "Ada L."},
+    http=("PATCH /api/v1/users/{client_id}",),
+    failures=(NotFound,),
+)
+def users_update(tx: Writer, context: Context, params: UpdateUser) -> User:
+    """Change an account's name or networks."""
+    changes: dict[str, object] = {}
+    if params.name is not msgspec.UNSET:
+        changes["name"] = parse_name(params.name)
+    if params.networks is not msgspec.UNSET:
+        changes["networks"] = _given_networks(context, params.networks, account_of(tx, params).scope)
+    return _change(tx, context, params, **changes)
+
+
+def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef) -> None:
+    """Let an account be off in this process while the store cannot take it."""
+    account = account_of(reader, params)
+    check_target(context, context.runtime.grant(account.scope, account.networks))
+    check_last_admin(reader, context, account, None)
+    context.runtime.switched_off.add(account.id)
+    context.runtime.counters["unwritten"] += 1
+
+
+@command(
+    "users.enable",
+    needs=ADMIN,
+    example={"client_id": EXAMPLE_ID},
+    http=("POST /api/v1/users/{client_id}/enable",),
+    failures=(NotFound,),
+)
+def users_enable(tx: Writer, context: Context, params: AccountRef) -> User:
+    """Switch an account on again; what died when it was switched off stays dead."""
+    account = account_of(tx, params)
+    is_off_here = account.id in context.runtime.switched_off  # the store could not take that it was switched off
+    enabled = _change(tx, context, params, enabled=True, epoch=account.epoch + is_off_here)
+    context.runtime.switched_off.discard(enabled.client_id)
+    return enabled
+
+
+@command(
+    "users.disable",
+    needs=ADMIN,
+    example={"client_id": EXAMPLE_ID},
+    http=("POST /api/v1/users/{client_id}/disable",),
+    tool=Tool("disable_user", destructive=True, idempotent=True),
+    unwritten=_switch_off_in_memory,
+    failures=(NotFound,),
+)
+def users_disable(tx: Writer, context: Context, params: AccountRef) -> User:
+    """Switch an account off: its tokens and sessions die, its keys rest until it is enabled again."""
+    account = account_of(tx, params)
+    return _change(tx, context, params, enabled=False, epoch=account.epoch + account.enabled)
+
+
+@command(
+    "users.delete",
+    needs=ADMIN,
+    example={"client_id": EXAMPLE_ID},
+    http=("POST /users/delete", "DELETE /api/v1/users/{client_id}"),
+    tool=Tool("delete_user", destructive=True, idempotent=True),
+    unwritten=_switch_off_in_memory,
+    failures=(NotFound,),
+)
+def users_delete(tx: Writer, context: Context, params: AccountRef) -> DeletedUser:
+    """Delete an account with its keys and sessions; its tokens die at once."""
+    account = account_of(tx, params)
+    check_target(context, context.runtime.grant(account.scope, account.networks))
+    check_last_admin(tx, context, account, None)
+    service_keys = [key.id for key in owned_by(tx, ApiKey, SERVICE_KEYS) if key.creator == account.id]
+    gone = delete_with_owned(tx, account)
+    context.target = account.id
+    return DeletedUser(account.id, deleted=True, keys=gone[ApiKey], service_keys=service_keys)
+
+
+def _change(tx: Writer, context: Context, ref: AccountRef, **changes: object) -> User:
+    before = account_of(tx, ref)
+    check_target(context, context.runtime.grant(before.scope, before.networks))
+    after: Account = msgspec.structs.replace(before, **changes)
+    if "scope" in changes or "networks" in changes:
+        _check_given(context, after)
+    check_last_admin(tx, context, before, after)
+    tx.put(after)
+    context.target = after.id
+    return account_view(after)
+
+
+def _check_given(context: Context, account: Account) -> None:
+    """An account has no end: time is no part of this ceiling."""
+    check_ceiling(timeless(context.principal.grants), context.runtime.grant(account.scope, account.networks))
+
+
+def _given_networks(context: Context, names: list[str] | None, scope: tuple[str, ...]) -> tuple[str, ...]:
+    if names is None:
+        return list_networks(own_networks(context, scope))
+    return list_networks(parse_networks(names, context.runtime.networks))

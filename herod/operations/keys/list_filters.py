@@ -1,0 +1,104 @@
+"""Keys in a list: whose, of which kind and state, in which order; a bounded walk at a time.
+
+The store knows a key's owner and its times and finds by them. The rest it keeps sealed, so a page of those that are
+off, say, is what a look at the next `MAX_PAGE` keys brings up: it may be short, or empty, and still have a cursor.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from herod.pipeline.text_normalization import parse_label
+from herod.records import SERVICE_KEYS, ApiKey
+from herod.store.page_cursors import Order, cursor_after, encode_cursor
+from herod.store.store_interface import MAX_PAGE, Page, Reader
+
+__all__ = ["UNUSED_SECONDS", "KeyKindName", "KeyOrder", "KeyState", "Wanted", "find_keys", "named_keys"]
+
+KeyKindName = Annotated[Literal["user", "service"], msgspec.Meta(description="only keys of this kind")]
+KeyOrder = Annotated[
+    Literal["oldest", "newest", "expires"], msgspec.Meta(description="what stands first; by expires is for admins")
+]
+KeyState = Annotated[
+    Literal["on", "off", "expired", "unused"], msgspec.Meta(description="only keys in this state; unused for 90 days")
+]
+
+# A key that nobody has used for a quarter is one to ask about.
+UNUSED_SECONDS: Final = 90 * 86_400
+# Stands after every id.
+_LAST_ID: Final = "~"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which keys a list is of; None does not matter.
+
+    Attributes:
+        owner: an account's id, or `SERVICE_KEYS`.
+    """
+
+    owner: str | None = None
+    kind: KeyKindName | None = None
+    state: KeyState | None = None
+
+
+def find_keys(
+    reader: Reader, wanted: Wanted, *, order: Order, cursor: str | None, limit: int, now: int
+) -> Page[ApiKey]:
+    """The next keys that are wanted, among the next `MAX_PAGE` of the list.
+
+    Raises:
+        InvalidRequest: the cursor is not one of ours.
+    """
+    owner = SERVICE_KEYS if wanted.owner is None and wanted.kind == "service" else wanted.owner
+    if order is Order.EXPIRES:
+        owner = None  # all owners' are in one list, so theirs are picked out of it
+        if cursor is None and wanted.state == "on":
+            cursor = encode_cursor(now, _LAST_ID)  # what is expired stands before it
+    is_whole = wanted.state is None and (wanted.owner, wanted.kind) in ((owner, None), (None, "service"))
+    page = reader.list(ApiKey, owner=owner, order=order, cursor=cursor, limit=limit if is_whole else MAX_PAGE)
+    found: list[ApiKey] = []
+    for number, key in enumerate(page.items, 1):
+        if order is Order.EXPIRES and wanted.state == "expired" and not _is_expired(key, now):
+            return Page(found)  # nor is any that comes after it
+        if _is_wanted(reader, key, wanted, now):
+            found.append(key)
+            if len(found) == limit:
+                is_last = number == len(page.items) and page.next_cursor is None
+                return Page(found, None if is_last else cursor_after(key, order))
+    return Page(found, page.next_cursor)
+
+
+def named_keys(reader: Reader, name: str, owners: tuple[str | None, ...], wanted: Wanted, *, now: int) -> list[ApiKey]:
+    """The keys of exactly that name, of these owners; None is for service keys.
+
+    Raises:
+        InvalidRequest: no key can have that name.
+    """
+    label = parse_label(name)
+    found = [key for owner in owners for key in reader.find(ApiKey, "name", owner or "", label)]
+    return [key for key in found if _is_wanted(reader, key, wanted, now)]
+
+
+def _is_wanted(reader: Reader, key: ApiKey, wanted: Wanted, now: int) -> bool:
+    if wanted.owner is not None and key.owner_id != wanted.owner:
+        return False
+    if wanted.kind is not None and (key.owner is None) != (wanted.kind == "service"):
+        return False
+    match wanted.state:
+        case None:
+            return True
+        case "on":
+            return key.enabled and not _is_expired(key, now)
+        case "off":
+            return not key.enabled
+        case "expired":
+            return _is_expired(key, now)
+        case "unused":
+            usage = reader.usage(key.id)
+            return max(key.created_at, 0 if usage is None else usage.at) <= now - UNUSED_SECONDS
+
+
+def _is_expired(key: ApiKey, now: int) -> bool:
+    return key.expires_at is not None and key.expires_at <= now

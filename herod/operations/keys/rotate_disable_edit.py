@@ -1,0 +1,209 @@
+"""A key's life after it was made: a new secret, switched off and on, renamed, narrowed."""
+
+import math
+from typing import Annotated, Final
+
+import msgspec
+
+from herod.credentials.secret_hashes import hash_secret
+from herod.identity.credential_provenance import key_behind
+from herod.operations.keys.create_list_delete import (
+    EXAMPLE_KEY,
+    KeyRef,
+    current_grant,
+    switch_off_in_memory,
+    visible_key,
+)
+from herod.pipeline.operation_definition import Context, Params, Tool, command
+from herod.pipeline.parameter_types import ExpiresAt, KeyId, Label, NetworkNames, Scope
+from herod.pipeline.privilege_ceilings import check_ceiling, check_last_admin, check_target, given_scope
+from herod.pipeline.result_views import IssuedKey, Key, key_view
+from herod.pipeline.text_normalization import parse_future, parse_name
+from herod.records import ApiKey, Session
+from herod.store.owned_records import owned_by
+from herod.store.store_interface import Writer
+from herod_client.core.errors import CeilingExceeded, Conflict
+from herod_client.core.grants import list_networks, parse_networks
+from herod_client.core.key_format import KeyKind, new_key
+from herod_client.core.scope_graph import READ
+
+__all__ = ["keys_disable", "keys_enable", "keys_rotate", "keys_update"]
+
+FOREVER: Final = math.inf
+# A week: long enough for a service that is deployed by people, short enough to be ended.
+MAX_OVERLAP: Final = 7 * 86_400
+
+
+class RotateKey(Params, frozen=True, kw_only=True):
+    """`overlap` is for how many seconds the old secret still works, a week at most; only the latest old one does."""
+
+    id: KeyId
+    overlap: Annotated[int, msgspec.Meta(ge=0, le=MAX_OVERLAP)] = 0
+
+
+class UpdateKey(Params, frozen=True, kw_only=True):
+    """What is left out stays. A key's scope and networks can only shrink; `expires_at` null means never."""
+
+    id: KeyId
+    name: Label | msgspec.UnsetType = msgspec.UNSET
+    expires_at: ExpiresAt | msgspec.UnsetType | None = msgspec.UNSET
+    scope: Scope | msgspec.UnsetType = msgspec.UNSET
+    networks: NetworkNames | msgspec.UnsetType = msgspec.UNSET
+
+
+@command(
+    "keys.rotate",
+    needs=READ,
+    own=True,
+    manages_keys=True,
+    example={"id": EXAMPLE_KEY, "overlap": 300},
+    http=("POST /api/v1/keys/{id}/rotate", "POST /api/auth/keys/{id}/rotate"),
+    tool=Tool("rotate_key", destructive=True),
+)
+def keys_rotate(tx: Writer, context: Context, params: RotateKey) -> IssuedKey:
+    """Give a key a new secret, and get it, once. The old one works for `overlap` seconds more, then never.
+
+    Browsers that were signed in with the key are signed out.
+    """
+    key = _changeable(tx, context, params.id)
+    # Who gets the secret gets all that it opens, for as long as it does.
+    grant = current_grant(tx, context, key)
+    check_ceiling(context.principal.grants, msgspec.structs.replace(grant, expires_at=key.expires_at))
+    text = new_key(KeyKind.SERVICE if key.owner is None else KeyKind.USER, key.id)
+    rotated = msgspec.structs.replace(
+        key,
+        secret_hash=hash_secret(context.runtime.keyring, "key", key.id, text),
+        former_hash=key.secret_hash,
+        # Without an overlap no clock that is put back makes it good again.
+        former_until=context.now + params.overlap if params.overlap else 0,
+        rotated_at=context.now,
+        former_epoch=key.epoch,
+        epoch=_next_epoch(key),
+    )
+    _put(tx, context, rotated)
+    _end_sessions(tx, key)
+    return IssuedKey(**msgspec.structs.asdict(key_view(rotated, tx.usage(key.id))), key=text)
+
+
+@command(
+    "keys.disable",
+    needs=READ,
+    own=True,
+    manages_keys=True,
+    example={"id": EXAMPLE_KEY},
+    http=("POST /api/v1/keys/{id}/disable",),
+    tool=Tool("disable_key", destructive=True, idempotent=True),
+    unwritten=switch_off_in_memory,
+)
+def keys_disable(tx: Writer, context: Context, params: KeyRef) -> Key:
+    """Switch a key off: its next use is refused, until it is switched on again. What was signed in with it ends."""
+    key = _changeable(tx, context, params.id)
+    disabled = msgspec.structs.replace(_ending_made(key), enabled=False) if key.enabled else key
+    check_last_admin(tx, context, key, disabled)
+    _end_sessions(tx, key)
+    return _put(tx, context, disabled)
+
+
+@command(
+    "keys.enable",
+    needs=READ,
+    own=True,
+    manages_keys=True,
+    example={"id": EXAMPLE_KEY},
+    http=("POST /api/v1/keys/{id}/enable",),
+)
+def keys_enable(tx: Writer, context: Context, params: KeyRef) -> Key:
+    """Switch a key on again."""
+    key = _changeable(tx, context, params.id)
+    if key.id in context.runtime.switched_off:  # the store could not take that it was switched off
+        key = _ending_made(key)
+    enabled = _put(tx, context, msgspec.structs.replace(key, enabled=True))
+    context.runtime.switched_off.discard(enabled.id)
+    return enabled
+
+
+@command(
+    "keys.update",
+    needs=READ,
+    own=True,
+    manages_keys=True,
+    example={"id": EXAMPLE_KEY, "name": "nightly backup"},
+    http=("PATCH /api/v1/keys/{id}",),
+)
+def keys_update(tx: Writer, context: Context, params: UpdateKey) -> Key:
+    """Rename a key, let it end at another time, or narrow its scope or networks."""
+    key = _changeable(tx, context, params.id)
+    changes: dict[str, object] = {}
+    if isinstance(params.name, str):
+        changes["name"] = parse_name(params.name)
+    if isinstance(params.scope, str):
+        changes["scope"] = given_scope(context, params.scope)
+    if isinstance(params.networks, list):
+        changes["networks"] = list_networks(parse_networks(params.networks, context.runtime.networks))
+    if params.expires_at is not msgspec.UNSET:
+        changes["expires_at"] = None if params.expires_at is None else parse_future(params.expires_at, context.now)
+    changed = msgspec.structs.replace(key, **changes)
+    if any(other.id != key.id for other in tx.find(ApiKey, *changed.lookup)):
+        raise Conflict("A key of this name exists already: choose another name.", reason="name_in_use")
+    _check_narrower(context, key, changed)
+    check_last_admin(tx, context, key, changed)
+    return _put(tx, context, changed)
+
+
+def _changeable(tx: Writer, context: Context, key_id: str) -> ApiKey:
+    """The key, if the actor may change it.
+
+    Raises:
+        NotFound: it is not there, or not theirs.
+        TargetDenied: it holds more than they.
+    """
+    key = visible_key(tx, context, key_id)
+    check_target(context, current_grant(tx, context, key))
+    return key
+
+
+def _check_narrower(context: Context, key: ApiKey, changed: ApiKey) -> None:
+    """Refuse a change that gives a key more than it had, or a longer life than the actor may give.
+
+    Raises:
+        CeilingExceeded: it does.
+    """
+    runtime = context.runtime
+    if (changed.scope, changed.networks) != (key.scope, key.networks):
+        check_ceiling(
+            (runtime.grant(key.scope, key.networks),),
+            runtime.grant(changed.scope, changed.networks),
+            whose="the key's own",
+        )
+    is_longer = key.expires_at is not None and (changed.expires_at is None or changed.expires_at > key.expires_at)
+    limits = [grant.expires_at for grant in context.principal.grants]
+    if is_longer and not any(limit is None or (changed.expires_at or FOREVER) <= limit for limit in limits):
+        raise CeilingExceeded(
+            "The expires_at asked for is later than your own credential's.",
+            missing="expires_at",
+            hint="let it expire no later than your own credential",
+        )
+
+
+def _put(tx: Writer, context: Context, key: ApiKey) -> Key:
+    tx.put(key)
+    context.target = key.id
+    return key_view(key, tx.usage(key.id))
+
+
+def _next_epoch(key: ApiKey) -> int:
+    """An epoch that neither of the key's secrets has had."""
+    return max(key.epoch, key.former_epoch) + 1
+
+
+def _ending_made(key: ApiKey) -> ApiKey:
+    """The key in new epochs: codes, sessions and tokens that were made with it are good no more."""
+    epoch = _next_epoch(key)
+    return msgspec.structs.replace(key, epoch=epoch, former_epoch=epoch + 1)
+
+
+def _end_sessions(tx: Writer, key: ApiKey) -> None:
+    """Sign out what was signed in with a key. Its epoch has ended them; this forgets them."""
+    for session in list(owned_by(tx, Session, key.owner or key.id)):
+        if key_behind(session.via) == key.id:
+            tx.delete(Session, session.id)

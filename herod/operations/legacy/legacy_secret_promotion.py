@@ -1,0 +1,134 @@
+"""Legacy secrets and the way out of them: who still uses which, and the service key that takes one's place.
+
+Ids of secrets, never the secrets: an id is an HMAC of it, and stays the same as long as the store's root key does.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from herod.identity.legacy_secrets import LegacySecret
+from herod.operations.keys import make_key, put_key
+from herod.pipeline.operation_definition import Context, Params, Time, command, query
+from herod.pipeline.pagination import fill_page, parse_limit
+from herod.pipeline.parameter_types import Cursor, ExpiresAt, Label, Limit
+from herod.pipeline.privilege_ceilings import check_ceiling
+from herod.pipeline.result_views import IssuedKey, key_view, rfc3339
+from herod.pipeline.text_normalization import parse_future
+from herod.records import ApiKey, LegacyUse
+from herod.store.page_cursors import encode_cursor, parse_cursor
+from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
+from herod_client.core.errors import Conflict, NotFound
+from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER
+
+__all__ = ["legacy_promote", "legacy_status"]
+
+EXAMPLE_LEGACY: Final = "legacy-admin-1f0c9a52"
+SETTINGS: Final = {ADMIN: "admin_secret", USER: "user_secret", REGISTRAR: "register_secret"}
+
+
+class Legacy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A legacy secret of the settings, by its id; `setting` is where it stands.
+
+    `uses` counts every time it was accepted, by itself or when a service asked about it; `promoted_to` is the id of
+    the service key that was made to replace it.
+    """
+
+    id: str
+    scope: str
+    setting: str
+    uses: int
+    last_used_at: Time | None
+    last_used_from: str | None
+    promoted_to: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class ListLegacy(Params, frozen=True, kw_only=True):
+    """`limit` is at most 200."""
+
+    cursor: Cursor | None = None
+    limit: Limit = MAX_PAGE
+
+
+class PromoteLegacy(Params, frozen=True, kw_only=True):
+    """`name` is the new key's, by default the secret's id; `expires_at` is RFC 3339."""
+
+    id: Annotated[str, msgspec.Meta(description="the secret's id, as `legacy.status` lists it")]
+    name: Label | None = None
+    expires_at: ExpiresAt | None = None
+
+
+class PromotedKey(IssuedKey, frozen=True, kw_only=True):
+    """`replaces` goes on working until it is taken out of `setting`."""
+
+    replaces: str
+    setting: str
+
+
+@query("legacy.status", needs=ADMIN, example={}, http=("GET /api/v1/legacy",))
+def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[Legacy]:
+    """List the legacy secrets of the settings by their ids: how often each was used, when last and from where."""
+    limit = parse_limit(params.limit)
+    _, last = (0, "") if params.cursor is None else parse_cursor(params.cursor)
+    secrets = [secret for secret in context.runtime.legacy.all() if secret.id > last]
+    return fill_page(
+        secrets[:limit],
+        lambda secret: _view(reader, context, secret),
+        place=_place,
+        end=_place(secrets[limit - 1]) if len(secrets) > limit else None,
+    )
+
+
+@command(
+    "legacy.promote",
+    needs=ADMIN,
+    manages_keys=True,
+    example={"id": EXAMPLE_LEGACY, "name": "supervisor", "expires_at": "2030-01-31T12:00:00Z"},
+    http=("POST /api/v1/legacy/{id}/promote",),
+    creates=True,
+)
+def legacy_promote(tx: Writer, context: Context, params: PromoteLegacy) -> PromotedKey:
+    """Make the service key that replaces a legacy secret, with the same scope, and get it, once."""
+    secret = context.runtime.legacy.get(params.id)
+    if secret is None:
+        raise NotFound("There is no such legacy secret: legacy.status lists them.")
+    use = tx.get(LegacyUse, secret.id) or LegacyUse(id=secret.id, created_at=context.now)
+    if use.promoted_to is not None and tx.get(ApiKey, use.promoted_to) is not None:
+        raise Conflict(
+            f"Key {use.promoted_to} replaces this secret already: give that one to who still uses the secret, "
+            "rotate it if it is lost, or delete it first.",
+            reason="promoted",
+            hint=f"herod key rotate {use.promoted_to}",
+        )
+    key, text = make_key(
+        context,
+        name=secret.id if params.name is None else params.name,
+        owner=None,
+        scope=(secret.scope,),
+        networks=("*",),
+        expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
+    )
+    check_ceiling(context.principal.grants, context.runtime.grant(key.scope, key.networks, key.expires_at))
+    put_key(tx, context, key)
+    tx.put(msgspec.structs.replace(use, promoted_to=key.id))
+    view = msgspec.structs.asdict(key_view(key, None))
+    return PromotedKey(**view, key=text, replaces=secret.id, setting=SETTINGS[secret.scope])
+
+
+def _place(secret: LegacySecret) -> str:
+    """The cursor after a secret: the list is ordered by ids alone."""
+    return encode_cursor(0, secret.id)
+
+
+def _view(reader: Reader, context: Context, secret: LegacySecret) -> Legacy:
+    use = context.process.legacy_usage.known(reader, secret.id, now=context.now)
+    is_promoted = use.promoted_to is not None and reader.get(ApiKey, use.promoted_to) is not None
+    return Legacy(
+        id=secret.id,
+        scope=secret.scope,
+        setting=SETTINGS[secret.scope],
+        uses=use.uses,
+        last_used_at=rfc3339(use.last_used_at),
+        last_used_from=use.last_used_from,
+        promoted_to=use.promoted_to if is_promoted and use.promoted_to is not None else msgspec.UNSET,
+    )

@@ -1,0 +1,125 @@
+"""Who is signed in by browser, and signing others out. Only the dashboard asks for it, so only sessions do."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from herod.identity.credential_provenance import session_principal
+from herod.pipeline.operation_definition import Context, Params, Surface, Time, command, query
+from herod.pipeline.pagination import page_of, parse_limit
+from herod.pipeline.privilege_ceilings import check_target, is_admin
+from herod.pipeline.result_views import networks_list, rfc3339
+from herod.records import Session
+from herod.scopes.decisions import Access, Denied, decide_target
+from herod.scopes.principal import AuthMethod
+from herod.store.store_interface import Page, Reader, Writer
+from herod_client.core.errors import NotFound, Unauthenticated
+
+__all__ = ["session_end", "session_list"]
+
+EXAMPLE_SESSION: Final = "7f" * 32
+
+
+class ListSessions(Params, frozen=True, kw_only=True):
+    """`limit` is at most 200."""
+
+    cursor: str | None = None
+    limit: int = 50
+
+
+class SessionRef(Params, frozen=True, kw_only=True):
+    """A session by its id, which opens nothing."""
+
+    id: str
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed-in browser.
+
+    `method` is what signed in; `source` and `browser` are of that moment; `is_this` marks the one that asks, and
+    `may_end` says whether it could end this one.
+    """
+
+    id: str
+    sub: str
+    name: str
+    method: str
+    scope: str
+    networks: list[str]
+    created_at: Time
+    expires_at: Time | None
+    source: str
+    browser: str
+    is_this: bool
+    may_end: bool
+
+
+class EndedSession(msgspec.Struct, frozen=True):
+    """The session is over."""
+
+    id: str
+    ended: bool
+
+
+@query(
+    "session.list",
+    needs=Access.AUTHENTICATED,
+    own=True,
+    methods=frozenset({AuthMethod.SESSION}),
+    example={},
+    surfaces=frozenset({Surface.DASHBOARD}),
+)
+def session_list(reader: Reader, context: Context, params: ListSessions) -> Page[SessionView]:
+    """List signed-in browsers, oldest first: one's own, for admins everybody's.
+
+    What is over is left out, so a page may be shorter than asked for.
+    """
+    owner = None if is_admin(context) else context.principal.id
+    page = reader.list(Session, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
+    return page_of(page, lambda session: _view(reader, context, session))
+
+
+@command(
+    "session.end",
+    needs=Access.AUTHENTICATED,
+    own=True,
+    methods=frozenset({AuthMethod.SESSION}),
+    example={"id": EXAMPLE_SESSION},
+    surfaces=frozenset({Surface.DASHBOARD}),
+)
+def session_end(tx: Writer, context: Context, params: SessionRef) -> EndedSession:
+    """Sign another browser out: one of one's own, for admins anybody's who holds no more than they do."""
+    session = tx.get(Session, params.id)
+    if session is None:
+        raise NotFound("There is no such session.")
+    if not is_admin(context) and session.subject != context.principal.id:
+        raise NotFound("There is no such session.", reason="not_owner")
+    with suppress(Unauthenticated):  # what opens nothing any more may go, whoever's it was
+        check_target(context, *session_principal(tx, context.runtime, session, context.now).grants)
+    context.target = session.id
+    return EndedSession(session.id, ended=tx.delete(Session, session.id))
+
+
+def _view(reader: Reader, context: Context, session: Session) -> SessionView | None:
+    """How a session looks; None when it opens nothing any more."""
+    try:
+        principal = session_principal(reader, context.runtime, session, context.now)
+    except Unauthenticated:
+        return None
+    is_this = session.id == context.principal.credential
+    return SessionView(
+        id=session.id,
+        sub=principal.id,
+        name=principal.name,
+        method=principal.made_with,
+        scope=context.runtime.scope_text(principal.widest),
+        networks=networks_list(principal.widest.networks),
+        created_at=datetime.fromtimestamp(session.created_at, UTC),
+        expires_at=rfc3339(session.expires_at),
+        source=session.source,
+        browser=session.browser,
+        is_this=is_this,
+        may_end=not is_this and not isinstance(decide_target(context.principal.grants, principal.grants), Denied),
+    )

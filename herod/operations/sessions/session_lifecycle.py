@@ -1,0 +1,139 @@
+"""Sessions for browsers: opened with any credential, and ended by who has them. Only the dashboard asks for them.
+
+Must never hold more than what opened it.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+
+from herod.identity.credential_provenance import session_half, session_id, via_of
+from herod.pipeline.operation_definition import Context, Params, Surface, Time, command
+from herod.pipeline.result_views import hide_values, rfc3339
+from herod.records import Session
+from herod.scopes.decisions import Access
+from herod.scopes.principal import AuthMethod, Principal, part_of
+from herod.store.store_interface import Writer
+from herod_client.core.key_format import new_opaque
+
+__all__ = [
+    "COOKIE_CHARACTERS",
+    "OPENS_SESSIONS",
+    "BrowserFamily",
+    "OpenedSession",
+    "Opening",
+    "keep_session",
+    "new_session",
+    "open_session",
+    "session_create",
+    "session_delete",
+]
+
+SESSION_TTL: Final = 12 * 3600  # seconds: a working day, then sign in again
+# 22 of 43 characters: 131 bits in the cookie, 125 in the pages' addresses (`dashboard/csrf.py` says why).
+COOKIE_CHARACTERS: Final = 22
+# Neither a token nor a session makes another session: each would outlive what it was made with.
+OPENS_SESSIONS: Final = frozenset(AuthMethod) - {AuthMethod.JWT, AuthMethod.SESSION, AuthMethod.ANONYMOUS}
+
+BrowserFamily = Literal["Chrome", "Edge", "Firefox", "Opera", "Safari", "another"]
+
+
+class Opening(Params, frozen=True, kw_only=True):
+    """What the dashboard knows of a browser that signs in.
+
+    `former` is what the browser still holds of an earlier session: its cookie; that session ends.
+    """
+
+    browser: BrowserFamily = "another"
+    former: str | None = None
+
+
+class CreateSession(Opening, frozen=True, kw_only=True):
+    """The session is what signed in."""
+
+
+class DeleteSession(Params, frozen=True, kw_only=True):
+    """Nothing to say: the session is the one that asks."""
+
+
+class OpenedSession(msgspec.Struct, frozen=True):
+    """`cookie` is the session's only secret; herod keeps an HMAC of it."""
+
+    __repr__ = hide_values
+
+    cookie: str
+    expires_at: Time | None
+
+
+class SignedOut(msgspec.Struct, frozen=True):
+    """Whether there was a session to end."""
+
+    signed_out: bool
+
+
+@command(
+    "session.create",
+    needs=Access.AUTHENTICATED,
+    methods=OPENS_SESSIONS,
+    example={},
+    surfaces=frozenset({Surface.DASHBOARD}),
+)
+def session_create(tx: Writer, context: Context, params: CreateSession) -> OpenedSession:
+    """Sign a browser in with what was presented: it may do that much and no more."""
+    context.runtime.counters["sign_ins"] += 1
+    return open_session(tx, context, context.principal, params)
+
+
+@command(
+    "session.delete",
+    needs=Access.AUTHENTICATED,
+    methods=frozenset({AuthMethod.SESSION}),
+    example={},
+    surfaces=frozenset({Surface.DASHBOARD}),
+)
+def session_delete(tx: Writer, context: Context, params: DeleteSession) -> SignedOut:  # noqa: ARG001 - a handler's form
+    """Sign a browser out: its session is over at once."""
+    context.target = context.principal.credential
+    return SignedOut(signed_out=tx.delete(Session, context.principal.credential))
+
+
+def new_session(context: Context, principal: Principal) -> Session:
+    """A session of `principal`, with one of its grants, that has no secret yet and is not kept."""
+    grant = principal.widest
+    principal = part_of(principal, grant)
+    expires_at = min(context.now + SESSION_TTL, grant.expires_at or context.now + SESSION_TTL)
+    return Session(
+        id="",
+        created_at=context.now,
+        expires_at=expires_at,
+        subject=principal.id,
+        via=via_of(principal),
+        epoch=principal.epoch,
+        scope=context.runtime.graph.names(grant.mask),
+        networks=tuple(sorted(grant.networks)),
+    )
+
+
+def open_session(tx: Writer, context: Context, principal: Principal, opening: Opening) -> OpenedSession:
+    """Make a session for `principal`, who has just proved who they are."""
+    return keep_session(tx, context, new_session(context, principal), opening)
+
+
+def keep_session(tx: Writer, context: Context, session: Session, opening: Opening) -> OpenedSession:
+    """Give a new session its secret and keep it; what the browser had before is over."""
+    runtime = context.runtime
+    if opening.former:
+        for former in tx.find(Session, "half", session_half(runtime, opening.former)):
+            tx.delete(Session, former.id)
+    cookie = new_opaque()
+    kept = msgspec.structs.replace(
+        session,
+        id=session_id(runtime, cookie),
+        half=session_half(runtime, cookie[:COOKIE_CHARACTERS]),
+        source=context.source.label,
+        browser=opening.browser,
+        boot=None if context.source.secure else runtime.boot_epoch,
+    )
+    tx.put(kept)
+    context.target = kept.id
+    return OpenedSession(cookie, rfc3339(kept.expires_at))

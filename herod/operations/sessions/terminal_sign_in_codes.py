@@ -1,0 +1,147 @@
+"""From a terminal into a browser: a code that opens one session of who asked for it, once, within a minute.
+
+The code says who it is for before it is used: whoever shows it must show that too, and let the person at the browser
+decide. A code that somebody made for himself and slipped to them would otherwise put them into his session.
+
+Must never open more than what asked for it holds, now or when the code is used.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from herod.identity.credential_provenance import session_provenance
+from herod.operations.sessions.session_lifecycle import (
+    OPENS_SESSIONS,
+    OpenedSession,
+    Opening,
+    keep_session,
+    new_session,
+)
+from herod.pipeline.operation_definition import Context, Params, SecretText, Surface, Time, command, query
+from herod.pipeline.result_views import hide_values, networks_list
+from herod.records import Account, Session
+from herod.scopes.decisions import Access
+from herod.scopes.principal import Principal
+from herod.store.record_cache import record_bytes
+from herod.store.store_interface import Reader, Writer
+from herod.throttle.rules import Attempt, code_guess
+from herod_client.core.errors import BadCredentials
+from herod_client.core.grants import intersect_grants
+
+__all__ = ["CODE_SECONDS", "session_code", "session_offer", "session_redeem"]
+
+CODE_SECONDS: Final = 60
+EXAMPLE_CODE: Final = "4fZ0" * 10 + "4fZ"
+# What stands for every address of this machine is none to go to.
+_HERE: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}  # noqa: S104 - compared, not bound
+_SPENT: Final = "This code was used already, or its minute is over: run `herod ui` again."
+
+
+class MakeCode(Params, frozen=True, kw_only=True):
+    """Nothing to say: the code is for who asks."""
+
+
+class CodeRef(Params, frozen=True, kw_only=True):
+    """A code."""
+
+    code: str
+
+
+class RedeemCode(Opening, frozen=True, kw_only=True):
+    """A code, and the browser that brings it."""
+
+    code: str
+
+
+class SignInCode(msgspec.Struct, frozen=True):
+    """`code` opens one session until `expires_at`; `page_url` is where browsers find the dashboard, if anywhere."""
+
+    __repr__ = hide_values
+
+    code: SecretText
+    expires_at: Time
+    page_url: str | None
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose session a code opens."""
+
+    sub: str
+    name: str
+    email: str | None
+    method: str
+    scope: str
+    networks: list[str]
+
+
+@command("session.code", needs=Access.AUTHENTICATED, methods=OPENS_SESSIONS, example={}, always_audited=True)
+def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode:  # noqa: ARG001 - a handler's form
+    """Make a code by which a browser signs in as who asks: once, within 60 seconds, and to no more than they hold."""
+    expires_at = context.now + CODE_SECONDS
+    session = new_session(context, context.principal)
+    code = context.runtime.session_codes.make(
+        session, holder=context.principal.id, now=context.now, expires_at=expires_at, size=record_bytes(session)
+    )
+    return SignInCode(code, datetime.fromtimestamp(expires_at, UTC), _page_url(context))
+
+
+@query("session.offer", needs=Access.PUBLIC, example={"code": EXAMPLE_CODE}, surfaces=frozenset({Surface.DASHBOARD}))
+def session_offer(reader: Reader, context: Context, params: CodeRef) -> Offer:
+    """Say whose session a code opens; it stays good."""
+    session = context.runtime.session_codes.look(params.code, now=context.now)
+    if session is None:
+        raise BadCredentials(_SPENT, reason="wrong_code")
+    principal = _who(reader, context, session)
+    account = reader.get(Account, principal.id)
+    return Offer(
+        sub=principal.id,
+        name=principal.name,
+        email=None if account is None else account.email,
+        method=principal.method,
+        scope=context.runtime.scope_text(principal.widest),
+        networks=networks_list(principal.widest.networks),
+    )
+
+
+def _limit(reader: Reader, context: Context, params: RedeemCode) -> Attempt:  # noqa: ARG001 - a limit's form
+    return code_guess(context.source)
+
+
+@command(
+    "session.redeem",
+    needs=Access.PUBLIC,
+    example={"code": EXAMPLE_CODE},
+    surfaces=frozenset({Surface.DASHBOARD}),
+    limit=_limit,
+)
+def session_redeem(tx: Writer, context: Context, params: RedeemCode) -> OpenedSession:
+    """Sign a browser in with a code."""
+    session = context.runtime.session_codes.take(params.code, now=context.now)
+    if session is None:
+        raise BadCredentials(_SPENT, reason="wrong_code")
+    context.principal = _who(tx, context, session)
+    context.runtime.counters["sign_ins"] += 1
+    return keep_session(tx, context, session, params)
+
+
+def _page_url(context: Context) -> str | None:
+    """Where browsers on this machine find the dashboard; None where no TCP address is bound."""
+    deployment = context.process.deployment
+    labels = (bind.rpartition("(")[2].removesuffix(")") for bind in deployment.binds)  # `fd://3 (ADDRESS)`
+    bound = [label for label in labels if not label.startswith("unix:")]
+    if not bound:
+        return None
+    if deployment.has_tls:  # a certificate is for the name that people use
+        return context.runtime.public_url
+    chosen = next((bind for bind in bound if bind.startswith(("127.", "[::1]"))), bound[0])
+    host, _, port = chosen.rpartition(":")
+    return f"http://{_HERE.get(host, host)}:{port}"
+
+
+def _who(reader: Reader, context: Context, session: Session) -> Principal:
+    """Who made the code, narrowed to what they held then and hold now."""
+    maker = session_provenance(reader, context.runtime, session, context.now)
+    held = context.runtime.grant(session.scope, session.networks)
+    return msgspec.structs.replace(maker, grants=intersect_grants(maker.grants, held))

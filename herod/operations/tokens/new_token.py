@@ -1,0 +1,36 @@
+"""An access token for a principal: signed here, for every operation that gives one."""
+
+from herod.identity.credential_provenance import via_of
+from herod.pipeline.operation_definition import Context
+from herod.scopes.principal import Principal
+from herod_client.core.access_tokens import Claims, issue
+from herod_client.core.key_format import new_id
+
+__all__ = ["issue_token"]
+
+
+def issue_token(context: Context, principal: Principal, scope: str, resource: str | None = None) -> str:
+    """Sign an access token for `principal`.
+
+    Args:
+        principal: with one grant, whose networks the token carries.
+        scope: the caller has checked it to be within the grant.
+        resource: the one audience that it is for (RFC 8707); then it is of the form of RFC 9068.
+    """
+    runtime = context.runtime
+    networks = principal.widest.networks
+    runtime.counters["tokens"] += 1
+    claims = Claims(
+        sub=principal.id,
+        iss=runtime.issuer if resource is None else runtime.public_url,
+        iat=context.now,
+        exp=context.now + runtime.token_ttl,
+        scope=scope,
+        jti=new_id(),
+        epoch=principal.epoch,
+        via=via_of(principal),
+        networks=None if "*" in networks else tuple(sorted(networks)),
+        aud=resource,
+        client_id=None if resource is None else principal.id,
+    )
+    return issue(claims, runtime.signing.current)

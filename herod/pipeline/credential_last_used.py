@@ -1,0 +1,34 @@
+"""When and from where keys and legacy secrets were last used: noted in memory, written down with a later write."""
+
+from typing import Final
+
+from herod.pipeline.operation_definition import Context
+from herod.scopes.principal import AuthMethod, Principal
+from herod.store.store_interface import Store, Usage
+
+__all__ = ["former_use", "note_use"]
+
+# By identity: hashing an Enum member is slow, and every validation comes by here.
+USER_KEY: Final = AuthMethod.USER_KEY
+SERVICE_KEY: Final = AuthMethod.SERVICE_KEY
+LEGACY_SECRET: Final = AuthMethod.LEGACY_SECRET
+
+
+def note_use(store: Store, context: Context, principal: Principal) -> None:
+    """Note that `principal`'s key or legacy secret was used, by itself or by a service that asked about it.
+
+    For the event loop only.
+    """
+    method = principal.method
+    if method is USER_KEY or method is SERVICE_KEY:
+        usage = Usage(context.now, context.source.label)
+        store.note_use(principal.credential, usage)
+        if principal.is_former:
+            store.note_use(former_use(principal.credential), usage)
+    elif method is LEGACY_SECRET:
+        context.process.legacy_usage.note(principal.id, now=context.now, source=context.source.label)
+
+
+def former_use(key_id: str) -> str:
+    """Under which id the uses of a key's former secret are kept."""
+    return f"{key_id}/former"

@@ -1,0 +1,237 @@
+"""The table's form: what an operation is, and the two decorators that make one of a handler.
+
+An operation is a value; the table itself is `operations/operation_table.py`. An operation that lacks a docstring
+or an example does not come into being.
+"""
+
+import inspect
+import typing
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+
+from herod.identity.runtime_state import Runtime
+from herod.pipeline.process.process_state import ProcessState
+from herod.scopes.decisions import Needs
+from herod.scopes.principal import AuthMethod, Principal, Source
+from herod.store.store_interface import ByteStream, Reader, Store
+from herod.throttle.rules import Attempt, CountedAttempt, Counter
+from herod_client.core.errors import HerodError
+
+__all__ = [
+    "Context",
+    "CredentialText",
+    "NoParams",
+    "Operation",
+    "Params",
+    "Route",
+    "SecretText",
+    "Surface",
+    "Time",
+    "Tool",
+    "Wait",
+    "Work",
+    "command",
+    "name_methods",
+    "query",
+]
+
+CREDENTIAL: Final = "credential"
+# A parameter of this type is a credential: it goes to identify and never to the handler.
+CredentialText = Annotated[str, msgspec.Meta(extra={CREDENTIAL: True}, extra_json_schema={"format": "password"})]
+# A result of this type is a secret, shown this once.
+SecretText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "password"})]
+# A time as users write and read it: RFC 3339.
+Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+
+
+class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An operation's parameters; the order of the fields is the order by position.
+
+    Attributes:
+        exactly_one: fields of which one is given; for the documents.
+        at_most_one: fields of which not two are given; for the documents.
+    """
+
+    exactly_one: ClassVar[tuple[str, ...]] = ()
+    at_most_one: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        """Without the values: any may be a secret, and an error's text goes to the log."""
+        return f"{type(self).__name__}(…)"
+
+
+class NoParams(Params, frozen=True, kw_only=True):
+    """Nothing to say."""
+
+
+class Surface(Enum):
+    """Who may ask for an operation by which protocol, apart from its routes."""
+
+    RPC = "rpc"
+    DASHBOARD = "dashboard"
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """How an operation is offered to agents (MCP).
+
+    Attributes:
+        destructive: it takes away or changes what was there, where others only add; agents should ask a person first.
+        idempotent: said twice it does no more than said once.
+    """
+
+    name: str
+    destructive: bool = False
+    idempotent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One HTTP route: method, and a path whose `{name}` segments are parameters."""
+
+    method: str
+    path: str
+
+
+class Context(msgspec.Struct, kw_only=True):
+    """What a handler knows of the call.
+
+    Attributes:
+        principal: who asks, as identified in this very transaction. Sign-in handlers put the one who signed in here.
+        now: Unix seconds.
+        prepared: what `prepare`'s work returned.
+        target: id of what the handler changed, for the audit; the handler sets it.
+        counted: this try, as the guessing limits count it.
+    """
+
+    runtime: Runtime
+    process: ProcessState
+    principal: Principal
+    source: Source
+    now: int
+    prepared: Any = None
+    target: str | None = None
+    counted: CountedAttempt | None = None
+
+
+# Slow work (Argon2, name service), run in a thread between admission and the transaction.
+Work = Callable[[], Any]
+Limit = Callable[[Reader, Context, Any], Attempt | None]
+Misses = Callable[[Context, Any], Counter | None]
+Prepare = Callable[[Reader, Context, Any], Work | None]
+Unwritten = Callable[[Reader, Context, Any], None]
+Streamed = Callable[[Store], Awaitable[ByteStream]]
+# Waiting (a long poll) or slow reading (a long scan, in a thread with a connection of its own).
+Wait = Callable[[Store, Context, Any], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One capability.
+
+    Attributes:
+        needs: the scope, or an `Access`.
+        methods: the only credentials it takes, or None for all.
+        manages_keys: it makes or changes keys: not for users' keys, and for service keys only with admin.
+        own: it acts on what belongs to the one who asks, and for admins on everything.
+        limit: what it tries that may be tried only so often; counted before `prepare`.
+        misses: what counts that it found nothing, for what is opened by a secret that people choose: NotFound and an
+            empty page alike. Locked, it is refused before it looks. A command looks in `prepare` already.
+        prepare: the slow work to do between admission and the transaction.
+        wait: of a query that waits or reads for long: it is awaited after admission and returns the result, in place
+            of the handler, which then only says what the operation is; afterwards who asked is admitted again.
+        unwritten: what takes hold in memory all the same when the store cannot take the change.
+        streamed: what its REST routes answer with, in place of its result, once that is committed.
+        always_audited: it makes or hands out what no record shows, so a success is audited though the store stays as it
+            was; of the others only what changed something is.
+        creates: REST answers 201.
+        failures: errors it raises besides those of every operation like it; for the documents.
+        headers: parameter → the header that may carry it over REST, for what must not stand in an address.
+        status: the HTTP status of a result, where it is not always the same.
+        media_type: what its result, a text, is answered as over REST; without it results are JSON.
+        is_quiet: counted, not logged.
+        credential_field: the parameter that is a credential.
+        form: its plain routes take a form and answer as OAuth does.
+    """
+
+    name: str
+    needs: Needs
+    params: type[Params]
+    result: Any
+    handler: Callable[[Any, Context, Any], Any]
+    summary: str
+    example: Mapping[str, Any]
+    is_command: bool
+    routes: tuple[Route, ...] = ()
+    surfaces: frozenset[Surface] = frozenset({Surface.RPC})
+    methods: frozenset[AuthMethod] | None = None
+    own: bool = False
+    manages_keys: bool = False
+    tool: Tool | None = None
+    limit: Limit | None = None
+    misses: Misses | None = None
+    prepare: Prepare | None = None
+    wait: Wait | None = None
+    unwritten: Unwritten | None = None
+    streamed: Streamed | None = None
+    always_audited: bool = False
+    creates: bool = False
+    failures: tuple[type[HerodError], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: Callable[[Any], int] | None = None
+    media_type: str | None = None
+    is_quiet: bool = False
+    form: bool = False
+    credential_field: str | None = None
+    decode: Callable[[bytes], Params] = field(repr=False)
+
+
+Handler = Callable[[Any, Context, Any], Any]
+
+
+def name_methods(methods: Iterable[AuthMethod]) -> str:
+    """Credentials as people read them: "client secret or peer"."""
+    return " or ".join(sorted(method.replace("_", " ") for method in methods))
+
+
+def query(name: str, *, needs: Needs, example: Mapping[str, Any], **facts: Any) -> Callable[[Handler], Operation]:  # noqa: ANN401 - Operation's own fields
+    """Make a handler that only reads into an operation; it runs inline on the event loop."""
+    return lambda handler: _operation(handler, name=name, needs=needs, example=example, is_command=False, **facts)
+
+
+def command(name: str, *, needs: Needs, example: Mapping[str, Any], **facts: Any) -> Callable[[Handler], Operation]:  # noqa: ANN401 - Operation's own fields
+    """Make a handler that changes something into an operation; it runs in the write transaction and is audited."""
+    return lambda handler: _operation(handler, name=name, needs=needs, example=example, is_command=True, **facts)
+
+
+def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **facts: Any) -> Operation:  # noqa: ANN401 - Operation's own fields
+    summary = inspect.getdoc(handler)
+    if not summary:
+        raise TypeError(f"operation {name} has no docstring")
+    hints = typing.get_type_hints(handler)
+    params: type[Params] = hints[list(inspect.signature(handler).parameters)[2]]
+    return Operation(
+        name=name,
+        params=params,
+        result=hints["return"],
+        handler=handler,
+        summary=summary,
+        routes=tuple(Route(*route.split(" ", 1)) for route in http),
+        credential_field=_credential_field(params),
+        decode=msgspec.json.Decoder(params).decode,
+        **facts,
+    )
+
+
+def _credential_field(params: type[Params]) -> str | None:
+    for name, hint in typing.get_type_hints(params, include_extras=True).items():
+        for part in (hint, *typing.get_args(hint)):
+            for meta in getattr(part, "__metadata__", ()):
+                if isinstance(meta, msgspec.Meta) and (meta.extra or {}).get(CREDENTIAL):
+                    return name
+    return None

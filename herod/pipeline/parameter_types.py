@@ -1,0 +1,115 @@
+"""What parameters look like, for the documents: their limits, formats and a few words, each written once.
+
+Only described here, never enforced: who breaks a limit is told so by the handler, in words that help. The tests in
+`tests/protocols/documents` hold the two together.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from herod.credentials.passwords import MAX_CHARS, MIN_CHARS
+from herod.pipeline.operation_definition import Time
+from herod.pipeline.text_normalization import MAX_EMAIL, MAX_NAME
+from herod.store.store_interface import MAX_PAGE
+from herod_client.core.grants import MAX_NETWORKS
+from herod_client.core.scope_graph import MAX_SCOPE_CHARS, MAX_SCOPES
+
+__all__ = [
+    "EXAMPLE_ID",
+    "AccountName",
+    "AskedScope",
+    "ClientId",
+    "CurrentPassword",
+    "Cursor",
+    "Email",
+    "ExpiresAt",
+    "KeyId",
+    "KnownScope",
+    "Label",
+    "Limit",
+    "Network",
+    "NetworkNames",
+    "NewOwner",
+    "NewPassword",
+    "OperationName",
+    "Owner",
+    "Scope",
+]
+
+EXAMPLE_ID: Final = "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"
+# Of what can be written in ASCII; of Unicode, control and invisible characters are refused as well.
+VISIBLE: Final = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+NETWORK: Final = r"^(\*|[A-Za-z0-9][A-Za-z0-9_.:-]{0,63})$"
+NAME: Final = {"minLength": 1, "maxLength": MAX_NAME, "pattern": VISIBLE}
+# Which names there are, the documents fill in (`protocols/documents/json_schemas.py`).
+ENUMERATED: Final = "names"
+
+Cursor = Annotated[
+    str,
+    msgspec.Meta(description="`next_cursor` of the page before; left out for the first page"),
+]
+Limit = Annotated[
+    int,
+    msgspec.Meta(description="the most items on one page", extra_json_schema={"minimum": 1, "maximum": MAX_PAGE}),
+]
+KeyName = Annotated[str, msgspec.Meta(description="the whole name", extra_json_schema=NAME)]
+ExpiresAt = Annotated[Time, msgspec.Meta(description="a time to come; null for never")]
+ClientId = Annotated[str, msgspec.Meta(description="the account's id")]
+Email = Annotated[
+    str,
+    msgspec.Meta(
+        description="the account's address, in any case", extra_json_schema={"format": "email", "maxLength": MAX_EMAIL}
+    ),
+]
+KeyId = Annotated[str, msgspec.Meta(description="the key's id: the 12 characters after its prefix")]
+AccountName = Annotated[str, msgspec.Meta(description="a name to show to people", extra_json_schema=NAME)]
+Label = Annotated[str, msgspec.Meta(description="a name to tell it by", extra_json_schema=NAME)]
+Scope = Annotated[
+    str,
+    msgspec.Meta(
+        description=f"space-separated scopes, at most {MAX_SCOPES}",
+        extra={ENUMERATED: "scopes"},
+        extra_json_schema={"maxLength": MAX_SCOPE_CHARS},
+    ),
+]
+AskedScope = Annotated[
+    str,
+    msgspec.Meta(
+        description=f"scopes that it must carry, space-separated, at most {MAX_SCOPES}",
+        extra_json_schema={"maxLength": MAX_SCOPE_CHARS, "pattern": rf"^\s*(\S+(\s+\S+){{0,{MAX_SCOPES - 1}}})?\s*$"},
+    ),
+]
+KnownScope = Annotated[str, msgspec.Meta(description="one scope", extra={ENUMERATED: "scope"})]
+OperationName = Annotated[str, msgspec.Meta(description="an operation's name", extra={ENUMERATED: "operations"})]
+Network = Annotated[str, msgspec.Meta(description="a network's name")]
+NetworkNames = Annotated[
+    list[Annotated[str, msgspec.Meta(extra_json_schema={"pattern": NETWORK})]],
+    msgspec.Meta(
+        description=f'network names, at most {MAX_NETWORKS}, or ["*"] for all',
+        extra_json_schema={"minItems": 1, "maxItems": MAX_NETWORKS},
+    ),
+]
+Owner = Annotated[str, msgspec.Meta(description="a client_id: whose keys; for admins")]
+NewOwner = Annotated[
+    str,
+    msgspec.Meta(
+        description="the client_id of the account that a user key is for; for admins",
+        extra_json_schema={"minLength": 1},
+    ),
+]
+CurrentPassword = Annotated[
+    str, msgspec.Meta(description="the password as it is", extra_json_schema={"format": "password"})
+]
+NewPassword = Annotated[
+    str,
+    msgspec.Meta(
+        description=f"{MIN_CHARS} to {MAX_CHARS} characters",
+        extra_json_schema={
+            "format": "password",
+            "minLength": MIN_CHARS,
+            "maxLength": MAX_CHARS,
+            "pattern": r"^[^\x00-\x1f\x7f]*$",
+        },
+    ),
+]

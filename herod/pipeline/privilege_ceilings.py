@@ -1,0 +1,161 @@
+"""Nobody gives what they do not hold, nobody changes who holds more, and somebody always stays admin.
+
+These checks run in the write's own transaction, on grants read there (rule 8 of the security rules).
+"""
+
+import itertools
+from collections.abc import Iterator
+
+from herod.identity.runtime_state import Runtime
+from herod.pipeline.operation_definition import Context
+from herod.records import SERVICE_KEYS, Account, ApiKey
+from herod.scopes.decisions import Denied, decide_ceiling, decide_target
+from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
+from herod.store.owned_records import owned_by
+from herod.store.store_interface import Reader
+from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, TargetDenied
+from herod_client.core.grants import Grant, Grants, Networks
+from herod_client.core.scope_graph import ADMIN
+
+__all__ = [
+    "check_ceiling",
+    "check_key_manager",
+    "check_last_admin",
+    "check_target",
+    "given_scope",
+    "is_admin",
+    "is_standing_admin",
+    "own_networks",
+    "owned_account",
+    "owns",
+    "possible_admins",
+    "timeless",
+]
+
+
+def is_admin(context: Context) -> bool:
+    """Whether the one who asks holds admin."""
+    bit = context.runtime.graph.bit(ADMIN)
+    return any(grant.mask & bit for grant in context.principal.grants)
+
+
+def given_scope(context: Context, text: str) -> tuple[str, ...]:
+    """Read a scope that is to be given."""
+    return context.runtime.graph.parse(text)
+
+
+def own_networks(context: Context, scope: tuple[str, ...]) -> Networks:
+    """The networks that come with `scope` where none are named: those of one grant of the one who asks."""
+    principal = context.principal
+    return (principal.farthest(context.runtime.graph.mask(scope)) or principal.widest).networks
+
+
+def timeless(grants: Grants) -> Grants:
+    """The same without an end: a ceiling for what has none, such as an account, whoever gives it may have one."""
+    return tuple([Grant(grant.mask, grant.networks) for grant in grants])
+
+
+def check_ceiling(giver: Grants, given: Grant, whose: str = "your own") -> None:
+    """Refuse to give more than one of the giver's grants covers.
+
+    Raises:
+        CeilingExceeded: in scope, networks or time.
+    """
+    decision = decide_ceiling(giver, given)
+    if isinstance(decision, Denied):
+        raise CeilingExceeded(
+            f"The {decision.missing} asked for is more than {whose}.", missing=decision.missing, hint=decision.hint
+        )
+
+
+def check_target(context: Context, *target: Grant) -> None:
+    """Refuse to change someone who holds more than the one who asks.
+
+    Raises:
+        TargetDenied: the target's scope or networks go beyond the actor's.
+    """
+    decision = decide_target(context.principal.grants, target)
+    if isinstance(decision, Denied):
+        raise TargetDenied("They hold more than you do, so you cannot change them.", hint=decision.hint)
+
+
+def check_key_manager(context: Context) -> None:
+    """Refuse keys that would manage keys: a user key never, a service key only with admin.
+
+    Raises:
+        CeilingExceeded: the credential, or what it was made with, is such a key.
+    """
+    principal = context.principal
+    if principal.made_with is AuthMethod.USER_KEY:
+        raise CeilingExceeded("A user's API key cannot manage keys: sign in instead.", reason="key_cannot_manage_keys")
+    if principal.kind is PrincipalKind.SERVICE and not is_admin(context):
+        raise CeilingExceeded(
+            "A service key manages keys only with scope admin.", missing=ADMIN, reason="key_cannot_manage_keys"
+        )
+
+
+def owned_account(context: Context, account: Account | None) -> Account:
+    """The account, if the one who asks may see it: it is their own, or they are admin.
+
+    Raises:
+        NotFound: it is not there, or not theirs; the answer is the same.
+    """
+    if account is None:
+        raise NotFound("There is no such account.")
+    if not is_admin(context) and not owns(context.principal, account.id):
+        raise NotFound("There is no such account.", reason="not_owner")
+    return account
+
+
+def owns(principal: Principal, account_id: str) -> bool:
+    """Whether the account is the principal's own."""
+    return principal.kind is PrincipalKind.ACCOUNT and principal.id == account_id
+
+
+def check_last_admin(
+    reader: Reader, context: Context, before: Account | ApiKey, after: Account | ApiKey | None
+) -> None:
+    """Refuse a change after which no account and no service key would be an enabled admin.
+
+    Who is to end sooner, or to reach less far, is on the way out: then another must hold all that they held.
+
+    Args:
+        before: the account or key as it is.
+        after: as it would be; None when it goes.
+
+    Raises:
+        Conflict: it is the last one.
+    """
+    runtime, now = context.runtime, context.now
+    if not is_standing_admin(runtime, before, now):
+        return
+    stays = after is not None and is_standing_admin(runtime, after, now)
+    held = _reach(runtime, before)
+    if stays and after is not None and _reach(runtime, after).covers(held):
+        return
+    for other in possible_admins(reader):
+        is_admin_too = other.id != before.id and is_standing_admin(runtime, other, now)
+        if is_admin_too and (not stays or _reach(runtime, other).covers(held)):
+            return
+    raise Conflict("This is the last enabled admin: make another one first.", reason="last_admin")
+
+
+def possible_admins(reader: Reader) -> Iterator[Account | ApiKey]:
+    """Every account and service key."""
+    return itertools.chain(owned_by(reader, ApiKey, SERVICE_KEYS), reader.scan(Account))
+
+
+def _reach(runtime: Runtime, record: Account | ApiKey) -> Grant:
+    """Where and how long an admin is one."""
+    return runtime.grant((ADMIN,), record.networks, record.expires_at)
+
+
+def is_standing_admin(runtime: Runtime, record: Account | ApiKey, now: int) -> bool:
+    """Whether this is an admin who can come in."""
+    if not record.enabled or record.id in runtime.switched_off:
+        return False
+    if record.expires_at is not None and record.expires_at <= now:
+        return False
+    if isinstance(record, ApiKey) and record.owner is not None:
+        return False  # it is no more than its owner, who is counted
+    return bool(runtime.graph.mask(record.scope) & runtime.graph.bit(ADMIN))

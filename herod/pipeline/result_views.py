@@ -1,0 +1,185 @@
+"""What several operations answer, and how stored things look to users.
+
+Times leave herod as RFC 3339 in UTC, a scope as a space-separated string, networks as a sorted list.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import msgspec
+
+from herod.pipeline.operation_definition import SecretText, Time
+from herod.records import Account, ApiKey, PeerRule
+from herod.store.store_interface import Usage
+
+__all__ = [
+    "FormerSecret",
+    "IssuedKey",
+    "Key",
+    "KeyDetails",
+    "PeerView",
+    "TokenAnswer",
+    "User",
+    "account_view",
+    "hide_values",
+    "key_details",
+    "key_view",
+    "networks_list",
+    "peer_view",
+    "rfc3339",
+]
+
+
+def hide_values(answer: msgspec.Struct) -> str:
+    """The `repr` of an answer that holds a secret."""
+    return f"{type(answer).__name__}(…)"
+
+
+class User(msgspec.Struct, frozen=True):
+    """An account as admins see it."""
+
+    client_id: str
+    email: str | None
+    name: str
+    scope: str
+    networks: list[str]
+    enabled: bool
+    created_at: Time
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key without its secret; `owner` is a client_id, null for a service key."""
+
+    id: str
+    kind: str
+    name: str
+    owner: str | None
+    scope: str
+    networks: list[str]
+    enabled: bool
+    created_at: Time
+    expires_at: Time | None
+    last_used_at: Time | None
+
+
+class IssuedKey(Key, frozen=True, kw_only=True):
+    """An API key just made; `key` is shown now and never again."""
+
+    __repr__ = hide_values
+
+    key: SecretText
+
+
+class FormerSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """The secret of before a key's last rotation: until when it works, and who has not switched yet."""
+
+    works_until: Time
+    last_used_at: Time | None
+    last_used_from: str | None
+
+
+class KeyDetails(Key, frozen=True, kw_only=True):
+    """An API key looked at alone; sources are `uid:N` or an address, `former` null once it works no more."""
+
+    last_used_from: str | None
+    rotated_at: Time | None
+    former: FormerSecret | None
+
+
+class PeerView(msgspec.Struct, frozen=True):
+    """A peer rule: exactly one of uid and gid is set."""
+
+    id: str
+    uid: int | None
+    gid: int | None
+    scope: str
+    networks: list[str]
+    created_at: Time
+
+
+class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """RFC 6749, section 5.1. `expires_in` is in seconds."""
+
+    __repr__ = hide_values
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - a type's name
+    expires_in: int
+    scope: str
+
+
+def rfc3339(at: int | None) -> datetime | None:
+    """Unix seconds as a UTC time, which msgspec writes as RFC 3339."""
+    return None if at is None else datetime.fromtimestamp(at, UTC)
+
+
+def networks_list(networks: Iterable[str]) -> list[str]:
+    """Network names in a stable order."""
+    return sorted(networks)
+
+
+def account_view(account: Account) -> User:
+    """An account as admins see it."""
+    return User(
+        client_id=account.id,
+        email=account.email,
+        name=account.name,
+        scope=" ".join(account.scope),
+        networks=networks_list(account.networks),
+        enabled=account.enabled,
+        created_at=datetime.fromtimestamp(account.created_at, UTC),
+    )
+
+
+def key_view(key: ApiKey, usage: Usage | None) -> Key:
+    """A key without its secret."""
+    return Key(
+        id=key.id,
+        kind="service" if key.owner is None else "user",
+        name=key.name,
+        owner=key.owner,
+        scope=" ".join(key.scope),
+        networks=networks_list(key.networks),
+        enabled=key.enabled,
+        created_at=datetime.fromtimestamp(key.created_at, UTC),
+        expires_at=rfc3339(key.expires_at),
+        last_used_at=rfc3339(usage.at) if usage is not None else None,
+    )
+
+
+def key_details(key: ApiKey, usage: Usage | None, former_usage: Usage | None, *, now: int) -> KeyDetails:
+    """A key without its secret, with all that is known of its use.
+
+    Args:
+        usage: of any of its secrets.
+        former_usage: of former secrets, perhaps of one before the last.
+        now: Unix seconds.
+    """
+    rotated_at = key.rotated_at
+    former = None
+    if rotated_at is not None and now < key.former_until:
+        used = former_usage if former_usage is not None and former_usage.at >= rotated_at else None
+        former = FormerSecret(
+            works_until=datetime.fromtimestamp(key.former_until, UTC),
+            last_used_at=None if used is None else rfc3339(used.at),
+            last_used_from=None if used is None else used.source,
+        )
+    return KeyDetails(
+        **msgspec.structs.asdict(key_view(key, usage)),
+        last_used_from=None if usage is None else usage.source,
+        rotated_at=rfc3339(rotated_at),
+        former=former,
+    )
+
+
+def peer_view(rule: PeerRule) -> PeerView:
+    """A peer rule as users see it."""
+    kind, _, number = rule.subject.partition(":")
+    return PeerView(
+        id=rule.id,
+        uid=int(number) if kind == "uid" else None,
+        gid=int(number) if kind == "gid" else None,
+        scope=" ".join(rule.scope),
+        networks=networks_list(rule.networks),
+        created_at=datetime.fromtimestamp(rule.created_at, UTC),
+    )

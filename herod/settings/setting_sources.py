@@ -1,0 +1,241 @@
+"""Who said what: command line before environment before file, each value with the place it stood in.
+
+It reads the settings file and judges its form alone: whether values go together is for `settings_loader.py`. A secret
+is never quoted in a message.
+"""
+
+import difflib
+import os
+import stat
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from herod.settings.bind_addresses import xdg_folder
+from herod.settings.option_table import LIMITS, OPTIONS, SECRETS, LimitSettings, read_limits
+from herod_client.core.errors import SettingsError
+
+__all__ = ["FoundSetting", "SettingSources", "TextFile", "is_there", "load_text"]
+
+MAX_FILE: Final = 1_048_576  # settings, certificates and secrets are far smaller; /dev/zero is not
+SYSTEM_CONFIG: Final = Path("/etc/herod/herod.toml")
+# Read by the CLI and the test suite, not by the daemon.
+OTHER_VARIABLES: Final = frozenset({"HEROD_URL", "HEROD_KEY", "HEROD_TOKEN"})
+HERO_AUTH_TABLES: Final = ("users", "user", "accounts", "clients")
+HERO_AUTH_FIELDS: Final = frozenset({"client_id", "client_secret", "client_secret_hash", "password_hash"})
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A file's text and whether everybody on the machine may read or change it."""
+
+    text: str
+    is_exposed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSetting:
+    """A value of its option's kind, and who said it.
+
+    Attributes:
+        value: already checked by the option's kind.
+        where: for messages: `--bind`, `HEROD_BIND` or `/etc/herod/herod.toml: bind`.
+        base: what a relative path in the value is relative to.
+    """
+
+    value: Any
+    where: str
+    origin: Literal["command line", "environment", "file", "default"]
+    base: Path = Path()
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSources:
+    """The three places, read and checked for names that nobody knows.
+
+    Attributes:
+        given: what the command line said.
+        path: the settings file, if there is one.
+        table: its options.
+        scopes: its `[scopes]`.
+        is_exposed: whether everybody may read it.
+    """
+
+    given: Mapping[str, object]
+    environ: Mapping[str, str]
+    path: Path | None = None
+    table: Mapping[str, object] = field(default_factory=dict)
+    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    is_exposed: bool = False
+
+    @classmethod
+    def load(cls, options: Mapping[str, object], environ: Mapping[str, str]) -> "SettingSources":
+        """Gather what was said.
+
+        Args:
+            options: option → value; None, False and empty mean that the command line did not say it.
+            environ: an empty variable counts as not set.
+
+        Raises:
+            SettingsError: the file cannot be read, is no TOML, or says something that cannot be set.
+        """
+        if unknown := options.keys() - OPTIONS.keys():
+            raise TypeError(f"no such options: {', '.join(sorted(unknown))}")
+        given = {name: value for name, value in options.items() if not (value is None or value is False or value == ())}
+        without_file = cls(given=given, environ=environ)
+        loaded = _load_config(without_file.find("config"), environ)
+        if loaded is None:
+            return without_file
+        path, file = loaded
+        table = _parse_toml(path, file.text)
+        return cls(
+            given=given,
+            environ=environ,
+            path=path,
+            scopes=_read_scopes(path, table.pop("scopes", {})),
+            limits=_read_limits(path, table.pop("limits", {})),
+            table=table,
+            is_exposed=file.is_exposed,
+        )
+
+    def find(self, name: str) -> FoundSetting:
+        """The first that was said of an option, or its default.
+
+        Raises:
+            SettingsError: the value is not of the option's kind.
+        """
+        option = OPTIONS[name]
+        if name in self.given:
+            return FoundSetting(option.check(self.given[name], where=option.flag), option.flag, "command line")
+        if (text := self.environ.get(option.variable, "")).strip():
+            value = option.check(option.kind.from_text(text), where=option.variable)
+            return FoundSetting(value, option.variable, "environment")
+        if self.path is not None and name in self.table:
+            where = f"{self.path}: {name}"
+            return FoundSetting(option.check(self.table[name], where=where), where, "file", self.path.parent)
+        return FoundSetting(option.default, "default", "default")
+
+    def misspelt(self) -> Iterable[str]:
+        """A warning for every HEROD_ variable that looks like a setting and is none."""
+        known = {option.variable for option in OPTIONS.values()} | OTHER_VARIABLES
+        known.update(name for secret in SECRETS for name in (secret.variable, secret.file_variable))
+        for name in sorted(self.environ):
+            if name.startswith("HEROD_") and name not in known and (close := _close(name, known)):
+                yield f"{name} is not a setting; did you mean {close}?"
+
+
+def is_there(path: Path) -> bool:
+    """Whether reading it is worth a try: what cannot be looked at is there, and reading it says what is wrong."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def load_text(path: Path, *, where: str, otherwise: str = "is it the right file?") -> TextFile:
+    """Read a small text file.
+
+    Args:
+        path: the file.
+        where: who named it, for messages.
+        otherwise: what to do when it holds something else.
+
+    Raises:
+        SettingsError: it cannot be read, is too long, or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+            status = os.fstat(file.fileno())
+    except (OSError, ValueError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "the name is no path"
+        shown = f"{str(path)[:200]!r}"
+        raise SettingsError(f"{where}: cannot read {shown}: {reason}.") from None
+    if len(data) > MAX_FILE:
+        raise SettingsError(f"{where}: {path} is over {MAX_FILE} bytes: {otherwise}")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{where}: {path} is not text (UTF-8): {otherwise}") from None
+    is_exposed = stat.S_ISREG(status.st_mode) and bool(status.st_mode & (stat.S_IROTH | stat.S_IWOTH))
+    return TextFile(text, is_exposed)
+
+
+def _load_config(found: FoundSetting, environ: Mapping[str, str]) -> tuple[Path, TextFile] | None:
+    if found.value is not None:
+        path = Path(found.value)
+        hint = f"if it is an encrypted Hero Auth user file, take its accounts in with `herod import {path}`."
+        return path, load_text(path, where=found.where, otherwise=hint)
+    home = xdg_folder(environ, "XDG_CONFIG_HOME", ".config")
+    for path in (SYSTEM_CONFIG, *(() if home is None else (home / "herod" / "herod.toml",))):
+        if is_there(path):
+            return path, load_text(path, where="--config")
+    return None
+
+
+def _parse_toml(path: Path, text: str) -> dict[str, object]:
+    try:
+        table: dict[str, object] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise SettingsError(f"{path}: not TOML: {problem}.") from None
+    except RecursionError:
+        raise SettingsError(f"{path}: not a settings file: it is nested too deep.") from None
+    if _is_hero_auth(table):
+        raise SettingsError(
+            f"{path}: this is a Hero Auth user file, not herod's settings: "
+            f"take its accounts in with `herod import {path}`, and start without it."
+        )
+    known = {name for name, option in OPTIONS.items() if option.in_file} | {"scopes", "limits"}
+    for name in table:
+        if name in ("hero_secret", "store_secret", "herod_store_secret"):
+            variable = SECRETS[0 if name == "hero_secret" else 1].file_variable
+            raise SettingsError(f"{path}: {name}: this secret has a file of its own: start with {variable}=FILE.")
+        _require_known(name, known, where=str(path))
+    return table
+
+
+def _is_hero_auth(table: Mapping[str, object]) -> bool:
+    """Whether a table holds accounts: under one of the names for them, or tables with an account's fields."""
+    if any(isinstance(table.get(name), dict | list) for name in HERO_AUTH_TABLES):
+        return True
+    return any(isinstance(value, dict) and HERO_AUTH_FIELDS & value.keys() for value in table.values())
+
+
+def _read_scopes(path: Path, table: object) -> dict[str, tuple[str, ...]]:
+    expected = '"jobs:run" = { includes = ["user"] }'
+    if not isinstance(table, dict):
+        raise SettingsError(f"{path}: scopes: found {table!r:.80}, expected [scopes] with {expected}.")
+    scopes: dict[str, tuple[str, ...]] = {}
+    for name, entry in table.items():
+        match entry:
+            case {"includes": [*includes], **rest} if not rest and all(isinstance(i, str) for i in includes):
+                scopes[name] = tuple(includes)
+            case _:
+                raise SettingsError(f"{path}: scopes: {name!r:.80} is {entry!r:.80}, expected {expected}.")
+    return scopes
+
+
+def _read_limits(path: Path, table: object) -> LimitSettings:
+    if not isinstance(table, dict):
+        raise SettingsError(f"{path}: limits: found {table!r:.80}, expected a table such as [limits].")
+    for name in table:
+        _require_known(name, LIMITS.keys(), where=f"{path}: limits")
+    return read_limits(table, where=str(path))
+
+
+def _require_known(name: str, known: Iterable[str], *, where: str) -> None:
+    names = set(known)
+    if name not in names:
+        close = _close(name, names)
+        hint = f"did you mean {close}?" if close else f"it may say {', '.join(sorted(names))}."
+        raise SettingsError(f"{where}: unknown key {name[:80]!r}: {hint}")
+
+
+def _close(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)), None)

@@ -1,0 +1,420 @@
+"""The store in memory: for tests, and for a daemon that need not remember. Passes the same suite as the embedded one.
+
+Everything happens on the event loop, so a function handed to `write` is alone; each change notes how to undo it.
+Nothing is sealed and nothing is durable: the keyring is there because others derive their keys from it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from secrets import token_hex
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar, cast
+
+import trio
+
+from herod.credentials.keyring import Keyring, new_root
+from herod.records import RECORD_TYPES, AuditEvent, Record
+from herod.store.audit_chain import ChainEnd, ChainRow, decode_event, encode_event, link, trim, walk
+from herod.store.audit_filter import AuditFilter
+from herod.store.notifier import ChangeNotifier
+from herod.store.page_cursors import Order, cursor_after, parse_cursor
+from herod.store.record_cache import Key
+from herod.store.sqlite.sealed_rows import sealed_bytes
+from herod.store.store_interface import (
+    MAX_PAGE,
+    MAX_READ_BYTES,
+    PURGED,
+    AuditRow,
+    AuditVerdict,
+    ByteStream,
+    Changes,
+    Cursor,
+    Health,
+    Page,
+    Reader,
+    StoreStats,
+    Usage,
+    Writer,
+)
+from herod_client.core.errors import Conflict, InvalidRequest, Unavailable
+
+__all__ = ["MemoryStore"]
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+KEPT_TOMBSTONES: Final = 100_000
+UNFOLLOWED: Final = frozenset(kind.kind for kind in RECORD_TYPES if not kind.is_followed)
+
+
+class _State:
+    """All that is kept.
+
+    Attributes:
+        records: by kind, then by id.
+        lookups: ids by kind and lookup.
+        revs: the revision of each record and tombstone.
+        tombstones: (kind, id) of what was deleted, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.records: dict[str, dict[str, Record]] = {}
+        self.lookups: dict[tuple[str, ...], set[str]] = {}
+        self.revs: dict[Key, int] = {}
+        self.tombstones: dict[Key, None] = {}
+        self.rev = 0
+        self.floor = 0
+        self.audit: list[ChainRow] = []
+        self.chain_end = ChainEnd()
+        self.anchor = ChainEnd()
+        self.usage: dict[str, Usage] = {}
+
+    def of(self, kind: str) -> dict[str, Record]:
+        """The records of a kind."""
+        return self.records.setdefault(kind, {})
+
+
+class _MemoryReader:
+    """Reads the state."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def get(self, record_type: type[R], id: str) -> R | None:  # noqa: A002 - what every record calls it
+        """As `Reader.get`."""
+        return cast("R | None", self._state.of(record_type.kind).get(id))
+
+    def find(self, record_type: type[R], *lookup: str) -> "list[R]":
+        """As `Reader.find`."""
+        records = self._state.of(record_type.kind)
+        ids = self._state.lookups.get((record_type.kind, *lookup), ())
+        return cast("list[R]", _by_age(records[id_] for id_ in ids))
+
+    def scan(self, record_type: type[R]) -> Iterator[R]:
+        """As `Reader.scan`."""
+        yield from cast("list[R]", [*self._state.of(record_type.kind).values()])
+
+    def count(self, record_type: type[Record]) -> int:
+        """As `Reader.count`."""
+        return len(self._state.of(record_type.kind))
+
+    def usage(self, id: str) -> Usage | None:  # noqa: A002 - as above
+        """As `Reader.usage`."""
+        return self._state.usage.get(id)
+
+    def list(
+        self,
+        record_type: type[R],
+        *,
+        owner: str | None = None,
+        order: Order = Order.OLDEST,
+        cursor: str | None = None,
+        limit: int = MAX_PAGE,
+    ) -> Page[R]:
+        """As `Reader.list`."""
+        after = None if cursor is None else parse_cursor(cursor)
+        limit = max(1, min(limit, MAX_PAGE))
+        if owner is not None and order is Order.EXPIRES:
+            raise ValueError("no index has one owner's records by expiry")
+        places = (
+            (record.expires_at if order is Order.EXPIRES else record.created_at, record.id, record)
+            for record in self._state.of(record_type.kind).values()
+            if owner is None or record.owner_id == owner
+        )
+        is_down = order is Order.NEWEST
+        found = sorted(
+            (
+                (at, id_, record)
+                for at, id_, record in places
+                if at is not None and (after is None or ((at, id_) < after if is_down else (at, id_) > after))
+            ),
+            key=lambda place: place[:2],
+            reverse=is_down,
+        )
+        records = cast("list[R]", [record for _, _, record in found])
+        items = records[: _some(records, limit)]
+        return Page(items, None if len(items) == len(records) else cursor_after(items[-1], order))
+
+
+class _MemoryWriter(_MemoryReader):
+    """Changes the state; `undo` takes everything back."""
+
+    def __init__(self, state: _State, keyring: Keyring) -> None:
+        super().__init__(state)
+        self._keyring = keyring
+        self._undo: list[Callable[[], object]] = []
+
+    @property
+    def revision(self) -> int:
+        """As `Writer.revision`."""
+        return self._state.rev
+
+    def put(self, record: Record) -> None:
+        """As `Writer.put`."""
+        state, key = self._state, (record.kind, record.id)
+        if state.of(record.kind).get(record.id) == record:
+            return
+        words = _words(record)
+        if record.is_unique and words is not None and state.lookups.get(words, set()) - {record.id}:
+            raise Conflict(
+                f"Another {record.kind} has this {words[1]} already: choose another, or change that one.",
+                reason="taken",
+            )
+        self._replace(key, record)
+        if key in state.tombstones:
+            before = dict(state.tombstones)
+            self._undo.append(lambda: setattr(state, "tombstones", before))
+            del state.tombstones[key]
+
+    def delete(self, record_type: type[Record], id: str) -> bool:  # noqa: A002 - what every record calls it
+        """As `Writer.delete`."""
+        state, key = self._state, (record_type.kind, id)
+        if id not in state.of(record_type.kind):
+            return False
+        self._replace(key, None)
+        if record_type.is_followed:
+            state.tombstones[key] = None
+            self._undo.append(lambda: state.tombstones.pop(key))
+        else:
+            del state.revs[key]  # `_replace` knows how to put it back
+        usage = state.usage.pop(id, None)
+        if usage is not None:
+            self._undo.append(lambda: state.usage.setdefault(id, usage))
+        return True
+
+    def audit(self, event: AuditEvent) -> None:
+        """As `Writer.audit`."""
+        state, before = self._state, self._state.chain_end
+        json = encode_event(event)
+        state.chain_end = link(self._keyring, before, json)
+        state.audit.append((state.chain_end.seq, json, state.chain_end.mac))
+        self._undo.append(state.audit.pop)
+        self._undo.append(lambda: setattr(state, "chain_end", before))
+
+    def trim_audit(self, *, before: int, through: int, limit: int) -> int:
+        """As `Writer.trim_audit`."""
+        state, anchor = self._state, self._state.anchor
+        oldest = state.audit[:limit]
+        state.anchor, _ = trim(
+            self._keyring, oldest, anchor=anchor, head=state.chain_end, before=before, through=through
+        )
+        removed = oldest[: state.anchor.seq - anchor.seq]
+        del state.audit[: len(removed)]
+
+        def undo() -> None:
+            state.anchor = anchor
+            state.audit[:0] = removed
+
+        self._undo.append(undo)
+        return len(removed)
+
+    def undo(self) -> None:
+        """Take back every change, the last first."""
+        while self._undo:
+            self._undo.pop()()
+
+    def _replace(self, key: Key, record: Record | None) -> None:
+        state = self._state
+        before, rev, last = state.of(key[0]).get(key[1]), state.revs.get(key), state.rev
+        self._set(key, record, state.rev + 1)
+        state.rev += 1
+
+        def undo() -> None:
+            self._set(key, before, rev)
+            state.rev = last
+
+        self._undo.append(undo)
+
+    def _set(self, key: Key, record: Record | None, rev: int | None) -> None:
+        state, (kind, id_) = self._state, key
+        before = state.of(kind).pop(id_, None)
+        old_words = None if before is None else _words(before)
+        if old_words is not None:
+            state.lookups[old_words].discard(id_)
+            if not state.lookups[old_words]:
+                del state.lookups[old_words]
+        if record is not None:
+            state.of(kind)[id_] = record
+            words = _words(record)
+            if words is not None:
+                state.lookups.setdefault(words, set()).add(id_)
+        if rev is None:
+            state.revs.pop(key, None)
+        else:
+            state.revs[key] = rev
+
+
+class MemoryStore(_MemoryReader):
+    """A `Store` that is gone when the process is.
+
+    Args:
+        secret: taken so that it is made like the embedded one; opens nothing.
+        kept_tombstones: how many deletes the change feed remembers.
+    """
+
+    def __init__(self, secret: str, *, kept_tombstones: int = KEPT_TOMBSTONES) -> None:  # noqa: ARG002 - as said
+        super().__init__(_State())
+        self._keyring = Keyring(new_root())
+        self._generation = token_hex(8)
+        self._kept_tombstones = kept_tombstones
+        self._writes = 0
+        self._change_notifier = ChangeNotifier()
+        self._is_open = False
+
+    async def __aenter__(self) -> Self:
+        """Begin to write."""
+        self._is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take no more writes."""
+        self.close()
+
+    def close(self) -> None:
+        """Take no more writes."""
+        self._is_open = False
+
+    @property
+    def keyring(self) -> Keyring:
+        """As `Store.keyring`."""
+        return self._keyring
+
+    @property
+    def cursor(self) -> Cursor:
+        """As `Store.cursor`."""
+        return Cursor(self._generation, self._state.rev)
+
+    @property
+    def health(self) -> tuple[Health, str | None]:
+        """As `Store.health`."""
+        return Health.OK, None
+
+    @property
+    def change_notifier(self) -> ChangeNotifier:
+        """As `Store.news`."""
+        return self._change_notifier
+
+    @property
+    def stats(self) -> StoreStats:
+        """As `Store.stats`; every write is a commit."""
+        return StoreStats(writes=self._writes, commits=self._writes)
+
+    async def write(self, function: Callable[[Writer], T]) -> T:
+        """As `Store.write`."""
+        await trio.lowlevel.checkpoint()
+        if not self._is_open:
+            raise Unavailable("herod is stopping: ask again when it is back.", reason="closed")
+        writer, rev = _MemoryWriter(self._state, self._keyring), self._state.rev
+        try:
+            result = function(writer)
+        except BaseException:
+            writer.undo()
+            raise
+        self._writes += 1
+        if self._state.rev != rev:
+            self._change_notifier.send()
+        return result
+
+    def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - what every record calls it
+        """As `Store.note_use`."""
+        self._state.usage[id] = usage
+
+    async def flush_usage(self) -> None:
+        """As `Store.flush_usage`: nothing to do."""
+        await trio.lowlevel.checkpoint()
+
+    async def purge_expired(self, now: int) -> int:
+        """As `Store.purge_expired`."""
+
+        def purge(tx: Writer) -> int:
+            purged = 0
+            for record_type, kept in PURGED:
+                for record in tx.scan(record_type):
+                    if record.expires_at is not None and record.expires_at <= now - kept:
+                        purged += tx.delete(record_type, record.id)
+            return purged
+
+        purged = await self.write(purge)
+        state = self._state
+        while len(state.tombstones) > self._kept_tombstones:
+            oldest = next(iter(state.tombstones))
+            del state.tombstones[oldest]
+            state.floor = state.revs.pop(oldest)
+        return purged
+
+    def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
+        """As `Store.changes`."""
+        state = self._state
+        if since.generation != self._generation or not state.floor <= since.rev <= state.rev:
+            return Changes(cursor=self.cursor, is_reset=True)
+        newer = sorted((rev, key) for key, rev in state.revs.items() if rev > since.rev and key[0] not in UNFOLLOWED)
+        count = _some((state.of(kind).get(id_) for _, (kind, id_) in newer), limit)
+        some = newer[:count]
+        return Changes(
+            cursor=Cursor(self._generation, some[-1][0] if some else since.rev),
+            put=tuple(state.of(key[0])[key[1]] for _, key in some if key not in state.tombstones),
+            deleted=tuple(key for _, key in some if key in state.tombstones),
+            has_more=count < len(newer),
+        )
+
+    async def backup(self) -> ByteStream:
+        """As `Store.backup`: there is none."""
+        await trio.lowlevel.checkpoint()
+        raise InvalidRequest("This herod keeps its store in memory (memory:): there is nothing to back up.")
+
+    def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> "list[AuditRow]":
+        """As `Store.audit_rows`."""
+        first = max(0, after - self._state.anchor.seq)
+        rows = self._state.audit[first:][: max(1, min(limit, MAX_PAGE))]
+        return [AuditRow(seq, decode_event(json), mac.hex()) for seq, json, mac in rows]
+
+    @property
+    def audit_head(self) -> tuple[int, str]:
+        """As `Store.audit_head`."""
+        return self._state.chain_end.seq, self._state.chain_end.mac.hex()
+
+    async def find_audit(
+        self, wanted: AuditFilter, *, after: int | None = None, before: int | None = None, limit: int = MAX_PAGE
+    ) -> "list[AuditRow]":
+        """As `Store.find_audit`, on the event loop."""
+        await trio.lowlevel.checkpoint()
+        rows = self._state.audit if after is not None else reversed(self._state.audit)
+        found = (
+            AuditRow(seq, event, mac.hex())
+            for seq, json, mac in rows
+            if (after is None or seq > after) and (before is None or seq < before)
+            if wanted.matches(event := decode_event(json))
+        )
+        return [*islice(found, limit)]
+
+    async def survey(self, function: Callable[[Reader], T]) -> T:
+        """As `Store.survey`, on the event loop."""
+        await trio.lowlevel.checkpoint()
+        return function(self)
+
+    async def verify_audit(self, *, expect: bytes | None = None) -> AuditVerdict:
+        """As `Store.verify_audit`, on the event loop."""
+        await trio.lowlevel.checkpoint()
+        state = self._state
+        return walk(self._keyring, state.audit, anchor=state.anchor, head=state.chain_end, expect=expect)
+
+
+def _some(records: Iterable[Record | None], limit: int) -> int:
+    """How many of them are read at once: `limit`, or fewer where they come to `MAX_READ_BYTES`. None takes nothing."""
+    count = size = 0
+    for record in records:
+        if count == limit or size >= MAX_READ_BYTES:
+            break
+        count += 1
+        size += 0 if record is None else sealed_bytes(record)
+    return count
+
+
+def _words(record: Record) -> tuple[str, ...] | None:
+    return None if record.lookup is None else (record.kind, *record.lookup)
+
+
+def _by_age(records: Iterable[Record]) -> list[Any]:
+    return sorted(records, key=lambda record: (record.created_at, record.id))

@@ -1,0 +1,182 @@
+"""Reading through one SQLite connection: every method of `Reader`, without a cache.
+
+Each method ends its statements before it returns: a statement left open would hold the connection to an old moment,
+and what was read later would be stale.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from herod.records import Record
+from herod.store.integrity_head import StoreHead
+from herod.store.page_cursors import Order, cursor_after, parse_cursor
+from herod.store.sqlite.disk.disk_faults import Condition, Fault, fault_of, is_sql_fault
+from herod.store.sqlite.sealed_rows import SELECT_ROWS, RowCodec
+from herod.store.store_interface import MAX_PAGE, MAX_READ_BYTES, Page, Usage
+from herod_client.core.errors import HerodError, Unavailable
+
+__all__ = ["SqlReader"]
+
+R = TypeVar("R", bound=Record)
+
+SCAN_ROWS: Final = 500
+
+_GET: Final = f"{SELECT_ROWS} WHERE kind = ? AND id = ?"
+# The + keeps SQLite from choosing the index that is ordered already, and walking through the whole kind.
+_FIND: Final = f"{SELECT_ROWS} WHERE lookup = ? AND +kind = ? ORDER BY created_at, id"
+_LIST: Final = f"{SELECT_ROWS} WHERE kind = ? AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?"
+_LIST_NEWEST: Final = (
+    f"{SELECT_ROWS} WHERE kind = ? AND (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?"
+)
+_LIST_OWNED: Final = (
+    f"{SELECT_ROWS} WHERE kind = ? AND owner = ? AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?"
+)
+_LIST_OWNED_NEWEST: Final = (
+    f"{SELECT_ROWS} WHERE kind = ? AND owner = ? AND (created_at, id) < (?, ?) "
+    "ORDER BY created_at DESC, id DESC LIMIT ?"
+)
+_LIST_EXPIRES: Final = (
+    f"{SELECT_ROWS} WHERE kind = ? AND expires_at IS NOT NULL AND (expires_at, id) > (?, ?) "
+    "ORDER BY expires_at, id LIMIT ?"
+)
+_SCAN: Final = f"{SELECT_ROWS} WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
+_USAGE: Final = "SELECT at, source FROM usage WHERE id = ?"
+_BEFORE_ALL: Final = (-(2**63), "")
+_AFTER_ALL: Final = (2**63 - 1, "\U0010ffff")
+# By order: of all owners, of one.
+_LISTS: Final = {
+    Order.OLDEST: (_LIST, _LIST_OWNED),
+    Order.NEWEST: (_LIST_NEWEST, _LIST_OWNED_NEWEST),
+    Order.EXPIRES: (_LIST_EXPIRES, None),
+}
+
+
+class SqlReader:
+    """Reads what its connection sees.
+
+    Args:
+        connection: used by one thread at a time.
+        codec: opens the rows.
+        condition: told when reading fails.
+        head: the store's head as this reader knows it.
+    """
+
+    def __init__(self, connection: apsw.Connection, codec: RowCodec, condition: Condition, head: StoreHead) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._codec = codec
+        self._condition = condition
+        self._head = head
+
+    def get(self, record_type: type[R], id: str) -> R | None:  # noqa: A002 - what every record calls it
+        """As `Reader.get`.
+
+        Raises:
+            Unavailable: its row is damaged, or the store cannot be read.
+        """
+        try:
+            rows = self._rows(_GET, (record_type.kind, id))
+        except UnicodeEncodeError:  # a lone surrogate: no record has one
+            return None
+        return self._codec.open(record_type, rows[0]) if rows else None
+
+    def find(self, record_type: type[R], *lookup: str) -> "list[R]":
+        """As `Reader.find`.
+
+        Raises:
+            Unavailable: as `get`.
+        """
+        try:
+            words = self._codec.lookup(record_type.kind, lookup)
+        except UnicodeEncodeError:
+            return []
+        return [self._codec.open(record_type, row) for row in self._rows(_FIND, (words, record_type.kind))]
+
+    def scan(self, record_type: type[R]) -> Iterator[R]:
+        """As `Reader.scan`; outside a transaction each `SCAN_ROWS` of them are of one moment.
+
+        Raises:
+            Unavailable: as `get`.
+        """
+        last: str | None = ""
+        while last is not None:
+            rows = self._rows(_SCAN, (record_type.kind, last, SCAN_ROWS))
+            for row in rows:
+                yield self._codec.open(record_type, row)
+            last = rows[-1][0] if len(rows) == SCAN_ROWS else None
+
+    def count(self, record_type: type[Record]) -> int:
+        """As `Reader.count`."""
+        return self._head.counts.get(record_type.kind, 0)
+
+    def usage(self, id: str) -> Usage | None:  # noqa: A002 - as above
+        """As `Reader.usage`."""
+        rows = self._rows(_USAGE, (id,))
+        return Usage(*rows[0]) if rows else None
+
+    def list(
+        self,
+        record_type: type[R],
+        *,
+        owner: str | None = None,
+        order: Order = Order.OLDEST,
+        cursor: str | None = None,
+        limit: int = MAX_PAGE,
+    ) -> Page[R]:
+        """As `Reader.list`. One damaged row refuses its whole page: leaving it out would hide it.
+
+        Raises:
+            InvalidRequest: the cursor is not one of ours.
+            Unavailable: as `get`.
+            ValueError: as `Reader.list`.
+        """
+        first = _AFTER_ALL if order is Order.NEWEST else _BEFORE_ALL
+        after = first if cursor is None else parse_cursor(cursor)
+        limit = max(1, min(limit, MAX_PAGE))
+        of_all, of_one = _LISTS[order]
+        if owner is None:
+            rows, is_last = self._read_some(of_all, (record_type.kind, *after), limit)
+        elif of_one is None:
+            raise ValueError("no index has one owner's records by expiry")
+        else:
+            owner = self._codec.owner(record_type, owner)
+            rows, is_last = self._read_some(of_one, (record_type.kind, owner, *after), limit)
+        items = [self._codec.open(record_type, row) for row in rows]
+        return Page(items, None if is_last else cursor_after(items[-1], order))
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Any:  # noqa: ANN401 - the statement says which
+        try:
+            return self._execute(sql, values).fetchall()
+        except apsw.Error as error:
+            raise self._failed(error) from error
+
+    def _read_some(self, sql: str, values: tuple[Any, ...], limit: int) -> tuple[Any, bool]:
+        """Rows up to `limit`, or until what they hold sealed comes to `MAX_READ_BYTES`; and whether they are the last.
+
+        Args:
+            sql: takes one more value, for how many rows; the last column is what is sealed.
+        """
+        found: list[Any] = []
+        size = 0
+        try:
+            rows = self._execute(sql, (*values, limit + 1))
+            for row in rows:
+                if len(found) == limit or size >= MAX_READ_BYTES:
+                    rows.close(True)  # noqa: FBT003 - apsw's own: the statement ends here
+                    return found, False
+                found.append(row)
+                size += len(row[-1] or b"")
+        except apsw.Error as error:
+            raise self._failed(error) from error
+        return found, True
+
+    def _failed(self, error: apsw.Error) -> HerodError:
+        """What to raise for an error of SQLite."""
+        if is_sql_fault(error) and fault_of(error) is Fault.BROKEN:
+            self._condition.stop_reading(error)
+        return Unavailable(
+            "The store cannot be read now: try again; if it stays so, check its disk and restart herod.",
+            reason="unreadable",
+        )

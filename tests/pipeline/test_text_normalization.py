@@ -1,0 +1,91 @@
+"""One spelling for one email and one name."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from herod.pipeline.text_normalization import parse_email, parse_future, parse_name
+from herod_client.core.errors import InvalidRequest
+
+
+@pytest.mark.parametrize(
+    ("text", "email"),
+    [
+        ("ada@example.org", "ada@example.org"),
+        (" ADA@Example.ORG\n", "ada@example.org"),
+        ("ａｄａ@example.org", "ada@example.org"),
+        ("root@localhost", "root@localhost"),
+        ("a+b@x", "a+b@x"),
+    ],
+)
+def test_emails(text: str, email: str) -> None:
+    """NFKC, lowercase, no space around."""
+    assert parse_email(text) == email
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "ada", "@x", "a@", "a@b@c", "a b@c", "a@b\x00", "a\u202e@b", "a\u200b@b", "a\ud800@b", "a" * 250 + "@bcde"],
+)
+def test_no_emails(text: str) -> None:
+    """What is no address, or pretends to be another."""
+    with pytest.raises(InvalidRequest):
+        parse_email(text)
+
+
+@given(st.text())
+def test_normal_form_is_a_fixed_point(text: str) -> None:
+    """Normalising twice changes nothing."""
+    for parse in (parse_email, parse_name):
+        try:
+            once = parse(text)
+        except InvalidRequest:
+            continue
+        assert parse(once) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("Ada", "Ada"), ("  Ada   L. ", "Ada L."), ("Zoe\u0308", "Zoë"), ("名前", "名前"), ("x" * 128, "x" * 128)],
+)
+def test_names(text: str, name: str) -> None:
+    """NFC, single spaces."""
+    assert parse_name(text) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "x" * 129, "a\nb", "a\x1b[31m", "a\u202eb", "a\u200bb", "\ud800", "Herod", "local-admin", "ANONYMOUS"],
+)
+def test_no_names(text: str) -> None:
+    """Empty, too long, invisible, or herod's own."""
+    with pytest.raises(InvalidRequest):
+        parse_name(text)
+
+
+def test_times_to_come() -> None:
+    """With a zone, not past, and early enough to be written in UTC."""
+    assert parse_future(datetime(2030, 1, 1, tzinfo=UTC), 0) == 1893456000
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert parse_future(last, 0) == int(last.timestamp())
+    beyond = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-1)))  # year 10000 in UTC
+    for when in (datetime(2030, 1, 1), datetime(1970, 1, 1, tzinfo=UTC), beyond):  # noqa: DTZ001 - one to refuse
+        with pytest.raises(InvalidRequest):
+            parse_future(when, 0)
+
+
+@pytest.mark.parametrize("parse", [parse_email, parse_name])
+def test_what_is_far_too_long_is_not_normalised(parse: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long run of combining marks takes quadratic time, and strangers send it."""
+
+    def normalize(_form: str, text: str) -> str:
+        assert len(text) <= 1024
+        return text
+
+    monkeypatch.setattr("herod.pipeline.text_normalization.unicodedata.normalize", normalize)
+    for marks in (1024, 30_000):
+        with pytest.raises(InvalidRequest):
+            parse("a" + "\u0301\u0323" * marks + "@example.org")

@@ -1,0 +1,206 @@
+"""The daemon's secrets: where they are found, which are refused, and that no message quotes one."""
+
+from pathlib import Path
+
+import pytest
+
+from herod.settings import Settings, load_settings, setting_sources
+from herod_client.core.errors import SettingsError
+
+SECRET = "jN3k8sV1xQ0pZ7wB5tY2uR9mC4hL6dGf"
+OTHER = SECRET[::-1]
+
+
+@pytest.fixture(autouse=True)
+def no_system_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """This machine's own settings stay out of the tests."""
+    monkeypatch.setattr(setting_sources, "SYSTEM_CONFIG", tmp_path / "etc" / "herod.toml")
+
+
+def load(environ: dict[str, str], **options: object) -> Settings:
+    """Settings that need nothing but secrets."""
+    return load_settings({"store": "memory:", **options}, environ, uid=1000)
+
+
+def refusal(environ: dict[str, str], **options: object) -> str:
+    """The one line that refuses these secrets; it quotes none."""
+    with pytest.raises(SettingsError) as caught:
+        load(environ, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert SECRET not in message
+    return message
+
+
+def keep(path: Path, content: str | bytes, mode: int = 0o600) -> str:
+    """A file with a secret."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    path.chmod(mode)
+    return str(path)
+
+
+def test_none() -> None:
+    """Without a secret, the message says how to make one and where to put it."""
+    for environ in ({}, {"HERO_SECRET": ""}):
+        message = refusal(environ)
+        assert "`herod secret generate --output-file FILE`" in message
+        assert "HERO_SECRET_FILE=FILE" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (SECRET, SECRET),
+        (SECRET + "\n", SECRET),
+        (SECRET + "\r\n", SECRET),
+        (SECRET + "\n\n", SECRET + "\n"),
+        (SECRET + "\r", SECRET + "\r"),
+        (" " + SECRET, " " + SECRET),
+        ("ü" * 16, "ü" * 16),
+    ],
+)
+def test_file(tmp_path: Path, content: str, expected: str) -> None:
+    """One newline at a file's end is no part of the secret; other white space is, and is pointed out."""
+    settings = load({"HERO_SECRET_FILE": keep(tmp_path / "s", content)})
+    assert settings.hero_secret == expected
+    assert settings.store_secret is None
+    assert any("white space" in warning for warning in settings.warnings) == (expected != expected.strip())
+
+
+def test_systemd_credentials(tmp_path: Path) -> None:
+    """Both secrets can come as systemd credentials, and another credential beside them is nobody's business."""
+    keep(tmp_path / "hero_secret", SECRET)
+    keep(tmp_path / "herod_store_secret", OTHER)
+    keep(tmp_path / "unrelated", "x")
+    settings = load({"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert (settings.hero_secret, settings.store_secret) == (SECRET, OTHER)
+    assert load({"CREDENTIALS_DIRECTORY": str(tmp_path / "none"), "HERO_SECRET": SECRET}).store_secret is None
+
+
+def test_two_sources(tmp_path: Path) -> None:
+    """Two sources that agree are fine; two that differ are refused by name."""
+    environ = {"HERO_SECRET": SECRET, "HERO_SECRET_FILE": keep(tmp_path / "hero_secret", SECRET + "\n")}
+    assert load(environ | {"CREDENTIALS_DIRECTORY": str(tmp_path)}).hero_secret == SECRET
+    assert refusal(environ | {"HERO_SECRET": OTHER}) == (
+        "HERO_SECRET and HERO_SECRET_FILE hold different secrets: keep one of them."
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"", "is empty"), (b"\n", "is empty"), (b"\xff" * 32, "is not text (UTF-8)")],
+)
+def test_file_that_holds_none(tmp_path: Path, content: bytes, says: str) -> None:
+    """A file that is empty or holds bytes is refused."""
+    message = refusal({"HERO_SECRET_FILE": keep(tmp_path / "s", content)})
+    assert message.startswith("HERO_SECRET_FILE: ")
+    assert says in message
+
+
+def test_bytes_in_the_environment() -> None:
+    """A variable that is no UTF-8 is refused, not crashed on."""
+    assert "HERO_SECRET is not text" in refusal({"HERO_SECRET": SECRET + "\udcff"})
+
+
+def test_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """A missing file is named."""
+    assert f"HERO_SECRET_FILE: cannot read '{tmp_path}/none': No such file" in refusal(
+        {"HERO_SECRET_FILE": str(tmp_path / "none")}
+    )
+    assert "the name is no path" in refusal({"HERO_SECRET_FILE": "a\0b"})
+
+
+def test_file_that_everybody_reads(tmp_path: Path) -> None:
+    """A secret that everybody may read is pointed out."""
+    settings = load({"HERO_SECRET_FILE": keep(tmp_path / "s", SECRET, 0o644)})
+    assert settings.warnings == (f"HERO_SECRET_FILE: everybody on this machine may read {tmp_path}/s: chmod 600 it.",)
+
+
+@pytest.mark.parametrize("variable", ["HERO_SECRET", "HEROD_STORE_SECRET"])
+def test_short(variable: str) -> None:
+    """Under 32 bytes is refused, unless it is allowed, and then it is pointed out."""
+    environ = {"HERO_SECRET": SECRET} | {variable: OTHER[:31]}
+    message = refusal(environ)
+    assert message.startswith(f"{variable} has 31 bytes and needs 32")
+    assert "--allow-weak-secret" in message
+    settings = load(environ, allow_weak_secret=True)
+    assert settings.warnings == (f"{variable} has 31 bytes: whoever sees one token can guess it.",)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "your_secret_here",
+        "changeme",
+        "CHANGE-ME!",
+        "secret",
+        "<secret>",
+        "password",
+        "your-256-bit-secret",
+        "your-super-secret-jwt-token-with-at-least-32-characters-long",
+        "please replace this with a real one, replace_me",
+    ],
+)
+def test_placeholder(value: str) -> None:
+    """What examples hold is refused at any length and whatever is allowed."""
+    for variable in ("HERO_SECRET", "HEROD_STORE_SECRET"):
+        message = refusal({"HERO_SECRET": SECRET} | {variable: value}, allow_weak_secret=True)
+        assert message == (f"{variable} is a placeholder from an example: make one with `herod secret generate`.")
+
+
+def test_one_secret_for_two_uses() -> None:
+    """A store secret that is the other one protects nothing, which is said."""
+    settings = load({"HERO_SECRET": SECRET, "HEROD_STORE_SECRET": SECRET})
+    assert settings.warnings == ("HEROD_STORE_SECRET equals HERO_SECRET, so it protects nothing: make another.",)
+
+
+def test_legacy_from_the_command_line() -> None:
+    """A legacy secret in the arguments works, and it is said that everybody sees it."""
+    settings = load({"HERO_SECRET": SECRET}, admin_secret=(OTHER, SECRET, OTHER), user_secret=("c" * 16,))
+    assert (settings.admin_secrets, settings.user_secrets) == ((OTHER, SECRET), ("c" * 16,))
+    assert settings.warnings == (
+        "--admin-secret: everybody on this machine may read a command line: use @FILE.",
+        "--user-secret: everybody on this machine may read a command line: use @FILE.",
+    )
+
+
+def test_legacy_from_files(tmp_path: Path) -> None:
+    """`@FILE` is read, one secret a file, wherever the option stands."""
+    first, second = keep(tmp_path / "a", f"{OTHER}\n"), keep(tmp_path / "b", SECRET, 0o644)
+    settings = load({"HERO_SECRET": SECRET, "HEROD_REGISTER_SECRET": f"@{first}\nthree\n\n@{second}"})
+    assert settings.register_secrets == (OTHER, "three", SECRET)
+    assert settings.warnings == (
+        (
+            "HEROD_REGISTER_SECRET: a legacy secret under 16 bytes can be guessed: nobody counts the guesses at "
+            "/validate and auth.verify."
+        ),
+        f"HEROD_REGISTER_SECRET: everybody on this machine may read {second}: chmod 600 it.",
+    )
+    assert "more than one line" in refusal(
+        {"HERO_SECRET": SECRET}, admin_secret=("@" + keep(tmp_path / "c", "x\ny\n"),)
+    )
+    assert "is empty" in refusal({"HERO_SECRET": SECRET}, admin_secret=("@" + keep(tmp_path / "d", "\n"),))
+
+
+def test_legacy_in_an_open_file(tmp_path: Path) -> None:
+    """Secrets in a settings file that everybody reads are pointed out; in a closed one they are not."""
+    path = keep(tmp_path / "herod.toml", f'admin_secret = ["{OTHER}"]', 0o644)
+    assert load({"HERO_SECRET": SECRET}, config=path).warnings == (
+        f"{path}: admin_secret: everybody on this machine may read this file: chmod 600 it, or use @FILE.",
+    )
+    Path(path).chmod(0o640)
+    assert load({"HERO_SECRET": SECRET}, config=path).warnings == ()
+
+
+def test_legacy_with_two_meanings() -> None:
+    """One string cannot stand for two scopes."""
+    assert refusal({"HERO_SECRET": SECRET}, admin_secret=(OTHER,), user_secret=(OTHER,)) == (
+        "The same secret is given as admin_secret and user_secret: keep one of them."
+    )
+
+
+def test_legacy_that_is_none() -> None:
+    """An empty legacy secret is refused without being quoted."""
+    assert refusal({"HERO_SECRET": SECRET}, admin_secret=("",)) == (
+        "--admin-secret: found tuple, expected a list of secrets or @FILE, one line each."
+    )

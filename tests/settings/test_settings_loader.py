@@ -1,0 +1,406 @@
+"""Settings: who wins, what is refused, and that each refusal is one line that names the place and what to change."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from herod.settings import (
+    FdBind,
+    LimitSettings,
+    Settings,
+    TcpBind,
+    UnixBind,
+    load_settings,
+    setting_sources,
+    settings_loader,
+)
+from herod_client.core.errors import SettingsError
+from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
+
+SECRET = "jN3k8sV1xQ0pZ7wB5tY2uR9mC4hL6dGf"
+ENVIRON = {"HERO_SECRET": SECRET, "HOME": "/nowhere"}
+
+
+@pytest.fixture(autouse=True)
+def no_system_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """This machine's own settings stay out of the tests."""
+    monkeypatch.setattr(setting_sources, "SYSTEM_CONFIG", tmp_path / "etc" / "herod.toml")
+
+
+def load(environ: Mapping[str, str] | None = None, *, uid: int = 1000, **options: object) -> Settings:
+    """Settings with a good secret and whatever a test adds."""
+    return load_settings(options, ENVIRON | dict(environ or {}), uid=uid)
+
+
+def from_toml(tmp_path: Path, text: str, **options: object) -> Settings:
+    """Settings with a file."""
+    path = tmp_path / "herod.toml"
+    path.write_text(text)
+    path.chmod(0o600)
+    return load_settings({"config": path, **options}, ENVIRON, uid=1000)
+
+
+def refusal(environ: Mapping[str, str] | None = None, **options: object) -> str:
+    """The one line that refuses these settings."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(options, ENVIRON | dict(environ or {}), uid=1000)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def toml_refusal(tmp_path: Path, text: str) -> str:
+    """The one line that refuses this file, without its path."""
+    with pytest.raises(SettingsError) as caught:
+        from_toml(tmp_path, text)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(f"{tmp_path}/herod.toml: ")
+    return message.removeprefix(f"{tmp_path}/herod.toml: ")
+
+
+def test_defaults() -> None:
+    """With a secret and nothing else, everything has INTERFACES' default."""
+    settings = load()
+    assert settings == Settings(
+        hero_secret=SECRET,
+        binds=(
+            UnixBind(Path("/run/herod/herod.sock"), mode=0o666),
+            TcpBind("127.0.0.1", 3350),
+            TcpBind("::1", 3350, is_optional=True),
+        ),
+        store=Path("/nowhere/.local/state/herod/herod.db"),
+        public_url="http://127.0.0.1:3350",
+    )
+    assert settings.issuer == "hero_auth"
+    assert settings.networks == {"*"}
+
+
+def test_secrets_are_not_shown() -> None:
+    """No secret is in the settings' repr."""
+    shown = repr(load({"HEROD_STORE_SECRET": SECRET[::-1], "HEROD_ADMIN_SECRET": "legacy-one"}))
+    assert SECRET not in shown
+    assert SECRET[::-1] not in shown
+    assert "legacy-one" not in shown
+
+
+def test_precedence(tmp_path: Path) -> None:
+    """The command line wins over the environment, which wins over the file; a list replaces, it is not merged."""
+    path = tmp_path / "herod.toml"
+    path.write_text('issuer = "file"\nnetworks = ["file"]\ntoken_ttl = 5\n')
+    environ = {"HEROD_CONFIG": str(path), "HEROD_ISSUER": "environment", "HEROD_NETWORKS": " a\tb "}
+    assert load({"HEROD_CONFIG": str(path)}).issuer == "file"
+    settings = load(environ)
+    assert (settings.issuer, settings.token_ttl) == ("environment", 5)
+    assert settings.networks == {"a", "b"}
+    assert load(environ, issuer="line").issuer == "line"
+
+
+def test_what_was_not_said() -> None:
+    """None, False and an empty tuple from the command line, and an empty variable, say nothing."""
+    settings = load({"HEROD_ISSUER": "", "HEROD_BIND": "  "}, issuer=None, insecure=False, admin_secret=())
+    assert settings == load()
+    assert load(port=0).binds[1] == TcpBind("127.0.0.1", 0)
+
+
+def test_unknown_option_is_a_bug() -> None:
+    """An option that the table does not have is a programming error, not the operator's."""
+    with pytest.raises(TypeError, match="no such options: colour"):
+        load(colour="red")
+
+
+def test_whole_file(tmp_path: Path) -> None:
+    """Every kind of key is read from the file, and relative paths are relative to it."""
+    (tmp_path / "legacy").write_text("the-one-from-a-file\n")
+    (tmp_path / "legacy").chmod(0o600)
+    settings = from_toml(
+        tmp_path,
+        """
+        bind = ["unix:/x", "fd://3"]
+        store = "memory:"
+        signing = "EdDSA"
+        registration = "closed"
+        admin_secret = ["@legacy", "the-one-that-is-inline"]
+        log_level = "debug"
+        networks = ["prod", "*"]
+        hosts = ["Auth.Example.org", "[::2]"]
+        origins = ["https://App.example.org/"]
+        public_url = "https://auth.example.net/"
+        bootstrap_admin_key = "my-admin"
+        [scopes]
+        "jobs:run" = { includes = ["user"] }
+        [limits]
+        max_connections = 7
+        idle_seconds = 1.5
+        """,
+    )
+    assert settings.binds == (UnixBind(Path("/x")), FdBind(3))
+    assert settings.store is None
+    assert settings.admin_secrets == ("the-one-from-a-file", "the-one-that-is-inline")
+    assert settings.networks == {"*"}
+    assert settings.hosts == {"auth.example.org", "[::2]", "auth.example.net"}
+    assert settings.origins == {"https://app.example.org"}
+    assert settings.public_url == "https://auth.example.net"
+    assert settings.scopes == {"jobs:run": ("user",)}
+    assert settings.limits == LimitSettings(max_connections=7, idle_seconds=1.5)
+    assert settings.config == tmp_path / "herod.toml"
+    assert settings.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("issuer = 'x'\nport 5", "not TOML: Expected '=' after a key in a key/value pair (at line 2, column 6)."),
+        ("x = " + "[" * 5000, "nested too deep"),
+        ("token-ttl = 5", "unknown key 'token-ttl': did you mean token_ttl?"),
+        ("zebra = 5", "unknown key 'zebra': it may say admin_secret, "),
+        ("config = 'x'", "unknown key 'config'"),
+        ("hero_secret = 'x'", "start with HERO_SECRET_FILE=FILE"),
+        ("herod_store_secret = 'x'", "start with HEROD_STORE_SECRET_FILE=FILE"),
+        ('port = "3350"', "port: found '3350', expected a whole number from 0 to 65535."),
+        ("port = true", "port: found True, expected a whole number"),
+        ("port = 70000", "port: found 70000, expected a whole number"),
+        ("insecure = 1", "insecure: found 1, expected true or false."),
+        ("issuer = ''", "issuer: found '', expected text."),
+        ("issuer = 7", "issuer: found 7, expected text."),
+        ('bind = "unix:/x"', "bind: found 'unix:/x', expected a list of texts."),
+        ("bind = []", "bind: found no address"),
+        ('bind = ["nonsense"]', "bind: 'nonsense' has no port"),
+        ("admin_secret = [5]", "admin_secret: found list, expected a list of secrets"),
+        ('admin_secret = "hush"', "admin_secret: found str, expected a list of secrets"),
+        ("log_level = 'loud'", "expected debug or info or warning or error."),
+        ("issuer = '" + "a" * 100 + "'\nport = '" + "b" * 100 + "'", "b…, expected a whole number"),
+        ("scopes = 5", "scopes: found 5, expected [scopes]"),
+        ("[scopes]\nx = ['user']", "scopes: 'x' is ['user'], expected"),
+        ("[scopes]\nx = { includes = [5] }", "scopes: 'x' is"),
+        ("[scopes]\nx = { includes = [], colour = 1 }", "scopes: 'x' is"),
+        ("[scopes]\nx = {}", "scopes: 'x' is"),
+        ("limits = 5", "limits: found 5, expected a table"),
+        ("[limits]\nmax_conections = 5", "limits: unknown key 'max_conections': did you mean max_connections?"),
+        ("[limits]\nmax_connections = 0", "max_connections: found 0, expected a whole number from 1 to 65536."),
+        ("[limits]\nmax_connections = 1.5", "max_connections: found 1.5, expected a whole number"),
+        ("[limits]\nhead_seconds = nan", "head_seconds: found nan, expected a number from 1 to 600."),
+        ("[limits]\nhead_seconds = true", "head_seconds: found True, expected a number"),
+        ("[[users]]\nemail = 'a@b'", "`herod import "),
+        ("[users.'a@b']\nscope = 'read'", "`herod import "),
+        ("['a@b']\nclient_id = 'x'", "this is a Hero Auth user file, not herod's settings"),
+        ("networks = []", "networks: found no network"),
+        ("networks = ['no good']", "networks: found 'no good'"),
+        (f"networks = {['n'] * 65}", "networks: found 65 networks, expected at most 64"),
+        ("hosts = ['https://x']", "hosts: found 'https://x', expected a host alone"),
+        ("hosts = ['x:80']", "hosts: found 'x:80'"),
+        ("origins = ['null']", "origins: found 'null'"),
+        ("origins = ['*']", "origins: found '*'"),
+        ("origins = ['https://*.x']", "origins: found 'https://*.x'"),
+        ("origins = ['https://x/path']", "origins: found 'https://x/path'"),
+    ],
+)
+def test_bad_file(tmp_path: Path, text: str, says: str) -> None:
+    """What is wrong in a file is refused with its path, its key, what was found and what is expected."""
+    assert says in toml_refusal(tmp_path, text)
+
+
+def test_file_that_is_missing(tmp_path: Path) -> None:
+    """A file that was asked for and is not there is refused."""
+    assert refusal(config=tmp_path / "none.toml") == (
+        f"--config: cannot read '{tmp_path}/none.toml': No such file or directory."
+    )
+    assert "Is a directory" in refusal({"HEROD_CONFIG": str(tmp_path)})
+
+
+def test_file_that_is_no_text(tmp_path: Path) -> None:
+    """Bytes are taken for an encrypted Hero Auth user file, and the message names the import."""
+    path = tmp_path / "users.toml.enc"
+    path.write_bytes(b"\xff\xfe\x00")
+    assert f"`herod import {path}`" in refusal(config=path)
+
+
+def test_file_without_end() -> None:
+    """A device that never ends is refused instead of read."""
+    assert "/dev/zero is over 1048576 bytes" in refusal(config="/dev/zero")
+
+
+def test_default_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's file is taken when it is there, else the person's, else none."""
+    environ = {"XDG_CONFIG_HOME": str(tmp_path)}
+    assert load(environ).config is None
+    assert load({"HOME": ""}, store="memory:").config is None
+    own = tmp_path / "herod" / "herod.toml"
+    own.parent.mkdir()
+    own.write_text("issuer = 'own'")
+    assert load(environ).issuer == "own"
+    system = tmp_path / "etc" / "herod.toml"
+    system.parent.mkdir()
+    system.write_text("issuer = 'machine'")
+    assert load(environ).issuer == "machine"
+
+
+def test_default_file_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A settings file that is there and closed to us is refused, not passed over."""
+    monkeypatch.setattr(setting_sources, "SYSTEM_CONFIG", tmp_path / ("a" * 300))
+    assert "File name too long" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("HEROD_PORT=abc", "HEROD_PORT: found 'abc', expected a whole number from 0 to 65535."),
+        ("HEROD_PORT=" + "9" * 5000, "HEROD_PORT: found '999"),
+        ("HEROD_INSECURE=perhaps", "HEROD_INSECURE: found 'perhaps', expected true or false."),
+        ("HEROD_SIGNING=hs256", "HEROD_SIGNING: found 'hs256', expected HS256 or EdDSA."),
+        ("HEROD_TOKEN_TTL=0", "HEROD_TOKEN_TTL: found 0"),
+        ("HEROD_BIND=unix:/x 127.0.0.1", "HEROD_BIND: '127.0.0.1' has no port"),
+        ("HEROD_STORE=herod.db", "HEROD_STORE: found 'herod.db', expected sqlite:/path/of/herod.db or memory:."),
+        ("HEROD_STORE=sqlite:herod.db", "expected sqlite:/path"),
+        ("HEROD_STORE=sqlite://herod.db", "expected sqlite:/path"),
+        ("HEROD_STORE=sqlite:/var/", "expected sqlite:/path"),
+        ("HEROD_STORE=postgresql://db/x", "PostgreSQL is not supported yet"),
+        ("HEROD_BOOTSTRAP_ADMIN_KEY=../x", "HEROD_BOOTSTRAP_ADMIN_KEY: found '../x'"),
+        ("HEROD_PUBLIC_URL=auth.example.org", "expected a URL like https://auth.example.org."),
+        ("HEROD_PUBLIC_URL=https://a?b", "expected a URL"),
+        ("HEROD_PUBLIC_URL=https://a:99999", "expected a URL"),
+        ("HEROD_PUBLIC_URL=https://u@a", "expected a URL"),
+        ("HEROD_PUBLIC_URL=https://", "expected a URL"),
+        ("HEROD_ADMIN_SECRET=@/none", "HEROD_ADMIN_SECRET: cannot read '/none'"),
+    ],
+)
+def test_bad_variable(text: str, says: str) -> None:
+    """What is wrong in a variable is refused with the variable's name."""
+    name, _, value = text.partition("=")
+    message = refusal({name: value})
+    assert says in message
+    assert message.startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("1", True), ("YES", True), ("on", True), ("true", True), ("0", False), ("off", False)]
+)
+def test_switch_words(text: str, expected: bool) -> None:
+    """A switch in the environment understands the usual words."""
+    assert load({"HEROD_INSECURE": text}).insecure is expected
+
+
+def test_bind_twice() -> None:
+    """One address twice is refused, but any number of ports chosen by the kernel are not."""
+    assert "unix:/x,mode=0600 stands there twice" in refusal(bind=("unix:/x", "unix:/x,mode=0600"))
+    assert "127.0.0.1:1 stands there twice" in refusal(bind=("127.0.0.1:1", "127.0.0.1:1"))
+    assert len(load(bind=("127.0.0.1:0", "127.0.0.1:0")).binds) == 2
+
+
+def test_port_beside_bind() -> None:
+    """A port beside named addresses has no effect, which is said."""
+    assert load(port=99).binds[1] == TcpBind("127.0.0.1", 99)
+    settings = load(port=99, bind=("127.0.0.1:5",))
+    assert settings.binds == (TcpBind("127.0.0.1", 5),)
+    assert settings.warnings == ("--port counts for the default addresses only, and --bind replaces them.",)
+
+
+def test_beyond_loopback() -> None:
+    """TCP beyond loopback needs TLS, or a word that says it shall be in the clear."""
+    message = refusal(bind=("10.0.0.1:3350",))
+    assert message.startswith("10.0.0.1:3350 can be reached from other machines")
+    assert message.endswith("give --tls-cert and --tls-key, or say --insecure.")
+    settings = load(bind=("127.0.0.1:1", "10.0.0.1:3350"), insecure=True)
+    assert "10.0.0.1:3350: secrets pass in the clear" in settings.warnings[0]
+
+
+def tls_files(tmp_path: Path) -> tuple[Path, Path]:
+    """What looks like a certificate and a key."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert.write_text("-----BEGIN CERTIFICATE-----\n")
+    key.write_text("-----BEGIN PRIVATE KEY-----\n")
+    key.chmod(0o600)
+    return cert, key
+
+
+def test_tls(tmp_path: Path) -> None:
+    """With a certificate and its key TCP beyond loopback is allowed and the public URL is https."""
+    cert, key = tls_files(tmp_path)
+    settings = load(bind=("0.0.0.0:3350",), tls_cert=cert, tls_key=key)
+    assert (settings.tls_cert, settings.tls_key) == (cert, key)
+    assert settings.public_url == "https://127.0.0.1:3350"
+    assert settings.warnings == ()
+
+
+def test_tls_that_is_not_whole(tmp_path: Path) -> None:
+    """Half of the two files, or files that hold something else, are refused."""
+    cert, key = tls_files(tmp_path)
+    assert refusal(tls_cert=cert) == "--tls-cert is given without --tls-key: give both or neither."
+    assert "--tls-key is given without --tls-cert" in refusal(tls_key=key)
+    assert "holds no certificate" in refusal(tls_cert=key, tls_key=key)
+    assert "holds no private key" in refusal(tls_cert=cert, tls_key=cert)
+    assert "cannot read" in refusal(tls_cert=tmp_path / "none", tls_key=key)
+    key.write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+    assert "is encrypted" in refusal(tls_cert=cert, tls_key=key)
+
+
+def test_tls_warnings(tmp_path: Path) -> None:
+    """A key that everybody reads and TLS without TCP are said."""
+    cert, key = tls_files(tmp_path)
+    key.chmod(0o644)
+    settings = load(bind=("unix:/x",), tls_cert=cert, tls_key=key)
+    assert f"everybody on this machine may read {key}" in settings.warnings[0]
+    assert "no TCP address is bound" in settings.warnings[1]
+
+
+@pytest.mark.parametrize(
+    ("environ", "uid", "expected"),
+    [
+        ({"STATE_DIRECTORY": "/var/lib/a:/var/lib/b", "XDG_STATE_HOME": "/s"}, 0, "/var/lib/a/herod.db"),
+        ({"XDG_STATE_HOME": "/s"}, 0, "/var/lib/herod/herod.db"),
+        ({"XDG_STATE_HOME": "/s"}, 7, "/s/herod/herod.db"),
+        ({"HOME": "/h"}, 7, "/h/.local/state/herod/herod.db"),
+        ({"HEROD_STORE": "sqlite:/x/y.db"}, 7, "/x/y.db"),
+        ({"HEROD_STORE": "sqlite:///x/y.db"}, 7, "/x/y.db"),
+    ],
+)
+def test_store(environ: dict[str, str], uid: int, expected: str) -> None:
+    """The store lies where systemd, the option, the machine's or the person's folders say."""
+    assert load(environ, uid=uid).store == Path(expected)
+
+
+def test_store_without_a_home() -> None:
+    """Nowhere to keep the store is refused with the option to say where."""
+    assert "--store sqlite:/path/of/herod.db" in refusal({"HOME": ""})
+
+
+@pytest.mark.parametrize(
+    ("bind", "expected"),
+    [
+        (("unix:/x",), "http://localhost"),
+        (("unix:/x", "[::1]:5"), "http://[::1]:5"),
+        (("[::]:5",), "http://[::1]:5"),
+        (("10.0.0.1:5",), "http://10.0.0.1:5"),
+    ],
+)
+def test_public_url(bind: tuple[str, ...], expected: str) -> None:
+    """Unless it is said, the public URL is the first TCP address as this machine reaches it."""
+    assert load(bind=bind, insecure=True).public_url == expected
+
+
+def test_public_url_is_a_host() -> None:
+    """A configured URL's host is accepted in Host headers."""
+    assert load(public_url="https://[2001:db8::1]:8/x").hosts == {"[2001:db8::1]"}
+
+
+def test_misspelt_variable() -> None:
+    """A variable that looks like a setting is pointed out; others' variables are not."""
+    assert load({"HEROD_BINDS": "x", "HEROD_ZEBRA": "x", "HEROD_URL": "x"}).warnings == (
+        "HEROD_BINDS is not a setting; did you mean HEROD_BIND?",
+    )
+
+
+def test_network_names_agree() -> None:
+    """The settings accept the network names that grants accept, as many, and `*`."""
+    for name in ("a", "A.b_c:d-e", "9", "a" * 64, "a" * 65, "-a", "", "a b", "ä"):
+        assert bool(settings_loader.NETWORK.match(name)) == bool(NETWORK_NAME.match(name))
+    assert settings_loader.NETWORK.match("*")
+    assert settings_loader.MAX_NETWORKS == MAX_NETWORKS
+
+
+def test_environment_is_only_read() -> None:
+    """Loading leaves the process environment alone."""
+    before = dict(os.environ)
+    load()
+    assert dict(os.environ) == before
