@@ -105,7 +105,7 @@ def make_sections(socket: str | None, url: str | None, *, signing: str) -> tuple
         Section(
             "python",
             "Python",
-            "pip install herod brings herod_client, which imports nothing of the daemon.",
+            "pip install 'herod-client[trio]' brings herod_client, without the daemon.",
             tuple(_python(address, is_safe=not address.startswith("http://"), signing=signing)),
         ),
         Section("agents", "Agents (MCP)", _AGENTS, tuple(_agents(url))),
