@@ -136,8 +136,8 @@ screenshots: $(DEV_READY) ## make the README's pictures anew (needs chromium)
 	@$(BIN)/python tools/screenshots.py
 
 .PHONY: build
-build: $(DEV_READY) ## make the wheel and the source archive in dist/
-	@$(BIN)/python -m hatchling build
+build: $(DEV_READY) ## make the wheels and source archives, herod's and its client's, in dist/
+	@for project in . clients/python; do (cd $$project && $(BIN)/python -m hatchling build -d $(abspath dist)); done
 
 # Takes nothing from this folder's environment, so that it works from a bare clone and leaves nothing here.
 .PHONY: install

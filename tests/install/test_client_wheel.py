@@ -1,0 +1,54 @@
+"""The client library as others install it: the built wheel alone, without the daemon, and without trio."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2] / "clients" / "python"
+WITHOUT = "herod", "herod_cli", "trio", "httptools", "quart", "hypercorn", "apsw", "click"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's files, unpacked where no checkout is."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=PROJECT, capture_output=True, timeout=120, check=True)
+    [built] = folder.glob("herod_client-*.whl")
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def run(wheel: Path, code: str) -> str:
+    """What a program prints that has the wheel and what it depends on, and nothing else of these."""
+    before = f"import sys\nsys.path.insert(0, {str(wheel)!r})\nfor name in {WITHOUT}: sys.modules[name] = None\n"
+    command = [sys.executable, "-I", "-c", before + code]
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+
+def test_it_stands_alone(wheel: Path) -> None:
+    """Asking, checking tokens and the middleware need none of them."""
+    code = (
+        "import herod_client, herod_client.asgi_middleware, herod_client.token_checker\n"
+        "print(herod_client.Client.__module__, herod_client.VerifiedToken.__module__, herod_client.__file__)"
+    )
+    client, verified, file = run(wheel, code).split()
+    assert (client, verified) == ("herod_client.client", "herod_client.token_checker")
+    assert Path(file).is_relative_to(wheel)
+
+
+def test_what_it_depends_on(wheel: Path) -> None:
+    """Three packages, besides what the verifiers' extra brings."""
+    [metadata] = wheel.glob("*.dist-info/METADATA")
+    needed = [line for line in metadata.read_text().splitlines() if line.startswith("Requires-Dist:")]
+    names = {line.split()[1].rstrip("=><0123456789.,") for line in needed if "extra ==" not in line}
+    assert names == {"cryptography", "msgspec", "pyjwt"}
+
+
+def test_it_is_typed(wheel: Path) -> None:
+    """Type checkers of those who use it see its types."""
+    assert (wheel / "herod_client" / "py.typed").is_file()
