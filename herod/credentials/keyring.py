@@ -44,8 +44,6 @@ class Purpose(StrEnum):
     KEY_HASHES = "key_hashes"
     SESSIONS = "sessions"
     AUDIT = "audit"
-    CURSORS = "cursors"
-    COOKIES = "cookies"
     LEGACY = "legacy"
 
 

@@ -57,7 +57,6 @@ def decide(
     needs: Needs,
     now: int,
     network: str | None = None,
-    declares_network: bool = False,
 ) -> Allowed | Denied:
     """Decide whether one of `principal`'s grants passes `needs`, on `network` if one is asked about, at `now`.
 
@@ -67,7 +66,6 @@ def decide(
         needs: a scope name, or an `Access`.
         now: Unix seconds.
         network: the network that is asked about.
-        declares_network: the operation acts on a network, so a restricted grant must name the one it proves.
     """
     if needs is Access.PUBLIC:
         return ALLOWED
@@ -75,11 +73,7 @@ def decide(
         return Denied(Reason.ANONYMOUS, hint="herod login")
     bit = graph.bit(needs) if isinstance(needs, str) else None
     for grant in principal.grants:
-        if (
-            grant.is_live(now)
-            and (bit is None or grant.mask & bit)
-            and (grant.proves(network) if network is not None else not declares_network or "*" in grant.networks)
-        ):
+        if grant.is_live(now) and (bit is None or grant.mask & bit) and (network is None or grant.proves(network)):
             return ALLOWED
     return _denied(graph, principal, needs=needs, now=now, network=network)
 
@@ -97,8 +91,6 @@ def _denied(graph: ScopeGraph, principal: Principal, *, needs: Needs, now: int, 
             hint = hint_command(graph, part_of(principal, closest), scope=needs)
             return Denied(Reason.MISSING_SCOPE, missing=needs, hint=hint)
         live = passing
-    if network is None:
-        return Denied(Reason.NETWORK_DENIED, hint="name one of your networks in the request")
     hint = hint_command(graph, part_of(principal, live[0]), network=network)
     return Denied(Reason.NETWORK_DENIED, missing=network, hint=hint)
 
@@ -113,15 +105,7 @@ def decide_ceiling(giver: Grants, given: Grant) -> Allowed | Denied:
     giver = tuple(grant for grant in giver if intersect_networks(grant.networks, given.networks) == given.networks)
     if not giver:
         return Denied(Reason.CEILING_EXCEEDED, missing="networks", hint="name only networks of your own")
-    if all(_begins_earlier(given, grant) for grant in giver):
-        return Denied(
-            Reason.CEILING_EXCEEDED, missing="not_before", hint="let it begin no earlier than your own credential"
-        )
     return Denied(Reason.CEILING_EXCEEDED, missing="expires_at", hint="let it expire no later than your own credential")
-
-
-def _begins_earlier(given: Grant, giver: Grant) -> bool:
-    return giver.not_before is not None and (given.not_before is None or given.not_before < giver.not_before)
 
 
 def decide_target(actor: Grants, target: Grants) -> Allowed | Denied:

@@ -29,8 +29,6 @@ KNOWN_KEYS = {
     Purpose.KEY_HASHES: "ee78832b1ecf0799bbfa907cf6308090a25118460e5ba5c2f8d40525b5d4ac76",
     Purpose.SESSIONS: "fec26d86b3426becab186dffcd41da957b6865a7fa57a84f2668420da985ac22",
     Purpose.AUDIT: "aa9a2091e4f77331b3500c8a07a769287cfd43fd73be8277245ede3ef96bf220",
-    Purpose.CURSORS: "ddea2bbbcd530b5e81974d78923b0cab76a8fb292c685ae9e6cfa02abc01f98e",
-    Purpose.COOKIES: "c64e31abdfe399fa10cc14405c11a2a31cc2b5bba1035f532da6d1d6f9212eaa",
     Purpose.LEGACY: "52a17da249bb9f84ee3306d3a6b998c8a65f52fa28f2c1a2fdb06ba253c65aa3",
 }
 KNOWN_WRAP = bytes.fromhex(

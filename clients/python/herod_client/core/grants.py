@@ -34,11 +34,10 @@ NETWORK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """Scopes (a closed mask of one `ScopeGraph`), networks, and [not_before, expires_at) in Unix seconds."""
+    """Scopes (a closed mask of one `ScopeGraph`), networks, and the end, in Unix seconds; None for never."""
 
     mask: int
     networks: Networks = ALL_NETWORKS
-    not_before: int | None = None
     expires_at: int | None = None
 
     def intersect(self, other: "Grant") -> "Grant":
@@ -48,7 +47,6 @@ class Grant(msgspec.Struct, frozen=True):
         return Grant(
             mask=self.mask & other.mask,
             networks=intersect_networks(self.networks, other.networks),
-            not_before=_latest(self.not_before, other.not_before),
             expires_at=_earliest(self.expires_at, other.expires_at),
         )
 
@@ -57,10 +55,8 @@ class Grant(msgspec.Struct, frozen=True):
         return self.intersect(other) == other
 
     def is_live(self, now: int) -> bool:
-        """Whether `now` lies within the window."""
-        return (self.not_before is None or self.not_before <= now) and (
-            self.expires_at is None or now < self.expires_at
-        )
+        """Whether it has not ended at `now`."""
+        return self.expires_at is None or now < self.expires_at
 
     def proves(self, network: str) -> bool:
         """Whether the grant reaches `network`."""
@@ -132,10 +128,6 @@ def _check_count(names: Collection[str]) -> None:
         raise InvalidRequest(
             f'At most {MAX_NETWORKS} networks can be named, and these are {len(names)}: name fewer, or "*" for all.'
         )
-
-
-def _latest(first: int | None, second: int | None) -> int | None:
-    return max((t for t in (first, second) if t is not None), default=None)
 
 
 def _earliest(first: int | None, second: int | None) -> int | None:
