@@ -8,8 +8,10 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
+import tomli_w
 
 from herod.credentials.accounts_file_encryption import encrypt_users
 from herod.credentials.imported_hashes import OWN_KEY, ImportedHash, hash_key_id, parse_hash
@@ -19,7 +21,6 @@ from herod.maintenance.accounts_file_field_checks import hash_text
 from herod.maintenance.accounts_file_parser import FORMAT
 from herod.maintenance.restore_reconciliation import offline_event
 from herod.maintenance.store_file_and_owner import store_file
-from herod.maintenance.toml_writer import Value, write_toml
 from herod.records import Account, ApiKey, HashKey
 from herod.settings import Settings
 from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
@@ -86,15 +87,20 @@ def _write(tx: OfflineTransaction, opened: OpenedFile, now: int) -> tuple[str, i
     users = [_account_table(account, known, needed) for account in accounts]
     # A key that nothing matches any more is left out, as one that lost its owner is.
     rows = [row for key in keys if "secret_hash" in (row := _key_table(key, known, needed))]
-    text = write_toml(
-        {"format": FORMAT, "exported_at": _time(now)},
-        {"hash_keys": [{"key": key.hex()} for key in needed.values()], "users": users, "keys": rows},
+    text = tomli_w.dumps(
+        {
+            "format": FORMAT,
+            "exported_at": _time(now),
+            "hash_keys": [{"key": key.hex()} for key in needed.values()],
+            "users": users,
+            "keys": rows,
+        }
     )
     return text, len(users), len(rows)
 
 
-def _account_table(account: Account, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Value]:
-    table: dict[str, Value | None] = {
+def _account_table(account: Account, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Any]:
+    table: dict[str, Any] = {
         "client_id": account.id,
         "email": account.email,
         "name": account.name,
@@ -108,8 +114,8 @@ def _account_table(account: Account, known: Mapping[str, bytes], needed: dict[st
     return {name: value for name, value in table.items() if value is not None}
 
 
-def _key_table(key: ApiKey, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Value]:
-    table: dict[str, Value | None] = {
+def _key_table(key: ApiKey, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Any]:
+    table: dict[str, Any] = {
         "id": key.id,
         "name": key.name,
         "owner": key.owner,

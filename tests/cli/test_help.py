@@ -150,7 +150,7 @@ def test_help_starts_quickly() -> None:
         "import sys\n"
         "from herod_cli.main import main\n"
         "main(['--help'])\n"
-        "heavy = {'msgspec', 'trio', 'cryptography', 'http.client', 'ssl', 'rich', 'herod.app'}\n"
+        "heavy = {'msgspec', 'trio', 'cryptography', 'http.client', 'ssl', 'herod.app'}\n"
         "heavy |= {'herod_client.client'}\n"
         "sys.exit(repr(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else 0)\n"
     )
@@ -164,7 +164,7 @@ def test_status_does_not_import_the_daemon() -> None:
         "import sys\n"
         "from herod_cli.main import main\n"
         "code = main(['status', '--url', 'unix:/nonexistent/herod.sock'])\n"
-        "heavy = {'trio', 'cryptography', 'apsw', 'quart', 'herod.app', 'herod.settings', 'rich'}\n"
+        "heavy = {'trio', 'cryptography', 'apsw', 'quart', 'herod.app', 'herod.settings'}\n"
         "sys.exit(repr(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else code)\n"
     )
     ended = _python(code, {})
