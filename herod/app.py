@@ -131,8 +131,8 @@ async def _main(
     logger.info("herod has stopped")
 
 
-def _make_dashboard(pipeline: Pipeline, frame_origins: frozenset[str]) -> Any:  # noqa: ANN401 - an ASGI application
-    from herod.dashboard.quart_app import make_app  # noqa: PLC0415 - brings Quart, which only browsers need
+def _make_dashboard(pipeline: Pipeline, frame_origins: frozenset[str]) -> Any:
+    from herod.dashboard.quart_app import make_app  # brings Quart, which only browsers need
 
     return make_app(pipeline, OPERATIONS, frame_origins=frame_origins)
 

@@ -199,7 +199,7 @@ class Resource(Record, frozen=True, kw_only=True):
         return resource_owner(self.type, self.claimant, self.secret)
 
 
-def resource_owner(type: str, claimant: str, secret: str) -> str:  # noqa: A002 - a record's field has this name
+def resource_owner(type: str, claimant: str, secret: str) -> str:
     """What resources of one type, claimant and secret stand under together; no two of these are written alike."""
     return "".join(f"{len(word)}:{word}" for word in (type, claimant, secret))
 

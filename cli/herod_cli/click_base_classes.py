@@ -23,7 +23,7 @@ class _Seconds(click.ParamType[float]):
 
     name = "seconds"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         try:
             seconds = float(value)
         except ValueError:
@@ -99,11 +99,11 @@ class _Documented(click.Command):
 
     def __init__(
         self,
-        *args: Any,  # noqa: ANN401 - click's own arguments, passed on
+        *args: Any,
         examples: Sequence[str] = (),
         asks: bool = True,
         prints: bool = True,
-        **kwargs: Any,  # noqa: ANN401 - as above
+        **kwargs: Any,
     ) -> None:
         self.examples = tuple(examples)
         shared = _global_options() if asks else [_output_option()] if prints else []
@@ -161,9 +161,9 @@ class LazyGroup(HerodGroup):
 
     def __init__(
         self,
-        *args: Any,  # noqa: ANN401 - click's own arguments, passed on
+        *args: Any,
         places: Mapping[str, tuple[str, str]],
-        **kwargs: Any,  # noqa: ANN401 - as above
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.places = places

@@ -78,7 +78,7 @@ def report(error: Exception, *, who: str | None = None, asked: str | None = None
 
 def _report_client(error: Exception, who: str | None, asked: str) -> int | None:
     # Commands that never asked a daemon have not paid for the client.
-    from herod_client.client_errors import (  # noqa: PLC0415 - see above
+    from herod_client.client_errors import (
         BadAnswer,
         ClientError,
         InvalidInput,

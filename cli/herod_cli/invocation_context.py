@@ -58,7 +58,7 @@ class Invocation:
             InvalidInput: `--url` or HEROD_URL is none.
             Unreachable: nothing was said and no socket is there.
         """
-        from herod_client import find_address, parse_address  # noqa: PLC0415 - `--help` does not pay for it
+        from herod_client import find_address, parse_address  # `--help` does not pay for it
 
         if self._address is None:
             self._address = find_address(os.environ) if self.url is None else parse_address(self.url)
@@ -70,7 +70,7 @@ class Invocation:
         Raises:
             UsageError: two credentials were given.
         """
-        from herod_client import Bearer, PeerIdentity  # noqa: PLC0415 - as above
+        from herod_client import Bearer, PeerIdentity
 
         given = [name for name in ("key", "token", "peer") if getattr(self, name)]
         if len(given) > 1:
@@ -86,7 +86,7 @@ class Invocation:
         return self._from_environment() or self._from_saved()
 
     def _from_environment(self) -> "Identity | None":
-        from herod_client import Bearer  # noqa: PLC0415 - as above
+        from herod_client import Bearer
 
         names = [name for name in ("HEROD_KEY", "HEROD_TOKEN") if os.environ.get(name)]
         if len(names) > 1:
@@ -97,7 +97,7 @@ class Invocation:
         return self._bearer(Bearer(read_named(os.environ[names[0]], names[0])))
 
     def _from_saved(self) -> "Identity | None":
-        from herod_client import Bearer, UnixAddress  # noqa: PLC0415 - as above
+        from herod_client import Bearer, UnixAddress
 
         token = None
         if "HOME" in os.environ or "XDG_CONFIG_HOME" in os.environ:
@@ -112,7 +112,7 @@ class Invocation:
         return None
 
     def _bearer(self, identity: "Identity") -> "Identity":
-        from herod_client import TcpAddress  # noqa: PLC0415 - as above
+        from herod_client import TcpAddress
 
         address = self.address()
         if isinstance(address, TcpAddress) and not (address.secure or address.is_loopback):
@@ -128,7 +128,7 @@ class Invocation:
 
     def make_client(self, identity: "Identity | None") -> "Client":
         """A client of its own for a command that presents something else; the caller closes it."""
-        from herod_client import Client  # noqa: PLC0415 - as above
+        from herod_client import Client
 
         return Client(
             self.address(),
@@ -153,7 +153,7 @@ class Invocation:
         Raises:
             BadAnswer: it is something else.
         """
-        from herod_client import BadAnswer  # noqa: PLC0415 - as above
+        from herod_client import BadAnswer
 
         if isinstance(result, dict):
             return result

@@ -53,9 +53,9 @@ PLACES: Final = {
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
-def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001, FBT001 - click's
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
     if value and not ctx.resilient_parsing:
-        from herod_cli.shared.cli_version import cli_version  # noqa: PLC0415 - 20 ms that other commands do not pay
+        from herod_cli.shared.cli_version import cli_version  # 20 ms that other commands do not pay
 
         click.echo(f"herod {cli_version()}")
         ctx.exit()

@@ -99,7 +99,7 @@ def pack_hash(carried: ImportedHash) -> bytes:
     return bytes((form,)) + key_id + carried.mac
 
 
-def import_sha256(keyring: Keyring, purpose_label: str, id: str, sha256_hex: str) -> bytes:  # noqa: A002 - a record's field
+def import_sha256(keyring: Keyring, purpose_label: str, id: str, sha256_hex: str) -> bytes:
     """Carry over the SHA-256 of a secret: what is kept is an HMAC of it, so that nobody can present what is kept.
 
     Raises:
@@ -111,7 +111,7 @@ def import_sha256(keyring: Keyring, purpose_label: str, id: str, sha256_hex: str
     return pack_hash(ImportedHash(OWN_KEY, mac, is_of_sha256=True))
 
 
-def matches_imported(carried: ImportedHash, key: bytes, purpose_label: str, id: str, text: str) -> bool:  # noqa: A002 - as above
+def matches_imported(carried: ImportedHash, key: bytes, purpose_label: str, id: str, text: str) -> bool:
     """Whether `text` is the secret, in constant time.
 
     Args:

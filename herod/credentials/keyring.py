@@ -123,7 +123,7 @@ class Keyring:
         """HMAC-SHA256 of the fields, unambiguously joined, under the key of `purpose`."""
         return _mac(self._macs[purpose], pack_fields(*fields))
 
-    def row_key(self, kind: str, id: str, rev: int) -> bytes:  # noqa: A002 - a record's field has this name
+    def row_key(self, kind: str, id: str, rev: int) -> bytes:
         """The key that seals one revision of one row.
 
         HMAC as a key derivation function in one step (NIST SP 800-108): a point select pays for it each time.

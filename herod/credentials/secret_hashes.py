@@ -7,7 +7,7 @@ from herod.credentials.keyring import Keyring, Purpose
 __all__ = ["hash_secret", "matches"]
 
 
-def hash_secret(keyring: Keyring, purpose_label: str, id: str, text: str) -> bytes:  # noqa: A002 - a record's field has this name
+def hash_secret(keyring: Keyring, purpose_label: str, id: str, text: str) -> bytes:
     """What is kept of a random secret: 32 bytes of HMAC-SHA256, bound to its label and the id it belongs to.
 
     Fast on purpose: the secret has 256 bits, so there is nothing to guess. Never for what people choose.

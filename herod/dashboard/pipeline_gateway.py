@@ -110,7 +110,7 @@ class Gateway:
         fields = read_form(received)
         return await self._visit(received, fields.pop(TICKET, None), read_query(received.query)), fields
 
-    async def call(self, visit: Visit, name: str, /, **fields: Any) -> Any:  # noqa: ANN401 - each operation has its own
+    async def call(self, visit: Visit, name: str, /, **fields: Any) -> Any:
         """Run an operation as the visitor.
 
         Args:
@@ -129,7 +129,7 @@ class Gateway:
 
     async def call_public(
         self, name: str, fields: Mapping[str, str], source: Source, *, presented: Presented | None = None
-    ) -> Any:  # noqa: ANN401 - as above
+    ) -> Any:
         """Run an operation before anybody is signed in: one that needs nobody, or with what was typed to sign in."""
         operation = self._operations[name]
         return await self.pipeline.call(operation, convert_params(operation, fields, is_text=True), presented, source)

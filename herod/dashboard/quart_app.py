@@ -99,7 +99,7 @@ def make_app(
     return app
 
 
-async def _lead_to_front(error: SignInNeeded) -> Page:  # noqa: ARG001 - a handler's form
+async def _lead_to_front(error: SignInNeeded) -> Page:
     return see_other(url_for("front"))
 
 

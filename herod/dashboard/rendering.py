@@ -31,7 +31,7 @@ SAID: Final = {
 }
 
 
-async def render(template: str, visit: Visit | None = None, *, status: int = HTTPStatus.OK, **values: Any) -> Page:  # noqa: ANN401 - what the template shows
+async def render(template: str, visit: Visit | None = None, *, status: int = HTTPStatus.OK, **values: Any) -> Page:
     """A page.
 
     Args:
@@ -41,7 +41,7 @@ async def render(template: str, visit: Visit | None = None, *, status: int = HTT
         values: what the template shows besides.
     """
 
-    def link(endpoint: str, **arguments: Any) -> str:  # noqa: ANN401 - an address' arguments
+    def link(endpoint: str, **arguments: Any) -> str:
         """The address of a page for this visitor, with the ticket that makes it theirs."""
         given: dict[str, Any] = {name: value for name, value in arguments.items() if value not in (None, "")}
         if visit is not None:
@@ -58,7 +58,7 @@ def see_other(location: str) -> Page:
     return Page("", HTTPStatus.SEE_OTHER, {"Location": location})
 
 
-def say(visit: Visit, word: str, endpoint: str, **arguments: Any) -> Page:  # noqa: ANN401 - an address' arguments
+def say(visit: Visit, word: str, endpoint: str, **arguments: Any) -> Page:
     """Lead a visitor on to a page that says what was done; `word` stands in `SAID`."""
     given: dict[str, Any] = {**arguments, "said": word, TICKET: visit.ticket}
     return see_other(url_for(endpoint, **given))

@@ -46,7 +46,7 @@ def signed_in(cookie: str) -> Page:
     return page
 
 
-async def refused(template: str, error: HerodError, **values: Any) -> Page:  # noqa: ANN401 - what the template shows
+async def refused(template: str, error: HerodError, **values: Any) -> Page:
     """A form once more, with what was wrong with it."""
     page = await render(template, status=row_of(error).http, error=error, **values)
     if isinstance(error, Unauthenticated):

@@ -47,7 +47,7 @@ class LegacySecrets:
         """Every one, by id."""
         return sorted(self._by_id.values(), key=lambda secret: secret.id)
 
-    def get(self, id: str) -> LegacySecret | None:  # noqa: A002 - what every record calls it
+    def get(self, id: str) -> LegacySecret | None:
         """The configured secret of that id."""
         return self._by_id.get(id)
 

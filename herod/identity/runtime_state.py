@@ -30,7 +30,7 @@ MAX_GRANT_BYTES: Final = 16 * 1024 * 1024
 GrantKey = tuple[int, tuple[str, ...], tuple[str, ...], int | None]
 
 
-def _grant_bytes(key: GrantKey, grant: Grant) -> int:  # noqa: ARG001 - a cache's form
+def _grant_bytes(key: GrantKey, grant: Grant) -> int:
     _, scope, networks, _ = key
     return ENTRY_BYTES + NAME_BYTES * (len(scope) + len(networks))
 

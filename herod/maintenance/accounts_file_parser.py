@@ -199,7 +199,7 @@ class _Reading:
             del table[name]
         return [_named(name, row) for name, row in found.items()]
 
-    def _try(self, what: str, row: dict[str, Any], make: Any) -> Any:  # noqa: ANN401 - one of two methods, and its result
+    def _try(self, what: str, row: dict[str, Any], make: Any) -> Any:
         label = next((str(row[name]) for name in ("client_id", "id", "email", "name") if name in row), "without a name")
         try:
             return make(row)

@@ -199,17 +199,17 @@ def name_methods(methods: Iterable[AuthMethod]) -> str:
     return " or ".join(sorted(method.replace("_", " ") for method in methods))
 
 
-def query(name: str, *, needs: Needs, example: Mapping[str, Any], **facts: Any) -> Callable[[Handler], Operation]:  # noqa: ANN401 - Operation's own fields
+def query(name: str, *, needs: Needs, example: Mapping[str, Any], **facts: Any) -> Callable[[Handler], Operation]:
     """Make a handler that only reads into an operation; it runs inline on the event loop."""
     return lambda handler: _operation(handler, name=name, needs=needs, example=example, is_command=False, **facts)
 
 
-def command(name: str, *, needs: Needs, example: Mapping[str, Any], **facts: Any) -> Callable[[Handler], Operation]:  # noqa: ANN401 - Operation's own fields
+def command(name: str, *, needs: Needs, example: Mapping[str, Any], **facts: Any) -> Callable[[Handler], Operation]:
     """Make a handler that changes something into an operation; it runs in the write transaction and is audited."""
     return lambda handler: _operation(handler, name=name, needs=needs, example=example, is_command=True, **facts)
 
 
-def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **facts: Any) -> Operation:  # noqa: ANN401 - Operation's own fields
+def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **facts: Any) -> Operation:
     summary = inspect.getdoc(handler)
     if not summary:
         raise TypeError(f"operation {name} has no docstring")

@@ -39,7 +39,7 @@ class ByteBudget:
         self._is_whole = True
         self.is_full = False
 
-    def takes(self, item: Any) -> bool:  # noqa: ANN401 - whatever can be answered
+    def takes(self, item: Any) -> bool:
         """Whether the item fits, which then takes its bytes."""
         size = len(_encode(item)) + 1  # a comma
         if size > self._left and not self._is_whole:

@@ -72,7 +72,7 @@ class Pipeline:
         self._clock = clock
         self._work_limiter = trio.CapacityLimiter(MAX_WORKERS)
 
-    async def call(self, operation: Operation, params: Params, presented: Presented | None, source: Source) -> Any:  # noqa: ANN401 - each operation has its own result
+    async def call(self, operation: Operation, params: Params, presented: Presented | None, source: Source) -> Any:
         """Answer one request.
 
         Args:
@@ -151,7 +151,7 @@ class Pipeline:
             self.trail.put_back(done)
             raise
 
-    async def _answer(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:  # noqa: ANN401 - as call
+    async def _answer(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
         if not operation.is_command:
             return operation.handler(self.store, context, params)
         attempt = operation.limit(self.store, context, params) if operation.limit is not None else None
@@ -162,7 +162,7 @@ class Pipeline:
 
     async def _find(
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, counter: Counter
-    ) -> Any:  # noqa: ANN401 - as call
+    ) -> Any:
         """Answer, unless too much was missed before; nothing else runs between looking and counting a miss."""
         now = context.now
         self.attempts.check(counter, now)
@@ -177,21 +177,21 @@ class Pipeline:
 
     async def _wait(
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, wait: Wait
-    ) -> Any:  # noqa: ANN401 - as call
+    ) -> Any:
         result = await wait(self.store, context, params)
         if operation.needs is not Access.PUBLIC:  # what was allowed when it began may not be any more
             context.now = self._clock()
             self._admit(context, operation, self._identify(context, presented))
         return result
 
-    async def _change(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:  # noqa: ANN401 - as call
+    async def _change(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
         if operation.prepare is not None:
             work = operation.prepare(self.store, context, params)
             if work is not None:
                 context.prepared = await self._do(work)
         return await self._write(context, operation, presented, params)
 
-    async def _write(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:  # noqa: ANN401 - as call
+    async def _write(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
         try:
             return await self.store.write(partial(self._run, context, operation, presented, params))
         except Unavailable:
@@ -202,7 +202,7 @@ class Pipeline:
 
     def _run(
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, tx: Writer
-    ) -> Any:  # noqa: ANN401 - as call
+    ) -> Any:
         context.now = self._clock()  # the slow work and the queue before the writer took their time
         if operation.needs is not Access.PUBLIC:
             self._admit(context, operation, identify(tx, self.runtime, presented, context.source, context.now))
@@ -244,7 +244,7 @@ class Pipeline:
         if operation.manages_keys:
             check_key_manager(context)
 
-    async def _do(self, work: Work) -> Any:  # noqa: ANN401 - as call
+    async def _do(self, work: Work) -> Any:
         if self._work_limiter.statistics().tasks_waiting >= MAX_WAITING_WORK:
             raise Unavailable("Too many sign-ins at once: try again in a few seconds.", reason="work_queue_full")
         return await trio.to_thread.run_sync(work, limiter=self._work_limiter)

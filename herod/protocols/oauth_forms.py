@@ -20,7 +20,7 @@ CLIENT_FIELDS: Final = ("client_id", "client_secret")
 def oauth_handler(pipeline: Pipeline, operation: Operation) -> PathHandler:
     """What answers an OAuth route (`/token`, `/revoke`)."""
 
-    async def answer(request: Request, path: dict[str, str]) -> Response:  # noqa: ARG001 - a path handler's form
+    async def answer(request: Request, path: dict[str, str]) -> Response:
         try:
             presented, params = read_oauth_form(operation, request)
             result = await pipeline.call(operation, params, presented, request.source)

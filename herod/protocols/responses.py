@@ -57,7 +57,7 @@ def is_enveloped(path: str) -> bool:
     return path.startswith(("/api/v1/", "/api/auth/"))
 
 
-def enveloped(result: Any, server_version: str) -> bytes:  # noqa: ANN401 - any operation's result
+def enveloped(result: Any, server_version: str) -> bytes:
     """A result as `/api/v1` answers it; a `Page` becomes a list with its cursor in `meta`."""
     meta: dict[str, str | None] = {"api_version": API_VERSION, "server_version": server_version}
     if isinstance(result, Page):

@@ -112,7 +112,7 @@ class Router:
 
 
 def _document_handler(get: Callable[[], Awaitable[bytes]]) -> PathHandler:
-    async def answer(request: Request, path: dict[str, str]) -> Response:  # noqa: ARG001 - a path handler's form
+    async def answer(request: Request, path: dict[str, str]) -> Response:
         return json_response(b"", shared=await get())
 
     return answer

@@ -57,7 +57,7 @@ class HypercornBridge:
         most_bytes: of one answer.
     """
 
-    def __init__(self, app: Any, *, most_bytes: int) -> None:  # noqa: ANN401 - an ASGI application, as Hypercorn types it
+    def __init__(self, app: Any, *, most_bytes: int) -> None:
         self._app = ASGIWrapper(app)
         self._most_bytes = most_bytes
         self._config = _make_config()

@@ -80,7 +80,7 @@ class _MemoryReader:
     def __init__(self, state: _State) -> None:
         self._state = state
 
-    def get(self, record_type: type[R], id: str) -> R | None:  # noqa: A002 - what every record calls it
+    def get(self, record_type: type[R], id: str) -> R | None:
         """As `Reader.get`."""
         return cast("R | None", self._state.of(record_type.kind).get(id))
 
@@ -98,7 +98,7 @@ class _MemoryReader:
         """As `Reader.count`."""
         return len(self._state.of(record_type.kind))
 
-    def usage(self, id: str) -> Usage | None:  # noqa: A002 - as above
+    def usage(self, id: str) -> Usage | None:
         """As `Reader.usage`."""
         return self._state.usage.get(id)
 
@@ -166,7 +166,7 @@ class _MemoryWriter(_MemoryReader):
             self._undo.append(lambda: setattr(state, "tombstones", before))
             del state.tombstones[key]
 
-    def delete(self, record_type: type[Record], id: str) -> bool:  # noqa: A002 - what every record calls it
+    def delete(self, record_type: type[Record], id: str) -> bool:
         """As `Writer.delete`."""
         state, key = self._state, (record_type.kind, id)
         if id not in state.of(record_type.kind):
@@ -317,7 +317,7 @@ class MemoryStore(_MemoryReader):
             self._change_notifier.send()
         return result
 
-    def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - what every record calls it
+    def note_use(self, id: str, usage: Usage) -> None:
         """As `Store.note_use`."""
         self._state.usage[id] = usage
 

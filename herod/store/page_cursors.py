@@ -26,7 +26,7 @@ class Order(StrEnum):
     EXPIRES = "expires"
 
 
-def encode_cursor(at: int, id: str) -> str:  # noqa: A002 - what every record calls it
+def encode_cursor(at: int, id: str) -> str:
     """The cursor that goes on after the record of that time and id."""
     return urlsafe_b64encode(f"{at}.{id}".encode()).decode().rstrip("=")
 

@@ -140,7 +140,7 @@ class Reader(Protocol):
     instead of leaving it out, and so it does when the store cannot be read.
     """
 
-    def get(self, record_type: type[R], id: str) -> R | None:  # noqa: A002 - what every record calls it
+    def get(self, record_type: type[R], id: str) -> R | None:
         """The record of that id, or None."""
 
     def find(self, record_type: type[R], *lookup: str) -> list[R]:
@@ -177,7 +177,7 @@ class Reader(Protocol):
     def count(self, record_type: type[Record]) -> int:
         """How many there are."""
 
-    def usage(self, id: str) -> Usage | None:  # noqa: A002 - as above
+    def usage(self, id: str) -> Usage | None:
         """When the credential of that id was last used."""
 
 
@@ -195,7 +195,7 @@ class Writer(Reader, Protocol):
             Conflict: `is_unique` and another record has the same lookup.
         """
 
-    def delete(self, record_type: type[Record], id: str) -> bool:  # noqa: A002 - as above
+    def delete(self, record_type: type[Record], id: str) -> bool:
         """Remove it, and leave a tombstone if the feed tells of its kind; False when there was none."""
 
     def audit(self, event: AuditEvent) -> None:
@@ -255,7 +255,7 @@ class Store(Reader, Protocol):
     def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
         """What has changed since `since`, at most `limit` items, and no more of them than `list` reads at once."""
 
-    def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - as above
+    def note_use(self, id: str, usage: Usage) -> None:
         """Remember a use; reaches the disk with a later write."""
 
     async def flush_usage(self) -> None:

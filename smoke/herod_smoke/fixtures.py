@@ -68,7 +68,7 @@ class Fixtures:
         path: str,
         *,
         who: Headers | None = None,
-        json: Any = None,  # noqa: ANN401 - any JSON
+        json: Any = None,
         headers: Headers | None = None,
     ) -> Response:
         """Ask as the admin, or as whom `who` says."""
@@ -76,14 +76,14 @@ class Fixtures:
             method, path, json=json, headers={**(self.admin if who is None else who), **(headers or {})}
         )
 
-    def rpc(self, method: str, params: Any = None, *, who: Headers | None = None) -> Any:  # noqa: ANN401 - any JSON
+    def rpc(self, method: str, params: Any = None, *, who: Headers | None = None) -> Any:
         """A JSON-RPC call's answer: an object with `result` or `error`."""
         call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {} if params is None else params}
         answer = self.api("POST", "/rpc", who=who, json=call)
         expect(answer.status == 200 and isinstance(answer.json, dict), f"{method} is answered under 200", answer)
         return answer.json
 
-    def user(self, scope: str = "read", **more: Any) -> SmokeUser:  # noqa: ANN401 - fields of /users/add
+    def user(self, scope: str = "read", **more: Any) -> SmokeUser:
         """An account, deleted at the end."""
         email, password = self.email(), secrets.token_urlsafe(12)
         sent = {"email": email, "password": password, "scope": scope, **more}
@@ -106,7 +106,7 @@ class Fixtures:
         token: str = answer.json["access_token"]
         return token
 
-    def key(self, scope: str = "read", *, who: Headers | None = None, **more: Any) -> Mapping[str, Any]:  # noqa: ANN401 - fields of keys.create
+    def key(self, scope: str = "read", *, who: Headers | None = None, **more: Any) -> Mapping[str, Any]:
         """An API key, deleted at the end: a service key of the admin's, or a user's own."""
         sent = {"name": self.name("key"), "scope": scope, **({"kind": "service"} if who is None else {}), **more}
         answer = self.api("POST", "/api/v1/keys", who=who, json=sent)

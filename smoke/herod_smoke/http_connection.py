@@ -33,7 +33,7 @@ class Response:
     body: bytes = field(repr=False)
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - whatever the daemon says
+    def json(self) -> Any:
         """The body as JSON; None when it is none."""
         try:
             return json.loads(self.body)
@@ -55,7 +55,7 @@ class HttpClient(Protocol):
         path: str,
         *,
         headers: Headers | None = None,
-        json: Any = None,  # noqa: ANN401 - any JSON
+        json: Any = None,
         form: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Response:
@@ -108,7 +108,7 @@ class SmokeConnection:
         path: str,
         *,
         headers: Headers | None = None,
-        json: Any = None,  # noqa: ANN401 - any JSON
+        json: Any = None,
         form: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Response:
@@ -164,5 +164,5 @@ def peer(cookie: str | None) -> Headers:
     return {"Authorization": f"Peer {cookie}" if cookie else "Peer"}
 
 
-def _dumps(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+def _dumps(value: Any) -> bytes:
     return json.dumps(value).encode()

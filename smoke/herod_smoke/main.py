@@ -59,7 +59,7 @@ class Asked:
 @click.option("--list", "is_listing", is_flag=True, help="Name the checks and end.")
 @click.option("--ca-file", metavar="FILE", help="Whose certificate to trust on https.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=30, metavar="S", help="Seconds an answer may take.")
-def smoke(**options: Any) -> None:  # noqa: ANN401 - the options above
+def smoke(**options: Any) -> None:
     """Check a live herod in 24 ways.
 
     It asks as an admin, makes accounts and keys with random names that begin with `smoke-`, and deletes them again: it

@@ -25,7 +25,7 @@ class Host(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base's own word
+    def log_message(self, format: str, *arguments: object) -> None:
         """Say nothing."""
 
 

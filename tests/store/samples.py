@@ -7,7 +7,7 @@ from herod.records import Account, ApiKey, AuditEvent, GuessCount, PeerRule, Res
 SECRET = "a secret for tests that is long enough"
 
 
-def account(id: str = "ada", *, email: str | None = None, **changes: Any) -> Account:  # noqa: A002 - a record's field
+def account(id: str = "ada", *, email: str | None = None, **changes: Any) -> Account:
     """An account."""
     return Account(
         **{
@@ -24,7 +24,7 @@ def account(id: str = "ada", *, email: str | None = None, **changes: Any) -> Acc
     )
 
 
-def key(id: str = "key1", **changes: Any) -> ApiKey:  # noqa: A002 - a record's field
+def key(id: str = "key1", **changes: Any) -> ApiKey:
     """A key with a name of its own."""
     return ApiKey(
         **{
@@ -41,7 +41,7 @@ def key(id: str = "key1", **changes: Any) -> ApiKey:  # noqa: A002 - a record's 
     )
 
 
-def session(id: str = "session1", **changes: Any) -> Session:  # noqa: A002 - a record's field
+def session(id: str = "session1", **changes: Any) -> Session:
     """A session."""
     return Session(
         **{
@@ -63,12 +63,12 @@ def revocation(jti: str = "jti1", *, expires_at: int = 200) -> Revocation:
     return Revocation(id=f"ada/{jti}", created_at=100, expires_at=expires_at, subject="ada", jti=jti)
 
 
-def rule(id: str = "rule1", subject: str = "uid:1000") -> PeerRule:  # noqa: A002 - a record's field
+def rule(id: str = "rule1", subject: str = "uid:1000") -> PeerRule:
     """A peer rule."""
     return PeerRule(id=id, created_at=100, subject=subject, creator="ada", scope=("read",), networks=("*",))
 
 
-def resource(id: str = "sid1", **changes: Any) -> Resource:  # noqa: A002 - a record's field
+def resource(id: str = "sid1", **changes: Any) -> Resource:
     """A resource."""
     return Resource(
         **{
@@ -84,7 +84,7 @@ def resource(id: str = "sid1", **changes: Any) -> Resource:  # noqa: A002 - a re
     )
 
 
-def guess(id: str = "guess1", *, expires_at: int = 200) -> GuessCount:  # noqa: A002 - a record's field
+def guess(id: str = "guess1", *, expires_at: int = 200) -> GuessCount:
     """A count of guesses."""
     return GuessCount(id=id, created_at=100, expires_at=expires_at, marks=((100, 1),))
 

@@ -129,7 +129,7 @@ def verify(invocation: Invocation, expect: str | None) -> int:
 
 def _follow(invocation: Invocation, wanted: dict[str, Any], limit: int) -> NoReturn:
     """Print the latest rows and then each new one; waits for a daemon that is away."""
-    from herod_client import NotAuthenticated, Refused, Unreachable  # noqa: PLC0415 - `--help` does not pay for it
+    from herod_client import NotAuthenticated, Refused, Unreachable  # `--help` does not pay for it
 
     last = _latest(invocation)
     shown = invocation.items("audit.list", limit=limit, **wanted)[::-1]

@@ -34,7 +34,7 @@ def login(invocation: Invocation, email: str | None, password_file: str | None) 
     Saves the access token in $XDG_CONFIG_HOME/herod/credentials.json (0600) for this daemon's address. It is
     presented there whenever no key or token is given.
     """
-    from herod_client import Anonymous  # noqa: PLC0415 - `--help` does not pay for it
+    from herod_client import Anonymous  # `--help` does not pay for it
 
     address = str(invocation.address())
     sign_ins = SavedTokens(credentials_path(os.environ))
@@ -67,7 +67,7 @@ def logout(invocation: Invocation) -> None:
     Revokes the token of this daemon's address. When the daemon cannot be asked the token is dropped all the same,
     and dies when its time is over.
     """
-    from herod_client import Bearer, ClientError, NotAuthenticated  # noqa: PLC0415 - `--help` does not pay for it
+    from herod_client import Bearer, ClientError, NotAuthenticated  # `--help` does not pay for it
 
     address = str(invocation.address())
     sign_ins = SavedTokens(credentials_path(os.environ))

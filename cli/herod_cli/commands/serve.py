@@ -100,7 +100,7 @@ def serve(**options: object) -> int:
     environment, and that before the file.
     """
     # The daemon costs ten times the command: only `serve` pays, and only once its settings are good.
-    from herod.settings import MANAGER_VARIABLES, load_settings  # noqa: PLC0415 - see above
+    from herod.settings import MANAGER_VARIABLES, load_settings
 
     source = click.get_current_context().get_parameter_source
     given = {name: value for name, value in options.items() if source(name) is ParameterSource.COMMANDLINE}
@@ -110,7 +110,7 @@ def serve(**options: object) -> int:
     for name in MANAGER_VARIABLES:
         os.environ.pop(name, None)
 
-    from herod.app import run  # noqa: PLC0415 - see above
+    from herod.app import run
 
     try:
         return run(settings, load=load)

@@ -22,7 +22,7 @@ __all__ = ["smoke"]
         "herod smoke --only login --only token",
     ],
 )
-def smoke(**options: Any) -> int:  # noqa: ANN401 - herod-smoke's options
+def smoke(**options: Any) -> int:
     """Check a live daemon in 24 ways.
 
     It makes accounts and keys whose names begin with smoke- and deletes them again.

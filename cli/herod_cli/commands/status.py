@@ -44,7 +44,7 @@ def status(invocation: Invocation) -> int:
 
 
 def _counts(invocation: Invocation) -> dict[str, Any] | None:
-    from herod_client import Refused  # noqa: PLC0415 - loaded by the client already
+    from herod_client import Refused  # loaded by the client already
 
     try:
         return invocation.call("stats")

@@ -58,7 +58,7 @@ def issue(
 
     The token alone goes to standard output. A key or a token cannot get a token.
     """
-    from herod_client import Basic, PeerIdentity, UnixAddress  # noqa: PLC0415 - `--help` does not pay for it
+    from herod_client import Basic, PeerIdentity, UnixAddress  # `--help` does not pay for it
 
     identity: Basic | PeerIdentity
     if client_id is not None:

@@ -30,9 +30,9 @@ def doctor(invocation: Invocation) -> int:
     who may read secrets, credentials and the store, and looks at the service that `make install` made. Exit code 1
     when anything fails.
     """
-    from herod_cli.doctor.daemon_checks import check_daemon  # noqa: PLC0415 - `--help` does not pay for them
-    from herod_cli.doctor.file_checks import check_files  # noqa: PLC0415 - as above
-    from herod_cli.doctor.install_checks import check_install  # noqa: PLC0415 - as above
+    from herod_cli.doctor.daemon_checks import check_daemon  # `--help` does not pay for them
+    from herod_cli.doctor.file_checks import check_files
+    from herod_cli.doctor.install_checks import check_install
 
     findings = [*check_daemon(invocation), *check_files(), *check_install()]
     failed = any(finding.result is Result.FAIL for finding in findings)

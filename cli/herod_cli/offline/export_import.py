@@ -50,7 +50,7 @@ def export(invocation: Invocation, /, file: str | None, to_secret: str | None, *
     settings = load(**options)
     secret = None if to_secret is None else _load_new_secret(to_secret, options)
 
-    from herod.maintenance.export_accounts import export_accounts  # noqa: PLC0415 - the store costs ten times the command
+    from herod.maintenance.export_accounts import export_accounts
 
     if file == STANDARD:
         if sys.stdout.isatty():
@@ -73,7 +73,7 @@ def export(invocation: Invocation, /, file: str | None, to_secret: str | None, *
 
 def _write(path: Path, settings: "Settings", secret: str | None) -> "Export":
     """Export into a new file: whole, or not at all."""
-    from herod.maintenance.export_accounts import export_accounts  # noqa: PLC0415 - the store costs ten times the command
+    from herod.maintenance.export_accounts import export_accounts
 
     with whole_file(path) as target:
         done = export_accounts(settings, secret=secret)
@@ -118,7 +118,7 @@ def import_(
     settings = load(**options)
     secret = None if from_secret is None else _load_old_secret(from_secret)
 
-    from herod.maintenance.import_accounts import import_accounts  # noqa: PLC0415 - the store costs ten times the command
+    from herod.maintenance.import_accounts import import_accounts
 
     path = Path("/dev/stdin" if file == STANDARD else file)
     done = import_accounts(settings, path, secret=secret, skip_existing=skip_existing, dry_run=dry_run)
@@ -131,7 +131,7 @@ def import_(
 
 
 def _load_new_secret(text: str, options: dict[str, object]) -> str:
-    from herod.settings import load_new_secret  # noqa: PLC0415 - settings are read by offline commands alone
+    from herod.settings import load_new_secret  # settings are read by offline commands alone
 
     warnings: list[str] = []
     is_weak_allowed = bool(options.get("allow_weak_secret"))
@@ -144,7 +144,7 @@ def _load_new_secret(text: str, options: dict[str, object]) -> str:
 
 def _load_old_secret(text: str) -> str:
     """The secret a file was made with: in a file, named with or without @, or, with a warning, itself."""
-    from herod.settings import load_old_secret  # noqa: PLC0415 - as above
+    from herod.settings import load_old_secret
 
     if text in {"-", "@-"}:
         return read_named(text, "secret")

@@ -38,8 +38,8 @@ def load(**options: object) -> "Settings":
     Raises:
         SettingsError: they are not good.
     """
-    from herod.settings import load_settings  # noqa: PLC0415 - as above
-    from herod_client.core.errors import MissingSecret  # noqa: PLC0415 - `--help` does not pay for it
+    from herod.settings import load_settings
+    from herod_client.core.errors import MissingSecret  # `--help` does not pay for it
 
     given = {name: value for name, value in options.items() if value not in (None, False)}
     try:
@@ -78,8 +78,8 @@ def restore(invocation: Invocation, /, file: str, backup_secret_file: str | None
     """
     settings = load(**options)
 
-    from herod.maintenance.restore import restore as put_back  # noqa: PLC0415 - the store costs ten times the command
-    from herod.settings import load_old_secret  # noqa: PLC0415 - as above
+    from herod.maintenance.restore import restore as put_back
+    from herod.settings import load_old_secret
 
     secret = None
     if backup_secret_file is not None:

@@ -92,8 +92,8 @@ def rotate(
     """
     settings = load(**options)
 
-    from herod.maintenance.rotate_hero_secret import rotate_secret  # noqa: PLC0415 - the store costs ten times the command
-    from herod.settings import load_new_secret  # noqa: PLC0415 - as above
+    from herod.maintenance.rotate_hero_secret import rotate_secret
+    from herod.settings import load_new_secret
 
     warnings: list[str] = []
     new = load_new_secret(Path(new_secret_file), warnings, is_weak_allowed=bool(options.get("allow_weak_secret")))
@@ -146,7 +146,7 @@ def rotate_signing(
     """
     settings = load(**options)
 
-    from herod.maintenance.rotate_signing_key import rotate_signing as make_key  # noqa: PLC0415 - the store costs ten times the command
+    from herod.maintenance.rotate_signing_key import rotate_signing as make_key
 
     done = make_key(settings, is_compromised=compromised)
     change = done.change

@@ -241,7 +241,7 @@ def to_json(value: object, *, indent: int = 2) -> str:
         value: what msgspec can encode.
         indent: columns for each level; below zero it is one line.
     """
-    import msgspec  # noqa: PLC0415 - 25 ms that `--help` does not pay
+    import msgspec  # 25 ms that `--help` does not pay
 
     text = msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
     # Outside of strings JSON has ASCII only, so every match stands in one.

@@ -75,7 +75,7 @@ class SavedTokens:
 
     def _save(self) -> None:
         self.check_path()
-        import msgspec  # noqa: PLC0415 - only a sign-in pays for it
+        import msgspec  # only a sign-in pays for it
 
         content = msgspec.json.encode({"version": VERSION, "sign_ins": self._sign_ins})
         replace_private(self.path, msgspec.json.format(content, indent=2) + b"\n")
@@ -91,7 +91,7 @@ def _load(path: Path) -> dict[str, dict[str, Any]]:
             f"{path} can be read or written by others, so what it holds is not used.",
             hint=f"chmod 600 {path}, or delete it and run `herod login` again",
         )
-    import msgspec  # noqa: PLC0415 - only a saved sign-in pays for it
+    import msgspec  # only a saved sign-in pays for it
 
     try:
         match msgspec.json.decode(read_bounded(str(path))):

@@ -54,7 +54,7 @@ def ui(invocation: Invocation, prints: bool) -> int:  # noqa: FBT001 - click's f
     You may do there what you may do here, and no more. Where the daemon has no TCP address, the pages are passed on
     from a port of 127.0.0.1 until Ctrl-C.
     """
-    from herod_client import TcpAddress, UnixAddress  # noqa: PLC0415 - `--help` does not pay for it
+    from herod_client import TcpAddress, UnixAddress  # `--help` does not pay for it
 
     address = invocation.address()
     answer = _ask(invocation)
@@ -64,7 +64,7 @@ def ui(invocation: Invocation, prints: bool) -> int:  # noqa: FBT001 - click's f
     elif isinstance(page_url := answer.get("page_url"), str) and page_url.startswith(("http://", "https://")):
         base = page_url
     else:
-        from herod_cli.ui.loopback_relay import Relay  # noqa: PLC0415 - brings trio, which no other command needs
+        from herod_cli.ui.loopback_relay import Relay  # brings trio, which no other command needs
 
         assert isinstance(address, UnixAddress)  # noqa: S101 - for the type checker: there is no third
         relay = Relay(address.path, uids=_own_uids(os.environ))
@@ -86,7 +86,7 @@ def ui(invocation: Invocation, prints: bool) -> int:  # noqa: FBT001 - click's f
 
 
 def _ask(invocation: Invocation) -> Mapping[str, object]:
-    from herod_client import BadAnswer, Refused  # noqa: PLC0415 - loaded by the client already
+    from herod_client import BadAnswer, Refused  # loaded by the client already
 
     try:
         answer = invocation.call("session.code")
@@ -191,7 +191,7 @@ def _say(invocation: Invocation, answer: Mapping[str, str], sentence: str) -> No
 
 
 def _serve(invocation: Invocation, relay: "Relay") -> None:
-    import trio  # noqa: PLC0415 - as above
+    import trio
 
     if not invocation.is_json:
         print_lines([f"The pages come over http://127.0.0.1:{relay.port} until Ctrl-C."])

@@ -78,7 +78,7 @@ _MODULES: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of these
+def __getattr__(name: str) -> Any:
     """Load the module that has `name`."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

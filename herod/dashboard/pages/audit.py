@@ -66,7 +66,7 @@ class AuditPage:
             return await self._page(visit, error=error, expect=fields.get("expect", ""))
         return await self._page(visit, verdict=verdict)
 
-    async def _page(self, visit: Visit, *, error: HerodError | None = None, **values: Any) -> Page:  # noqa: ANN401 - what the template shows
+    async def _page(self, visit: Visit, *, error: HerodError | None = None, **values: Any) -> Page:
         rows: Sequence[Any] = ()
         next_cursor = None
         cursor = visit.query.get("cursor")

@@ -40,11 +40,11 @@ class KeyDetailPages:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    async def show(self, id: str) -> Page:  # noqa: A002 - the address' own word
+    async def show(self, id: str) -> Page:
         """All that is known of a key."""
         return await self._page(await self._gateway.enter(), id)
 
-    async def rotate(self, id: str) -> Page:  # noqa: A002 - as above
+    async def rotate(self, id: str) -> Page:
         """Give it a new secret, and show that this once."""
         visit, fields = await self._gateway.submitted()
         try:
@@ -53,15 +53,15 @@ class KeyDetailPages:
             return await self._page(visit, id, error=error, fields=fields)
         return await issued_page(visit, issued, is_new=False, overlap=dict(OVERLAPS).get(fields.get("overlap", "0")))
 
-    async def enable(self, id: str) -> Page:  # noqa: A002 - as above
+    async def enable(self, id: str) -> Page:
         """Switch it on."""
         return await self._do(id, "enable")
 
-    async def disable(self, id: str) -> Page:  # noqa: A002 - as above
+    async def disable(self, id: str) -> Page:
         """Switch it off."""
         return await self._do(id, "disable")
 
-    async def edit(self, id: str) -> Page:  # noqa: A002 - as above
+    async def edit(self, id: str) -> Page:
         """Rename it, narrow it, or let it end at another time."""
         visit, fields = await self._gateway.submitted()
         try:
@@ -71,12 +71,12 @@ class KeyDetailPages:
             return await self._page(visit, id, error=error, fields=fields)
         return say(visit, "key-changed", "key", id=id)
 
-    async def ask_delete(self, id: str) -> Page:  # noqa: A002 - as above
+    async def ask_delete(self, id: str) -> Page:
         """Ask before it is deleted."""
         visit = await self._gateway.enter()
         return await render("key_delete.html", visit, key=await self._gateway.call(visit, "keys.get", id=id))
 
-    async def delete(self, id: str) -> Page:  # noqa: A002 - as above
+    async def delete(self, id: str) -> Page:
         """Delete it."""
         visit, _ = await self._gateway.submitted()
         try:
@@ -101,7 +101,7 @@ class KeyDetailPages:
             changes["expires_at"] = end_of(fields, now=self._gateway.pipeline.now())
         return changes
 
-    async def _do(self, id: str, what: str) -> Page:  # noqa: A002 - as above
+    async def _do(self, id: str, what: str) -> Page:
         visit, _ = await self._gateway.submitted()
         try:
             await self._gateway.call(visit, f"keys.{what}", id=id)
@@ -112,7 +112,7 @@ class KeyDetailPages:
     async def _page(
         self,
         visit: Visit,
-        id: str,  # noqa: A002 - as above
+        id: str,
         *,
         error: HerodError | None = None,
         fields: Mapping[str, str] | None = None,

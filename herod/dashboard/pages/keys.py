@@ -89,7 +89,7 @@ class KeysPage:
             return await self._form(visit, fields, error)
         return await key_details.issued_page(visit, issued, is_new=True)
 
-    async def _find(self, visit: Visit, asked: Mapping[str, str]) -> Any:  # noqa: ANN401 - the operation's own
+    async def _find(self, visit: Visit, asked: Mapping[str, str]) -> Any:
         """The page of the list that the address asks for."""
         order = asked.get("order", "newest")
         if asked.get("state") == "expired" and "order" not in asked and self._gateway.may(visit, "users.get"):

@@ -55,7 +55,7 @@ class LegacyPage:
             return await self._page(visit, status=row_of(error).http, error=error, fields=fields)
         return await self._page(visit, status=HTTPStatus.CREATED, issued=issued)
 
-    async def _page(self, visit: Visit, *, fields: dict[str, str] | None = None, **values: Any) -> Page:  # noqa: ANN401 - what the template shows
+    async def _page(self, visit: Visit, *, fields: dict[str, str] | None = None, **values: Any) -> Page:
         page = await self._gateway.call(visit, "legacy.status", cursor=visit.query.get("cursor"))
         secrets = page.items
         promoted = {secret.id: secret.promoted_to for secret in secrets if secret.promoted_to}

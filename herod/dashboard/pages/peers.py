@@ -49,7 +49,7 @@ class PeersPage:
             return await self._page(visit, error=error, fields=fields)
         return say(visit, "peer-allowed", "peers")
 
-    async def remove(self, id: str) -> Page:  # noqa: A002 - the address' own word
+    async def remove(self, id: str) -> Page:
         """Take a rule back."""
         visit, _ = await self._gateway.submitted()
         await self._gateway.call(visit, "peers.remove", id=id)

@@ -47,7 +47,7 @@ class SessionsPage:
             is_everybody=self._gateway.may(visit, "users.list"),
         )
 
-    async def end(self, id: str) -> Page:  # noqa: A002 - the address' own word
+    async def end(self, id: str) -> Page:
         """Sign another browser out."""
         visit, _ = await self._gateway.submitted()
         await self._gateway.call(visit, "session.end", id=id)

@@ -110,7 +110,7 @@ class SignInPage:
         return await sign_in_page(notice="You are signed out.")
 
 
-async def sign_in_page(*, error: HerodError | None = None, **values: Any) -> Page:  # noqa: ANN401 - what the template shows
+async def sign_in_page(*, error: HerodError | None = None, **values: Any) -> Page:
     """The page to sign in on, saying what went wrong, if something did."""
     if error is None:
         return await render("sign_in.html", status=HTTPStatus.OK, error=None, **values)

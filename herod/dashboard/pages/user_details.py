@@ -33,11 +33,11 @@ class UserDetailPages:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    async def show(self, id: str) -> Page:  # noqa: A002 - the address' own word
+    async def show(self, id: str) -> Page:
         """All that is known of an account."""
         return await self._page(await self._gateway.enter(), id)
 
-    async def edit(self, id: str) -> Page:  # noqa: A002 - as above
+    async def edit(self, id: str) -> Page:
         """Change its name and networks."""
         visit, fields = await self._gateway.submitted()
         networks = fields.get("networks", "")
@@ -48,7 +48,7 @@ class UserDetailPages:
             return await self._page(visit, id, error=error, fields=fields)
         return say(visit, "user-changed", "user", id=id)
 
-    async def scope(self, id: str) -> Page:  # noqa: A002 - as above
+    async def scope(self, id: str) -> Page:
         """Give it another scope."""
         visit, fields = await self._gateway.submitted()
         try:
@@ -57,15 +57,15 @@ class UserDetailPages:
             return await self._page(visit, id, error=error, fields=fields)
         return say(visit, "user-scope", "user", id=id)
 
-    async def enable(self, id: str) -> Page:  # noqa: A002 - as above
+    async def enable(self, id: str) -> Page:
         """Switch it on."""
         return await self._do(id, "users.enable", "user-enabled")
 
-    async def disable(self, id: str) -> Page:  # noqa: A002 - as above
+    async def disable(self, id: str) -> Page:
         """Switch it off."""
         return await self._do(id, "users.disable", "user-disabled")
 
-    async def password(self, id: str) -> Page:  # noqa: A002 - as above
+    async def password(self, id: str) -> Page:
         """Set its password."""
         visit, fields = await self._gateway.submitted()
         try:
@@ -76,7 +76,7 @@ class UserDetailPages:
             return await signed_out_page("Your password is set: sign in with it.")
         return say(visit, "user-password", "user", id=id)
 
-    async def secret(self, id: str) -> Page:  # noqa: A002 - as above
+    async def secret(self, id: str) -> Page:
         """Give it a new client secret, and show that this once."""
         visit, _ = await self._gateway.submitted()
         try:
@@ -88,7 +88,7 @@ class UserDetailPages:
             "user_secret.html", visit, client_id=id, secret=rotated.client_secret, user=user, is_new=False
         )
 
-    async def ask_delete(self, id: str) -> Page:  # noqa: A002 - as above
+    async def ask_delete(self, id: str) -> Page:
         """Ask before it is deleted, and say what dies with it."""
         visit = await self._gateway.enter()
         user = await self._gateway.call(visit, "users.get", client_id=id)
@@ -97,7 +97,7 @@ class UserDetailPages:
             "user_delete.html", visit, user=user, keys=keys.items, has_more=keys.next_cursor is not None
         )
 
-    async def delete(self, id: str) -> Page:  # noqa: A002 - as above
+    async def delete(self, id: str) -> Page:
         """Delete it."""
         visit, _ = await self._gateway.submitted()
         try:
@@ -108,7 +108,7 @@ class UserDetailPages:
             return await signed_out_page("Your account is deleted.")
         return say(visit, "user-deleted-makes" if gone.service_keys else "user-deleted", "users")
 
-    async def _do(self, id: str, operation: str, word: str) -> Page:  # noqa: A002 - as above
+    async def _do(self, id: str, operation: str, word: str) -> Page:
         visit, _ = await self._gateway.submitted()
         try:
             await self._gateway.call(visit, operation, client_id=id)
@@ -121,7 +121,7 @@ class UserDetailPages:
     async def _page(
         self,
         visit: Visit,
-        id: str,  # noqa: A002 - as above
+        id: str,
         *,
         error: HerodError | None = None,
         fields: Mapping[str, str] | None = None,

@@ -74,12 +74,12 @@ def make_first_code(runtime: Runtime, *, now: int) -> str:
 
 
 @query("first_admin.status", needs=Access.PUBLIC, example={}, surfaces=frozenset({Surface.DASHBOARD}))
-def first_admin_status(store: Store, context: Context, params: AskStatus) -> FirstAdminStatus:  # noqa: ARG001 - a handler's form
+def first_admin_status(store: Store, context: Context, params: AskStatus) -> FirstAdminStatus:
     """Say whether an admin is yet to be made."""
     return FirstAdminStatus(is_needed=not has_admin(store, context.runtime, context.process.admins, context.now))
 
 
-def _limit(reader: Reader, context: Context, params: CreateFirstAdmin) -> Attempt:  # noqa: ARG001 - a limit's form
+def _limit(reader: Reader, context: Context, params: CreateFirstAdmin) -> Attempt:
     return code_guess(context.source)
 
 

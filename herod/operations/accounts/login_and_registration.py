@@ -70,7 +70,7 @@ class Checked:
     renewed: str | None = field(repr=False)
 
 
-def _guess(reader: Reader, context: Context, params: Login) -> Attempt:  # noqa: ARG001 - a limit's form
+def _guess(reader: Reader, context: Context, params: Login) -> Attempt:
     # In the form in which accounts are found: another spelling is no other account. What cannot be one is counted
     # together, and a stranger writes no row for each.
     try:
@@ -145,7 +145,7 @@ def _sign_in(tx: Writer, context: Context, params: Login) -> Principal:
     return principal
 
 
-def _limit_registration(reader: Reader, context: Context, params: Register) -> Attempt | None:  # noqa: ARG001 - a limit's form
+def _limit_registration(reader: Reader, context: Context, params: Register) -> Attempt | None:
     return None if context.runtime.registration == "closed" else registration(context.source)
 
 

@@ -112,7 +112,7 @@ class DeletedUser(msgspec.Struct, frozen=True):
     http=("GET /api/v1/users",),
     tool=Tool("list_users"),
 )
-def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User]:  # noqa: ARG001 - a handler's form
+def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User]:
     """List accounts, oldest first."""
     order, limit = Order(params.order), parse_limit(params.limit)
     page = reader.list(Account, order=order, cursor=params.cursor, limit=limit)
@@ -127,12 +127,12 @@ def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User
     tool=Tool("get_user"),
     failures=(NotFound,),
 )
-def users_get(reader: Reader, context: Context, params: AccountRef) -> User:  # noqa: ARG001 - a handler's form
+def users_get(reader: Reader, context: Context, params: AccountRef) -> User:
     """Show an account, by client_id or email."""
     return account_view(account_of(reader, params))
 
 
-def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | None:  # noqa: ARG001 - a prepare's form
+def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | None:
     return None if params.password is None else hashing(params.password)
 
 

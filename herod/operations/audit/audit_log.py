@@ -102,7 +102,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
 
 
-async def _list(store: Store, context: Context, params: ListAudit) -> Page[AuditEntry]:  # noqa: ARG001 - a wait's form
+async def _list(store: Store, context: Context, params: ListAudit) -> Page[AuditEntry]:
     limit = parse_limit(params.limit)
     after, before = _ends(params)
     wanted = AuditFilter(
@@ -134,7 +134,7 @@ def audit_list(reader: Reader, context: Context, params: ListAudit) -> Page[Audi
     raise NotImplementedError  # `wait` answers
 
 
-async def _verify(store: Store, context: Context, params: VerifyAudit) -> Verdict:  # noqa: ARG001 - a wait's form
+async def _verify(store: Store, context: Context, params: VerifyAudit) -> Verdict:
     verdict: AuditVerdict = await store.verify_audit(expect=_parse_head(params.expect))
     return Verdict(**msgspec.structs.asdict(verdict))
 

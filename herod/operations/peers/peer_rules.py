@@ -64,7 +64,7 @@ class RemovedPeer(msgspec.Struct, frozen=True):
     deleted: bool
 
 
-def _look_up(reader: Reader, context: Context, params: AllowPeer) -> Work:  # noqa: ARG001 - a prepare's form
+def _look_up(reader: Reader, context: Context, params: AllowPeer) -> Work:
     """Names are looked up in a thread: the name service may ask a network."""
     given = [value for value in (params.uid, params.gid, params.user, params.group) if value is not None]
     if len(given) != 1:
@@ -119,7 +119,7 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerView:
 
 
 @query("peers.list", needs=ADMIN, example={}, http=("GET /api/v1/peers",))
-def peers_list(reader: Reader, context: Context, params: ListPeers) -> Page[PeerView]:  # noqa: ARG001 - a handler's form
+def peers_list(reader: Reader, context: Context, params: ListPeers) -> Page[PeerView]:
     """List peer rules, oldest first."""
     page = reader.list(PeerRule, cursor=params.cursor, limit=parse_limit(params.limit))
     return page_of(page, peer_view)

@@ -111,7 +111,7 @@ class ReleasedResource(msgspec.Struct, frozen=True):
     released: bool
 
 
-def _misses(context: Context, params: ListResources | ResourceRef) -> Counter:  # noqa: ARG001 - a counter's form
+def _misses(context: Context, params: ListResources | ResourceRef) -> Counter:
     return ownership_counter(context.principal.id, context.source)
 
 

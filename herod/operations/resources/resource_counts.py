@@ -41,7 +41,7 @@ class ResourceCounts(msgspec.Struct, frozen=True, kw_only=True):
     is_whole: bool
 
 
-async def _count(store: Store, context: Context, params: NoParams) -> ResourceCounts:  # noqa: ARG001 - a wait's form
+async def _count(store: Store, context: Context, params: NoParams) -> ResourceCounts:
     total = store.count(Resource)
     groups = await context.process.surveys.find("resources", lambda: store.survey(_survey), rows=total, now=context.now)
     is_whole = total <= MAX_SURVEYED and len(groups) <= MAX_GROUPS

@@ -91,7 +91,7 @@ def session_create(tx: Writer, context: Context, params: CreateSession) -> Opene
     example={},
     surfaces=frozenset({Surface.DASHBOARD}),
 )
-def session_delete(tx: Writer, context: Context, params: DeleteSession) -> SignedOut:  # noqa: ARG001 - a handler's form
+def session_delete(tx: Writer, context: Context, params: DeleteSession) -> SignedOut:
     """Sign a browser out: its session is over at once."""
     context.target = context.principal.credential
     return SignedOut(signed_out=tx.delete(Session, context.principal.credential))

@@ -77,7 +77,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @command("session.code", needs=Access.AUTHENTICATED, methods=OPENS_SESSIONS, example={}, always_audited=True)
-def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode:  # noqa: ARG001 - a handler's form
+def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode:
     """Make a code by which a browser signs in as who asks: once, within 60 seconds, and to no more than they hold."""
     expires_at = context.now + CODE_SECONDS
     session = new_session(context, context.principal)
@@ -105,7 +105,7 @@ def session_offer(reader: Reader, context: Context, params: CodeRef) -> Offer:
     )
 
 
-def _limit(reader: Reader, context: Context, params: RedeemCode) -> Attempt:  # noqa: ARG001 - a limit's form
+def _limit(reader: Reader, context: Context, params: RedeemCode) -> Attempt:
     return code_guess(context.source)
 
 

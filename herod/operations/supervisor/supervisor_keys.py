@@ -123,7 +123,7 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
 
 
 @query("auth.list_keys", needs=ADMIN, example={})
-def auth_list_keys(reader: Reader, context: Context, params: ListSupervisorKeys) -> list[SupervisorKey]:  # noqa: ARG001 - a handler's form
+def auth_list_keys(reader: Reader, context: Context, params: ListSupervisorKeys) -> list[SupervisorKey]:
     """List all service keys, without their secrets: as many as one answer can hold, for it has no pages."""
     found, room = [], ByteBudget()
     for key in owned_by(reader, ApiKey, SERVICE_KEYS):

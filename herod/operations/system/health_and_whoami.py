@@ -73,20 +73,20 @@ class Whoami(msgspec.Struct, frozen=True):
     status=lambda answer: 200 if answer.status == Health.OK else 503,
     is_quiet=True,
 )
-def health(store: Store, context: Context, params: NoParams) -> HealthAnswer:  # noqa: ARG001 - a handler's form
+def health(store: Store, context: Context, params: NoParams) -> HealthAnswer:
     """Say whether herod works: 503 when it can only read, or not even that."""
     state, reason = store.health
     return HealthAnswer(status=state, service="herod", version=context.runtime.version, reason=reason)
 
 
 @query("version", needs=Access.PUBLIC, example={}, http=("GET /api/version",))
-def version(store: Store, context: Context, params: NoParams) -> Version:  # noqa: ARG001 - a handler's form
+def version(store: Store, context: Context, params: NoParams) -> Version:
     """Name the service and its versions."""
     return Version(service="herod", version=context.runtime.version, api_version="1")
 
 
 @query("stats", needs=READ, example={}, http=("GET /api/v1/stats",), tool=Tool("stats"))
-def stats(store: Store, context: Context, params: NoParams) -> Stats:  # noqa: ARG001 - a handler's form
+def stats(store: Store, context: Context, params: NoParams) -> Stats:
     """Count what is stored and what has happened since the start."""
     counters = context.runtime.counters
     return Stats(
@@ -101,7 +101,7 @@ def stats(store: Store, context: Context, params: NoParams) -> Stats:  # noqa: A
 
 
 @query("whoami", needs=Access.AUTHENTICATED, example={}, http=("GET /api/v1/whoami",), tool=Tool("whoami"))
-def whoami(store: Store, context: Context, params: NoParams) -> Whoami:  # noqa: ARG001 - a handler's form
+def whoami(store: Store, context: Context, params: NoParams) -> Whoami:
     """Say who the presented credential makes you and what you may do."""
     principal, runtime = context.principal, context.runtime
     grant = principal.widest

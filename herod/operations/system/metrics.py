@@ -29,7 +29,7 @@ COUNTED: Final = (
 
 
 @query("metrics", needs=READ, example={}, http=("GET /metrics",), surfaces=frozenset(), media_type=MEDIA_TYPE)
-def metrics(store: Store, context: Context, params: NoParams) -> str:  # noqa: ARG001 - a handler's form
+def metrics(store: Store, context: Context, params: NoParams) -> str:
     """Counts and states for a monitoring system."""
     return "\n".join([*_lines(store, context), ""])
 

@@ -73,7 +73,7 @@ class OverviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
     attention: list[AdminWarning]
 
 
-async def _look(store: Store, context: Context, params: NoParams) -> OverviewAnswer:  # noqa: ARG001 - a wait's form
+async def _look(store: Store, context: Context, params: NoParams) -> OverviewAnswer:
     runtime, now = context.runtime, context.now
     deployment, surveys = context.process.deployment, context.process.surveys
     audit_rows = store.audit_head[0]

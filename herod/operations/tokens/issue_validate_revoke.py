@@ -109,7 +109,7 @@ class Revoked(msgspec.Struct, frozen=True):
     form=True,
     always_audited=True,
 )
-def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnswer:  # noqa: ARG001 - a handler's form
+def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnswer:
     """Issue an access token for a client id and secret, or for a local process by its peer rule."""
     if params.grant_type != CLIENT_CREDENTIALS:
         raise UnsupportedGrantType(f"The only grant type here is {CLIENT_CREDENTIALS}.")

@@ -86,7 +86,7 @@ KNOWN: Final[dict[str, Any]] = {
 }
 
 
-def example_value(kind: Any, *, name: str = "", holder: str = "") -> Any:  # noqa: ANN401 - any type
+def example_value(kind: Any, *, name: str = "", holder: str = "") -> Any:
     """A value of a type, as JSON.
 
     Args:
@@ -115,7 +115,7 @@ def example_value(kind: Any, *, name: str = "", holder: str = "") -> Any:  # noq
     return {bool: True, int: 1, float: 1.0, str: "…", datetime: TIME, type(None): None}.get(kind)
 
 
-def _is_struct(kind: Any) -> bool:  # noqa: ANN401 - any type
+def _is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 

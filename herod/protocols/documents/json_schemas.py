@@ -107,7 +107,7 @@ def without_null(schema: Schema) -> Schema:
     return {**offered[0], **kept, **({} if schema.get("default") is None else {"default": schema["default"]})}
 
 
-def _schema(kind: Any) -> Schema:  # noqa: ANN401 - any type
+def _schema(kind: Any) -> Schema:
     ((schema,), _) = msgspec.json.schema_components([kind], ref_template=REFERENCE)
     renamed: Schema = _renamed(schema)
     return renamed
@@ -121,7 +121,7 @@ def _lifted(schema: Schema) -> Schema:
     return schema
 
 
-def _renamed(value: Any) -> Any:  # noqa: ANN401 - any part of a schema
+def _renamed(value: Any) -> Any:
     if isinstance(value, list):
         return [_renamed(one) for one in value]
     if not isinstance(value, dict):

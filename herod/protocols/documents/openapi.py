@@ -111,7 +111,7 @@ def openapi_document(operations: Iterable[Operation], runtime: Runtime, further:
     }
 
 
-def _used(parts: Any, kind: str, known: Mapping[str, Schema]) -> Schema:  # noqa: ANN401 - any parts of a document
+def _used(parts: Any, kind: str, known: Mapping[str, Schema]) -> Schema:
     """Those of the known components to which something refers."""
     found: dict[str, Schema] = {}
     waiting: list[Any] = [parts]

@@ -232,14 +232,14 @@ def _read_message(request: Request) -> Call:
     return call
 
 
-def _decode(decode: Any, call: Call) -> Any:  # noqa: ANN401 - each method has its own params
+def _decode(decode: Any, call: Call) -> Any:
     try:
         return decode(call.params)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RpcError(INVALID_PARAMS, f"The params of {call.method} cannot be read: {error}.") from None
 
 
-def _content(tool: McpTool, result: Any) -> dict[str, Any]:  # noqa: ANN401 - any operation's result
+def _content(tool: McpTool, result: Any) -> dict[str, Any]:
     """A result for programs, and once more as text for those that read only that.
 
     Raises:

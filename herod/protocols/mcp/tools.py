@@ -39,7 +39,7 @@ class McpTool:
     listing: msgspec.Raw
     is_wrapped: bool
 
-    def encode(self, result: Any) -> bytes:  # noqa: ANN401 - any operation's result
+    def encode(self, result: Any) -> bytes:
         """A result as the tool's output schema has it."""
         return encode({WRAPPED: result} if self.is_wrapped else result)
 
@@ -99,7 +99,7 @@ def _description(operation: Operation, gives: Schema) -> str:
     return "\n\n".join(said)
 
 
-def _object_schema(type_: Any) -> tuple[Schema, bool]:  # noqa: ANN401 - any type of a result
+def _object_schema(type_: Any) -> tuple[Schema, bool]:
     """A type's JSON Schema with an object at its root, and whether the type had to be wrapped into one."""
     ((root,), named) = msgspec.json.schema_components([type_], ref_template="#/$defs/{name}")
     name = root.get("$ref", "").rpartition("/")[2]

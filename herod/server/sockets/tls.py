@@ -87,7 +87,7 @@ def _no_password() -> str:
 
 def _check_dates(certificate: Path, now: int) -> int | None:
     """When it ends; one that is not valid now is warned of."""
-    from cryptography import x509  # noqa: PLC0415 - without TLS nobody needs it
+    from cryptography import x509  # without TLS nobody needs it
 
     try:
         shown = x509.load_pem_x509_certificate(certificate.read_bytes())

@@ -45,7 +45,7 @@ class OfflineTransaction(Transaction):
         """Whoever follows the change feed drops everything and begins anew; `ancestors` as `StoreHead.begin` has it."""
         self.head = self.head.begin(generation, *ancestors)
 
-    def bury(self, kind: str, id: str) -> None:  # noqa: A002 - what every record calls it
+    def bury(self, kind: str, id: str) -> None:
         """Remember as deleted what is not here."""
         rev = self.head.rev + 1
         self._rows(_BURY, (rev, kind, id))

@@ -101,7 +101,7 @@ def sealed_bytes(record: Record) -> int:
     return len(_encode(record)) + SEAL_BYTES
 
 
-def damaged(kind: str, id: str) -> Unavailable:  # noqa: A002 - what every record calls it
+def damaged(kind: str, id: str) -> Unavailable:
     """The refusal of a row that does not open; logged, for somebody has to act."""
     logger.error(
         "a stored row does not open: it was changed outside herod, or the disk did", extra={"kind": kind, "id": id}

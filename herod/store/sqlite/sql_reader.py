@@ -70,7 +70,7 @@ class SqlReader:
         self._condition = condition
         self._head = head
 
-    def get(self, record_type: type[R], id: str) -> R | None:  # noqa: A002 - what every record calls it
+    def get(self, record_type: type[R], id: str) -> R | None:
         """As `Reader.get`.
 
         Raises:
@@ -111,7 +111,7 @@ class SqlReader:
         """As `Reader.count`."""
         return self._head.counts.get(record_type.kind, 0)
 
-    def usage(self, id: str) -> Usage | None:  # noqa: A002 - as above
+    def usage(self, id: str) -> Usage | None:
         """As `Reader.usage`."""
         rows = self._rows(_USAGE, (id,))
         return Usage(*rows[0]) if rows else None
@@ -146,7 +146,7 @@ class SqlReader:
         items = [self._codec.open(record_type, row) for row in rows]
         return Page(items, None if is_last else cursor_after(items[-1], order))
 
-    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Any:  # noqa: ANN401 - the statement says which
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Any:
         try:
             return self._execute(sql, values).fetchall()
         except apsw.Error as error:

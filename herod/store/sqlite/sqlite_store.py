@@ -184,7 +184,7 @@ class SqliteStore(SqlReader):
         """As `Store.stats`."""
         return self._writer.stats
 
-    def get(self, record_type: type[R], id: str) -> R | None:  # noqa: A002 - what every record calls it
+    def get(self, record_type: type[R], id: str) -> R | None:
         """As `Reader.get`; from memory when it can."""
         key = record_type.kind, id
         known = self._cache.get(key)
@@ -194,11 +194,11 @@ class SqliteStore(SqlReader):
             return record
         return None if known is ABSENT else known  # type: ignore[return-value]  # the kind is in the key
 
-    def usage(self, id: str) -> Usage | None:  # noqa: A002 - as above
+    def usage(self, id: str) -> Usage | None:
         """As `Reader.usage`; what was noted counts at once."""
         return self._noted.get(id) or self._flushing.get(id) or super().usage(id)
 
-    def note_use(self, id: str, usage: Usage) -> None:  # noqa: A002 - as above
+    def note_use(self, id: str, usage: Usage) -> None:
         """As `Store.note_use`."""
         if id not in self._noted and len(self._noted) >= MAX_NOTED:  # the store takes none: the oldest are forgotten
             del self._noted[next(iter(self._noted))]

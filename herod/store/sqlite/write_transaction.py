@@ -121,7 +121,7 @@ class Transaction(SqlReader):
                 raise
             return False
 
-    def delete(self, record_type: type[Record], id: str) -> bool:  # noqa: A002 - what every record calls it
+    def delete(self, record_type: type[Record], id: str) -> bool:
         """As `Writer.delete`."""
         kind = record_type.kind
         try:

@@ -63,5 +63,5 @@ def _list(fixtures: Fixtures, who: Headers, secret: str) -> list[Mapping[str, An
     return found
 
 
-def _ask(fixtures: Fixtures, who: Headers, method: str, path: str, secret: str, body: Any = None) -> Response:  # noqa: ANN401 - any JSON
+def _ask(fixtures: Fixtures, who: Headers, method: str, path: str, secret: str, body: Any = None) -> Response:
     return fixtures.api(method, path, who=who, json=body, headers={"X-Resource-Secret": secret})

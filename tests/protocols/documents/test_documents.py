@@ -107,7 +107,7 @@ async def test_a_document_is_made_once_and_beside_other_work(house: House, path:
 
 async def test_a_reload_shows_in_the_documents(house: House) -> None:
     """A scope added by a reload stands in the document."""
-    from herod_client.core.scope_graph import ScopeGraph  # noqa: PLC0415 - only here
+    from herod_client.core.scope_graph import ScopeGraph  # only here
 
     await document(house, "/openapi.json")
     graph = ScopeGraph({"jobs:run": ["user"]}, generation=house.runtime.graph.generation + 1)
@@ -132,6 +132,6 @@ def test_samples_are_what_the_schema_says(operation: Operation) -> None:
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=list(OPERATIONS))
 def test_examples_fit_their_parameters(operation: Operation) -> None:
     """The example of an operation is what its parameters take."""
-    import msgspec  # noqa: PLC0415 - only here
+    import msgspec  # only here
 
     msgspec.convert(operation.example, operation.params)

@@ -77,7 +77,7 @@ def new_key_id() -> str:
     return _base62(secrets.randbelow(62**ID_CHARS), ID_CHARS)
 
 
-def new_key(kind: KeyKind, id: str) -> str:  # noqa: A002 - a record's field has this name
+def new_key(kind: KeyKind, id: str) -> str:
     """A new API key for `id`.
 
     Raises:
