@@ -12,7 +12,7 @@ from herod.credentials.passwords import MAX_CHARS, MIN_CHARS
 from herod.pipeline.operation_definition import Time
 from herod.pipeline.text_normalization import MAX_EMAIL, MAX_NAME
 from herod.store.store_interface import MAX_PAGE
-from herod_client.core.grants import MAX_NETWORKS
+from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 from herod_client.core.scope_graph import MAX_SCOPE_CHARS, MAX_SCOPES
 
 __all__ = [
@@ -40,7 +40,8 @@ __all__ = [
 EXAMPLE_ID: Final = "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"
 # Of what can be written in ASCII; of Unicode, control and invisible characters are refused as well.
 VISIBLE: Final = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
-NETWORK: Final = r"^(\*|[A-Za-z0-9][A-Za-z0-9_.:-]{0,63})$"
+_END: Final = r"\Z"  # which JSON Schema has no word for
+NETWORK: Final = rf"^(\*|{NETWORK_NAME.pattern.removesuffix(_END)})$"
 NAME: Final = {"minLength": 1, "maxLength": MAX_NAME, "pattern": VISIBLE}
 # Which names there are, the documents fill in (`protocols/documents/json_schemas.py`).
 ENUMERATED: Final = "names"

@@ -26,12 +26,11 @@ from herod.settings.secret_settings import load_legacy_secrets, load_secrets
 from herod.settings.setting_sources import FoundSetting, SettingSources, load_text
 from herod.settings.systemd_environment import ServiceManager, read_manager
 from herod_client.core.errors import SettingsError
+from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 
 __all__ = ["Settings", "load_settings"]
 
 KEY_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}\Z")  # it names a file
-MAX_NETWORKS: Final = 64  # as scopes/grants.py has it
-NETWORK: Final = re.compile(r"(\*|[A-Za-z0-9][A-Za-z0-9_.:-]{0,63})\Z")  # as scopes/grants.py has it
 HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?)\Z")
 ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+\Z")
 
@@ -273,7 +272,7 @@ def _check_key_name(found: FoundSetting) -> str | None:
 
 def _check_networks(found: FoundSetting) -> frozenset[str]:
     for name in found.value:
-        if not NETWORK.match(name):
+        if name != "*" and not NETWORK_NAME.match(name):
             raise SettingsError(
                 f"{found.where}: found {name[:80]!r}, expected up to 64 letters, digits and _ . : -, or *."
             )

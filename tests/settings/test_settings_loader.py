@@ -14,10 +14,8 @@ from herod.settings import (
     UnixBind,
     load_settings,
     setting_sources,
-    settings_loader,
 )
 from herod_client.core.errors import SettingsError
-from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 
 SECRET = "jN3k8sV1xQ0pZ7wB5tY2uR9mC4hL6dGf"
 ENVIRON = {"HERO_SECRET": SECRET, "HOME": "/nowhere"}
@@ -389,14 +387,6 @@ def test_misspelt_variable() -> None:
     assert load({"HEROD_BINDS": "x", "HEROD_ZEBRA": "x", "HEROD_URL": "x"}).warnings == (
         "HEROD_BINDS is not a setting; did you mean HEROD_BIND?",
     )
-
-
-def test_network_names_agree() -> None:
-    """The settings accept the network names that grants accept, as many, and `*`."""
-    for name in ("a", "A.b_c:d-e", "9", "a" * 64, "a" * 65, "-a", "", "a b", "ä"):
-        assert bool(settings_loader.NETWORK.match(name)) == bool(NETWORK_NAME.match(name))
-    assert settings_loader.NETWORK.match("*")
-    assert settings_loader.MAX_NETWORKS == MAX_NETWORKS
 
 
 def test_environment_is_only_read() -> None:
