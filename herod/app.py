@@ -25,6 +25,7 @@ from herod.operations.audit import AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.pipeline.process.process_state import ProcessState
+from herod.private_files import write_private
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import Account
@@ -219,9 +220,7 @@ def _folder(settings: Settings) -> Path:
 def _write_key_file(path: Path, text: str) -> None:
     require_own_path(path, "the bootstrap admin key's file", may_share=True)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text + "\n")
+        write_private(path, f"{text}\n".encode())
     except OSError as error:
         raise RuntimeFailure(
             f"the bootstrap admin key could not be written to {path} ({error.strerror}), so none was made: "

@@ -6,7 +6,6 @@ readable by others than the daemon's owner and root, nor be a reason not to star
 
 import logging
 import math
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from herod.file_ownership import require_own_path
 from herod.identity.runtime_state import Runtime
 from herod.operations.accounts import FIRST_CODE_SECONDS, has_admin, make_first_code
 from herod.pipeline.process.admin_presence import AdminPresence
+from herod.private_files import write_private
 from herod.store.store_interface import Store
 from herod_client.core.errors import RuntimeFailure, Unavailable
 
@@ -87,10 +87,7 @@ class FirstAdminCodeFile:
         try:
             require_own_path(self._path, "the file with the code", may_share=True)
             temporary.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            with os.fdopen(os.open(temporary, flags, 0o600), "w") as file:
-                file.write(f"{code}\n")
-                found = os.fstat(file.fileno())
+            found = write_private(temporary, f"{code}\n".encode())
             temporary.replace(self._path)
             self._written = (found.st_dev, found.st_ino)
         except (OSError, RuntimeFailure) as error:

@@ -15,6 +15,7 @@ from typing import Final, Self
 
 import click
 
+from herod import private_files
 from herod_cli.exit_codes import FailureError
 from herod_cli.shared.output import clean, print_notice
 
@@ -210,15 +211,12 @@ def create_private(path: Path, *, folder: int) -> int:
     Raises:
         FailureError: it exists, or cannot be created.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        descriptor = os.open(path.name, flags, 0o600, dir_fd=folder)
+        return private_files.create_private(path, folder=folder)
     except FileExistsError:
         raise exists_already(path) from None
     except (OSError, ValueError) as error:
         raise _cannot_create(path, error) from error
-    os.fchmod(descriptor, 0o600)
-    return descriptor
 
 
 def _cannot_create(path: Path, error: Exception) -> FailureError:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from herod.file_ownership import require_own_path
+from herod.private_files import write_private
 from herod_client.core.errors import RuntimeFailure
 
 __all__ = ["BACKLOG", "SocketFile", "prepare_folder"]
@@ -112,12 +113,8 @@ class SocketFile:
         """Make the secret that proves a local admin, fresh at each start, readable by this user alone."""
         cookie = secrets.token_urlsafe(_COOKIE_BYTES)
         temporary = self._temporary()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(temporary, flags, 0o600)
+        write_private(temporary, cookie.encode("ascii"))
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(file.fileno(), 0o600)
-                file.write(cookie.encode("ascii"))
             self._put(temporary, self._cookie_path)
         except BaseException:
             temporary.unlink(missing_ok=True)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from herod.file_ownership import PathTrace, name_user, require_own_path
+from herod.private_files import create_private
 from herod.store.sqlite.disk.file_header import HEADER_BYTES, Content, judge_header
-from herod.store.sqlite.disk.private_files import close_to_others, create_own, open_own, own_file
+from herod.store.sqlite.disk.own_files import close_to_others, open_own, own_file
 from herod_client.core.errors import RuntimeFailure, SettingsError
 
 __all__ = [
@@ -191,7 +192,7 @@ def create_beside(path: Path, suffix: str) -> Path:
     temporary = path.with_name(path.name + suffix)
     try:
         drop_temporary(temporary)
-        os.close(create_own(temporary))
+        os.close(create_private(temporary))
     except OSError as error:
         raise _failure(path, error) from None
     return temporary

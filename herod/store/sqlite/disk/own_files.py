@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from herod.file_ownership import name_user
+from herod.private_files import PRIVATE_MODE
 from herod_client.core.errors import RuntimeFailure
 
-__all__ = ["close_to_others", "create_own", "open_own", "own_file"]
+__all__ = ["close_to_others", "open_own", "own_file"]
 
 logger = logging.getLogger("herod.store")
 
-FILE_MODE: Final = 0o600
 _OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 # What opening something that is no file, nor a link, ends with.
 _NO_FILE: Final = frozenset({errno.ENXIO, errno.EISDIR})
@@ -47,7 +47,7 @@ def open_own(name: Path, *, may_create: bool = False) -> int:
         OSError: it cannot be opened.
     """
     try:
-        descriptor = os.open(name, _OPEN | (os.O_CREAT if may_create else 0), FILE_MODE)
+        descriptor = os.open(name, _OPEN | (os.O_CREAT if may_create else 0), PRIVATE_MODE)
     except OSError as error:
         if error.errno in _NO_FILE:
             raise _no_file(name) from None
@@ -64,20 +64,11 @@ def open_own(name: Path, *, may_create: bool = False) -> int:
     return descriptor
 
 
-def create_own(name: Path) -> int:
-    """Make a file that nobody else may read, and open it to read and write it.
-
-    Raises:
-        OSError: it cannot be made, or something has that name.
-    """
-    return os.open(name, _OPEN | os.O_CREAT | os.O_EXCL, FILE_MODE)
-
-
 def close_to_others(descriptor: int, name: Path) -> None:
     """Let nobody but its owner read or write an open file."""
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-    if mode & ~FILE_MODE:
-        os.fchmod(descriptor, FILE_MODE)
+    if mode & ~PRIVATE_MODE:
+        os.fchmod(descriptor, PRIVATE_MODE)
         logger.warning("%s could be read by others (mode %04o): it is 0600 now", name, mode)
 
 
