@@ -20,6 +20,7 @@ import trio
 
 from herod.dashboard.csrf import TICKET, cut
 from herod.dashboard.quart_app import make_app
+from herod.identity.config import Config
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import PeerClaim
 from herod.identity.runtime_state import Runtime
@@ -47,16 +48,18 @@ BROWSER: Final = Source(address="127.0.0.1")
 def runtime_of(store: SqliteStore) -> Runtime:
     """What a daemon would have made."""
     return Runtime(
-        version="bench",
-        graph=ScopeGraph(),
-        issuer="hero_auth",
-        public_url="http://localhost",
-        token_ttl=3600,
-        registration="closed",
+        config=Config(
+            version="bench",
+            graph=ScopeGraph(),
+            issuer="hero_auth",
+            public_url="http://localhost",
+            token_ttl=3600,
+            registration="closed",
+            legacy=LegacySecrets(store.keyring, ()),
+            daemon_uid=1,
+        ),
         keyring=store.keyring,
         signing=SigningKeys(hs256_key(SECRET)),
-        legacy=LegacySecrets(store.keyring, ()),
-        daemon_uid=1,
         boot_epoch=1,
         started_at=0,
     )

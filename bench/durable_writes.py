@@ -14,6 +14,7 @@ from typing import Final
 
 import trio
 
+from herod.identity.config import Config
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import PeerClaim
 from herod.identity.runtime_state import Runtime
@@ -33,16 +34,18 @@ CREATE: Final = OPERATIONS["keys.create"]
 def runtime_of(store: SqliteStore) -> Runtime:
     """What a daemon would have made."""
     return Runtime(
-        version="bench",
-        graph=ScopeGraph(),
-        issuer="hero_auth",
-        public_url="http://localhost",
-        token_ttl=3600,
-        registration="closed",
+        config=Config(
+            version="bench",
+            graph=ScopeGraph(),
+            issuer="hero_auth",
+            public_url="http://localhost",
+            token_ttl=3600,
+            registration="closed",
+            legacy=LegacySecrets(store.keyring, ()),
+            daemon_uid=1,
+        ),
         keyring=store.keyring,
         signing=SigningKeys(hs256_key(SECRET)),
-        legacy=LegacySecrets(store.keyring, ()),
-        daemon_uid=1,
         boot_epoch=1,
         started_at=0,
     )

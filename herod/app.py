@@ -19,6 +19,7 @@ import herod
 from herod.deployment_info_from_settings import describe
 from herod.file_ownership import require_own_path
 from herod.first_admin_code_file import FirstAdminCodeFile
+from herod.identity.config import Config
 from herod.identity.runtime_state import Runtime
 from herod.maintenance.startup_keys import create_bootstrap_key, load_signing_keys
 from herod.operations.audit import AuditRetention, enforce_retention
@@ -125,7 +126,7 @@ async def _main(
                 background.start_soon(watch, notifier, settings.manager.watchdog_seconds, partial(_can_read, store))
             async with trio.open_nursery() as serving:
                 await serving.start(partial(serve, listeners, router, limits=limits, shutdown=shutdown))
-                logger.info("herod %s %s", runtime.version, answers)
+                logger.info("herod %s %s", runtime.config.version, answers)
                 notifier.ready(answers)
             background.cancel_scope.cancel()
         await pipeline.flush(is_last=True)
@@ -155,17 +156,19 @@ async def _make_runtime(settings: Settings, graph: ScopeGraph, store: SqliteStor
         )
     )
     return Runtime(
-        version=herod.__version__,
-        graph=graph,
-        networks=settings.networks,
-        issuer=settings.issuer,
-        public_url=settings.public_url,
-        token_ttl=settings.token_ttl,
-        registration=settings.registration,
+        config=Config(
+            version=herod.__version__,
+            graph=graph,
+            networks=settings.networks,
+            issuer=settings.issuer,
+            public_url=settings.public_url,
+            token_ttl=settings.token_ttl,
+            registration=settings.registration,
+            legacy=legacy_secrets(settings, store.keyring),
+            daemon_uid=os.getuid(),
+        ),
         keyring=store.keyring,
         signing=signing,
-        legacy=legacy_secrets(settings, store.keyring),
-        daemon_uid=os.getuid(),
         boot_epoch=secrets.randbits(31),
         started_at=now,
         needs={name: operation.needs for name, operation in OPERATIONS.items()},

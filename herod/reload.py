@@ -7,7 +7,7 @@ the new: masks of one graph mean nothing to another.
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Final
 
 import trio
@@ -96,7 +96,7 @@ class Reloader:
             # Off the loop, and not waited for at the end: a file may lie on a disk that hangs.
             with trio.fail_after(READ_SECONDS):
                 settings = await trio.to_thread.run_sync(self._load, abandon_on_cancel=True)
-            graph = ScopeGraph(settings.scopes, generation=self._runtime.graph.generation + 1)
+            graph = ScopeGraph(settings.scopes, generation=self._runtime.config.graph.generation + 1)
             legacy = legacy_secrets(settings, self._runtime.keyring)
             certificates = None
             if self._certificates is not None:
@@ -117,7 +117,8 @@ class Reloader:
             logger.warning("%s", warning)
 
         def take() -> None:
-            self._runtime.reload(graph=graph, networks=settings.networks, legacy=legacy)
+            config = self._runtime.config
+            self._runtime.reload(replace(config, graph=graph, networks=settings.networks, legacy=legacy))
             if self._certificates is not None and certificates is not None:
                 self._certificates.replace(certificates)
 

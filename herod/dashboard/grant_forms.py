@@ -21,7 +21,7 @@ ENDS: Final = (
 
 def scopes_to_give(gateway: Gateway, scope: str) -> list[str]:
     """Each scope that is no more than `scope`, widest first."""
-    graph = gateway.pipeline.runtime.graph
+    graph = gateway.pipeline.runtime.config.graph
     mask = graph.mask(tuple(scope.split()))
     return [name for name in graph.scopes if graph.bit(name) & mask]
 

@@ -71,7 +71,7 @@ def make_app(
     assets = Assets()
     app.jinja_env.globals.update(
         asset=lambda name: url_for("static_file", name=assets.served_name(name)),
-        version=pipeline.runtime.version,
+        version=pipeline.runtime.config.version,
         frame_origins=" ".join(sorted(frame_origins)),
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

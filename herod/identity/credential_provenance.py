@@ -93,7 +93,7 @@ def provenance_of(reader: Reader, runtime: Runtime, subject: str, via: str, epoc
         case "local_admin" if subject == LOCAL_ADMIN_ID and epoch == runtime.boot_epoch:
             return local_admin(runtime)
         case AuthMethod.LEGACY_SECRET:
-            secret = runtime.legacy.get(subject)
+            secret = runtime.config.legacy.get(subject)
             if secret is not None:
                 return legacy_principal(runtime, secret.id, secret.scope)
         case _:

@@ -90,7 +90,7 @@ def bearer_principal(
     try:
         claims = runtime.claims(text, now)
     except BadToken:
-        secret = runtime.legacy.match(text)  # which may look like anything
+        secret = runtime.config.legacy.match(text)  # which may look like anything
         if secret is None:
             raise
         return legacy_principal(runtime, secret.id, secret.scope)
@@ -165,14 +165,14 @@ def _by_key(reader: Reader, runtime: Runtime, text: str, now: int) -> Principal:
 
 def _check_audience(runtime: Runtime, meant: str, taken: Audience) -> None:
     """Refuse a token that is meant for somebody else: whom it was sent to must not be able to use it here."""
-    own = runtime.public_url
+    own = runtime.config.public_url
     if taken is Audience.ANY or meant in {own, f"{own}/"} or (taken is Audience.MCP and meant == f"{own}/mcp"):
         return
     raise BadToken("This token was made for another resource: ask for one without it.", reason="audience")
 
 
 def _by_legacy_secret(runtime: Runtime, text: str) -> Principal:
-    secret = runtime.legacy.match(text)
+    secret = runtime.config.legacy.match(text)
     if secret is None:
         raise BadCredentials(BAD_SECRET, reason="unknown_secret")
     return legacy_principal(runtime, secret.id, secret.scope)

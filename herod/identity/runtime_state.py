@@ -6,10 +6,10 @@ One object, made by the composition root and handed to every handler. Nothing he
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from herod.credentials.keyring import Keyring
-from herod.identity.legacy_secrets import LegacySecrets
+from herod.identity.config import Config
 from herod.identity.one_time_codes import OneTimeCodes
 from herod.identity.verified_token_cache import ENTRY_BYTES, NAME_BYTES, VerifiedTokens
 from herod.records import Session
@@ -17,8 +17,7 @@ from herod.scopes.decisions import Needs
 from herod.scopes.principal import AuthMethod
 from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify
 from herod_client.core.bounded_cache import BoundedCache
-from herod_client.core.grants import ALL_NETWORKS, Grant, Networks
-from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.grants import Grant
 from herod_client.core.signing_keys import SigningKeys
 
 __all__ = ["Runtime"]
@@ -40,9 +39,7 @@ class Runtime:
     """What handlers and the identifier know besides the store.
 
     Attributes:
-        networks: the names the settings list, or `*` for any.
-        token_ttl: seconds.
-        daemon_uid: the uid whose processes, with the cookie, are local admin; root is as well.
+        config: what the settings say.
         boot_epoch: random at each start; tokens and sessions of the local admin name it and die with the process.
         needs: operation → what it needs, of the whole table; only for explaining.
         methods: operation → the only credentials it takes, for those that do not take all; only for explaining.
@@ -56,17 +53,9 @@ class Runtime:
         switched_off: ids of accounts and keys that were switched off or deleted here, ahead of the store.
     """
 
-    version: str
-    graph: ScopeGraph
-    networks: Networks = ALL_NETWORKS
-    issuer: str
-    public_url: str
-    token_ttl: int
-    registration: Literal["open", "closed"]
+    config: Config
     keyring: Keyring
     signing: SigningKeys
-    legacy: LegacySecrets
-    daemon_uid: int
     boot_epoch: int
     started_at: int
     needs: Mapping[str, Needs] = field(default_factory=dict)
@@ -91,25 +80,25 @@ class Runtime:
 
     def grant(self, scope: tuple[str, ...], networks: tuple[str, ...], expires_at: int | None = None) -> Grant:
         """A grant of stored scope and network names, under the present graph; equal ones are mostly one object."""
-        key = (self.graph.generation, scope, networks, expires_at)
+        key = (self.config.graph.generation, scope, networks, expires_at)
         grant = self.grants.get(key)
         if grant is None:
-            grant = Grant(mask=self.graph.mask(scope), networks=frozenset(networks), expires_at=expires_at)
+            grant = Grant(mask=self.config.graph.mask(scope), networks=frozenset(networks), expires_at=expires_at)
             self.grants.keep(key, grant)
         return grant
 
-    def reload(self, *, graph: ScopeGraph, networks: Networks, legacy: LegacySecrets) -> None:
-        """Take new scopes, networks and legacy secrets, all together.
+    def reload(self, config: Config) -> None:
+        """Take new settings, all together.
 
         To be called when no handler runs, on the event loop or in the store's writer: what these know of each other
         must not change under them.
         """
-        self.graph, self.networks, self.legacy = graph, networks, legacy
+        self.config = config
         self.grants.clear()
 
     def scope_text(self, grant: Grant) -> str:
         """A grant's scope as users see it (RFC 6749, section 3.3): the fewest names, widest first."""
-        return " ".join(self.graph.names(grant.mask))
+        return " ".join(self.config.graph.names(grant.mask))
 
     def claims(self, token: str, now: int) -> Claims:
         """The claims of a token of ours, checked or remembered. For whom it is meant, `aud`, is for the caller to ask.
@@ -124,10 +113,10 @@ class Runtime:
         claims = verify(
             token,
             self.signing,
-            issuer=self.issuer,
-            audience_issuer=self.public_url,
+            issuer=self.config.issuer,
+            audience_issuer=self.config.public_url,
             audiences=None,
-            ttl=self.token_ttl,
+            ttl=self.config.token_ttl,
             now=now,
         )
         self.verified.add(token, self.signing, claims)

@@ -45,7 +45,7 @@ def peer_principal(reader: Reader, runtime: Runtime, claim: PeerClaim, source: S
 
 
 def _is_local_admin(runtime: Runtime, claim: PeerClaim, source: Source, uid: int) -> bool:
-    if claim.cookie is None or source.cookie is None or uid not in (0, runtime.daemon_uid):
+    if claim.cookie is None or source.cookie is None or uid not in (0, runtime.config.daemon_uid):
         return False
     return hmac.compare_digest(claim.cookie.encode(), source.cookie.encode())
 

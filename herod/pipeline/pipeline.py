@@ -232,7 +232,7 @@ class Pipeline:
     def _admit(self, context: Context, operation: Operation, principal: Principal) -> None:
         """Authorize, or raise."""
         context.principal = principal
-        decision = decide(self.runtime.graph, principal, needs=operation.needs, now=context.now)
+        decision = decide(self.runtime.config.graph, principal, needs=operation.needs, now=context.now)
         if isinstance(decision, Denied):
             raise refusal(decision, principal)
         if operation.methods is not None and principal.method not in operation.methods:
@@ -319,9 +319,9 @@ def _guesses_legacy(runtime: Runtime, presented: Presented | None) -> bool:
     """Whether what nobody holds may have been meant to be a legacy secret."""
     match presented:
         case Bearer(text):
-            return runtime.legacy.could_be(text)
+            return runtime.config.legacy.could_be(text)
         case SecretHeader():
-            return bool(runtime.legacy)
+            return bool(runtime.config.legacy)
         case _:
             return False
 

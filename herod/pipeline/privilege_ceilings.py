@@ -35,19 +35,19 @@ __all__ = [
 
 def is_admin(context: Context) -> bool:
     """Whether the one who asks holds admin."""
-    bit = context.runtime.graph.bit(ADMIN)
+    bit = context.runtime.config.graph.bit(ADMIN)
     return any(grant.mask & bit for grant in context.principal.grants)
 
 
 def given_scope(context: Context, text: str) -> tuple[str, ...]:
     """Read a scope that is to be given."""
-    return context.runtime.graph.parse(text)
+    return context.runtime.config.graph.parse(text)
 
 
 def own_networks(context: Context, scope: tuple[str, ...]) -> Networks:
     """The networks that come with `scope` where none are named: those of one grant of the one who asks."""
     principal = context.principal
-    return (principal.farthest(context.runtime.graph.mask(scope)) or principal.widest).networks
+    return (principal.farthest(context.runtime.config.graph.mask(scope)) or principal.widest).networks
 
 
 def timeless(grants: Grants) -> Grants:
@@ -158,4 +158,4 @@ def is_standing_admin(runtime: Runtime, record: Account | ApiKey, now: int) -> b
         return False
     if isinstance(record, ApiKey) and record.owner is not None:
         return False  # it is no more than its owner, who is counted
-    return bool(runtime.graph.mask(record.scope) & runtime.graph.bit(ADMIN))
+    return bool(runtime.config.graph.mask(record.scope) & runtime.config.graph.bit(ADMIN))

@@ -36,7 +36,7 @@ decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> PathHandler:
     """What answers one route of one operation."""
-    version = pipeline.runtime.version
+    version = pipeline.runtime.config.version
     has_envelope = is_enveloped(route.path)
     write_error: ErrorWriter = envelope_error(version) if has_envelope else plain_error
     status = 201 if operation.creates else 200

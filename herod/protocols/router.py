@@ -38,7 +38,7 @@ class Router:
         self, pipeline: Pipeline, operations: Mapping[str, Operation], guard: Guard, pages: Handler | None = None
     ) -> None:
         self._guard = guard
-        self._version = pipeline.runtime.version
+        self._version = pipeline.runtime.config.version
         self._fixed: dict[tuple[str, str], PathHandler] = {}
         self._patterns: dict[tuple[str, int], list[tuple[tuple[str, ...], PathHandler]]] = defaultdict(list)
         self._methods: dict[str, set[str]] = defaultdict(set)

@@ -37,13 +37,13 @@ def make_reloader(house: House, load: Callable[[], Settings], store: Store | Non
 
 async def test_all_of_it(house: House) -> None:
     """Graph, networks and legacy secrets are new, under the next generation, and nothing remembered is left."""
-    before = house.runtime.graph
+    before = house.runtime.config.graph
     house.runtime.grant(("read",), ("*",))
     assert await make_reloader(house, lambda: NEW).reload()
-    assert house.runtime.graph.bit("jobs:run")
-    assert house.runtime.graph.generation == before.generation + 1
-    assert house.runtime.networks == frozenset({"prod"})
-    found = house.runtime.legacy.match("a secret of another system")
+    assert house.runtime.config.graph.bit("jobs:run")
+    assert house.runtime.config.graph.generation == before.generation + 1
+    assert house.runtime.config.networks == frozenset({"prod"})
+    found = house.runtime.config.legacy.match("a secret of another system")
     assert found is not None
     assert found.scope == "user"
     assert not len(house.runtime.grants)
@@ -65,7 +65,7 @@ async def test_a_file_that_hangs(
     finally:
         release.set()
         mock_clock.autojump_threshold = inf
-    assert house.runtime.networks != frozenset({"prod"})
+    assert house.runtime.config.networks != frozenset({"prod"})
     assert "could not be read within 30 seconds" in caplog.text
     assert await make_reloader(house, lambda: NEW).reload()
 
@@ -90,10 +90,10 @@ async def test_nothing_of_it(
     house: House, load: Callable[[], Settings], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever goes wrong, everything is as it was, and the log says why."""
-    before = house.runtime.graph, house.runtime.networks, house.runtime.legacy
+    before = house.runtime.config.graph, house.runtime.config.networks, house.runtime.config.legacy
     with caplog.at_level(logging.ERROR):
         assert not await make_reloader(house, load).reload()
-    assert (house.runtime.graph, house.runtime.networks, house.runtime.legacy) == before
+    assert (house.runtime.config.graph, house.runtime.config.networks, house.runtime.config.legacy) == before
     assert "the old settings stay" in caplog.text
     assert message in caplog.text
 
@@ -127,7 +127,7 @@ async def test_a_store_that_cannot_write(house: House) -> None:
         clock=lambda: 0,
     )
     assert await reloader.reload()
-    assert house.runtime.networks == frozenset({"prod"})
+    assert house.runtime.config.networks == frozenset({"prod"})
 
 
 async def test_no_handler_sees_half(house: House, tmp_path: Path) -> None:
@@ -138,10 +138,10 @@ async def test_no_handler_sees_half(house: House, tmp_path: Path) -> None:
 
     def look(tx: Writer) -> None:
         assert threading.current_thread() is not threading.main_thread()
-        before = runtime.graph, runtime.networks, runtime.legacy
+        before = runtime.config.graph, runtime.config.networks, runtime.config.legacy
         for _ in range(200):
             tx.count(Account)
-            if (runtime.graph, runtime.networks, runtime.legacy) != before:
+            if (runtime.config.graph, runtime.config.networks, runtime.config.legacy) != before:
                 mixed.append(before)
         if (before[0].generation % 2 == 1) is not (before[1] == frozenset({"prod"})):
             mixed.append(before)
@@ -149,7 +149,7 @@ async def test_no_handler_sees_half(house: House, tmp_path: Path) -> None:
 
     store = open_sqlite(tmp_path / "herod.db", "s" * 40, now=house.clock.now)
     async with store:
-        runtime.legacy, runtime.graph = LegacySecrets(store.keyring, []), ScopeGraph()
+        house.configure(legacy=LegacySecrets(store.keyring, []), graph=ScopeGraph())
         is_over = trio.Event()
 
         async def keep_looking() -> None:

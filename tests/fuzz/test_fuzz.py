@@ -132,14 +132,14 @@ def check_standing(house: House) -> None:
     now = held(house)
     records: list[Account | ApiKey] = [*now.accounts.values(), *now.keys.values()]
     assert any(is_standing_admin(house.runtime, record, house.clock.now) for record in records)
-    owner = house.runtime.graph.bit("owner")
+    owner = house.runtime.config.graph.bit("owner")
     for scope in [record.scope for record in records] + [rule.scope for rule in now.rules.values()]:
-        assert not house.runtime.graph.mask(scope) & owner
+        assert not house.runtime.config.graph.mask(scope) & owner
 
 
 def check_nothing_widened(house: House, before: Held, after: Held) -> None:
     """Without admin: new accounts hold `read`, a key no more than its owner, and all else is as it was."""
-    mask = house.runtime.graph.mask
+    mask = house.runtime.config.graph.mask
     assert after.rules == before.rules
     assert before.accounts.keys() <= after.accounts.keys()
     for id_, account in after.accounts.items():

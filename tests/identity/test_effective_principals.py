@@ -273,7 +273,7 @@ async def test_a_token_dies_with_the_peer_rule_or_the_secret_that_made_it(house:
     assert (await house.call("whoami", Bearer(token.access_token))).sub == rule.id
     assert (await house.call("whoami", session)).scope == "admin"
     await house.admin("peers.remove", id=rule.id)
-    house.runtime.legacy = LegacySecrets(house.runtime.keyring, [])
+    house.configure(legacy=LegacySecrets(house.runtime.keyring, []))
     for presented in (Bearer(token.access_token), session):
         with pytest.raises(RevokedToken):
             await house.call("whoami", presented)
@@ -281,9 +281,9 @@ async def test_a_token_dies_with_the_peer_rule_or_the_secret_that_made_it(house:
 
 async def test_a_legacy_secret_may_look_like_a_token(house: House) -> None:
     """Any string is one, two dots in it or not."""
-    house.runtime.legacy = LegacySecrets(house.runtime.keyring, [("registrar", "a.b.c")])
+    house.configure(legacy=LegacySecrets(house.runtime.keyring, [("registrar", "a.b.c")]))
     assert (await house.call("whoami", Bearer("a.b.c"))).scope == "registrar"
-    assert house.runtime.legacy.match("a.b.d") is None
+    assert house.runtime.config.legacy.match("a.b.d") is None
 
 
 async def test_a_key_whose_kind_was_rewritten_is_none(house: House) -> None:

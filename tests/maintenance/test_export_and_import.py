@@ -12,6 +12,7 @@ from herod.credentials.accounts_file_encryption import decrypt_users, encrypt_us
 from herod.credentials.keyring import Purpose
 from herod.credentials.passwords import hash_password, verify_password
 from herod.credentials.secret_hashes import hash_secret
+from herod.identity.config import Config
 from herod.identity.identify import identify
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import Basic, Bearer, Presented
@@ -64,10 +65,21 @@ def export_to(path: Path, file: Path, *, secret: str | None = None, opens_with: 
 def who(store: SqliteStore, presented: Presented) -> str | None:
     """Whom a secret stands for here."""
     runtime = Runtime(
-        version="0", graph=ScopeGraph({}), issuer="hero_auth", public_url="http://localhost", token_ttl=3600,
-        registration="closed", keyring=store.keyring, signing=SigningKeys(hs256_key(OLD)),
-        legacy=LegacySecrets(store.keyring, []), daemon_uid=1, boot_epoch=1, started_at=NOW,
-    )  # fmt: skip
+        config=Config(
+            version="0",
+            graph=ScopeGraph({}),
+            issuer="hero_auth",
+            public_url="http://localhost",
+            token_ttl=3600,
+            registration="closed",
+            legacy=LegacySecrets(store.keyring, []),
+            daemon_uid=1,
+        ),
+        keyring=store.keyring,
+        signing=SigningKeys(hs256_key(OLD)),
+        boot_epoch=1,
+        started_at=NOW,
+    )
     try:
         return identify(store, runtime, presented, Source(), NOW).id
     except Unauthenticated:

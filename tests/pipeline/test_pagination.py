@@ -172,7 +172,7 @@ async def test_audit(house: House) -> None:
 async def test_legacy(house: House) -> None:
     """Legacy secrets come in pages as all else does, each once, and a cursor of none is refused."""
     secrets = LegacySecrets(house.store.keyring, [("user", f"a secret of old {number}") for number in range(300)])
-    house.runtime.legacy = secrets
+    house.configure(legacy=secrets)
     expected = [one.id for one in secrets.all()]
     for limit, most in ((MAX_PAGE, 2), (7, 43)):
         found, pages = await walk(house, "legacy.status", limit=limit)

@@ -316,7 +316,7 @@ async def test_a_grant_outside_its_window_is_refused(house: House) -> None:
     key = house.store.get(ApiKey, (await user.key(expires_at=soon)).split("_")[2])
     assert key is not None
     principal = key_principal(house.store, house.runtime, key)
-    decision = decide(house.runtime.graph, principal, needs="read", now=house.clock.now + 60)
+    decision = decide(house.runtime.config.graph, principal, needs="read", now=house.clock.now + 60)
     assert isinstance(decision, Denied)
     assert isinstance(refusal(decision, principal), ExpiredToken)
 
@@ -374,7 +374,7 @@ async def test_registration_is_judged_again_in_its_transaction(house: House, mon
     real = house.pipeline._do
 
     async def closing(work: Any) -> Any:
-        house.runtime.registration = "closed"
+        house.configure(registration="closed")
         return await real(work)
 
     monkeypatch.setattr(house.pipeline, "_do", closing)

@@ -306,7 +306,7 @@ async def test_validate_answers_for_every_kind(house: House) -> None:
 async def test_a_legacy_secret_beyond_ascii(house: House) -> None:
     """Any text may be one, in a header as in JSON."""
     secret = "пароль от старой системы"
-    house.runtime.legacy = LegacySecrets(house.runtime.keyring, [("user", secret)])
+    house.configure(legacy=LegacySecrets(house.runtime.keyring, [("user", secret)]))
     sent = secret.encode().decode("latin-1")
     for headers in ({"x-herod-secret": sent}, bearer(sent)):
         assert (await house.request("GET", "/api/v1/whoami", headers=headers)).json["data"]["scope"] == "user"

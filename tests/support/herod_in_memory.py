@@ -4,9 +4,10 @@ import base64
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from herod.identity.config import Config
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.presented_credentials import Basic, Bearer, PeerClaim, Presented, SessionCookie
 from herod.identity.runtime_state import Runtime
@@ -75,6 +76,10 @@ class House:
     router: Router
     clock: Clock
     secrets: dict[str, str] = field(default_factory=dict)
+
+    def configure(self, **changes: Any) -> None:
+        """Let the settings be others from now on."""
+        self.runtime.reload(replace(self.runtime.config, **changes))
 
     async def call(
         self, name: str, presented: Presented | None = None, source: Source = ADMIN_SOURCE, /, **params: Any
@@ -187,17 +192,19 @@ async def open_house(
     store = MemoryStore(SECRET)
     async with store:
         runtime = Runtime(
-            version="0.0.test",
-            graph=ScopeGraph(scopes or {}),
-            networks=networks or frozenset({"*"}),
-            issuer="hero_auth",
-            public_url="http://localhost",
-            token_ttl=3600,
-            registration=registration,
+            config=Config(
+                version="0.0.test",
+                graph=ScopeGraph(scopes or {}),
+                networks=networks or frozenset({"*"}),
+                issuer="hero_auth",
+                public_url="http://localhost",
+                token_ttl=3600,
+                registration=registration,
+                legacy=LegacySecrets(store.keyring, list(LEGACY.items())),
+                daemon_uid=DAEMON_UID,
+            ),
             keyring=store.keyring,
             signing=SigningKeys(hs256_key(SECRET)),
-            legacy=LegacySecrets(store.keyring, list(LEGACY.items())),
-            daemon_uid=DAEMON_UID,
             boot_epoch=7,
             started_at=clock.now,
             needs={name: operation.needs for name, operation in OPERATIONS.items()},

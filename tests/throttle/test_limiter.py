@@ -352,7 +352,7 @@ async def test_twenty_registrations_an_hour(house: House, monkeypatch: pytest.Mo
 
 async def test_where_registration_is_closed_nothing_is_counted(house: House) -> None:
     """The answer is the same for ever."""
-    house.runtime.registration = "closed"
+    house.configure(registration="closed")
     for _ in range(25):
         assert await ask(house, "register", email=EMAIL, password=RIGHT) == "target_denied"
     assert house.store.count(GuessCount) == 0

@@ -108,7 +108,7 @@ async def test_what_is_random_is_not_counted(house: House) -> None:
     for _ in range(12):
         wrong = type(user.basic)(user.client_id, "guess")
         assert await ask(house, "token.create", wrong) == "bad_credentials"
-    house.runtime.legacy = LegacySecrets(house.runtime.keyring, [])
+    house.configure(legacy=LegacySecrets(house.runtime.keyring, []))
     for legacy in (Bearer("guess"), SecretHeader("guess")):
         assert [await ask(house, "whoami", legacy) for _ in range(12)] == ["bad_credentials"] * 12
     await house.pipeline.flush()
@@ -117,7 +117,7 @@ async def test_what_is_random_is_not_counted(house: House) -> None:
 
 async def test_a_secret_that_looks_like_a_token_is_guarded(house: House) -> None:
     """Then a bad token may be a guess at it; and good ones are not concerned."""
-    house.runtime.legacy = LegacySecrets(house.runtime.keyring, [("user", "our.old.secret")])
+    house.configure(legacy=LegacySecrets(house.runtime.keyring, [("user", "our.old.secret")]))
     token = await (await house.user()).token()
     for _ in range(10):
         with pytest.raises(BadToken):

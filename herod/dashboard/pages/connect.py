@@ -60,13 +60,13 @@ class ConnectPage:
         """All ways to connect."""
         visit = await self._gateway.enter()
         runtime, deployment = self._gateway.pipeline.runtime, self._gateway.pipeline.process.deployment
-        socket, url = find_addresses(deployment, public_url=runtime.public_url)
+        socket, url = find_addresses(deployment, public_url=runtime.config.public_url)
         sections = make_sections(socket, url, signing=runtime.signing.current.algorithm)
         return await render(
             "connect.html",
             visit,
             binds=deployment.binds,
-            public_url=runtime.public_url,
+            public_url=runtime.config.public_url,
             sections=sections,
             may_make_keys=self._gateway.may(visit, "keys.create"),
         )

@@ -72,6 +72,6 @@ class ExplainPage:
             error=error,
             is_admin=is_admin,
             operations=sorted(runtime.needs),
-            scopes=runtime.graph.scopes,
-            networks=sorted(runtime.networks - {"*"}),
+            scopes=runtime.config.graph.scopes,
+            networks=sorted(runtime.config.networks - {"*"}),
         )

@@ -91,7 +91,7 @@ class KeyDetailPages:
         if fields.get("name", "") != before.name:
             changes["name"] = fields.get("name") or " "  # which is refused with the reason
         scope = given_scope(fields)
-        graph = self._gateway.pipeline.runtime.graph
+        graph = self._gateway.pipeline.runtime.config.graph
         if graph.mask(tuple(scope.split())) != graph.mask(tuple(before.scope.split())):
             changes["scope"] = scope
         networks = given_networks(fields)

@@ -110,7 +110,7 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     scope = context.runtime.scope_text(principal.widest)
     return LoginAnswer(
         access_token=issue_token(context, principal, scope),
-        expires_in=context.runtime.token_ttl,
+        expires_in=context.runtime.config.token_ttl,
         scope=scope,
         client_id=principal.id,
     )
@@ -146,11 +146,11 @@ def _sign_in(tx: Writer, context: Context, params: Login) -> Principal:
 
 
 def _limit_registration(reader: Reader, context: Context, params: Register) -> Attempt | None:
-    return None if context.runtime.registration == "closed" else registration(context.source)
+    return None if context.runtime.config.registration == "closed" else registration(context.source)
 
 
 def _hash_new_password(reader: Reader, context: Context, params: Register) -> Work:
-    if context.runtime.registration == "closed":
+    if context.runtime.config.registration == "closed":
         raise registration_closed()
     if reader.find(Account, "email", parse_email(params.email)):
         raise address_in_use()
@@ -168,7 +168,7 @@ def _hash_new_password(reader: Reader, context: Context, params: Register) -> Wo
 )
 def register(tx: Writer, context: Context, params: Register) -> RegisterAnswer:
     """Make an account with scope read for oneself, where registration is open."""
-    if context.runtime.registration == "closed":
+    if context.runtime.config.registration == "closed":
         raise registration_closed()
     account, secret = account_with_secret(
         context,
@@ -186,7 +186,7 @@ def register(tx: Writer, context: Context, params: Register) -> RegisterAnswer:
     context.target = account.id
     return RegisterAnswer(
         access_token=issue_token(context, principal, READ),
-        expires_in=context.runtime.token_ttl,
+        expires_in=context.runtime.config.token_ttl,
         scope=READ,
         client_id=account.id,
         client_secret=secret,

@@ -275,4 +275,4 @@ def _check_given(context: Context, account: Account) -> None:
 def _given_networks(context: Context, names: list[str] | None, scope: tuple[str, ...]) -> tuple[str, ...]:
     if names is None:
         return list_networks(own_networks(context, scope))
-    return list_networks(parse_networks(names, context.runtime.networks))
+    return list_networks(parse_networks(names, context.runtime.config.networks))

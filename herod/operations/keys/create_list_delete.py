@@ -114,7 +114,7 @@ def keys_create(tx: Writer, context: Context, params: CreateKey) -> IssuedKey:
         scope=scope,
         networks=_default_networks(context, owner, scope)
         if networks is None
-        else list_networks(parse_networks(networks, context.runtime.networks)),
+        else list_networks(parse_networks(networks, context.runtime.config.networks)),
         expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
     )
     given = context.runtime.grant(key.scope, key.networks, key.expires_at)

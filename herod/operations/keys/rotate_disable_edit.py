@@ -139,7 +139,7 @@ def keys_update(tx: Writer, context: Context, params: UpdateKey) -> Key:
     if isinstance(params.scope, str):
         changes["scope"] = given_scope(context, params.scope)
     if isinstance(params.networks, list):
-        changes["networks"] = list_networks(parse_networks(params.networks, context.runtime.networks))
+        changes["networks"] = list_networks(parse_networks(params.networks, context.runtime.config.networks))
     if params.expires_at is not msgspec.UNSET:
         changes["expires_at"] = None if params.expires_at is None else parse_future(params.expires_at, context.now)
     changed = msgspec.structs.replace(key, **changes)

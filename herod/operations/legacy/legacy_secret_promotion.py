@@ -70,7 +70,7 @@ def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[
     """List the legacy secrets of the settings by their ids: how often each was used, when last and from where."""
     limit = parse_limit(params.limit)
     _, last = (0, "") if params.cursor is None else parse_cursor(params.cursor)
-    secrets = [secret for secret in context.runtime.legacy.all() if secret.id > last]
+    secrets = [secret for secret in context.runtime.config.legacy.all() if secret.id > last]
     return fill_page(
         secrets[:limit],
         lambda secret: _view(reader, context, secret),
@@ -89,7 +89,7 @@ def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[
 )
 def legacy_promote(tx: Writer, context: Context, params: PromoteLegacy) -> PromotedKey:
     """Make the service key that replaces a legacy secret, with the same scope, and get it, once."""
-    secret = context.runtime.legacy.get(params.id)
+    secret = context.runtime.config.legacy.get(params.id)
     if secret is None:
         raise NotFound("There is no such legacy secret: legacy.status lists them.")
     use = tx.get(LegacyUse, secret.id) or LegacyUse(id=secret.id, created_at=context.now)

@@ -102,7 +102,7 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerView:
     networks = (
         own_networks(context, scope)
         if params.networks is None
-        else parse_networks(params.networks, context.runtime.networks)
+        else parse_networks(params.networks, context.runtime.config.networks)
     )
     # A rule has no end: time is no part of this ceiling.
     check_ceiling(timeless(actor.grants), context.runtime.grant(scope, tuple(networks)))

@@ -109,7 +109,7 @@ def new_session(context: Context, principal: Principal) -> Session:
         subject=principal.id,
         via=via_of(principal),
         epoch=principal.epoch,
-        scope=context.runtime.graph.names(grant.mask),
+        scope=context.runtime.config.graph.names(grant.mask),
         networks=tuple(sorted(grant.networks)),
     )
 

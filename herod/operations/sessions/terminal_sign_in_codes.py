@@ -134,7 +134,7 @@ def _page_url(context: Context) -> str | None:
     if not bound:
         return None
     if deployment.has_tls:  # a certificate is for the name that people use
-        return context.runtime.public_url
+        return context.runtime.config.public_url
     chosen = next((bind for bind in bound if bind.startswith(("127.", "[::1]"))), bound[0])
     host, _, port = chosen.rpartition(":")
     return f"http://{_HERE.get(host, host)}:{port}"

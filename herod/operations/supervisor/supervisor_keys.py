@@ -108,7 +108,7 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
     """Make a service key and get it, once."""
     scope = given_scope(context, params.scope)
     principal = context.principal
-    grant = principal.farthest(context.runtime.graph.mask(scope)) or principal.widest
+    grant = principal.farthest(context.runtime.config.graph.mask(scope)) or principal.widest
     key, text = make_key(
         context,
         name=params.name,

@@ -71,7 +71,7 @@ def access_explain(reader: Reader, context: Context, params: Explain) -> Explana
             return Explanation(allowed=False, reason=error.reason, hint="enable it, or its owner, first")
     else:
         raise MissingScope("Explaining others' access takes admin.", missing=ADMIN)
-    decision = decide(context.runtime.graph, principal, needs=needs, now=context.now, network=params.network)
+    decision = decide(context.runtime.config.graph, principal, needs=needs, now=context.now, network=params.network)
     if isinstance(decision, Denied):
         return Explanation(allowed=False, reason=decision.reason, missing=decision.missing, hint=decision.hint)
     methods = context.runtime.methods.get(params.operation or "")
@@ -102,9 +102,9 @@ def _needs(context: Context, params: Explain) -> Needs:
         return needs
     if params.scope is None:
         return Access.AUTHENTICATED
-    if not context.runtime.graph.bit(params.scope):
+    if not context.runtime.config.graph.bit(params.scope):
         raise InvalidRequest(
-            f"Unknown scope {quoted(params.scope)}: known are {', '.join(context.runtime.graph.scopes)}."
+            f"Unknown scope {quoted(params.scope)}: known are {', '.join(context.runtime.config.graph.scopes)}."
         )
     return params.scope
 

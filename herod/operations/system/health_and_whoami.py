@@ -76,13 +76,13 @@ class Whoami(msgspec.Struct, frozen=True):
 def health(store: Store, context: Context, params: NoParams) -> HealthAnswer:
     """Say whether herod works: 503 when it can only read, or not even that."""
     state, reason = store.health
-    return HealthAnswer(status=state, service="herod", version=context.runtime.version, reason=reason)
+    return HealthAnswer(status=state, service="herod", version=context.runtime.config.version, reason=reason)
 
 
 @query("version", needs=Access.PUBLIC, example={}, http=("GET /api/version",))
 def version(store: Store, context: Context, params: NoParams) -> Version:
     """Name the service and its versions."""
-    return Version(service="herod", version=context.runtime.version, api_version="1")
+    return Version(service="herod", version=context.runtime.config.version, api_version="1")
 
 
 @query("stats", needs=READ, example={}, http=("GET /api/v1/stats",), tool=Tool("stats"))

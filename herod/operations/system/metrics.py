@@ -36,7 +36,7 @@ def metrics(store: Store, context: Context, params: NoParams) -> str:
 
 def _lines(store: Store, context: Context) -> Iterator[str]:
     runtime = context.runtime
-    yield from _metric("herod_info", "gauge", "The version that runs.", 1, f'{{version="{runtime.version}"}}')
+    yield from _metric("herod_info", "gauge", "The version that runs.", 1, f'{{version="{runtime.config.version}"}}')
     uptime = max(0, context.now - runtime.started_at)
     yield from _metric("herod_uptime_seconds", "gauge", "Seconds since the start.", uptime)
     is_well = int(store.health[0] is Health.OK)

@@ -89,15 +89,15 @@ async def _look(store: Store, context: Context, params: NoParams) -> OverviewAns
     return OverviewAnswer(
         status=status,
         reason=reason,
-        version=runtime.version,
+        version=runtime.config.version,
         uptime=max(0, now - runtime.started_at),
         binds=list(deployment.binds),
-        public_url=runtime.public_url,
+        public_url=runtime.config.public_url,
         store="memory" if deployment.store_path is None else "SQLite",
         store_path=deployment.store_path,
         store_bytes=store_bytes,
         signing=runtime.signing.current.algorithm,
-        registration=runtime.registration,
+        registration=runtime.config.registration,
         users=store.count(Account),
         keys=store.count(ApiKey),
         sessions=store.count(Session),
@@ -121,7 +121,7 @@ def overview(reader: Reader, context: Context, params: NoParams) -> OverviewAnsw
 def _facts(store: Store, context: Context, keys: KeyFacts, backup_at: int | None) -> Facts:
     runtime, deployment = context.runtime, context.process.deployment
     status, reason = store.health
-    uses = [context.process.legacy_usage.known(store, secret.id, now=0) for secret in runtime.legacy.all()]
+    uses = [context.process.legacy_usage.known(store, secret.id, now=0) for secret in runtime.config.legacy.all()]
     return Facts(
         health=status,
         reason=reason,
@@ -130,7 +130,7 @@ def _facts(store: Store, context: Context, keys: KeyFacts, backup_at: int | None
         legacy=tuple((use.id, use.last_used_at) for use in uses),
         keys=keys,
         signing=runtime.signing.current.algorithm,
-        registration=runtime.registration,
+        registration=runtime.config.registration,
         is_kept=deployment.store_path is not None,
         backup_at=backup_at,
         certificate_ends=deployment.certificate_ends(),

@@ -277,12 +277,12 @@ def _unwritten(runtime: Runtime) -> list[Taken]:
 
 
 def _rules(runtime: Runtime) -> Rules:
-    graph = runtime.graph
+    graph = runtime.config.graph
     names = graph.scopes
     return Rules(
-        issuer=runtime.issuer,
-        audience_issuer=runtime.public_url,
-        token_ttl=runtime.token_ttl,
+        issuer=runtime.config.issuer,
+        audience_issuer=runtime.config.public_url,
+        token_ttl=runtime.config.token_ttl,
         scopes={
             name: [other for other in names if other != name and graph.bit(other) & graph.mask((name,))]
             for name in names
@@ -300,7 +300,7 @@ def _begin(store: Store, runtime: Runtime) -> FeedPosition:
 
 
 def _instance(runtime: Runtime) -> str:
-    return f"{runtime.boot_epoch:x}-{runtime.graph.generation}"
+    return f"{runtime.boot_epoch:x}-{runtime.config.graph.generation}"
 
 
 def _parse_place(text: str) -> FeedPosition:

@@ -80,7 +80,7 @@ def token_introspect(store: Store, context: Context, params: IntrospectToken) ->
         iat=_or_unset(principal.issued_at),
         sub=principal.id,
         aud=msgspec.UNSET if principal.audience is None else principal.audience,
-        iss=runtime.issuer if principal.audience is None else runtime.public_url,
+        iss=runtime.config.issuer if principal.audience is None else runtime.config.public_url,
         jti=principal.credential,
         networks=msgspec.UNSET if "*" in networks else sorted(networks),
     )

@@ -117,7 +117,7 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
         _check_resource(params.resource)
     holder, scope = _everything(context) if params.scope is None else _asked(context, params.scope)
     token = issue_token(context, holder, scope, params.resource)
-    return TokenAnswer(access_token=token, expires_in=context.runtime.token_ttl, scope=scope)
+    return TokenAnswer(access_token=token, expires_in=context.runtime.config.token_ttl, scope=scope)
 
 
 @query(
@@ -155,7 +155,7 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
         networks=networks_list(grant.networks),
         exp=principal.expires_at,
         iat=principal.issued_at,
-        iss=runtime.issuer if principal.audience is None else runtime.public_url,
+        iss=runtime.config.issuer if principal.audience is None else runtime.config.public_url,
         jti=principal.credential,
         method=principal.method,
     )
@@ -211,7 +211,7 @@ def _asked(context: Context, text: str) -> tuple[Principal, str]:
     Raises:
         InvalidScope: one of its names is unknown or beyond the client's own, or no one grant covers them all.
     """
-    graph, principal = context.runtime.graph, context.principal
+    graph, principal = context.runtime.config.graph, context.principal
     try:
         names = tuple(dict.fromkeys(split_scope(text)))
     except InvalidRequest as error:
@@ -262,7 +262,7 @@ def _lacking(context: Context, principal: Principal, asked: tuple[str, ...], net
     """`scope` or `network` when no grant of the principal's covers what is asked about."""
     grants = principal.grants
     for name in asked:
-        bit = context.runtime.graph.bit(name)
+        bit = context.runtime.config.graph.bit(name)
         grants = tuple([grant for grant in grants if grant.mask & bit])
     if not grants:
         return "scope"

@@ -22,9 +22,9 @@ def issue_token(context: Context, principal: Principal, scope: str, resource: st
     runtime.counters["tokens"] += 1
     claims = Claims(
         sub=principal.id,
-        iss=runtime.issuer if resource is None else runtime.public_url,
+        iss=runtime.config.issuer if resource is None else runtime.config.public_url,
         iat=context.now,
-        exp=context.now + runtime.token_ttl,
+        exp=context.now + runtime.config.token_ttl,
         scope=scope,
         jti=new_id(),
         epoch=principal.epoch,

@@ -58,13 +58,13 @@ class DocumentRoutes:
         if not self._is_kept(name):
             async with self._making:
                 if not self._is_kept(name):
-                    generation = self._runtime.graph.generation
+                    generation = self._runtime.config.graph.generation
                     document = await trio.to_thread.run_sync(lambda: encode(make()))
                     self._kept[name] = (generation, document)
         return self._kept[name][1]
 
     def _is_kept(self, name: str) -> bool:
-        return name in self._kept and self._kept[name][0] == self._runtime.graph.generation
+        return name in self._kept and self._kept[name][0] == self._runtime.config.graph.generation
 
 
 def _document(name: str, summary: str) -> Schema:

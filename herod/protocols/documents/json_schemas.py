@@ -42,7 +42,7 @@ VIEW: Final = "View"
 
 def known_names(operations: Iterable[Operation], runtime: Runtime) -> Names:
     """What `field_schemas` fills in where a field takes certain names only."""
-    scopes = runtime.graph.scopes
+    scopes = runtime.config.graph.scopes
     known = (*scopes, *(alias for alias in ALIASES if alias not in scopes))
     return {
         "scope": known,

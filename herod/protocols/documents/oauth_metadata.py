@@ -48,7 +48,7 @@ class OAuthMetadata:
 
     def handlers(self) -> Mapping[str, PathHandler]:
         """Path → what answers GET there."""
-        suffix = urlsplit(self._runtime.public_url).path
+        suffix = urlsplit(self._runtime.config.public_url).path
         server = _handler(self.server, METADATA_AGE)
         resource = _handler(lambda: self.resource(""), METADATA_AGE)
         mcp = _handler(lambda: self.resource(MCP), METADATA_AGE)
@@ -64,7 +64,7 @@ class OAuthMetadata:
 
     def server(self) -> Schema:
         """RFC 8414, section 2: what the authorization server offers."""
-        issuer = self._runtime.public_url
+        issuer = self._runtime.config.public_url
         return {
             "issuer": issuer,
             "token_endpoint": f"{issuer}/token",
@@ -77,7 +77,7 @@ class OAuthMetadata:
             "jwks_uri": f"{issuer}{JWKS_PATH}",
             "grant_types_supported": ("client_credentials",),
             "response_types_supported": (),  # there is no authorization endpoint
-            "scopes_supported": self._runtime.graph.scopes,
+            "scopes_supported": self._runtime.config.graph.scopes,
             "protected_resources": (issuer, f"{issuer}{MCP}"),
         }
 
@@ -87,12 +87,12 @@ class OAuthMetadata:
         Args:
             path: which of herod's resources: all of it, or `/mcp`.
         """
-        issuer = self._runtime.public_url
+        issuer = self._runtime.config.public_url
         return {
             "resource": f"{issuer}{path}",
             "resource_name": "Herod MCP" if path == MCP else "Herod",
             "authorization_servers": (issuer,),
-            "scopes_supported": self._runtime.graph.scopes,
+            "scopes_supported": self._runtime.config.graph.scopes,
             "bearer_methods_supported": ("header",),
         }
 

@@ -95,12 +95,12 @@ def openapi_document(operations: Iterable[Operation], runtime: Runtime, further:
         "openapi": "3.1.0",
         "info": {
             "title": "herod",
-            "version": runtime.version,
+            "version": runtime.config.version,
             "summary": "Who is this, and may they? Local authentication and authorization.",
             "description": ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": runtime.public_url}],
+        "servers": [{"url": runtime.config.public_url}],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": _used([paths, responses], "schemas", {**components(offered), **COMMON}),

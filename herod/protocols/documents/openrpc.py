@@ -35,11 +35,11 @@ def openrpc_document(operations: Iterable[Operation], runtime: Runtime) -> Schem
         "openrpc": "1.3.2",
         "info": {
             "title": "herod",
-            "version": runtime.version,
+            "version": runtime.config.version,
             "description": "Who is this, and may they? Credentials go into the HTTP headers, as for REST.",
             "license": {"name": "MIT"},
         },
-        "servers": [{"name": "herod", "url": f"{runtime.public_url}/rpc"}],
+        "servers": [{"name": "herod", "url": f"{runtime.config.public_url}/rpc"}],
         "methods": [*(_method(operation, names) for operation in offered), _discover()],
         "components": {"schemas": components(offered), "errors": _errors()},
     }

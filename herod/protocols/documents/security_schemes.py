@@ -24,9 +24,10 @@ SCHEMES: Final = {
 def security_schemes(runtime: Runtime) -> dict[str, Any]:
     """Every scheme, with the scopes that there are."""
     scopes = {
-        name: f"includes {', '.join(_included(runtime, name)) or 'nothing else'}" for name in runtime.graph.scopes
+        name: f"includes {', '.join(_included(runtime, name)) or 'nothing else'}"
+        for name in runtime.config.graph.scopes
     }
-    flow = {"tokenUrl": f"{runtime.public_url}/token", "scopes": scopes}
+    flow = {"tokenUrl": f"{runtime.config.public_url}/token", "scopes": scopes}
     return {
         "oauth2": {
             "type": "oauth2",
@@ -90,6 +91,6 @@ def requirement(operation: Operation) -> list[dict[str, list[str]]]:
 
 
 def _included(runtime: Runtime, name: str) -> list[str]:
-    graph = runtime.graph
+    graph = runtime.config.graph
     mask = graph.mask((name,))
     return [other for other in graph.scopes if other != name and not graph.mask((other,)) & ~mask]

@@ -105,8 +105,10 @@ class McpEndpoint:
         self._pipeline = pipeline
         self._tools = make_tools(operations.values())
         self._whoami = operations["whoami"]
-        self._info = {"name": "herod", "title": "Herod", "version": pipeline.runtime.version}
-        self._metadata = f'resource_metadata="{pipeline.runtime.public_url}/.well-known/oauth-protected-resource/mcp"'
+        self._info = {"name": "herod", "title": "Herod", "version": pipeline.runtime.config.version}
+        self._metadata = (
+            f'resource_metadata="{pipeline.runtime.config.public_url}/.well-known/oauth-protected-resource/mcp"'
+        )
 
     async def __call__(self, request: Request, path: dict[str, str]) -> Response:  # noqa: ARG002 - a path handler's form
         """Answer one message."""

@@ -68,8 +68,8 @@ async def test_addresses(
 ) -> None:
     """The first that a client can dial; the public one where a certificate or a proxy is for it."""
     house.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
-    house.runtime.public_url = public_url
-    assert find_addresses(house.pipeline.process.deployment, public_url=house.runtime.public_url) == found
+    house.configure(public_url=public_url)
+    assert find_addresses(house.pipeline.process.deployment, public_url=house.runtime.config.public_url) == found
 
 
 def test_shell_snippets_can_be_pasted() -> None:

@@ -30,7 +30,7 @@ async def test_the_form(house: House) -> None:
     page = await (await visit(house)).read("/ui/explain")
     for name in OPERATIONS:
         assert f'<option value="operation:{name}"' in page
-    for name in house.runtime.graph.scopes:
+    for name in house.runtime.config.graph.scopes:
         assert f'<option value="scope:{name}"' in page
     assert '<option value="lab">' in page
     assert 'id="decision"' not in page

@@ -22,7 +22,7 @@ async def house() -> AsyncIterator[House]:
 
 def admin_secret(house: House) -> str:
     """The id of the admin's legacy secret."""
-    (found,) = (secret.id for secret in house.runtime.legacy.all() if secret.scope == "admin")
+    (found,) = (secret.id for secret in house.runtime.config.legacy.all() if secret.scope == "admin")
     return found
 
 
@@ -30,7 +30,7 @@ async def test_what_there_is(house: House) -> None:
     """Ids, scopes, uses and where they came from; never a secret."""
     await house.call("whoami", Bearer(LEGACY["user"]))
     page = await (await visit(house)).read("/ui/legacy")
-    for secret in house.runtime.legacy.all():
+    for secret in house.runtime.config.legacy.all():
         assert f"<code>{secret.id}</code>" in page
     assert page.count("setting user_secret") == 1
     assert "<code>uid:990</code>" in page
@@ -102,7 +102,7 @@ async def test_twice(house: House) -> None:
 
 async def test_none(house: House) -> None:
     """Nothing to replace, and no form."""
-    house.runtime.legacy = type(house.runtime.legacy)(house.store.keyring, [])
+    house.configure(legacy=type(house.runtime.config.legacy)(house.store.keyring, []))
     page = await (await visit(house)).read("/ui/legacy")
     assert "No legacy secrets" in page
     assert not re.search("Make the key", page)

@@ -71,7 +71,7 @@ async def test_the_rules_make_the_same_graph() -> None:
     async with open_house(scopes={"jobs:run": ("user",), "audit": ("admin",)}) as house:
         rules = (await changes(house)).rules
         assert rules is not None
-        theirs, ours = ScopeGraph(rules.scopes), house.runtime.graph
+        theirs, ours = ScopeGraph(rules.scopes), house.runtime.config.graph
         for name in ours.scopes:
             held = {other for other in ours.scopes if ours.bit(other) & ours.mask((name,))}
             assert held == {other for other in theirs.scopes if theirs.bit(other) & theirs.mask((name,))}
@@ -194,11 +194,7 @@ RESETS: dict[str, Callable[[House], None]] = {
     "another store": lambda house: setattr(house.store, "_generation", "f" * 16),
     "another start": lambda house: setattr(house.runtime, "boot_epoch", 8),
     "forgotten deletions": lambda house: setattr(house.store._state, "floor", house.store._state.rev + 1),
-    "other scopes": lambda house: house.runtime.reload(
-        graph=ScopeGraph({"jobs": ("user",)}, generation=1),
-        networks=house.runtime.networks,
-        legacy=house.runtime.legacy,
-    ),
+    "other scopes": lambda house: house.configure(graph=ScopeGraph({"jobs": ("user",)}, generation=1)),
 }
 
 

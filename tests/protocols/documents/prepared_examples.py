@@ -68,7 +68,7 @@ async def prepare(house: House, operation: Operation) -> Prepared:
     real = {
         "eyJhbGciOiJIUzI1NiJ9.…": await user.token(),
         "herod_s_…": await house.service_key("read", "shown"),
-        EXAMPLE_LEGACY: next(one.id for one in house.runtime.legacy.all() if one.scope == "admin"),
+        EXAMPLE_LEGACY: next(one.id for one in house.runtime.config.legacy.all() if one.scope == "admin"),
         "5f" * HMAC_BYTES: (await house.admin("audit.verify")).head,
     }
     return Prepared({} if operation.needs is Access.PUBLIC else asker.basic_header, real)

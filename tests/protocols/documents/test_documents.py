@@ -110,8 +110,8 @@ async def test_a_reload_shows_in_the_documents(house: House) -> None:
     from herod_client.core.scope_graph import ScopeGraph  # only here
 
     await document(house, "/openapi.json")
-    graph = ScopeGraph({"jobs:run": ["user"]}, generation=house.runtime.graph.generation + 1)
-    house.runtime.reload(graph=graph, networks=house.runtime.networks, legacy=house.runtime.legacy)
+    graph = ScopeGraph({"jobs:run": ["user"]}, generation=house.runtime.config.graph.generation + 1)
+    house.configure(graph=graph)
     found = await document(house, "/openapi.json")
     scopes = found["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["scopes"]
     assert scopes["jobs:run"] == "includes user, read"

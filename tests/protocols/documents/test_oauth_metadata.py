@@ -1,7 +1,5 @@
 """What stands below `/.well-known/`: where and how to get tokens, and with which keys they are verified."""
 
-import dataclasses
-
 import pytest
 
 from herod.protocols.documents.oauth_metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH, OAuthMetadata
@@ -28,7 +26,7 @@ async def test_server_metadata(house: House) -> None:
         "jwks_uri": "http://localhost/.well-known/jwks.json",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
-        "scopes_supported": list(house.runtime.graph.scopes),
+        "scopes_supported": list(house.runtime.config.graph.scopes),
         "protected_resources": ["http://localhost", "http://localhost/mcp"],
     }
 
@@ -41,7 +39,7 @@ async def test_resource_metadata(house: House, path: str) -> None:
     assert answer.json["resource"] == f"http://localhost{path}"
     assert answer.json["authorization_servers"] == ["http://localhost"]
     assert answer.json["bearer_methods_supported"] == ["header"]
-    assert answer.json["scopes_supported"] == list(house.runtime.graph.scopes)
+    assert answer.json["scopes_supported"] == list(house.runtime.config.graph.scopes)
     assert answer.json["resource_name"]
 
 
@@ -83,8 +81,8 @@ async def test_what_is_not_there(house: House) -> None:
 
 async def test_a_public_url_with_a_path(house: House) -> None:
     """It is described at the address that RFC 8414 builds of it too, and so is its `/mcp` (RFC 9728)."""
-    runtime = dataclasses.replace(house.runtime, public_url="https://example.org/auth")
-    metadata = OAuthMetadata(runtime, house.clock)
+    house.configure(public_url="https://example.org/auth")
+    metadata = OAuthMetadata(house.runtime, house.clock)
     assert set(metadata.handlers()) == {
         JWKS_PATH,
         SERVER_PATH,

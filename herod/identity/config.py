@@ -1,0 +1,31 @@
+"""What the settings say, as the running daemon uses it: an immutable snapshot that SIGHUP replaces at once."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from herod.identity.legacy_secrets import LegacySecrets
+from herod_client.core.grants import ALL_NETWORKS, Networks
+from herod_client.core.scope_graph import ScopeGraph
+
+__all__ = ["Config"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Scopes, networks, issuer and the secrets of older systems.
+
+    Attributes:
+        networks: the names the settings list, or `*` for any.
+        token_ttl: seconds.
+        daemon_uid: the uid whose processes, with the cookie, are local admin; root is as well.
+    """
+
+    version: str
+    graph: ScopeGraph
+    networks: Networks = ALL_NETWORKS
+    issuer: str
+    public_url: str
+    token_ttl: int
+    registration: Literal["open", "closed"]
+    legacy: LegacySecrets
+    daemon_uid: int
