@@ -72,7 +72,7 @@ class Account(Record, frozen=True, kw_only=True):
     Attributes:
         email: normalised (NFKC, lowercase); None for accounts that only use a client secret.
         password: an Argon2id PHC string, or a hash carried over from Hero Auth; None when none is set.
-        secret_hash: HMAC of the client secret (`credentials/imported_hashes.py` says which); empty when there is none.
+        secret_hash: of the client secret, in a form of `credentials/imported_secret_hashes.py`; empty for none.
         epoch: a token names the epoch it was made in and dies when this one moves on.
     """
 
@@ -138,7 +138,7 @@ class Session(Record, frozen=True, kw_only=True):
 
     Attributes:
         subject: whose it is: the `sub` of what signed in.
-        via: what signed in, as `identity/credential_provenance.py` writes it; the session is never more than that.
+        via: what signed in, as `identity/parent_credential.py` writes it; the session is never more than that.
         epoch: the subject's epoch when it was made.
         source: from where it was made, as the audit log has it; empty where nobody noted it.
         browser: the browser's family, and no more of what browsers say of themselves.

@@ -7,11 +7,11 @@ transaction.
 
 from typing import Final
 
-from herod.credentials.imported_hashes import HASH_BYTES, OWN_KEY, matches_imported, parse_hash
+from herod.credentials.imported_secret_hashes import HASH_BYTES, OWN_KEY, matches_imported, parse_hash
 from herod.credentials.keyring import Purpose
 from herod.credentials.secret_hashes import hash_secret, matches
-from herod.identity.credential_provenance import cookie_principal, provenance_of
 from herod.identity.effective_principals import BAD_KEY, account_principal, key_principal, legacy_principal
+from herod.identity.parent_credential import cookie_principal, parent_of
 from herod.identity.presented_credentials import (
     ApiKeyHeader,
     Audience,
@@ -121,7 +121,7 @@ def token_holder(reader: Reader, runtime: Runtime, claims: Claims, now: int) -> 
         RevokedToken: its epoch is over, or its subject is gone.
         Disabled: its account is switched off.
     """
-    maker = provenance_of(reader, runtime, claims.sub, claims.via, claims.epoch, now)
+    maker = parent_of(reader, runtime, claims.sub, claims.via, claims.epoch, now)
     if claims.networks is not None and len(claims.networks) > MAX_NETWORKS and "*" in maker.widest.networks:
         # Not one of ours: who holds all networks gives all of them, and who holds some adds none by what a token says.
         raise BadToken("The token names too many networks: ask for a new one.", reason="malformed")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.credentials.imported_hashes import OWN_KEY, ImportedHash
+from herod.credentials.imported_secret_hashes import OWN_KEY, ImportedHash
 from herod.credentials.passwords import check_hash
 from herod.pipeline.text_normalization import LATEST
 from herod_client.core.grants import list_networks, parse_networks

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.credentials.imported_hashes import hash_key_id
+from herod.credentials.imported_secret_hashes import hash_key_id
 from herod.maintenance.accounts_file_field_checks import (
     Problem,
     SecretEntry,

@@ -14,7 +14,7 @@ import msgspec
 import tomli_w
 
 from herod.credentials.accounts_file_encryption import encrypt_users
-from herod.credentials.imported_hashes import OWN_KEY, ImportedHash, hash_key_id, parse_hash
+from herod.credentials.imported_secret_hashes import OWN_KEY, ImportedHash, hash_key_id, parse_hash
 from herod.credentials.keyring import Purpose
 from herod.file_ownership import starting_uid
 from herod.maintenance.accounts_file_field_checks import hash_text

@@ -12,7 +12,14 @@ from typing import Final
 import msgspec
 
 from herod.credentials.accounts_file_encryption import decrypt_users
-from herod.credentials.imported_hashes import NO_HASH, OWN_KEY, ImportedHash, hash_key_id, import_sha256, pack_hash
+from herod.credentials.imported_secret_hashes import (
+    NO_HASH,
+    OWN_KEY,
+    ImportedHash,
+    hash_key_id,
+    import_sha256,
+    pack_hash,
+)
 from herod.credentials.keyring import Keyring, Purpose
 from herod.credentials.passwords import wrap_hero_auth_hash
 from herod.credentials.sealing import SealBroken

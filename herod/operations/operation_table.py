@@ -11,7 +11,7 @@ from herod.operations.legacy import legacy_secret_promotion
 from herod.operations.peers import peer_rules
 from herod.operations.resources import owned_resources, resource_counts
 from herod.operations.sessions import list_and_end_sessions, session_lifecycle, terminal_sign_in_codes
-from herod.operations.supervisor import supervisor_keys
+from herod.operations.supervisor import hero_supervisor_methods
 from herod.operations.system import backup, explain, health_and_whoami, metrics, overview
 from herod.operations.tokens import change_feed, introspection, issue_validate_revoke
 from herod.pipeline.operation_definition import Operation
@@ -28,7 +28,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     passwords_and_secrets,
     create_list_delete,
     rotate_disable_edit,
-    supervisor_keys,
+    hero_supervisor_methods,
     peer_rules,
     owned_resources,
     resource_counts,

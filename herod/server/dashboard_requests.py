@@ -88,6 +88,6 @@ class PageRequests:
             return self._carry
 
     def _import(self) -> Carry:
-        from herod.server.hypercorn_bridge import HypercornBridge  # brings Hypercorn, which the API does without
+        from herod.server.hypercorn_in_memory import HypercornBridge  # brings Hypercorn, which the API does without
 
         return HypercornBridge(self._make_app(), most_bytes=self._most_bytes)

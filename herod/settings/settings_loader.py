@@ -24,7 +24,7 @@ from herod.settings.bind_addresses import (
 from herod.settings.option_table import LimitSettings
 from herod.settings.secret_settings import load_legacy_secrets, load_secrets
 from herod.settings.setting_sources import FoundSetting, SettingSources, load_text
-from herod.settings.systemd_environment import ServiceManager, read_manager
+from herod.settings.systemd_sockets_and_watchdog import ServiceManager, read_manager
 from herod_client.core.errors import SettingsError
 from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 

@@ -9,7 +9,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.credentials.imported_hashes import hash_key_id
+from herod.credentials.imported_secret_hashes import hash_key_id
 from herod.credentials.passwords import hash_password
 from herod.maintenance.accounts_file_parser import AccountEntry, Entries, parse_entries
 from herod_client.core.errors import RuntimeFailure

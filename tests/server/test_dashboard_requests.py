@@ -12,7 +12,7 @@ import trio.testing
 from herod.protocols.http import Request, Response
 from herod.scopes.principal import Source
 from herod.server.dashboard_requests import PAGES_AT_ONCE, PageRequests
-from herod.server.hypercorn_bridge import HypercornBridge, PageError, _Answer, serialise
+from herod.server.hypercorn_in_memory import HypercornBridge, PageError, _Answer, serialise
 from support.in_process_server import QUICK, Client, serving
 
 MOST = 10_000
@@ -387,7 +387,7 @@ async def test_what_hypercorn_raises_when_given_up(monkeypatch: pytest.MonkeyPat
                 finally:
                     raise RuntimeError("can't handle event type Response")
 
-    monkeypatch.setattr("herod.server.hypercorn_bridge.TCPServer", AnswersTwice)
+    monkeypatch.setattr("herod.server.hypercorn_in_memory.TCPServer", AnswersTwice)
     carrier = HypercornBridge(App(), most_bytes=MOST)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(carrier, asked())
@@ -407,6 +407,6 @@ async def test_what_hypercorn_raises_of_itself(monkeypatch: pytest.MonkeyPatch) 
         async def run(self) -> None:
             raise RuntimeError("broken")
 
-    monkeypatch.setattr("herod.server.hypercorn_bridge.TCPServer", Fails)
+    monkeypatch.setattr("herod.server.hypercorn_in_memory.TCPServer", Fails)
     with pytest.raises(PageError, match="ends too early"):
         await HypercornBridge(App(), most_bytes=MOST)(asked())

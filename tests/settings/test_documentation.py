@@ -22,7 +22,7 @@ from herod.server.connection_limits import Limits
 from herod.settings import LIMITS, OPTIONS, SECRETS, LimitSettings
 from herod.settings.option_table import Option
 from herod.store import record_cache, store_interface
-from herod.store.sqlite import audit_scans, sqlite_store
+from herod.store.sqlite import sqlite_store, threaded_audit_scans
 from herod.throttle import limiter, rules
 from herod_cli.commands.serve import serve
 from herod_client.core import access_tokens, grants, scope_graph
@@ -81,7 +81,7 @@ FIXED: dict[str, float] = {
     "the same of all principals of one source": audit_recorder.ROWS_OF_SOURCE,
     "kinds of row that are counted at a time": audit_recorder.MAX_COUNTED,
     "rows that go from the audit log in one write": retention.ROWS_AT_ONCE,
-    "readings of the whole audit log at a time": audit_scans.SCANS_AT_ONCE,
+    "readings of the whole audit log at a time": threaded_audit_scans.SCANS_AT_ONCE,
     "sources of one legacy secret that the audit log names in a day": legacy_secret_usage.MAX_SOURCES,
     "seconds after which uses of legacy secrets are written down": legacy_secret_usage.FLUSH_SECONDS,
     "seconds for which a wrong password or secret counts": rules.PAIR.window,

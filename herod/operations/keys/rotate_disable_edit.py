@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import msgspec
 
 from herod.credentials.secret_hashes import hash_secret
-from herod.identity.credential_provenance import key_behind
+from herod.identity.parent_credential import key_behind
 from herod.operations.keys.create_list_delete import (
     EXAMPLE_KEY,
     KeyRef,

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from herod.identity.credential_provenance import session_principal
+from herod.identity.parent_credential import session_principal
 from herod.pipeline.operation_definition import Context, Params, Surface, Time, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.privilege_ceilings import check_target, is_admin

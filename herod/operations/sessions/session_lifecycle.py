@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from herod.identity.credential_provenance import session_half, session_id, via_of
+from herod.identity.parent_credential import session_half, session_id, via_of
 from herod.pipeline.operation_definition import Context, Params, Surface, Time, command
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.records import Session

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from herod.identity.credential_provenance import session_provenance
+from herod.identity.parent_credential import parent_of_session
 from herod.operations.sessions.session_lifecycle import (
     OPENS_SESSIONS,
     OpenedSession,
@@ -142,6 +142,6 @@ def _page_url(context: Context) -> str | None:
 
 def _who(reader: Reader, context: Context, session: Session) -> Principal:
     """Who made the code, narrowed to what they held then and hold now."""
-    maker = session_provenance(reader, context.runtime, session, context.now)
+    maker = parent_of_session(reader, context.runtime, session, context.now)
     held = context.runtime.grant(session.scope, session.networks)
     return msgspec.structs.replace(maker, grants=intersect_grants(maker.grants, held))

@@ -1,6 +1,6 @@
 """An access token for a principal: signed here, for every operation that gives one."""
 
-from herod.identity.credential_provenance import via_of
+from herod.identity.parent_credential import via_of
 from herod.pipeline.operation_definition import Context
 from herod.scopes.principal import Principal
 from herod_client.core.access_tokens import Claims, issue

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from herod.server.sockets.transport import SocketTransport
+from herod.server.sockets.socket_byte_stream import SocketTransport
 from herod_client.core.errors import SettingsError
 
 __all__ = ["Certificates", "TlsTransport"]

@@ -25,15 +25,15 @@ from herod.store.audit_filter import AuditFilter
 from herod.store.integrity_head import StoreHead
 from herod.store.notifier import ChangeNotifier
 from herod.store.record_cache import ABSENT, Key, RecordCache
-from herod.store.sqlite.audit_scans import AuditScans
 from herod.store.sqlite.backup_snapshot import Snapshot, Snapshots
 from herod.store.sqlite.disk.disk_faults import Condition, describe
-from herod.store.sqlite.disk.loss_detection import encode_mark, mark_of
+from herod.store.sqlite.disk.missing_rows import encode_mark, mark_of
 from herod.store.sqlite.disk.open_database import OpenedStore, load_head, open_store
 from herod.store.sqlite.group_commit import GroupWriter
-from herod.store.sqlite.record_scans import RecordScans
 from herod.store.sqlite.sealed_rows import TYPES, RowCodec, damaged, logger
 from herod.store.sqlite.sql_reader import SqlReader
+from herod.store.sqlite.threaded_audit_scans import AuditScans
+from herod.store.sqlite.threaded_record_scans import RecordScans
 from herod.store.sqlite.write_transaction import Transaction
 from herod.store.store_interface import (
     MAX_PAGE,

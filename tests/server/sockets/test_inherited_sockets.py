@@ -13,7 +13,7 @@ from herod.server.sockets.inherited_sockets import keep_from_children
 from herod.server.sockets.listeners import listening
 from herod.settings import FdBind, load_settings
 from herod.settings.bind_addresses import TcpBind, UnixBind
-from herod.settings.systemd_environment import ServiceManager, read_manager
+from herod.settings.systemd_sockets_and_watchdog import ServiceManager, read_manager
 from herod_client.core.errors import RuntimeFailure, SettingsError
 from support.in_process_server import short_folder
 

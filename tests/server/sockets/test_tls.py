@@ -16,8 +16,8 @@ import trio
 
 from herod.protocols.http import Request, Response
 from herod.server.connection_limits import Limits
+from herod.server.sockets.socket_byte_stream import SocketTransport
 from herod.server.sockets.tls import Certificates, TlsTransport
-from herod.server.sockets.transport import SocketTransport
 from herod_client.core.errors import SettingsError
 from support.certificates import make_certificate
 from support.in_process_server import BIG, GET, QUICK, Client, Running, serving

@@ -260,7 +260,7 @@ async def test_failing_feed_and_verification(store: SqliteStore, monkeypatch: py
         raise apsw.exception_for(apsw.SQLITE_IOERR_READ)
 
     monkeypatch.setattr("herod.store.sqlite.sqlite_store.load_head", fail)
-    monkeypatch.setattr("herod.store.sqlite.audit_scans.load_head", fail)
+    monkeypatch.setattr("herod.store.sqlite.threaded_audit_scans.load_head", fail)
     with pytest.raises(Unavailable, match="cannot be read"):
         store.changes(store.cursor)
     with pytest.raises(Unavailable, match="cannot be read"):

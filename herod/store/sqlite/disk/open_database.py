@@ -26,7 +26,7 @@ from herod.store.integrity_head import StoreHead, open_head
 from herod.store.sqlite.disk.database_files import PlacedFiles, StoreLock, drop_leftovers, prepare_file, resolve_path
 from herod.store.sqlite.disk.disk_faults import Fault, describe, fault_of
 from herod.store.sqlite.disk.file_header import APPLICATION_ID
-from herod.store.sqlite.disk.loss_detection import find_loss, find_missing, parse_mark
+from herod.store.sqlite.disk.missing_rows import find_loss, find_missing, parse_mark
 from herod.store.sqlite.sealed_rows import logger
 from herod.store.sqlite.write_transaction import write_head
 from herod_client.core.errors import RuntimeFailure, SettingsError

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from herod.scopes.principal import Peer
-from herod.server.sockets.transport import SocketTransport, read_peer
+from herod.server.sockets.socket_byte_stream import SocketTransport, read_peer
 
 
 def test_peer_is_this_process() -> None:

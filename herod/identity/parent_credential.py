@@ -31,11 +31,11 @@ from herod_client.core.grants import intersect_grants
 __all__ = [
     "cookie_principal",
     "key_behind",
-    "provenance_of",
+    "parent_of",
+    "parent_of_session",
     "session_half",
     "session_id",
     "session_principal",
-    "session_provenance",
     "via_of",
 ]
 
@@ -68,7 +68,7 @@ def session_half(runtime: Runtime, half: str) -> str:
     return runtime.keyring.mac(Purpose.SESSIONS, b"half", half.encode("utf-8", "surrogatepass")).hex()
 
 
-def provenance_of(reader: Reader, runtime: Runtime, subject: str, via: str, epoch: int, now: int) -> Principal:
+def parent_of(reader: Reader, runtime: Runtime, subject: str, via: str, epoch: int, now: int) -> Principal:
     """What a token or session was made with, as it is now.
 
     Raises:
@@ -114,13 +114,13 @@ def cookie_principal(reader: Reader, runtime: Runtime, cookie: str, now: int) ->
     return session_principal(reader, runtime, session, now)
 
 
-def session_provenance(reader: Reader, runtime: Runtime, session: Session, now: int) -> Principal:
+def parent_of_session(reader: Reader, runtime: Runtime, session: Session, now: int) -> Principal:
     """What opened a session, as it is now; what the session itself may do is `session_principal`.
 
     Raises:
         Unauthenticated: it is gone, switched off or over.
     """
-    return provenance_of(reader, runtime, session.subject, session.via, session.epoch, now)
+    return parent_of(reader, runtime, session.subject, session.via, session.epoch, now)
 
 
 def session_principal(reader: Reader, runtime: Runtime, session: Session, now: int) -> Principal:
@@ -135,7 +135,7 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
     has_ended = session.boot is not None and session.boot != runtime.boot_epoch
     if has_ended or session.expires_at is None or session.expires_at <= now:
         raise ExpiredToken(SESSION_OVER, reason="session_over")
-    maker = session_provenance(reader, runtime, session, now)
+    maker = parent_of_session(reader, runtime, session, now)
     return Principal(
         id=maker.id,
         kind=maker.kind,

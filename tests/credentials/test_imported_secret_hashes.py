@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.credentials.imported_hashes import (
+from herod.credentials.imported_secret_hashes import (
     NO_HASH,
     OWN_KEY,
     ImportedHash,
