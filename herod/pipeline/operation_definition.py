@@ -10,27 +10,31 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
 
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.process.process_state import ProcessState
+from herod.records import Record
 from herod.scopes.decisions import Needs
 from herod.scopes.principal import AuthMethod, Principal, Source
 from herod.store.store_interface import ByteStream, Reader, Store
 from herod.throttle.rules import Attempt, CountedAttempt, Counter
 from herod_client.core.errors import HerodError
+from herod_client.core.grants import Grants
 
 __all__ = [
     "Context",
     "CredentialText",
     "NoParams",
+    "NoTarget",
     "Operation",
     "Params",
     "Route",
     "SecretText",
     "Surface",
+    "Target",
     "Time",
     "Tool",
     "Wait",
@@ -39,6 +43,8 @@ __all__ = [
     "name_methods",
     "query",
 ]
+
+R = TypeVar("R", bound=Record)
 
 CREDENTIAL: Final = "credential"
 # A parameter of this type is a credential: it goes to identify and never to the handler.
@@ -105,7 +111,8 @@ class Context(msgspec.Struct, kw_only=True):
         principal: who asks, as identified in this very transaction. Sign-in handlers put the one who signed in here.
         now: Unix seconds.
         prepared: what `prepare`'s work returned.
-        target: id of what the handler changed, for the audit; the handler sets it.
+        target: id of what is changed, for the audit. The pipeline sets it; a handler does that makes something new.
+        record: what the operation's target names, as it is outside of the transaction; for limits and preparation.
         counted: this try, as the guessing limits count it.
     """
 
@@ -116,7 +123,42 @@ class Context(msgspec.Struct, kw_only=True):
     now: int
     prepared: Any = None
     target: str | None = None
+    record: Any = None
     counted: CountedAttempt | None = None
+
+
+def _nobody(principal: Principal, record: Any) -> bool:
+    return False
+
+
+def _nothing(reader: Reader, context: Context, record: Any) -> Grants:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target(Generic[R]):
+    """What a command changes.
+
+    Attributes:
+        noun: what it is called: "There is no such NOUN."
+        find: the record that the parameters name, or None. It may refuse by itself.
+        is_own: whether a principal who is no admin may see it.
+        grants: what it holds now; who changes it must hold no less.
+        is_optional: the parameters may name none; the handler then gets None.
+    """
+
+    noun: str
+    find: Callable[[Reader, Context, Any], R | None]
+    is_own: Callable[[Principal, R], bool] = _nobody
+    grants: Callable[[Reader, Context, R], Grants] = _nothing
+    is_optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoTarget:
+    """Of a command that changes nothing that was there before: `why`."""
+
+    why: str
 
 
 # Slow work (Argon2, name service), run in a thread between admission and the transaction.
@@ -124,7 +166,7 @@ Work = Callable[[], Any]
 Limit = Callable[[Reader, Context, Any], Attempt | None]
 Misses = Callable[[Context, Any], Counter | None]
 Prepare = Callable[[Reader, Context, Any], Work | None]
-Unwritten = Callable[[Reader, Context, Any], None]
+Unwritten = Callable[[Reader, Context, Any, Any], None]
 Streamed = Callable[[Store], Awaitable[ByteStream]]
 # Waiting (a long poll) or slow reading (a long scan, in a thread with a connection of its own).
 Wait = Callable[[Store, Context, Any], Awaitable[Any]]
@@ -138,7 +180,7 @@ class Operation:
         needs: the scope, or an `Access`.
         methods: the only credentials it takes, or None for all.
         manages_keys: it makes or changes keys: not for users' keys, and for service keys only with admin.
-        own: it acts on what belongs to the one who asks, and for admins on everything.
+        target: what a command changes, which the pipeline finds, checks and hands to the handler, or why there is none.
         limit: what it tries that may be tried only so often; counted before `prepare`.
         misses: what counts that it found nothing, for what is opened by a secret that people choose: NotFound and an
             empty page alike. Locked, it is refused before it looks. A command looks in `prepare` already.
@@ -163,14 +205,14 @@ class Operation:
     needs: Needs
     params: type[Params]
     result: Any
-    handler: Callable[[Any, Context, Any], Any]
+    handler: Callable[..., Any]
     summary: str
     example: Mapping[str, Any]
     is_command: bool
     routes: tuple[Route, ...] = ()
     surfaces: frozenset[Surface] = frozenset({Surface.RPC})
     methods: frozenset[AuthMethod] | None = None
-    own: bool = False
+    target: Target[Any] | NoTarget | None = None
     manages_keys: bool = False
     tool: Tool | None = None
     limit: Limit | None = None
@@ -191,7 +233,7 @@ class Operation:
     decode: Callable[[bytes], Params] = field(repr=False)
 
 
-Handler = Callable[[Any, Context, Any], Any]
+Handler = Callable[..., Any]
 
 
 def name_methods(methods: Iterable[AuthMethod]) -> str:
@@ -213,6 +255,8 @@ def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **fac
     summary = inspect.getdoc(handler)
     if not summary:
         raise TypeError(f"operation {name} has no docstring")
+    if facts["is_command"] and facts.get("target") is None:
+        raise TypeError(f"command {name} does not say what it changes: target=, or NoTarget and why")
     hints = typing.get_type_hints(handler)
     params: type[Params] = hints[list(inspect.signature(handler).parameters)[2]]
     return Operation(

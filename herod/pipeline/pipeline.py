@@ -18,11 +18,12 @@ from herod.identity.runtime_state import Runtime
 from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.denial_queue import DenialQueue
-from herod.pipeline.operation_definition import Context, Operation, Params, Wait, Work, name_methods
-from herod.pipeline.privilege_ceilings import check_key_manager, is_admin
+from herod.pipeline.operation_definition import Context, Operation, Params, Target, Unwritten, Wait, Work, name_methods
+from herod.pipeline.privilege_ceilings import check_key_manager, check_last_admin, is_admin
 from herod.pipeline.process.process_state import ProcessState
 from herod.pipeline.refused_credential_id import presented_id
-from herod.records import AuditEvent
+from herod.pipeline.targets import find_target
+from herod.records import Account, ApiKey, AuditEvent
 from herod.scopes.decisions import Access, Denied, Reason, decide
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.store_interface import Page, Store, Writer
@@ -154,6 +155,8 @@ class Pipeline:
     async def _answer(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
         if not operation.is_command:
             return operation.handler(self.store, context, params)
+        if isinstance(operation.target, Target):  # refused before any slow work, and looked at again when it is done
+            context.record = find_target(self.store, context, operation.target, params)
         attempt = operation.limit(self.store, context, params) if operation.limit is not None else None
         if attempt is None:
             return await self._change(context, operation, presented, params)
@@ -196,7 +199,7 @@ class Pipeline:
             return await self.store.write(partial(self._run, context, operation, presented, params))
         except Unavailable:
             if operation.unwritten is not None:
-                operation.unwritten(self.store, context, params)
+                self._hold_in_memory(context, operation, params, operation.unwritten)
                 self.store.change_notifier.send()
             raise
 
@@ -207,7 +210,7 @@ class Pipeline:
         if operation.needs is not Access.PUBLIC:
             self._admit(context, operation, identify(tx, self.runtime, presented, context.source, context.now))
         before = tx.revision
-        result = operation.handler(tx, context, params)
+        result = self._handle(tx, context, operation, params)
         has_changed = tx.revision != before
         if context.counted is not None:
             self.attempts.settle(tx, context.counted)
@@ -216,6 +219,27 @@ class Pipeline:
             is_own_row = has_changed or operation.needs == ADMIN
             self.trail.record(tx, event, source=wide_source(context.source), is_own_row=is_own_row)
         return result
+
+    def _handle(self, tx: Writer, context: Context, operation: Operation, params: Params) -> Any:
+        """Run a command's handler on its target, which is still the one's who asks to change; some admin remains."""
+        if not isinstance(operation.target, Target):
+            return operation.handler(tx, context, params)
+        record = find_target(tx, context, operation.target, params)
+        result = operation.handler(tx, context, params, record)
+        if isinstance(record, Account | ApiKey):
+            after = tx.get(type(record), record.id)
+            if after != record:
+                check_last_admin(tx, context, record, after)
+        return result
+
+    def _hold_in_memory(self, context: Context, operation: Operation, params: Params, unwritten: Unwritten) -> None:
+        """Let what the store cannot take hold in this process, if it might have been done."""
+        record = None
+        if isinstance(operation.target, Target):
+            record = find_target(self.store, context, operation.target, params)
+        if isinstance(record, Account | ApiKey):
+            check_last_admin(self.store, context, record, None)
+        unwritten(self.store, context, params, record)
 
     def _identify(self, context: Context, presented: Presented | None) -> Principal:
         """Who asks, as of now; a legacy secret may be guessed at only so often."""

@@ -13,7 +13,7 @@ from herod.scopes.decisions import Denied, decide_ceiling, decide_target
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.owned_records import owned_by
 from herod.store.store_interface import Reader
-from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, TargetDenied
+from herod_client.core.errors import CeilingExceeded, Conflict, TargetDenied
 from herod_client.core.grants import Grant, Grants, Networks
 from herod_client.core.scope_graph import ADMIN
 
@@ -26,7 +26,6 @@ __all__ = [
     "is_admin",
     "is_standing_admin",
     "own_networks",
-    "owned_account",
     "owns",
     "possible_admins",
     "timeless",
@@ -92,19 +91,6 @@ def check_key_manager(context: Context) -> None:
         raise CeilingExceeded(
             "A service key manages keys only with scope admin.", missing=ADMIN, reason="key_cannot_manage_keys"
         )
-
-
-def owned_account(context: Context, account: Account | None) -> Account:
-    """The account, if the one who asks may see it: it is their own, or they are admin.
-
-    Raises:
-        NotFound: it is not there, or not theirs; the answer is the same.
-    """
-    if account is None:
-        raise NotFound("There is no such account.")
-    if not is_admin(context) and not owns(context.principal, account.id):
-        raise NotFound("There is no such account.", reason="not_owner")
-    return account
 
 
 def owns(principal: Principal, account_id: str) -> bool:

@@ -119,7 +119,7 @@ def _document_handler(get: Callable[[], Awaitable[bytes]]) -> PathHandler:
 
 
 def _page_handler(pages: Handler) -> PathHandler:
-    return lambda request, path: pages(request)  # noqa: ARG005 - a path handler's form
+    return lambda request, path: pages(request)
 
 
 def _values(segments: tuple[str, ...], asked: list[str]) -> dict[str, str] | None:

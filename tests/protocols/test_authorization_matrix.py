@@ -100,7 +100,15 @@ def _probe(store: Any, context: Context, params: Any) -> Reached:
 
 PROBED: Final = {
     name: dataclasses.replace(
-        operation, handler=_probe, limit=None, misses=None, prepare=None, wait=None, streamed=None, media_type=None
+        operation,
+        handler=_probe,
+        limit=None,
+        misses=None,
+        prepare=None,
+        target=None,
+        wait=None,
+        streamed=None,
+        media_type=None,
     )
     for name, operation in OPERATIONS.items()
 }

@@ -14,7 +14,7 @@ from herod.identity.runtime_state import Runtime
 from herod.operations.accounts.account_creation import account_with_secret, hashing
 from herod.operations.accounts.login_and_registration import address_in_use
 from herod.operations.sessions import OpenedSession, Opening, open_session
-from herod.pipeline.operation_definition import Context, Params, Surface, Work, command, query
+from herod.pipeline.operation_definition import Context, NoTarget, Params, Surface, Work, command, query
 from herod.pipeline.parameter_types import AccountName, Email, NewPassword
 from herod.pipeline.privilege_ceilings import is_standing_admin, possible_admins
 from herod.pipeline.process.admin_presence import AdminPresence
@@ -97,6 +97,7 @@ def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -
 @command(
     "first_admin.create",
     needs=Access.PUBLIC,
+    target=NoTarget("makes something new"),
     example={"code": EXAMPLE_CODE, "email": "ada@example.org", "password": "correct horse battery"},
     surfaces=frozenset({Surface.DASHBOARD}),
     limit=_limit,

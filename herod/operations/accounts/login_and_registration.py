@@ -10,7 +10,7 @@ from herod.identity.effective_principals import account_principal
 from herod.operations.accounts.account_creation import account_with_secret, hashing
 from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, open_session
 from herod.operations.tokens import issue_token
-from herod.pipeline.operation_definition import Context, Params, SecretText, Surface, Work, command
+from herod.pipeline.operation_definition import Context, NoTarget, Params, SecretText, Surface, Work, command
 from herod.pipeline.parameter_types import AccountName, CurrentPassword, Email, NewPassword
 from herod.pipeline.result_views import TokenAnswer
 from herod.pipeline.text_normalization import parse_email
@@ -97,6 +97,7 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
 @command(
     "login",
     needs=Access.PUBLIC,
+    target=NoTarget("issues a token"),
     example={"email": "ada@example.org", "password": "correct horse battery"},
     http=("POST /login",),
     limit=_guess,
@@ -119,6 +120,7 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
 @command(
     "session.sign_in",
     needs=Access.PUBLIC,
+    target=NoTarget("opens a new session"),
     example={"email": "ada@example.org", "password": "correct horse battery"},
     surfaces=frozenset({Surface.DASHBOARD}),
     limit=_guess,
@@ -160,6 +162,7 @@ def _hash_new_password(reader: Reader, context: Context, params: Register) -> Wo
 @command(
     "register",
     needs=Access.PUBLIC,
+    target=NoTarget("makes something new"),
     example={"email": "ada@example.org", "password": "correct horse battery", "name": "Ada"},
     http=("POST /register",),
     limit=_limit_registration,

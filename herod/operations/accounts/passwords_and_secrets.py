@@ -8,9 +8,9 @@ from herod.credentials.passwords import DECOY_PHC, check_password, hash_password
 from herod.credentials.secret_hashes import hash_secret
 from herod.pipeline.operation_definition import Context, SecretText, Work, command
 from herod.pipeline.parameter_types import EXAMPLE_ID, CurrentPassword, NewPassword
-from herod.pipeline.privilege_ceilings import check_target, is_admin, owned_account, owns
+from herod.pipeline.privilege_ceilings import is_admin, owns
 from herod.pipeline.result_views import User, account_view, hide_values
-from herod.pipeline.target_lookup import AccountRef, find_account
+from herod.pipeline.targets import ACCOUNT, AccountRef
 from herod.records import Account, Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
@@ -48,13 +48,13 @@ class NewHash:
 
 
 def _guess(reader: Reader, context: Context, params: SetPassword) -> Attempt | None:
-    account = owned_account(context, find_account(reader, params))
+    account: Account = context.record
     # Counted with the sign-ins at this account. Who gives no current password guesses at none.
     return None if params.current is None else guess_at(account.email or account.id, context.source)
 
 
 def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Work:
-    account = owned_account(context, find_account(reader, params))
+    account: Account = context.record
     check_password(params.password)
     must_check = params.current is not None or not _may_skip_current(context, account)
     old, current = account.password, params.current or ""
@@ -70,16 +70,15 @@ def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Wor
 @command(
     "users.password",
     needs=Access.AUTHENTICATED,
-    own=True,
+    target=ACCOUNT,
     example={"client_id": EXAMPLE_ID, "password": "correct horse battery", "current": "an old long password"},
     http=("POST /api/v1/users/{client_id}/password",),
     limit=_guess,
     prepare=_hash_password,
     failures=(NotFound,),
 )
-def users_password(tx: Writer, context: Context, params: SetPassword) -> User:
+def users_password(tx: Writer, context: Context, params: SetPassword, account: Account) -> User:
     """Set a password: one's own with the current one, or as admin. Tokens and sessions of the account die."""
-    account = _changeable(tx, context, params)
     prepared: NewHash = context.prepared
     if prepared.checked is not None and prepared.checked != account.password:  # changed while we were hashing
         raise BadCredentials("The current password is wrong.", reason="wrong_password")
@@ -91,14 +90,13 @@ def users_password(tx: Writer, context: Context, params: SetPassword) -> User:
 @command(
     "users.rotate_secret",
     needs=Access.AUTHENTICATED,
-    own=True,
+    target=ACCOUNT,
     example={"client_id": EXAMPLE_ID},
     http=("POST /api/v1/users/{client_id}/rotate-secret",),
     failures=(NotFound,),
 )
-def users_rotate_secret(tx: Writer, context: Context, params: AccountRef) -> RotatedSecret:
+def users_rotate_secret(tx: Writer, context: Context, params: AccountRef, account: Account) -> RotatedSecret:
     """Give an account a new client secret, shown once. Tokens and sessions of the account die."""
-    account = _changeable(tx, context, params)
     if _is_own_by_key(context, account):
         raise CeilingExceeded(
             "An API key cannot change its owner's client secret: sign in instead.", reason="key_cannot_change_secrets"
@@ -106,13 +104,6 @@ def users_rotate_secret(tx: Writer, context: Context, params: AccountRef) -> Rot
     secret = new_client_secret()
     _renew(tx, context, account, secret_hash=hash_secret(context.runtime.keyring, "client_secret", account.id, secret))
     return RotatedSecret(account.id, secret)
-
-
-def _changeable(tx: Writer, context: Context, ref: AccountRef) -> Account:
-    """The account, if it is one's own or one is admin, and holds no more than this very credential does."""
-    account = owned_account(context, find_account(tx, ref))
-    check_target(context, context.runtime.grant(account.scope, account.networks))
-    return account
 
 
 def _may_skip_current(context: Context, account: Account) -> bool:
@@ -128,5 +119,4 @@ def _renew(tx: Writer, context: Context, account: Account, **changes: object) ->
     renewed: Account = msgspec.structs.replace(account, epoch=account.epoch + 1, **changes)
     tx.put(renewed)
     delete_owned(tx, Session, account.id)
-    context.target = account.id
     return renewed

@@ -6,7 +6,7 @@ import msgspec
 
 from herod.operations.accounts.account_creation import account_with_secret, hashing
 from herod.operations.accounts.login_and_registration import address_in_use
-from herod.pipeline.operation_definition import Context, Params, SecretText, Tool, Work, command, query
+from herod.pipeline.operation_definition import Context, NoTarget, Params, SecretText, Tool, Work, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import (
     EXAMPLE_ID,
@@ -20,14 +20,12 @@ from herod.pipeline.parameter_types import (
 )
 from herod.pipeline.privilege_ceilings import (
     check_ceiling,
-    check_last_admin,
-    check_target,
     given_scope,
     own_networks,
     timeless,
 )
 from herod.pipeline.result_views import User, account_view, hide_values
-from herod.pipeline.target_lookup import AccountRef, account_of
+from herod.pipeline.targets import ACCOUNT, AccountRef, account_of
 from herod.pipeline.text_normalization import parse_name
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.store.owned_records import delete_with_owned, owned_by
@@ -144,6 +142,7 @@ def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | 
     tool=Tool("add_user"),
     prepare=_hash_password,
     creates=True,
+    target=NoTarget("makes something new"),
 )
 def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
     """Add an account and get its client secret, once."""
@@ -168,38 +167,37 @@ def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
 @command(
     "users.scope",
     needs=ADMIN,
+    target=ACCOUNT,
     example={"client_id": EXAMPLE_ID, "scope": "read"},
     http=("POST /users/scope", "PUT /api/v1/users/{client_id}/scope"),
     tool=Tool("set_user_scope", destructive=True, idempotent=True),
     failures=(NotFound,),
 )
-def users_scope(tx: Writer, context: Context, params: SetScope) -> User:
+def users_scope(tx: Writer, context: Context, params: SetScope, account: Account) -> User:
     """Set an account's scope; its keys, sessions and tokens are narrowed with their next use."""
-    return _change(tx, context, params, scope=given_scope(context, params.scope))
+    return _change(tx, context, account, scope=given_scope(context, params.scope))
 
 
 @command(
     "users.update",
     needs=ADMIN,
+    target=ACCOUNT,
     example={"client_id": EXAMPLE_ID, "name": "Ada L."},
     http=("PATCH /api/v1/users/{client_id}",),
     failures=(NotFound,),
 )
-def users_update(tx: Writer, context: Context, params: UpdateUser) -> User:
+def users_update(tx: Writer, context: Context, params: UpdateUser, account: Account) -> User:
     """Change an account's name or networks."""
     changes: dict[str, object] = {}
     if params.name is not msgspec.UNSET:
         changes["name"] = parse_name(params.name)
     if params.networks is not msgspec.UNSET:
-        changes["networks"] = _given_networks(context, params.networks, account_of(tx, params).scope)
-    return _change(tx, context, params, **changes)
+        changes["networks"] = _given_networks(context, params.networks, account.scope)
+    return _change(tx, context, account, **changes)
 
 
-def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef) -> None:
+def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef, account: Account) -> None:
     """Let an account be off in this process while the store cannot take it."""
-    account = account_of(reader, params)
-    check_target(context, context.runtime.grant(account.scope, account.networks))
-    check_last_admin(reader, context, account, None)
     context.runtime.switched_off.add(account.id)
     context.runtime.counters["unwritten"] += 1
 
@@ -207,15 +205,15 @@ def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef) 
 @command(
     "users.enable",
     needs=ADMIN,
+    target=ACCOUNT,
     example={"client_id": EXAMPLE_ID},
     http=("POST /api/v1/users/{client_id}/enable",),
     failures=(NotFound,),
 )
-def users_enable(tx: Writer, context: Context, params: AccountRef) -> User:
+def users_enable(tx: Writer, context: Context, params: AccountRef, account: Account) -> User:
     """Switch an account on again; what died when it was switched off stays dead."""
-    account = account_of(tx, params)
     is_off_here = account.id in context.runtime.switched_off  # the store could not take that it was switched off
-    enabled = _change(tx, context, params, enabled=True, epoch=account.epoch + is_off_here)
+    enabled = _change(tx, context, account, enabled=True, epoch=account.epoch + is_off_here)
     context.runtime.switched_off.discard(enabled.client_id)
     return enabled
 
@@ -223,48 +221,41 @@ def users_enable(tx: Writer, context: Context, params: AccountRef) -> User:
 @command(
     "users.disable",
     needs=ADMIN,
+    target=ACCOUNT,
     example={"client_id": EXAMPLE_ID},
     http=("POST /api/v1/users/{client_id}/disable",),
     tool=Tool("disable_user", destructive=True, idempotent=True),
     unwritten=_switch_off_in_memory,
     failures=(NotFound,),
 )
-def users_disable(tx: Writer, context: Context, params: AccountRef) -> User:
+def users_disable(tx: Writer, context: Context, params: AccountRef, account: Account) -> User:
     """Switch an account off: its tokens and sessions die, its keys rest until it is enabled again."""
-    account = account_of(tx, params)
-    return _change(tx, context, params, enabled=False, epoch=account.epoch + account.enabled)
+    return _change(tx, context, account, enabled=False, epoch=account.epoch + account.enabled)
 
 
 @command(
     "users.delete",
     needs=ADMIN,
+    target=ACCOUNT,
     example={"client_id": EXAMPLE_ID},
     http=("POST /users/delete", "DELETE /api/v1/users/{client_id}"),
     tool=Tool("delete_user", destructive=True, idempotent=True),
     unwritten=_switch_off_in_memory,
     failures=(NotFound,),
 )
-def users_delete(tx: Writer, context: Context, params: AccountRef) -> DeletedUser:
+def users_delete(tx: Writer, context: Context, params: AccountRef, account: Account) -> DeletedUser:
     """Delete an account with its keys and sessions; its tokens die at once."""
-    account = account_of(tx, params)
-    check_target(context, context.runtime.grant(account.scope, account.networks))
-    check_last_admin(tx, context, account, None)
     service_keys = [key.id for key in owned_by(tx, ApiKey, SERVICE_KEYS) if key.creator == account.id]
     gone = delete_with_owned(tx, account)
-    context.target = account.id
     return DeletedUser(account.id, deleted=True, keys=gone[ApiKey], service_keys=service_keys)
 
 
-def _change(tx: Writer, context: Context, ref: AccountRef, **changes: object) -> User:
-    before = account_of(tx, ref)
-    check_target(context, context.runtime.grant(before.scope, before.networks))
-    after: Account = msgspec.structs.replace(before, **changes)
+def _change(tx: Writer, context: Context, account: Account, **changes: object) -> User:
+    changed: Account = msgspec.structs.replace(account, **changes)
     if "scope" in changes or "networks" in changes:
-        _check_given(context, after)
-    check_last_admin(tx, context, before, after)
-    tx.put(after)
-    context.target = after.id
-    return account_view(after)
+        _check_given(context, changed)
+    tx.put(changed)
+    return account_view(changed)
 
 
 def _check_given(context: Context, account: Account) -> None:

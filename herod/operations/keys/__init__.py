@@ -1,6 +1,6 @@
 """API keys: made, listed, rotated, disabled, deleted."""
 
-from herod.operations.keys.create_list_delete import make_key, put_key, remove_key
+from herod.operations.keys.create_list_delete import make_key, put_key
 from herod.operations.keys.list_filters import UNUSED_SECONDS
 
-__all__ = ["UNUSED_SECONDS", "make_key", "put_key", "remove_key"]
+__all__ = ["UNUSED_SECONDS", "make_key", "put_key"]

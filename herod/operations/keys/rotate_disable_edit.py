@@ -7,17 +7,12 @@ import msgspec
 
 from herod.credentials.secret_hashes import hash_secret
 from herod.identity.parent_credential import key_behind
-from herod.operations.keys.create_list_delete import (
-    EXAMPLE_KEY,
-    KeyRef,
-    current_grant,
-    switch_off_in_memory,
-    visible_key,
-)
+from herod.operations.keys.create_list_delete import EXAMPLE_KEY, KeyRef, switch_off_in_memory
 from herod.pipeline.operation_definition import Context, Params, Tool, command
 from herod.pipeline.parameter_types import ExpiresAt, KeyId, Label, NetworkNames, Scope
-from herod.pipeline.privilege_ceilings import check_ceiling, check_last_admin, check_target, given_scope
+from herod.pipeline.privilege_ceilings import check_ceiling, given_scope
 from herod.pipeline.result_views import IssuedKey, Key, key_view
+from herod.pipeline.targets import KEY, current_grant
 from herod.pipeline.text_normalization import parse_future, parse_name
 from herod.records import ApiKey, Session
 from herod.store.owned_records import owned_by
@@ -54,18 +49,17 @@ class UpdateKey(Params, frozen=True, kw_only=True):
 @command(
     "keys.rotate",
     needs=READ,
-    own=True,
+    target=KEY,
     manages_keys=True,
     example={"id": EXAMPLE_KEY, "overlap": 300},
     http=("POST /api/v1/keys/{id}/rotate", "POST /api/auth/keys/{id}/rotate"),
     tool=Tool("rotate_key", destructive=True),
 )
-def keys_rotate(tx: Writer, context: Context, params: RotateKey) -> IssuedKey:
+def keys_rotate(tx: Writer, context: Context, params: RotateKey, key: ApiKey) -> IssuedKey:
     """Give a key a new secret, and get it, once. The old one works for `overlap` seconds more, then never.
 
     Browsers that were signed in with the key are signed out.
     """
-    key = _changeable(tx, context, params.id)
     # Who gets the secret gets all that it opens, for as long as it does.
     grant = current_grant(tx, context, key)
     check_ceiling(context.principal.grants, msgspec.structs.replace(grant, expires_at=key.expires_at))
@@ -80,7 +74,7 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey) -> IssuedKey:
         former_epoch=key.epoch,
         epoch=_next_epoch(key),
     )
-    _put(tx, context, rotated)
+    tx.put(rotated)
     _end_sessions(tx, key)
     return IssuedKey(**msgspec.structs.asdict(key_view(rotated, tx.usage(key.id))), key=text)
 
@@ -88,36 +82,33 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey) -> IssuedKey:
 @command(
     "keys.disable",
     needs=READ,
-    own=True,
+    target=KEY,
     manages_keys=True,
     example={"id": EXAMPLE_KEY},
     http=("POST /api/v1/keys/{id}/disable",),
     tool=Tool("disable_key", destructive=True, idempotent=True),
     unwritten=switch_off_in_memory,
 )
-def keys_disable(tx: Writer, context: Context, params: KeyRef) -> Key:
+def keys_disable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> Key:
     """Switch a key off: its next use is refused, until it is switched on again. What was signed in with it ends."""
-    key = _changeable(tx, context, params.id)
     disabled = msgspec.structs.replace(_ending_made(key), enabled=False) if key.enabled else key
-    check_last_admin(tx, context, key, disabled)
     _end_sessions(tx, key)
-    return _put(tx, context, disabled)
+    return _put(tx, disabled)
 
 
 @command(
     "keys.enable",
     needs=READ,
-    own=True,
+    target=KEY,
     manages_keys=True,
     example={"id": EXAMPLE_KEY},
     http=("POST /api/v1/keys/{id}/enable",),
 )
-def keys_enable(tx: Writer, context: Context, params: KeyRef) -> Key:
+def keys_enable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> Key:
     """Switch a key on again."""
-    key = _changeable(tx, context, params.id)
     if key.id in context.runtime.switched_off:  # the store could not take that it was switched off
         key = _ending_made(key)
-    enabled = _put(tx, context, msgspec.structs.replace(key, enabled=True))
+    enabled = _put(tx, msgspec.structs.replace(key, enabled=True))
     context.runtime.switched_off.discard(enabled.id)
     return enabled
 
@@ -125,14 +116,13 @@ def keys_enable(tx: Writer, context: Context, params: KeyRef) -> Key:
 @command(
     "keys.update",
     needs=READ,
-    own=True,
+    target=KEY,
     manages_keys=True,
     example={"id": EXAMPLE_KEY, "name": "nightly backup"},
     http=("PATCH /api/v1/keys/{id}",),
 )
-def keys_update(tx: Writer, context: Context, params: UpdateKey) -> Key:
+def keys_update(tx: Writer, context: Context, params: UpdateKey, key: ApiKey) -> Key:
     """Rename a key, let it end at another time, or narrow its scope or networks."""
-    key = _changeable(tx, context, params.id)
     changes: dict[str, object] = {}
     if isinstance(params.name, str):
         changes["name"] = parse_name(params.name)
@@ -146,20 +136,7 @@ def keys_update(tx: Writer, context: Context, params: UpdateKey) -> Key:
     if any(other.id != key.id for other in tx.find(ApiKey, *changed.lookup)):
         raise Conflict("A key of this name exists already: choose another name.", reason="name_in_use")
     _check_narrower(context, key, changed)
-    check_last_admin(tx, context, key, changed)
-    return _put(tx, context, changed)
-
-
-def _changeable(tx: Writer, context: Context, key_id: str) -> ApiKey:
-    """The key, if the actor may change it.
-
-    Raises:
-        NotFound: it is not there, or not theirs.
-        TargetDenied: it holds more than they.
-    """
-    key = visible_key(tx, context, key_id)
-    check_target(context, current_grant(tx, context, key))
-    return key
+    return _put(tx, changed)
 
 
 def _check_narrower(context: Context, key: ApiKey, changed: ApiKey) -> None:
@@ -185,9 +162,8 @@ def _check_narrower(context: Context, key: ApiKey, changed: ApiKey) -> None:
         )
 
 
-def _put(tx: Writer, context: Context, key: ApiKey) -> Key:
+def _put(tx: Writer, key: ApiKey) -> Key:
     tx.put(key)
-    context.target = key.id
     return key_view(key, tx.usage(key.id))
 
 

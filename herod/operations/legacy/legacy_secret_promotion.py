@@ -9,7 +9,7 @@ import msgspec
 
 from herod.identity.legacy_secrets import LegacySecret
 from herod.operations.keys import make_key, put_key
-from herod.pipeline.operation_definition import Context, Params, Time, command, query
+from herod.pipeline.operation_definition import Context, NoTarget, Params, Time, command, query
 from herod.pipeline.pagination import fill_page, parse_limit
 from herod.pipeline.parameter_types import Cursor, ExpiresAt, Label, Limit
 from herod.pipeline.privilege_ceilings import check_ceiling
@@ -83,6 +83,7 @@ def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[
     "legacy.promote",
     needs=ADMIN,
     manages_keys=True,
+    target=NoTarget("makes a key"),
     example={"id": EXAMPLE_LEGACY, "name": "supervisor", "expires_at": "2030-01-31T12:00:00Z"},
     http=("POST /api/v1/legacy/{id}/promote",),
     creates=True,

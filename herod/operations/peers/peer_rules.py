@@ -1,5 +1,6 @@
 """Peer rules: what local users and groups may do on the Unix socket without any other credential."""
 
+import dataclasses
 import grp
 import pwd
 from typing import Annotated, Final
@@ -9,12 +10,13 @@ import msgspec
 from herod.pipeline.operation_definition import Context, Params, Work, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
-from herod.pipeline.privilege_ceilings import check_ceiling, check_target, given_scope, own_networks, timeless
+from herod.pipeline.privilege_ceilings import check_ceiling, given_scope, own_networks, timeless
 from herod.pipeline.result_views import PeerView, peer_view
+from herod.pipeline.targets import PEER_RULE
 from herod.records import PeerRule
 from herod.scopes.principal import NOBODY_UID
 from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
-from herod_client.core.errors import InvalidRequest, NotFound, quoted
+from herod_client.core.errors import InvalidRequest, quoted
 from herod_client.core.grants import list_networks, parse_networks
 from herod_client.core.key_format import new_id
 from herod_client.core.scope_graph import ADMIN
@@ -86,6 +88,14 @@ def _look_up(reader: Reader, context: Context, params: AllowPeer) -> Work:
     return work
 
 
+def _replaced(reader: Reader, context: Context, params: AllowPeer) -> PeerRule | None:
+    """The rule that there is for the same user or group, once it is known which that is."""
+    return None if context.prepared is None else next(iter(reader.find(PeerRule, "peer", context.prepared)), None)
+
+
+REPLACED = dataclasses.replace(PEER_RULE, find=_replaced, is_optional=True)
+
+
 @command(
     "peers.allow",
     needs=ADMIN,
@@ -93,8 +103,9 @@ def _look_up(reader: Reader, context: Context, params: AllowPeer) -> Work:
     http=("POST /api/v1/peers",),
     prepare=_look_up,
     creates=True,
+    target=REPLACED,
 )
-def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerView:
+def peers_allow(tx: Writer, context: Context, params: AllowPeer, before: PeerRule | None) -> PeerView:
     """Let a local user or group in on the Unix socket; a second rule for the same one replaces the first."""
     subject: str = context.prepared
     actor = context.principal
@@ -106,9 +117,6 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer) -> PeerView:
     )
     # A rule has no end: time is no part of this ceiling.
     check_ceiling(timeless(actor.grants), context.runtime.grant(scope, tuple(networks)))
-    before = next(iter(tx.find(PeerRule, "peer", subject)), None)
-    if before is not None:
-        check_target(context, context.runtime.grant(before.scope, before.networks))
     if before is None:
         before = PeerRule(id=new_id(), created_at=context.now, subject=subject, creator=actor.id, scope=(), networks=())
     # All that is not said anew stays, its epoch above all: tokens that ended must not be good again.
@@ -125,16 +133,10 @@ def peers_list(reader: Reader, context: Context, params: ListPeers) -> Page[Peer
     return page_of(page, peer_view)
 
 
-@command("peers.remove", needs=ADMIN, example={"id": EXAMPLE_ID}, http=("DELETE /api/v1/peers/{id}",))
-def peers_remove(tx: Writer, context: Context, params: PeerRef) -> RemovedPeer:
+@command("peers.remove", needs=ADMIN, target=PEER_RULE, example={"id": EXAMPLE_ID}, http=("DELETE /api/v1/peers/{id}",))
+def peers_remove(tx: Writer, context: Context, params: PeerRef, rule: PeerRule) -> RemovedPeer:
     """Remove a peer rule; tokens made under it die."""
-    rule = tx.get(PeerRule, params.id)
-    if rule is None:
-        raise NotFound("There is no such peer rule.")
-    check_target(context, context.runtime.grant(rule.scope, rule.networks))
-    tx.delete(PeerRule, rule.id)
-    context.target = rule.id
-    return RemovedPeer(rule.id, deleted=True)
+    return RemovedPeer(rule.id, deleted=tx.delete(PeerRule, rule.id))
 
 
 def _subject(kind: str, number: int) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from herod.pipeline.operation_definition import Context, Params, command, query
+from herod.pipeline.operation_definition import Context, NoTarget, Params, Target, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import EXAMPLE_ID, Cursor, Label, Limit
 from herod.pipeline.privilege_ceilings import is_admin
@@ -120,18 +120,48 @@ def _misses_unless_admin(context: Context, params: ResourceRef) -> Counter | Non
     return None if is_admin(context) else _misses(context, params)
 
 
-def _look(reader: Reader, context: Context, params: ResourceRef) -> None:
-    """Miss before the transaction does, where misses are counted."""
-    _owned(reader, context, params)
+def _owned(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
+    """The resource, if it is the one's who asks and the secret opens it.
+
+    Both lookups are made whatever the first one finds: a miss never costs less than another.
+
+    Raises:
+        InvalidRequest: no resource can have such a secret.
+        NotFound: it is not there, or not for them, or not with this secret.
+    """
+    resource = _find(reader, context, ref)
+    if resource is None:
+        raise NotFound("There is no such resource, or not with this secret.", reason="not_owned")
+    return resource
 
 
-def _look_or_admin(reader: Reader, context: Context, params: ResourceRef) -> None:
-    _releasable(reader, context, params)
+def _releasable(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
+    """As `_owned`; an admin's may be anybody's, whose claimant may be gone."""
+    if not is_admin(context):
+        return _owned(reader, context, ref)
+    _parse_secret(ref.secret)  # not needed, and no other than it could be
+    resource = reader.get(Resource, ref.sid)
+    if resource is None:
+        raise NotFound("There is no such resource.")
+    return resource
+
+
+def _find(reader: Reader, context: Context, ref: ResourceRef) -> Resource | None:
+    claimant = context.principal.id
+    protected = reader.find(Resource, "sid", ref.sid, claimant, _parse_secret(ref.secret))
+    unprotected = reader.find(Resource, "sid", ref.sid, claimant, UNPROTECTED)
+    return next(iter([*protected, *unprotected]), None)
+
+
+# Found by its secret, so whoever finds it may see it; and it holds nothing that anybody could lack.
+OWNED_RESOURCE = Target(noun="resource", find=_owned, is_own=lambda principal, resource: True)
+RELEASABLE_RESOURCE = Target(noun="resource", find=_releasable, is_own=lambda principal, resource: True)
 
 
 @command(
     "resources.claim",
     needs=USER,
+    target=NoTarget("makes something new"),
     example={"kind": "vm", "name": "web 1", "secret": "what the tenant chose", "attributes": {"cpus": 2}},
     http=("POST /api/v1/resources",),
     headers=IN_HEADER,
@@ -204,19 +234,18 @@ def resources_check(reader: Reader, context: Context, params: ResourceRef) -> Ch
     headers=IN_HEADER,
     failures=(NotFound,),
     misses=_misses,
-    prepare=_look,
+    target=OWNED_RESOURCE,
 )
-def resources_update(tx: Writer, context: Context, params: UpdateResource) -> ResourceView:
+def resources_update(tx: Writer, context: Context, params: UpdateResource, resource: Resource) -> ResourceView:
     """Change the name or the attributes of one of your resources, if the secret opens it."""
     changes: dict[str, object] = {}
     if isinstance(params.name, str):
         changes["name"] = parse_label(params.name)
     if isinstance(params.attributes, dict):
         changes["attributes"] = _parse_attributes(params.attributes)
-    resource = msgspec.structs.replace(_owned(tx, context, params), **changes)
-    tx.put(resource)
-    context.target = resource.id
-    return _view(resource)
+    changed: Resource = msgspec.structs.replace(resource, **changes)
+    tx.put(changed)
+    return _view(changed)
 
 
 @command(
@@ -227,47 +256,11 @@ def resources_update(tx: Writer, context: Context, params: UpdateResource) -> Re
     headers=IN_HEADER,
     failures=(NotFound,),
     misses=_misses_unless_admin,
-    prepare=_look_or_admin,
+    target=RELEASABLE_RESOURCE,
 )
-def resources_release(tx: Writer, context: Context, params: ResourceRef) -> ReleasedResource:
+def resources_release(tx: Writer, context: Context, params: ResourceRef, resource: Resource) -> ReleasedResource:
     """Give up one of your resources, if the secret opens it; admins release anybody's without."""
-    resource = _releasable(tx, context, params)
-    tx.delete(Resource, resource.id)
-    context.target = resource.id
-    return ReleasedResource(resource.id, released=True)
-
-
-def _owned(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
-    """The resource, if it is the one's who asks and the secret opens it.
-
-    Both lookups are made whatever the first one finds: a miss never costs less than another.
-
-    Raises:
-        InvalidRequest: no resource can have such a secret.
-        NotFound: it is not there, or not for them, or not with this secret.
-    """
-    resource = _find(reader, context, ref)
-    if resource is None:
-        raise NotFound("There is no such resource, or not with this secret.", reason="not_owned")
-    return resource
-
-
-def _releasable(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
-    """As `_owned`; an admin's may be anybody's, whose claimant may be gone."""
-    if not is_admin(context):
-        return _owned(reader, context, ref)
-    _parse_secret(ref.secret)  # not needed, and no other than it could be
-    resource = reader.get(Resource, ref.sid)
-    if resource is None:
-        raise NotFound("There is no such resource.")
-    return resource
-
-
-def _find(reader: Reader, context: Context, ref: ResourceRef) -> Resource | None:
-    claimant = context.principal.id
-    protected = reader.find(Resource, "sid", ref.sid, claimant, _parse_secret(ref.secret))
-    unprotected = reader.find(Resource, "sid", ref.sid, claimant, UNPROTECTED)
-    return next(iter([*protected, *unprotected]), None)
+    return ReleasedResource(resource.id, released=tx.delete(Resource, resource.id))
 
 
 def _parse_secret(text: str) -> str:

@@ -1,21 +1,21 @@
 """Who is signed in by browser, and signing others out. Only the dashboard asks for it, so only sessions do."""
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
 from herod.identity.parent_credential import session_principal
-from herod.pipeline.operation_definition import Context, Params, Surface, Time, command, query
+from herod.pipeline.operation_definition import Context, Params, Surface, Target, Time, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.privilege_ceilings import check_target, is_admin
+from herod.pipeline.privilege_ceilings import is_admin
 from herod.pipeline.result_views import networks_list, rfc3339
 from herod.records import Session
 from herod.scopes.decisions import Access, Denied, decide_target
 from herod.scopes.principal import AuthMethod
 from herod.store.store_interface import Page, Reader, Writer
-from herod_client.core.errors import NotFound, Unauthenticated
+from herod_client.core.errors import Unauthenticated
+from herod_client.core.grants import Grants
 
 __all__ = ["session_end", "session_list"]
 
@@ -66,7 +66,6 @@ class EndedSession(msgspec.Struct, frozen=True):
 @query(
     "session.list",
     needs=Access.AUTHENTICATED,
-    own=True,
     methods=frozenset({AuthMethod.SESSION}),
     example={},
     surfaces=frozenset({Surface.DASHBOARD}),
@@ -81,24 +80,32 @@ def session_list(reader: Reader, context: Context, params: ListSessions) -> Page
     return page_of(page, lambda session: _view(reader, context, session))
 
 
+def _session_grants(reader: Reader, context: Context, session: Session) -> Grants:
+    """What a session holds now; what opens nothing any more may go, whoever's it was."""
+    try:
+        return session_principal(reader, context.runtime, session, context.now).grants
+    except Unauthenticated:
+        return ()
+
+
+SESSION = Target(
+    noun="session",
+    find=lambda reader, context, params: reader.get(Session, params.id),
+    is_own=lambda principal, session: session.subject == principal.id,
+    grants=_session_grants,
+)
+
+
 @command(
     "session.end",
     needs=Access.AUTHENTICATED,
-    own=True,
+    target=SESSION,
     methods=frozenset({AuthMethod.SESSION}),
     example={"id": EXAMPLE_SESSION},
     surfaces=frozenset({Surface.DASHBOARD}),
 )
-def session_end(tx: Writer, context: Context, params: SessionRef) -> EndedSession:
+def session_end(tx: Writer, context: Context, params: SessionRef, session: Session) -> EndedSession:
     """Sign another browser out: one of one's own, for admins anybody's who holds no more than they do."""
-    session = tx.get(Session, params.id)
-    if session is None:
-        raise NotFound("There is no such session.")
-    if not is_admin(context) and session.subject != context.principal.id:
-        raise NotFound("There is no such session.", reason="not_owner")
-    with suppress(Unauthenticated):  # what opens nothing any more may go, whoever's it was
-        check_target(context, *session_principal(tx, context.runtime, session, context.now).grants)
-    context.target = session.id
     return EndedSession(session.id, ended=tx.delete(Session, session.id))
 
 

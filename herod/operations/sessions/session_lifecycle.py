@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 from herod.identity.parent_credential import session_half, session_id, via_of
-from herod.pipeline.operation_definition import Context, Params, Surface, Time, command
+from herod.pipeline.operation_definition import Context, NoTarget, Params, Surface, Time, command
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.records import Session
 from herod.scopes.decisions import Access
@@ -75,6 +75,7 @@ class SignedOut(msgspec.Struct, frozen=True):
     "session.create",
     needs=Access.AUTHENTICATED,
     methods=OPENS_SESSIONS,
+    target=NoTarget("makes something new"),
     example={},
     surfaces=frozenset({Surface.DASHBOARD}),
 )
@@ -88,6 +89,7 @@ def session_create(tx: Writer, context: Context, params: CreateSession) -> Opene
     "session.delete",
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.SESSION}),
+    target=NoTarget("ends the very session that asks"),
     example={},
     surfaces=frozenset({Surface.DASHBOARD}),
 )

@@ -19,7 +19,7 @@ from herod.operations.sessions.session_lifecycle import (
     keep_session,
     new_session,
 )
-from herod.pipeline.operation_definition import Context, Params, SecretText, Surface, Time, command, query
+from herod.pipeline.operation_definition import Context, NoTarget, Params, SecretText, Surface, Time, command, query
 from herod.pipeline.result_views import hide_values, networks_list
 from herod.records import Account, Session
 from herod.scopes.decisions import Access
@@ -76,7 +76,14 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     networks: list[str]
 
 
-@command("session.code", needs=Access.AUTHENTICATED, methods=OPENS_SESSIONS, example={}, always_audited=True)
+@command(
+    "session.code",
+    needs=Access.AUTHENTICATED,
+    methods=OPENS_SESSIONS,
+    target=NoTarget("makes something new"),
+    example={},
+    always_audited=True,
+)
 def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode:
     """Make a code by which a browser signs in as who asks: once, within 60 seconds, and to no more than they hold."""
     expires_at = context.now + CODE_SECONDS
@@ -112,6 +119,7 @@ def _limit(reader: Reader, context: Context, params: RedeemCode) -> Attempt:
 @command(
     "session.redeem",
     needs=Access.PUBLIC,
+    target=NoTarget("opens a new session"),
     example={"code": EXAMPLE_CODE},
     surfaces=frozenset({Surface.DASHBOARD}),
     limit=_limit,

@@ -1,20 +1,23 @@
 """Hero Supervisor's four methods, in its shapes, over herod's service keys."""
 
+import dataclasses
+
 import msgspec
 
 from herod.identity.identify import bearer_principal
-from herod.operations.keys import make_key, put_key, remove_key
+from herod.operations.keys import make_key, put_key
 from herod.pipeline.credential_last_used import note_use
-from herod.pipeline.operation_definition import Context, CredentialText, Params, Time, command, query
+from herod.pipeline.operation_definition import Context, CredentialText, NoTarget, Params, Time, command, query
 from herod.pipeline.pagination import ByteBudget
 from herod.pipeline.parameter_types import KeyId, Label, Scope
 from herod.pipeline.privilege_ceilings import check_ceiling, given_scope
 from herod.pipeline.result_views import hide_values, rfc3339
+from herod.pipeline.targets import KEY
 from herod.records import SERVICE_KEYS, ApiKey
 from herod.scopes.decisions import Access
 from herod.store.owned_records import owned_by
 from herod.store.store_interface import Reader, Store, Usage, Writer
-from herod_client.core.errors import InvalidRequest, NotFound, Unauthenticated
+from herod_client.core.errors import InvalidRequest, Unauthenticated
 from herod_client.core.grants import list_networks
 from herod_client.core.key_format import looks_like_key, parse_key
 from herod_client.core.scope_graph import ADMIN
@@ -103,7 +106,13 @@ def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
     return Verified(valid=True, name=name, scope=context.runtime.scope_text(principal.widest))
 
 
-@command("auth.create_key", needs=ADMIN, manages_keys=True, example={"name": "runner-1", "scope": "registrar"})
+@command(
+    "auth.create_key",
+    needs=ADMIN,
+    manages_keys=True,
+    target=NoTarget("makes something new"),
+    example={"name": "runner-1", "scope": "registrar"},
+)
 def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -> CreatedSupervisorKey:
     """Make a service key and get it, once."""
     scope = given_scope(context, params.scope)
@@ -138,20 +147,24 @@ def auth_list_keys(reader: Reader, context: Context, params: ListSupervisorKeys)
     return found
 
 
-@command("auth.remove_key", needs=ADMIN, manages_keys=True, example={"id": "0kZ3vXq81LmT"})
-def auth_remove_key(tx: Writer, context: Context, params: RemoveSupervisorKey) -> bool:
-    """Delete a service key, by itself or by its id."""
+def _service_key(reader: Reader, context: Context, params: RemoveSupervisorKey) -> ApiKey | None:
     if (params.key is None) == (params.id is None):
         raise InvalidRequest("Say which key: give key or id, one of them.")
     key_id = params.id
     if params.key is not None:
         # Clients of the older system pass what they have; an id in the place of the key is understood.
         key_id = parse_key(params.key).id if looks_like_key(params.key) else params.key
-    key = tx.get(ApiKey, key_id or "")
-    if key is None or key.owner is not None:
-        raise NotFound("There is no such service key.")
-    remove_key(tx, context, key)
-    return True
+    key = reader.get(ApiKey, key_id or "")
+    return None if key is None or key.owner is not None else key
+
+
+SERVICE_KEY = dataclasses.replace(KEY, noun="service key", find=_service_key)
+
+
+@command("auth.remove_key", needs=ADMIN, manages_keys=True, target=SERVICE_KEY, example={"id": "0kZ3vXq81LmT"})
+def auth_remove_key(tx: Writer, context: Context, params: RemoveSupervisorKey, key: ApiKey) -> bool:
+    """Delete a service key, by itself or by its id."""
+    return tx.delete(ApiKey, key.id)
 
 
 def _view(key: ApiKey, usage: Usage | None) -> SupervisorKey:

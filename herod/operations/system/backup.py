@@ -2,7 +2,7 @@
 
 import msgspec
 
-from herod.pipeline.operation_definition import Context, NoParams, command
+from herod.pipeline.operation_definition import Context, NoParams, NoTarget, command
 from herod.store.store_interface import ByteStream, Store, Writer
 from herod_client.core.scope_graph import ADMIN
 
@@ -20,6 +20,7 @@ async def _stream(store: Store) -> ByteStream:
 @command(
     "backup",
     needs=ADMIN,
+    target=NoTarget("reads everything and changes nothing"),
     example={},
     http=("GET /api/v1/backup",),
     streamed=_stream,

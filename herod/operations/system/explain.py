@@ -14,7 +14,7 @@ from herod.identity.effective_principals import (
 from herod.pipeline.operation_definition import Context, Params, Tool, name_methods, query
 from herod.pipeline.parameter_types import KnownScope, Network, OperationName
 from herod.pipeline.privilege_ceilings import check_key_manager, is_admin
-from herod.pipeline.target_lookup import AccountRef, find_account
+from herod.pipeline.targets import AccountRef, find_account
 from herod.records import ApiKey, PeerRule
 from herod.scopes.decisions import Access, Denied, Needs, decide
 from herod.scopes.principal import AuthMethod, Principal
@@ -56,7 +56,6 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     example={"operation": "users.list"},
     http=("POST /api/v1/explain",),
     tool=Tool("explain"),
-    own=True,
     failures=(NotFound,),
 )
 def access_explain(reader: Reader, context: Context, params: Explain) -> Explanation:

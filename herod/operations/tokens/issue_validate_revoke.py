@@ -9,7 +9,7 @@ import msgspec
 from herod.identity.identify import bearer_principal, looks_like_token, token_holder
 from herod.operations.tokens.new_token import issue_token
 from herod.pipeline.credential_last_used import note_use
-from herod.pipeline.operation_definition import Context, Params, Tool, command, query
+from herod.pipeline.operation_definition import Context, NoTarget, Params, Tool, command, query
 from herod.pipeline.parameter_types import AskedScope, Scope
 from herod.pipeline.privilege_ceilings import check_target, is_admin
 from herod.pipeline.result_views import TokenAnswer, networks_list
@@ -104,6 +104,7 @@ class Revoked(msgspec.Struct, frozen=True):
     "token.create",
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.CLIENT_SECRET, AuthMethod.PEER}),
+    target=NoTarget("makes something new"),
     example={"grant_type": "client_credentials", "scope": "read"},
     http=("POST /token",),
     form=True,
@@ -161,7 +162,7 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
     )
 
 
-def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> None:
+def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, record: None) -> None:
     """Let the revocation hold in this process while the store cannot take it."""
     claims = _revocable(reader, context, params.token)
     if claims is not None:
@@ -172,7 +173,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken) -> 
 @command(
     "token.revoke",
     needs=Access.AUTHENTICATED,
-    own=True,
+    target=NoTarget("a token is no record: its subject is looked at by the handler"),
     example={"token": "eyJhbGciOiJIUzI1NiJ9.…"},
     http=("POST /revoke",),
     tool=Tool("revoke_token", destructive=True, idempotent=True),

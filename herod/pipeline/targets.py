@@ -1,0 +1,126 @@
+"""What a command changes: how it is found, who may see it, and what the one who asks must hold to change it.
+
+The operation table names the target; the pipeline finds and checks it here, inside the transaction, and hands the
+record to the handler. No handler looks for its own target.
+"""
+
+from typing import TypeVar
+
+from herod.pipeline.operation_definition import Context, Params, Target
+from herod.pipeline.parameter_types import ClientId, Email
+from herod.pipeline.privilege_ceilings import check_target, is_admin, owns
+from herod.pipeline.text_normalization import parse_email
+from herod.records import Account, ApiKey, PeerRule, Record
+from herod.scopes.principal import Principal, PrincipalKind
+from herod.store.store_interface import Reader
+from herod_client.core.errors import InvalidRequest, NotFound
+from herod_client.core.grants import Grant, Grants
+
+__all__ = [
+    "ACCOUNT",
+    "KEY",
+    "PEER_RULE",
+    "AccountRef",
+    "account_of",
+    "current_grant",
+    "find_account",
+    "find_target",
+    "visible",
+]
+
+R = TypeVar("R", bound=Record)
+
+
+class AccountRef(Params, frozen=True, kw_only=True):
+    """Exactly one of the two."""
+
+    exactly_one = ("client_id", "email")
+
+    client_id: ClientId | None = None
+    email: Email | None = None
+
+
+def find_account(reader: Reader, ref: AccountRef) -> Account | None:
+    """The account that is meant, or None.
+
+    Raises:
+        InvalidRequest: neither or both of client_id and email are given.
+    """
+    if (ref.client_id is None) == (ref.email is None):
+        raise InvalidRequest("Say which account: give client_id or email, one of them.")
+    if ref.client_id is not None:
+        return reader.get(Account, ref.client_id)
+    return next(iter(reader.find(Account, "email", parse_email(ref.email or ""))), None)
+
+
+def account_of(reader: Reader, ref: AccountRef) -> Account:
+    """The account that is meant.
+
+    Raises:
+        InvalidRequest: neither or both of client_id and email are given.
+        NotFound: there is none.
+    """
+    account = find_account(reader, ref)
+    if account is None:
+        raise NotFound("There is no such account.")
+    return account
+
+
+def current_grant(reader: Reader, context: Context, key: ApiKey) -> Grant:
+    """What a key holds now: no more than its owner. Who was demoted can still take back the keys they made before."""
+    own = context.runtime.grant(key.scope, key.networks)
+    owner = reader.get(Account, key.owner) if key.owner is not None else None
+    return own if owner is None else own.intersect(context.runtime.grant(owner.scope, owner.networks))
+
+
+def _is_own_key(principal: Principal, key: ApiKey) -> bool:
+    return principal.kind is PrincipalKind.ACCOUNT and key.owner == principal.id
+
+
+ACCOUNT = Target(
+    noun="account",
+    find=lambda reader, context, params: find_account(reader, params),
+    is_own=lambda principal, account: owns(principal, account.id),
+    grants=lambda reader, context, account: (context.runtime.grant(account.scope, account.networks),),
+)
+KEY = Target(
+    noun="key",
+    find=lambda reader, context, params: reader.get(ApiKey, params.id),
+    is_own=_is_own_key,
+    grants=lambda reader, context, key: (current_grant(reader, context, key),),
+)
+PEER_RULE = Target(
+    noun="peer rule",
+    find=lambda reader, context, params: reader.get(PeerRule, params.id),
+    grants=lambda reader, context, rule: (context.runtime.grant(rule.scope, rule.networks),),
+)
+
+
+def visible(context: Context, target: Target[R], record: R | None) -> R:
+    """The record, if the one who asks may see it: it is their own, or they are admin.
+
+    Raises:
+        NotFound: it is not there, or not theirs; the answer is the same.
+    """
+    if record is None:
+        raise NotFound(f"There is no such {target.noun}.")
+    if not is_admin(context) and not target.is_own(context.principal, record):
+        raise NotFound(f"There is no such {target.noun}.", reason="not_owner")
+    return record
+
+
+def find_target(reader: Reader, context: Context, target: Target[R], params: Params) -> R | None:
+    """What a command is about to change, if the one who asks may see it and holds no less; it is noted for the audit.
+
+    Raises:
+        NotFound: it is not there, or not theirs to see.
+        TargetDenied: it holds more than the one who asks.
+    """
+    record = target.find(reader, context, params)
+    if record is None and target.is_optional:
+        return None
+    record = visible(context, target, record)
+    context.target = record.id
+    grants: Grants = target.grants(reader, context, record)
+    check_target(context, *grants)
+    return record
