@@ -1,0 +1,183 @@
+"""What a command changes is found and checked before its handler runs: the real handlers, one and all."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from herod.identity.presented_credentials import Presented
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.operation_definition import NoParams, NoTarget, Target, command
+from herod.records import Session
+from herod.scopes.principal import AuthMethod
+from herod_client.core.errors import NotFound, TargetDenied
+from herod_client.core.scope_graph import ADMIN
+from support.herod_in_memory import TCP, House, User
+
+TARGETED = sorted(name for name, one in OPERATIONS.items() if isinstance(one.target, Target))
+# Each says why in the table. One that loses its target must not do so unseen.
+WITHOUT = {
+    "auth.create_key",
+    "backup",
+    "first_admin.create",
+    "legacy.promote",
+    "login",
+    "register",
+    "resources.claim",
+    "session.code",
+    "session.create",
+    "session.delete",
+    "session.redeem",
+    "session.sign_in",
+    "token.create",
+    "token.revoke",
+    "users.add",
+}
+# Found by a secret of the tenant's, so nobody else's is ever higher, and a foreign one is missing.
+BY_SECRET = {"resources.release", "resources.update"}
+# What they name need not be there: a first rule, a key of one's own.
+OPTIONAL = {"keys.create", "peers.allow"}
+
+Make = Callable[[House, str], Awaitable[dict[str, Any]]]
+
+
+async def _account(house: House, scope: str) -> dict[str, Any]:
+    return {"client_id": (await house.user(scope)).client_id}
+
+
+async def _key(house: House, scope: str) -> dict[str, Any]:
+    user = await house.user(scope)
+    return {"id": (await user.key(scope)).split("_")[2]}
+
+
+async def _service_key(house: House, scope: str) -> dict[str, Any]:
+    return {"id": (await house.service_key(scope, "a service")).split("_")[2]}
+
+
+async def _owner(house: House, scope: str) -> dict[str, Any]:
+    return {"owner": (await house.user(scope)).client_id, "name": "for another", "scope": "read"}
+
+
+async def _rule(house: House, scope: str) -> dict[str, Any]:
+    return {"id": (await house.admin("peers.allow", uid=4321, scope=scope)).id}
+
+
+async def _replaced(house: House, scope: str) -> dict[str, Any]:
+    await house.admin("peers.allow", uid=4321, scope=scope)
+    return {"uid": 4321, "scope": "read"}
+
+
+async def _session(house: House, scope: str) -> dict[str, Any]:
+    await (await house.user(scope)).session()
+    [session] = house.store.list(Session).items
+    return {"id": session.id}
+
+
+async def _resource(house: House, scope: str) -> dict[str, Any]:
+    claimed = await house.call("resources.claim", (await house.user("user")).basic, kind="vm", name="x", secret="s")
+    return {"sid": claimed.sid, "secret": "s"}
+
+
+def made_by(name: str) -> Make:
+    """How a record that the command could change comes to be, and how the command names it."""
+    if name == "keys.create":
+        return _owner
+    if name == "peers.allow":
+        return _replaced
+    target = OPERATIONS[name].target
+    assert isinstance(target, Target)
+    return {
+        "account": _account,
+        "key": _key,
+        "service key": _service_key,
+        "peer rule": _rule,
+        "session": _session,
+        "resource": _resource,
+    }[target.noun]
+
+
+def rest(name: str, reference: dict[str, Any]) -> dict[str, Any]:
+    """Everything else the command needs, from its example."""
+    names = {"client_id", "email", "id", "sid", "secret", "current", "uid", "expires_at"}
+    return {key: value for key, value in OPERATIONS[name].example.items() if key not in names} | reference
+
+
+async def presented(house: House, name: str, scope: str, networks: list[str] | None = None) -> Presented:
+    """Somebody with that scope, signed in as the command wants it."""
+    user: User = await house.user(scope, networks)
+    methods = OPERATIONS[name].methods
+    return await user.session() if methods and AuthMethod.SESSION in methods else await user.bearer()
+
+
+async def refused(house: House, name: str, who: Presented, params: dict[str, Any], error: type[Exception]) -> None:
+    """Refused, and nothing is otherwise than it was."""
+    before = house.store.cursor
+    with pytest.raises(error):
+        await house.call(name, who, TCP, **params)
+    assert house.store.cursor == before
+
+
+def test_whose_target_is_not_in_the_table() -> None:
+    """Only commands that change nothing of what was there, each with its reason."""
+    without = {name: one.target for name, one in OPERATIONS.items() if isinstance(one.target, NoTarget)}
+    assert set(without) == WITHOUT
+    assert all(target.why for target in without.values())
+
+
+def test_a_command_says_what_it_changes() -> None:
+    """One that does not is refused when it is defined."""
+
+    def handler(tx: Any, context: Any, params: NoParams) -> None:
+        """Change something."""
+
+    with pytest.raises(TypeError, match="does not say what it changes"):
+        command("made.up", needs=ADMIN, example={})(handler)
+
+
+@pytest.mark.parametrize("name", [name for name in TARGETED if name not in OPTIONAL])
+async def test_missing(house: House, name: str) -> None:
+    """What is not there is not found, for whoever asks."""
+    reference = await made_by(name)(house, "read")
+    gone = {key: "nobody" if key != "secret" else value for key, value in reference.items()}
+    await refused(house, name, await presented(house, name, "admin"), rest(name, gone), NotFound)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in TARGETED if OPERATIONS[name].needs != ADMIN and name not in OPTIONAL]
+)
+async def test_foreign(house: House, name: str) -> None:
+    """Somebody else's is not found either, by whoever is no admin."""
+    reference = await made_by(name)(house, "read")
+    await refused(house, name, await presented(house, name, "user"), rest(name, reference), NotFound)
+
+
+@pytest.mark.parametrize("name", [name for name in TARGETED if name not in BY_SECRET])
+async def test_higher(house: House, name: str) -> None:
+    """An admin of one network changes nobody who holds more, and the audit says whom it was about."""
+    await house.user("admin")  # somebody stays
+    reference = await made_by(name)(house, "admin")
+    who = await presented(house, name, "admin", ["lab"])
+    await refused(house, name, who, rest(name, reference), TargetDenied)
+    await house.pipeline.flush(is_last=True)
+    [denied] = [row.event for row in house.store.audit_rows() if row.event.outcome == "denied"]
+    assert denied.operation == name
+    assert denied.target in {*reference.values()} or name == "peers.allow"
+
+
+@pytest.mark.parametrize("name", [name for name in TARGETED if name not in BY_SECRET])
+async def test_what_one_may_change(house: House, name: str) -> None:
+    """It is changed, and its row in the audit log says what it was."""
+    await house.user("admin")
+    reference = await made_by(name)(house, "write")
+    params = rest(name, reference)
+    if name in {"users.enable", "keys.enable"}:
+        await house.admin(name.replace("enable", "disable"), **reference)
+    if OPERATIONS[name].methods:
+        await house.call(name, await presented(house, name, "admin"), TCP, **params)
+    else:
+        await house.admin(name, **params)
+    row = [row.event for row in house.store.audit_rows() if row.event.operation == name][-1]
+    assert row.outcome == "ok"
+    if name not in OPTIONAL:
+        assert row.target in reference.values()
+    assert row.target
