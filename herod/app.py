@@ -98,7 +98,7 @@ async def _main(
             await _bootstrap(settings, store)
         except Unavailable as error:  # a full disk, a damaged signing key
             raise RuntimeFailure(f"herod cannot start: {error.message}") from error
-        process = ProcessState(deployment=describe(settings, listeners, certificates))
+        process = ProcessState(operations=OPERATIONS, deployment=describe(settings, listeners, certificates))
         pipeline = Pipeline(store, runtime, clock=_now, process=process)
         guard = Guard(hosts=settings.hosts | {one.host for one in listeners if one.host}, origins=settings.origins)
         pages = PageRequests(partial(_make_dashboard, pipeline, settings.frame_origins))
@@ -171,9 +171,6 @@ async def _make_runtime(settings: Settings, graph: ScopeGraph, store: SqliteStor
         signing=signing,
         boot_epoch=secrets.randbits(31),
         started_at=now,
-        needs={name: operation.needs for name, operation in OPERATIONS.items()},
-        methods={name: operation.methods for name, operation in OPERATIONS.items() if operation.methods},
-        key_operations=frozenset(name for name, operation in OPERATIONS.items() if operation.manages_keys),
     )
 
 

@@ -4,7 +4,6 @@ One object, made by the composition root and handed to every handler. Nothing he
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,8 +12,6 @@ from herod.identity.config import Config
 from herod.identity.one_time_codes import OneTimeCodes
 from herod.identity.verified_token_cache import ENTRY_BYTES, NAME_BYTES, VerifiedTokens
 from herod.records import Session
-from herod.scopes.decisions import Needs
-from herod.scopes.principal import AuthMethod
 from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify
 from herod_client.core.bounded_cache import BoundedCache
 from herod_client.core.grants import Grant
@@ -41,9 +38,6 @@ class Runtime:
     Attributes:
         config: what the settings say.
         boot_epoch: random at each start; tokens and sessions of the local admin name it and die with the process.
-        needs: operation → what it needs, of the whole table; only for explaining.
-        methods: operation → the only credentials it takes, for those that do not take all; only for explaining.
-        key_operations: the operations that make or change keys; only for explaining.
         grants: made before, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
         waiting: how many wait for changes, in all, by source and by principal (`operations/tokens/change_feed.py`).
@@ -58,9 +52,6 @@ class Runtime:
     signing: SigningKeys
     boot_epoch: int
     started_at: int
-    needs: Mapping[str, Needs] = field(default_factory=dict)
-    methods: Mapping[str, frozenset[AuthMethod]] = field(default_factory=dict)
-    key_operations: frozenset[str] = frozenset()
     counters: Counter[str] = field(default_factory=Counter)
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
     revoked: dict[str, int] = field(default_factory=dict)

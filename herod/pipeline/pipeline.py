@@ -15,27 +15,23 @@ import trio
 from herod.identity.identify import identify
 from herod.identity.presented_credentials import Bearer, Presented, SecretHeader
 from herod.identity.runtime_state import Runtime
+from herod.pipeline.admission import admit
 from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.denial_queue import DenialQueue
-from herod.pipeline.operation_definition import Context, Operation, Params, Target, Unwritten, Wait, Work, name_methods
-from herod.pipeline.privilege_ceilings import check_key_manager, check_last_admin, is_admin
+from herod.pipeline.operation_definition import Context, Operation, Params, Target, Unwritten, Wait, Work
+from herod.pipeline.privilege_ceilings import check_last_admin, is_admin
 from herod.pipeline.process.process_state import ProcessState
 from herod.pipeline.refused_credential_id import presented_id
 from herod.pipeline.targets import find_target
 from herod.records import Account, ApiKey, AuditEvent
-from herod.scopes.decisions import Access, Denied, Reason, decide
+from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.store_interface import Page, Store, Writer
 from herod.throttle.limiter import AttemptLimiter
 from herod.throttle.rules import Counter, wide_source
 from herod_client.core.errors import (
-    BadCredentials,
-    CeilingExceeded,
-    ExpiredToken,
     HerodError,
-    MissingScope,
-    NetworkDenied,
     NotFound,
     PermissionDenied,
     RateLimited,
@@ -256,17 +252,7 @@ class Pipeline:
     def _admit(self, context: Context, operation: Operation, principal: Principal) -> None:
         """Authorize, or raise."""
         context.principal = principal
-        decision = decide(self.runtime.config.graph, principal, needs=operation.needs, now=context.now)
-        if isinstance(decision, Denied):
-            raise refusal(decision, principal)
-        if operation.methods is not None and principal.method not in operation.methods:
-            presents = name_methods((principal.method,))
-            raise CeilingExceeded(
-                f"{operation.name} takes a {name_methods(operation.methods)}, not a {presents}.",
-                reason="method_not_allowed",
-            )
-        if operation.manages_keys:
-            check_key_manager(context)
+        admit(context, operation)
 
     async def _do(self, work: Work) -> Any:
         if self._work_limiter.statistics().tasks_waiting >= MAX_WAITING_WORK:
@@ -303,40 +289,6 @@ def _event(
         target=target,
         by_admin=by_admin,
     )
-
-
-def refusal(decision: Denied, principal: Principal) -> HerodError:
-    """The error that says a decision to the one who asked."""
-    match decision.reason:
-        case Reason.ANONYMOUS:
-            return BadCredentials(
-                "This needs a credential: present a token, an API key, a client secret, or Authorization: Peer.",
-                reason="anonymous",
-                hint=decision.hint,
-            )
-        case Reason.OUTSIDE_WINDOW:
-            return ExpiredToken("This credential is not valid now: get a new one.", reason="outside_window")
-        case Reason.NETWORK_DENIED:
-            where = f"network {decision.missing!r}" if decision.missing else "a network of its own choice"
-            return NetworkDenied(
-                f"{_who(principal)} has no access to {where}.", missing=decision.missing, hint=decision.hint
-            )
-        case _:
-            return MissingScope(
-                f"This needs scope {decision.missing!r}, which {_who(principal)} does not have.",
-                missing=decision.missing,
-                hint=decision.hint,
-            )
-
-
-def _who(principal: Principal) -> str:
-    return {
-        AuthMethod.JWT: "this token",
-        AuthMethod.USER_KEY: "this API key",
-        AuthMethod.SERVICE_KEY: "this API key",
-        AuthMethod.SESSION: "this session",
-        AuthMethod.PEER: "this local user",
-    }.get(principal.method, "this account")
 
 
 def _guesses_legacy(runtime: Runtime, presented: Presented | None) -> bool:

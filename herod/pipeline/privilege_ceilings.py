@@ -86,10 +86,17 @@ def check_key_manager(context: Context) -> None:
     """
     principal = context.principal
     if principal.made_with is AuthMethod.USER_KEY:
-        raise CeilingExceeded("A user's API key cannot manage keys: sign in instead.", reason="key_cannot_manage_keys")
+        raise CeilingExceeded(
+            "A user's API key cannot manage keys: sign in instead.",
+            reason="key_cannot_manage_keys",
+            hint="sign in as the key's owner",
+        )
     if principal.kind is PrincipalKind.SERVICE and not is_admin(context):
         raise CeilingExceeded(
-            "A service key manages keys only with scope admin.", missing=ADMIN, reason="key_cannot_manage_keys"
+            "A service key manages keys only with scope admin.",
+            missing=ADMIN,
+            reason="key_cannot_manage_keys",
+            hint="use a key with scope admin",
         )
 
 

@@ -13,6 +13,7 @@ from herod.identity.presented_credentials import Basic, Bearer, PeerClaim, Prese
 from herod.identity.runtime_state import Runtime
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
+from herod.pipeline.process.process_state import ProcessState
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Request, Response
 from herod.protocols.router import Router
@@ -207,11 +208,8 @@ async def open_house(
             signing=SigningKeys(hs256_key(SECRET)),
             boot_epoch=7,
             started_at=clock.now,
-            needs={name: operation.needs for name, operation in OPERATIONS.items()},
-            methods={name: operation.methods for name, operation in OPERATIONS.items() if operation.methods},
-            key_operations=frozenset(name for name, operation in OPERATIONS.items() if operation.manages_keys),
         )
-        pipeline = Pipeline(store, runtime, clock=clock)
+        pipeline = Pipeline(store, runtime, clock=clock, process=ProcessState(operations=OPERATIONS))
         yield House(store, runtime, pipeline, Router(pipeline, OPERATIONS, Guard()), clock)
 
 

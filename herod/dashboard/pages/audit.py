@@ -83,7 +83,7 @@ class AuditPage:
             error=error,
             has_filter=bool(_given(visit)),
             is_followed=visit.query.get("follow") == "on" and cursor is None and error is None,
-            operations=sorted(self._gateway.pipeline.runtime.needs),
+            operations=sorted(self._gateway.pipeline.process.operations),
             **await self._rows(visit, rows),
             **values,
         )

@@ -71,7 +71,7 @@ class ExplainPage:
             what=given["what"].partition(":")[2],
             error=error,
             is_admin=is_admin,
-            operations=sorted(runtime.needs),
+            operations=sorted(self._gateway.pipeline.process.operations),
             scopes=runtime.config.graph.scopes,
             networks=sorted(runtime.config.networks - {"*"}),
         )

@@ -11,15 +11,16 @@ from herod.identity.effective_principals import (
     local_admin,
     rule_principal,
 )
-from herod.pipeline.operation_definition import Context, Params, Tool, name_methods, query
+from herod.pipeline.admission import admit
+from herod.pipeline.operation_definition import Context, Operation, Params, Tool, query
 from herod.pipeline.parameter_types import KnownScope, Network, OperationName
-from herod.pipeline.privilege_ceilings import check_key_manager, is_admin
+from herod.pipeline.privilege_ceilings import is_admin
 from herod.pipeline.targets import AccountRef, find_account
 from herod.records import ApiKey, PeerRule
-from herod.scopes.decisions import Access, Denied, Needs, decide
+from herod.scopes.decisions import Access, Denied, decide
 from herod.scopes.principal import AuthMethod, Principal
 from herod.store.store_interface import Reader
-from herod_client.core.errors import CeilingExceeded, InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
+from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
 from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["access_explain"]
@@ -60,7 +61,7 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
 )
 def access_explain(reader: Reader, context: Context, params: Explain) -> Explanation:
     """Explain whether someone may do an operation or passes a scope, and on which network."""
-    needs = _needs(context, params)
+    operation = _operation(context, params)
     if params.principal is None or params.principal == context.principal.id:
         principal = context.principal
     elif is_admin(context):
@@ -70,42 +71,38 @@ def access_explain(reader: Reader, context: Context, params: Explain) -> Explana
             return Explanation(allowed=False, reason=error.reason, hint="enable it, or its owner, first")
     else:
         raise MissingScope("Explaining others' access takes admin.", missing=ADMIN)
+    if operation is not None:
+        try:
+            admit(msgspec.structs.replace(context, principal=principal), operation, network=params.network)
+        except HerodError as error:
+            return Explanation(
+                allowed=False, reason=error.reason, missing=getattr(error, "missing", None), hint=error.hint
+            )
+        return Explanation(allowed=True)
+    needs = Access.AUTHENTICATED if params.scope is None else params.scope
     decision = decide(context.runtime.config.graph, principal, needs=needs, now=context.now, network=params.network)
     if isinstance(decision, Denied):
         return Explanation(allowed=False, reason=decision.reason, missing=decision.missing, hint=decision.hint)
-    methods = context.runtime.methods.get(params.operation or "")
-    if methods is not None and principal.method not in methods:
-        return Explanation(allowed=False, reason="method_not_allowed", hint=f"use a {name_methods(methods)}")
-    if params.operation in context.runtime.key_operations:
-        return _explain_key_manager(msgspec.structs.replace(context, principal=principal))
     return Explanation(allowed=True)
 
 
-def _explain_key_manager(context: Context) -> Explanation:
-    """Whether who is asked about may manage keys at all."""
-    try:
-        check_key_manager(context)
-    except CeilingExceeded as error:
-        hint = "sign in as the key's owner" if error.missing is None else "use a key with scope admin"
-        return Explanation(allowed=False, reason=error.reason, missing=error.missing, hint=hint)
-    return Explanation(allowed=True)
+def _operation(context: Context, params: Explain) -> Operation | None:
+    """Which operation is asked about, if it is one.
 
-
-def _needs(context: Context, params: Explain) -> Needs:
+    Raises:
+        InvalidRequest: there is none of that name, no such scope, or both are given.
+    """
     if params.operation is not None and params.scope is not None:
         raise InvalidRequest("Ask about an operation or a scope, not both.")
     if params.operation is not None:
-        needs = context.runtime.needs.get(params.operation)
-        if needs is None:
+        operation: Operation | None = context.process.operations.get(params.operation)
+        if operation is None:
             raise InvalidRequest(f"There is no operation {quoted(params.operation)}.")
-        return needs
-    if params.scope is None:
-        return Access.AUTHENTICATED
-    if not context.runtime.config.graph.bit(params.scope):
-        raise InvalidRequest(
-            f"Unknown scope {quoted(params.scope)}: known are {', '.join(context.runtime.config.graph.scopes)}."
-        )
-    return params.scope
+        return operation
+    graph = context.runtime.config.graph
+    if params.scope is not None and not graph.bit(params.scope):
+        raise InvalidRequest(f"Unknown scope {quoted(params.scope)}: known are {', '.join(graph.scopes)}.")
+    return None
 
 
 def _principal(reader: Reader, context: Context, name: str) -> Principal:

@@ -1,6 +1,8 @@
 """What handlers use besides store and runtime, and identify does not: made once a process, handed in by `app`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from herod.pipeline.process.admin_presence import AdminPresence
 from herod.pipeline.process.deployment_info import Deployment
@@ -15,12 +17,14 @@ class ProcessState:
     """Each part has a module of its own.
 
     Attributes:
+        operations: the operation table, by name: for what explains it.
         deployment: how this daemon was set up; only for showing.
         admins: whether there is one.
         surveys: what long looks at the store have found.
-        legacy_uses: how often each legacy secret was used.
+        legacy_usage: how often each legacy secret was used.
     """
 
+    operations: Mapping[str, Any] = field(default_factory=dict)
     deployment: Deployment = field(default_factory=Deployment)
     admins: AdminPresence = field(default_factory=AdminPresence)
     surveys: ScanCache = field(default_factory=ScanCache)

@@ -1,0 +1,71 @@
+"""Whether a principal may call an operation: what the pipeline asks of each request, and what `access.explain` says."""
+
+from herod.pipeline.operation_definition import Context, Operation, name_methods
+from herod.pipeline.privilege_ceilings import check_key_manager
+from herod.scopes.decisions import Denied, Reason, decide
+from herod.scopes.principal import AuthMethod, Principal
+from herod_client.core.errors import (
+    BadCredentials,
+    CeilingExceeded,
+    ExpiredToken,
+    HerodError,
+    MissingScope,
+    NetworkDenied,
+)
+
+__all__ = ["admit", "refusal"]
+
+
+def admit(context: Context, operation: Operation, *, network: str | None = None) -> None:
+    """Let the context's principal call an operation, on `network` if one is asked about.
+
+    Raises:
+        Unauthenticated: there is no principal, or their time is over.
+        PermissionDenied: they may not, or not by this credential.
+    """
+    principal = context.principal
+    decision = decide(context.runtime.config.graph, principal, needs=operation.needs, now=context.now, network=network)
+    if isinstance(decision, Denied):
+        raise refusal(decision, principal)
+    if operation.methods is not None and principal.method not in operation.methods:
+        presents, takes = name_methods((principal.method,)), name_methods(operation.methods)
+        raise CeilingExceeded(
+            f"{operation.name} takes a {takes}, not a {presents}.", reason="method_not_allowed", hint=f"use a {takes}"
+        )
+    if operation.manages_keys:
+        check_key_manager(context)
+
+
+def refusal(decision: Denied, principal: Principal) -> HerodError:
+    """The error that says a decision to the one who asked."""
+    match decision.reason:
+        case Reason.ANONYMOUS:
+            return BadCredentials(
+                "This needs a credential: present a token, an API key, a client secret, or Authorization: Peer.",
+                reason="anonymous",
+                hint=decision.hint,
+            )
+        case Reason.OUTSIDE_WINDOW:
+            return ExpiredToken("This credential is not valid now: get a new one.", reason="outside_window")
+        case Reason.NETWORK_DENIED:
+            return NetworkDenied(
+                f"{_who(principal)} has no access to network {decision.missing!r}.",
+                missing=decision.missing,
+                hint=decision.hint,
+            )
+        case _:
+            return MissingScope(
+                f"This needs scope {decision.missing!r}, which {_who(principal)} does not have.",
+                missing=decision.missing,
+                hint=decision.hint,
+            )
+
+
+def _who(principal: Principal) -> str:
+    return {
+        AuthMethod.JWT: "this token",
+        AuthMethod.USER_KEY: "this API key",
+        AuthMethod.SERVICE_KEY: "this API key",
+        AuthMethod.SESSION: "this session",
+        AuthMethod.PEER: "this local user",
+    }.get(principal.method, "this account")
