@@ -21,8 +21,8 @@ import trio
 from herod.dashboard.csrf import TICKET, cut
 from herod.dashboard.quart_app import make_app
 from herod.identity.config import Config
+from herod.identity.credential_types import PeerClaim
 from herod.identity.legacy_secrets import LegacySecrets
-from herod.identity.presented_credentials import PeerClaim
 from herod.identity.runtime_state import Runtime
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline

@@ -15,8 +15,8 @@ from typing import Final
 import trio
 
 from herod.identity.config import Config
+from herod.identity.credential_types import PeerClaim
 from herod.identity.legacy_secrets import LegacySecrets
-from herod.identity.presented_credentials import PeerClaim
 from herod.identity.runtime_state import Runtime
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline

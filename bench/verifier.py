@@ -17,7 +17,7 @@ from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.scope_graph import BUILT_IN
 from herod_client.core.signing_keys import SigningKey, SigningKeys, ed25519_key, hs256_key
 from herod_client.feed_mirror import parse_changes
-from herod_client.token_checker import TokenChecker
+from herod_client.offline_token_verification import TokenChecker
 
 SECRET: Final = "a secret for the bench, long enough for HS256"  # noqa: S105 - made up
 TOKENS: Final = 2000

@@ -21,7 +21,7 @@ from herod.file_ownership import require_own_path
 from herod.first_admin_code_file import FirstAdminCodeFile
 from herod.identity.config import Config
 from herod.identity.runtime_state import Runtime
-from herod.maintenance.startup_keys import create_bootstrap_key, load_signing_keys
+from herod.maintenance.signing_keys_at_startup import create_bootstrap_key, load_signing_keys
 from herod.operations.audit import AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline

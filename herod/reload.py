@@ -15,7 +15,7 @@ import trio
 from herod.credentials.keyring import Keyring
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.runtime_state import Runtime
-from herod.maintenance.startup_keys import startup_event
+from herod.maintenance.signing_keys_at_startup import startup_event
 from herod.server.sockets.tls import Certificates
 from herod.settings import Settings
 from herod.store.store_interface import Store, Writer

@@ -35,9 +35,9 @@ Must never tell cookie and ticket to the same place but the browser.
 
 from typing import Final
 
-from herod.identity.presented_credentials import SessionCookie
+from herod.identity.credential_types import SessionCookie
 from herod.operations.sessions import COOKIE_CHARACTERS
-from herod.protocols.authorization_header import SESSION_COOKIE, SESSION_COOKIE_TLS
+from herod.protocols.credential_headers import SESSION_COOKIE, SESSION_COOKIE_TLS
 from herod.protocols.host_and_origin_guard import is_own_origin
 from herod.protocols.http import Request
 from herod_client.core.errors import InvalidRequest

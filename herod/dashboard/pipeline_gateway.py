@@ -12,7 +12,7 @@ from typing import Any, Final
 from quart import current_app, request
 
 from herod.dashboard.csrf import TICKET, check_same_origin, is_from_own_page, join
-from herod.identity.presented_credentials import Presented, SessionCookie
+from herod.identity.credential_types import Presented, SessionCookie
 from herod.operations.system import Whoami
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pipeline import Pipeline

@@ -10,9 +10,7 @@ from typing import Final
 from herod.credentials.imported_secret_hashes import HASH_BYTES, OWN_KEY, matches_imported, parse_hash
 from herod.credentials.keyring import Purpose
 from herod.credentials.secret_hashes import hash_secret, matches
-from herod.identity.effective_principals import BAD_KEY, account_principal, key_principal, legacy_principal
-from herod.identity.parent_credential import cookie_principal, parent_of
-from herod.identity.presented_credentials import (
+from herod.identity.credential_types import (
     ApiKeyHeader,
     Audience,
     Basic,
@@ -23,6 +21,8 @@ from herod.identity.presented_credentials import (
     SessionCookie,
     UnknownScheme,
 )
+from herod.identity.effective_principals import BAD_KEY, account_principal, key_principal, legacy_principal
+from herod.identity.parent_credential import cookie_principal, parent_of
 from herod.identity.runtime_state import Runtime
 from herod.identity.unix_peer import peer_principal
 from herod.records import Account, ApiKey, HashKey, Revocation

@@ -5,8 +5,8 @@ Asked for, never ambient: a request that was relayed has no peer, and only who c
 
 import hmac
 
+from herod.identity.credential_types import PeerClaim
 from herod.identity.effective_principals import local_admin, rule_principal
-from herod.identity.presented_credentials import PeerClaim
 from herod.identity.runtime_state import Runtime
 from herod.records import PeerRule
 from herod.scopes.principal import NOBODY_UID, Principal, Source

@@ -7,7 +7,7 @@ from secrets import token_hex
 
 import msgspec
 
-from herod.maintenance.startup_keys import HS256_ID, new_signing_record
+from herod.maintenance.signing_keys_at_startup import HS256_ID, new_signing_record
 from herod.records import SigningKeyRecord
 from herod.store.store_interface import Writer
 

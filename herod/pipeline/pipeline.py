@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 import trio
 
+from herod.identity.credential_types import Bearer, Presented, SecretHeader
 from herod.identity.identify import identify
-from herod.identity.presented_credentials import Bearer, Presented, SecretHeader
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.admission import admit
 from herod.pipeline.audit_recorder import AuditRecorder

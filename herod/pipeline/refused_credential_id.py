@@ -3,7 +3,7 @@
 Answers with ids of what is stored, never with what was presented: a stranger must not choose what the log says.
 """
 
-from herod.identity.presented_credentials import ApiKeyHeader, Basic, Bearer, Presented
+from herod.identity.credential_types import ApiKeyHeader, Basic, Bearer, Presented
 from herod.records import Account, ApiKey
 from herod.store.store_interface import Reader
 from herod_client.core.errors import Unauthenticated, Unavailable

@@ -12,10 +12,10 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from herod.identity.presented_credentials import Presented
+from herod.identity.credential_types import Presented
 from herod.pipeline.operation_definition import Operation, Params, Surface
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.authorization_header import request_credential
+from herod.protocols.credential_headers import request_credential
 from herod.protocols.decode import convert_params, decode_params
 from herod.protocols.documents.openrpc import DISCOVER
 from herod.protocols.error_codes import INTERNAL, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from herod.identity.presented_credentials import Basic, Presented
+from herod.identity.credential_types import Basic, Presented
 from herod.pipeline.operation_definition import Operation, Params
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.authorization_header import request_credential
+from herod.protocols.credential_headers import request_credential
 from herod.protocols.decode import convert_params, read_form
 from herod.protocols.http import Request, Response
 from herod.protocols.responses import encode, json_response, oauth_error

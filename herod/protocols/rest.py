@@ -7,7 +7,7 @@ import msgspec
 
 from herod.pipeline.operation_definition import Operation, Params, Route
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.authorization_header import header_text, request_credential
+from herod.protocols.credential_headers import header_text, request_credential
 from herod.protocols.decode import check_depth, convert_params, decode_params, read_query, require_json
 from herod.protocols.http import Request, Response
 from herod.protocols.responses import (

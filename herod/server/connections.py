@@ -38,7 +38,8 @@ from herod.server.response_writer import (
 )
 from herod.server.send_buffer_limits import SMALL_BYTES, SendBuffers
 from herod.server.sockets.listeners import BoundListener
-from herod.server.sockets.socket_byte_stream import SocketTransport, Transport, read_peer
+from herod.server.sockets.peer_credentials import read_peer
+from herod.server.sockets.socket_byte_stream import SocketTransport, Transport
 from herod.server.sockets.tls import TlsTransport
 from herod.store.store_interface import ByteStream
 from herod.throttle.rules import wide_source

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from faults.requests_under_fault import add_account, admin, is_valid, know, names, token_of
-from herod.identity.presented_credentials import Bearer
+from herod.identity.credential_types import Bearer
 from herod.records import Revocation
 from herod.scopes.principal import Source
 from herod_client.core.errors import BadToken, ExpiredToken, RateLimited, Unauthenticated

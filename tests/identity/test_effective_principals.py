@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from herod.identity.credential_types import ApiKeyHeader, Bearer, PeerClaim, Presented, SecretHeader, SessionCookie
 from herod.identity.legacy_secrets import LegacySecrets
-from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim, Presented, SecretHeader, SessionCookie
 from herod.records import ApiKey, Revocation, Session
 from herod_client.core.access_tokens import issue
 from herod_client.core.errors import (

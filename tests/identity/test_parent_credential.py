@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 import pytest
 
-from herod.identity.presented_credentials import Bearer, SessionCookie
+from herod.identity.credential_types import Bearer, SessionCookie
 from herod.records import ApiKey, Record, Session
 from herod.store.store_interface import Writer
 from herod_client.core.errors import CeilingExceeded, Unauthenticated, Unavailable

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from herod.identity.presented_credentials import Bearer, PeerClaim, SessionCookie
+from herod.identity.credential_types import Bearer, PeerClaim, SessionCookie
 from herod.scopes.principal import Peer, Source
 from herod_client.core.errors import CeilingExceeded, InvalidScope, TargetDenied
 from support.herod_in_memory import COOKIE, TCP, House

@@ -33,11 +33,11 @@ def run(wheel: Path, code: str) -> str:
 def test_it_stands_alone(wheel: Path) -> None:
     """Asking, checking tokens and the middleware need none of them."""
     code = (
-        "import herod_client, herod_client.asgi_middleware, herod_client.token_checker\n"
+        "import herod_client, herod_client.asgi_middleware, herod_client.offline_token_verification\n"
         "print(herod_client.Client.__module__, herod_client.VerifiedToken.__module__, herod_client.__file__)"
     )
     client, verified, file = run(wheel, code).split()
-    assert (client, verified) == ("herod_client.client", "herod_client.token_checker")
+    assert (client, verified) == ("herod_client.client", "herod_client.offline_token_verification")
     assert Path(file).is_relative_to(wheel)
 
 

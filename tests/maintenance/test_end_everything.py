@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from herod.identity.presented_credentials import Bearer, PeerClaim
+from herod.identity.credential_types import Bearer, PeerClaim
 from herod.maintenance.restore_reconciliation import end_everything
 from herod.records import Account, PeerRule
 from support.herod_in_memory import STRANGER, TCP, House

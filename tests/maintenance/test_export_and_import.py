@@ -13,9 +13,9 @@ from herod.credentials.keyring import Purpose
 from herod.credentials.passwords import hash_password, verify_password
 from herod.credentials.secret_hashes import hash_secret
 from herod.identity.config import Config
+from herod.identity.credential_types import Basic, Bearer, Presented
 from herod.identity.identify import identify
 from herod.identity.legacy_secrets import LegacySecrets
-from herod.identity.presented_credentials import Basic, Bearer, Presented
 from herod.identity.runtime_state import Runtime
 from herod.maintenance.export_accounts import export_accounts
 from herod.maintenance.import_accounts import Import, import_accounts

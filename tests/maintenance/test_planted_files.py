@@ -21,7 +21,7 @@ from herod.maintenance.import_accounts import import_accounts
 from herod.maintenance.restore import restore
 from herod.maintenance.rotate_hero_secret import rotate_secret
 from herod.maintenance.rotate_signing_key import rotate_signing
-from herod.maintenance.startup_keys import load_signing_keys
+from herod.maintenance.signing_keys_at_startup import load_signing_keys
 from herod.settings import Settings
 from herod.store.sqlite.sqlite_store import open_sqlite
 from herod_client.core.errors import RuntimeFailure, SettingsError, StartupError

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from herod.maintenance.retire_signing_keys import SigningChange, rotate_signing_key
-from herod.maintenance.startup_keys import load_signing_keys
+from herod.maintenance.signing_keys_at_startup import load_signing_keys
 from herod.records import SigningKeyRecord
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.signing_keys import SigningAlgorithm, hs256_key

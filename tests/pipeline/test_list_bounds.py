@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from herod.identity.presented_credentials import Bearer
+from herod.identity.credential_types import Bearer
 from herod.operations.operation_table import OPERATIONS
 from herod.records import Account, ApiKey, PeerRule
 from herod_client.core.access_tokens import issue

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 import trio
 
+from herod.identity.credential_types import ApiKeyHeader, Bearer, PeerClaim
 from herod.identity.effective_principals import key_principal
-from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim
 from herod.identity.runtime_state import MAX_GRANT_BYTES, MAX_GRANTS
 from herod.identity.verified_token_cache import MAX_VERIFIED_BYTES, VerifiedTokens
 from herod.operations.accounts import login_and_registration

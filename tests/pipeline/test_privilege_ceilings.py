@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import trio
 
-from herod.identity.presented_credentials import Bearer
+from herod.identity.credential_types import Bearer
 from herod.records import Account, ApiKey
 from herod_client.core.errors import (
     BadCredentials,

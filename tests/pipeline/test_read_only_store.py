@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from herod.identity.presented_credentials import Bearer, Presented
+from herod.identity.credential_types import Bearer, Presented
 from herod_client.core.errors import BadCredentials, Conflict, Disabled, TargetDenied, Unauthenticated, Unavailable
 from support.herod_in_memory import TCP, House, open_house
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from herod.identity.presented_credentials import Presented
+from herod.identity.credential_types import Presented
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import NoParams, NoTarget, Target, command
 from herod.records import Session

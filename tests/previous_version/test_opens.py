@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from herod.identity.presented_credentials import Basic, Bearer, SessionCookie
+from herod.identity.credential_types import Basic, Bearer, SessionCookie
 from herod.maintenance.export_accounts import export_accounts
 from herod.maintenance.restore import restore
 from herod.operations.operation_table import OPERATIONS

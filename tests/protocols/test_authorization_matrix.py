@@ -15,10 +15,10 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from herod.identity.presented_credentials import Bearer, SessionCookie
+from herod.identity.credential_types import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Context, Operation, Surface
-from herod.protocols.authorization_header import request_credential
+from herod.protocols.credential_headers import request_credential
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import ApiKey

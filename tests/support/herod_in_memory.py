@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from herod.identity.config import Config
+from herod.identity.credential_types import Basic, Bearer, PeerClaim, Presented, SessionCookie
 from herod.identity.legacy_secrets import LegacySecrets
-from herod.identity.presented_credentials import Basic, Bearer, PeerClaim, Presented, SessionCookie
 from herod.identity.runtime_state import Runtime
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline

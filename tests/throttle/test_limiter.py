@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from herod.identity.presented_credentials import Bearer
+from herod.identity.credential_types import Bearer
 from herod.operations.accounts import login_and_registration, passwords_and_secrets
 from herod.pipeline import pipeline
 from herod.pipeline.pipeline import Pipeline

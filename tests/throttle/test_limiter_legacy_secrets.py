@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from herod.identity.credential_types import ApiKeyHeader, Bearer, PeerClaim, SecretHeader
 from herod.identity.legacy_secrets import LegacySecrets
-from herod.identity.presented_credentials import ApiKeyHeader, Bearer, PeerClaim, SecretHeader
 from herod.pipeline.pipeline import Pipeline
 from herod.records import GuessCount
 from herod.throttle import limiter

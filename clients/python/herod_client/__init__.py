@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from herod_client.addresses import Address, TcpAddress, UnixAddress, find_address, parse_address
     from herod_client.async_client import AsyncClient
+    from herod_client.async_verifier import Verifier
     from herod_client.client import Client
     from herod_client.client_errors import (
         BadAnswer,
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
         Untrusted,
     )
     from herod_client.credentials import Anonymous, Basic, Bearer, Identity, PeerIdentity
+    from herod_client.offline_token_verification import VerifiedToken
     from herod_client.threaded_verifier import ThreadedVerifier
-    from herod_client.token_checker import VerifiedToken
-    from herod_client.verifier import Verifier
 
 __version__ = "0.1.0"  # the daemon's own: each release has both
 
@@ -71,8 +71,8 @@ _MODULES: Final = {
     "UnixAddress": "addresses",
     "Unreachable": "client_errors",
     "Untrusted": "client_errors",
-    "VerifiedToken": "token_checker",
-    "Verifier": "verifier",
+    "VerifiedToken": "offline_token_verification",
+    "Verifier": "async_verifier",
     "find_address": "addresses",
     "parse_address": "addresses",
 }

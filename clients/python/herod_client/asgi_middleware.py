@@ -18,7 +18,7 @@ from herod_client.core.errors import (
     PermissionDenied,
     Unavailable,
 )
-from herod_client.token_checker import VerifiedToken
+from herod_client.offline_token_verification import VerifiedToken
 
 __all__ = ["HerodMiddleware"]
 

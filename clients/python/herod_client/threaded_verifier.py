@@ -12,9 +12,9 @@ from typing import Self
 import trio
 
 from herod_client.addresses import Address
+from herod_client.async_verifier import Verifier
 from herod_client.credentials import Identity
-from herod_client.token_checker import WhenStale
-from herod_client.verifier import Verifier
+from herod_client.offline_token_verification import WhenStale
 
 __all__ = ["ThreadedVerifier"]
 

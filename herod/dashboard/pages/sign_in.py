@@ -15,7 +15,7 @@ from herod.dashboard.pages.first_run import first_run_page
 from herod.dashboard.pipeline_gateway import Gateway, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.sign_in_outcome import opening, refused, signed_in
-from herod.identity.presented_credentials import Bearer
+from herod.identity.credential_types import Bearer
 from herod.protocols.decode import read_form
 from herod_client.core.errors import HerodError, InvalidRequest, Unauthenticated, Unavailable
 

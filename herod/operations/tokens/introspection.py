@@ -6,8 +6,8 @@ resource, and tells its audience: who asks must find itself in it. Nothing is ch
 
 import msgspec
 
+from herod.identity.credential_types import Audience
 from herod.identity.identify import bearer_principal
-from herod.identity.presented_credentials import Audience
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.operation_definition import Context, Params, query
 from herod.scopes.decisions import Access

@@ -18,10 +18,10 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.identity.presented_credentials import Presented
+from herod.identity.credential_types import Presented
 from herod.pipeline.operation_definition import NoParams, Operation
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.authorization_header import request_credential
+from herod.protocols.credential_headers import request_credential
 from herod.protocols.decode import decode_params
 from herod.protocols.error_codes import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, mcp_status, row_of
 from herod.protocols.http import Request, Response

@@ -12,16 +12,9 @@ from typing import Final, Protocol
 
 import trio
 
-from herod.scopes.principal import Peer
-
-__all__ = ["SocketTransport", "Transport", "read_peer"]
+__all__ = ["SocketTransport", "Transport"]
 
 _RECEIVE_BYTES: Final = 16 * 1024
-# From <asm-generic/socket.h>; Python's socket module does not name it.
-_SO_PEERGROUPS: Final = 59
-_GROUP_BYTES: Final = 4
-# What Python's getsockopt can take: 256 groups.
-_GROUPS_BUFFER: Final = 1024
 _LINGER_NOT_AT_ALL: Final = struct.pack("ii", 1, 0)
 
 
@@ -138,17 +131,3 @@ class SocketTransport:
     def close(self) -> None:
         """Give the descriptor back."""
         self._socket.close()
-
-
-def read_peer(connected: socket.socket) -> Peer:
-    """Ask the kernel who connected a Unix socket: the ids at the time of connect, and never the pid.
-
-    A process in more than 256 supplementary groups is known without them: less than it holds, never more.
-    """
-    _, uid, gid = struct.unpack("iII", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    try:
-        raw = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _GROUPS_BUFFER)
-    except OSError:
-        raw = b""
-    groups = struct.unpack(f"{len(raw) // _GROUP_BYTES}I", raw)
-    return Peer(uid, gid, frozenset(groups))

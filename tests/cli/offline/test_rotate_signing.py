@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from herod.maintenance.startup_keys import load_signing_keys
+from herod.maintenance.signing_keys_at_startup import load_signing_keys
 from herod.records import SigningKeyRecord
 from herod_client.core.signing_keys import SigningAlgorithm
 from support.stopped_store import NOW, OLD, opened

@@ -10,7 +10,7 @@ import pytest
 
 from herod.maintenance.restore import Restoration, restore
 from herod.maintenance.rotate_hero_secret import rotate_secret
-from herod.maintenance.startup_keys import load_signing_keys
+from herod.maintenance.signing_keys_at_startup import load_signing_keys
 from herod.records import Account, ApiKey, PeerRule, Revocation, Session, SigningKeyRecord
 from herod.store.sqlite.sqlite_store import SqliteStore
 from herod_client.core.errors import Conflict, RuntimeFailure, SettingsError

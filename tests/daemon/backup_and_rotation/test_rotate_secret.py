@@ -11,7 +11,7 @@ import pytest
 
 from herod.credentials.secret_hashes import hash_secret
 from herod.maintenance.rotate_hero_secret import rotate_secret
-from herod.maintenance.startup_keys import load_signing_keys
+from herod.maintenance.signing_keys_at_startup import load_signing_keys
 from herod.records import Account, ApiKey, Session, SigningKeyRecord
 from herod.store.sqlite.disk.open_database import open_file
 from herod.store.sqlite.offline_transaction import check_all

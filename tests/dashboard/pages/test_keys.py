@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from herod.dashboard.csrf import cut
-from herod.identity.presented_credentials import Bearer
+from herod.identity.credential_types import Bearer
 from support.herod_in_memory import NOW, PASSWORD, House
 from support.page_visitor import Visitor, open_pages, rows, said, secret_of, sign_in, text, visit
 

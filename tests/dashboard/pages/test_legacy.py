@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from herod.identity.presented_credentials import Bearer
+from herod.identity.credential_types import Bearer
 from herod.records import ApiKey
 from support.herod_in_memory import LEGACY, House, open_house
 from support.page_visitor import open_pages, said, secret_of, text, visit

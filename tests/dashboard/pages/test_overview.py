@@ -9,7 +9,7 @@ import pytest
 
 from herod.dashboard.bar_charts import HEIGHT, WIDTH, draw_bars
 from herod.dashboard.pages.overview import show_bytes, show_span
-from herod.identity.presented_credentials import Bearer
+from herod.identity.credential_types import Bearer
 from herod.pipeline.process.deployment_info import Deployment
 from herod.records import AuditEvent
 from herod.store.store_interface import Writer

@@ -6,7 +6,7 @@ import pytest
 
 from herod.dashboard.csrf import cut
 from herod.dashboard.quart_app import make_app
-from herod.identity.presented_credentials import Bearer, SessionCookie
+from herod.identity.credential_types import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router

@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 
 from herod.dashboard.quart_app import make_app
+from herod.identity.credential_types import Bearer, SessionCookie
 from herod.identity.one_time_codes import MAX_CODE_BYTES, MAX_CODES, MAX_CODES_OF_ONE, OneTimeCodes
-from herod.identity.presented_credentials import Bearer, SessionCookie
 from herod.operations.operation_table import OPERATIONS
 from herod.operations.sessions.terminal_sign_in_codes import CODE_SECONDS
 from herod.pipeline.process.deployment_info import Deployment

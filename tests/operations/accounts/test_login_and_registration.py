@@ -2,7 +2,7 @@
 
 import pytest
 
-from herod.identity.presented_credentials import Basic, Bearer, SessionCookie
+from herod.identity.credential_types import Basic, Bearer, SessionCookie
 from herod.records import Account
 from herod_client.core.errors import BadCredentials, Conflict, Disabled, InvalidRequest, TargetDenied
 from support.herod_in_memory import PASSWORD, TCP, House, open_house

@@ -2,7 +2,7 @@
 
 import pytest
 
-from herod.identity.presented_credentials import Basic, Bearer
+from herod.identity.credential_types import Basic, Bearer
 from herod_client.core.errors import BadCredentials, CeilingExceeded, InvalidRequest, NotFound, Unauthenticated
 from support.herod_in_memory import PASSWORD, TCP, House
 

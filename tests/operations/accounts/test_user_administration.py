@@ -2,7 +2,7 @@
 
 import pytest
 
-from herod.identity.presented_credentials import Basic, Bearer
+from herod.identity.credential_types import Basic, Bearer
 from herod.records import Account, ApiKey, Session
 from herod_client.core.errors import (
     BadCredentials,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from herod.identity.presented_credentials import ApiKeyHeader, Basic, Bearer, PeerClaim, SecretHeader, SessionCookie
+from herod.identity.credential_types import ApiKeyHeader, Basic, Bearer, PeerClaim, SecretHeader, SessionCookie
 from herod.operations.audit.retention import ROWS_AT_ONCE, AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Context

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from herod.identity.presented_credentials import Bearer, SessionCookie
+from herod.identity.credential_types import Bearer, SessionCookie
 from herod.records import ApiKey, AuditEvent, Session
 from herod_client.core.errors import (
     BadCredentials,

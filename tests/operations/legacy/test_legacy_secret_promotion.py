@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from herod.identity.presented_credentials import Bearer, SecretHeader
+from herod.identity.credential_types import Bearer, SecretHeader
 from herod.pipeline.process.legacy_secret_usage import FLUSH_SECONDS, MAX_SOURCES, LegacyUsage
 from herod.records import ApiKey, LegacyUse
 from herod.scopes.principal import Source

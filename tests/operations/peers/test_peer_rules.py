@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from herod.identity.presented_credentials import Bearer, PeerClaim
+from herod.identity.credential_types import Bearer, PeerClaim
 from herod.maintenance.restore_reconciliation import end_everything
 from herod.scopes.principal import Peer, Source
 from herod_client.core.errors import BadCredentials, InvalidRequest, NotFound, RevokedToken

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from herod.credentials.keyring import Keyring
-from herod.identity.presented_credentials import Bearer, Presented
+from herod.identity.credential_types import Bearer, Presented
 from herod.pipeline.pipeline import Pipeline
 from herod.records import GuessCount, Resource
 from herod.scopes.principal import Source

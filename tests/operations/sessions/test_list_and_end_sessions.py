@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from herod.identity.presented_credentials import Bearer, SessionCookie
+from herod.identity.credential_types import Bearer, SessionCookie
 from herod.operations.sessions import COOKIE_CHARACTERS
 from herod.records import Session
 from herod_client.core.errors import NotFound, PermissionDenied, Unauthenticated

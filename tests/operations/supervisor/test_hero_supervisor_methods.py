@@ -2,7 +2,7 @@
 
 import pytest
 
-from herod.identity.presented_credentials import Bearer
+from herod.identity.credential_types import Bearer
 from herod_client.core.errors import CeilingExceeded, InvalidRequest, NotFound
 from support.herod_in_memory import LEGACY, TCP, House, bearer
 

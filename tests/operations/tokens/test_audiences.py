@@ -6,7 +6,7 @@ from typing import Any
 import jwt
 import pytest
 
-from herod.identity.presented_credentials import PeerClaim
+from herod.identity.credential_types import PeerClaim
 from herod_client.core.errors import InvalidTarget, TargetDenied, UnsupportedTokenType
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, SECRET, STRANGER, TCP, House, bearer
 

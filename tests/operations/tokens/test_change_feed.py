@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from herod.identity.presented_credentials import Bearer, Presented
+from herod.identity.credential_types import Bearer, Presented
 from herod.operations.tokens import change_feed
 from herod.operations.tokens.change_feed import TokenChanges
 from herod.records import Account

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from herod.identity.presented_credentials import Basic, Bearer, PeerClaim
+from herod.identity.credential_types import Basic, Bearer, PeerClaim
 from herod_client.core.errors import BadCredentials
 from support.herod_in_memory import LEGACY, NOW, STRANGER, TCP, House, bearer
 

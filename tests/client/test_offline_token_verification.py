@@ -20,7 +20,7 @@ from herod_client.core.errors import (
 from herod_client.core.scope_graph import BUILT_IN
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 from herod_client.feed_mirror import FeedChanges, FeedMirror, parse_changes
-from herod_client.token_checker import MAX_SEEN, NAME_BYTES, TokenChecker, WhenStale
+from herod_client.offline_token_verification import MAX_SEEN, NAME_BYTES, TokenChecker, WhenStale
 
 NOW = 1_800_000_000
 KEY = hs256_key("a secret for tests that is long enough to sign")
@@ -232,7 +232,7 @@ def test_before_anything_was_heard() -> None:
 
 def test_no_more_bytes_are_remembered_than_so_many(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens of many networks take no more memory than there is for them, and are good all the same."""
-    monkeypatch.setattr("herod_client.token_checker.MAX_SEEN_BYTES", 100_000)
+    monkeypatch.setattr("herod_client.offline_token_verification.MAX_SEEN_BYTES", 100_000)
     checker = times.checker()
     networks = tuple(f"{number}" for number in range(100))
     for number in range(10):
@@ -242,7 +242,7 @@ def test_no_more_bytes_are_remembered_than_so_many(times: Times, monkeypatch: py
 
 def test_no_more_is_remembered_than_so_much(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest tokens go first, and forged ones are not remembered at all."""
-    monkeypatch.setattr("herod_client.token_checker.MAX_SEEN", 2)
+    monkeypatch.setattr("herod_client.offline_token_verification.MAX_SEEN", 2)
     assert MAX_SEEN > 2
     checker = times.checker()
     for number in range(4):
@@ -250,7 +250,7 @@ def test_no_more_is_remembered_than_so_much(times: Times, monkeypatch: pytest.Mo
         with pytest.raises(BadToken):
             checker.verify(f"{token(jti=str(number))}x")
     assert len(checker._seen) == 2
-    monkeypatch.setattr("herod_client.token_checker.MAX_NEEDED", 2)
+    monkeypatch.setattr("herod_client.offline_token_verification.MAX_NEEDED", 2)
     for scope in ("read", "write", "read write"):
         checker.verify(token(jti="3"), scope=scope)
     assert len(checker._needed[1]) <= 2

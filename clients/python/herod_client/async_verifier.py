@@ -26,7 +26,7 @@ from herod_client.core.signing_keys import SigningKey, SigningKeys, hs256_key
 from herod_client.credentials import Anonymous, Bearer, Identity
 from herod_client.feed_mirror import parse_changes
 from herod_client.jwks import parse_jwks
-from herod_client.token_checker import TokenChecker, WhenStale
+from herod_client.offline_token_verification import TokenChecker, WhenStale
 
 __all__ = ["Verifier"]
 

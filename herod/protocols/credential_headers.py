@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote_plus
 
-from herod.identity.presented_credentials import (
+from herod.identity.credential_types import (
     ApiKeyHeader,
     Audience,
     Basic,

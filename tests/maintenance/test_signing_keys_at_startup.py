@@ -2,8 +2,8 @@
 
 import pytest
 
-from herod.identity.presented_credentials import Bearer
-from herod.maintenance.startup_keys import create_bootstrap_key, load_signing_keys
+from herod.identity.credential_types import Bearer
+from herod.maintenance.signing_keys_at_startup import create_bootstrap_key, load_signing_keys
 from herod.records import ApiKey, SigningKeyRecord
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys
