@@ -13,7 +13,7 @@ from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
 from herod_client.core.errors import BadCredentials, Disabled
 from herod_client.core.grants import Grants
-from herod_client.core.scope_graph import ADMIN
+from herod_client.core.scope_graph import OWNER
 
 __all__ = [
     "BAD_KEY",
@@ -132,7 +132,7 @@ def local_admin(runtime: Runtime) -> Principal:
         kind=PrincipalKind.LOCAL_ADMIN,
         name="local admin",
         method=AuthMethod.PEER,
-        grants=(runtime.grant((ADMIN,), ("*",)),),
+        grants=(runtime.grant((OWNER,), ("*",)),),
         credential=LOCAL_ADMIN_ID,
         made_with=AuthMethod.PEER,
         epoch=runtime.boot_epoch,

@@ -223,7 +223,7 @@ async def test_a_service_key_is_itself(house: House) -> None:
 async def test_a_local_admins_token_dies_with_the_process(house: House) -> None:
     """The cookie is new at each start, and what was made with the old one is over."""
     answer = await house.call("token.create", LOCAL_ADMIN)
-    assert (await house.call("token.validate", token=answer.access_token)).scope == "admin"
+    assert (await house.call("token.validate", token=answer.access_token)).scope == "owner"
     house.runtime.boot_epoch += 1
     assert (await house.call("token.validate", token=answer.access_token)).reason == "revoked"
 

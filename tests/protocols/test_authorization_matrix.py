@@ -26,7 +26,11 @@ from herod.scopes.principal import Peer, Source
 from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, NOW, TCP, Answer, House, User, bearer, open_house
 
 # scope → every scope that passes where it is needed
-PASSES: Final = {"read": {"read", "write", "user", "admin"}, "user": {"user", "admin"}, "admin": {"admin"}}
+PASSES: Final = {
+    "read": {"read", "write", "user", "admin", "owner"},
+    "user": {"user", "admin", "owner"},
+    "admin": {"admin", "owner"},
+}
 PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "auth.verify", "session.sign_in",
     "session.offer", "session.redeem", "first_admin.status", "first_admin.create",
 }  # fmt: skip
@@ -205,8 +209,8 @@ async def _peer_cases(house: House) -> list[Case]:
         Case("peer", "removed", peer, None, source=uid(PEER_UID + 4)),
         Case("peer", "no rule", peer, None, source=uid(1)),
         Case("peer", "nobody", with_cookie, None, source=uid(65534)),
-        Case("peer", "local admin", with_cookie, "admin", source=ADMIN_SOURCE),
-        Case("peer", "root with the cookie", with_cookie, "admin", source=uid(0)),
+        Case("peer", "local admin", with_cookie, "owner", source=ADMIN_SOURCE),
+        Case("peer", "root with the cookie", with_cookie, "owner", source=uid(0)),
         Case("peer", "root without the cookie", peer, None, source=uid(0)),
         Case("peer", "root with a guess", {"authorization": "Peer guess"}, None, source=uid(0)),
         Case("peer", "a stranger with the cookie", with_cookie, None, source=uid(1)),
@@ -220,8 +224,8 @@ async def _peer_cases(house: House) -> list[Case]:
 async def _cases(house: House) -> list[Case]:
     await house.service_key("admin", "spare")  # the last admin could be neither demoted nor disabled
     cases = [Case("anonymous", "none", {}, None)]
-    for state in ("read", "write", "too low", "right", "other network", "disabled", "expired"):
-        scope = {"too low": "registrar", "read": "read", "write": "write"}.get(state, "admin")
+    for state in ("read", "write", "owner", "too low", "right", "other network", "disabled", "expired"):
+        scope = {"too low": "registrar", "read": "read", "write": "write", "owner": "owner"}.get(state, "admin")
         networks = ["lab"] if state == "other network" else ["*"]
         # A registrar cannot read, so it cannot make keys: its key is cut from a reader's.
         user = await house.user(scope="admin" if scope == "registrar" else scope, networks=networks)

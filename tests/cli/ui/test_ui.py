@@ -256,7 +256,7 @@ def test_a_daemon_without_tcp(tmp_path: Path) -> None:
             opened = ask(port, "POST", "/ui/code", f"code={path.partition('code=')[2]}")
             assert opened.status == 303
             cookie, home = opened.msg["set-cookie"].partition(";")[0], opened.msg["location"]
-            assert ">admin<" in ask(port, "GET", home, Cookie=cookie).msg["page"]
+            assert ">owner<" in ask(port, "GET", home, Cookie=cookie).msg["page"]
             assert ask(port, "GET", home).status == 303
             claim = f"Peer {daemon.cookie}"
             assert ask(port, "GET", "/ui/home", Authorization=claim).status == 303

@@ -62,7 +62,7 @@ async def test_a_code_leads_into_the_dashboard(dashboard: House) -> None:
     assert code not in opened.headers["location"]
     cookie = {"cookie": opened.headers["set-cookie"].partition(";")[0]}
     page = await dashboard.request("GET", opened.headers["location"], headers=cookie)
-    assert ">admin<" in text(page)
+    assert ">owner<" in text(page)
     again = await send(dashboard, code)
     assert again.status == 401
     assert "used already" in text(again)

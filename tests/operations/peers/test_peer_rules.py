@@ -119,7 +119,7 @@ async def test_who_is_not_local_admin(house: House, claim: PeerClaim, at: Source
 async def test_who_is_local_admin(house: House, uid: int) -> None:
     """Root or the daemon's own user, with the cookie."""
     who = await house.call("whoami", LOCAL_ADMIN, source(uid))
-    assert (who.kind, who.scope, who.sub) == ("local_admin", "admin", "local-admin")
+    assert (who.kind, who.scope, who.sub) == ("local_admin", "owner", "local-admin")
 
 
 async def test_a_name_that_no_system_can_hold(house: House) -> None:
