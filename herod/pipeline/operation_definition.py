@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from types import UnionType
 from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
@@ -29,6 +30,7 @@ __all__ = [
     "CredentialText",
     "NoParams",
     "NoTarget",
+    "NormalForm",
     "Operation",
     "Params",
     "Route",
@@ -53,6 +55,19 @@ CredentialText = Annotated[str, msgspec.Meta(extra={CREDENTIAL: True}, extra_jso
 SecretText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "password"})]
 # A time as users write and read it: RFC 3339.
 Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+
+
+@dataclass(frozen=True, slots=True)
+class NormalForm:
+    """How a text is brought into its one form before a command sees it; stands in the parameter's type.
+
+    Attributes:
+        parse: raises `InvalidRequest` for what has none; None for a text that is taken as it is.
+        why: of a text that is taken as it is.
+    """
+
+    parse: Callable[[str], str] | None
+    why: str = ""
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,6 +213,7 @@ class Operation:
         media_type: what its result, a text, is answered as over REST; without it results are JSON.
         is_quiet: counted, not logged.
         credential_field: the parameter that is a credential.
+        normal_forms: of a command's texts: parameter → what brings it into its one form, which the pipeline does.
         form: its plain routes take a form and answer as OAuth does.
     """
 
@@ -230,6 +246,7 @@ class Operation:
     is_quiet: bool = False
     form: bool = False
     credential_field: str | None = None
+    normal_forms: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
     decode: Callable[[bytes], Params] = field(repr=False)
 
 
@@ -267,6 +284,7 @@ def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **fac
         summary=summary,
         routes=tuple(Route(*route.split(" ", 1)) for route in http),
         credential_field=_credential_field(params),
+        normal_forms=_normal_forms(name, params) if facts["is_command"] else {},
         decode=msgspec.json.Decoder(params).decode,
         **facts,
     )
@@ -278,4 +296,32 @@ def _credential_field(params: type[Params]) -> str | None:
             for meta in getattr(part, "__metadata__", ()):
                 if isinstance(meta, msgspec.Meta) and (meta.extra or {}).get(CREDENTIAL):
                     return name
+    return None
+
+
+def _normal_forms(name: str, params: type[Params]) -> Mapping[str, Callable[[str], str]]:
+    """What brings each text of a command into its one form.
+
+    Raises:
+        TypeError: a text does not say whether it has one.
+    """
+    found: dict[str, Callable[[str], str]] = {}
+    for parameter, hint in typing.get_type_hints(params, include_extras=True).items():
+        if parameter not in params.__struct_fields__:
+            continue
+        for part in typing.get_args(hint) if typing.get_origin(hint) in {typing.Union, UnionType} else (hint,):
+            form = _form_of(part)
+            if form is None and typing.get_args(part)[:1] in {(), (str,)} and (part is str or typing.get_args(part)):
+                raise TypeError(f"command {name} does not say which form {parameter} has: NormalForm in its type")
+            if form is not None and form.parse is not None:
+                found[parameter] = form.parse
+    return found
+
+
+def _form_of(hint: Any) -> NormalForm | None:
+    for meta in getattr(hint, "__metadata__", ()):
+        if isinstance(meta, NormalForm):
+            return meta
+        if isinstance(meta, msgspec.Meta) and (meta.extra or {}).get(CREDENTIAL):
+            return NormalForm(None, "a credential")
     return None

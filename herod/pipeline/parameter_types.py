@@ -9,13 +9,14 @@ from typing import Annotated, Final
 import msgspec
 
 from herod.credentials.passwords import MAX_CHARS, MIN_CHARS
-from herod.pipeline.operation_definition import Time
-from herod.pipeline.text_normalization import MAX_EMAIL, MAX_NAME
+from herod.pipeline.operation_definition import NormalForm, Time
+from herod.pipeline.text_normalization import MAX_EMAIL, MAX_NAME, parse_email, parse_label, parse_name
 from herod.store.store_interface import MAX_PAGE
 from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 from herod_client.core.scope_graph import MAX_SCOPE_CHARS, MAX_SCOPES
 
 __all__ = [
+    "AS_IT_IS",
     "EXAMPLE_ID",
     "AccountName",
     "AskedScope",
@@ -25,6 +26,7 @@ __all__ = [
     "Email",
     "ExpiresAt",
     "KeyId",
+    "KeyLabel",
     "KnownScope",
     "Label",
     "Limit",
@@ -35,6 +37,7 @@ __all__ = [
     "OperationName",
     "Owner",
     "Scope",
+    "Verbatim",
 ]
 
 EXAMPLE_ID: Final = "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"
@@ -46,6 +49,9 @@ NAME: Final = {"minLength": 1, "maxLength": MAX_NAME, "pattern": VISIBLE}
 # Which names there are, the documents fill in (`protocols/documents/json_schemas.py`).
 ENUMERATED: Final = "names"
 
+# Compared, looked up, or read by a parser of its own: another spelling is another one.
+AS_IT_IS: Final = NormalForm(None, "another spelling is another one")
+Verbatim = Annotated[str, AS_IT_IS]
 Cursor = Annotated[
     str,
     msgspec.Meta(description="`next_cursor` of the page before; left out for the first page"),
@@ -56,16 +62,24 @@ Limit = Annotated[
 ]
 KeyName = Annotated[str, msgspec.Meta(description="the whole name", extra_json_schema=NAME)]
 ExpiresAt = Annotated[Time, msgspec.Meta(description="a time to come; null for never")]
-ClientId = Annotated[str, msgspec.Meta(description="the account's id")]
+ClientId = Annotated[str, msgspec.Meta(description="the account's id"), AS_IT_IS]
 Email = Annotated[
     str,
     msgspec.Meta(
         description="the account's address, in any case", extra_json_schema={"format": "email", "maxLength": MAX_EMAIL}
     ),
+    NormalForm(parse_email),
 ]
-KeyId = Annotated[str, msgspec.Meta(description="the key's id: the 12 characters after its prefix")]
-AccountName = Annotated[str, msgspec.Meta(description="a name to show to people", extra_json_schema=NAME)]
-Label = Annotated[str, msgspec.Meta(description="a name to tell it by", extra_json_schema=NAME)]
+KeyId = Annotated[str, msgspec.Meta(description="the key's id: the 12 characters after its prefix"), AS_IT_IS]
+AccountName = Annotated[
+    str, msgspec.Meta(description="a name to show to people", extra_json_schema=NAME), NormalForm(parse_name)
+]
+KeyLabel = Annotated[
+    str, msgspec.Meta(description="a name to tell it by", extra_json_schema=NAME), NormalForm(parse_name)
+]
+Label = Annotated[
+    str, msgspec.Meta(description="a name to tell it by", extra_json_schema=NAME), NormalForm(parse_label)
+]
 Scope = Annotated[
     str,
     msgspec.Meta(
@@ -73,6 +87,7 @@ Scope = Annotated[
         extra={ENUMERATED: "scopes"},
         extra_json_schema={"maxLength": MAX_SCOPE_CHARS},
     ),
+    AS_IT_IS,
 ]
 AskedScope = Annotated[
     str,
@@ -81,7 +96,7 @@ AskedScope = Annotated[
         extra_json_schema={"maxLength": MAX_SCOPE_CHARS, "pattern": rf"^\s*(\S+(\s+\S+){{0,{MAX_SCOPES - 1}}})?\s*$"},
     ),
 ]
-KnownScope = Annotated[str, msgspec.Meta(description="one scope", extra={ENUMERATED: "scope"})]
+KnownScope = Annotated[str, msgspec.Meta(description="one scope", extra={ENUMERATED: "scope"}), AS_IT_IS]
 OperationName = Annotated[str, msgspec.Meta(description="an operation's name", extra={ENUMERATED: "operations"})]
 Network = Annotated[str, msgspec.Meta(description="a network's name")]
 NetworkNames = Annotated[
@@ -98,9 +113,10 @@ NewOwner = Annotated[
         description="the client_id of the account that a user key is for; for admins",
         extra_json_schema={"minLength": 1},
     ),
+    AS_IT_IS,
 ]
 CurrentPassword = Annotated[
-    str, msgspec.Meta(description="the password as it is", extra_json_schema={"format": "password"})
+    str, msgspec.Meta(description="the password as it is", extra_json_schema={"format": "password"}), AS_IT_IS
 ]
 NewPassword = Annotated[
     str,
@@ -113,4 +129,5 @@ NewPassword = Annotated[
             "pattern": r"^[^\x00-\x1f\x7f]*$",
         },
     ),
+    AS_IT_IS,
 ]

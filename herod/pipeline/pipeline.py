@@ -151,6 +151,7 @@ class Pipeline:
     async def _answer(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
         if not operation.is_command:
             return operation.handler(self.store, context, params)
+        params = _normalized(operation, params)
         if isinstance(operation.target, Target):  # refused before any slow work, and looked at again when it is done
             context.record = find_target(self.store, context, operation.target, params)
         attempt = operation.limit(self.store, context, params) if operation.limit is not None else None
@@ -300,6 +301,17 @@ def _guesses_legacy(runtime: Runtime, presented: Presented | None) -> bool:
             return bool(runtime.config.legacy)
         case _:
             return False
+
+
+def _normalized(operation: Operation, params: Params) -> Params:
+    """A command's parameters with each text in its one form.
+
+    Raises:
+        InvalidRequest: one of them has none.
+    """
+    given = {name: getattr(params, name) for name in operation.normal_forms}
+    changes = {name: operation.normal_forms[name](text) for name, text in given.items() if isinstance(text, str)}
+    return msgspec.structs.replace(params, **changes) if changes else params
 
 
 def _take_credential(

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from herod.credentials.passwords import check_password, hash_password
 from herod.credentials.secret_hashes import hash_secret
 from herod.pipeline.operation_definition import Context
-from herod.pipeline.text_normalization import parse_email, parse_name
 from herod.records import Account
 from herod_client.core.key_format import new_client_secret, new_id
 
@@ -24,16 +23,15 @@ def account_with_secret(
     """A new account and its client secret, which is shown once and kept as an HMAC.
 
     Args:
-        email: as given; normalised here.
+        email: in its normal form, as `name` is.
         password: a PHC string.
     """
     client_id, secret = new_id(), new_client_secret()
-    normal = None if email is None else parse_email(email)
     account = Account(
         id=client_id,
         created_at=context.now,
-        email=normal,
-        name=(normal or f"client {client_id[:8]}") if name is None else parse_name(name),
+        email=email,
+        name=name or email or f"client {client_id[:8]}",
         password=password,
         secret_hash=hash_secret(context.runtime.keyring, "client_secret", client_id, secret),
         scope=scope,

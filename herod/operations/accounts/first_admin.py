@@ -15,10 +15,9 @@ from herod.operations.accounts.account_creation import account_with_secret, hash
 from herod.operations.accounts.login_and_registration import address_in_use
 from herod.operations.sessions import OpenedSession, Opening, open_session
 from herod.pipeline.operation_definition import Context, NoTarget, Params, Surface, Work, command, query
-from herod.pipeline.parameter_types import AccountName, Email, NewPassword
+from herod.pipeline.parameter_types import AccountName, Email, NewPassword, Verbatim
 from herod.pipeline.privilege_ceilings import is_standing_admin, possible_admins
 from herod.pipeline.process.admin_presence import AdminPresence
-from herod.pipeline.text_normalization import parse_email, parse_name
 from herod.records import Account, ApiKey
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
@@ -53,7 +52,7 @@ class FirstAdminStatus(msgspec.Struct, frozen=True):
 class CreateFirstAdmin(Opening, frozen=True, kw_only=True):
     """The code from the file, and the account to be; a password has 12 to 128 characters."""
 
-    code: str
+    code: Verbatim
     email: Email
     password: NewPassword
     name: AccountName | None = None
@@ -87,9 +86,7 @@ def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -
     """Everything that can be wrong is said before the code is used."""
     if not context.runtime.first_codes.look(params.code, now=context.now):
         raise _wrong_code()
-    if params.name:
-        parse_name(params.name)
-    if reader.find(Account, "email", parse_email(params.email)):
+    if reader.find(Account, "email", params.email):
         raise address_in_use()
     return hashing(params.password)
 

@@ -11,7 +11,7 @@ from herod.operations.accounts.account_creation import account_with_secret, hash
 from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, open_session
 from herod.operations.tokens import issue_token
 from herod.pipeline.operation_definition import Context, NoTarget, Params, SecretText, Surface, Work, command
-from herod.pipeline.parameter_types import AccountName, CurrentPassword, Email, NewPassword
+from herod.pipeline.parameter_types import AS_IT_IS, AccountName, CurrentPassword, Email, NewPassword, Verbatim
 from herod.pipeline.result_views import TokenAnswer
 from herod.pipeline.text_normalization import parse_email
 from herod.records import Account
@@ -30,7 +30,7 @@ REFUSED = "Unknown email or wrong password."
 class Login(Params, frozen=True, kw_only=True):
     """An email and its password."""
 
-    email: Annotated[str, msgspec.Meta(description="the account's address, in any case")]
+    email: Annotated[str, msgspec.Meta(description="the account's address, in any case"), AS_IT_IS]
     password: CurrentPassword
 
 
@@ -38,7 +38,7 @@ class SignIn(Login, frozen=True, kw_only=True):
     """An email and its password, typed into a browser; the rest as for `Opening`."""
 
     browser: BrowserFamily = "another"
-    former: str | None = None
+    former: Verbatim | None = None
 
 
 class LoginAnswer(TokenAnswer, frozen=True, kw_only=True):
@@ -154,7 +154,7 @@ def _limit_registration(reader: Reader, context: Context, params: Register) -> A
 def _hash_new_password(reader: Reader, context: Context, params: Register) -> Work:
     if context.runtime.config.registration == "closed":
         raise registration_closed()
-    if reader.find(Account, "email", parse_email(params.email)):
+    if reader.find(Account, "email", params.email):
         raise address_in_use()
     return hashing(params.password)
 

@@ -26,7 +26,6 @@ from herod.pipeline.privilege_ceilings import (
 )
 from herod.pipeline.result_views import User, account_view, hide_values
 from herod.pipeline.targets import ACCOUNT, AccountRef, account_of
-from herod.pipeline.text_normalization import parse_name
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.store.owned_records import delete_with_owned, owned_by
 from herod.store.page_cursors import Order
@@ -190,7 +189,7 @@ def users_update(tx: Writer, context: Context, params: UpdateUser, account: Acco
     """Change an account's name or networks."""
     changes: dict[str, object] = {}
     if params.name is not msgspec.UNSET:
-        changes["name"] = parse_name(params.name)
+        changes["name"] = params.name
     if params.networks is not msgspec.UNSET:
         changes["networks"] = _given_networks(context, params.networks, account.scope)
     return _change(tx, context, account, **changes)

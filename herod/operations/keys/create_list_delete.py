@@ -13,8 +13,8 @@ from herod.pipeline.parameter_types import (
     Cursor,
     ExpiresAt,
     KeyId,
+    KeyLabel,
     KeyName,
-    Label,
     Limit,
     NetworkNames,
     NewOwner,
@@ -30,7 +30,7 @@ from herod.pipeline.privilege_ceilings import (
 )
 from herod.pipeline.result_views import IssuedKey, Key, KeyDetails, key_details, key_view
 from herod.pipeline.targets import KEY, visible
-from herod.pipeline.text_normalization import parse_future, parse_name
+from herod.pipeline.text_normalization import parse_future
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.principal import PrincipalKind
 from herod.store.page_cursors import Order
@@ -57,7 +57,7 @@ EXAMPLE_KEY = "0kZ3vXq81LmT"
 class CreateKey(Params, frozen=True, kw_only=True):
     """`kind` is user for accounts, else service; `owner` (a client_id) is for admins; `expires_at` is RFC 3339."""
 
-    name: Label
+    name: KeyLabel
     scope: Scope = READ
     networks: NetworkNames | None = None
     expires_at: ExpiresAt | None = None
@@ -239,7 +239,7 @@ def make_key(
         id=key_id,
         created_at=context.now,
         expires_at=expires_at,
-        name=parse_name(name),
+        name=name,
         owner=None if owner is None else owner.id,
         creator=context.principal.id,
         secret_hash=hash_secret(context.runtime.keyring, "key", key_id, text),

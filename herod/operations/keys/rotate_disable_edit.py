@@ -9,11 +9,11 @@ from herod.credentials.secret_hashes import hash_secret
 from herod.identity.parent_credential import key_behind
 from herod.operations.keys.create_list_delete import EXAMPLE_KEY, KeyRef, switch_off_in_memory
 from herod.pipeline.operation_definition import Context, Params, Tool, command
-from herod.pipeline.parameter_types import ExpiresAt, KeyId, Label, NetworkNames, Scope
+from herod.pipeline.parameter_types import ExpiresAt, KeyId, KeyLabel, NetworkNames, Scope
 from herod.pipeline.privilege_ceilings import check_ceiling, given_scope
 from herod.pipeline.result_views import IssuedKey, Key, key_view
 from herod.pipeline.targets import KEY, current_grant
-from herod.pipeline.text_normalization import parse_future, parse_name
+from herod.pipeline.text_normalization import parse_future
 from herod.records import ApiKey, Session
 from herod.store.owned_records import owned_by
 from herod.store.store_interface import Writer
@@ -40,7 +40,7 @@ class UpdateKey(Params, frozen=True, kw_only=True):
     """What is left out stays. A key's scope and networks can only shrink; `expires_at` null means never."""
 
     id: KeyId
-    name: Label | msgspec.UnsetType = msgspec.UNSET
+    name: KeyLabel | msgspec.UnsetType = msgspec.UNSET
     expires_at: ExpiresAt | msgspec.UnsetType | None = msgspec.UNSET
     scope: Scope | msgspec.UnsetType = msgspec.UNSET
     networks: NetworkNames | msgspec.UnsetType = msgspec.UNSET
@@ -125,7 +125,7 @@ def keys_update(tx: Writer, context: Context, params: UpdateKey, key: ApiKey) ->
     """Rename a key, let it end at another time, or narrow its scope or networks."""
     changes: dict[str, object] = {}
     if isinstance(params.name, str):
-        changes["name"] = parse_name(params.name)
+        changes["name"] = params.name
     if isinstance(params.scope, str):
         changes["scope"] = given_scope(context, params.scope)
     if isinstance(params.networks, list):

@@ -11,7 +11,7 @@ from herod.identity.legacy_secrets import LegacySecret
 from herod.operations.keys import make_key, put_key
 from herod.pipeline.operation_definition import Context, NoTarget, Params, Time, command, query
 from herod.pipeline.pagination import fill_page, parse_limit
-from herod.pipeline.parameter_types import Cursor, ExpiresAt, Label, Limit
+from herod.pipeline.parameter_types import AS_IT_IS, Cursor, ExpiresAt, KeyLabel, Limit
 from herod.pipeline.privilege_ceilings import check_ceiling
 from herod.pipeline.result_views import IssuedKey, key_view, rfc3339
 from herod.pipeline.text_normalization import parse_future
@@ -53,8 +53,8 @@ class ListLegacy(Params, frozen=True, kw_only=True):
 class PromoteLegacy(Params, frozen=True, kw_only=True):
     """`name` is the new key's, by default the secret's id; `expires_at` is RFC 3339."""
 
-    id: Annotated[str, msgspec.Meta(description="the secret's id, as `legacy.status` lists it")]
-    name: Label | None = None
+    id: Annotated[str, msgspec.Meta(description="the secret's id, as `legacy.status` lists it"), AS_IT_IS]
+    name: KeyLabel | None = None
     expires_at: ExpiresAt | None = None
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from herod.pipeline.operation_definition import Context, Params, Work, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.parameter_types import EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
+from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
 from herod.pipeline.privilege_ceilings import check_ceiling, given_scope, own_networks, timeless
 from herod.pipeline.result_views import PeerView, peer_view
 from herod.pipeline.targets import PEER_RULE
@@ -40,8 +40,8 @@ class AllowPeer(Params, frozen=True, kw_only=True):
 
     uid: LocalId | None = None
     gid: LocalId | None = None
-    user: Annotated[str, msgspec.Meta(description="a local user's name")] | None = None
-    group: Annotated[str, msgspec.Meta(description="a local group's name")] | None = None
+    user: Annotated[str, msgspec.Meta(description="a local user's name"), AS_IT_IS] | None = None
+    group: Annotated[str, msgspec.Meta(description="a local group's name"), AS_IT_IS] | None = None
     scope: Scope
     networks: NetworkNames | None = None
 
@@ -56,7 +56,7 @@ class ListPeers(Params, frozen=True, kw_only=True):
 class PeerRef(Params, frozen=True, kw_only=True):
     """A rule by its id."""
 
-    id: Annotated[str, msgspec.Meta(description="the rule's id")]
+    id: Annotated[str, msgspec.Meta(description="the rule's id"), AS_IT_IS]
 
 
 class RemovedPeer(msgspec.Struct, frozen=True):

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from herod.pipeline.operation_definition import Context, NoTarget, Params, Target, command, query
+from herod.pipeline.operation_definition import Context, NormalForm, NoTarget, Params, Target, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.parameter_types import EXAMPLE_ID, Cursor, Label, Limit
+from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, NAME, Cursor, Label, Limit
 from herod.pipeline.privilege_ceilings import is_admin
 from herod.pipeline.text_normalization import has_unprintable, parse_label
 from herod.records import Resource, resource_owner
@@ -43,6 +43,12 @@ OwnershipSecret = Annotated[
         description="what opens the resource; over REST in `X-Resource-Secret` or in the body, not in both",
         extra_json_schema={"format": "password", "maxLength": MAX_SECRET},
     ),
+    AS_IT_IS,
+]
+Kind = Annotated[
+    str,
+    msgspec.Meta(description="a name to tell it by", extra_json_schema=NAME),
+    NormalForm(lambda text: parse_label(text, "kind")),
 ]
 Attributes = Annotated[
     dict[str, Any],
@@ -59,7 +65,7 @@ _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 class ClaimResource(Params, frozen=True, kw_only=True):
     """`kind` is the service's own word, such as vm. Whoever knows `secret` owns the resource; "" asks for none."""
 
-    kind: Label
+    kind: Kind
     name: Label
     secret: OwnershipSecret
     attributes: Attributes = msgspec.field(default_factory=dict)
@@ -68,7 +74,7 @@ class ClaimResource(Params, frozen=True, kw_only=True):
 class ListResources(Params, frozen=True, kw_only=True):
     """Only what `secret` owns of one kind; "" lists what asks for none. `limit` is at most 200."""
 
-    kind: Label
+    kind: Kind
     secret: OwnershipSecret = UNPROTECTED
     cursor: Cursor | None = None
     limit: Limit = MAX_PAGE
@@ -77,7 +83,7 @@ class ListResources(Params, frozen=True, kw_only=True):
 class ResourceRef(Params, frozen=True, kw_only=True):
     """A resource and what opens it."""
 
-    sid: Annotated[str, msgspec.Meta(description="the resource's id")]
+    sid: Annotated[str, msgspec.Meta(description="the resource's id"), AS_IT_IS]
     secret: OwnershipSecret = UNPROTECTED
 
 
@@ -173,9 +179,9 @@ def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> Reso
         id=new_id(),
         created_at=context.now,
         claimant=context.principal.id,
-        type=parse_label(params.kind, "kind"),
+        type=params.kind,
         secret=_parse_secret(params.secret),
-        name=parse_label(params.name),
+        name=params.name,
         attributes=_parse_attributes(params.attributes),
     )
     tx.put(resource)
@@ -240,7 +246,7 @@ def resources_update(tx: Writer, context: Context, params: UpdateResource, resou
     """Change the name or the attributes of one of your resources, if the secret opens it."""
     changes: dict[str, object] = {}
     if isinstance(params.name, str):
-        changes["name"] = parse_label(params.name)
+        changes["name"] = params.name
     if isinstance(params.attributes, dict):
         changes["attributes"] = _parse_attributes(params.attributes)
     changed: Resource = msgspec.structs.replace(resource, **changes)

@@ -8,6 +8,7 @@ import msgspec
 from herod.identity.parent_credential import session_principal
 from herod.pipeline.operation_definition import Context, Params, Surface, Target, Time, command, query
 from herod.pipeline.pagination import page_of, parse_limit
+from herod.pipeline.parameter_types import Verbatim
 from herod.pipeline.privilege_ceilings import is_admin
 from herod.pipeline.result_views import networks_list, rfc3339
 from herod.records import Session
@@ -32,7 +33,7 @@ class ListSessions(Params, frozen=True, kw_only=True):
 class SessionRef(Params, frozen=True, kw_only=True):
     """A session by its id, which opens nothing."""
 
-    id: str
+    id: Verbatim
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import msgspec
 
 from herod.identity.parent_credential import session_half, session_id, via_of
 from herod.pipeline.operation_definition import Context, NoTarget, Params, Surface, Time, command
+from herod.pipeline.parameter_types import Verbatim
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.records import Session
 from herod.scopes.decisions import Access
@@ -45,7 +46,7 @@ class Opening(Params, frozen=True, kw_only=True):
     """
 
     browser: BrowserFamily = "another"
-    former: str | None = None
+    former: Verbatim | None = None
 
 
 class CreateSession(Opening, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from herod.operations.sessions.session_lifecycle import (
     new_session,
 )
 from herod.pipeline.operation_definition import Context, NoTarget, Params, SecretText, Surface, Time, command, query
+from herod.pipeline.parameter_types import Verbatim
 from herod.pipeline.result_views import hide_values, networks_list
 from herod.records import Account, Session
 from herod.scopes.decisions import Access
@@ -46,13 +47,13 @@ class MakeCode(Params, frozen=True, kw_only=True):
 class CodeRef(Params, frozen=True, kw_only=True):
     """A code."""
 
-    code: str
+    code: Verbatim
 
 
 class RedeemCode(Opening, frozen=True, kw_only=True):
     """A code, and the browser that brings it."""
 
-    code: str
+    code: Verbatim
 
 
 class SignInCode(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from herod.operations.keys import make_key, put_key
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.operation_definition import Context, CredentialText, NoTarget, Params, Time, command, query
 from herod.pipeline.pagination import ByteBudget
-from herod.pipeline.parameter_types import KeyId, Label, Scope
+from herod.pipeline.parameter_types import KeyId, KeyLabel, Scope, Verbatim
 from herod.pipeline.privilege_ceilings import check_ceiling, given_scope
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.pipeline.targets import KEY
@@ -43,7 +43,7 @@ class CreateSupervisorKey(Params, frozen=True, kw_only=True):
     """`admin_key` may stand in the Authorization header instead."""
 
     admin_key: CredentialText | None = None
-    name: Label
+    name: KeyLabel
     scope: Scope
 
 
@@ -82,7 +82,7 @@ class RemoveSupervisorKey(Params, frozen=True, kw_only=True):
     exactly_one = ("key", "id")
 
     admin_key: CredentialText | None = None
-    key: str | None = None
+    key: Verbatim | None = None
     id: KeyId | None = None
 
 

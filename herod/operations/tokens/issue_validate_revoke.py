@@ -10,7 +10,7 @@ from herod.identity.identify import bearer_principal, looks_like_token, token_ho
 from herod.operations.tokens.new_token import issue_token
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.operation_definition import Context, NoTarget, Params, Tool, command, query
-from herod.pipeline.parameter_types import AskedScope, Scope
+from herod.pipeline.parameter_types import AS_IT_IS, AskedScope, Scope, Verbatim
 from herod.pipeline.privilege_ceilings import check_target, is_admin
 from herod.pipeline.result_views import TokenAnswer, networks_list
 from herod.records import Revocation
@@ -45,7 +45,9 @@ class CreateToken(Params, frozen=True, kw_only=True):
     `resource` is the one service that the token is for (RFC 8707): it becomes `aud`, and nobody else takes the token.
     """
 
-    grant_type: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [CLIENT_CREDENTIALS]})] = CLIENT_CREDENTIALS
+    grant_type: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [CLIENT_CREDENTIALS]}), AS_IT_IS] = (
+        CLIENT_CREDENTIALS
+    )
     scope: Scope | None = None
     resource: (
         Annotated[
@@ -58,6 +60,7 @@ class CreateToken(Params, frozen=True, kw_only=True):
                     "maxLength": MAX_RESOURCE_CHARS,
                 },
             ),
+            AS_IT_IS,
         ]
         | None
     ) = None
@@ -90,8 +93,8 @@ class Validated(msgspec.Struct, frozen=True, omit_defaults=True):
 class RevokeToken(Params, frozen=True, kw_only=True):
     """RFC 7009, section 2.1."""
 
-    token: str
-    token_type_hint: str | None = None
+    token: Verbatim
+    token_type_hint: Verbatim | None = None
 
 
 class Revoked(msgspec.Struct, frozen=True):
