@@ -5,6 +5,7 @@ is (`owner_id`) and when it ends (`expires_at`): those are the only facts the st
 only as an HMAC. Fields may be added with a default; none may change its meaning.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 import msgspec
@@ -39,6 +40,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         kind: the row's kind column.
         is_unique: whether two records may not share a lookup.
         is_followed: whether the change feed tells of them.
+        columns: of what `herod export` writes: field → its column in the file, or None if it stays here.
         hides_owner: whether the owner column holds an HMAC of `owner_id`, as the lookup column does of `lookup`.
     """
 
@@ -46,6 +48,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     is_unique: ClassVar[bool] = False
     is_followed: ClassVar[bool] = True
     hides_owner: ClassVar[bool] = False
+    columns: ClassVar[Mapping[str, str | None]] = {}
 
     id: str
     created_at: int
@@ -78,6 +81,19 @@ class Account(Record, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "account"
     is_unique: ClassVar[bool] = True
+    columns: ClassVar[Mapping[str, str | None]] = {
+        "id": "client_id",
+        "created_at": "created_at",
+        "expires_at": None,  # an account has no end
+        "email": "email",
+        "name": "name",
+        "password": "password_hash",
+        "secret_hash": "client_secret_hash",
+        "scope": "scope",
+        "networks": "networks",
+        "enabled": "enabled",
+        "epoch": None,  # tokens of another herod are good for nothing here
+    }
 
     email: str | None
     name: str
@@ -108,6 +124,23 @@ class ApiKey(Record, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "key"
     is_unique: ClassVar[bool] = True
+    columns: ClassVar[Mapping[str, str | None]] = {
+        "id": "id",
+        "created_at": "created_at",
+        "expires_at": "expires_at",
+        "name": "name",
+        "owner": "owner",
+        "creator": "creator",
+        "secret_hash": "secret_hash",
+        "scope": "scope",
+        "networks": "networks",
+        "enabled": "enabled",
+        "former_hash": None,  # an overlap ends with the move, and so does all that was made with the key
+        "former_until": None,
+        "rotated_at": None,
+        "epoch": None,
+        "former_epoch": None,
+    }
 
     name: str
     owner: str | None

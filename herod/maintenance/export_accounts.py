@@ -84,9 +84,9 @@ def _write(tx: OfflineTransaction, opened: OpenedFile, now: int) -> tuple[str, i
     present = {account.id for account in accounts}
     keys = sorted(tx.scan(ApiKey), key=lambda one: (one.created_at, one.id))
     keys = [key for key in keys if key.owner is None or key.owner in present]
-    users = [_account_table(account, known, needed) for account in accounts]
+    users = [_row(account, known, needed) for account in accounts]
     # A key that nothing matches any more is left out, as one that lost its owner is.
-    rows = [row for key in keys if "secret_hash" in (row := _key_table(key, known, needed))]
+    rows = [row for key in keys if "secret_hash" in (row := _row(key, known, needed))]
     text = tomli_w.dumps(
         {
             "format": FORMAT,
@@ -99,35 +99,26 @@ def _write(tx: OfflineTransaction, opened: OpenedFile, now: int) -> tuple[str, i
     return text, len(users), len(rows)
 
 
-def _account_table(account: Account, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Any]:
-    table: dict[str, Any] = {
-        "client_id": account.id,
-        "email": account.email,
-        "name": account.name,
-        "password_hash": account.password,
-        "client_secret_hash": _hash(account.secret_hash, known, needed),
-        "scope": " ".join(account.scope),
-        "networks": list(account.networks),
-        "enabled": account.enabled,
-        "created_at": _time(account.created_at),
-    }
-    return {name: value for name, value in table.items() if value is not None}
-
-
-def _key_table(key: ApiKey, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Any]:
-    table: dict[str, Any] = {
-        "id": key.id,
-        "name": key.name,
-        "owner": key.owner,
-        "creator": key.creator,
-        "secret_hash": _hash(key.secret_hash, known, needed),
-        "scope": " ".join(key.scope),
-        "networks": list(key.networks),
-        "enabled": key.enabled,
-        "created_at": _time(key.created_at),
-        "expires_at": None if key.expires_at is None else _time(key.expires_at),
-    }
-    return {name: value for name, value in table.items() if value is not None}
+def _row(record: Account | ApiKey, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Any]:
+    """What a record is in the file: its columns, without those that have no value."""
+    row: dict[str, Any] = {}
+    for field, column in record.columns.items():
+        value = getattr(record, field)
+        if column is None or value is None:
+            continue
+        match field:
+            case "scope":
+                row[column] = " ".join(value)
+            case "networks":
+                row[column] = list(value)
+            case "created_at" | "expires_at":
+                row[column] = _time(value)
+            case "secret_hash":
+                if (text := _hash(value, known, needed)) is not None:
+                    row[column] = text
+            case _:
+                row[column] = value
+    return row
 
 
 def _hash(stored: bytes, known: Mapping[str, bytes], needed: dict[str, bytes]) -> str | None:
