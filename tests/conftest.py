@@ -1,5 +1,6 @@
 """Fixtures for every layer, and what a run says of itself."""
 
+import signal
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -7,6 +8,10 @@ from hypothesis import settings
 
 from support.herod_in_memory import House, open_house
 from support.soak_rounds import describe
+
+# A suite that is started in the background ignores SIGINT, and so would every daemon and command that its tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test asserts a time, and a busy machine is no failure.
 settings.register_profile("herod", deadline=None)

@@ -4,9 +4,8 @@ import dataclasses
 
 import msgspec
 
-from herod.identity.identify import bearer_principal
 from herod.operations.keys import make_key, put_key
-from herod.pipeline.credential_last_used import note_use
+from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, CredentialText, NoTarget, Params, Time, command, query
 from herod.pipeline.pagination import ByteBudget
 from herod.pipeline.parameter_types import KeyId, KeyLabel, Scope, Verbatim
@@ -92,13 +91,10 @@ INVALID = Verified(valid=False)
 @query("auth.verify", needs=Access.PUBLIC, example={"key": "herod_s_…"}, is_quiet=True)
 def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
     """Say whether a key is good, its name and its scope."""
-    context.runtime.counters["validations"] += 1
     try:
-        principal = bearer_principal(store, context.runtime, params.key, context.now)
+        principal = verify_credential(store, context, params.key)
     except Unauthenticated:
-        context.runtime.counters["invalid"] += 1
         return INVALID
-    note_use(store, context, principal)
     name = principal.name
     if looks_like_key(params.key):
         key = store.get(ApiKey, principal.credential)

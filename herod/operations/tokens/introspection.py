@@ -7,8 +7,7 @@ resource, and tells its audience: who asks must find itself in it. Nothing is ch
 import msgspec
 
 from herod.identity.credential_types import Audience
-from herod.identity.identify import bearer_principal
-from herod.pipeline.credential_last_used import note_use
+from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, Params, query
 from herod.scopes.decisions import Access
 from herod.scopes.principal import PrincipalKind
@@ -61,13 +60,10 @@ def token_introspect(store: Store, context: Context, params: IntrospectToken) ->
     that resource alone: accept it only if it is yours.
     """
     runtime = context.runtime
-    runtime.counters["validations"] += 1
     try:
-        principal = bearer_principal(store, runtime, params.token, context.now, audience=Audience.ANY)
+        principal = verify_credential(store, context, params.token, audience=Audience.ANY)
     except Unauthenticated:
-        runtime.counters["invalid"] += 1
         return Introspection(active=False)
-    note_use(store, context, principal)
     has_client = principal.kind is PrincipalKind.ACCOUNT or principal.audience is not None
     networks = principal.widest.networks
     return Introspection(

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from herod.identity.identify import bearer_principal, looks_like_token, token_holder
+from herod.identity.identify import looks_like_token, token_holder
 from herod.operations.tokens.new_token import issue_token
-from herod.pipeline.credential_last_used import note_use
+from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, NoTarget, Params, Tool, command, query
 from herod.pipeline.parameter_types import AS_IT_IS, AskedScope, Scope, Verbatim
 from herod.pipeline.privilege_ceilings import check_target, is_admin
@@ -139,13 +139,10 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
     """
     runtime = context.runtime
     asked = () if params.scope is None else split_scope(params.scope)
-    runtime.counters["validations"] += 1
     try:
-        principal = bearer_principal(store, runtime, params.token, context.now)
+        principal = verify_credential(store, context, params.token)
     except Unauthenticated as error:
-        runtime.counters["invalid"] += 1
         return Validated(valid=False, reason=_reason(error, params.token))
-    note_use(store, context, principal)
     if asked or params.network is not None:
         lacking = _lacking(context, principal, asked, params.network)
         if lacking is not None:

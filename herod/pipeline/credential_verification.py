@@ -1,0 +1,31 @@
+"""Whom a credential stands for that a service was shown and asks about: counted, and its use noted."""
+
+from herod.identity.credential_types import Audience
+from herod.identity.identify import bearer_principal
+from herod.pipeline.credential_last_used import note_use
+from herod.pipeline.operation_definition import Context
+from herod.scopes.principal import Principal
+from herod.store.store_interface import Store
+from herod_client.core.errors import Unauthenticated
+
+__all__ = ["verify_credential"]
+
+
+def verify_credential(store: Store, context: Context, text: str, *, audience: Audience = Audience.HEROD) -> Principal:
+    """Who presented a token, an API key or a legacy secret to the service that asks.
+
+    Args:
+        audience: which tokens are taken of those that were made for one resource.
+
+    Raises:
+        Unauthenticated: it stands for nobody.
+    """
+    counters = context.runtime.counters
+    counters["validations"] += 1
+    try:
+        principal = bearer_principal(store, context.runtime, text, context.now, audience=audience)
+    except Unauthenticated:
+        counters["invalid"] += 1
+        raise
+    note_use(store, context, principal)
+    return principal
