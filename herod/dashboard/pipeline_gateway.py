@@ -71,6 +71,7 @@ class Visit:
         who: what herod sees in them now.
         menu: what they may look at.
         query: the address' parameters.
+        granted: the operations that they may call.
     """
 
     asked: Request
@@ -79,6 +80,7 @@ class Visit:
     who: Whoami
     menu: tuple[Entry, ...]
     query: Mapping[str, str]
+    granted: frozenset[str]
 
 
 class Gateway:
@@ -136,7 +138,7 @@ class Gateway:
 
     def may(self, visit: Visit, name: str) -> bool:
         """Whether the operation would be granted to the visitor: for what to show, never for what to do."""
-        return self._admits(visit.session, visit.asked.source, name)
+        return name in visit.granted
 
     async def _visit(self, received: Request, ticket: str | None, query: Mapping[str, str]) -> Visit:
         session = join(received, ticket)
@@ -144,16 +146,11 @@ class Gateway:
             raise SignInNeeded
         operation = self._operations["whoami"]
         who = await self.pipeline.call(operation, operation.params(), session, received.source)
+        granted = self.pipeline.admitted(self._operations.values(), session, received.source)
         menu = tuple(
-            entry
-            for entry in MENU
-            if entry.endpoint in current_app.view_functions and self._admits(session, received.source, entry.operation)
+            entry for entry in MENU if entry.endpoint in current_app.view_functions and entry.operation in granted
         )
-        return Visit(received, ticket, session, who, menu, query)
-
-    def _admits(self, session: SessionCookie, source: Source, name: str) -> bool:
-        operation = self._operations.get(name)
-        return operation is not None and self.pipeline.admits(operation, session, source)
+        return Visit(received, ticket, session, who, menu, query, granted)
 
 
 def asked() -> Request:

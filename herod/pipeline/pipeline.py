@@ -5,7 +5,8 @@ any slow work, and again inside its write transaction, so that no check is stale
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -102,18 +103,23 @@ class Pipeline:
             self._note(error, operation, context, presented)
             raise
 
-    def admits(self, operation: Operation, presented: Presented | None, source: Source) -> bool:
-        """Whether `call` would admit now: for lists of what one may do. Nothing runs and nothing is noted."""
+    def admitted(self, operations: Iterable[Operation], presented: Presented | None, source: Source) -> frozenset[str]:
+        """Which of them `call` would admit now: for lists of what one may do. Nothing runs and nothing is noted."""
         context = Context(
             runtime=self.runtime, process=self.process, principal=ANONYMOUS, source=source, now=self._clock()
         )
-        if operation.needs is Access.PUBLIC:
-            return True
+        names = {operation.name: operation for operation in operations}
+        public = {name for name, operation in names.items() if operation.needs is Access.PUBLIC}
         try:
-            self._admit(context, operation, self._identify(context, presented))
-        except (Unauthenticated, PermissionDenied):
-            return False
-        return True
+            principal = self._identify(context, presented)
+        except Unauthenticated:
+            return frozenset(public)
+        found = set(public)
+        for name in names.keys() - public:
+            with suppress(Unauthenticated, PermissionDenied):
+                self._admit(context, names[name], principal)
+                found.add(name)
+        return frozenset(found)
 
     def now(self) -> int:
         """Unix seconds, as everything here counts them."""

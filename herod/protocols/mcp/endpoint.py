@@ -175,11 +175,9 @@ class McpEndpoint:
         params: ListTools | None = _decode(decode_list_tools, call)
         if params is not None and params.cursor is not None:
             raise RpcError(INVALID_PARAMS, "There is no such cursor: all tools come at once.")
-        return [
-            tool.listing
-            for tool in self._tools.values()
-            if self._pipeline.admits(tool.operation, asker.presented, asker.request.source)
-        ]
+        operations = [tool.operation for tool in self._tools.values()]
+        admitted = self._pipeline.admitted(operations, asker.presented, asker.request.source)
+        return [tool.listing for tool in self._tools.values() if tool.operation.name in admitted]
 
     async def _call_tool(self, call: Call, asker: McpCaller) -> tuple[dict[str, Any], bool]:
         params: CallTool = _decode(decode_call_tool, call)
