@@ -29,7 +29,7 @@ class _Seconds(click.ParamType[float]):
         except ValueError:
             seconds = 0
         if not 0 < seconds <= MAX_TIMEOUT:
-            self.fail(f"{value!r} is no time to wait: give seconds, over 0 and at most {MAX_TIMEOUT}.", param, ctx)
+            self.fail(f"invalid duration {value!r}: give seconds, over 0 and at most {MAX_TIMEOUT}.", param, ctx)
         return seconds
 
 

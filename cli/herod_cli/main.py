@@ -35,7 +35,7 @@ PLACES: Final = {
     "resource": ("herod_cli.commands.resource", "What services keep for others, opened by a secret."),
     "audit": ("herod_cli.commands.audit", "The audit log: who did, tried and was refused what."),
     "legacy": ("herod_cli.commands.legacy", "Secrets from older systems, and the way out of them."),
-    "explain": ("herod_cli.commands.explain", "Say why somebody may do something, or not."),
+    "explain": ("herod_cli.commands.explain", "Explain an authorization decision."),
     "backup": (
         "herod_cli.commands.backup",
         "Write a backup of the whole store to FILE, while the daemon goes on working.",

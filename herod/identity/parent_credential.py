@@ -39,7 +39,7 @@ __all__ = [
     "via_of",
 ]
 
-GONE: Final = "What this was made with is gone: sign in again."
+GONE: Final = "The credential behind this token or session no longer exists: sign in again."
 SESSION_OVER: Final = "Your session is over: sign in again."
 
 

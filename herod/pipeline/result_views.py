@@ -79,7 +79,7 @@ class FormerSecret(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyDetails(Key, frozen=True, kw_only=True):
-    """An API key looked at alone; sources are `uid:N` or an address, `former` null once it works no more."""
+    """Details of one key; sources are `uid:N` or an address, `former` is null after the overlap."""
 
     last_used_from: str | None
     rotated_at: Time | None

@@ -1,4 +1,4 @@
-"""`herod explain`: why somebody may do something, or not, and what would mend it."""
+"""`herod explain`: explains an authorization decision, and what would change it."""
 
 import click
 
@@ -30,7 +30,7 @@ def explain(
     scope: str | None,
     network: str | None,
 ) -> int:
-    """Say why somebody may do something, or not.
+    """Explain an authorization decision.
 
     Prints the decision, the reason and the command that would mend it. Exit code 0 when allowed, 1 when not. Asking
     about others takes scope admin.

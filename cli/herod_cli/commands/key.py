@@ -248,7 +248,7 @@ def parse_duration(text: str, *, option: str) -> int:
     """
     match = DURATION.match(text)
     if match is None:
-        raise click.BadParameter(f"{text!r} is no time: write 30s, 10m, 12h or 7d.", param_hint=f"'{option}'")
+        raise click.BadParameter(f"invalid duration {text!r}: write 30s, 10m, 12h or 7d.", param_hint=f"'{option}'")
     return int(timedelta(**{UNITS[match[2]]: int(match[1])}).total_seconds())
 
 
@@ -268,7 +268,7 @@ def parse_expiry(text: str, *, now: datetime) -> str:
         when = None
     if when is None or when.tzinfo is None:
         raise click.BadParameter(
-            f"{text!r} is no time: write 90d, 12h, 30m, or 2030-01-31T12:00:00Z with its zone.",
+            f"invalid duration or time {text!r}: write 90d, 12h, 30m, or 2030-01-31T12:00:00Z with its zone.",
             param_hint="'--expires'",
         )
     return when.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")

@@ -214,7 +214,7 @@ def enable(invocation: Invocation, who: str) -> None:
 def disable(invocation: Invocation, who: str) -> None:
     """Switch an account off. WHO is an email or a client_id.
 
-    Its tokens and sessions die; its keys rest until it is enabled again.
+    Its tokens and sessions end; its API keys are refused until it is enabled again.
     """
     invocation.done(invocation.call("users.disable", **account(who)), f"{who} is off.")
 

@@ -245,9 +245,9 @@ def _holder(picture: FeedSnapshot, claims: Claims) -> FeedSubject:
     if (claims.sub, claims.jti) in picture.revoked:
         raise RevokedToken("This token was revoked: get a new one.")
     if holder is None or claims.via not in VIAS.get(holder.kind, ()):
-        raise RevokedToken("What this token was made with is gone: sign in again.")
+        raise RevokedToken("The credential behind this token no longer exists: sign in again.")
     if not holder.is_enabled:
         raise Disabled("This account is disabled: ask an admin to enable it.")
     if holder.epoch != claims.epoch:
-        raise RevokedToken("What this token was made with is gone: sign in again.")
+        raise RevokedToken("The credential behind this token no longer exists: sign in again.")
     return holder

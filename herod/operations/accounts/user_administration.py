@@ -228,7 +228,7 @@ def users_enable(tx: Writer, context: Context, params: AccountRef, account: Acco
     failures=(NotFound,),
 )
 def users_disable(tx: Writer, context: Context, params: AccountRef, account: Account) -> User:
-    """Switch an account off: its tokens and sessions die, its keys rest until it is enabled again."""
+    """Disable an account: its tokens and sessions end, its API keys are refused until it is enabled again."""
     return _change(tx, context, account, enabled=False, epoch=account.epoch + account.enabled)
 
 

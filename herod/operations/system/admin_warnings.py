@@ -198,7 +198,7 @@ def _backup(facts: Facts, now: int) -> Iterator[AdminWarning]:
     yield AdminWarning(
         code="backup",
         level="soon",
-        message="The audit log knows of no backup." if age is None else f"The last backup is {age} days old.",
+        message="No backup has been made yet." if age is None else f"The last backup is {age} days old.",
         fix="Make one, and keep it and the secret in different places.",
         command="herod backup",
     )

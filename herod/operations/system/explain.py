@@ -125,4 +125,4 @@ def _principal(reader: Reader, context: Context, name: str) -> Principal:
     rules = [rule] if rule is not None else reader.find(PeerRule, "peer", name)
     if rules:
         return rule_principal(runtime, rules)
-    raise NotFound("Nobody is called that: give a client_id, email, key id, peer rule id, uid:N or gid:N.")
+    raise NotFound("No principal has that name: give a client_id, email, key id, peer rule id, uid:N or gid:N.")

@@ -61,7 +61,7 @@ MEANINGS: Final[Mapping[int, Meaning]] = {
     ),
     404: Meaning("It is not there, or not yours to see.", errors.NotFound.code, "There is no such account."),
     409: Meaning(
-        "It stands against what is there.", errors.Conflict.code, "An account with this email exists already."
+        "Conflicts with the current state.", errors.Conflict.code, "An account with this email exists already."
     ),
     413: Meaning("The request is too large.", errors.TooLarge.code, "The body is larger than 65536 bytes."),
     421: Meaning(

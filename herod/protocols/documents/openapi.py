@@ -54,7 +54,7 @@ The same operations are JSON-RPC methods at `/rpc` (`/rpc/discover` lists them) 
 COMMON: Final = {"Error": ERROR, "Meta": META, "OAuthError": OAUTH_ERROR, "RpcAnswer": RPC_ANSWER}
 # tag → what its operations are about
 TAGS: Final[Mapping[str, str]] = {
-    "access": "Why somebody may do something, or not.",
+    "access": "Authorization decisions, explained.",
     "audit": "What was done, tried and refused; and the proof that the log is whole.",
     "documents": "What herod says of itself, and the doors of other protocols.",
     "keys": "API keys: a user's is its owner, narrowed; a service's stands for itself.",

@@ -87,7 +87,7 @@ async def test_what_needs_attention(house: House) -> None:
         "HERO_SECRET is too short", "herod secret rotate --new-secret-file", "secret rotate --store-secret",
         "1 key will expire within a week", "1 key not used for 90 days", "old &lt;one&gt;",
         "1 legacy secret used within", "2 legacy secrets in the settings", "herod legacy promote legacy-user-",
-        "a &lt;warning&gt; of the settings", "knows of no backup", "herod backup", "expires in 2 days",
+        "a &lt;warning&gt; of the settings", "No backup has been made yet", "herod backup", "expires in 2 days",
         "Registration is open", "(HS256)",
     ):  # fmt: skip
         assert word in page, word
