@@ -74,7 +74,7 @@ def make_first_code(runtime: Runtime, *, now: int) -> str:
 
 @query("first_admin.status", needs=Access.PUBLIC, example={}, surfaces=frozenset({Surface.DASHBOARD}))
 def first_admin_status(store: Store, context: Context, params: AskStatus) -> FirstAdminStatus:
-    """Say whether an admin is yet to be made."""
+    """Report whether there is no admin yet."""
     return FirstAdminStatus(is_needed=not has_admin(store, context.runtime, context.process.admins, context.now))
 
 
@@ -101,7 +101,7 @@ def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -
     prepare=_hash_password,
 )
 def first_admin_create(tx: Writer, context: Context, params: CreateFirstAdmin) -> OpenedSession:
-    """Make the first admin's account with a code from the daemon's file, and sign the browser in as them."""
+    """Create the first admin account with the code from the daemon's file, and sign the browser in."""
     runtime = context.runtime
     if not runtime.first_codes.take(params.code, now=context.now):
         raise _wrong_code()

@@ -106,7 +106,7 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
     always_audited=True,
 )
 def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
-    """Sign in with email and password and get an access token with the account's own scope."""
+    """Sign in with email and password, and get an access token with the account's scope."""
     principal = _sign_in(tx, context, params)
     scope = context.runtime.scope_text(principal.widest)
     return LoginAnswer(
@@ -128,7 +128,7 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     failures=(BadCredentials,),
 )
 def session_sign_in(tx: Writer, context: Context, params: SignIn) -> OpenedSession:
-    """Sign a browser in with email and password, with all that the account holds."""
+    """Sign a browser in with email and password, with the account's full scope."""
     opening = Opening(browser=params.browser, former=params.former)
     return open_session(tx, context, _sign_in(tx, context, params), opening)
 
@@ -170,7 +170,7 @@ def _hash_new_password(reader: Reader, context: Context, params: Register) -> Wo
     creates=True,
 )
 def register(tx: Writer, context: Context, params: Register) -> RegisterAnswer:
-    """Make an account with scope read for oneself, where registration is open."""
+    """Register an account with scope read, where registration is open."""
     if context.runtime.config.registration == "closed":
         raise registration_closed()
     account, secret = account_with_secret(

@@ -78,7 +78,7 @@ def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Wor
     failures=(NotFound,),
 )
 def users_password(tx: Writer, context: Context, params: SetPassword, account: Account) -> User:
-    """Set a password: one's own with the current one, or as admin. Tokens and sessions of the account die."""
+    """Set a password: your own with the current one, or any as admin. The account's tokens and sessions end."""
     prepared: NewHash = context.prepared
     if prepared.checked is not None and prepared.checked != account.password:  # changed while we were hashing
         raise BadCredentials("The current password is wrong.", reason="wrong_password")
@@ -96,7 +96,7 @@ def users_password(tx: Writer, context: Context, params: SetPassword, account: A
     failures=(NotFound,),
 )
 def users_rotate_secret(tx: Writer, context: Context, params: AccountRef, account: Account) -> RotatedSecret:
-    """Give an account a new client secret, shown once. Tokens and sessions of the account die."""
+    """Rotate an account's client secret, which is shown once. The account's tokens and sessions end."""
     if _is_own_by_key(context, account):
         raise CeilingExceeded(
             "An API key cannot change its owner's client secret: sign in instead.", reason="key_cannot_change_secrets"

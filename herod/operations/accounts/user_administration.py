@@ -144,7 +144,7 @@ def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | 
     target=NoTarget("makes something new"),
 )
 def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
-    """Add an account and get its client secret, once."""
+    """Create an account. Its client secret is shown once."""
     scope = given_scope(context, params.scope)
     account, secret = account_with_secret(
         context,
@@ -173,7 +173,7 @@ def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
     failures=(NotFound,),
 )
 def users_scope(tx: Writer, context: Context, params: SetScope, account: Account) -> User:
-    """Set an account's scope; its keys, sessions and tokens are narrowed with their next use."""
+    """Set an account's scope. Its API keys, sessions and tokens are narrowed at their next use."""
     return _change(tx, context, account, scope=given_scope(context, params.scope))
 
 
@@ -210,7 +210,7 @@ def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef, 
     failures=(NotFound,),
 )
 def users_enable(tx: Writer, context: Context, params: AccountRef, account: Account) -> User:
-    """Switch an account on again; what died when it was switched off stays dead."""
+    """Enable a disabled account. Tokens and sessions that ended when it was disabled stay ended."""
     is_off_here = account.id in context.runtime.switched_off  # the store could not take that it was switched off
     enabled = _change(tx, context, account, enabled=True, epoch=account.epoch + is_off_here)
     context.runtime.switched_off.discard(enabled.client_id)
@@ -243,7 +243,7 @@ def users_disable(tx: Writer, context: Context, params: AccountRef, account: Acc
     failures=(NotFound,),
 )
 def users_delete(tx: Writer, context: Context, params: AccountRef, account: Account) -> DeletedUser:
-    """Delete an account with its keys and sessions; its tokens die at once."""
+    """Delete an account with its API keys and sessions. Its tokens are refused at once."""
     service_keys = [key.id for key in owned_by(tx, ApiKey, SERVICE_KEYS) if key.creator == account.id]
     gone = delete_with_owned(tx, account)
     return DeletedUser(account.id, deleted=True, keys=gone[ApiKey], service_keys=service_keys)

@@ -130,7 +130,7 @@ async def _list(store: Store, context: Context, params: ListAudit) -> Page[Audit
     wait=_list,
 )
 def audit_list(reader: Reader, context: Context, params: ListAudit) -> Page[AuditEntry]:
-    """List what was done, tried and refused: who, how known, from where, what, and why not."""
+    """List audit events, newest first: actor, credential, source, operation, outcome and reason."""
     raise NotImplementedError  # `wait` answers
 
 
@@ -147,7 +147,7 @@ async def _verify(store: Store, context: Context, params: VerifyAudit) -> Verdic
     wait=_verify,
 )
 def audit_verify(reader: Reader, context: Context, params: VerifyAudit) -> Verdict:
-    """Say whether the audit log is what herod wrote, whole and in order, and still holds a head noted earlier."""
+    """Verify that the audit log is complete and unchanged, and that it still contains an earlier head."""
     raise NotImplementedError  # `wait` answers
 
 

@@ -141,7 +141,7 @@ OWNER = Target(
     target=OWNER,
 )
 def keys_create(tx: Writer, context: Context, params: CreateKey, owner: Account | None) -> IssuedKey:
-    """Make an API key with no more than your own scope and networks, and get it, once."""
+    """Create an API key with at most your own scope and networks. The key is shown once."""
     scope, networks = given_scope(context, params.scope), params.networks
     key, text = make_key(
         context,
@@ -169,7 +169,7 @@ def keys_create(tx: Writer, context: Context, params: CreateKey, owner: Account 
     tool=Tool("list_keys"),
 )
 def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
-    """List keys, oldest first: one's own, or everybody's for admins.
+    """List API keys, oldest first: your own, or all of them for admins.
 
     A page may hold fewer than `limit` and not be the last: go on while there is a next cursor.
     Ordered by expires, keys that never expire are left out.
@@ -198,7 +198,7 @@ def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
     http=("GET /api/v1/keys/{id}",),
 )
 def keys_get(reader: Reader, context: Context, params: KeyRef) -> KeyDetails:
-    """Show a key without its secret, from where it was last used, and what becomes of the secret before it."""
+    """Show an API key without its secret, its last use, and the former secret during an overlap."""
     key = visible(context, KEY, reader.get(ApiKey, params.id))
     return key_details(key, reader.usage(key.id), reader.usage(former_use(key.id)), now=context.now)
 
@@ -219,7 +219,7 @@ def switch_off_in_memory(reader: Reader, context: Context, params: KeyRef, key: 
     target=KEY,
 )
 def keys_delete(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> DeletedKey:
-    """Delete a key; what was signed in with it dies too."""
+    """Delete an API key. Sessions and tokens that were made with it end."""
     return DeletedKey(key.id, deleted=tx.delete(ApiKey, key.id))
 
 

@@ -56,7 +56,7 @@ class UpdateKey(Params, frozen=True, kw_only=True):
     tool=Tool("rotate_key", destructive=True),
 )
 def keys_rotate(tx: Writer, context: Context, params: RotateKey, key: ApiKey) -> IssuedKey:
-    """Give a key a new secret, and get it, once. The old one works for `overlap` seconds more, then never.
+    """Rotate an API key's secret. The new key is shown once; the old one works for `overlap` more seconds.
 
     Browsers that were signed in with the key are signed out.
     """
@@ -90,7 +90,7 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey, key: ApiKey) ->
     unwritten=switch_off_in_memory,
 )
 def keys_disable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> Key:
-    """Switch a key off: its next use is refused, until it is switched on again. What was signed in with it ends."""
+    """Disable an API key: it is refused until it is enabled again. Sessions and tokens made with it end."""
     disabled = msgspec.structs.replace(_ending_made(key), enabled=False) if key.enabled else key
     _end_sessions(tx, key)
     return _put(tx, disabled)
@@ -105,7 +105,7 @@ def keys_disable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> K
     http=("POST /api/v1/keys/{id}/enable",),
 )
 def keys_enable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> Key:
-    """Switch a key on again."""
+    """Enable a disabled API key."""
     if key.id in context.runtime.switched_off:  # the store could not take that it was switched off
         key = _ending_made(key)
     enabled = _put(tx, msgspec.structs.replace(key, enabled=True))
@@ -122,7 +122,7 @@ def keys_enable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> Ke
     http=("PATCH /api/v1/keys/{id}",),
 )
 def keys_update(tx: Writer, context: Context, params: UpdateKey, key: ApiKey) -> Key:
-    """Rename a key, let it end at another time, or narrow its scope or networks."""
+    """Change an API key's name or expiry, or narrow its scope or networks."""
     changes: dict[str, object] = {}
     if isinstance(params.name, str):
         changes["name"] = params.name

@@ -67,7 +67,7 @@ class PromotedKey(IssuedKey, frozen=True, kw_only=True):
 
 @query("legacy.status", needs=ADMIN, example={}, http=("GET /api/v1/legacy",))
 def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[Legacy]:
-    """List the legacy secrets of the settings by their ids: how often each was used, when last and from where."""
+    """List the configured legacy secrets by id, with the number of uses, the last use and its source."""
     limit = parse_limit(params.limit)
     _, last = (0, "") if params.cursor is None else parse_cursor(params.cursor)
     secrets = [secret for secret in context.runtime.config.legacy.all() if secret.id > last]
@@ -89,7 +89,7 @@ def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[
     creates=True,
 )
 def legacy_promote(tx: Writer, context: Context, params: PromoteLegacy) -> PromotedKey:
-    """Make the service key that replaces a legacy secret, with the same scope, and get it, once."""
+    """Create the service key that replaces a legacy secret, with the same scope. The key is shown once."""
     secret = context.runtime.config.legacy.get(params.id)
     if secret is None:
         raise NotFound("There is no such legacy secret: legacy.status lists them.")

@@ -106,7 +106,7 @@ REPLACED = dataclasses.replace(PEER_RULE, find=_replaced, is_optional=True)
     target=REPLACED,
 )
 def peers_allow(tx: Writer, context: Context, params: AllowPeer, before: PeerRule | None) -> PeerView:
-    """Let a local user or group in on the Unix socket; a second rule for the same one replaces the first."""
+    """Create a peer rule for a local user or group. A second rule for the same one replaces the first."""
     subject: str = context.prepared
     actor = context.principal
     scope = given_scope(context, params.scope)
@@ -135,7 +135,7 @@ def peers_list(reader: Reader, context: Context, params: ListPeers) -> Page[Peer
 
 @command("peers.remove", needs=ADMIN, target=PEER_RULE, example={"id": EXAMPLE_ID}, http=("DELETE /api/v1/peers/{id}",))
 def peers_remove(tx: Writer, context: Context, params: PeerRef, rule: PeerRule) -> RemovedPeer:
-    """Remove a peer rule; tokens made under it die."""
+    """Delete a peer rule. Tokens that were made under it are revoked."""
     return RemovedPeer(rule.id, deleted=tx.delete(PeerRule, rule.id))
 
 

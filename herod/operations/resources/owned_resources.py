@@ -174,7 +174,7 @@ RELEASABLE_RESOURCE = Target(noun="resource", find=_releasable, is_own=lambda pr
     creates=True,
 )
 def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> ResourceView:
-    """Claim a resource for whoever knows a secret, and get its sid. Names need not differ."""
+    """Claim a resource for the holder of a secret, and get its sid. Names need not be unique."""
     resource = Resource(
         id=new_id(),
         created_at=context.now,
@@ -198,7 +198,7 @@ def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> Reso
     misses=_misses,
 )
 def resources_list(reader: Reader, context: Context, params: ListResources) -> Page[ResourceView]:
-    """List your resources of one kind that a secret owns, oldest first."""
+    """List your resources of one kind that a secret opens, oldest first."""
     owner = resource_owner(parse_label(params.kind, "kind"), context.principal.id, _parse_secret(params.secret))
     page = reader.list(Resource, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
     return page_of(page, _view)
@@ -228,7 +228,7 @@ def resources_get(reader: Reader, context: Context, params: ResourceRef) -> Reso
     misses=_misses,
 )
 def resources_check(reader: Reader, context: Context, params: ResourceRef) -> CheckedResource:
-    """Say that the secret opens one of your resources; otherwise there is none."""
+    """Check that a secret opens one of your resources; if it does not, the answer is 404."""
     return CheckedResource(_owned(reader, context, params).id, allowed=True)
 
 
@@ -265,7 +265,7 @@ def resources_update(tx: Writer, context: Context, params: UpdateResource, resou
     target=RELEASABLE_RESOURCE,
 )
 def resources_release(tx: Writer, context: Context, params: ResourceRef, resource: Resource) -> ReleasedResource:
-    """Give up one of your resources, if the secret opens it; admins release anybody's without."""
+    """Release one of your resources, if the secret opens it. Admins release any resource without it."""
     return ReleasedResource(resource.id, released=tx.delete(Resource, resource.id))
 
 

@@ -50,7 +50,7 @@ async def _count(store: Store, context: Context, params: NoParams) -> ResourceCo
 
 @query("resources.count", needs=ADMIN, example={}, surfaces=frozenset({Surface.DASHBOARD}), wait=_count)
 def resources_count(reader: Reader, context: Context, params: NoParams) -> ResourceCounts:
-    """Count the resources, by who claimed them and of which kind."""
+    """Count resources by claimant and kind."""
     raise NotImplementedError  # `wait` answers
 
 

@@ -72,7 +72,7 @@ class EndedSession(msgspec.Struct, frozen=True):
     surfaces=frozenset({Surface.DASHBOARD}),
 )
 def session_list(reader: Reader, context: Context, params: ListSessions) -> Page[SessionView]:
-    """List signed-in browsers, oldest first: one's own, for admins everybody's.
+    """List browser sessions, oldest first: your own, or all of them for admins.
 
     What is over is left out, so a page may be shorter than asked for.
     """
@@ -106,7 +106,7 @@ SESSION = Target(
     surfaces=frozenset({Surface.DASHBOARD}),
 )
 def session_end(tx: Writer, context: Context, params: SessionRef, session: Session) -> EndedSession:
-    """Sign another browser out: one of one's own, for admins anybody's who holds no more than they do."""
+    """Sign another browser out: one of your own, or for admins any whose scope and networks do not exceed theirs."""
     return EndedSession(session.id, ended=tx.delete(Session, session.id))
 
 

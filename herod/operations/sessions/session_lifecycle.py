@@ -81,7 +81,7 @@ class SignedOut(msgspec.Struct, frozen=True):
     surfaces=frozenset({Surface.DASHBOARD}),
 )
 def session_create(tx: Writer, context: Context, params: CreateSession) -> OpenedSession:
-    """Sign a browser in with what was presented: it may do that much and no more."""
+    """Sign a browser in with the presented credential, and with no more than its scope."""
     context.runtime.counters["sign_ins"] += 1
     return open_session(tx, context, context.principal, params)
 
@@ -95,7 +95,7 @@ def session_create(tx: Writer, context: Context, params: CreateSession) -> Opene
     surfaces=frozenset({Surface.DASHBOARD}),
 )
 def session_delete(tx: Writer, context: Context, params: DeleteSession) -> SignedOut:
-    """Sign a browser out: its session is over at once."""
+    """Sign a browser out. Its session ends at once."""
     context.target = context.principal.credential
     return SignedOut(signed_out=tx.delete(Session, context.principal.credential))
 

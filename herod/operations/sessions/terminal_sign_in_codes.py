@@ -86,7 +86,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     always_audited=True,
 )
 def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode:
-    """Make a code by which a browser signs in as who asks: once, within 60 seconds, and to no more than they hold."""
+    """Create a one-time code that signs a browser in as the caller, with at most their scope. It expires in 60 s."""
     expires_at = context.now + CODE_SECONDS
     session = new_session(context, context.principal)
     code = context.runtime.session_codes.make(
@@ -97,7 +97,7 @@ def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode:
 
 @query("session.offer", needs=Access.PUBLIC, example={"code": EXAMPLE_CODE}, surfaces=frozenset({Surface.DASHBOARD}))
 def session_offer(reader: Reader, context: Context, params: CodeRef) -> Offer:
-    """Say whose session a code opens; it stays good."""
+    """Show whose session a code opens, without using it up."""
     session = context.runtime.session_codes.look(params.code, now=context.now)
     if session is None:
         raise BadCredentials(_SPENT, reason="wrong_code")
@@ -126,7 +126,7 @@ def _limit(reader: Reader, context: Context, params: RedeemCode) -> Attempt:
     limit=_limit,
 )
 def session_redeem(tx: Writer, context: Context, params: RedeemCode) -> OpenedSession:
-    """Sign a browser in with a code."""
+    """Sign a browser in with a one-time code."""
     session = context.runtime.session_codes.take(params.code, now=context.now)
     if session is None:
         raise BadCredentials(_SPENT, reason="wrong_code")

@@ -90,7 +90,7 @@ INVALID = Verified(valid=False)
 
 @query("auth.verify", needs=Access.PUBLIC, example={"key": "herod_s_…"}, is_quiet=True)
 def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
-    """Say whether a key is good, its name and its scope."""
+    """Verify an API key, and return its name and scope."""
     try:
         principal = verify_credential(store, context, params.key)
     except Unauthenticated:
@@ -110,7 +110,7 @@ def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
     example={"name": "runner-1", "scope": "registrar"},
 )
 def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -> CreatedSupervisorKey:
-    """Make a service key and get it, once."""
+    """Create a service key. The key is shown once."""
     scope = given_scope(context, params.scope)
     principal = context.principal
     grant = principal.farthest(context.runtime.config.graph.mask(scope)) or principal.widest
@@ -129,7 +129,7 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
 
 @query("auth.list_keys", needs=ADMIN, example={})
 def auth_list_keys(reader: Reader, context: Context, params: ListSupervisorKeys) -> list[SupervisorKey]:
-    """List all service keys, without their secrets: as many as one answer can hold, for it has no pages."""
+    """List all service keys without their secrets, as many as fit into one answer: there are no pages."""
     found, room = [], ByteBudget()
     for key in owned_by(reader, ApiKey, SERVICE_KEYS):
         view = _view(key, reader.usage(key.id))
@@ -159,7 +159,7 @@ SERVICE_KEY = dataclasses.replace(KEY, noun="service key", find=_service_key)
 
 @command("auth.remove_key", needs=ADMIN, manages_keys=True, target=SERVICE_KEY, example={"id": "0kZ3vXq81LmT"})
 def auth_remove_key(tx: Writer, context: Context, params: RemoveSupervisorKey, key: ApiKey) -> bool:
-    """Delete a service key, by itself or by its id."""
+    """Delete a service key, named by the key itself or by its id."""
     return tx.delete(ApiKey, key.id)
 
 

@@ -28,5 +28,5 @@ async def _stream(store: Store) -> ByteStream:
     always_audited=True,
 )
 def backup(tx: Writer, context: Context, params: NoParams) -> Granted:
-    """Hand out the store as of this moment, encrypted with the daemon's secret, while work goes on."""
+    """Create a backup of the whole store, encrypted with the daemon's secret, while the daemon runs."""
     return Granted()

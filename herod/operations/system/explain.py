@@ -60,7 +60,7 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     failures=(NotFound,),
 )
 def access_explain(reader: Reader, context: Context, params: Explain) -> Explanation:
-    """Explain whether someone may do an operation or passes a scope, and on which network."""
+    """Explain whether a principal may call an operation or holds a scope, on a network if one is given."""
     operation = _operation(context, params)
     if params.principal is None or params.principal == context.principal.id:
         principal = context.principal

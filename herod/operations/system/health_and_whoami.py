@@ -74,20 +74,20 @@ class Whoami(msgspec.Struct, frozen=True):
     is_quiet=True,
 )
 def health(store: Store, context: Context, params: NoParams) -> HealthAnswer:
-    """Say whether herod works: 503 when it can only read, or not even that."""
+    """Report the daemon's health; 503 if the store is read-only or fails."""
     state, reason = store.health
     return HealthAnswer(status=state, service="herod", version=context.runtime.config.version, reason=reason)
 
 
 @query("version", needs=Access.PUBLIC, example={}, http=("GET /api/version",))
 def version(store: Store, context: Context, params: NoParams) -> Version:
-    """Name the service and its versions."""
+    """Return the service's name and versions."""
     return Version(service="herod", version=context.runtime.config.version, api_version="1")
 
 
 @query("stats", needs=READ, example={}, http=("GET /api/v1/stats",), tool=Tool("stats"))
 def stats(store: Store, context: Context, params: NoParams) -> Stats:
-    """Count what is stored and what has happened since the start."""
+    """Return counts of stored records and of events since the start."""
     counters = context.runtime.counters
     return Stats(
         users=store.count(Account),
@@ -102,7 +102,7 @@ def stats(store: Store, context: Context, params: NoParams) -> Stats:
 
 @query("whoami", needs=Access.AUTHENTICATED, example={}, http=("GET /api/v1/whoami",), tool=Tool("whoami"))
 def whoami(store: Store, context: Context, params: NoParams) -> Whoami:
-    """Say who the presented credential makes you and what you may do."""
+    """Return the principal of the presented credential, with its scope and networks."""
     principal, runtime = context.principal, context.runtime
     grant = principal.widest
     held: list[HeldGrant] | msgspec.UnsetType = msgspec.UNSET

@@ -30,7 +30,7 @@ COUNTED: Final = (
 
 @query("metrics", needs=READ, example={}, http=("GET /metrics",), surfaces=frozenset(), media_type=MEDIA_TYPE)
 def metrics(store: Store, context: Context, params: NoParams) -> str:
-    """Counts and states for a monitoring system."""
+    """Return metrics in the Prometheus text format."""
     return "\n".join([*_lines(store, context), ""])
 
 

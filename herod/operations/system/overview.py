@@ -114,7 +114,7 @@ async def _look(store: Store, context: Context, params: NoParams) -> OverviewAns
 
 @query("overview", needs=ADMIN, example={}, surfaces=frozenset({Surface.DASHBOARD}), wait=_look)
 def overview(reader: Reader, context: Context, params: NoParams) -> OverviewAnswer:
-    """Show how the daemon is, what the last day brought, and what needs attention."""
+    """Show the daemon's state, the activity of the last day, and warnings."""
     raise NotImplementedError  # `wait` answers
 
 

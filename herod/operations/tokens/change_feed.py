@@ -147,7 +147,7 @@ async def _follow(store: Store, context: Context, params: FollowTokens) -> Token
     is_quiet=True,
 )
 def token_changes(reader: Reader, context: Context, params: FollowTokens) -> TokenChanges:
-    """Tell who verifies tokens locally whose tokens are good for what now, and which were revoked."""
+    """Return changes for local token verifiers: the current scope of each subject, and revoked tokens."""
     raise NotImplementedError  # `wait` answers
 
 

@@ -54,7 +54,7 @@ class Introspection(msgspec.Struct, frozen=True, omit_defaults=True):
     is_quiet=True,
 )
 def token_introspect(store: Store, context: Context, params: IntrospectToken) -> Introspection:
-    """Say what a token, key or legacy secret is good for now, and whom it is meant for.
+    """Introspect a token, API key or legacy secret (RFC 7662), with its audience.
 
     Whoever holds it may ask: it must be shown whole, and says no more than validation does. A token with `aud` is for
     that resource alone: accept it only if it is yours.

@@ -133,7 +133,7 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
     is_quiet=True,
 )
 def token_validate(store: Store, context: Context, params: ValidateToken) -> Validated:
-    """Say whether a token, key or legacy secret is good now, whose it is, and what it may do.
+    """Validate a token, API key or legacy secret: whether it is valid now, its subject, scope and networks.
 
     A token that was made for another resource than herod is malformed here: `token.introspect` tells its audience.
     """
@@ -181,7 +181,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, rec
     form=True,
 )
 def token_revoke(tx: Writer, context: Context, params: RevokeToken) -> Revoked:
-    """Take back an access token: one's own, or anybody's as admin."""
+    """Revoke an access token (RFC 7009): your own, or any as admin."""
     claims = _revocable(tx, context, params.token)
     if claims is not None and tx.get(Revocation, _mark(claims)) is None:
         tx.put(
