@@ -395,7 +395,8 @@ async def test_what_would_be_admitted(house: House) -> None:
     reader = await (await house.user("read")).bearer()
     asked = [OPERATIONS[name] for name in ("keys.list", "users.list", "whoami", "health")]
     assert house.pipeline.admitted(asked, reader, ADMIN_SOURCE) == {"keys.list", "whoami", "health"}
-    assert house.pipeline.admitted(asked, None, ADMIN_SOURCE) == {"health"}
+    for nobody in (None, Bearer("nobody's")):
+        assert house.pipeline.admitted(asked, nobody, ADMIN_SOURCE) == {"health"}
     assert not house.pipeline.denials.take(None)
 
 
