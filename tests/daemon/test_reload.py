@@ -28,9 +28,10 @@ class Reloading:
         self._read = 0
 
     def write(self, *, networks: str = '["prod"]', scopes: str = "", more: str = "") -> None:
-        """Write the settings file."""
-        text = CONFIG.format(networks=networks, scopes=scopes, more=more)
-        (self.daemon.folder / "herod.toml").write_text(text)
+        """Put a new settings file in place: whole, for a reload before may be reading it just now."""
+        file = self.daemon.folder / "herod.toml.new"
+        file.write_text(CONFIG.format(networks=networks, scopes=scopes, more=more))
+        file.rename(self.daemon.folder / "herod.toml")
 
     def reload(self) -> str:
         """Send SIGHUP; what the log says until the reload is over."""
