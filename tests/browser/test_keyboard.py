@@ -76,3 +76,18 @@ def test_dialog(admin: Person) -> None:
     dialog.wait_for(state="detached")
     assert remove.evaluate("button => button === document.activeElement")
     assert row.is_visible()
+
+
+def test_a_button_pressed_before_the_page_is_ready_asks_too(admin: Person) -> None:
+    """The question does not wait for the scripts that come last."""
+    admin.page.route("**/static/shell-*.js", lambda _: None)
+    admin.page.get_by_role("navigation", name="Areas").get_by_role("link", name="Peers", exact=True).click(
+        no_wait_after=True
+    )
+    remove = admin.button("Remove", admin.page.get_by_role("row", name="user 1234"))
+    remove.focus()
+    admin.page.keyboard.press("Enter")
+    admin.page.get_by_role("dialog").wait_for()
+    assert focused(admin) == "Cancel"
+    admin.page.keyboard.press("Escape")
+    assert remove.is_visible()

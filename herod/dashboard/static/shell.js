@@ -36,52 +36,11 @@
         setTimeout(() => (button.textContent = "Copy"), 2000);
       };
     });
-    within.querySelectorAll("form[data-confirm]").forEach((form) => {
-      if (form.dataset.asked) return;
-      form.dataset.asked = "yes";
-      form.addEventListener("submit", (event) => {
-        if (form.dataset.sure) return;
-        event.preventDefault();
-        event.stopImmediatePropagation();
-        confirmIn(form, event.submitter);
-      });
-    });
     // Times as the reader's clock has them.
     within.querySelectorAll("time[datetime]").forEach((time) => {
       const at = new Date(time.dateTime);
       if (!Number.isNaN(at.valueOf())) time.title = `${at.toLocaleString()} (${time.title})`;
     });
-  };
-
-  const confirmIn = (form, submitter) => {
-    const dialog = document.createElement("dialog");
-    const text = document.createElement("p");
-    const row = document.createElement("div");
-    const no = document.createElement("button");
-    const yes = document.createElement("button");
-    text.textContent = form.dataset.confirm;
-    text.id = "question";
-    dialog.setAttribute("aria-labelledby", "question");
-    row.className = "row";
-    no.className = "quiet";
-    no.textContent = "Cancel";
-    yes.textContent = submitter ? submitter.textContent : "Yes";
-    yes.className = "danger";
-    no.onclick = () => dialog.close();
-    yes.onclick = () => {
-      form.dataset.sure = "yes";
-      dialog.close();
-      form.requestSubmit(submitter || undefined);
-    };
-    dialog.onclose = () => {
-      dialog.remove();
-      if (submitter && !form.dataset.sure) submitter.focus();
-    };
-    row.append(no, yes);
-    dialog.append(text, row);
-    document.body.append(dialog);
-    dialog.showModal();
-    no.focus();
   };
 
   const themes = ["dark", "light"];
