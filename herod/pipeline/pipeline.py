@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import trio
@@ -20,9 +20,10 @@ from herod.pipeline.admission import admit
 from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.denial_queue import DenialQueue
-from herod.pipeline.operation_definition import Context, Operation, Params, Target, Unwritten, Wait, Work
+from herod.pipeline.operation_definition import Context, Operation, Params, Target, Unwritten, Wait
 from herod.pipeline.privilege_ceilings import check_last_admin, is_admin
 from herod.pipeline.process.process_state import ProcessState
+from herod.pipeline.process.worker_thread import WorkerThread
 from herod.pipeline.refused_credential_id import presented_id
 from herod.pipeline.targets import find_target
 from herod.records import Account, ApiKey, AuditEvent
@@ -41,14 +42,9 @@ from herod_client.core.errors import (
 )
 from herod_client.core.scope_graph import ADMIN
 
-__all__ = ["MAX_WAITING_WORK", "Pipeline"]
+__all__ = ["Pipeline"]
 
 logger = logging.getLogger("herod.operations")
-
-# Argon2 takes 19 MiB and a core: one at a time keeps everybody else's answers quick.
-MAX_WORKERS: Final = 1
-# Beyond this a login would wait for seconds; it is told so instead.
-MAX_WAITING_WORK: Final = 64
 
 
 class Pipeline:
@@ -68,7 +64,7 @@ class Pipeline:
         self.trail = AuditRecorder()
         self.attempts = AttemptLimiter(store)
         self._clock = clock
-        self._work_limiter = trio.CapacityLimiter(MAX_WORKERS)
+        self.worker = WorkerThread()
 
     async def call(self, operation: Operation, params: Params, presented: Presented | None, source: Source) -> Any:
         """Answer one request.
@@ -194,7 +190,7 @@ class Pipeline:
         if operation.prepare is not None:
             work = operation.prepare(self.store, context, params)
             if work is not None:
-                context.prepared = await self._do(work)
+                context.prepared = await self.worker.run(work)
         return await self._write(context, operation, presented, params)
 
     async def _write(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
@@ -260,11 +256,6 @@ class Pipeline:
         """Authorize, or raise."""
         context.principal = principal
         admit(context, operation)
-
-    async def _do(self, work: Work) -> Any:
-        if self._work_limiter.statistics().tasks_waiting >= MAX_WAITING_WORK:
-            raise Unavailable("Too many sign-ins at once: try again in a few seconds.", reason="work_queue_full")
-        return await trio.to_thread.run_sync(work, limiter=self._work_limiter)
 
     def _note(self, error: HerodError, operation: Operation, context: Context, presented: Presented | None) -> None:
         if isinstance(error, NotFound) and error.reason == error.code:

@@ -37,7 +37,7 @@ class Eviction(Generic[Candidate]):
     """The connections that have a place."""
 
     def __init__(self) -> None:
-        self._by_source: dict[str, set[Candidate]] = {}
+        self.by_source: dict[str, set[Candidate]] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -45,18 +45,18 @@ class Eviction(Generic[Candidate]):
 
     def add(self, one: Candidate) -> None:
         """It has a place."""
-        self._by_source.setdefault(one.share, set()).add(one)
+        self.by_source.setdefault(one.share, set()).add(one)
         self._count += 1
 
     def discard(self, one: Candidate) -> None:
         """It has none any more; to be called as often as one likes."""
-        source = self._by_source.get(one.share)
+        source = self.by_source.get(one.share)
         if source is None or one not in source:
             return
         source.remove(one)
         self._count -= 1
         if not source:
-            del self._by_source[one.share]
+            del self.by_source[one.share]
 
     def choose(self, newcomer: str | None, *, latest: float) -> Candidate | None:
         """Who is to make room for a newcomer from this source, or from one that is not known yet; None for nobody.
@@ -68,16 +68,16 @@ class Eviction(Generic[Candidate]):
             newcomer: its source.
             latest: who has waited since then, or longer, is taken not to be in use.
         """
-        own = len(self._by_source.get(newcomer, ())) if newcomer is not None else None
+        own = len(self.by_source.get(newcomer, ())) if newcomer is not None else None
         if own is not None:
-            heavier = [source for source in self._by_source.values() if len(source) > own + 1]
+            heavier = [source for source in self.by_source.values() if len(source) > own + 1]
             for source in sorted(heavier, key=len, reverse=True):
                 waiting = [one for one in source if one.is_receiving or one.is_sending]
                 if waiting:
                     return min(waiting, key=lambda one: _order(one, latest))
         waiting = [
             one
-            for source in self._by_source.values()
+            for source in self.by_source.values()
             if len(source) >= (own or 0)
             for one in source
             if one.is_receiving and one.waits_since <= latest

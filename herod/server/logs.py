@@ -123,7 +123,7 @@ class LogWriter(logging.Handler):
         self._descriptor = descriptor
         self._make_line = make_line
         self._records: queue.SimpleQueue[logging.LogRecord | None] = queue.SimpleQueue()
-        self._dropped = 0
+        self.dropped = 0
         self._is_closed = False
         self._thread = threading.Thread(target=self._write_all, name="herod-log", daemon=True)
         self._thread.start()
@@ -131,7 +131,7 @@ class LogWriter(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record, or count it when too many wait."""
         if self._records.qsize() >= _QUEUE_RECORDS:
-            self._dropped += 1
+            self.dropped += 1
         elif not self._is_closed:
             self._records.put(record)
 
@@ -148,7 +148,7 @@ class LogWriter(logging.Handler):
         told = 0
         while (record := self._records.get()) is not None:
             self._write(self._line(record))
-            dropped = self._dropped
+            dropped = self.dropped
             if dropped > told:
                 self._write(self._line(_dropped_record(dropped - told)))
                 told = dropped

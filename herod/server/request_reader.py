@@ -49,7 +49,7 @@ class RequestReader:
         self._input = b""
         self._scanned = 0
         self._is_fresh = True
-        self._heads: dict[bytes, RequestHead] = {}
+        self.known_heads: dict[bytes, RequestHead] = {}
         self._body_head: RequestHead | None = None
         self._body = bytearray()
         self._chunked: ChunkedBody | None = None
@@ -138,14 +138,14 @@ class RequestReader:
         self._is_fresh = True
         self._input = data[end:]
         raw = data[:end]
-        known = self._heads.get(raw)
+        known = self.known_heads.get(raw)
         if known is not None:
             return known
         head = parse_head(raw, limits=self._limits)
         if end <= _KEPT_HEAD_BYTES and len(head.headers) <= _KEPT_HEAD_FIELDS:
-            if len(self._heads) >= _KEPT_HEADS:
-                self._heads.clear()
-            self._heads[raw] = head
+            if len(self.known_heads) >= _KEPT_HEADS:
+                self.known_heads.clear()
+            self.known_heads[raw] = head
         return head
 
     def _skip_empty_line(self) -> bytes:

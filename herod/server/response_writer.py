@@ -81,7 +81,7 @@ class AnswerWriter:
     """Writes answers; keeps what heads have in common."""
 
     def __init__(self) -> None:
-        self._prefixes: dict[tuple[int, tuple[tuple[str, str], ...], bool, bool], bytes] = {}
+        self.prefixes: dict[tuple[int, tuple[tuple[str, str], ...], bool, bool], bytes] = {}
         self._second = -1
         self._date = b""
 
@@ -101,15 +101,15 @@ class AnswerWriter:
             ValueError: a status or header that no response may carry.
         """
         key = (response.status, response.headers, is_last, is_secure)
-        prefix = self._prefixes.get(key)
+        prefix = self.prefixes.get(key)
         if prefix is None:
             prefix = self._make_prefix(response, is_last=is_last, is_secure=is_secure)
             # A cookie is made for one browser: keeping it would only keep a secret.
             is_secret = any(name.lower() == "set-cookie" for name, _ in response.headers)
             if not is_secret and len(prefix) <= MAX_PREFIX_BYTES:
-                if len(self._prefixes) >= MAX_PREFIXES:
-                    self._prefixes.clear()
-                self._prefixes[key] = prefix
+                if len(self.prefixes) >= MAX_PREFIXES:
+                    self.prefixes.clear()
+                self.prefixes[key] = prefix
         second = int(time.time())
         if second != self._second:
             self._second = second

@@ -78,29 +78,29 @@ class _MemoryReader:
     """Reads the state."""
 
     def __init__(self, state: _State) -> None:
-        self._state = state
+        self.state = state
 
     def get(self, record_type: type[R], id: str) -> R | None:
         """As `Reader.get`."""
-        return cast("R | None", self._state.of(record_type.kind).get(id))
+        return cast("R | None", self.state.of(record_type.kind).get(id))
 
     def find(self, record_type: type[R], *lookup: str) -> "list[R]":
         """As `Reader.find`."""
-        records = self._state.of(record_type.kind)
-        ids = self._state.lookups.get((record_type.kind, *lookup), ())
+        records = self.state.of(record_type.kind)
+        ids = self.state.lookups.get((record_type.kind, *lookup), ())
         return cast("list[R]", _by_age(records[id_] for id_ in ids))
 
     def scan(self, record_type: type[R]) -> Iterator[R]:
         """As `Reader.scan`."""
-        yield from cast("list[R]", [*self._state.of(record_type.kind).values()])
+        yield from cast("list[R]", [*self.state.of(record_type.kind).values()])
 
     def count(self, record_type: type[Record]) -> int:
         """As `Reader.count`."""
-        return len(self._state.of(record_type.kind))
+        return len(self.state.of(record_type.kind))
 
     def usage(self, id: str) -> Usage | None:
         """As `Reader.usage`."""
-        return self._state.usage.get(id)
+        return self.state.usage.get(id)
 
     def list(
         self,
@@ -118,7 +118,7 @@ class _MemoryReader:
             raise ValueError("no index has one owner's records by expiry")
         places = (
             (record.expires_at if order is Order.EXPIRES else record.created_at, record.id, record)
-            for record in self._state.of(record_type.kind).values()
+            for record in self.state.of(record_type.kind).values()
             if owner is None or record.owner_id == owner
         )
         is_down = order is Order.NEWEST
@@ -147,11 +147,11 @@ class _MemoryWriter(_MemoryReader):
     @property
     def revision(self) -> int:
         """As `Writer.revision`."""
-        return self._state.rev
+        return self.state.rev
 
     def put(self, record: Record) -> None:
         """As `Writer.put`."""
-        state, key = self._state, (record.kind, record.id)
+        state, key = self.state, (record.kind, record.id)
         if state.of(record.kind).get(record.id) == record:
             return
         words = _words(record)
@@ -168,7 +168,7 @@ class _MemoryWriter(_MemoryReader):
 
     def delete(self, record_type: type[Record], id: str) -> bool:
         """As `Writer.delete`."""
-        state, key = self._state, (record_type.kind, id)
+        state, key = self.state, (record_type.kind, id)
         if id not in state.of(record_type.kind):
             return False
         self._replace(key, None)
@@ -184,7 +184,7 @@ class _MemoryWriter(_MemoryReader):
 
     def audit(self, event: AuditEvent) -> None:
         """As `Writer.audit`."""
-        state, before = self._state, self._state.chain_end
+        state, before = self.state, self.state.chain_end
         json = encode_event(event)
         state.chain_end = link(self._keyring, before, json)
         state.audit.append((state.chain_end.seq, json, state.chain_end.mac))
@@ -193,7 +193,7 @@ class _MemoryWriter(_MemoryReader):
 
     def trim_audit(self, *, before: int, through: int, limit: int) -> int:
         """As `Writer.trim_audit`."""
-        state, anchor = self._state, self._state.anchor
+        state, anchor = self.state, self.state.anchor
         oldest = state.audit[:limit]
         state.anchor, _ = trim(
             self._keyring, oldest, anchor=anchor, head=state.chain_end, before=before, through=through
@@ -214,7 +214,7 @@ class _MemoryWriter(_MemoryReader):
             self._undo.pop()()
 
     def _replace(self, key: Key, record: Record | None) -> None:
-        state = self._state
+        state = self.state
         before, rev, last = state.of(key[0]).get(key[1]), state.revs.get(key), state.rev
         self._set(key, record, state.rev + 1)
         state.rev += 1
@@ -226,7 +226,7 @@ class _MemoryWriter(_MemoryReader):
         self._undo.append(undo)
 
     def _set(self, key: Key, record: Record | None, rev: int | None) -> None:
-        state, (kind, id_) = self._state, key
+        state, (kind, id_) = self.state, key
         before = state.of(kind).pop(id_, None)
         old_words = None if before is None else _words(before)
         if old_words is not None:
@@ -255,7 +255,7 @@ class MemoryStore(_MemoryReader):
     def __init__(self, secret: str, *, kept_tombstones: int = KEPT_TOMBSTONES) -> None:  # noqa: ARG002 - as said
         super().__init__(_State())
         self._keyring = Keyring(new_root())
-        self._generation = token_hex(8)
+        self.generation = token_hex(8)
         self._kept_tombstones = kept_tombstones
         self._writes = 0
         self._change_notifier = ChangeNotifier()
@@ -284,7 +284,7 @@ class MemoryStore(_MemoryReader):
     @property
     def cursor(self) -> Cursor:
         """As `Store.cursor`."""
-        return Cursor(self._generation, self._state.rev)
+        return Cursor(self.generation, self.state.rev)
 
     @property
     def health(self) -> tuple[Health, str | None]:
@@ -306,20 +306,20 @@ class MemoryStore(_MemoryReader):
         await trio.lowlevel.checkpoint()
         if not self._is_open:
             raise Unavailable("herod is stopping: ask again when it is back.", reason="closed")
-        writer, rev = _MemoryWriter(self._state, self._keyring), self._state.rev
+        writer, rev = _MemoryWriter(self.state, self._keyring), self.state.rev
         try:
             result = function(writer)
         except BaseException:
             writer.undo()
             raise
         self._writes += 1
-        if self._state.rev != rev:
+        if self.state.rev != rev:
             self._change_notifier.send()
         return result
 
     def note_use(self, id: str, usage: Usage) -> None:
         """As `Store.note_use`."""
-        self._state.usage[id] = usage
+        self.state.usage[id] = usage
 
     async def flush_usage(self) -> None:
         """As `Store.flush_usage`: nothing to do."""
@@ -337,7 +337,7 @@ class MemoryStore(_MemoryReader):
             return purged
 
         purged = await self.write(purge)
-        state = self._state
+        state = self.state
         while len(state.tombstones) > self._kept_tombstones:
             oldest = next(iter(state.tombstones))
             del state.tombstones[oldest]
@@ -346,14 +346,14 @@ class MemoryStore(_MemoryReader):
 
     def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
         """As `Store.changes`."""
-        state = self._state
-        if since.generation != self._generation or not state.floor <= since.rev <= state.rev:
+        state = self.state
+        if since.generation != self.generation or not state.floor <= since.rev <= state.rev:
             return Changes(cursor=self.cursor, is_reset=True)
         newer = sorted((rev, key) for key, rev in state.revs.items() if rev > since.rev and key[0] not in UNFOLLOWED)
         count = _some((state.of(kind).get(id_) for _, (kind, id_) in newer), limit)
         some = newer[:count]
         return Changes(
-            cursor=Cursor(self._generation, some[-1][0] if some else since.rev),
+            cursor=Cursor(self.generation, some[-1][0] if some else since.rev),
             put=tuple(state.of(key[0])[key[1]] for _, key in some if key not in state.tombstones),
             deleted=tuple(key for _, key in some if key in state.tombstones),
             has_more=count < len(newer),
@@ -366,21 +366,21 @@ class MemoryStore(_MemoryReader):
 
     def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> "list[AuditRow]":
         """As `Store.audit_rows`."""
-        first = max(0, after - self._state.anchor.seq)
-        rows = self._state.audit[first:][: max(1, min(limit, MAX_PAGE))]
+        first = max(0, after - self.state.anchor.seq)
+        rows = self.state.audit[first:][: max(1, min(limit, MAX_PAGE))]
         return [AuditRow(seq, decode_event(json), mac.hex()) for seq, json, mac in rows]
 
     @property
     def audit_head(self) -> tuple[int, str]:
         """As `Store.audit_head`."""
-        return self._state.chain_end.seq, self._state.chain_end.mac.hex()
+        return self.state.chain_end.seq, self.state.chain_end.mac.hex()
 
     async def find_audit(
         self, wanted: AuditFilter, *, after: int | None = None, before: int | None = None, limit: int = MAX_PAGE
     ) -> "list[AuditRow]":
         """As `Store.find_audit`, on the event loop."""
         await trio.lowlevel.checkpoint()
-        rows = self._state.audit if after is not None else reversed(self._state.audit)
+        rows = self.state.audit if after is not None else reversed(self.state.audit)
         found = (
             AuditRow(seq, event, mac.hex())
             for seq, json, mac in rows
@@ -397,7 +397,7 @@ class MemoryStore(_MemoryReader):
     async def verify_audit(self, *, expect: bytes | None = None) -> AuditVerdict:
         """As `Store.verify_audit`, on the event loop."""
         await trio.lowlevel.checkpoint()
-        state = self._state
+        state = self.state
         return walk(self._keyring, state.audit, anchor=state.anchor, head=state.chain_end, expect=expect)
 
 

@@ -130,10 +130,11 @@ def _parse(words: list[str]) -> None:
     command: click.Command = root
     ctx = command.make_context("herod", words, obj=Invocation())
     while isinstance(command, click.Group):
-        name, found, rest = command.resolve_command(ctx, [*ctx._protected_args, *ctx.args])
+        _, arguments, _ = command.make_parser(ctx).parse_args(list(words))
+        name, found, words = command.resolve_command(ctx, arguments)
         assert found is not None
         command = found
-        ctx = command.make_context(name, rest, parent=ctx)
+        ctx = command.make_context(name, list(words), parent=ctx)
 
 
 def test_every_command_is_documented() -> None:

@@ -3,6 +3,7 @@
 import os
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -210,8 +211,7 @@ def test_a_service_without_trio(daemon: Daemon, admin: Client) -> None:
         assert verifier.changed(version) > version
         with pytest.raises(RevokedToken):
             verifier.verify(token)
-    assert verifier._thread is not None
-    assert not verifier._thread.is_alive()
+    assert "herod-verifier" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_thread_that_cannot_start(tmp_path: Path) -> None:
@@ -223,8 +223,9 @@ def test_a_thread_that_cannot_start(tmp_path: Path) -> None:
         verifier.changed(0)
 
 
-async def test_public_keys(tmp_path: Path) -> None:
+async def test_public_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """EdDSA: the keys come from herod, and no secret is needed; a key that came under another's name is refused."""
+    monkeypatch.setattr("herod_client.async_verifier.KEYS_KEPT", 0)  # fetched anew each time, and the same ones
     with running(tmp_path, "--signing", "EdDSA") as daemon, Client(f"unix:{daemon.socket}") as admin:
         token = Account(admin).token()
         with trio.fail_after(SECONDS):
@@ -232,12 +233,11 @@ async def test_public_keys(tmp_path: Path) -> None:
                 assert verifier.verify(token, scope="write").kind == "account"
             async with Verifier(f"unix:{daemon.socket}", jwks=True, secret=SECRET) as verifier:
                 assert verifier.verify(token).scope == "write"
-                keys = verifier._checker.keys
-                verifier._keys_until = 0  # they are fetched anew now and then, and stay what they are
+                keys = verifier.checker.keys
                 version = verifier.version
                 admin.call("users.add", {"scope": "read"})
                 await verifier.changed(version)
-                assert verifier._checker.keys is keys
+                assert verifier.checker.keys is keys
             async with Verifier(f"unix:{daemon.socket}", secret=SECRET) as verifier:
                 with pytest.raises(BadToken):
                     verifier.verify(token)
@@ -279,21 +279,15 @@ def test_settings_that_will_not_do(more: dict[str, Any]) -> None:
         Verifier("unix:/run/herod/herod.sock", **more)
 
 
-async def test_a_squatter(tmp_path: Path) -> None:
+async def test_a_squatter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another user's process in herod's place is told nothing and believed nothing."""
+    # Where tests run as root, root is the squatter.
+    monkeypatch.setattr("herod_client.async_verifier.expected_servers", lambda uid: frozenset({uid}))
     with fake_daemon(tmp_path / "s") as squatter:
         with pytest.raises(Untrusted):
-            async with _of_nobody(squatter):
+            async with Verifier(squatter.url, secret=SECRET, server_uid=4711):
                 pass
         assert squatter.asked == []
-
-
-@asynccontextmanager
-async def _of_nobody(squatter: FakeDaemon) -> AsyncIterator[Verifier]:
-    verifier = Verifier(squatter.url, secret=SECRET, server_uid=4711)
-    verifier._servers -= {os.geteuid()}  # where tests run as root, root is the squatter
-    async with verifier:
-        yield verifier
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
@@ -341,8 +335,8 @@ async def test_when_herod_falls_silent(fake: FakeDaemon, autojump_clock: MockClo
     stopwatch = 0.0
     autojump_clock.autojump_threshold = 0.02  # what answers is a thread of its own
     async with Verifier(fake.url, secret=SECRET, max_stale=2) as verifier:
-        verifier._checker._stopwatch = lambda: stopwatch
-        verifier._checker.touch()
+        verifier.checker.stopwatch = lambda: stopwatch
+        verifier.checker.touch()
         asked = len(fake.asked)
         await trio.sleep(60)
         assert len(fake.asked) > asked + 1

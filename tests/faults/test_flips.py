@@ -126,7 +126,7 @@ def get(store: SqliteStore, kind: type[Record], name: str) -> list[object]:
 def audited(store: SqliteStore) -> list[object]:
     """The audit log, if it says of itself that it is whole."""
     try:
-        with closing(connect(store._audit._path, apsw.SQLITE_OPEN_READONLY)) as connection:
+        with closing(connect(store.path, apsw.SQLITE_OPEN_READONLY)) as connection:
             head = load_head(connection, store.keyring)
             is_whole = walk(store.keyring, connection.execute(WHOLE_AUDIT), anchor=head.anchor, head=head.audit).valid
     except (SealBroken, apsw.Error):

@@ -13,10 +13,9 @@ from herod.identity.runtime_state import MAX_GRANT_BYTES, MAX_GRANTS
 from herod.identity.verified_token_cache import MAX_VERIFIED_BYTES, VerifiedTokens
 from herod.operations.accounts import login_and_registration
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline import pipeline as pipeline_module
 from herod.pipeline.admission import refusal
 from herod.pipeline.denial_queue import MAX_KINDS, DenialQueue
-from herod.pipeline.pipeline import MAX_WAITING_WORK
+from herod.pipeline.process.worker_thread import MAX_WAITING_WORK, MAX_WORKERS
 from herod.records import Account, ApiKey, AuditEvent, Revocation
 from herod.scopes.decisions import Denied, Reason, decide
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Peer, Principal, PrincipalKind, Source
@@ -153,13 +152,13 @@ async def test_slow_work_is_bounded(house: House, monkeypatch: pytest.MonkeyPatc
         for number in range(MAX_WAITING_WORK + 6):
             nursery.start_soon(log_in, number)
     assert refused == 5
-    assert pipeline_module.MAX_WORKERS == 1
+    assert MAX_WORKERS == 1
 
 
 async def test_a_password_changed_while_hashing_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The transaction looks again at what the thread checked."""
     user = await house.user(email="ada@example.org", password="the old long password")
-    real = house.pipeline._do
+    real = house.pipeline.worker.run
 
     async def overtaken(work: object) -> object:
         result = await real(work)  # type: ignore[arg-type]
@@ -171,7 +170,7 @@ async def test_a_password_changed_while_hashing_is_refused(house: House, monkeyp
         ("login", {"email": "ada@example.org", "password": "the old long password"}),
         ("users.password", {"client_id": user.client_id, "password": "p" * 20, "current": "the new long password"}),
     ):
-        monkeypatch.setattr(house.pipeline, "_do", overtaken)
+        monkeypatch.setattr(house.pipeline.worker, "run", overtaken)
         with pytest.raises(BadCredentials):
             await house.call(name, user.basic, **params)
 
@@ -327,14 +326,14 @@ async def test_an_admin_demoted_while_hashing_needs_the_current_password(
     """What was skipped because they were admin is asked for again in the transaction."""
     await house.service_key("admin", name="spare admin")
     user = await house.user(scope="admin", email="ada@example.org", password="the old long password")
-    real = house.pipeline._do
+    real = house.pipeline.worker.run
 
     async def overtaken(work: Any) -> Any:
         result = await real(work)
         await house.admin("users.scope", client_id=user.client_id, scope="read")
         return result
 
-    monkeypatch.setattr(house.pipeline, "_do", overtaken)
+    monkeypatch.setattr(house.pipeline.worker, "run", overtaken)
     with pytest.raises(BadCredentials):
         await house.call("users.password", user.basic, client_id=user.client_id, password="a password of mine")
     monkeypatch.undo()
@@ -371,13 +370,13 @@ async def test_registration_is_judged_again_in_its_transaction(house: House, mon
         nursery.start_soon(register)
         nursery.start_soon(register)
     assert (outcomes, house.store.count(Account)) == (["email_in_use"], 1)
-    real = house.pipeline._do
+    real = house.pipeline.worker.run
 
     async def closing(work: Any) -> Any:
         house.configure(registration="closed")
         return await real(work)
 
-    monkeypatch.setattr(house.pipeline, "_do", closing)
+    monkeypatch.setattr(house.pipeline.worker, "run", closing)
     with pytest.raises(TargetDenied):
         await house.call("register", email="eve@example.org", password="a long enough password")
     assert house.store.count(Account) == 1

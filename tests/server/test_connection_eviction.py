@@ -91,7 +91,7 @@ def test_places_are_counted() -> None:
     assert len(shares) == 1
     shares.discard(two)
     assert len(shares) == 0
-    assert not shares._by_source
+    assert not shares.by_source
 
 
 async def fill(clients: list[Client], data: bytes) -> None:

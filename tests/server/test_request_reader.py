@@ -150,11 +150,11 @@ def test_known_heads_are_bounded() -> None:
     pieces = [head(f"GET /{n} HTTP/1.1") for n in range(100)]
     taken, reader = read(pieces * 2)
     assert [request.path for request, _ in taken] == [f"/{n}" for n in range(100)] * 2
-    assert len(reader._heads) <= 8
+    assert len(reader.known_heads) <= 8
     for big in (head("GET / HTTP/1.1", "A: " + "b" * 2000), head("GET / HTTP/1.1", *(f"A{n}: b" for n in range(20)))):
         taken, reader = read([big], Limits())
         assert len(taken) == 1
-        assert not reader._heads
+        assert not reader.known_heads
 
 
 messages = st.lists(

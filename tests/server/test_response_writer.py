@@ -103,11 +103,11 @@ def test_kept_prefixes_are_bounded_and_hold_no_cookie() -> None:
     writer = AnswerWriter()
     for number in range(1000):
         encode(Response(200, headers=(("X", str(number)),)), writer=writer)
-    assert len(writer._prefixes) <= 256
+    assert len(writer.prefixes) <= 256
     encode(Response(200, headers=(("X", "x" * 4096),)), writer=writer)
-    assert max(len(prefix) for prefix in writer._prefixes.values()) < 4096
+    assert max(len(prefix) for prefix in writer.prefixes.values()) < 4096
     encode(Response(200, headers=(("SET-COOKIE", "session=secret"),)), writer=writer)
-    assert not any(b"secret" in prefix for prefix in writer._prefixes.values())
+    assert not any(b"secret" in prefix for prefix in writer.prefixes.values())
 
 
 def test_errors_have_the_shape_of_plain_routes() -> None:

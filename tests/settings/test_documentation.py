@@ -13,8 +13,8 @@ from herod.operations.audit import retention
 from herod.operations.resources import owned_resources
 from herod.operations.sessions import session_lifecycle, terminal_sign_in_codes
 from herod.operations.tokens import change_feed
-from herod.pipeline import audit_recorder, denial_queue, pagination, pipeline, text_normalization
-from herod.pipeline.process import legacy_secret_usage
+from herod.pipeline import audit_recorder, denial_queue, pagination, text_normalization
+from herod.pipeline.process import legacy_secret_usage, worker_thread
 from herod.protocols import decode, http, jsonrpc
 from herod.protocols.responses import MAX_ANSWER_BYTES
 from herod.server import dashboard_requests, response_writer
@@ -61,8 +61,8 @@ FIXED: dict[str, float] = {
     "characters of a password, at most": passwords.MAX_CHARS,
     "characters of a name": text_normalization.MAX_NAME,
     "characters of an email address": text_normalization.MAX_EMAIL,
-    "password hashes at a time": pipeline.MAX_WORKERS,
-    "password hashes waiting": pipeline.MAX_WAITING_WORK,
+    "password hashes at a time": worker_thread.MAX_WORKERS,
+    "password hashes waiting": worker_thread.MAX_WAITING_WORK,
     "seconds that a dashboard session lasts": session_lifecycle.SESSION_TTL,
     "seconds that a code of `herod ui` is good": terminal_sign_in_codes.CODE_SECONDS,
     "seconds that a code for the first admin is good": first_admin.FIRST_CODE_SECONDS,

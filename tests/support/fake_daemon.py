@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -116,6 +116,7 @@ class FakeDaemon:
     routes: dict[tuple[str, str], Reply] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
+    open: set[socket.socket] = field(default_factory=set)
 
     def params(self, method: str) -> dict[str, Any]:
         """The parameters of the only call of `method`."""
@@ -152,6 +153,11 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.daemon.connections += 1
+        self.daemon.open.add(self.connection)
+
+    def finish(self) -> None:
+        self.daemon.open.discard(self.connection)
+        super().finish()
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -195,6 +201,9 @@ def fake_daemon(path: Path | None = None) -> Iterator[FakeDaemon]:
         finally:
             server.shutdown()
             thread.join()
+            for connection in [*daemon.open]:
+                with suppress(OSError):  # its client was quicker
+                    connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import trio.testing
 
 from herod.identity.credential_types import Bearer
 from herod.operations.accounts import login_and_registration, passwords_and_secrets
-from herod.pipeline import pipeline
 from herod.pipeline.pipeline import Pipeline
+from herod.pipeline.process import worker_thread
 from herod.records import GuessCount
 from herod.scopes.principal import Source
 from herod.throttle.rules import (
@@ -219,7 +219,7 @@ async def test_what_was_not_judged_is_not_counted(house: House, ada: str, monkey
         answer = await ask(house, "users.password", user, TCP, client_id=ada, password="short", current=WRONG)
         assert answer == "invalid_request"
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "MAX_WAITING_WORK", 0)
+        patched.setattr(worker_thread, "MAX_WAITING_WORK", 0)
         assert [await sign_in(house) for _ in range(12)] == ["unavailable"] * 12
     assert house.store.count(GuessCount) == 0
     assert await sign_in(house) == "bad_credentials"
@@ -235,14 +235,14 @@ async def test_without_a_store_nobody_guesses(house: House, cheap: list[str], mo
         patched.setattr(type(house.store), "write", lambda self, function: refuse(function))
         assert await sign_in(house) == "unavailable"
         assert not cheap
-    real = house.pipeline._do
+    real = house.pipeline.worker.run
 
     async def failing(work: Any) -> Any:
         monkeypatch.setattr(type(house.store), "write", lambda self, function: refuse(function))
         await real(lambda: None)
         raise Unavailable("the queue is full")
 
-    monkeypatch.setattr(house.pipeline, "_do", failing)
+    monkeypatch.setattr(house.pipeline.worker, "run", failing)
     assert await sign_in(house) == "unavailable"
     assert house.store.count(GuessCount) == 4
 

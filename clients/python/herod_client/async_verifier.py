@@ -98,7 +98,7 @@ class Verifier:
         self._servers = expected_servers(server_uid)
         self._tls = tls
         self._wait = max(1, min(MAX_WAIT, int(max_stale / 2)))
-        self._checker = TokenChecker(
+        self.checker = TokenChecker(
             audiences=frozenset(audiences), network=network, max_stale=max_stale, when_stale=when_stale
         )
         self._change_notifier = trio.lowlevel.ParkingLot()
@@ -106,17 +106,17 @@ class Verifier:
         self._nursery: trio.Nursery | None = None
         self._known: list[SigningKey] = []
         self._keys_until = -math.inf
-        self.verify = self._checker.verify  # as one call: this is where the microseconds go
+        self.verify = self.checker.verify  # as one call: this is where the microseconds go
 
     @property
     def is_stale(self) -> bool:
         """Whether nothing was heard of herod for `max_stale` seconds."""
-        return self._checker.is_stale
+        return self.checker.is_stale
 
     @property
     def version(self) -> int:
         """Goes up whenever something is known anew."""
-        return self._checker.mirror.version
+        return self.checker.mirror.version
 
     async def changed(self, since: int) -> int:
         """Wait until `version` is another than `since`: for caches built on what `verify` said."""
@@ -170,7 +170,7 @@ class Verifier:
                     await self._listen(client)
                 except ClientError as error:
                     if isinstance(error, Refused) and error.status == BAD_REQUEST:
-                        self._checker.mirror.begin_anew()  # another version of herod gives other cursors
+                        self.checker.mirror.begin_anew()  # another version of herod gives other cursors
                     if pause == FIRST_PAUSE:
                         logger.warning("the feed of revocations is interrupted: %s", error.message)
                     # Not all services come back at once.
@@ -183,7 +183,7 @@ class Verifier:
 
     async def _listen(self, client: AsyncClient) -> bool:
         """Take one answer of the feed; whether all is known up to it."""
-        checker, mirror = self._checker, self._checker.mirror
+        checker, mirror = self.checker, self.checker.mirror
         query = f"?wait={self._wait}" + ("" if mirror.cursor is None else f"&cursor={quote(mirror.cursor)}")
         changes = parse_changes(await client.get(FEED + query))
         if changes.reset or trio.current_time() >= self._keys_until:
@@ -214,7 +214,7 @@ class Verifier:
         if keys != self._known:
             # Which of them signs is of no concern here; herod takes from the list what is over.
             others = [replace(key, verifies_until=NEVER) for key in keys[1:]]
-            self._known, self._checker.keys = keys, SigningKeys(keys[0], others)
+            self._known, self.checker.keys = keys, SigningKeys(keys[0], others)
         self._keys_until = trio.current_time() + KEYS_KEPT
 
 

@@ -109,7 +109,7 @@ class TokenChecker:
         self._max_stale = max_stale
         self._is_strict = when_stale == "refuse"
         self._clock = clock
-        self._stopwatch = stopwatch
+        self.stopwatch = stopwatch
         self._fresh_until = float("-inf")
         self._seen: BoundedCache[str, _Seen] = BoundedCache(entries=MAX_SEEN, total=MAX_SEEN_BYTES, size=_seen_bytes)
         # What scopes need, by the graph that says so.
@@ -118,7 +118,12 @@ class TokenChecker:
     @property
     def is_stale(self) -> bool:
         """Whether the feed's last word is older than `max_stale`."""
-        return self._stopwatch() > self._fresh_until
+        return self.stopwatch() > self._fresh_until
+
+    @property
+    def remembered(self) -> int:
+        """How many verified tokens are kept."""
+        return len(self._seen)
 
     def now(self) -> int:
         """Unix seconds."""
@@ -126,7 +131,7 @@ class TokenChecker:
 
     def touch(self) -> None:
         """The feed has spoken: what is known is true now."""
-        self._fresh_until = self._stopwatch() + self._max_stale
+        self._fresh_until = self.stopwatch() + self._max_stale
 
     def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> VerifiedToken:
         """Whether a token is good now and reaches what is asked for.
@@ -145,7 +150,7 @@ class TokenChecker:
             NetworkDenied: it does not reach the network.
             Unavailable: nothing was heard of herod for too long.
         """
-        if self._stopwatch() > self._fresh_until and self._is_strict:
+        if self.stopwatch() > self._fresh_until and self._is_strict:
             raise Unavailable("Nothing was heard of herod for too long to trust any token.", reason="stale")
         # The version before the picture: what is judged by a newer picture than it says is only judged once more.
         version = self.mirror.version

@@ -22,7 +22,7 @@ from herod.server.sockets.unix_socket import BACKLOG, SocketFile, prepare_folder
 from herod.settings.bind_addresses import Bind, FdBind, TcpBind, UnixBind, clear_text_refusal
 from herod_client.core.errors import RuntimeFailure, SettingsError
 
-__all__ = ["BoundListener", "listening", "open_listeners"]
+__all__ = ["BoundListener", "bind_tcp", "listening", "open_listeners"]
 
 _log = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ def _passed_tcp(bind: FdBind, passed: socket.socket, tls: Certificates | None, *
 def _open_tcp(bind: TcpBind, tls: Certificates | None) -> BoundListener | None:
     family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
     try:
-        tcp = _bind_tcp(family, bind)
+        tcp = bind_tcp(family, bind)
     except OSError as error:
         is_absent = error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
         if bind.is_optional and is_absent:
@@ -172,7 +172,12 @@ def _open_tcp(bind: TcpBind, tls: Certificates | None) -> BoundListener | None:
     return BoundListener(tcp, label=f"{bind.url_host}:{port}", host=bind.url_host, tls=tls)
 
 
-def _bind_tcp(family: socket.AddressFamily, bind: TcpBind) -> socket.socket:
+def bind_tcp(family: socket.AddressFamily, bind: TcpBind) -> socket.socket:
+    """A socket that is bound to an address and does not listen yet.
+
+    Raises:
+        OSError: the kernel refuses it.
+    """
     tcp = socket.socket(family, socket.SOCK_STREAM)
     try:
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -36,7 +36,7 @@ class Snapshots:
     def __init__(self, path: Path, backup_key: bytes) -> None:
         self._path = path
         self._backup_key = backup_key
-        self._is_busy = False
+        self.is_busy = False
 
     async def take(self) -> "Snapshot":
         """All that was acknowledged before the call, and nothing half.
@@ -45,14 +45,14 @@ class Snapshots:
             Conflict: one is being taken already.
             Unavailable: there is no room for the copy, or the store cannot be read.
         """
-        if self._is_busy:
+        if self.is_busy:
             raise Conflict("A backup is being made already: wait for it to end.", reason="busy")
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             connection = connect(self._path, apsw.SQLITE_OPEN_READONLY)
         except apsw.Error as error:
             raise _failure(error) from error
-        self._is_busy = True
+        self.is_busy = True
         try:
             # A place of its own: `_copy` runs in any case, for it alone says when this is over.
             place = trio.CapacityLimiter(1)
@@ -76,7 +76,7 @@ class Snapshots:
                 drop_temporary(temporary)
         finally:
             connection.close()
-            self._is_busy = False
+            self.is_busy = False
 
 
 class Snapshot:

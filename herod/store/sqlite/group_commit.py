@@ -51,6 +51,9 @@ class GroupWriter:
         on_commit: called on the event loop after a commit and before any of its answers.
         check: called in the thread before each transaction; tells `condition` when the store must not be written.
         note: called in the thread with the head of each commit.
+
+    Attributes:
+        write_log_back: moves what is in the write-ahead log into the database file (`sqlite3_wal_checkpoint_v2`).
     """
 
     def __init__(
@@ -76,6 +79,9 @@ class GroupWriter:
         self._ended = trio.Event()
         self._wal_pages = 0
         self._writes = self._commits = 0
+        self.write_log_back: Callable[[], object] = partial(
+            connection.wal_checkpoint, mode=apsw.SQLITE_CHECKPOINT_PASSIVE
+        )
         # The checkpoint is ours to call: SQLite's own comes before the answers and keeps its errors to itself.
         connection.wal_autocheckpoint(0)
         connection.set_wal_hook(self._note_wal)
@@ -232,7 +238,7 @@ class GroupWriter:
         if self._wal_pages < CHECKPOINT_PAGES or not self._condition.is_writable:
             return
         try:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self.write_log_back()
         except apsw.Error as error:
             match fault_of(error, self._connection.system_errno):
                 case Fault.BROKEN:

@@ -67,7 +67,7 @@ class SqlReader:
         self._connection = connection
         self._execute = connection.execute
         self._codec = codec
-        self._condition = condition
+        self.condition = condition
         self._head = head
 
     def get(self, record_type: type[R], id: str) -> R | None:
@@ -175,7 +175,7 @@ class SqlReader:
     def _failed(self, error: apsw.Error) -> HerodError:
         """What to raise for an error of SQLite."""
         if is_sql_fault(error) and fault_of(error) is Fault.BROKEN:
-            self._condition.stop_reading(error)
+            self.condition.stop_reading(error)
         return Unavailable(
             "The store cannot be read now: try again; if it stays so, check its disk and restart herod.",
             reason="unreadable",

@@ -104,7 +104,7 @@ class SqliteStore(SqlReader):
     def __init__(self, opened: OpenedStore, *, cached_records: int, kept_tombstones: int) -> None:
         codec, condition = RowCodec(opened.keyring), Condition()
         super().__init__(opened.reader, codec, condition, opened.head)
-        self._opened = opened
+        self.opened = opened
         self._kept_tombstones = kept_tombstones
         self._cache = RecordCache(cached_records)
         self._change_notifier = ChangeNotifier()
@@ -113,8 +113,8 @@ class SqliteStore(SqlReader):
         transaction = Transaction(opened.writer, codec, condition, opened.head, opened.keyring)
         self._audit = AuditScans(opened.path, opened.keyring, self._failed)
         self._surveys = RecordScans(opened.path, opened.keyring, codec, condition, self._failed)
-        self._snapshots = Snapshots(opened.path, opened.backup_key)
-        self._writer = GroupWriter(
+        self.snapshots = Snapshots(opened.path, opened.backup_key)
+        self.group_writer = GroupWriter(
             transaction,
             opened.writer,
             opened.keyring,
@@ -126,7 +126,7 @@ class SqliteStore(SqlReader):
 
     async def __aenter__(self) -> Self:
         """Begin to write."""
-        self._writer.start()
+        self.group_writer.start()
         return self
 
     async def __aexit__(
@@ -136,32 +136,32 @@ class SqliteStore(SqlReader):
         with trio.CancelScope(shield=True):
             with suppress(Unavailable):
                 await self.flush_usage()
-            await self._writer.stop()
+            await self.group_writer.stop()
         self.close()
 
     def close(self) -> None:
         """Close the files; for a store that was never entered."""
         self._check_files()  # in closing, SQLite would remove a log that is another store's by now
-        if not self._condition.is_writable:
+        if not self.condition.is_writable:
             # The last connection would write the log back, to a disk that has failed.
-            self._opened.writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        self._opened.reader.close()
+            self.opened.writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self.opened.reader.close()
         try:
-            self._opened.writer.close()
+            self.opened.writer.close()
         except apsw.Error as failure:
             logger.error("closing the store: %s", describe(failure))
         logger.info("audit chain ends at row %d, HMAC %s", self._head.audit.seq, self._head.audit.mac.hex())
-        self._opened.lock.release()
+        self.opened.lock.release()
 
     @property
     def path(self) -> Path:
         """The database file."""
-        return self._opened.path
+        return self.opened.path
 
     @property
     def keyring(self) -> Keyring:
         """As `Store.keyring`."""
-        return self._opened.keyring
+        return self.opened.keyring
 
     @property
     def cursor(self) -> Cursor:
@@ -172,7 +172,7 @@ class SqliteStore(SqlReader):
     def health(self) -> tuple[Health, str | None]:
         """As `Store.health`."""
         self._check_files()
-        return self._condition.health
+        return self.condition.health
 
     @property
     def change_notifier(self) -> ChangeNotifier:
@@ -182,7 +182,7 @@ class SqliteStore(SqlReader):
     @property
     def stats(self) -> StoreStats:
         """As `Store.stats`."""
-        return self._writer.stats
+        return self.group_writer.stats
 
     def get(self, record_type: type[R], id: str) -> R | None:
         """As `Reader.get`; from memory when it can."""
@@ -302,7 +302,7 @@ class SqliteStore(SqlReader):
 
     async def backup(self) -> Snapshot:
         """As `Store.backup`."""
-        return await self._snapshots.take()
+        return await self.snapshots.take()
 
     async def verify_audit(self, *, expect: bytes | None = None) -> AuditVerdict:
         """As `Store.verify_audit`.
@@ -314,15 +314,15 @@ class SqliteStore(SqlReader):
 
     def _check_files(self) -> None:
         """Write nothing more into files that nobody will find again."""
-        moved = self._opened.files.find_moved() if self._condition.is_writable else None
+        moved = self.opened.files.find_moved() if self.condition.is_writable else None
         if moved is not None:
-            self._condition.stop_writing(
+            self.condition.stop_writing(
                 FileNotFoundError(f"{moved} was removed or replaced while herod had it open: put it back")
             )
 
     async def _write(self, function: Callable[[Transaction], T]) -> T:
         self._flush_some()
-        return await self._writer.run(function)
+        return await self.group_writer.run(function)
 
     def _flush_some(self) -> None:
         """Send noted uses along, as a function of their own: if they fail, the caller's write does not."""
@@ -331,7 +331,7 @@ class SqliteStore(SqlReader):
         for id_ in list(self._noted)[:USES_AT_ONCE]:
             self._flushing[id_] = self._noted.pop(id_)
         try:
-            self._writer.submit(partial(Transaction.note_uses, uses=self._flushing), self._flushed)
+            self.group_writer.submit(partial(Transaction.note_uses, uses=self._flushing), self._flushed)
         except Unavailable as error:
             self._flushed(outcome.Error(error))
 

@@ -181,7 +181,7 @@ def test_random_values() -> None:
 @given(number=st.integers(0, 2**256 - 1))
 def test_base62(number: int) -> None:
     """43 characters hold every number of 256 bits."""
-    text = key_format._base62(number, key_format.SECRET_CHARS)
+    text = key_format.base62(number, key_format.SECRET_CHARS)
     value = 0
     for char in text:
         value = value * 62 + key_format.ALPHABET.index(char)

@@ -312,7 +312,7 @@ def test_masks_are_kept_within_bounds() -> None:
     graph = ScopeGraph()
     for names in islice(product(graph.scopes, repeat=5), 5000):
         assert graph.mask((OWNER, *names)) == graph.mask((OWNER,))
-    assert len(graph._masks) == graph_module.MAX_REMEMBERED
+    assert graph.remembered == graph_module.MAX_REMEMBERED
     assert graph.mask((READ, USER)) == graph.mask((USER,))
 
 
@@ -331,7 +331,7 @@ def test_long_lists_are_not_remembered() -> None:
     """What a forged token names many times is worked out, and not kept."""
     graph = ScopeGraph()
     assert graph.mask((READ,) * 65) == graph.bit(READ)
-    assert not graph._masks
+    assert graph.remembered == 0
 
 
 def test_too_many_includes() -> None:
@@ -346,7 +346,7 @@ def test_unknown_names_are_not_remembered() -> None:
     graph = ScopeGraph()
     assert graph.mask(("x" * 60_000,)) == 0
     assert graph.mask(("unknown", READ)) == graph.bit(READ)
-    assert not graph._masks
+    assert graph.remembered == 0
 
 
 def test_names_beyond_what_is_remembered_are_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,4 +354,4 @@ def test_names_beyond_what_is_remembered_are_worked_out(monkeypatch: pytest.Monk
     monkeypatch.setattr(graph_module, "MAX_REMEMBERED", 0)
     graph = ScopeGraph()
     assert graph.names(graph.mask((ADMIN, READ))) == (ADMIN,)
-    assert not graph._names
+    assert graph.remembered == 0

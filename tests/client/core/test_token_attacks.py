@@ -344,10 +344,10 @@ def test_duplicates_at_any_level(
     text = "{" + separators[0].join(written) + "}"
     if has_duplicates(text):
         with pytest.raises(BadToken):
-            access_tokens._parse_object(text.encode("utf-8", "surrogatepass"))
+            access_tokens.parse_object(text.encode("utf-8", "surrogatepass"))
     else:
         try:
-            names = set(access_tokens._parse_object(text.encode("utf-8", "surrogatepass")))
+            names = set(access_tokens.parse_object(text.encode("utf-8", "surrogatepass")))
         except BadToken:
             # Lone surrogates are not strict UTF-8, and are refused too.
             assert any(0xD800 <= ord(char) <= 0xDFFF for char in str(members))
@@ -357,15 +357,15 @@ def test_duplicates_at_any_level(
 
 def test_only_signed_headers_are_remembered() -> None:
     """A stranger cannot fill the cache of headers; a signer can fill it only to its limit."""
-    access_tokens._known_headers.clear()
+    access_tokens.known_headers.clear()
     for n in range(100):
         refusal(forge({**HEADER, "x": n}, PAYLOAD, hs256_key("t" * 32)))
-    assert not access_tokens._known_headers
+    assert not access_tokens.known_headers
     for n in range(100):
         assert refusal(forge({**HEADER, "x": n}, PAYLOAD)) is None
-    assert len(access_tokens._known_headers) == 64
+    assert len(access_tokens.known_headers) == 64
     assert refusal(GOOD) is None
-    access_tokens._known_headers.clear()
+    access_tokens.known_headers.clear()
 
 
 def test_a_remembered_header_is_still_judged() -> None:

@@ -125,7 +125,7 @@ async def test_verify(house: House) -> None:
 async def test_a_changed_row_is_named(house: House) -> None:
     """The first row that is not right, and why."""
     admin = await visit(house)
-    rows = house.store._state.audit
+    rows = house.store.state.audit
     seq, json, mac = rows[1]
     event = decode_event(json)
     rows[1] = seq, encode_event(event).replace('"ok"', '"no"'), mac

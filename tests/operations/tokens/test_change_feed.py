@@ -191,9 +191,9 @@ async def test_far_behind(house: House) -> None:
 
 
 RESETS: dict[str, Callable[[House], None]] = {
-    "another store": lambda house: setattr(house.store, "_generation", "f" * 16),
+    "another store": lambda house: setattr(house.store, "generation", "f" * 16),
     "another start": lambda house: setattr(house.runtime, "boot_epoch", 8),
-    "forgotten deletions": lambda house: setattr(house.store._state, "floor", house.store._state.rev + 1),
+    "forgotten deletions": lambda house: setattr(house.store.state, "floor", house.store.state.rev + 1),
     "other scopes": lambda house: house.configure(graph=ScopeGraph({"jobs": ("user",)}, generation=1)),
 }
 

@@ -361,7 +361,7 @@ def test_other_refusals_of_the_kernel(monkeypatch: pytest.MonkeyPatch, number: i
     def refuse(*_: object) -> socket.socket:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(listeners, "_bind_tcp", refuse)
+    monkeypatch.setattr(listeners, "bind_tcp", refuse)
     with pytest.raises(RuntimeFailure, match=rf"127\.0\.0\.1:80: {message}"):
         open_listeners([TcpBind("127.0.0.1", 80)])
 
@@ -369,14 +369,14 @@ def test_other_refusals_of_the_kernel(monkeypatch: pytest.MonkeyPatch, number: i
 @pytest.mark.parametrize("number", [errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT])
 def test_optional_address(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int) -> None:
     """A machine without IPv6 does without the optional `[::1]`, says so, and refuses it where it was asked for."""
-    real = listeners._bind_tcp
+    real = listeners.bind_tcp
 
     def refuse(family: socket.AddressFamily, bind: TcpBind) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(number, os.strerror(number))
         return real(family, bind)
 
-    monkeypatch.setattr(listeners, "_bind_tcp", refuse)
+    monkeypatch.setattr(listeners, "bind_tcp", refuse)
     caplog.set_level(logging.INFO)
     with listening([TcpBind("127.0.0.1", 0), TcpBind("::1", 0, is_optional=True)]) as opened:
         assert len(opened) == 1

@@ -136,16 +136,16 @@ async def test_a_large_store_comes_in_pieces(tmp_path: Path) -> None:
 async def test_one_at_a_time_and_a_cancelled_one_ends(tmp_path: Path) -> None:
     """A second one is told to wait; cancelling gives the place back."""
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
-        store._snapshots._is_busy = True
+        store.snapshots.is_busy = True
         with pytest.raises(Conflict):
             await store.backup()
-        store._snapshots._is_busy = False
+        store.snapshots.is_busy = False
         with trio.CancelScope() as scope:
             scope.cancel()
             await store.backup()
         assert scope.cancelled_caught
         with trio.fail_after(5):
-            while store._snapshots._is_busy:
+            while store.snapshots.is_busy:
                 await trio.lowlevel.checkpoint()
         await (await store.backup()).aclose()
 

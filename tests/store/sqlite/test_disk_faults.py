@@ -38,7 +38,7 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
 @contextmanager
 def full(store: SqliteStore) -> Iterator[None]:
     """A disk that has no room for one more page."""
-    writer = store._opened.writer
+    writer = store.opened.writer
     pages = writer.pragma("page_count")
     writer.pragma("max_page_count", pages)
     try:
@@ -58,19 +58,18 @@ def failing_writes(path: Path) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def fail_at(store: SqliteStore, monkeypatch: pytest.MonkeyPatch, statement: str, code: int, *, skip: int = 0) -> None:
+def fail_at(store: SqliteStore, statement: str, code: int, *, skip: int = 0) -> None:
     """Let a statement of the writer itself fail, but not the first `skip` times."""
-    execute = store._writer._execute
     times = 0
 
-    def run(sql: str) -> None:
+    def trace(_cursor: object, sql: str, _bindings: object) -> bool:
         nonlocal times
         times += sql.startswith(statement)
         if times > skip:
             raise apsw.exception_for(code)
-        execute(sql)
+        return True
 
-    monkeypatch.setattr(store._writer, "_execute", run)
+    store.opened.writer.exec_trace = trace
 
 
 def big(number: int) -> Account:
@@ -115,7 +114,7 @@ async def test_full_disk_cannot_be_ignored(store: SqliteStore) -> None:
 
 async def test_io_error_makes_it_read_only(path: Path) -> None:
     """After a write error nothing more is written until a restart; reading goes on, and the restart finds all."""
-    async with open_sqlite(path, SECRET, now=1) as store:
+    async with open_sqlite(path, SECRET, now=1, cached_records=1) as store:
         await store.write(putting(account()))
         await store.write(lambda tx: tx.audit(event()))
         with failing_writes(path), pytest.raises(Unavailable) as caught:
@@ -132,7 +131,7 @@ async def test_io_error_makes_it_read_only(path: Path) -> None:
         with pytest.raises(Unavailable):
             await store.purge_expired(1)
         store.note_use("ada", Usage(1, "uid:1"))
-        store._cache.forget(("account", "ada"))
+        assert store.get(Account, "bob") is None  # takes the one place in the cache
         assert store.get(Account, "ada") == account()
         assert [one.id for one in store.list(Account).items] == ["ada"]
         assert store.find(Account, "email", "x") == []
@@ -144,13 +143,13 @@ async def test_io_error_makes_it_read_only(path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_CORRUPT, apsw.SQLITE_READONLY])
-async def test_failing_commit(store: SqliteStore, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+async def test_failing_commit(store: SqliteStore, code: int) -> None:
     """An error at the commit is never acknowledged, and ends the writing."""
     outcomes = await write_together(
         store,
         putting(key()),
         putting(account("bob")),
-        then=lambda: fail_at(store, monkeypatch, "COMMIT", code, skip=1),
+        then=lambda: fail_at(store, "COMMIT", code, skip=1),
     )
     assert all(isinstance(one, Unavailable) and one.reason == "read_only" for one in outcomes)
     assert store.health[0] is Health.READ_ONLY
@@ -159,26 +158,25 @@ async def test_failing_commit(store: SqliteStore, monkeypatch: pytest.MonkeyPatc
         await store.write(putting(key()))
 
 
-async def test_failing_rollback(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failing_rollback(store: SqliteStore) -> None:
     """If even undoing fails, the writing ends."""
-    with monkeypatch.context() as patch:
-        fail_at(store, patch, "RO", apsw.SQLITE_IOERR_READ)
-        with pytest.raises(Unavailable):
-            await store.write(failing())
+    fail_at(store, "RO", apsw.SQLITE_IOERR_READ)
+    with pytest.raises(Unavailable):
+        await store.write(failing())
     assert store.health[0] is Health.READ_ONLY
 
 
 async def test_writes_behind_the_error_are_refused(store: SqliteStore) -> None:
     """What waited while another batch met the error is refused too."""
     error = apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
-    (outcome,) = await write_together(store, putting(key()), then=lambda: store._condition.stop_writing(error))
+    (outcome,) = await write_together(store, putting(key()), then=lambda: store.condition.stop_writing(error))
     assert isinstance(outcome, Unavailable)
     assert "takes no changes" in outcome.message
 
 
 async def test_locked_by_another_program(path: Path, store: SqliteStore) -> None:
     """While another program has the file locked a write is refused, and the next one works."""
-    store._opened.writer.set_busy_timeout(1)
+    store.opened.writer.set_busy_timeout(1)
     with closing(apsw.Connection(str(path))) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable, match="Another program has locked"):
@@ -192,16 +190,12 @@ def putting_before_failing_checkpoints(
 ) -> Callable[[Writer], None]:
     """A function for `write` that puts a key; the checkpoint behind it, and each one after, fails."""
 
-    class Failing:
-        def __getattr__(self, name: str) -> object:
-            return getattr(store._opened.writer, name)
-
-        def wal_checkpoint(self, **_: object) -> None:
-            raise apsw.exception_for(code)
+    def fail() -> None:
+        raise apsw.exception_for(code)
 
     def work(tx: Writer) -> None:
         monkeypatch.setattr("herod.store.sqlite.group_commit.CHECKPOINT_PAGES", 1)
-        monkeypatch.setattr(store._writer, "_connection", Failing())
+        monkeypatch.setattr(store.group_writer, "write_log_back", fail)
         tx.put(key("a"))
 
     return work
@@ -217,7 +211,7 @@ async def test_checkpoint_on_a_full_disk(store: SqliteStore, monkeypatch: pytest
 async def test_checkpoint_on_a_broken_disk(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """An I/O error while the log is written back ends the writing; what was acknowledged is there."""
     await store.write(putting_before_failing_checkpoints(store, monkeypatch, apsw.SQLITE_IOERR_FSYNC))
-    while store._condition.is_writable:  # the checkpoint comes after the answer
+    while store.condition.is_writable:  # the checkpoint comes after the answer
         await trio.lowlevel.checkpoint()
     with pytest.raises(Unavailable, match="takes no changes"):
         await store.write(putting(key("b")))
@@ -233,14 +227,14 @@ async def test_log_is_written_back(path: Path, store: SqliteStore, monkeypatch: 
     assert path.with_name("herod.db-wal").stat().st_size < 100 * 4096
 
 
-async def test_failing_reads(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failing_reads(store: SqliteStore) -> None:
     """When the file cannot be read, what is known is still served, the rest refused, and health says failing."""
     assert store.get(Account, "ada") == account()
 
-    def fail(*arguments: object) -> None:
+    def fail(*_: object) -> bool:
         raise apsw.exception_for(apsw.SQLITE_IOERR_READ)
 
-    monkeypatch.setattr(store, "_execute", fail)
+    store.opened.reader.exec_trace = fail
     with pytest.raises(Unavailable) as caught:
         store.get(ApiKey, "key1")
     assert caught.value.reason == "unreadable"

@@ -25,7 +25,7 @@ STATEMENTS = {
 def plan(path: Path, sql: str) -> list[str]:
     """What SQLite does for a statement, step by step."""
     with closing(open_sqlite(path, SECRET, now=1)) as store:
-        rows = store._opened.writer.execute(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?")).fetchall()
+        rows = store.opened.writer.execute(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?")).fetchall()
     return [str(row[3]) for row in rows]
 
 

@@ -36,8 +36,10 @@ __all__ = [
     "Claims",
     "Header",
     "issue",
+    "known_headers",
     "looks_like_token",
     "open_jws",
+    "parse_object",
     "verify",
 ]
 
@@ -105,7 +107,7 @@ _encode: Final = msgspec.json.Encoder().encode
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 # Headers of tokens that a key has signed; a stranger cannot fill it.
-_known_headers: Final[dict[bytes, Header]] = {}
+known_headers: Final[dict[bytes, Header]] = {}
 _MAX_KNOWN_HEADERS: Final = 64
 
 
@@ -171,7 +173,7 @@ def verify(
         ExpiredToken: it was good and its time is over.
     """
     header, payload, key = _open(token, keys, _TYPS, now)
-    members = _parse_object(payload)
+    members = parse_object(payload)
     try:
         claims = _decode_claims(payload)
     except msgspec.ValidationError:
@@ -208,7 +210,7 @@ def _open(
     header_part, payload_part, signature_part = parts
     payload = _from_base64url(payload_part)
     signature = _from_base64url(signature_part)
-    known = _known_headers.get(header_part)
+    known = known_headers.get(header_part)
     header = _parse_header(header_part) if known is None else known
     if typ is not None and header.typ not in typ:
         raise _malformed()
@@ -216,15 +218,15 @@ def _open(
     for key in keys.find_all(header.kid):
         # The key says which algorithm it is used with; the header may only agree (RFC 8725, section 3.1).
         if key.algorithm == header.alg and (now is None or key.is_live(now)) and key.verify(signing_input, signature):
-            if known is None and len(_known_headers) < _MAX_KNOWN_HEADERS:
-                _known_headers[header_part] = header
+            if known is None and len(known_headers) < _MAX_KNOWN_HEADERS:
+                known_headers[header_part] = header
             return header, payload, key
     raise _bad_signature()
 
 
 def _parse_header(part: bytes) -> Header:
     data = _from_base64url(part)
-    members = _parse_object(data)
+    members = parse_object(data)
     if not FORBIDDEN_HEADERS.isdisjoint(members):
         raise _malformed()
     try:
@@ -236,7 +238,7 @@ def _parse_header(part: bytes) -> Header:
     return header
 
 
-def _parse_object(data: bytes) -> dict[str, msgspec.Raw]:
+def parse_object(data: bytes) -> dict[str, msgspec.Raw]:
     """The members of a JSON object: strict UTF-8, no duplicate name at any level, within `MAX_DEPTH`."""
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
         raise _malformed()

@@ -23,6 +23,7 @@ from herod_client.core.errors import BadCredentials
 __all__ = [
     "KeyKind",
     "ParsedKey",
+    "base62",
     "has_checksum",
     "looks_like_client_secret",
     "looks_like_key",
@@ -74,7 +75,7 @@ class ParsedKey:
 
 def new_key_id() -> str:
     """A random key id of 12 characters (71 bits: unique, not secret)."""
-    return _base62(secrets.randbelow(62**ID_CHARS), ID_CHARS)
+    return base62(secrets.randbelow(62**ID_CHARS), ID_CHARS)
 
 
 def new_key(kind: KeyKind, id: str) -> str:
@@ -95,7 +96,7 @@ def new_client_secret() -> str:
 
 def new_opaque() -> str:
     """256 random bits as 43 characters of base 62: session ids, cookies, one-time codes."""
-    return _base62(int.from_bytes(secrets.token_bytes(SECRET_BYTES), "big"), SECRET_CHARS)
+    return base62(int.from_bytes(secrets.token_bytes(SECRET_BYTES), "big"), SECRET_CHARS)
 
 
 def new_id() -> str:
@@ -142,13 +143,14 @@ def _checksum_fits(text: str) -> bool:
 
 
 def _checksum(body: str) -> str:
-    """`_base62` of the CRC-32, two digits at a time: every use of a key pays for it."""
+    """`base62` of the CRC-32, two digits at a time: every use of a key pays for it."""
     upper, low = divmod(crc32(body.encode()), len(_PAIRS))
     high, middle = divmod(upper, len(_PAIRS))
     return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]
 
 
-def _base62(number: int, width: int) -> str:
+def base62(number: int, width: int) -> str:
+    """A number in base 62, with leading zeros up to `width` characters."""
     digits = []
     for _ in range(width):
         number, digit = divmod(number, 62)

@@ -84,6 +84,11 @@ class ScopeGraph:
         self._names: dict[int, tuple[str, ...]] = {}
 
     @property
+    def remembered(self) -> int:
+        """How many answers of `mask` and `names` are kept; never more than `MAX_REMEMBERED` of each."""
+        return len(self._masks) + len(self._names)
+
+    @property
     def scopes(self) -> tuple[str, ...]:
         """Every scope's canonical name, a scope always before those it includes."""
         return self._widest_first
