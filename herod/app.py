@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +41,7 @@ from herod.server.sockets.inherited_sockets import keep_from_children
 from herod.server.sockets.listeners import BoundListener, listening
 from herod.server.sockets.tls import Certificates
 from herod.server.systemd_notify import SystemdNotifier, watch
-from herod.settings import LimitSettings, Settings
+from herod.settings import Settings
 from herod.store.memory_store import MemoryStore
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 from herod.store.store_interface import Writer
@@ -76,7 +77,7 @@ def run(settings: Settings, *, load: Callable[[], Settings]) -> int:
         for warning in settings.warnings:
             logger.warning("%s", warning)
         certificates = load_certificates(settings, now=_now())
-        with listening(settings.binds, tls=certificates, is_insecure=settings.insecure) as listeners:
+        with listening(settings.bind, tls=certificates, is_insecure=settings.insecure) as listeners:
             trio.run(_main, settings, graph, listeners, _open_store(settings), certificates, load)
     finally:
         writer.close()
@@ -103,8 +104,8 @@ async def _main(
         guard = Guard(hosts=settings.hosts | {one.host for one in listeners if one.host}, origins=settings.origins)
         pages = PageRequests(partial(_make_dashboard, pipeline, settings.frame_origins))
         router = Router(pipeline, OPERATIONS, guard, pages)
-        limits = _limits(settings.limits)
-        raise_descriptor_limit(limits.connections)
+        limits = Limits(**asdict(settings.limits))
+        raise_descriptor_limit(limits.max_connections)
         gc.collect()
         gc.freeze()  # what stands now stays: later collections need not walk it
         gc.set_threshold(*GC_THRESHOLDS)
@@ -312,18 +313,6 @@ async def _log_audit_head(store: SqliteStore | MemoryStore) -> None:
         if row != said:
             said = row
             logger.info("audit chain at row %d, HMAC %s", row, mac)
-
-
-def _limits(settings: LimitSettings) -> Limits:
-    return Limits(
-        connections=settings.max_connections,
-        head_bytes=settings.head_bytes,
-        head_seconds=settings.head_seconds,
-        body_seconds=settings.body_seconds,
-        write_seconds=settings.write_seconds,
-        idle_seconds=settings.idle_seconds,
-        drain_seconds=settings.drain_seconds,
-    )
 
 
 def _now() -> int:

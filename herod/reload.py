@@ -17,7 +17,7 @@ from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.runtime_state import Runtime
 from herod.maintenance.signing_keys_at_startup import startup_event
 from herod.server.sockets.tls import Certificates
-from herod.settings import Settings
+from herod.settings import RELOADED, Settings
 from herod.store.store_interface import Store, Writer
 from herod_client.core.errors import StartupError, Unavailable
 from herod_client.core.scope_graph import ADMIN, REGISTRAR, USER, ScopeGraph
@@ -28,12 +28,10 @@ logger = logging.getLogger("herod")
 
 # A file on a disk that hangs, or a pipe that nobody writes to, must not stop all later reloads.
 READ_SECONDS: Final = 30
-RELOADED: Final = frozenset({"scopes", "networks", "admin_secrets", "user_secrets", "register_secrets"})
 CERTIFICATE: Final = frozenset({"tls_cert", "tls_key"})
 # What is not a setting, or is said when the settings are read.
 UNSAID: Final = frozenset({"warnings", "manager"})
 NAMES: Final = {
-    "binds": "bind",
     "config": "the place of the settings file",
     "hero_secret": "HERO_SECRET (changed by `herod secret rotate`, before that)",
     "store_secret": "HEROD_STORE_SECRET (changed by `herod secret rotate --store-secret`, before that)",
@@ -43,9 +41,9 @@ NAMES: Final = {
 def legacy_secrets(settings: Settings, keyring: Keyring) -> LegacySecrets:
     """The legacy secrets that the settings hold, each with its scope."""
     by_scope = {
-        ADMIN: settings.admin_secrets,
-        USER: settings.user_secrets,
-        REGISTRAR: settings.register_secrets,
+        ADMIN: settings.admin_secret,
+        USER: settings.user_secret,
+        REGISTRAR: settings.register_secret,
     }
     return LegacySecrets(keyring, [(scope, text) for scope, texts in by_scope.items() for text in texts])
 

@@ -6,22 +6,18 @@ Must never hold anything else: what a limit does when it is reached stands where
 from dataclasses import dataclass
 
 from herod.protocols.http import MAX_BODY
+from herod.settings import LimitSettings
 
 __all__ = ["Limits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one client may take. Sizes in bytes, times in seconds.
+class Limits(LimitSettings):
+    """What one client may take: the settings, and what nobody needs to set. Sizes in bytes, times in seconds.
 
     Attributes:
-        head_bytes: request line and headers, blank line included.
         headers: header lines in one request.
         body_bytes: one body, decoded. A chunked one may take twice that on the wire.
-        head_seconds: from a request's first byte to its blank line.
-        body_seconds: from the blank line to the body's last byte.
-        write_seconds: for the client to take one whole answer.
-        idle_seconds: between two requests, and before the first.
         linger_seconds: how long a refused client's further input is read and dropped, so that it can read the
             refusal.
         linger_bytes: how much of it.
@@ -31,22 +27,14 @@ class Limits:
         unsent_bytes_in_all: the same on all connections.
         send_buffer_bytes: what the kernel keeps of them for a TCP client; it takes twice that for its own records.
         receive_buffer_bytes: what it keeps of a TCP client's input, again twice; left to itself, that may be megabytes.
-        connections: open at once, over all listeners.
         evict_seconds: idle, or in the middle of sending one request, for this long, a connection gives its place to
             a new one when all are taken.
-        drain_seconds: for the requests in hand to end once a shutdown began; below the 5 s that SIGTERM is
-            given.
         sweep_seconds: how often deadlines are looked at. A connection ends up to two sweeps before its
             deadline, and not after it.
     """
 
-    head_bytes: int = 16 * 1024
     headers: int = 100
     body_bytes: int = MAX_BODY
-    head_seconds: float = 10.0
-    body_seconds: float = 10.0
-    write_seconds: float = 15.0
-    idle_seconds: float = 60.0
     linger_seconds: float = 2.0
     linger_bytes: int = 1024 * 1024
     unsent_bytes: int = 1024 * 1024
@@ -54,7 +42,5 @@ class Limits:
     unsent_bytes_in_all: int = 64 * 1024 * 1024
     send_buffer_bytes: int = 128 * 1024
     receive_buffer_bytes: int = 64 * 1024
-    connections: int = 1024
     evict_seconds: float = 1.0
-    drain_seconds: float = 4.0
     sweep_seconds: float = 0.5

@@ -124,8 +124,8 @@ class _Server:
         self._complain_after = -math.inf
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         room = math.inf if soft == resource.RLIM_INFINITY else max(8, soft - _SPARE_DESCRIPTORS)
-        self._most = min(limits.connections, room)
-        if self._most < limits.connections:
+        self._most = min(limits.max_connections, room)
+        if self._most < limits.max_connections:
             _log.warning("only %d connections fit under the limit of open files (ulimit -n)", self._most)
 
     async def accept_forever(self, listener: BoundListener, tasks: trio.Nursery) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from herod.settings.option_table import SECRETS, SecretOption
-from herod.settings.setting_sources import FoundSetting, SettingSources, is_there, load_text
+from herod.settings.setting_kinds import FoundSetting
+from herod.settings.setting_sources import SettingSources, is_there, load_text
+from herod.settings.settings_table import SECRETS, SecretOption
 from herod_client.core.errors import MissingSecret, SettingsError
 
 __all__ = ["MIN_SECRET", "load_legacy_secrets", "load_new_secret", "load_old_secret", "load_secrets"]

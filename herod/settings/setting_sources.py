@@ -11,13 +11,14 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from herod.settings.bind_addresses import xdg_folder
-from herod.settings.option_table import LIMITS, OPTIONS, SECRETS, LimitSettings, read_limits
+from herod.settings.setting_kinds import FoundSetting
+from herod.settings.settings_table import LIMITS, OPTIONS, SECRETS, LimitSettings
 from herod_client.core.errors import SettingsError
 
-__all__ = ["FoundSetting", "SettingSources", "TextFile", "is_there", "load_text"]
+__all__ = ["SettingSources", "TextFile", "is_there", "load_text"]
 
 MAX_FILE: Final = 1_048_576  # settings, certificates and secrets are far smaller; /dev/zero is not
 SYSTEM_CONFIG: Final = Path("/etc/herod/herod.toml")
@@ -33,22 +34,6 @@ class TextFile:
 
     text: str
     is_exposed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class FoundSetting:
-    """A value of its option's kind, and who said it.
-
-    Attributes:
-        value: already checked by the option's kind.
-        where: for messages: `--bind`, `HEROD_BIND` or `/etc/herod/herod.toml: bind`.
-        base: what a relative path in the value is relative to.
-    """
-
-    value: Any
-    where: str
-    origin: Literal["command line", "environment", "file", "default"]
-    base: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +211,10 @@ def _read_limits(path: Path, table: object) -> LimitSettings:
         raise SettingsError(f"{path}: limits: found {table!r:.80}, expected a table such as [limits].")
     for name in table:
         _require_known(name, LIMITS.keys(), where=f"{path}: limits")
-    return read_limits(table, where=str(path))
+    values: dict[str, Any] = {
+        name: LIMITS[name].check(value, where=f"{path}: limits.{name}") for name, value in table.items()
+    }
+    return LimitSettings(**values)
 
 
 def _require_known(name: str, known: Iterable[str], *, where: str) -> None:

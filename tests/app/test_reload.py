@@ -22,9 +22,9 @@ from herod_client.core.errors import SettingsError, Unavailable
 from herod_client.core.scope_graph import ScopeGraph
 from support.herod_in_memory import House
 
-OLD = Settings(hero_secret="h" * 40, binds=(), store=None, public_url="http://localhost")
+OLD = Settings(hero_secret="h" * 40, bind=(), store=None, public_url="http://localhost")
 NEW = replace(
-    OLD, scopes={"jobs:run": ("user",)}, networks=frozenset({"prod"}), user_secrets=("a secret of another system",)
+    OLD, scopes={"jobs:run": ("user",)}, networks=frozenset({"prod"}), user_secret=("a secret of another system",)
 )
 
 
@@ -100,7 +100,7 @@ async def test_nothing_of_it(
 
 async def test_what_needs_a_restart(house: House, caplog: pytest.LogCaptureFixture) -> None:
     """It is named as people write it, without what it holds."""
-    changed = replace(NEW, hero_secret="x" * 40, token_ttl=77, tls_cert=Path("/c"), tls_key=Path("/k"), binds=())
+    changed = replace(NEW, hero_secret="x" * 40, token_ttl=77, tls_cert=Path("/c"), tls_key=Path("/k"), bind=())
     with caplog.at_level(logging.WARNING):
         assert await make_reloader(house, lambda: changed).reload()
     assert "needs a restart: HERO_SECRET (changed by `herod secret rotate`, before that), tls_cert, " in caplog.text

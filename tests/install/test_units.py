@@ -97,7 +97,7 @@ def test_memory(name: str) -> None:
     )
     shared = limits.unsent_bytes_in_all + jsonrpc.MAX_UNFINISHED_BYTES + 200 * mib
     (most,) = said(name)["MemoryMax"]
-    assert int(most.removesuffix("M")) * mib > limits.connections * connection + caches + shared
+    assert int(most.removesuffix("M")) * mib > limits.max_connections * connection + caches + shared
 
 
 @needs_systemd
@@ -148,7 +148,7 @@ def test_promises() -> None:
         assert unit[key] == [value]
     assert int(unit["WatchdogSec"][0]) > 0
     assert "PrivateUsers" not in unit, "every caller would have the same uid"
-    most = LIMITS["max_connections"].metadata["high"]
+    _, most = LIMITS["max_connections"].kind.bounds or (0, 0)
     assert int(unit["LimitNOFILE"][0].split(":")[1]) > most + 96
 
 
@@ -156,7 +156,7 @@ def test_group_reaches_the_socket() -> None:
     """Both ways to listen make a socket that group herod reaches, and nobody else."""
     binds = said("herod.service")["Environment"][0].strip('"').removeprefix("HEROD_BIND=")
     settings = load_settings({}, {"HERO_SECRET": SECRET, "HEROD_BIND": binds, "HOME": "/nonexistent"}, uid=4711)
-    assert [str(bind) for bind in settings.binds] == [
+    assert [str(bind) for bind in settings.bind] == [
         "unix:/run/herod/herod.sock,mode=0660",
         "127.0.0.1:3350",
         "[::1]:3350",

@@ -106,7 +106,7 @@ async def fill(clients: list[Client], data: bytes) -> None:
 @pytest.mark.parametrize(("greedy", "modest"), [("tcp", "unix"), ("unix", "tcp")])
 async def test_nobody_is_locked_out(greedy: Way, modest: Way, data: bytes) -> None:
     """One source comes faster than anything is taken to be out of use; another gets a place at once, and keeps it."""
-    limits = Limits(connections=6, evict_seconds=3600)
+    limits = Limits(max_connections=6, evict_seconds=3600)
     async with serving(limits=limits) as running:
         clients = [await running.connect(greedy) for _ in range(6)]
         await fill(clients, data)
@@ -124,7 +124,7 @@ async def test_nobody_is_locked_out(greedy: Way, modest: Way, data: bytes) -> No
 
 async def test_all_loopback_addresses_are_one_source() -> None:
     """Whoever binds 127.0.0.2 and up is not many."""
-    limits = Limits(connections=4, evict_seconds=3600)
+    limits = Limits(max_connections=4, evict_seconds=3600)
     async with serving(limits=limits) as running:
         streams = []
         for number in range(2, 8):

@@ -252,7 +252,7 @@ async def test_pipelining_does_not_starve_others() -> None:
 
 async def test_cap_refuses_when_all_are_busy(caplog: pytest.LogCaptureFixture) -> None:
     """With every place taken by clients in the middle of something, a new one is told so at once; the others go on."""
-    async with serving(limits=Limits(connections=3)) as running:
+    async with serving(limits=Limits(max_connections=3)) as running:
         clients = [await running.connect(way) for way in ("unix", "tcp", "unix")]
         for client in clients:
             await client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc")
@@ -273,7 +273,7 @@ async def test_cap_refuses_when_all_are_busy(caplog: pytest.LogCaptureFixture) -
 
 async def test_few_are_told_that_all_places_are_taken() -> None:
     """Beyond a number, clients without a place are closed without a word: they shall not take descriptors either."""
-    async with serving(limits=Limits(connections=1)) as running, await running.connect() as busy:
+    async with serving(limits=Limits(max_connections=1)) as running, await running.connect() as busy:
         await busy.send(b"GET")
         clients = [await running.connect() for _ in range(40)]
         said = []
@@ -303,7 +303,7 @@ async def test_fault_of_the_server_ends_one_connection(
 
 async def test_cap_evicts_the_longest_idle() -> None:
     """With every place taken by idle connections, a new client gets the place of the one that was idle longest."""
-    limits = Limits(connections=2, sweep_seconds=0.02, evict_seconds=0.05)
+    limits = Limits(max_connections=2, sweep_seconds=0.02, evict_seconds=0.05)
     async with serving(limits=limits) as running, await running.connect() as old, await running.connect() as young:
         await old.ask(GET)
         await trio.sleep(0.1)
@@ -317,7 +317,7 @@ async def test_cap_evicts_the_longest_idle() -> None:
 
 async def test_cap_evicts_half_a_request_first() -> None:
     """Requests that never end hold no place that somebody else wants, however their bytes trickle."""
-    limits = Limits(connections=2, sweep_seconds=0.02, evict_seconds=0.05)
+    limits = Limits(max_connections=2, sweep_seconds=0.02, evict_seconds=0.05)
     async with serving(limits=limits) as running, await running.connect() as idle, await running.connect() as slow:
         await idle.ask(GET)
         await trio.sleep(0.1)

@@ -157,7 +157,7 @@ def test_one_secret_for_two_uses() -> None:
 def test_legacy_from_the_command_line() -> None:
     """A legacy secret in the arguments works, and it is said that everybody sees it."""
     settings = load({"HERO_SECRET": SECRET}, admin_secret=(OTHER, SECRET, OTHER), user_secret=("c" * 16,))
-    assert (settings.admin_secrets, settings.user_secrets) == ((OTHER, SECRET), ("c" * 16,))
+    assert (settings.admin_secret, settings.user_secret) == ((OTHER, SECRET), ("c" * 16,))
     assert settings.warnings == (
         "--admin-secret: everybody on this machine may read a command line: use @FILE.",
         "--user-secret: everybody on this machine may read a command line: use @FILE.",
@@ -168,7 +168,7 @@ def test_legacy_from_files(tmp_path: Path) -> None:
     """`@FILE` is read, one secret a file, wherever the option stands."""
     first, second = keep(tmp_path / "a", f"{OTHER}\n"), keep(tmp_path / "b", SECRET, 0o644)
     settings = load({"HERO_SECRET": SECRET, "HEROD_REGISTER_SECRET": f"@{first}\nthree\n\n@{second}"})
-    assert settings.register_secrets == (OTHER, "three", SECRET)
+    assert settings.register_secret == (OTHER, "three", SECRET)
     assert settings.warnings == (
         (
             "HEROD_REGISTER_SECRET: a legacy secret under 16 bytes can be guessed: nobody counts the guesses at "

@@ -63,7 +63,7 @@ def test_defaults() -> None:
     settings = load()
     assert settings == Settings(
         hero_secret=SECRET,
-        binds=(
+        bind=(
             UnixBind(Path("/run/herod/herod.sock"), mode=0o666),
             TcpBind("127.0.0.1", 3350),
             TcpBind("::1", 3350, is_optional=True),
@@ -99,7 +99,7 @@ def test_what_was_not_said() -> None:
     """None, False and an empty tuple from the command line, and an empty variable, say nothing."""
     settings = load({"HEROD_ISSUER": "", "HEROD_BIND": "  "}, issuer=None, insecure=False, admin_secret=())
     assert settings == load()
-    assert load(port=0).binds[1] == TcpBind("127.0.0.1", 0)
+    assert load(port=0).bind[1] == TcpBind("127.0.0.1", 0)
 
 
 def test_unknown_option_is_a_bug() -> None:
@@ -133,9 +133,9 @@ def test_whole_file(tmp_path: Path) -> None:
         idle_seconds = 1.5
         """,
     )
-    assert settings.binds == (UnixBind(Path("/x")), FdBind(3))
+    assert settings.bind == (UnixBind(Path("/x")), FdBind(3))
     assert settings.store is None
-    assert settings.admin_secrets == ("the-one-from-a-file", "the-one-that-is-inline")
+    assert settings.admin_secret == ("the-one-from-a-file", "the-one-that-is-inline")
     assert settings.networks == {"*"}
     assert settings.hosts == {"auth.example.org", "[::2]", "auth.example.net"}
     assert settings.origins == {"https://app.example.org"}
@@ -283,14 +283,14 @@ def test_bind_twice() -> None:
     """One address twice is refused, but any number of ports chosen by the kernel are not."""
     assert "unix:/x,mode=0600 stands there twice" in refusal(bind=("unix:/x", "unix:/x,mode=0600"))
     assert "127.0.0.1:1 stands there twice" in refusal(bind=("127.0.0.1:1", "127.0.0.1:1"))
-    assert len(load(bind=("127.0.0.1:0", "127.0.0.1:0")).binds) == 2
+    assert len(load(bind=("127.0.0.1:0", "127.0.0.1:0")).bind) == 2
 
 
 def test_port_beside_bind() -> None:
     """A port beside named addresses has no effect, which is said."""
-    assert load(port=99).binds[1] == TcpBind("127.0.0.1", 99)
+    assert load(port=99).bind[1] == TcpBind("127.0.0.1", 99)
     settings = load(port=99, bind=("127.0.0.1:5",))
-    assert settings.binds == (TcpBind("127.0.0.1", 5),)
+    assert settings.bind == (TcpBind("127.0.0.1", 5),)
     assert settings.warnings == ("--port counts for the default addresses only, and --bind replaces them.",)
 
 

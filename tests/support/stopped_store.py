@@ -15,7 +15,7 @@ NOW = 1_800_000_000
 
 def settings(path: Path, secret: str = OLD, *, store_secret: str | None = None) -> Settings:
     """What `herod serve` would have been given."""
-    return Settings(hero_secret=secret, store_secret=store_secret, binds=(), store=path, public_url="http://localhost")
+    return Settings(hero_secret=secret, store_secret=store_secret, bind=(), store=path, public_url="http://localhost")
 
 
 def opened(path: Path, secret: str = OLD) -> SqliteStore:

@@ -277,7 +277,7 @@ def test_serve_passes_on_what_was_said(herod: Typed, monkeypatch: pytest.MonkeyP
         said.update(options)
         return "settings"
 
-    monkeypatch.setattr("herod.settings.load_settings", load_settings)
+    monkeypatch.setattr("herod_cli.commands.serve.load_settings", load_settings)
     monkeypatch.setattr("herod.app.run", lambda settings, load: 0 if settings == load() == "settings" else 9)
     args = ("--port", "0", "--bind", "fd://3", "--bind", "[::1]:1", "--insecure", "--admin-secret", "@f")
     assert herod("serve", *args, "--signing", "EdDSA").code == 0

@@ -185,10 +185,10 @@ def test_passed_sockets_replace_the_default_addresses() -> None:
     environ = {"HERO_SECRET": SECRET, "LISTEN_PID": "42", "LISTEN_FDS": "2"}
     options = {"store": "memory:"}
     settings = load_settings(options, environ, uid=0, pid=42)
-    assert settings.binds == (FdBind(3), FdBind(4))
+    assert settings.bind == (FdBind(3), FdBind(4))
     assert settings.warnings == ()
     assert "--port counts for" in load_settings({**options, "port": 1}, environ, uid=0, pid=42).warnings[0]
     named = load_settings({**options, "bind": ("fd://4", "127.0.0.1:1")}, environ, uid=0, pid=42)
-    assert named.binds == (FdBind(4), TcpBind("127.0.0.1", 1))
+    assert named.bind == (FdBind(4), TcpBind("127.0.0.1", 1))
     assert "nobody is answered on fd://3 (" in named.warnings[0]
-    assert FdBind(3) not in load_settings(options, environ, uid=0, pid=43).binds
+    assert FdBind(3) not in load_settings(options, environ, uid=0, pid=43).bind

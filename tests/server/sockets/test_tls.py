@@ -155,7 +155,7 @@ async def test_a_stalled_handshake_is_gone_by_its_deadline(pair: Pair) -> None:
 
 async def test_stalled_handshakes_count_and_give_way(pair: Pair) -> None:
     """They take places like any connection, and lose them to a client that comes when all are taken."""
-    limits = Limits(connections=3, evict_seconds=0.05, sweep_seconds=0.02)
+    limits = Limits(max_connections=3, evict_seconds=0.05, sweep_seconds=0.02)
     async with serving(tls=load(pair), limits=limits) as running:
         stalled = [await running.connect("tcp") for _ in range(3)]
         with trio.fail_after(10):

@@ -1,0 +1,274 @@
+"""What can be set: the one table of settings, limits and secrets.
+
+`herod serve --help`, the variables, the keys of the file, the checks of each value, what SIGHUP applies and the tables
+in docs/configuration.md all follow from it. A new setting is one field here, and one use.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from herod.settings.bind_addresses import DEFAULT_PORT, Bind
+from herod.settings.setting_kinds import (
+    LINES,
+    SWITCH,
+    TEXT,
+    WORDS,
+    FoundSetting,
+    choice,
+    decimal,
+    number,
+    options_of,
+    setting,
+)
+from herod.settings.systemd_sockets_and_watchdog import ServiceManager
+from herod_client.core.errors import SettingsError
+from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
+
+__all__ = ["LIMITS", "OPTIONS", "RELOADED", "SECRETS", "LimitSettings", "SecretOption", "Settings"]
+
+KEY_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}\Z")  # it names a file
+HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?)\Z")
+ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+\Z")
+
+
+def _key_name(found: FoundSetting) -> str | None:
+    if found.value is None:
+        return None
+    name = str(found.value)
+    if not KEY_NAME.match(name):
+        raise SettingsError(f"{found.where}: found {name[:80]!r}, expected up to 64 letters, digits and . _ -")
+    return name
+
+
+def _url(found: FoundSetting) -> str | None:
+    if found.value is None:
+        return None
+    url = str(found.value)
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or set(url) & set("?#@ \\"):
+        raise SettingsError(f"{found.where}: found {url[:120]!r}, expected a URL like https://auth.example.org.")
+    return url.rstrip("/")
+
+
+def _networks(found: FoundSetting) -> frozenset[str]:
+    for name in found.value:
+        if name != "*" and not NETWORK_NAME.match(name):
+            raise SettingsError(
+                f"{found.where}: found {name[:80]!r}, expected up to 64 letters, digits and _ . : -, or *."
+            )
+    if len(found.value) > MAX_NETWORKS:
+        raise SettingsError(
+            f'{found.where}: found {len(found.value)} networks, expected at most {MAX_NETWORKS}, or ["*"] for any.'
+        )
+    if not found.value:
+        raise SettingsError(f'{found.where}: found no network, expected at least one, or ["*"] for any.')
+    return frozenset({"*"}) if "*" in found.value else frozenset(found.value)
+
+
+def _hosts(found: FoundSetting) -> frozenset[str]:
+    names = [name.lower() for name in found.value]
+    for name in names:
+        if not HOST.match(name):
+            raise SettingsError(f"{found.where}: found {name[:80]!r}, expected a host alone, as auth.example.org.")
+    return frozenset(names)
+
+
+def _origins(found: FoundSetting) -> frozenset[str]:
+    origins = [origin.lower().removesuffix("/") for origin in found.value]
+    for origin in origins:
+        if not ORIGIN.match(origin) or "*" in origin:
+            raise SettingsError(f"{found.where}: found {origin[:80]!r}, expected one like https://app.example.org.")
+    return frozenset(origins)
+
+
+def _path(found: FoundSetting) -> Path | None:
+    return None if found.value is None else found.base / found.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """What one client may take of the server: the file's `[limits]`. Sizes in bytes, times in seconds."""
+
+    max_connections: int = setting(number(1, 65536), "connections at once, over all addresses", default=1024)
+    head_bytes: int = setting(number(1024, 1_048_576), "a request's first line and headers", default=16384)
+    head_seconds: float = setting(decimal(1, 600), "from a request's first byte to the end of its headers", default=10)
+    body_seconds: float = setting(decimal(1, 600), "from the end of the headers to the end of the body", default=10)
+    write_seconds: float = setting(decimal(1, 600), "for a client to take an answer", default=15)
+    idle_seconds: float = setting(decimal(1, 86400), "a connection may stay open without a request", default=60)
+    drain_seconds: float = setting(decimal(0, 5), "for requests under way when the daemon stops", default=4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set before the start.
+
+    Attributes:
+        hero_secret: signs tokens by HS256.
+        store_secret: opens the store in place of HERO_SECRET; None where HERO_SECRET does.
+        config: the settings file, if one was read.
+        store: the database file; None keeps everything in memory.
+        public_url: no final slash.
+        token_ttl: seconds.
+        admin_secret: each a secret itself; so the two beside it.
+        log_format: None means text on a terminal, else json.
+        networks: `*` alone allows any.
+        hosts: lower case, without port, IPv6 in brackets.
+        origins: lower case `scheme://host[:port]`; so `frame_origins`.
+        scopes: scope → the scopes it includes, as written: the graph judges them.
+        manager: what the service manager passed on.
+        warnings: for the log: what is allowed and not wise.
+    """
+
+    hero_secret: str = field(repr=False)
+    store_secret: str | None = field(default=None, repr=False)
+    config: Path | None = setting(
+        TEXT,
+        "TOML file with these settings.",
+        shown="`/etc/herod/herod.toml`, else `$XDG_CONFIG_HOME/herod/herod.toml`, if there",
+        metavar="FILE",
+        in_file=False,
+    )
+    bind: tuple[Bind, ...] = setting(
+        WORDS,
+        "Where to listen: `unix:/path[,mode=0660][,peer=off]`, `ADDRESS:PORT` or `fd://N`; repeatable, and naming any "
+        "replaces all.",
+        shown="a Unix socket, `127.0.0.1:3350` and `[::1]:3350`",
+        metavar="ADDR",
+        is_computed=True,
+    )
+    port: int = setting(number(0, 65535), "Port of the default TCP addresses.", default=DEFAULT_PORT, metavar="N")
+    tls_cert: Path | None = setting(TEXT, "Certificate chain of the TCP addresses (PEM).", metavar="FILE", parse=_path)
+    tls_key: Path | None = setting(TEXT, "Its private key (PEM).", metavar="FILE", parse=_path)
+    insecure: bool = setting(SWITCH, "Allow TCP beyond loopback without TLS.", default=False)
+    store: Path | None = setting(
+        TEXT,
+        "Where records are kept: `sqlite:/path` or `memory:`.",
+        shown="`sqlite:$STATE_DIRECTORY/herod.db`, else `sqlite:$XDG_STATE_HOME/herod/herod.db` "
+        "(as root `sqlite:/var/lib/herod/herod.db`)",
+        metavar="URL",
+        is_computed=True,
+    )
+    issuer: str = setting(TEXT, "Issuer (`iss`) of plain tokens.", default="hero_auth")
+    public_url: str = setting(
+        TEXT,
+        "Issuer of audience tokens and of the metadata; its host is also accepted as Host.",
+        shown="the first TCP address",
+        metavar="URL",
+        parse=_url,
+        is_computed=True,
+    )
+    signing: Literal["HS256", "EdDSA"] = setting(choice("HS256", "EdDSA"), "How tokens are signed.", default="HS256")
+    token_ttl: int = setting(number(1, 2_592_000), "Seconds an access token lives.", default=3600, metavar="S")
+    registration: Literal["open", "closed"] = setting(
+        choice("open", "closed"), "Whether anybody may register, with scope read.", default="open"
+    )
+    bootstrap_admin_key: str | None = setting(
+        TEXT, "Create a service key of this name with scope admin, once.", metavar="NAME", parse=_key_name
+    )
+    admin_secret: tuple[str, ...] = setting(
+        LINES,
+        "Legacy secret for scope admin, itself or `@FILE`; repeatable.",
+        default=(),
+        metavar="@FILE",
+        is_secret=True,
+        is_reloaded=True,
+    )
+    user_secret: tuple[str, ...] = setting(
+        LINES,
+        "Legacy secret for scope user, itself or `@FILE`; repeatable.",
+        default=(),
+        metavar="@FILE",
+        is_secret=True,
+        is_reloaded=True,
+    )
+    register_secret: tuple[str, ...] = setting(
+        LINES,
+        "Legacy secret for scope registrar, itself or `@FILE`; repeatable.",
+        default=(),
+        metavar="@FILE",
+        is_secret=True,
+        is_reloaded=True,
+    )
+    audit_keep_days: int = setting(number(1, 36_500), "Days the audit log goes back.", default=365, metavar="N")
+    audit_keep_rows: int = setting(
+        number(1000, 100_000_000),
+        "Rows the audit log is to have at most; the oldest go, up to an admin's.",
+        default=1_000_000,
+        metavar="N",
+    )
+    allow_weak_secret: bool = setting(
+        SWITCH, "Accept a HERO_SECRET or HEROD_STORE_SECRET under 32 bytes.", default=False
+    )
+    log_format: Literal["text", "json"] | None = setting(
+        choice("text", "json"), "How log lines look.", shown="`text` on a terminal, else `json`"
+    )
+    log_level: str = setting(choice("debug", "info", "warning", "error"), "What is logged.", default="info")
+    networks: frozenset[str] = setting(
+        WORDS,
+        "Networks that grants may name; `*` allows any name.",
+        default=("*",),
+        parse=_networks,
+        is_flag=False,
+        is_reloaded=True,
+    )
+    hosts: frozenset[str] = setting(
+        WORDS,
+        "Names accepted in the Host header over TCP, besides loopback and the bound addresses.",
+        default=(),
+        parse=_hosts,
+        is_flag=False,
+    )
+    origins: frozenset[str] = setting(
+        WORDS,
+        "Origins accepted besides herod's own, as `scheme://host[:port]`.",
+        default=(),
+        parse=_origins,
+        is_flag=False,
+    )
+    frame_origins: frozenset[str] = setting(
+        WORDS,
+        "Origins whose pages may show the dashboard in a frame, and tell it their theme.",
+        default=(),
+        parse=_origins,
+        is_flag=False,
+    )
+    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    manager: ServiceManager = field(default_factory=ServiceManager)
+    warnings: tuple[str, ...] = ()
+
+
+OPTIONS: Final = options_of(Settings)
+LIMITS: Final = options_of(LimitSettings)
+RELOADED: Final = frozenset({"scopes", *(name for name, option in OPTIONS.items() if option.is_reloaded)})
+
+
+@dataclass(frozen=True, slots=True)
+class SecretOption:
+    """A secret that starts the daemon: in its variable, in a file that `VARIABLE_FILE` names, or by systemd.
+
+    Attributes:
+        credential: the systemd credential's name (systemd.exec(5), "CREDENTIALS").
+    """
+
+    variable: str
+    credential: str
+
+    @property
+    def file_variable(self) -> str:
+        """The variable that names a file."""
+        return f"{self.variable}_FILE"
+
+
+SECRETS: Final = (
+    SecretOption("HERO_SECRET", "hero_secret"),
+    SecretOption("HEROD_STORE_SECRET", "herod_store_secret"),
+)
