@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from hypothesis import settings
 
-from support.herod_in_memory import House, open_house
+from support.herod_in_memory import Harness, open_harness
 from support.soak_rounds import describe
 
 # A suite that is started in the background ignores SIGINT, and so would every daemon and command that its tests start.
@@ -19,9 +19,9 @@ settings.load_profile("herod")
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def harness() -> AsyncIterator[Harness]:
     """A daemon without sockets, in memory."""
-    async with open_house() as built:
+    async with open_harness() as built:
         yield built
 
 

@@ -1,4 +1,4 @@
-"""The front of the house: guard, then route, then the door that answers. A `Router` is a server's handler."""
+"""Finds the surface that answers a request, behind the Host and Origin guard. A `Router` is a server's handler."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping

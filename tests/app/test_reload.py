@@ -20,7 +20,7 @@ from herod.store.sqlite.sqlite_store import open_sqlite
 from herod.store.store_interface import Store, Writer
 from herod_client.core.errors import SettingsError, Unavailable
 from herod_client.core.scope_graph import ScopeGraph
-from support.herod_in_memory import House
+from support.herod_in_memory import Harness
 
 OLD = Settings(hero_secret="h" * 40, bind=(), store=None, public_url="http://localhost")
 NEW = replace(
@@ -28,29 +28,34 @@ NEW = replace(
 )
 
 
-def make_reloader(house: House, load: Callable[[], Settings], store: Store | None = None) -> Reloader:
-    """A reloader of that house, over its store or another."""
+def make_reloader(harness: Harness, load: Callable[[], Settings], store: Store | None = None) -> Reloader:
+    """A reloader of that harness, over its store or another."""
     return Reloader(
-        OLD, load, runtime=house.runtime, store=store or house.store, certificates=None, clock=lambda: house.clock.now
+        OLD,
+        load,
+        runtime=harness.runtime,
+        store=store or harness.store,
+        certificates=None,
+        clock=lambda: harness.clock.now,
     )
 
 
-async def test_all_of_it(house: House) -> None:
+async def test_all_of_it(harness: Harness) -> None:
     """Graph, networks and legacy secrets are new, under the next generation, and nothing remembered is left."""
-    before = house.runtime.config.graph
-    house.runtime.grant(("read",), ("*",))
-    assert await make_reloader(house, lambda: NEW).reload()
-    assert house.runtime.config.graph.bit("jobs:run")
-    assert house.runtime.config.graph.generation == before.generation + 1
-    assert house.runtime.config.networks == frozenset({"prod"})
-    found = house.runtime.config.legacy.match("a secret of another system")
+    before = harness.runtime.config.graph
+    harness.runtime.grant(("read",), ("*",))
+    assert await make_reloader(harness, lambda: NEW).reload()
+    assert harness.runtime.config.graph.bit("jobs:run")
+    assert harness.runtime.config.graph.generation == before.generation + 1
+    assert harness.runtime.config.networks == frozenset({"prod"})
+    found = harness.runtime.config.legacy.match("a secret of another system")
     assert found is not None
     assert found.scope == "user"
-    assert not len(house.runtime.grants)
+    assert not len(harness.runtime.grants)
 
 
 async def test_a_file_that_hangs(
-    house: House, caplog: pytest.LogCaptureFixture, mock_clock: trio.testing.MockClock
+    harness: Harness, caplog: pytest.LogCaptureFixture, mock_clock: trio.testing.MockClock
 ) -> None:
     """It is given up after a time, so that the next SIGHUP is heard."""
     release = threading.Event()
@@ -61,13 +66,13 @@ async def test_a_file_that_hangs(
 
     mock_clock.autojump_threshold = 0
     try:
-        assert not await make_reloader(house, hang).reload()
+        assert not await make_reloader(harness, hang).reload()
     finally:
         release.set()
         mock_clock.autojump_threshold = inf
-    assert house.runtime.config.networks != frozenset({"prod"})
+    assert harness.runtime.config.networks != frozenset({"prod"})
     assert "could not be read within 30 seconds" in caplog.text
-    assert await make_reloader(house, lambda: NEW).reload()
+    assert await make_reloader(harness, lambda: NEW).reload()
 
 
 def _refuse() -> Settings:
@@ -87,33 +92,33 @@ def _fail() -> Settings:
     ],
 )
 async def test_nothing_of_it(
-    house: House, load: Callable[[], Settings], message: str, caplog: pytest.LogCaptureFixture
+    harness: Harness, load: Callable[[], Settings], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever goes wrong, everything is as it was, and the log says why."""
-    before = house.runtime.config.graph, house.runtime.config.networks, house.runtime.config.legacy
+    before = harness.runtime.config.graph, harness.runtime.config.networks, harness.runtime.config.legacy
     with caplog.at_level(logging.ERROR):
-        assert not await make_reloader(house, load).reload()
-    assert (house.runtime.config.graph, house.runtime.config.networks, house.runtime.config.legacy) == before
+        assert not await make_reloader(harness, load).reload()
+    assert (harness.runtime.config.graph, harness.runtime.config.networks, harness.runtime.config.legacy) == before
     assert "the old settings stay" in caplog.text
     assert message in caplog.text
 
 
-async def test_what_needs_a_restart(house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_needs_a_restart(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
     """It is named as people write it, without what it holds."""
     changed = replace(NEW, hero_secret="x" * 40, token_ttl=77, tls_cert=Path("/c"), tls_key=Path("/k"), bind=())
     with caplog.at_level(logging.WARNING):
-        assert await make_reloader(house, lambda: changed).reload()
+        assert await make_reloader(harness, lambda: changed).reload()
     assert "needs a restart: HERO_SECRET (changed by `herod secret rotate`, before that), tls_cert, " in caplog.text
     assert "xxx" not in caplog.text
 
 
-async def test_a_store_that_cannot_write(house: House) -> None:
+async def test_a_store_that_cannot_write(harness: Harness) -> None:
     """The reload is taken all the same."""
 
     class ReadOnly:
         """Refuses every write."""
 
-        change_notifier = house.store.change_notifier
+        change_notifier = harness.store.change_notifier
 
         async def write(self, function: object) -> None:
             raise Unavailable("read-only", reason="read_only")
@@ -121,20 +126,20 @@ async def test_a_store_that_cannot_write(house: House) -> None:
     reloader = Reloader(
         OLD,
         lambda: NEW,
-        runtime=house.runtime,
+        runtime=harness.runtime,
         store=cast("Store", ReadOnly()),
         certificates=None,
         clock=lambda: 0,
     )
     assert await reloader.reload()
-    assert house.runtime.config.networks == frozenset({"prod"})
+    assert harness.runtime.config.networks == frozenset({"prod"})
 
 
-async def test_no_handler_sees_half(house: House, tmp_path: Path) -> None:
+async def test_no_handler_sees_half(harness: Harness, tmp_path: Path) -> None:
     """Handlers in the writer's thread find one graph and its networks from their beginning to their end."""
     generations: list[int] = []
     mixed: list[object] = []
-    runtime = house.runtime
+    runtime = harness.runtime
 
     def look(tx: Writer) -> None:
         assert threading.current_thread() is not threading.main_thread()
@@ -147,9 +152,9 @@ async def test_no_handler_sees_half(house: House, tmp_path: Path) -> None:
             mixed.append(before)
         generations.append(before[0].generation)
 
-    store = open_sqlite(tmp_path / "herod.db", "s" * 40, now=house.clock.now)
+    store = open_sqlite(tmp_path / "herod.db", "s" * 40, now=harness.clock.now)
     async with store:
-        house.configure(legacy=LegacySecrets(store.keyring, []), graph=ScopeGraph())
+        harness.configure(legacy=LegacySecrets(store.keyring, []), graph=ScopeGraph())
         is_over = trio.Event()
 
         async def keep_looking() -> None:
@@ -160,7 +165,7 @@ async def test_no_handler_sees_half(house: House, tmp_path: Path) -> None:
             for _ in range(4):
                 nursery.start_soon(keep_looking)
             for number in range(20):
-                assert await make_reloader(house, lambda: (OLD, NEW)[number % 2 == 0], store).reload()  # noqa: B023 - called at once
+                assert await make_reloader(harness, lambda: (OLD, NEW)[number % 2 == 0], store).reload()  # noqa: B023 - called at once
             is_over.set()
     assert mixed == []
     assert len(set(generations)) > 3

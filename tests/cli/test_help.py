@@ -65,9 +65,9 @@ WANTED = {
 
 def test_messages_and_pages_name_commands_that_exist() -> None:
     """Whoever does as a message or a page says finds the command there."""
-    house = pathlib.Path(__file__).parents[2]
-    pages = [*house.glob("*.md"), *house.glob("docs/**/*.md")]
-    sources = [*house.glob("herod/**/*.py"), *house.glob("cli/**/*.py")]
+    harness = pathlib.Path(__file__).parents[2]
+    pages = [*harness.glob("*.md"), *harness.glob("docs/**/*.md")]
+    sources = [*harness.glob("herod/**/*.py"), *harness.glob("cli/**/*.py")]
     named = {
         (page.name, *words.split())
         for page in (*pages, *sources)

@@ -12,7 +12,7 @@ import pytest
 import trio.testing
 
 from herod.first_admin_code_file import FILE_NAME, RENEWED_SECONDS, FirstAdminCodeFile
-from support.herod_in_memory import House, open_house
+from support.herod_in_memory import Harness, open_harness
 from support.real_daemon import Daemon, running
 
 ADMIN = {"email": "ada@example.org", "scope": "admin"}
@@ -65,25 +65,29 @@ def test_the_other_way_removes_it(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def keeping(house: House, folder: Path) -> FirstAdminCodeFile:
+def keeping(harness: Harness, folder: Path) -> FirstAdminCodeFile:
     """What a daemon does at its start."""
     return FirstAdminCodeFile(
-        folder, store=house.store, runtime=house.runtime, admins=house.pipeline.process.admins, clock=house.clock
+        folder,
+        store=harness.store,
+        runtime=harness.runtime,
+        admins=harness.pipeline.process.admins,
+        clock=harness.clock,
     )
 
 
 async def test_it_is_renewed(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """Before it is over; what was read just before goes on working."""
-    async with open_house() as house, trio.open_nursery() as nursery:
-        nursery.start_soon(keeping(house, tmp_path).keep)
+    async with open_harness() as harness, trio.open_nursery() as nursery:
+        nursery.start_soon(keeping(harness, tmp_path).keep)
         await trio.testing.wait_all_tasks_blocked()
         first = (tmp_path / FILE_NAME).read_text().strip()
-        house.clock.now += RENEWED_SECONDS
+        harness.clock.now += RENEWED_SECONDS
         await trio.sleep(RENEWED_SECONDS + 1)
         second = (tmp_path / FILE_NAME).read_text().strip()
         assert second != first
         for code in (first, second):
-            assert house.runtime.first_codes.look(code, now=house.clock.now)
+            assert harness.runtime.first_codes.look(code, now=harness.clock.now)
         nursery.cancel_scope.cancel()
     assert not (tmp_path / FILE_NAME).exists()
 
@@ -94,8 +98,8 @@ async def test_what_stands_in_its_place(tmp_path: Path) -> None:
     elsewhere.write_text("precious")
     for name in (FILE_NAME, f"{FILE_NAME}.new"):
         (tmp_path / name).symlink_to(elsewhere)
-    async with open_house() as house:
-        assert keeping(house, tmp_path).settle()
+    async with open_harness() as harness:
+        assert keeping(harness, tmp_path).settle()
     assert elsewhere.read_text() == "precious"
     assert not (tmp_path / FILE_NAME).is_symlink()
     assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
@@ -103,8 +107,8 @@ async def test_what_stands_in_its_place(tmp_path: Path) -> None:
 
 async def test_a_folder_that_takes_no_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Is said, with the other way; the daemon runs."""
-    async with open_house() as house:
-        assert keeping(house, tmp_path / "missing").settle()
+    async with open_harness() as harness:
+        assert keeping(harness, tmp_path / "missing").settle()
     assert "herod user add EMAIL" in caplog.text
 
 
@@ -114,22 +118,22 @@ async def test_a_folder_of_another_user(tmp_path: Path, caplog: pytest.LogCaptur
     folder = tmp_path / "theirs"
     folder.mkdir()
     os.chown(folder, 4321, 4321)
-    async with open_house() as house:
-        assert keeping(house, folder).settle()
+    async with open_harness() as harness:
+        assert keeping(harness, folder).settle()
     assert f"{folder}, which belongs to uid 4321" in caplog.text
     assert list(folder.iterdir()) == []
 
 
 async def test_no_admin_any_more(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """With the last one switched off by the clock, the next change brings the file back."""
-    async with open_house() as house, trio.open_nursery() as nursery:
-        soon = house.clock.now + 60
-        await house.service_key("admin", "soon over", expires_at=datetime.fromtimestamp(soon, UTC))
-        nursery.start_soon(keeping(house, tmp_path).keep)
+    async with open_harness() as harness, trio.open_nursery() as nursery:
+        soon = harness.clock.now + 60
+        await harness.service_key("admin", "soon over", expires_at=datetime.fromtimestamp(soon, UTC))
+        nursery.start_soon(keeping(harness, tmp_path).keep)
         await trio.testing.wait_all_tasks_blocked()
         assert not (tmp_path / FILE_NAME).exists()
-        house.clock.now = soon
-        await house.user(scope="read")
+        harness.clock.now = soon
+        await harness.user(scope="read")
         await trio.sleep(2)
         assert (tmp_path / FILE_NAME).exists()
         nursery.cancel_scope.cancel()

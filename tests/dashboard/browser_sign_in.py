@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from herod.scopes.principal import Source
-from support.herod_in_memory import PASSWORD, TCP, Answer, House
+from support.herod_in_memory import PASSWORD, TCP, Answer, Harness
 
 __all__ = ["EMAIL", "GOOD", "OWN", "cookie_of", "open_session", "sign_in", "sign_in_by_key", "text"]
 
@@ -22,21 +22,21 @@ def cookie_of(answer: Answer) -> dict[str, str]:
     return {"cookie": answer.headers["set-cookie"].partition(";")[0]}
 
 
-async def sign_in(house: House, *, form: str = GOOD, source: Source = TCP, **headers: str) -> Answer:
+async def sign_in(harness: Harness, *, form: str = GOOD, source: Source = TCP, **headers: str) -> Answer:
     """Send the form, as a browser does."""
     scheme = "https" if source.secure else "http"
-    return await house.request(
+    return await harness.request(
         "POST", "/ui/sign-in", form=form, source=source, headers={**OWN, "origin": f"{scheme}://localhost", **headers}
     )
 
 
-async def sign_in_by_key(house: House, key: str) -> Answer:
+async def sign_in_by_key(harness: Harness, key: str) -> Answer:
     """Send the form for keys, as a browser does."""
-    return await house.request("POST", "/ui/sign-in/key", form=f"key={quote(key)}", headers=OWN)
+    return await harness.request("POST", "/ui/sign-in/key", form=f"key={quote(key)}", headers=OWN)
 
 
-async def open_session(house: House) -> tuple[dict[str, str], str]:
+async def open_session(harness: Harness) -> tuple[dict[str, str], str]:
     """A browser's cookie, and the address of the page it is led to."""
-    answer = await sign_in(house)
+    answer = await sign_in(harness)
     assert answer.status == 303
     return cookie_of(answer), answer.headers["location"]

@@ -5,7 +5,7 @@ import pytest
 from dashboard.browser_sign_in import GOOD, OWN, open_session, sign_in, text
 from herod.dashboard.csrf import cut
 from herod_client.core.key_format import new_opaque
-from support.herod_in_memory import PASSWORD, House
+from support.herod_in_memory import PASSWORD, Harness
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from support.herod_in_memory import PASSWORD, House
         ({}, 400),
     ],
 )
-async def test_forms_of_other_origins(dashboard: House, headers: dict[str, str], status: int) -> None:
+async def test_forms_of_other_origins(dashboard: Harness, headers: dict[str, str], status: int) -> None:
     """Another port is another origin; one that may call the API may still send no form; neither signs in or out."""
     answer = await dashboard.request("POST", "/ui/sign-in", form=GOOD, headers=headers)
     assert answer.status == status
@@ -34,7 +34,7 @@ async def test_forms_of_other_origins(dashboard: House, headers: dict[str, str],
     assert (await dashboard.request("GET", home, headers=cookie)).status == 200
 
 
-async def test_a_page_on_another_port_gains_nothing(dashboard: House) -> None:
+async def test_a_page_on_another_port_gains_nothing(dashboard: Harness) -> None:
     """Browsers send our cookie to every port of this host: who has it there has half of a secret.
 
     Neither at the pages, with a ticket of its own or none, nor at the API, nor as any other credential does it open
@@ -54,7 +54,7 @@ async def test_a_page_on_another_port_gains_nothing(dashboard: House) -> None:
     assert "Ada" in text(await dashboard.request("GET", home, headers=cookie))
 
 
-async def test_a_cookie_set_by_another_port(dashboard: House) -> None:
+async def test_a_cookie_set_by_another_port(dashboard: Harness) -> None:
     """It stands before ours and does not matter; a link that would use a session of its own leads to the front page."""
     cookie, home = await open_session(dashboard)
     tossed = {"cookie": f"herod_session=tossed; {cookie['cookie']}"}
@@ -74,7 +74,7 @@ def test_both_halves_are_too_long_to_guess() -> None:
     assert min(len(half), len(ticket)) * 5.95 > 120
 
 
-async def test_forms_with_keys_of_other_origins(dashboard: House) -> None:
+async def test_forms_with_keys_of_other_origins(dashboard: Harness) -> None:
     """Another origin's page signs nobody in with a key of its own."""
     key = await dashboard.service_key("read", "a reader")
     for headers in ({}, {"origin": "http://localhost", "sec-fetch-site": "same-site"}):

@@ -7,10 +7,10 @@ from importlib import resources
 import pytest
 
 from dashboard.browser_sign_in import EMAIL, open_session, sign_in, text
-from support.herod_in_memory import House
+from support.herod_in_memory import Harness
 
 
-async def test_the_front_page(dashboard: House) -> None:
+async def test_the_front_page(dashboard: Harness) -> None:
     """Says where to sign in, how the first account is made, and which version this is; nothing is inline."""
     for path in ("/", "/ui/sign-in"):
         answer = await dashboard.request("GET", path)
@@ -26,7 +26,7 @@ async def test_the_front_page(dashboard: House) -> None:
         assert not re.search(r"<script(?! src=)|<style|\sstyle=|\son[a-z]+=|javascript:", page)
 
 
-async def test_headers(dashboard: House) -> None:
+async def test_headers(dashboard: Harness) -> None:
     """Every page may be framed, scripted and kept by nobody, errors and redirects included."""
     cookie, home = await open_session(dashboard)
     for method, target in (
@@ -51,7 +51,7 @@ def _links(page: str) -> list[str]:
     return re.findall(r'(?:href|src)="(/ui/static/[^"]+)"', page)
 
 
-async def test_static_files(dashboard: House) -> None:
+async def test_static_files(dashboard: Harness) -> None:
     """Every link of the page leads somewhere, typed, kept for a year, and 304 to who has it."""
     links = set(_links(text(await dashboard.request("GET", "/"))))
     assert {link.rpartition(".")[2] for link in links} == {"css", "svg", "js"}
@@ -75,7 +75,7 @@ async def test_static_files(dashboard: House) -> None:
         "/etc/passwd", "%2Fetc%2Fpasswd", "..", ".", "", "herod.css%00", "..%5cpages.py", "%ff",
     ],
 )  # fmt: skip
-async def test_no_other_file_is_served(dashboard: House, name: str) -> None:
+async def test_no_other_file_is_served(dashboard: Harness, name: str) -> None:
     """A name is in the table or there is nothing, with a page that says so."""
     answer = await dashboard.request("GET", f"/ui/static/{name}")
     assert answer.status == 404
@@ -97,7 +97,7 @@ async def test_no_other_file_is_served(dashboard: House, name: str) -> None:
         ("DELETE", "/", 405, "GET, POST"),
     ],
 )
-async def test_what_is_no_page(dashboard: House, method: str, target: str, status: int, allow: str | None) -> None:
+async def test_what_is_no_page(dashboard: Harness, method: str, target: str, status: int, allow: str | None) -> None:
     """Is refused in a page of our own, and by the API's own words beside `/`."""
     answer = await dashboard.request(method, target)
     assert answer.status == status
@@ -105,13 +105,13 @@ async def test_what_is_no_page(dashboard: House, method: str, target: str, statu
 
 
 @pytest.mark.parametrize("target", ["/ui", "/ui/"])
-async def test_an_address_by_heart(dashboard: House, target: str) -> None:
+async def test_an_address_by_heart(dashboard: Harness, target: str) -> None:
     """Leads to the front page."""
     answer = await dashboard.request("GET", target)
     assert (answer.status, answer.headers["location"]) == (303, "/")
 
 
-async def test_where_typing_goes_on(dashboard: House) -> None:
+async def test_where_typing_goes_on(dashboard: Harness) -> None:
     """At the email first, and at the password once the email is there."""
 
     def focused(page: str) -> list[str]:
@@ -122,19 +122,19 @@ async def test_where_typing_goes_on(dashboard: House) -> None:
     assert focused(text(await sign_in(dashboard, form=""))) == ["email"]
 
 
-async def test_post_to_the_front_is_json_rpc(dashboard: House) -> None:
+async def test_post_to_the_front_is_json_rpc(dashboard: Harness) -> None:
     """As before there were pages."""
     call: Mapping[str, object] = {"jsonrpc": "2.0", "id": 1, "method": "version"}
     assert (await dashboard.request("POST", "/", json=call)).json["result"]
 
 
-async def test_without_pages_there_are_none(house: House) -> None:
+async def test_without_pages_there_are_none(harness: Harness) -> None:
     """Doors alone answer a JSON 404 or 405."""
-    assert (await house.request("GET", "/ui/sign-in")).status == 404
-    assert (await house.request("GET", "/")).status == 405
+    assert (await harness.request("GET", "/ui/sign-in")).status == 404
+    assert (await harness.request("GET", "/")).status == 405
 
 
-async def test_a_fault_of_ours_says_nothing(dashboard: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_of_ours_says_nothing(dashboard: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log has it."""
 
     async def call(*_: object) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from herod.pipeline.text_normalization import parse_name
 from herod_client.core.errors import InvalidRequest
-from support.herod_in_memory import House
+from support.herod_in_memory import Harness
 from support.page_visitor import Visitor, open_pages, rows, said, text, visit
 from support.public_vectors import NAUGHTY_STRINGS, needs_naughty_strings
 
@@ -54,10 +54,10 @@ def name_of(string: str) -> str | None:
 
 
 @pytest.fixture
-async def ada(house: House) -> Visitor:
+async def ada(harness: Harness) -> Visitor:
     """An admin at the pages."""
-    open_pages(house)
-    return await visit(house)
+    open_pages(harness)
+    return await visit(harness)
 
 
 FORMS: Final[dict[str, tuple[str, dict[str, str]]]] = {
@@ -72,7 +72,7 @@ def test_the_list_is_whole() -> None:
 
 
 @pytest.mark.parametrize("kind", ["keys", pytest.param("users", marks=pytest.mark.soak)])
-async def test_as_names(house: House, ada: Visitor, kind: str, say: Callable[[str], None]) -> None:
+async def test_as_names(harness: Harness, ada: Visitor, kind: str, say: Callable[[str], None]) -> None:
     """Each is a name that pages show as text, or is refused with a message and stands in the form as it was typed."""
     path, form = FORMS[kind]
     good = Skeleton(text(await ada.send(path, name=PLAIN, **form))).elements
@@ -80,7 +80,7 @@ async def test_as_names(house: House, ada: Visitor, kind: str, say: Callable[[st
     taken: dict[str, None] = {}
     refused = 0
     for string in STRINGS:
-        house.clock.now += 1  # so that the list has them in this order
+        harness.clock.now += 1  # so that the list has them in this order
         answer = await ada.send(path, name=string, **form)
         page, name = text(answer), name_of(string)
         found = Skeleton(page)
@@ -95,7 +95,7 @@ async def test_as_names(house: House, ada: Visitor, kind: str, say: Callable[[st
             assert found.elements == good, string
             assert name in found.texts, string
             taken[name] = None
-    ada.house.clock.now += 1
+    ada.harness.clock.now += 1
     say(f"{len(STRINGS)} strings as names of {kind}: {len(STRINGS) - refused} taken, {refused} refused")
     assert len(STRINGS) - refused > 400
     if kind == "keys":

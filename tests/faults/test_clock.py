@@ -20,7 +20,7 @@ from herod.records import Revocation
 from herod.scopes.principal import Source
 from herod_client.core.errors import BadToken, ExpiredToken, RateLimited, Unauthenticated
 from herod_client.core.signing_keys import SigningKeys, hs256_key
-from support.herod_in_memory import NOW, House, open_house
+from support.herod_in_memory import NOW, Harness, open_harness
 from support.real_daemon import Daemon, running
 
 HOUR = 3600
@@ -92,7 +92,7 @@ def test_a_store_from_the_future(tmp_path: Path) -> None:
 @pytest.mark.parametrize("start", [NOW, END_OF_31_BITS, END_OF_32_BITS])
 async def test_tokens(start: int) -> None:
     """Refused more than 60 s before they were issued, remembered ones too; refused from their end on."""
-    async with open_house() as home:
+    async with open_harness() as home:
         home.clock.now = start
         user = await home.user()
         token = await user.token()
@@ -103,7 +103,7 @@ async def test_tokens(start: int) -> None:
 
 async def test_revoked_stays_revoked() -> None:
     """Also when the clock was an hour ahead, the revocation was purged by then, and it is put right."""
-    async with open_house() as home:
+    async with open_harness() as home:
         user = await home.user()
         token = await user.token()
         home.clock.now = NOW + HOUR
@@ -123,7 +123,7 @@ async def test_revoked_stays_revoked() -> None:
 @pytest.mark.parametrize("jump", [-HOUR, -301, -299, HOUR])
 async def test_guessing_limits(jump: int) -> None:
     """A lock made before a jump ends within ten minutes at worst, and still locks after ten more tries."""
-    async with open_house() as home:
+    async with open_harness() as home:
         await home.user(email="ada@example.org", password=PASSWORD)
         await lock(home)
         home.clock.now += jump
@@ -139,7 +139,7 @@ async def test_guessing_limits(jump: int) -> None:
         await lock(home)
 
 
-async def lock(home: House) -> None:
+async def lock(home: Harness) -> None:
     """Guess until it is refused."""
     for _ in range(10):
         with pytest.raises(Unauthenticated):
@@ -148,14 +148,14 @@ async def lock(home: House) -> None:
         await sign_in(home, "a wrong password")
 
 
-async def sign_in(home: House, password: str) -> object:
+async def sign_in(home: Harness, password: str) -> object:
     """By password, from one address."""
     return await home.call("login", None, Source(address="192.0.2.7"), email="ada@example.org", password=password)
 
 
 async def test_keys_with_an_end_and_their_uses() -> None:
     """A key ends by the clock and no later; a use before the last one is the last one all the same; lists go on."""
-    async with open_house() as home:
+    async with open_harness() as home:
         user = await home.user("write")
         issued = [await home.call("keys.create", user.basic, name=f"k{n}") for n in range(4)]
         end = NOW + HOUR
@@ -178,7 +178,7 @@ async def test_keys_with_an_end_and_their_uses() -> None:
 
 async def test_hard_stop() -> None:
     """A retired signing key stops at its moment; what it signed with an end beyond that was never good."""
-    async with open_house() as home:
+    async with open_harness() as home:
         user = await home.user()
         token = await user.token()
         home.runtime.signing = SigningKeys(

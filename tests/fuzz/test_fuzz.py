@@ -1,7 +1,7 @@
 """Requests made at random: no fault, no secret said back, nobody who holds more afterwards than they were given.
 
 HEROD_FUZZ requests (400) from HEROD_SEED, most of them in process; one in eight goes to a real daemon over its sockets.
-Ten are one story, told to a fresh house, so that what one left behind meets the next.
+Ten are one story, told to a fresh harness, so that what one left behind meets the next.
 """
 
 import base64
@@ -20,7 +20,7 @@ from fuzz.raw_requests import Sender
 from fuzz.request_generator import CANARY, SECRET_NAMES, Ask, asks
 from herod.pipeline.privilege_ceilings import is_standing_admin
 from herod.records import Account, ApiKey, PeerRule
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, TCP, House, open_house
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, TCP, Harness, open_harness
 from support.real_daemon import Daemon, running
 from support.soak_rounds import count
 from support.soak_rounds import seed as chosen_seed
@@ -48,12 +48,12 @@ class Held:
     rules: dict[str, PeerRule]
 
 
-def held(house: House) -> Held:
+def held(harness: Harness) -> Held:
     """As it stands in the store."""
     return Held(
-        {one.id: one for one in house.store.scan(Account)},
-        {one.id: one for one in house.store.scan(ApiKey)},
-        {one.id: one for one in house.store.scan(PeerRule)},
+        {one.id: one for one in harness.store.scan(Account)},
+        {one.id: one for one in harness.store.scan(ApiKey)},
+        {one.id: one for one in harness.store.scan(PeerRule)},
     )
 
 
@@ -62,15 +62,15 @@ def tampered(text: str) -> str:
     return text[:-9] + ("A" if text[-9] != "A" else "B") + text[-8:]
 
 
-async def furnish(house: House) -> dict[str, str]:
+async def furnish(harness: Harness) -> dict[str, str]:
     """Everything that a request may name."""
-    admin = await house.user("admin", email="admin@example.org")
-    user = await house.user("write", email="ada@example.org", password=PASSWORD)
-    old = await house.user("write")
+    admin = await harness.user("admin", email="admin@example.org")
+    user = await harness.user("write", email="ada@example.org", password=PASSWORD)
+    old = await harness.user("write")
     old_token = await old.token()
-    await house.admin("users.rotate_secret", client_id=old.client_id)
-    user_key, service_key = await user.key("read"), await house.service_key("admin")
-    rule = await house.admin("peers.allow", uid=4242, scope="read")
+    await harness.admin("users.rotate_secret", client_id=old.client_id)
+    user_key, service_key = await user.key("read"), await harness.service_key("admin")
+    rule = await harness.admin("peers.allow", uid=4242, scope="read")
     token = await user.token()
     return {
         "admin_token": await admin.token(),
@@ -79,7 +79,7 @@ async def furnish(house: House) -> dict[str, str]:
         "user_key": user_key,
         "service_key": service_key,
         "admin_key": await admin.key("admin"),
-        "low_key": await house.service_key("registrar", "low"),
+        "low_key": await harness.service_key("registrar", "low"),
         "user_secret": user.secret,
         "password": PASSWORD,
         "legacy_admin": LEGACY["admin"],
@@ -102,12 +102,12 @@ async def furnish(house: House) -> dict[str, str]:
 
 async def tell(story: list[Ask], *, is_admin: bool) -> None:
     """Ask one after the other, judge each answer, and look at what is left."""
-    async with open_house() as house:
-        values = {name: value.replace(" ", "-") for name, value in (await furnish(house)).items()}
-        before = held(house)
+    async with open_harness() as harness:
+        values = {name: value.replace(" ", "-") for name, value in (await furnish(harness)).items()}
+        before = held(harness)
         for ask in story:
             sent = ask.filled({**values, "cookie": COOKIE} if "authorization" in ask.headers else values)
-            answer = await house.request(
+            answer = await harness.request(
                 sent.method,
                 sent.target,
                 body=sent.body,
@@ -118,28 +118,28 @@ async def tell(story: list[Ask], *, is_admin: bool) -> None:
             if answer.response.stream is not None:
                 await answer.response.stream.aclose()
             judge(sent, answer.status, answer.headers, body, secrets=[values[name] for name in ask.marks()])
-        check_standing(house)
+        check_standing(harness)
         if not is_admin:
-            check_nothing_widened(house, before, held(house))
-        await house.pipeline.flush(is_last=True)
-        kept = [json.dumps(str(row.event)) for row in house.store.audit_rows()]
+            check_nothing_widened(harness, before, held(harness))
+        await harness.pipeline.flush(is_last=True)
+        kept = [json.dumps(str(row.event)) for row in harness.store.audit_rows()]
         for name in SECRET_NAMES:
             assert not any(values[name] in row for row in kept), name
 
 
-def check_standing(house: House) -> None:
+def check_standing(harness: Harness) -> None:
     """Somebody is admin, and nobody is owner: nobody here could make one."""
-    now = held(house)
+    now = held(harness)
     records: list[Account | ApiKey] = [*now.accounts.values(), *now.keys.values()]
-    assert any(is_standing_admin(house.runtime, record, house.clock.now) for record in records)
-    owner = house.runtime.config.graph.bit("owner")
+    assert any(is_standing_admin(harness.runtime, record, harness.clock.now) for record in records)
+    owner = harness.runtime.config.graph.bit("owner")
     for scope in [record.scope for record in records] + [rule.scope for rule in now.rules.values()]:
-        assert not house.runtime.config.graph.mask(scope) & owner
+        assert not harness.runtime.config.graph.mask(scope) & owner
 
 
-def check_nothing_widened(house: House, before: Held, after: Held) -> None:
+def check_nothing_widened(harness: Harness, before: Held, after: Held) -> None:
     """Without admin: new accounts hold `read`, a key no more than its owner, and all else is as it was."""
-    mask = house.runtime.config.graph.mask
+    mask = harness.runtime.config.graph.mask
     assert after.rules == before.rules
     assert before.accounts.keys() <= after.accounts.keys()
     for id_, account in after.accounts.items():

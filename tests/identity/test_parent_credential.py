@@ -13,35 +13,35 @@ from herod.identity.credential_types import Bearer, SessionCookie
 from herod.records import ApiKey, Record, Session
 from herod.store.store_interface import Writer
 from herod_client.core.errors import CeilingExceeded, Unauthenticated, Unavailable
-from support.herod_in_memory import TCP, House
+from support.herod_in_memory import TCP, Harness
 
 KINDS = ("service", "user")
 
 
-async def a_key(house: House, kind: str) -> tuple[str, str]:
+async def a_key(harness: Harness, kind: str) -> tuple[str, str]:
     """A key of that kind with scope write: its text and its id."""
     if kind == "service":
-        text = await house.service_key("write")
+        text = await harness.service_key("write")
     else:
-        text = await (await house.user(scope="write")).key(scope="write")
+        text = await (await harness.user(scope="write")).key(scope="write")
     return text, text.split("_")[2]
 
 
-async def code_of(house: House, text: str) -> str:
+async def code_of(harness: Harness, text: str) -> str:
     """A one-time code that whoever holds the key has made."""
-    code: str = (await house.call("session.code", Bearer(text), TCP)).code
+    code: str = (await harness.call("session.code", Bearer(text), TCP)).code
     return code
 
 
-async def redeem(house: House, code: str) -> SessionCookie:
+async def redeem(harness: Harness, code: str) -> SessionCookie:
     """The session that a code opens."""
-    return SessionCookie((await house.call("session.redeem", None, TCP, code=code)).cookie)
+    return SessionCookie((await harness.call("session.redeem", None, TCP, code=code)).cookie)
 
 
-async def is_open(house: House, session: SessionCookie) -> bool:
+async def is_open(harness: Harness, session: SessionCookie) -> bool:
     """Whether a session is good now."""
     try:
-        await house.call("whoami", session, TCP)
+        await harness.call("whoami", session, TCP)
     except Unauthenticated:
         return False
     return True
@@ -53,125 +53,127 @@ def put(tx: Writer, record: Record) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_code_ends_with_the_secret_that_made_it(house: House, kind: str) -> None:
+async def test_a_code_ends_with_the_secret_that_made_it(harness: Harness, kind: str) -> None:
     """Rotated without overlap, the key opens nothing for who made a code before."""
-    text, key_id = await a_key(house, kind)
-    code = await code_of(house, text)
-    fresh = await house.admin("keys.rotate", id=key_id)
+    text, key_id = await a_key(harness, kind)
+    code = await code_of(harness, text)
+    fresh = await harness.admin("keys.rotate", id=key_id)
     with pytest.raises(Unauthenticated):
-        await house.call("session.offer", None, TCP, code=code)
+        await harness.call("session.offer", None, TCP, code=code)
     with pytest.raises(Unauthenticated):
-        await redeem(house, code)
-    assert await is_open(house, await redeem(house, await code_of(house, fresh.key)))
+        await redeem(harness, code)
+    assert await is_open(harness, await redeem(harness, await code_of(harness, fresh.key)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_code_of_the_former_secret_ends_with_the_overlap(house: House, kind: str) -> None:
+async def test_a_code_of_the_former_secret_ends_with_the_overlap(harness: Harness, kind: str) -> None:
     """While the former secret works, so does what it makes; a session ends when the secret does."""
-    text, key_id = await a_key(house, kind)
-    codes = [await code_of(house, text), await code_of(house, text)]
-    await house.admin("keys.rotate", id=key_id, overlap=30)
-    codes.append(await code_of(house, text))
-    session = await redeem(house, codes[0])
+    text, key_id = await a_key(harness, kind)
+    codes = [await code_of(harness, text), await code_of(harness, text)]
+    await harness.admin("keys.rotate", id=key_id, overlap=30)
+    codes.append(await code_of(harness, text))
+    session = await redeem(harness, codes[0])
     with pytest.raises(CeilingExceeded):  # nothing that outlives the former secret is made through it
-        await house.call("keys.create", session, TCP, name="for ever", kind="service", scope="read")
-    house.clock.now += 30
-    assert not await is_open(house, session)
+        await harness.call("keys.create", session, TCP, name="for ever", kind="service", scope="read")
+    harness.clock.now += 30
+    assert not await is_open(harness, session)
     for code in codes[1:]:
         with pytest.raises(Unauthenticated):
-            await redeem(house, code)
+            await redeem(harness, code)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("overlap", [0, 3600])
-async def test_disabled_and_enabled_again_it_is_not_what_it_was(house: House, kind: str, overlap: int) -> None:
+async def test_disabled_and_enabled_again_it_is_not_what_it_was(harness: Harness, kind: str, overlap: int) -> None:
     """Sessions and codes of before stay dead, also those of a former secret that works again."""
-    text, key_id = await a_key(house, kind)
-    fresh = (await house.admin("keys.rotate", id=key_id, overlap=overlap)).key
+    text, key_id = await a_key(harness, kind)
+    fresh = (await harness.admin("keys.rotate", id=key_id, overlap=overlap)).key
     secrets = [fresh, text] if overlap else [fresh]
-    sessions = [await redeem(house, await code_of(house, secret)) for secret in secrets]
-    codes = [await code_of(house, secret) for secret in secrets]
-    assert [await is_open(house, session) for session in sessions] == [True] * len(secrets)
-    kept = list(house.store.scan(Session))
-    await house.admin("keys.disable", id=key_id)
-    await house.admin("keys.enable", id=key_id)
+    sessions = [await redeem(harness, await code_of(harness, secret)) for secret in secrets]
+    codes = [await code_of(harness, secret) for secret in secrets]
+    assert [await is_open(harness, session) for session in sessions] == [True] * len(secrets)
+    kept = list(harness.store.scan(Session))
+    await harness.admin("keys.disable", id=key_id)
+    await harness.admin("keys.enable", id=key_id)
     for record in kept:
-        await house.store.write(partial(put, record=record))  # their rows alone do not revive them
-    assert not any([await is_open(house, session) for session in sessions])
+        await harness.store.write(partial(put, record=record))  # their rows alone do not revive them
+    assert not any([await is_open(harness, session) for session in sessions])
     for code in codes:
         with pytest.raises(Unauthenticated):
-            await redeem(house, code)
+            await redeem(harness, code)
     for secret in secrets:
-        assert await is_open(house, await redeem(house, await code_of(house, secret)))
+        assert await is_open(harness, await redeem(harness, await code_of(harness, secret)))
 
 
-async def test_disabling_twice_changes_nothing(house: House) -> None:
+async def test_disabling_twice_changes_nothing(harness: Harness) -> None:
     """It is off already."""
-    _, key_id = await a_key(house, "service")
-    await house.admin("keys.disable", id=key_id)
-    before = house.store.get(ApiKey, key_id)
-    await house.admin("keys.disable", id=key_id)
-    assert house.store.get(ApiKey, key_id) == before
+    _, key_id = await a_key(harness, "service")
+    await harness.admin("keys.disable", id=key_id)
+    before = harness.store.get(ApiKey, key_id)
+    await harness.admin("keys.disable", id=key_id)
+    assert harness.store.get(ApiKey, key_id) == before
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_switched_off_in_memory_alone_it_ends_too(
-    house: House, kind: str, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store could not take that the key was disabled, and can take that it is enabled: its session stays dead."""
-    text, key_id = await a_key(house, kind)
-    session = await redeem(house, await code_of(house, text))
+    text, key_id = await a_key(harness, kind)
+    session = await redeem(harness, await code_of(harness, text))
 
     async def refuse(_function: object) -> None:
         raise Unavailable("The store's disk is full.", reason="disk_full")
 
     with monkeypatch.context() as full:
-        full.setattr(house.store, "write", refuse)
+        full.setattr(harness.store, "write", refuse)
         with pytest.raises(Unavailable):
-            await house.admin("keys.disable", id=key_id)
-    assert not await is_open(house, session)
-    await house.admin("keys.enable", id=key_id)
-    assert not await is_open(house, session)
-    assert await is_open(house, await redeem(house, await code_of(house, text)))
+            await harness.admin("keys.disable", id=key_id)
+    assert not await is_open(harness, session)
+    await harness.admin("keys.enable", id=key_id)
+    assert not await is_open(harness, session)
+    assert await is_open(harness, await redeem(harness, await code_of(harness, text)))
 
 
-async def test_an_account_switched_off_in_memory_alone_ends_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_account_switched_off_in_memory_alone_ends_too(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a key: its tokens and sessions stay dead when it is enabled again."""
-    ada = await house.user(scope="write")
+    ada = await harness.user(scope="write")
     token, session = await ada.bearer(), await ada.session()
 
     async def refuse(_function: object) -> None:
         raise Unavailable("The store's disk is full.", reason="disk_full")
 
     with monkeypatch.context() as full:
-        full.setattr(house.store, "write", refuse)
+        full.setattr(harness.store, "write", refuse)
         with pytest.raises(Unavailable):
-            await house.admin("users.disable", client_id=ada.client_id)
-    await house.admin("users.enable", client_id=ada.client_id)
+            await harness.admin("users.disable", client_id=ada.client_id)
+    await harness.admin("users.enable", client_id=ada.client_id)
     for presented in (token, session):
         with pytest.raises(Unauthenticated):
-            await house.call("whoami", presented, TCP)
-    assert await house.call("whoami", await ada.bearer(), TCP)
+            await harness.call("whoami", presented, TCP)
+    assert await harness.call("whoami", await ada.bearer(), TCP)
 
 
-async def test_a_session_of_the_version_before_opens(house: House) -> None:
+async def test_a_session_of_the_version_before_opens(harness: Harness) -> None:
     """It names its key without an epoch, and ends with the next rotation."""
-    text, key_id = await a_key(house, "service")
-    session = await redeem(house, await code_of(house, text))
-    kept = next(iter(house.store.scan(Session)))
+    text, key_id = await a_key(harness, "service")
+    session = await redeem(harness, await code_of(harness, text))
+    kept = next(iter(harness.store.scan(Session)))
     former = msgspec.structs.replace(kept, via=f"service_key:{key_id}")
-    await house.store.write(lambda tx: tx.put(former))
-    assert await is_open(house, session)
-    await house.admin("keys.rotate", id=key_id)
-    await house.store.write(lambda tx: tx.put(former))
-    assert not await is_open(house, session)
+    await harness.store.write(lambda tx: tx.put(former))
+    assert await is_open(harness, session)
+    await harness.admin("keys.rotate", id=key_id)
+    await harness.store.write(lambda tx: tx.put(former))
+    assert not await is_open(harness, session)
 
 
 @pytest.mark.parametrize("via", ["service_key:{}:x", "service_key:{}:-1", "service_key:{}:1:0", "service_key:{}: 0"])
-async def test_an_epoch_that_is_none(house: House, via: str) -> None:
+async def test_an_epoch_that_is_none(harness: Harness, via: str) -> None:
     """Opens nothing and breaks nothing."""
-    text, key_id = await a_key(house, "service")
-    session = await redeem(house, await code_of(house, text))
-    kept = next(iter(house.store.scan(Session)))
-    await house.store.write(lambda tx: tx.put(msgspec.structs.replace(kept, via=via.format(key_id))))
-    assert not await is_open(house, session)
+    text, key_id = await a_key(harness, "service")
+    session = await redeem(harness, await code_of(harness, text))
+    kept = next(iter(harness.store.scan(Session)))
+    await harness.store.write(lambda tx: tx.put(msgspec.structs.replace(kept, via=via.format(key_id))))
+    assert not await is_open(harness, session)

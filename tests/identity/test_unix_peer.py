@@ -11,76 +11,76 @@ import pytest
 from herod.identity.credential_types import Bearer, PeerClaim, SessionCookie
 from herod.scopes.principal import Peer, Source
 from herod_client.core.errors import CeilingExceeded, InvalidScope, TargetDenied
-from support.herod_in_memory import COOKIE, TCP, House
+from support.herod_in_memory import COOKIE, TCP, Harness
 
 PEER = PeerClaim()
 BOTH = Source(peer=Peer(uid=1000, gid=5000, groups=frozenset({6000})), cookie=COOKIE)
 
 
-async def unlike_rules(house: House) -> None:
+async def unlike_rules(harness: Harness) -> None:
     """Admin on one network, and read on all."""
-    await house.admin("peers.allow", gid=5000, scope="admin", networks=["test"])
-    await house.admin("peers.allow", gid=6000, scope="read", networks=["*"])
+    await harness.admin("peers.allow", gid=5000, scope="admin", networks=["test"])
+    await harness.admin("peers.allow", gid=6000, scope="read", networks=["*"])
 
 
-async def explained(house: House, **params: Any) -> bool:
+async def explained(harness: Harness, **params: Any) -> bool:
     """What the engine says of the process about itself."""
-    answer = await house.call("access.explain", PEER, BOTH, **params)
+    answer = await harness.call("access.explain", PEER, BOTH, **params)
     return bool(answer.allowed)
 
 
-async def test_a_scope_of_one_rule_does_not_reach_the_networks_of_another(house: House) -> None:
+async def test_a_scope_of_one_rule_does_not_reach_the_networks_of_another(harness: Harness) -> None:
     """Admin on test, read everywhere, and admin nowhere else."""
-    await unlike_rules(house)
-    assert await explained(house, scope="admin", network="test")
-    assert await explained(house, scope="read", network="prod")
-    assert not await explained(house, scope="admin", network="prod")
+    await unlike_rules(harness)
+    assert await explained(harness, scope="admin", network="test")
+    assert await explained(harness, scope="read", network="prod")
+    assert not await explained(harness, scope="admin", network="prod")
 
 
-async def test_nothing_is_made_with_the_scope_of_one_and_the_networks_of_another(house: House) -> None:
+async def test_nothing_is_made_with_the_scope_of_one_and_the_networks_of_another(harness: Harness) -> None:
     """Not an account, a key, a rule or a Supervisor key; what one rule covers is made."""
-    await unlike_rules(house)
+    await unlike_rules(harness)
     for operation, params in (
         ("users.add", {"scope": "admin", "networks": ["*"]}),
         ("peers.allow", {"uid": 1000, "scope": "admin", "networks": ["*"]}),
         ("keys.create", {"name": "k", "kind": "service", "scope": "write", "networks": ["prod"]}),
     ):
         with pytest.raises(CeilingExceeded):
-            await house.call(operation, PEER, BOTH, **params)
-    added = await house.call("users.add", PEER, BOTH, scope="admin")
+            await harness.call(operation, PEER, BOTH, **params)
+    added = await harness.call("users.add", PEER, BOTH, scope="admin")
     assert added.networks == ["test"]
-    rule = await house.call("peers.allow", PEER, BOTH, uid=2000, scope="write")
+    rule = await harness.call("peers.allow", PEER, BOTH, uid=2000, scope="write")
     assert rule.networks == ["test"]
-    key = await house.call("keys.create", PEER, BOTH, name="wide", kind="service", scope="read")
+    key = await harness.call("keys.create", PEER, BOTH, name="wide", kind="service", scope="read")
     assert key.networks == ["*"]
-    made = await house.call("auth.create_key", PEER, BOTH, name="runner", scope="registrar")
-    assert (await house.call("token.validate", None, TCP, token=made.key)).networks == ["test"]
+    made = await harness.call("auth.create_key", PEER, BOTH, name="runner", scope="registrar")
+    assert (await harness.call("token.validate", None, TCP, token=made.key)).networks == ["test"]
 
 
-async def test_a_target_is_reached_by_one_rule_alone(house: House) -> None:
+async def test_a_target_is_reached_by_one_rule_alone(harness: Harness) -> None:
     """Who is admin on test does not change who reads on prod and writes there."""
-    await unlike_rules(house)
-    theirs = await house.user(scope="write", networks=["test"])
-    others = await house.user(scope="write", networks=["prod"])
-    await house.call("users.disable", PEER, BOTH, client_id=theirs.client_id)
+    await unlike_rules(harness)
+    theirs = await harness.user(scope="write", networks=["test"])
+    others = await harness.user(scope="write", networks=["prod"])
+    await harness.call("users.disable", PEER, BOTH, client_id=theirs.client_id)
     with pytest.raises(TargetDenied):
-        await house.call("users.disable", PEER, BOTH, client_id=others.client_id)
+        await harness.call("users.disable", PEER, BOTH, client_id=others.client_id)
     with pytest.raises(TargetDenied):
-        await house.call("token.revoke", PEER, BOTH, token=await others.token())
+        await harness.call("token.revoke", PEER, BOTH, token=await others.token())
 
 
-async def test_unlike_rules_are_shown_side_by_side(house: House) -> None:
+async def test_unlike_rules_are_shown_side_by_side(harness: Harness) -> None:
     """`whoami` lists them; its scope and networks are those of one, so that nobody adds them up."""
-    await unlike_rules(house)
-    who = await house.call("whoami", PEER, BOTH)
+    await unlike_rules(harness)
+    who = await harness.call("whoami", PEER, BOTH)
     assert (who.scope, who.networks) == ("admin", ["test"])
     assert [(one.scope, one.networks) for one in who.grants] == [("admin", ["test"]), ("read", ["*"])]
 
 
-async def test_one_rule_is_shown_as_ever(house: House) -> None:
+async def test_one_rule_is_shown_as_ever(harness: Harness) -> None:
     """There is no list of one."""
-    await house.admin("peers.allow", gid=5000, scope="read")
-    answer = await house.request("GET", "/api/v1/whoami", headers={"authorization": "Peer"}, source=BOTH)
+    await harness.admin("peers.allow", gid=5000, scope="read")
+    answer = await harness.request("GET", "/api/v1/whoami", headers={"authorization": "Peer"}, source=BOTH)
     assert set(answer.json["data"]) == {"sub", "kind", "name", "method", "scope", "networks"}
 
 
@@ -88,51 +88,53 @@ async def test_one_rule_is_shown_as_ever(house: House) -> None:
     ("asked", "name", "networks"),
     [("admin", "gid:5000", ["test"]), ("read", "gid:6000", ["*"]), ("write read", "gid:5000", ["test"])],
 )
-async def test_a_token_carries_what_one_rule_covers(house: House, asked: str, name: str, networks: list[str]) -> None:
+async def test_a_token_carries_what_one_rule_covers(
+    harness: Harness, asked: str, name: str, networks: list[str]
+) -> None:
     """Of the rules that hold the scope the one that reaches farthest; the token's subject is that rule."""
-    await unlike_rules(house)
-    made = await house.call("token.create", PEER, BOTH, scope=asked)
-    who = await house.call("whoami", Bearer(made.access_token), TCP)
+    await unlike_rules(harness)
+    made = await harness.call("token.create", PEER, BOTH, scope=asked)
+    who = await harness.call("whoami", Bearer(made.access_token), TCP)
     assert (who.name, who.scope, who.networks) == (name, asked.split(maxsplit=1)[0], networks)
 
 
 @pytest.mark.parametrize("asked", [None, "registrar write", "admin", "unheard-of"])
-async def test_a_token_that_no_rule_covers_is_refused(house: House, asked: str | None) -> None:
+async def test_a_token_that_no_rule_covers_is_refused(harness: Harness, asked: str | None) -> None:
     """The refusal names what each rule holds, and where."""
-    one = await house.admin("peers.allow", gid=5000, scope="registrar", networks=["a"])
-    other = await house.admin("peers.allow", gid=6000, scope="write", networks=["b"])
+    one = await harness.admin("peers.allow", gid=5000, scope="registrar", networks=["a"])
+    other = await harness.admin("peers.allow", gid=6000, scope="write", networks=["b"])
     with pytest.raises(InvalidScope) as refused:
-        await house.call("token.create", PEER, BOTH, scope=asked)
+        await harness.call("token.create", PEER, BOTH, scope=asked)
     assert f"registrar on a (rule {one.id}), write on b (rule {other.id})" in refused.value.message
 
 
-async def test_a_token_needs_no_scope_where_one_rule_covers_all(house: House) -> None:
+async def test_a_token_needs_no_scope_where_one_rule_covers_all(harness: Harness) -> None:
     """It carries that one."""
-    await house.admin("peers.allow", gid=5000, scope="read", networks=["a"])
-    await house.admin("peers.allow", gid=6000, scope="write", networks=["a", "b"])
-    made = await house.call("token.create", PEER, BOTH)
-    who = await house.call("whoami", Bearer(made.access_token), TCP)
+    await harness.admin("peers.allow", gid=5000, scope="read", networks=["a"])
+    await harness.admin("peers.allow", gid=6000, scope="write", networks=["a", "b"])
+    made = await harness.call("token.create", PEER, BOTH)
+    who = await harness.call("whoami", Bearer(made.access_token), TCP)
     assert (who.name, who.scope, who.networks) == ("gid:6000", "write", ["a", "b"])
 
 
-async def test_a_session_is_one_rule_alone(house: House) -> None:
+async def test_a_session_is_one_rule_alone(harness: Harness) -> None:
     """The one with the most scopes; a code says the same before it is used."""
-    await unlike_rules(house)
-    made = await house.call("session.code", PEER, BOTH)
-    offer = await house.call("session.offer", None, TCP, code=made.code)
+    await unlike_rules(harness)
+    made = await harness.call("session.code", PEER, BOTH)
+    offer = await harness.call("session.offer", None, TCP, code=made.code)
     assert (offer.scope, offer.networks) == ("admin", ["test"])
-    opened = await house.call("session.redeem", None, TCP, code=made.code)
-    who = await house.call("whoami", SessionCookie(opened.cookie), TCP)
+    opened = await harness.call("session.redeem", None, TCP, code=made.code)
+    who = await harness.call("whoami", SessionCookie(opened.cookie), TCP)
     assert (who.name, who.scope, who.networks) == ("gid:5000", "admin", ["test"])
     with pytest.raises(CeilingExceeded):
-        await house.call("users.add", SessionCookie(opened.cookie), TCP, scope="admin", networks=["*"])
+        await harness.call("users.add", SessionCookie(opened.cookie), TCP, scope="admin", networks=["*"])
 
 
-async def test_the_hint_extends_one_rule(house: House) -> None:
+async def test_the_hint_extends_one_rule(harness: Harness) -> None:
     """The one that holds the scope already, or reaches the network; it takes nothing away."""
-    await house.admin("peers.allow", gid=5000, scope="write", networks=["test"])
-    await house.admin("peers.allow", gid=6000, scope="read", networks=["prod"])
-    denied = await house.call("access.explain", PEER, BOTH, scope="write", network="prod")
+    await harness.admin("peers.allow", gid=5000, scope="write", networks=["test"])
+    await harness.admin("peers.allow", gid=6000, scope="read", networks=["prod"])
+    denied = await harness.call("access.explain", PEER, BOTH, scope="write", network="prod")
     assert denied.hint == "herod peer allow --gid=5000 --scope=write --network=prod --network=test"
-    denied = await house.call("access.explain", PEER, BOTH, scope="user", network="prod")
+    denied = await harness.call("access.explain", PEER, BOTH, scope="user", network="prod")
     assert denied.hint == "herod peer allow --gid=6000 --scope=user --network=prod"

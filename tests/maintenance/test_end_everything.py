@@ -5,44 +5,44 @@ from itertools import pairwise
 from herod.identity.credential_types import Bearer, PeerClaim
 from herod.maintenance.restore_reconciliation import end_everything
 from herod.records import Account, PeerRule
-from support.herod_in_memory import STRANGER, TCP, House
+from support.herod_in_memory import STRANGER, TCP, Harness
 
 
-async def test_every_token_ends(house: House) -> None:
+async def test_every_token_ends(harness: Harness) -> None:
     """Those of accounts, and those of peer rules, which have no secret to change; new ones are good."""
-    user = await house.user(scope="read")
-    await house.admin("peers.allow", uid=STRANGER.peer.uid if STRANGER.peer else 0, scope="read")
+    user = await harness.user(scope="read")
+    await harness.admin("peers.allow", uid=STRANGER.peer.uid if STRANGER.peer else 0, scope="read")
 
     async def tokens() -> list[str]:
-        rule = await house.call("token.create", PeerClaim(), STRANGER)
+        rule = await harness.call("token.create", PeerClaim(), STRANGER)
         return [rule.access_token, await user.token()]
 
     async def good(texts: list[str]) -> list[bool]:
-        return [(await house.call("token.validate", None, TCP, token=text)).valid for text in texts]
+        return [(await harness.call("token.validate", None, TCP, token=text)).valid for text in texts]
 
     before = await tokens()
     assert await good(before) == [True, True]
-    await house.store.write(end_everything)
+    await harness.store.write(end_everything)
     assert await good(before) == [False, False]
     after = await tokens()
     assert await good(after) == [True, True]
-    assert (await house.call("whoami", Bearer(after[0]), TCP)).scope == "read"
+    assert (await harness.call("whoami", Bearer(after[0]), TCP)).scope == "read"
 
 
-async def test_epochs_only_go_up(house: House) -> None:
+async def test_epochs_only_go_up(harness: Harness) -> None:
     """Beyond what is known of them elsewhere, and not by the same leap again."""
-    user = await house.user()
-    await house.admin("peers.allow", uid=5, scope="read")
+    user = await harness.user()
+    await harness.admin("peers.allow", uid=5, scope="read")
 
     def epochs() -> list[int]:
-        account = house.store.get(Account, user.client_id)
-        (rule,) = house.store.scan(PeerRule)
+        account = harness.store.get(Account, user.client_id)
+        (rule,) = harness.store.scan(PeerRule)
         assert account is not None
         return [account.epoch, rule.epoch]
 
     seen = [epochs()]
     for _ in range(3):
-        await house.store.write(end_everything)
+        await harness.store.write(end_everything)
         seen.append(epochs())
     assert all(later[0] > sooner[0] and later[1] > sooner[1] for sooner, later in pairwise(seen))
     steps = {later[1] - sooner[1] for sooner, later in pairwise(seen)}

@@ -11,36 +11,36 @@ from herod.maintenance.signing_keys_at_startup import load_signing_keys
 from herod.records import SigningKeyRecord
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.signing_keys import SigningAlgorithm, hs256_key
-from support.herod_in_memory import NOW, SECRET, House, User
+from support.herod_in_memory import NOW, SECRET, Harness, User
 
 TTL = 3600
 
 
-async def start(house: House, algorithm: SigningAlgorithm, now: int, *, ttl: int = TTL) -> None:
+async def start(harness: Harness, algorithm: SigningAlgorithm, now: int, *, ttl: int = TTL) -> None:
     """The daemon starts at that time."""
-    house.clock.now = now
-    house.runtime.signing = await house.store.write(
+    harness.clock.now = now
+    harness.runtime.signing = await harness.store.write(
         lambda tx: load_signing_keys(tx, secret=SECRET, algorithm=algorithm, ttl=ttl, now=now)
     )
 
 
-async def rotate(house: House, now: int, *, is_compromised: bool = False) -> SigningChange | None:
+async def rotate(harness: Harness, now: int, *, is_compromised: bool = False) -> SigningChange | None:
     """`herod secret rotate-signing` at that time."""
-    return await house.store.write(
+    return await harness.store.write(
         lambda tx: rotate_signing_key(tx, ttl=TTL, now=now, is_compromised=is_compromised),
     )
 
 
-async def reason(house: House, token: str, now: int) -> str | None:
+async def reason(harness: Harness, token: str, now: int) -> str | None:
     """Why a token is no good at that time; None for a good one."""
-    house.clock.now = now
-    answer: Any = await house.call("token.validate", token=token)
+    harness.clock.now = now
+    answer: Any = await harness.call("token.validate", token=token)
     return None if answer.valid else answer.reason
 
 
-async def issued(house: House, user: User, now: int) -> str:
+async def issued(harness: Harness, user: User, now: int) -> str:
     """A token made at that time."""
-    house.clock.now = now
+    harness.clock.now = now
     return await user.token()
 
 
@@ -62,31 +62,31 @@ def forged(token: str, *, iat: int, exp: int) -> str:
     return issue(msgspec.structs.replace(claims, iat=iat, exp=exp, jti="forged"), hs256_key(SECRET))
 
 
-def stops(house: House) -> dict[str, int | None]:
+def stops(harness: Harness) -> dict[str, int | None]:
     """The stored hard stops."""
-    return {record.id: record.expires_at for record in house.store.scan(SigningKeyRecord)}
+    return {record.id: record.expires_at for record in harness.store.scan(SigningKeyRecord)}
 
 
-async def test_old_tokens_are_good_until_switch_and_ttl_exactly(house: House) -> None:
+async def test_old_tokens_are_good_until_switch_and_ttl_exactly(harness: Harness) -> None:
     """The last one of the old key is good in its last second, and no token of that key is later."""
-    await start(house, "HS256", NOW)
-    user = await house.user()
-    last = await issued(house, user, NOW + 10)
-    await start(house, "EdDSA", NOW + 10)
+    await start(harness, "HS256", NOW)
+    user = await harness.user()
+    last = await issued(harness, user, NOW + 10)
+    await start(harness, "EdDSA", NOW + 10)
     stop = NOW + 10 + TTL
-    assert stops(house)["hs256"] == stop
-    assert [await reason(house, last, now) is None for now in (NOW + 10, stop - 1, stop)] == [True, True, False]
-    new = await issued(house, user, NOW + 11)
+    assert stops(harness)["hs256"] == stop
+    assert [await reason(harness, last, now) is None for now in (NOW + 10, stop - 1, stop)] == [True, True, False]
+    new = await issued(harness, user, NOW + 11)
     assert kid(last) is None
-    assert kid(new) == house.runtime.signing.current.kid is not None
-    assert await reason(house, new, stop) is None
+    assert kid(new) == harness.runtime.signing.current.kid is not None
+    assert await reason(harness, new, stop) is None
 
 
-async def test_what_the_old_secret_can_still_make(house: House) -> None:
+async def test_what_the_old_secret_can_still_make(harness: Harness) -> None:
     """Until the stop tokens that end by it, whatever they say of when they were made; none that outlives it, ever."""
-    await start(house, "HS256", NOW)
-    token = await (await house.user()).token()
-    await start(house, "EdDSA", NOW + 10)
+    await start(harness, "HS256", NOW)
+    token = await (await harness.user()).token()
+    await start(harness, "EdDSA", NOW + 10)
     stop = NOW + 10 + TTL
     within = [forged(token, iat=NOW + 10, exp=stop), forged(token, iat=NOW + 600, exp=stop)]
     beyond = [
@@ -95,119 +95,119 @@ async def test_what_the_old_secret_can_still_make(house: House) -> None:
         forged(token, iat=stop + 5, exp=stop + 5 + TTL),
     ]
     for now in (NOW + 700, stop - 1):
-        assert [await reason(house, one, now) for one in within] == [None, None]
+        assert [await reason(harness, one, now) for one in within] == [None, None]
     for now in (NOW + 700, stop - 1, stop, stop + 10, NOW):
-        assert None not in [await reason(house, one, now) for one in beyond]
-    assert None not in [await reason(house, one, stop) for one in within]
-    await start(house, "EdDSA", stop + 10)
-    assert None not in [await reason(house, one, stop + 10) for one in (*within, *beyond)]
+        assert None not in [await reason(harness, one, now) for one in beyond]
+    assert None not in [await reason(harness, one, stop) for one in within]
+    await start(harness, "EdDSA", stop + 10)
+    assert None not in [await reason(harness, one, stop + 10) for one in (*within, *beyond)]
 
 
 @pytest.mark.parametrize("error", [-3600, 3600])
-async def test_no_start_moves_the_stop(house: House, error: int) -> None:
+async def test_no_start_moves_the_stop(harness: Harness, error: int) -> None:
     """Neither a later one, nor one while the clock is an hour wrong, nor another lifetime of tokens."""
-    await start(house, "HS256", NOW)
-    token = await (await house.user()).token()
-    await start(house, "EdDSA", NOW + 10)
+    await start(harness, "HS256", NOW)
+    token = await (await harness.user()).token()
+    await start(harness, "EdDSA", NOW + 10)
     for now in (NOW + 500, NOW + 500 + error, NOW + 900):
         for ttl in (TTL, 2 * TTL):
-            await start(house, "EdDSA", now, ttl=ttl)
-            assert stops(house)["hs256"] == NOW + 10 + TTL
-    assert await reason(house, token, NOW + TTL - 1) is None
-    assert await reason(house, token, NOW + TTL) is not None
+            await start(harness, "EdDSA", now, ttl=ttl)
+            assert stops(harness)["hs256"] == NOW + 10 + TTL
+    assert await reason(harness, token, NOW + TTL - 1) is None
+    assert await reason(harness, token, NOW + TTL) is not None
 
 
-async def test_a_switch_while_the_clock_is_years_ahead(house: House) -> None:
+async def test_a_switch_while_the_clock_is_years_ahead(harness: Harness) -> None:
     """Once it is right again the stop is what it would have been: the old secret makes no tokens for years."""
-    await start(house, "HS256", NOW)
-    token = await (await house.user()).token()
-    await start(house, "EdDSA", 2**31)
-    assert stops(house)["hs256"] == 2**31 + TTL
+    await start(harness, "HS256", NOW)
+    token = await (await harness.user()).token()
+    await start(harness, "EdDSA", 2**31)
+    assert stops(harness)["hs256"] == 2**31 + TTL
     for _ in range(2):
-        await start(house, "EdDSA", NOW + 100)
-        assert stops(house)["hs256"] == NOW + 100 + TTL
-    assert await reason(house, token, NOW + 200) is None
-    assert await reason(house, forged(token, iat=NOW + 5 * TTL, exp=NOW + 6 * TTL), NOW + 5 * TTL) == "signature"
+        await start(harness, "EdDSA", NOW + 100)
+        assert stops(harness)["hs256"] == NOW + 100 + TTL
+    assert await reason(harness, token, NOW + 200) is None
+    assert await reason(harness, forged(token, iat=NOW + 5 * TTL, exp=NOW + 6 * TTL), NOW + 5 * TTL) == "signature"
 
 
-async def test_back_and_forth(house: House) -> None:
+async def test_back_and_forth(harness: Harness) -> None:
     """Each key is found by its `kid` and verifies until its own stop; one that was retired never signs again."""
-    user = await house.user()
+    user = await harness.user()
     made = {}
     for number, algorithm in enumerate(("EdDSA", "HS256", "EdDSA", "HS256", "EdDSA")):
-        await start(house, algorithm, NOW + number * 100)  # type: ignore[arg-type]
-        made[number] = await issued(house, user, NOW + number * 100)
+        await start(harness, algorithm, NOW + number * 100)  # type: ignore[arg-type]
+        made[number] = await issued(harness, user, NOW + number * 100)
     kids = [kid(made[number]) for number in (0, 2, 4)]
     assert len(set(kids)) == 3
     assert None not in kids
     assert [kid(made[number]) for number in (1, 3)] == [None, None]
-    assert [await reason(house, one, NOW + 500) for one in made.values()] == [None] * 5
-    assert [stops(house)[str(one)] for one in kids] == [NOW + 100 + TTL, NOW + 300 + TTL, None]
-    assert stops(house)["hs256"] == NOW + 400 + TTL
-    await start(house, "EdDSA", NOW + 100 + TTL)
-    assert set(stops(house)) == {"hs256", kids[1], kids[2]}
-    good = [await reason(house, one, NOW + 100 + TTL) is None for one in made.values()]
+    assert [await reason(harness, one, NOW + 500) for one in made.values()] == [None] * 5
+    assert [stops(harness)[str(one)] for one in kids] == [NOW + 100 + TTL, NOW + 300 + TTL, None]
+    assert stops(harness)["hs256"] == NOW + 400 + TTL
+    await start(harness, "EdDSA", NOW + 100 + TTL)
+    assert set(stops(harness)) == {"hs256", kids[1], kids[2]}
+    good = [await reason(harness, one, NOW + 100 + TTL) is None for one in made.values()]
     assert good == [False, False, True, True, True]
 
 
-async def test_rotating_keeps_what_is_live_and_forgets_what_is_over(house: House) -> None:
+async def test_rotating_keeps_what_is_live_and_forgets_what_is_over(harness: Harness) -> None:
     """However often it is done, a key stays while a token of it may be good, and no longer."""
-    user = await house.user()
-    await start(house, "EdDSA", NOW)
-    made = [await issued(house, user, NOW)]
+    user = await harness.user()
+    await start(harness, "EdDSA", NOW)
+    made = [await issued(harness, user, NOW)]
     for number in range(1, 8):
         now = NOW + number * 900
-        change = await rotate(house, now)
+        change = await rotate(harness, now)
         assert change is not None
         assert (change.retired, change.until) == (kid(made[-1]), now + TTL)
-        await start(house, "EdDSA", now)
-        assert house.runtime.signing.current.kid == change.current
-        made.append(await issued(house, user, now))
-        good = [await reason(house, one, now) is None for one in made]
+        await start(harness, "EdDSA", now)
+        assert harness.runtime.signing.current.kid == change.current
+        made.append(await issued(harness, user, now))
+        good = [await reason(harness, one, now) is None for one in made]
         assert good == [now < NOW + one * 900 + TTL for one in range(len(made))]
-        assert len(stops(house)) <= 1 + TTL // 900
-    again = [await rotate(house, now) for _ in range(3)]  # nobody signed meanwhile: that does no harm
+        assert len(stops(harness)) <= 1 + TTL // 900
+    again = [await rotate(harness, now) for _ in range(3)]  # nobody signed meanwhile: that does no harm
     assert len({one.current for one in again if one}) == 3
-    await start(house, "EdDSA", now)
-    assert await reason(house, made[-1], now) is None
-    change = await rotate(house, now + TTL)
+    await start(harness, "EdDSA", now)
+    assert await reason(harness, made[-1], now) is None
+    change = await rotate(harness, now + TTL)
     assert change is not None
     assert kid(made[-1]) in change.dropped
-    assert set(stops(house)) == {change.current, change.retired}
+    assert set(stops(harness)) == {change.current, change.retired}
 
 
-async def test_compromised(house: House) -> None:
+async def test_compromised(harness: Harness) -> None:
     """No token of an Ed25519 key is good any more, of one long retired neither; those of HERO_SECRET are."""
-    user = await house.user()
-    await start(house, "HS256", NOW)
-    shared = await issued(house, user, NOW)
-    await start(house, "EdDSA", NOW)
-    first = await issued(house, user, NOW)
-    await rotate(house, NOW)
-    await start(house, "EdDSA", NOW)
-    second = await issued(house, user, NOW)
-    change = await rotate(house, NOW + 1, is_compromised=True)
+    user = await harness.user()
+    await start(harness, "HS256", NOW)
+    shared = await issued(harness, user, NOW)
+    await start(harness, "EdDSA", NOW)
+    first = await issued(harness, user, NOW)
+    await rotate(harness, NOW)
+    await start(harness, "EdDSA", NOW)
+    second = await issued(harness, user, NOW)
+    change = await rotate(harness, NOW + 1, is_compromised=True)
     assert change is not None
     assert change.retired is None
     assert set(change.dropped) == {kid(first), kid(second)}
-    await start(house, "EdDSA", NOW + 1)
-    assert house.runtime.signing.current.kid == change.current
-    assert [await reason(house, one, NOW + 2) for one in (shared, first, second)] == [None, "signature", "signature"]
+    await start(harness, "EdDSA", NOW + 1)
+    assert harness.runtime.signing.current.kid == change.current
+    assert [await reason(harness, one, NOW + 2) for one in (shared, first, second)] == [None, "signature", "signature"]
 
 
-async def test_where_the_secret_signs(house: House) -> None:
+async def test_where_the_secret_signs(harness: Harness) -> None:
     """There is nothing to rotate; retired keys that somebody knows can still be dropped."""
-    assert await rotate(house, NOW) is None
-    await start(house, "HS256", NOW)
-    assert await rotate(house, NOW) is None
-    assert await rotate(house, NOW, is_compromised=True) is None
-    user = await house.user()
-    await start(house, "EdDSA", NOW)
-    token = await issued(house, user, NOW)
-    await start(house, "HS256", NOW)
-    assert await rotate(house, NOW) is None
-    assert await reason(house, token, NOW) is None
-    assert await rotate(house, NOW, is_compromised=True) == SigningChange(dropped=(str(kid(token)),))
-    await start(house, "HS256", NOW)
-    assert await reason(house, token, NOW) == "signature"
-    assert stops(house) == {"hs256": None}
+    assert await rotate(harness, NOW) is None
+    await start(harness, "HS256", NOW)
+    assert await rotate(harness, NOW) is None
+    assert await rotate(harness, NOW, is_compromised=True) is None
+    user = await harness.user()
+    await start(harness, "EdDSA", NOW)
+    token = await issued(harness, user, NOW)
+    await start(harness, "HS256", NOW)
+    assert await rotate(harness, NOW) is None
+    assert await reason(harness, token, NOW) is None
+    assert await rotate(harness, NOW, is_compromised=True) == SigningChange(dropped=(str(kid(token)),))
+    await start(harness, "HS256", NOW)
+    assert await reason(harness, token, NOW) == "signature"
+    assert stops(harness) == {"hs256": None}

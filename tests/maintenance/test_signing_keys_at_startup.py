@@ -7,67 +7,67 @@ from herod.maintenance.signing_keys_at_startup import create_bootstrap_key, load
 from herod.records import ApiKey, SigningKeyRecord
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys
-from support.herod_in_memory import NOW, SECRET, House
+from support.herod_in_memory import NOW, SECRET, Harness
 
 TTL = 3600
 
 
-async def start(house: House, algorithm: SigningAlgorithm, now: int = NOW) -> SigningKeys:
+async def start(harness: Harness, algorithm: SigningAlgorithm, now: int = NOW) -> SigningKeys:
     """Load the keys as the daemon does."""
-    return await house.store.write(
+    return await harness.store.write(
         lambda tx: load_signing_keys(tx, secret=SECRET, algorithm=algorithm, ttl=TTL, now=now)
     )
 
 
-def operations(house: House) -> list[str]:
+def operations(harness: Harness) -> list[str]:
     """What the audit log says happened."""
-    return [row.event.operation for row in house.store.audit_rows()]
+    return [row.event.operation for row in harness.store.audit_rows()]
 
 
-async def test_the_first_start_keeps_the_key_and_a_second_changes_nothing(house: House) -> None:
+async def test_the_first_start_keeps_the_key_and_a_second_changes_nothing(harness: Harness) -> None:
     """HS256 has no kid; its record holds no secret."""
-    keys = await start(house, "HS256")
+    keys = await start(harness, "HS256")
     assert (keys.current.algorithm, keys.current.kid) == ("HS256", None)
-    await start(house, "HS256", NOW + 10)
-    assert operations(house) == ["signing.current"]
-    assert [record.private for record in house.store.scan(SigningKeyRecord)] == [b""]
+    await start(harness, "HS256", NOW + 10)
+    assert operations(harness) == ["signing.current"]
+    assert [record.private for record in harness.store.scan(SigningKeyRecord)] == [b""]
 
 
-async def test_a_switch_gives_the_old_key_a_hard_stop_that_stays(house: House) -> None:
+async def test_a_switch_gives_the_old_key_a_hard_stop_that_stays(harness: Harness) -> None:
     """It verifies until the last token it can have signed is over, however often the daemon starts again."""
-    await start(house, "HS256")
-    first = await start(house, "EdDSA", NOW + 10)
-    second = await start(house, "EdDSA", NOW + 500)
+    await start(harness, "HS256")
+    first = await start(harness, "EdDSA", NOW + 10)
+    second = await start(harness, "EdDSA", NOW + 500)
     assert first.current.kid == second.current.kid
     for keys in (first, second):
         old = next(key for key in keys.find_all(None) if key.algorithm == "HS256")
         assert old.verifies_until == NOW + 10 + TTL
-    assert operations(house) == ["signing.current", "signing.retire", "signing.current"]
+    assert operations(harness) == ["signing.current", "signing.retire", "signing.current"]
 
 
-async def test_switching_back_revives_hs256_and_retires_the_other(house: House) -> None:
+async def test_switching_back_revives_hs256_and_retires_the_other(harness: Harness) -> None:
     """A later EdDSA key is a new one: a retired key never signs again."""
-    first = (await start(house, "EdDSA")).current.kid
-    keys = await start(house, "HS256", NOW + 10)
+    first = (await start(harness, "EdDSA")).current.kid
+    keys = await start(harness, "HS256", NOW + 10)
     assert (keys.current.algorithm, keys.current.verifies_until) == ("HS256", None)
     assert [key.verifies_until for key in keys.find_all(first)] == [NOW + 10 + TTL]
-    assert (await start(house, "EdDSA", NOW + 20)).current.kid != first
+    assert (await start(harness, "EdDSA", NOW + 20)).current.kid != first
 
 
-async def test_the_bootstrap_key_is_an_admin_and_made_once(house: House) -> None:
+async def test_the_bootstrap_key_is_an_admin_and_made_once(harness: Harness) -> None:
     """A second start with the name makes nothing."""
 
     async def create(name: str) -> str | None:
-        return await house.store.write(
-            lambda tx: create_bootstrap_key(tx, house.runtime.keyring, name=name, now=house.clock.now)
+        return await harness.store.write(
+            lambda tx: create_bootstrap_key(tx, harness.runtime.keyring, name=name, now=harness.clock.now)
         )
 
     text = await create("my-admin")
     assert text is not None
-    who = await house.call("whoami", Bearer(text))
+    who = await harness.call("whoami", Bearer(text))
     assert (who.kind, who.scope, who.name) == ("service", "admin", "my-admin")
     assert await create(" my-admin ") is None
-    assert house.store.count(ApiKey) == 1
-    assert operations(house) == ["keys.bootstrap"]
+    assert harness.store.count(ApiKey) == 1
+    assert operations(harness) == ["keys.bootstrap"]
     with pytest.raises(InvalidRequest):
         await create("herod")

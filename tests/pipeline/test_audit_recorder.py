@@ -16,66 +16,66 @@ from herod.pipeline.denial_queue import MAX_KINDS_OF_SOURCE
 from herod.records import AuditEvent
 from herod.scopes.principal import Peer, Source
 from herod_client.core.errors import Unavailable
-from support.herod_in_memory import LOCAL_ADMIN, NOW, PASSWORD, TCP, House, User
+from support.herod_in_memory import LOCAL_ADMIN, NOW, PASSWORD, TCP, Harness, User
 from support.soak_rounds import count
 
 TRIES = count("AUDIT")
 
 
-def events(house: House) -> list[AuditEvent]:
+def events(harness: Harness) -> list[AuditEvent]:
     """Every row."""
     found: list[AuditEvent] = []
     after = 0
-    while rows := house.store.audit_rows(after=after):
+    while rows := harness.store.audit_rows(after=after):
         found += [row.event for row in rows]
         after = rows[-1].seq
     return found
 
 
-async def counts(house: House) -> Counter[str]:
+async def counts(harness: Harness) -> Counter[str]:
     """How often each operation was done, as the log has it in the end."""
-    await house.pipeline.flush(is_last=True)
+    await harness.pipeline.flush(is_last=True)
     found: Counter[str] = Counter()
-    for event in events(house):
+    for event in events(harness):
         found[event.operation] += event.count
     return found
 
 
-async def test_what_is_no_token_is_revoked_without_a_row(house: House) -> None:
+async def test_what_is_no_token_is_revoked_without_a_row(harness: Harness) -> None:
     """However often: before, each was a row."""
-    ada = await house.user(scope="read")
-    rows = len(events(house))
+    ada = await harness.user(scope="read")
+    rows = len(events(harness))
     for _ in range(TRIES):
-        await house.call("token.revoke", ada.basic, TCP, token="x")
-    assert (await counts(house))["token.revoke"] == 0
-    assert len(events(house)) == rows
+        await harness.call("token.revoke", ada.basic, TCP, token="x")
+    assert (await counts(harness))["token.revoke"] == 0
+    assert len(events(harness)) == rows
 
 
-async def test_tokens_of_a_minute_are_one_row_and_their_number(house: House) -> None:
+async def test_tokens_of_a_minute_are_one_row_and_their_number(harness: Harness) -> None:
     """The first is written with its token, the others are counted; nothing is lost at the end."""
-    ada = await house.user(scope="read")
-    rows = len(events(house))
+    ada = await harness.user(scope="read")
+    rows = len(events(harness))
     for _ in range(TRIES):
-        await house.call("token.create", ada.basic, TCP)
-    assert len(events(house)) == rows + 1
-    house.clock.now += 60
-    await house.pipeline.flush()
-    assert [event.count for event in events(house)[rows:]] == [1, TRIES - 1]
-    await house.call("token.create", ada.basic, TCP)
-    assert (await counts(house))["token.create"] == TRIES + 1
+        await harness.call("token.create", ada.basic, TCP)
+    assert len(events(harness)) == rows + 1
+    harness.clock.now += 60
+    await harness.pipeline.flush()
+    assert [event.count for event in events(harness)[rows:]] == [1, TRIES - 1]
+    await harness.call("token.create", ada.basic, TCP)
+    assert (await counts(harness))["token.create"] == TRIES + 1
 
 
-async def test_principals_sources_and_operations_are_counted_apart(house: House) -> None:
+async def test_principals_sources_and_operations_are_counted_apart(harness: Harness) -> None:
     """One line says who, from where and what."""
-    ada, bob = await house.user(email="a@example.org", password=PASSWORD), await house.user()
+    ada, bob = await harness.user(email="a@example.org", password=PASSWORD), await harness.user()
     uid = Source(peer=Peer(uid=7, gid=7))
     for _ in range(3):
-        await house.call("token.create", ada.basic, TCP)
-        await house.call("token.create", bob.basic, TCP)
-        await house.call("token.create", ada.basic, uid)
-        await house.call("login", None, TCP, email="a@example.org", password=PASSWORD)
-    await house.pipeline.flush(is_last=True)
-    lines = Counter((one.operation, one.actor, one.source) for one in events(house) for _ in range(one.count))
+        await harness.call("token.create", ada.basic, TCP)
+        await harness.call("token.create", bob.basic, TCP)
+        await harness.call("token.create", ada.basic, uid)
+        await harness.call("login", None, TCP, email="a@example.org", password=PASSWORD)
+    await harness.pipeline.flush(is_last=True)
+    lines = Counter((one.operation, one.actor, one.source) for one in events(harness) for _ in range(one.count))
     assert lines["token.create", ada.client_id, "127.0.0.1"] == 3
     assert lines["token.create", bob.client_id, "127.0.0.1"] == 3
     assert lines["token.create", ada.client_id, "uid:7"] == 3
@@ -95,114 +95,114 @@ SAME: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 @pytest.mark.parametrize(("name", "params"), SAME)
-async def test_what_is_so_already_is_no_row_and_no_news(house: House, name: str, params: dict[str, Any]) -> None:
+async def test_what_is_so_already_is_no_row_and_no_news(harness: Harness, name: str, params: dict[str, Any]) -> None:
     """Said twice, the second time changes nothing: no row, and nobody who follows the feed hears of it."""
-    ada = await house.user(scope="read")
+    ada = await harness.user(scope="read")
     key = (await ada.key()).split("_")[2]
     params = {field: {"@ada": ada.client_id, "@key": key}.get(str(value), value) for field, value in params.items()}
-    await house.admin(name, **params)
-    rows, cursor = len(events(house)), house.store.cursor
-    await house.admin(name, **params)
-    assert (len(events(house)), house.store.cursor) == (rows, cursor)
+    await harness.admin(name, **params)
+    rows, cursor = len(events(harness)), harness.store.cursor
+    await harness.admin(name, **params)
+    assert (len(events(harness)), harness.store.cursor) == (rows, cursor)
 
 
-async def test_a_token_is_revoked_once(house: House) -> None:
+async def test_a_token_is_revoked_once(harness: Harness) -> None:
     """Again is no row."""
-    ada = await house.user(scope="read")
+    ada = await harness.user(scope="read")
     token = await ada.token()
     for _ in range(3):
-        assert (await house.call("token.revoke", ada.basic, TCP, token=token)).revoked
-    assert (await counts(house))["token.revoke"] == 1
+        assert (await harness.call("token.revoke", ada.basic, TCP, token=token)).revoked
+    assert (await counts(harness))["token.revoke"] == 1
 
 
-async def churn(house: House, user: User, rounds: int) -> None:
+async def churn(harness: Harness, user: User, rounds: int) -> None:
     """Make and delete keys: two changes that last each time."""
     for number in range(rounds):
         text = await user.key(name=f"k{number}")
-        await house.call("keys.delete", user.basic, TCP, id=text.split("_")[2])
+        await harness.call("keys.delete", user.basic, TCP, id=text.split("_")[2])
 
 
-async def test_a_principal_has_a_budget(house: House) -> None:
+async def test_a_principal_has_a_budget(harness: Harness) -> None:
     """Beyond it changes are counted: every one of them is in the log, in few rows, and the next hour begins anew."""
-    ada = await house.user(scope="read")
-    rows = len(events(house))
-    await churn(house, ada, ROWS_OF_PRINCIPAL)
-    assert len(events(house)) == rows + ROWS_OF_PRINCIPAL
-    found = await counts(house)
+    ada = await harness.user(scope="read")
+    rows = len(events(harness))
+    await churn(harness, ada, ROWS_OF_PRINCIPAL)
+    assert len(events(harness)) == rows + ROWS_OF_PRINCIPAL
+    found = await counts(harness)
     assert (found["keys.create"], found["keys.delete"]) == (ROWS_OF_PRINCIPAL, ROWS_OF_PRINCIPAL)
-    assert len(events(house)) <= rows + ROWS_OF_PRINCIPAL + 3
-    bob = await house.user(scope="read")
+    assert len(events(harness)) <= rows + ROWS_OF_PRINCIPAL + 3
+    bob = await harness.user(scope="read")
     await bob.key()
-    assert events(house)[-1].target is not None
-    house.clock.now += 3600
+    assert events(harness)[-1].target is not None
+    harness.clock.now += 3600
     await ada.key(name="next hour")
-    assert (events(house)[-1].operation, events(house)[-1].count) == ("keys.create", 1)
+    assert (events(harness)[-1].operation, events(harness)[-1].count) == ("keys.create", 1)
 
 
-async def test_a_source_has_a_budget(house: House) -> None:
+async def test_a_source_has_a_budget(harness: Harness) -> None:
     """Many accounts of one source share one; another source's rows and an admin's are not touched by it."""
-    users = [await house.user(scope="read") for _ in range(6)]
-    rows = len(events(house))
+    users = [await harness.user(scope="read") for _ in range(6)]
+    rows = len(events(harness))
     for user in users:
         for number in range(ROWS_OF_SOURCE // 5):
-            await house.call("keys.create", user.basic, TCP, name=f"k{number}", scope="read")
-    assert len(events(house)) == rows + ROWS_OF_SOURCE
+            await harness.call("keys.create", user.basic, TCP, name=f"k{number}", scope="read")
+    assert len(events(harness)) == rows + ROWS_OF_SOURCE
     uid = Source(peer=Peer(uid=7, gid=7))
-    await house.call("keys.create", users[0].basic, uid, name="elsewhere", scope="read")
-    assert len(events(house)) == rows + ROWS_OF_SOURCE + 1
-    await house.call("users.add", LOCAL_ADMIN, scope="read")
-    assert events(house)[-1].by_admin
+    await harness.call("keys.create", users[0].basic, uid, name="elsewhere", scope="read")
+    assert len(events(harness)) == rows + ROWS_OF_SOURCE + 1
+    await harness.call("users.add", LOCAL_ADMIN, scope="read")
+    assert events(harness)[-1].by_admin
 
 
-async def test_what_admins_do_is_never_counted_together(house: House) -> None:
+async def test_what_admins_do_is_never_counted_together(harness: Harness) -> None:
     """Each change is a row with its target, however many there are."""
-    rows = len(events(house))
+    rows = len(events(harness))
     for _ in range(ROWS_OF_PRINCIPAL + 50):
-        await house.admin("users.add", scope="read")
-    assert len({event.target for event in events(house)[rows:]}) == ROWS_OF_PRINCIPAL + 50
+        await harness.admin("users.add", scope="read")
+    assert len({event.target for event in events(harness)[rows:]}) == ROWS_OF_PRINCIPAL + 50
 
 
-async def test_each_backup_is_a_row(house: House) -> None:
+async def test_each_backup_is_a_row(harness: Harness) -> None:
     """It changes nothing, and each of them is evidence."""
     for _ in range(3):
-        await house.admin("backup")
-    assert [event.count for event in events(house) if event.operation == "backup"] == [1, 1, 1]
+        await harness.admin("backup")
+    assert [event.count for event in events(harness) if event.operation == "backup"] == [1, 1, 1]
 
 
-async def test_what_admins_did_is_not_pushed_out_by_number(house: House) -> None:
+async def test_what_admins_did_is_not_pushed_out_by_number(harness: Harness) -> None:
     """Rows of others go when there are too many, up to the first of an admin; that one goes by its age."""
-    ada = await house.user(scope="read")
-    first = len(events(house))
+    ada = await harness.user(scope="read")
+    first = len(events(harness))
     await ada.key(name="early")
-    await house.admin("users.add", scope="read")
-    await churn(house, ada, 20)
+    await harness.admin("users.add", scope="read")
+    await churn(harness, ada, 20)
     kept = AuditRetention(days=365, rows=10)
-    await enforce_retention(house.store, kept, now=NOW)
-    assert sum(event.by_admin for event in events(house)) == first + 1
-    removed = await enforce_retention(house.store, kept, now=NOW + 400 * 86_400)
+    await enforce_retention(harness.store, kept, now=NOW)
+    assert sum(event.by_admin for event in events(harness)) == first + 1
+    removed = await enforce_retention(harness.store, kept, now=NOW + 400 * 86_400)
     assert removed > 0
-    assert not any(event.by_admin for event in events(house))
-    assert (await house.store.verify_audit()).valid
+    assert not any(event.by_admin for event in events(harness))
+    assert (await harness.store.verify_audit()).valid
 
 
-async def test_counts_survive_a_store_that_is_full(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_counts_survive_a_store_that_is_full(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """What could not be written is tried again, and not forgotten."""
-    ada = await house.user(scope="read")
+    ada = await harness.user(scope="read")
     for _ in range(10):
-        await house.call("token.create", ada.basic, TCP)
+        await harness.call("token.create", ada.basic, TCP)
 
     async def refuse(_function: object) -> None:
         raise Unavailable("The store's disk is full.", reason="disk_full")
 
     with monkeypatch.context() as full:
-        full.setattr(house.store, "write", refuse)
-        await house.pipeline.flush(is_last=True)
-    assert (await counts(house))["token.create"] == 10
+        full.setattr(harness.store, "write", refuse)
+        await harness.pipeline.flush(is_last=True)
+    assert (await counts(harness))["token.create"] == 10
 
 
-async def test_what_is_counted_is_bounded(house: House) -> None:
+async def test_what_is_counted_is_bounded(harness: Harness) -> None:
     """Beyond so many kinds of line the rest are one, with their number."""
-    trail = house.pipeline.trail
+    trail = harness.pipeline.trail
 
     def record(tx: Any) -> None:
         for number in range(MAX_COUNTED + 500):
@@ -212,23 +212,23 @@ async def test_what_is_counted_is_bounded(house: House) -> None:
             trail.record(tx, event, source="s", is_own_row=False)
             trail.record(tx, event, source="s", is_own_row=False)
 
-    await house.store.write(record)
-    assert (await counts(house))["many"] > 0
-    assert sum((await counts(house)).values()) == 2 * (MAX_COUNTED + 500)
+    await harness.store.write(record)
+    assert (await counts(harness))["many"] > 0
+    assert sum((await counts(harness)).values()) == 2 * (MAX_COUNTED + 500)
 
 
-async def test_a_source_does_not_fill_the_denials(house: House) -> None:
+async def test_a_source_does_not_fill_the_denials(harness: Harness) -> None:
     """Refusals of one source beyond its share are one line of its own, and others' lines stay whole."""
-    ada = await house.user(scope="read")
+    ada = await harness.user(scope="read")
     for number in range(MAX_KINDS_OF_SOURCE + 300):
-        house.pipeline.denials.add(
+        harness.pipeline.denials.add(
             AuditEvent(at=NOW, actor=f"x{number}", method="jwt", source="127.0.0.1", operation="o", outcome="denied")
         )
     uid = Source(peer=Peer(uid=7, gid=7))
     with pytest.raises(Exception, match="admin"):
-        await house.call("users.list", ada.basic, uid)
-    await house.pipeline.flush(is_last=True)
-    denied = [event for event in events(house) if event.outcome == "denied"]
+        await harness.call("users.list", ada.basic, uid)
+    await harness.pipeline.flush(is_last=True)
+    denied = [event for event in events(harness) if event.outcome == "denied"]
     assert [event.actor for event in denied if event.source == "uid:7"] == [ada.client_id]
     assert sum(event.count for event in denied if event.source == "127.0.0.1") == MAX_KINDS_OF_SOURCE + 300
     assert len(denied) == MAX_KINDS_OF_SOURCE + 2

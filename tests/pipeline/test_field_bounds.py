@@ -10,7 +10,7 @@ from herod.protocols.documents.json_schemas import field_schemas, known_names
 from herod.records import RECORD_TYPES
 from herod.store.sqlite.sealed_rows import sealed_bytes
 from protocols.documents.prepared_examples import prepare
-from support.herod_in_memory import House, bearer
+from support.herod_in_memory import Harness, bearer
 
 COMMANDS = [one.name for one in OPERATIONS.values() if one.is_command]
 OVER_RPC = [name for name in COMMANDS if Surface.RPC in OPERATIONS[name].surfaces]
@@ -35,24 +35,24 @@ def unbounded(name: str, runtime: Runtime) -> list[str]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-async def test_what_is_kept_has_a_maximum(house: House, name: str) -> None:
+async def test_what_is_kept_has_a_maximum(harness: Harness, name: str) -> None:
     """Every text and list that a command may keep says its maximum; what is kept nowhere is named above."""
-    assert {field for field in unbounded(name, house.runtime) if f"{field} of {name}" not in NOT_KEPT} <= NOT_KEPT
+    assert {field for field in unbounded(name, harness.runtime) if f"{field} of {name}" not in NOT_KEPT} <= NOT_KEPT
 
 
 @pytest.mark.parametrize("name", OVER_RPC)
-async def test_nothing_large_is_kept(house: House, name: str) -> None:
+async def test_nothing_large_is_kept(harness: Harness, name: str) -> None:
     """Whatever stands in any parameter of a command, no record and no audit row is larger than a resource may be."""
     operation = OPERATIONS[name]
-    prepared = await prepare(house, operation)
+    prepared = await prepare(harness, operation)
     for field in operation.params.__struct_fields__:
         for value in ("x" * 40_000, "a@" + "b" * 40_000, ["n"] * 9000, {f"k{n}": "v" * 9 for n in range(2000)}):
             given = {**prepared.fill(dict(operation.example)), field: value}
-            await house.rpc(name, given, headers=prepared.headers)
-            await house.rpc(name, given, headers=bearer("x" * 8000))
-    await house.pipeline.flush(is_last=True)
-    sizes = [sealed_bytes(record) for kind in RECORD_TYPES for record in house.store.scan(kind)]
+            await harness.rpc(name, given, headers=prepared.headers)
+            await harness.rpc(name, given, headers=bearer("x" * 8000))
+    await harness.pipeline.flush(is_last=True)
+    sizes = [sealed_bytes(record) for kind in RECORD_TYPES for record in harness.store.scan(kind)]
     assert max(sizes) < 24 * 1024
-    rows = house.store.audit_rows()
+    rows = harness.store.audit_rows()
     assert rows
     assert max(len(msgspec.json.encode(row)) for row in rows) < 1024

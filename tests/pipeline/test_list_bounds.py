@@ -17,7 +17,7 @@ from herod_client.core.errors import HerodError, InvalidRequest, InvalidScope
 from herod_client.core.grants import MAX_NETWORKS
 from herod_client.core.scope_graph import MAX_SCOPES
 from store.conformance import putting
-from support.herod_in_memory import NOW, PASSWORD, House, User
+from support.herod_in_memory import NOW, PASSWORD, Harness, User
 
 FITTING = [f"n{number}" for number in range(MAX_NETWORKS)]
 TOO_MANY = [*FITTING, "one-more"]
@@ -25,9 +25,9 @@ READS = " ".join(["read"] * MAX_SCOPES)
 OLD = tuple(sorted(f"old{number:03}" for number in range(100)))
 
 
-async def every_way(house: House, key_id: str, **given: Any) -> list[str]:
+async def every_way(harness: Harness, key_id: str, **given: Any) -> list[str]:
     """What each operation that takes this field says to it: "taken", or why not."""
-    user = await house.user()
+    user = await harness.user()
     named: dict[str, dict[str, Any]] = {
         "keys.create": {"name": f"of {user.client_id[:8]}"},
         "keys.update": {"id": key_id},
@@ -42,7 +42,7 @@ async def every_way(house: House, key_id: str, **given: Any) -> list[str]:
         if not given.keys() & set(OPERATIONS[name].params.__struct_fields__):
             continue
         try:
-            await house.admin(name, **{**params, **given})
+            await harness.admin(name, **{**params, **given})
         except HerodError as error:
             said.append(str(error))
         else:
@@ -50,92 +50,92 @@ async def every_way(house: House, key_id: str, **given: Any) -> list[str]:
     return said
 
 
-async def test_networks(house: House) -> None:
+async def test_networks(harness: Harness) -> None:
     """Wherever networks come in, 64 are taken and 65 are refused with the number; one that stands twice counts."""
-    await house.service_key("write", "wide")
-    key_id = (await house.admin("keys.list")).items[0].id
+    await harness.service_key("write", "wide")
+    key_id = (await harness.admin("keys.list")).items[0].id
     for networks in (TOO_MANY, ["n1"] * len(TOO_MANY), [*TOO_MANY, "*"]):
         refusal = f'At most 64 networks can be named, and these are {len(networks)}: name fewer, or "*" for all.'
-        assert await every_way(house, key_id, networks=networks) == [refusal] * 5
-    assert await every_way(house, key_id, networks=FITTING) == ["taken"] * 5
-    assert house.store.get(ApiKey, key_id).networks == tuple(sorted(FITTING))  # type: ignore[union-attr]  # it is there
+        assert await every_way(harness, key_id, networks=networks) == [refusal] * 5
+    assert await every_way(harness, key_id, networks=FITTING) == ["taken"] * 5
+    assert harness.store.get(ApiKey, key_id).networks == tuple(sorted(FITTING))  # type: ignore[union-attr]  # it is there
 
 
-async def test_scopes(house: House) -> None:
+async def test_scopes(harness: Harness) -> None:
     """Wherever a scope comes in, 64 names are taken, and 65 or a text beyond 4,160 characters are refused."""
-    await house.service_key("write", "wide")
-    key_id = (await house.admin("keys.list")).items[0].id
+    await harness.service_key("write", "wide")
+    key_id = (await harness.admin("keys.list")).items[0].id
     for scope in (f"{READS} read", "read" + " " * 4157):
-        said = await every_way(house, key_id, scope=scope)
+        said = await every_way(harness, key_id, scope=scope)
         assert len(said) == 6
         assert all("at most 64 names, in 4160 characters" in one for one in said)
-    assert await every_way(house, key_id, scope=READS) == ["taken"] * 6
+    assert await every_way(harness, key_id, scope=READS) == ["taken"] * 6
 
 
-async def test_tokens(house: House) -> None:
+async def test_tokens(harness: Harness) -> None:
     """A token is asked for with 64 names at most; whoever signs one that names more networks has none of ours."""
-    user = await house.user()
-    assert (await house.call("token.create", user.basic, scope=READS)).scope == "read"
+    user = await harness.user()
+    assert (await harness.call("token.create", user.basic, scope=READS)).scope == "read"
     with pytest.raises(InvalidScope, match="at most 64 names"):
-        await house.call("token.create", user.basic, scope=f"{READS} read")
-    claims = house.runtime.claims(await user.token(), NOW)
+        await harness.call("token.create", user.basic, scope=f"{READS} read")
+    claims = harness.runtime.claims(await user.token(), NOW)
     for networks, reason in ((FITTING, None), (TOO_MANY, "malformed")):
-        token = issue(msgspec.structs.replace(claims, networks=tuple(networks)), house.runtime.signing.current)
-        answer = await house.call("token.validate", token=token)
+        token = issue(msgspec.structs.replace(claims, networks=tuple(networks)), harness.runtime.signing.current)
+        answer = await harness.call("token.validate", token=token)
         assert (answer.valid, answer.reason or None) == (reason is None, reason)
 
 
 @pytest.mark.parametrize("claim", ["sub", "jti"])
-async def test_ids_of_tokens(house: House, claim: str) -> None:
+async def test_ids_of_tokens(harness: Harness, claim: str) -> None:
     """What a revocation would keep of a token is bounded: one with a longer id is malformed."""
-    user = await house.user()
-    claims = house.runtime.claims(await user.token(), NOW)
-    token = issue(msgspec.structs.replace(claims, **{claim: "x" * 129}), house.runtime.signing.current)
-    assert (await house.call("token.validate", token=token)).reason == "malformed"
+    user = await harness.user()
+    claims = harness.runtime.claims(await user.token(), NOW)
+    token = issue(msgspec.structs.replace(claims, **{claim: "x" * 129}), harness.runtime.signing.current)
+    assert (await harness.call("token.validate", token=token)).reason == "malformed"
 
 
-async def test_what_validation_asks_for(house: House) -> None:
+async def test_what_validation_asks_for(harness: Harness) -> None:
     """The scope that a service asks about has the same bound, whether or not the token is good."""
-    key = await house.service_key("read")
-    assert (await house.call("token.validate", token=key, scope=READS)).valid
+    key = await harness.service_key("read")
+    assert (await harness.call("token.validate", token=key, scope=READS)).valid
     for token in (key, "nobody's"):
         with pytest.raises(InvalidRequest, match="at most 64 names"):
-            await house.call("token.validate", token=token, scope=f"{READS} read")
+            await harness.call("token.validate", token=token, scope=f"{READS} read")
 
 
-async def make_old(house: House) -> tuple[User, str]:
+async def make_old(harness: Harness) -> tuple[User, str]:
     """An account and its key that name 100 networks, as an earlier version let them."""
-    user = await house.user(email="old@example.org", password=PASSWORD)
+    user = await harness.user(email="old@example.org", password=PASSWORD)
     key = await user.key()
-    account, record = house.store.get(Account, user.client_id), house.store.get(ApiKey, key.split("_")[2])
+    account, record = harness.store.get(Account, user.client_id), harness.store.get(ApiKey, key.split("_")[2])
     assert account is not None
     assert record is not None
-    await house.store.write(putting(*(msgspec.structs.replace(one, networks=OLD) for one in (account, record))))
+    await harness.store.write(putting(*(msgspec.structs.replace(one, networks=OLD) for one in (account, record))))
     return user, key
 
 
-async def test_an_old_record_works(house: House) -> None:
+async def test_an_old_record_works(harness: Harness) -> None:
     """It signs in, by secret, password, token, key and session; it is listed, renamed, rotated, switched off and on."""
-    user, key = await make_old(house)
-    signed_in = await house.call("login", email="old@example.org", password=PASSWORD)
+    user, key = await make_old(harness)
+    signed_in = await harness.call("login", email="old@example.org", password=PASSWORD)
     session = await user.session()
     for presented in (user.basic, Bearer(await user.token()), Bearer(signed_in.access_token), Bearer(key), session):
-        assert (await house.call("whoami", presented)).networks == list(OLD)
-    assert (await house.call("token.validate", token=key, network="old007")).networks == list(OLD)
-    (listed,) = (await house.call("keys.list", user.basic)).items
+        assert (await harness.call("whoami", presented)).networks == list(OLD)
+    assert (await harness.call("token.validate", token=key, network="old007")).networks == list(OLD)
+    (listed,) = (await harness.call("keys.list", user.basic)).items
     assert listed.networks == list(OLD)
     for name, given in (("update", {"name": "new"}), ("disable", {}), ("enable", {}), ("rotate", {})):
-        changed = await house.call(f"keys.{name}", user.basic, id=listed.id, **given)
+        changed = await harness.call(f"keys.{name}", user.basic, id=listed.id, **given)
         assert changed.networks == list(OLD)
-    await house.admin("users.scope", client_id=user.client_id, scope="write")
-    assert (await house.admin("users.get", client_id=user.client_id)).networks == list(OLD)
+    await harness.admin("users.scope", client_id=user.client_id, scope="write")
+    assert (await harness.admin("users.get", client_id=user.client_id)).networks == list(OLD)
 
 
-async def test_an_old_record_does_not_spread(house: House) -> None:
+async def test_an_old_record_does_not_spread(harness: Harness) -> None:
     """Nothing new gets so many, not by leaving networks out either; narrowed to 64 it can give them."""
-    user, _ = await make_old(house)
-    await house.user("admin", name="another")  # the last admin could not be narrowed
-    await house.admin("users.scope", client_id=user.client_id, scope="admin")
+    user, _ = await make_old(harness)
+    await harness.user("admin", name="another")  # the last admin could not be narrowed
+    await harness.admin("users.scope", client_id=user.client_id, scope="admin")
     for name, given in (
         ("keys.create", {"name": "another"}),
         ("keys.create", {"name": "another", "kind": "service"}),
@@ -144,17 +144,17 @@ async def test_an_old_record_does_not_spread(house: House) -> None:
         ("auth.create_key", {"name": "another", "scope": "read"}),
     ):
         with pytest.raises(InvalidRequest, match="At most 64 networks can be named, and these are 100"):
-            await house.call(name, user.basic, **given)
-    assert house.store.count(ApiKey) == 1
-    assert house.store.count(PeerRule) == 0
-    await house.admin("users.update", client_id=user.client_id, networks=list(OLD[:64]))
-    assert (await house.call("keys.create", user.basic, name="another")).networks == list(OLD[:64])
+            await harness.call(name, user.basic, **given)
+    assert harness.store.count(ApiKey) == 1
+    assert harness.store.count(PeerRule) == 0
+    await harness.admin("users.update", client_id=user.client_id, networks=list(OLD[:64]))
+    assert (await harness.call("keys.create", user.basic, name="another")).networks == list(OLD[:64])
 
 
-async def test_what_an_admin_need_not_know(house: House) -> None:
+async def test_what_an_admin_need_not_know(harness: Harness) -> None:
     """An admin releases without a secret; a text that no secret can be is refused all the same, as documented."""
-    admin = await house.user("admin")
-    answer = await house.request(
+    admin = await harness.user("admin")
+    answer = await harness.request(
         "DELETE", "/api/v1/resources/none", headers={**admin.basic_header, "x-resource-secret": "x" * 1025}
     )
     assert answer.status == 400

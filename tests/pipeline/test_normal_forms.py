@@ -12,7 +12,7 @@ from herod.pipeline.parameter_types import Email
 from herod.pipeline.text_normalization import parse_email, parse_label, parse_name
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.scope_graph import ADMIN
-from support.herod_in_memory import TCP, House
+from support.herod_in_memory import TCP, Harness
 
 # What is kept, and shown to people or looked up again. One that loses its form must not do so unseen.
 FORMS = {
@@ -64,7 +64,7 @@ def test_a_text_without_a_word(params: type[Params]) -> None:
         command("made.up", needs=ADMIN, example={}, target=NoTarget("a test"))(handler)
 
 
-async def test_before_the_handler(house: House) -> None:
+async def test_before_the_handler(harness: Harness) -> None:
     """The handler has the one form; what has none is refused before it."""
     seen: list[Any] = []
 
@@ -73,9 +73,9 @@ async def test_before_the_handler(house: House) -> None:
         seen.append(params.email)
 
     operation = command("made.up", needs=ADMIN, example={}, target=NoTarget("a test"))(handler)
-    service_key = await house.service_key("admin")
+    service_key = await harness.service_key("admin")
     presented = Bearer(service_key)
-    await house.pipeline.call(operation, Formed(email=" Ada@Example.ORG "), presented, TCP)
+    await harness.pipeline.call(operation, Formed(email=" Ada@Example.ORG "), presented, TCP)
     with pytest.raises(InvalidRequest):
-        await house.pipeline.call(operation, Formed(email="no address"), presented, TCP)
+        await harness.pipeline.call(operation, Formed(email="no address"), presented, TCP)
     assert seen == ["ada@example.org"]

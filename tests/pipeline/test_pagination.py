@@ -17,7 +17,7 @@ from herod.records import Account, ApiKey, PeerRule, Revocation, Session
 from herod.store.store_interface import MAX_PAGE, Page, Writer
 from herod_client.core.errors import InvalidRequest
 from store.samples import event
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, House, User, open_house
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, Harness, User, open_harness
 
 # As long as names can be, and as many.
 FATTEST = tuple(sorted(f"{number:02}{'n' * 62}" for number in range(64)))
@@ -25,11 +25,11 @@ FATTEST = tuple(sorted(f"{number:02}{'n' * 62}" for number in range(64)))
 OLD = tuple(f"{number:x}" for number in range(11_000))
 
 
-async def refill(house: House, user: User, count: int, networks: tuple[str, ...]) -> list[str]:
+async def refill(harness: Harness, user: User, count: int, networks: tuple[str, ...]) -> list[str]:
     """So many keys of one account with these networks."""
     await user.key(name="key")
-    account = house.store.get(Account, user.client_id)
-    key = next(iter(house.store.scan(ApiKey)))
+    account = harness.store.get(Account, user.client_id)
+    key = next(iter(harness.store.scan(ApiKey)))
     assert account is not None
 
     def put(tx: Writer) -> list[str]:
@@ -40,15 +40,15 @@ async def refill(house: House, user: User, count: int, networks: tuple[str, ...]
             tx.put(msgspec.structs.replace(key, id=id_, name=id_, created_at=number, networks=networks))
         return ids
 
-    return await house.store.write(put)
+    return await harness.store.write(put)
 
 
-async def walk(house: House, name: str, presented: Any = LOCAL_ADMIN, **params: Any) -> tuple[list[Any], int]:
+async def walk(harness: Harness, name: str, presented: Any = LOCAL_ADMIN, **params: Any) -> tuple[list[Any], int]:
     """All items of a list by its pages, and how many pages there were; each is held to its bound as REST has it."""
     found: list[Any] = []
     cursor, pages = None, 0
     while True:
-        page: Page[Any] = await house.call(name, presented, ADMIN_SOURCE, cursor=cursor, **params)
+        page: Page[Any] = await harness.call(name, presented, ADMIN_SOURCE, cursor=cursor, **params)
         meta = {"api_version": "1", "server_version": "1", "next_cursor": page.next_cursor}
         assert len(msgspec.json.encode({"data": page.items, "meta": meta})) <= MAX_PAGE_BYTES
         found += page.items
@@ -59,32 +59,32 @@ async def walk(house: House, name: str, presented: Any = LOCAL_ADMIN, **params: 
 
 @pytest.mark.parametrize(("networks", "count"), [(FATTEST, 300), (OLD, 12)])
 @pytest.mark.parametrize("order", ["oldest", "newest"])
-async def test_keys(house: House, networks: tuple[str, ...], count: int, order: str) -> None:
+async def test_keys(harness: Harness, networks: tuple[str, ...], count: int, order: str) -> None:
     """The fattest keys come in several pages, of today and of an earlier version, in each order and state."""
-    user = await house.user()
-    ids = await refill(house, user, count, networks)
+    user = await harness.user()
+    ids = await refill(harness, user, count, networks)
     ids = ids if order == "oldest" else ids[::-1]
     for state in (None, "on"):
-        found, pages = await walk(house, "keys.list", user.basic, order=order, state=state)
+        found, pages = await walk(harness, "keys.list", user.basic, order=order, state=state)
         assert [key.id for key in found] == ids
         assert pages > 3
-    assert (await walk(house, "keys.list", user.basic, order=order, state="off"))[0] == []
+    assert (await walk(harness, "keys.list", user.basic, order=order, state="off"))[0] == []
 
 
-async def test_small_records_fill_a_page(house: House) -> None:
+async def test_small_records_fill_a_page(harness: Harness) -> None:
     """What is ordinary still comes 200 at a time."""
-    user = await house.user()
-    await refill(house, user, MAX_PAGE + 1, ("lab", "attic"))
-    page = await house.call("keys.list", user.basic)
+    user = await harness.user()
+    await refill(harness, user, MAX_PAGE + 1, ("lab", "attic"))
+    page = await harness.call("keys.list", user.basic)
     assert len(page.items) == MAX_PAGE
 
 
-async def test_a_batch(house: House) -> None:
+async def test_a_batch(harness: Harness) -> None:
     """The attack itself: each list takes no more than a page, and what the batch has no room for is refused."""
-    user = await house.user()
-    await refill(house, user, 20, OLD)
+    user = await harness.user()
+    await refill(harness, user, 20, OLD)
     calls = [{"jsonrpc": "2.0", "id": number, "method": "keys.list"} for number in range(50)]
-    answer = await house.request("POST", "/rpc", json=calls, headers=user.basic_header)
+    answer = await harness.request("POST", "/rpc", json=calls, headers=user.basic_header)
     answered = [one for one in answer.json if "result" in one]
     assert {one["error"]["code"] for one in answer.json[len(answered) :]} <= {-32600}
     assert len(answered) >= 3
@@ -94,11 +94,11 @@ async def test_a_batch(house: House) -> None:
         assert one["result"]["next_cursor"]
 
 
-async def test_accounts_and_rules(house: House) -> None:
+async def test_accounts_and_rules(harness: Harness) -> None:
     """Accounts and peer rules of long names and many networks."""
-    user = await house.user()
-    account = house.store.get(Account, user.client_id)
-    rule = house.store.get(PeerRule, (await house.admin("peers.allow", uid=1, scope="read")).id)
+    user = await harness.user()
+    account = harness.store.get(Account, user.client_id)
+    rule = harness.store.get(PeerRule, (await harness.admin("peers.allow", uid=1, scope="read")).id)
     assert account is not None
     assert rule is not None
 
@@ -108,32 +108,32 @@ async def test_accounts_and_rules(house: House) -> None:
             tx.put(msgspec.structs.replace(account, id=f"{number:03}", name='"' * 128, **changes))
             tx.put(msgspec.structs.replace(rule, id=f"{number:03}", subject=f"uid:{number + 2}", **changes))
 
-    await house.store.write(put)
+    await harness.store.write(put)
     for name in ("users.list", "peers.list"):
-        found, pages = await walk(house, name)
+        found, pages = await walk(harness, name)
         assert len(found) == 151
         assert pages > 2
 
 
-async def test_resources(house: House) -> None:
+async def test_resources(harness: Harness) -> None:
     """Resources with as much in them as may be."""
-    user = await house.user("user")
+    user = await harness.user("user")
     attributes = {f"{number}": "x" * 240 for number in range(64)}
     for number in range(40):
-        await house.call(
+        await harness.call(
             "resources.claim", user.basic, kind="vm", name=f"{number}", secret="s" * 1024, attributes=attributes
         )
-        house.clock.now += 1
-    found, pages = await walk(house, "resources.list", user.basic, kind="vm", secret="s" * 1024)
+        harness.clock.now += 1
+    found, pages = await walk(harness, "resources.list", user.basic, kind="vm", secret="s" * 1024)
     assert [one.name for one in found] == [f"{number}" for number in range(40)]
     assert pages > 2
 
 
-async def test_sessions(house: House) -> None:
+async def test_sessions(harness: Harness) -> None:
     """A session says what its account may now, which its own record does not hold: still no page is too large."""
-    user = await house.user()
+    user = await harness.user()
     cookie = await user.session()
-    account, session = house.store.get(Account, user.client_id), next(iter(house.store.scan(Session)))
+    account, session = harness.store.get(Account, user.client_id), next(iter(harness.store.scan(Session)))
     assert account is not None
 
     def put(tx: Writer) -> None:
@@ -141,26 +141,26 @@ async def test_sessions(house: House) -> None:
         for number in range(150):
             tx.put(msgspec.structs.replace(session, id=f"{number:064}", half=f"{number}", created_at=number))
 
-    await house.store.write(put)
-    found, pages = await walk(house, "session.list", cookie)
+    await harness.store.write(put)
+    found, pages = await walk(harness, "session.list", cookie)
     assert len(found) == 151
     assert pages > 2
 
 
-async def test_audit(house: House) -> None:
+async def test_audit(harness: Harness) -> None:
     """Rows of an earlier version may name a target of any length: both ways of going through them are bounded."""
 
     def fill(tx: Writer) -> None:
         for number in range(100):
             tx.audit(event(number, target="x" * 6000))
 
-    await house.store.write(fill)
-    newest, pages = await walk(house, "audit.list")
+    await harness.store.write(fill)
+    newest, pages = await walk(harness, "audit.list")
     assert [row.seq for row in newest] == list(range(100, 0, -1))
     assert pages > 1
     after, seqs = 0, []
     while True:
-        page = await house.admin("audit.list", after=after)
+        page = await harness.admin("audit.list", after=after)
         assert len(msgspec.json.encode(page)) <= MAX_PAGE_BYTES
         seqs += [row.seq for row in page.items]
         after = seqs[-1]
@@ -169,24 +169,24 @@ async def test_audit(house: House) -> None:
     assert seqs == list(range(1, 101))
 
 
-async def test_legacy(house: House) -> None:
+async def test_legacy(harness: Harness) -> None:
     """Legacy secrets come in pages as all else does, each once, and a cursor of none is refused."""
-    secrets = LegacySecrets(house.store.keyring, [("user", f"a secret of old {number}") for number in range(300)])
-    house.configure(legacy=secrets)
+    secrets = LegacySecrets(harness.store.keyring, [("user", f"a secret of old {number}") for number in range(300)])
+    harness.configure(legacy=secrets)
     expected = [one.id for one in secrets.all()]
     for limit, most in ((MAX_PAGE, 2), (7, 43)):
-        found, pages = await walk(house, "legacy.status", limit=limit)
+        found, pages = await walk(harness, "legacy.status", limit=limit)
         assert [one.id for one in found] == expected
         assert pages == most
     with pytest.raises(InvalidRequest, match="cursor"):
-        await house.admin("legacy.status", cursor="x")
+        await harness.admin("legacy.status", cursor="x")
 
 
-async def feed_of(house: House, cursor: str | None = None) -> tuple[list[Any], list[Any], list[int]]:
+async def feed_of(harness: Harness, cursor: str | None = None) -> tuple[list[Any], list[Any], list[int]]:
     """Subjects and revocations that the feed tells from a cursor on, and the bytes of its answers."""
     subjects, revoked, sizes = [], [], []
     while True:
-        answer = await house.call("token.changes", LOCAL_ADMIN, ADMIN_SOURCE, cursor=cursor)
+        answer = await harness.call("token.changes", LOCAL_ADMIN, ADMIN_SOURCE, cursor=cursor)
         sizes.append(len(msgspec.json.encode(answer)))
         subjects += [one.sub for one in answer.subjects]
         revoked += [one.jti for one in answer.revoked]
@@ -198,14 +198,14 @@ async def feed_of(house: House, cursor: str | None = None) -> tuple[list[Any], l
 @pytest.mark.parametrize("networks", [FATTEST, tuple("abcdefghijklmnopqrstuvwxyz")])
 async def test_feed(networks: tuple[str, ...]) -> None:
     """The feed of local verifiers, whole and of what changed, comes in answers that are bounded, each subject once."""
-    async with open_house(scopes={f"{'s' * 60}:{number:02}": () for number in range(58)}) as house:
-        user = await house.user()
-        rule = house.store.get(PeerRule, (await house.admin("peers.allow", uid=1, scope="read")).id)
-        account = house.store.get(Account, user.client_id)
+    async with open_harness(scopes={f"{'s' * 60}:{number:02}": () for number in range(58)}) as harness:
+        user = await harness.user()
+        rule = harness.store.get(PeerRule, (await harness.admin("peers.allow", uid=1, scope="read")).id)
+        account = harness.store.get(Account, user.client_id)
         assert account is not None
         assert rule is not None
-        _, _, begun = await feed_of(house)
-        cursor = (await house.admin("token.changes")).cursor
+        _, _, begun = await feed_of(harness)
+        cursor = (await harness.admin("token.changes")).cursor
 
         def put(tx: Writer) -> None:
             for number in range(150):
@@ -214,11 +214,11 @@ async def test_feed(networks: tuple[str, ...]) -> None:
                 tx.put(msgspec.structs.replace(rule, id=f"r{number:03}", subject=f"uid:{number + 2}", **changes))
                 jti = f"j{number:03}{'j' * 124}"
                 tx.put(
-                    Revocation(id=f"a/{jti}", created_at=number, expires_at=house.clock.now + 9, subject="a", jti=jti)
+                    Revocation(id=f"a/{jti}", created_at=number, expires_at=harness.clock.now + 9, subject="a", jti=jti)
                 )
 
-        await house.store.write(put)
-        for subjects, revoked, sizes in (await feed_of(house), await feed_of(house, cursor)):
+        await harness.store.write(put)
+        for subjects, revoked, sizes in (await feed_of(harness), await feed_of(harness, cursor)):
             assert sorted(sub for sub in subjects if len(sub) == 4) == sorted(
                 f"{kind}{number:03}" for kind in "ar" for number in range(150)
             )
@@ -228,38 +228,38 @@ async def test_feed(networks: tuple[str, ...]) -> None:
         assert len(begun) == 1
 
 
-async def test_feed_full_at_the_end_of_a_kind(house: House) -> None:
+async def test_feed_full_at_the_end_of_a_kind(harness: Harness) -> None:
     """Wherever an answer is full, also just behind the last account, what follows is told by the next one."""
-    user = await house.user()
-    rule = house.store.get(PeerRule, (await house.admin("peers.allow", uid=1, scope="read")).id)
-    account = house.store.get(Account, user.client_id)
+    user = await harness.user()
+    rule = harness.store.get(PeerRule, (await harness.admin("peers.allow", uid=1, scope="read")).id)
+    account = harness.store.get(Account, user.client_id)
     assert account is not None
     assert rule is not None
     fat = msgspec.structs.replace(rule, networks=FATTEST)
-    await house.store.write(lambda tx: tx.put(fat))
+    await harness.store.write(lambda tx: tx.put(fat))
     for number in range(70):
         added = msgspec.structs.replace(account, id=f"{number:03}", networks=FATTEST)
-        await house.store.write(lambda tx, added=added: tx.put(added))  # type: ignore[misc]  # the lambda's default
-        subjects, _, sizes = await feed_of(house)
+        await harness.store.write(lambda tx, added=added: tx.put(added))  # type: ignore[misc]  # the lambda's default
+        subjects, _, sizes = await feed_of(harness)
         assert sorted(subjects) == sorted(
             ["local-admin", user.client_id, rule.id, *(f"{other:03}" for other in range(number + 1))]
         )
     assert len(sizes) > 1
 
 
-async def test_service_keys_of_supervisor(house: House) -> None:
+async def test_service_keys_of_supervisor(harness: Harness) -> None:
     """A list that has no pages says so instead of answering without end, and where to look."""
-    await house.service_key("read", "one")
-    key = next(iter(house.store.scan(ApiKey)))
+    await harness.service_key("read", "one")
+    key = next(iter(harness.store.scan(ApiKey)))
 
     def put(tx: Writer) -> None:
         for number in range(2000):
             tx.put(msgspec.structs.replace(key, id=f"{number:012}", name=f"{number:0100}"))
 
-    assert len(await house.admin("auth.list_keys")) == 1
-    await house.store.write(put)
+    assert len(await harness.admin("auth.list_keys")) == 1
+    await harness.store.write(put)
     with pytest.raises(InvalidRequest, match=r"page by page with keys\.list"):
-        await house.admin("auth.list_keys")
+        await harness.admin("auth.list_keys")
 
 
 def test_every_list_is_bounded_here() -> None:

@@ -32,7 +32,7 @@ from herod_client.core.errors import (
 )
 from herod_client.core.grants import NOTHING
 from herod_client.core.signing_keys import SigningKeys
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, House
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, Harness
 
 
 def denied(at: int = NOW, source: str = "uid:1", reason: str = "anonymous") -> AuditEvent:
@@ -42,10 +42,10 @@ def denied(at: int = NOW, source: str = "uid:1", reason: str = "anonymous") -> A
     )
 
 
-async def test_a_success_is_audited_with_its_change(house: House) -> None:
+async def test_a_success_is_audited_with_its_change(harness: Harness) -> None:
     """Actor, method, source, operation and target, in the change's own transaction."""
-    user = await house.user(scope="admin")
-    event = house.store.audit_rows()[-1].event
+    user = await harness.user(scope="admin")
+    event = harness.store.audit_rows()[-1].event
     assert event == AuditEvent(
         at=NOW,
         actor="local-admin",
@@ -58,59 +58,59 @@ async def test_a_success_is_audited_with_its_change(house: House) -> None:
     )
 
 
-async def test_a_refused_command_leaves_nothing(house: House) -> None:
+async def test_a_refused_command_leaves_nothing(harness: Harness) -> None:
     """No change, no success in the audit log."""
-    rows = len(house.store.audit_rows())
+    rows = len(harness.store.audit_rows())
     with pytest.raises(InvalidRequest):
-        await house.admin("users.add", scope="nonsense")
-    assert len(house.store.audit_rows()) == rows
+        await harness.admin("users.add", scope="nonsense")
+    assert len(harness.store.audit_rows()) == rows
 
 
-async def test_denials_reach_the_audit_log(house: House) -> None:
+async def test_denials_reach_the_audit_log(harness: Harness) -> None:
     """With the reason that the answer does not give."""
-    user = await house.user()
+    user = await harness.user()
     key = (await user.key())[:-7]
     with pytest.raises(MissingScope):
-        await house.call("users.list", user.basic)
+        await harness.call("users.list", user.basic)
     with pytest.raises(BadCredentials):
-        await house.call("whoami", PeerClaim(), STRANGER)
+        await harness.call("whoami", PeerClaim(), STRANGER)
     with pytest.raises(BadCredentials):
-        await house.call("whoami", Bearer(key))
-    await house.pipeline.flush()
-    events = [row.event for row in house.store.audit_rows() if row.event.outcome == "denied"]
+        await harness.call("whoami", Bearer(key))
+    await harness.pipeline.flush()
+    events = [row.event for row in harness.store.audit_rows() if row.event.outcome == "denied"]
     assert [(event.operation, event.actor, event.reason) for event in events] == [
         ("users.list", user.client_id, "missing_scope"),
         ("whoami", "anonymous", "no_peer_rule"),
         ("whoami", "anonymous", events[2].reason),
     ]
-    assert house.runtime.counters["denials"] == 3
+    assert harness.runtime.counters["denials"] == 3
 
 
-async def test_what_is_not_there_is_no_denial(house: House) -> None:
+async def test_what_is_not_there_is_no_denial(harness: Harness) -> None:
     """Unless it is there and somebody else's."""
-    one, two = await house.user(), await house.user()
+    one, two = await harness.user(), await harness.user()
     await two.key()
-    theirs = (await house.call("keys.list", two.basic)).items[0].id
+    theirs = (await harness.call("keys.list", two.basic)).items[0].id
     for key_id in ("0kZ3vXq81LmT", theirs):
         with pytest.raises(NotFound):
-            await house.call("keys.get", one.basic, id=key_id)
-    assert [event.reason for event in house.pipeline.denials.take()] == ["not_owner"]
+            await harness.call("keys.get", one.basic, id=key_id)
+    assert [event.reason for event in harness.pipeline.denials.take()] == ["not_owner"]
 
 
-async def test_denials_wait_while_the_store_cannot_write(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_denials_wait_while_the_store_cannot_write(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are kept and written later."""
     with pytest.raises(BadCredentials):
-        await house.call("stats")
+        await harness.call("stats")
 
     async def refuse(function: object) -> None:
         raise Unavailable("the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(house.store), "write", lambda self, function: refuse(function))
-        await house.pipeline.flush()
-    await house.pipeline.flush()
-    await house.pipeline.flush()
-    assert [row.event.operation for row in house.store.audit_rows()] == ["stats"]
+        patched.setattr(type(harness.store), "write", lambda self, function: refuse(function))
+        await harness.pipeline.flush()
+    await harness.pipeline.flush()
+    await harness.pipeline.flush()
+    assert [row.event.operation for row in harness.store.audit_rows()] == ["stats"]
 
 
 def test_like_denials_of_a_minute_are_one_line() -> None:
@@ -134,7 +134,7 @@ def test_denials_are_bounded() -> None:
     assert len(denials.take()) == MAX_KINDS + 1
 
 
-async def test_slow_work_is_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_work_is_bounded(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """One hash at a time, a short queue, and the rest is told to come back."""
     refused = 0
 
@@ -142,7 +142,7 @@ async def test_slow_work_is_bounded(house: House, monkeypatch: pytest.MonkeyPatc
         nonlocal refused
         source = Source(peer=Peer(uid=number, gid=number))
         try:
-            await house.call("login", None, source, email=f"ada{number}@example.org", password="a wrong password")
+            await harness.call("login", None, source, email=f"ada{number}@example.org", password="a wrong password")
         except Unavailable:
             refused += 1
         except BadCredentials:
@@ -155,51 +155,53 @@ async def test_slow_work_is_bounded(house: House, monkeypatch: pytest.MonkeyPatc
     assert MAX_WORKERS == 1
 
 
-async def test_a_password_changed_while_hashing_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_password_changed_while_hashing_is_refused(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """The transaction looks again at what the thread checked."""
-    user = await house.user(email="ada@example.org", password="the old long password")
-    real = house.pipeline.worker.run
+    user = await harness.user(email="ada@example.org", password="the old long password")
+    real = harness.pipeline.worker.run
 
     async def overtaken(work: object) -> object:
         result = await real(work)  # type: ignore[arg-type]
         monkeypatch.undo()
-        await house.admin("users.password", client_id=user.client_id, password="the new long password")
+        await harness.admin("users.password", client_id=user.client_id, password="the new long password")
         return result
 
     for name, params in (
         ("login", {"email": "ada@example.org", "password": "the old long password"}),
         ("users.password", {"client_id": user.client_id, "password": "p" * 20, "current": "the new long password"}),
     ):
-        monkeypatch.setattr(house.pipeline.worker, "run", overtaken)
+        monkeypatch.setattr(harness.pipeline.worker, "run", overtaken)
         with pytest.raises(BadCredentials):
-            await house.call(name, user.basic, **params)
+            await harness.call(name, user.basic, **params)
 
 
-async def test_a_revocation_holds_while_the_store_cannot_write(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_revocation_holds_while_the_store_cannot_write(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In memory at once; the answer is 503 all the same."""
-    user = await house.user()
+    user = await harness.user()
     token = await user.token()
 
     async def refuse(function: object) -> None:
         raise Unavailable("the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(house.store), "write", lambda self, function: refuse(function))
+        patched.setattr(type(harness.store), "write", lambda self, function: refuse(function))
         for name, params in (
             ("token.revoke", {"token": token}),
             ("users.rotate_secret", {"client_id": user.client_id}),
         ):
             with pytest.raises(Unavailable):
-                await house.call(name, user.basic, **params)
-    await house.call("token.create", user.basic)  # nothing else has changed
-    assert (await house.call("token.validate", token=token)).reason == "revoked"
-    assert house.store.count(Revocation) == 0
-    await house.call("token.revoke", user.basic, token=token)  # asked again, it is kept
-    assert house.store.count(Revocation) == 1
-    house.runtime.forget_revocations(NOW + 3599)
-    assert house.runtime.revoked
-    house.runtime.forget_revocations(NOW + 3600)
-    assert not house.runtime.revoked
+                await harness.call(name, user.basic, **params)
+    await harness.call("token.create", user.basic)  # nothing else has changed
+    assert (await harness.call("token.validate", token=token)).reason == "revoked"
+    assert harness.store.count(Revocation) == 0
+    await harness.call("token.revoke", user.basic, token=token)  # asked again, it is kept
+    assert harness.store.count(Revocation) == 1
+    harness.runtime.forget_revocations(NOW + 3599)
+    assert harness.runtime.revoked
+    harness.runtime.forget_revocations(NOW + 3600)
+    assert not harness.runtime.revoked
 
 
 def test_every_reason_has_its_error() -> None:
@@ -223,71 +225,71 @@ def test_every_reason_has_its_error() -> None:
     assert (missing.missing, missing.hint, "this token" in missing.message) == ("admin", "do this", True)
 
 
-async def test_public_operations_ignore_credentials(house: House) -> None:
+async def test_public_operations_ignore_credentials(harness: Harness) -> None:
     """Even bad ones."""
-    answer = await house.call("health", Bearer("nonsense"), ADMIN_SOURCE)
+    answer = await harness.call("health", Bearer("nonsense"), ADMIN_SOURCE)
     assert answer.status == "ok"
-    assert (await house.call("stats", LOCAL_ADMIN)).users == 0
+    assert (await harness.call("stats", LOCAL_ADMIN)).users == 0
 
 
-async def test_a_flood_of_one_kind_is_two_lines_a_minute(house: House) -> None:
+async def test_a_flood_of_one_kind_is_two_lines_a_minute(harness: Harness) -> None:
     """The first at once, the rest in one line when the minute is over or the daemon stops."""
     for _ in range(5):
         with pytest.raises(BadCredentials):
-            await house.call("stats")
-        await house.pipeline.flush()
-        house.clock.now += 1
+            await harness.call("stats")
+        await harness.pipeline.flush()
+        harness.clock.now += 1
 
     def counts() -> list[int]:
-        return [row.event.count for row in house.store.audit_rows()]
+        return [row.event.count for row in harness.store.audit_rows()]
 
     assert counts() == [1]
-    house.clock.now += 60
-    await house.pipeline.flush()
+    harness.clock.now += 60
+    await harness.pipeline.flush()
     assert counts() == [1, 4]
     for _ in range(3):
         with pytest.raises(BadCredentials):
-            await house.call("stats")
-        await house.pipeline.flush()
-    await house.pipeline.flush(is_last=True)
+            await harness.call("stats")
+        await harness.pipeline.flush()
+    await harness.pipeline.flush(is_last=True)
     assert counts() == [1, 4, 1, 2]
 
 
-async def test_denials_survive_a_flush_that_is_cancelled(house: House) -> None:
+async def test_denials_survive_a_flush_that_is_cancelled(harness: Harness) -> None:
     """As when the daemon is told to stop in the middle of one."""
     with pytest.raises(BadCredentials):
-        await house.call("stats")
+        await harness.call("stats")
     with trio.CancelScope() as scope:
         scope.cancel()
-        await house.pipeline.flush()
-    await house.pipeline.flush()
-    assert [row.event.operation for row in house.store.audit_rows()] == ["stats"]
+        await harness.pipeline.flush()
+    await harness.pipeline.flush()
+    assert [row.event.operation for row in harness.store.audit_rows()] == ["stats"]
 
 
-async def test_time_that_passes_in_the_queue_counts(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_time_that_passes_in_the_queue_counts(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A credential that was good when asked and is over when the transaction begins changes nothing."""
-    soon = datetime.fromtimestamp(house.clock.now + 60, UTC)
-    key = await house.service_key("admin", expires_at=soon)
-    real_write = house.store.write
+    soon = datetime.fromtimestamp(harness.clock.now + 60, UTC)
+    key = await harness.service_key("admin", expires_at=soon)
+    real_write = harness.store.write
 
     async def late(function: Any) -> Any:
-        house.clock.now += 60
+        harness.clock.now += 60
         return await real_write(function)
 
-    monkeypatch.setattr(house.store, "write", late)
+    monkeypatch.setattr(harness.store, "write", late)
     with pytest.raises(BadCredentials):
-        await house.call("users.add", Bearer(key))
-    assert house.store.count(Account) == 0
+        await harness.call("users.add", Bearer(key))
+    assert harness.store.count(Account) == 0
 
 
-async def test_uses_of_keys_are_noted(house: House) -> None:
+async def test_uses_of_keys_are_noted(harness: Harness) -> None:
     """By themselves or by a service that asks about them: when, and from where."""
-    user = await house.user()
+    user = await harness.user()
     text = await user.key()
-    service = await house.service_key("admin")
+    service = await harness.service_key("admin")
 
     async def last_used() -> datetime | None:
-        used: datetime | None = (await house.call("keys.get", user.basic, id=text.split("_")[2])).last_used_at
+        used: datetime | None = (await harness.call("keys.get", user.basic, id=text.split("_")[2])).last_used_at
         return used
 
     assert await last_used() is None
@@ -296,113 +298,115 @@ async def test_uses_of_keys_are_noted(house: House) -> None:
         ("token.validate", None, {"token": text}),
         ("auth.verify", None, {"key": text}),
     ):
-        house.clock.now += 1
-        await house.call(name, presented, STRANGER, **params)
-        assert await last_used() == datetime.fromtimestamp(house.clock.now, UTC), name
-    usage = house.store.usage(text.split("_")[2])
+        harness.clock.now += 1
+        await harness.call(name, presented, STRANGER, **params)
+        assert await last_used() == datetime.fromtimestamp(harness.clock.now, UTC), name
+    usage = harness.store.usage(text.split("_")[2])
     assert usage is not None
     assert usage.source == "uid:1234"
-    await house.call("keys.list", Bearer(service))
-    listed = await house.call("auth.list_keys", Bearer(service))
-    assert [key.last_used_at for key in listed] == [datetime.fromtimestamp(house.clock.now, UTC)]
-    assert house.store.usage(user.client_id) is None
+    await harness.call("keys.list", Bearer(service))
+    listed = await harness.call("auth.list_keys", Bearer(service))
+    assert [key.last_used_at for key in listed] == [datetime.fromtimestamp(harness.clock.now, UTC)]
+    assert harness.store.usage(user.client_id) is None
 
 
-async def test_a_grant_outside_its_window_is_refused(house: House) -> None:
+async def test_a_grant_outside_its_window_is_refused(harness: Harness) -> None:
     """A session of a key that ends later than the session's own check is stopped by the engine."""
-    soon = datetime.fromtimestamp(house.clock.now + 60, UTC)
-    user = await house.user()
-    key = house.store.get(ApiKey, (await user.key(expires_at=soon)).split("_")[2])
+    soon = datetime.fromtimestamp(harness.clock.now + 60, UTC)
+    user = await harness.user()
+    key = harness.store.get(ApiKey, (await user.key(expires_at=soon)).split("_")[2])
     assert key is not None
-    principal = key_principal(house.store, house.runtime, key)
-    decision = decide(house.runtime.config.graph, principal, needs="read", now=house.clock.now + 60)
+    principal = key_principal(harness.store, harness.runtime, key)
+    decision = decide(harness.runtime.config.graph, principal, needs="read", now=harness.clock.now + 60)
     assert isinstance(decision, Denied)
     assert isinstance(refusal(decision, principal), ExpiredToken)
 
 
 async def test_an_admin_demoted_while_hashing_needs_the_current_password(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was skipped because they were admin is asked for again in the transaction."""
-    await house.service_key("admin", name="spare admin")
-    user = await house.user(scope="admin", email="ada@example.org", password="the old long password")
-    real = house.pipeline.worker.run
+    await harness.service_key("admin", name="spare admin")
+    user = await harness.user(scope="admin", email="ada@example.org", password="the old long password")
+    real = harness.pipeline.worker.run
 
     async def overtaken(work: Any) -> Any:
         result = await real(work)
-        await house.admin("users.scope", client_id=user.client_id, scope="read")
+        await harness.admin("users.scope", client_id=user.client_id, scope="read")
         return result
 
-    monkeypatch.setattr(house.pipeline.worker, "run", overtaken)
+    monkeypatch.setattr(harness.pipeline.worker, "run", overtaken)
     with pytest.raises(BadCredentials):
-        await house.call("users.password", user.basic, client_id=user.client_id, password="a password of mine")
+        await harness.call("users.password", user.basic, client_id=user.client_id, password="a password of mine")
     monkeypatch.undo()
-    await house.call("login", email="ada@example.org", password="the old long password")
+    await harness.call("login", email="ada@example.org", password="the old long password")
 
 
-async def test_an_old_hash_is_renewed_at_sign_in(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_old_hash_is_renewed_at_sign_in(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """And tokens made before it live on, for the password is the same."""
-    user = await house.user(email="ada@example.org", password="the old long password")
+    user = await harness.user(email="ada@example.org", password="the old long password")
     token = await user.token()
-    before = house.store.get(Account, user.client_id)
+    before = harness.store.get(Account, user.client_id)
     with monkeypatch.context() as patched:
         patched.setattr(login_and_registration, "needs_rehash", lambda phc: True)
-        await house.call("login", email="ada@example.org", password="the old long password")
-    after = house.store.get(Account, user.client_id)
+        await harness.call("login", email="ada@example.org", password="the old long password")
+    after = harness.store.get(Account, user.client_id)
     assert before is not None
     assert after is not None
     assert (after.password != before.password, after.epoch) == (True, before.epoch)
-    await house.call("login", email="ada@example.org", password="the old long password")
-    assert (await house.call("token.validate", token=token)).valid
+    await harness.call("login", email="ada@example.org", password="the old long password")
+    assert (await harness.call("token.validate", token=token)).valid
 
 
-async def test_registration_is_judged_again_in_its_transaction(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_registration_is_judged_again_in_its_transaction(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two at once make one account, and what was closed meanwhile is closed."""
     outcomes: list[str] = []
 
     async def register() -> None:
         try:
-            await house.call("register", email="ada@example.org", password="a long enough password")
+            await harness.call("register", email="ada@example.org", password="a long enough password")
         except Conflict as error:
             outcomes.append(error.reason)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(register)
         nursery.start_soon(register)
-    assert (outcomes, house.store.count(Account)) == (["email_in_use"], 1)
-    real = house.pipeline.worker.run
+    assert (outcomes, harness.store.count(Account)) == (["email_in_use"], 1)
+    real = harness.pipeline.worker.run
 
     async def closing(work: Any) -> Any:
-        house.configure(registration="closed")
+        harness.configure(registration="closed")
         return await real(work)
 
-    monkeypatch.setattr(house.pipeline.worker, "run", closing)
+    monkeypatch.setattr(harness.pipeline.worker, "run", closing)
     with pytest.raises(TargetDenied):
-        await house.call("register", email="eve@example.org", password="a long enough password")
-    assert house.store.count(Account) == 1
+        await harness.call("register", email="eve@example.org", password="a long enough password")
+    assert harness.store.count(Account) == 1
 
 
-async def test_an_address_that_an_admin_gives_twice(house: House) -> None:
+async def test_an_address_that_an_admin_gives_twice(harness: Harness) -> None:
     """However it is spelled."""
-    await house.user(email="ada@example.org")
+    await harness.user(email="ada@example.org")
     with pytest.raises(Conflict):
-        await house.user(email="ADA@example.org")
+        await harness.user(email="ADA@example.org")
 
 
-async def test_what_would_be_admitted(house: House) -> None:
+async def test_what_would_be_admitted(harness: Harness) -> None:
     """As `call` decides, without running or noting anything."""
-    reader = await (await house.user("read")).bearer()
+    reader = await (await harness.user("read")).bearer()
     asked = [OPERATIONS[name] for name in ("keys.list", "users.list", "whoami", "health")]
-    assert house.pipeline.admitted(asked, reader, ADMIN_SOURCE) == {"keys.list", "whoami", "health"}
+    assert harness.pipeline.admitted(asked, reader, ADMIN_SOURCE) == {"keys.list", "whoami", "health"}
     for nobody in (None, Bearer("nobody's")):
-        assert house.pipeline.admitted(asked, nobody, ADMIN_SOURCE) == {"health"}
-    assert not house.pipeline.denials.take(None)
+        assert harness.pipeline.admitted(asked, nobody, ADMIN_SOURCE) == {"health"}
+    assert not harness.pipeline.denials.take(None)
 
 
-async def test_verified_tokens_are_bounded_and_belong_to_their_keys(house: House) -> None:
+async def test_verified_tokens_are_bounded_and_belong_to_their_keys(harness: Harness) -> None:
     """The oldest goes first; other signing keys forget all."""
-    claims = house.runtime.claims(await (await house.user()).token(), NOW)
-    keys, others = house.runtime.signing, SigningKeys(house.runtime.signing.current)
+    claims = harness.runtime.claims(await (await harness.user()).token(), NOW)
+    keys, others = harness.runtime.signing, SigningKeys(harness.runtime.signing.current)
     verified = VerifiedTokens(limit=2)
     for token in ("one", "two", "three"):
         verified.add(token, keys, claims)
@@ -412,29 +416,29 @@ async def test_verified_tokens_are_bounded_and_belong_to_their_keys(house: House
     assert verified.get("three", keys) is None
 
 
-async def test_verified_tokens_are_bounded_in_bytes(house: House) -> None:
+async def test_verified_tokens_are_bounded_in_bytes(harness: Harness) -> None:
     """Tokens as long as can be, with as many networks, take no more memory than there is for them."""
-    claims = house.runtime.claims(await (await house.user()).token(), NOW)
+    claims = harness.runtime.claims(await (await harness.user()).token(), NOW)
     long = msgspec.structs.replace(claims, networks=tuple(f"{number}" for number in range(1200)))
     verified = VerifiedTokens()
     tokens = [f"{number:08192}" for number in range(1000)]
     for token in tokens:
-        verified.add(token, house.runtime.signing, long)
-        assert verified.get(token, house.runtime.signing) is long
-    kept = sum(verified.get(token, house.runtime.signing) is not None for token in tokens)
+        verified.add(token, harness.runtime.signing, long)
+        assert verified.get(token, harness.runtime.signing) is long
+    kept = sum(verified.get(token, harness.runtime.signing) is not None for token in tokens)
     assert 0 < kept * (2 * 8192 + 1200 * 64) <= MAX_VERIFIED_BYTES
 
 
-async def test_grants_are_bounded_in_bytes(house: House) -> None:
+async def test_grants_are_bounded_in_bytes(harness: Harness) -> None:
     """Grants of as many networks as an earlier version let take no more memory than there is for them."""
     for number in range(100):
         networks = tuple(f"{number}.{index}" for index in range(5000))
-        assert house.runtime.grant(("read",), networks).proves(f"{number}.7")
-    assert 0 < len(house.runtime.grants) * 5000 * 128 <= MAX_GRANT_BYTES
+        assert harness.runtime.grant(("read",), networks).proves(f"{number}.7")
+    assert 0 < len(harness.runtime.grants) * 5000 * 128 <= MAX_GRANT_BYTES
 
 
-async def test_grants_are_remembered_within_bounds(house: House) -> None:
+async def test_grants_are_remembered_within_bounds(harness: Harness) -> None:
     """What is beyond is made again, the same."""
     for number in range(MAX_GRANTS + 5):
-        assert house.runtime.grant(("read",), (f"n{number}",)).proves(f"n{number}")
-    assert len(house.runtime.grants) <= MAX_GRANTS
+        assert harness.runtime.grant(("read",), (f"n{number}",)).proves(f"n{number}")
+    assert len(harness.runtime.grants) <= MAX_GRANTS

@@ -20,46 +20,46 @@ from herod_client.core.errors import (
     NotFound,
     TargetDenied,
 )
-from support.herod_in_memory import LOCAL_ADMIN, House, User
+from support.herod_in_memory import LOCAL_ADMIN, Harness, User
 
 
-async def test_a_key_above_ones_own_scope(house: House) -> None:
+async def test_a_key_above_ones_own_scope(harness: Harness) -> None:
     """A reader cannot make a writing key."""
-    user = await house.user(scope="read")
+    user = await harness.user(scope="read")
     with pytest.raises(CeilingExceeded):
-        await house.call("keys.create", user.basic, name="more", scope="write")
+        await harness.call("keys.create", user.basic, name="more", scope="write")
 
 
-async def test_a_key_above_the_credential(house: House) -> None:
+async def test_a_key_above_the_credential(harness: Harness) -> None:
     """A read token of a writer cannot make a writing key either."""
-    user = await house.user(scope="write")
+    user = await harness.user(scope="write")
     with pytest.raises(CeilingExceeded):
-        await house.call("keys.create", await user.bearer("read"), name="more", scope="write")
+        await harness.call("keys.create", await user.bearer("read"), name="more", scope="write")
 
 
-async def test_a_wider_network(house: House) -> None:
+async def test_a_wider_network(harness: Harness) -> None:
     """Networks are a ceiling like scopes."""
-    user = await house.user(networks=["lab"])
+    user = await harness.user(networks=["lab"])
     for networks in (["*"], ["lab", "prod"]):
         with pytest.raises(CeilingExceeded):
-            await house.call("keys.create", user.basic, name="wider", networks=networks)
-    issued = await house.call("keys.create", user.basic, name="same")
+            await harness.call("keys.create", user.basic, name="wider", networks=networks)
+    issued = await harness.call("keys.create", user.basic, name="same")
     assert issued.networks == ["lab"]
 
 
-async def test_a_key_that_outlives_its_maker(house: House) -> None:
+async def test_a_key_that_outlives_its_maker(harness: Harness) -> None:
     """A service key with an end cannot make keys without one."""
-    soon = datetime.fromtimestamp(house.clock.now + 60, UTC)
-    text = await house.service_key("admin", expires_at=soon)
+    soon = datetime.fromtimestamp(harness.clock.now + 60, UTC)
+    text = await harness.service_key("admin", expires_at=soon)
     with pytest.raises(CeilingExceeded):
-        await house.call("keys.create", Bearer(text), name="forever", kind="service")
-    made = await house.call("auth.create_key", Bearer(text), name="as long", scope="read")
+        await harness.call("keys.create", Bearer(text), name="forever", kind="service")
+    made = await harness.call("auth.create_key", Bearer(text), name="as long", scope="read")
     assert made.expires_at == soon
 
 
-async def test_an_admin_cannot_make_or_raise_to_owner(house: House) -> None:
+async def test_an_admin_cannot_make_or_raise_to_owner(harness: Harness) -> None:
     """Nobody gives what they do not hold."""
-    user, admin = await house.user(), await house.user("admin")
+    user, admin = await harness.user(), await harness.user("admin")
     for name, params in (
         ("users.add", {"scope": "owner"}),
         ("users.scope", {"client_id": user.client_id, "scope": "owner"}),
@@ -68,8 +68,8 @@ async def test_an_admin_cannot_make_or_raise_to_owner(house: House) -> None:
         ("peers.allow", {"uid": 1000, "scope": "owner"}),
     ):
         with pytest.raises(CeilingExceeded):
-            await house.call(name, await admin.bearer(), **params)
-        await house.admin(name, **params)  # the machine's owner may
+            await harness.call(name, await admin.bearer(), **params)
+        await harness.admin(name, **params)  # the machine's owner may
 
 
 @pytest.mark.parametrize(
@@ -83,255 +83,255 @@ async def test_an_admin_cannot_make_or_raise_to_owner(house: House) -> None:
         ("users.delete", {}),
     ],
 )
-async def test_an_admin_cannot_change_an_owner(house: House, name: str, params: dict[str, Any]) -> None:
+async def test_an_admin_cannot_change_an_owner(harness: Harness, name: str, params: dict[str, Any]) -> None:
     """Who holds more cannot be reset, demoted or removed from below."""
-    above = await house.user("owner")
-    admin = await (await house.user("admin")).bearer()
+    above = await harness.user("owner")
+    admin = await (await harness.user("admin")).bearer()
     with pytest.raises(TargetDenied):
-        await house.call(name, admin, client_id=above.client_id, **params)
+        await harness.call(name, admin, client_id=above.client_id, **params)
     with pytest.raises(TargetDenied):
-        await house.call("keys.create", admin, name="theirs", owner=above.client_id)
-    await house.admin(name, client_id=above.client_id, **params)  # the machine's owner may
+        await harness.call("keys.create", admin, name="theirs", owner=above.client_id)
+    await harness.admin(name, client_id=above.client_id, **params)  # the machine's owner may
 
 
-async def test_an_admin_of_one_network_cannot_change_an_admin_of_all(house: House) -> None:
+async def test_an_admin_of_one_network_cannot_change_an_admin_of_all(harness: Harness) -> None:
     """Networks count for targets too."""
-    wide = await house.user(scope="admin")
-    narrow = await house.user(scope="admin", networks=["lab"])
+    wide = await harness.user(scope="admin")
+    narrow = await harness.user(scope="admin", networks=["lab"])
     with pytest.raises(TargetDenied):
-        await house.call("users.disable", narrow.basic, client_id=wide.client_id)
+        await harness.call("users.disable", narrow.basic, client_id=wide.client_id)
     with pytest.raises(CeilingExceeded):
-        await house.call("users.add", narrow.basic, networks=["*"])
+        await harness.call("users.add", narrow.basic, networks=["*"])
 
 
-async def test_a_read_token_cannot_rotate_its_own_accounts_secret(house: House) -> None:
+async def test_a_read_token_cannot_rotate_its_own_accounts_secret(harness: Harness) -> None:
     """The new client secret would hold more than the token that asked for it."""
-    user = await house.user(scope="write")
+    user = await harness.user(scope="write")
     with pytest.raises(TargetDenied):
-        await house.call("users.rotate_secret", await user.bearer("read"), client_id=user.client_id)
-    rotated = await house.call("users.rotate_secret", await user.bearer(), client_id=user.client_id)
+        await harness.call("users.rotate_secret", await user.bearer("read"), client_id=user.client_id)
+    rotated = await harness.call("users.rotate_secret", await user.bearer(), client_id=user.client_id)
     assert rotated.client_secret != user.secret
 
 
-async def test_a_session_from_a_read_key_is_a_read_session(house: House) -> None:
+async def test_a_session_from_a_read_key_is_a_read_session(harness: Harness) -> None:
     """What signs in bounds what is signed in, whatever the owner holds."""
-    user = await house.user(scope="admin")
+    user = await harness.user(scope="admin")
     session = await user.session(Bearer(await user.key(scope="read")))
-    assert (await house.call("whoami", session)).scope == "read"
+    assert (await harness.call("whoami", session)).scope == "read"
     with pytest.raises(MissingScope):
-        await house.call("users.list", session)
+        await harness.call("users.list", session)
 
 
-async def test_user_keys_and_their_sessions_manage_no_keys(house: House) -> None:
+async def test_user_keys_and_their_sessions_manage_no_keys(harness: Harness) -> None:
     """Not directly, and not by way of the dashboard."""
-    user = await house.user(scope="admin")
+    user = await harness.user(scope="admin")
     key = Bearer(await user.key(scope="admin"))
     for presented in (key, await user.session(key)):
         with pytest.raises(CeilingExceeded):
-            await house.call("keys.create", presented, name="child")
+            await harness.call("keys.create", presented, name="child")
         with pytest.raises(CeilingExceeded):
-            await house.call("keys.delete", presented, id="0kZ3vXq81LmT")
+            await harness.call("keys.delete", presented, id="0kZ3vXq81LmT")
         with pytest.raises(CeilingExceeded):
-            await house.call("auth.create_key", presented, name="child", scope="read")
+            await harness.call("auth.create_key", presented, name="child", scope="read")
 
 
 @pytest.mark.parametrize("scope", ["read", "admin"])
-async def test_a_key_makes_no_secret_of_its_owner(house: House, scope: str) -> None:
+async def test_a_key_makes_no_secret_of_its_owner(harness: Harness, scope: str) -> None:
     """A client secret or password set with a leaked key would outlive the key, and could manage keys."""
-    user = await house.user(scope=scope, email="ada@example.org", password="the old long password")
+    user = await harness.user(scope=scope, email="ada@example.org", password="the old long password")
     key = Bearer(await user.key(scope=scope))
     for presented in (key, await user.session(key)):
         with pytest.raises(CeilingExceeded):
-            await house.call("users.rotate_secret", presented, client_id=user.client_id)
+            await harness.call("users.rotate_secret", presented, client_id=user.client_id)
         with pytest.raises(BadCredentials):
-            await house.call("users.password", presented, client_id=user.client_id, password="a password of mine")
-    await house.call(
+            await harness.call("users.password", presented, client_id=user.client_id, password="a password of mine")
+    await harness.call(
         "users.password", key, client_id=user.client_id, password="p" * 20, current="the old long password"
     )
-    await house.call("login", email="ada@example.org", password="p" * 20)
+    await harness.call("login", email="ada@example.org", password="p" * 20)
 
 
-async def test_service_keys_are_made_by_admins_and_have_no_owner(house: House) -> None:
+async def test_service_keys_are_made_by_admins_and_have_no_owner(harness: Harness) -> None:
     """Neither by users for themselves, nor in the name of a user."""
-    user = await house.user(scope="write")
+    user = await harness.user(scope="write")
     with pytest.raises(MissingScope):
-        await house.call("keys.create", user.basic, name="mine", kind="service")
+        await harness.call("keys.create", user.basic, name="mine", kind="service")
     for params in ({"kind": "service", "owner": user.client_id}, {"kind": "user"}):
         with pytest.raises(InvalidRequest):
-            await house.admin("keys.create", name="whose", **params)
+            await harness.admin("keys.create", name="whose", **params)
     with pytest.raises(NotFound):
-        await house.admin("keys.create", name="nobody's", owner="5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11")
+        await harness.admin("keys.create", name="nobody's", owner="5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11")
 
 
-async def test_an_admin_makes_keys_for_others_within_both_grants(house: House) -> None:
+async def test_an_admin_makes_keys_for_others_within_both_grants(harness: Harness) -> None:
     """No wider than the owner, and by default on the owner's networks."""
-    user = await house.user(scope="read", networks=["lab"])
-    made = await house.admin("keys.create", name="theirs", owner=user.client_id)
+    user = await harness.user(scope="read", networks=["lab"])
+    made = await harness.admin("keys.create", name="theirs", owner=user.client_id)
     assert (made.owner, made.kind, made.networks) == (user.client_id, "user", ["lab"])
     for params in ({"scope": "write"}, {"networks": ["prod"]}):
         with pytest.raises(CeilingExceeded):
-            await house.admin("keys.create", name="more", owner=user.client_id, **params)
+            await harness.admin("keys.create", name="more", owner=user.client_id, **params)
     with pytest.raises(Conflict):
-        await house.admin("keys.create", name="theirs", owner=user.client_id)
+        await harness.admin("keys.create", name="theirs", owner=user.client_id)
 
 
-async def test_a_service_key_manages_keys_only_as_admin(house: House) -> None:
+async def test_a_service_key_manages_keys_only_as_admin(harness: Harness) -> None:
     """A writing service key makes none."""
     with pytest.raises(CeilingExceeded):
-        await house.call("keys.create", Bearer(await house.service_key("write")), name="child")
+        await harness.call("keys.create", Bearer(await harness.service_key("write")), name="child")
 
 
-async def test_a_token_makes_no_token_and_no_session(house: House) -> None:
+async def test_a_token_makes_no_token_and_no_session(harness: Harness) -> None:
     """An hour is an hour."""
-    user = await house.user()
+    user = await harness.user()
     for name in ("token.create", "session.create"):
         with pytest.raises(CeilingExceeded):
-            await house.call(name, await user.bearer())
+            await harness.call(name, await user.bearer())
     with pytest.raises(CeilingExceeded):
-        await house.call("session.create", await user.session())
+        await harness.call("session.create", await user.session())
 
 
-async def test_a_token_with_more_than_its_account(house: House) -> None:
+async def test_a_token_with_more_than_its_account(harness: Harness) -> None:
     """RFC 6749 calls it invalid_scope."""
-    user = await house.user(scope="read")
+    user = await harness.user(scope="read")
     for scope in ("write", "read admin", "nonsense", " "):
         with pytest.raises(InvalidScope):
-            await house.call("token.create", user.basic, scope=scope)
+            await harness.call("token.create", user.basic, scope=scope)
 
 
-async def test_anothers_things_do_not_exist(house: House) -> None:
+async def test_anothers_things_do_not_exist(harness: Harness) -> None:
     """Another's key or account is not found, on every verb."""
-    one, two = await house.user(scope="write"), await house.user(scope="write")
+    one, two = await harness.user(scope="write"), await harness.user(scope="write")
     await two.key()
-    key = (await house.call("keys.list", two.basic)).items[0]
+    key = (await harness.call("keys.list", two.basic)).items[0]
     for name in ("keys.get", "keys.delete"):
         with pytest.raises(NotFound):
-            await house.call(name, one.basic, id=key.id)
+            await harness.call(name, one.basic, id=key.id)
     for client_id in (two.client_id, "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"):
         with pytest.raises(NotFound, match="There is no such account"):
-            await house.call("users.rotate_secret", one.basic, client_id=client_id)
+            await harness.call("users.rotate_secret", one.basic, client_id=client_id)
     with pytest.raises(NotFound):
-        await house.call("users.password", one.basic, client_id=two.client_id, password="a password of mine")
-    assert (await house.call("keys.list", one.basic)).items == []
-    assert (await house.call("keys.list", one.basic, owner=two.client_id)).items == []
+        await harness.call("users.password", one.basic, client_id=two.client_id, password="a password of mine")
+    assert (await harness.call("keys.list", one.basic)).items == []
+    assert (await harness.call("keys.list", one.basic, owner=two.client_id)).items == []
     with pytest.raises(MissingScope):
-        await house.call("keys.create", one.basic, name="for two", owner=two.client_id)
+        await harness.call("keys.create", one.basic, name="for two", owner=two.client_id)
     with pytest.raises(MissingScope):
-        await house.call("access.explain", one.basic, principal=two.client_id)
+        await harness.call("access.explain", one.basic, principal=two.client_id)
 
 
-async def test_only_the_holder_or_an_admin_revokes(house: House) -> None:
+async def test_only_the_holder_or_an_admin_revokes(harness: Harness) -> None:
     """And an admin not above their own grant."""
-    one, two, above = await house.user(), await house.user(), await house.user("owner")
+    one, two, above = await harness.user(), await harness.user(), await harness.user("owner")
     with pytest.raises(TargetDenied):
-        await house.call("token.revoke", one.basic, token=await two.token())
+        await harness.call("token.revoke", one.basic, token=await two.token())
     with pytest.raises(TargetDenied):
-        await house.call("token.revoke", (await house.user("admin")).basic, token=await above.token())
+        await harness.call("token.revoke", (await harness.user("admin")).basic, token=await above.token())
     token = await two.token()
-    await house.admin("token.revoke", token=token)
-    assert (await house.call("token.validate", token=token)).reason == "revoked"
+    await harness.admin("token.revoke", token=token)
+    assert (await harness.call("token.validate", token=token)).reason == "revoked"
 
 
-async def test_the_last_admin_stays(house: House) -> None:
+async def test_the_last_admin_stays(harness: Harness) -> None:
     """An account or service key that is the last enabled admin is neither removed, disabled nor demoted."""
-    admin = await house.user(scope="admin")
+    admin = await harness.user(scope="admin")
     for name, params in (
         ("users.delete", {}),
         ("users.disable", {}),
         ("users.scope", {"scope": "write"}),
     ):
         with pytest.raises(Conflict):
-            await house.admin(name, client_id=admin.client_id, **params)
-    await house.service_key("admin", name="second")
-    await house.admin("users.delete", client_id=admin.client_id)
-    key = (await house.admin("keys.list")).items[0]
+            await harness.admin(name, client_id=admin.client_id, **params)
+    await harness.service_key("admin", name="second")
+    await harness.admin("users.delete", client_id=admin.client_id)
+    key = (await harness.admin("keys.list")).items[0]
     with pytest.raises(Conflict):
-        await house.admin("keys.delete", id=key.id)
+        await harness.admin("keys.delete", id=key.id)
     with pytest.raises(Conflict):
-        await house.admin("auth.remove_key", id=key.id)
+        await harness.admin("auth.remove_key", id=key.id)
 
 
-Attempt = Callable[[House, User], Awaitable[Any]]
+Attempt = Callable[[Harness, User], Awaitable[Any]]
 
 
-async def _make_admin_key(house: House, user: User) -> Any:
-    return await house.call("keys.create", user.basic, name="race", scope="admin")
+async def _make_admin_key(harness: Harness, user: User) -> Any:
+    return await harness.call("keys.create", user.basic, name="race", scope="admin")
 
 
-async def _make_service_key(house: House, user: User) -> Any:
-    return await house.call("keys.create", user.basic, name="race", scope="admin", kind="service")
+async def _make_service_key(harness: Harness, user: User) -> Any:
+    return await harness.call("keys.create", user.basic, name="race", scope="admin", kind="service")
 
 
-async def _add_admin(house: House, user: User) -> Any:
-    return await house.call("users.add", user.basic, scope="admin", email="race@example.org")
+async def _add_admin(harness: Harness, user: User) -> Any:
+    return await harness.call("users.add", user.basic, scope="admin", email="race@example.org")
 
 
-async def _allow_peer(house: House, user: User) -> Any:
-    return await house.call("peers.allow", user.basic, uid=4321, scope="admin")
+async def _allow_peer(harness: Harness, user: User) -> Any:
+    return await harness.call("peers.allow", user.basic, uid=4321, scope="admin")
 
 
 @pytest.mark.parametrize("attempt", [_make_admin_key, _make_service_key, _add_admin, _allow_peer])
 async def test_a_demotion_that_overtakes_a_change_stops_it(
-    house: House, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A change admitted before a demotion is judged again in its transaction, by the grant that holds there.
 
     The demotion is committed at the worst moment: after the first admission, right before the change's own
     transaction begins.
     """
-    await house.service_key("admin", name="spare admin")
-    user = await house.user(scope="admin")
-    real_write = house.store.write
+    await harness.service_key("admin", name="spare admin")
+    user = await harness.user(scope="admin")
+    real_write = harness.store.write
     is_first = True
 
     async def overtaken(function: Any) -> Any:
         nonlocal is_first
         if is_first:
             is_first = False
-            await house.admin("users.scope", client_id=user.client_id, scope="read")
+            await harness.admin("users.scope", client_id=user.client_id, scope="read")
         return await real_write(function)
 
-    monkeypatch.setattr(house.store, "write", overtaken)
+    monkeypatch.setattr(harness.store, "write", overtaken)
     with pytest.raises((CeilingExceeded, MissingScope)):
-        await attempt(house, user)
+        await attempt(harness, user)
     monkeypatch.undo()
-    assert [key.name for key in house.store.scan(ApiKey)] == ["spare admin"]
-    assert not house.store.find(Account, "email", "race@example.org")
-    assert (await house.admin("peers.list")).items == []
+    assert [key.name for key in harness.store.scan(ApiKey)] == ["spare admin"]
+    assert not harness.store.find(Account, "email", "race@example.org")
+    assert (await harness.admin("peers.list")).items == []
 
 
-async def test_racing_demotions_and_changes_never_leave_more_than_was_held(house: House) -> None:
+async def test_racing_demotions_and_changes_never_leave_more_than_was_held(harness: Harness) -> None:
     """However they interleave, no key made by the demoted holds more than read at its next use."""
-    await house.service_key("admin", name="spare admin")
-    users = [await house.user(scope="admin") for _ in range(8)]
+    await harness.service_key("admin", name="spare admin")
+    users = [await harness.user(scope="admin") for _ in range(8)]
 
     async def make(user: User) -> None:
         for number in range(5):
             try:
-                await house.call("keys.create", user.basic, name=f"k{number}", scope="admin")
+                await harness.call("keys.create", user.basic, name=f"k{number}", scope="admin")
             except HerodError:
                 return
 
     async def demote(user: User) -> None:
-        await house.admin("users.scope", client_id=user.client_id, scope="read")
+        await harness.admin("users.scope", client_id=user.client_id, scope="read")
 
     async with trio.open_nursery() as nursery:
         for user in users:
             nursery.start_soon(make, user)
             nursery.start_soon(demote, user)
-    for key in house.store.scan(ApiKey):
-        explained = await house.admin("access.explain", principal=key.id, scope="admin")
+    for key in harness.store.scan(ApiKey):
+        explained = await harness.admin("access.explain", principal=key.id, scope="admin")
         assert explained.allowed is (key.owner is None)
 
 
-async def test_two_deletions_leave_one_admin(house: House) -> None:
+async def test_two_deletions_leave_one_admin(harness: Harness) -> None:
     """Racing removals of the last two admins: one of them is refused."""
-    admins = [await house.user(scope="admin"), await house.user(scope="admin")]
+    admins = [await harness.user(scope="admin"), await harness.user(scope="admin")]
     refused = []
 
     async def delete(user: User) -> None:
         try:
-            await house.call("users.delete", LOCAL_ADMIN, client_id=user.client_id)
+            await harness.call("users.delete", LOCAL_ADMIN, client_id=user.client_id)
         except Conflict:
             refused.append(user)
 
@@ -339,4 +339,4 @@ async def test_two_deletions_leave_one_admin(house: House) -> None:
         for user in admins:
             nursery.start_soon(delete, user)
     assert len(refused) == 1
-    assert house.store.count(Account) == 1
+    assert harness.store.count(Account) == 1

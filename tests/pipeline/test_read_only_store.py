@@ -7,106 +7,106 @@ import pytest
 
 from herod.identity.credential_types import Bearer, Presented
 from herod_client.core.errors import BadCredentials, Conflict, Disabled, TargetDenied, Unauthenticated, Unavailable
-from support.herod_in_memory import TCP, House, open_house
+from support.herod_in_memory import TCP, Harness, open_harness
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house with an admin who stays."""
-    async with open_house() as house:
-        await house.service_key("admin", "spare")
-        yield house
+async def harness() -> AsyncIterator[Harness]:
+    """A harness with an admin who stays."""
+    async with open_harness() as harness:
+        await harness.service_key("admin", "spare")
+        yield harness
 
 
 @pytest.fixture
-def read_only(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def read_only(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let the store take no change from now on."""
-    return lambda: monkeypatch.setattr(house.store, "write", _refuse)
+    return lambda: monkeypatch.setattr(harness.store, "write", _refuse)
 
 
 @pytest.mark.parametrize("name", ["users.disable", "users.delete"])
-async def test_an_account_ends_in_memory(house: House, read_only: Callable[[], None], name: str) -> None:
+async def test_an_account_ends_in_memory(harness: Harness, read_only: Callable[[], None], name: str) -> None:
     """It is refused with all its tokens, keys and sessions, though the change itself answers 503."""
-    user = await house.user()
+    user = await harness.user()
     token = await user.token()
     made: list[Presented] = [user.basic, Bearer(token), Bearer(await user.key()), await user.session()]
     read_only()
     with pytest.raises(Unavailable):
-        await house.admin(name, client_id=user.client_id)
+        await harness.admin(name, client_id=user.client_id)
     for presented in made:
         with pytest.raises(Unauthenticated) as refused:
-            await house.call("whoami", presented, TCP)
+            await harness.call("whoami", presented, TCP)
         assert isinstance(refused.value, Disabled | BadCredentials)
-    assert (await house.call("token.validate", None, TCP, token=token)).valid is False
+    assert (await harness.call("token.validate", None, TCP, token=token)).valid is False
 
 
 @pytest.mark.parametrize("name", ["keys.delete", "keys.disable"])
-async def test_a_key_ends_in_memory(house: House, read_only: Callable[[], None], name: str) -> None:
+async def test_a_key_ends_in_memory(harness: Harness, read_only: Callable[[], None], name: str) -> None:
     """Its owner's other credentials go on."""
-    user = await house.user()
+    user = await harness.user()
     key = await user.key()
     read_only()
     with pytest.raises(Unavailable):
-        await house.admin(name, id=key.split("_")[2])
-    assert not (await house.call("auth.verify", None, TCP, key=key)).valid
-    assert (await house.call("whoami", user.basic, TCP)).sub == user.client_id
+        await harness.admin(name, id=key.split("_")[2])
+    assert not (await harness.call("auth.verify", None, TCP, key=key)).valid
+    assert (await harness.call("whoami", user.basic, TCP)).sub == user.client_id
 
 
-async def test_an_account_is_switched_on_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_account_is_switched_on_again(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the next change that the store takes."""
-    user = await house.user()
+    user = await harness.user()
     with monkeypatch.context() as full:
-        full.setattr(house.store, "write", _refuse)
+        full.setattr(harness.store, "write", _refuse)
         with pytest.raises(Unavailable):
-            await house.admin("users.disable", client_id=user.client_id)
+            await harness.admin("users.disable", client_id=user.client_id)
     with pytest.raises(Disabled):
-        await house.call("whoami", user.basic, TCP)
-    await house.admin("users.enable", client_id=user.client_id)
-    assert (await house.call("whoami", user.basic, TCP)).sub == user.client_id
+        await harness.call("whoami", user.basic, TCP)
+    await harness.admin("users.enable", client_id=user.client_id)
+    assert (await harness.call("whoami", user.basic, TCP)).sub == user.client_id
 
 
-async def test_memory_takes_no_more_than_the_store_would(house: House, read_only: Callable[[], None]) -> None:
+async def test_memory_takes_no_more_than_the_store_would(harness: Harness, read_only: Callable[[], None]) -> None:
     """Who may not switch somebody off in the store may not in memory."""
-    admin, everywhere = await house.user(scope="admin", networks=["lab"]), await house.user()
+    admin, everywhere = await harness.user(scope="admin", networks=["lab"]), await harness.user()
     read_only()
     with pytest.raises(TargetDenied):
-        await house.call("users.disable", admin.basic, TCP, client_id=everywhere.client_id)
-    assert (await house.call("whoami", everywhere.basic, TCP)).sub == everywhere.client_id
+        await harness.call("users.disable", admin.basic, TCP, client_id=everywhere.client_id)
+    assert (await harness.call("whoami", everywhere.basic, TCP)).sub == everywhere.client_id
 
 
 async def test_the_last_admin_stays_in_memory_too() -> None:
     """A full disk is no way to lock everybody out."""
-    async with open_house() as house:
-        last = await house.user(scope="admin")
-        house.store.write = _refuse  # type: ignore[method-assign, assignment]
+    async with open_harness() as harness:
+        last = await harness.user(scope="admin")
+        harness.store.write = _refuse  # type: ignore[method-assign, assignment]
         with pytest.raises(Conflict):
-            await house.admin("users.disable", client_id=last.client_id)
-        assert (await house.call("whoami", last.basic, TCP)).sub == last.client_id
+            await harness.admin("users.disable", client_id=last.client_id)
+        assert (await harness.call("whoami", last.basic, TCP)).sub == last.client_id
 
 
 async def test_two_admins_do_not_end_in_memory_one_after_the_other() -> None:
     """Who is off in memory is no admin any more, whatever the store still says."""
-    async with open_house() as house:
-        keys = [await house.service_key("admin", name) for name in ("first", "second")]
-        house.store.write = _refuse  # type: ignore[method-assign, assignment]
+    async with open_harness() as harness:
+        keys = [await harness.service_key("admin", name) for name in ("first", "second")]
+        harness.store.write = _refuse  # type: ignore[method-assign, assignment]
         for key, refusal in zip(keys, (Unavailable, Conflict), strict=True):
             with pytest.raises(refusal):
-                await house.admin("keys.disable", id=key.split("_")[2])
-        assert (await house.call("whoami", Bearer(keys[1]), TCP)).scope == "admin"
+                await harness.admin("keys.disable", id=key.split("_")[2])
+        assert (await harness.call("whoami", Bearer(keys[1]), TCP)).scope == "admin"
 
 
-async def test_the_feed_tells_what_is_off_in_memory(house: House, read_only: Callable[[], None]) -> None:
+async def test_the_feed_tells_what_is_off_in_memory(harness: Harness, read_only: Callable[[], None]) -> None:
     """Local verifiers refuse the account's tokens too, whether they follow already or begin now."""
-    user = await house.user()
-    before = await house.admin("token.changes")
+    user = await harness.user()
+    before = await harness.admin("token.changes")
     assert {one.sub: one.enabled for one in before.subjects}[user.client_id]
     read_only()
     with pytest.raises(Unavailable):
-        await house.admin("users.disable", client_id=user.client_id)
-    told = await house.admin("token.changes", cursor=before.cursor)
+        await harness.admin("users.disable", client_id=user.client_id)
+    told = await harness.admin("token.changes", cursor=before.cursor)
     assert [(one.sub, one.enabled) for one in told.subjects] == [(user.client_id, False)]
-    assert (await house.admin("token.changes", cursor=told.cursor)).subjects == []
-    anew = await house.admin("token.changes")
+    assert (await harness.admin("token.changes", cursor=told.cursor)).subjects == []
+    anew = await harness.admin("token.changes")
     assert not {one.sub: one.enabled for one in anew.subjects}[user.client_id]
 
 

@@ -12,7 +12,7 @@ from herod.records import Session
 from herod.scopes.principal import AuthMethod
 from herod_client.core.errors import NotFound, TargetDenied
 from herod_client.core.scope_graph import ADMIN
-from support.herod_in_memory import TCP, House, User
+from support.herod_in_memory import TCP, Harness, User
 
 TARGETED = sorted(name for name, one in OPERATIONS.items() if isinstance(one.target, Target))
 # Each says why in the table. One that loses its target must not do so unseen.
@@ -38,43 +38,43 @@ BY_SECRET = {"resources.release", "resources.update"}
 # What they name need not be there: a first rule, a key of one's own.
 OPTIONAL = {"keys.create", "peers.allow"}
 
-Make = Callable[[House, str], Awaitable[dict[str, Any]]]
+Make = Callable[[Harness, str], Awaitable[dict[str, Any]]]
 
 
-async def _account(house: House, scope: str) -> dict[str, Any]:
-    return {"client_id": (await house.user(scope)).client_id}
+async def _account(harness: Harness, scope: str) -> dict[str, Any]:
+    return {"client_id": (await harness.user(scope)).client_id}
 
 
-async def _key(house: House, scope: str) -> dict[str, Any]:
-    user = await house.user(scope)
+async def _key(harness: Harness, scope: str) -> dict[str, Any]:
+    user = await harness.user(scope)
     return {"id": (await user.key(scope)).split("_")[2]}
 
 
-async def _service_key(house: House, scope: str) -> dict[str, Any]:
-    return {"id": (await house.service_key(scope, "a service")).split("_")[2]}
+async def _service_key(harness: Harness, scope: str) -> dict[str, Any]:
+    return {"id": (await harness.service_key(scope, "a service")).split("_")[2]}
 
 
-async def _owner(house: House, scope: str) -> dict[str, Any]:
-    return {"owner": (await house.user(scope)).client_id, "name": "for another", "scope": "read"}
+async def _owner(harness: Harness, scope: str) -> dict[str, Any]:
+    return {"owner": (await harness.user(scope)).client_id, "name": "for another", "scope": "read"}
 
 
-async def _rule(house: House, scope: str) -> dict[str, Any]:
-    return {"id": (await house.admin("peers.allow", uid=4321, scope=scope)).id}
+async def _rule(harness: Harness, scope: str) -> dict[str, Any]:
+    return {"id": (await harness.admin("peers.allow", uid=4321, scope=scope)).id}
 
 
-async def _replaced(house: House, scope: str) -> dict[str, Any]:
-    await house.admin("peers.allow", uid=4321, scope=scope)
+async def _replaced(harness: Harness, scope: str) -> dict[str, Any]:
+    await harness.admin("peers.allow", uid=4321, scope=scope)
     return {"uid": 4321, "scope": "read"}
 
 
-async def _session(house: House, scope: str) -> dict[str, Any]:
-    await (await house.user(scope)).session()
-    [session] = house.store.list(Session).items
+async def _session(harness: Harness, scope: str) -> dict[str, Any]:
+    await (await harness.user(scope)).session()
+    [session] = harness.store.list(Session).items
     return {"id": session.id}
 
 
-async def _resource(house: House, scope: str) -> dict[str, Any]:
-    claimed = await house.call("resources.claim", (await house.user("user")).basic, kind="vm", name="x", secret="s")
+async def _resource(harness: Harness, scope: str) -> dict[str, Any]:
+    claimed = await harness.call("resources.claim", (await harness.user("user")).basic, kind="vm", name="x", secret="s")
     return {"sid": claimed.sid, "secret": "s"}
 
 
@@ -102,19 +102,19 @@ def rest(name: str, reference: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in OPERATIONS[name].example.items() if key not in names} | reference
 
 
-async def presented(house: House, name: str, scope: str, networks: list[str] | None = None) -> Presented:
+async def presented(harness: Harness, name: str, scope: str, networks: list[str] | None = None) -> Presented:
     """Somebody with that scope, signed in as the command wants it."""
-    user: User = await house.user(scope, networks)
+    user: User = await harness.user(scope, networks)
     methods = OPERATIONS[name].methods
     return await user.session() if methods and AuthMethod.SESSION in methods else await user.bearer()
 
 
-async def refused(house: House, name: str, who: Presented, params: dict[str, Any], error: type[Exception]) -> None:
+async def refused(harness: Harness, name: str, who: Presented, params: dict[str, Any], error: type[Exception]) -> None:
     """Refused, and nothing is otherwise than it was."""
-    before = house.store.cursor
+    before = harness.store.cursor
     with pytest.raises(error):
-        await house.call(name, who, TCP, **params)
-    assert house.store.cursor == before
+        await harness.call(name, who, TCP, **params)
+    assert harness.store.cursor == before
 
 
 def test_whose_target_is_not_in_the_table() -> None:
@@ -135,48 +135,48 @@ def test_a_command_says_what_it_changes() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in TARGETED if name not in OPTIONAL])
-async def test_missing(house: House, name: str) -> None:
+async def test_missing(harness: Harness, name: str) -> None:
     """What is not there is not found, for whoever asks."""
-    reference = await made_by(name)(house, "read")
+    reference = await made_by(name)(harness, "read")
     gone = {key: "nobody" if key != "secret" else value for key, value in reference.items()}
-    await refused(house, name, await presented(house, name, "admin"), rest(name, gone), NotFound)
+    await refused(harness, name, await presented(harness, name, "admin"), rest(name, gone), NotFound)
 
 
 @pytest.mark.parametrize(
     "name", [name for name in TARGETED if OPERATIONS[name].needs != ADMIN and name not in OPTIONAL]
 )
-async def test_foreign(house: House, name: str) -> None:
+async def test_foreign(harness: Harness, name: str) -> None:
     """Somebody else's is not found either, by whoever is no admin."""
-    reference = await made_by(name)(house, "read")
-    await refused(house, name, await presented(house, name, "user"), rest(name, reference), NotFound)
+    reference = await made_by(name)(harness, "read")
+    await refused(harness, name, await presented(harness, name, "user"), rest(name, reference), NotFound)
 
 
 @pytest.mark.parametrize("name", [name for name in TARGETED if name not in BY_SECRET])
-async def test_higher(house: House, name: str) -> None:
+async def test_higher(harness: Harness, name: str) -> None:
     """An admin of one network changes nobody who holds more, and the audit says whom it was about."""
-    await house.user("admin")  # somebody stays
-    reference = await made_by(name)(house, "admin")
-    who = await presented(house, name, "admin", ["lab"])
-    await refused(house, name, who, rest(name, reference), TargetDenied)
-    await house.pipeline.flush(is_last=True)
-    [denied] = [row.event for row in house.store.audit_rows() if row.event.outcome == "denied"]
+    await harness.user("admin")  # somebody stays
+    reference = await made_by(name)(harness, "admin")
+    who = await presented(harness, name, "admin", ["lab"])
+    await refused(harness, name, who, rest(name, reference), TargetDenied)
+    await harness.pipeline.flush(is_last=True)
+    [denied] = [row.event for row in harness.store.audit_rows() if row.event.outcome == "denied"]
     assert denied.operation == name
     assert denied.target in {*reference.values()} or name == "peers.allow"
 
 
 @pytest.mark.parametrize("name", [name for name in TARGETED if name not in BY_SECRET])
-async def test_what_one_may_change(house: House, name: str) -> None:
+async def test_what_one_may_change(harness: Harness, name: str) -> None:
     """It is changed, and its row in the audit log says what it was."""
-    await house.user("admin")
-    reference = await made_by(name)(house, "write")
+    await harness.user("admin")
+    reference = await made_by(name)(harness, "write")
     params = rest(name, reference)
     if name in {"users.enable", "keys.enable"}:
-        await house.admin(name.replace("enable", "disable"), **reference)
+        await harness.admin(name.replace("enable", "disable"), **reference)
     if OPERATIONS[name].methods:
-        await house.call(name, await presented(house, name, "admin"), TCP, **params)
+        await harness.call(name, await presented(harness, name, "admin"), TCP, **params)
     else:
-        await house.admin(name, **params)
-    row = [row.event for row in house.store.audit_rows() if row.event.operation == name][-1]
+        await harness.admin(name, **params)
+    row = [row.event for row in harness.store.audit_rows() if row.event.operation == name][-1]
     assert row.outcome == "ok"
     if name not in OPTIONAL:
         assert row.target in reference.values()

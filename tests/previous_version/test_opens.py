@@ -24,7 +24,7 @@ from herod.protocols.router import Router
 from herod.store.sqlite.sqlite_store import open_sqlite
 from herod_client.core.errors import ExpiredToken, RevokedToken, Unauthenticated
 from herod_client.core.signing_keys import SigningKeys, hs256_key
-from support.herod_in_memory import LOCAL_ADMIN, NOW, SECRET, TCP, House, open_house
+from support.herod_in_memory import LOCAL_ADMIN, NOW, SECRET, TCP, Harness, open_harness
 from support.stopped_store import settings
 
 HERE = Path(__file__).parent
@@ -33,12 +33,12 @@ OWNER_SECRET = "tenant"
 
 
 @asynccontextmanager
-async def over(path: Path) -> AsyncIterator[House]:
-    """A house over a store's file."""
-    async with open_house() as fresh, open_sqlite(path, SECRET, now=NOW) as store:
+async def over(path: Path) -> AsyncIterator[Harness]:
+    """A harness over a store's file."""
+    async with open_harness() as fresh, open_sqlite(path, SECRET, now=NOW) as store:
         runtime = replace(fresh.runtime, keyring=store.keyring, signing=SigningKeys(hs256_key(SECRET)))
         pipeline = Pipeline(store, runtime, clock=fresh.clock)
-        yield House(store, runtime, pipeline, Router(pipeline, OPERATIONS, Guard()), fresh.clock)  # type: ignore[arg-type]  # as good as one in memory
+        yield Harness(store, runtime, pipeline, Router(pipeline, OPERATIONS, Guard()), fresh.clock)  # type: ignore[arg-type]  # as good as one in memory
 
 
 @pytest.fixture
@@ -49,52 +49,52 @@ def path(tmp_path: Path) -> Path:
 
 async def test_a_store(path: Path) -> None:
     """Accounts, keys, tokens, resources and the audit log are as they were, and what was revoked stays so."""
-    async with over(path) as house:
+    async with over(path) as harness:
         ada = Basic(KNOWN["client_id"], KNOWN["client_secret"])
-        assert (await house.call("whoami", ada, TCP)).scope == "write"
+        assert (await harness.call("whoami", ada, TCP)).scope == "write"
         for name in ("key", "service", "rotated", "rotated_to", "token"):
-            assert (await house.call("token.validate", None, TCP, token=KNOWN[name])).valid, name
+            assert (await harness.call("token.validate", None, TCP, token=KNOWN[name])).valid, name
         with pytest.raises(RevokedToken):
-            await house.call("whoami", Bearer(KNOWN["revoked"]), TCP)
+            await harness.call("whoami", Bearer(KNOWN["revoked"]), TCP)
         owned = {"sid": KNOWN["sid"], "secret": OWNER_SECRET}
-        assert (await house.call("resources.check", Bearer(KNOWN["service"]), TCP, **owned)).allowed
-        assert (await house.admin("peers.list")).items[0].id == KNOWN["rule"]
-        assert len((await house.admin("users.get", client_id=KNOWN["fat"])).networks) == 100
-        verdict = await house.call("audit.verify", LOCAL_ADMIN)
+        assert (await harness.call("resources.check", Bearer(KNOWN["service"]), TCP, **owned)).allowed
+        assert (await harness.admin("peers.list")).items[0].id == KNOWN["rule"]
+        assert len((await harness.admin("users.get", client_id=KNOWN["fat"])).networks) == 100
+        verdict = await harness.call("audit.verify", LOCAL_ADMIN)
         assert (verdict.valid, verdict.reason) == (True, None)
 
 
 async def test_sessions(path: Path) -> None:
     """They open what they opened, and those of a key end with its next rotation."""
-    async with over(path) as house:
+    async with over(path) as harness:
         for cookie in KNOWN["sessions"].values():
-            assert (await house.call("whoami", SessionCookie(cookie), TCP)).method == "session"
-        await house.user(scope="admin")  # the last one could not be disabled
-        await house.admin("keys.rotate", id=KNOWN["key"].split("_")[2])
-        await house.admin("keys.disable", id=KNOWN["service"].split("_")[2])
-        await house.admin("keys.enable", id=KNOWN["service"].split("_")[2])
+            assert (await harness.call("whoami", SessionCookie(cookie), TCP)).method == "session"
+        await harness.user(scope="admin")  # the last one could not be disabled
+        await harness.admin("keys.rotate", id=KNOWN["key"].split("_")[2])
+        await harness.admin("keys.disable", id=KNOWN["service"].split("_")[2])
+        await harness.admin("keys.enable", id=KNOWN["service"].split("_")[2])
         for name in ("key", "service"):
             with pytest.raises(Unauthenticated):
-                await house.call("whoami", SessionCookie(KNOWN["sessions"][name]), TCP)
-        assert (await house.call("whoami", SessionCookie(KNOWN["sessions"]["account"]), TCP)).scope == "write"
+                await harness.call("whoami", SessionCookie(KNOWN["sessions"][name]), TCP)
+        assert (await harness.call("whoami", SessionCookie(KNOWN["sessions"]["account"]), TCP)).scope == "write"
 
 
 async def test_a_backup(path: Path, tmp_path: Path) -> None:
     """It is restored over its store, which has gone on, and into an empty place; sessions and tokens end."""
-    async with over(path) as house:
-        await house.user(scope="admin")  # the last one could not be deleted
-        await house.admin("keys.delete", id=KNOWN["service"].split("_")[2])
+    async with over(path) as harness:
+        await harness.user(scope="admin")  # the last one could not be deleted
+        await harness.admin("keys.delete", id=KNOWN["service"].split("_")[2])
     done = restore(settings(path, SECRET), HERE / "backup.bin", now=NOW)
     assert ("key", KNOWN["service"].split("_")[2]) in done.restored.deleted
     empty = tmp_path / "new" / "herod.db"
     assert restore(settings(empty, SECRET), HERE / "backup.bin", now=NOW).keys == 3
     for place, is_there in ((path, False), (empty, True)):
-        async with over(place) as house:
-            assert (await house.call("token.validate", None, TCP, token=KNOWN["service"])).valid is is_there
-            assert (await house.call("token.validate", None, TCP, token=KNOWN["key"])).valid
-            assert not (await house.call("token.validate", None, TCP, token=KNOWN["token"])).valid
+        async with over(place) as harness:
+            assert (await harness.call("token.validate", None, TCP, token=KNOWN["service"])).valid is is_there
+            assert (await harness.call("token.validate", None, TCP, token=KNOWN["key"])).valid
+            assert not (await harness.call("token.validate", None, TCP, token=KNOWN["token"])).valid
             with pytest.raises(ExpiredToken):
-                await house.call("whoami", SessionCookie(KNOWN["sessions"]["account"]), TCP)
+                await harness.call("whoami", SessionCookie(KNOWN["sessions"]["account"]), TCP)
 
 
 def test_an_export(path: Path) -> None:

@@ -23,7 +23,7 @@ from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, NOW, TCP, Answer, House, User, bearer, open_house
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, NOW, TCP, Answer, Harness, User, bearer, open_harness
 
 # scope → every scope that passes where it is needed
 PASSES: Final = {
@@ -141,9 +141,9 @@ def _session_headers(cookie: SessionCookie) -> dict[str, str]:
     return {"cookie": f"herod_session={cookie.text}"}
 
 
-async def _account_cases(house: House, state: str, user: User, scope: str, networks: list[str]) -> list[Case]:
+async def _account_cases(harness: Harness, state: str, user: User, scope: str, networks: list[str]) -> list[Case]:
     """Every credential of an account, in one state."""
-    soon = datetime.fromtimestamp(house.clock.now + 600, UTC)
+    soon = datetime.fromtimestamp(harness.clock.now + 600, UTC)
     key = await user.key(scope=scope, expires_at=soon if state == "expired" else None)
     made: list[tuple[str, str, Mapping[str, str]]] = [
         ("jwt", "", bearer(await user.token())),
@@ -153,7 +153,7 @@ async def _account_cases(house: House, state: str, user: User, scope: str, netwo
         ("client_secret", "", user.basic_header),
     ]
     if state == "disabled":
-        await house.admin("users.disable", client_id=user.client_id)
+        await harness.admin("users.disable", client_id=user.client_id)
     good = None if state in {"disabled", "expired"} else scope
     return [
         Case(
@@ -169,16 +169,16 @@ async def _account_cases(house: House, state: str, user: User, scope: str, netwo
     ]
 
 
-async def _service_cases(house: House) -> list[Case]:
-    soon = datetime.fromtimestamp(house.clock.now + 600, UTC)
-    low = await house.service_key("registrar", "low")
-    right = await house.service_key("admin", "right")
-    lab = await house.service_key("admin", "lab", networks=["lab"])
-    expired = await house.service_key("admin", "expired", expires_at=soon)
-    disabled = await house.service_key("admin", "disabled")
-    record = house.store.get(ApiKey, disabled.split("_")[2])
+async def _service_cases(harness: Harness) -> list[Case]:
+    soon = datetime.fromtimestamp(harness.clock.now + 600, UTC)
+    low = await harness.service_key("registrar", "low")
+    right = await harness.service_key("admin", "right")
+    lab = await harness.service_key("admin", "lab", networks=["lab"])
+    expired = await harness.service_key("admin", "expired", expires_at=soon)
+    disabled = await harness.service_key("admin", "disabled")
+    record = harness.store.get(ApiKey, disabled.split("_")[2])
     assert record is not None
-    await house.store.write(lambda tx: tx.put(msgspec.structs.replace(record, enabled=False)))
+    await harness.store.write(lambda tx: tx.put(msgspec.structs.replace(record, enabled=False)))
     return [
         Case("service_key", "too low", bearer(low), "registrar"),
         Case("service_key", "right", bearer(right), "admin"),
@@ -189,17 +189,17 @@ async def _service_cases(house: House) -> list[Case]:
     ]
 
 
-async def _peer_cases(house: House) -> list[Case]:
+async def _peer_cases(harness: Harness) -> list[Case]:
     peer = {"authorization": "Peer"}
 
     def uid(number: int) -> Source:
         return Source(peer=Peer(uid=number, gid=number), cookie=COOKIE)
 
     for offset, scope in enumerate(("registrar", "read", "admin")):
-        await house.admin("peers.allow", uid=PEER_UID + offset, scope=scope)
-    await house.admin("peers.allow", uid=PEER_UID + 3, scope="admin", networks=["lab"])
-    removed = await house.admin("peers.allow", uid=PEER_UID + 4, scope="admin")
-    await house.admin("peers.remove", id=removed.id)
+        await harness.admin("peers.allow", uid=PEER_UID + offset, scope=scope)
+    await harness.admin("peers.allow", uid=PEER_UID + 3, scope="admin", networks=["lab"])
+    removed = await harness.admin("peers.allow", uid=PEER_UID + 4, scope="admin")
+    await harness.admin("peers.remove", id=removed.id)
     with_cookie = {"authorization": f"Peer {COOKIE}"}
     return [
         Case("peer", "too low", peer, "registrar", source=uid(PEER_UID)),
@@ -221,20 +221,20 @@ async def _peer_cases(house: House) -> list[Case]:
     ]
 
 
-async def _cases(house: House) -> list[Case]:
-    await house.service_key("admin", "spare")  # the last admin could be neither demoted nor disabled
+async def _cases(harness: Harness) -> list[Case]:
+    await harness.service_key("admin", "spare")  # the last admin could be neither demoted nor disabled
     cases = [Case("anonymous", "none", {}, None)]
     for state in ("read", "write", "owner", "too low", "right", "other network", "disabled", "expired"):
         scope = {"too low": "registrar", "read": "read", "write": "write", "owner": "owner"}.get(state, "admin")
         networks = ["lab"] if state == "other network" else ["*"]
         # A registrar cannot read, so it cannot make keys: its key is cut from a reader's.
-        user = await house.user(scope="admin" if scope == "registrar" else scope, networks=networks)
+        user = await harness.user(scope="admin" if scope == "registrar" else scope, networks=networks)
         if scope == "registrar":
-            cases += await _low_cases(house, user)
+            cases += await _low_cases(harness, user)
         else:
-            cases += await _account_cases(house, state, user, scope, networks)
-    cases += await _service_cases(house)
-    cases += await _peer_cases(house)
+            cases += await _account_cases(harness, state, user, scope, networks)
+    cases += await _service_cases(harness)
+    cases += await _peer_cases(harness)
     for scope, secret in LEGACY.items():
         cases.append(Case("legacy_secret", scope, {"x-herod-secret": secret}, scope))
         cases.append(Case("legacy_secret", scope, bearer(secret), scope))
@@ -244,20 +244,20 @@ async def _cases(house: House) -> list[Case]:
     return cases
 
 
-async def _low_cases(house: House, user: User) -> list[Case]:
+async def _low_cases(harness: Harness, user: User) -> list[Case]:
     """An admin demoted to registrar after the credentials were made."""
-    made = await _account_cases(house, "too low", user, "admin", ["*"])
-    await house.admin("users.scope", client_id=user.client_id, scope="registrar")
+    made = await _account_cases(harness, "too low", user, "admin", ["*"])
+    await harness.admin("users.scope", client_id=user.client_id, scope="registrar")
     return [dataclasses.replace(case, scope="registrar") for case in made]
 
 
 @pytest.fixture
-async def probed() -> AsyncIterator[tuple[House, Router, list[Case]]]:
-    """A house whose doors lead to probes, and every credential there is."""
-    async with open_house() as house:
-        cases = await _cases(house)
-        router = Router(house.pipeline, PROBED, Guard())
-        yield house, router, cases
+async def probed() -> AsyncIterator[tuple[Harness, Router, list[Case]]]:
+    """A harness whose routes lead to probes, and every credential there is."""
+    async with open_harness() as harness:
+        cases = await _cases(harness)
+        router = Router(harness.pipeline, PROBED, Guard())
+        yield harness, router, cases
 
 
 def _rest_requests(operation: Operation) -> list[tuple[str, str, dict[str, Any]]]:
@@ -271,17 +271,19 @@ def _rest_requests(operation: Operation) -> list[tuple[str, str, dict[str, Any]]
     return found
 
 
-async def _ask_rest(house: House, operation: Operation, case: Case, request: tuple[str, str, dict[str, Any]]) -> Answer:
+async def _ask_rest(
+    harness: Harness, operation: Operation, case: Case, request: tuple[str, str, dict[str, Any]]
+) -> Answer:
     method, path, fields = request
     if operation.form:
         form = urlencode(fields)
-        return await house.request(method, path, form=form, headers=case.headers, source=case.source)
+        return await harness.request(method, path, form=form, headers=case.headers, source=case.source)
     in_header = {header.lower(): fields[name] for name, header in operation.headers.items() if name in fields}
     fields = {name: value for name, value in fields.items() if name not in operation.headers}
     headers = {**case.headers, **in_header}
     if method in {"GET", "DELETE"}:
-        return await house.request(method, f"{path}?{urlencode(fields)}", headers=headers, source=case.source)
-    return await house.request(method, path, json=fields, headers=headers, source=case.source)
+        return await harness.request(method, f"{path}?{urlencode(fields)}", headers=headers, source=case.source)
+    return await harness.request(method, path, json=fields, headers=headers, source=case.source)
 
 
 def _cell(status: int, reached: Mapping[str, Any] | None) -> tuple[Any, ...]:
@@ -298,11 +300,11 @@ def _can_go_by_position(operation: Operation) -> bool:
     return not is_partial and list(operation.example) == list(params.__struct_fields__[: len(operation.example)])
 
 
-async def _cells(house: House, operation: Operation, case: Case) -> dict[str, tuple[Any, ...]]:
+async def _cells(harness: Harness, operation: Operation, case: Case) -> dict[str, tuple[Any, ...]]:
     """What each protocol says to one operation with one credential."""
     cells = {}
     for request in _rest_requests(operation):
-        answer = await _ask_rest(house, operation, case, request)
+        answer = await _ask_rest(harness, operation, case, request)
         body = answer.json
         is_enveloped = request[1].startswith(("/api/v1/", "/api/auth/"))
         reached = None if answer.status >= 400 else body["data"] if is_enveloped else body
@@ -311,7 +313,7 @@ async def _cells(house: House, operation: Operation, case: Case) -> dict[str, tu
     for door, params in answers.items():
         if door == "rpc by position" and not _can_go_by_position(operation):
             continue
-        answer = await house.rpc(operation.name, params, headers=case.headers, source=case.source)
+        answer = await harness.rpc(operation.name, params, headers=case.headers, source=case.source)
         if Surface.RPC not in operation.surfaces:
             assert answer["error"]["code"] == -32601
         else:
@@ -319,18 +321,18 @@ async def _cells(house: House, operation: Operation, case: Case) -> dict[str, tu
             cells[door] = _cell(error["code"] - 3600 if error else 200, answer.get("result"))
     if operation.credential_field and (text := case.headers.get("authorization", "")).startswith("Bearer "):
         params = {**operation.example, operation.credential_field: text.removeprefix("Bearer ")}
-        answer = await house.rpc(operation.name, params, source=case.source)
+        answer = await harness.rpc(operation.name, params, source=case.source)
         error = answer.get("error")
         cells["in the params"] = _cell(error["code"] - 3600 if error else 200, answer.get("result"))
     return cells
 
 
-async def _mcp_cell(house: House, operation: Operation, case: Case) -> tuple[Any, ...]:
+async def _mcp_cell(harness: Harness, operation: Operation, case: Case) -> tuple[Any, ...]:
     """What an agent is told."""
     assert operation.tool is not None
     params = {"name": operation.tool.name, "arguments": dict(operation.example)}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    answer = await house.request("POST", "/mcp", json=call, headers=case.headers, source=case.source)
+    answer = await harness.request("POST", "/mcp", json=call, headers=case.headers, source=case.source)
     if answer.status != 200:
         return _cell(answer.status, None)
     result = answer.json["result"]
@@ -346,16 +348,16 @@ def _comes_in_at_mcp(name: str, case: Case) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
-async def test_matrix(name: str, probed: tuple[House, Router, list[Case]]) -> None:
+async def test_matrix(name: str, probed: tuple[Harness, Router, list[Case]]) -> None:
     """Each cell is as the table says, and all protocols agree in it."""
-    house, router, cases = probed
-    house.router = router
+    harness, router, cases = probed
+    harness.router = router
     operation = PROBED[name]
     for case in cases:
-        house.clock.now = NOW + case.later
-        cells = await _cells(house, operation, case)
+        harness.clock.now = NOW + case.later
+        cells = await _cells(harness, operation, case)
         if operation.tool is not None:
-            cell = await _mcp_cell(house, operation, case)
+            cell = await _mcp_cell(harness, operation, case)
             if _comes_in_at_mcp(name, case):
                 cells["mcp"] = cell
             else:
@@ -379,20 +381,20 @@ async def test_matrix(name: str, probed: tuple[House, Router, list[Case]]) -> No
         "session.redeem", "first_admin.status", "first_admin.create", "overview", "resources.count",
     ],
 )  # fmt: skip
-async def test_the_dashboards_operations_are_on_no_wire(house: House, name: str) -> None:
+async def test_the_dashboards_operations_are_on_no_wire(harness: Harness, name: str) -> None:
     """They have no route and are no method."""
     assert not OPERATIONS[name].routes
-    answer = await house.rpc(name, {}, headers={"authorization": f"Peer {COOKIE}"}, source=ADMIN_SOURCE)
+    answer = await harness.rpc(name, {}, headers={"authorization": f"Peer {COOKIE}"}, source=ADMIN_SOURCE)
     assert answer["error"]["code"] == -32601
 
 
 @pytest.mark.parametrize("kind", ["client_secret", "user_key", "service_key", "legacy_secret", "peer"])
-async def test_session_create_row(probed: tuple[House, Router, list[Case]], kind: str) -> None:
+async def test_session_create_row(probed: tuple[Harness, Router, list[Case]], kind: str) -> None:
     """The matrix row of the operation that has no wire: asked through the pipeline."""
-    house, _, cases = probed
+    harness, _, cases = probed
     operation = PROBED["session.create"]
     for case in (case for case in cases if case.kind == kind and case.scope is not None):
-        reached = await house.pipeline.call(
+        reached = await harness.pipeline.call(
             operation, operation.params(), request_credential(case.headers), case.source
         )
         assert (reached.method, reached.scope) == (case.kind, case.scope)

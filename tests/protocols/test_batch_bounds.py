@@ -18,7 +18,7 @@ from herod.scopes.principal import Peer, Source
 from herod.server.connection_limits import Limits
 from herod.store.store_interface import Writer
 from store.samples import key
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, TCP, House
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, TCP, Harness
 
 ADMIN = {"authorization": f"Peer {COOKIE}"}
 
@@ -28,9 +28,9 @@ def call(method: str, number: int, **params: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
 
 
-async def batch(house: House, items: list[Any], source: Source = TCP, **headers: str) -> Any:
+async def batch(harness: Harness, items: list[Any], source: Source = TCP, **headers: str) -> Any:
     """What a batch is answered."""
-    return (await house.request("POST", "/rpc", json=items, headers=headers or None, source=source)).json
+    return (await harness.request("POST", "/rpc", json=items, headers=headers or None, source=source)).json
 
 
 def codes(answers: list[Any]) -> list[int | None]:
@@ -38,51 +38,51 @@ def codes(answers: list[Any]) -> list[int | None]:
     return [answer.get("error", {}).get("code") for answer in answers]
 
 
-async def test_a_document_is_not_answered_in_a_batch(house: House) -> None:
+async def test_a_document_is_not_answered_in_a_batch(harness: Harness) -> None:
     """The attack's own request: 50 refusals of some hundred bytes, which say what to do."""
     items = [call("rpc.discover", number) for number in range(50)]
-    answer = await house.request("POST", "/rpc", json=items)
+    answer = await harness.request("POST", "/rpc", json=items)
     assert codes(answer.json) == [-32600] * 50
     assert [one["id"] for one in answer.json] == list(range(50))
     assert "outside of a batch" in answer.json[0]["error"]["message"]
     assert len(answer.response.body) < 10 * len(json.dumps(items))
     silent = {"jsonrpc": "2.0", "method": "rpc.discover"}
-    assert (await house.request("POST", "/rpc", json=[silent] * 50)).status == 204
+    assert (await harness.request("POST", "/rpc", json=[silent] * 50)).status == 204
 
 
-async def test_a_document_is_one_copy(house: House) -> None:
+async def test_a_document_is_one_copy(harness: Harness) -> None:
     """Whoever asks gets the same bytes object: a client that does not read them costs nothing."""
     shared = {
-        name: [(await house.request(*request)).response.shared for _ in range(2)]
+        name: [(await harness.request(*request)).response.shared for _ in range(2)]
         for name, request in {
             "openapi": ("GET", "/openapi.json"),
             "openrpc": ("GET", "/rpc/discover"),
         }.items()
     }
     request = {"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"}
-    shared["rpc"] = [(await house.request("POST", "/rpc", json=request)).response.shared for _ in range(2)]
+    shared["rpc"] = [(await harness.request("POST", "/rpc", json=request)).response.shared for _ in range(2)]
     for first, second in shared.values():
         assert first is second
         assert len(first) > 10_000
 
 
-async def test_the_answers_to_a_batch_have_a_budget(house: House) -> None:
+async def test_the_answers_to_a_batch_have_a_budget(harness: Harness) -> None:
     """Items beyond it are refused and not run; the whole stays below 1 MiB."""
     for number in range(150):
-        await house.admin("users.add", email=f"{number}@{'long' * 30}.example.org", name="n" * 128, scope="read")
+        await harness.admin("users.add", email=f"{number}@{'long' * 30}.example.org", name="n" * 128, scope="read")
     items = [call("users.list", number) for number in range(49)]
     items.append(call("users.add", 49, email="late@example.org", scope="read"))
-    answers = await batch(house, items, ADMIN_SOURCE, **ADMIN)
+    answers = await batch(harness, items, ADMIN_SOURCE, **ADMIN)
     answered = [code for code in codes(answers) if code is None]
     assert 2 <= len(answered) < 49
     assert codes(answers)[len(answered) :] == [-32600] * (50 - len(answered))
     assert "another one" in answers[-1]["error"]["message"]
     assert len(json.dumps(answers)) < jsonrpc.MAX_BATCH_BYTES
     with pytest.raises(Exception, match="no such account"):
-        await house.admin("users.get", email="late@example.org")
+        await harness.admin("users.get", email="late@example.org")
 
 
-async def test_a_batch_is_never_longer_than_a_connection_may_hold(house: House) -> None:
+async def test_a_batch_is_never_longer_than_a_connection_may_hold(harness: Harness) -> None:
     """Of answers as long as they may be, with long ids: who is cut off would not learn what took effect.
 
     Before, these 50 items were answered with 1,072 KiB, at which the connection was ended.
@@ -96,34 +96,34 @@ async def test_a_batch_is_never_longer_than_a_connection_may_hold(house: House) 
                 number = tx.count(ApiKey)
                 tx.put(key(f"{number:012}", owner=None, name=f"{number:0100}"))
 
-        await house.store.write(fill)
-        (answer,) = await batch(house, [call("auth.list_keys", 1)], ADMIN_SOURCE, **ADMIN)
+        await harness.store.write(fill)
+        (answer,) = await batch(harness, [call("auth.list_keys", 1)], ADMIN_SOURCE, **ADMIN)
         return len(msgspec.json.encode(answer["result"]))
 
     one, two = await add_keys(1), await add_keys(1)
     wanted = (jsonrpc.MAX_BATCH_BYTES - MAX_ANSWER_BYTES) // 3 - 4000  # three with their ids leave room for a fourth
     assert wanted - two < await add_keys((wanted - two) // (two - one)) <= wanted < MAX_ANSWER_BYTES
     items = [{**call("auth.list_keys", 1), "id": "x" * 1150} for _ in range(50)]
-    answer = await house.request("POST", "/rpc", json=items, headers=ADMIN, source=ADMIN_SOURCE)
+    answer = await harness.request("POST", "/rpc", json=items, headers=ADMIN, source=ADMIN_SOURCE)
     assert codes(answer.json) == [None] * 3 + [-32600] * 47
     longest_head = 1024
     assert len(answer.response.body) + longest_head < min(jsonrpc.MAX_BATCH_BYTES, Limits().unsent_bytes)
 
 
-async def test_an_answer_that_is_too_long_is_refused(house: House) -> None:
+async def test_an_answer_that_is_too_long_is_refused(harness: Harness) -> None:
     """Of a list without pages, by every protocol; it says what to do."""
 
     def fill(tx: Writer) -> None:
         for number in range(1600):
             tx.put(key(f"{number:012}", owner=None, name=f"{number} {'n' * 120}"))
 
-    await house.store.write(fill)
-    answers = await batch(house, [call("auth.list_keys", 1), call("version", 2)], ADMIN_SOURCE, **ADMIN)
+    await harness.store.write(fill)
+    answers = await batch(harness, [call("auth.list_keys", 1), call("version", 2)], ADMIN_SOURCE, **ADMIN)
     assert codes(answers) == [-32602, None]
     assert "keys.list" in answers[0]["error"]["message"]
 
 
-async def test_others_get_their_turn_between_two_items(house: House) -> None:
+async def test_others_get_their_turn_between_two_items(harness: Harness) -> None:
     """Another task runs while a batch is answered."""
     turns = 0
 
@@ -135,27 +135,27 @@ async def test_others_get_their_turn_between_two_items(house: House) -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(other)
-        await batch(house, [call("version", number) for number in range(50)])
+        await batch(harness, [call("version", number) for number in range(50)])
         nursery.cancel_scope.cancel()
     assert turns >= 40
 
 
-async def test_unfinished_batches_of_one_source_have_a_bound(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unfinished_batches_of_one_source_have_a_bound(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """While many batches of one source wait, the rest of its next ones is refused, and another source is answered."""
     monkeypatch.setattr(jsonrpc, "MAX_UNFINISHED_BYTES_OF_SOURCE", 2000)
     waiting = [call("version", 1), call("version", 2), call("token.changes", 3, wait=30)] * 10
-    ada = await house.user(scope="read")
+    ada = await harness.user(scope="read")
     uid = Source(peer=Peer(uid=1000, gid=1000))
     async with trio.open_nursery() as nursery:
-        cursor = (await house.call("token.changes", ada.basic)).cursor
+        cursor = (await harness.call("token.changes", ada.basic)).cursor
         for item in waiting[2::3]:
             item["params"]["cursor"] = cursor
         for _ in range(6):
-            nursery.start_soon(lambda: batch(house, waiting, TCP, **ada.basic_header))
+            nursery.start_soon(lambda: batch(harness, waiting, TCP, **ada.basic_header))
         await trio.testing.wait_all_tasks_blocked(0.01)
-        refused = await batch(house, [call("version", number) for number in range(50)])
+        refused = await batch(harness, [call("version", number) for number in range(50)])
         assert set(codes(refused)) >= {-32600}
         assert "have ended" in refused[-1]["error"]["message"]
-        assert set(codes(await batch(house, [call("version", n) for n in range(5)], uid))) == {None}
+        assert set(codes(await batch(harness, [call("version", n) for n in range(5)], uid))) == {None}
         nursery.cancel_scope.cancel()
-    assert set(codes(await batch(house, [call("version", number) for number in range(5)]))) == {None}
+    assert set(codes(await batch(harness, [call("version", number) for number in range(5)]))) == {None}

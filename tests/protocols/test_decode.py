@@ -11,7 +11,7 @@ from herod.protocols.decode import _STRING, MAX_DEPTH, check_depth, decode_param
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
 from herod_client.core.errors import InvalidRequest
-from support.herod_in_memory import House, bearer
+from support.herod_in_memory import Harness, bearer
 
 
 def nested(depth: int) -> bytes:
@@ -102,7 +102,7 @@ def test_a_string_without_an_end_is_read_once() -> None:
     check_depth(b"[]" * 33 + b'"' + b"[" * 100)  # is no JSON: for the parser to say
 
 
-async def test_what_the_parser_refuses_is_a_bad_request(house: House) -> None:
+async def test_what_the_parser_refuses_is_a_bad_request(harness: Harness) -> None:
     """Each with its own words."""
     for body in (b"{", b"\xff", b'{"token":"\xff"}', b"[" * 33):
         with pytest.raises(InvalidRequest):
@@ -126,32 +126,32 @@ def test_forms_that_cannot_be_read(content_type: str, query: str, body: bytes) -
         read_form(Request("POST", "/token", query, {"content-type": content_type}, body, Source()))
 
 
-async def test_a_path_and_a_body_that_is_no_object(house: House) -> None:
+async def test_a_path_and_a_body_that_is_no_object(harness: Harness) -> None:
     """Where both give parameters, the body is read by itself."""
     for body in (b"[]", b"{", b'{"name":"\xff"}', b"[" * 33):
-        answer = await house.request("PATCH", "/api/v1/users/x", body=body)
+        answer = await harness.request("PATCH", "/api/v1/users/x", body=body)
         assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")
 
 
-async def test_a_client_id_that_contradicts_the_header(house: House) -> None:
+async def test_a_client_id_that_contradicts_the_header(harness: Harness) -> None:
     """A form may repeat the client_id of the header and no other."""
-    user = await house.user()
+    user = await harness.user()
     for client_id, status in ((user.client_id, 200), ("another", 400)):
         form = f"grant_type=client_credentials&client_id={client_id}"
-        assert (await house.request("POST", "/token", form=form, headers=user.basic_header)).status == status
+        assert (await harness.request("POST", "/token", form=form, headers=user.basic_header)).status == status
 
 
 @pytest.mark.parametrize("query", ["since=null", "since=0.5", "since=1800000000", "after=null", "since=2027-01-15"])
-async def test_a_query_says_what_it_means(house: House, query: str) -> None:
+async def test_a_query_says_what_it_means(harness: Harness, query: str) -> None:
     """The word null is no way to leave something out, and a number is no time."""
-    token = await (await house.user("admin")).token()
-    answer = await house.request("GET", f"/api/v1/audit?{query}", headers=bearer(token))
+    token = await (await harness.user("admin")).token()
+    answer = await harness.request("GET", f"/api/v1/audit?{query}", headers=bearer(token))
     assert answer.status == 400
     assert query.partition("=")[0] in answer.json["error"]["message"]
 
 
-async def test_a_text_may_be_the_word_null(house: House) -> None:
+async def test_a_text_may_be_the_word_null(harness: Harness) -> None:
     """Where a text is expected it is one."""
-    token = await (await house.user("admin")).token()
-    answer = await house.request("GET", "/api/v1/audit?reason=null", headers=bearer(token))
+    token = await (await harness.user("admin")).token()
+    answer = await harness.request("GET", "/api/v1/audit?reason=null", headers=bearer(token))
     assert answer.json["data"] == []

@@ -5,7 +5,7 @@ import pytest
 from herod.protocols.host_and_origin_guard import Guard, host_of
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
-from support.herod_in_memory import ADMIN_SOURCE, TCP, House
+from support.herod_in_memory import ADMIN_SOURCE, TCP, Harness
 
 TLS = Source(address="127.0.0.1", secure=True)
 
@@ -72,9 +72,9 @@ def test_a_host_without_its_port() -> None:
     assert [host_of(value) for value in ("A:1", "[::1]:2", "b", "[x")] == ["a", "[::1]", "b", ""]
 
 
-async def test_refused_before_routing(house: House) -> None:
+async def test_refused_before_routing(harness: Harness) -> None:
     """Even what does not exist is not told apart."""
     for path in ("/health", "/nothing"):
-        answer = await house.request("GET", path, headers={"host": "evil.example"})
+        answer = await harness.request("GET", path, headers={"host": "evil.example"})
         assert answer.status == 421
         assert answer.json["error"]["message"]

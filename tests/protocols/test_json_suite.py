@@ -5,19 +5,19 @@ import json
 
 import pytest
 
-from support.herod_in_memory import House, bearer
+from support.herod_in_memory import Harness, bearer
 from support.public_vectors import VECTORS
 
 SUITE = VECTORS / "json_parsing_suite.json"
 
 
 @pytest.mark.skipif(not SUITE.is_file(), reason=f"no vectors at {SUITE}")
-async def test_json_suite_through_rpc(house: House) -> None:
+async def test_json_suite_through_rpc(harness: Harness) -> None:
     """n_ is a parse error or an over-limit, y_ is never one, i_ may be either."""
     cases = json.loads(SUITE.read_text())
     assert len(cases) > 300
     for name, encoded in cases.items():
-        answer = await house.request("POST", "/rpc", body=base64.b64decode(encoded))
+        answer = await harness.request("POST", "/rpc", body=base64.b64decode(encoded))
         assert answer.status in {200, 400, 413}, name
         body = answer.json if answer.status == 200 else None
         codes = {item["error"]["code"] for item in (body if isinstance(body, list) else [body])} if body else set()
@@ -30,11 +30,11 @@ async def test_json_suite_through_rpc(house: House) -> None:
 
 
 @pytest.mark.skipif(not SUITE.is_file(), reason=f"no vectors at {SUITE}")
-async def test_json_suite_as_params(house: House) -> None:
+async def test_json_suite_as_params(harness: Harness) -> None:
     """The same texts in the place of params: never a 5xx, and what is no JSON is never run."""
     for name, encoded in json.loads(SUITE.read_text()).items():
         body = b'{"jsonrpc":"2.0","method":"token.validate","id":1,"params":%b}' % base64.b64decode(encoded)
-        answer = await house.request("POST", "/rpc", body=body)
+        answer = await harness.request("POST", "/rpc", body=body)
         assert answer.status == 200, name
         if "result" in answer.json:  # a list of texts is params by position
             assert (name[:2], answer.json["result"]) == ("y_", {"valid": False, "reason": "invalid"})
@@ -43,18 +43,18 @@ async def test_json_suite_as_params(house: House) -> None:
 
 
 @pytest.mark.skipif(not SUITE.is_file(), reason=f"no vectors at {SUITE}")
-async def test_json_suite_through_mcp(house: House) -> None:
+async def test_json_suite_through_mcp(harness: Harness) -> None:
     """As messages and as a tool's arguments: never a 5xx, and what is no JSON is never run."""
-    headers = bearer(await house.service_key("read"))
+    headers = bearer(await harness.service_key("read"))
     for name, encoded in json.loads(SUITE.read_text()).items():
         text = base64.b64decode(encoded)
-        answer = await house.request("POST", "/mcp", body=text, headers=headers)
+        answer = await harness.request("POST", "/mcp", body=text, headers=headers)
         assert (answer.status, answer.json["error"]["code"]) in {(400, -32700), (400, -32600)}, name
         if name.startswith("y_"):
             assert answer.json["error"]["code"] == -32600, name
         params = b'{"name":"validate_token","arguments":{"token":"x","scope":%b}}' % text
         body = b'{"jsonrpc":"2.0","method":"tools/call","id":1,"params":%b}' % params
-        answer = await house.request("POST", "/mcp", body=body, headers=headers)
+        answer = await harness.request("POST", "/mcp", body=body, headers=headers)
         assert answer.status in {200, 400}, name
         if name.startswith("n_"):
             assert "structuredContent" not in answer.json.get("result", {}), name

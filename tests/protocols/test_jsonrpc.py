@@ -5,37 +5,37 @@ from typing import Any
 
 import pytest
 
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, House
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, Harness
 
 ADMIN = {"authorization": f"Peer {COOKIE}"}
 
 
-async def post(house: House, body: bytes | str, path: str = "/rpc") -> Any:
+async def post(harness: Harness, body: bytes | str, path: str = "/rpc") -> Any:
     """Send a body as it is; the parsed answer."""
-    answer = await house.request("POST", path, body=body if isinstance(body, bytes) else body.encode())
+    answer = await harness.request("POST", path, body=body if isinstance(body, bytes) else body.encode())
     assert answer.status == 200
     return answer.json
 
 
-async def test_a_call_by_name_and_by_position(house: House) -> None:
+async def test_a_call_by_name_and_by_position(harness: Harness) -> None:
     """Both carry the same parameters."""
-    by_name = await house.rpc("token.validate", {"token": "x"})
-    by_position = await house.rpc("token.validate", ["x"])
+    by_name = await harness.rpc("token.validate", {"token": "x"})
+    by_position = await harness.rpc("token.validate", ["x"])
     assert by_name == by_position == {"jsonrpc": "2.0", "result": {"valid": False, "reason": "invalid"}, "id": 1}
 
 
 @pytest.mark.parametrize("path", ["/", "/rpc"])
-async def test_both_paths_answer(house: House, path: str) -> None:
+async def test_both_paths_answer(harness: Harness, path: str) -> None:
     """Supervisor's clients post to /."""
-    answer = await post(house, '{"jsonrpc":"2.0","method":"health","id":"a"}', path)
+    answer = await post(harness, '{"jsonrpc":"2.0","method":"health","id":"a"}', path)
     assert answer["result"]["status"] == "ok"
     assert answer["id"] == "a"
 
 
 @pytest.mark.parametrize("request_id", ["1", "-7", '"x"', "null", "1.5"])
-async def test_ids_come_back_as_they_were(house: House, request_id: str) -> None:
+async def test_ids_come_back_as_they_were(harness: Harness, request_id: str) -> None:
     """Number, string or null."""
-    answer = await house.request(
+    answer = await harness.request(
         "POST", "/rpc", body=b'{"jsonrpc":"2.0","method":"version","id":%b}' % request_id.encode()
     )
     assert answer.response.body.endswith(b'"id":%b}' % request_id.encode())
@@ -67,19 +67,19 @@ async def test_ids_come_back_as_they_were(house: House, request_id: str) -> None
         ('{"jsonrpc": "2.0", "method": "whoami", "id": 1}', 4001, 1),
     ],
 )
-async def test_errors(house: House, body: bytes | str, code: int, request_id: Any) -> None:
+async def test_errors(harness: Harness, body: bytes | str, code: int, request_id: Any) -> None:
     """The specification's codes, and herod's own."""
-    answer = await post(house, body)
+    answer = await post(harness, body)
     assert (answer["error"]["code"], answer["id"]) == (code, request_id)
     assert answer["error"]["message"]
     assert answer["error"]["data"]["code"]
     assert "result" not in answer
 
 
-async def test_a_batch_answers_each_request_and_no_notification(house: House) -> None:
+async def test_a_batch_answers_each_request_and_no_notification(harness: Harness) -> None:
     """In order, with what is wrong in its place."""
     answer = await post(
-        house,
+        harness,
         """[{"jsonrpc":"2.0","method":"version","id":1},
             {"jsonrpc":"2.0","method":"version"},
             {"foo":"boo"}, 1,
@@ -90,7 +90,7 @@ async def test_a_batch_answers_each_request_and_no_notification(house: House) ->
     assert codes == [None, -32600, -32600, -32601, 4001]
 
 
-async def test_notifications_alone_answer_nothing(house: House) -> None:
+async def test_notifications_alone_answer_nothing(harness: Harness) -> None:
     """204, whatever becomes of them."""
     for body in (
         b'{"jsonrpc":"2.0","method":"version"}',
@@ -98,110 +98,110 @@ async def test_notifications_alone_answer_nothing(house: House) -> None:
         b'{"jsonrpc":"2.0","method":"whoami"}',
         b'[{"jsonrpc":"2.0","method":"version"}]',
     ):
-        answer = await house.request("POST", "/rpc", body=body)
+        answer = await harness.request("POST", "/rpc", body=body)
         assert (answer.status, answer.response.body) == (204, b"")
 
 
-async def test_a_notification_is_carried_out(house: House) -> None:
+async def test_a_notification_is_carried_out(harness: Harness) -> None:
     """No answer is no reason not to do it."""
     body = json.dumps({"jsonrpc": "2.0", "method": "users.add", "params": {"email": "a@b.c"}}).encode()
-    answer = await house.request("POST", "/rpc", body=body, headers=ADMIN, source=ADMIN_SOURCE)
+    answer = await harness.request("POST", "/rpc", body=body, headers=ADMIN, source=ADMIN_SOURCE)
     assert answer.status == 204
-    assert (await house.admin("users.get", email="a@b.c")).email == "a@b.c"
+    assert (await harness.admin("users.get", email="a@b.c")).email == "a@b.c"
 
 
-async def test_a_batch_has_an_end(house: House) -> None:
+async def test_a_batch_has_an_end(harness: Harness) -> None:
     """51 items are one error and nothing is run."""
     item = {"jsonrpc": "2.0", "method": "users.add", "id": 1}
-    answer = await house.request("POST", "/rpc", json=[item] * 51, headers=ADMIN, source=ADMIN_SOURCE)
+    answer = await harness.request("POST", "/rpc", json=[item] * 51, headers=ADMIN, source=ADMIN_SOURCE)
     assert (answer.json["error"]["code"], answer.json["error"]["data"]["code"]) == (-32600, "too_large")
-    assert (await house.admin("users.list")).items == []
-    assert len((await house.request("POST", "/rpc", json=[item] * 50)).json) == 50
+    assert (await harness.admin("users.list")).items == []
+    assert len((await harness.request("POST", "/rpc", json=[item] * 50)).json) == 50
 
 
-async def test_each_item_of_a_batch_is_authorized_by_itself(house: House) -> None:
+async def test_each_item_of_a_batch_is_authorized_by_itself(harness: Harness) -> None:
     """A refusal of one says nothing about the next, and admin_key counts for its item alone."""
-    key = await house.service_key("admin")
+    key = await harness.service_key("admin")
     batch = [
         {"jsonrpc": "2.0", "method": "auth.list_keys", "params": {"admin_key": key}, "id": 1},
         {"jsonrpc": "2.0", "method": "auth.list_keys", "id": 2},
         {"jsonrpc": "2.0", "method": "auth.list_keys", "params": [key], "id": 3},
         {"jsonrpc": "2.0", "method": "auth.list_keys", "params": ["nonsense"], "id": 4},
     ]
-    answer = (await house.request("POST", "/rpc", json=batch)).json
+    answer = (await harness.request("POST", "/rpc", json=batch)).json
     assert [item.get("error", {}).get("code") for item in answer] == [None, 4001, None, 4001]
 
 
-async def test_admin_key_overrides_the_header(house: House) -> None:
+async def test_admin_key_overrides_the_header(harness: Harness) -> None:
     """For its item, and in both directions."""
-    admin, low = await house.service_key("admin", "a"), await house.service_key("registrar", "b")
-    raised = await house.rpc("auth.list_keys", {"admin_key": admin}, headers={"x-api-key": low})
-    lowered = await house.rpc("auth.list_keys", {"admin_key": low}, headers={"x-api-key": admin})
+    admin, low = await harness.service_key("admin", "a"), await harness.service_key("registrar", "b")
+    raised = await harness.rpc("auth.list_keys", {"admin_key": admin}, headers={"x-api-key": low})
+    lowered = await harness.rpc("auth.list_keys", {"admin_key": low}, headers={"x-api-key": admin})
     assert len(raised["result"]) == 2
     assert lowered["error"]["code"] == 4003
 
 
-async def test_another_content_type_is_refused(house: House) -> None:
+async def test_another_content_type_is_refused(harness: Harness) -> None:
     """A form or text is what a hostile page may post without asking."""
     for content_type in ("text/plain", "application/x-www-form-urlencoded", ""):
-        answer = await house.request(
+        answer = await harness.request(
             "POST", "/rpc", body=b'{"jsonrpc":"2.0","method":"version","id":1}', headers={"content-type": content_type}
         )
         assert answer.json["error"]["code"] == -32600
 
 
 async def test_a_failing_handler_says_nothing_and_the_batch_goes_on(
-    house: House, caplog: pytest.LogCaptureFixture
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """-32603 for its item, the traceback in the log."""
 
     def fail() -> Any:
         raise RuntimeError("a secret detail")
 
-    house.store.count = lambda record_type: fail()  # type: ignore[method-assign]
+    harness.store.count = lambda record_type: fail()  # type: ignore[method-assign]
     batch = [
         {"jsonrpc": "2.0", "method": "stats", "id": 1},
         {"jsonrpc": "2.0", "method": "version", "id": 2},
     ]
-    answer = await house.request("POST", "/rpc", json=batch, headers=ADMIN, source=ADMIN_SOURCE)
+    answer = await harness.request("POST", "/rpc", json=batch, headers=ADMIN, source=ADMIN_SOURCE)
     assert [item.get("error", {}).get("code") for item in answer.json] == [-32603, None]
     assert b"secret detail" not in answer.response.body
     assert "a secret detail" in caplog.text
 
 
-async def test_supervisors_flow(house: House) -> None:
+async def test_supervisors_flow(harness: Harness) -> None:
     """verify, create, list and remove in Hero Supervisor's shapes."""
-    admin = await house.service_key("admin", "my-admin")
-    verified = await house.rpc("auth.verify", {"key": admin})
+    admin = await harness.service_key("admin", "my-admin")
+    verified = await harness.rpc("auth.verify", {"key": admin})
     assert verified["result"] == {"valid": True, "name": "my-admin", "scope": "admin"}
-    assert (await house.rpc("auth.verify", {"key": "wrong"}))["result"] == {"valid": False}
-    created = await house.rpc("auth.create_key", {"admin_key": admin, "name": "r1", "scope": "registrar"})
+    assert (await harness.rpc("auth.verify", {"key": "wrong"}))["result"] == {"valid": False}
+    created = await harness.rpc("auth.create_key", {"admin_key": admin, "name": "r1", "scope": "registrar"})
     assert set(created["result"]) == {"key", "name", "scope", "created_at", "expires_at"}
     assert created["result"]["created_at"].endswith("Z")
-    listed = (await house.rpc("auth.list_keys", {"admin_key": admin}))["result"]
+    listed = (await harness.rpc("auth.list_keys", {"admin_key": admin}))["result"]
     assert [set(key) for key in listed] == [{"id", "name", "scope", "created_at", "expires_at", "last_used_at"}] * 2
     text = created["result"]["key"]
-    assert (await house.rpc("auth.verify", [text]))["result"]["scope"] == "registrar"
-    assert (await house.rpc("auth.remove_key", {"admin_key": admin, "key": text}))["result"] is True
-    assert (await house.rpc("auth.verify", [text]))["result"] == {"valid": False}
-    assert (await house.rpc("auth.remove_key", {"admin_key": admin, "key": text}))["error"]["code"] == 4004
+    assert (await harness.rpc("auth.verify", [text]))["result"]["scope"] == "registrar"
+    assert (await harness.rpc("auth.remove_key", {"admin_key": admin, "key": text}))["result"] is True
+    assert (await harness.rpc("auth.verify", [text]))["result"] == {"valid": False}
+    assert (await harness.rpc("auth.remove_key", {"admin_key": admin, "key": text}))["error"]["code"] == 4004
 
 
-async def test_supervisors_mistakes(house: House) -> None:
+async def test_supervisors_mistakes(harness: Harness) -> None:
     """Neither key nor id, both, an id in the key's place, a user's key, and pages of keys beside service keys."""
-    admin = await house.service_key("admin", "my-admin")
+    admin = await harness.service_key("admin", "my-admin")
     for params in ({}, {"key": "a", "id": "b"}):
-        answer = await house.rpc("auth.remove_key", {"admin_key": admin, **params})
+        answer = await harness.rpc("auth.remove_key", {"admin_key": admin, **params})
         assert answer["error"]["code"] == -32602
-    user = await house.user()
+    user = await harness.user()
     text = await user.key()
-    answer = await house.rpc("auth.remove_key", {"admin_key": admin, "key": text})
+    answer = await harness.rpc("auth.remove_key", {"admin_key": admin, "key": text})
     assert answer["error"]["code"] == 4004
     for number in range(205):
-        await house.service_key("read", f"s{number}")
-    listed = (await house.rpc("auth.list_keys", {"admin_key": admin}))["result"]
+        await harness.service_key("read", f"s{number}")
+    listed = (await harness.rpc("auth.list_keys", {"admin_key": admin}))["result"]
     assert len(listed) == 206
     by_id = {"admin_key": admin, "key": listed[-1]["id"]}
-    assert (await house.rpc("auth.remove_key", by_id))["result"] is True
+    assert (await harness.rpc("auth.remove_key", by_id))["result"] is True
     token = await user.token()
-    assert (await house.rpc("auth.verify", {"key": token}))["result"]["scope"] == "read"
+    assert (await harness.rpc("auth.verify", {"key": token}))["result"]["scope"] == "read"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from support.herod_in_memory import House, bearer
+from support.herod_in_memory import Harness, bearer
 
 SECRET = "what the tenant chose"
 WRONG = "what another tenant chose"
@@ -20,15 +20,15 @@ REST = [
 
 
 @pytest.fixture
-async def headers(house: House) -> dict[str, str]:
+async def headers(harness: Harness) -> dict[str, str]:
     """What the service presents."""
-    return bearer(await house.service_key("user", "compute"))
+    return bearer(await harness.service_key("user", "compute"))
 
 
-async def claim(house: House, headers: dict[str, str], secret: str = SECRET) -> str:
+async def claim(harness: Harness, headers: dict[str, str], secret: str = SECRET) -> str:
     """Claim a machine; its sid."""
     sent = {"kind": "vm", "name": "web 1", "secret": secret}
-    answer = await house.request("POST", "/api/v1/resources", json=sent, headers=headers)
+    answer = await harness.request("POST", "/api/v1/resources", json=sent, headers=headers)
     assert answer.status == 201
     assert set(answer.json["data"]) == {"sid", "kind", "name", "attributes"}
     sid: str = answer.json["data"]["sid"]
@@ -36,93 +36,93 @@ async def claim(house: House, headers: dict[str, str], secret: str = SECRET) -> 
 
 
 @pytest.mark.parametrize(("method", "path", "body"), REST)
-async def test_rest(house: House, headers: dict[str, str], method: str, path: str, body: Any) -> None:
+async def test_rest(harness: Harness, headers: dict[str, str], method: str, path: str, body: Any) -> None:
     """The same status, headers and body, whatever it is that does not fit."""
-    sid = await claim(house, headers)
-    other = bearer(await house.service_key("user", "storage"))
+    sid = await claim(harness, headers)
+    other = bearer(await harness.service_key("user", "storage"))
     asked = [
-        await house.request(method, path.format(one), json=body, headers={**who, HEADER: secret})
+        await harness.request(method, path.format(one), json=body, headers={**who, HEADER: secret})
         for who, one, secret in ((headers, sid, WRONG), (other, sid, SECRET), (headers, NEVER, SECRET))
     ]
-    asked.append(await house.request(method, path.format(sid), json=body, headers=headers))
+    asked.append(await harness.request(method, path.format(sid), json=body, headers=headers))
     assert asked[0].status == 404
     assert len({(one.status, one.response.headers, one.response.body) for one in asked}) == 1
-    right = await house.request(method, path.format(sid), json=body, headers={**headers, HEADER: SECRET})
+    right = await harness.request(method, path.format(sid), json=body, headers={**headers, HEADER: SECRET})
     assert right.status == 200
 
 
 @pytest.mark.parametrize("method", ["get", "check", "update", "release"])
-async def test_rpc(house: House, headers: dict[str, str], method: str) -> None:
+async def test_rpc(harness: Harness, headers: dict[str, str], method: str) -> None:
     """The same error object."""
-    sid = await claim(house, headers)
-    other = bearer(await house.service_key("user", "storage"))
+    sid = await claim(harness, headers)
+    other = bearer(await harness.service_key("user", "storage"))
     errors = [
-        (await house.rpc(f"resources.{method}", {"sid": one, "secret": secret}, headers=who))["error"]
+        (await harness.rpc(f"resources.{method}", {"sid": one, "secret": secret}, headers=who))["error"]
         for who, one, secret in ((headers, sid, WRONG), (other, sid, SECRET), (headers, NEVER, SECRET))
     ]
     assert errors[0]["code"] == 4004
     assert errors == [errors[0]] * 3
-    rest = await house.request("GET", f"/api/v1/resources/{NEVER}", headers=headers)
+    rest = await harness.request("GET", f"/api/v1/resources/{NEVER}", headers=headers)
     assert rest.json["error"]["message"] == errors[0]["message"]
-    assert "result" in await house.rpc(f"resources.{method}", {"sid": sid, "secret": SECRET}, headers=headers)
+    assert "result" in await harness.rpc(f"resources.{method}", {"sid": sid, "secret": SECRET}, headers=headers)
 
 
-async def test_a_lock_is_the_same_for_all(house: House, headers: dict[str, str]) -> None:
+async def test_a_lock_is_the_same_for_all(harness: Harness, headers: dict[str, str]) -> None:
     """429 with Retry-After for what is there and what never was, over REST and in a batch."""
-    sid = await claim(house, headers)
+    sid = await claim(harness, headers)
     params = [{"sid": sid, "secret": f"guess {number}"} for number in range(12)]
     calls = [{"jsonrpc": "2.0", "id": 1, "method": "resources.check", "params": one} for one in params]
-    answers = (await house.request("POST", "/rpc", json=calls, headers=headers)).json
+    answers = (await harness.request("POST", "/rpc", json=calls, headers=headers)).json
     assert [answer["error"]["code"] for answer in answers] == [4004] * 10 + [4029] * 2
     asked = [
-        await house.request("GET", f"/api/v1/resources/{one}", headers={**headers, HEADER: secret})
+        await harness.request("GET", f"/api/v1/resources/{one}", headers={**headers, HEADER: secret})
         for one, secret in ((sid, SECRET), (sid, WRONG), (NEVER, SECRET))
     ]
     assert (asked[0].status, asked[0].headers["retry-after"]) == (429, "300")
     assert len({(one.status, one.response.headers, one.response.body) for one in asked}) == 1
-    listed = await house.request("GET", "/api/v1/resources?kind=vm", headers={**headers, HEADER: SECRET})
+    listed = await harness.request("GET", "/api/v1/resources?kind=vm", headers={**headers, HEADER: SECRET})
     assert listed.status == 429
 
 
 @pytest.mark.parametrize("target", ["/api/v1/resources?kind=vm&secret={}", "/api/v1/resources/{sid}?secret={}"])
-async def test_no_secret_in_an_address(house: House, headers: dict[str, str], target: str) -> None:
+async def test_no_secret_in_an_address(harness: Harness, headers: dict[str, str], target: str) -> None:
     """It is refused with where to put it, and not repeated."""
-    sid = await claim(house, headers)
-    answer = await house.request("GET", target.format("hunter2", sid=sid), headers=headers)
+    sid = await claim(harness, headers)
+    answer = await harness.request("GET", target.format("hunter2", sid=sid), headers=headers)
     assert answer.status == 400
     assert "X-Resource-Secret" in answer.json["error"]["message"]
     assert "hunter2" not in str(answer.json)
 
 
-async def test_header_or_body(house: House, headers: dict[str, str]) -> None:
+async def test_header_or_body(harness: Harness, headers: dict[str, str]) -> None:
     """Either carries the secret, in UTF-8; both at once are a contradiction."""
     secret = "Schlüssel"
     in_header = {**headers, HEADER: secret.encode().decode("latin-1")}
     sent = {"kind": "vm", "name": "web 1"}
-    made = await house.request("POST", "/api/v1/resources", json=sent, headers=in_header)
+    made = await harness.request("POST", "/api/v1/resources", json=sent, headers=in_header)
     path = f"/api/v1/resources/{made.json['data']['sid']}/check"
     for answer in (
-        await house.request("POST", path, headers=in_header),
-        await house.request("POST", path, json={"secret": secret}, headers=headers),
+        await harness.request("POST", path, headers=in_header),
+        await harness.request("POST", path, json={"secret": secret}, headers=headers),
     ):
         assert answer.json["data"] == {"sid": made.json["data"]["sid"], "allowed": True}
-    both = await house.request("POST", path, json={"secret": secret}, headers=in_header)
+    both = await harness.request("POST", path, json={"secret": secret}, headers=in_header)
     assert both.status == 400
 
 
-async def test_a_claim_says_how_it_is_protected(house: House, headers: dict[str, str]) -> None:
+async def test_a_claim_says_how_it_is_protected(harness: Harness, headers: dict[str, str]) -> None:
     """Nothing is left open by forgetting: no secret at all is a 400, an empty one is a choice."""
     sent = {"kind": "vm", "name": "web 1"}
-    assert (await house.request("POST", "/api/v1/resources", json=sent, headers=headers)).status == 400
-    sid = await claim(house, headers, "")
-    assert (await house.request("GET", f"/api/v1/resources/{sid}", headers=headers)).status == 200
-    listed = await house.request("GET", "/api/v1/resources?kind=vm", headers={**headers, HEADER: ""})
+    assert (await harness.request("POST", "/api/v1/resources", json=sent, headers=headers)).status == 400
+    sid = await claim(harness, headers, "")
+    assert (await harness.request("GET", f"/api/v1/resources/{sid}", headers=headers)).status == 200
+    listed = await harness.request("GET", "/api/v1/resources?kind=vm", headers={**headers, HEADER: ""})
     assert [one["sid"] for one in listed.json["data"]] == [sid]
 
 
-async def test_the_document_knows_both_places(house: House) -> None:
+async def test_the_document_knows_both_places(harness: Harness) -> None:
     """A claim's secret may stand in the header, so the body need not hold it."""
-    document = (await house.request("GET", "/openapi.json")).json
+    document = (await harness.request("GET", "/openapi.json")).json
     claim = document["paths"]["/api/v1/resources"]["post"]
     assert [one["name"] for one in claim["parameters"]] == ["X-Resource-Secret"]
     schema = claim["requestBody"]["content"]["application/json"]["schema"]
@@ -130,27 +130,27 @@ async def test_the_document_knows_both_places(house: House) -> None:
     assert schema["required"] == ["kind", "name"]
 
 
-async def test_by_position(house: House, headers: dict[str, str]) -> None:
+async def test_by_position(harness: Harness, headers: dict[str, str]) -> None:
     """In the order that the documents give."""
-    made = await house.rpc("resources.claim", ["vm", "web 1", SECRET, {"cpus": 2}], headers=headers)
+    made = await harness.rpc("resources.claim", ["vm", "web 1", SECRET, {"cpus": 2}], headers=headers)
     assert made["result"]["attributes"] == {"cpus": 2}
-    listed = await house.rpc("resources.list", ["vm", SECRET], headers=headers)
+    listed = await harness.rpc("resources.list", ["vm", SECRET], headers=headers)
     assert listed["result"] == {"items": [made["result"]], "next_cursor": None}
-    got = await house.rpc("resources.get", [made["result"]["sid"], SECRET], headers=headers)
+    got = await harness.rpc("resources.get", [made["result"]["sid"], SECRET], headers=headers)
     assert got["result"] == made["result"]
 
 
-async def test_metrics_count_them(house: House, headers: dict[str, str]) -> None:
+async def test_metrics_count_them(harness: Harness, headers: dict[str, str]) -> None:
     """How many there are, and nothing else."""
-    await claim(house, headers)
-    text = (await house.request("GET", "/metrics", headers=headers)).response.body
+    await claim(harness, headers)
+    text = (await harness.request("GET", "/metrics", headers=headers)).response.body
     assert b"\nherod_resources 1\n" in text
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-async def test_a_body_that_nobody_reads_is_refused(house: House, headers: dict[str, str], method: str) -> None:
+async def test_a_body_that_nobody_reads_is_refused(harness: Harness, headers: dict[str, str], method: str) -> None:
     """A right secret in it must not look like a wrong one, nor count as one."""
-    sid = await claim(house, headers)
-    answer = await house.request(method, f"/api/v1/resources/{sid}", json={"secret": SECRET}, headers=headers)
+    sid = await claim(harness, headers)
+    answer = await harness.request(method, f"/api/v1/resources/{sid}", json={"secret": SECRET}, headers=headers)
     assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")
     assert "X-Resource-Secret" in answer.json["error"]["message"]

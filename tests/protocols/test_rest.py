@@ -8,38 +8,38 @@ import pytest
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.operations.accounts import login_and_registration
 from herod.store.store_interface import Health
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, NOW, PASSWORD, TCP, House, bearer, open_house
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, NOW, PASSWORD, TCP, Harness, bearer, open_harness
 
 ADMIN = {"authorization": f"Peer {COOKIE}"}
 
 
-async def admin(house: House, method: str, target: str, json: Any = None) -> Any:
+async def admin(harness: Harness, method: str, target: str, json: Any = None) -> Any:
     """Ask as the local admin."""
-    return await house.request(method, target, json=json, headers=ADMIN, source=ADMIN_SOURCE)
+    return await harness.request(method, target, json=json, headers=ADMIN, source=ADMIN_SOURCE)
 
 
-async def register(house: House, email: str = "ada@example.org") -> dict[str, Any]:
+async def register(harness: Harness, email: str = "ada@example.org") -> dict[str, Any]:
     """Register and get the answer."""
-    answer = await house.request("POST", "/register", json={"email": email, "password": PASSWORD, "name": "Ada"})
+    answer = await harness.request("POST", "/register", json={"email": email, "password": PASSWORD, "name": "Ada"})
     assert answer.status == 201
     body: dict[str, Any] = answer.json
     return body
 
 
-async def test_a_strangers_first_minutes(house: House) -> None:
+async def test_a_strangers_first_minutes(harness: Harness) -> None:
     """Register, log in, get a token by Basic and by form, validate it, be refused as admin."""
-    made = await register(house)
+    made = await register(harness)
     assert set(made) == {"access_token", "token_type", "expires_in", "scope", "client_id", "client_secret"}
-    login = await house.request("POST", "/login", json={"email": " ADA@example.org", "password": PASSWORD})
+    login = await harness.request("POST", "/login", json={"email": " ADA@example.org", "password": PASSWORD})
     assert login.status == 200
     assert login.headers["cache-control"] == "no-store"
     assert set(login.json) == {"access_token", "token_type", "expires_in", "scope", "client_id"}
     assert (login.json["token_type"], login.json["expires_in"], login.json["scope"]) == ("Bearer", 3600, "read")
     pair = base64.b64encode(f"{made['client_id']}:{made['client_secret']}".encode()).decode()
-    by_basic = await house.request(
+    by_basic = await harness.request(
         "POST", "/token", form="grant_type=client_credentials", headers={"authorization": f"Basic {pair}"}
     )
-    by_form = await house.request(
+    by_form = await harness.request(
         "POST",
         "/token",
         form=f"grant_type=client_credentials&client_id={made['client_id']}&client_secret={made['client_secret']}",
@@ -47,7 +47,7 @@ async def test_a_strangers_first_minutes(house: House) -> None:
     for answer in (by_basic, by_form):
         assert answer.status == 200
         assert set(answer.json) == {"access_token", "token_type", "expires_in", "scope"}
-        valid = await house.request("POST", "/validate", json={"token": answer.json["access_token"], "scope": "read"})
+        valid = await harness.request("POST", "/validate", json={"token": answer.json["access_token"], "scope": "read"})
         body = valid.json
         assert body.pop("jti")
         assert body == {
@@ -61,7 +61,7 @@ async def test_a_strangers_first_minutes(house: House) -> None:
             "iss": "hero_auth",
             "method": "jwt",
         }
-        refused = await house.request(
+        refused = await harness.request(
             "POST", "/users/add", json={"email": "x@y.z"}, headers=bearer(answer.json["access_token"])
         )
         assert refused.status == 403
@@ -70,27 +70,27 @@ async def test_a_strangers_first_minutes(house: House) -> None:
         assert refused.json["error"]["hint"] == f"herod explain --principal {made['client_id']} --scope=admin"
 
 
-async def test_an_address_in_use(house: House) -> None:
+async def test_an_address_in_use(harness: Harness) -> None:
     """However it is spelled."""
-    await register(house)
+    await register(harness)
     for email in ("ada@example.org", "ADA@EXAMPLE.ORG ", "ａda@example.org"):
-        answer = await house.request("POST", "/register", json={"email": email, "password": PASSWORD})
+        answer = await harness.request("POST", "/register", json={"email": email, "password": PASSWORD})
         assert (answer.status, answer.json["error"]["code"]) == (409, "conflict")
 
 
-async def test_login_refusals_are_the_same_bytes(house: House) -> None:
+async def test_login_refusals_are_the_same_bytes(harness: Harness) -> None:
     """A wrong password, an unknown email, and no email at all."""
-    await register(house)
-    await house.admin("users.add", email="none@example.org")  # has no password
+    await register(harness)
+    await harness.admin("users.add", email="none@example.org")  # has no password
     answers = [
-        await house.request("POST", "/login", json={"email": email, "password": "a wrong password"})
+        await harness.request("POST", "/login", json={"email": email, "password": "a wrong password"})
         for email in ("ada@example.org", "nobody@example.org", "none@example.org", "no email", "")
     ]
     assert {answer.status for answer in answers} == {401}
     assert len({answer.response for answer in answers}) == 1
 
 
-async def test_unknown_emails_cost_the_same_work(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unknown_emails_cost_the_same_work(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """One Argon2 either way."""
     checked: list[str] = []
 
@@ -98,10 +98,10 @@ async def test_unknown_emails_cost_the_same_work(house: House, monkeypatch: pyte
         checked.append(phc)
         return False
 
-    await register(house)
+    await register(harness)
     monkeypatch.setattr(login_and_registration, "verify_password", verify)
     for email in ("ada@example.org", "nobody@example.org"):
-        await house.request("POST", "/login", json={"email": email, "password": "a wrong password"})
+        await harness.request("POST", "/login", json={"email": email, "password": "a wrong password"})
     assert len(checked) == 2
     assert len({phc.split("$")[3] for phc in checked}) == 1  # the same parameters
 
@@ -126,11 +126,11 @@ async def test_unknown_emails_cost_the_same_work(house: House, monkeypatch: pyte
         ("x", "invalid_request"),
     ],
 )
-async def test_token_errors(house: House, form: str, error: str | None) -> None:
+async def test_token_errors(harness: Harness, form: str, error: str | None) -> None:
     """RFC 6749, section 5.2."""
-    user = await house.user()
+    user = await harness.user()
     client = f"client_id={user.client_id}&client_secret={user.secret}"
-    answer = await house.request("POST", "/token", form=form.replace("{client}", client))
+    answer = await harness.request("POST", "/token", form=form.replace("{client}", client))
     assert answer.headers["cache-control"] == "no-store"
     if error is None:
         assert answer.status == 200
@@ -140,9 +140,9 @@ async def test_token_errors(house: House, form: str, error: str | None) -> None:
     assert answer.json["error"] == error
 
 
-async def test_two_credentials_are_refused(house: House) -> None:
+async def test_two_credentials_are_refused(harness: Harness) -> None:
     """Two that differ are a 400; the same one twice is one."""
-    user = await house.user()
+    user = await harness.user()
     key = await user.key()
     token = await user.token()
     for headers, status in (
@@ -156,63 +156,63 @@ async def test_two_credentials_are_refused(house: House) -> None:
         ({"authorization": "Basic !!!"}, 400),
         ({"authorization": "Bearer"}, 401),
     ):
-        assert (await house.request("GET", "/api/v1/whoami", headers=headers)).status == status, headers
+        assert (await harness.request("GET", "/api/v1/whoami", headers=headers)).status == status, headers
     form = f"grant_type=client_credentials&client_id={user.client_id}&client_secret=other"
-    assert (await house.request("POST", "/token", form=form, headers=user.basic_header)).status == 400
+    assert (await harness.request("POST", "/token", form=form, headers=user.basic_header)).status == 400
 
 
-async def test_users_by_rest(house: House) -> None:
+async def test_users_by_rest(harness: Harness) -> None:
     """An account's life under /api/v1, in the envelope."""
-    await house.service_key("admin", "spare")
-    added = await admin(house, "POST", "/api/v1/users", {"email": "eve@example.org", "scope": "write"})
+    await harness.service_key("admin", "spare")
+    added = await admin(harness, "POST", "/api/v1/users", {"email": "eve@example.org", "scope": "write"})
     assert added.status == 201
     user = added.json["data"]
     assert set(user) == {"client_id", "client_secret", "email", "name", "scope", "networks"}
     assert added.json["meta"] == {"api_version": "1", "server_version": "0.0.test"}
     path = f"/api/v1/users/{user['client_id']}"
-    shown = (await admin(house, "GET", path)).json["data"]
+    shown = (await admin(harness, "GET", path)).json["data"]
     assert set(shown) == {"client_id", "email", "name", "scope", "networks", "enabled", "created_at"}
     assert shown["created_at"] == "2027-01-15T08:00:00Z"
-    assert (await admin(house, "PUT", f"{path}/scope", {"scope": "read"})).json["data"]["scope"] == "read"
-    patched = await admin(house, "PATCH", path, {"name": "  Eve   E. ", "networks": ["b", "a"]})
+    assert (await admin(harness, "PUT", f"{path}/scope", {"scope": "read"})).json["data"]["scope"] == "read"
+    patched = await admin(harness, "PATCH", path, {"name": "  Eve   E. ", "networks": ["b", "a"]})
     assert (patched.json["data"]["name"], patched.json["data"]["networks"]) == ("Eve E.", ["a", "b"])
-    assert (await admin(house, "POST", f"{path}/disable")).json["data"]["enabled"] is False
-    assert (await admin(house, "POST", f"{path}/enable")).json["data"]["enabled"] is True
-    assert (await admin(house, "DELETE", path)).json["data"]["deleted"] is True
-    gone = await admin(house, "GET", path)
+    assert (await admin(harness, "POST", f"{path}/disable")).json["data"]["enabled"] is False
+    assert (await admin(harness, "POST", f"{path}/enable")).json["data"]["enabled"] is True
+    assert (await admin(harness, "DELETE", path)).json["data"]["deleted"] is True
+    gone = await admin(harness, "GET", path)
     assert (gone.status, gone.json["error"]["code"], "meta" in gone.json) == (404, "not_found", True)
 
 
-async def test_plain_user_routes(house: House) -> None:
+async def test_plain_user_routes(harness: Harness) -> None:
     """Hero Auth's own, flat, by client_id or email."""
-    added = await admin(house, "POST", "/users/add", {"email": "eve@example.org"})
+    added = await admin(harness, "POST", "/users/add", {"email": "eve@example.org"})
     assert added.status == 201
     assert set(added.json) == {"client_id", "client_secret", "email", "name", "scope", "networks"}
-    scoped = await admin(house, "POST", "/users/scope", {"email": "EVE@example.org", "scope": "member"})
+    scoped = await admin(harness, "POST", "/users/scope", {"email": "EVE@example.org", "scope": "member"})
     assert scoped.json["scope"] == "write"
-    assert (await admin(house, "POST", "/users/delete", {"client_id": added.json["client_id"]})).json["deleted"]
+    assert (await admin(harness, "POST", "/users/delete", {"client_id": added.json["client_id"]})).json["deleted"]
     for body in ({}, {"client_id": "a", "email": "a@b.c"}):
-        assert (await admin(house, "POST", "/users/delete", body)).status == 400
+        assert (await admin(harness, "POST", "/users/delete", body)).status == 400
 
 
-async def test_pages(house: House) -> None:
+async def test_pages(harness: Harness) -> None:
     """Limit and cursor walk through a list without gaps or repeats."""
     for number in range(7):
-        await house.user(name=f"u{number}")
+        await harness.user(name=f"u{number}")
     names, target = [], "/api/v1/users?limit=3"
     for _ in range(3):
-        body = (await admin(house, "GET", target)).json
+        body = (await admin(harness, "GET", target)).json
         names += [user["name"] for user in body["data"]]
         target = f"/api/v1/users?limit=3&cursor={body['meta']['next_cursor']}"
     assert body["meta"]["next_cursor"] is None
     assert sorted(names) == [f"u{number}" for number in range(7)]
     for bad in ("limit=0", "limit=201", "limit=x", "cursor=nonsense", "limit=3&limit=3", "what=1"):
-        assert (await admin(house, "GET", f"/api/v1/users?{bad}")).status == 400, bad
+        assert (await admin(harness, "GET", f"/api/v1/users?{bad}")).status == 400, bad
 
 
-async def test_parameters_have_one_place(house: House) -> None:
+async def test_parameters_have_one_place(harness: Harness) -> None:
     """The same name twice is a 400, and bodies' parameters do not stand in URLs."""
-    user = await house.user()
+    user = await harness.user()
     path = f"/api/v1/users/{user.client_id}"
     for method, target, body in (
         ("PUT", f"{path}/scope", {"client_id": user.client_id, "scope": "read"}),
@@ -220,7 +220,7 @@ async def test_parameters_have_one_place(house: House) -> None:
         ("POST", "/validate?token=x", {"token": "x"}),
         ("PATCH", f"{path}?name=x", {"name": "x"}),
     ):
-        assert (await admin(house, method, target, body)).status == 400, target
+        assert (await admin(harness, method, target, body)).status == 400, target
 
 
 @pytest.mark.parametrize(
@@ -239,46 +239,48 @@ async def test_parameters_have_one_place(house: House) -> None:
         b'{"token":' + b"[" * 33 + b"]" * 33 + b"}",
     ],
 )
-async def test_bad_bodies_are_400(house: House, body: bytes) -> None:
+async def test_bad_bodies_are_400(harness: Harness, body: bytes) -> None:
     """Whatever cannot be read is the client's mistake."""
-    answer = await house.request("POST", "/validate", body=body)
+    answer = await harness.request("POST", "/validate", body=body)
     assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")
 
 
-async def test_a_body_that_is_not_json_is_refused(house: House) -> None:
+async def test_a_body_that_is_not_json_is_refused(harness: Harness) -> None:
     """A page cannot post JSON across origins without asking; a form it can."""
     for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
-        answer = await house.request("POST", "/validate", body=b'{"token":"x"}', headers={"content-type": content_type})
+        answer = await harness.request(
+            "POST", "/validate", body=b'{"token":"x"}', headers={"content-type": content_type}
+        )
         assert answer.status == 400
     charset = {"content-type": "application/json; charset=utf-8"}
-    assert (await house.request("POST", "/validate", body=b'{"token":"x"}', headers=charset)).status == 200
+    assert (await harness.request("POST", "/validate", body=b'{"token":"x"}', headers=charset)).status == 200
 
 
-async def test_paths_and_methods(house: House) -> None:
+async def test_paths_and_methods(harness: Harness) -> None:
     """Unknown paths are a JSON 404, known ones with another method a 405 that says which."""
     for path in ("/nothing", "/.well-known/nothing", "/api/v1/users/", "/api/v1/users/a/b/c", "//", "/HEALTH"):
-        answer = await house.request("GET", path)
+        answer = await harness.request("GET", path)
         assert (answer.status, answer.json["error"]["code"]) == (404, "not_found"), path
-    assert (await admin(house, "GET", "/api/v1/users?cursor")).status == 400
-    answer = await house.request("PUT", "/api/v1/users/x")
+    assert (await admin(harness, "GET", "/api/v1/users?cursor")).status == 400
+    answer = await harness.request("PUT", "/api/v1/users/x")
     assert (answer.status, answer.headers["allow"]) == (405, "DELETE, GET, PATCH")
-    assert (await house.request("GET", "/rpc")).headers["allow"] == "POST"
-    assert (await house.request("HEAD", "/health")).status == 200
-    assert (await admin(house, "GET", "/api/v1/users/%ff")).status == 400
-    assert (await admin(house, "GET", "/api/v1/users/a%2Fb")).status == 404
+    assert (await harness.request("GET", "/rpc")).headers["allow"] == "POST"
+    assert (await harness.request("HEAD", "/health")).status == 200
+    assert (await admin(harness, "GET", "/api/v1/users/%ff")).status == 400
+    assert (await admin(harness, "GET", "/api/v1/users/a%2Fb")).status == 404
     for method, target in (("GET", "/api/v1/nothing"), ("PUT", "/api/v1/users/x"), ("GET", "/api/v1/users/%ff")):
-        answer = await house.request(method, target)
+        answer = await harness.request(method, target)
         assert answer.json["meta"]["api_version"] == "1", target
-    assert "meta" not in (await house.request("GET", "/nothing")).json
+    assert "meta" not in (await harness.request("GET", "/nothing")).json
 
 
-async def test_validate_answers_for_every_kind(house: House) -> None:
+async def test_validate_answers_for_every_kind(harness: Harness) -> None:
     """Keys and secrets too, each with its own sub, jti and method; what is bad in them is never said."""
-    user = await house.user(scope="write", networks=["lab"])
-    key, service = await user.key(scope="read"), await house.service_key("registrar")
+    user = await harness.user(scope="write", networks=["lab"])
+    key, service = await user.key(scope="read"), await harness.service_key("registrar")
 
     async def ask(**body: str) -> Any:
-        return (await house.request("POST", "/validate", json=body)).json
+        return (await harness.request("POST", "/validate", json=body)).json
 
     by_key = await ask(token=key)
     assert (by_key["sub"], by_key["jti"], by_key["method"]) == (user.client_id, key.split("_")[2], "user_key")
@@ -297,33 +299,33 @@ async def test_validate_answers_for_every_kind(house: House) -> None:
     assert await ask(token=token[:-4] + "AAAA") == {"valid": False, "reason": "signature"}
     assert await ask(token=token + "=") == {"valid": False, "reason": "malformed"}
     assert await ask(token="a.b.c") == {"valid": False, "reason": "malformed"}
-    await house.admin("users.disable", client_id=user.client_id)
+    await harness.admin("users.disable", client_id=user.client_id)
     assert await ask(token=token) == {"valid": False, "reason": "disabled"}
     for bad in (key, key[:-1] + "x", "herod_u_", "", "wrong"):
         assert await ask(token=bad) == {"valid": False, "reason": "invalid"}
 
 
-async def test_a_legacy_secret_beyond_ascii(house: House) -> None:
+async def test_a_legacy_secret_beyond_ascii(harness: Harness) -> None:
     """Any text may be one, in a header as in JSON."""
     secret = "пароль от старой системы"
-    house.configure(legacy=LegacySecrets(house.runtime.keyring, [("user", secret)]))
+    harness.configure(legacy=LegacySecrets(harness.runtime.keyring, [("user", secret)]))
     sent = secret.encode().decode("latin-1")
     for headers in ({"x-herod-secret": sent}, bearer(sent)):
-        assert (await house.request("GET", "/api/v1/whoami", headers=headers)).json["data"]["scope"] == "user"
-    assert (await house.request("GET", "/api/v1/whoami", headers=bearer("\xff"))).status == 401
+        assert (await harness.request("GET", "/api/v1/whoami", headers=headers)).json["data"]["scope"] == "user"
+    assert (await harness.request("GET", "/api/v1/whoami", headers=bearer("\xff"))).status == 401
 
 
 async def test_closed_registration() -> None:
     """Says so, and hashes nothing."""
-    async with open_house(registration="closed") as house:
-        answer = await house.request("POST", "/register", json={"email": "a@b.c", "password": PASSWORD})
+    async with open_harness(registration="closed") as harness:
+        answer = await harness.request("POST", "/register", json={"email": "a@b.c", "password": PASSWORD})
         assert answer.status == 403
         assert "ask an admin" in answer.json["error"]["message"]
 
 
-async def test_health_says_what_is_wrong(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_health_says_what_is_wrong(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """503 when the store cannot be written."""
-    assert (await house.request("GET", "/health")).json == {"status": "ok", "service": "herod", "version": "0.0.test"}
-    monkeypatch.setattr(type(house.store), "health", property(lambda _: (Health.READ_ONLY, "the disk failed")))
-    answer = await house.request("GET", "/health", source=TCP)
+    assert (await harness.request("GET", "/health")).json == {"status": "ok", "service": "herod", "version": "0.0.test"}
+    monkeypatch.setattr(type(harness.store), "health", property(lambda _: (Health.READ_ONLY, "the disk failed")))
+    answer = await harness.request("GET", "/health", source=TCP)
     assert (answer.status, answer.json["status"], answer.json["reason"]) == (503, "read-only", "the disk failed")

@@ -1,4 +1,4 @@
-"""A whole house in memory for tests: store, runtime, pipeline and doors, with a clock that tests turn."""
+"""A whole herod in memory for tests: store, runtime, pipeline and router, with a clock that tests turn."""
 
 import base64
 import json
@@ -68,7 +68,7 @@ class Answer:
 
 
 @dataclass
-class House:
+class Harness:
     """The daemon without its sockets."""
 
     store: MemoryStore
@@ -142,7 +142,7 @@ class House:
 class User:
     """An account with its client secret."""
 
-    house: House
+    harness: Harness
     client_id: str
     secret: str
 
@@ -156,7 +156,7 @@ class User:
 
     async def token(self, scope: str | None = None) -> str:
         """A fresh access token."""
-        answer = await self.house.call("token.create", self.basic, scope=scope)
+        answer = await self.harness.call("token.create", self.basic, scope=scope)
         text: str = answer.access_token
         return text
 
@@ -166,13 +166,13 @@ class User:
 
     async def key(self, scope: str = "read", name: str = "key", **params: Any) -> str:
         """A key of the account's own."""
-        issued = await self.house.call("keys.create", self.basic, name=name, scope=scope, **params)
+        issued = await self.harness.call("keys.create", self.basic, name=name, scope=scope, **params)
         text: str = issued.key
         return text
 
     async def session(self, presented: Presented | None = None) -> SessionCookie:
         """A signed-in browser."""
-        opened = await self.house.call("session.create", presented or self.basic)
+        opened = await self.harness.call("session.create", presented or self.basic)
         return SessionCookie(opened.cookie)
 
 
@@ -182,13 +182,13 @@ def bearer(text: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def open_house(
+async def open_harness(
     *,
     registration: Any = "open",
     scopes: Mapping[str, tuple[str, ...]] | None = None,
     networks: frozenset[str] | None = None,
-) -> AsyncIterator[House]:
-    """A house with a fresh memory store."""
+) -> AsyncIterator[Harness]:
+    """A harness with a fresh memory store."""
     clock = Clock()
     store = MemoryStore(SECRET)
     async with store:
@@ -210,7 +210,7 @@ async def open_house(
             started_at=clock.now,
         )
         pipeline = Pipeline(store, runtime, clock=clock, process=ProcessState(operations=OPERATIONS))
-        yield House(store, runtime, pipeline, Router(pipeline, OPERATIONS, Guard()), clock)
+        yield Harness(store, runtime, pipeline, Router(pipeline, OPERATIONS, Guard()), clock)
 
 
 def _dumps(value: Any) -> bytes:

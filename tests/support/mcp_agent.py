@@ -6,7 +6,7 @@ from typing import Any
 from herod.operations.operation_table import OPERATIONS
 from herod.protocols.mcp.tools import make_tools
 from herod.scopes.principal import Source
-from support.herod_in_memory import TCP, Answer, House, bearer
+from support.herod_in_memory import TCP, Answer, Harness, bearer
 
 __all__ = ["INITIALIZE", "META", "METADATA", "NEW", "OLD", "TOOLS", "ask", "call", "send"]
 
@@ -22,7 +22,7 @@ INITIALIZE = {"protocolVersion": OLD, "capabilities": {}, "clientInfo": {"name":
 
 
 async def ask(
-    house: House,
+    harness: Harness,
     method: str,
     params: Mapping[str, Any] | None = None,
     key: str = "",
@@ -41,23 +41,23 @@ async def ask(
             sent["mcp-name"] = str(said.get("name"))
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": said}
-    answer = await house.request("POST", "/mcp", json=call, headers=sent, source=source)
+    answer = await harness.request("POST", "/mcp", json=call, headers=sent, source=source)
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
     return answer
 
 
-async def call(house: House, name: str, key: str, revision: str = OLD, /, **arguments: Any) -> dict[str, Any]:
+async def call(harness: Harness, name: str, key: str, revision: str = OLD, /, **arguments: Any) -> dict[str, Any]:
     """Call a tool; its result."""
-    answer = await ask(house, "tools/call", {"name": name, "arguments": arguments}, key, revision=revision)
+    answer = await ask(harness, "tools/call", {"name": name, "arguments": arguments}, key, revision=revision)
     assert answer.status == 200, answer.json
     result: dict[str, Any] = answer.json["result"]
     return result
 
 
-async def send(house: House, message: Any, key: str = "", **headers: str) -> Answer:
+async def send(harness: Harness, message: Any, key: str = "", **headers: str) -> Answer:
     """A message as it is: bytes or a value."""
     sent = {**(bearer(key) if key else {}), **{name.replace("_", "-"): value for name, value in headers.items()}}
     if isinstance(message, bytes):
-        return await house.request("POST", "/mcp", body=message, headers=sent)
-    return await house.request("POST", "/mcp", json=message, headers=sent)
+        return await harness.request("POST", "/mcp", body=message, headers=sent)
+    return await harness.request("POST", "/mcp", json=message, headers=sent)

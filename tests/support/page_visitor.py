@@ -1,4 +1,4 @@
-"""Somebody at the pages of a house: signed in, following links, sending forms, as a browser without script does."""
+"""Somebody at the pages of a harness: signed in, following links, sending forms, as a browser without script does."""
 
 import html
 import re
@@ -11,22 +11,22 @@ from herod.operations.operation_table import OPERATIONS
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.server.dashboard_requests import PageRequests
-from support.herod_in_memory import PASSWORD, Answer, House
+from support.herod_in_memory import PASSWORD, Answer, Harness
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 
 
-def open_pages(house: House) -> None:
-    """Give a house its pages."""
-    pages = PageRequests(partial(make_app, house.pipeline, OPERATIONS))
-    house.router = Router(house.pipeline, OPERATIONS, Guard(), pages)
+def open_pages(harness: Harness) -> None:
+    """Give a harness its pages."""
+    pages = PageRequests(partial(make_app, harness.pipeline, OPERATIONS))
+    harness.router = Router(harness.pipeline, OPERATIONS, Guard(), pages)
 
 
 @dataclass
 class Visitor:
     """A signed-in browser."""
 
-    house: House
+    harness: Harness
     client_id: str
     cookie: dict[str, str]
     ticket: str
@@ -34,7 +34,7 @@ class Visitor:
     async def get(self, path: str, **query: str) -> Answer:
         """A page."""
         target = f"{path}?{urlencode({**query, 'ticket': self.ticket})}"
-        return await self.house.request("GET", target, headers={**self.cookie, "sec-fetch-site": "same-origin"})
+        return await self.harness.request("GET", target, headers={**self.cookie, "sec-fetch-site": "same-origin"})
 
     async def read(self, path: str, *, status: int = 200, **query: str) -> str:
         """A page's HTML."""
@@ -46,29 +46,29 @@ class Visitor:
         """Send a form; `scope_read` is the box `scope:read`."""
         given = {re.sub("^scope_", "scope:", name).rstrip("_"): value for name, value in fields.items()}
         form = urlencode({**given, "ticket": self.ticket}, errors="surrogatepass")
-        return await self.house.request("POST", path, form=form, headers={**OWN, **self.cookie})
+        return await self.harness.request("POST", path, form=form, headers={**OWN, **self.cookie})
 
     async def do(self, path: str, **fields: str) -> str:
         """Send a form that leads on, and read the page it leads to."""
         answer = await self.send(path, **fields)
         assert answer.status == 303, text(answer)
         target = answer.headers["location"]
-        return text(await self.house.request("GET", target, headers={**OWN, **self.cookie}))
+        return text(await self.harness.request("GET", target, headers={**OWN, **self.cookie}))
 
 
-async def visit(house: House, email: str = "ada@example.org", scope: str = "admin", name: str = "Ada") -> Visitor:
+async def visit(harness: Harness, email: str = "ada@example.org", scope: str = "admin", name: str = "Ada") -> Visitor:
     """Sign in as a new user."""
-    user = await house.user(scope=scope, email=email, name=name, password=PASSWORD)
-    return await sign_in(house, email, user.client_id)
+    user = await harness.user(scope=scope, email=email, name=name, password=PASSWORD)
+    return await sign_in(harness, email, user.client_id)
 
 
-async def sign_in(house: House, email: str, client_id: str, password: str = PASSWORD) -> Visitor:
+async def sign_in(harness: Harness, email: str, client_id: str, password: str = PASSWORD) -> Visitor:
     """Sign in by the form."""
     form = urlencode({"email": email, "password": password})
-    answer = await house.request("POST", "/ui/sign-in", form=form, headers=OWN)
+    answer = await harness.request("POST", "/ui/sign-in", form=form, headers=OWN)
     assert answer.status == 303, text(answer)
     cookie = {"cookie": answer.headers["set-cookie"].partition(";")[0]}
-    return Visitor(house, client_id, cookie, answer.headers["location"].partition("ticket=")[2])
+    return Visitor(harness, client_id, cookie, answer.headers["location"].partition("ticket=")[2])
 
 
 def text(answer: Answer) -> str:

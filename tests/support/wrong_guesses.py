@@ -7,7 +7,7 @@ from herod.throttle.rules import (
     PAIR,
 )
 from herod_client.core.errors import HerodError
-from support.herod_in_memory import TCP, House
+from support.herod_in_memory import TCP, Harness
 
 EMAIL = "ada@example.org"
 RIGHT = "the long password of ada"
@@ -25,15 +25,15 @@ def uid(number: int) -> Source:
     return Source(peer=Peer(uid=number, gid=number))
 
 
-async def ask(house: House, name: str, presented: Any = None, source: Source = TCP, /, **params: Any) -> str:
+async def ask(harness: Harness, name: str, presented: Any = None, source: Source = TCP, /, **params: Any) -> str:
     """What an operation answers: `ok`, or the error's code."""
     try:
-        await house.call(name, presented, source, **params)
+        await harness.call(name, presented, source, **params)
     except HerodError as error:
         return error.code
     return "ok"
 
 
-async def sign_in(house: House, password: str = WRONG, *, email: str = EMAIL, source: Source = TCP) -> str:
+async def sign_in(harness: Harness, password: str = WRONG, *, email: str = EMAIL, source: Source = TCP) -> str:
     """What a sign-in answers."""
-    return await ask(house, "login", None, source, email=email, password=password)
+    return await ask(harness, "login", None, source, email=email, password=password)

@@ -21,7 +21,7 @@ from herod.throttle.rules import (
     guess_at,
 )
 from herod_client.core.errors import BadCredentials, Conflict, InvalidRequest, RateLimited, Unavailable
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, TCP, House
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, TCP, Harness
 from support.wrong_guesses import EMAIL, RIGHT, WINDOW, WRONG, ask, sign_in, tcp, uid
 
 
@@ -40,48 +40,48 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-async def ada(house: House) -> str:
+async def ada(harness: Harness) -> str:
     """An account with a password; its client_id."""
-    return (await house.user(email=EMAIL, password=RIGHT)).client_id
+    return (await harness.user(email=EMAIL, password=RIGHT)).client_id
 
 
-async def test_the_eleventh_is_refused(house: House, ada: str, cheap: list[str]) -> None:
+async def test_the_eleventh_is_refused(harness: Harness, ada: str, cheap: list[str]) -> None:
     """Right or wrong, unhashed, with the time to wait, and with its own reason in the audit log."""
-    assert [await sign_in(house) for _ in range(10)] == ["bad_credentials"] * 10
-    house.clock.now += 60
-    writes = house.store.stats.writes
+    assert [await sign_in(harness) for _ in range(10)] == ["bad_credentials"] * 10
+    harness.clock.now += 60
+    writes = harness.store.stats.writes
     for password in (WRONG, RIGHT):
         with pytest.raises(RateLimited, match="try again in 240 seconds") as refused:
-            await house.call("login", None, TCP, email=EMAIL, password=password)
+            await harness.call("login", None, TCP, email=EMAIL, password=password)
         assert refused.value.retry_after == 240
     assert len(cheap) == 10
-    assert house.store.stats.writes == writes
-    await house.pipeline.flush()
-    reasons = {row.event.reason: row.event.count for row in house.store.audit_rows() if row.event.outcome == "denied"}
+    assert harness.store.stats.writes == writes
+    await harness.pipeline.flush()
+    reasons = {row.event.reason: row.event.count for row in harness.store.audit_rows() if row.event.outcome == "denied"}
     assert reasons["locked_pair"] >= 1
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_time_unlocks(house: House, ada: str) -> None:
+async def test_time_unlocks(harness: Harness, ada: str) -> None:
     """Each try counts for five minutes, and refused ones do not."""
     for _ in range(10):
-        await sign_in(house)
-        house.clock.now += 1
-    assert await sign_in(house) == "rate_limited"
-    house.clock.now = NOW + WINDOW - 1
-    assert await sign_in(house) == "rate_limited"
-    house.clock.now = NOW + WINDOW
-    assert [await sign_in(house), await sign_in(house)] == ["bad_credentials", "rate_limited"]
-    house.clock.now += WINDOW
-    assert await sign_in(house, RIGHT) == "ok"
+        await sign_in(harness)
+        harness.clock.now += 1
+    assert await sign_in(harness) == "rate_limited"
+    harness.clock.now = NOW + WINDOW - 1
+    assert await sign_in(harness) == "rate_limited"
+    harness.clock.now = NOW + WINDOW
+    assert [await sign_in(harness), await sign_in(harness)] == ["bad_credentials", "rate_limited"]
+    harness.clock.now += WINDOW
+    assert await sign_in(harness, RIGHT) == "ok"
 
 
-async def test_twenty_at_once(house: House, ada: str) -> None:
+async def test_twenty_at_once(harness: Harness, ada: str) -> None:
     """Ten are judged, with Argon2 as it is; they are counted before it begins."""
     answers: Counter[str] = Counter()
 
     async def guess() -> None:
-        answers[await sign_in(house)] += 1
+        answers[await sign_in(harness)] += 1
 
     async with trio.open_nursery() as nursery:
         for _ in range(20):
@@ -93,46 +93,46 @@ async def test_twenty_at_once(house: House, ada: str) -> None:
 @pytest.mark.parametrize(
     "spelling", ["ADA@EXAMPLE.ORG", " ada@example.org\t", "\uff41da@example.org", "Ada@Example.org "]
 )
-async def test_spelling_gains_nothing(house: House, ada: str, spelling: str) -> None:
+async def test_spelling_gains_nothing(harness: Harness, ada: str, spelling: str) -> None:
     """Counts go by the form in which accounts are found."""
     for _ in range(5):
-        await sign_in(house)
-        await sign_in(house, email=spelling)
-    assert [await sign_in(house), await sign_in(house, email=spelling)] == ["rate_limited"] * 2
+        await sign_in(harness)
+        await sign_in(harness, email=spelling)
+    assert [await sign_in(harness), await sign_in(harness, email=spelling)] == ["rate_limited"] * 2
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_others_sign_in_meanwhile(house: House, ada: str) -> None:
+async def test_others_sign_in_meanwhile(harness: Harness, ada: str) -> None:
     """From another address, another uid, and others from the same one."""
-    await house.user(email="bob@example.org", password=RIGHT)
+    await harness.user(email="bob@example.org", password=RIGHT)
     for _ in range(12):
-        await sign_in(house)
+        await sign_in(harness)
     for source in (tcp("127.0.0.2"), tcp("::1"), uid(1000)):
-        assert await sign_in(house, RIGHT, source=source) == "ok"
-    assert await sign_in(house, RIGHT, email="bob@example.org") == "ok"
-    assert await sign_in(house, RIGHT) == "rate_limited"
+        assert await sign_in(harness, RIGHT, source=source) == "ok"
+    assert await sign_in(harness, RIGHT, email="bob@example.org") == "ok"
+    assert await sign_in(harness, RIGHT) == "rate_limited"
 
 
 @pytest.mark.usefixtures("cheap")
 async def test_all_of_loopback_is_not_millions_of_sources(
-    house: House, ada: str, autojump_clock: trio.testing.MockClock
+    harness: Harness, ada: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     """Anybody local may send from all of 127.0.0.0/8: together it is locked later, and the socket is not."""
     limit = LOOPBACK.limit or 0
-    answers = [await sign_in(house, source=tcp(f"127.0.1.{number}")) for number in range(limit + 1)]
+    answers = [await sign_in(harness, source=tcp(f"127.0.1.{number}")) for number in range(limit + 1)]
     assert answers == ["bad_credentials"] * limit + ["rate_limited"]
-    assert await sign_in(house, RIGHT, source=uid(1000)) == "ok"
+    assert await sign_in(harness, RIGHT, source=uid(1000)) == "ok"
 
 
 async def test_nothing_tells_whether_an_account_exists(
-    house: House, ada: str, cheap: list[str], autojump_clock: Any
+    harness: Harness, ada: str, cheap: list[str], autojump_clock: Any
 ) -> None:
     """The same bytes and the same work, locked or not, whatever stands for the email."""
     seen = []
     for email in (EMAIL, "nobody@example.org", "no address"):
         cheap.clear()
         answers = [
-            await house.request("POST", "/login", json={"email": email, "password": WRONG}, source=uid(1000))
+            await harness.request("POST", "/login", json={"email": email, "password": WRONG}, source=uid(1000))
             for _ in range(12)
         ]
         assert [answer.status for answer in answers] == [401] * 10 + [429] * 2
@@ -141,182 +141,184 @@ async def test_nothing_tells_whether_an_account_exists(
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_a_success_clears_its_pair_alone(house: House, ada: str, autojump_clock: Any) -> None:
+async def test_a_success_clears_its_pair_alone(harness: Harness, ada: str, autojump_clock: Any) -> None:
     """And leaves nothing of itself: neither in the pair nor in the other counts."""
-    await house.user(email="bob@example.org", password=RIGHT)
+    await harness.user(email="bob@example.org", password=RIGHT)
     for _ in range(9):
-        await sign_in(house)
-        await sign_in(house, email="bob@example.org")
-    before = house.store.count(GuessCount)
-    assert [await sign_in(house, RIGHT) for _ in range(30)] == ["ok"] * 30
-    assert house.store.count(GuessCount) == before - 1
-    totals = {sum(count for _, count in record.marks) for record in house.store.scan(GuessCount)}
+        await sign_in(harness)
+        await sign_in(harness, email="bob@example.org")
+    before = harness.store.count(GuessCount)
+    assert [await sign_in(harness, RIGHT) for _ in range(30)] == ["ok"] * 30
+    assert harness.store.count(GuessCount) == before - 1
+    totals = {sum(count for _, count in record.marks) for record in harness.store.scan(GuessCount)}
     assert totals == {9, 18}  # bob's pair and all that stay; the source
-    assert [await sign_in(house) for _ in range(11)] == ["bad_credentials"] * 10 + ["rate_limited"]
-    assert [await sign_in(house, email="bob@example.org") for _ in range(2)] == ["bad_credentials", "rate_limited"]
+    assert [await sign_in(harness) for _ in range(11)] == ["bad_credentials"] * 10 + ["rate_limited"]
+    assert [await sign_in(harness, email="bob@example.org") for _ in range(2)] == ["bad_credentials", "rate_limited"]
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_a_success_leaves_no_row(house: House, ada: str) -> None:
+async def test_a_success_leaves_no_row(harness: Harness, ada: str) -> None:
     """Who signs in and makes no mistake is not counted at all."""
-    assert await sign_in(house, RIGHT, source=STRANGER) == "ok"
-    assert house.store.count(GuessCount) == 0
+    assert await sign_in(harness, RIGHT, source=STRANGER) == "ok"
+    assert harness.store.count(GuessCount) == 0
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_a_restart_forgets_nothing(house: House, ada: str) -> None:
+async def test_a_restart_forgets_nothing(harness: Harness, ada: str) -> None:
     """The counts are in the store, under names that say nothing."""
     for _ in range(10):
-        await sign_in(house)
-    house.pipeline = Pipeline(house.store, house.runtime, clock=house.clock)
-    assert await sign_in(house) == "rate_limited"
-    records = list(house.store.scan(GuessCount))
+        await sign_in(harness)
+    harness.pipeline = Pipeline(harness.store, harness.runtime, clock=harness.clock)
+    assert await sign_in(harness) == "rate_limited"
+    records = list(harness.store.scan(GuessCount))
     assert {len(bytes.fromhex(record.id)) for record in records} == {32}  # an HMAC
-    await house.store.purge_expired(house.clock.now + WINDOW)
-    assert house.store.count(GuessCount) == 0
+    await harness.store.purge_expired(harness.clock.now + WINDOW)
+    assert harness.store.count(GuessCount) == 0
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_a_browser_signs_in_by_the_same_count(house: House, ada: str) -> None:
+async def test_a_browser_signs_in_by_the_same_count(harness: Harness, ada: str) -> None:
     """Another door is no second try."""
     for _ in range(5):
-        await sign_in(house)
-        assert await ask(house, "session.sign_in", email=EMAIL, password=WRONG) == "bad_credentials"
-    assert await ask(house, "session.sign_in", email=EMAIL, password=RIGHT) == "rate_limited"
+        await sign_in(harness)
+        assert await ask(harness, "session.sign_in", email=EMAIL, password=WRONG) == "bad_credentials"
+    assert await ask(harness, "session.sign_in", email=EMAIL, password=RIGHT) == "rate_limited"
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_the_current_password_is_guessed_at_too(house: House, ada: str) -> None:
+async def test_the_current_password_is_guessed_at_too(harness: Harness, ada: str) -> None:
     """Counted with the sign-ins; and who needs none, gives none and is never locked out."""
-    token = Bearer((await house.call("login", email=EMAIL, password=RIGHT)).access_token)
+    token = Bearer((await harness.call("login", email=EMAIL, password=RIGHT)).access_token)
     change = {"client_id": ada, "password": "another long password"}
     for _ in range(5):
-        assert await ask(house, "users.password", token, TCP, **change, current=WRONG) == "bad_credentials"
-        assert await ask(house, "users.password", token, TCP, **change) == "bad_credentials"
-        await sign_in(house)
-    assert await ask(house, "users.password", token, TCP, **change, current=RIGHT) == "rate_limited"
+        assert await ask(harness, "users.password", token, TCP, **change, current=WRONG) == "bad_credentials"
+        assert await ask(harness, "users.password", token, TCP, **change) == "bad_credentials"
+        await sign_in(harness)
+    assert await ask(harness, "users.password", token, TCP, **change, current=RIGHT) == "rate_limited"
     for _ in range(12):
-        await sign_in(house, source=ADMIN_SOURCE)
-    assert await sign_in(house, RIGHT, source=ADMIN_SOURCE) == "rate_limited"
-    assert await ask(house, "users.password", LOCAL_ADMIN, ADMIN_SOURCE, **change) == "ok"
-    assert await ask(house, "users.list", LOCAL_ADMIN, ADMIN_SOURCE) == "ok"
+        await sign_in(harness, source=ADMIN_SOURCE)
+    assert await sign_in(harness, RIGHT, source=ADMIN_SOURCE) == "rate_limited"
+    assert await ask(harness, "users.password", LOCAL_ADMIN, ADMIN_SOURCE, **change) == "ok"
+    assert await ask(harness, "users.list", LOCAL_ADMIN, ADMIN_SOURCE) == "ok"
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_an_account_without_email_has_a_count(house: House) -> None:
+async def test_an_account_without_email_has_a_count(harness: Harness) -> None:
     """By its client_id."""
-    user = await house.user(password=RIGHT)
+    user = await harness.user(password=RIGHT)
     change = {"client_id": user.client_id, "password": "another long password", "current": WRONG}
-    answers = [await ask(house, "users.password", user.basic, TCP, **change) for _ in range(11)]
+    answers = [await ask(harness, "users.password", user.basic, TCP, **change) for _ in range(11)]
     assert answers == ["bad_credentials"] * 10 + ["rate_limited"]
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_what_was_not_judged_is_not_counted(house: House, ada: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_not_judged_is_not_counted(harness: Harness, ada: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full queue and a bad new password are no guesses, and a store that cannot write lets nobody guess."""
-    user = Bearer((await house.call("login", None, STRANGER, email=EMAIL, password=RIGHT)).access_token)
+    user = Bearer((await harness.call("login", None, STRANGER, email=EMAIL, password=RIGHT)).access_token)
     for _ in range(12):
-        answer = await ask(house, "users.password", user, TCP, client_id=ada, password="short", current=WRONG)
+        answer = await ask(harness, "users.password", user, TCP, client_id=ada, password="short", current=WRONG)
         assert answer == "invalid_request"
     with monkeypatch.context() as patched:
         patched.setattr(worker_thread, "MAX_WAITING_WORK", 0)
-        assert [await sign_in(house) for _ in range(12)] == ["unavailable"] * 12
-    assert house.store.count(GuessCount) == 0
-    assert await sign_in(house) == "bad_credentials"
+        assert [await sign_in(harness) for _ in range(12)] == ["unavailable"] * 12
+    assert harness.store.count(GuessCount) == 0
+    assert await sign_in(harness) == "bad_credentials"
 
 
-async def test_without_a_store_nobody_guesses(house: House, cheap: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_store_nobody_guesses(
+    harness: Harness, cheap: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What cannot be counted is not tried; what cannot be taken back stays."""
 
     async def refuse(function: object) -> None:
         raise Unavailable("the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(house.store), "write", lambda self, function: refuse(function))
-        assert await sign_in(house) == "unavailable"
+        patched.setattr(type(harness.store), "write", lambda self, function: refuse(function))
+        assert await sign_in(harness) == "unavailable"
         assert not cheap
-    real = house.pipeline.worker.run
+    real = harness.pipeline.worker.run
 
     async def failing(work: Any) -> Any:
-        monkeypatch.setattr(type(house.store), "write", lambda self, function: refuse(function))
+        monkeypatch.setattr(type(harness.store), "write", lambda self, function: refuse(function))
         await real(lambda: None)
         raise Unavailable("the queue is full")
 
-    monkeypatch.setattr(house.pipeline.worker, "run", failing)
-    assert await sign_in(house) == "unavailable"
-    assert house.store.count(GuessCount) == 4
+    monkeypatch.setattr(harness.pipeline.worker, "run", failing)
+    assert await sign_in(harness) == "unavailable"
+    assert harness.store.count(GuessCount) == 4
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_a_damaged_count_keeps_nobody_out(house: House, ada: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_damaged_count_keeps_nobody_out(harness: Harness, ada: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is made anew; a store that cannot be read at all is another matter."""
     for reason, answer in (("damaged", "ok"), ("unreadable", "unavailable")):
         with monkeypatch.context() as patched:
-            real = type(house.store).get
+            real = type(harness.store).get
 
             def get(self: Any, kind: Any, id_: str, real: Any = real, reason: str = reason) -> Any:
                 if kind is GuessCount:
                     raise Unavailable("broken", reason=reason)
                 return real(self, kind, id_)
 
-            patched.setattr(type(house.store), "get", get)
-            assert await sign_in(house, RIGHT) == answer
+            patched.setattr(type(harness.store), "get", get)
+            assert await sign_in(harness, RIGHT) == answer
 
 
 # Delays
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_an_attacked_account_is_slow_and_open(house: House, ada: str, autojump_clock: Any) -> None:
+async def test_an_attacked_account_is_slow_and_open(harness: Harness, ada: str, autojump_clock: Any) -> None:
     """From however many sources: its owner waits five seconds at most, and nobody else waits at all."""
-    await house.user(email="bob@example.org", password=RIGHT)
+    await harness.user(email="bob@example.org", password=RIGHT)
 
     async def waited(email: str) -> float:
         began = trio.current_time()
-        assert await sign_in(house, RIGHT, email=email, source=uid(7)) == "ok"
+        assert await sign_in(harness, RIGHT, email=email, source=uid(7)) == "ok"
         return trio.current_time() - began
 
     seen = []
     for number in range(200):
         if number in {0, 20, 40, 80, 160, 199}:
             seen.append(round(await waited(EMAIL), 3))
-        assert await sign_in(house, source=uid(10_000 + number)) == "bad_credentials"
+        assert await sign_in(harness, source=uid(10_000 + number)) == "bad_credentials"
     assert seen == [0, 0.5, 1, 2, 5, 5]
     assert await waited("bob@example.org") == 0
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_a_spraying_source_is_slow_alone(house: House, ada: str, mock_clock: trio.testing.MockClock) -> None:
+async def test_a_spraying_source_is_slow_alone(harness: Harness, ada: str, mock_clock: trio.testing.MockClock) -> None:
     """Many accounts from one source: delayed, at most so many at a time, and other sources are not concerned."""
     mock_clock.autojump_threshold = 0
     for number in range(40):
-        assert await sign_in(house, email=f"user{number}@example.org") == "bad_credentials"
+        assert await sign_in(harness, email=f"user{number}@example.org") == "bad_credentials"
     mock_clock.autojump_threshold = inf
     answers: Counter[str] = Counter()
 
     async def spray(number: int) -> None:
-        answers[await sign_in(house, email=f"other{number}@example.org")] += 1
+        answers[await sign_in(harness, email=f"other{number}@example.org")] += 1
 
     async with trio.open_nursery() as nursery:
         for number in range(MAX_DELAYED_PER_SOURCE + 5):
             nursery.start_soon(spray, number)
         await trio.testing.wait_all_tasks_blocked()
-        assert await sign_in(house, RIGHT, source=uid(7)) == "ok"  # and no time has passed
+        assert await sign_in(harness, RIGHT, source=uid(7)) == "ok"  # and no time has passed
         with pytest.raises(RateLimited) as refused:
-            await house.call("login", None, TCP, email=EMAIL, password=RIGHT)
+            await harness.call("login", None, TCP, email=EMAIL, password=RIGHT)
         mock_clock.autojump_threshold = 0
         assert (refused.value.retry_after, refused.value.reason) == (1, "too_many_delayed")
     assert answers == {"bad_credentials": MAX_DELAYED_PER_SOURCE, "rate_limited": 5}
-    assert await sign_in(house, RIGHT) == "ok"  # slowly
+    assert await sign_in(harness, RIGHT) == "ok"  # slowly
 
 
 @pytest.mark.usefixtures("cheap")
-async def test_a_burst_of_a_source_has_no_more_places(house: House, autojump_clock: Any) -> None:
+async def test_a_burst_of_a_source_has_no_more_places(harness: Harness, autojump_clock: Any) -> None:
     """Those that come together have no delay to see yet; the same number of them waits, and no more."""
     answers: Counter[str] = Counter()
 
     async def spray(number: int) -> None:
-        answers[await sign_in(house, email=f"user{number}@example.org", source=uid(7))] += 1
+        answers[await sign_in(harness, email=f"user{number}@example.org", source=uid(7))] += 1
 
     async with trio.open_nursery() as nursery:
         for number in range(60):
@@ -325,57 +327,57 @@ async def test_a_burst_of_a_source_has_no_more_places(house: House, autojump_clo
     assert answers["bad_credentials"] == at_once + MAX_DELAYED_PER_SOURCE
     assert answers["rate_limited"] == 60 - answers["bad_credentials"]
     assert (
-        sum(count for one in house.store.scan(GuessCount) for _, count in one.marks) == 3 * answers["bad_credentials"]
+        sum(count for one in harness.store.scan(GuessCount) for _, count in one.marks) == 3 * answers["bad_credentials"]
     )
 
 
 # Registration
 
 
-async def test_twenty_registrations_an_hour(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_twenty_registrations_an_hour(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """From one source; an address in use counts too, or else it could be asked about for ever."""
     monkeypatch.setattr(login_and_registration, "hashing", lambda password: lambda: password)
 
     async def register(number: int, source: Source = TCP) -> str:
-        return await ask(house, "register", None, source, email=f"user{number}@example.org", password=RIGHT)
+        return await ask(harness, "register", None, source, email=f"user{number}@example.org", password=RIGHT)
 
     assert [await register(number // 2) for number in range(20)] == ["ok", "conflict"] * 10
-    house.clock.now += 600
+    harness.clock.now += 600
     with pytest.raises(RateLimited) as refused:
-        await house.call("register", None, TCP, email="new@example.org", password=RIGHT)
+        await harness.call("register", None, TCP, email="new@example.org", password=RIGHT)
     assert (refused.value.retry_after, refused.value.reason) == (3000, "locked_registration")
     assert await register(50, tcp("127.0.0.9")) == "rate_limited"  # one machine
     assert await register(50, uid(1000)) == "ok"
-    house.clock.now += 3000
+    harness.clock.now += 3000
     assert await register(51) == "ok"
 
 
-async def test_where_registration_is_closed_nothing_is_counted(house: House) -> None:
+async def test_where_registration_is_closed_nothing_is_counted(harness: Harness) -> None:
     """The answer is the same for ever."""
-    house.configure(registration="closed")
+    harness.configure(registration="closed")
     for _ in range(25):
-        assert await ask(house, "register", email=EMAIL, password=RIGHT) == "target_denied"
-    assert house.store.count(GuessCount) == 0
+        assert await ask(harness, "register", email=EMAIL, password=RIGHT) == "target_denied"
+    assert harness.store.count(GuessCount) == 0
 
 
 # What later kinds of secret will use
 
 
-async def test_any_subject_can_be_guarded(house: House) -> None:
+async def test_any_subject_can_be_guarded(harness: Harness) -> None:
     """A guess is counted before it is made, once, wherever it belongs."""
     attempt = guess_at("resource/7", STRANGER)
     for _ in range(10):
         with pytest.raises(BadCredentials):
-            async with house.pipeline.attempts.counting(attempt, NOW):
+            async with harness.pipeline.attempts.counting(attempt, NOW):
                 raise BadCredentials("wrong")
     with pytest.raises(RateLimited):
-        async with house.pipeline.attempts.counting(attempt, NOW):
+        async with harness.pipeline.attempts.counting(attempt, NOW):
             pass
     other = guess_at("resource/8", STRANGER)
     for error in (InvalidRequest, Conflict):
         with pytest.raises(error):
-            async with house.pipeline.attempts.counting(other, NOW):
+            async with harness.pipeline.attempts.counting(other, NOW):
                 raise error("not judged")
-    async with house.pipeline.attempts.counting(other, NOW) as counted:
-        await house.store.write(lambda tx: house.pipeline.attempts.settle(tx, counted))
-        await house.store.write(lambda tx: house.pipeline.attempts.settle(tx, counted))  # nothing left to take back
+    async with harness.pipeline.attempts.counting(other, NOW) as counted:
+        await harness.store.write(lambda tx: harness.pipeline.attempts.settle(tx, counted))
+        await harness.store.write(lambda tx: harness.pipeline.attempts.settle(tx, counted))  # nothing left to take back

@@ -11,89 +11,89 @@ from herod.records import GuessCount
 from herod.throttle import limiter
 from herod_client.core.errors import BadToken, RateLimited, Unavailable
 from herod_client.core.key_format import KeyKind, new_key, new_key_id
-from support.herod_in_memory import ADMIN_SOURCE, LEGACY, LOCAL_ADMIN, NOW, STRANGER, TCP, House
+from support.herod_in_memory import ADMIN_SOURCE, LEGACY, LOCAL_ADMIN, NOW, STRANGER, TCP, Harness
 from support.wrong_guesses import ask, uid
 
 
-async def test_legacy_secrets_are_guessed_ten_times(house: House) -> None:
+async def test_legacy_secrets_are_guessed_ten_times(harness: Harness) -> None:
     """However presented, right or wrong after that, from that source alone; without a commit for each."""
-    writes = house.store.stats.writes
+    writes = harness.store.stats.writes
     for number in range(5):
-        assert await ask(house, "whoami", Bearer(f"guess {number}")) == "bad_credentials"
-        assert await ask(house, "auth.list_keys", None, TCP, admin_key=f"guess {number}") == "bad_credentials"
-    assert house.store.stats.writes == writes
-    house.clock.now += 100
+        assert await ask(harness, "whoami", Bearer(f"guess {number}")) == "bad_credentials"
+        assert await ask(harness, "auth.list_keys", None, TCP, admin_key=f"guess {number}") == "bad_credentials"
+    assert harness.store.stats.writes == writes
+    harness.clock.now += 100
     for presented in (SecretHeader("guess"), Bearer("guess"), Bearer(LEGACY["user"]), SecretHeader(LEGACY["admin"])):
         with pytest.raises(RateLimited) as refused:
-            await house.call("whoami", presented, TCP)
+            await harness.call("whoami", presented, TCP)
         assert (refused.value.retry_after, refused.value.reason) == (200, "locked_legacy")
-    assert await ask(house, "users.list", Bearer(LEGACY["user"])) == "rate_limited"  # not 403: it would say "right"
-    assert await ask(house, "whoami", Bearer(LEGACY["user"]), STRANGER) == "ok"
-    assert await ask(house, "whoami", LOCAL_ADMIN, ADMIN_SOURCE) == "ok"
-    house.clock.now += 200
-    assert await ask(house, "whoami", Bearer(LEGACY["user"])) == "ok"
+    assert await ask(harness, "users.list", Bearer(LEGACY["user"])) == "rate_limited"  # not 403: it would say "right"
+    assert await ask(harness, "whoami", Bearer(LEGACY["user"]), STRANGER) == "ok"
+    assert await ask(harness, "whoami", LOCAL_ADMIN, ADMIN_SOURCE) == "ok"
+    harness.clock.now += 200
+    assert await ask(harness, "whoami", Bearer(LEGACY["user"])) == "ok"
 
 
-async def test_a_right_legacy_secret_clears_nothing(house: House) -> None:
+async def test_a_right_legacy_secret_clears_nothing(harness: Harness) -> None:
     """Who has the user's secret gains no guesses at the admin's."""
     for _ in range(10):
-        assert await ask(house, "whoami", Bearer("guess")) == "bad_credentials"
+        assert await ask(harness, "whoami", Bearer("guess")) == "bad_credentials"
         if _ < 9:
-            assert await ask(house, "whoami", Bearer(LEGACY["user"])) == "ok"
-    assert await ask(house, "whoami", Bearer(LEGACY["user"])) == "rate_limited"
+            assert await ask(harness, "whoami", Bearer(LEGACY["user"])) == "ok"
+    assert await ask(harness, "whoami", Bearer(LEGACY["user"])) == "rate_limited"
 
 
-async def test_a_restart_forgets_no_guess_at_a_legacy_secret(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_restart_forgets_no_guess_at_a_legacy_secret(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are written within a second, later when the store cannot, and not again when nothing is new."""
 
     async def refuse(function: object) -> None:
         raise Unavailable("the disk is full")
 
     for _ in range(5):
-        await ask(house, "whoami", Bearer("guess"))
+        await ask(harness, "whoami", Bearer("guess"))
     with monkeypatch.context() as patched:
-        patched.setattr(type(house.store), "write", lambda self, function: refuse(function))
-        await house.pipeline.flush()
-    await house.pipeline.flush()
+        patched.setattr(type(harness.store), "write", lambda self, function: refuse(function))
+        await harness.pipeline.flush()
+    await harness.pipeline.flush()
     for _ in range(5):
-        await ask(house, "whoami", Bearer("guess"))
-    await house.pipeline.flush(is_last=True)
-    writes = house.store.stats.writes
-    await house.pipeline.attempts.flush()
-    assert house.store.stats.writes == writes
-    house.pipeline = Pipeline(house.store, house.runtime, clock=house.clock)
-    assert await ask(house, "whoami", Bearer("guess")) == "rate_limited"
+        await ask(harness, "whoami", Bearer("guess"))
+    await harness.pipeline.flush(is_last=True)
+    writes = harness.store.stats.writes
+    await harness.pipeline.attempts.flush()
+    assert harness.store.stats.writes == writes
+    harness.pipeline = Pipeline(harness.store, harness.runtime, clock=harness.clock)
+    assert await ask(harness, "whoami", Bearer("guess")) == "rate_limited"
 
 
-async def test_a_guess_while_the_others_are_written_stays(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_guess_while_the_others_are_written_stays(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newer count waits for the next time."""
-    await ask(house, "whoami", Bearer("guess"))
-    real = house.store.write
+    await ask(harness, "whoami", Bearer("guess"))
+    real = harness.store.write
 
     async def slow(function: Any) -> Any:
-        await ask(house, "whoami", Bearer("guess"))
+        await ask(harness, "whoami", Bearer("guess"))
         return await real(function)
 
     with monkeypatch.context() as patched:
-        patched.setattr(house.store, "write", slow)
-        await house.pipeline.attempts.flush()
-    await house.pipeline.attempts.flush()
-    (record,) = house.store.scan(GuessCount)
+        patched.setattr(harness.store, "write", slow)
+        await harness.pipeline.attempts.flush()
+    await harness.pipeline.attempts.flush()
+    (record,) = harness.store.scan(GuessCount)
     assert record.marks == ((NOW, 2),)
 
 
-async def test_counts_in_memory_are_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_counts_in_memory_are_bounded(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes, when there are too many sources and the store takes none."""
     monkeypatch.setattr(limiter, "MAX_UNWRITTEN", 3)
     for number in range(5):
-        await ask(house, "whoami", Bearer("guess"), uid(number))
-    await house.pipeline.flush()
-    assert house.store.count(GuessCount) == 3
+        await ask(harness, "whoami", Bearer("guess"), uid(number))
+    await harness.pipeline.flush()
+    assert harness.store.count(GuessCount) == 3
 
 
-async def test_what_is_random_is_not_counted(house: House) -> None:
+async def test_what_is_random_is_not_counted(harness: Harness) -> None:
     """Keys, client secrets and tokens of 256 bits, local users, validation; and all where there are no secrets."""
-    token = await (await house.user()).token()
+    token = await (await harness.user()).token()
     for _ in range(12):
         for presented in (
             Bearer(new_key(KeyKind.SERVICE, new_key_id())),
@@ -101,26 +101,26 @@ async def test_what_is_random_is_not_counted(house: House) -> None:
             Bearer(token[:-1] + ("A" if token[-1] != "A" else "B")),
             PeerClaim("guess"),
         ):
-            assert await ask(house, "whoami", presented) in {"bad_credentials", "bad_token"}
-        assert not (await house.call("token.validate", None, TCP, token="guess")).valid
-        assert not (await house.call("auth.verify", None, TCP, key="guess")).valid
-    user = await house.user()
+            assert await ask(harness, "whoami", presented) in {"bad_credentials", "bad_token"}
+        assert not (await harness.call("token.validate", None, TCP, token="guess")).valid
+        assert not (await harness.call("auth.verify", None, TCP, key="guess")).valid
+    user = await harness.user()
     for _ in range(12):
         wrong = type(user.basic)(user.client_id, "guess")
-        assert await ask(house, "token.create", wrong) == "bad_credentials"
-    house.configure(legacy=LegacySecrets(house.runtime.keyring, []))
+        assert await ask(harness, "token.create", wrong) == "bad_credentials"
+    harness.configure(legacy=LegacySecrets(harness.runtime.keyring, []))
     for legacy in (Bearer("guess"), SecretHeader("guess")):
-        assert [await ask(house, "whoami", legacy) for _ in range(12)] == ["bad_credentials"] * 12
-    await house.pipeline.flush()
-    assert house.store.count(GuessCount) == 0
+        assert [await ask(harness, "whoami", legacy) for _ in range(12)] == ["bad_credentials"] * 12
+    await harness.pipeline.flush()
+    assert harness.store.count(GuessCount) == 0
 
 
-async def test_a_secret_that_looks_like_a_token_is_guarded(house: House) -> None:
+async def test_a_secret_that_looks_like_a_token_is_guarded(harness: Harness) -> None:
     """Then a bad token may be a guess at it; and good ones are not concerned."""
-    house.configure(legacy=LegacySecrets(house.runtime.keyring, [("user", "our.old.secret")]))
-    token = await (await house.user()).token()
+    harness.configure(legacy=LegacySecrets(harness.runtime.keyring, [("user", "our.old.secret")]))
+    token = await (await harness.user()).token()
     for _ in range(10):
         with pytest.raises(BadToken):
-            await house.call("whoami", Bearer("our.new.secret"), TCP)
-    assert await ask(house, "whoami", Bearer("our.old.secret")) == "rate_limited"
-    assert await ask(house, "whoami", Bearer(token)) == "ok"
+            await harness.call("whoami", Bearer("our.new.secret"), TCP)
+    assert await ask(harness, "whoami", Bearer("our.old.secret")) == "rate_limited"
+    assert await ask(harness, "whoami", Bearer(token)) == "ok"

@@ -15,7 +15,7 @@ from herod.credentials import passwords
 from herod.operations.accounts import login_and_registration
 from herod.operations.operation_table import OPERATIONS
 from herod_client.core.errors import BadCredentials
-from support.herod_in_memory import PASSWORD, TCP, House
+from support.herod_in_memory import PASSWORD, TCP, Harness
 from support.soak_rounds import chance, count
 
 LOGIN = dataclasses.replace(OPERATIONS["login"], limit=None)  # or the limits would answer
@@ -38,10 +38,10 @@ def test_the_rank_test() -> None:
 
 
 @pytest.mark.soak
-async def test_unknown_and_known(house: House, say: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unknown_and_known(harness: Harness, say: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown email, a known one and a known one without a password: one hash each, with the same parameters."""
-    await house.user(email="known@example.org", password=PASSWORD)
-    await house.user(email="bare@example.org")
+    await harness.user(email="known@example.org", password=PASSWORD)
+    await harness.user(email="bare@example.org")
     worked: list[str] = []
 
     def verify(password: str, phc: str) -> bool:
@@ -57,7 +57,7 @@ async def test_unknown_and_known(house: House, say: Callable[[str], None], monke
             params = LOGIN.params(email=email, password="a wrong password")
             started = time.perf_counter()
             with pytest.raises(BadCredentials):
-                await house.pipeline.call(LOGIN, params, None, TCP)
+                await harness.pipeline.call(LOGIN, params, None, TCP)
             seconds[email].append(time.perf_counter() - started)
     assert len(worked) == 3 * count("LOGINS")
     assert len(set(worked)) == 1

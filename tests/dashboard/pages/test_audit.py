@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from herod.store.audit_chain import decode_event, encode_event
-from support.herod_in_memory import House, open_house
+from support.herod_in_memory import Harness, open_harness
 from support.page_visitor import open_pages, said, text, visit
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house with pages."""
-    async with open_house() as built:
+async def harness() -> AsyncIterator[Harness]:
+    """A harness with pages."""
+    async with open_harness() as built:
         open_pages(built)
         yield built
 
@@ -23,12 +23,12 @@ def operations(page: str) -> list[str]:
     return re.findall(r'<th scope="row"><code>([^<]+)</code>', page)
 
 
-async def test_rows_newest_first_with_names(house: House) -> None:
+async def test_rows_newest_first_with_names(harness: Harness) -> None:
     """A user or key that is there is called by its name and linked; what is gone stays an id."""
-    admin = await visit(house)
-    user = await house.user(email="bob@example.org", name="Bob <b>")
-    gone = await house.user(email="gone@example.org", name="Gone Girl")
-    await house.admin("users.delete", client_id=gone.client_id)
+    admin = await visit(harness)
+    user = await harness.user(email="bob@example.org", name="Bob <b>")
+    gone = await harness.user(email="gone@example.org", name="Gone Girl")
+    await harness.admin("users.delete", client_id=gone.client_id)
     page = await admin.read("/ui/audit")
     assert operations(page) == ["users.delete", "users.add", "users.add", "session.sign_in", "users.add"]
     assert "Bob &lt;b&gt;" in page
@@ -38,27 +38,27 @@ async def test_rows_newest_first_with_names(house: House) -> None:
     assert "<code>local-admin</code>" in page
 
 
-async def test_looking_for_names_denies_nobody(house: House) -> None:
+async def test_looking_for_names_denies_nobody(harness: Harness) -> None:
     """An id that is no user's is looked for without a denial that would fill the log."""
-    admin = await visit(house)
-    await house.admin("resources.claim", kind="vm", name="web", secret="s")
+    admin = await visit(harness)
+    await harness.admin("resources.claim", kind="vm", name="web", secret="s")
     await admin.read("/ui/audit")
-    await house.pipeline.flush(is_last=True)
-    assert "denied" not in {row.event.outcome for row in house.store.audit_rows()}
+    await harness.pipeline.flush(is_last=True)
+    assert "denied" not in {row.event.outcome for row in harness.store.audit_rows()}
 
 
-async def test_filters(house: House) -> None:
+async def test_filters(harness: Harness) -> None:
     """All that is given must hold; the form keeps it; pages go on under the same filter."""
-    admin = await visit(house)
+    admin = await visit(harness)
     for number in range(60):
-        await house.user(email=f"user{number}@example.org")
+        await harness.user(email=f"user{number}@example.org")
     page = await admin.read("/ui/audit", operation="users.*", outcome="ok", actor="", source="uid:990")
     assert operations(page) == ["users.add"] * 50
     assert 'value="users.*"' in page
     assert "<option selected>ok</option>" in page
     (more,) = re.findall(r'rel="next" href="([^"]+)"', page)
     assert "operation=users.*" in more
-    answer = await house.request("GET", more.replace("&amp;", "&"), headers=admin.cookie)
+    answer = await harness.request("GET", more.replace("&amp;", "&"), headers=admin.cookie)
     assert operations(text(answer)) == ["users.add"] * 11
     assert "No rows" in await admin.read("/ui/audit", operation="keys.*")
     since = await admin.read("/ui/audit", since="2027-01-15T08:00", operation="session.*")
@@ -66,9 +66,9 @@ async def test_filters(house: House) -> None:
     assert "No rows" in await admin.read("/ui/audit", until="2027-01-15T07:59:00")
 
 
-async def test_a_filter_that_is_none(house: House) -> None:
+async def test_a_filter_that_is_none(harness: Harness) -> None:
     """Is said in the page, which keeps what was typed."""
-    admin = await visit(house)
+    admin = await visit(harness)
     page = await admin.read("/ui/audit", since='x"><script>', status=400)
     assert said(page)
     assert "<script>" not in page
@@ -76,42 +76,42 @@ async def test_a_filter_that_is_none(house: House) -> None:
     assert "cursor" in said(await admin.read("/ui/audit", cursor="nonsense", status=400))
 
 
-async def test_following(house: House) -> None:
+async def test_following(harness: Harness) -> None:
     """A part of the page asks every two seconds for what is newer, under the filter, and gets it on top."""
-    admin = await visit(house)
+    admin = await visit(harness)
     page = await admin.read("/ui/audit", follow="on", operation="users.*")
     for word in ('hx-trigger="every 2s"', 'hx-target="#rows"', 'hx-swap="afterbegin"', 'aria-live="polite"', "Reload"):
         assert word in page
     (target,) = re.findall(r'id="follow"[^>]* hx-get="([^"]+)"', page)
     target = target.replace("&amp;", "&")
-    assert (await house.request("GET", target, headers=admin.cookie)).status == 204
-    await house.user(email="one@example.org")
-    await house.service_key("read", "not wanted")
-    await house.admin("users.disable", client_id=(await house.user(email="two@example.org")).client_id)
-    answer = await house.request("GET", target, headers=admin.cookie)
+    assert (await harness.request("GET", target, headers=admin.cookie)).status == 204
+    await harness.user(email="one@example.org")
+    await harness.service_key("read", "not wanted")
+    await harness.admin("users.disable", client_id=(await harness.user(email="two@example.org")).client_id)
+    answer = await harness.request("GET", target, headers=admin.cookie)
     assert operations(text(answer)) == ["users.disable", "users.add", "users.add"]
     assert 'hx-swap-oob="true"' in text(answer)
     assert "3 new, the last: users.disable, ok" in text(answer)
     assert "<html" not in text(answer)
     (target,) = re.findall(r'hx-get="([^"]+)"', text(answer))
-    assert (await house.request("GET", target.replace("&amp;", "&"), headers=admin.cookie)).status == 204
+    assert (await harness.request("GET", target.replace("&amp;", "&"), headers=admin.cookie)).status == 204
 
 
-async def test_following_an_empty_log(house: House) -> None:
+async def test_following_an_empty_log(harness: Harness) -> None:
     """There is a table for rows to come."""
-    admin = await visit(house)
+    admin = await visit(harness)
     page = await admin.read("/ui/audit", follow="on", operation="nothing.*")
     assert '<tbody id="rows">' in page
     assert "Following" not in await admin.read("/ui/audit")
 
 
-async def test_verify(house: House) -> None:
+async def test_verify(harness: Harness) -> None:
     """The whole log is walked; a head noted before must still be in it."""
-    admin = await visit(house)
+    admin = await visit(harness)
     page = text(await admin.send("/ui/audit/verify"))
     (head,) = re.findall(r'<code id="head">([0-9a-f]{64})</code>', page)
     assert "The log is whole:" in page
-    await house.user()
+    await harness.user()
     page = text(await admin.send("/ui/audit/verify", expect=head))
     assert "The log is whole:" in page
     page = text(await admin.send("/ui/audit/verify", expect="5f" * 32))
@@ -122,10 +122,10 @@ async def test_verify(house: House) -> None:
     assert 'value="&lt;zz&gt;"' in text(answer)
 
 
-async def test_a_changed_row_is_named(house: House) -> None:
+async def test_a_changed_row_is_named(harness: Harness) -> None:
     """The first row that is not right, and why."""
-    admin = await visit(house)
-    rows = house.store.state.audit
+    admin = await visit(harness)
+    rows = harness.store.state.audit
     seq, json, mac = rows[1]
     event = decode_event(json)
     rows[1] = seq, encode_event(event).replace('"ok"', '"no"'), mac
@@ -134,10 +134,10 @@ async def test_a_changed_row_is_named(house: House) -> None:
     assert 'role="alert"' in page
 
 
-async def test_others_see_nothing(house: House) -> None:
+async def test_others_see_nothing(harness: Harness) -> None:
     """No row, no fragment, no proof."""
-    await visit(house)
-    reader = await visit(house, "bob@example.org", scope="write", name="Bob")
+    await visit(harness)
+    reader = await visit(harness, "bob@example.org", scope="write", name="Bob")
     for answer in (
         await reader.get("/ui/audit"),
         await reader.get("/ui/audit/new", after="0"),

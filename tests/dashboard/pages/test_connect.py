@@ -10,7 +10,7 @@ import pytest
 
 from herod.dashboard.pages.connect import Snippet, find_addresses, make_sections
 from herod.pipeline.process.deployment_info import Deployment
-from support.herod_in_memory import LEGACY, SECRET, House, open_house
+from support.herod_in_memory import LEGACY, SECRET, Harness, open_harness
 from support.page_visitor import open_pages, visit
 
 SOCKET = "/run/a 'daemon'/herod.sock"
@@ -18,9 +18,9 @@ URL = "http://127.0.0.1:3350"
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house with pages."""
-    async with open_house() as built:
+async def harness() -> AsyncIterator[Harness]:
+    """A harness with pages."""
+    async with open_harness() as built:
         open_pages(built)
         yield built
 
@@ -30,10 +30,10 @@ def snippets(socket: str | None = SOCKET, url: str | None = URL, signing: str = 
     return {one.id: one for section in make_sections(socket, url, signing=signing) for one in section.snippets}
 
 
-async def test_the_page(house: House) -> None:
+async def test_the_page(harness: Harness) -> None:
     """Shows where this daemon is, to everybody who is signed in, with a button on each snippet and no secret."""
-    house.pipeline.process.deployment = Deployment(binds=("unix:/run/<herod>.sock", "127.0.0.1:3351"))
-    page = await (await visit(house, scope="read")).read("/ui/connect")
+    harness.pipeline.process.deployment = Deployment(binds=("unix:/run/<herod>.sock", "127.0.0.1:3351"))
+    page = await (await visit(harness, scope="read")).read("/ui/connect")
     for word in (
         "unix:/run/&lt;herod&gt;.sock",
         "http://127.0.0.1:3351/mcp",
@@ -64,12 +64,12 @@ async def test_the_page(house: House) -> None:
     ],
 )
 async def test_addresses(
-    house: House, binds: tuple[str, ...], public_url: str, has_tls: bool, found: tuple[str | None, str | None]
+    harness: Harness, binds: tuple[str, ...], public_url: str, has_tls: bool, found: tuple[str | None, str | None]
 ) -> None:
     """The first that a client can dial; the public one where a certificate or a proxy is for it."""
-    house.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
-    house.configure(public_url=public_url)
-    assert find_addresses(house.pipeline.process.deployment, public_url=house.runtime.config.public_url) == found
+    harness.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
+    harness.configure(public_url=public_url)
+    assert find_addresses(harness.pipeline.process.deployment, public_url=harness.runtime.config.public_url) == found
 
 
 def test_shell_snippets_can_be_pasted() -> None:

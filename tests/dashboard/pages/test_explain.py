@@ -7,14 +7,14 @@ from html import unescape
 import pytest
 
 from herod.operations.operation_table import OPERATIONS
-from support.herod_in_memory import House, open_house
+from support.herod_in_memory import Harness, open_harness
 from support.page_visitor import open_pages, said, visit
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house with pages."""
-    async with open_house(networks=frozenset({"lab", "office"})) as built:
+async def harness() -> AsyncIterator[Harness]:
+    """A harness with pages."""
+    async with open_harness(networks=frozenset({"lab", "office"})) as built:
         open_pages(built)
         yield built
 
@@ -25,21 +25,21 @@ def fix(page: str) -> str:
     return unescape(found)
 
 
-async def test_the_form(house: House) -> None:
+async def test_the_form(harness: Harness) -> None:
     """Offers every operation, scope and network, and decides nothing yet."""
-    page = await (await visit(house)).read("/ui/explain")
+    page = await (await visit(harness)).read("/ui/explain")
     for name in OPERATIONS:
         assert f'<option value="operation:{name}"' in page
-    for name in house.runtime.config.graph.scopes:
+    for name in harness.runtime.config.graph.scopes:
         assert f'<option value="scope:{name}"' in page
     assert '<option value="lab">' in page
     assert 'id="decision"' not in page
 
 
-async def test_a_denial(house: House) -> None:
+async def test_a_denial(harness: Harness) -> None:
     """Says why, what is missing, and the command that mends it; the form keeps what was asked."""
-    admin = await visit(house)
-    bob = await house.user(email="bob@example.org", name="Bob")
+    admin = await visit(harness)
+    bob = await harness.user(email="bob@example.org", name="Bob")
     page = await admin.read("/ui/explain", principal="bob@example.org", what="operation:users.add", network="")
     for word in (">Denied<", ">missing_scope<", '<dt>Missing</dt><dd><code class="chip">admin</code>'):
         assert word in page
@@ -51,23 +51,23 @@ async def test_a_denial(house: House) -> None:
     assert "Missing" not in page
 
 
-async def test_a_network(house: House) -> None:
+async def test_a_network(harness: Harness) -> None:
     """Is one more thing to have."""
-    admin = await visit(house)
-    bob = await house.user(email="bob@example.org", networks=["lab"])
+    admin = await visit(harness)
+    bob = await harness.user(email="bob@example.org", networks=["lab"])
     page = await admin.read("/ui/explain", principal=bob.client_id, what="scope:read", network="office")
     assert ">network_denied<" in page
     assert fix(page) == f"herod user edit {bob.client_id} --network=lab --network=office"
     assert ">Allowed<" in await admin.read("/ui/explain", principal=bob.client_id, what="", network="lab")
 
 
-async def test_advice_without_a_command(house: House) -> None:
+async def test_advice_without_a_command(harness: Harness) -> None:
     """Is a sentence."""
-    admin = await visit(house)
-    key = (await house.service_key("read")).split("_")[2]
+    admin = await visit(harness)
+    key = (await harness.service_key("read")).split("_")[2]
     page = await admin.read("/ui/explain", principal=key, what="scope:admin", network="")
     assert "<dt>Fix</dt><dd>Use a credential with scope admin</dd>" in page
-    await house.admin("keys.disable", id=key)
+    await harness.admin("keys.disable", id=key)
     page = await admin.read("/ui/explain", principal=key, what="scope:read", network="")
     assert "switched off" in page
     page = await admin.read("/ui/explain", what="operation:token.create", network="")
@@ -83,18 +83,18 @@ async def test_advice_without_a_command(house: House) -> None:
         ({"principal": "@", "what": ""}, 400),
     ],
 )
-async def test_what_cannot_be_asked(house: House, query: dict[str, str], status: int) -> None:
+async def test_what_cannot_be_asked(harness: Harness, query: dict[str, str], status: int) -> None:
     """Is said, and nothing of it becomes markup."""
-    page = await (await visit(house)).read("/ui/explain", status=status, **query)
+    page = await (await visit(harness)).read("/ui/explain", status=status, **query)
     assert said(page)
     assert "<script>" not in page
     assert "<b>" not in page
 
 
-async def test_others_ask_about_themselves(house: House) -> None:
+async def test_others_ask_about_themselves(harness: Harness) -> None:
     """About nobody else, whatever the address says."""
-    ada = await visit(house)
-    reader = await visit(house, "bob@example.org", scope="read", name="Bob")
+    ada = await visit(harness)
+    reader = await visit(harness, "bob@example.org", scope="read", name="Bob")
     page = await reader.read("/ui/explain")
     assert 'name="principal"' not in page
     assert ">Denied<" in await reader.read("/ui/explain", what="operation:users.list")

@@ -14,19 +14,19 @@ from herod.protocols.router import Router
 from herod.records import Account
 from herod.server.dashboard_requests import PageRequests
 from herod_client.core.errors import BadCredentials, Conflict, HerodError
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, Answer, House
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, Answer, Harness
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 EMAIL = "ada@example.org"
 
 
 @pytest.fixture
-async def fresh(house: House) -> House:
-    """A house with pages and nobody in it."""
-    house.router = Router(
-        house.pipeline, OPERATIONS, Guard(), PageRequests(partial(make_app, house.pipeline, OPERATIONS))
+async def fresh(harness: Harness) -> Harness:
+    """A harness with pages and nobody in it."""
+    harness.router = Router(
+        harness.pipeline, OPERATIONS, Guard(), PageRequests(partial(make_app, harness.pipeline, OPERATIONS))
     )
-    return house
+    return harness
 
 
 def text(answer: Answer) -> str:
@@ -34,19 +34,19 @@ def text(answer: Answer) -> str:
     return answer.response.body.decode()
 
 
-def new_code(house: House) -> str:
+def new_code(harness: Harness) -> str:
     """What the daemon would write into its file."""
-    return make_first_code(house.runtime, now=house.clock.now)
+    return make_first_code(harness.runtime, now=harness.clock.now)
 
 
-async def send(house: House, code: str, **changes: str) -> Answer:
+async def send(harness: Harness, code: str, **changes: str) -> Answer:
     """Send the form, as a browser does."""
     fields = {"code": code, "email": EMAIL, "name": "Ada", "password": PASSWORD, "again": PASSWORD, **changes}
     form = "&".join(f"{name}={quote_plus(value)}" for name, value in fields.items())
-    return await house.request("POST", "/ui/first-run", form=form, headers=OWN)
+    return await harness.request("POST", "/ui/first-run", form=form, headers=OWN)
 
 
-async def test_the_page_says_both_ways(fresh: House) -> None:
+async def test_the_page_says_both_ways(fresh: Harness) -> None:
     """The command, and where the code is; the sign-in page is one link away."""
     page = text(await fresh.request("GET", "/"))
     for word in ("<h1>Make the first admin</h1>", "herod user add EMAIL", "first-admin.code", 'href="/ui/sign-in"'):
@@ -55,7 +55,7 @@ async def test_the_page_says_both_ways(fresh: House) -> None:
     assert "<h1>Sign in</h1>" in text(await fresh.request("GET", "/ui/sign-in"))
 
 
-async def test_the_code_makes_an_admin_and_signs_them_in(fresh: House) -> None:
+async def test_the_code_makes_an_admin_and_signs_them_in(fresh: Harness) -> None:
     """Once; then the front page is that to sign in on, and the code in the file is worth nothing."""
     code, second = new_code(fresh), new_code(fresh)
     answer = await send(fresh, f" {code} ")
@@ -75,7 +75,7 @@ async def test_the_code_makes_an_admin_and_signs_them_in(fresh: House) -> None:
     assert signed.status == 303
 
 
-async def test_they_have_no_client_secret(fresh: House) -> None:
+async def test_they_have_no_client_secret(fresh: Harness) -> None:
     """Nobody has seen one, so there is none to guess."""
     await send(fresh, new_code(fresh))
     (account,) = fresh.store.scan(Account)
@@ -95,7 +95,7 @@ async def test_they_have_no_client_secret(fresh: House) -> None:
         ({"scope": "owner"}, 400),
     ],
 )
-async def test_what_makes_no_admin(fresh: House, changes: dict[str, str], status: int) -> None:
+async def test_what_makes_no_admin(fresh: Harness, changes: dict[str, str], status: int) -> None:
     """The form comes back, with email and name, without code and password; a right code stays good."""
     code = new_code(fresh)
     answer = await send(fresh, **{"code": code, **changes})
@@ -110,7 +110,7 @@ async def test_what_makes_no_admin(fresh: House, changes: dict[str, str], status
     assert (await send(fresh, code)).status == 303
 
 
-async def test_a_code_is_over_after_its_time(fresh: House) -> None:
+async def test_a_code_is_over_after_its_time(fresh: Harness) -> None:
     """A quarter of an hour."""
     code = new_code(fresh)
     fresh.clock.now += FIRST_CODE_SECONDS
@@ -118,7 +118,7 @@ async def test_a_code_is_over_after_its_time(fresh: House) -> None:
     assert not list(fresh.store.scan(Account))
 
 
-async def test_with_an_admin_the_code_is_worth_nothing(fresh: House) -> None:
+async def test_with_an_admin_the_code_is_worth_nothing(fresh: Harness) -> None:
     """Whether it is an account or a service key, made meanwhile by the other way."""
     code = new_code(fresh)
     await fresh.service_key("admin", "the admin")
@@ -129,7 +129,7 @@ async def test_with_an_admin_the_code_is_worth_nothing(fresh: House) -> None:
     assert not list(fresh.store.scan(Account))
 
 
-async def test_who_counts_as_an_admin(fresh: House) -> None:
+async def test_who_counts_as_an_admin(fresh: Harness) -> None:
     """An enabled account or service key with admin, and neither an expired one nor a user's key."""
 
     async def is_needed() -> bool:
@@ -151,7 +151,7 @@ async def test_who_counts_as_an_admin(fresh: House) -> None:
     assert not await is_needed()
 
 
-async def test_a_taken_email_is_said_before_the_code_is_used(fresh: House) -> None:
+async def test_a_taken_email_is_said_before_the_code_is_used(fresh: Harness) -> None:
     """Somebody has registered with it."""
     await fresh.user(scope="read", email=EMAIL)
     code = new_code(fresh)
@@ -159,7 +159,7 @@ async def test_a_taken_email_is_said_before_the_code_is_used(fresh: House) -> No
     assert (await send(fresh, code, email="other@example.org")).status == 303
 
 
-async def test_forms_of_other_origins(fresh: House) -> None:
+async def test_forms_of_other_origins(fresh: Harness) -> None:
     """Even with the right code."""
     code = new_code(fresh)
     form = f"code={code}&email={EMAIL}&password={quote_plus(PASSWORD)}&again={quote_plus(PASSWORD)}"
@@ -169,14 +169,14 @@ async def test_forms_of_other_origins(fresh: House) -> None:
     assert not list(fresh.store.scan(Account))
 
 
-async def test_guesses_are_slowed_down_and_lock_nobody_out(fresh: House) -> None:
+async def test_guesses_are_slowed_down_and_lock_nobody_out(fresh: Harness) -> None:
     """The code is too long to be guessed, and every local user is one source."""
     for number in range(15):
         assert (await send(fresh, f"guess{number}")).status == 401
     assert (await send(fresh, new_code(fresh))).status == 303
 
 
-async def test_it_is_audited(fresh: House) -> None:
+async def test_it_is_audited(fresh: Harness) -> None:
     """What was refused, and who was made."""
     await send(fresh, "wrong")
     await send(fresh, new_code(fresh))
@@ -187,7 +187,7 @@ async def test_it_is_audited(fresh: House) -> None:
     assert ("first_admin.create", "denied", "wrong_code") in found
 
 
-async def test_two_at_once(fresh: House) -> None:
+async def test_two_at_once(fresh: Harness) -> None:
     """Of two who have read the file one becomes the admin."""
     code = new_code(fresh)
     ended: list[type[HerodError] | None] = []
@@ -200,7 +200,7 @@ async def test_two_at_once(fresh: House) -> None:
     assert ended == [None, BadCredentials]
 
 
-async def test_nothing_stands_in_the_page(fresh: House) -> None:
+async def test_nothing_stands_in_the_page(fresh: Harness) -> None:
     """No script, style or handler."""
     page = text(await fresh.request("GET", "/"))
     assert not re.search(r"<script(?! src=)|<style|\sstyle=|\son[a-z]+=|javascript:", page)

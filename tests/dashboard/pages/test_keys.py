@@ -7,17 +7,17 @@ import pytest
 
 from herod.dashboard.csrf import cut
 from herod.identity.credential_types import Bearer
-from support.herod_in_memory import NOW, PASSWORD, House
+from support.herod_in_memory import NOW, PASSWORD, Harness
 from support.page_visitor import Visitor, open_pages, rows, said, secret_of, sign_in, text, visit
 
 DAY = 86_400
 
 
 @pytest.fixture
-async def ada(house: House) -> Visitor:
+async def ada(harness: Harness) -> Visitor:
     """An admin at the pages."""
-    open_pages(house)
-    return await visit(house)
+    open_pages(harness)
+    return await visit(harness)
 
 
 async def make(visitor: Visitor, **fields: str) -> str:
@@ -28,18 +28,18 @@ async def make(visitor: Visitor, **fields: str) -> str:
     return secret_of(text(answer))
 
 
-async def works(house: House, key: str) -> bool:
+async def works(harness: Harness, key: str) -> bool:
     """Whether a key is good now."""
-    answer = await house.request("GET", "/api/v1/whoami", headers={"authorization": f"Bearer {key}"})
+    answer = await harness.request("GET", "/api/v1/whoami", headers={"authorization": f"Bearer {key}"})
     return answer.status == 200
 
 
-async def test_a_keys_life(house: House, ada: Visitor) -> None:
+async def test_a_keys_life(harness: Harness, ada: Visitor) -> None:
     """Made, used, rotated with an overlap, off, on, changed, deleted: each step by a form, and said."""
     assert "No keys yet" in await ada.read("/ui/keys")
     key = await make(ada)
     id_ = key.split("_")[2]
-    assert await works(house, key)
+    assert await works(harness, key)
     page = await ada.read("/ui/keys")
     assert rows(page) == ["backup"]
     assert key not in page
@@ -48,24 +48,24 @@ async def test_a_keys_life(house: House, ada: Visitor) -> None:
     rotated = secret_of(text(answer))
     assert rotated != key
     assert "in 5 minutes it ends" in text(answer)
-    assert await works(house, key)
+    assert await works(harness, key)
     page = await ada.read(f"/ui/keys/{id_}")
     assert "works until" in page
     assert rotated not in page
-    house.clock.now += 300
-    assert not await works(house, key)
+    harness.clock.now += 300
+    assert not await works(harness, key)
     assert "works until" not in await ada.read(f"/ui/keys/{id_}")
     assert "is off" in said(await ada.do(f"/ui/keys/{id_}/disable"))
-    assert not await works(house, rotated)
+    assert not await works(harness, rotated)
     assert "is on" in said(await ada.do(f"/ui/keys/{id_}/enable"))
     changed = await ada.do(f"/ui/keys/{id_}/edit", name="nightly", scope_read="on", networks="*", ends="never")
     assert "changed" in said(changed)
-    details = await house.admin("keys.get", id=id_)
+    details = await harness.admin("keys.get", id=id_)
     assert (details.name, details.expires_at, details.scope) == ("nightly", None, "read")
     assert "nightly" in await ada.read(f"/ui/keys/{id_}/delete")
-    assert await works(house, rotated)
+    assert await works(harness, rotated)
     assert "gone" in said(await ada.do(f"/ui/keys/{id_}/delete"))
-    assert not await works(house, rotated)
+    assert not await works(harness, rotated)
     await ada.read(f"/ui/keys/{id_}", status=404)
 
 
@@ -78,10 +78,10 @@ async def test_a_keys_life(house: House, ada: Visitor) -> None:
         ({"ends": "date", "until": "2030-01-31"}, int(datetime(2030, 1, 31, 23, 59, 59, tzinfo=UTC).timestamp())),
     ],
 )
-async def test_ends(house: House, ada: Visitor, fields: dict[str, str], end: int | None) -> None:
+async def test_ends(harness: Harness, ada: Visitor, fields: dict[str, str], end: int | None) -> None:
     """A number of days, a date until it is over, or never."""
     key = await make(ada, **fields)
-    details = await house.admin("keys.get", id=key.split("_")[2])
+    details = await harness.admin("keys.get", id=key.split("_")[2])
     assert details.expires_at == (None if end is None else datetime.fromtimestamp(end, UTC))
 
 
@@ -119,12 +119,12 @@ async def test_without_a_scope(ada: Visitor) -> None:
     assert "Tick at least one" in said(text(answer))
 
 
-async def test_who_may_give_what(house: House, ada: Visitor) -> None:
+async def test_who_may_give_what(harness: Harness, ada: Visitor) -> None:
     """The form offers scopes within one's own, and no services or other users to who is no admin."""
     page = await ada.read("/ui/keys/new")
     assert re.findall(r'name="scope:(\w+)"', page) == ["admin", "user", "registrar", "write", "read"]
     assert 'name="owner"' in page
-    bob = await visit(house, "bob@example.org", "write", "Bob")
+    bob = await visit(harness, "bob@example.org", "write", "Bob")
     page = await bob.read("/ui/keys/new")
     assert re.findall(r'name="scope:(\w+)"', page) == ["write", "read"]
     assert 'name="owner"' not in page
@@ -134,9 +134,9 @@ async def test_who_may_give_what(house: House, ada: Visitor) -> None:
     assert refused.status == 403
 
 
-async def test_whose(house: House, ada: Visitor) -> None:
+async def test_whose(harness: Harness, ada: Visitor) -> None:
     """A service's, one's own, and another user's by email or client_id; the list says whose, and filters by it."""
-    bob = await visit(house, "bob@example.org", "write", "Bob")
+    bob = await visit(harness, "bob@example.org", "write", "Bob")
     assert (await make(ada, name="s", for_="service")).startswith("herod_s_")
     await make(ada, name="mine")
     await make(ada, name="his", for_="owner", owner="bob@example.org")
@@ -153,30 +153,30 @@ async def test_whose(house: House, ada: Visitor) -> None:
     assert "No such key" in await ada.read("/ui/keys", name="none")
     assert sorted(rows(await bob.read("/ui/keys"))) == ["his", "his too"]
     assert "his" in await bob.read(
-        f"/ui/keys/{(await house.admin('keys.list', name='his', owner=bob.client_id)).items[0].id}"
+        f"/ui/keys/{(await harness.admin('keys.list', name='his', owner=bob.client_id)).items[0].id}"
     )
 
 
-async def test_another_users_key_is_not_there(house: House, ada: Visitor) -> None:
+async def test_another_users_key_is_not_there(harness: Harness, ada: Visitor) -> None:
     """On every page and form of it."""
     id_ = (await make(ada)).split("_")[2]
-    bob = await visit(house, "bob@example.org", "write", "Bob")
+    bob = await visit(harness, "bob@example.org", "write", "Bob")
     await bob.read(f"/ui/keys/{id_}", status=404)
     await bob.read(f"/ui/keys/{id_}/delete", status=404)
     for what in ("rotate", "enable", "disable", "edit", "delete"):
         assert (await bob.send(f"/ui/keys/{id_}/{what}", name="x", scope_read="on", overlap="0")).status == 404
 
 
-async def test_a_reader(house: House, ada: Visitor) -> None:
+async def test_a_reader(harness: Harness, ada: Visitor) -> None:
     """Who holds read sees and makes their own keys, and nothing of users."""
-    bob = await visit(house, "bob@example.org", "read", "Bob")
+    bob = await visit(harness, "bob@example.org", "read", "Bob")
     page = await bob.read("/ui/keys")
     assert "Your API keys" in page
     assert "Whose" not in page
     assert "/ui/users" not in page
     assert "/ui/account" in page
     key = await make(bob)
-    assert await works(house, key)
+    assert await works(harness, key)
     await bob.read("/ui/keys", order="expires", status=400)
     for path in ("/ui/users", "/ui/users/new", f"/ui/users/{ada.client_id}", f"/ui/users/{bob.client_id}"):
         assert (await bob.get(path)).status in (200, 403)
@@ -184,12 +184,12 @@ async def test_a_reader(house: House, ada: Visitor) -> None:
     assert (await bob.send("/ui/users", email="eve@example.org", scope_read="on")).status == 403
 
 
-async def test_order_and_pages(house: House, ada: Visitor) -> None:
+async def test_order_and_pages(harness: Harness, ada: Visitor) -> None:
     """Newest first; oldest or the soonest to expire where asked; page after page, each key once."""
     for number in range(120):
         end = datetime.fromtimestamp(NOW + 1000 * DAY - number * DAY, UTC) if number % 2 else None
-        await house.service_key("read", f"k{number:03}", expires_at=end)
-        house.clock.now += 1
+        await harness.service_key("read", f"k{number:03}", expires_at=end)
+        harness.clock.now += 1
     names = [f"k{number:03}" for number in range(120)]
 
     async def walk(**query: str) -> list[str]:
@@ -212,17 +212,17 @@ async def test_order_and_pages(house: House, ada: Visitor) -> None:
     await ada.read("/ui/keys", cursor="x", status=400)
 
 
-async def test_states(house: House, ada: Visitor) -> None:
+async def test_states(harness: Harness, ada: Visitor) -> None:
     """On, off, expired and long unused are told apart, in the list and by the filter."""
     for name in ("used", "idle", "off"):
-        await house.service_key("read", name)
-    await house.service_key("read", "short", expires_at=datetime.fromtimestamp(NOW + DAY, UTC))
-    ids = {key.name: key.id for key in (await house.admin("keys.list")).items}
-    await house.admin("keys.disable", id=ids["off"])
-    house.clock.now += 100 * DAY
-    ada = await sign_in(house, "ada@example.org", ada.client_id, PASSWORD)
-    used = (await house.admin("keys.rotate", id=ids["used"])).key
-    assert await works(house, used)
+        await harness.service_key("read", name)
+    await harness.service_key("read", "short", expires_at=datetime.fromtimestamp(NOW + DAY, UTC))
+    ids = {key.name: key.id for key in (await harness.admin("keys.list")).items}
+    await harness.admin("keys.disable", id=ids["off"])
+    harness.clock.now += 100 * DAY
+    ada = await sign_in(harness, "ada@example.org", ada.client_id, PASSWORD)
+    used = (await harness.admin("keys.rotate", id=ids["used"])).key
+    assert await works(harness, used)
     for state, names in (
         ("on", ["idle", "used"]), ("off", ["off"]), ("expired", ["short"]), ("unused", ["idle", "off", "short"]),
     ):  # fmt: skip
@@ -232,14 +232,14 @@ async def test_states(house: House, ada: Visitor) -> None:
     assert ">expired<" in page
 
 
-async def test_a_key_that_is_signed_in_makes_none(house: House, ada: Visitor) -> None:
+async def test_a_key_that_is_signed_in_makes_none(harness: Harness, ada: Visitor) -> None:
     """The page shows no buttons that would be refused."""
-    await house.service_key("read", "machine")
-    bob = await visit(house, "bob@example.org", "read", "Bob")
+    await harness.service_key("read", "machine")
+    bob = await visit(harness, "bob@example.org", "read", "Bob")
     key = await make(bob)
-    opened = await house.call("session.create", Bearer(key))
+    opened = await harness.call("session.create", Bearer(key))
     half, ticket = cut(opened.cookie)
-    viewer = Visitor(house, bob.client_id, {"cookie": f"herod_session={half}"}, ticket)
+    viewer = Visitor(harness, bob.client_id, {"cookie": f"herod_session={half}"}, ticket)
     assert "New key" not in await viewer.read("/ui/keys")
     assert "makes no keys" in await viewer.read("/ui/keys/new")
     page = await viewer.read(f"/ui/keys/{key.split('_')[2]}")

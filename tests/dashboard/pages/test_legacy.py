@@ -8,29 +8,29 @@ import pytest
 
 from herod.identity.credential_types import Bearer
 from herod.records import ApiKey
-from support.herod_in_memory import LEGACY, House, open_house
+from support.herod_in_memory import LEGACY, Harness, open_harness
 from support.page_visitor import open_pages, said, secret_of, text, visit
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house with pages."""
-    async with open_house() as built:
+async def harness() -> AsyncIterator[Harness]:
+    """A harness with pages."""
+    async with open_harness() as built:
         open_pages(built)
         yield built
 
 
-def admin_secret(house: House) -> str:
+def admin_secret(harness: Harness) -> str:
     """The id of the admin's legacy secret."""
-    (found,) = (secret.id for secret in house.runtime.config.legacy.all() if secret.scope == "admin")
+    (found,) = (secret.id for secret in harness.runtime.config.legacy.all() if secret.scope == "admin")
     return found
 
 
-async def test_what_there_is(house: House) -> None:
+async def test_what_there_is(harness: Harness) -> None:
     """Ids, scopes, uses and where they came from; never a secret."""
-    await house.call("whoami", Bearer(LEGACY["user"]))
-    page = await (await visit(house)).read("/ui/legacy")
-    for secret in house.runtime.config.legacy.all():
+    await harness.call("whoami", Bearer(LEGACY["user"]))
+    page = await (await visit(harness)).read("/ui/legacy")
+    for secret in harness.runtime.config.legacy.all():
         assert f"<code>{secret.id}</code>" in page
     assert page.count("setting user_secret") == 1
     assert "<code>uid:990</code>" in page
@@ -39,15 +39,15 @@ async def test_what_there_is(house: House) -> None:
         assert secret_text not in page
 
 
-async def test_promoting(house: House) -> None:
+async def test_promoting(harness: Harness) -> None:
     """The key is shown once, with what to do next; afterwards it is named in the list and no longer offered."""
-    admin = await visit(house)
-    secret = admin_secret(house)
+    admin = await visit(harness)
+    secret = admin_secret(harness)
     answer = await admin.send("/ui/legacy", id=secret, name="runners <b>", expires_at="2030-01-31")
     page = text(answer)
     assert answer.status == 201
     key = secret_of(page)
-    record = house.store.get(ApiKey, key.split("_")[2])
+    record = harness.store.get(ApiKey, key.split("_")[2])
     assert record is not None
     assert (record.name, record.scope) == ("runners <b>", ("admin",))
     assert record.expires_at == int(datetime(2030, 1, 31, tzinfo=UTC).timestamp())
@@ -57,15 +57,15 @@ async def test_promoting(house: House) -> None:
     assert key not in again
     assert "runners &lt;b&gt;" in again
     assert f'<option value="{secret}"' not in again
-    assert (await house.call("whoami", Bearer(key))).scope == "admin"
+    assert (await harness.call("whoami", Bearer(key))).scope == "admin"
 
 
-async def test_without_a_name_it_is_called_as_the_secret(house: House) -> None:
+async def test_without_a_name_it_is_called_as_the_secret(harness: Harness) -> None:
     """And never ends."""
-    admin = await visit(house)
-    secret = admin_secret(house)
+    admin = await visit(harness)
+    secret = admin_secret(harness)
     key = secret_of(text(await admin.send("/ui/legacy", id=secret, name="", expires_at="")))
-    record = house.store.get(ApiKey, key.split("_")[2])
+    record = harness.store.get(ApiKey, key.split("_")[2])
     assert record is not None
     assert (record.name, record.expires_at) == (secret, None)
 
@@ -80,37 +80,37 @@ async def test_without_a_name_it_is_called_as_the_secret(house: House) -> None:
         ({"name": "\u202e"}, 400),
     ],
 )
-async def test_what_is_refused(house: House, fields: dict[str, str], status: int) -> None:
+async def test_what_is_refused(harness: Harness, fields: dict[str, str], status: int) -> None:
     """Is said above the form, which keeps what was typed; no key is made."""
-    admin = await visit(house)
-    answer = await admin.send("/ui/legacy", **{"id": admin_secret(house), "name": "<kept>", **fields})
+    admin = await visit(harness)
+    answer = await admin.send("/ui/legacy", **{"id": admin_secret(harness), "name": "<kept>", **fields})
     assert answer.status == status
     assert said(text(answer))
     assert "name" in fields or 'value="&lt;kept&gt;"' in text(answer)
     assert "<script>" not in text(answer)
-    assert house.store.count(ApiKey) == 0
+    assert harness.store.count(ApiKey) == 0
 
 
-async def test_twice(house: House) -> None:
+async def test_twice(harness: Harness) -> None:
     """The second is told which key is there already."""
-    admin = await visit(house)
-    await admin.send("/ui/legacy", id=admin_secret(house))
-    answer = await admin.send("/ui/legacy", id=admin_secret(house))
+    admin = await visit(harness)
+    await admin.send("/ui/legacy", id=admin_secret(harness))
+    answer = await admin.send("/ui/legacy", id=admin_secret(harness))
     assert answer.status == 409
     assert "herod key rotate" in text(answer)
 
 
-async def test_none(house: House) -> None:
+async def test_none(harness: Harness) -> None:
     """Nothing to replace, and no form."""
-    house.configure(legacy=type(house.runtime.config.legacy)(house.store.keyring, []))
-    page = await (await visit(house)).read("/ui/legacy")
+    harness.configure(legacy=type(harness.runtime.config.legacy)(harness.store.keyring, []))
+    page = await (await visit(harness)).read("/ui/legacy")
     assert "No legacy secrets" in page
     assert not re.search("Make the key", page)
 
 
-async def test_others(house: House) -> None:
+async def test_others(harness: Harness) -> None:
     """See nothing and make nothing."""
-    reader = await visit(house, "bob@example.org", scope="write", name="Bob")
+    reader = await visit(harness, "bob@example.org", scope="write", name="Bob")
     assert (await reader.get("/ui/legacy")).status == 403
-    assert (await reader.send("/ui/legacy", id=admin_secret(house))).status == 403
-    assert house.store.count(ApiKey) == 0
+    assert (await reader.send("/ui/legacy", id=admin_secret(harness))).status == 403
+    assert harness.store.count(ApiKey) == 0

@@ -13,28 +13,28 @@ from herod.identity.credential_types import Bearer
 from herod.pipeline.process.deployment_info import Deployment
 from herod.records import AuditEvent
 from herod.store.store_interface import Writer
-from support.herod_in_memory import LEGACY, NOW, House, open_house
+from support.herod_in_memory import LEGACY, NOW, Harness, open_harness
 from support.page_visitor import open_pages, text, visit
 
 DAY = 86_400
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house with pages."""
-    async with open_house() as built:
+async def harness() -> AsyncIterator[Harness]:
+    """A harness with pages."""
+    async with open_harness() as built:
         open_pages(built)
         yield built
 
 
-async def test_an_admin_sees_how_the_daemon_is(house: House) -> None:
+async def test_an_admin_sees_how_the_daemon_is(harness: Harness) -> None:
     """Addresses, store and counts, and the rest of the menu."""
-    house.pipeline.process.deployment = Deployment(
+    harness.pipeline.process.deployment = Deployment(
         binds=("unix:/run/<herod>.sock", "127.0.0.1:3350"),
         store_path="/var/lib/herod/herod.db",
         store_bytes=lambda: 2_300_000,
     )
-    page = await (await visit(house)).read("/ui/home")
+    page = await (await visit(harness)).read("/ui/home")
     for word in ("unix:/run/&lt;herod&gt;.sock", "127.0.0.1:3350", "/var/lib/herod/herod.db", "2.3 MB", "0.0.test"):
         assert word in page
     for name in ("audit", "legacy", "resources", "explain", "connect"):
@@ -43,7 +43,7 @@ async def test_an_admin_sees_how_the_daemon_is(house: House) -> None:
     assert not re.search(r"<script>|<style|\sstyle=|\shx-on|javascript:", page)
 
 
-async def test_the_last_day(house: House) -> None:
+async def test_the_last_day(harness: Harness) -> None:
     """Sign-ins and denials are counted by the hour, denials as often as their rows stand for."""
 
     def put(tx: Writer) -> None:
@@ -57,8 +57,8 @@ async def test_the_last_day(house: House) -> None:
             )
             tx.audit(event)
 
-    await house.store.write(put)
-    page = await (await visit(house)).read("/ui/home")
+    await harness.store.write(put)
+    page = await (await visit(harness)).read("/ui/home")
     hour = datetime.fromtimestamp(NOW - 3 * 3600, UTC)
     assert 'aria-label="2 sign-ins in the last 24 hours' in page
     assert f'aria-label="41 denials in the last 24 hours, most in the hour from {hour:%H}:00 UTC: 41."' in page
@@ -68,21 +68,21 @@ async def test_the_last_day(house: House) -> None:
     assert re.search(rf'<th scope="row">{hour:%Y-%m-%d %H}:00 UTC</th><td>41</td>', page)
 
 
-async def test_what_needs_attention(house: House) -> None:
+async def test_what_needs_attention(harness: Harness) -> None:
     """Everything that can be found is said with what mends it, the worst first."""
-    await house.service_key("read", "old <one>")
-    await house.call("whoami", Bearer(LEGACY["admin"]))
-    house.clock.now += 100 * DAY
-    await house.call("whoami", Bearer(LEGACY["user"]))
-    await house.service_key("read", "ends", expires_at=datetime.fromtimestamp(house.clock.now + 3 * DAY, UTC))
-    await house.service_key("read", "stays", expires_at=datetime.fromtimestamp(house.clock.now + 8 * DAY, UTC))
-    house.pipeline.process.deployment = Deployment(
+    await harness.service_key("read", "old <one>")
+    await harness.call("whoami", Bearer(LEGACY["admin"]))
+    harness.clock.now += 100 * DAY
+    await harness.call("whoami", Bearer(LEGACY["user"]))
+    await harness.service_key("read", "ends", expires_at=datetime.fromtimestamp(harness.clock.now + 3 * DAY, UTC))
+    await harness.service_key("read", "stays", expires_at=datetime.fromtimestamp(harness.clock.now + 8 * DAY, UTC))
+    harness.pipeline.process.deployment = Deployment(
         store_path="/store",
         weak_secrets=("HERO_SECRET", "HEROD_STORE_SECRET"),
         warnings=("a <warning> of the settings",),
-        certificate_ends=lambda: house.clock.now + 2 * DAY,
+        certificate_ends=lambda: harness.clock.now + 2 * DAY,
     )
-    page = await (await visit(house)).read("/ui/home")
+    page = await (await visit(harness)).read("/ui/home")
     for word in (
         "HERO_SECRET is too short", "herod secret rotate --new-secret-file", "secret rotate --store-secret",
         "1 key will expire within a week", "1 key not used for 90 days", "old &lt;one&gt;",
@@ -96,35 +96,35 @@ async def test_what_needs_attention(house: House) -> None:
     assert "stays" not in page
 
 
-async def test_many_keys(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_keys(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Are looked at up to a bound, and the page says that there may be more."""
     for number in range(12):
-        await house.service_key("read", f"key {number}", expires_at=datetime.fromtimestamp(NOW + 101 * DAY, UTC))
-    house.clock.now += 100 * DAY
-    messages = {one.code: one.message for one in (await house.admin("overview")).attention}
+        await harness.service_key("read", f"key {number}", expires_at=datetime.fromtimestamp(NOW + 101 * DAY, UTC))
+    harness.clock.now += 100 * DAY
+    messages = {one.code: one.message for one in (await harness.admin("overview")).attention}
     assert messages["expiring"] == "12 keys will expire within a week."
     assert messages["unused"] == "12 keys not used for 90 days or more."
     monkeypatch.setattr("herod.store.store_interface.MAX_PAGE", 5)
     monkeypatch.setattr("herod.store.memory_store.MAX_PAGE", 5)
     monkeypatch.setattr("herod.operations.system.overview.MAX_KEYS", 10)
-    seen = await house.admin("overview")
+    seen = await harness.admin("overview")
     messages = {one.code: one.message for one in seen.attention}
     assert messages["unused"].startswith("At least 1")
     assert messages["expiring"].startswith("At least 1")
     assert max(len(one.subjects) for one in seen.attention) == 5
 
 
-async def test_nothing_needs_attention(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_needs_attention(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty list says so."""
     monkeypatch.setattr("herod.operations.system.overview.find_warnings", lambda facts, now: [])
-    assert "Nothing needs attention" in await (await visit(house)).read("/ui/home")
+    assert "Nothing needs attention" in await (await visit(harness)).read("/ui/home")
 
 
-async def test_a_reader_sees_what_is_theirs(house: House) -> None:
+async def test_a_reader_sees_what_is_theirs(harness: Harness) -> None:
     """Their account and keys; nothing of the daemon's, and no admin's area."""
-    house.pipeline.process.deployment = Deployment(binds=("unix:/secret/place.sock",), warnings=("not for all",))
-    await house.service_key("read", "of somebody else")
-    reader = await visit(house, "bob@example.org", scope="read", name="Bob <b>")
+    harness.pipeline.process.deployment = Deployment(binds=("unix:/secret/place.sock",), warnings=("not for all",))
+    await harness.service_key("read", "of somebody else")
+    reader = await visit(harness, "bob@example.org", scope="read", name="Bob <b>")
     page = await reader.read("/ui/home")
     assert "Bob &lt;b&gt;" in page
     assert "No keys yet" in page
@@ -133,77 +133,77 @@ async def test_a_reader_sees_what_is_theirs(house: House) -> None:
     for area in ("audit", "legacy", "resources", "audit/new"):
         assert (await reader.get(f"/ui/{area}")).status == 403
     with pytest.raises(Exception, match="scope 'admin'"):
-        await house.call("overview", (await house.user("write")).basic)
+        await harness.call("overview", (await harness.user("write")).basic)
 
 
-async def test_who_can_read_nothing(house: House) -> None:
+async def test_who_can_read_nothing(harness: Harness) -> None:
     """A registrar has no list of keys, and still a page."""
-    page = await (await visit(house, "reg@example.org", scope="registrar", name="Reg")).read("/ui/home")
+    page = await (await visit(harness, "reg@example.org", scope="registrar", name="Reg")).read("/ui/home")
     assert "Your keys" not in page
     assert "Reg" in page
 
 
-async def test_a_read_only_store_is_said_first(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_read_only_store_is_said_first(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its reason."""
-    admin = await visit(house)
-    monkeypatch.setattr(type(house.store), "health", property(lambda _: ("read-only", "the disk failed")))
+    admin = await visit(harness)
+    monkeypatch.setattr(type(harness.store), "health", property(lambda _: ("read-only", "the disk failed")))
     page = await admin.read("/ui/home")
     assert '<strong class="level now">read-only</strong>' in page
     assert "The store is read-only: the disk failed" in page
 
 
-async def test_the_page_refreshes_itself(house: House) -> None:
+async def test_the_page_refreshes_itself(harness: Harness) -> None:
     """Counts and charts, without anybody typing: by asking for the page again and taking that part of it."""
-    admin = await visit(house)
+    admin = await visit(harness)
     page = await admin.read("/ui/home")
     (target,) = re.findall(r'<div id="live" hx-get="([^"]+)"', page)
-    answer = await house.request("GET", target.replace("&amp;", "&"), headers={**admin.cookie, "hx-request": "true"})
+    answer = await harness.request("GET", target.replace("&amp;", "&"), headers={**admin.cookie, "hx-request": "true"})
     assert 'id="live"' in text(answer)
 
 
-async def test_long_looks_are_remembered_for_a_minute(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_looks_are_remembered_for_a_minute(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is much to look at; a short look is made anew."""
     looks = []
 
     async def look() -> int:
-        looks.append(house.clock.now)
+        looks.append(harness.clock.now)
         return len(looks)
 
-    find = house.pipeline.process.surveys.find
+    find = harness.pipeline.process.surveys.find
     assert [await find("short", look, rows=10, now=at) for at in (0, 1)] == [1, 2]
     assert [await find("long", look, rows=10_000, now=at) for at in (100, 159, 160, 90)] == [3, 3, 4, 5]
 
 
-async def test_a_day_with_too_many_rows(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_day_with_too_many_rows(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is counted as far as one looks, and says so."""
     monkeypatch.setattr("herod.operations.system.overview.AUDIT_PAGE", 2)
-    admin = await visit(house)
+    admin = await visit(harness)
     for number in range(4):
-        await house.user(email=f"user{number}@example.org")
-    seen = await house.admin("overview")
+        await harness.user(email=f"user{number}@example.org")
+    seen = await harness.admin("overview")
     assert seen.is_whole_day
     assert sum(hour.sign_ins for hour in seen.hours) == 1
     monkeypatch.setattr("herod.operations.system.overview.MAX_AUDIT_ROWS", 4)
-    assert not (await house.admin("overview")).is_whole_day
+    assert not (await harness.admin("overview")).is_whole_day
     assert "more rows of this day" in await admin.read("/ui/home")
 
 
-async def test_the_last_backup_is_known_from_the_audit_log(house: House) -> None:
+async def test_the_last_backup_is_known_from_the_audit_log(harness: Harness) -> None:
     """Its age, and that it is too old."""
-    house.pipeline.process.deployment = Deployment(store_path="/store")
-    await house.user()
-    await house.admin("backup")
-    assert (await house.admin("overview")).last_backup_at == datetime.fromtimestamp(NOW, UTC)
-    codes = {one.code for one in (await house.admin("overview")).attention}
+    harness.pipeline.process.deployment = Deployment(store_path="/store")
+    await harness.user()
+    await harness.admin("backup")
+    assert (await harness.admin("overview")).last_backup_at == datetime.fromtimestamp(NOW, UTC)
+    codes = {one.code for one in (await harness.admin("overview")).attention}
     assert "backup" not in codes
-    house.clock.now += 8 * DAY
-    (one,) = (one for one in (await house.admin("overview")).attention if one.code == "backup")
+    harness.clock.now += 8 * DAY
+    (one,) = (one for one in (await harness.admin("overview")).attention if one.code == "backup")
     assert one.message == "The last backup is 8 days old."
 
 
-async def test_no_secret_is_told(house: House) -> None:
+async def test_no_secret_is_told(harness: Harness) -> None:
     """Neither HERO_SECRET nor a legacy one is anywhere in what the operation answers."""
-    answer = msgspec.json.encode(await house.admin("overview")).decode()
+    answer = msgspec.json.encode(await harness.admin("overview")).decode()
     for secret in LEGACY.values():
         assert secret not in answer
 

@@ -5,29 +5,29 @@ from collections.abc import AsyncIterator
 import pytest
 
 from herod.records import PeerRule
-from support.herod_in_memory import House, open_house
+from support.herod_in_memory import Harness, open_harness
 from support.page_visitor import open_pages, said, text, visit
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house with pages."""
-    async with open_house() as built:
+async def harness() -> AsyncIterator[Harness]:
+    """A harness with pages."""
+    async with open_harness() as built:
         open_pages(built)
         yield built
 
 
-async def test_a_rules_life(house: House) -> None:
+async def test_a_rules_life(harness: Harness) -> None:
     """Added it stands in the list with what it gives; removed it is gone."""
-    ada = await visit(house)
+    ada = await visit(harness)
     assert "No rules yet" in await ada.read("/ui/peers")
     page = await ada.do("/ui/peers", by="uid", who="1234", scope_read="on", networks="lab, office")
     for word in ("user 1234", "read", "lab", "office", "The rule holds from now on."):
         assert word in page
-    (rule,) = house.store.scan(PeerRule)
+    (rule,) = harness.store.scan(PeerRule)
     page = await ada.do(f"/ui/peers/{rule.id}/remove")
     assert "No rules yet" in page
-    assert house.store.count(PeerRule) == 0
+    assert harness.store.count(PeerRule) == 0
 
 
 @pytest.mark.parametrize(
@@ -41,18 +41,18 @@ async def test_a_rules_life(house: House) -> None:
         {"by": "<b>", "who": "<b>"},
     ],
 )
-async def test_what_cannot_be(house: House, fields: dict[str, str]) -> None:
+async def test_what_cannot_be(harness: Harness, fields: dict[str, str]) -> None:
     """The form says why, with what was typed, escaped; nothing was made."""
-    ada = await visit(house)
+    ada = await visit(harness)
     answer = await ada.send("/ui/peers", scope_read="on", **fields)
     assert answer.status == 400
     assert said(text(answer))
     assert "<b>" not in text(answer)
-    assert house.store.count(PeerRule) == 0
+    assert harness.store.count(PeerRule) == 0
 
 
-async def test_a_reader_has_no_such_page(house: House) -> None:
+async def test_a_reader_has_no_such_page(harness: Harness) -> None:
     """Neither in the menu nor by its address."""
-    reader = await visit(house, email="bob@example.org", scope="read", name="Bob")
+    reader = await visit(harness, email="bob@example.org", scope="read", name="Bob")
     assert "/ui/peers" not in await reader.read("/ui/home")
     await reader.read("/ui/peers", status=403)

@@ -13,137 +13,137 @@ from herod.protocols.router import Router
 from herod.scopes.principal import Source
 from herod.server.dashboard_requests import PageRequests
 from herod_client.core.errors import ExpiredToken, HerodError, NotFound, TargetDenied
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House, User
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, Harness, User
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 
 
 @pytest.fixture
-async def dashboard(house: House) -> House:
-    """A house with pages."""
-    house.router = Router(
-        house.pipeline, OPERATIONS, Guard(), PageRequests(partial(make_app, house.pipeline, OPERATIONS))
+async def dashboard(harness: Harness) -> Harness:
+    """A harness with pages."""
+    harness.router = Router(
+        harness.pipeline, OPERATIONS, Guard(), PageRequests(partial(make_app, harness.pipeline, OPERATIONS))
     )
-    return house
+    return harness
 
 
-async def listed(house: House, session: SessionCookie) -> list[str]:
+async def listed(harness: Harness, session: SessionCookie) -> list[str]:
     """Whose sessions a session sees."""
-    page = await house.call("session.list", session, TCP)
+    page = await harness.call("session.list", session, TCP)
     return [shape.name for shape in page.items]
 
 
-async def own_id(house: House, session: SessionCookie) -> str:
+async def own_id(harness: Harness, session: SessionCookie) -> str:
     """The id of a session."""
-    page = await house.call("session.list", session, TCP)
+    page = await harness.call("session.list", session, TCP)
     (found,) = (shape.id for shape in page.items if shape.is_this)
     return str(found)
 
 
-async def end(house: House, session: SessionCookie, other: str) -> type[HerodError] | None:
+async def end(harness: Harness, session: SessionCookie, other: str) -> type[HerodError] | None:
     """Let a session end another; the refusal, if there was one."""
     try:
-        await house.call("session.end", session, TCP, id=other)
+        await harness.call("session.end", session, TCP, id=other)
     except HerodError as error:
         return type(error)
     return None
 
 
-async def is_over(house: House, session: SessionCookie) -> bool:
+async def is_over(harness: Harness, session: SessionCookie) -> bool:
     """Whether a session opens nothing any more."""
     try:
-        await house.call("whoami", session, TCP)
+        await harness.call("whoami", session, TCP)
     except ExpiredToken:
         return True
     return False
 
 
-async def people(house: House) -> tuple[User, User]:
+async def people(harness: Harness) -> tuple[User, User]:
     """An admin and somebody with less."""
-    admin = await house.user(scope="admin", email="ada@example.org", name="Ada", password=PASSWORD)
-    return admin, await house.user(scope="write", email="bob@example.org", name="Bob", password=PASSWORD)
+    admin = await harness.user(scope="admin", email="ada@example.org", name="Ada", password=PASSWORD)
+    return admin, await harness.user(scope="write", email="bob@example.org", name="Bob", password=PASSWORD)
 
 
-async def test_an_admin_sees_everybodys_and_others_their_own(house: House) -> None:
+async def test_an_admin_sees_everybodys_and_others_their_own(harness: Harness) -> None:
     """Oldest first, and which is theirs."""
-    admin, bob = await people(house)
+    admin, bob = await people(harness)
     hers, his = await admin.session(), await bob.session()
-    house.clock.now += 1
+    harness.clock.now += 1
     await bob.session()
-    assert sorted(await listed(house, hers)) == ["Ada", "Bob", "Bob"]
-    assert await listed(house, his) == ["Bob", "Bob"]
+    assert sorted(await listed(harness, hers)) == ["Ada", "Bob", "Bob"]
+    assert await listed(harness, his) == ["Bob", "Bob"]
 
 
-async def test_ending(house: House) -> None:
+async def test_ending(harness: Harness) -> None:
     """An admin ends anybody's, others their own, and nobody one that they cannot see."""
-    admin, bob = await people(house)
+    admin, bob = await people(harness)
     hers, his, second = await admin.session(), await bob.session(), await bob.session()
-    assert await end(house, his, await own_id(house, hers)) is NotFound
-    assert await end(house, his, "nothing") is NotFound
-    assert await end(house, his, await own_id(house, second)) is None
-    assert await is_over(house, second)
-    assert await end(house, hers, await own_id(house, his)) is None
-    assert await is_over(house, his)
-    assert not await is_over(house, hers)
+    assert await end(harness, his, await own_id(harness, hers)) is NotFound
+    assert await end(harness, his, "nothing") is NotFound
+    assert await end(harness, his, await own_id(harness, second)) is None
+    assert await is_over(harness, second)
+    assert await end(harness, hers, await own_id(harness, his)) is None
+    assert await is_over(harness, his)
+    assert not await is_over(harness, hers)
 
 
-async def test_nobody_ends_who_holds_more(house: House) -> None:
+async def test_nobody_ends_who_holds_more(harness: Harness) -> None:
     """An admin of one network, and a narrow key of the same account, end what holds no more than they do."""
-    admin, bob = await people(house)
-    lab = await (await house.user(scope="admin", networks=["lab"], name="Lab")).session()
+    admin, bob = await people(harness)
+    lab = await (await harness.user(scope="admin", networks=["lab"], name="Lab")).session()
     hers, his = await admin.session(), await bob.session()
-    assert await end(house, lab, await own_id(house, hers)) is TargetDenied
+    assert await end(harness, lab, await own_id(harness, hers)) is TargetDenied
     narrow = await bob.session(Bearer(await bob.key(scope="read")))
-    assert await end(house, narrow, await own_id(house, his)) is TargetDenied
-    seen = (await house.call("session.list", narrow, TCP)).items
+    assert await end(harness, narrow, await own_id(harness, his)) is TargetDenied
+    seen = (await harness.call("session.list", narrow, TCP)).items
     assert [(shape.is_this, shape.may_end) for shape in seen if not shape.is_this] == [(False, False)]
-    assert await end(house, his, await own_id(house, narrow)) is None
+    assert await end(harness, his, await own_id(harness, narrow)) is None
 
 
-async def test_what_is_over_is_not_listed(house: House) -> None:
+async def test_what_is_over_is_not_listed(harness: Harness) -> None:
     """After its time, and with the account."""
-    admin, bob = await people(house)
+    admin, bob = await people(harness)
     await bob.session()
-    house.clock.now += 12 * 3600
+    harness.clock.now += 12 * 3600
     hers = await admin.session()
-    assert await listed(house, hers) == ["Ada"]
+    assert await listed(harness, hers) == ["Ada"]
     await bob.session()
-    await house.admin("users.disable", client_id=bob.client_id)
-    assert await listed(house, hers) == ["Ada"]
+    await harness.admin("users.disable", client_id=bob.client_id)
+    assert await listed(harness, hers) == ["Ada"]
 
 
-async def test_a_sessions_facts(house: House) -> None:
+async def test_a_sessions_facts(harness: Harness) -> None:
     """By what, from where, since when and until when; as much as it holds now."""
-    _, bob = await people(house)
-    opened = await house.call("session.create", Bearer(await bob.key(scope="read")), TCP, browser="Firefox")
-    (shape,) = (await house.call("session.list", SessionCookie(opened.cookie), TCP)).items
+    _, bob = await people(harness)
+    opened = await harness.call("session.create", Bearer(await bob.key(scope="read")), TCP, browser="Firefox")
+    (shape,) = (await harness.call("session.list", SessionCookie(opened.cookie), TCP)).items
     assert (shape.method, shape.scope, shape.source, shape.browser) == ("user_key", "read", "127.0.0.1", "Firefox")
     assert (shape.expires_at - shape.created_at).total_seconds() == 12 * 3600
     assert shape.is_this
     assert not shape.may_end
 
 
-async def test_ending_is_audited(house: House) -> None:
+async def test_ending_is_audited(harness: Harness) -> None:
     """Who did it, and to which session."""
-    admin, bob = await people(house)
+    admin, bob = await people(harness)
     hers, his = await admin.session(), await bob.session()
-    target = await own_id(house, his)
-    await house.call("session.end", hers, TCP, id=target)
-    rows = (await house.call("audit.list", LOCAL_ADMIN, ADMIN_SOURCE)).items
+    target = await own_id(harness, his)
+    await harness.call("session.end", hers, TCP, id=target)
+    rows = (await harness.call("audit.list", LOCAL_ADMIN, ADMIN_SOURCE)).items
     (row,) = (row for row in rows if row.operation == "session.end")
     assert (row.actor, row.target, row.outcome) == (admin.client_id, target, "ok")
 
 
-async def show(house: House, session: SessionCookie, path: str = "/ui/sessions", form: str = "") -> Answer:
+async def show(harness: Harness, session: SessionCookie, path: str = "/ui/sessions", form: str = "") -> Answer:
     """Ask for a page, or send it a form, as the session's browser does."""
     half, ticket = cut(session.text)
     headers = {"cookie": f"herod_session={half}"}
     if form:
-        return await house.request("POST", path, form=f"ticket={ticket}", headers={**headers, **OWN})
-    return await house.request("GET", f"{path}?ticket={ticket}", headers=headers)
+        return await harness.request("POST", path, form=f"ticket={ticket}", headers={**headers, **OWN})
+    return await harness.request("GET", f"{path}?ticket={ticket}", headers=headers)
 
 
-async def test_the_page(dashboard: House) -> None:
+async def test_the_page(dashboard: Harness) -> None:
     """Marks this browser, signs others out, and shows no button for what would be refused."""
     admin, bob = await people(dashboard)
     hers, his = await admin.session(), await bob.session()
@@ -159,7 +159,7 @@ async def test_the_page(dashboard: House) -> None:
     assert (await show(dashboard, hers, f"/ui/sessions/{target}/end", form="post")).status == 404
 
 
-async def test_the_page_of_who_is_no_admin(dashboard: House) -> None:
+async def test_the_page_of_who_is_no_admin(dashboard: Harness) -> None:
     """Has their own sessions; another's cannot be ended by its address."""
     admin, bob = await people(dashboard)
     hers, his = await admin.session(), await bob.session()
@@ -171,13 +171,13 @@ async def test_the_page_of_who_is_no_admin(dashboard: House) -> None:
     assert not await is_over(dashboard, hers)
 
 
-async def test_a_restart_ends_sessions_without_tls(house: House) -> None:
+async def test_a_restart_ends_sessions_without_tls(harness: Harness) -> None:
     """While herod was away another program may have had its port, and with it what open pages sent; not over TLS."""
-    user = await house.user()
+    user = await harness.user()
     plain = await user.session()
-    opened = await house.call("session.create", user.basic, Source(address="127.0.0.1", secure=True))
+    opened = await harness.call("session.create", user.basic, Source(address="127.0.0.1", secure=True))
     over_tls = SessionCookie(opened.cookie)
-    house.runtime.boot_epoch += 1  # as a restart does
+    harness.runtime.boot_epoch += 1  # as a restart does
     with pytest.raises(ExpiredToken):
-        await house.call("whoami", plain, TCP)
-    assert (await house.call("whoami", over_tls, TCP)).sub == user.client_id
+        await harness.call("whoami", plain, TCP)
+    assert (await harness.call("whoami", over_tls, TCP)).sub == user.client_id

@@ -10,10 +10,10 @@ from herod.dashboard.sign_in_outcome import family
 from herod.records import Session
 from herod.scopes.principal import Source
 from herod_client.core.errors import Unavailable
-from support.herod_in_memory import LEGACY, PASSWORD, House
+from support.herod_in_memory import LEGACY, PASSWORD, Harness
 
 
-async def test_signing_in_and_out(dashboard: House) -> None:
+async def test_signing_in_and_out(dashboard: Harness) -> None:
     """A session with what the account holds; the page says it; afterwards neither half opens anything."""
     answer = await sign_in(dashboard)
     assert answer.status == 303
@@ -38,7 +38,7 @@ async def test_signing_in_and_out(dashboard: House) -> None:
     assert twice.status == 303
 
 
-async def test_tls(dashboard: House) -> None:
+async def test_tls(dashboard: Harness) -> None:
     """There the cookie goes over TLS alone, under a name that nobody else can set."""
     tls = Source(address="127.0.0.1", secure=True)
     answer = await sign_in(dashboard, source=tls)
@@ -64,7 +64,7 @@ async def test_tls(dashboard: House) -> None:
         ("", 400),
     ],
 )
-async def test_what_does_not_sign_in(dashboard: House, form: str, status: int) -> None:
+async def test_what_does_not_sign_in(dashboard: Harness, form: str, status: int) -> None:
     """The form comes back with what was wrong, the email kept and the password not; no cookie is set."""
     answer = await sign_in(dashboard, form=form)
     assert answer.status == status
@@ -77,7 +77,7 @@ async def test_what_does_not_sign_in(dashboard: House, form: str, status: int) -
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_unknown_and_known_emails_get_the_same_page(dashboard: House) -> None:
+async def test_unknown_and_known_emails_get_the_same_page(dashboard: Harness) -> None:
     """Byte for byte, but for the email that was typed."""
     pages = {
         text(await sign_in(dashboard, form=f"email={email}&password=wrong")).replace(email, "")
@@ -86,7 +86,7 @@ async def test_unknown_and_known_emails_get_the_same_page(dashboard: House) -> N
     assert len(pages) == 1
 
 
-async def test_guessing_is_limited_here_too(dashboard: House) -> None:
+async def test_guessing_is_limited_here_too(dashboard: Harness) -> None:
     """The eleventh wrong password is told when to come back, and so is the right one; no session is made."""
     answers = [await sign_in(dashboard, form=f"email={EMAIL}&password=wrong+{number}") for number in range(11)]
     assert [answer.status for answer in answers] == [401] * 10 + [429]
@@ -97,13 +97,13 @@ async def test_guessing_is_limited_here_too(dashboard: House) -> None:
     assert 'role="alert"' in text(locked)
 
 
-async def test_json_is_no_form(dashboard: House) -> None:
+async def test_json_is_no_form(dashboard: Harness) -> None:
     """What a form cannot be sent as, is not taken."""
     answer = await dashboard.request("POST", "/ui/sign-in", json={"email": EMAIL, "password": PASSWORD}, headers=OWN)
     assert answer.status == 400
 
 
-async def test_a_session_shrinks_and_ends(dashboard: House) -> None:
+async def test_a_session_shrinks_and_ends(dashboard: Harness) -> None:
     """With the account's scope, with the account, and after its time."""
     cookie, home = await open_session(dashboard)
     ada = next(user for user in (await dashboard.admin("users.list")).items if user.email == EMAIL)
@@ -118,7 +118,7 @@ async def test_a_session_shrinks_and_ends(dashboard: House) -> None:
     assert (await dashboard.request("GET", home, headers=cookie)).status == 401
 
 
-async def test_what_the_store_cannot_take_is_said(dashboard: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_the_store_cannot_take_is_said(dashboard: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Signing out that did not happen does not look as if it had."""
     cookie, home = await open_session(dashboard)
 
@@ -132,7 +132,7 @@ async def test_what_the_store_cannot_take_is_said(dashboard: House, monkeypatch:
     assert "set-cookie" not in answer.headers
 
 
-async def test_an_api_key_signs_in(dashboard: House) -> None:
+async def test_an_api_key_signs_in(dashboard: Harness) -> None:
     """With what the key holds, which the page says; the key stands on no page, and the menu has what it may look at."""
     key = await dashboard.service_key("read", "a reader")
     answer = await sign_in_by_key(dashboard, f"  {key} ")
@@ -149,7 +149,7 @@ async def test_an_api_key_signs_in(dashboard: House) -> None:
     ("key", "status"),
     [("", 400), ("herod_s_nothing", 401), (f"herod_s_{'0' * 12}_{'0' * 49}", 401), ("any words", 401), ("é" * 9, 401)],
 )
-async def test_what_is_no_key(dashboard: House, key: str, status: int) -> None:
+async def test_what_is_no_key(dashboard: Harness, key: str, status: int) -> None:
     """The form comes back open with what was wrong, and without what was typed."""
     answer = await sign_in_by_key(dashboard, key)
     assert answer.status == status
@@ -161,7 +161,7 @@ async def test_what_is_no_key(dashboard: House, key: str, status: int) -> None:
     assert re.findall(r'<input id="([a-z]+)"[^>]* autofocus', page) == ["key"]
 
 
-async def test_a_token_opens_no_session(dashboard: House) -> None:
+async def test_a_token_opens_no_session(dashboard: Harness) -> None:
     """It would live on in the session."""
     user = await dashboard.user(scope="write")
     answer = await sign_in_by_key(dashboard, await user.token())
@@ -169,14 +169,14 @@ async def test_a_token_opens_no_session(dashboard: House) -> None:
     assert "paste an API key" in text(answer)
 
 
-async def test_legacy_secrets_are_guessed_at_no_more_often_here(dashboard: House) -> None:
+async def test_legacy_secrets_are_guessed_at_no_more_often_here(dashboard: Harness) -> None:
     """Ten, then the source waits, also with the right one."""
     answers = [await sign_in_by_key(dashboard, f"guess {number}") for number in range(11)]
     assert [answer.status for answer in answers] == [401] * 10 + [429]
     assert (await sign_in_by_key(dashboard, LEGACY["user"])).status == 429
 
 
-async def test_signing_in_again_ends_the_session_before(dashboard: House) -> None:
+async def test_signing_in_again_ends_the_session_before(dashboard: Harness) -> None:
     """Of this browser, whoever signs in; another browser's stays."""
     cookie, home = await open_session(dashboard)
     other, elsewhere = await open_session(dashboard)
@@ -188,7 +188,7 @@ async def test_signing_in_again_ends_the_session_before(dashboard: House) -> Non
     assert dashboard.store.count(Session) == 2
 
 
-async def test_a_wrong_password_ends_nothing(dashboard: House) -> None:
+async def test_a_wrong_password_ends_nothing(dashboard: Harness) -> None:
     """Only who is signed in takes the place of who was."""
     cookie, home = await open_session(dashboard)
     assert (await sign_in(dashboard, form=f"email={EMAIL}&password=wrong", cookie=cookie["cookie"])).status == 401

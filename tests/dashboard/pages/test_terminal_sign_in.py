@@ -17,7 +17,7 @@ from herod.records import Session
 from herod.server.dashboard_requests import PageRequests
 from herod_client.core.errors import BadCredentials, CeilingExceeded, ExpiredToken
 from herod_client.core.key_format import new_opaque
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, House
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, Harness
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 # How a file on the disk leads a browser to us.
@@ -25,13 +25,13 @@ FROM_FILE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-
 
 
 @pytest.fixture
-async def dashboard(house: House) -> House:
-    """A house with pages, and an admin."""
-    house.router = Router(
-        house.pipeline, OPERATIONS, Guard(), PageRequests(partial(make_app, house.pipeline, OPERATIONS))
+async def dashboard(harness: Harness) -> Harness:
+    """A harness with pages, and an admin."""
+    harness.router = Router(
+        harness.pipeline, OPERATIONS, Guard(), PageRequests(partial(make_app, harness.pipeline, OPERATIONS))
     )
-    await house.service_key("admin", "the admin")
-    return house
+    await harness.service_key("admin", "the admin")
+    return harness
 
 
 def text(answer: Answer) -> str:
@@ -39,18 +39,18 @@ def text(answer: Answer) -> str:
     return answer.response.body.decode()
 
 
-async def local_code(house: House) -> str:
+async def local_code(harness: Harness) -> str:
     """A code of the local admin."""
-    made = await house.call("session.code", LOCAL_ADMIN, ADMIN_SOURCE)
+    made = await harness.call("session.code", LOCAL_ADMIN, ADMIN_SOURCE)
     return str(made.code)
 
 
-async def send(house: House, code: str, **headers: str) -> Answer:
+async def send(harness: Harness, code: str, **headers: str) -> Answer:
     """Send the form of the page."""
-    return await house.request("POST", "/ui/code", form=f"code={code}", headers={**OWN, **headers})
+    return await harness.request("POST", "/ui/code", form=f"code={code}", headers={**OWN, **headers})
 
 
-async def test_a_code_leads_into_the_dashboard(dashboard: House) -> None:
+async def test_a_code_leads_into_the_dashboard(dashboard: Harness) -> None:
     """By an address that asks, and a form that opens: with what the one who asked holds, once."""
     code = await local_code(dashboard)
     asks = await dashboard.request("GET", f"/ui/code?code={code}", headers=FROM_FILE)
@@ -69,7 +69,7 @@ async def test_a_code_leads_into_the_dashboard(dashboard: House) -> None:
     assert "set-cookie" not in again.headers
 
 
-async def test_looking_uses_nothing_up(dashboard: House) -> None:
+async def test_looking_uses_nothing_up(dashboard: Harness) -> None:
     """What fetches addresses ahead does no harm, and changes nothing."""
     code = await local_code(dashboard)
     for _ in range(3):
@@ -78,7 +78,7 @@ async def test_looking_uses_nothing_up(dashboard: House) -> None:
     assert (await send(dashboard, code)).status == 303
 
 
-async def test_the_page_says_whose_session_it_is(dashboard: House) -> None:
+async def test_the_page_says_whose_session_it_is(dashboard: Harness) -> None:
     """Whoever was sent an address with another's code sees it; a name that looks like theirs has another email."""
     eve = await dashboard.user(scope="read", email="eve@example.org", name="Ada <b>", password=PASSWORD)
     made = await dashboard.call("session.code", eve.basic, TCP)
@@ -100,7 +100,7 @@ async def test_the_page_says_whose_session_it_is(dashboard: House) -> None:
         {},
     ],
 )
-async def test_only_our_own_page_uses_a_code(dashboard: House, headers: dict[str, str]) -> None:
+async def test_only_our_own_page_uses_a_code(dashboard: Harness, headers: dict[str, str]) -> None:
     """A form of another origin, or of a file, opens nothing; the code stays good."""
     code = await local_code(dashboard)
     answer = await dashboard.request("POST", "/ui/code", form=f"code={code}", headers=headers)
@@ -109,7 +109,7 @@ async def test_only_our_own_page_uses_a_code(dashboard: House, headers: dict[str
     assert (await send(dashboard, code)).status == 303
 
 
-async def test_a_code_is_over_after_a_minute(dashboard: House) -> None:
+async def test_a_code_is_over_after_a_minute(dashboard: Harness) -> None:
     """Unused."""
     code = await local_code(dashboard)
     dashboard.clock.now += CODE_SECONDS
@@ -118,7 +118,7 @@ async def test_a_code_is_over_after_a_minute(dashboard: House) -> None:
 
 
 @pytest.mark.parametrize("code", ["", "x", "4fZ0" * 10 + "4fZ", "%22%3E%3Cscript%3E", "%ff", "a&code=b"])
-async def test_what_is_no_code(dashboard: House, code: str) -> None:
+async def test_what_is_no_code(dashboard: Harness, code: str) -> None:
     """Leads to the sign-in page, which says so and repeats nothing."""
     for answer in (await dashboard.request("GET", f"/ui/code?code={code}"), await send(dashboard, code)):
         assert answer.status in (400, 401)
@@ -127,7 +127,7 @@ async def test_what_is_no_code(dashboard: House, code: str) -> None:
         assert "set-cookie" not in answer.headers
 
 
-async def test_a_code_shrinks_and_ends_with_who_made_it(dashboard: House) -> None:
+async def test_a_code_shrinks_and_ends_with_who_made_it(dashboard: Harness) -> None:
     """As what they hold is when it is used."""
     ada = await dashboard.user(scope="write", email="ada@example.org", password=PASSWORD)
     codes = [(await dashboard.call("session.code", ada.basic, TCP)).code for _ in range(2)]
@@ -138,7 +138,7 @@ async def test_a_code_shrinks_and_ends_with_who_made_it(dashboard: House) -> Non
     assert (await send(dashboard, codes[1])).status == 401
 
 
-async def test_a_code_of_a_key_is_worth_the_key(dashboard: House) -> None:
+async def test_a_code_of_a_key_is_worth_the_key(dashboard: Harness) -> None:
     """And dies with it."""
     ada = await dashboard.user(scope="write", email="ada@example.org", password=PASSWORD)
     key = await ada.key(scope="read")
@@ -151,7 +151,7 @@ async def test_a_code_of_a_key_is_worth_the_key(dashboard: House) -> None:
         await dashboard.call("whoami", session, TCP)
 
 
-async def test_tokens_and_sessions_make_no_codes(dashboard: House) -> None:
+async def test_tokens_and_sessions_make_no_codes(dashboard: Harness) -> None:
     """A session that a token or session made would outlive it."""
     ada = await dashboard.user(scope="write", email="ada@example.org", password=PASSWORD)
     for presented in (await ada.bearer(), await ada.session()):
@@ -161,7 +161,7 @@ async def test_tokens_and_sessions_make_no_codes(dashboard: House) -> None:
         await dashboard.call("session.code", None, TCP)
 
 
-async def test_a_code_ends_the_browsers_earlier_session(dashboard: House) -> None:
+async def test_a_code_ends_the_browsers_earlier_session(dashboard: Harness) -> None:
     """As every other way to sign in does."""
     first = await send(dashboard, await local_code(dashboard))
     cookie = first.headers["set-cookie"].partition(";")[0]
@@ -183,16 +183,16 @@ async def test_a_code_ends_the_browsers_earlier_session(dashboard: House) -> Non
     ],
 )
 async def test_where_browsers_find_the_pages(
-    house: House, binds: tuple[str, ...], url: str | None, *, has_tls: bool
+    harness: Harness, binds: tuple[str, ...], url: str | None, *, has_tls: bool
 ) -> None:
     """On loopback where that is bound; with a certificate under the name it is for; nowhere without TCP."""
-    house.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
-    assert (await house.call("session.code", LOCAL_ADMIN, ADMIN_SOURCE)).page_url == url
+    harness.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
+    assert (await harness.call("session.code", LOCAL_ADMIN, ADMIN_SOURCE)).page_url == url
 
 
-async def test_codes_are_bounded(house: House) -> None:
+async def test_codes_are_bounded(harness: Harness) -> None:
     """One holder's push out their own, and all together the oldest; those that are over go first."""
-    codes: OneTimeCodes[str] = OneTimeCodes(house.store.keyring, "test")
+    codes: OneTimeCodes[str] = OneTimeCodes(harness.store.keyring, "test")
     first = codes.make("mine", holder="me", now=0, expires_at=60)
     for _ in range(MAX_CODES_OF_ONE):
         codes.make("theirs", holder="them", now=0, expires_at=60)
@@ -208,9 +208,9 @@ async def test_codes_are_bounded(house: House) -> None:
     assert codes.take(new_opaque(), now=60) is None
 
 
-async def test_codes_are_bounded_in_bytes(house: House) -> None:
+async def test_codes_are_bounded_in_bytes(harness: Harness) -> None:
     """What they stand for takes so much memory at most: the oldest go first, and one that is larger stays alone."""
-    codes: OneTimeCodes[str] = OneTimeCodes(house.store.keyring, "test")
+    codes: OneTimeCodes[str] = OneTimeCodes(harness.store.keyring, "test")
     made = [codes.make("x", holder=f"{n}", now=0, expires_at=60, size=MAX_CODE_BYTES // 4) for n in range(6)]
     assert [codes.look(code, now=0) is not None for code in made] == [False, False, True, True, True, True]
     large = codes.make("x", holder="me", now=0, expires_at=60, size=2 * MAX_CODE_BYTES)
@@ -219,10 +219,10 @@ async def test_codes_are_bounded_in_bytes(house: House) -> None:
     assert codes.look(large, now=0) is None
 
 
-async def test_codes_of_one_kind_are_none_of_another(house: House) -> None:
+async def test_codes_of_one_kind_are_none_of_another(harness: Harness) -> None:
     """Nor after all are ended."""
-    ones: OneTimeCodes[str] = OneTimeCodes(house.store.keyring, "one")
-    others: OneTimeCodes[str] = OneTimeCodes(house.store.keyring, "other")
+    ones: OneTimeCodes[str] = OneTimeCodes(harness.store.keyring, "one")
+    others: OneTimeCodes[str] = OneTimeCodes(harness.store.keyring, "other")
     code = ones.make("x", holder="me", now=0, expires_at=60)
     assert others.take(code, now=0) is None
     ones.clear()

@@ -4,17 +4,17 @@ import pytest
 from msgspec.structs import replace
 
 from herod.records import Account
-from support.herod_in_memory import PASSWORD, House
+from support.herod_in_memory import PASSWORD, Harness
 from support.page_visitor import OWN, Visitor, open_pages, rows, said, secret_of, sign_in, text, visit
 
 NEW = "another long password"
 
 
 @pytest.fixture
-async def ada(house: House) -> Visitor:
+async def ada(harness: Harness) -> Visitor:
     """An admin at the pages."""
-    open_pages(house)
-    return await visit(house)
+    open_pages(harness)
+    return await visit(harness)
 
 
 async def add(visitor: Visitor, email: str = "bob@example.org", **fields: str) -> str:
@@ -22,29 +22,29 @@ async def add(visitor: Visitor, email: str = "bob@example.org", **fields: str) -
     answer = await visitor.send("/ui/users", email=email, **{"name": "Bob", "scope_read": "on", **fields})
     assert answer.status == 200, said(text(answer))
     assert secret_of(text(answer))
-    return str((await visitor.house.admin("users.get", email=email)).client_id)
+    return str((await visitor.harness.admin("users.get", email=email)).client_id)
 
 
-async def test_a_users_life(house: House, ada: Visitor) -> None:
+async def test_a_users_life(harness: Harness, ada: Visitor) -> None:
     """Added, given more, renamed, switched off and on, given a password and a client secret, deleted."""
     id_ = await add(ada, scope_write="on", networks="lab office")
     page = f"/ui/users/{id_}"
     assert "bob@example.org" in await ada.read(page)
     assert "scope is set" in said(await ada.do(f"{page}/scope", scope_read="on"))
     assert "changed" in said(await ada.do(f"{page}/edit", name="Robert", networks="lab"))
-    user = await house.admin("users.get", client_id=id_)
+    user = await harness.admin("users.get", client_id=id_)
     assert (user.name, user.scope, user.networks) == ("Robert", "read", ["lab"])
     assert "password is set" in said(await ada.do(f"{page}/password", password=PASSWORD))
-    await sign_in(house, "bob@example.org", id_)
+    await sign_in(harness, "bob@example.org", id_)
     assert "is off" in said(await ada.do(f"{page}/disable"))
-    refused = await house.request("POST", "/login", json={"email": "bob@example.org", "password": PASSWORD})
+    refused = await harness.request("POST", "/login", json={"email": "bob@example.org", "password": PASSWORD})
     assert refused.status == 401
     assert "is on" in said(await ada.do(f"{page}/enable"))
     answer = await ada.send(f"{page}/secret")
     assert answer.status == 200
     secret = secret_of(text(answer))
     assert secret not in await ada.read(page)
-    await house.admin("keys.create", name="laptop", kind="user", owner=id_)
+    await harness.admin("keys.create", name="laptop", kind="user", owner=id_)
     question = await ada.read(f"{page}/delete")
     assert "1 key of theirs" in question
     assert "laptop" in question
@@ -52,11 +52,11 @@ async def test_a_users_life(house: House, ada: Visitor) -> None:
     await ada.read(page, status=404)
 
 
-async def test_the_list(house: House, ada: Visitor) -> None:
+async def test_the_list(harness: Harness, ada: Visitor) -> None:
     """Newest first or oldest first, in pages; one is found by the whole email, however written, or by client_id."""
     for number in range(60):
-        house.clock.now += 1
-        await house.user(email=f"u{number}@example.org", name=f"U{number}")
+        harness.clock.now += 1
+        await harness.user(email=f"u{number}@example.org", name=f"U{number}")
     newest = [f"U{number}" for number in range(59, -1, -1)]
     page = await ada.read("/ui/users")
     assert rows(page) == newest[:50]
@@ -93,12 +93,12 @@ async def test_what_is_refused(ada: Visitor, fields: dict[str, str], status: int
     assert "<b>" not in page
 
 
-async def test_who_holds_more(house: House, ada: Visitor) -> None:
+async def test_who_holds_more(harness: Harness, ada: Visitor) -> None:
     """An admin changes no owner, and the page says so."""
-    owner = await house.user(email="boss@example.org")
-    account = house.store.get(Account, owner.client_id)
+    owner = await harness.user(email="boss@example.org")
+    account = harness.store.get(Account, owner.client_id)
     assert account is not None
-    await house.store.write(lambda tx: tx.put(replace(account, scope=("owner",))))
+    await harness.store.write(lambda tx: tx.put(replace(account, scope=("owner",))))
     for what, fields in (
         ("edit", {"name": "x", "networks": "*"}), ("scope", {"scope_read": "on"}), ("disable", {}),
         ("password", {"password": NEW}), ("secret", {}), ("delete", {}),
@@ -109,7 +109,7 @@ async def test_who_holds_more(house: House, ada: Visitor) -> None:
         assert NEW not in text(answer)
 
 
-async def test_the_last_admin(house: House, ada: Visitor) -> None:
+async def test_the_last_admin(harness: Harness, ada: Visitor) -> None:
     """Cannot go, and is told to make another first."""
     for what in ("disable", "delete"):
         answer = await ada.send(f"/ui/users/{ada.client_id}/{what}")
@@ -117,9 +117,9 @@ async def test_the_last_admin(house: House, ada: Visitor) -> None:
         assert "last enabled admin" in said(text(answer))
 
 
-async def test_ones_own_password(house: House, ada: Visitor) -> None:
+async def test_ones_own_password(harness: Harness, ada: Visitor) -> None:
     """With the current one, twice alike; then one is out, and in again with the new one."""
-    bob = await visit(house, "bob@example.org", "read", "Bob")
+    bob = await visit(harness, "bob@example.org", "read", "Bob")
     assert "Bob" in await bob.read("/ui/account")
     for fields, status, says in (
         ({"password": NEW, "again": NEW}, 400, "current password"),
@@ -136,12 +136,12 @@ async def test_ones_own_password(house: House, ada: Visitor) -> None:
     assert "Max-Age=0" in answer.headers["set-cookie"]
     assert "Your password is set" in text(answer)
     assert (await bob.get("/ui/account")).status == 401
-    await sign_in(house, "bob@example.org", bob.client_id, NEW)
+    await sign_in(harness, "bob@example.org", bob.client_id, NEW)
 
 
-async def test_ones_own_client_secret(house: House, ada: Visitor) -> None:
+async def test_ones_own_client_secret(harness: Harness, ada: Visitor) -> None:
     """Shown once; it ends the session, and the page leads to signing in."""
-    bob = await visit(house, "bob@example.org", "read", "Bob")
+    bob = await visit(harness, "bob@example.org", "read", "Bob")
     answer = await bob.send("/ui/account/secret")
     assert answer.status == 200
     assert secret_of(text(answer))
@@ -149,9 +149,9 @@ async def test_ones_own_client_secret(house: House, ada: Visitor) -> None:
     assert (await bob.get("/ui/account")).status == 401
 
 
-async def test_forms_without_a_ticket(house: House, ada: Visitor) -> None:
+async def test_forms_without_a_ticket(harness: Harness, ada: Visitor) -> None:
     """Change nothing."""
     for path in (f"/ui/users/{ada.client_id}/secret", "/ui/account/secret", "/ui/users", "/ui/keys"):
-        answer = await house.request("POST", path, form="email=eve%40example.org", headers={**OWN, **ada.cookie})
+        answer = await harness.request("POST", path, form="email=eve%40example.org", headers={**OWN, **ada.cookie})
         assert (answer.status, answer.headers["location"]) == (303, "/")
-    assert len((await house.admin("users.list")).items) == 1
+    assert len((await harness.admin("users.list")).items) == 1

@@ -5,82 +5,82 @@ import pytest
 from herod.identity.credential_types import Basic, Bearer, SessionCookie
 from herod.records import Account
 from herod_client.core.errors import BadCredentials, Conflict, Disabled, InvalidRequest, TargetDenied
-from support.herod_in_memory import PASSWORD, TCP, House, open_house
+from support.herod_in_memory import PASSWORD, TCP, Harness, open_harness
 
 EMAIL = "ada@example.org"
 
 
-async def test_login(house: House) -> None:
+async def test_login(harness: Harness) -> None:
     """A token with all that the account holds; the email's case does not matter."""
-    user = await house.user("write", email=EMAIL, password=PASSWORD)
-    answer = await house.call("login", None, TCP, email="Ada@EXAMPLE.ORG", password=PASSWORD)
+    user = await harness.user("write", email=EMAIL, password=PASSWORD)
+    answer = await harness.call("login", None, TCP, email="Ada@EXAMPLE.ORG", password=PASSWORD)
     assert (answer.client_id, answer.scope, answer.expires_in) == (user.client_id, "write", 3600)
-    assert (await house.call("whoami", Bearer(answer.access_token))).scope == "write"
+    assert (await harness.call("whoami", Bearer(answer.access_token))).scope == "write"
 
 
 @pytest.mark.parametrize(
     ("email", "password"), [(EMAIL, "a wrong password!"), ("eve@example.org", PASSWORD), ("no address", PASSWORD)]
 )
-async def test_login_refused(house: House, email: str, password: str) -> None:
+async def test_login_refused(harness: Harness, email: str, password: str) -> None:
     """One answer for a wrong password, an unknown email and what is no email."""
-    await house.user(email=EMAIL, password=PASSWORD)
+    await harness.user(email=EMAIL, password=PASSWORD)
     with pytest.raises(BadCredentials, match=r"Unknown email or wrong password\."):
-        await house.call("login", None, TCP, email=email, password=password)
+        await harness.call("login", None, TCP, email=email, password=password)
 
 
-async def test_login_of_a_disabled_account(house: House) -> None:
+async def test_login_of_a_disabled_account(harness: Harness) -> None:
     """Refused, and said only to who knows the password."""
-    user = await house.user(email=EMAIL, password=PASSWORD)
-    await house.admin("users.disable", client_id=user.client_id)
+    user = await harness.user(email=EMAIL, password=PASSWORD)
+    await harness.admin("users.disable", client_id=user.client_id)
     with pytest.raises(Disabled):
-        await house.call("login", None, TCP, email=EMAIL, password=PASSWORD)
+        await harness.call("login", None, TCP, email=EMAIL, password=PASSWORD)
     with pytest.raises(BadCredentials):
-        await house.call("login", None, TCP, email=EMAIL, password="a wrong password!")
+        await harness.call("login", None, TCP, email=EMAIL, password="a wrong password!")
 
 
-async def test_an_account_without_a_password(house: House) -> None:
+async def test_an_account_without_a_password(harness: Harness) -> None:
     """Cannot be signed in to by one, not even by an empty one."""
-    await house.user(email=EMAIL)
+    await harness.user(email=EMAIL)
     for password in ("", PASSWORD):
         with pytest.raises(BadCredentials):
-            await house.call("login", None, TCP, email=EMAIL, password=password)
+            await harness.call("login", None, TCP, email=EMAIL, password=password)
 
 
-async def test_session_sign_in(house: House) -> None:
+async def test_session_sign_in(harness: Harness) -> None:
     """A browser's session holds what its account holds."""
-    await house.user("write", email=EMAIL, password=PASSWORD)
-    opened = await house.call("session.sign_in", None, TCP, email=EMAIL, password=PASSWORD, browser="Firefox")
-    assert (await house.call("whoami", SessionCookie(opened.cookie))).scope == "write"
+    await harness.user("write", email=EMAIL, password=PASSWORD)
+    opened = await harness.call("session.sign_in", None, TCP, email=EMAIL, password=PASSWORD, browser="Firefox")
+    assert (await harness.call("whoami", SessionCookie(opened.cookie))).scope == "write"
 
 
-async def test_register(house: House) -> None:
+async def test_register(harness: Harness) -> None:
     """Anybody gets an account that can read, its token and its client secret."""
-    answer = await house.call("register", None, TCP, email=EMAIL, password=PASSWORD, name="Ada")
+    answer = await harness.call("register", None, TCP, email=EMAIL, password=PASSWORD, name="Ada")
     assert answer.scope == "read"
-    assert (await house.call("whoami", Bearer(answer.access_token))).name == "Ada"
-    assert (await house.call("token.create", Basic(answer.client_id, answer.client_secret))).scope == "read"
-    assert (await house.call("login", None, TCP, email=EMAIL, password=PASSWORD)).client_id == answer.client_id
+    assert (await harness.call("whoami", Bearer(answer.access_token))).name == "Ada"
+    assert (await harness.call("token.create", Basic(answer.client_id, answer.client_secret))).scope == "read"
+    assert (await harness.call("login", None, TCP, email=EMAIL, password=PASSWORD)).client_id == answer.client_id
 
 
-async def test_register_twice(house: House) -> None:
+async def test_register_twice(harness: Harness) -> None:
     """The second is refused, in the store and not only before it."""
-    await house.call("register", None, TCP, email=EMAIL, password=PASSWORD)
+    await harness.call("register", None, TCP, email=EMAIL, password=PASSWORD)
     with pytest.raises(Conflict, match="exists already"):
-        await house.call("register", None, TCP, email=EMAIL, password=PASSWORD)
-    assert house.store.count(Account) == 1
+        await harness.call("register", None, TCP, email=EMAIL, password=PASSWORD)
+    assert harness.store.count(Account) == 1
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 129])
-async def test_register_with_a_bad_password(house: House, password: str) -> None:
+async def test_register_with_a_bad_password(harness: Harness, password: str) -> None:
     """12 to 128 characters."""
     with pytest.raises(InvalidRequest):
-        await house.call("register", None, TCP, email=EMAIL, password=password)
+        await harness.call("register", None, TCP, email=EMAIL, password=password)
 
 
 async def test_registration_closed() -> None:
     """Where it is closed the refusal names the command that makes an account."""
-    async with open_house(registration="closed") as house:
+    async with open_harness(registration="closed") as harness:
         with pytest.raises(TargetDenied, match="Registration is closed") as refused:
-            await house.call("register", None, TCP, email=EMAIL, password=PASSWORD)
+            await harness.call("register", None, TCP, email=EMAIL, password=PASSWORD)
         assert refused.value.hint == "herod user add EMAIL"
-        assert house.store.count(Account) == 0
+        assert harness.store.count(Account) == 0

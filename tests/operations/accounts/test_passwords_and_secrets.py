@@ -4,75 +4,75 @@ import pytest
 
 from herod.identity.credential_types import Basic, Bearer
 from herod_client.core.errors import BadCredentials, CeilingExceeded, InvalidRequest, NotFound, Unauthenticated
-from support.herod_in_memory import PASSWORD, TCP, House
+from support.herod_in_memory import PASSWORD, TCP, Harness
 
 EMAIL = "ada@example.org"
 NEW = "another long password"
 
 
-async def test_own_password(house: House) -> None:
+async def test_own_password(harness: Harness) -> None:
     """With the current one; tokens and sessions end, and keys stay."""
-    user = await house.user(email=EMAIL, password=PASSWORD)
+    user = await harness.user(email=EMAIL, password=PASSWORD)
     token, session, key = await user.bearer(), await user.session(), Bearer(await user.key())
-    await house.call("users.password", user.basic, client_id=user.client_id, current=PASSWORD, password=NEW)
+    await harness.call("users.password", user.basic, client_id=user.client_id, current=PASSWORD, password=NEW)
     for presented in (token, session):
         with pytest.raises(Unauthenticated):
-            await house.call("whoami", presented)
-    assert (await house.call("whoami", key)).scope == "read"
-    assert (await house.call("login", None, TCP, email=EMAIL, password=NEW)).client_id == user.client_id
+            await harness.call("whoami", presented)
+    assert (await harness.call("whoami", key)).scope == "read"
+    assert (await harness.call("login", None, TCP, email=EMAIL, password=NEW)).client_id == user.client_id
     with pytest.raises(BadCredentials):
-        await house.call("login", None, TCP, email=EMAIL, password=PASSWORD)
+        await harness.call("login", None, TCP, email=EMAIL, password=PASSWORD)
 
 
 @pytest.mark.parametrize("current", [None, "", "a wrong password!"])
-async def test_own_password_needs_the_current_one(house: House, current: str | None) -> None:
+async def test_own_password_needs_the_current_one(harness: Harness, current: str | None) -> None:
     """Without it nothing changes."""
-    user = await house.user(email=EMAIL, password=PASSWORD)
+    user = await harness.user(email=EMAIL, password=PASSWORD)
     with pytest.raises(BadCredentials):
-        await house.call("users.password", user.basic, client_id=user.client_id, current=current, password=NEW)
-    await house.call("login", None, TCP, email=EMAIL, password=PASSWORD)
+        await harness.call("users.password", user.basic, client_id=user.client_id, current=current, password=NEW)
+    await harness.call("login", None, TCP, email=EMAIL, password=PASSWORD)
 
 
-async def test_password_by_an_admin(house: House) -> None:
+async def test_password_by_an_admin(harness: Harness) -> None:
     """Needs no current one; if one is given it must be right."""
-    user = await house.user(email=EMAIL, password=PASSWORD)
+    user = await harness.user(email=EMAIL, password=PASSWORD)
     with pytest.raises(BadCredentials):
-        await house.admin("users.password", client_id=user.client_id, current="a wrong password!", password=NEW)
-    await house.admin("users.password", client_id=user.client_id, password=NEW)
-    await house.call("login", None, TCP, email=EMAIL, password=NEW)
+        await harness.admin("users.password", client_id=user.client_id, current="a wrong password!", password=NEW)
+    await harness.admin("users.password", client_id=user.client_id, password=NEW)
+    await harness.call("login", None, TCP, email=EMAIL, password=NEW)
 
 
-async def test_foreign_password(house: House) -> None:
+async def test_foreign_password(harness: Harness) -> None:
     """Somebody else's account is not found, whether or not it is there."""
-    user, other = await house.user(email=EMAIL, password=PASSWORD), await house.user("write")
+    user, other = await harness.user(email=EMAIL, password=PASSWORD), await harness.user("write")
     for client_id in (user.client_id, "nobody"):
         with pytest.raises(NotFound):
-            await house.call("users.password", other.basic, client_id=client_id, current=PASSWORD, password=NEW)
+            await harness.call("users.password", other.basic, client_id=client_id, current=PASSWORD, password=NEW)
 
 
-async def test_password_is_judged(house: House) -> None:
+async def test_password_is_judged(harness: Harness) -> None:
     """A new one that is too short is refused before anything is hashed."""
-    user = await house.user(email=EMAIL, password=PASSWORD)
+    user = await harness.user(email=EMAIL, password=PASSWORD)
     with pytest.raises(InvalidRequest):
-        await house.admin("users.password", client_id=user.client_id, password="short")
+        await harness.admin("users.password", client_id=user.client_id, password="short")
 
 
-async def test_rotate_secret(house: House) -> None:
+async def test_rotate_secret(harness: Harness) -> None:
     """The old secret is dead at once, and so are tokens that it made."""
-    user = await house.user()
+    user = await harness.user()
     token = await user.bearer()
-    rotated = await house.call("users.rotate_secret", user.basic, client_id=user.client_id)
+    rotated = await harness.call("users.rotate_secret", user.basic, client_id=user.client_id)
     for presented in (user.basic, token):
         with pytest.raises(Unauthenticated):
-            await house.call("whoami", presented)
-    assert (await house.call("token.create", Basic(user.client_id, rotated.client_secret))).scope == "read"
+            await harness.call("whoami", presented)
+    assert (await harness.call("token.create", Basic(user.client_id, rotated.client_secret))).scope == "read"
 
 
-async def test_a_key_cannot_change_its_owners_secret(house: House) -> None:
+async def test_a_key_cannot_change_its_owners_secret(harness: Harness) -> None:
     """A stolen key must not become the account."""
-    admin = await house.user("admin")
+    admin = await harness.user("admin")
     key = Bearer(await admin.key("admin"))
     with pytest.raises(CeilingExceeded, match="sign in instead"):
-        await house.call("users.rotate_secret", key, client_id=admin.client_id)
+        await harness.call("users.rotate_secret", key, client_id=admin.client_id)
     with pytest.raises(BadCredentials):
-        await house.call("users.password", key, client_id=admin.client_id, password=NEW)
+        await harness.call("users.password", key, client_id=admin.client_id, password=NEW)

@@ -13,137 +13,137 @@ from herod_client.core.errors import (
     RevokedToken,
     Unauthenticated,
 )
-from support.herod_in_memory import House
+from support.herod_in_memory import Harness
 
 
-async def test_add(house: House) -> None:
+async def test_add(harness: Harness) -> None:
     """An account has the email in its one form, a name, a scope and a client secret that works."""
-    added = await house.admin("users.add", email="Ada@Example.org", name=" Ada ", scope="write", networks=["lab"])
+    added = await harness.admin("users.add", email="Ada@Example.org", name=" Ada ", scope="write", networks=["lab"])
     assert (added.email, added.name, added.scope, added.networks) == ("ada@example.org", "Ada", "write", ["lab"])
-    token = await house.call("token.create", Basic(added.client_id, added.client_secret))
+    token = await harness.call("token.create", Basic(added.client_id, added.client_secret))
     assert token.scope == "write"
 
 
-async def test_add_without_anything(house: House) -> None:
+async def test_add_without_anything(harness: Harness) -> None:
     """All may be left out: the account can read, on all networks, and is named after its id."""
-    added = await house.admin("users.add")
+    added = await harness.admin("users.add")
     assert (added.email, added.scope, added.networks) == (None, "read", ["*"])
     assert added.name == f"client {added.client_id[:8]}"
 
 
-async def test_an_email_is_in_use_once(house: House) -> None:
+async def test_an_email_is_in_use_once(harness: Harness) -> None:
     """In whatever case it is written."""
-    await house.user(email="ada@example.org")
+    await harness.user(email="ada@example.org")
     with pytest.raises(Conflict, match="exists already"):
-        await house.user(email="Ada@EXAMPLE.org")
+        await harness.user(email="Ada@EXAMPLE.org")
 
 
-async def test_nobody_gives_more_than_they_hold(house: House) -> None:
+async def test_nobody_gives_more_than_they_hold(harness: Harness) -> None:
     """An admin of one network makes no account on another one."""
-    admin = await (await house.user("admin", ["lab"])).bearer()
+    admin = await (await harness.user("admin", ["lab"])).bearer()
     with pytest.raises(CeilingExceeded):
-        await house.call("users.add", admin, scope="read", networks=["main"])
-    added = await house.call("users.add", admin, scope="read")
+        await harness.call("users.add", admin, scope="read", networks=["main"])
+    added = await harness.call("users.add", admin, scope="read")
     assert added.networks == ["lab"]
 
 
-async def test_get(house: House) -> None:
+async def test_get(harness: Harness) -> None:
     """By client_id and by email; what is neither is not found."""
-    user = await house.user(email="ada@example.org")
-    by_id = await house.admin("users.get", client_id=user.client_id)
-    assert by_id == await house.admin("users.get", email="ada@example.org")
+    user = await harness.user(email="ada@example.org")
+    by_id = await harness.admin("users.get", client_id=user.client_id)
+    assert by_id == await harness.admin("users.get", email="ada@example.org")
     assert (by_id.client_id, by_id.enabled) == (user.client_id, True)
     for missing in ({"client_id": "nobody"}, {"email": "eve@example.org"}):
         with pytest.raises(NotFound):
-            await house.admin("users.get", **missing)
+            await harness.admin("users.get", **missing)
     with pytest.raises(InvalidRequest):
-        await house.admin("users.get")
+        await harness.admin("users.get")
 
 
-async def test_list(house: House) -> None:
+async def test_list(harness: Harness) -> None:
     """Oldest first, or newest first, a page at a time."""
     made = []
     for _ in range(5):
-        made.append((await house.user()).client_id)
-        house.clock.now += 1
-    first = await house.admin("users.list", limit=3)
-    rest = await house.admin("users.list", limit=3, cursor=first.next_cursor)
+        made.append((await harness.user()).client_id)
+        harness.clock.now += 1
+    first = await harness.admin("users.list", limit=3)
+    rest = await harness.admin("users.list", limit=3, cursor=first.next_cursor)
     assert [user.client_id for user in (*first.items, *rest.items)] == made
     assert rest.next_cursor is None
-    newest = await house.admin("users.list", order="newest")
+    newest = await harness.admin("users.list", order="newest")
     assert [user.client_id for user in newest.items] == made[::-1]
 
 
 @pytest.mark.parametrize("limit", [0, 201, -1])
-async def test_list_has_a_limit(house: House, limit: int) -> None:
+async def test_list_has_a_limit(harness: Harness, limit: int) -> None:
     """1 to 200."""
     with pytest.raises(InvalidRequest, match="choose 1 to 200"):
-        await house.admin("users.list", limit=limit)
+        await harness.admin("users.list", limit=limit)
 
 
-async def test_scope(house: House) -> None:
+async def test_scope(harness: Harness) -> None:
     """What the account holds follows at the next use, and its tokens stay good."""
-    user = await house.user("write")
+    user = await harness.user("write")
     token = Bearer(await user.token())
-    changed = await house.admin("users.scope", client_id=user.client_id, scope="read")
+    changed = await harness.admin("users.scope", client_id=user.client_id, scope="read")
     assert changed.scope == "read"
-    assert (await house.call("whoami", token)).scope == "read"
-    await house.admin("users.scope", client_id=user.client_id, scope="write")
-    assert (await house.call("whoami", token)).scope == "write"
+    assert (await harness.call("whoami", token)).scope == "read"
+    await harness.admin("users.scope", client_id=user.client_id, scope="write")
+    assert (await harness.call("whoami", token)).scope == "write"
 
 
-async def test_update(house: House) -> None:
+async def test_update(harness: Harness) -> None:
     """What is left out stays."""
-    user = await house.user("read", ["lab", "main"], name="Ada")
-    renamed = await house.admin("users.update", client_id=user.client_id, name="Ada L.")
+    user = await harness.user("read", ["lab", "main"], name="Ada")
+    renamed = await harness.admin("users.update", client_id=user.client_id, name="Ada L.")
     assert (renamed.name, renamed.networks) == ("Ada L.", ["lab", "main"])
-    narrowed = await house.admin("users.update", client_id=user.client_id, networks=["lab"])
+    narrowed = await harness.admin("users.update", client_id=user.client_id, networks=["lab"])
     assert (narrowed.name, narrowed.networks) == ("Ada L.", ["lab"])
 
 
-async def test_disable_and_enable(house: House) -> None:
+async def test_disable_and_enable(harness: Harness) -> None:
     """Tokens and sessions end for good; keys and the client secret work again once it is enabled."""
-    user = await house.user()
+    user = await harness.user()
     token, key = await user.bearer(), Bearer(await user.key())
     session = await user.session()
-    assert not (await house.admin("users.disable", client_id=user.client_id)).enabled
+    assert not (await harness.admin("users.disable", client_id=user.client_id)).enabled
     for presented in (token, key, session, user.basic):
         with pytest.raises(Unauthenticated):
-            await house.call("whoami", presented)
-    assert (await house.admin("users.enable", client_id=user.client_id)).enabled
-    assert (await house.call("whoami", key)).scope == "read"
+            await harness.call("whoami", presented)
+    assert (await harness.admin("users.enable", client_id=user.client_id)).enabled
+    assert (await harness.call("whoami", key)).scope == "read"
     await user.token()
     for presented in (token, session):
         with pytest.raises(Unauthenticated):
-            await house.call("whoami", presented)
+            await harness.call("whoami", presented)
 
 
-async def test_delete(house: House) -> None:
+async def test_delete(harness: Harness) -> None:
     """Its keys and sessions go with it and its tokens are good no more; service keys that it made are listed."""
-    user = await house.user("admin")
-    await house.user("admin")  # somebody stays admin
+    user = await harness.user("admin")
+    await harness.user("admin")  # somebody stays admin
     key = await user.key()
     token = await user.bearer()
     await user.session()
-    made = await house.call("keys.create", token, name="runner", kind="service", scope="read")
-    deleted = await house.admin("users.delete", client_id=user.client_id)
+    made = await harness.call("keys.create", token, name="runner", kind="service", scope="read")
+    deleted = await harness.admin("users.delete", client_id=user.client_id)
     assert (deleted.deleted, deleted.keys, deleted.service_keys) == (True, [key.split("_")[2]], [made.id])
-    assert house.store.get(Account, user.client_id) is None
-    assert house.store.get(ApiKey, key.split("_")[2]) is None
-    assert house.store.count(Session) == 0
+    assert harness.store.get(Account, user.client_id) is None
+    assert harness.store.get(ApiKey, key.split("_")[2]) is None
+    assert harness.store.count(Session) == 0
     with pytest.raises(RevokedToken):
-        await house.call("whoami", token)
+        await harness.call("whoami", token)
     with pytest.raises(BadCredentials):
         await user.token()
-    assert (await house.call("whoami", Bearer(made.key))).scope == "read"
+    assert (await harness.call("whoami", Bearer(made.key))).scope == "read"
     with pytest.raises(NotFound):
-        await house.admin("users.delete", client_id=user.client_id)
+        await harness.admin("users.delete", client_id=user.client_id)
 
 
-async def test_the_last_admin_stays(house: House) -> None:
+async def test_the_last_admin_stays(harness: Harness) -> None:
     """Neither deleted, disabled nor demoted."""
-    admin = await house.user("admin")
+    admin = await harness.user("admin")
     for name, params in (("users.delete", {}), ("users.disable", {}), ("users.scope", {"scope": "read"})):
         with pytest.raises(Conflict):
-            await house.admin(name, client_id=admin.client_id, **params)
-    assert (await house.admin("users.get", client_id=admin.client_id)).scope == "admin"
+            await harness.admin(name, client_id=admin.client_id, **params)
+    assert (await harness.admin("users.get", client_id=admin.client_id)).scope == "admin"

@@ -23,26 +23,26 @@ from support.herod_in_memory import (
     PASSWORD,
     STRANGER,
     TCP,
-    House,
+    Harness,
     User,
     bearer,
-    open_house,
+    open_harness,
 )
 
 DAY = 86_400
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house."""
-    async with open_house() as house:
-        yield house
+async def harness() -> AsyncIterator[Harness]:
+    """A harness."""
+    async with open_harness() as harness:
+        yield harness
 
 
-async def newest(house: House) -> AuditEvent:
+async def newest(harness: Harness) -> AuditEvent:
     """The last row, denials included."""
-    await house.pipeline.flush(is_last=True)
-    rows = house.store.audit_rows(after=house.store.audit_head[0] - 1)
+    await harness.pipeline.flush(is_last=True)
+    rows = harness.store.audit_rows(after=harness.store.audit_head[0] - 1)
     return rows[-1].event
 
 
@@ -51,7 +51,7 @@ def at(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-async def write_events(house: House, *times: int) -> None:
+async def write_events(harness: Harness, *times: int) -> None:
     """Rows of those times."""
 
     def work(tx: Writer) -> None:
@@ -60,11 +60,11 @@ async def write_events(house: House, *times: int) -> None:
                 AuditEvent(at=time, actor="a", method="jwt", source="uid:1", operation="keys.create", outcome="ok")
             )
 
-    await house.store.write(work)
+    await harness.store.write(work)
 
 
 @pytest.mark.parametrize("name", sorted(name for name, operation in OPERATIONS.items() if operation.is_command))
-async def test_every_command_writes_a_row(house: House, name: str) -> None:
+async def test_every_command_writes_a_row(harness: Harness, name: str) -> None:
     """Who, how known, from where, what, and that it was done: whichever command it is."""
     is_change = not OPERATIONS[name].always_audited
 
@@ -78,91 +78,91 @@ async def test_every_command_writes_a_row(house: House, name: str) -> None:
     params = operation.params(**operation.example)
     presented: Any = LOCAL_ADMIN
     if name in {"session.delete", "session.end"}:
-        presented = await (await house.user(scope="admin")).session()
+        presented = await (await harness.user(scope="admin")).session()
     elif name == "session.sign_in":
         presented = None
-    await house.pipeline.call(operation, params, presented, ADMIN_SOURCE)
-    event = await newest(house)
+    await harness.pipeline.call(operation, params, presented, ADMIN_SOURCE)
+    event = await newest(harness)
     assert (event.operation, event.outcome, event.reason, event.target) == (name, "ok", None, "the target")
     assert (event.source, event.at) == ("uid:990", NOW)
 
 
-async def test_sign_ins(house: House) -> None:
+async def test_sign_ins(harness: Harness) -> None:
     """Each way in is a row that says who came in and how."""
-    user = await house.user(email="ada@example.org", password=PASSWORD)
-    await house.call("login", None, TCP, email="ada@example.org", password=PASSWORD)
-    event = await newest(house)
+    user = await harness.user(email="ada@example.org", password=PASSWORD)
+    await harness.call("login", None, TCP, email="ada@example.org", password=PASSWORD)
+    event = await newest(harness)
     assert (event.operation, event.actor, event.method, event.source) == (
         "login", user.client_id, "password", "127.0.0.1",
     )  # fmt: skip
-    opened = await house.call("session.sign_in", None, TCP, email="ada@example.org", password=PASSWORD)
-    assert ((await newest(house)).operation, (await newest(house)).actor) == ("session.sign_in", user.client_id)
-    await house.call("session.delete", SessionCookie(opened.cookie), TCP)
-    event = await newest(house)
+    opened = await harness.call("session.sign_in", None, TCP, email="ada@example.org", password=PASSWORD)
+    assert ((await newest(harness)).operation, (await newest(harness)).actor) == ("session.sign_in", user.client_id)
+    await harness.call("session.delete", SessionCookie(opened.cookie), TCP)
+    event = await newest(harness)
     assert (event.operation, event.actor, event.method) == ("session.delete", user.client_id, "session")
     await user.token()
-    event = await newest(house)
+    event = await newest(harness)
     assert (event.operation, event.actor, event.method) == ("token.create", user.client_id, "client_secret")
-    await house.call("session.create", SecretHeader(LEGACY["admin"]), TCP)
-    event = await newest(house)
+    await harness.call("session.create", SecretHeader(LEGACY["admin"]), TCP)
+    event = await newest(harness)
     assert (event.operation, event.method) == ("legacy.use", "legacy_secret")
 
 
-async def _expired_key(house: House, user: User) -> tuple[Any, str]:
-    text = await user.key(expires_at=at(house.clock.now + 60))
-    house.clock.now += 60
+async def _expired_key(harness: Harness, user: User) -> tuple[Any, str]:
+    text = await user.key(expires_at=at(harness.clock.now + 60))
+    harness.clock.now += 60
     return ApiKeyHeader(text), text.split("_")[2]
 
 
-async def _disabled_key(house: House, user: User) -> tuple[Any, str]:
+async def _disabled_key(harness: Harness, user: User) -> tuple[Any, str]:
     text = await user.key()
-    await house.admin("keys.disable", id=text.split("_")[2])
+    await harness.admin("keys.disable", id=text.split("_")[2])
     return Bearer(text), text.split("_")[2]
 
 
-async def _rotated_key(house: House, user: User) -> tuple[Any, str]:
+async def _rotated_key(harness: Harness, user: User) -> tuple[Any, str]:
     text = await user.key()
-    await house.admin("keys.rotate", id=text.split("_")[2])
+    await harness.admin("keys.rotate", id=text.split("_")[2])
     return Bearer(text), text.split("_")[2]
 
 
-async def _disabled_owner(house: House, user: User) -> tuple[Any, str]:
+async def _disabled_owner(harness: Harness, user: User) -> tuple[Any, str]:
     text = await user.key()
-    await house.admin("users.disable", client_id=user.client_id)
+    await harness.admin("users.disable", client_id=user.client_id)
     return Bearer(text), text.split("_")[2]
 
 
-async def _unknown_key(house: House, user: User) -> tuple[Any, None]:
+async def _unknown_key(harness: Harness, user: User) -> tuple[Any, None]:
     text = await user.key()
-    await house.admin("keys.delete", id=text.split("_")[2])
+    await harness.admin("keys.delete", id=text.split("_")[2])
     return Bearer(text), None
 
 
-async def _wrong_client_secret(house: House, user: User) -> tuple[Any, str]:
+async def _wrong_client_secret(harness: Harness, user: User) -> tuple[Any, str]:
     return Basic(user.client_id, "wrong"), user.client_id
 
 
-async def _unknown_client(house: House, user: User) -> tuple[Any, None]:
+async def _unknown_client(harness: Harness, user: User) -> tuple[Any, None]:
     return Basic("nobody", "wrong"), None
 
 
-async def _wrong_legacy(house: House, user: User) -> tuple[Any, None]:
+async def _wrong_legacy(harness: Harness, user: User) -> tuple[Any, None]:
     return SecretHeader("wrong"), None
 
 
-async def _revoked_token(house: House, user: User) -> tuple[Any, None]:
+async def _revoked_token(harness: Harness, user: User) -> tuple[Any, None]:
     token = await user.token()
-    await house.call("token.revoke", user.basic, token=token)
+    await harness.call("token.revoke", user.basic, token=token)
     return Bearer(token), None
 
 
-async def _expired_token(house: House, user: User) -> tuple[Any, None]:
+async def _expired_token(harness: Harness, user: User) -> tuple[Any, None]:
     token = await user.token()
-    house.clock.now += 3600
+    harness.clock.now += 3600
     return Bearer(token), None
 
 
-async def _no_rule(house: House, user: User) -> tuple[Any, None]:
+async def _no_rule(harness: Harness, user: User) -> tuple[Any, None]:
     return PeerClaim(), None
 
 
@@ -182,57 +182,57 @@ REFUSED: dict[str, tuple[Callable[..., Any], str | tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("present", "reason"), REFUSED.values(), ids=REFUSED)
-async def test_refused_credentials(house: House, present: Callable[..., Any], reason: Any) -> None:
+async def test_refused_credentials(harness: Harness, present: Callable[..., Any], reason: Any) -> None:
     """Each has a reason of its own, and names the key or account it was, where there is one."""
-    await house.service_key("admin", "spare")
-    presented, target = await present(house, await house.user())
+    await harness.service_key("admin", "spare")
+    presented, target = await present(harness, await harness.user())
     with pytest.raises(HerodError):
-        await house.call("whoami", presented, STRANGER)
-    event = await newest(house)
+        await harness.call("whoami", presented, STRANGER)
+    event = await newest(harness)
     assert event.reason == reason or event.reason in reason
     assert (event.operation, event.outcome, event.actor, event.target) == ("whoami", "denied", "anonymous", target)
     assert event.source == "uid:1234"
 
 
 @pytest.mark.parametrize(("email", "reason"), [("ada@example.org", "wrong_password"), ("eve@x.org", "unknown_email")])
-async def test_refused_sign_in(house: House, email: str, reason: str) -> None:
+async def test_refused_sign_in(harness: Harness, email: str, reason: str) -> None:
     """A wrong password names the account; an unknown address is nobody, and is not repeated."""
-    user = await house.user(email="ada@example.org", password=PASSWORD)
+    user = await harness.user(email="ada@example.org", password=PASSWORD)
     with pytest.raises(HerodError):
-        await house.call("login", None, TCP, email=email, password="a wrong password")
-    event = await newest(house)
+        await harness.call("login", None, TCP, email=email, password="a wrong password")
+    event = await newest(harness)
     assert (event.outcome, event.reason, event.actor) == ("denied", reason, "anonymous")
     assert event.target == (user.client_id if reason == "wrong_password" else None)
 
 
-async def test_two_refused_keys_are_two_rows(house: House) -> None:
+async def test_two_refused_keys_are_two_rows(harness: Harness) -> None:
     """Like denials of a minute are one row, but not those of two keys."""
-    user = await house.user()
+    user = await harness.user()
     for name in ("one", "two"):
         text = await user.key(name=name)
-        await house.admin("keys.disable", id=text.split("_")[2])
+        await harness.admin("keys.disable", id=text.split("_")[2])
         for _ in range(3):
             with pytest.raises(HerodError):
-                await house.call("whoami", Bearer(text), TCP)
-    await house.pipeline.flush(is_last=True)
-    page = await house.admin("audit.list", reason="disabled")
+                await harness.call("whoami", Bearer(text), TCP)
+    await harness.pipeline.flush(is_last=True)
+    page = await harness.admin("audit.list", reason="disabled")
     assert [entry.count for entry in page.items] == [3, 3]
     assert len({entry.target for entry in page.items}) == 2
 
 
-async def test_denied_scope(house: House) -> None:
+async def test_denied_scope(harness: Harness) -> None:
     """Who is known and may not is the actor."""
-    user = await house.user()
+    user = await harness.user()
     with pytest.raises(MissingScope):
-        await house.call("audit.list", user.basic, TCP)
-    event = await newest(house)
+        await harness.call("audit.list", user.basic, TCP)
+    event = await newest(harness)
     assert (event.actor, event.method, event.reason) == (user.client_id, "client_secret", "missing_scope")
 
 
-async def test_list_shape(house: House) -> None:
+async def test_list_shape(harness: Harness) -> None:
     """A row over REST, in the envelope, with its time in RFC 3339."""
-    user = await house.user()
-    answer = await house.request(
+    user = await harness.user()
+    answer = await harness.request(
         "GET", "/api/v1/audit?limit=1&operation=users.add", headers={"x-herod-secret": LEGACY["admin"]}
     )
     assert answer.status == 200
@@ -253,28 +253,28 @@ async def test_list_shape(house: House) -> None:
     assert answer.json["meta"]["next_cursor"] is None
 
 
-async def test_list_pages(house: House) -> None:
+async def test_list_pages(harness: Harness) -> None:
     """Newest first and back to the beginning, or behind a row and on to the end; each row once."""
-    await write_events(house, *range(1, 8))
+    await write_events(harness, *range(1, 8))
     seen: list[int] = []
     cursor = None
     while cursor or not seen:
-        page = await house.admin("audit.list", limit=3, cursor=cursor)
+        page = await harness.admin("audit.list", limit=3, cursor=cursor)
         seen += [entry.seq for entry in page.items]
         cursor = page.next_cursor
     assert seen == [7, 6, 5, 4, 3, 2, 1]
-    page = await house.admin("audit.list", after=2, limit=3)
+    page = await harness.admin("audit.list", after=2, limit=3)
     assert [entry.seq for entry in page.items] == [3, 4, 5]
-    page = await house.admin("audit.list", cursor=page.next_cursor, limit=3)
+    page = await harness.admin("audit.list", cursor=page.next_cursor, limit=3)
     assert [entry.seq for entry in page.items] == [6, 7]
     assert page.next_cursor is None
-    assert (await house.admin("audit.list", after=7)).items == []
+    assert (await harness.admin("audit.list", after=7)).items == []
 
 
-async def test_list_by_time(house: House) -> None:
+async def test_list_by_time(harness: Harness) -> None:
     """`since` is included, `until` is not."""
-    await write_events(house, NOW + 1, NOW + 2, NOW + 3)
-    page = await house.admin("audit.list", since=at(NOW + 2), until=at(NOW + 3))
+    await write_events(harness, NOW + 1, NOW + 2, NOW + 3)
+    page = await harness.admin("audit.list", since=at(NOW + 2), until=at(NOW + 3))
     assert [entry.seq for entry in page.items] == [2]
 
 
@@ -285,92 +285,92 @@ async def test_list_by_time(house: House) -> None:
         "since=2030-01-31T12:00:00", "cursor=MS5h", "after=1&cursor=NS5vbGRlcg", "actor=a&actor=b",
     ],
 )  # fmt: skip
-async def test_list_refuses(house: House, query: str) -> None:
+async def test_list_refuses(harness: Harness, query: str) -> None:
     """What cannot be meant is a 400 that says so."""
-    answer = await house.request("GET", f"/api/v1/audit?{query}", headers=bearer(LEGACY["admin"]))
+    answer = await harness.request("GET", f"/api/v1/audit?{query}", headers=bearer(LEGACY["admin"]))
     assert answer.status == 400
     assert answer.json["error"]["code"] == "invalid_request"
 
 
-async def test_verify(house: House) -> None:
+async def test_verify(harness: Harness) -> None:
     """The head that is answered may be given back later, while the log grows."""
-    await write_events(house, 1, 2)
-    verdict = await house.admin("audit.verify")
+    await write_events(harness, 1, 2)
+    verdict = await harness.admin("audit.verify")
     assert (verdict.valid, verdict.rows) == (True, 2)
-    await write_events(house, 3)
-    assert (await house.admin("audit.verify", expect=verdict.head)).valid
-    other = await house.admin("audit.verify", expect="ab" * 32)
+    await write_events(harness, 3)
+    assert (await harness.admin("audit.verify", expect=verdict.head)).valid
+    other = await harness.admin("audit.verify", expect="ab" * 32)
     assert not other.valid
-    answer = await house.request("GET", "/api/v1/audit/verify", headers={"x-herod-secret": LEGACY["admin"]})
+    answer = await harness.request("GET", "/api/v1/audit/verify", headers={"x-herod-secret": LEGACY["admin"]})
     assert answer.json["data"].keys() == {"valid", "rows", "head"}
 
 
 @pytest.mark.parametrize("head", ["", "ab", "ab" * 33, "zz" * 32])
-async def test_verify_refuses(house: House, head: str) -> None:
+async def test_verify_refuses(harness: Harness, head: str) -> None:
     """What cannot be a head is a mistake of the one who asks, not a finding."""
     with pytest.raises(InvalidRequest, match="64 characters"):
-        await house.admin("audit.verify", expect=head)
+        await harness.admin("audit.verify", expect=head)
 
 
-async def test_who_lost_admin_meanwhile_gets_nothing(house: House) -> None:
+async def test_who_lost_admin_meanwhile_gets_nothing(harness: Harness) -> None:
     """A reading that takes long is answered to who may have it at its end."""
-    await house.service_key("admin", "spare")
-    user = await house.user(scope="admin")
+    await harness.service_key("admin", "spare")
+    user = await harness.user(scope="admin")
     operation = OPERATIONS["audit.verify"]
 
     async def demoting(*args: Any) -> str:
-        await house.admin("users.scope", client_id=user.client_id, scope="read")
+        await harness.admin("users.scope", client_id=user.client_id, scope="read")
         return "the result"
 
     slow = dataclasses.replace(operation, wait=demoting)
     with pytest.raises(MissingScope):
-        await house.pipeline.call(slow, operation.params(), user.basic, TCP)
+        await harness.pipeline.call(slow, operation.params(), user.basic, TCP)
 
 
-async def test_what_waits_for_everybody(house: House) -> None:
+async def test_what_waits_for_everybody(harness: Harness) -> None:
     """A public operation may wait too, and asks nobody who they are."""
 
     async def waiting(*args: Any) -> str:
         return "the result"
 
     slow = dataclasses.replace(OPERATIONS["version"], wait=waiting)
-    assert await house.pipeline.call(slow, slow.params(), None, TCP) == "the result"
+    assert await harness.pipeline.call(slow, slow.params(), None, TCP) == "the result"
 
 
-async def test_retention_by_age(house: House) -> None:
+async def test_retention_by_age(harness: Harness) -> None:
     """Days go whole, one row says how many rows went, and nothing more happens on that day."""
     kept = AuditRetention(days=2, rows=1000)
     today = NOW // DAY * DAY
-    await write_events(house, today - 3 * DAY, today - 2 * DAY - 1, today - 2 * DAY, today)
-    assert await enforce_retention(house.store, kept, now=NOW) == 2
-    rows = house.store.audit_rows()
+    await write_events(harness, today - 3 * DAY, today - 2 * DAY - 1, today - 2 * DAY, today)
+    assert await enforce_retention(harness.store, kept, now=NOW) == 2
+    rows = harness.store.audit_rows()
     assert [row.seq for row in rows] == [3, 4, 5]
     event = rows[-1].event
     assert (event.operation, event.actor, event.count) == ("audit.trim", "retention", 2)
-    assert await enforce_retention(house.store, kept, now=NOW + 3600) == 0
-    assert house.store.audit_head[0] == 5
-    assert (await house.store.verify_audit()).valid
+    assert await enforce_retention(harness.store, kept, now=NOW + 3600) == 0
+    assert harness.store.audit_head[0] == 5
+    assert (await harness.store.verify_audit()).valid
 
 
-async def test_retention_by_number(house: House) -> None:
+async def test_retention_by_number(harness: Harness) -> None:
     """Over the number the oldest go, a hundredth more than must, so that the next row is not one too many again."""
     kept = AuditRetention(days=36_500, rows=1000)
-    await write_events(house, *[NOW] * 1000)
-    assert await enforce_retention(house.store, kept, now=NOW) == 0
-    await write_events(house, NOW)
-    assert await enforce_retention(house.store, kept, now=NOW) == 11
-    assert house.store.audit_rows(limit=1)[0].seq == 12
-    assert await enforce_retention(house.store, kept, now=NOW) == 0
+    await write_events(harness, *[NOW] * 1000)
+    assert await enforce_retention(harness.store, kept, now=NOW) == 0
+    await write_events(harness, NOW)
+    assert await enforce_retention(harness.store, kept, now=NOW) == 11
+    assert harness.store.audit_rows(limit=1)[0].seq == 12
+    assert await enforce_retention(harness.store, kept, now=NOW) == 0
 
 
-async def test_retention_in_steps(house: House) -> None:
+async def test_retention_in_steps(harness: Harness) -> None:
     """Much goes in several writes, each with its row."""
-    await write_events(house, *[1] * (ROWS_AT_ONCE + 5))
-    assert await enforce_retention(house.store, AuditRetention(days=1, rows=10**6), now=NOW) == ROWS_AT_ONCE + 5
-    assert [row.event.count for row in house.store.audit_rows()] == [ROWS_AT_ONCE, 5]
-    assert (await house.store.verify_audit()).valid
+    await write_events(harness, *[1] * (ROWS_AT_ONCE + 5))
+    assert await enforce_retention(harness.store, AuditRetention(days=1, rows=10**6), now=NOW) == ROWS_AT_ONCE + 5
+    assert [row.event.count for row in harness.store.audit_rows()] == [ROWS_AT_ONCE, 5]
+    assert (await harness.store.verify_audit()).valid
 
 
-async def test_retention_of_an_empty_log(house: House) -> None:
+async def test_retention_of_an_empty_log(harness: Harness) -> None:
     """There is nothing to do."""
-    assert await enforce_retention(house.store, AuditRetention(days=1, rows=1000), now=NOW) == 0
+    assert await enforce_retention(harness.store, AuditRetention(days=1, rows=1000), now=NOW) == 0

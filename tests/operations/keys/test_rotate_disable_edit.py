@@ -18,14 +18,14 @@ from herod_client.core.errors import (
     NotFound,
     TargetDenied,
 )
-from support.herod_in_memory import NOW, TCP, House, bearer, open_house
+from support.herod_in_memory import NOW, TCP, Harness, bearer, open_harness
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house."""
-    async with open_house() as house:
-        yield house
+async def harness() -> AsyncIterator[Harness]:
+    """A harness."""
+    async with open_harness() as harness:
+        yield harness
 
 
 def id_of(text: str) -> str:
@@ -33,294 +33,294 @@ def id_of(text: str) -> str:
     return text.split("_")[2]
 
 
-async def works(house: House, text: str) -> bool:
+async def works(harness: Harness, text: str) -> bool:
     """Whether a key is good, to a service that asks and to herod itself."""
-    said = await house.call("auth.verify", None, TCP, key=text)
-    answer = await house.request("GET", "/api/v1/whoami", headers=bearer(text))
+    said = await harness.call("auth.verify", None, TCP, key=text)
+    answer = await harness.request("GET", "/api/v1/whoami", headers=bearer(text))
     assert said.valid == (answer.status == 200)
     assert said.valid or (answer.status, answer.json["error"]["code"]) == (401, "bad_credentials")
     return bool(said.valid)
 
 
-async def denials(house: House) -> list[AuditEvent]:
+async def denials(harness: Harness) -> list[AuditEvent]:
     """What was denied, as the audit log has it."""
-    await house.pipeline.flush(is_last=True)
-    return [row.event for row in house.store.audit_rows() if row.event.outcome == "denied"]
+    await harness.pipeline.flush(is_last=True)
+    return [row.event for row in harness.store.audit_rows() if row.event.outcome == "denied"]
 
 
-async def test_rotation_keeps_the_key_and_ends_the_secret(house: House) -> None:
+async def test_rotation_keeps_the_key_and_ends_the_secret(harness: Harness) -> None:
     """The id, the name and the rights stay; the old secret is refused at its next use, and the audit says why."""
-    old = await house.service_key("read", "runner")
-    rotated = await house.admin("keys.rotate", id=id_of(old))
+    old = await harness.service_key("read", "runner")
+    rotated = await harness.admin("keys.rotate", id=id_of(old))
     assert (rotated.id, rotated.name, rotated.scope) == (id_of(old), "runner", "read")
     assert rotated.key != old
-    assert await works(house, rotated.key)
-    assert not await works(house, old)
-    assert {event.reason for event in await denials(house)} == {"rotated"}
+    assert await works(harness, rotated.key)
+    assert not await works(harness, old)
+    assert {event.reason for event in await denials(harness)} == {"rotated"}
 
 
-async def test_an_overlap_ends_at_its_second(house: House) -> None:
+async def test_an_overlap_ends_at_its_second(harness: Harness) -> None:
     """The old secret works for that many seconds, and not one more."""
-    old = await house.service_key("read")
-    new = (await house.admin("keys.rotate", id=id_of(old), overlap=5)).key
+    old = await harness.service_key("read")
+    new = (await harness.admin("keys.rotate", id=id_of(old), overlap=5)).key
     for second in range(6):
-        house.clock.now = NOW + second
-        assert await works(house, new)
-        assert await works(house, old) == (second < 5)
+        harness.clock.now = NOW + second
+        assert await works(harness, new)
+        assert await works(harness, old) == (second < 5)
 
 
-async def test_only_the_latest_old_secret_works(house: House) -> None:
+async def test_only_the_latest_old_secret_works(harness: Harness) -> None:
     """A second rotation ends the first secret, whatever its overlap was."""
-    first = await house.service_key("read")
-    second = (await house.admin("keys.rotate", id=id_of(first), overlap=600)).key
-    third = (await house.admin("keys.rotate", id=id_of(first), overlap=600)).key
-    assert [await works(house, text) for text in (first, second, third)] == [False, True, True]
+    first = await harness.service_key("read")
+    second = (await harness.admin("keys.rotate", id=id_of(first), overlap=600)).key
+    third = (await harness.admin("keys.rotate", id=id_of(first), overlap=600)).key
+    assert [await works(harness, text) for text in (first, second, third)] == [False, True, True]
 
 
-async def test_who_has_not_switched_is_seen(house: House) -> None:
+async def test_who_has_not_switched_is_seen(harness: Harness) -> None:
     """`keys.get` says until when the old secret works, and when and from where it was last used."""
-    old = await house.service_key("read")
-    await house.admin("keys.rotate", id=id_of(old), overlap=600)
-    house.clock.now += 10
-    shown = await house.admin("keys.get", id=id_of(old))
+    old = await harness.service_key("read")
+    await harness.admin("keys.rotate", id=id_of(old), overlap=600)
+    harness.clock.now += 10
+    shown = await harness.admin("keys.get", id=id_of(old))
     assert shown.former.works_until == datetime.fromtimestamp(NOW + 600, UTC)
     assert shown.former.last_used_at is None
-    await house.request("GET", "/api/v1/whoami", headers=bearer(old))
-    await house.store.flush_usage()
-    shown = await house.admin("keys.get", id=id_of(old))
+    await harness.request("GET", "/api/v1/whoami", headers=bearer(old))
+    await harness.store.flush_usage()
+    shown = await harness.admin("keys.get", id=id_of(old))
     assert shown.former.last_used_at == datetime.fromtimestamp(NOW + 10, UTC)
     assert shown.former.last_used_from == shown.last_used_from == "127.0.0.1"
-    await house.admin("keys.rotate", id=id_of(old), overlap=600)
-    assert (await house.admin("keys.get", id=id_of(old))).former.last_used_at is not None  # in this very second
-    house.clock.now += 600
-    assert (await house.admin("keys.get", id=id_of(old))).former is None
+    await harness.admin("keys.rotate", id=id_of(old), overlap=600)
+    assert (await harness.admin("keys.get", id=id_of(old))).former.last_used_at is not None  # in this very second
+    harness.clock.now += 600
+    assert (await harness.admin("keys.get", id=id_of(old))).former is None
 
 
-async def test_a_use_before_the_last_rotation_is_not_of_the_former_secret(house: House) -> None:
+async def test_a_use_before_the_last_rotation_is_not_of_the_former_secret(harness: Harness) -> None:
     """What the secret before the last one was used for says nothing about the last one."""
-    first = await house.service_key("read")
-    await house.admin("keys.rotate", id=id_of(first), overlap=600)
-    await house.request("GET", "/api/v1/whoami", headers=bearer(first))
-    await house.store.flush_usage()
-    house.clock.now += 1
-    await house.admin("keys.rotate", id=id_of(first), overlap=600)
-    assert (await house.admin("keys.get", id=id_of(first))).former.last_used_at is None
+    first = await harness.service_key("read")
+    await harness.admin("keys.rotate", id=id_of(first), overlap=600)
+    await harness.request("GET", "/api/v1/whoami", headers=bearer(first))
+    await harness.store.flush_usage()
+    harness.clock.now += 1
+    await harness.admin("keys.rotate", id=id_of(first), overlap=600)
+    assert (await harness.admin("keys.get", id=id_of(first))).former.last_used_at is None
 
 
 @pytest.mark.parametrize("overlap", [-1, 7 * 86_400 + 1, 10**30])
-async def test_an_overlap_is_a_week_at_most(house: House, overlap: int) -> None:
+async def test_an_overlap_is_a_week_at_most(harness: Harness, overlap: int) -> None:
     """Longer ones are refused with what is allowed."""
-    key = await house.service_key("read")
-    answer = await house.request(
+    key = await harness.service_key("read")
+    answer = await harness.request(
         "POST",
         f"/api/v1/keys/{id_of(key)}/rotate",
         json={"overlap": overlap},
-        headers=bearer(await house.service_key("admin", "admin")),
+        headers=bearer(await harness.service_key("admin", "admin")),
     )
     assert answer.status == 400
 
 
-async def test_both_addresses_rotate(house: House) -> None:
+async def test_both_addresses_rotate(harness: Harness) -> None:
     """Scanopy's address does the same as `/api/v1`'s."""
-    admin = bearer(await house.service_key("admin", "admin"))
-    text = await house.service_key("read")
+    admin = bearer(await harness.service_key("admin", "admin"))
+    text = await harness.service_key("read")
     for path in (f"/api/auth/keys/{id_of(text)}/rotate", f"/api/v1/keys/{id_of(text)}/rotate"):
-        answer = await house.request("POST", path, headers=admin)
+        answer = await harness.request("POST", path, headers=admin)
         assert answer.status == 200
-        assert await works(house, answer.json["data"]["key"])
+        assert await works(harness, answer.json["data"]["key"])
 
 
-async def test_rotation_signs_browsers_out(house: House) -> None:
+async def test_rotation_signs_browsers_out(harness: Harness) -> None:
     """A browser that was signed in with the old secret, by whomever, is signed out; others stay."""
-    user = await house.user(scope="write")
+    user = await harness.user(scope="write")
     key = await user.key(scope="read")
     with_key, with_secret = await user.session(Bearer(key)), await user.session()
-    await house.call("keys.rotate", Bearer(await user.token()), TCP, id=id_of(key))
-    assert house.store.count(Session) == 1
+    await harness.call("keys.rotate", Bearer(await user.token()), TCP, id=id_of(key))
+    assert harness.store.count(Session) == 1
     with pytest.raises(Exception, match="session is over"):
-        await house.call("whoami", with_key, TCP)
-    assert (await house.call("whoami", with_secret, TCP)).scope == "write"
+        await harness.call("whoami", with_key, TCP)
+    assert (await harness.call("whoami", with_secret, TCP)).scope == "write"
 
 
-async def test_a_key_is_switched_off_and_on(house: House) -> None:
+async def test_a_key_is_switched_off_and_on(harness: Harness) -> None:
     """Off it is refused and the audit says so; on it is what it was."""
-    text = await house.service_key("read")
-    assert not (await house.admin("keys.disable", id=id_of(text))).enabled
-    assert not await works(house, text)
-    assert (await house.admin("keys.enable", id=id_of(text))).enabled
-    assert await works(house, text)
-    assert {event.reason for event in await denials(house)} == {"disabled"}
+    text = await harness.service_key("read")
+    assert not (await harness.admin("keys.disable", id=id_of(text))).enabled
+    assert not await works(harness, text)
+    assert (await harness.admin("keys.enable", id=id_of(text))).enabled
+    assert await works(harness, text)
+    assert {event.reason for event in await denials(harness)} == {"disabled"}
 
 
-async def test_each_way_of_being_no_good_has_its_reason(house: House) -> None:
+async def test_each_way_of_being_no_good_has_its_reason(harness: Harness) -> None:
     """To the audit, that is: whoever asks learns nothing."""
     soon = datetime.fromtimestamp(NOW + 10, UTC)
-    expired = await house.service_key("read", "expired", expires_at=soon)
-    disabled = await house.service_key("read", "disabled")
-    rotated = await house.service_key("read", "rotated")
-    await house.admin("keys.disable", id=id_of(disabled))
-    await house.admin("keys.rotate", id=id_of(rotated))
-    deleted = await house.service_key("read", "deleted")
-    await house.admin("keys.delete", id=id_of(deleted))
-    user = await house.user()
+    expired = await harness.service_key("read", "expired", expires_at=soon)
+    disabled = await harness.service_key("read", "disabled")
+    rotated = await harness.service_key("read", "rotated")
+    await harness.admin("keys.disable", id=id_of(disabled))
+    await harness.admin("keys.rotate", id=id_of(rotated))
+    deleted = await harness.service_key("read", "deleted")
+    await harness.admin("keys.delete", id=id_of(deleted))
+    user = await harness.user()
     orphan = await user.key()
-    await house.admin("users.disable", client_id=user.client_id)
-    house.clock.now += 10
+    await harness.admin("users.disable", client_id=user.client_id)
+    harness.clock.now += 10
     bodies = set()
     for text in (expired, disabled, rotated, deleted, orphan):
-        answer = await house.request("GET", "/api/v1/whoami", headers=bearer(text))
+        answer = await harness.request("GET", "/api/v1/whoami", headers=bearer(text))
         bodies.add((answer.status, answer.response.body))
-        assert (await house.call("token.validate", None, TCP, token=text)).reason == "invalid"
+        assert (await harness.call("token.validate", None, TCP, token=text)).reason == "invalid"
     assert len(bodies) == 1
-    reasons = [event.reason for event in await denials(house)]
+    reasons = [event.reason for event in await denials(harness)]
     assert sorted(filter(None, reasons)) == ["disabled", "expired", "owner_disabled", "rotated", "unknown_key"]
 
 
-async def test_the_last_admin_stays(house: House) -> None:
+async def test_the_last_admin_stays(harness: Harness) -> None:
     """The last admin key can be neither switched off nor narrowed."""
-    text = await house.service_key("admin", "last")
+    text = await harness.service_key("admin", "last")
     with pytest.raises(Conflict, match="last enabled admin"):
-        await house.admin("keys.disable", id=id_of(text))
+        await harness.admin("keys.disable", id=id_of(text))
     with pytest.raises(Conflict, match="last enabled admin"):
-        await house.admin("keys.update", id=id_of(text), scope="read")
-    await house.admin("keys.rotate", id=id_of(text))  # who rotates it has the new one
+        await harness.admin("keys.update", id=id_of(text), scope="read")
+    await harness.admin("keys.rotate", id=id_of(text))  # who rotates it has the new one
 
 
-async def test_a_key_is_changed(house: House) -> None:
+async def test_a_key_is_changed(harness: Harness) -> None:
     """Name, end, scope and networks; what is left out stays."""
-    text = await house.service_key("write", "old name", networks=["a", "b"])
+    text = await harness.service_key("write", "old name", networks=["a", "b"])
     later = datetime.fromtimestamp(NOW + 3600, UTC)
-    changed = await house.admin("keys.update", id=id_of(text), name=" new  name ", expires_at=later)
+    changed = await harness.admin("keys.update", id=id_of(text), name=" new  name ", expires_at=later)
     assert (changed.name, changed.expires_at, changed.scope) == ("new name", later, "write")
-    changed = await house.admin("keys.update", id=id_of(text), scope="read", networks=["b"], expires_at=None)
+    changed = await harness.admin("keys.update", id=id_of(text), scope="read", networks=["b"], expires_at=None)
     assert (changed.name, changed.expires_at, changed.scope, changed.networks) == ("new name", None, "read", ["b"])
-    assert await works(house, text)
+    assert await works(harness, text)
 
 
 @pytest.mark.parametrize(
     "change", [{"scope": "admin"}, {"scope": "write user"}, {"networks": ["*"]}, {"networks": ["a", "c"]}]
 )
-async def test_a_key_only_shrinks(house: House, change: dict[str, Any]) -> None:
+async def test_a_key_only_shrinks(harness: Harness, change: dict[str, Any]) -> None:
     """Not even an admin gives a key more than it was made with."""
-    text = await house.service_key("write", networks=["a", "b"])
+    text = await harness.service_key("write", networks=["a", "b"])
     with pytest.raises(CeilingExceeded):
-        await house.admin("keys.update", id=id_of(text), **change)
+        await harness.admin("keys.update", id=id_of(text), **change)
 
 
-async def test_a_key_lives_no_longer_than_who_prolongs_it(house: House) -> None:
+async def test_a_key_lives_no_longer_than_who_prolongs_it(harness: Harness) -> None:
     """An admin whose own key ends cannot let another live on, by changing or by rotating it."""
     soon, later = (datetime.fromtimestamp(NOW + seconds, UTC) for seconds in (600, 6000))
-    await house.service_key("admin", "spare")
-    admin = Bearer(await house.service_key("admin", "ending", expires_at=soon))
-    text = await house.service_key("read", "short", expires_at=datetime.fromtimestamp(NOW + 60, UTC))
+    await harness.service_key("admin", "spare")
+    admin = Bearer(await harness.service_key("admin", "ending", expires_at=soon))
+    text = await harness.service_key("read", "short", expires_at=datetime.fromtimestamp(NOW + 60, UTC))
     for end in (later, None):
         with pytest.raises(CeilingExceeded):
-            await house.call("keys.update", admin, TCP, id=id_of(text), expires_at=end)
-    endless = await house.service_key("read", "endless")
+            await harness.call("keys.update", admin, TCP, id=id_of(text), expires_at=end)
+    endless = await harness.service_key("read", "endless")
     with pytest.raises(CeilingExceeded):
-        await house.call("keys.rotate", admin, TCP, id=id_of(endless))
-    assert (await house.call("keys.rotate", admin, TCP, id=id_of(text))).id == id_of(text)
+        await harness.call("keys.rotate", admin, TCP, id=id_of(endless))
+    assert (await harness.call("keys.rotate", admin, TCP, id=id_of(text))).id == id_of(text)
 
 
-async def test_names_are_unique_per_owner(house: House) -> None:
+async def test_names_are_unique_per_owner(harness: Harness) -> None:
     """A name in use by the same owner is refused; another owner may have it; one's own name again is fine."""
-    first = await house.service_key("read", "first")
-    await house.service_key("read", "second")
+    first = await harness.service_key("read", "first")
+    await harness.service_key("read", "second")
     with pytest.raises(Conflict, match="exists already"):
-        await house.admin("keys.update", id=id_of(first), name="second")
-    assert (await house.admin("keys.update", id=id_of(first), name="first")).name == "first"
-    user = await house.user()
+        await harness.admin("keys.update", id=id_of(first), name="second")
+    assert (await harness.admin("keys.update", id=id_of(first), name="first")).name == "first"
+    user = await harness.user()
     assert id_of(await user.key(name="second"))
 
 
-async def test_only_its_owner_and_admins_change_a_key(house: House) -> None:
+async def test_only_its_owner_and_admins_change_a_key(harness: Harness) -> None:
     """To others it does not exist; and nobody changes the key of who holds more."""
-    user, other = await house.user(), await house.user()
+    user, other = await harness.user(), await harness.user()
     text = await user.key()
     for name in ("keys.rotate", "keys.disable", "keys.enable", "keys.update"):
         with pytest.raises(NotFound):
-            await house.call(name, Bearer(await other.token()), TCP, id=id_of(text))
+            await harness.call(name, Bearer(await other.token()), TCP, id=id_of(text))
         with pytest.raises(CeilingExceeded):
-            await house.call(name, Bearer(text), TCP, id=id_of(text))
-    assert (await house.call("keys.rotate", Bearer(await user.token()), TCP, id=id_of(text))).key
+            await harness.call(name, Bearer(text), TCP, id=id_of(text))
+    assert (await harness.call("keys.rotate", Bearer(await user.token()), TCP, id=id_of(text))).key
 
 
-async def test_an_admin_of_a_network_cannot_take_over_a_key_of_all(house: House) -> None:
+async def test_an_admin_of_a_network_cannot_take_over_a_key_of_all(harness: Harness) -> None:
     """Rotating is making a credential: the key's grant must lie within the actor's."""
-    await house.service_key("admin", "spare")
-    admin = Bearer(await house.service_key("admin", "lab admin", networks=["lab"]))
-    text = await house.service_key("read", "everywhere")
+    await harness.service_key("admin", "spare")
+    admin = Bearer(await harness.service_key("admin", "lab admin", networks=["lab"]))
+    text = await harness.service_key("read", "everywhere")
     with pytest.raises(TargetDenied):
-        await house.call("keys.rotate", admin, TCP, id=id_of(text))
+        await harness.call("keys.rotate", admin, TCP, id=id_of(text))
 
 
-async def test_patch_is_by_name_only(house: House) -> None:
+async def test_patch_is_by_name_only(harness: Harness) -> None:
     """By position nobody could say what is left out."""
     with pytest.raises(InvalidRequest):
-        await house.admin("keys.update", id=id_of(await house.service_key("read")), name="\x00")
-    answer = await house.request(
+        await harness.admin("keys.update", id=id_of(await harness.service_key("read")), name="\x00")
+    answer = await harness.request(
         "POST", "/rpc", json={"jsonrpc": "2.0", "id": 1, "method": "keys.update", "params": ["x"]}
     )
     assert answer.json["error"]["data"]["code"] == "invalid_request"
 
 
-async def test_a_stolen_checksum_is_no_key(house: House) -> None:
+async def test_a_stolen_checksum_is_no_key(harness: Harness) -> None:
     """The old secret's hash stays for its reason in the audit, and opens nothing."""
-    old = await house.service_key("read")
-    await house.admin("keys.rotate", id=id_of(old))
-    record = house.store.get(ApiKey, id_of(old))
+    old = await harness.service_key("read")
+    await harness.admin("keys.rotate", id=id_of(old))
+    record = harness.store.get(ApiKey, id_of(old))
     assert record is not None
     assert record.former_hash is not None
     with pytest.raises(BadCredentials):
-        await house.call("whoami", Bearer(old), TCP)
+        await harness.call("whoami", Bearer(old), TCP)
     assert msgspec.structs.asdict(record)["former_until"] == 0
 
 
-async def test_no_clock_brings_a_former_secret_back(house: House) -> None:
+async def test_no_clock_brings_a_former_secret_back(harness: Harness) -> None:
     """Rotated without an overlap it is over, also when the clock is put back behind that moment."""
-    old = await house.service_key("read")
-    await house.admin("keys.rotate", id=id_of(old))
-    house.clock.now -= 3600
-    assert not await works(house, old)
+    old = await harness.service_key("read")
+    await harness.admin("keys.rotate", id=id_of(old))
+    harness.clock.now -= 3600
+    assert not await works(harness, old)
 
 
-async def test_what_a_former_secret_makes_ends_with_it(house: House) -> None:
+async def test_what_a_former_secret_makes_ends_with_it(harness: Harness) -> None:
     """A session and a key made during the overlap are not good for longer than the secret that made them."""
-    old = await house.service_key("admin")
-    await house.admin("keys.rotate", id=id_of(old), overlap=60)
-    assert (await house.call("token.validate", None, TCP, token=old)).exp == NOW + 60
-    session = SessionCookie((await house.call("session.create", Bearer(old), TCP)).cookie)
+    old = await harness.service_key("admin")
+    await harness.admin("keys.rotate", id=id_of(old), overlap=60)
+    assert (await harness.call("token.validate", None, TCP, token=old)).exp == NOW + 60
+    session = SessionCookie((await harness.call("session.create", Bearer(old), TCP)).cookie)
     soon = datetime.fromtimestamp(NOW + 60, UTC)
-    await house.call("keys.create", Bearer(old), TCP, name="short", kind="service", scope="read", expires_at=soon)
+    await harness.call("keys.create", Bearer(old), TCP, name="short", kind="service", scope="read", expires_at=soon)
     with pytest.raises(CeilingExceeded, match="expires_at"):
-        await house.call("keys.create", Bearer(old), TCP, name="lasting", kind="service", scope="read")
-    assert (await house.call("whoami", session, TCP)).scope == "admin"
-    house.clock.now += 60
+        await harness.call("keys.create", Bearer(old), TCP, name="lasting", kind="service", scope="read")
+    assert (await harness.call("whoami", session, TCP)).scope == "admin"
+    harness.clock.now += 60
     with pytest.raises(ExpiredToken):
-        await house.call("whoami", session, TCP)
+        await harness.call("whoami", session, TCP)
 
 
-async def test_a_former_secret_rotates_nothing_that_lasts(house: House) -> None:
+async def test_a_former_secret_rotates_nothing_that_lasts(harness: Harness) -> None:
     """Who found the old secret cannot take the key away from who has the new one; the key's own end still counts."""
-    old = await house.service_key("admin", expires_at=datetime.fromtimestamp(NOW + 30, UTC))
-    new = (await house.admin("keys.rotate", id=id_of(old), overlap=60)).key
-    assert (await house.call("token.validate", None, TCP, token=old)).exp == NOW + 30
-    lasting = await house.service_key("admin", "lasting")
-    await house.admin("keys.rotate", id=id_of(lasting), overlap=60)
+    old = await harness.service_key("admin", expires_at=datetime.fromtimestamp(NOW + 30, UTC))
+    new = (await harness.admin("keys.rotate", id=id_of(old), overlap=60)).key
+    assert (await harness.call("token.validate", None, TCP, token=old)).exp == NOW + 30
+    lasting = await harness.service_key("admin", "lasting")
+    await harness.admin("keys.rotate", id=id_of(lasting), overlap=60)
     with pytest.raises(CeilingExceeded):
-        await house.call("keys.rotate", Bearer(lasting), TCP, id=id_of(lasting))
-    assert await works(house, new)
+        await harness.call("keys.rotate", Bearer(lasting), TCP, id=id_of(lasting))
+    assert await works(harness, new)
 
 
 @pytest.mark.parametrize("change", [{"expires_at": datetime.fromtimestamp(NOW + 5, UTC)}, {"networks": ["lab"]}])
-async def test_the_last_admin_is_not_put_on_the_way_out(house: House, change: dict[str, Any]) -> None:
+async def test_the_last_admin_is_not_put_on_the_way_out(harness: Harness, change: dict[str, Any]) -> None:
     """Nor given an end, nor confined to a network, unless another admin holds all that this one did."""
-    text = await house.service_key("admin", "last")
-    await house.service_key("admin", "lesser", expires_at=datetime.fromtimestamp(NOW + 9, UTC), networks=["lab"])
+    text = await harness.service_key("admin", "last")
+    await harness.service_key("admin", "lesser", expires_at=datetime.fromtimestamp(NOW + 9, UTC), networks=["lab"])
     with pytest.raises(Conflict, match="last enabled admin"):
-        await house.admin("keys.update", id=id_of(text), **change)
-    other = await house.user(scope="admin")
-    await house.admin("keys.update", id=id_of(text), **change)
+        await harness.admin("keys.update", id=id_of(text), **change)
+    other = await harness.user(scope="admin")
+    await harness.admin("keys.update", id=id_of(text), **change)
     with pytest.raises(Conflict, match="last enabled admin"):
-        await house.admin("users.update", client_id=other.client_id, networks=["lab"])
-    assert (await house.admin("users.update", client_id=other.client_id, name="Ada")).name == "Ada"
+        await harness.admin("users.update", client_id=other.client_id, networks=["lab"])
+    assert (await harness.admin("users.update", client_id=other.client_id, name="Ada")).name == "Ada"

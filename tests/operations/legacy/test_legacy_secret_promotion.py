@@ -13,27 +13,27 @@ from herod.records import ApiKey, LegacyUse
 from herod.scopes.principal import Source
 from herod.store.memory_store import MemoryStore
 from herod_client.core.errors import CeilingExceeded, Conflict, NotFound, Unavailable
-from support.herod_in_memory import ADMIN_SOURCE, LEGACY, NOW, STRANGER, TCP, House, bearer, open_house
+from support.herod_in_memory import ADMIN_SOURCE, LEGACY, NOW, STRANGER, TCP, Harness, bearer, open_harness
 
 DAY = 86_400
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house."""
-    async with open_house() as house:
-        yield house
+async def harness() -> AsyncIterator[Harness]:
+    """A harness."""
+    async with open_harness() as harness:
+        yield harness
 
 
-async def status(house: House, scope: str = "admin") -> Any:
+async def status(harness: Harness, scope: str = "admin") -> Any:
     """What is said of the secret for that scope."""
-    page = await house.admin("legacy.status")
+    page = await harness.admin("legacy.status")
     return next(item for item in page.items if item.scope == scope)
 
 
-async def test_status_of_unused(house: House) -> None:
+async def test_status_of_unused(harness: Harness) -> None:
     """Every secret of the settings is listed by its id, with where it stands; none is shown."""
-    answer = await house.request("GET", "/api/v1/legacy", headers=bearer(LEGACY["admin"]))
+    answer = await harness.request("GET", "/api/v1/legacy", headers=bearer(LEGACY["admin"]))
     items = answer.json["data"]
     assert {(item["scope"], item["setting"]) for item in items} == {
         ("admin", "admin_secret"), ("user", "user_secret"), ("registrar", "register_secret"),
@@ -44,79 +44,79 @@ async def test_status_of_unused(house: House) -> None:
     assert all(secret not in answer.response.body.decode() for secret in LEGACY.values())
 
 
-async def test_every_door_counts(house: House) -> None:
+async def test_every_door_counts(harness: Harness) -> None:
     """By itself in either header, in the parameters, and when a service asks about it."""
     secret = LEGACY["admin"]
-    await house.request("GET", "/api/v1/whoami", headers=bearer(secret))
-    await house.request("GET", "/api/v1/whoami", headers={"x-herod-secret": secret})
-    await house.rpc("auth.list_keys", {"admin_key": secret})
-    await house.rpc("auth.verify", {"key": secret})
-    await house.request("POST", "/validate", json={"token": secret})
-    house.clock.now += 5
-    await house.call("session.create", SecretHeader(secret), STRANGER)
-    known = await status(house)
+    await harness.request("GET", "/api/v1/whoami", headers=bearer(secret))
+    await harness.request("GET", "/api/v1/whoami", headers={"x-herod-secret": secret})
+    await harness.rpc("auth.list_keys", {"admin_key": secret})
+    await harness.rpc("auth.verify", {"key": secret})
+    await harness.request("POST", "/validate", json={"token": secret})
+    harness.clock.now += 5
+    await harness.call("session.create", SecretHeader(secret), STRANGER)
+    known = await status(harness)
     assert known.uses == 6
     assert (known.last_used_at, known.last_used_from) == (datetime.fromtimestamp(NOW + 5, UTC), "uid:1234")
-    assert (await status(house, "user")).uses == 0
+    assert (await status(harness, "user")).uses == 0
 
 
-async def test_a_wrong_secret_counts_nothing(house: House) -> None:
+async def test_a_wrong_secret_counts_nothing(harness: Harness) -> None:
     """Only what was accepted is a use."""
-    await house.request("GET", "/api/v1/whoami", headers={"x-herod-secret": "wrong"})
-    await house.request("POST", "/validate", json={"token": "wrong"})
-    assert [item.uses for item in (await house.admin("legacy.status")).items] == [0, 0, 0]
+    await harness.request("GET", "/api/v1/whoami", headers={"x-herod-secret": "wrong"})
+    await harness.request("POST", "/validate", json={"token": "wrong"})
+    assert [item.uses for item in (await harness.admin("legacy.status")).items] == [0, 0, 0]
 
 
-async def test_counts_outlive_the_process(house: House) -> None:
+async def test_counts_outlive_the_process(harness: Harness) -> None:
     """What was written down is added to what comes after a restart."""
     for _ in range(3):
-        await house.call("whoami", Bearer(LEGACY["admin"]), TCP)
-    await house.pipeline.flush(is_last=True)
-    house.pipeline.process.legacy_usage = LegacyUsage()  # as a new process has it
-    await house.call("whoami", Bearer(LEGACY["admin"]), TCP)
-    assert (await status(house)).uses == 4
+        await harness.call("whoami", Bearer(LEGACY["admin"]), TCP)
+    await harness.pipeline.flush(is_last=True)
+    harness.pipeline.process.legacy_usage = LegacyUsage()  # as a new process has it
+    await harness.call("whoami", Bearer(LEGACY["admin"]), TCP)
+    assert (await status(harness)).uses == 4
 
 
-async def test_uses_are_written_now_and_then(house: House) -> None:
+async def test_uses_are_written_now_and_then(harness: Harness) -> None:
     """The first at once, with its audit row; later ones together, so that a use costs no commit."""
 
     async def use() -> int:
-        await house.call("whoami", Bearer(LEGACY["admin"]), TCP)
-        await house.pipeline.flush()
-        [record] = house.store.scan(LegacyUse)
+        await harness.call("whoami", Bearer(LEGACY["admin"]), TCP)
+        await harness.pipeline.flush()
+        [record] = harness.store.scan(LegacyUse)
         return record.uses
 
     assert await use() == 1
     assert await use() == 1
-    house.clock.now += FLUSH_SECONDS
+    harness.clock.now += FLUSH_SECONDS
     assert await use() == 3
-    assert (await status(house)).uses == 3
+    assert (await status(harness)).uses == 3
 
 
-async def test_audit_of_uses(house: House) -> None:
+async def test_audit_of_uses(harness: Harness) -> None:
     """One row for a secret, a source and a day."""
     for source in (TCP, TCP, STRANGER):
-        await house.call("whoami", Bearer(LEGACY["admin"]), source)
-    await house.call("whoami", Bearer(LEGACY["user"]), TCP)
-    house.clock.now += DAY
-    await house.call("whoami", Bearer(LEGACY["admin"]), TCP)
-    await house.pipeline.flush(is_last=True)
-    rows = (await house.admin("audit.list", operation="legacy.use")).items
-    admin = (await status(house)).id
+        await harness.call("whoami", Bearer(LEGACY["admin"]), source)
+    await harness.call("whoami", Bearer(LEGACY["user"]), TCP)
+    harness.clock.now += DAY
+    await harness.call("whoami", Bearer(LEGACY["admin"]), TCP)
+    await harness.pipeline.flush(is_last=True)
+    rows = (await harness.admin("audit.list", operation="legacy.use")).items
+    admin = (await status(harness)).id
     assert [(row.actor == admin, row.source) for row in reversed(rows)] == [
         (True, "127.0.0.1"), (True, "uid:1234"), (False, "127.0.0.1"), (True, "127.0.0.1"),
     ]  # fmt: skip
     assert {row.method for row in rows} == {"legacy_secret"}
 
 
-async def test_many_sources_do_not_fill_the_log(house: House) -> None:
+async def test_many_sources_do_not_fill_the_log(harness: Harness) -> None:
     """Beyond a number of sources in a day, uses are counted only."""
     for number in range(MAX_SOURCES + 10):
         source = Source(address=f"10.0.0.{number}")
-        await house.call("whoami", Bearer(LEGACY["admin"]), source)
-    await house.pipeline.flush()
-    assert house.store.audit_head[0] == MAX_SOURCES
-    assert (await status(house)).uses == MAX_SOURCES + 10
+        await harness.call("whoami", Bearer(LEGACY["admin"]), source)
+    await harness.pipeline.flush()
+    assert harness.store.audit_head[0] == MAX_SOURCES
+    assert (await status(harness)).uses == MAX_SOURCES + 10
 
 
 async def test_uses_wait_for_the_store() -> None:
@@ -140,67 +140,67 @@ async def test_uses_wait_for_the_store() -> None:
     assert store.audit_head[0] == 2
 
 
-async def test_promote(house: House) -> None:
+async def test_promote(harness: Harness) -> None:
     """The key has the secret's scope, is shown once, works, is audited, and the list names it."""
-    legacy = await status(house)
-    answer = await house.request("POST", f"/api/v1/legacy/{legacy.id}/promote", headers=bearer(LEGACY["admin"]))
+    legacy = await status(harness)
+    answer = await harness.request("POST", f"/api/v1/legacy/{legacy.id}/promote", headers=bearer(LEGACY["admin"]))
     assert answer.status == 201
     made = answer.json["data"]
     assert (made["name"], made["kind"], made["scope"], made["networks"]) == (legacy.id, "service", "admin", ["*"])
     assert (made["replaces"], made["setting"], made["expires_at"]) == (legacy.id, "admin_secret", None)
-    assert (await house.call("whoami", Bearer(made["key"]), TCP)).scope == "admin"
-    assert (await house.call("whoami", Bearer(LEGACY["admin"]), TCP)).scope == "admin"  # still
-    assert (await status(house)).promoted_to == made["id"]
-    row = house.store.audit_rows()[0].event
+    assert (await harness.call("whoami", Bearer(made["key"]), TCP)).scope == "admin"
+    assert (await harness.call("whoami", Bearer(LEGACY["admin"]), TCP)).scope == "admin"  # still
+    assert (await status(harness)).promoted_to == made["id"]
+    row = harness.store.audit_rows()[0].event
     assert (row.operation, row.actor, row.target) == ("legacy.promote", legacy.id, made["id"])
 
 
-async def test_promote_with_name_and_end(house: House) -> None:
+async def test_promote_with_name_and_end(harness: Harness) -> None:
     """Both may be chosen; the uses so far stay."""
-    await house.call("whoami", Bearer(LEGACY["registrar"]), TCP)
-    await house.pipeline.flush()
-    legacy = await status(house, "registrar")
+    await harness.call("whoami", Bearer(LEGACY["registrar"]), TCP)
+    await harness.pipeline.flush()
+    legacy = await status(harness, "registrar")
     end = datetime.fromtimestamp(NOW + DAY, UTC)
-    made = await house.admin("legacy.promote", id=legacy.id, name="supervisor", expires_at=end)
+    made = await harness.admin("legacy.promote", id=legacy.id, name="supervisor", expires_at=end)
     assert (made.name, made.scope, made.expires_at) == ("supervisor", "registrar", end)
-    after = await status(house, "registrar")
+    after = await status(harness, "registrar")
     assert (after.uses, after.promoted_to) == (1, made.id)
 
 
-async def test_promote_twice(house: House) -> None:
+async def test_promote_twice(harness: Harness) -> None:
     """A second key for one secret is refused while the first is there."""
-    legacy = await status(house, "user")
-    made = await house.admin("legacy.promote", id=legacy.id)
+    legacy = await status(harness, "user")
+    made = await harness.admin("legacy.promote", id=legacy.id)
     with pytest.raises(Conflict, match=made.id) as caught:
-        await house.admin("legacy.promote", id=legacy.id, name="other")
+        await harness.admin("legacy.promote", id=legacy.id, name="other")
     assert caught.value.hint == f"herod key rotate {made.id}"
-    await house.admin("keys.delete", id=made.id)
-    assert not hasattr(await status(house, "user"), "promoted_to") or not isinstance(
-        (await status(house, "user")).promoted_to, str
+    await harness.admin("keys.delete", id=made.id)
+    assert not hasattr(await status(harness, "user"), "promoted_to") or not isinstance(
+        (await status(harness, "user")).promoted_to, str
     )
-    assert (await house.admin("legacy.promote", id=legacy.id)).id != made.id
+    assert (await harness.admin("legacy.promote", id=legacy.id)).id != made.id
 
 
-async def test_promote_what_is_not_there(house: House) -> None:
+async def test_promote_what_is_not_there(harness: Harness) -> None:
     """An unknown id is a 404."""
     with pytest.raises(NotFound):
-        await house.admin("legacy.promote", id="legacy-admin-00000000")
+        await harness.admin("legacy.promote", id="legacy-admin-00000000")
 
 
-async def test_promote_is_under_the_ceiling(house: House) -> None:
+async def test_promote_is_under_the_ceiling(harness: Harness) -> None:
     """Whoever holds less than the secret, in networks or time, makes no key with all of it."""
-    user = await house.user(scope="admin", networks=["lab"])
-    legacy = await status(house, "user")
+    user = await harness.user(scope="admin", networks=["lab"])
+    legacy = await status(harness, "user")
     with pytest.raises(CeilingExceeded):
-        await house.call("legacy.promote", user.basic, TCP, id=legacy.id)
-    assert house.store.count(ApiKey) == 0
+        await harness.call("legacy.promote", user.basic, TCP, id=legacy.id)
+    assert harness.store.count(ApiKey) == 0
 
 
-async def test_a_full_store_keeps_the_daemon_going(house: House) -> None:
+async def test_a_full_store_keeps_the_daemon_going(harness: Harness) -> None:
     """A flush that fails is tried again with the next."""
-    await house.call("whoami", Bearer(LEGACY["admin"]), ADMIN_SOURCE)
-    house.store.close()
-    await house.pipeline.flush()
+    await harness.call("whoami", Bearer(LEGACY["admin"]), ADMIN_SOURCE)
+    harness.store.close()
+    await harness.pipeline.flush()
     with pytest.raises(Unavailable):
-        await house.store.write(lambda tx: None)
-    assert house.pipeline.process.legacy_usage.known(house.store, (await status(house)).id, now=NOW).uses == 1
+        await harness.store.write(lambda tx: None)
+    assert harness.pipeline.process.legacy_usage.known(harness.store, (await status(harness)).id, now=NOW).uses == 1

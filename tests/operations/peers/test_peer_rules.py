@@ -10,7 +10,7 @@ from herod.identity.credential_types import Bearer, PeerClaim
 from herod.maintenance.restore_reconciliation import end_everything
 from herod.scopes.principal import Peer, Source
 from herod_client.core.errors import BadCredentials, InvalidRequest, NotFound, RevokedToken
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, House
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, Harness
 
 
 def source(uid: int, gid: int = 5000, groups: Iterable[int] = ()) -> Source:
@@ -18,55 +18,55 @@ def source(uid: int, gid: int = 5000, groups: Iterable[int] = ()) -> Source:
     return Source(peer=Peer(uid=uid, gid=gid, groups=frozenset(groups)), cookie=COOKIE)
 
 
-async def test_a_uid_is_nobody_until_a_rule_says_otherwise(house: House) -> None:
+async def test_a_uid_is_nobody_until_a_rule_says_otherwise(harness: Harness) -> None:
     """The refusal names the command that admits it."""
     with pytest.raises(BadCredentials) as refused:
-        await house.call("whoami", PeerClaim(), source(1000))
+        await harness.call("whoami", PeerClaim(), source(1000))
     assert refused.value.hint == "herod peer allow --uid 1000 --scope read"
-    rule = await house.admin("peers.allow", uid=1000, scope="write")
-    who = await house.call("whoami", PeerClaim(), source(1000))
+    rule = await harness.admin("peers.allow", uid=1000, scope="write")
+    who = await harness.call("whoami", PeerClaim(), source(1000))
     assert (who.sub, who.kind, who.name, who.method, who.scope) == (rule.id, "peer", "uid:1000", "peer", "write")
-    await house.admin("peers.remove", id=rule.id)
+    await harness.admin("peers.remove", id=rule.id)
     with pytest.raises(BadCredentials):
-        await house.call("whoami", PeerClaim(), source(1000))
+        await harness.call("whoami", PeerClaim(), source(1000))
 
 
-async def test_a_uid_rule_comes_before_group_rules(house: House) -> None:
+async def test_a_uid_rule_comes_before_group_rules(harness: Harness) -> None:
     """Even when it holds less."""
-    await house.admin("peers.allow", gid=5000, scope="admin")
-    assert (await house.call("whoami", PeerClaim(), source(1000))).scope == "admin"
-    await house.admin("peers.allow", uid=1000, scope="read")
-    assert (await house.call("whoami", PeerClaim(), source(1000))).scope == "read"
+    await harness.admin("peers.allow", gid=5000, scope="admin")
+    assert (await harness.call("whoami", PeerClaim(), source(1000))).scope == "admin"
+    await harness.admin("peers.allow", uid=1000, scope="read")
+    assert (await harness.call("whoami", PeerClaim(), source(1000))).scope == "read"
 
 
-async def test_a_second_rule_replaces_the_first(house: House) -> None:
+async def test_a_second_rule_replaces_the_first(harness: Harness) -> None:
     """One rule a subject, with the same id."""
-    first = await house.admin("peers.allow", uid=1000, scope="admin")
-    second = await house.admin("peers.allow", uid=1000, scope="read", networks=["lab"])
+    first = await harness.admin("peers.allow", uid=1000, scope="admin")
+    second = await harness.admin("peers.allow", uid=1000, scope="read", networks=["lab"])
     assert (first.id, second.scope, second.networks) == (second.id, "read", ["lab"])
-    assert [(rule.uid, rule.gid) for rule in (await house.admin("peers.list")).items] == [(1000, None)]
+    assert [(rule.uid, rule.gid) for rule in (await harness.admin("peers.list")).items] == [(1000, None)]
 
 
-async def test_a_rule_that_is_allowed_again_keeps_its_epoch(house: House) -> None:
+async def test_a_rule_that_is_allowed_again_keeps_its_epoch(harness: Harness) -> None:
     """A restore ends all tokens by a leap of the epochs; allowing the same uid again made those tokens good."""
-    rule = await house.admin("peers.allow", uid=1000, scope="write")
-    made = await house.call("token.create", PeerClaim(), source(1000))
-    await house.store.write(end_everything)
+    rule = await harness.admin("peers.allow", uid=1000, scope="write")
+    made = await harness.call("token.create", PeerClaim(), source(1000))
+    await harness.store.write(end_everything)
     for _ in range(2):
-        assert (await house.admin("peers.allow", uid=1000, scope="write")).id == rule.id
+        assert (await harness.admin("peers.allow", uid=1000, scope="write")).id == rule.id
         with pytest.raises(RevokedToken):
-            await house.call("whoami", Bearer(made.access_token))
-    await house.admin("peers.remove", id=rule.id)
-    assert (await house.admin("peers.allow", uid=1000, scope="write")).id != rule.id
+            await harness.call("whoami", Bearer(made.access_token))
+    await harness.admin("peers.remove", id=rule.id)
+    assert (await harness.admin("peers.allow", uid=1000, scope="write")).id != rule.id
     with pytest.raises(RevokedToken):
-        await house.call("whoami", Bearer(made.access_token))
+        await harness.call("whoami", Bearer(made.access_token))
 
 
-async def test_rules_by_name(house: House) -> None:
+async def test_rules_by_name(harness: Harness) -> None:
     """Users and groups are looked up when the rule is made."""
     name = pwd.getpwuid(os.getuid()).pw_name
-    assert (await house.admin("peers.allow", user=name, scope="read")).uid == os.getuid()
-    assert (await house.admin("peers.allow", group="daemon", scope="read")).gid is not None
+    assert (await harness.admin("peers.allow", user=name, scope="read")).uid == os.getuid()
+    assert (await harness.admin("peers.allow", group="daemon", scope="read")).gid is not None
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,16 @@ async def test_rules_by_name(house: House) -> None:
         {"group": "no such group"},
     ],
 )
-async def test_rules_for_nobody(house: House, who: dict[str, int]) -> None:
+async def test_rules_for_nobody(harness: Harness, who: dict[str, int]) -> None:
     """One subject, and one that exists."""
     with pytest.raises(InvalidRequest):
-        await house.admin("peers.allow", **who, scope="read")
+        await harness.admin("peers.allow", **who, scope="read")
 
 
-async def test_removing_what_is_not_there(house: House) -> None:
+async def test_removing_what_is_not_there(harness: Harness) -> None:
     """Is not found."""
     with pytest.raises(NotFound):
-        await house.admin("peers.remove", id="5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11")
+        await harness.admin("peers.remove", id="5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11")
 
 
 @pytest.mark.parametrize(
@@ -109,21 +109,21 @@ async def test_removing_what_is_not_there(house: House) -> None:
         (PeerClaim(COOKIE), Source(peer=Peer(uid=0, gid=0))),
     ],
 )
-async def test_who_is_not_local_admin(house: House, claim: PeerClaim, at: Source) -> None:
+async def test_who_is_not_local_admin(harness: Harness, claim: PeerClaim, at: Source) -> None:
     """The uid alone, the cookie alone, relayed, at another door, over TCP, or with peer=off."""
     with pytest.raises(BadCredentials):
-        await house.call("whoami", claim, at)
+        await harness.call("whoami", claim, at)
 
 
 @pytest.mark.parametrize("uid", [0, 990])
-async def test_who_is_local_admin(house: House, uid: int) -> None:
+async def test_who_is_local_admin(harness: Harness, uid: int) -> None:
     """Root or the daemon's own user, with the cookie."""
-    who = await house.call("whoami", LOCAL_ADMIN, source(uid))
+    who = await harness.call("whoami", LOCAL_ADMIN, source(uid))
     assert (who.kind, who.scope, who.sub) == ("local_admin", "owner", "local-admin")
 
 
-async def test_a_name_that_no_system_can_hold(house: House) -> None:
+async def test_a_name_that_no_system_can_hold(harness: Harness) -> None:
     """A NUL in it is the asker's mistake, not a failure."""
     for who in ({"user": "a\0b"}, {"group": "a\0b"}):
         with pytest.raises(InvalidRequest):
-            await house.admin("peers.allow", **who, scope="read")
+            await harness.admin("peers.allow", **who, scope="read")

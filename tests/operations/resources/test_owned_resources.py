@@ -14,7 +14,7 @@ from herod.records import GuessCount, Resource
 from herod.scopes.principal import Source
 from herod.store.memory_store import MemoryStore
 from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, NotFound, RateLimited
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, TCP, House
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, TCP, Harness
 
 ALICE = "alice's own secret"
 BOB = "bob's own secret"
@@ -23,120 +23,120 @@ WINDOW = 300
 
 
 @pytest.fixture
-async def compute(house: House) -> Bearer:
+async def compute(harness: Harness) -> Bearer:
     """A service that keeps its tenants' machines here."""
-    return Bearer(await house.service_key("user", "compute"))
+    return Bearer(await harness.service_key("user", "compute"))
 
 
 @pytest.fixture
-async def storage(house: House) -> Bearer:
+async def storage(harness: Harness) -> Bearer:
     """Another service."""
-    return Bearer(await house.service_key("user", "storage"))
+    return Bearer(await harness.service_key("user", "storage"))
 
 
-async def claim(house: House, who: Presented, secret: str = ALICE, **params: Any) -> str:
+async def claim(harness: Harness, who: Presented, secret: str = ALICE, **params: Any) -> str:
     """Claim a machine; its sid."""
-    made = await house.call("resources.claim", who, TCP, **{"kind": "vm", "name": "web 1", **params}, secret=secret)
+    made = await harness.call("resources.claim", who, TCP, **{"kind": "vm", "name": "web 1", **params}, secret=secret)
     sid: str = made.sid
     return sid
 
 
-async def said(house: House, name: str, who: Presented, source: Source = TCP, /, **params: Any) -> str:
+async def said(harness: Harness, name: str, who: Presented, source: Source = TCP, /, **params: Any) -> str:
     """How an operation ends: ok, or the error's code."""
     try:
-        await house.call(name, who, source, **params)
+        await harness.call(name, who, source, **params)
     except HerodError as error:
         return error.code
     return "ok"
 
 
-async def names(house: House, who: Presented, secret: str, kind: str = "vm") -> list[str]:
+async def names(harness: Harness, who: Presented, secret: str, kind: str = "vm") -> list[str]:
     """What a secret owns."""
-    page = await house.call("resources.list", who, TCP, kind=kind, secret=secret)
+    page = await harness.call("resources.list", who, TCP, kind=kind, secret=secret)
     return [resource.name for resource in page.items]
 
 
-async def test_a_life(house: House, compute: Bearer) -> None:
+async def test_a_life(harness: Harness, compute: Bearer) -> None:
     """Claimed, seen, changed and released with one secret; the sid is gone afterwards."""
-    made = await house.call(
+    made = await harness.call(
         "resources.claim", compute, TCP, kind="vm", name=" web  1", secret=ALICE, attributes={"cpus": 2}
     )
     assert (made.kind, made.name, made.attributes) == ("vm", "web 1", {"cpus": 2})
     ref = {"sid": made.sid, "secret": ALICE}
-    assert await house.call("resources.get", compute, TCP, **ref) == made
-    checked = await house.call("resources.check", compute, TCP, **ref)
+    assert await harness.call("resources.get", compute, TCP, **ref) == made
+    checked = await harness.call("resources.check", compute, TCP, **ref)
     assert (checked.sid, checked.allowed) == (made.sid, True)
-    changed = await house.call("resources.update", compute, TCP, **ref, attributes={"cpus": 4, "on": None})
+    changed = await harness.call("resources.update", compute, TCP, **ref, attributes={"cpus": 4, "on": None})
     assert (changed.name, changed.attributes) == ("web 1", {"cpus": 4, "on": None})
-    assert (await house.call("resources.update", compute, TCP, **ref, name="web 2")).attributes == changed.attributes
-    assert await names(house, compute, ALICE) == ["web 2"]
-    released = await house.call("resources.release", compute, TCP, **ref)
+    assert (await harness.call("resources.update", compute, TCP, **ref, name="web 2")).attributes == changed.attributes
+    assert await names(harness, compute, ALICE) == ["web 2"]
+    released = await harness.call("resources.release", compute, TCP, **ref)
     assert (released.sid, released.released) == (made.sid, True)
-    assert await said(house, "resources.get", compute, **ref) == "not_found"
-    assert await names(house, compute, ALICE) == []
-    assert house.store.count(Resource) == 0
+    assert await said(harness, "resources.get", compute, **ref) == "not_found"
+    assert await names(harness, compute, ALICE) == []
+    assert harness.store.count(Resource) == 0
 
 
-async def test_tenants_and_kinds_are_kept_apart(house: House, compute: Bearer, storage: Bearer) -> None:
+async def test_tenants_and_kinds_are_kept_apart(harness: Harness, compute: Bearer, storage: Bearer) -> None:
     """A list holds what this secret owns, of this kind, at this service; two may have one name."""
     for secret, kind in ((ALICE, "vm"), (BOB, "vm"), (ALICE, "disk"), (ALICE, "vm")):
-        await claim(house, compute, secret, kind=kind, name=f"{kind} of {secret}")
-    await claim(house, storage, ALICE, name="elsewhere")
-    assert await names(house, compute, ALICE) == [f"vm of {ALICE}"] * 2
-    assert await names(house, compute, BOB) == [f"vm of {BOB}"]
-    assert await names(house, compute, ALICE, kind=" disk ") == [f"disk of {ALICE}"]
-    assert await names(house, storage, ALICE) == ["elsewhere"]
-    assert await names(house, storage, BOB) == await names(house, compute, "") == []
+        await claim(harness, compute, secret, kind=kind, name=f"{kind} of {secret}")
+    await claim(harness, storage, ALICE, name="elsewhere")
+    assert await names(harness, compute, ALICE) == [f"vm of {ALICE}"] * 2
+    assert await names(harness, compute, BOB) == [f"vm of {BOB}"]
+    assert await names(harness, compute, ALICE, kind=" disk ") == [f"disk of {ALICE}"]
+    assert await names(harness, storage, ALICE) == ["elsewhere"]
+    assert await names(harness, storage, BOB) == await names(harness, compute, "") == []
 
 
-async def test_words_do_not_run_together(house: House, compute: Bearer) -> None:
+async def test_words_do_not_run_together(harness: Harness, compute: Bearer) -> None:
     """What ends a kind never begins a secret."""
-    await claim(house, compute, "1:c", kind="a", name="one")
-    assert await names(house, compute, "c", kind="a1:1:") == []
-    assert await names(house, compute, "1:c", kind="a") == ["one"]
+    await claim(harness, compute, "1:c", kind="a", name="one")
+    assert await names(harness, compute, "c", kind="a1:1:") == []
+    assert await names(harness, compute, "1:c", kind="a") == ["one"]
 
 
-async def test_lists_come_in_pages(house: House, compute: Bearer) -> None:
+async def test_lists_come_in_pages(harness: Harness, compute: Bearer) -> None:
     """Oldest first; a cursor goes on where a page ended, among one's own only."""
     for number in range(5):
-        await claim(house, compute, name=f"vm {number}")
-        await claim(house, compute, BOB, name=f"other {number}")
-        house.clock.now += 1
+        await claim(harness, compute, name=f"vm {number}")
+        await claim(harness, compute, BOB, name=f"other {number}")
+        harness.clock.now += 1
     found: list[str] = []
     cursor = None
     while not found or cursor is not None:
-        page = await house.call("resources.list", compute, TCP, kind="vm", secret=ALICE, limit=2, cursor=cursor)
+        page = await harness.call("resources.list", compute, TCP, kind="vm", secret=ALICE, limit=2, cursor=cursor)
         found += [resource.name for resource in page.items]
         cursor = page.next_cursor
     assert found == [f"vm {number}" for number in range(5)]
 
 
-async def test_an_accounts_credentials_are_one_claimant(house: House) -> None:
+async def test_an_accounts_credentials_are_one_claimant(harness: Harness) -> None:
     """What was claimed with a token is seen with a key of the same account."""
-    user = await house.user("user")
-    sid = await claim(house, await user.bearer())
+    user = await harness.user("user")
+    sid = await claim(harness, await user.bearer())
     key = Bearer(await user.key("user"))
-    assert await said(house, "resources.check", key, sid=sid, secret=ALICE) == "ok"
+    assert await said(harness, "resources.check", key, sid=sid, secret=ALICE) == "ok"
 
 
-async def test_unprotected(house: House, compute: Bearer, storage: Bearer) -> None:
+async def test_unprotected(harness: Harness, compute: Bearer, storage: Bearer) -> None:
     """Any secret and none pass, at the service that claimed it; it is listed under none."""
-    sid = await claim(house, compute, "", name="open")
+    sid = await claim(harness, compute, "", name="open")
     for secret in ("", ALICE, BOB):
-        assert await said(house, "resources.check", compute, sid=sid, secret=secret) == "ok"
-    assert await said(house, "resources.check", compute, sid=sid) == "ok"
-    assert await names(house, compute, "") == ["open"]
-    assert await names(house, compute, ALICE) == []
-    assert await said(house, "resources.check", storage, sid=sid) == "not_found"
-    assert await said(house, "resources.release", compute, sid=sid, secret=BOB) == "ok"
+        assert await said(harness, "resources.check", compute, sid=sid, secret=secret) == "ok"
+    assert await said(harness, "resources.check", compute, sid=sid) == "ok"
+    assert await names(harness, compute, "") == ["open"]
+    assert await names(harness, compute, ALICE) == []
+    assert await said(harness, "resources.check", storage, sid=sid) == "not_found"
+    assert await said(harness, "resources.release", compute, sid=sid, secret=BOB) == "ok"
 
 
 @pytest.mark.parametrize("name", ["get", "check", "update", "release"])
 async def test_every_miss_is_the_same(
-    house: House, compute: Bearer, storage: Bearer, name: str, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, compute: Bearer, storage: Bearer, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another's, another secret's and a sid that never was: the same words, from the same lookups."""
-    sid = await claim(house, compute)
+    sid = await claim(harness, compute)
     seen: Counter[str] = Counter()
 
     def spy(kind: type, method: str) -> None:
@@ -154,7 +154,7 @@ async def test_every_miss_is_the_same(
                 spy(kind, method)
     spy(Keyring, "mac")
     for who in (compute, storage):  # what is cached is so from now on
-        await said(house, f"resources.{name}", who, sid=NEVER, secret=BOB)
+        await said(harness, f"resources.{name}", who, sid=NEVER, secret=BOB)
     outcomes = []
     for who, missed, secret in (
         (storage, sid, ALICE),
@@ -164,69 +164,69 @@ async def test_every_miss_is_the_same(
     ):
         seen.clear()
         with pytest.raises(NotFound) as refused:
-            await house.call(f"resources.{name}", who, TCP, sid=missed, secret=secret)
+            await harness.call(f"resources.{name}", who, TCP, sid=missed, secret=secret)
         outcomes.append((refused.value.message, refused.value.hint, refused.value.reason, dict(seen)))
     assert outcomes[0][3]["find resource"] == 2
     assert "get resource" not in outcomes[0][3]
     assert all(outcome == outcomes[0] for outcome in outcomes)
-    assert await said(house, "resources.check", compute, sid=sid, secret=ALICE) == "ok"
+    assert await said(harness, "resources.check", compute, sid=sid, secret=ALICE) == "ok"
 
 
-async def test_guesses_are_limited(house: House, compute: Bearer) -> None:
+async def test_guesses_are_limited(harness: Harness, compute: Bearer) -> None:
     """Ten misses of one service from one source, of whatever kind: the eleventh is refused, right or wrong."""
-    sid = await claim(house, compute)
+    sid = await claim(harness, compute)
     for _ in range(2):
         for name in ("get", "check", "update", "release"):
-            assert await said(house, f"resources.{name}", compute, sid=sid, secret=BOB) == "not_found"
-    assert await said(house, "resources.get", compute, sid=NEVER, secret=ALICE) == "not_found"
-    assert await names(house, compute, BOB) == []
-    house.clock.now += 60
+            assert await said(harness, f"resources.{name}", compute, sid=sid, secret=BOB) == "not_found"
+    assert await said(harness, "resources.get", compute, sid=NEVER, secret=ALICE) == "not_found"
+    assert await names(harness, compute, BOB) == []
+    harness.clock.now += 60
     for name in ("get", "check", "update", "release"):
         for tried, secret in ((sid, ALICE), (sid, BOB), (NEVER, ALICE)):
             with pytest.raises(RateLimited, match="try again in 240 seconds") as refused:
-                await house.call(f"resources.{name}", compute, TCP, sid=tried, secret=secret)
+                await harness.call(f"resources.{name}", compute, TCP, sid=tried, secret=secret)
             assert refused.value.reason == "locked_ownership"
     for secret in (ALICE, BOB):
-        assert await said(house, "resources.list", compute, kind="vm", secret=secret) == "rate_limited"
-    assert await said(house, "resources.claim", compute, kind="vm", name="web 2", secret=ALICE) == "ok"
-    house.clock.now = NOW + WINDOW
-    assert await said(house, "resources.get", compute, sid=sid, secret=ALICE) == "ok"
+        assert await said(harness, "resources.list", compute, kind="vm", secret=secret) == "rate_limited"
+    assert await said(harness, "resources.claim", compute, kind="vm", name="web 2", secret=ALICE) == "ok"
+    harness.clock.now = NOW + WINDOW
+    assert await said(harness, "resources.get", compute, sid=sid, secret=ALICE) == "ok"
 
 
-async def test_only_this_service_from_this_source_is_locked(house: House, compute: Bearer, storage: Bearer) -> None:
+async def test_only_this_service_from_this_source_is_locked(harness: Harness, compute: Bearer, storage: Bearer) -> None:
     """Others go on, and so does the same one from elsewhere; 127.0.0.0/8 is one place."""
-    sid, other = await claim(house, compute), await claim(house, storage)
+    sid, other = await claim(harness, compute), await claim(harness, storage)
     for _ in range(10):
-        await said(house, "resources.get", compute, sid=NEVER)
-    assert await said(house, "resources.get", compute, sid=sid, secret=ALICE) == "rate_limited"
+        await said(harness, "resources.get", compute, sid=NEVER)
+    assert await said(harness, "resources.get", compute, sid=sid, secret=ALICE) == "rate_limited"
     loopback = Source(address="127.0.0.77")
-    assert await said(house, "resources.get", compute, loopback, sid=sid, secret=ALICE) == "rate_limited"
-    assert await said(house, "resources.get", storage, sid=other, secret=ALICE) == "ok"
-    assert await said(house, "resources.get", compute, ADMIN_SOURCE, sid=sid, secret=ALICE) == "ok"
+    assert await said(harness, "resources.get", compute, loopback, sid=sid, secret=ALICE) == "rate_limited"
+    assert await said(harness, "resources.get", storage, sid=other, secret=ALICE) == "ok"
+    assert await said(harness, "resources.get", compute, ADMIN_SOURCE, sid=sid, secret=ALICE) == "ok"
 
 
-async def test_who_never_misses_is_never_held_back(house: House, compute: Bearer) -> None:
+async def test_who_never_misses_is_never_held_back(harness: Harness, compute: Bearer) -> None:
     """Right answers neither count nor write; nor do they clear what others missed."""
-    sid = await claim(house, compute)
-    writes = house.store.stats.writes
+    sid = await claim(harness, compute)
+    writes = harness.store.stats.writes
     for _ in range(40):
-        assert await said(house, "resources.check", compute, sid=sid, secret=ALICE) == "ok"
-        assert await said(house, "resources.get", compute, sid=sid, secret=ALICE) == "ok"
-    assert house.store.stats.writes == writes
+        assert await said(harness, "resources.check", compute, sid=sid, secret=ALICE) == "ok"
+        assert await said(harness, "resources.get", compute, sid=sid, secret=ALICE) == "ok"
+    assert harness.store.stats.writes == writes
     for _ in range(10):
-        assert await said(house, "resources.check", compute, sid=sid, secret=BOB) == "not_found"
-        await said(house, "resources.check", compute, sid=sid, secret=ALICE)
-    assert await said(house, "resources.check", compute, sid=sid, secret=ALICE) == "rate_limited"
+        assert await said(harness, "resources.check", compute, sid=sid, secret=BOB) == "not_found"
+        await said(harness, "resources.check", compute, sid=sid, secret=ALICE)
+    assert await said(harness, "resources.check", compute, sid=sid, secret=ALICE) == "rate_limited"
 
 
 @pytest.mark.parametrize("name", ["check", "update", "release"])
-async def test_twenty_guesses_at_once(house: House, compute: Bearer, name: str) -> None:
+async def test_twenty_guesses_at_once(harness: Harness, compute: Bearer, name: str) -> None:
     """Ten are judged: none overtakes another, also where the right one is a change."""
-    sid = await claim(house, compute)
+    sid = await claim(harness, compute)
     answers: Counter[str] = Counter()
 
     async def guess(secret: str) -> None:
-        answers[await said(house, f"resources.{name}", compute, sid=sid, secret=secret)] += 1
+        answers[await said(harness, f"resources.{name}", compute, sid=sid, secret=secret)] += 1
 
     async with trio.open_nursery() as nursery:
         for number in range(20):
@@ -234,50 +234,50 @@ async def test_twenty_guesses_at_once(house: House, compute: Bearer, name: str) 
     assert answers == {"not_found": 10, "rate_limited": 10}
 
 
-async def test_a_restart_forgets_nothing(house: House, compute: Bearer) -> None:
+async def test_a_restart_forgets_nothing(harness: Harness, compute: Bearer) -> None:
     """Misses reach the store within a second, under a name that says nothing."""
     for _ in range(10):
-        await said(house, "resources.check", compute, sid=NEVER)
-    await house.pipeline.flush()
-    [count] = house.store.scan(GuessCount)
+        await said(harness, "resources.check", compute, sid=NEVER)
+    await harness.pipeline.flush()
+    [count] = harness.store.scan(GuessCount)
     assert len(bytes.fromhex(count.id)) == 32
-    house.pipeline = Pipeline(house.store, house.runtime, clock=house.clock)
-    assert await said(house, "resources.check", compute, sid=NEVER) == "rate_limited"
+    harness.pipeline = Pipeline(harness.store, harness.runtime, clock=harness.clock)
+    assert await said(harness, "resources.check", compute, sid=NEVER) == "rate_limited"
 
 
-async def test_an_admin_releases_what_nobody_can(house: House, compute: Bearer) -> None:
+async def test_an_admin_releases_what_nobody_can(harness: Harness, compute: Bearer) -> None:
     """What a deleted service has left stays until an admin releases it, by the sid that the audit log has."""
-    sid = await claim(house, compute)
-    await house.admin("keys.delete", id=compute.text.split("_")[2])
-    assert house.store.count(Resource) == 1
+    sid = await claim(harness, compute)
+    await harness.admin("keys.delete", id=compute.text.split("_")[2])
+    assert harness.store.count(Resource) == 1
     for name in ("get", "check", "update"):
-        assert await said(house, f"resources.{name}", LOCAL_ADMIN, ADMIN_SOURCE, sid=sid) == "not_found"
-    [claimed] = [row.event for row in house.store.audit_rows() if row.event.operation == "resources.claim"]
+        assert await said(harness, f"resources.{name}", LOCAL_ADMIN, ADMIN_SOURCE, sid=sid) == "not_found"
+    [claimed] = [row.event for row in harness.store.audit_rows() if row.event.operation == "resources.claim"]
     assert claimed.target == sid
-    assert (await house.admin("resources.release", sid=claimed.target)).released
+    assert (await harness.admin("resources.release", sid=claimed.target)).released
     for _ in range(12):
-        assert await said(house, "resources.release", LOCAL_ADMIN, ADMIN_SOURCE, sid=sid) == "not_found"
-    assert house.store.count(Resource) == 0
+        assert await said(harness, "resources.release", LOCAL_ADMIN, ADMIN_SOURCE, sid=sid) == "not_found"
+    assert harness.store.count(Resource) == 0
 
 
-async def test_a_deleted_account_leaves_its_resources(house: House) -> None:
+async def test_a_deleted_account_leaves_its_resources(harness: Harness) -> None:
     """They are other people's machines: a record is not lost because of who kept it."""
-    user = await house.user("user")
-    sid = await claim(house, user.basic)
-    await house.admin("users.delete", client_id=user.client_id)
-    assert house.store.count(Resource) == 1
-    assert await said(house, "resources.release", LOCAL_ADMIN, ADMIN_SOURCE, sid=sid) == "ok"
+    user = await harness.user("user")
+    sid = await claim(harness, user.basic)
+    await harness.admin("users.delete", client_id=user.client_id)
+    assert harness.store.count(Resource) == 1
+    assert await said(harness, "resources.release", LOCAL_ADMIN, ADMIN_SOURCE, sid=sid) == "ok"
 
 
-async def test_misses_are_in_the_audit_log(house: House, compute: Bearer) -> None:
+async def test_misses_are_in_the_audit_log(harness: Harness, compute: Bearer) -> None:
     """With who and from where, and without what was tried; changes have the sid."""
-    sid = await claim(house, compute)
-    await said(house, "resources.update", compute, sid=sid, secret=ALICE, name="web 2")
-    await said(house, "resources.get", compute, sid=sid, secret=BOB)
-    await said(house, "resources.get", compute, sid=NEVER, secret=ALICE)
-    await said(house, "resources.release", compute, sid=sid, secret=ALICE)
-    await house.pipeline.flush(is_last=True)
-    events = [row.event for row in house.store.audit_rows() if row.event.operation.startswith("resources.")]
+    sid = await claim(harness, compute)
+    await said(harness, "resources.update", compute, sid=sid, secret=ALICE, name="web 2")
+    await said(harness, "resources.get", compute, sid=sid, secret=BOB)
+    await said(harness, "resources.get", compute, sid=NEVER, secret=ALICE)
+    await said(harness, "resources.release", compute, sid=sid, secret=ALICE)
+    await harness.pipeline.flush(is_last=True)
+    events = [row.event for row in harness.store.audit_rows() if row.event.operation.startswith("resources.")]
     assert [(one.operation.split(".")[1], one.outcome, one.reason, one.target, one.count) for one in events] == [
         ("claim", "ok", None, sid, 1),
         ("update", "ok", None, sid, 1),
@@ -287,13 +287,13 @@ async def test_misses_are_in_the_audit_log(house: House, compute: Bearer) -> Non
     assert {one.actor for one in events} == {compute.text.split("_")[2]}
 
 
-async def test_scope_user_is_needed(house: House) -> None:
+async def test_scope_user_is_needed(harness: Harness) -> None:
     """Readers and writers have none of it; a narrowed admin key has."""
     for scope in ("read", "write"):
         with pytest.raises(MissingScope):
-            await claim(house, Bearer(await house.service_key(scope, scope)))
-    user = await house.user("admin")
-    assert await claim(house, await user.bearer("user"))
+            await claim(harness, Bearer(await harness.service_key(scope, scope)))
+    user = await harness.user("admin")
+    assert await claim(harness, await user.bearer("user"))
 
 
 @pytest.mark.parametrize(
@@ -310,25 +310,25 @@ async def test_scope_user_is_needed(house: House) -> None:
         {"attributes": {"text": "x" * 16 * 1024}},
     ],
 )
-async def test_what_cannot_be_claimed(house: House, compute: Bearer, params: dict[str, Any]) -> None:
+async def test_what_cannot_be_claimed(harness: Harness, compute: Bearer, params: dict[str, Any]) -> None:
     """Empty, unprintable, or more than a record is for."""
     with pytest.raises(InvalidRequest):
-        await claim(house, compute, **{"secret": ALICE, **params})
-    assert house.store.count(Resource) == 0
+        await claim(harness, compute, **{"secret": ALICE, **params})
+    assert harness.store.count(Resource) == 0
 
 
 @pytest.mark.parametrize(
     "attributes", [{}, {"big": 10**30, "none": None, "deep": [{"a": [1.5, "ä"]}]}, {"x": "y" * 16_000}]
 )
-async def test_attributes_come_back_as_they_went(house: House, compute: Bearer, attributes: dict[str, Any]) -> None:
+async def test_attributes_come_back_as_they_went(harness: Harness, compute: Bearer, attributes: dict[str, Any]) -> None:
     """Any JSON object within the limits."""
-    sid = await claim(house, compute, attributes=attributes)
-    assert (await house.call("resources.get", compute, TCP, sid=sid, secret=ALICE)).attributes == attributes
+    sid = await claim(harness, compute, attributes=attributes)
+    assert (await harness.call("resources.get", compute, TCP, sid=sid, secret=ALICE)).attributes == attributes
 
 
-async def test_a_secret_is_exactly_itself(house: House, compute: Bearer) -> None:
+async def test_a_secret_is_exactly_itself(harness: Harness, compute: Bearer) -> None:
     """Another spelling or case is another secret."""
-    sid = await claim(house, compute, "Schlüssel")
-    assert await said(house, "resources.check", compute, sid=sid, secret="Schlüssel") == "ok"
+    sid = await claim(harness, compute, "Schlüssel")
+    assert await said(harness, "resources.check", compute, sid=sid, secret="Schlüssel") == "ok"
     for other in ("schlüssel", "Schlu\u0308ssel", "Schlüsse", "Schlüssel1"):
-        assert await said(house, "resources.check", compute, sid=sid, secret=other) == "not_found"
+        assert await said(harness, "resources.check", compute, sid=sid, secret=other) == "not_found"

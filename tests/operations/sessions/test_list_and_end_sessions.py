@@ -8,80 +8,80 @@ from herod.identity.credential_types import Bearer, SessionCookie
 from herod.operations.sessions import COOKIE_CHARACTERS
 from herod.records import Session
 from herod_client.core.errors import NotFound, PermissionDenied, Unauthenticated
-from support.herod_in_memory import House, User
+from support.herod_in_memory import Harness, User
 
 
 async def signed_in(user: User, **opening: Any) -> SessionCookie:
     """A browser's cookie."""
-    opened = await user.house.call("session.create", user.basic, **opening)
+    opened = await user.harness.call("session.create", user.basic, **opening)
     return SessionCookie(opened.cookie)
 
 
-async def test_a_session_is_what_opened_it(house: House) -> None:
+async def test_a_session_is_what_opened_it(harness: Harness) -> None:
     """A key of scope read opens a session of scope read, whatever its owner holds."""
-    user = await house.user("write")
+    user = await harness.user("write")
     by_key = await user.session(Bearer(await user.key("read")))
-    assert (await house.call("whoami", by_key)).scope == "read"
-    assert (await house.call("whoami", await user.session())).scope == "write"
+    assert (await harness.call("whoami", by_key)).scope == "read"
+    assert (await harness.call("whoami", await user.session())).scope == "write"
 
 
-async def test_neither_token_nor_session_opens_one(house: House) -> None:
+async def test_neither_token_nor_session_opens_one(harness: Harness) -> None:
     """It would outlive what it was made with."""
-    user = await house.user()
+    user = await harness.user()
     for presented in (await user.bearer(), await user.session()):
         with pytest.raises(PermissionDenied):
-            await house.call("session.create", presented)
+            await harness.call("session.create", presented)
 
 
-async def test_signing_in_again_ends_the_former(house: House) -> None:
+async def test_signing_in_again_ends_the_former(harness: Harness) -> None:
     """A browser has one session at a time."""
-    user = await house.user()
-    first = await house.call("session.create", user.basic)
-    await house.call("session.create", user.basic, former=first.cookie[:COOKIE_CHARACTERS])
+    user = await harness.user()
+    first = await harness.call("session.create", user.basic)
+    await harness.call("session.create", user.basic, former=first.cookie[:COOKIE_CHARACTERS])
     with pytest.raises(Unauthenticated):
-        await house.call("whoami", SessionCookie(first.cookie))
-    assert house.store.count(Session) == 1
+        await harness.call("whoami", SessionCookie(first.cookie))
+    assert harness.store.count(Session) == 1
 
 
-async def test_twelve_hours(house: House) -> None:
+async def test_twelve_hours(harness: Harness) -> None:
     """Then sign in again."""
-    cookie = await (await house.user()).session()
-    house.clock.now += 12 * 3600 - 1
-    await house.call("whoami", cookie)
-    house.clock.now += 1
+    cookie = await (await harness.user()).session()
+    harness.clock.now += 12 * 3600 - 1
+    await harness.call("whoami", cookie)
+    harness.clock.now += 1
     with pytest.raises(Unauthenticated):
-        await house.call("whoami", cookie)
+        await harness.call("whoami", cookie)
 
 
-async def test_list(house: House) -> None:
+async def test_list(harness: Harness) -> None:
     """One's own, with the browser and which of them asks; admins see everybody's."""
-    ada, eve = await house.user(), await house.user()
+    ada, eve = await harness.user(), await harness.user()
     here = await signed_in(ada, browser="Firefox")
     await signed_in(eve, browser="Safari")
-    own = (await house.call("session.list", here)).items
+    own = (await harness.call("session.list", here)).items
     assert [session.browser for session in own] == ["Firefox"]
-    admin = await signed_in(await house.user("admin"))
-    every = (await house.call("session.list", admin)).items
+    admin = await signed_in(await harness.user("admin"))
+    every = (await harness.call("session.list", admin)).items
     assert {session.browser for session in every} >= {"Firefox", "Safari"}
 
 
-async def test_end(house: House) -> None:
+async def test_end(harness: Harness) -> None:
     """One's own anywhere else, and nobody else's."""
-    ada, eve = await house.user(), await house.user()
+    ada, eve = await harness.user(), await harness.user()
     here, there = await signed_in(ada), await signed_in(ada, browser="Chrome")
-    [other] = [one for one in (await house.call("session.list", here)).items if one.browser == "Chrome"]
+    [other] = [one for one in (await harness.call("session.list", here)).items if one.browser == "Chrome"]
     with pytest.raises(NotFound):
-        await house.call("session.end", await signed_in(eve), id=other.id)
-    await house.call("whoami", there)
-    await house.call("session.end", here, id=other.id)
+        await harness.call("session.end", await signed_in(eve), id=other.id)
+    await harness.call("whoami", there)
+    await harness.call("session.end", here, id=other.id)
     with pytest.raises(Unauthenticated):
-        await house.call("whoami", there)
+        await harness.call("whoami", there)
 
 
-async def test_sign_out(house: House) -> None:
+async def test_sign_out(harness: Harness) -> None:
     """The session that asks is over."""
-    cookie = await (await house.user()).session()
-    await house.call("session.delete", cookie)
+    cookie = await (await harness.user()).session()
+    await harness.call("session.delete", cookie)
     with pytest.raises(Unauthenticated):
-        await house.call("whoami", cookie)
-    assert house.store.count(Session) == 0
+        await harness.call("whoami", cookie)
+    assert harness.store.count(Session) == 0

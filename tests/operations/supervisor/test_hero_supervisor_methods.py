@@ -4,73 +4,73 @@ import pytest
 
 from herod.identity.credential_types import Bearer
 from herod_client.core.errors import CeilingExceeded, InvalidRequest, NotFound
-from support.herod_in_memory import LEGACY, TCP, House, bearer
+from support.herod_in_memory import LEGACY, TCP, Harness, bearer
 
 
-async def make(house: House, name: str = "runner-1", scope: str = "registrar") -> str:
+async def make(harness: Harness, name: str = "runner-1", scope: str = "registrar") -> str:
     """A key, made with the older system's admin secret as its clients send it."""
-    answer = await house.rpc("auth.create_key", {"admin_key": LEGACY["admin"], "name": name, "scope": scope})
+    answer = await harness.rpc("auth.create_key", {"admin_key": LEGACY["admin"], "name": name, "scope": scope})
     text: str = answer["result"]["key"]
     return text
 
 
-async def test_create_and_verify(house: House) -> None:
+async def test_create_and_verify(harness: Harness) -> None:
     """The key is good at once, with the name and scope that were asked for."""
-    key = await make(house)
-    said = await house.rpc("auth.verify", {"key": key})
+    key = await make(harness)
+    said = await harness.rpc("auth.verify", {"key": key})
     assert said["result"] == {"valid": True, "name": "runner-1", "scope": "registrar"}
 
 
 @pytest.mark.parametrize("text", ["", "no key", "herod_s_0kZ3vXq81LmT_" + "0" * 49])
-async def test_verify_what_is_no_key(house: House, text: str) -> None:
+async def test_verify_what_is_no_key(harness: Harness, text: str) -> None:
     """No more than that it is not."""
-    assert (await house.rpc("auth.verify", {"key": text}))["result"] == {"valid": False}
+    assert (await harness.rpc("auth.verify", {"key": text}))["result"] == {"valid": False}
 
 
-async def test_verify_a_legacy_secret(house: House) -> None:
+async def test_verify_a_legacy_secret(harness: Harness) -> None:
     """As the older system did."""
-    said = await house.rpc("auth.verify", {"key": LEGACY["registrar"]})
+    said = await harness.rpc("auth.verify", {"key": LEGACY["registrar"]})
     assert (said["result"]["valid"], said["result"]["scope"]) == (True, "registrar")
 
 
-async def test_list(house: House) -> None:
+async def test_list(harness: Harness) -> None:
     """Service keys alone, without their secrets."""
-    key = await make(house)
-    await (await house.user()).key()
-    answer = await house.rpc("auth.list_keys", {"admin_key": LEGACY["admin"]})
+    key = await make(harness)
+    await (await harness.user()).key()
+    answer = await harness.rpc("auth.list_keys", {"admin_key": LEGACY["admin"]})
     [listed] = answer["result"]
     assert (listed["id"], listed["name"], listed["scope"]) == (key.split("_")[2], "runner-1", "registrar")
     assert key not in str(answer)
 
 
 @pytest.mark.parametrize("by", ["key", "id", "id as key"])
-async def test_remove(house: House, by: str) -> None:
+async def test_remove(harness: Harness, by: str) -> None:
     """By the key, by its id, and by the id where the key belongs, as older clients do."""
-    key = await make(house)
+    key = await make(harness)
     id_ = key.split("_")[2]
     params = {"key": {"key": key}, "id": {"id": id_}, "id as key": {"key": id_}}[by]
-    answer = await house.rpc("auth.remove_key", {"admin_key": LEGACY["admin"], **params})
+    answer = await harness.rpc("auth.remove_key", {"admin_key": LEGACY["admin"], **params})
     assert answer["result"] is True
-    assert (await house.rpc("auth.verify", {"key": key}))["result"] == {"valid": False}
+    assert (await harness.rpc("auth.verify", {"key": key}))["result"] == {"valid": False}
 
 
-async def test_remove_what_is_not_there(house: House) -> None:
+async def test_remove_what_is_not_there(harness: Harness) -> None:
     """A user's key is none of its keys, and it says which of both it wants."""
-    user = await house.user()
+    user = await harness.user()
     key = await user.key()
     for params in ({"key": key}, {"id": key.split("_")[2]}, {"id": "0kZ3vXq81LmT"}):
         with pytest.raises(NotFound):
-            await house.admin("auth.remove_key", **params)
+            await harness.admin("auth.remove_key", **params)
     for params in ({}, {"key": key, "id": key.split("_")[2]}):
         with pytest.raises(InvalidRequest, match="one of them"):
-            await house.admin("auth.remove_key", **params)
+            await harness.admin("auth.remove_key", **params)
 
 
-async def test_who_may(house: House) -> None:
+async def test_who_may(harness: Harness) -> None:
     """Admins alone, by `admin_key` or by header, and nobody gives more than they hold."""
-    refused = await house.rpc("auth.create_key", {"admin_key": LEGACY["user"], "name": "x", "scope": "read"})
+    refused = await harness.rpc("auth.create_key", {"admin_key": LEGACY["user"], "name": "x", "scope": "read"})
     assert refused["error"]["data"]["code"] == "missing_scope"
-    by_header = await house.rpc("auth.create_key", {"name": "x", "scope": "read"}, headers=bearer(LEGACY["admin"]))
+    by_header = await harness.rpc("auth.create_key", {"name": "x", "scope": "read"}, headers=bearer(LEGACY["admin"]))
     assert by_header["result"]["name"] == "x"
     with pytest.raises(CeilingExceeded):
-        await house.call("auth.create_key", Bearer(LEGACY["admin"]), TCP, name="x", scope="owner")
+        await harness.call("auth.create_key", Bearer(LEGACY["admin"]), TCP, name="x", scope="owner")

@@ -4,21 +4,21 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from support.herod_in_memory import House, bearer, open_house
+from support.herod_in_memory import Harness, bearer, open_harness
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house."""
-    async with open_house() as house:
-        yield house
+async def harness() -> AsyncIterator[Harness]:
+    """A harness."""
+    async with open_harness() as harness:
+        yield harness
 
 
-async def test_metrics_are_prometheus_text(house: House) -> None:
+async def test_metrics_are_prometheus_text(harness: Harness) -> None:
     """Each metric has its help and type, and its value on a line of its own; nothing names anybody."""
-    user = await house.user(name="Grace")
-    await house.request("POST", "/validate", json={"token": "nothing"})
-    answer = await house.request("GET", "/metrics", headers=bearer(await user.token()))
+    user = await harness.user(name="Grace")
+    await harness.request("POST", "/validate", json={"token": "nothing"})
+    answer = await harness.request("GET", "/metrics", headers=bearer(await user.token()))
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     text = answer.response.body.decode()
@@ -33,6 +33,6 @@ async def test_metrics_are_prometheus_text(house: House) -> None:
     assert user.client_id not in text
 
 
-async def test_metrics_need_read(house: House) -> None:
+async def test_metrics_need_read(harness: Harness) -> None:
     """Without a credential there are none."""
-    assert (await house.request("GET", "/metrics")).status == 401
+    assert (await harness.request("GET", "/metrics")).status == 401

@@ -8,36 +8,36 @@ import pytest
 
 from herod.identity.credential_types import PeerClaim
 from herod_client.core.errors import InvalidTarget, TargetDenied, UnsupportedTokenType
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, SECRET, STRANGER, TCP, House, bearer
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, SECRET, STRANGER, TCP, Harness, bearer
 
 JOBS = "https://jobs.example.org"
 OWN = "http://localhost"
 MCP = "http://localhost/mcp"
 
 
-async def token_for(house: House, resource: str, scope: str = "read") -> str:
+async def token_for(harness: Harness, resource: str, scope: str = "read") -> str:
     """A fresh account's token for one resource."""
-    user = await house.user(scope)
-    answer = await house.call("token.create", user.basic, resource=resource)
+    user = await harness.user(scope)
+    answer = await harness.call("token.create", user.basic, resource=resource)
     text: str = answer.access_token
     return text
 
 
-async def ask_rest(house: House, token: str) -> int:
+async def ask_rest(harness: Harness, token: str) -> int:
     """The status that a token as a bearer gets at REST."""
-    return (await house.request("GET", "/api/v1/whoami", headers=bearer(token))).status
+    return (await harness.request("GET", "/api/v1/whoami", headers=bearer(token))).status
 
 
-async def ask_mcp(house: House, headers: dict[str, str]) -> int:
+async def ask_mcp(harness: Harness, headers: dict[str, str]) -> int:
     """The status that a credential gets at `/mcp`."""
     call = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    return (await house.request("POST", "/mcp", json=call, headers=headers)).status
+    return (await harness.request("POST", "/mcp", json=call, headers=headers)).status
 
 
-async def test_its_form(house: House) -> None:
+async def test_its_form(harness: Harness) -> None:
     """`typ`, `aud`, `client_id`, and the metadata's URL as `iss` (RFC 9068, section 2)."""
-    user = await house.user("write")
-    answer = await house.call("token.create", user.basic, scope="read", resource=JOBS)
+    user = await harness.user("write")
+    answer = await harness.call("token.create", user.basic, scope="read", resource=JOBS)
     assert jwt.get_unverified_header(answer.access_token) == {"alg": "HS256", "typ": "at+jwt"}
     options: Any = {"verify_exp": False, "verify_iat": False}
     claims = jwt.decode(answer.access_token, SECRET, algorithms=["HS256"], audience=JOBS, issuer=OWN, options=options)
@@ -56,23 +56,23 @@ async def test_its_form(house: House) -> None:
     assert (plain["iss"], "aud" in plain, "client_id" in plain) == ("hero_auth", False, False)
 
 
-async def test_another_services_token_is_nothing_here(house: House) -> None:
+async def test_another_services_token_is_nothing_here(harness: Harness) -> None:
     """Whom it was sent to cannot use it at herod, nor pass it off elsewhere; the audit knows why."""
-    token = await token_for(house, JOBS)
-    assert await ask_rest(house, token) == 401
-    assert await ask_mcp(house, bearer(token)) == 401
-    assert (await house.request("POST", "/introspect", form=f"token={token}", headers=bearer(token))).status == 401
-    verdict = await house.request("POST", "/validate", json={"token": token})
+    token = await token_for(harness, JOBS)
+    assert await ask_rest(harness, token) == 401
+    assert await ask_mcp(harness, bearer(token)) == 401
+    assert (await harness.request("POST", "/introspect", form=f"token={token}", headers=bearer(token))).status == 401
+    verdict = await harness.request("POST", "/validate", json={"token": token})
     assert verdict.json == {"valid": False, "reason": "malformed"}
-    assert (await house.rpc("auth.verify", {"key": token}))["result"] == {"valid": False}
-    await house.pipeline.flush(is_last=True)
-    assert "audience" in {row.event.reason for row in house.store.audit_rows()}
+    assert (await harness.rpc("auth.verify", {"key": token}))["result"] == {"valid": False}
+    await harness.pipeline.flush(is_last=True)
+    assert "audience" in {row.event.reason for row in harness.store.audit_rows()}
 
 
-async def test_its_service_asks_by_introspection(house: House) -> None:
+async def test_its_service_asks_by_introspection(harness: Harness) -> None:
     """It is active there, and says for whom it is."""
-    service, token = await house.user(), await token_for(house, JOBS)
-    seen = (await house.request("POST", "/introspect", form=f"token={token}", headers=service.basic_header)).json
+    service, token = await harness.user(), await token_for(harness, JOBS)
+    seen = (await harness.request("POST", "/introspect", form=f"token={token}", headers=service.basic_header)).json
     assert (seen["active"], seen["aud"], seen["iss"]) == (True, JOBS, OWN)
     assert seen["client_id"] == seen["sub"]
 
@@ -81,11 +81,11 @@ async def test_its_service_asks_by_introspection(house: House) -> None:
     ("resource", "rest", "mcp"),
     [(OWN, 200, 200), (f"{OWN}/", 200, 200), (MCP, 401, 200), (f"{MCP}/x", 401, 401), ("http://localhos", 401, 401)],
 )
-async def test_herods_own_resources(house: House, resource: str, rest: int, mcp: int) -> None:
+async def test_herods_own_resources(harness: Harness, resource: str, rest: int, mcp: int) -> None:
     """All of herod, or `/mcp` alone: what was cut for an agent opens no other door."""
-    token = await token_for(house, resource)
-    assert (await ask_rest(house, token), await ask_mcp(house, bearer(token))) == (rest, mcp)
-    verdict = (await house.request("POST", "/validate", json={"token": token})).json
+    token = await token_for(harness, resource)
+    assert (await ask_rest(harness, token), await ask_mcp(harness, bearer(token))) == (rest, mcp)
+    verdict = (await harness.request("POST", "/validate", json={"token": token})).json
     assert verdict["valid"] is (rest == 200)
     assert verdict.get("iss") == (OWN if rest == 200 else None)
 
@@ -100,9 +100,9 @@ async def test_herods_own_resources(house: House, resource: str, rest: int, mcp:
         "a:" + "b" * 510,
     ],
 )
-async def test_what_a_resource_is(house: House, resource: str) -> None:
+async def test_what_a_resource_is(harness: Harness, resource: str) -> None:
     """Any absolute URI, as it was written."""
-    assert house.runtime.claims(await token_for(house, resource), NOW).aud == resource
+    assert harness.runtime.claims(await token_for(harness, resource), NOW).aud == resource
 
 
 @pytest.mark.parametrize(
@@ -122,72 +122,72 @@ async def test_what_a_resource_is(house: House, resource: str) -> None:
         "",
     ],
 )
-async def test_what_no_resource_is(house: House, resource: str) -> None:
+async def test_what_no_resource_is(harness: Harness, resource: str) -> None:
     """Refused as RFC 8707 says, and no token is made."""
-    user = await house.user()
+    user = await harness.user()
     with pytest.raises(InvalidTarget):
-        await house.call("token.create", user.basic, resource=resource)
+        await harness.call("token.create", user.basic, resource=resource)
 
 
-async def test_a_peers_token_for_a_service(house: House) -> None:
+async def test_a_peers_token_for_a_service(harness: Harness) -> None:
     """A local process gets one by its rule; the rule is the client."""
-    rule = await house.admin("peers.allow", uid=1234, scope="read")
-    answer = await house.request(
+    rule = await harness.admin("peers.allow", uid=1234, scope="read")
+    answer = await harness.request(
         "POST",
         "/token",
         form=f"grant_type=client_credentials&resource={JOBS}",
         headers={"authorization": "Peer"},
         source=STRANGER,
     )
-    claims = house.runtime.claims(answer.json["access_token"], NOW)
+    claims = harness.runtime.claims(answer.json["access_token"], NOW)
     assert (claims.sub, claims.client_id, claims.aud) == (rule.id, rule.id, JOBS)
 
 
-async def test_it_dies_as_others_do(house: House) -> None:
+async def test_it_dies_as_others_do(harness: Harness) -> None:
     """Its holder or an admin takes it back, a stranger does not; validation then says so."""
-    user, stranger = await house.user(), await house.user()
-    token = (await house.call("token.create", user.basic, resource=JOBS)).access_token
+    user, stranger = await harness.user(), await harness.user()
+    token = (await harness.call("token.create", user.basic, resource=JOBS)).access_token
     with pytest.raises(TargetDenied):
-        await house.call("token.revoke", stranger.basic, token=token)
+        await harness.call("token.revoke", stranger.basic, token=token)
     form = f"token={token}"
-    assert (await house.request("POST", "/revoke", form=form, headers=user.basic_header)).json == {"revoked": True}
-    seen = await house.request("POST", "/introspect", form=form, headers=stranger.basic_header)
+    assert (await harness.request("POST", "/revoke", form=form, headers=user.basic_header)).json == {"revoked": True}
+    seen = await harness.request("POST", "/introspect", form=form, headers=stranger.basic_header)
     assert seen.json == {"active": False}
-    verdict = await house.request("POST", "/validate", json={"token": token})
+    verdict = await harness.request("POST", "/validate", json={"token": token})
     assert verdict.json == {"valid": False, "reason": "revoked"}
-    another = (await house.call("token.create", user.basic, resource=JOBS)).access_token
-    await house.admin("token.revoke", token=another)
-    assert (await house.call("token.introspect", stranger.basic, token=another)).active is False
+    another = (await harness.call("token.create", user.basic, resource=JOBS)).access_token
+    await harness.admin("token.revoke", token=another)
+    assert (await harness.call("token.introspect", stranger.basic, token=another)).active is False
 
 
-async def test_keys_are_not_revoked_but_deleted(house: House) -> None:
+async def test_keys_are_not_revoked_but_deleted(harness: Harness) -> None:
     """RFC 7009, section 2.2.1, has an error for that."""
-    user = await house.user()
+    user = await harness.user()
     key = await user.key()
-    answer = await house.request("POST", "/revoke", form=f"token={key}", headers=user.basic_header)
+    answer = await harness.request("POST", "/revoke", form=f"token={key}", headers=user.basic_header)
     assert (answer.status, answer.json["error"]) == (400, "unsupported_token_type")
     with pytest.raises(UnsupportedTokenType):
-        await house.call("token.revoke", user.basic, token=key)
+        await harness.call("token.revoke", user.basic, token=key)
     hinted = f"token={await user.token()}&token_type_hint=refresh_token"
-    assert (await house.request("POST", "/revoke", form=hinted, headers=user.basic_header)).status == 200
+    assert (await harness.request("POST", "/revoke", form=hinted, headers=user.basic_header)).status == 200
 
 
-async def test_the_local_admin_by_its_token_or_session_at_mcp(house: House) -> None:
+async def test_the_local_admin_by_its_token_or_session_at_mcp(harness: Harness) -> None:
     """What the local admin made for itself opens `/mcp` no more than its cookie does."""
-    issued = await house.call("token.create", LOCAL_ADMIN, ADMIN_SOURCE)
-    session = await house.call("session.create", LOCAL_ADMIN, ADMIN_SOURCE)
+    issued = await harness.call("token.create", LOCAL_ADMIN, ADMIN_SOURCE)
+    session = await harness.call("session.create", LOCAL_ADMIN, ADMIN_SOURCE)
     cookie = {"cookie": f"herod_session={session.cookie}"}
-    assert await ask_rest(house, issued.access_token) == 200
-    assert await ask_mcp(house, bearer(issued.access_token)) == 401
-    assert (await house.request("GET", "/api/v1/whoami", headers=cookie, source=TCP)).status == 200
-    assert await ask_mcp(house, cookie) == 401
-    user = await house.user()
-    assert await ask_mcp(house, {"cookie": f"herod_session={(await user.session()).text}"}) == 200
+    assert await ask_rest(harness, issued.access_token) == 200
+    assert await ask_mcp(harness, bearer(issued.access_token)) == 401
+    assert (await harness.request("GET", "/api/v1/whoami", headers=cookie, source=TCP)).status == 200
+    assert await ask_mcp(harness, cookie) == 401
+    user = await harness.user()
+    assert await ask_mcp(harness, {"cookie": f"herod_session={(await user.session()).text}"}) == 200
 
 
-async def test_who_presents_nothing_gets_no_token(house: House) -> None:
+async def test_who_presents_nothing_gets_no_token(harness: Harness) -> None:
     """A peer without a rule is no client."""
-    answer = await house.request(
+    answer = await harness.request(
         "POST",
         "/token",
         form="grant_type=client_credentials",

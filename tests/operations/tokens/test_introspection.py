@@ -7,15 +7,15 @@ import pytest
 
 from herod.identity.credential_types import Basic, Bearer, PeerClaim
 from herod_client.core.errors import BadCredentials
-from support.herod_in_memory import LEGACY, NOW, STRANGER, TCP, House, bearer
+from support.herod_in_memory import LEGACY, NOW, STRANGER, TCP, Harness, bearer
 
 INACTIVE = {"active": False}
 
 
-async def introspect(house: House, asker: Basic, token: str) -> dict[str, Any]:
+async def introspect(harness: Harness, asker: Basic, token: str) -> dict[str, Any]:
     """Ask by the OAuth route."""
     form = f"client_id={asker.client_id}&client_secret={asker.secret}&token={token}"
-    answer = await house.request("POST", "/introspect", form=form)
+    answer = await harness.request("POST", "/introspect", form=form)
     assert answer.status == 200
     assert answer.headers["cache-control"] == "no-store"
     assert answer.response.is_quiet
@@ -23,12 +23,12 @@ async def introspect(house: House, asker: Basic, token: str) -> dict[str, Any]:
     return found
 
 
-async def test_a_token(house: House) -> None:
+async def test_a_token(harness: Harness) -> None:
     """Every member that RFC 7662 names and herod knows."""
-    service, user = await house.user(), await house.user("write user", name="Ada")
+    service, user = await harness.user(), await harness.user("write user", name="Ada")
     token = await user.token("write")
-    jti = house.runtime.claims(token, NOW).jti
-    assert await introspect(house, service.basic, token) == {
+    jti = harness.runtime.claims(token, NOW).jti
+    assert await introspect(harness, service.basic, token) == {
         "active": True,
         "scope": "write",
         "client_id": user.client_id,
@@ -42,102 +42,102 @@ async def test_a_token(house: House) -> None:
     }
 
 
-async def test_what_it_is_good_for_now(house: House) -> None:
+async def test_what_it_is_good_for_now(harness: Harness) -> None:
     """A demotion shows at once, and so do networks; what is over is inactive and no more is said."""
-    service, user = await house.user(), await house.user("write", networks=["lab", "field"])
+    service, user = await harness.user(), await harness.user("write", networks=["lab", "field"])
     token = await user.token()
-    assert (await introspect(house, service.basic, token))["networks"] == ["field", "lab"]
-    await house.admin("users.scope", client_id=user.client_id, scope="read")
-    assert (await introspect(house, service.basic, token))["scope"] == "read"
+    assert (await introspect(harness, service.basic, token))["networks"] == ["field", "lab"]
+    await harness.admin("users.scope", client_id=user.client_id, scope="read")
+    assert (await introspect(harness, service.basic, token))["scope"] == "read"
     other = await user.token()
-    await house.call("token.revoke", user.basic, token=other)
-    assert await introspect(house, service.basic, other) == INACTIVE
-    house.clock.now += 3600
-    assert await introspect(house, service.basic, token) == INACTIVE
+    await harness.call("token.revoke", user.basic, token=other)
+    assert await introspect(harness, service.basic, other) == INACTIVE
+    harness.clock.now += 3600
+    assert await introspect(harness, service.basic, token) == INACTIVE
 
 
-async def test_keys(house: House) -> None:
+async def test_keys(harness: Harness) -> None:
     """API keys too: a user's stands for its owner, a service's for itself; an end is told if there is one."""
-    service, user = await house.user(), await house.user("write")
+    service, user = await harness.user(), await harness.user("write")
     ends = datetime.fromtimestamp(NOW + 600, UTC)
     key = await user.key("read", expires_at=ends)
-    seen = await introspect(house, service.basic, key)
+    seen = await introspect(harness, service.basic, key)
     assert (seen["sub"], seen["client_id"], seen["scope"]) == (user.client_id, user.client_id, "read")
     assert (seen["jti"], seen["exp"], seen["iat"]) == (key.split("_")[2], NOW + 600, NOW)
-    text = await house.service_key("registrar", "runner")
-    seen = await introspect(house, service.basic, text)
+    text = await harness.service_key("registrar", "runner")
+    seen = await introspect(harness, service.basic, text)
     assert (seen["sub"], seen["username"], seen["scope"]) == (text.split("_")[2], "runner", "registrar")
     assert "exp" not in seen
     assert "client_id" not in seen
-    house.clock.now += 600
-    assert await introspect(house, service.basic, key) == INACTIVE
+    harness.clock.now += 600
+    assert await introspect(harness, service.basic, key) == INACTIVE
 
 
-async def test_legacy_secrets(house: House) -> None:
+async def test_legacy_secrets(harness: Harness) -> None:
     """A configured one is active with its scope, and its use is counted; another is not."""
-    service = await house.user()
-    seen = await introspect(house, service.basic, LEGACY["registrar"])
+    service = await harness.user()
+    seen = await introspect(harness, service.basic, LEGACY["registrar"])
     assert (seen["active"], seen["scope"], "client_id" in seen) == (True, "registrar", False)
-    assert await introspect(house, service.basic, "no-such-secret") == INACTIVE
+    assert await introspect(harness, service.basic, "no-such-secret") == INACTIVE
 
 
-async def test_a_peers_token(house: House) -> None:
+async def test_a_peers_token(harness: Harness) -> None:
     """The rule is its subject; there is no client behind it."""
-    rule = await house.admin("peers.allow", uid=1234, scope="read")
-    issued = await house.call("token.create", PeerClaim(), STRANGER)
-    service = await house.user()
-    seen = await introspect(house, service.basic, issued.access_token)
+    rule = await harness.admin("peers.allow", uid=1234, scope="read")
+    issued = await harness.call("token.create", PeerClaim(), STRANGER)
+    service = await harness.user()
+    seen = await introspect(harness, service.basic, issued.access_token)
     assert (seen["sub"], seen["scope"], "client_id" in seen) == (rule.id, "read", False)
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "herod_u_0kZ3vXq81LmT_x", "%C3%A9", "e30.e30.e30"])
-async def test_what_is_none(house: House, token: str) -> None:
+async def test_what_is_none(harness: Harness, token: str) -> None:
     """Nothing is an error but a token left out."""
-    service = await house.user()
-    before = house.runtime.counters["invalid"]
-    assert await introspect(house, service.basic, token) == INACTIVE
-    assert house.runtime.counters["invalid"] == before + 1
+    service = await harness.user()
+    before = harness.runtime.counters["invalid"]
+    assert await introspect(harness, service.basic, token) == INACTIVE
+    assert harness.runtime.counters["invalid"] == before + 1
 
 
-async def test_who_may_ask(house: House) -> None:
+async def test_who_may_ask(harness: Harness) -> None:
     """Whoever herod knows, by any credential; nobody else (RFC 7662, section 2.1)."""
-    user = await house.user()
+    user = await harness.user()
     token, key = await user.token(), await user.key()
     form = f"token={token}"
-    anonymous = await house.request("POST", "/introspect", form=form)
+    anonymous = await harness.request("POST", "/introspect", form=form)
     assert (anonymous.status, anonymous.json["error"]) == (401, "invalid_client")
     assert anonymous.headers["www-authenticate"].startswith("Bearer")
-    wrong = await house.request("POST", "/introspect", form=form, headers=bearer(token + "x"))
+    wrong = await harness.request("POST", "/introspect", form=form, headers=bearer(token + "x"))
     assert (wrong.status, wrong.json["error"]) == (401, "invalid_client")
     for headers in (user.basic_header, bearer(token), bearer(key), {"x-api-key": key}):
-        answer = await house.request("POST", "/introspect", form=f"{form}&token_type_hint=nonsense", headers=headers)
+        answer = await harness.request("POST", "/introspect", form=f"{form}&token_type_hint=nonsense", headers=headers)
         assert (answer.status, answer.json["active"]) == (200, True)
-    missing = await house.request("POST", "/introspect", form="token=", headers=user.basic_header)
+    missing = await harness.request("POST", "/introspect", form="token=", headers=user.basic_header)
     assert (missing.status, missing.json["error"]) == (400, "invalid_request")
-    in_address = await house.request("POST", f"/introspect?token={token}", form=form, headers=user.basic_header)
+    in_address = await harness.request("POST", f"/introspect?token={token}", form=form, headers=user.basic_header)
     assert in_address.status == 400
 
 
-async def test_by_json_rpc(house: House) -> None:
+async def test_by_json_rpc(harness: Harness) -> None:
     """The method says the same."""
-    user = await house.user()
+    user = await harness.user()
     token = await user.token()
-    answer = await house.rpc("token.introspect", {"token": token}, headers=user.basic_header)
-    assert answer["result"] == await introspect(house, user.basic, token)
-    refused = await house.rpc("token.introspect", [token])
+    answer = await harness.rpc("token.introspect", {"token": token}, headers=user.basic_header)
+    assert answer["result"] == await introspect(harness, user.basic, token)
+    refused = await harness.rpc("token.introspect", [token])
     assert refused["error"]["code"] == 4001
 
 
-async def test_it_is_counted_and_not_audited(house: House) -> None:
+async def test_it_is_counted_and_not_audited(harness: Harness) -> None:
     """As validations are; and a key that is asked about was used."""
-    user = await house.user()
+    user = await harness.user()
     key = await user.key()
-    rows, count = len(house.store.audit_rows()), house.runtime.counters["validations"]
-    await house.call("token.introspect", user.basic, TCP, token=key)
-    assert house.runtime.counters["validations"] == count + 1
-    assert len(house.store.audit_rows()) == rows
-    usage = house.store.usage(key.split("_")[2])
+    rows, count = len(harness.store.audit_rows()), harness.runtime.counters["validations"]
+    await harness.call("token.introspect", user.basic, TCP, token=key)
+    assert harness.runtime.counters["validations"] == count + 1
+    assert len(harness.store.audit_rows()) == rows
+    usage = harness.store.usage(key.split("_")[2])
     assert usage is not None
     assert usage.source == TCP.label
     with pytest.raises(BadCredentials):
-        await house.call("token.introspect", Bearer("nobody"), TCP, token=key)
+        await harness.call("token.introspect", Bearer("nobody"), TCP, token=key)

@@ -1,4 +1,4 @@
-"""A house in which everything that the documents' examples name exists, for one operation at a time."""
+"""A harness in which everything that the documents' examples name exists, for one operation at a time."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +13,7 @@ from herod.pipeline.operation_definition import Operation
 from herod.pipeline.parameter_types import EXAMPLE_ID
 from herod.records import Account, ApiKey, PeerRule, Record, Resource
 from herod.scopes.decisions import Access
-from support.herod_in_memory import House, User
+from support.herod_in_memory import Harness, User
 
 __all__ = ["Prepared", "prepare"]
 
@@ -42,51 +42,51 @@ class Prepared:
         return self.real.get(value, value) if isinstance(value, str) else value
 
 
-async def prepare(house: House, operation: Operation) -> Prepared:
+async def prepare(harness: Harness, operation: Operation) -> Prepared:
     """Make all that the operation's example names."""
-    await house.user("admin", name="another admin")
+    await harness.user("admin", name="another admin")
     example = operation.example
     needs = operation.needs if isinstance(operation.needs, str) else "read"
-    added = await house.user(
+    added = await harness.user(
         needs if needs != "admin" else "read",
         email=EMAIL if operation.name in AT_HOME else "someone@example.org",
         password=example.get("current", example.get("password")),
     )
-    user = await _rename_account(house, added)
-    asker = await house.user("admin") if needs == "admin" else user
-    await house.call("keys.create", user.basic, name="seen in the audit log")
+    user = await _rename_account(harness, added)
+    asker = await harness.user("admin") if needs == "admin" else user
+    await harness.call("keys.create", user.basic, name="seen in the audit log")
     is_service = operation.name.startswith("auth.")
-    key = (await house.service_key("read", "nightly")) if is_service else await user.key()
-    await _rename(house, ApiKey, key.split("_")[2], EXAMPLE_KEY)
-    rule = await house.admin("peers.allow", uid=2000, scope="read")
-    await _rename(house, PeerRule, rule.id, EXAMPLE_ID)
-    owner = await house.user("user")
-    claimed = await house.call(
+    key = (await harness.service_key("read", "nightly")) if is_service else await user.key()
+    await _rename(harness, ApiKey, key.split("_")[2], EXAMPLE_KEY)
+    rule = await harness.admin("peers.allow", uid=2000, scope="read")
+    await _rename(harness, PeerRule, rule.id, EXAMPLE_ID)
+    owner = await harness.user("user")
+    claimed = await harness.call(
         "resources.claim", owner.basic, kind="vm", name="web 1", secret=TENANT, attributes={"cpus": 2}
     )
-    await _rename(house, Resource, claimed.sid, EXAMPLE_ID, claimant=user.client_id)
+    await _rename(harness, Resource, claimed.sid, EXAMPLE_ID, claimant=user.client_id)
     real = {
         "eyJhbGciOiJIUzI1NiJ9.…": await user.token(),
-        "herod_s_…": await house.service_key("read", "shown"),
-        EXAMPLE_LEGACY: next(one.id for one in house.runtime.config.legacy.all() if one.scope == "admin"),
-        "5f" * HMAC_BYTES: (await house.admin("audit.verify")).head,
+        "herod_s_…": await harness.service_key("read", "shown"),
+        EXAMPLE_LEGACY: next(one.id for one in harness.runtime.config.legacy.all() if one.scope == "admin"),
+        "5f" * HMAC_BYTES: (await harness.admin("audit.verify")).head,
     }
     return Prepared({} if operation.needs is Access.PUBLIC else asker.basic_header, real)
 
 
-async def _rename_account(house: House, user: User) -> User:
-    digest = hash_secret(house.runtime.keyring, "client_secret", EXAMPLE_ID, user.secret)
-    await _rename(house, Account, user.client_id, EXAMPLE_ID, secret_hash=digest)
-    return User(house, EXAMPLE_ID, user.secret)
+async def _rename_account(harness: Harness, user: User) -> User:
+    digest = hash_secret(harness.runtime.keyring, "client_secret", EXAMPLE_ID, user.secret)
+    await _rename(harness, Account, user.client_id, EXAMPLE_ID, secret_hash=digest)
+    return User(harness, EXAMPLE_ID, user.secret)
 
 
-async def _rename(house: House, kind: type[Record], old: str, new: str, **changes: object) -> None:
+async def _rename(harness: Harness, kind: type[Record], old: str, new: str, **changes: object) -> None:
     """Give a record the id that the examples name."""
-    record = house.store.get(kind, old)
+    record = harness.store.get(kind, old)
     assert record is not None
 
     def change(tx: Any) -> None:
         tx.delete(kind, old)
         tx.put(msgspec.structs.replace(record, id=new, **changes))
 
-    await house.store.write(change)
+    await harness.store.write(change)

@@ -17,7 +17,7 @@ from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Operation, Surface
 from herod.protocols.documents.example_values import example_value
 from herod.protocols.documents.json_schemas import components, result_schema
-from support.herod_in_memory import House, open_house
+from support.herod_in_memory import Harness, open_harness
 
 MODULES = Path(__file__).parents[2] / "npm" / "node_modules"
 OPENRPC_SCHEMA = MODULES / "@open-rpc" / "spec" / "dist" / "1_3" / "schema.json"
@@ -27,37 +27,37 @@ NAMES = [operation.name for operation in RPC]
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    """A house."""
-    async with open_house() as house:
-        yield house
+async def harness() -> AsyncIterator[Harness]:
+    """A harness."""
+    async with open_harness() as harness:
+        yield harness
 
 
-async def document(house: House, path: str) -> Any:
+async def document(harness: Harness, path: str) -> Any:
     """A document, as anybody gets it."""
-    answer = await house.request("GET", path)
+    answer = await harness.request("GET", path)
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
     return answer.json
 
 
-async def test_openapi_is_valid(house: House) -> None:
+async def test_openapi_is_valid(harness: Harness) -> None:
     """The OpenAPI document is one, to a validator that others wrote."""
-    openapi_spec_validator.validate(await document(house, "/openapi.json"))
+    openapi_spec_validator.validate(await document(harness, "/openapi.json"))
 
 
-async def test_openapi_names_every_route(house: House) -> None:
+async def test_openapi_names_every_route(harness: Harness) -> None:
     """Each route of the table stands in it, and each has an id of its own."""
-    paths = (await document(house, "/openapi.json"))["paths"]
+    paths = (await document(harness, "/openapi.json"))["paths"]
     routes = [(route.method.lower(), route.path) for one in OPERATIONS.values() for route in one.routes]
     assert all(method in paths[path] for method, path in routes)
     ids = [described["operationId"] for item in paths.values() for described in item.values()]
     assert len(ids) == len(set(ids))
 
 
-async def test_openapi_says_who_may(house: House) -> None:
+async def test_openapi_says_who_may(harness: Harness) -> None:
     """A route names the schemes it takes and the scope it needs; a public one takes none."""
-    paths = (await document(house, "/openapi.json"))["paths"]
+    paths = (await document(harness, "/openapi.json"))["paths"]
     assert paths["/validate"]["post"]["security"] == []
     assert {"oauth2": ["admin"]} in paths["/api/v1/users"]["get"]["security"]
     schemes = {name for one in paths["/api/v1/keys"]["post"]["security"] for name in one}
@@ -66,34 +66,34 @@ async def test_openapi_says_who_may(house: House) -> None:
 
 
 @pytest.mark.skipif(not MODULES.exists(), reason="npm was not there to fetch the meta-schema")
-async def test_openrpc_passes_its_meta_schema(house: House) -> None:
+async def test_openrpc_passes_its_meta_schema(harness: Harness) -> None:
     """The OpenRPC document is one, to the specification's own schema."""
     registry: Registry[Any] = Registry()
     for address in ("https://meta.json-schema.tools", "https://meta.json-schema.tools/"):
         schema = Resource.from_contents(json.loads(JSON_SCHEMA.read_text()), DRAFT7)
         registry = registry.with_resource(address, schema)
     validator = Draft7Validator(json.loads(OPENRPC_SCHEMA.read_text()), registry=registry)
-    found = await document(house, "/rpc/discover")
+    found = await document(harness, "/rpc/discover")
     assert list(validator.iter_errors(found)) == []
     assert list(validator.iter_errors({**found, "methods": [{"name": 1}]})) != []
 
 
-async def test_openrpc_names_every_method(house: House) -> None:
+async def test_openrpc_names_every_method(harness: Harness) -> None:
     """Each method stands in it once, and the method gives the same document as the address."""
-    found = await document(house, "/rpc/discover")
+    found = await document(harness, "/rpc/discover")
     assert [method["name"] for method in found["methods"]] == [*NAMES, "rpc.discover"]
-    called = await house.request("POST", "/rpc", json={"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"})
+    called = await harness.request("POST", "/rpc", json={"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"})
     assert called.json["result"] == found
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/rpc/discover"])
-async def test_a_document_is_made_once_and_beside_other_work(house: House, path: str) -> None:
+async def test_a_document_is_made_once_and_beside_other_work(harness: Harness, path: str) -> None:
     """Some 50 ms of work: several who ask first get one copy, and meanwhile others have their turns."""
     copies: list[bytes] = []
     turns = 0
 
     async def ask() -> None:
-        copies.append((await house.request("GET", path)).response.shared)
+        copies.append((await harness.request("GET", path)).response.shared)
 
     async with trio.open_nursery() as nursery:
         for _ in range(3):
@@ -105,14 +105,14 @@ async def test_a_document_is_made_once_and_beside_other_work(house: House, path:
     assert copies[0] is copies[1] is copies[2]
 
 
-async def test_a_reload_shows_in_the_documents(house: House) -> None:
+async def test_a_reload_shows_in_the_documents(harness: Harness) -> None:
     """A scope added by a reload stands in the document."""
     from herod_client.core.scope_graph import ScopeGraph  # only here
 
-    await document(house, "/openapi.json")
-    graph = ScopeGraph({"jobs:run": ["user"]}, generation=house.runtime.config.graph.generation + 1)
-    house.configure(graph=graph)
-    found = await document(house, "/openapi.json")
+    await document(harness, "/openapi.json")
+    graph = ScopeGraph({"jobs:run": ["user"]}, generation=harness.runtime.config.graph.generation + 1)
+    harness.configure(graph=graph)
+    found = await document(harness, "/openapi.json")
     scopes = found["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["scopes"]
     assert scopes["jobs:run"] == "includes user, read"
 

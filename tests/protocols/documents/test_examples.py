@@ -12,7 +12,7 @@ from referencing.jsonschema import DRAFT202012
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Operation, Route, Surface
 from protocols.documents.prepared_examples import Prepared, prepare
-from support.herod_in_memory import House, open_house
+from support.herod_in_memory import Harness, open_harness
 
 ROUTES = [
     pytest.param(operation, route, id=f"{route.method} {route.path}")
@@ -45,7 +45,7 @@ def missing(shown: Any, real: Any, path: str = "$") -> list[str]:
     return []
 
 
-async def ask(house: House, described: Any, route: Route, prepared: Prepared) -> Any:
+async def ask(harness: Harness, described: Any, route: Route, prepared: Prepared) -> Any:
     """Send the example of an OpenAPI operation."""
     path, query, headers = route.path, {}, dict(prepared.headers)
     for parameter in described.get("parameters", ()):
@@ -65,19 +65,19 @@ async def ask(house: House, described: Any, route: Route, prepared: Prepared) ->
     for media, body in content.items():
         example = prepared.fill(body.get("example", {}))
         if media == "application/json":
-            return await house.request(route.method, target, json=example, headers=headers)
-        return await house.request(route.method, target, form=urlencode(example), headers=headers)
-    return await house.request(route.method, target, headers=headers)
+            return await harness.request(route.method, target, json=example, headers=headers)
+        return await harness.request(route.method, target, form=urlencode(example), headers=headers)
+    return await harness.request(route.method, target, headers=headers)
 
 
 @pytest.mark.parametrize(("operation", "route"), ROUTES)
 async def test_openapi_examples(operation: Operation, route: Route) -> None:
     """The status, the type and the schema are the documented ones, and the shown answer has the real one's names."""
-    async with open_house() as house:
-        prepared = await prepare(house, operation)
-        document = (await house.request("GET", "/openapi.json")).json
+    async with open_harness() as harness:
+        prepared = await prepare(harness, operation)
+        document = (await harness.request("GET", "/openapi.json")).json
         described = document["paths"][route.path][route.method.lower()]
-        answer = await ask(house, described, route, prepared)
+        answer = await ask(harness, described, route, prepared)
         status = min(described["responses"])
         assert answer.status == int(status), answer.response.body
         media, content = next(iter(described["responses"][status]["content"].items()))
@@ -100,15 +100,15 @@ def positions(method: Any, given: dict[str, Any]) -> list[Any]:
 @pytest.mark.parametrize("operation", METHODS)
 async def test_openrpc_examples(operation: Operation, way: str) -> None:
     """The result is what the schema says, and the shown one has its names; by name and by position."""
-    async with open_house() as house:
-        prepared = await prepare(house, operation)
-        document = (await house.request("GET", "/rpc/discover")).json
+    async with open_harness() as harness:
+        prepared = await prepare(harness, operation)
+        document = (await harness.request("GET", "/rpc/discover")).json
         method = next(one for one in document["methods"] if one["name"] == operation.name)
         (example,) = method["examples"]
         given = {param["name"]: prepared.fill(param["value"]) for param in example["params"]}
         is_refused = way == "by position" and method["paramStructure"] == "by-name"
         params = given if way == "by name" else positions(method, given)
-        answer = await house.rpc(operation.name, params, headers=prepared.headers)
+        answer = await harness.rpc(operation.name, params, headers=prepared.headers)
         if is_refused:
             assert answer["error"]["code"] == -32602
             return
@@ -122,14 +122,14 @@ async def test_documents_are_the_same_twice(path: str) -> None:
     """Two daemons give the same bytes."""
     found = []
     for _ in range(2):
-        async with open_house() as house:
-            found.append((await house.request("GET", path)).response.body)
+        async with open_harness() as harness:
+            found.append((await harness.request("GET", path)).response.body)
     assert found[0] == found[1]
 
 
-async def test_every_operation_says_what_it_is_for(house: House) -> None:
+async def test_every_operation_says_what_it_is_for(harness: Harness) -> None:
     """Each has a summary of one sentence and a tag that is explained; no schema is called as the code calls it."""
-    document = (await house.request("GET", "/openapi.json")).json
+    document = (await harness.request("GET", "/openapi.json")).json
     tags = {tag["name"] for tag in document["tags"] if tag["description"]}
     used = set()
     for item in document["paths"].values():

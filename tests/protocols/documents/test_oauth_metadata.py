@@ -4,14 +4,14 @@ import pytest
 
 from herod.protocols.documents.oauth_metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH, OAuthMetadata
 from herod_client.core.signing_keys import SigningKeys, ed25519_key, hs256_key
-from support.herod_in_memory import NOW, SECRET, House
+from support.herod_in_memory import NOW, SECRET, Harness
 
 NEW, OLD = ed25519_key(b"n" * 32), ed25519_key(b"o" * 32, verifies_until=NOW + 100)
 
 
-async def test_server_metadata(house: House) -> None:
+async def test_server_metadata(harness: Harness) -> None:
     """RFC 8414, section 2: the issuer, what it offers, and nothing that it does not."""
-    answer = await house.request("GET", SERVER_PATH)
+    answer = await harness.request("GET", SERVER_PATH)
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "public, max-age=300"
@@ -26,63 +26,63 @@ async def test_server_metadata(house: House) -> None:
         "jwks_uri": "http://localhost/.well-known/jwks.json",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
-        "scopes_supported": list(house.runtime.config.graph.scopes),
+        "scopes_supported": list(harness.runtime.config.graph.scopes),
         "protected_resources": ["http://localhost", "http://localhost/mcp"],
     }
 
 
 @pytest.mark.parametrize("path", ["", "/mcp"])
-async def test_resource_metadata(house: House, path: str) -> None:
+async def test_resource_metadata(harness: Harness, path: str) -> None:
     """RFC 9728, section 2: the resource that was asked about and who makes tokens for it."""
-    answer = await house.request("GET", RESOURCE_PATH + path)
+    answer = await harness.request("GET", RESOURCE_PATH + path)
     assert answer.status == 200
     assert answer.json["resource"] == f"http://localhost{path}"
     assert answer.json["authorization_servers"] == ["http://localhost"]
     assert answer.json["bearer_methods_supported"] == ["header"]
-    assert answer.json["scopes_supported"] == list(house.runtime.config.graph.scopes)
+    assert answer.json["scopes_supported"] == list(harness.runtime.config.graph.scopes)
     assert answer.json["resource_name"]
 
 
-async def test_a_401_leads_there(house: House) -> None:
+async def test_a_401_leads_there(harness: Harness) -> None:
     """What `/mcp` names in its challenge is there (RFC 9728, section 5.1)."""
-    refused = await house.request("POST", "/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"})
+    refused = await harness.request("POST", "/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"})
     where = refused.headers["www-authenticate"].partition('resource_metadata="')[2].partition('"')[0]
-    answer = await house.request("GET", where.removeprefix("http://localhost"))
+    answer = await harness.request("GET", where.removeprefix("http://localhost"))
     assert answer.json["resource"] == "http://localhost/mcp"
 
 
-async def test_jwks_without_public_keys(house: House) -> None:
+async def test_jwks_without_public_keys(harness: Harness) -> None:
     """HS256 has no public half: its secret never stands there, in no form."""
-    answer = await house.request("GET", JWKS_PATH)
+    answer = await harness.request("GET", JWKS_PATH)
     assert (answer.status, answer.json) == (200, {"keys": []})
     assert answer.headers["cache-control"] == "public, max-age=60"
 
 
-async def test_jwks(house: House) -> None:
+async def test_jwks(harness: Harness) -> None:
     """The current key, and a retired one until its stop; each as RFC 8037 says, without its private half."""
-    house.runtime.signing = SigningKeys(NEW, [OLD, hs256_key(SECRET, verifies_until=NOW + 100)])
-    keys = (await house.request("GET", JWKS_PATH)).json["keys"]
+    harness.runtime.signing = SigningKeys(NEW, [OLD, hs256_key(SECRET, verifies_until=NOW + 100)])
+    keys = (await harness.request("GET", JWKS_PATH)).json["keys"]
     assert [key["kid"] for key in keys] == [NEW.kid, OLD.kid]
     for key in keys:
         assert set(key) == {"kty", "crv", "x", "kid", "alg", "use"}
         assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("OKP", "Ed25519", "EdDSA", "sig")
-    house.clock.now = NOW + 100
-    assert [key["kid"] for key in (await house.request("GET", JWKS_PATH)).json["keys"]] == [NEW.kid]
+    harness.clock.now = NOW + 100
+    assert [key["kid"] for key in (await harness.request("GET", JWKS_PATH)).json["keys"]] == [NEW.kid]
 
 
-async def test_what_is_not_there(house: House) -> None:
+async def test_what_is_not_there(harness: Harness) -> None:
     """A JSON 404; another method is a 405 that says which."""
     for path in ("/.well-known/openid-configuration", "/.well-known/", f"{SERVER_PATH}/x", f"{RESOURCE_PATH}/rpc"):
-        answer = await house.request("GET", path)
+        answer = await harness.request("GET", path)
         assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
-    posted = await house.request("POST", SERVER_PATH, json={})
+    posted = await harness.request("POST", SERVER_PATH, json={})
     assert (posted.status, posted.headers["allow"]) == (405, "GET")
 
 
-async def test_a_public_url_with_a_path(house: House) -> None:
+async def test_a_public_url_with_a_path(harness: Harness) -> None:
     """It is described at the address that RFC 8414 builds of it too, and so is its `/mcp` (RFC 9728)."""
-    house.configure(public_url="https://example.org/auth")
-    metadata = OAuthMetadata(house.runtime, house.clock)
+    harness.configure(public_url="https://example.org/auth")
+    metadata = OAuthMetadata(harness.runtime, harness.clock)
     assert set(metadata.handlers()) == {
         JWKS_PATH,
         SERVER_PATH,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from herod.scopes.principal import Peer, Source
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, House
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, Harness
 from support.mcp_agent import INITIALIZE, METADATA, NEW, OLD, TOOLS, ask, send
 
 
@@ -21,92 +21,92 @@ from support.mcp_agent import INITIALIZE, METADATA, NEW, OLD, TOOLS, ask, send
         b"no json",
     ],
 )
-async def test_nobody_comes_in_without_a_credential(house: House, message: Any) -> None:
+async def test_nobody_comes_in_without_a_credential(harness: Harness, message: Any) -> None:
     """401, with where to read how to get one; public operations too."""
-    answer = await send(house, message)
+    answer = await send(harness, message)
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == f'Bearer {METADATA}, scope="read"'
     assert answer.json["error"]["data"]["code"] == "bad_credentials"
 
 
 @pytest.mark.parametrize("name", ["whoami", "health", "nothing", "get_user"])
-async def test_nobody_comes_in_with_a_bad_one(house: House, name: str) -> None:
+async def test_nobody_comes_in_with_a_bad_one(harness: Harness, name: str) -> None:
     """Whatever tool it is, and whatever is wrong with its arguments."""
-    answer = await ask(house, "tools/call", {"name": name, "arguments": {"x": 1}}, "wrong")
+    answer = await ask(harness, "tools/call", {"name": name, "arguments": {"x": 1}}, "wrong")
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == f'Bearer {METADATA}, scope="read", error="invalid_token"'
     assert answer.json["id"] == 1
 
 
-async def test_two_credentials(house: House) -> None:
+async def test_two_credentials(harness: Harness) -> None:
     """400, as everywhere."""
-    answer = await ask(house, "tools/list", None, "one", x_api_key="two")
+    answer = await ask(harness, "tools/list", None, "one", x_api_key="two")
     assert (answer.status, answer.json["error"]["data"]["code"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("cookie", [COOKIE, "guess", ""])
 @pytest.mark.parametrize("uid", [0, ADMIN_SOURCE.peer.uid if ADMIN_SOURCE.peer else -1])
-async def test_never_the_local_admin(house: House, cookie: str, uid: int) -> None:
+async def test_never_the_local_admin(harness: Harness, cookie: str, uid: int) -> None:
     """Neither root nor the daemon's own uid, whatever it sends: an agent runs there too."""
     source = Source(peer=Peer(uid=uid, gid=uid), cookie=COOKIE)
     for method, params in (("tools/list", {}), ("tools/call", {"name": "whoami"}), ("initialize", INITIALIZE)):
-        answer = await ask(house, method, params, source=source, authorization=f"Peer {cookie}".strip())
+        answer = await ask(harness, method, params, source=source, authorization=f"Peer {cookie}".strip())
         assert answer.status == 401
         assert answer.headers["www-authenticate"].startswith(f"Bearer {METADATA}")
 
 
-async def test_a_peer_with_a_rule(house: House) -> None:
+async def test_a_peer_with_a_rule(harness: Harness) -> None:
     """Is known by its rule, and by no more than that when it sends the cookie as well."""
-    await house.admin("peers.allow", uid=0, scope="read")
+    await harness.admin("peers.allow", uid=0, scope="read")
     source = Source(peer=Peer(uid=0, gid=0), cookie=COOKIE)
-    answer = await ask(house, "tools/call", {"name": "whoami"}, source=source, authorization=f"Peer {COOKIE}")
+    answer = await ask(harness, "tools/call", {"name": "whoami"}, source=source, authorization=f"Peer {COOKIE}")
     who = answer.json["result"]["structuredContent"]
     assert (who["method"], who["scope"]) == ("peer", "read")
 
 
-async def test_wrong_legacy_secrets_are_counted(house: House) -> None:
+async def test_wrong_legacy_secrets_are_counted(harness: Harness) -> None:
     """As on every other door: 429 with when to come again."""
     for _ in range(10):
-        assert (await ask(house, "tools/list", None, x_herod_secret="wrong")).status == 401
-    answer = await ask(house, "tools/list", None, x_herod_secret=LEGACY["admin"])
+        assert (await ask(harness, "tools/list", None, x_herod_secret="wrong")).status == 401
+    answer = await ask(harness, "tools/list", None, x_herod_secret=LEGACY["admin"])
     assert answer.status == 429
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def names(house: House, key: str, revision: str = OLD) -> list[str]:
+async def names(harness: Harness, key: str, revision: str = OLD) -> list[str]:
     """The tools that a key is shown."""
-    answer = await ask(house, "tools/list", None, key, revision=revision)
+    answer = await ask(harness, "tools/list", None, key, revision=revision)
     return [tool["name"] for tool in answer.json["result"]["tools"]]
 
 
 @pytest.mark.parametrize("revision", [NEW, OLD])
-async def test_the_list_is_what_the_credential_admits(house: House, revision: str) -> None:
+async def test_the_list_is_what_the_credential_admits(harness: Harness, revision: str) -> None:
     """An admin sees all, others what they may call, always in the same order."""
-    everything = await names(house, await house.service_key("admin"), revision)
+    everything = await names(harness, await harness.service_key("admin"), revision)
     assert everything == list(TOOLS)
-    reader = await names(house, await (await house.user("read")).token(), revision)
+    reader = await names(harness, await (await harness.user("read")).token(), revision)
     assert reader == [name for name in everything if name in reader]
     assert {"whoami", "health", "create_key", "list_keys", "explain"} <= set(reader)
     assert not {"list_users", "add_user", "delete_user"} & set(reader)
-    nothing = await names(house, await house.service_key("registrar", "low"), revision)
+    nothing = await names(harness, await harness.service_key("registrar", "low"), revision)
     assert "list_keys" not in nothing
     assert "whoami" in nothing
 
 
-async def test_a_key_is_not_shown_what_keys_may_not_do(house: House) -> None:
+async def test_a_key_is_not_shown_what_keys_may_not_do(harness: Harness) -> None:
     """A user's key cannot make keys."""
-    user = await house.user("write")
-    assert "create_key" not in await names(house, await user.key())
+    user = await harness.user("write")
+    assert "create_key" not in await names(harness, await user.key())
 
 
-async def test_what_is_listed_can_be_called_and_nothing_else(house: House) -> None:
+async def test_what_is_listed_can_be_called_and_nothing_else(harness: Harness) -> None:
     """For each kind of credential and each tool the list and the call agree."""
-    user = await house.user("read")
-    for key in (await house.service_key("registrar"), await user.token(), await user.key()):
-        shown = await names(house, key)
+    user = await harness.user("read")
+    for key in (await harness.service_key("registrar"), await user.token(), await user.key()):
+        shown = await names(harness, key)
         for name, tool in TOOLS.items():
             arguments = dict(tool.operation.example)
-            answer = await ask(house, "tools/call", {"name": name, "arguments": arguments}, key)
+            answer = await ask(harness, "tools/call", {"name": name, "arguments": arguments}, key)
             refused = answer.status == 403 or (
                 "ceiling_exceeded" in answer.response.body.decode() and answer.json["result"]["isError"]
             )
@@ -114,10 +114,10 @@ async def test_what_is_listed_can_be_called_and_nothing_else(house: House) -> No
 
 
 @pytest.mark.parametrize("revision", [NEW, OLD])
-async def test_a_scope_too_low(house: House, revision: str) -> None:
+async def test_a_scope_too_low(harness: Harness, revision: str) -> None:
     """403 with the scope that would do, for programs in the header and for agents in the message."""
-    key = await house.service_key("read")
-    answer = await ask(house, "tools/call", {"name": "list_users"}, key, revision=revision)
+    key = await harness.service_key("read")
+    answer = await ask(harness, "tools/call", {"name": "list_users"}, key, revision=revision)
     assert answer.status == 403
     assert answer.headers["www-authenticate"] == f'Bearer error="insufficient_scope", scope="admin", {METADATA}'
     error = answer.json["error"]
@@ -127,19 +127,19 @@ async def test_a_scope_too_low(house: House, revision: str) -> None:
     assert answer.json["id"] == 1
 
 
-async def test_denials_are_noted(house: House) -> None:
+async def test_denials_are_noted(harness: Harness) -> None:
     """With the operation, as by every door."""
-    key = await house.service_key("read")
-    before = house.runtime.counters["denials"]
-    await ask(house, "tools/call", {"name": "delete_user", "arguments": {"client_id": "x"}}, key)
-    await ask(house, "tools/list")
-    assert house.runtime.counters["denials"] == before + 2
-    assert [event.operation for event in house.pipeline.denials.take(None)] == ["users.delete", "whoami"]
+    key = await harness.service_key("read")
+    before = harness.runtime.counters["denials"]
+    await ask(harness, "tools/call", {"name": "delete_user", "arguments": {"client_id": "x"}}, key)
+    await ask(harness, "tools/list")
+    assert harness.runtime.counters["denials"] == before + 2
+    assert [event.operation for event in harness.pipeline.denials.take(None)] == ["users.delete", "whoami"]
 
 
-async def test_a_list_is_no_denial(house: House) -> None:
+async def test_a_list_is_no_denial(harness: Harness) -> None:
     """What a key may not is left out, not written down."""
-    key = await house.service_key("read")
-    before = house.runtime.counters["denials"]
-    await ask(house, "tools/list", None, key)
-    assert house.runtime.counters["denials"] == before
+    key = await harness.service_key("read")
+    before = harness.runtime.counters["denials"]
+    await ask(harness, "tools/list", None, key)
+    assert harness.runtime.counters["denials"] == before

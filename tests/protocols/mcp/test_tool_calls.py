@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from support.herod_in_memory import House
+from support.herod_in_memory import Harness
 from support.mcp_agent import NEW, OLD, TOOLS, ask, call
 
 
-async def _arguments(house: House, name: str) -> dict[str, Any]:
+async def _arguments(harness: Harness, name: str) -> dict[str, Any]:
     """A tool's example, about things that are there."""
-    user = await house.user("read", email=f"{name}@example.org")
+    user = await harness.user("read", email=f"{name}@example.org")
     values = {
         "client_id": user.client_id,
-        "id": (await house.admin("keys.create", name=f"for {name}", kind="service", scope="read")).id,
+        "id": (await harness.admin("keys.create", name=f"for {name}", kind="service", scope="read")).id,
         "token": await user.token(),
         "expires_at": "2030-01-31T12:00:00Z",
     }
@@ -25,10 +25,10 @@ async def _arguments(house: House, name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("revision", [NEW, OLD])
 @pytest.mark.parametrize("name", sorted(TOOLS))
-async def test_every_tool_answers_as_its_schema_says(house: House, name: str, revision: str) -> None:
+async def test_every_tool_answers_as_its_schema_says(harness: Harness, name: str, revision: str) -> None:
     """With its example; the text holds the same as the structure."""
-    key = await house.service_key("admin")
-    result = await call(house, name, key, revision, **await _arguments(house, name))
+    key = await harness.service_key("admin")
+    result = await call(harness, name, key, revision, **await _arguments(harness, name))
     assert result["isError"] is False, result
     schema = json.loads(bytes(TOOLS[name].listing))["outputSchema"]
     Draft202012Validator(schema, format_checker=FormatChecker()).validate(result["structuredContent"])
@@ -50,11 +50,11 @@ async def test_every_tool_answers_as_its_schema_says(house: House, name: str, re
         ("whoami", "x", "invalid_request"),
     ],
 )
-async def test_errors_are_results(house: House, name: str, arguments: Any, code: str) -> None:
+async def test_errors_are_results(harness: Harness, name: str, arguments: Any, code: str) -> None:
     """So that the agent reads them; without a structure, which would not be what the output schema says."""
-    key = await house.service_key("admin")
-    await house.user(email="taken@example.org")
-    answer = await ask(house, "tools/call", {"name": name, "arguments": arguments}, key)
+    key = await harness.service_key("admin")
+    await harness.user(email="taken@example.org")
+    answer = await ask(harness, "tools/call", {"name": name, "arguments": arguments}, key)
     result = answer.json["result"]
     assert result["isError"] is True
     assert "structuredContent" not in result
@@ -63,18 +63,18 @@ async def test_errors_are_results(house: House, name: str, arguments: Any, code:
     assert said["message"].endswith(".")
 
 
-async def test_the_hint_comes_along(house: House) -> None:
+async def test_the_hint_comes_along(harness: Harness) -> None:
     """The command that would mend it."""
-    user = await house.user("write", networks=["lab"])
-    result = await call(house, "explain", await user.token(), operation="users.list")
+    user = await harness.user("write", networks=["lab"])
+    result = await call(harness, "explain", await user.token(), operation="users.list")
     assert result["structuredContent"]["allowed"] is False
     assert result["structuredContent"]["hint"]
 
 
 @pytest.mark.parametrize("arguments", [{}, {"arguments": None}, {"arguments": {}}])
-async def test_arguments_may_be_left_out(house: House, arguments: dict[str, Any]) -> None:
+async def test_arguments_may_be_left_out(harness: Harness, arguments: dict[str, Any]) -> None:
     """Clients differ in how they say nothing."""
-    answer = await ask(house, "tools/call", {"name": "whoami", **arguments}, await house.service_key("read"))
+    answer = await ask(harness, "tools/call", {"name": "whoami", **arguments}, await harness.service_key("read"))
     assert answer.json["result"]["structuredContent"]["name"] == "service"
 
 
@@ -90,10 +90,10 @@ async def test_arguments_may_be_left_out(house: House, arguments: dict[str, Any]
         ("tools/list", {"cursor": 1}),
     ],
 )
-async def test_bad_params(house: House, method: str, params: dict[str, Any], revision: str) -> None:
+async def test_bad_params(harness: Harness, method: str, params: dict[str, Any], revision: str) -> None:
     """An unknown tool and params that are none: an error of the protocol."""
-    key = await house.service_key("admin")
-    answer = await ask(house, method, params, key, revision=revision)
+    key = await harness.service_key("admin")
+    answer = await ask(harness, method, params, key, revision=revision)
     if answer.json["error"]["code"] == -32020:  # a name that no header can hold
         assert revision == NEW
         return
