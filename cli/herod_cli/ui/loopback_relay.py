@@ -1,14 +1,14 @@
-"""A way for a browser to a daemon that is on a Unix socket alone: a loopback port that passes pages on, and no more.
+"""A loopback port for a browser whose daemon listens on a Unix socket alone: it relays pages, and nothing else.
 
 What reaches the socket from here comes from a process of the user who ran `herod ui`, so it must bring its own
 credential: the session's cookie and ticket, which `csrf.py` of the dashboard explains. A relay must never lend its
-uid. So it passes the paths of pages, the headers that pages need, and a `Via`, with which the daemon believes no peer.
+uid. So it relays the paths of pages, the headers that pages need, and a `Via`, with which the daemon believes no peer.
 
 The daemon cannot check Host behind a relay (on a Unix socket any will do), so that is done here: a foreign Host is DNS
 rebinding, a foreign Origin another page. One request a connection.
 
-A page that is still open goes on asking at this port, with cookie and ticket, when the relay is gone and another user's
-server has taken the port. So the sessions that came through here end before the port is given back.
+A page that is still open goes on asking at this port, with cookie and ticket, when the relay has ended and another
+user's server has taken the port. So the sessions that came through here end before the port is given back.
 """
 
 import os
@@ -16,42 +16,43 @@ import re
 import signal
 import socket
 import struct
-from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
 import trio
 
-__all__ = ["Passed", "Relay", "RelayRefusal", "holder_of", "parse_head"]
+from herod.protocols.http import Request
+from herod.scopes.principal import Source
+from herod.server.connection_limits import Limits
+from herod.server.request_head import Refusal
+from herod.server.request_reader import RequestReader
 
-HEAD_BYTES: Final = 16 * 1024
-BODY_BYTES: Final = 64 * 1024
+__all__ = ["Relay", "RelayRefusal", "holder_of", "relayed_request", "session_of"]
+
+LIMITS: Final = Limits()
 PIECE_BYTES: Final = 64 * 1024
 READ_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 30
 CONNECTIONS: Final = 64
-# How many sessions are remembered, to be ended; who signs in more often leaves the oldest.
+# How many sessions are remembered, to be ended; beyond that the oldest are forgotten.
 SESSIONS: Final = 64
 SIGN_OUT_SECONDS: Final = 5
-PASSED: Final = frozenset({
-    "accept", "accept-language", "content-length", "content-type", "cookie", "host", "if-none-match", "origin",
+RELAYED: Final = frozenset({
+    "accept", "accept-language", "content-type", "cookie", "host", "if-none-match", "origin",
     "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user", "user-agent",
     "hx-request", "hx-target", "hx-trigger", "hx-trigger-name", "hx-current-url", "hx-boosted",
 })  # fmt: skip
-_LINE: Final = re.compile(r"(?P<method>[A-Z]{1,16}) (?P<target>/[!-~]*) HTTP/1\.1")
-_FIELD: Final = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(?P<value>[^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
 # Cookie and ticket, as `herod.dashboard.csrf` has them; a relay is never on TLS.
 _COOKIE: Final = re.compile(r"(?:^|;)[ \t]*herod_session=([0-9A-Za-z]+)")
-_TICKET: Final = re.compile(r"[?&]ticket=([0-9A-Za-z]+)")
+_TICKET: Final = re.compile(r"(?:^|&)ticket=([0-9A-Za-z]+)")
 _NAMES: Final = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
     413: "Content Too Large", 421: "Misdirected Request", 502: "Bad Gateway"}  # fmt: skip
 
 
 class RelayRefusal(Exception):
-    """A request that is not passed on.
+    """A request that is not relayed.
 
     Attributes:
         status: what the browser is told.
@@ -62,81 +63,42 @@ class RelayRefusal(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """A request that is.
-
-    Attributes:
-        head: as the daemon gets it.
-        length: of the body behind it.
-        session: the cookie and the ticket it brings, if a page of the relay's own brings both in its address.
-    """
-
-    head: bytes
-    length: int
-    session: tuple[str, str] | None = None
-
-
-def parse_head(head: bytes, *, port: int) -> Passed:
-    """Read a request's head, strictly, and write what may pass of it.
+def relayed_request(request: Request, *, port: int) -> bytes:
+    """A browser's request as the daemon gets it.
 
     Args:
-        head: all before the blank line.
+        request: as it was read.
         port: the relay's.
 
     Raises:
         RelayRefusal: it may not pass.
     """
-    first, *lines = head.decode("latin-1").split("\r\n")
-    line = _LINE.fullmatch(first)
-    if line is None:
-        raise RelayRefusal(400, "This is no request for a page.")
-    method, target = line["method"], line["target"]
-    _check_page(method, target.partition("?")[0])
-    fields = dict(_fields(lines))
-    host = fields.get("host", "").lower()
-    if host not in {f"127.0.0.1:{port}", f"localhost:{port}"}:
-        raise RelayRefusal(421, "This relay is for its own address alone.")
-    if fields.get("origin", f"http://{host}").lower() != f"http://{host}":
-        raise RelayRefusal(403, "Another page may not ask through this relay.")
-    if "transfer-encoding" in fields:
-        raise RelayRefusal(400, "Forms have a length.")
-    length = fields.get("content-length", "0")
-    if not (length.isascii() and length.isdigit() and len(length) < 9):
-        raise RelayRefusal(400, "The length is no number.")
-    if int(length) > BODY_BYTES:
-        raise RelayRefusal(413, f"A form has at most {BODY_BYTES} bytes.")
-    kept = [f"{name}: {value}" for name, value in fields.items() if name in PASSED]
-    text = "\r\n".join((first, *kept, "Via: 1.1 herod-ui", "Connection: close", "", ""))
-    return Passed(text.encode("latin-1"), int(length), _session(target, fields))
-
-
-def _session(target: str, fields: Mapping[str, str]) -> tuple[str, str] | None:
-    """What is to be ended with the relay; what other pages make up would only push that out."""
-    if fields.get("sec-fetch-site", "same-origin") != "same-origin":
-        return None
-    cookies, ticket = _COOKIE.findall(fields.get("cookie", "")), _TICKET.search(target)
-    return (cookies[-1], ticket[1]) if cookies and ticket else None
-
-
-def _check_page(method: str, path: str) -> None:
-    if path != "/" and not f"{path}/".startswith("/ui/"):
-        raise RelayRefusal(404, "Only pages pass here.")
-    if method not in (("GET", "HEAD") if path == "/" else ("GET", "HEAD", "POST")):  # POST / is JSON-RPC
+    if request.path != "/" and not f"{request.path}/".startswith("/ui/"):
+        raise RelayRefusal(404, "Only pages are relayed.")
+    methods = ("GET", "HEAD") if request.path == "/" else ("GET", "HEAD", "POST")  # POST / is JSON-RPC
+    if request.method not in methods:
         raise RelayRefusal(405, "Pages take GET, HEAD and POST.")
+    host = request.headers.get("host", "").lower()
+    if host not in {f"127.0.0.1:{port}", f"localhost:{port}"}:
+        raise RelayRefusal(421, "This relay answers at its own address only.")
+    if request.headers.get("origin", f"http://{host}").lower() != f"http://{host}":
+        raise RelayRefusal(403, "A page of another origin may not use this relay.")
+    target = f"{request.path}?{request.query}" if request.query else request.path
+    lines = [f"{request.method} {target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items() if name in RELAYED]
+    lines += [f"content-length: {len(request.body)}", "Via: 1.1 herod-ui", "Connection: close", "", ""]
+    return "\r\n".join(lines).encode("latin-1") + request.body
 
 
-def _fields(lines: list[str]) -> Iterator[tuple[str, str]]:
-    seen = set()
-    for line in lines:
-        field = _FIELD.fullmatch(line)
-        if field is None:
-            raise RelayRefusal(400, "A header cannot be read.")
-        name = field["name"].lower()
-        if name in seen:  # browsers send none twice, and two readers may choose differently
-            raise RelayRefusal(400, "A header stands twice.")
-        seen.add(name)
-        yield name, field["value"]
+def session_of(request: Request) -> tuple[str, str] | None:
+    """The cookie and the ticket of a session, if a page of the relay's own sends both.
+
+    They are ended with the relay; those that other pages make up would only push real ones out.
+    """
+    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        return None
+    cookies, ticket = _COOKIE.findall(request.headers.get("cookie", "")), _TICKET.search(request.query)
+    return (cookies[-1], ticket[1]) if cookies and ticket else None
 
 
 def holder_of(table: str, *, port: int, relay_port: int) -> int | None:
@@ -220,29 +182,27 @@ class Relay:
 
     async def _read(self, browser: trio.SocketStream) -> bytes | None:
         """The request as the daemon gets it; None when the browser leaves without one."""
-        data = b""
-        while b"\r\n\r\n" not in data:
-            piece = await browser.receive_some(PIECE_BYTES)
-            data += piece
-            if not piece:
-                return None
-            if len(data) > HEAD_BYTES + BODY_BYTES:
-                raise RelayRefusal(413, "The request is too long.")
-        head, _, body = data.partition(b"\r\n\r\n")
-        if len(head) > HEAD_BYTES:
-            raise RelayRefusal(413, "The request is too long.")
-        passed = parse_head(head, port=self.port)
-        if passed.session is not None:
-            self._sessions.pop(passed.session, None)
-            self._sessions[passed.session] = None
+        reader = RequestReader(Source(), limits=LIMITS)
+        try:
+            while (request := reader.take()) is None:
+                if reader.take_continue():
+                    await browser.send_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+                piece = await browser.receive_some(PIECE_BYTES)
+                if not piece:
+                    return None
+                reader.feed(piece)
+        except Refusal as error:
+            raise RelayRefusal(error.status, error.message) from error
+        self._remember(request)
+        return relayed_request(request, port=self.port)
+
+    def _remember(self, request: Request) -> None:
+        session = session_of(request)
+        if session is not None:
+            self._sessions.pop(session, None)
+            self._sessions[session] = None
             if len(self._sessions) > SESSIONS:
                 del self._sessions[next(iter(self._sessions))]
-        while len(body) < passed.length:
-            piece = await browser.receive_some(PIECE_BYTES)
-            if not piece:
-                return None
-            body += piece
-        return passed.head + body[: passed.length]
 
     async def _pass(self, request: bytes, browser: trio.SocketStream) -> None:
         try:
