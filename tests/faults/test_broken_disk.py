@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from faults.requests_under_fault import (
     Known,
@@ -28,6 +29,11 @@ def can_trace() -> bool:
     return (
         shutil.which("strace") is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
     )
+
+
+def soak(calls: str, when: int) -> ParameterSet:
+    """A row of `make soak` alone: like its neighbour, at another moment."""
+    return pytest.param(calls, when, marks=pytest.mark.soak)
 
 
 pytestmark = pytest.mark.skipif(not can_trace(), reason="takes strace, and the right to trace")
@@ -60,7 +66,7 @@ def known_in(folder: Path) -> Known:
         return know(daemon)
 
 
-@pytest.mark.parametrize(("calls", "when"), [(SYNC, 3), (SYNC, 8), (WRITE, 40), (WRITE, 45)])
+@pytest.mark.parametrize(("calls", "when"), [(SYNC, 3), soak(SYNC, 8), (WRITE, 40), soak(WRITE, 45)])
 def test_failing_while_running(tmp_path: Path, calls: str, when: int) -> None:
     """Read-only, and saying why; all else is served; a restart finds every acknowledged change."""
     known = known_in(tmp_path)
@@ -95,7 +101,7 @@ def test_failing_from_the_start(tmp_path: Path, calls: str) -> None:
         check_reads(again, known)
 
 
-@pytest.mark.parametrize(("calls", "when"), [(SYNC, 1), (SYNC, 2), (WRITE, 1), (WRITE, 5)])
+@pytest.mark.parametrize(("calls", "when"), [(SYNC, 1), soak(SYNC, 2), soak(WRITE, 1), (WRITE, 5)])
 def test_a_new_store_on_a_broken_disk(tmp_path: Path, calls: str, when: int) -> None:
     """Wherever making it fails, one line names the disk, and the next start makes it."""
     message = start_in_vain(

@@ -18,7 +18,7 @@ import herod
 from support.in_process_server import short_folder
 from support.real_daemon import environment, running
 
-HOUSE = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[2]
 SHARED = (
     "lib/systemd/system/herod.service",
     "lib/systemd/system/herod.socket",
@@ -36,12 +36,22 @@ SHARED = (
 )
 
 
+# A Python that makes empty environments in no time, itself in them, and agrees with everything.
+HASTY = """#!/bin/sh
+[ "$1 $2" = "-m venv" ] || exit 0
+for folder; do :; done
+mkdir -p "$folder/bin" "$folder/lib"
+cp "$0" "$folder/bin/python"
+echo "home = /usr/bin" > "$folder/pyvenv.cfg"
+"""
+
+
 def make(target: str, **variables: object) -> subprocess.CompletedProcess[str]:
     """Run one of the two targets with this Python, in a checkout's folder and with nobody's settings."""
     said = [f"{name}={value}" for name, value in variables.items()]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "COVERAGE", "PYTHON"))}
     command = ["make", "--no-print-directory", target, f"PYTHON={sys.executable}", *said]
-    return subprocess.run(command, cwd=HOUSE, env=env, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
 def mode(path: Path) -> int:
@@ -80,18 +90,30 @@ def check_layout(root: Path, prefix: str) -> None:
     assert list((packages / "herod" / "__pycache__").glob("app.*.pyc"))
     open_to_others = [path for path in root.rglob("*") if not path.is_symlink() and mode(path) & 0o022]
     assert open_to_others == []
-    assert mentions(root, str(HOUSE)) == []
+    assert mentions(root, str(CHECKOUT)) == []
     assert mentions(root, "/lib/.herod.") == []
 
 
-def test_staged(tmp_path: Path) -> None:
-    """`make install DESTDIR=…`, as packagers do it: everything is laid out for its final place, and nothing else."""
+@pytest.mark.soak
+def test_a_staged_environment(tmp_path: Path) -> None:
+    """What `make install DESTDIR=…` stages has the paths of its final place, and no others."""
     stage = tmp_path / "stage"
     done = make("install", DESTDIR=stage, PREFIX="/opt/herod")
     assert done.returncode == 0, done.stderr
     check_layout(stage / "opt" / "herod", "/opt/herod")
     assert mentions(stage, str(tmp_path)) == []
     assert list(stage.rglob("direct_url.json")) == [], "it would name the folder that the wheel was built in"
+
+
+def test_staged(tmp_path: Path) -> None:
+    """`make install DESTDIR=…`, as packagers do it: everything is laid out for its final place, and nothing else."""
+    stage, python = tmp_path / "stage", tmp_path / "python"
+    python.write_text(HASTY)
+    python.chmod(0o755)
+    done = make("install", DESTDIR=stage, PREFIX="/opt/herod", PYTHON=python)
+    assert done.returncode == 0, done.stderr
+    for name in SHARED:
+        assert mode(stage / "opt" / "herod" / name) == 0o644, name
     settings = stage / "etc" / "herod" / "herod.toml"
     assert mode(settings) == 0o644
     assert {path.name for path in stage.iterdir()} == {"etc", "opt"}
@@ -153,7 +175,7 @@ def test_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         loaded = set(re.findall(r"/\S+\.so\b", Path(f"/proc/{daemon.process.pid}/maps").read_text()))
         assert any(path.startswith(str(prefix)) for path in loaded)
         assert not any(
-            path.startswith((str(HOUSE), sys.prefix + "/lib")) and "site-packages" in path for path in loaded
+            path.startswith((str(CHECKOUT), sys.prefix + "/lib")) and "site-packages" in path for path in loaded
         )
         status = daemon.herod("status", "--output", "json")
         assert status.returncode == 0, status.stderr
@@ -171,14 +193,6 @@ def test_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert make("uninstall", **place).returncode == 0, "twice is no error"
 
 
-# A Python that makes empty environments in no time, itself in them, and agrees with everything.
-HASTY = """#!/bin/sh
-[ "$1 $2" = "-m venv" ] || exit 0
-for folder; do :; done
-mkdir -p "$folder/bin" "$folder/lib"
-cp "$0" "$folder/bin/python"
-echo "home = /usr/bin" > "$folder/pyvenv.cfg"
-"""
 # Moves nothing to where the environment belongs, but what was there before.
 CLUMSY = """#!/bin/sh
 [ "${1##*/} ${2##*/lib/}" = "herod herod" ] && exit 1
@@ -217,7 +231,7 @@ def test_an_account_is_for_root_to_make() -> None:
         folder.chmod(0o777)
         env = {"PREFIX": str(folder / "prefix"), "SYSCONFDIR": str(folder / "etc"), "PATH": os.environ["PATH"]}
         done = subprocess.run(
-            ["bash", "-c", script], cwd=HOUSE, env=env, capture_output=True, text=True, timeout=60, check=False
+            ["bash", "-c", script], cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=60, check=False
         )
         assert "make install: user and group herod are for root to make" in done.stderr
         assert files(folder) == set()

@@ -19,8 +19,8 @@ from herod.settings import LIMITS, load_settings
 from herod.store import record_cache
 from support.real_daemon import SECRET, running
 
-HOUSE = Path(__file__).parents[2]
-UNITS = HOUSE / "systemd"
+CHECKOUT = Path(__file__).parents[2]
+UNITS = CHECKOUT / "systemd"
 SERVICES = ("herod.service", "user/herod.service")
 SOCKETS = ("herod.socket", "user/herod.socket")
 # <linux/prctl.h>, since Linux 6.3: the kernel's own form of MemoryDenyWriteExecute=.

@@ -19,7 +19,7 @@ SHORT: Final = {
     "BACKUP_ROUNDS": 20,
     "FLIPS": 200,
     "EIO_ROUNDS": 2,
-    "STALLS": 500,
+    "STALLS": 100,
     "UNREAD": 100,
     "AUDIT": 1000,
     "FUZZ": 400,

