@@ -6,7 +6,7 @@ only as an HMAC. Fields may be added with a default; none may change its meaning
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,7 @@ __all__ = [
     "Account",
     "ApiKey",
     "AuditEvent",
+    "FieldUse",
     "GuessCount",
     "HashKey",
     "LegacyUse",
@@ -33,6 +34,18 @@ SERVICE_KEYS: Final = "service"
 """What the owner column says of keys that stand for themselves."""
 
 
+class FieldUse(NamedTuple):
+    """Where a field of a record appears outside the store.
+
+    Attributes:
+        exported: its column in the file that `herod export` writes and `herod import` reads; None: it stays here.
+        shown: its name in what users see (`pipeline/result_views.py`); None: it is not shown as it is.
+    """
+
+    exported: str | None = None
+    shown: str | None = None
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Abstract: something with an id, kept sealed. Times are Unix seconds.
 
@@ -40,7 +53,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         kind: the row's kind column.
         is_unique: whether two records may not share a lookup.
         is_followed: whether the change feed tells of them.
-        columns: of what `herod export` writes: field → its column in the file, or None if it stays here.
+        field_uses: field → where it appears outside the store; of records that are exported.
         hides_owner: whether the owner column holds an HMAC of `owner_id`, as the lookup column does of `lookup`.
     """
 
@@ -48,7 +61,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     is_unique: ClassVar[bool] = False
     is_followed: ClassVar[bool] = True
     hides_owner: ClassVar[bool] = False
-    columns: ClassVar[Mapping[str, str | None]] = {}
+    field_uses: ClassVar[Mapping[str, FieldUse]] = {}
 
     id: str
     created_at: int
@@ -81,18 +94,18 @@ class Account(Record, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "account"
     is_unique: ClassVar[bool] = True
-    columns: ClassVar[Mapping[str, str | None]] = {
-        "id": "client_id",
-        "created_at": "created_at",
-        "expires_at": None,  # an account has no end
-        "email": "email",
-        "name": "name",
-        "password": "password_hash",
-        "secret_hash": "client_secret_hash",
-        "scope": "scope",
-        "networks": "networks",
-        "enabled": "enabled",
-        "epoch": None,  # tokens of another herod are good for nothing here
+    field_uses: ClassVar[Mapping[str, FieldUse]] = {
+        "id": FieldUse(exported="client_id", shown="client_id"),
+        "created_at": FieldUse(exported="created_at", shown="created_at"),
+        "expires_at": FieldUse(),  # an account does not expire
+        "email": FieldUse(exported="email", shown="email"),
+        "name": FieldUse(exported="name", shown="name"),
+        "password": FieldUse(exported="password_hash"),
+        "secret_hash": FieldUse(exported="client_secret_hash"),
+        "scope": FieldUse(exported="scope", shown="scope"),
+        "networks": FieldUse(exported="networks", shown="networks"),
+        "enabled": FieldUse(exported="enabled", shown="enabled"),
+        "epoch": FieldUse(),  # tokens of another herod are not valid here
     }
 
     email: str | None
@@ -124,22 +137,23 @@ class ApiKey(Record, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "key"
     is_unique: ClassVar[bool] = True
-    columns: ClassVar[Mapping[str, str | None]] = {
-        "id": "id",
-        "created_at": "created_at",
-        "expires_at": "expires_at",
-        "name": "name",
-        "owner": "owner",
-        "creator": "creator",
-        "secret_hash": "secret_hash",
-        "scope": "scope",
-        "networks": "networks",
-        "enabled": "enabled",
-        "former_hash": None,  # an overlap ends with the move, and so does all that was made with the key
-        "former_until": None,
-        "rotated_at": None,
-        "epoch": None,
-        "former_epoch": None,
+    field_uses: ClassVar[Mapping[str, FieldUse]] = {
+        "id": FieldUse(exported="id", shown="id"),
+        "created_at": FieldUse(exported="created_at", shown="created_at"),
+        "expires_at": FieldUse(exported="expires_at", shown="expires_at"),
+        "name": FieldUse(exported="name", shown="name"),
+        "owner": FieldUse(exported="owner", shown="owner"),
+        "creator": FieldUse(exported="creator"),
+        "secret_hash": FieldUse(exported="secret_hash"),
+        "scope": FieldUse(exported="scope", shown="scope"),
+        "networks": FieldUse(exported="networks", shown="networks"),
+        "enabled": FieldUse(exported="enabled", shown="enabled"),
+        # An overlap ends with the move, and so does everything that was made with the key; details show the overlap.
+        "former_hash": FieldUse(),
+        "former_until": FieldUse(),
+        "rotated_at": FieldUse(),
+        "epoch": FieldUse(),
+        "former_epoch": FieldUse(),
     }
 
     name: str

@@ -102,7 +102,7 @@ def _write(tx: OfflineTransaction, opened: OpenedFile, now: int) -> tuple[str, i
 def _row(record: Account | ApiKey, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Any]:
     """What a record is in the file: its columns, without those that have no value."""
     row: dict[str, Any] = {}
-    for field, column in record.columns.items():
+    for field, (column, _) in record.field_uses.items():
         value = getattr(record, field)
         if column is None or value is None:
             continue

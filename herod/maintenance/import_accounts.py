@@ -7,7 +7,7 @@ import secrets
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -240,39 +240,30 @@ def _put(tx: Writer, plan: _Plan, keyring: Keyring, now: int) -> None:
 
     for id_, entry in plan.accounts:
         wrapped = None if entry.password_sha256 is None else wrap_hero_auth_hash(entry.password_sha256)
-        account = Account(
-            id=id_,
-            created_at=entry.created_at,
-            email=entry.email,
-            name=entry.name,
-            password=wrapped or entry.password,
-            secret_hash=hash_of(entry.secret, "client_secret", id_),
-            scope=entry.scope,
-            networks=entry.networks,
-            enabled=entry.enabled,
-            epoch=secrets.choice(EPOCHS),
-        )
-        tx.put(account)
+        account = _carried(Account, entry) | {
+            "id": id_,
+            "password": wrapped or entry.password,
+            "secret_hash": hash_of(entry.secret, "client_secret", id_),
+            "epoch": secrets.choice(EPOCHS),
+        }
+        tx.put(Account(**account))
         tx.audit(offline_event("import", now=now, uid=starting_uid(), target=id_))
     for kept in plan.keys:
-        key = ApiKey(
-            id=kept.id,
-            created_at=kept.created_at,
-            expires_at=kept.expires_at,
-            name=kept.name,
-            owner=kept.owner,
-            creator=kept.creator,
-            secret_hash=hash_of(kept.secret, "key", kept.id),
-            scope=kept.scope,
-            networks=kept.networks,
-            enabled=kept.enabled,
-            epoch=secrets.choice(EPOCHS),
-        )
-        tx.put(key)
+        key = _carried(ApiKey, kept) | {
+            "secret_hash": hash_of(kept.secret, "key", kept.id),
+            "epoch": secrets.choice(EPOCHS),
+        }
+        tx.put(ApiKey(**key))
         tx.audit(offline_event("import", now=now, uid=starting_uid(), target=kept.id))
     for key_id in sorted(needed):
         if tx.get(HashKey, key_id) is None:
             tx.put(HashKey(id=key_id, created_at=now, key=plan.entries.hash_keys[key_id]))
+
+
+def _carried(record_type: type[Account | ApiKey], entry: AccountEntry | KeyEntry) -> dict[str, Any]:
+    """The exported fields that an entry holds as the record does."""
+    exported = {field for field, use in record_type.field_uses.items() if use.exported is not None}
+    return {field: getattr(entry, field) for field in entry.__struct_fields__ if field in exported}
 
 
 def _secret_hash(secret: SecretEntry, keyring: Keyring, own: str, label: str, id_: str) -> bytes:

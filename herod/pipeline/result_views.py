@@ -3,8 +3,9 @@
 Times leave herod as RFC 3339 in UTC, a scope as a space-separated string, networks as a sorted list.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any, Final
 
 import msgspec
 
@@ -118,31 +119,35 @@ def networks_list(networks: Iterable[str]) -> list[str]:
     return sorted(networks)
 
 
+# How a field's value looks to users, where it looks different.
+_LOOKS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "scope": " ".join,
+    "networks": networks_list,
+    "created_at": rfc3339,
+    "expires_at": rfc3339,
+}
+
+
+def _shown(record: Account | ApiKey) -> dict[str, Any]:
+    """The fields of a record that users see, as they see them."""
+    return {
+        shown: look(value) if (look := _LOOKS.get(field)) is not None else value
+        for field, (_, shown) in record.field_uses.items()
+        if shown is not None
+        for value in (getattr(record, field),)
+    }
+
+
 def account_view(account: Account) -> User:
     """An account as admins see it."""
-    return User(
-        client_id=account.id,
-        email=account.email,
-        name=account.name,
-        scope=" ".join(account.scope),
-        networks=networks_list(account.networks),
-        enabled=account.enabled,
-        created_at=datetime.fromtimestamp(account.created_at, UTC),
-    )
+    return User(**_shown(account))
 
 
 def key_view(key: ApiKey, usage: Usage | None) -> Key:
     """A key without its secret."""
     return Key(
-        id=key.id,
+        **_shown(key),
         kind="service" if key.owner is None else "user",
-        name=key.name,
-        owner=key.owner,
-        scope=" ".join(key.scope),
-        networks=networks_list(key.networks),
-        enabled=key.enabled,
-        created_at=datetime.fromtimestamp(key.created_at, UTC),
-        expires_at=rfc3339(key.expires_at),
         last_used_at=rfc3339(usage.at) if usage is not None else None,
     )
 
