@@ -194,6 +194,8 @@ class Operation:
     Attributes:
         needs: the scope, or an `Access`.
         methods: the only credentials it takes, or None for all.
+        credential: of a command: whether it makes, changes or ends a credential or whoever holds one: an account, key,
+            token, session, code or peer rule.
         manages_keys: it makes or changes keys: not for users' keys, and for service keys only with admin.
         target: what a command changes, which the pipeline finds, checks and hands to the handler, or why there is none.
         limit: what it tries that may be tried only so often; counted before `prepare`.
@@ -229,6 +231,7 @@ class Operation:
     surfaces: frozenset[Surface] = frozenset({Surface.RPC})
     methods: frozenset[AuthMethod] | None = None
     target: Target[Any] | NoTarget | None = None
+    credential: bool = False
     manages_keys: bool = False
     tool: Tool | None = None
     limit: Limit | None = None
@@ -274,6 +277,8 @@ def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **fac
         raise TypeError(f"operation {name} has no docstring")
     if facts["is_command"] and facts.get("target") is None:
         raise TypeError(f"command {name} does not say what it changes: target=, or NoTarget and why")
+    if facts["is_command"] and "credential" not in facts:
+        raise TypeError(f"command {name} does not say whether it makes, changes or ends a credential: credential=")
     hints = typing.get_type_hints(handler)
     params: type[Params] = hints[list(inspect.signature(handler).parameters)[2]]
     return Operation(

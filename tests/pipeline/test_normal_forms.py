@@ -61,7 +61,7 @@ def test_a_text_without_a_word(params: type[Params]) -> None:
 
     handler.__annotations__["params"] = params
     with pytest.raises(TypeError, match="does not say which form note has"):
-        command("made.up", needs=ADMIN, example={}, target=NoTarget("a test"))(handler)
+        command("made.up", needs=ADMIN, credential=False, example={}, target=NoTarget("a test"))(handler)
 
 
 async def test_before_the_handler(harness: Harness) -> None:
@@ -72,7 +72,7 @@ async def test_before_the_handler(harness: Harness) -> None:
         """Note what comes."""
         seen.append(params.email)
 
-    operation = command("made.up", needs=ADMIN, example={}, target=NoTarget("a test"))(handler)
+    operation = command("made.up", needs=ADMIN, credential=False, example={}, target=NoTarget("a test"))(handler)
     service_key = await harness.service_key("admin")
     presented = Bearer(service_key)
     await harness.pipeline.call(operation, Formed(email=" Ada@Example.ORG "), presented, TCP)

@@ -131,7 +131,9 @@ def test_a_command_says_what_it_changes() -> None:
         """Change something."""
 
     with pytest.raises(TypeError, match="does not say what it changes"):
-        command("made.up", needs=ADMIN, example={})(handler)
+        command("made.up", needs=ADMIN, credential=False, example={})(handler)
+    with pytest.raises(TypeError, match="does not say whether it makes, changes or ends a credential"):
+        command("made.up", needs=ADMIN, target=NoTarget("a test"), example={})(handler)
 
 
 @pytest.mark.parametrize("name", [name for name in TARGETED if name not in OPTIONAL])

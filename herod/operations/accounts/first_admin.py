@@ -93,6 +93,7 @@ def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -
 
 @command(
     "first_admin.create",
+    credential=True,
     needs=Access.PUBLIC,
     target=NoTarget("makes something new"),
     example={"code": EXAMPLE_CODE, "email": "ada@example.org", "password": "correct horse battery"},

@@ -96,6 +96,7 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
 
 @command(
     "login",
+    credential=True,
     needs=Access.PUBLIC,
     target=NoTarget("issues a token"),
     example={"email": "ada@example.org", "password": "correct horse battery"},
@@ -119,6 +120,7 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
 
 @command(
     "session.sign_in",
+    credential=True,
     needs=Access.PUBLIC,
     target=NoTarget("opens a new session"),
     example={"email": "ada@example.org", "password": "correct horse battery"},
@@ -161,6 +163,7 @@ def _hash_new_password(reader: Reader, context: Context, params: Register) -> Wo
 
 @command(
     "register",
+    credential=True,
     needs=Access.PUBLIC,
     target=NoTarget("makes something new"),
     example={"email": "ada@example.org", "password": "correct horse battery", "name": "Ada"},

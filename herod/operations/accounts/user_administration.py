@@ -135,6 +135,7 @@ def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | 
 
 @command(
     "users.add",
+    credential=True,
     needs=ADMIN,
     example={"email": "ada@example.org", "scope": "write"},
     http=("POST /users/add", "POST /api/v1/users"),
@@ -165,6 +166,7 @@ def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
 
 @command(
     "users.scope",
+    credential=True,
     needs=ADMIN,
     target=ACCOUNT,
     example={"client_id": EXAMPLE_ID, "scope": "read"},
@@ -179,6 +181,7 @@ def users_scope(tx: Writer, context: Context, params: SetScope, account: Account
 
 @command(
     "users.update",
+    credential=True,
     needs=ADMIN,
     target=ACCOUNT,
     example={"client_id": EXAMPLE_ID, "name": "Ada L."},
@@ -203,6 +206,7 @@ def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef, 
 
 @command(
     "users.enable",
+    credential=True,
     needs=ADMIN,
     target=ACCOUNT,
     example={"client_id": EXAMPLE_ID},
@@ -219,6 +223,7 @@ def users_enable(tx: Writer, context: Context, params: AccountRef, account: Acco
 
 @command(
     "users.disable",
+    credential=True,
     needs=ADMIN,
     target=ACCOUNT,
     example={"client_id": EXAMPLE_ID},
@@ -234,6 +239,7 @@ def users_disable(tx: Writer, context: Context, params: AccountRef, account: Acc
 
 @command(
     "users.delete",
+    credential=True,
     needs=ADMIN,
     target=ACCOUNT,
     example={"client_id": EXAMPLE_ID},

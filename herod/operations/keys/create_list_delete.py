@@ -131,6 +131,7 @@ OWNER = Target(
 
 @command(
     "keys.create",
+    credential=True,
     needs=READ,
     manages_keys=True,
     example={"name": "backup", "scope": "read", "expires_at": "2030-01-31T12:00:00Z"},
@@ -210,6 +211,7 @@ def switch_off_in_memory(reader: Reader, context: Context, params: KeyRef, key: 
 
 @command(
     "keys.delete",
+    credential=True,
     needs=READ,
     manages_keys=True,
     example={"id": EXAMPLE_KEY},

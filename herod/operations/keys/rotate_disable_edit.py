@@ -48,6 +48,7 @@ class UpdateKey(Params, frozen=True, kw_only=True):
 
 @command(
     "keys.rotate",
+    credential=True,
     needs=READ,
     target=KEY,
     manages_keys=True,
@@ -81,6 +82,7 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey, key: ApiKey) ->
 
 @command(
     "keys.disable",
+    credential=True,
     needs=READ,
     target=KEY,
     manages_keys=True,
@@ -98,6 +100,7 @@ def keys_disable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> K
 
 @command(
     "keys.enable",
+    credential=True,
     needs=READ,
     target=KEY,
     manages_keys=True,
@@ -115,6 +118,7 @@ def keys_enable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> Ke
 
 @command(
     "keys.update",
+    credential=True,
     needs=READ,
     target=KEY,
     manages_keys=True,

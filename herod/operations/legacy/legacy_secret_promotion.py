@@ -81,6 +81,7 @@ def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[
 
 @command(
     "legacy.promote",
+    credential=True,
     needs=ADMIN,
     manages_keys=True,
     target=NoTarget("makes a key"),

@@ -98,6 +98,7 @@ REPLACED = dataclasses.replace(PEER_RULE, find=_replaced, is_optional=True)
 
 @command(
     "peers.allow",
+    credential=True,
     needs=ADMIN,
     example={"uid": 1000, "scope": "write"},
     http=("POST /api/v1/peers",),
@@ -133,7 +134,14 @@ def peers_list(reader: Reader, context: Context, params: ListPeers) -> Page[Peer
     return page_of(page, peer_view)
 
 
-@command("peers.remove", needs=ADMIN, target=PEER_RULE, example={"id": EXAMPLE_ID}, http=("DELETE /api/v1/peers/{id}",))
+@command(
+    "peers.remove",
+    credential=True,
+    needs=ADMIN,
+    target=PEER_RULE,
+    example={"id": EXAMPLE_ID},
+    http=("DELETE /api/v1/peers/{id}",),
+)
 def peers_remove(tx: Writer, context: Context, params: PeerRef, rule: PeerRule) -> RemovedPeer:
     """Delete a peer rule. Tokens that were made under it are revoked."""
     return RemovedPeer(rule.id, deleted=tx.delete(PeerRule, rule.id))

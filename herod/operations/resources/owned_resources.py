@@ -166,6 +166,7 @@ RELEASABLE_RESOURCE = Target(noun="resource", find=_releasable, is_own=lambda pr
 
 @command(
     "resources.claim",
+    credential=False,
     needs=USER,
     target=NoTarget("makes something new"),
     example={"kind": "vm", "name": "web 1", "secret": "what the tenant chose", "attributes": {"cpus": 2}},
@@ -234,6 +235,7 @@ def resources_check(reader: Reader, context: Context, params: ResourceRef) -> Ch
 
 @command(
     "resources.update",
+    credential=False,
     needs=USER,
     example={"sid": EXAMPLE_ID, "secret": "what the tenant chose", "name": "web 2"},
     http=("PATCH /api/v1/resources/{sid}",),
@@ -256,6 +258,7 @@ def resources_update(tx: Writer, context: Context, params: UpdateResource, resou
 
 @command(
     "resources.release",
+    credential=False,
     needs=USER,
     example={"sid": EXAMPLE_ID, "secret": "what the tenant chose"},
     http=("DELETE /api/v1/resources/{sid}",),

@@ -99,6 +99,7 @@ SESSION = Target(
 
 @command(
     "session.end",
+    credential=True,
     needs=Access.AUTHENTICATED,
     target=SESSION,
     methods=frozenset({AuthMethod.SESSION}),

@@ -74,6 +74,7 @@ class SignedOut(msgspec.Struct, frozen=True):
 
 @command(
     "session.create",
+    credential=True,
     needs=Access.AUTHENTICATED,
     methods=OPENS_SESSIONS,
     target=NoTarget("makes something new"),
@@ -88,6 +89,7 @@ def session_create(tx: Writer, context: Context, params: CreateSession) -> Opene
 
 @command(
     "session.delete",
+    credential=True,
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.SESSION}),
     target=NoTarget("ends the very session that asks"),

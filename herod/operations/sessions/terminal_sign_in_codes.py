@@ -79,6 +79,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 @command(
     "session.code",
+    credential=True,
     needs=Access.AUTHENTICATED,
     methods=OPENS_SESSIONS,
     target=NoTarget("makes something new"),
@@ -119,6 +120,7 @@ def _limit(reader: Reader, context: Context, params: RedeemCode) -> Attempt:
 
 @command(
     "session.redeem",
+    credential=True,
     needs=Access.PUBLIC,
     target=NoTarget("opens a new session"),
     example={"code": EXAMPLE_CODE},

@@ -104,6 +104,7 @@ def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
 
 @command(
     "auth.create_key",
+    credential=True,
     needs=ADMIN,
     manages_keys=True,
     target=NoTarget("makes something new"),
@@ -157,7 +158,14 @@ def _service_key(reader: Reader, context: Context, params: RemoveSupervisorKey) 
 SERVICE_KEY = dataclasses.replace(KEY, noun="service key", find=_service_key)
 
 
-@command("auth.remove_key", needs=ADMIN, manages_keys=True, target=SERVICE_KEY, example={"id": "0kZ3vXq81LmT"})
+@command(
+    "auth.remove_key",
+    credential=True,
+    needs=ADMIN,
+    manages_keys=True,
+    target=SERVICE_KEY,
+    example={"id": "0kZ3vXq81LmT"},
+)
 def auth_remove_key(tx: Writer, context: Context, params: RemoveSupervisorKey, key: ApiKey) -> bool:
     """Delete a service key, named by the key itself or by its id."""
     return tx.delete(ApiKey, key.id)

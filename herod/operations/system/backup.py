@@ -19,6 +19,7 @@ async def _stream(store: Store) -> ByteStream:
 
 @command(
     "backup",
+    credential=False,
     needs=ADMIN,
     target=NoTarget("reads everything and changes nothing"),
     example={},

@@ -105,6 +105,7 @@ class Revoked(msgspec.Struct, frozen=True):
 
 @command(
     "token.create",
+    credential=True,
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.CLIENT_SECRET, AuthMethod.PEER}),
     target=NoTarget("makes something new"),
@@ -172,6 +173,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, rec
 
 @command(
     "token.revoke",
+    credential=True,
     needs=Access.AUTHENTICATED,
     target=NoTarget("a token is no record: its subject is looked at by the handler"),
     example={"token": "eyJhbGciOiJIUzI1NiJ9.…"},

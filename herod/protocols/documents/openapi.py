@@ -134,6 +134,7 @@ def _operation_object(operation: Operation, route: Route, number: int, names: Na
         "operationId": operation.name if number == 0 else f"{operation.name}.{number + 1}",
         "summary": first,
         "tags": [_tag(operation)],
+        "x-credential": operation.credential,
         "security": requirement(operation),
         "responses": {**_success(operation, route), **failures(operation, route)},
     }

@@ -54,6 +54,7 @@ def _method(operation: Operation, names: Names) -> Schema:
         "name": operation.name,
         "summary": first,
         "tags": [{"name": _needs(operation)}],
+        "x-credential": operation.credential,
         "paramStructure": "by-name" if is_by_name else "either",
         "params": [
             _descriptor(name, schema, is_required=name in required)

@@ -11,6 +11,7 @@ from referencing.jsonschema import DRAFT202012
 
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Operation, Route, Surface
+from herod.records import Account, ApiKey, PeerRule, Revocation, Session, SigningKeyRecord
 from protocols.documents.prepared_examples import Prepared, prepare
 from support.herod_in_memory import Harness, open_harness
 
@@ -70,6 +71,12 @@ async def ask(harness: Harness, described: Any, route: Route, prepared: Prepared
     return await harness.request(route.method, target, headers=headers)
 
 
+def credentials(harness: Harness) -> dict[str, dict[str, object]]:
+    """Every credential, and whoever holds one, that the store has."""
+    kinds = (Account, ApiKey, PeerRule, Revocation, Session, SigningKeyRecord)
+    return {kind.kind: dict(harness.store.state.of(kind.kind)) for kind in kinds}
+
+
 @pytest.mark.parametrize(("operation", "route"), ROUTES)
 async def test_openapi_examples(operation: Operation, route: Route) -> None:
     """The status, the type and the schema are the documented ones, and the shown answer has the real one's names."""
@@ -77,7 +84,10 @@ async def test_openapi_examples(operation: Operation, route: Route) -> None:
         prepared = await prepare(harness, operation)
         document = (await harness.request("GET", "/openapi.json")).json
         described = document["paths"][route.path][route.method.lower()]
+        before = credentials(harness)
         answer = await ask(harness, described, route, prepared)
+        assert operation.credential or credentials(harness) == before
+        assert described["x-credential"] == operation.credential
         status = min(described["responses"])
         assert answer.status == int(status), answer.response.body
         media, content = next(iter(described["responses"][status]["content"].items()))
