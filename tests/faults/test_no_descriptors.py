@@ -86,6 +86,15 @@ def test_exhausted_while_running(tmp_path: Path) -> None:
             one.close()
 
 
+def is_answered(daemon: Daemon) -> bool:
+    """Whether there is room for one more client."""
+    client = UnixConnection(daemon)
+    try:
+        return client.ask("GET", "/health")[0] == 200
+    finally:
+        client.close()
+
+
 def test_started_with_few(tmp_path: Path) -> None:
     """It says how many clients fit, answers so many, tells the next one that it is full, and recovers."""
     command = ("prlimit", "--nofile=106:106")
@@ -97,6 +106,8 @@ def test_started_with_few(tmp_path: Path) -> None:
             assert clients[-1].ask("GET", "/health")[0] == 200
         for one in clients:
             one.close()
+        while not is_answered(daemon):  # until it has noticed that they are closed
+            pass
         for number in range(30):
             client = UnixConnection(daemon)
             assert client.ask("POST", "/users/add", {"name": f"user {number}"})[0] == 201
