@@ -3,8 +3,10 @@
 Handlers must be `async` and must never wait without a checkpoint: the server gives a page up by cancelling it.
 """
 
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
+from shlex import quote
 from typing import Final
 
 from quart import Response as Page
@@ -69,6 +71,7 @@ def make_app(
     app.url_map.merge_slashes = False  # no redirects of Werkzeug's own
     app.url_map.strict_slashes = True
     assets = Assets()
+    app.jinja_env.filters.update(shell_word=quote, python_text=json.dumps)
     app.jinja_env.globals.update(
         asset=lambda name: url_for("static_file", name=assets.served_name(name)),
         version=pipeline.runtime.config.version,

@@ -2,14 +2,15 @@
 
 import json
 import re
-import subprocess
 from collections.abc import AsyncIterator
 from html import unescape
 
 import pytest
+import trio
 
-from herod.dashboard.pages.connect import Snippet, find_addresses, make_sections
+from herod.dashboard.pages.connect import find_addresses
 from herod.pipeline.process.deployment_info import Deployment
+from herod_client.core.signing_keys import SigningKeys, ed25519_key, new_ed25519_private
 from support.herod_in_memory import LEGACY, SECRET, Harness, open_harness
 from support.page_visitor import open_pages, visit
 
@@ -25,9 +26,14 @@ async def harness() -> AsyncIterator[Harness]:
         yield built
 
 
-def snippets(socket: str | None = SOCKET, url: str | None = URL, signing: str = "HS256") -> dict[str, Snippet]:
-    """All of them, by id."""
-    return {one.id: one for section in make_sections(socket, url, signing=signing) for one in section.snippets}
+async def snippets(
+    harness: Harness, *, binds: tuple[str, ...] = (f"unix:{SOCKET}", "127.0.0.1:3350"), public_url: str = URL
+) -> dict[str, str]:
+    """What can be copied from the page of a daemon with these addresses, by id."""
+    harness.pipeline.process.deployment = Deployment(binds=binds)
+    harness.configure(public_url=public_url)
+    page = await (await visit(harness, scope="read")).read("/ui/connect")
+    return {id_: unescape(text) for id_, text in re.findall(r'<code id="([^"]+)">(.*?)</code>', page, re.DOTALL)}
 
 
 async def test_the_page(harness: Harness) -> None:
@@ -72,41 +78,51 @@ async def test_addresses(
     assert find_addresses(harness.pipeline.process.deployment, public_url=harness.runtime.config.public_url) == found
 
 
-def test_shell_snippets_can_be_pasted() -> None:
-    """The shell reads each of them, and a path with blanks and quotes stays one word."""
-    for name, snippet in snippets().items():
+async def test_shell_snippets_can_be_pasted(harness: Harness) -> None:
+    """The shell reads each of them, and a path with spaces and quotes stays one word."""
+    found = await snippets(harness)
+    for name, text in found.items():
         if name.startswith(("curl", "agent-add", "agent-key", "systemd-make", "systemd-rule")):
-            subprocess.run(["bash", "-n", "-c", snippet.text], check=True)
-    text = snippets()["curl-socket"].text
-    shown = subprocess.run(
-        ["bash", "-c", f"curl() {{ printf '%s\n' \"$@\"; }}; {text}"], capture_output=True, check=True
+            await trio.run_process(["bash", "-n", "-c", text])
+    shown = await trio.run_process(
+        ["bash", "-c", f"curl() {{ printf '%s\n' \"$@\"; }}; {found['curl-socket']}"], capture_stdout=True
     )
     assert SOCKET in shown.stdout.decode().splitlines()
 
 
-def test_python_snippets_are_programs() -> None:
+@pytest.mark.parametrize("signing", ["HS256", "EdDSA"])
+async def test_python_snippets_are_programs(harness: Harness, signing: str) -> None:
     """They compile, import what there is, and name the address as text."""
-    for signing in ("HS256", "EdDSA"):
-        for name, snippet in snippets(signing=signing).items():
-            if name.startswith("python"):
-                compile(snippet.text, name, "exec")
-                imports = re.findall(r"^from herod.*$", snippet.text, re.MULTILINE)
-                exec("\n".join(imports), {})  # noqa: S102 - our own lines
-                assert json.dumps(f"unix:{SOCKET}") in snippet.text
-    assert "jwks=True" in snippets(signing="EdDSA")["python-verifier"].text
-    assert "hero_secret" in snippets()["python-verifier"].text
+    if signing == "EdDSA":
+        harness.runtime.signing = SigningKeys(ed25519_key(new_ed25519_private()))
+    found = {name: text for name, text in (await snippets(harness)).items() if name.startswith("python")}
+    assert set(found) == {"python-sync", "python-async", "python-verifier"}
+    for name, text in found.items():
+        compile(text, name, "exec")
+        imports = re.findall(r"^from herod.*$", text, re.MULTILINE)
+        exec("\n".join(imports), {})  # noqa: S102 - our own lines
+        assert json.dumps(f"unix:{SOCKET}") in text
+    assert ("jwks=True" if signing == "EdDSA" else "hero_secret") in found["python-verifier"]
 
 
-def test_settings_are_json() -> None:
+async def test_settings_are_json(harness: Harness) -> None:
     """With the address of /mcp."""
-    server = json.loads(snippets()["agent-settings"].text)["mcpServers"]["herod"]
+    server = json.loads((await snippets(harness))["agent-settings"])["mcpServers"]["herod"]
     assert server["url"] == f"{URL}/mcp"
 
 
-def test_what_does_not_work_is_not_offered() -> None:
-    """No verifier over http, no TCP where there is none, no peer rule without a socket."""
-    assert {"curl-tcp", "agent-add"} & set(snippets(url=None)) == set()
-    without = set(snippets(socket=None))
-    assert {"python-verifier", "curl-peer", "curl-socket", "systemd-rule", "systemd-peer"} & without == set()
-    assert "python-verifier" in snippets(socket=None, url="https://herod.example")
-    assert "curl-validate" in without
+async def test_a_daemon_without_tcp(harness: Harness) -> None:
+    """No snippet dials an address that there is not."""
+    assert {"curl-tcp", "agent-add"} & set(await snippets(harness, binds=(f"unix:{SOCKET}",))) == set()
+
+
+async def test_a_daemon_without_a_socket(harness: Harness) -> None:
+    """No peer rules, and over http no verifier, which takes no keys in the clear."""
+    found = await snippets(harness, binds=("127.0.0.1:3350",))
+    assert {"python-verifier", "curl-peer", "curl-socket", "systemd-rule", "systemd-peer"} & set(found) == set()
+    assert f"curl --json @- {URL}/validate" in found["curl-validate"]
+
+
+async def test_a_daemon_behind_https(harness: Harness) -> None:
+    """A verifier takes keys over https."""
+    assert "python-verifier" in await snippets(harness, binds=("127.0.0.1:1",), public_url="https://herod.example")
