@@ -145,8 +145,9 @@ class Gateway:
         if ticket is None or session is None or not is_from_own_page(received):
             raise SignInNeeded
         operation = self._operations["whoami"]
-        who = await self.pipeline.call(operation, operation.params(), session, received.source)
-        granted = self.pipeline.admitted(self._operations.values(), session, received.source)
+        who, granted = await self.pipeline.visit(
+            operation, operation.params(), session, received.source, among=self._operations.values()
+        )
         menu = tuple(
             entry for entry in MENU if entry.endpoint in current_app.view_functions and entry.operation in granted
         )

@@ -73,7 +73,7 @@ def make_app(
     assets = Assets()
     app.jinja_env.filters.update(shell_word=quote, python_text=json.dumps)
     app.jinja_env.globals.update(
-        asset=lambda name: url_for("static_file", name=assets.served_name(name)),
+        assets=assets.paths,
         version=pipeline.runtime.config.version,
         frame_origins=" ".join(sorted(frame_origins)),
     )

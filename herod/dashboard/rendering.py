@@ -48,8 +48,9 @@ async def render(template: str, visit: Visit | None = None, *, status: int = HTT
             given[TICKET] = visit.ticket
         return url_for(endpoint, **given)
 
+    menu = [] if visit is None else [(entry, link(entry.endpoint)) for entry in visit.menu]
     said = None if visit is None else SAID.get(visit.query.get("said", ""))
-    html = await render_template(template, visit=visit, link=link, said=said, **values)
+    html = await render_template(template, visit=visit, link=link, menu=menu, said=said, **values)
     return Page(html, status, content_type="text/html; charset=utf-8")
 
 

@@ -22,6 +22,7 @@ TYPES: Final = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
+FOLDER: Final = "/ui/static"
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 _HASH_CHARACTERS: Final = 16
 
@@ -35,10 +36,14 @@ class Asset(msgspec.Struct, frozen=True):
 
 
 class Assets:
-    """The package's static files."""
+    """The package's static files.
+
+    Attributes:
+        paths: a file's name → the path under which it is served.
+    """
 
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}
+        self.paths: dict[str, str] = {}
         self._assets: dict[str, Asset] = {}
         for file in (resources.files("herod.dashboard") / "static").iterdir():
             stem, _, kind = file.name.rpartition(".")
@@ -46,16 +51,8 @@ class Assets:
                 data = file.read_bytes()
                 digest = hashlib.sha256(data).hexdigest()[:_HASH_CHARACTERS]
                 served = f"{stem}-{digest}.{kind}"
-                self._names[file.name] = served
+                self.paths[file.name] = f"{FOLDER}/{served}"
                 self._assets[served] = Asset(data, TYPES[kind], f'"{digest}"')
-
-    def served_name(self, name: str) -> str:
-        """Under which name a file is served.
-
-        Raises:
-            KeyError: there is no such file.
-        """
-        return self._names[name]
 
     def find(self, served_name: str) -> Asset | None:
         """What is served under a name."""
@@ -63,7 +60,7 @@ class Assets:
 
     def add_routes(self, app: QuartTrio) -> None:
         """Serve them."""
-        app.add_url_rule("/ui/static/<name>", "static_file", self.serve)
+        app.add_url_rule(f"{FOLDER}/<name>", "static_file", self.serve)
 
     async def serve(self, name: str) -> Page:
         """A file that pages bring along."""

@@ -1,8 +1,11 @@
 """Whether a principal may call an operation: what the pipeline asks of each request, and what `access.explain` says."""
 
+from collections.abc import Iterable
+from contextlib import suppress
+
 from herod.pipeline.operation_definition import Context, Operation, name_methods
 from herod.pipeline.privilege_ceilings import check_key_manager
-from herod.scopes.decisions import Denied, Reason, decide
+from herod.scopes.decisions import Access, Denied, Reason, decide
 from herod.scopes.principal import AuthMethod, Principal
 from herod_client.core.errors import (
     BadCredentials,
@@ -11,9 +14,11 @@ from herod_client.core.errors import (
     HerodError,
     MissingScope,
     NetworkDenied,
+    PermissionDenied,
+    Unauthenticated,
 )
 
-__all__ = ["admit", "refusal"]
+__all__ = ["admit", "admitted", "refusal"]
 
 
 def admit(context: Context, operation: Operation, *, network: str | None = None) -> None:
@@ -34,6 +39,20 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
         )
     if operation.manages_keys:
         check_key_manager(context)
+
+
+def admitted(context: Context, operations: Iterable[Operation]) -> frozenset[str]:
+    """The names of those that `admit` lets the context's principal call: for menus and lists of tools."""
+    groups: dict[object, list[Operation]] = {}
+    for operation in operations:  # those that ask for the same are decided together
+        groups.setdefault((operation.needs, operation.methods, operation.manages_keys), []).append(operation)
+    names: set[str] = set()
+    for group in groups.values():
+        with suppress(Unauthenticated, PermissionDenied):
+            if group[0].needs is not Access.PUBLIC:
+                admit(context, group[0])
+            names.update(operation.name for operation in group)
+    return frozenset(names)
 
 
 def refusal(decision: Denied, principal: Principal) -> HerodError:

@@ -16,7 +16,7 @@ import trio
 from herod.identity.credential_types import Bearer, Presented, SecretHeader
 from herod.identity.identify import identify
 from herod.identity.runtime_state import Runtime
-from herod.pipeline.admission import admit
+from herod.pipeline.admission import admit, admitted
 from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.denial_queue import DenialQueue
@@ -80,8 +80,7 @@ class Pipeline:
         """
         if operation.credential_field is not None:
             params, presented = _take_credential(operation, params, presented)
-        now = self._clock()
-        context = Context(runtime=self.runtime, process=self.process, principal=ANONYMOUS, source=source, now=now)
+        context = self._context(source)
         try:
             if operation.needs is not Access.PUBLIC:
                 self._admit(context, operation, self._identify(context, presented))
@@ -99,23 +98,29 @@ class Pipeline:
             self._note(error, operation, context, presented)
             raise
 
-    def admitted(self, operations: Iterable[Operation], presented: Presented | None, source: Source) -> frozenset[str]:
-        """Which of them `call` would admit now: for lists of what one may do. Nothing runs and nothing is noted."""
-        context = Context(
-            runtime=self.runtime, process=self.process, principal=ANONYMOUS, source=source, now=self._clock()
-        )
-        names = {operation.name: operation for operation in operations}
-        public = {name for name, operation in names.items() if operation.needs is Access.PUBLIC}
+    async def visit(
+        self, operation: Operation, params: Params, presented: Presented, source: Source, *, among: Iterable[Operation]
+    ) -> tuple[Any, frozenset[str]]:
+        """Answer a query, and say which operations `among` others its caller may call, by one identification.
+
+        Raises:
+            Unauthenticated, PermissionDenied: as `call`.
+        """
+        context = self._context(source)
         try:
-            principal = self._identify(context, presented)
-        except Unauthenticated:
-            return frozenset(public)
-        found = set(public)
-        for name in names.keys() - public:
-            with suppress(Unauthenticated, PermissionDenied):
-                self._admit(context, names[name], principal)
-                found.add(name)
-        return frozenset(found)
+            self._admit(context, operation, self._identify(context, presented))
+        except (Unauthenticated, PermissionDenied) as error:
+            self._note(error, operation, context, presented)
+            raise
+        note_use(self.store, context, context.principal)
+        return operation.handler(self.store, context, params), admitted(context, among)
+
+    def admitted(self, operations: Iterable[Operation], presented: Presented | None, source: Source) -> frozenset[str]:
+        """Which of them `call` would admit now. Nothing runs and nothing is noted."""
+        context = self._context(source)
+        with suppress(Unauthenticated):
+            context.principal = self._identify(context, presented)
+        return admitted(context, operations)
 
     def now(self) -> int:
         """Unix seconds, as everything here counts them."""
@@ -239,6 +244,10 @@ class Pipeline:
         if isinstance(record, Account | ApiKey):
             check_last_admin(self.store, context, record, None)
         unwritten(self.store, context, params, record)
+
+    def _context(self, source: Source) -> Context:
+        now = self._clock()
+        return Context(runtime=self.runtime, process=self.process, principal=ANONYMOUS, source=source, now=now)
 
     def _identify(self, context: Context, presented: Presented | None) -> Principal:
         """Who asks, as of now; a legacy secret may be guessed at only so often."""

@@ -57,7 +57,7 @@ ATTACKS = {
     "documents, pipelined": 20 * get("/openapi.json"),
     "rpc.discover, pipelined": 20 * post("/rpc", DISCOVER[0]),
     "long ids in batches, pipelined": 8 * post("/", ECHO),
-    "a file of the dashboard, pipelined": 20 * get(f"/ui/static/{Assets().served_name('htmx.js')}"),
+    "a file of the dashboard, pipelined": 20 * get(Assets().paths["htmx.js"]),
 }
 
 
