@@ -1,20 +1,20 @@
-"""A compute service that leaves to herod who owns what: pretend machines, real ownership.
+"""An example compute service that uses herod to record who owns which machine. The machines are simulated.
 
-It keeps no list of tenants and no secret. A tenant sends a secret of their own with every request; herod says which
-machines it owns, and to everybody else those do not exist. Run it beside a herod, with a key for scope user and nothing
-more (an admin's would release anything):
+The service stores no list of tenants and no secrets. Each tenant sends a secret of their own with every request; herod
+returns the machines that this secret owns, and for everybody else those do not exist. Run it next to a herod, with a
+key that has scope user and no more (an admin's key could release anything):
 
     herod key create compute --kind service --scope user --save compute.key
     python examples/compute.py --key compute.key
 
-Without `--key` herod knows it by its uid, once `herod peer allow --user compute --scope user` has let that in: a user
-of its own, neither root nor herod's. Then be a tenant:
+Without `--key` it authenticates by its uid, which needs `herod peer allow --user compute --scope user`; run it as a
+user of its own, neither root nor herod's. Then act as a tenant:
 
     curl localhost:8080/deploy_vm -H 'X-Secret: mine alone' --json '{"name": "web 1", "cpus": 2}'
     curl localhost:8080/list_vms -H 'X-Secret: mine alone' --json '{}'
     curl localhost:8080/stop_vm -H 'X-Secret: mine alone' --json '{"sid": "..."}'
 
-The other operations are get_vm, start_vm, restart_vm and delete_vm. Beyond one machine it belongs behind TLS.
+The other operations are get_vm, start_vm, restart_vm and delete_vm. To serve other machines, put it behind TLS.
 """
 
 import argparse
@@ -34,26 +34,26 @@ from quart_trio import QuartTrio
 
 from herod_client import AsyncClient, Bearer, ClientError, Identity, PeerIdentity, Refused, find_address, parse_address
 
-# herod locks a service that misses ten times within five minutes, with all its tenants: no caller may miss so often.
+# herod locks a service, and with it all its tenants, after ten misses within five minutes: stop a caller before that.
 MAX_MISSES: Final = 5
 MISS_SECONDS: Final = 300
 
 
 class Deploy(msgspec.Struct, forbid_unknown_fields=True):
-    """What a new machine should be."""
+    """The parameters of a new machine."""
 
     name: str
     cpus: int = 1
 
 
 class Which(msgspec.Struct, forbid_unknown_fields=True):
-    """A machine by its sid."""
+    """The sid of a machine."""
 
     sid: str
 
 
 class All(msgspec.Struct, forbid_unknown_fields=True):
-    """Every machine of the secret's."""
+    """No parameters: all machines of the secret."""
 
 
 class Vm(msgspec.Struct):
@@ -66,33 +66,33 @@ class Vm(msgspec.Struct):
 
 
 class Hypervisor:
-    """Pretends. A real one would start processes here; whose they are is not its business."""
+    """A simulated hypervisor. A real one would start processes; it does not know who owns them."""
 
     def __init__(self) -> None:
         self._running: set[str] = set()
 
     def start(self, sid: str) -> None:
-        """Run it."""
+        """Start a machine."""
         self._running.add(sid)
 
     def stop(self, sid: str) -> None:
-        """Run it no more."""
+        """Stop a machine."""
         self._running.discard(sid)
 
     def state(self, sid: str) -> str:
-        """Whether it runs."""
+        """Whether a machine is running or stopped."""
         return "running" if sid in self._running else "stopped"
 
 
 class Compute:
-    """The operations. Whatever names a machine asks herod before it touches one."""
+    """The operations. Each operation on a machine asks herod first whether the secret owns it."""
 
     def __init__(self, herod: AsyncClient, hypervisor: Hypervisor) -> None:
         self._herod = herod
         self._hypervisor = hypervisor
 
     async def deploy_vm(self, secret: str, asked: Deploy) -> Vm:
-        """Claim a machine for the secret, and start it."""
+        """Claim a machine with the secret, and start it."""
         resource = await self._ask("claim", secret, kind="vm", name=asked.name, attributes={"cpus": asked.cpus})
         self._hypervisor.start(resource["sid"])
         return self._vm(resource)
@@ -132,7 +132,7 @@ class Compute:
         return self._vm(resource)
 
     async def delete_vm(self, secret: str, asked: Which) -> dict[str, str]:
-        """Stop a machine and give it up: whoever dies in between has a machine left to delete, not a stray one."""
+        """Stop a machine, then release it: after a crash in between it can still be deleted."""
         await self._ask("check", secret, sid=asked.sid)
         self._hypervisor.stop(asked.sid)
         await self._ask("release", secret, sid=asked.sid)
@@ -148,7 +148,7 @@ class Compute:
 
 
 class Misses:
-    """Who has asked for what is not theirs, and how often: one tenant's guesses must not lock out the others."""
+    """Counts misses per caller, so that one tenant's guesses do not lock out the others."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -164,7 +164,7 @@ class Misses:
         return len(missed) >= MAX_MISSES
 
     def add(self, caller: str) -> None:
-        """Count one more."""
+        """Count a miss."""
         self._missed.setdefault(caller, deque()).append(self._clock())
 
 
@@ -172,7 +172,7 @@ Answer = tuple[bytes, int, dict[str, str]]
 
 
 def make_app(herod: AsyncClient) -> QuartTrio:
-    """The service as an application: `POST /OPERATION` with a JSON body, the tenant's secret in `X-Secret`."""
+    """The ASGI application: `POST /OPERATION` with a JSON body, the tenant's secret in `X-Secret`."""
     compute = Compute(herod, Hypervisor())
     misses = Misses()
     operations: dict[str, tuple[Callable[[str, Any], Awaitable[object]], Any]] = {
@@ -194,10 +194,10 @@ def make_app(herod: AsyncClient) -> QuartTrio:
         if not secret:
             return error(400, "invalid_request", "Send a secret of your own in X-Secret.")
         if misses.are_too_many(str(request.remote_addr)):
-            return error(429, "rate_limited", "Too much of what you asked for is not yours: try again later.")
+            return error(429, "rate_limited", "Too many requests for machines that were not found: try again later.")
         operation, takes = operations[name]
         result = await operation(secret, msgspec.json.decode(await request.get_data(), type=takes))
-        if result == []:  # nothing owned: it may be a guess at a secret, and herod counts it as one
+        if result == []:  # an empty list may be a guess at a secret, and herod counts it as a miss
             misses.add(str(request.remote_addr))
         return reply(200, result)
 
@@ -207,24 +207,24 @@ def make_app(herod: AsyncClient) -> QuartTrio:
 
     @app.errorhandler(ClientError)
     async def not_granted(problem: ClientError) -> Answer:
-        """What herod says of the tenant's request is for the tenant; what it says of this service is for its log."""
+        """Pass herod's errors about the tenant's request to the tenant; log errors about this service."""
         if isinstance(problem, Refused) and problem.status in {400, 404, 429}:
             if problem.status == 404:
                 misses.add(str(request.remote_addr))
             return error(problem.status, problem.code, problem.message)
         app.logger.error("herod does not answer this service: %s", problem.message)
-        return error(503, "unavailable", "This service cannot tell what is whose now: try again.")
+        return error(503, "unavailable", "This service cannot check ownership now: try again.")
 
     return app
 
 
 def reply(status: int, body: object) -> Answer:
-    """An answer in JSON."""
+    """A JSON response."""
     return msgspec.json.encode(body), status, {"Content-Type": "application/json"}
 
 
 def error(status: int, code: str, message: str) -> Answer:
-    """A refusal, in the form of herod's own."""
+    """An error, in the same form as herod's."""
     return reply(status, {"error": {"code": code, "message": message}})
 
 
@@ -232,8 +232,8 @@ async def serve(*, herod: str | None, identity: Identity, bind: str) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
-        herod: its address; None for the socket of this user, or else of this machine.
-        identity: as whom herod is asked.
+        herod: herod's address; None for the socket of this user, or else of this machine.
+        identity: the credential that this service sends to herod.
         bind: `HOST:PORT` or `unix:/path`.
     """
     config = hypercorn.Config()
@@ -245,8 +245,8 @@ async def serve(*, herod: str | None, identity: Identity, bind: str) -> None:
 
 def main() -> None:
     """Read the command line, and serve."""
-    parser = argparse.ArgumentParser(description="A compute service whose machines belong to whoever knows a secret.")
-    parser.add_argument("--herod", metavar="ADDRESS", help="unix:/path or http://HOST:PORT; by default, its socket")
+    parser = argparse.ArgumentParser(description="A compute service whose machines are owned with a secret.")
+    parser.add_argument("--herod", metavar="ADDRESS", help="unix:/path or http://HOST:PORT; by default, herod's socket")
     parser.add_argument("--key", metavar="FILE", type=Path, help="a service key with scope user; by default, the uid")
     parser.add_argument("--bind", metavar="ADDRESS", default="127.0.0.1:8080", help="HOST:PORT or unix:/path")
     options = parser.parse_args()
