@@ -1,5 +1,5 @@
-# The door for people and CI alike. Everything happens in a virtual environment beside this file; nothing is installed
-# elsewhere. Another Python has an environment of its own: make test PYTHON=python3.13
+# What people and CI call alike. Everything is installed into a virtual environment beside this file and nowhere else.
+# Another Python has an environment of its own: make test PYTHON=python3.13
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -56,11 +56,11 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'herod needs Python 3.11 or newer: make PYTHON=python3.13 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	  { echo 'this Python cannot make virtual environments: apt install python3-venv' >&2; exit 1; }
+	  { echo 'this Python cannot create virtual environments: apt install python3-venv' >&2; exit 1; }
 	@echo 'making $(VENV)'
 	@$(PYTHON) -m venv $(VENV)
 
-# The install points at these folders, so a change to the code needs no new one.
+# An editable install: a change to the code needs no new one.
 $(RUN_READY): requirements/run.txt requirements/build.txt pyproject.toml clients/python/pyproject.toml | $(BIN)/python
 	@echo 'installing the locked dependencies'
 	@$(PIP) --require-hashes -r requirements/run.txt -r requirements/build.txt
@@ -72,8 +72,8 @@ $(DEV_READY): requirements/dev.txt pyproject.toml | $(RUN_READY)
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# The secret is kept where the daemon keeps its store by default, so that every clone opens the same store. Where a
-# login made no XDG_RUNTIME_DIR (su, a container) and the machine's socket folder is closed, the socket goes there too.
+# The secret is kept where the daemon keeps its store by default, so that every clone opens the same store. Without
+# XDG_RUNTIME_DIR (su, a container), and if the system's socket folder is not writable, the socket goes there too.
 .PHONY: run
 run: $(RUN_READY) ## start the daemon: Unix socket, 127.0.0.1:3350, embedded store (ARGS="--port 4000")
 	@if (( $$(id -u) == 0 )); then folder=/var/lib/herod; \
@@ -86,14 +86,14 @@ run: $(RUN_READY) ## start the daemon: Unix socket, 127.0.0.1:3350, embedded sto
 	fi; \
 	if (( $$(id -u) != 0 )) && [[ -z "$${XDG_RUNTIME_DIR:-}" && ! -w /run/herod ]]; then \
 	  export XDG_RUNTIME_DIR="$$folder/run"; (umask 077; mkdir -p "$$XDG_RUNTIME_DIR"); \
-	  echo "There is no XDG_RUNTIME_DIR. Where you ask: export XDG_RUNTIME_DIR=$$XDG_RUNTIME_DIR"; \
+	  echo "XDG_RUNTIME_DIR is not set. In the shell that asks: export XDG_RUNTIME_DIR=$$XDG_RUNTIME_DIR"; \
 	fi; \
 	exec $(BIN)/herod serve $(ARGS)
 
-# Schemas and checkers that come by npm. Without it the tests that need them are skipped, and say so.
+# Schemas and checkers from npm. Without them the tests that need them are skipped, and say so.
 $(NPM_READY): tests/npm/package-lock.json
 	@command -v npm > /dev/null && npm ci --silent --prefix tests/npm && touch $@ || \
-	  { rm -rf tests/npm/node_modules; echo 'npm is missing or has no registry, so some tests are skipped' >&2; }
+	  { rm -rf tests/npm/node_modules; echo 'npm is missing or cannot reach a registry: some tests are skipped' >&2; }
 
 .PHONY: test
 test: $(DEV_READY) $(NPM_READY) ## run the whole suite
@@ -120,7 +120,7 @@ lint: $(DEV_READY) ## check style, types and who imports whom
 	@$(BIN)/lint-imports
 
 .PHONY: fmt
-fmt: $(DEV_READY) ## format the code and mend what can be mended
+fmt: $(DEV_READY) ## format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix --exit-zero
 	@$(BIN)/ruff format
 
@@ -133,28 +133,28 @@ soak: $(DEV_READY) ## the long version of the suite (KILLS=500 FLIPS=10000 FUZZ=
 	  $(BIN)/pytest -n $(JOBS) --dist worksteal -m 'soak or not soak' $(ARGS)
 
 .PHONY: bench
-bench: $(DEV_READY) ## measure, against floors in the same run
+bench: $(DEV_READY) ## measure, beside the floors of the same run
 	@for script in $(filter-out bench/load.py,$(wildcard bench/*.py)); do $(BIN)/python "$$script"; done
 
 .PHONY: screenshots
-screenshots: $(DEV_READY) ## make the README's pictures anew (needs chromium)
+screenshots: $(DEV_READY) ## take the README's pictures (needs chromium)
 	@$(BIN)/python tools/screenshots.py
 
 .PHONY: build
-build: $(DEV_READY) ## make the wheels and source archives, herod's and its client's, in dist/
+build: $(DEV_READY) ## build the wheels and source archives of herod and its client into dist/
 	@for project in . clients/python; do (cd $$project && $(BIN)/python -m hatchling build -d $(abspath dist)); done
 
-# Takes nothing from this folder's environment, so that it works from a bare clone and leaves nothing here.
+# Uses nothing of this folder's environment: it works in a bare clone and leaves nothing here.
 .PHONY: install
 install: ## install as a system service (PREFIX=/usr/local SYSCONFDIR=/etc DESTDIR= ACCOUNT=yes)
 	@$(INSTALL) install
 
 .PHONY: uninstall
-uninstall: ## take away what install put; the secret, the settings and the store stay
+uninstall: ## remove what install put there; the secret, the settings and the store stay
 	@$(INSTALL) uninstall
 
 .PHONY: lock
-lock: ## resolve the dependencies anew (needs uv)
+lock: ## resolve the dependencies again (needs uv)
 	@command -v uv > /dev/null || { echo 'uv is missing: see its own documentation' >&2; exit 1; }
 	@compile='uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header'; \
 	compile="$$compile --no-emit-package herod-client"; \
