@@ -1,8 +1,8 @@
-"""Evidence stays: what changed nothing writes no row, what repeats is counted, and nobody pushes out others' rows.
+"""Audit rows survive: no-ops write none, repetitions are counted, and no caller pushes out the rows of others.
 
-The attack: one `read` account revokes the text `x` 14,369 times a second, or makes 5,054 tokens a second. Each was a
-row, so the 1,000,000 that are kept by default were gone in 70 s, and `audit.verify` said valid. Now the first writes
-no row, and the second one a minute, with the number.
+The attack: an account with scope `read` revokes the text `x` 14,369 times a second, or creates 5,054 tokens a second.
+Each was a row, so the 1,000,000 rows kept by default were gone in 70 s, and `audit.verify` reported valid. Now the
+first writes no row, and the second writes one row a minute with a count.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ TRIES = count("AUDIT")
 
 
 def events(harness: Harness) -> list[AuditEvent]:
-    """Every row."""
+    """All rows."""
     found: list[AuditEvent] = []
     after = 0
     while rows := harness.store.audit_rows(after=after):
@@ -33,7 +33,7 @@ def events(harness: Harness) -> list[AuditEvent]:
 
 
 async def counts(harness: Harness) -> Counter[str]:
-    """How often each operation was done, as the log has it in the end."""
+    """How often each operation was done, by the final state of the log."""
     await harness.pipeline.flush(is_last=True)
     found: Counter[str] = Counter()
     for event in events(harness):
@@ -42,7 +42,7 @@ async def counts(harness: Harness) -> Counter[str]:
 
 
 async def test_what_is_no_token_is_revoked_without_a_row(harness: Harness) -> None:
-    """However often: before, each was a row."""
+    """Revoking a text that is not a token writes no row, however often; each attempt used to be a row."""
     ada = await harness.user(scope="read")
     rows = len(events(harness))
     for _ in range(TRIES):
@@ -52,7 +52,7 @@ async def test_what_is_no_token_is_revoked_without_a_row(harness: Harness) -> No
 
 
 async def test_tokens_of_a_minute_are_one_row_and_their_number(harness: Harness) -> None:
-    """The first is written with its token, the others are counted; nothing is lost at the end."""
+    """The first token of a minute writes a row, the others are counted into one more, and no count is lost."""
     ada = await harness.user(scope="read")
     rows = len(events(harness))
     for _ in range(TRIES):
@@ -66,7 +66,7 @@ async def test_tokens_of_a_minute_are_one_row_and_their_number(harness: Harness)
 
 
 async def test_principals_sources_and_operations_are_counted_apart(harness: Harness) -> None:
-    """One line says who, from where and what."""
+    """Each row of counted operations has one actor, source and operation."""
     ada, bob = await harness.user(email="a@example.org", password=PASSWORD), await harness.user()
     uid = Source(peer=Peer(uid=7, gid=7))
     for _ in range(3):
@@ -96,7 +96,7 @@ SAME: tuple[tuple[str, dict[str, Any]], ...] = (
 
 @pytest.mark.parametrize(("name", "params"), SAME)
 async def test_what_is_so_already_is_no_row_and_no_news(harness: Harness, name: str, params: dict[str, Any]) -> None:
-    """Said twice, the second time changes nothing: no row, and nobody who follows the feed hears of it."""
+    """A command that repeats the current state writes no audit row and nothing to the change feed."""
     ada = await harness.user(scope="read")
     key = (await ada.key()).split("_")[2]
     params = {field: {"@ada": ada.client_id, "@key": key}.get(str(value), value) for field, value in params.items()}
@@ -107,7 +107,7 @@ async def test_what_is_so_already_is_no_row_and_no_news(harness: Harness, name: 
 
 
 async def test_a_token_is_revoked_once(harness: Harness) -> None:
-    """Again is no row."""
+    """Revoking a token again succeeds without another row."""
     ada = await harness.user(scope="read")
     token = await ada.token()
     for _ in range(3):
@@ -116,14 +116,14 @@ async def test_a_token_is_revoked_once(harness: Harness) -> None:
 
 
 async def churn(harness: Harness, user: User, rounds: int) -> None:
-    """Make and delete keys: two changes that last each time."""
+    """Create and delete keys: two real changes each round."""
     for number in range(rounds):
         text = await user.key(name=f"k{number}")
         await harness.call("keys.delete", user.basic, TCP, id=text.split("_")[2])
 
 
 async def test_a_principal_has_a_budget(harness: Harness) -> None:
-    """Beyond it changes are counted: every one of them is in the log, in few rows, and the next hour begins anew."""
+    """Changes beyond a principal's hourly row budget are all counted, in few rows; the next hour starts fresh."""
     ada = await harness.user(scope="read")
     rows = len(events(harness))
     await churn(harness, ada, ROWS_OF_PRINCIPAL)
@@ -140,7 +140,7 @@ async def test_a_principal_has_a_budget(harness: Harness) -> None:
 
 
 async def test_a_source_has_a_budget(harness: Harness) -> None:
-    """Many accounts of one source share one; another source's rows and an admin's are not touched by it."""
+    """Accounts of one source share a row budget, which affects neither other sources nor admins."""
     users = [await harness.user(scope="read") for _ in range(6)]
     rows = len(events(harness))
     for user in users:
@@ -155,7 +155,7 @@ async def test_a_source_has_a_budget(harness: Harness) -> None:
 
 
 async def test_what_admins_do_is_never_counted_together(harness: Harness) -> None:
-    """Each change is a row with its target, however many there are."""
+    """Each change by an admin is a row with its target, however many there are."""
     rows = len(events(harness))
     for _ in range(ROWS_OF_PRINCIPAL + 50):
         await harness.admin("users.add", scope="read")
@@ -163,14 +163,14 @@ async def test_what_admins_do_is_never_counted_together(harness: Harness) -> Non
 
 
 async def test_each_backup_is_a_row(harness: Harness) -> None:
-    """It changes nothing, and each of them is evidence."""
+    """Each backup is a row of its own, although it changes nothing."""
     for _ in range(3):
         await harness.admin("backup")
     assert [event.count for event in events(harness) if event.operation == "backup"] == [1, 1, 1]
 
 
 async def test_what_admins_did_is_not_pushed_out_by_number(harness: Harness) -> None:
-    """Rows of others go when there are too many, up to the first of an admin; that one goes by its age."""
+    """Retention by number removes rows only up to the first admin row, which is removed by age alone."""
     ada = await harness.user(scope="read")
     first = len(events(harness))
     await ada.key(name="early")
@@ -186,7 +186,7 @@ async def test_what_admins_did_is_not_pushed_out_by_number(harness: Harness) -> 
 
 
 async def test_counts_survive_a_store_that_is_full(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What could not be written is tried again, and not forgotten."""
+    """Counts that could not be written are kept and written later."""
     ada = await harness.user(scope="read")
     for _ in range(10):
         await harness.call("token.create", ada.basic, TCP)
@@ -201,7 +201,7 @@ async def test_counts_survive_a_store_that_is_full(harness: Harness, monkeypatch
 
 
 async def test_what_is_counted_is_bounded(harness: Harness) -> None:
-    """Beyond so many kinds of line the rest are one, with their number."""
+    """Beyond a maximum number of distinct counted rows, the others share one row that keeps the total."""
     trail = harness.pipeline.trail
 
     def record(tx: Any) -> None:
@@ -218,7 +218,7 @@ async def test_what_is_counted_is_bounded(harness: Harness) -> None:
 
 
 async def test_a_source_does_not_fill_the_denials(harness: Harness) -> None:
-    """Refusals of one source beyond its share are one line of its own, and others' lines stay whole."""
+    """Denials of one source beyond its share go into one row of its own, and other sources keep their rows."""
     ada = await harness.user(scope="read")
     for number in range(MAX_KINDS_OF_SOURCE + 300):
         harness.pipeline.denials.add(

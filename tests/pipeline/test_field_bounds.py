@@ -1,4 +1,4 @@
-"""What commands keep of what they are told has a bound: said by every schema, and kept whatever is sent."""
+"""Everything that commands store from parameters is bounded: each schema states a maximum, and it is enforced."""
 
 import msgspec
 import pytest
@@ -14,7 +14,7 @@ from support.herod_in_memory import Harness, bearer
 
 COMMANDS = [one.name for one in OPERATIONS.values() if one.is_command]
 OVER_RPC = [name for name in COMMANDS if Surface.RPC in OPERATIONS[name].surfaces]
-# Names of parameters that find or prove something and are kept nowhere.
+# Parameters that look something up or prove something, and are never stored.
 NOT_KEPT = {
     "admin_key", "client_id", "code", "current", "email of login", "email of session.sign_in", "former", "group", "id",
     "key", "owner", "password of login", "password of session.sign_in", "sid", "token", "token_type_hint", "user",
@@ -22,7 +22,7 @@ NOT_KEPT = {
 
 
 def unbounded(name: str, runtime: Runtime) -> list[str]:
-    """The texts, lists and objects that a command takes without a maximum in its schema."""
+    """The strings, lists and objects of a command without a maximum in its schema."""
     operation = OPERATIONS[name]
     maxima = {"string": {"maxLength", "enum"}, "array": {"maxItems"}, "object": {"maxProperties"}}
     return [
@@ -36,13 +36,13 @@ def unbounded(name: str, runtime: Runtime) -> list[str]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 async def test_what_is_kept_has_a_maximum(harness: Harness, name: str) -> None:
-    """Every text and list that a command may keep says its maximum; what is kept nowhere is named above."""
+    """Every string and list that a command may store has a maximum in its schema; the exceptions are listed above."""
     assert {field for field in unbounded(name, harness.runtime) if f"{field} of {name}" not in NOT_KEPT} <= NOT_KEPT
 
 
 @pytest.mark.parametrize("name", OVER_RPC)
 async def test_nothing_large_is_kept(harness: Harness, name: str) -> None:
-    """Whatever stands in any parameter of a command, no record and no audit row is larger than a resource may be."""
+    """Whatever any parameter contains, no record and no audit row gets larger than a resource may be."""
     operation = OPERATIONS[name]
     prepared = await prepare(harness, operation)
     for field in operation.params.__struct_fields__:

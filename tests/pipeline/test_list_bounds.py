@@ -1,7 +1,7 @@
-"""No list that is kept grows beyond its bound, by any operation; one of an earlier version works and cannot grow.
+"""No stored list can exceed its bound through any operation; longer ones from earlier versions work but cannot spread.
 
-The attack: an account with scope read made 1,200 keys of 11,000 networks each. Used once, they took 960 MB of memory;
-now they cannot be made, and 1,200 of 64 networks take 1 MB more than none.
+The attack: an account with scope read created 1,200 keys with 11,000 networks each. Used once, they took 960 MB of
+memory. Now they cannot be created, and 1,200 keys with 64 networks take 1 MB more than without networks.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ OLD = tuple(sorted(f"old{number:03}" for number in range(100)))
 
 
 async def every_way(harness: Harness, key_id: str, **given: Any) -> list[str]:
-    """What each operation that takes this field says to it: "taken", or why not."""
+    """The outcome of each operation that has this field: "taken", or the error."""
     user = await harness.user()
     named: dict[str, dict[str, Any]] = {
         "keys.create": {"name": f"of {user.client_id[:8]}"},
@@ -51,18 +51,18 @@ async def every_way(harness: Harness, key_id: str, **given: Any) -> list[str]:
 
 
 async def test_networks(harness: Harness) -> None:
-    """Wherever networks come in, 64 are taken and 65 are refused with the number; one that stands twice counts."""
+    """Every operation takes 64 networks and refuses 65 with the number; duplicates count."""
     await harness.service_key("write", "wide")
     key_id = (await harness.admin("keys.list")).items[0].id
     for networks in (TOO_MANY, ["n1"] * len(TOO_MANY), [*TOO_MANY, "*"]):
         refusal = f'At most 64 networks can be named, and these are {len(networks)}: name fewer, or "*" for all.'
         assert await every_way(harness, key_id, networks=networks) == [refusal] * 5
     assert await every_way(harness, key_id, networks=FITTING) == ["taken"] * 5
-    assert harness.store.get(ApiKey, key_id).networks == tuple(sorted(FITTING))  # type: ignore[union-attr]  # it is there
+    assert harness.store.get(ApiKey, key_id).networks == tuple(sorted(FITTING))  # type: ignore[union-attr]  # it exists
 
 
 async def test_scopes(harness: Harness) -> None:
-    """Wherever a scope comes in, 64 names are taken, and 65 or a text beyond 4,160 characters are refused."""
+    """Every operation takes 64 scope names, and refuses 65 or a text of more than 4,160 characters."""
     await harness.service_key("write", "wide")
     key_id = (await harness.admin("keys.list")).items[0].id
     for scope in (f"{READS} read", "read" + " " * 4157):
@@ -73,7 +73,7 @@ async def test_scopes(harness: Harness) -> None:
 
 
 async def test_tokens(harness: Harness) -> None:
-    """A token is asked for with 64 names at most; whoever signs one that names more networks has none of ours."""
+    """A token request names at most 64 scopes, and a token that names more than 64 networks is malformed."""
     user = await harness.user()
     assert (await harness.call("token.create", user.basic, scope=READS)).scope == "read"
     with pytest.raises(InvalidScope, match="at most 64 names"):
@@ -87,7 +87,7 @@ async def test_tokens(harness: Harness) -> None:
 
 @pytest.mark.parametrize("claim", ["sub", "jti"])
 async def test_ids_of_tokens(harness: Harness, claim: str) -> None:
-    """What a revocation would keep of a token is bounded: one with a longer id is malformed."""
+    """The part of a token that a revocation stores is bounded: a token with a longer id is malformed."""
     user = await harness.user()
     claims = harness.runtime.claims(await user.token(), NOW)
     token = issue(msgspec.structs.replace(claims, **{claim: "x" * 129}), harness.runtime.signing.current)
@@ -95,7 +95,7 @@ async def test_ids_of_tokens(harness: Harness, claim: str) -> None:
 
 
 async def test_what_validation_asks_for(harness: Harness) -> None:
-    """The scope that a service asks about has the same bound, whether or not the token is good."""
+    """The scope of a validation request has the same bound, whether or not the token is valid."""
     key = await harness.service_key("read")
     assert (await harness.call("token.validate", token=key, scope=READS)).valid
     for token in (key, "nobody's"):
@@ -104,7 +104,7 @@ async def test_what_validation_asks_for(harness: Harness) -> None:
 
 
 async def make_old(harness: Harness) -> tuple[User, str]:
-    """An account and its key that name 100 networks, as an earlier version let them."""
+    """An account and its key that name 100 networks, as an earlier version allowed."""
     user = await harness.user(email="old@example.org", password=PASSWORD)
     key = await user.key()
     account, record = harness.store.get(Account, user.client_id), harness.store.get(ApiKey, key.split("_")[2])
@@ -115,7 +115,7 @@ async def make_old(harness: Harness) -> tuple[User, str]:
 
 
 async def test_an_old_record_works(harness: Harness) -> None:
-    """It signs in, by secret, password, token, key and session; it is listed, renamed, rotated, switched off and on."""
+    """An account and key with 100 networks still sign in by every method, and can be listed, renamed and rotated."""
     user, key = await make_old(harness)
     signed_in = await harness.call("login", email="old@example.org", password=PASSWORD)
     session = await user.session()
@@ -132,7 +132,7 @@ async def test_an_old_record_works(harness: Harness) -> None:
 
 
 async def test_an_old_record_does_not_spread(harness: Harness) -> None:
-    """Nothing new gets so many, not by leaving networks out either; narrowed to 64 it can give them."""
+    """Nothing new gets 100 networks, not even by default; after narrowing the account to 64 it can grant those."""
     user, _ = await make_old(harness)
     await harness.user("admin", name="another")  # the last admin could not be narrowed
     await harness.admin("users.scope", client_id=user.client_id, scope="admin")
@@ -152,7 +152,7 @@ async def test_an_old_record_does_not_spread(harness: Harness) -> None:
 
 
 async def test_what_an_admin_need_not_know(harness: Harness) -> None:
-    """An admin releases without a secret; a text that no secret can be is refused all the same, as documented."""
+    """An admin releases a resource without its secret, but a secret that is too long is refused, as documented."""
     admin = await harness.user("admin")
     answer = await harness.request(
         "DELETE", "/api/v1/resources/none", headers={**admin.basic_header, "x-resource-secret": "x" * 1025}

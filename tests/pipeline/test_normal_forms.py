@@ -1,4 +1,4 @@
-"""Each text that a command is given has one form, or says that it is taken as it is."""
+"""Each string parameter of a command has a normal form, or is declared to be taken unchanged."""
 
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from herod_client.core.errors import InvalidRequest
 from herod_client.core.scope_graph import ADMIN
 from support.herod_in_memory import TCP, Harness
 
-# What is kept, and shown to people or looked up again. One that loses its form must not do so unseen.
+# Stored values that are shown or looked up again. Losing a normal form must fail a test.
 FORMS = {
     "auth.create_key": {"name": parse_name},
     "first_admin.create": {"email": parse_email, "name": parse_name},
@@ -29,35 +29,35 @@ FORMS = {
 
 
 class Bare(Params, frozen=True, kw_only=True):
-    """A text of which nothing is said."""
+    """A string without any declaration."""
 
     note: str
 
 
 class Described(Params, frozen=True, kw_only=True):
-    """Nor here."""
+    """A string with a description only."""
 
     note: Annotated[str, msgspec.Meta(description="a note")] | None = None
 
 
 class Formed(Params, frozen=True, kw_only=True):
-    """One that has a form."""
+    """A string with a normal form."""
 
     email: Email
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_forms_of_the_table(name: str) -> None:
-    """Names and emails are brought into one form."""
+    """Names and emails are brought to their normal form."""
     assert OPERATIONS[name].normal_forms == FORMS[name]
 
 
 @pytest.mark.parametrize("params", [Bare, Described])
 def test_a_text_without_a_word(params: type[Params]) -> None:
-    """A command with a text that says nothing is refused when it is defined."""
+    """A command with an undeclared string is refused at its definition."""
 
     def handler(tx: Any, context: Any, params: Any) -> None:
-        """Keep it."""
+        """Do nothing."""
 
     handler.__annotations__["params"] = params
     with pytest.raises(TypeError, match="does not say which form note has"):
@@ -65,11 +65,11 @@ def test_a_text_without_a_word(params: type[Params]) -> None:
 
 
 async def test_before_the_handler(harness: Harness) -> None:
-    """The handler has the one form; what has none is refused before it."""
+    """The handler receives the normal form, and invalid values are refused before it runs."""
     seen: list[Any] = []
 
     def handler(tx: Any, context: Any, params: Formed) -> None:
-        """Note what comes."""
+        """Record the parameters."""
         seen.append(params.email)
 
     operation = command("made.up", needs=ADMIN, credential=False, example={}, target=NoTarget("a test"))(handler)

@@ -1,7 +1,7 @@
-"""A page of any list has at most 256 KiB of JSON, and a cursor to go on: nothing is lost and nothing comes twice.
+"""A page of any list has at most 256 KiB of JSON and a cursor to the next one: nothing is lost or repeated.
 
-The attack: one batch of 50 `keys.list` by an account with scope read, whose keys named 11,000 networks each, was
-answered with 594 MiB and held the loop for 18 s. With the same keys, made by an earlier version, it is now 12 MiB.
+The attack: a batch of 50 `keys.list` by an account with scope read, whose keys named 11,000 networks each, was
+answered with 594 MiB and blocked the loop for 18 s. With the same keys, from an earlier version, it is now 12 MiB.
 """
 
 import json
@@ -19,14 +19,14 @@ from herod_client.core.errors import InvalidRequest
 from store.samples import event
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, Harness, User, open_harness
 
-# As long as names can be, and as many.
+# The longest possible names, and the largest number of them.
 FATTEST = tuple(sorted(f"{number:02}{'n' * 62}" for number in range(64)))
-# Of an earlier version: short, so that JSON is twice as long as what is kept.
+# From an earlier version: short names, so that the JSON is twice as long as the stored record.
 OLD = tuple(f"{number:x}" for number in range(11_000))
 
 
 async def refill(harness: Harness, user: User, count: int, networks: tuple[str, ...]) -> list[str]:
-    """So many keys of one account with these networks."""
+    """Give an account this many keys with these networks."""
     await user.key(name="key")
     account = harness.store.get(Account, user.client_id)
     key = next(iter(harness.store.scan(ApiKey)))
@@ -44,7 +44,7 @@ async def refill(harness: Harness, user: User, count: int, networks: tuple[str, 
 
 
 async def walk(harness: Harness, name: str, presented: Any = LOCAL_ADMIN, **params: Any) -> tuple[list[Any], int]:
-    """All items of a list by its pages, and how many pages there were; each is held to its bound as REST has it."""
+    """Collect all items of a list page by page, with the number of pages; check the size of each page over REST."""
     found: list[Any] = []
     cursor, pages = None, 0
     while True:
@@ -60,7 +60,7 @@ async def walk(harness: Harness, name: str, presented: Any = LOCAL_ADMIN, **para
 @pytest.mark.parametrize(("networks", "count"), [(FATTEST, 300), (OLD, 12)])
 @pytest.mark.parametrize("order", ["oldest", "newest"])
 async def test_keys(harness: Harness, networks: tuple[str, ...], count: int, order: str) -> None:
-    """The fattest keys come in several pages, of today and of an earlier version, in each order and state."""
+    """The largest keys, of today and of an earlier version, are split into pages in each order and state."""
     user = await harness.user()
     ids = await refill(harness, user, count, networks)
     ids = ids if order == "oldest" else ids[::-1]
@@ -72,7 +72,7 @@ async def test_keys(harness: Harness, networks: tuple[str, ...], count: int, ord
 
 
 async def test_small_records_fill_a_page(harness: Harness) -> None:
-    """What is ordinary still comes 200 at a time."""
+    """Ordinary records still come 200 to a page."""
     user = await harness.user()
     await refill(harness, user, MAX_PAGE + 1, ("lab", "attic"))
     page = await harness.call("keys.list", user.basic)
@@ -80,7 +80,7 @@ async def test_small_records_fill_a_page(harness: Harness) -> None:
 
 
 async def test_a_batch(harness: Harness) -> None:
-    """The attack itself: each list takes no more than a page, and what the batch has no room for is refused."""
+    """In a batch each list is limited to a page, and calls that no longer fit are refused."""
     user = await harness.user()
     await refill(harness, user, 20, OLD)
     calls = [{"jsonrpc": "2.0", "id": number, "method": "keys.list"} for number in range(50)]
@@ -95,7 +95,7 @@ async def test_a_batch(harness: Harness) -> None:
 
 
 async def test_accounts_and_rules(harness: Harness) -> None:
-    """Accounts and peer rules of long names and many networks."""
+    """Accounts and peer rules with long names and many networks are split into pages."""
     user = await harness.user()
     account = harness.store.get(Account, user.client_id)
     rule = harness.store.get(PeerRule, (await harness.admin("peers.allow", uid=1, scope="read")).id)
@@ -116,7 +116,7 @@ async def test_accounts_and_rules(harness: Harness) -> None:
 
 
 async def test_resources(harness: Harness) -> None:
-    """Resources with as much in them as may be."""
+    """Resources of the maximum size are split into pages."""
     user = await harness.user("user")
     attributes = {f"{number}": "x" * 240 for number in range(64)}
     for number in range(40):
@@ -130,7 +130,7 @@ async def test_resources(harness: Harness) -> None:
 
 
 async def test_sessions(harness: Harness) -> None:
-    """A session says what its account may now, which its own record does not hold: still no page is too large."""
+    """Pages of sessions are bounded although each shows its account's current grant, which is not in its record."""
     user = await harness.user()
     cookie = await user.session()
     account, session = harness.store.get(Account, user.client_id), next(iter(harness.store.scan(Session)))
@@ -148,7 +148,7 @@ async def test_sessions(harness: Harness) -> None:
 
 
 async def test_audit(harness: Harness) -> None:
-    """Rows of an earlier version may name a target of any length: both ways of going through them are bounded."""
+    """Pages of audit rows from earlier versions, with targets of any length, are bounded in both directions."""
 
     def fill(tx: Writer) -> None:
         for number in range(100):
@@ -170,7 +170,7 @@ async def test_audit(harness: Harness) -> None:
 
 
 async def test_legacy(harness: Harness) -> None:
-    """Legacy secrets come in pages as all else does, each once, and a cursor of none is refused."""
+    """Legacy secrets are paged like other lists, each occurs once, and an invalid cursor is refused."""
     secrets = LegacySecrets(harness.store.keyring, [("user", f"a secret of old {number}") for number in range(300)])
     harness.configure(legacy=secrets)
     expected = [one.id for one in secrets.all()]
@@ -183,7 +183,7 @@ async def test_legacy(harness: Harness) -> None:
 
 
 async def feed_of(harness: Harness, cursor: str | None = None) -> tuple[list[Any], list[Any], list[int]]:
-    """Subjects and revocations that the feed tells from a cursor on, and the bytes of its answers."""
+    """Subjects and revocations of the change feed after a cursor, and the sizes of its answers."""
     subjects, revoked, sizes = [], [], []
     while True:
         answer = await harness.call("token.changes", LOCAL_ADMIN, ADMIN_SOURCE, cursor=cursor)
@@ -197,7 +197,7 @@ async def feed_of(harness: Harness, cursor: str | None = None) -> tuple[list[Any
 
 @pytest.mark.parametrize("networks", [FATTEST, tuple("abcdefghijklmnopqrstuvwxyz")])
 async def test_feed(networks: tuple[str, ...]) -> None:
-    """The feed of local verifiers, whole and of what changed, comes in answers that are bounded, each subject once."""
+    """Answers of the change feed, snapshots and updates alike, are bounded, and each subject occurs once."""
     async with open_harness(scopes={f"{'s' * 60}:{number:02}": () for number in range(58)}) as harness:
         user = await harness.user()
         rule = harness.store.get(PeerRule, (await harness.admin("peers.allow", uid=1, scope="read")).id)
@@ -229,7 +229,7 @@ async def test_feed(networks: tuple[str, ...]) -> None:
 
 
 async def test_feed_full_at_the_end_of_a_kind(harness: Harness) -> None:
-    """Wherever an answer is full, also just behind the last account, what follows is told by the next one."""
+    """Wherever a feed answer is full, also right after the last account, the next answer continues."""
     user = await harness.user()
     rule = harness.store.get(PeerRule, (await harness.admin("peers.allow", uid=1, scope="read")).id)
     account = harness.store.get(Account, user.client_id)
@@ -248,7 +248,7 @@ async def test_feed_full_at_the_end_of_a_kind(harness: Harness) -> None:
 
 
 async def test_service_keys_of_supervisor(harness: Harness) -> None:
-    """A list that has no pages says so instead of answering without end, and where to look."""
+    """A list without pages refuses to answer when it is too long, and names the paged operation."""
     await harness.service_key("read", "one")
     key = next(iter(harness.store.scan(ApiKey)))
 
@@ -263,7 +263,7 @@ async def test_service_keys_of_supervisor(harness: Harness) -> None:
 
 
 def test_every_list_is_bounded_here() -> None:
-    """An operation that answers a page stands above: a new one needs its own test."""
+    """Every operation that answers with a page is covered above; a new one needs its own test."""
     paged = {one.name for one in OPERATIONS.values() if getattr(one.result, "__origin__", None) is Page}
     assert paged == {
         "audit.list", "keys.list", "legacy.status", "peers.list", "resources.list", "session.list", "users.list"
@@ -271,7 +271,7 @@ def test_every_list_is_bounded_here() -> None:
 
 
 def test_one_item_too_large() -> None:
-    """What alone is larger than an answer comes alone; in an answer that holds something it waits for the next."""
+    """An item larger than a page is sent alone; if the answer already has items, it is left to the next page."""
     large = "x" * (2 * MAX_PAGE_BYTES)
     assert fill_page([large, "a"], str, place=str, begin="begin") == Page([large], large)
     room = ByteBudget()

@@ -1,4 +1,4 @@
-"""The one road: admission twice for commands, denials noted, slow work bounded."""
+"""The pipeline: commands are authorized twice, denials are recorded, slow work is bounded."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -36,14 +36,14 @@ from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, STRANGER, Ha
 
 
 def denied(at: int = NOW, source: str = "uid:1", reason: str = "anonymous") -> AuditEvent:
-    """A denial."""
+    """A denial event."""
     return AuditEvent(
         at=at, actor="anonymous", method="anonymous", source=source, operation="stats", outcome="denied", reason=reason
     )
 
 
 async def test_a_success_is_audited_with_its_change(harness: Harness) -> None:
-    """Actor, method, source, operation and target, in the change's own transaction."""
+    """A change's audit row has actor, method, source, operation and target, in the same transaction."""
     user = await harness.user(scope="admin")
     event = harness.store.audit_rows()[-1].event
     assert event == AuditEvent(
@@ -59,7 +59,7 @@ async def test_a_success_is_audited_with_its_change(harness: Harness) -> None:
 
 
 async def test_a_refused_command_leaves_nothing(harness: Harness) -> None:
-    """No change, no success in the audit log."""
+    """A refused command changes nothing and writes no success to the audit log."""
     rows = len(harness.store.audit_rows())
     with pytest.raises(InvalidRequest):
         await harness.admin("users.add", scope="nonsense")
@@ -67,7 +67,7 @@ async def test_a_refused_command_leaves_nothing(harness: Harness) -> None:
 
 
 async def test_denials_reach_the_audit_log(harness: Harness) -> None:
-    """With the reason that the answer does not give."""
+    """Denials are in the audit log with the reason that the answer hides."""
     user = await harness.user()
     key = (await user.key())[:-7]
     with pytest.raises(MissingScope):
@@ -87,7 +87,7 @@ async def test_denials_reach_the_audit_log(harness: Harness) -> None:
 
 
 async def test_what_is_not_there_is_no_denial(harness: Harness) -> None:
-    """Unless it is there and somebody else's."""
+    """A lookup of something that does not exist is not a denial; of another account's key it is."""
     one, two = await harness.user(), await harness.user()
     await two.key()
     theirs = (await harness.call("keys.list", two.basic)).items[0].id
@@ -98,7 +98,7 @@ async def test_what_is_not_there_is_no_denial(harness: Harness) -> None:
 
 
 async def test_denials_wait_while_the_store_cannot_write(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are kept and written later."""
+    """Denials are kept while the store cannot write, and written later."""
     with pytest.raises(BadCredentials):
         await harness.call("stats")
 
@@ -114,7 +114,7 @@ async def test_denials_wait_while_the_store_cannot_write(harness: Harness, monke
 
 
 def test_like_denials_of_a_minute_are_one_line() -> None:
-    """Counted, and apart from other sources, reasons and minutes."""
+    """Equal denials of a minute are one counted row; other sources, reasons and minutes have their own."""
     denials = DenialQueue()
     for event in (denied(), denied(), denied(at=NOW + 60), denied(source="uid:2"), denied(reason="expired")):
         denials.add(event)
@@ -123,7 +123,7 @@ def test_like_denials_of_a_minute_are_one_line() -> None:
 
 
 def test_denials_are_bounded() -> None:
-    """Beyond the limit they are counted together."""
+    """Denials beyond the limit of distinct rows are counted together."""
     denials = DenialQueue()
     for number in range(MAX_KINDS + 50):
         denials.add(denied(source=f"uid:{number}"))
@@ -135,10 +135,10 @@ def test_denials_are_bounded() -> None:
 
 
 async def test_slow_work_is_bounded(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One hash at a time, a short queue, and the rest is told to come back."""
+    """One password hash runs at a time, a short queue waits, and further callers are told to retry."""
     refused = 0
 
-    async def log_in(number: int) -> None:  # each from elsewhere, and nobody is guessing
+    async def log_in(number: int) -> None:  # each from a different source, so that no guessing limit applies
         nonlocal refused
         source = Source(peer=Peer(uid=number, gid=number))
         try:
@@ -156,7 +156,7 @@ async def test_slow_work_is_bounded(harness: Harness, monkeypatch: pytest.Monkey
 
 
 async def test_a_password_changed_while_hashing_is_refused(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The transaction looks again at what the thread checked."""
+    """A password change is refused if the password changed between hashing and the transaction."""
     user = await harness.user(email="ada@example.org", password="the old long password")
     real = harness.pipeline.worker.run
 
@@ -178,7 +178,7 @@ async def test_a_password_changed_while_hashing_is_refused(harness: Harness, mon
 async def test_a_revocation_holds_while_the_store_cannot_write(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In memory at once; the answer is 503 all the same."""
+    """A revocation takes effect in memory at once while the store cannot write, and still answers 503."""
     user = await harness.user()
     token = await user.token()
 
@@ -196,7 +196,7 @@ async def test_a_revocation_holds_while_the_store_cannot_write(
     await harness.call("token.create", user.basic)  # nothing else has changed
     assert (await harness.call("token.validate", token=token)).reason == "revoked"
     assert harness.store.count(Revocation) == 0
-    await harness.call("token.revoke", user.basic, token=token)  # asked again, it is kept
+    await harness.call("token.revoke", user.basic, token=token)  # a repeated request is stored
     assert harness.store.count(Revocation) == 1
     harness.runtime.forget_revocations(NOW + 3599)
     assert harness.runtime.revoked
@@ -205,7 +205,7 @@ async def test_a_revocation_holds_while_the_store_cannot_write(
 
 
 def test_every_reason_has_its_error() -> None:
-    """What the engine answers, said to the one who asked."""
+    """Every reason of a denied decision maps to its error for the caller."""
     assert isinstance(refusal(Denied(Reason.ANONYMOUS), ANONYMOUS), BadCredentials)
     assert isinstance(refusal(Denied(Reason.OUTSIDE_WINDOW), ANONYMOUS), ExpiredToken)
     named = refusal(Denied(Reason.NETWORK_DENIED, missing="lab"), ANONYMOUS)
@@ -226,14 +226,14 @@ def test_every_reason_has_its_error() -> None:
 
 
 async def test_public_operations_ignore_credentials(harness: Harness) -> None:
-    """Even bad ones."""
+    """A public operation ignores credentials, even invalid ones."""
     answer = await harness.call("health", Bearer("nonsense"), ADMIN_SOURCE)
     assert answer.status == "ok"
     assert (await harness.call("stats", LOCAL_ADMIN)).users == 0
 
 
 async def test_a_flood_of_one_kind_is_two_lines_a_minute(harness: Harness) -> None:
-    """The first at once, the rest in one line when the minute is over or the daemon stops."""
+    """Of a flood of equal denials the first is written at once, the rest as one row after a minute or at shutdown."""
     for _ in range(5):
         with pytest.raises(BadCredentials):
             await harness.call("stats")
@@ -256,7 +256,7 @@ async def test_a_flood_of_one_kind_is_two_lines_a_minute(harness: Harness) -> No
 
 
 async def test_denials_survive_a_flush_that_is_cancelled(harness: Harness) -> None:
-    """As when the daemon is told to stop in the middle of one."""
+    """Denials survive a cancelled flush, as at shutdown."""
     with pytest.raises(BadCredentials):
         await harness.call("stats")
     with trio.CancelScope() as scope:
@@ -267,7 +267,7 @@ async def test_denials_survive_a_flush_that_is_cancelled(harness: Harness) -> No
 
 
 async def test_time_that_passes_in_the_queue_counts(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A credential that was good when asked and is over when the transaction begins changes nothing."""
+    """A credential that expires between the request and its transaction changes nothing."""
     soon = datetime.fromtimestamp(harness.clock.now + 60, UTC)
     key = await harness.service_key("admin", expires_at=soon)
     real_write = harness.store.write
@@ -283,7 +283,7 @@ async def test_time_that_passes_in_the_queue_counts(harness: Harness, monkeypatc
 
 
 async def test_uses_of_keys_are_noted(harness: Harness) -> None:
-    """By themselves or by a service that asks about them: when, and from where."""
+    """Each use of a key records when and from where, also when a service asks about it."""
     user = await harness.user()
     text = await user.key()
     service = await harness.service_key("admin")
@@ -311,7 +311,7 @@ async def test_uses_of_keys_are_noted(harness: Harness) -> None:
 
 
 async def test_a_grant_outside_its_window_is_refused(harness: Harness) -> None:
-    """A session of a key that ends later than the session's own check is stopped by the engine."""
+    """A principal of a key that has expired is refused by the engine, also after the key's own check."""
     soon = datetime.fromtimestamp(harness.clock.now + 60, UTC)
     user = await harness.user()
     key = harness.store.get(ApiKey, (await user.key(expires_at=soon)).split("_")[2])
@@ -325,7 +325,7 @@ async def test_a_grant_outside_its_window_is_refused(harness: Harness) -> None:
 async def test_an_admin_demoted_while_hashing_needs_the_current_password(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was skipped because they were admin is asked for again in the transaction."""
+    """An admin demoted while hashing has to prove the current password in the transaction after all."""
     await harness.service_key("admin", name="spare admin")
     user = await harness.user(scope="admin", email="ada@example.org", password="the old long password")
     real = harness.pipeline.worker.run
@@ -343,7 +343,7 @@ async def test_an_admin_demoted_while_hashing_needs_the_current_password(
 
 
 async def test_an_old_hash_is_renewed_at_sign_in(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And tokens made before it live on, for the password is the same."""
+    """An outdated password hash is renewed at sign-in, and earlier tokens stay valid."""
     user = await harness.user(email="ada@example.org", password="the old long password")
     token = await user.token()
     before = harness.store.get(Account, user.client_id)
@@ -361,7 +361,7 @@ async def test_an_old_hash_is_renewed_at_sign_in(harness: Harness, monkeypatch: 
 async def test_registration_is_judged_again_in_its_transaction(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two at once make one account, and what was closed meanwhile is closed."""
+    """Of two concurrent registrations one succeeds, and closing registration meanwhile is respected."""
     outcomes: list[str] = []
 
     async def register() -> None:
@@ -387,14 +387,14 @@ async def test_registration_is_judged_again_in_its_transaction(
 
 
 async def test_an_address_that_an_admin_gives_twice(harness: Harness) -> None:
-    """However it is spelled."""
+    """An admin cannot give an email address to a second account, however it is spelled."""
     await harness.user(email="ada@example.org")
     with pytest.raises(Conflict):
         await harness.user(email="ADA@example.org")
 
 
 async def test_what_would_be_admitted(harness: Harness) -> None:
-    """As `call` decides, without running or noting anything."""
+    """`admitted` decides as `call` does, without running or recording anything."""
     reader = await (await harness.user("read")).bearer()
     asked = [OPERATIONS[name] for name in ("keys.list", "users.list", "whoami", "health")]
     assert harness.pipeline.admitted(asked, reader, ADMIN_SOURCE) == {"keys.list", "whoami", "health"}
@@ -404,7 +404,7 @@ async def test_what_would_be_admitted(harness: Harness) -> None:
 
 
 async def test_verified_tokens_are_bounded_and_belong_to_their_keys(harness: Harness) -> None:
-    """The oldest goes first; other signing keys forget all."""
+    """The cache of verified tokens evicts the oldest and is emptied when the signing keys change."""
     claims = harness.runtime.claims(await (await harness.user()).token(), NOW)
     keys, others = harness.runtime.signing, SigningKeys(harness.runtime.signing.current)
     verified = VerifiedTokens(limit=2)
@@ -417,7 +417,7 @@ async def test_verified_tokens_are_bounded_and_belong_to_their_keys(harness: Har
 
 
 async def test_verified_tokens_are_bounded_in_bytes(harness: Harness) -> None:
-    """Tokens as long as can be, with as many networks, take no more memory than there is for them."""
+    """The cache of verified tokens stays within its bytes with the longest tokens and many networks."""
     claims = harness.runtime.claims(await (await harness.user()).token(), NOW)
     long = msgspec.structs.replace(claims, networks=tuple(f"{number}" for number in range(1200)))
     verified = VerifiedTokens()
@@ -430,7 +430,7 @@ async def test_verified_tokens_are_bounded_in_bytes(harness: Harness) -> None:
 
 
 async def test_grants_are_bounded_in_bytes(harness: Harness) -> None:
-    """Grants of as many networks as an earlier version let take no more memory than there is for them."""
+    """The cache of grants stays within its bytes with as many networks as an earlier version allowed."""
     for number in range(100):
         networks = tuple(f"{number}.{index}" for index in range(5000))
         assert harness.runtime.grant(("read",), networks).proves(f"{number}.7")
@@ -438,7 +438,7 @@ async def test_grants_are_bounded_in_bytes(harness: Harness) -> None:
 
 
 async def test_grants_are_remembered_within_bounds(harness: Harness) -> None:
-    """What is beyond is made again, the same."""
+    """The cache of grants is bounded, and an evicted grant is built again identically."""
     for number in range(MAX_GRANTS + 5):
         assert harness.runtime.grant(("read",), (f"n{number}",)).proves(f"n{number}")
     assert len(harness.runtime.grants) <= MAX_GRANTS

@@ -1,4 +1,4 @@
-"""Ways to get more than one was given, each refused inside the transaction that would have done it."""
+"""Attempts to gain privileges, each refused inside the transaction that would have granted them."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -24,14 +24,14 @@ from support.herod_in_memory import LOCAL_ADMIN, Harness, User
 
 
 async def test_a_key_above_ones_own_scope(harness: Harness) -> None:
-    """A reader cannot make a writing key."""
+    """A reader cannot create a key with scope write."""
     user = await harness.user(scope="read")
     with pytest.raises(CeilingExceeded):
         await harness.call("keys.create", user.basic, name="more", scope="write")
 
 
 async def test_a_key_above_the_credential(harness: Harness) -> None:
-    """A read token of a writer cannot make a writing key either."""
+    """A read token of a writer cannot create a key with scope write either."""
     user = await harness.user(scope="write")
     with pytest.raises(CeilingExceeded):
         await harness.call("keys.create", await user.bearer("read"), name="more", scope="write")
@@ -48,7 +48,7 @@ async def test_a_wider_network(harness: Harness) -> None:
 
 
 async def test_a_key_that_outlives_its_maker(harness: Harness) -> None:
-    """A service key with an end cannot make keys without one."""
+    """A service key that expires cannot create keys that do not."""
     soon = datetime.fromtimestamp(harness.clock.now + 60, UTC)
     text = await harness.service_key("admin", expires_at=soon)
     with pytest.raises(CeilingExceeded):
@@ -58,7 +58,7 @@ async def test_a_key_that_outlives_its_maker(harness: Harness) -> None:
 
 
 async def test_an_admin_cannot_make_or_raise_to_owner(harness: Harness) -> None:
-    """Nobody gives what they do not hold."""
+    """An admin cannot create or promote to owner, because callers give only what they hold."""
     user, admin = await harness.user(), await harness.user("admin")
     for name, params in (
         ("users.add", {"scope": "owner"}),
@@ -69,7 +69,7 @@ async def test_an_admin_cannot_make_or_raise_to_owner(harness: Harness) -> None:
     ):
         with pytest.raises(CeilingExceeded):
             await harness.call(name, await admin.bearer(), **params)
-        await harness.admin(name, **params)  # the machine's owner may
+        await harness.admin(name, **params)  # the local admin may
 
 
 @pytest.mark.parametrize(
@@ -84,18 +84,18 @@ async def test_an_admin_cannot_make_or_raise_to_owner(harness: Harness) -> None:
     ],
 )
 async def test_an_admin_cannot_change_an_owner(harness: Harness, name: str, params: dict[str, Any]) -> None:
-    """Who holds more cannot be reset, demoted or removed from below."""
+    """An admin cannot reset, demote or remove an account that holds more."""
     above = await harness.user("owner")
     admin = await (await harness.user("admin")).bearer()
     with pytest.raises(TargetDenied):
         await harness.call(name, admin, client_id=above.client_id, **params)
     with pytest.raises(TargetDenied):
         await harness.call("keys.create", admin, name="theirs", owner=above.client_id)
-    await harness.admin(name, client_id=above.client_id, **params)  # the machine's owner may
+    await harness.admin(name, client_id=above.client_id, **params)  # the local admin may
 
 
 async def test_an_admin_of_one_network_cannot_change_an_admin_of_all(harness: Harness) -> None:
-    """Networks count for targets too."""
+    """An admin of one network cannot change an admin of all networks."""
     wide = await harness.user(scope="admin")
     narrow = await harness.user(scope="admin", networks=["lab"])
     with pytest.raises(TargetDenied):
@@ -105,7 +105,7 @@ async def test_an_admin_of_one_network_cannot_change_an_admin_of_all(harness: Ha
 
 
 async def test_a_read_token_cannot_rotate_its_own_accounts_secret(harness: Harness) -> None:
-    """The new client secret would hold more than the token that asked for it."""
+    """A read token cannot rotate its account's client secret, because the new secret would hold more."""
     user = await harness.user(scope="write")
     with pytest.raises(TargetDenied):
         await harness.call("users.rotate_secret", await user.bearer("read"), client_id=user.client_id)
@@ -114,7 +114,7 @@ async def test_a_read_token_cannot_rotate_its_own_accounts_secret(harness: Harne
 
 
 async def test_a_session_from_a_read_key_is_a_read_session(harness: Harness) -> None:
-    """What signs in bounds what is signed in, whatever the owner holds."""
+    """A session is bounded by the credential that opened it, whatever the owner holds."""
     user = await harness.user(scope="admin")
     session = await user.session(Bearer(await user.key(scope="read")))
     assert (await harness.call("whoami", session)).scope == "read"
@@ -123,7 +123,7 @@ async def test_a_session_from_a_read_key_is_a_read_session(harness: Harness) -> 
 
 
 async def test_user_keys_and_their_sessions_manage_no_keys(harness: Harness) -> None:
-    """Not directly, and not by way of the dashboard."""
+    """User keys manage no keys, neither directly nor through a dashboard session."""
     user = await harness.user(scope="admin")
     key = Bearer(await user.key(scope="admin"))
     for presented in (key, await user.session(key)):
@@ -137,7 +137,7 @@ async def test_user_keys_and_their_sessions_manage_no_keys(harness: Harness) -> 
 
 @pytest.mark.parametrize("scope", ["read", "admin"])
 async def test_a_key_makes_no_secret_of_its_owner(harness: Harness, scope: str) -> None:
-    """A client secret or password set with a leaked key would outlive the key, and could manage keys."""
+    """A user key sets neither client secret nor password of its owner, which would outlive it and could manage keys."""
     user = await harness.user(scope=scope, email="ada@example.org", password="the old long password")
     key = Bearer(await user.key(scope=scope))
     for presented in (key, await user.session(key)):
@@ -152,7 +152,7 @@ async def test_a_key_makes_no_secret_of_its_owner(harness: Harness, scope: str) 
 
 
 async def test_service_keys_are_made_by_admins_and_have_no_owner(harness: Harness) -> None:
-    """Neither by users for themselves, nor in the name of a user."""
+    """Users create service keys neither for themselves nor in the name of a user."""
     user = await harness.user(scope="write")
     with pytest.raises(MissingScope):
         await harness.call("keys.create", user.basic, name="mine", kind="service")
@@ -164,7 +164,7 @@ async def test_service_keys_are_made_by_admins_and_have_no_owner(harness: Harnes
 
 
 async def test_an_admin_makes_keys_for_others_within_both_grants(harness: Harness) -> None:
-    """No wider than the owner, and by default on the owner's networks."""
+    """A key that an admin creates for a user is within the user's grant, and by default on the user's networks."""
     user = await harness.user(scope="read", networks=["lab"])
     made = await harness.admin("keys.create", name="theirs", owner=user.client_id)
     assert (made.owner, made.kind, made.networks) == (user.client_id, "user", ["lab"])
@@ -176,13 +176,13 @@ async def test_an_admin_makes_keys_for_others_within_both_grants(harness: Harnes
 
 
 async def test_a_service_key_manages_keys_only_as_admin(harness: Harness) -> None:
-    """A writing service key makes none."""
+    """A service key with scope write creates no keys."""
     with pytest.raises(CeilingExceeded):
         await harness.call("keys.create", Bearer(await harness.service_key("write")), name="child")
 
 
 async def test_a_token_makes_no_token_and_no_session(harness: Harness) -> None:
-    """An hour is an hour."""
+    """A token creates neither tokens nor sessions, so that it cannot extend its own lifetime."""
     user = await harness.user()
     for name in ("token.create", "session.create"):
         with pytest.raises(CeilingExceeded):
@@ -192,7 +192,7 @@ async def test_a_token_makes_no_token_and_no_session(harness: Harness) -> None:
 
 
 async def test_a_token_with_more_than_its_account(harness: Harness) -> None:
-    """RFC 6749 calls it invalid_scope."""
+    """A token request for more than the account holds is refused as invalid_scope (RFC 6749)."""
     user = await harness.user(scope="read")
     for scope in ("write", "read admin", "nonsense", " "):
         with pytest.raises(InvalidScope):
@@ -200,7 +200,7 @@ async def test_a_token_with_more_than_its_account(harness: Harness) -> None:
 
 
 async def test_anothers_things_do_not_exist(harness: Harness) -> None:
-    """Another's key or account is not found, on every verb."""
+    """Another account's key and account are answered as not found, by every operation."""
     one, two = await harness.user(scope="write"), await harness.user(scope="write")
     await two.key()
     key = (await harness.call("keys.list", two.basic)).items[0]
@@ -221,7 +221,7 @@ async def test_anothers_things_do_not_exist(harness: Harness) -> None:
 
 
 async def test_only_the_holder_or_an_admin_revokes(harness: Harness) -> None:
-    """And an admin not above their own grant."""
+    """Only the holder or an admin revokes a token, and the admin not above the admin's own grant."""
     one, two, above = await harness.user(), await harness.user(), await harness.user("owner")
     with pytest.raises(TargetDenied):
         await harness.call("token.revoke", one.basic, token=await two.token())
@@ -233,7 +233,7 @@ async def test_only_the_holder_or_an_admin_revokes(harness: Harness) -> None:
 
 
 async def test_the_last_admin_stays(harness: Harness) -> None:
-    """An account or service key that is the last enabled admin is neither removed, disabled nor demoted."""
+    """The last enabled admin, an account or a service key, is neither removed, disabled nor demoted."""
     admin = await harness.user(scope="admin")
     for name, params in (
         ("users.delete", {}),
@@ -274,7 +274,7 @@ async def _allow_peer(harness: Harness, user: User) -> Any:
 async def test_a_demotion_that_overtakes_a_change_stops_it(
     harness: Harness, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A change admitted before a demotion is judged again in its transaction, by the grant that holds there.
+    """A change admitted before a demotion is authorized again in its transaction, by the grant held then.
 
     The demotion is committed at the worst moment: after the first admission, right before the change's own
     transaction begins.
@@ -301,7 +301,7 @@ async def test_a_demotion_that_overtakes_a_change_stops_it(
 
 
 async def test_racing_demotions_and_changes_never_leave_more_than_was_held(harness: Harness) -> None:
-    """However they interleave, no key made by the demoted holds more than read at its next use."""
+    """However demotions and changes interleave, no key created by the demoted account holds more than read."""
     await harness.service_key("admin", name="spare admin")
     users = [await harness.user(scope="admin") for _ in range(8)]
 
@@ -325,7 +325,7 @@ async def test_racing_demotions_and_changes_never_leave_more_than_was_held(harne
 
 
 async def test_two_deletions_leave_one_admin(harness: Harness) -> None:
-    """Racing removals of the last two admins: one of them is refused."""
+    """Of two concurrent removals of the last two admins, one is refused."""
     admins = [await harness.user(scope="admin"), await harness.user(scope="admin")]
     refused = []
 

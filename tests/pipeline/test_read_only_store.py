@@ -1,4 +1,4 @@
-"""While the store takes no changes: what must end ends in memory, and everything else is refused."""
+"""While the store is read-only, revoking commands take effect in memory, and all others are refused."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -12,7 +12,7 @@ from support.herod_in_memory import TCP, Harness, open_harness
 
 @pytest.fixture
 async def harness() -> AsyncIterator[Harness]:
-    """A harness with an admin who stays."""
+    """A harness with a permanent admin."""
     async with open_harness() as harness:
         await harness.service_key("admin", "spare")
         yield harness
@@ -20,13 +20,13 @@ async def harness() -> AsyncIterator[Harness]:
 
 @pytest.fixture
 def read_only(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Let the store take no change from now on."""
+    """Make the store refuse all changes from now on."""
     return lambda: monkeypatch.setattr(harness.store, "write", _refuse)
 
 
 @pytest.mark.parametrize("name", ["users.disable", "users.delete"])
 async def test_an_account_ends_in_memory(harness: Harness, read_only: Callable[[], None], name: str) -> None:
-    """It is refused with all its tokens, keys and sessions, though the change itself answers 503."""
+    """Disabling an account refuses its tokens, keys and sessions at once, although the change answers 503."""
     user = await harness.user()
     token = await user.token()
     made: list[Presented] = [user.basic, Bearer(token), Bearer(await user.key()), await user.session()]
@@ -42,7 +42,7 @@ async def test_an_account_ends_in_memory(harness: Harness, read_only: Callable[[
 
 @pytest.mark.parametrize("name", ["keys.delete", "keys.disable"])
 async def test_a_key_ends_in_memory(harness: Harness, read_only: Callable[[], None], name: str) -> None:
-    """Its owner's other credentials go on."""
+    """Disabling a key in memory leaves its owner's other credentials valid."""
     user = await harness.user()
     key = await user.key()
     read_only()
@@ -53,7 +53,7 @@ async def test_a_key_ends_in_memory(harness: Harness, read_only: Callable[[], No
 
 
 async def test_an_account_is_switched_on_again(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the next change that the store takes."""
+    """An account disabled in memory is enabled again by the next change that the store takes."""
     user = await harness.user()
     with monkeypatch.context() as full:
         full.setattr(harness.store, "write", _refuse)
@@ -66,7 +66,7 @@ async def test_an_account_is_switched_on_again(harness: Harness, monkeypatch: py
 
 
 async def test_memory_takes_no_more_than_the_store_would(harness: Harness, read_only: Callable[[], None]) -> None:
-    """Who may not switch somebody off in the store may not in memory."""
+    """Callers who may not disable an account in the store may not do so in memory."""
     admin, everywhere = await harness.user(scope="admin", networks=["lab"]), await harness.user()
     read_only()
     with pytest.raises(TargetDenied):
@@ -75,7 +75,7 @@ async def test_memory_takes_no_more_than_the_store_would(harness: Harness, read_
 
 
 async def test_the_last_admin_stays_in_memory_too() -> None:
-    """A full disk is no way to lock everybody out."""
+    """The last admin cannot be disabled in memory either."""
     async with open_harness() as harness:
         last = await harness.user(scope="admin")
         harness.store.write = _refuse  # type: ignore[method-assign, assignment]
@@ -85,7 +85,7 @@ async def test_the_last_admin_stays_in_memory_too() -> None:
 
 
 async def test_two_admins_do_not_end_in_memory_one_after_the_other() -> None:
-    """Who is off in memory is no admin any more, whatever the store still says."""
+    """An admin disabled in memory no longer counts as an admin, whatever the store contains."""
     async with open_harness() as harness:
         keys = [await harness.service_key("admin", name) for name in ("first", "second")]
         harness.store.write = _refuse  # type: ignore[method-assign, assignment]
@@ -96,7 +96,7 @@ async def test_two_admins_do_not_end_in_memory_one_after_the_other() -> None:
 
 
 async def test_the_feed_tells_what_is_off_in_memory(harness: Harness, read_only: Callable[[], None]) -> None:
-    """Local verifiers refuse the account's tokens too, whether they follow already or begin now."""
+    """The change feed reports accounts disabled in memory, to verifiers that follow it and to new ones."""
     user = await harness.user()
     before = await harness.admin("token.changes")
     assert {one.sub: one.enabled for one in before.subjects}[user.client_id]

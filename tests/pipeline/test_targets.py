@@ -1,4 +1,4 @@
-"""What a command changes is found and checked before its handler runs: the real handlers, one and all."""
+"""Every command's target is found and checked before its handler runs, shown with the real handlers."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,7 +15,7 @@ from herod_client.core.scope_graph import ADMIN
 from support.herod_in_memory import TCP, Harness, User
 
 TARGETED = sorted(name for name, one in OPERATIONS.items() if isinstance(one.target, Target))
-# Each says why in the table. One that loses its target must not do so unseen.
+# Each has its reason in the table. Losing a target must fail a test.
 WITHOUT = {
     "auth.create_key",
     "backup",
@@ -33,9 +33,9 @@ WITHOUT = {
     "token.revoke",
     "users.add",
 }
-# Found by a secret of the tenant's, so nobody else's is ever higher, and a foreign one is missing.
+# Found by a tenant's secret, so an owner never holds more, and a foreign one is not found.
 BY_SECRET = {"resources.release", "resources.update"}
-# What they name need not be there: a first rule, a key of one's own.
+# Their reference need not exist: a first rule, or one's own key.
 OPTIONAL = {"keys.create", "peers.allow"}
 
 Make = Callable[[Harness, str], Awaitable[dict[str, Any]]]
@@ -79,7 +79,7 @@ async def _resource(harness: Harness, scope: str) -> dict[str, Any]:
 
 
 def made_by(name: str) -> Make:
-    """How a record that the command could change comes to be, and how the command names it."""
+    """The function that creates a record for the command to change and returns how the command names it."""
     if name == "keys.create":
         return _owner
     if name == "peers.allow":
@@ -97,20 +97,20 @@ def made_by(name: str) -> Make:
 
 
 def rest(name: str, reference: dict[str, Any]) -> dict[str, Any]:
-    """Everything else the command needs, from its example."""
+    """The command's parameters: the example's, with the reference in place."""
     names = {"client_id", "email", "id", "sid", "secret", "current", "uid", "expires_at"}
     return {key: value for key, value in OPERATIONS[name].example.items() if key not in names} | reference
 
 
 async def presented(harness: Harness, name: str, scope: str, networks: list[str] | None = None) -> Presented:
-    """Somebody with that scope, signed in as the command wants it."""
+    """A user with that scope, signed in by a method that the command accepts."""
     user: User = await harness.user(scope, networks)
     methods = OPERATIONS[name].methods
     return await user.session() if methods and AuthMethod.SESSION in methods else await user.bearer()
 
 
 async def refused(harness: Harness, name: str, who: Presented, params: dict[str, Any], error: type[Exception]) -> None:
-    """Refused, and nothing is otherwise than it was."""
+    """Assert that the call is refused and changes nothing."""
     before = harness.store.cursor
     with pytest.raises(error):
         await harness.call(name, who, TCP, **params)
@@ -118,14 +118,14 @@ async def refused(harness: Harness, name: str, who: Presented, params: dict[str,
 
 
 def test_whose_target_is_not_in_the_table() -> None:
-    """Only commands that change nothing of what was there, each with its reason."""
+    """Only commands that change no existing record have no target, each with its reason."""
     without = {name: one.target for name, one in OPERATIONS.items() if isinstance(one.target, NoTarget)}
     assert set(without) == WITHOUT
     assert all(target.why for target in without.values())
 
 
 def test_a_command_says_what_it_changes() -> None:
-    """One that does not is refused when it is defined."""
+    """A command without a declared target is refused at its definition."""
 
     def handler(tx: Any, context: Any, params: NoParams) -> None:
         """Change something."""
@@ -138,7 +138,7 @@ def test_a_command_says_what_it_changes() -> None:
 
 @pytest.mark.parametrize("name", [name for name in TARGETED if name not in OPTIONAL])
 async def test_missing(harness: Harness, name: str) -> None:
-    """What is not there is not found, for whoever asks."""
+    """A target that does not exist is not found, also for an admin."""
     reference = await made_by(name)(harness, "read")
     gone = {key: "nobody" if key != "secret" else value for key, value in reference.items()}
     await refused(harness, name, await presented(harness, name, "admin"), rest(name, gone), NotFound)
@@ -148,15 +148,15 @@ async def test_missing(harness: Harness, name: str) -> None:
     "name", [name for name in TARGETED if OPERATIONS[name].needs != ADMIN and name not in OPTIONAL]
 )
 async def test_foreign(harness: Harness, name: str) -> None:
-    """Somebody else's is not found either, by whoever is no admin."""
+    """Another account's target is not found for non-admins."""
     reference = await made_by(name)(harness, "read")
     await refused(harness, name, await presented(harness, name, "user"), rest(name, reference), NotFound)
 
 
 @pytest.mark.parametrize("name", [name for name in TARGETED if name not in BY_SECRET])
 async def test_higher(harness: Harness, name: str) -> None:
-    """An admin of one network changes nobody who holds more, and the audit says whom it was about."""
-    await harness.user("admin")  # somebody stays
+    """An admin of one network changes no target that holds more, and the audit log names the target."""
+    await harness.user("admin")  # another admin, so that none is the last
     reference = await made_by(name)(harness, "admin")
     who = await presented(harness, name, "admin", ["lab"])
     await refused(harness, name, who, rest(name, reference), TargetDenied)
@@ -168,7 +168,7 @@ async def test_higher(harness: Harness, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in TARGETED if name not in BY_SECRET])
 async def test_what_one_may_change(harness: Harness, name: str) -> None:
-    """It is changed, and its row in the audit log says what it was."""
+    """A permitted change succeeds, and its audit row names the target."""
     await harness.user("admin")
     reference = await made_by(name)(harness, "write")
     params = rest(name, reference)

@@ -1,4 +1,4 @@
-"""One spelling for one email and one name."""
+"""Normal forms: one spelling for each email and name."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -22,7 +22,7 @@ from herod_client.core.errors import InvalidRequest
     ],
 )
 def test_emails(text: str, email: str) -> None:
-    """NFKC, lowercase, no space around."""
+    """Emails are NFKC, lowercase and stripped of surrounding space."""
     assert parse_email(text) == email
 
 
@@ -31,14 +31,14 @@ def test_emails(text: str, email: str) -> None:
     ["", "ada", "@x", "a@", "a@b@c", "a b@c", "a@b\x00", "a\u202e@b", "a\u200b@b", "a\ud800@b", "a" * 250 + "@bcde"],
 )
 def test_no_emails(text: str) -> None:
-    """What is no address, or pretends to be another."""
+    """Invalid addresses and lookalikes of other addresses are refused."""
     with pytest.raises(InvalidRequest):
         parse_email(text)
 
 
 @given(st.text())
 def test_normal_form_is_a_fixed_point(text: str) -> None:
-    """Normalising twice changes nothing."""
+    """Normalizing twice changes nothing."""
     for parse in (parse_email, parse_name):
         try:
             once = parse(text)
@@ -52,7 +52,7 @@ def test_normal_form_is_a_fixed_point(text: str) -> None:
     [("Ada", "Ada"), ("  Ada   L. ", "Ada L."), ("Zoe\u0308", "Zoë"), ("名前", "名前"), ("x" * 128, "x" * 128)],
 )
 def test_names(text: str, name: str) -> None:
-    """NFC, single spaces."""
+    """Names are NFC with single spaces."""
     assert parse_name(text) == name
 
 
@@ -61,13 +61,13 @@ def test_names(text: str, name: str) -> None:
     ["", " ", "x" * 129, "a\nb", "a\x1b[31m", "a\u202eb", "a\u200bb", "\ud800", "Herod", "local-admin", "ANONYMOUS"],
 )
 def test_no_names(text: str) -> None:
-    """Empty, too long, invisible, or herod's own."""
+    """Names that are empty, too long, invisible or reserved are refused."""
     with pytest.raises(InvalidRequest):
         parse_name(text)
 
 
 def test_times_to_come() -> None:
-    """With a zone, not past, and early enough to be written in UTC."""
+    """A future time needs a zone, must not be past, and must be representable in UTC."""
     assert parse_future(datetime(2030, 1, 1, tzinfo=UTC), 0) == 1893456000
     last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
     assert parse_future(last, 0) == int(last.timestamp())
@@ -79,7 +79,7 @@ def test_times_to_come() -> None:
 
 @pytest.mark.parametrize("parse", [parse_email, parse_name])
 def test_what_is_far_too_long_is_not_normalised(parse: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long run of combining marks takes quadratic time, and strangers send it."""
+    """Too long a text is refused before normalization, because a long run of combining marks takes quadratic time."""
 
     def normalize(_form: str, text: str) -> str:
         assert len(text) <= 1024

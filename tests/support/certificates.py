@@ -1,4 +1,4 @@
-"""Self-signed certificates for tests, made on the spot."""
+"""Self-signed certificates for tests, generated on demand."""
 
 import datetime as dt
 import ipaddress
@@ -17,7 +17,7 @@ DAY = dt.timedelta(days=1)
 def make_certificate(
     folder: Path, *, name: str = "herod", first_day: int = -1, last_day: int = 30
 ) -> tuple[Path, Path]:
-    """A certificate for localhost and 127.0.0.1, and its key (0600); days count from today."""
+    """Create a certificate for localhost and 127.0.0.1 and its key (0600); days are relative to today."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)

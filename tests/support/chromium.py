@@ -1,6 +1,6 @@
 """A real browser for tests: Debian's Chromium, driven by Playwright, against a real daemon.
 
-Whatever a page says on the console, throws, or is refused by its own policy is kept, and fails the test that opened it.
+Console messages, uncaught exceptions and policy violations of a page are recorded and fail the test that opened it.
 """
 
 import json
@@ -31,12 +31,12 @@ Theme = Literal["dark", "light"]
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, headless."""
     found = shutil.which("chromium")
     if found is None:
         pytest.skip("chromium is missing: apt install chromium")
     with sync_playwright() as playwright:
-        # Pages are our own, on loopback; the sandbox wants namespaces that containers do not give.
+        # The pages are our own, on loopback; the sandbox needs namespaces that containers do not provide.
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield browser
         browser.close()
@@ -44,19 +44,19 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Seen:
-    """What went wrong on a page, and what it loaded."""
+    """Errors seen on a page, and the responses that it loaded."""
 
     complaints: list[str] = field(default_factory=list)
     answers: list[Response] = field(default_factory=list)
 
     def check(self) -> None:
-        """Fail, if a page complained."""
+        """Fail if any complaint was recorded."""
         assert not self.complaints, "\n".join(self.complaints)
 
 
 @dataclass
 class Person:
-    """Somebody at a browser."""
+    """A user at a browser."""
 
     daemon: Daemon
     context: BrowserContext
@@ -64,7 +64,7 @@ class Person:
     seen: Seen
 
     def sign_in(self, email: str = ADMIN, password: str = PASSWORD) -> None:
-        """Go to the front page and sign in."""
+        """Open the front page and sign in."""
         self.page.goto(self.daemon.url + "/")
         self.page.get_by_label("Email").fill(email)
         self.page.get_by_label("Password").fill(password)
@@ -72,7 +72,7 @@ class Person:
         self.heading("Overview")
 
     def areas(self) -> list[str]:
-        """What the menu offers."""
+        """The entries of the menu."""
         return [text.strip() for text in self.menu.get_by_role("link").all_inner_texts()]
 
     @property
@@ -80,12 +80,12 @@ class Person:
         return self.page.get_by_role("navigation", name="Areas")
 
     def go(self, area: str) -> None:
-        """Follow a link of the menu."""
+        """Follow a link in the menu."""
         self.menu.get_by_role("link", name=area, exact=True).click()
         self.page.locator(".side nav a[aria-current=page]", has_text=area).wait_for(timeout=WAIT_MS)
 
     def heading(self, name: str | re.Pattern[str]) -> None:
-        """Wait for the page of this first heading."""
+        """Wait for a page with this first heading."""
         self.page.get_by_role("heading", level=1, name=name).wait_for(timeout=WAIT_MS)
 
     def said(self, text: str | re.Pattern[str]) -> None:
@@ -93,27 +93,27 @@ class Person:
         self.page.locator("#toasts").get_by_text(text).wait_for(timeout=WAIT_MS)
 
     def button(self, name: str, within: Locator | None = None) -> Locator:
-        """A button by its name."""
+        """Find a button by its name."""
         return (within or self.page).get_by_role("button", name=name, exact=True)
 
     def sure(self, name: str) -> None:
-        """Say yes in the dialog that asks."""
+        """Confirm in the confirmation dialog."""
         self.page.get_by_role("dialog").get_by_role("button", name=name, exact=True).click()
 
     def forgive(self, words: str) -> None:
-        """Forget complaints with these words, about what the test itself asked for."""
+        """Drop recorded complaints that contain these words, because the test provoked them."""
         self.seen.complaints[:] = [line for line in self.seen.complaints if words not in line]
 
     def is_too_wide(self) -> bool:
-        """Whether the page, rather than something on it, scrolls sideways."""
+        """Whether the page itself scrolls sideways, as opposed to an element on it."""
         wide: bool = self.page.evaluate("document.scrollingElement.scrollWidth > innerWidth")
         return wide
 
     def violations(self, *rules: str) -> list[str]:
-        """What axe finds serious or critical, by all its rules or by these."""
+        """Violations that axe rates serious or critical, by all its rules or by the given ones."""
         if not AXE.exists():
             pytest.skip("axe-core is missing: apt install npm")
-        # Evaluated by the debugger, which no page's policy holds.
+        # Evaluated through the debugger, which the page's content security policy does not restrict.
         self.page.evaluate(_axe())
         options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
         found = self.page.evaluate("options => axe.run(document, options).then(found => found.violations)", options)
@@ -127,12 +127,12 @@ Sit = Callable[..., Person]
 def person(
     browser: Browser, daemon: Daemon, *, theme: Theme = "dark", size: tuple[int, int] = WIDE, **options: Any
 ) -> Iterator[Person]:
-    """A browser of its own, without cookies; what its pages complained of fails at the end.
+    """A separate browser context without cookies; complaints of its pages fail the test at the end.
 
     Args:
-        theme: what the reader's system prefers.
-        size: of the window.
-        options: more of Playwright's, such as `java_script_enabled`.
+        theme: the color scheme that the system prefers.
+        size: the window size.
+        options: further Playwright options, such as `java_script_enabled`.
     """
     width, height = size
     context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": height}, **options)
@@ -141,7 +141,7 @@ def person(
     page = context.new_page()
     page.on("console", lambda line: seen.complaints.append(f"{line.type}: {line.text} ({line.location})"))
     page.on("pageerror", lambda error: seen.complaints.append(f"thrown: {error}"))
-    page.on("response", lambda answer: seen.answers.append(answer))  # noqa: PLW0108 - Playwright marks it
+    page.on("response", lambda answer: seen.answers.append(answer))  # noqa: PLW0108 - Playwright sets attributes on it
     try:
         yield Person(daemon, context, page, seen)
         seen.check()
@@ -151,14 +151,14 @@ def person(
 
 @contextmanager
 def furnished(folder: Path, *, users: int = 12, keys: int = 12) -> Iterator[Daemon]:
-    """A daemon with people, keys, rules and resources, and `ADMIN` to sign in."""
+    """Run a daemon with users, keys, rules and resources, and with `ADMIN` to sign in."""
     with running(folder, HEROD_USER_SECRET=LEGACY) as daemon:
         furnish(daemon, users=users, keys=keys)
         yield daemon
 
 
 def furnish(daemon: Daemon, *, users: int, keys: int) -> None:
-    """Fill a daemon."""
+    """Fill a daemon with data."""
     ask(daemon, ("users.add", {"email": ADMIN, "name": "Ada Lovelace", "scope": "admin", "password": PASSWORD}))
     people = ("Grace Hopper", "Alan Turing", "Katherine Johnson", "Edsger Dijkstra", "Barbara Liskov", "Donald Knuth")
     services = ("backup", "scheduler", "mail relay", "metrics", "runner", "gateway")
@@ -186,7 +186,7 @@ def furnish(daemon: Daemon, *, users: int, keys: int) -> None:
 
 
 def ask(daemon: Daemon, *calls: tuple[str, Mapping[str, Any]], credential: str | None = None) -> list[Any]:
-    """Call operations over the socket, as the local admin or with another credential; their results."""
+    """Call operations over the socket, as the local admin or with another credential; return their results."""
     header = f"Authorization: {credential or 'Peer ' + daemon.cookie}"
     results = []
     for start in range(0, len(calls), 50):

@@ -1,4 +1,4 @@
-"""A daemon of a few lines that answers what a test tells it to, over a Unix socket or TCP, and notes what was asked."""
+"""A small fake daemon that gives scripted answers over a Unix socket or TCP, and records the requests."""
 
 import json
 import socket
@@ -60,7 +60,7 @@ TOKEN = {"access_token": "aaa.bbb.ccc", "token_type": "Bearer", "expires_in": 36
 
 @dataclass(frozen=True)
 class RpcError:
-    """What a method answers when it refuses."""
+    """The error that a method answers with."""
 
     code: int
     message: str
@@ -69,7 +69,7 @@ class RpcError:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a route answers."""
+    """The response of a route."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -78,7 +78,7 @@ class Reply:
 
 
 def json_reply(body: object, status: int = 200) -> Reply:
-    """A JSON answer."""
+    """Build a JSON response."""
     return Reply(status, json.dumps(body).encode())
 
 
@@ -103,13 +103,13 @@ class Asked:
 
     @property
     def authorization(self) -> str | None:
-        """What was presented."""
+        """The Authorization header."""
         return self.headers.get("Authorization")
 
 
 @dataclass
 class FakeDaemon:
-    """Answers by `methods` (JSON-RPC) and `routes`, and keeps what was asked."""
+    """Answers from `methods` (JSON-RPC) and `routes`, and records the requests."""
 
     url: str
     methods: dict[str, object] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class FakeDaemon:
         return dict(found)
 
     def answer(self, asked: Asked) -> Reply:
-        """What a request gets."""
+        """Find the response for a request."""
         self.asked.append(asked)
         known = self.routes.get((asked.method, asked.path))
         if known is not None:
@@ -148,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         return "test"
 
     def log_message(self, *_: object) -> None:
-        """Tests read their own output."""
+        """Discard log lines; tests read their own output."""
 
     def setup(self) -> None:
         super().setup()
@@ -202,13 +202,13 @@ def fake_daemon(path: Path | None = None) -> Iterator[FakeDaemon]:
             server.shutdown()
             thread.join()
             for connection in [*daemon.open]:
-                with suppress(OSError):  # its client was quicker
+                with suppress(OSError):  # the client hung up first
                     connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
 def raw_daemon(path: Path, answers: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Something on a Unix socket that reads one request's head, then does what `answers` does with the connection."""
+    """A Unix socket that reads the head of one request, then runs `answers` on the connection."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(1)
@@ -228,7 +228,7 @@ def raw_daemon(path: Path, answers: Callable[[socket.socket], None]) -> Iterator
                 try:
                     answers(connection)
                 except OSError:
-                    return  # the client has had enough
+                    return  # the client has closed the connection
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()

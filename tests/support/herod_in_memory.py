@@ -40,7 +40,7 @@ LEGACY = {
 
 @dataclass
 class Clock:
-    """Time as tests want it."""
+    """A clock that tests set."""
 
     now: int = NOW
 
@@ -50,7 +50,7 @@ class Clock:
 
 @dataclass
 class Answer:
-    """A response, read."""
+    """A response with its body parsed."""
 
     response: Response
 
@@ -79,7 +79,7 @@ class Harness:
     secrets: dict[str, str] = field(default_factory=dict)
 
     def configure(self, **changes: Any) -> None:
-        """Let the settings be others from now on."""
+        """Reload with changed settings."""
         self.runtime.reload(replace(self.runtime.config, **changes))
 
     async def call(
@@ -99,7 +99,7 @@ class Harness:
         return User(self, added.client_id, added.client_secret)
 
     async def service_key(self, scope: str, name: str = "service", **params: Any) -> str:
-        """Make a service key."""
+        """Create a service key."""
         issued = await self.admin("keys.create", name=name, kind="service", scope=scope, **params)
         text: str = issued.key
         return text
@@ -115,7 +115,7 @@ class Harness:
         headers: Mapping[str, str] | None = None,
         source: Source = TCP,
     ) -> Answer:
-        """Ask through the doors, as the server would."""
+        """Send a request through the router, as the server would."""
         path, _, query = target.partition("?")
         sent = {"host": "localhost", **(headers or {})}
         if json is not None:
@@ -131,7 +131,7 @@ class Harness:
     async def rpc(
         self, method: str, params: Any = None, *, headers: Mapping[str, str] | None = None, source: Source = TCP
     ) -> Any:
-        """One JSON-RPC call; the response object."""
+        """Make one JSON-RPC call; return the response object."""
         call = {"jsonrpc": "2.0", "id": 1, "method": method, **({} if params is None else {"params": params})}
         answer = await self.request("POST", "/rpc", json=call, headers=headers, source=source)
         assert answer.status == 200
@@ -161,11 +161,11 @@ class User:
         return text
 
     async def bearer(self, scope: str | None = None) -> Bearer:
-        """A fresh access token, presented."""
+        """The header with a fresh access token."""
         return Bearer(await self.token(scope))
 
     async def key(self, scope: str = "read", name: str = "key", **params: Any) -> str:
-        """A key of the account's own."""
+        """Create a user key of this account."""
         issued = await self.harness.call("keys.create", self.basic, name=name, scope=scope, **params)
         text: str = issued.key
         return text
@@ -177,7 +177,7 @@ class User:
 
 
 def bearer(text: str) -> dict[str, str]:
-    """The header that presents a token, key or legacy secret."""
+    """The Authorization header for a token, key or legacy secret."""
     return {"authorization": f"Bearer {text}"}
 
 
@@ -188,7 +188,7 @@ async def open_harness(
     scopes: Mapping[str, tuple[str, ...]] | None = None,
     networks: frozenset[str] | None = None,
 ) -> AsyncIterator[Harness]:
-    """A harness with a fresh memory store."""
+    """Open a harness with a fresh memory store."""
     clock = Clock()
     store = MemoryStore(SECRET)
     async with store:

@@ -1,10 +1,10 @@
-"""HTTP messages, good and bad: one table for the reader alone and for the server on real sockets."""
+"""HTTP messages, valid and invalid: one table for the reader alone and for the server on real sockets."""
 
 __all__ = ["BAD", "GOOD", "LIMITS", "head"]
 
 from herod.server.connection_limits import Limits
 
-# Small, so that what is over them can be sent byte by byte.
+# Small, so that messages over the limits can be sent byte by byte.
 LIMITS = Limits(head_bytes=600, headers=8, body_bytes=64)
 
 
@@ -14,7 +14,7 @@ def head(*lines: str, host: bool = True) -> bytes:
     return "\r\n".join((request_line, *(["Host: h"] if host else []), *rest, "", "")).encode("latin-1")
 
 
-# name → bytes, and of each request in them: method, path, query, body, is it the last
+# name → bytes, and for each request in them: method, path, query, body, whether it is the last
 GOOD: dict[str, tuple[bytes, list[tuple[str, str, str, bytes, bool]]]] = {
     "get": (head("GET / HTTP/1.1"), [("GET", "/", "", b"", False)]),
     "query": (head("GET /a%20b?x=1?&y HTTP/1.1"), [("GET", "/a%20b", "x=1?&y", b"", False)]),

@@ -1,4 +1,4 @@
-"""A real listening server in the test's own process, and a client that sends exactly what it is told."""
+"""A real listening server in the test process, and a client that sends exact bytes."""
 
 import gc
 import json
@@ -52,7 +52,7 @@ EVERY = pytest.mark.parametrize("way", [*WAYS, "tls"])
 
 GET = b"GET /a?b HTTP/1.1\r\nHost: h\r\n\r\n"
 
-# Every deadline short, so that a test sees it pass.
+# All deadlines are short, so that a test sees them expire.
 QUICK = Limits(
     head_seconds=0.5,
     body_seconds=0.5,
@@ -67,7 +67,7 @@ QUICK = Limits(
 
 @dataclass(frozen=True)
 class Answer:
-    """One response off the wire; `head` is its raw head."""
+    """One response as read from the socket; `head` is its raw head."""
 
     status: int
     headers: Mapping[str, str]
@@ -84,7 +84,7 @@ class Client:
     """One connection. Every wait is bounded, so that a hang is a failure.
 
     Attributes:
-        below: the socket, beneath TLS too.
+        below: the socket, under TLS too.
     """
 
     def __init__(self, stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> None:
@@ -93,12 +93,12 @@ class Client:
         self._input = b""
 
     async def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send the bytes unchanged."""
         with trio.fail_after(5):
             await self.stream.send_all(data)
 
     async def answer(self, *, to_head: bool = False) -> Answer:
-        """Read one response; an interim one counts."""
+        """Read one response; an interim response counts."""
         while b"\r\n\r\n" not in self._input:
             await self._more()
         head, _, self._input = self._input.partition(b"\r\n\r\n")
@@ -124,7 +124,7 @@ class Client:
         return left
 
     async def all_until_over(self) -> bytes:
-        """Read whatever comes until the connection is closed or reset."""
+        """Read until the connection is closed or reset."""
         parts = []
         with trio.fail_after(10), suppress(trio.BrokenResourceError):
             while data := await self.stream.receive_some(1_000_000):
@@ -132,7 +132,7 @@ class Client:
         return b"".join(parts)
 
     async def is_cut(self) -> bool:
-        """Wait for the connection to be closed or reset; False when bytes came before that."""
+        """Wait for the connection to be closed or reset; False if bytes arrive first."""
         try:
             return not await self.end()
         except trio.BrokenResourceError:
@@ -150,40 +150,40 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         await trio.aclose_forcefully(self.stream)
-        await trio.aclose_forcefully(self.below)  # a TLS stream that was unwrapped has let go of it
+        await trio.aclose_forcefully(self.below)  # an unwrapped TLS stream no longer owns it
 
 
 async def stall_in_head(client: Client) -> None:
-    """Begin a request and say no more."""
+    """Begin a request head and stop."""
     await client.send(b"GET / HTTP/1.1\r\nHost: h\r\n")
 
 
 async def stall_in_body(client: Client) -> None:
-    """Promise a body and send a part."""
+    """Announce a body and send a part of it."""
     await client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc")
 
 
 async def stall_in_chunks(client: Client) -> None:
-    """Send a chunk and no end."""
+    """Send one chunk and no terminator."""
     await client.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
 
 
 async def stall_in_reading(client: Client) -> None:
-    """Ask for much and read nothing."""
+    """Request a large response and read nothing."""
     await client.send(GET.replace(b"/a", b"/big"))
 
 
 async def stall_before(client: Client) -> None:
-    """Connect and say nothing."""
+    """Connect and send nothing."""
 
 
 async def stall_between(client: Client) -> None:
-    """Be answered, and say nothing more."""
+    """Get one answer, then send nothing more."""
     await client.ask(GET)
 
 
 async def stall_after_refusal(client: Client) -> None:
-    """Be refused, and stay."""
+    """Get an error response and stay connected."""
     assert (await client.ask(b"nonsense\r\n\r\n")).status == 400
 
 
@@ -201,7 +201,7 @@ STALLS: list[Stall] = [
 
 @dataclass
 class Running:
-    """A server that is up."""
+    """A running server."""
 
     listeners: list[BoundListener]
     shutdown: trio.Event
@@ -209,7 +209,7 @@ class Running:
 
     @property
     def path(self) -> str:
-        """The Unix socket's path."""
+        """The path of the Unix socket."""
         return self.listeners[0].label.removeprefix("unix:")
 
     @property
@@ -234,12 +234,12 @@ class Running:
             return Client(secure)
 
 
-# More than the kernel takes for a client that does not read; one copy, as a document is.
+# More than the kernel buffers for a client that does not read; one shared copy, as documents have.
 BIG = bytes(8_000_000)
 
 
 async def echo(request: Request) -> Response:
-    """Say what was asked; `/boom` fails, `/big` is long, `/close` ends the connection, `/quiet` is not logged."""
+    """Echo the request; `/boom` fails, `/big` is long, `/close` closes the connection, `/quiet` is not logged."""
     if request.path == "/boom":
         raise RuntimeError("the secret reason")
     if request.path == "/big":
@@ -268,12 +268,12 @@ def _certificates() -> tuple[Certificates, ssl.SSLContext]:
 
 
 def certificates(way: Way = "tls") -> Certificates | None:
-    """What to serve with where clients come this way."""
+    """The certificates to serve with on this transport."""
     return _certificates()[0] if way == "tls" else None
 
 
 def trusting() -> ssl.SSLContext:
-    """A client's context that trusts them."""
+    """A client context that trusts them."""
     return _certificates()[1]
 
 
@@ -284,20 +284,20 @@ def descriptors() -> int:
 
 
 def tasks() -> int:
-    """How many tasks live in this run."""
+    """How many tasks are alive in this trio run."""
     return trio.lowlevel.current_statistics().tasks_living
 
 
 async def settle(condition: Callable[[], bool]) -> None:
-    """Wait until other tasks have done their part."""
+    """Wait until the condition holds."""
     with trio.fail_after(10):
-        while not condition():  # noqa: ASYNC110 - what the kernel still holds has no event
+        while not condition():  # noqa: ASYNC110 - the kernel's side has no event
             await trio.sleep(0.01)
 
 
 @contextmanager
 def short_folder() -> Iterator[Path]:
-    """A folder whose path leaves room for a socket's name, as pytest's own may not."""
+    """A folder with a path short enough for a socket's name, which pytest's own may not have."""
     with tempfile.TemporaryDirectory(prefix="herod-") as name:
         yield Path(name)
 
@@ -306,7 +306,7 @@ def short_folder() -> Iterator[Path]:
 async def serving(
     handle: Handler = echo, *, limits: Limits | None = None, tls: Certificates | None = None
 ) -> AsyncIterator[Running]:
-    """Serve on a Unix socket and on 127.0.0.1 for the length of the block, then drain."""
+    """Serve on a Unix socket and on 127.0.0.1 while the block runs, then drain."""
     shutdown = trio.Event()
     with short_folder() as folder, listening([UnixBind(folder / "s"), TcpBind("127.0.0.1", 0)], tls=tls) as listeners:
         running = Running(listeners, shutdown)

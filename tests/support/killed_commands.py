@@ -1,4 +1,4 @@
-"""Offline commands that are killed at some moment, for tests that look at what is left."""
+"""Offline commands that are killed partway, for tests that inspect what is left."""
 
 import json
 import os
@@ -11,14 +11,14 @@ from typing import IO, Any
 
 
 class Killer:
-    """Starts changes of a store and kills them."""
+    """Starts commands that change a store and kills them."""
 
     def __init__(self, asking: IO[str], answers: IO[str]) -> None:
         self._asking = asking
         self._answers = answers
 
     def run(self, command: str, arguments: list[Any], seconds: float) -> str:
-        """One change; `killed`, or `ended` when it was quicker."""
+        """Run one change; `killed`, or `ended` if it finished first."""
         self._asking.write(json.dumps([command, arguments, seconds]) + "\n")
         self._asking.flush()
         ended = self._answers.readline().strip()
@@ -28,7 +28,7 @@ class Killer:
 
 @contextmanager
 def killer() -> Iterator[Killer]:
-    """A process that does it."""
+    """Start the helper process."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
     command = [sys.executable, str(Path(__file__).parents[1] / "daemon" / "backup_and_rotation" / "rotate_helper.py")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:

@@ -1,4 +1,4 @@
-"""An agent in memory: MCP messages as a client of either revision sends them."""
+"""An in-memory MCP agent: messages as a client of either protocol revision sends them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ async def ask(
     source: Source = TCP,
     **headers: str,
 ) -> Answer:
-    """One request as a client of that revision sends it; further headers with `_` for `-`."""
+    """Send one request as a client of that revision does; extra headers are written with `_` for `-`."""
     said = dict(params or {})
     sent = {**(bearer(key) if key else {}), "mcp-protocol-version": revision}
     if revision == NEW:
@@ -48,7 +48,7 @@ async def ask(
 
 
 async def call(harness: Harness, name: str, key: str, revision: str = OLD, /, **arguments: Any) -> dict[str, Any]:
-    """Call a tool; its result."""
+    """Call a tool; return its result."""
     answer = await ask(harness, "tools/call", {"name": name, "arguments": arguments}, key, revision=revision)
     assert answer.status == 200, answer.json
     result: dict[str, Any] = answer.json["result"]
@@ -56,7 +56,7 @@ async def call(harness: Harness, name: str, key: str, revision: str = OLD, /, **
 
 
 async def send(harness: Harness, message: Any, key: str = "", **headers: str) -> Answer:
-    """A message as it is: bytes or a value."""
+    """Send a message unchanged: bytes or a value."""
     sent = {**(bearer(key) if key else {}), **{name.replace("_", "-"): value for name, value in headers.items()}}
     if isinstance(message, bytes):
         return await harness.request("POST", "/mcp", body=message, headers=sent)

@@ -1,4 +1,4 @@
-"""Somebody at the pages of a harness: signed in, following links, sending forms, as a browser without script does."""
+"""A user at the pages of a harness: signs in, follows links and sends forms, as a browser without scripts does."""
 
 import html
 import re
@@ -17,7 +17,7 @@ OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 
 
 def open_pages(harness: Harness) -> None:
-    """Give a harness its pages."""
+    """Enable the dashboard of a harness."""
     pages = PageRequests(partial(make_app, harness.pipeline, OPERATIONS))
     harness.router = Router(harness.pipeline, OPERATIONS, Guard(), pages)
 
@@ -32,24 +32,24 @@ class Visitor:
     ticket: str
 
     async def get(self, path: str, **query: str) -> Answer:
-        """A page."""
+        """Get a page."""
         target = f"{path}?{urlencode({**query, 'ticket': self.ticket})}"
         return await self.harness.request("GET", target, headers={**self.cookie, "sec-fetch-site": "same-origin"})
 
     async def read(self, path: str, *, status: int = 200, **query: str) -> str:
-        """A page's HTML."""
+        """Get a page's HTML."""
         answer = await self.get(path, **query)
         assert answer.status == status, text(answer)
         return text(answer)
 
     async def send(self, path: str, **fields: str) -> Answer:
-        """Send a form; `scope_read` is the box `scope:read`."""
+        """Send a form; `scope_read` is the checkbox `scope:read`."""
         given = {re.sub("^scope_", "scope:", name).rstrip("_"): value for name, value in fields.items()}
         form = urlencode({**given, "ticket": self.ticket}, errors="surrogatepass")
         return await self.harness.request("POST", path, form=form, headers={**OWN, **self.cookie})
 
     async def do(self, path: str, **fields: str) -> str:
-        """Send a form that leads on, and read the page it leads to."""
+        """Send a form that redirects, and read the page it redirects to."""
         answer = await self.send(path, **fields)
         assert answer.status == 303, text(answer)
         target = answer.headers["location"]
@@ -63,7 +63,7 @@ async def visit(harness: Harness, email: str = "ada@example.org", scope: str = "
 
 
 async def sign_in(harness: Harness, email: str, client_id: str, password: str = PASSWORD) -> Visitor:
-    """Sign in by the form."""
+    """Sign in with the form."""
     form = urlencode({"email": email, "password": password})
     answer = await harness.request("POST", "/ui/sign-in", form=form, headers=OWN)
     assert answer.status == 303, text(answer)
@@ -72,7 +72,7 @@ async def sign_in(harness: Harness, email: str, client_id: str, password: str = 
 
 
 def text(answer: Answer) -> str:
-    """The page."""
+    """The page's HTML."""
     return answer.response.body.decode()
 
 
@@ -83,12 +83,12 @@ def secret_of(page: str) -> str:
 
 
 def rows(page: str) -> list[str]:
-    """The names in a page's table, in its order."""
+    """The names in a page's table, in order."""
     return [html.unescape(name) for name in re.findall(r'<th scope="row"><a [^>]*>(.*?)</a></th>', page, re.DOTALL)]
 
 
 def said(page: str) -> str:
-    """What the page says of the form that was sent."""
+    """The message that a page shows about the form that was sent."""
     found = re.findall(r'role="alert"[^>]*>(.*?)</p>', page, re.DOTALL) or re.findall(
         r'<p class="toast good">(.*?)</p>', page
     )

@@ -1,4 +1,4 @@
-"""Where the test vectors lie that others made: beside the project, never in it. HEROD_VECTORS names another folder."""
+"""The location of third-party test vectors: beside the project, never in it. HEROD_VECTORS names another folder."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Plain sockets to a real daemon over Unix, TCP and TLS, for tests that say exactly what goes over the wire."""
+"""Plain sockets to a real daemon over Unix, TCP and TLS, for tests that control every byte."""
 
 import re
 import socket
@@ -17,7 +17,7 @@ __all__ = [
     "HEALTH", "WAYS", "connect", "descriptors", "exchange", "is_alive", "read_all", "secured", "settle", "statuses"
 ]  # fmt: skip
 
-# Where TLS is, TCP speaks nothing else.
+# With TLS configured, the TCP address accepts nothing else.
 WAYS: Final = {"plain": ("unix", "tcp"), "secure": ("unix", "tls")}
 HEALTH: Final = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 CERTIFICATE: Final = "herod.pem"
@@ -25,7 +25,7 @@ CERTIFICATE: Final = "herod.pem"
 
 @contextmanager
 def secured(folder: Path, *, is_secure: bool, **limits: float) -> Iterator[Daemon]:
-    """A daemon, with TLS on its TCP address or without, and with these limits."""
+    """A daemon with or without TLS on its TCP address, and with these limits."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["[limits]", *(f"{name} = {value}" for name, value in limits.items())]
     arguments = ["--config", str(folder / "herod.toml")]
@@ -38,10 +38,10 @@ def secured(folder: Path, *, is_secure: bool, **limits: float) -> Iterator[Daemo
 
 
 def connect(daemon: Daemon, way: str, *, receive_buffer: int | None = None, shakes_hands: bool = True) -> socket.socket:
-    """A connection on which a hang is a failure."""
+    """A connection with a timeout, so that a hang is a failure."""
     client = socket.socket(socket.AF_UNIX if way == "unix" else socket.AF_INET)
     try:
-        # Not settimeout: where the queue is full a Unix socket then gives up at once (connect(2), EAGAIN).
+        # Not settimeout: with it a Unix socket fails at once when the queue is full (connect(2), EAGAIN).
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 20, 0))
         if receive_buffer is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -57,7 +57,7 @@ def connect(daemon: Daemon, way: str, *, receive_buffer: int | None = None, shak
 
 
 def read_all(client: socket.socket) -> bytes:
-    """Whatever comes until the connection is closed or reset."""
+    """Read until the connection is closed or reset."""
     parts = []
     with suppress(ConnectionError, ssl.SSLError):
         while part := client.recv(1_000_000):
@@ -66,7 +66,7 @@ def read_all(client: socket.socket) -> bytes:
 
 
 def exchange(daemon: Daemon, data: bytes, way: str) -> bytes:
-    """Send, say that nothing more comes, and read all answers; who is refused early is not sent the rest."""
+    """Send, shut down writing, and read all answers; a client that is refused early stops sending."""
     with connect(daemon, way) as client:
         with suppress(ConnectionError, ssl.SSLError):
             client.sendall(data)
@@ -81,18 +81,18 @@ def statuses(answers: bytes) -> list[int]:
 
 
 def is_alive(daemon: Daemon, way: str) -> bool:
-    """Whether a good client is answered."""
+    """Whether a well-behaved client gets an answer."""
     return statuses(exchange(daemon, HEALTH, way)) == [200]
 
 
 def descriptors(daemon: Daemon) -> int:
-    """How many the process has open."""
+    """How many descriptors the process has open."""
     return len(list(Path(f"/proc/{daemon.process.pid}/fd").iterdir()))
 
 
 def settle(daemon: Daemon, most: int, *, seconds: float = 10) -> bool:
-    """Wait until no more than so many descriptors are open."""
+    """Wait until at most this many descriptors are open."""
     end = time.monotonic() + seconds
     while not (is_settled := descriptors(daemon) <= most) and time.monotonic() < end:
-        time.sleep(0.02)  # what the kernel still holds has no event
+        time.sleep(0.02)  # the kernel's side has no event
     return is_settled

@@ -1,4 +1,4 @@
-"""A real daemon for tests: started by the real command, on a socket and ports of its own, ended by its pid."""
+"""A real daemon for tests: started by the real command, on its own socket and ports, stopped by its pid."""
 
 import json
 import os
@@ -20,7 +20,7 @@ COMMAND = (sys.executable, "-m", "herod")
 
 
 def free_port() -> int:
-    """A TCP port that nobody uses at the moment, on both loopbacks."""
+    """A TCP port that is free at the moment on 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """An environment in which nothing of this machine's herod or user is found."""
+    """An environment that hides this machine's herod settings and user files."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HERO", "XDG_", "CREDENTIALS"))}
     return {
         **kept,
@@ -44,8 +44,8 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 def herod(
     *arguments: str, env: Mapping[str, str], stdin: str | None = None, prefix: tuple[str, ...] = (), timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
-    """Run the `herod` command to its end."""
-    if prefix:  # as another user, who cannot write coverage's file beside ours
+    """Run the `herod` command to completion."""
+    if prefix:  # another user cannot write coverage's file beside ours
         env = {name: value for name, value in env.items() if not name.startswith("COVERAGE_")}
     return subprocess.run(
         [*prefix, *COMMAND, *arguments],
@@ -59,7 +59,7 @@ def herod(
 
 
 def others_have_python() -> bool:
-    """Whether another user can run this Python with herod; one below root's home they cannot."""
+    """Whether another user can run this Python with herod; not if it is below root's home."""
     other = ("setpriv", "--reuid=4711", "--regid=4711", "--clear-groups")
     command = [*other, sys.executable, "-c", "import herod_cli.main, herod.app"]
     return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
@@ -67,7 +67,7 @@ def others_have_python() -> bool:
 
 @dataclass
 class Daemon:
-    """A daemon that answers."""
+    """A daemon that answers requests."""
 
     folder: Path
     socket: Path
@@ -85,7 +85,7 @@ class Daemon:
         return self.socket.with_name(self.socket.name + ".cookie").read_text().strip()
 
     def curl(self, path: str, *arguments: str, tcp: bool = False) -> tuple[int, Any, dict[str, str]]:
-        """Ask with curl: status, parsed body, headers."""
+        """Ask with curl; return status, parsed body and headers."""
         where = ["--noproxy", "*"] if tcp else ["--unix-socket", str(self.socket)]
         base = self.url if tcp else "http://localhost"
         done = subprocess.run(
@@ -100,18 +100,18 @@ class Daemon:
         return int(lines[0].split()[1]), json.loads(body) if body[:1] in b"{[" and body else body, headers
 
     def rpc(self, method: str, params: Any, *arguments: str, tcp: bool = False) -> Any:
-        """One JSON-RPC call at POST /."""
+        """Make one JSON-RPC call at POST /."""
         call = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         status, body, _ = self.curl("/", "--json", call, *arguments, tcp=tcp)
         assert status == 200
         return body
 
     def herod(self, *arguments: str, stdin: str | None = None, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run the command against this daemon, as its own user."""
+        """Run the command against this daemon, as the current user."""
         return herod(*arguments, env={**self.env, **more}, stdin=stdin)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """End it; the exit code."""
+        """Stop it; return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(timeout=10)
@@ -125,13 +125,13 @@ def running(
     command: tuple[str, ...] = COMMAND,
     **more: str,
 ) -> Iterator[Daemon]:
-    """A daemon over a Unix socket and TCP, with its store in `folder`.
+    """Run a daemon on a Unix socket and TCP, with its store in `folder`.
 
     Args:
-        command: what runs it in place of `COMMAND`; it must become the daemon, not start one.
+        command: run in place of `COMMAND`; it must become the daemon, not start one.
 
     Raises:
-        AssertionError: it does not answer in time; the log says why.
+        AssertionError: it does not answer in time; the message contains the log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port, path, log = free_port(), folder / "herod.sock", folder / "log"
@@ -156,13 +156,13 @@ def running(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-    # Only after a test that found nothing else wrong.
+    # Only if the test itself did not fail.
     for name, wanted in _secrets_of(daemon, cookies).items():
         assert not re.search(wanted, log.read_bytes()), f"the log holds {name}"
 
 
 def _secrets_of(daemon: Daemon, cookies: list[bytes]) -> dict[str, bytes]:
-    """Name → pattern of what no daemon's log may hold: what it was given, and whatever looks like what it gives."""
+    """Map names to patterns that no daemon's log may contain: its given secrets, and the formats that it issues."""
     given = {
         name: re.escape(value.encode())
         for name, value in daemon.env.items()

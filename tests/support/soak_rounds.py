@@ -1,7 +1,7 @@
-"""How long the tests with rounds run, and from which seed. CONTRIBUTING.md lists the names.
+"""How many rounds the soak tests run, and from which seed. CONTRIBUTING.md lists the names.
 
-`make soak KILLS=500 SEED=7` sets the variables; without them the suite runs its short version. Must never draw chance
-from anywhere but the seed: what failed is to fail again.
+`make soak KILLS=500 SEED=7` sets the variables; without them the suite runs its short version. All randomness must
+come from the seed, so that a failure can be reproduced.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Final
 __all__ = ["SHORT", "chance", "count", "describe", "seed"]
 
 PREFIX: Final = "HEROD_"
-# Name without the prefix → what the suite runs.
+# Name without the prefix → default of the suite.
 SHORT: Final = {
     "KILL_ROUNDS": 50,
     "SIGNING_KILLS": 20,
@@ -31,20 +31,20 @@ SHORT: Final = {
 
 
 def count(name: str) -> int:
-    """How many rounds of `name` to run."""
+    """The number of rounds of `name`."""
     return int(os.environ.get(PREFIX + name, SHORT[name]))
 
 
 def seed() -> int:
-    """The seed of everything that is left to chance."""
+    """The seed of all randomness."""
     return int(os.environ.get(PREFIX + "SEED", "1"))
 
 
 def chance(*words: object) -> random.Random:
-    """A generator for one subject, which another subject's draws do not move on."""
-    return random.Random("/".join(map(str, (seed(), *words))))  # noqa: S311 - rounds that can be repeated
+    """A random generator for one subject, independent of what other subjects draw."""
+    return random.Random("/".join(map(str, (seed(), *words))))  # noqa: S311 - reproducible rounds
 
 
 def describe() -> str:
-    """One line by which a run can be repeated."""
+    """One line with which a run can be repeated."""
     return " ".join(f"{PREFIX}{name}={count(name)}" for name in SHORT) + f" {PREFIX}SEED={seed()}"

@@ -1,4 +1,4 @@
-"""A store in a file and the settings that name it, for tests of commands that run while no daemon does."""
+"""A store file and settings that name it, for tests of commands that run while the daemon is stopped."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ NOW = 1_800_000_000
 
 
 def settings(path: Path, secret: str = OLD, *, store_secret: str | None = None) -> Settings:
-    """What `herod serve` would have been given."""
+    """The settings that `herod serve` would have."""
     return Settings(hero_secret=secret, store_secret=store_secret, bind=(), store=path, public_url="http://localhost")
 
 
 def opened(path: Path, secret: str = OLD) -> SqliteStore:
-    """The store, for `async with`."""
+    """Open the store, for `async with`."""
     return open_sqlite(path, secret, now=NOW)
 
 
@@ -34,7 +34,7 @@ async def put(store: SqliteStore, *records: Record) -> None:
 
 
 async def save(store: SqliteStore, file: Path) -> Path:
-    """Write a backup."""
+    """Write a backup to the file."""
     stream = await store.backup()
     pieces = [piece async for piece in stream]
     await stream.aclose()
@@ -42,11 +42,11 @@ async def save(store: SqliteStore, file: Path) -> Path:
 
 
 def written(file: Path, content: bytes) -> Path:
-    """A file with that content."""
+    """Write the content to the file and return its path."""
     file.write_bytes(content)
     return file
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """What is in every file of a folder, locks aside."""
+    """Map file name to content for every file of a folder except locks."""
     return {one.name: one.read_bytes() for one in folder.iterdir() if not one.name.endswith(".lock")}

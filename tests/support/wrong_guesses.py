@@ -1,4 +1,4 @@
-"""Who guesses in tests of the limits, and what they are told."""
+"""Clients that guess, for tests of the limits, and the answers they get."""
 
 from typing import Any
 
@@ -16,17 +16,17 @@ WINDOW = PAIR.window
 
 
 def tcp(address: str) -> Source:
-    """Somebody over TCP."""
+    """A client over TCP."""
     return Source(address=address)
 
 
 def uid(number: int) -> Source:
-    """Somebody on the Unix socket."""
+    """A client on the Unix socket."""
     return Source(peer=Peer(uid=number, gid=number))
 
 
 async def ask(harness: Harness, name: str, presented: Any = None, source: Source = TCP, /, **params: Any) -> str:
-    """What an operation answers: `ok`, or the error's code."""
+    """Call an operation; return `ok` or the error's code."""
     try:
         await harness.call(name, presented, source, **params)
     except HerodError as error:
@@ -35,5 +35,5 @@ async def ask(harness: Harness, name: str, presented: Any = None, source: Source
 
 
 async def sign_in(harness: Harness, password: str = WRONG, *, email: str = EMAIL, source: Source = TCP) -> str:
-    """What a sign-in answers."""
+    """Sign in; return `ok` or the error's code."""
     return await ask(harness, "login", None, source, email=email, password=password)
