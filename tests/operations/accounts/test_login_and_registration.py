@@ -1,4 +1,4 @@
-"""Coming in by email and password, and making an account for oneself."""
+"""Login by email and password, and self-registration."""
 
 import pytest
 
@@ -11,7 +11,7 @@ EMAIL = "ada@example.org"
 
 
 async def test_login(harness: Harness) -> None:
-    """A token with all that the account holds; the email's case does not matter."""
+    """Login returns a token with everything that the account holds, whatever the case of the email."""
     user = await harness.user("write", email=EMAIL, password=PASSWORD)
     answer = await harness.call("login", None, TCP, email="Ada@EXAMPLE.ORG", password=PASSWORD)
     assert (answer.client_id, answer.scope, answer.expires_in) == (user.client_id, "write", 3600)
@@ -22,14 +22,14 @@ async def test_login(harness: Harness) -> None:
     ("email", "password"), [(EMAIL, "a wrong password!"), ("eve@example.org", PASSWORD), ("no address", PASSWORD)]
 )
 async def test_login_refused(harness: Harness, email: str, password: str) -> None:
-    """One answer for a wrong password, an unknown email and what is no email."""
+    """A wrong password, an unknown email and an invalid email get the same answer."""
     await harness.user(email=EMAIL, password=PASSWORD)
     with pytest.raises(BadCredentials, match=r"Unknown email or wrong password\."):
         await harness.call("login", None, TCP, email=email, password=password)
 
 
 async def test_login_of_a_disabled_account(harness: Harness) -> None:
-    """Refused, and said only to who knows the password."""
+    """Login of a disabled account is refused, and the reason is disclosed only with the right password."""
     user = await harness.user(email=EMAIL, password=PASSWORD)
     await harness.admin("users.disable", client_id=user.client_id)
     with pytest.raises(Disabled):
@@ -39,7 +39,7 @@ async def test_login_of_a_disabled_account(harness: Harness) -> None:
 
 
 async def test_an_account_without_a_password(harness: Harness) -> None:
-    """Cannot be signed in to by one, not even by an empty one."""
+    """An account without a password cannot log in with one, not even with an empty one."""
     await harness.user(email=EMAIL)
     for password in ("", PASSWORD):
         with pytest.raises(BadCredentials):
@@ -47,14 +47,14 @@ async def test_an_account_without_a_password(harness: Harness) -> None:
 
 
 async def test_session_sign_in(harness: Harness) -> None:
-    """A browser's session holds what its account holds."""
+    """A browser session holds what its account holds."""
     await harness.user("write", email=EMAIL, password=PASSWORD)
     opened = await harness.call("session.sign_in", None, TCP, email=EMAIL, password=PASSWORD, browser="Firefox")
     assert (await harness.call("whoami", SessionCookie(opened.cookie))).scope == "write"
 
 
 async def test_register(harness: Harness) -> None:
-    """Anybody gets an account that can read, its token and its client secret."""
+    """Anonymous callers can register an account with scope read, and get its token and client secret."""
     answer = await harness.call("register", None, TCP, email=EMAIL, password=PASSWORD, name="Ada")
     assert answer.scope == "read"
     assert (await harness.call("whoami", Bearer(answer.access_token))).name == "Ada"
@@ -63,7 +63,7 @@ async def test_register(harness: Harness) -> None:
 
 
 async def test_register_twice(harness: Harness) -> None:
-    """The second is refused, in the store and not only before it."""
+    """A second registration of an email is refused, also by the check inside the transaction."""
     await harness.call("register", None, TCP, email=EMAIL, password=PASSWORD)
     with pytest.raises(Conflict, match="exists already"):
         await harness.call("register", None, TCP, email=EMAIL, password=PASSWORD)
@@ -72,13 +72,13 @@ async def test_register_twice(harness: Harness) -> None:
 
 @pytest.mark.parametrize("password", ["short", "x" * 129])
 async def test_register_with_a_bad_password(harness: Harness, password: str) -> None:
-    """12 to 128 characters."""
+    """A password has 12 to 128 characters."""
     with pytest.raises(InvalidRequest):
         await harness.call("register", None, TCP, email=EMAIL, password=password)
 
 
 async def test_registration_closed() -> None:
-    """Where it is closed the refusal names the command that makes an account."""
+    """When registration is closed, the refusal names the command that creates an account."""
     async with open_harness(registration="closed") as harness:
         with pytest.raises(TargetDenied, match="Registration is closed") as refused:
             await harness.call("register", None, TCP, email=EMAIL, password=PASSWORD)

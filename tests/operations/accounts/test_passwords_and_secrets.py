@@ -1,4 +1,4 @@
-"""An account's password and client secret: who may change them, and what ends when they do."""
+"""An account's password and client secret: who may change them, and what a change revokes."""
 
 import pytest
 
@@ -11,7 +11,7 @@ NEW = "another long password"
 
 
 async def test_own_password(harness: Harness) -> None:
-    """With the current one; tokens and sessions end, and keys stay."""
+    """Users change their password with the current one; tokens and sessions end, and keys stay."""
     user = await harness.user(email=EMAIL, password=PASSWORD)
     token, session, key = await user.bearer(), await user.session(), Bearer(await user.key())
     await harness.call("users.password", user.basic, client_id=user.client_id, current=PASSWORD, password=NEW)
@@ -26,7 +26,7 @@ async def test_own_password(harness: Harness) -> None:
 
 @pytest.mark.parametrize("current", [None, "", "a wrong password!"])
 async def test_own_password_needs_the_current_one(harness: Harness, current: str | None) -> None:
-    """Without it nothing changes."""
+    """Without the current password nothing changes."""
     user = await harness.user(email=EMAIL, password=PASSWORD)
     with pytest.raises(BadCredentials):
         await harness.call("users.password", user.basic, client_id=user.client_id, current=current, password=NEW)
@@ -34,7 +34,7 @@ async def test_own_password_needs_the_current_one(harness: Harness, current: str
 
 
 async def test_password_by_an_admin(harness: Harness) -> None:
-    """Needs no current one; if one is given it must be right."""
+    """Admins need no current password, but if they send one it must be right."""
     user = await harness.user(email=EMAIL, password=PASSWORD)
     with pytest.raises(BadCredentials):
         await harness.admin("users.password", client_id=user.client_id, current="a wrong password!", password=NEW)
@@ -43,7 +43,7 @@ async def test_password_by_an_admin(harness: Harness) -> None:
 
 
 async def test_foreign_password(harness: Harness) -> None:
-    """Somebody else's account is not found, whether or not it is there."""
+    """Another account's password change is answered as not found, whether or not the account exists."""
     user, other = await harness.user(email=EMAIL, password=PASSWORD), await harness.user("write")
     for client_id in (user.client_id, "nobody"):
         with pytest.raises(NotFound):
@@ -51,14 +51,14 @@ async def test_foreign_password(harness: Harness) -> None:
 
 
 async def test_password_is_judged(harness: Harness) -> None:
-    """A new one that is too short is refused before anything is hashed."""
+    """A new password that is too short is refused before anything is hashed."""
     user = await harness.user(email=EMAIL, password=PASSWORD)
     with pytest.raises(InvalidRequest):
         await harness.admin("users.password", client_id=user.client_id, password="short")
 
 
 async def test_rotate_secret(harness: Harness) -> None:
-    """The old secret is dead at once, and so are tokens that it made."""
+    """Rotation refuses the old client secret and the tokens issued with it at once."""
     user = await harness.user()
     token = await user.bearer()
     rotated = await harness.call("users.rotate_secret", user.basic, client_id=user.client_id)
@@ -69,7 +69,7 @@ async def test_rotate_secret(harness: Harness) -> None:
 
 
 async def test_a_key_cannot_change_its_owners_secret(harness: Harness) -> None:
-    """A stolen key must not become the account."""
+    """A key cannot rotate its owner's client secret, so that a stolen key cannot take over the account."""
     admin = await harness.user("admin")
     key = Bearer(await admin.key("admin"))
     with pytest.raises(CeilingExceeded, match="sign in instead"):

@@ -1,4 +1,4 @@
-"""Accounts as admins keep them: added, looked up, changed, disabled and deleted with all that they hold."""
+"""Account administration: add, look up, change, disable and delete accounts with everything that belongs to them."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from support.herod_in_memory import Harness
 
 
 async def test_add(harness: Harness) -> None:
-    """An account has the email in its one form, a name, a scope and a client secret that works."""
+    """A new account has the normalized email, a name, a scope and a working client secret."""
     added = await harness.admin("users.add", email="Ada@Example.org", name=" Ada ", scope="write", networks=["lab"])
     assert (added.email, added.name, added.scope, added.networks) == ("ada@example.org", "Ada", "write", ["lab"])
     token = await harness.call("token.create", Basic(added.client_id, added.client_secret))
@@ -25,21 +25,21 @@ async def test_add(harness: Harness) -> None:
 
 
 async def test_add_without_anything(harness: Harness) -> None:
-    """All may be left out: the account can read, on all networks, and is named after its id."""
+    """Without parameters, a new account has scope read on all networks and is named after its id."""
     added = await harness.admin("users.add")
     assert (added.email, added.scope, added.networks) == (None, "read", ["*"])
     assert added.name == f"client {added.client_id[:8]}"
 
 
 async def test_an_email_is_in_use_once(harness: Harness) -> None:
-    """In whatever case it is written."""
+    """An email belongs to one account, whatever its case."""
     await harness.user(email="ada@example.org")
     with pytest.raises(Conflict, match="exists already"):
         await harness.user(email="Ada@EXAMPLE.org")
 
 
 async def test_nobody_gives_more_than_they_hold(harness: Harness) -> None:
-    """An admin of one network makes no account on another one."""
+    """An admin of one network cannot create an account on another network."""
     admin = await (await harness.user("admin", ["lab"])).bearer()
     with pytest.raises(CeilingExceeded):
         await harness.call("users.add", admin, scope="read", networks=["main"])
@@ -48,7 +48,7 @@ async def test_nobody_gives_more_than_they_hold(harness: Harness) -> None:
 
 
 async def test_get(harness: Harness) -> None:
-    """By client_id and by email; what is neither is not found."""
+    """An account is found by client_id and by email; other references are not found."""
     user = await harness.user(email="ada@example.org")
     by_id = await harness.admin("users.get", client_id=user.client_id)
     assert by_id == await harness.admin("users.get", email="ada@example.org")
@@ -61,7 +61,7 @@ async def test_get(harness: Harness) -> None:
 
 
 async def test_list(harness: Harness) -> None:
-    """Oldest first, or newest first, a page at a time."""
+    """Accounts are listed oldest or newest first, a page at a time."""
     made = []
     for _ in range(5):
         made.append((await harness.user()).client_id)
@@ -76,13 +76,13 @@ async def test_list(harness: Harness) -> None:
 
 @pytest.mark.parametrize("limit", [0, 201, -1])
 async def test_list_has_a_limit(harness: Harness, limit: int) -> None:
-    """1 to 200."""
+    """The page limit is 1 to 200."""
     with pytest.raises(InvalidRequest, match="choose 1 to 200"):
         await harness.admin("users.list", limit=limit)
 
 
 async def test_scope(harness: Harness) -> None:
-    """What the account holds follows at the next use, and its tokens stay good."""
+    """A changed scope takes effect at the next use, and the account's tokens stay valid."""
     user = await harness.user("write")
     token = Bearer(await user.token())
     changed = await harness.admin("users.scope", client_id=user.client_id, scope="read")
@@ -93,7 +93,7 @@ async def test_scope(harness: Harness) -> None:
 
 
 async def test_update(harness: Harness) -> None:
-    """What is left out stays."""
+    """Omitted parameters leave their fields unchanged."""
     user = await harness.user("read", ["lab", "main"], name="Ada")
     renamed = await harness.admin("users.update", client_id=user.client_id, name="Ada L.")
     assert (renamed.name, renamed.networks) == ("Ada L.", ["lab", "main"])
@@ -102,7 +102,7 @@ async def test_update(harness: Harness) -> None:
 
 
 async def test_disable_and_enable(harness: Harness) -> None:
-    """Tokens and sessions end for good; keys and the client secret work again once it is enabled."""
+    """Disabling ends tokens and sessions for good; keys and the client secret work again after enabling."""
     user = await harness.user()
     token, key = await user.bearer(), Bearer(await user.key())
     session = await user.session()
@@ -119,9 +119,9 @@ async def test_disable_and_enable(harness: Harness) -> None:
 
 
 async def test_delete(harness: Harness) -> None:
-    """Its keys and sessions go with it and its tokens are good no more; service keys that it made are listed."""
+    """Deletion removes the account's keys and sessions and ends its tokens; service keys it created are listed."""
     user = await harness.user("admin")
-    await harness.user("admin")  # somebody stays admin
+    await harness.user("admin")  # another admin remains
     key = await user.key()
     token = await user.bearer()
     await user.session()
@@ -141,7 +141,7 @@ async def test_delete(harness: Harness) -> None:
 
 
 async def test_the_last_admin_stays(harness: Harness) -> None:
-    """Neither deleted, disabled nor demoted."""
+    """The last admin is neither deleted, disabled nor demoted."""
     admin = await harness.user("admin")
     for name, params in (("users.delete", {}), ("users.disable", {}), ("users.scope", {"scope": "read"})):
         with pytest.raises(Conflict):

@@ -1,4 +1,4 @@
-"""The audit log: what is in it, how it is looked through, and how long it is kept."""
+"""The audit log: its contents, how to query it, and its retention."""
 
 import dataclasses
 from collections.abc import AsyncIterator, Callable
@@ -40,19 +40,19 @@ async def harness() -> AsyncIterator[Harness]:
 
 
 async def newest(harness: Harness) -> AuditEvent:
-    """The last row, denials included."""
+    """The last row, after pending denials are written."""
     await harness.pipeline.flush(is_last=True)
     rows = harness.store.audit_rows(after=harness.store.audit_head[0] - 1)
     return rows[-1].event
 
 
 def at(seconds: int) -> datetime:
-    """A time as operations take it."""
+    """A timestamp as operations take it."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 async def write_events(harness: Harness, *times: int) -> None:
-    """Rows of those times."""
+    """Write rows with these timestamps."""
 
     def work(tx: Writer) -> None:
         for time in times:
@@ -65,7 +65,7 @@ async def write_events(harness: Harness, *times: int) -> None:
 
 @pytest.mark.parametrize("name", sorted(name for name, operation in OPERATIONS.items() if operation.is_command))
 async def test_every_command_writes_a_row(harness: Harness, name: str) -> None:
-    """Who, how known, from where, what, and that it was done: whichever command it is."""
+    """Every command writes a row with operation, outcome, target, source and time."""
     is_change = not OPERATIONS[name].always_audited
 
     def probe(tx: Writer, context: Context, params: Any) -> str:
@@ -88,7 +88,7 @@ async def test_every_command_writes_a_row(harness: Harness, name: str) -> None:
 
 
 async def test_sign_ins(harness: Harness) -> None:
-    """Each way in is a row that says who came in and how."""
+    """Each kind of sign-in writes a row with the account and the method."""
     user = await harness.user(email="ada@example.org", password=PASSWORD)
     await harness.call("login", None, TCP, email="ada@example.org", password=PASSWORD)
     event = await newest(harness)
@@ -183,7 +183,7 @@ REFUSED: dict[str, tuple[Callable[..., Any], str | tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("present", "reason"), REFUSED.values(), ids=REFUSED)
 async def test_refused_credentials(harness: Harness, present: Callable[..., Any], reason: Any) -> None:
-    """Each has a reason of its own, and names the key or account it was, where there is one."""
+    """Each refused credential has its own reason, and names the key or account if there is one."""
     await harness.service_key("admin", "spare")
     presented, target = await present(harness, await harness.user())
     with pytest.raises(HerodError):
@@ -196,7 +196,7 @@ async def test_refused_credentials(harness: Harness, present: Callable[..., Any]
 
 @pytest.mark.parametrize(("email", "reason"), [("ada@example.org", "wrong_password"), ("eve@x.org", "unknown_email")])
 async def test_refused_sign_in(harness: Harness, email: str, reason: str) -> None:
-    """A wrong password names the account; an unknown address is nobody, and is not repeated."""
+    """A failed sign-in names the account; an unknown address has an anonymous actor and is not logged."""
     user = await harness.user(email="ada@example.org", password=PASSWORD)
     with pytest.raises(HerodError):
         await harness.call("login", None, TCP, email=email, password="a wrong password")
@@ -206,7 +206,7 @@ async def test_refused_sign_in(harness: Harness, email: str, reason: str) -> Non
 
 
 async def test_two_refused_keys_are_two_rows(harness: Harness) -> None:
-    """Like denials of a minute are one row, but not those of two keys."""
+    """Equal denials of a minute share a row, but denials of two keys do not."""
     user = await harness.user()
     for name in ("one", "two"):
         text = await user.key(name=name)
@@ -221,7 +221,7 @@ async def test_two_refused_keys_are_two_rows(harness: Harness) -> None:
 
 
 async def test_denied_scope(harness: Harness) -> None:
-    """Who is known and may not is the actor."""
+    """The actor of a denial for a missing scope is the authenticated principal."""
     user = await harness.user()
     with pytest.raises(MissingScope):
         await harness.call("audit.list", user.basic, TCP)
@@ -230,7 +230,7 @@ async def test_denied_scope(harness: Harness) -> None:
 
 
 async def test_list_shape(harness: Harness) -> None:
-    """A row over REST, in the envelope, with its time in RFC 3339."""
+    """A row over REST comes in the envelope, with its time in RFC 3339 format."""
     user = await harness.user()
     answer = await harness.request(
         "GET", "/api/v1/audit?limit=1&operation=users.add", headers={"x-herod-secret": LEGACY["admin"]}
@@ -254,7 +254,7 @@ async def test_list_shape(harness: Harness) -> None:
 
 
 async def test_list_pages(harness: Harness) -> None:
-    """Newest first and back to the beginning, or behind a row and on to the end; each row once."""
+    """Pages go back from the newest to the first row, or forward after a row, and contain each row once."""
     await write_events(harness, *range(1, 8))
     seen: list[int] = []
     cursor = None
@@ -272,7 +272,7 @@ async def test_list_pages(harness: Harness) -> None:
 
 
 async def test_list_by_time(harness: Harness) -> None:
-    """`since` is included, `until` is not."""
+    """`since` is inclusive, `until` is exclusive."""
     await write_events(harness, NOW + 1, NOW + 2, NOW + 3)
     page = await harness.admin("audit.list", since=at(NOW + 2), until=at(NOW + 3))
     assert [entry.seq for entry in page.items] == [2]
@@ -286,14 +286,14 @@ async def test_list_by_time(harness: Harness) -> None:
     ],
 )  # fmt: skip
 async def test_list_refuses(harness: Harness, query: str) -> None:
-    """What cannot be meant is a 400 that says so."""
+    """Invalid filters are answered with a 400 that explains the error."""
     answer = await harness.request("GET", f"/api/v1/audit?{query}", headers=bearer(LEGACY["admin"]))
     assert answer.status == 400
     assert answer.json["error"]["code"] == "invalid_request"
 
 
 async def test_verify(harness: Harness) -> None:
-    """The head that is answered may be given back later, while the log grows."""
+    """The returned head can be passed as `expect` later, while the log grows."""
     await write_events(harness, 1, 2)
     verdict = await harness.admin("audit.verify")
     assert (verdict.valid, verdict.rows) == (True, 2)
@@ -307,13 +307,13 @@ async def test_verify(harness: Harness) -> None:
 
 @pytest.mark.parametrize("head", ["", "ab", "ab" * 33, "zz" * 32])
 async def test_verify_refuses(harness: Harness, head: str) -> None:
-    """What cannot be a head is a mistake of the one who asks, not a finding."""
+    """A malformed head is a bad request, not a failed verification."""
     with pytest.raises(InvalidRequest, match="64 characters"):
         await harness.admin("audit.verify", expect=head)
 
 
 async def test_who_lost_admin_meanwhile_gets_nothing(harness: Harness) -> None:
-    """A reading that takes long is answered to who may have it at its end."""
+    """A long-running read is refused at its end if the caller lost admin meanwhile."""
     await harness.service_key("admin", "spare")
     user = await harness.user(scope="admin")
     operation = OPERATIONS["audit.verify"]
@@ -328,7 +328,7 @@ async def test_who_lost_admin_meanwhile_gets_nothing(harness: Harness) -> None:
 
 
 async def test_what_waits_for_everybody(harness: Harness) -> None:
-    """A public operation may wait too, and asks nobody who they are."""
+    """A public operation may wait too, without a credential."""
 
     async def waiting(*args: Any) -> str:
         return "the result"
@@ -338,7 +338,7 @@ async def test_what_waits_for_everybody(harness: Harness) -> None:
 
 
 async def test_retention_by_age(harness: Harness) -> None:
-    """Days go whole, one row says how many rows went, and nothing more happens on that day."""
+    """Retention removes whole days, records the number of rows, and does nothing more on that day."""
     kept = AuditRetention(days=2, rows=1000)
     today = NOW // DAY * DAY
     await write_events(harness, today - 3 * DAY, today - 2 * DAY - 1, today - 2 * DAY, today)
@@ -353,7 +353,7 @@ async def test_retention_by_age(harness: Harness) -> None:
 
 
 async def test_retention_by_number(harness: Harness) -> None:
-    """Over the number the oldest go, a hundredth more than must, so that the next row is not one too many again."""
+    """Over the maximum, retention removes the oldest rows and 1 % more, so that it does not run again at once."""
     kept = AuditRetention(days=36_500, rows=1000)
     await write_events(harness, *[NOW] * 1000)
     assert await enforce_retention(harness.store, kept, now=NOW) == 0
@@ -364,7 +364,7 @@ async def test_retention_by_number(harness: Harness) -> None:
 
 
 async def test_retention_in_steps(harness: Harness) -> None:
-    """Much goes in several writes, each with its row."""
+    """Large removals are split into several writes, each with its row."""
     await write_events(harness, *[1] * (ROWS_AT_ONCE + 5))
     assert await enforce_retention(harness.store, AuditRetention(days=1, rows=10**6), now=NOW) == ROWS_AT_ONCE + 5
     assert [row.event.count for row in harness.store.audit_rows()] == [ROWS_AT_ONCE, 5]
@@ -372,5 +372,5 @@ async def test_retention_in_steps(harness: Harness) -> None:
 
 
 async def test_retention_of_an_empty_log(harness: Harness) -> None:
-    """There is nothing to do."""
+    """Retention of an empty log does nothing."""
     assert await enforce_retention(harness.store, AuditRetention(days=1, rows=1000), now=NOW) == 0

@@ -1,4 +1,4 @@
-"""Lists of keys and accounts: orders, filters, and what a page that looks for a state may leave to the next."""
+"""Lists of keys and accounts: orders, filters, and pages that leave filtered results to later ones."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from support.herod_in_memory import NOW, Harness
 
 
 async def walk(harness: Harness, presented: Any = None, /, **params: Any) -> tuple[list[str], int]:
-    """The names in a list, page by page, and how many pages there were."""
+    """The names in a list, collected page by page, and the number of pages."""
     names: list[str] = []
     cursor, pages = None, 0
     while True:
@@ -27,7 +27,7 @@ async def walk(harness: Harness, presented: Any = None, /, **params: Any) -> tup
 
 
 async def fill(harness: Harness, count: int) -> list[str]:
-    """Service keys, a second apart; every third ends, the later made the sooner."""
+    """Create service keys a second apart; every third expires, the latest one first."""
     for number in range(count):
         end = datetime.fromtimestamp(NOW + 10_000 - number, UTC) if number % 3 == 0 else None
         await harness.service_key("read", f"k{number:03}", expires_at=end)
@@ -36,7 +36,7 @@ async def fill(harness: Harness, count: int) -> list[str]:
 
 
 async def test_orders(harness: Harness) -> None:
-    """Oldest first unless asked; newest; and what ends, the soonest first, whoever's it is."""
+    """Keys are listed oldest first by default, or newest first, or by expiry, across owners."""
     names = await fill(harness, 7)
     ada = await harness.user()
     await ada.key(name="ada's", expires_at=datetime.fromtimestamp(NOW + 9_998, UTC))
@@ -50,7 +50,7 @@ async def test_orders(harness: Harness) -> None:
 
 
 async def test_states(harness: Harness) -> None:
-    """On, off, expired, unused: in each order, and before the end of a long list no key is lost."""
+    """The filters on, off, expired and unused find all their keys in each order, to the end of a long list."""
     names = await fill(harness, 30)
     ids = {key.name: key.id for key in (await harness.admin("keys.list")).items}
     for name in names[::5]:
@@ -73,7 +73,7 @@ async def test_states(harness: Harness) -> None:
 
 
 async def test_a_page_looks_at_so_many(harness: Harness) -> None:
-    """What is rare is found over several pages, of which some are empty."""
+    """Each page examines a limited number of keys, so rare matches may come after empty pages."""
     for number in range(410):
         await harness.service_key("read", f"k{number:03}")
         harness.clock.now += 1
@@ -85,7 +85,7 @@ async def test_a_page_looks_at_so_many(harness: Harness) -> None:
 
 
 async def test_by_name(harness: Harness) -> None:
-    """The whole name, as it is normalised: a service's, one's own, or another's for who may ask."""
+    """The name filter matches the whole normalized name, of the caller's own keys or, for admins, of any owner's."""
     await harness.service_key("read", "job")
     ada, bob = await harness.user(scope="admin"), await harness.user()
     await ada.key(name="job")
@@ -104,7 +104,7 @@ async def test_by_name(harness: Harness) -> None:
 
 
 async def test_one_s_own(harness: Harness) -> None:
-    """Who is no admin sees their own in each filter, and none by expiry: a cursor would tell of others'."""
+    """Non-admins see only their own keys, and cannot order by expiry, because the cursor would disclose others."""
     await fill(harness, 3)
     bob = await harness.user()
     names = [f"mine {number}" for number in range(5)]
@@ -119,7 +119,7 @@ async def test_one_s_own(harness: Harness) -> None:
 
 
 async def test_accounts(harness: Harness) -> None:
-    """Newest first, where asked."""
+    """Accounts can be listed newest first."""
     added = []
     for _ in range(5):
         added.append((await harness.user()).client_id)
@@ -132,7 +132,7 @@ async def test_accounts(harness: Harness) -> None:
 
 @pytest.mark.parametrize("query", ["order=newest&state=on", "order=expires", "kind=service", "name=k001"])
 async def test_by_rest_and_rpc(harness: Harness, query: str) -> None:
-    """The doors take them by name, and answer alike."""
+    """REST and JSON-RPC take filters by name and give the same answer."""
     await fill(harness, 3)
     key = await harness.service_key("admin", "root", expires_at=datetime.fromtimestamp(NOW + 99_999, UTC))
     headers = {"authorization": f"Bearer {key}"}

@@ -1,4 +1,4 @@
-"""A key's life after it was made: rotation with and without overlap, switched off and on, changed."""
+"""Keys after their creation: rotation with and without overlap, disabling, enabling and editing."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -29,12 +29,12 @@ async def harness() -> AsyncIterator[Harness]:
 
 
 def id_of(text: str) -> str:
-    """A key's id."""
+    """The id of a key."""
     return text.split("_")[2]
 
 
 async def works(harness: Harness, text: str) -> bool:
-    """Whether a key is good, to a service that asks and to herod itself."""
+    """Whether a key is valid, both at `/validate` and for herod's own operations."""
     said = await harness.call("auth.verify", None, TCP, key=text)
     answer = await harness.request("GET", "/api/v1/whoami", headers=bearer(text))
     assert said.valid == (answer.status == 200)
@@ -43,13 +43,13 @@ async def works(harness: Harness, text: str) -> bool:
 
 
 async def denials(harness: Harness) -> list[AuditEvent]:
-    """What was denied, as the audit log has it."""
+    """The denials in the audit log."""
     await harness.pipeline.flush(is_last=True)
     return [row.event for row in harness.store.audit_rows() if row.event.outcome == "denied"]
 
 
 async def test_rotation_keeps_the_key_and_ends_the_secret(harness: Harness) -> None:
-    """The id, the name and the rights stay; the old secret is refused at its next use, and the audit says why."""
+    """Rotation keeps id, name and grant, and refuses the old secret at its next use, with a reason in the audit log."""
     old = await harness.service_key("read", "runner")
     rotated = await harness.admin("keys.rotate", id=id_of(old))
     assert (rotated.id, rotated.name, rotated.scope) == (id_of(old), "runner", "read")
@@ -60,7 +60,7 @@ async def test_rotation_keeps_the_key_and_ends_the_secret(harness: Harness) -> N
 
 
 async def test_an_overlap_ends_at_its_second(harness: Harness) -> None:
-    """The old secret works for that many seconds, and not one more."""
+    """With an overlap the old secret works for exactly that many seconds."""
     old = await harness.service_key("read")
     new = (await harness.admin("keys.rotate", id=id_of(old), overlap=5)).key
     for second in range(6):
@@ -78,7 +78,7 @@ async def test_only_the_latest_old_secret_works(harness: Harness) -> None:
 
 
 async def test_who_has_not_switched_is_seen(harness: Harness) -> None:
-    """`keys.get` says until when the old secret works, and when and from where it was last used."""
+    """`keys.get` shows until when the former secret works, and when and from where it was last used."""
     old = await harness.service_key("read")
     await harness.admin("keys.rotate", id=id_of(old), overlap=600)
     harness.clock.now += 10
@@ -91,13 +91,13 @@ async def test_who_has_not_switched_is_seen(harness: Harness) -> None:
     assert shown.former.last_used_at == datetime.fromtimestamp(NOW + 10, UTC)
     assert shown.former.last_used_from == shown.last_used_from == "127.0.0.1"
     await harness.admin("keys.rotate", id=id_of(old), overlap=600)
-    assert (await harness.admin("keys.get", id=id_of(old))).former.last_used_at is not None  # in this very second
+    assert (await harness.admin("keys.get", id=id_of(old))).former.last_used_at is not None  # in the same second
     harness.clock.now += 600
     assert (await harness.admin("keys.get", id=id_of(old))).former is None
 
 
 async def test_a_use_before_the_last_rotation_is_not_of_the_former_secret(harness: Harness) -> None:
-    """What the secret before the last one was used for says nothing about the last one."""
+    """Usage of the secret before the former one is not reported as usage of the former one."""
     first = await harness.service_key("read")
     await harness.admin("keys.rotate", id=id_of(first), overlap=600)
     await harness.request("GET", "/api/v1/whoami", headers=bearer(first))
@@ -109,7 +109,7 @@ async def test_a_use_before_the_last_rotation_is_not_of_the_former_secret(harnes
 
 @pytest.mark.parametrize("overlap", [-1, 7 * 86_400 + 1, 10**30])
 async def test_an_overlap_is_a_week_at_most(harness: Harness, overlap: int) -> None:
-    """Longer ones are refused with what is allowed."""
+    """An overlap of more than a week is refused with the maximum."""
     key = await harness.service_key("read")
     answer = await harness.request(
         "POST",
@@ -121,7 +121,7 @@ async def test_an_overlap_is_a_week_at_most(harness: Harness, overlap: int) -> N
 
 
 async def test_both_addresses_rotate(harness: Harness) -> None:
-    """Scanopy's address does the same as `/api/v1`'s."""
+    """The Scanopy-compatible route rotates as the one under `/api/v1` does."""
     admin = bearer(await harness.service_key("admin", "admin"))
     text = await harness.service_key("read")
     for path in (f"/api/auth/keys/{id_of(text)}/rotate", f"/api/v1/keys/{id_of(text)}/rotate"):
@@ -131,7 +131,7 @@ async def test_both_addresses_rotate(harness: Harness) -> None:
 
 
 async def test_rotation_signs_browsers_out(harness: Harness) -> None:
-    """A browser that was signed in with the old secret, by whomever, is signed out; others stay."""
+    """Rotation ends all sessions opened with the old secret; other sessions stay."""
     user = await harness.user(scope="write")
     key = await user.key(scope="read")
     with_key, with_secret = await user.session(Bearer(key)), await user.session()
@@ -143,7 +143,7 @@ async def test_rotation_signs_browsers_out(harness: Harness) -> None:
 
 
 async def test_a_key_is_switched_off_and_on(harness: Harness) -> None:
-    """Off it is refused and the audit says so; on it is what it was."""
+    """A disabled key is refused with its reason in the audit log, and works unchanged once enabled again."""
     text = await harness.service_key("read")
     assert not (await harness.admin("keys.disable", id=id_of(text))).enabled
     assert not await works(harness, text)
@@ -153,7 +153,7 @@ async def test_a_key_is_switched_off_and_on(harness: Harness) -> None:
 
 
 async def test_each_way_of_being_no_good_has_its_reason(harness: Harness) -> None:
-    """To the audit, that is: whoever asks learns nothing."""
+    """Each invalid state of a key has its own reason in the audit log, which callers do not learn."""
     soon = datetime.fromtimestamp(NOW + 10, UTC)
     expired = await harness.service_key("read", "expired", expires_at=soon)
     disabled = await harness.service_key("read", "disabled")
@@ -177,17 +177,17 @@ async def test_each_way_of_being_no_good_has_its_reason(harness: Harness) -> Non
 
 
 async def test_the_last_admin_stays(harness: Harness) -> None:
-    """The last admin key can be neither switched off nor narrowed."""
+    """The last admin key can be neither disabled nor narrowed."""
     text = await harness.service_key("admin", "last")
     with pytest.raises(Conflict, match="last enabled admin"):
         await harness.admin("keys.disable", id=id_of(text))
     with pytest.raises(Conflict, match="last enabled admin"):
         await harness.admin("keys.update", id=id_of(text), scope="read")
-    await harness.admin("keys.rotate", id=id_of(text))  # who rotates it has the new one
+    await harness.admin("keys.rotate", id=id_of(text))  # the caller of a rotation gets the new secret
 
 
 async def test_a_key_is_changed(harness: Harness) -> None:
-    """Name, end, scope and networks; what is left out stays."""
+    """Name, expiry, scope and networks can be changed; omitted parameters stay unchanged."""
     text = await harness.service_key("write", "old name", networks=["a", "b"])
     later = datetime.fromtimestamp(NOW + 3600, UTC)
     changed = await harness.admin("keys.update", id=id_of(text), name=" new  name ", expires_at=later)
@@ -201,14 +201,14 @@ async def test_a_key_is_changed(harness: Harness) -> None:
     "change", [{"scope": "admin"}, {"scope": "write user"}, {"networks": ["*"]}, {"networks": ["a", "c"]}]
 )
 async def test_a_key_only_shrinks(harness: Harness, change: dict[str, Any]) -> None:
-    """Not even an admin gives a key more than it was made with."""
+    """A key's grant can only shrink, even for admins."""
     text = await harness.service_key("write", networks=["a", "b"])
     with pytest.raises(CeilingExceeded):
         await harness.admin("keys.update", id=id_of(text), **change)
 
 
 async def test_a_key_lives_no_longer_than_who_prolongs_it(harness: Harness) -> None:
-    """An admin whose own key ends cannot let another live on, by changing or by rotating it."""
+    """An admin with an expiring credential cannot extend another key beyond it, by editing or by rotating."""
     soon, later = (datetime.fromtimestamp(NOW + seconds, UTC) for seconds in (600, 6000))
     await harness.service_key("admin", "spare")
     admin = Bearer(await harness.service_key("admin", "ending", expires_at=soon))
@@ -223,7 +223,7 @@ async def test_a_key_lives_no_longer_than_who_prolongs_it(harness: Harness) -> N
 
 
 async def test_names_are_unique_per_owner(harness: Harness) -> None:
-    """A name in use by the same owner is refused; another owner may have it; one's own name again is fine."""
+    """A key name is unique per owner; another owner may use it, and setting a key's own name again succeeds."""
     first = await harness.service_key("read", "first")
     await harness.service_key("read", "second")
     with pytest.raises(Conflict, match="exists already"):
@@ -234,7 +234,7 @@ async def test_names_are_unique_per_owner(harness: Harness) -> None:
 
 
 async def test_only_its_owner_and_admins_change_a_key(harness: Harness) -> None:
-    """To others it does not exist; and nobody changes the key of who holds more."""
+    """Only owner and admins find a key to change it, and admins change no key above their own grant."""
     user, other = await harness.user(), await harness.user()
     text = await user.key()
     for name in ("keys.rotate", "keys.disable", "keys.enable", "keys.update"):
@@ -246,7 +246,7 @@ async def test_only_its_owner_and_admins_change_a_key(harness: Harness) -> None:
 
 
 async def test_an_admin_of_a_network_cannot_take_over_a_key_of_all(harness: Harness) -> None:
-    """Rotating is making a credential: the key's grant must lie within the actor's."""
+    """Rotating creates a credential, so the key's grant must be within the actor's."""
     await harness.service_key("admin", "spare")
     admin = Bearer(await harness.service_key("admin", "lab admin", networks=["lab"]))
     text = await harness.service_key("read", "everywhere")
@@ -255,7 +255,7 @@ async def test_an_admin_of_a_network_cannot_take_over_a_key_of_all(harness: Harn
 
 
 async def test_patch_is_by_name_only(harness: Harness) -> None:
-    """By position nobody could say what is left out."""
+    """PATCH takes parameters by name only, because omitted ones could not be told apart by position."""
     with pytest.raises(InvalidRequest):
         await harness.admin("keys.update", id=id_of(await harness.service_key("read")), name="\x00")
     answer = await harness.request(
@@ -265,7 +265,7 @@ async def test_patch_is_by_name_only(harness: Harness) -> None:
 
 
 async def test_a_stolen_checksum_is_no_key(harness: Harness) -> None:
-    """The old secret's hash stays for its reason in the audit, and opens nothing."""
+    """The old secret's hash, kept to give the audit log a reason, authenticates no one."""
     old = await harness.service_key("read")
     await harness.admin("keys.rotate", id=id_of(old))
     record = harness.store.get(ApiKey, id_of(old))
@@ -277,7 +277,7 @@ async def test_a_stolen_checksum_is_no_key(harness: Harness) -> None:
 
 
 async def test_no_clock_brings_a_former_secret_back(harness: Harness) -> None:
-    """Rotated without an overlap it is over, also when the clock is put back behind that moment."""
+    """After a rotation without overlap the old secret stays refused when the clock goes back before it."""
     old = await harness.service_key("read")
     await harness.admin("keys.rotate", id=id_of(old))
     harness.clock.now -= 3600
@@ -285,7 +285,7 @@ async def test_no_clock_brings_a_former_secret_back(harness: Harness) -> None:
 
 
 async def test_what_a_former_secret_makes_ends_with_it(harness: Harness) -> None:
-    """A session and a key made during the overlap are not good for longer than the secret that made them."""
+    """A session and a key created during the overlap end with the former secret that created them."""
     old = await harness.service_key("admin")
     await harness.admin("keys.rotate", id=id_of(old), overlap=60)
     assert (await harness.call("token.validate", None, TCP, token=old)).exp == NOW + 60
@@ -301,7 +301,7 @@ async def test_what_a_former_secret_makes_ends_with_it(harness: Harness) -> None
 
 
 async def test_a_former_secret_rotates_nothing_that_lasts(harness: Harness) -> None:
-    """Who found the old secret cannot take the key away from who has the new one; the key's own end still counts."""
+    """A former secret cannot rotate the key away from its current holder; the key's own expiry still applies."""
     old = await harness.service_key("admin", expires_at=datetime.fromtimestamp(NOW + 30, UTC))
     new = (await harness.admin("keys.rotate", id=id_of(old), overlap=60)).key
     assert (await harness.call("token.validate", None, TCP, token=old)).exp == NOW + 30
@@ -314,7 +314,7 @@ async def test_a_former_secret_rotates_nothing_that_lasts(harness: Harness) -> N
 
 @pytest.mark.parametrize("change", [{"expires_at": datetime.fromtimestamp(NOW + 5, UTC)}, {"networks": ["lab"]}])
 async def test_the_last_admin_is_not_put_on_the_way_out(harness: Harness, change: dict[str, Any]) -> None:
-    """Nor given an end, nor confined to a network, unless another admin holds all that this one did."""
+    """The last admin gets neither an expiry nor a network limit, unless another admin holds all that it did."""
     text = await harness.service_key("admin", "last")
     await harness.service_key("admin", "lesser", expires_at=datetime.fromtimestamp(NOW + 9, UTC), networks=["lab"])
     with pytest.raises(Conflict, match="last enabled admin"):

@@ -1,4 +1,4 @@
-"""Legacy secrets with a way out: their uses are counted and kept, and a service key takes their place."""
+"""Migration of legacy secrets: their uses are counted and stored, and a service key replaces them."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -26,13 +26,13 @@ async def harness() -> AsyncIterator[Harness]:
 
 
 async def status(harness: Harness, scope: str = "admin") -> Any:
-    """What is said of the secret for that scope."""
+    """The status of the legacy secret with that scope."""
     page = await harness.admin("legacy.status")
     return next(item for item in page.items if item.scope == scope)
 
 
 async def test_status_of_unused(harness: Harness) -> None:
-    """Every secret of the settings is listed by its id, with where it stands; none is shown."""
+    """Every configured secret is listed by id with the setting that contains it; no secret is shown."""
     answer = await harness.request("GET", "/api/v1/legacy", headers=bearer(LEGACY["admin"]))
     items = answer.json["data"]
     assert {(item["scope"], item["setting"]) for item in items} == {
@@ -45,7 +45,7 @@ async def test_status_of_unused(harness: Harness) -> None:
 
 
 async def test_every_door_counts(harness: Harness) -> None:
-    """By itself in either header, in the parameters, and when a service asks about it."""
+    """A legacy secret counts as used in either header, in parameters, and when a service validates it."""
     secret = LEGACY["admin"]
     await harness.request("GET", "/api/v1/whoami", headers=bearer(secret))
     await harness.request("GET", "/api/v1/whoami", headers={"x-herod-secret": secret})
@@ -61,24 +61,24 @@ async def test_every_door_counts(harness: Harness) -> None:
 
 
 async def test_a_wrong_secret_counts_nothing(harness: Harness) -> None:
-    """Only what was accepted is a use."""
+    """Only accepted secrets count as used."""
     await harness.request("GET", "/api/v1/whoami", headers={"x-herod-secret": "wrong"})
     await harness.request("POST", "/validate", json={"token": "wrong"})
     assert [item.uses for item in (await harness.admin("legacy.status")).items] == [0, 0, 0]
 
 
 async def test_counts_outlive_the_process(harness: Harness) -> None:
-    """What was written down is added to what comes after a restart."""
+    """Stored counts are added to those after a restart."""
     for _ in range(3):
         await harness.call("whoami", Bearer(LEGACY["admin"]), TCP)
     await harness.pipeline.flush(is_last=True)
-    harness.pipeline.process.legacy_usage = LegacyUsage()  # as a new process has it
+    harness.pipeline.process.legacy_usage = LegacyUsage()  # as in a new process
     await harness.call("whoami", Bearer(LEGACY["admin"]), TCP)
     assert (await status(harness)).uses == 4
 
 
 async def test_uses_are_written_now_and_then(harness: Harness) -> None:
-    """The first at once, with its audit row; later ones together, so that a use costs no commit."""
+    """The first use is written at once with its audit row, later ones in batches, so that a use costs no commit."""
 
     async def use() -> int:
         await harness.call("whoami", Bearer(LEGACY["admin"]), TCP)
@@ -94,7 +94,7 @@ async def test_uses_are_written_now_and_then(harness: Harness) -> None:
 
 
 async def test_audit_of_uses(harness: Harness) -> None:
-    """One row for a secret, a source and a day."""
+    """Uses write one audit row a day for each secret and source."""
     for source in (TCP, TCP, STRANGER):
         await harness.call("whoami", Bearer(LEGACY["admin"]), source)
     await harness.call("whoami", Bearer(LEGACY["user"]), TCP)
@@ -110,7 +110,7 @@ async def test_audit_of_uses(harness: Harness) -> None:
 
 
 async def test_many_sources_do_not_fill_the_log(harness: Harness) -> None:
-    """Beyond a number of sources in a day, uses are counted only."""
+    """Beyond a number of sources in a day, uses are counted without audit rows."""
     for number in range(MAX_SOURCES + 10):
         source = Source(address=f"10.0.0.{number}")
         await harness.call("whoami", Bearer(LEGACY["admin"]), source)
@@ -120,7 +120,7 @@ async def test_many_sources_do_not_fill_the_log(harness: Harness) -> None:
 
 
 async def test_uses_wait_for_the_store() -> None:
-    """What the store could not take is kept, with what came meanwhile."""
+    """Uses that the store could not take are kept and written with later ones."""
     store, uses = MemoryStore("secret"), LegacyUsage()
     uses.note("x", now=NOW, source="uid:1")
     assert not await uses.flush(store, now=NOW)
@@ -136,12 +136,12 @@ async def test_uses_wait_for_the_store() -> None:
         assert record is not None
         assert (record.uses, record.created_at, record.last_used_from) == (2, NOW, "uid:2")
         assert [row.event.source for row in store.audit_rows()] == ["uid:1", "uid:2"]
-        assert await uses.flush(store, now=NOW, is_last=True)  # nothing waits
+        assert await uses.flush(store, now=NOW, is_last=True)  # nothing pending
     assert store.audit_head[0] == 2
 
 
 async def test_promote(harness: Harness) -> None:
-    """The key has the secret's scope, is shown once, works, is audited, and the list names it."""
+    """The key has the secret's scope, is shown once, works, is audited, and is named in the list."""
     legacy = await status(harness)
     answer = await harness.request("POST", f"/api/v1/legacy/{legacy.id}/promote", headers=bearer(LEGACY["admin"]))
     assert answer.status == 201
@@ -149,14 +149,14 @@ async def test_promote(harness: Harness) -> None:
     assert (made["name"], made["kind"], made["scope"], made["networks"]) == (legacy.id, "service", "admin", ["*"])
     assert (made["replaces"], made["setting"], made["expires_at"]) == (legacy.id, "admin_secret", None)
     assert (await harness.call("whoami", Bearer(made["key"]), TCP)).scope == "admin"
-    assert (await harness.call("whoami", Bearer(LEGACY["admin"]), TCP)).scope == "admin"  # still
+    assert (await harness.call("whoami", Bearer(LEGACY["admin"]), TCP)).scope == "admin"  # still valid
     assert (await status(harness)).promoted_to == made["id"]
     row = harness.store.audit_rows()[0].event
     assert (row.operation, row.actor, row.target) == ("legacy.promote", legacy.id, made["id"])
 
 
 async def test_promote_with_name_and_end(harness: Harness) -> None:
-    """Both may be chosen; the uses so far stay."""
+    """Name and expiry of the key can be given; the use counts stay."""
     await harness.call("whoami", Bearer(LEGACY["registrar"]), TCP)
     await harness.pipeline.flush()
     legacy = await status(harness, "registrar")
@@ -168,7 +168,7 @@ async def test_promote_with_name_and_end(harness: Harness) -> None:
 
 
 async def test_promote_twice(harness: Harness) -> None:
-    """A second key for one secret is refused while the first is there."""
+    """A second key for a secret is refused while the first one exists."""
     legacy = await status(harness, "user")
     made = await harness.admin("legacy.promote", id=legacy.id)
     with pytest.raises(Conflict, match=made.id) as caught:
@@ -182,13 +182,13 @@ async def test_promote_twice(harness: Harness) -> None:
 
 
 async def test_promote_what_is_not_there(harness: Harness) -> None:
-    """An unknown id is a 404."""
+    """An unknown id is answered with 404."""
     with pytest.raises(NotFound):
         await harness.admin("legacy.promote", id="legacy-admin-00000000")
 
 
 async def test_promote_is_under_the_ceiling(harness: Harness) -> None:
-    """Whoever holds less than the secret, in networks or time, makes no key with all of it."""
+    """A caller that holds less than the secret, in networks or time, cannot create a key with all of it."""
     user = await harness.user(scope="admin", networks=["lab"])
     legacy = await status(harness, "user")
     with pytest.raises(CeilingExceeded):
@@ -197,7 +197,7 @@ async def test_promote_is_under_the_ceiling(harness: Harness) -> None:
 
 
 async def test_a_full_store_keeps_the_daemon_going(harness: Harness) -> None:
-    """A flush that fails is tried again with the next."""
+    """A failed flush does not stop the daemon, and is repeated with the next one."""
     await harness.call("whoami", Bearer(LEGACY["admin"]), ADMIN_SOURCE)
     harness.store.close()
     await harness.pipeline.flush()

@@ -1,4 +1,4 @@
-"""Local processes: rules for users and groups, and the one local admin."""
+"""Local processes: peer rules for users and groups, and the local admin."""
 
 import os
 import pwd
@@ -19,7 +19,7 @@ def source(uid: int, gid: int = 5000, groups: Iterable[int] = ()) -> Source:
 
 
 async def test_a_uid_is_nobody_until_a_rule_says_otherwise(harness: Harness) -> None:
-    """The refusal names the command that admits it."""
+    """A uid without a rule is refused, and the refusal names the command that creates one."""
     with pytest.raises(BadCredentials) as refused:
         await harness.call("whoami", PeerClaim(), source(1000))
     assert refused.value.hint == "herod peer allow --uid 1000 --scope read"
@@ -32,7 +32,7 @@ async def test_a_uid_is_nobody_until_a_rule_says_otherwise(harness: Harness) -> 
 
 
 async def test_a_uid_rule_comes_before_group_rules(harness: Harness) -> None:
-    """Even when it holds less."""
+    """A uid's rule takes precedence over group rules, even if it holds less."""
     await harness.admin("peers.allow", gid=5000, scope="admin")
     assert (await harness.call("whoami", PeerClaim(), source(1000))).scope == "admin"
     await harness.admin("peers.allow", uid=1000, scope="read")
@@ -40,7 +40,7 @@ async def test_a_uid_rule_comes_before_group_rules(harness: Harness) -> None:
 
 
 async def test_a_second_rule_replaces_the_first(harness: Harness) -> None:
-    """One rule a subject, with the same id."""
+    """A second rule for the same subject replaces the first and keeps its id."""
     first = await harness.admin("peers.allow", uid=1000, scope="admin")
     second = await harness.admin("peers.allow", uid=1000, scope="read", networks=["lab"])
     assert (first.id, second.scope, second.networks) == (second.id, "read", ["lab"])
@@ -48,7 +48,7 @@ async def test_a_second_rule_replaces_the_first(harness: Harness) -> None:
 
 
 async def test_a_rule_that_is_allowed_again_keeps_its_epoch(harness: Harness) -> None:
-    """A restore ends all tokens by a leap of the epochs; allowing the same uid again made those tokens good."""
+    """Replacing a rule keeps its epoch; resetting it would revive tokens that a restore had ended."""
     rule = await harness.admin("peers.allow", uid=1000, scope="write")
     made = await harness.call("token.create", PeerClaim(), source(1000))
     await harness.store.write(end_everything)
@@ -63,7 +63,7 @@ async def test_a_rule_that_is_allowed_again_keeps_its_epoch(harness: Harness) ->
 
 
 async def test_rules_by_name(harness: Harness) -> None:
-    """Users and groups are looked up when the rule is made."""
+    """User and group names are resolved when the rule is created."""
     name = pwd.getpwuid(os.getuid()).pw_name
     assert (await harness.admin("peers.allow", user=name, scope="read")).uid == os.getuid()
     assert (await harness.admin("peers.allow", group="daemon", scope="read")).gid is not None
@@ -83,13 +83,13 @@ async def test_rules_by_name(harness: Harness) -> None:
     ],
 )
 async def test_rules_for_nobody(harness: Harness, who: dict[str, int]) -> None:
-    """One subject, and one that exists."""
+    """A rule needs exactly one subject, which exists."""
     with pytest.raises(InvalidRequest):
         await harness.admin("peers.allow", **who, scope="read")
 
 
 async def test_removing_what_is_not_there(harness: Harness) -> None:
-    """Is not found."""
+    """Removing a rule that does not exist is answered as not found."""
     with pytest.raises(NotFound):
         await harness.admin("peers.remove", id="5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11")
 
@@ -110,20 +110,20 @@ async def test_removing_what_is_not_there(harness: Harness) -> None:
     ],
 )
 async def test_who_is_not_local_admin(harness: Harness, claim: PeerClaim, at: Source) -> None:
-    """The uid alone, the cookie alone, relayed, at another door, over TCP, or with peer=off."""
+    """The uid or cookie alone, a relayed request, another surface, TCP and peer=off give no local admin."""
     with pytest.raises(BadCredentials):
         await harness.call("whoami", claim, at)
 
 
 @pytest.mark.parametrize("uid", [0, 990])
 async def test_who_is_local_admin(harness: Harness, uid: int) -> None:
-    """Root or the daemon's own user, with the cookie."""
+    """Root and the daemon's own user are local admin if they send the cookie."""
     who = await harness.call("whoami", LOCAL_ADMIN, source(uid))
     assert (who.kind, who.scope, who.sub) == ("local_admin", "owner", "local-admin")
 
 
 async def test_a_name_that_no_system_can_hold(harness: Harness) -> None:
-    """A NUL in it is the asker's mistake, not a failure."""
+    """A name with a NUL is a bad request, not an internal error."""
     for who in ({"user": "a\0b"}, {"group": "a\0b"}):
         with pytest.raises(InvalidRequest):
             await harness.admin("peers.allow", **who, scope="read")

@@ -1,4 +1,4 @@
-"""Resources: claimed by a service, opened by a secret, and nowhere to be found for everybody else."""
+"""Resources: claimed by a service, opened with a secret, and not found for all other callers."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -24,25 +24,25 @@ WINDOW = 300
 
 @pytest.fixture
 async def compute(harness: Harness) -> Bearer:
-    """A service that keeps its tenants' machines here."""
+    """A service that keeps its tenants' machines in herod."""
     return Bearer(await harness.service_key("user", "compute"))
 
 
 @pytest.fixture
 async def storage(harness: Harness) -> Bearer:
-    """Another service."""
+    """A second service."""
     return Bearer(await harness.service_key("user", "storage"))
 
 
 async def claim(harness: Harness, who: Presented, secret: str = ALICE, **params: Any) -> str:
-    """Claim a machine; its sid."""
+    """Claim a machine; return its sid."""
     made = await harness.call("resources.claim", who, TCP, **{"kind": "vm", "name": "web 1", **params}, secret=secret)
     sid: str = made.sid
     return sid
 
 
 async def said(harness: Harness, name: str, who: Presented, source: Source = TCP, /, **params: Any) -> str:
-    """How an operation ends: ok, or the error's code."""
+    """The outcome of an operation: ok, or the error's code."""
     try:
         await harness.call(name, who, source, **params)
     except HerodError as error:
@@ -51,13 +51,13 @@ async def said(harness: Harness, name: str, who: Presented, source: Source = TCP
 
 
 async def names(harness: Harness, who: Presented, secret: str, kind: str = "vm") -> list[str]:
-    """What a secret owns."""
+    """The names of the resources that a secret owns."""
     page = await harness.call("resources.list", who, TCP, kind=kind, secret=secret)
     return [resource.name for resource in page.items]
 
 
 async def test_a_life(harness: Harness, compute: Bearer) -> None:
-    """Claimed, seen, changed and released with one secret; the sid is gone afterwards."""
+    """A resource is claimed, read, changed and released with one secret; its sid is then not found."""
     made = await harness.call(
         "resources.claim", compute, TCP, kind="vm", name=" web  1", secret=ALICE, attributes={"cpus": 2}
     )
@@ -78,7 +78,7 @@ async def test_a_life(harness: Harness, compute: Bearer) -> None:
 
 
 async def test_tenants_and_kinds_are_kept_apart(harness: Harness, compute: Bearer, storage: Bearer) -> None:
-    """A list holds what this secret owns, of this kind, at this service; two may have one name."""
+    """A list contains what this secret owns, of this kind, at this service; two may have the same name."""
     for secret, kind in ((ALICE, "vm"), (BOB, "vm"), (ALICE, "disk"), (ALICE, "vm")):
         await claim(harness, compute, secret, kind=kind, name=f"{kind} of {secret}")
     await claim(harness, storage, ALICE, name="elsewhere")
@@ -90,14 +90,14 @@ async def test_tenants_and_kinds_are_kept_apart(harness: Harness, compute: Beare
 
 
 async def test_words_do_not_run_together(harness: Harness, compute: Bearer) -> None:
-    """What ends a kind never begins a secret."""
+    """Kind and secret are separated in lookups, so that the end of a kind never counts as the start of a secret."""
     await claim(harness, compute, "1:c", kind="a", name="one")
     assert await names(harness, compute, "c", kind="a1:1:") == []
     assert await names(harness, compute, "1:c", kind="a") == ["one"]
 
 
 async def test_lists_come_in_pages(harness: Harness, compute: Bearer) -> None:
-    """Oldest first; a cursor goes on where a page ended, among one's own only."""
+    """Lists are oldest first, and a cursor continues after its page among the caller's own resources only."""
     for number in range(5):
         await claim(harness, compute, name=f"vm {number}")
         await claim(harness, compute, BOB, name=f"other {number}")
@@ -112,7 +112,7 @@ async def test_lists_come_in_pages(harness: Harness, compute: Bearer) -> None:
 
 
 async def test_an_accounts_credentials_are_one_claimant(harness: Harness) -> None:
-    """What was claimed with a token is seen with a key of the same account."""
+    """A resource claimed with a token is visible with a key of the same account."""
     user = await harness.user("user")
     sid = await claim(harness, await user.bearer())
     key = Bearer(await user.key("user"))
@@ -120,7 +120,7 @@ async def test_an_accounts_credentials_are_one_claimant(harness: Harness) -> Non
 
 
 async def test_unprotected(harness: Harness, compute: Bearer, storage: Bearer) -> None:
-    """Any secret and none pass, at the service that claimed it; it is listed under none."""
+    """An unprotected resource opens with any secret or none at the service that claimed it, and is in no list."""
     sid = await claim(harness, compute, "", name="open")
     for secret in ("", ALICE, BOB):
         assert await said(harness, "resources.check", compute, sid=sid, secret=secret) == "ok"
@@ -135,7 +135,7 @@ async def test_unprotected(harness: Harness, compute: Bearer, storage: Bearer) -
 async def test_every_miss_is_the_same(
     harness: Harness, compute: Bearer, storage: Bearer, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another's, another secret's and a sid that never was: the same words, from the same lookups."""
+    """A foreign resource, a wrong secret and an unknown sid get the same error from the same lookups."""
     sid = await claim(harness, compute)
     seen: Counter[str] = Counter()
 
@@ -153,7 +153,7 @@ async def test_every_miss_is_the_same(
             if method in vars(kind):
                 spy(kind, method)
     spy(Keyring, "mac")
-    for who in (compute, storage):  # what is cached is so from now on
+    for who in (compute, storage):  # from here on, the cache is warm
         await said(harness, f"resources.{name}", who, sid=NEVER, secret=BOB)
     outcomes = []
     for who, missed, secret in (
@@ -173,7 +173,7 @@ async def test_every_miss_is_the_same(
 
 
 async def test_guesses_are_limited(harness: Harness, compute: Bearer) -> None:
-    """Ten misses of one service from one source, of whatever kind: the eleventh is refused, right or wrong."""
+    """After ten misses of any kind by one service from one source, the eleventh attempt is refused, right or wrong."""
     sid = await claim(harness, compute)
     for _ in range(2):
         for name in ("get", "check", "update", "release"):
@@ -194,7 +194,7 @@ async def test_guesses_are_limited(harness: Harness, compute: Bearer) -> None:
 
 
 async def test_only_this_service_from_this_source_is_locked(harness: Harness, compute: Bearer, storage: Bearer) -> None:
-    """Others go on, and so does the same one from elsewhere; 127.0.0.0/8 is one place."""
+    """Other services, and the same one from another source, are not locked; 127.0.0.0/8 is one source."""
     sid, other = await claim(harness, compute), await claim(harness, storage)
     for _ in range(10):
         await said(harness, "resources.get", compute, sid=NEVER)
@@ -206,7 +206,7 @@ async def test_only_this_service_from_this_source_is_locked(harness: Harness, co
 
 
 async def test_who_never_misses_is_never_held_back(harness: Harness, compute: Bearer) -> None:
-    """Right answers neither count nor write; nor do they clear what others missed."""
+    """Successful calls neither count nor write, and do not reset the misses."""
     sid = await claim(harness, compute)
     writes = harness.store.stats.writes
     for _ in range(40):
@@ -221,7 +221,7 @@ async def test_who_never_misses_is_never_held_back(harness: Harness, compute: Be
 
 @pytest.mark.parametrize("name", ["check", "update", "release"])
 async def test_twenty_guesses_at_once(harness: Harness, compute: Bearer, name: str) -> None:
-    """Ten are judged: none overtakes another, also where the right one is a change."""
+    """Of twenty concurrent guesses ten are checked, and a correct change among them cannot bypass the limit."""
     sid = await claim(harness, compute)
     answers: Counter[str] = Counter()
 
@@ -235,7 +235,7 @@ async def test_twenty_guesses_at_once(harness: Harness, compute: Bearer, name: s
 
 
 async def test_a_restart_forgets_nothing(harness: Harness, compute: Bearer) -> None:
-    """Misses reach the store within a second, under a name that says nothing."""
+    """Misses are stored within a second, under a name that discloses nothing."""
     for _ in range(10):
         await said(harness, "resources.check", compute, sid=NEVER)
     await harness.pipeline.flush()
@@ -246,7 +246,7 @@ async def test_a_restart_forgets_nothing(harness: Harness, compute: Bearer) -> N
 
 
 async def test_an_admin_releases_what_nobody_can(harness: Harness, compute: Bearer) -> None:
-    """What a deleted service has left stays until an admin releases it, by the sid that the audit log has."""
+    """Resources of a deleted service stay until an admin releases them by the sid from the audit log."""
     sid = await claim(harness, compute)
     await harness.admin("keys.delete", id=compute.text.split("_")[2])
     assert harness.store.count(Resource) == 1
@@ -261,7 +261,7 @@ async def test_an_admin_releases_what_nobody_can(harness: Harness, compute: Bear
 
 
 async def test_a_deleted_account_leaves_its_resources(harness: Harness) -> None:
-    """They are other people's machines: a record is not lost because of who kept it."""
+    """Resources of a deleted account stay, because they belong to its tenants."""
     user = await harness.user("user")
     sid = await claim(harness, user.basic)
     await harness.admin("users.delete", client_id=user.client_id)
@@ -270,7 +270,7 @@ async def test_a_deleted_account_leaves_its_resources(harness: Harness) -> None:
 
 
 async def test_misses_are_in_the_audit_log(harness: Harness, compute: Bearer) -> None:
-    """With who and from where, and without what was tried; changes have the sid."""
+    """Misses are audited with actor and source, without the tried values; changes are audited with the sid."""
     sid = await claim(harness, compute)
     await said(harness, "resources.update", compute, sid=sid, secret=ALICE, name="web 2")
     await said(harness, "resources.get", compute, sid=sid, secret=BOB)
@@ -288,7 +288,7 @@ async def test_misses_are_in_the_audit_log(harness: Harness, compute: Bearer) ->
 
 
 async def test_scope_user_is_needed(harness: Harness) -> None:
-    """Readers and writers have none of it; a narrowed admin key has."""
+    """Scopes read and write do not include `user`; a key of an admin narrowed to `user` has it."""
     for scope in ("read", "write"):
         with pytest.raises(MissingScope):
             await claim(harness, Bearer(await harness.service_key(scope, scope)))
@@ -311,7 +311,7 @@ async def test_scope_user_is_needed(harness: Harness) -> None:
     ],
 )
 async def test_what_cannot_be_claimed(harness: Harness, compute: Bearer, params: dict[str, Any]) -> None:
-    """Empty, unprintable, or more than a record is for."""
+    """An empty, unprintable or oversized claim is refused."""
     with pytest.raises(InvalidRequest):
         await claim(harness, compute, **{"secret": ALICE, **params})
     assert harness.store.count(Resource) == 0
@@ -321,13 +321,13 @@ async def test_what_cannot_be_claimed(harness: Harness, compute: Bearer, params:
     "attributes", [{}, {"big": 10**30, "none": None, "deep": [{"a": [1.5, "ä"]}]}, {"x": "y" * 16_000}]
 )
 async def test_attributes_come_back_as_they_went(harness: Harness, compute: Bearer, attributes: dict[str, Any]) -> None:
-    """Any JSON object within the limits."""
+    """Attributes are any JSON object within the limits, and are returned unchanged."""
     sid = await claim(harness, compute, attributes=attributes)
     assert (await harness.call("resources.get", compute, TCP, sid=sid, secret=ALICE)).attributes == attributes
 
 
 async def test_a_secret_is_exactly_itself(harness: Harness, compute: Bearer) -> None:
-    """Another spelling or case is another secret."""
+    """A secret matches exactly: another spelling or case is another secret."""
     sid = await claim(harness, compute, "Schlüssel")
     assert await said(harness, "resources.check", compute, sid=sid, secret="Schlüssel") == "ok"
     for other in ("schlüssel", "Schlu\u0308ssel", "Schlüsse", "Schlüssel1"):

@@ -1,4 +1,4 @@
-"""Sessions of browsers: opened with a credential, never more than it, seen and ended by who may."""
+"""Browser sessions: bounded by the credential that opened them, listed and ended by their owner or an admin."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ async def test_a_session_is_what_opened_it(harness: Harness) -> None:
 
 
 async def test_neither_token_nor_session_opens_one(harness: Harness) -> None:
-    """It would outlive what it was made with."""
+    """Neither a token nor a session opens a session, which would outlive it."""
     user = await harness.user()
     for presented in (await user.bearer(), await user.session()):
         with pytest.raises(PermissionDenied):
@@ -34,7 +34,7 @@ async def test_neither_token_nor_session_opens_one(harness: Harness) -> None:
 
 
 async def test_signing_in_again_ends_the_former(harness: Harness) -> None:
-    """A browser has one session at a time."""
+    """Signing in again ends the browser's former session."""
     user = await harness.user()
     first = await harness.call("session.create", user.basic)
     await harness.call("session.create", user.basic, former=first.cookie[:COOKIE_CHARACTERS])
@@ -44,7 +44,7 @@ async def test_signing_in_again_ends_the_former(harness: Harness) -> None:
 
 
 async def test_twelve_hours(harness: Harness) -> None:
-    """Then sign in again."""
+    """A session expires after twelve hours."""
     cookie = await (await harness.user()).session()
     harness.clock.now += 12 * 3600 - 1
     await harness.call("whoami", cookie)
@@ -54,7 +54,7 @@ async def test_twelve_hours(harness: Harness) -> None:
 
 
 async def test_list(harness: Harness) -> None:
-    """One's own, with the browser and which of them asks; admins see everybody's."""
+    """Users list their own sessions, with browser and the current one marked; admins list all."""
     ada, eve = await harness.user(), await harness.user()
     here = await signed_in(ada, browser="Firefox")
     await signed_in(eve, browser="Safari")
@@ -66,7 +66,7 @@ async def test_list(harness: Harness) -> None:
 
 
 async def test_end(harness: Harness) -> None:
-    """One's own anywhere else, and nobody else's."""
+    """Users end their own sessions elsewhere, and no others."""
     ada, eve = await harness.user(), await harness.user()
     here, there = await signed_in(ada), await signed_in(ada, browser="Chrome")
     [other] = [one for one in (await harness.call("session.list", here)).items if one.browser == "Chrome"]
@@ -79,7 +79,7 @@ async def test_end(harness: Harness) -> None:
 
 
 async def test_sign_out(harness: Harness) -> None:
-    """The session that asks is over."""
+    """Signing out ends the current session."""
     cookie = await (await harness.user()).session()
     await harness.call("session.delete", cookie)
     with pytest.raises(Unauthenticated):

@@ -1,4 +1,4 @@
-"""Hero Supervisor's methods: what its clients send, and get in its shapes."""
+"""Hero Supervisor's methods: the requests of its clients, and answers in its format."""
 
 import pytest
 
@@ -8,14 +8,14 @@ from support.herod_in_memory import LEGACY, TCP, Harness, bearer
 
 
 async def make(harness: Harness, name: str = "runner-1", scope: str = "registrar") -> str:
-    """A key, made with the older system's admin secret as its clients send it."""
+    """Create a key with the older system's admin secret, as its clients do."""
     answer = await harness.rpc("auth.create_key", {"admin_key": LEGACY["admin"], "name": name, "scope": scope})
     text: str = answer["result"]["key"]
     return text
 
 
 async def test_create_and_verify(harness: Harness) -> None:
-    """The key is good at once, with the name and scope that were asked for."""
+    """A new key is valid at once, with the requested name and scope."""
     key = await make(harness)
     said = await harness.rpc("auth.verify", {"key": key})
     assert said["result"] == {"valid": True, "name": "runner-1", "scope": "registrar"}
@@ -23,18 +23,18 @@ async def test_create_and_verify(harness: Harness) -> None:
 
 @pytest.mark.parametrize("text", ["", "no key", "herod_s_0kZ3vXq81LmT_" + "0" * 49])
 async def test_verify_what_is_no_key(harness: Harness, text: str) -> None:
-    """No more than that it is not."""
+    """Verification of an unknown key answers only that it is invalid."""
     assert (await harness.rpc("auth.verify", {"key": text}))["result"] == {"valid": False}
 
 
 async def test_verify_a_legacy_secret(harness: Harness) -> None:
-    """As the older system did."""
+    """Verification accepts a legacy secret, as the older system did."""
     said = await harness.rpc("auth.verify", {"key": LEGACY["registrar"]})
     assert (said["result"]["valid"], said["result"]["scope"]) == (True, "registrar")
 
 
 async def test_list(harness: Harness) -> None:
-    """Service keys alone, without their secrets."""
+    """Only service keys are listed, without their secrets."""
     key = await make(harness)
     await (await harness.user()).key()
     answer = await harness.rpc("auth.list_keys", {"admin_key": LEGACY["admin"]})
@@ -45,7 +45,7 @@ async def test_list(harness: Harness) -> None:
 
 @pytest.mark.parametrize("by", ["key", "id", "id as key"])
 async def test_remove(harness: Harness, by: str) -> None:
-    """By the key, by its id, and by the id where the key belongs, as older clients do."""
+    """A key is removed by its text, by its id, and by its id in the key parameter, as older clients do."""
     key = await make(harness)
     id_ = key.split("_")[2]
     params = {"key": {"key": key}, "id": {"id": id_}, "id as key": {"key": id_}}[by]
@@ -55,7 +55,7 @@ async def test_remove(harness: Harness, by: str) -> None:
 
 
 async def test_remove_what_is_not_there(harness: Harness) -> None:
-    """A user's key is none of its keys, and it says which of both it wants."""
+    """A user key is not found, and the error names both accepted parameters."""
     user = await harness.user()
     key = await user.key()
     for params in ({"key": key}, {"id": key.split("_")[2]}, {"id": "0kZ3vXq81LmT"}):
@@ -67,7 +67,7 @@ async def test_remove_what_is_not_there(harness: Harness) -> None:
 
 
 async def test_who_may(harness: Harness) -> None:
-    """Admins alone, by `admin_key` or by header, and nobody gives more than they hold."""
+    """Only admins may create keys, by `admin_key` or by header, and only within their own grant."""
     refused = await harness.rpc("auth.create_key", {"admin_key": LEGACY["user"], "name": "x", "scope": "read"})
     assert refused["error"]["data"]["code"] == "missing_scope"
     by_header = await harness.rpc("auth.create_key", {"name": "x", "scope": "read"}, headers=bearer(LEGACY["admin"]))

@@ -1,4 +1,4 @@
-"""Explaining access says what the pipeline would say, and how to mend it."""
+"""`access.explain` predicts the pipeline's decision and suggests a fix."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from support.herod_in_memory import LOCAL_ADMIN, Harness
 
 
 async def test_about_oneself(harness: Harness) -> None:
-    """Anybody may ask why they may not."""
+    """Any principal may ask about itself."""
     user = await harness.user(networks=["lab"])
     explained = await harness.call("access.explain", user.basic, operation="users.list")
     assert (explained.allowed, explained.reason, explained.missing) == (False, "missing_scope", "admin")
@@ -19,7 +19,7 @@ async def test_about_oneself(harness: Harness) -> None:
 
 
 async def test_about_others(harness: Harness) -> None:
-    """By client_id, email, key id, rule id, uid and name of the local admin."""
+    """Admins ask by client_id, email, key id, rule id, uid or the name of the local admin."""
     user = await harness.user(scope="write", email="ada@example.org")
     key = await user.key(scope="read")
     rule = await harness.admin("peers.allow", uid=1000, scope="registrar")
@@ -43,7 +43,7 @@ async def test_about_others(harness: Harness) -> None:
 
 
 async def test_the_hint_works(harness: Harness) -> None:
-    """Carrying out what it says makes the answer yes."""
+    """Following the hint makes the decision positive."""
     user = await harness.user()
     explained = await harness.call("access.explain", user.basic, operation="users.list")
     command, noun, verb, who, scope = explained.hint.split()
@@ -53,20 +53,20 @@ async def test_the_hint_works(harness: Harness) -> None:
 
 
 async def test_questions_that_make_no_sense(harness: Harness) -> None:
-    """Are told so."""
+    """An unknown operation or scope, or an operation together with a scope, is refused."""
     for params in ({"operation": "nothing"}, {"scope": "nothing"}, {"operation": "health", "scope": "read"}):
         with pytest.raises(InvalidRequest):
             await harness.call("access.explain", LOCAL_ADMIN, **params)
 
 
 async def test_a_key_may_ask_about_itself(harness: Harness) -> None:
-    """Without a word about its owner."""
+    """A service key, which has no owner, may ask about itself."""
     key = await harness.service_key("registrar")
     assert not (await harness.call("access.explain", Bearer(key), scope="read")).allowed
 
 
 async def test_an_operation_that_takes_other_credentials(harness: Harness) -> None:
-    """A token makes no token: the answer is what the pipeline would say, and names what would do."""
+    """For an operation that refuses the method, the decision is the pipeline's, and the hint names accepted methods."""
     user = await harness.user()
     explained = await harness.call("access.explain", await user.bearer(), operation="token.create")
     assert (explained.allowed, explained.reason) == (False, "method_not_allowed")
@@ -75,7 +75,7 @@ async def test_an_operation_that_takes_other_credentials(harness: Harness) -> No
 
 
 async def test_the_owner_of_a_key_may_be_switched_off(harness: Harness) -> None:
-    """Then the key is no good either, and the answer says whose state it is."""
+    """A key of a disabled owner is denied with owner_disabled."""
     user = await harness.user()
     key = await user.key()
     await harness.admin("users.disable", client_id=user.client_id)
@@ -84,7 +84,7 @@ async def test_the_owner_of_a_key_may_be_switched_off(harness: Harness) -> None:
 
 
 async def test_keys_that_may_not_manage_keys(harness: Harness) -> None:
-    """Neither a user's key, nor a service's without admin: as the pipeline refuses them, and nobody else."""
+    """Only user keys and service keys without admin are denied key management, as in the pipeline."""
     user = await harness.user(scope="admin")
     key = await user.key(scope="admin")
     low, high = await harness.service_key("read", "low"), await harness.service_key("admin", "high")

@@ -1,4 +1,4 @@
-"""What monitoring systems collect."""
+"""Metrics for monitoring systems."""
 
 from collections.abc import AsyncIterator
 
@@ -15,7 +15,7 @@ async def harness() -> AsyncIterator[Harness]:
 
 
 async def test_metrics_are_prometheus_text(harness: Harness) -> None:
-    """Each metric has its help and type, and its value on a line of its own; nothing names anybody."""
+    """Each metric has help, type and a value on its own line, and no label names a principal."""
     user = await harness.user(name="Grace")
     await harness.request("POST", "/validate", json={"token": "nothing"})
     answer = await harness.request("GET", "/metrics", headers=bearer(await user.token()))
@@ -34,5 +34,5 @@ async def test_metrics_are_prometheus_text(harness: Harness) -> None:
 
 
 async def test_metrics_need_read(harness: Harness) -> None:
-    """Without a credential there are none."""
+    """Metrics are refused without a credential."""
     assert (await harness.request("GET", "/metrics")).status == 401

@@ -1,4 +1,4 @@
-"""Tokens for one resource (RFC 8707, RFC 9068): who takes them, and that nobody else does."""
+"""Tokens for one resource (RFC 8707, RFC 9068): only that resource accepts them."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ MCP = "http://localhost/mcp"
 
 
 async def token_for(harness: Harness, resource: str, scope: str = "read") -> str:
-    """A fresh account's token for one resource."""
+    """A token of a new account for one resource."""
     user = await harness.user(scope)
     answer = await harness.call("token.create", user.basic, resource=resource)
     text: str = answer.access_token
@@ -24,18 +24,18 @@ async def token_for(harness: Harness, resource: str, scope: str = "read") -> str
 
 
 async def ask_rest(harness: Harness, token: str) -> int:
-    """The status that a token as a bearer gets at REST."""
+    """The REST status for the token as a bearer."""
     return (await harness.request("GET", "/api/v1/whoami", headers=bearer(token))).status
 
 
 async def ask_mcp(harness: Harness, headers: dict[str, str]) -> int:
-    """The status that a credential gets at `/mcp`."""
+    """The status of `/mcp` for a credential."""
     call = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     return (await harness.request("POST", "/mcp", json=call, headers=headers)).status
 
 
 async def test_its_form(harness: Harness) -> None:
-    """`typ`, `aud`, `client_id`, and the metadata's URL as `iss` (RFC 9068, section 2)."""
+    """A token has `typ`, `aud`, `client_id`, and the metadata's URL as `iss` (RFC 9068, section 2)."""
     user = await harness.user("write")
     answer = await harness.call("token.create", user.basic, scope="read", resource=JOBS)
     assert jwt.get_unverified_header(answer.access_token) == {"alg": "HS256", "typ": "at+jwt"}
@@ -57,7 +57,7 @@ async def test_its_form(harness: Harness) -> None:
 
 
 async def test_another_services_token_is_nothing_here(harness: Harness) -> None:
-    """Whom it was sent to cannot use it at herod, nor pass it off elsewhere; the audit knows why."""
+    """A token for another service is refused by herod and its validation, and the audit log has the reason."""
     token = await token_for(harness, JOBS)
     assert await ask_rest(harness, token) == 401
     assert await ask_mcp(harness, bearer(token)) == 401
@@ -70,7 +70,7 @@ async def test_another_services_token_is_nothing_here(harness: Harness) -> None:
 
 
 async def test_its_service_asks_by_introspection(harness: Harness) -> None:
-    """It is active there, and says for whom it is."""
+    """At introspection the token is active and shows its audience."""
     service, token = await harness.user(), await token_for(harness, JOBS)
     seen = (await harness.request("POST", "/introspect", form=f"token={token}", headers=service.basic_header)).json
     assert (seen["active"], seen["aud"], seen["iss"]) == (True, JOBS, OWN)
@@ -82,7 +82,7 @@ async def test_its_service_asks_by_introspection(harness: Harness) -> None:
     [(OWN, 200, 200), (f"{OWN}/", 200, 200), (MCP, 401, 200), (f"{MCP}/x", 401, 401), ("http://localhos", 401, 401)],
 )
 async def test_herods_own_resources(harness: Harness, resource: str, rest: int, mcp: int) -> None:
-    """All of herod, or `/mcp` alone: what was cut for an agent opens no other door."""
+    """A token is for all of herod or for `/mcp` alone, and the latter is refused elsewhere."""
     token = await token_for(harness, resource)
     assert (await ask_rest(harness, token), await ask_mcp(harness, bearer(token))) == (rest, mcp)
     verdict = (await harness.request("POST", "/validate", json={"token": token})).json
@@ -101,7 +101,7 @@ async def test_herods_own_resources(harness: Harness, resource: str, rest: int, 
     ],
 )
 async def test_what_a_resource_is(harness: Harness, resource: str) -> None:
-    """Any absolute URI, as it was written."""
+    """A resource is any absolute URI, kept as written."""
     assert harness.runtime.claims(await token_for(harness, resource), NOW).aud == resource
 
 
@@ -123,14 +123,14 @@ async def test_what_a_resource_is(harness: Harness, resource: str) -> None:
     ],
 )
 async def test_what_no_resource_is(harness: Harness, resource: str) -> None:
-    """Refused as RFC 8707 says, and no token is made."""
+    """An invalid resource is refused as RFC 8707 specifies, and no token is issued."""
     user = await harness.user()
     with pytest.raises(InvalidTarget):
         await harness.call("token.create", user.basic, resource=resource)
 
 
 async def test_a_peers_token_for_a_service(harness: Harness) -> None:
-    """A local process gets one by its rule; the rule is the client."""
+    """A local process gets a token by its peer rule, and the rule is the client."""
     rule = await harness.admin("peers.allow", uid=1234, scope="read")
     answer = await harness.request(
         "POST",
@@ -144,7 +144,7 @@ async def test_a_peers_token_for_a_service(harness: Harness) -> None:
 
 
 async def test_it_dies_as_others_do(harness: Harness) -> None:
-    """Its holder or an admin takes it back, a stranger does not; validation then says so."""
+    """The token's holder or an admin revokes it, others cannot, and validation then reports it."""
     user, stranger = await harness.user(), await harness.user()
     token = (await harness.call("token.create", user.basic, resource=JOBS)).access_token
     with pytest.raises(TargetDenied):
@@ -161,7 +161,7 @@ async def test_it_dies_as_others_do(harness: Harness) -> None:
 
 
 async def test_keys_are_not_revoked_but_deleted(harness: Harness) -> None:
-    """RFC 7009, section 2.2.1, has an error for that."""
+    """Revoking a key is refused with the error of RFC 7009, section 2.2.1."""
     user = await harness.user()
     key = await user.key()
     answer = await harness.request("POST", "/revoke", form=f"token={key}", headers=user.basic_header)
@@ -173,7 +173,7 @@ async def test_keys_are_not_revoked_but_deleted(harness: Harness) -> None:
 
 
 async def test_the_local_admin_by_its_token_or_session_at_mcp(harness: Harness) -> None:
-    """What the local admin made for itself opens `/mcp` no more than its cookie does."""
+    """A token or session of the local admin is refused at `/mcp`, as its cookie is."""
     issued = await harness.call("token.create", LOCAL_ADMIN, ADMIN_SOURCE)
     session = await harness.call("session.create", LOCAL_ADMIN, ADMIN_SOURCE)
     cookie = {"cookie": f"herod_session={session.cookie}"}
@@ -186,7 +186,7 @@ async def test_the_local_admin_by_its_token_or_session_at_mcp(harness: Harness) 
 
 
 async def test_who_presents_nothing_gets_no_token(harness: Harness) -> None:
-    """A peer without a rule is no client."""
+    """A peer without a rule gets no token."""
     answer = await harness.request(
         "POST",
         "/token",

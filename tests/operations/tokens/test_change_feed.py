@@ -1,4 +1,4 @@
-"""The feed for local verifiers: what it tells, when, to whom, and what it never tells."""
+"""The change feed for local verifiers: what it contains, when, for whom, and what it never contains."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ LOCAL = "local-admin"
 
 
 async def changes(harness: Harness, cursor: str | None = None, wait: int = 0, **more: Any) -> TokenChanges:
-    """Ask once, as the local admin unless told otherwise."""
+    """Ask once, as the local admin by default."""
     presented: Presented = more.get("presented", LOCAL_ADMIN)
     source: Source = more.get("source", ADMIN_SOURCE)
     answer: TokenChanges = await harness.call("token.changes", presented, source, cursor=cursor, wait=wait)
@@ -32,7 +32,7 @@ async def changes(harness: Harness, cursor: str | None = None, wait: int = 0, **
 
 
 def claims_of(harness: Harness, token: str) -> Claims:
-    """What a token says."""
+    """The claims of a token."""
     return harness.runtime.claims(token, harness.clock.now)
 
 
@@ -42,7 +42,7 @@ def told(answer: TokenChanges) -> dict[str, Any]:
 
 
 async def test_everything_first(harness: Harness) -> None:
-    """Without a cursor: accounts, peer rules, the local admin, what was revoked, and the rules; and no more comes."""
+    """Without a cursor the feed sends all accounts, peer rules, the local admin, revocations and scope rules."""
     user = await harness.user("write", ["lab", "attic"])
     rule = await harness.admin("peers.allow", uid=4711, scope="read")
     token = await user.token()
@@ -67,7 +67,7 @@ async def test_everything_first(harness: Harness) -> None:
 
 
 async def test_the_rules_make_the_same_graph() -> None:
-    """A reader's graph of the rules holds what herod's does, scopes of the settings too."""
+    """A scope graph built from the feed equals herod's, including scopes from the settings."""
     async with open_harness(scopes={"jobs:run": ("user",), "audit": ("admin",)}) as harness:
         rules = (await changes(harness)).rules
         assert rules is not None
@@ -79,7 +79,7 @@ async def test_the_rules_make_the_same_graph() -> None:
 
 @pytest.mark.parametrize("change", ["scope", "networks", "disable", "rotate_secret", "delete"])
 async def test_what_changes_is_told_once(harness: Harness, change: str) -> None:
-    """The next answer holds the one account that changed, as it is now, and the one after that nothing."""
+    """The next answer contains only the changed account, in its current state, and the one after that nothing."""
     user, other = await harness.user("write"), await harness.user("read")
     before = await changes(harness)
     match change:
@@ -112,7 +112,7 @@ async def test_what_changes_is_told_once(harness: Harness, change: str) -> None:
 
 
 async def test_revocations_are_told(harness: Harness) -> None:
-    """By subject and token id; one long over is not worth telling."""
+    """Revocations are sent by subject and token id, without those of long-expired tokens."""
     user = await harness.user()
     before = await changes(harness)
     token = await user.token()
@@ -124,7 +124,7 @@ async def test_revocations_are_told(harness: Harness) -> None:
 
 
 async def test_no_names_and_no_secrets(harness: Harness) -> None:
-    """Ids, scopes, networks and epochs: whoever may read this learns no name, address or hash."""
+    """The feed contains ids, scopes, networks and epochs, but no name, address or hash."""
     await harness.user(email="canary@example.org", name="Canary", password="the canary's password")
     await harness.service_key("admin", "canary-key")
     written = msgspec.json.encode(await changes(harness)).lower()
@@ -134,7 +134,7 @@ async def test_no_names_and_no_secrets(harness: Harness) -> None:
 
 @pytest.mark.parametrize("scope", ["registrar", "read"])
 async def test_any_principal_may_read_it(harness: Harness, scope: str) -> None:
-    """A key of little scope is enough, and none at all is not."""
+    """A key of a small scope may read the feed; anonymous callers may not."""
     key = await harness.service_key(scope)
     assert (await changes(harness, presented=Bearer(key))).reset
     with pytest.raises(Unauthenticated):
@@ -142,7 +142,7 @@ async def test_any_principal_may_read_it(harness: Harness, scope: str) -> None:
 
 
 async def test_a_long_snapshot_comes_in_parts(harness: Harness) -> None:
-    """Each account once, and what changes between the parts afterwards."""
+    """A snapshot in parts contains each account once, and changes made meanwhile follow."""
 
     def put(tx: Writer) -> None:
         for number in range(450):
@@ -162,7 +162,7 @@ async def test_a_long_snapshot_comes_in_parts(harness: Harness) -> None:
     await harness.admin("users.delete", client_id="client-000")
     await harness.admin("users.scope", client_id="client-449", scope="write")
     while answer.has_more:
-        answer = await changes(harness, answer.cursor, wait=30)  # and nobody waits for what is there
+        answer = await changes(harness, answer.cursor, wait=30)  # does not wait while more is pending
         assert not answer.reset
         seen += told(answer)
     assert len(seen) == len(set(seen)) == 451
@@ -172,7 +172,7 @@ async def test_a_long_snapshot_comes_in_parts(harness: Harness) -> None:
 
 
 async def test_far_behind(harness: Harness) -> None:
-    """Many changes come in parts too, whether or not they concern the reader."""
+    """Many changes come in parts, whether or not they concern the reader."""
     cursor = (await changes(harness)).cursor
     user = await harness.user()
 
@@ -200,7 +200,7 @@ RESETS: dict[str, Callable[[Harness], None]] = {
 
 @pytest.mark.parametrize("what", RESETS)
 async def test_reset(harness: Harness, what: str) -> None:
-    """Where the feed cannot go on, everything comes anew, at once."""
+    """When the feed cannot continue from a cursor, it answers at once with a reset and everything."""
     user = await harness.user()
     cursor = (await changes(harness)).cursor
     RESETS[what](harness)
@@ -213,13 +213,13 @@ async def test_reset(harness: Harness, what: str) -> None:
     "cursor", ["", "x", "a.1.b", "a.x.b.0", "a.1.b.0.7", "a.1.b.0.-1.x", "a.01.b.0", "a.1.b.0.0.x.y"]
 )
 async def test_foreign_cursors(harness: Harness, cursor: str) -> None:
-    """What no answer gave is refused."""
+    """A cursor that herod never issued is refused."""
     with pytest.raises(InvalidRequest, match="cursor"):
         await changes(harness, cursor)
 
 
 async def test_a_page_that_is_none(harness: Harness) -> None:
-    """A snapshot's cursor with a strange page is refused as well."""
+    """A snapshot cursor with an invalid page is refused."""
     generation, rev, instance, unwritten = (await changes(harness)).cursor.split(".")
     with pytest.raises(InvalidRequest, match="cursor"):
         await changes(harness, f"{generation}.{rev}.{instance}.{unwritten}.0.strange")
@@ -227,13 +227,13 @@ async def test_a_page_that_is_none(harness: Harness) -> None:
 
 @pytest.mark.parametrize("wait", [-1, 31])
 async def test_wait_has_bounds(harness: Harness, wait: int) -> None:
-    """0 to 30 seconds."""
+    """The wait is 0 to 30 seconds."""
     with pytest.raises(InvalidRequest, match="0 to 30"):
         await changes(harness, wait=wait)
 
 
 async def test_waiting_ends_with_nothing(harness: Harness, autojump_clock: MockClock) -> None:
-    """After the time asked for the answer is empty, and goes on."""
+    """After the requested wait the answer is empty, with a cursor to continue."""
     await harness.user()
     cursor = (await changes(harness)).cursor
     with trio.fail_after(31):
@@ -243,7 +243,7 @@ async def test_waiting_ends_with_nothing(harness: Harness, autojump_clock: MockC
 
 
 async def test_news_ends_waiting(harness: Harness, autojump_clock: MockClock) -> None:
-    """A revocation wakes who waits; what concerns no token does not."""
+    """A revocation ends the wait; a change that concerns no token does not."""
     user = await harness.user()
     token = await user.token()
     cursor = (await changes(harness)).cursor
@@ -266,7 +266,7 @@ async def test_news_ends_waiting(harness: Harness, autojump_clock: MockClock) ->
 
 
 async def test_who_may_no_longer_ask_gets_no_answer(harness: Harness, autojump_clock: MockClock) -> None:
-    """The right to read is looked at again when there is something to tell."""
+    """The right to read is checked again before an answer after a wait."""
     user = await harness.user()
     token = await user.token()
     cursor = (await changes(harness)).cursor
@@ -282,7 +282,7 @@ async def test_who_may_no_longer_ask_gets_no_answer(harness: Harness, autojump_c
 
 
 async def test_who_leaves_gives_the_place_back(harness: Harness) -> None:
-    """A cancelled wait is counted no more."""
+    """A cancelled wait frees its slot."""
     cursor = (await changes(harness)).cursor
     async with trio.open_nursery() as nursery:
         nursery.start_soon(changes, harness, cursor, 30)
@@ -294,7 +294,7 @@ async def test_who_leaves_gives_the_place_back(harness: Harness) -> None:
 
 
 async def test_stopping_ends_waiting(harness: Harness) -> None:
-    """When the daemon stops everybody gets an answer, and nobody begins to wait."""
+    """At shutdown all waiting callers are answered, and no new wait begins."""
     cursor = (await changes(harness)).cursor
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
@@ -306,13 +306,13 @@ async def test_stopping_ends_waiting(harness: Harness) -> None:
 
 
 def uid(number: int) -> Source:
-    """A local user's connection; root's and the daemon's have the cookie."""
+    """A local user's connection; root's and the daemon's user's send the cookie."""
     return Source(peer=Peer(uid=number, gid=number), cookie=COOKIE)
 
 
 @contextmanager
 def waiting(harness: Harness, name: str, count: int) -> Iterator[None]:
-    """So many wait already."""
+    """Wait until this many callers are waiting."""
     harness.runtime.waiting[name] = count
     try:
         yield
@@ -325,7 +325,7 @@ def waiting(harness: Harness, name: str, count: int) -> Iterator[None]:
     [("", change_feed.WAITING), ("source uid:990", change_feed.WAITING_OF_SOURCE), ("principal local-admin", 16)],
 )
 async def test_no_more_than_so_many_wait(harness: Harness, name: str, count: int) -> None:
-    """In all, from one source and as one principal: then 429, and asking without waiting is free."""
+    """Waits beyond the limit in total, per source or per principal get 429; requests without a wait are unlimited."""
     cursor = (await changes(harness)).cursor
     with waiting(harness, name, count):
         with pytest.raises(RateLimited) as refused:
@@ -336,7 +336,7 @@ async def test_no_more_than_so_many_wait(harness: Harness, name: str, count: int
 
 
 async def test_one_principal_cannot_keep_others_out(harness: Harness, autojump_clock: MockClock) -> None:
-    """Sixteen that wait leave room for somebody else."""
+    """Sixteen waits of one principal leave room for others."""
     first, second = await harness.user(), await harness.user()
     cursor = (await changes(harness)).cursor
     refused = 0
@@ -357,7 +357,7 @@ async def test_one_principal_cannot_keep_others_out(harness: Harness, autojump_c
 
 
 async def test_what_the_store_could_not_take(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A revocation that holds in this process alone is told like any other, and wakes who waits."""
+    """A revocation that only this process knows is sent like any other, and ends waits."""
     user = await harness.user()
     token = await user.token()
     cursor = (await changes(harness)).cursor
@@ -384,7 +384,7 @@ async def test_what_the_store_could_not_take(harness: Harness, monkeypatch: pyte
 
 
 async def test_over_rest(harness: Harness) -> None:
-    """GET with cursor and wait in the query; in the envelope."""
+    """Over REST it is a GET with cursor and wait in the query, answered in the envelope."""
     headers = {"authorization": f"Peer {COOKIE}"}
     answer = await harness.request("GET", "/api/v1/tokens/changes", headers=headers, source=ADMIN_SOURCE)
     data = answer.json["data"]

@@ -1,4 +1,4 @@
-"""Introspection: what a service is told of a token, key or secret, and what it is not told."""
+"""Introspection: what a service learns about a token, key or secret, and what it does not."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ INACTIVE = {"active": False}
 
 
 async def introspect(harness: Harness, asker: Basic, token: str) -> dict[str, Any]:
-    """Ask by the OAuth route."""
+    """Introspect by the OAuth route."""
     form = f"client_id={asker.client_id}&client_secret={asker.secret}&token={token}"
     answer = await harness.request("POST", "/introspect", form=form)
     assert answer.status == 200
@@ -24,7 +24,7 @@ async def introspect(harness: Harness, asker: Basic, token: str) -> dict[str, An
 
 
 async def test_a_token(harness: Harness) -> None:
-    """Every member that RFC 7662 names and herod knows."""
+    """An active token has all RFC 7662 members that herod supports."""
     service, user = await harness.user(), await harness.user("write user", name="Ada")
     token = await user.token("write")
     jti = harness.runtime.claims(token, NOW).jti
@@ -43,7 +43,7 @@ async def test_a_token(harness: Harness) -> None:
 
 
 async def test_what_it_is_good_for_now(harness: Harness) -> None:
-    """A demotion shows at once, and so do networks; what is over is inactive and no more is said."""
+    """A demotion and changed networks show at once, and of an ended token only `active: false`."""
     service, user = await harness.user(), await harness.user("write", networks=["lab", "field"])
     token = await user.token()
     assert (await introspect(harness, service.basic, token))["networks"] == ["field", "lab"]
@@ -57,7 +57,7 @@ async def test_what_it_is_good_for_now(harness: Harness) -> None:
 
 
 async def test_keys(harness: Harness) -> None:
-    """API keys too: a user's stands for its owner, a service's for itself; an end is told if there is one."""
+    """A user key has its owner as subject, a service key itself, and `exp` if the key expires."""
     service, user = await harness.user(), await harness.user("write")
     ends = datetime.fromtimestamp(NOW + 600, UTC)
     key = await user.key("read", expires_at=ends)
@@ -74,7 +74,7 @@ async def test_keys(harness: Harness) -> None:
 
 
 async def test_legacy_secrets(harness: Harness) -> None:
-    """A configured one is active with its scope, and its use is counted; another is not."""
+    """A configured legacy secret is active with its scope and counts as used; another one is inactive."""
     service = await harness.user()
     seen = await introspect(harness, service.basic, LEGACY["registrar"])
     assert (seen["active"], seen["scope"], "client_id" in seen) == (True, "registrar", False)
@@ -82,7 +82,7 @@ async def test_legacy_secrets(harness: Harness) -> None:
 
 
 async def test_a_peers_token(harness: Harness) -> None:
-    """The rule is its subject; there is no client behind it."""
+    """A peer's token has the rule as subject and no client."""
     rule = await harness.admin("peers.allow", uid=1234, scope="read")
     issued = await harness.call("token.create", PeerClaim(), STRANGER)
     service = await harness.user()
@@ -92,7 +92,7 @@ async def test_a_peers_token(harness: Harness) -> None:
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "herod_u_0kZ3vXq81LmT_x", "%C3%A9", "e30.e30.e30"])
 async def test_what_is_none(harness: Harness, token: str) -> None:
-    """Nothing is an error but a token left out."""
+    """Only a missing token is an error; an unknown one is inactive."""
     service = await harness.user()
     before = harness.runtime.counters["invalid"]
     assert await introspect(harness, service.basic, token) == INACTIVE
@@ -100,7 +100,7 @@ async def test_what_is_none(harness: Harness, token: str) -> None:
 
 
 async def test_who_may_ask(harness: Harness) -> None:
-    """Whoever herod knows, by any credential; nobody else (RFC 7662, section 2.1)."""
+    """Any authenticated principal may introspect, with any credential; others may not (RFC 7662, section 2.1)."""
     user = await harness.user()
     token, key = await user.token(), await user.key()
     form = f"token={token}"
@@ -119,7 +119,7 @@ async def test_who_may_ask(harness: Harness) -> None:
 
 
 async def test_by_json_rpc(harness: Harness) -> None:
-    """The method says the same."""
+    """The JSON-RPC method gives the same answer."""
     user = await harness.user()
     token = await user.token()
     answer = await harness.rpc("token.introspect", {"token": token}, headers=user.basic_header)
@@ -129,7 +129,7 @@ async def test_by_json_rpc(harness: Harness) -> None:
 
 
 async def test_it_is_counted_and_not_audited(harness: Harness) -> None:
-    """As validations are; and a key that is asked about was used."""
+    """Introspection is counted and not audited, like validation, and counts as a use of the key."""
     user = await harness.user()
     key = await user.key()
     rows, count = len(harness.store.audit_rows()), harness.runtime.counters["validations"]

@@ -1,4 +1,4 @@
-"""Access tokens: what each credential gets, what `/validate` says of them, and taking them back."""
+"""Access tokens: which credential gets which token, how `/validate` answers, and revocation."""
 
 import pytest
 
@@ -8,13 +8,13 @@ from support.herod_in_memory import LEGACY, TCP, Harness
 
 
 async def say(harness: Harness, token: str, **asked: str) -> tuple[bool, str | None]:
-    """What a service is told: whether it is good, and the reason if not."""
+    """The answer to a service: whether the token is valid, and the reason if not."""
     said = await harness.call("token.validate", None, TCP, token=token, **asked)
     return said.valid, getattr(said, "reason", None) or None
 
 
 async def test_all_that_one_holds(harness: Harness) -> None:
-    """Without a scope a token carries everything, on the account's networks."""
+    """Without a scope a token has everything that the account holds, on the account's networks."""
     user = await harness.user("write", ["lab"])
     said = await harness.call("token.validate", None, TCP, token=await user.token())
     assert (said.valid, said.sub, said.scope, said.networks) == (True, user.client_id, "write", ["lab"])
@@ -22,7 +22,7 @@ async def test_all_that_one_holds(harness: Harness) -> None:
 
 
 async def test_less_than_one_holds(harness: Harness) -> None:
-    """A narrower scope may be asked for, a wider one not."""
+    """A narrower scope is issued, a wider one is refused."""
     user = await harness.user("write")
     assert await say(harness, await user.token("read"), scope="write") == (False, "scope")
     with pytest.raises(InvalidScope):
@@ -30,7 +30,7 @@ async def test_less_than_one_holds(harness: Harness) -> None:
 
 
 async def test_a_token_makes_no_token(harness: Harness) -> None:
-    """Else it would never end."""
+    """A token cannot be used to get another one, because it would never expire."""
     user = await harness.user()
     with pytest.raises(PermissionDenied):
         await harness.call("token.create", await user.bearer())
@@ -38,7 +38,7 @@ async def test_a_token_makes_no_token(harness: Harness) -> None:
 
 @pytest.mark.parametrize("kind", ["user key", "service key", "legacy secret"])
 async def test_validate_whatever_is_presented(harness: Harness, kind: str) -> None:
-    """Services hand on what they were shown, of whichever kind it is."""
+    """Validation accepts each kind of credential that a service may receive."""
     text = {
         "user key": await (await harness.user()).key(),
         "service key": await harness.service_key("read"),
@@ -53,12 +53,12 @@ async def test_validate_whatever_is_presented(harness: Harness, kind: str) -> No
     [("", "invalid"), ("a.b.c", "malformed"), ("herod_u_x", "invalid"), ("nothing", "invalid")],
 )
 async def test_validate_what_is_nothing(harness: Harness, text: str, reason: str) -> None:
-    """An answer and no error: the one who asks is not the one who is refused."""
+    """An invalid token gets an answer rather than an error, because the caller is not the one refused."""
     assert await say(harness, text) == (False, reason)
 
 
 async def test_validate_asks_for_scope_and_network(harness: Harness) -> None:
-    """Both have to be covered."""
+    """Scope and network both have to be covered."""
     token = await (await harness.user("write", ["lab"])).token()
     assert await say(harness, token, scope="read", network="lab") == (True, None)
     assert await say(harness, token, scope="read write") == (True, None)
@@ -67,7 +67,7 @@ async def test_validate_asks_for_scope_and_network(harness: Harness) -> None:
 
 
 async def test_expired(harness: Harness) -> None:
-    """From the very second on."""
+    """A token is refused from the second of its expiry on."""
     token = await (await harness.user()).token()
     harness.clock.now += 3599
     assert await say(harness, token) == (True, None)
@@ -76,7 +76,7 @@ async def test_expired(harness: Harness) -> None:
 
 
 async def test_revoke_ones_own(harness: Harness) -> None:
-    """Refused everywhere from then on; another token of the same account stays good."""
+    """Users revoke their own token, which is refused everywhere; other tokens stay valid."""
     user = await harness.user()
     token, other = await user.token(), await user.token()
     assert (await harness.call("token.revoke", user.basic, token=token)).revoked
@@ -84,11 +84,11 @@ async def test_revoke_ones_own(harness: Harness) -> None:
     assert await say(harness, other) == (True, None)
     with pytest.raises(RevokedToken):
         await harness.call("whoami", Bearer(token))
-    assert (await harness.call("token.revoke", user.basic, token=token)).revoked  # again is no error (RFC 7009)
+    assert (await harness.call("token.revoke", user.basic, token=token)).revoked  # not an error (RFC 7009)
 
 
 async def test_revoke_a_foreign_one(harness: Harness) -> None:
-    """Nobody but an admin; the answer does not tell whose it is (RFC 7009, section 2.1)."""
+    """Only admins revoke others' tokens, and the refusal does not disclose the holder (RFC 7009, section 2.1)."""
     user, other = await harness.user(), await harness.user("write")
     token = await user.token()
     with pytest.raises((NotFound, MissingScope, PermissionDenied)):
