@@ -1,4 +1,4 @@
-"""Hero Auth's encrypted file."""
+"""The encrypted accounts file of Hero Auth."""
 
 import hashlib
 
@@ -15,14 +15,14 @@ SECRET = "a secret, as long as one should be: grüße"
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
 def test_round_trip(text: str) -> None:
-    """What was encrypted is read back, and does not stand in the file."""
+    """Encryption round-trips, and the file does not contain the plaintext."""
     content = encrypt_users(text, SECRET)
     assert decrypt_users(content, SECRET) == text.encode()
     assert len(content) == len(text.encode()) + 28
 
 
 def test_format() -> None:
-    """The nonce, then what any AES-256-GCM makes of it under SHA-256 of the secret."""
+    """The format is the nonce, then plain AES-256-GCM under SHA-256 of the secret."""
     nonce = bytes(range(12))
     key = hashlib.sha256(SECRET.encode()).digest()
     assert encrypt_users("text", SECRET, nonce=nonce) == nonce + AESGCM(key).encrypt(nonce, b"text", None)
@@ -30,7 +30,7 @@ def test_format() -> None:
 
 
 def test_what_does_not_open() -> None:
-    """Another secret, a flipped bit anywhere, a cut anywhere."""
+    """Another secret, a flipped bit and a truncated file are refused."""
     content = encrypt_users("text", SECRET)
     with pytest.raises(SealBroken):
         decrypt_users(content, SECRET + "!")

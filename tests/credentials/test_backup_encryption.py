@@ -1,4 +1,4 @@
-"""The form of a backup file: sealed and opened from one table, and everything else refused."""
+"""The format of a backup file: sealed and opened from one table, and everything else refused."""
 
 import pytest
 
@@ -11,25 +11,25 @@ CHUNKS = [b"a" * CHUNK_BYTES, b"b" * CHUNK_BYTES, b"end"]
 
 
 def sealed(chunks: list[bytes]) -> tuple[bytes, list[bytes]]:
-    """A file's header and chunks."""
+    """Seal contents into header and chunks."""
     sealer = BackupSealer(KEY)
     return sealer.header, [sealer.seal(chunk, is_last=n == len(chunks) - 1) for n, chunk in enumerate(chunks)]
 
 
 def opened(header: bytes, chunks: list[bytes]) -> list[bytes]:
-    """What they hold."""
+    """Open header and chunks into contents."""
     opener = BackupOpener(KEY, header)
     return [opener.open(chunk, is_last=n == len(chunks) - 1) for n, chunk in enumerate(chunks)]
 
 
 @pytest.mark.parametrize("chunks", [CHUNKS, CHUNKS[:2], [b""], [b"x"]])
 def test_what_was_sealed_opens(chunks: list[bytes]) -> None:
-    """All lengths, the empty one and whole chunks too."""
+    """Sealed contents of any length open again, also empty ones and whole chunks."""
     assert opened(*sealed(chunks)) == chunks
 
 
 def test_the_form_stays() -> None:
-    """A file of today opens with the herod of tomorrow."""
+    """A file from the first version still opens."""
     sealer = BackupSealer(bytes(32), salt=bytes(32))
     assert sealer.header[:9] == b"herodbak\x01"
     assert len(sealer.header) == HEADER_BYTES == 57
@@ -39,7 +39,7 @@ def test_the_form_stays() -> None:
 
 @pytest.mark.parametrize("broken", ["cut", "swapped", "repeated", "longer", "flipped"])
 def test_changed_files_do_not_open(broken: str) -> None:
-    """A chunk that is missing, moved, repeated, added or changed is seen."""
+    """A missing, reordered, repeated, added or altered chunk is detected."""
     header, chunks = sealed(CHUNKS)
     match broken:
         case "cut":
@@ -57,7 +57,7 @@ def test_changed_files_do_not_open(broken: str) -> None:
 
 
 def test_another_secret_is_told_from_damage() -> None:
-    """Who gives the wrong secret learns that, and the wrap key is another."""
+    """A wrong secret is distinguished from damage."""
     header, _ = sealed(CHUNKS)
     with pytest.raises(WrongSecret):
         BackupOpener(derive_backup_key("another secret"), header)
@@ -66,6 +66,6 @@ def test_another_secret_is_told_from_damage() -> None:
 
 @pytest.mark.parametrize("header", [b"", b"herodbak", b"x" * HEADER_BYTES, b"herodbak\x02" + bytes(48)])
 def test_other_files_are_no_backups(header: bytes) -> None:
-    """Nor are those of a version to come."""
+    """Other files and backups of a future version are refused."""
     with pytest.raises(NoBackup):
         BackupOpener(KEY, header)

@@ -1,4 +1,4 @@
-"""Hashes that another store or Hero Auth has made."""
+"""Secret hashes imported from another store or from Hero Auth."""
 
 import hashlib
 
@@ -31,20 +31,20 @@ carried_hashes = st.builds(
 
 @given(carried=carried_hashes)
 def test_round_trip(carried: ImportedHash) -> None:
-    """What is packed is read back."""
+    """A packed hash unpacks to the same value."""
     assert parse_hash(pack_hash(carried)) == carried
 
 
 @given(stored=st.binary(max_size=50))
 def test_any_bytes(stored: bytes) -> None:
-    """Whatever stands in a record is a hash in its one form, or the hash of nothing."""
+    """Any bytes unpack to a hash in its canonical form, or to None."""
     carried = parse_hash(stored)
     if carried is not None and not (len(stored) == 41 and carried.key_id == OWN_KEY and not carried.is_of_sha256):
         assert pack_hash(carried) == stored
 
 
 def test_own_hashes_are_as_they_were() -> None:
-    """The store's own hash has 32 bytes and no form."""
+    """The store's own hash has 32 bytes and no header."""
     stored = hash_secret(HERE, "key", "id", SECRET)
     assert parse_hash(stored) == ImportedHash(OWN_KEY, stored)
     assert pack_hash(ImportedHash(OWN_KEY, stored)) == stored
@@ -54,13 +54,13 @@ def test_own_hashes_are_as_they_were() -> None:
 
 @pytest.mark.parametrize("carried", [ImportedHash("00", bytes(32)), ImportedHash(OWN_KEY, bytes(31))])
 def test_bad_lengths(carried: ImportedHash) -> None:
-    """What could not be read back is not packed."""
+    """Fields of a length that could not be unpacked are refused."""
     with pytest.raises(ValueError, match="8 and"):
         pack_hash(carried)
 
 
 def test_verified_under_the_key_it_was_made_with() -> None:
-    """A hash of another store matches under that store's key, its label and its id, and no other."""
+    """An imported hash matches under the key, label and id of its store only."""
     key = ELSEWHERE.key(Purpose.KEY_HASHES)
     carried = ImportedHash(hash_key_id(key), hash_secret(ELSEWHERE, "key", "id", SECRET))
     assert matches_imported(carried, key, "key", "id", SECRET)
@@ -70,7 +70,7 @@ def test_verified_under_the_key_it_was_made_with() -> None:
 
 
 def test_sha256_of_hero_auth() -> None:
-    """The secret matches; the hash that Hero Auth kept, presented as a secret, does not."""
+    """The secret matches Hero Auth's SHA-256; the hash itself, presented as a secret, does not."""
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
     carried = parse_hash(import_sha256(HERE, "client_secret", "id", digest.upper()))
     assert carried is not None
@@ -83,7 +83,7 @@ def test_sha256_of_hero_auth() -> None:
 
 
 def test_ids_of_keys() -> None:
-    """An id says which key, and nothing about it; what is no key has none."""
+    """A key id identifies a key without disclosing it; other bytes have none."""
     assert hash_key_id(b"\1" * 32) == hash_key_id(b"\1" * 32) != hash_key_id(b"\2" * 32)
     assert len(hash_key_id(b"\1" * 32)) == 16
     with pytest.raises(ValueError, match="32"):

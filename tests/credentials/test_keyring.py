@@ -1,4 +1,4 @@
-"""From a secret to every key."""
+"""Key derivation, from a secret to every key."""
 
 import hmac
 
@@ -22,7 +22,7 @@ SECRET = "s" * 32
 OTHER_SECRET = "t" * 32
 ROOT = bytes(32)
 
-# Every stored byte depends on these: the labels may never change without a new version.
+# All stored data depends on these: labels must not change without a new version.
 KNOWN_KEYS = {
     Purpose.RECORDS: "dc8b5abda9da55249c79f4f8ea69d276b70307c6661392a800791645d3cd3570",
     Purpose.LOOKUPS: "adf4573a301fd49cab409cf2033ed89e1f3b732063528d028fde1fa94c737f24",
@@ -38,15 +38,15 @@ KNOWN_WRAP = bytes.fromhex(
 
 
 def hkdf(key: bytes, label: bytes) -> bytes:
-    """RFC 5869 with no salt and one block, written a second time."""
+    """RFC 5869 with no salt and one block, implemented independently."""
     return hmac.digest(hmac.digest(bytes(32), key, "sha256"), label + b"\x01", "sha256")
 
 
 class TestRoot:
-    """The root opens by the secret and by nothing else."""
+    """The root opens with its secret only."""
 
     def test_wrap_key_is_hkdf_of_the_utf8_bytes(self) -> None:
-        """One secret gives one wrap key, by RFC 5869."""
+        """A secret gives one wrap key, by RFC 5869."""
         assert derive_wrap_key("grüße") == hkdf("grüße".encode(), b"herod wrap key v1")
 
     @given(secret=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64))
@@ -56,37 +56,37 @@ class TestRoot:
         assert unwrap_root([wrap_root(root, secret)], secret) == root
 
     def test_known_wrap(self) -> None:
-        """A root wrapped long ago still opens."""
+        """A wrapped root from the first version still opens."""
         assert unwrap_root([KNOWN_WRAP], SECRET) == bytes(range(32))
 
     def test_either_of_two_wraps(self) -> None:
-        """While a secret is being changed, both secrets open the root."""
+        """During a change of secret, both secrets open the root."""
         root = new_root()
         wraps = [wrap_root(root, OTHER_SECRET), wrap_root(root, SECRET)]
         assert unwrap_root(wraps, SECRET) == unwrap_root(wraps, OTHER_SECRET) == root
 
     @pytest.mark.parametrize("wraps", [[], [wrap_root(ROOT, OTHER_SECRET)], [b""], [KNOWN_WRAP[:-1]]])
     def test_wrong_secret(self, wraps: list[bytes]) -> None:
-        """When no wrap opens, the error says so and nothing more."""
+        """When no wrap opens, the error discloses nothing else."""
         with pytest.raises(WrongSecret):
             unwrap_root(wraps, SECRET)
 
     def test_roots_differ(self) -> None:
-        """Every root is fresh and has 256 bits."""
+        """Every root is new and has 256 bits."""
         assert len({new_root() for _ in range(20)}) == 20
         assert len(new_root()) == 32
 
 
 class TestKeyring:
-    """One key a purpose, none like another."""
+    """One key for each purpose, all different."""
 
     def test_known_keys(self) -> None:
-        """The derivation is what it was when the first row was written."""
+        """The derivation has not changed since the first version."""
         keyring = Keyring(ROOT)
         assert {purpose: keyring.key(purpose).hex() for purpose in Purpose} == KNOWN_KEYS
 
     def test_derivation_is_hkdf(self) -> None:
-        """Each key is HKDF of the root under its own label."""
+        """Each key is HKDF of the root with its own label."""
         assert Keyring(ROOT).key(Purpose.AUDIT) == hkdf(ROOT, b"herod purpose key v1 audit")
 
     def test_no_key_is_shared(self) -> None:
@@ -97,7 +97,7 @@ class TestKeyring:
         assert len(keys | rows | {ROOT}) == 2 * len(Purpose) + 3
 
     def test_mac(self) -> None:
-        """A MAC is HMAC-SHA256 over the packed fields under the purpose's key."""
+        """A MAC is HMAC-SHA256 of the packed fields with the purpose's key."""
         keyring = Keyring(ROOT)
         key = keyring.key(Purpose.LOOKUPS)
         assert keyring.mac(Purpose.LOOKUPS, b"a", b"b") == hmac.digest(key, pack_fields(b"a", b"b"), "sha256")
@@ -105,24 +105,24 @@ class TestKeyring:
         assert keyring.mac(Purpose.LOOKUPS, b"a") != keyring.mac(Purpose.AUDIT, b"a")
 
     def test_known_row_key(self) -> None:
-        """A row sealed long ago still has its key."""
+        """A row sealed by the first version still has its key."""
         expected = "4dad28cbd1e42f714e1a99d469ebbb8f6557896201c9f24bad2804f529e0f2c6"
         assert Keyring(ROOT).row_key("account", "id", 7).hex() == expected
 
     def test_row_keys_differ(self) -> None:
-        """Kind, id and revision each change the key, and none runs into the next."""
+        """Kind, id and revision each change the key, and their boundaries are unambiguous."""
         keyring = Keyring(ROOT)
         rows = [("account", "id", 1), ("account", "id", 2), ("key", "id", 1), ("account", "i", 1), ("accounti", "d", 1)]
         assert len({keyring.row_key(*row) for row in rows}) == len(rows)
 
     @pytest.mark.parametrize("length", [0, 31, 33, 63, 65])
     def test_root_length(self, length: int) -> None:
-        """A root that is neither 32 nor 64 bytes is a programmer's error."""
+        """A root of neither 32 nor 64 bytes is a programming error."""
         with pytest.raises(ValueError, match="32 or 64 bytes"):
             Keyring(bytes(length))
 
     def test_a_renewed_root_keeps_the_key_of_the_key_hashes_alone(self) -> None:
-        """Every other key is new, and a second renewal keeps that one, too."""
+        """Renewing the root changes every key except the one for key hashes, also the second time."""
         old = Keyring(ROOT)
         new = Keyring(renew_root(old))
         newer = Keyring(renew_root(new))

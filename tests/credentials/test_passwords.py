@@ -1,4 +1,4 @@
-"""What may be a password, and what is kept of it."""
+"""Password rules and password hashes."""
 
 import hashlib
 import re
@@ -33,7 +33,7 @@ LIGATURE = "\N{LATIN SMALL LIGATURE FFI}"  # three characters in NFKC
 
 
 class TestCheck:
-    """What may be set."""
+    """The password rules."""
 
     @pytest.mark.parametrize(
         "text",
@@ -49,7 +49,7 @@ class TestCheck:
         ],
     )
     def test_allowed(self, text: str) -> None:
-        """Length is counted in characters of the normal form, and every script is welcome."""
+        """Length is counted in characters of the normal form, and every script is allowed."""
         check_password(text)
 
     @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ class TestCheck:
         ],
     )
     def test_refused(self, text: str, says: str) -> None:
-        """What may not be set is refused with what to change, and without the password."""
+        """A refused password gets an error that says what to change and does not repeat it."""
         with pytest.raises(InvalidRequest, match=says) as caught:
             check_password(text)
         assert "aaaa" not in caught.value.message
 
     @given(text=st.text(max_size=200))
     def test_never_another_error(self, text: str) -> None:
-        """Every text is a password or is refused."""
+        """Every text is accepted or refused without any other error."""
         try:
             check_password(text)
         except InvalidRequest:
@@ -86,47 +86,47 @@ class TestCheck:
 
 
 class TestHash:
-    """What is kept."""
+    """The password hash."""
 
     def test_preset_is_owasp(self) -> None:
-        """The cost is OWASP's 19 MiB, two passes, one lane, and stands in the hash."""
+        """The cost is OWASP's 19 MiB, two passes, one lane, and is in the hash."""
         assert (OWASP_2024.memory_kib, OWASP_2024.passes, OWASP_2024.lanes) == (19456, 2, 1)
         assert re.fullmatch(r"\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}", PHC)
 
     def test_right_and_wrong(self) -> None:
-        """The password verifies; nothing near it does."""
+        """The right password verifies, and similar ones do not."""
         assert verify_password(PASSWORD, PHC)
         for wrong in ("", PASSWORD[:-1], PASSWORD + " ", PASSWORD.upper(), PASSWORD + "\0"):
             assert not verify_password(wrong, PHC)
 
     def test_salted(self) -> None:
-        """The same password never gives the same hash."""
+        """Hashing the same password twice gives different hashes."""
         assert hash_password(PASSWORD) != PHC
 
     def test_nothing_is_truncated(self) -> None:
-        """The last of 128 characters counts."""
+        """The last of 128 characters is significant."""
         phc = hash_password("a" * 127 + "b")
         assert verify_password("a" * 127 + "b", phc)
         assert not verify_password("a" * 128, phc)
 
     def test_keyboards_agree(self) -> None:
-        """Composed and decomposed, full-width and plain, are the same password."""
+        """Composed and decomposed, full-width and plain forms are the same password."""
         assert verify_password(f"caf{DECOMPOSED} password", hash_password("caf\u00e9 password"))
         assert verify_password("\uff50\uff41ssword password", hash_password("password password"))
 
     def test_a_long_text_is_taken_as_it_is(self) -> None:
-        """A text far over the limit is not normalised, which would take quadratic time, and not truncated."""
+        """A text far over the limit is neither normalized, which would take quadratic time, nor truncated."""
         phc = hash_password("\u00e9" * 2000)
         assert verify_password("\u00e9" * 2000, phc)
         assert not verify_password(DECOMPOSED * 2000, phc)
 
     @pytest.mark.parametrize("text", ["\ud800" * 12, "x" * 65536, "\N{COMBINING ACUTE ACCENT}" * 65536])
     def test_odd_text_is_a_mismatch(self, text: str) -> None:
-        """Whatever is presented at sign-in, the answer is no, and not an error."""
+        """Any presented text that does not match is a mismatch, not an error."""
         assert not verify_password(text, PHC)
 
     def test_decoy(self) -> None:
-        """An unknown user costs what a known one does, and never gets in."""
+        """The decoy hash costs as much as a real one, and never verifies."""
         assert DECOY_PHC.startswith(PHC[: len(OWASP_2024.prefix)])
         assert len(DECOY_PHC) == len(PHC)
         assert not needs_rehash(DECOY_PHC)
@@ -148,7 +148,7 @@ class TestHash:
         ],
     )
     def test_damaged(self, phc: str) -> None:
-        """A damaged hash is a defect, never the same as a wrong password."""
+        """A damaged hash is an internal error, not a wrong password."""
         with pytest.raises(MalformedHash):
             verify_password(PASSWORD, phc)
 
@@ -162,26 +162,26 @@ class TestHash:
         ],
     )
     def test_needs_rehash(self, phc: str, needs: bool) -> None:
-        """A hash of another cost, or carried over, is replaced at the next sign-in."""
+        """A hash with another cost, or imported, is replaced at the next sign-in."""
         assert needs_rehash(phc) is needs
 
 
 class TestHeroAuth:
-    """Hashes carried over from Hero Auth."""
+    """Password hashes imported from Hero Auth."""
 
     def test_verifies(self) -> None:
-        """The old password signs in, the old hash does not."""
+        """The old password verifies, and the old hash does not."""
         assert verify_password("short", HERO_AUTH_PHC)
         assert not verify_password("shorT", HERO_AUTH_PHC)
         assert not verify_password(HERO_AUTH_HEX, HERO_AUTH_PHC)
         assert not verify_password("\ud800", HERO_AUTH_PHC)
 
     def test_the_old_hash_is_not_kept(self) -> None:
-        """A stolen store does not hold the fast hash."""
+        """The stored form does not contain the fast hash."""
         assert HERO_AUTH_HEX not in HERO_AUTH_PHC
 
     def test_bytes_as_typed(self) -> None:
-        """Hero Auth did not normalise, so neither does the check of its hashes."""
+        """Imported hashes are checked without normalization, as Hero Auth computed them."""
         phc = wrap_hero_auth_hash(hashlib.sha256(DECOMPOSED.encode()).hexdigest().upper())
         assert verify_password(DECOMPOSED, phc)
         assert not verify_password("\u00e9", phc)
@@ -190,7 +190,7 @@ class TestHeroAuth:
         "text", ["", "0" * 63, "0" * 65, "g" * 64, "0" * 64 + "\n", "\N{ARABIC-INDIC DIGIT ZERO}" * 64]
     )
     def test_only_sha256(self, text: str) -> None:
-        """What is not a SHA-256 in hexadecimal is refused."""
+        """Only a hexadecimal SHA-256 is accepted."""
         with pytest.raises(InvalidRequest, match="64 hexadecimal digits"):
             wrap_hero_auth_hash(text)
 
@@ -209,7 +209,7 @@ SALT_AND_TAG = f"{'A' * 22}${'A' * 43}"
     ids=["own", "carried over", "dearer", "cheaper"],  # the first two are salted anew in each process
 )
 def test_hashes_that_may_be_taken_over(phc: str) -> None:
-    """Ours, and those of costs that are recommended; they verify without an error."""
+    """Herod's hashes and those with recommended costs can be imported, and verify."""
     check_hash(phc)
     assert not verify_password("something else", phc)
 
@@ -221,12 +221,12 @@ def test_hashes_that_may_be_taken_over(phc: str) -> None:
         f"$argon2id$v=19$m=4194304,t=2,p=1${SALT_AND_TAG}",  # 4 GiB
         f"$argon2id$v=19$m=19456,t=500,p=1${SALT_AND_TAG}",
         f"$argon2id$v=19$m=19456,t=2,p=99${SALT_AND_TAG}",
-        f"$argon2id$v=19$m=8,t=2,p=4${SALT_AND_TAG}",  # RFC 9106: at least 8 KiB a lane
-        f"$argon2id$v=19$m=19456,t=2,p=1${'A' * 21}${'A' * 43}",  # no length that base64 has
-        f"$argon2id$v=19$m=19456,t=2,p=1${'A' * 21}B${'A' * 43}",  # bits that say nothing
+        f"$argon2id$v=19$m=8,t=2,p=4${SALT_AND_TAG}",  # RFC 9106: at least 8 KiB per lane
+        f"$argon2id$v=19$m=19456,t=2,p=1${'A' * 21}${'A' * 43}",  # not a valid Base64 length
+        f"$argon2id$v=19$m=19456,t=2,p=1${'A' * 21}B${'A' * 43}",  # non-canonical trailing bits
     ],
 )  # fmt: skip
 def test_hashes_that_may_not(phc: str) -> None:
-    """Another form, or a cost that would stop the daemon."""
+    """Hashes in another format, or with a cost that would block the daemon, are refused."""
     with pytest.raises(InvalidRequest):
         check_hash(phc)

@@ -1,4 +1,4 @@
-"""Envelopes open where they were sealed, and nowhere else."""
+"""Envelopes open only with the key and associated data they were sealed with."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ OTHER_KEY = bytes(32)
 PLAINTEXT = b"what is kept"
 ASSOCIATED = b"where it stands"
 
-# A change of the format breaks every stored row.
+# Changing the format would break every stored row.
 KNOWN_ENVELOPE = bytes.fromhex("0100000000000000000000000079d4d4aa9545f09d63cdd9411f2126495ade02bda04ebce07b578bff")
 
 fields = st.lists(st.binary(max_size=20), max_size=5)
@@ -19,23 +19,23 @@ fields = st.lists(st.binary(max_size=20), max_size=5)
 
 @given(plaintext=st.binary(max_size=400), associated=st.binary(max_size=80), key=st.binary(min_size=32, max_size=32))
 def test_opens_where_it_was_sealed(plaintext: bytes, associated: bytes, key: bytes) -> None:
-    """What is sealed comes back under the same key and associated data."""
+    """An envelope opens with the same key and associated data."""
     assert unseal(key, seal(key, plaintext, associated), associated) == plaintext
 
 
 def test_known_envelope() -> None:
-    """The format is what it was when the first row was written."""
+    """The format has not changed since the first version."""
     assert unseal(KEY, KNOWN_ENVELOPE, ASSOCIATED) == PLAINTEXT
 
 
 def test_nonce_is_fresh() -> None:
-    """The same plaintext never gives the same envelope twice."""
+    """Sealing the same plaintext twice gives different envelopes."""
     assert len({seal(KEY, PLAINTEXT, ASSOCIATED) for _ in range(50)}) == 50
 
 
 @given(data=st.data())
 def test_a_flipped_bit_breaks_it(data: st.DataObject) -> None:
-    """No byte of an envelope can change, the version included."""
+    """A change to any byte of an envelope is detected, including the version."""
     sealed = bytearray(seal(KEY, PLAINTEXT, ASSOCIATED))
     sealed[data.draw(st.integers(0, len(sealed) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(SealBroken):
@@ -56,14 +56,14 @@ def test_a_flipped_bit_breaks_it(data: st.DataObject) -> None:
     ],
 )
 def test_broken_seals_look_alike(key: bytes, sealed: bytes, associated: bytes) -> None:
-    """Whatever is wrong with an envelope, the answer is the same."""
+    """All failures to open give the same error."""
     with pytest.raises(SealBroken, match=r"^the envelope does not open$"):
         unseal(key, sealed, associated)
 
 
 @pytest.mark.parametrize("length", [0, 16, 24, 31, 33])
 def test_only_256_bit_keys(length: int) -> None:
-    """A key of another AES size is a programmer's error, not another cipher."""
+    """A key of another AES size is a programming error, not another cipher."""
     with pytest.raises(ValueError, match="32 bytes"):
         seal(bytes(length), PLAINTEXT, ASSOCIATED)
     with pytest.raises(ValueError, match="32 bytes"):
@@ -72,7 +72,7 @@ def test_only_256_bit_keys(length: int) -> None:
 
 @given(first=fields, second=fields)
 def test_packing_is_unambiguous(first: list[bytes], second: list[bytes]) -> None:
-    """Two lists of fields pack alike only if they are the same list."""
+    """Two lists of fields pack alike only if they are equal."""
     assert (pack_fields(*first) == pack_fields(*second)) == (first == second)
 
 
@@ -87,10 +87,10 @@ def test_packing_is_unambiguous(first: list[bytes], second: list[bytes]) -> None
     ],
 )
 def test_packing_keeps_near_misses_apart(first: tuple[bytes, ...], second: tuple[bytes, ...]) -> None:
-    """Moving a boundary changes the bytes."""
+    """Moving a field boundary changes the packed bytes."""
     assert pack_fields(*first) != pack_fields(*second)
 
 
 def test_packing_is_what_it_was() -> None:
-    """Stored MACs and envelopes depend on these very bytes."""
+    """Packing has not changed, because stored MACs and envelopes depend on it."""
     assert pack_fields(b"ab", b"") == b"\0\0\0\2ab\0\0\0\0"

@@ -1,4 +1,4 @@
-"""What is kept of a random secret."""
+"""Hashes of random secrets."""
 
 from herod.credentials.keyring import Keyring
 from herod.credentials.secret_hashes import hash_secret, matches
@@ -8,12 +8,12 @@ SECRET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg"
 
 
 class TestHashes:
-    """What is kept of a secret."""
+    """Stored hashes of a secret."""
 
     KEYRING = Keyring(bytes(32))
 
     def test_bound_to_everything(self) -> None:
-        """Root, label, id and text each change the hash, and none runs into the next."""
+        """Root, label, id and text each change the hash, and their boundaries are unambiguous."""
         hashes = {
             hash_secret(self.KEYRING, "key", ID, SECRET),
             hash_secret(Keyring(b"\1" * 32), "key", ID, SECRET),
@@ -26,12 +26,12 @@ class TestHashes:
         assert {len(value) for value in hashes} == {32}
 
     def test_matches(self) -> None:
-        """The same secret matches and another does not, of whatever length."""
+        """Only the same secret matches, whatever the length."""
         stored = hash_secret(self.KEYRING, "key", ID, SECRET)
         assert matches(stored, hash_secret(self.KEYRING, "key", ID, SECRET))
         assert not matches(stored, hash_secret(self.KEYRING, "key", ID, SECRET + "x"))
         assert not matches(stored, stored[:-1])
 
     def test_odd_text(self) -> None:
-        """A presented text with lone surrogates is hashed, and does not raise."""
+        """A text with lone surrogates is hashed without an error."""
         assert len(hash_secret(self.KEYRING, "key", "\ud800", "\udfff")) == 32

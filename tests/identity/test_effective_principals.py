@@ -1,4 +1,4 @@
-"""Whatever was made from an account shrinks, rests and dies with it, from the very next use on."""
+"""All credentials of an account follow its demotion, disabling and deletion from the next use on."""
 
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ from support.herod_in_memory import LEGACY, LOCAL_ADMIN, STRANGER, Harness
 
 
 async def credentials_of(harness: Harness, scope: str) -> dict[str, Presented]:
-    """An account's every kind of credential, each with all it can hold."""
+    """One credential of each kind of an account, each with all it can hold."""
     user = await harness.user(scope=scope, email="ada@example.org", password="a long enough password")
     login = await harness.call("login", email="ada@example.org", password="a long enough password")
     return {
@@ -36,14 +36,14 @@ async def credentials_of(harness: Harness, scope: str) -> dict[str, Presented]:
 
 
 async def client_id(harness: Harness) -> str:
-    """The one account there is."""
+    """The id of the only account."""
     page = await harness.admin("users.list")
     found: str = page.items[0].client_id
     return found
 
 
 async def test_demotion_narrows_everything_at_once(harness: Harness) -> None:
-    """After users.scope the next use of each credential carries the new scope."""
+    """After users.scope the next use of each credential has the new scope."""
     made = await credentials_of(harness, "write")
     for presented in made.values():
         assert (await harness.call("whoami", presented)).scope == "write"
@@ -53,7 +53,7 @@ async def test_demotion_narrows_everything_at_once(harness: Harness) -> None:
 
 
 async def test_demotion_reaches_validate_and_verify(harness: Harness) -> None:
-    """Services that ask see the narrower scope as well."""
+    """Services see the narrower scope in validation and verification as well."""
     made = await credentials_of(harness, "write")
     await harness.admin("users.scope", client_id=await client_id(harness), scope="read")
     token, key = made["token"], made["key"]
@@ -65,7 +65,7 @@ async def test_demotion_reaches_validate_and_verify(harness: Harness) -> None:
 
 
 async def test_narrower_networks_reach_everything(harness: Harness) -> None:
-    """A network taken from an account is gone from all its credentials."""
+    """A network removed from an account is removed from all its credentials."""
     made = await credentials_of(harness, "read")
     await harness.admin("users.update", client_id=await client_id(harness), networks=["lab"])
     for name, presented in made.items():
@@ -74,7 +74,7 @@ async def test_narrower_networks_reach_everything(harness: Harness) -> None:
 
 @pytest.mark.parametrize("how", ["users.delete", "users.disable"])
 async def test_the_end_of_an_account_ends_everything(harness: Harness, how: str) -> None:
-    """Deleted or disabled, no credential of the account is good for anything."""
+    """All credentials of a deleted or disabled account are refused."""
     made = await credentials_of(harness, "write")
     await harness.admin(how, client_id=await client_id(harness))
     for name, presented in made.items():
@@ -85,7 +85,7 @@ async def test_the_end_of_an_account_ends_everything(harness: Harness, how: str)
 
 
 async def test_deleting_an_account_deletes_its_keys_and_sessions(harness: Harness) -> None:
-    """Nothing of it stays in the store."""
+    """Deleting an account removes its keys and sessions from the store."""
     await credentials_of(harness, "read")
     deleted = await harness.admin("users.delete", client_id=await client_id(harness))
     assert len(deleted.keys) == 2
@@ -93,7 +93,7 @@ async def test_deleting_an_account_deletes_its_keys_and_sessions(harness: Harnes
 
 
 async def test_service_keys_of_a_deleted_admin_are_named(harness: Harness) -> None:
-    """A service key stands for itself, so it lives on and the answer says so."""
+    """Service keys of a deleted admin stay valid, and the answer lists them."""
     await harness.service_key("admin", name="other admin")
     admin = await harness.user(scope="admin")
     issued = await harness.call("keys.create", admin.basic, name="robot", kind="service")
@@ -103,7 +103,7 @@ async def test_service_keys_of_a_deleted_admin_are_named(harness: Harness) -> No
 
 
 async def test_enabling_again_revives_keys_but_no_tokens(harness: Harness) -> None:
-    """A disabled account's tokens and sessions are dead for good, its keys only rest."""
+    """Enabling an account again revives its keys, but not its tokens and sessions."""
     made = await credentials_of(harness, "read")
     account = await client_id(harness)
     await harness.admin("users.disable", client_id=account)
@@ -116,7 +116,7 @@ async def test_enabling_again_revives_keys_but_no_tokens(harness: Harness) -> No
 
 @pytest.mark.parametrize("change", ["users.password", "users.rotate_secret"])
 async def test_changing_a_secret_ends_tokens_and_sessions(harness: Harness, change: str) -> None:
-    """Whoever stole a token loses it when its owner changes the password or client secret."""
+    """Changing the password or client secret revokes tokens and sessions, including stolen ones."""
     made = await credentials_of(harness, "read")
     params = {"password": "another long password"} if change == "users.password" else {}
     await harness.admin(change, client_id=await client_id(harness), **params)
@@ -126,7 +126,7 @@ async def test_changing_a_secret_ends_tokens_and_sessions(harness: Harness, chan
 
 
 async def test_a_revoked_token_is_dead_and_others_live(harness: Harness) -> None:
-    """Revocation is by (sub, jti)."""
+    """Revocation is by (sub, jti), so other tokens stay valid."""
     user = await harness.user()
     one, two = await user.bearer(), await user.bearer()
     await harness.call("token.revoke", user.basic, token=one.text)
@@ -137,7 +137,7 @@ async def test_a_revoked_token_is_dead_and_others_live(harness: Harness) -> None
 
 
 async def test_a_revocation_is_kept_by_the_store(harness: Harness) -> None:
-    """Not only in the memory of this process, so that a restart brings nothing back; and audited with its target."""
+    """A revocation is stored, so that it survives a restart, and is audited with its target."""
     user = await harness.user()
     token = await user.token()
     await harness.call("token.revoke", user.basic, token=token)
@@ -151,7 +151,7 @@ async def test_a_revocation_is_kept_by_the_store(harness: Harness) -> None:
 
 
 async def test_revoking_what_is_no_good_is_done_already(harness: Harness) -> None:
-    """RFC 7009, section 2.2; a key is told where it belongs."""
+    """Revoking an invalid token succeeds (RFC 7009, section 2.2); for a key the error names the right operation."""
     user = await harness.user()
     token = await user.token()
     for _ in range(2):
@@ -165,7 +165,7 @@ async def test_revoking_what_is_no_good_is_done_already(harness: Harness) -> Non
 
 
 async def test_a_token_revokes_itself(harness: Harness) -> None:
-    """Signing out takes no other credential, and the store remembers it."""
+    """A token can revoke itself without another credential, and the store keeps the revocation."""
     user = await harness.user()
     token = await user.bearer()
     await harness.call("token.revoke", token, token=token.text)
@@ -175,7 +175,7 @@ async def test_a_token_revokes_itself(harness: Harness) -> None:
 
 
 async def test_a_session_ends_with_the_key_that_signed_in(harness: Harness) -> None:
-    """Deleting the key signs out what it signed in."""
+    """Deleting a key ends the sessions that it opened."""
     user = await harness.user()
     session = await user.session(Bearer(await user.key()))
     key = (await harness.call("keys.list", user.basic)).items[0]
@@ -185,7 +185,7 @@ async def test_a_session_ends_with_the_key_that_signed_in(harness: Harness) -> N
 
 
 async def test_a_session_and_a_token_end_with_time(harness: Harness) -> None:
-    """Both have an end of their own."""
+    """Sessions and tokens expire."""
     user = await harness.user()
     session, token = await user.session(), await user.bearer()
     harness.clock.now += 3600
@@ -198,7 +198,7 @@ async def test_a_session_and_a_token_end_with_time(harness: Harness) -> None:
 
 
 async def test_an_expired_key_is_refused_and_so_is_its_session(harness: Harness) -> None:
-    """expires_at is the first moment at which a key is no good."""
+    """A key and its session are refused from the second of expires_at on."""
     user = await harness.user()
     key = await user.key(expires_at=datetime.fromtimestamp(harness.clock.now + 60, UTC))
     session = await user.session(Bearer(key))
@@ -213,7 +213,7 @@ async def test_an_expired_key_is_refused_and_so_is_its_session(harness: Harness)
 
 
 async def test_a_service_key_is_itself(harness: Harness) -> None:
-    """It has no owner to be narrowed by, and its sub is its id."""
+    """A service key has no owner to narrow it, and its sub is its id."""
     key = await harness.service_key("registrar", name="runner")
     who = await harness.call("whoami", Bearer(key))
     assert (who.kind, who.scope, who.name) == ("service", "registrar", "runner")
@@ -221,7 +221,7 @@ async def test_a_service_key_is_itself(harness: Harness) -> None:
 
 
 async def test_a_local_admins_token_dies_with_the_process(harness: Harness) -> None:
-    """The cookie is new at each start, and what was made with the old one is over."""
+    """A restart creates a new cookie and ends tokens made with the old one."""
     answer = await harness.call("token.create", LOCAL_ADMIN)
     assert (await harness.call("token.validate", token=answer.access_token)).scope == "owner"
     harness.runtime.boot_epoch += 1
@@ -229,7 +229,7 @@ async def test_a_local_admins_token_dies_with_the_process(harness: Harness) -> N
 
 
 async def test_disabled_accounts_are_told_so(harness: Harness) -> None:
-    """Whoever proves to be the account learns why it does not work."""
+    """A caller that proves its identity learns that its account is disabled."""
     user = await harness.user()
     await harness.admin("users.disable", client_id=user.client_id)
     with pytest.raises(Disabled):
@@ -237,7 +237,7 @@ async def test_disabled_accounts_are_told_so(harness: Harness) -> None:
 
 
 async def test_a_read_token_of_an_admin_cannot_act_as_admin(harness: Harness) -> None:
-    """A token asked for with less holds less."""
+    """A token requested with less scope than the account's is limited to it."""
     admin = await harness.user(scope="admin")
     token = await admin.bearer("read")
     with pytest.raises(MissingScope) as refused:
@@ -246,7 +246,7 @@ async def test_a_read_token_of_an_admin_cannot_act_as_admin(harness: Harness) ->
 
 
 async def test_the_demoted_can_still_take_back_their_keys(harness: Harness) -> None:
-    """A key holds what its owner holds now, so whoever was demoted can delete one made before."""
+    """A demoted account can still delete a key created earlier, because the key's grant shrank with the account's."""
     user = await harness.user(scope="write", networks=["lab", "prod"])
     key = await user.key(scope="write")
     await harness.admin("users.scope", client_id=user.client_id, scope="read")
@@ -256,7 +256,7 @@ async def test_the_demoted_can_still_take_back_their_keys(harness: Harness) -> N
 
 
 async def test_no_networks_are_none_and_not_all(harness: Harness) -> None:
-    """Only a token without the claim reaches every network; an empty list reaches nothing."""
+    """An empty list of networks reaches none; only a token without the claim reaches all."""
     user = await harness.user()
     claims = harness.runtime.claims(await user.token(), harness.clock.now)
     token = issue(msgspec.structs.replace(claims, networks=()), harness.runtime.signing.current)
@@ -265,7 +265,7 @@ async def test_no_networks_are_none_and_not_all(harness: Harness) -> None:
 
 
 async def test_a_token_dies_with_the_peer_rule_or_the_secret_that_made_it(harness: Harness) -> None:
-    """What is gone from the rules or the settings admits nobody any more."""
+    """A token ends with the peer rule or configured secret that it was created with."""
     rule = await harness.admin("peers.allow", uid=1234, scope="read")
     token = await harness.call("token.create", PeerClaim(), STRANGER)
     opened = await harness.call("session.create", SecretHeader(LEGACY["admin"]))
@@ -280,14 +280,14 @@ async def test_a_token_dies_with_the_peer_rule_or_the_secret_that_made_it(harnes
 
 
 async def test_a_legacy_secret_may_look_like_a_token(harness: Harness) -> None:
-    """Any string is one, two dots in it or not."""
+    """A legacy secret may look like a token: any string is possible, also one with two dots."""
     harness.configure(legacy=LegacySecrets(harness.runtime.keyring, [("registrar", "a.b.c")]))
     assert (await harness.call("whoami", Bearer("a.b.c"))).scope == "registrar"
     assert harness.runtime.config.legacy.match("a.b.d") is None
 
 
 async def test_a_key_whose_kind_was_rewritten_is_none(harness: Harness) -> None:
-    """The letter in the key and the record must agree about whose it is."""
+    """A key whose kind letter does not match its record is refused."""
     user = await harness.user()
     text = await user.key()
     record = harness.store.get(ApiKey, text.split("_")[2])

@@ -1,7 +1,7 @@
-"""What a thief made with a stolen API key ends when the key is rotated or disabled, and never lives again.
+"""What was created with a stolen API key ends when the key is rotated or disabled, and is never revived.
 
-Before, a one-time code made before the rotation opened a session with the new key's power for 60 seconds, and a key's
-session answered 401 while the key was disabled and 200 when it was enabled again.
+Before, a sign-in code created before the rotation opened a session with the new key's grant for 60 seconds, and a
+key's session answered 401 while the key was disabled and 200 when it was enabled again.
 """
 
 from functools import partial
@@ -19,7 +19,7 @@ KINDS = ("service", "user")
 
 
 async def a_key(harness: Harness, kind: str) -> tuple[str, str]:
-    """A key of that kind with scope write: its text and its id."""
+    """A key of that kind with scope write; its text and id."""
     if kind == "service":
         text = await harness.service_key("write")
     else:
@@ -28,18 +28,18 @@ async def a_key(harness: Harness, kind: str) -> tuple[str, str]:
 
 
 async def code_of(harness: Harness, text: str) -> str:
-    """A one-time code that whoever holds the key has made."""
+    """A sign-in code created with the key."""
     code: str = (await harness.call("session.code", Bearer(text), TCP)).code
     return code
 
 
 async def redeem(harness: Harness, code: str) -> SessionCookie:
-    """The session that a code opens."""
+    """Redeem a code for a session."""
     return SessionCookie((await harness.call("session.redeem", None, TCP, code=code)).cookie)
 
 
 async def is_open(harness: Harness, session: SessionCookie) -> bool:
-    """Whether a session is good now."""
+    """Whether a session is valid now."""
     try:
         await harness.call("whoami", session, TCP)
     except Unauthenticated:
@@ -48,13 +48,13 @@ async def is_open(harness: Harness, session: SessionCookie) -> bool:
 
 
 def put(tx: Writer, record: Record) -> None:
-    """Write a record as it was."""
+    """Write an older version of a record."""
     tx.put(record)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_code_ends_with_the_secret_that_made_it(harness: Harness, kind: str) -> None:
-    """Rotated without overlap, the key opens nothing for who made a code before."""
+    """A sign-in code is refused after the key that created it was rotated without overlap."""
     text, key_id = await a_key(harness, kind)
     code = await code_of(harness, text)
     fresh = await harness.admin("keys.rotate", id=key_id)
@@ -67,13 +67,13 @@ async def test_a_code_ends_with_the_secret_that_made_it(harness: Harness, kind: 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_code_of_the_former_secret_ends_with_the_overlap(harness: Harness, kind: str) -> None:
-    """While the former secret works, so does what it makes; a session ends when the secret does."""
+    """During the overlap a code of the former secret works, and its session ends with the overlap."""
     text, key_id = await a_key(harness, kind)
     codes = [await code_of(harness, text), await code_of(harness, text)]
     await harness.admin("keys.rotate", id=key_id, overlap=30)
     codes.append(await code_of(harness, text))
     session = await redeem(harness, codes[0])
-    with pytest.raises(CeilingExceeded):  # nothing that outlives the former secret is made through it
+    with pytest.raises(CeilingExceeded):  # the former secret creates nothing that outlives it
         await harness.call("keys.create", session, TCP, name="for ever", kind="service", scope="read")
     harness.clock.now += 30
     assert not await is_open(harness, session)
@@ -85,7 +85,7 @@ async def test_a_code_of_the_former_secret_ends_with_the_overlap(harness: Harnes
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("overlap", [0, 3600])
 async def test_disabled_and_enabled_again_it_is_not_what_it_was(harness: Harness, kind: str, overlap: int) -> None:
-    """Sessions and codes of before stay dead, also those of a former secret that works again."""
+    """Disabling and enabling a key ends earlier sessions and codes, also those of a former secret in its overlap."""
     text, key_id = await a_key(harness, kind)
     fresh = (await harness.admin("keys.rotate", id=key_id, overlap=overlap)).key
     secrets = [fresh, text] if overlap else [fresh]
@@ -96,7 +96,7 @@ async def test_disabled_and_enabled_again_it_is_not_what_it_was(harness: Harness
     await harness.admin("keys.disable", id=key_id)
     await harness.admin("keys.enable", id=key_id)
     for record in kept:
-        await harness.store.write(partial(put, record=record))  # their rows alone do not revive them
+        await harness.store.write(partial(put, record=record))  # restoring their rows does not revive them
     assert not any([await is_open(harness, session) for session in sessions])
     for code in codes:
         with pytest.raises(Unauthenticated):
@@ -106,7 +106,7 @@ async def test_disabled_and_enabled_again_it_is_not_what_it_was(harness: Harness
 
 
 async def test_disabling_twice_changes_nothing(harness: Harness) -> None:
-    """It is off already."""
+    """Disabling a disabled key changes nothing."""
     _, key_id = await a_key(harness, "service")
     await harness.admin("keys.disable", id=key_id)
     before = harness.store.get(ApiKey, key_id)
@@ -118,7 +118,7 @@ async def test_disabling_twice_changes_nothing(harness: Harness) -> None:
 async def test_switched_off_in_memory_alone_it_ends_too(
     harness: Harness, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store could not take that the key was disabled, and can take that it is enabled: its session stays dead."""
+    """A key disabled in memory only and then enabled in the store does not revive its sessions."""
     text, key_id = await a_key(harness, kind)
     session = await redeem(harness, await code_of(harness, text))
 
@@ -138,7 +138,7 @@ async def test_switched_off_in_memory_alone_it_ends_too(
 async def test_an_account_switched_off_in_memory_alone_ends_too(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a key: its tokens and sessions stay dead when it is enabled again."""
+    """An account disabled in memory only and then enabled does not revive its tokens and sessions."""
     ada = await harness.user(scope="write")
     token, session = await ada.bearer(), await ada.session()
 
@@ -157,7 +157,7 @@ async def test_an_account_switched_off_in_memory_alone_ends_too(
 
 
 async def test_a_session_of_the_version_before_opens(harness: Harness) -> None:
-    """It names its key without an epoch, and ends with the next rotation."""
+    """A session from the previous version, which names its key without an epoch, is valid until the next rotation."""
     text, key_id = await a_key(harness, "service")
     session = await redeem(harness, await code_of(harness, text))
     kept = next(iter(harness.store.scan(Session)))
@@ -171,7 +171,7 @@ async def test_a_session_of_the_version_before_opens(harness: Harness) -> None:
 
 @pytest.mark.parametrize("via", ["service_key:{}:x", "service_key:{}:-1", "service_key:{}:1:0", "service_key:{}: 0"])
 async def test_an_epoch_that_is_none(harness: Harness, via: str) -> None:
-    """Opens nothing and breaks nothing."""
+    """A session with a malformed epoch is refused."""
     text, key_id = await a_key(harness, "service")
     session = await redeem(harness, await code_of(harness, text))
     kept = next(iter(harness.store.scan(Session)))

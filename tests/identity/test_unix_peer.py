@@ -1,7 +1,7 @@
-"""A local process in several groups with unlike rules: they stand side by side and never multiply.
+"""A local process in several groups with different rules gets each grant separately, never their product.
 
-The attack: group 5000 is admin on [test], group 6000 may read on all networks. Who is in both was admin on all
-networks, and made an admin account that stayed one. Now each grant is asked by itself.
+The attack: group 5000 is admin on [test], group 6000 may read on all networks. A member of both was admin on all
+networks, and created an admin account that stayed one. Now each grant is checked separately.
 """
 
 from typing import Any
@@ -18,19 +18,19 @@ BOTH = Source(peer=Peer(uid=1000, gid=5000, groups=frozenset({6000})), cookie=CO
 
 
 async def unlike_rules(harness: Harness) -> None:
-    """Admin on one network, and read on all."""
+    """One rule with admin on one network, and one with read on all."""
     await harness.admin("peers.allow", gid=5000, scope="admin", networks=["test"])
     await harness.admin("peers.allow", gid=6000, scope="read", networks=["*"])
 
 
 async def explained(harness: Harness, **params: Any) -> bool:
-    """What the engine says of the process about itself."""
+    """The engine's decision about the process, as asked by itself."""
     answer = await harness.call("access.explain", PEER, BOTH, **params)
     return bool(answer.allowed)
 
 
 async def test_a_scope_of_one_rule_does_not_reach_the_networks_of_another(harness: Harness) -> None:
-    """Admin on test, read everywhere, and admin nowhere else."""
+    """The process is admin on test and reads everywhere, but is not admin anywhere else."""
     await unlike_rules(harness)
     assert await explained(harness, scope="admin", network="test")
     assert await explained(harness, scope="read", network="prod")
@@ -38,7 +38,7 @@ async def test_a_scope_of_one_rule_does_not_reach_the_networks_of_another(harnes
 
 
 async def test_nothing_is_made_with_the_scope_of_one_and_the_networks_of_another(harness: Harness) -> None:
-    """Not an account, a key, a rule or a Supervisor key; what one rule covers is made."""
+    """No account, key, rule or Supervisor key combines two rules; what one rule covers is created."""
     await unlike_rules(harness)
     for operation, params in (
         ("users.add", {"scope": "admin", "networks": ["*"]}),
@@ -58,7 +58,7 @@ async def test_nothing_is_made_with_the_scope_of_one_and_the_networks_of_another
 
 
 async def test_a_target_is_reached_by_one_rule_alone(harness: Harness) -> None:
-    """Who is admin on test does not change who reads on prod and writes there."""
+    """An admin on test cannot change a principal with read on prod and write on test."""
     await unlike_rules(harness)
     theirs = await harness.user(scope="write", networks=["test"])
     others = await harness.user(scope="write", networks=["prod"])
@@ -70,7 +70,7 @@ async def test_a_target_is_reached_by_one_rule_alone(harness: Harness) -> None:
 
 
 async def test_unlike_rules_are_shown_side_by_side(harness: Harness) -> None:
-    """`whoami` lists them; its scope and networks are those of one, so that nobody adds them up."""
+    """`whoami` lists the grants; its scope and networks are those of one, so that they are not combined."""
     await unlike_rules(harness)
     who = await harness.call("whoami", PEER, BOTH)
     assert (who.scope, who.networks) == ("admin", ["test"])
@@ -78,7 +78,7 @@ async def test_unlike_rules_are_shown_side_by_side(harness: Harness) -> None:
 
 
 async def test_one_rule_is_shown_as_ever(harness: Harness) -> None:
-    """There is no list of one."""
+    """With one rule, `whoami` has no list of grants."""
     await harness.admin("peers.allow", gid=5000, scope="read")
     answer = await harness.request("GET", "/api/v1/whoami", headers={"authorization": "Peer"}, source=BOTH)
     assert set(answer.json["data"]) == {"sub", "kind", "name", "method", "scope", "networks"}
@@ -91,7 +91,7 @@ async def test_one_rule_is_shown_as_ever(harness: Harness) -> None:
 async def test_a_token_carries_what_one_rule_covers(
     harness: Harness, asked: str, name: str, networks: list[str]
 ) -> None:
-    """Of the rules that hold the scope the one that reaches farthest; the token's subject is that rule."""
+    """A token takes the rule that has the scope and the most networks, and the rule is its subject."""
     await unlike_rules(harness)
     made = await harness.call("token.create", PEER, BOTH, scope=asked)
     who = await harness.call("whoami", Bearer(made.access_token), TCP)
@@ -100,7 +100,7 @@ async def test_a_token_carries_what_one_rule_covers(
 
 @pytest.mark.parametrize("asked", [None, "registrar write", "admin", "unheard-of"])
 async def test_a_token_that_no_rule_covers_is_refused(harness: Harness, asked: str | None) -> None:
-    """The refusal names what each rule holds, and where."""
+    """A token request that no single rule covers is refused, and the error lists the rules' grants."""
     one = await harness.admin("peers.allow", gid=5000, scope="registrar", networks=["a"])
     other = await harness.admin("peers.allow", gid=6000, scope="write", networks=["b"])
     with pytest.raises(InvalidScope) as refused:
@@ -109,7 +109,7 @@ async def test_a_token_that_no_rule_covers_is_refused(harness: Harness, asked: s
 
 
 async def test_a_token_needs_no_scope_where_one_rule_covers_all(harness: Harness) -> None:
-    """It carries that one."""
+    """If one rule covers the others, a token request without a scope gets that rule."""
     await harness.admin("peers.allow", gid=5000, scope="read", networks=["a"])
     await harness.admin("peers.allow", gid=6000, scope="write", networks=["a", "b"])
     made = await harness.call("token.create", PEER, BOTH)
@@ -118,7 +118,7 @@ async def test_a_token_needs_no_scope_where_one_rule_covers_all(harness: Harness
 
 
 async def test_a_session_is_one_rule_alone(harness: Harness) -> None:
-    """The one with the most scopes; a code says the same before it is used."""
+    """A session gets the one rule with the most scopes, as does a sign-in code."""
     await unlike_rules(harness)
     made = await harness.call("session.code", PEER, BOTH)
     offer = await harness.call("session.offer", None, TCP, code=made.code)
@@ -131,7 +131,7 @@ async def test_a_session_is_one_rule_alone(harness: Harness) -> None:
 
 
 async def test_the_hint_extends_one_rule(harness: Harness) -> None:
-    """The one that holds the scope already, or reaches the network; it takes nothing away."""
+    """The hint extends the rule that has the scope or the network already, and removes nothing."""
     await harness.admin("peers.allow", gid=5000, scope="write", networks=["test"])
     await harness.admin("peers.allow", gid=6000, scope="read", networks=["prod"])
     denied = await harness.call("access.explain", PEER, BOTH, scope="write", network="prod")

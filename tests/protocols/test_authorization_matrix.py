@@ -1,7 +1,7 @@
-"""The authorization matrix: every operation, by every protocol, with every kind and state of credential.
+"""The authorization matrix: every operation, in every protocol, with every kind and state of credential.
 
-The handlers are replaced by a probe that says who reached it, so a cell tells whether the road lets someone through
-and as whom. What is expected comes from the tables below, written here once more by hand, and all protocols must agree.
+The handlers are replaced by a probe that reports its principal, so a cell shows whether the pipeline admits a caller
+and as whom. The expectations are in the tables below, written again by hand, and all protocols must agree.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
 from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, NOW, TCP, Answer, Harness, User, bearer, open_harness
 
-# scope → every scope that passes where it is needed
+# needed scope → all scopes that include it
 PASSES: Final = {
     "read": {"read", "write", "user", "admin", "owner"},
     "user": {"user", "admin", "owner"},
@@ -59,21 +59,21 @@ ONLY: Final = {
     "session.list": {"session"},
     "session.end": {"session"},
 }
-# what no user's key, and nothing made with one, may do
+# denied to user keys and to everything created with one
 NOT_BY_USER_KEYS: Final = {
     "keys.create", "keys.delete", "keys.rotate", "keys.enable", "keys.disable", "keys.update", "auth.create_key",
     "auth.remove_key", "legacy.promote",
 }  # fmt: skip
-# The states in which a case is the local admin, who is nobody to MCP.
+# Cases that are the local admin, whom MCP does not accept.
 LOCAL_ADMIN: Final = {"local admin", "root with the cookie"}
 PEER_UID: Final = 4242
-# seconds after which a credential is over; a client secret never is
+# seconds after which a credential expires; a client secret does not
 ENDS: Final = {"jwt": 3600, "user_key": 600, "session": 12 * 3600, "client_secret": 12 * 3600}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One credential as it is sent, `later` seconds after it was made; `scope` is None where it is good for nothing."""
+    """A credential as sent, `later` seconds after its creation; `scope` is None if it is refused."""
 
     kind: str
     state: str
@@ -86,7 +86,7 @@ class Case:
 
 
 class Reached(msgspec.Struct):
-    """What the probe answers."""
+    """The result of the probe."""
 
     sub: str
     method: str
@@ -119,7 +119,7 @@ PROBED: Final = {
 
 
 def test_the_tables_name_every_operation() -> None:
-    """An operation that has no row here fails the build."""
+    """An operation without a row in these tables fails the build."""
     assert set(OPERATIONS) == PUBLIC | AUTHENTICATED | READ | USER | ADMIN
 
 
@@ -222,12 +222,12 @@ async def _peer_cases(harness: Harness) -> list[Case]:
 
 
 async def _cases(harness: Harness) -> list[Case]:
-    await harness.service_key("admin", "spare")  # the last admin could be neither demoted nor disabled
+    await harness.service_key("admin", "spare")  # so that the last admin can be demoted and disabled
     cases = [Case("anonymous", "none", {}, None)]
     for state in ("read", "write", "owner", "too low", "right", "other network", "disabled", "expired"):
         scope = {"too low": "registrar", "read": "read", "write": "write", "owner": "owner"}.get(state, "admin")
         networks = ["lab"] if state == "other network" else ["*"]
-        # A registrar cannot read, so it cannot make keys: its key is cut from a reader's.
+        # A registrar cannot read and so cannot create keys: its cases are credentials of a demoted admin.
         user = await harness.user(scope="admin" if scope == "registrar" else scope, networks=networks)
         if scope == "registrar":
             cases += await _low_cases(harness, user)
@@ -245,7 +245,7 @@ async def _cases(harness: Harness) -> list[Case]:
 
 
 async def _low_cases(harness: Harness, user: User) -> list[Case]:
-    """An admin demoted to registrar after the credentials were made."""
+    """Credentials of an admin who is demoted to registrar afterwards."""
     made = await _account_cases(harness, "too low", user, "admin", ["*"])
     await harness.admin("users.scope", client_id=user.client_id, scope="registrar")
     return [dataclasses.replace(case, scope="registrar") for case in made]
@@ -253,7 +253,7 @@ async def _low_cases(harness: Harness, user: User) -> list[Case]:
 
 @pytest.fixture
 async def probed() -> AsyncIterator[tuple[Harness, Router, list[Case]]]:
-    """A harness whose routes lead to probes, and every credential there is."""
+    """A harness whose routes lead to probes, and all credential cases."""
     async with open_harness() as harness:
         cases = await _cases(harness)
         router = Router(harness.pipeline, PROBED, Guard())
@@ -294,14 +294,14 @@ def _cell(status: int, reached: Mapping[str, Any] | None) -> tuple[Any, ...]:
 
 
 def _can_go_by_position(operation: Operation) -> bool:
-    """Whether the example names the first parameters in their order; what changes in part goes by name only."""
+    """Whether the example names the first parameters in order; partial updates take parameters by name only."""
     params = operation.params
     is_partial = msgspec.UNSET in params.__struct_defaults__
     return not is_partial and list(operation.example) == list(params.__struct_fields__[: len(operation.example)])
 
 
 async def _cells(harness: Harness, operation: Operation, case: Case) -> dict[str, tuple[Any, ...]]:
-    """What each protocol says to one operation with one credential."""
+    """The outcome of one operation with one credential, for each protocol."""
     cells = {}
     for request in _rest_requests(operation):
         answer = await _ask_rest(harness, operation, case, request)
@@ -328,7 +328,7 @@ async def _cells(harness: Harness, operation: Operation, case: Case) -> dict[str
 
 
 async def _mcp_cell(harness: Harness, operation: Operation, case: Case) -> tuple[Any, ...]:
-    """What an agent is told."""
+    """The outcome of the tool call at `/mcp`."""
     assert operation.tool is not None
     params = {"name": operation.tool.name, "arguments": dict(operation.example)}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
@@ -343,13 +343,13 @@ async def _mcp_cell(harness: Harness, operation: Operation, case: Case) -> tuple
 
 
 def _comes_in_at_mcp(name: str, case: Case) -> bool:
-    """Whether the cell there is that of the other protocols: it knows no local admin, and asks who you are first."""
+    """Whether MCP must agree with the other protocols: it accepts no local admin, and always needs a credential."""
     return case.state not in LOCAL_ADMIN and (name not in PUBLIC or case.scope is not None)
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 async def test_matrix(name: str, probed: tuple[Harness, Router, list[Case]]) -> None:
-    """Each cell is as the table says, and all protocols agree in it."""
+    """Each cell is as the tables say, and all protocols agree."""
     harness, router, cases = probed
     harness.router = router
     operation = PROBED[name]
@@ -382,7 +382,7 @@ async def test_matrix(name: str, probed: tuple[Harness, Router, list[Case]]) -> 
     ],
 )  # fmt: skip
 async def test_the_dashboards_operations_are_on_no_wire(harness: Harness, name: str) -> None:
-    """They have no route and are no method."""
+    """The dashboard's own operations have neither a route nor a JSON-RPC method."""
     assert not OPERATIONS[name].routes
     answer = await harness.rpc(name, {}, headers={"authorization": f"Peer {COOKIE}"}, source=ADMIN_SOURCE)
     assert answer["error"]["code"] == -32601
@@ -390,7 +390,7 @@ async def test_the_dashboards_operations_are_on_no_wire(harness: Harness, name: 
 
 @pytest.mark.parametrize("kind", ["client_secret", "user_key", "service_key", "legacy_secret", "peer"])
 async def test_session_create_row(probed: tuple[Harness, Router, list[Case]], kind: str) -> None:
-    """The matrix row of the operation that has no wire: asked through the pipeline."""
+    """`session.create`, which has no route or method, follows its row when called through the pipeline."""
     harness, _, cases = probed
     operation = PROBED["session.create"]
     for case in (case for case in cases if case.kind == kind and case.scope is not None):
@@ -401,7 +401,7 @@ async def test_session_create_row(probed: tuple[Harness, Router, list[Case]], ki
 
 
 def test_every_example_is_what_its_operation_takes() -> None:
-    """The documents and this matrix are made of them."""
+    """Every example, from which documents and this matrix are built, matches its operation's parameters."""
     for operation in OPERATIONS.values():
         converted = msgspec.convert(dict(operation.example), operation.params)
         assert isinstance(converted, operation.params)

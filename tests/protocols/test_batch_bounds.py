@@ -1,6 +1,6 @@
-"""What a JSON-RPC batch may cost: documents are not answered in it, its answers have a budget, others get their turn.
+"""The cost of a JSON-RPC batch: no documents in it, a budget for its answers, and turns for other tasks.
 
-Before, a batch of 50 `rpc.discover` (2.5 KB) was answered with 4.7 MiB, made in one piece without a pause.
+Before, a batch of 50 `rpc.discover` (2.5 KB) was answered with 4.7 MiB, built in one piece without a pause.
 """
 
 import json
@@ -29,17 +29,17 @@ def call(method: str, number: int, **params: Any) -> dict[str, Any]:
 
 
 async def batch(harness: Harness, items: list[Any], source: Source = TCP, **headers: str) -> Any:
-    """What a batch is answered."""
+    """Send a batch; return the answers."""
     return (await harness.request("POST", "/rpc", json=items, headers=headers or None, source=source)).json
 
 
 def codes(answers: list[Any]) -> list[int | None]:
-    """The error of each answer, None for a result."""
+    """The error code of each answer, None for a result."""
     return [answer.get("error", {}).get("code") for answer in answers]
 
 
 async def test_a_document_is_not_answered_in_a_batch(harness: Harness) -> None:
-    """The attack's own request: 50 refusals of some hundred bytes, which say what to do."""
+    """A batch of 50 document requests, the original attack, gets 50 short errors that explain what to do."""
     items = [call("rpc.discover", number) for number in range(50)]
     answer = await harness.request("POST", "/rpc", json=items)
     assert codes(answer.json) == [-32600] * 50
@@ -51,7 +51,7 @@ async def test_a_document_is_not_answered_in_a_batch(harness: Harness) -> None:
 
 
 async def test_a_document_is_one_copy(harness: Harness) -> None:
-    """Whoever asks gets the same bytes object: a client that does not read them costs nothing."""
+    """All callers get the same bytes object of a document, so that clients that do not read cost no memory."""
     shared = {
         name: [(await harness.request(*request)).response.shared for _ in range(2)]
         for name, request in {
@@ -67,7 +67,7 @@ async def test_a_document_is_one_copy(harness: Harness) -> None:
 
 
 async def test_the_answers_to_a_batch_have_a_budget(harness: Harness) -> None:
-    """Items beyond it are refused and not run; the whole stays below 1 MiB."""
+    """Items beyond the budget are refused and not run, and the whole answer stays below 1 MiB."""
     for number in range(150):
         await harness.admin("users.add", email=f"{number}@{'long' * 30}.example.org", name="n" * 128, scope="read")
     items = [call("users.list", number) for number in range(49)]
@@ -83,13 +83,14 @@ async def test_the_answers_to_a_batch_have_a_budget(harness: Harness) -> None:
 
 
 async def test_a_batch_is_never_longer_than_a_connection_may_hold(harness: Harness) -> None:
-    """Of answers as long as they may be, with long ids: who is cut off would not learn what took effect.
+    """A batch of the longest answers and ids stays below the limit at which a connection is cut.
 
-    Before, these 50 items were answered with 1,072 KiB, at which the connection was ended.
+    A client whose connection is cut would not learn which items took effect. Before, these 50 items were answered with
+    1,072 KiB, at which the connection was closed.
     """
 
     async def add_keys(count: int) -> int:
-        """So many more service keys; the length of their list."""
+        """Add this many service keys; return the size of their list in bytes."""
 
         def fill(tx: Writer) -> None:
             for _ in range(count):
@@ -111,7 +112,7 @@ async def test_a_batch_is_never_longer_than_a_connection_may_hold(harness: Harne
 
 
 async def test_an_answer_that_is_too_long_is_refused(harness: Harness) -> None:
-    """Of a list without pages, by every protocol; it says what to do."""
+    """The answer of a list without pages is refused when too long, and the error names the paged operation."""
 
     def fill(tx: Writer) -> None:
         for number in range(1600):
@@ -124,7 +125,7 @@ async def test_an_answer_that_is_too_long_is_refused(harness: Harness) -> None:
 
 
 async def test_others_get_their_turn_between_two_items(harness: Harness) -> None:
-    """Another task runs while a batch is answered."""
+    """Other tasks run between the items of a batch."""
     turns = 0
 
     async def other() -> None:
@@ -141,7 +142,7 @@ async def test_others_get_their_turn_between_two_items(harness: Harness) -> None
 
 
 async def test_unfinished_batches_of_one_source_have_a_bound(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While many batches of one source wait, the rest of its next ones is refused, and another source is answered."""
+    """While batches of one source are unfinished, its further items are refused, and other sources are answered."""
     monkeypatch.setattr(jsonrpc, "MAX_UNFINISHED_BYTES_OF_SOURCE", 2000)
     waiting = [call("version", 1), call("version", 2), call("token.changes", 3, wait=30)] * 10
     ada = await harness.user(scope="read")

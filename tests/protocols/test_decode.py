@@ -1,4 +1,4 @@
-"""Bytes to parameters: what cannot be read is refused, in time that grows with its length and no faster."""
+"""Decoding parameters from bytes: malformed input is refused, in linear time."""
 
 import json
 
@@ -30,7 +30,7 @@ def nested(depth: int) -> bytes:
     ],
 )
 def test_depth_that_is_allowed(body: bytes) -> None:
-    """Breadth is none, and brackets in strings are text."""
+    """Width is not depth, and brackets in strings are text."""
     check_depth(body)
 
 
@@ -44,13 +44,13 @@ def test_depth_that_is_allowed(body: bytes) -> None:
     ],
 )
 def test_depth_that_is_not(body: bytes) -> None:
-    """However it gets there, an escaped backslash before the quote included."""
+    """Excessive depth is refused in any form, also after an escaped backslash before a quote."""
     with pytest.raises(InvalidRequest):
         check_depth(body)
 
 
 def depth(text: str) -> int:
-    """Of brackets and strings, one character after the other, up to the first bracket too many."""
+    """Nesting depth, computed one character at a time, up to the first unmatched closing bracket."""
     open_ = most = position = 0
     while position < len(text) and open_ >= 0:
         if text[position] == '"':
@@ -65,7 +65,7 @@ def depth(text: str) -> int:
 
 
 def is_refused(text: str) -> bool:
-    """As too deep."""
+    """Whether the text is refused as too deep."""
     try:
         check_depth(text.encode())
     except InvalidRequest:
@@ -83,27 +83,27 @@ VALUES = st.recursive(
 
 @given(value=VALUES, around=st.integers(MAX_DEPTH - 6, MAX_DEPTH))
 def test_depth_of_json(value: object, around: int) -> None:
-    """Just what is deeper is refused."""
+    """JSON is refused exactly when it is too deep."""
     text = "[" * around + json.dumps(value) + "]" * around
     assert is_refused(text) == (depth(text) > MAX_DEPTH)
 
 
 @given(text=st.text('[[{]}"\\,', max_size=60), around=st.integers(MAX_DEPTH - 6, MAX_DEPTH))
 def test_depth_of_any_text(text: str, around: int) -> None:
-    """Nothing deeper passes, whether it is JSON or not: a parser recurses before it finds out."""
+    """No text that is too deep passes, valid JSON or not, because a parser recurses before it finds the error."""
     text = "[" * around + text
     assert is_refused(text) or depth(text) <= MAX_DEPTH
 
 
 def test_a_string_without_an_end_is_read_once() -> None:
-    """Trying each of its quotes anew would let 64 KiB from anybody hold the event loop for seconds."""
+    """An unterminated string is scanned once; once per quote would let 64 KiB block the event loop for seconds."""
     body = b"[]" * 33 + b'"' + b'\\"' * 500
     assert len(_STRING.findall(body)) == 1
-    check_depth(b"[]" * 33 + b'"' + b"[" * 100)  # is no JSON: for the parser to say
+    check_depth(b"[]" * 33 + b'"' + b"[" * 100)  # not JSON: left to the parser
 
 
 async def test_what_the_parser_refuses_is_a_bad_request(harness: Harness) -> None:
-    """Each with its own words."""
+    """Whatever the parser refuses is a bad request."""
     for body in (b"{", b"\xff", b'{"token":"\xff"}', b"[" * 33):
         with pytest.raises(InvalidRequest):
             decode_params(OPERATIONS["token.validate"], body)
@@ -121,20 +121,20 @@ async def test_what_the_parser_refuses_is_a_bad_request(harness: Harness) -> Non
     ],
 )
 def test_forms_that_cannot_be_read(content_type: str, query: str, body: bytes) -> None:
-    """Another type, parameters in the URL, raw bytes, a name twice, too many."""
+    """Forms with another type, parameters in the URL, raw bytes, duplicates or too many fields are refused."""
     with pytest.raises(InvalidRequest):
         read_form(Request("POST", "/token", query, {"content-type": content_type}, body, Source()))
 
 
 async def test_a_path_and_a_body_that_is_no_object(harness: Harness) -> None:
-    """Where both give parameters, the body is read by itself."""
+    """An invalid body is refused also when the path gives parameters."""
     for body in (b"[]", b"{", b'{"name":"\xff"}', b"[" * 33):
         answer = await harness.request("PATCH", "/api/v1/users/x", body=body)
         assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")
 
 
 async def test_a_client_id_that_contradicts_the_header(harness: Harness) -> None:
-    """A form may repeat the client_id of the header and no other."""
+    """A form may repeat the client_id of the header, but not contradict it."""
     user = await harness.user()
     for client_id, status in ((user.client_id, 200), ("another", 400)):
         form = f"grant_type=client_credentials&client_id={client_id}"
@@ -143,7 +143,7 @@ async def test_a_client_id_that_contradicts_the_header(harness: Harness) -> None
 
 @pytest.mark.parametrize("query", ["since=null", "since=0.5", "since=1800000000", "after=null", "since=2027-01-15"])
 async def test_a_query_says_what_it_means(harness: Harness, query: str) -> None:
-    """The word null is no way to leave something out, and a number is no time."""
+    """In a query, the word null does not mean an omitted value, and a number is not a time."""
     token = await (await harness.user("admin")).token()
     answer = await harness.request("GET", f"/api/v1/audit?{query}", headers=bearer(token))
     assert answer.status == 400
@@ -151,7 +151,7 @@ async def test_a_query_says_what_it_means(harness: Harness, query: str) -> None:
 
 
 async def test_a_text_may_be_the_word_null(harness: Harness) -> None:
-    """Where a text is expected it is one."""
+    """In a string parameter of a query, null is an ordinary word."""
     token = await (await harness.user("admin")).token()
     answer = await harness.request("GET", "/api/v1/audit?reason=null", headers=bearer(token))
     assert answer.json["data"] == []

@@ -1,4 +1,4 @@
-"""Every error has a row in the one table, and looks as it should on every door."""
+"""Every error has a row in the one table, and its documented form in every protocol."""
 
 import json
 from collections.abc import Iterator
@@ -37,14 +37,14 @@ ABSTRACT = {"PermissionDenied"}
 
 
 def walk(kind: type[HerodError]) -> Iterator[type[HerodError]]:
-    """Every class below."""
+    """All subclasses."""
     for child in kind.__subclasses__():
         yield child
         yield from walk(child)
 
 
 def make(kind: type[HerodError]) -> HerodError:
-    """One of it."""
+    """Create an error of this class."""
     if kind is errors.RateLimited:
         return errors.RateLimited("Slow down.", retry_after=7)
     if kind is errors.MissingScope:
@@ -53,13 +53,13 @@ def make(kind: type[HerodError]) -> HerodError:
 
 
 def test_the_published_table_is_the_tree() -> None:
-    """No error is missing there and none is invented."""
+    """The published table contains exactly the error classes."""
     assert {kind.__name__ for kind in walk(HerodError)} - ABSTRACT == set(PUBLISHED)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in walk(HerodError) if kind.__name__ not in ABSTRACT])
 def test_each_error_on_each_door(kind: type[HerodError]) -> None:
-    """Code, statuses, headers and bodies are the published ones."""
+    """Code, statuses, headers and bodies are the published ones in each protocol."""
     error = make(kind)
     code, http, rpc, oauth = PUBLISHED[kind.__name__]
     row = row_of(error)
@@ -83,5 +83,5 @@ def test_each_error_on_each_door(kind: type[HerodError]) -> None:
 
 
 def test_an_error_without_a_row_is_internal() -> None:
-    """The abstract root has none, and says nothing."""
+    """The abstract base class has no row and is answered as an internal error without details."""
     assert row_of(HerodError.__new__(HerodError)) is INTERNAL

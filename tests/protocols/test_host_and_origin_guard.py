@@ -11,7 +11,7 @@ TLS = Source(address="127.0.0.1", secure=True)
 
 
 def status(headers: dict[str, str], source: Source = TCP, guard: Guard | None = None) -> int | None:
-    """What the guard answers; None when it lets pass."""
+    """The guard's status; None if it lets the request pass."""
     refused = (guard or Guard()).check(Request("GET", "/health", "", headers, b"", source))
     return None if refused is None else refused.status
 
@@ -36,12 +36,12 @@ def status(headers: dict[str, str], source: Source = TCP, guard: Guard | None = 
     ],
 )
 def test_hosts_over_tcp(host: str, expected: int | None) -> None:
-    """Loopback's names and the configured ones, whatever the port."""
+    """Over TCP the loopback names and the configured hosts are accepted, with any port."""
     assert status({"host": host}, guard=Guard(frozenset({"Herod.lan"}))) == expected
 
 
 def test_any_host_on_a_unix_socket() -> None:
-    """Nobody resolves a name to get there."""
+    """On a Unix socket any host is accepted, because no DNS name leads there."""
     assert status({"host": "anything"}, ADMIN_SOURCE) is None
     assert status({}, ADMIN_SOURCE) is None
 
@@ -62,18 +62,18 @@ def test_any_host_on_a_unix_socket() -> None:
     ],
 )
 def test_origins(origin: str, source: Source, expected: int | None) -> None:
-    """One's own or a listed one; the opaque `null` is foreign."""
+    """Own and listed origins are accepted; the opaque `null` is foreign."""
     guard = Guard(origins=frozenset({"https://console.example"}))
     assert status({"host": "localhost:3350", "origin": origin}, source, guard) == expected
 
 
 def test_a_host_without_its_port() -> None:
-    """IPv6 keeps its brackets."""
+    """IPv6 hosts keep their brackets when the port is removed."""
     assert [host_of(value) for value in ("A:1", "[::1]:2", "b", "[x")] == ["a", "[::1]", "b", ""]
 
 
 async def test_refused_before_routing(harness: Harness) -> None:
-    """Even what does not exist is not told apart."""
+    """Refusal precedes routing, so that existing and unknown paths look the same."""
     for path in ("/health", "/nothing"):
         answer = await harness.request("GET", path, headers={"host": "evil.example"})
         assert answer.status == 421

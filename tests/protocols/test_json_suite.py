@@ -1,4 +1,4 @@
-"""JSONTestSuite through /rpc and /mcp: what is no JSON is refused, what is gets parsed, and nothing is a 5xx."""
+"""JSONTestSuite through /rpc and /mcp: invalid JSON is refused, valid JSON is parsed, and nothing is a 5xx."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ SUITE = VECTORS / "json_parsing_suite.json"
 
 @pytest.mark.skipif(not SUITE.is_file(), reason=f"no vectors at {SUITE}")
 async def test_json_suite_through_rpc(harness: Harness) -> None:
-    """n_ is a parse error or an over-limit, y_ is never one, i_ may be either."""
+    """An n_ case is a parse error or over a limit, a y_ case never a parse error; an i_ case may be either."""
     cases = json.loads(SUITE.read_text())
     assert len(cases) > 300
     for name, encoded in cases.items():
@@ -22,7 +22,7 @@ async def test_json_suite_through_rpc(harness: Harness) -> None:
         body = answer.json if answer.status == 200 else None
         codes = {item["error"]["code"] for item in (body if isinstance(body, list) else [body])} if body else set()
         if name.startswith("n_"):
-            # Nesting is cut off before parsing, as an invalid request.
+            # Excessive nesting is refused before parsing, as an invalid request.
             assert answer.status != 200 or codes == {-32700} or "depth" in str(body) or "nested" in str(body), name
         elif name.startswith("y_"):
             assert -32700 not in codes, name
@@ -31,12 +31,12 @@ async def test_json_suite_through_rpc(harness: Harness) -> None:
 
 @pytest.mark.skipif(not SUITE.is_file(), reason=f"no vectors at {SUITE}")
 async def test_json_suite_as_params(harness: Harness) -> None:
-    """The same texts in the place of params: never a 5xx, and what is no JSON is never run."""
+    """The same texts as params never cause a 5xx, and invalid JSON is never executed."""
     for name, encoded in json.loads(SUITE.read_text()).items():
         body = b'{"jsonrpc":"2.0","method":"token.validate","id":1,"params":%b}' % base64.b64decode(encoded)
         answer = await harness.request("POST", "/rpc", body=body)
         assert answer.status == 200, name
-        if "result" in answer.json:  # a list of texts is params by position
+        if "result" in answer.json:  # a list of strings is params by position
             assert (name[:2], answer.json["result"]) == ("y_", {"valid": False, "reason": "invalid"})
         else:
             assert answer.json["error"]["code"] in {-32700, -32600, -32602}, name
@@ -44,7 +44,7 @@ async def test_json_suite_as_params(harness: Harness) -> None:
 
 @pytest.mark.skipif(not SUITE.is_file(), reason=f"no vectors at {SUITE}")
 async def test_json_suite_through_mcp(harness: Harness) -> None:
-    """As messages and as a tool's arguments: never a 5xx, and what is no JSON is never run."""
+    """The same texts as messages and tool arguments never cause a 5xx, and invalid JSON is never executed."""
     headers = bearer(await harness.service_key("read"))
     for name, encoded in json.loads(SUITE.read_text()).items():
         text = base64.b64decode(encoded)

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0: the specification's own examples, and what herod adds."""
+"""JSON-RPC 2.0: the specification's own examples, and herod's additions."""
 
 import json
 from typing import Any
@@ -11,14 +11,14 @@ ADMIN = {"authorization": f"Peer {COOKIE}"}
 
 
 async def post(harness: Harness, body: bytes | str, path: str = "/rpc") -> Any:
-    """Send a body as it is; the parsed answer."""
+    """Send a body unchanged; return the parsed answer."""
     answer = await harness.request("POST", path, body=body if isinstance(body, bytes) else body.encode())
     assert answer.status == 200
     return answer.json
 
 
 async def test_a_call_by_name_and_by_position(harness: Harness) -> None:
-    """Both carry the same parameters."""
+    """Parameters by name and by position are equivalent."""
     by_name = await harness.rpc("token.validate", {"token": "x"})
     by_position = await harness.rpc("token.validate", ["x"])
     assert by_name == by_position == {"jsonrpc": "2.0", "result": {"valid": False, "reason": "invalid"}, "id": 1}
@@ -26,7 +26,7 @@ async def test_a_call_by_name_and_by_position(harness: Harness) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/rpc"])
 async def test_both_paths_answer(harness: Harness, path: str) -> None:
-    """Supervisor's clients post to /."""
+    """`/` answers as `/rpc` does, for Supervisor's clients."""
     answer = await post(harness, '{"jsonrpc":"2.0","method":"health","id":"a"}', path)
     assert answer["result"]["status"] == "ok"
     assert answer["id"] == "a"
@@ -34,7 +34,7 @@ async def test_both_paths_answer(harness: Harness, path: str) -> None:
 
 @pytest.mark.parametrize("request_id", ["1", "-7", '"x"', "null", "1.5"])
 async def test_ids_come_back_as_they_were(harness: Harness, request_id: str) -> None:
-    """Number, string or null."""
+    """Number, string and null ids are returned unchanged."""
     answer = await harness.request(
         "POST", "/rpc", body=b'{"jsonrpc":"2.0","method":"version","id":%b}' % request_id.encode()
     )
@@ -68,7 +68,7 @@ async def test_ids_come_back_as_they_were(harness: Harness, request_id: str) -> 
     ],
 )
 async def test_errors(harness: Harness, body: bytes | str, code: int, request_id: Any) -> None:
-    """The specification's codes, and herod's own."""
+    """Errors have the specification's codes or herod's own."""
     answer = await post(harness, body)
     assert (answer["error"]["code"], answer["id"]) == (code, request_id)
     assert answer["error"]["message"]
@@ -77,7 +77,7 @@ async def test_errors(harness: Harness, body: bytes | str, code: int, request_id
 
 
 async def test_a_batch_answers_each_request_and_no_notification(harness: Harness) -> None:
-    """In order, with what is wrong in its place."""
+    """A batch is answered in order, with errors in their place, and without notifications."""
     answer = await post(
         harness,
         """[{"jsonrpc":"2.0","method":"version","id":1},
@@ -91,7 +91,7 @@ async def test_a_batch_answers_each_request_and_no_notification(harness: Harness
 
 
 async def test_notifications_alone_answer_nothing(harness: Harness) -> None:
-    """204, whatever becomes of them."""
+    """A batch of notifications gets 204, whatever their outcome."""
     for body in (
         b'{"jsonrpc":"2.0","method":"version"}',
         b'{"jsonrpc":"2.0","method":"nothing"}',
@@ -103,7 +103,7 @@ async def test_notifications_alone_answer_nothing(harness: Harness) -> None:
 
 
 async def test_a_notification_is_carried_out(harness: Harness) -> None:
-    """No answer is no reason not to do it."""
+    """A notification is executed although it gets no answer."""
     body = json.dumps({"jsonrpc": "2.0", "method": "users.add", "params": {"email": "a@b.c"}}).encode()
     answer = await harness.request("POST", "/rpc", body=body, headers=ADMIN, source=ADMIN_SOURCE)
     assert answer.status == 204
@@ -111,7 +111,7 @@ async def test_a_notification_is_carried_out(harness: Harness) -> None:
 
 
 async def test_a_batch_has_an_end(harness: Harness) -> None:
-    """51 items are one error and nothing is run."""
+    """A batch of 51 items is one error, and nothing is run."""
     item = {"jsonrpc": "2.0", "method": "users.add", "id": 1}
     answer = await harness.request("POST", "/rpc", json=[item] * 51, headers=ADMIN, source=ADMIN_SOURCE)
     assert (answer.json["error"]["code"], answer.json["error"]["data"]["code"]) == (-32600, "too_large")
@@ -120,7 +120,7 @@ async def test_a_batch_has_an_end(harness: Harness) -> None:
 
 
 async def test_each_item_of_a_batch_is_authorized_by_itself(harness: Harness) -> None:
-    """A refusal of one says nothing about the next, and admin_key counts for its item alone."""
+    """Each batch item is authorized separately, and `admin_key` counts for its item alone."""
     key = await harness.service_key("admin")
     batch = [
         {"jsonrpc": "2.0", "method": "auth.list_keys", "params": {"admin_key": key}, "id": 1},
@@ -133,7 +133,7 @@ async def test_each_item_of_a_batch_is_authorized_by_itself(harness: Harness) ->
 
 
 async def test_admin_key_overrides_the_header(harness: Harness) -> None:
-    """For its item, and in both directions."""
+    """`admin_key` overrides the header for its item, upward and downward."""
     admin, low = await harness.service_key("admin", "a"), await harness.service_key("registrar", "b")
     raised = await harness.rpc("auth.list_keys", {"admin_key": admin}, headers={"x-api-key": low})
     lowered = await harness.rpc("auth.list_keys", {"admin_key": low}, headers={"x-api-key": admin})
@@ -142,7 +142,7 @@ async def test_admin_key_overrides_the_header(harness: Harness) -> None:
 
 
 async def test_another_content_type_is_refused(harness: Harness) -> None:
-    """A form or text is what a hostile page may post without asking."""
+    """Forms and plain text, which a hostile page can post without a preflight, are refused."""
     for content_type in ("text/plain", "application/x-www-form-urlencoded", ""):
         answer = await harness.request(
             "POST", "/rpc", body=b'{"jsonrpc":"2.0","method":"version","id":1}', headers={"content-type": content_type}
@@ -153,7 +153,7 @@ async def test_another_content_type_is_refused(harness: Harness) -> None:
 async def test_a_failing_handler_says_nothing_and_the_batch_goes_on(
     harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """-32603 for its item, the traceback in the log."""
+    """A failing handler is -32603 for its item alone, with the traceback in the log only."""
 
     def fail() -> Any:
         raise RuntimeError("a secret detail")
@@ -170,7 +170,7 @@ async def test_a_failing_handler_says_nothing_and_the_batch_goes_on(
 
 
 async def test_supervisors_flow(harness: Harness) -> None:
-    """verify, create, list and remove in Hero Supervisor's shapes."""
+    """verify, create, list and remove work in Hero Supervisor's format."""
     admin = await harness.service_key("admin", "my-admin")
     verified = await harness.rpc("auth.verify", {"key": admin})
     assert verified["result"] == {"valid": True, "name": "my-admin", "scope": "admin"}
@@ -188,7 +188,7 @@ async def test_supervisors_flow(harness: Harness) -> None:
 
 
 async def test_supervisors_mistakes(harness: Harness) -> None:
-    """Neither key nor id, both, an id in the key's place, a user's key, and pages of keys beside service keys."""
+    """Removal by neither key nor id, by both, or of a user key fails; an id in `key` works, and lists are not paged."""
     admin = await harness.service_key("admin", "my-admin")
     for params in ({}, {"key": "a", "id": "b"}):
         answer = await harness.rpc("auth.remove_key", {"admin_key": admin, **params})

@@ -1,4 +1,4 @@
-"""How each protocol says that there were too many tries."""
+"""How each protocol reports too many attempts."""
 
 from support.herod_in_memory import LEGACY, TCP, Harness, bearer
 
@@ -6,13 +6,13 @@ LOGIN = {"email": "nobody@example.org", "password": "a wrong password"}
 
 
 async def lock_legacy(harness: Harness) -> None:
-    """Too many guesses at legacy secrets, over TCP."""
+    """Lock legacy secrets with too many guesses over TCP."""
     for _ in range(10):
         assert (await harness.request("GET", "/api/v1/whoami", headers=bearer("guess"))).status == 401
 
 
 async def test_rest(harness: Harness) -> None:
-    """429 with Retry-After; in the envelope where there is one."""
+    """REST answers 429 with Retry-After, in the envelope where there is one."""
     await lock_legacy(harness)
     harness.clock.now += 60
     answer = await harness.request("GET", "/api/v1/whoami", headers=bearer(LEGACY["admin"]))
@@ -25,7 +25,7 @@ async def test_rest(harness: Harness) -> None:
 
 
 async def test_rpc(harness: Harness) -> None:
-    """4029 under 200, in a batch for each item by itself; the seconds stand in the message."""
+    """JSON-RPC answers 4029 under HTTP 200, for each batch item, with the seconds in the message."""
     await lock_legacy(harness)
     error = (await harness.rpc("whoami", headers=bearer(LEGACY["admin"])))["error"]
     assert (error["code"], error["data"]["code"]) == (4029, "rate_limited")
@@ -40,7 +40,7 @@ async def test_rpc(harness: Harness) -> None:
 
 
 async def test_a_batch_is_no_way_around(harness: Harness) -> None:
-    """Fifty guesses in one request are fifty guesses."""
+    """Fifty guesses in one batch count as fifty guesses."""
     calls = [{"jsonrpc": "2.0", "id": number, "method": "login", "params": LOGIN} for number in range(12)]
     answers = (await harness.request("POST", "/rpc", json=calls)).json
     assert [answer["error"]["code"] for answer in answers] == [4001] * 10 + [4029] * 2
@@ -48,7 +48,7 @@ async def test_a_batch_is_no_way_around(harness: Harness) -> None:
 
 
 async def test_oauth(harness: Harness) -> None:
-    """429 with Retry-After, in OAuth's form."""
+    """OAuth routes answer 429 with Retry-After, in OAuth's format."""
     await lock_legacy(harness)
     form = "grant_type=client_credentials"
     answer = await harness.request("POST", "/token", form=form, headers=bearer(LEGACY["admin"]))

@@ -1,4 +1,4 @@
-"""Resources on the wire: every way of not existing answers the same bytes, and no secret stands in an address."""
+"""Resources on the wire: all misses get identical bytes, and no secret is accepted in a URL."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ REST = [
 
 @pytest.fixture
 async def headers(harness: Harness) -> dict[str, str]:
-    """What the service presents."""
+    """The service's headers."""
     return bearer(await harness.service_key("user", "compute"))
 
 
 async def claim(harness: Harness, headers: dict[str, str], secret: str = SECRET) -> str:
-    """Claim a machine; its sid."""
+    """Claim a machine; return its sid."""
     sent = {"kind": "vm", "name": "web 1", "secret": secret}
     answer = await harness.request("POST", "/api/v1/resources", json=sent, headers=headers)
     assert answer.status == 201
@@ -37,7 +37,7 @@ async def claim(harness: Harness, headers: dict[str, str], secret: str = SECRET)
 
 @pytest.mark.parametrize(("method", "path", "body"), REST)
 async def test_rest(harness: Harness, headers: dict[str, str], method: str, path: str, body: Any) -> None:
-    """The same status, headers and body, whatever it is that does not fit."""
+    """Over REST, status, headers and body are the same for every kind of miss."""
     sid = await claim(harness, headers)
     other = bearer(await harness.service_key("user", "storage"))
     asked = [
@@ -53,7 +53,7 @@ async def test_rest(harness: Harness, headers: dict[str, str], method: str, path
 
 @pytest.mark.parametrize("method", ["get", "check", "update", "release"])
 async def test_rpc(harness: Harness, headers: dict[str, str], method: str) -> None:
-    """The same error object."""
+    """Over JSON-RPC, the error object is the same for every kind of miss."""
     sid = await claim(harness, headers)
     other = bearer(await harness.service_key("user", "storage"))
     errors = [
@@ -68,7 +68,7 @@ async def test_rpc(harness: Harness, headers: dict[str, str], method: str) -> No
 
 
 async def test_a_lock_is_the_same_for_all(harness: Harness, headers: dict[str, str]) -> None:
-    """429 with Retry-After for what is there and what never was, over REST and in a batch."""
+    """A lock answers 429 with Retry-After for existing and unknown sids alike, over REST and in a batch."""
     sid = await claim(harness, headers)
     params = [{"sid": sid, "secret": f"guess {number}"} for number in range(12)]
     calls = [{"jsonrpc": "2.0", "id": 1, "method": "resources.check", "params": one} for one in params]
@@ -86,7 +86,7 @@ async def test_a_lock_is_the_same_for_all(harness: Harness, headers: dict[str, s
 
 @pytest.mark.parametrize("target", ["/api/v1/resources?kind=vm&secret={}", "/api/v1/resources/{sid}?secret={}"])
 async def test_no_secret_in_an_address(harness: Harness, headers: dict[str, str], target: str) -> None:
-    """It is refused with where to put it, and not repeated."""
+    """A secret in a URL is refused with a hint where to put it, and not echoed."""
     sid = await claim(harness, headers)
     answer = await harness.request("GET", target.format("hunter2", sid=sid), headers=headers)
     assert answer.status == 400
@@ -95,7 +95,7 @@ async def test_no_secret_in_an_address(harness: Harness, headers: dict[str, str]
 
 
 async def test_header_or_body(harness: Harness, headers: dict[str, str]) -> None:
-    """Either carries the secret, in UTF-8; both at once are a contradiction."""
+    """The secret is taken from the header or the body, in UTF-8; both at once are refused."""
     secret = "Schlüssel"
     in_header = {**headers, HEADER: secret.encode().decode("latin-1")}
     sent = {"kind": "vm", "name": "web 1"}
@@ -111,7 +111,7 @@ async def test_header_or_body(harness: Harness, headers: dict[str, str]) -> None
 
 
 async def test_a_claim_says_how_it_is_protected(harness: Harness, headers: dict[str, str]) -> None:
-    """Nothing is left open by forgetting: no secret at all is a 400, an empty one is a choice."""
+    """A claim needs a secret: a missing one is a 400, and an empty one is an explicit choice."""
     sent = {"kind": "vm", "name": "web 1"}
     assert (await harness.request("POST", "/api/v1/resources", json=sent, headers=headers)).status == 400
     sid = await claim(harness, headers, "")
@@ -121,7 +121,7 @@ async def test_a_claim_says_how_it_is_protected(harness: Harness, headers: dict[
 
 
 async def test_the_document_knows_both_places(harness: Harness) -> None:
-    """A claim's secret may stand in the header, so the body need not hold it."""
+    """The document allows a claim's secret in the header, so the body does not require it."""
     document = (await harness.request("GET", "/openapi.json")).json
     claim = document["paths"]["/api/v1/resources"]["post"]
     assert [one["name"] for one in claim["parameters"]] == ["X-Resource-Secret"]
@@ -131,7 +131,7 @@ async def test_the_document_knows_both_places(harness: Harness) -> None:
 
 
 async def test_by_position(harness: Harness, headers: dict[str, str]) -> None:
-    """In the order that the documents give."""
+    """Positional parameters follow the order of the documents."""
     made = await harness.rpc("resources.claim", ["vm", "web 1", SECRET, {"cpus": 2}], headers=headers)
     assert made["result"]["attributes"] == {"cpus": 2}
     listed = await harness.rpc("resources.list", ["vm", SECRET], headers=headers)
@@ -141,7 +141,7 @@ async def test_by_position(harness: Harness, headers: dict[str, str]) -> None:
 
 
 async def test_metrics_count_them(harness: Harness, headers: dict[str, str]) -> None:
-    """How many there are, and nothing else."""
+    """The metrics contain the number of resources."""
     await claim(harness, headers)
     text = (await harness.request("GET", "/metrics", headers=headers)).response.body
     assert b"\nherod_resources 1\n" in text
@@ -149,7 +149,7 @@ async def test_metrics_count_them(harness: Harness, headers: dict[str, str]) -> 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_a_body_that_nobody_reads_is_refused(harness: Harness, headers: dict[str, str], method: str) -> None:
-    """A right secret in it must not look like a wrong one, nor count as one."""
+    """A body is refused where only the header is read, so that a right secret in it does not count as a miss."""
     sid = await claim(harness, headers)
     answer = await harness.request(method, f"/api/v1/resources/{sid}", json={"secret": SECRET}, headers=headers)
     assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")

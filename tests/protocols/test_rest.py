@@ -1,4 +1,4 @@
-"""REST and OAuth routes: shapes, statuses, parameters and refusals."""
+"""REST and OAuth routes: formats, statuses, parameters and refusals."""
 
 import base64
 from typing import Any
@@ -14,12 +14,12 @@ ADMIN = {"authorization": f"Peer {COOKIE}"}
 
 
 async def admin(harness: Harness, method: str, target: str, json: Any = None) -> Any:
-    """Ask as the local admin."""
+    """The headers of the local admin."""
     return await harness.request(method, target, json=json, headers=ADMIN, source=ADMIN_SOURCE)
 
 
 async def register(harness: Harness, email: str = "ada@example.org") -> dict[str, Any]:
-    """Register and get the answer."""
+    """Register; return the answer."""
     answer = await harness.request("POST", "/register", json={"email": email, "password": PASSWORD, "name": "Ada"})
     assert answer.status == 201
     body: dict[str, Any] = answer.json
@@ -27,7 +27,7 @@ async def register(harness: Harness, email: str = "ada@example.org") -> dict[str
 
 
 async def test_a_strangers_first_minutes(harness: Harness) -> None:
-    """Register, log in, get a token by Basic and by form, validate it, be refused as admin."""
+    """Register, log in, get a token by Basic and by form, validate it, and be refused as an admin."""
     made = await register(harness)
     assert set(made) == {"access_token", "token_type", "expires_in", "scope", "client_id", "client_secret"}
     login = await harness.request("POST", "/login", json={"email": " ADA@example.org", "password": PASSWORD})
@@ -71,7 +71,7 @@ async def test_a_strangers_first_minutes(harness: Harness) -> None:
 
 
 async def test_an_address_in_use(harness: Harness) -> None:
-    """However it is spelled."""
+    """An email in use is refused, however it is spelled."""
     await register(harness)
     for email in ("ada@example.org", "ADA@EXAMPLE.ORG ", "ａda@example.org"):
         answer = await harness.request("POST", "/register", json={"email": email, "password": PASSWORD})
@@ -79,7 +79,7 @@ async def test_an_address_in_use(harness: Harness) -> None:
 
 
 async def test_login_refusals_are_the_same_bytes(harness: Harness) -> None:
-    """A wrong password, an unknown email, and no email at all."""
+    """A wrong password, an unknown email and an invalid email get identical bytes."""
     await register(harness)
     await harness.admin("users.add", email="none@example.org")  # has no password
     answers = [
@@ -91,7 +91,7 @@ async def test_login_refusals_are_the_same_bytes(harness: Harness) -> None:
 
 
 async def test_unknown_emails_cost_the_same_work(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One Argon2 either way."""
+    """An unknown email costs one Argon2 hash, as a known one does."""
     checked: list[str] = []
 
     def verify(text: str, phc: str) -> bool:
@@ -127,7 +127,7 @@ async def test_unknown_emails_cost_the_same_work(harness: Harness, monkeypatch: 
     ],
 )
 async def test_token_errors(harness: Harness, form: str, error: str | None) -> None:
-    """RFC 6749, section 5.2."""
+    """Token errors follow RFC 6749, section 5.2."""
     user = await harness.user()
     client = f"client_id={user.client_id}&client_secret={user.secret}"
     answer = await harness.request("POST", "/token", form=form.replace("{client}", client))
@@ -141,7 +141,7 @@ async def test_token_errors(harness: Harness, form: str, error: str | None) -> N
 
 
 async def test_two_credentials_are_refused(harness: Harness) -> None:
-    """Two that differ are a 400; the same one twice is one."""
+    """Two different credentials are a 400; the same one twice counts as one."""
     user = await harness.user()
     key = await user.key()
     token = await user.token()
@@ -162,7 +162,7 @@ async def test_two_credentials_are_refused(harness: Harness) -> None:
 
 
 async def test_users_by_rest(harness: Harness) -> None:
-    """An account's life under /api/v1, in the envelope."""
+    """An account is created, read, changed and deleted under /api/v1, in the envelope."""
     await harness.service_key("admin", "spare")
     added = await admin(harness, "POST", "/api/v1/users", {"email": "eve@example.org", "scope": "write"})
     assert added.status == 201
@@ -184,7 +184,7 @@ async def test_users_by_rest(harness: Harness) -> None:
 
 
 async def test_plain_user_routes(harness: Harness) -> None:
-    """Hero Auth's own, flat, by client_id or email."""
+    """Hero Auth's own user routes answer flat, by client_id or email."""
     added = await admin(harness, "POST", "/users/add", {"email": "eve@example.org"})
     assert added.status == 201
     assert set(added.json) == {"client_id", "client_secret", "email", "name", "scope", "networks"}
@@ -196,7 +196,7 @@ async def test_plain_user_routes(harness: Harness) -> None:
 
 
 async def test_pages(harness: Harness) -> None:
-    """Limit and cursor walk through a list without gaps or repeats."""
+    """Limit and cursor page through a list without gaps or duplicates."""
     for number in range(7):
         await harness.user(name=f"u{number}")
     names, target = [], "/api/v1/users?limit=3"
@@ -211,7 +211,7 @@ async def test_pages(harness: Harness) -> None:
 
 
 async def test_parameters_have_one_place(harness: Harness) -> None:
-    """The same name twice is a 400, and bodies' parameters do not stand in URLs."""
+    """A duplicate parameter is a 400, and body parameters are not accepted in URLs."""
     user = await harness.user()
     path = f"/api/v1/users/{user.client_id}"
     for method, target, body in (
@@ -240,13 +240,13 @@ async def test_parameters_have_one_place(harness: Harness) -> None:
     ],
 )
 async def test_bad_bodies_are_400(harness: Harness, body: bytes) -> None:
-    """Whatever cannot be read is the client's mistake."""
+    """A malformed body is a 400."""
     answer = await harness.request("POST", "/validate", body=body)
     assert (answer.status, answer.json["error"]["code"]) == (400, "invalid_request")
 
 
 async def test_a_body_that_is_not_json_is_refused(harness: Harness) -> None:
-    """A page cannot post JSON across origins without asking; a form it can."""
+    """A body must be JSON: unlike a form, a page cannot post it across origins without a preflight."""
     for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         answer = await harness.request(
             "POST", "/validate", body=b'{"token":"x"}', headers={"content-type": content_type}
@@ -257,7 +257,7 @@ async def test_a_body_that_is_not_json_is_refused(harness: Harness) -> None:
 
 
 async def test_paths_and_methods(harness: Harness) -> None:
-    """Unknown paths are a JSON 404, known ones with another method a 405 that says which."""
+    """An unknown path is a JSON 404, and another method a 405 that lists the allowed ones."""
     for path in ("/nothing", "/.well-known/nothing", "/api/v1/users/", "/api/v1/users/a/b/c", "//", "/HEALTH"):
         answer = await harness.request("GET", path)
         assert (answer.status, answer.json["error"]["code"]) == (404, "not_found"), path
@@ -275,7 +275,7 @@ async def test_paths_and_methods(harness: Harness) -> None:
 
 
 async def test_validate_answers_for_every_kind(harness: Harness) -> None:
-    """Keys and secrets too, each with its own sub, jti and method; what is bad in them is never said."""
+    """`/validate` answers for keys and secrets too, with sub, jti and method, and never says why one is invalid."""
     user = await harness.user(scope="write", networks=["lab"])
     key, service = await user.key(scope="read"), await harness.service_key("registrar")
 
@@ -306,7 +306,7 @@ async def test_validate_answers_for_every_kind(harness: Harness) -> None:
 
 
 async def test_a_legacy_secret_beyond_ascii(harness: Harness) -> None:
-    """Any text may be one, in a header as in JSON."""
+    """A legacy secret may contain any text, in a header as in JSON."""
     secret = "пароль от старой системы"
     harness.configure(legacy=LegacySecrets(harness.runtime.keyring, [("user", secret)]))
     sent = secret.encode().decode("latin-1")
@@ -316,7 +316,7 @@ async def test_a_legacy_secret_beyond_ascii(harness: Harness) -> None:
 
 
 async def test_closed_registration() -> None:
-    """Says so, and hashes nothing."""
+    """Closed registration is refused before any hashing."""
     async with open_harness(registration="closed") as harness:
         answer = await harness.request("POST", "/register", json={"email": "a@b.c", "password": PASSWORD})
         assert answer.status == 403
@@ -324,7 +324,7 @@ async def test_closed_registration() -> None:
 
 
 async def test_health_says_what_is_wrong(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """503 when the store cannot be written."""
+    """`/health` answers 503 while the store cannot be written."""
     assert (await harness.request("GET", "/health")).json == {"status": "ok", "service": "herod", "version": "0.0.test"}
     monkeypatch.setattr(type(harness.store), "health", property(lambda _: (Health.READ_ONLY, "the disk failed")))
     answer = await harness.request("GET", "/health", source=TCP)

@@ -1,4 +1,4 @@
-"""A harness in which everything that the documents' examples name exists, for one operation at a time."""
+"""A harness that contains everything that the documents' examples name, for one operation at a time."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,32 +18,32 @@ from support.herod_in_memory import Harness, User
 __all__ = ["Prepared", "prepare"]
 
 EMAIL: Final = "ada@example.org"
-# The operations of people who have that address already; in the others it is still free.
+# Operations on an existing account with that address; for all others the address is still free.
 AT_HOME: Final = frozenset({"login"})
 TENANT: Final = "what the tenant chose"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Who asks, and what a few values of examples stand for: what cannot be known before.
+    """The caller of an example, and real values for the parts of examples that cannot be fixed in advance.
 
     Attributes:
-        headers: of who asks, with exactly the scope that is needed.
-        real: what stands in examples → what there is.
+        headers: the caller's headers, with exactly the needed scope.
+        real: value in the example → real value.
     """
 
     headers: dict[str, str]
     real: dict[str, str]
 
     def fill(self, value: Any) -> Any:
-        """An example with real tokens and ids in it."""
+        """Replace the example's tokens and ids with real ones."""
         if isinstance(value, dict):
             return {name: self.fill(one) for name, one in value.items()}
         return self.real.get(value, value) if isinstance(value, str) else value
 
 
 async def prepare(harness: Harness, operation: Operation) -> Prepared:
-    """Make all that the operation's example names."""
+    """Create everything that the operation's example names."""
     await harness.user("admin", name="another admin")
     example = operation.example
     needs = operation.needs if isinstance(operation.needs, str) else "read"
@@ -81,7 +81,7 @@ async def _rename_account(harness: Harness, user: User) -> User:
 
 
 async def _rename(harness: Harness, kind: type[Record], old: str, new: str, **changes: object) -> None:
-    """Give a record the id that the examples name."""
+    """Give a record the id that the examples use."""
     record = harness.store.get(kind, old)
     assert record is not None
 

@@ -1,4 +1,4 @@
-"""Loaded by schemathesis itself: what it cannot know of herod. It changes requests, never what is found in answers."""
+"""Hooks that schemathesis loads: they adjust requests to herod's rules, and never filter findings in responses."""
 
 import os
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies
 
-# Not a scheme that schemathesis knows: a wrong credential of this kind.
+# Schemathesis does not know this scheme: a wrong credential in its format.
 schemathesis.openapi.format("_peer_auth", strategies.from_regex(r"\APeer [0-9a-f]{64}\Z"))
 
 OWN_KEY = os.environ["HEROD_CHECKED_KEY"]
@@ -16,18 +16,18 @@ NOBODYS_KEY = "000000000000"
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
-    """Take out of a request what a schema cannot say, or what would end the run rather than find something."""
+    """Remove from a request what the schema cannot express, and what would break the test run."""
     if isinstance(case.query, Mapping):
         if "wait" in case.query:
-            case.query["wait"] = 0 if isinstance(case.query["wait"], int) else case.query["wait"]  # else: up to 30 s
+            case.query["wait"] = 0 if isinstance(case.query["wait"], int) else case.query["wait"]  # not 30 s
         if _is_positive(case):
-            case.query.pop("cursor", None)  # opaque: only a list makes one
-    # The run would go on without a credential.
+            case.query.pop("cursor", None)  # opaque: only a list issues one
+    # Otherwise the run would continue without a valid credential.
     if OWN_KEY in case.path_parameters.values() and case.method != "GET":
         case.path_parameters["id"] = NOBODYS_KEY
     if isinstance(case.body, dict) and _is_positive(case):
-        case.body.pop("expires_at", None)  # a time to come; a schema knows no clock
-        if "secret" in case.body:  # there or in the header, as the description says
+        case.body.pop("expires_at", None)  # must be in the future, which a schema cannot express
+        if "secret" in case.body:  # in the body or in the header, as the description says
             case.headers.pop("X-Resource-Secret", None)
 
 

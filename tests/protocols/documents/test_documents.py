@@ -1,4 +1,4 @@
-"""The OpenAPI and OpenRPC documents: valid, complete, and true of what herod answers."""
+"""The OpenAPI and OpenRPC documents: valid, complete, and consistent with herod's answers."""
 
 import json
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ async def harness() -> AsyncIterator[Harness]:
 
 
 async def document(harness: Harness, path: str) -> Any:
-    """A document, as anybody gets it."""
+    """Fetch a document anonymously."""
     answer = await harness.request("GET", path)
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
@@ -42,12 +42,12 @@ async def document(harness: Harness, path: str) -> Any:
 
 
 async def test_openapi_is_valid(harness: Harness) -> None:
-    """The OpenAPI document is one, to a validator that others wrote."""
+    """A third-party validator accepts the OpenAPI document."""
     openapi_spec_validator.validate(await document(harness, "/openapi.json"))
 
 
 async def test_openapi_names_every_route(harness: Harness) -> None:
-    """Each route of the table stands in it, and each has an id of its own."""
+    """The OpenAPI document contains each route of the table, each with a unique id."""
     paths = (await document(harness, "/openapi.json"))["paths"]
     routes = [(route.method.lower(), route.path) for one in OPERATIONS.values() for route in one.routes]
     assert all(method in paths[path] for method, path in routes)
@@ -56,7 +56,7 @@ async def test_openapi_names_every_route(harness: Harness) -> None:
 
 
 async def test_openapi_says_who_may(harness: Harness) -> None:
-    """A route names the schemes it takes and the scope it needs; a public one takes none."""
+    """A route lists the schemes it accepts and the scope it needs; a public route has none."""
     paths = (await document(harness, "/openapi.json"))["paths"]
     assert paths["/validate"]["post"]["security"] == []
     assert {"oauth2": ["admin"]} in paths["/api/v1/users"]["get"]["security"]
@@ -67,7 +67,7 @@ async def test_openapi_says_who_may(harness: Harness) -> None:
 
 @pytest.mark.skipif(not MODULES.exists(), reason="npm was not there to fetch the meta-schema")
 async def test_openrpc_passes_its_meta_schema(harness: Harness) -> None:
-    """The OpenRPC document is one, to the specification's own schema."""
+    """The OpenRPC document is valid by the meta schema of its specification."""
     registry: Registry[Any] = Registry()
     for address in ("https://meta.json-schema.tools", "https://meta.json-schema.tools/"):
         schema = Resource.from_contents(json.loads(JSON_SCHEMA.read_text()), DRAFT7)
@@ -79,7 +79,7 @@ async def test_openrpc_passes_its_meta_schema(harness: Harness) -> None:
 
 
 async def test_openrpc_names_every_method(harness: Harness) -> None:
-    """Each method stands in it once, and the method gives the same document as the address."""
+    """The OpenRPC document has each method once, and `rpc.discover` returns the same document as the URL."""
     found = await document(harness, "/rpc/discover")
     assert [method["name"] for method in found["methods"]] == [*NAMES, "rpc.discover"]
     called = await harness.request("POST", "/rpc", json={"jsonrpc": "2.0", "id": 1, "method": "rpc.discover"})
@@ -88,7 +88,7 @@ async def test_openrpc_names_every_method(harness: Harness) -> None:
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/rpc/discover"])
 async def test_a_document_is_made_once_and_beside_other_work(harness: Harness, path: str) -> None:
-    """Some 50 ms of work: several who ask first get one copy, and meanwhile others have their turns."""
+    """Concurrent first requests share one copy of a document, and building it does not block other tasks."""
     copies: list[bytes] = []
     turns = 0
 
@@ -106,8 +106,8 @@ async def test_a_document_is_made_once_and_beside_other_work(harness: Harness, p
 
 
 async def test_a_reload_shows_in_the_documents(harness: Harness) -> None:
-    """A scope added by a reload stands in the document."""
-    from herod_client.core.scope_graph import ScopeGraph  # only here
+    """A scope added by a reload is in the document."""
+    from herod_client.core.scope_graph import ScopeGraph  # needed only here
 
     await document(harness, "/openapi.json")
     graph = ScopeGraph({"jobs:run": ["user"]}, generation=harness.runtime.config.graph.generation + 1)
@@ -119,7 +119,7 @@ async def test_a_reload_shows_in_the_documents(harness: Harness) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=list(OPERATIONS))
 def test_samples_are_what_the_schema_says(operation: Operation) -> None:
-    """The answer that the documents show for an operation is one that its schema allows."""
+    """The sample result of an operation matches its schema."""
     schemas = {"$id": "urn:herod", "components": {"schemas": components([operation])}}
     registry: Registry[Any] = Registry().with_resource("urn:herod", Resource.from_contents(schemas, DRAFT202012))
     reference = {"$ref": f"urn:herod{result_schema(operation).get('$ref', '')}"}
@@ -131,7 +131,7 @@ def test_samples_are_what_the_schema_says(operation: Operation) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=list(OPERATIONS))
 def test_examples_fit_their_parameters(operation: Operation) -> None:
-    """The example of an operation is what its parameters take."""
-    import msgspec  # only here
+    """The example of an operation matches its parameters."""
+    import msgspec  # needed only here
 
     msgspec.convert(operation.example, operation.params)

@@ -1,4 +1,4 @@
-"""Every example of the documents is really sent, and answered as the documents say and show."""
+"""Every example of the documents is sent for real, and answered as documented."""
 
 import json
 from typing import Any
@@ -20,13 +20,13 @@ ROUTES = [
     for operation in OPERATIONS.values()
     for route in operation.routes
     if operation.streamed
-    is None  # a store in memory gives no backup: tests/daemon/backup_and_rotation/test_backup.py asks a real one
+    is None  # a memory store has no backup: tests/daemon/backup_and_rotation/test_backup.py covers it with a real one
 ]
 METHODS = [pytest.param(one, id=one.name) for one in OPERATIONS.values() if Surface.RPC in one.surfaces]
 
 
 def validate(document: Any, schema: Any, value: Any) -> None:
-    """Hold a value to a schema of a document."""
+    """Validate a value against a schema of a document."""
     registry: Registry[Any] = Registry().with_resource(
         "urn:document", Resource.from_contents({"$id": "urn:document", **document}, DRAFT202012)
     )
@@ -35,7 +35,7 @@ def validate(document: Any, schema: Any, value: Any) -> None:
 
 
 def missing(shown: Any, real: Any, path: str = "$") -> list[str]:
-    """Where one has a name that the other has not; what is empty or null on one side says nothing of what it holds."""
+    """The paths where only one side has a name; empty and null values match anything."""
     if isinstance(shown, dict) and isinstance(real, dict) and shown:
         found = [f"{path}.{name}" for name in shown.keys() ^ real.keys()]
         return found + [
@@ -79,7 +79,7 @@ def credentials(harness: Harness) -> dict[str, dict[str, object]]:
 
 @pytest.mark.parametrize(("operation", "route"), ROUTES)
 async def test_openapi_examples(operation: Operation, route: Route) -> None:
-    """The status, the type and the schema are the documented ones, and the shown answer has the real one's names."""
+    """Status, media type and schema are as documented, and the sample answer has the same names as the real one."""
     async with open_harness() as harness:
         prepared = await prepare(harness, operation)
         document = (await harness.request("GET", "/openapi.json")).json
@@ -100,7 +100,7 @@ async def test_openapi_examples(operation: Operation, route: Route) -> None:
 
 
 def positions(method: Any, given: dict[str, Any]) -> list[Any]:
-    """An example's values in the order of the parameters, what is left out by its default."""
+    """An example's values in the order of the parameters, with defaults for omitted ones."""
     names = [param["name"] for param in method["params"]]
     last = max((names.index(name) for name in given), default=-1)
     return [given.get(param["name"], param["schema"].get("default")) for param in method["params"][: last + 1]]
@@ -109,7 +109,7 @@ def positions(method: Any, given: dict[str, Any]) -> list[Any]:
 @pytest.mark.parametrize("way", ["by name", "by position"])
 @pytest.mark.parametrize("operation", METHODS)
 async def test_openrpc_examples(operation: Operation, way: str) -> None:
-    """The result is what the schema says, and the shown one has its names; by name and by position."""
+    """By name and by position, the result matches its schema, and the sample has the same names."""
     async with open_harness() as harness:
         prepared = await prepare(harness, operation)
         document = (await harness.request("GET", "/rpc/discover")).json
@@ -129,7 +129,7 @@ async def test_openrpc_examples(operation: Operation, way: str) -> None:
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/rpc/discover"])
 async def test_documents_are_the_same_twice(path: str) -> None:
-    """Two daemons give the same bytes."""
+    """Two daemons produce byte-identical documents."""
     found = []
     for _ in range(2):
         async with open_harness() as harness:
@@ -138,7 +138,7 @@ async def test_documents_are_the_same_twice(path: str) -> None:
 
 
 async def test_every_operation_says_what_it_is_for(harness: Harness) -> None:
-    """Each has a summary of one sentence and a tag that is explained; no schema is called as the code calls it."""
+    """Each operation has a one-sentence summary and a described tag, and no schema leaks a name from the code."""
     document = (await harness.request("GET", "/openapi.json")).json
     tags = {tag["name"] for tag in document["tags"] if tag["description"]}
     used = set()

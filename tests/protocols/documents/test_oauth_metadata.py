@@ -1,4 +1,4 @@
-"""What stands below `/.well-known/`: where and how to get tokens, and with which keys they are verified."""
+"""Metadata below `/.well-known/`: where and how to get tokens, and the keys that verify them."""
 
 import pytest
 
@@ -10,7 +10,7 @@ NEW, OLD = ed25519_key(b"n" * 32), ed25519_key(b"o" * 32, verifies_until=NOW + 1
 
 
 async def test_server_metadata(harness: Harness) -> None:
-    """RFC 8414, section 2: the issuer, what it offers, and nothing that it does not."""
+    """RFC 8414, section 2: the issuer and what it supports, and nothing that it does not."""
     answer = await harness.request("GET", SERVER_PATH)
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
@@ -33,7 +33,7 @@ async def test_server_metadata(harness: Harness) -> None:
 
 @pytest.mark.parametrize("path", ["", "/mcp"])
 async def test_resource_metadata(harness: Harness, path: str) -> None:
-    """RFC 9728, section 2: the resource that was asked about and who makes tokens for it."""
+    """RFC 9728, section 2: the requested resource and its authorization server."""
     answer = await harness.request("GET", RESOURCE_PATH + path)
     assert answer.status == 200
     assert answer.json["resource"] == f"http://localhost{path}"
@@ -44,7 +44,7 @@ async def test_resource_metadata(harness: Harness, path: str) -> None:
 
 
 async def test_a_401_leads_there(harness: Harness) -> None:
-    """What `/mcp` names in its challenge is there (RFC 9728, section 5.1)."""
+    """The metadata URL in the challenge of `/mcp` exists (RFC 9728, section 5.1)."""
     refused = await harness.request("POST", "/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"})
     where = refused.headers["www-authenticate"].partition('resource_metadata="')[2].partition('"')[0]
     answer = await harness.request("GET", where.removeprefix("http://localhost"))
@@ -52,14 +52,14 @@ async def test_a_401_leads_there(harness: Harness) -> None:
 
 
 async def test_jwks_without_public_keys(harness: Harness) -> None:
-    """HS256 has no public half: its secret never stands there, in no form."""
+    """With HS256 the key set is empty: the secret is never published in any form."""
     answer = await harness.request("GET", JWKS_PATH)
     assert (answer.status, answer.json) == (200, {"keys": []})
     assert answer.headers["cache-control"] == "public, max-age=60"
 
 
 async def test_jwks(harness: Harness) -> None:
-    """The current key, and a retired one until its stop; each as RFC 8037 says, without its private half."""
+    """The key set has the current key and retired ones until their stop time, without private parts (RFC 8037)."""
     harness.runtime.signing = SigningKeys(NEW, [OLD, hs256_key(SECRET, verifies_until=NOW + 100)])
     keys = (await harness.request("GET", JWKS_PATH)).json["keys"]
     assert [key["kid"] for key in keys] == [NEW.kid, OLD.kid]
@@ -71,7 +71,7 @@ async def test_jwks(harness: Harness) -> None:
 
 
 async def test_what_is_not_there(harness: Harness) -> None:
-    """A JSON 404; another method is a 405 that says which."""
+    """Unknown paths are a JSON 404; other methods are a 405 that lists the allowed ones."""
     for path in ("/.well-known/openid-configuration", "/.well-known/", f"{SERVER_PATH}/x", f"{RESOURCE_PATH}/rpc"):
         answer = await harness.request("GET", path)
         assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
@@ -80,7 +80,7 @@ async def test_what_is_not_there(harness: Harness) -> None:
 
 
 async def test_a_public_url_with_a_path(harness: Harness) -> None:
-    """It is described at the address that RFC 8414 builds of it too, and so is its `/mcp` (RFC 9728)."""
+    """A public URL with a path has its metadata also at the address by RFC 8414, as has its `/mcp` (RFC 9728)."""
     harness.configure(public_url="https://example.org/auth")
     metadata = OAuthMetadata(harness.runtime, harness.clock)
     assert set(metadata.handlers()) == {

@@ -1,4 +1,4 @@
-"""A tool that nobody here wrote reads the OpenAPI document and holds a real daemon to it, over TCP."""
+"""Schemathesis reads the OpenAPI document and tests a real daemon against it over TCP."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from support.soak_rounds import count, seed
 
 FOLDER = Path(__file__).parent
 EVERY_PHASE = "examples,coverage,fuzzing,stateful"
-# What is left out, each with its reason: all else is checked, of every operation, in every phase.
+# The exclusions, each with its reason; everything else is checked for every operation in every phase.
 CONFIG = """
 [generation]
 database = "none"
@@ -57,10 +57,10 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def check(daemon: Daemon, folder: Path, key: tuple[str, str] | None, *arguments: str) -> tuple[int, str]:
-    """Let schemathesis do its work: its exit code and what it says.
+    """Run schemathesis; return its exit code and output.
 
     Args:
-        key: the id and the text of the key to present, if one.
+        key: the id and text of the key to send, if any.
     """
     config = folder / "schemathesis.toml"
     config.write_text(CONFIG)
@@ -85,7 +85,7 @@ def check(daemon: Daemon, folder: Path, key: tuple[str, str] | None, *arguments:
 
 
 def make_key(daemon: Daemon, name: str, scope: str) -> tuple[str, str]:
-    """A service key: its id and its text."""
+    """Create a service key; return its id and text."""
     made = json.loads(daemon.herod("key", "create", name, "--scope", scope, "--output", "json").stdout)
     return made["id"], made["key"]
 
@@ -103,7 +103,7 @@ def make_key(daemon: Daemon, name: str, scope: str) -> tuple[str, str]:
 def test_schemathesis_finds_nothing(
     daemon: Daemon, tmp_path: Path, who: str, phases: str, say: Callable[[str], None]
 ) -> None:
-    """No undocumented status, header or content type, no 5xx, no credential ignored, nothing bad taken."""
+    """No undocumented status, header or content type, no 5xx, no ignored credential, no accepted invalid data."""
     key = None if who == "nobody" else make_key(daemon, f"{who} {phases}", who)
     code, said = check(daemon, tmp_path, key, "--phases", phases)
     assert code == 0, said

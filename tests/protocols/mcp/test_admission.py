@@ -1,4 +1,4 @@
-"""Who may come in at `/mcp`, and which tools each credential is shown and may call."""
+"""Authentication at `/mcp`, and the tools that each credential lists and may call."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from support.mcp_agent import INITIALIZE, METADATA, NEW, OLD, TOOLS, ask, send
     ],
 )
 async def test_nobody_comes_in_without_a_credential(harness: Harness, message: Any) -> None:
-    """401, with where to read how to get one; public operations too."""
+    """Without a credential every message gets a 401 with the metadata URL, for public operations too."""
     answer = await send(harness, message)
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == f'Bearer {METADATA}, scope="read"'
@@ -31,7 +31,7 @@ async def test_nobody_comes_in_without_a_credential(harness: Harness, message: A
 
 @pytest.mark.parametrize("name", ["whoami", "health", "nothing", "get_user"])
 async def test_nobody_comes_in_with_a_bad_one(harness: Harness, name: str) -> None:
-    """Whatever tool it is, and whatever is wrong with its arguments."""
+    """An invalid credential gets a 401, whatever the tool and its arguments."""
     answer = await ask(harness, "tools/call", {"name": name, "arguments": {"x": 1}}, "wrong")
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == f'Bearer {METADATA}, scope="read", error="invalid_token"'
@@ -39,7 +39,7 @@ async def test_nobody_comes_in_with_a_bad_one(harness: Harness, name: str) -> No
 
 
 async def test_two_credentials(harness: Harness) -> None:
-    """400, as everywhere."""
+    """Two different credentials are a 400, as in the other protocols."""
     answer = await ask(harness, "tools/list", None, "one", x_api_key="two")
     assert (answer.status, answer.json["error"]["data"]["code"]) == (400, "invalid_request")
 
@@ -47,7 +47,7 @@ async def test_two_credentials(harness: Harness) -> None:
 @pytest.mark.parametrize("cookie", [COOKIE, "guess", ""])
 @pytest.mark.parametrize("uid", [0, ADMIN_SOURCE.peer.uid if ADMIN_SOURCE.peer else -1])
 async def test_never_the_local_admin(harness: Harness, cookie: str, uid: int) -> None:
-    """Neither root nor the daemon's own uid, whatever it sends: an agent runs there too."""
+    """Neither root nor the daemon's own uid is local admin at `/mcp`, even with the cookie: agents run there too."""
     source = Source(peer=Peer(uid=uid, gid=uid), cookie=COOKIE)
     for method, params in (("tools/list", {}), ("tools/call", {"name": "whoami"}), ("initialize", INITIALIZE)):
         answer = await ask(harness, method, params, source=source, authorization=f"Peer {cookie}".strip())
@@ -56,7 +56,7 @@ async def test_never_the_local_admin(harness: Harness, cookie: str, uid: int) ->
 
 
 async def test_a_peer_with_a_rule(harness: Harness) -> None:
-    """Is known by its rule, and by no more than that when it sends the cookie as well."""
+    """A peer with a rule gets the rule's grant and no more, even if it also sends the cookie."""
     await harness.admin("peers.allow", uid=0, scope="read")
     source = Source(peer=Peer(uid=0, gid=0), cookie=COOKIE)
     answer = await ask(harness, "tools/call", {"name": "whoami"}, source=source, authorization=f"Peer {COOKIE}")
@@ -65,7 +65,7 @@ async def test_a_peer_with_a_rule(harness: Harness) -> None:
 
 
 async def test_wrong_legacy_secrets_are_counted(harness: Harness) -> None:
-    """As on every other door: 429 with when to come again."""
+    """Wrong legacy secrets are counted as in the other protocols, up to a 429 with Retry-After."""
     for _ in range(10):
         assert (await ask(harness, "tools/list", None, x_herod_secret="wrong")).status == 401
     answer = await ask(harness, "tools/list", None, x_herod_secret=LEGACY["admin"])
@@ -74,14 +74,14 @@ async def test_wrong_legacy_secrets_are_counted(harness: Harness) -> None:
 
 
 async def names(harness: Harness, key: str, revision: str = OLD) -> list[str]:
-    """The tools that a key is shown."""
+    """The tools that a key lists."""
     answer = await ask(harness, "tools/list", None, key, revision=revision)
     return [tool["name"] for tool in answer.json["result"]["tools"]]
 
 
 @pytest.mark.parametrize("revision", [NEW, OLD])
 async def test_the_list_is_what_the_credential_admits(harness: Harness, revision: str) -> None:
-    """An admin sees all, others what they may call, always in the same order."""
+    """An admin lists all tools, others those they may call, always in the same order."""
     everything = await names(harness, await harness.service_key("admin"), revision)
     assert everything == list(TOOLS)
     reader = await names(harness, await (await harness.user("read")).token(), revision)
@@ -94,13 +94,13 @@ async def test_the_list_is_what_the_credential_admits(harness: Harness, revision
 
 
 async def test_a_key_is_not_shown_what_keys_may_not_do(harness: Harness) -> None:
-    """A user's key cannot make keys."""
+    """A user key does not list `create_key`, because user keys cannot create keys."""
     user = await harness.user("write")
     assert "create_key" not in await names(harness, await user.key())
 
 
 async def test_what_is_listed_can_be_called_and_nothing_else(harness: Harness) -> None:
-    """For each kind of credential and each tool the list and the call agree."""
+    """For each kind of credential, the listed tools are exactly those that can be called."""
     user = await harness.user("read")
     for key in (await harness.service_key("registrar"), await user.token(), await user.key()):
         shown = await names(harness, key)
@@ -115,7 +115,7 @@ async def test_what_is_listed_can_be_called_and_nothing_else(harness: Harness) -
 
 @pytest.mark.parametrize("revision", [NEW, OLD])
 async def test_a_scope_too_low(harness: Harness, revision: str) -> None:
-    """403 with the scope that would do, for programs in the header and for agents in the message."""
+    """A missing scope is a 403 that names it, in the header for programs and in the message for agents."""
     key = await harness.service_key("read")
     answer = await ask(harness, "tools/call", {"name": "list_users"}, key, revision=revision)
     assert answer.status == 403
@@ -128,7 +128,7 @@ async def test_a_scope_too_low(harness: Harness, revision: str) -> None:
 
 
 async def test_denials_are_noted(harness: Harness) -> None:
-    """With the operation, as by every door."""
+    """Denials are recorded with the operation, as in the other protocols."""
     key = await harness.service_key("read")
     before = harness.runtime.counters["denials"]
     await ask(harness, "tools/call", {"name": "delete_user", "arguments": {"client_id": "x"}}, key)
@@ -138,7 +138,7 @@ async def test_denials_are_noted(harness: Harness) -> None:
 
 
 async def test_a_list_is_no_denial(harness: Harness) -> None:
-    """What a key may not is left out, not written down."""
+    """Tools left out of a list are not recorded as denials."""
     key = await harness.service_key("read")
     before = harness.runtime.counters["denials"]
     await ask(harness, "tools/list", None, key)

@@ -1,4 +1,4 @@
-"""MCP messages in memory: both revisions, their headers, and what is no message."""
+"""MCP messages in memory: both revisions, their headers, and invalid messages."""
 
 import base64
 from typing import Any
@@ -10,7 +10,7 @@ from support.mcp_agent import INITIALIZE, META, NEW, OLD, ask, send
 
 
 async def test_initialize(harness: Harness) -> None:
-    """2025-11-25 begins with it; no session is made."""
+    """`initialize` of 2025-11-25 answers without creating a session."""
     answer = await ask(harness, "initialize", INITIALIZE, await harness.service_key("read"))
     result = answer.json["result"]
     assert result["protocolVersion"] == OLD
@@ -25,7 +25,7 @@ async def test_initialize(harness: Harness) -> None:
     [(OLD, OLD), ("2025-06-18", "2025-06-18"), ("2024-11-05", OLD), (NEW, OLD), ("1.0.0", OLD)],
 )
 async def test_initialize_with_another_version(harness: Harness, asked: str, answered: str) -> None:
-    """An unknown one is answered with the newest of its kind; the client then stays or goes."""
+    """An unknown version is answered with the newest that has `initialize`, and the client decides."""
     key = await harness.service_key("read")
     call = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {**INITIALIZE, "protocolVersion": asked}}
     answer = await send(harness, call, key)
@@ -33,7 +33,7 @@ async def test_initialize_with_another_version(harness: Harness, asked: str, ans
 
 
 async def test_discover(harness: Harness) -> None:
-    """2026-07-28 says what it is at any time."""
+    """2026-07-28 answers `server/discover` at any time."""
     answer = await ask(harness, "server/discover", None, await harness.service_key("read"), revision=NEW)
     result = answer.json["result"]
     assert result["supportedVersions"] == [NEW, OLD, "2025-06-18"]
@@ -43,7 +43,7 @@ async def test_discover(harness: Harness) -> None:
 
 
 async def test_ping_belongs_to_the_older_revision(harness: Harness) -> None:
-    """And has an empty answer."""
+    """`ping` exists in the older revision only, with an empty answer."""
     key = await harness.service_key("read")
     assert (await ask(harness, "ping", None, key)).json == {"jsonrpc": "2.0", "result": {}, "id": 1}
     assert (await ask(harness, "ping", None, key, revision=NEW)).status == 404
@@ -51,7 +51,7 @@ async def test_ping_belongs_to_the_older_revision(harness: Harness) -> None:
 
 @pytest.mark.parametrize("revision", [NEW, OLD])
 async def test_an_unknown_method(harness: Harness, revision: str) -> None:
-    """404 for the newest; for the older ones that would mean that their session is over."""
+    """An unknown method is a 404 in the newest revision; in older ones a 404 would mean that the session has ended."""
     key = await harness.service_key("read")
     for method in ("resources/list", "initialize" if revision == NEW else "logging/setLevel"):
         answer = await ask(harness, method, None, key, revision=revision)
@@ -60,7 +60,7 @@ async def test_an_unknown_method(harness: Harness, revision: str) -> None:
 
 
 async def test_without_a_version_header(harness: Harness) -> None:
-    """It is taken as a client that has just begun."""
+    """Without a version header the request counts as coming from a client before negotiation."""
     key = await harness.service_key("read")
     answer = await send(harness, {"jsonrpc": "2.0", "id": "a", "method": "tools/list"}, key)
     assert (answer.status, answer.json["id"]) == (200, "a")
@@ -69,7 +69,7 @@ async def test_without_a_version_header(harness: Harness) -> None:
 
 @pytest.mark.parametrize("message", [{"id": 1}, {}])
 async def test_an_unsupported_version(harness: Harness, message: dict[str, int]) -> None:
-    """400 and the versions that herod speaks, also for a notification."""
+    """An unsupported version is a 400 that lists the supported ones, also for a notification."""
     key = await harness.service_key("read")
     body = {"jsonrpc": "2.0", "method": "tools/list", **message}
     answer = await send(harness, body, key, mcp_protocol_version="1900-01-01")
@@ -80,7 +80,7 @@ async def test_an_unsupported_version(harness: Harness, message: dict[str, int])
 
 @pytest.mark.parametrize("version", ["2027-01-01", OLD])
 async def test_an_unsupported_version_in_meta(harness: Harness, version: str) -> None:
-    """The newest form with a version that has not got it."""
+    """A request in the newest format with a version that does not have it is a 400."""
     key = await harness.service_key("read")
     meta = {**META, "io.modelcontextprotocol/protocolVersion": version}
     answer = await ask(harness, "tools/list", {"_meta": meta}, key, revision=NEW, mcp_protocol_version=version)
@@ -99,7 +99,7 @@ async def test_an_unsupported_version_in_meta(harness: Harness, version: str) ->
     ],
 )
 async def test_headers_that_say_something_else(harness: Harness, headers: dict[str, Any]) -> None:
-    """What a proxy decided by must be what herod does."""
+    """Headers that contradict the body are refused, because proxies may have decided by them."""
     key = await harness.service_key("read")
     answer = await ask(harness, "tools/call", {"name": "whoami"}, key, revision=NEW, **headers)
     assert (answer.status, answer.json["error"]["code"], answer.json["id"]) == (400, -32020, 1)
@@ -107,7 +107,7 @@ async def test_headers_that_say_something_else(harness: Harness, headers: dict[s
 
 @pytest.mark.parametrize("missing", ["mcp-protocol-version", "mcp-method", "mcp-name"])
 async def test_missing_headers(harness: Harness, missing: str) -> None:
-    """They are required."""
+    """The newest revision requires these headers."""
     headers = {"mcp-protocol-version": NEW, "mcp-method": "tools/call", "mcp-name": "whoami"}
     del headers[missing]
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "_meta": META}}
@@ -117,7 +117,7 @@ async def test_missing_headers(harness: Harness, missing: str) -> None:
 
 
 async def test_an_encoded_name(harness: Harness) -> None:
-    """Base64 is decoded before it is compared."""
+    """A Base64 name is decoded before it is compared."""
     name = f"=?base64?{base64.b64encode(b'whoami').decode()}?="
     answer = await ask(
         harness, "tools/call", {"name": "whoami"}, await harness.service_key("read"), revision=NEW, mcp_name=name
@@ -127,7 +127,7 @@ async def test_an_encoded_name(harness: Harness) -> None:
 
 @pytest.mark.parametrize("gone", ["protocolVersion", "clientCapabilities"])
 async def test_meta_is_required(harness: Harness, gone: str) -> None:
-    """Each request of the newest revision stands for itself."""
+    """In the newest revision each request needs its own `_meta`."""
     meta = {name: value for name, value in META.items() if not name.endswith(gone)}
     key = await harness.service_key("read")
     answer = await ask(harness, "tools/list", {"_meta": meta}, key, revision=NEW)
@@ -136,13 +136,13 @@ async def test_meta_is_required(harness: Harness, gone: str) -> None:
 
 
 async def test_initialize_without_a_version(harness: Harness) -> None:
-    """It must say which."""
+    """`initialize` needs a version."""
     answer = await ask(harness, "initialize", {}, await harness.service_key("read"))
     assert answer.json["error"]["code"] == -32602
 
 
 async def test_a_notification(harness: Harness) -> None:
-    """202 and no body."""
+    """A notification gets 202 without a body."""
     key = await harness.service_key("read")
     for revision in (NEW, OLD):
         message = {"jsonrpc": "2.0", "method": "notifications/initialized"}
@@ -151,7 +151,7 @@ async def test_a_notification(harness: Harness) -> None:
 
 
 async def test_a_notification_runs_nothing(harness: Harness) -> None:
-    """A call without an id is no call."""
+    """A tool call without an id is not executed."""
     key = await harness.service_key("admin")
     user = await harness.user()
     params = {"name": "delete_user", "arguments": {"client_id": user.client_id}}
@@ -184,26 +184,26 @@ async def test_a_notification_runs_nothing(harness: Harness) -> None:
     ],
 )
 async def test_what_is_no_message(harness: Harness, body: bytes, code: int) -> None:
-    """400 with the code that JSON-RPC has for it."""
+    """An invalid message is a 400 with its JSON-RPC error code."""
     answer = await send(harness, body, await harness.service_key("read"))
     assert (answer.status, answer.json["error"]["code"]) == (400, code)
 
 
 async def test_another_content_type(harness: Harness) -> None:
-    """What a foreign page could send without asking."""
+    """Content types that a foreign page can send without a preflight are refused."""
     answer = await send(harness, b"{}", await harness.service_key("read"), content_type="text/plain")
     assert (answer.status, answer.json["error"]["code"]) == (400, -32600)
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
 async def test_other_methods(harness: Harness, method: str) -> None:
-    """There is neither a stream to listen to nor a session to end."""
+    """GET and DELETE are refused, because there is neither a stream nor a session."""
     answer = await harness.request(method, "/mcp")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
 async def test_foreign_hosts_and_origins(harness: Harness) -> None:
-    """Refused before anything is looked at."""
+    """Foreign hosts and origins are refused before the message is read."""
     key = await harness.service_key("admin")
     assert (await send(harness, {}, key, host="evil.example")).status == 421
     assert (await send(harness, {}, key, origin="http://evil.example")).status == 403

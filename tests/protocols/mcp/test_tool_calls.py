@@ -1,4 +1,4 @@
-"""What tools answer over MCP: results as their schemas say, refusals as results."""
+"""Tool calls over MCP: results match their schemas, and errors are results."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from support.mcp_agent import NEW, OLD, TOOLS, ask, call
 
 
 async def _arguments(harness: Harness, name: str) -> dict[str, Any]:
-    """A tool's example, about things that are there."""
+    """A tool's example, with references that exist."""
     user = await harness.user("read", email=f"{name}@example.org")
     values = {
         "client_id": user.client_id,
@@ -26,7 +26,7 @@ async def _arguments(harness: Harness, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("revision", [NEW, OLD])
 @pytest.mark.parametrize("name", sorted(TOOLS))
 async def test_every_tool_answers_as_its_schema_says(harness: Harness, name: str, revision: str) -> None:
-    """With its example; the text holds the same as the structure."""
+    """Every tool answers its example according to its output schema, with the same content as text and structure."""
     key = await harness.service_key("admin")
     result = await call(harness, name, key, revision, **await _arguments(harness, name))
     assert result["isError"] is False, result
@@ -51,7 +51,7 @@ async def test_every_tool_answers_as_its_schema_says(harness: Harness, name: str
     ],
 )
 async def test_errors_are_results(harness: Harness, name: str, arguments: Any, code: str) -> None:
-    """So that the agent reads them; without a structure, which would not be what the output schema says."""
+    """Errors are results, so that the agent reads them, without structured content, which would violate the schema."""
     key = await harness.service_key("admin")
     await harness.user(email="taken@example.org")
     answer = await ask(harness, "tools/call", {"name": name, "arguments": arguments}, key)
@@ -64,7 +64,7 @@ async def test_errors_are_results(harness: Harness, name: str, arguments: Any, c
 
 
 async def test_the_hint_comes_along(harness: Harness) -> None:
-    """The command that would mend it."""
+    """An error includes the hint with a command that fixes it."""
     user = await harness.user("write", networks=["lab"])
     result = await call(harness, "explain", await user.token(), operation="users.list")
     assert result["structuredContent"]["allowed"] is False
@@ -73,7 +73,7 @@ async def test_the_hint_comes_along(harness: Harness) -> None:
 
 @pytest.mark.parametrize("arguments", [{}, {"arguments": None}, {"arguments": {}}])
 async def test_arguments_may_be_left_out(harness: Harness, arguments: dict[str, Any]) -> None:
-    """Clients differ in how they say nothing."""
+    """Arguments may be omitted in any of the ways that clients use."""
     answer = await ask(harness, "tools/call", {"name": "whoami", **arguments}, await harness.service_key("read"))
     assert answer.json["result"]["structuredContent"]["name"] == "service"
 
@@ -91,10 +91,10 @@ async def test_arguments_may_be_left_out(harness: Harness, arguments: dict[str, 
     ],
 )
 async def test_bad_params(harness: Harness, method: str, params: dict[str, Any], revision: str) -> None:
-    """An unknown tool and params that are none: an error of the protocol."""
+    """An unknown tool and malformed params are protocol errors."""
     key = await harness.service_key("admin")
     answer = await ask(harness, method, params, key, revision=revision)
-    if answer.json["error"]["code"] == -32020:  # a name that no header can hold
+    if answer.json["error"]["code"] == -32020:  # a name that is not valid in a header
         assert revision == NEW
         return
     assert answer.json["error"]["code"] == -32602

@@ -1,4 +1,4 @@
-"""The tools: made from the table, with schemas that hold for what goes in and out, and hints that are true."""
+"""The tools: generated from the operations, with schemas that match inputs and results, and correct hints."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from herod.protocols.mcp.tools import make_tools
 from herod.scopes.decisions import Access
 
 TOOLS = make_tools(OPERATIONS.values())
-# What INTERFACES' table pins; here once more by hand.
+# The pinned table of INTERFACES, written again by hand.
 PINNED = {
     "health", "stats", "whoami", "validate_token", "revoke_token", "list_users", "get_user", "add_user", "delete_user",
     "set_user_scope", "disable_user", "create_key", "list_keys", "rotate_key", "disable_key", "delete_key", "explain",
@@ -27,19 +27,19 @@ SECRETS = {"add_user", "create_key", "rotate_key"}
 
 
 def listing(name: str) -> dict[str, Any]:
-    """A tool as it is listed."""
+    """The listing of a tool."""
     shown: dict[str, Any] = json.loads(bytes(TOOLS[name].listing))
     return shown
 
 
 def test_the_pinned_tools_are_there() -> None:
-    """At least those that users were promised, each under a name that every client takes."""
+    """The promised tools exist, under names that every client accepts."""
     assert set(TOOLS) >= PINNED
     assert all(re.fullmatch("[a-z_]{1,64}", name) for name in TOOLS)
 
 
 def test_the_documentation_lists_them() -> None:
-    """Each with its operation and what it needs."""
+    """The documentation lists each tool with its operation and needed scope."""
     page = (Path(__file__).parents[3] / "docs" / "mcp.md").read_text()
     for name, tool in TOOLS.items():
         needs = tool.operation.needs
@@ -49,7 +49,7 @@ def test_the_documentation_lists_them() -> None:
 
 @pytest.mark.parametrize("name", sorted(TOOLS))
 def test_schemas(name: str) -> None:
-    """Both are Draft 2020-12 with an object at the root and nothing outside; the example is as the first says."""
+    """Schemas are Draft 2020-12 objects without outside references, and the example matches the input schema."""
     shown = listing(name)
     for schema in (shown["inputSchema"], shown["outputSchema"]):
         Draft202012Validator.check_schema(schema)
@@ -62,7 +62,7 @@ def test_schemas(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(PINNED))
 def test_annotations(name: str) -> None:
-    """Reading, adding and taking away are told apart, so that a person is asked before the last."""
+    """Hints distinguish reading, adding and destroying, so that clients ask a person before the last."""
     hints = listing(name)["annotations"]
     assert hints["readOnlyHint"] is (name in READS)
     assert hints.get("destructiveHint") == (None if name in READS else name not in ADDS)
@@ -72,18 +72,18 @@ def test_annotations(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(PINNED))
 def test_a_tool_that_answers_a_secret_says_so(name: str) -> None:
-    """So that an agent does not write it down somewhere."""
+    """A tool that returns a secret says so, so that an agent does not store it."""
     assert ("shown this once" in listing(name)["description"]) == (name in SECRETS)
 
 
 def test_the_description_names_the_scope() -> None:
-    """What an agent cannot see by itself."""
+    """The description names the needed scope, which an agent cannot see otherwise."""
     assert "Needs scope admin." in listing("list_users")["description"]
     assert "Needs scope" not in listing("whoami")["description"]
 
 
 class WithCredential(Params, frozen=True, kw_only=True):
-    """It would have an agent asked for a credential."""
+    """Parameters with a credential field."""
 
     admin_key: CredentialText | None = None
 
@@ -95,7 +95,7 @@ def make(result: Any, params: type[Params] = Params) -> Operation:
 
 
 def test_a_result_that_is_no_object_stands_in_one() -> None:
-    """Lists and plain values; clients of 2025-11-25 take objects only."""
+    """Lists and plain values are wrapped in an object, because 2025-11-25 allows only objects."""
     (tool,) = make_tools([make(list[int])]).values()
     schema = json.loads(bytes(tool.listing))["outputSchema"]
     answer = json.loads(tool.encode([1, 2]))
@@ -104,17 +104,17 @@ def test_a_result_that_is_no_object_stands_in_one() -> None:
 
 
 def test_two_tools_of_one_name() -> None:
-    """A mistake of the table, seen at the start."""
+    """Two tools with the same name fail at startup."""
     with pytest.raises(TypeError, match="two tools are called made"):
         make_tools([make(int), make(int)])
 
 
 def test_no_tool_takes_a_credential() -> None:
-    """Agents must not be asked for one, nor be talked into using another's."""
+    """A tool may not take a credential, so that agents are not asked for one or made to use another's."""
 
     @query("made", needs="admin", example={}, tool=Tool("made"))
     def made(reader: Any, context: Any, params: WithCredential) -> int:
-        """Answer nothing."""
+        """Return nothing."""
         return msgspec.UNSET  # type: ignore[return-value] # never run
 
     with pytest.raises(TypeError, match="takes a credential"):
