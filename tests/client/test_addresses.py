@@ -1,4 +1,4 @@
-"""Where a daemon listens: how addresses are read and found."""
+"""Daemon addresses: parsing and discovery."""
 
 from pathlib import Path
 
@@ -42,34 +42,34 @@ BAD = (
 
 @pytest.mark.parametrize(("text", "address"), GOOD.items())
 def test_good_addresses(text: str, address: TcpAddress | UnixAddress) -> None:
-    """Every form is read as what it means, and its own text reads back as itself."""
+    """Every form parses, and its text parses to the same address."""
     assert parse_address(text) == address
     assert parse_address(str(address)) == address
 
 
 @pytest.mark.parametrize("text", BAD)
 def test_bad_addresses(text: str) -> None:
-    """What is no address is refused with what to write instead."""
+    """An invalid address is refused with a hint at the valid forms."""
     with pytest.raises(InvalidInput) as raised:
         parse_address(text)
     assert raised.value.hint
 
 
 def test_password_in_an_address_is_not_repeated() -> None:
-    """A credential in an address never reaches the message."""
+    """An error message never contains a credential from an address."""
     with pytest.raises(InvalidInput) as raised:
         parse_address("http://user:hunter2@localhost")
     assert "hunter2" not in str(raised.value)
 
 
 def test_loopback() -> None:
-    """What stays on the machine is told from what does not."""
+    """Loopback addresses are recognized."""
     assert parse_address("http://127.3.2.1").is_loopback  # type: ignore[union-attr]
     assert not parse_address("http://192.0.2.1").is_loopback  # type: ignore[union-attr]
 
 
 def test_candidates_in_order() -> None:
-    """A user's own socket comes before the machine's, and a relative folder is ignored."""
+    """A user's own socket comes before the system's, and a relative folder is ignored."""
     assert [one.path for one in candidate_sockets({"XDG_RUNTIME_DIR": "/run/user/7"})] == [
         "/run/user/7/herod/herod.sock",
         SYSTEM_SOCKET,
@@ -78,7 +78,7 @@ def test_candidates_in_order() -> None:
 
 
 def test_found_in_the_environment_first(tmp_path: Path) -> None:
-    """HEROD_URL comes before a socket that is there."""
+    """HEROD_URL takes precedence over an existing socket."""
     (tmp_path / "herod").mkdir()
     (tmp_path / "herod" / "herod.sock").touch()
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
@@ -88,7 +88,7 @@ def test_found_in_the_environment_first(tmp_path: Path) -> None:
 
 
 def test_found_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any socket the message names those that were looked for, and TCP is not tried."""
+    """Without a socket the message lists the paths tried, and TCP is not tried."""
     monkeypatch.setattr("herod_client.addresses.SYSTEM_SOCKET", f"{tmp_path}/system.sock")
     with pytest.raises(Unreachable) as raised:
         find_address({"XDG_RUNTIME_DIR": str(tmp_path)})

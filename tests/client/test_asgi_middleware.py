@@ -1,4 +1,4 @@
-"""The middleware: who is let through, what the rest is answered, and that no framework is needed."""
+"""The ASGI middleware: which requests pass, how others are answered, and that no framework is needed."""
 
 import json
 from collections.abc import MutableMapping
@@ -34,12 +34,12 @@ FAILURES: dict[str, Exception] = {
 
 
 class Verifier:
-    """Knows one token."""
+    """A verifier that accepts one token."""
 
     asked: tuple[str, str | None, str | None] | None = None
 
     def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> VerifiedToken:
-        """As the real one."""
+        """As the real one does."""
         self.asked = token, scope, network
         if token in FAILURES:
             raise FAILURES[token]
@@ -47,7 +47,7 @@ class Verifier:
 
 
 async def run(headers: dict[str, str] | list[tuple[str, str]], **more: Any) -> tuple[int, dict[str, str], Any, Any]:
-    """Status, headers, body and what the app saw."""
+    """Run a request; return status, headers, body and the scope that the app saw."""
     seen: list[Any] = []
     sent: list[MutableMapping[str, Any]] = []
 
@@ -76,13 +76,13 @@ async def run(headers: dict[str, str] | list[tuple[str, str]], **more: Any) -> t
 
 
 async def test_let_through() -> None:
-    """The app sees who asks."""
+    """The app gets the verified principal."""
     assert await run({"authorization": "Bearer good"}) == (204, {}, None, [ADA])
     assert await run({"Authorization": "bearer good"}) == (204, {}, None, [ADA])
 
 
 async def test_public_paths() -> None:
-    """No token is needed, and nobody is named, whatever the server in front has put there."""
+    """A public path needs no token, and a principal set by the server in front is removed."""
     assert await run({}, path="/health", herod=ADA) == (204, {}, None, [None])
 
 
@@ -108,7 +108,7 @@ async def test_public_paths() -> None:
     ],
 )
 async def test_refused(headers: Any, status: int, challenge: str | None, code: str) -> None:
-    """By RFC 6750, in herod's own form; the app is not asked."""
+    """A refusal follows RFC 6750, in herod's format, and the app is not called."""
     answered, found, body, seen = await run(headers)
     assert (answered, found.get("www-authenticate"), body["error"]["code"]) == (status, challenge, code)
     assert found["cache-control"] == "no-store"
@@ -117,29 +117,29 @@ async def test_refused(headers: Any, status: int, challenge: str | None, code: s
 
 
 async def test_head_has_no_body() -> None:
-    """But the same length."""
+    """The answer to HEAD has no body, but the same length."""
     status, found, body, _ = await run({}, method="HEAD")
     assert (status, body) == (401, None)
     assert int(found["content-length"]) > 0
 
 
 async def test_websockets() -> None:
-    """One without a token is never accepted."""
+    """A WebSocket without a token is not accepted."""
     _, _, sent, seen = await run({}, type="websocket")
     assert (sent, seen) == ([{"type": "websocket.close", "code": 1008}], [])
 
 
 async def test_lifespan_goes_through() -> None:
-    """What is no request is not this file's business."""
+    """Lifespan events pass through."""
     assert (await run({}, type="lifespan"))[3] == [None]
 
 
 async def test_what_is_asked_for() -> None:
-    """The scope and network of the middleware reach the verifier."""
+    """The configured scope and network are passed to the verifier."""
     verifier = Verifier()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def unused(*_: Any) -> Any:
         """Never called."""
@@ -150,7 +150,7 @@ async def test_what_is_asked_for() -> None:
 
 
 async def test_unknown_kinds_of_connections() -> None:
-    """What is neither a request nor the lifespan needs a token like the others, and is dropped without."""
+    """Other connection types need a token too, and are dropped without one."""
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -1,4 +1,4 @@
-"""The client on trio: it says and understands what the other one does; its connections, and lines that fail."""
+"""The async client: same protocol as the sync client, connection pooling, and connection failures."""
 
 import os
 import socket
@@ -40,7 +40,7 @@ def daemon(tmp_path: Path) -> Iterator[FakeDaemon]:
 
 
 async def test_call(daemon: FakeDaemon) -> None:
-    """JSON-RPC by name, each call with a number of its own, all over one connection."""
+    """Calls are JSON-RPC with parameters by name and unique ids, over one connection."""
     daemon.methods["users.get"] = lambda params: {"got": params}
     async with AsyncClient(daemon.url) as client:
         assert await client.call("users.get", {"email": "ada@example.org"}) == {"got": {"email": "ada@example.org"}}
@@ -53,7 +53,7 @@ async def test_call(daemon: FakeDaemon) -> None:
 
 
 async def test_routes(daemon: FakeDaemon) -> None:
-    """GET, POST of JSON and of a form, with who asks in the header."""
+    """GET, POST of JSON and POST of a form send the credential in the header."""
     daemon.routes["GET", "/health"] = json_reply({"status": "failing"}, 503)
     daemon.routes["POST", "/validate"] = json_reply({"valid": True})
     daemon.routes["POST", "/token"] = json_reply({"access_token": "a"})
@@ -69,7 +69,7 @@ async def test_routes(daemon: FakeDaemon) -> None:
 
 
 async def test_refusals(daemon: FakeDaemon) -> None:
-    """Errors are the same classes as the other client's."""
+    """Errors have the same classes as those of the sync client."""
     daemon.methods["whoami"] = RpcError(4001, "Who?", {"code": "bad_token", "hint": "sign in"})
     daemon.routes["GET", "/no"] = json_reply({"error": {"code": "missing_scope", "message": "No."}}, 403)
     async with AsyncClient(daemon.url) as client:
@@ -82,7 +82,7 @@ async def test_refusals(daemon: FakeDaemon) -> None:
 
 
 async def test_download(daemon: FakeDaemon) -> None:
-    """However long; a sink that fails is no error of the line, and an error reaches no sink."""
+    """A download has any length, a failing sink is not a connection error, and an error does not reach the sink."""
     content = bytes(range(256)) * 80_000
     daemon.routes["GET", "/file"] = Reply(body=content)
     daemon.routes["GET", "/odd"] = Reply(status=204, body=b"")
@@ -105,7 +105,7 @@ async def test_download(daemon: FakeDaemon) -> None:
 
 
 async def test_many_at_once(daemon: FakeDaemon) -> None:
-    """No more connections than allowed, and each answer to its own call."""
+    """Concurrent calls use at most the allowed connections, and each gets its own answer."""
     daemon.methods["users.get"] = lambda params: params
     async with AsyncClient(daemon.url, max_connections=3) as client:
 
@@ -119,7 +119,7 @@ async def test_many_at_once(daemon: FakeDaemon) -> None:
 
 
 async def test_a_connection_that_was_closed_meanwhile(tmp_path: Path) -> None:
-    """The next call opens another; nothing is sent twice."""
+    """If a kept connection was closed, the next call opens another, and nothing is sent twice."""
     with fake_daemon(tmp_path / "s") as daemon:
         daemon.routes["GET", "/health"] = Reply(headers=(("Connection", "close"),))
         async with AsyncClient(daemon.url) as client:
@@ -129,7 +129,7 @@ async def test_a_connection_that_was_closed_meanwhile(tmp_path: Path) -> None:
 
 
 async def test_the_daemon_was_restarted(tmp_path: Path) -> None:
-    """An idle connection to the old one is given up."""
+    """An idle connection to a restarted daemon is dropped."""
     async with AsyncClient(f"unix:{tmp_path}/s") as client:
         for _ in range(2):
             with fake_daemon(tmp_path / "s") as daemon:
@@ -139,7 +139,7 @@ async def test_the_daemon_was_restarted(tmp_path: Path) -> None:
 
 
 async def test_a_cancelled_request_keeps_no_connection(tmp_path: Path) -> None:
-    """What comes late belongs to nobody's next request."""
+    """A cancelled request closes its connection, so that a late answer reaches no other request."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
         listener.listen()
@@ -154,7 +154,7 @@ async def test_a_cancelled_request_keeps_no_connection(tmp_path: Path) -> None:
 
 
 async def failure(url: str, path: str = "/health", **more: Any) -> ClientError:
-    """What asking there ends in."""
+    """The error of a request to this address."""
     async with AsyncClient(url, **more) as client:
         with pytest.raises((Unreachable, BadAnswer, Untrusted)) as raised:
             await client.get(path)
@@ -163,7 +163,7 @@ async def failure(url: str, path: str = "/health", **more: Any) -> ClientError:
 
 
 async def test_sockets_that_are_none(tmp_path: Path) -> None:
-    """Missing, and not listened on."""
+    """A missing socket and one that nobody listens on have different messages."""
     assert "There is no socket" in (await failure(f"unix:{tmp_path}/s")).message
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "s"))
@@ -171,7 +171,7 @@ async def test_sockets_that_are_none(tmp_path: Path) -> None:
 
 
 async def test_a_full_backlog(tmp_path: Path, autojump_clock: MockClock) -> None:
-    """A daemon that takes no connection is a timeout."""
+    """A full backlog is a timeout."""
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as waiting:
         listener.bind(str(tmp_path / "s"))
         listener.listen(0)
@@ -181,7 +181,7 @@ async def test_a_full_backlog(tmp_path: Path, autojump_clock: MockClock) -> None
 
 
 async def test_silence(tmp_path: Path, autojump_clock: MockClock) -> None:
-    """A daemon that says nothing is a timeout."""
+    """A daemon that does not answer is a timeout."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
         listener.listen()
@@ -189,7 +189,7 @@ async def test_silence(tmp_path: Path, autojump_clock: MockClock) -> None:
 
 
 def sends(content: bytes) -> Callable[[socket.socket], None]:
-    """Something that says this and no more."""
+    """A server that sends these bytes and nothing more."""
     return lambda connection: connection.sendall(content)
 
 
@@ -206,13 +206,13 @@ def sends(content: bytes) -> Callable[[socket.socket], None]:
     ],
 )
 async def test_answers_that_are_none(tmp_path: Path, content: bytes, words: str) -> None:
-    """Cut off, or something else."""
+    """A truncated or non-HTTP answer is an error."""
     with raw_daemon(tmp_path / "s", sends(content)) as url:
         assert words in (await failure(url)).message
 
 
 async def test_over_tcp(tmp_path: Path) -> None:
-    """The Host header is the address; a port where nobody listens is said to be that."""
+    """Over TCP the Host header is the address, and a closed port has its own message."""
     with fake_daemon() as daemon:
         daemon.routes["GET", "/health"] = json_reply({"status": "ok"})
         async with AsyncClient(daemon.url) as client:
@@ -223,7 +223,7 @@ async def test_over_tcp(tmp_path: Path) -> None:
 
 
 async def test_over_tls(tmp_path: Path) -> None:
-    """A real daemon's certificate is verified, against the authorities one names."""
+    """Over TLS the certificate is verified against the given authorities."""
     certificate, key = make_certificate(tmp_path, name="herod")
     port = free_port()
     made: AbstractContextManager[Any] = running(
@@ -241,14 +241,14 @@ async def test_over_tls(tmp_path: Path) -> None:
 
 
 async def test_a_uid_over_tcp_cannot_be_shown() -> None:
-    """Nothing is sent."""
+    """A peer credential over TCP is refused before anything is sent."""
     async with AsyncClient("http://127.0.0.1:1", identity=PeerIdentity()) as client:
         with pytest.raises(ClientError, match="uid"):
             await client.get("/health")
 
 
 async def test_a_squatter(daemon: FakeDaemon) -> None:
-    """Who is not expected to listen there is told nothing."""
+    """A server with an unexpected uid receives nothing."""
     found = await failure(daemon.url, servers=frozenset({os.geteuid() + 1}))
     assert isinstance(found, Untrusted)
     assert f"uid {os.geteuid()}" in found.message
@@ -256,7 +256,7 @@ async def test_a_squatter(daemon: FakeDaemon) -> None:
 
 
 def test_who_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root and the uid named; else this user and the local user herod, if there is one."""
+    """Expected are root and the given uid, or else this user and, if it exists, the user herod."""
     assert expected_servers(4711) == {0, 4711}
 
     def nobody(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The verifier beside a real daemon: what herod takes back is refused here a moment later, told by the feed alone."""
+"""The verifier with a real daemon: revocations take effect within a moment, through the change feed alone."""
 
 import os
 import socket
@@ -30,7 +30,7 @@ from support.certificates import make_certificate
 from support.fake_daemon import FakeDaemon, fake_daemon, json_reply
 from support.real_daemon import SECRET, Daemon, free_port, running
 
-SECONDS = 20  # until a test gives up
+SECONDS = 20  # seconds until a test fails
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +42,13 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 @pytest.fixture
 def admin(daemon: Daemon) -> Iterator[Client]:
-    """Its owner."""
+    """The daemon's local admin."""
     with Client(f"unix:{daemon.socket}") as made:
         yield made
 
 
 class Account:
-    """An account and a token of its own."""
+    """An account and its token."""
 
     def __init__(self, admin: Client, scope: str = "write") -> None:
         made = admin.call("users.add", {"scope": scope})
@@ -57,7 +57,7 @@ class Account:
         self._admin = admin
 
     def token(self) -> str:
-        """A fresh token."""
+        """A new token."""
         answer = self._admin.post_form("/token", {"grant_type": "client_credentials"}, identity=Basic(*self.basic))
         text: str = answer["access_token"]
         return text
@@ -65,21 +65,21 @@ class Account:
 
 @asynccontextmanager
 async def verifying(daemon: Daemon, **more: Any) -> AsyncIterator[Verifier]:
-    """A verifier that holds the secret, for as long as a test may take."""
+    """A verifier with the secret, closed after the time a test may take."""
     with trio.fail_after(SECONDS):
         async with Verifier(f"unix:{daemon.socket}", secret=SECRET, **more) as verifier:
             yield verifier
 
 
 async def after(verifier: Verifier, change: Callable[[], object]) -> None:
-    """Wait until the verifier has heard of a change."""
+    """Wait until the verifier has received a change."""
     version = verifier.version
     await trio.to_thread.run_sync(change)
     await verifier.changed(version)
 
 
 async def test_revoked_demoted_disabled_deleted(daemon: Daemon, admin: Client) -> None:
-    """Each of them holds here as soon as the feed tells it; nothing else is asked."""
+    """Each change takes effect when it arrives with the feed, without other requests."""
     async with verifying(daemon) as verifier:
         version = verifier.version
         ada = Account(admin)
@@ -98,7 +98,7 @@ async def test_revoked_demoted_disabled_deleted(daemon: Daemon, admin: Client) -
         with pytest.raises(Disabled):
             verifier.verify(second)
         await after(verifier, lambda: admin.call("users.enable", {"client_id": ada.client_id}))
-        with pytest.raises(RevokedToken):  # disabling has ended what was there
+        with pytest.raises(RevokedToken):  # disabling has ended the earlier ones
             verifier.verify(second)
         third = ada.token()
         verifier.verify(third)
@@ -108,7 +108,7 @@ async def test_revoked_demoted_disabled_deleted(daemon: Daemon, admin: Client) -
 
 
 async def test_peers_and_the_local_admin(daemon: Daemon, admin: Client) -> None:
-    """Tokens of peer rules and of the machine's admin are good; removing the rule ends its own."""
+    """Tokens of peer rules and of the local admin are accepted; removing a rule ends its tokens."""
     rule = admin.call("peers.allow", {"uid": os.geteuid(), "scope": "user"})
     async with verifying(daemon) as verifier:
         mine = admin.post_form("/token", {"grant_type": "client_credentials"})["access_token"]
@@ -121,7 +121,7 @@ async def test_peers_and_the_local_admin(daemon: Daemon, admin: Client) -> None:
 
 
 async def test_the_same_as_herod_says(daemon: Daemon, admin: Client) -> None:
-    """Its verdict and `/validate`'s agree on good tokens and bad ones."""
+    """The verifier agrees with `/validate` on valid and invalid tokens."""
     ada = Account(admin)
     async with verifying(daemon) as verifier:
         good = ada.token()
@@ -138,7 +138,7 @@ async def test_the_same_as_herod_says(daemon: Daemon, admin: Client) -> None:
 
 
 async def test_a_restart(tmp_path: Path) -> None:
-    """The verifier outlives the daemon, and what the next one says counts: tokens of the local admin are over."""
+    """After a restart the verifier follows the new daemon, and the local admin's old tokens are refused."""
     with running(tmp_path) as daemon, Client(f"unix:{daemon.socket}") as admin:
         await _restart(daemon, admin, tmp_path)
 
@@ -160,7 +160,7 @@ async def _restart(daemon: Daemon, admin: Client, tmp_path: Path) -> None:
 
 
 async def test_a_restore(tmp_path: Path) -> None:
-    """Another generation of the store: all tokens of before are over, and who was made since is unknown."""
+    """After a restore all earlier tokens are refused, and accounts created since the backup are unknown."""
     with running(tmp_path) as daemon, Client(f"unix:{daemon.socket}") as admin:
         await _restore(daemon, admin, tmp_path)
 
@@ -189,7 +189,7 @@ async def _restore(daemon: Daemon, admin: Client, tmp_path: Path) -> None:
 
 
 async def test_who_may_not_read_the_feed(daemon: Daemon, admin: Client) -> None:
-    """A verifier without a good credential does not start."""
+    """A verifier without a valid credential does not start."""
     with pytest.raises(NotAuthenticated):
         async with verifying(daemon, credential="herod_s_nonsense"):
             pass
@@ -200,7 +200,7 @@ async def test_who_may_not_read_the_feed(daemon: Daemon, admin: Client) -> None:
 
 
 def test_a_service_without_trio(daemon: Daemon, admin: Client) -> None:
-    """The thread follows the feed; any thread may verify."""
+    """Without trio, a thread follows the feed, and any thread may verify."""
     ada = Account(admin)
     token = ada.token()
     with ThreadedVerifier(f"unix:{daemon.socket}", secret=SECRET) as verifier:
@@ -215,7 +215,7 @@ def test_a_service_without_trio(daemon: Daemon, admin: Client) -> None:
 
 
 def test_a_thread_that_cannot_start(tmp_path: Path) -> None:
-    """What stands in the way is raised where it was entered."""
+    """An error at the start of the thread is raised where the verifier is entered."""
     verifier = ThreadedVerifier(f"unix:{tmp_path}/s", secret=SECRET)
     with pytest.raises(Unreachable), verifier:
         pass
@@ -224,8 +224,8 @@ def test_a_thread_that_cannot_start(tmp_path: Path) -> None:
 
 
 async def test_public_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """EdDSA: the keys come from herod, and no secret is needed; a key that came under another's name is refused."""
-    monkeypatch.setattr("herod_client.async_verifier.KEYS_KEPT", 0)  # fetched anew each time, and the same ones
+    """With EdDSA the keys come from herod without a secret, and a key under a wrong `kid` is refused."""
+    monkeypatch.setattr("herod_client.async_verifier.KEYS_KEPT", 0)  # fetched every time, with the same result
     with running(tmp_path, "--signing", "EdDSA") as daemon, Client(f"unix:{daemon.socket}") as admin:
         token = Account(admin).token()
         with trio.fail_after(SECONDS):
@@ -244,14 +244,14 @@ async def test_public_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_no_public_keys(daemon: Daemon) -> None:
-    """A herod that signs with its secret has none to give."""
+    """A herod that signs with HS256 has no public keys, which is an error."""
     with pytest.raises(BadAnswer, match="HS256"):
         async with Verifier(f"unix:{daemon.socket}", jwks=True):
             pass
 
 
 async def test_over_tls(tmp_path: Path) -> None:
-    """Feed and keys over https, with a key of herod's as credential."""
+    """Feed and keys are read over https, with an API key as credential."""
     certificate, key_file = make_certificate(tmp_path, name="herod")
     port = free_port()
     binds = (f"unix:{tmp_path}/herod.sock", f"127.0.0.1:{port}")
@@ -267,21 +267,21 @@ async def test_over_tls(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:3350", "http://localhost", "http://herod.example"])
 def test_never_over_http(url: str) -> None:
-    """Any local program could pose as herod there: refused before anything is sent."""
+    """Plain http is refused before anything is sent, because any local program could listen there."""
     with pytest.raises(InvalidInput, match="not taken over http"):
         Verifier(url, secret=SECRET)
 
 
 @pytest.mark.parametrize("more", [{}, {"secret": ""}, {"secret": SECRET, "max_stale": 1}])
 def test_settings_that_will_not_do(more: dict[str, Any]) -> None:
-    """Nothing to verify by, an empty secret, no patience at all."""
+    """Missing keys, an empty secret and too short a `max_stale` are refused."""
     with pytest.raises(InvalidInput):
         Verifier("unix:/run/herod/herod.sock", **more)
 
 
 async def test_a_squatter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another user's process in herod's place is told nothing and believed nothing."""
-    # Where tests run as root, root is the squatter.
+    """Another user's process in herod's place receives nothing and is not trusted."""
+    # The tests may run as root, so the check is set to refuse root.
     monkeypatch.setattr("herod_client.async_verifier.expected_servers", lambda uid: frozenset({uid}))
     with fake_daemon(tmp_path / "s") as squatter:
         with pytest.raises(Untrusted):
@@ -292,11 +292,11 @@ async def test_a_squatter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
 async def test_a_squatter_of_another_uid(tmp_path: Path) -> None:
-    """A process that listens as somebody else is found out by the kernel's word."""
+    """A listener with another uid is detected by its peer credentials."""
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
-        os.seteuid(4711)  # the kernel notes who calls listen(2)
+        os.seteuid(4711)  # the kernel records the caller of listen(2)
         try:
             listener.listen()
         finally:
@@ -324,16 +324,16 @@ FEED: dict[str, Any] = {
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Iterator[FakeDaemon]:
-    """A daemon of a few lines whose feed says all at once and then is broken."""
+    """A fake daemon whose feed answers once with everything and then fails."""
     with fake_daemon(tmp_path / "s") as made:
         made.routes["GET", "/api/v1/tokens/changes?wait=1"] = json_reply({"data": FEED})
         yield made
 
 
 async def test_when_herod_falls_silent(fake: FakeDaemon, autojump_clock: MockClock) -> None:
-    """It keeps asking; meanwhile what is known counts, and after `max_stale` seconds nothing does."""
+    """While herod is down the verifier retries; its state is used for `max_stale` seconds and then refused."""
     stopwatch = 0.0
-    autojump_clock.autojump_threshold = 0.02  # what answers is a thread of its own
+    autojump_clock.autojump_threshold = 0.02  # the answers come from a separate thread
     async with Verifier(fake.url, secret=SECRET, max_stale=2) as verifier:
         verifier.checker.stopwatch = lambda: stopwatch
         verifier.checker.touch()
@@ -349,7 +349,7 @@ async def test_when_herod_falls_silent(fake: FakeDaemon, autojump_clock: MockClo
 
 
 async def test_a_cursor_that_is_no_longer_understood(fake: FakeDaemon, autojump_clock: MockClock) -> None:
-    """Herod was replaced by another version: everything is asked for anew."""
+    """A cursor that a replaced herod refuses makes the verifier start over."""
     refused = json_reply({"error": {"code": "invalid_request", "message": "The cursor is strange."}}, 400)
     fake.routes["GET", "/api/v1/tokens/changes?wait=1&cursor=c"] = refused
     autojump_clock.autojump_threshold = 0.02
@@ -360,7 +360,7 @@ async def test_a_cursor_that_is_no_longer_understood(fake: FakeDaemon, autojump_
 
 @pytest.mark.parametrize("body", [{}, {"data": {**FEED, "rules": None}}])
 async def test_a_feed_that_is_none(fake: FakeDaemon, body: Any) -> None:
-    """What makes no sense is not started with."""
+    """The verifier does not start with a malformed feed."""
     fake.routes["GET", "/api/v1/tokens/changes?wait=1"] = json_reply(body)
     with pytest.raises(BadAnswer):
         async with Verifier(fake.url, secret=SECRET, max_stale=2):
@@ -371,7 +371,7 @@ async def test_a_feed_that_is_none(fake: FakeDaemon, body: Any) -> None:
     "keys", [{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "other", "x": "A" * 43}]}, {"keys": 1}, {}]
 )
 async def test_keys_that_are_none(fake: FakeDaemon, keys: Any) -> None:
-    """No set, or a key under another's name."""
+    """A malformed key set and a key under a wrong `kid` are refused."""
     fake.routes["GET", "/.well-known/jwks.json"] = json_reply(keys)
     with pytest.raises(BadAnswer):
         async with Verifier(fake.url, jwks=True, max_stale=2):
@@ -379,14 +379,14 @@ async def test_keys_that_are_none(fake: FakeDaemon, keys: Any) -> None:
 
 
 async def test_the_bodys_errors_come_out_as_they_are(fake: FakeDaemon) -> None:
-    """Not wrapped in a group."""
+    """Errors of the body are raised unchanged, not in a group."""
     with pytest.raises(BadToken):
         async with Verifier(fake.url, secret=SECRET, max_stale=2) as verifier:
             verifier.verify("no token")
 
 
 async def test_cancelled_from_outside(fake: FakeDaemon) -> None:
-    """It ends with the task it runs in."""
+    """Cancellation of its task ends the verifier."""
     with trio.move_on_after(0.05) as scope:
         async with Verifier(fake.url, secret=SECRET, max_stale=2):
             await trio.sleep(3600)

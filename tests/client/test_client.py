@@ -1,4 +1,4 @@
-"""What the client sends, and what it makes of answers."""
+"""The sync client: the requests it sends, and how it handles answers."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ def daemon(tmp_path: Path) -> Iterator[FakeDaemon]:
 
 @pytest.fixture
 def client(daemon: FakeDaemon) -> Iterator[Client]:
-    """A client of it with nothing to present."""
+    """A client without a credential."""
     with Client(daemon.url) as made:
         yield made
 
@@ -46,13 +46,13 @@ def test_call(daemon: FakeDaemon, client: Client) -> None:
 
 
 def test_a_null_result_is_a_result(daemon: FakeDaemon, client: Client) -> None:
-    """A method may answer null."""
+    """A null result is a valid result."""
     daemon.methods["nothing"] = lambda _: None
     assert client.call("nothing") is None
 
 
 def test_one_connection_for_many_calls(daemon: FakeDaemon, client: Client) -> None:
-    """The connection is kept."""
+    """The connection is reused."""
     daemon.methods["health"] = {}
     for _ in range(3):
         client.call("health")
@@ -60,7 +60,7 @@ def test_one_connection_for_many_calls(daemon: FakeDaemon, client: Client) -> No
 
 
 def test_a_connection_that_the_daemon_closed_is_opened_anew(daemon: FakeDaemon, client: Client) -> None:
-    """`Connection: close` ends a connection, not the client."""
+    """`Connection: close` ends a connection, and the next call opens another."""
     daemon.routes["GET", "/health"] = Reply(headers=(("Connection", "close"),))
     client.get("/health")
     client.get("/health")
@@ -68,7 +68,7 @@ def test_a_connection_that_the_daemon_closed_is_opened_anew(daemon: FakeDaemon, 
 
 
 def test_tcp_names_its_host() -> None:
-    """Over TCP the Host header is the address, and nothing is presented by itself."""
+    """Over TCP the Host header is the address, and no credential is sent by default."""
     with fake_daemon() as daemon, Client(daemon.url) as client:
         daemon.methods["health"] = {"status": "ok"}
         assert client.call("health") == {"status": "ok"}
@@ -91,7 +91,7 @@ def test_tcp_names_its_host() -> None:
 def test_what_is_presented(
     daemon: FakeDaemon, identity: Bearer | Basic | PeerIdentity | Anonymous | None, header: str | None
 ) -> None:
-    """Each identity has its header; on a Unix socket the default is one's uid."""
+    """Each kind of credential has its header; on a Unix socket the default is the peer's uid."""
     daemon.methods["whoami"] = {}
     with Client(daemon.url, identity=identity) as client:
         client.call("whoami")
@@ -99,7 +99,7 @@ def test_what_is_presented(
 
 
 def test_cookie_beside_the_socket(daemon: FakeDaemon, client: Client, tmp_path: Path) -> None:
-    """The cookie is sent when it can be read and could be one."""
+    """The cookie is sent if it is readable and well-formed."""
     daemon.methods["whoami"] = {}
     cookie = tmp_path / "herod.sock.cookie"
     for content in ("abcDEF0123456789_-\n", "two lines\nhere it is", "short", "\xff" * 30):
@@ -113,14 +113,14 @@ def test_cookie_beside_the_socket(daemon: FakeDaemon, client: Client, tmp_path: 
 
 @pytest.mark.parametrize("text", ["", "a b", "a\r\nX: y", "a\n", "\N{SNOWMAN}"])
 def test_no_credential_breaks_a_header(text: str) -> None:
-    """What no header can carry is refused before anything is sent, and not repeated."""
+    """A credential that is not valid in a header is refused before anything is sent, and not echoed."""
     with pytest.raises(InvalidInput) as raised:
         Bearer(text)
     assert not text.strip() or text not in str(raised.value)
 
 
 def test_credentials_are_not_in_repr() -> None:
-    """A credential does not leak into a log by `repr`."""
+    """The `repr` of a credential does not disclose it."""
     assert "hunter2" not in f"{Bearer('hunter2')!r} {Basic('me', 'hunter2')!r}"
 
 
@@ -137,7 +137,7 @@ def test_credentials_are_not_in_repr() -> None:
 def test_rpc_errors(
     daemon: FakeDaemon, client: Client, error: RpcError, kind: type[Refused], code: str, status: int | None
 ) -> None:
-    """A JSON-RPC error keeps its code, message and hint."""
+    """A JSON-RPC error becomes an exception with its code, message and hint."""
     daemon.methods["x"] = error
     with pytest.raises(Refused) as raised:
         client.call("x")
@@ -160,7 +160,7 @@ def test_rpc_errors(
 def test_http_errors(
     daemon: FakeDaemon, client: Client, status: int, body: object, kind: type[Refused], code: str
 ) -> None:
-    """Plain, OAuth and JSON-RPC errors under an HTTP status mean the same as everywhere."""
+    """Plain, OAuth and JSON-RPC errors with an HTTP status become the same exceptions."""
     daemon.routes["POST", "/token"] = json_reply(body, status)
     daemon.routes["POST", "/rpc"] = json_reply(body, status)
     asks: tuple[Callable[[], object], ...] = (
@@ -176,7 +176,7 @@ def test_http_errors(
 
 
 def test_an_error_status_may_be_an_answer(daemon: FakeDaemon, client: Client) -> None:
-    """`/health` says by 503 that it is not well; that is an answer."""
+    """The 503 of `/health` is an answer, not an error."""
     daemon.routes["GET", "/health"] = json_reply({"status": "failing"}, 503)
     assert client.get("/health", allow=(503,)) == {"status": "failing"}
 
@@ -208,7 +208,7 @@ NOT_RPC = {
 
 @pytest.mark.parametrize("reply", GARBAGE.values(), ids=GARBAGE.keys())
 def test_garbage(daemon: FakeDaemon, client: Client, reply: Reply) -> None:
-    """What is not herod's is named as that, on every way of asking."""
+    """An answer that is not from herod is reported as such, for every kind of request."""
     daemon.routes["GET", "/x"] = daemon.routes["POST", "/rpc"] = daemon.routes["POST", "/token"] = reply
     asks: tuple[Callable[[], object], ...] = (
         lambda: client.get("/x"),
@@ -223,7 +223,7 @@ def test_garbage(daemon: FakeDaemon, client: Client, reply: Reply) -> None:
 
 @pytest.mark.parametrize("body", NOT_RPC.values(), ids=NOT_RPC.keys())
 def test_not_json_rpc(daemon: FakeDaemon, client: Client, body: object) -> None:
-    """JSON that is no answer to this call is refused."""
+    """JSON that does not answer this call is refused."""
     daemon.routes["POST", "/rpc"] = Reply(200, json.dumps(body).encode())
     with pytest.raises(BadAnswer):
         client.call("x")

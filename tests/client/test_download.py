@@ -1,4 +1,4 @@
-"""Files from the daemon: however long, handed on piece by piece, and never taken for whole when they are not."""
+"""Downloads from the daemon: of any length, streamed to a sink, and never accepted incomplete."""
 
 import socket
 from pathlib import Path
@@ -12,7 +12,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nTransfer-E
 
 
 def test_a_file_larger_than_an_answer_may_be(tmp_path: Path) -> None:
-    """It goes to the sink, and the connection serves the next request."""
+    """A long download is passed to the sink, and the connection serves the next request."""
     content = bytes(range(256)) * 80_000
     with fake_daemon(tmp_path / "s") as daemon, Client(daemon.url) as client:
         daemon.routes["GET", "/file"] = Reply(body=content, content_type="application/octet-stream")
@@ -26,7 +26,7 @@ def test_a_file_larger_than_an_answer_may_be(tmp_path: Path) -> None:
 
 
 def test_refusals_and_other_answers(tmp_path: Path) -> None:
-    """An error is raised as it is for every call, and nothing reaches the sink."""
+    """An error answer is raised as for every call, and nothing reaches the sink."""
     with fake_daemon(tmp_path / "s") as daemon, Client(daemon.url) as client:
         daemon.routes["GET", "/no"] = json_reply({"error": {"code": "missing_scope", "message": "No."}}, 403)
         daemon.routes["GET", "/odd"] = Reply(status=204, body=b"")
@@ -47,7 +47,7 @@ def test_refusals_and_other_answers(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_was_cut(tmp_path: Path, answer: bytes) -> None:
-    """It is an error, however it was framed."""
+    """A truncated download is an error, whatever its framing."""
 
     def cut(connection: socket.socket) -> None:
         connection.sendall(answer)
@@ -57,7 +57,7 @@ def test_a_file_that_was_cut(tmp_path: Path, answer: bytes) -> None:
 
 
 def test_a_sink_that_fails(tmp_path: Path) -> None:
-    """A full disk here is not an error of the line."""
+    """An error of the sink is not reported as a connection error."""
 
     def full(_: bytes) -> None:
         raise OSError(28, "No space left on device")

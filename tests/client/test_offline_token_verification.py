@@ -1,4 +1,4 @@
-"""Tokens against the mirror of the feed, without a daemon: what is good, what is not, and when nothing is known."""
+"""Offline verification against a mirror of the change feed: valid and invalid tokens, and missing or stale data."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +33,7 @@ RULES: dict[str, Any] = {
 
 
 def subject(sub: str = "ada", **more: Any) -> dict[str, Any]:
-    """A subject as the feed tells it."""
+    """A subject as in the feed."""
     return {
         "sub": sub, "kind": "account", "epoch": 1, "scope": "write", "networks": ["*"], "enabled": True, **more,
     }  # fmt: skip
@@ -52,7 +52,7 @@ def everything(*subjects: dict[str, Any], **more: Any) -> FeedChanges:
 
 
 def token(**more: Any) -> str:
-    """A token of ada's."""
+    """A token of ada."""
     claims = {
         "sub": "ada", "iss": "hero_auth", "iat": NOW, "exp": NOW + 3600, "scope": "write", "jti": "j", "epoch": 1,
         "via": "client_secret", **more,
@@ -62,14 +62,14 @@ def token(**more: Any) -> str:
 
 @dataclass
 class Times:
-    """Clocks that tests turn."""
+    """Clocks that tests set."""
 
     now: float = NOW
     monotonic: float = 0.0
     checkers: list[TokenChecker] = field(default_factory=list)
 
     def checker(self, *changes: FeedChanges, when_stale: WhenStale = "refuse", **more: Any) -> TokenChecker:
-        """A checker that has heard this."""
+        """A checker that has received this answer."""
         made = TokenChecker(
             clock=lambda: self.now, stopwatch=lambda: self.monotonic, when_stale=when_stale, **more
         )  # fmt: skip
@@ -87,7 +87,7 @@ def times() -> Times:
 
 
 def test_a_good_token(times: Times) -> None:
-    """It says whose it is and what it may do, expanded too."""
+    """A verified token has its subject and scopes, with the included scopes."""
     verified = times.checker().verify(token(), scope="read")
     assert verified == VerifiedToken(
         sub="ada", kind="account", scope="write", scopes=frozenset({"read", "write"}), networks=frozenset({"*"}),
@@ -96,7 +96,7 @@ def test_a_good_token(times: Times) -> None:
 
 
 def test_seen_again_it_is_the_same(times: Times) -> None:
-    """The second look costs nothing and says the same."""
+    """Verifying a token again uses the cache and gives the same result."""
     checker = times.checker()
     assert checker.verify(token()) is checker.verify(token())
 
@@ -117,7 +117,7 @@ def test_seen_again_it_is_the_same(times: Times) -> None:
     ],
 )
 def test_what_is_refused(times: Times, more: dict[str, Any], expected: type[Exception]) -> None:
-    """Unknown, of another epoch or origin, revoked, disabled, expired, too long, foreign."""
+    """Tokens that are unknown, outdated, revoked, disabled, expired, too long or foreign are refused."""
     revoked = [{"sub": "ada", "jti": "taken", "exp": NOW + 3600}]
     checker = times.checker(everything(subject(), subject("off", enabled=False), revoked=revoked))
     with pytest.raises(expected):
@@ -125,7 +125,7 @@ def test_what_is_refused(times: Times, more: dict[str, Any], expected: type[Exce
 
 
 def test_another_key(times: Times) -> None:
-    """A signature by another secret is no signature; and new keys forget what the old ones signed."""
+    """A signature with another secret is refused, and new keys clear the cache."""
     checker = times.checker()
     good = token()
     checker.verify(good)
@@ -135,14 +135,14 @@ def test_another_key(times: Times) -> None:
 
 
 def test_an_audience_of_ours(times: Times) -> None:
-    """A token for this very service is good here."""
+    """A token for this service's audience is accepted."""
     ours = token(aud="https://me.example", client_id="ada", iss="https://herod.example")
     checker = times.checker(audiences=frozenset({"https://me.example"}))
     assert checker.verify(ours).aud == "https://me.example"
 
 
 def test_expiry_is_looked_at_each_time(times: Times) -> None:
-    """A token seen before ends when it ends; a clock put back far does not help it."""
+    """A cached token is refused once it expires; setting the clock back far does not help."""
     checker = times.checker()
     good = token()
     checker.verify(good)
@@ -157,7 +157,7 @@ def test_expiry_is_looked_at_each_time(times: Times) -> None:
 
 
 def test_scope_is_what_both_hold(times: Times) -> None:
-    """Narrower of token and subject, at every use; scopes of the settings count."""
+    """The scope is the intersection of token and subject at every use, including scopes of the settings."""
     checker = times.checker()
     good = token()
     checker.mirror.take(told(subject(scope="read")), NOW)
@@ -175,7 +175,7 @@ def test_scope_is_what_both_hold(times: Times) -> None:
 
 
 def test_an_alias_may_be_asked_for(times: Times) -> None:
-    """What older systems say."""
+    """A scope may be requested by an alias of older systems."""
     times.checker().verify(token(), scope="member")
 
 
@@ -191,7 +191,7 @@ def test_an_alias_may_be_asked_for(times: Times) -> None:
     ],
 )
 def test_networks(times: Times, theirs: list[str], own: Any, network: str | None, is_good: bool) -> None:
-    """Token and subject must both reach the network that is asked about."""
+    """Both token and subject must cover the requested network."""
     checker = times.checker(everything(subject(networks=theirs)))
     text = token(networks=own)
     if is_good:
@@ -202,7 +202,7 @@ def test_networks(times: Times, theirs: list[str], own: Any, network: str | None
 
 
 def test_the_services_own_network(times: Times) -> None:
-    """Named once, it holds for every token."""
+    """A network given to the checker applies to every token."""
     checker = times.checker(everything(subject(networks=["lab"])), network="attic")
     with pytest.raises(NetworkDenied):
         checker.verify(token())
@@ -210,7 +210,7 @@ def test_the_services_own_network(times: Times) -> None:
 
 
 def test_silence(times: Times) -> None:
-    """After `max_stale` seconds nothing is trusted, until the feed speaks again; or all goes on, if so chosen."""
+    """After `max_stale` seconds without the feed, tokens are refused until it answers, or accepted if configured."""
     strict, lenient = times.checker(max_stale=60), times.checker(max_stale=60, when_stale="accept")
     times.monotonic = 60.0
     strict.verify(token())
@@ -224,14 +224,14 @@ def test_silence(times: Times) -> None:
 
 
 def test_before_anything_was_heard() -> None:
-    """No picture, no keys: nothing is good, however lenient."""
+    """Before the first answer every token is refused, even with `when_stale="accept"`."""
     checker = TokenChecker(when_stale="accept")
     with pytest.raises(Unavailable):
         checker.verify(token())
 
 
 def test_no_more_bytes_are_remembered_than_so_many(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens of many networks take no more memory than there is for them, and are good all the same."""
+    """Tokens with many networks are verified, and their cache stays within its bytes."""
     monkeypatch.setattr("herod_client.offline_token_verification.MAX_SEEN_BYTES", 100_000)
     checker = times.checker()
     networks = tuple(f"{number}" for number in range(100))
@@ -241,7 +241,7 @@ def test_no_more_bytes_are_remembered_than_so_many(times: Times, monkeypatch: py
 
 
 def test_no_more_is_remembered_than_so_much(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest tokens go first, and forged ones are not remembered at all."""
+    """The cache evicts the oldest tokens, and never contains forged ones."""
     monkeypatch.setattr("herod_client.offline_token_verification.MAX_SEEN", 2)
     assert MAX_SEEN > 2
     checker = times.checker()
@@ -253,7 +253,7 @@ def test_no_more_is_remembered_than_so_much(times: Times, monkeypatch: pytest.Mo
 
 
 def test_the_scopes_that_are_asked_for_are_bounded(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the bound they are worked out anew, and the answer is the same."""
+    """Beyond the bound of cached scope requests, results are the same."""
     monkeypatch.setattr("herod_client.offline_token_verification.MAX_NEEDED", 2)
     checker = times.checker()
     for scope in ("read", "write", "read write", "read"):
@@ -261,7 +261,7 @@ def test_the_scopes_that_are_asked_for_are_bounded(times: Times, monkeypatch: py
 
 
 def test_a_snapshot_counts_when_it_is_whole(times: Times) -> None:
-    """Until its last part has come, the one before is what is known; then nothing of that is left."""
+    """A new snapshot takes effect when it is complete; until then the previous one applies."""
     checker = times.checker(everything(subject()))
     assert not checker.mirror.take(everything(subject("bob"), has_more=True), NOW)
     checker.verify(token())
@@ -273,7 +273,7 @@ def test_a_snapshot_counts_when_it_is_whole(times: Times) -> None:
 
 
 def test_who_is_gone(times: Times) -> None:
-    """A deleted subject's tokens are over."""
+    """Tokens of a deleted subject are refused."""
     checker = times.checker()
     checker.mirror.take(told(gone=["ada", "unknown"]), NOW)
     with pytest.raises(RevokedToken):
@@ -281,7 +281,7 @@ def test_who_is_gone(times: Times) -> None:
 
 
 def test_revocations_are_forgotten_when_they_are_long_over() -> None:
-    """An hour after the tokens themselves."""
+    """A revocation is forgotten an hour after its token has expired."""
     mirror = FeedMirror()
     mirror.take(everything(revoked=[{"sub": "a", "jti": "1", "exp": NOW}]), NOW)
     mirror.take(told(revoked=[{"sub": "a", "jti": "2", "exp": NOW + 9000}]), NOW + 3600)
@@ -298,20 +298,20 @@ def test_revocations_are_forgotten_when_they_are_long_over() -> None:
     ],
 )
 def test_answers_that_make_no_sense(changes: FeedChanges) -> None:
-    """A continuation of nothing, a beginning without rules, scopes in a circle."""
+    """A continuation without a start, a start without rules and a scope cycle are refused."""
     with pytest.raises(BadAnswer):
         FeedMirror().take(changes, NOW)
 
 
 @pytest.mark.parametrize("answer", [None, {}, {"data": {}}, {"data": {"cursor": 1}}, []])
 def test_answers_of_something_else(answer: Any) -> None:
-    """What has not the form of the feed is told from it."""
+    """An answer that is not in the format of the feed is refused."""
     with pytest.raises(BadAnswer):
         parse_changes(answer)
 
 
 def test_news_has_a_version() -> None:
-    """An empty answer is none."""
+    """A change advances the version; an empty answer does not."""
     mirror = FeedMirror()
     mirror.take(everything(subject()), NOW)
     version = mirror.version
@@ -324,7 +324,7 @@ def test_news_has_a_version() -> None:
 
 
 class Overtaken(FeedMirror):
-    """One that another thread changes while somebody looks at it: right after `name` was read."""
+    """A mirror that changes during a verification, right after `name` was read."""
 
     def __init__(self, name: str, told: FeedChanges) -> None:
         super().__init__()
@@ -342,7 +342,7 @@ class Overtaken(FeedMirror):
 
 @pytest.mark.parametrize("name", ["picture", "version"])
 def test_news_that_come_while_a_token_is_looked_at(times: Times, name: str) -> None:
-    """They count at the next look at the latest: nothing old is remembered as if it were new."""
+    """A change during a verification applies to the next one at the latest: outdated state is not cached as new."""
     checker = times.checker()
     mirror = Overtaken(name, everything(subject(scope="read")))
     mirror.take(everything(subject()), NOW)
@@ -353,7 +353,7 @@ def test_news_that_come_while_a_token_is_looked_at(times: Times, name: str) -> N
 
 
 def test_other_rules(times: Times) -> None:
-    """A token that was good by another issuer's name is looked at again when herod has another one."""
+    """When herod's issuer changes, a cached token of the former issuer is checked again."""
     checker = times.checker()
     checker.verify(token())
     checker.mirror.take(everything(subject(), rules={**RULES, "issuer": "another"}), NOW)

@@ -1,4 +1,4 @@
-"""Lines that do not stand, break, stall or talk nonsense: each says what to check."""
+"""Connections that fail, break, stall or send garbage: each error says what to check."""
 
 import errno
 import os
@@ -30,27 +30,27 @@ def _failure(url: str, **timeouts: float) -> ClientError:
 
 
 def test_no_socket(tmp_path: Path) -> None:
-    """A missing socket says so and how to start the daemon."""
+    """A missing socket has a message that says how to start the daemon."""
     failure = _failure(f"unix:{tmp_path}/herod.sock")
     assert f"There is no socket at {tmp_path}/herod.sock" in failure.message
     assert "herod serve" in (failure.hint or "")
 
 
 def test_stale_socket(tmp_path: Path) -> None:
-    """A socket that nobody listens on any more is told from a missing one."""
+    """A socket that nobody listens on has a message different from a missing one."""
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "herod.sock"))
     assert "Nobody listens on" in _failure(f"unix:{tmp_path}/herod.sock").message
 
 
 def test_not_a_socket(tmp_path: Path) -> None:
-    """A plain file is named as that."""
+    """A path that is a regular file has its own message."""
     (tmp_path / "herod.sock").touch()
     assert "is not a socket" in _failure(f"unix:{tmp_path}/herod.sock").message
 
 
 def test_datagram_socket(tmp_path: Path) -> None:
-    """A socket of another kind is named as that."""
+    """A datagram socket has its own message."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.bind(str(tmp_path / "herod.sock"))
         assert "is not a socket that a daemon listens on" in _failure(f"unix:{tmp_path}/herod.sock").message
@@ -58,7 +58,7 @@ def test_datagram_socket(tmp_path: Path) -> None:
 
 @pytest.fixture
 def unprivileged() -> Iterator[None]:
-    """Somebody whom permissions stop."""
+    """A user without root's privileges."""
     if os.geteuid() != 0:
         yield
         return
@@ -71,7 +71,7 @@ def unprivileged() -> Iterator[None]:
 
 @pytest.fixture
 def closed_socket(tmp_path: Path) -> Iterator[str]:
-    """A live socket that only its owner may open."""
+    """A listening socket without permission for others."""
     tmp_path.chmod(0o755)
     path = tmp_path / "herod.sock"
     with socket.socket(socket.AF_UNIX) as listener:
@@ -82,14 +82,14 @@ def closed_socket(tmp_path: Path) -> Iterator[str]:
 
 
 def test_no_permission(closed_socket: str, unprivileged: None) -> None:
-    """A socket that one may not open says whose it is and its mode, or which folder is shut."""
+    """Without permission the message names owner and mode of the socket, or the inaccessible folder."""
     failure = _failure(f"unix:{closed_socket}")
     assert f"You (uid {os.geteuid()}) may not open {closed_socket}" in failure.message
     assert "rw" in failure.message or "---" in failure.message
 
 
 def test_full_backlog(tmp_path: Path) -> None:
-    """A daemon that takes no connection is a timeout, not a refusal."""
+    """A full backlog is a timeout, not a refusal."""
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as waiting:
         listener.bind(str(tmp_path / "herod.sock"))
         listener.listen(0)
@@ -99,7 +99,7 @@ def test_full_backlog(tmp_path: Path) -> None:
 
 
 def test_no_answer(tmp_path: Path) -> None:
-    """A daemon that takes the request and says nothing is a timeout."""
+    """A daemon that accepts and does not answer is a timeout."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "herod.sock"))
         listener.listen()
@@ -109,7 +109,7 @@ def test_no_answer(tmp_path: Path) -> None:
 
 
 def test_drip(tmp_path: Path) -> None:
-    """One deadline holds over the whole answer, however often a byte comes."""
+    """One deadline applies to the whole answer, however often a byte arrives."""
     over = threading.Event()
 
     def drip(connection: socket.socket) -> None:
@@ -143,16 +143,16 @@ NOT_HTTP = {
 
 @pytest.mark.parametrize("content", [*BROKEN.values()], ids=[*BROKEN])
 def test_broken_off(tmp_path: Path, content: bytes) -> None:
-    """A connection that ends before the answer does is unreachable, whatever came."""
+    """A connection that ends before the answer is unreachable, whatever has arrived."""
     with raw_daemon(tmp_path / "herod.sock", _sends(content)) as url:
         failure = _failure(url)
-    # Half a head is a head to http.client, and its body is empty.
+    # http.client accepts a partial head, with an empty body.
     assert isinstance(failure, Unreachable) or content == HEAD
 
 
 @pytest.mark.parametrize("content", [*NOT_HTTP.values()], ids=[*NOT_HTTP])
 def test_not_http(tmp_path: Path, content: bytes) -> None:
-    """What does not speak HTTP is named as that."""
+    """A server that does not speak HTTP has its own message."""
     with raw_daemon(tmp_path / "herod.sock", _sends(content)) as url:
         failure = _failure(url)
     assert isinstance(failure, BadAnswer)
@@ -160,7 +160,7 @@ def test_not_http(tmp_path: Path, content: bytes) -> None:
 
 
 def test_endless_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer beyond all measure is refused before it fills the memory."""
+    """An oversized answer is refused before it fills the memory."""
     monkeypatch.setattr("herod_client.sync_transport.MAX_ANSWER", 1000)
     with raw_daemon(tmp_path / "herod.sock", _sends(HEAD + b"\r\n" + b" " * 1001)) as url:
         assert "without end" in _failure(url).message
@@ -173,14 +173,14 @@ def test_answer_until_the_end_of_the_connection(tmp_path: Path) -> None:
 
 
 def test_tcp_refused() -> None:
-    """A port that nobody listens on says so."""
+    """A closed port has its own message."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
     assert f"Nobody listens on 127.0.0.1:{port}" in _failure(f"http://127.0.0.1:{port}").message
 
 
 def test_plain_tcp_asked_for_tls(tmp_path: Path) -> None:
-    """A daemon without TLS, asked by https, says which scheme to use."""
+    """An https request to a daemon without TLS has a message with the right scheme."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
 
         def serve() -> None:
@@ -210,13 +210,13 @@ def test_plain_tcp_asked_for_tls(tmp_path: Path) -> None:
     ],
 )
 def test_tcp_words(error: Exception, words: str) -> None:
-    """Each way in which TCP fails has its own words and a hint."""
+    """Each kind of TCP failure has its own message and hint."""
     failure = no_port(TcpAddress("herod", 1), error, 10)
     assert words in failure.message
     assert failure.hint
 
 
 def test_unknown_failure_keeps_the_systems_words() -> None:
-    """What nobody foresaw is said as the system says it."""
+    """An unforeseen failure has the system's message."""
     failure = no_socket(UnixAddress("/x"), OSError(errno.EMFILE, "Too many open files"), 10)
     assert "Too many open files" in failure.message

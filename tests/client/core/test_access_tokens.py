@@ -1,4 +1,4 @@
-"""The strict token door: what is issued, how long it is good, and which key verifies it."""
+"""Access token verification: which tokens are issued, how long they are valid, and which key verifies them."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ from herod_client.core.signing_keys import SigningKey, SigningKeys, hs256_key
 
 
 class TestIssued:
-    """What herod writes."""
+    """Issued tokens."""
 
     @pytest.mark.parametrize("key", [SHARED, ED25519], ids=["HS256", "EdDSA"])
     @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ class TestIssued:
         ],
     )
     def test_round_trip(self, key: SigningKey, claims: Claims, typ: str) -> None:
-        """What was issued verifies to the same claims, twice, under the typ that fits them."""
+        """An issued token verifies to the same claims, on repeated verification too, with the matching typ."""
         token = issue(claims, key)
         keys = SigningKeys(key)
         assert check(token, keys=keys) == check(token, keys=keys) == claims
         assert jwt.get_unverified_header(token)["typ"] == typ
 
     def test_wire_form(self) -> None:
-        """The header has no `kid` under HS256; absent claims do not appear."""
+        """The header has no `kid` under HS256, and absent claims are omitted."""
         assert jwt.get_unverified_header(GOOD) == {"alg": "HS256", "typ": "JWT"}
         assert jwt.get_unverified_header(issue(CLAIMS, ED25519)) == {
             "alg": "EdDSA",
@@ -74,19 +74,19 @@ class TestIssued:
         }
 
     def test_other_libraries_agree(self) -> None:
-        """PyJWT, as a service would call it, reads the same claims."""
+        """PyJWT, as a service would use it, reads the same claims."""
         options: Any = {"verify_exp": False, "verify_iat": False}
         assert jwt.decode(GOOD, SECRET, algorithms=["HS256"], options=options) == PAYLOAD
         jwk = jwt.PyJWK.from_dict(ED25519.public_jwk() or {})
         assert jwt.decode(issue(CLAIMS, ED25519), jwk, algorithms=["EdDSA"], options=options) == PAYLOAD
 
     def test_pyjwt_tokens_pass(self) -> None:
-        """A token that another service made with PyJWT and HERO_SECRET passes, however its members are ordered."""
+        """A token issued with PyJWT and HERO_SECRET by another service is accepted, in any order of members."""
         payload = dict(sorted({**PAYLOAD, "extra": {"nested": [1, {"a": None}]}, "name": "Zoë \u2603"}.items()))
         assert check(jwt.encode(payload, SECRET, algorithm="HS256")) == CLAIMS
 
     def test_too_large_to_issue(self) -> None:
-        """What no verifier would take is not issued."""
+        """A token too large for verifiers is not issued."""
         claims = msgspec.structs.replace(CLAIMS, networks=tuple(f"network-{n:050}" for n in range(150)))
         with pytest.raises(InvalidRequest, match="too many networks"):
             issue(claims, SHARED)
@@ -106,12 +106,12 @@ class TestIssued:
         ).filter(lambda claims: claims.iat < claims.exp)
     )
     def test_any_claims(self, claims: Claims) -> None:
-        """Whatever characters the claims hold, they come back."""
+        """Claims with any characters round-trip."""
         assert check(issue(claims, SHARED)) == claims
 
 
 class TestTime:
-    """Expiry without leeway, issue with a minute of it."""
+    """Expiry without leeway, and a minute of leeway for the time of issue."""
 
     @pytest.mark.parametrize(
         ("iat", "exp", "reason"),
@@ -148,26 +148,26 @@ class TestTime:
         ],
     )
     def test_not_before(self, nbf: str, reason: str | None) -> None:
-        """Herod sets no `nbf`; one that another issuer set is honoured (RFC 7519, section 4.1.5)."""
+        """Herod sets no `nbf`, but honors it in other issuers' tokens (RFC 7519, section 4.1.5)."""
         assert refusal(forge(HEADER, with_raw(f'"nbf":{nbf}'))) == reason
 
     def test_expiry_is_its_own_error(self) -> None:
-        """A client can tell a token to renew from a bad one."""
+        """An expired token has an error of its own, so that clients know to renew it."""
         with pytest.raises(ExpiredToken) as caught:
             check(GOOD, now=NOW + TTL)
         assert (caught.value.reason, caught.value.code) == ("expired", "expired_token")
 
 
 class TestKeys:
-    """Which key verifies."""
+    """Which key verifies a token."""
 
     def test_by_kid(self) -> None:
-        """Current and retired keys verify side by side, each its own algorithm."""
+        """Current and retired keys verify side by side, each with its own algorithm."""
         assert check(GOOD, keys=BOTH) == CLAIMS
         assert check(issue(CLAIMS, ED25519), keys=BOTH) == CLAIMS
 
     def test_two_secrets(self) -> None:
-        """After a change of HERO_SECRET the old one's tokens live on, though neither has a `kid`."""
+        """After a change of HERO_SECRET tokens of the old secret stay valid, although neither has a `kid`."""
         keys = SigningKeys(hs256_key("t" * 32), [hs256_key(SECRET, verifies_until=NOW + TTL)])
         assert check(GOOD, keys=keys) == CLAIMS
 
@@ -178,17 +178,17 @@ class TestKeys:
             (NOW + TTL, NOW + TTL - 1, None),
             (NOW + TTL, NOW + TTL, "signature"),
             (NOW, NOW, "signature"),
-            # It lives longer than anything the key can have signed before it was retired.
+            # Valid longer than anything the key can have signed before it was retired.
             (NOW + TTL - 1, NOW, "signature"),
         ],
     )
     def test_hard_stop(self, until: int, now: int, reason: str | None) -> None:
-        """A retired key stops at its second, and vouches for nothing beyond it."""
+        """A retired key verifies nothing from its stop time on, and no token that expires after it."""
         keys = SigningKeys(ED25519, [hs256_key(SECRET, verifies_until=until)])
         assert refusal(GOOD, keys=keys, now=now) == reason
 
     def test_the_jws_layer_knows_no_time(self) -> None:
-        """The hard stop is for `verify`: the JWS layer has no `now`."""
+        """The stop time is enforced by `verify`: the JWS layer has no `now`."""
         keys = SigningKeys(ED25519, [hs256_key(SECRET, verifies_until=0)])
         header, payload = open_jws(GOOD, keys, typ=None)
         assert header == access_tokens.Header(alg="HS256", typ="JWT")

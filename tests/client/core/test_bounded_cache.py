@@ -1,20 +1,20 @@
-"""A cache bounded in number and in bytes: what it keeps, what it lets go, and what it counts."""
+"""A cache bounded in entries and bytes: what it keeps, evicts and counts."""
 
 from herod_client.core.bounded_cache import BoundedCache
 
 
 def cache_of(entries: int = 100, total: int = 10_000) -> BoundedCache[str, bytes]:
-    """A cache of bytes that take their own length."""
+    """A cache of bytes that are counted by their length."""
     return BoundedCache(entries=entries, total=total, size=lambda _, value: len(value))
 
 
 def kept_bytes(cache: BoundedCache[str, bytes], keys: list[str]) -> int:
-    """What it holds of these keys; looking promotes, so the cache is not to be used afterwards."""
+    """The cached bytes of these keys; lookups promote entries, so the cache must not be used afterwards."""
     return sum(len(value) for key in keys if (value := cache.get(key)) is not None)
 
 
 def test_bounded_in_number() -> None:
-    """However many small values come, no more than so many stay, and the newest is there."""
+    """The number of entries stays within its bound, and the newest is kept."""
     cache = cache_of(entries=10)
     for number in range(1000):
         cache.keep(str(number), b"x")
@@ -23,7 +23,7 @@ def test_bounded_in_number() -> None:
 
 
 def test_bounded_in_bytes() -> None:
-    """However large the values are, together they take no more than the room there is."""
+    """The total size of the values stays within its bound."""
     cache = cache_of(total=10_000)
     keys = [str(number) for number in range(50)]
     for key in keys:
@@ -32,7 +32,7 @@ def test_bounded_in_bytes() -> None:
 
 
 def test_too_large_for_it() -> None:
-    """A value that takes most of the room is not kept, pushes out nothing, and leaves no older one under its key."""
+    """A value of over half the total size is not kept, evicts nothing, and removes an older value of its key."""
     cache = cache_of(total=10_000)
     cache.keep("small", b"x")
     cache.keep("grows", b"old")
@@ -42,7 +42,7 @@ def test_too_large_for_it() -> None:
 
 
 def test_what_is_used_stays() -> None:
-    """A value that is asked for stays while others come and go, by number and by bytes."""
+    """A value in use is kept while others come and go, by number and by bytes."""
     cache = cache_of(entries=10, total=1000)
     cache.keep("used", b"x")
     for number in range(1000):
@@ -51,7 +51,7 @@ def test_what_is_used_stays() -> None:
 
 
 def test_forgetting() -> None:
-    """What is dropped is gone in either generation, alone or with all."""
+    """Forgetting a key removes it from both generations, and clearing removes everything."""
     for others in range(12):
         cache = cache_of(entries=10)
         cache.keep("a", b"x")

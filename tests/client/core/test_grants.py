@@ -1,4 +1,4 @@
-"""What someone holds, and how grants are cut and compared."""
+"""Grants: how they are intersected and compared."""
 
 import pytest
 from hypothesis import given
@@ -27,7 +27,7 @@ grants = st.builds(Grant, mask=masks, networks=networks, expires_at=bounds)
 
 
 def reach(grant: Grant) -> set[tuple[int, str, int]]:
-    """Everything a grant allows, spelt out: each bit, on each network, at each instant."""
+    """Everything a grant allows, enumerated: each bit, on each network, at each instant."""
     return {
         (bit, network, now)
         for bit in range(len(GRAPH.scopes))
@@ -42,39 +42,39 @@ class TestIntersection:
 
     @given(first=grants, second=grants)
     def test_is_what_both_allow(self, first: Grant, second: Grant) -> None:
-        """It allows what both allow, and nothing else."""
+        """An intersection allows exactly what both allow."""
         assert reach(first.intersect(second)) == reach(first) & reach(second)
 
     @given(first=grants, second=grants)
     def test_is_covered_by_both(self, first: Grant, second: Grant) -> None:
-        """Both cover it."""
+        """Both grants cover their intersection."""
         shared = first.intersect(second)
         assert first.covers(shared)
         assert second.covers(shared)
 
     @given(first=grants, second=grants, third=grants)
     def test_algebra(self, first: Grant, second: Grant, third: Grant) -> None:
-        """The order in which grants are cut makes no difference, nor cutting twice."""
+        """Intersection is commutative, associative and idempotent."""
         assert first.intersect(second) == second.intersect(first)
         assert first.intersect(second).intersect(third) == first.intersect(second.intersect(third))
         assert first.intersect(first) == first
 
     @given(held=st.lists(grants, max_size=3), other=grants)
     def test_of_several(self, held: list[Grant], other: Grant) -> None:
-        """Several side by side are narrowed one by one: what one of them and the other both allow remains."""
+        """Several grants are intersected one by one, each with the same grant."""
         narrowed = intersect_grants(tuple(held), other)
         assert len(narrowed) == len(held)
         assert [reach(grant) for grant in narrowed] == [reach(grant) & reach(other) for grant in held]
 
     @given(grant=grants)
     def test_nothing(self, grant: Grant) -> None:
-        """Cut with nothing, nothing remains; everybody covers nothing within their own time."""
+        """An intersection with nothing is nothing, and nothing allows nothing."""
         assert reach(grant.intersect(NOTHING)) == set()
         assert not reach(NOTHING)
 
     @given(wider=grants, narrower=grants, other=grants)
     def test_is_monotone(self, wider: Grant, narrower: Grant, other: Grant) -> None:
-        """Whoever is demoted never gains: a narrower grant cut the same way is narrower still."""
+        """Intersection is monotone: a narrower grant stays narrower after the same intersection."""
         narrower = wider.intersect(narrower)
         assert wider.intersect(other).covers(narrower.intersect(other))
 
@@ -90,34 +90,34 @@ class TestIntersection:
         ],
     )
     def test_networks(self, first: frozenset[str], second: frozenset[str], shared: frozenset[str]) -> None:
-        """`*` is all networks, and no network in common is none."""
+        """`*` is all networks, and without a common network none remains."""
         assert intersect_networks(first, second) == shared
 
     @pytest.mark.parametrize(
         ("first", "second", "shared"), [(None, None, None), (None, 5, 5), (5, None, 5), (4, 5, 4), (5, 4, 4), (0, 5, 0)]
     )
     def test_ends(self, first: int | None, second: int | None, shared: int | None) -> None:
-        """The earlier end."""
+        """The earlier end applies."""
         cut = Grant(1, ALL_NETWORKS, first).intersect(Grant(1, ALL_NETWORKS, second))
         assert cut.expires_at == shared
 
 
 class TestCovers:
-    """`covers` is the ⊆ of every ceiling: a partial order."""
+    """`covers` is the ⊆ behind every ceiling: a partial order."""
 
     @given(grant=grants)
     def test_reflexive(self, grant: Grant) -> None:
-        """Everyone covers themselves."""
+        """Every grant covers itself."""
         assert grant.covers(grant)
 
     @given(first=grants, second=grants)
     def test_antisymmetric(self, first: Grant, second: Grant) -> None:
-        """Two that cover each other are the same."""
+        """Two grants that cover each other are equal."""
         assert (first.covers(second) and second.covers(first)) == (first == second)
 
     @given(widest=grants, middle=grants, narrowest=grants)
     def test_transitive(self, widest: Grant, middle: Grant, narrowest: Grant) -> None:
-        """What is covered by what is covered is covered."""
+        """`covers` is transitive."""
         middle = widest.intersect(middle)
         narrowest = middle.intersect(narrowest)
         assert widest.covers(middle)
@@ -126,7 +126,7 @@ class TestCovers:
 
     @given(first=grants, second=grants)
     def test_is_sound(self, first: Grant, second: Grant) -> None:
-        """Whoever covers another allows all that the other does."""
+        """A grant that covers another allows everything that it allows."""
         if first.covers(second):
             assert reach(second) <= reach(first)
 
@@ -144,7 +144,7 @@ class TestCovers:
         ],
     )
     def test_table(self, given_: Grant, covered: bool) -> None:
-        """More in any one respect is not covered."""
+        """A grant with more in any one respect is not covered."""
         assert Grant(0b011, frozenset({"a", "b"}), 20).covers(given_) is covered
 
 
@@ -152,7 +152,7 @@ class TestCovers:
     ("expires_at", "now", "live"), [(None, 0, True), (20, 19, True), (20, 20, False), (20, 21, False)]
 )
 def test_end(expires_at: int | None, now: int, live: bool) -> None:
-    """It ends before its last second."""
+    """A grant has ended at its last second."""
     assert Grant(1, ALL_NETWORKS, expires_at).is_live(now) is live
 
 
@@ -168,12 +168,12 @@ def test_end(expires_at: int | None, now: int, live: bool) -> None:
     ],
 )
 def test_proves(held: frozenset[str], network: str, proves: bool) -> None:
-    """A grant reaches the networks it names, exactly."""
+    """A grant covers exactly the networks it names."""
     assert Grant(1, held).proves(network) is proves
 
 
 class TestParseNetworks:
-    """Network names as they are written."""
+    """Parsing of network names."""
 
     @pytest.mark.parametrize(
         ("names", "networks"),
@@ -187,27 +187,27 @@ class TestParseNetworks:
         ],
     )
     def test_read(self, names: list[str], networks: frozenset[str]) -> None:
-        """A list becomes a set; `*` among others means all."""
+        """A list becomes a set; with `*` it means all."""
         assert parse_networks(names) == networks
 
     @pytest.mark.parametrize(
         "name", ["", " ", "a b", "-a", ".a", "a\n", "ä", "a*", "**", "x" * 65, "a;b", "../a", "\0"]
     )
     def test_ill_formed(self, name: str) -> None:
-        """A name that would need quoting somewhere is refused, also beside `*`."""
+        """A name that would need quoting is refused, also beside `*`."""
         with pytest.raises(InvalidRequest, match="is not a network name"):
             parse_networks([name])
         with pytest.raises(InvalidRequest, match="is not a network name"):
             parse_networks(["*", name])
 
     def test_empty(self) -> None:
-        """No network is refused: whoever means all says so."""
+        """An empty list is refused, because all networks must be explicit."""
         with pytest.raises(InvalidRequest, match="No network was given"):
             parse_networks([])
 
     @pytest.mark.parametrize("last", ["n63", "another", "*"])
     def test_too_many(self, last: str) -> None:
-        """64 names are read and 65 refused, whatever they are: what stands twice counts twice."""
+        """64 names are accepted and 65 refused; duplicates count."""
         names = [f"n{number}" for number in range(64)]
         assert len(parse_networks(names)) == 64
         assert list_networks(names) == tuple(sorted(names))
@@ -217,7 +217,7 @@ class TestParseNetworks:
             list_networks([*names, last])
 
     def test_known(self) -> None:
-        """Where the settings list the networks, others are refused with the list; `*` stays all."""
+        """If the settings list the networks, others are refused with the list; `*` still means all."""
         known = frozenset({"main", "test"})
         assert parse_networks(["main"], known) == {"main"}
         assert parse_networks(["*"], known) == ALL_NETWORKS

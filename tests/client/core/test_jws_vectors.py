@@ -14,17 +14,17 @@ from support.public_vectors import VECTORS
 
 FILE = VECTORS / "wycheproof_json_web_signature.json"
 
-# Valid by the file, refused by us: a "?" in the header or payload that lenient decoders skip. Ours is canonical.
+# Valid in the file, refused here: a "?" in the header or payload that lenient decoders skip. Herod is strict.
 REFUSED_BY_POLICY = {372, 373}
 
-# Invalid by the file, and byte for byte the same as its valid case under the same key: their padding, which their
-# names speak of, has been lost upstream. No verifier can tell them apart; `test_padded` stands in for them.
+# Invalid in the file, but byte-identical to the valid case with the same key: the padding that their names mention
+# was lost upstream. No verifier can distinguish them; `test_padded` covers them instead.
 MISLABELLED = {367: 357, 370: 357}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One test of the file with its group's key."""
+    """One test case of the file with its group's key."""
 
     number: int
     comment: str
@@ -34,7 +34,7 @@ class Case:
 
 
 def load_cases() -> list[Case]:
-    """Every case of the file; none where the file is absent."""
+    """All cases of the file; none if the file is absent."""
     if not FILE.exists():
         return []
     groups = json.loads(FILE.read_text(encoding="utf-8"))["testGroups"]
@@ -43,7 +43,7 @@ def load_cases() -> list[Case]:
             test["tcId"],
             test["comment"],
             group["private"],
-            # One invalid case is the JSON serialization, an object.
+            # One invalid case is a JSON serialization, an object.
             test["jws"] if isinstance(test["jws"], str) else json.dumps(test["jws"]),
             test["result"] == "valid",
         )
@@ -60,17 +60,17 @@ needs_file = pytest.mark.skipif(not CASES, reason=f"no vectors: {FILE.name} is n
 
 
 def decode(text: str) -> bytes:
-    """Base64url with or without its padding."""
+    """Decode Base64url with or without padding."""
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def hs256_keys(kid: str | None, secret: bytes) -> SigningKeys:
-    """Keys that hold one HS256 secret under a `kid`, which herod's own never have."""
+    """Keys with one HS256 secret under a `kid`, unlike herod's own."""
     return SigningKeys(SigningKey(kid=kid, algorithm="HS256", verifies_until=None, verifier=secret))
 
 
 def opens(jws: str, keys: SigningKeys) -> bool:
-    """Whether the JWS layer lets it pass; any other error than a refusal is a failure."""
+    """Whether the JWS layer accepts it; any error other than a refusal fails the test."""
     try:
         open_jws(jws, keys, typ=None)
     except BadToken:
@@ -80,7 +80,7 @@ def opens(jws: str, keys: SigningKeys) -> bool:
 
 @needs_file
 def test_the_file_is_the_one_meant() -> None:
-    """All 401 cases are there: 39 of HS256, of which 30 are invalid; the rest have algorithms herod does not."""
+    """The file has all 401 cases: 39 of HS256, 30 of them invalid, and the rest of algorithms that herod lacks."""
     assert len(CASES) == 401
     assert len(SUPPORTED) + len(UNSUPPORTED) == 401
     assert len([case for case in SUPPORTED if not case.valid]) == 30
@@ -90,7 +90,7 @@ def test_the_file_is_the_one_meant() -> None:
 @needs_file
 @pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.number}-{case.comment}") for case in SUPPORTED])
 def test_wycheproof_hs256(case: Case) -> None:
-    """Every valid HS256 case passes, bar two by policy; every invalid one that differs from a valid one is refused."""
+    """Every valid HS256 case passes, except two by policy, and every distinguishable invalid one is refused."""
     keys = hs256_keys(case.key["kid"], decode(case.key["k"]))
     is_valid = case.valid
     if case.number in MISLABELLED:
@@ -104,7 +104,7 @@ def test_wycheproof_hs256(case: Case) -> None:
 @pytest.mark.parametrize("part", [0, 1, 2], ids=["header", "payload", "signature"])
 @pytest.mark.parametrize("padding", ["=", "==", "%3D"])
 def test_padded(part: int, padding: str) -> None:
-    """What the two mislabelled cases mean: padding is refused in every part, signed over or not."""
+    """Padding, which the two mislabelled cases are about, is refused in every part, signed or not."""
     case = next(case for case in SUPPORTED if case.number == 357)
     key = hs256_keys(case.key["kid"], decode(case.key["k"])).current
     parts = case.jws.split(".")
@@ -116,7 +116,7 @@ def test_padded(part: int, padding: str) -> None:
 
 @needs_file
 def test_wycheproof_other_algorithms() -> None:
-    """Valid or not, what is signed with RSA or ECDSA is refused, also where its public key poses as our secret."""
+    """RSA and ECDSA signatures are refused, valid or not, also if the public key is configured as the secret."""
     for case in UNSUPPORTED:
         member = case.key["n" if case.key["kty"] == "RSA" else "x"]
         for keys in (
@@ -141,14 +141,14 @@ RFC_8037_JWS = (
 
 
 def test_rfc_7515_example() -> None:
-    """The HS256 example of RFC 7515, appendix A.1, opens and its payload comes back."""
+    """The HS256 example of RFC 7515, appendix A.1, verifies and returns its payload."""
     header, payload = open_jws(RFC_7515_JWS, hs256_keys(None, RFC_7515_SECRET), typ=frozenset({"JWT"}))
     assert (header.alg, header.typ, header.kid) == ("HS256", "JWT", None)
     assert json.loads(payload) == {"iss": "joe", "exp": 1300819380, "http://example.com/is_root": True}
 
 
 def test_rfc_8037_example() -> None:
-    """The Ed25519 example of RFC 8037, appendix A.4, opens where its key is the one without `kid`."""
+    """The Ed25519 example of RFC 8037, appendix A.4, verifies with its key as the one without `kid`."""
     nameless = SigningKey(kid=None, algorithm="EdDSA", verifies_until=None, verifier=RFC_8037_KEY.verifier)
     assert open_jws(RFC_8037_JWS, SigningKeys(nameless), typ=None)[1] == b"Example of Ed25519 signing"
     assert not opens(RFC_8037_JWS, SigningKeys(RFC_8037_KEY))

@@ -1,4 +1,4 @@
-"""The form of keys, secrets and ids, from one table."""
+"""The format of keys, secrets and ids, from one table."""
 
 import re
 import uuid
@@ -27,11 +27,11 @@ from herod_client.core.key_format import (
 ID = "0Az9bcDEfgHI"
 SECRET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg"
 
-# text, what it says: read one way and written the other
+# text ↔ its parts, tested in both directions
 KEYS = [
     ("herod_u_0Az9bcDEfgHI_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg1PAam7", ParsedKey(KeyKind.USER, ID, SECRET)),
     ("herod_s_0Az9bcDEfgHI_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg0kiVtk", ParsedKey(KeyKind.SERVICE, ID, SECRET)),
-    # a checksum that needs its leading zeros
+    # a checksum with leading zeros
     (
         "herod_u_000000000000_000000000000000000000000000000000000000002r00V3bF",
         ParsedKey(KeyKind.USER, "0" * 12, "000000000000000000000000000000000000000002r"),
@@ -62,18 +62,18 @@ class TestKey:
 
     @pytest.mark.parametrize(("text", "parsed"), KEYS)
     def test_read(self, text: str, parsed: ParsedKey) -> None:
-        """A written key reads as its parts."""
+        """A valid key parses to its parts."""
         assert parse_key(text) == parsed
 
     @pytest.mark.parametrize(("text", "parsed"), KEYS)
     def test_written(self, monkeypatch: pytest.MonkeyPatch, text: str, parsed: ParsedKey) -> None:
-        """The parts are written as that key."""
+        """The parts are formatted as that key."""
         monkeypatch.setattr(key_format, "new_opaque", lambda: parsed.secret)
         assert new_key(parsed.kind, parsed.id) == text
 
     @pytest.mark.parametrize("text", MALFORMED)
     def test_malformed(self, text: str) -> None:
-        """A key of another form is refused before anything is looked up."""
+        """A malformed key is refused before any lookup."""
         with pytest.raises(BadCredentials) as caught:
             parse_key(text)
         assert caught.value.reason == "malformed"
@@ -81,7 +81,7 @@ class TestKey:
 
     @given(kind=st.sampled_from(KeyKind))
     def test_round_trip(self, kind: KeyKind) -> None:
-        """A new key has the documented form, parses to its parts and looks like a key."""
+        """A new key has the documented format, parses to its parts and looks like a key."""
         key_id = new_key_id()
         text = new_key(kind, key_id)
         assert re.fullmatch(r"herod_[us]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}", text)
@@ -93,7 +93,7 @@ class TestKey:
 
     @given(position=st.integers(8, 69), char=st.sampled_from(key_format.ALPHABET))
     def test_a_typing_error_is_found(self, position: int, char: str) -> None:
-        """One changed character never passes: CRC-32 finds every burst of up to 32 bits."""
+        """A changed character is always detected: CRC-32 finds every burst error of up to 32 bits."""
         if position == 20 or USER_KEY[position] == char:
             return
         with pytest.raises(BadCredentials) as caught:
@@ -101,31 +101,31 @@ class TestKey:
         assert caught.value.reason == "checksum"
 
     def test_kinds_are_checked_too(self) -> None:
-        """A user key cannot be turned into a service key by its letter."""
+        """Changing the kind letter does not turn a user key into a service key."""
         with pytest.raises(BadCredentials) as caught:
             parse_key("herod_s" + USER_KEY[7:])
         assert caught.value.reason == "checksum"
 
     @given(text=st.text())
     def test_never_another_error(self, text: str) -> None:
-        """Whatever is presented, the answer is a key or a refusal."""
+        """Any text is parsed as a key or refused, without another error."""
         with pytest.raises(BadCredentials):
             parse_key(text)
 
     def test_errors_say_nothing_of_the_key(self) -> None:
-        """A refusal repeats no character of a secret."""
+        """A refusal contains no character of the secret."""
         with pytest.raises(BadCredentials) as caught:
             parse_key(USER_KEY[:-1])
         assert SECRET[:10] not in f"{caught.value} {caught.value.message} {caught.value.hint}"
 
     @pytest.mark.parametrize("key_id", ["", "short", "0" * 13, "0" * 11 + "_", "0" * 12 + "\n"])
     def test_only_for_key_ids(self, key_id: str) -> None:
-        """A key for something that is no key id is a programmer's error."""
+        """An invalid key id is a programming error."""
         with pytest.raises(ValueError, match="not a key id"):
             new_key(KeyKind.USER, key_id)
 
     def test_repr_keeps_the_secret(self) -> None:
-        """A parsed key in a traceback or a log shows no secret."""
+        """The `repr` of a parsed key shows no secret."""
         assert SECRET not in repr(parse_key(USER_KEY))
 
 
@@ -133,7 +133,7 @@ class TestClientSecret:
     """Client secrets."""
 
     def test_form(self) -> None:
-        """Prefix, 43 characters and their checksum."""
+        """A client secret is prefix, 43 characters and their checksum."""
         secret = new_client_secret()
         assert re.fullmatch(r"herod_c_[0-9A-Za-z]{49}", secret)
         assert looks_like_client_secret(secret)
@@ -141,7 +141,7 @@ class TestClientSecret:
         assert has_checksum(secret)
 
     def test_checksum(self) -> None:
-        """A changed last character no longer fits."""
+        """A changed last character fails the checksum."""
         secret = new_client_secret()
         assert not has_checksum(secret[:-1] + ("0" if secret[-1] != "0" else "1"))
 
@@ -160,13 +160,13 @@ class TestClientSecret:
     ],
 )
 def test_looks(text: str, key: bool, client_secret: bool) -> None:
-    """The prefix says what a text means to be, however mistyped the rest."""
+    """The prefix identifies the intended kind of credential, however malformed the rest."""
     assert looks_like_key(text) is key
     assert looks_like_client_secret(text) is client_secret
 
 
 def test_random_values() -> None:
-    """Ids and opaque values have their form and do not repeat."""
+    """Ids and opaque values have their format and do not repeat."""
     key_ids = {new_key_id() for _ in range(200)}
     opaque = {new_opaque() for _ in range(200)}
     ids = {new_id() for _ in range(200)}
@@ -180,7 +180,7 @@ def test_random_values() -> None:
 
 @given(number=st.integers(0, 2**256 - 1))
 def test_base62(number: int) -> None:
-    """43 characters hold every number of 256 bits."""
+    """43 characters hold any 256-bit number."""
     text = key_format.base62(number, key_format.SECRET_CHARS)
     value = 0
     for char in text:
@@ -189,7 +189,7 @@ def test_base62(number: int) -> None:
 
 
 def test_checksum_is_crc32() -> None:
-    """The checksum is CRC-32 (zlib, PNG) of everything before it, so that any tool can check it."""
+    """The checksum is CRC-32 (zlib, PNG) of everything before it, so that common tools can compute it."""
     value = 0
     for char in USER_KEY[-6:]:
         value = value * 62 + key_format.ALPHABET.index(char)

@@ -1,4 +1,4 @@
-"""The keys that sign tokens: one algorithm each, and which of them verifies."""
+"""Signing keys: one algorithm each, and which of them verifies."""
 
 import hashlib
 import hmac
@@ -28,12 +28,12 @@ RFC_8037_THUMBPRINT = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
 
 class TestSigningKey:
-    """One key, one algorithm."""
+    """A single key with one algorithm."""
 
     @pytest.mark.parametrize("key", [hs256_key(SECRET), ed25519_key(new_ed25519_private())], ids=["HS256", "EdDSA"])
     @given(data=st.binary(max_size=100))
     def test_signs_what_it_verifies(self, key: SigningKey, data: bytes) -> None:
-        """A signature holds for its data and for no other."""
+        """A signature is valid for its data only."""
         signature = key.sign(data)
         assert key.verify(data, signature)
         assert not key.verify(data + b".", signature)
@@ -41,7 +41,7 @@ class TestSigningKey:
         assert not key.verify(data, b"")
 
     def test_hs256(self) -> None:
-        """HS256 is HMAC-SHA256 over the secret's UTF-8 bytes, without `kid`, without a public half."""
+        """HS256 is HMAC-SHA256 with the secret's UTF-8 bytes, without `kid` or public key."""
         key = hs256_key("grüße und geheime Zeichen, sehr viele")
         secret = "grüße und geheime Zeichen, sehr viele".encode()
         assert key.sign(b"data") == hmac.digest(secret, b"data", "sha256")
@@ -57,7 +57,7 @@ class TestSigningKey:
         ],
     )
     def test_key_files_are_no_secrets(self, secret: str) -> None:
-        """A secret that other libraries would refuse is refused here, with what to do."""
+        """The content of a key file is refused as a secret, as other libraries do, with what to do."""
         with pytest.raises(SettingsError, match="herod secret generate"):
             hs256_key(secret)
 
@@ -80,7 +80,7 @@ class TestSigningKey:
         )
 
     def test_public_half_verifies_only(self) -> None:
-        """A verifier of another service holds the public key: the same `kid`, no signing."""
+        """A public key verifies under the same `kid`, and cannot sign."""
         private = ed25519_key(RFC_8037_PRIVATE)
         public = ed25519_public_key(RFC_8037_PUBLIC, verifies_until=9)
         assert (public.kid, public.verifies_until) == (private.kid, 9)
@@ -90,19 +90,19 @@ class TestSigningKey:
             public.sign(b"data")
 
     def test_private_keys_are_random(self) -> None:
-        """A fresh private key has 32 random bytes."""
+        """A new private key has 32 random bytes."""
         first, second = new_ed25519_private(), new_ed25519_private()
         assert len(first) == 32
         assert first != second
 
     def test_repr_keeps_secrets(self) -> None:
-        """A key in a traceback or a log shows no key material."""
+        """The `repr` of a key shows no key material."""
         assert SECRET not in repr(hs256_key(SECRET))
         assert "Private" not in repr(ed25519_key(RFC_8037_PRIVATE))
 
     @pytest.mark.parametrize(("until", "now", "live"), [(None, 10**12, True), (100, 99, True), (100, 100, False)])
     def test_hard_stop(self, until: int | None, now: int, live: bool) -> None:
-        """A retired key stops at its second."""
+        """A retired key stops at its stop time."""
         assert hs256_key(SECRET, verifies_until=until).is_live(now) is live
 
 
@@ -115,7 +115,7 @@ class TestSigningKeys:
     OLDER_SHARED = hs256_key(OTHER_SECRET, verifies_until=50)
 
     def test_found_by_kid(self) -> None:
-        """Each key is found by its own `kid`; no `kid` means HS256; an unknown one finds nothing."""
+        """Each key is found by its `kid`; no `kid` means HS256, and an unknown one finds nothing."""
         keys = SigningKeys(self.CURRENT, [self.OLD, self.SHARED])
         assert keys.current is self.CURRENT
         assert keys.find(self.CURRENT.kid) is self.CURRENT
@@ -126,27 +126,27 @@ class TestSigningKeys:
         assert list(keys) == [self.CURRENT, self.OLD, self.SHARED]
 
     def test_two_secrets(self) -> None:
-        """A changed HERO_SECRET leaves two keys without `kid`, the newest first."""
+        """After a change of HERO_SECRET two keys have no `kid`, the newest first."""
         keys = SigningKeys(self.CURRENT, [self.SHARED, self.OLDER_SHARED])
         assert keys.find_all(None) == (self.SHARED, self.OLDER_SHARED)
         assert keys.find(None) is self.SHARED
 
     def test_no_shared_key(self) -> None:
-        """Where HS256 was never used, a token without `kid` finds no key."""
+        """If HS256 was never used, a token without `kid` finds no key."""
         assert SigningKeys(self.CURRENT).find(None) is None
 
     def test_current_has_no_stop(self) -> None:
-        """A key that stops verifying must not sign."""
+        """A key with a stop time cannot be the signing key."""
         with pytest.raises(ValueError, match="current"):
             SigningKeys(self.SHARED)
 
     def test_retired_has_a_stop(self) -> None:
-        """A retired key without an end would verify for ever."""
+        """A retired key needs a stop time, or it would verify forever."""
         with pytest.raises(ValueError, match="retired"):
             SigningKeys(self.CURRENT, [hs256_key(SECRET)])
 
     def test_one_algorithm_a_kid(self) -> None:
-        """Two algorithms under one `kid` are what algorithm confusion needs."""
+        """A `kid` has one algorithm, which rules out algorithm confusion."""
         confused = SigningKey(kid=self.CURRENT.kid, algorithm="HS256", verifies_until=100, verifier=RFC_8037_PUBLIC)
         with pytest.raises(ValueError, match="two algorithms"):
             SigningKeys(self.CURRENT, [confused])

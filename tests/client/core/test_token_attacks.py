@@ -1,4 +1,4 @@
-"""The strict token door: what does not pass, and with which reason."""
+"""Attacks on access tokens: what is refused, and for which reason."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -42,12 +42,12 @@ from herod_client.core.signing_keys import SigningKey, SigningKeys, ed25519_key,
 
 
 def unsigned(alg: str) -> str:
-    """A token that claims to need no signature."""
+    """A token with `alg` none or similar and no signature."""
     return f"{encode(json.dumps({'alg': alg, 'typ': 'JWT'}).encode())}.{BODY}."
 
 
 def confused() -> str:
-    """HS256 made with the public Ed25519 key as its secret: RFC 8725, section 2.1."""
+    """HS256 computed with the public Ed25519 key as secret: RFC 8725, section 2.1."""
     public = jwt.utils.base64url_decode((ED25519.public_jwk() or {})["x"])
     secret = SigningKey(kid=None, algorithm="HS256", verifies_until=None, verifier=public)
     return forge({**HEADER, "kid": ED25519.kid}, PAYLOAD, secret)
@@ -55,7 +55,7 @@ def confused() -> str:
 
 JWK = {"kty": "oct", "k": encode(SECRET.encode())}
 
-# header of a well-signed token, why it is refused
+# header of a correctly signed token, reason of the refusal
 HEADERS = [
     ("crit", {**HEADER, "crit": ["exp"]}, "malformed"),
     ("empty crit", {**HEADER, "crit": []}, "malformed"),
@@ -95,7 +95,7 @@ HEADERS = [
     ("lone surrogate", '{"alg":"HS256","typ":"JWT","x":"\\ud800"}', "malformed"),
 ]
 
-# payload of a well-signed token, why it is refused
+# payload of a correctly signed token, reason of the refusal
 PAYLOADS: list[tuple[str, str | bytes | Mapping[str, Any], str | None]] = [
     ("unknown claims", {**PAYLOAD, "email": "a@b.example", "roles": ["x"], "act": {"sub": "y"}}, None),
     ("white space", json.dumps(PAYLOAD, indent=2), None),
@@ -166,7 +166,7 @@ PAYLOADS: list[tuple[str, str | bytes | Mapping[str, Any], str | None]] = [
 AUDIENCE_HEADER = {"alg": "HS256", "typ": "at+jwt"}
 AUDIENCE_PAYLOAD = json.loads(msgspec.json.encode(AUDIENCE_CLAIMS))
 
-# a token as text, why it is refused
+# token text, reason of the refusal
 TEXTS = [
     ("empty", "", "malformed"),
     ("dots", "..", "malformed"),
@@ -206,27 +206,27 @@ TEXTS = [
 
 
 def ids(table: list[Any]) -> list[Any]:
-    """A table of (name, …) as parameters named so."""
+    """A table of (name, …) as parameters with these ids."""
     return [pytest.param(*row[1:], id=row[0]) for row in table]
 
 
 class TestAttacks:
-    """The token-attack table: nothing but the one good form passes."""
+    """The table of token attacks: only the one valid format is accepted."""
 
     @pytest.mark.parametrize(("header", "reason"), ids(HEADERS))
     def test_headers(self, header: str | Mapping[str, Any], reason: str) -> None:
-        """A header that says anything odd is refused, however well the token is signed."""
+        """A header with any deviation is refused, although the signature is valid."""
         assert refusal(forge(header, PAYLOAD)) == reason
         assert refusal(forge(header, PAYLOAD), keys=BOTH) == reason
 
     @pytest.mark.parametrize(("payload", "reason"), ids(PAYLOADS))
     def test_payloads(self, payload: str | bytes | Mapping[str, Any], reason: str | None) -> None:
-        """A payload that says anything odd is refused, however well the token is signed."""
+        """A payload with any deviation is refused, although the signature is valid."""
         assert refusal(forge(HEADER, payload)) == reason
 
     @pytest.mark.parametrize(("token", "reason"), ids(TEXTS))
     def test_texts(self, token: str, reason: str) -> None:
-        """There is one way to write a token."""
+        """A token has exactly one valid encoding."""
         assert refusal(token) == reason
 
     @pytest.mark.parametrize(
@@ -242,27 +242,27 @@ class TestAttacks:
         ],
     )
     def test_audiences(self, change: dict[str, Any], reason: str | None) -> None:
-        """A token for an audience passes at that audience alone, from the public URL alone."""
+        """A token for an audience is accepted at that audience only, and from the public URL only."""
         assert refusal(forge(AUDIENCE_HEADER, {**AUDIENCE_PAYLOAD, **change})) == reason
 
     def test_confusion(self) -> None:
-        """The public key is no HMAC secret, whatever the header says."""
+        """The public key is not accepted as an HMAC secret, whatever the header says."""
         assert refusal(confused(), keys=BOTH) == "signature"
         assert refusal(confused(), keys=SigningKeys(ED25519)) == "signature"
 
     def test_foreign_keys(self) -> None:
-        """A good token of another herod is refused."""
+        """A valid token of another herod is refused."""
         assert refusal(issue(CLAIMS, hs256_key("t" * 32))) == "signature"
         assert refusal(issue(CLAIMS, ed25519_key(bytes(32))), keys=BOTH) == "signature"
         assert refusal(issue(CLAIMS, ED25519)) == "signature"
 
     def test_borrowed_kid(self) -> None:
-        """Signed with the shared secret under the `kid` of the Ed25519 key: one algorithm a `kid`."""
+        """A token signed with the shared secret under the Ed25519 key's `kid` is refused: one algorithm per `kid`."""
         assert refusal(forge({**HEADER, "kid": ED25519.kid}, PAYLOAD), keys=BOTH) == "signature"
         assert refusal(forge({"alg": "EdDSA", "typ": "JWT"}, PAYLOAD, ED25519), keys=BOTH) == "signature"
 
     def test_at_the_size_limit(self) -> None:
-        """8 KiB pass and one character more does not."""
+        """A token of 8 KiB passes, and one of one character more is refused."""
 
         def padded(count: int) -> str:
             return forge(HEADER, {**PAYLOAD, "x": "y" * count})
@@ -273,7 +273,7 @@ class TestAttacks:
         assert refusal(padded(count + 2)) == "malformed"
 
     def test_errors_tell_nothing(self) -> None:
-        """A refusal repeats nothing of the token and does not name the check that failed in public."""
+        """A refusal contains nothing of the token and does not name the failed check publicly."""
         messages = set()
         for _, payload, reason in PAYLOADS:
             if reason is not None:
@@ -285,22 +285,22 @@ class TestAttacks:
 
     @given(token=st.text() | st.from_regex(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*", fullmatch=True))
     def test_any_text(self, token: str) -> None:
-        """Whatever is presented, the answer is a refusal and never another error."""
+        """Any text is refused without another error."""
         assert refusal(token) in {"malformed", "signature"}
 
     @given(payload=st.binary(max_size=300) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
     def test_any_signed_payload(self, payload: bytes) -> None:
-        """Whatever a holder of the secret signs, the answer is a refusal and never another error."""
+        """Any payload signed with the secret is refused without another error."""
         assert refusal(forge(HEADER, payload)) == "malformed"
 
     @given(header=st.binary(max_size=300))
     def test_any_header(self, header: bytes) -> None:
-        """Whatever bytes stand for a header, the answer is a refusal and never another error."""
+        """Any bytes as header are refused without another error."""
         assert refusal(f"{encode(header)}.{BODY}.{SIGNATURE}") in {"malformed", "signature"}
 
     @given(position=st.integers(0, len(GOOD) - 1), char=st.sampled_from("ABYZabyz0189-_=.+/ \n"))
     def test_any_change(self, position: int, char: str) -> None:
-        """A good token with one character changed is no token."""
+        """A valid token with one changed character is refused."""
         changed = GOOD[:position] + char + GOOD[position + 1 :]
         assert (refusal(changed) is None) == (changed == GOOD)
 
@@ -313,7 +313,7 @@ json_values = st.recursive(
 
 
 def has_duplicates(text: str) -> bool:
-    """Whether a name stands twice in any object: the law, told by another parser."""
+    """Whether any object has a duplicate name, according to an independent parser."""
     found = False
 
     def look(pairs: list[tuple[str, Any]]) -> None:
@@ -336,7 +336,7 @@ def test_duplicates_at_any_level(
     escape: Callable[[str], str],
     ensure_ascii: bool,
 ) -> None:
-    """However an object is written, it is read if and only if no name stands twice."""
+    """An object is accepted exactly if it has no duplicate name at any level, however it is written."""
     written = [
         escape(name) + separators[1] + json.dumps(value, separators=separators, ensure_ascii=ensure_ascii)
         for name, value in members
@@ -349,14 +349,14 @@ def test_duplicates_at_any_level(
         try:
             names = set(access_tokens.parse_object(text.encode("utf-8", "surrogatepass")))
         except BadToken:
-            # Lone surrogates are not strict UTF-8, and are refused too.
+            # Lone surrogates are not valid UTF-8, and are refused too.
             assert any(0xD800 <= ord(char) <= 0xDFFF for char in str(members))
         else:
             assert names == {name for name, _ in members}
 
 
 def test_only_signed_headers_are_remembered() -> None:
-    """A stranger cannot fill the cache of headers; a signer can fill it only to its limit."""
+    """Only signed headers are cached, and a holder of the secret can fill the cache only to its limit."""
     access_tokens.known_headers.clear()
     for n in range(100):
         refusal(forge({**HEADER, "x": n}, PAYLOAD, hs256_key("t" * 32)))
@@ -369,7 +369,7 @@ def test_only_signed_headers_are_remembered() -> None:
 
 
 def test_a_remembered_header_is_still_judged() -> None:
-    """A header known from one set of keys gives nothing under another, nor under another typ."""
+    """A header cached for one set of keys is not accepted with another set or another typ."""
     assert refusal(GOOD) is None
     assert refusal(GOOD, keys=SigningKeys(ED25519)) == "signature"
     with pytest.raises(BadToken):

@@ -1,4 +1,4 @@
-"""Tokens for tests of the strict door: good ones, and any others, signed well."""
+"""Tokens for tests of verification: valid ones, and arbitrary ones with a valid signature."""
 
 import json
 from collections.abc import Mapping
@@ -33,17 +33,17 @@ COMPACT = json.dumps(PAYLOAD, separators=(",", ":"))
 
 
 def with_raw(members: str) -> str:
-    """The payload with more members, as text."""
+    """The payload with additional members, as text."""
     return COMPACT[:-1] + "," + members + "}"
 
 
 def encode(data: bytes) -> str:
-    """Base64url without padding."""
+    """Encode as Base64url without padding."""
     return jwt.utils.base64url_encode(data).decode()
 
 
 def forge(header: str | Mapping[str, Any], payload: str | bytes | Mapping[str, Any], key: SigningKey = SHARED) -> str:
-    """A token with any header and payload, signed well: what a service that holds HERO_SECRET could send."""
+    """A token with any header and payload and a valid signature: what a service with HERO_SECRET could send."""
     parts = []
     for part in (header, payload):
         text = json.dumps(part, separators=(",", ":")) if isinstance(part, Mapping) else part
@@ -66,7 +66,7 @@ def check(token: str, *, keys: SigningKeys | None = None, now: int = NOW, ttl: i
 
 
 def refusal(token: str, *, keys: SigningKeys | None = None, now: int = NOW, ttl: int = TTL) -> str | None:
-    """The reason of the refusal; None where the token passes."""
+    """The reason of the refusal; None if the token is accepted."""
     try:
         check(token, keys=keys, now=now, ttl=ttl)
     except (BadToken, ExpiredToken) as error:
