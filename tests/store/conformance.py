@@ -1,6 +1,6 @@
-"""What every store does with records and writes; `conformance_feed.py` has the rest.
+"""Conformance of every store in records and writes; `conformance_feed.py` covers the rest.
 
-A store's own test gives it as the fixture `store` and inherits both classes.
+A store's own test provides the fixture `store` and inherits both classes.
 """
 
 from collections.abc import Callable
@@ -21,11 +21,11 @@ DAY = 86_400
 
 
 class Kept(Store, Protocol):
-    """A store that remembers three tombstones."""
+    """A store that keeps three tombstones."""
 
 
 def putting(*records: Record) -> Callable[[Writer], None]:
-    """A function for `write` that puts them all."""
+    """A function for `write` that puts all these records."""
 
     def put(tx: Writer) -> None:
         for record in records:
@@ -35,11 +35,11 @@ def putting(*records: Record) -> Callable[[Writer], None]:
 
 
 class Refused(Exception):
-    """A function's own error."""
+    """An error raised by a function."""
 
 
 def failing(*records: Record) -> Callable[[Writer], None]:
-    """A function for `write` that puts them all, writes to the audit, and then fails."""
+    """A function for `write` that puts all these records, appends an audit event, and then fails."""
 
     def put(tx: Writer) -> None:
         putting(*records)(tx)
@@ -53,7 +53,7 @@ class StoreConformance:
     """Reading and writing."""
 
     async def test_what_was_put_is_there(self, store: Store) -> None:
-        """A record comes back equal, of its own type only, and an unknown id gives None."""
+        """A record is read back equal, by its own type only, and an unknown id gives None."""
         ada = account(email="ada@example.org", password="phc", expires_at=7, epoch=3)
         await store.write(putting(ada))
         assert store.get(Account, "ada") == ada
@@ -61,7 +61,7 @@ class StoreConformance:
         assert store.get(Account, "nobody") is None
 
     async def test_put_replaces(self, store: Store) -> None:
-        """A record of the same kind and id takes the other's place."""
+        """A record replaces another of the same kind and id."""
         await store.write(putting(account()))
         assert store.get(Account, "ada") == account()
         renamed = account(name="Countess", created_at=101)
@@ -75,7 +75,7 @@ class StoreConformance:
         assert await store.write(lambda tx: tx.count(Account)) == 0
 
     async def test_writer_reads_its_own_writes(self, store: Store) -> None:
-        """Inside a write, every way of reading sees what was just written."""
+        """Inside a write, every read method sees what was just written."""
 
         def work(tx: Writer) -> None:
             tx.put(account(email="a@b.c"))
@@ -93,7 +93,7 @@ class StoreConformance:
         await store.write(work)
 
     async def test_failed_function_leaves_nothing(self, store: Store) -> None:
-        """What a function raises comes out, and none of its writes stay: records, feed, counts, audit."""
+        """A function's error is raised, and none of its writes are kept: records, feed, counts, audit."""
         await store.write(putting(account(), key()))
         before = store.cursor
 
@@ -113,7 +113,7 @@ class StoreConformance:
         assert store.audit_rows() == []
 
     async def test_failure_is_its_own(self, store: Store) -> None:
-        """Functions that fail beside others do not take them along."""
+        """A failing function does not affect others in the same batch."""
         failures = 0
 
         async def write(number: int) -> None:
@@ -131,7 +131,7 @@ class StoreConformance:
         assert store.count(Account) == 20
 
     async def test_find_by_lookup(self, store: Store) -> None:
-        """Only the exact words find a record, and only as long as it has them."""
+        """A record is found by its exact lookup words only, and only while it has them."""
         await store.write(putting(account(email="a@b.c"), account("bob", email="bob@b.c"), key()))
         assert store.find(Account, "email", "a@b.c") == [account(email="a@b.c")]
         assert store.find(Account, "email", "A@b.c") == store.find(Account, "email") == []
@@ -153,7 +153,7 @@ class StoreConformance:
         ],
     )
     async def test_unique_lookups(self, store: Store, first: Record, second: Record) -> None:
-        """A second record with the lookup of a unique kind is a Conflict, until the first one is gone."""
+        """A second record with the lookup of a unique kind is a Conflict, until the first one is deleted."""
         await store.write(putting(first))
         await store.write(putting(first))
         with pytest.raises(Conflict, match="already"):
@@ -163,7 +163,7 @@ class StoreConformance:
         assert store.get(type(second), "b") == second
 
     async def test_conflict_may_be_handled(self, store: Store) -> None:
-        """A function that catches a Conflict goes on, and what it wrote otherwise is kept."""
+        """A function that catches a Conflict continues, and its other writes are kept."""
         await store.write(putting(account(email="a@b.c")))
 
         def work(tx: Writer) -> None:
@@ -177,12 +177,12 @@ class StoreConformance:
         assert store.count(Account) == 3
 
     async def test_no_lookup_is_not_shared(self, store: Store) -> None:
-        """Records without a lookup do not stand in each other's way."""
+        """Records without a lookup do not conflict with each other."""
         await store.write(putting(account("a"), account("b")))
         assert store.count(Account) == 2
 
     async def test_delete(self, store: Store) -> None:
-        """Deleting says whether there was one."""
+        """Deleting returns whether there was a record."""
         await store.write(putting(account()))
         assert store.get(Account, "ada") == account()
         assert await store.write(lambda tx: tx.delete(Account, "ada")) is True
@@ -192,13 +192,13 @@ class StoreConformance:
         assert await store.write(lambda tx: tx.delete(Account, "\ud800")) is False
 
     async def test_strange_ids_are_absent(self, store: Store) -> None:
-        """Ids from strangers, whatever they hold, are not there and do no harm."""
+        """Ids of any content that do not exist are not found and cause no error."""
         for id_ in ("", "\0", "\ud800", "x" * 10_000, "' OR 1=1 --"):
             assert store.get(Account, id_) is None
             assert store.get(Account, id_) is None
 
     async def test_list_pages(self, store: Store) -> None:
-        """Pages go through all records by (created_at, id), each once, whatever the page size."""
+        """Pages contain all records by (created_at, id), each once, for any page size."""
         records = [key(f"id{n:02}", created_at=100 + n // 3) for n in range(17)]
         await store.write(putting(*reversed(records)))
         for limit in (1, 2, 16, 17, 18, 200, 5000):
@@ -215,7 +215,7 @@ class StoreConformance:
             assert seen == records
 
     async def test_list_newest_first(self, store: Store) -> None:
-        """The same records the other way round, each once, of one owner too; what is newer does not come in between."""
+        """Newest first gives the reverse order, also for one owner, and newer records do not appear between pages."""
         records = [key(f"id{n:02}", owner="ada" if n % 2 else None, created_at=100 + n // 3) for n in range(17)]
         await store.write(putting(*records))
         for owner, expected in ((None, records[::-1]), ("ada", records[1::2][::-1])):
@@ -232,7 +232,7 @@ class StoreConformance:
         assert store.list(ApiKey, order=Order.NEWEST, cursor=first.next_cursor, limit=1).items == [records[14]]
 
     async def test_list_by_expiry(self, store: Store) -> None:
-        """What ends first stands first, what ends at once by id, and what never ends not at all."""
+        """Expiring records are listed by expiry and id, and others are left out."""
         ends = (None, 900, 300, 300, 2**40, -5)
         records = [key(f"id{n}", created_at=n, expires_at=at) for n, at in enumerate(ends)]
         await store.write(putting(*records))
@@ -247,7 +247,7 @@ class StoreConformance:
             store.list(ApiKey, owner="ada", order=Order.EXPIRES)
 
     async def test_list_goes_on_over_changes(self, store: Store) -> None:
-        """A cursor stays good when its record is deleted and others are added before it."""
+        """A cursor stays valid when its record is deleted and others are added before it."""
         await store.write(putting(*(key(f"id{n}", created_at=n) for n in range(1, 6))))
         first = store.list(ApiKey, limit=2)
         await store.write(lambda tx: tx.delete(ApiKey, "id2"))
@@ -256,7 +256,7 @@ class StoreConformance:
         assert [one.id for one in rest.items] == ["id3", "id4", "id5"]
 
     async def test_list_of_an_owner(self, store: Store) -> None:
-        """With an owner, only theirs are listed, in pages too."""
+        """With an owner, only that owner's records are listed, also in pages."""
         await store.write(
             putting(
                 *(key(f"id{n}", owner="ada" if n % 2 else "bob", created_at=n) for n in range(6)), key("s", owner=None)
@@ -269,7 +269,7 @@ class StoreConformance:
         assert len(store.list(ApiKey).items) == 7
 
     async def test_list_of_a_hidden_owner(self, store: Store) -> None:
-        """What the store keeps of an owner may be an HMAC; asked for by its words, theirs are listed all the same."""
+        """If the store keeps an HMAC in place of an owner, records are still listed by the owner's plain id."""
         mine = [resource(f"sid{n}", created_at=n) for n in range(3)]
         others = [resource("a", secret="another's"), resource("b", claimant="storage"), resource("c", type="disk")]
         await store.write(putting(*mine, *others))
@@ -292,7 +292,7 @@ class StoreConformance:
         ],
     )
     async def test_list_is_bounded_in_bytes(self, store: Store, order: Order, owner: str | None) -> None:
-        """A page ends early where its records are large, goes on by its cursor, and takes at least one."""
+        """A page of large records ends early, continues by its cursor, and contains at least one."""
         fat = tuple(f"network-{number}" for number in range(2000))
         records = [key(f"id{n:02}", created_at=n, expires_at=n, networks=fat) for n in range(20)]
         records.append(key("id20", created_at=20, expires_at=20, networks=fat * 10))
@@ -312,7 +312,7 @@ class StoreConformance:
         assert pages > 3
 
     async def test_list_has_limits(self, store: Store) -> None:
-        """A page holds 200 records at most and one at least."""
+        """A page has 1 to 200 records."""
         await store.write(putting(*(account(f"id{n:03}") for n in range(201))))
         assert len(store.list(Account).items) == len(store.list(Account, limit=10**30).items) == 200
         assert len(store.list(Account, limit=0).items) == len(store.list(Account, limit=-5).items) == 1
@@ -323,12 +323,12 @@ class StoreConformance:
         ["", "x", "MTAw", "MTAwLg==", "MTAwLmE\n", "é", "LmE", "MTAwLmE=", "OTk5OTk5OTk5OTk5OTk5OTk5OTkuYQ", "A" * 999],
     )
     async def test_foreign_cursors(self, store: Store, cursor: str) -> None:
-        """A cursor that no list gave is refused."""
+        """A cursor that no list issued is refused."""
         with pytest.raises(InvalidRequest, match="cursor"):
             store.list(Account, cursor=cursor)
 
     async def test_scan_is_of_its_kind(self, store: Store) -> None:
-        """A scan gives every record of a kind and may be left early."""
+        """A scan yields every record of a kind and may be abandoned early."""
         many = [session(f"id{n:04}") for n in range(1201)]
         await store.write(putting(account(), *many))
         assert sorted(store.scan(Session), key=lambda one: one.id) == many
@@ -336,7 +336,7 @@ class StoreConformance:
         assert list(store.scan(ApiKey)) == []
 
     async def test_scan_while_deleting(self, store: Store) -> None:
-        """What a scan inside a write deletes does not confuse it."""
+        """A scan inside a write may delete the records it yields."""
         await store.write(putting(*(session(f"id{n:04}") for n in range(1201))))
 
         def work(tx: Writer) -> int:
@@ -346,7 +346,7 @@ class StoreConformance:
         assert store.count(Session) == 0
 
     async def test_health_and_stats(self, store: Store) -> None:
-        """A store that works says so and counts its writes."""
+        """A working store reports health OK and counts its writes."""
         assert store.health == (Health.OK, None)
         before = store.stats.writes
         await store.write(putting(account()))
@@ -354,7 +354,7 @@ class StoreConformance:
         assert store.stats.commits >= 1
 
     async def test_keyring(self, store: Store) -> None:
-        """Others may derive their keys from the store's root."""
+        """Other code can derive keys from the store's root."""
         assert len(store.keyring.key(Purpose.SESSIONS)) == 32
 
     async def test_cancelled_before(self, store: Store) -> None:
@@ -366,7 +366,7 @@ class StoreConformance:
         assert store.get(Account, "ada") is None
 
     async def test_many_writers(self, store: Store) -> None:
-        """Read, change and write back from many tasks: none of the changes is lost."""
+        """Concurrent read-modify-write functions lose no update."""
         await store.write(putting(account(epoch=0)))
 
         def increase(tx: Writer) -> None:
@@ -391,7 +391,7 @@ class StoreConformance:
         assert ada.epoch == 160
 
     async def test_survey(self, store: Store) -> None:
-        """A function reads for long, all of what was written before; what it raises comes out."""
+        """A survey reads a consistent state in a long-running function, and raises its error."""
         await store.write(putting(account(), key(), key("key2", name="other")))
         found = await store.survey(
             lambda reader: (sorted(one.id for one in reader.scan(ApiKey)), reader.count(Account))

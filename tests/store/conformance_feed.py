@@ -1,6 +1,6 @@
-"""What every store does besides: the change feed, forgetting what is over, uses, the audit log.
+"""Conformance of every store in the change feed, purging, usage and audit log.
 
-A store's own test gives it as the fixtures `store` and `kept` and inherits this class and that of `conformance.py`.
+A store's own test provides the fixtures `store` and `kept`, and inherits this class and that of `conformance.py`.
 """
 
 import pytest
@@ -15,10 +15,10 @@ from store.samples import account, event, guess, key, revocation, session
 
 
 class FeedConformance:
-    """What changed, what is over, who used what, and what the log says of it."""
+    """The change feed, purging of expired records, usage and the audit log."""
 
     async def test_changes(self, store: Store) -> None:
-        """The feed gives what changed since a cursor, each record in its newest form and each delete."""
+        """The feed has the changes since a cursor, each record in its latest state, and each deletion."""
         start = store.cursor
         assert store.changes(start) == Changes(cursor=start)
         await store.write(putting(account(), key("a"), key("b")))
@@ -29,7 +29,7 @@ class FeedConformance:
         assert store.changes(changes.cursor) == Changes(cursor=store.cursor)
 
     async def test_news(self, store: Store) -> None:
-        """Who waits for news is woken by a commit that the feed tells of, and by no other."""
+        """A commit with changes for the feed notifies waiting callers, and other commits do not."""
         woken: list[str] = []
 
         async def wait() -> None:
@@ -47,7 +47,7 @@ class FeedConformance:
         assert not len(store.change_notifier)
 
     async def test_changes_in_pieces(self, store: Store) -> None:
-        """With a limit the feed comes in pieces, in order of revision, and misses nothing."""
+        """With a limit the feed comes in parts, ordered by revision, and complete."""
         cursor = store.cursor
         await store.write(putting(*(account(f"id{n}") for n in range(7))))
         await store.write(lambda tx: [tx.delete(Account, "id0"), tx.delete(Account, "id3")])
@@ -64,7 +64,7 @@ class FeedConformance:
         assert cursor == store.cursor
 
     async def test_changes_are_bounded_in_bytes(self, store: Store) -> None:
-        """Large records come in pieces by themselves, each piece but the last saying that there are more."""
+        """Large records are split into parts without a limit, and each part but the last has `has_more`."""
         cursor = store.cursor
         fat = tuple(f"network-{number}" for number in range(2000))
         await store.write(putting(*(account(f"id{n:02}", networks=fat) for n in range(20))))
@@ -83,13 +83,13 @@ class FeedConformance:
         assert not store.changes(cursor).has_more
 
     async def test_changes_of_a_limit_say_whether_there_are_more(self, store: Store) -> None:
-        """A piece that ends where the changes do is the last, however many were asked for."""
+        """A part that ends with the last change has no `has_more`, whatever the limit."""
         cursor = store.cursor
         await store.write(putting(*(account(f"id{n}") for n in range(4))))
         assert [store.changes(cursor, limit=limit).has_more for limit in (1, 3, 4, 5)] == [True, True, False, False]
 
     async def test_put_after_delete_is_no_delete(self, store: Store) -> None:
-        """A record that is back is not reported as gone, not even when a write that deleted it failed."""
+        """A record that was created again is not reported as deleted, also after a failed write."""
         start = store.cursor
         await store.write(putting(account()))
         await store.write(lambda tx: tx.delete(Account, "ada"))
@@ -100,13 +100,13 @@ class FeedConformance:
         assert store.changes(start) == Changes(cursor=store.cursor, put=(account(),))
 
     async def test_foreign_feed_cursors(self, store: Store) -> None:
-        """A cursor of another generation, or from the future, starts anew."""
+        """A cursor of another generation, or from the future, gets a reset."""
         await store.write(putting(account()))
         for cursor in (Cursor("other", 0), Cursor(store.cursor.generation, 2), Cursor(store.cursor.generation, -1)):
             assert store.changes(cursor) == Changes(cursor=store.cursor, is_reset=True)
 
     async def test_tombstone_floor(self, kept: Kept) -> None:
-        """Below the oldest tombstone that is kept, the feed says so instead of leaving deletes out."""
+        """A cursor from before the oldest kept tombstone gets a reset rather than missing deletions."""
         cursors = [kept.cursor]
         await kept.write(putting(*(account(f"id{n}") for n in range(5))))
         for number in range(5):
@@ -120,7 +120,7 @@ class FeedConformance:
         assert not kept.changes(cursors[3]).is_reset
 
     async def test_purge(self, store: Store) -> None:
-        """Sessions and revocations go a day after their end, through the feed; nothing else does."""
+        """Sessions and revocations are purged a day after their expiry, through the feed; other records are kept."""
         keys = [key(expires_at=100)]
         await store.write(putting(session("old"), session("new", expires_at=201), session("endless", expires_at=None)))
         await store.write(putting(revocation("old"), revocation("new", expires_at=201), *keys))
@@ -134,7 +134,7 @@ class FeedConformance:
         assert set(store.changes(before).deleted) == {("session", "old"), ("revocation", "ada/old")}
 
     async def test_the_feed_leaves_counts_out(self, store: Store) -> None:
-        """Counts of guesses come, change and go without a word or a tombstone; what is undone is as it was."""
+        """Guess counts appear in the feed neither as changes nor as tombstones, and a failed write restores them."""
         before = store.cursor
         await store.write(putting(guess("one"), account("ada"), guess("two", expires_at=300)))
         assert [record.id for record in store.changes(before).put] == ["ada"]
@@ -150,13 +150,13 @@ class FeedConformance:
         assert (changes.is_reset, changes.put, changes.deleted) == (False, (), ())
 
     async def test_purge_of_many(self, store: Store) -> None:
-        """More than one transaction's worth goes in one call."""
+        """A purge of more than one transaction's records needs one call."""
         await store.write(putting(*(session(f"id{n}") for n in range(2300))))
         assert await store.purge_expired(10**9) == 2300
         assert store.count(Session) == 0
 
     async def test_usage(self, store: Store) -> None:
-        """A noted use is seen at once, the last one counts, and a delete forgets it; the feed knows nothing of it."""
+        """A use is visible at once, replaces the former, is removed with its key, and is not in the feed."""
         await store.write(putting(key()))
         before = store.cursor
         assert store.usage("key1") is None
@@ -177,7 +177,7 @@ class FeedConformance:
         assert store.usage("key1") is None
 
     async def test_usage_goes_with_a_write(self, store: Store) -> None:
-        """Uses reach the disk with whatever is written next, many of them in several."""
+        """Uses are written with the next write, many of them over several writes."""
         for number in range(1200):
             store.note_use(f"id{number}", Usage(number, "uid:1"))
         for _ in range(4):
@@ -185,7 +185,7 @@ class FeedConformance:
         assert await store.write(lambda tx: tx.usage("id1199")) == Usage(1199, "uid:1")
 
     async def test_audit(self, store: Store) -> None:
-        """Events come back in order with their place in the chain, and the chain verifies."""
+        """Events are listed in order with their sequence numbers, and the chain verifies."""
         empty = await store.verify_audit()
         assert empty.valid
         assert (empty.rows, empty.head) == (0, "00" * 32)
@@ -202,7 +202,7 @@ class FeedConformance:
         assert (verdict.rows, verdict.head, verdict.first_bad) == (7, rows[-1].mac, None)
 
     async def test_audit_with_failures(self, store: Store) -> None:
-        """Rows of failed functions leave no gap in the chain."""
+        """Audit events of failed functions leave no gap in the chain."""
 
         async def write(number: int) -> None:
             def work(tx: Writer) -> None:

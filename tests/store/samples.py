@@ -25,7 +25,7 @@ def account(id: str = "ada", *, email: str | None = None, **changes: Any) -> Acc
 
 
 def key(id: str = "key1", **changes: Any) -> ApiKey:
-    """A key with a name of its own."""
+    """A key with a unique name."""
     return ApiKey(
         **{
             "id": id,
@@ -59,7 +59,7 @@ def session(id: str = "session1", **changes: Any) -> Session:
 
 
 def revocation(jti: str = "jti1", *, expires_at: int = 200) -> Revocation:
-    """A token taken back."""
+    """A revoked token."""
     return Revocation(id=f"ada/{jti}", created_at=100, expires_at=expires_at, subject="ada", jti=jti)
 
 
@@ -90,7 +90,7 @@ def guess(id: str = "guess1", *, expires_at: int = 200) -> GuessCount:
 
 
 def event(number: int = 1, **changes: Any) -> AuditEvent:
-    """An audit event; the number tells it from others."""
+    """An audit event, distinguished by the number."""
     return AuditEvent(
         **{
             "at": number,

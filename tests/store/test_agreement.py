@@ -1,4 +1,4 @@
-"""The two stores agree: the same random program of writes leaves both in the same state, all along."""
+"""The two stores agree: the same random program of writes leaves both in the same state at every step."""
 
 import tempfile
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Failed(Exception):
 
 
 def put(record: Record, *, is_lenient: bool) -> Step:
-    """Put it; a lenient program goes on after a Conflict."""
+    """Put the record; a lenient program continues after a Conflict."""
 
     def step(tx: Writer) -> Any:
         try:
@@ -43,7 +43,7 @@ def put(record: Record, *, is_lenient: bool) -> Step:
 
 
 def fail(_tx: Writer) -> None:
-    """Undo the function."""
+    """Make the function fail and roll back."""
     raise Failed
 
 
@@ -85,7 +85,7 @@ programs = st.lists(
 
 
 async def run(store: SqliteStore | MemoryStore, turn: Any) -> Any:
-    """One turn of a program: what it returned or raised."""
+    """Run one step of a program; return its result or error."""
     match turn:
         case int():
             return await store.purge_expired(turn)
@@ -99,7 +99,7 @@ async def run(store: SqliteStore | MemoryStore, turn: Any) -> Any:
 
 
 def state(store: SqliteStore | MemoryStore) -> dict[str, Any]:
-    """All that can be read."""
+    """Everything that can be read from the store."""
     generation, rev = msgspec.structs.astuple(store.cursor)
     seen: dict[str, Any] = {"rev": rev, "audit": [(row.seq, row.event) for row in store.audit_rows()]}
     seen["usage"] = [store.usage(id_) for id_ in IDS]
@@ -131,7 +131,7 @@ def state(store: SqliteStore | MemoryStore) -> dict[str, Any]:
 @settings(max_examples=50)
 @given(programs)
 def test_memory_and_sqlite_agree(program: list[Any]) -> None:
-    """After each turn of a program both give the same answers to everything."""
+    """After each step of a program both stores give the same answers."""
 
     async def main() -> None:
         async with (

@@ -1,4 +1,4 @@
-"""The audit chain by itself: whatever is done to the rows, it shows."""
+"""The audit chain alone: any change to its rows is detected."""
 
 import pytest
 from hypothesis import given
@@ -24,7 +24,7 @@ def chain(length: int) -> tuple[list[ChainRow], ChainEnd]:
 
 @given(length=st.integers(0, 12), data=st.data())
 def test_only_the_true_rows_verify(length: int, data: st.DataObject) -> None:
-    """Any selection of rows in any order, renumbered or not, is invalid unless it is the chain itself."""
+    """Any selection of rows in any order, renumbered or not, is invalid unless it is the original chain."""
     rows, head = chain(length)
     assert walk(KEYRING, rows, anchor=ChainEnd(), head=head).valid
     picked = data.draw(st.lists(st.sampled_from(rows), max_size=14)) if rows else []
@@ -37,7 +37,7 @@ def test_only_the_true_rows_verify(length: int, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 3, 5])
 def test_chain_behind_an_anchor(cut: int) -> None:
-    """What retention removed is replaced by the anchor: the rest verifies against it, and nothing else does."""
+    """Rows removed by retention are replaced by an anchor, and only the genuine rest verifies against it."""
     rows, head = chain(5)
     anchor = ChainEnd(*rows[cut - 1][::2]) if cut else ChainEnd()
     verdict = walk(KEYRING, rows[cut:], anchor=anchor, head=head)
@@ -49,20 +49,20 @@ def test_chain_behind_an_anchor(cut: int) -> None:
 
 
 def test_another_key_makes_another_chain() -> None:
-    """Without the audit key nobody can continue the chain."""
+    """Without the audit key the chain cannot be continued."""
     rows, head = chain(3)
     assert not walk(Keyring(b"x" * 32), rows, anchor=ChainEnd(), head=head).valid
 
 
 def test_end_that_is_not_the_heads() -> None:
-    """A whole chain of the right length that is not the one the head names is found too."""
+    """A valid chain of the right length that is not the one of the head is detected."""
     rows, _ = chain(3)
     verdict = walk(KEYRING, rows, anchor=ChainEnd(), head=ChainEnd(3, b"x" * 32))
     assert verdict.first_bad == 3
 
 
 def test_events_are_small_and_whole() -> None:
-    """An event is written without what is not set, and read back equal."""
+    """An event is encoded without unset fields, and decodes equal."""
     assert encode_event(event(1)) == (
         '{"at":1,"actor":"ada","method":"jwt","source":"uid:1000","operation":"keys.create","outcome":"ok"}'
     )

@@ -1,4 +1,4 @@
-"""Looking through the audit log and shortening it: the same in every store, and the chain stays whole."""
+"""Querying and trimming the audit log: the same in every store, with the chain intact."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -32,7 +32,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 def auditing(*numbers: int, **changes: Any) -> Callable[[Writer], None]:
-    """A function for `write` that appends events of those times."""
+    """A function for `write` that appends events with these times."""
 
     def work(tx: Writer) -> None:
         for number in numbers:
@@ -42,13 +42,13 @@ def auditing(*numbers: int, **changes: Any) -> Callable[[Writer], None]:
 
 
 def trimming(**how: int) -> Callable[[Writer], int]:
-    """A function for `write` that shortens the log."""
+    """A function for `write` that trims the log."""
     given = {"before": 0, "through": 0, "limit": 1000, **how}
     return lambda tx: tx.trim_audit(**given)
 
 
 async def seqs(store: Store, wanted: AuditFilter = ALL, **more: int) -> list[int]:
-    """The numbers of the rows found."""
+    """The sequence numbers of the rows found."""
     return [row.seq for row in await store.find_audit(wanted, **more)]
 
 
@@ -73,7 +73,7 @@ FILTERS: dict[str, tuple[AuditFilter, list[int]]] = {
 
 @pytest.mark.parametrize(("wanted", "found"), FILTERS.values(), ids=FILTERS)
 async def test_filters(store: Store, wanted: AuditFilter, found: list[int]) -> None:
-    """Each field picks the rows that say so, newest first; several must all hold."""
+    """Each filter selects matching rows, newest first, and several filters combine with AND."""
     await store.write(auditing(1))
     await store.write(auditing(2, actor="bob"))
     await store.write(auditing(3, outcome="denied", reason="expired"))
@@ -82,7 +82,7 @@ async def test_filters(store: Store, wanted: AuditFilter, found: list[int]) -> N
 
 
 async def test_pages(store: Store) -> None:
-    """Older rows are before a row, newer ones after it in the order in which they came."""
+    """Older rows come before a row, newer ones after it, in ascending order."""
     await store.write(auditing(*range(1, 11)))
     assert await seqs(store, limit=3) == [10, 9, 8]
     assert await seqs(store, before=8, limit=3) == [7, 6, 5]
@@ -93,7 +93,7 @@ async def test_pages(store: Store) -> None:
 
 
 async def test_trim_by_number(store: Store) -> None:
-    """The oldest go, at most `limit` at a time; what is left verifies and new rows go on from it."""
+    """The oldest rows are removed, at most `limit` at a time; the rest verifies and new rows continue it."""
     await store.write(auditing(*range(1, 11)))
     assert await store.write(trimming(through=6, limit=4)) == 4
     assert await store.write(trimming(through=6, limit=4)) == 2
@@ -109,7 +109,7 @@ async def test_trim_by_number(store: Store) -> None:
 
 
 async def test_trim_by_age(store: Store) -> None:
-    """Rows go up to the first that is young enough, also when a later one is older."""
+    """Rows are removed up to the first that is young enough, even if a later one is older."""
     await store.write(auditing(1, 2, 5, 3, 6))
     assert await store.write(trimming(before=5)) == 2
     assert await seqs(store, after=0) == [3, 4, 5]
@@ -117,7 +117,7 @@ async def test_trim_by_age(store: Store) -> None:
 
 
 async def test_trim_of_everything(store: Store) -> None:
-    """Also an empty log is a chain that goes on."""
+    """A chain trimmed to nothing can be continued."""
     await store.write(auditing(1, 2, 3))
     head = (await store.verify_audit()).head
     assert await store.write(trimming(before=10)) == 3
@@ -130,7 +130,7 @@ async def test_trim_of_everything(store: Store) -> None:
 
 
 async def test_trim_that_fails(store: Store) -> None:
-    """What a failed function removed is there again."""
+    """Rows removed by a failed function are restored."""
     await store.write(auditing(1, 2, 3))
 
     def fail(tx: Writer) -> None:
@@ -145,19 +145,19 @@ async def test_trim_that_fails(store: Store) -> None:
 
 
 async def test_expected_head(store: Store) -> None:
-    """Any HMAC that was once the last one is known, until its row is gone; then the answer says what may have been."""
+    """Any former head is recognized until its row is removed; then the answer names the possible causes."""
     await store.write(auditing(1, 2))
     noted = bytes.fromhex((await store.verify_audit()).head)
     await store.write(auditing(3, 4))
     assert (await store.verify_audit(expect=noted)).valid
-    assert (await store.verify_audit(expect=bytes(32))).valid  # of the empty log
+    assert (await store.verify_audit(expect=bytes(32))).valid  # the head of the empty log
     never = await store.verify_audit(expect=b"x" * 32)
     assert not never.valid
     assert never.first_bad is None
     assert "cut off" in (never.reason or "")
     assert "retention" not in (never.reason or "")
     await store.write(trimming(through=2))
-    assert (await store.verify_audit(expect=noted)).valid  # the anchor remembers it
+    assert (await store.verify_audit(expect=noted)).valid  # the anchor keeps it
     await store.write(trimming(through=3))
     gone = await store.verify_audit(expect=noted)
     assert not gone.valid
@@ -173,7 +173,7 @@ async def test_expected_head(store: Store) -> None:
 def test_trim_never_breaks_the_chain_nor_hides_a_break(
     times: list[int], before: int, through: int, bad: int | None
 ) -> None:
-    """Whatever goes, the rest verifies as the whole did; a row that was changed stays, with all behind it."""
+    """Trimming leaves the verdict unchanged, and never removes an edited row or any row after it."""
     rows: list[ChainRow] = []
     head = ChainEnd()
     for time in times:
@@ -195,7 +195,7 @@ def test_trim_never_breaks_the_chain_nor_hides_a_break(
 
 @pytest.mark.parametrize("before", [5, 100])
 async def test_a_shortened_log_is_opened_again(tmp_path: Path, before: int, caplog: pytest.LogCaptureFixture) -> None:
-    """A start finds nothing wrong with a log that retention shortened, not even with an empty one."""
+    """A log shortened by retention, even to nothing, is opened without complaint."""
     path = tmp_path / "h.db"
     async with open_sqlite(path, SECRET, now=1) as store:
         await store.write(auditing(*range(1, 11)))
@@ -211,7 +211,7 @@ async def test_a_shortened_log_is_opened_again(tmp_path: Path, before: int, capl
 
 
 async def test_retention_stops_at_a_changed_row(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Rows before it go; it stays for whoever looks, and the log says so."""
+    """Trimming stops before an edited row, which is kept as evidence, and the log reports it."""
     path = tmp_path / "h.db"
     async with open_sqlite(path, SECRET, now=1) as store:
         await store.write(auditing(*range(1, 11)))

@@ -1,4 +1,4 @@
-"""Which store has gone on from which: a restore may believe what is missing only in a store that has."""
+"""Descent of stores: a restore may treat missing records as deleted only in a store that descends from the other."""
 
 from herod.store.integrity_head import MAX_ANCESTORS, StoreHead
 
@@ -9,13 +9,13 @@ def head(generation: str, rev: int, **ancestors: int) -> StoreHead:
 
 
 def test_one_generation_goes_by_its_revisions() -> None:
-    """It descends from what it was, and not from what it was to become."""
+    """A store descends from its earlier revisions, not from later ones."""
     assert head("a", 9).descends_from(head("a", 9))
     assert not head("a", 8).descends_from(head("a", 9))
 
 
 def test_a_new_generation_descends_from_what_it_took_over() -> None:
-    """From its backup as it was then, whatever the restore has written since, and from the store that it replaced."""
+    """A restored store descends from its backup at that revision, and from the store that it replaced."""
     backup, present = head("a", 5), head("a", 9)
     written = head("a", 50)
     alone, over = written.begin("b", backup), written.begin("c", backup, present)
@@ -29,13 +29,13 @@ def test_a_new_generation_descends_from_what_it_took_over() -> None:
 
 
 def test_a_store_of_the_version_before_goes_by_its_revisions() -> None:
-    """It noted no ancestors."""
+    """A store of the previous version has no ancestors, so revisions decide."""
     assert head("b", 9).descends_from(head("a", 9))
     assert not head("b", 8).descends_from(head("a", 9))
 
 
 def test_ancestors_are_bounded() -> None:
-    """The latest are kept."""
+    """The latest ancestors are kept, up to a bound."""
     store = head("g0", 0)
     for number in range(1, 3 * MAX_ANCESTORS):
         store = store.begin(f"g{number}", store)

@@ -1,4 +1,4 @@
-"""The store in memory."""
+"""The memory store."""
 
 from collections.abc import AsyncIterator
 
@@ -12,23 +12,23 @@ from store.samples import SECRET, account
 
 
 class TestMemoryStore(StoreConformance, FeedConformance):
-    """Does what every store does."""
+    """The memory store conforms."""
 
     @pytest.fixture
     async def store(self) -> AsyncIterator[MemoryStore]:
-        """A fresh one."""
+        """A new store."""
         async with MemoryStore(SECRET) as store:
             yield store
 
     @pytest.fixture
     async def kept(self) -> AsyncIterator[MemoryStore]:
-        """One that remembers three tombstones."""
+        """A store that keeps three tombstones."""
         async with MemoryStore(SECRET, kept_tombstones=3) as store:
             yield store
 
 
 async def test_closed() -> None:
-    """A closed store takes no writes."""
+    """A closed store refuses writes."""
     async with MemoryStore(SECRET) as store:
         await store.write(putting(account()))
     with pytest.raises(Unavailable, match="stopping"):

@@ -1,4 +1,4 @@
-"""What belongs to a record goes with it, and nothing else does."""
+"""A record is deleted with everything that belongs to it, and nothing else."""
 
 from collections.abc import AsyncIterator
 
@@ -10,13 +10,13 @@ from herod.store.owned_records import OWNED, delete_owned, delete_with_owned, ow
 from herod.store.store_interface import Writer
 from store.samples import SECRET, account, key, session
 
-# A resource is its claimant's. A revocation must outlive whose token it was, and ends by itself.
+# A resource belongs to its claimant. A revocation must outlive its token's account, and expires by itself.
 STAY = {Resource, Revocation}
 
 
 @pytest.fixture
 async def store() -> AsyncIterator[MemoryStore]:
-    """Two accounts with 250 keys and a session each, and a service key that one of them made."""
+    """Two accounts with 250 keys and a session each, and a service key that one of them created."""
     async with MemoryStore(SECRET) as store:
 
         def fill(tx: Writer) -> None:
@@ -32,12 +32,12 @@ async def store() -> AsyncIterator[MemoryStore]:
 
 
 async def test_all_of_one_owner(store: MemoryStore) -> None:
-    """More than a page, each once, and nobody else's."""
+    """All records of an owner are found, over more than a page, each once, and none of others."""
     assert [one.id for one in owned_by(store, ApiKey, "ada")] == [f"ada-{number:03}" for number in range(250)]
 
 
 async def test_deleted_with_their_owner(store: MemoryStore) -> None:
-    """Keys and sessions go with an account; others' stay, and so does a service key that it made."""
+    """Keys and sessions are deleted with their account; others' records and its service keys stay."""
     gone = await store.write(lambda tx: delete_with_owned(tx, account("ada")))
     assert gone == {ApiKey: [f"ada-{number:03}" for number in range(250)], Session: ["ada-session"]}
     assert store.get(Account, "ada") is None
@@ -45,13 +45,13 @@ async def test_deleted_with_their_owner(store: MemoryStore) -> None:
 
 
 async def test_what_owns_nothing(store: MemoryStore) -> None:
-    """A key takes nothing along."""
+    """Deleting a key deletes nothing else."""
     assert await store.write(lambda tx: delete_with_owned(tx, key("service", owner=None))) == {}
     assert store.count(ApiKey) == 500
 
 
 async def test_one_kind(store: MemoryStore) -> None:
-    """Of one owner, and the owner stays."""
+    """Records of one kind can be deleted, and their owner stays."""
     assert await store.write(lambda tx: delete_owned(tx, Session, "ada")) == ["ada-session"]
     assert store.get(Account, "ada") is not None
     assert store.count(ApiKey) == 501
@@ -59,6 +59,6 @@ async def test_one_kind(store: MemoryStore) -> None:
 
 @pytest.mark.parametrize("record_type", RECORD_TYPES)
 def test_no_kind_is_forgotten(record_type: type[Record]) -> None:
-    """A type of records that have an owner goes with accounts, or is listed here as one that stays."""
+    """Every record type with an owner is deleted with its account, or listed here as an exception."""
     if record_type.owner_id is not Record.owner_id:
         assert (record_type in OWNED[Account]) != (record_type in STAY)

@@ -1,4 +1,4 @@
-"""The cache of records: bounded, and exact under writers."""
+"""The cache of records: bounded, and consistent under concurrent writes."""
 
 import tracemalloc
 from pathlib import Path
@@ -16,7 +16,7 @@ from store.samples import SECRET, account, guess, resource, session
 
 
 def test_remembers_records_and_absences() -> None:
-    """What is there, what is not, and what is not known are three things."""
+    """Existing, absent and unknown records are three different results."""
     cache = RecordCache(10)
     cache.keep(("account", "ada"), account())
     cache.keep(("account", "bob"), None)
@@ -29,7 +29,7 @@ def test_remembers_records_and_absences() -> None:
 
 
 def test_is_bounded() -> None:
-    """However much is asked for, it keeps no more than its size, of each sort."""
+    """The cache never exceeds its size, for records and for absences."""
     cache = RecordCache(10)
     for number in range(1000):
         cache.keep(("account", f"id{number}"), account())
@@ -38,9 +38,9 @@ def test_is_bounded() -> None:
 
 
 def test_is_bounded_in_bytes() -> None:
-    """Records of many names, of an earlier version, take no more memory than there is for them.
+    """Records with many networks, from an earlier version, stay within the cache's bytes.
 
-    1,200 keys of 11,000 networks, each used once, took 960 MB of memory; now the cache holds 32 MiB of them.
+    1,200 keys with 11,000 networks, each used once, took 960 MB of memory; now the cache holds 32 MiB of them.
     """
     fat = tuple(f"n{number}" for number in range(11_000))
     cache = RecordCache(16_384)
@@ -63,10 +63,10 @@ def test_is_bounded_in_bytes() -> None:
     ids=["networks", "name", "resource", "count"],
 )
 def test_what_a_record_takes(record: Record) -> None:
-    """What is counted is no less than what Python allocates for a record that it decodes."""
+    """The counted size of a record is at least what Python allocates to decode it."""
     data = msgspec.msgpack.encode(record)
     decode = msgspec.msgpack.Decoder(type(record)).decode
-    kept = [decode(data)]  # what is allocated only once
+    kept = [decode(data)]  # allocated only once
     tracemalloc.start()
     try:
         kept += [decode(data) for _ in range(100)]
@@ -78,7 +78,7 @@ def test_what_a_record_takes(record: Record) -> None:
 
 
 def test_keeps_what_is_used() -> None:
-    """A record that is asked for stays while others come and go; guessed ids push out no record."""
+    """A record in use is kept while others come and go, and lookups of unknown ids evict no record."""
     cache = RecordCache(10)
     cache.keep(("account", "ada"), account())
     for number in range(1000):
@@ -89,7 +89,7 @@ def test_keeps_what_is_used() -> None:
 
 
 def test_forgets_in_both_halves() -> None:
-    """Forgetting finds a record wherever it has got to."""
+    """Forgetting removes a record from either half."""
     for others in range(12):
         cache = RecordCache(10)
         cache.keep(("account", "ada"), account())
@@ -101,7 +101,7 @@ def test_forgets_in_both_halves() -> None:
 
 
 def test_long_ids_are_not_kept() -> None:
-    """Strangers' ids of any length do not fill the memory."""
+    """Long ids, which anyone can send, are not cached."""
     cache = RecordCache(10)
     cache.keep(("account", "x" * 129), None)
     assert len(cache) == 0
@@ -109,7 +109,7 @@ def test_long_ids_are_not_kept() -> None:
 
 @pytest.mark.parametrize("size", [1, 4, 1000])
 async def test_never_stale_after_acknowledgement(tmp_path: Path, size: int) -> None:
-    """While writers commit, a reader never sees less than what was acknowledged, and never more than was tried."""
+    """During commits a reader sees at least what was acknowledged, and at most what was attempted."""
     ids = [f"id{number}" for number in range(8)]
     acknowledged = dict.fromkeys(ids, 0)
     tried = dict.fromkeys(ids, 0)
@@ -150,7 +150,7 @@ async def test_never_stale_after_acknowledgement(tmp_path: Path, size: int) -> N
 
 
 async def test_absence_is_exact_too(tmp_path: Path) -> None:
-    """An id that was asked for before its record was made is found afterwards, and not after its end."""
+    """A cached absence ends when its record is created, and a record is absent after its deletion."""
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
         for number in range(20):
             id_ = f"id{number}"
@@ -162,7 +162,7 @@ async def test_absence_is_exact_too(tmp_path: Path) -> None:
 
 
 async def test_failed_write_shows_nothing(tmp_path: Path) -> None:
-    """What a function wrote before it failed is never in the cache."""
+    """Records written by a function that fails never reach the cache."""
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
         await store.write(putting(account()))
 
@@ -178,7 +178,7 @@ async def test_failed_write_shows_nothing(tmp_path: Path) -> None:
 
 
 async def test_purge_reaches_it(tmp_path: Path) -> None:
-    """What the store deletes by itself is gone from memory as well."""
+    """Records purged by the store are removed from the cache too."""
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
         await store.write(putting(session()))
         assert store.get(Session, "session1") is not None
@@ -187,7 +187,7 @@ async def test_purge_reaches_it(tmp_path: Path) -> None:
 
 
 async def test_open_scan_does_not_make_reading_stale(tmp_path: Path) -> None:
-    """A scan that somebody left half done does not hold the reader to an old moment."""
+    """An unfinished scan does not pin the reader to an old snapshot."""
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1, cached_records=1) as store:
         await store.write(putting(*(account(f"id{number}") for number in range(10))))
         scan = store.scan(Account)

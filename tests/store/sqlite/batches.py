@@ -1,4 +1,4 @@
-"""Writes that meet in one batch of the embedded store's writer."""
+"""Writes that are processed in one batch of the embedded store's writer."""
 
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +13,7 @@ from herod.store.store_interface import Writer
 
 @asynccontextmanager
 async def held_up(store: SqliteStore, then: Callable[[], None] = lambda: None) -> AsyncIterator[trio.Nursery]:
-    """Hold up the writer thread until all that is started in the nursery waits behind it; at last do `then` in it."""
+    """Block the writer thread until everything started in the nursery is queued; finally run `then` in that thread."""
     entered, opened = threading.Event(), threading.Event()
 
     def hold(_tx: Writer) -> None:
@@ -33,13 +33,13 @@ async def held_up(store: SqliteStore, then: Callable[[], None] = lambda: None) -
 async def write_together(
     store: SqliteStore, *functions: Callable[[Writer], object], then: Callable[[], None] = lambda: None
 ) -> list[object]:
-    """What each gets when all are in one batch: a result or an error."""
+    """The results or errors of functions that are written in one batch."""
     outcomes: list[object] = [None] * len(functions)
 
     async def one(number: int, function: Callable[[Writer], object]) -> None:
         try:
             outcomes[number] = await store.write(function)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        except Exception as error:  # noqa: BLE001 - every error is a result here
             outcomes[number] = error
 
     async with held_up(store, then) as nursery:

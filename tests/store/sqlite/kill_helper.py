@@ -1,7 +1,7 @@
-"""Runs stores that are to be killed. For each path on its input it forks a process that opens the store there.
+"""Runs stores that are to be killed. For each path on its input it forks a process that opens a store there.
 
-That one says `pid N`, then `open`, then the id of each write that was acknowledged, until it is killed; then `dead` is
-said for it. Forking saves the second that importing takes, and so makes many rounds cheap.
+The child prints `pid N`, then `open`, then the id of each acknowledged write until it is killed; then the parent
+prints `dead`. Forking saves a second of imports, which makes many rounds cheap.
 """
 
 import itertools
@@ -21,7 +21,7 @@ SECRET = "a secret for tests that is long enough"
 
 
 def main() -> None:
-    """Serve paths until the input ends."""
+    """Handle paths until the input ends."""
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 async def write_until_killed(path: Path) -> None:
-    """Eight writers, as fast as they can."""
+    """Write with eight tasks, as fast as they can."""
     say(f"pid {os.getpid()}")
     async with open_sqlite(path, SECRET, now=1) as store:
         say(f"open {store.cursor.rev}")
@@ -47,7 +47,7 @@ async def write_until_killed(path: Path) -> None:
 
 
 def add(tx: Writer, *, task: str, number: int) -> None:
-    """Put a key and audit it; every third time, delete the one before."""
+    """Put a key and audit it; every third time, delete the previous one."""
     id_ = f"{task}-{number}"
     tx.put(
         ApiKey(
@@ -69,7 +69,7 @@ def add(tx: Writer, *, task: str, number: int) -> None:
 
 
 def say(line: str) -> None:
-    """One line, in one piece."""
+    """Print one line atomically."""
     os.write(1, f"{line}\n".encode())
 
 

@@ -1,4 +1,4 @@
-"""Backups of a store that is written to: of one moment, complete, unreadable without the secret.
+"""Backups of a store under writes: consistent, complete, and unreadable without the secret.
 
 HEROD_BACKUP_ROUNDS rounds (20).
 """
@@ -31,17 +31,17 @@ async def save(store: Store, file: Path) -> Path:
     stream = await store.backup()
     pieces = [piece async for piece in stream]
     await stream.aclose()
-    file.write_bytes(b"".join(pieces))  # noqa: ASYNC240 - nothing else waits in a test
+    file.write_bytes(b"".join(pieces))  # noqa: ASYNC240 - no other task is waiting in a test
     return file
 
 
 def names(folder: Path) -> list[str]:
-    """Of its files, bar SQLite's own."""
+    """Its files, except SQLite's own."""
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm")))
 
 
 def put_keys(tx: Writer, *, count: int, padding: int = 0) -> None:
-    """Many keys."""
+    """Write many keys."""
     for number in range(count):
         tx.put(key(f"k{number}", name="n" * padding + str(number)))
 
@@ -53,7 +53,7 @@ def unpacked(file: Path, secret: str, path: Path) -> Path:
 
 
 def keys_in(file: Path, folder: Path) -> set[str]:
-    """The ids of the keys in a backup whose rows all open and whose audit chain is whole."""
+    """The ids of the keys in a backup, after checking that all rows open and the audit chain is intact."""
     folder.mkdir()
     opened = open_file(unpacked(file, SECRET, folder / "herod.db"), SECRET)
     try:
@@ -65,7 +65,7 @@ def keys_in(file: Path, folder: Path) -> set[str]:
 
 
 async def test_backups_under_write_load(tmp_path: Path) -> None:
-    """Every acknowledged record older than a backup is in it, round after round."""
+    """Every record acknowledged before a backup is in it, in every round."""
     acknowledged: set[str] = set()
     stop = trio.Event()
 
@@ -95,7 +95,7 @@ async def test_backups_under_write_load(tmp_path: Path) -> None:
 
 
 async def test_nothing_can_be_read_in_a_backup_and_nothing_stays_behind(tmp_path: Path) -> None:
-    """No email, id, source or secret stands in it; the copy's name is gone before its first byte is sent."""
+    """A backup contains no email, id, source or secret, and its snapshot is unlinked before the first byte is sent."""
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
         await store.write(lambda tx: tx.put(account("canary-id", email="canary@example.org", name="Canary")))
         await store.write(lambda tx: tx.put(key("canary-key", owner="canary-id")))
@@ -113,12 +113,12 @@ async def test_nothing_can_be_read_in_a_backup_and_nothing_stays_behind(tmp_path
     assert SECRET.encode() not in content
     assert derive_backup_key(SECRET) not in content
     plain = (tmp_path / "herod.db").read_bytes()
-    assert b"canary-actor" in plain  # so that its absence above means something
+    assert b"canary-actor" in plain  # proves that the search above can find it
     assert b"canary@" not in plain
 
 
 async def test_a_large_store_comes_in_pieces(tmp_path: Path) -> None:
-    """More than one piece, of whole chunks; a client that leaves in the middle costs nothing."""
+    """A large store is sent in pieces of whole chunks; a client that disconnects midway leaves nothing behind."""
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
         await store.write(partial(put_keys, count=400, padding=3000))
         stream = await store.backup()
@@ -134,7 +134,7 @@ async def test_a_large_store_comes_in_pieces(tmp_path: Path) -> None:
 
 
 async def test_one_at_a_time_and_a_cancelled_one_ends(tmp_path: Path) -> None:
-    """A second one is told to wait; cancelling gives the place back."""
+    """A second concurrent backup is refused, and cancelling the first one frees its slot."""
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
         store.snapshots.is_busy = True
         with pytest.raises(Conflict):
@@ -151,7 +151,7 @@ async def test_one_at_a_time_and_a_cancelled_one_ends(tmp_path: Path) -> None:
 
 
 async def test_no_room_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A copy that cannot be made refuses this backup and nothing else."""
+    """If the snapshot cannot be written, the backup is refused and nothing else is affected."""
 
     def fail(*_: object) -> Path:
         raise apsw.FullError("disk full")
@@ -168,13 +168,13 @@ async def test_no_room_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_memory_has_no_backup() -> None:
-    """There is nothing to keep of it."""
+    """A memory store refuses backups."""
     with pytest.raises(InvalidRequest):
         await MemoryStore(SECRET).backup()
 
 
 async def test_damaged_backups_are_refused_at_every_place(tmp_path: Path) -> None:
-    """A flipped byte or a cut anywhere: refused, and nothing is left of the attempt."""
+    """A backup with a flipped byte or truncated anywhere is refused, and leaves no files."""
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
         await store.write(partial(put_keys, count=300))
         whole = (await save(store, tmp_path / "b")).read_bytes()
@@ -196,7 +196,7 @@ async def test_damaged_backups_are_refused_at_every_place(tmp_path: Path) -> Non
 
 
 async def test_leftovers_of_killed_commands_go_at_the_next_start(tmp_path: Path) -> None:
-    """Neither a half copy nor a half restore stays for ever."""
+    """Incomplete snapshots and restores of killed commands are removed at the next start."""
     for suffix in (SNAPSHOT, RESTORING):
         (tmp_path / f"herod.db{suffix}").write_bytes(b"half")
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1):
@@ -204,7 +204,7 @@ async def test_leftovers_of_killed_commands_go_at_the_next_start(tmp_path: Path)
 
 
 async def test_other_work_in_threads_holds_up_no_backup(tmp_path: Path) -> None:
-    """Who waited for a thread and gave up would leave it marked as busy for ever."""
+    """A backup starts while all worker threads are busy; waiting for one could leave the slot taken forever."""
     limiter = trio.to_thread.current_default_thread_limiter()
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
         tokens, limiter.total_tokens = limiter.total_tokens, 1

@@ -1,4 +1,4 @@
-"""The store's files: whose they are, and what is removed beside them."""
+"""The store's files: their owner, and which leftovers are removed."""
 
 import os
 import re
@@ -25,7 +25,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make fi
 
 @contextmanager
 def owned_by(folder: Path, uid: int) -> Iterator[None]:
-    """A folder and its files that are somebody's; afterwards all in it must be theirs, and private."""
+    """Give a folder and its files to this uid; afterwards all files must still be its own and private."""
     for path in (folder, *folder.iterdir()):
         os.chown(path, uid, uid)
     yield
@@ -36,7 +36,7 @@ def owned_by(folder: Path, uid: int) -> Iterator[None]:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every user can enter, as the daemon's user must; pytest's own are closed to others."""
+    """A folder that every user can enter, unlike pytest's own."""
     with tempfile.TemporaryDirectory(prefix="herod-test-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -45,7 +45,7 @@ def open_folder() -> Iterator[Path]:
 @needs_root
 @pytest.mark.parametrize("has_store", [True, False])
 async def test_what_root_restores_belongs_to_the_daemons_user(open_folder: Path, has_store: bool) -> None:
-    """As it stands after `sudo herod restore` on a machine whose daemon runs as a user of its own."""
+    """After `sudo herod restore`, the files belong to the daemon's user."""
     folder = open_folder / "state"
     folder.mkdir(mode=0o700)
     path = folder / "herod.db"
@@ -68,7 +68,7 @@ PLANTED: dict[str, Callable[[Path, Path], object]] = {
 
 
 def bind(place: Path) -> None:
-    """Leave a socket there."""
+    """Create a socket."""
     with closing(socket.socket(socket.AF_UNIX)) as made:
         made.bind(str(place))
 
@@ -79,11 +79,11 @@ def bind(place: Path) -> None:
         (kind, suffix)
         for kind in PLANTED
         for suffix in ("", "-wal", "-shm", "-journal", ".lock")
-        if (kind, suffix) != ("symbolic link", "")  # this user's own link, and theirs to make
+        if (kind, suffix) != ("symbolic link", "")  # this user's own link, which is allowed
     ],
 )
 def test_what_is_planted_in_a_shared_folder(tmp_path: Path, kind: str, suffix: str) -> None:
-    """Whatever another user has put in a file's place is refused by its name, and what it leads to stays as it was."""
+    """A file planted by another user is refused with its path, and the target of a link stays unchanged."""
     folder = tmp_path / "shared"
     folder.mkdir()
     path = folder / "herod.db"
@@ -92,7 +92,7 @@ def test_what_is_planted_in_a_shared_folder(tmp_path: Path, kind: str, suffix: s
     victim.write_bytes(b"")
     victim.chmod(0o4755)
     PLANTED[kind](place, victim)
-    folder.chmod(0o2775)  # root's own group, where root runs the tests: nobody else's
+    folder.chmod(0o2775)  # a group of root's, if the tests run as root
     with pytest.raises((RuntimeFailure, SettingsError), match=re.escape(str(place))):
         open_sqlite(path, OLD, now=NOW).close()
     assert (victim.read_bytes(), stat.S_IMODE(victim.stat().st_mode)) == (b"", 0o4755)
@@ -101,7 +101,7 @@ def test_what_is_planted_in_a_shared_folder(tmp_path: Path, kind: str, suffix: s
 @needs_root
 @pytest.mark.parametrize("suffix", ["", "-wal", ".lock"])
 def test_file_of_another_user(tmp_path: Path, suffix: str) -> None:
-    """A file that is somebody else's is not written to, also where permissions would allow it."""
+    """A file of another user is not written to, even if its permissions would allow it."""
     place = tmp_path / f"herod.db{suffix}"
     place.touch()
     os.chown(place, OWNER, OWNER)
@@ -111,7 +111,7 @@ def test_file_of_another_user(tmp_path: Path, suffix: str) -> None:
 
 
 def test_second_name_in_an_own_folder(tmp_path: Path) -> None:
-    """A hard link that only this user can have made, as a killed restore leaves one, is no reason to refuse."""
+    """A hard link that only this user can have created, as a killed restore leaves, is accepted."""
     path = tmp_path / "herod.db"
     open_sqlite(path, OLD, now=NOW).close()
     (tmp_path / "herod.db.20270115T080000Z").hardlink_to(path)
@@ -119,7 +119,7 @@ def test_second_name_in_an_own_folder(tmp_path: Path) -> None:
 
 
 async def test_a_backup_beside_the_store_stays(tmp_path: Path) -> None:
-    """Only names that nobody gives are swept away at a start."""
+    """Only herod's own temporary names are removed at startup."""
     kept = [tmp_path / f"herod.db{end}" for end in (".snapshot", ".backup", ".restoring")]
     for path in (*kept, *(tmp_path / f"herod.db{end}" for end in (SNAPSHOT, RESTORING))):
         path.write_bytes(b"x")

@@ -1,4 +1,4 @@
-"""A disk that is full or broken under the embedded store."""
+"""Full and failing disks under the embedded store."""
 
 import errno
 import resource
@@ -23,7 +23,7 @@ from store.sqlite.batches import write_together
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the store is."""
+    """The path of the store."""
     return tmp_path / "herod.db"
 
 
@@ -37,7 +37,7 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
 
 @contextmanager
 def full(store: SqliteStore) -> Iterator[None]:
-    """A disk that has no room for one more page."""
+    """Make the disk full: no room for another page."""
     writer = store.opened.writer
     pages = writer.pragma("page_count")
     writer.pragma("max_page_count", pages)
@@ -49,7 +49,7 @@ def full(store: SqliteStore) -> Iterator[None]:
 
 @contextmanager
 def failing_writes(path: Path) -> Iterator[None]:
-    """A disk that takes no byte behind the log's present end: a real I/O error."""
+    """Make writes beyond the present end of the log fail with a real I/O error."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name(path.name + "-wal").stat().st_size, hard))
     try:
@@ -59,7 +59,7 @@ def failing_writes(path: Path) -> Iterator[None]:
 
 
 def fail_at(store: SqliteStore, statement: str, code: int, *, skip: int = 0) -> None:
-    """Let a statement of the writer itself fail, but not the first `skip` times."""
+    """Let a statement of the writer fail after the first `skip` times."""
     times = 0
 
     def trace(_cursor: object, sql: str, _bindings: object) -> bool:
@@ -78,7 +78,7 @@ def big(number: int) -> Account:
 
 
 async def test_full_disk_refuses_the_batch_and_recovers(store: SqliteStore) -> None:
-    """Everything in the transaction that filled the disk is refused; with room again, writing goes on by itself."""
+    """All writes of the batch that filled the disk are refused; with free space writing resumes by itself."""
     cursor = store.cursor
     with full(store):
         outcomes = await write_together(store, putting(key("small")), putting(*map(big, range(9))), failing())
@@ -99,7 +99,7 @@ async def test_full_disk_refuses_the_batch_and_recovers(store: SqliteStore) -> N
 
 
 async def test_full_disk_cannot_be_ignored(store: SqliteStore) -> None:
-    """A function that swallows the error of a full disk is refused all the same."""
+    """A function that catches the error of a full disk is refused all the same."""
 
     def stubborn(tx: Writer) -> str:
         for number in range(9):
@@ -113,7 +113,7 @@ async def test_full_disk_cannot_be_ignored(store: SqliteStore) -> None:
 
 
 async def test_io_error_makes_it_read_only(path: Path) -> None:
-    """After a write error nothing more is written until a restart; reading goes on, and the restart finds all."""
+    """After a write error the store is read-only until a restart, and the restart finds all records."""
     async with open_sqlite(path, SECRET, now=1, cached_records=1) as store:
         await store.write(putting(account()))
         await store.write(lambda tx: tx.audit(event()))
@@ -131,7 +131,7 @@ async def test_io_error_makes_it_read_only(path: Path) -> None:
         with pytest.raises(Unavailable):
             await store.purge_expired(1)
         store.note_use("ada", Usage(1, "uid:1"))
-        assert store.get(Account, "bob") is None  # takes the one place in the cache
+        assert store.get(Account, "bob") is None  # evicts the only entry of the cache
         assert store.get(Account, "ada") == account()
         assert [one.id for one in store.list(Account).items] == ["ada"]
         assert store.find(Account, "email", "x") == []
@@ -144,7 +144,7 @@ async def test_io_error_makes_it_read_only(path: Path) -> None:
 
 @pytest.mark.parametrize("code", [apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_CORRUPT, apsw.SQLITE_READONLY])
 async def test_failing_commit(store: SqliteStore, code: int) -> None:
-    """An error at the commit is never acknowledged, and ends the writing."""
+    """A commit that fails is never acknowledged, and makes the store read-only."""
     outcomes = await write_together(
         store,
         putting(key()),
@@ -159,7 +159,7 @@ async def test_failing_commit(store: SqliteStore, code: int) -> None:
 
 
 async def test_failing_rollback(store: SqliteStore) -> None:
-    """If even undoing fails, the writing ends."""
+    """A rollback that fails makes the store read-only."""
     fail_at(store, "RO", apsw.SQLITE_IOERR_READ)
     with pytest.raises(Unavailable):
         await store.write(failing())
@@ -167,7 +167,7 @@ async def test_failing_rollback(store: SqliteStore) -> None:
 
 
 async def test_writes_behind_the_error_are_refused(store: SqliteStore) -> None:
-    """What waited while another batch met the error is refused too."""
+    """Writes queued behind a failing batch are refused too."""
     error = apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
     (outcome,) = await write_together(store, putting(key()), then=lambda: store.condition.stop_writing(error))
     assert isinstance(outcome, Unavailable)
@@ -175,7 +175,7 @@ async def test_writes_behind_the_error_are_refused(store: SqliteStore) -> None:
 
 
 async def test_locked_by_another_program(path: Path, store: SqliteStore) -> None:
-    """While another program has the file locked a write is refused, and the next one works."""
+    """A write is refused while another program holds a lock on the file, and the next one succeeds."""
     store.opened.writer.set_busy_timeout(1)
     with closing(apsw.Connection(str(path))) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -188,7 +188,7 @@ async def test_locked_by_another_program(path: Path, store: SqliteStore) -> None
 def putting_before_failing_checkpoints(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> Callable[[Writer], None]:
-    """A function for `write` that puts a key; the checkpoint behind it, and each one after, fails."""
+    """A function for `write` that puts a key, after which every checkpoint fails."""
 
     def fail() -> None:
         raise apsw.exception_for(code)
@@ -202,16 +202,16 @@ def putting_before_failing_checkpoints(
 
 
 async def test_checkpoint_on_a_full_disk(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When there is no room to write the log back, it waits there and writing goes on."""
+    """If there is no space for a checkpoint, the changes stay in the log and writing continues."""
     await store.write(putting_before_failing_checkpoints(store, monkeypatch, apsw.SQLITE_FULL))
     await store.write(putting(key("b")))
     assert store.health == (Health.OK, None)
 
 
 async def test_checkpoint_on_a_broken_disk(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An I/O error while the log is written back ends the writing; what was acknowledged is there."""
+    """An I/O error at a checkpoint makes the store read-only; acknowledged records are kept."""
     await store.write(putting_before_failing_checkpoints(store, monkeypatch, apsw.SQLITE_IOERR_FSYNC))
-    while store.condition.is_writable:  # the checkpoint comes after the answer
+    while store.condition.is_writable:  # the checkpoint follows the answer
         await trio.lowlevel.checkpoint()
     with pytest.raises(Unavailable, match="takes no changes"):
         await store.write(putting(key("b")))
@@ -220,7 +220,7 @@ async def test_checkpoint_on_a_broken_disk(store: SqliteStore, monkeypatch: pyte
 
 
 async def test_log_is_written_back(path: Path, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The log does not grow without end."""
+    """Checkpoints keep the log from growing without bound."""
     monkeypatch.setattr("herod.store.sqlite.group_commit.CHECKPOINT_PAGES", 20)
     for number in range(100):
         await store.write(putting(account("bob", name=f"{number}" * 100)))
@@ -228,7 +228,7 @@ async def test_log_is_written_back(path: Path, store: SqliteStore, monkeypatch: 
 
 
 async def test_failing_reads(store: SqliteStore) -> None:
-    """When the file cannot be read, what is known is still served, the rest refused, and health says failing."""
+    """If the file cannot be read, cached records are served, others refused, and health is failing."""
     assert store.get(Account, "ada") == account()
 
     def fail(*_: object) -> bool:
@@ -248,7 +248,7 @@ async def test_failing_reads(store: SqliteStore) -> None:
 
 
 async def test_failing_feed_and_verification(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The feed and the verification say so too when the file cannot be read."""
+    """The feed and the verification fail too if the file cannot be read."""
 
     def fail(*arguments: object) -> None:
         raise apsw.exception_for(apsw.SQLITE_IOERR_READ)
@@ -263,7 +263,7 @@ async def test_failing_feed_and_verification(store: SqliteStore, monkeypatch: py
 
 
 async def test_no_descriptor_left(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When no further connection can be opened, that says nothing about the store."""
+    """Failing to open another connection does not change the store's health."""
 
     def fail(*arguments: object) -> None:
         raise apsw.exception_for(apsw.SQLITE_CANTOPEN)
@@ -275,7 +275,7 @@ async def test_no_descriptor_left(store: SqliteStore, monkeypatch: pytest.Monkey
 
 
 async def test_uses_wait_for_room(store: SqliteStore) -> None:
-    """Uses that met a full disk are kept and written later; they take no caller's write with them twice."""
+    """Uses that met a full disk are kept and written later, without making callers' writes fail."""
     with full(store):
         for number in range(400):
             store.note_use(f"id{number}", Usage(number, "x" * 100))
@@ -291,7 +291,7 @@ async def test_uses_wait_for_room(store: SqliteStore) -> None:
 
 
 def test_faults() -> None:
-    """Which errors mean a full disk, a locked file or a broken one."""
+    """Errors are classified as a full disk, a locked file or a broken disk."""
     cases = {
         (apsw.SQLITE_FULL, 0): Fault.FULL,
         (apsw.SQLITE_IOERR_WRITE, errno.EDQUOT): Fault.FULL,
@@ -313,7 +313,7 @@ def test_faults() -> None:
 
 
 def test_condition_only_gets_worse() -> None:
-    """The first cause stays; failing to read is worse than failing to write."""
+    """The first cause is kept, and failing to read is worse than failing to write."""
     condition = Condition()
     condition.stop_writing(ValueError("first"))
     condition.stop_writing(ValueError("second"))

@@ -1,4 +1,4 @@
-"""Writers that meet: one commit for all, an answer for each, and an orderly end."""
+"""Concurrent writers: one commit for all, an answer for each, and an orderly shutdown."""
 
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -20,7 +20,7 @@ from store.sqlite.batches import held_up, write_together
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the store is."""
+    """The path of the store."""
     return tmp_path / "herod.db"
 
 
@@ -33,7 +33,7 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
 
 
 async def test_writes_share_a_commit(store: SqliteStore) -> None:
-    """Writes that wait are committed together, and each gets its own answer."""
+    """Waiting writes are committed together, and each gets its own answer."""
     before = store.stats
     outcomes = await write_together(
         store, *(putting(key(f"id{n}")) for n in range(50)), failing(key("no")), lambda tx: tx.count(Account)
@@ -62,7 +62,7 @@ async def test_sixty_four_writers(store: SqliteStore) -> None:
 
 
 async def test_batches_have_a_limit(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than a batch's worth takes several commits, and every write is answered."""
+    """More writes than fit into a batch take several commits, and each is answered."""
     monkeypatch.setattr("herod.store.sqlite.group_commit.MAX_BATCH", 4)
     before = store.stats.commits
     assert await write_together(store, *(putting(key(f"id{n}")) for n in range(10))) == [None] * 10
@@ -72,7 +72,7 @@ async def test_batches_have_a_limit(store: SqliteStore, monkeypatch: pytest.Monk
 async def test_audit_head_is_logged(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Now and then the chain's end goes to the log, where an old copy of the file can be compared with it."""
+    """The head of the audit chain is logged occasionally, so that an old copy of the file can be detected."""
     monkeypatch.setattr("herod.store.sqlite.group_commit.LOG_HEAD_EVERY", 3)
     caplog.set_level("INFO", "herod.store")
     for number in range(4):
@@ -83,7 +83,7 @@ async def test_audit_head_is_logged(
 
 
 async def test_mistake_leaves_nobody_waiting(store: SqliteStore) -> None:
-    """A bug in the writer itself is logged and answered, and the next write works."""
+    """A bug in the writer itself is logged and answered, and the next write succeeds."""
 
     def broken(*_: object) -> bool:
         raise ZeroDivisionError
@@ -96,7 +96,7 @@ async def test_mistake_leaves_nobody_waiting(store: SqliteStore) -> None:
 
 
 async def test_programmers_mistake_is_the_functions_own(store: SqliteStore) -> None:
-    """A handler with a bug, or a record that SQLite cannot hold, fails alone."""
+    """A bug in a handler, or a record that SQLite cannot store, fails that write only."""
 
     def fail(_tx: Writer) -> None:
         raise ZeroDivisionError
@@ -112,7 +112,7 @@ async def test_programmers_mistake_is_the_functions_own(store: SqliteStore) -> N
 
 
 async def test_cancelled_write_is_answered(store: SqliteStore) -> None:
-    """A write that was handed over comes back with its result; the cancellation is seen after it."""
+    """A queued write returns its result; cancellation takes effect afterwards."""
     steps: list[str] = []
 
     async def write() -> None:
@@ -130,7 +130,7 @@ async def test_cancelled_write_is_answered(store: SqliteStore) -> None:
 
 
 async def test_closing_finishes_what_waits(path: Path) -> None:
-    """Writes that were handed over before the end are kept, and uses too; later ones are refused."""
+    """Writes and uses queued before closing are kept, and later ones are refused."""
     store = open_sqlite(path, SECRET, now=1)
     with pytest.raises(Unavailable):
         await store.write(putting(account()))
@@ -150,9 +150,9 @@ async def test_closing_finishes_what_waits(path: Path) -> None:
 
 
 async def test_use_that_cannot_be_written(store: SqliteStore) -> None:
-    """A use of a strange id is dropped, not tried for ever."""
+    """A use with an invalid id is dropped rather than retried forever."""
     store.note_use("\ud800", Usage(1, "uid:1"))
-    await store.flush_usage()  # ends, though this one was not written
+    await store.flush_usage()  # terminates, although this one was not written
     store.note_use("ada", Usage(2, "uid:1"))
     await store.flush_usage()
     assert await store.write(lambda tx: tx.usage("ada")) == Usage(2, "uid:1")

@@ -1,4 +1,4 @@
-"""kill -9 at random moments under eight writers: what was acknowledged is there, and the store opens.
+"""kill -9 at random moments under eight writers: acknowledged writes are kept, and the store opens.
 
 HEROD_KILL_ROUNDS rounds (50), from HEROD_SEED.
 """
@@ -25,14 +25,14 @@ ROUNDS_A_STORE = 10
 
 
 class Helper:
-    """Starts stores and kills them."""
+    """Starts store processes and kills them."""
 
     def __init__(self, asking: IO[str], answers: IO[str]) -> None:
         self._asking = asking
         self._answers = answers
 
     def run(self, path: Path, *, kill_after: int) -> list[str]:
-        """Open a store in another process and kill it after so many lines of it; the ids it acknowledged."""
+        """Open a store in another process and kill it after so many lines of output; return the acknowledged ids."""
         self._asking.write(f"{path}\n")
         self._asking.flush()
         pid = int(self._read().removeprefix("pid "))
@@ -50,7 +50,7 @@ class Helper:
 
 @pytest.fixture
 def helper() -> Iterator[Helper]:
-    """A process that starts them."""
+    """Start the helper process."""
     command = [sys.executable, str(Path(__file__).with_name("kill_helper.py"))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -59,7 +59,7 @@ def helper() -> Iterator[Helper]:
 
 
 async def test_kill(tmp_path: Path, helper: Helper) -> None:
-    """No acknowledged write is lost, no opening fails, the audit chain is whole, round after round."""
+    """No acknowledged write is lost, every store opens, and the audit chain is intact, in every round."""
     chance = new_chance("kill")
     acknowledged: list[str] = []
     written = 0
@@ -67,7 +67,7 @@ async def test_kill(tmp_path: Path, helper: Helper) -> None:
         if number % ROUNDS_A_STORE == 0:
             acknowledged, written = [], 0
         path = tmp_path / f"{number // ROUNDS_A_STORE}" / "herod.db"
-        # Every tenth store is killed while it is opened or made.
+        # Every tenth store is killed while being opened or created.
         kill_after = 0 if chance.random() < 0.1 else chance.randrange(1, 400)
         acknowledged += helper.run(path, kill_after=kill_after)
         async with open_sqlite(path, SECRET, now=1) as store:
@@ -76,7 +76,7 @@ async def test_kill(tmp_path: Path, helper: Helper) -> None:
 
 
 async def check(store: SqliteStore, acknowledged: list[str], *, at_least: int, round_name: str) -> None:
-    """Compare what is there with what was acknowledged. The third write of each three deletes the second's key."""
+    """Compare the records with the acknowledged ids. The third write of each three deletes the second's key."""
     lost = set(acknowledged) - audited(store)
     assert not lost, f"{round_name}: {len(lost)} acknowledged writes lost"
     keys = {one.id for one in store.scan(ApiKey)}

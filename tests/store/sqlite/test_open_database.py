@@ -1,4 +1,4 @@
-"""Opening the embedded store: its files, and one line that says what to do for whatever is wrong."""
+"""Opening the embedded store: its files, and a one-line error with what to do for every problem."""
 
 import errno
 import os
@@ -26,24 +26,24 @@ from store.samples import SECRET, account, key
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the store is, in a folder that is not there yet."""
+    """The path of the store, in a folder that does not exist yet."""
     return tmp_path / "state" / "herod.db"
 
 
 @pytest.fixture
 def made(path: Path) -> Path:
-    """A store that has been made and closed."""
+    """A store that was created and closed."""
     open_store(path).close()
     return path
 
 
 def open_store(path: Path, secret: str = SECRET) -> SqliteStore:
-    """Open it at some time."""
+    """Open the store at a fixed time."""
     return open_sqlite(path, secret, now=1)
 
 
 def refusal(path: Path, secret: str = SECRET, error: type[StartupError] = RuntimeFailure) -> str:
-    """The one line that opening is refused with; and nothing is left locked."""
+    """The one-line error of opening; also checks that no lock is left."""
     with pytest.raises(error) as caught:
         open_store(path, secret)
     message = str(caught.value)
@@ -53,7 +53,7 @@ def refusal(path: Path, secret: str = SECRET, error: type[StartupError] = Runtim
 
 
 def edit(path: Path, sql: str) -> None:
-    """What somebody else's program does to the file."""
+    """Edit the file as another program would."""
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(sql)
 
@@ -64,13 +64,13 @@ def modes_in(folder: Path) -> dict[str, int]:
 
 
 async def fill(path: Path) -> None:
-    """Give it some rows."""
+    """Write some records."""
     async with open_store(path) as store:
         await store.write(putting(*(key(f"id{n}") for n in range(200))))
 
 
 async def test_files_are_closed_to_others(path: Path) -> None:
-    """All files are 0600 and the folder is 0700, under a permissive umask too."""
+    """All files are 0600 and the folder is 0700, even under a permissive umask."""
     before = os.umask(0)
     try:
         async with open_store(path) as store:
@@ -83,21 +83,21 @@ async def test_files_are_closed_to_others(path: Path) -> None:
 
 
 def test_open_files_are_closed_to_others_again(made: Path) -> None:
-    """A file that others could read cannot be read by them any more."""
+    """Opening removes others' permissions from a file."""
     made.chmod(0o644)
     open_store(made).close()
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
 
 
 def test_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
-    """A folder that somebody has made keeps its mode."""
+    """An existing folder keeps its mode."""
     tmp_path.chmod(0o755)
     open_store(tmp_path / "herod.db").close()
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
 
 async def test_what_was_written_is_there_after_closing(path: Path) -> None:
-    """Records, the feed and the counts outlive the process; the log is gone after a clean end."""
+    """Records, feed and counts survive the process, and the log is removed by a clean shutdown."""
     async with open_store(path) as store:
         await store.write(putting(account(), key()))
         cursor = store.cursor
@@ -110,7 +110,7 @@ async def test_what_was_written_is_there_after_closing(path: Path) -> None:
 
 
 def test_empty_file_is_a_new_store(path: Path) -> None:
-    """An empty file, as a crash at the very beginning leaves it, is made a store."""
+    """An empty file, as left by a crash at the very beginning, becomes a new store."""
     path.parent.mkdir()
     path.touch()
     open_store(path).close()
@@ -118,20 +118,20 @@ def test_empty_file_is_a_new_store(path: Path) -> None:
 
 
 def test_generations_differ(path: Path, tmp_path: Path) -> None:
-    """Two stores never share a generation, nor a root key."""
+    """Two stores never share a generation or a root key."""
     with closing(open_store(path)) as one, closing(open_store(tmp_path / "other.db")) as other:
         assert one.cursor.generation != other.cursor.generation
         assert one.keyring.row_key("key", "a", 1) != other.keyring.row_key("key", "a", 1)
 
 
 def test_another_secret(made: Path) -> None:
-    """With another secret it is refused as a setting, and opens with the right one afterwards."""
+    """Another secret is refused as a wrong setting, and the right one opens the store afterwards."""
     assert "made with another secret: give that HERO_SECRET" in refusal(made, "another secret", SettingsError)
     open_store(made).close()
 
 
 def test_second_opening(made: Path) -> None:
-    """A store that is open is refused, naming who has it, until it is closed; by another name for it too."""
+    """An open store is refused with its holder until it is closed, also by another path to it."""
     link = made.with_name("link.db")
     link.symlink_to(made)
     with closing(open_store(made)):
@@ -159,7 +159,7 @@ def other_process(made: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_second_process(made: Path, other_process: subprocess.Popen[str]) -> None:
-    """One process a store; when it dies, however, the next one gets it."""
+    """Only one process can open a store, and when it dies the next one can."""
     assert f"process id {other_process.pid}" in refusal(made)
     other_process.send_signal(signal.SIGKILL)
     other_process.wait()
@@ -167,7 +167,7 @@ def test_second_process(made: Path, other_process: subprocess.Popen[str]) -> Non
 
 
 def test_newer_format(made: Path) -> None:
-    """A format from the future is refused and left as it is."""
+    """A format of a newer version is refused and left unchanged."""
     edit(made, "PRAGMA user_version = 99")
     assert "made by a newer herod (its format is 99, this one knows 1): install the newer" in refusal(made)
     with closing(sqlite3.connect(made)) as connection:
@@ -175,12 +175,12 @@ def test_newer_format(made: Path) -> None:
 
 
 def database(path: Path, *statements: str) -> None:
-    """Another program's."""
+    """A database of another program."""
     edit(path, "; ".join(statements))
 
 
 def logged_database(path: Path) -> None:
-    """Another program's, that was killed and left its newest rows in its write-ahead log."""
+    """A database of another program that was killed and left its latest rows in the write-ahead log."""
     made = path.with_name("made.db")
     with closing(sqlite3.connect(made)) as connection:
         connection.executescript("PRAGMA journal_mode = wal; CREATE TABLE t (x); PRAGMA wal_checkpoint(TRUNCATE)")
@@ -202,9 +202,10 @@ STRANGE: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("make", STRANGE.values(), ids=STRANGE)
 def test_what_is_no_store(path: Path, make: Callable[[Path], object]) -> None:
-    """A file that is not herod's is refused in one line, and stays as it is: its mode, setuid bit, bytes and log.
+    """A file that is not a store is refused in one line, with mode, setuid bit, bytes and log unchanged.
 
-    The mode was changed to 0600 before the file was read, and another program's log was played into its database.
+    Before, the mode was changed to 0600 before the file was read, and another program's log was checkpointed into its
+    database.
     """
     path.parent.mkdir()
     make(path)
@@ -218,7 +219,7 @@ def test_what_is_no_store(path: Path, make: Callable[[Path], object]) -> None:
 
 
 def test_store_that_was_only_begun(path: Path) -> None:
-    """A process killed while it made the store leaves a first page with nothing on it, or all in the log: both open."""
+    """A store whose creation was killed, with a first page that is empty or still in the log, opens."""
     begun = path.with_name("begun.db")
     path.parent.mkdir()
     edit(begun, "PRAGMA journal_mode = wal")
@@ -250,7 +251,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
 
 
 def tear(path: Path, page: int) -> None:
-    """Overwrite most of a page; of the first one, not the file's header."""
+    """Overwrite most of a page, except the file header on the first one."""
     with path.open("r+b") as file:
         file.seek(100 if page == 1 else (page - 1) * 4096)
         file.write(b"\xa5" * 3900)
@@ -258,7 +259,7 @@ def tear(path: Path, page: int) -> None:
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 async def test_damaged(path: Path, damage: Callable[[Path], None]) -> None:
-    """A damaged store is refused, saying so and what to do."""
+    """A damaged store is refused with a message that says so and what to do."""
     await fill(path)
     damage(path)
     message = refusal(path)
@@ -267,7 +268,7 @@ async def test_damaged(path: Path, damage: Callable[[Path], None]) -> None:
 
 
 async def test_large_stores_are_not_read_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above a size the start does not wait for a check of the whole file."""
+    """Above a size, startup does not check the whole file."""
     await fill(path)
     tear(path, 5)
     monkeypatch.setattr(open_database, "CHECKED_BYTES", 4096)
@@ -275,22 +276,22 @@ async def test_large_stores_are_not_read_whole(path: Path, monkeypatch: pytest.M
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    """A folder is no store; the message names a file in it."""
+    """A folder is refused, and the message names a file in it."""
     assert f"is a folder: name a file in it, such as {tmp_path / 'herod.db'}" in refusal(tmp_path, error=SettingsError)
 
 
 def test_a_device() -> None:
-    """Nor is anything else that is no file."""
+    """Anything else that is not a regular file is refused."""
     assert "is not a regular file" in refusal(Path("/dev/null"), error=SettingsError)
 
 
 def test_below_a_file(made: Path) -> None:
-    """A path through a file says so."""
+    """A path below a regular file has its own message."""
     assert "a part of that path is a file" in refusal(made / "herod.db")
 
 
 def test_a_loop_of_links(tmp_path: Path) -> None:
-    """Links in a circle lead nowhere."""
+    """A cycle of symbolic links is refused."""
     (tmp_path / "a.db").symlink_to("b.db")
     (tmp_path / "b.db").symlink_to("a.db")
     assert "remove the symbolic link" in refusal(tmp_path / "a.db")
@@ -298,7 +299,7 @@ def test_a_loop_of_links(tmp_path: Path) -> None:
 
 @pytest.fixture
 def as_another() -> Iterator[int]:
-    """Be a user who is not root for the length of a test."""
+    """Run a test as a user other than root."""
     if os.geteuid() != 0:
         pytest.skip("only root can make links of other users")
     os.seteuid(4711)
@@ -309,7 +310,7 @@ def as_another() -> Iterator[int]:
 
 
 def test_link_of_another_user(as_another: int) -> None:
-    """A link in the store's place leads on if this user or root has made it, and else is refused by its name."""
+    """A symbolic link is followed if it belongs to this user or root, and otherwise refused with its path."""
     with tempfile.TemporaryDirectory(prefix="herod-test-") as name:
         made = Path(name) / "state" / "herod.db"
         open_store(made).close()
@@ -327,7 +328,7 @@ def test_link_of_another_user(as_another: int) -> None:
 
 
 def test_lock_is_no_link(made: Path) -> None:
-    """A lock that is a link to elsewhere is not followed: somebody else has put it there."""
+    """A lock file that is a symbolic link is not followed, because another user may have planted it."""
     made.with_name("herod.db.lock").unlink()
     made.with_name("herod.db.lock").symlink_to("elsewhere")
     assert "remove the symbolic link" in refusal(made)
@@ -336,7 +337,7 @@ def test_lock_is_no_link(made: Path) -> None:
 
 @pytest.fixture
 def closed_folder() -> Iterator[Path]:
-    """A folder that this process may not write to; root becomes somebody else for it."""
+    """A folder that this process may not write to; as root, the test switches to another user."""
     uid = os.geteuid()
     with tempfile.TemporaryDirectory(prefix="herod-test-") as name:
         folder = Path(name)
@@ -351,7 +352,7 @@ def closed_folder() -> Iterator[Path]:
 
 
 def test_folder_not_writable(closed_folder: Path) -> None:
-    """In a folder that it may not write to, the message says who has to be allowed to."""
+    """In a folder without write permission, the message says which user needs it."""
     for path in (closed_folder / "herod.db", closed_folder / "new" / "herod.db"):
         message = refusal(path)
         assert "Permission denied" in message
@@ -369,7 +370,7 @@ def test_folder_not_writable(closed_folder: Path) -> None:
     ],
 )
 def test_disk_says_no(path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str) -> None:
-    """Whatever SQLite reports while the store is made is said in words, and trying again works."""
+    """SQLite errors during creation are reported in plain words, and a retry succeeds."""
 
     def fail(*arguments: object) -> None:
         raise apsw.exception_for(code)
@@ -386,7 +387,7 @@ def test_disk_says_no(path: Path, monkeypatch: pytest.MonkeyPatch, code: int, wo
 )
 @pytest.mark.parametrize("suffix", [".db", ".lock"])
 def test_file_cannot_be_made(path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str, suffix: str) -> None:
-    """When a file cannot be made, the reason is named and what to do about it."""
+    """If a file cannot be created, the message has the reason and what to do."""
     real = os.open
 
     def fail(name: Path, *arguments: int) -> int:
@@ -403,14 +404,14 @@ def test_file_cannot_be_made(path: Path, monkeypatch: pytest.MonkeyPatch, code: 
 
 
 def test_lock_without_a_number(made: Path) -> None:
-    """Who holds the lock may not have written who they are."""
+    """The holder of the lock may not have written its pid."""
     with closing(open_store(made)):
         made.with_name("herod.db.lock").write_text("")
         assert "in use by another herod" in refusal(made)
 
 
 def test_no_write_ahead_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system that cannot do it is named as the cause."""
+    """A file system without support for write-ahead logs is named as the cause."""
 
     class Connection(apsw.Connection):
         def pragma(self, name: str, value: object = None, **more: object) -> str:
@@ -421,7 +422,7 @@ def test_no_write_ahead_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_unique_kinds() -> None:
-    """The schema's unique index covers exactly the kinds that say so."""
+    """The schema's unique index covers exactly the unique kinds."""
     schema = Path(open_database.__file__).with_name("schema.sql").read_text()
     kinds = ", ".join(f"'{record_type.kind}'" for record_type in RECORD_TYPES if record_type.is_unique)
     assert f"WHERE kind IN ({kinds});" in schema

@@ -1,4 +1,4 @@
-"""Every statement finds its rows by an index: what is asked for often must not slow down as the store grows."""
+"""Every frequent statement uses an index, so that it does not slow down as the store grows."""
 
 import re
 from contextlib import closing
@@ -11,7 +11,7 @@ from herod.store.sqlite.disk import open_database
 from herod.store.sqlite.sqlite_store import open_sqlite
 from store.samples import SECRET
 
-# The first reads all rows and is meant to; the second is the beginning of others.
+# The first reads all rows on purpose; the second is a prefix of other statements.
 EXCEPT = {"_ALL_AUDIT_ROWS", "SELECT_ROWS"}
 
 STATEMENTS = {
@@ -23,7 +23,7 @@ STATEMENTS = {
 
 
 def plan(path: Path, sql: str) -> list[str]:
-    """What SQLite does for a statement, step by step."""
+    """SQLite's query plan for a statement, step by step."""
     with closing(open_sqlite(path, SECRET, now=1)) as store:
         rows = store.opened.writer.execute(f"EXPLAIN QUERY PLAN {sql}", (1,) * sql.count("?")).fetchall()
     return [str(row[3]) for row in rows]
@@ -31,7 +31,7 @@ def plan(path: Path, sql: str) -> list[str]:
 
 @pytest.mark.parametrize("sql", STATEMENTS.values(), ids=STATEMENTS)
 def test_no_statement_walks_a_table(tmp_path: Path, sql: str) -> None:
-    """Each step is a search; a scan is of constants, of the sub-selects, or ends after its first rows."""
+    """Each step is a search; a scan is of constants or sub-selects, or is limited."""
     for step in plan(tmp_path / "herod.db", sql):
         if step.startswith("SCAN") and "CONSTANT" not in step:
             assert "LIMIT" in sql
@@ -40,7 +40,7 @@ def test_no_statement_walks_a_table(tmp_path: Path, sql: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in STATEMENTS if name.startswith("sql_reader_LIST")])
 def test_no_list_is_sorted(tmp_path: Path, name: str) -> None:
-    """Each list stands in its order already: a page costs the same however long the list is."""
+    """Each list comes in index order, so the cost of a page does not depend on the length of the list."""
     assert "TEMP B-TREE" not in " ".join(plan(tmp_path / "herod.db", STATEMENTS[name]))
 
 
@@ -60,5 +60,5 @@ def test_no_list_is_sorted(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_index_of_each(tmp_path: Path, name: str, index: str) -> None:
-    """The statements that grow with the store use the index that was made for them."""
+    """Statements over growing tables use the index intended for them."""
     assert index in " ".join(plan(tmp_path / "herod.db", STATEMENTS[name]))

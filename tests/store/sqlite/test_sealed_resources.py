@@ -1,4 +1,4 @@
-"""Resources in the file: nothing of them is in the clear, and a new root key still finds them."""
+"""Resources in the file: none of their data is in plaintext, and they are found after a change of the root key."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ MADE = resource(secret=SECRET, type="paperweights", name="the web server", attri
 
 @pytest.mark.parametrize("is_compromised", [False, True])
 async def test_they_are_found_after_a_change_of_the_secret(tmp_path: Path, is_compromised: bool) -> None:
-    """By sid and in lists: what finds them is made anew with the root."""
+    """Resources are found by sid and in lists, because their lookups are recomputed with the new root."""
     path = tmp_path / "herod.db"
     async with opened(path, OLD) as store:
         await put(store, MADE)
@@ -27,7 +27,7 @@ async def test_they_are_found_after_a_change_of_the_secret(tmp_path: Path, is_co
 
 
 async def test_nothing_stands_in_the_clear(tmp_path: Path) -> None:
-    """Neither secret, kind, name, attributes nor who claimed it is in any of the store's files."""
+    """Secret, kind, name, attributes and claimant are not in plaintext in any of the store's files."""
     async with opened(tmp_path / "herod.db", OLD) as store:
         await put(store, MADE)
     content = b"".join(contents(tmp_path).values())

@@ -13,23 +13,23 @@ from store.samples import SECRET
 
 
 class TestSqliteStore(StoreConformance, FeedConformance):
-    """Does what every store does."""
+    """The embedded store conforms."""
 
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[SqliteStore]:
-        """A fresh one."""
+        """A new store."""
         async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
             yield store
 
     @pytest.fixture
     async def kept(self, tmp_path: Path) -> AsyncIterator[SqliteStore]:
-        """One that remembers three tombstones."""
+        """A store that keeps three tombstones."""
         async with open_sqlite(tmp_path / "herod.db", SECRET, now=1, kept_tombstones=3) as store:
             yield store
 
 
 async def test_noted_uses_are_bounded(tmp_path: Path) -> None:
-    """While nothing is written, uses wait for so many credentials: the oldest are forgotten, a noted one is renewed."""
+    """While nothing is written, uses are kept for a bounded number of credentials, evicting the oldest."""
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
         for number in range(MAX_NOTED):
             store.note_use(f"id{number}", Usage(number, "uid:1"))
@@ -43,10 +43,10 @@ async def test_noted_uses_are_bounded(tmp_path: Path) -> None:
 
 
 class TestWithoutCache(TestSqliteStore):
-    """Does the same when nearly every record is read from the file."""
+    """The embedded store conforms also when nearly every record is read from the file."""
 
     @pytest.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[SqliteStore]:
-        """A fresh one that keeps one record in memory."""
+        """A new store with one record in its cache."""
         async with open_sqlite(tmp_path / "herod.db", SECRET, now=1, cached_records=1) as store:
             yield store

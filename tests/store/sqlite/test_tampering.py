@@ -1,4 +1,4 @@
-"""Somebody with another program edits the embedded store's file: what was changed is never served."""
+"""Edits to the embedded store's file by another program: tampered data is never served."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ DAY = 86_400
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A store with a few records and ten audit rows, closed."""
+    """A closed store with a few records and ten audit rows."""
     path = tmp_path / "herod.db"
 
     async def fill() -> None:
@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def edit(path: Path, *statements: str) -> None:
-    """What another program does to the file."""
+    """Edit the file as another program would."""
     with closing(apsw.Connection(str(path))) as connection:
         for statement in statements:
             connection.execute(statement)
@@ -42,7 +42,7 @@ def edit(path: Path, *statements: str) -> None:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[Callable[[], SqliteStore]]:
-    """Opens the store; closes it at the end."""
+    """Opens the store, and closes it at the end."""
     stores: list[SqliteStore] = []
 
     def open_it() -> SqliteStore:
@@ -76,7 +76,7 @@ EDITS = {
 def test_edited_row(
     path: Path, store: Callable[[], SqliteStore], statement: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A row that was edited in any column is refused wherever it would appear, and logged; others are served."""
+    """A row edited in any column is refused wherever it would appear, and logged; others are served."""
     edit(path, statement)
     opened = store()
     for read in (
@@ -96,7 +96,7 @@ def test_edited_row(
 
 @pytest.mark.parametrize("statement", EDITS.values(), ids=EDITS)
 def test_edited_row_in_the_feed(path: Path, store: Callable[[], SqliteStore], statement: str) -> None:
-    """Nor does the change feed hand it out."""
+    """The change feed does not send an edited row."""
     edit(path, statement)
     opened = store()
     start = opened.cursor.__class__(opened.cursor.generation, 0)
@@ -108,7 +108,7 @@ def test_edited_row_in_the_feed(path: Path, store: Callable[[], SqliteStore], st
 
 
 def test_moved_row(path: Path, store: Callable[[], SqliteStore]) -> None:
-    """A row under another id or kind is refused; it would be missed at a start, so this is done while it is open."""
+    """A row moved to another id or kind is refused; done while open, because startup would notice the missing row."""
     opened = store()
     edit(
         path,
@@ -123,7 +123,7 @@ def test_moved_row(path: Path, store: Callable[[], SqliteStore]) -> None:
 
 
 def test_swapped_rows(path: Path, store: Callable[[], SqliteStore]) -> None:
-    """Two accounts that change places are both refused: nobody becomes somebody else."""
+    """Two accounts whose rows are swapped are both refused."""
     edit(
         path,
         "UPDATE records SET id = 'swap' WHERE id = 'ada'",
@@ -137,7 +137,7 @@ def test_swapped_rows(path: Path, store: Callable[[], SqliteStore]) -> None:
 
 
 def test_row_of_an_unknown_kind(path: Path, store: Callable[[], SqliteStore]) -> None:
-    """A kind of record that herod does not have stops the feed."""
+    """An unknown kind of record stops the feed."""
     opened = store()
     edit(path, "UPDATE records SET kind = 'strange' WHERE id = 'bob'")
     with pytest.raises(Unavailable):
@@ -145,7 +145,7 @@ def test_row_of_an_unknown_kind(path: Path, store: Callable[[], SqliteStore]) ->
 
 
 def test_row_of_another_store(path: Path, tmp_path: Path, store: Callable[[], SqliteStore]) -> None:
-    """A row made by another store with the same secret is refused."""
+    """A row of another store with the same secret is refused."""
 
     async def make() -> None:
         async with open_sqlite(tmp_path / "other.db", SECRET, now=1) as other:
@@ -163,7 +163,7 @@ def test_row_of_another_store(path: Path, tmp_path: Path, store: Callable[[], Sq
 
 
 async def test_damaged_row_can_be_replaced(path: Path) -> None:
-    """A row that does not open does not stop other writes, and may be put anew or deleted."""
+    """A row that does not open does not stop other writes, and can be replaced or deleted."""
     edit(path, EDITS["a bit flipped"], "UPDATE records SET sealed = x'' WHERE id = 'bob'")
     async with open_sqlite(path, SECRET, now=1) as store:
         with pytest.raises(Unavailable):
@@ -174,7 +174,7 @@ async def test_damaged_row_can_be_replaced(path: Path) -> None:
 
 
 async def test_edited_end_purges_nothing(path: Path) -> None:
-    """A revocation whose end was edited in the clear is kept."""
+    """A revocation whose plaintext expiry was edited is not purged."""
     edit(path, "UPDATE records SET expires_at = 1 WHERE kind = 'revocation'")
     async with open_sqlite(path, SECRET, now=1) as store:
         assert await store.purge_expired(DAY + 199) == 0
@@ -184,7 +184,7 @@ async def test_edited_end_purges_nothing(path: Path) -> None:
 
 
 async def test_head_changed_while_open(path: Path) -> None:
-    """A head that was changed under a running daemon is found by verification and stops the feed."""
+    """A head edited under a running daemon is found by verification and stops the feed."""
     async with open_sqlite(path, SECRET, now=1) as store:
         edit(path, "UPDATE meta SET value = zeroblob(90) WHERE name = 'head'")
         verdict = await store.verify_audit()
@@ -198,7 +198,7 @@ async def test_head_changed_while_open(path: Path) -> None:
 
 
 def move_audit_rows(rows: range, *, by: int) -> list[str]:
-    """Renumber them, one after the other."""
+    """Renumber audit rows, one after the other."""
     return [f"UPDATE audit SET seq = {row + by} WHERE seq = {row}" for row in rows]  # noqa: S608 - numbers
 
 
@@ -244,7 +244,7 @@ AUDIT_EDITS = {
 
 @pytest.mark.parametrize(("statements", "first_bad", "reason"), AUDIT_EDITS.values(), ids=AUDIT_EDITS)
 async def test_audit_edited(path: Path, statements: list[str], first_bad: int, reason: str) -> None:
-    """Verification names the first bad row; the daemon starts and audits on, and what was changed stays found."""
+    """Verification names the first bad row; the daemon starts and keeps auditing, and the edit stays detectable."""
     edit(path, *statements)
     async with open_sqlite(path, SECRET, now=1) as store:
         verdict = await store.verify_audit()
@@ -254,7 +254,7 @@ async def test_audit_edited(path: Path, statements: list[str], first_bad: int, r
         assert reason in verdict.reason
         await store.write(lambda tx: tx.audit(event(99)))
         again = await store.verify_audit()
-        # A row forged behind the head gives way to the true one; a chain with changed rows is never whole again.
+        # A row forged after the head is replaced by the real one; a chain with edited rows never verifies again.
         assert again.valid is (first_bad == 11)
         assert again.first_bad in {None, first_bad}
 
@@ -263,7 +263,7 @@ async def test_audit_edited(path: Path, statements: list[str], first_bad: int, r
 def test_audit_end_is_checked_at_start(
     path: Path, store: Callable[[], SqliteStore], name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An audit log that does not end where the head says is reported when the store is opened."""
+    """Opening the store reports an audit log that does not end at its sealed head."""
     edit(path, *AUDIT_EDITS[name][0])
     store()
     assert "the audit log does not end where its sealed head says" in caplog.text
@@ -271,7 +271,7 @@ def test_audit_end_is_checked_at_start(
 
 
 def test_audit_row_that_is_no_event(path: Path, store: Callable[[], SqliteStore]) -> None:
-    """A row that is no event any more cannot be listed."""
+    """An audit row that is not a valid event cannot be listed."""
     edit(path, "UPDATE audit SET json = '{' WHERE seq = 4")
     with pytest.raises(Unavailable, match="audit"):
         store().audit_rows()

@@ -1,4 +1,4 @@
-"""Reading for long, beside the event loop."""
+"""Long reads outside the event loop."""
 
 import threading
 from pathlib import Path
@@ -16,7 +16,7 @@ from store.samples import SECRET, account, key
 
 
 async def test_the_loop_goes_on(tmp_path: Path) -> None:
-    """The function runs in another thread, sees one moment, and others write meanwhile."""
+    """The function runs in another thread on a snapshot, while other tasks write."""
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
         await store.write(putting(account(), key()))
         loop = threading.get_ident()
@@ -44,7 +44,7 @@ async def test_the_loop_goes_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("statement", ["UPDATE records SET sealed = zeroblob(99)", "DELETE FROM meta"])
 async def test_what_was_changed_is_not_read(tmp_path: Path, statement: str) -> None:
-    """A damaged row, or no head, is an error, and nothing is left out."""
+    """A damaged row or a missing head is an error, rather than left out."""
     path = tmp_path / "herod.db"
     async with open_sqlite(path, SECRET, now=1) as store:
         await store.write(putting(account()))
@@ -55,7 +55,7 @@ async def test_what_was_changed_is_not_read(tmp_path: Path, statement: str) -> N
 
 
 async def test_a_file_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Says so, and the store goes on."""
+    """Failing to open another connection is an error, and the store continues."""
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
 
         def connect(*_: object) -> apsw.Connection:
