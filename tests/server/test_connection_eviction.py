@@ -1,4 +1,4 @@
-"""Who gives up a place when all are taken, as a table, and on real sockets with two sources."""
+"""Connection eviction when all slots are taken, as a table, and on real sockets with two sources."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ LATEST = 100.0
 
 @dataclass(eq=False)
 class Seat:
-    """A connection as its place sees it."""
+    """A connection as the eviction sees it."""
 
     name: str
     waits_since: float = 0.0
@@ -26,23 +26,23 @@ class Seat:
     share: str = ""
 
     def __post_init__(self) -> None:
-        """Its name is its source and a number; unless said otherwise it has just begun to wait, in that order."""
+        """Take source and number from the name; by default it has just begun to wait, in order of the numbers."""
         self.share = self.name[0]
         self.waits_since = self.waits_since or LATEST + int(self.name[1])
 
 
 def old(name: str, *, idle: bool = False, since: float = LATEST) -> Seat:
-    """One that has waited long enough to give way to anybody."""
+    """A connection that has waited long enough to be evicted for any source."""
     return Seat(name, waits_since=since, is_idle=idle)
 
 
 def busy(name: str) -> Seat:
-    """A request of its is being carried out."""
+    """A connection with a request in progress."""
     return Seat(name, is_receiving=False)
 
 
 def stuck(name: str) -> Seat:
-    """It does not take its answer."""
+    """A connection whose client does not read its answer."""
     return Seat(name, is_receiving=False, is_sending=True)
 
 
@@ -70,7 +70,7 @@ TABLE: dict[str, tuple[str | None, list[Seat], str | None]] = {
 
 @pytest.mark.parametrize("name", TABLE)
 def test_who_gives_way(name: str) -> None:
-    """One row each."""
+    """Each row evicts the expected connection or none."""
     newcomer, seats, expected = TABLE[name]
     shares: Eviction[Seat] = Eviction()
     for seat in seats:
@@ -80,7 +80,7 @@ def test_who_gives_way(name: str) -> None:
 
 
 def test_places_are_counted() -> None:
-    """Once each, however often they are given back; an empty source is forgotten."""
+    """Each connection counts once, may be discarded repeatedly, and a source without any is forgotten."""
     shares: Eviction[Seat] = Eviction()
     one, two = Seat("a1"), Seat("a2")
     shares.add(one)
@@ -95,7 +95,7 @@ def test_places_are_counted() -> None:
 
 
 async def fill(clients: list[Client], data: bytes) -> None:
-    """Each sends this, and it has come."""
+    """Send this from each client, and wait until it has arrived."""
     for client in clients:
         if data:
             await client.send(data)
@@ -105,7 +105,7 @@ async def fill(clients: list[Client], data: bytes) -> None:
 @pytest.mark.parametrize("data", [b"", GET[:9], GET.replace(b"/a", b"/big")], ids=["silent", "head", "reader"])
 @pytest.mark.parametrize(("greedy", "modest"), [("tcp", "unix"), ("unix", "tcp")])
 async def test_nobody_is_locked_out(greedy: Way, modest: Way, data: bytes) -> None:
-    """One source comes faster than anything is taken to be out of use; another gets a place at once, and keeps it."""
+    """A source that floods faster than connections become idle cannot lock out another, which gets and keeps a slot."""
     limits = Limits(max_connections=6, evict_seconds=3600)
     async with serving(limits=limits) as running:
         clients = [await running.connect(greedy) for _ in range(6)]
@@ -113,7 +113,7 @@ async def test_nobody_is_locked_out(greedy: Way, modest: Way, data: bytes) -> No
         async with await running.connect(modest) as first, await running.connect(modest) as second:
             assert (await first.ask(GET)).status == 200
             assert (await second.ask(GET)).status == 200
-            # none of these takes a place of the modest one
+            # none of these evicts the modest one
             clients.extend([await running.connect(greedy) for _ in range(20)])
             await fill(clients[-20:], b"")
             for client in (first, second):
@@ -123,7 +123,7 @@ async def test_nobody_is_locked_out(greedy: Way, modest: Way, data: bytes) -> No
 
 
 async def test_all_loopback_addresses_are_one_source() -> None:
-    """Whoever binds 127.0.0.2 and up is not many."""
+    """All of 127.0.0.0/8 is one source."""
     limits = Limits(max_connections=4, evict_seconds=3600)
     async with serving(limits=limits) as running:
         streams = []

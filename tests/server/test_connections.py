@@ -1,4 +1,4 @@
-"""A real server on real sockets: what clients get, whatever they send and however they behave."""
+"""A real server on real sockets: correct answers, whatever clients send and however they behave."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from support.in_process_server import BOTH, GET, QUICK, WAYS, Way, serving
 
 
 async def settle(condition: Callable[[], bool]) -> None:
-    """Wait until other tasks have done their part."""
+    """Wait until other tasks have run."""
     with trio.fail_after(5):
         while not condition():
             await trio.lowlevel.checkpoint()
@@ -23,7 +23,7 @@ async def settle(condition: Callable[[], bool]) -> None:
 
 @BOTH
 async def test_keep_alive(way: Way) -> None:
-    """One connection carries many requests."""
+    """One connection serves many requests."""
     async with serving() as running, await running.connect(way) as client:
         for _ in range(3):
             answer = await client.ask(GET)
@@ -33,7 +33,7 @@ async def test_keep_alive(way: Way) -> None:
 
 @BOTH
 async def test_security_headers_and_date(way: Way) -> None:
-    """Every answer has the security headers and a date, errors and refusals too."""
+    """Every answer has the security headers and a date, including errors and refusals."""
     async with serving() as running:
         for request in (GET, GET.replace(b"/a", b"/boom"), b"nonsense\r\n\r\n"):
             async with await running.connect(way) as client:
@@ -47,7 +47,7 @@ async def test_security_headers_and_date(way: Way) -> None:
 
 @BOTH
 async def test_pipelined_requests_are_answered_in_order(way: Way) -> None:
-    """Requests that come at once are answered one after the other."""
+    """Pipelined requests are answered in order."""
     async with serving() as running, await running.connect(way) as client:
         await client.send(b"".join(GET.replace(b"/a", b"/%d" % n) for n in range(100)))
         for n in range(100):
@@ -67,7 +67,7 @@ async def test_pipelined_requests_are_answered_in_order(way: Way) -> None:
     ids=["1.0", "close", "handler", "chunked", "more behind"],
 )
 async def test_last_request(way: Way, request_bytes: bytes) -> None:
-    """After the last request the client reads an answer that says so, then the end, and never a reset."""
+    """After the last request the client reads an answer with `Connection: close`, then the end, and never a reset."""
     async with serving() as running, await running.connect(way) as client:
         answer = await client.ask(request_bytes)
         if request_bytes.startswith(GET):
@@ -79,7 +79,7 @@ async def test_last_request(way: Way, request_bytes: bytes) -> None:
 
 @BOTH
 async def test_half_closed_client_gets_its_answer(way: Way) -> None:
-    """A client that has finished sending still reads what it asked for."""
+    """A client that has shut down writing still gets its answer."""
     async with serving() as running, await running.connect(way) as client:
         await client.send(GET)
         await client.below.send_eof()
@@ -88,7 +88,7 @@ async def test_half_closed_client_gets_its_answer(way: Way) -> None:
 
 
 async def test_head_has_no_body() -> None:
-    """HEAD is answered with the length of a body that stays away."""
+    """HEAD is answered with the length of the omitted body."""
     async with serving() as running, await running.connect() as client:
         await client.send(b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
         answer = await client.answer(to_head=True)
@@ -113,7 +113,7 @@ async def test_continue_is_not_said_to_what_is_refused() -> None:
 
 @BOTH
 async def test_body_limit(way: Way) -> None:
-    """64 KiB pass; a byte more is 413, which a client reads even when it sends everything first."""
+    """64 KiB are accepted; one byte more is a 413, which arrives even if the client sends everything first."""
     head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
     async with serving() as running:
         async with await running.connect(way) as client:
@@ -126,7 +126,7 @@ async def test_body_limit(way: Way) -> None:
 
 
 async def test_handler_failure_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """A handler's exception is logged whole, answered bare, and ends nothing."""
+    """A handler's exception is logged in full and answered without details, and the connection continues."""
     async with serving() as running, await running.connect() as client:
         answer = await client.ask(GET.replace(b"/a", b"/boom"))
         assert (answer.status, answer.code) == (500, "internal")
@@ -146,7 +146,7 @@ async def test_handler_failure_says_nothing(caplog: pytest.LogCaptureFixture) ->
     ids=["value", "name", "length", "status"],
 )
 async def test_broken_answer_is_a_500(answer: Response) -> None:
-    """What a handler may not answer never reaches the wire."""
+    """An invalid response of a handler is never sent."""
 
     async def handle(_: Request) -> Response:
         return answer
@@ -158,7 +158,7 @@ async def test_broken_answer_is_a_500(answer: Response) -> None:
 
 
 async def test_group_of_errors(caplog: pytest.LogCaptureFixture) -> None:
-    """An ExceptionGroup out of a handler is a failure like any other."""
+    """An ExceptionGroup of a handler is answered like any other exception."""
 
     async def handle(_: Request) -> Response:
         async with trio.open_nursery() as nursery:
@@ -176,7 +176,7 @@ async def test_group_of_errors(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_source_over_unix() -> None:
-    """A handler sees the kernel's word on the peer, and the cookie of the socket."""
+    """A handler gets the peer credentials from the kernel and the cookie of the socket."""
     seen: list[Request] = []
 
     async def handle(request: Request) -> Response:
@@ -201,7 +201,7 @@ async def test_source_over_unix() -> None:
 
 
 async def test_slow_handler_is_not_cut() -> None:
-    """A handler may take longer than any of the client's deadlines."""
+    """A handler may take longer than any of the client deadlines."""
 
     async def handle(_: Request) -> Response:
         await trio.sleep(2 * QUICK.idle_seconds)
@@ -212,7 +212,7 @@ async def test_slow_handler_is_not_cut() -> None:
 
 
 async def test_request_is_finished_for_a_client_that_left() -> None:
-    """A request in hand is carried out though nobody waits for the answer."""
+    """A request in progress is completed although its client has disconnected."""
     begun, done = trio.Event(), trio.Event()
     go_on = trio.Event()
 
@@ -232,7 +232,7 @@ async def test_request_is_finished_for_a_client_that_left() -> None:
 
 
 async def test_pipelining_does_not_starve_others() -> None:
-    """While one client's hundreds of requests wait in one buffer, another is answered."""
+    """While hundreds of pipelined requests of one client wait, another client is answered."""
     order: list[str] = []
 
     async def handle(request: Request) -> Response:
@@ -251,7 +251,7 @@ async def test_pipelining_does_not_starve_others() -> None:
 
 
 async def test_cap_refuses_when_all_are_busy(caplog: pytest.LogCaptureFixture) -> None:
-    """With every place taken by clients in the middle of something, a new one is told so at once; the others go on."""
+    """With every slot busy a new client is refused at once, and the others continue."""
     async with serving(limits=Limits(max_connections=3)) as running:
         clients = [await running.connect(way) for way in ("unix", "tcp", "unix")]
         for client in clients:
@@ -272,7 +272,7 @@ async def test_cap_refuses_when_all_are_busy(caplog: pytest.LogCaptureFixture) -
 
 
 async def test_few_are_told_that_all_places_are_taken() -> None:
-    """Beyond a number, clients without a place are closed without a word: they shall not take descriptors either."""
+    """Beyond a number of refusals clients are closed without an answer, so that they hold no descriptors."""
     async with serving(limits=Limits(max_connections=1)) as running, await running.connect() as busy:
         await busy.send(b"GET")
         clients = [await running.connect() for _ in range(40)]
@@ -289,7 +289,7 @@ async def test_few_are_told_that_all_places_are_taken() -> None:
 async def test_fault_of_the_server_ends_one_connection(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bug in the server itself is logged and costs the connection it happened on."""
+    """A bug in the server itself is logged and ends only its connection."""
     async with serving() as running, await running.connect() as other:
         await other.ask(GET)
         with monkeypatch.context() as patch:
@@ -302,7 +302,7 @@ async def test_fault_of_the_server_ends_one_connection(
 
 
 async def test_cap_evicts_the_longest_idle() -> None:
-    """With every place taken by idle connections, a new client gets the place of the one that was idle longest."""
+    """With every slot idle, a new client evicts the connection that was idle longest."""
     limits = Limits(max_connections=2, sweep_seconds=0.02, evict_seconds=0.05)
     async with serving(limits=limits) as running, await running.connect() as old, await running.connect() as young:
         await old.ask(GET)
@@ -316,7 +316,7 @@ async def test_cap_evicts_the_longest_idle() -> None:
 
 
 async def test_cap_evicts_half_a_request_first() -> None:
-    """Requests that never end hold no place that somebody else wants, however their bytes trickle."""
+    """An unfinished request is evicted when a slot is needed, however its bytes trickle in."""
     limits = Limits(max_connections=2, sweep_seconds=0.02, evict_seconds=0.05)
     async with serving(limits=limits) as running, await running.connect() as idle, await running.connect() as slow:
         await idle.ask(GET)
@@ -331,7 +331,7 @@ async def test_cap_evicts_half_a_request_first() -> None:
 
 
 async def test_access_log(caplog: pytest.LogCaptureFixture) -> None:
-    """An answer is one line without query, body or headers; a quiet one is none."""
+    """The access log has one line for each answer without query, body or headers, and none for quiet ones."""
     caplog.set_level(logging.INFO, "herod.access")
     async with serving() as running, await running.connect() as client:
         await client.ask(b"POST /p?token=t HTTP/1.1\r\nHost: h\r\nReferer: r\r\nContent-Length: 4\r\n\r\nbody")

@@ -1,4 +1,4 @@
-"""The browser's road: one clean request to Hypercorn, one checked answer back, and nothing left behind."""
+"""Dashboard requests: one clean request to Hypercorn, one checked answer back, and nothing left behind."""
 
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,13 +28,13 @@ def asked(
     *,
     secure: bool = False,
 ) -> Request:
-    """A request as the reader makes it."""
+    """A request as the reader creates it."""
     path, _, query = target.partition("?")
     return Request(method, path, query, {"host": "h", **(headers or {})}, body, Source(address="unix", secure=secure))
 
 
 class App:
-    """A bare ASGI application: it says what it was asked, or does what the path names."""
+    """A bare ASGI application that echoes the request, or does what the path says."""
 
     def __init__(self) -> None:
         self.scopes: list[Scope] = []
@@ -43,7 +43,7 @@ class App:
         self.cancelled = 0
 
     async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
-        """Answer."""
+        """Answer the request."""
         self.scopes.append(scope)
         if scope["path"] == "/ui/wait":
             await self.released.wait()
@@ -94,7 +94,7 @@ async def _start(send: Send, status: int, headers: list[tuple[bytes, bytes]]) ->
 
 
 def browser(app: App | None = None, *, seconds: float = 5) -> PageRequests:
-    """A browser's door to a bare application."""
+    """The dashboard bridge to the bare application."""
     chosen = App() if app is None else app
     return PageRequests(lambda: chosen, seconds=seconds, most_bytes=MOST)
 
@@ -110,7 +110,7 @@ def browser(app: App | None = None, *, seconds: float = 5) -> PageRequests:
     ],
 )
 async def test_an_answer_comes_back(request_: Request, body: bytes) -> None:
-    """Whole, with the application's headers and none of the connection's; the server leaves a HEAD's body away."""
+    """An answer is complete, without connection headers; the server omits the body for HEAD."""
     response = await browser()(request_)
     assert response == Response(
         200, body, (("content-type", "text/plain"), ("set-cookie", "a=1"), ("set-cookie", "b=2"))
@@ -118,14 +118,14 @@ async def test_an_answer_comes_back(request_: Request, body: bytes) -> None:
 
 
 async def test_answers_without_a_body() -> None:
-    """204 and 304 end with their head."""
+    """204 and 304 have no body."""
     door = browser()
     assert await door(asked(target="/ui/empty")) == Response(204)
     assert await door(asked(target="/ui/unchanged")) == Response(304, b"", (("etag", '"x"'),))
 
 
 async def test_the_application_finds_the_request_itself() -> None:
-    """With its source, which Hypercorn is not told."""
+    """The application gets the original request with its source, which Hypercorn does not see."""
     app = App()
     request = asked(target="/ui/a%20b?c=d")
     await browser(app)(request)
@@ -155,7 +155,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 def test_what_hypercorn_sees(method: str) -> None:
-    """One request, its framing ours, with the headers that pages know and no others."""
+    """Hypercorn gets one request with herod's own framing and only the headers that pages use."""
     data = serialise(asked(method, "/ui/x?y=z", b"ab", {"cookie": "a=b; c=d", "origin": "http://h", **HOSTILE}))
     assert data == (
         b"%b /ui/x?y=z HTTP/1.1\r\nhost: h\r\ncookie: a=b; c=d\r\norigin: http://h\r\ncontent-length: 2\r\n"
@@ -164,7 +164,7 @@ def test_what_hypercorn_sees(method: str) -> None:
 
 
 def test_a_request_without_host_gets_one() -> None:
-    """HTTP/1.0 may leave it away; Hypercorn gets HTTP/1.1."""
+    """An HTTP/1.0 request without Host gets one, because Hypercorn receives HTTP/1.1."""
     request = asked()
     request.headers = {}
     assert b"\r\nhost: localhost\r\n" in serialise(request)
@@ -183,14 +183,14 @@ def test_a_request_without_host_gets_one() -> None:
     ],
 )
 def test_what_would_break_the_head_is_refused(request_: Request) -> None:
-    """The reader lets none of this through; should it ever, it goes no further."""
+    """Requests that would break the head are refused, even if the reader had let them pass."""
     with pytest.raises(ValueError, match="break"):
         serialise(request_)
 
 
 @pytest.mark.parametrize("headers", [HOSTILE, {"upgrade": "h2c", "connection": "Upgrade"}])
 async def test_upgrades_are_not_carried(headers: dict[str, str]) -> None:
-    """They are answered as if they had not asked."""
+    """An upgrade request is answered as if it had not asked for one."""
     app = App()
     assert (await browser(app)(asked(target="/ui/x", headers=headers))).status == 200
     assert app.scopes[0]["type"] == "http"
@@ -199,24 +199,24 @@ async def test_upgrades_are_not_carried(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
 async def test_other_methods_wake_nobody(method: str) -> None:
-    """They are refused before anything is loaded."""
+    """Other methods are refused before anything is loaded."""
     response = await PageRequests(lambda: pytest.fail("it was loaded"))(asked(method))
     assert (response.status, dict(response.headers)["Allow"]) == (405, "GET, HEAD, POST")
 
 
 @pytest.mark.parametrize("target", ["/ui/hang", "/ui/hang-late"])
 async def test_a_page_that_hangs_is_given_up(target: str) -> None:
-    """Before its answer and in the middle of it; whoever rendered it is cancelled."""
+    """A page that hangs before or during its answer is cancelled."""
     app = App()
     before = trio.lowlevel.current_statistics().tasks_living
     response = await browser(app, seconds=0.3)(asked(target=target))
     assert response.status == 503
     assert app.cancelled == (target == "/ui/hang")
-    assert trio.lowlevel.current_statistics().tasks_living <= before + 1  # trio's own for the thread
+    assert trio.lowlevel.current_statistics().tasks_living <= before + 1  # trio's own, for the thread
 
 
 async def test_pages_beyond_the_cap_wait() -> None:
-    """Each takes memory, so only so many are in the making at once; the rest get their turn."""
+    """The number of pages rendered at once is limited to save memory, and the others wait."""
     app = App()
     door = browser(app, seconds=20)
     await door(asked())
@@ -236,14 +236,14 @@ async def test_pages_beyond_the_cap_wait() -> None:
 
 @pytest.mark.parametrize(("target", "words"), [("/ui/long", "too long"), ("/ui/half", "too early")])
 async def test_an_answer_that_cannot_be_used(target: str, words: str) -> None:
-    """It never goes out in part."""
+    """An unusable answer is never sent in part."""
     with pytest.raises(PageError, match=words):
         await HypercornBridge(App(), most_bytes=MOST)(asked(target=target))
 
 
 @pytest.mark.parametrize("target", ["/ui/fail", "/ui/nothing"])
 async def test_an_application_that_fails(target: str) -> None:
-    """Is a 500 that says nothing."""
+    """An application that fails gets a 500 without details."""
     response = await browser()(asked(target=target))
     assert (response.status, response.body) == (500, b"")
 
@@ -265,7 +265,7 @@ async def test_an_application_that_fails(target: str) -> None:
 )
 @pytest.mark.parametrize("step", [1, 10_000])
 def test_answers_are_read_strictly(data: bytes, words: str, step: int) -> None:
-    """However they are cut."""
+    """Answers are parsed strictly, however they are split."""
     answer = _Answer(100)
     for start in range(0, len(data), step):
         answer.feed(data[start : start + step])
@@ -274,7 +274,7 @@ def test_answers_are_read_strictly(data: bytes, words: str, step: int) -> None:
 
 
 def test_nothing_after_the_answer_counts() -> None:
-    """A second answer on the same connection is nobody's."""
+    """A second answer on the same connection is ignored."""
     answer = _Answer(100)
     assert not answer.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab")
     assert not answer.feed(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
@@ -282,7 +282,7 @@ def test_nothing_after_the_answer_counts() -> None:
 
 
 async def test_first_requests_load_once() -> None:
-    """In a thread, while others wait for it."""
+    """The application is loaded once, in a thread, while concurrent first requests wait."""
     threads: list[int] = []
     door = PageRequests(lambda: threads.append(threading.get_ident()) or App(), seconds=10)  # type: ignore[func-returns-value]
     async with trio.open_nursery() as nursery:
@@ -293,7 +293,7 @@ async def test_first_requests_load_once() -> None:
 
 
 async def test_loading_that_fails_is_tried_again() -> None:
-    """The next browser may have more luck."""
+    """A failed load is retried by the next request."""
     apps: list[App | None] = [None, App()]
 
     def make() -> App:
@@ -313,7 +313,7 @@ def _open_descriptors() -> int:
 
 
 async def test_nothing_is_left_behind() -> None:
-    """After 200 pages, good and bad, tasks and descriptors are what they were."""
+    """After 200 pages, good and bad, the numbers of tasks and descriptors are unchanged."""
     door = browser()
     await door(asked())
     before = trio.lowlevel.current_statistics().tasks_living, _open_descriptors()
@@ -323,7 +323,7 @@ async def test_nothing_is_left_behind() -> None:
 
 
 async def both(request: Request, door: PageRequests) -> Response:
-    """Pages below /ui, an API beside them."""
+    """A handler with pages below /ui and an API beside them."""
     return await door(request) if request.path.startswith("/ui") else Response(200, b"api")
 
 
@@ -332,14 +332,14 @@ API = b"GET /api HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
 async def ask_in_a_row(client: Client, data: bytes, bodies: list[bytes]) -> None:
-    """Send all at once and read one answer after the other."""
+    """Send all requests at once and read their answers in order."""
     await client.send(data)
     for body in bodies:
         assert (await client.answer()).body == body
 
 
 async def test_one_connection_takes_both_roads() -> None:
-    """Pipelined behind a page, before and after it, each request is answered by its own road, in order."""
+    """Pipelined requests for pages and the API on one connection are answered in order, each by its own handler."""
     door = browser()
     async with serving(lambda request: both(request, door)) as server, await server.connect("tcp") as client:
         page = b"GET http "
@@ -353,7 +353,7 @@ async def test_one_connection_takes_both_roads() -> None:
 
 
 async def test_a_shutdown_does_not_wait_for_a_hung_page() -> None:
-    """It is cut off with the rest after the drain."""
+    """A hung page is cut off after the drain like other requests."""
     app = App()
     door = browser(app, seconds=60)
     async with (
@@ -369,11 +369,11 @@ async def test_a_shutdown_does_not_wait_for_a_hung_page() -> None:
 
 
 async def test_what_hypercorn_raises_when_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends its own request only: an exception beside a cancellation would otherwise end the server."""
+    """Hypercorn's exceptions on cancellation end only its own request, not the server."""
     begun = trio.Event()
 
     class AnswersTwice:
-        """As Hypercorn does now and then: cancelled half-way through an answer, it begins another."""
+        """A Hypercorn that, cancelled in the middle of an answer, begins another, as happens."""
 
         def __init__(self, *_: object) -> None:
             pass
@@ -396,10 +396,10 @@ async def test_what_hypercorn_raises_when_given_up(monkeypatch: pytest.MonkeyPat
 
 
 async def test_what_hypercorn_raises_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an answer there is none, and whoever asked is told so instead of waiting."""
+    """If Hypercorn ends without an answer, the client gets an error instead of waiting."""
 
     class Fails:
-        """It ends before it has said anything."""
+        """A Hypercorn that ends before answering."""
 
         def __init__(self, *_: object) -> None:
             pass

@@ -1,4 +1,4 @@
-"""Running out of descriptors: the accept loop waits, and serves again when there are some."""
+"""Running out of descriptors: the accept loop waits, and resumes when some are free."""
 
 import subprocess
 import sys
@@ -83,7 +83,7 @@ for wanted in (10, 10, 500, 5000, 1):
 
 
 def run(code: str, *arguments: str) -> str:
-    """Run a program with limits of its own."""
+    """Run a program with its own limits."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         capture_output=True,
@@ -96,7 +96,7 @@ def run(code: str, *arguments: str) -> str:
 
 
 def test_server_outlives_exhaustion() -> None:
-    """With no descriptor left, clients that are connected are served, new ones wait, and are served afterwards."""
+    """Without free descriptors, connected clients are served, and new ones wait and are served afterwards."""
     with short_folder() as folder:
         said = run(SERVER, str(folder / "s"))
     assert "lived" in said
@@ -105,5 +105,5 @@ def test_server_outlives_exhaustion() -> None:
 
 
 def test_descriptor_limit_is_raised_as_far_as_it_goes() -> None:
-    """The soft limit grows to what connections need, up to the hard one, and is never lowered."""
+    """The soft limit is raised to what connections need, up to the hard one, and never lowered."""
     assert run(LIMITS).split() == ["106", "106", "596", "1000", "1000"]

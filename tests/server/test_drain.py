@@ -1,4 +1,4 @@
-"""A shutdown: what is in hand ends, and the rest does not hold it up."""
+"""Shutdown: requests in progress are completed, and others do not delay it."""
 
 import pytest
 import trio
@@ -9,7 +9,7 @@ from support.in_process_server import GET, STALLS, WAYS, Stall, serving
 
 
 async def test_drain_ends_idle_connections_at_once() -> None:
-    """A shutdown closes idle connections, refuses new ones, and takes the socket's name away."""
+    """A shutdown closes idle connections, refuses new ones, and removes the socket's path."""
     async with serving() as running:
         clients = [await running.connect(way) for way in WAYS]
         for client in clients:
@@ -27,7 +27,7 @@ async def test_drain_ends_idle_connections_at_once() -> None:
 
 
 async def test_drain_finishes_what_is_in_hand() -> None:
-    """A request that a handler works on is answered after the shutdown began, and says that it is the last."""
+    """A request in progress at the shutdown is answered, with `Connection: close`."""
     begun, go_on = trio.Event(), trio.Event()
 
     async def handle(_: Request) -> Response:
@@ -48,7 +48,7 @@ async def test_drain_finishes_what_is_in_hand() -> None:
 
 
 async def test_drain_answers_what_has_come() -> None:
-    """A request that was on its way when the shutdown began is answered."""
+    """A request already received at the shutdown is answered."""
     async with serving() as running, await running.connect() as client:
         await client.ask(GET)
         await client.send(GET)
@@ -59,7 +59,7 @@ async def test_drain_answers_what_has_come() -> None:
 
 @pytest.mark.parametrize("stall", STALLS)
 async def test_drain_is_bounded(stall: Stall) -> None:
-    """Stalled clients do not hold a shutdown up."""
+    """Stalled clients do not delay a shutdown."""
     limits = Limits(drain_seconds=0.1)
     async with serving(limits=limits) as running:
         clients = [await running.connect(way) for way in WAYS]
@@ -73,7 +73,7 @@ async def test_drain_is_bounded(stall: Stall) -> None:
 
 
 async def test_drain_cuts_a_handler_off() -> None:
-    """A handler that does not end is cancelled when the drain's time is over."""
+    """A handler that does not end is cancelled after the drain time."""
     cancelled = False
 
     async def handle(_: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Hostile bytes and stalled clients on real sockets: the server lives, and gives everything back."""
+"""Hostile bytes and stalled clients on real sockets: the server survives and releases everything."""
 
 import select
 from contextlib import suppress
@@ -26,7 +26,7 @@ from support.in_process_server import (
     tasks,
 )
 
-# STACK.md's list, and more: none of it may end or slow the server.
+# STACK.md's list and more: none of it may stop or slow the server.
 HOSTILE: dict[str, bytes] = {
     **{f"bad: {name}": data for name, (data, _) in BAD.items()},
     **{f"good: {name}": data for name, (data, _) in GOOD.items()},
@@ -50,14 +50,14 @@ HOSTILE: dict[str, bytes] = {
 
 
 async def send_and_leave(client: Client, data: bytes) -> None:
-    """Send what the server takes in a moment, read nothing, close."""
+    """Send what the server takes at once, read nothing, close."""
     async with client:
         with trio.move_on_after(0.02), suppress(trio.BrokenResourceError):
             await client.stream.send_all(data)
 
 
 async def send_and_read(client: Client, data: bytes) -> bytes:
-    """Send everything and read everything."""
+    """Send and read everything."""
 
     async def send() -> None:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -73,7 +73,7 @@ async def send_and_read(client: Client, data: bytes) -> bytes:
 
 @EVERY
 async def test_hostile_bytes(way: Way) -> None:
-    """Before, after and in place of a good request, from clients that read or leave, nothing ends the server."""
+    """Hostile bytes around or instead of a valid request, from clients that read or leave, do not stop the server."""
     seen: list[str] = []
 
     async def handle(request: Request) -> Response:
@@ -96,7 +96,7 @@ async def test_hostile_bytes(way: Way) -> None:
 
 
 async def serves(running: Running, way: Way) -> bool:
-    """Whether a good client is answered."""
+    """Whether a valid client gets an answer."""
     async with await running.connect(way) as good:
         return (await good.ask(GET)).status == 200
 
@@ -104,7 +104,7 @@ async def serves(running: Running, way: Way) -> bool:
 @EVERY
 @pytest.mark.parametrize("name", BAD)
 async def test_refused_and_closed(way: Way, name: str) -> None:
-    """Bytes that could be read in two ways are refused with a JSON error, and the connection ends."""
+    """Ambiguous bytes are refused with a JSON error, and the connection is closed."""
     data, status = BAD[name]
     async with serving(limits=LIMITS, tls=certificates(way)) as running, await running.connect(way) as client:
         answer = await client.ask(data)
@@ -135,7 +135,7 @@ async def test_stalled_clients_are_gone(way: Way, stall: Stall, mock_clock: Mock
 
 
 async def test_trickling_is_cut() -> None:
-    """A byte now and then does not move a deadline, in the head or in the body."""
+    """An occasional byte does not extend a deadline, in the head or in the body."""
     body = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n"
 
     async def trickle(client: Client) -> None:
@@ -153,7 +153,7 @@ async def test_trickling_is_cut() -> None:
 
 
 async def test_reader_that_stalls_over_tcp_is_reset() -> None:
-    """What a client did not read in time is thrown away, not kept by the kernel for minutes."""
+    """Data that a client did not read in time is discarded by a reset, not kept by the kernel for minutes."""
     async with serving(limits=QUICK) as running, await running.connect("tcp") as client:
         await client.send(GET.replace(b"/a", b"/big"))
         poll = select.poll()

@@ -1,4 +1,4 @@
-"""Logs: what a line holds, what it can never hold, and that serving never waits for its reader."""
+"""Logs: what a line contains and what it never does, and logging that never waits for its reader."""
 
 import fcntl
 import json
@@ -17,7 +17,7 @@ from herod.server.logs import LogFormat, LogWriter, log_answer, set_up_logging
 
 @pytest.fixture(autouse=True)
 def root_logger() -> Iterator[None]:
-    """Give the root logger back as it was."""
+    """Restore the root logger."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -34,7 +34,7 @@ def written(path: Path, log_format: LogFormat | None, level: str = "info") -> "L
 
 
 class Log:
-    """A file that is logged into until it is read."""
+    """A log file that is closed when it is read."""
 
     def __init__(self, path: Path, log_format: LogFormat | None, level: str) -> None:
         self._path = path
@@ -42,18 +42,18 @@ class Log:
         self._writer = set_up_logging(log_format, level, descriptor=self._descriptor)
 
     def text(self) -> str:
-        """End logging and read."""
+        """Close the log and read its text."""
         self._writer.close()
         os.close(self._descriptor)
         return self._path.read_text()
 
     def lines(self) -> list[dict[str, Any]]:
-        """End logging and read JSON lines."""
+        """Close the log and read its JSON lines."""
         return [json.loads(line) for line in self.text().splitlines()]
 
 
 def test_access_line(tmp_path: Path) -> None:
-    """An answer is one JSON object with these fields and no others."""
+    """An answer is logged as one JSON object with exactly these fields."""
     log = written(tmp_path, None)
     log_answer(method="GET", path="/health", status=200, seconds=0.0012345, source="uid:7")
     (line,) = log.lines()
@@ -70,7 +70,7 @@ def test_access_line(tmp_path: Path) -> None:
 
 
 def test_only_allowed_fields(tmp_path: Path) -> None:
-    """Extras that are not on the list stay out, whatever they are called."""
+    """Extra fields that are not on the list are dropped, whatever their names."""
     log = written(tmp_path, "json")
     extra = {"event": "sign-in", "reason": "bad_password", "password": "canary", "body": "canary", "referer": "canary"}
     logging.getLogger("herod.test").warning("refused", extra=extra)
@@ -97,7 +97,7 @@ EVIL = "a\r\nb\x1b[2J\x00\x9b31m\u2028\u202e\udcff\x7f end"
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_no_forged_lines(tmp_path: Path, log_format: LogFormat) -> None:
-    """Control characters, direction overrides and surrogates are escaped, in messages and in fields."""
+    """Control characters, direction overrides and surrogates are escaped, in messages and fields."""
     log = written(tmp_path, log_format)
     logging.getLogger("herod.test").info("said %s", EVIL, extra={"reason": EVIL})
     text = log.text()
@@ -108,7 +108,7 @@ def test_no_forged_lines(tmp_path: Path, log_format: LogFormat) -> None:
 
 
 def test_exception_is_logged_whole(tmp_path: Path) -> None:
-    """A traceback stands in one field, or indented below its line."""
+    """A traceback is one field, or indented below its line."""
     error = ValueError("why\x1b")
     log = written(tmp_path, "json")
     logging.getLogger("herod.test").error("failed", exc_info=error)
@@ -120,7 +120,7 @@ def test_exception_is_logged_whole(tmp_path: Path) -> None:
 
 
 def test_level_and_replacement(tmp_path: Path) -> None:
-    """Setting up again replaces what was there; the level holds for all."""
+    """Repeated setup replaces the handlers, and the level applies to all loggers."""
     old = written(tmp_path, "json")
     (tmp_path / "new").mkdir()
     log = written(tmp_path / "new", "json", "warning")
@@ -132,7 +132,7 @@ def test_level_and_replacement(tmp_path: Path) -> None:
 
 
 def test_broken_record_is_named(tmp_path: Path) -> None:
-    """A record that cannot be formatted is told about, and the next one is written."""
+    """A record that cannot be formatted is reported, and the next one is written."""
     log = written(tmp_path, "json")
     logging.getLogger("herod.test").info("%d", "not a number")
     logging.getLogger("herod.test").info("next")
@@ -142,7 +142,7 @@ def test_broken_record_is_named(tmp_path: Path) -> None:
 
 
 def test_text_on_a_terminal() -> None:
-    """A terminal gets text without being told."""
+    """On a terminal the default format is text."""
     master, slave = os.openpty()
     writer = set_up_logging(None, "info", descriptor=slave)
     logging.getLogger("herod.test").info("hello")
@@ -154,7 +154,7 @@ def test_text_on_a_terminal() -> None:
 
 
 def test_full_pipe_blocks_nobody() -> None:
-    """With a reader that does not read, logging goes on, lines are dropped and counted, and closing ends."""
+    """If the reader does not read, logging does not block, lines are dropped and counted, and closing ends."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     log = set_up_logging("json", "info", descriptor=writer)
@@ -171,13 +171,13 @@ def test_full_pipe_blocks_nobody() -> None:
 
 
 def accounted(text: bytes) -> int:
-    """How many records these lines stand for, dropped ones included."""
+    """How many records these lines account for, including dropped ones."""
     lines = [json.loads(line) for line in text.splitlines()]
     return sum(line["count"] if line["event"] == "log.dropped" else 1 for line in lines)
 
 
 def test_process_ends_though_nobody_reads() -> None:
-    """A process whose log nobody reads still ends; one whose log is closed does too."""
+    """A process ends although its log is not read or has been closed."""
     code = (
         "import logging\nfrom herod.server.logs import set_up_logging\nset_up_logging('json', 'info')\n"
         "for n in range(5000): logging.getLogger('herod').info('x' * 100)\n"
@@ -192,7 +192,7 @@ def test_process_ends_though_nobody_reads() -> None:
 
 
 def test_waiting_lines_are_written_at_exit() -> None:
-    """What was logged last is written though nobody closed the log."""
+    """The last lines are written at exit, even if the log was not closed."""
     code = (
         "import logging\nfrom herod.server.logs import set_up_logging\nset_up_logging('json', 'info')\n"
         "for n in range(500): logging.getLogger('herod').info('last %d', n)\n"

@@ -1,4 +1,4 @@
-"""The process as others on the machine see it."""
+"""Protection of the process's memory from other processes."""
 
 import subprocess
 import sys
@@ -12,6 +12,6 @@ print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT
 
 
 def test_memory_is_protected() -> None:
-    """Afterwards the process is not dumpable (PR_GET_DUMPABLE) and leaves no core."""
+    """The process is not dumpable (PR_GET_DUMPABLE) and leaves no core."""
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, check=True, timeout=20, text=True)
     assert done.stdout.strip() == "0 (0, 0)"

@@ -1,4 +1,4 @@
-"""The reader against one table of messages: good ones, bad ones, each whole, in two pieces and byte by byte."""
+"""The reader against one table of messages, valid and invalid, each whole, in two pieces and byte by byte."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -18,7 +18,7 @@ SOURCE = Source(address="192.0.2.7")
 
 
 def read(pieces: Iterable[bytes], limits: Limits = LIMITS) -> tuple[list[tuple[Request, bool]], RequestReader]:
-    """Feed a reader and take all that comes."""
+    """Feed a reader and collect all requests."""
     reader = RequestReader(SOURCE, limits=limits)
     taken = []
     for piece in pieces:
@@ -31,13 +31,13 @@ def read(pieces: Iterable[bytes], limits: Limits = LIMITS) -> tuple[list[tuple[R
 
 
 def ways(data: bytes) -> list[list[bytes]]:
-    """Cut into two at every place, and into single bytes."""
+    """The data split in two at every position, and into single bytes."""
     return [[data], *([data[:n], data[n:]] for n in range(1, len(data))), [data[n : n + 1] for n in range(len(data))]]
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_good(name: str) -> None:
-    """A good message gives the same requests however its bytes arrive."""
+    """A valid message gives the same requests however its bytes arrive."""
     data, expected = GOOD[name]
     for pieces in ways(data):
         taken, _ = read(pieces)
@@ -47,7 +47,7 @@ def test_good(name: str) -> None:
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad(name: str) -> None:
-    """A bad message is refused with the same status however its bytes arrive, and gives no request."""
+    """An invalid message is refused with the same status however its bytes arrive, and gives no request."""
     data, status = BAD[name]
     for pieces in ways(data):
         taken: list[tuple[Request, bool]] = []
@@ -59,7 +59,7 @@ def test_bad(name: str) -> None:
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_behind_good(name: str) -> None:
-    """What stands before a bad message is still answered."""
+    """Requests before an invalid message are still answered."""
     data, _ = BAD[name]
     reader = RequestReader(SOURCE, limits=LIMITS)
     reader.feed(head("GET /first HTTP/1.1") + data)
@@ -75,7 +75,7 @@ SAMPLE = b"POST /a?b=c HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nX-Y: a b\r\n\
 
 @pytest.mark.parametrize("control", [*range(9), *range(10, 32), 127])
 def test_no_control_character_anywhere(control: int) -> None:
-    """A control character put in, or put in another's place, at any position of a head never makes a request."""
+    """A control character inserted or substituted at any position of a head never gives a request."""
     for at in range(len(SAMPLE)):
         for after in (at, at + 1):
             data = SAMPLE[:at] + bytes([control]) + SAMPLE[after:] + b"x"
@@ -87,7 +87,7 @@ def test_no_control_character_anywhere(control: int) -> None:
 
 
 def test_headers_are_collected() -> None:
-    """Names are lower-cased, values trimmed and decoded, and repeated ones joined as the contract says."""
+    """Names are lower-cased, values trimmed and decoded, and repeated headers joined as INTERFACES specifies."""
     (taken,), _ = read(
         [head("GET / HTTP/1.1", "X-Thing:  \t a \xe9 \t", "COOKIE: a=1", "Accept: x", "accept: y", "Cookie: b=2")]
     )
@@ -95,14 +95,14 @@ def test_headers_are_collected() -> None:
 
 
 def test_headers_cannot_be_changed() -> None:
-    """A handler cannot leave something in a head that the next request shares."""
+    """Headers are immutable, because requests with equal heads share them."""
     (taken,), _ = read([head("GET / HTTP/1.1")])
     with pytest.raises(TypeError):
         taken[0].headers["x"] = "y"  # type: ignore[index]
 
 
 def test_stages() -> None:
-    """The stage says what is awaited, so that each part has its own deadline."""
+    """The stage names the expected part, so that each part has its own deadline."""
     reader = RequestReader(SOURCE, limits=LIMITS)
     seen = [reader.stage]
     for piece in (b"\r\n", b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n", b"\r\n", b"a", b"b"):
@@ -115,7 +115,7 @@ def test_stages() -> None:
 
 @pytest.mark.parametrize("framing", ["Content-Length: 2", "Transfer-Encoding: chunked"])
 def test_continue_is_owed_once_and_only_while_waiting(framing: str) -> None:
-    """`100 Continue` is owed when the head stands alone, once, and not when the body came along."""
+    """`100 Continue` is due once, when the head arrives without the body."""
     lines = head("POST / HTTP/1.1", "Expect: 100-continue", framing)
     body = b"ab" if "Length" in framing else b"2\r\nab\r\n0\r\n\r\n"
     reader = RequestReader(SOURCE, limits=LIMITS)
@@ -136,7 +136,7 @@ def test_continue_is_owed_once_and_only_while_waiting(framing: str) -> None:
 
 
 def test_leftover() -> None:
-    """The reader says when a connection cannot be closed without dropping input."""
+    """The reader reports when closing a connection would drop input."""
     _, reader = read([head("GET / HTTP/1.1", "Connection: close")])
     assert not reader.has_leftover
     _, reader = read([head("GET / HTTP/1.1", "Connection: close") + b"x"])
@@ -146,7 +146,7 @@ def test_leftover() -> None:
 
 
 def test_known_heads_are_bounded() -> None:
-    """Whatever a client sends, few heads are kept."""
+    """The cache of parsed heads is bounded, whatever clients send."""
     pieces = [head(f"GET /{n} HTTP/1.1") for n in range(100)]
     taken, reader = read(pieces * 2)
     assert [request.path for request, _ in taken] == [f"/{n}" for n in range(100)] * 2
@@ -164,7 +164,7 @@ messages = st.lists(
 
 @given(messages, st.data())
 def test_pieces_do_not_matter(parts: list[bytes], data: st.DataObject) -> None:
-    """Any run of messages reads the same in any pieces."""
+    """A sequence of messages gives the same result in any pieces."""
     stream = b"".join(parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
@@ -175,7 +175,7 @@ def test_pieces_do_not_matter(parts: list[bytes], data: st.DataObject) -> None:
 
 @given(st.binary(max_size=200) | st.text("GET /HTP1.:\r\n 0aA-", max_size=200).map(str.encode))
 def test_noise(noise: bytes) -> None:
-    """Random bytes give requests, a refusal or nothing; never another error."""
+    """Random bytes give requests, a refusal or nothing, and never another error."""
     for before in (b"", SAMPLE):
         with suppress(Refusal):
             read([before, noise])

@@ -1,4 +1,4 @@
-"""Answers as bytes: the exact wire form, the standing headers, and what may not be written."""
+"""Responses as bytes: the exact wire format, the default headers, and responses that are refused."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def encode(
     is_secure: bool = False,
     writer: AnswerWriter | None = None,
 ) -> tuple[list[str], bytes]:
-    """Write with a fresh writer: head lines without the date, and body."""
+    """Encode with a new writer; return head lines without the date, and body."""
     data = (writer or AnswerWriter()).encode(response, is_head=is_head, is_last=is_last, is_secure=is_secure)
     head, _, body = data.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
@@ -33,41 +33,41 @@ STANDING = [
 
 
 def test_wire_form() -> None:
-    """Status line, own headers, standing headers, length, blank line, body."""
+    """Status line, own headers, default headers, length, blank line, body."""
     lines, body = encode(Response(200, b'{"a":1}', JSON))
     assert lines == ["HTTP/1.1 200 OK", "Content-Type: application/json", *STANDING, "Content-Length: 7"]
     assert body == b'{"a":1}'
 
 
 def test_phrase_may_be_missing() -> None:
-    """A status without a phrase of its own keeps the space before it (RFC 9112, section 4)."""
+    """A status without a reason phrase keeps the space before it (RFC 9112, section 4)."""
     assert encode(Response(418))[0][0] == "HTTP/1.1 418 "
 
 
 @pytest.mark.parametrize("status", [204, 304])
 def test_bodiless(status: int) -> None:
-    """204 and 304 carry neither a body nor its length."""
+    """204 and 304 have neither a body nor a length."""
     lines, body = encode(Response(status, b"x"))
     assert lines == [lines[0], *STANDING]
     assert body == b""
 
 
 def test_head_keeps_the_length() -> None:
-    """HEAD tells the length of the body that GET would have."""
+    """HEAD has the length of the body that GET would have."""
     lines, body = encode(Response(200, b"abc"), is_head=True)
     assert "Content-Length: 3" in lines
     assert body == b""
 
 
 def test_last_and_secure() -> None:
-    """The last answer says so, and on TLS every answer asks for TLS."""
+    """The last answer has `Connection: close`, and over TLS every answer has HSTS."""
     lines, _ = encode(Response(200), is_last=True, is_secure=True)
     assert "Connection: close" in lines
     assert "Strict-Transport-Security: max-age=31536000" in lines
 
 
 def test_own_policy_takes_the_place_of_the_standing_one() -> None:
-    """A page may bring its own Content-Security-Policy, in any spelling; it is not doubled."""
+    """A page's own Content-Security-Policy, in any case, replaces the default one."""
     lines, _ = encode(Response(200, headers=(("content-security-policy", "default-src 'self'"),)))
     assert [line for line in lines if line.lower().startswith("content-security")] == [
         "content-security-policy: default-src 'self'"
@@ -93,13 +93,13 @@ def test_own_policy_takes_the_place_of_the_standing_one() -> None:
     ],
 )
 def test_what_may_not_be_written(response: Response) -> None:
-    """What would break the head, or the framing, is a fault of ours."""
+    """A response that would break the head or the framing is an internal error."""
     with pytest.raises(ValueError, match=r"status|sets|break"):
         encode(response)
 
 
 def test_kept_prefixes_are_bounded_and_hold_no_cookie() -> None:
-    """Heads are kept by status and headers, not without end, and never with a cookie in them."""
+    """The cache of encoded heads is bounded, keyed by status and headers, and never contains a cookie."""
     writer = AnswerWriter()
     for number in range(1000):
         encode(Response(200, headers=(("X", str(number)),)), writer=writer)
@@ -111,7 +111,7 @@ def test_kept_prefixes_are_bounded_and_hold_no_cookie() -> None:
 
 
 def test_errors_have_the_shape_of_plain_routes() -> None:
-    """What is answered without a handler looks like every other error."""
+    """Errors without a handler have the same format as other errors."""
     refused = refusal_response(Refusal('a "quoted" reason'))
     assert (refused.status, refused.close) == (400, True)
     assert refused.body == b'{"error":{"code":"invalid_request","message":"a \\"quoted\\" reason"}}'

@@ -1,4 +1,4 @@
-"""Answers that clients do not take: counted by source, bounded, and whoever holds too much is cut off.
+"""Answers that clients do not read: counted by source and bounded; the connection that holds too much is cut off.
 
 Real sockets with small bounds here; `tests/daemon/attacks/test_unread_answers.py` has the attack on a daemon.
 """
@@ -21,18 +21,18 @@ KIB = 1024
 
 @dataclass(eq=False)
 class Holder:
-    """A connection, as far as this goes."""
+    """A connection that can be cut off."""
 
     share: str
 
 
 def bounded(connection: int = 100, source: int = 250, total: int = 400) -> SendBuffers[Holder]:
-    """Bounds that a test fills by hand."""
+    """Small bounds that a test fills."""
     return SendBuffers(Limits(unsent_bytes=connection, unsent_bytes_of_source=source, unsent_bytes_in_all=total))
 
 
 def test_one_connection() -> None:
-    """It alone ends when it holds more than one may."""
+    """Only the connection that holds more than its limit is cut off."""
     unsent, one = bounded(), Holder("a")
     assert unsent.add(one, 100) == []
     unsent.discard(one)
@@ -41,7 +41,7 @@ def test_one_connection() -> None:
 
 
 def test_one_source() -> None:
-    """The one of it that has waited longest ends; another source's do not."""
+    """Over the limit of a source, its longest-waiting connection is cut off, and other sources' are not."""
     unsent = bounded()
     other, first, second, third = Holder("b"), Holder("a"), Holder("a"), Holder("a")
     for one in (other, first, second):
@@ -51,7 +51,7 @@ def test_one_source() -> None:
 
 
 def test_all_together() -> None:
-    """The source that holds most gives way, though another one came last."""
+    """Over the total limit, the source that holds most is cut off, whichever came last."""
     unsent = bounded(total=350)
     heavy = [Holder("a"), Holder("a")]
     for one in (*heavy, Holder("b")):
@@ -60,7 +60,7 @@ def test_all_together() -> None:
 
 
 def test_what_is_taken_is_forgotten() -> None:
-    """However often that is said, and of whom it is not true."""
+    """Discarding a connection frees its bytes, may be repeated, and ignores unknown ones."""
     unsent, one = bounded(), Holder("a")
     unsent.discard(one)
     unsent.add(one, 60)
@@ -71,7 +71,7 @@ def test_what_is_taken_is_forgotten() -> None:
 
 
 async def answer(request: Request) -> Response:
-    """`/long` is an answer of one's own, `/kept` one that is shared, as long."""
+    """`/long` answers with a body of its own, `/kept` with a shared one of the same length."""
     length = 900 * KIB
     match request.path:
         case "/long":
@@ -86,13 +86,13 @@ LIMITS = Limits(unsent_bytes_of_source=2000 * KIB, unsent_bytes_in_all=4000 * KI
 
 
 async def ask(client: Client, path: Literal["/long", "/kept"]) -> None:
-    """Send a request, and read nothing."""
+    """Send a request and read nothing."""
     await client.send(GET.replace(b"/a", path.encode()))
     await trio.testing.wait_all_tasks_blocked(0.02)
 
 
 async def is_cut_off(client: Client) -> bool:
-    """Whether the answer ends before its end."""
+    """Whether the answer is truncated."""
     taken = 0
     with trio.fail_after(10):
         try:
@@ -108,7 +108,7 @@ async def is_cut_off(client: Client) -> bool:
 
 @pytest.mark.parametrize("way", ["unix", "tcp"])
 async def test_the_longest_waiting_of_a_source_is_cut_off(way: Way) -> None:
-    """Two answers of 900 KiB fit into 2000 KiB; the third takes the first one's place, and a good client is served."""
+    """Of three answers of 900 KiB the first is cut off at a limit of 2000 KiB, and another client is served."""
     async with serving(answer, limits=LIMITS) as running:
         clients = [await running.connect(way) for _ in range(3)]
         for client in clients:
@@ -121,7 +121,7 @@ async def test_the_longest_waiting_of_a_source_is_cut_off(way: Way) -> None:
 
 
 async def test_one_copy_for_all_is_not_counted() -> None:
-    """As many clients as like may be slow at taking a document."""
+    """A shared document is not counted, so any number of clients may read it slowly."""
     async with serving(answer, limits=LIMITS) as running:
         clients = [await running.connect("unix") for _ in range(8)]
         for client in clients:
@@ -133,7 +133,7 @@ async def test_one_copy_for_all_is_not_counted() -> None:
 
 @pytest.mark.parametrize("way", ["unix", "tcp", "tls"])
 async def test_what_was_taken_is_no_longer_held(way: Way) -> None:
-    """A client gets many long answers, one after the other: nothing adds up."""
+    """Bytes that a client has read are no longer counted, over many long answers."""
     limits = Limits(unsent_bytes_of_source=1000 * KIB, unsent_bytes_in_all=1000 * KIB)
     async with serving(answer, limits=limits, tls=certificates(way)) as running, await running.connect(way) as client:
         for _ in range(5):
@@ -142,7 +142,7 @@ async def test_what_was_taken_is_no_longer_held(way: Way) -> None:
 
 @pytest.mark.parametrize("way", ["unix", "tcp", "tls"])
 async def test_one_answer_that_is_too_long(way: Way) -> None:
-    """Its connection ends, and no other."""
+    """A single answer over the limit ends only its own connection."""
     limits = Limits(unsent_bytes=500 * KIB)
     async with (
         serving(answer, limits=limits, tls=certificates(way)) as running,
@@ -155,7 +155,7 @@ async def test_one_answer_that_is_too_long(way: Way) -> None:
 
 
 async def test_nobody_is_cut_off_for_another_source() -> None:
-    """A local user's answer waits on while those of an address fill what there is in all, again and again."""
+    """A pending answer of a local user survives while an address fills the total limit repeatedly."""
     limits = Limits(unsent_bytes_of_source=4000 * KIB, unsent_bytes_in_all=3000 * KIB)
     async with serving(answer, limits=limits) as running:
         waiting = await running.connect("unix")
@@ -170,7 +170,7 @@ async def test_nobody_is_cut_off_for_another_source() -> None:
 
 
 async def test_the_kernel_keeps_a_bounded_number_of_bytes() -> None:
-    """For a TCP connection, in both directions; Linux doubles what it is told (socket(7), SO_RCVBUF)."""
+    """TCP buffers are bounded in both directions; Linux doubles the value (socket(7), SO_RCVBUF)."""
     limits = Limits(send_buffer_bytes=50_000, receive_buffer_bytes=30_000)
     async with serving(answer, limits=limits) as running:
         tcp = running.listeners[1].socket

@@ -1,4 +1,4 @@
-"""Bodies that come piece by piece: chunked, each piece under the write deadline, and always closed."""
+"""Streamed bodies: chunked, each piece with a write deadline, and always closed."""
 
 import pytest
 import trio
@@ -9,7 +9,7 @@ from support.in_process_server import BOTH, GET, QUICK, Way, serving
 
 
 class Pieces:
-    """A stream that says when it was closed."""
+    """A stream that records when it is closed."""
 
     def __init__(self, *pieces: bytes, fails: bool = False) -> None:
         self.pieces = list(pieces)
@@ -33,7 +33,7 @@ class Pieces:
 
 
 def answering(stream: Pieces) -> Handler:
-    """A handler that answers with it."""
+    """A handler that answers with the stream."""
 
     async def handle(request: Request) -> Response:
         return Response(200, headers=(("Content-Type", "application/octet-stream"),), stream=stream)
@@ -43,7 +43,7 @@ def answering(stream: Pieces) -> Handler:
 
 @BOTH
 async def test_pieces_are_chunks_and_the_connection_stays(way: Way) -> None:
-    """An empty piece does not end the body; the next request is answered."""
+    """An empty piece does not end the body, and the next request is answered."""
     stream = Pieces(b"one", b"", b"two" * 10)
     async with serving(answering(stream)) as running, await running.connect(way) as client:
         head = await client.ask(GET)
@@ -57,7 +57,7 @@ async def test_pieces_are_chunks_and_the_connection_stays(way: Way) -> None:
 
 
 async def test_a_body_that_fails_has_no_end(caplog: pytest.LogCaptureFixture) -> None:
-    """The client sees that it was cut, and the log why."""
+    """If a stream fails, the client sees a truncated body, and the log has the reason."""
     stream = Pieces(b"one", fails=True)
     async with serving(answering(stream)) as running, await running.connect() as client:
         await client.ask(GET)
@@ -67,7 +67,7 @@ async def test_a_body_that_fails_has_no_end(caplog: pytest.LogCaptureFixture) ->
 
 
 async def test_who_does_not_read_is_cut_off() -> None:
-    """The write deadline counts for each piece."""
+    """The write deadline applies to each piece."""
     stream = Pieces(*(bytes(4_000_000) for _ in range(4)))
     async with serving(answering(stream), limits=QUICK) as running, await running.connect() as client:
         await client.send(GET)
@@ -77,7 +77,7 @@ async def test_who_does_not_read_is_cut_off() -> None:
 
 
 async def test_who_leaves_costs_nothing() -> None:
-    """The stream is closed when the client is gone."""
+    """The stream is closed when the client disconnects."""
     stream = Pieces(*(bytes(1_000_000) for _ in range(50)))
     async with serving(answering(stream), limits=Limits()) as running:
         client = await running.connect()
@@ -89,7 +89,7 @@ async def test_who_leaves_costs_nothing() -> None:
 
 @BOTH
 async def test_the_end_of_the_connection_is_the_end_for_1_0(way: Way) -> None:
-    """HTTP/1.0 knows no chunks: it gets the pieces as they are, then the end."""
+    """HTTP/1.0 has no chunks: it gets the plain pieces, then the end of the connection."""
     stream = Pieces(b"one", b"", b"two" * 10)
     async with serving(answering(stream)) as running, await running.connect(way) as client:
         head = await client.ask(b"GET / HTTP/1.0\r\n\r\n" + GET)
@@ -101,7 +101,7 @@ async def test_the_end_of_the_connection_is_the_end_for_1_0(way: Way) -> None:
 
 
 async def test_a_body_that_fails_is_reset_for_1_0() -> None:
-    """Or it would look whole."""
+    """For HTTP/1.0 a failed stream is reset, because a close would look like a complete body."""
     stream = Pieces(b"one", fails=True)
     async with serving(answering(stream)) as running, await running.connect("tcp") as client:
         await client.send(b"GET / HTTP/1.0\r\n\r\n")

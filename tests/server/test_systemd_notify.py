@@ -1,4 +1,4 @@
-"""What a service manager hears, on a socket with a path and on an abstract one."""
+"""Notifications to the service manager, on a socket with a path and on an abstract one."""
 
 import errno
 import logging
@@ -17,7 +17,7 @@ from support.in_process_server import short_folder
 
 @pytest.fixture(params=["path", "abstract"])
 def manager(request: pytest.FixtureRequest) -> Iterator[tuple[str, socket.socket]]:
-    """The address as NOTIFY_SOCKET has it, and the socket that hears."""
+    """The NOTIFY_SOCKET value and the receiving socket."""
     with short_folder() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         address = f"{folder}/notify" if request.param == "path" else "@herod-test-" + secrets.token_hex(8)
         heard.bind(address.replace("@", "\0"))
@@ -45,7 +45,7 @@ def test_messages(manager: tuple[str, socket.socket]) -> None:
 
 
 def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
-    """Without an address nothing is said; with one where nobody is, the log says it and life goes on."""
+    """Without an address nothing is sent; if nobody listens, the log says so and the daemon continues."""
     with caplog.at_level(logging.WARNING):
         SystemdNotifier(None).ready("x")
         assert caplog.text == ""
@@ -54,7 +54,7 @@ def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_no_descriptor_is_left(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be told is logged; the daemon does not end for it."""
+    """A notification that cannot be sent is logged, and the daemon continues."""
 
     def refuse(*_: object) -> socket.socket:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -66,12 +66,12 @@ def test_no_descriptor_is_left(caplog: pytest.LogCaptureFixture, monkeypatch: py
 
 
 async def test_watchdog(autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture) -> None:
-    """It speaks at half of every interval while all is well, and not when it is not, or while looking takes long."""
+    """The watchdog notifies at half of every interval while checks succeed, and not when one fails or hangs."""
     answers = [True, True, False, False, True]
     said: list[tuple[float, str]] = []
 
     class Heard(SystemdNotifier):
-        """Keeps what is said."""
+        """Records the messages."""
 
         def _tell(self, *lines: str) -> None:
             said.append((trio.current_time() - start, lines[0].partition(";")[0]))

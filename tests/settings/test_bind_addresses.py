@@ -1,4 +1,4 @@
-"""Addresses: what is read, what is refused, and what the refusal says to write instead."""
+"""Bind addresses: what is parsed, what is refused, and what the error suggests."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ GOOD: list[tuple[str, Bind]] = [
     ("unix:/run/a.sock,mode=666,peer=off", UnixBind(Path("/run/a.sock"), mode=0o666, peer=False)),
     ("unix:/run/a b.sock,peer=on", UnixBind(Path("/run/a b.sock"))),
     ("127.0.0.1:3350", TcpBind("127.0.0.1", 3350)),
-    ("0.0.0.0:0", TcpBind("0.0.0.0", 0)),  # noqa: S104 - read, not bound
+    ("0.0.0.0:0", TcpBind("0.0.0.0", 0)),  # noqa: S104 - parsed, not bound
     ("[::1]:65535", TcpBind("::1", 65535)),
     ("[0:0:0:0:0:0:0:1]:80", TcpBind("::1", 80)),
     ("fd://3", FdBind(3)),
@@ -70,7 +70,7 @@ BAD = [
 
 @pytest.mark.parametrize(("text", "expected"), GOOD)
 def test_good_address(text: str, expected: Bind) -> None:
-    """A well-formed address is read, and written again it reads the same."""
+    """A valid address parses, and its text parses to the same address."""
     assert parse_bind(text) == expected
     assert parse_bind(str(expected)) == expected
     assert parse_binds(text) == (expected,)
@@ -78,7 +78,7 @@ def test_good_address(text: str, expected: Bind) -> None:
 
 @pytest.mark.parametrize(("text", "says"), BAD)
 def test_bad_address(text: str, says: str) -> None:
-    """A bad address is refused in one line that says what to write."""
+    """An invalid address is refused in one line that shows the valid forms."""
     with pytest.raises(SettingsError) as caught:
         parse_bind(text, where="--bind")
     message = str(caught.value)
@@ -89,7 +89,7 @@ def test_bad_address(text: str, says: str) -> None:
 
 @given(st.text(max_size=40) | st.from_regex(r"(unix:/|fd:|\[)[a-z0-9:.,=\]/]*", fullmatch=True))
 def test_any_text(text: str) -> None:
-    """Whatever is written becomes an address that reads the same again, or a one-line refusal."""
+    """Any text is an address that round-trips, or a one-line refusal."""
     refusal = ""
     try:
         bind = parse_bind(text)
@@ -115,19 +115,19 @@ def test_localhost() -> None:
         ("127.8.8.8", True),
         ("::1", True),
         ("::ffff:127.0.0.1", True),
-        ("0.0.0.0", False),  # noqa: S104 - read, not bound
+        ("0.0.0.0", False),  # noqa: S104 - parsed, not bound
         ("::", False),
         ("10.0.0.1", False),
         ("::ffff:10.0.0.1", False),
     ],
 )
 def test_loopback(host: str, expected: bool) -> None:
-    """Only what no other machine reaches is loopback, in whatever dress."""
+    """Only addresses that no other machine can reach are loopback, however they are written."""
     assert TcpBind(host, 1).is_loopback is expected
 
 
 def test_defaults_of_a_person() -> None:
-    """A person's daemon listens in their own runtime folder, for them alone, and on both loopbacks."""
+    """A user's daemon listens in the user's runtime folder, for that user alone, and on both loopbacks."""
     assert default_binds({"XDG_RUNTIME_DIR": "/run/user/7"}, uid=7) == (
         UnixBind(Path("/run/user/7/herod/herod.sock"), mode=0o600),
         TcpBind("127.0.0.1", 3350),
@@ -137,7 +137,7 @@ def test_defaults_of_a_person() -> None:
 
 @pytest.mark.parametrize(("environ", "uid"), [({"XDG_RUNTIME_DIR": "/run/user/0"}, 0), ({}, 7)])
 def test_defaults_of_the_machine(environ: dict[str, str], uid: int) -> None:
-    """As root, or where there is no runtime folder, the socket is the machine's and open to all."""
+    """As root, or without a runtime folder, the socket is the system's and open to all users."""
     assert default_binds(environ, uid=uid, port=99)[:2] == (
         UnixBind(Path("/run/herod/herod.sock"), mode=0o666),
         TcpBind("127.0.0.1", 99),
@@ -145,14 +145,14 @@ def test_defaults_of_the_machine(environ: dict[str, str], uid: int) -> None:
 
 
 def test_candidates() -> None:
-    """A client looks in its own runtime folder first, then in the machine's."""
+    """A client looks in its own runtime folder first, then in the system's."""
     system = Path("/run/herod/herod.sock")
     assert default_socket_candidates({}) == (system,)
     assert default_socket_candidates({"XDG_RUNTIME_DIR": "/r"}) == (Path("/r/herod/herod.sock"), system)
 
 
 def test_xdg_folder() -> None:
-    """A relative XDG folder counts as not set, and the default lies below HOME, if there is one."""
+    """A relative XDG folder counts as unset, and the default is below HOME, if it is set."""
     assert xdg_folder({"XDG_STATE_HOME": "/s", "HOME": "/h"}, "XDG_STATE_HOME", ".local/state") == Path("/s")
     assert xdg_folder({"XDG_STATE_HOME": "s", "HOME": "/h"}, "XDG_STATE_HOME", ".local/state") == Path(
         "/h/.local/state"

@@ -1,4 +1,4 @@
-"""docs/configuration.md against the tables in the code: every option, limit and number, as it is."""
+"""docs/configuration.md matches the tables in the code: every option, limit and number."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from herod_client.core import access_tokens, grants, scope_graph
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 SERVER = Limits()
 
-# what is bounded → the number that bounds it and that nothing sets
+# subject → the fixed number that bounds it
 FIXED: dict[str, float] = {
     "headers in a request": SERVER.headers,
     "bytes of a request's body": http.MAX_BODY,
@@ -118,14 +118,14 @@ FIXED: dict[str, float] = {
 
 
 def show(value: object) -> str:
-    """A default as the page has it."""
+    """A default as the page shows it."""
     if isinstance(value, bool):
         return "off"
     return "`" + (" ".join(map(str, value)) if isinstance(value, tuple) else str(value)) + "`"
 
 
 def option_row(option: Option) -> str:
-    """An option's line of the page."""
+    """An option's row in the page."""
     name = f"`{option.flag}`" if option.is_flag else "-"
     key = f"`{option.name}`" if option.in_file else "-"
     default = option.shown if option.default in (None, ()) else show(option.default)
@@ -133,7 +133,7 @@ def option_row(option: Option) -> str:
 
 
 def limit_row(name: str) -> str:
-    """A limit's line of the page."""
+    """A limit's row in the page."""
     limit = LIMITS[name]
     low, high = limit.kind.bounds or (0, 0)
     return f"| `{name}` | {limit.default} | {low} to {high} | {limit.help} |"
@@ -148,20 +148,20 @@ ROWS = [
 
 @pytest.mark.parametrize("row", ROWS)
 def test_row(row: str) -> None:
-    """Every option, limit and fixed number has its line, word for word."""
+    """Every option, limit and fixed number has its row, word for word."""
     assert row in PAGE.read_text().splitlines()
 
 
 def test_no_row_too_many() -> None:
-    """The page's tables hold no line that the code does not know."""
+    """The page's tables have no row that is not in the code."""
     rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
     heads = [line for line in rows if line not in ROWS]
     assert len(rows) - len(heads) == len(ROWS)
-    assert len(heads) == 3  # the tables' own
+    assert len(heads) == 3  # the headers of the tables
 
 
 def test_secrets() -> None:
-    """Each way to give a secret is named."""
+    """Each source of a secret is documented."""
     page = PAGE.read_text()
     for secret in SECRETS:
         for name in (secret.variable, secret.file_variable, secret.credential):
@@ -169,7 +169,7 @@ def test_secrets() -> None:
 
 
 def test_command_line() -> None:
-    """`herod serve` has the options of the table, each once, and no other."""
+    """`herod serve` has exactly the options of the table, each once."""
     flags = [name for parameter in serve.params if isinstance(parameter, click.Option) for name in parameter.opts]
     ours = [option.flag for option in OPTIONS.values() if option.is_flag]
     assert sorted(set(flags) - {"--help", "-h"}) == sorted(ours)

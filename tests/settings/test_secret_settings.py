@@ -1,4 +1,4 @@
-"""The daemon's secrets: where they are found, which are refused, and that no message quotes one."""
+"""The daemon's secrets: where they are read from, which are refused, and that no message contains one."""
 
 from pathlib import Path
 
@@ -13,17 +13,17 @@ OTHER = SECRET[::-1]
 
 @pytest.fixture(autouse=True)
 def no_system_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """This machine's own settings stay out of the tests."""
+    """Hide this machine's own settings."""
     monkeypatch.setattr(setting_sources, "SYSTEM_CONFIG", tmp_path / "etc" / "herod.toml")
 
 
 def load(environ: dict[str, str], **options: object) -> Settings:
-    """Settings that need nothing but secrets."""
+    """Settings that consist of secrets only."""
     return load_settings({"store": "memory:", **options}, environ, uid=1000)
 
 
 def refusal(environ: dict[str, str], **options: object) -> str:
-    """The one line that refuses these secrets; it quotes none."""
+    """The one-line refusal of these secrets, which must not contain one."""
     with pytest.raises(SettingsError) as caught:
         load(environ, **options)
     message = str(caught.value)
@@ -33,14 +33,14 @@ def refusal(environ: dict[str, str], **options: object) -> str:
 
 
 def keep(path: Path, content: str | bytes, mode: int = 0o600) -> str:
-    """A file with a secret."""
+    """Write a secret to a file."""
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     path.chmod(mode)
     return str(path)
 
 
 def test_none() -> None:
-    """Without a secret, the message says how to make one and where to put it."""
+    """Without a secret, the message says how to create one and where to put it."""
     for environ in ({}, {"HERO_SECRET": ""}):
         message = refusal(environ)
         assert "`herod secret generate --output-file FILE`" in message
@@ -60,7 +60,7 @@ def test_none() -> None:
     ],
 )
 def test_file(tmp_path: Path, content: str, expected: str) -> None:
-    """One newline at a file's end is no part of the secret; other white space is, and is pointed out."""
+    """One newline at the end of a file is not part of the secret; other white space is, with a warning."""
     settings = load({"HERO_SECRET_FILE": keep(tmp_path / "s", content)})
     assert settings.hero_secret == expected
     assert settings.store_secret is None
@@ -68,7 +68,7 @@ def test_file(tmp_path: Path, content: str, expected: str) -> None:
 
 
 def test_systemd_credentials(tmp_path: Path) -> None:
-    """Both secrets can come as systemd credentials, and another credential beside them is nobody's business."""
+    """Both secrets can come as systemd credentials, and other credentials are ignored."""
     keep(tmp_path / "hero_secret", SECRET)
     keep(tmp_path / "herod_store_secret", OTHER)
     keep(tmp_path / "unrelated", "x")
@@ -78,7 +78,7 @@ def test_systemd_credentials(tmp_path: Path) -> None:
 
 
 def test_two_sources(tmp_path: Path) -> None:
-    """Two sources that agree are fine; two that differ are refused by name."""
+    """Two sources that agree are accepted; two that differ are refused with their names."""
     environ = {"HERO_SECRET": SECRET, "HERO_SECRET_FILE": keep(tmp_path / "hero_secret", SECRET + "\n")}
     assert load(environ | {"CREDENTIALS_DIRECTORY": str(tmp_path)}).hero_secret == SECRET
     assert refusal(environ | {"HERO_SECRET": OTHER}) == (
@@ -91,14 +91,14 @@ def test_two_sources(tmp_path: Path) -> None:
     [(b"", "is empty"), (b"\n", "is empty"), (b"\xff" * 32, "is not text (UTF-8)")],
 )
 def test_file_that_holds_none(tmp_path: Path, content: bytes, says: str) -> None:
-    """A file that is empty or holds bytes is refused."""
+    """An empty or binary file is refused."""
     message = refusal({"HERO_SECRET_FILE": keep(tmp_path / "s", content)})
     assert message.startswith("HERO_SECRET_FILE: ")
     assert says in message
 
 
 def test_bytes_in_the_environment() -> None:
-    """A variable that is no UTF-8 is refused, not crashed on."""
+    """A variable that is not UTF-8 is refused without a crash."""
     assert "HERO_SECRET is not text" in refusal({"HERO_SECRET": SECRET + "\udcff"})
 
 
@@ -111,14 +111,14 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_file_that_everybody_reads(tmp_path: Path) -> None:
-    """A secret that everybody may read is pointed out."""
+    """A world-readable secret file is warned about."""
     settings = load({"HERO_SECRET_FILE": keep(tmp_path / "s", SECRET, 0o644)})
     assert settings.warnings == (f"HERO_SECRET_FILE: everybody on this machine may read {tmp_path}/s: chmod 600 it.",)
 
 
 @pytest.mark.parametrize("variable", ["HERO_SECRET", "HEROD_STORE_SECRET"])
 def test_short(variable: str) -> None:
-    """Under 32 bytes is refused, unless it is allowed, and then it is pointed out."""
+    """A secret under 32 bytes is refused, or accepted with a warning if allowed."""
     environ = {"HERO_SECRET": SECRET} | {variable: OTHER[:31]}
     message = refusal(environ)
     assert message.startswith(f"{variable} has 31 bytes and needs 32")
@@ -142,20 +142,20 @@ def test_short(variable: str) -> None:
     ],
 )
 def test_placeholder(value: str) -> None:
-    """What examples hold is refused at any length and whatever is allowed."""
+    """A placeholder from examples is refused at any length, whatever is allowed."""
     for variable in ("HERO_SECRET", "HEROD_STORE_SECRET"):
         message = refusal({"HERO_SECRET": SECRET} | {variable: value}, allow_weak_secret=True)
         assert message == (f"{variable} is a placeholder from an example: make one with `herod secret generate`.")
 
 
 def test_one_secret_for_two_uses() -> None:
-    """A store secret that is the other one protects nothing, which is said."""
+    """A store secret equal to HERO_SECRET protects nothing, which is warned about."""
     settings = load({"HERO_SECRET": SECRET, "HEROD_STORE_SECRET": SECRET})
     assert settings.warnings == ("HEROD_STORE_SECRET equals HERO_SECRET, so it protects nothing: make another.",)
 
 
 def test_legacy_from_the_command_line() -> None:
-    """A legacy secret in the arguments works, and it is said that everybody sees it."""
+    """A legacy secret in the arguments works, with a warning that all users can see it."""
     settings = load({"HERO_SECRET": SECRET}, admin_secret=(OTHER, SECRET, OTHER), user_secret=("c" * 16,))
     assert (settings.admin_secret, settings.user_secret) == ((OTHER, SECRET), ("c" * 16,))
     assert settings.warnings == (
@@ -165,7 +165,7 @@ def test_legacy_from_the_command_line() -> None:
 
 
 def test_legacy_from_files(tmp_path: Path) -> None:
-    """`@FILE` is read, one secret a file, wherever the option stands."""
+    """`@FILE` is read, one secret for each file, wherever the option is set."""
     first, second = keep(tmp_path / "a", f"{OTHER}\n"), keep(tmp_path / "b", SECRET, 0o644)
     settings = load({"HERO_SECRET": SECRET, "HEROD_REGISTER_SECRET": f"@{first}\nthree\n\n@{second}"})
     assert settings.register_secret == (OTHER, "three", SECRET)
@@ -183,7 +183,7 @@ def test_legacy_from_files(tmp_path: Path) -> None:
 
 
 def test_legacy_in_an_open_file(tmp_path: Path) -> None:
-    """Secrets in a settings file that everybody reads are pointed out; in a closed one they are not."""
+    """Secrets in a world-readable settings file are warned about; in a private one they are not."""
     path = keep(tmp_path / "herod.toml", f'admin_secret = ["{OTHER}"]', 0o644)
     assert load({"HERO_SECRET": SECRET}, config=path).warnings == (
         f"{path}: admin_secret: everybody on this machine may read this file: chmod 600 it, or use @FILE.",
@@ -193,7 +193,7 @@ def test_legacy_in_an_open_file(tmp_path: Path) -> None:
 
 
 def test_legacy_with_two_meanings() -> None:
-    """One string cannot stand for two scopes."""
+    """The same legacy secret for two scopes is refused."""
     assert refusal({"HERO_SECRET": SECRET}, admin_secret=(OTHER,), user_secret=(OTHER,)) == (
         "The same secret is given as admin_secret and user_secret: keep one of them."
     )

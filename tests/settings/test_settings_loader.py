@@ -1,4 +1,4 @@
-"""Settings: who wins, what is refused, and that each refusal is one line that names the place and what to change."""
+"""Settings: precedence, and one-line refusals that name the place and what to change."""
 
 import os
 from collections.abc import Mapping
@@ -23,17 +23,17 @@ ENVIRON = {"HERO_SECRET": SECRET, "HOME": "/nowhere"}
 
 @pytest.fixture(autouse=True)
 def no_system_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """This machine's own settings stay out of the tests."""
+    """Hide this machine's own settings."""
     monkeypatch.setattr(setting_sources, "SYSTEM_CONFIG", tmp_path / "etc" / "herod.toml")
 
 
 def load(environ: Mapping[str, str] | None = None, *, uid: int = 1000, **options: object) -> Settings:
-    """Settings with a good secret and whatever a test adds."""
+    """Settings with a valid secret and the test's additions."""
     return load_settings(options, ENVIRON | dict(environ or {}), uid=uid)
 
 
 def from_toml(tmp_path: Path, text: str, **options: object) -> Settings:
-    """Settings with a file."""
+    """Settings with this file."""
     path = tmp_path / "herod.toml"
     path.write_text(text)
     path.chmod(0o600)
@@ -41,7 +41,7 @@ def from_toml(tmp_path: Path, text: str, **options: object) -> Settings:
 
 
 def refusal(environ: Mapping[str, str] | None = None, **options: object) -> str:
-    """The one line that refuses these settings."""
+    """The one-line refusal of these settings."""
     with pytest.raises(SettingsError) as caught:
         load_settings(options, ENVIRON | dict(environ or {}), uid=1000)
     assert "\n" not in str(caught.value)
@@ -49,7 +49,7 @@ def refusal(environ: Mapping[str, str] | None = None, **options: object) -> str:
 
 
 def toml_refusal(tmp_path: Path, text: str) -> str:
-    """The one line that refuses this file, without its path."""
+    """The one-line refusal of this file, without its path."""
     with pytest.raises(SettingsError) as caught:
         from_toml(tmp_path, text)
     message = str(caught.value)
@@ -59,7 +59,7 @@ def toml_refusal(tmp_path: Path, text: str) -> str:
 
 
 def test_defaults() -> None:
-    """With a secret and nothing else, everything has INTERFACES' default."""
+    """With only a secret, every setting has INTERFACES' default."""
     settings = load()
     assert settings == Settings(
         hero_secret=SECRET,
@@ -76,7 +76,7 @@ def test_defaults() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    """No secret is in the settings' repr."""
+    """The `repr` of the settings contains no secret."""
     shown = repr(load({"HEROD_STORE_SECRET": SECRET[::-1], "HEROD_ADMIN_SECRET": "legacy-one"}))
     assert SECRET not in shown
     assert SECRET[::-1] not in shown
@@ -84,7 +84,7 @@ def test_secrets_are_not_shown() -> None:
 
 
 def test_precedence(tmp_path: Path) -> None:
-    """The command line wins over the environment, which wins over the file; a list replaces, it is not merged."""
+    """The command line overrides the environment, which overrides the file; a list is replaced, not merged."""
     path = tmp_path / "herod.toml"
     path.write_text('issuer = "file"\nnetworks = ["file"]\ntoken_ttl = 5\n')
     environ = {"HEROD_CONFIG": str(path), "HEROD_ISSUER": "environment", "HEROD_NETWORKS": " a\tb "}
@@ -96,14 +96,14 @@ def test_precedence(tmp_path: Path) -> None:
 
 
 def test_what_was_not_said() -> None:
-    """None, False and an empty tuple from the command line, and an empty variable, say nothing."""
+    """None, False and an empty tuple from the command line, and an empty variable, count as unset."""
     settings = load({"HEROD_ISSUER": "", "HEROD_BIND": "  "}, issuer=None, insecure=False, admin_secret=())
     assert settings == load()
     assert load(port=0).bind[1] == TcpBind("127.0.0.1", 0)
 
 
 def test_unknown_option_is_a_bug() -> None:
-    """An option that the table does not have is a programming error, not the operator's."""
+    """An option that is not in the table is a programming error, not the operator's."""
     with pytest.raises(TypeError, match="no such options: colour"):
         load(colour="red")
 
@@ -195,12 +195,12 @@ def test_whole_file(tmp_path: Path) -> None:
     ],
 )
 def test_bad_file(tmp_path: Path, text: str, says: str) -> None:
-    """What is wrong in a file is refused with its path, its key, what was found and what is expected."""
+    """An error in a file is refused with its path, the key, the value found and what is expected."""
     assert says in toml_refusal(tmp_path, text)
 
 
 def test_file_that_is_missing(tmp_path: Path) -> None:
-    """A file that was asked for and is not there is refused."""
+    """A settings file that was given and does not exist is refused."""
     assert refusal(config=tmp_path / "none.toml") == (
         f"--config: cannot read '{tmp_path}/none.toml': No such file or directory."
     )
@@ -208,19 +208,19 @@ def test_file_that_is_missing(tmp_path: Path) -> None:
 
 
 def test_file_that_is_no_text(tmp_path: Path) -> None:
-    """Bytes are taken for an encrypted Hero Auth user file, and the message names the import."""
+    """A binary file is taken for an encrypted Hero Auth user file, and the message names the import."""
     path = tmp_path / "users.toml.enc"
     path.write_bytes(b"\xff\xfe\x00")
     assert f"`herod import {path}`" in refusal(config=path)
 
 
 def test_file_without_end() -> None:
-    """A device that never ends is refused instead of read."""
+    """An endless device is refused rather than read."""
     assert "/dev/zero is over 1048576 bytes" in refusal(config="/dev/zero")
 
 
 def test_default_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine's file is taken when it is there, else the person's, else none."""
+    """The system's file is used if it exists, else the user's, else none."""
     environ = {"XDG_CONFIG_HOME": str(tmp_path)}
     assert load(environ).config is None
     assert load({"HOME": ""}, store="memory:").config is None
@@ -235,7 +235,7 @@ def test_default_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_default_file_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A settings file that is there and closed to us is refused, not passed over."""
+    """A settings file that exists and is unreadable is refused, not skipped."""
     monkeypatch.setattr(setting_sources, "SYSTEM_CONFIG", tmp_path / ("a" * 300))
     assert "File name too long" in refusal()
 
@@ -264,7 +264,7 @@ def test_default_file_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_bad_variable(text: str, says: str) -> None:
-    """What is wrong in a variable is refused with the variable's name."""
+    """An error in a variable is refused with the variable's name."""
     name, _, value = text.partition("=")
     message = refusal({name: value})
     assert says in message
@@ -275,19 +275,19 @@ def test_bad_variable(text: str, says: str) -> None:
     ("text", "expected"), [("1", True), ("YES", True), ("on", True), ("true", True), ("0", False), ("off", False)]
 )
 def test_switch_words(text: str, expected: bool) -> None:
-    """A switch in the environment understands the usual words."""
+    """A switch in the environment accepts the usual words."""
     assert load({"HEROD_INSECURE": text}).insecure is expected
 
 
 def test_bind_twice() -> None:
-    """One address twice is refused, but any number of ports chosen by the kernel are not."""
+    """A duplicate address is refused, but not several ports chosen by the kernel."""
     assert "unix:/x,mode=0600 stands there twice" in refusal(bind=("unix:/x", "unix:/x,mode=0600"))
     assert "127.0.0.1:1 stands there twice" in refusal(bind=("127.0.0.1:1", "127.0.0.1:1"))
     assert len(load(bind=("127.0.0.1:0", "127.0.0.1:0")).bind) == 2
 
 
 def test_port_beside_bind() -> None:
-    """A port beside named addresses has no effect, which is said."""
+    """A port beside given addresses has no effect, which is warned about."""
     assert load(port=99).bind[1] == TcpBind("127.0.0.1", 99)
     settings = load(port=99, bind=("127.0.0.1:5",))
     assert settings.bind == (TcpBind("127.0.0.1", 5),)
@@ -295,7 +295,7 @@ def test_port_beside_bind() -> None:
 
 
 def test_beyond_loopback() -> None:
-    """TCP beyond loopback needs TLS, or a word that says it shall be in the clear."""
+    """TCP beyond loopback needs TLS or an explicit setting that allows plaintext."""
     message = refusal(bind=("10.0.0.1:3350",))
     assert message.startswith("10.0.0.1:3350 can be reached from other machines")
     assert message.endswith("give --tls-cert and --tls-key, or say --insecure.")
@@ -304,7 +304,7 @@ def test_beyond_loopback() -> None:
 
 
 def tls_files(tmp_path: Path) -> tuple[Path, Path]:
-    """What looks like a certificate and a key."""
+    """Files that look like a certificate and a key."""
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     cert.write_text("-----BEGIN CERTIFICATE-----\n")
     key.write_text("-----BEGIN PRIVATE KEY-----\n")
@@ -313,7 +313,7 @@ def tls_files(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_tls(tmp_path: Path) -> None:
-    """With a certificate and its key TCP beyond loopback is allowed and the public URL is https."""
+    """With a certificate and key, TCP beyond loopback is allowed and the public URL is https."""
     cert, key = tls_files(tmp_path)
     settings = load(bind=("0.0.0.0:3350",), tls_cert=cert, tls_key=key)
     assert (settings.tls_cert, settings.tls_key) == (cert, key)
@@ -322,7 +322,7 @@ def test_tls(tmp_path: Path) -> None:
 
 
 def test_tls_that_is_not_whole(tmp_path: Path) -> None:
-    """Half of the two files, or files that hold something else, are refused."""
+    """One of the two files alone, or files with other content, are refused."""
     cert, key = tls_files(tmp_path)
     assert refusal(tls_cert=cert) == "--tls-cert is given without --tls-key: give both or neither."
     assert "--tls-key is given without --tls-cert" in refusal(tls_key=key)
@@ -334,7 +334,7 @@ def test_tls_that_is_not_whole(tmp_path: Path) -> None:
 
 
 def test_tls_warnings(tmp_path: Path) -> None:
-    """A key that everybody reads and TLS without TCP are said."""
+    """A world-readable key and TLS without TCP are warned about."""
     cert, key = tls_files(tmp_path)
     key.chmod(0o644)
     settings = load(bind=("unix:/x",), tls_cert=cert, tls_key=key)
@@ -354,12 +354,12 @@ def test_tls_warnings(tmp_path: Path) -> None:
     ],
 )
 def test_store(environ: dict[str, str], uid: int, expected: str) -> None:
-    """The store lies where systemd, the option, the machine's or the person's folders say."""
+    """The store's path comes from systemd, the option, or the system's or user's folders."""
     assert load(environ, uid=uid).store == Path(expected)
 
 
 def test_store_without_a_home() -> None:
-    """Nowhere to keep the store is refused with the option to say where."""
+    """Without a place for the store, the refusal names the option for it."""
     assert "--store sqlite:/path/of/herod.db" in refusal({"HOME": ""})
 
 
@@ -373,24 +373,24 @@ def test_store_without_a_home() -> None:
     ],
 )
 def test_public_url(bind: tuple[str, ...], expected: str) -> None:
-    """Unless it is said, the public URL is the first TCP address as this machine reaches it."""
+    """The default public URL is the first TCP address as this machine reaches it."""
     assert load(bind=bind, insecure=True).public_url == expected
 
 
 def test_public_url_is_a_host() -> None:
-    """A configured URL's host is accepted in Host headers."""
+    """The host of a configured URL is accepted in Host headers."""
     assert load(public_url="https://[2001:db8::1]:8/x").hosts == {"[2001:db8::1]"}
 
 
 def test_misspelt_variable() -> None:
-    """A variable that looks like a setting is pointed out; others' variables are not."""
+    """A variable that looks like a misspelled setting is warned about; unrelated variables are not."""
     assert load({"HEROD_BINDS": "x", "HEROD_ZEBRA": "x", "HEROD_URL": "x"}).warnings == (
         "HEROD_BINDS is not a setting; did you mean HEROD_BIND?",
     )
 
 
 def test_environment_is_only_read() -> None:
-    """Loading leaves the process environment alone."""
+    """Loading does not change the process environment."""
     before = dict(os.environ)
     load()
     assert dict(os.environ) == before

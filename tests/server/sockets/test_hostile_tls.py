@@ -1,4 +1,4 @@
-"""Hostile TLS: before, in place of and after a handshake, and around a good request within it."""
+"""Hostile TLS: before, instead of and after a handshake, and around a valid request inside it."""
 
 import ssl
 import struct
@@ -27,12 +27,12 @@ ALERT, HANDSHAKE, DATA = 21, 22, 23
 
 
 def record(kind: int, data: bytes, *, version: int = 0x0303, length: int | None = None) -> bytes:
-    """A TLS record in the clear (RFC 8446, section 5.1), its length true or not."""
+    """An unencrypted TLS record (RFC 8446, section 5.1), with a correct or wrong length."""
     return struct.pack("!BHH", kind, version, len(data) if length is None else length) + data
 
 
 def make_hello() -> bytes:
-    """What a good client says first."""
+    """The ClientHello of a valid client."""
     outgoing = ssl.MemoryBIO()
     client = trusting().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
     with suppress(ssl.SSLWantReadError):
@@ -44,7 +44,7 @@ HELLO = make_hello()
 WARNING = record(ALERT, b"\x01\x5a")  # user_canceled
 CCS = record(20, b"\x01")
 
-# In place of a handshake.
+# Sent instead of a handshake.
 NO_HANDSHAKE: dict[str, bytes] = {
     "nothing": b"",
     "zeros": bytes(20_000),
@@ -89,7 +89,7 @@ NO_HANDSHAKE: dict[str, bytes] = {
     "hello request first": record(HANDSHAKE, b"\x00\x00\x00\x00"),
 }
 
-# Behind a handshake, beneath what it protects.
+# Sent after a handshake, below its protection.
 RAW_RECORDS: dict[str, bytes] = {
     "a forged record": record(DATA, bytes(32)),
     "an empty record": record(DATA, b""),
@@ -115,7 +115,7 @@ RAW_RECORDS: dict[str, bytes] = {
 
 @asynccontextmanager
 async def counted() -> AsyncIterator[tuple[Running, list[str]]]:
-    """A server with TLS that serves at the end too, and has then given everything back; and what it was asked."""
+    """A server with TLS and its received requests; at the end it must still serve and have released everything."""
     seen: list[str] = []
 
     async def handle(request: Request) -> Response:
@@ -131,13 +131,13 @@ async def counted() -> AsyncIterator[tuple[Running, list[str]]]:
 
 
 async def serves(running: Running) -> bool:
-    """Whether a good client is answered."""
+    """Whether a valid client gets an answer."""
     async with await running.connect("tls") as good:
         return (await good.ask(GET)).status == 200
 
 
 async def send_raw(client: Client, data: bytes, *, ends: bool) -> bytes:
-    """Send beneath TLS, perhaps say that nothing more comes, and read what comes there until it is over."""
+    """Send below TLS, optionally shut down writing, and read the raw bytes until the connection ends."""
     below = Client(client.below)
     said = b""
     async with trio.open_nursery() as nursery:
@@ -156,7 +156,7 @@ async def send_raw(client: Client, data: bytes, *, ends: bool) -> bytes:
 
 @pytest.mark.parametrize("ends", [True, False], ids=["and leaves", "and stays"])
 async def test_in_place_of_a_handshake(ends: bool) -> None:
-    """Nothing is asked of the API, and nothing but one line on https is said in the clear, to plain HTTP alone."""
+    """No request reaches the API, and only plain HTTP gets an unencrypted answer, a line about https."""
     async with counted() as (running, seen):
         said: dict[str, bytes] = {}
 
@@ -165,7 +165,7 @@ async def test_in_place_of_a_handshake(ends: bool) -> None:
                 said[name] = await send_raw(client, data, ends=ends)
 
         asked = len(seen)
-        async with trio.open_nursery() as nursery:  # at once: each that stays is there until its deadline
+        async with trio.open_nursery() as nursery:  # concurrently: each client that stays waits for its deadline
             for name, data in NO_HANDSHAKE.items():
                 nursery.start_soon(attack, name, data)
         assert len(seen) == asked
@@ -178,7 +178,7 @@ async def test_in_place_of_a_handshake(ends: bool) -> None:
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("good", [b"", GET, GET[:9]], ids=["first", "after a request", "in a request"])
 async def test_records_behind_a_handshake(version: ssl.TLSVersion, good: bytes) -> None:
-    """A good request before them is answered, and nothing of them becomes another."""
+    """A valid request before the records is answered, and the records are not taken as another request."""
     context = trusting()
     context.minimum_version = context.maximum_version = version
     try:
@@ -202,29 +202,29 @@ async def test_records_behind_a_handshake(version: ssl.TLSVersion, good: bytes) 
 
 
 async def close_without_a_word(client: Client) -> None:
-    """No close_notify, and the socket closed."""
+    """Close the socket without close_notify."""
     await client.below.aclose()
 
 
 async def reset(client: Client) -> None:
-    """No close_notify, and a reset."""
+    """Reset without close_notify."""
     client.below.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, struct.pack("ii", 1, 0))
     await client.below.aclose()
 
 
 async def half_close_without_a_word(client: Client) -> None:
-    """No close_notify, and nothing more."""
+    """Shut down writing without close_notify."""
     await client.below.send_eof()
     await client.all_until_over()
 
 
 async def stay_silent(client: Client) -> None:
-    """Until cut off."""
+    """Send nothing until the connection is cut off."""
     await client.all_until_over()
 
 
 async def say_goodbye_and_stay(client: Client) -> None:
-    """close_notify, and then nothing."""
+    """Send close_notify and then nothing."""
     assert isinstance(client.stream, trio.SSLStream)
     with suppress(trio.BrokenResourceError):
         await client.stream.unwrap()
@@ -232,7 +232,7 @@ async def say_goodbye_and_stay(client: Client) -> None:
 
 
 async def data_after_goodbye(client: Client) -> None:
-    """close_notify, then a request in the clear."""
+    """Send close_notify, then an unencrypted request."""
     assert isinstance(client.stream, trio.SSLStream)
     with suppress(trio.BrokenResourceError):
         await client.stream.unwrap()
@@ -253,7 +253,7 @@ ENDINGS: list[Ending] = [
 
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_endings(ending: Ending) -> None:
-    """Behind a handshake alone, half a request, a request, and a big answer that nobody reads."""
+    """Each ending after a handshake, half a request, a request and an unread large answer leaves the server working."""
     async with counted() as (running, _):
 
         async def end(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Sockets that somebody else opened: which are taken, what they are called, and what is left alone."""
+"""Inherited sockets: which are accepted, their addresses, and what is not changed."""
 
 import logging
 import os
@@ -45,7 +45,7 @@ def tcp_listener(host: str = "127.0.0.1") -> tuple[int, int]:
 
 
 def test_a_unix_socket_with_a_path(folder: Path) -> None:
-    """It attests its callers and has its cookie and lock beside it; its name stays when herod goes."""
+    """The socket attests peers, has its cookie and lock beside it, and keeps its path when herod stops."""
     path = folder / "s"
     fd = unix_listener(str(path))
     os.set_inheritable(fd, True)  # noqa: FBT003 - the call has no keyword
@@ -62,7 +62,7 @@ def test_a_unix_socket_with_a_path(folder: Path) -> None:
 
 
 def test_a_unix_socket_beside_which_nothing_can_be_laid(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It serves and attests its callers, has no local admin, and the log says why."""
+    """If no file can be created beside the socket, it attests peers, has no local admin, and the log has the reason."""
     moved, swapped, open_to_all = folder / "moved", folder / "swapped", folder / "all"
     for place in (moved, swapped, open_to_all):
         place.mkdir()
@@ -82,7 +82,7 @@ def test_a_unix_socket_beside_which_nothing_can_be_laid(folder: Path, caplog: py
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to somebody else")
 def test_a_unix_socket_in_a_folder_of_another_user(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Root lays no cookie where that user decides what its name leads to."""
+    """Root writes no cookie into another user's folder, where that user controls what its name refers to."""
     place = folder / "theirs"
     place.mkdir()
     fd = unix_listener(f"{place}/s")
@@ -95,7 +95,7 @@ def test_a_unix_socket_in_a_folder_of_another_user(folder: Path, caplog: pytest.
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
 def test_a_unix_socket_in_a_folder_of_others(folder: Path) -> None:
-    """No place for the cookie is no local admin, and not the end."""
+    """Without a place for the cookie there is no local admin, and the start succeeds."""
     fd = unix_listener(f"{folder}/s")
     folder.chmod(0o500)
     try:
@@ -106,7 +106,7 @@ def test_a_unix_socket_in_a_folder_of_others(folder: Path) -> None:
 
 
 def test_tcp(caplog: pytest.LogCaptureFixture) -> None:
-    """It is known by the address it has; nobody is attested there."""
+    """A TCP socket is known by its address, and attests no peer."""
     fd, port = tcp_listener()
     six, port_of_six = tcp_listener("::1")
     with listening([FdBind(fd), FdBind(six)]) as (one, other):
@@ -116,7 +116,7 @@ def test_tcp(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_tcp_beyond_loopback(caplog: pytest.LogCaptureFixture) -> None:
-    """Without TLS it is refused unless somebody said --insecure."""
+    """TCP beyond loopback without TLS is refused unless --insecure is set."""
     everywhere = "0.0.0.0"  # noqa: S104 - that is the point
     fd, port = tcp_listener(everywhere)
     with pytest.raises(SettingsError, match=rf"fd://{fd} \(0.0.0.0:{port}\) can be reached"), listening([FdBind(fd)]):
@@ -127,8 +127,8 @@ def test_tcp_beyond_loopback(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_what_is_not_taken(folder: Path) -> None:
-    """Nothing there, a file, a datagram socket, one that does not listen, an abstract one."""
-    nothing = 54321  # beyond any descriptor of a test
+    """A closed descriptor, a file, a datagram, a non-listening and an abstract socket are refused."""
+    nothing = 54321  # higher than any descriptor of a test
     datagram = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).detach()
     silent = socket.socket(socket.AF_INET).detach()
     for fd, message in (
@@ -145,7 +145,7 @@ def test_what_is_not_taken(folder: Path) -> None:
 
 
 def test_descriptors_that_were_promised() -> None:
-    """LISTEN_FDS that names more than was passed stops the start."""
+    """LISTEN_FDS with more descriptors than were passed stops the start."""
     with pytest.raises(RuntimeFailure, match="LISTEN_FDS=9999"):
         keep_from_children(9999)
     keep_from_children(0)
@@ -165,13 +165,13 @@ def test_descriptors_that_were_promised() -> None:
     ],
 )
 def test_whose_sockets_they_are(environ: dict[str, str], sockets: int) -> None:
-    """Only what is meant for this process counts, from descriptor 3 on."""
+    """Only descriptors meant for this process count, from 3 on."""
     assert read_manager(environ, pid=42).sockets == tuple(FdBind(3 + index) for index in range(sockets))
     assert read_manager(environ, pid=0) == ServiceManager()
 
 
 def test_the_managers_other_words() -> None:
-    """Where to report and how often, for this process alone."""
+    """NOTIFY_SOCKET and the watchdog interval count only if they are for this process."""
     environ = {"NOTIFY_SOCKET": "/run/n", "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "42"}
     assert read_manager(environ, pid=42) == ServiceManager(notify="/run/n", watchdog_seconds=3.0)
     assert read_manager(environ, pid=43).watchdog_seconds is None
@@ -181,7 +181,7 @@ def test_the_managers_other_words() -> None:
 
 
 def test_passed_sockets_replace_the_default_addresses() -> None:
-    """Unless addresses are named; a socket that is then not used is warned of."""
+    """Inherited sockets replace the default addresses, but not given ones; an unused socket is warned about."""
     environ = {"HERO_SECRET": SECRET, "LISTEN_PID": "42", "LISTEN_FDS": "2"}
     options = {"store": "memory:"}
     settings = load_settings(options, environ, uid=0, pid=42)

@@ -1,4 +1,4 @@
-"""Listening sockets: who gets a path, how it appears, and what is left behind."""
+"""Listening sockets: which path is accepted, how a socket appears there, and what is left behind."""
 
 import errno
 import logging
@@ -32,20 +32,20 @@ def mode(path: Path) -> int:
 
 
 def stale_socket(path: Path) -> None:
-    """Leave a socket that nobody listens on."""
+    """Leave a socket file that nobody listens on."""
     with socket.socket(socket.AF_UNIX) as unix:
         unix.bind(os.fspath(path))
 
 
 def names(folder: Path) -> set[str]:
-    """What lies in a folder."""
+    """The names in a folder."""
     return {path.name for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o177, 0o777])
 @pytest.mark.parametrize("wanted", [0o600, 0o660, 0o666])
 def test_modes_do_not_depend_on_the_umask(folder: Path, umask: int, wanted: int) -> None:
-    """Socket, cookie, lock and folder have their modes under any umask, and the umask is as it was."""
+    """Socket, cookie, lock and folder have their modes under any umask, which is left unchanged."""
     path = folder / "sub" / "herod.sock"
     before = os.umask(umask)
     try:
@@ -61,7 +61,7 @@ def test_modes_do_not_depend_on_the_umask(folder: Path, umask: int, wanted: int)
 
 
 def test_bound_listener(folder: Path) -> None:
-    """A listener says what it really is; it is not inheritable and does not block."""
+    """A listener has its real address, is not inheritable and does not block."""
     binds: list[Bind] = [UnixBind(folder / "s"), UnixBind(folder / "off", peer=False), TcpBind("127.0.0.1", 0)]
     with listening(binds) as (unix, off, tcp):
         port = tcp.socket.getsockname()[1]
@@ -78,7 +78,7 @@ def test_bound_listener(folder: Path) -> None:
 
 
 def test_cookie_is_fresh_and_goes(folder: Path) -> None:
-    """The cookie file holds what the listener says, another value at each start, and goes at the end."""
+    """The cookie file contains the listener's cookie, which is new at each start, and is removed at the end."""
     seen = set()
     path = folder / "s"
     for _ in range(3):
@@ -92,7 +92,7 @@ def test_cookie_is_fresh_and_goes(folder: Path) -> None:
 
 
 def test_old_cookie_is_replaced(folder: Path) -> None:
-    """A cookie left by a crash, with whatever mode, is not written into."""
+    """A cookie file left by a crash, with any mode, is replaced rather than written to."""
     old = folder / "s.cookie"
     old.write_text("known to others")
     old.chmod(0o666)
@@ -102,7 +102,7 @@ def test_old_cookie_is_replaced(folder: Path) -> None:
 
 
 def test_cookie_does_not_follow_a_link(folder: Path) -> None:
-    """A link in the cookie's or the lock's place is replaced or refused, never written through."""
+    """A link in the place of the cookie or lock is replaced or refused, never followed."""
     victim = folder / "victim"
     victim.write_text("precious")
     (folder / "s.cookie").symlink_to(victim)
@@ -115,7 +115,7 @@ def test_cookie_does_not_follow_a_link(folder: Path) -> None:
 
 
 def test_second_daemon_is_refused(folder: Path) -> None:
-    """Two herods do not share a path; the first one's socket goes on answering."""
+    """Two herods cannot share a path; the first one's socket keeps working."""
     path = folder / "s"
     with listening([UnixBind(path)]) as (first,):
         with pytest.raises(RuntimeFailure, match=f"another herod is listening on {path}: stop it or choose another"):
@@ -128,7 +128,7 @@ def test_second_daemon_is_refused(folder: Path) -> None:
 
 
 def test_stale_socket_is_replaced(folder: Path) -> None:
-    """A socket left by a crash does not stand in the way, and is never missing meanwhile."""
+    """A socket left by a crash is replaced atomically."""
     path = folder / "s"
     stale_socket(path)
     with listening([UnixBind(path)]), socket.socket(socket.AF_UNIX) as client:
@@ -138,7 +138,7 @@ def test_stale_socket_is_replaced(folder: Path) -> None:
 
 @pytest.mark.parametrize("backlog", [0, 5])
 def test_live_socket_of_another_program_is_left_alone(folder: Path, backlog: int) -> None:
-    """What another program listens on is refused, also when its queue is full, and goes on."""
+    """A path that another program listens on is refused, even when its backlog is full, and keeps working."""
     path = folder / "s"
     with socket.socket(socket.AF_UNIX) as other, socket.socket(socket.AF_UNIX) as waiting:
         other.bind(os.fspath(path))
@@ -152,7 +152,7 @@ def test_live_socket_of_another_program_is_left_alone(folder: Path, backlog: int
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link", "fifo", "dangling"])
 def test_what_is_no_socket_stays(folder: Path, kind: str) -> None:
-    """A file, a folder, a link or a pipe at the path is refused and left as it is."""
+    """A file, folder, link or pipe at the path is refused and left unchanged."""
     path = folder / "s"
     stale_socket(folder / "target")
     match kind:
@@ -173,7 +173,7 @@ def test_what_is_no_socket_stays(folder: Path, kind: str) -> None:
 
 
 def test_only_our_own_is_removed(folder: Path) -> None:
-    """What somebody has put in the socket's or the cookie's place stays when we go."""
+    """A socket or cookie that another program has put in place of herod's is not removed."""
     path = folder / "s"
     with listening([UnixBind(path)]):
         path.unlink()
@@ -183,7 +183,7 @@ def test_only_our_own_is_removed(folder: Path) -> None:
 
 
 def test_stop_keeps_the_lock(folder: Path) -> None:
-    """A stopped listener is gone from the path, and nobody gets it before it is closed; both can be said twice."""
+    """A stopped listener frees its path and keeps the lock until closed; stopping and closing may be repeated."""
     bind = UnixBind(folder / "s")
     (unix,) = open_listeners([bind])
     unix.stop()
@@ -198,7 +198,7 @@ def test_stop_keeps_the_lock(folder: Path) -> None:
 
 
 def test_all_or_nothing(folder: Path) -> None:
-    """When one bind fails, those before it are given back."""
+    """When one bind fails, the earlier ones are released."""
     (folder / "taken").write_text("")
     with pytest.raises(RuntimeFailure, match="taken"):
         open_listeners([UnixBind(folder / "s"), TcpBind("127.0.0.1", 0), UnixBind(folder / "taken")])
@@ -206,7 +206,7 @@ def test_all_or_nothing(folder: Path) -> None:
 
 
 def test_folders(folder: Path) -> None:
-    """A folder is made one level deep; a missing parent, a file, and one that everyone writes are refused."""
+    """A folder is created one level deep; a missing parent, a file, and a world-writable folder are refused."""
     with listening([UnixBind(folder / "new" / "s")]):
         pass
     with pytest.raises(RuntimeFailure, match=f"{folder}/a does not exist: make it"):
@@ -223,7 +223,7 @@ def test_folders(folder: Path) -> None:
 def test_folder_of_another_is_warned_about(
     folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever owns the folder can put their own socket in the place of herod's, whatever its mode."""
+    """A folder of another user is warned about, because its owner can replace the socket, whatever its mode."""
     theirs = folder / "theirs"
     theirs.mkdir(mode=0o755)
     uid = os.geteuid()
@@ -239,7 +239,7 @@ def test_folder_of_another_is_warned_about(
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to somebody else")
 @pytest.mark.parametrize("bind", ["theirs/s", "theirs/new/s", "link/s"])
 def test_root_in_a_folder_of_another(folder: Path, bind: str) -> None:
-    """Root makes and changes nothing where another user decides what a name leads to."""
+    """Root creates and changes nothing in a folder where another user controls the names."""
     theirs, roots = folder / "theirs", folder / "roots"
     for one in (theirs, roots):
         one.mkdir(mode=0o755)
@@ -252,9 +252,9 @@ def test_root_in_a_folder_of_another(folder: Path, bind: str) -> None:
 
 
 def test_no_mode_is_changed_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who can rename in a shared folder finds no moment at which a link would have the socket's mode given to its aim.
+    """A user who can rename in a shared folder cannot make herod change the mode of another file through a link.
 
-    The socket was bound and then changed by its name: another user's link there made a file of root's 0666.
+    Before, the socket was bound and then changed by its path: another user's link there made a file of root's 0666.
     """
     shared, victim = folder / "shared", folder / "victim"
     shared.mkdir()
@@ -275,7 +275,7 @@ def test_no_mode_is_changed_by_name(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_shared_folder_is_warned_about(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A folder like /tmp, or one that a group writes, works with a warning."""
+    """A folder such as /tmp, or one that is group-writable, works with a warning."""
     for number, bits in enumerate((0o1777, 0o775)):
         shared = folder / str(number)
         shared.mkdir()
@@ -287,7 +287,7 @@ def test_shared_folder_is_warned_about(folder: Path, caplog: pytest.LogCaptureFi
 
 @pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
 def test_unwritable_folders() -> None:
-    """A folder, or a parent, that this user cannot write is named, and so is a lock of somebody else's."""
+    """A folder or parent without write permission is named, and so is a lock of another user."""
     code = (
         "import os, sys\nfrom pathlib import Path\nfrom herod_client.core.errors import RuntimeFailure\n"
         "from herod.server.sockets.listeners import open_listeners\n"
@@ -311,7 +311,7 @@ def test_unwritable_folders() -> None:
 
 
 def test_long_path(folder: Path) -> None:
-    """A path that no sockaddr can hold is refused by its length."""
+    """A path too long for a sockaddr is refused."""
     with pytest.raises(RuntimeFailure, match="is too long for a socket: choose a --bind of at most 100 bytes"):
         open_listeners([UnixBind(folder / ("x" * 100))])
     longest = folder / ("x" * (100 - len(os.fsencode(folder)) - 1))
@@ -320,7 +320,7 @@ def test_long_path(folder: Path) -> None:
 
 
 def test_port_in_use() -> None:
-    """A taken port is one line that says what to do."""
+    """A port in use is a one-line error with what to do."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -331,7 +331,7 @@ def test_port_in_use() -> None:
 
 
 def test_port_is_free_again_at_once() -> None:
-    """Connections of a former life do not keep a port."""
+    """Connections of a former process do not block the port."""
     with listening([TcpBind("127.0.0.1", 0)]) as (tcp,):
         port = tcp.socket.getsockname()[1]
         client = socket.create_connection(("127.0.0.1", port))
@@ -356,7 +356,7 @@ def test_foreign_address() -> None:
     ],
 )
 def test_other_refusals_of_the_kernel(monkeypatch: pytest.MonkeyPatch, number: int, message: str) -> None:
-    """Whatever the kernel says becomes one line that names the address and what to do."""
+    """Any other bind error is one line with the address and what to do."""
 
     def refuse(*_: object) -> socket.socket:
         raise OSError(number, os.strerror(number))
@@ -368,7 +368,7 @@ def test_other_refusals_of_the_kernel(monkeypatch: pytest.MonkeyPatch, number: i
 
 @pytest.mark.parametrize("number", [errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT])
 def test_optional_address(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int) -> None:
-    """A machine without IPv6 does without the optional `[::1]`, says so, and refuses it where it was asked for."""
+    """Without IPv6 the optional `[::1]` is skipped with a log line, and a required one is refused."""
     real = listeners.bind_tcp
 
     def refuse(family: socket.AddressFamily, bind: TcpBind) -> socket.socket:

@@ -1,4 +1,4 @@
-"""A transport at the ends of its life."""
+"""Edge cases of a transport's sending and closing."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from herod.server.sockets.socket_byte_stream import SocketTransport
 
 
 async def test_wire_sends_more_than_the_kernel_takes() -> None:
-    """A long answer goes out in as many pieces as it takes."""
+    """A long answer is sent in as many pieces as needed."""
     near, far = socket.socketpair()
     transport = SocketTransport(near)
     other = SocketTransport(far)
@@ -33,7 +33,7 @@ async def test_wire_sends_more_than_the_kernel_takes() -> None:
 
 
 async def test_false_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readable without bytes, as a kernel may say, is waited out."""
+    """A spurious readiness notification is waited out."""
     near, far = socket.socketpair()
     transport = SocketTransport(near)
     real = trio.lowlevel.wait_readable
@@ -64,7 +64,7 @@ async def test_false_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_finish_sending_after_a_reset() -> None:
-    """Half-closing what the other side has reset already is no fault."""
+    """Shutting down writing after a reset by the peer is not an error."""
     listener = socket.create_server(("127.0.0.1", 0))
     client = socket.create_connection(listener.getsockname())
     accepted, _ = listener.accept()

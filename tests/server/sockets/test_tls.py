@@ -1,4 +1,4 @@
-"""TLS on real sockets: who is let in, what the others are told, and how it ends."""
+"""TLS on real sockets: accepted clients, answers to others, and the end of connections."""
 
 import logging
 import select
@@ -27,24 +27,24 @@ Pair = tuple[Path, Path]
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    """One certificate and its key for the module."""
+    """One certificate and key for the module."""
     return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def load(pair: Pair) -> Certificates:
-    """As the daemon loads them."""
+    """Load them as the daemon does."""
     return Certificates.load(*pair, now=int(time.time()))
 
 
 def client_context(pair: Pair) -> ssl.SSLContext:
-    """A client that trusts that certificate and no other."""
+    """A client context that trusts only that certificate."""
     context = ssl.create_default_context(cafile=pair[0])
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context
 
 
 async def tls_stream(running: Running, context: ssl.SSLContext) -> trio.SSLStream[trio.SocketStream]:
-    """A client's end after its handshake."""
+    """A client stream after its handshake."""
     with trio.fail_after(5):
         stream = await trio.open_ssl_over_tcp_stream("127.0.0.1", running.port, ssl_context=context)
         try:
@@ -57,13 +57,13 @@ async def tls_stream(running: Running, context: ssl.SSLContext) -> trio.SSLStrea
 
 @asynccontextmanager
 async def connected(running: Running, context: ssl.SSLContext) -> AsyncIterator[Client]:
-    """A client that speaks through TLS."""
+    """A client that is connected over TLS."""
     async with Client(await tls_stream(running, context)) as client:
         yield client
 
 
 async def test_requests_over_tls(pair: Pair) -> None:
-    """Many requests on a connection, each answered with HSTS; the Unix socket beside it has none of that."""
+    """Many requests on a connection are answered, each with HSTS, which the Unix socket does not send."""
     seen = []
 
     async def handle(request: Request) -> Response:
@@ -86,7 +86,7 @@ async def test_requests_over_tls(pair: Pair) -> None:
 
 
 async def test_what_is_agreed(pair: Pair) -> None:
-    """TLS 1.3 and HTTP/1.1 by ALPN, never h2; TLS 1.2 works, with forward secrecy."""
+    """TLS 1.3 and HTTP/1.1 by ALPN are negotiated, never h2; TLS 1.2 works with forward secrecy."""
     async with serving(tls=load(pair)) as running:
         context = client_context(pair)
         stream = await tls_stream(running, context)
@@ -102,7 +102,7 @@ async def test_what_is_agreed(pair: Pair) -> None:
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 async def test_old_versions_are_refused(pair: Pair, version: ssl.TLSVersion) -> None:
-    """TLS 1.0 and 1.1 are told by an alert that their version is not spoken."""
+    """TLS 1.0 and 1.1 get a protocol version alert."""
     context = client_context(pair)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = version
@@ -116,7 +116,7 @@ async def test_old_versions_are_refused(pair: Pair, version: ssl.TLSVersion) -> 
 
 
 async def test_plain_http_to_tls(pair: Pair) -> None:
-    """It is told to ask with https, in the clear, and closed without a reset, with a body on its way too."""
+    """Plain HTTP gets an unencrypted hint at https and a close without a reset, even while a body is arriving."""
     for request in (GET, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 40000\r\n\r\n" + b"x" * 40000):
         async with serving(tls=load(pair)) as running, await running.connect("tcp") as client:
             answer = await client.ask(request)
@@ -130,7 +130,7 @@ async def test_plain_http_to_tls(pair: Pair) -> None:
     "data", [b"", b"\x00" * 300, b"\x16\x03\x01\x02\x00" + b"\xff" * 512, b"SSH-2.0-x\r\n", b"PRI * HTTP/2.0\r\n\r\n"]
 )
 async def test_nonsense_instead_of_a_handshake(pair: Pair, data: bytes) -> None:
-    """Whatever it is, that connection ends and the next one is served."""
+    """Garbage instead of a handshake ends that connection, and the next one is served."""
     async with serving(tls=load(pair), limits=QUICK) as running:
         async with await running.connect("tcp") as client:
             await client.send(data)
@@ -142,7 +142,7 @@ async def test_nonsense_instead_of_a_handshake(pair: Pair, data: bytes) -> None:
 
 
 async def test_a_stalled_handshake_is_gone_by_its_deadline(pair: Pair) -> None:
-    """Silence, half a hello and a hello without an end are cut off, and others are served meanwhile."""
+    """Silence, half a hello and an endless hello are cut off at the deadline, while others are served."""
     async with serving(tls=load(pair), limits=QUICK) as running:
         silent, half = await running.connect("tcp"), await running.connect("tcp")
         async with silent, half:
@@ -154,7 +154,7 @@ async def test_a_stalled_handshake_is_gone_by_its_deadline(pair: Pair) -> None:
 
 
 async def test_stalled_handshakes_count_and_give_way(pair: Pair) -> None:
-    """They take places like any connection, and lose them to a client that comes when all are taken."""
+    """Stalled handshakes occupy connection slots, and are evicted when a new client finds none free."""
     limits = Limits(max_connections=3, evict_seconds=0.05, sweep_seconds=0.02)
     async with serving(tls=load(pair), limits=limits) as running:
         stalled = [await running.connect("tcp") for _ in range(3)]
@@ -172,7 +172,7 @@ async def test_stalled_handshakes_count_and_give_way(pair: Pair) -> None:
 
 
 async def test_a_stalled_handshake_does_not_hold_up_the_end(pair: Pair) -> None:
-    """A client in the middle of its handshake has asked nothing: draining ends it at once."""
+    """A connection during its handshake has no request, so draining ends it at once."""
     limits = Limits(drain_seconds=60)
     async with serving(tls=load(pair), limits=limits) as running, await running.connect("tcp") as client:
         await client.send(b"\x16\x03\x01")
@@ -184,7 +184,7 @@ async def test_a_stalled_handshake_does_not_hold_up_the_end(pair: Pair) -> None:
 
 
 async def test_the_close_is_announced(pair: Pair) -> None:
-    """After the last answer, and after a refusal, comes close_notify, so that nothing can be cut off unnoticed."""
+    """After the last answer, and after a refusal, close_notify is sent, so that truncation is detectable."""
     async with serving(tls=load(pair)) as running:
         for request in (
             b"GET / HTTP/1.0\r\n\r\n",
@@ -193,22 +193,22 @@ async def test_the_close_is_announced(pair: Pair) -> None:
         ):
             async with connected(running, client_context(pair)) as client:
                 assert (await client.ask(request)).status in {200, 400}
-                assert await client.end() == b""  # trio raises where the announcement is missing
+                assert await client.end() == b""  # trio raises if close_notify is missing
 
 
 async def test_a_client_that_announces_its_close(pair: Pair) -> None:
-    """Its request is answered first; then both ends are closed."""
+    """After a client's close_notify its request is still answered, then both ends are closed."""
     async with serving(tls=load(pair)) as running:
         stream = await tls_stream(running, client_context(pair))
         await stream.send_all(GET)
         with trio.fail_after(5):
             assert (await stream.receive_some(65536)).startswith(b"HTTP/1.1 200")
-            below, _ = await stream.unwrap()  # waits for the other side's announcement
+            below, _ = await stream.unwrap()  # waits for the peer's close_notify
         await below.aclose()
 
 
 async def test_a_client_that_leaves_without_a_word(pair: Pair) -> None:
-    """A connection that is just cut off is an end like any other, before, in and after a request."""
+    """A connection cut off before, during or after a request ends normally."""
     async with serving(tls=load(pair)) as running:
         for part in (b"", GET[:9], GET):
             stream = await tls_stream(running, client_context(pair))
@@ -220,7 +220,7 @@ async def test_a_client_that_leaves_without_a_word(pair: Pair) -> None:
 
 
 async def test_broken_records_end_the_connection(pair: Pair) -> None:
-    """A byte changed on the way is noticed; nothing of it is taken."""
+    """A byte changed in transit is detected, and nothing of its record is used."""
     handled = []
 
     async def handle(request: Request) -> Response:
@@ -238,7 +238,7 @@ async def test_broken_records_end_the_connection(pair: Pair) -> None:
 
 
 async def test_long_answers_and_readers_that_stall(pair: Pair) -> None:
-    """Eight megabytes arrive whole; a client that does not read them is cut off by its deadline."""
+    """Eight megabytes arrive complete; a client that does not read them is cut off at its deadline."""
     async with serving(tls=load(pair)) as running, connected(running, client_context(pair)) as client:
         await client.send(b"GET /big HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
         assert (await client.answer()).body == BIG
@@ -248,7 +248,7 @@ async def test_long_answers_and_readers_that_stall(pair: Pair) -> None:
             assert (await other.ask(GET)).status == 200
         below = client.below.socket
         cut = select.poll()
-        cut.register(below.fileno(), 0)  # errors and resets alone
+        cut.register(below.fileno(), 0)  # errors and resets only
         with trio.fail_after(5):
             while not cut.poll(0):
                 await trio.lowlevel.checkpoint()
@@ -256,7 +256,7 @@ async def test_long_answers_and_readers_that_stall(pair: Pair) -> None:
 
 
 async def test_stalls_over_tls_are_ended(pair: Pair) -> None:
-    """Half a head and half a body within TLS have the deadlines they have without."""
+    """Half a head and half a body over TLS have the same deadlines as without."""
     async with serving(tls=load(pair), limits=QUICK) as running:
         for part in (GET[:9], b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nab", b""):
             stream = await tls_stream(running, client_context(pair))
@@ -268,7 +268,7 @@ async def test_stalls_over_tls_are_ended(pair: Pair) -> None:
 
 
 async def test_a_new_certificate_for_new_connections(pair: Pair, tmp_path: Path) -> None:
-    """Who is connected stays so; who comes sees the new one."""
+    """Connected clients keep their connection, and new ones get the new certificate."""
     certificates = load(pair)
     other = make_certificate(tmp_path, name="other")
     async with serving(tls=certificates) as running, connected(running, client_context(pair)) as client:
@@ -279,7 +279,7 @@ async def test_a_new_certificate_for_new_connections(pair: Pair, tmp_path: Path)
 
 
 async def test_what_was_read_and_not_decrypted_is_input(pair: Pair) -> None:
-    """Two records that came together: with the first one taken, the second is still there."""
+    """After the first of two records that arrived together, the second is still available."""
     near, far = socket.socketpair()
     transport = TlsTransport(SocketTransport(near), load(pair).context)
     stream = trio.SSLStream(
@@ -301,7 +301,7 @@ async def test_what_was_read_and_not_decrypted_is_input(pair: Pair) -> None:
 
 
 def test_files_that_will_not_do(pair: Pair, tmp_path: Path) -> None:
-    """Each is one line that names the file: missing, not PEM, of another pair, locked."""
+    """A missing, non-PEM, mismatched or unreadable file is a one-line error that names it."""
     other = make_certificate(tmp_path, name="other")
     nothing = tmp_path / "nothing"
     nothing.write_text("-----BEGIN CERTIFICATE-----\n")
@@ -321,14 +321,14 @@ def test_files_that_will_not_do(pair: Pair, tmp_path: Path) -> None:
 def test_dates_are_warned_of(
     days: tuple[int, int], message: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A certificate out of its time is served, since there is no better one, and the log says so."""
+    """A certificate outside its validity is served with a warning in the log."""
     with caplog.at_level(logging.WARNING):
         load(make_certificate(tmp_path, first_day=days[0], last_day=days[1]))
     assert message in caplog.text
 
 
 def test_dates_that_cannot_be_read(pair: Pair, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A form that OpenSSL takes and we cannot read is served all the same."""
+    """A certificate with dates that OpenSSL accepts and herod cannot parse is served."""
     trusted = tmp_path / "trusted"
     trusted.write_text(pair[0].read_text().replace(" CERTIFICATE-", " TRUSTED CERTIFICATE-"))
     with caplog.at_level(logging.WARNING):
@@ -337,7 +337,7 @@ def test_dates_that_cannot_be_read(pair: Pair, tmp_path: Path, caplog: pytest.Lo
 
 
 async def test_a_reset_in_the_handshake(pair: Pair) -> None:
-    """A client that resets its connection there is nobody's trouble."""
+    """A client that resets during the handshake affects nothing else."""
     async with serving(tls=load(pair)) as running:
         async with await running.connect("tcp") as client:
             await client.send(b"\x16\x03\x01")
