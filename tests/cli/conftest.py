@@ -1,4 +1,4 @@
-"""What the tests of the command share: a machine of their own, a daemon on its socket, and a way to type."""
+"""Fixtures of the command's tests: an isolated environment, a daemon on its socket, and a way to run commands."""
 
 import io
 import sys
@@ -16,7 +16,7 @@ from support.fake_daemon import KEY, PEER, RESOURCE, TOKEN, USER, WHOAMI, FakeDa
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -28,7 +28,7 @@ Typed = Callable[..., Ended]
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home, a runtime folder and no setting of the one who runs the tests."""
+    """A home and runtime folder without settings of the user who runs the tests."""
     for name in ("HEROD_URL", "HEROD_KEY", "HEROD_TOKEN", "HERO_SECRET", "HERO_SECRET_FILE", "CREDENTIALS_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -46,7 +46,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def daemon(machine: Path) -> Iterator[FakeDaemon]:
-    """A daemon where the command looks first, that knows Ada, her key and a rule."""
+    """A fake daemon at the default address that knows Ada, her key and a rule."""
     with fake_daemon(machine / "run" / "herod" / "herod.sock") as made:
         made.routes["GET", "/health"] = json_reply({"status": "ok", "service": "herod", "version": cli_version()})
         made.routes["GET", "/api/version"] = json_reply(
@@ -95,7 +95,7 @@ def daemon(machine: Path) -> Iterator[FakeDaemon]:
 
 @pytest.fixture
 def herod(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
-    """Type a command line, with what stands on standard input."""
+    """Run a command line with this standard input."""
 
     def typed(*args: object, stdin: bytes = b"") -> Ended:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
@@ -109,7 +109,7 @@ def herod(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Sit at the terminal and answer what is asked without an echo, one answer after the other."""
+    """Simulate a terminal and answer prompts without echo, one after the other."""
 
     def sit(*answers: str, confirms: bool = True) -> None:
         waiting = iter(answers)

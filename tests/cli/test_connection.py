@@ -1,4 +1,4 @@
-"""Which daemon is asked, as whom, and how each way of failing ends."""
+"""Which daemon a command asks, with which credential, and how each failure exits."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ Typed = Callable[..., Any]
 
 
 def test_global_options_before_and_after(daemon: FakeDaemon, herod: Typed) -> None:
-    """A global option may stand anywhere, and the last one wins."""
+    """A global option may be anywhere on the command line, and the last one wins."""
     outs = {
         herod("--output", "json", "user", "list").out,
         herod("user", "--output", "json", "list").out,
@@ -28,7 +28,7 @@ def test_global_options_before_and_after(daemon: FakeDaemon, herod: Typed) -> No
 
 
 def test_looks_at_the_users_socket_then_the_machines(machine: Path, herod: Typed) -> None:
-    """Without an address the machine's socket answers when the user has none."""
+    """Without an address the user's socket is tried, then the system's."""
     (machine / "system").mkdir()
     with fake_daemon(machine / "system" / "herod.sock") as system:
         system.methods["whoami"] = {"name": "system"}
@@ -38,7 +38,7 @@ def test_looks_at_the_users_socket_then_the_machines(machine: Path, herod: Typed
 def test_address_of_the_command_line_comes_first(
     daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`--url` comes before HEROD_URL, and that before the socket."""
+    """`--url` takes precedence over HEROD_URL, and that over the socket."""
     with fake_daemon() as other:
         other.methods["whoami"] = {"name": "other"}
         monkeypatch.setenv("HEROD_URL", other.url)
@@ -47,7 +47,7 @@ def test_address_of_the_command_line_comes_first(
 
 
 def test_no_fall_back_to_tcp(machine: Path, herod: Typed) -> None:
-    """A dead socket is the end, even when another one would answer."""
+    """A stale socket is an error, even if another one would answer."""
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(machine / "run" / "herod" / "herod.sock"))
     (machine / "system").mkdir()
@@ -78,7 +78,7 @@ def test_what_is_presented(
     herod: Typed,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The command line's credential comes before the environment's, and that before the uid."""
+    """The credential of the command line takes precedence over the environment's, and that over the uid."""
     Path("key.txt").write_text("herod_s_file\n", encoding="utf-8")
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
@@ -88,14 +88,14 @@ def test_what_is_presented(
 
 
 def test_key_on_standard_input(daemon: FakeDaemon, herod: Typed) -> None:
-    """`@-` reads the key where no one sees it."""
+    """`@-` reads the key from standard input, where no other user sees it."""
     assert herod("whoami", "--key", "@-", stdin=b"herod_s_stdin\n").err == ""
     assert daemon.asked[0].authorization == "Bearer herod_s_stdin"
 
 
 @pytest.mark.parametrize("option", ["--key", "--token"])
 def test_a_credential_in_argv_warns(option: str, daemon: FakeDaemon, herod: Typed) -> None:
-    """Everybody on the machine can read a command line: that is said, without repeating what stood there."""
+    """A credential as an argument is warned about, without repeating it."""
     ended = herod("whoami", option, "herod_s_argv")
     assert ended.code == 0
     assert ended.err.startswith("herod: warning: ")
@@ -122,7 +122,7 @@ def test_refused_before_anything_is_sent(
     herod: Typed,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two credentials, an empty or impossible one, or a bad address are usage errors."""
+    """Two credentials, an empty or malformed one, and an invalid address are usage errors."""
     for name, content in (("k", "key"), ("empty", "\n"), ("two words", "hunter2 hunter3")):
         Path(name).write_text(content, encoding="utf-8")
     for name, value in environ.items():
@@ -135,13 +135,13 @@ def test_refused_before_anything_is_sent(
 
 
 def test_a_key_file_that_is_not_there(daemon: FakeDaemon, herod: Typed) -> None:
-    """A file that cannot be read is named."""
+    """A key file that cannot be read is named."""
     ended = herod("whoami", "--key", "@nowhere")
     assert (ended.code, ended.err.splitlines()[0]) == (1, "herod: nowhere cannot be read: No such file or directory.")
 
 
 def test_a_credential_in_the_clear_warns(herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key on its way to another machine without TLS earns a warning."""
+    """A key sent to another machine without TLS is warned about."""
     monkeypatch.setattr("socket.create_connection", lambda *_, **__: (_ for _ in ()).throw(ConnectionRefusedError()))
     monkeypatch.setenv("HEROD_KEY", "herod_s_env")
     ended = herod("whoami", "--url", "http://192.0.2.1:3350")
@@ -161,7 +161,7 @@ def test_a_credential_in_the_clear_warns(herod: Typed, monkeypatch: pytest.Monke
     ],
 )
 def test_refusals(answer: RpcError, code: int, daemon: FakeDaemon, herod: Typed) -> None:
-    """What the daemon says is repeated, its hint on a line of its own, and the exit code tells the kind."""
+    """The daemon's message is printed, its hint on a line of its own, with the exit code of its kind."""
     daemon.methods["users.get"] = answer
     ended = herod("user", "show", "ada@example.org")
     assert (ended.code, ended.out) == (code, "")
@@ -172,7 +172,7 @@ def test_refusals(answer: RpcError, code: int, daemon: FakeDaemon, herod: Typed)
 
 
 def test_a_refused_uid_is_told_how_to_be_let_in(daemon: FakeDaemon, herod: Typed) -> None:
-    """Somebody the socket does not know learns which rule an admin would make."""
+    """A user without a rule learns which rule an admin has to create."""
     daemon.methods["whoami"] = RpcError(
         4001, "Nobody is signed in.", {"code": "bad_credentials", "hint": "herod login"}
     )
@@ -182,7 +182,7 @@ def test_a_refused_uid_is_told_how_to_be_let_in(daemon: FakeDaemon, herod: Typed
 
 
 def test_a_hostile_daemon_moves_no_cursor(daemon: FakeDaemon, herod: Typed) -> None:
-    """Errors, names and health from the wire reach the terminal without controls."""
+    """Errors, names and health from the daemon are printed without control characters."""
     evil = "\x1b]0;owned\x07\x9b2J"
     daemon.methods["users.get"] = {**USER, "name": evil}
     daemon.methods["users.list"] = {
@@ -215,7 +215,7 @@ def test_a_hostile_daemon_moves_no_cursor(daemon: FakeDaemon, herod: Typed) -> N
     ids=" ".join,
 )
 def test_garbage_is_no_herod(args: tuple[str, ...], output: str, daemon: FakeDaemon, herod: Typed) -> None:
-    """Whatever answers, a command ends with a line and exit code 3."""
+    """Whatever answers, the command exits with one line and code 3."""
     Path("t").write_text("token", encoding="utf-8")
     replies = (
         Reply(200, b"<html>", "text/html"),
@@ -228,7 +228,7 @@ def test_garbage_is_no_herod(args: tuple[str, ...], output: str, daemon: FakeDae
             daemon.routes[route] = reply
         ended = herod(*args, "--output", output)
         if args == ("token", "issue") and reply.body.startswith(b'{"json'):
-            assert ended.code == 1  # an object, and no token in it
+            assert ended.code == 1  # an object without a token
         elif args == ("status",) and reply.body.startswith(b'{"json'):
             assert ended.code in {1, 3}
         else:
@@ -237,7 +237,7 @@ def test_garbage_is_no_herod(args: tuple[str, ...], output: str, daemon: FakeDae
 
 
 def test_timeout(machine: Path, herod: Typed) -> None:
-    """A daemon that says nothing is given up after --timeout."""
+    """A daemon that does not answer is given up after --timeout."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(machine / "run" / "herod" / "herod.sock"))
         listener.listen()
@@ -248,7 +248,7 @@ def test_timeout(machine: Path, herod: Typed) -> None:
 
 
 def test_no_daemon_at_all(machine: Path, herod: Typed) -> None:
-    """Without any socket the command says which it looked for and how to start one."""
+    """Without a socket the command lists the paths tried and how to start a daemon."""
     ended = herod("status")
     assert ended.code == 3
     assert str(machine / "run" / "herod" / "herod.sock") in ended.err
@@ -256,7 +256,7 @@ def test_no_daemon_at_all(machine: Path, herod: Typed) -> None:
 
 
 def test_interrupted(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C ends with a line, no traceback."""
+    """Ctrl-C exits with one line and no traceback."""
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -268,7 +268,7 @@ def test_interrupted(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.Monke
 
 
 def test_a_bug_is_a_traceback(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody foresaw is not dressed up as a refusal."""
+    """An unexpected exception is a traceback, not a refusal."""
 
     def fall(*_: object, **__: object) -> None:
         raise LookupError("a bug")
@@ -288,7 +288,7 @@ def _command(*args: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.mark.parametrize("args", [("user", "list"), ("--help",), ("user", "list", "--output", "json")], ids=" ".join)
 def test_a_reader_that_has_left(args: tuple[str, ...], daemon: FakeDaemon) -> None:
-    """`herod user list | head` ends without a word when `head` has had enough."""
+    """`herod user list | head` exits silently when `head` closes the pipe."""
     reading, writing = os.pipe()
     os.close(reading)
     try:
@@ -299,7 +299,7 @@ def test_a_reader_that_has_left(args: tuple[str, ...], daemon: FakeDaemon) -> No
 
 
 def test_a_terminal_of_few_letters(daemon: FakeDaemon) -> None:
-    """What a terminal's encoding lacks comes out as escapes."""
+    """Characters that the terminal's encoding lacks are escaped."""
     daemon.methods["users.get"] = {**USER, "name": "\u6f22"}
     ended = _command("user", "show", "x", stdout=subprocess.PIPE, environ={"PYTHONIOENCODING": "ascii"})
     assert (ended.returncode, ended.stderr) == (0, b"")

@@ -1,4 +1,4 @@
-"""Every command explains itself, fits 80 columns, and shows examples that work."""
+"""Every command has help within 80 columns and examples that work."""
 
 import pathlib
 import re
@@ -64,7 +64,7 @@ WANTED = {
 
 
 def test_messages_and_pages_name_commands_that_exist() -> None:
-    """Whoever does as a message or a page says finds the command there."""
+    """Commands named in messages and pages exist."""
     harness = pathlib.Path(__file__).parents[2]
     pages = [*harness.glob("*.md"), *harness.glob("docs/**/*.md")]
     sources = [*harness.glob("herod/**/*.py"), *harness.glob("cli/**/*.py")]
@@ -84,7 +84,7 @@ def test_messages_and_pages_name_commands_that_exist() -> None:
 
 
 def test_the_commands_there_are() -> None:
-    """The tree is the one that was promised, and no more."""
+    """The command tree is exactly the specified one."""
     wanted: set[Path] = {("herod",)} | {("herod", name) for name in WANTED}
     wanted |= {("herod", name, below) for name, names in WANTED.items() for below in names}
     assert set(TREE) == wanted
@@ -92,7 +92,7 @@ def test_the_commands_there_are() -> None:
 
 @pytest.mark.parametrize("path", TREE, ids=" ".join)
 def test_every_command_has_help_and_an_example(path: Path, herod: Callable[..., Any]) -> None:
-    """`--help` says what it does, in 80 columns, with an example of this very command."""
+    """`--help` describes the command in 80 columns, with an example of it."""
     ended = herod(*path[1:], "--help")
     assert ended.code == 0
     assert ended.err == ""
@@ -105,7 +105,7 @@ def test_every_command_has_help_and_an_example(path: Path, herod: Callable[..., 
 
 
 def test_first_lines_are_those_of_the_commands() -> None:
-    """What the root says of a command without importing it is what the command says of itself."""
+    """The short help in the root command equals that of the command itself, which is not imported for it."""
     for name, (_, line) in PLACES.items():
         help_text = TREE["herod", name].help
         assert help_text is not None
@@ -114,7 +114,7 @@ def test_first_lines_are_those_of_the_commands() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_parse(example: str) -> None:
-    """Every example is a command line that the command takes."""
+    """Every example is a valid command line."""
     for part in example.split("|"):
         line = part.split(" > ")[0].split(" < ")[0]
         if "$(" in line:
@@ -138,7 +138,7 @@ def _parse(words: list[str]) -> None:
 
 
 def test_every_command_is_documented() -> None:
-    """docs/cli.md names every command, and no command is left to be found by chance."""
+    """docs/cli.md contains every command."""
     text = (pathlib.Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
     for path, command in TREE.items():
         if not isinstance(command, click.Group):
@@ -160,7 +160,7 @@ def test_help_starts_quickly() -> None:
 
 
 def test_status_does_not_import_the_daemon() -> None:
-    """Asking costs the client, not the daemon and its crypto."""
+    """`herod status` imports the client, but not the daemon and its crypto."""
     code = (
         "import sys\n"
         "from herod_cli.main import main\n"
@@ -179,7 +179,7 @@ def _python(code: str, environ: dict[str, str]) -> subprocess.CompletedProcess[s
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(shell: str, herod: Callable[..., Any]) -> None:
-    """Each shell gets its script, which says where to keep it."""
+    """Each shell gets its completion script, with instructions where to put it."""
     ended = herod("completion", shell)
     assert ended.code == 0
     assert "_HEROD_COMPLETE" in ended.out
@@ -187,7 +187,7 @@ def test_completion(shell: str, herod: Callable[..., Any]) -> None:
 
 
 def test_completion_completes() -> None:
-    """The protocol behind the scripts knows commands and options."""
+    """Completion offers commands and options."""
     code = "import sys; from herod_cli.main import main; sys.exit(main())"
     wanted = {("herod us", "1"): "user", ("herod user --out", "2"): "--output", ("herod key cr", "2"): "create"}
     for (words, number), completed in wanted.items():
@@ -211,7 +211,7 @@ def test_completion_completes() -> None:
     ],
 )
 def test_usage_errors(args: tuple[str, ...], message: str, herod: Callable[..., Any]) -> None:
-    """A mistyped command line is one line, a hint, and exit code 2."""
+    """A usage error is one line, a hint, and exit code 2."""
     ended = herod(*args)
     assert (ended.code, ended.out) == (2, "")
     lines = ended.err.splitlines()
@@ -222,14 +222,14 @@ def test_usage_errors(args: tuple[str, ...], message: str, herod: Callable[..., 
 
 
 def test_no_command_shows_the_help(herod: Callable[..., Any]) -> None:
-    """`herod` alone is a question."""
+    """`herod` without a command shows the help."""
     ended = herod()
     assert ended.code == 2
     assert "Commands:" in ended.err
 
 
 def test_version(herod: Callable[..., Any]) -> None:
-    """`--version` says which."""
+    """`--version` prints the version."""
     ended = herod("--version")
     assert ended.code == 0
     assert ended.out.startswith("herod ")

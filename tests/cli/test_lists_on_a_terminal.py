@@ -1,4 +1,4 @@
-"""The lists on a real terminal of 80 columns, from a real daemon full of names that are long, wide and odd."""
+"""Lists on a real terminal of 80 columns, from a real daemon with names that are long, wide and unusual."""
 
 import fcntl
 import json
@@ -21,7 +21,7 @@ from support.real_daemon import COMMAND, Daemon, running
 
 COLUMNS: Final = 80
 END: Final = "-- end of "
-# Types command lines one after the other, on one terminal.
+# Runs command lines one after the other on one terminal.
 TYPIST: Final = f"""
 import json, sys
 from herod_cli.main import main
@@ -64,7 +64,7 @@ REFUSED: Final = {
 
 
 def fill(daemon: Daemon) -> None:
-    """Thirty accounts and keys of every state, rules and resources."""
+    """Create thirty accounts and keys in every state, rules and resources."""
     calls: list[tuple[str, dict[str, Any]]] = []
     for number in range(30):
         name, scope = NAMES[number % len(NAMES)], SCOPES[number % len(SCOPES)]
@@ -87,7 +87,7 @@ def fill(daemon: Daemon) -> None:
 
 
 def batch(daemon: Daemon, calls: list[tuple[str, dict[str, Any]]], credential: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The answers to many calls in one request."""
+    """Send many calls in one batch; return the answers."""
     asked = [{"jsonrpc": "2.0", "id": n, "method": method, "params": p} for n, (method, p) in enumerate(calls)]
     status, answers, _ = daemon.curl("/rpc", "--json", json.dumps(asked), *credential)
     assert status == 200
@@ -96,7 +96,7 @@ def batch(daemon: Daemon, calls: list[tuple[str, dict[str, Any]]], credential: t
 
 
 def typed(daemon: Daemon, lines: tuple[tuple[str, ...], ...], *, columns: int = COLUMNS) -> dict[tuple[str, ...], str]:
-    """What a terminal shows for each command line."""
+    """Run each command line on a terminal; return the output of each."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     env = {name: value for name, value in daemon.env.items() if name not in {"COLUMNS", "LINES", "HERO_SECRET"}}
@@ -107,7 +107,7 @@ def typed(daemon: Daemon, lines: tuple[tuple[str, ...], ...], *, columns: int = 
     )  # fmt: skip
     os.close(slave)
     parts = []
-    with suppress(OSError):  # a terminal's way to say that its other end is closed
+    with suppress(OSError):  # how a terminal reports that its other end is closed
         while part := os.read(master, 65536):
             parts.append(part)
     os.close(master)
@@ -118,7 +118,7 @@ def typed(daemon: Daemon, lines: tuple[tuple[str, ...], ...], *, columns: int = 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """A daemon that has seen much."""
+    """A daemon with much data."""
     folder = tmp_path_factory.mktemp("terminal")
     (folder / "legacy").write_text("0f8fad5b-d9cb-469f-a165-70867728950e\n")
     (folder / "legacy").chmod(0o600)
@@ -128,7 +128,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def test_lists_fit(daemon: Daemon) -> None:
-    """No line is wider than the terminal, titles and full ids are there, and nothing moves the cursor."""
+    """No line is wider than the terminal, headers and full ids are present, and nothing moves the cursor."""
     shown = typed(daemon, (*LISTS, *EMPTY))
     for line, text in shown.items():
         assert text.strip(), line
@@ -145,7 +145,7 @@ def test_lists_fit(daemon: Daemon) -> None:
 
 
 def test_a_narrow_terminal_shows_records(daemon: Daemon) -> None:
-    """Where columns would be too narrow to read, each item stands in lines of its own, with all of its scope."""
+    """On a terminal too narrow for columns, each item is a record with its complete scope."""
     lists = (("user", "list"), ("key", "list"), ("audit", "list"))
     shown = typed(daemon, lists, columns=50)
     assert len(re.findall(r"^scope +user registrar write$", shown["key", "list"], re.MULTILINE)) == 10
@@ -154,7 +154,7 @@ def test_a_narrow_terminal_shows_records(daemon: Daemon) -> None:
 
 
 def test_refusals_say_what_to_do(daemon: Daemon) -> None:
-    """Each names a command or a value that helps, in lines that fit."""
+    """Each refusal names a command or value that helps, in lines that fit."""
     for line, text in typed(daemon, tuple(REFUSED)).items():
         assert text.startswith("herod: "), line
         assert REFUSED[line] in text, line
@@ -162,7 +162,7 @@ def test_refusals_say_what_to_do(daemon: Daemon) -> None:
 
 
 def test_json_is_json(daemon: Daemon) -> None:
-    """Every list is whole for scripts, whatever stands in it and wherever it is shown."""
+    """JSON output is complete for every list, whatever its content and the terminal."""
     lists = tuple((*line, "--output", "json") for line in (*LISTS, *EMPTY))
     shown = typed(daemon, lists)
     found = {line[:2]: json.loads(text) for line, text in shown.items()}
@@ -173,7 +173,7 @@ def test_json_is_json(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("line", [("user", "list"), ("user", "list", "--output", "json"), ("--help",)], ids=" ".join)
 def test_output_that_goes_nowhere(daemon: Daemon, line: tuple[str, ...]) -> None:
-    """A full disk is one line and a hint; a reader who has left, as `head` does, is none."""
+    """A full disk is one line and a hint; a closed pipe, as by `head`, is no error."""
     with Path("/dev/full").open("w") as full:
         ended = run(daemon, line, full.fileno())
     assert (ended.returncode, ended.stderr.splitlines()) == (
@@ -188,14 +188,14 @@ def test_output_that_goes_nowhere(daemon: Daemon, line: tuple[str, ...]) -> None
 
 
 def run(daemon: Daemon, line: tuple[str, ...], output: int) -> subprocess.CompletedProcess[str]:
-    """The command, its output going there."""
+    """Run the command with this output."""
     return subprocess.run(
         [*COMMAND, *line], env=daemon.env, stdout=output, stderr=subprocess.PIPE, text=True, timeout=20, check=False
     )
 
 
 def test_help_is_whole(daemon: Daemon) -> None:
-    """No command's line in its group's help is cut."""
+    """No command's short help is truncated."""
     groups = ("user", "key", "token", "peer", "resource", "audit", "legacy", "secret")
     for line, text in typed(daemon, tuple((group, "--help") for group in groups)).items():
         assert "Commands:" in text, line

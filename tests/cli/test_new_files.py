@@ -1,4 +1,4 @@
-"""Files that commands make: in the folder that they were named in, wherever its path leads meanwhile."""
+"""New files are created in the folder that was given, even if its path is redirected meanwhile."""
 
 import os
 from collections.abc import Callable
@@ -18,7 +18,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a 
 
 
 class Swap:
-    """A folder whose owner can put a link to root's in its place, in which something has the same name.
+    """A folder whose owner replaces it with a link to root's folder, which has a file of the same name.
 
     Attributes:
         path: of the new file.
@@ -34,25 +34,25 @@ class Swap:
         (self._roots / "file").write_text("precious")
 
     def do(self) -> None:
-        """What the owner does while a command works."""
+        """Replace the folder with the link, as its owner might during a command."""
         self._folder.rename(self._moved)
         self._folder.symlink_to(self._roots)
 
     @property
     def made(self) -> list[str]:
-        """What is in their folder; in root's is what was."""
+        """The files in the original folder, after checking that root's is unchanged."""
         assert [(one.name, one.read_text()) for one in self._roots.iterdir()] == [("file", "precious")]
         return [one.name for one in self._moved.iterdir()]
 
 
 @pytest.fixture
 def swap(tmp_path: Path) -> Swap:
-    """Two folders."""
+    """The original folder and root's."""
     return Swap(tmp_path)
 
 
 def test_whole_file_in_a_folder_that_is_swapped(swap: Swap) -> None:
-    """It gets its name where it was begun; it was not to be found anywhere, and its part was left."""
+    """The file gets its name in the original folder, not in root's."""
     with whole_file(swap.path) as target:
         swap.do()
         target.write(b"content")
@@ -60,22 +60,22 @@ def test_whole_file_in_a_folder_that_is_swapped(swap: Swap) -> None:
 
 
 def test_whole_file_that_fails_in_a_folder_that_is_swapped(swap: Swap) -> None:
-    """Nothing of it is left, and nothing of somebody else's removed."""
-    with pytest.raises(KeyError), whole_file(swap.path):  # noqa: PT012 - what an error inside does
+    """After an error no file is left, and root's is not removed."""
+    with pytest.raises(KeyError), whole_file(swap.path):  # noqa: PT012 - an error inside the block
         swap.do()
         raise KeyError
     assert swap.made == []
 
 
 def test_secret_that_was_not_made_in_a_folder_that_is_swapped(swap: Swap) -> None:
-    """The file for it goes; root's of the same name, in another folder, was removed before."""
+    """An unused file for a secret is removed from the original folder; root's file used to be removed instead."""
     with SavedSecret(str(swap.path)):
         swap.do()
     assert swap.made == []
 
 
 def test_replaced_file_in_a_folder_that_is_swapped(swap: Swap, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes the place of the one it was meant for, and no other's."""
+    """A replaced file is the one in the original folder."""
     real = secret_files.write_all
 
     def write_all(descriptor: int, content: bytes) -> None:
@@ -92,7 +92,7 @@ def test_replaced_file_in_a_folder_that_is_swapped(swap: Swap, monkeypatch: pyte
 def test_link_in_the_place_of_the_file(
     machine: Path, daemon: FakeDaemon, herod: Callable[..., Any], command: tuple[str, ...]
 ) -> None:
-    """Neither followed nor replaced, whether it leads somewhere or not."""
+    """An existing symbolic link is neither followed nor replaced, even a dangling one."""
     (machine / "victim").write_text("precious")
     for aim in ("victim", "nowhere"):
         (machine / "link").unlink(missing_ok=True)
@@ -104,7 +104,7 @@ def test_link_in_the_place_of_the_file(
 
 
 def test_folder_that_may_not_be_listed(machine: Path, herod: Callable[..., Any]) -> None:
-    """To make a file there is enough, as in a folder that others drop things into."""
+    """A folder with write permission only is enough, as for a drop folder."""
     (machine / "drop").mkdir()
     (machine / "drop").chmod(0o300)
     assert herod("secret", "generate", "--output-file", "drop/secret").code == 0
@@ -114,7 +114,7 @@ def test_folder_that_may_not_be_listed(machine: Path, herod: Callable[..., Any])
 
 @pytest.fixture
 def home_of_another(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What `sudo -E` leaves root with."""
+    """The environment that `sudo -E` gives root."""
     home = machine / "theirs"
     home.mkdir()
     os.chown(home, OWNER, OWNER)
@@ -125,7 +125,7 @@ def home_of_another(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @needs_root
 def test_root_in_the_home_of_another(home_of_another: Path, daemon: FakeDaemon, herod: Callable[..., Any]) -> None:
-    """It saves no sign-in and lays no page there, and says whose it is before it asks for anything."""
+    """Root saves no sign-in and no page in another user's home, and says so before it prompts."""
     for command in (("login", "ada@example.org"), ("ui",)):
         daemon.methods["session.code"] = {"code": "abc", "page_url": "http://127.0.0.1:3350"}
         ended = herod("--url", daemon.url, *command)

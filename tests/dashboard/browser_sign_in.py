@@ -1,4 +1,4 @@
-"""Signing in by browser, as tests do it: the forms sent, and what the browser has afterwards."""
+"""Browser sign-in for tests: sends the forms and returns the cookies."""
 
 from urllib.parse import quote
 
@@ -13,17 +13,17 @@ GOOD = f"email={EMAIL}&password={PASSWORD.replace(' ', '+')}"
 
 
 def text(answer: Answer) -> str:
-    """The page."""
+    """The page's HTML."""
     return answer.response.body.decode()
 
 
 def cookie_of(answer: Answer) -> dict[str, str]:
-    """The header by which a browser gives the answer's cookie back."""
+    """The Cookie header that returns the answer's cookie."""
     return {"cookie": answer.headers["set-cookie"].partition(";")[0]}
 
 
 async def sign_in(harness: Harness, *, form: str = GOOD, source: Source = TCP, **headers: str) -> Answer:
-    """Send the form, as a browser does."""
+    """Send the sign-in form, as a browser does."""
     scheme = "https" if source.secure else "http"
     return await harness.request(
         "POST", "/ui/sign-in", form=form, source=source, headers={**OWN, "origin": f"{scheme}://localhost", **headers}
@@ -31,12 +31,12 @@ async def sign_in(harness: Harness, *, form: str = GOOD, source: Source = TCP, *
 
 
 async def sign_in_by_key(harness: Harness, key: str) -> Answer:
-    """Send the form for keys, as a browser does."""
+    """Send the form for API keys, as a browser does."""
     return await harness.request("POST", "/ui/sign-in/key", form=f"key={quote(key)}", headers=OWN)
 
 
 async def open_session(harness: Harness) -> tuple[dict[str, str], str]:
-    """A browser's cookie, and the address of the page it is led to."""
+    """The browser's cookie, and the address that the sign-in redirects to."""
     answer = await sign_in(harness)
     assert answer.status == 303
     return cookie_of(answer), answer.headers["location"]

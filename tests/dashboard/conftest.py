@@ -1,4 +1,4 @@
-"""A harness with pages for tests of the dashboard."""
+"""Fixtures of the dashboard tests."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ from support.herod_in_memory import PASSWORD, Harness
 
 @pytest.fixture
 async def dashboard(harness: Harness) -> Harness:
-    """A harness with pages, and an account that may sign in."""
+    """A harness with pages and an account that can sign in."""
     pages = PageRequests(partial(make_app, harness.pipeline, OPERATIONS))
     harness.router = Router(harness.pipeline, OPERATIONS, Guard(origins=frozenset({"http://friend.example"})), pages)
     await harness.service_key("admin", "the admin")

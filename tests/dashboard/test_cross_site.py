@@ -1,8 +1,8 @@
-"""Pages of others in a browser that is signed in, in real Chromium: nothing is changed, and no session is stolen.
+"""Hostile pages in a browser that is signed in, in real Chromium: they change nothing and steal no session.
 
-They come from another port of the same host, whose server gets our cookie with every request and may set it, and from
-another host. The daemon is a real one. What must hold is looked at in its audit log: no change was made, and in what
-the hostile server has got: the ticket never.
+They come from another port of the same host, whose server gets herod's cookie with every request and may set it, and
+from another host. The daemon is real. The tests check its audit log, which must contain no change, and what the
+hostile server received, which must not contain the ticket.
 """
 
 import json
@@ -26,7 +26,7 @@ EVE = "eve@example.org"
 
 @dataclass
 class Hostile:
-    """A server of somebody else, on another port, that keeps what it is sent."""
+    """A hostile server on another port that keeps what it receives."""
 
     port: int
     pages: dict[str, str] = field(default_factory=dict)
@@ -34,18 +34,18 @@ class Hostile:
 
     @property
     def neighbour(self) -> str:
-        """As another port of the daemon's host: the same site, to browsers."""
+        """Its address as another port of the daemon's host: the same site, to browsers."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def stranger(self) -> str:
-        """As another site."""
+        """Its address as another site."""
         return f"http://localhost:{self.port}"
 
 
 @pytest.fixture(scope="module")
 def hostile() -> Iterator[Hostile]:
-    """It runs until the last test has ended."""
+    """A hostile server for the whole module."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -64,7 +64,7 @@ def hostile() -> Iterator[Hostile]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Nothing."""
+            """Do not log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     made = Hostile(server.server_address[1])
@@ -85,7 +85,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Daemon]:
-    """A daemon with an admin, and Eve, who may read."""
+    """A daemon with an admin, and Eve with scope read."""
     with running(tmp_path_factory.mktemp("daemon")) as started:
         ask(
             started,
@@ -104,13 +104,13 @@ def victim(browser: Browser, daemon: Daemon) -> Iterator[Person]:
 
 
 def changes(daemon: Daemon) -> list[Any]:
-    """What was done, by the audit log, but for what these tests do themselves."""
+    """Successful operations in the audit log, except the tests' own."""
     rows = ask(daemon, ("audit.list", {"limit": 200}))[0]["items"]
     return [row["seq"] for row in rows if row["outcome"] == "ok" and row["operation"] != "session.code"]
 
 
 def eves_session(browser: Browser, daemon: Daemon) -> tuple[str, str]:
-    """The cookie and the ticket of a session of Eve's own."""
+    """The cookie and the ticket of a session of Eve's."""
     with person(browser, daemon) as eve:
         eve.sign_in(EVE)
         (cookie,) = eve.context.cookies()
@@ -118,19 +118,19 @@ def eves_session(browser: Browser, daemon: Daemon) -> tuple[str, str]:
 
 
 def eves_code(daemon: Daemon) -> str:
-    """A code that would open a session of somebody else than the victim."""
+    """A code that would open a session of another user than the victim."""
     (made,) = ask(daemon, ("session.code", {}))
     return str(made["code"])
 
 
 def form(action: str, fields: dict[str, str], encoding: str = "application/x-www-form-urlencoded") -> str:
-    """A page that sends a form by itself."""
+    """A page that submits a form by itself."""
     inputs = "".join(f"<input name='{name}' value='{value}'>" for name, value in fields.items())
     return f"<form id=f method=post action='{action}' enctype='{encoding}'>{inputs}</form><script>f.submit()</script>"
 
 
 def script(body: str) -> str:
-    """A page that does something, sends home what it got, and says that it is done."""
+    """A page that runs a script, sends home its result, and marks itself done."""
     return (
         "<script>const home = (what) => fetch('/loot', {method: 'POST', body: String(what)});"
         f"(async () => {{ try {{ {body} }} catch (error) {{ await home('refused ' + error); }}"
@@ -139,7 +139,7 @@ def script(body: str) -> str:
 
 
 def send(url: str, method: str, body: str, kind: str, *, mode: str) -> str:
-    """A page that asks with the reader's cookies."""
+    """A page that sends a request with the user's cookies."""
     options = {"method": method, "mode": mode, "credentials": "include"}
     if method != "GET":
         options |= {"body": body}
@@ -151,7 +151,7 @@ def send(url: str, method: str, body: str, kind: str, *, mode: str) -> str:
 
 
 def attacks(url: str, daemon: Daemon, eve: tuple[str, str]) -> dict[str, str]:
-    """What hostile pages try, by name."""
+    """The hostile pages by name."""
     half, ticket = eve
     call = '{"jsonrpc":"2.0","id":1,"method":"peers.allow","params":{"uid":4711,"scope":"admin"}}'
     rule = {"by": "uid", "who": "4711", "scope:admin": "on"}
@@ -197,7 +197,7 @@ def attacks(url: str, daemon: Daemon, eve: tuple[str, str]) -> dict[str, str]:
     }
 
 
-# What browsers treat alike wherever it comes from.
+# Browsers treat these alike from any origin.
 SITELESS = {
     "a form with the cookie's half as ticket", "a form that signs in with a key", "a form of text to JSON-RPC",
     "fetch with DELETE", "fetch of JSON to REST", "a WebSocket", "a beacon", "reading a page with Eve's ticket",
@@ -205,7 +205,7 @@ SITELESS = {
 
 
 def visit(page: Page, hostile: Hostile, origin: str, attack: str, herod: str) -> None:
-    """Open a hostile page, and stay until it has done its work."""
+    """Open a hostile page, and wait until it is done."""
     hostile.pages["/attack"] = attack
     leads_away = "f.submit()" in attack or "location = " in attack
     page.goto(f"{origin}/attack", wait_until="commit")
@@ -217,7 +217,7 @@ def visit(page: Page, hostile: Hostile, origin: str, attack: str, herod: str) ->
 
 @pytest.mark.parametrize("place", ["neighbour", "stranger"])
 def test_hostile_pages(browser: Browser, daemon: Daemon, hostile: Hostile, victim: Person, place: str) -> None:
-    """Each of them changes nothing, reads nothing, and leaves the victim signed in as who they are."""
+    """Each attack changes nothing, reads nothing, and leaves the victim signed in."""
     eve = eves_session(browser, daemon)
     ticket = parse_qs(urlsplit(victim.page.url).query)["ticket"][0]
     origin = str(getattr(hostile, place))
@@ -232,14 +232,14 @@ def test_hostile_pages(browser: Browser, daemon: Daemon, hostile: Hostile, victi
         assert "Ada Lovelace" not in shown, name
         assert "Sign out" not in shown, name
         assert changes(daemon) == before, name
-    assert len(tried) >= 15  # from two places: over 30 attempts
+    assert len(tried) >= 15  # from two sources: over 30 attempts
     victim.page.reload()
     victim.heading("Overview")
     assert victim.page.get_by_text("Ada Lovelace").count()
     loot = "\n".join(hostile.loot)
     assert ticket not in loot
     assert "Ada Lovelace" not in loot
-    if place == "neighbour":  # it has the cookie, as browsers are
+    if place == "neighbour":  # it has the cookie, as browsers send it
         half = next(one["value"] for one in victim.context.cookies() if one["value"] != eve[0])
         assert half in loot
         status, page_, _ = daemon.curl(f"/ui/home?ticket={eve[1]}", "-H", f"Cookie: herod_session={half}", tcp=True)
@@ -248,7 +248,7 @@ def test_hostile_pages(browser: Browser, daemon: Daemon, hostile: Hostile, victi
 
 
 def test_a_code_that_somebody_slipped_in(browser: Browser, daemon: Daemon, hostile: Hostile, victim: Person) -> None:
-    """It says whose session it would open, and pressing a key does not open it."""
+    """The page says whose session a code would open, and a key press does not open it."""
     page = victim.context.new_page()
     address = f"{daemon.url}/ui/code?code={eves_code(daemon)}"
     visit(page, hostile, hostile.stranger, f"<script>location = '{address}'</script>", daemon.url)
@@ -271,20 +271,20 @@ HOSTING = """
 
 @pytest.fixture(scope="module")
 def hosted(tmp_path_factory: pytest.TempPathFactory, hostile: Hostile) -> Iterator[Daemon]:
-    """A daemon whose pages one origin may show."""
+    """A daemon whose pages may be framed by one origin."""
     with running(tmp_path_factory.mktemp("hosted"), HEROD_FRAME_ORIGINS=hostile.neighbour) as started:
         ask(started, ("users.add", {"email": ADMIN, "name": "Ada Lovelace", "scope": "admin", "password": PASSWORD}))
         yield started
 
 
 def theme_of(page: Page) -> str | None:
-    """What the framed page wears."""
+    """The theme of the framed page."""
     worn: str | None = page.frames[1].evaluate("document.documentElement.dataset.theme || null")
     return worn
 
 
 def test_a_listed_page_may_frame_and_say_its_theme(browser: Browser, hosted: Daemon, hostile: Hostile) -> None:
-    """What is no theme is not worn; it stays for the pages after, and one signs in there as anywhere."""
+    """An allowed page sets the theme, which persists over pages; invalid messages are ignored, and sign-in works."""
     with ExitStack() as stack:
         page = stack.enter_context(browser.new_context()).new_page()
         hostile.pages["/host"] = HOSTING % f"{hosted.url}/"
@@ -306,7 +306,7 @@ def test_a_listed_page_may_frame_and_say_its_theme(browser: Browser, hosted: Dae
 
 
 def test_no_other_page_may_frame(browser: Browser, hosted: Daemon, hostile: Hostile) -> None:
-    """One that is not listed sees an empty frame, and one that is cannot speak for another."""
+    """An origin that is not listed gets an empty frame, and a listed one cannot pose as another."""
     hostile.pages["/host"] = HOSTING % f"{hosted.url}/"
     with ExitStack() as stack:
         page = stack.enter_context(browser.new_context()).new_page()
@@ -316,7 +316,7 @@ def test_no_other_page_may_frame(browser: Browser, hosted: Daemon, hostile: Host
 
 
 def test_framing_headers(daemon: Daemon, hosted: Daemon, hostile: Hostile) -> None:
-    """Denied in both languages, or allowed in the one that can name who."""
+    """Framing is denied by both headers, or allowed by the one that can name an origin."""
     for path in ("/", "/ui/sign-in", "/ui/nothing"):
         _, _, headers = daemon.curl(path)
         assert re.search(r"frame-ancestors 'none'(;|$)", headers["content-security-policy"])
@@ -329,7 +329,7 @@ def test_framing_headers(daemon: Daemon, hosted: Daemon, hostile: Hostile) -> No
 
 
 def test_other_hosts_and_ports(daemon: Daemon) -> None:
-    """A name that a hostile resolver leads here (DNS rebinding), and every origin but ours, end before routing."""
+    """Foreign hosts (DNS rebinding) and foreign origins are refused before routing."""
     other = free_port()
     for host in ("evil.test", f"evil.test:{daemon.port}", "127.0.0.1.evil.test", "127.0.0.2", ""):
         assert daemon.curl("/", "-H", f"Host: {host}" if host else "Host;", tcp=True)[0] in (400, 421), host

@@ -1,4 +1,4 @@
-"""Forms of other origins, and pages on other ports of this host: what they gain is nothing."""
+"""Forms of other origins and pages on other ports of this host gain nothing."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from support.herod_in_memory import PASSWORD, Harness
     ],
 )
 async def test_forms_of_other_origins(dashboard: Harness, headers: dict[str, str], status: int) -> None:
-    """Another port is another origin; one that may call the API may still send no form; neither signs in or out."""
+    """Forms of another origin, which includes another port and origins allowed for the API, neither sign in nor out."""
     answer = await dashboard.request("POST", "/ui/sign-in", form=GOOD, headers=headers)
     assert answer.status == status
     assert "set-cookie" not in answer.headers
@@ -35,9 +35,9 @@ async def test_forms_of_other_origins(dashboard: Harness, headers: dict[str, str
 
 
 async def test_a_page_on_another_port_gains_nothing(dashboard: Harness) -> None:
-    """Browsers send our cookie to every port of this host: who has it there has half of a secret.
+    """Another port of this host receives the cookie, which is only half of the session's secret.
 
-    Neither at the pages, with a ticket of its own or none, nor at the API, nor as any other credential does it open
+    Neither at the pages, with another ticket or none, nor at the API, nor as any other credential does it open
     anything.
     """
     cookie, home = await open_session(dashboard)
@@ -55,7 +55,7 @@ async def test_a_page_on_another_port_gains_nothing(dashboard: Harness) -> None:
 
 
 async def test_a_cookie_set_by_another_port(dashboard: Harness) -> None:
-    """It stands before ours and does not matter; a link that would use a session of its own leads to the front page."""
+    """A foreign cookie before herod's is ignored, and a cross-site link to a session leads to the front page."""
     cookie, home = await open_session(dashboard)
     tossed = {"cookie": f"herod_session=tossed; {cookie['cookie']}"}
     assert (await dashboard.request("GET", home, headers=tossed)).status == 200
@@ -67,7 +67,7 @@ async def test_a_cookie_set_by_another_port(dashboard: Harness) -> None:
 
 
 def test_both_halves_are_too_long_to_guess() -> None:
-    """At least 120 bits each, and together the secret."""
+    """Each half has at least 120 bits, and together they are the secret."""
     secret = new_opaque()
     half, ticket = cut(secret)
     assert half + ticket == secret
@@ -75,7 +75,7 @@ def test_both_halves_are_too_long_to_guess() -> None:
 
 
 async def test_forms_with_keys_of_other_origins(dashboard: Harness) -> None:
-    """Another origin's page signs nobody in with a key of its own."""
+    """A page of another origin cannot sign a user in with its own key."""
     key = await dashboard.service_key("read", "a reader")
     for headers in ({}, {"origin": "http://localhost", "sec-fetch-site": "same-site"}):
         answer = await dashboard.request("POST", "/ui/sign-in/key", form=f"key={key}", headers=headers)

@@ -1,4 +1,4 @@
-"""What holds for every page: headers, files, addresses, faults and colours."""
+"""Properties of all pages: headers, files, URLs, errors and colors."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from support.herod_in_memory import Harness
 
 
 async def test_the_front_page(dashboard: Harness) -> None:
-    """Says where to sign in, how the first account is made, and which version this is; nothing is inline."""
+    """The front page has the sign-in, how to create the first account and the version, without inline code."""
     for path in ("/", "/ui/sign-in"):
         answer = await dashboard.request("GET", path)
         assert answer.status == 200
@@ -27,7 +27,7 @@ async def test_the_front_page(dashboard: Harness) -> None:
 
 
 async def test_headers(dashboard: Harness) -> None:
-    """Every page may be framed, scripted and kept by nobody, errors and redirects included."""
+    """No page may be framed, cached or run other scripts, including errors and redirects."""
     cookie, home = await open_session(dashboard)
     for method, target in (
         ("GET", "/"),
@@ -52,7 +52,7 @@ def _links(page: str) -> list[str]:
 
 
 async def test_static_files(dashboard: Harness) -> None:
-    """Every link of the page leads somewhere, typed, kept for a year, and 304 to who has it."""
+    """Every link of the page resolves, with its media type, a year of caching, and a 304 for cached copies."""
     links = set(_links(text(await dashboard.request("GET", "/"))))
     assert {link.rpartition(".")[2] for link in links} == {"css", "svg", "js"}
     for link in links:
@@ -76,7 +76,7 @@ async def test_static_files(dashboard: Harness) -> None:
     ],
 )  # fmt: skip
 async def test_no_other_file_is_served(dashboard: Harness, name: str) -> None:
-    """A name is in the table or there is nothing, with a page that says so."""
+    """A static file is in the table or does not exist, with an error page."""
     answer = await dashboard.request("GET", f"/ui/static/{name}")
     assert answer.status == 404
     assert "Not Found" in text(answer)
@@ -98,7 +98,7 @@ async def test_no_other_file_is_served(dashboard: Harness, name: str) -> None:
     ],
 )
 async def test_what_is_no_page(dashboard: Harness, method: str, target: str, status: int, allow: str | None) -> None:
-    """Is refused in a page of our own, and by the API's own words beside `/`."""
+    """An unknown page gets herod's error page, and beside `/` the API's error."""
     answer = await dashboard.request(method, target)
     assert answer.status == status
     assert answer.headers.get("allow") == allow
@@ -106,13 +106,13 @@ async def test_what_is_no_page(dashboard: Harness, method: str, target: str, sta
 
 @pytest.mark.parametrize("target", ["/ui", "/ui/"])
 async def test_an_address_by_heart(dashboard: Harness, target: str) -> None:
-    """Leads to the front page."""
+    """Short URLs redirect to the front page."""
     answer = await dashboard.request("GET", target)
     assert (answer.status, answer.headers["location"]) == (303, "/")
 
 
 async def test_where_typing_goes_on(dashboard: Harness) -> None:
-    """At the email first, and at the password once the email is there."""
+    """The focus is on the email, or on the password once the email is filled in."""
 
     def focused(page: str) -> list[str]:
         return re.findall(r'<input id="([a-z]+)"[^>]* autofocus', page)
@@ -123,19 +123,19 @@ async def test_where_typing_goes_on(dashboard: Harness) -> None:
 
 
 async def test_post_to_the_front_is_json_rpc(dashboard: Harness) -> None:
-    """As before there were pages."""
+    """A POST to `/` is JSON-RPC, as it was before there were pages."""
     call: Mapping[str, object] = {"jsonrpc": "2.0", "id": 1, "method": "version"}
     assert (await dashboard.request("POST", "/", json=call)).json["result"]
 
 
 async def test_without_pages_there_are_none(harness: Harness) -> None:
-    """Doors alone answer a JSON 404 or 405."""
+    """Without pages the router answers a JSON 404 or 405."""
     assert (await harness.request("GET", "/ui/sign-in")).status == 404
     assert (await harness.request("GET", "/")).status == 405
 
 
 async def test_a_fault_of_ours_says_nothing(dashboard: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The log has it."""
+    """An internal error is logged and answered without details."""
 
     async def call(*_: object) -> None:
         raise RuntimeError("the secret reason")
@@ -153,7 +153,7 @@ def test_colours_can_be_read() -> None:
     blocks = re.findall(r":root[^{]*\{(.*?)\}", css, re.DOTALL)
     dark, *light = filter(None, (dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+);", block)) for block in blocks))
     assert len(light) == 2
-    assert light[0] == light[1] != dark  # by the reader's system and by the button: one theme
+    assert light[0] == light[1] != dark  # set by the system or by the button: the same theme
     for colour in (dark, light[0]):
         for ink, ground, least in (
             ("text", "card", 4.5), ("soft", "card", 4.5), ("soft", "ground", 4.5), ("soft", "glow", 4.5),

@@ -1,7 +1,7 @@
-"""The Big List of Naughty Strings as names, through the real pages: taken and shown escaped, or refused and echoed so.
+"""The Big List of Naughty Strings as names, through the real pages: accepted or refused, and always shown escaped.
 
-What a page shows is compared with the same page for a plain name: the same elements with the same attributes, and the
-name as nothing but text.
+Each page is compared with the same page for a plain name: the same elements with the same attributes, and the name
+only as text.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ PLAIN: Final = "a plain name"
 
 
 class Skeleton(HTMLParser):
-    """A page's elements with the names of their attributes, what stands in them, and the values of its fields."""
+    """A page's elements with the names of their attributes, their text, and the values of its fields."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Skeleton(HTMLParser):
 
 
 def name_of(string: str) -> str | None:
-    """The name that herod makes of it; None when it takes none."""
+    """The name that herod normalizes it to; None if it is refused."""
     try:
         return parse_name(string)
     except InvalidRequest:
@@ -55,7 +55,7 @@ def name_of(string: str) -> str | None:
 
 @pytest.fixture
 async def ada(harness: Harness) -> Visitor:
-    """An admin at the pages."""
+    """An admin who is signed in."""
     open_pages(harness)
     return await visit(harness)
 
@@ -67,13 +67,13 @@ FORMS: Final[dict[str, tuple[str, dict[str, str]]]] = {
 
 
 def test_the_list_is_whole() -> None:
-    """All 515 of them are there."""
+    """The list has all 515 strings."""
     assert len(STRINGS) == 515
 
 
 @pytest.mark.parametrize("kind", ["keys", pytest.param("users", marks=pytest.mark.soak)])
 async def test_as_names(harness: Harness, ada: Visitor, kind: str, say: Callable[[str], None]) -> None:
-    """Each is a name that pages show as text, or is refused with a message and stands in the form as it was typed."""
+    """Each string is a name that pages show as text, or is refused with a message and kept in the form."""
     path, form = FORMS[kind]
     good = Skeleton(text(await ada.send(path, name=PLAIN, **form))).elements
     bad = Skeleton(text(await ada.send(path, name="a\u200bb", **form))).elements
@@ -103,7 +103,7 @@ async def test_as_names(harness: Harness, ada: Visitor, kind: str, say: Callable
 
 
 async def check_lists(ada: Visitor, names: list[str]) -> None:
-    """Each row of the list is like that of the plain name, and holds the next name."""
+    """Each row of the list is like that of the plain name, and contains the next name."""
     seen: list[str] = []
     cursor: dict[str, str] = {}
     while len(seen) <= len(names):
@@ -118,7 +118,7 @@ async def check_lists(ada: Visitor, names: list[str]) -> None:
 
 
 async def test_as_filters(ada: Visitor) -> None:
-    """What is looked for, half of them among keys and half among users, is echoed as text and is no fault of ours."""
+    """Each string as a filter, half of them of keys and half of users, is echoed as text and causes no error."""
     for number, string in enumerate(STRINGS):
         path, field = (("/ui/keys", "name"), ("/ui/users", "who"))[number % 2]
         answer = await ada.get(path, **{field: string})
@@ -128,7 +128,7 @@ async def test_as_filters(ada: Visitor) -> None:
         assert {tag for tag, _ in found.elements} <= KNOWN, string
 
 
-# What the lists are made of.
+# The markup of the lists.
 KNOWN: Final = {
     "a", "button", "div", "fieldset", "footer", "form", "h1", "h2", "head", "header", "html", "body", "img", "input",
     "label", "legend", "li", "link", "main", "meta", "nav", "option", "p", "path", "script", "section", "select",

@@ -1,4 +1,4 @@
-"""`herod audit …`: what is asked for, how it is shown, and how following goes on."""
+"""`herod audit …`: the requests, the output, and how following continues."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Typed = Callable[..., Any]
 
 
 def entry(seq: int, **changes: Any) -> dict[str, Any]:
-    """One row as the daemon answers it."""
+    """One row of the daemon's answer."""
     return {
         "seq": seq,
         "at": f"2026-11-21T10:00:{seq:02}Z",
@@ -30,7 +30,7 @@ def entry(seq: int, **changes: Any) -> dict[str, Any]:
 
 
 class Log:
-    """A log that grows while it is followed: each look at its end is the next step of a plan."""
+    """A log that grows while it is followed: each request for its end is the next step of a plan."""
 
     def __init__(self, *plan: object) -> None:
         self.plan = list(plan)
@@ -54,7 +54,7 @@ class Log:
 
 @pytest.fixture
 def follow(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Follow a log along a plan, and press Ctrl-C when it is over; nobody waits between the looks."""
+    """Follow a log along a plan without waiting, and press Ctrl-C at its end."""
 
     def followed(log: Log, *arguments: str) -> Any:
         daemon.methods["audit.list"] = log
@@ -70,7 +70,7 @@ def follow(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_list(daemon: FakeDaemon, herod: Typed) -> None:
-    """The newest last, in 80 columns, with the reason of a denial and how many it stands for."""
+    """The list has the newest row last, in 80 columns, with the reason of a denial and its count."""
     denied = entry(2, outcome="denied", reason="key_cannot_manage_keys", count=12, actor="anonymous")
     daemon.methods["audit.list"] = {"items": [denied, entry(1)], "next_cursor": None}
     ended = herod("audit", "list")
@@ -83,7 +83,7 @@ def test_list(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_wide(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With room for it, ids are whole and the rest is there too."""
+    """On a wide terminal ids are complete and the remaining columns appear."""
     monkeypatch.setenv("COLUMNS", "200")
     daemon.methods["audit.list"] = {"items": [entry(1)], "next_cursor": None}
     title, line = herod("audit", "list").out.splitlines()
@@ -92,7 +92,7 @@ def test_wide(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_filters(daemon: FakeDaemon, herod: Typed) -> None:
-    """They go to the daemon, which looks; times as moments."""
+    """Filters are sent to the daemon, with times as timestamps."""
     daemon.methods["audit.list"] = {"items": [], "next_cursor": None}
     before = datetime.now(UTC) - timedelta(hours=2)
     ended = herod(
@@ -112,14 +112,14 @@ def test_filters(daemon: FakeDaemon, herod: Typed) -> None:
 
 @pytest.mark.parametrize("when", ["yesterday", "0h", "2030-01-31T12:00:00", "999999w", ""])
 def test_no_moment(daemon: FakeDaemon, herod: Typed, when: str) -> None:
-    """What is no moment is said so, with what one looks like."""
+    """An invalid time is refused with an example of a valid one."""
     ended = herod("audit", "list", "--since", when)
     assert ended.code == 2
     assert "write 30m, 12h or 7d" in ended.err
 
 
 def test_json(daemon: FakeDaemon, herod: Typed) -> None:
-    """The operation's own shape, in the order of the log."""
+    """JSON output has the operation's own format, in the order of the log."""
     daemon.methods["audit.list"] = {"items": [entry(2), entry(1)], "next_cursor": None}
     assert json.loads(herod("audit", "list", "--output", "json").out) == {
         "items": [entry(1), entry(2)],
@@ -128,7 +128,7 @@ def test_json(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_follow(follow: Callable[..., Any]) -> None:
-    """The latest rows, then each new one once, page by page; Ctrl-C ends it well."""
+    """Following prints the latest rows, then each new one once, page by page; Ctrl-C ends it with success."""
     log = Log(3, 3, 5, 405)
     ended = follow(log, "--limit", "2", "--output", "json")
     assert (ended.code, ended.err) == (0, "")
@@ -136,7 +136,7 @@ def test_follow(follow: Callable[..., Any]) -> None:
 
 
 def test_follow_with_filters(follow: Callable[..., Any]) -> None:
-    """A filter goes along with each question, and rows that it leaves out are not gone through again."""
+    """Filters are sent with each request, and filtered rows are not requested again."""
     log = Log(0, 2, 4)
     ended = follow(log, "--actor", "ada")
     assert len(ended.out.splitlines()) == 5
@@ -145,7 +145,7 @@ def test_follow_with_filters(follow: Callable[..., Any]) -> None:
 
 
 def test_follow_while_herod_is_away(follow: Callable[..., Any]) -> None:
-    """What passes is waited for and said once; what was missed comes afterwards."""
+    """An unreachable daemon is reported once and waited for; missed rows follow afterwards."""
     away = RpcError(5003, "herod is stopping.", {"code": "unavailable"})
     stranger = RpcError(4001, "Who are you?", {"code": "bad_credentials"})
     ended = follow(Log(1, away, away, stranger, 3, away, 4))
@@ -155,27 +155,27 @@ def test_follow_while_herod_is_away(follow: Callable[..., Any]) -> None:
 
 
 def test_follow_as_nobody(follow: Callable[..., Any]) -> None:
-    """Who is not known any more is told in the end."""
+    """A credential that is no longer valid ends the following with an error."""
     stranger = RpcError(4001, "Who are you?", {"code": "bad_credentials"})
     assert follow(Log(1, *[stranger] * 10)).code == 4
 
 
 def test_follow_without_the_scope(follow: Callable[..., Any]) -> None:
-    """Who may not see the log is told at once, and so is who may not any more."""
+    """A missing scope is reported at once, also if it was lost meanwhile."""
     refused = RpcError(4003, "This needs scope 'admin'.", {"code": "missing_scope"})
     assert follow(Log(refused)).code == 1
     assert follow(Log(1, refused)).code == 1
 
 
 def test_follow_of_another_store(follow: Callable[..., Any]) -> None:
-    """A log that was set back is followed from where it ends now."""
+    """A log that was reset, as by a restore, is followed from its present end."""
     ended = follow(Log(5, 2, 3), "--output", "json")
     assert [json.loads(line)["seq"] for line in ended.out.splitlines()] == [1, 2, 3, 4, 5, 3]
     assert "begins anew" in ended.err
 
 
 def test_verify(daemon: FakeDaemon, herod: Typed) -> None:
-    """What was found, and the head to note."""
+    """A valid log shows the number of rows and the head to note."""
     daemon.methods["audit.verify"] = {"valid": True, "rows": 3, "head": "ab" * 32}
     ended = herod("audit", "verify", "--expect", "ab" * 32)
     assert (ended.code, ended.err) == (0, "")
@@ -184,7 +184,7 @@ def test_verify(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_verify_broken(daemon: FakeDaemon, herod: Typed) -> None:
-    """The row and the reason, exit code 1, and what to do."""
+    """A broken log shows the row, the reason and what to do, with exit code 1."""
     daemon.methods["audit.verify"] = {
         "valid": False, "rows": 4, "head": "ab" * 32, "first_bad": 3, "reason": "row 3 is missing",
     }  # fmt: skip

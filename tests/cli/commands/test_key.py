@@ -1,4 +1,4 @@
-"""`herod key rotate|disable|enable|edit`: what is asked of the daemon, and what is said."""
+"""`herod key rotate|disable|enable|edit`: the requests and the output."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +14,14 @@ ID = KEY["id"]
 
 
 def asked(daemon: FakeDaemon) -> tuple[str, Any]:
-    """The last call the daemon got."""
+    """The last call that the daemon received."""
     call = daemon.asked[-1].json
     return call["method"], call["params"]
 
 
 @pytest.mark.parametrize(("option", "seconds"), [((), 0), (("--overlap", "10m"), 600), (("--overlap", "7d"), 604_800)])
 def test_rotate(option: tuple[str, ...], seconds: int, daemon: FakeDaemon, herod: Typed, machine: Path) -> None:
-    """A new secret, kept in a file of one's own; the overlap goes as seconds."""
+    """A rotated secret is saved to a private file; the overlap is sent in seconds."""
     ended = herod("key", "rotate", ID, *option, "--save", "new.key")
     assert ended.code == 0
     assert asked(daemon) == ("keys.rotate", {"id": ID, "overlap": seconds})
@@ -31,14 +31,14 @@ def test_rotate(option: tuple[str, ...], seconds: int, daemon: FakeDaemon, herod
 
 
 def test_rotate_with_an_odd_overlap(daemon: FakeDaemon, herod: Typed) -> None:
-    """A time without its unit is refused with how to write it, before anything is asked."""
+    """A duration without a unit is refused with an example, before anything is sent."""
     ended = herod("key", "rotate", ID, "--overlap", "10")
     assert ended.code == 2
     assert "write 30s, 10m, 12h or 7d" in ended.err
 
 
 def test_off_and_on(daemon: FakeDaemon, herod: Typed) -> None:
-    """Each says what is so now."""
+    """Disabling and enabling each print the new state."""
     ended = herod("key", "disable", ID)
     assert (ended.code, asked(daemon)) == (0, ("keys.disable", {"id": ID}))
     assert f"herod key enable {ID}" in ended.out
@@ -58,14 +58,14 @@ def test_off_and_on(daemon: FakeDaemon, herod: Typed) -> None:
     ],
 )
 def test_edit(options: tuple[str, ...], changes: dict[str, Any], daemon: FakeDaemon, herod: Typed) -> None:
-    """Only what was named is sent: what is left out stays."""
+    """Only the given options are sent, so omitted ones stay unchanged."""
     ended = herod("key", "edit", ID, *options)
     assert ended.code == 0
     assert asked(daemon) == ("keys.update", {"id": ID, **changes})
 
 
 def test_edit_nothing(daemon: FakeDaemon, herod: Typed) -> None:
-    """Without a change there is nothing to do, and it says what could be."""
+    """Without a change the command is refused with the options that exist."""
     ended = herod("key", "edit", ID)
     assert ended.code == 2
     assert "--expires" in ended.err

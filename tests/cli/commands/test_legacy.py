@@ -1,4 +1,4 @@
-"""`herod legacy …`, and what `doctor` says of legacy secrets."""
+"""`herod legacy …`, and the legacy secrets in `herod doctor`."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ ID = "legacy-registrar-1f0c9a52"
 
 
 def secret(**changes: Any) -> dict[str, Any]:
-    """A legacy secret as the daemon answers it."""
+    """A legacy secret in the daemon's answer."""
     return {
         "id": ID,
         "scope": "registrar",
@@ -31,7 +31,7 @@ def made() -> dict[str, Any]:
 
 
 def test_status(daemon: FakeDaemon, herod: Typed) -> None:
-    """Who is used how often, in 80 columns."""
+    """The list shows how often each secret is used, in 80 columns."""
     unused = secret(id="legacy-admin-00000000", uses=0, last_used_at=None, last_used_from=None)
     daemon.methods["legacy.status"] = {"items": [secret(promoted_to=KEY["id"]), unused], "next_cursor": None}
     title, used, other = herod("legacy", "status").out.splitlines()
@@ -45,7 +45,7 @@ def test_status(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_status_of_none(daemon: FakeDaemon, herod: Typed) -> None:
-    """Nothing to do is said so."""
+    """An empty list says that there is nothing to do."""
     daemon.methods["legacy.status"] = {"items": [], "next_cursor": None}
     ended = herod("legacy", "status")
     assert (ended.code, ended.out) == (0, "")
@@ -53,7 +53,7 @@ def test_status_of_none(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_promote(daemon: FakeDaemon, herod: Typed) -> None:
-    """The key is shown once, and what is left to do is said."""
+    """The key is shown once, with the remaining steps."""
     daemon.methods["legacy.promote"] = made()
     ended = herod("legacy", "promote", ID, "--name", "runners", "--expires", "2040-01-31T12:00:00Z")
     assert ended.code == 0
@@ -65,7 +65,7 @@ def test_promote(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_promote_into_a_file(daemon: FakeDaemon, herod: Typed, machine: Path) -> None:
-    """Or it goes into a file and nowhere else."""
+    """With a file, the key is saved there and not shown."""
     daemon.methods["legacy.promote"] = made()
     path = machine / "runners.key"
     ended = herod("legacy", "promote", ID, "--save", path)
@@ -74,7 +74,7 @@ def test_promote_into_a_file(daemon: FakeDaemon, herod: Typed, machine: Path) ->
 
 
 def test_promote_for_scripts(daemon: FakeDaemon, herod: Typed) -> None:
-    """The whole answer, and nothing else."""
+    """For scripts the output is the whole answer and nothing else."""
     daemon.methods["legacy.promote"] = made()
     ended = herod("legacy", "promote", ID, "--output", "json")
     assert json.loads(ended.out) == made()
@@ -82,7 +82,7 @@ def test_promote_for_scripts(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_promote_refused(daemon: FakeDaemon, herod: Typed) -> None:
-    """A refusal ends as every other, with its hint."""
+    """A refusal is printed like every other, with its hint."""
     daemon.methods["legacy.promote"] = RpcError(
         4009, "Key x replaces this secret already.", {"code": "conflict", "hint": "herod key rotate x"}
     )
@@ -98,7 +98,7 @@ def _doctor(daemon: FakeDaemon, herod: Typed, *items: dict[str, Any]) -> list[di
 
 
 def test_doctor(daemon: FakeDaemon, herod: Typed) -> None:
-    """It names those still used, with the next step, and those that can go."""
+    """The doctor names secrets still in use with the next step, and those that can be removed."""
     now = datetime.now(UTC)
     recent, long_ago = (now - timedelta(days=days) for days in (2, 40))
     found = _doctor(
@@ -121,7 +121,7 @@ def test_doctor(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_all_pages(daemon: FakeDaemon, herod: Typed) -> None:
-    """The list and the doctor go through every page, and end where a daemon repeats itself."""
+    """The list and the doctor read all pages, and stop when a daemon repeats a cursor."""
     for last in ("2", "again"):
 
         def page(params: dict[str, Any], last: str = last) -> object:
@@ -136,7 +136,7 @@ def test_all_pages(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_doctor_without_the_scope(daemon: FakeDaemon, herod: Typed) -> None:
-    """Who may not know is told nothing, and nothing fails for it."""
+    """Without the needed scope the doctor skips legacy secrets and does not fail."""
     assert _doctor(daemon, herod) == []
     daemon.methods["legacy.status"] = RpcError(4003, "This needs scope 'admin'.", {"code": "missing_scope"})
     checks = json.loads(herod("doctor", "--output", "json").out)["checks"]

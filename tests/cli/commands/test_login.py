@@ -1,4 +1,4 @@
-"""`herod login`, `logout`, `whoami`: what is kept, for whom, and who may read it."""
+"""`herod login`, `logout` and `whoami`: what is saved, for which daemon, and with which permissions."""
 
 import json
 import stat
@@ -15,7 +15,7 @@ Typed = Callable[..., Any]
 
 @pytest.fixture
 def kept(machine: Path) -> Path:
-    """Where sign-ins are kept."""
+    """The file of saved sign-ins."""
     return machine / "config" / "herod" / "credentials.json"
 
 
@@ -24,7 +24,7 @@ def _login(herod: Typed, *args: str) -> Any:
 
 
 def test_login_keeps_a_token_for_its_owner_alone(daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
-    """The token is in a 0600 file in a 0700 folder, and not on the screen."""
+    """The token is saved to a 0600 file in a 0700 folder, and not printed."""
     ended = _login(herod)
     assert ended.code == 0
     assert f"Signed in to {daemon.url} as ada@example.org" in ended.out
@@ -41,7 +41,7 @@ def test_login_keeps_a_token_for_its_owner_alone(daemon: FakeDaemon, herod: Type
 def test_login_asks_at_the_terminal(
     daemon: FakeDaemon, herod: Typed, terminal: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without arguments email and password are asked for."""
+    """Without arguments email and password are prompted for."""
     terminal("correct horse battery")
     monkeypatch.setattr("click.prompt", lambda *_, **__: "ada@example.org")
     assert herod("login").code == 0
@@ -49,14 +49,14 @@ def test_login_asks_at_the_terminal(
 
 
 def test_login_without_a_terminal(daemon: FakeDaemon, herod: Typed) -> None:
-    """Where nobody can be asked, the options that help are named."""
+    """Without a terminal the options to use instead are named."""
     assert "login EMAIL" in herod("login").err
     assert "--password-file" in herod("login", "ada@example.org").err
     assert herod("login", "ada@example.org").code == 2
 
 
 def test_a_wrong_password_keeps_nothing(daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
-    """A refused sign-in ends with 4."""
+    """A refused sign-in exits with 4 and saves nothing."""
     daemon.routes["POST", "/login"] = json_reply(
         {"error": {"code": "bad_credentials", "message": "Unknown email or wrong password."}}, 401
     )
@@ -66,7 +66,7 @@ def test_a_wrong_password_keeps_nothing(daemon: FakeDaemon, herod: Typed, kept: 
 
 
 def test_what_was_kept_is_presented_there_alone(daemon: FakeDaemon, herod: Typed) -> None:
-    """A saved token goes to the address it came from, and to no other."""
+    """A saved token is sent only to the address it came from."""
     _login(herod)
     herod("whoami")
     assert daemon.asked[-1].authorization == "Bearer aaa.bbb.ccc"
@@ -79,7 +79,7 @@ def test_what_was_kept_is_presented_there_alone(daemon: FakeDaemon, herod: Typed
 
 
 def test_two_daemons_two_sign_ins(daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
-    """Signing in elsewhere leaves the first sign-in alone; signing out names where one still is."""
+    """Sign-ins at two daemons are separate, and signing out where there is none names the other address."""
     with fake_daemon() as other:
         other.routes["POST", "/login"] = json_reply({**TOKEN, "access_token": "ddd.eee.fff"})
         other.methods["token.revoke"] = {"revoked": True}
@@ -94,7 +94,7 @@ def test_two_daemons_two_sign_ins(daemon: FakeDaemon, herod: Typed, kept: Path) 
 
 
 def test_logout_revokes_and_forgets(daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
-    """The token is dead and gone."""
+    """The token is revoked and deleted."""
     _login(herod)
     assert herod("logout").code == 0
     assert daemon.params("token.revoke") == {"token": "aaa.bbb.ccc"}
@@ -108,7 +108,7 @@ def test_logout_revokes_and_forgets(daemon: FakeDaemon, herod: Typed, kept: Path
 def test_logout_forgets_even_if_revoking_fails(
     answer: RpcError, warns: bool, daemon: FakeDaemon, herod: Typed, kept: Path
 ) -> None:
-    """A dead token needs no revoking; one that could not be revoked is dropped with a warning."""
+    """A token that is already invalid is deleted silently, and one that could not be revoked with a warning."""
     _login(herod)
     daemon.methods["token.revoke"] = answer
     ended = herod("logout")
@@ -118,7 +118,7 @@ def test_logout_forgets_even_if_revoking_fails(
 
 
 def test_a_dead_saved_token_says_what_to_do(daemon: FakeDaemon, herod: Typed) -> None:
-    """When what was saved is refused, both ways out are named."""
+    """When a saved token is refused, both possible fixes are named."""
     _login(herod)
     daemon.methods["whoami"] = RpcError(4001, "The token has expired.", {"code": "expired_token"})
     ended = herod("whoami")
@@ -128,7 +128,7 @@ def test_a_dead_saved_token_says_what_to_do(daemon: FakeDaemon, herod: Typed) ->
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
 def test_a_readable_file_is_refused(mode: int, daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
-    """A file that others can read or write is not used, and the command that mends it is named."""
+    """A file that others can read or write is not used, and the command that fixes it is named."""
     _login(herod)
     kept.chmod(mode)
     count = len(daemon.asked)
@@ -144,7 +144,7 @@ def test_a_readable_file_is_refused(mode: int, daemon: FakeDaemon, herod: Typed,
     ["", "{", '{"version": 2, "sign_ins": {}}', '{"version": 1, "sign_ins": {"a": 1}}', "[" * 100_000, "\x00"],
 )
 def test_a_damaged_file_is_refused(content: str, daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
-    """What is no file of ours is named, and left as it is."""
+    """A file in another format is named and left unchanged."""
     kept.parent.mkdir(parents=True)
     kept.write_text(content, encoding="utf-8")
     kept.chmod(0o600)
@@ -155,7 +155,7 @@ def test_a_damaged_file_is_refused(content: str, daemon: FakeDaemon, herod: Type
 
 
 def test_no_home(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service without a home asks as its uid, and cannot sign in."""
+    """Without a home the command uses its uid, and cannot sign in."""
     monkeypatch.delenv("HOME")
     monkeypatch.delenv("XDG_CONFIG_HOME")
     assert herod("whoami").code == 0
@@ -165,7 +165,7 @@ def test_no_home(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPat
 
 
 def test_whoami(daemon: FakeDaemon, herod: Typed) -> None:
-    """Everything the daemon says of one."""
+    """`whoami` prints everything that the daemon answers."""
     assert herod("whoami").out.splitlines() == [
         f"sub       {USER['client_id']}",
         "kind      account",

@@ -1,4 +1,4 @@
-"""`herod resource`: what is asked of the daemon, where the secret comes from, and what is said."""
+"""`herod resource`: the requests, the sources of the secret, and the output."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ SECRET = "what the tenant chose"
 
 @pytest.fixture(autouse=True)
 def files(machine: Path) -> None:
-    """The tenant's secret and some attributes."""
+    """A tenant's secret and attributes in files."""
     (machine / "tenant.secret").write_text(SECRET + "\n")
     (machine / "vm.json").write_text('{"cpus": 2}')
     (machine / "list.json").write_text("[2]")
@@ -46,7 +46,7 @@ def files(machine: Path) -> None:
 def test_what_is_asked(
     line: tuple[str, ...], method: str, params: dict[str, Any], daemon: FakeDaemon, herod: Typed
 ) -> None:
-    """The secret comes from a file or standard input, without its line end, and is never printed."""
+    """The secret is read from a file or standard input, without the line end, and never printed."""
     for given in ("@tenant.secret", "-"):
         daemon.asked.clear()
         ended = herod("resource", *line, "--secret", given, stdin=SECRET.encode() + b"\n")
@@ -56,7 +56,7 @@ def test_what_is_asked(
 
 
 def test_a_secret_on_the_line_earns_a_warning(daemon: FakeDaemon, herod: Typed) -> None:
-    """Everybody on the machine can read it there."""
+    """A secret as an argument is warned about, because all local users can read it."""
     ended = herod("resource", "get", SID, "--secret", "hunter2")
     assert ended.code == 0
     assert "warning" in ended.err
@@ -64,7 +64,7 @@ def test_a_secret_on_the_line_earns_a_warning(daemon: FakeDaemon, herod: Typed) 
 
 
 def test_unprotected_is_said_aloud(daemon: FakeDaemon, herod: Typed) -> None:
-    """Nobody leaves a resource open by forgetting an option."""
+    """A resource without protection needs an explicit option."""
     assert herod("resource", "claim", "vm", "web 1").code == 2
     assert herod("resource", "claim", "vm", "web 1", "--unprotected", "--secret", "@tenant.secret").code == 2
     assert herod("resource", "claim", "vm", "web 1", "--unprotected").code == 0
@@ -72,7 +72,7 @@ def test_unprotected_is_said_aloud(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_what_is_said(daemon: FakeDaemon, herod: Typed) -> None:
-    """Tables for people, with the sid whole; the operation's own shape for scripts."""
+    """Tables show the complete sid, and JSON is the operation's own format."""
     ended = herod("resource", "list", "vm", "--secret", "@tenant.secret")
     assert SID in ended.out
     assert "size=small cpus=2" in ended.out
@@ -85,7 +85,7 @@ def test_what_is_said(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_a_miss(daemon: FakeDaemon, herod: Typed) -> None:
-    """Exit code 1 and the daemon's words."""
+    """A miss exits with 1 and the daemon's message."""
     daemon.methods["resources.check"] = RpcError(-32004, "There is no such resource.", {"code": "not_found"})
     ended = herod("resource", "check", SID)
     assert ended.code == 1
@@ -104,7 +104,7 @@ def test_a_miss(daemon: FakeDaemon, herod: Typed) -> None:
     ],
 )
 def test_bad_changes(options: tuple[str, ...], message: str, daemon: FakeDaemon, herod: Typed) -> None:
-    """Refused with how to write it, before anything is asked."""
+    """Invalid changes are refused with an example, before anything is sent."""
     ended = herod("resource", "update", SID, *options)
     assert ended.code == 2
     assert message in ended.err

@@ -20,7 +20,7 @@ SECRET = "correct horse battery staple, long enough"
 
 
 def test_issue_for_a_uid(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The token alone is on standard output; the uid is presented whatever else is set."""
+    """Only the token is printed to standard output; the uid is the credential, whatever else is set."""
     monkeypatch.setenv("HEROD_KEY", "herod_s_env")
     ended = herod("token", "issue", "--scope", "read", "--scope", "user")
     assert (ended.code, ended.out, ended.err) == (0, "aaa.bbb.ccc\n", "")
@@ -30,7 +30,7 @@ def test_issue_for_a_uid(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.M
 
 
 def test_issue_for_a_client(daemon: FakeDaemon, herod: Typed, terminal: Callable[..., None]) -> None:
-    """A client id goes with its secret, from a file, standard input or the terminal, as Basic."""
+    """A client id and its secret, from a file, standard input or a prompt, are sent as Basic."""
     Path("s").write_text("herod_c_x\n", encoding="utf-8")
     terminal("herod_c_x")
     for args in (("--secret", "@s"), ("--secret", "-"), ()):
@@ -41,7 +41,7 @@ def test_issue_for_a_client(daemon: FakeDaemon, herod: Typed, terminal: Callable
 
 
 def test_issue_refused(daemon: FakeDaemon, herod: Typed) -> None:
-    """OAuth's refusals end as all others do."""
+    """OAuth errors are printed like all others."""
     Path("s").write_text("x", encoding="utf-8")
     answer = {"error": "invalid_client", "error_description": "The client is not known."}
     daemon.routes["POST", "/token"] = json_reply(answer, 401)
@@ -54,13 +54,13 @@ def test_issue_refused(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_issue_usage(daemon: FakeDaemon, herod: Typed) -> None:
-    """A secret needs its client, TCP needs both."""
+    """A secret needs a client id, and TCP needs both."""
     assert herod("token", "issue", "--secret", "@s").code == 2
     assert herod("token", "issue", "--url", "http://127.0.0.1:1").code == 2
 
 
 def test_issue_saves(daemon: FakeDaemon, herod: Typed) -> None:
-    """With --save the token is in a 0600 file alone."""
+    """With --save the token is written to a 0600 file and not printed."""
     ended = herod("token", "issue", "--save", "t")
     assert "aaa.bbb.ccc" not in ended.out + ended.err
     assert Path("t").read_text(encoding="utf-8") == "aaa.bbb.ccc\n"
@@ -69,7 +69,7 @@ def test_issue_saves(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_validate(daemon: FakeDaemon, herod: Typed) -> None:
-    """A good token ends with 0, a bad one with 1 and the reason."""
+    """A valid token exits with 0, an invalid one with 1 and the reason."""
     ended = herod("token", "validate", "-", "--scope", "read", "--network", "lab", stdin=b"aaa.bbb.ccc\n")
     assert ended.code == 0
     assert daemon.params("token.validate") == {"token": "aaa.bbb.ccc", "scope": "read", "network": "lab"}
@@ -79,7 +79,7 @@ def test_validate(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_inspect(daemon: FakeDaemon, herod: Typed) -> None:
-    """All that introspection says, times as people read them; what is not active ends with 1."""
+    """All members of introspection are shown, with readable times; an inactive token exits with 1."""
     ended = herod("token", "inspect", "-", stdin=b"aaa.bbb.ccc\n")
     assert (ended.code, daemon.params("token.introspect")) == (0, {"token": "aaa.bbb.ccc"})
     assert "2027-01-15T08:00:00Z" in ended.out
@@ -90,20 +90,20 @@ def test_inspect(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_issue_for_a_service(daemon: FakeDaemon, herod: Typed) -> None:
-    """The audience goes along in the form."""
+    """The audience is sent in the form."""
     assert herod("token", "issue", "--resource", "https://jobs.example.org").code == 0
     [asked] = daemon.asked
     assert asked.form["resource"] == "https://jobs.example.org"
 
 
 def test_an_odd_time_is_shown_as_it_is(daemon: FakeDaemon, herod: Typed) -> None:
-    """A time beyond all calendars is no reason to fall."""
+    """A time outside the calendar is shown as a number."""
     daemon.methods["token.validate"] = {"valid": True, "exp": 10**18, "iat": None}
     assert herod("token", "validate", "-", stdin=b"x").out == f"valid  yes\nexp    {10**18}\niat    -\n"
 
 
 def test_revoke(daemon: FakeDaemon, herod: Typed) -> None:
-    """A token is taken back by its text."""
+    """A token is revoked by its text."""
     daemon.methods["token.validate"] = {"valid": False, "reason": "revoked"}
     assert herod("token", "revoke", "-", stdin=b"aaa.bbb.ccc\n").out == "The token is revoked.\n"
     assert daemon.params("token.revoke") == {"token": "aaa.bbb.ccc"}
@@ -115,7 +115,7 @@ def test_revoke(daemon: FakeDaemon, herod: Typed) -> None:
     ids=str,
 )
 def test_revoke_what_is_no_token(verdict: dict[str, Any], daemon: FakeDaemon, herod: Typed) -> None:
-    """Half a token or a key is never said to be revoked, though the daemon does (RFC 7009, section 2.2)."""
+    """A partial token or a key is refused, although the daemon would report success (RFC 7009, section 2.2)."""
     daemon.methods["token.validate"] = verdict
     ended = herod("token", "revoke", "-", stdin=b"aaa.bbb\n")
     assert ended.code == 1
@@ -125,7 +125,7 @@ def test_revoke_what_is_no_token(verdict: dict[str, Any], daemon: FakeDaemon, he
 
 @pytest.mark.parametrize("args", [("token", "validate"), ("token", "revoke"), ("key", "verify")], ids=" ".join)
 def test_a_secret_too_big_or_odd(args: tuple[str, ...], daemon: FakeDaemon, herod: Typed) -> None:
-    """A file of another kind is refused before it is sent."""
+    """An oversized or binary file is refused before it is sent."""
     for content in (b"x" * 70_000, b"\xff\xfe", b"\n"):
         assert herod(*args, "-", stdin=content).code in {1, 2}
     assert daemon.asked == []
@@ -154,13 +154,13 @@ def test_peer_allow(args: tuple[str, ...], params: object, daemon: FakeDaemon, h
 
 @pytest.mark.parametrize("args", [("--scope", "a"), ("--uid", "1", "--gid", "1", "--scope", "a"), ("--uid", "1")])
 def test_peer_allow_usage(args: tuple[str, ...], daemon: FakeDaemon, herod: Typed) -> None:
-    """Nobody, two, or no scope is a usage error."""
+    """No subject, two subjects or no scope is a usage error."""
     assert herod("peer", "allow", *args).code == 2
     assert daemon.asked == []
 
 
 def test_peer_list_and_remove(daemon: FakeDaemon, herod: Typed) -> None:
-    """Rules are listed with whom they are for, and removed by id."""
+    """Rules are listed with their subject, and removed by id."""
     assert herod("peer", "list").out.splitlines()[1].split("  ") == [PEER["id"], "uid 1000", "write", "*"]
     assert json.loads(herod("peer", "list", "--output", "json").out)["items"] == [PEER]
     assert herod("peer", "remove", PEER["id"]).code == 0
@@ -168,7 +168,7 @@ def test_peer_list_and_remove(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_explain(daemon: FakeDaemon, herod: Typed) -> None:
-    """Allowed ends with 0; denied with 1, the reason, what is missing and the fix."""
+    """Allowed exits with 0; denied with 1, the reason, the missing scope and a fix."""
     ended = herod("explain", "--operation", "users.list", "--network", "lab", "--principal", "ada@example.org")
     assert (ended.code, ended.out) == (0, "allowed\n")
     assert daemon.params("access.explain") == {
@@ -189,7 +189,7 @@ def test_explain(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_status(daemon: FakeDaemon, herod: Typed) -> None:
-    """Health, version and counts, in one look."""
+    """The status shows health, version and counts."""
     ended = herod("status")
     assert (ended.code, ended.err) == (0, "")
     assert f"url          {daemon.url}\nstatus       ok\n" in ended.out
@@ -198,7 +198,7 @@ def test_status(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_status_for_a_stranger(daemon: FakeDaemon, herod: Typed) -> None:
-    """Who may not see the counts sees the rest."""
+    """Without the scope for the counts, the status shows the rest."""
     daemon.methods["stats"] = RpcError(4001, "Who are you?")
     ended = herod("status")
     assert (ended.code, ended.err) == (0, "")
@@ -206,7 +206,7 @@ def test_status_for_a_stranger(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_status_of_a_sick_daemon(daemon: FakeDaemon, herod: Typed) -> None:
-    """A daemon that answers 503 is reached and not well."""
+    """A daemon that answers 503 is reported as reachable and unhealthy."""
     daemon.routes["GET", "/health"] = json_reply({"status": "read-only", "reason": "fsync failed"}, 503)
     ended = herod("status")
     assert ended.code == 1
@@ -215,7 +215,7 @@ def test_status_of_a_sick_daemon(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_status_over_tcp(herod: Typed) -> None:
-    """The same over TCP when it is asked for."""
+    """The status works over TCP if requested."""
     with fake_daemon() as daemon:
         daemon.routes["GET", "/health"] = json_reply({"status": "ok"})
         daemon.routes["GET", "/api/version"] = json_reply({"version": "0.1.0"})
@@ -225,7 +225,7 @@ def test_status_over_tcp(herod: Typed) -> None:
 
 
 def test_secret_generate(herod: Typed) -> None:
-    """256 random bits, another each time, on one line that shells and files take."""
+    """A secret is one line of 256 random bits that shells and files accept."""
     secrets = {herod("secret", "generate").out for _ in range(5)}
     assert len(secrets) == 5
     for text in secrets:
@@ -235,7 +235,7 @@ def test_secret_generate(herod: Typed) -> None:
 
 @pytest.mark.parametrize("call", ["os.write", "os.fsync"])
 def test_secret_that_no_disk_takes(call: str, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk, noticed at once or late, is a failure: no file is left, and no secret goes to a log instead."""
+    """A full disk is an error, immediate or late: no file is left, and the secret is not printed instead."""
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -249,7 +249,7 @@ def test_secret_that_no_disk_takes(call: str, herod: Typed, monkeypatch: pytest.
 
 
 def test_secret_into_a_file(herod: Typed) -> None:
-    """In a file it is 0600, shown nowhere, and never overwrites another."""
+    """In a file the secret has mode 0600, is not printed, and never overwrites another file."""
     ended = herod("secret", "generate", "--output-file", "s")
     assert ended.code == 0
     text = Path("s").read_text(encoding="utf-8")
@@ -264,13 +264,13 @@ def test_secret_into_a_file(herod: Typed) -> None:
 
 
 def test_serve_has_every_option() -> None:
-    """The command line offers what can be set on it, and nothing else."""
+    """The command line has exactly the options that can be set on it."""
     offered = {option for param in serve.params for option in param.opts if isinstance(param, click.Option)}
     assert offered == {option.flag for option in OPTIONS.values() if option.is_flag}
 
 
 def test_serve_passes_on_what_was_said(herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what stood on the command line, repeatables as tuples, numbers as numbers, also a zero."""
+    """Only given options are passed on, repeated ones as tuples, numbers as numbers, including zero."""
     said: dict[str, object] = {}
 
     def load_settings(options: dict[str, object], environ: object, *, uid: int, pid: int) -> str:
@@ -306,7 +306,7 @@ def test_serve_with_bad_settings(
     herod: Typed,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A bad setting is one line and exit code 2."""
+    """An invalid setting is one line and exit code 2."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     ended = herod("serve", *args)
@@ -317,7 +317,7 @@ def test_serve_with_bad_settings(
 
 
 def test_serve_that_cannot_start(herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that says no is one line and exit code 1; Ctrl-C is a clean end."""
+    """A failed start is one line and exit code 1; Ctrl-C is a clean exit."""
     monkeypatch.setenv("HERO_SECRET", SECRET)
 
     def fail(_: object, *, load: object) -> int:

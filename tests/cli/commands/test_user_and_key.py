@@ -1,4 +1,4 @@
-"""`herod user …` and `herod key …`: what is asked, what is shown, where secrets go."""
+"""`herod user …` and `herod key …`: the requests, the output, and where secrets are written."""
 
 import json
 import stat
@@ -68,7 +68,7 @@ ASKED = [
 
 @pytest.mark.parametrize(("args", "method", "params"), ASKED, ids=[" ".join(row[0]) for row in ASKED])
 def test_asked(args: tuple[str, ...], method: str, params: object, daemon: FakeDaemon, herod: Typed) -> None:
-    """Each command calls its operation with what was said and nothing else."""
+    """Each command calls its operation with exactly the given parameters."""
     Path("k").write_text("herod_u_k\n", encoding="utf-8")
     ended = herod(*args, stdin=b"herod_u_k\n")
     assert (ended.code, ended.err) == (0, "")
@@ -78,7 +78,7 @@ def test_asked(args: tuple[str, ...], method: str, params: object, daemon: FakeD
 
 @pytest.mark.parametrize("args", [row[0] for row in ASKED], ids=" ".join)
 def test_json(args: tuple[str, ...], daemon: FakeDaemon, herod: Typed) -> None:
-    """With --output json standard output is the operation's answer and nothing else."""
+    """With --output json standard output is exactly the operation's answer."""
     Path("k").write_text("herod_u_k\n", encoding="utf-8")
     ended = herod(*args, "--output", "json", stdin=b"herod_u_k\n")
     assert isinstance(json.loads(ended.out), dict)
@@ -100,13 +100,13 @@ def test_json(args: tuple[str, ...], daemon: FakeDaemon, herod: Typed) -> None:
     ids=" ".join,
 )
 def test_usage(args: tuple[str, ...], daemon: FakeDaemon, herod: Typed) -> None:
-    """What makes no sense is refused before the daemon is asked, also where nobody is there to ask back."""
+    """A usage error is reported before the daemon is asked, also without a terminal."""
     assert herod(*args).code == 2
     assert daemon.asked == []
 
 
 def test_list_is_a_table(daemon: FakeDaemon, herod: Typed) -> None:
-    """A person sees the id whole, who it is, the scope, and whether it is switched on."""
+    """The table shows complete ids, names, scopes, and whether each is enabled."""
     [title, line] = herod("user", "list").out.splitlines()
     assert title.split("  ")[0] == "CLIENT_ID"
     assert line.split() == [USER["client_id"], "ada@example.org", "write", "on"]
@@ -117,7 +117,7 @@ def test_list_is_a_table(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_list_of_long_names_fits(daemon: FakeDaemon, herod: Typed) -> None:
-    """Names and scopes of any length leave ids whole and lines within 80 columns."""
+    """Long names and scopes leave ids complete and lines within 80 columns."""
     long = {"email": "\u6f22" * 100, "name": "n" * 100, "scope": " ".join(f"jobs:{i}" for i in range(20))}
     daemon.methods["users.list"] = {"items": [{**USER, **long}], "next_cursor": None}
     daemon.methods["keys.list"] = {
@@ -131,7 +131,7 @@ def test_list_of_long_names_fits(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_an_empty_list_says_what_to_do(daemon: FakeDaemon, herod: Typed) -> None:
-    """Nothing to show is said on stderr; scripts get an empty list."""
+    """An empty list is reported on stderr; scripts get an empty list."""
     daemon.methods["users.list"] = {"items": [], "next_cursor": None}
     ended = herod("user", "list")
     assert (ended.code, ended.out) == (0, "")
@@ -140,7 +140,7 @@ def test_an_empty_list_says_what_to_do(daemon: FakeDaemon, herod: Typed) -> None
 
 
 def test_pages_are_followed(daemon: FakeDaemon, herod: Typed) -> None:
-    """A list is whole however many pages it has, and ends where --limit says."""
+    """All pages of a list are read, up to --limit."""
 
     def page(params: dict[str, Any]) -> object:
         start = int(params.get("cursor", 0))
@@ -153,14 +153,14 @@ def test_pages_are_followed(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_a_cursor_that_repeats_ends(daemon: FakeDaemon, herod: Typed) -> None:
-    """A daemon that hands out one cursor for ever does not keep the command for ever."""
+    """A daemon that repeats a cursor does not keep the command running forever."""
     daemon.methods["users.list"] = {"items": [USER], "next_cursor": "again"}
     assert len(json.loads(herod("user", "list", "--output", "json").out)["items"]) == 2
 
 
 @dataclass(frozen=True)
 class Made:
-    """A command that makes a secret, the answer's field that holds it, and the secret."""
+    """A command that creates a secret, the field of the answer that contains it, and the secret."""
 
     args: tuple[str, ...]
     name: str
@@ -176,7 +176,7 @@ class Made:
     ids=lambda made: " ".join(made.args),
 )
 def made(request: pytest.FixtureRequest) -> Made:
-    """Every command that makes a secret."""
+    """Each command that creates a secret."""
     found: Made = request.param
     return found
 
@@ -184,7 +184,7 @@ def made(request: pytest.FixtureRequest) -> Made:
 def test_on_a_terminal_it_stands_in_a_box(
     made: Made, daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A person sees it framed, with the word to save it now, on one line to copy, within 80 columns."""
+    """On a terminal the secret is framed, on one line, within 80 columns, with advice to save it."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     lines = herod(*made.args).out.splitlines()
     assert lines[0].startswith("┌")
@@ -196,14 +196,14 @@ def test_on_a_terminal_it_stands_in_a_box(
 
 
 def test_in_a_pipe_it_is_plain(made: Made, daemon: FakeDaemon, herod: Typed) -> None:
-    """A script gets it as a line of the record, or as JSON."""
+    """In a pipe the secret is a line of the record, or JSON."""
     assert f"{made.secret}\n" in herod(*made.args).out
     assert json.loads(herod(*made.args, "--output", "json").out)[made.name] == made.secret
 
 
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_saved_it_is_shown_nowhere(made: Made, output: str, daemon: FakeDaemon, herod: Typed) -> None:
-    """With --save it stands in a 0600 file alone."""
+    """With --save the secret is written to a 0600 file and not printed."""
     ended = herod(*made.args, "--save", "s", "--output", output)
     assert ended.code == 0
     assert made.secret not in ended.out + ended.err
@@ -212,7 +212,7 @@ def test_saved_it_is_shown_nowhere(made: Made, output: str, daemon: FakeDaemon, 
 
 
 def test_no_file_is_overwritten(made: Made, daemon: FakeDaemon, herod: Typed) -> None:
-    """An existing file stays, and nothing is made."""
+    """An existing file is kept, and nothing is created."""
     Path("s").write_text("precious", encoding="utf-8")
     assert herod(*made.args, "--save", "s").code == 1
     assert Path("s").read_text(encoding="utf-8") == "precious"
@@ -220,7 +220,7 @@ def test_no_file_is_overwritten(made: Made, daemon: FakeDaemon, herod: Typed) ->
 
 
 def test_a_refusal_leaves_no_file(made: Made, daemon: FakeDaemon, herod: Typed) -> None:
-    """When the daemon says no, the file that was to hold the secret is gone."""
+    """If the daemon refuses, the file for the secret is removed."""
     for method in ("users.add", "users.rotate_secret", "keys.create"):
         daemon.methods[method] = RpcError(4009, "The name is taken.", {"code": "conflict"})
     assert herod(*made.args, "--save", "s").code == 1
@@ -230,7 +230,7 @@ def test_a_refusal_leaves_no_file(made: Made, daemon: FakeDaemon, herod: Typed) 
 def test_a_full_disk_loses_no_secret(
     made: Made, daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A secret that cannot be written is shown after all."""
+    """If the secret cannot be written to the file, it is printed."""
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -253,7 +253,7 @@ def test_password_from_a_file_or_input(daemon: FakeDaemon, herod: Typed) -> None
 
 
 def test_password_from_the_terminal(daemon: FakeDaemon, herod: Typed, terminal: Callable[..., None]) -> None:
-    """It is asked for twice until both are the same."""
+    """A password is prompted for twice, until both entries match."""
     terminal("", "correct horse", "correct hose", "correct horse battery", "correct horse battery")
     ended = herod("user", "add", "a@b", "--password")
     assert daemon.params("users.add")["password"] == "correct horse battery"
@@ -262,7 +262,7 @@ def test_password_from_the_terminal(daemon: FakeDaemon, herod: Typed, terminal: 
 
 
 def test_passwd_of_ones_own(daemon: FakeDaemon, herod: Typed, terminal: Callable[..., None]) -> None:
-    """One's own password takes the current one."""
+    """Changing one's own password needs the current one."""
     terminal("old password", "new password", "new password")
     assert herod("user", "passwd").code == 0
     assert daemon.params("users.password") == {
@@ -273,13 +273,13 @@ def test_passwd_of_ones_own(daemon: FakeDaemon, herod: Typed, terminal: Callable
 
 
 def test_passwd_of_another(daemon: FakeDaemon, herod: Typed) -> None:
-    """An admin sets another's without knowing it."""
+    """An admin sets another user's password without the current one."""
     assert herod("user", "passwd", "a@b", "--password-file", "-", stdin=b"new password").code == 0
     assert daemon.params("users.password") == {"email": "a@b", "password": "new password"}
 
 
 def test_own_without_an_account(daemon: FakeDaemon, herod: Typed) -> None:
-    """A local admin has no password of their own: the command says to name somebody."""
+    """The local admin has no password, so the command asks for a user."""
     daemon.methods["whoami"] = {**WHOAMI, "kind": "local_admin", "name": "root"}
     ended = herod("user", "rotate-secret")
     assert ended.code == 2
@@ -290,7 +290,7 @@ def test_own_without_an_account(daemon: FakeDaemon, herod: Typed) -> None:
 def test_deleting_asks_on_a_terminal(
     args: tuple[str, ...], daemon: FakeDaemon, herod: Typed, terminal: Callable[..., None]
 ) -> None:
-    """Somebody at a terminal may think again; --yes and scripts do not ask."""
+    """Deletion asks for confirmation on a terminal only, and not with --yes."""
     terminal(confirms=False)
     ended = herod(*args)
     assert (ended.code, daemon.asked) == (1, [])
@@ -301,12 +301,12 @@ def test_deleting_asks_on_a_terminal(
 
 
 def test_deleting_says_what_lives_on(daemon: FakeDaemon, herod: Typed) -> None:
-    """Service keys that the deleted account made are named."""
+    """Remaining service keys that the deleted account created are listed."""
     assert "with 1 of its keys. Service keys that it made live on: b." in herod("user", "delete", "a@b").out
 
 
 def test_verify(daemon: FakeDaemon, herod: Typed) -> None:
-    """A good key ends with 0 and its facts, a bad one with 1 and the reason."""
+    """A valid key exits with 0 and its details, an invalid one with 1 and the reason."""
     ended = herod("key", "verify", "-", stdin=b"k")
     assert ended.code == 0
     assert "exp       2027-01-15T08:00:00Z" in ended.out
@@ -317,7 +317,7 @@ def test_verify(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_a_key_in_argv_warns(daemon: FakeDaemon, herod: Typed) -> None:
-    """A key as an argument works, with a word about who can see it."""
+    """A key as an argument works, with a warning about its visibility."""
     ended = herod("key", "verify", "herod_u_argv")
     assert ended.code == 0
     assert "warning" in ended.err
@@ -337,12 +337,12 @@ def test_a_key_in_argv_warns(daemon: FakeDaemon, herod: Typed) -> None:
     ],
 )
 def test_expiry(text: str, expiry: str) -> None:
-    """A duration counts from now; a time has its zone."""
+    """A duration counts from now; a timestamp needs a zone."""
     assert parse_expiry(text, now=datetime(2026, 1, 31, 12, tzinfo=UTC)) == expiry
 
 
 @pytest.mark.parametrize("text", ["", "0d", "-1d", "1y", "999999w", "2030-01-31", "tomorrow", "1d\n"])
 def test_bad_expiry(text: str) -> None:
-    """What is no time is refused with what to write."""
+    """An invalid expiry is refused with examples."""
     with pytest.raises(click.BadParameter, match="90d"):
         parse_expiry(text, now=datetime(2026, 1, 31, 12, tzinfo=UTC))

@@ -1,4 +1,4 @@
-"""`herod doctor`: finds what is wrong, says how to mend it, and shows no secret."""
+"""`herod doctor` finds problems, suggests fixes, and shows no secret."""
 
 import json
 import socket
@@ -33,7 +33,7 @@ def _result(checks: dict[str, list[dict[str, Any]]], name: str) -> str:
 
 
 def test_all_is_well(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
-    """A daemon in good order fails nothing, and every line fits."""
+    """A healthy daemon passes all checks, and every line fits."""
     cookie = machine / "run" / "herod" / "herod.sock.cookie"
     cookie.write_text("abcDEF0123456789_-", encoding="utf-8")
     cookie.chmod(0o600)
@@ -49,7 +49,7 @@ def test_all_is_well(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
 
 
 def test_no_daemon(machine: Path, herod: Typed) -> None:
-    """Without a daemon the rest is still looked at."""
+    """Without a daemon the other checks still run."""
     checks = _checks(herod, 1)
     assert _result(checks, "address") == "fail"
     assert [check["text"].endswith("not there") for check in checks["looked"]] == [True, True]
@@ -57,25 +57,25 @@ def test_no_daemon(machine: Path, herod: Typed) -> None:
 
 
 def test_stale_socket(machine: Path, herod: Typed) -> None:
-    """A dead socket fails, with the command that replaces it."""
+    """A stale socket fails, with the command that replaces it."""
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(machine / "run" / "herod" / "herod.sock"))
     assert "herod serve" in _checks(herod, 1)["daemon"][0]["fix"]
 
 
 def test_bad_address(herod: Typed) -> None:
-    """An address that is none fails like everything else."""
+    """An invalid address fails."""
     assert _result(_checks(herod, 1, "--url", "nowhere"), "address") == "fail"
 
 
 def test_another_program(daemon: FakeDaemon, herod: Typed) -> None:
-    """Something else on the socket is not taken for herod."""
+    """Another program on the socket is not taken for herod."""
     daemon.routes["GET", "/health"] = json_reply({"status": "ok", "service": "other"})
     assert "is not herod" in _checks(herod, 1)["daemon"][0]["text"]
 
 
 def test_sick_old_and_strange(daemon: FakeDaemon, herod: Typed) -> None:
-    """A read-only store fails; another version and being nobody are warnings with a way out."""
+    """A read-only store fails; another version and a missing credential are warnings with a fix."""
     daemon.routes["GET", "/health"] = json_reply({"status": "read-only", "service": "herod", "reason": "fsync"}, 503)
     daemon.routes["GET", "/api/version"] = json_reply({"version": "9.9.9"})
     daemon.methods["whoami"] = RpcError(4001, "Who are you?")
@@ -89,7 +89,7 @@ def test_sick_old_and_strange(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_an_open_folder_and_cookie(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
-    """A folder where others can put a socket, and a cookie that others can read, fail."""
+    """A folder where others can create a socket, and a readable cookie, fail."""
     folder = machine / "run" / "herod"
     folder.chmod(0o777)
     (folder / "herod.sock.cookie").write_text("abcDEF0123456789_-", encoding="utf-8")
@@ -100,7 +100,7 @@ def test_an_open_folder_and_cookie(daemon: FakeDaemon, machine: Path, herod: Typ
 
 
 def test_a_socket_of_a_group(daemon: FakeDaemon, machine: Path, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who may not connect is told to join the socket's group, where that has a say."""
+    """A user without access is told to join the socket's group, if the group has access."""
     path = machine / "run" / "herod" / "herod.sock"
     monkeypatch.setattr("os.access", lambda *_: False)
     path.chmod(0o600)
@@ -111,18 +111,18 @@ def test_a_socket_of_a_group(daemon: FakeDaemon, machine: Path, herod: Typed, mo
 
 
 def test_a_folder_that_a_group_can_write(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
-    """What `serve` only warns of is only a warning here."""
+    """A group-writable folder is a warning, as for `serve`."""
     (machine / "run" / "herod").chmod(0o775)
     assert _result(_checks(herod, 0), "socket-folder") == "warn"
 
 
 def test_no_cookie(daemon: FakeDaemon, herod: Typed) -> None:
-    """A socket without a cookie has no local admin: a warning."""
+    """A socket without a cookie has no local admin, which is a warning."""
     assert _result(_checks(herod, 0), "cookie") == "warn"
 
 
 def test_an_unusable_credential(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
-    """Saved sign-ins that others can read fail, and the daemon is asked all the same."""
+    """Saved sign-ins that others can read fail, and the daemon is still checked."""
     kept = machine / "config" / "herod" / "credentials.json"
     kept.parent.mkdir(parents=True)
     kept.write_text('{"version": 1, "sign_ins": {}}', encoding="utf-8")
@@ -152,7 +152,7 @@ def test_secret_in_the_environment(
 def test_secret_file(
     mode: int, result: str, daemon: FakeDaemon, machine: Path, herod: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A secret's file is for its owner alone."""
+    """A secret's file must be readable by its owner only."""
     file = machine / "hero_secret"
     file.write_text(SECRET + "\n", encoding="utf-8")
     file.chmod(mode)
@@ -161,13 +161,13 @@ def test_secret_file(
 
 
 def test_missing_secret_file(daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that names no file fails."""
+    """A variable that names a missing file fails."""
     monkeypatch.setenv("HERO_SECRET_FILE", "/nonexistent/hero_secret")
     assert _result(_checks(herod, 1), "secret-file") == "fail"
 
 
 def test_store_modes(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
-    """The store's folder and each of its files are for their owner alone."""
+    """The store's folder and files must be accessible to their owner only."""
     folder = machine / "store"
     folder.mkdir(mode=0o700)
     for name in ("herod.db", "herod.db-wal"):
@@ -184,7 +184,7 @@ def test_store_modes(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
 
 
 def test_over_tcp(herod: Typed) -> None:
-    """Over TCP there is no socket to look at, and nobody to be without a credential."""
+    """Over TCP the checks of the socket and the peer credential are skipped."""
     with fake_daemon() as daemon:
         daemon.routes["GET", "/health"] = json_reply({"status": "ok", "service": "herod"})
         daemon.routes["GET", "/api/version"] = json_reply({"version": "0.1.0"})
@@ -196,19 +196,19 @@ def test_over_tcp(herod: Typed) -> None:
 
 @pytest.mark.parametrize("answer", [RpcError(5003, "Busy."), ["Ada"]])
 def test_an_identity_that_cannot_be_told(answer: object, daemon: FakeDaemon, herod: Typed) -> None:
-    """A daemon that fails at `whoami`, or answers it strangely, fails the check."""
+    """An error or a malformed answer of `whoami` fails the check."""
     daemon.methods["whoami"] = answer
     assert _result(_checks(herod, 1), "identity") == "fail"
 
 
 def test_garbage(daemon: FakeDaemon, herod: Typed) -> None:
-    """What is not herod's fails the check."""
+    """An answer that is not from herod fails the check."""
     daemon.routes["GET", "/health"] = Reply(200, b"<html>", "text/html")
     assert _result(_checks(herod, 1), "daemon") == "fail"
 
 
 def test_unreadable_settings(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
-    """A settings file that is none is a warning where no daemon is started from this shell."""
+    """An invalid settings file is a warning if no daemon is started from this shell."""
     (machine / "config" / "herod").mkdir(parents=True)
     (machine / "config" / "herod" / "herod.toml").write_text("[", encoding="utf-8")
     assert _result(_checks(herod, 0), "settings") == "warn"

@@ -1,4 +1,4 @@
-"""`herod doctor` on a machine where herod is installed as a service: each thing that can be wrong, with its cure."""
+"""`herod doctor` for a herod that is installed as a service: each possible problem with its fix."""
 
 import grp
 import json
@@ -24,7 +24,7 @@ ME = os.geteuid()
 
 @dataclass
 class Installed:
-    """An install below a temporary folder, made for the user that runs the tests."""
+    """An install below a temporary folder, for the user that runs the tests."""
 
     folder: Path
     ask: Callable[[], dict[str, tuple[str, str, str | None]]]
@@ -50,7 +50,7 @@ class Installed:
         return self.folder / "herod.sock"
 
     def drop_in(self, *lines: str) -> None:
-        """Change the unit the way an administrator does."""
+        """Change the unit with a drop-in, as an administrator does."""
         folder = self.folder / "units" / "herod.service.d"
         folder.mkdir(exist_ok=True)
         (folder / "override.conf").write_text("\n".join(("[Service]", *lines)))
@@ -58,7 +58,7 @@ class Installed:
 
 @pytest.fixture
 def installed(machine: Path, daemon: FakeDaemon, herod: Typed, monkeypatch: pytest.MonkeyPatch) -> Installed:
-    """Everything as it should be."""
+    """A correct install."""
 
     def ask() -> dict[str, tuple[str, str, str | None]]:
         checks = json.loads(herod("doctor", "--output", "json").out)["checks"]
@@ -88,14 +88,14 @@ def installed(machine: Path, daemon: FakeDaemon, herod: Typed, monkeypatch: pyte
 
 
 def test_no_install(herod: Typed, daemon: FakeDaemon) -> None:
-    """A machine without a service is no fault."""
+    """A machine without the service passes."""
     assert "No herod.service is installed" in herod("doctor").out
 
 
 def test_units_where_systemd_does_not_look(
     machine: Path, herod: Typed, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An install at another PREFIX, run from there, finds its own unit and says how to take it up."""
+    """An install at another PREFIX finds its own unit and says how to enable it."""
     unit = machine / "opt" / "lib" / "systemd" / "system" / "herod.service"
     unit.parent.mkdir(parents=True)
     unit.touch()
@@ -105,7 +105,7 @@ def test_units_where_systemd_does_not_look(
 
 
 def test_all_is_well(installed: Installed) -> None:
-    """A good install passes all of its checks."""
+    """A correct install passes all of its checks."""
     checks = installed.ask()
     for name in ("unit", "enabled", "account", "installed-secret", "state", "installed-socket"):
         assert checks[name][0] == "ok", checks[name]
@@ -113,7 +113,7 @@ def test_all_is_well(installed: Installed) -> None:
 
 
 def test_program_is_missing(installed: Installed) -> None:
-    """A unit that starts nothing fails, and so does one whose Python is gone."""
+    """A unit whose program or Python is missing fails."""
     installed.python.unlink()
     installed.python.symlink_to("/nonexistent/python3")
     assert "its Python is gone" in installed.ask()["unit"][1]
@@ -124,7 +124,7 @@ def test_program_is_missing(installed: Installed) -> None:
 
 
 def test_python_in_a_home(installed: Installed) -> None:
-    """An environment on a Python below a home, which ProtectHome= hides, fails before the service does."""
+    """An environment with a Python below a home, which ProtectHome= hides, fails the check before the service fails."""
     (installed.folder / "home" / "ada").mkdir(parents=True)
     (installed.folder / "home" / "ada" / "python3").touch()
     installed.python.unlink()
@@ -134,7 +134,7 @@ def test_python_in_a_home(installed: Installed) -> None:
 
 
 def test_versions(installed: Installed) -> None:
-    """Another version in the service than in this command is a warning."""
+    """A service with a version other than the command's is a warning."""
     packages = installed.python.parent.parent / "lib" / "python3.11" / "site-packages"
     (packages / f"herod-{cli_version()}.dist-info").rename(packages / "herod-0.0.1.dist-info")
     result, text, _ = installed.ask()["installed-version"]
@@ -142,7 +142,7 @@ def test_versions(installed: Installed) -> None:
 
 
 def test_not_enabled(installed: Installed) -> None:
-    """A service that does not start with the machine is a warning."""
+    """A service that is not enabled at boot is a warning."""
     (installed.folder / "wants").unlink()
     assert installed.ask()["enabled"] == (
         "warn",
@@ -163,7 +163,7 @@ def test_account(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_secret(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The secret is there, root's, and closed to everybody else."""
+    """The secret must exist, belong to root and be closed to all others."""
     installed.secret.chmod(0o640)
     result, _, fix = installed.ask()["installed-secret"]
     assert (result, fix) == ("fail", f"chown root:root {installed.secret}; chmod 600 {installed.secret}")
@@ -177,7 +177,7 @@ def test_secret(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_secret_elsewhere(installed: Installed) -> None:
-    """A drop-in that takes the secret from elsewhere is followed; what names no file is not looked at."""
+    """A secret that a drop-in takes from another file is checked there; other sources are skipped."""
     installed.drop_in("LoadCredential=", "LoadCredential=herod_store_secret:/etc/other")
     assert installed.ask()["installed-secret"][0] == "ok"
     installed.drop_in("LoadCredential=", "LoadCredential=hero_secret:/nonexistent/secret")
@@ -185,7 +185,7 @@ def test_secret_elsewhere(installed: Installed) -> None:
 
 
 def test_store_secret(installed: Installed) -> None:
-    """A second secret that a drop-in names is looked at beside the first one."""
+    """A store secret from a drop-in is checked too."""
     assert "installed-store-secret" not in installed.ask()
     other = installed.folder / "etc" / "herod_store_secret"
     installed.drop_in(f"LoadCredential=herod_store_secret:{other}")
@@ -197,7 +197,7 @@ def test_store_secret(installed: Installed) -> None:
 
 
 def test_state(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store's folder belongs to the service's user alone."""
+    """The store's folder must be accessible to the service's user only."""
     state = installed.folder / "state-of-the-service"
     state.mkdir(mode=0o700)
     result, _, fix = installed.ask()["state"]
@@ -211,7 +211,7 @@ def test_state(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_socket(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The socket lets its group in; who is not in it is told how to get there."""
+    """The socket admits its group; users outside it are told how to join."""
     installed.socket.chmod(0o600)
     assert "mode=0660" in str(installed.ask()["installed-socket"][2])
     installed.socket.chmod(0o666)
@@ -229,7 +229,7 @@ def test_socket(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_cannot_be_looked_at(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders that are closed to this user are named, and nothing else fails for them."""
+    """Folders without access for this user are named, and cause no other failures."""
     loop = installed.folder / "loop"
     loop.symlink_to(loop)  # fails for root too
     monkeypatch.setattr(install_checks, "STATE", loop / "state")

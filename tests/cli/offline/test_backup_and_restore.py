@@ -1,4 +1,4 @@
-"""`herod backup`, `restore` and `secret rotate` on the command's side: files, names, reports."""
+"""The commands `herod backup`, `restore` and `secret rotate`: files, names and reports."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ from support.stopped_store import NEW, OLD, opened, put, save
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to stand in, and no settings of this machine."""
+    """An empty working folder without settings of this machine."""
     monkeypatch.chdir(tmp_path)
     for name in ("HERO_SECRET", "HERO_SECRET_FILE", "HEROD_STORE_SECRET", "STATE_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
@@ -23,7 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_name_with_the_time(here: Path, herod: Callable[..., Any]) -> None:
-    """Without FILE it is made here, private."""
+    """Without FILE the backup is written to this folder, with the time in its name, and private."""
     with fake_daemon(here / "s") as daemon:
         daemon.routes["GET", "/api/v1/backup"] = Reply(body=b"content", content_type="application/octet-stream")
         ended = herod("--url", daemon.url, "backup")
@@ -35,7 +35,7 @@ def test_a_name_with_the_time(here: Path, herod: Callable[..., Any]) -> None:
 
 
 def test_what_fails_leaves_no_file(here: Path, herod: Callable[..., Any]) -> None:
-    """Refused, unreachable, or no folder: one line, and nothing half."""
+    """A refusal, an unreachable daemon and a missing folder are one-line errors that leave no partial file."""
     with fake_daemon(here / "s") as daemon:
         assert herod("--url", daemon.url, "backup", "b").code == 1
         assert herod("--url", daemon.url, "backup", "missing/b").code == 1
@@ -49,7 +49,7 @@ def test_what_fails_leaves_no_file(here: Path, herod: Callable[..., Any]) -> Non
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
 def test_no_links(here: Path, herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """On a file system without links the file is renamed, and still takes no other's place."""
+    """On a file system without hard links the file is renamed, and still overwrites nothing."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -70,7 +70,7 @@ async def _backed_up(here: Path) -> None:
 
 
 async def test_restore_reports(here: Path, herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stays gone, what stays off and what lives again, a line each."""
+    """The report has a line each for what stays deleted, stays disabled and becomes valid again."""
     monkeypatch.setenv("HERO_SECRET", OLD)
     await _backed_up(here)
     ended = herod("restore", "b", "--store", f"sqlite:{here}/herod.db")
@@ -81,7 +81,7 @@ async def test_restore_reports(here: Path, herod: Callable[..., Any], monkeypatc
 
 
 async def test_restore_warns(here: Path, herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing could be carried forward."""
+    """The report warns if nothing could be carried forward."""
     monkeypatch.setenv("HERO_SECRET", OLD)
     await _backed_up(here)
     (here / "other.db").write_bytes(b"rubbish" * 1000)
@@ -97,7 +97,7 @@ async def test_restore_warns(here: Path, herod: Callable[..., Any], monkeypatch:
 
 
 async def test_rotate(here: Path, herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says what to start with; weak secrets and placeholders are refused, and a repetition says that it is done."""
+    """It names the next command; weak and placeholder secrets are refused, and a repetition reports that it is done."""
     monkeypatch.setenv("HERO_SECRET", OLD)
     await _backed_up(here)
     new, weak = here / "new", here / "weak"

@@ -1,4 +1,4 @@
-"""`herod export` and `herod import` on the command's side: files, secrets, reports."""
+"""The commands `herod export` and `herod import`: files, secrets and reports."""
 
 import io
 import json
@@ -30,7 +30,7 @@ def store(machine: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
 
 
 def test_a_name_with_the_time(machine: Path, store: tuple[str, str], herod: Callable[..., Any]) -> None:
-    """Without FILE it is made here, private; a place that is taken or missing is refused, and nothing is left."""
+    """Without FILE a private file is created here; an existing file or missing folder is refused, with nothing left."""
     ended = herod("export", *store)
     assert ended.code == 0, ended.err
     (made,) = machine.glob("herod-*Z.export")
@@ -44,7 +44,7 @@ def test_a_name_with_the_time(machine: Path, store: tuple[str, str], herod: Call
 def test_standard_output(
     store: tuple[str, str], herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Into a pipe it goes as it is; a terminal is refused."""
+    """Exporting to a pipe works; a terminal is refused."""
     with (tmp_path / "piped").open("w+b") as file:
         piped = io.TextIOWrapper(file)
         monkeypatch.setattr(sys, "stdout", piped)
@@ -56,14 +56,14 @@ def test_standard_output(
 
 
 def test_no_terminal(store: tuple[str, str], herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """An encrypted file is nothing to look at."""
+    """An encrypted export to a terminal is refused."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     ended = herod("export", "-", *store)
     assert (ended.code, "no place" in ended.err, ended.out) == (1, True, "")
 
 
 def test_secret_for_the_export(machine: Path, store: tuple[str, str], herod: Callable[..., Any]) -> None:
-    """It comes from a file alone, and a weak one is refused."""
+    """The secret for an export comes from a file only, and a weak one is refused."""
     (machine / "new").write_text(NEW + "\n")
     (machine / "weak").write_text("short")
     assert herod("export", "f", "--to-secret", "@weak", *store).code == 2
@@ -81,7 +81,7 @@ def test_secret_of_the_file(
     machine: Path, store: tuple[str, str], herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch,
     given: str, stdin: bytes, warns: bool,
 ) -> None:  # fmt: skip
-    """From a file, from standard input, or, with a warning, as it stands."""
+    """The secret of the file comes from a file, standard input or, with a warning, an argument."""
     (machine / "old").write_text(OLD + "\n")
     (machine / "f").write_bytes(export_accounts(settings(machine / "herod.db")).content)
     monkeypatch.setenv("HERO_SECRET", NEW)
@@ -93,7 +93,7 @@ def test_secret_of_the_file(
 
 
 def test_reports(machine: Path, store: tuple[str, str], herod: Callable[..., Any]) -> None:
-    """What was skipped, what needs a new secret, what is unknown: a line each, and all of it for scripts."""
+    """The report has a line each for skipped, secretless and unknown entries, and scripts get everything."""
     text = """
 [[users]]
 client_id = "ada"

@@ -1,4 +1,4 @@
-"""`herod secret rotate-signing` on the command's side: what it says, and the exit code."""
+"""The command `herod secret rotate-signing`: output and exit code."""
 
 import json
 from collections.abc import Callable
@@ -15,26 +15,26 @@ from support.stopped_store import NOW, OLD, opened
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the store is to be, and the secret that opens it."""
+    """The path of the store and the secret that opens it."""
     monkeypatch.delenv("HEROD_STORE_SECRET", raising=False)
     monkeypatch.setenv("HERO_SECRET", OLD)
     return tmp_path / "herod.db"
 
 
 async def start(path: Path, algorithm: SigningAlgorithm) -> None:
-    """A daemon has started with that algorithm."""
+    """Simulate a daemon started with that algorithm."""
     async with opened(path) as one:
         await one.write(lambda tx: load_signing_keys(tx, secret=OLD, algorithm=algorithm, ttl=3600, now=NOW))
 
 
 async def stops(path: Path) -> dict[str, int | None]:
-    """The stored hard stops."""
+    """The stored stop times."""
     async with opened(path) as one:
         return {record.id: record.expires_at for record in one.scan(SigningKeyRecord)}
 
 
 async def test_a_new_key(store: Path, herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names both keys and the end of the old one, which is as far off as a token lives."""
+    """The report names both keys and the stop time of the old one, a token lifetime away."""
     monkeypatch.setattr("herod.maintenance.rotate_signing_key.time.time", lambda: NOW)
     await start(store, "EdDSA")
     (first,) = await stops(store)
@@ -58,7 +58,7 @@ async def test_a_new_key(store: Path, herod: Callable[..., Any], monkeypatch: py
 
 
 async def test_a_compromise(store: Path, herod: Callable[..., Any]) -> None:
-    """It says that tokens have ended, and who signs from now on."""
+    """With a compromise the report says that tokens have ended, and which key signs."""
     await start(store, "EdDSA")
     ended = herod("secret", "rotate-signing", "--store", f"sqlite:{store}", "--compromised")
     assert (ended.code, "have ended" in ended.out) == (0, True)
@@ -70,7 +70,7 @@ async def test_a_compromise(store: Path, herod: Callable[..., Any]) -> None:
 
 
 async def test_where_the_secret_is_the_key(store: Path, herod: Callable[..., Any]) -> None:
-    """It is refused with both ways out, or, where one is taken already, with what comes next."""
+    """With HS256 it is refused with both alternatives or, if one was already taken, with the next step."""
     await start(store, "HS256")
     for more in ((), ("--compromised",)):
         ended = herod("secret", "rotate-signing", "--store", f"sqlite:{store}", *more)
@@ -84,7 +84,7 @@ async def test_where_the_secret_is_the_key(store: Path, herod: Callable[..., Any
 
 
 def test_no_store(store: Path, herod: Callable[..., Any]) -> None:
-    """It is named."""
+    """A missing store is named."""
     ended = herod("secret", "rotate-signing", "--store", f"sqlite:{store}")
     assert (ended.code, "there is no store" in " ".join(ended.err.split())) == (1, True)
     assert not store.exists()

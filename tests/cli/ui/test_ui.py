@@ -1,4 +1,4 @@
-"""`herod ui`: a file that leads a browser in, no secret in a command line, and a relay that lends its uid to nobody."""
+"""`herod ui`: a file that signs a browser in, no secret in a command line, and a relay for its own user only."""
 
 import html
 import http.client
@@ -31,7 +31,7 @@ URL = "http://127.0.0.1:3350"
 
 @pytest.fixture
 def opened(machine: Path, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """A daemon that makes codes, and a browser that notes how it was called."""
+    """A daemon that issues sign-in codes, and a fake browser that records its arguments."""
     daemon.methods["session.code"] = {"code": CODE, "expires_at": "2030-01-01T00:00:00Z", "page_url": URL}
     notes, browser = machine / "notes", machine / "browser"
     browser.write_text(f'#!/bin/sh\nprintf "%s\\n" "$0" "$@" >> {notes}\n')
@@ -41,13 +41,13 @@ def opened(machine: Path, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -
 
 
 def link_in(path: Path) -> str:
-    """Where a file leads."""
+    """The link in a file."""
     (found,) = re.findall(r'http-equiv="refresh" content="0; url=([^"]+)"', path.read_text())
     return html.unescape(found)
 
 
 def test_the_browser_gets_a_file(herod: Typed, opened: Callable[[], list[str]], machine: Path) -> None:
-    """Readable by its owner alone; the code stands in it, and in no argument and on no screen."""
+    """The file is private and contains the code, which is in no argument and in no output."""
     ended = herod("ui")
     assert ended.code == 0, ended.err
     command, option, address = opened()
@@ -62,7 +62,7 @@ def test_the_browser_gets_a_file(herod: Typed, opened: Callable[[], list[str]], 
 
 
 def test_an_address_of_ones_own_is_gone_to(herod: Typed, opened: Callable[[], list[str]], daemon: FakeDaemon) -> None:
-    """Over TCP the pages are where one asked, whatever the daemon calls itself."""
+    """Over TCP the browser opens the address that was asked, whatever the daemon's public URL is."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     assert herod("ui", "--url", f"http://127.0.0.1:{port}").code == 3
@@ -71,7 +71,7 @@ def test_an_address_of_ones_own_is_gone_to(herod: Typed, opened: Callable[[], li
 
 
 def test_print(herod: Typed, opened: Callable[[], list[str]], machine: Path) -> None:
-    """The address, with its code, opens nothing and writes nothing."""
+    """`--print` prints the URL with the code, and writes no file."""
     ended = herod("ui", "--print")
     assert ended.out == f"{URL}/ui/code?code={CODE}\n"
     assert not opened()
@@ -82,7 +82,7 @@ def test_print(herod: Typed, opened: Callable[[], list[str]], machine: Path) -> 
 def test_without_a_browser(
     herod: Typed, opened: Callable[[], list[str]], machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file's path is said, and the other way."""
+    """Without a browser the path of the file and the alternative are printed."""
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BROWSER", "/no/such/browser:false")
@@ -94,7 +94,7 @@ def test_without_a_browser(
 
 
 def test_what_earlier_ones_left_goes(herod: Typed, opened: Callable[[], list[str]], machine: Path) -> None:
-    """Their codes are over."""
+    """Files of earlier runs are removed, because their codes have expired."""
     folder = machine / "run" / "herod-ui"
     folder.mkdir(mode=0o700)
     old, other = folder / "open-1.html", folder / "notes"
@@ -109,7 +109,7 @@ def test_what_earlier_ones_left_goes(herod: Typed, opened: Callable[[], list[str
 
 @pytest.mark.parametrize("kind", ["open", "link"])
 def test_a_folder_of_others(herod: Typed, opened: Callable[[], list[str]], machine: Path, kind: str) -> None:
-    """Nothing is written where others may look."""
+    """Nothing is written to a folder that others control."""
     folder = machine / "run" / "herod-ui"
     if kind == "open":
         folder.mkdir()
@@ -124,7 +124,7 @@ def test_a_folder_of_others(herod: Typed, opened: Callable[[], list[str]], machi
 
 
 def test_a_token_opens_no_session(herod: Typed, opened: Callable[[], list[str]], daemon: FakeDaemon) -> None:
-    """What to present in its place is said."""
+    """A token opens no session, and the error names accepted credentials."""
     daemon.methods["session.code"] = RpcError(
         4003, "session.code takes a peer, not a jwt.", {"code": "ceiling_exceeded"}
     )
@@ -216,7 +216,7 @@ def test_the_session_of_a_request(fields: list[str], session: tuple[str, str] | 
 
 
 def test_who_holds_the_other_end() -> None:
-    """By the kernel's own table."""
+    """The uid of the other end is found in the kernel's table."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         table, port, ours = Path("/proc/net/tcp").read_text(), client.getsockname()[1], server.getsockname()[1]
         assert holder_of(table, port=port, relay_port=ours) == os.geteuid()
@@ -227,7 +227,7 @@ def test_who_holds_the_other_end() -> None:
 
 @contextmanager
 def relayed(daemon: Daemon, end: signal.Signals = signal.SIGINT) -> Iterator[str]:
-    """`herod ui` against a daemon that is on a socket alone; the address it prints."""
+    """Run `herod ui` against a daemon with a socket only; yield the printed URL."""
     env = {**daemon.env, "PYTHONUNBUFFERED": "1"}
     command = [*COMMAND, "ui", "--print"]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -243,7 +243,7 @@ def relayed(daemon: Daemon, end: signal.Signals = signal.SIGINT) -> Iterator[str
 
 
 def ask(port: int, method: str, path: str, body: str | None = None, **headers: str) -> http.client.HTTPResponse:
-    """Ask as a browser does; the answer is read whole."""
+    """Send a request as a browser does; read the whole answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     if body is not None:
@@ -256,9 +256,9 @@ def ask(port: int, method: str, path: str, body: str | None = None, **headers: s
 
 
 def test_a_daemon_without_tcp(tmp_path: Path) -> None:
-    """Its pages come by the relay as long as that runs: into the dashboard, and to nothing else.
+    """While it runs, the relay serves the dashboard pages and nothing else.
 
-    The cookie of the socket, which would make the relay's owner an admin, does nothing on this way.
+    The socket's cookie, which would make the owner of the relay an admin, has no effect through it.
     """
     with running(tmp_path / "d", binds=(f"unix:{tmp_path / 'd' / 'herod.sock'},mode=0666",)) as daemon:
         with relayed(daemon) as link:
@@ -285,7 +285,7 @@ def test_a_daemon_without_tcp(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_came_through_a_relay_ends_with_it(tmp_path: Path, end: signal.Signals) -> None:
-    """A page left open goes on asking at the port, with cookie and ticket, whoever has the port then."""
+    """The relay's sessions end with it, because an open page keeps sending cookie and ticket to its port."""
     with running(tmp_path / "d", binds=(f"unix:{tmp_path / 'd' / 'herod.sock'},mode=0666",)) as daemon:
 
         def status_of(home: str, cookie: str) -> int:

@@ -1,4 +1,4 @@
-"""The audit page: what it shows, how it is filtered, followed and verified."""
+"""The audit page: rows, filters, following and verification."""
 
 import re
 from collections.abc import AsyncIterator
@@ -19,12 +19,12 @@ async def harness() -> AsyncIterator[Harness]:
 
 
 def operations(page: str) -> list[str]:
-    """What the rows are about, as they stand."""
+    """The operations of the rows, in order."""
     return re.findall(r'<th scope="row"><code>([^<]+)</code>', page)
 
 
 async def test_rows_newest_first_with_names(harness: Harness) -> None:
-    """A user or key that is there is called by its name and linked; what is gone stays an id."""
+    """Existing users and keys are shown by name with a link; deleted ones by id."""
     admin = await visit(harness)
     user = await harness.user(email="bob@example.org", name="Bob <b>")
     gone = await harness.user(email="gone@example.org", name="Gone Girl")
@@ -39,7 +39,7 @@ async def test_rows_newest_first_with_names(harness: Harness) -> None:
 
 
 async def test_looking_for_names_denies_nobody(harness: Harness) -> None:
-    """An id that is no user's is looked for without a denial that would fill the log."""
+    """Looking up an id that belongs to no user records no denial, which would fill the log."""
     admin = await visit(harness)
     await harness.admin("resources.claim", kind="vm", name="web", secret="s")
     await admin.read("/ui/audit")
@@ -48,7 +48,7 @@ async def test_looking_for_names_denies_nobody(harness: Harness) -> None:
 
 
 async def test_filters(harness: Harness) -> None:
-    """All that is given must hold; the form keeps it; pages go on under the same filter."""
+    """Filters combine with AND, are kept in the form, and apply to all pages."""
     admin = await visit(harness)
     for number in range(60):
         await harness.user(email=f"user{number}@example.org")
@@ -67,7 +67,7 @@ async def test_filters(harness: Harness) -> None:
 
 
 async def test_a_filter_that_is_none(harness: Harness) -> None:
-    """Is said in the page, which keeps what was typed."""
+    """An invalid filter is reported on the page, which keeps the input."""
     admin = await visit(harness)
     page = await admin.read("/ui/audit", since='x"><script>', status=400)
     assert said(page)
@@ -77,7 +77,7 @@ async def test_a_filter_that_is_none(harness: Harness) -> None:
 
 
 async def test_following(harness: Harness) -> None:
-    """A part of the page asks every two seconds for what is newer, under the filter, and gets it on top."""
+    """A part of the page polls every two seconds for newer rows under the filter, and puts them on top."""
     admin = await visit(harness)
     page = await admin.read("/ui/audit", follow="on", operation="users.*")
     for word in ('hx-trigger="every 2s"', 'hx-target="#rows"', 'hx-swap="afterbegin"', 'aria-live="polite"', "Reload"):
@@ -98,7 +98,7 @@ async def test_following(harness: Harness) -> None:
 
 
 async def test_following_an_empty_log(harness: Harness) -> None:
-    """There is a table for rows to come."""
+    """An empty log has an empty table for new rows."""
     admin = await visit(harness)
     page = await admin.read("/ui/audit", follow="on", operation="nothing.*")
     assert '<tbody id="rows">' in page
@@ -106,7 +106,7 @@ async def test_following_an_empty_log(harness: Harness) -> None:
 
 
 async def test_verify(harness: Harness) -> None:
-    """The whole log is walked; a head noted before must still be in it."""
+    """Verification checks the whole log, and that it contains an earlier head."""
     admin = await visit(harness)
     page = text(await admin.send("/ui/audit/verify"))
     (head,) = re.findall(r'<code id="head">([0-9a-f]{64})</code>', page)
@@ -123,7 +123,7 @@ async def test_verify(harness: Harness) -> None:
 
 
 async def test_a_changed_row_is_named(harness: Harness) -> None:
-    """The first row that is not right, and why."""
+    """The first invalid row is shown with the reason."""
     admin = await visit(harness)
     rows = harness.store.state.audit
     seq, json, mac = rows[1]
@@ -135,7 +135,7 @@ async def test_a_changed_row_is_named(harness: Harness) -> None:
 
 
 async def test_others_see_nothing(harness: Harness) -> None:
-    """No row, no fragment, no proof."""
+    """Non-admins get no rows, fragments or verification."""
     await visit(harness)
     reader = await visit(harness, "bob@example.org", scope="write", name="Bob")
     for answer in (

@@ -1,4 +1,4 @@
-"""The page of ready-made snippets: this daemon's addresses, forms that work, no secret."""
+"""The Connect page: snippets with this daemon's addresses, in forms that work, without a secret."""
 
 import json
 import re
@@ -37,7 +37,7 @@ async def snippets(
 
 
 async def test_the_page(harness: Harness) -> None:
-    """Shows where this daemon is, to everybody who is signed in, with a button on each snippet and no secret."""
+    """Every signed-in user sees this daemon's addresses, with a copy button for each snippet and no secret."""
     harness.pipeline.process.deployment = Deployment(binds=("unix:/run/<herod>.sock", "127.0.0.1:3351"))
     page = await (await visit(harness, scope="read")).read("/ui/connect")
     for word in (
@@ -72,7 +72,7 @@ async def test_the_page(harness: Harness) -> None:
 async def test_addresses(
     harness: Harness, binds: tuple[str, ...], public_url: str, has_tls: bool, found: tuple[str | None, str | None]
 ) -> None:
-    """The first that a client can dial; the public one where a certificate or a proxy is for it."""
+    """The address is the first that clients can dial, or the public URL with a certificate or a proxy."""
     harness.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
     harness.configure(public_url=public_url)
     assert find_addresses(harness.pipeline.process.deployment, public_url=harness.runtime.config.public_url) == found

@@ -1,4 +1,4 @@
-"""The page that explains decisions: the same ones that the engine makes."""
+"""The page that explains authorization decisions, as the engine makes them."""
 
 import re
 from collections.abc import AsyncIterator
@@ -20,13 +20,13 @@ async def harness() -> AsyncIterator[Harness]:
 
 
 def fix(page: str) -> str:
-    """The command that is offered."""
+    """The suggested command."""
     (found,) = re.findall(r'<code id="fix">([^<]+)</code>', page)
     return unescape(found)
 
 
 async def test_the_form(harness: Harness) -> None:
-    """Offers every operation, scope and network, and decides nothing yet."""
+    """The empty form offers every operation, scope and network."""
     page = await (await visit(harness)).read("/ui/explain")
     for name in OPERATIONS:
         assert f'<option value="operation:{name}"' in page
@@ -37,7 +37,7 @@ async def test_the_form(harness: Harness) -> None:
 
 
 async def test_a_denial(harness: Harness) -> None:
-    """Says why, what is missing, and the command that mends it; the form keeps what was asked."""
+    """A denial shows the reason, what is missing, and a command that fixes it; the form keeps its input."""
     admin = await visit(harness)
     bob = await harness.user(email="bob@example.org", name="Bob")
     page = await admin.read("/ui/explain", principal="bob@example.org", what="operation:users.add", network="")
@@ -52,7 +52,7 @@ async def test_a_denial(harness: Harness) -> None:
 
 
 async def test_a_network(harness: Harness) -> None:
-    """Is one more thing to have."""
+    """A network is checked in addition to the scope."""
     admin = await visit(harness)
     bob = await harness.user(email="bob@example.org", networks=["lab"])
     page = await admin.read("/ui/explain", principal=bob.client_id, what="scope:read", network="office")
@@ -62,7 +62,7 @@ async def test_a_network(harness: Harness) -> None:
 
 
 async def test_advice_without_a_command(harness: Harness) -> None:
-    """Is a sentence."""
+    """Advice without a command is a sentence."""
     admin = await visit(harness)
     key = (await harness.service_key("read")).split("_")[2]
     page = await admin.read("/ui/explain", principal=key, what="scope:admin", network="")
@@ -84,7 +84,7 @@ async def test_advice_without_a_command(harness: Harness) -> None:
     ],
 )
 async def test_what_cannot_be_asked(harness: Harness, query: dict[str, str], status: int) -> None:
-    """Is said, and nothing of it becomes markup."""
+    """An invalid question is reported, and its input is escaped."""
     page = await (await visit(harness)).read("/ui/explain", status=status, **query)
     assert said(page)
     assert "<script>" not in page
@@ -92,7 +92,7 @@ async def test_what_cannot_be_asked(harness: Harness, query: dict[str, str], sta
 
 
 async def test_others_ask_about_themselves(harness: Harness) -> None:
-    """About nobody else, whatever the address says."""
+    """Non-admins may ask only about themselves, whatever the URL says."""
     ada = await visit(harness)
     reader = await visit(harness, "bob@example.org", scope="read", name="Bob")
     page = await reader.read("/ui/explain")

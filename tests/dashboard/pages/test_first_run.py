@@ -1,4 +1,4 @@
-"""The first admin: how the page says it, what the code opens, and that nobody gets in by merely coming first."""
+"""Creating the first admin: the page, the setup code, and no advantage for whoever comes first."""
 
 import re
 from functools import partial
@@ -22,7 +22,7 @@ EMAIL = "ada@example.org"
 
 @pytest.fixture
 async def fresh(harness: Harness) -> Harness:
-    """A harness with pages and nobody in it."""
+    """A harness with pages and no account."""
     harness.router = Router(
         harness.pipeline, OPERATIONS, Guard(), PageRequests(partial(make_app, harness.pipeline, OPERATIONS))
     )
@@ -30,12 +30,12 @@ async def fresh(harness: Harness) -> Harness:
 
 
 def text(answer: Answer) -> str:
-    """The page."""
+    """The page's HTML."""
     return answer.response.body.decode()
 
 
 def new_code(harness: Harness) -> str:
-    """What the daemon would write into its file."""
+    """The code that the daemon would write to its file."""
     return make_first_code(harness.runtime, now=harness.clock.now)
 
 
@@ -47,7 +47,7 @@ async def send(harness: Harness, code: str, **changes: str) -> Answer:
 
 
 async def test_the_page_says_both_ways(fresh: Harness) -> None:
-    """The command, and where the code is; the sign-in page is one link away."""
+    """The page shows the command and the path of the code, with a link to the sign-in page."""
     page = text(await fresh.request("GET", "/"))
     for word in ("<h1>Make the first admin</h1>", "herod user add EMAIL", "first-admin.code", 'href="/ui/sign-in"'):
         assert word in page
@@ -56,7 +56,7 @@ async def test_the_page_says_both_ways(fresh: Harness) -> None:
 
 
 async def test_the_code_makes_an_admin_and_signs_them_in(fresh: Harness) -> None:
-    """Once; then the front page is that to sign in on, and the code in the file is worth nothing."""
+    """The code creates an admin and signs in once; then the front page is the sign-in, and the code is invalid."""
     code, second = new_code(fresh), new_code(fresh)
     answer = await send(fresh, f" {code} ")
     assert answer.status == 303
@@ -76,7 +76,7 @@ async def test_the_code_makes_an_admin_and_signs_them_in(fresh: Harness) -> None
 
 
 async def test_they_have_no_client_secret(fresh: Harness) -> None:
-    """Nobody has seen one, so there is none to guess."""
+    """The first admin has no client secret, because nobody has seen one."""
     await send(fresh, new_code(fresh))
     (account,) = fresh.store.scan(Account)
     assert account.secret_hash == b""
@@ -96,7 +96,7 @@ async def test_they_have_no_client_secret(fresh: Harness) -> None:
     ],
 )
 async def test_what_makes_no_admin(fresh: Harness, changes: dict[str, str], status: int) -> None:
-    """The form comes back, with email and name, without code and password; a right code stays good."""
+    """Invalid input returns the form with email and name, without code and password; a right code stays valid."""
     code = new_code(fresh)
     answer = await send(fresh, **{"code": code, **changes})
     assert answer.status == status
@@ -111,7 +111,7 @@ async def test_what_makes_no_admin(fresh: Harness, changes: dict[str, str], stat
 
 
 async def test_a_code_is_over_after_its_time(fresh: Harness) -> None:
-    """A quarter of an hour."""
+    """A code expires after 15 minutes."""
     code = new_code(fresh)
     fresh.clock.now += FIRST_CODE_SECONDS
     assert (await send(fresh, code)).status == 401
@@ -119,7 +119,7 @@ async def test_a_code_is_over_after_its_time(fresh: Harness) -> None:
 
 
 async def test_with_an_admin_the_code_is_worth_nothing(fresh: Harness) -> None:
-    """Whether it is an account or a service key, made meanwhile by the other way."""
+    """With an admin the code is invalid, whether the admin is an account or a service key."""
     code = new_code(fresh)
     await fresh.service_key("admin", "the admin")
     answer = await send(fresh, code)
@@ -130,7 +130,7 @@ async def test_with_an_admin_the_code_is_worth_nothing(fresh: Harness) -> None:
 
 
 async def test_who_counts_as_an_admin(fresh: Harness) -> None:
-    """An enabled account or service key with admin, and neither an expired one nor a user's key."""
+    """An enabled account or service key with admin counts; an expired one or a user key does not."""
 
     async def is_needed() -> bool:
         status = await fresh.call("first_admin.status")
@@ -152,7 +152,7 @@ async def test_who_counts_as_an_admin(fresh: Harness) -> None:
 
 
 async def test_a_taken_email_is_said_before_the_code_is_used(fresh: Harness) -> None:
-    """Somebody has registered with it."""
+    """An email in use is reported before the code is consumed."""
     await fresh.user(scope="read", email=EMAIL)
     code = new_code(fresh)
     assert (await send(fresh, code)).status == 409
@@ -160,7 +160,7 @@ async def test_a_taken_email_is_said_before_the_code_is_used(fresh: Harness) -> 
 
 
 async def test_forms_of_other_origins(fresh: Harness) -> None:
-    """Even with the right code."""
+    """Forms of other origins are refused, even with the right code."""
     code = new_code(fresh)
     form = f"code={code}&email={EMAIL}&password={quote_plus(PASSWORD)}&again={quote_plus(PASSWORD)}"
     for headers in ({}, {"origin": "http://localhost", "sec-fetch-site": "same-site"}, {"origin": "http://x.test"}):
@@ -170,14 +170,14 @@ async def test_forms_of_other_origins(fresh: Harness) -> None:
 
 
 async def test_guesses_are_slowed_down_and_lock_nobody_out(fresh: Harness) -> None:
-    """The code is too long to be guessed, and every local user is one source."""
+    """Guesses are delayed without a lockout: the code is too long to guess, and all local users are one source."""
     for number in range(15):
         assert (await send(fresh, f"guess{number}")).status == 401
     assert (await send(fresh, new_code(fresh))).status == 303
 
 
 async def test_it_is_audited(fresh: Harness) -> None:
-    """What was refused, and who was made."""
+    """Refusals and the created admin are audited."""
     await send(fresh, "wrong")
     await send(fresh, new_code(fresh))
     await fresh.pipeline.flush(is_last=True)
@@ -188,7 +188,7 @@ async def test_it_is_audited(fresh: Harness) -> None:
 
 
 async def test_two_at_once(fresh: Harness) -> None:
-    """Of two who have read the file one becomes the admin."""
+    """Of two concurrent requests with the code one creates the admin."""
     code = new_code(fresh)
     ended: list[type[HerodError] | None] = []
     for email in (EMAIL, "eve@example.org"):
@@ -201,6 +201,6 @@ async def test_two_at_once(fresh: Harness) -> None:
 
 
 async def test_nothing_stands_in_the_page(fresh: Harness) -> None:
-    """No script, style or handler."""
+    """The page has no inline script, style or handler."""
     page = text(await fresh.request("GET", "/"))
     assert not re.search(r"<script(?! src=)|<style|\sstyle=|\son[a-z]+=|javascript:", page)

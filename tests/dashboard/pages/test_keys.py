@@ -1,4 +1,4 @@
-"""The pages of keys, through the real doors: lists, a key's life, and what is refused."""
+"""The key pages, through the real router: lists, the life of a key, and refusals."""
 
 import re
 from datetime import UTC, datetime
@@ -15,13 +15,13 @@ DAY = 86_400
 
 @pytest.fixture
 async def ada(harness: Harness) -> Visitor:
-    """An admin at the pages."""
+    """An admin who is signed in."""
     open_pages(harness)
     return await visit(harness)
 
 
 async def make(visitor: Visitor, **fields: str) -> str:
-    """A new key by the form; its secret."""
+    """Create a key with the form; return its secret."""
     given = {"name": "backup", "for_": "me", "scope_read": "on", "ends": "90", **fields}
     answer = await visitor.send("/ui/keys", **given)
     assert answer.status == 200, said(text(answer))
@@ -29,13 +29,13 @@ async def make(visitor: Visitor, **fields: str) -> str:
 
 
 async def works(harness: Harness, key: str) -> bool:
-    """Whether a key is good now."""
+    """Whether a key is valid."""
     answer = await harness.request("GET", "/api/v1/whoami", headers={"authorization": f"Bearer {key}"})
     return answer.status == 200
 
 
 async def test_a_keys_life(harness: Harness, ada: Visitor) -> None:
-    """Made, used, rotated with an overlap, off, on, changed, deleted: each step by a form, and said."""
+    """A key is created, used, rotated with an overlap, disabled, enabled, changed and deleted by forms."""
     assert "No keys yet" in await ada.read("/ui/keys")
     key = await make(ada)
     id_ = key.split("_")[2]
@@ -79,7 +79,7 @@ async def test_a_keys_life(harness: Harness, ada: Visitor) -> None:
     ],
 )
 async def test_ends(harness: Harness, ada: Visitor, fields: dict[str, str], end: int | None) -> None:
-    """A number of days, a date until it is over, or never."""
+    """Expiry is a number of days, a date including that day, or never."""
     key = await make(ada, **fields)
     details = await harness.admin("keys.get", id=key.split("_")[2])
     assert details.expires_at == (None if end is None else datetime.fromtimestamp(end, UTC))
@@ -102,7 +102,7 @@ async def test_ends(harness: Harness, ada: Visitor, fields: dict[str, str], end:
     ],
 )
 async def test_what_is_refused(ada: Visitor, fields: dict[str, str], status: int, says: str) -> None:
-    """The form comes back under the error's status, says why, and keeps what was typed."""
+    """A refusal returns the form with the error's status, the reason and the input."""
     given = {"name": "kept <i>", "for_": "me", "scope_read": "on", "ends": "30", **fields}
     answer = await ada.send("/ui/keys", **given)
     assert answer.status == status
@@ -113,14 +113,14 @@ async def test_what_is_refused(ada: Visitor, fields: dict[str, str], status: int
 
 
 async def test_without_a_scope(ada: Visitor) -> None:
-    """Nothing ticked is said, not taken for read."""
+    """No checked scope is an error, rather than read."""
     answer = await ada.send("/ui/keys", name="x", ends="30")
     assert answer.status == 400
     assert "Tick at least one" in said(text(answer))
 
 
 async def test_who_may_give_what(harness: Harness, ada: Visitor) -> None:
-    """The form offers scopes within one's own, and no services or other users to who is no admin."""
+    """The form offers scopes within the user's own, and service keys and other users to admins only."""
     page = await ada.read("/ui/keys/new")
     assert re.findall(r'name="scope:(\w+)"', page) == ["admin", "user", "registrar", "write", "read"]
     assert 'name="owner"' in page
@@ -135,7 +135,7 @@ async def test_who_may_give_what(harness: Harness, ada: Visitor) -> None:
 
 
 async def test_whose(harness: Harness, ada: Visitor) -> None:
-    """A service's, one's own, and another user's by email or client_id; the list says whose, and filters by it."""
+    """Keys of a service, of the user and of another user are listed with their owner, and filtered by it."""
     bob = await visit(harness, "bob@example.org", "write", "Bob")
     assert (await make(ada, name="s", for_="service")).startswith("herod_s_")
     await make(ada, name="mine")
@@ -158,7 +158,7 @@ async def test_whose(harness: Harness, ada: Visitor) -> None:
 
 
 async def test_another_users_key_is_not_there(harness: Harness, ada: Visitor) -> None:
-    """On every page and form of it."""
+    """Another user's key is not found on any page or form."""
     id_ = (await make(ada)).split("_")[2]
     bob = await visit(harness, "bob@example.org", "write", "Bob")
     await bob.read(f"/ui/keys/{id_}", status=404)
@@ -168,7 +168,7 @@ async def test_another_users_key_is_not_there(harness: Harness, ada: Visitor) ->
 
 
 async def test_a_reader(harness: Harness, ada: Visitor) -> None:
-    """Who holds read sees and makes their own keys, and nothing of users."""
+    """A user with scope read sees and creates own keys only, and sees no users."""
     bob = await visit(harness, "bob@example.org", "read", "Bob")
     page = await bob.read("/ui/keys")
     assert "Your API keys" in page
@@ -185,7 +185,7 @@ async def test_a_reader(harness: Harness, ada: Visitor) -> None:
 
 
 async def test_order_and_pages(harness: Harness, ada: Visitor) -> None:
-    """Newest first; oldest or the soonest to expire where asked; page after page, each key once."""
+    """Newest first by default, or oldest, or by expiry; all pages together contain each key once."""
     for number in range(120):
         end = datetime.fromtimestamp(NOW + 1000 * DAY - number * DAY, UTC) if number % 2 else None
         await harness.service_key("read", f"k{number:03}", expires_at=end)
@@ -213,7 +213,7 @@ async def test_order_and_pages(harness: Harness, ada: Visitor) -> None:
 
 
 async def test_states(harness: Harness, ada: Visitor) -> None:
-    """On, off, expired and long unused are told apart, in the list and by the filter."""
+    """On, off, expired and unused keys are distinguished in the list and by the filter."""
     for name in ("used", "idle", "off"):
         await harness.service_key("read", name)
     await harness.service_key("read", "short", expires_at=datetime.fromtimestamp(NOW + DAY, UTC))
@@ -233,7 +233,7 @@ async def test_states(harness: Harness, ada: Visitor) -> None:
 
 
 async def test_a_key_that_is_signed_in_makes_none(harness: Harness, ada: Visitor) -> None:
-    """The page shows no buttons that would be refused."""
+    """For a session of a key, the page has no buttons that would be refused."""
     await harness.service_key("read", "machine")
     bob = await visit(harness, "bob@example.org", "read", "Bob")
     key = await make(bob)

@@ -1,4 +1,4 @@
-"""The page of legacy secrets: who still uses which, and the way to a key."""
+"""The page of legacy secrets: their uses, and their promotion to keys."""
 
 import re
 from collections.abc import AsyncIterator
@@ -21,13 +21,13 @@ async def harness() -> AsyncIterator[Harness]:
 
 
 def admin_secret(harness: Harness) -> str:
-    """The id of the admin's legacy secret."""
+    """The id of the legacy secret with scope admin."""
     (found,) = (secret.id for secret in harness.runtime.config.legacy.all() if secret.scope == "admin")
     return found
 
 
 async def test_what_there_is(harness: Harness) -> None:
-    """Ids, scopes, uses and where they came from; never a secret."""
+    """The list shows ids, scopes, uses and sources, but no secret."""
     await harness.call("whoami", Bearer(LEGACY["user"]))
     page = await (await visit(harness)).read("/ui/legacy")
     for secret in harness.runtime.config.legacy.all():
@@ -40,7 +40,7 @@ async def test_what_there_is(harness: Harness) -> None:
 
 
 async def test_promoting(harness: Harness) -> None:
-    """The key is shown once, with what to do next; afterwards it is named in the list and no longer offered."""
+    """The key is shown once with the next steps; afterwards the list names it and no longer offers promotion."""
     admin = await visit(harness)
     secret = admin_secret(harness)
     answer = await admin.send("/ui/legacy", id=secret, name="runners <b>", expires_at="2030-01-31")
@@ -61,7 +61,7 @@ async def test_promoting(harness: Harness) -> None:
 
 
 async def test_without_a_name_it_is_called_as_the_secret(harness: Harness) -> None:
-    """And never ends."""
+    """Without a name the key is named after the secret, and never expires."""
     admin = await visit(harness)
     secret = admin_secret(harness)
     key = secret_of(text(await admin.send("/ui/legacy", id=secret, name="", expires_at="")))
@@ -81,7 +81,7 @@ async def test_without_a_name_it_is_called_as_the_secret(harness: Harness) -> No
     ],
 )
 async def test_what_is_refused(harness: Harness, fields: dict[str, str], status: int) -> None:
-    """Is said above the form, which keeps what was typed; no key is made."""
+    """A refusal is shown above the form with the input kept, and no key is created."""
     admin = await visit(harness)
     answer = await admin.send("/ui/legacy", **{"id": admin_secret(harness), "name": "<kept>", **fields})
     assert answer.status == status
@@ -92,7 +92,7 @@ async def test_what_is_refused(harness: Harness, fields: dict[str, str], status:
 
 
 async def test_twice(harness: Harness) -> None:
-    """The second is told which key is there already."""
+    """A second promotion is refused with the existing key."""
     admin = await visit(harness)
     await admin.send("/ui/legacy", id=admin_secret(harness))
     answer = await admin.send("/ui/legacy", id=admin_secret(harness))
@@ -101,7 +101,7 @@ async def test_twice(harness: Harness) -> None:
 
 
 async def test_none(harness: Harness) -> None:
-    """Nothing to replace, and no form."""
+    """Without legacy secrets there is no form."""
     harness.configure(legacy=type(harness.runtime.config.legacy)(harness.store.keyring, []))
     page = await (await visit(harness)).read("/ui/legacy")
     assert "No legacy secrets" in page
@@ -109,7 +109,7 @@ async def test_none(harness: Harness) -> None:
 
 
 async def test_others(harness: Harness) -> None:
-    """See nothing and make nothing."""
+    """Non-admins see and create nothing."""
     reader = await visit(harness, "bob@example.org", scope="write", name="Bob")
     assert (await reader.get("/ui/legacy")).status == 403
     assert (await reader.send("/ui/legacy", id=admin_secret(harness))).status == 403

@@ -1,4 +1,4 @@
-"""The first page: for admins how the daemon is and what to look at, for others what is theirs."""
+"""The overview page: for admins the daemon's state and warnings, for others their own account and keys."""
 
 import re
 from collections.abc import AsyncIterator
@@ -28,7 +28,7 @@ async def harness() -> AsyncIterator[Harness]:
 
 
 async def test_an_admin_sees_how_the_daemon_is(harness: Harness) -> None:
-    """Addresses, store and counts, and the rest of the menu."""
+    """An admin sees addresses, store and counts, and the full menu."""
     harness.pipeline.process.deployment = Deployment(
         binds=("unix:/run/<herod>.sock", "127.0.0.1:3350"),
         store_path="/var/lib/herod/herod.db",
@@ -44,7 +44,7 @@ async def test_an_admin_sees_how_the_daemon_is(harness: Harness) -> None:
 
 
 async def test_the_last_day(harness: Harness) -> None:
-    """Sign-ins and denials are counted by the hour, denials as often as their rows stand for."""
+    """Sign-ins and denials are counted by the hour, with the counts of their rows."""
 
     def put(tx: Writer) -> None:
         for at, operation, outcome, count in (
@@ -69,7 +69,7 @@ async def test_the_last_day(harness: Harness) -> None:
 
 
 async def test_what_needs_attention(harness: Harness) -> None:
-    """Everything that can be found is said with what mends it, the worst first."""
+    """Each possible warning is shown with its fix, most severe first."""
     await harness.service_key("read", "old <one>")
     await harness.call("whoami", Bearer(LEGACY["admin"]))
     harness.clock.now += 100 * DAY
@@ -97,7 +97,7 @@ async def test_what_needs_attention(harness: Harness) -> None:
 
 
 async def test_many_keys(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Are looked at up to a bound, and the page says that there may be more."""
+    """Keys are examined up to a bound, and the page says that there may be more."""
     for number in range(12):
         await harness.service_key("read", f"key {number}", expires_at=datetime.fromtimestamp(NOW + 101 * DAY, UTC))
     harness.clock.now += 100 * DAY
@@ -115,13 +115,13 @@ async def test_many_keys(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_nothing_needs_attention(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty list says so."""
+    """Without warnings the page says so."""
     monkeypatch.setattr("herod.operations.system.overview.find_warnings", lambda facts, now: [])
     assert "Nothing needs attention" in await (await visit(harness)).read("/ui/home")
 
 
 async def test_a_reader_sees_what_is_theirs(harness: Harness) -> None:
-    """Their account and keys; nothing of the daemon's, and no admin's area."""
+    """A reader sees the own account and keys, and neither the daemon's state nor admin areas."""
     harness.pipeline.process.deployment = Deployment(binds=("unix:/secret/place.sock",), warnings=("not for all",))
     await harness.service_key("read", "of somebody else")
     reader = await visit(harness, "bob@example.org", scope="read", name="Bob <b>")
@@ -137,14 +137,14 @@ async def test_a_reader_sees_what_is_theirs(harness: Harness) -> None:
 
 
 async def test_who_can_read_nothing(harness: Harness) -> None:
-    """A registrar has no list of keys, and still a page."""
+    """A registrar has no list of keys and still gets a page."""
     page = await (await visit(harness, "reg@example.org", scope="registrar", name="Reg")).read("/ui/home")
     assert "Your keys" not in page
     assert "Reg" in page
 
 
 async def test_a_read_only_store_is_said_first(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its reason."""
+    """A read-only store is the first warning, with its reason."""
     admin = await visit(harness)
     monkeypatch.setattr(type(harness.store), "health", property(lambda _: ("read-only", "the disk failed")))
     page = await admin.read("/ui/home")
@@ -153,7 +153,7 @@ async def test_a_read_only_store_is_said_first(harness: Harness, monkeypatch: py
 
 
 async def test_the_page_refreshes_itself(harness: Harness) -> None:
-    """Counts and charts, without anybody typing: by asking for the page again and taking that part of it."""
+    """Counts and charts refresh themselves, unless the user is typing, with that part of a newly fetched page."""
     admin = await visit(harness)
     page = await admin.read("/ui/home")
     (target,) = re.findall(r'<div id="live" hx-get="([^"]+)"', page)
@@ -162,7 +162,7 @@ async def test_the_page_refreshes_itself(harness: Harness) -> None:
 
 
 async def test_long_looks_are_remembered_for_a_minute(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is much to look at; a short look is made anew."""
+    """An expensive overview is cached for a minute, and a cheap one is not."""
     looks = []
 
     async def look() -> int:
@@ -175,7 +175,7 @@ async def test_long_looks_are_remembered_for_a_minute(harness: Harness, monkeypa
 
 
 async def test_a_day_with_too_many_rows(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is counted as far as one looks, and says so."""
+    """A day with too many rows is counted up to a bound, and the page says so."""
     monkeypatch.setattr("herod.operations.system.overview.AUDIT_PAGE", 2)
     admin = await visit(harness)
     for number in range(4):
@@ -189,7 +189,7 @@ async def test_a_day_with_too_many_rows(harness: Harness, monkeypatch: pytest.Mo
 
 
 async def test_the_last_backup_is_known_from_the_audit_log(harness: Harness) -> None:
-    """Its age, and that it is too old."""
+    """The age of the last backup comes from the audit log, with a warning when it is too old."""
     harness.pipeline.process.deployment = Deployment(store_path="/store")
     await harness.user()
     await harness.admin("backup")
@@ -202,14 +202,14 @@ async def test_the_last_backup_is_known_from_the_audit_log(harness: Harness) -> 
 
 
 async def test_no_secret_is_told(harness: Harness) -> None:
-    """Neither HERO_SECRET nor a legacy one is anywhere in what the operation answers."""
+    """The operation's answer contains neither HERO_SECRET nor a legacy secret."""
     answer = msgspec.json.encode(await harness.admin("overview")).decode()
     for secret in LEGACY.values():
         assert secret not in answer
 
 
 def test_bars() -> None:
-    """The largest is as high as the chart, none leaves it, and what is not zero can be seen."""
+    """The largest bar has the full height, none exceeds it, and nonzero ones are visible."""
     counts = [(datetime.fromtimestamp(NOW + hour * 3600, UTC), value) for hour, value in enumerate([0, 1, 10_000] * 8)]
     drawn = draw_bars("good", "Things", "things", counts)
     assert drawn.total == 8 * 10_001
@@ -221,7 +221,7 @@ def test_bars() -> None:
 
 
 def test_words_for_numbers() -> None:
-    """Sizes and lengths of time in their largest units."""
+    """Sizes and durations are shown in their largest units."""
     assert [show_span(seconds) for seconds in (5, 65, 3_700, 90_000)] == ["5 s", "1 min", "1 h 1 min", "1 d 1 h"]
     assert [show_bytes(size) for size in (999, 1_500, 250_000, 3 * 10**9, 10**15)] == [
         "999 B", "1.5 kB", "250 kB", "3.0 GB", "1000.0 TB",

@@ -1,4 +1,4 @@
-"""The page of peer rules: look, add, remove; what cannot be is said in the form."""
+"""The page of peer rules: list, add and remove, with errors in the form."""
 
 from collections.abc import AsyncIterator
 
@@ -18,7 +18,7 @@ async def harness() -> AsyncIterator[Harness]:
 
 
 async def test_a_rules_life(harness: Harness) -> None:
-    """Added it stands in the list with what it gives; removed it is gone."""
+    """A rule appears in the list with its grant when added, and disappears when removed."""
     ada = await visit(harness)
     assert "No rules yet" in await ada.read("/ui/peers")
     page = await ada.do("/ui/peers", by="uid", who="1234", scope_read="on", networks="lab, office")
@@ -42,7 +42,7 @@ async def test_a_rules_life(harness: Harness) -> None:
     ],
 )
 async def test_what_cannot_be(harness: Harness, fields: dict[str, str]) -> None:
-    """The form says why, with what was typed, escaped; nothing was made."""
+    """A refused form shows the reason and the escaped input, and creates nothing."""
     ada = await visit(harness)
     answer = await ada.send("/ui/peers", scope_read="on", **fields)
     assert answer.status == 400
@@ -52,7 +52,7 @@ async def test_what_cannot_be(harness: Harness, fields: dict[str, str]) -> None:
 
 
 async def test_a_reader_has_no_such_page(harness: Harness) -> None:
-    """Neither in the menu nor by its address."""
+    """Non-admins have the page neither in the menu nor by its URL."""
     reader = await visit(harness, email="bob@example.org", scope="read", name="Bob")
     assert "/ui/peers" not in await reader.read("/ui/home")
     await reader.read("/ui/peers", status=403)

@@ -1,4 +1,4 @@
-"""The page of resources: counts and kinds, and a way to release one."""
+"""The page of resources: counts by kind, and a form to release one."""
 
 from collections.abc import AsyncIterator
 
@@ -22,7 +22,7 @@ async def harness() -> AsyncIterator[Harness]:
 
 
 async def claim(harness: Harness, kind: str = "vm", *, secret: str = SECRET) -> str:
-    """A resource of the local admin's."""
+    """Claim a resource as the local admin."""
     claimed = await harness.admin(
         "resources.claim", kind=kind, name="hidden name", secret=secret, attributes={"a": "b"}
     )
@@ -31,7 +31,7 @@ async def claim(harness: Harness, kind: str = "vm", *, secret: str = SECRET) -> 
 
 
 async def test_counts(harness: Harness) -> None:
-    """By claimant and kind, the largest first; never a name, an attribute or a secret."""
+    """Resources are counted by claimant and kind, largest first, without names, attributes or secrets."""
     admin = await visit(harness)
     user = await harness.user("user", email="bob@example.org", name="Bob <b>")
     await harness.call("resources.claim", user.basic, kind="a <disk>", name="hidden name", secret=SECRET)
@@ -49,14 +49,14 @@ async def test_counts(harness: Harness) -> None:
 
 
 async def test_none(harness: Harness) -> None:
-    """Says how there come to be some, and offers nothing to release."""
+    """Without resources the page says how to create one, and has no form."""
     page = await (await visit(harness)).read("/ui/resources")
     assert "No resources yet" in page
     assert "Release one" not in page
 
 
 async def test_release(harness: Harness) -> None:
-    """By sid, without its secret; what is not there is said."""
+    """An admin releases a resource by sid, without its secret; an unknown one is reported."""
     admin = await visit(harness)
     sid, _ = await claim(harness), await claim(harness)
     assert 'data-confirm="' in await admin.read("/ui/resources")
@@ -70,7 +70,7 @@ async def test_release(harness: Harness) -> None:
 
 
 async def test_there_is_a_bound(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not counted is not silently left out."""
+    """Beyond the bound the page says that not all are counted."""
     for kind in ("a", "b", "c"):
         await claim(harness, kind)
     monkeypatch.setattr("herod.operations.resources.resource_counts.MAX_GROUPS", 2)
@@ -82,7 +82,7 @@ async def test_there_is_a_bound(harness: Harness, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_others(harness: Harness) -> None:
-    """Count nothing, and release nothing by sid alone."""
+    """Non-admins see no counts and cannot release by sid alone."""
     sid = await claim(harness)
     reader = await visit(harness, "bob@example.org", scope="user", name="Bob")
     assert (await reader.get("/ui/resources")).status == 403
@@ -91,7 +91,7 @@ async def test_others(harness: Harness) -> None:
 
 
 async def test_a_claimant_that_is_gone(harness: Harness) -> None:
-    """Is shown by its id."""
+    """A deleted claimant is shown by id."""
     sid = await claim(harness)
     resource = harness.store.get(Resource, sid)
     assert resource is not None

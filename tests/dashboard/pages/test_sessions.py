@@ -1,4 +1,4 @@
-"""Who is signed in by browser, and signing others out: each sees and ends what they may, and no more."""
+"""Browser sessions: users list and end the sessions they may, and no others."""
 
 from functools import partial
 
@@ -28,7 +28,7 @@ async def dashboard(harness: Harness) -> Harness:
 
 
 async def listed(harness: Harness, session: SessionCookie) -> list[str]:
-    """Whose sessions a session sees."""
+    """The names of the sessions that a session can list."""
     page = await harness.call("session.list", session, TCP)
     return [shape.name for shape in page.items]
 
@@ -41,7 +41,7 @@ async def own_id(harness: Harness, session: SessionCookie) -> str:
 
 
 async def end(harness: Harness, session: SessionCookie, other: str) -> type[HerodError] | None:
-    """Let a session end another; the refusal, if there was one."""
+    """End one session with another; return the refusal, if any."""
     try:
         await harness.call("session.end", session, TCP, id=other)
     except HerodError as error:
@@ -50,7 +50,7 @@ async def end(harness: Harness, session: SessionCookie, other: str) -> type[Hero
 
 
 async def is_over(harness: Harness, session: SessionCookie) -> bool:
-    """Whether a session opens nothing any more."""
+    """Whether a session is refused."""
     try:
         await harness.call("whoami", session, TCP)
     except ExpiredToken:
@@ -59,13 +59,13 @@ async def is_over(harness: Harness, session: SessionCookie) -> bool:
 
 
 async def people(harness: Harness) -> tuple[User, User]:
-    """An admin and somebody with less."""
+    """An admin and a user with less."""
     admin = await harness.user(scope="admin", email="ada@example.org", name="Ada", password=PASSWORD)
     return admin, await harness.user(scope="write", email="bob@example.org", name="Bob", password=PASSWORD)
 
 
 async def test_an_admin_sees_everybodys_and_others_their_own(harness: Harness) -> None:
-    """Oldest first, and which is theirs."""
+    """Admins list all sessions, others their own, oldest first, with the current one marked."""
     admin, bob = await people(harness)
     hers, his = await admin.session(), await bob.session()
     harness.clock.now += 1
@@ -75,7 +75,7 @@ async def test_an_admin_sees_everybodys_and_others_their_own(harness: Harness) -
 
 
 async def test_ending(harness: Harness) -> None:
-    """An admin ends anybody's, others their own, and nobody one that they cannot see."""
+    """Admins end any session, others their own, and a session they cannot see is not found."""
     admin, bob = await people(harness)
     hers, his, second = await admin.session(), await bob.session(), await bob.session()
     assert await end(harness, his, await own_id(harness, hers)) is NotFound
@@ -88,7 +88,7 @@ async def test_ending(harness: Harness) -> None:
 
 
 async def test_nobody_ends_who_holds_more(harness: Harness) -> None:
-    """An admin of one network, and a narrow key of the same account, end what holds no more than they do."""
+    """An admin of one network and a key's session of the same account end only sessions within their own grant."""
     admin, bob = await people(harness)
     lab = await (await harness.user(scope="admin", networks=["lab"], name="Lab")).session()
     hers, his = await admin.session(), await bob.session()
@@ -101,7 +101,7 @@ async def test_nobody_ends_who_holds_more(harness: Harness) -> None:
 
 
 async def test_what_is_over_is_not_listed(harness: Harness) -> None:
-    """After its time, and with the account."""
+    """Expired sessions and those of a disabled account are not listed."""
     admin, bob = await people(harness)
     await bob.session()
     harness.clock.now += 12 * 3600
@@ -113,7 +113,7 @@ async def test_what_is_over_is_not_listed(harness: Harness) -> None:
 
 
 async def test_a_sessions_facts(harness: Harness) -> None:
-    """By what, from where, since when and until when; as much as it holds now."""
+    """A session shows method, source, times and its present grant."""
     _, bob = await people(harness)
     opened = await harness.call("session.create", Bearer(await bob.key(scope="read")), TCP, browser="Firefox")
     (shape,) = (await harness.call("session.list", SessionCookie(opened.cookie), TCP)).items
@@ -124,7 +124,7 @@ async def test_a_sessions_facts(harness: Harness) -> None:
 
 
 async def test_ending_is_audited(harness: Harness) -> None:
-    """Who did it, and to which session."""
+    """Ending a session is audited with actor and session."""
     admin, bob = await people(harness)
     hers, his = await admin.session(), await bob.session()
     target = await own_id(harness, his)
@@ -135,7 +135,7 @@ async def test_ending_is_audited(harness: Harness) -> None:
 
 
 async def show(harness: Harness, session: SessionCookie, path: str = "/ui/sessions", form: str = "") -> Answer:
-    """Ask for a page, or send it a form, as the session's browser does."""
+    """Get a page or send a form, as the session's browser does."""
     half, ticket = cut(session.text)
     headers = {"cookie": f"herod_session={half}"}
     if form:
@@ -144,7 +144,7 @@ async def show(harness: Harness, session: SessionCookie, path: str = "/ui/sessio
 
 
 async def test_the_page(dashboard: Harness) -> None:
-    """Marks this browser, signs others out, and shows no button for what would be refused."""
+    """The page marks this browser, signs others out, and has no button for what would be refused."""
     admin, bob = await people(dashboard)
     hers, his = await admin.session(), await bob.session()
     page = (await show(dashboard, hers)).response.body.decode()
@@ -160,7 +160,7 @@ async def test_the_page(dashboard: Harness) -> None:
 
 
 async def test_the_page_of_who_is_no_admin(dashboard: Harness) -> None:
-    """Has their own sessions; another's cannot be ended by its address."""
+    """Non-admins see their own sessions, and cannot end others' by URL."""
     admin, bob = await people(dashboard)
     hers, his = await admin.session(), await bob.session()
     page = (await show(dashboard, his)).response.body.decode()
@@ -172,7 +172,7 @@ async def test_the_page_of_who_is_no_admin(dashboard: Harness) -> None:
 
 
 async def test_a_restart_ends_sessions_without_tls(harness: Harness) -> None:
-    """While herod was away another program may have had its port, and with it what open pages sent; not over TLS."""
+    """Without TLS a restart ends sessions, because another program may have received their requests on the port."""
     user = await harness.user()
     plain = await user.session()
     opened = await harness.call("session.create", user.basic, Source(address="127.0.0.1", secure=True))

@@ -1,4 +1,4 @@
-"""Signing in and out by browser, through the real doors, Hypercorn and Quart, without sockets."""
+"""Browser sign-in and sign-out, through the real router, Hypercorn and Quart, without sockets."""
 
 import re
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from support.herod_in_memory import LEGACY, PASSWORD, Harness
 
 
 async def test_signing_in_and_out(dashboard: Harness) -> None:
-    """A session with what the account holds; the page says it; afterwards neither half opens anything."""
+    """A session holds what its account holds, the page shows it, and after signing out neither half is accepted."""
     answer = await sign_in(dashboard)
     assert answer.status == 303
     flags = {flag.strip() for flag in answer.headers["set-cookie"].split(";")[1:]}
@@ -39,7 +39,7 @@ async def test_signing_in_and_out(dashboard: Harness) -> None:
 
 
 async def test_tls(dashboard: Harness) -> None:
-    """There the cookie goes over TLS alone, under a name that nobody else can set."""
+    """Over TLS the cookie is Secure, with the __Host- prefix."""
     tls = Source(address="127.0.0.1", secure=True)
     answer = await sign_in(dashboard, source=tls)
     name, *flags = (part.strip() for part in answer.headers["set-cookie"].split(";"))
@@ -65,7 +65,7 @@ async def test_tls(dashboard: Harness) -> None:
     ],
 )
 async def test_what_does_not_sign_in(dashboard: Harness, form: str, status: int) -> None:
-    """The form comes back with what was wrong, the email kept and the password not; no cookie is set."""
+    """A refused sign-in returns the form with the error and the email, without the password or a cookie."""
     answer = await sign_in(dashboard, form=form)
     assert answer.status == status
     assert "set-cookie" not in answer.headers
@@ -78,7 +78,7 @@ async def test_what_does_not_sign_in(dashboard: Harness, form: str, status: int)
 
 
 async def test_unknown_and_known_emails_get_the_same_page(dashboard: Harness) -> None:
-    """Byte for byte, but for the email that was typed."""
+    """Unknown and known emails get identical pages, except for the email."""
     pages = {
         text(await sign_in(dashboard, form=f"email={email}&password=wrong")).replace(email, "")
         for email in (EMAIL, "nobody@example.org")
@@ -87,7 +87,7 @@ async def test_unknown_and_known_emails_get_the_same_page(dashboard: Harness) ->
 
 
 async def test_guessing_is_limited_here_too(dashboard: Harness) -> None:
-    """The eleventh wrong password is told when to come back, and so is the right one; no session is made."""
+    """The eleventh attempt is refused with the time to wait, even with the right password, and opens no session."""
     answers = [await sign_in(dashboard, form=f"email={EMAIL}&password=wrong+{number}") for number in range(11)]
     assert [answer.status for answer in answers] == [401] * 10 + [429]
     locked = await sign_in(dashboard)
@@ -98,13 +98,13 @@ async def test_guessing_is_limited_here_too(dashboard: Harness) -> None:
 
 
 async def test_json_is_no_form(dashboard: Harness) -> None:
-    """What a form cannot be sent as, is not taken."""
+    """JSON is refused, because a form cannot be sent as JSON."""
     answer = await dashboard.request("POST", "/ui/sign-in", json={"email": EMAIL, "password": PASSWORD}, headers=OWN)
     assert answer.status == 400
 
 
 async def test_a_session_shrinks_and_ends(dashboard: Harness) -> None:
-    """With the account's scope, with the account, and after its time."""
+    """A session shrinks with its account's scope, and ends with the account and after its time."""
     cookie, home = await open_session(dashboard)
     ada = next(user for user in (await dashboard.admin("users.list")).items if user.email == EMAIL)
     await dashboard.admin("users.scope", client_id=ada.client_id, scope="read")
@@ -119,7 +119,7 @@ async def test_a_session_shrinks_and_ends(dashboard: Harness) -> None:
 
 
 async def test_what_the_store_cannot_take_is_said(dashboard: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Signing out that did not happen does not look as if it had."""
+    """A sign-out that the store could not take is reported as an error."""
     cookie, home = await open_session(dashboard)
 
     async def write(change: object) -> None:
@@ -133,7 +133,7 @@ async def test_what_the_store_cannot_take_is_said(dashboard: Harness, monkeypatc
 
 
 async def test_an_api_key_signs_in(dashboard: Harness) -> None:
-    """With what the key holds, which the page says; the key stands on no page, and the menu has what it may look at."""
+    """A session of an API key holds what the key holds; no page shows the key, and the menu has what it may see."""
     key = await dashboard.service_key("read", "a reader")
     answer = await sign_in_by_key(dashboard, f"  {key} ")
     assert answer.status == 303
@@ -150,7 +150,7 @@ async def test_an_api_key_signs_in(dashboard: Harness) -> None:
     [("", 400), ("herod_s_nothing", 401), (f"herod_s_{'0' * 12}_{'0' * 49}", 401), ("any words", 401), ("é" * 9, 401)],
 )
 async def test_what_is_no_key(dashboard: Harness, key: str, status: int) -> None:
-    """The form comes back open with what was wrong, and without what was typed."""
+    """An invalid key returns the open form with the error, without the input."""
     answer = await sign_in_by_key(dashboard, key)
     assert answer.status == status
     assert "set-cookie" not in answer.headers
@@ -162,7 +162,7 @@ async def test_what_is_no_key(dashboard: Harness, key: str, status: int) -> None
 
 
 async def test_a_token_opens_no_session(dashboard: Harness) -> None:
-    """It would live on in the session."""
+    """A token opens no session, which would outlive it."""
     user = await dashboard.user(scope="write")
     answer = await sign_in_by_key(dashboard, await user.token())
     assert answer.status == 400
@@ -170,14 +170,14 @@ async def test_a_token_opens_no_session(dashboard: Harness) -> None:
 
 
 async def test_legacy_secrets_are_guessed_at_no_more_often_here(dashboard: Harness) -> None:
-    """Ten, then the source waits, also with the right one."""
+    """After ten wrong legacy secrets the source has to wait, even with the right one."""
     answers = [await sign_in_by_key(dashboard, f"guess {number}") for number in range(11)]
     assert [answer.status for answer in answers] == [401] * 10 + [429]
     assert (await sign_in_by_key(dashboard, LEGACY["user"])).status == 429
 
 
 async def test_signing_in_again_ends_the_session_before(dashboard: Harness) -> None:
-    """Of this browser, whoever signs in; another browser's stays."""
+    """Signing in again ends this browser's earlier session, of any user; other browsers' stay."""
     cookie, home = await open_session(dashboard)
     other, elsewhere = await open_session(dashboard)
     again = await sign_in(dashboard, cookie=cookie["cookie"])
@@ -189,7 +189,7 @@ async def test_signing_in_again_ends_the_session_before(dashboard: Harness) -> N
 
 
 async def test_a_wrong_password_ends_nothing(dashboard: Harness) -> None:
-    """Only who is signed in takes the place of who was."""
+    """A failed sign-in does not end the earlier session."""
     cookie, home = await open_session(dashboard)
     assert (await sign_in(dashboard, form=f"email={EMAIL}&password=wrong", cookie=cookie["cookie"])).status == 401
     assert (await dashboard.request("GET", home, headers=cookie)).status == 200
@@ -208,5 +208,5 @@ async def test_a_wrong_password_ends_nothing(dashboard: Harness) -> None:
     ],
 )
 def test_the_browsers_family(user_agent: str, name: str) -> None:
-    """And no more than that is kept of what browsers say of themselves."""
+    """Of the User-Agent only the browser family is stored."""
     assert family(user_agent) == name

@@ -1,4 +1,4 @@
-"""From a terminal into a browser: a code shows whose session it opens, opens it once, and no session but theirs."""
+"""Sign-in from a terminal: a code shows whose session it opens, and opens that one session once."""
 
 import re
 from functools import partial
@@ -20,13 +20,13 @@ from herod_client.core.key_format import new_opaque
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, Harness
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
-# How a file on the disk leads a browser to us.
+# The headers with which a file on disk leads a browser to herod.
 FROM_FILE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
 @pytest.fixture
 async def dashboard(harness: Harness) -> Harness:
-    """A harness with pages, and an admin."""
+    """A harness with pages and an admin."""
     harness.router = Router(
         harness.pipeline, OPERATIONS, Guard(), PageRequests(partial(make_app, harness.pipeline, OPERATIONS))
     )
@@ -35,7 +35,7 @@ async def dashboard(harness: Harness) -> Harness:
 
 
 def text(answer: Answer) -> str:
-    """The page."""
+    """The page's HTML."""
     return answer.response.body.decode()
 
 
@@ -51,7 +51,7 @@ async def send(harness: Harness, code: str, **headers: str) -> Answer:
 
 
 async def test_a_code_leads_into_the_dashboard(dashboard: Harness) -> None:
-    """By an address that asks, and a form that opens: with what the one who asked holds, once."""
+    """A code's URL asks for confirmation, and its form opens a session with the caller's grant, once."""
     code = await local_code(dashboard)
     asks = await dashboard.request("GET", f"/ui/code?code={code}", headers=FROM_FILE)
     assert asks.status == 200
@@ -70,7 +70,7 @@ async def test_a_code_leads_into_the_dashboard(dashboard: Harness) -> None:
 
 
 async def test_looking_uses_nothing_up(dashboard: Harness) -> None:
-    """What fetches addresses ahead does no harm, and changes nothing."""
+    """Opening the URL does not consume the code, so prefetching is harmless."""
     code = await local_code(dashboard)
     for _ in range(3):
         assert (await dashboard.request("GET", f"/ui/code?code={code}", headers=FROM_FILE)).status == 200
@@ -79,7 +79,7 @@ async def test_looking_uses_nothing_up(dashboard: Harness) -> None:
 
 
 async def test_the_page_says_whose_session_it_is(dashboard: Harness) -> None:
-    """Whoever was sent an address with another's code sees it; a name that looks like theirs has another email."""
+    """The page names account and email, so that users notice another person's code, even with a similar name."""
     eve = await dashboard.user(scope="read", email="eve@example.org", name="Ada <b>", password=PASSWORD)
     made = await dashboard.call("session.code", eve.basic, TCP)
     page = text(await dashboard.request("GET", f"/ui/code?code={made.code}", headers=FROM_FILE))
@@ -101,7 +101,7 @@ async def test_the_page_says_whose_session_it_is(dashboard: Harness) -> None:
     ],
 )
 async def test_only_our_own_page_uses_a_code(dashboard: Harness, headers: dict[str, str]) -> None:
-    """A form of another origin, or of a file, opens nothing; the code stays good."""
+    """A form of another origin, or of a file, opens nothing, and the code stays valid."""
     code = await local_code(dashboard)
     answer = await dashboard.request("POST", "/ui/code", form=f"code={code}", headers=headers)
     assert answer.status in (400, 403)
@@ -110,7 +110,7 @@ async def test_only_our_own_page_uses_a_code(dashboard: Harness, headers: dict[s
 
 
 async def test_a_code_is_over_after_a_minute(dashboard: Harness) -> None:
-    """Unused."""
+    """An unused code expires after a minute."""
     code = await local_code(dashboard)
     dashboard.clock.now += CODE_SECONDS
     assert (await dashboard.request("GET", f"/ui/code?code={code}")).status == 401
@@ -119,7 +119,7 @@ async def test_a_code_is_over_after_a_minute(dashboard: Harness) -> None:
 
 @pytest.mark.parametrize("code", ["", "x", "4fZ0" * 10 + "4fZ", "%22%3E%3Cscript%3E", "%ff", "a&code=b"])
 async def test_what_is_no_code(dashboard: Harness, code: str) -> None:
-    """Leads to the sign-in page, which says so and repeats nothing."""
+    """An invalid code leads to the sign-in page with an error that does not repeat it."""
     for answer in (await dashboard.request("GET", f"/ui/code?code={code}"), await send(dashboard, code)):
         assert answer.status in (400, 401)
         assert "<h1>Sign in</h1>" in text(answer)
@@ -128,7 +128,7 @@ async def test_what_is_no_code(dashboard: Harness, code: str) -> None:
 
 
 async def test_a_code_shrinks_and_ends_with_who_made_it(dashboard: Harness) -> None:
-    """As what they hold is when it is used."""
+    """A code has the grant that its creator holds at its use, and ends with the creator."""
     ada = await dashboard.user(scope="write", email="ada@example.org", password=PASSWORD)
     codes = [(await dashboard.call("session.code", ada.basic, TCP)).code for _ in range(2)]
     await dashboard.admin("users.scope", client_id=ada.client_id, scope="read")
@@ -139,7 +139,7 @@ async def test_a_code_shrinks_and_ends_with_who_made_it(dashboard: Harness) -> N
 
 
 async def test_a_code_of_a_key_is_worth_the_key(dashboard: Harness) -> None:
-    """And dies with it."""
+    """A code of a key has the key's grant, and ends with it."""
     ada = await dashboard.user(scope="write", email="ada@example.org", password=PASSWORD)
     key = await ada.key(scope="read")
     made = await dashboard.call("session.code", Bearer(key), TCP)
@@ -152,7 +152,7 @@ async def test_a_code_of_a_key_is_worth_the_key(dashboard: Harness) -> None:
 
 
 async def test_tokens_and_sessions_make_no_codes(dashboard: Harness) -> None:
-    """A session that a token or session made would outlive it."""
+    """Tokens and sessions create no codes, because a session would outlive them."""
     ada = await dashboard.user(scope="write", email="ada@example.org", password=PASSWORD)
     for presented in (await ada.bearer(), await ada.session()):
         with pytest.raises(CeilingExceeded):
@@ -162,7 +162,7 @@ async def test_tokens_and_sessions_make_no_codes(dashboard: Harness) -> None:
 
 
 async def test_a_code_ends_the_browsers_earlier_session(dashboard: Harness) -> None:
-    """As every other way to sign in does."""
+    """A code ends the browser's earlier session, as every sign-in does."""
     first = await send(dashboard, await local_code(dashboard))
     cookie = first.headers["set-cookie"].partition(";")[0]
     assert (await send(dashboard, await local_code(dashboard), cookie=cookie)).status == 303
@@ -185,13 +185,13 @@ async def test_a_code_ends_the_browsers_earlier_session(dashboard: Harness) -> N
 async def test_where_browsers_find_the_pages(
     harness: Harness, binds: tuple[str, ...], url: str | None, *, has_tls: bool
 ) -> None:
-    """On loopback where that is bound; with a certificate under the name it is for; nowhere without TCP."""
+    """Pages are on loopback if it is bound, with a certificate under its name, and nowhere without TCP."""
     harness.pipeline.process.deployment = Deployment(binds=binds, has_tls=has_tls)
     assert (await harness.call("session.code", LOCAL_ADMIN, ADMIN_SOURCE)).page_url == url
 
 
 async def test_codes_are_bounded(harness: Harness) -> None:
-    """One holder's push out their own, and all together the oldest; those that are over go first."""
+    """Codes are bounded for each holder and in total, evicting expired ones first, then the oldest."""
     codes: OneTimeCodes[str] = OneTimeCodes(harness.store.keyring, "test")
     first = codes.make("mine", holder="me", now=0, expires_at=60)
     for _ in range(MAX_CODES_OF_ONE):
@@ -209,7 +209,7 @@ async def test_codes_are_bounded(harness: Harness) -> None:
 
 
 async def test_codes_are_bounded_in_bytes(harness: Harness) -> None:
-    """What they stand for takes so much memory at most: the oldest go first, and one that is larger stays alone."""
+    """Codes are bounded in bytes, evicting the oldest; a single larger one is kept alone."""
     codes: OneTimeCodes[str] = OneTimeCodes(harness.store.keyring, "test")
     made = [codes.make("x", holder=f"{n}", now=0, expires_at=60, size=MAX_CODE_BYTES // 4) for n in range(6)]
     assert [codes.look(code, now=0) is not None for code in made] == [False, False, True, True, True, True]
@@ -220,7 +220,7 @@ async def test_codes_are_bounded_in_bytes(harness: Harness) -> None:
 
 
 async def test_codes_of_one_kind_are_none_of_another(harness: Harness) -> None:
-    """Nor after all are ended."""
+    """A code of one kind is not accepted as another, and codes are refused after `clear`."""
     ones: OneTimeCodes[str] = OneTimeCodes(harness.store.keyring, "one")
     others: OneTimeCodes[str] = OneTimeCodes(harness.store.keyring, "other")
     code = ones.make("x", holder="me", now=0, expires_at=60)

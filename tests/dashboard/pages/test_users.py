@@ -1,4 +1,4 @@
-"""The pages of users and of one's own account, through the real doors."""
+"""The pages of users and of one's own account, through the real router."""
 
 import pytest
 from msgspec.structs import replace
@@ -12,13 +12,13 @@ NEW = "another long password"
 
 @pytest.fixture
 async def ada(harness: Harness) -> Visitor:
-    """An admin at the pages."""
+    """An admin who is signed in."""
     open_pages(harness)
     return await visit(harness)
 
 
 async def add(visitor: Visitor, email: str = "bob@example.org", **fields: str) -> str:
-    """A new user by the form; their client_id."""
+    """Add a user with the form; return the client_id."""
     answer = await visitor.send("/ui/users", email=email, **{"name": "Bob", "scope_read": "on", **fields})
     assert answer.status == 200, said(text(answer))
     assert secret_of(text(answer))
@@ -26,7 +26,7 @@ async def add(visitor: Visitor, email: str = "bob@example.org", **fields: str) -
 
 
 async def test_a_users_life(harness: Harness, ada: Visitor) -> None:
-    """Added, given more, renamed, switched off and on, given a password and a client secret, deleted."""
+    """A user is added, promoted, renamed, disabled, enabled, given a password and a client secret, and deleted."""
     id_ = await add(ada, scope_write="on", networks="lab office")
     page = f"/ui/users/{id_}"
     assert "bob@example.org" in await ada.read(page)
@@ -53,7 +53,7 @@ async def test_a_users_life(harness: Harness, ada: Visitor) -> None:
 
 
 async def test_the_list(harness: Harness, ada: Visitor) -> None:
-    """Newest first or oldest first, in pages; one is found by the whole email, however written, or by client_id."""
+    """Users are listed newest or oldest first, in pages, and found by their normalized email or by client_id."""
     for number in range(60):
         harness.clock.now += 1
         await harness.user(email=f"u{number}@example.org", name=f"U{number}")
@@ -82,7 +82,7 @@ async def test_the_list(harness: Harness, ada: Visitor) -> None:
     ],
 )
 async def test_what_is_refused(ada: Visitor, fields: dict[str, str], status: int, says: str) -> None:
-    """The form comes back under the error's status with what was typed, and never a password."""
+    """A refusal returns the form with the error's status and the input, but no password."""
     given = {"email": "kept@example.org", "name": "<b>", "password": PASSWORD, "scope_read": "on", **fields}
     answer = await ada.send("/ui/users", **given)
     assert answer.status == status
@@ -94,7 +94,7 @@ async def test_what_is_refused(ada: Visitor, fields: dict[str, str], status: int
 
 
 async def test_who_holds_more(harness: Harness, ada: Visitor) -> None:
-    """An admin changes no owner, and the page says so."""
+    """An admin cannot change an owner, and the page says so."""
     owner = await harness.user(email="boss@example.org")
     account = harness.store.get(Account, owner.client_id)
     assert account is not None
@@ -110,7 +110,7 @@ async def test_who_holds_more(harness: Harness, ada: Visitor) -> None:
 
 
 async def test_the_last_admin(harness: Harness, ada: Visitor) -> None:
-    """Cannot go, and is told to make another first."""
+    """The last admin cannot be removed, and the page advises to create another first."""
     for what in ("disable", "delete"):
         answer = await ada.send(f"/ui/users/{ada.client_id}/{what}")
         assert answer.status == 409
@@ -118,7 +118,7 @@ async def test_the_last_admin(harness: Harness, ada: Visitor) -> None:
 
 
 async def test_ones_own_password(harness: Harness, ada: Visitor) -> None:
-    """With the current one, twice alike; then one is out, and in again with the new one."""
+    """Users change their password with the current one and a repetition; then they are signed out."""
     bob = await visit(harness, "bob@example.org", "read", "Bob")
     assert "Bob" in await bob.read("/ui/account")
     for fields, status, says in (
@@ -140,7 +140,7 @@ async def test_ones_own_password(harness: Harness, ada: Visitor) -> None:
 
 
 async def test_ones_own_client_secret(harness: Harness, ada: Visitor) -> None:
-    """Shown once; it ends the session, and the page leads to signing in."""
+    """The new client secret is shown once; the session ends, and the page leads to signing in."""
     bob = await visit(harness, "bob@example.org", "read", "Bob")
     answer = await bob.send("/ui/account/secret")
     assert answer.status == 200
@@ -150,7 +150,7 @@ async def test_ones_own_client_secret(harness: Harness, ada: Visitor) -> None:
 
 
 async def test_forms_without_a_ticket(harness: Harness, ada: Visitor) -> None:
-    """Change nothing."""
+    """Forms without a ticket change nothing."""
     for path in (f"/ui/users/{ada.client_id}/secret", "/ui/account/secret", "/ui/users", "/ui/keys"):
         answer = await harness.request("POST", path, form="email=eve%40example.org", headers={**OWN, **ada.cookie})
         assert (answer.status, answer.headers["location"]) == (303, "/")
