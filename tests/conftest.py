@@ -1,4 +1,4 @@
-"""Fixtures for every layer, and what a run says of itself."""
+"""Fixtures for every layer, and reporting for a run."""
 
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -9,25 +9,25 @@ from hypothesis import settings
 from support.herod_in_memory import Harness, open_harness
 from support.soak_rounds import describe
 
-# A suite that is started in the background ignores SIGINT, and so would every daemon and command that its tests start.
+# A suite started in the background ignores SIGINT, and so would every daemon and command that its tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# No test asserts a time, and a busy machine is no failure.
+# No test asserts a time, and a busy machine is not a failure.
 settings.register_profile("herod", deadline=None)
 settings.load_profile("herod")
 
 
 @pytest.fixture
 async def harness() -> AsyncIterator[Harness]:
-    """A daemon without sockets, in memory."""
+    """An in-memory daemon without sockets."""
     async with open_harness() as built:
         yield built
 
 
 @pytest.fixture
 def say(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Have a line stand below the results, also when other processes run the tests."""
+    """Print a line below the results, also when other processes run the tests."""
     return lambda line: record_property("said", line)
 
 
@@ -37,7 +37,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What tests had to say."""
+    """The lines that tests reported."""
     said = [
         (report.nodeid.rpartition("::")[2], value)
         for outcome in ("passed", "failed")

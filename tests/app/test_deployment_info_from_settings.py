@@ -1,4 +1,4 @@
-"""What the dashboard is told of how the daemon was set up, and what it makes of it."""
+"""The deployment information for the dashboard, and its warnings."""
 
 import time
 from pathlib import Path
@@ -19,13 +19,13 @@ NOW = 1_800_000_000
 
 
 def settings(folder: Path, **environ: str) -> Settings:
-    """Of a daemon in a folder."""
+    """Settings of a daemon in a folder."""
     given = {"HERO_SECRET": SECRET, "HOME": str(folder), "HEROD_STORE": f"sqlite:{folder}/herod.db", **environ}
     return load_settings({}, given, uid=4711)
 
 
 async def test_addresses_and_store(tmp_path: Path) -> None:
-    """As they really are: the port that the kernel chose, and the bytes with what is not yet in the main file."""
+    """Addresses have the port that the kernel chose, and the store's size includes its log."""
     binds = (UnixBind(tmp_path / "herod.sock"), TcpBind("127.0.0.1", 0))
     with listening(binds) as listeners:
         deployment = describe(settings(tmp_path), listeners, None)
@@ -42,7 +42,7 @@ async def test_addresses_and_store(tmp_path: Path) -> None:
 
 
 async def test_weak_secrets_are_named_and_not_told(tmp_path: Path) -> None:
-    """By their variables; other warnings of the settings stay as they are."""
+    """Weak secrets are named by their variables without their values; other warnings are unchanged."""
     weak = settings(tmp_path, HERO_SECRET="short one", HEROD_ALLOW_WEAK_SECRET="1", HEROD_STORE_SECRET="short one")
     deployment = describe(weak, [], None)
     assert deployment.weak_secrets == ("HERO_SECRET", "HEROD_STORE_SECRET")
@@ -52,7 +52,7 @@ async def test_weak_secrets_are_named_and_not_told(tmp_path: Path) -> None:
 
 
 async def test_the_certificate_that_is_shown_now(tmp_path: Path) -> None:
-    """Its end, also after another one was loaded."""
+    """The expiry is that of the certificate in use, also after a reload."""
     now = int(time.time())
 
     def load(name: str, days: int) -> tuple[str, str]:
@@ -90,7 +90,7 @@ async def test_the_certificate_that_is_shown_now(tmp_path: Path) -> None:
     ],
 )
 def test_attention(facts: Facts, found: list[tuple[str, str]]) -> None:
-    """What is found, the worst first; each with a fix."""
+    """Warnings are listed most severe first, each with a fix."""
     attention = find_warnings(facts, now=NOW)
     assert [(one.code, one.level) for one in attention] == found
     assert all(one.message and one.fix for one in attention)

@@ -1,4 +1,4 @@
-"""Which users can change where a path leads, what root refuses for it, and whom it becomes."""
+"""Which users control where a path leads, what root refuses because of them, and which user it becomes."""
 
 import os
 import pwd
@@ -20,14 +20,14 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="root alone can give f
 
 @pytest.fixture
 def base() -> Iterator[Path]:
-    """A folder that every user can enter; pytest's own are closed to others."""
+    """A folder that every user can enter, unlike pytest's own."""
     with tempfile.TemporaryDirectory(prefix="herod-test-") as name:
         Path(name).chmod(0o755)
         yield Path(name).resolve()
 
 
 def folder(path: Path, uid: int = 0, mode: int = 0o755, gid: int | None = None) -> Path:
-    """A folder of somebody's."""
+    """A folder of the given user."""
     path.mkdir(exist_ok=True)
     path.chmod(mode)
     os.chown(path, uid, uid if gid is None else gid)
@@ -35,7 +35,7 @@ def folder(path: Path, uid: int = 0, mode: int = 0o755, gid: int | None = None) 
 
 
 def refusal(path: Path, *, may_share: bool = False) -> str:
-    """What root says of a path, in one line."""
+    """Root's one-line refusal of a path."""
     with pytest.raises(RuntimeFailure) as caught:
         require_own_path(path, "the store", may_share=may_share)
     assert str(caught.value).startswith(f"the store {path} ")
@@ -58,7 +58,7 @@ def refusal(path: Path, *, may_share: bool = False) -> str:
     ],
 )
 def test_where_a_path_leads(base: Path, links: dict[str, str], path: str, target: str) -> None:
-    """To where the kernel would go; what is not there is as it is written."""
+    """A path resolves as in the kernel; missing parts stay as written."""
     (base / "a" / "b").mkdir(parents=True)
     for name, aim in links.items():
         (base / name).symlink_to(aim.format(base=base))
@@ -68,7 +68,7 @@ def test_where_a_path_leads(base: Path, links: dict[str, str], path: str, target
 
 
 def test_circle_of_links(base: Path) -> None:
-    """Links in a circle are refused by name."""
+    """A cycle of links is refused with its path."""
     (base / "a").symlink_to("b")
     (base / "b").symlink_to("a")
     with pytest.raises(RuntimeFailure, match=f"{base}/a leads in a circle: remove the symbolic link {base}/"):
@@ -77,7 +77,7 @@ def test_circle_of_links(base: Path) -> None:
 
 @needs_root
 def test_own_paths(base: Path) -> None:
-    """Folders and links of root's alone are followed, also through a folder like /tmp."""
+    """Folders and links of root are followed, also through a folder such as /tmp."""
     sticky = folder(base / "sticky", mode=0o1777)
     own = folder(sticky / "own", mode=0o770)
     (base / "link").symlink_to(own)
@@ -87,7 +87,7 @@ def test_own_paths(base: Path) -> None:
 
 @needs_root
 def test_folders_and_links_of_others(base: Path) -> None:
-    """One folder or link on the way that is another user's is enough, and is named with that user."""
+    """One folder or link of another user on the path is refused, with that user."""
     theirs = folder(base / "theirs", OWNER)
     folder(theirs / "own")
     (theirs / "link").symlink_to(folder(base / "own"))
@@ -101,7 +101,7 @@ def test_folders_and_links_of_others(base: Path) -> None:
 
 @needs_root
 def test_folders_that_others_write(base: Path) -> None:
-    """Who may make a link in a folder of root's, or rename what is there, decides where a path leads, too."""
+    """A user who can create links in a folder of root's, or rename entries, also controls where a path leads."""
     for name, mode in (("all", 0o777), ("group", 0o775)):
         folder(folder(base / name, mode=mode, gid=OWNER) / "own")
         letter = name[0].replace("a", "o")
@@ -118,7 +118,7 @@ def test_folders_that_others_write(base: Path) -> None:
 
 @needs_root
 def test_access_lists(base: Path) -> None:
-    """A user whom an access list lets write counts as everybody else does; its group bits are no group's."""
+    """A user with write access by an ACL is refused like others; the group bits are then the ACL's mask."""
     path = folder(base / "listed", mode=0o775)
     entries = ((0x01, 7, 0), (0x02, 7, OWNER), (0x04, 5, 0), (0x10, 7, 0), (0x20, 5, 0))  # acl(5), acl_user and others
     packed = [struct.pack("<HHI", tag, bits, id_ or 0xFFFFFFFF) for tag, bits, id_ in entries]
@@ -131,7 +131,7 @@ def test_access_lists(base: Path) -> None:
 
 @needs_root
 def test_other_users_are_let_through(base: Path) -> None:
-    """Who is not root loses nothing of somebody else's: what they may not write, the kernel refuses."""
+    """For non-root users nothing is refused, because the kernel enforces their permissions."""
     path = folder(base / "theirs", OWNER, mode=0o777)
     os.seteuid(OTHER)
     try:
@@ -143,21 +143,21 @@ def test_other_users_are_let_through(base: Path) -> None:
 
 
 def ids() -> tuple[object, ...]:
-    """Who this process is."""
+    """The ids of this process."""
     return os.getresuid(), os.getresgid(), sorted(os.getgroups())
 
 
 @needs_root
 @pytest.mark.parametrize("path", ["home/f", "home/state/f", "home/new/state/f", "link/f"])
 def test_root_becomes_the_owner(base: Path, path: str) -> None:
-    """It makes files as that user, may not touch root's, keeps none of root's groups, and comes back."""
+    """Root creates files as that user, without access to root's files or groups, and switches back."""
     home = folder(base / "home", OWNER)
     folder(home / "state", OWNER, mode=0o700)
     (base / "link").symlink_to(home)
     roots = base / "roots"
     roots.touch(0o600)
     before = ids()
-    with pytest.raises(KeyError), acting_as_owner(base / path, "the store"):  # noqa: PT012 - what an error inside does
+    with pytest.raises(KeyError), acting_as_owner(base / path, "the store"):  # noqa: PT012 - an error inside the block
         assert ids() == ((OWNER, OWNER, 0), (OWNER, OWNER, 0), [OWNER])
         assert starting_uid() == 0
         (home / "made").touch()
@@ -171,7 +171,7 @@ def test_root_becomes_the_owner(base: Path, path: str) -> None:
 
 @needs_root
 def test_groups(base: Path) -> None:
-    """A user whom the machine knows has their own groups, one that it does not know never root's."""
+    """A known user gets its own groups, and an unknown one never root's."""
     user = pwd.getpwnam("daemon")
     with acting_as_owner(folder(base / "known", user.pw_uid, gid=OTHER) / "f", "the store"):
         assert ids()[1:] == ((user.pw_gid, user.pw_gid, 0), sorted(os.getgrouplist("daemon", user.pw_gid)))
@@ -181,7 +181,7 @@ def test_groups(base: Path) -> None:
 
 @needs_root
 def test_root_stays_root(base: Path) -> None:
-    """In folders of its own nothing changes."""
+    """In root's own folders nothing changes."""
     before = ids()
     with acting_as_owner(base / "f", "the store"):
         assert ids() == before
@@ -189,7 +189,7 @@ def test_root_stays_root(base: Path) -> None:
 
 @needs_root
 def test_whose_it_is_cannot_be_said(base: Path) -> None:
-    """Folders of two users, and one that everybody writes, are refused with what to do."""
+    """Folders of two users, and a world-writable one, are refused with what to do."""
     folder(folder(base / "one", OWNER) / "two", OTHER)
     with pytest.raises(RuntimeFailure) as caught, acting_as_owner(base / "one" / "two" / "f", "the store"):
         pass
@@ -202,12 +202,12 @@ def test_whose_it_is_cannot_be_said(base: Path) -> None:
 @needs_root
 @pytest.mark.parametrize("call", ["setgroups", "setresgid", "setresuid"])
 def test_root_that_may_not(base: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    """A root without that right, as in a container, says so, and is who it was."""
+    """A root without the capability, as in a container, reports that, and stays itself."""
     path, before = folder(base / "theirs", OWNER) / "f", ids()
     real = getattr(os, call)
 
     def refuse(*given: object) -> None:
-        if given not in before:  # to be who one is, one always may
+        if given not in before:  # setting one's own ids is always permitted
             raise PermissionError(1, "Operation not permitted")
         real(*given)
 

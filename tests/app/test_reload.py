@@ -29,7 +29,7 @@ NEW = replace(
 
 
 def make_reloader(harness: Harness, load: Callable[[], Settings], store: Store | None = None) -> Reloader:
-    """A reloader of that harness, over its store or another."""
+    """A reloader of that harness, with its store or another."""
     return Reloader(
         OLD,
         load,
@@ -41,7 +41,7 @@ def make_reloader(harness: Harness, load: Callable[[], Settings], store: Store |
 
 
 async def test_all_of_it(harness: Harness) -> None:
-    """Graph, networks and legacy secrets are new, under the next generation, and nothing remembered is left."""
+    """Graph, networks and legacy secrets are new, with the next generation, and caches are empty."""
     before = harness.runtime.config.graph
     harness.runtime.grant(("read",), ("*",))
     assert await make_reloader(harness, lambda: NEW).reload()
@@ -57,7 +57,7 @@ async def test_all_of_it(harness: Harness) -> None:
 async def test_a_file_that_hangs(
     harness: Harness, caplog: pytest.LogCaptureFixture, mock_clock: trio.testing.MockClock
 ) -> None:
-    """It is given up after a time, so that the next SIGHUP is heard."""
+    """A hanging file times out, so that the next SIGHUP is handled."""
     release = threading.Event()
 
     def hang() -> Settings:
@@ -94,7 +94,7 @@ def _fail() -> Settings:
 async def test_nothing_of_it(
     harness: Harness, load: Callable[[], Settings], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever goes wrong, everything is as it was, and the log says why."""
+    """After any error everything is unchanged, and the log has the reason."""
     before = harness.runtime.config.graph, harness.runtime.config.networks, harness.runtime.config.legacy
     with caplog.at_level(logging.ERROR):
         assert not await make_reloader(harness, load).reload()
@@ -104,7 +104,7 @@ async def test_nothing_of_it(
 
 
 async def test_what_needs_a_restart(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
-    """It is named as people write it, without what it holds."""
+    """Settings that need a restart are named as users write them, without their values."""
     changed = replace(NEW, hero_secret="x" * 40, token_ttl=77, tls_cert=Path("/c"), tls_key=Path("/k"), bind=())
     with caplog.at_level(logging.WARNING):
         assert await make_reloader(harness, lambda: changed).reload()
@@ -113,10 +113,10 @@ async def test_what_needs_a_restart(harness: Harness, caplog: pytest.LogCaptureF
 
 
 async def test_a_store_that_cannot_write(harness: Harness) -> None:
-    """The reload is taken all the same."""
+    """The reload succeeds although the store cannot write."""
 
     class ReadOnly:
-        """Refuses every write."""
+        """A store that refuses every write."""
 
         change_notifier = harness.store.change_notifier
 
@@ -136,7 +136,7 @@ async def test_a_store_that_cannot_write(harness: Harness) -> None:
 
 
 async def test_no_handler_sees_half(harness: Harness, tmp_path: Path) -> None:
-    """Handlers in the writer's thread find one graph and its networks from their beginning to their end."""
+    """A handler in the writer's thread sees one graph and its networks from beginning to end."""
     generations: list[int] = []
     mixed: list[object] = []
     runtime = harness.runtime

@@ -1,4 +1,4 @@
-"""One browser and one furnished daemon a module, and whoever sits at it."""
+"""One browser and one daemon with data for each module, and users at the browser."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,14 +20,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Daemon]:
-    """A daemon with something to show."""
+    """A daemon with data."""
     with furnished(tmp_path_factory.mktemp("daemon")) as started:
         yield started
 
 
 @pytest.fixture
 def sit(browser: Browser, daemon: Daemon) -> Iterator[Sit]:
-    """Sit down at a browser of one's own: `sit(theme=…, size=…)` gives a person who is not signed in."""
+    """Open a separate browser: `sit(theme=…, size=…)` returns a user who is not signed in."""
     with ExitStack() as stack:
 
         def begin(**options: Any) -> Person:
@@ -38,7 +38,7 @@ def sit(browser: Browser, daemon: Daemon) -> Iterator[Sit]:
 
 @pytest.fixture
 def admin(sit: Sit) -> Person:
-    """Ada, signed in, at a wide window."""
+    """Ada, signed in, in a wide window."""
     ada = sit()
     ada.sign_in()
     return ada

@@ -1,4 +1,4 @@
-"""The first page of a daemon that nobody administers yet."""
+"""The first page of a daemon without an admin."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterato
 
 @pytest.mark.parametrize("script", [True, False])
 def test_first_run(browser: Browser, fresh: Daemon, script: bool) -> None:
-    """The code from the file makes the admin and signs them in; a wrong one makes nobody."""
+    """The code from the file creates an admin and signs in; a wrong code does not."""
     [path] = fresh.folder.rglob("first-admin.code")
     assert path.stat().st_mode & 0o777 == 0o600
     with person(browser, fresh, java_script_enabled=script) as ada:
@@ -37,7 +37,7 @@ def test_first_run(browser: Browser, fresh: Daemon, script: bool) -> None:
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_looks(browser: Browser, fresh: Daemon, theme: Theme) -> None:
-    """Nothing serious for axe, and nothing too wide on a phone."""
+    """The page has no serious axe findings, and fits a phone."""
     with person(browser, fresh, theme=theme, size=(390, 844)) as ada:
         ada.page.goto(fresh.url + "/")
         ada.heading("Make the first admin")
@@ -46,7 +46,7 @@ def test_looks(browser: Browser, fresh: Daemon, theme: Theme) -> None:
 
 
 def fill(ada: Person, code: str) -> None:
-    """Fill the form in and send it."""
+    """Fill in the form and submit it."""
     ada.page.get_by_label("Code", exact=True).fill(code)
     ada.page.get_by_label("Name", exact=True).fill("Ada Lovelace")
     ada.page.get_by_label("Email").fill(ADMIN)

@@ -1,4 +1,4 @@
-"""In a frame of another page: only where its origin is listed, and then in the theme that this page says."""
+"""Herod in a frame of another page: only for listed origins, with the theme that the page sends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ SAY = "theme => document.querySelector('iframe').contentWindow.postMessage({type
 
 
 class Host(BaseHTTPRequestHandler):
-    """A page that shows in a frame what its address names."""
+    """A page that frames the address in its query."""
 
     def do_GET(self) -> None:
         """The page."""
@@ -26,12 +26,12 @@ class Host(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
+        """Do not log."""
 
 
 @contextmanager
 def hosting() -> Iterator[str]:
-    """An origin that frames others."""
+    """An origin that frames other pages."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Host) as server:
         Thread(target=server.serve_forever).start()
         try:
@@ -41,7 +41,7 @@ def hosting() -> Iterator[str]:
 
 
 def test_theme(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A listed origin shows herod, says the theme, and the frame's next pages keep it; another shows nothing."""
+    """A listed origin frames herod and sets a theme that persists over pages; another origin gets nothing."""
     with (
         hosting() as listed,
         hosting() as foreign,

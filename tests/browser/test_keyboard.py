@@ -1,16 +1,16 @@
-"""With the keyboard alone: the way through a page, and in and out of a dialog."""
+"""Keyboard operation: the order on a page, and the focus in dialogs."""
 
 from support.chromium import ADMIN, PASSWORD, Person, Sit
 
 
 def focused(ada: Person) -> str:
-    """What the keyboard is on, by its text."""
+    """The text of the focused element."""
     text: str = ada.page.evaluate("(document.activeElement.innerText || document.activeElement.id).trim()")
     return text
 
 
 def test_sign_in(sit: Sit) -> None:
-    """The cursor stands in the first field; Tab and Enter do the rest."""
+    """The focus is in the first field; Tab and Enter do the rest."""
     ada = sit()
     ada.page.goto(ada.daemon.url + "/")
     assert focused(ada) == "email"
@@ -23,7 +23,7 @@ def test_sign_in(sit: Sit) -> None:
 
 
 def test_order(admin: Person) -> None:
-    """First the link that skips the menu, then the menu from top to bottom, then oneself, then the page."""
+    """The order is the skip link, the menu from top to bottom, the user's own links, then the page."""
     admin.go("Peers")
     order = []
     for _ in range(len(admin.areas()) + 6):
@@ -35,7 +35,7 @@ def test_order(admin: Person) -> None:
 
 
 def test_skip_link(admin: Person) -> None:
-    """It is seen when reached, and leads past the menu."""
+    """The skip link becomes visible on focus, and leads past the menu."""
     admin.go("Peers")
     link = admin.page.get_by_role("link", name="Skip to the page")
     admin.page.keyboard.press("Tab")
@@ -46,7 +46,7 @@ def test_skip_link(admin: Person) -> None:
 
 
 def test_every_stop_is_seen(admin: Person) -> None:
-    """Whatever the keyboard is on has an outline."""
+    """Every focused element has an outline."""
     admin.go("Peers")
     for _ in range(50):
         admin.page.keyboard.press("Tab")
@@ -58,7 +58,7 @@ def test_every_stop_is_seen(admin: Person) -> None:
 
 
 def test_dialog(admin: Person) -> None:
-    """A question takes the focus to its harmless answer, keeps it, and gives it back when it is cancelled."""
+    """A dialog focuses its harmless answer, keeps the focus, and returns it when cancelled."""
     admin.go("Peers")
     row = admin.page.get_by_role("row", name="user 1234")
     remove = admin.button("Remove", row)
@@ -79,7 +79,7 @@ def test_dialog(admin: Person) -> None:
 
 
 def test_a_button_pressed_before_the_page_is_ready_asks_too(admin: Person) -> None:
-    """The question does not wait for the scripts that come last."""
+    """A button asks for confirmation even before the page's scripts have loaded."""
     admin.page.route("**/static/shell-*.js", lambda _: None)
     admin.page.get_by_role("navigation", name="Areas").get_by_role("link", name="Peers", exact=True).click(
         no_wait_after=True

@@ -1,24 +1,24 @@
-"""A key's whole life, by somebody who clicks."""
+"""The whole life of a key, by mouse."""
 
 from support.chromium import Person, Sit, ask
 from support.real_daemon import Daemon
 
 
 def secret_of(ada: Person) -> str:
-    """The secret that the page shows this once."""
+    """The secret that the page shows once."""
     text: str = ada.page.locator("#secret").inner_text()
     return text
 
 
 def verdict(daemon: Daemon, key: str) -> bool:
-    """Whether a key is taken."""
+    """Whether a key is accepted."""
     answer = ask(daemon, ("auth.verify", {"key": key}))[0]
     valid: bool = answer["valid"]
     return valid
 
 
 def make_key(ada: Person, name: str) -> str:
-    """Make a service key by the form, and give its secret."""
+    """Create a service key with the form; return its secret."""
     ada.go("Keys")
     ada.page.get_by_role("link", name="New key").click()
     ada.heading("New key")
@@ -30,7 +30,7 @@ def make_key(ada: Person, name: str) -> str:
 
 
 def test_life(sit: Sit, daemon: Daemon) -> None:
-    """Made, copied, rotated, disabled, enabled and deleted; each shows at once in what services are told."""
+    """A key is created, copied, rotated, disabled, enabled and deleted, with immediate effect on validation."""
     ada = sit(permissions=["clipboard-read", "clipboard-write"])
     ada.sign_in()
     first = make_key(ada, "deploy")
@@ -65,7 +65,7 @@ def test_life(sit: Sit, daemon: Daemon) -> None:
 
 
 def test_what_was_typed_stays(admin: Person) -> None:
-    """A form that is refused says why, and keeps what was typed."""
+    """A refused form shows the reason and keeps the input."""
     admin.go("Keys")
     admin.page.get_by_role("link", name="New key").click()
     admin.page.get_by_label("Name", exact=True).fill("half done")
@@ -79,7 +79,7 @@ def test_what_was_typed_stays(admin: Person) -> None:
 
 
 def test_find(admin: Person) -> None:
-    """A name finds its key; one that is not there says what to do."""
+    """A key is found by its name; an unknown name gives advice."""
     admin.go("Keys")
     rows = admin.page.get_by_role("row")
     assert rows.count() > 10

@@ -1,4 +1,4 @@
-"""Names that break layouts, in a real browser: no page is wider than its window, whatever it is called."""
+"""Names that break layouts, in a real browser: no page gets wider than its window."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ pytestmark = needs_naughty_strings
 
 
 def worst_names() -> list[str]:
-    """The longest of the strings that are names, one without a blank as long as a name may be, and some that turn."""
+    """The longest accepted strings, one of the maximum length without a space, and some right-to-left ones."""
     names: dict[str, None] = {"W" * 128: None}
     for string in sorted(NAUGHTY_STRINGS, key=len, reverse=True):
         try:
@@ -28,7 +28,7 @@ def worst_names() -> list[str]:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_layout(sit: Sit, size: str) -> None:
-    """Lists and pages of keys and users stay as wide as the window, and no script of a name's runs."""
+    """Lists and pages of keys and users fit the window, and no script in a name runs."""
     ada = sit(theme="dark", size=SIZES[size])
     names = [f"{size[0]}{name}"[:128] for name in worst_names()]
     ask(ada.daemon, *(("keys.create", {"name": name, "kind": "service"}) for name in names))

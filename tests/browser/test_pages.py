@@ -1,4 +1,4 @@
-"""Every page of the menu: opens without a complaint, is accessible, fits, is small, and is kept as long as it may."""
+"""Every page of the menu: opens without errors, is accessible, fits, is small, and is cached as allowed."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from support.chromium import PHONE, WIDE, Person, Sit
 
 SIZES = {"wide": WIDE, "phone": PHONE}
 MOST_BYTES = 150_000
-# Pages that the menu does not lead to: from an area by a link.
+# Pages that are linked from an area rather than the menu.
 INNER = (
     ("Users", "New user"),
     ("Users", "Ada Lovelace"),
@@ -19,7 +19,7 @@ INNER = (
 
 @pytest.mark.parametrize("size", SIZES)
 def test_every_page(sit: Sit, size: str) -> None:
-    """Wide and on a phone, dark and light: axe finds nothing serious, and nothing is wider than the window."""
+    """Wide and on a phone, dark and light, axe finds nothing serious and the page fits the window."""
     ada = sit(size=SIZES[size])
     ada.page.goto(ada.daemon.url + "/")
     found = look_at("front", ada)
@@ -36,10 +36,10 @@ def test_every_page(sit: Sit, size: str) -> None:
 
 
 def look_at(name: str, ada: Person) -> list[str]:
-    """What is wrong with the page that is open."""
+    """The problems of the open page."""
     wrong = ada.violations()
     ada.page.emulate_media(color_scheme="light")
-    wrong += [f"light: {line}" for line in ada.violations("color-contrast")]  # colours are all that changes
+    wrong += [f"light: {line}" for line in ada.violations("color-contrast")]  # only colors change
     ada.page.emulate_media(color_scheme="dark")
     if ada.is_too_wide():
         wrong.append("scrolls sideways")
@@ -47,7 +47,7 @@ def look_at(name: str, ada: Person) -> list[str]:
 
 
 def test_first_load(sit: Sit, say: Callable[[str], None]) -> None:
-    """The heaviest first load is small, with all it brings along; pages are not kept, the rest is for good."""
+    """The largest first load is small with all its files; pages are not cached, everything else is."""
     ada = sit()
     ada.sign_in()
     shared: dict[str, int] = {}
@@ -59,8 +59,8 @@ def test_first_load(sit: Sit, say: Callable[[str], None]) -> None:
         for answer in ada.seen.answers:
             is_file = "/ui/static/" in answer.url
             if not is_file and not answer.request.is_navigation_request():
-                continue  # what a page asks for later; the page before may have been left in the middle of it
-            size = int(answer.headers["content-length"])  # the body itself may not outlive its page
+                continue  # requested later; the previous page may have been left in the middle of it
+            size = int(answer.headers["content-length"])  # the body may not be available after its page
             if is_file:
                 shared[answer.url] = size
                 assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"

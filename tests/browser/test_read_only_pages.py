@@ -1,11 +1,11 @@
-"""The pages that only look: the audit log, explain, sessions; and the way out."""
+"""The read-only pages: audit log, explain, sessions; and signing out."""
 
 from support.chromium import ADMIN, PASSWORD, Person, Sit, ask
 from support.real_daemon import Daemon
 
 
 def test_explain(admin: Person) -> None:
-    """Why somebody may not, and the command that would change it."""
+    """The page shows why access is denied, and a command that changes it."""
     admin.go("Explain")
     admin.page.get_by_label("Who").fill("grace0@example.org")
     admin.page.get_by_label("What").select_option("operation:users.add")
@@ -18,7 +18,7 @@ def test_explain(admin: Person) -> None:
 
 
 def test_audit_filter(admin: Person) -> None:
-    """Only rows that pass are shown, and what was asked for stays in the form."""
+    """Only matching rows are shown, and the form keeps the filter."""
     admin.go("Audit")
     admin.page.get_by_label("Operation").fill("peers.allow")
     admin.button("Filter").click()
@@ -30,7 +30,7 @@ def test_audit_filter(admin: Person) -> None:
 
 
 def test_audit_follow(sit: Sit, daemon: Daemon) -> None:
-    """What happens elsewhere appears on top by itself."""
+    """New rows appear on top automatically."""
     ada = sit()
     ada.sign_in()
     ada.go("Audit")
@@ -43,14 +43,14 @@ def test_audit_follow(sit: Sit, daemon: Daemon) -> None:
 
 
 def test_verify(admin: Person) -> None:
-    """The log is found whole."""
+    """The log verifies."""
     admin.go("Audit")
     admin.button("Verify the log").click()
     admin.page.get_by_text("The log is whole").wait_for()
 
 
 def test_sign_out(sit: Sit) -> None:
-    """Who signs out is out: going back shows nothing, and the address opens nothing."""
+    """After signing out, going back shows nothing, and the URL opens nothing."""
     ada = sit()
     ada.sign_in()
     ada.go("Users")
@@ -64,7 +64,7 @@ def test_sign_out(sit: Sit) -> None:
 
 
 def test_sign_another_out(sit: Sit, daemon: Daemon) -> None:
-    """A browser signed out from elsewhere is led to the first page at its next step."""
+    """A browser signed out from elsewhere gets the front page at its next click."""
     ask(daemon, ("users.add", {"email": "guest@example.org", "name": "Guest", "scope": "read", "password": PASSWORD}))
     ada, guest = sit(), sit()
     ada.sign_in()

@@ -1,4 +1,4 @@
-"""What a page looks like follows the reader: dark or light, and without motion where they want none."""
+"""The appearance follows the user's preferences: dark or light, and reduced motion."""
 
 import pytest
 from playwright.sync_api import Browser
@@ -10,14 +10,14 @@ GROUND = {"dark": "rgb(20, 17, 15)", "light": "rgb(247, 242, 236)"}
 
 
 def ground(ada: Person) -> str:
-    """The colour behind everything."""
+    """The background color."""
     colour: str = ada.page.evaluate("getComputedStyle(document.body).backgroundColor")
     return colour
 
 
 @pytest.mark.parametrize(("theme", "other"), [("dark", "light"), ("light", "dark")])
 def test_theme(sit: Sit, theme: Theme, other: Theme) -> None:
-    """The system's at first, the other by the button, and that one again on the next page and after a reload."""
+    """The system's theme applies first; the button switches it, also for the next page and after a reload."""
     ada = sit(theme=theme)
     ada.sign_in()
     assert ground(ada) == GROUND[theme]
@@ -32,7 +32,7 @@ def test_theme(sit: Sit, theme: Theme, other: Theme) -> None:
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_motion(browser: Browser, daemon: Daemon, motion: str) -> None:
-    """Toasts rise into sight, unless the reader wants no motion."""
+    """Toasts slide in, except with reduced motion."""
     with person(browser, daemon, reduced_motion=motion) as ada:
         ada.sign_in()
         ada.page.evaluate(

@@ -1,4 +1,4 @@
-"""A user's whole life, by somebody who clicks."""
+"""The whole life of a user, by mouse."""
 
 from support.chromium import Person, Sit, ask
 from support.real_daemon import Daemon
@@ -9,19 +9,19 @@ SECOND = "a second password of hers"
 
 
 def may_sign_in(daemon: Daemon, password: str) -> bool:
-    """Whether the password is taken."""
+    """Whether the password is accepted."""
     status, _, _ = daemon.curl("/login", "--json", f'{{"email":"{EMAIL}","password":"{password}"}}')
     return status == 200
 
 
 def state_of(ada: Person) -> str:
-    """What the page says of the user."""
+    """The user's state on the page."""
     text: str = ada.page.locator("#live").inner_text()
     return text
 
 
 def test_life(sit: Sit, daemon: Daemon) -> None:
-    """Added, renamed, given a scope, a password and a secret, disabled, enabled and deleted."""
+    """A user is added, renamed, given a scope, a password and a secret, disabled, enabled and deleted."""
     ada = sit()
     ada.sign_in()
     ada.go("Users")

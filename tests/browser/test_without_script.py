@@ -1,17 +1,17 @@
-"""The main flows where JavaScript is off: forms and links are enough."""
+"""The main flows without JavaScript: forms and links are enough."""
 
 from support.chromium import Person, Sit
 
 
 def sit_down(sit: Sit) -> Person:
-    """Ada, signed in, in a browser that runs no script."""
+    """Ada, signed in, in a browser without JavaScript."""
     ada = sit(java_script_enabled=False)
     ada.sign_in()
     return ada
 
 
 def test_every_page(sit: Sit) -> None:
-    """Each opens, and offers no button that would do nothing."""
+    """Each page opens, and has no button that does nothing."""
     ada = sit_down(sit)
     for area in ada.areas():
         ada.go(area)
@@ -19,7 +19,7 @@ def test_every_page(sit: Sit) -> None:
 
 
 def test_key(sit: Sit) -> None:
-    """Made, rotated, disabled and deleted."""
+    """A key is created, rotated, disabled and deleted."""
     ada = sit_down(sit)
     ada.go("Keys")
     ada.page.get_by_role("link", name="New key").click()
@@ -42,7 +42,7 @@ def test_key(sit: Sit) -> None:
 
 
 def test_user(sit: Sit) -> None:
-    """Added, disabled and deleted."""
+    """A user is added, disabled and deleted."""
     ada = sit_down(sit)
     ada.go("Users")
     ada.page.get_by_role("link", name="New user").click()
@@ -58,7 +58,7 @@ def test_user(sit: Sit) -> None:
 
 
 def test_looking(sit: Sit) -> None:
-    """Explain answers, the audit log is filtered, and one gets out."""
+    """Explain answers, the audit log is filtered, and signing out works."""
     ada = sit_down(sit)
     ada.go("Explain")
     ada.page.get_by_label("What").select_option("scope:admin")

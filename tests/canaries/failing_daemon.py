@@ -1,4 +1,4 @@
-"""The daemon with a fault in two of its handlers, which put all they know into an exception. For tests only."""
+"""The daemon with faults in two handlers, which raise exceptions with everything they have. For tests only."""
 
 import dataclasses
 from types import MappingProxyType
@@ -10,12 +10,12 @@ from herod_cli.main import main
 
 
 def refuse(*everything: Any) -> NoReturn:
-    """The exception inside the other."""
+    """Raise the inner exception."""
     raise ValueError(*everything)
 
 
 def fail(store: Any, context: Any, params: Any) -> NoReturn:
-    """Raise what holds everything at hand, one exception inside another."""
+    """Raise an exception with everything at hand, chained to another."""
     try:
         refuse(params, context)
     except ValueError as error:
@@ -24,5 +24,5 @@ def fail(store: Any, context: Any, params: Any) -> NoReturn:
 
 if __name__ == "__main__":
     broken = {name: dataclasses.replace(OPERATIONS[name], handler=fail) for name in ("token.validate", "users.add")}
-    herod.app.OPERATIONS = MappingProxyType({**OPERATIONS, **broken})  # type: ignore[attr-defined]  # a fault, put in
+    herod.app.OPERATIONS = MappingProxyType({**OPERATIONS, **broken})  # type: ignore[attr-defined]  # an injected fault
     main()

@@ -1,6 +1,6 @@
-"""Walks every operation of the table through every door, with good, bad and misplaced credentials and broken bodies.
+"""Calls every operation in every protocol, with valid, invalid and misplaced credentials and broken bodies.
 
-Must never need an edit for a new operation, and never judge: it brings back what was answered.
+Must never need an edit for a new operation, and never judge: it returns the answers.
 """
 
 import json
@@ -41,7 +41,7 @@ class Doorway:
     ca: Path | None = None
 
     def send(self, ask: Ask) -> tuple[int, bytes, bytes]:
-        """Status, head and body."""
+        """Send; return status, head and body."""
         headers = {"host": "localhost", "content-length": str(len(ask.body)), "connection": "close", **ask.headers}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         with self._connect() as client:
@@ -63,7 +63,7 @@ class Doorway:
 
 
 def walk(secrets: Mapping[str, str], credentials: list[Mapping[str, str]]) -> Iterator[Ask]:
-    """Every operation by every route and method of JSON-RPC, with each credential and each kind of body."""
+    """Every operation by every route and JSON-RPC method, with each credential and each kind of body."""
     texts = list(secrets.values())
     for number, operation in enumerate(OPERATIONS.values()):
         text = texts[number % len(texts)]
@@ -95,7 +95,7 @@ def _rest_ask(operation: Operation, method: str, path: str, credential: Mapping[
 
 
 def _bodies(operation: Operation, text: str) -> Iterator[bytes]:
-    """The example, then bodies that hold a secret where a parser or a check may trip over it."""
+    """The example, then bodies with a secret where parsers or checks may fail on it."""
     yield json.dumps(dict(operation.example)).encode()
     yield json.dumps({**operation.example, text: text}).encode()
     yield json.dumps({**operation.example, "x": text}).encode()[:-3]
@@ -115,7 +115,7 @@ def _without(body: bytes, names: list[str]) -> bytes:
 
 
 def wrong_places(text: str) -> Iterator[Ask]:
-    """One secret wherever it does not belong."""
+    """Requests with a secret in every place where it does not belong."""
     safe = quote(text, safe="")
     get = ("GET", "/api/v1/whoami")
     yield Ask("GET", f"/api/v1/whoami?token={safe}", {})

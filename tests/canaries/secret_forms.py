@@ -1,7 +1,7 @@
-"""A secret in every dress in which it could have been left somewhere, and a search for all of them.
+"""Every encoding in which a secret could be left somewhere, and a search for all of them.
 
-Pure. Must never say that a secret is nowhere because it was not looked for: whoever searches proves with a planted
-leak that the search finds.
+Pure. Must never report that a secret is absent because the search failed: callers prove with a planted leak that the
+search works.
 """
 
 import base64
@@ -20,7 +20,7 @@ LEAST: Final = 8
 
 @dataclass(frozen=True)
 class Leak:
-    """A secret where it has no business. Says its name, not itself."""
+    """A leaked secret, by name rather than by value."""
 
     secret: str
     form: str
@@ -32,7 +32,7 @@ class Leak:
 
 
 def forms(secret: bytes) -> dict[str, bytes]:
-    """Name → bytes to look for."""
+    """Name → bytes to search for."""
     found = {
         "raw": secret,
         "reversed": secret[::-1],
@@ -45,7 +45,7 @@ def forms(secret: bytes) -> dict[str, bytes]:
         "SHA-256 hex": hashlib.sha256(secret).hexdigest().encode(),
         "SHA-256 base64": base64.b64encode(hashlib.sha256(secret).digest()).rstrip(b"="),
     }
-    # Base64 of something longer that holds it: wherever it begins, the characters that depend on it alone.
+    # Base64 of a longer text that contains it: for each offset, the characters that depend on the secret alone.
     for offset in range(3):
         encoded = base64.b64encode(bytes(offset) + secret)
         whole = encoded[(0, 2, 3)[offset] : len(encoded) - (0, 3, 2)[(offset + len(secret)) % 3]]
@@ -63,7 +63,7 @@ def forms(secret: bytes) -> dict[str, bytes]:
 
 
 def search(secrets: Mapping[str, bytes], places: Mapping[str, bytes]) -> Iterator[Leak]:
-    """Look for every form of every secret in every place."""
+    """Search for every form of every secret in every place."""
     for name, secret in secrets.items():
         assert len(secret) >= LEAST, name
         for form, wanted in forms(secret).items():

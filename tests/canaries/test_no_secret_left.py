@@ -1,10 +1,10 @@
-"""Every secret that can pass through a daemon, a search for all of them in all that is left behind, and none found.
+"""Every secret that can pass through a daemon is searched for in everything left behind, and none is found.
 
-HEROD_CANARIES requests (500) of those that can be made, chosen from HEROD_SEED.
+HEROD_CANARIES requests (500) of all possible ones, chosen from HEROD_SEED.
 
-One long run with debug logs: every operation through every door, every command that handles secrets, a restart with a
-fault put in, backup, restore, a change of the secret. HERO_SECRET comes by environment, the others by file, as the
-manual says.
+One long run with debug logs: every operation in every protocol, every command that handles secrets, a restart with
+injected faults, backup, restore, a change of the secret. HERO_SECRET comes from the environment, the others from
+files, as the manual says.
 """
 
 import base64
@@ -43,7 +43,7 @@ GIVEN = (
 
 
 class Vault:
-    """Every secret by name, and every place by name; what was answered is kept without what is shown once."""
+    """Every secret and every place by name; answers are kept without the secrets that they show once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,18 +54,18 @@ class Vault:
         self.answers = bytearray()
 
     def file(self, name: str) -> Path:
-        """The secret in a file of its own."""
+        """Write the secret to a file."""
         path = self.folder / f"{name}.secret"
         path.touch(mode=0o600)
         path.write_text(self.secrets[name] + "\n")
         return path
 
     def issued(self, text: str) -> None:
-        """Keep a secret that was just made."""
+        """Record a secret that was just issued."""
         self.secrets.setdefault(f"issued {len(self.secrets)}", text)
 
     def ask(self, door: Doorway, ask: Ask) -> tuple[int, Any]:
-        """Send, and keep the answer as a place."""
+        """Send a request, and record the answer as a place."""
         status, head, body = door.send(ask)
         assert status < 500 or b"internal" in body, (status, body)
         value = json.loads(body) if body[:1] in (b"{", b"[") else None
@@ -76,7 +76,7 @@ class Vault:
         return status, value
 
     def run(self, daemon: Daemon, *arguments: str, code: int = 0, stdin: str = "", **more: str) -> str:
-        """Run a command; what it says is a place, and so are its command line and what others saw of it."""
+        """Run a command; its output, its command line and what other users see of it are places."""
         with subprocess.Popen(
             [*COMMAND, *arguments], env={**daemon.env, **more}, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -90,30 +90,30 @@ class Vault:
         return out
 
     def keep_files(self, folder: Path, when: str) -> None:
-        """Every file below a folder is a place."""
+        """Record every file below a folder as a place."""
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 self.places[f"{when}: {path.relative_to(folder)}"] = path.read_bytes()
 
     def leaks(self) -> list[str]:
-        """Where any of them is."""
+        """The leaks of all secrets in all places."""
         every = {name: text.encode() for name, text in self.secrets.items()} | self.binary
         return [str(leak) for leak in search(every, self.places)]
 
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Vault:
-    """Fresh secrets."""
+    """New secrets."""
     return Vault(tmp_path)
 
 
 def tampered(text: str) -> str:
-    """With one character changed."""
+    """The text with one character changed."""
     return text[:-9] + ("A" if text[-9] != "A" else "B") + text[-8:]
 
 
 def settings_of(vault: Vault) -> tuple[tuple[str, ...], dict[str, Any], Path, int]:
-    """How the daemon is told: arguments, environment, its certificate, its port with TLS."""
+    """The daemon's configuration: arguments, environment, certificate, and port with TLS."""
     cert, key = make_certificate(vault.folder)
     vault.binary["TLS key"] = b"".join(key.read_bytes().splitlines()[1:-1])[:60]
     config = vault.folder / "herod.toml"
@@ -133,7 +133,7 @@ def settings_of(vault: Vault) -> tuple[tuple[str, ...], dict[str, Any], Path, in
 
 
 def furnish(vault: Vault, daemon: Daemon, door: Doorway) -> list[Mapping[str, str]]:
-    """Accounts, keys, tokens and sessions; every way to present them, good ones and bad ones."""
+    """Accounts, keys, tokens and sessions; every way to present them, valid and invalid."""
     vault.secrets["cookie"] = daemon.cookie
     vault.secrets["bootstrap"] = next((daemon.folder / "store").glob("bootstrap-*.key")).read_text().strip()
     peer = {"authorization": f"Peer {daemon.cookie}", "content-type": "application/json"}
@@ -178,7 +178,7 @@ def furnish(vault: Vault, daemon: Daemon, door: Doorway) -> list[Mapping[str, st
 
 
 def sign_in_and_out(vault: Vault, door: Doorway) -> None:
-    """As a browser does: cookie and ticket are the two halves of a session."""
+    """Sign in and out as a browser does: cookie and ticket are the two halves of a session."""
     form = {"content-type": "application/x-www-form-urlencoded", "origin": "http://localhost"}
     for name in ("wrong_password", "new_password"):
         body = f"email={EMAIL}&password={vault.secrets[name]}".encode()
@@ -198,7 +198,7 @@ def sign_in_and_out(vault: Vault, door: Doorway) -> None:
 
 
 def use_commands(vault: Vault, daemon: Daemon) -> None:
-    """The commands that take or give secrets, by file, standard input and environment, good and bad."""
+    """Run the commands that take or print secrets, by file, standard input and environment, valid and invalid."""
     vault.run(daemon, "login", EMAIL, "--password-file", "-", stdin=vault.secrets["new_password"])
     saved = json.loads((daemon.folder / "config" / "herod" / "credentials.json").read_text())
     vault.issued(next(shown_once(list(saved.values()))))
@@ -215,17 +215,17 @@ def use_commands(vault: Vault, daemon: Daemon) -> None:
 
 
 def _doctor_code(daemon: Daemon) -> int:
-    """What it thinks of the tests' own folder is another test's subject."""
+    """The doctor's exit code; its findings about the tests' own folder are not the subject here."""
     return daemon.herod("doctor", "--peer").returncode
 
 
 def look_at_process(vault: Vault, daemon: Daemon) -> None:
-    """What others see of the daemon: its command line, and neither memory nor environment."""
+    """What other users see of the daemon: its command line, and neither memory nor environment."""
     proc = Path(f"/proc/{daemon.process.pid}")
     vault.places["process list: daemon"] = (proc / "cmdline").read_bytes()
     limits = (proc / "limits").read_text()
     assert "Max core file size        0 " in limits
-    # PR_SET_DUMPABLE=0: root owns these, whoever runs the daemon, and another user reads none.
+    # PR_SET_DUMPABLE=0: these belong to root, whoever runs the daemon, and no other user can read them.
     assert (proc / "environ").stat().st_uid == 0
     if os.getuid() == 0 and shutil.which("setpriv"):
         for name in ("environ", "mem", "maps"):
@@ -235,13 +235,13 @@ def look_at_process(vault: Vault, daemon: Daemon) -> None:
 
 
 def some(asked: list[Ask]) -> list[Ask]:
-    """As many as there is time for, in their order."""
+    """A sample of the requests, in their order."""
     chosen = chance("canaries").sample(range(len(asked)), min(len(asked), count("CANARIES") // 2))
     return [asked[number] for number in sorted(chosen)]
 
 
 async def look_into_store(vault: Vault, path: Path, secret: str) -> None:
-    """The keys that no file may hold, as only the secret's holder can get them."""
+    """Collect the keys that no file may contain, which only the holder of the secret can read."""
     async with open_sqlite(path, secret, now=1) as store:
         for purpose in Purpose:
             vault.binary[f"key of {purpose}"] = store.keyring.key(purpose)
@@ -257,7 +257,7 @@ async def look_into_store(vault: Vault, path: Path, secret: str) -> None:
 
 
 async def test_no_secret_is_left_anywhere(vault: Vault, say: Callable[[str], None]) -> None:
-    """Logs, errors, answers, process lists, database, WAL and backups: searched in every dress, and empty."""
+    """Logs, errors, answers, process lists, database, WAL and backups contain no secret in any encoding."""
     arguments, env, cert, tls_port = settings_of(vault)
     folder = vault.folder / "daemon"
     binds = (f"unix:{folder}/herod.sock,mode=0666", f"127.0.0.1:{tls_port}")
@@ -312,7 +312,7 @@ async def test_no_secret_is_left_anywhere(vault: Vault, say: Callable[[str], Non
 
 
 async def move(vault: Vault, daemon: Daemon, env: Mapping[str, Any]) -> None:
-    """Restore and rotate, with wrong secrets and right ones."""
+    """Restore and rotate, with wrong and right secrets."""
     store = f"sqlite:{daemon.folder}/store/herod.db"
     config = ("--store", store)
     secrets: dict[str, Any] = {
@@ -338,7 +338,7 @@ async def move(vault: Vault, daemon: Daemon, env: Mapping[str, Any]) -> None:
 
 
 def test_bad_settings_name_no_secret(vault: Vault) -> None:
-    """A start that is refused says where, and not what, it found."""
+    """A refused start names the place of a bad setting, but not its value."""
     config = vault.folder / "herod.toml"
     secret = vault.secrets["legacy_admin"]
     texts = (

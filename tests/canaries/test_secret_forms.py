@@ -1,4 +1,4 @@
-"""The search for leaked secrets finds what was planted, in every dress, and nothing else."""
+"""The search for leaked secrets finds planted ones in every encoding, and nothing else."""
 
 import base64
 import random
@@ -12,7 +12,7 @@ SECRET = b"a canary: +/ and \xc3\xa9"
 
 @pytest.mark.parametrize("form", sorted(forms(SECRET)))
 def test_a_planted_leak_is_found(form: str) -> None:
-    """Each form, in the middle of other bytes."""
+    """Each form is found in the middle of other bytes."""
     content = random.Random(1).randbytes(5000) + forms(SECRET)[form] + bytes(10)  # noqa: S311 - noise
     assert form in {leak.form for leak in search({"it": SECRET}, {"file": content})}
 
@@ -20,13 +20,13 @@ def test_a_planted_leak_is_found(form: str) -> None:
 @pytest.mark.parametrize("before", range(4))
 @pytest.mark.parametrize("after", range(4))
 def test_base64_at_any_offset(before: int, after: int) -> None:
-    """Encoded together with what stood around it, as in a Basic header or a token."""
+    """A secret is found when encoded together with its surroundings, as in a Basic header or a token."""
     content = base64.b64encode(b"x" * before + SECRET + b"y" * after)
     assert list(search({"it": SECRET}, {"header": content}))
 
 
 def test_nothing_is_found_where_nothing_is() -> None:
-    """Noise holds no secret; a short one is refused rather than found everywhere."""
+    """Noise contains no secret; a short secret is refused rather than found everywhere."""
     noise = random.Random(2).randbytes(1_000_000)  # noqa: S311 - noise
     assert not list(search({"it": SECRET}, {"file": noise, "empty": b""}))
     with pytest.raises(AssertionError):

@@ -1,4 +1,4 @@
-"""A folder that every user of the machine can enter; pytest's own are closed to others."""
+"""A folder that every user of the machine can enter, unlike pytest's own."""
 
 import tempfile
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The audit log of a real daemon: an edited file is found out, row by row, and a thief reads nothing in it."""
+"""The audit log of a real daemon: edits of the file are detected row by row, and a thief cannot read it."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ WAIT_SECONDS = 20
 
 
 def edit(daemon: Daemon, *statements: str) -> None:
-    """What another program does to the file while herod has it open."""
+    """Edit the file as another program would while herod has it open."""
     with closing(sqlite3.connect(daemon.folder / "store" / "herod.db", timeout=10)) as connection, connection:
         for statement in statements:
             connection.execute(statement)
@@ -32,13 +32,13 @@ def rows(daemon: Daemon) -> list[tuple[Any, ...]]:
 
 
 def verdict(daemon: Daemon) -> dict[str, Any]:
-    """What herod says of its log."""
+    """The verification result of the log."""
     answer: dict[str, Any] = daemon.rpc("audit.verify", {}, "-H", f"Authorization: Peer {daemon.cookie}")["result"]
     return answer
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another process is about to do."""
+    """Wait for another process."""
     end = time.monotonic() + WAIT_SECONDS
     while not condition():
         assert time.monotonic() < end
@@ -47,7 +47,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """A daemon with ten rows or more in its log."""
+    """A daemon with at least ten rows in its log."""
     with running(tmp_path_factory.mktemp("audit")) as daemon:
         for number in range(10):
             assert "result" in daemon.rpc(
@@ -61,7 +61,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 @pytest.fixture
 def kept(daemon: Daemon) -> Iterator[Daemon]:
-    """The daemon, whose log is put back after the test as it was."""
+    """The daemon, with its log restored after the test."""
     before = rows(daemon)
     yield daemon
     with closing(sqlite3.connect(daemon.folder / "store" / "herod.db", timeout=10)) as connection, connection:
@@ -96,7 +96,7 @@ TAMPERING = {
 
 @pytest.mark.parametrize(("statements", "first_bad", "says"), TAMPERING.values(), ids=TAMPERING)
 def test_tampering_is_named(kept: Daemon, statements: tuple[str, ...], first_bad: int | None, says: str) -> None:
-    """The first row that is not right is named, to people and to scripts, with exit code 1."""
+    """The first invalid row is named, in both output formats, with exit code 1."""
     last = rows(kept)[-1][0]
     edit(kept, *statements)
     found = verdict(kept)
@@ -109,7 +109,7 @@ def test_tampering_is_named(kept: Daemon, statements: tuple[str, ...], first_bad
 
 
 def test_a_log_that_is_no_json_is_said_so(kept: Daemon) -> None:
-    """The list does not leave a damaged row out: it names the command that finds it."""
+    """A list with a damaged row fails, and names the command that finds it."""
     edit(kept, "UPDATE audit SET json = 'x' WHERE seq = 5")
     ended = kept.herod("audit", "list")
     assert ended.returncode == 1
@@ -117,7 +117,7 @@ def test_a_log_that_is_no_json_is_said_so(kept: Daemon) -> None:
 
 
 def test_verify_with_a_head(daemon: Daemon) -> None:
-    """A head that was noted is still known after more has come; one that never was is not."""
+    """A noted head is recognized later, while the log grows; one that never existed is not."""
     head = verdict(daemon)["head"]
     assert daemon.herod("key", "create", "one more", "--kind", "service").returncode == 0
     assert daemon.herod("audit", "verify", "--expect", head).returncode == 0
@@ -128,7 +128,7 @@ def test_verify_with_a_head(daemon: Daemon) -> None:
 
 
 def test_list(daemon: Daemon) -> None:
-    """A log as people read it: the latest last, in 80 columns; filters narrow it."""
+    """The list has the latest row last, in 80 columns, and filters narrow it."""
     ended = daemon.herod("audit", "list", "--operation", "keys.*", "--since", "1h", "--limit", "3", COLUMNS="80")
     lines = ended.stdout.splitlines()
     assert lines[0].split() == ["TIME", "OPERATION", "RESULT", "SOURCE", "ACTOR"]
@@ -140,13 +140,13 @@ def test_list(daemon: Daemon) -> None:
 
 
 def test_reload_is_in_the_log(daemon: Daemon) -> None:
-    """SIGHUP changes what may be done, so the log says when."""
+    """A reload by SIGHUP is audited."""
     daemon.process.send_signal(signal.SIGHUP)
     until(lambda: "reload" in daemon.herod("audit", "list", "--operation", "reload").stdout)
 
 
 def test_follow_through_a_restart(tmp_path: Path) -> None:
-    """New rows appear as they come, also after the daemon was away; Ctrl-C ends it well."""
+    """New rows appear as they are written, also across a restart; Ctrl-C ends it with success."""
     output = tmp_path / "followed"
     with running(tmp_path / "d") as daemon, output.open("wb") as out:
         following = subprocess.Popen(
@@ -179,7 +179,7 @@ def test_follow_through_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_cut_made_while_herod_is_off(tmp_path: Path) -> None:
-    """The daemon starts, for the log is evidence, and says in its own log and by the command what is missing."""
+    """The daemon starts on a truncated log, and its own log and the command report what is missing."""
     with running(tmp_path) as daemon:
         for number in range(3):
             daemon.rpc("keys.create", {"name": f"{number}"}, "-H", f"Authorization: Peer {daemon.cookie}")
@@ -191,7 +191,7 @@ def test_a_cut_made_while_herod_is_off(tmp_path: Path) -> None:
 
 
 def test_a_stolen_store_says_nothing(tmp_path: Path) -> None:
-    """Whoever has the files and not the secret finds no email, name, hash, scope, network or secret in them."""
+    """Without the secret, the files disclose no email, name, hash, scope, network or secret."""
     (tmp_path / "herod.toml").write_text(
         'networks = ["canarynet"]\n[scopes]\n"canary:scope" = { includes = ["read"] }\n'
     )
@@ -222,7 +222,7 @@ def test_a_stolen_store_says_nothing(tmp_path: Path) -> None:
         made("key", "list")
         until(lambda: len(rows(daemon)) >= 8)
         live = b"".join(path.read_bytes() for path in (tmp_path / "store").iterdir() if path.is_file())
-        assert user["client_id"].encode() in live  # ids are what the log is made of
+        assert user["client_id"].encode() in live  # ids are needed to look rows up
     files = b"".join(path.read_bytes() for path in (tmp_path / "store").iterdir() if path.is_file())
     for word in words:
         assert word.encode() not in live, word

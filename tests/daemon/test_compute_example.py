@@ -1,4 +1,4 @@
-"""The example of a compute service, as its own process beside a real daemon: tenants see what is theirs alone."""
+"""The example compute service as a process beside a real daemon: tenants see only their own machines."""
 
 import json
 import socket
@@ -22,13 +22,13 @@ START_SECONDS = 20
 
 
 class Service:
-    """A compute service that runs, and how to be its tenant."""
+    """A running compute service, and requests as its tenants."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
 
     def ask(self, operation: str, secret: str | None, **params: Any) -> tuple[int, Any]:
-        """One request; its status and body."""
+        """Send one request; return status and body."""
         header = [] if secret is None else ["-H", f"X-Secret: {secret}"]
         done = subprocess.run(
             ["curl", "-sS", "--noproxy", "*", "--max-time", "20", "-w", "\n%{http_code}", *header,
@@ -39,7 +39,7 @@ class Service:
         return int(status), json.loads(body)
 
     def names(self, secret: str) -> list[str]:
-        """What a secret owns here."""
+        """The names of what a secret owns at this service."""
         status, machines = self.ask("list_vms", secret)
         assert status == 200
         return [machine["name"] for machine in machines]
@@ -47,14 +47,14 @@ class Service:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """A daemon with nothing in it."""
+    """An empty daemon."""
     with running(tmp_path_factory.mktemp("compute")) as started:
         yield started
 
 
 @contextmanager
 def compute(daemon: Daemon, name: str, *, scope: str = "user") -> Iterator[Service]:
-    """The example with a service key of its own, over the daemon's Unix socket."""
+    """Run the example with a service key of its own, over the daemon's Unix socket."""
     key, port = daemon.folder / f"{name}.key", free_port()
     made = daemon.herod("key", "create", name, "--kind", "service", "--scope", scope, "--save", str(key))
     assert made.returncode == 0, made.stderr
@@ -90,7 +90,7 @@ def service(daemon: Daemon) -> Iterator[Service]:
 
 
 def test_a_machines_life(service: Service) -> None:
-    """Deployed, looked at, stopped, started, restarted and deleted by its owner."""
+    """A machine is deployed, read, stopped, started, restarted and deleted by its owner."""
     status, machine = service.ask("deploy_vm", ALICE, name="web 1", cpus=2)
     assert (status, machine["name"], machine["cpus"], machine["state"]) == (200, "web 1", 2, "running")
     sid = machine["sid"]
@@ -103,7 +103,7 @@ def test_a_machines_life(service: Service) -> None:
 
 
 def test_tenants_see_only_their_own(daemon: Daemon) -> None:
-    """Another secret, another service and a machine that never was: the same answer, and nothing is touched."""
+    """Another secret, another service and an unknown machine get the same answer, and nothing is changed."""
     with compute(daemon, "one") as one, compute(daemon, "two") as two:
         alices, bobs = (one.ask("deploy_vm", who, name=who[:3])[1]["sid"] for who in (ALICE, BOB))
         assert (one.names(ALICE), one.names(BOB)) == (["ali"], ["bob"])
@@ -117,7 +117,7 @@ def test_tenants_see_only_their_own(daemon: Daemon) -> None:
 
 
 def test_a_guesser_is_stopped_before_all_are(daemon: Daemon) -> None:
-    """The service is locked for its tenants only if it lets one of them miss ten times."""
+    """The service stops a guessing tenant before herod would lock the whole service."""
     with compute(daemon, "guarded") as service:
         answers = [service.ask("get_vm", f"guess {number}", sid=NEVER)[0] for number in range(7)]
         assert answers == [404] * 5 + [429] * 2
@@ -128,7 +128,7 @@ def test_a_guesser_is_stopped_before_all_are(daemon: Daemon) -> None:
 
 
 def test_bad_questions(service: Service) -> None:
-    """Said to the tenant, without asking herod or with its words."""
+    """Invalid requests are refused by the service, or with herod's message."""
     assert service.ask("format_disk", ALICE)[0] == 404
     assert service.ask("list_vms", None)[0] == 400
     assert service.ask("get_vm", ALICE)[0] == 400
@@ -137,7 +137,7 @@ def test_bad_questions(service: Service) -> None:
 
 
 def test_a_service_that_may_not_ask(daemon: Daemon) -> None:
-    """Where herod does not answer, nothing is anybody's: the tenant is told to wait, and nothing of the reason."""
+    """If herod refuses the service, the tenant gets a 503 without the reason."""
     with compute(daemon, "reader", scope="read") as service:
         status, answer = service.ask("deploy_vm", ALICE, name="web 1")
         assert (status, answer["error"]["code"]) == (503, "unavailable")

@@ -1,4 +1,4 @@
-"""The dashboard of a real daemon: the page, what hostile requests make of it, and what it costs before and after."""
+"""The dashboard of a real daemon: its pages, hostile requests, and its cost before and after the first page."""
 
 import re
 import signal
@@ -31,7 +31,7 @@ def daemon(open_folder: Path) -> Iterator[Daemon]:
 
 
 def connect(daemon: Daemon, *, tcp: bool) -> socket.socket:
-    """A connection on which a hang is a failure."""
+    """A connection with a timeout, so that a hang is a failure."""
     client = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
     client.settimeout(20)
     client.connect(("127.0.0.1", daemon.port) if tcp else str(daemon.socket))
@@ -39,7 +39,7 @@ def connect(daemon: Daemon, *, tcp: bool) -> socket.socket:
 
 
 def exchange(daemon: Daemon, data: bytes, *, tcp: bool) -> bytes:
-    """Send, say that nothing more comes, and read all answers."""
+    """Send, shut down writing, and read all answers."""
     with connect(daemon, tcp=tcp) as client:
         client.sendall(data)
         client.shutdown(socket.SHUT_WR)
@@ -55,17 +55,17 @@ def statuses(answers: bytes) -> list[int]:
 
 
 def descriptors(daemon: Daemon) -> int:
-    """How many the process has open."""
+    """How many descriptors the process has open."""
     return len(list(Path(f"/proc/{daemon.process.pid}/fd").iterdir()))
 
 
 def has_loaded_pages(daemon: Daemon) -> bool:
-    """Whether the template engine's compiled part is in the process."""
+    """Whether the compiled part of the template engine is loaded."""
     return "markupsafe" in Path(f"/proc/{daemon.process.pid}/maps").read_text()
 
 
 def test_nothing_is_loaded_before_a_browser_comes(tmp_path: Path) -> None:
-    """The API, and bytes and methods that are no page, leave Quart asleep; the first page wakes it, once for all."""
+    """Requests that are not for a page do not load Quart; the first page loads it once."""
     with running(tmp_path / "d") as daemon:
         assert daemon.herod("status").returncode == 0
         daemon.curl("/ui/sign-in", "-X", "DELETE")
@@ -81,7 +81,7 @@ def test_nothing_is_loaded_before_a_browser_comes(tmp_path: Path) -> None:
 
 
 def test_the_daemons_modules_leave_quart_alone() -> None:
-    """What `herod serve` imports brings neither Quart nor Hypercorn: start and memory are the API's alone."""
+    """The imports of `herod serve` include neither Quart nor Hypercorn."""
     code = (
         "import sys, herod.app; print(sorted({'quart', 'quart_trio', 'hypercorn', 'jinja2', 'h11'} & set(sys.modules)))"
     )
@@ -91,7 +91,7 @@ def test_the_daemons_modules_leave_quart_alone() -> None:
 
 @BOTH
 def test_the_page(daemon: Daemon, *, tcp: bool) -> None:
-    """With the headers of every answer and its own; HEAD has the same ones; its style sheet is there."""
+    """A page has the common headers and its own, HEAD has the same ones, and its style sheet exists."""
     status, page, headers = daemon.curl("/", tcp=tcp)
     assert status == 200
     assert b"Sign in" in page
@@ -112,7 +112,7 @@ def test_the_page(daemon: Daemon, *, tcp: bool) -> None:
 
 @BOTH
 def test_signing_in(daemon: Daemon, tmp_path: Path, *, tcp: bool) -> None:
-    """By a browser's road from the form to signing out; the audit knows, and the log has no secret."""
+    """Signing in and out as a browser is audited, and the log contains no secret."""
     origin = daemon.url if tcp else "http://localhost"
     jar = ("-b", str(tmp_path / "jar"), "-c", str(tmp_path / "jar"), "-H", f"Origin: {origin}")
     status, _, headers = daemon.curl("/ui/sign-in", *jar, "-d", FORM, tcp=tcp)
@@ -132,7 +132,7 @@ def test_signing_in(daemon: Daemon, tmp_path: Path, *, tcp: bool) -> None:
 
 @BOTH
 def test_both_roads_on_one_connection(daemon: Daemon, *, tcp: bool) -> None:
-    """What is pipelined behind a page is answered by the API, in order."""
+    """Requests pipelined behind a page are answered by the API, in order."""
     answers = exchange(daemon, API + PAGE + API + PAGE + PAGE + API, tcp=tcp)
     assert statuses(answers) == [200] * 6
     kinds = re.findall(rb"\r\nContent-Type: ([a-z/]+)", answers, re.IGNORECASE)
@@ -199,7 +199,7 @@ HOSTILE: dict[str, tuple[bytes, list[int]]] = {
 @BOTH
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_requests(daemon: Daemon, name: str, *, tcp: bool) -> None:
-    """An upgrade is ignored, odd framing is a 400 and a close, nothing is a 5xx, and the daemon goes on."""
+    """An upgrade is ignored, ambiguous framing is a 400 and a close, nothing is a 5xx, and the daemon continues."""
     data, expected = HOSTILE[name]
     assert statuses(exchange(daemon, data, tcp=tcp)) == expected
     assert statuses(exchange(daemon, API + PAGE, tcp=tcp)) == [200, 200]
@@ -207,7 +207,7 @@ def test_hostile_requests(daemon: Daemon, name: str, *, tcp: bool) -> None:
 
 @BOTH
 def test_foreign_hosts_and_origins(daemon: Daemon, *, tcp: bool) -> None:
-    """Are refused before a page is made."""
+    """Foreign hosts and origins are refused before a page is rendered."""
     if tcp:
         assert daemon.curl("/", "-H", "Host: evil.example", tcp=True)[0] == 421
     assert daemon.curl("/ui/sign-in", "-H", "Origin: http://localhost:9", "-d", FORM, tcp=tcp)[0] == 403
@@ -215,7 +215,7 @@ def test_foreign_hosts_and_origins(daemon: Daemon, *, tcp: bool) -> None:
 
 
 def test_nothing_is_left_behind(daemon: Daemon) -> None:
-    """200 pages in a row, on connections of their own and on one, and browsers that leave in the middle."""
+    """200 pages, on new connections and on one, and browsers that leave midway, leak nothing."""
     exchange(daemon, PAGE, tcp=True)
     before = descriptors(daemon)
     for number in range(200):
@@ -224,14 +224,14 @@ def test_nothing_is_left_behind(daemon: Daemon) -> None:
     for _ in range(50):
         with connect(daemon, tcp=True) as client:
             client.sendall(PAGE)
-    end = time.monotonic() + 60  # each page is made all the same, one by one
+    end = time.monotonic() + 60  # each page is rendered all the same, one by one
     while descriptors(daemon) > before and time.monotonic() < end:
-        time.sleep(0.02)  # those who left are found out one by one
+        time.sleep(0.02)  # disconnected clients are detected one by one
     assert descriptors(daemon) <= before
 
 
 def test_sigterm_during_the_first_page(tmp_path: Path) -> None:
-    """While Quart is being loaded, the daemon still ends within 5 s, and the page is whole or was never begun."""
+    """SIGTERM while Quart is loading ends the daemon within 5 s, with a complete page or none."""
     with running(tmp_path / "d") as daemon, connect(daemon, tcp=True) as client:
         client.sendall(PAGE)
         daemon.process.send_signal(signal.SIGTERM)

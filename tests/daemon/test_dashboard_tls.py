@@ -1,4 +1,4 @@
-"""The dashboard of a real daemon over TLS: the scheme it sees, its cookie, and what hostile requests make of it."""
+"""The dashboard of a real daemon over TLS: its scheme, its cookie, and hostile requests."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ def daemon(request: pytest.FixtureRequest, open_folder: Path) -> Iterator[tuple[
 
 
 def ask(daemon: Daemon, path: str, *arguments: str, is_secure: bool) -> tuple[int, dict[str, str], str]:
-    """Ask with curl, which trusts this certificate alone."""
+    """Ask with curl, which trusts only this certificate."""
     scheme = "https" if is_secure else "http"
     trust = ["--cacert", str(daemon.folder / "herod.pem")] if is_secure else []
     done = subprocess.run(
@@ -42,7 +42,7 @@ def ask(daemon: Daemon, path: str, *arguments: str, is_secure: bool) -> tuple[in
 
 
 def test_signing_in(daemon: tuple[Daemon, bool], tmp_path: Path) -> None:
-    """On TLS the cookie is `__Host-` and Secure, and only https is the page's own origin; in the clear, http."""
+    """Over TLS the cookie is `__Host-` and Secure, and only https is the page's own origin; without TLS, http."""
     running, is_secure = daemon
     own, other = ("https", "http") if is_secure else ("http", "https")
     foreign = f"Origin: {other}://localhost:{running.port}"
@@ -75,7 +75,7 @@ TYPE = "Content-Type: application/x-www-form-urlencoded"
 WEBSOCKET = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA==")
 H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQ")
 
-# name → bytes, statuses. What stands behind a page is a request of its own only where the framing leaves no doubt.
+# name → bytes, statuses. What follows a page is a separate request only if the framing is unambiguous.
 HOSTILE: dict[str, tuple[bytes, list[int]]] = {
     "websocket": (page(*WEBSOCKET) + HEALTH, [200, 200]),
     "websocket, and a frame": (page(*WEBSOCKET) + b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", [200, 400]),
@@ -101,7 +101,7 @@ HOSTILE: dict[str, tuple[bytes, list[int]]] = {
 
 
 def test_hostile_requests(daemon: tuple[Daemon, bool]) -> None:
-    """An upgrade is ignored, odd framing is a 400 and a close, and what is smuggled behind a page is never asked."""
+    """An upgrade is ignored, ambiguous framing is a 400 and a close, and nothing smuggled behind a page is executed."""
     running, is_secure = daemon
     ways = WAYS["secure" if is_secure else "plain"]
     for way in ways:

@@ -1,4 +1,4 @@
-"""The feed of a real daemon, asked by curl: it wakes, it ends in time, and it lets go of who has left."""
+"""The change feed of a real daemon, read with curl: it notifies, ends in time, and releases disconnected clients."""
 
 import json
 import signal
@@ -26,12 +26,12 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def as_admin(daemon: Daemon) -> tuple[str, str]:
-    """What curl presents."""
+    """Curl's option for the local admin's credential."""
     return "-H", f"Authorization: Peer {daemon.cookie}"
 
 
 def changes(daemon: Daemon, query: str = "") -> Any:
-    """One answer."""
+    """One answer of the feed."""
     status, body, _ = daemon.curl(PATH + query, *as_admin(daemon))
     assert status == 200, body
     return body["data"]
@@ -39,7 +39,7 @@ def changes(daemon: Daemon, query: str = "") -> Any:
 
 @contextmanager
 def polling(daemon: Daemon, cursor: str, wait: int = 30) -> Iterator["subprocess.Popen[bytes]"]:
-    """A curl that waits, and is known to: the daemon has read its request."""
+    """A curl whose request the daemon has read, and which is waiting."""
     command = [
         "curl", "-sS", "--max-time", "40", "--unix-socket", str(daemon.socket), *as_admin(daemon),
         f"http://localhost{PATH}?wait={wait}&cursor={cursor}",
@@ -54,7 +54,7 @@ def polling(daemon: Daemon, cursor: str, wait: int = 30) -> Iterator["subprocess
 
 
 def until(holds: Any) -> None:
-    """Look until it holds."""
+    """Wait until the condition holds."""
     end = time.monotonic() + SECONDS
     while not holds():
         assert time.monotonic() < end
@@ -62,7 +62,7 @@ def until(holds: Any) -> None:
 
 
 def connected(pid: int) -> bool:
-    """Whether a process has a socket and waits in it."""
+    """Whether a process is connected and blocked on its socket."""
     try:
         return Path(f"/proc/{pid}/wchan").read_text() != "0" and any(
             str(one.readlink()).startswith("socket:") for one in Path(f"/proc/{pid}/fd").iterdir()
@@ -72,19 +72,19 @@ def connected(pid: int) -> bool:
 
 
 def unread(daemon: Daemon) -> bool:
-    """Whether the daemon has not come round to something that was sent before this."""
+    """Whether the daemon has not yet processed earlier input."""
     return daemon.curl("/health")[0] != 200
 
 
 def answer_of(process: "subprocess.Popen[bytes]") -> Any:
-    """What a poll got."""
+    """The answer to a poll."""
     out, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0
     return json.loads(out)["data"]
 
 
 def test_a_revocation_wakes_who_waits(daemon: Daemon) -> None:
-    """Long before its time is over."""
+    """A revocation ends a wait at once."""
     token = daemon.curl("/token", *as_admin(daemon), "-d", "grant_type=client_credentials")[1]["access_token"]
     cursor = changes(daemon)["cursor"]
     with polling(daemon, cursor) as process:
@@ -95,14 +95,14 @@ def test_a_revocation_wakes_who_waits(daemon: Daemon) -> None:
 
 
 def test_nothing_happens(daemon: Daemon) -> None:
-    """After its time the answer is empty, and the cursor goes on."""
+    """Without changes the answer after the wait is empty, and the cursor continues."""
     cursor = changes(daemon)["cursor"]
     answer = changes(daemon, f"?wait=1&cursor={cursor}")
     assert (answer["subjects"], answer["gone"], answer["revoked"], answer["cursor"]) == ([], [], [], cursor)
 
 
 def test_the_daemon_stops(tmp_path: Path) -> None:
-    """Who waits is answered, and nothing is cut off."""
+    """At shutdown a waiting client is answered rather than cut off."""
     with running(tmp_path) as daemon, polling(daemon, changes(daemon)["cursor"]) as process:
         daemon.process.send_signal(signal.SIGTERM)
         assert daemon.process.wait(timeout=5) == 0
@@ -111,7 +111,7 @@ def test_the_daemon_stops(tmp_path: Path) -> None:
 
 
 def test_other_scopes_and_a_restart(tmp_path: Path) -> None:
-    """Other includes of a scope begin the feed anew, at once; so does another process."""
+    """Changed scopes reset the feed at once, and so does a restart."""
     config = tmp_path / "config" / "herod" / "herod.toml"
     config.parent.mkdir(parents=True)
     with running(tmp_path) as daemon:
@@ -127,7 +127,7 @@ def test_other_scopes_and_a_restart(tmp_path: Path) -> None:
 
 
 def test_who_left_takes_no_place(daemon: Daemon) -> None:
-    """Sixteen that went away in the middle of waiting do not keep the seventeenth out for long."""
+    """Sixteen clients that disconnect while waiting free their slots for a seventeenth."""
     cursor = changes(daemon)["cursor"]
     request = (
         f"GET {PATH}?wait=30&cursor={cursor} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Peer {daemon.cookie}\r\n\r\n"

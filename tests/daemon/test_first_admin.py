@@ -1,4 +1,4 @@
-"""The file with the code for the first admin: written by a real daemon, private, renewed, and gone once it is used."""
+"""The file with the code for the first admin: written by a real daemon, private, renewed, and removed after use."""
 
 import os
 import re
@@ -27,13 +27,13 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def create(daemon: Daemon, code: str) -> int:
-    """Send the form; the status."""
+    """Send the form; return the status."""
     form = f"code={code}&email=ada%40example.org&password=correct+horse+battery&again=correct+horse+battery"
     return daemon.curl("/ui/first-run", "-d", form, "-H", f"Origin: {daemon.url}", tcp=True)[0]
 
 
 def test_the_first_run(tmp_path: Path) -> None:
-    """The log names the file and not the code; the code makes the admin once; after that no start writes another."""
+    """The log names the file without the code; the code creates an admin once, and later starts write no file."""
     path = tmp_path / "d" / "store" / FILE_NAME
     with running(tmp_path / "d") as daemon:
         until(path.exists)
@@ -54,7 +54,7 @@ def test_the_first_run(tmp_path: Path) -> None:
 
 
 def test_the_other_way_removes_it(tmp_path: Path) -> None:
-    """An admin made in the terminal, or at the start, ends the code."""
+    """An admin created on the command line or at startup removes the code."""
     path = tmp_path / "d" / "store" / FILE_NAME
     with running(tmp_path / "d") as daemon:
         until(path.exists)
@@ -66,7 +66,7 @@ def test_the_other_way_removes_it(tmp_path: Path) -> None:
 
 
 def keeping(harness: Harness, folder: Path) -> FirstAdminCodeFile:
-    """What a daemon does at its start."""
+    """Run the daemon's task that maintains the file."""
     return FirstAdminCodeFile(
         folder,
         store=harness.store,
@@ -77,7 +77,7 @@ def keeping(harness: Harness, folder: Path) -> FirstAdminCodeFile:
 
 
 async def test_it_is_renewed(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    """Before it is over; what was read just before goes on working."""
+    """The code is renewed before it expires, and one just read stays valid."""
     async with open_harness() as harness, trio.open_nursery() as nursery:
         nursery.start_soon(keeping(harness, tmp_path).keep)
         await trio.testing.wait_all_tasks_blocked()
@@ -93,7 +93,7 @@ async def test_it_is_renewed(tmp_path: Path, autojump_clock: trio.testing.MockCl
 
 
 async def test_what_stands_in_its_place(tmp_path: Path) -> None:
-    """A link there is replaced, not followed, and an old file never keeps its mode."""
+    """A link at the path is replaced, not followed, and an old file's mode is not kept."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_text("precious")
     for name in (FILE_NAME, f"{FILE_NAME}.new"):
@@ -106,7 +106,7 @@ async def test_what_stands_in_its_place(tmp_path: Path) -> None:
 
 
 async def test_a_folder_that_takes_no_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Is said, with the other way; the daemon runs."""
+    """If the file cannot be written, the daemon runs and logs the alternative."""
     async with open_harness() as harness:
         assert keeping(harness, tmp_path / "missing").settle()
     assert "herod user add EMAIL" in caplog.text
@@ -114,7 +114,7 @@ async def test_a_folder_that_takes_no_file(tmp_path: Path, caplog: pytest.LogCap
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
 async def test_a_folder_of_another_user(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Root writes no file there, which that user could let be anywhere; the daemon runs."""
+    """Root writes no file to another user's folder, where it could be moved anywhere; the daemon runs."""
     folder = tmp_path / "theirs"
     folder.mkdir()
     os.chown(folder, 4321, 4321)
@@ -125,7 +125,7 @@ async def test_a_folder_of_another_user(tmp_path: Path, caplog: pytest.LogCaptur
 
 
 async def test_no_admin_any_more(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
-    """With the last one switched off by the clock, the next change brings the file back."""
+    """When the last admin expires, the next change creates the file again."""
     async with open_harness() as harness, trio.open_nursery() as nursery:
         soon = harness.clock.now + 60
         await harness.service_key("admin", "soon over", expires_at=datetime.fromtimestamp(soon, UTC))

@@ -1,6 +1,6 @@
-"""Rotating a key in use: who switches within the overlap is never refused; without one the old secret is dead at once.
+"""Rotating a key in use: with an overlap no client is refused; without one the old secret is refused at once.
 
-A daemon that is killed amid rotations comes back with exactly what it acknowledged.
+A daemon that is killed during rotations comes back with exactly what it acknowledged.
 """
 
 import http.client
@@ -28,7 +28,7 @@ KILLS: Final = max(2, count("KILL_ROUNDS") // 25)
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a key: when it began and ended, which secret, and whether it was admitted."""
+    """One use of a key: when it began and ended, which secret, and whether it was accepted."""
 
     began: float
     ended: float
@@ -38,7 +38,7 @@ class Use:
 
 @dataclass
 class Client:
-    """Uses a key without a pause, and switches to the one it is told of a few uses later."""
+    """Uses a key continuously, and switches to a new secret a few uses after it is told."""
 
     line: Line
     use: Callable[[Line, str], bool]
@@ -48,7 +48,7 @@ class Client:
     error: Exception | None = None
 
     def run(self, is_over: Callable[[], bool], changed: Condition) -> None:
-        """Until it is over."""
+        """Run until stopped."""
         late = 0
         try:
             while not is_over():
@@ -71,19 +71,19 @@ class Client:
 
 @dataclass
 class Crowd:
-    """Clients who all use one key."""
+    """Clients that all use one key."""
 
     clients: list[Client]
     changed: Condition
 
     def tell(self, key: str) -> None:
-        """Let them know the new secret."""
+        """Give all clients the new secret."""
         with self.changed:
             for client in self.clients:
                 client.told = key
 
     def wait(self, is_reached: Callable[[Client], bool]) -> None:
-        """Until it is so for each."""
+        """Wait until the condition holds for each client."""
         with self.changed:
             assert self.changed.wait_for(
                 lambda: any(one.error for one in self.clients) or all(map(is_reached, self.clients)), PATIENCE
@@ -94,7 +94,7 @@ class Crowd:
 
     @property
     def uses(self) -> list[Use]:
-        """All of all."""
+        """All uses of all clients."""
         with self.changed:
             return [use for client in self.clients for use in client.uses]
 
@@ -118,14 +118,14 @@ def crowd(daemon: Daemon, key: str) -> Iterator[Crowd]:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """One for the tests that leave it alive."""
+    """A daemon for the tests that leave it running."""
     with running(tmp_path_factory.mktemp("rotation")) as started:
         yield started
 
 
 @pytest.fixture
 def admin(daemon: Daemon) -> Iterator[Admin]:
-    """The owner of that daemon."""
+    """The local admin of that daemon."""
     made = Admin(daemon)
     yield made
     made.close()
@@ -134,7 +134,7 @@ def admin(daemon: Daemon) -> Iterator[Admin]:
 def test_a_client_that_switches_in_time_is_never_refused(
     daemon: Daemon, admin: Admin, say: Callable[[str], None]
 ) -> None:
-    """Rotation after rotation with an overlap, and not one use is refused, by the old secret or by the new."""
+    """Over many rotations with an overlap no use is refused, with the old secret or the new one."""
     made = admin.call("keys.create", name="switching", kind="service", scope="read")
     keys = [made["key"]]
     with crowd(daemon, keys[0]) as clients:
@@ -150,7 +150,7 @@ def test_a_client_that_switches_in_time_is_never_refused(
 
 
 def test_without_an_overlap_the_next_use_is_refused(daemon: Daemon, admin: Admin, say: Callable[[str], None]) -> None:
-    """Whatever begins after the answer to the rotation is refused, on each connection; the new secret works."""
+    """Every use after the answer to a rotation is refused on each connection, and the new secret works."""
     made = admin.call("keys.create", name="cut off", kind="service", scope="read")
     with crowd(daemon, made["key"]) as clients:
         clients.wait(lambda one: len(one.uses) > LATER)
@@ -177,7 +177,7 @@ def test_without_an_overlap_the_next_use_is_refused(daemon: Daemon, admin: Admin
 def test_open_connections_are_no_excuse(
     daemon: Daemon, admin: Admin, use: Callable[[Line, str], bool], is_tcp: bool
 ) -> None:
-    """The same connection that was admitted a moment ago is refused with the old secret and admitted with the new."""
+    """A connection that was just accepted is refused with the old secret and accepted with the new one."""
     made = admin.call("keys.create", name=f"{use.__name__} {is_tcp}", kind="service", scope="read")
     line = Line(daemon, is_tcp=is_tcp)
     with_overlap = without = ""
@@ -194,19 +194,19 @@ def test_open_connections_are_no_excuse(
 
 
 class Rotator(Thread):
-    """Rotates a key until the daemon is gone, and keeps what was acknowledged."""
+    """Rotates a key until the daemon is gone, and records the acknowledged secrets."""
 
     def __init__(self, daemon: Daemon, key_id: str, key: str, overlaps: Iterator[int]) -> None:
         super().__init__()
         self._admin = Admin(daemon)
         self._id = key_id
         self._overlaps = overlaps
-        self.acknowledged = [(key, 0)]  # each secret, and for how long the one before it was to work
-        self.attempted = 0  # the overlap of the last one that was asked for
+        self.acknowledged = [(key, 0)]  # each secret, and the overlap of the one before it
+        self.attempted = 0  # the overlap of the last attempt
         self.changed = Condition()
 
     def run(self) -> None:
-        """Until nothing answers any more."""
+        """Run until the daemon no longer answers."""
         with suppress(OSError, http.client.HTTPException, ValueError):
             while True:
                 self.attempted = next(self._overlaps)
@@ -217,15 +217,15 @@ class Rotator(Thread):
         self._admin.close()
 
     def wait(self, most: int) -> None:
-        """Until more than so many are acknowledged."""
+        """Wait until more than so many are acknowledged."""
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.acknowledged) > most, PATIENCE)
 
 
 def test_killed_amid_rotations(tmp_path: Path, say: Callable[[str], None]) -> None:
-    """After each kill -9 the newest secret that was acknowledged works, within its overlap the one before, no other.
+    """After each kill -9 the newest acknowledged secret works, the one before within its overlap, and no other.
 
-    One rotation more may have been written without being acknowledged. The audit log tells, and then its law holds.
+    One more rotation may have been written without being acknowledged; the audit log shows it, and then it applies.
     """
     chance = new_chance("rotation")
     key_id, written = "", 0
@@ -258,7 +258,7 @@ def test_killed_amid_rotations(tmp_path: Path, say: Callable[[str], None]) -> No
 
 
 def rotations(admin: Admin, key_id: str) -> int:
-    """How many of the key stand in the audit log."""
+    """How many rotations of the key are in the audit log."""
     number, cursor = 0, None
     while True:
         page = admin.call(
@@ -270,7 +270,7 @@ def rotations(admin: Admin, key_id: str) -> int:
 
 
 def check(line: Line, rotator: Rotator, *, is_ahead: bool, name: str) -> None:
-    """Compare what works with what was acknowledged; `is_ahead` when one more was written than that."""
+    """Compare the working secrets with the acknowledged ones; `is_ahead` if one more was written."""
     (newest, overlap), *older = reversed(rotator.acknowledged)
     wanted = [not is_ahead or rotator.attempted > 0]
     wanted += [not is_ahead and overlap > 0 and not number for number in range(len(older))]
@@ -278,7 +278,7 @@ def check(line: Line, rotator: Rotator, *, is_ahead: bool, name: str) -> None:
 
 
 def test_the_command(daemon: Daemon, tmp_path: Path) -> None:
-    """`herod key rotate --save` puts the new secret into a private file alone; the old one works as was said."""
+    """`herod key rotate --save` writes the new secret to a private file only, and the overlap applies."""
     files = [tmp_path / f"{number}.key" for number in range(3)]
     made = daemon.herod("key", "create", "by command", "--scope", "read", "--save", str(files[0]))
     found = re.search(r"^id +(\w{12})$", made.stdout, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Who a local process is to a real daemon: its owner, another user, root, and those behind a relay."""
+"""Local processes and a real daemon: its owner, another user, root, and clients of a relay."""
 
 import json
 import os
@@ -19,13 +19,13 @@ OTHERS_HAVE_PYTHON = os.getuid() == 0 and others_have_python()
 
 @pytest.fixture(scope="module")
 def daemon(open_folder: Path) -> Iterator[Daemon]:
-    """A daemon whose socket everybody may enter."""
+    """A daemon whose socket is open to all users."""
     with running(open_folder / "d") as started:
         yield started
 
 
 def whoami(daemon: Daemon, *arguments: str, prefix: tuple[str, ...] = ()) -> tuple[int, dict[str, str]]:
-    """Ask with curl, as somebody."""
+    """Ask with curl, as a given user."""
     done = subprocess.run(
         [*prefix, "curl", "-sS", "-w", "\n%{http_code}", "--unix-socket", str(daemon.socket), *arguments,
          "http://localhost/api/v1/whoami"],
@@ -36,7 +36,7 @@ def whoami(daemon: Daemon, *arguments: str, prefix: tuple[str, ...] = ()) -> tup
 
 
 def test_the_owner_needs_no_key(daemon: Daemon) -> None:
-    """User add, key create and token validate with nothing but the uid and its cookie."""
+    """The owner adds a user, creates a key and validates a token with only uid and cookie."""
     added = daemon.herod("user", "add", "ada@example.org", "--output", "json")
     assert added.returncode == 0, added.stderr
     made = daemon.herod("key", "create", "mine", "--output", "json")
@@ -48,19 +48,19 @@ def test_the_owner_needs_no_key(daemon: Daemon) -> None:
 
 
 def test_another_uid_is_anonymous_until_it_is_allowed(daemon: Daemon) -> None:
-    """Then it may what its rule says, and no more."""
+    """Another uid is anonymous until a rule exists, and then has exactly its grant."""
     assert whoami(daemon, "-H", "Authorization: Peer", prefix=OTHER)[0] == 401
     allowed = daemon.herod("peer", "allow", "--uid", "4711", "--scope", "write")
     assert allowed.returncode == 0, allowed.stderr
     status, who = whoami(daemon, "-H", "Authorization: Peer", prefix=OTHER)
     assert (status, who["scope"], who["name"]) == (200, "write", "uid:4711")
-    # The cookie file is the owner's alone.
+    # Only the owner can read the cookie file.
     assert daemon.socket.with_name("herod.sock.cookie").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.skipif(not OTHERS_HAVE_PYTHON, reason="this Python lies where other users may not read")
 def test_the_command_as_another_uid(daemon: Daemon) -> None:
-    """The refusal says which rule would help, and the rule helps."""
+    """The refusal names the rule that would help, and with it the command succeeds."""
     env = {**daemon.env, "PYTHONDONTWRITEBYTECODE": "1"}
     other = ("setpriv", "--reuid=4712", "--regid=4712", "--clear-groups")
     refused = herod("whoami", env=env, prefix=other)
@@ -73,7 +73,7 @@ def test_the_command_as_another_uid(daemon: Daemon) -> None:
 
 
 def test_the_uid_alone_is_not_local_admin(daemon: Daemon) -> None:
-    """Root without the cookie, with a guess, or by way of a proxy, is nobody."""
+    """Root without the cookie, with a guessed one, or through a proxy is anonymous."""
     cookie = daemon.cookie
     assert whoami(daemon, "-H", f"Authorization: Peer {cookie}")[1]["kind"] == "local_admin"
     for headers in (
@@ -93,7 +93,7 @@ def test_the_uid_alone_is_not_local_admin(daemon: Daemon) -> None:
 
 @pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")
 def test_a_relay_of_roots_lends_nobody_its_uid(daemon: Daemon) -> None:
-    """Whoever speaks through socat speaks with root's uid, and still is not local admin without the cookie."""
+    """A client of root's socat has root's uid, and still is not local admin without the cookie."""
     relay = daemon.folder / "relay.sock"
     process = subprocess.Popen(
         ["socat", f"UNIX-LISTEN:{relay},fork,mode=0666", f"UNIX-CONNECT:{daemon.socket}"],

@@ -1,4 +1,4 @@
-"""The official MCP client against a real daemon: both revisions, over TCP and over the Unix socket, with a key."""
+"""The official MCP client against a real daemon: both revisions, over TCP and the Unix socket, with a key."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -15,19 +15,19 @@ from support.real_daemon import Daemon, running
 
 NEW, OLD = "2026-07-28", "2025-11-25"
 WAYS = [pytest.param(is_tcp, id="tcp" if is_tcp else "unix") for is_tcp in (True, False)]
-# how the client begins → the revision that it must end up with
+# how the client begins → the revision it must negotiate
 MODES = {"auto": NEW, "legacy": OLD, NEW: NEW}
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """A daemon with nothing in it."""
+    """An empty daemon."""
     with running(tmp_path_factory.mktemp("mcp")) as started:
         yield started
 
 
 def make_key(daemon: Daemon, name: str, scope: str) -> str:
-    """A service key, made by the daemon's owner."""
+    """A service key, created by the local admin."""
     made = daemon.herod("key", "create", name, "--scope", scope, "--output", "json")
     assert made.returncode == 0, made.stderr
     text: str = json.loads(made.stdout)["key"]
@@ -36,13 +36,13 @@ def make_key(daemon: Daemon, name: str, scope: str) -> str:
 
 @pytest.fixture(scope="module")
 def admin_key(daemon: Daemon) -> str:
-    """A key for everything."""
+    """A key with scope admin."""
     return make_key(daemon, "agent", "admin")
 
 
 @pytest.fixture(scope="module")
 def low_key(daemon: Daemon) -> str:
-    """A key for little."""
+    """A key with a low scope."""
     return make_key(daemon, "reader", "read")
 
 
@@ -61,7 +61,7 @@ async def connected(daemon: Daemon, key: str, mode: str, *, is_tcp: bool) -> Asy
 @pytest.mark.parametrize("is_tcp", WAYS)
 @pytest.mark.parametrize("mode", MODES)
 async def test_the_official_client_lists_and_calls(daemon: Daemon, admin_key: str, mode: str, is_tcp: bool) -> None:
-    """It holds every answer against the schemas of its revision and of the tool."""
+    """The official client validates every answer against the schemas of its revision and of the tool."""
     async with connected(daemon, admin_key, mode, is_tcp=is_tcp) as client:
         assert client.protocol_version == MODES[mode]
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
@@ -83,7 +83,7 @@ async def test_the_official_client_lists_and_calls(daemon: Daemon, admin_key: st
 
 
 def structure(result: Any) -> dict[str, Any]:
-    """What a program reads of a tool's result."""
+    """The structured content of a tool's result."""
     assert result.is_error is False, result
     content: dict[str, Any] = result.structured_content
     return content
@@ -91,7 +91,7 @@ def structure(result: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("mode", ["legacy", NEW])
 async def test_a_call_beyond_the_scope(daemon: Daemon, low_key: str, mode: str) -> None:
-    """The client hands on what was missing; the connection goes on."""
+    """The client reports the missing scope, and the connection continues."""
     async with connected(daemon, low_key, mode, is_tcp=False) as client:
         assert "list_users" not in {tool.name for tool in (await client.list_tools()).tools}
         with pytest.raises(MCPError) as refused:
@@ -103,7 +103,7 @@ async def test_a_call_beyond_the_scope(daemon: Daemon, low_key: str, mode: str) 
 
 @pytest.mark.parametrize("is_tcp", WAYS)
 def test_without_a_key(daemon: Daemon, is_tcp: bool) -> None:
-    """401, and where to read how to get one."""
+    """A missing key is a 401 with the metadata URL."""
     call = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
     status, body, headers = daemon.curl("/mcp", "--json", call, tcp=is_tcp)
     assert status == 401
@@ -113,7 +113,7 @@ def test_without_a_key(daemon: Daemon, is_tcp: bool) -> None:
 
 
 def test_never_the_local_admin(daemon: Daemon) -> None:
-    """The cookie that opens everything else is nothing here."""
+    """The cookie of the local admin is refused."""
     header = ("-H", f"Authorization: Peer {daemon.cookie}")
     assert daemon.curl("/api/v1/whoami", *header)[0] == 200
     call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami"}}'
@@ -122,20 +122,20 @@ def test_never_the_local_admin(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_neither_stream_nor_session(daemon: Daemon, admin_key: str, method: str) -> None:
-    """What clients of older revisions try, and take a 405 for."""
+    """GET and DELETE of older clients get a 405, which they accept."""
     status, _, headers = daemon.curl("/mcp", "-X", method, "-H", f"Authorization: Bearer {admin_key}")
     assert (status, headers["allow"]) == (405, "POST")
 
 
 def test_notifications_have_no_answer(daemon: Daemon, admin_key: str) -> None:
-    """202 and an empty body on the wire."""
+    """A notification gets 202 and an empty body."""
     call = '{"jsonrpc":"2.0","method":"notifications/initialized"}'
     status, body, headers = daemon.curl("/mcp", "--json", call, "-H", f"Authorization: Bearer {admin_key}")
     assert (status, body, headers["content-length"]) == (202, b"", "0")
 
 
 def test_no_secret_is_logged(daemon: Daemon, admin_key: str) -> None:
-    """The log knows neither the key nor what was in a body."""
+    """The log contains neither the key nor any body."""
     call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add_user","arguments":{"name":"Canary"}}}'
     status, body, _ = daemon.curl("/mcp", "--json", call, "-H", f"Authorization: Bearer {admin_key}")
     assert status == 200

@@ -1,4 +1,4 @@
-"""OAuth clients and verifiers that others wrote, against a real daemon: over TCP and over the Unix socket."""
+"""Third-party OAuth clients and verifiers against a real daemon, over TCP and the Unix socket."""
 
 import json
 import os
@@ -31,7 +31,7 @@ from requests_oauthlib import OAuth2Session
 
 from support.real_daemon import SECRET, Daemon, herod, running
 
-unix: Any = requests_unixsocket  # it says it has types, and has none
+unix: Any = requests_unixsocket  # marked as typed, but has no types
 WAYS = [pytest.param(is_tcp, id="tcp" if is_tcp else "unix") for is_tcp in (True, False)]
 METHODS = ["client_secret_basic", "client_secret_post"]
 JOBS = "https://jobs.example.org"
@@ -39,14 +39,14 @@ JOBS = "https://jobs.example.org"
 
 @pytest.fixture(autouse=True)
 def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy, and tokens over plain HTTP on the loopback, which oauthlib refuses otherwise."""
+    """Use no proxy, and allow plain HTTP on loopback, which oauthlib refuses otherwise."""
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """A daemon as it starts by default: HS256."""
+    """A daemon with the default signing: HS256."""
     with running(tmp_path_factory.mktemp("oauth")) as started:
         yield started
 
@@ -60,7 +60,7 @@ class OAuthClient:
 
 
 def make_client(daemon: Daemon, scope: str = "write") -> OAuthClient:
-    """An account, made by the daemon's owner."""
+    """Create an account as the local admin."""
     made = daemon.herod("user", "add", "--name", "client", "--scope", scope, "--output", "json")
     assert made.returncode == 0, made.stderr
     answer = json.loads(made.stdout)
@@ -74,7 +74,7 @@ def client(daemon: Daemon) -> OAuthClient:
 
 
 def base_url(daemon: Daemon, *, is_tcp: bool) -> str:
-    """The address for a client on requests."""
+    """The base address for requests."""
     return daemon.url if is_tcp else f"http+unix://{quote(str(daemon.socket), safe='')}"
 
 
@@ -96,7 +96,7 @@ def by_httpx(
 @pytest.mark.parametrize("is_tcp", WAYS)
 @pytest.mark.parametrize("method", METHODS)
 def test_authlib_on_httpx(daemon: Daemon, client: OAuthClient, method: str, *, is_tcp: bool) -> None:
-    """Authlib fetches, uses, introspects and revokes."""
+    """Authlib fetches, uses, introspects and revokes a token."""
     with by_httpx(daemon, client, is_tcp=is_tcp, method=method) as session:
         token = session.fetch_token("/token", grant_type="client_credentials", scope="read")
         assert (token["token_type"], token["scope"], token["expires_in"]) == ("Bearer", "read", 3600)
@@ -110,11 +110,11 @@ def test_authlib_on_httpx(daemon: Daemon, client: OAuthClient, method: str, *, i
 
 
 def test_authlib_finds_everything_by_the_metadata(daemon: Daemon, client: OAuthClient) -> None:
-    """The metadata is what Authlib takes it for, and its addresses are those that answer."""
+    """Authlib accepts the metadata, and its endpoints answer."""
     _, body, _ = daemon.curl("/.well-known/oauth-authorization-server", tcp=True)
     found = AuthorizationServerMetadata(body)
     secured = AuthorizationServerMetadata(json.loads(json.dumps(body).replace("http://", "https://")))
-    # It wants a response type of all, though where there is no authorization endpoint there can be none.
+    # Authlib requires a response type, although without an authorization endpoint there is none.
     AuthorizationServerMetadata({**secured, "response_types_supported": ["none"]}).validate()
     with OAuth2Client(client.id, client.secret) as session:
         token = session.fetch_token(found["token_endpoint"], grant_type="client_credentials")["access_token"]
@@ -126,7 +126,7 @@ def test_authlib_finds_everything_by_the_metadata(daemon: Daemon, client: OAuthC
 
 @pytest.mark.parametrize("is_tcp", WAYS)
 def test_authlib_on_requests(daemon: Daemon, client: OAuthClient, *, is_tcp: bool) -> None:
-    """Authlib's OAuth2Session as well."""
+    """Authlib's OAuth2Session works as well."""
     base = base_url(daemon, is_tcp=is_tcp)
     with AuthlibSession(client.id, client.secret) as session:
         session.mount("http+unix://", unix.UnixAdapter())
@@ -139,7 +139,7 @@ def test_authlib_on_requests(daemon: Daemon, client: OAuthClient, *, is_tcp: boo
 
 
 def test_authlib_names_the_refusals(daemon: Daemon, client: OAuthClient) -> None:
-    """What herod refuses has the OAuth name that clients know it by."""
+    """Refusals have the OAuth names that clients expect."""
     with by_httpx(daemon, client, is_tcp=True) as session:
         for asked, code in (
             ({"scope": "admin"}, "invalid_scope"),
@@ -157,7 +157,7 @@ def test_authlib_names_the_refusals(daemon: Daemon, client: OAuthClient) -> None
 @pytest.mark.parametrize("is_tcp", WAYS)
 @pytest.mark.parametrize("in_form", [False, True], ids=["basic", "form"])
 def test_requests_oauthlib(daemon: Daemon, client: OAuthClient, *, in_form: bool, is_tcp: bool) -> None:
-    """requests-oauthlib fetches and uses a token, and takes back what oauthlib writes down for it."""
+    """requests-oauthlib fetches, uses and revokes a token, with the requests that oauthlib prepares."""
     base = base_url(daemon, is_tcp=is_tcp)
     application = BackendApplicationClient(client_id=client.id, scope=["read"])
     with OAuth2Session(client=application) as session:
@@ -172,7 +172,7 @@ def test_requests_oauthlib(daemon: Daemon, client: OAuthClient, *, in_form: bool
         asked = {"token": token["access_token"]}
         seen = session.post(f"{base}/introspect", data=asked)  # with the token itself as the credential
         assert seen.json()["active"] is True
-        # oauthlib takes no address but http's and https's
+        # oauthlib accepts only http and https addresses
         _, headers, body = application.prepare_token_revocation_request(f"{daemon.url}/revoke", token["access_token"])
         revoked = session.post(f"{base}/revoke", data=body, headers=headers, auth=basic, withhold_token=True)
         assert revoked.status_code == 200
@@ -181,28 +181,28 @@ def test_requests_oauthlib(daemon: Daemon, client: OAuthClient, *, in_form: bool
 
 
 class Kept:
-    """Where the MCP client keeps its token."""
+    """The MCP client's token storage."""
 
     tokens: OAuthToken | None = None
 
     async def get_tokens(self) -> OAuthToken | None:
-        """What was kept."""
+        """The stored tokens."""
         return self.tokens
 
     async def set_tokens(self, tokens: OAuthToken) -> None:
-        """Keep it."""
+        """Store the tokens."""
         self.tokens = tokens
 
     async def get_client_info(self) -> None:
-        """Nothing: the client is registered already."""
+        """None: the client is registered already."""
 
     async def set_client_info(self, client_info: object) -> None:
         """Never called."""
 
 
-@pytest.mark.filterwarnings("ignore:Omitting `issuer`")  # with it, this client wants an authorization endpoint
+@pytest.mark.filterwarnings("ignore:Omitting `issuer`")  # with it, this client requires an authorization endpoint
 async def test_the_mcp_client_finds_its_way(daemon: Daemon, client: OAuthClient) -> None:
-    """From the 401 of `/mcp` by the metadata to a token for `/mcp`, and back, with nothing but a client secret."""
+    """The MCP client gets from the 401 of `/mcp` to a token for it by metadata and a client secret alone."""
     kept = Kept()
     url = f"{daemon.url}/mcp"
     auth = ClientCredentialsOAuthProvider(url, storage=kept, client_id=client.id, client_secret=client.secret)
@@ -219,14 +219,14 @@ async def test_the_mcp_client_finds_its_way(daemon: Daemon, client: OAuthClient)
 
 
 def test_requests_oauthlib_names_the_refusals(daemon: Daemon, client: OAuthClient) -> None:
-    """A scope too many is oauthlib's own error."""
+    """Too wide a scope raises oauthlib's own error."""
     application = BackendApplicationClient(client_id=client.id, scope=["admin"])
     with OAuth2Session(client=application) as session, pytest.raises(InvalidScopeError):
         session.fetch_token(f"{daemon.url}/token", auth=HTTPBasicAuth(client.id, client.secret))
 
 
 def test_pyjwt_with_the_shared_secret(daemon: Daemon, client: OAuthClient) -> None:
-    """A service of before verifies a plain token with PyJWT and HERO_SECRET; one for a resource only as that one."""
+    """PyJWT with HERO_SECRET verifies a plain token, and one for a resource only as that resource."""
     with by_httpx(daemon, client, is_tcp=False) as session:
         plain = session.fetch_token("/token", grant_type="client_credentials")["access_token"]
         meant = session.fetch_token("/token", grant_type="client_credentials", resource=JOBS)["access_token"]
@@ -241,7 +241,7 @@ def test_pyjwt_with_the_shared_secret(daemon: Daemon, client: OAuthClient) -> No
 
 
 def test_a_local_process_by_its_uid(daemon: Daemon) -> None:
-    """`Authorization: Peer` is the client credential of a process that a rule lets in, and of no other."""
+    """`Authorization: Peer` is the client credential of a process with a rule, and of no other."""
     form = ("-d", "grant_type=client_credentials", "-d", f"resource={JOBS}", "-H", "Authorization: Peer")
     status, body, headers = daemon.curl("/token", *form)
     assert (status, body["error"]) == (401, "invalid_client")
@@ -258,7 +258,7 @@ def test_a_local_process_by_its_uid(daemon: Daemon) -> None:
 
 
 def test_the_command(daemon: Daemon, client: OAuthClient, tmp_path: Path) -> None:
-    """`token issue --resource` and `token inspect` go together; `token revoke` takes such a token back."""
+    """`token issue --resource`, `token inspect` and `token revoke` work together."""
     (tmp_path / "secret").write_text(client.secret)
     who = ("--client-id", client.id, "--secret", f"@{tmp_path}/secret")
     issued = daemon.herod("token", "issue", *who, "--resource", JOBS)
@@ -273,14 +273,14 @@ def test_the_command(daemon: Daemon, client: OAuthClient, tmp_path: Path) -> Non
 
 
 def fetch(daemon: Daemon, client: OAuthClient, **asked: str) -> str:
-    """A fresh token."""
+    """Fetch a new token."""
     with by_httpx(daemon, client, is_tcp=True) as session:
         text: str = session.fetch_token("/token", grant_type="client_credentials", **asked)["access_token"]
         return text
 
 
 def verify(daemon: Daemon, token: str) -> dict[str, Any]:
-    """Its claims, as PyJWT and as joserfc verify it for the service it is meant for, with what JWKS says now."""
+    """Its claims, verified by PyJWT and joserfc for its audience with the current key set."""
     keys = jwt.PyJWKClient(f"{daemon.url}/.well-known/jwks.json")
     key = keys.get_signing_key_from_jwt(token)
     claims = jwt.decode(token, key, algorithms=["EdDSA"], audience=JOBS, issuer=daemon.url)
@@ -294,9 +294,9 @@ def verify(daemon: Daemon, token: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864")  # which few verifiers know yet
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864")  # a typ that few verifiers know yet
 def test_from_hs256_to_eddsa_and_to_the_next_key(tmp_path: Path) -> None:
-    """Services verify by JWKS alone; a retired key stands there until its stop, and what signed before is not there."""
+    """Services verify by JWKS alone; it contains a retired key until its stop time, and no earlier ones."""
     with running(tmp_path) as daemon:
         client = make_client(daemon)
         old = fetch(daemon, client)

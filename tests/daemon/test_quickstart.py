@@ -1,4 +1,4 @@
-"""What a stranger does first, with curl alone, over the Unix socket and over TCP."""
+"""The first steps of a new user, with curl alone, over the Unix socket and TCP."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def secret_file(folder: Path) -> str:
-    """A legacy admin secret, as a Supervisor UUID."""
+    """A legacy admin secret, a UUID as in Supervisor."""
     path = folder / "legacy"
     path.write_text("0f8fad5b-d9cb-469f-a165-70867728950e\n")
     path.chmod(0o600)
@@ -35,7 +35,7 @@ def admin_key(daemon: Daemon) -> str:
 
 @pytest.mark.parametrize("tcp", [False, True], ids=["unix", "tcp"])
 def test_from_registration_to_an_admins_call(daemon: Daemon, admin_key: str, tcp: bool) -> None:
-    """register, login, token by Basic and form, validate, refused as admin, admitted as admin."""
+    """Register, log in, get a token by Basic and form, validate, and be refused and accepted as an admin."""
     email = f"ada-{'tcp' if tcp else 'unix'}@example.org"
     body = f'{{"email":"{email}","password":"{PASSWORD}"}}'
     status, made, _ = daemon.curl("/register", "--json", body, tcp=tcp)
@@ -84,7 +84,7 @@ def test_supervisors_flow(daemon: Daemon, admin_key: str, tcp: bool) -> None:
 
 
 def test_a_legacy_secret_is_an_admin(daemon: Daemon) -> None:
-    """As Supervisor's UUIDs were, in the header or as admin_key."""
+    """A legacy admin secret is accepted as Supervisor's UUIDs were, in the header or as admin_key."""
     secret = "0f8fad5b-d9cb-469f-a165-70867728950e"
     status, who, _ = daemon.curl("/api/v1/whoami", "-H", f"X-Herod-Secret: {secret}")
     assert (status, who["data"]["scope"], who["data"]["method"]) == (200, "admin", "legacy_secret")
@@ -92,7 +92,7 @@ def test_a_legacy_secret_is_an_admin(daemon: Daemon) -> None:
 
 
 def test_the_bootstrap_key_is_made_once_and_logged_nowhere(daemon: Daemon, admin_key: str, tmp_path: Path) -> None:
-    """0600 beside the store; the log names the file and never the key."""
+    """The bootstrap key is written once, 0600 beside the store; the log names the file and never the key."""
     path = daemon.folder / "store" / "bootstrap-my-admin.key"
     assert path.stat().st_mode & 0o777 == 0o600
     log = daemon.log.read_text()
@@ -101,12 +101,12 @@ def test_the_bootstrap_key_is_made_once_and_logged_nowhere(daemon: Daemon, admin
     with running(tmp_path / "again", "--bootstrap-admin-key", "my-admin") as other:
         assert other.stop() == 0
     with running(tmp_path / "again", "--bootstrap-admin-key", "my-admin") as other:
-        assert other.stop() == 0  # what is logged is written by then
+        assert other.stop() == 0  # the log is complete by then
         assert "exists already" in other.log.read_text()
 
 
 def test_what_was_made_survives_a_restart(tmp_path: Path) -> None:
-    """Accounts, keys, tokens and what was taken back; the cookie is new."""
+    """Accounts, keys, tokens and revocations survive a restart; the cookie is new."""
     with running(tmp_path / "d") as daemon:
         key = daemon.herod("key", "create", "kept", "--scope", "admin", "--output", "json")
         assert key.returncode == 0, key.stderr
@@ -128,7 +128,7 @@ def test_what_was_made_survives_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_bootstrap_key_that_cannot_be_handed_over_is_not_made(tmp_path: Path) -> None:
-    """A file in its place stops the start, and the next one makes the key."""
+    """A file in the place of the bootstrap key stops the start, and the next start creates the key."""
     folder = tmp_path / "d"
     in_the_way = folder / "store" / "bootstrap-my-admin.key"
     in_the_way.parent.mkdir(parents=True, mode=0o700)

@@ -1,4 +1,4 @@
-"""SIGHUP: what is taken anew, and that what is wrong changes nothing."""
+"""SIGHUP: which settings are reloaded, and that an error changes nothing."""
 
 import json
 import signal
@@ -28,13 +28,13 @@ class Reloading:
         self._read = 0
 
     def write(self, *, networks: str = '["prod"]', scopes: str = "", more: str = "") -> None:
-        """Put a new settings file in place: whole, for a reload before may be reading it just now."""
+        """Replace the settings file atomically, because an earlier reload may be reading it."""
         file = self.daemon.folder / "herod.toml.new"
         file.write_text(CONFIG.format(networks=networks, scopes=scopes, more=more))
         file.rename(self.daemon.folder / "herod.toml")
 
     def reload(self) -> str:
-        """Send SIGHUP; what the log says until the reload is over."""
+        """Send SIGHUP; return the log until the reload has ended."""
         self.daemon.process.send_signal(signal.SIGHUP)
         end = time.monotonic() + 10
         while True:
@@ -46,11 +46,11 @@ class Reloading:
             time.sleep(0.02)
 
     def status(self, *, secret: str) -> int:
-        """What /whoami answers to a legacy secret."""
+        """The status of /whoami for a legacy secret."""
         return self.daemon.curl("/api/v1/whoami", "-H", f"X-Herod-Secret: {secret}")[0]
 
     def make_key(self, name: str, *, scope: str, network: str = "prod", secret: str = FIRST) -> int:
-        """The status of making a key."""
+        """The status of creating a key."""
         body = json.dumps({"name": name, "scope": scope, "networks": [network]})
         return self.daemon.curl("/api/v1/keys", "--json", body, "-H", f"X-Herod-Secret: {secret}")[0]
 
@@ -67,7 +67,7 @@ def reloading(tmp_path: Path) -> Iterator[Reloading]:
 
 
 def test_what_is_taken(reloading: Reloading) -> None:
-    """New scopes, networks and legacy secrets hold at the next request, and what they replace no longer does."""
+    """New scopes, networks and legacy secrets apply at the next request, and replaced ones no longer do."""
     assert reloading.status(secret=FIRST) == 200
     assert reloading.make_key("a", scope="jobs:run") == 400
     assert reloading.make_key("b", scope="read", network="staging") == 400
@@ -83,7 +83,7 @@ def test_what_is_taken(reloading: Reloading) -> None:
 
 
 def test_a_scope_that_goes(reloading: Reloading) -> None:
-    """Who held it holds nothing of it, at once; masks of the old graph are not taken for those of the new."""
+    """A removed scope is gone from all grants at once; cached masks of the old graph are not reused."""
     reloading.write(scopes='"zz:all" = { includes = ["admin"] }\n"aa:none" = { includes = ["read"] }')
     reloading.reload()
     made = reloading.daemon.herod("key", "create", "k", "--scope", "aa:none", "--output", "json")
@@ -109,7 +109,7 @@ def test_a_scope_that_goes(reloading: Reloading) -> None:
     ],
 )
 def test_what_is_wrong_changes_nothing(reloading: Reloading, wrong: dict[str, str], message: str) -> None:
-    """Not even the part that would be right; and the log says why."""
+    """An error in the settings rejects all of them, and the log has the reason."""
     (reloading.daemon.folder / "legacy").write_text(SECOND)
     reloading.write(**wrong)
     said = reloading.reload()
@@ -124,7 +124,7 @@ def test_what_is_wrong_changes_nothing(reloading: Reloading, wrong: dict[str, st
 
 
 def test_what_needs_a_restart(reloading: Reloading) -> None:
-    """It is named, each time, without its value, and what can be taken is."""
+    """Settings that need a restart are named each time, without their values, and the others are applied."""
     reloading.write(networks='["*"]', more='token_ttl = 77\nregistration = "closed"\nhosts = ["h.example.org"]')
     for _ in range(2):
         [line] = [one for one in reloading.reload().splitlines() if "needs a restart" in one]
@@ -136,7 +136,7 @@ def test_what_needs_a_restart(reloading: Reloading) -> None:
 
 
 def test_many_at_once(reloading: Reloading) -> None:
-    """A burst of SIGHUPs under requests ends in the last settings; every request is answered."""
+    """A burst of SIGHUPs under load ends with the last settings, and every request is answered."""
     for number in range(20):
         reloading.write(scopes=f'"s{number}" = {{ includes = ["user"] }}')
         reloading.daemon.process.send_signal(signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""herod under a service manager: sockets passed by systemd's own tool, and what a notify socket hears."""
+"""Herod under a service manager: sockets passed by systemd's own tool, and its notifications."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def folder() -> Iterator[Path]:
 
 
 class Manager:
-    """A notify socket of the test's own."""
+    """A notify socket of the test."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,7 +36,7 @@ class Manager:
         self.socket.settimeout(20)
 
     def wait_for(self, state: str) -> list[str]:
-        """The lines of the next message with that state; others before it are dropped."""
+        """The lines of the next message with that state; earlier ones are dropped."""
         while True:
             lines = self.socket.recv(4096).decode().split("\n")
             if state in lines:
@@ -45,7 +45,7 @@ class Manager:
 
 @pytest.fixture
 def manager(folder: Path) -> Iterator[Manager]:
-    """It hears what herod says."""
+    """A notify socket that receives herod's messages."""
     made = Manager(folder / "notify")
     yield made
     made.socket.close()
@@ -65,7 +65,7 @@ def started(command: list[str], env: Mapping[str, str], folder: Path) -> Iterato
 
 
 def ask(family: socket.AddressFamily, address: str | tuple[str, int], request: str = "/health") -> bytes:
-    """One request and all of its answer."""
+    """Send one request; return the whole answer."""
     with socket.socket(family) as client:
         client.settimeout(20)
         client.connect(address)
@@ -77,7 +77,7 @@ def ask(family: socket.AddressFamily, address: str | tuple[str, int], request: s
 
 
 def until(path: Path, text: str) -> str:
-    """What a log says, once it says `text`."""
+    """The log, once it contains `text`."""
     end = time.monotonic() + 20
     while text not in (said := path.read_text()):
         assert time.monotonic() < end, said
@@ -87,7 +87,7 @@ def until(path: Path, text: str) -> str:
 
 @needs_systemd
 def test_socket_activation(folder: Path, manager: Manager) -> None:
-    """The first client starts herod; Unix and TCP sockets serve, and are left as they were found."""
+    """The first client starts herod; Unix and TCP sockets work, and are left in place."""
     path, port = folder / "herod.sock", free_port()
     env = environment(folder, HERO_SECRET=SECRET, NOTIFY_SOCKET=str(manager.path))
     passed = [part for name, value in env.items() for part in ("-E", f"{name}={value}")]
@@ -119,7 +119,7 @@ def test_socket_activation(folder: Path, manager: Manager) -> None:
 
 @needs_systemd
 def test_named_addresses_come_before_passed_sockets(folder: Path) -> None:
-    """With --bind the passed socket is not used, and the log says that nobody is answered there."""
+    """With --bind the passed socket is not used, and the log says so."""
     path, own = folder / "passed.sock", folder / "own.sock"
     env = environment(folder, HERO_SECRET=SECRET)
     passed = [part for name, value in env.items() for part in ("-E", f"{name}={value}")]
@@ -134,7 +134,7 @@ def test_named_addresses_come_before_passed_sockets(folder: Path) -> None:
 
 
 def test_what_a_service_manager_hears(folder: Path, manager: Manager) -> None:
-    """READY, WATCHDOG again and again, RELOADING and READY for a reload good or bad, STOPPING."""
+    """It sends READY, WATCHDOG repeatedly, RELOADING and READY for any reload, and STOPPING."""
     config = folder / "herod.toml"
     config.write_text("")
     env = environment(
@@ -160,7 +160,7 @@ def test_what_a_service_manager_hears(folder: Path, manager: Manager) -> None:
 
 
 def test_a_manager_that_is_gone(folder: Path) -> None:
-    """The daemon starts, says so in its log, and serves."""
+    """Without a listening manager the daemon starts, logs it, and serves."""
     env = environment(folder, HERO_SECRET=SECRET, NOTIFY_SOCKET=f"{folder}/nobody")
     command = [*COMMAND, "serve", "--bind", f"unix:{folder}/herod.sock", "--store", "memory:"]
     with started(command, env, folder) as process:
@@ -171,7 +171,7 @@ def test_a_manager_that_is_gone(folder: Path) -> None:
 
 
 def test_promised_sockets_that_are_not_there(folder: Path) -> None:
-    """A start with LISTEN_FDS and no descriptors is one line."""
+    """A start with LISTEN_FDS and no descriptors fails with one line."""
     env = environment(folder, HERO_SECRET=SECRET, LISTEN_FDS="2")
     script = 'LISTEN_PID=$$ exec "$@"'
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""TLS as curl and openssl see it, and a daemon that is started with files that will not do."""
+"""TLS as seen by curl and openssl, and starts with unusable files."""
 
 import shutil
 import signal
@@ -26,7 +26,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def curl(daemon: Daemon, *arguments: str, scheme: str = "https", ca: str = "herod.pem") -> tuple[int, str]:
-    """Ask for /health: curl's exit code and what it printed, headers included."""
+    """Request /health; return curl's exit code and output, including headers."""
     done = subprocess.run(
         ["curl", "-sS", "-i", "--noproxy", "*", "--max-time", "20", "--cacert", str(daemon.folder / ca), *arguments,
          f"{scheme}://localhost:{daemon.port}/health"],
@@ -36,7 +36,7 @@ def curl(daemon: Daemon, *arguments: str, scheme: str = "https", ca: str = "hero
 
 
 def test_curl_trusts_it(daemon: Daemon) -> None:
-    """With --cacert; HSTS is there, and not on the Unix socket."""
+    """Curl with --cacert accepts it; HSTS is sent there, and not on the Unix socket."""
     code, said = curl(daemon, "--http1.1")
     assert (code, said.splitlines()[0]) == (0, "HTTP/1.1 200 OK")
     assert "Strict-Transport-Security: max-age=" in said
@@ -45,7 +45,7 @@ def test_curl_trusts_it(daemon: Daemon) -> None:
 
 
 def test_plain_http(daemon: Daemon) -> None:
-    """It learns what to write instead, and not one header of the API's."""
+    """Plain HTTP gets a hint what to write instead, without any header of the API."""
     code, said = curl(daemon, scheme="http")
     assert code == 0
     assert said.startswith("HTTP/1.1 400")
@@ -56,7 +56,7 @@ def test_plain_http(daemon: Daemon) -> None:
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 @pytest.mark.parametrize(("version", "works"), [("1", False), ("1_1", False), ("1_2", True), ("1_3", True)])
 def test_versions(daemon: Daemon, version: str, works: bool) -> None:
-    """TLS 1.2 and 1.3, and nothing older."""
+    """TLS 1.2 and 1.3 work, and nothing older."""
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{daemon.port}", f"-tls{version}", "-alpn", "h2,http/1.1",
          "-cipher", "ALL:@SECLEVEL=0"],
@@ -67,7 +67,7 @@ def test_versions(daemon: Daemon, version: str, works: bool) -> None:
 
 
 def test_a_renegotiation_is_not_had(daemon: Daemon) -> None:
-    """`R` asks openssl to begin one."""
+    """`R` makes openssl request a renegotiation, which is refused."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     done = subprocess.run(
@@ -80,7 +80,7 @@ def test_a_renegotiation_is_not_had(daemon: Daemon) -> None:
 
 
 def test_a_renewed_certificate(daemon: Daemon) -> None:
-    """SIGHUP shows the new one; one that does not fit its key leaves the old one where it is."""
+    """SIGHUP loads a new certificate; one that does not match its key leaves the old one in use."""
     cert, key = make_certificate(daemon.folder, name="renewed")
     (daemon.folder / "herod.key").write_bytes(key.read_bytes())
     daemon.process.send_signal(signal.SIGHUP)
@@ -96,7 +96,7 @@ def test_a_renewed_certificate(daemon: Daemon) -> None:
 
 
 def wait_for(daemon: Daemon, text: str) -> None:
-    """Wait for the log to say something."""
+    """Wait until the log contains something."""
     end = time.monotonic() + 10
     while text not in daemon.log.read_text():
         assert time.monotonic() < end, daemon.log.read_text()
@@ -104,7 +104,7 @@ def wait_for(daemon: Daemon, text: str) -> None:
 
 
 def test_a_slow_handshake_is_cut_off(tmp_path: Path) -> None:
-    """By `head_seconds`, and whoever else comes is served meanwhile."""
+    """A slow handshake is cut off after `head_seconds`, while others are served."""
     cert, key = make_certificate(tmp_path)
     config = tmp_path / "herod.toml"
     config.write_text(f'tls_cert = "{cert.name}"\ntls_key = "{key.name}"\n[limits]\nhead_seconds = 1\n')
@@ -117,7 +117,7 @@ def test_a_slow_handshake_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_files_that_will_not_do(tmp_path: Path) -> None:
-    """One line and exit code 2."""
+    """An unusable file is one line and exit code 2."""
     cert, key = make_certificate(tmp_path)
     _, other = make_certificate(tmp_path, name="other")
     env = environment(tmp_path, HERO_SECRET=SECRET)

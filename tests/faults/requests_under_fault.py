@@ -1,4 +1,4 @@
-"""What the tests of faults ask a real daemon: changes by its local admin, and what has to be served meanwhile."""
+"""Requests of the fault tests to a real daemon: changes by its local admin, and reads that must keep working."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ PYTHON = sys.executable
 
 @dataclass
 class Known:
-    """Somebody whom a daemon knows: an account with a token, and a service key."""
+    """Credentials known to a daemon: an account with a token, and a service key."""
 
     client_id: str
     client_secret: str
@@ -28,7 +28,7 @@ def admin(daemon: Daemon) -> tuple[str, ...]:
 
 
 def add_account(daemon: Daemon, name: str, **more: str) -> tuple[int, Any]:
-    """Make an account: status and answer."""
+    """Create an account; return status and answer."""
     status, body, _ = daemon.curl("/users/add", "--json", json.dumps({"name": name, **more}), *admin(daemon))
     return status, body
 
@@ -50,7 +50,7 @@ def token_of(daemon: Daemon, client_id: str, client_secret: str) -> str:
 
 
 def know(daemon: Daemon) -> Known:
-    """Make somebody."""
+    """Create an account with a token, and a service key."""
     status, account = add_account(daemon, "ada")
     assert status == 201, account
     secret = account["client_secret"]
@@ -61,7 +61,7 @@ def know(daemon: Daemon) -> Known:
 
 
 def is_valid(daemon: Daemon, credential: str) -> bool:
-    """What /validate says."""
+    """Whether /validate accepts the token or key."""
     status, body, _ = daemon.curl("/validate", "--json", json.dumps({"token": credential}))
     assert status == 200, body
     valid: bool = body["valid"]
@@ -69,7 +69,7 @@ def is_valid(daemon: Daemon, credential: str) -> bool:
 
 
 def check_reads(daemon: Daemon, known: Known) -> None:
-    """Validation, identity, lists and Supervisor's question are answered."""
+    """Check that validation, identity, lists and Supervisor's verification are answered."""
     assert is_valid(daemon, known.token)
     assert is_valid(daemon, known.key)
     bearer = ("-H", f"Authorization: Bearer {known.token}")
@@ -82,14 +82,14 @@ def check_reads(daemon: Daemon, known: Known) -> None:
 
 
 def check_refused(status: int, body: Any, *words: str) -> None:
-    """A write that was refused as unavailable, saying so."""
+    """Check that a write was refused as unavailable, with the reason."""
     assert (status, body["error"]["code"]) == (503, "unavailable")
     for word in words:
         assert word in body["error"]["message"]
 
 
 def check_revocation_holds(daemon: Daemon, known: Known) -> None:
-    """A token that is taken back while the store takes nothing is answered with 503, and is revoked."""
+    """Check that a revocation while the store is read-only answers 503 and takes effect."""
     other = known.token
     assert is_valid(daemon, other)
     status, _, _ = daemon.curl("/revoke", *admin(daemon), "-d", f"token={other}")
@@ -98,7 +98,7 @@ def check_revocation_holds(daemon: Daemon, known: Known) -> None:
 
 
 def start_in_vain(folder: Path, *arguments: str, command: tuple[str, ...] = (), code: int = 1, **more: str) -> str:
-    """Start a daemon that has to refuse: its one line."""
+    """Start a daemon that must fail; return its one line."""
     done = herod_serve(folder, *arguments, command=command, **more)
     lines = [line for line in done.stderr.strip().splitlines() if line.startswith("herod:") or "rror" in line]
     assert done.returncode == code, done.stderr
@@ -112,21 +112,21 @@ def start_in_vain(folder: Path, *arguments: str, command: tuple[str, ...] = (), 
 def herod_serve(
     folder: Path, *arguments: str, command: tuple[str, ...] = (), **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """Start a daemon and wait for its end; away from where this machine's own may listen."""
+    """Start a daemon and wait for its end, away from the default addresses of this machine."""
     env = environment(folder, **{"HERO_SECRET": SECRET, **more})
     bind = () if "--bind" in arguments else ("--bind", f"unix:{folder}/vain.sock")
     return herod("serve", *bind, *arguments, env=env, prefix=command, timeout=30)
 
 
 def message_of(done: subprocess.CompletedProcess[str], code: int) -> str:
-    """The one line of a command that was refused."""
+    """The one-line error of a command."""
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr.strip().splitlines()[-1]
 
 
 def wait_for(daemon: Daemon, words: str) -> str:
-    """The log, once it says that; the daemon's answers give it the time."""
+    """The log, once it contains that; requests give the daemon time."""
     for _ in range(200):
         assert daemon.curl("/health")[0] == 200
         log = daemon.log.read_text()

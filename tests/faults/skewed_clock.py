@@ -1,6 +1,6 @@
-"""herod with a clock that a test turns: the seconds in the file of HEROD_TEST_SKEW are added to the time.
+"""Herod with a clock that tests set: the seconds in the file of HEROD_TEST_SKEW are added to the time.
 
-Run as a program, with herod's arguments. The daemon, its log and what it answers all see that time.
+Run as a program, with herod's arguments. The daemon, its log and its answers all use that time.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""A small disk of one's own for a test: a tmpfs in a mount namespace, or the machine's shared memory if that is small.
+"""A small disk for a test: a tmpfs in a mount namespace, or the machine's shared memory if that is small.
 
-Nothing has to be taken down: the mount ends with the process that holds it, however the test ends.
+Nothing has to be unmounted: the mount ends with the process that holds it, however the test ends.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a container's is 64 MiB, and a folder of its own is made in it
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a container's is 64 MiB, and a private folder is created in it
 SMALL = 256 * 1024 * 1024
 MOUNT = 'mount -t tmpfs -o size="$1",mode=700 tmpfs "$2" && echo mounted && exec cat'
 
@@ -23,9 +23,9 @@ class Disk:
     """A disk that can be filled.
 
     Attributes:
-        command: what a process is started with to see it.
-        inside: where it is for such a process.
-        outside: where it is for the test.
+        command: prefix that starts a process inside the namespace.
+        inside: its path for such a process.
+        outside: its path for the test.
     """
 
     command: tuple[str, ...]
@@ -37,7 +37,7 @@ class Disk:
         return self.outside / "filler"
 
     def fill(self, *, leave: int = 0) -> None:
-        """Leave so many bytes at most."""
+        """Fill the disk, leaving at most so many bytes."""
         with self.filler.open("ab", buffering=0) as file:
             for size in (1 << 20, 1 << 12, 1):
                 try:
@@ -49,13 +49,13 @@ class Disk:
                 os.ftruncate(file.fileno(), file.tell() - leave)
 
     def empty(self) -> None:
-        """Give the room back."""
+        """Free the space again."""
         self.filler.unlink()
 
 
 @contextmanager
 def small_disk(folder: Path, size: int = 4 * 1024 * 1024) -> Iterator[Disk]:
-    """A disk of that size at `folder`, which exists."""
+    """A disk of that size mounted at `folder`, which exists."""
     for rights in ((), ("--user", "--map-root-user")):
         holder = subprocess.Popen(
             ["unshare", *rights, "--mount", "sh", "-c", MOUNT, "sh", str(size), str(folder)],

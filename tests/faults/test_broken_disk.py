@@ -1,4 +1,4 @@
-"""The store's disk fails: the kernel answers EIO to syncs and writes, from the N-th on, also while herod starts."""
+"""A failing disk: the kernel answers EIO to syncs and writes from the N-th on, also while herod starts."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ WRITE = "pwrite64,write"
 
 
 def can_trace() -> bool:
-    """Whether strace may inject faults here."""
+    """Whether strace can inject faults here."""
     command = ["strace", "-f", "-o", "/dev/null", "-e", "inject=fsync:error=EIO", "true"]
     return (
         shutil.which("strace") is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -40,16 +40,16 @@ pytestmark = pytest.mark.skipif(not can_trace(), reason="takes strace, and the r
 
 
 def failing(calls: str, when: int, folder: Path) -> tuple[str, ...]:
-    """A command under which these calls on the store's files fail, in each thread from its N-th on."""
+    """A command prefix that makes these calls on the store's files fail, in each thread from its N-th on."""
     paths = [f"{folder}/store/herod.db{suffix}" for suffix in ("", "-wal")]
     only = [part for path in paths for part in ("-P", path)]
     inject = f"inject={calls}:error=EIO:when={when}+"
-    # -D: the daemon, and not the tracer, is the child that a test ends.
+    # -D: the daemon, not the tracer, is the child that a test ends.
     return ("strace", "-D", "-f", "-qq", "-o", "/dev/null", *only, "-e", f"trace={calls}", "-e", inject)
 
 
 def write_until_refused(daemon: Daemon) -> list[str]:
-    """The accounts that were acknowledged before."""
+    """Write until refused; return the accounts acknowledged before."""
     acknowledged: list[str] = []
     for number in range(200):
         status, body = add_account(daemon, f"user {number}")
@@ -61,14 +61,14 @@ def write_until_refused(daemon: Daemon) -> list[str]:
 
 
 def known_in(folder: Path) -> Known:
-    """A store with somebody in it."""
+    """A store with known credentials."""
     with running(folder) as daemon:
         return know(daemon)
 
 
 @pytest.mark.parametrize(("calls", "when"), [(SYNC, 3), soak(SYNC, 8), (WRITE, 40), soak(WRITE, 45)])
 def test_failing_while_running(tmp_path: Path, calls: str, when: int) -> None:
-    """Read-only, and saying why; all else is served; a restart finds every acknowledged change."""
+    """The store becomes read-only with a reason, reads are served, and a restart finds every acknowledged change."""
     known = known_in(tmp_path)
     with running(tmp_path, command=(*failing(calls, when, tmp_path), *COMMAND)) as daemon:
         acknowledged = write_until_refused(daemon)
@@ -91,7 +91,7 @@ def test_failing_while_running(tmp_path: Path, calls: str, when: int) -> None:
 
 @pytest.mark.parametrize("calls", [SYNC, WRITE], ids=["sync", "write"])
 def test_failing_from_the_start(tmp_path: Path, calls: str) -> None:
-    """A store that is there is opened and served; the first change is refused, and nothing is lost."""
+    """An existing store is opened and served; the first change is refused, and nothing is lost."""
     known = known_in(tmp_path)
     with running(tmp_path, command=(*failing(calls, 1, tmp_path), *COMMAND)) as daemon:
         assert write_until_refused(daemon) == []
@@ -103,7 +103,7 @@ def test_failing_from_the_start(tmp_path: Path, calls: str) -> None:
 
 @pytest.mark.parametrize(("calls", "when"), [(SYNC, 1), soak(SYNC, 2), soak(WRITE, 1), (WRITE, 5)])
 def test_a_new_store_on_a_broken_disk(tmp_path: Path, calls: str, when: int) -> None:
-    """Wherever making it fails, one line names the disk, and the next start makes it."""
+    """Wherever its creation fails, one line names the disk, and the next start creates the store."""
     message = start_in_vain(
         tmp_path,
         "--bind", f"unix:{tmp_path}/h.sock", "--store", f"sqlite:{tmp_path}/store/herod.db",

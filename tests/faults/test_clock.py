@@ -1,8 +1,8 @@
-"""The clock jumps by an hour, or to where 32 bits end: nothing crashes, nothing is granted longer than is said here.
+"""The clock jumps by an hour, or past 32 bits: nothing crashes, and no grant lasts longer than described here.
 
-What cannot be helped: a token lives until the clock says its end, so a clock that is put back by an hour lets tokens
-live an hour longer by the sun, and so do sessions, keys with an end and the hard stops of signing keys. No revocation
-is forgotten by it: they are kept for a day beyond their end.
+Unavoidable: a token is valid until the clock reaches its expiry, so if the clock is set back by an hour, tokens,
+sessions, expiring keys and the stop times of signing keys last an hour longer in real time. No revocation is lost by
+it: they are kept for a day beyond their expiry.
 """
 
 import sys
@@ -30,13 +30,13 @@ PASSWORD = "correct horse battery"
 
 
 def seconds_to(moment: int) -> int:
-    """From now."""
+    """Seconds from now until that time."""
     return moment - int(time.time())
 
 
 @contextmanager
 def skewed(folder: Path) -> Iterator[tuple[Daemon, Callable[[int], None]]]:
-    """A daemon, and what turns its clock."""
+    """A daemon, and a function that sets its clock."""
     skew = folder / "skew"
     folder.mkdir(exist_ok=True)
     skew.write_text("0")
@@ -52,7 +52,7 @@ def skewed(folder: Path) -> Iterator[tuple[Daemon, Callable[[int], None]]]:
 
 
 def test_a_daemons_clock_jumps(tmp_path: Path) -> None:
-    """Back and forth, over 2038 and 2106: tokens end by the clock, new ones are good, no answer is a 5xx."""
+    """Back and forth, past 2038 and 2106, tokens expire by the clock, new ones work, and no answer is a 5xx."""
     with skewed(tmp_path) as (daemon, turn):
         known = know(daemon)
         for skew in (HOUR, -HOUR, seconds_to(END_OF_31_BITS) - 5, seconds_to(END_OF_31_BITS) + 5,
@@ -77,7 +77,7 @@ def test_a_daemons_clock_jumps(tmp_path: Path) -> None:
 
 
 def test_a_store_from_the_future(tmp_path: Path) -> None:
-    """Made while the clock was in 2106, opened when it is right: all is there, and its tokens are not good yet."""
+    """A store created while the clock was in 2106 opens with all records, and its tokens are not yet valid."""
     with skewed(tmp_path) as (daemon, turn):
         turn(seconds_to(END_OF_32_BITS))
         known = know(daemon)
@@ -91,7 +91,7 @@ def test_a_store_from_the_future(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("start", [NOW, END_OF_31_BITS, END_OF_32_BITS])
 async def test_tokens(start: int) -> None:
-    """Refused more than 60 s before they were issued, remembered ones too; refused from their end on."""
+    """A token is refused over 60 s before its time of issue, also if cached, and from its expiry on."""
     async with open_harness() as home:
         home.clock.now = start
         user = await home.user()
@@ -102,7 +102,7 @@ async def test_tokens(start: int) -> None:
 
 
 async def test_revoked_stays_revoked() -> None:
-    """Also when the clock was an hour ahead, the revocation was purged by then, and it is put right."""
+    """A revocation purged while the clock was an hour ahead still applies when the clock is corrected."""
     async with open_harness() as home:
         user = await home.user()
         token = await user.token()
@@ -122,7 +122,7 @@ async def test_revoked_stays_revoked() -> None:
 
 @pytest.mark.parametrize("jump", [-HOUR, -301, -299, HOUR])
 async def test_guessing_limits(jump: int) -> None:
-    """A lock made before a jump ends within ten minutes at worst, and still locks after ten more tries."""
+    """A lock from before a jump ends within ten minutes at worst, and ten more attempts lock again."""
     async with open_harness() as home:
         await home.user(email="ada@example.org", password=PASSWORD)
         await lock(home)
@@ -140,7 +140,7 @@ async def test_guessing_limits(jump: int) -> None:
 
 
 async def lock(home: Harness) -> None:
-    """Guess until it is refused."""
+    """Guess until refused."""
     for _ in range(10):
         with pytest.raises(Unauthenticated):
             await sign_in(home, "a wrong password")
@@ -154,7 +154,7 @@ async def sign_in(home: Harness, password: str) -> object:
 
 
 async def test_keys_with_an_end_and_their_uses() -> None:
-    """A key ends by the clock and no later; a use before the last one is the last one all the same; lists go on."""
+    """A key expires by the clock, an earlier use does not replace a later one, and lists continue."""
     async with open_harness() as home:
         user = await home.user("write")
         issued = [await home.call("keys.create", user.basic, name=f"k{n}") for n in range(4)]
@@ -177,7 +177,7 @@ async def test_keys_with_an_end_and_their_uses() -> None:
 
 
 async def test_hard_stop() -> None:
-    """A retired signing key stops at its moment; what it signed with an end beyond that was never good."""
+    """A retired signing key stops at its stop time, and tokens that expire after it were never valid."""
     async with open_harness() as home:
         user = await home.user()
         token = await user.token()

@@ -1,7 +1,7 @@
-"""Random damage to the store's files: what is served is what was written, or it is refused; nothing is hidden.
+"""Random damage to the store's files: data is served as written or refused, and nothing is hidden.
 
 HEROD_FLIPS flips, from HEROD_SEED. The image is that of a killed daemon: half of it is in the database, half in
-the log beside it. When each was last used stands in the clear, outside the promise: it decides nothing.
+the log beside it. Times of last use are in plaintext and not protected, because no decision depends on them.
 """
 
 import shutil
@@ -52,7 +52,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
 
 
 async def make_image(path: Path) -> Image:
-    """Half of the records in the database, half in its log."""
+    """Create the image: half of the records in the database, half in its log."""
     half = len(RECORDS) // 2
     async with open_sqlite(path, SECRET, now=1) as store:
         await store.write(putting(*RECORDS[:half], *(key(name) for name in GONE)))
@@ -66,13 +66,13 @@ async def make_image(path: Path) -> Image:
 
 
 def audit_some(tx: Writer) -> None:
-    """Rows of the audit log."""
+    """Write rows of the audit log."""
     for number in range(AUDITED):
         tx.audit(event(number))
 
 
 def lay_out(image: Image, folder: Path) -> Path:
-    """The image as files in an empty folder; the database's path."""
+    """Write the image to an empty folder; return the path of the database."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     path = folder / "herod.db"
@@ -83,7 +83,7 @@ def lay_out(image: Image, folder: Path) -> Path:
 
 
 def outcome(path: Path, what: str, *, may_hide: bool = False) -> str:
-    """How a store with damage is: refused, served with refusals, or served whole. Anything else fails."""
+    """Classify a damaged store: refused, served in part, or served whole. Anything else fails the test."""
     try:
         store = open_sqlite(path, SECRET, now=1)
     except StartupError as error:
@@ -100,7 +100,7 @@ def outcome(path: Path, what: str, *, may_hide: bool = False) -> str:
 
 
 def reads(store: SqliteStore) -> Iterator[tuple[Callable[[], list[object]], list[object]]]:
-    """Every way to read everything, and what was written."""
+    """Every way to read everything, with the written data."""
     for record in RECORDS:
         kind, lookup = type(record), record.lookup
         yield partial(get, store, kind, record.id), [record]
@@ -118,13 +118,13 @@ def reads(store: SqliteStore) -> Iterator[tuple[Callable[[], list[object]], list
 
 
 def get(store: SqliteStore, kind: type[Record], name: str) -> list[object]:
-    """The record of that id, if it is there."""
+    """The record of that id, if it exists."""
     found = store.get(kind, name)
     return [] if found is None else [found]
 
 
 def audited(store: SqliteStore) -> list[object]:
-    """The audit log, if it says of itself that it is whole."""
+    """The audit log, if it verifies."""
     try:
         with closing(connect(store.path, apsw.SQLITE_OPEN_READONLY)) as connection:
             head = load_head(connection, store.keyring)
@@ -137,7 +137,7 @@ def audited(store: SqliteStore) -> list[object]:
 
 
 def is_exact(read: Callable[[], list[object]], expected: list[object], what: str, *, may_hide: bool) -> bool:
-    """Whether it was served as it was written; False when it was refused or, where that can be, hidden."""
+    """Whether data was served as written; False if it was refused or, where allowed, hidden."""
     try:
         found = read()
     except Unavailable:
@@ -150,25 +150,25 @@ def is_exact(read: Callable[[], list[object]], expected: list[object], what: str
 
 
 def test_the_image_is_whole(image: Image, tmp_path: Path) -> None:
-    """Without damage all of it is served, from the database and from the log."""
+    """Without damage everything is served, from the database and from the log."""
     assert outcome(lay_out(image, tmp_path / "s"), "no damage") == "whole"
     assert min(len(image[""]), len(image["-wal"])) > 10 * PAGE
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_flipped_bytes(image: Image, tmp_path: Path, part: int) -> None:
-    """One byte, anywhere: nothing is altered, hidden or brought back, and every refusal says what to do."""
+    """A flipped byte alters, hides or revives nothing, and every refusal says what to do."""
     assert outcomes_of_flips(image, tmp_path, f"part {part}", FLIPS // PARTS) >= {"refused"}
 
 
 def test_flipped_bytes_of_a_large_store(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too large to be checked whole, it may hide a record, which grants nothing; but never a revocation."""
+    """A store too large for a full check may hide a record, which grants nothing, but never a revocation."""
     monkeypatch.setattr(open_database, "CHECKED_BYTES", 0)
     assert outcomes_of_flips(image, tmp_path, "large", FLIPS // PARTS, may_hide=True) >= {"refused", "in part"}
 
 
 def outcomes_of_flips(image: Image, folder: Path, name: str, count: int, *, may_hide: bool = False) -> set[str]:
-    """What became of so many flips, each in a fresh image."""
+    """The outcomes of so many flips, each in a new image."""
     chance = soak_rounds.chance("flips", name)
     suffixes = [suffix for suffix in ("", "-wal") for _ in range(len(image[suffix]) // PAGE)]
     outcomes = set()
@@ -184,26 +184,26 @@ def outcomes_of_flips(image: Image, folder: Path, name: str, count: int, *, may_
 
 
 def pages(content: bytes) -> list[bytes]:
-    """A database's pages."""
+    """The pages of a database."""
     return [content[at : at + PAGE] for at in range(0, len(content), PAGE)]
 
 
 @pytest.fixture(scope="module")
 def closed(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """The same store after a clean stop: all in the database."""
+    """The same store after a clean shutdown: everything in the database."""
     path = lay_out(image, tmp_path_factory.mktemp("closed") / "s")
     open_sqlite(path, SECRET, now=1).close()
     return {suffix: path.with_name(path.name + suffix).read_bytes() for suffix in ("", ".lock")}
 
 
 def test_zeroed_pages(closed: Image, tmp_path: Path) -> None:
-    """Each page in turn."""
+    """Zeroing any single page is detected."""
     for number, page in enumerate(pages(closed[""])):
         if any(page):
             damaged = closed[""][: number * PAGE] + bytes(PAGE) + closed[""][(number + 1) * PAGE :]
             path = lay_out({**closed, "": damaged}, tmp_path / "s")
             what = f"page {number + 1} zeroed"
-            if number == 0:  # an empty first page is an empty database to SQLite
+            if number == 0:  # SQLite takes an empty first page for an empty database
                 with pytest.raises(StartupError, match="herod"):
                     open_sqlite(path, SECRET, now=1)
             else:
@@ -211,7 +211,7 @@ def test_zeroed_pages(closed: Image, tmp_path: Path) -> None:
 
 
 def test_swapped_pages(closed: Image, tmp_path: Path) -> None:
-    """Each with the next one; free pages may change places."""
+    """Swapping neighboring pages is detected; free pages may be swapped."""
     whole = pages(closed[""])
     for number in range(1, len(whole) - 1):
         damaged = [*whole]
@@ -223,7 +223,7 @@ def test_swapped_pages(closed: Image, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["", "-wal"])
 def test_cut_files(image: Image, tmp_path: Path, suffix: str) -> None:
-    """The database or its log, cut anywhere, or gone: an acknowledged end that is missing is noticed."""
+    """Database and log truncated anywhere or missing: a missing acknowledged end is detected."""
     size = len(image[suffix])
     for length in (*range(1, size, size // 7), size - PAGE, size - 1):
         path = lay_out({**image, suffix: image[suffix][:length]}, tmp_path / "s")
@@ -236,7 +236,7 @@ def test_cut_files(image: Image, tmp_path: Path, suffix: str) -> None:
 
 
 async def test_old_pages_put_back(closed: Image, tmp_path: Path) -> None:
-    """A page, or all of them, of a week ago: what was revoked since is not valid again."""
+    """Old pages, one or all of them, do not revive what was revoked since."""
     path = lay_out(closed, tmp_path / "s")
     async with open_sqlite(path, SECRET, now=1) as store:
         await store.write(putting(revocation("late"), account("user1", email="user1@example.org", enabled=False)))
@@ -248,7 +248,7 @@ async def test_old_pages_put_back(closed: Image, tmp_path: Path) -> None:
             mixed = b"".join([*new[:number], old[number], *new[number + 1 :]])
             again = lay_out({"": mixed, ".lock": lock}, tmp_path / "again")
             with suppress(StartupError), closing(open_sqlite(again, SECRET, now=1)) as opened:
-                # a page of the audit log or of an index's spare room
+                # a page of the audit log, or unused space of an index
                 assert opened.get(Revocation, "ada/late") is not None
                 assert opened.get(ApiKey, "key1") is None
                 assert is_enabled(opened) in {False, None}
@@ -257,7 +257,7 @@ async def test_old_pages_put_back(closed: Image, tmp_path: Path) -> None:
 
 
 def is_enabled(store: SqliteStore) -> bool | None:
-    """Whether user1 is switched on; None when that cannot be read."""
+    """Whether user1 is enabled; None if that cannot be read."""
     try:
         user = store.get(Account, "user1")
     except Unavailable:
@@ -266,7 +266,7 @@ def is_enabled(store: SqliteStore) -> bool | None:
 
 
 def test_the_way_out(image: Image, tmp_path: Path) -> None:
-    """Who has no backup can do as the message says; a damaged mark is none."""
+    """Without a backup, the fix in the message works; a damaged mark is ignored."""
     without_log = {"": image[""], ".lock": image[".lock"]}
     path = lay_out(without_log, tmp_path / "s")
     with pytest.raises(StartupError, match=r"remove .*herod\.db\.lock and revoke again"):

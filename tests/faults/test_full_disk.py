@@ -1,4 +1,4 @@
-"""The store's disk is full: changes are refused in words, the rest is served, and room is all that it needs."""
+"""A full disk: changes are refused with a reason, reads are served, and free space is all that is needed."""
 
 import subprocess
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from faults.requests_under_fault import (
 from faults.small_disks import Disk, small_disk
 from support.real_daemon import COMMAND, SECRET, Daemon, environment, herod, running
 
-ROOM_FOR_INDEX = 40 * 1024  # what -shm takes, and no more than a page or two of a log
+ROOM_FOR_INDEX = 40 * 1024  # the size of -shm, and only a page or two of a log
 BIG = "x" * 100
 
 
@@ -34,23 +34,23 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 @pytest.fixture
 def daemon(disk: Disk, tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon with its store on it."""
+    """A daemon with its store on the small disk."""
     store = f"sqlite:{disk.inside}/herod.db"
     with running(tmp_path / "d", "--store", store, command=(*disk.command, *COMMAND)) as daemon:
         yield daemon
 
 
 def run(disk: Disk, folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """An offline command on the store there."""
+    """Run an offline command on that store."""
     env = {**environment(folder), "HERO_SECRET": SECRET, "HEROD_STORE": f"sqlite:{disk.inside}/herod.db", **more}
     return herod(*arguments, env=env, prefix=disk.command)
 
 
 def fill_up(daemon: Daemon, disk: Disk) -> list[str]:
-    """Fill the disk and write until that is refused; the accounts acknowledged meanwhile."""
+    """Fill the disk and write until refused; return the accounts acknowledged meanwhile."""
     disk.fill()
     acknowledged: list[str] = []
-    for number in range(200):  # what SQLite has room for in its own files is used first
+    for number in range(200):  # SQLite uses free space in its own files first
         status, body = add_account(daemon, f"{number} {BIG}")
         if status != 201:
             check_refused(status, body, "disk is full", "nothing of this change was kept", "make room and try again")
@@ -60,7 +60,7 @@ def fill_up(daemon: Daemon, disk: Disk) -> list[str]:
 
 
 def test_full_while_running(daemon: Daemon, disk: Disk) -> None:
-    """503 in words for changes, all else served, revoked in memory; with room again it goes on by itself."""
+    """Changes get a 503, reads are served, revocations apply in memory; with free space writing resumes."""
     known = know(daemon)
     acknowledged = fill_up(daemon, disk)
     check_reads(daemon, known)
@@ -79,7 +79,7 @@ def test_full_while_running(daemon: Daemon, disk: Disk) -> None:
 
 
 def test_revoked_while_full_can_be_revoked_for_good(daemon: Daemon, disk: Disk, tmp_path: Path) -> None:
-    """The same revocation, repeated with room, outlives a kill; nothing acknowledged is lost."""
+    """A revocation repeated with free space survives a kill, and nothing acknowledged is lost."""
     known = know(daemon)
     acknowledged = fill_up(daemon, disk)
     check_revocation_holds(daemon, known)
@@ -95,7 +95,7 @@ def test_revoked_while_full_can_be_revoked_for_good(daemon: Daemon, disk: Disk, 
 
 
 def test_start_on_a_full_disk(disk: Disk, tmp_path: Path) -> None:
-    """Without a store, one line that says what to do, and nothing half is left behind that stops the next start."""
+    """Without a store the start fails with one line, and leaves nothing that stops the next start."""
     disk.fill()
     done = run(disk, tmp_path, "serve", "--bind", f"unix:{tmp_path}/h.sock")
     message = message_of(done, 1)
@@ -109,7 +109,7 @@ def test_start_on_a_full_disk(disk: Disk, tmp_path: Path) -> None:
 
 
 def test_start_with_a_full_store(daemon: Daemon, disk: Disk, tmp_path: Path) -> None:
-    """Where SQLite cannot make its files, or the start has to write something and cannot, it is one line."""
+    """A start whose SQLite files or first write do not fit fails with one line."""
     known = know(daemon)
     daemon.stop()
     for leave, more in ((0, ()), (ROOM_FOR_INDEX, ("--signing", "EdDSA"))):
@@ -124,7 +124,7 @@ def test_start_with_a_full_store(daemon: Daemon, disk: Disk, tmp_path: Path) -> 
 
 
 def test_commands_on_a_full_disk(daemon: Daemon, disk: Disk, tmp_path: Path) -> None:
-    """A backup, a restore and a change of the secret are refused in words and change nothing."""
+    """A backup, a restore and a change of the secret are refused with a reason and change nothing."""
     known = know(daemon)
     backup = tmp_path / "b.herod"
     assert daemon.herod("backup", str(backup), "--peer").returncode == 0

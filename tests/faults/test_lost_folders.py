@@ -1,4 +1,4 @@
-"""The store's folder cannot be entered or written any more: said in words, and what is open is served."""
+"""Lost access to the store's folder: reported, and open files are still served."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ OTHER = ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups")
 
 @contextmanager
 def folder_of_the_other() -> Iterator[Path]:
-    """A folder that belongs to the daemon's user, where others can enter."""
+    """A folder that belongs to the daemon's user, and that others can enter."""
     with tempfile.TemporaryDirectory(prefix="herod-test-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -31,7 +31,7 @@ def folder_of_the_other() -> Iterator[Path]:
 
 @pytest.mark.skipif(os.getuid() == 0 and not others_have_python(), reason="takes a Python that other users may read")
 def test_permissions_lost() -> None:
-    """While it runs it goes on with what it has open; a start is refused, naming who must be let in."""
+    """A running daemon continues with its open files; a start is refused and names the user who needs access."""
     command = (*OTHER, *COMMAND) if os.geteuid() == 0 else COMMAND
     with folder_of_the_other() as folder:
         store = folder / "store"
@@ -60,7 +60,7 @@ def test_permissions_lost() -> None:
 
 
 def remount(command: tuple[str, ...], folder: Path, mode: str) -> bool:
-    """Make the file system there read-only or writable; whether that worked."""
+    """Remount the file system read-only or writable; return whether that worked."""
     done = subprocess.run(
         [*command, "mount", "-o", f"remount,{mode}", str(folder)], capture_output=True, check=False, timeout=20
     )
@@ -68,7 +68,7 @@ def remount(command: tuple[str, ...], folder: Path, mode: str) -> bool:
 
 
 def test_read_only_file_system(tmp_path: Path) -> None:
-    """A start on one says so, and nothing is lost; the kernel makes none read-only under open files."""
+    """A start on a read-only file system reports it, and nothing is lost; open files prevent such a remount."""
     (tmp_path / "disk").mkdir()
     with small_disk(tmp_path / "disk") as disk:
         if not disk.command:

@@ -1,6 +1,6 @@
-"""Somebody removes or replaces what a running daemon has open: it is noticed and said.
+"""Files that a running daemon has open are removed or replaced: it notices and reports it.
 
-Nothing more is acknowledged that a restart would not find.
+It acknowledges nothing more that a restart would not find.
 """
 
 import shutil
@@ -21,7 +21,7 @@ from support.real_daemon import Daemon, running
 
 
 def check_noticed(daemon: Daemon, known: Known, file: str) -> None:
-    """Read-only with the reason, and all else served."""
+    """Check that it is read-only with the reason, and serves reads."""
     status, health, _ = daemon.curl("/health")
     assert (status, health["status"]) == (503, "read-only")
     assert f"{file} was removed or replaced while herod had it open" in health["reason"]
@@ -32,7 +32,7 @@ def check_noticed(daemon: Daemon, known: Known, file: str) -> None:
 
 @pytest.mark.parametrize("suffix", ["", "-wal"])
 def test_removed(tmp_path: Path, suffix: str) -> None:
-    """The database or its log; it serves from what it holds open, and stops without an error."""
+    """With database or log removed, it serves from its open files, and stops without an error."""
     with running(tmp_path) as daemon:
         known = know(daemon)
         file = tmp_path / "store" / f"herod.db{suffix}"
@@ -43,14 +43,14 @@ def test_removed(tmp_path: Path, suffix: str) -> None:
 
 
 def test_noticed_by_the_write_itself(tmp_path: Path) -> None:
-    """Without anybody asking for its health."""
+    """A write notices it without a health check."""
     with running(tmp_path) as daemon:
         (tmp_path / "store" / "herod.db").unlink()
         check_refused(*add_account(daemon, "ada"), "herod.db was removed or replaced")
 
 
 def test_replaced(tmp_path: Path) -> None:
-    """By a store of last week: never written to, its log left alone; put back, all of the first is there again."""
+    """A replacement store is never written to, and once the original is back, all of its data is there."""
     with running(tmp_path / "old") as old:
         assert add_account(old, "of last week")[0] == 201
         old.stop(9)
@@ -71,7 +71,7 @@ def test_replaced(tmp_path: Path) -> None:
 
 
 def test_socket_removed(tmp_path: Path) -> None:
-    """TCP goes on, those connected too; a restart makes it anew, and the end takes away nobody else's."""
+    """Without its socket TCP and connected clients continue; a restart creates it again, and other files are kept."""
     with running(tmp_path) as daemon:
         daemon.socket.unlink()
         assert daemon.curl("/health", tcp=True)[0] == 200

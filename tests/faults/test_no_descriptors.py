@@ -1,4 +1,4 @@
-"""A running daemon may open nothing more: who is connected is served, who comes waits, and the log says it once."""
+"""A daemon out of descriptors: connected clients are served, new ones wait, and the log says it once."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ from support.real_daemon import COMMAND, Daemon, running
 
 
 class UnixConnection(http.client.HTTPConnection):
-    """A client that stays connected over the daemon's socket."""
+    """A client that stays connected to the daemon's socket."""
 
     def __init__(self, daemon: Daemon) -> None:
         super().__init__("localhost", timeout=20)
@@ -19,13 +19,13 @@ class UnixConnection(http.client.HTTPConnection):
         self._header = dict([admin(daemon)[1].split(": ", 1)])
 
     def connect(self) -> None:
-        """As a TCP client would."""
+        """Connect as a TCP client would."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(20)
         self.sock.connect(self._path)
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        """One request by the local admin."""
+        """Send one request as the local admin."""
         headers = {**self._header, "Content-Type": "application/json"}
         self.request(method, path, None if body is None else json.dumps(body), headers)
         answer = self.getresponse()
@@ -33,22 +33,22 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def limit(daemon: Daemon, soft: int) -> None:
-    """How many descriptors it may have from now on; those that are open stay."""
+    """Limit the number of descriptors; open ones stay open."""
     command = ["prlimit", f"--pid={daemon.process.pid}", f"--nofile={soft}:"]
     subprocess.run(command, check=True, capture_output=True, timeout=20)
 
 
 def hold(daemon: Daemon) -> tuple[UnixConnection, int | None]:
-    """A client who holds the highest of its descriptors, and the number above; None when that cannot be seen.
+    """A client with the highest descriptor in use, and the next number; None if that is not visible.
 
-    One who left a moment ago may have left a gap below: it is filled by coming again.
+    A client that has just left may have left a gap below, which another connection fills.
     """
     while True:
         held = UnixConnection(daemon)
         assert held.ask("GET", "/health")[0] == 200
         try:
             taken = {int(one.name) for one in Path(f"/proc/{daemon.process.pid}/fd").iterdir()}
-        except PermissionError:  # it lets nobody look into it who has no special right
+        except PermissionError:  # visible only with special rights
             return held, None
         if max(taken) < len(taken):
             return held, len(taken)
@@ -56,7 +56,7 @@ def hold(daemon: Daemon) -> tuple[UnixConnection, int | None]:
 
 
 def test_exhausted_while_running(tmp_path: Path) -> None:
-    """Reads and writes go on over what is open; a backup is refused in words; newcomers are served when they can be."""
+    """Reads and writes continue on open files, a backup is refused, and new clients are served when possible."""
     with running(tmp_path) as daemon:
         known = know(daemon)
         newcomers = [UnixConnection(daemon) for _ in range(2)]
@@ -70,9 +70,9 @@ def test_exhausted_while_running(tmp_path: Path) -> None:
         assert status == 503
         assert b"could not be copied" in body
         for one in newcomers:
-            one.connect()  # the kernel takes it; the daemon cannot yet
+            one.connect()  # the kernel accepts it; the daemon cannot yet
         if free is not None:
-            # The one who is connected and idle gives its place to a newcomer: nobody is locked out for good.
+            # The idle connection is evicted for a new client, so that no client is locked out for good.
             assert newcomers[0].ask("GET", "/health")[0] == 200
         limit(daemon, 1024)
         for one in newcomers:
@@ -96,7 +96,7 @@ def is_answered(daemon: Daemon) -> bool:
 
 
 def test_started_with_few(tmp_path: Path) -> None:
-    """It says how many clients fit, answers so many, tells the next one that it is full, and recovers."""
+    """It logs how many clients fit, serves that many, answers the next one that it is full, and recovers."""
     command = ("prlimit", "--nofile=106:106")
     with running(tmp_path, command=(*command, *COMMAND)) as daemon:
         wait_for(daemon, "only 10 connections fit under the limit of open files (ulimit -n)")

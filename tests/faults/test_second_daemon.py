@@ -1,4 +1,4 @@
-"""A second daemon on what one holds already is refused, and the first goes on; a dead one leaves nothing in the way."""
+"""A second daemon is refused while the first continues; a killed one leaves nothing that stops the next."""
 
 import os
 from collections.abc import Iterator
@@ -12,26 +12,26 @@ from support.real_daemon import Daemon, running
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """The first one."""
+    """The first daemon."""
     with running(tmp_path_factory.mktemp("first")) as daemon:
         yield daemon
 
 
 @pytest.fixture(scope="module")
 def known(daemon: Daemon) -> Known:
-    """Somebody the first one knows."""
+    """Credentials known to the first daemon."""
     return know(daemon)
 
 
 def files_of(daemon: Daemon) -> dict[str, tuple[int, int]]:
-    """Its socket, cookie and store: which files they are."""
+    """The identity of its socket, cookie and store files."""
     names = [daemon.socket, daemon.socket.with_name("herod.sock.cookie"), daemon.folder / "store" / "herod.db"]
     return {one.name: (one.stat().st_ino, one.stat().st_mode) for one in names}
 
 
 @pytest.mark.parametrize("held", ["socket", "store", "port", "all"])
 def test_refused(daemon: Daemon, known: Known, tmp_path: Path, held: str) -> None:
-    """It names what is held and the way out; nothing of the first one is touched."""
+    """The refusal names what is in use and a way out, and nothing of the first daemon is changed."""
     before, cookie = files_of(daemon), daemon.cookie
     store = f"sqlite:{daemon.folder}/store/herod.db"
     arguments, words = {
@@ -61,7 +61,7 @@ def test_refused(daemon: Daemon, known: Known, tmp_path: Path, held: str) -> Non
 
 
 def test_what_a_killed_one_leaves(tmp_path: Path) -> None:
-    """Socket, cookie, locks and log lie about; the next one takes their places, over and over."""
+    """Socket, cookie, locks and log of a killed daemon are replaced by the next one, repeatedly."""
     with running(tmp_path) as daemon:
         known = know(daemon)
         first, cookie = daemon.socket.stat().st_ino, daemon.cookie

@@ -1,4 +1,4 @@
-"""HERO_SECRET changes under a store: said, refused, and nothing touched; the secret of before opens it again."""
+"""HERO_SECRET changes under a store: reported, refused, nothing changed; the former secret opens it again."""
 
 import signal
 from pathlib import Path
@@ -15,7 +15,7 @@ OTHER = "quite another secret, as long as a secret has to be"
 
 @pytest.mark.parametrize("name", ["HERO_SECRET", "HEROD_STORE_SECRET"])
 def test_another_secret(tmp_path: Path, name: str) -> None:
-    """Exit 2, a line that names the ways out, not one byte changed; the right one opens it as if nothing had been."""
+    """Another secret exits with 2 and a line with the ways out, without changing a byte; the right one still works."""
     right: dict[str, Any] = {
         "HERO_SECRET": SECRET,
         "HEROD_STORE_SECRET": "what opens the store in its place, long enough",
@@ -37,7 +37,7 @@ def test_another_secret(tmp_path: Path, name: str) -> None:
 
 
 def test_the_file_changes_while_it_runs(tmp_path: Path) -> None:
-    """SIGHUP says that this takes a restart, and the daemon goes on signing with what it has; then it is refused."""
+    """SIGHUP reports that a changed secret needs a restart, and the daemon keeps signing; then the start is refused."""
     file = tmp_path / "secret"
     file.write_text(SECRET + "\n")
     file.chmod(0o600)

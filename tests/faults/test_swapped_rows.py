@@ -1,6 +1,6 @@
-"""Rows of a stopped daemon's store are exchanged, as who can write the file would do to become admin.
+"""Rows of a stopped daemon's store are exchanged, as an attacker with write access would to become admin.
 
-They are refused and named in the log, and nobody is more than before.
+They are refused and named in the log, and no principal gains anything.
 """
 
 import json
@@ -31,21 +31,21 @@ EDITS = {
 
 
 def edit(path: Path, script: str) -> None:
-    """What another program does to the file."""
+    """Edit the file as another program would."""
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(script)
 
 
 @pytest.mark.parametrize("statements", EDITS.values(), ids=EDITS)
 def test_a_key_becomes_no_admin(tmp_path: Path, statements: str) -> None:
-    """The daemon starts; the changed rows are of no use, and the log names them."""
+    """The daemon starts, refuses the edited rows, and names them in the log."""
     with running(tmp_path) as daemon:
         known = know(daemon)
         strong = known.key.split("_")[2]
         made = {"name": "weak", "kind": "user", "owner": known.client_id, "scope": "read"}
         weak = daemon.curl("/api/v1/keys", "--json", json.dumps(made), *admin(daemon))[1]["data"]
     path = tmp_path / "store" / "herod.db"
-    saved = f"CREATE TEMP TABLE saved AS SELECT * FROM records WHERE id = '{strong}'; "  # noqa: S608 - ids of ours
+    saved = f"CREATE TEMP TABLE saved AS SELECT * FROM records WHERE id = '{strong}'; "  # noqa: S608 - our own ids
     edit(path, saved + statements.format(strong, weak["id"]))
     with running(tmp_path) as again:
         bearer = ("-H", f"Authorization: Bearer {weak['key']}")
@@ -53,7 +53,7 @@ def test_a_key_becomes_no_admin(tmp_path: Path, statements: str) -> None:
         assert status == 503, body
         assert "A stored key record is damaged and cannot be used" in body["error"]["message"]
         assert again.curl("/validate", "--json", json.dumps({"token": weak["key"]}))[0] == 503
-        assert again.curl("/api/v1/keys", *admin(again))[0] == 503  # a list that left it out would lie
+        assert again.curl("/api/v1/keys", *admin(again))[0] == 503  # a list without it would be wrong
         assert is_valid(again, token_of(again, known.client_id, known.client_secret))
         assert add_account(again, "bob")[0] == 201
         log = again.log.read_text()
@@ -63,7 +63,7 @@ def test_a_key_becomes_no_admin(tmp_path: Path, statements: str) -> None:
 
 @pytest.mark.parametrize("is_put_back", [False, True], ids=["as it was", "under another's id"])
 def test_a_deleted_key_put_back(tmp_path: Path, is_put_back: bool) -> None:
-    """The store holds one more than its sealed head says, or one that does not open: exit 1, or of no use."""
+    """An extra row contradicts the sealed head, or does not open: the start exits with 1, or the row is refused."""
     path = tmp_path / "store" / "herod.db"
     with running(tmp_path) as daemon:
         known = know(daemon)
@@ -91,7 +91,7 @@ def test_a_deleted_key_put_back(tmp_path: Path, is_put_back: bool) -> None:
 
 
 def test_audit_rows_exchanged(tmp_path: Path) -> None:
-    """At the end of the log: the daemon starts, for the log is evidence, and says at once that somebody was there."""
+    """Exchanged rows at the end of the log are reported, and the daemon starts, because the log is evidence."""
     with running(tmp_path) as daemon:
         know(daemon)
         add_account(daemon, "bob")

@@ -1,6 +1,6 @@
-"""What every answer must be, whatever was asked: no fault of herod's, its door's shape, and no secret of the asker.
+"""Rules for every answer, whatever the request: no internal error, its protocol's format, and no secret echoed.
 
-Knows the shapes from the design, and takes the numbers from the one table of codes.
+Has the formats from the design, and the numbers from the one table of codes.
 """
 
 import json
@@ -14,7 +14,7 @@ from herod_client.core.errors import HerodError
 
 __all__ = ["judge", "shown_once"]
 
-# What an answer may hold that was never said before.
+# Secrets that an answer may contain because it has just created them.
 ONCE: Final = ("client_secret", "key", "access_token")
 GUARDED: Final = {403, 421}
 PROTOCOL_CODES: Final = {-32700, -32600, -32601}
@@ -39,15 +39,15 @@ for _one in _all(errors.HerodError):
 
 
 def judge(ask: Ask, status: int, headers: Mapping[str, str], body: bytes, *, secrets: Iterable[str]) -> None:
-    """Hold one answer to the rules.
+    """Check one answer against the rules.
 
     Args:
-        ask: as it was sent.
+        ask: the request as sent.
         headers: lower-case name → value.
-        secrets: those that the request held.
+        secrets: the secrets in the request.
 
     Raises:
-        AssertionError: it breaks one.
+        AssertionError: the answer breaks a rule.
     """
     assert 200 <= status < 500, (status, body)
     path = ask.target.partition("?")[0]
@@ -72,7 +72,7 @@ def judge(ask: Ask, status: int, headers: Mapping[str, str], body: bytes, *, sec
 
 
 def shown_once(value: Any) -> Iterator[str]:
-    """The secrets that an answer gives away, which is where they may be."""
+    """The new secrets that an answer shows, in the only fields where they may be."""
     if isinstance(value, list):
         for one in value:
             yield from shown_once(one)
@@ -127,7 +127,7 @@ def _judge_error(path: str, status: int, headers: Mapping[str, str], value: Any)
 
 
 def _judge_echo(status: int, headers: Mapping[str, str], value: Any, secrets: Iterable[str]) -> None:
-    """A request's secret is in no answer; what is shown once was not in the request."""
+    """No answer contains a secret of its request, and new secrets were not in the request."""
     text = json.dumps(value, ensure_ascii=False) + "".join(headers.values())
     for secret in secrets:
         assert secret not in text, (status, text)

@@ -1,4 +1,4 @@
-"""Sends a made-up request to a real daemon exactly as it is, over a fresh connection, and reads the answer."""
+"""Sends a generated request to a real daemon unchanged, over a new connection, and reads the answer."""
 
 import socket
 from http.client import HTTPResponse
@@ -13,13 +13,13 @@ SECURITY: Final = ("x-content-type-options", "referrer-policy", "content-securit
 
 
 class Sender:
-    """Knows the daemon's sockets."""
+    """Sends to the daemon's sockets."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
     def send(self, ask: Ask) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers by lower-case name, body.
+        """Send; return status, headers by lower-case name, and body.
 
         Raises:
             AssertionError: a security header is missing.

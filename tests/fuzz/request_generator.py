@@ -1,7 +1,7 @@
-"""Requests nobody would send on purpose, made from the table: every route, every method, every kind of credential.
+"""Generated requests from the operation table: every route, every method, every kind of credential.
 
-Pure: what stands as `@@name@@` in a request is a credential or id that is put in when the request is sent, for it is
-not known before. Must never need an edit for a new operation.
+Pure: `@@name@@` in a request marks a credential or id that is filled in when the request is sent, because it is not
+known before. Must never need an edit for a new operation.
 """
 
 import json
@@ -18,9 +18,9 @@ from herod.pipeline.operation_definition import Operation, Route, Surface
 
 __all__ = ["CANARY", "SECRET_NAMES", "Ask", "Pairs", "Raw", "asks", "write_json"]
 
-# In no request but those that are made here, and in no answer.
+# Only in requests generated here, and in no answer.
 CANARY: Final = "canary-5Jq0bW8hZr3Lk7Tz"
-# What a request may hold and an answer to it may not.
+# In requests, but never in their answers.
 SECRET_NAMES: Final = (
     "admin_token", "user_token", "old_token", "user_key", "service_key", "admin_key", "low_key", "user_secret",
     "password", "legacy_admin", "legacy_user", "session", "cookie", "tampered_token", "tampered_key", "canary",
@@ -31,7 +31,7 @@ MARK: Final = re.compile(rb"@@([a-z_]+)@@")
 
 @dataclass(frozen=True)
 class Ask:
-    """One request, its marks not yet filled in; `is_unix` says over which kind of socket."""
+    """One request, its marks not yet filled in; `is_unix` selects the kind of socket."""
 
     method: str
     target: str
@@ -40,7 +40,7 @@ class Ask:
     is_unix: bool = False
 
     def filled(self, values: Mapping[str, str]) -> "Ask":
-        """With the values in place of the marks; a mark that was bent is nobody's."""
+        """Fill in the values of the marks; a damaged mark stays as it is."""
 
         def fill(text: bytes) -> bytes:
             return MARK.sub(lambda match: values.get(match[1].decode(), "").encode(), text)
@@ -54,7 +54,7 @@ class Ask:
         )
 
     def marks(self) -> set[str]:
-        """The names of the secrets that it holds."""
+        """The names of the secrets that it contains."""
         text = " ".join((self.target, *self.headers.values())).encode("latin-1") + self.body
         found = {match[1].decode() for match in MARK.finditer(text)}
         return {name for name in found if name in SECRET_NAMES}
@@ -62,20 +62,20 @@ class Ask:
 
 @dataclass(frozen=True)
 class Raw:
-    """JSON as it stands, or what is none."""
+    """JSON text as it is, valid or not."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """An object, whose names may stand twice."""
+    """An object that may have duplicate names."""
 
     items: tuple[tuple[str, Any], ...]
 
 
 def write_json(value: Any) -> str:
-    """JSON, and what is not quite JSON."""
+    """Write JSON, including invalid JSON."""
     match value:
         case Raw(text):
             return text
@@ -88,7 +88,7 @@ def write_json(value: Any) -> str:
 
 
 def mark(name: str) -> str:
-    """Where a value is put in later."""
+    """A mark where a value is filled in later."""
     return f"@@{name}@@"
 
 
@@ -123,7 +123,7 @@ scopes = st.sampled_from([
     "read", "write", "admin", "owner", "user", "registrar", "read write", "owner read", "register", "member", "", " ",
     "ADMIN", "admin\u200b", mark("canary"), mark("user_key"),
 ])  # fmt: skip
-# What is given as a name is shown again on purpose: no secret stands in for one.
+# Names are shown again on purpose, so no secret is used as one.
 names = st.sampled_from(["Ada", "n1", "n2", "n3", "local admin", "\u202ebob", "", "x" * 200, "a\nb", "Ⓐ"])
 passwords = st.sampled_from([mark("password"), "another long password", "short", "x" * 129, "", "é" * 64])
 FIELDS: Final[Mapping[str, st.SearchStrategy[Any]]] = {
@@ -156,7 +156,7 @@ FIELDS: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "principal": st.one_of(st.none(), ids, emails),
     "operation": st.sampled_from([None, "users.add", "x", mark("canary")]),
 }
-# Networks and names are answered as they were given, so nothing made up of secrets goes there.
+# Networks and names are echoed, so they contain no secrets.
 SHOWN_AGAIN: Final = frozenset({"name", "networks", "email"})
 
 CREDENTIALS: Final[tuple[Mapping[str, str], ...]] = (
@@ -191,13 +191,13 @@ TYPES: Final = ("application/json",) * 60 + (
 
 
 def one_in(draw: st.DrawFn, number: int) -> bool:
-    """True now and then; whole numbers would come out small more often than not."""
+    """True once in `number` draws; a drawn integer would tend to be small."""
     return draw(st.sampled_from([False] * (number - 1) + [True]))
 
 
 @st.composite
 def fields_of(draw: st.DrawFn, operation: Operation, *, least: int = 0) -> dict[str, Any]:
-    """An operation's fields: mostly of the right kind, some missing, some odd, some unknown."""
+    """An operation's fields: mostly valid, some missing, some malformed, some unknown."""
     found: dict[str, Any] = {}
     required = operation.params.__struct_fields__[:least] or operation.params.__struct_fields__
     for name in required:
@@ -215,19 +215,19 @@ def fields_of(draw: st.DrawFn, operation: Operation, *, least: int = 0) -> dict[
 
 
 def as_text(value: Any) -> str:
-    """A value as a form or a query has it."""
+    """A value as a form or query encodes it."""
     text = value if isinstance(value, str) else write_json(value)
     return text.encode("utf-8", "replace").decode()
 
 
 def urlencoded(fields: Mapping[str, Any]) -> str:
-    """A form or a query, its marks left whole."""
+    """A form or a query, with marks intact."""
     return urlencode({as_text(name): as_text(value) for name, value in fields.items()}, safe="@")
 
 
 @st.composite
 def bent(draw: st.DrawFn, body: bytes) -> bytes:
-    """A body, one time in eight cut, doubled or with a byte changed."""
+    """A body, in one case of eight truncated, doubled or with a byte changed."""
     match draw(st.sampled_from([3] * 21 + [0, 1, 2])):
         case 0:
             return body[: draw(st.integers(0, max(0, len(body) - 1)))]
@@ -246,7 +246,7 @@ METHODS: Final = [name for name, operation in OPERATIONS.items() if Surface.RPC 
 
 @st.composite
 def rest_asks(draw: st.DrawFn, routes: list[tuple[Operation, Route]]) -> tuple[str, str, dict[str, str], bytes]:
-    """One request to a route of the table, or near it."""
+    """One request to a route of the table, or similar to one."""
     operation, route = draw(st.sampled_from(routes))
     path = re.sub(
         r"\{[a-z_]+\}",
@@ -279,7 +279,7 @@ def _segment(text: str) -> str:
 
 @st.composite
 def calls(draw: st.DrawFn, methods: list[str]) -> Any:
-    """One JSON-RPC request object, or nearly one. Its id is answered as it stands, and is no secret."""
+    """One JSON-RPC request object, or nearly one. Its id is echoed, so it is no secret."""
     name = draw(st.sampled_from(methods))
     operation = OPERATIONS[name]
     fields = draw(fields_of(operation))
@@ -332,8 +332,8 @@ def asks(draw: st.DrawFn, *, is_admin: bool, is_slow: bool = True) -> Ask:
     """One request.
 
     Args:
-        is_admin: whether it may bring what is good for admin.
-        is_slow: whether it may ask for what is tried only so often, which answers late on purpose.
+        is_admin: whether it may use admin credentials.
+        is_slow: whether it may call rate-limited operations, which are delayed on purpose.
     """
     routes = [(one, route) for one, route in ROUTES if is_slow or one.limit is None]
     methods = [name for name in METHODS if is_slow or OPERATIONS[name].limit is None]

@@ -1,7 +1,7 @@
-"""Requests made at random: no fault, no secret said back, nobody who holds more afterwards than they were given.
+"""Random requests: no internal error, no secret echoed, and no principal gains more than it was given.
 
 HEROD_FUZZ requests (400) from HEROD_SEED, most of them in process; one in eight goes to a real daemon over its sockets.
-Ten are one story, told to a fresh harness, so that what one left behind meets the next.
+Ten form one story, told to a new harness, so that each meets the effects of those before it.
 """
 
 import base64
@@ -35,13 +35,13 @@ at_random = partial(
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],  # a story is short; making it shorter takes minutes
+    phases=[Phase.generate],  # a story is short; shrinking it takes minutes
 )
 
 
 @dataclass(frozen=True)
 class Held:
-    """What accounts, keys and rules hold."""
+    """The grants of accounts, keys and rules."""
 
     accounts: dict[str, Account]
     keys: dict[str, ApiKey]
@@ -49,7 +49,7 @@ class Held:
 
 
 def held(harness: Harness) -> Held:
-    """As it stands in the store."""
+    """The grants in the store."""
     return Held(
         {one.id: one for one in harness.store.scan(Account)},
         {one.id: one for one in harness.store.scan(ApiKey)},
@@ -58,12 +58,12 @@ def held(harness: Harness) -> Held:
 
 
 def tampered(text: str) -> str:
-    """With one character changed."""
+    """The text with one character changed."""
     return text[:-9] + ("A" if text[-9] != "A" else "B") + text[-8:]
 
 
 async def furnish(harness: Harness) -> dict[str, str]:
-    """Everything that a request may name."""
+    """Create everything that a request may name."""
     admin = await harness.user("admin", email="admin@example.org")
     user = await harness.user("write", email="ada@example.org", password=PASSWORD)
     old = await harness.user("write")
@@ -101,7 +101,7 @@ async def furnish(harness: Harness) -> dict[str, str]:
 
 
 async def tell(story: list[Ask], *, is_admin: bool) -> None:
-    """Ask one after the other, judge each answer, and look at what is left."""
+    """Send the requests in order, judge each answer, and check the final state."""
     async with open_harness() as harness:
         values = {name: value.replace(" ", "-") for name, value in (await furnish(harness)).items()}
         before = held(harness)
@@ -128,7 +128,7 @@ async def tell(story: list[Ask], *, is_admin: bool) -> None:
 
 
 def check_standing(harness: Harness) -> None:
-    """Somebody is admin, and nobody is owner: nobody here could make one."""
+    """Check that an admin remains and that there is no owner, which no request here could create."""
     now = held(harness)
     records: list[Account | ApiKey] = [*now.accounts.values(), *now.keys.values()]
     assert any(is_standing_admin(harness.runtime, record, harness.clock.now) for record in records)
@@ -138,7 +138,7 @@ def check_standing(harness: Harness) -> None:
 
 
 def check_nothing_widened(harness: Harness, before: Held, after: Held) -> None:
-    """Without admin: new accounts hold `read`, a key no more than its owner, and all else is as it was."""
+    """Check that without admin new accounts hold `read`, keys no more than their owner, and all else is unchanged."""
     mask = harness.runtime.config.graph.mask
     assert after.rules == before.rules
     assert before.accounts.keys() <= after.accounts.keys()
@@ -160,7 +160,7 @@ def check_nothing_widened(harness: Harness, before: Held, after: Held) -> None:
 
 @pytest.mark.parametrize("is_admin", [False, True])
 def test_stories(is_admin: bool) -> None:
-    """A few requests in a row, with and without admin among the credentials."""
+    """A few requests in a row follow the rules, with and without admin credentials."""
 
     @seed(chosen_seed())
     @at_random(max_examples=max(1, STORIES // 2))
@@ -172,7 +172,7 @@ def test_stories(is_admin: bool) -> None:
 
 
 def test_visits(tmp_path: Path) -> None:
-    """Over a Unix socket and TCP, to one daemon: it lives, with all its headers, and logs no secret and no fault."""
+    """Over a Unix socket and TCP, the daemon survives with all its headers, and logs no secret and no error."""
     with running(tmp_path, HEROD_ADMIN_SECRET=LEGACY["admin"], HEROD_USER_SECRET=LEGACY["user"]) as daemon:
         values = furnish_daemon(daemon)
         sender = Sender(daemon)
@@ -195,7 +195,7 @@ def test_visits(tmp_path: Path) -> None:
 
 
 def furnish_daemon(daemon: Daemon) -> dict[str, str]:
-    """What a request may name, on a real daemon."""
+    """Create what a request may name on a real daemon."""
     admin = ("-H", f"Authorization: Peer {daemon.cookie}")
 
     def made(method: str, *headers: str, **params: object) -> dict[str, str]:
@@ -234,7 +234,7 @@ def furnish_daemon(daemon: Daemon) -> dict[str, str]:
 
 
 def test_the_judge_can_condemn() -> None:
-    """It finds a fault, a wrong shape and an echo."""
+    """The judge detects an internal error, a wrong format and an echo."""
     ask = Ask("POST", "/rpc", {}, b"")
     fine = {"content-type": "application/json", "cache-control": "no-store"}
     good = b'{"jsonrpc":"2.0","result":"shh","id":1}'

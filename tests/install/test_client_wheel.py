@@ -1,4 +1,4 @@
-"""The client library as others install it: the built wheel alone, without the daemon, and without trio."""
+"""The client library as installed by others: the built wheel alone, without the daemon and without trio."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ WITHOUT = "herod", "herod_cli", "trio", "httptools", "quart", "hypercorn", "apsw
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel's files, unpacked where no checkout is."""
+    """The wheel's files, unpacked outside of the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=PROJECT, capture_output=True, timeout=120, check=True)
@@ -24,16 +24,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(wheel: Path, code: str) -> str:
-    """What a program prints that has the wheel and what it depends on, and nothing else of these."""
+    """The output of a program that has the wheel and its dependencies, and no other package of this project."""
     before = f"import sys\nsys.path.insert(0, {str(wheel)!r})\nfor name in {WITHOUT}: sys.modules[name] = None\n"
     command = [sys.executable, "-I", "-c", before + code]
-    # An empty environment: this is a copy, whose lines are not to be counted as covered or not.
+    # An empty environment: this is a copy, whose lines must not count for coverage.
     done = subprocess.run(command, cwd="/", env={}, capture_output=True, text=True, timeout=60, check=True)
     return done.stdout.strip()
 
 
 def test_it_stands_alone(wheel: Path) -> None:
-    """Asking, checking tokens and the middleware need none of them."""
+    """Calls, token verification and the middleware work without the daemon's packages."""
     code = (
         "import herod_client, herod_client.asgi_middleware, herod_client.offline_token_verification\n"
         "print(herod_client.Client.__module__, herod_client.VerifiedToken.__module__, herod_client.__file__)"
@@ -44,7 +44,7 @@ def test_it_stands_alone(wheel: Path) -> None:
 
 
 def test_what_it_depends_on(wheel: Path) -> None:
-    """Three packages, besides what the verifiers' extra brings."""
+    """The wheel depends on three packages, and the extra on those of the verifiers."""
     [metadata] = wheel.glob("*.dist-info/METADATA")
     needed = [line for line in metadata.read_text().splitlines() if line.startswith("Requires-Dist:")]
     names = {line.split()[1].rstrip("=><0123456789.,") for line in needed if "extra ==" not in line}
@@ -52,5 +52,5 @@ def test_what_it_depends_on(wheel: Path) -> None:
 
 
 def test_it_is_typed(wheel: Path) -> None:
-    """Type checkers of those who use it see its types."""
+    """Type checkers of users see its types."""
     assert (wheel / "herod_client" / "py.typed").is_file()

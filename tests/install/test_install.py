@@ -1,6 +1,6 @@
-"""`make install` and `make uninstall`, for real: what lies where, and that what was installed is what runs.
+"""`make install` and `make uninstall`, for real: the installed files, and that the installed program runs.
 
-Each test installs once and looks at everything, since an install takes a while.
+Each test installs once and checks everything, because an install takes a while.
 """
 
 import json
@@ -47,7 +47,7 @@ echo "home = /usr/bin" > "$folder/pyvenv.cfg"
 
 
 def make(target: str, **variables: object) -> subprocess.CompletedProcess[str]:
-    """Run one of the two targets with this Python, in a checkout's folder and with nobody's settings."""
+    """Run one of the two targets with this Python, from a folder of the checkout, without user settings."""
     said = [f"{name}={value}" for name, value in variables.items()]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "COVERAGE", "PYTHON"))}
     command = ["make", "--no-print-directory", target, f"PYTHON={sys.executable}", *said]
@@ -60,17 +60,17 @@ def mode(path: Path) -> int:
 
 
 def files(folder: Path) -> set[str]:
-    """What is no folder, below a folder."""
+    """The files below a folder."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
 
 
 def mentions(folder: Path, text: str) -> list[Path]:
-    """Files that hold a text."""
+    """Files that contain a text."""
     return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
 def check_layout(root: Path, prefix: str) -> None:
-    """What lies below PREFIX, and that it speaks of the place that it will have."""
+    """Check what is below PREFIX, and that it refers to its final location."""
     for name in SHARED:
         assert mode(root / name) == 0o644, name
     readme = root / "share" / "doc" / "herod" / "README.md"
@@ -80,7 +80,7 @@ def check_layout(root: Path, prefix: str) -> None:
     assert f"exec {prefix}/lib/herod/bin/python -I -m herod" in (root / "bin" / "herod").read_text()
     unit = (root / "lib" / "systemd" / "system" / "herod.service").read_text()
     assert f"\nExecStart={prefix}/bin/herod serve\n" in unit
-    # The environment: a Python and packages, no script that would hold a path of its own, nothing to install more with.
+    # The environment: a Python and packages, no scripts with a path in them, and no installer.
     assert {path.name.rstrip("0123456789.") for path in (root / "lib" / "herod" / "bin").iterdir()} == {"python"}
     packages = next((root / "lib" / "herod" / "lib").glob("python3.*/site-packages"))
     names = {path.name for path in packages.iterdir()}
@@ -117,7 +117,7 @@ def test_staged(tmp_path: Path) -> None:
     settings = stage / "etc" / "herod" / "herod.toml"
     assert mode(settings) == 0o644
     assert {path.name for path in stage.iterdir()} == {"etc", "opt"}
-    # A package holds no secret: each machine has its own.
+    # A package contains no secret: each machine has its own.
     assert files(stage / "etc") == {"herod/herod.toml"}
     unit = (stage / "opt" / "herod" / "lib" / "systemd" / "system" / "herod.service").read_text()
     assert "LoadCredential=hero_secret:/etc/herod/hero_secret" in unit
@@ -127,7 +127,7 @@ def test_staged(tmp_path: Path) -> None:
 
 
 def test_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `make install` put somewhere serves from there, and leaves with `make uninstall`; state and secret stay."""
+    """An install serves from its location and is removed by `make uninstall`, except for state and secret."""
     prefix, etc = tmp_path / "prefix", tmp_path / "etc"
     (etc / "herod").mkdir(parents=True)
     (etc / "herod" / "herod.toml").write_text('registration = "closed"\n')
@@ -150,7 +150,7 @@ def test_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         verified = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert (verified.returncode, verified.stderr) == (0, "")
 
-    # From the root folder, with a trap where PYTHONPATH and the caller's folder would be looked in.
+    # From the root folder, with a trap where PYTHONPATH and the current folder would be searched.
     trap = tmp_path / "trap"
     (trap / "herod").mkdir(parents=True)
     (trap / "herod" / "__init__.py").write_text("raise SystemExit('this is the wrong herod')\n")
@@ -167,7 +167,7 @@ def test_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert herod.__version__ in version.stdout
 
     monkeypatch.chdir("/")
-    monkeypatch.setattr("support.real_daemon.COMMAND", (program,))  # for what asks the daemon
+    monkeypatch.setattr("support.real_daemon.COMMAND", (program,))  # for the client commands
     config = str(etc / "herod" / "herod.toml")
     with running(tmp_path / "run", command=(program,), PYTHONPATH=str(trap), HEROD_CONFIG=config) as daemon:
         assert daemon.curl("/health")[1] == {"status": "ok", "service": "herod", "version": herod.__version__}
@@ -201,7 +201,7 @@ exec /bin/mv "$@"
 
 
 def test_a_failed_swap(tmp_path: Path) -> None:
-    """The environment that was there is there again, whole."""
+    """After a failed swap the former environment is complete in its place."""
     tools = tmp_path / "tools"
     tools.mkdir()
     for name, script in (("python", HASTY), ("mv", CLUMSY)):
@@ -223,7 +223,7 @@ def test_a_failed_swap(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
 def test_an_account_is_for_root_to_make() -> None:
-    """Without root and without the account, that is said before anything is built."""
+    """Without root and without the account, the error comes before anything is built."""
     script = (
         "getent() { return 2; }; export -f getent; exec setpriv --reuid 65533 --clear-groups tools/install.sh install"
     )
@@ -241,7 +241,7 @@ def test_an_account_is_for_root_to_make() -> None:
 @pytest.mark.parametrize("target", ["install", "uninstall"])
 @pytest.mark.parametrize("way", ["theirs", "theirs/own", "link", "open", "chain"])
 def test_root_in_a_folder_of_another_user(tmp_path: Path, way: str, target: str) -> None:
-    """Who can put links there could have root write, or remove, what is elsewhere: refused before anything is."""
+    """A folder where another user could plant links is refused, because root would write or delete elsewhere."""
     roots = tmp_path / "roots"
     kept = roots / "lib" / "herod" / "kept"
     kept.parent.mkdir(parents=True)
@@ -274,7 +274,7 @@ def test_root_in_a_folder_of_another_user(tmp_path: Path, way: str, target: str)
     ],
 )
 def test_refusals(tmp_path: Path, variables: dict[str, str], word: str) -> None:
-    """What cannot be done is said in one line, before anything is made."""
+    """An impossible install is refused in one line, before anything is created."""
     done = make("install", **{"DESTDIR": str(tmp_path / "stage"), "PREFIX": "/opt/herod", **variables})
     assert done.returncode != 0
     assert [word in line for line in done.stderr.splitlines() if line.startswith("make install: ")] == [True]

@@ -1,4 +1,4 @@
-"""The units: systemd has nothing to say against them, they expose little, and herod lives inside their walls."""
+"""The units: systemd accepts them, their exposure is low, and herod works within their restrictions."""
 
 import configparser
 import os
@@ -38,7 +38,7 @@ def analyze(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def place(folder: Path, *dropins: str) -> Path:
-    """The units as installed, with a program that is there."""
+    """The units as installed, with an existing program."""
     for name in (*SERVICES, *SOCKETS):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def place(folder: Path, *dropins: str) -> Path:
 
 
 def said(name: str) -> dict[str, list[str]]:
-    """Key → values of a unit file, in their order; an empty one empties the list."""
+    """Keys → values of a unit file, in order; an empty value clears the list."""
     values: dict[str, list[str]] = {}
     for line in (UNITS / name).read_text().splitlines():
         key, equals, value = line.partition("=")
@@ -61,7 +61,7 @@ def said(name: str) -> dict[str, list[str]]:
 
 
 def allowed_calls() -> frozenset[str]:
-    """The system calls that the service's filter lets pass, by systemd's own lists."""
+    """The system calls that the service's filter allows, by systemd's own lists."""
     dumped = subprocess.run(
         ["systemd-analyze", "syscall-filter"], capture_output=True, text=True, timeout=60, check=True
     ).stdout
@@ -86,7 +86,7 @@ def allowed_calls() -> frozenset[str]:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_memory(name: str) -> None:
-    """The bound is above what the limits let clients take, so that nobody can have the kernel end the daemon."""
+    """MemoryMax is above what the limits let clients use, so that no client can get the daemon killed."""
     limits, mib = Limits(), 1024 * 1024
     kernel = 2 * (limits.send_buffer_bytes + limits.receive_buffer_bytes)
     connection = 3 * limits.body_bytes + limits.head_bytes + kernel
@@ -104,7 +104,7 @@ def test_memory(name: str) -> None:
 @pytest.mark.parametrize("dropins", [(), ("socket-only.conf",), ("socket-activation.conf",)])
 @pytest.mark.parametrize("scope", ["system", "user"])
 def test_verify(tmp_path: Path, scope: str, dropins: tuple[str, ...]) -> None:
-    """The service manager finds nothing to say, with and without each drop-in."""
+    """The service manager has no complaints, with and without each drop-in."""
     folder = place(tmp_path, *dropins) / ("user" if scope == "user" else "")
     files = [str(folder / "herod.service"), str(folder / "herod.socket")]
     done = analyze("verify", f"--{scope}", "--man=no", *files, folder=folder)
@@ -114,7 +114,7 @@ def test_verify(tmp_path: Path, scope: str, dropins: tuple[str, ...]) -> None:
 @needs_systemd
 @pytest.mark.parametrize(("dropins", "most"), [((), 15), (("socket-only.conf",), 10)])
 def test_exposure(tmp_path: Path, dropins: tuple[str, ...], most: int) -> None:
-    """The service manager's own score, in tenths: at most 1.5 with TCP, 1.0 without."""
+    """The service manager's exposure score is at most 1.5 with TCP and 1.0 without (given in tenths)."""
     unit = str(place(tmp_path, *dropins) / "herod.service")
     done = analyze("security", "--offline=true", f"--threshold={most}", unit, folder=tmp_path)
     score = re.search(r"Overall exposure level for herod\.service: ([0-9.]+)", done.stdout)
@@ -124,7 +124,7 @@ def test_exposure(tmp_path: Path, dropins: tuple[str, ...], most: int) -> None:
 
 
 def test_promises() -> None:
-    """What the documentation promises of the service stands in it."""
+    """The unit has the restrictions that the documentation promises."""
     unit = said("herod.service")
     for key, value in {
         "Type": "notify",
@@ -153,7 +153,7 @@ def test_promises() -> None:
 
 
 def test_group_reaches_the_socket() -> None:
-    """Both ways to listen make a socket that group herod reaches, and nobody else."""
+    """Both ways to listen create a socket for group herod, and nobody else."""
     binds = said("herod.service")["Environment"][0].strip('"').removeprefix("HEROD_BIND=")
     settings = load_settings({}, {"HERO_SECRET": SECRET, "HEROD_BIND": binds, "HOME": "/nonexistent"}, uid=4711)
     assert [str(bind) for bind in settings.bind] == [
@@ -167,7 +167,7 @@ def test_group_reaches_the_socket() -> None:
 
 
 def test_what_a_users_own_start_prepares(tmp_path: Path) -> None:
-    """A secret, made once, and settings of the user's own: those of the machine would come before them."""
+    """The user unit creates a secret once, and uses the user's settings file rather than the system's."""
     unit = said("user/herod.service")
     program = tmp_path / "herod"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m herod "$@"\n')
@@ -192,7 +192,7 @@ def test_what_a_users_own_start_prepares(tmp_path: Path) -> None:
 
 
 def test_socket_only() -> None:
-    """The drop-in takes every way to the network away, the daemon's own addresses first."""
+    """The drop-in removes all network access, including the daemon's own addresses."""
     dropin = said("herod.service.d/socket-only.conf")
     assert dropin["Environment"] == ['"HEROD_BIND=unix:/run/herod/herod.sock,mode=0660"']
     assert dropin["PrivateNetwork"] == ["yes"]
@@ -202,14 +202,14 @@ def test_socket_only() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_sections(name: str) -> None:
-    """Every key of a service stands in a section that systemd looks for it in."""
+    """Every key of a service is in a section where systemd reads it."""
     parser = configparser.RawConfigParser(strict=False, comment_prefixes=("#",), interpolation=None)
     parser.read(UNITS / name)
     assert parser.sections() == ["Unit", "Service", "Install"]
 
 
 def test_example_settings(tmp_path: Path) -> None:
-    """The example says nothing as it is, and nothing wrong where a line is taken up."""
+    """The example file sets nothing, and each of its lines is valid when uncommented."""
     example = (UNITS / "herod.toml").read_text()
     assert [line for line in example.splitlines() if line and not line.startswith("#")] == []
     (tmp_path / "legacy-admin").write_text("a legacy secret of an older service\n")
@@ -224,7 +224,7 @@ def test_example_settings(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="there is no systemd-sysusers")
 def test_account(tmp_path: Path) -> None:
-    """A user is made that cannot log in, and its group."""
+    """The files create a user that cannot log in, and its group."""
     (tmp_path / "etc").mkdir()
     command = ["systemd-sysusers", f"--root={tmp_path}", str(UNITS / "herod.sysusers.conf")]
     subprocess.run(command, capture_output=True, timeout=60, check=True)
@@ -234,7 +234,7 @@ def test_account(tmp_path: Path) -> None:
 
 
 def can_trace() -> bool:
-    """Whether strace is there and allowed to."""
+    """Whether strace is available and permitted."""
     if shutil.which("strace") is None or shutil.which("systemd-analyze") is None:
         return False
     return subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], check=False, timeout=60).returncode == 0
@@ -242,7 +242,7 @@ def can_trace() -> bool:
 
 @pytest.mark.skipif(not can_trace(), reason="there is no strace, or it may not trace")
 def test_system_calls(tmp_path: Path) -> None:
-    """Everything that a daemon with work to do asks of the kernel passes the unit's filter."""
+    """Every system call of a working daemon passes the unit's filter."""
     trace = tmp_path / "trace"
     command = ("strace", "-f", "-qq", "-o", str(trace), sys.executable, "-m", "herod")
     with running(tmp_path / "herod", command=command) as daemon:
@@ -250,18 +250,18 @@ def test_system_calls(tmp_path: Path) -> None:
         assert daemon.curl("/register", "--json", account)[0] == 201
         assert daemon.curl("/login", "--json", account, tcp=True)[0] == 200
         assert daemon.curl("/")[0] == 200
-        # strace keeps such signals from itself: the one that it traces stops, and so does it.
+        # strace hides such signals from its own process: the traced one stops, and so does strace.
         child = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()[0]
         os.kill(int(child), signal.SIGTERM)
         assert daemon.process.wait(timeout=20) == 0
     made = set(re.findall(r"^\d+ +([a-z0-9_]+)\(", trace.read_text(), flags=re.MULTILINE))
     assert {"fsync", "accept4", "prctl"} & made
-    # Refused with EPERM, and nothing is lost: SQLite gives files to their folder's owner where it runs as root.
+    # Refused with EPERM, without harm: as root, SQLite gives files to the owner of their folder.
     assert made - allowed_calls() <= {"fchown"}
 
 
 def test_no_code_in_writable_memory(tmp_path: Path) -> None:
-    """MemoryDenyWriteExecute= holds for all of herod, ctypes, cffi and the dashboard's packages included."""
+    """MemoryDenyWriteExecute= works with all of herod, including ctypes, cffi and the dashboard's packages."""
     wall = (
         "import ctypes, os, sys;"
         f"left = ctypes.CDLL(None).prctl({PR_SET_MDWE}, {PR_MDWE_REFUSE_EXEC_GAIN}, 0, 0, 0);"

@@ -1,4 +1,4 @@
-"""Reading what a file of accounts and keys says: liberal in its form, strict in what comes out."""
+"""Parsing a file of accounts and keys: liberal in the input format, strict in the result."""
 
 import hashlib
 from contextlib import suppress
@@ -25,12 +25,12 @@ key = "{"11" * 32}"
 
 
 def parse(text: str) -> Entries:
-    """As an import does."""
+    """Parse as an import does."""
     return parse_entries(text.encode(), GRAPH, now=NOW)
 
 
 def only(text: str) -> AccountEntry:
-    """The one account of a file."""
+    """The only account of a file."""
     (account,) = parse(text).accounts
     return account
 
@@ -46,7 +46,7 @@ def only(text: str) -> AccountEntry:
     ],
 )
 def test_outlines_of_hero_auth(text: str) -> None:
-    """A list of tables, tables by email or id, under any of the names: the same account."""
+    """A list of tables, or tables by email or id, under any of the names give the same account."""
     account = only(text.replace("HASH", SHA256))
     assert (account.id, account.email, account.password_sha256) == ("c1", "ada@example.org", SHA256)
     assert (account.scope, account.networks, account.enabled) == (("write",), ("*",), True)
@@ -60,7 +60,7 @@ def test_outlines_of_hero_auth(text: str) -> None:
     ],
 )
 def test_lists_are_bounded(field: str, other: str, most: list[str], said: str) -> None:
-    """An account or key with 64 networks or names of scopes is taken; one with more is named, and nothing is taken."""
+    """Up to 64 networks or scopes are accepted; an entry with more is named, and nothing is imported."""
     mac = f"hmac-sha256:{hash_key_id(bytes.fromhex('11' * 32))}:{'ab' * 32}"
     account = f'[[users]]\nclient_id = "c1"\n{field} = '
     key = f'{KEY}[[keys]]\nid = "0kZ3vXq81LmT"\nname = "k"\nsecret_hash = "{mac}"\n{other}{field} = '
@@ -71,7 +71,7 @@ def test_lists_are_bounded(field: str, other: str, most: list[str], said: str) -
 
 
 def test_what_is_not_understood_is_named() -> None:
-    """Unknown fields and tables, each once; of two names for one thing the second."""
+    """Unknown fields and tables are named once each; of two names for one field the second is."""
     entries = parse(
         '[[users]]\nclient_id = "c1"\nlast_login = 3\nid = "x"\n[[users]]\nclient_id = "c2"\nlast_login = 4\n'
         "[settings]\na = 1\n"
@@ -80,7 +80,7 @@ def test_what_is_not_understood_is_named() -> None:
 
 
 def test_defaults() -> None:
-    """Read, all networks, enabled, from now; a plain password counts as typed."""
+    """The defaults are scope read, all networks, enabled and created now; a plain password is taken as typed."""
     account = only('[[users]]\nemail = "ada@example.org"\npassword = "short"\ncreated_at = 2999-01-01T00:00:00Z')
     assert (account.id, account.name, account.scope) == (None, "ada@example.org", ("read",))
     assert (account.password_sha256, account.created_at) == (SHA256, NOW)
@@ -90,7 +90,7 @@ def test_defaults() -> None:
 
 
 def test_secrets() -> None:
-    """A hash as a hash, a plain one as it is, and one that people chose not at all."""
+    """A hash is kept as a hash, a plain random secret as it is, and one chosen by a person is not accepted."""
     hashed = only(f'[[users]]\nclient_id = "c1"\nclient_secret_hash = "{SHA256}"').secret
     plain = only(f'[[users]]\nclient_id = "c1"\nclient_secret = "{SHA256}"').secret
     assert (hashed.sha256, plain.plain) == (SHA256, SHA256)
@@ -99,7 +99,7 @@ def test_secrets() -> None:
 
 
 def test_unknown_scopes_are_kept_and_named() -> None:
-    """They grant nothing here until the settings name them."""
+    """Unknown scopes are kept and reported; they grant nothing until the settings define them."""
     account = only('[[users]]\nclient_id = "c1"\nscope = "admin jobs:run ships:sail"')
     assert (account.scope, account.unknown) == (("admin", "ships:sail"), ("ships:sail",))
 
@@ -131,7 +131,7 @@ def test_unknown_scopes_are_kept_and_named() -> None:
     ],
 )  # fmt: skip
 def test_what_may_not_be_stored(line: str, why: str) -> None:
-    """Each is refused, and said, and no secret with it."""
+    """An invalid value is refused with a message that contains no secret."""
     with pytest.raises(RuntimeFailure, match=why):
         parse(f"[[users]]\n{line}")
 
@@ -150,13 +150,13 @@ def test_what_may_not_be_stored(line: str, why: str) -> None:
     ],
 )
 def test_files_that_are_refused(text: str, why: str) -> None:
-    """What is no list of accounts and keys."""
+    """A file without a list of accounts and keys is refused."""
     with pytest.raises(RuntimeFailure, match=why):
         parse(text)
 
 
 def key_of(owner: str) -> str:
-    """A key, with the key of its hash."""
+    """A key with the key of its hash."""
     secret_hash = f"hmac-sha256:{hash_key_id(bytes.fromhex('11' * 32))}:{'ab' * 32}"
     lines = f'id = "{"A" * 12}"\nname = "a"\nowner = "{owner}"\nscope = "read"\nsecret_hash = "{secret_hash}"'
     return f"{KEY}[[keys]]\n{lines}\n"
@@ -167,14 +167,14 @@ def key_of(owner: str) -> str:
     [("c2", "c1", "owner is not in the file"), ("A" * 12, "A" * 12, "of a key and of an account")],
 )
 def test_keys_beside_accounts(owner: str, account: str, why: str) -> None:
-    """A key comes with its owner, and shares its id with nobody; the refusal names no hash."""
+    """A key comes with its owner and has a unique id; the refusal contains no hash."""
     with pytest.raises(RuntimeFailure, match=why) as refusal:
         parse(f'{key_of(owner)}[[users]]\nclient_id = "{account}"')
     assert "abab" not in str(refusal.value)
 
 
 def test_nothing_secret_is_shown() -> None:
-    """What was read may stand in a traceback."""
+    """The `repr` of parsed entries shows no secret."""
     entries = parse(f'{key_of("c1")}[[users]]\nclient_id = "c1"\nclient_secret = "{"s" * 20}"')
     assert [one.owner for one in entries.keys] == ["c1"]
     shown = repr(entries) + repr(entries.keys) + repr(entries.accounts)
@@ -182,7 +182,7 @@ def test_nothing_secret_is_shown() -> None:
 
 
 def test_a_password_hash_of_herod() -> None:
-    """It travels as it is."""
+    """A password hash of herod is imported unchanged."""
     phc = hash_password("correct horse battery")
     assert only(f'[[users]]\nclient_id = "c1"\npassword_hash = "{phc}"').password == phc
 
@@ -192,7 +192,7 @@ scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8)
 
 @given(content=st.binary(max_size=60))
 def test_any_bytes(content: bytes) -> None:
-    """Never anything but entries or a refusal."""
+    """Any bytes give entries or a refusal."""
     with suppress(RuntimeFailure):
         parse_entries(content, GRAPH, now=NOW)
 
@@ -201,7 +201,7 @@ def test_any_bytes(content: bytes) -> None:
        "client_secret", "client_secret_hash", "password", "password_hash", "created_at", "owner"]), scalars),
        table=st.sampled_from(["users", "keys"]))  # fmt: skip
 def test_any_fields(fields: dict[str, Any], table: str) -> None:
-    """The same for tables with the right names and any values."""
+    """Tables with known names and any values give entries or a refusal."""
     fields = {name: value for name, value in fields.items() if value is not None}
     with suppress(RuntimeFailure, UnicodeEncodeError):
         parse(tomli_w.dumps({table: [fields]}))

@@ -1,4 +1,4 @@
-"""Ending everything at once, as a restore and a secret that is known to others do."""
+"""Ending all tokens and sessions at once, as a restore and a compromised secret need."""
 
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ from support.herod_in_memory import STRANGER, TCP, Harness
 
 
 async def test_every_token_ends(harness: Harness) -> None:
-    """Those of accounts, and those of peer rules, which have no secret to change; new ones are good."""
+    """Tokens of accounts and of peer rules, which have no secret to change, end; new ones are valid."""
     user = await harness.user(scope="read")
     await harness.admin("peers.allow", uid=STRANGER.peer.uid if STRANGER.peer else 0, scope="read")
 
@@ -30,7 +30,7 @@ async def test_every_token_ends(harness: Harness) -> None:
 
 
 async def test_epochs_only_go_up(harness: Harness) -> None:
-    """Beyond what is known of them elsewhere, and not by the same leap again."""
+    """Epochs go beyond the highest known elsewhere, and never by the same amount twice."""
     user = await harness.user()
     await harness.admin("peers.allow", uid=5, scope="read")
 

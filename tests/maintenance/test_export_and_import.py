@@ -1,4 +1,4 @@
-"""Moving accounts and keys from store to store: secrets go on working, and nothing is overwritten."""
+"""Moving accounts and keys between stores: secrets keep working, and nothing is overwritten."""
 
 import hashlib
 import random
@@ -43,7 +43,7 @@ ROUNDS = count("IMPORT_KILLS")
 
 
 async def fill(path: Path) -> Path:
-    """A store with an admin, her key, a service key, and somebody who is disabled."""
+    """Fill a store with an admin, her key, a service key, and a disabled account."""
     async with opened(path) as store:
         ring = store.keyring
         await put(
@@ -58,12 +58,12 @@ async def fill(path: Path) -> Path:
 
 
 def export_to(path: Path, file: Path, *, secret: str | None = None, opens_with: str = OLD) -> Path:
-    """A file with what a store holds."""
+    """Export a store to a file."""
     return written(file, export_accounts(settings(path, opens_with), secret=secret, now=NOW).content)
 
 
 def who(store: SqliteStore, presented: Presented) -> str | None:
-    """Whom a secret stands for here."""
+    """The principal of a secret in this store."""
     runtime = Runtime(
         config=Config(
             version="0",
@@ -87,7 +87,7 @@ def who(store: SqliteStore, presented: Presented) -> str | None:
 
 
 async def test_everybody_gets_in_elsewhere(tmp_path: Path) -> None:
-    """Password, client secret and keys work in another store, under another root, opened by another secret."""
+    """Password, client secret and keys work in another store, with another root and another secret."""
     file = export_to(await fill(tmp_path / "a" / "herod.db"), tmp_path / "file", secret=NEW)
     path = tmp_path / "b" / "herod.db"
     done = import_accounts(settings(path, "another secret altogether, and long enough"), file, secret=NEW, now=NOW)
@@ -104,7 +104,7 @@ async def test_everybody_gets_in_elsewhere(tmp_path: Path) -> None:
         assert bob is not None
         assert mine is not None
         assert (ada.password, ada.created_at, ada.scope) == (PHC, 100, ("admin",))
-        assert ada.epoch > 2**32  # no token of elsewhere names it
+        assert ada.epoch > 2**32  # no token of the other store names it
         assert (bob.enabled, bob.networks, bob.name) == (False, ("lab",), 'B"ob \\ Grüße')
         assert (mine.owner, mine.expires_at) == ("ada", NOW * 2)
         assert store.count(HashKey) == 1
@@ -114,7 +114,7 @@ async def test_everybody_gets_in_elsewhere(tmp_path: Path) -> None:
 
 
 async def test_odd_records_move(tmp_path: Path) -> None:
-    """A name as long as an email, a grant without networks; keys that nothing matches any more stay."""
+    """A name as long as an email and a grant without networks are imported; unusable keys are not exported."""
     email = f"{'long' * 40}@example.org"
     async with opened(tmp_path / "a.db") as store:
         await put(store, account("ada", email=email, name=email), key("A" * 12, networks=(), secret_hash=b"h" * 32),
@@ -139,7 +139,7 @@ async def test_a_lost_hash_key(tmp_path: Path) -> None:
 
 
 async def test_on_and_on_and_home(tmp_path: Path) -> None:
-    """From the second store to a third, through a change of the root, and back to where all began."""
+    """Moving works again to a third store, through a change of the root, and back to the first."""
     first = await fill(tmp_path / "1.db")
     second, third = tmp_path / "2.db", tmp_path / "3.db"
     import_accounts(settings(second), export_to(first, tmp_path / "f1"))
@@ -159,7 +159,7 @@ async def test_on_and_on_and_home(tmp_path: Path) -> None:
 
 
 async def test_hash_keys_survive_a_restore(tmp_path: Path) -> None:
-    """What was imported after the backup is carried forward with the key of its hash."""
+    """Accounts imported after the backup are carried forward with the keys of their hashes."""
     path = await fill(tmp_path / "herod.db")
     async with opened(path) as store:
         await put(store, account("eve", secret_hash=b"first"))
@@ -175,7 +175,7 @@ async def test_hash_keys_survive_a_restore(tmp_path: Path) -> None:
 
 
 async def test_hero_auth(tmp_path: Path) -> None:
-    """A user file of Hero Auth: old passwords and client secrets work, whether kept plain or as SHA-256."""
+    """Passwords and client secrets of a Hero Auth file work, whether stored plain or as SHA-256."""
     digest = hashlib.sha256
     text = f"""
 [[users]]
@@ -219,7 +219,7 @@ client_secret = "hunter2"
 
 
 async def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
-    """Conflicts are listed and refuse all; with skip_existing the rest is taken in; a repetition changes nothing."""
+    """Conflicts refuse the import; with skip_existing the rest is imported, and a repetition changes nothing."""
     file = export_to(await fill(tmp_path / "a.db"), tmp_path / "f")
     path = tmp_path / "b.db"
     async with opened(path) as store:
@@ -262,7 +262,7 @@ async def test_ids_are_one_name_space(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_makes_no_store(tmp_path: Path) -> None:
-    """It says what it would do."""
+    """A dry run reports what it would do and creates no store."""
     text = '[[users]]\nclient_id = "c1"\nnetworks = ["lab"]'
     file = written(tmp_path / "users.toml", encrypt_users(text, OLD))
     chosen = settings(tmp_path / "herod.db")
@@ -272,7 +272,7 @@ def test_a_dry_run_makes_no_store(tmp_path: Path) -> None:
 
 
 async def test_files_that_do_not_open(tmp_path: Path) -> None:
-    """Another secret, a flipped byte, a cut, plain TOML, no file, far too much: each refused, nothing made."""
+    """A wrong secret, damage, truncation, plain TOML, a missing and an oversized file are refused without effect."""
     file = export_to(await fill(tmp_path / "a" / "herod.db"), tmp_path / "f")
     content = file.read_bytes()
     path = tmp_path / "b" / "herod.db"
@@ -296,7 +296,7 @@ async def test_files_that_do_not_open(tmp_path: Path) -> None:
 
 
 async def test_a_running_daemon_refuses(tmp_path: Path) -> None:
-    """The lock is the store's."""
+    """An import is refused while a daemon has the store open."""
     path = await fill(tmp_path / "herod.db")
     file = export_to(path, tmp_path / "f")
     async with opened(path):
@@ -307,7 +307,7 @@ async def test_a_running_daemon_refuses(tmp_path: Path) -> None:
 
 
 async def test_what_an_export_holds(tmp_path: Path) -> None:
-    """TOML behind the seal, with no secret that a hash stands for; the export is audited."""
+    """An export is sealed TOML with hashes instead of secrets, and is audited."""
     path = await fill(tmp_path / "herod.db")
     done = export_accounts(settings(path), now=NOW)
     text = decrypt_users(done.content, OLD).decode()
@@ -320,17 +320,17 @@ async def test_what_an_export_holds(tmp_path: Path) -> None:
     assert "ada" not in repr(done)
     async with opened(path) as store:
         assert store.audit_rows()[-1].event.operation == "export"
-        assert store.keyring.key(Purpose.KEY_HASHES).hex() in text  # what makes the keys work elsewhere
+        assert store.keyring.key(Purpose.KEY_HASHES).hex() in text  # makes the keys work elsewhere
 
 
 async def test_killed_midway(tmp_path: Path) -> None:
-    """All of it is there, or nothing, and the store opens."""
+    """After a kill all of the import is there, or none, and the store opens."""
     users = "".join(f'[[users]]\nclient_id = "c{number}"\n' for number in range(300))
     file = written(tmp_path / "users.toml", encrypt_users(users, OLD))
     started = time.monotonic()
     import_accounts(settings(tmp_path / "0.db"), file)
     longest = time.monotonic() - started
-    chance = random.Random(SEED)  # noqa: S311 - rounds that can be repeated
+    chance = random.Random(SEED)  # noqa: S311 - reproducible rounds
     seen = set()
     with killer() as rounds:
         for number in range(1, ROUNDS + 1):
@@ -345,7 +345,7 @@ async def test_killed_midway(tmp_path: Path) -> None:
 
 
 def test_reports_hold_no_secret() -> None:
-    """What is logged or shown of an import are ids."""
+    """Logs and reports of an import contain only ids."""
     assert Import.__struct_fields__ == (
         "store", "is_new", "is_dry_run", "accounts", "keys", "skipped", "admins", "without_secret", "unknown_scopes",
         "unknown_networks", "unread",

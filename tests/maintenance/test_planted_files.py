@@ -1,4 +1,4 @@
-"""Offline commands of root in a folder that the daemon's user owns, who has put links to root's files there."""
+"""Offline commands run by root in a folder of the daemon's user, who has planted links to root's files."""
 
 import os
 import shutil
@@ -45,12 +45,12 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can work in
 
 
 class Scene:
-    """A store in the home of the daemon's user, and files that are root's alone.
+    """A store in the home of the daemon's user, and files that only root may access.
 
     Attributes:
-        home: the user's.
-        folder: the store's, in it.
-        rooms: root's own.
+        home: the user's home.
+        folder: the store's folder in it.
+        rooms: root's own folder.
     """
 
     def __init__(self, base: Path) -> None:
@@ -77,7 +77,7 @@ class Scene:
         shutil.copy(self.path, self.rooms / "store")
 
     def lay_out(self) -> dict[str, Path]:
-        """The store as it was made, all of it the daemon's user's, and what root would not want to lose."""
+        """Create the store, owned by the daemon's user, and files of root that must stay unchanged."""
         shutil.rmtree(self.home)
         self.folder.mkdir(parents=True, mode=0o700)
         for name, content in self._whole.items():
@@ -98,7 +98,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
-    """One for all tests of this file, which lay it out anew."""
+    """One scene for all tests of this file, which lay it out again."""
     with tempfile.TemporaryDirectory(prefix="herod-test-") as name:
         Path(name).chmod(0o755)
         yield Scene(Path(name))
@@ -115,7 +115,7 @@ COMMANDS: Final[dict[str, Command]] = {
 
 
 def states(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
-    """What must not change of files: whose they are, their modes with all bits, their content."""
+    """Owner, mode and content of files, which must not change."""
     found = {path: path.lstat() for path in folder.iterdir()}
     return {
         path.name: (one.st_uid, one.st_gid, stat.S_IMODE(one.st_mode), path.read_bytes()) for path, one in found.items()
@@ -125,9 +125,9 @@ def states(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
 @pytest.mark.parametrize("kind", ["symbolic", "hard"])
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_links_to_roots_files(scene: Scene, command: Command, kind: str) -> None:
-    """Content, mode, setuid bit and owner of what a link in the folder leads to stay, whatever its name.
+    """The target of a link in the folder keeps content, mode, setuid bit and owner, whatever the link's name.
 
-    Of 462 such links 123 did harm: a database stood where a program of root's had been, or its setuid bit was gone.
+    Of 462 such links 123 did damage: a database replaced a program of root's, or its setuid bit was removed.
     """
     harmed = []
     for suffix in SUFFIXES:
@@ -148,7 +148,7 @@ def test_links_to_roots_files(scene: Scene, command: Command, kind: str) -> None
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_folder_that_is_a_link(scene: Scene, command: Command) -> None:
-    """A folder of the user's that leads to one of root's: root's store is not worked on, nor anything made there."""
+    """If the folder is a link to one of root's, root's store is not used, and nothing is created there."""
     scene.lay_out()
     shutil.rmtree(scene.folder)
     scene.folder.symlink_to(scene.rooms)
@@ -161,7 +161,7 @@ def test_folder_that_is_a_link(scene: Scene, command: Command) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_what_root_does_is_the_owners(scene: Scene, command: Command, tmp_path: Path) -> None:
-    """All files are the user's afterwards, the audit log says that it was root, and the process is root again."""
+    """All files belong to the user afterwards, the audit log names root, and the process is root again."""
     scene.lay_out()
     ids = os.getresuid(), os.getresgid(), os.getgroups()
     before = states(scene.rooms)
@@ -177,7 +177,7 @@ def test_what_root_does_is_the_owners(scene: Scene, command: Command, tmp_path: 
     raise AssertionError("no secret opens the store")
 
 
-# Lets a name be a link to what is root's and what it was before, in turns, until it is killed.
+# Makes the path a link to root's file and back, in turns, until killed.
 SWAPPER: Final = """
 import contextlib, os, sys
 user, place, own, victim = sys.argv[1:]
@@ -196,7 +196,7 @@ while True:
 
 @contextmanager
 def swapping(place: Path, own: Path, victim: Path) -> Iterator[None]:
-    """The daemon's user at work."""
+    """Run the swapping process as the daemon's user."""
     command = [sys.executable, "-I", "-S", "-c", SWAPPER, str(OWNER), str(place), str(own), str(victim)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -209,7 +209,7 @@ def swapping(place: Path, own: Path, victim: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("suffix", ["", "-wal", ".lock", ".restoring.part", None])
 def test_links_that_come_and_go(scene: Scene, suffix: str | None) -> None:
-    """A name, or the folder itself (None), that changes under root's hands leads it no further than the user gets."""
+    """A path, or the folder itself (None), that changes during a command gives no access beyond the user's own."""
     for _ in range(ROUNDS):
         victim, own = scene.lay_out()["program"], scene.home / "own"
         before = states(scene.rooms)

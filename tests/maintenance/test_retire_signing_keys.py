@@ -1,4 +1,4 @@
-"""Which tokens are good while the signing key changes, second by second."""
+"""Which tokens are valid while the signing key changes, second by second."""
 
 import base64
 from typing import Any
@@ -17,7 +17,7 @@ TTL = 3600
 
 
 async def start(harness: Harness, algorithm: SigningAlgorithm, now: int, *, ttl: int = TTL) -> None:
-    """The daemon starts at that time."""
+    """Start the daemon at that time."""
     harness.clock.now = now
     harness.runtime.signing = await harness.store.write(
         lambda tx: load_signing_keys(tx, secret=SECRET, algorithm=algorithm, ttl=ttl, now=now)
@@ -25,27 +25,27 @@ async def start(harness: Harness, algorithm: SigningAlgorithm, now: int, *, ttl:
 
 
 async def rotate(harness: Harness, now: int, *, is_compromised: bool = False) -> SigningChange | None:
-    """`herod secret rotate-signing` at that time."""
+    """Run `herod secret rotate-signing` at that time."""
     return await harness.store.write(
         lambda tx: rotate_signing_key(tx, ttl=TTL, now=now, is_compromised=is_compromised),
     )
 
 
 async def reason(harness: Harness, token: str, now: int) -> str | None:
-    """Why a token is no good at that time; None for a good one."""
+    """Why a token is refused at that time; None if it is valid."""
     harness.clock.now = now
     answer: Any = await harness.call("token.validate", token=token)
     return None if answer.valid else answer.reason
 
 
 async def issued(harness: Harness, user: User, now: int) -> str:
-    """A token made at that time."""
+    """A token issued at that time."""
     harness.clock.now = now
     return await user.token()
 
 
 def part(token: str, index: int) -> bytes:
-    """The bytes of a part of a token."""
+    """The decoded bytes of a part of a token."""
     text = token.split(".")[index]
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
@@ -57,18 +57,18 @@ def kid(token: str) -> str | None:
 
 
 def forged(token: str, *, iat: int, exp: int) -> str:
-    """What a service that holds HERO_SECRET can make: another token of the same account."""
+    """Another token of the same account, as a service with HERO_SECRET could create."""
     claims = msgspec.json.decode(part(token, 1), type=Claims)
     return issue(msgspec.structs.replace(claims, iat=iat, exp=exp, jti="forged"), hs256_key(SECRET))
 
 
 def stops(harness: Harness) -> dict[str, int | None]:
-    """The stored hard stops."""
+    """The stored stop times."""
     return {record.id: record.expires_at for record in harness.store.scan(SigningKeyRecord)}
 
 
 async def test_old_tokens_are_good_until_switch_and_ttl_exactly(harness: Harness) -> None:
-    """The last one of the old key is good in its last second, and no token of that key is later."""
+    """The old key's last token is valid to its last second, and no token of that key after it."""
     await start(harness, "HS256", NOW)
     user = await harness.user()
     last = await issued(harness, user, NOW + 10)
@@ -83,7 +83,7 @@ async def test_old_tokens_are_good_until_switch_and_ttl_exactly(harness: Harness
 
 
 async def test_what_the_old_secret_can_still_make(harness: Harness) -> None:
-    """Until the stop tokens that end by it, whatever they say of when they were made; none that outlives it, ever."""
+    """Until the stop time, tokens of the old secret that expire by then are valid; later expiry is refused forever."""
     await start(harness, "HS256", NOW)
     token = await (await harness.user()).token()
     await start(harness, "EdDSA", NOW + 10)
@@ -105,7 +105,7 @@ async def test_what_the_old_secret_can_still_make(harness: Harness) -> None:
 
 @pytest.mark.parametrize("error", [-3600, 3600])
 async def test_no_start_moves_the_stop(harness: Harness, error: int) -> None:
-    """Neither a later one, nor one while the clock is an hour wrong, nor another lifetime of tokens."""
+    """No later start, clock error of an hour or change of the token lifetime moves the stop time."""
     await start(harness, "HS256", NOW)
     token = await (await harness.user()).token()
     await start(harness, "EdDSA", NOW + 10)
@@ -118,7 +118,7 @@ async def test_no_start_moves_the_stop(harness: Harness, error: int) -> None:
 
 
 async def test_a_switch_while_the_clock_is_years_ahead(harness: Harness) -> None:
-    """Once it is right again the stop is what it would have been: the old secret makes no tokens for years."""
+    """A stop time set while the clock was years ahead is corrected at the next start."""
     await start(harness, "HS256", NOW)
     token = await (await harness.user()).token()
     await start(harness, "EdDSA", 2**31)
@@ -131,7 +131,7 @@ async def test_a_switch_while_the_clock_is_years_ahead(harness: Harness) -> None
 
 
 async def test_back_and_forth(harness: Harness) -> None:
-    """Each key is found by its `kid` and verifies until its own stop; one that was retired never signs again."""
+    """Each key is found by its `kid` and verifies until its own stop time; a retired one never signs again."""
     user = await harness.user()
     made = {}
     for number, algorithm in enumerate(("EdDSA", "HS256", "EdDSA", "HS256", "EdDSA")):
@@ -151,7 +151,7 @@ async def test_back_and_forth(harness: Harness) -> None:
 
 
 async def test_rotating_keeps_what_is_live_and_forgets_what_is_over(harness: Harness) -> None:
-    """However often it is done, a key stays while a token of it may be good, and no longer."""
+    """After repeated rotations a key is kept exactly as long as a token of it can be valid."""
     user = await harness.user()
     await start(harness, "EdDSA", NOW)
     made = [await issued(harness, user, NOW)]
@@ -166,7 +166,7 @@ async def test_rotating_keeps_what_is_live_and_forgets_what_is_over(harness: Har
         good = [await reason(harness, one, now) is None for one in made]
         assert good == [now < NOW + one * 900 + TTL for one in range(len(made))]
         assert len(stops(harness)) <= 1 + TTL // 900
-    again = [await rotate(harness, now) for _ in range(3)]  # nobody signed meanwhile: that does no harm
+    again = [await rotate(harness, now) for _ in range(3)]  # no key signed meanwhile, which does no harm
     assert len({one.current for one in again if one}) == 3
     await start(harness, "EdDSA", now)
     assert await reason(harness, made[-1], now) is None
@@ -177,7 +177,7 @@ async def test_rotating_keeps_what_is_live_and_forgets_what_is_over(harness: Har
 
 
 async def test_compromised(harness: Harness) -> None:
-    """No token of an Ed25519 key is good any more, of one long retired neither; those of HERO_SECRET are."""
+    """After a compromise no token of an Ed25519 key is valid, and those of HERO_SECRET are."""
     user = await harness.user()
     await start(harness, "HS256", NOW)
     shared = await issued(harness, user, NOW)
@@ -196,7 +196,7 @@ async def test_compromised(harness: Harness) -> None:
 
 
 async def test_where_the_secret_signs(harness: Harness) -> None:
-    """There is nothing to rotate; retired keys that somebody knows can still be dropped."""
+    """With HS256 there is no key to rotate, but retired keys can be dropped after a compromise."""
     assert await rotate(harness, NOW) is None
     await start(harness, "HS256", NOW)
     assert await rotate(harness, NOW) is None

@@ -20,12 +20,12 @@ async def start(harness: Harness, algorithm: SigningAlgorithm, now: int = NOW) -
 
 
 def operations(harness: Harness) -> list[str]:
-    """What the audit log says happened."""
+    """The operations in the audit log."""
     return [row.event.operation for row in harness.store.audit_rows()]
 
 
 async def test_the_first_start_keeps_the_key_and_a_second_changes_nothing(harness: Harness) -> None:
-    """HS256 has no kid; its record holds no secret."""
+    """HS256 has no kid, its record contains no secret, and a second start changes nothing."""
     keys = await start(harness, "HS256")
     assert (keys.current.algorithm, keys.current.kid) == ("HS256", None)
     await start(harness, "HS256", NOW + 10)
@@ -34,7 +34,7 @@ async def test_the_first_start_keeps_the_key_and_a_second_changes_nothing(harnes
 
 
 async def test_a_switch_gives_the_old_key_a_hard_stop_that_stays(harness: Harness) -> None:
-    """It verifies until the last token it can have signed is over, however often the daemon starts again."""
+    """The old key verifies until its last possible token has expired, however often the daemon restarts."""
     await start(harness, "HS256")
     first = await start(harness, "EdDSA", NOW + 10)
     second = await start(harness, "EdDSA", NOW + 500)
@@ -46,7 +46,7 @@ async def test_a_switch_gives_the_old_key_a_hard_stop_that_stays(harness: Harnes
 
 
 async def test_switching_back_revives_hs256_and_retires_the_other(harness: Harness) -> None:
-    """A later EdDSA key is a new one: a retired key never signs again."""
+    """Switching back reuses HS256; a later EdDSA key is new, because a retired key never signs again."""
     first = (await start(harness, "EdDSA")).current.kid
     keys = await start(harness, "HS256", NOW + 10)
     assert (keys.current.algorithm, keys.current.verifies_until) == ("HS256", None)
@@ -55,7 +55,7 @@ async def test_switching_back_revives_hs256_and_retires_the_other(harness: Harne
 
 
 async def test_the_bootstrap_key_is_an_admin_and_made_once(harness: Harness) -> None:
-    """A second start with the name makes nothing."""
+    """A second start with the name creates no other key."""
 
     async def create(name: str) -> str | None:
         return await harness.store.write(

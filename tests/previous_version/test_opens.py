@@ -1,7 +1,7 @@
-"""A store, a backup and sessions of the version before: they open, and everything in them works on.
+"""A store, a backup and sessions of the previous version open, and everything in them keeps working.
 
-`herod.db` and `backup.bin` were written by the version before keys had epochs and audit rows said who was admin;
-`known.json` has what opens them. The secrets are made up.
+`herod.db` and `backup.bin` were written by the version before keys had epochs and audit rows recorded admins;
+`known.json` has the secrets that open them, which are made up.
 """
 
 import json
@@ -48,7 +48,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def test_a_store(path: Path) -> None:
-    """Accounts, keys, tokens, resources and the audit log are as they were, and what was revoked stays so."""
+    """Accounts, keys, tokens, resources and the audit log are unchanged, and revocations still apply."""
     async with over(path) as harness:
         ada = Basic(KNOWN["client_id"], KNOWN["client_secret"])
         assert (await harness.call("whoami", ada, TCP)).scope == "write"
@@ -65,11 +65,11 @@ async def test_a_store(path: Path) -> None:
 
 
 async def test_sessions(path: Path) -> None:
-    """They open what they opened, and those of a key end with its next rotation."""
+    """Sessions stay valid, and those of a key end with its next rotation."""
     async with over(path) as harness:
         for cookie in KNOWN["sessions"].values():
             assert (await harness.call("whoami", SessionCookie(cookie), TCP)).method == "session"
-        await harness.user(scope="admin")  # the last one could not be disabled
+        await harness.user(scope="admin")  # so that the last admin can be disabled
         await harness.admin("keys.rotate", id=KNOWN["key"].split("_")[2])
         await harness.admin("keys.disable", id=KNOWN["service"].split("_")[2])
         await harness.admin("keys.enable", id=KNOWN["service"].split("_")[2])
@@ -80,9 +80,9 @@ async def test_sessions(path: Path) -> None:
 
 
 async def test_a_backup(path: Path, tmp_path: Path) -> None:
-    """It is restored over its store, which has gone on, and into an empty place; sessions and tokens end."""
+    """The backup is restored over its changed store and into an empty place; sessions and tokens end."""
     async with over(path) as harness:
-        await harness.user(scope="admin")  # the last one could not be deleted
+        await harness.user(scope="admin")  # so that the last admin can be deleted
         await harness.admin("keys.delete", id=KNOWN["service"].split("_")[2])
     done = restore(settings(path, SECRET), HERE / "backup.bin", now=NOW)
     assert ("key", KNOWN["service"].split("_")[2]) in done.restored.deleted
@@ -98,6 +98,6 @@ async def test_a_backup(path: Path, tmp_path: Path) -> None:
 
 
 def test_an_export(path: Path) -> None:
-    """Its accounts and keys can be moved out."""
+    """Its accounts and keys can be exported."""
     done = export_accounts(settings(path, SECRET), now=NOW)
     assert (done.accounts, done.keys) == (2, 3)

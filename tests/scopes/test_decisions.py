@@ -1,4 +1,4 @@
-"""May they? One table, one answer."""
+"""Authorization decisions, by tables and properties."""
 
 import msgspec
 import pytest
@@ -31,7 +31,7 @@ def holding(
     expires_at: int | None = None,
     kind: PrincipalKind = PrincipalKind.ACCOUNT,
 ) -> Principal:
-    """Someone with these scopes."""
+    """A principal with these scopes."""
     return Principal(
         id="3b7c",
         kind=kind,
@@ -44,7 +44,7 @@ def holding(
 
 
 def beside(*held: Grant) -> Principal:
-    """A local process in as many groups, each with a rule of its own."""
+    """A local process in several groups, each with a rule."""
     one = holding(kind=PrincipalKind.PEER)
     parts = tuple(
         msgspec.structs.replace(one, name=f"gid:{number}", grants=(grant,)) for number, grant in enumerate(held)
@@ -60,9 +60,9 @@ needs_any: st.SearchStrategy[Needs] = st.sampled_from([*Access, *GRAPH.scopes, "
 
 
 class TestScopes:
-    """What an operation needs against what someone holds."""
+    """The needed scope of an operation against the held ones."""
 
-    # who holds what → the needs that pass
+    # held scopes → needs that pass
     TABLE = (
         ((OWNER,), {OWNER, ADMIN, WRITE, READ, REGISTRAR, USER, "jobs:run"}),
         ((ADMIN,), {ADMIN, WRITE, READ, REGISTRAR, USER, "jobs:run"}),
@@ -80,7 +80,7 @@ class TestScopes:
     @pytest.mark.parametrize(("held", "passes"), TABLE)
     @pytest.mark.parametrize("needs", GRAPH.scopes)
     def test_table(self, held: tuple[str, ...], passes: set[str], needs: str) -> None:
-        """Each scope passes what it includes, and is denied the rest by name."""
+        """Each scope allows what it includes, and a denial names the missing scope."""
         answer = decide(GRAPH, holding(*held), needs=needs, now=NOW)
         if needs in passes:
             assert answer == ALLOWED
@@ -91,26 +91,26 @@ class TestScopes:
 
     @pytest.mark.parametrize("needs", ["unknown", "", "OWNER"])
     def test_an_unknown_need_denies_everyone(self, needs: str) -> None:
-        """An operation that needs what the graph does not know is open to nobody."""
+        """An operation that needs an unknown scope is denied to everyone."""
         answer = decide(GRAPH, holding(OWNER), needs=needs, now=NOW)
         assert isinstance(answer, Denied)
         assert (answer.reason, answer.missing) == (Reason.MISSING_SCOPE, needs)
 
     def test_an_alias_is_a_need_too(self) -> None:
-        """An older name asked about is answered as its scope."""
+        """An alias as the need is resolved to its scope."""
         assert decide(GRAPH, holding(REGISTRAR), needs="register", now=NOW) == ALLOWED
 
 
 class TestAccess:
-    """What is needed instead of a scope."""
+    """Needs other than a scope."""
 
     @pytest.mark.parametrize("principal", [ANONYMOUS, holding(), holding(OWNER), holding(READ, expires_at=NOW)])
     def test_public(self, principal: Principal) -> None:
-        """What is public is open to all, whatever they presented."""
+        """A public operation is open to all, whatever the credential."""
         assert decide(GRAPH, principal, needs=Access.PUBLIC, now=NOW) == ALLOWED
 
     def test_authenticated(self) -> None:
-        """Anyone known passes, even without a scope; nobody does not."""
+        """Any authenticated principal passes, even without a scope; anonymous callers do not."""
         assert decide(GRAPH, holding(), needs=Access.AUTHENTICATED, now=NOW) == ALLOWED
         denied = Denied(Reason.ANONYMOUS, hint="herod login")
         assert decide(GRAPH, ANONYMOUS, needs=Access.AUTHENTICATED, now=NOW) == denied
@@ -118,7 +118,7 @@ class TestAccess:
 
 
 class TestWindow:
-    """When."""
+    """The validity period of a grant."""
 
     @pytest.mark.parametrize(
         ("expires_at", "allowed"),
@@ -130,14 +130,14 @@ class TestWindow:
     )
     @pytest.mark.parametrize("needs", [READ, Access.AUTHENTICATED])
     def test_table(self, expires_at: int | None, allowed: bool, needs: Needs) -> None:
-        """After their end nobody holds anything."""
+        """A grant allows nothing from its end on."""
         principal = holding(READ, expires_at=expires_at)
         answer = decide(GRAPH, principal, needs=needs, now=NOW)
         assert answer == (ALLOWED if allowed else Denied(Reason.OUTSIDE_WINDOW))
 
 
 class TestNetworks:
-    """Where."""
+    """The networks of a grant."""
 
     ON_MAIN = frozenset({"main"})
     NOT_TEST = Denied(Reason.NETWORK_DENIED, missing="test", hint="herod explain --principal 3b7c --network=test")
@@ -155,18 +155,18 @@ class TestNetworks:
         ],
     )
     def test_table(self, held: frozenset[str], network: str | None, answer: Allowed | Denied) -> None:
-        """A network that is asked about must be one of the grant's."""
+        """A requested network must be in the grant."""
         assert decide(GRAPH, holding(READ, networks=held), needs=READ, now=NOW, network=network) == answer
 
     def test_scope_comes_first(self) -> None:
-        """Who lacks both hears of the scope."""
+        """If scope and network are both missing, the denial names the scope."""
         answer = decide(GRAPH, holding(networks=frozenset()), needs=READ, now=NOW, network="test")
         assert isinstance(answer, Denied)
         assert answer.reason is Reason.MISSING_SCOPE
 
 
 class TestCeiling:
-    """What may be given."""
+    """The ceiling on grants."""
 
     GIVER = Grant(GRAPH.mask((WRITE,)), frozenset({"main", "test"}), NOW + 100)
 
@@ -188,7 +188,7 @@ class TestCeiling:
     def test_table(
         self, scopes: tuple[str, ...], networks: set[str], expires_at: int | None, missing: str | None
     ) -> None:
-        """Nobody gives more than they hold, in scope, network or time; the answer says which."""
+        """A given grant must not exceed the giver's in scope, network or time, and the denial says which."""
         answer = decide_ceiling((self.GIVER,), Grant(GRAPH.mask(scopes), frozenset(networks), expires_at))
         if missing is None:
             assert answer == ALLOWED
@@ -198,7 +198,7 @@ class TestCeiling:
             assert answer.hint
 
     def test_no_window_of_ones_own(self) -> None:
-        """Who never expires may give any time; an end is missed where only the end is wrong."""
+        """A giver without an expiry may give any; a denial names expires_at only if the rest is within the ceiling."""
         for_ever = Grant(GRAPH.mask((READ,)))
         assert decide_ceiling((for_ever,), Grant(for_ever.mask, ALL_NETWORKS, NOW + 1)) == ALLOWED
         answer = decide_ceiling((Grant(for_ever.mask, expires_at=NOW),), for_ever)
@@ -207,12 +207,12 @@ class TestCeiling:
 
     @given(giver=grants, given_=grants)
     def test_is_covers(self, giver: Grant, given_: Grant) -> None:
-        """The ceiling is `covers`, with a reason."""
+        """The ceiling equals `covers`, with a reason."""
         assert (decide_ceiling((giver,), given_) == ALLOWED) == giver.covers(given_)
 
 
 class TestTarget:
-    """Whom one may change."""
+    """The targets that a principal may change."""
 
     @pytest.mark.parametrize(
         ("actor", "target", "allowed"),
@@ -226,12 +226,12 @@ class TestTarget:
             (Grant(GRAPH.mask((ADMIN,)), frozenset({"main"})), Grant(GRAPH.mask((READ,)), frozenset({"main"})), True),
             (Grant(GRAPH.mask((ADMIN,)), frozenset({"main"})), Grant(GRAPH.mask((READ,)), frozenset({"test"})), False),
             (Grant(GRAPH.mask((ADMIN,)), frozenset({"main"})), Grant(GRAPH.mask((READ,))), False),
-            # An admin whose session ends soon may still change an account that never does.
+            # An admin whose session expires soon may still change an account that does not expire.
             (Grant(GRAPH.mask((ADMIN,)), ALL_NETWORKS, NOW), Grant(GRAPH.mask((READ,))), True),
         ],
     )
     def test_table(self, actor: Grant, target: Grant, allowed: bool) -> None:
-        """A target with more scope or more networks than the actor is out of reach; time does not count."""
+        """A target with more scope or networks than the actor is denied; time does not count."""
         answer = decide_target((actor,), (target,))
         if allowed:
             assert answer == ALLOWED
@@ -242,13 +242,13 @@ class TestTarget:
 
     @given(actor=grants, target=grants)
     def test_a_covered_target_is_in_reach(self, actor: Grant, target: Grant) -> None:
-        """Whoever covers another may change them."""
+        """A principal may change those that it covers."""
         if actor.covers(target):
             assert decide_target((actor,), (target,)) == ALLOWED
 
 
 class TestLaws:
-    """What holds for everyone."""
+    """Invariants of all decisions."""
 
     @given(
         grant=grants,
@@ -257,7 +257,7 @@ class TestLaws:
         network=st.none() | st.sampled_from([*NETWORKS, "other", "*"]),
     )
     def test_narrowing_never_allows_more(self, grant: Grant, cut: Grant, needs: Needs, network: str | None) -> None:
-        """What a cut grant may do, the whole one may do."""
+        """A narrowed grant allows nothing that the whole grant does not."""
 
         def answer(grant: Grant) -> Allowed | Denied:
             who = Principal("x", PrincipalKind.ACCOUNT, "x", AuthMethod.JWT, (grant,), "", AuthMethod.PASSWORD)
@@ -267,7 +267,7 @@ class TestLaws:
             assert answer(grant) == ALLOWED
 
     def test_a_network_alone(self) -> None:
-        """Who is known may still not reach the network that is asked about."""
+        """An authenticated principal may still be denied the requested network."""
         known = holding(READ, networks=frozenset({"main"}))
         assert decide(GRAPH, known, needs=Access.AUTHENTICATED, now=NOW, network="main") == ALLOWED
         denied = decide(GRAPH, known, needs=Access.AUTHENTICATED, now=NOW, network="test")
@@ -280,7 +280,7 @@ class TestLaws:
         network=st.none() | st.sampled_from(NETWORKS),
     )
     def test_grants_stand_side_by_side(self, held: Grants, needs: Needs, network: str | None) -> None:
-        """Several grants allow what one of them allows by itself, and nothing else."""
+        """Several grants allow exactly what at least one of them allows by itself."""
 
         def answer(*held: Grant) -> bool:
             who = beside(*held)
@@ -290,12 +290,12 @@ class TestLaws:
 
     @given(held=st.lists(grants, max_size=3).map(tuple), other=st.lists(grants, max_size=3).map(tuple), one=grants)
     def test_ceilings_and_targets_are_those_of_one_grant(self, held: Grants, other: Grants, one: Grant) -> None:
-        """What is given lies within one grant; of a target, each grant does."""
+        """A given grant must be within one grant of the giver; each grant of a target must be."""
         assert (decide_ceiling(held, one) == ALLOWED) == any(decide_ceiling((grant,), one) == ALLOWED for grant in held)
         for_each = [any(decide_target((grant,), (target,)) == ALLOWED for grant in held) for target in other]
         assert (decide_target(held, other) == ALLOWED) == all(for_each)
 
     @given(needs=needs_any.filter(lambda needs: needs is not Access.PUBLIC), network=st.none() | st.text())
     def test_nobody_gets_nothing(self, needs: Needs, network: str | None) -> None:
-        """Without a credential, only what is public is open."""
+        """Anonymous callers are allowed public operations only."""
         assert isinstance(decide(GRAPH, ANONYMOUS, needs=needs, now=NOW, network=network), Denied)

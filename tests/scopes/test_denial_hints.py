@@ -1,4 +1,4 @@
-"""What a denial says to do gives what is missing, and takes nothing away."""
+"""The hint of a denial grants what is missing, and removes nothing."""
 
 import shlex
 
@@ -22,7 +22,7 @@ def holding(
     networks: frozenset[str] = MAIN,
     name: str = "ada",
 ) -> Principal:
-    """Someone with these scopes."""
+    """A principal with these scopes."""
     grant = Grant(GRAPH.mask(scopes), networks)
     return Principal(id="3b7c", kind=kind, name=name, method=method, grants=(grant,), credential="9", made_with=method)
 
@@ -64,7 +64,7 @@ def holding(
     ],
 )
 def test_table(principal: Principal, for_scope: str, for_network: str | None) -> None:
-    """Each kind of principal is mended in its own way; whoever may hold more elsewhere is looked at first."""
+    """Each kind of principal has its own hint; one that may hold more elsewhere is looked up first."""
     assert set(for_scope.split()) == set(hint_command(GRAPH, principal, scope=WRITE).split())
     if for_network is not None:
         assert hint_command(GRAPH, principal, network="test") == for_network
@@ -72,12 +72,12 @@ def test_table(principal: Principal, for_scope: str, for_network: str | None) ->
 
 @given(value=st.text(min_size=1))
 def test_hints_are_safe_to_paste(value: str) -> None:
-    """A name from the request stays one word in the shell, and no option, whatever it holds."""
+    """A name from the request stays one word in the shell, and not an option, whatever it contains."""
     for method in (AuthMethod.CLIENT_SECRET, AuthMethod.JWT):
         words = shlex.split(hint_command(GRAPH, holding(READ, method=method, networks=frozenset()), network=value))
         assert words[-1] == f"--network={value}"
 
 
 def test_an_unknown_scope_is_named_all_the_same() -> None:
-    """Nothing includes it, so no command gives it; the words stay those that were asked about."""
+    """An unknown scope, which no command grants, is repeated in the hint as requested."""
     assert hint_command(GRAPH, holding(), scope="unknown") == "herod user scope 3b7c unknown"

@@ -1,4 +1,4 @@
-"""Who asks, and from where."""
+"""Principals and their sources."""
 
 import pytest
 
@@ -17,12 +17,12 @@ from herod_client.core.grants import NOTHING
     ],
 )
 def test_source_label(source: Source, label: str) -> None:
-    """The audit log names a peer by uid and everyone else by address."""
+    """The label of a source is the uid of a peer, or else the address."""
     assert source.label == label
 
 
 def test_anonymous_holds_nothing() -> None:
-    """Nobody in particular has no grant at all."""
+    """The anonymous principal has no grant."""
     assert ANONYMOUS.grants == (NOTHING,)
     assert (ANONYMOUS.kind, ANONYMOUS.method) == (PrincipalKind.ANONYMOUS, AuthMethod.ANONYMOUS)
     assert not any(grant.proves("any") for grant in ANONYMOUS.grants)

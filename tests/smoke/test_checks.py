@@ -1,4 +1,4 @@
-"""The smoke checks: all pass on a good daemon, and each goes red when the daemon answers wrongly."""
+"""The smoke checks: all pass on a good daemon, and each fails when the daemon answers wrongly."""
 
 import json
 from collections.abc import Iterator
@@ -37,18 +37,18 @@ def world_of(daemon: Daemon, connection: HttpClient) -> Fixtures:
 
 
 def ended(fixtures: Fixtures, *names: str) -> tuple[list[Outcome], list[str]]:
-    """How these checks end."""
+    """The outcome of these checks."""
     return run(fixtures, CHECKS, names, tell=lambda outcome: None)
 
 
 def test_there_are_24() -> None:
-    """Exactly, and each has ways in which it is seen to fail."""
+    """There are exactly 24 checks, each with at least one fault that it must detect."""
     assert len(CHECKS) == 24
     assert set(WAYS) == set(CHECKS)
 
 
 def test_all_pass_on_a_good_daemon(daemon: Daemon) -> None:
-    """And nothing of theirs is left behind."""
+    """All checks pass, and leave nothing behind."""
     before = daemon.herod("status", "--output", "json")
     with wire_to(daemon) as connection:
         outcomes, left = ended(world_of(daemon, connection), *CHECKS)
@@ -60,7 +60,7 @@ def test_all_pass_on_a_good_daemon(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize(("name", "way"), [(name, way) for name, ways in WAYS.items() for way in ways])
 def test_each_check_goes_red(name: str, way: dict[str, Any], daemon: Daemon) -> None:
-    """On a daemon that is broken in this way, the check fails with a sentence, and cleans up all the same."""
+    """With this fault the check fails with a sentence, and still cleans up."""
     with wire_to(daemon) as connection:
         broken = Broken(connection, **way)
         [outcome], _ = ended(world_of(daemon, broken), name)
@@ -70,7 +70,7 @@ def test_each_check_goes_red(name: str, way: dict[str, Any], daemon: Daemon) -> 
 
 
 def test_a_daemon_that_stops_fails_the_rest(daemon: Daemon, tmp_path: Path) -> None:
-    """Every check after it is over says that nothing answers."""
+    """After the daemon has stopped, every remaining check reports that nothing answers."""
     with running(tmp_path) as other, wire_to(other) as connection:
         fixtures = world_of(other, connection)
         assert ended(fixtures, "health")[0][0].has_passed

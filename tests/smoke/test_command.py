@@ -1,4 +1,4 @@
-"""`herod-smoke` as it is typed: what it prints, the reports, and how it ends."""
+"""The command `herod-smoke`: its output, its reports and its exit code."""
 
 import json
 import subprocess
@@ -28,12 +28,12 @@ def smoke(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[s
 
 
 def key_file(daemon: Daemon) -> str:
-    """The bootstrap admin's key, as an option takes it."""
+    """The file of the bootstrap admin's key, as an option takes it."""
     return f"@{daemon.folder}/store/bootstrap-smoke.key"
 
 
 def test_lines(daemon: Daemon) -> None:
-    """A line per check with its time, and how many passed at last."""
+    """The output has a line with its time for each check, and the number passed at the end."""
     ended = smoke("--only", "health", "--only", "token", env=daemon.env)
     assert (ended.returncode, ended.stderr) == (0, "")
     first, second, last = ended.stdout.splitlines()
@@ -44,7 +44,7 @@ def test_lines(daemon: Daemon) -> None:
 
 
 def test_all_over_tcp_with_a_key(daemon: Daemon) -> None:
-    """Over TCP one needs a key; the report is JSON."""
+    """Over TCP a key is needed; the report is JSON."""
     ended = smoke("--url", daemon.url, "--admin-key", key_file(daemon), "--format", "json", env=daemon.env)
     assert ended.returncode == 0
     found = json.loads(ended.stdout)
@@ -53,7 +53,7 @@ def test_all_over_tcp_with_a_key(daemon: Daemon) -> None:
 
 
 def test_junit(daemon: Daemon, tmp_path: Path) -> None:
-    """The file is JUnit's; the lines are there as well."""
+    """The file is JUnit XML, and the lines are printed as well."""
     path = tmp_path / "smoke.xml"
     ended = smoke("--only", "health", "--format", "junit", "--output-file", str(path), env=daemon.env)
     assert ended.stdout.endswith("1 passed, 0 failed\n")
@@ -63,7 +63,7 @@ def test_junit(daemon: Daemon, tmp_path: Path) -> None:
 
 
 def test_list() -> None:
-    """The names, one a line, without a daemon."""
+    """The list has one name on each line and needs no daemon."""
     ended = smoke("--list", env={})
     assert ended.stdout.split() == list(CHECKS)
 
@@ -80,7 +80,7 @@ def test_list() -> None:
     ],
 )
 def test_what_cannot_be_done(arguments: tuple[str, ...], code: int, said: str, daemon: Daemon) -> None:
-    """Each says what to do, and how it ended."""
+    """Each usage error says what to do, with its exit code."""
     ended = smoke(*(part.format(tcp=daemon.url) for part in arguments), env=daemon.env)
     assert ended.returncode == code
     assert said in ended.stderr
@@ -88,14 +88,14 @@ def test_what_cannot_be_done(arguments: tuple[str, ...], code: int, said: str, d
 
 
 def test_without_a_daemon(tmp_path: Path) -> None:
-    """Nothing by TCP of its own accord: it says how to start one."""
+    """Without a daemon it says how to start one, and does not try TCP."""
     ended = smoke(env=environment(tmp_path))
     assert ended.returncode == 3
     assert "herod serve" in ended.stderr
 
 
 def test_a_key_in_argv_is_warned_of(daemon: Daemon) -> None:
-    """Every local user sees the command line."""
+    """A key as an argument is warned about, because all local users see the command line."""
     key = Path(key_file(daemon)[1:]).read_text().strip()
     ended = smoke("--url", daemon.url, "--admin-key", key, "--only", "health", env=daemon.env)
     assert ended.returncode == 0

@@ -1,4 +1,4 @@
-"""The harness's connection: what Ctrl-C leaves behind must still be cleaned up."""
+"""The harness's connection: after Ctrl-C it must still be able to clean up."""
 
 import socket
 import threading
@@ -13,7 +13,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 def test_an_interrupted_request_leaves_a_good_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is interrupted between request and answer can ask once more, to delete what was made."""
+    """A request interrupted before its answer does not break the next one, which deletes what was created."""
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
@@ -31,9 +31,9 @@ def _answer(server: socket.socket) -> None:
     """Answer one request on each of two connections."""
     for _ in range(2):
         connection, _ = server.accept()
-        with connection, suppress(OSError):  # who was interrupted has gone
+        with connection, suppress(OSError):  # the interrupted client has gone
             request = b""
-            while not _is_whole(request):  # head and body come in pieces
+            while not _is_whole(request):  # head and body arrive in pieces
                 request += connection.recv(65536)
             connection.sendall(ANSWER)
 

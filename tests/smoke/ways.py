@@ -1,4 +1,4 @@
-"""Ways in which a daemon may answer wrongly, and which smoke check must notice each."""
+"""Faults in a daemon's answers, and the smoke check that must detect each."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,14 +15,14 @@ Change = Callable[[Response], Response]
 
 @dataclass
 class Broken:
-    """A daemon whose answers to one request are changed, or that does not get it at all.
+    """A daemon whose answers to one request are changed, or that never receives it.
 
     Attributes:
         wire: the good daemon.
-        method, path: the request, the path's beginning.
-        change: what becomes of its answer.
-        when: of such requests, which; by the sent JSON or form and the headers.
-        is_swallowed: the daemon never gets it; `change` makes the answer of nothing.
+        method, path: the request, by the start of its path.
+        change: changes its answer.
+        when: selects among such requests, by the sent JSON or form and the headers.
+        is_swallowed: the daemon never receives it; `change` creates the answer.
     """
 
     connection: HttpClient
@@ -43,7 +43,7 @@ class Broken:
         form: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Response:
-        """As `HttpClient`."""
+        """Ask as `HttpClient` does."""
         is_meant = method == self.method and path.startswith(self.path)
         is_meant = is_meant and self.when(json if form is None else form, headers or {})
         if is_meant and self.is_swallowed:
@@ -57,19 +57,19 @@ class Broken:
 
 
 def status(number: int) -> Change:
-    """Another status."""
+    """Replace the status."""
     return lambda answer: Response(number, answer.headers, answer.body)
 
 
 def without_header(name: str) -> Change:
-    """A header less."""
+    """Remove a header."""
     return lambda answer: Response(
         answer.status, {key: value for key, value in answer.headers.items() if key != name}, answer.body
     )
 
 
 def without(*path: str | int) -> Change:
-    """A part of the JSON less."""
+    """Remove a part of the JSON."""
 
     def edit(found: Any) -> None:
         for step in path[:-1]:
@@ -80,17 +80,17 @@ def without(*path: str | int) -> Change:
 
 
 def instead_of(number: int, other: int) -> Change:
-    """Another status in the place of one."""
+    """Replace one status with another."""
     return lambda answer: status(other)(answer) if answer.status == number else answer
 
 
 def header(name: str, value: str) -> Change:
-    """A header with another value."""
+    """Replace the value of a header."""
     return lambda answer: Response(answer.status, {**answer.headers, name: value}, answer.body)
 
 
 def edited(edit: Callable[[Any], object]) -> Change:
-    """The JSON changed in place, or what `edit` returns instead."""
+    """Edit the JSON in place, or replace it with what `edit` returns."""
 
     def change(answer: Response) -> Response:
         found = answer.json
@@ -101,12 +101,12 @@ def edited(edit: Callable[[Any], object]) -> Change:
 
 
 def says(instead: object, number: int = 200) -> Change:
-    """Another JSON and status."""
+    """Replace JSON and status."""
     return lambda answer: Response(number, answer.headers, json.dumps(instead).encode())
 
 
 def named(name: str, **arguments: Any) -> Callable[[Any, Headers], bool]:
-    """JSON-RPC messages of one method, with these parameters."""
+    """Match JSON-RPC messages of one method, with these parameters."""
     return lambda sent, headers: (
         isinstance(sent, dict)
         and sent.get("method") == name
@@ -115,23 +115,23 @@ def named(name: str, **arguments: Any) -> Callable[[Any, Headers], bool]:
 
 
 def anonymous(sent: Any, headers: Headers) -> bool:
-    """Requests without a credential."""
+    """Match requests without a credential."""
     return "Authorization" not in headers
 
 
 def by_bearer(sent: Any, headers: Headers) -> bool:
-    """Requests with a token or key."""
+    """Match requests with a token or key."""
     return headers.get("Authorization", "").startswith("Bearer")
 
 
 def is_batch(sent: Any, headers: Headers) -> bool:
-    """Batches with something in them."""
+    """Match batches that are not empty."""
     return isinstance(sent, list) and bool(sent)
 
 
 VERIFIED = says({"jsonrpc": "2.0", "id": 1, "result": {"valid": True}})
 COUNTER = iter(range(10**9))
-# check → the ways in which a daemon is broken that it must notice
+# check → the faults that it must detect
 WAYS: dict[str, list[dict[str, Any]]] = {
     "health": [
         {"method": "GET", "path": "/health", "change": says({"status": "read-only", "service": "herod"}, 503)},

@@ -1,4 +1,4 @@
-"""The limits on guessing at passwords and on registering: who is locked, who is delayed, and nobody by another."""
+"""The limits on guessing passwords and on registration: who is locked or delayed, and that no one locks out others."""
 
 from collections import Counter
 from math import inf
@@ -27,7 +27,7 @@ from support.wrong_guesses import EMAIL, RIGHT, WINDOW, WRONG, ask, sign_in, tcp
 
 @pytest.fixture
 def cheap(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Passwords checked without Argon2; the list says which were."""
+    """Check passwords without Argon2; the list records them."""
     checked: list[str] = []
 
     def verify(text: str, phc: str) -> bool:
@@ -46,7 +46,7 @@ async def ada(harness: Harness) -> str:
 
 
 async def test_the_eleventh_is_refused(harness: Harness, ada: str, cheap: list[str]) -> None:
-    """Right or wrong, unhashed, with the time to wait, and with its own reason in the audit log."""
+    """The eleventh attempt is refused, right or wrong, without hashing, with the time to wait and an audited reason."""
     assert [await sign_in(harness) for _ in range(10)] == ["bad_credentials"] * 10
     harness.clock.now += 60
     writes = harness.store.stats.writes
@@ -63,7 +63,7 @@ async def test_the_eleventh_is_refused(harness: Harness, ada: str, cheap: list[s
 
 @pytest.mark.usefixtures("cheap")
 async def test_time_unlocks(harness: Harness, ada: str) -> None:
-    """Each try counts for five minutes, and refused ones do not."""
+    """Each attempt counts for five minutes, and refused ones do not count."""
     for _ in range(10):
         await sign_in(harness)
         harness.clock.now += 1
@@ -77,7 +77,7 @@ async def test_time_unlocks(harness: Harness, ada: str) -> None:
 
 
 async def test_twenty_at_once(harness: Harness, ada: str) -> None:
-    """Ten are judged, with Argon2 as it is; they are counted before it begins."""
+    """Of twenty concurrent attempts ten are checked, because they are counted before Argon2 begins."""
     answers: Counter[str] = Counter()
 
     async def guess() -> None:
@@ -94,7 +94,7 @@ async def test_twenty_at_once(harness: Harness, ada: str) -> None:
     "spelling", ["ADA@EXAMPLE.ORG", " ada@example.org\t", "\uff41da@example.org", "Ada@Example.org "]
 )
 async def test_spelling_gains_nothing(harness: Harness, ada: str, spelling: str) -> None:
-    """Counts go by the form in which accounts are found."""
+    """Attempts are counted by the normalized email, so other spellings gain nothing."""
     for _ in range(5):
         await sign_in(harness)
         await sign_in(harness, email=spelling)
@@ -103,7 +103,7 @@ async def test_spelling_gains_nothing(harness: Harness, ada: str, spelling: str)
 
 @pytest.mark.usefixtures("cheap")
 async def test_others_sign_in_meanwhile(harness: Harness, ada: str) -> None:
-    """From another address, another uid, and others from the same one."""
+    """Sign-ins from another address, another uid, and of other accounts from the same one still work."""
     await harness.user(email="bob@example.org", password=RIGHT)
     for _ in range(12):
         await sign_in(harness)
@@ -117,7 +117,7 @@ async def test_others_sign_in_meanwhile(harness: Harness, ada: str) -> None:
 async def test_all_of_loopback_is_not_millions_of_sources(
     harness: Harness, ada: str, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """Anybody local may send from all of 127.0.0.0/8: together it is locked later, and the socket is not."""
+    """All of 127.0.0.0/8, which any local user can send from, shares one higher limit, and the socket is unaffected."""
     limit = LOOPBACK.limit or 0
     answers = [await sign_in(harness, source=tcp(f"127.0.1.{number}")) for number in range(limit + 1)]
     assert answers == ["bad_credentials"] * limit + ["rate_limited"]
@@ -127,7 +127,7 @@ async def test_all_of_loopback_is_not_millions_of_sources(
 async def test_nothing_tells_whether_an_account_exists(
     harness: Harness, ada: str, cheap: list[str], autojump_clock: Any
 ) -> None:
-    """The same bytes and the same work, locked or not, whatever stands for the email."""
+    """Answers and work are identical, locked or not, for existing, unknown and invalid emails."""
     seen = []
     for email in (EMAIL, "nobody@example.org", "no address"):
         cheap.clear()
@@ -142,7 +142,7 @@ async def test_nothing_tells_whether_an_account_exists(
 
 @pytest.mark.usefixtures("cheap")
 async def test_a_success_clears_its_pair_alone(harness: Harness, ada: str, autojump_clock: Any) -> None:
-    """And leaves nothing of itself: neither in the pair nor in the other counts."""
+    """A successful sign-in clears the count of its pair, and adds nothing to the others."""
     await harness.user(email="bob@example.org", password=RIGHT)
     for _ in range(9):
         await sign_in(harness)
@@ -158,14 +158,14 @@ async def test_a_success_clears_its_pair_alone(harness: Harness, ada: str, autoj
 
 @pytest.mark.usefixtures("cheap")
 async def test_a_success_leaves_no_row(harness: Harness, ada: str) -> None:
-    """Who signs in and makes no mistake is not counted at all."""
+    """A sign-in without earlier failures writes no count."""
     assert await sign_in(harness, RIGHT, source=STRANGER) == "ok"
     assert harness.store.count(GuessCount) == 0
 
 
 @pytest.mark.usefixtures("cheap")
 async def test_a_restart_forgets_nothing(harness: Harness, ada: str) -> None:
-    """The counts are in the store, under names that say nothing."""
+    """The counts are in the store, under names that disclose nothing."""
     for _ in range(10):
         await sign_in(harness)
     harness.pipeline = Pipeline(harness.store, harness.runtime, clock=harness.clock)
@@ -178,7 +178,7 @@ async def test_a_restart_forgets_nothing(harness: Harness, ada: str) -> None:
 
 @pytest.mark.usefixtures("cheap")
 async def test_a_browser_signs_in_by_the_same_count(harness: Harness, ada: str) -> None:
-    """Another door is no second try."""
+    """Browser sign-ins share the count of other sign-ins."""
     for _ in range(5):
         await sign_in(harness)
         assert await ask(harness, "session.sign_in", email=EMAIL, password=WRONG) == "bad_credentials"
@@ -187,7 +187,7 @@ async def test_a_browser_signs_in_by_the_same_count(harness: Harness, ada: str) 
 
 @pytest.mark.usefixtures("cheap")
 async def test_the_current_password_is_guessed_at_too(harness: Harness, ada: str) -> None:
-    """Counted with the sign-ins; and who needs none, gives none and is never locked out."""
+    """Wrong current passwords count as sign-in failures; admins need none, and are never locked out."""
     token = Bearer((await harness.call("login", email=EMAIL, password=RIGHT)).access_token)
     change = {"client_id": ada, "password": "another long password"}
     for _ in range(5):
@@ -204,7 +204,7 @@ async def test_the_current_password_is_guessed_at_too(harness: Harness, ada: str
 
 @pytest.mark.usefixtures("cheap")
 async def test_an_account_without_email_has_a_count(harness: Harness) -> None:
-    """By its client_id."""
+    """An account without an email is counted by its client_id."""
     user = await harness.user(password=RIGHT)
     change = {"client_id": user.client_id, "password": "another long password", "current": WRONG}
     answers = [await ask(harness, "users.password", user.basic, TCP, **change) for _ in range(11)]
@@ -213,7 +213,7 @@ async def test_an_account_without_email_has_a_count(harness: Harness) -> None:
 
 @pytest.mark.usefixtures("cheap")
 async def test_what_was_not_judged_is_not_counted(harness: Harness, ada: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full queue and a bad new password are no guesses, and a store that cannot write lets nobody guess."""
+    """A full queue and an invalid new password do not count as attempts."""
     user = Bearer((await harness.call("login", None, STRANGER, email=EMAIL, password=RIGHT)).access_token)
     for _ in range(12):
         answer = await ask(harness, "users.password", user, TCP, client_id=ada, password="short", current=WRONG)
@@ -228,7 +228,7 @@ async def test_what_was_not_judged_is_not_counted(harness: Harness, ada: str, mo
 async def test_without_a_store_nobody_guesses(
     harness: Harness, cheap: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What cannot be counted is not tried; what cannot be taken back stays."""
+    """An attempt that cannot be counted is not checked, and a count that cannot be removed stays."""
 
     async def refuse(function: object) -> None:
         raise Unavailable("the disk is full")
@@ -251,7 +251,7 @@ async def test_without_a_store_nobody_guesses(
 
 @pytest.mark.usefixtures("cheap")
 async def test_a_damaged_count_keeps_nobody_out(harness: Harness, ada: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is made anew; a store that cannot be read at all is another matter."""
+    """A damaged count is replaced; a store that cannot be read refuses the attempt."""
     for reason, answer in (("damaged", "ok"), ("unreadable", "unavailable")):
         with monkeypatch.context() as patched:
             real = type(harness.store).get
@@ -270,7 +270,7 @@ async def test_a_damaged_count_keeps_nobody_out(harness: Harness, ada: str, monk
 
 @pytest.mark.usefixtures("cheap")
 async def test_an_attacked_account_is_slow_and_open(harness: Harness, ada: str, autojump_clock: Any) -> None:
-    """From however many sources: its owner waits five seconds at most, and nobody else waits at all."""
+    """An attack from many sources delays the account's owner by five seconds at most, and no other user."""
     await harness.user(email="bob@example.org", password=RIGHT)
 
     async def waited(email: str) -> float:
@@ -289,7 +289,7 @@ async def test_an_attacked_account_is_slow_and_open(harness: Harness, ada: str, 
 
 @pytest.mark.usefixtures("cheap")
 async def test_a_spraying_source_is_slow_alone(harness: Harness, ada: str, mock_clock: trio.testing.MockClock) -> None:
-    """Many accounts from one source: delayed, at most so many at a time, and other sources are not concerned."""
+    """A source that tries many accounts is delayed, with a bounded number waiting, and other sources are unaffected."""
     mock_clock.autojump_threshold = 0
     for number in range(40):
         assert await sign_in(harness, email=f"user{number}@example.org") == "bad_credentials"
@@ -314,7 +314,7 @@ async def test_a_spraying_source_is_slow_alone(harness: Harness, ada: str, mock_
 
 @pytest.mark.usefixtures("cheap")
 async def test_a_burst_of_a_source_has_no_more_places(harness: Harness, autojump_clock: Any) -> None:
-    """Those that come together have no delay to see yet; the same number of them waits, and no more."""
+    """A burst of concurrent attempts, which has no delay yet, is limited to the same number of waiting ones."""
     answers: Counter[str] = Counter()
 
     async def spray(number: int) -> None:
@@ -335,7 +335,7 @@ async def test_a_burst_of_a_source_has_no_more_places(harness: Harness, autojump
 
 
 async def test_twenty_registrations_an_hour(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From one source; an address in use counts too, or else it could be asked about for ever."""
+    """Twenty registrations an hour from one source; emails in use count, or they could be probed forever."""
     monkeypatch.setattr(login_and_registration, "hashing", lambda password: lambda: password)
 
     async def register(number: int, source: Source = TCP) -> str:
@@ -353,18 +353,18 @@ async def test_twenty_registrations_an_hour(harness: Harness, monkeypatch: pytes
 
 
 async def test_where_registration_is_closed_nothing_is_counted(harness: Harness) -> None:
-    """The answer is the same for ever."""
+    """Closed registration counts nothing, because the answer never changes."""
     harness.configure(registration="closed")
     for _ in range(25):
         assert await ask(harness, "register", email=EMAIL, password=RIGHT) == "target_denied"
     assert harness.store.count(GuessCount) == 0
 
 
-# What later kinds of secret will use
+# For future kinds of secrets
 
 
 async def test_any_subject_can_be_guarded(harness: Harness) -> None:
-    """A guess is counted before it is made, once, wherever it belongs."""
+    """A guess at any subject is counted once before it is checked, under each of its rules."""
     attempt = guess_at("resource/7", STRANGER)
     for _ in range(10):
         with pytest.raises(BadCredentials):
@@ -380,4 +380,4 @@ async def test_any_subject_can_be_guarded(harness: Harness) -> None:
                 raise error("not judged")
     async with harness.pipeline.attempts.counting(other, NOW) as counted:
         await harness.store.write(lambda tx: harness.pipeline.attempts.settle(tx, counted))
-        await harness.store.write(lambda tx: harness.pipeline.attempts.settle(tx, counted))  # nothing left to take back
+        await harness.store.write(lambda tx: harness.pipeline.attempts.settle(tx, counted))  # nothing left to remove

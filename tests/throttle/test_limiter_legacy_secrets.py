@@ -1,4 +1,4 @@
-"""The limits on guessing at legacy secrets, and what is not limited because it is random."""
+"""The limits on guessing legacy secrets, and random credentials, which need no limit."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from support.wrong_guesses import ask, uid
 
 
 async def test_legacy_secrets_are_guessed_ten_times(harness: Harness) -> None:
-    """However presented, right or wrong after that, from that source alone; without a commit for each."""
+    """After ten guesses in any header a source is locked, even with a right secret, without a commit for each guess."""
     writes = harness.store.stats.writes
     for number in range(5):
         assert await ask(harness, "whoami", Bearer(f"guess {number}")) == "bad_credentials"
@@ -27,7 +27,7 @@ async def test_legacy_secrets_are_guessed_ten_times(harness: Harness) -> None:
         with pytest.raises(RateLimited) as refused:
             await harness.call("whoami", presented, TCP)
         assert (refused.value.retry_after, refused.value.reason) == (200, "locked_legacy")
-    assert await ask(harness, "users.list", Bearer(LEGACY["user"])) == "rate_limited"  # not 403: it would say "right"
+    assert await ask(harness, "users.list", Bearer(LEGACY["user"])) == "rate_limited"  # not 403: it would confirm it
     assert await ask(harness, "whoami", Bearer(LEGACY["user"]), STRANGER) == "ok"
     assert await ask(harness, "whoami", LOCAL_ADMIN, ADMIN_SOURCE) == "ok"
     harness.clock.now += 200
@@ -35,7 +35,7 @@ async def test_legacy_secrets_are_guessed_ten_times(harness: Harness) -> None:
 
 
 async def test_a_right_legacy_secret_clears_nothing(harness: Harness) -> None:
-    """Who has the user's secret gains no guesses at the admin's."""
+    """A right legacy secret does not clear the count, so a holder of one cannot guess another without limit."""
     for _ in range(10):
         assert await ask(harness, "whoami", Bearer("guess")) == "bad_credentials"
         if _ < 9:
@@ -44,7 +44,7 @@ async def test_a_right_legacy_secret_clears_nothing(harness: Harness) -> None:
 
 
 async def test_a_restart_forgets_no_guess_at_a_legacy_secret(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are written within a second, later when the store cannot, and not again when nothing is new."""
+    """Guesses are written within a second, later if the store cannot, and not again without changes."""
 
     async def refuse(function: object) -> None:
         raise Unavailable("the disk is full")
@@ -66,7 +66,7 @@ async def test_a_restart_forgets_no_guess_at_a_legacy_secret(harness: Harness, m
 
 
 async def test_a_guess_while_the_others_are_written_stays(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newer count waits for the next time."""
+    """A guess counted during a write is kept for the next write."""
     await ask(harness, "whoami", Bearer("guess"))
     real = harness.store.write
 
@@ -83,7 +83,7 @@ async def test_a_guess_while_the_others_are_written_stays(harness: Harness, monk
 
 
 async def test_counts_in_memory_are_bounded(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest goes, when there are too many sources and the store takes none."""
+    """With too many sources and a read-only store, the oldest count is evicted."""
     monkeypatch.setattr(limiter, "MAX_UNWRITTEN", 3)
     for number in range(5):
         await ask(harness, "whoami", Bearer("guess"), uid(number))
@@ -92,7 +92,7 @@ async def test_counts_in_memory_are_bounded(harness: Harness, monkeypatch: pytes
 
 
 async def test_what_is_random_is_not_counted(harness: Harness) -> None:
-    """Keys, client secrets and tokens of 256 bits, local users, validation; and all where there are no secrets."""
+    """Random 256-bit credentials, peers and validation are not counted, nor anything without legacy secrets."""
     token = await (await harness.user()).token()
     for _ in range(12):
         for presented in (
@@ -116,7 +116,7 @@ async def test_what_is_random_is_not_counted(harness: Harness) -> None:
 
 
 async def test_a_secret_that_looks_like_a_token_is_guarded(harness: Harness) -> None:
-    """Then a bad token may be a guess at it; and good ones are not concerned."""
+    """If a legacy secret looks like a token, bad tokens count as guesses at it, and valid tokens are unaffected."""
     harness.configure(legacy=LegacySecrets(harness.runtime.keyring, [("user", "our.old.secret")]))
     token = await (await harness.user()).token()
     for _ in range(10):

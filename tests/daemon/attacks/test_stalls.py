@@ -33,7 +33,7 @@ QUICK = {"head_seconds": 1, "body_seconds": 1, "write_seconds": 1, "idle_seconds
 KINDS = pytest.mark.parametrize("kind", WAYS)
 
 CALL = json.dumps({"jsonrpc": "2.0", "id": "x" * 60_000, "method": "health"}).encode()
-# Its answer is as long as the request, so that a few fill what the kernel keeps for a client.
+# Its answer is as long as the request, so that a few fill the kernel's buffers for a client.
 LONG = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
     len(CALL),
     CALL,
@@ -41,7 +41,7 @@ LONG = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\
 PAGE = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 FORM = b"POST /ui/sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 
-# What the others send before they fall silent; a reader sends long requests until nothing more is taken.
+# What the others send before they stall; a reader sends long requests until no more is taken.
 SILENT: dict[str, bytes] = {
     "head": b"GET /health HTTP/1.1\r\nHost: localhost\r\nA: ",
     "body": b"POST /validate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
@@ -55,7 +55,7 @@ READERS_PER_WAY = 10
 
 
 def stall(daemon: Daemon, way: str, number: int) -> Iterator[socket.socket]:
-    """So many clients that go no further: readers, half handshakes, and the others in turn."""
+    """Open this many stalled clients: readers, half handshakes, and the others in turn."""
     readers = min(READERS_PER_WAY, number)
     for _ in range(readers):
         client = connect(daemon, way, receive_buffer=4096)
@@ -73,7 +73,7 @@ def stall(daemon: Daemon, way: str, number: int) -> Iterator[socket.socket]:
 
 
 def send_until_blocked(clients: list[socket.socket]) -> None:
-    """Send long requests and read nothing, until the daemon takes no more of any of them."""
+    """Send long requests and read nothing, until the daemon takes no more from any of them."""
     left = dict.fromkeys(clients, LONG)
     for client in clients:
         client.setblocking(False)  # noqa: FBT003 - the standard library's signature
@@ -84,13 +84,13 @@ def send_until_blocked(clients: list[socket.socket]) -> None:
                     left[client] = left[client][client.send(left[client]) :] or LONG
             except (BlockingIOError, ssl.SSLWantWriteError):
                 pass
-            except OSError:  # cut off by its deadline, while others were being filled
+            except OSError:  # cut off at its deadline, while others were being filled
                 del left[client]
 
 
 @contextmanager
 def stalled(daemon: Daemon, kind: str) -> Iterator[None]:
-    """All of them, and none has been cut off before the last one stalls, where deadlines are not short."""
+    """Stall all clients; unless deadlines are short, none is cut off before the last one stalls."""
     with ExitStack() as stack:
         for way in WAYS[kind]:
             clients = [stack.enter_context(client) for client in stall(daemon, way, STALLED // 2)]
@@ -99,7 +99,7 @@ def stalled(daemon: Daemon, kind: str) -> Iterator[None]:
 
 
 class GoodClient(threading.Thread):
-    """Asks again and again, on connections of its own, and remembers what it got."""
+    """Sends requests repeatedly on its own connections, and records the answers."""
 
     def __init__(self, daemon: Daemon, kind: str) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class GoodClient(threading.Thread):
         self.seconds: list[float] = []
 
     def run(self) -> None:
-        """Until it is over; a request in four is on a connection that was just opened."""
+        """Run until stopped; a request in four is on a new connection."""
         while not self._over.is_set():
             for way in WAYS[self._kind]:
                 with connect(self._daemon, way) as client:
@@ -121,7 +121,7 @@ class GoodClient(threading.Thread):
                         self.answers.append(statuses(said))
 
     def stop(self) -> None:
-        """All were answered."""
+        """Stop, and check that all requests were answered."""
         self._over.set()
         self.join()
         assert self.answers
@@ -129,12 +129,12 @@ class GoodClient(threading.Thread):
 
 
 def check_deadlines(daemon: Daemon, kind: str, *, seconds: float, before: int) -> GoodClient:
-    """Each stalled client is gone by its deadline, while a good one is served; nothing is left behind."""
+    """Check that stalled clients are cut off in time while a good one is served, and nothing is left behind."""
     good = GoodClient(daemon, kind)
     good.start()
     try:
         with stalled(daemon, kind):
-            assert settle(daemon, before + 2, seconds=seconds)  # the good one is there, and was
+            assert settle(daemon, before + 2, seconds=seconds)  # the good one is connected, and was before
     finally:
         good.stop()
     assert settle(daemon, before)
@@ -143,7 +143,7 @@ def check_deadlines(daemon: Daemon, kind: str, *, seconds: float, before: int) -
 
 
 def warmed_up(daemon: Daemon, kind: str) -> int:
-    """The number of descriptors of a daemon that has made a page."""
+    """The number of descriptors of a daemon that has rendered a page."""
     for way in WAYS[kind]:
         with connect(daemon, way) as client:
             client.sendall(PAGE)
@@ -154,7 +154,7 @@ def warmed_up(daemon: Daemon, kind: str) -> int:
 
 @KINDS
 def test_stalled_clients_are_gone_by_their_deadlines(tmp_path: Path, kind: str) -> None:
-    """In head, body, chunks, handshake, forms, and answers that nobody reads."""
+    """Clients that stall in head, body, chunks, handshake, forms or reading are cut off at their deadlines."""
     with secured(tmp_path, is_secure=kind == "secure", **QUICK) as daemon:
         before = warmed_up(daemon, kind)
         check_deadlines(daemon, kind, seconds=20, before=before)
@@ -164,7 +164,7 @@ def test_stalled_clients_are_gone_by_their_deadlines(tmp_path: Path, kind: str) 
 @pytest.mark.soak
 @KINDS
 def test_real_deadlines(tmp_path: Path, kind: str, say: Callable[[str], None]) -> None:
-    """Within 15 seconds and what a busy machine takes to look; the good client's times are said."""
+    """Real deadlines are met within 15 seconds and a margin; the good client's times are reported."""
     with secured(tmp_path, is_secure=kind == "secure") as daemon:
         before = warmed_up(daemon, kind)
         good = check_deadlines(daemon, kind, seconds=20, before=before)
@@ -177,7 +177,7 @@ def test_real_deadlines(tmp_path: Path, kind: str, say: Callable[[str], None]) -
 
 
 def settle_at(daemon: Daemon, least: int) -> bool:
-    """Wait until all of them have been accepted."""
+    """Wait until all of them are accepted."""
     end = time.monotonic() + 5
     while descriptors(daemon) < least and time.monotonic() < end:
         time.sleep(0.01)
@@ -186,8 +186,8 @@ def settle_at(daemon: Daemon, least: int) -> bool:
 
 @KINDS
 def test_sigterm_among_stalled_clients(tmp_path: Path, kind: str) -> None:
-    """It exits 0 within 5 seconds, and takes its socket away."""
-    limits = {"drain_seconds": 1.0} if kind == "plain" else {}  # one of the two with what is the default
+    """SIGTERM with stalled clients exits 0 within 5 seconds, and removes the socket."""
+    limits = {"drain_seconds": 1.0} if kind == "plain" else {}  # one of the two kinds, with the default limits
     with secured(tmp_path, is_secure=kind == "secure", **limits) as daemon, stalled(daemon, kind):
         assert settle_at(daemon, STALLED)
         daemon.process.terminate()
@@ -196,7 +196,7 @@ def test_sigterm_among_stalled_clients(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_second_sigterm_among_stalled_clients(tmp_path: Path) -> None:
-    """Ends it at once."""
+    """A second SIGTERM ends the daemon at once."""
     with secured(tmp_path, is_secure=True) as daemon, stalled(daemon, "secure"):
         daemon.process.terminate()
         end = time.monotonic() + 4
@@ -231,7 +231,7 @@ while True:
 )
 @pytest.mark.parametrize("data", ["", "GET /health HTTP/1.1\r\nHost: "], ids=["silent", "head"])
 def test_another_user_locks_nobody_out(open_folder: Path, data: str) -> None:
-    """They come thousands of times a second and hold all places; everybody else is served, on Unix and on TCP."""
+    """A user who floods the socket and takes all slots locks nobody else out, on Unix and on TCP."""
     folder = open_folder / ("head" if data else "silent")
     with secured(folder, is_secure=False, max_connections=64) as daemon:
         command = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups", sys.executable, "-c", FLOOD]
@@ -252,11 +252,11 @@ def test_another_user_locks_nobody_out(open_folder: Path, data: str) -> None:
                 flood.kill()
 
 
-ACCOUNTS, NAME = 40, 100_000  # 4 MB: more than the kernel takes for a client that does not read
+ACCOUNTS, NAME = 40, 100_000  # 4 MB: more than the kernel buffers for a client that does not read
 
 
 async def fill_store(folder: Path) -> None:
-    """A big store, for the daemon to be started."""
+    """Fill a large store for the daemon to be started."""
     (folder / "store").mkdir(mode=0o700)
 
     def write(tx: Writer) -> None:
@@ -280,7 +280,7 @@ async def fill_store(folder: Path) -> None:
 
 
 def dechunked(answer: bytes) -> tuple[bytes, bool]:
-    """The body so far, and whether it has its end."""
+    """The body so far, and whether it is complete."""
     _, _, rest = answer.partition(b"\r\n\r\n")
     body = b""
     while b"\r\n" in rest:
@@ -295,7 +295,7 @@ def dechunked(answer: bytes) -> tuple[bytes, bool]:
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
 @pytest.mark.parametrize("reads", [True, False], ids=["reader", "stalled"])
 async def test_sigterm_during_a_backup(tmp_path: Path, reads: bool, version: bytes) -> None:
-    """Who reads gets it whole within the drain; who does not is cut, can tell, and restores nothing from it."""
+    """At SIGTERM a reading client gets its whole backup; one that does not read detects the cut, and cannot restore."""
     await fill_store(tmp_path)
     with secured(tmp_path, is_secure=False, drain_seconds=1) as daemon, connect(daemon, "unix") as client:
         ask = b"GET /api/v1/backup HTTP/%b\r\nHost: localhost\r\nAuthorization: Peer %b\r\n\r\n"

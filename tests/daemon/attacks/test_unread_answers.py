@@ -1,4 +1,4 @@
-"""Clients that ask for much and read nothing, against a real daemon: memory stays bounded, and others are served.
+"""Clients that request much and read nothing, against a real daemon: memory stays bounded, and others are served.
 
 The attack: 800 clients (HEROD_UNREAD; 100 in the suite) send a batch of 50 `rpc.discover`, 2.5 KB, and do not read.
 Before: 48 MiB became 6,839 MiB, `/health` answered after 17 s, and the memory stayed. Now: 48 MiB become about 60.
@@ -20,12 +20,12 @@ from support.soak_rounds import count
 
 CLIENTS = count("UNREAD")
 MIB = 1024 * 1024
-# What all may hold that is counted, what each holds besides, and room for the rest.
+# The counted total, the uncounted part for each client, and a margin for the rest.
 MOST = 64 * MIB + CLIENTS * 128 * 1024 + 48 * MIB
 
 
 def resident(daemon: Daemon) -> int:
-    """Bytes of the daemon's memory."""
+    """Resident memory of the daemon in bytes."""
     status = Path(f"/proc/{daemon.process.pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
@@ -51,7 +51,7 @@ def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
-# What they send, and do not read the answers to.
+# Requests whose answers are not read.
 ATTACKS = {
     "a batch of documents": post("/rpc", DISCOVER),
     "documents, pipelined": 20 * get("/openapi.json"),
@@ -62,7 +62,7 @@ ATTACKS = {
 
 
 def ask_and_never_read(client: socket.socket, data: bytes) -> None:
-    """As much as the daemon takes."""
+    """Send as much as the daemon takes."""
     client.setblocking(False)  # noqa: FBT003 - the standard library's signature
     with suppress(BlockingIOError, ssl.SSLWantWriteError, ConnectionError):
         client.sendall(data)
@@ -70,7 +70,7 @@ def ask_and_never_read(client: socket.socket, data: bytes) -> None:
 
 @pytest.mark.parametrize("way", ["unix", "tls"])
 def test_memory_is_bounded(way: str, tmp_path: Path, say: Callable[[str], None]) -> None:
-    """However much they ask for, one attack after the other, and a good client is answered while they hang on."""
+    """Memory stays bounded over several attacks, and a good client is answered while their connections are open."""
     with secured(tmp_path, is_secure=way == "tls") as daemon:
         before, quiet = resident(daemon), descriptors(daemon)
         for name, data in ATTACKS.items():

@@ -1,7 +1,7 @@
-"""Restores that are to be killed: each line of its input is a JSON list of the store, the backup and a number.
+"""Restores that are to be killed: each line of its input is a JSON list of store, backup and number of steps.
 
-It forks a process that restores and that ends, as a killed one does, before so many files were opened, linked, renamed
-or removed; and says `killed` or `ended`.
+It forks a process that restores and exits, as if killed, before that many files were opened, linked, renamed or
+removed, and prints `killed` or `ended`.
 """
 
 import json
@@ -16,7 +16,7 @@ STEPS = frozenset({"open", "os.link", "os.rename", "os.remove", "os.truncate"})
 
 
 def restore_until(store: Path, file: Path, steps: int) -> None:
-    """As `herod restore`, for so many steps."""
+    """Restore as `herod restore` does, for so many steps."""
     left = steps
 
     def count(event: str, _arguments: object) -> None:
@@ -31,7 +31,7 @@ def restore_until(store: Path, file: Path, steps: int) -> None:
 
 
 def main() -> None:
-    """Serve lines until the input ends."""
+    """Handle lines until the input ends."""
     for line in sys.stdin:
         store, file, steps = json.loads(line)
         pid = os.fork()

@@ -1,8 +1,8 @@
 """Runs changes of the secret and of the signing key that are to be killed.
 
 Each line of its input is a JSON list: `secret`, `signing` or `import`, its arguments, seconds. It forks a process that
-makes the change, kills it after so many seconds unless it has ended, and says `killed` or `ended`. Forking saves the
-second that importing takes.
+makes the change, kills it after so many seconds unless it has ended, and prints `killed` or `ended`. Forking saves a
+second of imports.
 """
 
 import json
@@ -20,17 +20,17 @@ from support.stopped_store import settings
 
 
 def change_secret(path: str, old: str, new: str, is_compromised: bool) -> None:
-    """As `herod secret rotate`."""
+    """Change the secret as `herod secret rotate` does."""
     rotate_secret(settings(Path(path), old), new, is_compromised=is_compromised)
 
 
 def change_signing(path: str, secret: str, now: int) -> None:
-    """As `herod secret rotate-signing`."""
+    """Change the signing key as `herod secret rotate-signing` does."""
     rotate_signing(settings(Path(path), secret), now=now)
 
 
 def take_in(path: str, secret: str, file: str) -> None:
-    """As `herod import`."""
+    """Import as `herod import` does."""
     import_accounts(settings(Path(path), secret), Path(file))
 
 
@@ -38,7 +38,7 @@ COMMANDS: dict[str, Callable[..., None]] = {"secret": change_secret, "signing": 
 
 
 def main() -> None:
-    """Serve lines until the input ends."""
+    """Handle lines until the input ends."""
     for line in sys.stdin:
         command, arguments, seconds = json.loads(line)
         pid = os.fork()

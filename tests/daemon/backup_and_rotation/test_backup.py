@@ -15,13 +15,13 @@ NEW = "the secret of tomorrow, long enough for all of them"
 
 @pytest.fixture
 def daemon(open_folder: Path, tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon of this test's own."""
+    """A daemon for this test."""
     with running(open_folder / tmp_path.name) as started:
         yield started
 
 
 def ok(daemon: Daemon, *arguments: str, **more: str) -> str:
-    """Run a command that has to succeed."""
+    """Run a command that must succeed."""
     done = daemon.herod(*arguments, **more)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -33,7 +33,7 @@ def store_of(daemon: Daemon) -> str:
 
 
 def test_there_and_back(daemon: Daemon, tmp_path: Path) -> None:
-    """A backup is private and unreadable; restored, keys work, revoked ones do not, and old tokens are over."""
+    """A backup is private and unreadable; after a restore keys work, revoked ones and old tokens do not."""
     ok(daemon, "user", "add", "canary@example.org", "--scope", "admin", "--save", str(tmp_path / "secret"))
     client_id = json.loads(ok(daemon, "user", "show", "canary@example.org", "--output", "json"))["client_id"]
     for name in ("good", "gone"):
@@ -76,7 +76,7 @@ def test_there_and_back(daemon: Daemon, tmp_path: Path) -> None:
 
 
 def test_who_may(daemon: Daemon, tmp_path: Path) -> None:
-    """Admins alone; whoever else asks gets no file. It is on REST only."""
+    """Only admins get a backup, over REST only."""
     ok(daemon, "key", "create", "low", "--kind", "service", "--scope", "write", "--save", str(tmp_path / "low"))
     refused = daemon.herod("backup", str(tmp_path / "b"), "--key", f"@{tmp_path / 'low'}")
     assert refused.returncode == 1
@@ -87,12 +87,12 @@ def test_who_may(daemon: Daemon, tmp_path: Path) -> None:
 
 
 def test_on_the_wire(daemon: Daemon) -> None:
-    """Chunked, never cached, a HEAD without a body; the connection goes on, also after a client that left."""
+    """A backup is chunked, never cached, without a body for HEAD, and leaves the connection usable."""
     ask = b"%b /api/v1/backup HTTP/1.1\r\nHost: h\r\nAuthorization: Peer " + daemon.cookie.encode() + b"\r\n\r\n"
     with socket.socket(socket.AF_UNIX) as left:
         left.connect(str(daemon.socket))
         left.sendall(ask.replace(b"%b", b"GET"))
-        assert left.recv(12) == b"HTTP/1.1 200"  # one is made at a time
+        assert left.recv(12) == b"HTTP/1.1 200"  # only one backup at a time
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(20)
         client.connect(str(daemon.socket))
@@ -113,7 +113,7 @@ def test_on_the_wire(daemon: Daemon) -> None:
 
 
 def test_a_new_secret(daemon: Daemon, tmp_path: Path) -> None:
-    """The old tokens are good under the new secret; after a compromise they are not, and keys are."""
+    """Old tokens stay valid under the new secret; after a compromise only keys do."""
     ok(daemon, "user", "add", "ada@example.org", "--save", str(tmp_path / "secret"))
     client_id = json.loads(ok(daemon, "user", "show", "ada@example.org", "--output", "json"))["client_id"]
     issue = ("token", "issue", "--client-id", client_id, "--secret", f"@{tmp_path / 'secret'}")
@@ -143,5 +143,5 @@ def test_a_new_secret(daemon: Daemon, tmp_path: Path) -> None:
 
 
 def started_with(daemon: Daemon, secret: str) -> AbstractContextManager[Daemon]:
-    """The daemon of the same folder, with another secret."""
+    """Start the daemon of the same folder with another secret."""
     return running(daemon.folder, HERO_SECRET=secret)

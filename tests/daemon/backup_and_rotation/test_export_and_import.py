@@ -22,13 +22,13 @@ PASSWORD = "canary horse battery"
 
 @pytest.fixture
 def daemon(open_folder: Path, tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon of this test's own."""
+    """A daemon for this test."""
     with running(open_folder / tmp_path.name) as started:
         yield started
 
 
 def ok(daemon: Daemon, *arguments: str, **more: str) -> str:
-    """Run a command that has to succeed."""
+    """Run a command that must succeed."""
     done = daemon.herod(*arguments, **more)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -41,7 +41,7 @@ def login(daemon: Daemon, email: str, password: str) -> int:
 
 
 def test_from_machine_to_machine(daemon: Daemon, open_folder: Path, tmp_path: Path) -> None:
-    """A running daemon refuses both; then password, client secret and keys work elsewhere, tokens do not."""
+    """Both are refused while a daemon runs; then password, client secret and keys work elsewhere, tokens do not."""
     (tmp_path / "password").write_text(PASSWORD)
     ok(daemon, "user", "add", "canary@example.org", "--scope", "write", "--save", str(tmp_path / "secret"),
        "--password-file", str(tmp_path / "password"))  # fmt: skip
@@ -95,7 +95,7 @@ def test_from_machine_to_machine(daemon: Daemon, open_folder: Path, tmp_path: Pa
 
 
 def test_the_user_file_of_hero_auth(open_folder: Path, tmp_path: Path) -> None:
-    """`serve --config` names the command, which takes it in; the old password works and its hash is replaced."""
+    """`serve --config` names the import command for a Hero Auth file; old passwords work and are rehashed."""
     text = (
         f'[[users]]\nclient_id = "c1"\nemail = "ada@example.org"\nscope = "admin"\npassword_hash = "{_sha256("old")}"'
     )
@@ -119,7 +119,7 @@ def test_the_user_file_of_hero_auth(open_folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace watches what is written")
 def test_nothing_is_written_in_the_clear(open_folder: Path, tmp_path: Path) -> None:
-    """Not even for a moment: no byte of the list passes a system call that writes."""
+    """No byte of the list is ever written in plaintext, as seen from the system calls."""
     text = '[[users]]\nclient_id = "c1"\nemail = "canary@example.org"\nname = "feathers"\n'
     (tmp_path / "users.toml").write_bytes(encrypt_users(text, SECRET))
     env = environment(open_folder / tmp_path.name, HERO_SECRET=SECRET, TMPDIR=str(tmp_path))
@@ -137,7 +137,7 @@ def test_nothing_is_written_in_the_clear(open_folder: Path, tmp_path: Path) -> N
 
 
 async def _password(path: Path) -> str:
-    """What is kept of the password of c1."""
+    """The stored password hash of c1."""
     async with opened(path, SECRET) as store:
         account = store.get(Account, "c1")
         assert account is not None

@@ -1,4 +1,4 @@
-"""A daemon that is started on a file, or in a folder, that is not its own: one line, and nothing was changed."""
+"""A daemon started on a file or in a folder of another user: one line, and nothing is changed."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a 
 
 @pytest.fixture
 def theirs(open_folder: Path, tmp_path: Path) -> Path:
-    """Another user's folder."""
+    """A folder of another user."""
     folder = open_folder / tmp_path.name
     folder.mkdir()
     os.chown(folder, OWNER, OWNER)
@@ -23,7 +23,7 @@ def theirs(open_folder: Path, tmp_path: Path) -> Path:
 
 
 def refused(tmp_path: Path, *options: str) -> str:
-    """The one line with which the daemon ends."""
+    """The line with which the daemon exits."""
     env = environment(tmp_path, HERO_SECRET=SECRET)
     done = herod("serve", "--bind", f"unix:{tmp_path}/s", "--log-format", "text", *options, env=env)
     assert (done.returncode, done.stdout) == (1, "")
@@ -33,7 +33,7 @@ def refused(tmp_path: Path, *options: str) -> str:
 
 
 def test_any_file(tmp_path: Path) -> None:
-    """A program in the place of the store keeps its bytes and its mode, which became 0600 before."""
+    """A program in place of the store keeps its bytes and its mode, which herod used to change to 0600."""
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o4755)
@@ -45,7 +45,7 @@ def test_any_file(tmp_path: Path) -> None:
 @needs_root
 @pytest.mark.parametrize("name", ["herod.db", "new/herod.db"])
 def test_root_in_a_folder_of_another_user(theirs: Path, tmp_path: Path, name: str) -> None:
-    """Root names that user, and makes nothing there."""
+    """Root names the other user, and creates nothing in that user's folder."""
     line = refused(tmp_path, "--store", f"sqlite:{theirs}/{name}")
     assert f"{theirs}, which belongs to uid {OWNER}, and root follows no path" in line
     assert "run herod as uid 4321" in line
@@ -56,7 +56,7 @@ def test_root_in_a_folder_of_another_user(theirs: Path, tmp_path: Path, name: st
 def test_root_leaves_no_key_in_a_folder_of_another_user(
     theirs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bootstrap key of a store in memory would lie in the folder that the daemon was started in."""
+    """The bootstrap key of a memory store is not written to another user's folder by root."""
     monkeypatch.chdir(theirs)
     line = refused(tmp_path, "--store", "memory:", "--bootstrap-admin-key", "first")
     assert f"{theirs}, which belongs to uid {OWNER}" in line

@@ -1,4 +1,4 @@
-"""Restoring: the backup's records come back, and nothing that was taken back since lives again."""
+"""Restoring: the backup's records come back, and nothing revoked since becomes valid again."""
 
 import dataclasses
 import sqlite3
@@ -20,7 +20,7 @@ from support.stopped_store import NEW, NOW, OLD, STORE, contents, opened, put, s
 
 
 async def lived(path: Path, file: Path) -> Path:
-    """A store that was backed up and lived on: things were deleted, revoked, disabled, changed and added."""
+    """A store with a backup and later deletions, revocations, disablings, changes and additions."""
     async with opened(path) as store:
         await put(
             store,
@@ -55,20 +55,20 @@ async def lived(path: Path, file: Path) -> Path:
 
 
 async def sign(store: SqliteStore, algorithm: SigningAlgorithm) -> None:
-    """Begin to sign with an algorithm, as a start does."""
+    """Start signing with an algorithm, as the daemon does."""
     await store.write(lambda tx: load_signing_keys(tx, secret=OLD, algorithm=algorithm, ttl=3600, now=NOW))
 
 
 @pytest.fixture
 async def restored(tmp_path: Path) -> tuple[Path, Restoration]:
-    """A store that was restored from a backup of before."""
+    """A store that was restored from its earlier backup."""
     path = tmp_path / "herod.db"
     file = await lived(path, tmp_path / "b")
     return path, restore(settings(path), file, now=NOW)
 
 
 async def test_what_was_taken_back_stays_so(restored: tuple[Path, Restoration]) -> None:
-    """Deleted, revoked and disabled stay; replaced passwords and secrets are not good again."""
+    """Deleted, revoked and disabled records stay so, and replaced passwords and secrets stay invalid."""
     path, done = restored
     async with opened(path) as store:
         assert {one.id for one in store.scan(ApiKey)} == {"kept", "disabled", "rotated"}
@@ -92,7 +92,7 @@ async def test_what_was_taken_back_stays_so(restored: tuple[Path, Restoration]) 
 
 
 async def test_what_lives_again_is_listed(restored: tuple[Path, Restoration]) -> None:
-    """A scope, a network and an end that are those of then."""
+    """A scope, networks and an expiry that the restore sets back are listed."""
     assert sorted(restored[1].restored.revived) == [
         ("account", "bob", "has networks * again"),
         ("account", "bob", "has scope admin again"),
@@ -101,7 +101,7 @@ async def test_what_lives_again_is_listed(restored: tuple[Path, Restoration]) ->
 
 
 async def test_sessions_end_and_epochs_leap(restored: tuple[Path, Restoration]) -> None:
-    """No token of before fits: the epoch is beyond the backup's and the later one's."""
+    """Sessions end, and epochs exceed those of the backup and of the store, so no earlier token is valid."""
     async with opened(restored[0]) as store:
         assert list(store.scan(Session)) == []
         assert store.count(Session) == 0
@@ -112,7 +112,7 @@ async def test_sessions_end_and_epochs_leap(restored: tuple[Path, Restoration]) 
 
 
 async def test_the_feed_begins_anew(tmp_path: Path) -> None:
-    """Whoever follows it drops everything, and the store of before is kept, whole."""
+    """Feed clients get a reset, and the earlier store is kept intact under another name."""
     path = tmp_path / "herod.db"
     file = await lived(path, tmp_path / "b")
     async with opened(path) as store:
@@ -126,11 +126,11 @@ async def test_the_feed_begins_anew(tmp_path: Path) -> None:
         assert before.get(ApiKey, "later") is not None
     again = restore(settings(path), file, now=NOW)
     assert again.moved_to == f"{path}.20270115T080000Z-2"
-    assert again.restored.deleted == done.restored.deleted  # the tombstones went along
+    assert again.restored.deleted == done.restored.deleted  # the tombstones are kept
 
 
 async def test_a_running_daemon_refuses(tmp_path: Path) -> None:
-    """The lock is the store's; nothing is touched."""
+    """Restore and rotation are refused while a daemon has the store open."""
     path = tmp_path / "herod.db"
     async with opened(path) as store:
         file = await save(store, tmp_path / "b")
@@ -141,7 +141,7 @@ async def test_a_running_daemon_refuses(tmp_path: Path) -> None:
 
 
 async def test_refusals_touch_nothing(tmp_path: Path) -> None:
-    """A wrong secret, a damaged backup and a backup of a damaged store leave every byte where it was."""
+    """A refused restore, as with a wrong secret or a damaged backup, leaves every byte unchanged."""
     path = tmp_path / "herod.db"
     file = await lived(path, tmp_path / "b")
     before = contents(tmp_path)
@@ -159,7 +159,7 @@ async def test_refusals_touch_nothing(tmp_path: Path) -> None:
 
 
 async def test_into_an_empty_place(tmp_path: Path) -> None:
-    """Without a store of before everything is as it was in the backup, bar tokens and sessions."""
+    """Without an earlier store everything is as in the backup, except tokens and sessions."""
     file = await lived(tmp_path / "herod.db", tmp_path / "b")
     path = tmp_path / "new" / "herod.db"
     done = restore(settings(path), file)
@@ -171,7 +171,7 @@ async def test_into_an_empty_place(tmp_path: Path) -> None:
 
 
 async def test_over_a_store_that_cannot_be_read(tmp_path: Path) -> None:
-    """It is kept aside, and what could not be carried forward is said."""
+    """An unreadable store is kept aside, and what could not be carried forward is reported."""
     file = await lived(tmp_path / "herod.db", tmp_path / "b")
     path = tmp_path / "other" / "herod.db"
     path.parent.mkdir()
@@ -185,7 +185,7 @@ async def test_over_a_store_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 async def test_over_another_store(tmp_path: Path) -> None:
-    """What another store knows is not taken for this one's; keys of the backup work under a root that is new."""
+    """Deletions of an unrelated store are not applied; keys of the backup work under a new root."""
     file = await lived(tmp_path / "herod.db", tmp_path / "b")
     path = tmp_path / "other" / "herod.db"
     async with opened(path) as store:
@@ -201,7 +201,7 @@ async def test_over_another_store(tmp_path: Path) -> None:
 
 
 async def test_signing_keys_are_the_newest(tmp_path: Path) -> None:
-    """A key that was retired since the backup does not sign again."""
+    """A key retired since the backup does not sign again."""
     path = tmp_path / "herod.db"
     async with opened(path) as store:
         await sign(store, "EdDSA")
@@ -215,7 +215,7 @@ async def test_signing_keys_are_the_newest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_compromised", [False, True])
 async def test_a_backup_from_before_a_change_of_the_secret(tmp_path: Path, is_compromised: bool) -> None:
-    """It opens with the secret of its time, and the store with today's alone; the old root does not come back."""
+    """A backup opens with its former secret, and the store with today's only; the old root does not come back."""
     path = tmp_path / "herod.db"
     file = await lived(path, tmp_path / "b")
     rotate_secret(settings(path), NEW, is_compromised=is_compromised)
@@ -233,7 +233,7 @@ async def test_a_backup_from_before_a_change_of_the_secret(tmp_path: Path, is_co
 
 
 async def test_the_store_secret_opens_a_backup(tmp_path: Path) -> None:
-    """Where HEROD_STORE_SECRET opens the store, it opens its backups."""
+    """HEROD_STORE_SECRET opens backups of its store."""
     path = tmp_path / "herod.db"
     async with opened(path, STORE) as store:
         await put(store, key())
@@ -244,7 +244,7 @@ async def test_the_store_secret_opens_a_backup(tmp_path: Path) -> None:
 
 
 async def test_no_epoch_comes_twice(tmp_path: Path) -> None:
-    """The same backup restored into an empty place twice: tokens of between do not fit again."""
+    """Restoring a backup twice gives different epochs, so tokens issued in between are refused."""
     file = await lived(tmp_path / "herod.db", tmp_path / "b")
     epochs: set[int] = set()
     for name in ("first", "second"):
@@ -255,7 +255,7 @@ async def test_no_epoch_comes_twice(tmp_path: Path) -> None:
 
 
 async def test_an_older_backup_that_was_restored_first_is_not_the_newest(tmp_path: Path) -> None:
-    """Restored by mistake, into an empty place, it does not bring its passwords and secrets into the right one."""
+    """An older backup restored first by mistake does not revert passwords and secrets of the newer one."""
     path = tmp_path / "herod.db"
     older = await lived(path, tmp_path / "older")
     async with opened(path) as store:
@@ -280,7 +280,7 @@ async def test_an_older_backup_that_was_restored_first_is_not_the_newest(tmp_pat
 
 
 async def test_over_a_store_that_another_secret_opens(tmp_path: Path) -> None:
-    """Nothing could be carried forward from it, and it is whole: refused, unless the backup's secret opens it."""
+    """A store that opens with another secret is refused, because nothing could be carried forward from it."""
     path = tmp_path / "herod.db"
     file = await lived(path, tmp_path / "b")
     rotate_secret(settings(path), STORE)
@@ -298,7 +298,7 @@ async def test_over_a_store_that_another_secret_opens(tmp_path: Path) -> None:
 
 
 async def test_the_root_of_an_older_secret_does_not_come_back(tmp_path: Path) -> None:
-    """Nobody can say that it is not known to others, where the store of before is lost."""
+    """If the earlier store is lost, the root of a former secret, which others may know, is replaced."""
     file = await lived(tmp_path / "herod.db", tmp_path / "b")
     path = tmp_path / "new" / "herod.db"
     restore(settings(path, NEW), file, backup_secret=OLD)
@@ -311,7 +311,7 @@ async def test_the_root_of_an_older_secret_does_not_come_back(tmp_path: Path) ->
     "damage", ["DELETE FROM records WHERE id = 'kept'", "UPDATE records SET sealed = zeroblob(60) WHERE id = 'kept'"]
 )
 async def test_over_a_damaged_store(damage: str, tmp_path: Path) -> None:
-    """What can still be read of it is carried forward: one revocation that opens is worth having."""
+    """What is readable of a damaged store, such as a revocation, is carried forward."""
     backup = await lived(tmp_path / STORE, tmp_path / "b")
     with closing(sqlite3.connect(tmp_path / STORE)) as connection, connection:
         connection.execute(damage)
@@ -320,7 +320,7 @@ async def test_over_a_damaged_store(damage: str, tmp_path: Path) -> None:
     assert ("key", "deleted") in done.restored.deleted
     assert ("key", "disabled") in done.restored.disabled
     async with opened(tmp_path / STORE) as store:
-        assert store.get(ApiKey, "kept") is not None  # what does not open is not what was deleted
+        assert store.get(ApiKey, "kept") is not None  # an unreadable record does not count as deleted
         assert store.count(Revocation) == 1
         found = store.get(Account, "ada")
         assert found is not None

@@ -1,7 +1,7 @@
-"""Restoring over a store whose tombstones are forgotten: what was deleted since the backup stays deleted all the same.
+"""Restoring over a store that has forgotten its tombstones: records deleted since the backup stay deleted.
 
-The attack: an admin key is deleted, and a `read` account makes and deletes 101,000 keys (about half a minute over the
-socket). The feed keeps 100,000 tombstones, so that of the admin key was gone, and `herod restore` brought the key back.
+The attack: an admin key is deleted, and a `read` account creates and deletes 101,000 keys (about half a minute over
+the socket). The feed keeps 100,000 tombstones, so the admin key's was gone, and `herod restore` brought the key back.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ AT_ONCE = 1000
 
 
 async def churn(store: SqliteStore, count: int) -> None:
-    """Make and delete so many keys, as a stranger can."""
+    """Create and delete this many keys, as any account can."""
 
     def make_and_delete(tx: Writer) -> None:
         for number in range(min(AT_ONCE, count)):
@@ -33,7 +33,7 @@ async def churn(store: SqliteStore, count: int) -> None:
 
 
 def delete(tx: Writer) -> None:
-    """One record of each kind."""
+    """Delete one record of each kind."""
     tx.delete(ApiKey, "stolen")
     tx.delete(Account, "eve")
     tx.delete(PeerRule, "r2")
@@ -41,7 +41,7 @@ def delete(tx: Writer) -> None:
 
 
 async def forgotten(path: Path, file: Path, *, kept: int, churned: int) -> None:
-    """A store that was backed up, in which a record of each kind was deleted, and that has forgotten it."""
+    """A store with a backup that has since deleted a record of each kind, and forgotten the tombstones."""
     async with open_sqlite(path, OLD, now=NOW, kept_tombstones=kept) as store:
         await put(
             store,
@@ -60,7 +60,7 @@ async def forgotten(path: Path, file: Path, *, kept: int, churned: int) -> None:
 
 
 async def check(path: Path, file: Path) -> None:
-    """Restore, and look for what was deleted."""
+    """Restore, and check that the deleted records are missing."""
     done = restore(settings(path), file, now=NOW)
     assert {("key", "stolen"), ("account", "eve"), ("peer", "r2"), ("resource", "vm2")} <= set(done.restored.deleted)
     assert done.restored.revived == []
@@ -72,13 +72,13 @@ async def check(path: Path, file: Path) -> None:
 
 
 async def test_what_was_deleted_stays_so_without_its_tombstone(tmp_path: Path) -> None:
-    """Missing from a later, whole store of the same line means deleted."""
+    """A record that is missing from a later, intact store of the same descent counts as deleted."""
     await forgotten(tmp_path / "herod.db", tmp_path / "b", kept=10, churned=100)
     await check(tmp_path / "herod.db", tmp_path / "b")
 
 
 @pytest.mark.soak
 async def test_what_was_deleted_stays_so_at_the_size_of_the_attack(tmp_path: Path) -> None:
-    """101,000 keys made and deleted, with the tombstones that a daemon keeps."""
+    """Deletions survive 101,000 keys created and deleted, with a daemon's number of tombstones."""
     await forgotten(tmp_path / "herod.db", tmp_path / "b", kept=KEPT_TOMBSTONES, churned=KEPT_TOMBSTONES + 1000)
     await check(tmp_path / "herod.db", tmp_path / "b")

@@ -1,4 +1,4 @@
-"""A restore that is killed: the old store or the new one stands, never none and never a mixture."""
+"""A killed restore leaves the old store or the new one, never none and never a mixture."""
 
 import json
 import os
@@ -18,7 +18,7 @@ MOST_STEPS = 200
 
 
 async def accounts(path: Path) -> list[str]:
-    """Who is in a store, all of which must read."""
+    """The accounts in a store, all of which must be readable."""
     async with opened(path, OLD) as store:
         assert (await store.verify_audit()).valid
         return sorted(one.id for one in store.scan(Account))
@@ -26,7 +26,7 @@ async def accounts(path: Path) -> list[str]:
 
 @contextmanager
 def helper() -> Iterator[Callable[[Path, Path, int], str]]:
-    """Restores a file into a store for so many steps; `killed`, or `ended` when there were fewer."""
+    """Restore a file into a store for so many steps; `killed`, or `ended` if it needed fewer."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
     command = [sys.executable, str(Path(__file__).with_name("restore_helper.py"))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
@@ -43,7 +43,7 @@ def helper() -> Iterator[Callable[[Path, Path, int], str]]:
 
 
 async def test_killed_before_each_step(tmp_path: Path) -> None:
-    """Whatever was done to files until then; and the restore after it does all of it."""
+    """After a kill before any step, the next restore completes."""
     base = tmp_path / "base"
     base.mkdir()
     async with opened(base / "herod.db") as store:

@@ -1,4 +1,4 @@
-"""Changing the secret: at every moment one of the two opens the store, and every record reads.
+"""Changing the secret: at every moment one of the two opens the store, and every record is readable.
 
 HEROD_KILL_ROUNDS rounds (50), from HEROD_SEED.
 """
@@ -31,7 +31,7 @@ TTL = 3600
 
 
 async def fill(path: Path, secret: str = OLD) -> None:
-    """A store with something of everything."""
+    """Fill a store with records of every kind."""
     async with opened(path, secret) as store:
         await put(store, *(key(f"k{n}") for n in range(KEYS)), account(email="ada@example.org"), session())
         await put(store, revocation())
@@ -40,20 +40,20 @@ async def fill(path: Path, secret: str = OLD) -> None:
 
 
 def audit_fifty(tx: Writer) -> None:
-    """Fifty rows of the audit chain."""
+    """Write fifty rows of the audit chain."""
     for number in range(50):
         tx.audit(event(number))
 
 
 async def start(store: SqliteStore, secret: str, now: int = NOW) -> SigningKeys:
-    """The signing keys as a start finds them."""
+    """Load the signing keys as a start does."""
     return await store.write(
         lambda tx: load_signing_keys(tx, secret=secret, algorithm="HS256", ttl=TTL, now=now),
     )
 
 
 def opens(path: Path, secret: str) -> bool:
-    """Whether a secret opens the store; nothing is changed by that."""
+    """Whether a secret opens the store, without changing it."""
     try:
         open_file(path, secret).connection.close()
     except SettingsError:
@@ -62,7 +62,7 @@ def opens(path: Path, secret: str) -> bool:
 
 
 async def test_both_open_until_a_start_with_the_new_one(tmp_path: Path) -> None:
-    """The old one may still be started with; after the new one was, it opens nothing."""
+    """The old secret opens the store until the first start with the new one."""
     path = tmp_path / "herod.db"
     await fill(path)
     assert not rotate_secret(settings(path), NEW, now=NOW).is_done_before
@@ -78,7 +78,7 @@ async def test_both_open_until_a_start_with_the_new_one(tmp_path: Path) -> None:
 
 
 async def test_tokens_of_the_old_secret_are_good_until_they_end(tmp_path: Path) -> None:
-    """Their hard stop is the switch and a token's life; then the old secret is forgotten."""
+    """Tokens of the old secret stay valid for a token lifetime after the switch; then it is forgotten."""
     path = tmp_path / "herod.db"
     await fill(path)
     rotate_secret(settings(path), NEW, now=NOW)
@@ -97,7 +97,7 @@ async def test_tokens_of_the_old_secret_are_good_until_they_end(tmp_path: Path) 
 
 
 async def test_back_to_the_old_secret_and_on_again(tmp_path: Path) -> None:
-    """A start with the old one makes it the current one; its end begins with the next switch."""
+    """A start with the old secret makes it current again, and its stop time begins with the next switch."""
     path = tmp_path / "herod.db"
     await fill(path, STORE)
     given = settings(path, OLD, store_secret=STORE)
@@ -112,7 +112,7 @@ async def test_back_to_the_old_secret_and_on_again(tmp_path: Path) -> None:
 
 
 async def test_a_retired_secret_keeps_its_end(tmp_path: Path) -> None:
-    """Where EdDSA signs already, the old secret's hard stop stands, and the new secret verifies nothing."""
+    """If EdDSA signs already, the old secret keeps its stop time, and the new one verifies nothing."""
     path = tmp_path / "herod.db"
     await fill(path)
     async with opened(path) as store:
@@ -126,7 +126,7 @@ async def test_a_retired_secret_keeps_its_end(tmp_path: Path) -> None:
 
 
 async def test_the_store_secret(tmp_path: Path) -> None:
-    """It changes alone; and a change of HERO_SECRET leaves it what opens the store."""
+    """The store secret changes separately, and a change of HERO_SECRET leaves it as the one that opens the store."""
     path = tmp_path / "herod.db"
     await fill(path, STORE)
     given = settings(path, OLD, store_secret=STORE)
@@ -139,7 +139,7 @@ async def test_the_store_secret(tmp_path: Path) -> None:
 
 
 async def test_refusals(tmp_path: Path) -> None:
-    """What cannot be meant is one line, and changes nothing."""
+    """An invalid rotation is refused in one line and changes nothing."""
     path = tmp_path / "herod.db"
     with pytest.raises(RuntimeFailure, match="no store"):
         rotate_secret(settings(path), NEW)
@@ -156,7 +156,7 @@ async def test_refusals(tmp_path: Path) -> None:
 
 
 async def test_compromised(tmp_path: Path) -> None:
-    """The old secret opens nothing, no signer is left, tokens and sessions end; API keys go on working."""
+    """After a compromise the old secret opens nothing, signing keys, tokens and sessions end, and API keys stay."""
     path = tmp_path / "herod.db"
     await fill(path)
     async with opened(path) as store:
@@ -178,20 +178,20 @@ async def test_compromised(tmp_path: Path) -> None:
         assert len(list(await start(store, NEW))) == 1
     assert not [name for name, content in contents(tmp_path).items() if wraps in content]
     assert rotate_secret(settings(path), NEW, is_compromised=True).is_done_before
-    rotate_secret(settings(path, NEW), OLD, is_compromised=True)  # a root that was renewed once is renewed again
+    rotate_secret(settings(path, NEW), OLD, is_compromised=True)  # a renewed root can be renewed again
     async with opened(path, OLD) as store:
         assert hash_secret(store.keyring, "key", "k1", "the key") == hashed
 
 
 def open_wraps(path: Path) -> bytes:
-    """The wrap as it stands in the file."""
+    """The wraps in the file."""
     one = open_file(path, OLD)
     one.connection.close()
     return one.wrap
 
 
 async def test_a_broken_audit_chain_stays_broken(tmp_path: Path) -> None:
-    """Sealing anew does not make evidence of tampering disappear."""
+    """Resealing does not remove evidence of tampering from the audit chain."""
     path = tmp_path / "herod.db"
     await fill(path)
     one = open_file(path, OLD)
@@ -204,7 +204,7 @@ async def test_a_broken_audit_chain_stays_broken(tmp_path: Path) -> None:
 
 
 async def test_a_damaged_record_stops_sealing_anew(tmp_path: Path) -> None:
-    """Nothing is changed: the old secret opens the store as before."""
+    """A damaged record stops resealing, with nothing changed and the old secret valid."""
     path = tmp_path / "herod.db"
     await fill(path)
     one = open_file(path, OLD)
@@ -217,8 +217,8 @@ async def test_a_damaged_record_stops_sealing_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_compromised", [False, True])
 async def test_killed_at_random_moments(tmp_path: Path, is_compromised: bool) -> None:
-    """Afterwards the old or the new secret opens the store, and every record reads."""
-    chance = random.Random(SEED)  # noqa: S311 - rounds that can be repeated
+    """After a kill the old or the new secret opens the store, and every record is readable."""
+    chance = random.Random(SEED)  # noqa: S311 - reproducible rounds
     path = tmp_path / "herod.db"
     await fill(path)
     started = time.monotonic()
@@ -244,7 +244,7 @@ async def test_killed_at_random_moments(tmp_path: Path, is_compromised: bool) ->
             ((keys,),) = one.connection.execute("SELECT count(*) FROM records WHERE kind = 'key'").fetchall()
             assert keys == KEYS, where
             one.connection.close()
-            async with opened(path, working[-1]):  # as the next start
+            async with opened(path, working[-1]):  # as at the next start
                 pass
             if working[-1] == other:
                 current, other = other, current

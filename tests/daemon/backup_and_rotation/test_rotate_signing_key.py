@@ -35,12 +35,12 @@ TTL = 3600
 
 
 async def start(store: SqliteStore, algorithm: SigningAlgorithm, now: int = NOW) -> SigningKeys:
-    """The signing keys as a start finds them."""
+    """Load the signing keys as a start does."""
     return await store.write(lambda tx: load_signing_keys(tx, secret=OLD, algorithm=algorithm, ttl=TTL, now=now))
 
 
 def stored(path: Path, secret: str = OLD) -> dict[str, SigningKeyRecord]:
-    """The signing keys in a file; all else in it is looked through too."""
+    """The signing keys in a file, after checking that every record is readable."""
     one = open_file(path, secret)
     try:
         verdict = check_all(one)
@@ -51,25 +51,25 @@ def stored(path: Path, secret: str = OLD) -> dict[str, SigningKeyRecord]:
 
 
 def part(token: str, index: int) -> bytes:
-    """The bytes of a part of a token."""
+    """The decoded bytes of a part of a token."""
     text = token.split(".")[index]
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def kid(token: str) -> str:
-    """The key that a token names."""
+    """The `kid` of a token."""
     found: str = json.loads(part(token, 0))["kid"]
     return found
 
 
 def forged(token: str, *, iat: int, exp: int) -> str:
-    """What a service that holds HERO_SECRET can make."""
+    """A token that a service with HERO_SECRET could create."""
     claims = msgspec.json.decode(part(token, 1), type=Claims)
     return issue(msgspec.structs.replace(claims, iat=iat, exp=exp, jti="forged"), hs256_key(SECRET))
 
 
 class Place:
-    """A folder in which daemons start one after another, and an account there."""
+    """A folder in which daemons run one after another, with an account."""
 
     def __init__(self, folder: Path, secret_file: Path) -> None:
         self.folder = folder
@@ -78,7 +78,7 @@ class Place:
         self._client_id = ""
 
     def add_user(self, daemon: Daemon) -> None:
-        """An account to make tokens for."""
+        """Add an account to issue tokens for."""
         added = daemon.herod("user", "add", "ada@example.org", "--save", str(self._secret), "--output", "json")
         assert added.returncode == 0, added.stderr
         self._client_id = json.loads(added.stdout)["client_id"]
@@ -92,11 +92,11 @@ class Place:
         return token
 
     def good(self, daemon: Daemon, *tokens: str) -> list[bool]:
-        """Which of the tokens are good."""
+        """Which of the tokens are valid."""
         return [daemon.curl("/validate", "--json", json.dumps({"token": one}))[1]["valid"] for one in tokens]
 
     def end(self, name: str) -> None:
-        """Let the time of a retired key be over, as a start much later finds it."""
+        """Move the stop time of a retired key into the past, as for a much later start."""
         one = open_file(self.path, SECRET)
         with transaction(one) as tx:
             record = tx.get(SigningKeyRecord, name)
@@ -105,18 +105,18 @@ class Place:
         one.connection.close()
 
     def stop_of(self, name: str) -> int | None:
-        """The stored hard stop of a key."""
+        """The stored stop time of a key."""
         return stored(self.path, SECRET)[name].expires_at
 
 
 @pytest.fixture
 def place(open_folder: Path, tmp_path: Path) -> Place:
-    """A place of this test's own."""
+    """A folder for this test."""
     return Place(open_folder / tmp_path.name, tmp_path / "secret")
 
 
 def test_the_switch(place: Place) -> None:
-    """HS256, then EdDSA over several starts until the old key is over, and back: each token is as good as promised."""
+    """From HS256 to EdDSA, until the old key stops, and back: each token is valid for as long as documented."""
     with running(place.folder) as daemon:
         place.add_user(daemon)
         old = place.token(daemon)
@@ -150,7 +150,7 @@ def test_the_switch(place: Place) -> None:
 
 
 def test_rotating_as_an_operator_does(place: Place) -> None:
-    """Refused while the daemon runs; then old and new tokens are good together, and after a compromise no old one."""
+    """Refused while the daemon runs; then old and new tokens are valid together, and after a compromise no old one."""
     rotate = ("secret", "rotate-signing", "--store", f"sqlite:{place.path}")
     with running(place.folder, "--signing", "EdDSA") as daemon:
         place.add_user(daemon)
@@ -171,7 +171,7 @@ def test_rotating_as_an_operator_does(place: Place) -> None:
 
 
 async def test_what_is_written(tmp_path: Path) -> None:
-    """The new key signs, the old one has its stop, the audit log names both, and no key can be read in the file."""
+    """The new key signs, the old one has its stop time, the audit log names both, and the file discloses no key."""
     path = tmp_path / "herod.db"
     async with opened(path) as store:
         first = (await start(store, "EdDSA")).current.kid
@@ -207,7 +207,7 @@ async def test_what_is_written(tmp_path: Path) -> None:
 
 
 async def test_refusals(tmp_path: Path) -> None:
-    """What cannot be meant is one line that says what to do, and changes nothing."""
+    """An invalid rotation is refused in one line that says what to do, and changes nothing."""
     path = tmp_path / "herod.db"
     with pytest.raises(RuntimeFailure, match="no store"):
         rotate_signing(settings(path))
@@ -224,7 +224,7 @@ async def test_refusals(tmp_path: Path) -> None:
 
 
 async def test_both_changes_together(tmp_path: Path) -> None:
-    """While a change of the secret awaits its start, the signing key can be changed under either secret."""
+    """Between a change of the secret and the next start, the signing key can be changed under either secret."""
     path = tmp_path / "herod.db"
     async with opened(path) as store:
         await start(store, "EdDSA")
@@ -236,8 +236,8 @@ async def test_both_changes_together(tmp_path: Path) -> None:
 
 
 async def test_killed_at_random_moments(tmp_path: Path) -> None:
-    """Afterwards one key signs, the old or the new one, and none whose tokens may be good is lost."""
-    chance = random.Random(SEED)  # noqa: S311 - rounds that can be repeated
+    """After a kill exactly one key signs, the old or the new one, and no key with valid tokens is lost."""
+    chance = random.Random(SEED)  # noqa: S311 - reproducible rounds
     path = tmp_path / "herod.db"
     async with opened(path) as store:
         await start(store, "EdDSA")
