@@ -209,7 +209,7 @@ SALT_AND_TAG = f"{'A' * 22}${'A' * 43}"
     ids=["own", "carried over", "dearer", "cheaper"],  # the first two are salted anew in each process
 )
 def test_hashes_that_may_be_taken_over(phc: str) -> None:
-    """Herod's hashes and those with recommended costs can be imported, and verify."""
+    """Herod's hashes and those with recommended costs can be imported, and are checked without an error."""
     check_hash(phc)
     assert not verify_password("something else", phc)
 

@@ -66,7 +66,7 @@ def test_the_other_way_removes_it(tmp_path: Path) -> None:
 
 
 def keeping(harness: Harness, folder: Path) -> FirstAdminCodeFile:
-    """Run the daemon's task that maintains the file."""
+    """The object that maintains the code file, as in the daemon."""
     return FirstAdminCodeFile(
         folder,
         store=harness.store,

@@ -1,4 +1,4 @@
-"""A whole herod in memory for tests: store, runtime, pipeline and router, with a clock that tests turn."""
+"""A whole herod in memory for tests: store, runtime, pipeline and router, with a clock that tests set."""
 
 import base64
 import json

@@ -152,7 +152,7 @@ class TestCovers:
     ("expires_at", "now", "live"), [(None, 0, True), (20, 19, True), (20, 20, False), (20, 21, False)]
 )
 def test_end(expires_at: int | None, now: int, live: bool) -> None:
-    """A grant has ended at its last second."""
+    """A grant is not valid from the second of its end on."""
     assert Grant(1, ALL_NETWORKS, expires_at).is_live(now) is live
 
 

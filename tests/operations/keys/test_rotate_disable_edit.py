@@ -234,7 +234,7 @@ async def test_names_are_unique_per_owner(harness: Harness) -> None:
 
 
 async def test_only_its_owner_and_admins_change_a_key(harness: Harness) -> None:
-    """Only owner and admins find a key to change it, and admins change no key above their own grant."""
+    """A key is changed by its owner, not found by other users, and cannot change itself."""
     user, other = await harness.user(), await harness.user()
     text = await user.key()
     for name in ("keys.rotate", "keys.disable", "keys.enable", "keys.update"):

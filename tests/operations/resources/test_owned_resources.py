@@ -221,7 +221,7 @@ async def test_who_never_misses_is_never_held_back(harness: Harness, compute: Be
 
 @pytest.mark.parametrize("name", ["check", "update", "release"])
 async def test_twenty_guesses_at_once(harness: Harness, compute: Bearer, name: str) -> None:
-    """Of twenty concurrent guesses ten are checked, and a correct change among them cannot bypass the limit."""
+    """Of twenty concurrent guesses exactly ten are checked, by reads and changes alike."""
     sid = await claim(harness, compute)
     answers: Counter[str] = Counter()
 

@@ -171,7 +171,7 @@ def test_whose_sockets_they_are(environ: dict[str, str], sockets: int) -> None:
 
 
 def test_the_managers_other_words() -> None:
-    """NOTIFY_SOCKET and the watchdog interval count only if they are for this process."""
+    """NOTIFY_SOCKET is read, and the watchdog interval if it is for this process."""
     environ = {"NOTIFY_SOCKET": "/run/n", "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "42"}
     assert read_manager(environ, pid=42) == ServiceManager(notify="/run/n", watchdog_seconds=3.0)
     assert read_manager(environ, pid=43).watchdog_seconds is None
