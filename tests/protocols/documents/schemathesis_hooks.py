@@ -19,7 +19,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     """Remove from a request what the schema cannot express, and what would break the test run."""
     if isinstance(case.query, Mapping):
         if "wait" in case.query:
-            case.query["wait"] = 0 if isinstance(case.query["wait"], int) else case.query["wait"]  # not 30 s
+            # The daemon would wait up to 30 s.
+            case.query["wait"] = 0 if isinstance(case.query["wait"], int) else case.query["wait"]
         if _is_positive(case):
             case.query.pop("cursor", None)  # opaque: only a list issues one
     # Otherwise the run would continue without a valid credential.
