@@ -1,1 +1,1 @@
-"""What can be done: a folder for each capability, and the table that lists every operation."""
+"""Operations: a folder for each capability, and the table that lists every operation."""

@@ -1,4 +1,4 @@
-"""The table: every operation there is, by name. Protocols, documents and the matrix test are made from it."""
+"""The table of every operation, by name. Protocols, documents and the authorization matrix test are derived from it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
@@ -52,7 +52,7 @@ def _collect() -> Mapping[str, Operation]:
             value = getattr(module, name)
             if isinstance(value, Operation):
                 if value.name in found:
-                    raise TypeError(f"two operations are called {value.name}")
+                    raise TypeError(f"duplicate operation name: {value.name}")
                 found[value.name] = value
     return MappingProxyType(found)
 

@@ -258,7 +258,7 @@ async def test_service_keys_of_supervisor(harness: Harness) -> None:
 
     assert len(await harness.admin("auth.list_keys")) == 1
     await harness.store.write(put)
-    with pytest.raises(InvalidRequest, match=r"page by page with keys\.list"):
+    with pytest.raises(InvalidRequest, match=r"in pages with keys\.list"):
         await harness.admin("auth.list_keys")
 
 

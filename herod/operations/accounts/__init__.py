@@ -1,4 +1,4 @@
-"""Accounts: administration, signing in by password, registration, the first admin."""
+"""Accounts: administration, sign-in by password, registration, the first admin."""
 
 from herod.operations.accounts.first_admin import FIRST_CODE_SECONDS, has_admin, make_first_code
 

@@ -1,4 +1,4 @@
-"""A new account with its client secret, and the hash of its password: shared by every way to one."""
+"""Creating an account with its client secret, and hashing its password, for every operation that creates accounts."""
 
 from collections.abc import Callable
 
@@ -20,10 +20,10 @@ def account_with_secret(
     scope: tuple[str, ...],
     networks: tuple[str, ...],
 ) -> tuple[Account, str]:
-    """A new account and its client secret, which is shown once and kept as an HMAC.
+    """A new account and its client secret, which is shown once and stored as an HMAC.
 
     Args:
-        email: in its normal form, as `name` is.
+        email: normalized, as is `name`.
         password: a PHC string.
     """
     client_id, secret = new_id(), new_client_secret()
@@ -41,7 +41,7 @@ def account_with_secret(
 
 
 def hashing(password: str) -> Callable[[], str]:
-    """The slow work of hashing a new password.
+    """Check a new password, and return the slow work of hashing it.
 
     Raises:
         InvalidRequest: the password is too short or too long.

@@ -1,8 +1,8 @@
-"""The first admin, made in a browser with a code that only who may read a 0600 file on this machine knows.
+"""The first admin, created in a browser with a code from a file (mode 0600) on this machine.
 
-An enabled admin is an account or a service key, as for "the last admin cannot go". As long as there is none the daemon
-keeps a code in that file (`herod/first_admin_code_file.py`); the code is worth nothing once there is one, which is
-looked at in the transaction that makes the account. Whoever merely comes first gets nothing.
+Accounts and service keys count as admins, as they do for the rule that the last admin cannot be removed. While there is
+no enabled admin, the daemon keeps a code in that file (`herod/first_admin_code_file.py`). The code is worthless once
+there is one, which the transaction that creates the account checks. Connecting first is not enough.
 """
 
 from typing import Final
@@ -40,7 +40,7 @@ EXAMPLE_CODE: Final = "4fZ0" * 10 + "4fZ"
 
 
 class AskStatus(Params, frozen=True, kw_only=True):
-    """Nothing to say."""
+    """No parameters."""
 
 
 class FirstAdminStatus(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class FirstAdminStatus(msgspec.Struct, frozen=True):
 
 
 class CreateFirstAdmin(Opening, frozen=True, kw_only=True):
-    """The code from the file, and the account to be; a password has 12 to 128 characters."""
+    """The code from the file, and the new account; a password has 12 to 128 characters."""
 
     code: Verbatim
     email: Email
@@ -59,7 +59,7 @@ class CreateFirstAdmin(Opening, frozen=True, kw_only=True):
 
 
 def has_admin(store: Store, runtime: Runtime, admins: AdminPresence, now: int) -> bool:
-    """Whether there is an enabled admin; for the event loop."""
+    """Whether there is an enabled admin; fast enough for the event loop."""
     return admins.has_any(
         store,
         find=lambda: _find_admin(store, runtime, now),
@@ -68,7 +68,7 @@ def has_admin(store: Store, runtime: Runtime, admins: AdminPresence, now: int) -
 
 
 def make_first_code(runtime: Runtime, *, now: int) -> str:
-    """A new code for the first admin, good for 15 minutes; those before it are good until theirs are over."""
+    """A new code for the first admin, valid for 15 minutes; earlier codes stay valid until they expire."""
     return runtime.first_codes.make(HOLDER, holder=HOLDER, now=now, expires_at=now + FIRST_CODE_SECONDS)
 
 
@@ -83,7 +83,7 @@ def _limit(reader: Reader, context: Context, params: CreateFirstAdmin) -> Attemp
 
 
 def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -> Work:
-    """Everything that can be wrong is said before the code is used."""
+    """Report every error before the code is used up."""
     if not context.runtime.first_codes.look(params.code, now=context.now):
         raise _wrong_code()
     if reader.find(Account, "email", params.email):
@@ -95,7 +95,7 @@ def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -
     "first_admin.create",
     credential=True,
     needs=Access.PUBLIC,
-    target=NoTarget("makes something new"),
+    target=NoTarget("creates an account"),
     example={"code": EXAMPLE_CODE, "email": "ada@example.org", "password": "correct horse battery"},
     surfaces=frozenset({Surface.DASHBOARD}),
     limit=_limit,
@@ -107,7 +107,7 @@ def first_admin_create(tx: Writer, context: Context, params: CreateFirstAdmin) -
     if not runtime.first_codes.take(params.code, now=context.now):
         raise _wrong_code()
     if _find_admin(tx, runtime, context.now) is not None:
-        raise Conflict("There is an admin already: sign in, or ask them for an account.", reason="admin_exists")
+        raise Conflict("An admin exists already: sign in, or ask an admin for an account.", reason="admin_exists")
     account, _ = account_with_secret(
         context,
         email=params.email,
@@ -116,7 +116,7 @@ def first_admin_create(tx: Writer, context: Context, params: CreateFirstAdmin) -
         scope=(ADMIN,),
         networks=("*",),
     )
-    account = msgspec.structs.replace(account, secret_hash=b"")  # nobody has seen its client secret: it has none
+    account = msgspec.structs.replace(account, secret_hash=b"")  # nobody has seen its client secret, so it gets none
     if account.lookup is not None and tx.find(Account, *account.lookup):
         raise address_in_use()
     tx.put(account)
@@ -134,6 +134,6 @@ def _find_admin(reader: Reader, runtime: Runtime, now: int) -> Account | ApiKey 
 
 def _wrong_code() -> BadCredentials:
     return BadCredentials(
-        "This code is not the one in the file, or its time is over: read the file again, it holds a new one.",
+        "The code is wrong or has expired: read the file again, it contains a new one.",
         reason="wrong_code",
     )

@@ -1,4 +1,4 @@
-"""Coming in with an email and a password: login, by program and by browser, and registration."""
+"""Sign-in with an email and a password, for programs and browsers, and registration."""
 
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -30,19 +30,19 @@ REFUSED = "Unknown email or wrong password."
 class Login(Params, frozen=True, kw_only=True):
     """An email and its password."""
 
-    email: Annotated[str, msgspec.Meta(description="the account's address, in any case"), AS_IT_IS]
+    email: Annotated[str, msgspec.Meta(description="the account's email address; case does not matter"), AS_IT_IS]
     password: CurrentPassword
 
 
 class SignIn(Login, frozen=True, kw_only=True):
-    """An email and its password, typed into a browser; the rest as for `Opening`."""
+    """An email and its password, typed into a browser; the other fields are those of `Opening`."""
 
     browser: BrowserFamily = "another"
     former: Verbatim | None = None
 
 
 class LoginAnswer(TokenAnswer, frozen=True, kw_only=True):
-    """An access token with all that the account holds, and the account's client_id."""
+    """An access token with the account's full scope, and the account's client_id."""
 
     client_id: str
 
@@ -56,7 +56,7 @@ class Register(Params, frozen=True, kw_only=True):
 
 
 class RegisterAnswer(TokenAnswer, frozen=True, kw_only=True):
-    """An access token, and the client_secret, which is shown now and never again."""
+    """An access token, and the client_secret, which is shown only once."""
 
     client_id: str
     client_secret: SecretText
@@ -64,15 +64,15 @@ class RegisterAnswer(TokenAnswer, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The stored hash a password was found to match, and a newer one to keep in its place."""
+    """The stored hash that the password matched, and a newer one to replace it."""
 
     phc: str = field(repr=False)
     renewed: str | None = field(repr=False)
 
 
 def _guess(reader: Reader, context: Context, params: Login) -> Attempt:
-    # In the form in which accounts are found: another spelling is no other account. What cannot be one is counted
-    # together, and a stranger writes no row for each.
+    # Counted by the normalized email, so that spellings of one address count together. Invalid addresses share one
+    # counter, so that strangers cannot add a row for each.
     try:
         subject = parse_email(params.email)
     except InvalidRequest:
@@ -82,7 +82,7 @@ def _guess(reader: Reader, context: Context, params: Login) -> Attempt:
 
 def _check_password(reader: Reader, context: Context, params: Login) -> Work:
     account = _by_email(reader, params.email)
-    context.target = None if account is None else account.id  # for the audit, also of a refusal
+    context.target = None if account is None else account.id  # for the audit row, even of a refusal
     phc = account.password if account is not None else None
 
     def work() -> Checked:
@@ -136,7 +136,7 @@ def session_sign_in(tx: Writer, context: Context, params: SignIn) -> OpenedSessi
 
 
 def _sign_in(tx: Writer, context: Context, params: Login) -> Principal:
-    """Whose password was found to be right, if it still is."""
+    """The principal whose password was verified, if the password has not changed since."""
     account = _by_email(tx, params.email)
     checked: Checked = context.prepared
     if account is None or account.password != checked.phc:  # changed while we were hashing
@@ -165,7 +165,7 @@ def _hash_new_password(reader: Reader, context: Context, params: Register) -> Wo
     "register",
     credential=True,
     needs=Access.PUBLIC,
-    target=NoTarget("makes something new"),
+    target=NoTarget("creates an account"),
     example={"email": "ada@example.org", "password": "correct horse battery", "name": "Ada"},
     http=("POST /register",),
     limit=_limit_registration,
@@ -200,7 +200,7 @@ def register(tx: Writer, context: Context, params: Register) -> RegisterAnswer:
 
 
 def registration_closed() -> PermissionDenied:
-    """The refusal where people cannot register themselves."""
+    """The error where registration is closed."""
     return TargetDenied(
         "Registration is closed here: ask an admin for an account.",
         reason="registration_closed",
@@ -209,7 +209,7 @@ def registration_closed() -> PermissionDenied:
 
 
 def address_in_use() -> Conflict:
-    """The refusal of a second account for one email."""
+    """The error for a second account with the same email."""
     return Conflict("An account with this email exists already.", reason="email_in_use")
 
 

@@ -24,14 +24,14 @@ __all__ = ["users_password", "users_rotate_secret"]
 
 
 class SetPassword(AccountRef, frozen=True, kw_only=True):
-    """`current` is needed unless you are admin; the new password has 12 to 128 characters."""
+    """`current` is required unless you are an admin; the new password has 12 to 128 characters."""
 
     password: NewPassword
     current: CurrentPassword | None = None
 
 
 class RotatedSecret(msgspec.Struct, frozen=True):
-    """`client_secret` is shown now and never again."""
+    """`client_secret` is shown only once."""
 
     __repr__ = hide_values
 
@@ -41,7 +41,7 @@ class RotatedSecret(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class NewHash:
-    """The new hash, and the old one that `current` was found to match."""
+    """The new hash, and the old one that `current` matched."""
 
     phc: str = field(repr=False)
     checked: str | None = field(repr=False)
@@ -49,7 +49,7 @@ class NewHash:
 
 def _guess(reader: Reader, context: Context, params: SetPassword) -> Attempt | None:
     account: Account = context.record
-    # Counted with the sign-ins at this account. Who gives no current password guesses at none.
+    # Counted with the sign-ins to this account. Without `current`, no password is guessed.
     return None if params.current is None else guess_at(account.email or account.id, context.source)
 
 
@@ -109,7 +109,7 @@ def users_rotate_secret(tx: Writer, context: Context, params: AccountRef, accoun
 
 
 def _may_skip_current(context: Context, account: Account) -> bool:
-    """Admins may set a password without knowing the old one; a key may not: its owner's would outlive the key."""
+    """Admins may set a password without the old one; API keys may not, as the new password would outlive the key."""
     return is_admin(context) and not _is_own_by_key(context, account)
 
 

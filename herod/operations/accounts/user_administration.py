@@ -1,4 +1,4 @@
-"""Accounts, for admins: add, look at, change, switch off, delete."""
+"""Account administration: add, show, change, disable and delete accounts."""
 
 from typing import Annotated, Literal
 
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-UserOrder = Annotated[Literal["oldest", "newest"], msgspec.Meta(description="what stands first")]
+UserOrder = Annotated[Literal["oldest", "newest"], msgspec.Meta(description="which accounts come first")]
 
 
 class ListUsers(Params, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class ListUsers(Params, frozen=True, kw_only=True):
 
 
 class AddUser(Params, frozen=True, kw_only=True):
-    """All may be left out; without `scope` the account gets read, without `networks` your own."""
+    """Every field is optional; `scope` defaults to read, `networks` to your own."""
 
     email: Email | None = None
     name: AccountName | None = None
@@ -68,7 +68,7 @@ class AddUser(Params, frozen=True, kw_only=True):
 
 
 class AddedUser(msgspec.Struct, frozen=True):
-    """The account; `client_secret` is shown now and never again."""
+    """The account; `client_secret` is shown only once."""
 
     __repr__ = hide_values
 
@@ -87,14 +87,14 @@ class SetScope(AccountRef, frozen=True, kw_only=True):
 
 
 class UpdateUser(AccountRef, frozen=True, kw_only=True):
-    """What is left out stays."""
+    """Omitted fields stay unchanged."""
 
     name: AccountName | msgspec.UnsetType = msgspec.UNSET
     networks: NetworkNames | msgspec.UnsetType = msgspec.UNSET
 
 
 class DeletedUser(msgspec.Struct, frozen=True):
-    """`keys` of the account died with it; `service_keys` that it made live on until they are deleted."""
+    """`keys` were deleted with the account; `service_keys` that it created stay valid until they are deleted."""
 
     client_id: str
     deleted: bool
@@ -142,7 +142,7 @@ def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | 
     tool=Tool("add_user"),
     prepare=_hash_password,
     creates=True,
-    target=NoTarget("makes something new"),
+    target=NoTarget("creates an account"),
 )
 def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
     """Create an account. Its client secret is shown once."""
@@ -199,7 +199,7 @@ def users_update(tx: Writer, context: Context, params: UpdateUser, account: Acco
 
 
 def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef, account: Account) -> None:
-    """Let an account be off in this process while the store cannot take it."""
+    """Disable an account in this process while the store cannot be written."""
     context.runtime.switched_off.add(account.id)
     context.runtime.counters["unwritten"] += 1
 
@@ -215,7 +215,7 @@ def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef, 
 )
 def users_enable(tx: Writer, context: Context, params: AccountRef, account: Account) -> User:
     """Enable a disabled account. Tokens and sessions that ended when it was disabled stay ended."""
-    is_off_here = account.id in context.runtime.switched_off  # the store could not take that it was switched off
+    is_off_here = account.id in context.runtime.switched_off  # it was disabled while the store could not be written
     enabled = _change(tx, context, account, enabled=True, epoch=account.epoch + is_off_here)
     context.runtime.switched_off.discard(enabled.client_id)
     return enabled
@@ -264,7 +264,7 @@ def _change(tx: Writer, context: Context, account: Account, **changes: object) -
 
 
 def _check_given(context: Context, account: Account) -> None:
-    """An account has no end: time is no part of this ceiling."""
+    """Check the account's grant against the actor's ceiling, without time: accounts do not expire."""
     check_ceiling(timeless(context.principal.grants), context.runtime.grant(account.scope, account.networks))
 
 

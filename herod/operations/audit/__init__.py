@@ -1,4 +1,4 @@
-"""The audit log: read, verified, and kept as long as the settings say."""
+"""The audit log: list and verify it, and keep it as long as the settings say."""
 
 from herod.operations.audit.retention import AuditRetention, enforce_retention
 

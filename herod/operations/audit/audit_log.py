@@ -1,6 +1,6 @@
-"""The audit log: look through it, and prove that it is whole. Rows hold ids, never a name or a secret.
+"""The audit log: list its rows, and verify that it is complete. Rows hold ids, never a name or a secret.
 
-Both read for long where there is much, so they are awaited (`wait`) and read in a thread, with a connection of its own.
+Both can read for a long time, so they are awaited (`wait`) and read in a thread, with a separate connection.
 """
 
 from datetime import datetime
@@ -22,33 +22,33 @@ __all__ = ["audit_list", "audit_verify"]
 
 MAX_SEQ: Final = 2**63 - 1
 HMAC_BYTES: Final = 32
-# Which way a cursor goes on.
+# The direction in which a cursor continues.
 OLDER: Final = "older"
 NEWER: Final = "newer"
 
 
 class ListAudit(Params, frozen=True, kw_only=True):
-    """Newest first; with `after`, a row's `seq`, those behind it, oldest first.
+    """Newest first; with `after`, a row's `seq`, the rows after it, oldest first.
 
-    `operation` is a name, or `keys.*` for all that begin so; `since` is included and `until` is not; `limit` is at
-    most 200. All that is given must hold.
+    `operation` is a name, or a prefix such as `keys.*`; `since` is inclusive and `until` exclusive; `limit` is at most
+    200. Rows must match every given filter.
     """
 
     at_most_one = ("after", "cursor")
 
     actor: Annotated[str, msgspec.Meta(description="an id: who did or tried it")] | None = None
-    operation: Annotated[str, msgspec.Meta(description="its name, or `keys.*` for all that begin so")] | None = None
+    operation: Annotated[str, msgspec.Meta(description="its name, or a prefix such as `keys.*`")] | None = None
     outcome: Annotated[str, msgspec.Meta(description="`ok` or `denied`")] | None = None
     reason: Annotated[str, msgspec.Meta(description="why it was refused, such as `missing_scope`")] | None = None
     source: Annotated[str, msgspec.Meta(description="`uid:N` or an address")] | None = None
     target: Annotated[str, msgspec.Meta(description="an id: what was changed or presented")] | None = None
-    since: Annotated[Time, msgspec.Meta(description="this moment and later")] | None = None
-    until: Annotated[Time, msgspec.Meta(description="before this moment")] | None = None
+    since: Annotated[Time, msgspec.Meta(description="at this time or later")] | None = None
+    until: Annotated[Time, msgspec.Meta(description="before this time")] | None = None
     after: (
         Annotated[
             int,
             msgspec.Meta(
-                description="the `seq` of a row: what stands behind it, oldest first",
+                description="the `seq` of a row: list the rows after it, oldest first",
                 extra_json_schema={"minimum": 0, "maximum": MAX_SEQ},
             ),
         ]
@@ -61,8 +61,8 @@ class ListAudit(Params, frozen=True, kw_only=True):
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One row. `actor` is a client_id, key id, peer rule id, legacy id, `local-admin` or `anonymous`.
 
-    `method` is how the actor was known; `source` is `uid:N` or an address; `outcome` is ok or denied, `reason` why;
-    `target` is the id of what was changed or presented; `count` is how many like it the row stands for.
+    `method` is how the actor authenticated; `source` is `uid:N` or an address; `outcome` is ok or denied, `reason` why;
+    `target` is the id of what was changed or presented; `count` is how many equal events the row stands for.
     """
 
     seq: int
@@ -78,13 +78,13 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VerifyAudit(Params, frozen=True, kw_only=True):
-    """`expect` is a `head` that was noted earlier."""
+    """`expect` is a `head` of an earlier verification."""
 
     expect: (
         Annotated[
             str,
             msgspec.Meta(
-                description="a `head` noted earlier, which must still stand in the log",
+                description="a `head` noted earlier, which the log must still contain",
                 extra_json_schema={"pattern": f"^[0-9A-Fa-f]{{{2 * HMAC_BYTES}}}$"},
             ),
         ]
@@ -93,7 +93,7 @@ class VerifyAudit(Params, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`head` is the HMAC of the last row, to be noted; `first_bad` is the `seq` of the first row that is not right."""
+    """`head` is the HMAC of the last row, to be noted; `first_bad` is the `seq` of the first row that is wrong."""
 
     valid: bool
     rows: int
@@ -152,21 +152,21 @@ def audit_verify(reader: Reader, context: Context, params: VerifyAudit) -> Verdi
 
 
 def _ends(params: ListAudit) -> tuple[int | None, int | None]:
-    """(after, before): between which rows the page lies."""
+    """The rows that the page lies between, as (after, before)."""
     if params.cursor is None:
         if params.after is not None and not 0 <= params.after <= MAX_SEQ:
             raise InvalidRequest(f"after is {params.after}: give the seq of a row, or 0.")
         return params.after, None
     if params.after is not None:
-        raise InvalidRequest("Give after or cursor, not both: the cursor goes on from where its page ended.")
+        raise InvalidRequest("Give after or cursor, not both: the cursor continues where its page ended.")
     seq, way = parse_cursor(params.cursor)
     if way not in (OLDER, NEWER) or seq < 0:
-        raise InvalidRequest("The cursor is of another list: leave it out to start anew.", reason="cursor")
+        raise InvalidRequest("The cursor belongs to another list: leave it out to start over.", reason="cursor")
     return (seq, None) if way == NEWER else (None, seq)
 
 
 def _seconds(time: datetime | None, name: str) -> int | None:
-    """Unix seconds of a time as users write it."""
+    """Unix seconds of a time parameter."""
     if time is None:
         return None
     if time.tzinfo is None:
@@ -182,7 +182,7 @@ def _parse_head(text: str | None) -> bytes | None:
     except ValueError:
         mac = b""
     if len(mac) != HMAC_BYTES:
-        raise InvalidRequest(f"A head is {2 * HMAC_BYTES} characters of 0-9 and a-f, as audit.verify answers it.")
+        raise InvalidRequest(f"A head is {2 * HMAC_BYTES} characters of 0-9 and a-f, as audit.verify returns it.")
     return mac
 
 

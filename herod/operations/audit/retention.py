@@ -1,7 +1,7 @@
-"""How long the audit log is kept: by age and by number, whichever is reached first.
+"""Retention of the audit log: by age and by number of rows, whichever limit is reached first.
 
-The chain's anchor moves behind what goes, in the same transaction, so what stays verifies; and each time a row says
-how much went. It goes in bounded steps: nobody else's write waits for long.
+The chain's anchor moves past the deleted rows in the same transaction, so that the remaining rows verify, and an audit
+row records how many were deleted. Rows are deleted in bounded steps, so that no other write waits for long.
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ ROWS_AT_ONCE: Final = 2000
 
 @dataclass(frozen=True, slots=True)
 class AuditRetention:
-    """What is kept.
+    """How much is kept.
 
     Attributes:
-        days: older rows go, by whole days (UTC), so that it happens once a day.
-        rows: when there are more, the oldest go until a hundredth is free, so that it does not happen at every turn.
+        days: older rows are deleted, by whole days (UTC), so that it happens once a day.
+        rows: if there are more, the oldest are deleted until a hundredth is free, so that it does not happen each time.
     """
 
     days: int
@@ -30,15 +30,15 @@ class AuditRetention:
 
 
 async def enforce_retention(store: Store, kept: AuditRetention, *, now: int) -> int:
-    """Remove audit rows that are too old or too many; how many went.
+    """Delete audit rows that are too old or too many, and return how many.
 
     Args:
-        store: whose audit log it is.
-        kept: how much stays.
+        store: the store with the audit log.
+        kept: how much to keep.
         now: Unix seconds.
 
     Raises:
-        Unavailable: the store cannot be written; nothing more went.
+        Unavailable: the store cannot be written; rows deleted before that stay deleted.
     """
     before = (now // DAY - kept.days) * DAY
     last, first = store.audit_head[0], store.audit_rows(limit=1)

@@ -1,4 +1,4 @@
-"""API keys: made, listed, rotated, disabled, deleted."""
+"""API keys: create, list, rotate, disable and delete them."""
 
 from herod.operations.keys.create_list_delete import make_key, put_key
 from herod.operations.keys.list_filters import UNUSED_SECONDS

@@ -1,4 +1,4 @@
-"""API keys: make, list, look at, delete. A user's key is its owner narrowed; a service key stands for itself."""
+"""Create, list, show and delete API keys. A user key has at most its owner's grants; a service key has its own."""
 
 from typing import Literal
 
@@ -55,7 +55,7 @@ EXAMPLE_KEY = "0kZ3vXq81LmT"
 
 
 class CreateKey(Params, frozen=True, kw_only=True):
-    """`kind` is user for accounts, else service; `owner` (a client_id) is for admins; `expires_at` is RFC 3339."""
+    """`kind` is by default user for accounts, else service; `owner` is for admins; `expires_at` is RFC 3339."""
 
     name: KeyLabel
     scope: Scope = READ
@@ -66,7 +66,7 @@ class CreateKey(Params, frozen=True, kw_only=True):
 
 
 class ListKeys(Params, frozen=True, kw_only=True):
-    """`limit` is at most 200; `owner` (a client_id) and `order` expires are for admins; `name` is the whole name."""
+    """`limit` is at most 200; `owner` (a client_id) and `order` expires are for admins; `name` must match exactly."""
 
     owner: Owner | None = None
     cursor: Cursor | None = None
@@ -84,26 +84,26 @@ class KeyRef(Params, frozen=True, kw_only=True):
 
 
 class DeletedKey(msgspec.Struct, frozen=True):
-    """The key is gone; its next use is refused."""
+    """The key is deleted; its next use is refused."""
 
     id: str
     deleted: bool
 
 
 def _owner(reader: Reader, context: Context, params: CreateKey) -> Account | None:
-    """Whose the new key is; None for a service key."""
+    """The account that will own the new key; None for a service key."""
     own = context.principal.id if context.principal.kind is PrincipalKind.ACCOUNT else None
     kind = params.kind or ("user" if own or params.owner else "service")
     if kind == "service":
         if params.owner is not None:
-            raise InvalidRequest("A service key has no owner: leave owner out, or make a user key.")
-        _need_admin(context, "Service keys are made by admins.")
+            raise InvalidRequest("A service key has no owner: leave owner out, or create a user key.")
+        _need_admin(context, "Only admins can create service keys.")
         return None
     owner_id = params.owner or own
     if owner_id is None:
-        raise InvalidRequest('A user key needs an owner: give the client_id of one, or kind "service".')
+        raise InvalidRequest('A user key needs an owner: give the client_id of an account, or kind "service".')
     if owner_id != own:
-        _need_admin(context, "Keys for others are made by admins.")
+        _need_admin(context, "Only admins can create keys for others.")
     owner = reader.get(Account, owner_id)
     if owner is None:
         raise NotFound("There is no such account.")
@@ -116,7 +116,7 @@ def _need_admin(context: Context, why: str) -> None:
 
 
 def _owner_grants(reader: Reader, context: Context, owner: Account) -> Grants:
-    """What the owner holds; whoever makes a key for themselves may hold less by this very credential."""
+    """The owner's grants, for the actor to cover; none if the actor is the owner and may hold less."""
     return () if owns(context.principal, owner.id) else (context.runtime.grant(owner.scope, owner.networks),)
 
 
@@ -172,14 +172,14 @@ def keys_create(tx: Writer, context: Context, params: CreateKey, owner: Account 
 def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
     """List API keys, oldest first: your own, or all of them for admins.
 
-    A page may hold fewer than `limit` and not be the last: go on while there is a next cursor.
-    Ordered by expires, keys that never expire are left out.
+    A page may hold fewer than `limit` keys and not be the last: continue while there is a next cursor.
+    With `order` expires, keys that never expire are left out.
     """
     owner, order, limit = params.owner, Order(params.order), parse_limit(params.limit)
     own = context.principal.id if context.principal.kind is PrincipalKind.ACCOUNT else None
     if not is_admin(context):
         if order is Order.EXPIRES:
-            raise InvalidRequest("Only admins list keys by when they expire: order by oldest or newest.")
+            raise InvalidRequest("Only admins can order keys by expiry: use oldest or newest.")
         if own is None or owner not in (None, own):
             return Page([])
         owner = own
@@ -205,7 +205,7 @@ def keys_get(reader: Reader, context: Context, params: KeyRef) -> KeyDetails:
 
 
 def switch_off_in_memory(reader: Reader, context: Context, params: KeyRef, key: ApiKey) -> None:
-    """Let a key be off in this process while the store cannot take it."""
+    """Disable a key in this process while the store cannot be written."""
     context.runtime.switched_off.add(key.id)
 
 
@@ -234,7 +234,7 @@ def make_key(
     networks: tuple[str, ...],
     expires_at: int | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key and its text, which is shown once and kept as an HMAC. Ceilings are the caller's to check."""
+    """A new key and its text, which is shown once and stored as an HMAC. The caller checks the ceilings."""
     key_id = new_key_id()
     text = new_key(KeyKind.SERVICE if owner is None else KeyKind.USER, key_id)
     key = ApiKey(
@@ -255,10 +255,10 @@ def put_key(tx: Writer, context: Context, key: ApiKey) -> None:
     """Store a new key.
 
     Raises:
-        Conflict: its owner, or for a service key the machine, has one of that name.
+        Conflict: its owner, or for a service key the machine, already has a key with that name.
     """
     if tx.find(ApiKey, *key.lookup):
-        raise Conflict("A key of this name exists already: choose another name.", reason="name_in_use")
+        raise Conflict("A key with this name exists already: choose another name.", reason="name_in_use")
     tx.put(key)
     context.target = key.id
 

@@ -1,7 +1,7 @@
-"""Keys in a list: whose, of which kind and state, in which order; a bounded walk at a time.
+"""Filters for lists of keys: owner, kind, state and order, in bounded steps.
 
-The store knows a key's owner and its times and finds by them. The rest it keeps sealed, so a page of those that are
-off, say, is what a look at the next `MAX_PAGE` keys brings up: it may be short, or empty, and still have a cursor.
+The store can search by a key's owner and times. The other fields are sealed, so a page of disabled keys, for example,
+is found by reading the next `MAX_PAGE` keys: it may be short or empty and still have a cursor.
 """
 
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ __all__ = ["UNUSED_SECONDS", "KeyKindName", "KeyOrder", "KeyState", "Wanted", "f
 
 KeyKindName = Annotated[Literal["user", "service"], msgspec.Meta(description="only keys of this kind")]
 KeyOrder = Annotated[
-    Literal["oldest", "newest", "expires"], msgspec.Meta(description="what stands first; by expires is for admins")
+    Literal["oldest", "newest", "expires"], msgspec.Meta(description="which keys come first; expires is for admins")
 ]
 KeyState = Annotated[
-    Literal["on", "off", "expired", "unused"], msgspec.Meta(description="only keys in this state; unused for 90 days")
+    Literal["on", "off", "expired", "unused"], msgspec.Meta(description="only keys in this state; unused: for 90 days")
 ]
 
-# A key that nobody has used for a quarter is one to ask about.
+# A key that was not used for a quarter is worth asking about.
 UNUSED_SECONDS: Final = 90 * 86_400
-# Stands after every id.
+# Sorts after every id.
 _LAST_ID: Final = "~"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which keys a list is of; None does not matter.
+    """Which keys to list; None matches every key.
 
     Attributes:
         owner: an account's id, or `SERVICE_KEYS`.
@@ -46,22 +46,22 @@ class Wanted:
 def find_keys(
     reader: Reader, wanted: Wanted, *, order: Order, cursor: str | None, limit: int, now: int
 ) -> Page[ApiKey]:
-    """The next keys that are wanted, among the next `MAX_PAGE` of the list.
+    """The next matching keys, among the next `MAX_PAGE` of the list.
 
     Raises:
-        InvalidRequest: the cursor is not one of ours.
+        InvalidRequest: the cursor is invalid.
     """
     owner = SERVICE_KEYS if wanted.owner is None and wanted.kind == "service" else wanted.owner
     if order is Order.EXPIRES:
-        owner = None  # all owners' are in one list, so theirs are picked out of it
+        owner = None  # this order has the keys of all owners in one list, filtered below
         if cursor is None and wanted.state == "on":
-            cursor = encode_cursor(now, _LAST_ID)  # what is expired stands before it
+            cursor = encode_cursor(now, _LAST_ID)  # expired keys come before it
     is_whole = wanted.state is None and (wanted.owner, wanted.kind) in ((owner, None), (None, "service"))
     page = reader.list(ApiKey, owner=owner, order=order, cursor=cursor, limit=limit if is_whole else MAX_PAGE)
     found: list[ApiKey] = []
     for number, key in enumerate(page.items, 1):
         if order is Order.EXPIRES and wanted.state == "expired" and not _is_expired(key, now):
-            return Page(found)  # nor is any that comes after it
+            return Page(found)  # no later key is expired either
         if _is_wanted(reader, key, wanted, now):
             found.append(key)
             if len(found) == limit:
@@ -71,7 +71,7 @@ def find_keys(
 
 
 def named_keys(reader: Reader, name: str, owners: tuple[str | None, ...], wanted: Wanted, *, now: int) -> list[ApiKey]:
-    """The keys of exactly that name, of these owners; None is for service keys.
+    """The keys with exactly that name that belong to these owners; None stands for service keys.
 
     Raises:
         InvalidRequest: no key can have that name.

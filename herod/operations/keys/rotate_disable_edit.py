@@ -1,4 +1,4 @@
-"""A key's life after it was made: a new secret, switched off and on, renamed, narrowed."""
+"""Changes to an existing key: rotate its secret, disable, enable, rename and narrow it."""
 
 import math
 from typing import Annotated, Final
@@ -25,19 +25,19 @@ from herod_client.core.scope_graph import READ
 __all__ = ["keys_disable", "keys_enable", "keys_rotate", "keys_update"]
 
 FOREVER: Final = math.inf
-# A week: long enough for a service that is deployed by people, short enough to be ended.
+# A week: long enough for a service that is deployed by hand, short enough to end.
 MAX_OVERLAP: Final = 7 * 86_400
 
 
 class RotateKey(Params, frozen=True, kw_only=True):
-    """`overlap` is for how many seconds the old secret still works, a week at most; only the latest old one does."""
+    """`overlap` is how many seconds the old secret still works, a week at most; secrets before it do not."""
 
     id: KeyId
     overlap: Annotated[int, msgspec.Meta(ge=0, le=MAX_OVERLAP)] = 0
 
 
 class UpdateKey(Params, frozen=True, kw_only=True):
-    """What is left out stays. A key's scope and networks can only shrink; `expires_at` null means never."""
+    """Omitted fields stay unchanged. A key's scope and networks can only shrink; `expires_at` null means never."""
 
     id: KeyId
     name: KeyLabel | msgspec.UnsetType = msgspec.UNSET
@@ -61,7 +61,7 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey, key: ApiKey) ->
 
     Browsers that were signed in with the key are signed out.
     """
-    # Who gets the secret gets all that it opens, for as long as it does.
+    # Receiving the secret is receiving the key's grant, for as long as the key is valid.
     grant = current_grant(tx, context, key)
     check_ceiling(context.principal.grants, msgspec.structs.replace(grant, expires_at=key.expires_at))
     text = new_key(KeyKind.SERVICE if key.owner is None else KeyKind.USER, key.id)
@@ -69,7 +69,7 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey, key: ApiKey) ->
         key,
         secret_hash=hash_secret(context.runtime.keyring, "key", key.id, text),
         former_hash=key.secret_hash,
-        # Without an overlap no clock that is put back makes it good again.
+        # 0 without an overlap: a clock that is set back cannot make the old secret valid again.
         former_until=context.now + params.overlap if params.overlap else 0,
         rotated_at=context.now,
         former_epoch=key.epoch,
@@ -109,7 +109,7 @@ def keys_disable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> K
 )
 def keys_enable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> Key:
     """Enable a disabled API key."""
-    if key.id in context.runtime.switched_off:  # the store could not take that it was switched off
+    if key.id in context.runtime.switched_off:  # it was disabled while the store could not be written
         key = _ending_made(key)
     enabled = _put(tx, msgspec.structs.replace(key, enabled=True))
     context.runtime.switched_off.discard(enabled.id)
@@ -138,16 +138,16 @@ def keys_update(tx: Writer, context: Context, params: UpdateKey, key: ApiKey) ->
         changes["expires_at"] = None if params.expires_at is None else parse_future(params.expires_at, context.now)
     changed = msgspec.structs.replace(key, **changes)
     if any(other.id != key.id for other in tx.find(ApiKey, *changed.lookup)):
-        raise Conflict("A key of this name exists already: choose another name.", reason="name_in_use")
+        raise Conflict("A key with this name exists already: choose another name.", reason="name_in_use")
     _check_narrower(context, key, changed)
     return _put(tx, changed)
 
 
 def _check_narrower(context: Context, key: ApiKey, changed: ApiKey) -> None:
-    """Refuse a change that gives a key more than it had, or a longer life than the actor may give.
+    """Refuse a change that gives a key more than it had, or a later expiry than the actor may give.
 
     Raises:
-        CeilingExceeded: it does.
+        CeilingExceeded: the change does one of these.
     """
     runtime = context.runtime
     if (changed.scope, changed.networks) != (key.scope, key.networks):
@@ -160,7 +160,7 @@ def _check_narrower(context: Context, key: ApiKey, changed: ApiKey) -> None:
     limits = [grant.expires_at for grant in context.principal.grants]
     if is_longer and not any(limit is None or (changed.expires_at or FOREVER) <= limit for limit in limits):
         raise CeilingExceeded(
-            "The expires_at asked for is later than your own credential's.",
+            "The requested expires_at is later than your own credential's.",
             missing="expires_at",
             hint="let it expire no later than your own credential",
         )
@@ -172,18 +172,18 @@ def _put(tx: Writer, key: ApiKey) -> Key:
 
 
 def _next_epoch(key: ApiKey) -> int:
-    """An epoch that neither of the key's secrets has had."""
+    """An epoch that neither of the key's secrets has used."""
     return max(key.epoch, key.former_epoch) + 1
 
 
 def _ending_made(key: ApiKey) -> ApiKey:
-    """The key in new epochs: codes, sessions and tokens that were made with it are good no more."""
+    """The key with new epochs, which end the codes, sessions and tokens that were made with it."""
     epoch = _next_epoch(key)
     return msgspec.structs.replace(key, epoch=epoch, former_epoch=epoch + 1)
 
 
 def _end_sessions(tx: Writer, key: ApiKey) -> None:
-    """Sign out what was signed in with a key. Its epoch has ended them; this forgets them."""
+    """Delete the sessions that were opened with a key. The key's new epoch has already ended them."""
     for session in list(owned_by(tx, Session, key.owner or key.id)):
         if key_behind(session.via) == key.id:
             tx.delete(Session, session.id)

@@ -1,1 +1,1 @@
-"""Secrets from older systems, and the way out of them."""
+"""Legacy secrets of older systems, and their replacement by service keys."""

@@ -1,6 +1,7 @@
-"""Legacy secrets and the way out of them: who still uses which, and the service key that takes one's place.
+"""Legacy secrets and their replacement: where each is still used from, and the service key that replaces it.
 
-Ids of secrets, never the secrets: an id is an HMAC of it, and stays the same as long as the store's root key does.
+Answers contain ids of secrets, never the secrets: an id is an HMAC of the secret, and stays the same as long as the
+store's root key does.
 """
 
 from typing import Annotated, Final
@@ -28,10 +29,10 @@ SETTINGS: Final = {ADMIN: "admin_secret", USER: "user_secret", REGISTRAR: "regis
 
 
 class Legacy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A legacy secret of the settings, by its id; `setting` is where it stands.
+    """A legacy secret of the settings, by its id; `setting` is the setting that contains it.
 
-    `uses` counts every time it was accepted, by itself or when a service asked about it; `promoted_to` is the id of
-    the service key that was made to replace it.
+    `uses` counts every time it was accepted, directly or when a service asked about it; `promoted_to` is the id of the
+    service key that replaces it.
     """
 
     id: str
@@ -59,7 +60,7 @@ class PromoteLegacy(Params, frozen=True, kw_only=True):
 
 
 class PromotedKey(IssuedKey, frozen=True, kw_only=True):
-    """`replaces` goes on working until it is taken out of `setting`."""
+    """The secret `replaces` stays valid until it is removed from `setting`."""
 
     replaces: str
     setting: str
@@ -84,7 +85,7 @@ def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[
     credential=True,
     needs=ADMIN,
     manages_keys=True,
-    target=NoTarget("makes a key"),
+    target=NoTarget("creates a key"),
     example={"id": EXAMPLE_LEGACY, "name": "supervisor", "expires_at": "2030-01-31T12:00:00Z"},
     http=("POST /api/v1/legacy/{id}/promote",),
     creates=True,
@@ -97,7 +98,7 @@ def legacy_promote(tx: Writer, context: Context, params: PromoteLegacy) -> Promo
     use = tx.get(LegacyUse, secret.id) or LegacyUse(id=secret.id, created_at=context.now)
     if use.promoted_to is not None and tx.get(ApiKey, use.promoted_to) is not None:
         raise Conflict(
-            f"Key {use.promoted_to} replaces this secret already: give that one to who still uses the secret, "
+            f"Key {use.promoted_to} already replaces this secret: give it to the clients that still use the secret, "
             "rotate it if it is lost, or delete it first.",
             reason="promoted",
             hint=f"herod key rotate {use.promoted_to}",

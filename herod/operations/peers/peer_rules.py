@@ -23,18 +23,18 @@ from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["peers_allow", "peers_list", "peers_remove"]
 
-MAX_ID: Final = 2**32 - 2  # -1 is no id
+MAX_ID: Final = 2**32 - 2  # -1 is not an id
 LocalId = Annotated[
     int,
     msgspec.Meta(
-        description="as the kernel numbers them",
+        description="the kernel's number",
         extra_json_schema={"minimum": 0, "maximum": MAX_ID, "not": {"const": NOBODY_UID}},
     ),
 ]
 
 
 class AllowPeer(Params, frozen=True, kw_only=True):
-    """Exactly one of uid, gid, user and group; without `networks` the rule gets your own."""
+    """Exactly one of uid, gid, user and group; `networks` defaults to your own."""
 
     exactly_one = ("uid", "gid", "user", "group")
 
@@ -60,23 +60,23 @@ class PeerRef(Params, frozen=True, kw_only=True):
 
 
 class RemovedPeer(msgspec.Struct, frozen=True):
-    """The rule is gone; the next request under it is refused."""
+    """The rule is deleted; the next request under it is refused."""
 
     id: str
     deleted: bool
 
 
 def _look_up(reader: Reader, context: Context, params: AllowPeer) -> Work:
-    """Names are looked up in a thread: the name service may ask a network."""
+    """Resolve names in a thread, because the name service may use the network."""
     given = [value for value in (params.uid, params.gid, params.user, params.group) if value is not None]
     if len(given) != 1:
-        raise InvalidRequest("Say who: give uid, gid, user or group, one of them.")
+        raise InvalidRequest("Give exactly one of uid, gid, user and group.")
 
     def work() -> str:
         if params.user is not None:
             try:
                 return _subject("uid", pwd.getpwnam(params.user).pw_uid)
-            except (KeyError, ValueError):  # a NUL is no part of a name
+            except (KeyError, ValueError):  # ValueError: a NUL in the name
                 raise InvalidRequest(f"There is no local user {quoted(params.user)}.") from None
         if params.group is not None:
             try:
@@ -89,7 +89,7 @@ def _look_up(reader: Reader, context: Context, params: AllowPeer) -> Work:
 
 
 def _replaced(reader: Reader, context: Context, params: AllowPeer) -> PeerRule | None:
-    """The rule that there is for the same user or group, once it is known which that is."""
+    """The existing rule for the same user or group, once its name is resolved."""
     return None if context.prepared is None else next(iter(reader.find(PeerRule, "peer", context.prepared)), None)
 
 
@@ -116,11 +116,11 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer, before: PeerRul
         if params.networks is None
         else parse_networks(params.networks, context.runtime.config.networks)
     )
-    # A rule has no end: time is no part of this ceiling.
+    # Rules do not expire, so this ceiling ignores time.
     check_ceiling(timeless(actor.grants), context.runtime.grant(scope, tuple(networks)))
     if before is None:
         before = PeerRule(id=new_id(), created_at=context.now, subject=subject, creator=actor.id, scope=(), networks=())
-    # All that is not said anew stays, its epoch above all: tokens that ended must not be good again.
+    # Everything else stays, above all the epoch: tokens that ended must not become valid again.
     rule = msgspec.structs.replace(before, creator=actor.id, scope=scope, networks=list_networks(networks))
     tx.put(rule)
     context.target = rule.id
@@ -149,7 +149,7 @@ def peers_remove(tx: Writer, context: Context, params: PeerRef, rule: PeerRule) 
 
 def _subject(kind: str, number: int) -> str:
     if not 0 <= number <= MAX_ID:
-        raise InvalidRequest(f"{kind} {number} is not a {kind}: give 0 to {MAX_ID}.")
+        raise InvalidRequest(f"Invalid {kind} {number}: give 0 to {MAX_ID}.")
     if number == NOBODY_UID:
-        raise InvalidRequest(f"{kind} {number} is nobody in particular (any foreign container): it cannot be allowed.")
+        raise InvalidRequest(f"{kind} {number} is the overflow id that foreign containers share: it cannot be allowed.")
     return f"{kind}:{number}"

@@ -1,1 +1,1 @@
-"""Resources: what services keep here for others, owned by a secret."""
+"""Resources: what services keep in herod for their tenants, opened by a secret."""

@@ -1,8 +1,8 @@
-"""Resources: what a service keeps here for others, opened by a secret that they choose.
+"""Resources: what a service keeps in herod for its tenants, opened by a secret that the tenant chooses.
 
-A resource belongs to the principal who claimed it, and to whoever knows its secret. To all others it does not exist:
-another's resource, a wrong secret and a sid that never was are missed by the same lookups, of the same cost, and
-answered with the same words. The secret is never a credential: it opens a resource and admits nobody.
+A resource is available only to the principal that claimed it, and only with its secret. For everyone else it does not
+exist: another principal's resource, a wrong secret and an unknown sid take the same lookups at the same cost and get
+the same answer. The secret is never a credential: it opens a resource and authenticates nobody.
 """
 
 from typing import Annotated, Any, Final
@@ -32,28 +32,28 @@ __all__ = [
 
 MAX_SECRET: Final = 1024  # characters
 MAX_ATTRIBUTES: Final = 64
-MAX_ATTRIBUTE_BYTES: Final = 16 * 1024  # of all together, as JSON
+MAX_ATTRIBUTE_BYTES: Final = 16 * 1024  # of all attributes together, as JSON
 IN_HEADER: Final = {"secret": "X-Resource-Secret"}
 UNPROTECTED: Final = ""
 
-# What opens a resource; empty: nothing is needed.
+# The secret that opens a resource; empty if none is needed.
 OwnershipSecret = Annotated[
     str,
     msgspec.Meta(
-        description="what opens the resource; over REST in `X-Resource-Secret` or in the body, not in both",
+        description="the secret that opens the resource; over REST in `X-Resource-Secret` or in the body, not in both",
         extra_json_schema={"format": "password", "maxLength": MAX_SECRET},
     ),
     AS_IT_IS,
 ]
 Kind = Annotated[
     str,
-    msgspec.Meta(description="a name to tell it by", extra_json_schema=NAME),
+    msgspec.Meta(description="the service's own word for this kind of resource", extra_json_schema=NAME),
     NormalForm(lambda text: parse_label(text, "kind")),
 ]
 Attributes = Annotated[
     dict[str, Any],
     msgspec.Meta(
-        description=f"at most {MAX_ATTRIBUTES}, of {MAX_ATTRIBUTE_BYTES} bytes of JSON together",
+        description=f"at most {MAX_ATTRIBUTES}, with at most {MAX_ATTRIBUTE_BYTES} bytes of JSON in total",
         extra_json_schema={"maxProperties": MAX_ATTRIBUTES},
     ),
 ]
@@ -63,7 +63,7 @@ _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class ClaimResource(Params, frozen=True, kw_only=True):
-    """`kind` is the service's own word, such as vm. Whoever knows `secret` owns the resource; "" asks for none."""
+    """`kind` is the service's own word, such as vm. The resource opens with `secret`; "" for none."""
 
     kind: Kind
     name: Label
@@ -72,7 +72,7 @@ class ClaimResource(Params, frozen=True, kw_only=True):
 
 
 class ListResources(Params, frozen=True, kw_only=True):
-    """Only what `secret` owns of one kind; "" lists what asks for none. `limit` is at most 200."""
+    """Resources of one kind that `secret` opens; "" lists those without a secret. `limit` is at most 200."""
 
     kind: Kind
     secret: OwnershipSecret = UNPROTECTED
@@ -81,14 +81,14 @@ class ListResources(Params, frozen=True, kw_only=True):
 
 
 class ResourceRef(Params, frozen=True, kw_only=True):
-    """A resource and what opens it."""
+    """A resource and its secret."""
 
     sid: Annotated[str, msgspec.Meta(description="the resource's id"), AS_IT_IS]
     secret: OwnershipSecret = UNPROTECTED
 
 
 class UpdateResource(ResourceRef, frozen=True, kw_only=True):
-    """What is left out stays; `attributes` take the place of all that were."""
+    """Omitted fields stay unchanged; `attributes` replace all existing ones."""
 
     name: Label | msgspec.UnsetType = msgspec.UNSET
     attributes: Attributes | msgspec.UnsetType = msgspec.UNSET
@@ -111,7 +111,7 @@ class CheckedResource(msgspec.Struct, frozen=True):
 
 
 class ReleasedResource(msgspec.Struct, frozen=True):
-    """It is gone, and its sid never comes back."""
+    """The resource is deleted, and its sid is never used again."""
 
     sid: str
     released: bool
@@ -122,30 +122,30 @@ def _misses(context: Context, params: ListResources | ResourceRef) -> Counter:
 
 
 def _misses_unless_admin(context: Context, params: ResourceRef) -> Counter | None:
-    """An admin needs no secret to release, so guesses at none."""
+    """An admin needs no secret to release a resource, so there is nothing to guess."""
     return None if is_admin(context) else _misses(context, params)
 
 
 def _owned(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
-    """The resource, if it is the one's who asks and the secret opens it.
+    """The resource, if the caller claimed it and the secret opens it.
 
-    Both lookups are made whatever the first one finds: a miss never costs less than another.
+    Both lookups are always made, so that every miss costs the same.
 
     Raises:
         InvalidRequest: no resource can have such a secret.
-        NotFound: it is not there, or not for them, or not with this secret.
+        NotFound: it does not exist, another principal claimed it, or the secret does not open it.
     """
     resource = _find(reader, context, ref)
     if resource is None:
-        raise NotFound("There is no such resource, or not with this secret.", reason="not_owned")
+        raise NotFound("There is no such resource, or the secret does not open it.", reason="not_owned")
     return resource
 
 
 def _releasable(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
-    """As `_owned`; an admin's may be anybody's, whose claimant may be gone."""
+    """Like `_owned`, but any resource for an admin, as the claimant may no longer exist."""
     if not is_admin(context):
         return _owned(reader, context, ref)
-    _parse_secret(ref.secret)  # not needed, and no other than it could be
+    _parse_secret(ref.secret)  # not needed, but must be valid
     resource = reader.get(Resource, ref.sid)
     if resource is None:
         raise NotFound("There is no such resource.")
@@ -159,7 +159,7 @@ def _find(reader: Reader, context: Context, ref: ResourceRef) -> Resource | None
     return next(iter([*protected, *unprotected]), None)
 
 
-# Found by its secret, so whoever finds it may see it; and it holds nothing that anybody could lack.
+# A resource is found by its secret, so the caller may see it; and it has no grants that the actor could lack.
 OWNED_RESOURCE = Target(noun="resource", find=_owned, is_own=lambda principal, resource: True)
 RELEASABLE_RESOURCE = Target(noun="resource", find=_releasable, is_own=lambda principal, resource: True)
 
@@ -168,7 +168,7 @@ RELEASABLE_RESOURCE = Target(noun="resource", find=_releasable, is_own=lambda pr
     "resources.claim",
     credential=False,
     needs=USER,
-    target=NoTarget("makes something new"),
+    target=NoTarget("creates a resource"),
     example={"kind": "vm", "name": "web 1", "secret": "what the tenant chose", "attributes": {"cpus": 2}},
     http=("POST /api/v1/resources",),
     headers=IN_HEADER,
@@ -273,7 +273,7 @@ def resources_release(tx: Writer, context: Context, params: ResourceRef, resourc
 
 
 def _parse_secret(text: str) -> str:
-    """A secret as it is: people's spellings are theirs.
+    """Check a secret and return it unchanged: it is not normalized.
 
     Raises:
         InvalidRequest: it is too long, or a header could not carry it.
@@ -282,14 +282,14 @@ def _parse_secret(text: str) -> str:
         raise InvalidRequest(f"A resource's secret has at most {MAX_SECRET} characters.")
     if text != text.strip() or has_unprintable(text):
         raise InvalidRequest(
-            "A resource's secret has no space around it and no control or invisible characters: X-Resource-Secret "
-            "could not carry them."
+            "A resource's secret cannot have surrounding spaces, control or invisible characters: "
+            "X-Resource-Secret could not carry them."
         )
     return text
 
 
 def _parse_attributes(attributes: dict[str, Any]) -> bytes:
-    """A JSON object as it is kept.
+    """Encode attributes as they are stored.
 
     Raises:
         InvalidRequest: it is too large.
@@ -297,7 +297,7 @@ def _parse_attributes(attributes: dict[str, Any]) -> bytes:
     text = _encode(attributes)
     if len(attributes) > MAX_ATTRIBUTES or len(text) > MAX_ATTRIBUTE_BYTES:
         raise InvalidRequest(
-            f"A resource has at most {MAX_ATTRIBUTES} attributes, of {MAX_ATTRIBUTE_BYTES} bytes of JSON together."
+            f"A resource has at most {MAX_ATTRIBUTES} attributes and {MAX_ATTRIBUTE_BYTES} bytes of JSON in total."
         )
     return text
 

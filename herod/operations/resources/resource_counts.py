@@ -1,6 +1,6 @@
-"""How many resources there are, by who claimed them and of which kind: never a name, an attribute or a secret.
+"""Counts of resources by claimant and kind; never a name, an attribute or a secret.
 
-What a resource is of stands in its sealed record, so all are read, off the event loop and up to a bound.
+Claimant and kind are in the sealed records, so the records are read, off the event loop and up to a limit.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ class ResourceGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResourceCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """The largest groups first; `is_whole` is false where there are more resources or groups than were looked at."""
+    """The largest groups first; `is_whole` is false if there are more resources or groups than were counted."""
 
     total: int
     groups: list[ResourceGroup]

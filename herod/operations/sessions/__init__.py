@@ -1,4 +1,4 @@
-"""Browser sessions: opened, listed, ended, and handed over from a terminal."""
+"""Browser sessions: open, list and end them, and open one from a terminal."""
 
 from herod.operations.sessions.session_lifecycle import (
     COOKIE_CHARACTERS,

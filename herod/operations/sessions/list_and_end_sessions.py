@@ -1,4 +1,4 @@
-"""Who is signed in by browser, and signing others out. Only the dashboard asks for it, so only sessions do."""
+"""Listing signed-in browsers and signing others out. Only the dashboard uses it, so only sessions may."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -31,7 +31,7 @@ class ListSessions(Params, frozen=True, kw_only=True):
 
 
 class SessionRef(Params, frozen=True, kw_only=True):
-    """A session by its id, which opens nothing."""
+    """A session by its id, which is not a credential."""
 
     id: Verbatim
 
@@ -39,8 +39,8 @@ class SessionRef(Params, frozen=True, kw_only=True):
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """A signed-in browser.
 
-    `method` is what signed in; `source` and `browser` are of that moment; `is_this` marks the one that asks, and
-    `may_end` says whether it could end this one.
+    `method` is the credential that signed in; `source` and `browser` are from that moment; `is_this` marks the calling
+    session, and `may_end` says whether that one can end this one.
     """
 
     id: str
@@ -58,7 +58,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndedSession(msgspec.Struct, frozen=True):
-    """The session is over."""
+    """The session has ended."""
 
     id: str
     ended: bool
@@ -74,7 +74,7 @@ class EndedSession(msgspec.Struct, frozen=True):
 def session_list(reader: Reader, context: Context, params: ListSessions) -> Page[SessionView]:
     """List browser sessions, oldest first: your own, or all of them for admins.
 
-    What is over is left out, so a page may be shorter than asked for.
+    Ended sessions are left out, so a page may be shorter than requested.
     """
     owner = None if is_admin(context) else context.principal.id
     page = reader.list(Session, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
@@ -82,7 +82,7 @@ def session_list(reader: Reader, context: Context, params: ListSessions) -> Page
 
 
 def _session_grants(reader: Reader, context: Context, session: Session) -> Grants:
-    """What a session holds now; what opens nothing any more may go, whoever's it was."""
+    """A session's current grants; none if it is no longer valid, so that any admin can delete it."""
     try:
         return session_principal(reader, context.runtime, session, context.now).grants
     except Unauthenticated:
@@ -112,7 +112,7 @@ def session_end(tx: Writer, context: Context, params: SessionRef, session: Sessi
 
 
 def _view(reader: Reader, context: Context, session: Session) -> SessionView | None:
-    """How a session looks; None when it opens nothing any more."""
+    """The view of a session; None if it is no longer valid."""
     try:
         principal = session_principal(reader, context.runtime, session, context.now)
     except Unauthenticated:

@@ -1,6 +1,6 @@
-"""Sessions for browsers: opened with any credential, and ended by who has them. Only the dashboard asks for them.
+"""Browser sessions: opened with any credential, and ended by their holder. Only the dashboard uses them.
 
-Must never hold more than what opened it.
+A session must never hold more than the credential that opened it.
 """
 
 from typing import Final, Literal
@@ -33,16 +33,16 @@ __all__ = [
 SESSION_TTL: Final = 12 * 3600  # seconds: a working day, then sign in again
 # 22 of 43 characters: 131 bits in the cookie, 125 in the pages' addresses (`dashboard/csrf.py` says why).
 COOKIE_CHARACTERS: Final = 22
-# Neither a token nor a session makes another session: each would outlive what it was made with.
+# Neither a token nor a session can open a session, because the new session would outlive it.
 OPENS_SESSIONS: Final = frozenset(AuthMethod) - {AuthMethod.JWT, AuthMethod.SESSION, AuthMethod.ANONYMOUS}
 
 BrowserFamily = Literal["Chrome", "Edge", "Firefox", "Opera", "Safari", "another"]
 
 
 class Opening(Params, frozen=True, kw_only=True):
-    """What the dashboard knows of a browser that signs in.
+    """What the dashboard knows about a browser that signs in.
 
-    `former` is what the browser still holds of an earlier session: its cookie; that session ends.
+    `former` is the cookie of an earlier session that the browser still holds; that session ends.
     """
 
     browser: BrowserFamily = "another"
@@ -50,11 +50,11 @@ class Opening(Params, frozen=True, kw_only=True):
 
 
 class CreateSession(Opening, frozen=True, kw_only=True):
-    """The session is what signed in."""
+    """The session is for the presented credential."""
 
 
 class DeleteSession(Params, frozen=True, kw_only=True):
-    """Nothing to say: the session is the one that asks."""
+    """No parameters: the calling session ends."""
 
 
 class OpenedSession(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ class SignedOut(msgspec.Struct, frozen=True):
     credential=True,
     needs=Access.AUTHENTICATED,
     methods=OPENS_SESSIONS,
-    target=NoTarget("makes something new"),
+    target=NoTarget("creates a session"),
     example={},
     surfaces=frozenset({Surface.DASHBOARD}),
 )
@@ -92,7 +92,7 @@ def session_create(tx: Writer, context: Context, params: CreateSession) -> Opene
     credential=True,
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.SESSION}),
-    target=NoTarget("ends the very session that asks"),
+    target=NoTarget("ends the calling session"),
     example={},
     surfaces=frozenset({Surface.DASHBOARD}),
 )
@@ -103,7 +103,7 @@ def session_delete(tx: Writer, context: Context, params: DeleteSession) -> Signe
 
 
 def new_session(context: Context, principal: Principal) -> Session:
-    """A session of `principal`, with one of its grants, that has no secret yet and is not kept."""
+    """A session for `principal` with one of its grants, without a secret and not yet stored."""
     grant = principal.widest
     principal = part_of(principal, grant)
     expires_at = min(context.now + SESSION_TTL, grant.expires_at or context.now + SESSION_TTL)
@@ -120,12 +120,12 @@ def new_session(context: Context, principal: Principal) -> Session:
 
 
 def open_session(tx: Writer, context: Context, principal: Principal, opening: Opening) -> OpenedSession:
-    """Make a session for `principal`, who has just proved who they are."""
+    """Open a session for `principal`, which has just authenticated."""
     return keep_session(tx, context, new_session(context, principal), opening)
 
 
 def keep_session(tx: Writer, context: Context, session: Session, opening: Opening) -> OpenedSession:
-    """Give a new session its secret and keep it; what the browser had before is over."""
+    """Give a new session its secret and store it; the browser's former session ends."""
     runtime = context.runtime
     if opening.former:
         for former in tx.find(Session, "half", session_half(runtime, opening.former)):

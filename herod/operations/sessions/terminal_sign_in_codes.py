@@ -1,9 +1,9 @@
-"""From a terminal into a browser: a code that opens one session of who asked for it, once, within a minute.
+"""Sign-in codes: from a terminal, a code opens one browser session for its creator, once, within a minute.
 
-The code says who it is for before it is used: whoever shows it must show that too, and let the person at the browser
-decide. A code that somebody made for himself and slipped to them would otherwise put them into his session.
+The code tells whose session it opens before it is used: the page must show that, and let the person at the browser
+decide. Otherwise an attacker could slip them a code of his own and put them into his session.
 
-Must never open more than what asked for it holds, now or when the code is used.
+Must never open more than the credential that created the code holds, now or when the code is used.
 """
 
 from datetime import UTC, datetime
@@ -35,13 +35,13 @@ __all__ = ["CODE_SECONDS", "session_code", "session_offer", "session_redeem"]
 
 CODE_SECONDS: Final = 60
 EXAMPLE_CODE: Final = "4fZ0" * 10 + "4fZ"
-# What stands for every address of this machine is none to go to.
+# A browser cannot open a wildcard address.
 _HERE: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}  # noqa: S104 - compared, not bound
-_SPENT: Final = "This code was used already, or its minute is over: run `herod ui` again."
+_SPENT: Final = "This code was used already or has expired: run `herod ui` again."
 
 
 class MakeCode(Params, frozen=True, kw_only=True):
-    """Nothing to say: the code is for who asks."""
+    """No parameters: the code is for the caller."""
 
 
 class CodeRef(Params, frozen=True, kw_only=True):
@@ -51,13 +51,13 @@ class CodeRef(Params, frozen=True, kw_only=True):
 
 
 class RedeemCode(Opening, frozen=True, kw_only=True):
-    """A code, and the browser that brings it."""
+    """A code, and the browser that presents it."""
 
     code: Verbatim
 
 
 class SignInCode(msgspec.Struct, frozen=True):
-    """`code` opens one session until `expires_at`; `page_url` is where browsers find the dashboard, if anywhere."""
+    """`code` opens one session until `expires_at`; `page_url` is the dashboard's URL for browsers, if there is one."""
 
     __repr__ = hide_values
 
@@ -82,7 +82,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     credential=True,
     needs=Access.AUTHENTICATED,
     methods=OPENS_SESSIONS,
-    target=NoTarget("makes something new"),
+    target=NoTarget("creates a code"),
     example={},
     always_audited=True,
 )
@@ -138,13 +138,13 @@ def session_redeem(tx: Writer, context: Context, params: RedeemCode) -> OpenedSe
 
 
 def _page_url(context: Context) -> str | None:
-    """Where browsers on this machine find the dashboard; None where no TCP address is bound."""
+    """The dashboard's URL for browsers on this machine; None if no TCP address is bound."""
     deployment = context.process.deployment
     labels = (bind.rpartition("(")[2].removesuffix(")") for bind in deployment.binds)  # `fd://3 (ADDRESS)`
     bound = [label for label in labels if not label.startswith("unix:")]
     if not bound:
         return None
-    if deployment.has_tls:  # a certificate is for the name that people use
+    if deployment.has_tls:  # a certificate is for the public name
         return context.runtime.config.public_url
     chosen = next((bind for bind in bound if bind.startswith(("127.", "[::1]"))), bound[0])
     host, _, port = chosen.rpartition(":")
@@ -152,7 +152,7 @@ def _page_url(context: Context) -> str | None:
 
 
 def _who(reader: Reader, context: Context, session: Session) -> Principal:
-    """Who made the code, narrowed to what they held then and hold now."""
+    """The principal that created the code, narrowed to what it held then and holds now."""
     maker = parent_of_session(reader, context.runtime, session, context.now)
     held = context.runtime.grant(session.scope, session.networks)
     return msgspec.structs.replace(maker, grants=intersect_grants(maker.grants, held))

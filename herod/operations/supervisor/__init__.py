@@ -1,1 +1,1 @@
-"""Hero Supervisor's methods over herod's service keys."""
+"""Hero Supervisor's methods, implemented with herod's service keys."""

@@ -1,4 +1,4 @@
-"""Hero Supervisor's four methods, in its shapes, over herod's service keys."""
+"""Hero Supervisor's four methods, in its formats, implemented with herod's service keys."""
 
 import dataclasses
 
@@ -25,13 +25,13 @@ __all__ = ["auth_create_key", "auth_list_keys", "auth_remove_key", "auth_verify"
 
 
 class VerifyKey(Params, frozen=True, kw_only=True):
-    """Anything that can be presented as a bearer: an API key, a legacy secret, a token."""
+    """Anything that can be presented as a bearer token: an API key, a legacy secret, a token."""
 
     key: str
 
 
 class Verified(msgspec.Struct, frozen=True):
-    """`scope` is what the key may do right now; `{valid: false}` and no more for anything else."""
+    """`scope` is what the key may do now; the answer is only `{valid: false}` for anything invalid."""
 
     valid: bool
     name: str | msgspec.UnsetType = msgspec.UNSET
@@ -39,7 +39,7 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 class CreateSupervisorKey(Params, frozen=True, kw_only=True):
-    """`admin_key` may stand in the Authorization header instead."""
+    """`admin_key` may be in the Authorization header instead."""
 
     admin_key: CredentialText | None = None
     name: KeyLabel
@@ -47,7 +47,7 @@ class CreateSupervisorKey(Params, frozen=True, kw_only=True):
 
 
 class CreatedSupervisorKey(msgspec.Struct, frozen=True):
-    """`key` is shown now and never again."""
+    """`key` is shown only once."""
 
     __repr__ = hide_values
 
@@ -59,7 +59,7 @@ class CreatedSupervisorKey(msgspec.Struct, frozen=True):
 
 
 class ListSupervisorKeys(Params, frozen=True, kw_only=True):
-    """`admin_key` may stand in the Authorization header instead."""
+    """`admin_key` may be in the Authorization header instead."""
 
     admin_key: CredentialText | None = None
 
@@ -76,7 +76,7 @@ class SupervisorKey(msgspec.Struct, frozen=True):
 
 
 class RemoveSupervisorKey(Params, frozen=True, kw_only=True):
-    """The key itself or its id; `admin_key` may stand in the Authorization header instead."""
+    """The key itself or its id; `admin_key` may be in the Authorization header instead."""
 
     exactly_one = ("key", "id")
 
@@ -107,7 +107,7 @@ def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
     credential=True,
     needs=ADMIN,
     manages_keys=True,
-    target=NoTarget("makes something new"),
+    target=NoTarget("creates a key"),
     example={"name": "runner-1", "scope": "registrar"},
 )
 def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -> CreatedSupervisorKey:
@@ -136,8 +136,7 @@ def auth_list_keys(reader: Reader, context: Context, params: ListSupervisorKeys)
         view = _view(key, reader.usage(key.id))
         if not room.takes(view):
             raise InvalidRequest(
-                "There are more service keys than one answer can hold: list them page by page with keys.list, "
-                "of kind service.",
+                "The service keys do not fit into one answer: list them in pages with keys.list, kind service.",
                 hint="herod key list",
             )
         found.append(view)
@@ -146,10 +145,10 @@ def auth_list_keys(reader: Reader, context: Context, params: ListSupervisorKeys)
 
 def _service_key(reader: Reader, context: Context, params: RemoveSupervisorKey) -> ApiKey | None:
     if (params.key is None) == (params.id is None):
-        raise InvalidRequest("Say which key: give key or id, one of them.")
+        raise InvalidRequest("Give exactly one of key and id.")
     key_id = params.id
     if params.key is not None:
-        # Clients of the older system pass what they have; an id in the place of the key is understood.
+        # Clients of the older system pass what they have, so an id in place of the key is accepted.
         key_id = parse_key(params.key).id if looks_like_key(params.key) else params.key
     key = reader.get(ApiKey, key_id or "")
     return None if key is None or key.owner is not None else key

@@ -1,4 +1,4 @@
-"""What an admin should look at, said of plain facts: what is wrong, why it matters, and what mends it.
+"""Warnings for admins, derived from facts: what is wrong, why it matters, and how to fix it.
 
 Pure: no store, no clock. Worst first; the same facts always give the same list.
 """
@@ -13,7 +13,7 @@ from herod.pipeline.operation_definition import Time
 __all__ = ["AdminWarning", "Facts", "KeyFacts", "WarningTopic", "find_warnings"]
 
 DAY: Final = 86_400
-# A certificate authority renews a month before the end; half of that is late.
+# Certificates are usually renewed a month before they expire; half of that is late.
 CERTIFICATE_SECONDS: Final = 14 * DAY
 LEGACY_SECONDS: Final = 30 * DAY
 BACKUP_SECONDS: Final = 7 * DAY
@@ -21,7 +21,7 @@ OK: Final = "ok"
 
 
 class WarningTopic(msgspec.Struct, frozen=True):
-    """A key or legacy secret that is meant; `at` is when it ends or was last used."""
+    """A key or legacy secret that a warning is about; `at` is when it expires or was last used."""
 
     id: str
     name: str
@@ -29,10 +29,10 @@ class WarningTopic(msgspec.Struct, frozen=True):
 
 
 class AdminWarning(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to look at.
+    """A warning.
 
-    `level` is `now`, `soon` or `consider`; `fix` says what to do, and `command` is what to type for it, if anything
-    is; `subjects` are some of those that are meant.
+    `level` is `now`, `soon` or `consider`; `fix` says what to do, and `command` is the command for it, if there is one;
+    `subjects` are some of the keys or secrets that it is about.
     """
 
     code: str
@@ -44,7 +44,7 @@ class AdminWarning(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Which keys end within a week and which nobody has used for 90 days: some, and how many at least, or in all."""
+    """Keys that expire within a week, and keys unused for 90 days: some of each, and how many (at least, or in all)."""
 
     expiring: tuple[WarningTopic, ...] = ()
     expiring_count: int = 0
@@ -60,7 +60,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         legacy: id and last use of each legacy secret.
         is_kept: whether the store is a file, which can be lost.
-        has_records: whether anything is kept that would be missed.
+        has_records: whether the store holds anything that would be missed.
     """
 
     health: str = OK
@@ -78,7 +78,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_warnings(facts: Facts, *, now: int) -> list[AdminWarning]:
-    """What to look at, worst first."""
+    """The warnings for these facts, worst first."""
     order = ("now", "soon", "consider")
     return sorted(_find(facts, now), key=lambda one: order.index(one.level))
 
@@ -89,7 +89,7 @@ def _find(facts: Facts, now: int) -> Iterator[AdminWarning]:
             code="store",
             level="now",
             message=f"The store is {facts.health}: {facts.reason or 'nothing can be changed'}",
-            fix="Mend what its reason says, then restart herod.",
+            fix="Fix the cause, then restart herod.",
             command="herod doctor",
         )
     for name in facts.weak_secrets:
@@ -98,7 +98,7 @@ def _find(facts: Facts, now: int) -> Iterator[AdminWarning]:
             code="weak_secret",
             level="now",
             message=f"{name} is too short: it can be guessed.",
-            fix="Make a longer one with herod secret generate, and change to it while herod is stopped.",
+            fix="Generate a longer one with herod secret generate, and switch to it while herod is stopped.",
             command=f"herod secret rotate{which} --new-secret-file new_secret",
         )
     yield from _certificate(facts, now)
@@ -116,15 +116,15 @@ def _find(facts: Facts, now: int) -> Iterator[AdminWarning]:
         yield AdminWarning(
             code="registration",
             level="consider",
-            message="Registration is open: whoever reaches herod can make an account with scope read.",
-            fix='Unless that is wanted, set registration = "closed" in the settings and restart herod.',
+            message="Registration is open: anyone who can reach herod can create an account with scope read.",
+            fix='Unless you want that, set registration = "closed" in the settings and restart herod.',
         )
     if facts.signing == "HS256":
         yield AdminWarning(
             code="signing",
             level="consider",
-            message="Tokens are signed with HERO_SECRET (HS256): every service that holds it can make tokens too.",
-            fix='When all services can take public keys, set signing = "EdDSA" in the settings and restart herod.',
+            message="Tokens are signed with HERO_SECRET (HS256): every service that holds it can issue tokens too.",
+            fix='When all services support public keys, set signing = "EdDSA" in the settings and restart herod.',
         )
 
 
@@ -140,7 +140,7 @@ def _certificate(facts: Facts, now: int) -> Iterator[AdminWarning]:
         message="The TLS certificate has expired: clients refuse to connect."
         if is_over
         else f"The TLS certificate expires in {_count(days, 'day')}.",
-        fix="Renew it, then let herod read it again.",
+        fix="Renew it, then reload herod.",
         command="systemctl reload herod",
     )
 
@@ -151,7 +151,7 @@ def _keys(keys: KeyFacts) -> Iterator[AdminWarning]:
             code="expiring",
             level="soon",
             message=f"{_at_least(keys.expiring_count, 'key', is_all=keys.are_all_expiring)} will expire within a week.",
-            fix="Give those that are still needed a later end, or make new ones.",
+            fix="Extend those that are still needed, or create new ones.",
             command=f"herod key edit {keys.expiring[0].id} --expires 90d",
             subjects=list(keys.expiring),
         )
@@ -174,7 +174,7 @@ def _legacy(facts: Facts, now: int) -> Iterator[AdminWarning]:
             code="legacy_used",
             level="soon",
             message=f"{_count(len(used), 'legacy secret')} used within the last 30 days.",
-            fix="Make a service key in its place, and give that to who still uses it.",
+            fix="Create a service key to replace it, and give that key to the clients that still use the secret.",
             command=f"herod legacy promote {used[0].id}",
             subjects=used,
         )
@@ -183,7 +183,7 @@ def _legacy(facts: Facts, now: int) -> Iterator[AdminWarning]:
             code="legacy_idle",
             level="consider",
             message=f"{_count(len(idle), 'legacy secret')} in the settings, not used for 30 days.",
-            fix="Take it out of the settings, then let herod read them again.",
+            fix="Remove it from the settings, then reload herod.",
             command="systemctl reload herod",
             subjects=idle,
         )

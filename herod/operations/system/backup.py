@@ -1,4 +1,4 @@
-"""A copy of the whole store, for whoever may have everything in it."""
+"""A backup of the whole store, for admins."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ __all__ = ["backup"]
 
 
 class Granted(msgspec.Struct, frozen=True):
-    """The answer is the file itself; this stands in the table only."""
+    """A placeholder for the operation table: the answer is the file itself."""
 
 
 async def _stream(store: Store) -> ByteStream:

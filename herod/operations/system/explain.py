@@ -1,4 +1,4 @@
-"""Why may someone do something, or not, and what would mend it. Answers with the engine that decides for real."""
+"""Explain an authorization decision: why, and how to change it. It is made by the engine that decides real requests."""
 
 from typing import Annotated
 
@@ -27,13 +27,13 @@ __all__ = ["access_explain"]
 
 
 class Explain(Params, frozen=True, kw_only=True):
-    """`principal` is a client_id, email, key id, peer rule id, `uid:N` or `gid:N`; you yourself if left out."""
+    """`principal` is a client_id, email, key id, peer rule id, `uid:N` or `gid:N`; you by default."""
 
     at_most_one = ("operation", "scope")
 
     principal: (
         Annotated[
-            str, msgspec.Meta(description="whom: a client_id, email, key id, peer rule id, `uid:N` or `gid:N`; you")
+            str, msgspec.Meta(description="a client_id, email, key id, peer rule id, `uid:N` or `gid:N`; default you")
         ]
         | None
     ) = None
@@ -43,7 +43,7 @@ class Explain(Params, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The decision; when it is no, why, what is missing, and the command that would mend it."""
+    """The decision; for a denial also the reason, what is missing, and how to fix it."""
 
     allowed: bool
     reason: str | None = None
@@ -70,7 +70,7 @@ def access_explain(reader: Reader, context: Context, params: Explain) -> Explana
         except Unauthenticated as error:
             return Explanation(allowed=False, reason=error.reason, hint="enable it, or its owner, first")
     else:
-        raise MissingScope("Explaining others' access takes admin.", missing=ADMIN)
+        raise MissingScope("Only admins can explain the access of others.", missing=ADMIN)
     if operation is not None:
         try:
             admit(msgspec.structs.replace(context, principal=principal), operation, network=params.network)
@@ -87,10 +87,10 @@ def access_explain(reader: Reader, context: Context, params: Explain) -> Explana
 
 
 def _operation(context: Context, params: Explain) -> Operation | None:
-    """Which operation is asked about, if it is one.
+    """The operation asked about, if any.
 
     Raises:
-        InvalidRequest: there is none of that name, no such scope, or both are given.
+        InvalidRequest: there is no such operation or scope, or both are given.
     """
     if params.operation is not None and params.scope is not None:
         raise InvalidRequest("Ask about an operation or a scope, not both.")
@@ -106,11 +106,11 @@ def _operation(context: Context, params: Explain) -> Operation | None:
 
 
 def _principal(reader: Reader, context: Context, name: str) -> Principal:
-    """Anybody, with what they hold right now.
+    """The named principal with its current grants.
 
     Raises:
-        NotFound: nobody is called that.
-        Unauthenticated: they are switched off.
+        NotFound: no principal has that name.
+        Unauthenticated: it, or its owner, is disabled.
     """
     runtime = context.runtime
     if name == LOCAL_ADMIN_ID:

@@ -1,4 +1,4 @@
-"""How the daemon is, what it counts, and who one is to it."""
+"""The daemon's health, version and counts, and the caller's identity."""
 
 import msgspec
 
@@ -13,7 +13,7 @@ __all__ = ["health", "stats", "version", "whoami"]
 
 
 class HealthAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`status` is ok, read-only or failing; `reason` says why not ok."""
+    """`status` is ok, read-only or failing; `reason` says why it is not ok."""
 
     status: str
     service: str
@@ -49,10 +49,10 @@ class HeldGrant(msgspec.Struct, frozen=True):
 
 
 class Whoami(msgspec.Struct, frozen=True):
-    """The principal herod sees, with the scope and networks it holds right now.
+    """The calling principal, with the scope and networks that it holds now.
 
-    `grants` is there for a local process that several group rules admit: they stand side by side, each scope on its
-    own networks, and `scope` and `networks` are the widest of them.
+    `grants` is present for a local process that several group rules admit: each grant has its own scope and networks,
+    and `scope` and `networks` are those of the widest.
     """
 
     sub: str

@@ -1,4 +1,4 @@
-"""What a monitoring system collects: counts and states in the Prometheus text format, never a name or an id."""
+"""Metrics for monitoring: counts and states in the Prometheus text format, never a name or an id."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -23,8 +23,8 @@ COUNTED: Final = (
     ("tokens", "Access tokens issued."),
     ("sign_ins", "Sign-ins by password and by browser."),
     ("denials", "Requests refused."),
-    ("validations", "Tokens, keys and secrets looked at for other services."),
-    ("invalid", "Those of them that were no good."),
+    ("validations", "Tokens, keys and secrets validated for other services."),
+    ("invalid", "Validations that found the token, key or secret invalid."),
 )
 
 
@@ -36,17 +36,17 @@ def metrics(store: Store, context: Context, params: NoParams) -> str:
 
 def _lines(store: Store, context: Context) -> Iterator[str]:
     runtime = context.runtime
-    yield from _metric("herod_info", "gauge", "The version that runs.", 1, f'{{version="{runtime.config.version}"}}')
+    yield from _metric("herod_info", "gauge", "The running version.", 1, f'{{version="{runtime.config.version}"}}')
     uptime = max(0, context.now - runtime.started_at)
     yield from _metric("herod_uptime_seconds", "gauge", "Seconds since the start.", uptime)
     is_well = int(store.health[0] is Health.OK)
-    yield from _metric("herod_store_writable", "gauge", "1 while the store takes changes.", is_well)
+    yield from _metric("herod_store_writable", "gauge", "1 while the store can be written.", is_well)
     for kind, record_type in KEPT:
-        yield from _metric(f"herod_{kind}", "gauge", f"How many {kind} there are.", store.count(record_type))
+        yield from _metric(f"herod_{kind}", "gauge", f"Number of {kind}.", store.count(record_type))
     for name, meaning in COUNTED:
         yield from _metric(f"herod_{name}_total", "counter", meaning, runtime.counters[name])
     stats = store.stats
-    yield from _metric("herod_store_writes_total", "counter", "Changes taken.", stats.writes)
+    yield from _metric("herod_store_writes_total", "counter", "Changes written.", stats.writes)
     yield from _metric("herod_store_commits_total", "counter", "Commits that made them durable.", stats.commits)
 
 

@@ -1,7 +1,7 @@
-"""The overview for admins: how the daemon is set up, how it is, what the last day brought, and what needs attention.
+"""The overview for admins: the daemon's configuration and state, the activity of the last day, and warnings.
 
-Only the dashboard asks. It reads for long where there is much, off the event loop (`wait`); what it looks at is
-bounded, and says so where it ends. Must never tell a secret, only that one is weak.
+Only the dashboard uses it. It can read for a long time, off the event loop (`wait`); how much it reads is limited, and
+the answer says where the limit was reached. Must never contain a secret, only that one is weak.
 """
 
 from collections.abc import Callable
@@ -25,17 +25,17 @@ HOUR: Final = 3600
 HOURS: Final = 24
 WEEK: Final = 7 * 24 * HOUR
 SIGN_INS: Final = frozenset({"login", "session.create", "session.redeem", "session.sign_in"})
-# How far back the audit log is looked at, and how much of it at a time.
+# How far back the audit log is read, and how many rows at a time.
 MAX_AUDIT_ROWS: Final = 100_000
 AUDIT_PAGE: Final = 5000
 NAMED: Final = 5
-# How many keys are looked at for each question.
+# How many keys are read for each survey.
 MAX_KEYS: Final = 10_000
-LAST_ID: Final = "~"  # stands after every id
+LAST_ID: Final = "~"  # sorts after every id
 
 
 class Hour(msgspec.Struct, frozen=True):
-    """What happened in the hour from `at` on."""
+    """The activity in the hour that begins at `at`."""
 
     at: Time | None
     sign_ins: int
@@ -46,7 +46,7 @@ class OverviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Times are RFC 3339, `uptime` is in seconds.
 
     `store_path` and `store_bytes` are null for a store in memory; `hours` are the last 24, the oldest first, and
-    `is_whole_day` is false where the audit log has too many rows for all of them to be counted.
+    `is_whole_day` is false if the audit log has too many rows to count all of them.
     """
 
     status: str
@@ -144,7 +144,7 @@ def _has_records(store: Store) -> bool:
 
 
 def _survey_keys(reader: Reader, now: int) -> KeyFacts:
-    """Which keys end soon, and which nobody uses; as many of either as can be looked at in a second or so."""
+    """Keys that expire soon, and unused keys; as many of each as can be read in about a second."""
     expiring: list[WarningTopic] = []
     unused: list[WarningTopic] = []
     expiring_count = unused_count = 0
@@ -178,7 +178,7 @@ def _survey_keys(reader: Reader, now: int) -> KeyFacts:
 def _walk(
     reader: Reader, order: Order, cursor: str | None, is_beyond: Callable[[ApiKey], bool]
 ) -> tuple[list[ApiKey], bool]:
-    """Keys in an order up to one that is beyond, and whether that was reached."""
+    """Keys in this order up to the first that is beyond, and whether that one or the end was reached."""
     found: list[ApiKey] = []
     while len(found) < MAX_KEYS:
         page = reader.list(ApiKey, order=order, cursor=cursor)
@@ -198,7 +198,7 @@ def _ends(key: ApiKey) -> int:
 
 
 def _unused_still(store: Store, keys: KeyFacts, now: int) -> KeyFacts:
-    """Without those whose use was noted and not yet written down when the file was looked at."""
+    """Leave out keys whose use was noted, but not yet written when the file was read."""
     unused = [
         subject
         for subject in keys.unused
@@ -209,7 +209,7 @@ def _unused_still(store: Store, keys: KeyFacts, now: int) -> KeyFacts:
 
 
 async def _count_day(store: Store, now: int) -> tuple[list[Hour], bool]:
-    """Sign-ins and denials by the hour. Rows stand in the order of time, so looking ends where the day does."""
+    """Sign-ins and denials by the hour. Rows are ordered by time, so reading stops where the day begins."""
     first = (now // HOUR - HOURS + 1) * HOUR
     sign_ins, denials = [0] * HOURS, [0] * HOURS
     is_whole, seen = True, 0
@@ -236,7 +236,7 @@ async def _count_day(store: Store, now: int) -> tuple[list[Hour], bool]:
 
 
 async def _last_backup(store: Store) -> int | None:
-    """When the last backup was asked for, as far back as the audit log is looked at."""
+    """When the last backup was requested, as far back as the audit log is read."""
     after = max(0, store.audit_head[0] - MAX_AUDIT_ROWS)
     wanted = AuditFilter(operation="backup", outcome="ok")
     rows: list[AuditRow] = await store.find_audit(wanted, after=after, limit=MAX_AUDIT_ROWS)

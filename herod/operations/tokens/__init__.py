@@ -1,4 +1,4 @@
-"""Access tokens: issued, validated, introspected, revoked, and the feed for local verifiers."""
+"""Access tokens: issue, validate, introspect and revoke them, and the change feed for local verifiers."""
 
 from herod.operations.tokens.new_token import issue_token
 

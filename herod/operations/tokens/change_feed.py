@@ -1,14 +1,14 @@
-"""The feed for who verifies tokens by themselves: whose tokens are good for what, and which were taken back.
+"""The change feed for local token verifiers: what each subject's tokens may do, and which tokens were revoked.
 
-Without a cursor, or with one that the feed cannot go on from, a reader gets everything anew (`reset`): the subjects
-that tokens may name and the revocations, some hundred at a time. Then it gets what has changed, and can wait for it.
-Any principal may read it, so it holds ids, scopes, networks and epochs, and never a name, an email or a secret.
+Without a cursor, or with one that the feed cannot continue from, a reader gets a new snapshot (`reset`): the subjects
+that tokens may name and the revocations, a few hundred at a time. After that it gets changes, and can wait for them.
+Any principal may read the feed, so it holds ids, scopes, networks and epochs, and never a name, an email or a secret.
 
     cursor = generation "." rev "." instance "." unwritten [ "." kind "." page ]
 
-generation and rev are the store's; instance changes with all that is not in the store and that effective scopes hang
-on: another start, other scopes. `unwritten` counts what a store which cannot write has not taken: revocations,
-and accounts that were switched off or deleted. kind and page say where a snapshot goes on.
+generation and rev are the store's; instance changes with everything outside the store that effective scopes depend on:
+a restart, other scopes. `unwritten` counts changes made while the store could not be written: revocations, and accounts
+that were disabled or deleted. kind and page say where a snapshot continues.
 """
 
 from collections import Counter
@@ -36,12 +36,12 @@ from herod_client.core.scope_graph import ADMIN
 __all__ = ["MAX_WAIT_SECONDS", "WAITING", "WAITING_OF_PRINCIPAL", "WAITING_OF_SOURCE", "token_changes"]
 
 MAX_WAIT_SECONDS: Final = 30
-# Who waits holds a connection that nobody can take away.
+# A waiting reader holds a connection that is not evicted.
 WAITING: Final = 256
 WAITING_OF_SOURCE: Final = 64
 WAITING_OF_PRINCIPAL: Final = 16
 RETRY_SECONDS: Final = 5
-# A reader whose clock is behind must not take a revoked token for good.
+# How long a revocation is listed after its token expired: a reader whose clock is slow must not accept the token.
 KEPT_SECONDS: Final = 3600
 MAX_CURSOR_CHARS: Final = 512
 # What a snapshot holds, in this order.
@@ -49,22 +49,22 @@ KINDS: Final[tuple[type[Record], ...]] = (Account, PeerRule, Revocation)
 
 
 class FollowTokens(Params, frozen=True, kw_only=True):
-    """`cursor` is that of the answer before, `wait` how many seconds to wait when there is no news, at most 30."""
+    """`cursor` is from the previous answer; `wait` is how many seconds to wait for changes, at most 30."""
 
-    cursor: Annotated[str, msgspec.Meta(description="`cursor` of the answer before")] | None = None
+    cursor: Annotated[str, msgspec.Meta(description="`cursor` of the previous answer")] | None = None
     wait: Annotated[
         int,
         msgspec.Meta(
-            description="seconds to wait when there is no news",
+            description="seconds to wait for changes, if there are none yet",
             extra_json_schema={"minimum": 0, "maximum": MAX_WAIT_SECONDS},
         ),
     ] = 0
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom tokens name. `kind` is account, peer or local_admin; `scope` is what it holds now: no token is worth more.
+    """A subject of tokens. `kind` is account, peer or local_admin; `scope` is what it holds now, and limits its tokens.
 
-    A token of another epoch is no good.
+    A token with another epoch is not valid.
     """
 
     sub: str
@@ -76,7 +76,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """A token that was revoked; it is over at `exp` anyhow (RFC 7519, NumericDate)."""
+    """A token that was revoked; it would expire at `exp` (RFC 7519, NumericDate)."""
 
     sub: str
     jti: str
@@ -84,7 +84,7 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What tokens are verified by: their two issuers, their longest life in seconds, and what each scope includes."""
+    """How to verify tokens: their two issuers, their longest lifetime in seconds, and what each scope includes."""
 
     issuer: str
     audience_issuer: str
@@ -95,8 +95,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 class TokenChanges(msgspec.Struct, frozen=True, kw_only=True):
     """What changed since the cursor.
 
-    With `reset`, what was known before is to be forgotten: everything begins with this answer, and `rules` says by what
-    tokens are verified. With `has_more`, the next answer is there already, and before the last one nothing is complete.
+    With `reset`, readers discard what they had: this answer begins a snapshot, and `rules` says how tokens are
+    verified. With `has_more`, the next answer is available at once, and the state is complete only after the last one.
     """
 
     cursor: str
@@ -109,7 +109,7 @@ class TokenChanges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """A cursor, read."""
+    """A parsed cursor."""
 
     generation: str
     rev: int
@@ -156,7 +156,7 @@ def _is_news(answer: TokenChanges) -> bool:
 
 
 def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) -> TokenChanges:
-    """What there is at that place, without waiting."""
+    """The answer at that position, without waiting."""
     if place is None or place.instance != _instance(runtime) or place.generation != store.cursor.generation:
         return _snapshot(store, runtime, _begin(store, runtime), now, is_reset=True)
     if place.kind is not None:
@@ -184,7 +184,7 @@ def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) 
 
 
 def _snapshot(store: Store, runtime: Runtime, place: FeedPosition, now: int, *, is_reset: bool) -> TokenChanges:
-    """The next part of everything. What changes meanwhile is told afterwards, from where the snapshot began."""
+    """The next part of a snapshot. Changes made meanwhile follow it, from the revision at which it began."""
     rules, unwritten, room = None, [], ByteBudget()
     told: list[Subject | Taken] = []
     if is_reset:
@@ -220,7 +220,7 @@ def _snapshot(store: Store, runtime: Runtime, place: FeedPosition, now: int, *, 
 
 
 def _tell(runtime: Runtime, record: Record, now: int) -> Subject | Taken | None:
-    """What the feed says of a record, if anything."""
+    """A record's entry in the feed, if it has one."""
     match record:
         case Account():
             return _subject(runtime, record, PrincipalKind.ACCOUNT, is_enabled=_is_enabled(runtime, record))
@@ -259,7 +259,7 @@ def _is_enabled(runtime: Runtime, account: Account) -> bool:
 
 
 def _local_admin(runtime: Runtime) -> Subject:
-    """It stands in no store, and its tokens die with the process."""
+    """The local admin is not in the store, and its tokens end with the process."""
     return Subject(
         sub=LOCAL_ADMIN_ID,
         kind=PrincipalKind.LOCAL_ADMIN,
@@ -271,7 +271,7 @@ def _local_admin(runtime: Runtime) -> Subject:
 
 
 def _unwritten(runtime: Runtime) -> list[Taken]:
-    """What holds in this process alone: the store could not take it."""
+    """The revocations that only this process knows, because the store could not be written."""
     found = ((mark.rpartition("/"), exp) for mark, exp in runtime.revoked.items())
     return [Taken(sub, jti, exp) for (sub, _, jti), exp in found]
 
@@ -304,10 +304,10 @@ def _instance(runtime: Runtime) -> str:
 
 
 def _parse_place(text: str) -> FeedPosition:
-    """Read a cursor.
+    """Parse a cursor.
 
     Raises:
-        InvalidRequest: no answer gave it.
+        InvalidRequest: it is not a cursor of the feed.
     """
     try:
         generation, rev, instance, unwritten, *rest = text[:MAX_CURSOR_CHARS].split(".")
@@ -323,16 +323,16 @@ def _parse_place(text: str) -> FeedPosition:
     except ValueError:
         place = None
     if place is None or str(place) != text or not 0 <= (place.kind or 0) < len(KINDS):
-        raise InvalidRequest("The cursor is not one that the feed gave: leave it out to begin anew.", reason="cursor")
+        raise InvalidRequest("The cursor is invalid: leave it out to get a new snapshot.", reason="cursor")
     return place
 
 
 @contextmanager
 def _waiting(runtime: Runtime, context: Context) -> Iterator[None]:
-    """A place among those who wait.
+    """Take a place among the waiting readers.
 
     Raises:
-        RateLimited: there is none.
+        RateLimited: there is no free place.
     """
     waiting: Counter[str] = runtime.waiting
     mine = {
@@ -342,7 +342,7 @@ def _waiting(runtime: Runtime, context: Context) -> Iterator[None]:
     }
     if any(waiting[name] >= most for name, most in mine.items()):
         raise RateLimited(
-            "Too many wait for changes already: end one of yours, or ask without wait.",
+            "Too many requests are waiting for changes: end one of yours, or ask without wait.",
             retry_after=RETRY_SECONDS,
             reason="too_many_waiting",
         )

@@ -1,7 +1,7 @@
-"""What services ask about a token that was shown to them: introspection (RFC 7662).
+"""Token introspection for services (RFC 7662).
 
-Answers for whatever can be presented as a bearer. Unlike validation it takes a token that was made for another
-resource, and tells its audience: who asks must find itself in it. Nothing is changed here and no secret is told.
+Accepts anything that can be presented as a bearer token. Unlike validation it accepts a token for another resource and
+returns its audience: the caller must check that it is that audience. It changes nothing and returns no secret.
 """
 
 import msgspec
@@ -18,17 +18,17 @@ __all__ = ["token_introspect"]
 
 
 class IntrospectToken(Params, frozen=True, kw_only=True):
-    """RFC 7662, section 2.1. The hint changes nothing: herod sees by its form what it is."""
+    """RFC 7662, section 2.1. The hint is ignored: the token's form shows its type."""
 
     token: str
     token_type_hint: str | None = None
 
 
 class Introspection(msgspec.Struct, frozen=True, omit_defaults=True):
-    """RFC 7662, section 2.2. What is not active says no more than that.
+    """RFC 7662, section 2.2. For an inactive token `active` is the only field.
 
-    `scope` is what it is good for right now; `networks` stands there when it is not all of them; `client_id` where an
-    account or a resource is behind it; `exp` and `iat` are RFC 7519 NumericDates.
+    `scope` is the effective one; `networks` is present unless it is all of them; `client_id` for an account's token or
+    one with `aud`; `exp` and `iat` are RFC 7519 NumericDates.
     """
 
     active: bool
@@ -56,8 +56,8 @@ class Introspection(msgspec.Struct, frozen=True, omit_defaults=True):
 def token_introspect(store: Store, context: Context, params: IntrospectToken) -> Introspection:
     """Introspect a token, API key or legacy secret (RFC 7662), with its audience.
 
-    Whoever holds it may ask: it must be shown whole, and says no more than validation does. A token with `aud` is for
-    that resource alone: accept it only if it is yours.
+    Any caller may ask about a token that it can present; the answer says no more than validation does. A token with
+    `aud` is for that resource alone: accept it only if that is you.
     """
     runtime = context.runtime
     try:
@@ -71,7 +71,7 @@ def token_introspect(store: Store, context: Context, params: IntrospectToken) ->
         scope=runtime.scope_text(principal.widest),
         client_id=principal.id if has_client else msgspec.UNSET,
         username=principal.name,
-        token_type="Bearer",  # noqa: S106 - RFC 6750's name for it, no secret
+        token_type="Bearer",  # noqa: S106 - the token type's name in RFC 6750, not a secret
         exp=_or_unset(principal.expires_at),
         iat=_or_unset(principal.issued_at),
         sub=principal.id,

@@ -40,9 +40,9 @@ MAX_RESOURCE_CHARS: Final = 512
 
 
 class CreateToken(Params, frozen=True, kw_only=True):
-    """RFC 6749, section 4.4. Without `scope` the token gets all that the client holds.
+    """RFC 6749, section 4.4. Without `scope` the token gets the client's full scope.
 
-    `resource` is the one service that the token is for (RFC 8707): it becomes `aud`, and nobody else takes the token.
+    `resource` is the only service that the token is for (RFC 8707): it becomes `aud`, and no other service accepts it.
     """
 
     grant_type: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [CLIENT_CREDENTIALS]}), AS_IT_IS] = (
@@ -53,7 +53,7 @@ class CreateToken(Params, frozen=True, kw_only=True):
         Annotated[
             str,
             msgspec.Meta(
-                description="the URI of the one service that the token is for",
+                description="the URI of the only service that the token is for",
                 extra_json_schema={
                     "format": "uri",
                     "pattern": f"^{RESOURCE.pattern}$",
@@ -67,15 +67,15 @@ class CreateToken(Params, frozen=True, kw_only=True):
 
 
 class ValidateToken(Params, frozen=True, kw_only=True):
-    """A token, API key or legacy secret; `scope` and `network` are what it must carry."""
+    """A token, API key or legacy secret; `scope` and `network` are what it must cover."""
 
     token: Annotated[str, msgspec.Meta(description="a token, an API key or a legacy secret")]
     scope: AskedScope | None = None
-    network: Annotated[str, msgspec.Meta(description="the network that it must reach")] | None = None
+    network: Annotated[str, msgspec.Meta(description="the network that it must cover")] | None = None
 
 
 class Validated(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`scope` is the effective one, not expanded; `exp` and `iat` are RFC 7519 NumericDates, `exp` null if none."""
+    """`scope` is the effective one, not expanded; `exp` and `iat` are RFC 7519 NumericDates, or `exp` is null."""
 
     valid: bool
     sub: str | msgspec.UnsetType = msgspec.UNSET
@@ -98,7 +98,7 @@ class RevokeToken(Params, frozen=True, kw_only=True):
 
 
 class Revoked(msgspec.Struct, frozen=True):
-    """A token that was no good before counts as revoked (RFC 7009, section 2.2)."""
+    """A token that was already invalid counts as revoked (RFC 7009, section 2.2)."""
 
     revoked: bool
 
@@ -108,7 +108,7 @@ class Revoked(msgspec.Struct, frozen=True):
     credential=True,
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.CLIENT_SECRET, AuthMethod.PEER}),
-    target=NoTarget("makes something new"),
+    target=NoTarget("issues a token"),
     example={"grant_type": "client_credentials", "scope": "read"},
     http=("POST /token",),
     form=True,
@@ -136,7 +136,7 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
 def token_validate(store: Store, context: Context, params: ValidateToken) -> Validated:
     """Validate a token, API key or legacy secret: whether it is valid now, its subject, scope and networks.
 
-    A token that was made for another resource than herod is malformed here: `token.introspect` tells its audience.
+    A token for another resource than herod is malformed here: `token.introspect` returns its audience.
     """
     runtime = context.runtime
     asked = () if params.scope is None else split_scope(params.scope)
@@ -164,7 +164,7 @@ def token_validate(store: Store, context: Context, params: ValidateToken) -> Val
 
 
 def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, record: None) -> None:
-    """Let the revocation hold in this process while the store cannot take it."""
+    """Revoke a token in this process while the store cannot be written."""
     claims = _revocable(reader, context, params.token)
     if claims is not None:
         context.runtime.revoked[_mark(claims)] = claims.exp
@@ -175,7 +175,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, rec
     "token.revoke",
     credential=True,
     needs=Access.AUTHENTICATED,
-    target=NoTarget("a token is no record: its subject is looked at by the handler"),
+    target=NoTarget("a token is not a record: the handler checks its subject"),
     example={"token": "eyJhbGciOiJIUzI1NiJ9.…"},
     http=("POST /revoke",),
     tool=Tool("revoke_token", destructive=True, idempotent=True),
@@ -196,23 +196,23 @@ def token_revoke(tx: Writer, context: Context, params: RevokeToken) -> Revoked:
 
 
 def _everything(context: Context) -> tuple[Principal, str]:
-    """Who the token is for when no scope is asked for, and all that they hold.
+    """The token's holder when no scope is requested, and its full scope.
 
     Raises:
-        InvalidScope: there are several grants and none covers the others: a token carries one.
+        InvalidScope: there are several grants and none covers the others; a token carries only one.
     """
     principal = context.principal
     widest = principal.widest
     if not all(widest.covers(grant) for grant in principal.grants):
-        raise InvalidScope(f"One token cannot carry all that you hold, {_held(context)}: ask for a scope.")
+        raise InvalidScope(f"One token cannot carry all your grants, {_held(context)}: request a scope.")
     return part_of(principal, widest), context.runtime.scope_text(widest)
 
 
 def _asked(context: Context, text: str) -> tuple[Principal, str]:
-    """Who the token is for, with the one grant that it carries, and the scope as it was asked.
+    """The token's holder with the one grant that it carries, and the scope as requested.
 
     Raises:
-        InvalidScope: one of its names is unknown or beyond the client's own, or no one grant covers them all.
+        InvalidScope: one of its names is unknown or exceeds the client's own, or no single grant covers them all.
     """
     graph, principal = context.runtime.config.graph, context.principal
     try:
@@ -224,7 +224,7 @@ def _asked(context: Context, text: str) -> tuple[Principal, str]:
     for name in names:
         mask = graph.mask((name,))
         if not mask or principal.farthest(mask) is None:
-            raise InvalidScope(f"Scope {name[:64]!r} is not yours to ask for: you hold {_held(context)}.")
+            raise InvalidScope(f"You cannot request scope {name[:64]!r}: you hold {_held(context)}.")
     grant = principal.farthest(graph.mask(names))
     if grant is None:
         raise InvalidScope(f"One token cannot carry these scopes together: you hold {_held(context)}.")
@@ -232,7 +232,7 @@ def _asked(context: Context, text: str) -> tuple[Principal, str]:
 
 
 def _held(context: Context) -> str:
-    """What the client holds, for messages; of several grants each with its networks and peer rule."""
+    """The client's grants, for messages; each of several with its networks and peer rule."""
     runtime, principal = context.runtime, context.principal
     if not principal.parts:
         return runtime.scope_text(principal.widest) or "none"
@@ -243,10 +243,10 @@ def _held(context: Context) -> str:
 
 
 def _check_resource(text: str) -> None:
-    """Refuse what no audience can be.
+    """Refuse a resource that cannot be an audience.
 
     Raises:
-        InvalidTarget: it is no absolute URI, has a fragment, or is too long.
+        InvalidTarget: it is not an absolute URI, has a fragment, or is too long.
     """
     is_uri = len(text) <= MAX_RESOURCE_CHARS and RESOURCE.fullmatch(text) is not None
     if is_uri and text.lower().startswith(("http:", "https:")):
@@ -262,7 +262,7 @@ def _check_resource(text: str) -> None:
 
 
 def _lacking(context: Context, principal: Principal, asked: tuple[str, ...], network: str | None) -> str | None:
-    """`scope` or `network` when no grant of the principal's covers what is asked about."""
+    """`scope` or `network`, whichever no grant of the principal covers; None if one covers both."""
     grants = principal.grants
     for name in asked:
         bit = context.runtime.config.graph.bit(name)
@@ -275,7 +275,7 @@ def _lacking(context: Context, principal: Principal, asked: tuple[str, ...], net
 
 
 def _reason(error: Unauthenticated, text: str) -> str:
-    """Why a token is no good; about keys and secrets nothing is said."""
+    """Why a token is invalid; for keys and secrets the reason stays unspecified."""
     if looks_like_key(text) or not looks_like_token(text):
         return INVALID
     if error.reason == "audience":
@@ -284,23 +284,23 @@ def _reason(error: Unauthenticated, text: str) -> str:
 
 
 def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
-    """The claims of the token to revoke; None when it is no good already.
+    """The claims of the token to revoke; None if it is already invalid.
 
     Raises:
         UnsupportedTokenType: it is an API key.
-        TargetDenied: it is somebody else's and the actor is not their admin.
+        TargetDenied: it belongs to another principal, and the actor is not an admin or holds less than that principal.
     """
     if looks_like_key(token):
         raise UnsupportedTokenType("This is an API key: delete it with keys.delete.", hint="herod key delete ID")
     try:
         claims = context.runtime.claims(token, context.now)
-        # Not `token_principal`: it may be revoked in memory alone, and then the store must have it all the same.
+        # Not `token_principal`: a token that is revoked only in memory must still be written to the store.
         holder = token_holder(reader, context.runtime, claims, context.now)
     except Unauthenticated:
         return None
     if claims.sub != context.principal.id:
         if not is_admin(context):
-            raise TargetDenied("This token is not yours: only its holder or an admin revokes it.")
+            raise TargetDenied("This token is not yours: only its holder or an admin can revoke it.")
         check_target(context, *holder.grants)
     return claims
 

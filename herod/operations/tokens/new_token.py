@@ -1,4 +1,4 @@
-"""An access token for a principal: signed here, for every operation that gives one."""
+"""Signing an access token for a principal, for every operation that issues one."""
 
 from herod.identity.parent_credential import via_of
 from herod.pipeline.operation_definition import Context
@@ -13,9 +13,9 @@ def issue_token(context: Context, principal: Principal, scope: str, resource: st
     """Sign an access token for `principal`.
 
     Args:
-        principal: with one grant, whose networks the token carries.
-        scope: the caller has checked it to be within the grant.
-        resource: the one audience that it is for (RFC 8707); then it is of the form of RFC 9068.
+        principal: has one grant, whose networks the token carries.
+        scope: within the grant, which the caller has checked.
+        resource: the token's only audience (RFC 8707); such a token follows RFC 9068.
     """
     runtime = context.runtime
     networks = principal.widest.networks

@@ -124,7 +124,7 @@ async def test_with_an_admin_the_code_is_worth_nothing(fresh: Harness) -> None:
     await fresh.service_key("admin", "the admin")
     answer = await send(fresh, code)
     assert answer.status == 409
-    assert "There is an admin already" in text(answer)
+    assert "An admin exists already" in text(answer)
     assert "<h1>Sign in</h1>" in text(answer)
     assert not list(fresh.store.scan(Account))
 

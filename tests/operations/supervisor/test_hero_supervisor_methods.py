@@ -62,7 +62,7 @@ async def test_remove_what_is_not_there(harness: Harness) -> None:
         with pytest.raises(NotFound):
             await harness.admin("auth.remove_key", **params)
     for params in ({}, {"key": key, "id": key.split("_")[2]}):
-        with pytest.raises(InvalidRequest, match="one of them"):
+        with pytest.raises(InvalidRequest, match="exactly one of key and id"):
             await harness.admin("auth.remove_key", **params)
 
 
