@@ -1,1 +1,1 @@
-"""The one road of every request, the operation table's form, and what every operation is written with."""
+"""The pipeline that every request passes, the definition of operations, and what all operations share."""

@@ -1,4 +1,4 @@
-"""Whether a principal may call an operation: what the pipeline asks of each request, and what `access.explain` says."""
+"""Whether a principal may call an operation: checked for each request, and explained by `access.explain`."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -22,11 +22,11 @@ __all__ = ["admit", "admitted", "refusal"]
 
 
 def admit(context: Context, operation: Operation, *, network: str | None = None) -> None:
-    """Let the context's principal call an operation, on `network` if one is asked about.
+    """Check that the context's principal may call an operation, on `network` if one is given.
 
     Raises:
-        Unauthenticated: there is no principal, or their time is over.
-        PermissionDenied: they may not, or not by this credential.
+        Unauthenticated: there is no principal, or its credential is not valid now.
+        PermissionDenied: the principal may not, or not with this credential.
     """
     principal = context.principal
     decision = decide(context.runtime.config.graph, principal, needs=operation.needs, now=context.now, network=network)
@@ -56,7 +56,7 @@ def admitted(context: Context, operations: Iterable[Operation]) -> frozenset[str
 
 
 def refusal(decision: Denied, principal: Principal) -> HerodError:
-    """The error that says a decision to the one who asked."""
+    """The error that reports a denial to the caller."""
     match decision.reason:
         case Reason.ANONYMOUS:
             return BadCredentials(

@@ -1,16 +1,16 @@
-"""Which rows the audit log gets: one for what was done, none for what changed nothing, each principal a bounded share.
+"""Which rows the audit log gets: one for each change, none if nothing changed, and a limited number for each principal.
 
-The law, for what succeeded:
+The rules for what succeeded:
 
-    it changed something, an admin did it     a row of its own, in the change's own savepoint
-    it changed something, anybody else did    the same, as long as who did it and where it came from have rows left
-    it made what no record shows (a token)    a row for the first in a minute, one more that counts the others;
-                                              where only admins may (a backup), a row of its own
+    an admin changed something                a row of its own, in the change's own savepoint
+    another principal changed something       the same, while the principal and the source have rows left
+    it issued what no record shows (a token)  a row for the first in a minute, one more that counts the others;
+                                              for admins only (a backup), a row of its own
     it changed nothing                        no row
 
-Beyond `ROWS_OF_PRINCIPAL` or `ROWS_OF_SOURCE` in an hour, rows of one principal and operation become one for ten
-minutes, with their number and without targets: counted, never dropped, and nobody pushes out what others did. What is
-counted is in memory until its time is over or herod stops; a crash loses that much and no more.
+Beyond `ROWS_OF_PRINCIPAL` or `ROWS_OF_SOURCE` in an hour, the rows of one principal and operation become one row for
+ten minutes, with their number and without targets: events are counted, never dropped, and no principal pushes out the
+rows of others. Counts are in memory until their interval ends or herod stops; only they are lost in a crash.
 
 Refusals are counted by `denial_queue.py`. The event loop and the store's writer both use this.
 """
@@ -29,17 +29,17 @@ __all__ = ["MAX_COUNTED", "ROWS_OF_PRINCIPAL", "ROWS_OF_SOURCE", "AuditRecorder"
 
 MINUTE: Final = 60
 HOUR: Final = 3600
-# Beyond its rows a principal gets one for each operation in so many seconds.
+# Beyond its limit a principal gets one row for each operation in this interval.
 COARSE_SECONDS: Final = 600
-ROWS_OF_PRINCIPAL: Final = 300  # an hour, admins aside
-ROWS_OF_SOURCE: Final = 1000  # an hour, of all its principals
-# Different lines that are counted at a time; the rest are one line.
+ROWS_OF_PRINCIPAL: Final = 300  # in an hour, except for admins
+ROWS_OF_SOURCE: Final = 1000  # in an hour, for all its principals
+# How many different lines are counted at a time; all others share one line.
 MAX_COUNTED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What is counted in one line: until when, and what its events have in common."""
+    """The key of one counted line: when it ends, and what its events have in common."""
 
     until: int
     actor: str
@@ -49,22 +49,22 @@ class _Kind:
 
 
 class AuditRecorder:
-    """Decides for each success; holds what is counted and not written yet."""
+    """Decides for each success whether to write or count it; holds the counts that are not written yet."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._counted: dict[_Kind, AuditEvent | None] = {}  # None: its row is written, and nothing came after it
+        self._counted: dict[_Kind, AuditEvent | None] = {}  # None: its row is written, and no event followed
         self._hour = 0
         self._rows: Counter[str] = Counter()
 
     def record(self, tx: Writer, event: AuditEvent, *, source: str, is_own_row: bool) -> None:
-        """Write what succeeded into the audit log, or count it.
+        """Write a success to the audit log, or count it.
 
         Args:
             tx: the change's own transaction.
-            event: what was done; `by_admin` says by whom.
-            source: where it came from, as limits know it.
-            is_own_row: it changed something, or only admins do it. The rest made what no record shows.
+            event: what was done; `by_admin` says whether an admin did it.
+            source: where it came from, in the form that limits use.
+            is_own_row: it changed something, or only admins can do it. Other events issued what no record shows.
         """
         with self._lock:
             is_written = self._takes(event, source, is_own_row=is_own_row)
@@ -72,7 +72,7 @@ class AuditRecorder:
             tx.audit(event)
 
     def take(self, now: int | None = None) -> list[AuditEvent]:
-        """The lines whose time is over, with their counts.
+        """The lines whose interval has ended, with their counts.
 
         Args:
             now: Unix seconds; without it every line is due.
@@ -85,7 +85,7 @@ class AuditRecorder:
         return events
 
     def put_back(self, events: list[AuditEvent]) -> None:
-        """Keep what could not be written; it is due again at once."""
+        """Keep events that could not be written; they are due again at once."""
         with self._lock:
             for event in events:
                 self._count(_Kind(event.at, event.actor, event.method, event.source, event.operation), event)

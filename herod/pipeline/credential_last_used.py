@@ -1,4 +1,4 @@
-"""When and from where keys and legacy secrets were last used: noted in memory, written down with a later write."""
+"""When and from where keys and legacy secrets were last used: noted in memory, stored with a later write."""
 
 from typing import Final
 
@@ -8,14 +8,14 @@ from herod.store.store_interface import Store, Usage
 
 __all__ = ["former_use", "note_use"]
 
-# By identity: hashing an Enum member is slow, and every validation comes by here.
+# By identity: hashing an Enum member is slow, and every validation runs this.
 USER_KEY: Final = AuthMethod.USER_KEY
 SERVICE_KEY: Final = AuthMethod.SERVICE_KEY
 LEGACY_SECRET: Final = AuthMethod.LEGACY_SECRET
 
 
 def note_use(store: Store, context: Context, principal: Principal) -> None:
-    """Note that `principal`'s key or legacy secret was used, by itself or by a service that asked about it.
+    """Note that `principal`'s key or legacy secret was used, directly or by a service that asked about it.
 
     For the event loop only.
     """
@@ -30,5 +30,5 @@ def note_use(store: Store, context: Context, principal: Principal) -> None:
 
 
 def former_use(key_id: str) -> str:
-    """Under which id the uses of a key's former secret are kept."""
+    """The id under which the uses of a key's former secret are stored."""
     return f"{key_id}/former"

@@ -1,4 +1,4 @@
-"""Whom a credential stands for that a service was shown and asks about: counted, and its use noted."""
+"""Verifying a credential that was presented to a service; the verification is counted, and the use noted."""
 
 from herod.identity.credential_types import Audience
 from herod.identity.identify import bearer_principal
@@ -12,13 +12,13 @@ __all__ = ["verify_credential"]
 
 
 def verify_credential(store: Store, context: Context, text: str, *, audience: Audience = Audience.HEROD) -> Principal:
-    """Who presented a token, an API key or a legacy secret to the service that asks.
+    """The principal of a token, an API key or a legacy secret that was presented to the calling service.
 
     Args:
-        audience: which tokens are taken of those that were made for one resource.
+        audience: which tokens to accept of those issued for one resource.
 
     Raises:
-        Unauthenticated: it stands for nobody.
+        Unauthenticated: it is invalid.
     """
     counters = context.runtime.counters
     counters["validations"] += 1

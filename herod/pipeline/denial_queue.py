@@ -1,6 +1,6 @@
-"""Refusals on their way to the audit log: bounded, and like ones of a minute counted in one line.
+"""Denials on their way to the audit log: bounded, with equal ones of a minute counted in one line.
 
-A denial must cost the one who is denied more than it costs herod, so none waits for a commit of its own.
+A denial must cost the caller more than it costs herod, so none waits for its own commit.
 """
 
 from collections import Counter
@@ -13,9 +13,9 @@ from herod.records import AuditEvent
 
 __all__ = ["DenialQueue"]
 
-# Different (source, actor, operation, reason, target) of one minute that are kept apart; the rest count as one line.
+# Different (source, actor, operation, reason, target) of one minute that are kept apart; all others share one line.
 MAX_KINDS: Final = 1000
-# Of one source: what it does beyond is one line of its own, so that it takes no line from others.
+# The limit for one source: further denials share one line of that source, so that it takes no lines from others.
 MAX_KINDS_OF_SOURCE: Final = 100
 
 
@@ -31,7 +31,7 @@ class _Kind:
 
 @dataclass(slots=True)
 class _Line:
-    """What waits of one kind; `event` is None when all of it has been taken."""
+    """The waiting events of one kind; `event` is None when all of them have been taken."""
 
     event: AuditEvent | None
     is_first: bool = True
@@ -45,7 +45,7 @@ class DenialQueue:
         self._of_source: Counter[str] = Counter()
 
     def add(self, event: AuditEvent) -> None:
-        """Note a denial, or count it to a like one."""
+        """Add a denial, or count it with an equal one."""
         kind = _kind_of(event)
         if kind not in self._lines and self._of_source[event.source] >= MAX_KINDS_OF_SOURCE:
             event = msgspec.structs.replace(
@@ -64,7 +64,7 @@ class DenialQueue:
         line.event = msgspec.structs.replace(line.event or event, count=count)
 
     def take(self, now: int | None = None) -> list[AuditEvent]:
-        """What is due: the first of each kind at once, those like it together when their minute is over.
+        """The events that are due: the first of each kind at once, equal ones together when their minute has ended.
 
         Args:
             now: Unix seconds; without it everything is due.
@@ -83,7 +83,7 @@ class DenialQueue:
         return due
 
     def put_back(self, events: list[AuditEvent]) -> None:
-        """Keep what could not be written; it is due again."""
+        """Keep events that could not be written; they are due again."""
         for event in events:
             self.add(event)
             self._lines[_kind_of(event)].is_first = True

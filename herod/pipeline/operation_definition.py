@@ -1,7 +1,7 @@
-"""The table's form: what an operation is, and the two decorators that make one of a handler.
+"""What an operation is, and the two decorators that create one from a handler.
 
-An operation is a value; the table itself is `operations/operation_table.py`. An operation that lacks a docstring
-or an example does not come into being.
+An operation is a value; the table of them is `operations/operation_table.py`. An operation without a docstring or an
+example cannot be defined.
 """
 
 import inspect
@@ -49,9 +49,9 @@ __all__ = [
 R = TypeVar("R", bound=Record)
 
 CREDENTIAL: Final = "credential"
-# A parameter of this type is a credential: it goes to identify and never to the handler.
+# A parameter of this type is a credential: `identify` gets it, and the handler never does.
 CredentialText = Annotated[str, msgspec.Meta(extra={CREDENTIAL: True}, extra_json_schema={"format": "password"})]
-# A result of this type is a secret, shown this once.
+# A result of this type is a secret that is shown only once.
 SecretText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "password"})]
 # A time as users write and read it: RFC 3339.
 Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
@@ -59,11 +59,11 @@ Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"
 
 @dataclass(frozen=True, slots=True)
 class NormalForm:
-    """How a text is brought into its one form before a command sees it; stands in the parameter's type.
+    """How a text is normalized before a command sees it; part of the parameter's type.
 
     Attributes:
-        parse: raises `InvalidRequest` for what has none; None for a text that is taken as it is.
-        why: of a text that is taken as it is.
+        parse: raises `InvalidRequest` for an invalid text; None for a text that is used unchanged.
+        why: for a text that is used unchanged, the reason.
     """
 
     parse: Callable[[str], str] | None
@@ -74,8 +74,8 @@ class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """An operation's parameters; the order of the fields is the order by position.
 
     Attributes:
-        exactly_one: fields of which one is given; for the documents.
-        at_most_one: fields of which not two are given; for the documents.
+        exactly_one: fields of which exactly one is given; for the documents.
+        at_most_one: fields of which at most one is given; for the documents.
     """
 
     exactly_one: ClassVar[tuple[str, ...]] = ()
@@ -87,11 +87,11 @@ class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class NoParams(Params, frozen=True, kw_only=True):
-    """Nothing to say."""
+    """No parameters."""
 
 
 class Surface(Enum):
-    """Who may ask for an operation by which protocol, apart from its routes."""
+    """Where an operation is offered besides its routes."""
 
     RPC = "rpc"
     DASHBOARD = "dashboard"
@@ -102,8 +102,8 @@ class Tool:
     """How an operation is offered to agents (MCP).
 
     Attributes:
-        destructive: it takes away or changes what was there, where others only add; agents should ask a person first.
-        idempotent: said twice it does no more than said once.
+        destructive: it removes or changes existing data, while others only add; agents should ask a person first.
+        idempotent: calling it twice has the same effect as calling it once.
     """
 
     name: str
@@ -120,15 +120,15 @@ class Route:
 
 
 class Context(msgspec.Struct, kw_only=True):
-    """What a handler knows of the call.
+    """What a handler knows about the call.
 
     Attributes:
-        principal: who asks, as identified in this very transaction. Sign-in handlers put the one who signed in here.
+        principal: the caller, as identified in this transaction. Sign-in handlers set it to the one who signed in.
         now: Unix seconds.
         prepared: what `prepare`'s work returned.
-        target: id of what is changed, for the audit. The pipeline sets it; a handler does that makes something new.
-        record: what the operation's target names, as it is outside of the transaction; for limits and preparation.
-        counted: this try, as the guessing limits count it.
+        target: id of what is changed, for the audit. The pipeline sets it, or a handler that creates something.
+        record: the operation's target, as read outside of the transaction; for limits and preparation.
+        counted: this attempt, as the guessing limits count it.
     """
 
     runtime: Runtime
@@ -155,10 +155,10 @@ class Target(Generic[R]):
     """What a command changes.
 
     Attributes:
-        noun: what it is called: "There is no such NOUN."
-        find: the record that the parameters name, or None. It may refuse by itself.
-        is_own: whether a principal who is no admin may see it.
-        grants: what it holds now; who changes it must hold no less.
+        noun: its name in messages: "There is no such NOUN."
+        find: the record that the parameters name, or None. It may raise an error.
+        is_own: whether a principal that is not an admin may see it.
+        grants: what it holds now; the actor must cover it.
         is_optional: the parameters may name none; the handler then gets None.
     """
 
@@ -171,7 +171,7 @@ class Target(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class NoTarget:
-    """Of a command that changes nothing that was there before: `why`."""
+    """For a command that changes nothing that exists: `why`."""
 
     why: str
 
@@ -183,7 +183,7 @@ Misses = Callable[[Context, Any], Counter | None]
 Prepare = Callable[[Reader, Context, Any], Work | None]
 Unwritten = Callable[[Reader, Context, Any, Any], None]
 Streamed = Callable[[Store], Awaitable[ByteStream]]
-# Waiting (a long poll) or slow reading (a long scan, in a thread with a connection of its own).
+# Waiting (a long poll) or slow reading (a long scan, in a thread with a separate connection).
 Wait = Callable[[Store, Context, Any], Awaitable[Any]]
 
 
@@ -193,30 +193,31 @@ class Operation:
 
     Attributes:
         needs: the scope, or an `Access`.
-        methods: the only credentials it takes, or None for all.
-        credential: of a command: whether it makes, changes or ends a credential or whoever holds one: an account, key,
-            token, session, code or peer rule.
-        manages_keys: it makes or changes keys: not for users' keys, and for service keys only with admin.
+        methods: the only credentials it accepts, or None for all.
+        credential: whether a command creates, changes or ends a credential or the principal that holds it: an account,
+            key, token, session, code or peer rule.
+        manages_keys: it creates or changes keys: refused to user keys, and to service keys without admin.
         target: what a command changes, which the pipeline finds, checks and hands to the handler, or why there is none.
-        limit: what it tries that may be tried only so often; counted before `prepare`.
-        misses: what counts that it found nothing, for what is opened by a secret that people choose: NotFound and an
-            empty page alike. Locked, it is refused before it looks. A command looks in `prepare` already.
+        limit: the attempt that is rate-limited; counted before `prepare`.
+        misses: the counter of lookups that found nothing (NotFound or an empty page), for what is opened by a secret
+            that people choose. While it is locked, the operation is refused before any lookup. A command looks in
+            `prepare` already.
         prepare: the slow work to do between admission and the transaction.
-        wait: of a query that waits or reads for long: it is awaited after admission and returns the result, in place
-            of the handler, which then only says what the operation is; afterwards who asked is admitted again.
-        unwritten: what takes hold in memory all the same when the store cannot take the change.
-        streamed: what its REST routes answer with, in place of its result, once that is committed.
-        always_audited: it makes or hands out what no record shows, so a success is audited though the store stays as it
-            was; of the others only what changed something is.
-        creates: REST answers 201.
-        failures: errors it raises besides those of every operation like it; for the documents.
-        headers: parameter → the header that may carry it over REST, for what must not stand in an address.
+        wait: for a query that waits or reads for long: it is awaited after admission and returns the result instead of
+            the handler, which then only defines the operation; afterwards the caller is admitted again.
+        unwritten: applies the change in memory when the store cannot be written.
+        streamed: what its REST routes return instead of its result, once that is committed.
+        always_audited: it issues what no record shows, so a success is audited even if the store is unchanged; other
+            operations are audited only if they changed something.
+        creates: REST returns 201.
+        failures: errors it raises besides those of every similar operation; for the documents.
+        headers: parameter → the header that may carry it over REST, for what must not be in a URL.
         status: the HTTP status of a result, where it is not always the same.
-        media_type: what its result, a text, is answered as over REST; without it results are JSON.
+        media_type: the type of its result, a text, over REST; without it results are JSON.
         is_quiet: counted, not logged.
         credential_field: the parameter that is a credential.
-        normal_forms: of a command's texts: parameter → what brings it into its one form, which the pipeline does.
-        form: its plain routes take a form and answer as OAuth does.
+        normal_forms: for a command's texts: parameter → the function with which the pipeline normalizes it.
+        form: its plain routes accept a form and answer in OAuth's format.
     """
 
     name: str
@@ -262,12 +263,12 @@ def name_methods(methods: Iterable[AuthMethod]) -> str:
 
 
 def query(name: str, *, needs: Needs, example: Mapping[str, Any], **facts: Any) -> Callable[[Handler], Operation]:
-    """Make a handler that only reads into an operation; it runs inline on the event loop."""
+    """Turn a handler that only reads into an operation; it runs inline on the event loop."""
     return lambda handler: _operation(handler, name=name, needs=needs, example=example, is_command=False, **facts)
 
 
 def command(name: str, *, needs: Needs, example: Mapping[str, Any], **facts: Any) -> Callable[[Handler], Operation]:
-    """Make a handler that changes something into an operation; it runs in the write transaction and is audited."""
+    """Turn a handler that changes something into an operation; it runs in the write transaction and is audited."""
     return lambda handler: _operation(handler, name=name, needs=needs, example=example, is_command=True, **facts)
 
 
@@ -276,9 +277,9 @@ def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **fac
     if not summary:
         raise TypeError(f"operation {name} has no docstring")
     if facts["is_command"] and facts.get("target") is None:
-        raise TypeError(f"command {name} does not say what it changes: target=, or NoTarget and why")
+        raise TypeError(f"command {name} does not say what it changes: set target=, or NoTarget with a reason")
     if facts["is_command"] and "credential" not in facts:
-        raise TypeError(f"command {name} does not say whether it makes, changes or ends a credential: credential=")
+        raise TypeError(f"command {name} does not say whether it creates, changes or ends a credential: set credential=")
     hints = typing.get_type_hints(handler)
     params: type[Params] = hints[list(inspect.signature(handler).parameters)[2]]
     return Operation(
@@ -305,10 +306,10 @@ def _credential_field(params: type[Params]) -> str | None:
 
 
 def _normal_forms(name: str, params: type[Params]) -> Mapping[str, Callable[[str], str]]:
-    """What brings each text of a command into its one form.
+    """The functions that normalize a command's texts.
 
     Raises:
-        TypeError: a text does not say whether it has one.
+        TypeError: a text does not declare how it is normalized.
     """
     found: dict[str, Callable[[str], str]] = {}
     for parameter, hint in typing.get_type_hints(params, include_extras=True).items():
@@ -317,7 +318,7 @@ def _normal_forms(name: str, params: type[Params]) -> Mapping[str, Callable[[str
         for part in typing.get_args(hint) if typing.get_origin(hint) in {typing.Union, UnionType} else (hint,):
             form = _form_of(part)
             if form is None and typing.get_args(part)[:1] in {(), (str,)} and (part is str or typing.get_args(part)):
-                raise TypeError(f"command {name} does not say which form {parameter} has: NormalForm in its type")
+                raise TypeError(f"command {name} does not say how {parameter} is normalized: NormalForm in its type")
             if form is not None and form.parse is not None:
                 found[parameter] = form.parse
     return found

@@ -1,7 +1,7 @@
 """Pages of lists: as many items as fit into one answer, and a cursor after the last of them.
 
-The store bounds what is read for a page (`store/store_interface.py`), this what is answered: every operation that
-returns a `Page` makes it here. A page may hold fewer items than were asked for, or none, and not be the last.
+The store limits what is read for a page (`store/store_interface.py`), this module what is returned: every operation
+that returns a `Page` builds it here. A page may hold fewer items than requested, or none, and not be the last.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,15 +20,15 @@ T = TypeVar("T")
 S = TypeVar("S")
 R = TypeVar("R", bound=Record)
 
-MAX_PAGE_BYTES: Final = 256 * 1024  # of an answer, as JSON
-# What stands around the items: cursor, envelope, the names of its members.
+MAX_PAGE_BYTES: Final = 256 * 1024  # of an answer as JSON
+# For what surrounds the items: cursor, envelope, member names.
 FRAME_BYTES: Final = 2048
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class ByteBudget:
-    """How many bytes an answer may still take. Its first item always fits: every list can be read to its end.
+    """How many bytes are left in an answer. The first item always fits, so that every list can be read to its end.
 
     Attributes:
         is_full: whether something did not fit.
@@ -40,7 +40,7 @@ class ByteBudget:
         self.is_full = False
 
     def takes(self, item: Any) -> bool:
-        """Whether the item fits, which then takes its bytes."""
+        """Whether the item fits; if so, its bytes are subtracted."""
         size = len(_encode(item)) + 1  # a comma
         if size > self._left and not self._is_whole:
             self.is_full = True
@@ -59,16 +59,16 @@ def fill_page(
     end: str | None = None,
     room: ByteBudget | None = None,
 ) -> Page[T]:
-    """A page of what was found, as far as there is room.
+    """A page of what was found, as far as it fits.
 
     Args:
-        found: in the list's order; no more of it is looked at than fits.
-        shape: how it looks to users; None leaves it out.
-        place: the cursor that goes on after it.
-        begin: the cursor that the page began with. It is the page's own when nothing fits, which only happens in a
-            `room` that holds something already.
-        end: the cursor that goes on after all of it; None when that is the end of the list.
-        room: what is left of an answer that holds more than this page; it says whether it is full.
+        found: in the list's order; read only as far as it fits.
+        shape: converts an item to its view; None leaves it out.
+        place: the cursor that continues after an item.
+        begin: the cursor that the page began with, which is returned when nothing fits. That only happens with a `room`
+            that holds something already.
+        end: the cursor that continues after all of it; None at the end of the list.
+        room: the remaining budget of an answer that holds more than this page; it says whether it is full.
     """
     room = ByteBudget() if room is None else room
     items: list[T] = []
@@ -95,5 +95,5 @@ def parse_limit(limit: int) -> int:
         InvalidRequest: it is not between 1 and 200.
     """
     if not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest(f"limit is {limit}: choose 1 to {MAX_PAGE}.")
+        raise InvalidRequest(f"Invalid limit {limit}: choose 1 to {MAX_PAGE}.")
     return limit

@@ -1,7 +1,7 @@
-"""What parameters look like, for the documents: their limits, formats and a few words, each written once.
+"""Parameter types for the documents: limits, formats and short descriptions, each written once.
 
-Only described here, never enforced: who breaks a limit is told so by the handler, in words that help. The tests in
-`tests/protocols/documents` hold the two together.
+They describe limits and do not enforce them: handlers do, with messages that help. The tests in
+`tests/protocols/documents` keep the two consistent.
 """
 
 from typing import Annotated, Final
@@ -41,44 +41,45 @@ __all__ = [
 ]
 
 EXAMPLE_ID: Final = "5a5e7f52-5a3f-4a5e-9d0e-4a9f1f3c2b11"
-# Of what can be written in ASCII; of Unicode, control and invisible characters are refused as well.
+# For ASCII; in Unicode, control and invisible characters are refused as well.
 VISIBLE: Final = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
-_END: Final = r"\Z"  # which JSON Schema has no word for
+_END: Final = r"\Z"  # which JSON Schema does not have
 NETWORK: Final = rf"^(\*|{NETWORK_NAME.pattern.removesuffix(_END)})$"
 NAME: Final = {"minLength": 1, "maxLength": MAX_NAME, "pattern": VISIBLE}
-# Which names there are, the documents fill in (`protocols/documents/json_schemas.py`).
+# The documents fill in the existing names (`protocols/documents/json_schemas.py`).
 ENUMERATED: Final = "names"
 
-# Compared, looked up, or read by a parser of its own: another spelling is another one.
-AS_IT_IS: Final = NormalForm(None, "another spelling is another one")
+# Compared, looked up, or read by a separate parser: another spelling is another value.
+AS_IT_IS: Final = NormalForm(None, "another spelling is another value")
 Verbatim = Annotated[str, AS_IT_IS]
 Cursor = Annotated[
     str,
-    msgspec.Meta(description="`next_cursor` of the page before; left out for the first page"),
+    msgspec.Meta(description="`next_cursor` of the previous page; omitted for the first page"),
 ]
 Limit = Annotated[
     int,
-    msgspec.Meta(description="the most items on one page", extra_json_schema={"minimum": 1, "maximum": MAX_PAGE}),
+    msgspec.Meta(description="the most items on a page", extra_json_schema={"minimum": 1, "maximum": MAX_PAGE}),
 ]
-KeyName = Annotated[str, msgspec.Meta(description="the whole name", extra_json_schema=NAME)]
-ExpiresAt = Annotated[Time, msgspec.Meta(description="a time to come; null for never")]
+KeyName = Annotated[str, msgspec.Meta(description="the exact name", extra_json_schema=NAME)]
+ExpiresAt = Annotated[Time, msgspec.Meta(description="a time in the future; null for never")]
 ClientId = Annotated[str, msgspec.Meta(description="the account's id"), AS_IT_IS]
 Email = Annotated[
     str,
     msgspec.Meta(
-        description="the account's address, in any case", extra_json_schema={"format": "email", "maxLength": MAX_EMAIL}
+        description="the account's email address; case does not matter",
+        extra_json_schema={"format": "email", "maxLength": MAX_EMAIL},
     ),
     NormalForm(parse_email),
 ]
 KeyId = Annotated[str, msgspec.Meta(description="the key's id: the 12 characters after its prefix"), AS_IT_IS]
 AccountName = Annotated[
-    str, msgspec.Meta(description="a name to show to people", extra_json_schema=NAME), NormalForm(parse_name)
+    str, msgspec.Meta(description="a name for people to read", extra_json_schema=NAME), NormalForm(parse_name)
 ]
 KeyLabel = Annotated[
-    str, msgspec.Meta(description="a name to tell it by", extra_json_schema=NAME), NormalForm(parse_name)
+    str, msgspec.Meta(description="a name to recognize it by", extra_json_schema=NAME), NormalForm(parse_name)
 ]
 Label = Annotated[
-    str, msgspec.Meta(description="a name to tell it by", extra_json_schema=NAME), NormalForm(parse_label)
+    str, msgspec.Meta(description="a name to recognize it by", extra_json_schema=NAME), NormalForm(parse_label)
 ]
 Scope = Annotated[
     str,
@@ -92,7 +93,7 @@ Scope = Annotated[
 AskedScope = Annotated[
     str,
     msgspec.Meta(
-        description=f"scopes that it must carry, space-separated, at most {MAX_SCOPES}",
+        description=f"scopes that it must cover, space-separated, at most {MAX_SCOPES}",
         extra_json_schema={"maxLength": MAX_SCOPE_CHARS, "pattern": rf"^\s*(\S+(\s+\S+){{0,{MAX_SCOPES - 1}}})?\s*$"},
     ),
 ]
@@ -106,7 +107,7 @@ NetworkNames = Annotated[
         extra_json_schema={"minItems": 1, "maxItems": MAX_NETWORKS},
     ),
 ]
-Owner = Annotated[str, msgspec.Meta(description="a client_id: whose keys; for admins")]
+Owner = Annotated[str, msgspec.Meta(description="only keys of the account with this client_id; for admins")]
 NewOwner = Annotated[
     str,
     msgspec.Meta(
@@ -116,7 +117,7 @@ NewOwner = Annotated[
     AS_IT_IS,
 ]
 CurrentPassword = Annotated[
-    str, msgspec.Meta(description="the password as it is", extra_json_schema={"format": "password"}), AS_IT_IS
+    str, msgspec.Meta(description="the current password", extra_json_schema={"format": "password"}), AS_IT_IS
 ]
 NewPassword = Annotated[
     str,

@@ -1,7 +1,7 @@
-"""The one road of every request: identify → authorize → run → audit. The only caller of handlers.
+"""The pipeline of every request: identify → authorize → run → audit. The only caller of handlers.
 
 Deny by default: a handler is reached through `Pipeline.call` or not at all. A command is admitted twice: once before
-any slow work, and again inside its write transaction, so that no check is stale when it commits.
+any slow work, and again inside its write transaction, so that no check is outdated when it commits.
 """
 
 import logging
@@ -70,13 +70,13 @@ class Pipeline:
         """Answer one request.
 
         Args:
-            operation: what is asked for.
+            operation: the operation to call.
             params: converted to `operation.params`.
             presented: the credential of the request, if any.
             source: where the request comes from.
 
         Raises:
-            HerodError: whatever stands in the way; a denial has been noted for the audit.
+            HerodError: the request failed; a denial has been queued for the audit log.
         """
         if operation.credential_field is not None:
             params, presented = _take_credential(operation, params, presented)
@@ -87,7 +87,7 @@ class Pipeline:
             if context.principal is not ANONYMOUS:
                 note_use(self.store, context, context.principal)
             if not operation.is_command and operation.wait is None and operation.misses is None:
-                return operation.handler(self.store, context, params)  # what is asked most takes the fewest steps
+                return operation.handler(self.store, context, params)  # frequent requests take few steps
             if operation.wait is not None:
                 return await self._wait(context, operation, presented, params, operation.wait)
             counter = operation.misses(context, params) if operation.misses is not None else None
@@ -123,17 +123,17 @@ class Pipeline:
         return admitted(context, operations)
 
     def now(self) -> int:
-        """Unix seconds, as everything here counts them."""
+        """Unix seconds, by the pipeline's clock."""
         return self._clock()
 
     async def flush(self, *, is_last: bool = False) -> None:
-        """Write the counted lines that are due to the audit log, and counts of guesses.
+        """Write the counted lines that are due to the audit log, and the counts of guesses.
 
-        Called every second, and at the end for all.
+        Called every second, and once at shutdown to write everything.
         """
         await self.attempts.flush()
         if not await self.process.legacy_usage.flush(self.store, now=self._clock(), is_last=is_last):
-            logger.warning("uses of legacy secrets are not written down yet")
+            logger.warning("cannot write the uses of legacy secrets yet")
         now = None if is_last else self._clock()
         denied, done = self.denials.take(now), self.trail.take(now)
         events = [*denied, *done]
@@ -149,8 +149,8 @@ class Pipeline:
         except Unavailable as error:
             self.denials.put_back(denied)
             self.trail.put_back(done)
-            logger.warning("what was counted is not in the audit log yet", extra={"reason": error.message})
-        except trio.Cancelled:  # before the store took them: it cannot be stopped afterwards
+            logger.warning("cannot write the counted audit events yet", extra={"reason": error.message})
+        except trio.Cancelled:  # not yet in the store's queue: a queued write cannot be cancelled
             self.denials.put_back(denied)
             self.trail.put_back(done)
             raise
@@ -159,7 +159,7 @@ class Pipeline:
         if not operation.is_command:
             return operation.handler(self.store, context, params)
         params = _normalized(operation, params)
-        if isinstance(operation.target, Target):  # refused before any slow work, and looked at again when it is done
+        if isinstance(operation.target, Target):  # refused before any slow work, and checked again after it
             context.record = find_target(self.store, context, operation.target, params)
         attempt = operation.limit(self.store, context, params) if operation.limit is not None else None
         if attempt is None:
@@ -170,7 +170,7 @@ class Pipeline:
     async def _find(
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, counter: Counter
     ) -> Any:
-        """Answer, unless too much was missed before; nothing else runs between looking and counting a miss."""
+        """Answer, unless there were too many misses before; nothing else runs between lookup and count."""
         now = context.now
         self.attempts.check(counter, now)
         try:
@@ -186,7 +186,7 @@ class Pipeline:
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, wait: Wait
     ) -> Any:
         result = await wait(self.store, context, params)
-        if operation.needs is not Access.PUBLIC:  # what was allowed when it began may not be any more
+        if operation.needs is not Access.PUBLIC:  # the caller may have lost access meanwhile
             context.now = self._clock()
             self._admit(context, operation, self._identify(context, presented))
         return result
@@ -210,7 +210,7 @@ class Pipeline:
     def _run(
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, tx: Writer
     ) -> Any:
-        context.now = self._clock()  # the slow work and the queue before the writer took their time
+        context.now = self._clock()  # slow work and the writer's queue have taken time
         if operation.needs is not Access.PUBLIC:
             self._admit(context, operation, identify(tx, self.runtime, presented, context.source, context.now))
         before = tx.revision
@@ -225,7 +225,7 @@ class Pipeline:
         return result
 
     def _handle(self, tx: Writer, context: Context, operation: Operation, params: Params) -> Any:
-        """Run a command's handler on its target, which is still the one's who asks to change; some admin remains."""
+        """Run a command's handler on its target, after checking it again; at least one admin must remain afterwards."""
         if not isinstance(operation.target, Target):
             return operation.handler(tx, context, params)
         record = find_target(tx, context, operation.target, params)
@@ -237,7 +237,7 @@ class Pipeline:
         return result
 
     def _hold_in_memory(self, context: Context, operation: Operation, params: Params, unwritten: Unwritten) -> None:
-        """Let what the store cannot take hold in this process, if it might have been done."""
+        """Apply in memory a change that the store cannot write, if it is allowed."""
         record = None
         if isinstance(operation.target, Target):
             record = find_target(self.store, context, operation.target, params)
@@ -250,7 +250,7 @@ class Pipeline:
         return Context(runtime=self.runtime, process=self.process, principal=ANONYMOUS, source=source, now=now)
 
     def _identify(self, context: Context, presented: Presented | None) -> Principal:
-        """Who asks, as of now; a legacy secret may be guessed at only so often."""
+        """The current principal of the caller; guesses at legacy secrets are limited."""
         try:
             principal = identify(self.store, self.runtime, presented, context.source, context.now)
         except Unauthenticated:
@@ -268,7 +268,7 @@ class Pipeline:
 
     def _note(self, error: HerodError, operation: Operation, context: Context, presented: Presented | None) -> None:
         if isinstance(error, NotFound) and error.reason == error.code:
-            return  # nothing there, and nobody's secret touched
+            return  # there is no such record, and no secret was tried
         self.runtime.counters["denials"] += 1
         target = context.target
         if target is None and context.principal is ANONYMOUS:
@@ -299,7 +299,7 @@ def _event(
 
 
 def _guesses_legacy(runtime: Runtime, presented: Presented | None) -> bool:
-    """Whether what nobody holds may have been meant to be a legacy secret."""
+    """Whether a refused credential may have been a guess at a legacy secret."""
     match presented:
         case Bearer(text):
             return runtime.config.legacy.could_be(text)
@@ -310,10 +310,10 @@ def _guesses_legacy(runtime: Runtime, presented: Presented | None) -> bool:
 
 
 def _normalized(operation: Operation, params: Params) -> Params:
-    """A command's parameters with each text in its one form.
+    """A command's parameters with each text normalized.
 
     Raises:
-        InvalidRequest: one of them has none.
+        InvalidRequest: one of them is invalid.
     """
     given = {name: getattr(params, name) for name in operation.normal_forms}
     changes = {name: operation.normal_forms[name](text) for name, text in given.items() if isinstance(text, str)}

@@ -1,4 +1,4 @@
-"""Nobody gives what they do not hold, nobody changes who holds more, and somebody always stays admin.
+"""Privilege ceilings: no actor gives more than it holds or changes a target that holds more, and an admin remains.
 
 These checks run in the write's own transaction, on grants read there (rule 8 of the security rules).
 """
@@ -33,24 +33,24 @@ __all__ = [
 
 
 def is_admin(context: Context) -> bool:
-    """Whether the one who asks holds admin."""
+    """Whether the caller holds admin."""
     bit = context.runtime.config.graph.bit(ADMIN)
     return any(grant.mask & bit for grant in context.principal.grants)
 
 
 def given_scope(context: Context, text: str) -> tuple[str, ...]:
-    """Read a scope that is to be given."""
+    """Parse a scope to be granted."""
     return context.runtime.config.graph.parse(text)
 
 
 def own_networks(context: Context, scope: tuple[str, ...]) -> Networks:
-    """The networks that come with `scope` where none are named: those of one grant of the one who asks."""
+    """The default networks for `scope`: those of one of the caller's grants."""
     principal = context.principal
     return (principal.farthest(context.runtime.config.graph.mask(scope)) or principal.widest).networks
 
 
 def timeless(grants: Grants) -> Grants:
-    """The same without an end: a ceiling for what has none, such as an account, whoever gives it may have one."""
+    """The grants without an expiry: the ceiling for what never expires, such as an account, even if the actor does."""
     return tuple([Grant(grant.mask, grant.networks) for grant in grants])
 
 
@@ -58,31 +58,31 @@ def check_ceiling(giver: Grants, given: Grant, whose: str = "your own") -> None:
     """Refuse to give more than one of the giver's grants covers.
 
     Raises:
-        CeilingExceeded: in scope, networks or time.
+        CeilingExceeded: it exceeds them in scope, networks or time.
     """
     decision = decide_ceiling(giver, given)
     if isinstance(decision, Denied):
         raise CeilingExceeded(
-            f"The {decision.missing} asked for is more than {whose}.", missing=decision.missing, hint=decision.hint
+            f"The requested {decision.missing} exceeds {whose}.", missing=decision.missing, hint=decision.hint
         )
 
 
 def check_target(context: Context, *target: Grant) -> None:
-    """Refuse to change someone who holds more than the one who asks.
+    """Refuse to change a target that holds more than the caller.
 
     Raises:
         TargetDenied: the target's scope or networks go beyond the actor's.
     """
     decision = decide_target(context.principal.grants, target)
     if isinstance(decision, Denied):
-        raise TargetDenied("They hold more than you do, so you cannot change them.", hint=decision.hint)
+        raise TargetDenied("The target holds more than you do, so you cannot change it.", hint=decision.hint)
 
 
 def check_key_manager(context: Context) -> None:
-    """Refuse keys that would manage keys: a user key never, a service key only with admin.
+    """Refuse to let API keys manage keys: user keys always, service keys without admin.
 
     Raises:
-        CeilingExceeded: the credential, or what it was made with, is such a key.
+        CeilingExceeded: the credential, or its parent credential, is such a key.
     """
     principal = context.principal
     if principal.made_with is AuthMethod.USER_KEY:
@@ -93,7 +93,7 @@ def check_key_manager(context: Context) -> None:
         )
     if principal.kind is PrincipalKind.SERVICE and not is_admin(context):
         raise CeilingExceeded(
-            "A service key manages keys only with scope admin.",
+            "A service key can manage keys only with scope admin.",
             missing=ADMIN,
             reason="key_cannot_manage_keys",
             hint="use a key with scope admin",
@@ -110,14 +110,14 @@ def check_last_admin(
 ) -> None:
     """Refuse a change after which no account and no service key would be an enabled admin.
 
-    Who is to end sooner, or to reach less far, is on the way out: then another must hold all that they held.
+    An admin that would expire sooner or have fewer networks counts as removed, unless another covers what it held.
 
     Args:
         before: the account or key as it is.
-        after: as it would be; None when it goes.
+        after: as it would be; None if it is deleted.
 
     Raises:
-        Conflict: it is the last one.
+        Conflict: it is the last admin.
     """
     runtime, now = context.runtime, context.now
     if not is_standing_admin(runtime, before, now):
@@ -130,7 +130,7 @@ def check_last_admin(
         is_admin_too = other.id != before.id and is_standing_admin(runtime, other, now)
         if is_admin_too and (not stays or _reach(runtime, other).covers(held)):
             return
-    raise Conflict("This is the last enabled admin: make another one first.", reason="last_admin")
+    raise Conflict("This is the last enabled admin: create another one first.", reason="last_admin")
 
 
 def possible_admins(reader: Reader) -> Iterator[Account | ApiKey]:
@@ -139,16 +139,16 @@ def possible_admins(reader: Reader) -> Iterator[Account | ApiKey]:
 
 
 def _reach(runtime: Runtime, record: Account | ApiKey) -> Grant:
-    """Where and how long an admin is one."""
+    """The networks and expiry of an admin."""
     return runtime.grant((ADMIN,), record.networks, record.expires_at)
 
 
 def is_standing_admin(runtime: Runtime, record: Account | ApiKey, now: int) -> bool:
-    """Whether this is an admin who can come in."""
+    """Whether this is an enabled admin that has not expired."""
     if not record.enabled or record.id in runtime.switched_off:
         return False
     if record.expires_at is not None and record.expires_at <= now:
         return False
     if isinstance(record, ApiKey) and record.owner is not None:
-        return False  # it is no more than its owner, who is counted
+        return False  # its owner is counted instead
     return bool(runtime.config.graph.mask(record.scope) & runtime.config.graph.bit(ADMIN))

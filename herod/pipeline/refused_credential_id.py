@@ -1,6 +1,6 @@
-"""Whose credential a refused request brought, for the audit: "an expired key" helps nobody who has forty.
+"""The id of a refused request's credential, for the audit: "an expired key" does not help an admin who has forty.
 
-Answers with ids of what is stored, never with what was presented: a stranger must not choose what the log says.
+Returns ids of stored records, never what was presented: a stranger must not choose what the log contains.
 """
 
 from herod.identity.credential_types import ApiKeyHeader, Basic, Bearer, Presented
@@ -13,7 +13,7 @@ __all__ = ["presented_id"]
 
 
 def presented_id(reader: Reader, presented: Presented | None) -> str | None:
-    """The id of the key or account that was named, right or wrong its secret; None when there is none of that id."""
+    """The id of the presented key or account, with a right or wrong secret; None if there is none with that id."""
     found: Account | ApiKey | None = None
     try:
         match presented:
@@ -23,6 +23,6 @@ def presented_id(reader: Reader, presented: Presented | None) -> str | None:
                 found = reader.get(ApiKey, parse_key(text).id)
             case _:
                 pass
-    except (Unauthenticated, Unavailable):  # a typing error; a damaged row
+    except (Unauthenticated, Unavailable):  # a mistyped key; a damaged row
         return None
     return None if found is None else found.id

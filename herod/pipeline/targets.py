@@ -1,7 +1,7 @@
-"""What a command changes: how it is found, who may see it, and what the one who asks must hold to change it.
+"""What a command changes: how it is found, who may see it, and what the caller must hold to change it.
 
-The operation table names the target; the pipeline finds and checks it here, inside the transaction, and hands the
-record to the handler. No handler looks for its own target.
+The operation table names the target; the pipeline finds and checks it here, inside the transaction, and passes the
+record to the handler. No handler looks up its own target.
 """
 
 from typing import TypeVar
@@ -32,7 +32,7 @@ R = TypeVar("R", bound=Record)
 
 
 class AccountRef(Params, frozen=True, kw_only=True):
-    """Exactly one of the two."""
+    """Exactly one of `client_id` and `email`."""
 
     exactly_one = ("client_id", "email")
 
@@ -41,20 +41,20 @@ class AccountRef(Params, frozen=True, kw_only=True):
 
 
 def find_account(reader: Reader, ref: AccountRef) -> Account | None:
-    """The account that is meant, or None.
+    """The account with that client_id or email, or None.
 
     Raises:
         InvalidRequest: neither or both of client_id and email are given.
     """
     if (ref.client_id is None) == (ref.email is None):
-        raise InvalidRequest("Say which account: give client_id or email, one of them.")
+        raise InvalidRequest("Give exactly one of client_id and email.")
     if ref.client_id is not None:
         return reader.get(Account, ref.client_id)
     return next(iter(reader.find(Account, "email", parse_email(ref.email or ""))), None)
 
 
 def account_of(reader: Reader, ref: AccountRef) -> Account:
-    """The account that is meant.
+    """The account with that client_id or email.
 
     Raises:
         InvalidRequest: neither or both of client_id and email are given.
@@ -67,7 +67,7 @@ def account_of(reader: Reader, ref: AccountRef) -> Account:
 
 
 def current_grant(reader: Reader, context: Context, key: ApiKey) -> Grant:
-    """What a key holds now: no more than its owner. Who was demoted can still take back the keys they made before."""
+    """What a key holds now: at most what its owner does. A demoted user can still delete keys created before."""
     own = context.runtime.grant(key.scope, key.networks)
     owner = reader.get(Account, key.owner) if key.owner is not None else None
     return own if owner is None else own.intersect(context.runtime.grant(owner.scope, owner.networks))
@@ -97,10 +97,10 @@ PEER_RULE = Target(
 
 
 def visible(context: Context, target: Target[R], record: R | None) -> R:
-    """The record, if the one who asks may see it: it is their own, or they are admin.
+    """The record, if the caller may see it: it is their own, or they are an admin.
 
     Raises:
-        NotFound: it is not there, or not theirs; the answer is the same.
+        NotFound: it does not exist, or is not theirs; the answer is the same.
     """
     if record is None:
         raise NotFound(f"There is no such {target.noun}.")
@@ -110,11 +110,11 @@ def visible(context: Context, target: Target[R], record: R | None) -> R:
 
 
 def find_target(reader: Reader, context: Context, target: Target[R], params: Params) -> R | None:
-    """What a command is about to change, if the one who asks may see it and holds no less; it is noted for the audit.
+    """The record that a command changes, if the caller may see it and holds no less. Its id is noted for the audit.
 
     Raises:
-        NotFound: it is not there, or not theirs to see.
-        TargetDenied: it holds more than the one who asks.
+        NotFound: it does not exist, or the caller may not see it.
+        TargetDenied: it holds more than the caller.
     """
     record = target.find(reader, context, params)
     if record is None and target.is_optional:

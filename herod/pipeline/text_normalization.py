@@ -1,4 +1,4 @@
-"""Names and emails in their one form: normalised here, at the edge, and nowhere else.
+"""Normalization of names and emails: done here, on input, and nowhere else.
 
 Two spellings of one email must never be two accounts, two counters or two locks.
 """
@@ -14,11 +14,11 @@ __all__ = ["has_unprintable", "parse_email", "parse_future", "parse_label", "par
 
 MAX_NAME: Final = 128  # characters
 MAX_EMAIL: Final = 254  # characters; RFC 5321 allows no longer path
-# Texts shrink in normal form, but not so much; and a long run of combining marks takes quadratic time.
+# Normalization can shorten a text, but not by so much; and a long run of combining marks takes quadratic time.
 MAX_TYPED: Final = 1024  # characters
 EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[^\s@<>\"(),:;\[\]\\]+\Z")
-LATEST: Final = int(datetime.max.replace(tzinfo=UTC).timestamp()) - 1  # what can still be written as RFC 3339
-# What herod calls principals that nobody made.
+LATEST: Final = int(datetime.max.replace(tzinfo=UTC).timestamp()) - 1  # the last that RFC 3339 can express
+# herod's names for built-in principals.
 RESERVED_NAMES: Final = frozenset({"anonymous", "herod", "local admin", "local-admin"})
 # Control, format (bidi overrides among them), surrogates, private use, line and paragraph separators.
 UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -32,7 +32,7 @@ def parse_email(text: str) -> str:
     """
     email = "" if len(text) > MAX_TYPED else unicodedata.normalize("NFKC", text).strip().lower()
     if len(email) > MAX_EMAIL or not EMAIL.match(email) or has_unprintable(email):
-        raise InvalidRequest("The email is not an address: write it as name@host.", reason="bad_email")
+        raise InvalidRequest("Invalid email address: write it as name@host.", reason="bad_email")
     return email
 
 
@@ -40,27 +40,27 @@ def parse_name(text: str) -> str:
     """A name in normal form: NFC, no surrounding or repeated space.
 
     Raises:
-        InvalidRequest: it is empty, too long, reserved, or holds characters that cannot be seen.
+        InvalidRequest: it is empty, too long, reserved, or contains invisible characters.
     """
     name = parse_label(text)
     if name.casefold() in RESERVED_NAMES:
-        raise InvalidRequest(f"{name!r} is a name herod uses itself: choose another.")
+        raise InvalidRequest(f"The name {name!r} is reserved: choose another.")
     return name
 
 
 def parse_label(text: str, what: str = "name") -> str:
-    """As `parse_name`, of things that are not principals: no label is reserved.
+    """Normalize like `parse_name`, for things that are not principals: no label is reserved.
 
     Args:
         what: what messages call it.
 
     Raises:
-        InvalidRequest: it is empty, too long, or holds characters that cannot be seen.
+        InvalidRequest: it is empty, too long, or contains invisible characters.
     """
     if len(text) > MAX_TYPED:
         raise InvalidRequest(f"A {what} has 1 to {MAX_NAME} characters.")
     if has_unprintable(text):
-        raise InvalidRequest(f"The {what} holds control or invisible characters: remove them.")
+        raise InvalidRequest(f"The {what} contains control or invisible characters: remove them.")
     label = " ".join(unicodedata.normalize("NFC", text).split())
     if not 1 <= len(label) <= MAX_NAME:
         raise InvalidRequest(f"A {what} has 1 to {MAX_NAME} characters.")
@@ -68,7 +68,7 @@ def parse_label(text: str, what: str = "name") -> str:
 
 
 def parse_future(when: datetime, now: int) -> int:
-    """A time to come, in Unix seconds.
+    """A future time, in Unix seconds.
 
     Raises:
         InvalidRequest: it has no time zone, is past, or too far to be written in UTC.
@@ -77,12 +77,12 @@ def parse_future(when: datetime, now: int) -> int:
         raise InvalidRequest("expires_at needs a time zone: write it like 2030-01-31T12:00:00Z (RFC 3339).")
     at = int(when.timestamp())
     if at <= now:
-        raise InvalidRequest("expires_at is past: give a time to come.")
+        raise InvalidRequest("expires_at is in the past: give a future time.")
     if at > LATEST:
         raise InvalidRequest("expires_at is beyond the year 9999 in UTC: give an earlier time, or none.")
     return at
 
 
 def has_unprintable(text: str) -> bool:
-    """Whether it holds control, format or other characters that cannot be seen."""
+    """Whether the text contains control, format or other invisible characters."""
     return any(unicodedata.category(character) in UNPRINTABLE for character in text)

@@ -60,7 +60,7 @@ def test_a_text_without_a_word(params: type[Params]) -> None:
         """Do nothing."""
 
     handler.__annotations__["params"] = params
-    with pytest.raises(TypeError, match="does not say which form note has"):
+    with pytest.raises(TypeError, match="does not say how note is normalized"):
         command("made.up", needs=ADMIN, credential=False, example={}, target=NoTarget("a test"))(handler)
 
 

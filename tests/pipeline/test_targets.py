@@ -132,7 +132,7 @@ def test_a_command_says_what_it_changes() -> None:
 
     with pytest.raises(TypeError, match="does not say what it changes"):
         command("made.up", needs=ADMIN, credential=False, example={})(handler)
-    with pytest.raises(TypeError, match="does not say whether it makes, changes or ends a credential"):
+    with pytest.raises(TypeError, match="does not say whether it creates, changes or ends a credential"):
         command("made.up", needs=ADMIN, target=NoTarget("a test"), example={})(handler)
 
 

@@ -1,1 +1,1 @@
-"""What one process knows besides the store: how it was set up, and what it has counted and found."""
+"""State of one process besides the store: its configuration, and what it has counted and cached."""

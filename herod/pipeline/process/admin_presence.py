@@ -1,4 +1,4 @@
-"""Whether there is an enabled admin, without reading all accounts each time somebody opens the front page."""
+"""Whether there is an enabled admin, without reading all accounts each time the front page is opened."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -12,26 +12,26 @@ Admin: TypeAlias = Account | ApiKey
 
 
 class AdminPresence:
-    """Remembers one admin, or that there was none at a place in the change feed. For the event loop."""
+    """Remembers one admin, or that there was none at some store revision. For the event loop only."""
 
     def __init__(self) -> None:
         self._known: Admin | None = None
         self._none_at: Cursor | None = None
 
     def has_any(self, store: Store, *, find: Callable[[], Admin | None], stands: Callable[[Admin], bool]) -> bool:
-        """Whether there is one now.
+        """Whether there is an enabled admin now.
 
         Args:
-            store: where they are kept.
-            find: looks for one among all.
-            stands: whether one is an enabled admin now.
+            store: the store to read.
+            find: searches all accounts and keys for one.
+            stands: whether a record is an enabled admin now.
         """
         if self._known is not None:
             found = store.get(type(self._known), self._known.id)
             if found is not None and stands(found):
                 return True
             self._known = None
-        if self._none_at == store.cursor:  # nothing has changed, and time makes no admins
+        if self._none_at == store.cursor:  # nothing has changed, and time alone creates no admin
             return False
         cursor = store.cursor
         self._known = find()

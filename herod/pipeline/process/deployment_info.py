@@ -1,4 +1,4 @@
-"""How this daemon was set up: what admins are shown of it, and what the ready-made commands name.
+"""How this daemon is deployed: what admins are shown, and what the ready-made commands need.
 
 Filled in once by the composition root. Holds no secret, and decides nothing.
 """
@@ -15,16 +15,16 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What is known of the daemon besides what it is an authority over.
+    """What is known about the daemon's own deployment.
 
     Attributes:
         binds: the addresses it answers on: `unix:/path`, `127.0.0.1:3350`.
         has_tls: whether its TCP addresses speak TLS.
-        store_path: the store's file; None where it is in memory alone.
-        store_bytes: what the store takes of the disk; it looks there, so not for the event loop.
+        store_path: the store's file; None if it is only in memory.
+        store_bytes: the store's size on disk; it reads the disk, so it is not for the event loop.
         weak_secrets: the names of secrets that are too short.
-        warnings: what else was found in the settings at the start.
-        certificate_ends: when the certificate that is shown now ends, in Unix seconds.
+        warnings: other problems found in the settings at the start.
+        certificate_ends: when the current certificate expires, in Unix seconds.
     """
 
     binds: tuple[str, ...] = ()

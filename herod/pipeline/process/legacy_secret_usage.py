@@ -1,7 +1,7 @@
-"""How often legacy secrets are used, when last and from where: counted in memory, written down now and then.
+"""How often legacy secrets are used, and when and from where last: counted in memory, written periodically.
 
-A migration ends when nobody uses the old secret any more, so a restart must not forget. The first use of a secret by
-a source on a day is also a line of the audit log. For the event loop only.
+A migration ends when the old secret is no longer used, so a restart must not lose the counts. The first use of a secret
+by a source on a day is also a row in the audit log. For the event loop only.
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from herod_client.core.errors import Unavailable
 __all__ = ["LegacyUsage"]
 
 DAY: Final = 86_400
-# What a killed daemon forgets of the counts, at most.
+# The most that a killed daemon loses of the counts.
 FLUSH_SECONDS: Final = 30
-# Sources of one secret that the audit log names in one day; the others are counted only.
+# How many sources of one secret the audit log names in a day; others are only counted.
 MAX_SOURCES: Final = 100
 
 
 @dataclass(slots=True)
 class _Uses:
-    """Uses that are not written down yet."""
+    """Uses that are not written yet."""
 
     count: int
     first: int
@@ -35,7 +35,7 @@ class _Uses:
 
 
 class LegacyUsage:
-    """Counts the uses of this process, and gives them to the store."""
+    """Counts the uses in this process, and writes them to the store."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, _Uses] = {}
@@ -60,14 +60,14 @@ class LegacyUsage:
             self._events.append(_first_use(secret_id, now, source))
 
     def known(self, reader: Reader, secret_id: str, *, now: int) -> LegacyUse:
-        """All that is known of a secret's uses, written down or not yet."""
+        """All uses of a secret, written or not."""
         record = reader.get(LegacyUse, secret_id) or LegacyUse(id=secret_id, created_at=now)
         for uses in (self._writing.get(secret_id), self._waiting.get(secret_id)):
             record = record if uses is None else _add(record, uses)
         return record
 
     async def flush(self, store: Store, *, now: int, is_last: bool = False) -> bool:
-        """Write down what is due: first uses at once, counts now and then; False when the store could not take it."""
+        """Write what is due: first uses at once, counts periodically. Return False if the store cannot be written."""
         is_due = bool(self._events) or is_last or now - self._flushed_at >= FLUSH_SECONDS
         if not is_due or not (self._waiting or self._events):
             return True

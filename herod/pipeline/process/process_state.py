@@ -1,4 +1,4 @@
-"""What handlers use besides store and runtime, and identify does not: made once a process, handed in by `app`."""
+"""What handlers use besides store and runtime, and `identify` does not: created once per process by `app`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ __all__ = ["ProcessState"]
 
 @dataclass(slots=True, kw_only=True)
 class ProcessState:
-    """Each part has a module of its own.
+    """Each part has its own module.
 
     Attributes:
-        operations: the operation table, by name: for what explains it.
-        deployment: how this daemon was set up; only for showing.
-        admins: whether there is one.
-        surveys: what long looks at the store have found.
+        operations: the operation table, by name, for `access.explain`.
+        deployment: how this daemon is deployed; only for display.
+        admins: whether there is an enabled admin.
+        surveys: cached results of long store scans.
         legacy_usage: how often each legacy secret was used.
     """
 

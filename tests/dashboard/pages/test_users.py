@@ -105,7 +105,7 @@ async def test_who_holds_more(harness: Harness, ada: Visitor) -> None:
     ):  # fmt: skip
         answer = await ada.send(f"/ui/users/{owner.client_id}/{what}", **fields)
         assert answer.status == 403, what
-        assert "hold more than you" in said(text(answer))
+        assert "holds more than you" in said(text(answer))
         assert NEW not in text(answer)
 
 
