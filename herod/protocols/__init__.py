@@ -1,1 +1,1 @@
-"""How it is asked: thin translations of the operation table, without sockets."""
+"""The protocols: thin translations of the operation table, without sockets."""

@@ -1,4 +1,4 @@
-"""The credential of a request, out of its headers: one of them, or none, or a refusal."""
+"""The credential in a request's headers: one, or none, or an error."""
 
 import base64
 import binascii
@@ -23,17 +23,17 @@ __all__ = ["SESSION_COOKIE", "SESSION_COOKIE_TLS", "header_text", "request_crede
 
 SESSION_COOKIE: Final = "herod_session"
 SESSION_COOKIE_TLS: Final = "__Host-herod_session"
-# What only relays and browsers send; with one of these a peer's uid says nothing about who asks.
+# Headers that only relays and browsers send; with one of them, the peer's uid does not identify the caller.
 RELAY_HEADERS: Final = frozenset({"forwarded", "via", "origin", "referer"})
 RELAY_PREFIX: Final = "x-forwarded-"
 
 
 def request_credential(headers: Mapping[str, str], *, may_be_local_admin: bool = True) -> Presented | None:
-    """What the request presents.
+    """The credential that the request presents.
 
     Args:
         headers: lower-case name → value.
-        may_be_local_admin: whether this door admits the local admin; `/mcp` alone does not.
+        may_be_local_admin: whether this endpoint admits the local admin; only `/mcp` does not.
 
     Raises:
         InvalidRequest: two different credentials, or one that cannot be read.
@@ -69,7 +69,7 @@ def _authorization(value: str, headers: Mapping[str, str], *, may_be_local_admin
 
 
 def header_text(value: str) -> str:
-    """A header's value, read as Latin-1 (RFC 9110, section 5.5), as the UTF-8 that people type secrets in."""
+    """Convert a header's value, read as Latin-1 (RFC 9110, section 5.5), to UTF-8, in which people type secrets."""
     if value.isascii():
         return value
     try:
@@ -79,7 +79,7 @@ def header_text(value: str) -> str:
 
 
 def _basic(encoded: str) -> Basic:
-    """RFC 7617, with the form-encoding inside that RFC 6749, section 2.3.1 asks for."""
+    """RFC 7617, with the form-encoding inside that RFC 6749, section 2.3.1 requires."""
     try:
         client_id, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):

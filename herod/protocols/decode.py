@@ -1,4 +1,4 @@
-"""Parameters out of bytes: strict JSON, forms and queries. Whatever cannot be read is an InvalidRequest."""
+"""Decoding parameters from strict JSON, forms and queries. Everything unreadable raises `InvalidRequest`."""
 
 import re
 from collections.abc import Mapping
@@ -24,30 +24,30 @@ __all__ = [
 ]
 
 MAX_DEPTH: Final = 32
-# A string without an end is one match too: were it none, each quote in it would be tried anew, in quadratic time.
+# An unterminated string matches as well; otherwise each quote in it would be tried again, in quadratic time.
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKETS: Final = b"[]{}"
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(_BRACKETS))
 _ALIKE: Final = bytes.maketrans(b"{}", b"[]")
 _MAX_FIELDS: Final = 100
-# The two places where msgspec's messages repeat what was sent.
+# The two places where msgspec's messages repeat the input.
 _SENT: Final = re.compile(r"(?P<says>unknown field|Invalid enum value) (?P<mark>[`'])(?P<text>.*)(?P=mark)", re.DOTALL)
 
 
 def check_depth(body: bytes) -> None:
     """Refuse JSON nested deeper than `MAX_DEPTH`, before any parser recurses into it.
 
-    Anybody may send 64 KiB of brackets, so there is no step for each of them: what is left of the body without strings
-    loses its innermost pairs, one level at a time.
+    Any client may send 64 KiB of brackets, so they are not walked one by one: strings are removed from the body, and
+    then the innermost pairs, one level at a time.
 
     Raises:
-        InvalidRequest: it is.
+        InvalidRequest: it is nested too deeply.
     """
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return
     left = _STRING.sub(b"", body).translate(_ALIKE, _NO_BRACKETS)
     if b"[" * (MAX_DEPTH + 1) not in left:
-        left += b"]" * left.count(b"[")  # a level without an end is one too
+        left += b"]" * left.count(b"[")  # an unclosed level counts too
         for _ in range(MAX_DEPTH):
             left = left.replace(b"[]", b"")
             if b"[" not in left:
@@ -56,10 +56,10 @@ def check_depth(body: bytes) -> None:
 
 
 def require_json(request: Request) -> None:
-    """Refuse a body that does not say it is JSON: a form is what a hostile page can send without asking.
+    """Refuse a body whose Content-Type is not JSON: a hostile page can send forms without a preflight.
 
     Raises:
-        InvalidRequest: another Content-Type, or none.
+        InvalidRequest: the Content-Type is another one, or missing.
     """
     content_type = request.headers.get("content-type", "")
     if content_type != "application/json" and content_type.partition(";")[0].strip().lower() != "application/json":
@@ -70,7 +70,7 @@ def decode_params(operation: Operation, body: bytes) -> Params:
     """A JSON object as the operation's parameters.
 
     Raises:
-        InvalidRequest: it is no JSON, or not what the operation takes.
+        InvalidRequest: it is not JSON, or does not match the operation's parameters.
     """
     check_depth(body)
     try:
@@ -88,7 +88,7 @@ def convert_params(operation: Operation, fields: Mapping[str, Any], *, is_text: 
         is_text: the values come from a query or form, so numbers are written as text.
 
     Raises:
-        InvalidRequest: they are not what the operation takes.
+        InvalidRequest: they do not match the operation's parameters.
     """
     try:
         params = msgspec.convert(fields, operation.params, strict=not is_text)
@@ -101,13 +101,13 @@ def convert_params(operation: Operation, fields: Mapping[str, Any], *, is_text: 
 
 
 def _check_reading(name: str, text: str | None, value: object) -> None:
-    """Refuse what msgspec reads from a text with too much good will.
+    """Refuse texts that msgspec converts too leniently.
 
     Raises:
-        InvalidRequest: the word null stands for no value, or a number for a time.
+        InvalidRequest: the word null is given as a value, or a number as a time.
     """
     if text is None:
-        return  # said by a caller who has null
+        return  # from a caller that can express null
     if value is None:
         raise InvalidRequest(f"{name} cannot be null: leave it out, or give a value.")
     if isinstance(value, datetime) and ":" not in text:
@@ -118,7 +118,7 @@ def read_query(query: str) -> dict[str, str]:
     """A query's fields, each of them once.
 
     Raises:
-        InvalidRequest: a name stands twice, or the encoding is broken.
+        InvalidRequest: a name is repeated, or the encoding is broken.
     """
     return _pairs(query, "query") if query else {}
 
@@ -127,7 +127,7 @@ def read_form(request: Request) -> dict[str, str]:
     """A form's fields, each of them once (RFC 6749, section 3.2).
 
     Raises:
-        InvalidRequest: it is not a form, a name stands twice, or the encoding is broken.
+        InvalidRequest: it is not a form, a name is repeated, or the encoding is broken.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/x-www-form-urlencoded":
@@ -163,7 +163,7 @@ def _pairs(text: str, what: str) -> dict[str, str]:
         raise InvalidRequest(f"The {what} cannot be read: write name=value&name=value, percent-encoded.") from None
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise InvalidRequest(f"The {what} gives the same name twice.")
+        raise InvalidRequest(f"The {what} repeats a name.")
     return fields
 
 

@@ -1,4 +1,4 @@
-"""The one table: what an error is called by HTTP, by JSON-RPC and by OAuth. Only this file knows status numbers."""
+"""The table of error codes in HTTP, JSON-RPC and OAuth. Only this file knows status numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Row:
     oauth: str
 
 
-# An error's row is that of the nearest class above it that stands here.
+# An error has the row of its nearest ancestor class in this table.
 CODES: Final[Mapping[type[HerodError], Row]] = {
     errors.InvalidRequest: Row(400, -32602, "invalid_request"),
     errors.InvalidScope: Row(400, -32602, "invalid_scope"),
@@ -68,5 +68,5 @@ def row_of(error: HerodError) -> Row:
 
 
 def mcp_status(code: int) -> int:
-    """The HTTP status under which MCP 2026-07-28 answers one of the protocol's own errors ("Streamable HTTP")."""
+    """The HTTP status with which MCP 2026-07-28 answers one of the protocol's own errors ("Streamable HTTP")."""
     return 404 if code == METHOD_NOT_FOUND else 400

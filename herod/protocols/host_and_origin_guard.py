@@ -1,6 +1,6 @@
-"""Who may call from where: foreign Hosts and Origins are refused before anything is routed.
+"""The Host and Origin guard: foreign ones are refused before routing.
 
-Against pages in the admin's browser: DNS rebinding shows in Host, a cross-site request in Origin.
+It protects against hostile pages in the admin's browser: DNS rebinding shows in Host, a cross-site request in Origin.
 """
 
 from typing import Final
@@ -19,7 +19,8 @@ class Guard:
     """Checks each request's Host and Origin.
 
     Args:
-        hosts: names besides loopback's that TCP requests may name: the binds' literals and the settings' names.
+        hosts: host names besides loopback's that TCP requests may use: the binds' literals and the names in the
+            settings.
         origins: foreign origins, as `scheme://host[:port]`, that may call.
     """
 
@@ -28,10 +29,10 @@ class Guard:
         self._origins = {origin.lower() for origin in origins}
 
     def check(self, request: Request) -> Response | None:
-        """None when it may pass, else the answer that refuses it."""
+        """None if the request may pass, else the response that refuses it."""
         headers = request.headers
         if request.source.address != "unix" and host_of(headers.get("host", "")) not in self._hosts:
-            return _refuse(MISDIRECTED, "This host name is not one of herod's: add it to `hosts` in the settings.")
+            return _refuse(MISDIRECTED, "Unknown host name: add it to `hosts` in the settings.")
         origin = headers.get("origin")
         if origin is not None and not is_own_origin(origin, request) and origin.lower() not in self._origins:
             return _refuse(FORBIDDEN, "This origin may not call herod: add it to `origins` in the settings.")
@@ -39,14 +40,14 @@ class Guard:
 
 
 def is_own_origin(origin: str, request: Request) -> bool:
-    """Whether a page of this origin came from the very scheme, host and port that the request goes to."""
+    """Whether this origin is the same scheme, host and port that the request goes to."""
     scheme = "https" if request.source.secure else "http"
     host = request.headers.get("host", "").lower()
     return bool(host) and origin.lower() == f"{scheme}://{host}"
 
 
 def host_of(value: str) -> str:
-    """A Host header without its port, in lower case; IPv6 keeps its brackets. Empty when it is not one."""
+    """A Host header without its port, in lower case; IPv6 keeps its brackets. Empty if it is malformed."""
     host = value.strip().lower()
     if host.startswith("["):
         address, bracket, port = host.partition("]")

@@ -1,6 +1,6 @@
-"""HTTP without sockets: the request and the response that every door speaks, and what holds for all of them.
+"""HTTP without sockets: the request and response types of every endpoint, and the headers and limits common to all.
 
-The server makes a `Request` of bytes and writes a `Response`; this file never sees a socket.
+The server builds a `Request` from bytes and writes a `Response`; this module never touches a socket.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +15,7 @@ __all__ = ["MAX_BODY", "SECURITY_HEADERS", "STRICT_TRANSPORT", "Handler", "Reque
 
 MAX_BODY: Final = 64 * 1024
 
-# On every answer (INTERFACES, "Headers on all answers").
+# On every response (INTERFACES, "Headers on all answers").
 SECURITY_HEADERS: Final[tuple[tuple[str, str], ...]] = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "strict-origin-when-cross-origin"),
@@ -26,7 +26,7 @@ STRICT_TRANSPORT: Final = ("Strict-Transport-Security", "max-age=31536000")
 
 
 class Request(msgspec.Struct):
-    """One request, read whole.
+    """One request, read completely.
 
     Attributes:
         method: in capitals.
@@ -36,7 +36,7 @@ class Request(msgspec.Struct):
             reader has already refused a second Host, Authorization, Content-Length, Content-Type, Origin, X-API-Key or
             X-Herod-Secret.
         source: where the connection comes from.
-        ends_with_client: its handler only waits or reads, and says so here: it may be ended when the client has left.
+        ends_with_client: set by a handler that only waits or reads: it may be cancelled when the client disconnects.
     """
 
     method: str
@@ -53,14 +53,14 @@ class Request(msgspec.Struct):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """One answer. The server adds the security headers, Date, Content-Length and Connection.
+    """One response. The server adds the security headers, Date, Content-Length and Connection.
 
     Attributes:
-        headers: further ones, Content-Type among them when there is a body.
-        is_quiet: leave it out of the access log (validate, verify, introspect, health).
-        close: end the connection after it.
-        shared: the rest of the body, behind `body`: one copy for all who are sent it, such as a document.
-        stream: sent in chunks in place of `body`, which is empty then; the server closes it, whatever happens.
+        headers: additional ones, among them Content-Type if there is a body.
+        is_quiet: omit it from the access log (validate, verify, introspect, health).
+        close: close the connection after it.
+        shared: the rest of the body, after `body`: one copy that many responses share, such as a document.
+        stream: sent in chunks instead of `body`, which is then empty; the server always closes it.
     """
 
     status: int
@@ -72,7 +72,7 @@ class Response(msgspec.Struct, frozen=True):
     shared: bytes = b""
 
     def __repr__(self) -> str:
-        """Without headers and body, which may hold what is shown once."""
+        """Without headers and body, which may hold secrets."""
         return f"Response({self.status})"
 
 

@@ -1,7 +1,7 @@
 """JSON-RPC 2.0 over the operation table: single requests, notifications, batches; params by name or by position.
 
-Everything is answered under HTTP 200, errors too; a batch's items are authorized one by one. What a batch is answered
-with is bounded in bytes, and others get their turn between two items: items beyond the bound are refused and not run.
+Every answer has HTTP status 200, errors too; a batch's items are authorized one by one. The answer to a batch is
+limited in bytes, and other requests run between two items: items beyond the limit are refused and not run.
 """
 
 import logging
@@ -41,11 +41,12 @@ __all__ = ["MAX_BATCH", "JsonRpc"]
 logger = logging.getLogger("herod.protocols")
 
 MAX_BATCH: Final = 50
-# Of the answer to a batch, head included: nothing more is run once another answer might not fit.
+# The limit for the answer to a batch, head included: no more items are run once another answer might not fit.
 MAX_BATCH_BYTES: Final = 1024 * 1024
-# Of it, for the answer's head and the refusals of all that is not run; what they repeat of the request comes on top.
+# The part of it for the head and for refusing the items that are not run; what those repeat of the request is extra.
 RESERVED_BATCH_BYTES: Final = 32 * 1024
-# Of the answers to unfinished batches of one source, and of all. Beyond the latter, whoever has more than one batch's.
+# The limits for unfinished batches of one source, and of all. The second one applies only to sources with more than one
+# batch's worth.
 MAX_UNFINISHED_BYTES_OF_SOURCE: Final = 8 * 1024 * 1024
 MAX_UNFINISHED_BYTES: Final = 32 * 1024 * 1024
 
@@ -57,9 +58,9 @@ class JsonRpc:
     """Answers `POST /rpc` and `POST /`.
 
     Args:
-        pipeline: where every call ends up.
-        operations: the table.
-        discover: gives the end of an answer that holds the OpenRPC document: one copy for all.
+        pipeline: runs every call.
+        operations: the operation table.
+        discover: returns the end of an answer that contains the OpenRPC document: one shared copy.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class JsonRpc:
     async def _batch(self, request: Request) -> Response:
         try:
             items = decode_batch(request.body)
-            decode_any(request.body)  # Raw items are only skimmed; the whole must be JSON before any of it runs
+            decode_any(request.body)  # Raw items are not fully parsed; all of it must be JSON before any item runs
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return json_response(error_object(PARSE_ERROR, f"The body is not JSON: {error}."))
         if not items:
@@ -101,7 +102,7 @@ class JsonRpc:
         return json_response(b"[" + b",".join(said) + b"]") if said else Response(204)
 
     async def _answers(self, items: list[msgspec.Raw], request: Request) -> list[bytes]:
-        """The answers to a batch, those to notifications left out."""
+        """The answers to a batch, without those to notifications."""
         said: list[bytes] = []
         size, source = 0, wide_source(request.source)
         try:
@@ -120,9 +121,9 @@ class JsonRpc:
         return said
 
     def _why_refused(self, size: int, source: str) -> str | None:
-        """Why the rest of a batch is not run, if it is not; `size` includes what refusals may repeat of the request."""
+        """Why the rest of a batch must be refused, or None; `size` includes what refusals may repeat of the request."""
         if size > MAX_BATCH_BYTES - MAX_ANSWER_BYTES - RESERVED_BATCH_BYTES:
-            return f"The answers to a batch have at most {MAX_BATCH_BYTES} bytes: send the rest in another one."
+            return f"The answers to a batch are limited to {MAX_BATCH_BYTES} bytes: send the rest in another batch."
         own = self._unfinished[source]
         if own >= MAX_UNFINISHED_BYTES_OF_SOURCE or (
             own > MAX_BATCH_BYTES and self._unfinished.total() >= MAX_UNFINISHED_BYTES
@@ -137,11 +138,11 @@ class JsonRpc:
         except RpcError as error:
             return error_object(error.code, error.message, error.request_id)
         if call.method == DISCOVER:
-            return _refused(body, f"{DISCOVER} is answered alone: send it outside of a batch.")
+            return _refused(body, f"{DISCOVER} cannot be part of a batch: send it by itself.")
         return (await self._one(call, request))[0]
 
     async def _one(self, call: Call, request: Request) -> tuple[bytes | None, bool]:
-        """The answer to one request object, None for a notification; and whether to leave it out of the log."""
+        """The answer to one request object, None for a notification; and whether to omit it from the access log."""
         operation = self._methods.get(call.method)
         is_unanswered = isinstance(call.id, msgspec.UnsetType)
         request_id = NULL if isinstance(call.id, msgspec.UnsetType) else bytes(call.id)
@@ -188,7 +189,7 @@ def _read_params(operation: Operation, raw: bytes) -> Params:
         raise InvalidRequest("The params are not JSON.") from None
     names = operation.params.__struct_fields__
     if msgspec.UNSET in operation.params.__struct_defaults__:
-        raise InvalidRequest(f"{operation.name} takes its params by name: what is left out stays as it is.")
+        raise InvalidRequest(f"{operation.name} takes its params by name only: omitted fields stay unchanged.")
     if len(values) > len(names):
         raise InvalidRequest(f"{operation.name} takes at most {len(names)} params: {', '.join(names) or 'none'}.")
     return convert_params(operation, dict(zip(names, values, strict=False)), is_text=False)

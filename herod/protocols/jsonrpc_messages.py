@@ -1,6 +1,6 @@
-"""JSON-RPC 2.0 messages, read strictly out of bytes and written back as bytes: what `/rpc` and `/mcp` share.
+"""JSON-RPC 2.0 messages, strictly parsed from bytes and written as bytes; shared by `/rpc` and `/mcp`.
 
-Knows no operation and no method; never looks into the params.
+Knows no operations or methods; never inspects the params.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class RpcError(Exception):
     """An error of the protocol itself.
 
     Attributes:
-        data: what the error's `data` holds, where that is not herod's usual.
+        data: the error's `data`, if it is not herod's default.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ def read_body(request: Request) -> bytes:
     """A request's body, if it may be JSON at all.
 
     Raises:
-        RpcError: it says that it is something else, is nested too deeply, or is not UTF-8.
+        RpcError: its Content-Type is not JSON, it is nested too deeply, or it is not UTF-8.
     """
     body = request.body
     try:
@@ -75,17 +75,17 @@ def read_body(request: Request) -> bytes:
         raise RpcError(INVALID_REQUEST, error.message) from None
     if not body.isascii():
         try:
-            body.decode()  # msgspec skips the strings that it does not need
+            body.decode()  # msgspec does not check the strings that it skips
         except UnicodeDecodeError as error:
             raise RpcError(PARSE_ERROR, f"The body is not JSON: {error}.") from None
     return body
 
 
 def read_call(body: bytes) -> Call:
-    """One request object.
+    """Parse one request object.
 
     Raises:
-        RpcError: it is no JSON, or no request object; with its id where that can be read.
+        RpcError: it is not JSON, or not a request object; with its id if that can be read.
     """
     try:
         call = decode_call(body)
@@ -97,7 +97,7 @@ def read_call(body: bytes) -> Call:
 
 
 def is_notification(call: Call) -> bool:
-    """Whether nobody waits for an answer."""
+    """Whether the call expects no answer."""
     return isinstance(call.id, msgspec.UnsetType)
 
 
@@ -107,14 +107,14 @@ def id_of(call: Call) -> bytes:
 
 
 def herod_error(error: HerodError, request_id: bytes) -> bytes:
-    """The response object for an operation's refusal."""
+    """The response object for an operation's error."""
     data = {"code": error.code} if error.hint is None else {"code": error.code, "hint": error.hint}
     body = encode({"code": row_of(error).rpc, "message": error.message, "data": data})
     return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (body, request_id)
 
 
 def error_object(code: int, message: str, request_id: bytes = NULL, data: Mapping[str, Any] | None = None) -> bytes:
-    """The response object for an error of the protocol."""
+    """The response object for a protocol error."""
     if data is None:
         data = {"code": "internal" if code == INTERNAL.rpc else "invalid_request"}
     body = encode({"code": code, "message": message, "data": data})
@@ -122,7 +122,7 @@ def error_object(code: int, message: str, request_id: bytes = NULL, data: Mappin
 
 
 def _why(body: bytes) -> RpcError:
-    """Why this is not a request object: no JSON at all, or another shape."""
+    """The error for what is not a request object: not JSON, or another shape."""
     try:
         value = decode_any(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""OAuth 2.0's form routes: credentials by Basic, form or peer, parameters from the form, RFC 6749's errors."""
+"""OAuth 2.0's form routes: credentials from Basic, form or peer, parameters from the form, RFC 6749's errors."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ CLIENT_FIELDS: Final = ("client_id", "client_secret")
 
 
 def oauth_handler(pipeline: Pipeline, operation: Operation) -> PathHandler:
-    """What answers an OAuth route (`/token`, `/revoke`)."""
+    """The handler of an OAuth route (`/token`, `/revoke`)."""
 
     async def answer(request: Request, path: dict[str, str]) -> Response:
         try:
@@ -48,7 +48,7 @@ def read_oauth_form(operation: Operation, request: Request) -> tuple[Presented |
             raise InvalidRequest("The request presents two different credentials: send one.")
         presented = in_form
     elif client_id is not None and isinstance(presented, Basic) and presented.client_id != client_id:
-        raise InvalidRequest("client_id is not the one of the Authorization header.")
+        raise InvalidRequest("client_id differs from the one in the Authorization header.")
     known = {name: value for name, value in fields.items() if name in operation.params.__struct_fields__ and value}
     if "grant_type" in operation.params.__struct_fields__ and "grant_type" not in known:
         raise InvalidRequest("grant_type is missing: send grant_type=client_credentials.")

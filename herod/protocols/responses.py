@@ -1,4 +1,4 @@
-"""Results and errors as JSON: flat on plain routes, in the envelope under `/api`, OAuth's form on OAuth routes."""
+"""Results and errors as JSON: flat on plain routes, in the envelope under `/api`, in OAuth's format on OAuth routes."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -30,35 +30,35 @@ encode: Final = msgspec.json.Encoder().encode
 
 JSON_HEADERS: Final = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 API_VERSION: Final = "1"
-# Of one answer, but for streams and documents of one kept copy. Pages of lists end before.
+# The limit for one answer, except for streams and shared documents. Pages of lists end before it.
 MAX_ANSWER_BYTES: Final = MAX_PAGE_BYTES
 
 ErrorWriter = Callable[[HerodError], Response]
 
 
 def json_response(body: bytes, *, status: int = 200, is_quiet: bool = False, shared: bytes = b"") -> Response:
-    """An answer that holds JSON, never to be cached; `shared` is the rest of it, as `Response` has it."""
+    """A JSON answer that is never cached; `shared` is the rest of it, as in `Response`."""
     return Response(status, body, JSON_HEADERS, is_quiet=is_quiet, shared=shared)
 
 
 def check_answer(operation: Operation, body: bytes) -> bytes:
-    """An answer as it is, if it is not too long. Commands have taken effect by then: theirs is given in any case.
+    """Return the answer unchanged if it is not too long. Commands have taken effect, so theirs is always returned.
 
     Raises:
-        TooLarge: it is.
+        TooLarge: it is too long.
     """
     if len(body) > MAX_ANSWER_BYTES and not operation.is_command:
-        raise TooLarge(f"The answer is over {MAX_ANSWER_BYTES} bytes: ask for less, by a smaller limit for example.")
+        raise TooLarge(f"The answer exceeds {MAX_ANSWER_BYTES} bytes: request less, for example with a smaller limit.")
     return body
 
 
 def is_enveloped(path: str) -> bool:
-    """Whether what answers at `path` does so in the envelope."""
+    """Whether answers at `path` use the envelope."""
     return path.startswith(("/api/v1/", "/api/auth/"))
 
 
 def enveloped(result: Any, server_version: str) -> bytes:
-    """A result as `/api/v1` answers it; a `Page` becomes a list with its cursor in `meta`."""
+    """A result in the envelope of `/api/v1`; a `Page` becomes a list with its cursor in `meta`."""
     meta: dict[str, str | None] = {"api_version": API_VERSION, "server_version": server_version}
     if isinstance(result, Page):
         return encode({"data": result.items, "meta": {**meta, "next_cursor": result.next_cursor}})

@@ -1,4 +1,4 @@
-"""REST: each operation's routes, plain and under `/api/v1`, made from the table."""
+"""REST: each operation's routes, plain and under `/api/v1`, derived from the operation table."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -35,7 +35,7 @@ decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> PathHandler:
-    """What answers one route of one operation."""
+    """The handler of one route of an operation."""
     version = pipeline.runtime.config.version
     has_envelope = is_enveloped(route.path)
     write_error: ErrorWriter = envelope_error(version) if has_envelope else plain_error
@@ -66,10 +66,10 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
 
 
 def read_params(operation: Operation, route: Route, request: Request, path: dict[str, str]) -> Params:
-    """Path, and query or body, as the operation's parameters.
+    """The operation's parameters from the path, and from the query or body.
 
     Raises:
-        InvalidRequest: they cannot be read, or say the same thing twice.
+        InvalidRequest: they cannot be read, or give a parameter twice.
     """
     if operation.headers:
         path = {**path, **_from_headers(operation, request)}
@@ -78,8 +78,8 @@ def read_params(operation: Operation, route: Route, request: Request, path: dict
         in_url = operation.headers.keys() & fields.keys()
         if in_url:
             header = operation.headers[min(in_url)]
-            raise InvalidRequest(f"{min(in_url)} must not stand in the URL, where logs would keep it: send {header}.")
-        if operation.headers and request.body:  # nobody would read it, and a secret in it would seem to be wrong
+            raise InvalidRequest(f"{min(in_url)} must not be in the URL, where logs would keep it: send {header}.")
+        if operation.headers and request.body:  # it would be ignored, and a secret in it would seem wrong
             header = min(operation.headers.values())
             raise InvalidRequest(f"{route.method} takes no body here: send {header}.")
         return convert_params(operation, _merge(path, fields), is_text=True)
@@ -109,5 +109,5 @@ def _from_headers(operation: Operation, request: Request) -> dict[str, str]:
 def _merge(path: dict[str, str], fields: dict[str, Any]) -> dict[str, Any]:
     twice = path.keys() & fields.keys()
     if twice:
-        raise InvalidRequest(f"{min(twice)} stands in the path or a header already: leave it out of the query or body.")
+        raise InvalidRequest(f"{min(twice)} is already in the path or a header: leave it out of the query or body.")
     return {**fields, **path}

@@ -1,4 +1,4 @@
-"""Finds the surface that answers a request, behind the Host and Origin guard. A `Router` is a server's handler."""
+"""Routes each request to its handler, behind the Host and Origin guard. A `Router` is the server's handler."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,13 +25,13 @@ PAGES: Final = "/ui/"
 
 
 class Router:
-    """Every way in over HTTP, in one callable.
+    """All HTTP endpoints in one callable.
 
     Args:
-        pipeline: where every request ends up.
-        operations: the table.
-        guard: what each request passes first.
-        pages: what answers browsers at `/`, `/ui` and below it, if anything does; it knows its methods by itself.
+        pipeline: runs every request.
+        operations: the operation table.
+        guard: checks each request first.
+        pages: the dashboard's handler for `/`, `/ui` and below it, if there is one; it checks methods itself.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Router:
             for method in methods
         )
         if not allowed:
-            return write_error(NotFound("There is nothing here: check the path."))
+            return write_error(NotFound("Not found: check the path."))
         refused = write_error(InvalidRequest(f"This path takes {' or '.join(allowed)}."))
         return Response(METHOD_NOT_ALLOWED, refused.body, (*refused.headers, ("Allow", ", ".join(allowed))))
 

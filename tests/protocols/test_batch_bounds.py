@@ -44,7 +44,7 @@ async def test_a_document_is_not_answered_in_a_batch(harness: Harness) -> None:
     answer = await harness.request("POST", "/rpc", json=items)
     assert codes(answer.json) == [-32600] * 50
     assert [one["id"] for one in answer.json] == list(range(50))
-    assert "outside of a batch" in answer.json[0]["error"]["message"]
+    assert "cannot be part of a batch" in answer.json[0]["error"]["message"]
     assert len(answer.response.body) < 10 * len(json.dumps(items))
     silent = {"jsonrpc": "2.0", "method": "rpc.discover"}
     assert (await harness.request("POST", "/rpc", json=[silent] * 50)).status == 204
@@ -76,7 +76,7 @@ async def test_the_answers_to_a_batch_have_a_budget(harness: Harness) -> None:
     answered = [code for code in codes(answers) if code is None]
     assert 2 <= len(answered) < 49
     assert codes(answers)[len(answered) :] == [-32600] * (50 - len(answered))
-    assert "another one" in answers[-1]["error"]["message"]
+    assert "another batch" in answers[-1]["error"]["message"]
     assert len(json.dumps(answers)) < jsonrpc.MAX_BATCH_BYTES
     with pytest.raises(Exception, match="no such account"):
         await harness.admin("users.get", email="late@example.org")

@@ -1,1 +1,1 @@
-"""What herod says of itself: OpenAPI, OpenRPC, OAuth metadata and JWKS, made from the operation table."""
+"""The documents that describe herod: OpenAPI, OpenRPC, OAuth metadata and JWKS, derived from the operation table."""

@@ -1,7 +1,7 @@
-"""What herod says of itself at fixed addresses: OpenAPI and OpenRPC, made when they are first asked for.
+"""The OpenAPI and OpenRPC documents at fixed paths, generated at the first request.
 
-A reload may change the scopes they name, so each is kept for one graph of scopes only. Nothing here needs a credential,
-and nothing here says more than the code that everybody may read.
+A reload may change the scopes they name, so each is kept only for one scope graph. They need no credential, and contain
+nothing beyond the public code.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,9 +27,9 @@ OPENRPC_PATH: Final = "/rpc/discover"
 
 
 class DocumentRoutes:
-    """The documents of one runtime. Each is one `bytes` object, which any number of answers may hold at once.
+    """The documents of one runtime. Each is one `bytes` object that any number of answers can share.
 
-    Making one takes some 50 ms, so that is done in a thread, once for all who ask meanwhile.
+    Generating one takes some 50 ms, so it is done in a thread, once for all concurrent requests.
     """
 
     def __init__(self, operations: Mapping[str, Operation], runtime: Runtime) -> None:
@@ -37,7 +37,7 @@ class DocumentRoutes:
         self._runtime = runtime
         self._kept: dict[str, tuple[int, bytes]] = {}
         self._making = trio.Lock()
-        self._discovered = (b"", b"")  # the OpenRPC document, and the end of an answer that holds it
+        self._discovered = (b"", b"")  # the OpenRPC document, and the end of an answer that contains it
 
     async def openapi(self) -> bytes:
         """The OpenAPI 3.1 document."""
@@ -48,7 +48,7 @@ class DocumentRoutes:
         return await self._get("openrpc", lambda: openrpc_document(self._operations.values(), self._runtime))
 
     async def openrpc_result(self) -> bytes:
-        """The same, as it ends the answer to `rpc.discover`."""
+        """The OpenRPC document as the end of the answer to `rpc.discover`."""
         document = await self.openrpc()
         if self._discovered[0] is not document:
             self._discovered = (document, b'"result":%b}' % document)
@@ -88,7 +88,7 @@ PAGE: Final[Schema] = {
     "security": [{}, {"session": []}],
     "responses": {
         "200": {
-            "description": "The page, or the one to sign in on.",
+            "description": "The page, or the sign-in page.",
             "content": {"text/html; charset=utf-8": {"schema": {"type": "string"}}},
         },
         **{str(status): failure(status) for status in (400, 403, 421, 500)},
@@ -99,7 +99,7 @@ MESSAGE: Final = {
     "type": "object",
     "properties": {
         "jsonrpc": {"const": "2.0"},
-        "id": {"type": ["string", "number", "null"], "description": "left out where no answer is wanted"},
+        "id": {"type": ["string", "number", "null"], "description": "omitted for notifications, which get no answer"},
         "method": {"type": "string"},
         "params": {"type": ["object", "array", "null"]},
     },
@@ -111,13 +111,13 @@ PONG: Final = {"jsonrpc": "2.0", "id": 1, "result": {"status": "ok", "service": 
 
 
 def _rpc(name: str) -> Schema:
-    """The path item of a door that takes JSON-RPC messages, one or many."""
+    """The path item of an endpoint for JSON-RPC messages, single or batched."""
     return {
         "post": {
             "operationId": name,
             "summary": "Call methods by JSON-RPC 2.0.",
-            "description": "`/rpc/discover` lists the methods. Errors stand in the answer, under status 200; each item"
-            " of a batch is authorized by itself. Whether a credential is needed depends on the method.",
+            "description": "`/rpc/discover` lists the methods. Errors are in the answer, with status 200; each item"
+            " of a batch is authorized separately. Whether a credential is needed depends on the method.",
             "tags": ["documents"],
             "security": [{}, *({scheme: []} for scheme in SCHEMES.values())],
             "requestBody": {
@@ -141,8 +141,8 @@ def _rpc(name: str) -> Schema:
 MCP_ITEM: Final[Schema] = {
     "post": {
         "operationId": "mcp",
-        "summary": "Speak the Model Context Protocol: one message.",
-        "description": "For agents: its tools are some of the operations here. Any credential but the local admin's.",
+        "summary": "Send one message of the Model Context Protocol.",
+        "description": "For agents: its tools are some of these operations. Any credential but the local admin's.",
         "tags": ["documents"],
         "security": [{scheme: []} for scheme in SCHEMES.values()],
         "requestBody": {
@@ -154,14 +154,14 @@ MCP_ITEM: Final[Schema] = {
                 "description": "The answer.",
                 "content": {JSON: {"schema": ANSWER, "example": {"jsonrpc": "2.0", "id": 1, "result": {"tools": []}}}},
             },
-            "202": {"description": "A notification was taken."},
+            "202": {"description": "A notification was accepted."},
             **{str(status): failure(status, "RpcError") for status in (400, 401, 403, 404, 413, 429, 503)},
             **{str(status): failure(status) for status in (421, 500)},
         },
     }
 }
 
-# path → path item of what is no operation
+# path → path item of what is not an operation
 FURTHER: Final[Mapping[str, Schema]] = {
     OPENAPI_PATH: _document("openapi", "This document."),
     OPENRPC_PATH: _document("openrpc", "The OpenRPC document of the JSON-RPC methods."),
@@ -169,7 +169,7 @@ FURTHER: Final[Mapping[str, Schema]] = {
     "/rpc": _rpc("rpc"),
     "/mcp": MCP_ITEM,
     SERVER_PATH: _document("server_metadata", "Where and how to get tokens (RFC 8414)."),
-    RESOURCE_PATH: _document("resource_metadata", "What herod takes as a credential (RFC 9728)."),
-    f"{RESOURCE_PATH}/mcp": _document("mcp_metadata", "What `/mcp` takes as a credential (RFC 9728)."),
+    RESOURCE_PATH: _document("resource_metadata", "What herod accepts as a credential (RFC 9728)."),
+    f"{RESOURCE_PATH}/mcp": _document("mcp_metadata", "What `/mcp` accepts as a credential (RFC 9728)."),
     JWKS_PATH: _document("jwks", "The public keys that verify tokens now (RFC 7517, RFC 8037)."),
 }

@@ -1,6 +1,6 @@
-"""Every answer that is an error, for the OpenAPI document: its form by route, its headers, and an example of it.
+"""The error responses of the OpenAPI document: their format by route, headers and examples.
 
-Never a status of its own: which error has which stands in `error_codes.py`.
+Defines no status: `error_codes.py` maps errors to them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 
 JSON: Final = "application/json"
 RESPONSES: Final = "#/components/responses/"
-# What can meet any request, whatever it asks for.
+# Errors that any request can get.
 ALWAYS: Final[tuple[type[HerodError], ...]] = (
     errors.InvalidRequest,
     errors.Unauthenticated,
@@ -33,7 +33,7 @@ ALWAYS: Final[tuple[type[HerodError], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A status, in the documents' words, and an error that has it."""
+    """The documents' description of a status, and an example error."""
 
     text: str
     code: str
@@ -43,36 +43,38 @@ class Meaning:
 
 MEANINGS: Final[Mapping[int, Meaning]] = {
     400: Meaning(
-        "The request cannot be read, or says something that cannot be done.",
+        "The request is malformed, or asks for something invalid.",
         errors.InvalidRequest.code,
         "Unknown scope 'reed': known scopes are owner, admin, write, read.",
     ),
     401: Meaning(
-        "No credential, or one that is no good.",
+        "The credential is missing or invalid.",
         errors.BadCredentials.code,
         "This needs a credential: present a token, an API key, a client secret, or Authorization: Peer.",
         "herod login",
     ),
     403: Meaning(
-        "The credential does not reach so far, or a foreign origin asks.",
+        "The credential does not allow this, or the request has a foreign origin.",
         errors.MissingScope.code,
         "This needs scope 'admin', which this token does not have.",
         "herod user scope 5f0c2f0e-7a0d-4c53-9d1c-0a7b1f6e2c11 admin",
     ),
-    404: Meaning("It is not there, or not yours to see.", errors.NotFound.code, "There is no such account."),
+    404: Meaning("It does not exist, or you may not see it.", errors.NotFound.code, "There is no such account."),
     409: Meaning(
         "Conflicts with the current state.", errors.Conflict.code, "An account with this email exists already."
     ),
     413: Meaning("The request is too large.", errors.TooLarge.code, "The body is larger than 65536 bytes."),
     421: Meaning(
-        "The Host is not one of herod's.",
+        "Unknown Host.",
         errors.InvalidRequest.code,
-        "This host name is not one of herod's: add it to `hosts` in the settings.",
+        "Unknown host name: add it to `hosts` in the settings.",
     ),
     429: Meaning(
-        "Too many tries: wait as `Retry-After` says.", errors.RateLimited.code, "Too many tries: wait 30 seconds."
+        "Too many attempts: wait as `Retry-After` says.",
+        errors.RateLimited.code,
+        "Too many tries from here: try again in 30 seconds.",
     ),
-    500: Meaning("A fault in herod; its log has it.", "internal", "Internal error."),
+    500: Meaning("An internal error; see herod's log.", "internal", "Internal error."),
     503: Meaning(
         "The store cannot do this now; `/health` says why.",
         errors.Unavailable.code,
@@ -91,7 +93,7 @@ ERROR: Final[Schema] = {
     "properties": {
         "code": {"type": "string", "description": "stable; for programs"},
         "message": {"type": "string", "description": "what happened and what to do; for people"},
-        "hint": {"type": "string", "description": "the command that would mend it"},
+        "hint": {"type": "string", "description": "the command that fixes it"},
     },
     "required": ["code", "message"],
     "additionalProperties": False,
@@ -104,7 +106,7 @@ META: Final[Schema] = {
         "server_version": {"type": "string"},
         "next_cursor": {
             "anyOf": [{"type": "string"}, {"type": "null"}],
-            "description": "of lists: `cursor` of the next page, null after the last",
+            "description": "for lists: the `cursor` of the next page, null after the last",
         },
     },
     "required": ["api_version", "server_version"],
@@ -142,14 +144,14 @@ HEADERS: Final[Mapping[int, tuple[str, bool, Schema, str]]] = {
         "WWW-Authenticate",
         False,
         {"type": "string"},
-        "where a scope is missing: which one (RFC 6750, section 3.1)",
+        "if a scope is missing: which one (RFC 6750, section 3.1)",
     ),
     429: ("Retry-After", True, {"type": "integer", "minimum": 0}, "seconds to wait"),
 }
 
 
 def failures(operation: Operation, route: Route) -> Schema:
-    """Every error that a route may answer, by status."""
+    """The errors that a route may return, by status."""
     kinds = {kind for kind in ALWAYS if kind is not errors.Unauthenticated or operation.needs is not Access.PUBLIC}
     kinds.update(operation.failures)
     if "{" in route.path:
@@ -164,16 +166,16 @@ def failures(operation: Operation, route: Route) -> Schema:
 
 
 def failure(status: int, form: str = "Error") -> Schema:
-    """One answer that is an error, by reference to `failure_responses`.
+    """A reference to one of `failure_responses`.
 
     Args:
         form: `Error` of plain routes, `ApiError` in the envelope, `OAuthError`, or `RpcError` of `/mcp`.
     """
-    return {"$ref": f"{RESPONSES}{'Error' if status == 421 else form}{status}"}  # 421: before the path is looked at
+    return {"$ref": f"{RESPONSES}{'Error' if status == 421 else form}{status}"}  # 421: before the path is read
 
 
 def failure_responses() -> dict[str, Schema]:
-    """Every error in every form, by name."""
+    """The error responses in every format, by name."""
     return {
         **{f"Error{status}": _failure(status, "Error") for status in MEANINGS},
         **{f"ApiError{status}": _failure(status, "Error", has_envelope=True) for status in MEANINGS},
@@ -194,13 +196,13 @@ def _failure(status: int, name: str, *, has_envelope: bool = False) -> Schema:
             example["meta"] = {"api_version": API_VERSION, "server_version": "1.0.0"}
     else:
         example = {"error": OAUTH.get(status, INTERNAL.oauth), "error_description": meaning.message}
-        if status == 403:  # the one for a foreign origin has no OAuth form
+        if status == 403:  # the one for a foreign origin is not in OAuth's format
             schema = {"anyOf": [schema, _plain("Error")]}
     return _answer(status, schema, example)
 
 
 def _rpc_failure(status: int) -> Schema:
-    """One answer that is an error at `/mcp`: a JSON-RPC one, or what stands before the door."""
+    """An error response of `/mcp`: a JSON-RPC error, or one from the checks before it."""
     meaning = MEANINGS[status]
     example = {
         "jsonrpc": "2.0",
@@ -212,7 +214,7 @@ def _rpc_failure(status: int) -> Schema:
 
 
 def is_oauth(operation: Operation, route: Route) -> bool:
-    """Whether a route takes a form and answers errors as OAuth does."""
+    """Whether a route accepts a form and returns OAuth's errors."""
     return operation.form and not route.path.startswith("/api/")
 
 

@@ -1,6 +1,6 @@
-"""A plausible value of any type that operations give: what the documents show as an answer.
+"""Plausible values for every result type: the example answers in the documents.
 
-The law is the table `KNOWN`: a field's name says what stands in it. Nothing here is random, and nothing a real secret.
+The table `KNOWN` maps a field's name to its value. Nothing here is random or a real secret.
 """
 
 import typing
@@ -18,7 +18,7 @@ KEY_ID: Final = "0kZ3vXq81LmT"
 LEGACY_ID: Final = "legacy-admin-1f0c9a52"
 TIME: Final = "2026-05-01T12:00:00Z"
 
-# field → what stands in it; by "Struct.field" where the name alone says too little
+# field → value; by "Struct.field" where the name alone is ambiguous
 KNOWN: Final[dict[str, Any]] = {
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…",
     "actor": UUID,
@@ -91,8 +91,8 @@ def example_value(kind: Any, *, name: str = "", holder: str = "") -> Any:
 
     Args:
         kind: a Struct, a scalar, or a list, mapping or union of such.
-        name: the field that it stands in.
-        holder: the Struct whose field that is.
+        name: the field that contains it.
+        holder: the Struct with that field.
     """
     known = KNOWN.get(f"{holder}.{name}", KNOWN.get(name, ...))
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
@@ -110,7 +110,7 @@ def example_value(kind: Any, *, name: str = "", holder: str = "") -> Any:
         return [example_value(parts[0])]
     if origin is dict:
         return {}
-    if parts:  # a union: what it mostly is stands first
+    if parts:  # a union: its most frequent type is first
         return example_value(next(part for part in parts if part is not msgspec.UnsetType), name=name, holder=holder)
     return {bool: True, int: 1, float: 1.0, str: "…", datetime: TIME, type(None): None}.get(kind)
 

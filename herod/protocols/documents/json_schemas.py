@@ -1,7 +1,7 @@
-"""What goes in and comes out of each operation, as JSON Schema: made from its Structs, for OpenAPI and OpenRPC.
+"""JSON Schemas of each operation's parameters and result, derived from its Structs, for OpenAPI and OpenRPC.
 
-Never says more than the code holds: a schema is what msgspec decodes and encodes, and what
-`pipeline/parameter_types.py` says of limits and formats.
+Schemas come only from the code: what msgspec decodes and encodes, and the limits and formats in
+`pipeline/parameter_types.py`.
 """
 
 import re
@@ -30,18 +30,18 @@ __all__ = [
 ]
 
 Schema = dict[str, Any]
-# What a field enumerates → the names that there are.
+# What a field enumerates → the existing names.
 Names = Mapping[str, Sequence[str]]
 
 PREFIX: Final = "#/components/schemas/"
 REFERENCE: Final = PREFIX + "{name}"
-# A page of some type, as msgspec names it; and the word that ends the name of what records look like.
+# msgspec's name for a page of a type; and the suffix of the names of views.
 PAGE: Final = re.compile(r"Page_(?P<item>\w+)_")
 VIEW: Final = "View"
 
 
 def known_names(operations: Iterable[Operation], runtime: Runtime) -> Names:
-    """What `field_schemas` fills in where a field takes certain names only."""
+    """The names that `field_schemas` fills in for fields that accept only certain names."""
     scopes = runtime.config.graph.scopes
     known = (*scopes, *(alias for alias in ALIASES if alias not in scopes))
     return {
@@ -52,24 +52,24 @@ def known_names(operations: Iterable[Operation], runtime: Runtime) -> Names:
 
 
 def components(operations: Iterable[Operation]) -> dict[str, Schema]:
-    """Every named type that an operation gives, by its name."""
+    """Every named type in the operations' results, by its name."""
     types = [operation.result for operation in operations]
     found = msgspec.json.schema_components(types, ref_template=REFERENCE)[1]
     return {_clean(name): _renamed({**schema, "title": _clean(name)}) for name, schema in sorted(found.items())}
 
 
 def result_schema(operation: Operation) -> Schema:
-    """What an operation gives, by reference to `components`."""
+    """The schema of an operation's result, by reference to `components`."""
     return _schema(operation.result)
 
 
 def item_schema(operation: Operation) -> Schema:
-    """What an operation that gives a page gives many of."""
+    """The schema of the items of an operation's page."""
     return _schema(typing.get_args(operation.result)[0])
 
 
 def field_schemas(operation: Operation, names: Names) -> Mapping[str, Schema]:
-    """What an operation takes: parameter → schema, in the order by position."""
+    """An operation's parameters: name → schema, in the order by position."""
     (_, found) = msgspec.json.schema_components([operation.params], ref_template=REFERENCE)
     properties: Mapping[str, Schema] = found[operation.params.__name__].get("properties", {})
     schemas = {name: _lifted(_renamed(properties[name])) for name in operation.params.__struct_fields__}
@@ -79,12 +79,12 @@ def field_schemas(operation: Operation, names: Names) -> Mapping[str, Schema]:
 
 
 def required_fields(operation: Operation) -> frozenset[str]:
-    """The parameters that have no default."""
+    """The parameters without a default."""
     return frozenset(field.name for field in msgspec.structs.fields(operation.params) if field.required)
 
 
 def choices(params: type[Params], fields: Mapping[str, Schema]) -> Schema:
-    """What holds among several parameters, as far as they are these fields. Null is as good as left out."""
+    """The constraints between several parameters, for those among these fields. Null counts as omitted."""
     given = [
         {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
         for name in params.exactly_one
@@ -99,7 +99,7 @@ def choices(params: type[Params], fields: Mapping[str, Schema]) -> Schema:
 
 
 def without_null(schema: Schema) -> Schema:
-    """Of what stands there or does not, as a query or a header: it is never null."""
+    """The schema of a query parameter or header, which may be omitted but is never null."""
     offered = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     if len(offered) != 1:
         return schema
@@ -114,7 +114,7 @@ def _schema(kind: Any) -> Schema:
 
 
 def _lifted(schema: Schema) -> Schema:
-    """With the words about a value that may be null where readers and tools look for them."""
+    """Move the description of a nullable value to the top, where readers and tools look for it."""
     for choice in schema.get("anyOf", ()):
         if "description" in choice:
             schema = {"description": choice.pop("description"), **schema}
@@ -137,7 +137,7 @@ def _clean(name: str) -> str:
 
 
 def _enumerated(params: type[Params]) -> Mapping[str, str]:
-    """Parameter → what it names, of those that name something herod knows."""
+    """Parameter → what it names, for parameters that accept known names."""
     found = {}
     for name, hint in typing.get_type_hints(params, include_extras=True).items():
         for part in (hint, *typing.get_args(hint)):
@@ -149,7 +149,7 @@ def _enumerated(params: type[Params]) -> Mapping[str, str]:
 
 
 def _set(schema: Schema, facts: Schema) -> None:
-    """Say something about the text that a schema takes, be it null or not."""
+    """Add facts about a schema's text, whether it is nullable or not."""
     for part in (schema, *schema.get("anyOf", ())):
         if part.get("type") == "string":
             part.update(facts)
@@ -160,6 +160,6 @@ def _one_of(names: Sequence[str]) -> Schema:
 
 
 def _some_of(names: Sequence[str]) -> Schema:
-    """Names with white space between, in any order, no more than a scope may have."""
+    """Names separated by white space, in any order, as many as a scope may have."""
     name = f"({'|'.join(re.escape(name) for name in names)})"
     return {"pattern": rf"^\s*{name}(\s+{name}){{0,{MAX_SCOPES - 1}}}\s*$"}

@@ -1,14 +1,14 @@
-"""What OAuth clients and services find out by themselves, below `/.well-known/`: where and how, and with which keys.
+"""Metadata for OAuth clients and services below `/.well-known/`: endpoints, methods and public keys.
 
-    oauth-authorization-server      RFC 8414: herod, which makes the tokens
-    oauth-protected-resource[/mcp]  RFC 9728: herod again, which takes them
-    jwks.json                       RFC 7517: the public keys that verify now
+    oauth-authorization-server      RFC 8414: herod, which issues the tokens
+    oauth-protected-resource[/mcp]  RFC 9728: herod, which accepts them
+    jwks.json                       RFC 7517: the current public keys
 
-All of it is public, and nothing in it is secret: of HS256's key there is no public half, so it never stands here.
+All of it is public, and nothing in it is secret: HS256's key has no public half, so it is never listed.
 
-A public URL with a path, which a proxy in front strips, has its name in the well-known address *after* the suffix
-(RFC 8414, section 3.1): `https://example.org/auth` is described at `/.well-known/oauth-authorization-server/auth`.
-Such addresses answer as well as the short ones.
+A public URL with a path, which a proxy in front strips, has that path in the well-known URL *after* the suffix (RFC
+8414, section 3.1): `https://example.org/auth` is described at `/.well-known/oauth-authorization-server/auth`. Both
+these paths and the short ones are served.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ RESOURCE_PATH: Final = "/.well-known/oauth-protected-resource"
 JWKS_PATH: Final = "/.well-known/jwks.json"
 MCP: Final = "/mcp"
 
-# Seconds that others may keep an answer. A key that was given up must not live on in caches.
+# Seconds that others may cache an answer. A key that was retired must not stay in caches.
 METADATA_AGE: Final = 300
 JWKS_AGE: Final = 60
 
@@ -47,7 +47,7 @@ class OAuthMetadata:
         self._clock = clock
 
     def handlers(self) -> Mapping[str, PathHandler]:
-        """Path → what answers GET there."""
+        """Path → the handler of GET there."""
         suffix = urlsplit(self._runtime.config.public_url).path
         server = _handler(self.server, METADATA_AGE)
         resource = _handler(lambda: self.resource(""), METADATA_AGE)
@@ -82,10 +82,10 @@ class OAuthMetadata:
         }
 
     def resource(self, path: str) -> Schema:
-        """RFC 9728, section 2: what herod is to who brings it a token.
+        """RFC 9728, section 2: herod as a protected resource.
 
         Args:
-            path: which of herod's resources: all of it, or `/mcp`.
+            path: which of herod's resources: empty for all of it, or `/mcp`.
         """
         issuer = self._runtime.config.public_url
         return {
@@ -97,7 +97,7 @@ class OAuthMetadata:
         }
 
     def jwks(self) -> Schema:
-        """RFC 7517: the current public key and the retired ones that verify until their stop; none under HS256."""
+        """RFC 7517: the current public key and the retired ones that are still valid; none with HS256."""
         now = self._clock()
         found = (key.public_jwk() for key in self._runtime.signing if key.is_live(now))
         return {"keys": [jwk for jwk in found if jwk is not None]}

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: every route, what it takes and every way it answers, made from the operation table."""
+"""The OpenAPI 3.1 document: every route with its parameters and answers, derived from the operation table."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -39,37 +39,37 @@ ABOUT: Final = """\
 Herod answers "who is this, and may they?" for the services of a machine.
 
 **Credentials.** A token, an API key or a legacy secret goes into `Authorization: Bearer …`; a client id and secret into
-`Authorization: Basic …`; a local process on the Unix socket says `Authorization: Peer`. One request presents one
-credential. Get a token by `POST /login` (a person) or `POST /token` (a program), a key by `POST /api/v1/keys`.
+`Authorization: Basic …`; a local process on the Unix socket sends `Authorization: Peer`. One request presents one
+credential. Get a token with `POST /login` (a person) or `POST /token` (a program), a key with `POST /api/v1/keys`.
 
-**Forms.** Plain routes answer flat. `/api/v1` and `/api/auth` answer in an envelope of `data` and `meta`; lists give
+**Formats.** Plain routes answer flat. `/api/v1` and `/api/auth` answer in an envelope of `data` and `meta`; lists have
 `meta.next_cursor`, which is the `cursor` of the next page. A page may hold fewer items than `limit` and not be the
-last. Times are RFC 3339 in UTC; a `scope` is names with spaces between. Bodies are JSON, at most 64 KiB; `/token`,
-`/introspect` and `/revoke` take forms, as OAuth has them.
+last. Times are RFC 3339 in UTC; a `scope` is names separated by spaces. Bodies are JSON, at most 64 KiB; `/token`,
+`/introspect` and `/revoke` take forms, as OAuth does.
 
-**Errors** carry a stable `code`, a `message` that says what to do, and sometimes the command that helps as `hint`.
+**Errors** carry a stable `code`, a `message` that says what to do, and sometimes a `hint`, the command that helps.
 
 The same operations are JSON-RPC methods at `/rpc` (`/rpc/discover` lists them) and, some of them, tools at `/mcp`.
 """
 COMMON: Final = {"Error": ERROR, "Meta": META, "OAuthError": OAUTH_ERROR, "RpcAnswer": RPC_ANSWER}
 # tag → what its operations are about
 TAGS: Final[Mapping[str, str]] = {
-    "access": "Authorization decisions, explained.",
-    "audit": "What was done, tried and refused; and the proof that the log is whole.",
-    "documents": "What herod says of itself, and the doors of other protocols.",
-    "keys": "API keys: a user's is its owner, narrowed; a service's stands for itself.",
-    "legacy": "Secrets of older systems, and the way out of them.",
+    "access": "Explanations of authorization decisions.",
+    "audit": "What was done and what was refused, and verification that the log is complete.",
+    "documents": "Documents that describe herod, and the endpoints of other protocols.",
+    "keys": "API keys: a user key has at most its owner's grants; a service key has its own.",
+    "legacy": "Secrets of older systems, and their replacement.",
     "peers": "What local users and groups may do on the Unix socket without any other credential.",
-    "resources": "What services keep here for others, opened by a secret that those choose.",
+    "resources": "What services keep for their tenants, opened by a secret that the tenant chooses.",
     "sign-in": "For people: a token for an email and a password.",
-    "system": "How the daemon is, what it counts, and who one is to it.",
-    "token": "Access tokens: issue, ask about, revoke, follow.",
+    "system": "The daemon's health, counts and versions, and your identity.",
+    "token": "Access tokens: issue, validate, revoke and follow them.",
     "users": "Accounts, and their passwords and client secrets.",
 }
 SIGN_IN: Final = frozenset({"login", "register"})
 CLIENT_FIELDS: Final[Schema] = {
-    "client_id": {"type": "string", "description": "in place of the Authorization header"},
-    "client_secret": {"type": "string", "format": "password", "description": "in place of the Authorization header"},
+    "client_id": {"type": "string", "description": "instead of the Authorization header"},
+    "client_secret": {"type": "string", "format": "password", "description": "instead of the Authorization header"},
 }
 
 
@@ -77,9 +77,9 @@ def openapi_document(operations: Iterable[Operation], runtime: Runtime, further:
     """The document for one runtime.
 
     Args:
-        operations: the table.
-        runtime: gives the scopes, the version and the public address.
-        further: path → path item of what is no operation.
+        operations: the operation table.
+        runtime: has the scopes, the version and the public URL.
+        further: path → path item of what is not an operation.
     """
     table = list(operations)
     offered = [operation for operation in table if operation.routes]
@@ -112,7 +112,7 @@ def openapi_document(operations: Iterable[Operation], runtime: Runtime, further:
 
 
 def _used(parts: Any, kind: str, known: Mapping[str, Schema]) -> Schema:
-    """Those of the known components to which something refers."""
+    """The known components that are referenced."""
     found: dict[str, Schema] = {}
     waiting: list[Any] = [parts]
     while waiting:
@@ -147,7 +147,7 @@ def _operation_object(operation: Operation, route: Route, number: int, names: Na
     example = operation.example
     parameters = [_parameter(name, "path", fields.pop(name), example, name) for name in in_path]
     among = choices(operation.params, fields)
-    if not set(in_path).isdisjoint(operation.params.exactly_one):  # what says the same as the path has no place
+    if not set(in_path).isdisjoint(operation.params.exactly_one):  # leave out alternatives to the path's parameter
         among = {}
         fields = {name: schema for name, schema in fields.items() if name not in operation.params.exactly_one}
     if route.method in IN_QUERY:
@@ -155,7 +155,7 @@ def _operation_object(operation: Operation, route: Route, number: int, names: Na
             place, called = ("header", headers[name]) if name in headers else ("query", name)
             parameters.append(_parameter(called, place, schema, example, name, required=name in required))
     else:
-        # In the body or in the header: shown in the body.
+        # It may be in the body or the header; the example shows the body.
         parameters += [_parameter(header, "header", fields[name], {}, name) for name, header in headers.items()]
         if fields:
             described["requestBody"] = _body(operation, route, fields, required - headers.keys(), among)

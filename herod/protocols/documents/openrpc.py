@@ -48,7 +48,7 @@ def openrpc_document(operations: Iterable[Operation], runtime: Runtime) -> Schem
 def _method(operation: Operation, names: Names) -> Schema:
     first, _, rest = operation.summary.partition("\n\n")
     required = required_fields(operation)
-    # What is left out of a change stays as it is, which no position can say.
+    # A change's omitted fields stay unchanged, which params by position cannot express.
     is_by_name = msgspec.UNSET in operation.params.__struct_defaults__
     method: Schema = {
         "name": operation.name,
@@ -82,7 +82,7 @@ def _descriptor(name: str, schema: Schema, *, is_required: bool) -> Schema:
 def _discover() -> dict[str, Any]:
     return {
         "name": DISCOVER,
-        "summary": "Give this document.",
+        "summary": "Return this document.",
         "params": [],
         "result": {"name": "OpenRPC Schema", "schema": {"$ref": SCHEMA_URL}},
     }
@@ -93,7 +93,7 @@ def _errors() -> Schema:
         kind.__name__: {"code": row.rpc, "message": (kind.__doc__ or kind.__name__).partition("\n")[0]}
         for kind, row in CODES.items()
     }
-    return {**known, "Internal": {"code": INTERNAL.rpc, "message": "A fault in herod; its log has it."}}
+    return {**known, "Internal": {"code": INTERNAL.rpc, "message": "An internal error; see herod's log."}}
 
 
 def _needs(operation: Operation) -> str:

@@ -1,4 +1,4 @@
-"""How one shows who one is, as OpenAPI's security schemes; and which of them each operation takes."""
+"""The credentials as OpenAPI's security schemes, and which of them each operation accepts."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from herod.scopes.principal import AuthMethod
 
 __all__ = ["SCHEMES", "requirement", "security_schemes"]
 
-# method → scheme; what is missing here is no credential of a request
+# method → scheme; methods missing here cannot authenticate a request
 SCHEMES: Final = {
     AuthMethod.JWT: "oauth2",
     AuthMethod.USER_KEY: "user_api_key",
@@ -22,7 +22,7 @@ SCHEMES: Final = {
 
 
 def security_schemes(runtime: Runtime) -> dict[str, Any]:
-    """Every scheme, with the scopes that there are."""
+    """Every scheme, with the existing scopes."""
     scopes = {
         name: f"includes {', '.join(_included(runtime, name)) or 'nothing else'}"
         for name in runtime.config.graph.scopes
@@ -39,14 +39,14 @@ def security_schemes(runtime: Runtime) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "herod_u_ID_SECRET",
-            "description": "A user's API key: its owner, narrowed. `Authorization: Bearer herod_u_…` or"
+            "description": "A user's API key, with at most its owner's grants. `Authorization: Bearer herod_u_…` or"
             " `X-API-Key: herod_u_…`.",
         },
         "service_api_key": {
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "herod_s_ID_SECRET",
-            "description": "A service's API key: it stands for itself. `Authorization: Bearer herod_s_…` or"
+            "description": "A service's API key, with its own grants. `Authorization: Bearer herod_s_…` or"
             " `X-API-Key: herod_s_…`.",
         },
         "client_secret": {
@@ -59,7 +59,7 @@ def security_schemes(runtime: Runtime) -> dict[str, Any]:
             "type": "apiKey",
             "in": "cookie",
             "name": "herod_session",
-            "description": "A signed-in browser. The cookie holds one half of it; the other stands in the dashboard's"
+            "description": "A signed-in browser. The cookie holds one half of it; the other half is in the dashboard's"
             " own pages. `__Host-herod_session` on TLS.",
         },
         "legacy_secret": {
@@ -78,7 +78,7 @@ def security_schemes(runtime: Runtime) -> dict[str, Any]:
 
 
 def requirement(operation: Operation) -> list[dict[str, list[str]]]:
-    """The schemes that an operation takes, any one of them, each with the scope it needs."""
+    """The schemes that an operation accepts, any one of them, each with the scope it needs."""
     if operation.needs is Access.PUBLIC:
         return []
     scopes = [operation.needs] if isinstance(operation.needs, str) else []

@@ -1,7 +1,8 @@
-"""Which revision of MCP a message speaks, and whether its headers say the same as its body. Pure.
+"""Which MCP revision a message uses, and whether its headers match its body. Pure.
 
-2026-07-28 tells with every request, in `params._meta` and in headers that must agree with it. The revisions before it
-agree once, by `initialize`; herod keeps nothing of that, so each of their requests stands for itself as well.
+Revision 2026-07-28 declares itself in every request, in `params._meta` and in headers that must match it. Earlier
+revisions are negotiated once, by `initialize`; herod keeps no state of that, so each of their requests is independent
+too.
 """
 
 import base64
@@ -17,7 +18,7 @@ from herod.protocols.jsonrpc_messages import Call, RpcError
 __all__ = ["HANDSHAKE", "MODERN", "SERVER_INFO", "SUPPORTED", "check_version", "protocol_version_of"]
 
 MODERN: Final = "2026-07-28"
-# By `initialize`, newest first; the older one differs in nothing that herod uses.
+# Negotiated by `initialize`, newest first; the older one differs in nothing that herod uses.
 HANDSHAKE: Final = ("2025-11-25", "2025-06-18")
 SUPPORTED: Final = (MODERN, *HANDSHAKE)
 
@@ -25,19 +26,19 @@ DISCOVER: Final = "server/discover"
 SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
 PROTOCOL_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
-# What a header cannot hold comes as base64 between these (MCP 2026-07-28, "Value Encoding").
+# Values that a header cannot hold are base64 between these (MCP 2026-07-28, "Value Encoding").
 ENCODED: Final = ("=?base64?", "?=")
 
 
 class Meta(msgspec.Struct):
-    """What a request says of itself."""
+    """A request's metadata."""
 
     version: Any = msgspec.field(name=PROTOCOL_VERSION, default=msgspec.UNSET)
     capabilities: Any = msgspec.field(name=CAPABILITIES, default=msgspec.UNSET)
 
 
 class Envelope(msgspec.Struct):
-    """What headers repeat of a request's params."""
+    """The part of a request's params that headers repeat."""
 
     meta: Meta | None = msgspec.field(name="_meta", default=None)
     name: Any = None
@@ -47,16 +48,16 @@ decode_envelope: Final = msgspec.json.Decoder(Envelope | None).decode
 
 
 def protocol_version_of(call: Call, headers: Mapping[str, str]) -> str:
-    """The revision by which to answer a request: one of `SUPPORTED`.
+    """The revision to use for a request: one of `SUPPORTED`.
 
     Raises:
-        RpcError: herod does not speak it, the request does not say what it must, or headers and body differ.
+        RpcError: herod does not support it, required metadata is missing, or headers and body differ.
     """
     try:
         envelope = decode_envelope(call.params) or Envelope()
         meta = envelope.meta or Meta()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise RpcError(INVALID_PARAMS, "The params must be an object, and their _meta one as well.") from None
+        raise RpcError(INVALID_PARAMS, "The params and their _meta must be objects.") from None
     sent = headers.get("mcp-protocol-version")
     declared = meta.version
     if declared is msgspec.UNSET and sent != MODERN and call.method != DISCOVER:
@@ -68,7 +69,7 @@ def protocol_version_of(call: Call, headers: Mapping[str, str]) -> str:
         if value is msgspec.UNSET
     ]
     if missing:
-        raise RpcError(INVALID_PARAMS, f"params._meta must say {' and '.join(missing)}.")
+        raise RpcError(INVALID_PARAMS, f"params._meta must contain {' and '.join(missing)}.")
     _compare("MCP-Protocol-Version", sent, declared)
     _compare("Mcp-Method", headers.get("mcp-method"), call.method)
     if call.method == "tools/call":
@@ -79,12 +80,12 @@ def protocol_version_of(call: Call, headers: Mapping[str, str]) -> str:
 
 
 def check_version(headers: Mapping[str, str]) -> None:
-    """Refuse a message whose header names a revision that herod does not speak.
+    """Refuse a message whose header names a revision that herod does not support.
 
-    A message without the header is taken: a client that spoke none but the newest would send it.
+    A message without the header is accepted: a client that supports only the newest revision would send it.
 
     Raises:
-        RpcError: it does.
+        RpcError: it names such a revision.
     """
     sent = headers.get("mcp-protocol-version")
     if sent is not None and sent not in SUPPORTED:
@@ -92,7 +93,7 @@ def check_version(headers: Mapping[str, str]) -> None:
 
 
 def _unsupported(requested: str) -> RpcError:
-    message = f"Unsupported protocol version: herod speaks {', '.join(SUPPORTED)}."
+    message = f"Unsupported protocol version: herod supports {', '.join(SUPPORTED)}."
     return RpcError(UNSUPPORTED_VERSION, message, data={"supported": SUPPORTED, "requested": requested[:64]})
 
 
@@ -100,11 +101,11 @@ def _compare(header: str, sent: str | None, said: object) -> None:
     if sent is None:
         raise RpcError(HEADER_MISMATCH, f"The {header} header is missing.")
     if sent != said:
-        raise RpcError(HEADER_MISMATCH, f"The {header} header says something else than the body.")
+        raise RpcError(HEADER_MISMATCH, f"The {header} header does not match the body.")
 
 
 def _decoded(value: str | None) -> str | None:
-    """A header's value out of its base64, if it is in one; broken base64 stays as it is and matches nothing."""
+    """A header's value, decoded if it is base64; broken base64 stays as it is and matches nothing."""
     start, end = ENCODED
     if value is None or not (value.startswith(start) and value.endswith(end)):
         return value

@@ -1,6 +1,7 @@
-"""What agents see of the table: each operation that has a tool, with schemas made from its Structs and honest hints.
+"""The operations that agents see as tools, with schemas derived from their Structs, and accurate hints.
 
-Says nothing that users wrote: names and descriptions come from the code alone, so nobody can speak to an agent by them.
+Contains no text written by users: names and descriptions come only from the code, so that nobody can instruct an agent
+through them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,10 +18,10 @@ __all__ = ["McpTool", "make_tools"]
 
 Schema = dict[str, Any]
 
-# Where a result is no object of its own: `structuredContent` must be one (MCP 2025-11-25, "Output Schema").
+# For a result that is not an object: `structuredContent` must be one (MCP 2025-11-25, "Output Schema").
 WRAPPED: Final = "result"
 ONCE: Final = (
-    "The answer holds a secret that is shown this once: "
+    "The answer contains a secret that is shown only once: "
     "give it to the person who asked for it, and put it nowhere else."
 )
 
@@ -31,7 +32,7 @@ class McpTool:
 
     Attributes:
         listing: the tool as `tools/list` shows it, as JSON.
-        is_wrapped: its result is no object, and stands in one.
+        is_wrapped: its result is not an object, so it is wrapped in one.
     """
 
     name: str
@@ -40,7 +41,7 @@ class McpTool:
     is_wrapped: bool
 
     def encode(self, result: Any) -> bytes:
-        """A result as the tool's output schema has it."""
+        """Encode a result according to the tool's output schema."""
         return encode({WRAPPED: result} if self.is_wrapped else result)
 
 
@@ -48,7 +49,7 @@ def make_tools(operations: Iterable[Operation]) -> Mapping[str, McpTool]:
     """The tools by name, in the table's order.
 
     Raises:
-        TypeError: two operations offer the same name, or one would have agents asked for a credential.
+        TypeError: two operations use the same name, or one would ask agents for a credential.
     """
     tools: dict[str, McpTool] = {}
     for operation in operations:
@@ -57,7 +58,7 @@ def make_tools(operations: Iterable[Operation]) -> Mapping[str, McpTool]:
         if operation.credential_field is not None:
             raise TypeError(f"{operation.name} takes a credential among its parameters: it cannot be a tool")
         if operation.tool.name in tools:
-            raise TypeError(f"two tools are called {operation.tool.name}")
+            raise TypeError(f"duplicate tool name: {operation.tool.name}")
         tools[operation.tool.name] = _tool(operation, operation.tool)
     return tools
 
@@ -79,7 +80,7 @@ def _tool(operation: Operation, offer: Tool) -> McpTool:
 
 
 def _annotations(operation: Operation, offer: Tool) -> dict[str, bool]:
-    """Hints for the one who is asked whether a call may go ahead. Every tool acts on herod's own store alone."""
+    """Hints for the person who is asked to approve a call. Every tool acts only on herod's own store."""
     if not operation.is_command:
         return {"readOnlyHint": True, "openWorldHint": False}
     return {

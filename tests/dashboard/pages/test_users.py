@@ -76,7 +76,7 @@ async def test_the_list(harness: Harness, ada: Visitor) -> None:
         ({"email": "ada@example.org"}, 409, "exists"),
         ({"email": "no address"}, 400, "not an address"),
         ({"email": "", "name": ""}, 400, "Give an email"),
-        ({"name": "herod"}, 400, "uses itself"),
+        ({"name": "herod"}, 400, "is reserved"),
         ({"password": "short one"}, 400, "12"),
         ({"scope_owner": "on"}, 403, "more than your own"),
     ],

@@ -73,7 +73,7 @@ def test_annotations(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(PINNED))
 def test_a_tool_that_answers_a_secret_says_so(name: str) -> None:
     """A tool that returns a secret says so, so that an agent does not store it."""
-    assert ("shown this once" in listing(name)["description"]) == (name in SECRETS)
+    assert ("shown only once" in listing(name)["description"]) == (name in SECRETS)
 
 
 def test_the_description_names_the_scope() -> None:
@@ -105,7 +105,7 @@ def test_a_result_that_is_no_object_stands_in_one() -> None:
 
 def test_two_tools_of_one_name() -> None:
     """Two tools with the same name fail at startup."""
-    with pytest.raises(TypeError, match="two tools are called made"):
+    with pytest.raises(TypeError, match="duplicate tool name: made"):
         make_tools([make(int), make(int)])
 
 
