@@ -1,1 +1,1 @@
-"""The browser's door: pages over the same operations as every other door. Imported when the first browser comes."""
+"""The dashboard: pages over the same operations as every other surface. Imported at the first browser request."""

@@ -1,7 +1,6 @@
 """Small bar charts, laid out here and drawn by a template as SVG.
 
-A chart is a picture of numbers that stand beside it as text: what cannot be seen can be read. No colour is named here;
-the style sheet has one for each kind.
+The numbers are beside each chart as text too, for screen readers. Colours are in the style sheet, one for each kind.
 """
 
 from collections.abc import Sequence
@@ -14,13 +13,13 @@ __all__ = ["HEIGHT", "WIDTH", "Bar", "Chart", "draw_bars"]
 WIDTH: Final = 480
 HEIGHT: Final = 96
 GAP: Final = 5
-# What is not zero is to be seen.
+# Values above zero stay visible.
 LEAST: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar; places and sizes in the chart's own units, from the upper left."""
+    """One bar; positions and sizes are in the chart's own units, from the upper left."""
 
     at: datetime
     value: int
@@ -35,9 +34,9 @@ class Chart:
     """A chart of counts by the hour.
 
     Attributes:
-        kind: what the style sheet calls it.
-        total: of all bars.
-        summary: what it shows, in a sentence.
+        kind: its name in the style sheet.
+        total: the sum of all bars.
+        summary: its content in one sentence.
     """
 
     kind: str
@@ -52,9 +51,9 @@ def draw_bars(kind: str, title: str, noun: str, counts: Sequence[tuple[datetime,
     """Lay a chart out.
 
     Args:
-        kind: what the style sheet calls it.
-        title: stands above it.
-        noun: what is counted, for the sentence.
+        kind: its name in the style sheet.
+        title: the text above it.
+        noun: what is counted, for the summary.
         counts: the hours' beginnings and counts, oldest first.
     """
     most = max((value for _, value in counts), default=0)

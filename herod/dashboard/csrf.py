@@ -1,36 +1,37 @@
-"""What a browser holds of a session, and how herod knows that a form comes from a page of its own.
+"""The halves of a session's secret in a browser, and how herod knows that a form comes from its own page.
 
-Cookies know hosts, not ports. Whoever serves pages on another port of this host, another local user say, is the same
-*site* for browsers: they send that server our cookie when its page is opened, whatever SameSite and HttpOnly say, and
-let it set cookies over ours. So:
+Cookies are scoped to hosts, not ports. Another local user who serves pages on another port of this host is the same
+*site* for browsers: they send that server our cookie when its page is opened, despite SameSite and HttpOnly, and let it
+set cookies that override ours. Therefore:
 
-- The session's secret is cut in two. One half is the cookie. The other, the ticket, stands in the query of our pages'
-  links and in their forms, which no other origin can read: scheme, host *and port* make an origin. Referrers are
-  not sent to other origins, and logs leave queries out. A stolen cookie opens nothing, here or at the API.
-- A form of another port brings that port's `Origin` and `Sec-Fetch-Site: same-site`: the first is refused by the guard
-  before routing, both are refused here, and it cannot know the ticket. Signing in, where there is no ticket yet, rests
-  on the first two: a token tied to a cookie could be put there, cookie and all, by the other port.
-- A cookie it sets over ours signs the browser out at worst. To put a browser into a session of its own it would need
-  to lead it to our pages besides, and whoever does not come from one of them (`Sec-Fetch-Site` again) gets the sign-in
-  page. A typed address too: typed at the other port, it may be led on to ours, and browsers still say `none`.
+- The session's secret is cut in two. One half is the cookie. The other, the ticket, is in the query of our pages' links
+  and in their forms, which no other origin can read: scheme, host *and port* make an origin. Referrers are not sent to
+  other origins, and logs omit queries. A stolen cookie alone is useless, here and at the API.
+- A form from another port has that port's `Origin` and `Sec-Fetch-Site: same-site`: the guard refuses the first before
+  routing, both are refused here, and the form cannot know the ticket. Signing in, where there is no ticket yet, relies
+  on the first two: the other port could plant a token that is tied to a cookie, cookie and all.
+- A cookie that it sets over ours at worst signs the browser out. To put a browser into a session of its own, it would
+  also have to lead the browser to our pages, and a request that does not come from one of them (`Sec-Fetch-Site` again)
+  gets the sign-in page. So does a typed URL: typed at the other port, it could be redirected to ours, and browsers
+  still send `none`.
 - `SameSite=Strict` keeps other sites from sending the cookie at all.
-- Where pages may be shown in a frame (`frame_origins`), the frame's origin is still ours: the page around it reads and
-  sends nothing, and only those origins may be around it.
+- Where pages may be shown in a frame (`frame_origins`), the frame's origin is still ours: the embedding page reads and
+  sends nothing, and only those origins may embed it.
 
-A one-time code signs a browser in from a terminal (`herod ui`). It has to come in by an address, from a file on the
-disk, which browsers call `cross-site`, as they call a link that somebody else made with a code of their own. The two
-cannot be told apart, so an address with a code signs nobody in:
+A one-time code signs a browser in from a terminal (`herod ui`). It has to arrive in a URL, opened from a file on the
+disk. Browsers call that `cross-site`, like a link that someone else made with a code of their own. The two cannot be
+told apart, so a URL with a code signs nobody in:
 
-- It shows a page that says whose session the code opens, by name, email, scope and how they were known, and asks. Only
-  the form of that page, which is held to the same origin as any other, uses the code. No script sends it by itself,
-  and its button does not have the focus: a key that somebody happens to press says nothing.
-- Looking at the page uses nothing up: what fetches addresses ahead does no harm. A code lives a minute, works once, and
-  opens no more than what asked for it holds. It does not stand in the page that follows, nor in a referrer or a log.
+- It shows a page that says whose session the code opens, by name, email or id, scope and networks, and asks. Only that
+  page's form, which must have the same origin like any other, uses the code. No script submits it, and its button is
+  not focused, so that an accidental key press does not confirm it.
+- Viewing the page does not use the code, so prefetching is harmless. A code lasts a minute, works once, and opens no
+  more than the credential that created it holds. It is not in the page that follows, nor in a referrer or a log.
 
-Signing in ends what the browser had before: the earlier session is found by the cookie's half alone. Who has stolen
-that half can sign that browser out so, as by setting a cookie over ours, and nothing more.
+Signing in ends the browser's earlier session, which is found by the cookie's half alone. Someone who stole that half
+can therefore sign that browser out, as by setting a cookie over ours, and nothing more.
 
-Must never tell cookie and ticket to the same place but the browser.
+Must never send cookie and ticket together to anything but the browser.
 """
 
 from typing import Final
@@ -44,9 +45,9 @@ from herod_client.core.errors import InvalidRequest
 
 __all__ = ["TICKET", "check_same_origin", "cookie_half", "cookie_name", "cut", "is_from_own_page", "join"]
 
-# The name of the query parameter and of the form's field.
+# The name of the query parameter and of the form field.
 TICKET: Final = "ticket"
-_FOREIGN: Final = "This form was not sent by a page of herod's: open herod's own page and try again."
+_FOREIGN: Final = "This form was not sent from herod's own page: open that page and try again."
 
 
 def cut(secret: str) -> tuple[str, str]:
@@ -55,25 +56,25 @@ def cut(secret: str) -> tuple[str, str]:
 
 
 def cookie_half(request: Request) -> str | None:
-    """What the browser's cookie holds of a session, if there is one."""
-    # Ours has the widest path, so it stands last (RFC 6265, section 5.4), behind what another port may have set.
+    """The half of a session's secret in the browser's cookie, if there is one."""
+    # Ours has the widest path, so it comes last (RFC 6265, section 5.4), after cookies that another port may have set.
     halves = [value for name, value in _cookies(request) if name == cookie_name(request)]
     return halves[-1] if halves else None
 
 
 def join(request: Request, ticket: str | None) -> SessionCookie | None:
-    """The session that the request's cookie and this ticket make up; None when one is missing."""
+    """The session of the request's cookie and this ticket; None if one of them is missing."""
     half = cookie_half(request)
     return SessionCookie(half + ticket) if half and ticket else None
 
 
 def cookie_name(request: Request) -> str:
-    """On TLS a name that browsers let nobody set without TLS, or for more than this host."""
+    """The cookie's name; with TLS, one that browsers accept only over TLS and only for this host."""
     return SESSION_COOKIE_TLS if request.source.secure else SESSION_COOKIE
 
 
 def check_same_origin(request: Request) -> None:
-    """Refuse a form that another origin's page sent, or that no browser of today did.
+    """Refuse a form that was sent by another origin's page, or not by a current browser.
 
     Raises:
         InvalidRequest: `Origin` is missing or not ours, or `Sec-Fetch-Site` says otherwise.
@@ -84,7 +85,7 @@ def check_same_origin(request: Request) -> None:
 
 
 def is_from_own_page(request: Request) -> bool:
-    """Whether a page of ours led here. Browsers say that on loopback and TLS; where nothing is said, it is believed."""
+    """Whether the request comes from our own page. Browsers declare that on loopback and TLS; if not, it is assumed."""
     return request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
 
 

@@ -1,4 +1,4 @@
-"""What forms offer and say about scopes, networks and ends. They offer what a visitor may give; operations decide."""
+"""Form fields for scopes, networks and expiry. Forms offer what the visitor may grant; the operations decide."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -9,7 +9,7 @@ from herod_client.core.errors import InvalidRequest
 
 __all__ = ["ENDS", "end_of", "given_networks", "given_scope", "scopes_to_give", "ticked"]
 
-# How long a new key lives, as the form says it.
+# The lifetimes of a new key that the form offers.
 ENDS: Final = (
     ("30", "In 30 days"),
     ("90", "In 90 days"),
@@ -20,7 +20,7 @@ ENDS: Final = (
 
 
 def scopes_to_give(gateway: Gateway, scope: str) -> list[str]:
-    """Each scope that is no more than `scope`, widest first."""
+    """Each scope that `scope` includes, widest first."""
     graph = gateway.pipeline.runtime.config.graph
     mask = graph.mask(tuple(scope.split()))
     return [name for name in graph.scopes if graph.bit(name) & mask]
@@ -35,7 +35,7 @@ def given_scope(fields: Mapping[str, str]) -> str:
     """The scope of the ticked boxes.
 
     Raises:
-        InvalidRequest: none is.
+        InvalidRequest: none is ticked.
     """
     names = ticked(fields)
     if not names:
@@ -44,21 +44,21 @@ def given_scope(fields: Mapping[str, str]) -> str:
 
 
 def given_networks(fields: Mapping[str, str]) -> list[str] | None:
-    """The networks typed; None when there are none.
+    """The networks in the form; None if there are none.
 
     Raises:
-        InvalidRequest: too many.
+        InvalidRequest: there are too many.
     """
     return words(fields.get("networks", "")) or None
 
 
 def end_of(fields: Mapping[str, str], *, now: int) -> str | Null:
-    """When a key is to end, as an operation takes it: RFC 3339, or what stands for never.
+    """When a key expires, as operations take it: RFC 3339, or `NULL` for never.
 
-    A date means until that day is over, in UTC.
+    A date means until the end of that day, in UTC.
 
     Raises:
-        InvalidRequest: no choice of the form, or no date.
+        InvalidRequest: it is not a choice of the form, or not a date.
     """
     choice = fields.get("ends", "")
     if choice == "never":
@@ -68,9 +68,9 @@ def end_of(fields: Mapping[str, str], *, now: int) -> str | Null:
             day = date.fromisoformat(fields.get("until", ""))
             at = datetime.combine(day, time(23, 59, 59), UTC)
         except ValueError:
-            raise InvalidRequest("Give the date on which the key ends, as 2030-01-31.") from None
+            raise InvalidRequest("Give the date on which the key expires, like 2030-01-31.") from None
     elif choice in dict(ENDS):
         at = datetime.fromtimestamp(now, UTC) + timedelta(days=int(choice))
     else:
-        raise InvalidRequest("Choose when the key ends.")
+        raise InvalidRequest("Choose when the key expires.")
     return at.isoformat().replace("+00:00", "Z")

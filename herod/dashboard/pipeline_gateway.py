@@ -1,7 +1,7 @@
-"""How pages reach operations: with the session of whoever looks at them, and nothing else.
+"""How pages call operations: with the visitor's session, and nothing else.
 
-Every page begins with `enter` or, where a form was sent, `submitted`. Both refuse what did not come from a page of our
-own. A page never decides who may do what: it asks, and the pipeline answers.
+Every page begins with `enter` or, for a submitted form, `submitted`. Both refuse requests that do not come from our own
+pages. A page never decides who may do what: it calls the pipeline, which does.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ __all__ = ["MENU", "NULL", "Entry", "Gateway", "Null", "SignInNeeded", "Visit", 
 
 
 class Null(Enum):
-    """What a field holds that is to be null, where None leaves it out."""
+    """The value of a field that is to be null, while None omits it."""
 
     NULL = "null"
 
@@ -34,12 +34,12 @@ NULL: Final = Null.NULL
 
 
 class SignInNeeded(Exception):
-    """Nobody is signed in, or the page was reached from elsewhere."""
+    """The visitor is not signed in, or the page was reached from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the menu; it is shown to whom `operation` would be granted."""
+    """One line of the menu; it is shown to visitors who may call `operation`."""
 
     endpoint: str
     label: str
@@ -63,14 +63,14 @@ MENU: Final = (
 
 @dataclass(frozen=True)
 class Visit:
-    """One request by somebody who is signed in.
+    """One request by a signed-in visitor.
 
     Attributes:
-        asked: the request, as herod's own reader understood it.
-        ticket: the half of their session that stands in our pages.
-        who: what herod sees in them now.
-        menu: what they may look at.
-        query: the address' parameters.
+        asked: the request, as herod's own reader parsed it.
+        ticket: the half of their session's secret that is in our pages.
+        who: the visitor's principal now.
+        menu: the areas that they may open.
+        query: the URL's parameters.
         granted: the operations that they may call.
     """
 
@@ -84,28 +84,28 @@ class Visit:
 
 
 class Gateway:
-    """The pages' way to operations."""
+    """The pages' access to operations."""
 
     def __init__(self, pipeline: Pipeline, operations: Mapping[str, Operation]) -> None:
         self.pipeline = pipeline
         self._operations = operations
 
     async def enter(self) -> Visit:
-        """Who looks at this page.
+        """The visitor of this page.
 
         Raises:
-            SignInNeeded: nobody who is signed in, or not from a page of ours.
+            SignInNeeded: they are not signed in, or do not come from one of our pages.
         """
         received = asked()
         query = read_query(received.query)
         return await self._visit(received, query.get(TICKET), query)
 
     async def submitted(self) -> tuple[Visit, dict[str, str]]:
-        """Who sent this form, and its fields without the ticket.
+        """The visitor who sent this form, and its fields without the ticket.
 
         Raises:
             InvalidRequest: another origin's page sent it.
-            SignInNeeded: nobody who is signed in did.
+            SignInNeeded: they are not signed in.
         """
         received = asked()
         check_same_origin(received)
@@ -118,10 +118,10 @@ class Gateway:
         Args:
             visit: from `enter` or `submitted`.
             name: the operation.
-            fields: its parameters, as text or already of their type; empty texts and None are left out, `NULL` is null.
+            fields: its parameters, as text or already of their type; empty texts and None are omitted, `NULL` is null.
 
         Raises:
-            HerodError: whatever stands in the way.
+            HerodError: the operation failed.
         """
         given = {key: value for key, value in fields.items() if value is not None and value != ""}
         given = {key: None if value is NULL else value for key, value in given.items()}
@@ -132,12 +132,12 @@ class Gateway:
     async def call_public(
         self, name: str, fields: Mapping[str, str], source: Source, *, presented: Presented | None = None
     ) -> Any:
-        """Run an operation before anybody is signed in: one that needs nobody, or with what was typed to sign in."""
+        """Run an operation before sign-in: a public one, or one with the credential typed to sign in."""
         operation = self._operations[name]
         return await self.pipeline.call(operation, convert_params(operation, fields, is_text=True), presented, source)
 
     def may(self, visit: Visit, name: str) -> bool:
-        """Whether the operation would be granted to the visitor: for what to show, never for what to do."""
+        """Whether the visitor may call the operation: to decide what to show, never what to allow."""
         return name in visit.granted
 
     async def _visit(self, received: Request, ticket: str | None, query: Mapping[str, str]) -> Visit:
@@ -155,21 +155,21 @@ class Gateway:
 
 
 def asked() -> Request:
-    """The request as herod's own reader understood it."""
+    """The request as herod's own reader parsed it."""
     received: Request = request.scope["state"]["request"]
     return received
 
 
 def texts(fields: Mapping[str, str], prefix: str) -> list[str]:
-    """The names of the ticked boxes of a group, which are called `prefix:name`."""
+    """The names of the ticked boxes of a group, whose fields are named `prefix:name`."""
     return [name.removeprefix(f"{prefix}:") for name in fields if name.startswith(f"{prefix}:")]
 
 
 def words(text: str) -> list[str]:
-    """What a field holds that takes several words, apart by commas or blanks.
+    """The words of a field that takes several, separated by commas or spaces.
 
     Raises:
-        InvalidRequest: too many.
+        InvalidRequest: there are too many.
     """
     found = text.replace(",", " ").split()
     if len(found) > 100:

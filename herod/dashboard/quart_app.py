@@ -1,6 +1,6 @@
-"""The application that answers browsers: Quart with herod's pages, and what holds for every answer.
+"""The Quart application with herod's pages, and the headers of every response.
 
-Handlers must be `async` and must never wait without a checkpoint: the server gives a page up by cancelling it.
+Handlers must be `async` and must never block without a checkpoint: the server aborts a page by cancelling it.
 """
 
 import json
@@ -51,7 +51,8 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-# The areas, in the order of the menu. A module has `add_routes(app, door)`, and its own entry in `gateway.MENU`.
+# The areas, in the order of the menu. A module has `add_routes(app, gateway)`, and its own entry in
+# `pipeline_gateway.MENU`.
 AREAS: Final = (overview, users, keys, own_account, peers, sessions, resources, legacy, audit, explain, connect)
 
 
@@ -61,14 +62,14 @@ def make_app(
     """Build the application; it expects herod's own request in `scope["state"]["request"]`.
 
     Args:
-        pipeline: where every change and every look goes.
-        operations: the table.
-        frame_origins: who may show the pages in a frame, and tell them which theme to wear.
+        pipeline: runs every operation.
+        operations: the operation table.
+        frame_origins: origins that may show the pages in a frame, and tell them which theme to use.
     """
     app = QuartTrio("herod.dashboard", static_folder=None)
-    app.debug = False  # whatever QUART_DEBUG says: a traceback is for the log
+    app.debug = False  # even with QUART_DEBUG: tracebacks belong in the log
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, PROVIDE_AUTOMATIC_OPTIONS=False)
-    app.url_map.merge_slashes = False  # no redirects of Werkzeug's own
+    app.url_map.merge_slashes = False  # no redirects by Werkzeug
     app.url_map.strict_slashes = True
     assets = Assets()
     app.jinja_env.filters.update(shell_word=quote, python_text=json.dumps)
@@ -107,14 +108,14 @@ async def _lead_to_front(error: SignInNeeded) -> Page:
 
 
 async def _say_problem(error: HerodError) -> Page:
-    """What an operation refuses, where the page itself does not say it better."""
-    if isinstance(error, Unauthenticated):  # their session is over
+    """The page for an operation's error that the page itself does not handle."""
+    if isinstance(error, Unauthenticated):  # their session has ended
         return await sign_in.sign_in_page(error=error)
     return await render("problem.html", status=row_of(error).http, error=error)
 
 
 async def _refuse(error: HTTPException) -> Page:
-    """What Quart itself refuses, as a page; a fault of ours says nothing of itself."""
+    """The page for Quart's own errors; internal errors reveal no details."""
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     page = await render("refused.html", status=status, phrase=HTTPStatus(status))
     if isinstance(error, MethodNotAllowed):

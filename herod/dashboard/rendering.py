@@ -1,4 +1,4 @@
-"""Pages out of templates. What a template shows is escaped by Jinja; nothing here marks anything as safe."""
+"""Rendering pages from templates. Jinja escapes what a template shows; nothing here marks anything as safe."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -11,22 +11,22 @@ from herod.dashboard.pipeline_gateway import Visit
 
 __all__ = ["SAID", "render", "say", "see_other"]
 
-# What a page says after a change, by the word in its address: nothing from an address is ever shown itself.
+# The notices after a change, by the word in the URL: nothing from a URL is ever shown itself.
 SAID: Final = {
-    "key-changed": "The key is changed.",
-    "key-enabled": "The key is on.",
-    "key-disabled": "The key is off: its next use is refused.",
-    "key-deleted": "The key is gone: its next use is refused.",
-    "user-changed": "The user is changed.",
-    "user-scope": "The scope is set: their keys, sessions and tokens shrink with their next use.",
-    "user-enabled": "The user is on.",
-    "user-disabled": "The user is off: their tokens and sign-ins are over.",
-    "user-password": "The password is set: their tokens and sign-ins are over.",
-    "user-deleted": "The user is gone, with their keys, tokens and sign-ins.",
-    "user-deleted-makes": "The user is gone. Service keys that they made live on: look through the keys.",
-    "peer-allowed": "The rule holds from now on.",
+    "key-changed": "The key was changed.",
+    "key-enabled": "The key is enabled.",
+    "key-disabled": "The key is disabled: its next use is refused.",
+    "key-deleted": "The key was deleted: its next use is refused.",
+    "user-changed": "The user was changed.",
+    "user-scope": "The scope is set: their keys, sessions and tokens are narrowed at their next use.",
+    "user-enabled": "The user is enabled.",
+    "user-disabled": "The user is disabled: their tokens and sign-ins have ended.",
+    "user-password": "The password is set: their tokens and sign-ins have ended.",
+    "user-deleted": "The user was deleted, with their keys, tokens and sign-ins.",
+    "user-deleted-makes": "The user was deleted. Service keys that they created still work: review the keys.",
+    "peer-allowed": "The rule is in force.",
     "session-ended": "That browser is signed out.",
-    "peer-removed": "The rule is gone: its next use is refused.",
+    "peer-removed": "The rule was removed: its next use is refused.",
     "resource-released": "The resource is released.",
 }
 
@@ -36,13 +36,13 @@ async def render(template: str, visit: Visit | None = None, *, status: int = HTT
 
     Args:
         template: its file.
-        visit: who sees it; None for pages that anybody may see.
+        visit: the visitor; None for pages that need no sign-in.
         status: of the answer.
-        values: what the template shows besides.
+        values: further values for the template.
     """
 
     def link(endpoint: str, **arguments: Any) -> str:
-        """The address of a page for this visitor, with the ticket that makes it theirs."""
+        """The URL of a page for this visitor, with their ticket."""
         given: dict[str, Any] = {name: value for name, value in arguments.items() if value not in (None, "")}
         if visit is not None:
             given[TICKET] = visit.ticket
@@ -55,11 +55,11 @@ async def render(template: str, visit: Visit | None = None, *, status: int = HTT
 
 
 def see_other(location: str) -> Page:
-    """Lead a browser on by GET, so that going back or reloading sends no form twice."""
+    """Redirect a browser to GET, so that going back or reloading does not send a form twice."""
     return Page("", HTTPStatus.SEE_OTHER, {"Location": location})
 
 
 def say(visit: Visit, word: str, endpoint: str, **arguments: Any) -> Page:
-    """Lead a visitor on to a page that says what was done; `word` stands in `SAID`."""
+    """Redirect a visitor to a page that says what was done; `word` is a key of `SAID`."""
     given: dict[str, Any] = {**arguments, "said": word, TICKET: visit.ticket}
     return see_other(url_for(endpoint, **given))

@@ -1,6 +1,6 @@
-"""What every way to sign in shares: what is known of the browser, its new session, and the page that refuses it.
+"""What all ways to sign in share: the browser's data, its new session, and the page for an error.
 
-Must never keep more of a browser than its family.
+Must never store more about a browser than its family.
 """
 
 from typing import Any, Final
@@ -17,7 +17,7 @@ from herod_client.core.errors import HerodError, RateLimited, Unauthenticated
 
 __all__ = ["family", "opening", "refused", "signed_in"]
 
-# What stands in a User-Agent → whose browser that is; the first that does counts, as most name others besides.
+# Text in a User-Agent → browser family; the first match counts, because most browsers name others as well.
 FAMILIES: Final = (
     ("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("FxiOS/", "Firefox"), ("CriOS/", "Chrome"),
     ("Chrome/", "Chrome"), ("Safari/", "Safari"),
@@ -25,18 +25,18 @@ FAMILIES: Final = (
 
 
 def opening(received: Request) -> dict[str, str]:
-    """What a session that is made now should know: the browser's family, and what it holds of an earlier one."""
+    """The parameters of a new session: the browser's family, and its cookie of an earlier session."""
     former = cookie_half(received)
     return {"browser": family(received.headers.get("user-agent", "")), **({"former": former} if former else {})}
 
 
 def family(user_agent: str) -> str:
-    """Which browser says this of itself."""
+    """The browser family of a User-Agent."""
     return next((name for mark, name in FAMILIES if mark in user_agent), "another")
 
 
 def signed_in(cookie: str) -> Page:
-    """Give a browser its session, one half as a cookie and one in the address, and lead it to the first page."""
+    """Give a browser its session, half as a cookie and half in the URL, and redirect it to the first page."""
     received = asked()
     half, ticket = cut(cookie)
     page = see_other(f"{url_for('overview')}?{TICKET}={ticket}")
@@ -47,10 +47,10 @@ def signed_in(cookie: str) -> Page:
 
 
 async def refused(template: str, error: HerodError, **values: Any) -> Page:
-    """A form once more, with what was wrong with it."""
+    """A form again, with its error."""
     page = await render(template, status=row_of(error).http, error=error, **values)
     if isinstance(error, Unauthenticated):
-        page.headers["WWW-Authenticate"] = "Bearer"  # which a 401 must have, and no browser asks about
+        page.headers["WWW-Authenticate"] = "Bearer"  # a 401 must have it, and browsers do not prompt for it
     elif isinstance(error, RateLimited):
         page.headers["Retry-After"] = str(error.retry_after)
     return page

@@ -1,6 +1,6 @@
-"""The files that pages bring along: read once, served under a name that changes with their content.
+"""Static files: read once, served under a name that changes with their content.
 
-Must never make a file's path of what a request says: a name is in the table or it is nothing.
+Must never build a file path from a request: only names in the table are served.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _HASH_CHARACTERS: Final = 16
 
 
 class Asset(msgspec.Struct, frozen=True):
-    """One file; `etag` is quoted, as the header wants it (RFC 9110, section 8.8.3)."""
+    """One file; `etag` is quoted, as the header requires (RFC 9110, section 8.8.3)."""
 
     data: bytes
     media_type: str
@@ -55,15 +55,15 @@ class Assets:
                 self._assets[served] = Asset(data, TYPES[kind], f'"{digest}"')
 
     def find(self, served_name: str) -> Asset | None:
-        """What is served under a name."""
+        """The file that is served under a name, if there is one."""
         return self._assets.get(served_name)
 
     def add_routes(self, app: QuartTrio) -> None:
-        """Serve them."""
+        """Serve the files."""
         app.add_url_rule(f"{FOLDER}/<name>", "static_file", self.serve)
 
     async def serve(self, name: str) -> Page:
-        """A file that pages bring along."""
+        """A static file."""
         asset = self.find(name)
         if asset is None:
             abort(HTTPStatus.NOT_FOUND)

@@ -23,7 +23,7 @@ def test_first_run(browser: Browser, fresh: Daemon, script: bool) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     with person(browser, fresh, java_script_enabled=script) as ada:
         ada.page.goto(fresh.url + "/")
-        ada.heading("Make the first admin")
+        ada.heading("Create the first admin")
         fill(ada, "x" * 43)
         ada.page.get_by_role("alert").wait_for()
         ada.forgive("status of 401")
@@ -40,7 +40,7 @@ def test_looks(browser: Browser, fresh: Daemon, theme: Theme) -> None:
     """The page has no serious axe findings, and fits a phone."""
     with person(browser, fresh, theme=theme, size=(390, 844)) as ada:
         ada.page.goto(fresh.url + "/")
-        ada.heading("Make the first admin")
+        ada.heading("Create the first admin")
         assert ada.violations() == []
         assert not ada.is_too_wide()
 
@@ -52,4 +52,4 @@ def fill(ada: Person, code: str) -> None:
     ada.page.get_by_label("Email").fill(ADMIN)
     ada.page.get_by_label("Password", exact=True).fill(PASSWORD)
     ada.page.get_by_label("Password again").fill(PASSWORD)
-    ada.button("Make the admin and sign in").click()
+    ada.button("Create the admin and sign in").click()

@@ -29,7 +29,7 @@ def test_order(admin: Person) -> None:
     for _ in range(len(admin.areas()) + 6):
         admin.page.keyboard.press("Tab")
         order.append(focused(admin))
-    assert order[:2] == ["Skip to the page", "herod"]
+    assert order[:2] == ["Skip to the content", "herod"]
     assert order[2:-4] == admin.areas()
     assert order[-4:-1] == ["Ada Lovelace", "Theme", "Sign out"]
 
@@ -37,7 +37,7 @@ def test_order(admin: Person) -> None:
 def test_skip_link(admin: Person) -> None:
     """The skip link becomes visible on focus, and leads past the menu."""
     admin.go("Peers")
-    link = admin.page.get_by_role("link", name="Skip to the page")
+    link = admin.page.get_by_role("link", name="Skip to the content")
     admin.page.keyboard.press("Tab")
     assert link.evaluate("link => link.getBoundingClientRect().left") >= 0
     admin.page.keyboard.press("Enter")

@@ -24,8 +24,8 @@ def make_key(ada: Person, name: str) -> str:
     ada.heading("New key")
     ada.page.get_by_label("Name", exact=True).fill(name)
     ada.page.get_by_label("Whose").select_option("service")
-    ada.button("Make the key").click()
-    ada.heading("The key is made")
+    ada.button("Create the key").click()
+    ada.heading("The key was created")
     return secret_of(ada)
 
 
@@ -42,7 +42,7 @@ def test_life(sit: Sit, daemon: Daemon) -> None:
     ada.page.get_by_role("link", name="Open the key").click()
     ada.heading("deploy")
     assert first not in ada.page.content()
-    ada.button("Make a new secret").click()
+    ada.button("Create a new secret").click()
     ada.heading("The key has a new secret")
     second = secret_of(ada)
     assert (verdict(daemon, first), verdict(daemon, second)) == (False, True)
@@ -71,7 +71,7 @@ def test_what_was_typed_stays(admin: Person) -> None:
     admin.page.get_by_label("Name", exact=True).fill("half done")
     admin.page.get_by_label("Whose").select_option("owner")
     admin.page.get_by_label("The other user").fill("nobody@example.org")
-    admin.button("Make the key").click()
+    admin.button("Create the key").click()
     admin.page.get_by_role("alert").wait_for()
     assert admin.page.get_by_label("Name", exact=True).input_value() == "half done"
     assert admin.page.get_by_label("The other user").input_value() == "nobody@example.org"

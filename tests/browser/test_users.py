@@ -31,7 +31,7 @@ def test_life(sit: Sit, daemon: Daemon) -> None:
     ada.page.get_by_label("Name", exact=True).fill("Eve")
     ada.page.get_by_label("Password").fill(FIRST)
     ada.button("Add the user").click()
-    ada.heading("The user is added")
+    ada.heading("The user was added")
     old = ada.page.locator("#secret").inner_text()
     assert may_sign_in(daemon, FIRST)
 

@@ -42,11 +42,11 @@ def test_the_first_run(tmp_path: Path) -> None:
         assert re.fullmatch("[0-9A-Za-z]{43}", code)
         until(lambda: str(path) in daemon.log.read_text())
         assert code not in daemon.log.read_text()
-        assert b"Make the first admin" in daemon.curl("/", tcp=True)[1]
+        assert b"Create the first admin" in daemon.curl("/", tcp=True)[1]
         assert create(daemon, code[::-1]) == 401
         assert create(daemon, code) == 303
         until(lambda: not path.exists())
-        assert b"Make the first admin" not in daemon.curl("/", tcp=True)[1]
+        assert b"Create the first admin" not in daemon.curl("/", tcp=True)[1]
         assert create(daemon, code) in (401, 409)
         assert code not in daemon.log.read_text()
     with running(tmp_path / "d"):

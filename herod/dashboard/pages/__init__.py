@@ -1,1 +1,1 @@
-"""The pages, a module for each area."""
+"""The pages, one module for each area."""

@@ -1,4 +1,4 @@
-"""The audit log: look through it, follow it, and prove that it is whole."""
+"""The audit log: list it, follow it, and verify that it is complete."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ UUID_CHARACTERS: Final = 36
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A user or key that an id stands for, and the page that shows it."""
+    """The user or key with an id, and the page that shows it."""
 
     name: str
     endpoint: str
@@ -39,17 +39,17 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
 
 
 class AuditPage:
-    """The rows, newest first, and below them the proof."""
+    """The rows, newest first, and below them the verification."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     async def list(self) -> Page:
-        """Rows that pass the filter."""
+        """Rows that match the filter."""
         return await self._page(await self._gateway.enter())
 
     async def list_new(self) -> Page:
-        """The rows that came since a page was made: what is put on top of it; nothing when there are none."""
+        """The rows since a page was rendered, to be put on top of it; empty if there are none."""
         visit = await self._gateway.enter()
         after = visit.query.get("after", "0")
         page = await self._gateway.call(visit, "audit.list", **_wanted(visit), after=after, limit=ROWS)
@@ -58,7 +58,7 @@ class AuditPage:
         return await render("audit_new.html", visit, **await self._rows(visit, page.items[::-1]))
 
     async def verify(self) -> Page:
-        """Walk the whole log."""
+        """Verify the whole log."""
         visit, fields = await self._gateway.submitted()
         try:
             verdict = await self._gateway.call(visit, "audit.verify", expect=fields.get("expect", "").strip())
@@ -100,9 +100,9 @@ class AuditPage:
 
 
 async def find_known(gateway: Gateway, visit: Visit, ids: Iterable[str]) -> dict[str, Known]:
-    """Which of these ids are users or keys that are still there, and what they are called.
+    """The existing users and keys among these ids, with their names.
 
-    Ids of other things look the same: of resources and peer rules, of what was deleted. They are not found.
+    Ids of resources, peer rules and deleted records look the same; they are not found.
     """
     known: dict[str, Known] = {}
     for id_ in dict.fromkeys(ids):
@@ -119,15 +119,15 @@ async def find_known(gateway: Gateway, visit: Visit, ids: Iterable[str]) -> dict
 
 
 def as_time(text: str) -> str:
-    """What a field for date and time holds, in the form that operations take: it says UTC."""
+    """Convert the value of a date and time field to the format that operations take, in UTC."""
     return f"{text}:00Z" if len(text) == 16 else f"{text}Z" if len(text) == 19 else text
 
 
 def _given(visit: Visit) -> dict[str, str]:
-    """The filter as it stands in the page's address."""
+    """The filter in the page's URL."""
     return {name: text for name in FILTERS if (text := visit.query.get(name, "").strip())}
 
 
 def _wanted(visit: Visit) -> dict[str, str]:
-    """The filter as the operation takes it."""
+    """The filter as the operation's parameters."""
     return {name: as_time(text) if name in ("since", "until") else text for name, text in _given(visit).items()}

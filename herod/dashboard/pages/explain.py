@@ -1,4 +1,4 @@
-"""Explain: may somebody do something, why, and what would mend it. The answer is the engine's that decides for real."""
+"""Explain a decision: whether a principal may do something, why, and how to fix it. Uses the real engine."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,15 +13,15 @@ from herod_client.core.errors import HerodError
 
 __all__ = ["add_routes"]
 
-# Why not, in words; what is not here is shown by its own name.
+# Texts for denial reasons; a reason that is not listed is shown by its name.
 REASONS: Final = {
-    "anonymous": "Nobody is known by this credential.",
-    "outside_window": "What they hold is over, or has not begun.",
+    "anonymous": "This credential identifies no principal.",
+    "outside_window": "Their grant has expired, or is not valid yet.",
     "missing_scope": "Their scope does not include what this needs.",
     "network_denied": "They have no access to this network.",
     "method_not_allowed": "This takes another kind of credential.",
-    "disabled": "The account or key is switched off.",
-    "owner_disabled": "The owner of the key is switched off.",
+    "disabled": "The account or key is disabled.",
+    "owner_disabled": "The owner of the key is disabled.",
     "expired": "The key has expired.",
 }
 COMMAND: Final = "herod "
@@ -40,7 +40,7 @@ class ExplainPage:
         self._gateway = gateway
 
     async def ask(self) -> Page:
-        """The form, and the answer to what stands in the address."""
+        """The form, and the answer to the question in the URL."""
         visit = await self._gateway.enter()
         is_admin = self._gateway.may(visit, "users.list")
         given = {name: visit.query.get(name, "").strip() for name in ("principal", "what", "network")}

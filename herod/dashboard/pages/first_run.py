@@ -1,6 +1,6 @@
-"""The first page of a new machine: how to make the first admin, and the form that does it with a code from a file.
+"""The first page of a new installation: how to create the first admin, and a form for it with a code from a file.
 
-Must never help whoever merely comes first: the page says where the code is, not what it is.
+Must never help a visitor who merely comes first: the page says where the code is, not what it is.
 """
 
 from http import HTTPStatus
@@ -34,11 +34,11 @@ class FirstRunPage:
         self._gateway = gateway
 
     async def show(self) -> Page:
-        """Where a reloaded page leads."""
+        """Redirect a reloaded page."""
         return see_other(url_for("front"))
 
     async def create(self) -> Page:
-        """Make the first admin, and sign them in."""
+        """Create the first admin, and sign them in."""
         received = asked()
         fields: dict[str, str] = {}
         try:
@@ -53,7 +53,7 @@ class FirstRunPage:
     async def _create(self, received: Request, fields: dict[str, str]) -> str:
         given = {name: text for name, text in fields.items() if name not in ("again", "name", "code")}
         if fields.get("again", "") != fields.get("password", ""):
-            raise InvalidRequest("The two passwords are not the same: type them again.")
+            raise InvalidRequest("The two passwords differ: type them again.")
         given["code"] = fields.get("code", "").strip()
         if fields.get("name", "").strip():
             given["name"] = fields["name"]
@@ -63,5 +63,5 @@ class FirstRunPage:
 
 
 async def first_run_page() -> Page:
-    """How to make the first admin."""
+    """The page that says how to create the first admin."""
     return await render("first_run.html", status=HTTPStatus.OK, error=None, email="", name="")

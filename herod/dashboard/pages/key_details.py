@@ -1,4 +1,4 @@
-"""One key: what is known of it, and what can be done to it. Its secret is shown when it is made, and only then."""
+"""The page of one key: its details, and the forms that change it. Its secret is shown only when it is created."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -35,17 +35,17 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
 
 
 class KeyDetailPages:
-    """A page a key."""
+    """One page for each key."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     async def show(self, id: str) -> Page:
-        """All that is known of a key."""
+        """The details of a key."""
         return await self._page(await self._gateway.enter(), id)
 
     async def rotate(self, id: str) -> Page:
-        """Give it a new secret, and show that this once."""
+        """Give it a new secret, and show that once."""
         visit, fields = await self._gateway.submitted()
         try:
             issued = await self._gateway.call(visit, "keys.rotate", id=id, overlap=fields.get("overlap"))
@@ -54,15 +54,15 @@ class KeyDetailPages:
         return await issued_page(visit, issued, is_new=False, overlap=dict(OVERLAPS).get(fields.get("overlap", "0")))
 
     async def enable(self, id: str) -> Page:
-        """Switch it on."""
+        """Enable it."""
         return await self._do(id, "enable")
 
     async def disable(self, id: str) -> Page:
-        """Switch it off."""
+        """Disable it."""
         return await self._do(id, "disable")
 
     async def edit(self, id: str) -> Page:
-        """Rename it, narrow it, or let it end at another time."""
+        """Rename it, narrow it, or change its expiry."""
         visit, fields = await self._gateway.submitted()
         try:
             before = await self._gateway.call(visit, "keys.get", id=id)
@@ -72,7 +72,7 @@ class KeyDetailPages:
         return say(visit, "key-changed", "key", id=id)
 
     async def ask_delete(self, id: str) -> Page:
-        """Ask before it is deleted."""
+        """Ask before deleting it."""
         visit = await self._gateway.enter()
         return await render("key_delete.html", visit, key=await self._gateway.call(visit, "keys.get", id=id))
 
@@ -86,10 +86,10 @@ class KeyDetailPages:
         return say(visit, "key-deleted", "keys")
 
     def _changes(self, before: KeyDetails, fields: Mapping[str, str]) -> dict[str, Any]:
-        """What the form says differently: sent back unchanged, a wide key's scope would be more than some may give."""
+        """The fields that differ: a key's scope, sent back unchanged, could exceed what the visitor may grant."""
         changes: dict[str, Any] = {}
         if fields.get("name", "") != before.name:
-            changes["name"] = fields.get("name") or " "  # which is refused with the reason
+            changes["name"] = fields.get("name") or " "  # refused by the operation, with the reason
         scope = given_scope(fields)
         graph = self._gateway.pipeline.runtime.config.graph
         if graph.mask(tuple(scope.split())) != graph.mask(tuple(before.scope.split())):
@@ -131,7 +131,7 @@ class KeyDetailPages:
             fields=fields or {},
             scopes=scopes_to_give(self._gateway, key.scope),
             fields_scopes=ticked(fields),
-            ends=(("keep", "As it is"), *ENDS),
+            ends=(("keep", "Unchanged"), *ENDS),
             overlaps=OVERLAPS,
             may_change=self._gateway.may(visit, "keys.update"),
             now=datetime.fromtimestamp(self._gateway.pipeline.now(), UTC),
@@ -140,5 +140,5 @@ class KeyDetailPages:
 
 
 async def issued_page(visit: Visit, issued: IssuedKey, *, is_new: bool, overlap: str | None = None) -> Page:
-    """A key's new secret, shown on this answer and on no other."""
+    """A key's new secret, shown only in this response."""
     return await render("key_issued.html", visit, key=issued, is_new=is_new, overlap=overlap)

@@ -1,4 +1,4 @@
-"""Keys: the list, and a new one. What becomes of one key stands in `key_details.py`."""
+"""Keys: the list, and the form for a new one. The pages of one key are in `key_details.py`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ class KeysPage:
         self._gateway = gateway
 
     async def list(self) -> Page:
-        """Keys, newest first unless asked otherwise."""
+        """Keys, newest first by default."""
         visit = await self._gateway.enter()
         asked = {name: visit.query[name].strip() for name in FILTERS if visit.query.get(name, "").strip()}
         is_admin = self._gateway.may(visit, "users.get")
@@ -73,7 +73,7 @@ class KeysPage:
         return await self._form(visit, {**fields, "for": "owner"} if fields["owner"] else fields)
 
     async def create(self) -> Page:
-        """Make a key, and show its secret this once."""
+        """Create a key, and show its secret once."""
         visit, fields = await self._gateway.submitted()
         try:
             issued = await self._gateway.call(
@@ -90,10 +90,10 @@ class KeysPage:
         return await key_details.issued_page(visit, issued, is_new=True)
 
     async def _find(self, visit: Visit, asked: Mapping[str, str]) -> Any:
-        """The page of the list that the address asks for."""
+        """The page of the list that the URL asks for."""
         order = asked.get("order", "newest")
         if asked.get("state") == "expired" and "order" not in asked and self._gateway.may(visit, "users.get"):
-            order = "expires"  # in which they stand at the front
+            order = "expires"  # where they come first
         owner = asked.get("owner", "")
         if "@" in owner:
             owner = (await self._gateway.call(visit, "users.get", email=owner)).client_id
@@ -110,7 +110,7 @@ class KeysPage:
         )
 
     async def _emails(self, visit: Visit, owners: set[str]) -> dict[str, str]:
-        """What people call the owners of the keys on a page."""
+        """The emails or names of the owners of the keys on a page."""
         found = {}
         for owner in owners:
             try:
@@ -121,7 +121,7 @@ class KeysPage:
         return found
 
     async def _whose(self, visit: Visit, fields: Mapping[str, str]) -> dict[str, str]:
-        """The kind and owner of a new key, as the form's choice says them."""
+        """The kind and owner of a new key, from the form's choice."""
         match fields.get("for", "me"):
             case "me":
                 return {"kind": "user"}
@@ -130,7 +130,7 @@ class KeysPage:
             case "owner":
                 who = fields.get("owner", "").strip()
                 if not who:
-                    raise InvalidRequest("Say whose key it is: an email or a client_id.")
+                    raise InvalidRequest("Give the owner of the key: an email or a client_id.")
                 ref = {"email": who} if "@" in who else {"client_id": who}
                 return {"kind": "user", "owner": (await self._gateway.call(visit, "users.get", **ref)).client_id}
             case _:
@@ -138,7 +138,7 @@ class KeysPage:
 
     async def _form(self, visit: Visit, fields: Mapping[str, str], error: HerodError | None = None) -> Page:
         is_admin = self._gateway.may(visit, "users.get")
-        choices = [("service", "A service: the key stands for itself")] if is_admin else []
+        choices = [("service", "A service: the key has its own scope")] if is_admin else []
         if visit.who.kind == "account":
             choices.insert(0, ("me", "Me"))
         if is_admin:

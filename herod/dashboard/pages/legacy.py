@@ -1,6 +1,6 @@
-"""Legacy secrets: who still uses which, and the service key that takes one's place.
+"""Legacy secrets: where each is still used from, and the service key that replaces it.
 
-Shows ids of secrets, never the secrets; a new key this once.
+Shows ids of secrets, never the secrets; a new key is shown once.
 """
 
 from http import HTTPStatus
@@ -29,7 +29,7 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
 
 
 class LegacyPage:
-    """The list, with the way out below it."""
+    """The list, and below it the form that replaces one."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -39,7 +39,7 @@ class LegacyPage:
         return await self._page(await self._gateway.enter())
 
     async def promote(self) -> Page:
-        """Make the key that replaces one, and show it this once."""
+        """Create the key that replaces one, and show it once."""
         visit, fields = await self._gateway.submitted()
         expires_at = fields.get("expires_at", "").strip()
         try:
@@ -48,7 +48,7 @@ class LegacyPage:
                 "legacy.promote",
                 id=fields.get("id", ""),
                 name=fields.get("name", "").strip(),
-                # A day as browsers send it; the key ends when that day begins.
+                # Browsers send a day; the key expires when that day begins.
                 expires_at=f"{expires_at}T00:00:00Z" if len(expires_at) == DATE_CHARACTERS else expires_at,
             )
         except HerodError as error:

@@ -1,4 +1,4 @@
-"""The first page: how the daemon is, what it counts, and what needs attention; for all but admins what is theirs."""
+"""The first page: the daemon's state, counts and warnings for admins; own keys and identity for others."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from herod.dashboard.rendering import render
 
 __all__ = ["add_routes", "show_bytes", "show_span"]
 
-# Where one goes from a thing that needs attention.
+# The page that each warning links to.
 AREAS: Final[dict[str, tuple[str, str, dict[str, str]]]] = {
     "expiring": ("keys", "Keys", {"order": "expires"}),
     "unused": ("keys", "Keys", {"state": "unused"}),
@@ -65,7 +65,7 @@ class OverviewPage:
 
 
 def show_span(seconds: int) -> str:
-    """A length of time as people say it, in its two largest units."""
+    """A duration for people, in its two largest units."""
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
     if days:
         return f"{days:,} d {hours % 24} h"
@@ -75,7 +75,7 @@ def show_span(seconds: int) -> str:
 
 
 def show_bytes(number: int) -> str:
-    """A size as people say it, in decimal units."""
+    """A size for people, in decimal units."""
     size = float(number)
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:

@@ -1,4 +1,4 @@
-"""Your account: what everybody may change of their own, a password and a client secret. Both end their sessions."""
+"""Your account: users may change their own password and client secret. Both end their sessions."""
 
 from quart import Response as Page
 from quart_trio import QuartTrio
@@ -28,17 +28,17 @@ class OwnAccountPage:
         self._gateway = gateway
 
     async def show(self) -> Page:
-        """What one is, and the forms."""
+        """The visitor's identity, and the forms."""
         return await self._page(await self._gateway.enter())
 
     async def password(self) -> Page:
-        """Set one's own password, with the one before."""
+        """Set the visitor's password, given the current one."""
         visit, fields = await self._gateway.submitted()
         try:
             if not fields.get("current"):
                 raise InvalidRequest("Give the current password too.")
             if fields.get("password") != fields.get("again"):
-                raise InvalidRequest("The new password stands there twice, and not alike: type it again.")
+                raise InvalidRequest("The two new passwords differ: type them again.")
             await self._gateway.call(
                 visit,
                 "users.password",
@@ -51,7 +51,7 @@ class OwnAccountPage:
         return await signed_out_page("Your password is set: sign in with it.")
 
     async def secret(self) -> Page:
-        """Give oneself a new client secret, and show that this once."""
+        """Give the visitor a new client secret, and show it once."""
         visit, _ = await self._gateway.submitted()
         try:
             rotated = await self._gateway.call(visit, "users.rotate_secret", client_id=visit.who.sub)
@@ -70,7 +70,7 @@ class OwnAccountPage:
         status = 200 if error is None else row_of(error).http
         page = await render("account.html", visit, status=status, error=error)
         if status == 401:
-            page.headers["WWW-Authenticate"] = "Bearer"  # which a 401 must have, and no browser asks about
+            page.headers["WWW-Authenticate"] = "Bearer"  # a 401 must have it, and browsers do not prompt for it
         return page
 
 

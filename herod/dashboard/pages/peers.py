@@ -1,4 +1,4 @@
-"""Peers: which local users and groups are let in without any other credential."""
+"""Peers: the local users and groups that are admitted without any other credential."""
 
 from quart import Response as Page
 from quart_trio import QuartTrio
@@ -31,13 +31,13 @@ class PeersPage:
         return await self._page(await self._gateway.enter())
 
     async def allow(self) -> Page:
-        """Make a rule."""
+        """Create a rule."""
         visit, fields = await self._gateway.submitted()
         by = fields.get("by", "user")
         who = {by: fields.get("who", "")}
         try:
             if by not in {"user", "uid", "group", "gid"}:
-                raise InvalidRequest("Say who by one of the choices of the form.")
+                raise InvalidRequest("Choose user or group, by name or number.")
             await self._gateway.call(
                 visit,
                 "peers.allow",
@@ -50,7 +50,7 @@ class PeersPage:
         return say(visit, "peer-allowed", "peers")
 
     async def remove(self, id: str) -> Page:
-        """Take a rule back."""
+        """Remove a rule."""
         visit, _ = await self._gateway.submitted()
         await self._gateway.call(visit, "peers.remove", id=id)
         return say(visit, "peer-removed", "peers")

@@ -1,4 +1,4 @@
-"""Resources: how many there are, whose and of which kind. Never a name, an attribute or a secret."""
+"""Resources: counts by claimant and kind. Never a name, an attribute or a secret."""
 
 from http import HTTPStatus
 
@@ -29,7 +29,7 @@ class ResourcesPage:
         self._gateway = gateway
 
     async def count(self) -> Page:
-        """By who claimed them and of which kind."""
+        """The counts by claimant and kind."""
         return await self._page(await self._gateway.enter())
 
     async def release(self) -> Page:

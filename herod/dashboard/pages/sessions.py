@@ -1,4 +1,4 @@
-"""Sessions: who is signed in by browser, and signing others out."""
+"""Sessions: the signed-in browsers, and signing others out."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from herod.dashboard.rendering import render, say
 
 __all__ = ["METHODS", "add_routes"]
 
-# What signed in, as people call it.
+# Display names of the credentials that sign in.
 METHODS: Final = {
     "password": "password",
     "client_secret": "client secret",
@@ -35,7 +35,7 @@ class SessionsPage:
         self._gateway = gateway
 
     async def list(self) -> Page:
-        """One's own sessions; for admins everybody's."""
+        """The visitor's sessions, or all of them for admins."""
         visit = await self._gateway.enter()
         page = await self._gateway.call(visit, "session.list", cursor=visit.query.get("cursor"), limit=50)
         return await render(

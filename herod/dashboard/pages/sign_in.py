@@ -1,6 +1,6 @@
-"""Signing in and out: by email and password or by API key. Each is an operation, by the one road of all.
+"""Signing in and out, with email and password or an API key. Each is an operation in the same pipeline as all others.
 
-Must never show again what was typed as a secret.
+Must never show a typed secret again.
 """
 
 from http import HTTPStatus
@@ -21,7 +21,7 @@ from herod_client.core.errors import HerodError, InvalidRequest, Unauthenticated
 
 __all__ = ["add_routes", "sign_in_page"]
 
-_TOKEN: Final = "This opens no session: paste an API key, or sign in with email and password."  # noqa: S105 - a message
+_TOKEN: Final = "Not an API key: paste an API key, or sign in with email and password."  # noqa: S105 - a message
 
 
 def add_routes(app: QuartTrio, gateway: Gateway) -> None:
@@ -38,13 +38,13 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
 
 
 class SignInPage:
-    """The pages that anybody may see."""
+    """The pages that visitors see without signing in."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     async def front(self) -> Page:
-        """The sign-in page; before there is an admin, how to make one."""
+        """The sign-in page; before there is an admin, how to create one."""
         try:
             status = await self._gateway.call_public("first_admin.status", {}, asked().source)
         except Unavailable:  # signing in will say why
@@ -56,11 +56,11 @@ class SignInPage:
         return await sign_in_page()
 
     async def enter(self) -> Page:
-        """Where people who type an address by heart are led on."""
+        """Redirect people who type the URL."""
         return see_other(url_for("front"))
 
     async def sign_in(self) -> Page:
-        """Sign in by the form, and go to where one is signed in."""
+        """Sign in by the form, and redirect to the first page."""
         received = asked()
         fields: dict[str, str] = {}
         try:
@@ -91,13 +91,13 @@ class SignInPage:
         return signed_in(opened.cookie)
 
     async def sign_out(self) -> Page:
-        """End the session. The cookie goes even where there was none any more."""
+        """End the session. The cookie is deleted even if the session had already ended."""
         received = asked()
         try:
             visit, _ = await self._gateway.submitted()
             await self._gateway.call(visit, "session.delete")
         except (Unauthenticated, SignInNeeded):
-            pass  # it is over already
+            pass  # it has already ended
         except HerodError as error:
             return await sign_in_page(error=error)
         page = see_other(url_for("signed_out"))
@@ -106,12 +106,12 @@ class SignInPage:
         return page
 
     async def signed_out(self) -> Page:
-        """The sign-in page, saying that one is out."""
+        """The sign-in page, with a notice that the visitor is signed out."""
         return await sign_in_page(notice="You are signed out.")
 
 
 async def sign_in_page(*, error: HerodError | None = None, **values: Any) -> Page:
-    """The page to sign in on, saying what went wrong, if something did."""
+    """The sign-in page, with the error, if there is one."""
     if error is None:
         return await render("sign_in.html", status=HTTPStatus.OK, error=None, **values)
     return await refused("sign_in.html", error, **values)

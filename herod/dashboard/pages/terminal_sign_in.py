@@ -1,6 +1,6 @@
-"""Coming from a terminal (`herod ui`): the page that says whose session a code opens, and the form that opens it.
+"""Sign-in from a terminal (`herod ui`): a page that says whose session a code opens, and the form that opens it.
 
-Must never open a session by the address alone: `csrf.py` says why.
+Must never open a session by the URL alone: `csrf.py` says why.
 """
 
 from http import HTTPStatus
@@ -27,7 +27,7 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
 
 
 class TerminalSignInPage:
-    """One question, and what follows a yes."""
+    """The question, and what confirming it does."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -43,7 +43,7 @@ class TerminalSignInPage:
         return await render("code.html", status=HTTPStatus.OK, offer=offer, code=code)
 
     async def redeem(self) -> Page:
-        """Open it."""
+        """Open the session."""
         received = asked()
         try:
             check_same_origin(received)

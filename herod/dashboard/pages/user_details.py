@@ -1,4 +1,4 @@
-"""One account: what is known of it, and what can be done to it."""
+"""The page of one account: its details, and the forms that change it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,13 +28,13 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
 
 
 class UserDetailPages:
-    """A page an account."""
+    """One page for each account."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     async def show(self, id: str) -> Page:
-        """All that is known of an account."""
+        """The details of an account."""
         return await self._page(await self._gateway.enter(), id)
 
     async def edit(self, id: str) -> Page:
@@ -58,11 +58,11 @@ class UserDetailPages:
         return say(visit, "user-scope", "user", id=id)
 
     async def enable(self, id: str) -> Page:
-        """Switch it on."""
+        """Enable it."""
         return await self._do(id, "users.enable", "user-enabled")
 
     async def disable(self, id: str) -> Page:
-        """Switch it off."""
+        """Disable it."""
         return await self._do(id, "users.disable", "user-disabled")
 
     async def password(self, id: str) -> Page:
@@ -77,7 +77,7 @@ class UserDetailPages:
         return say(visit, "user-password", "user", id=id)
 
     async def secret(self, id: str) -> Page:
-        """Give it a new client secret, and show that this once."""
+        """Give it a new client secret, and show that once."""
         visit, _ = await self._gateway.submitted()
         try:
             user = await self._gateway.call(visit, "users.get", client_id=id)
@@ -89,7 +89,7 @@ class UserDetailPages:
         )
 
     async def ask_delete(self, id: str) -> Page:
-        """Ask before it is deleted, and say what dies with it."""
+        """Ask before deleting it, and list what is deleted with it."""
         visit = await self._gateway.enter()
         user = await self._gateway.call(visit, "users.get", client_id=id)
         keys = await self._gateway.call(visit, "keys.list", owner=id)
@@ -105,7 +105,7 @@ class UserDetailPages:
         except HerodError as error:
             return await self._page(visit, id, error=error)
         if id == visit.who.sub:
-            return await signed_out_page("Your account is deleted.")
+            return await signed_out_page("Your account was deleted.")
         return say(visit, "user-deleted-makes" if gone.service_keys else "user-deleted", "users")
 
     async def _do(self, id: str, operation: str, word: str) -> Page:
@@ -115,7 +115,7 @@ class UserDetailPages:
         except HerodError as error:
             return await self._page(visit, id, error=error)
         if id == visit.who.sub and operation == "users.disable":
-            return await signed_out_page("Your account is off.")
+            return await signed_out_page("Your account is disabled.")
         return say(visit, word, "user", id=id)
 
     async def _page(

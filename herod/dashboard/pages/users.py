@@ -1,4 +1,4 @@
-"""Users: the list and a new one. What becomes of one account stands in `user_details.py`."""
+"""Users: the list, and the form for a new one. The pages of one account are in `user_details.py`."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -37,7 +37,7 @@ class UsersPage:
         self._gateway = gateway
 
     async def list(self) -> Page:
-        """Accounts, newest first unless asked otherwise."""
+        """Accounts, newest first by default."""
         visit = await self._gateway.enter()
         who, order = visit.query.get("who", "").strip(), visit.query.get("order", "newest")
         found, error = Listed[User]([]), None
@@ -62,11 +62,11 @@ class UsersPage:
         return await self._form(await self._gateway.enter(), {"scope:read": "on"})
 
     async def add(self) -> Page:
-        """Add an account, and show its client secret this once."""
+        """Create an account, and show its client secret once."""
         visit, fields = await self._gateway.submitted()
         try:
             if not fields.get("email", "").strip() and not fields.get("name", "").strip():
-                raise InvalidRequest("Give an email, a name, or both: people find the account by them.")
+                raise InvalidRequest("Give an email, a name, or both, so that people can find the account.")
             added = await self._gateway.call(
                 visit,
                 "users.add",
@@ -88,7 +88,7 @@ class UsersPage:
             try:
                 return Listed([await self._gateway.call(visit, "users.get", **ref)])
             except NotFound:
-                return Listed([])  # looked for and not found is no error
+                return Listed([])  # an empty result is not an error
         page: Listed[User] = await self._gateway.call(
             visit, "users.list", order=order, cursor=visit.query.get("cursor"), limit=PAGE_ROWS
         )

@@ -1,4 +1,4 @@
-/* What makes the pages live. Every page works without it. */
+/* Interactive features. Every page works without them. */
 "use strict";
 (() => {
   const byData = (name, within = document) => within.querySelectorAll(`[data-${name}]`);
@@ -11,7 +11,7 @@
     setTimeout(() => line.remove(), 6000);
   };
 
-  // An address that is reloaded or sent on must not say again what was done once.
+  // A URL that is reloaded or shared must not repeat the notice of a change.
   const forgetSaid = () => {
     const here = new URL(location.href);
     if (!here.searchParams.has("said")) return;
@@ -28,7 +28,7 @@
         try {
           await navigator.clipboard.writeText(value);
         } catch {
-          // Not a secure context: let the browser copy what is selected.
+          // Not a secure context: let the browser copy the selection.
           getSelection().selectAllChildren(document.querySelector(button.dataset.copy));
           document.execCommand("copy");
         }
@@ -36,7 +36,7 @@
         setTimeout(() => (button.textContent = "Copy"), 2000);
       };
     });
-    // Times as the reader's clock has them.
+    // Times in the reader's time zone.
     within.querySelectorAll("time[datetime]").forEach((time) => {
       const at = new Date(time.dateTime);
       if (!Number.isNaN(at.valueOf())) time.title = `${at.toLocaleString()} (${time.title})`;
@@ -54,13 +54,14 @@
       try {
         localStorage.setItem("herod-theme", next);
       } catch {
-        toast("This browser keeps nothing: the theme is forgotten with the page.", "bad");
+        toast("This browser stores no data: the theme lasts only for this page.", "bad");
       }
     };
   });
 
   document.addEventListener("htmx:load", (event) => enliven(event.detail.elt));
-  // What looks again by itself waits while nobody sees it, a question is open, or the keyboard or a selection is in it.
+  // Automatic refresh pauses while the page is hidden, a dialog is open, or focus or a selection is in the refreshed
+  // part.
   document.addEventListener("htmx:beforeRequest", (event) => {
     const place = event.detail.elt;
     if (!("live" in place.dataset)) return;
@@ -68,7 +69,7 @@
     const isInUse = place.contains(document.activeElement) || (!chosen.isCollapsed && place.contains(chosen.anchorNode));
     if (document.hidden || isInUse || document.querySelector("dialog[open]")) event.preventDefault();
   });
-  // Led to the front page, one is signed in no more.
+  // A redirect to the front page means that the visitor is no longer signed in.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const answered = event.detail.xhr.responseURL;
     if (!answered || new URL(answered).pathname !== "/") return;
@@ -77,10 +78,10 @@
   });
   document.addEventListener("htmx:responseError", (event) => {
     if (event.detail.xhr.status === 401 || event.detail.xhr.status === 303) location.assign("/");
-    else toast("This could not be refreshed.", "bad");
+    else toast("Could not refresh this page.", "bad");
   });
   document.addEventListener("htmx:sendError", () => toast("herod does not answer.", "bad"));
-  // On phones the menu is a bar: bring the area one is in into sight.
+  // On phones the menu is a bar: scroll the current area into view.
   const bar = document.querySelector(".side nav");
   const current = bar && bar.querySelector("[aria-current]");
   if (current) bar.scrollLeft = current.offsetLeft - (bar.clientWidth - current.offsetWidth) / 2;

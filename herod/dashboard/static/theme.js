@@ -1,4 +1,4 @@
-/* Before anything is painted: the theme this browser was told to wear. Without script it follows the reader's system. */
+/* Applies this browser's chosen theme before the first paint. Without script, pages follow the reader's system. */
 "use strict";
 (() => {
   const root = document.documentElement;
@@ -6,7 +6,7 @@
     try {
       return localStorage.getItem("herod-theme");
     } catch {
-      return null; // storage is off: the system's theme it is
+      return null; // storage is off: use the system's theme
     }
   };
   const wear = (theme) => {
@@ -15,15 +15,15 @@
   };
   wear(kept());
   window.herodTheme = { wear };
-  // A hosting page may say which theme it wears: only from an origin that the settings list. The frame's next pages wear
-  // it too, and no other window.
+  // A hosting page may set the theme, but only from an origin listed in the settings. It holds for the frame's next
+  // pages too, and for no other window.
   const origins = (root.dataset.frames || "").split(" ").filter(Boolean);
   if (window.parent !== window && origins.length) {
     try {
       const told = sessionStorage.getItem("herod-theme");
       if (told) wear(told);
     } catch {
-      // storage is off: the hosting page has to say it for each page
+      // storage is off: the hosting page must set it for each page
     }
     window.addEventListener("message", (event) => {
       if (!origins.includes(event.origin) || event.source !== window.parent) return;

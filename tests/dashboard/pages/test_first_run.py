@@ -49,7 +49,7 @@ async def send(harness: Harness, code: str, **changes: str) -> Answer:
 async def test_the_page_says_both_ways(fresh: Harness) -> None:
     """The page shows the command and the path of the code, with a link to the sign-in page."""
     page = text(await fresh.request("GET", "/"))
-    for word in ("<h1>Make the first admin</h1>", "herod user add EMAIL", "first-admin.code", 'href="/ui/sign-in"'):
+    for word in ("<h1>Create the first admin</h1>", "herod user add EMAIL", "first-admin.code", 'href="/ui/sign-in"'):
         assert word in page
     assert new_code(fresh) not in page
     assert "<h1>Sign in</h1>" in text(await fresh.request("GET", "/ui/sign-in"))

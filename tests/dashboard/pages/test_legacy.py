@@ -105,7 +105,7 @@ async def test_none(harness: Harness) -> None:
     harness.configure(legacy=type(harness.runtime.config.legacy)(harness.store.keyring, []))
     page = await (await visit(harness)).read("/ui/legacy")
     assert "No legacy secrets" in page
-    assert not re.search("Make the key", page)
+    assert not re.search("Create the key", page)
 
 
 async def test_others(harness: Harness) -> None:

@@ -22,7 +22,7 @@ async def test_a_rules_life(harness: Harness) -> None:
     ada = await visit(harness)
     assert "No rules yet" in await ada.read("/ui/peers")
     page = await ada.do("/ui/peers", by="uid", who="1234", scope_read="on", networks="lab, office")
-    for word in ("user 1234", "read", "lab", "office", "The rule holds from now on."):
+    for word in ("user 1234", "read", "lab", "office", "The rule is in force."):
         assert word in page
     (rule,) = harness.store.scan(PeerRule)
     page = await ada.do(f"/ui/peers/{rule.id}/remove")

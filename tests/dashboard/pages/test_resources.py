@@ -78,7 +78,7 @@ async def test_there_is_a_bound(harness: Harness, monkeypatch: pytest.MonkeyPatc
     assert (len(counts.groups), counts.is_whole) == (2, False)
     monkeypatch.setattr("herod.operations.resources.resource_counts.MAX_SURVEYED", 1)
     assert sum(one.count for one in (await harness.admin("resources.count")).groups) == 1
-    assert "more than are counted" in await (await visit(harness)).read("/ui/resources")
+    assert "more than were counted" in await (await visit(harness)).read("/ui/resources")
 
 
 async def test_others(harness: Harness) -> None:

@@ -148,7 +148,7 @@ async def test_the_page(dashboard: Harness) -> None:
     admin, bob = await people(dashboard)
     hers, his = await admin.session(), await bob.session()
     page = (await show(dashboard, hers)).response.body.decode()
-    assert "Everybody who is signed in" in page
+    assert "All browsers that are signed in" in page
     assert page.count(">this browser<") == 1
     assert page.count('/end"') == 1
     target = await own_id(dashboard, his)
