@@ -47,7 +47,7 @@ async def test_a_keys_life(harness: Harness, ada: Visitor) -> None:
     answer = await ada.send(f"/ui/keys/{id_}/rotate", overlap="300")
     rotated = secret_of(text(answer))
     assert rotated != key
-    assert "in 5 minutes it ends" in text(answer)
+    assert "ends in 5 minutes" in text(answer)
     assert await works(harness, key)
     page = await ada.read(f"/ui/keys/{id_}")
     assert "works until" in page
@@ -55,16 +55,16 @@ async def test_a_keys_life(harness: Harness, ada: Visitor) -> None:
     harness.clock.now += 300
     assert not await works(harness, key)
     assert "works until" not in await ada.read(f"/ui/keys/{id_}")
-    assert "is off" in said(await ada.do(f"/ui/keys/{id_}/disable"))
+    assert "is disabled" in said(await ada.do(f"/ui/keys/{id_}/disable"))
     assert not await works(harness, rotated)
-    assert "is on" in said(await ada.do(f"/ui/keys/{id_}/enable"))
+    assert "is enabled" in said(await ada.do(f"/ui/keys/{id_}/enable"))
     changed = await ada.do(f"/ui/keys/{id_}/edit", name="nightly", scope_read="on", networks="*", ends="never")
     assert "changed" in said(changed)
     details = await harness.admin("keys.get", id=id_)
     assert (details.name, details.expires_at, details.scope) == ("nightly", None, "read")
     assert "nightly" in await ada.read(f"/ui/keys/{id_}/delete")
     assert await works(harness, rotated)
-    assert "gone" in said(await ada.do(f"/ui/keys/{id_}/delete"))
+    assert "was deleted" in said(await ada.do(f"/ui/keys/{id_}/delete"))
     assert not await works(harness, rotated)
     await ada.read(f"/ui/keys/{id_}", status=404)
 
@@ -91,12 +91,12 @@ async def test_ends(harness: Harness, ada: Visitor, fields: dict[str, str], end:
         ({"name": ""}, 400, "name"),
         ({"name": "a\u202eb"}, 400, "invisible"),
         ({"ends": "soon"}, 400, "Choose when"),
-        ({"ends": "date", "until": "31.1.2030"}, 400, "as 2030-01-31"),
+        ({"ends": "date", "until": "31.1.2030"}, 400, "like 2030-01-31"),
         ({"ends": "date", "until": "2020-01-01"}, 400, "past"),
-        ({"for_": "owner"}, 400, "whose key"),
+        ({"for_": "owner"}, 400, "owner of the key"),
         ({"for_": "owner", "owner": "nobody@example.org"}, 404, "no such account"),
         ({"for_": "everybody"}, 400, "whose key"),
-        ({"scope_owner": "on"}, 403, "more than your own"),
+        ({"scope_owner": "on"}, 403, "exceeds your own"),
         ({'scope_"><b>': "on"}, 400, "Unknown scope"),
         ({"networks": " ".join(f"n{number}" for number in range(101))}, 400, "at most 100"),
     ],
@@ -129,7 +129,7 @@ async def test_who_may_give_what(harness: Harness, ada: Visitor) -> None:
     assert re.findall(r'name="scope:(\w+)"', page) == ["write", "read"]
     assert 'name="owner"' not in page
     refused = await bob.send("/ui/keys", name="x", scope_admin="on", ends="30")
-    assert (refused.status, "more than your own" in said(text(refused))) == (403, True)
+    assert (refused.status, "exceeds your own" in said(text(refused))) == (403, True)
     refused = await bob.send("/ui/keys", name="x", for_="service", scope_read="on", ends="30")
     assert refused.status == 403
 
@@ -241,7 +241,7 @@ async def test_a_key_that_is_signed_in_makes_none(harness: Harness, ada: Visitor
     half, ticket = cut(opened.cookie)
     viewer = Visitor(harness, bob.client_id, {"cookie": f"herod_session={half}"}, ticket)
     assert "New key" not in await viewer.read("/ui/keys")
-    assert "makes no keys" in await viewer.read("/ui/keys/new")
+    assert "cannot create keys" in await viewer.read("/ui/keys/new")
     page = await viewer.read(f"/ui/keys/{key.split('_')[2]}")
     assert "Rotate</h2>" not in page
     assert (await viewer.send(f"/ui/keys/{key.split('_')[2]}/rotate")).status == 403

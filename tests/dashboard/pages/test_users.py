@@ -36,10 +36,10 @@ async def test_a_users_life(harness: Harness, ada: Visitor) -> None:
     assert (user.name, user.scope, user.networks) == ("Robert", "read", ["lab"])
     assert "password is set" in said(await ada.do(f"{page}/password", password=PASSWORD))
     await sign_in(harness, "bob@example.org", id_)
-    assert "is off" in said(await ada.do(f"{page}/disable"))
+    assert "is disabled" in said(await ada.do(f"{page}/disable"))
     refused = await harness.request("POST", "/login", json={"email": "bob@example.org", "password": PASSWORD})
     assert refused.status == 401
-    assert "is on" in said(await ada.do(f"{page}/enable"))
+    assert "is enabled" in said(await ada.do(f"{page}/enable"))
     answer = await ada.send(f"{page}/secret")
     assert answer.status == 200
     secret = secret_of(text(answer))
@@ -74,11 +74,11 @@ async def test_the_list(harness: Harness, ada: Visitor) -> None:
     ("fields", "status", "says"),
     [
         ({"email": "ada@example.org"}, 409, "exists"),
-        ({"email": "no address"}, 400, "not an address"),
+        ({"email": "no address"}, 400, "Invalid email"),
         ({"email": "", "name": ""}, 400, "Give an email"),
         ({"name": "herod"}, 400, "is reserved"),
         ({"password": "short one"}, 400, "12"),
-        ({"scope_owner": "on"}, 403, "more than your own"),
+        ({"scope_owner": "on"}, 403, "exceeds your own"),
     ],
 )
 async def test_what_is_refused(ada: Visitor, fields: dict[str, str], status: int, says: str) -> None:
@@ -124,7 +124,7 @@ async def test_ones_own_password(harness: Harness, ada: Visitor) -> None:
     for fields, status, says in (
         ({"password": NEW, "again": NEW}, 400, "current password"),
         ({"current": "wrong password", "password": NEW, "again": NEW}, 401, "wrong"),
-        ({"current": PASSWORD, "password": NEW, "again": NEW + "!"}, 400, "twice"),
+        ({"current": PASSWORD, "password": NEW, "again": NEW + "!"}, 400, "differ"),
         ({"current": PASSWORD, "password": "short", "again": "short"}, 400, "12"),
     ):
         answer = await bob.send("/ui/account/password", **fields)
