@@ -113,7 +113,7 @@ def test_unknown_scopes_are_kept_and_named() -> None:
         ('client_id = "legacy-admin-1"', "client_id"),
         ("client_id = 5", "not a text"),
         ('name = "evil\\u202Ename"', "invisible"),
-        ('name = "local admin"', "herod uses itself"),
+        ('name = "local admin"', "is reserved"),
         ("", "neither"),
         ('client_id = "c1"\nscope = "a b()"', "scope"),
         ('client_id = "c1"\nscope = ""', "empty"),
