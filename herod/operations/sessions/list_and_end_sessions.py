@@ -40,7 +40,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """A signed-in browser.
 
     `method` is the credential that signed in; `source` and `browser` are from that moment; `is_this` marks the calling
-    session, and `may_end` says whether that one can end this one.
+    session, and `may_end` says whether the caller can end the listed one.
     """
 
     id: str

@@ -1,6 +1,7 @@
 """Sign-in codes: from a terminal, a code opens one browser session for its creator, once, within a minute.
 
-The code tells whose session it opens before it is used: the page must show that, and let the person at the browser
+`session.offer` says whose session a code opens before it is used: the page must show that, and let the person at the
+browser
 decide. Otherwise an attacker could slip them a code of his own and put them into his session.
 
 Must never open more than the credential that created the code holds, now or when the code is used.

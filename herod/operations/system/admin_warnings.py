@@ -160,7 +160,7 @@ def _keys(keys: KeyFacts) -> Iterator[AdminWarning]:
             code="unused",
             level="consider",
             message=f"{_at_least(keys.unused_count, 'key', is_all=keys.are_all_unused)} not used for 90 days or more.",
-            fix="Disable those that nobody misses, and delete them later.",
+            fix="Disable those that are not needed, and delete them later.",
             command=f"herod key disable {keys.unused[0].id}" if keys.unused else None,
             subjects=list(keys.unused),
         )
