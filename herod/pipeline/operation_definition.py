@@ -279,7 +279,9 @@ def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **fac
     if facts["is_command"] and facts.get("target") is None:
         raise TypeError(f"command {name} does not say what it changes: set target=, or NoTarget with a reason")
     if facts["is_command"] and "credential" not in facts:
-        raise TypeError(f"command {name} does not say whether it creates, changes or ends a credential: set credential=")
+        raise TypeError(
+            f"command {name} does not say whether it creates, changes or ends a credential: set credential="
+        )
     hints = typing.get_type_hints(handler)
     params: type[Params] = hints[list(inspect.signature(handler).parameters)[2]]
     return Operation(
