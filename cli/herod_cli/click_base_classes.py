@@ -1,6 +1,6 @@
-"""How a command of herod is built: examples in every help, and the global options before or after its name.
+"""Base classes of herod's commands: examples in every help, and global options before or after the name.
 
-A command that never asks a daemon says so (`asks=False`) and does not offer what only matters to one.
+A command that never contacts a daemon sets `asks=False` and does not offer the connection options.
 """
 
 import importlib
@@ -19,7 +19,7 @@ SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 8
 
 
 class _Seconds(click.ParamType[float]):
-    """A time to wait: over nothing, at most a day, and a number (NaN is none)."""
+    """A timeout in seconds: more than 0, at most a day; NaN is refused."""
 
     name = "seconds"
 
@@ -29,25 +29,25 @@ class _Seconds(click.ParamType[float]):
         except ValueError:
             seconds = 0
         if not 0 < seconds <= MAX_TIMEOUT:
-            self.fail(f"invalid duration {value!r}: give seconds, over 0 and at most {MAX_TIMEOUT}.", param, ctx)
+            self.fail(f"invalid duration {value!r}: give seconds, more than 0 and at most {MAX_TIMEOUT}.", param, ctx)
         return seconds
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
-    """Put a global option's value where all of the command line shares it; what stands later wins."""
+    """Store a global option in the shared invocation; the last one on the command line wins."""
     invocation = ctx.ensure_object(Invocation)
     if ctx.get_parameter_source(param.name or "") is click.core.ParameterSource.COMMANDLINE:
         setattr(invocation, param.name or "", value)
 
 
 def _global_options() -> list[click.Parameter]:
-    """New ones each time: click ties a parameter to its command."""
+    """Return new options on each call, since click ties a parameter to its command."""
     return [
         click.Option(
             ["--url"],
             metavar="URL",
-            help="The daemon: unix:/path, http://HOST:PORT or https://HOST:PORT. Without it HEROD_URL,"
-            " $XDG_RUNTIME_DIR/herod/herod.sock, /run/herod/herod.sock.",
+            help="The daemon: unix:/path, http://HOST:PORT or https://HOST:PORT. Default: HEROD_URL,"
+            " then $XDG_RUNTIME_DIR/herod/herod.sock, then /run/herod/herod.sock.",
             expose_value=False,
             callback=_keep,
         ),
@@ -88,14 +88,14 @@ def _output_option() -> click.Option:
     return click.Option(
         ["--output"],
         type=click.Choice(["table", "json"]),
-        help="For people or for scripts (default table).",
+        help="Output format (default table).",
         expose_value=False,
         callback=_keep,
     )
 
 
 class _Documented(click.Command):
-    """What commands and groups share: examples, and global options in a section of their own."""
+    """Base of commands and groups: examples, and global options in a section of their own."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class _Documented(click.Command):
         super().__init__(*args, **kwargs)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The command's own options, then those that all share."""
+        """Write the command's own options, then the global ones."""
         own: list[tuple[str, str]] = []
         shared: list[tuple[str, str]] = []
         for param in self.get_params(ctx):
@@ -128,7 +128,7 @@ class _Documented(click.Command):
             self.format_commands(ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
-        """The examples, as they are typed."""
+        """Write the examples without rewrapping them."""
         if self.examples:
             with formatter.section("Examples"):
                 for example in self.examples:
@@ -146,17 +146,17 @@ class HerodGroup(_Documented, click.Group):
     group_class = type
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The first sentence of each, whole: click would cut it."""
+        """List each command with its whole first sentence, which click would truncate."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.get_short_help_str(limit=400)) for name, command in commands if command])
 
 
 class LazyGroup(HerodGroup):
-    """The root: knows each command's place and first line, and imports none but the one that runs.
+    """The root group: knows each command's module and first help line, and imports only the one that runs.
 
     Args:
-        places: command → (module, its first line of help).
+        places: command → (module, first line of its help).
     """
 
     def __init__(
@@ -169,11 +169,11 @@ class LazyGroup(HerodGroup):
         self.places = places
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The commands, in the order people meet them."""
+        """List the commands in the table's order."""
         return list(self.places)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
-        """A command, its module imported."""
+        """Import and return a command."""
         if cmd_name not in self.places:
             return None
         attribute = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
@@ -181,14 +181,14 @@ class LazyGroup(HerodGroup):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
-        """The first lines of all commands, without importing them."""
+        """List all commands with their first lines, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self.places.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with suggestions for a misspelt command."""
+        """Resolve a command as click does, with suggestions for a misspelt name."""
         if args and args[0] not in self.places and not ctx.resilient_parsing:
             raise click.exceptions.NoSuchCommand(args[0], possibilities=self.places, ctx=ctx)
         return super().resolve_command(ctx, args)

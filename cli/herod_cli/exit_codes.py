@@ -1,4 +1,4 @@
-"""How a command ends: every expected failure as one line, its hints, and an exit code. Nothing else is caught."""
+"""Exit codes, and how expected failures are printed: one line, its hints, an exit code. Nothing else is caught."""
 
 from typing import Final
 
@@ -23,9 +23,9 @@ REFUSED: Final = 1
 USAGE: Final = 2
 NOT_REACHABLE: Final = 3
 NOT_AUTHENTICATED: Final = 4
-INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
 
-# What to do where the daemon did not say: (an operation's capability, the error's code) → hint.
+# Hints for errors that the daemon sent without one: (capability of the operation, error code) → hint.
 HINTS: Final = {
     ("users", "not_found"): "`herod user list` lists the accounts, for admins",
     ("users", "conflict"): "`herod user list` lists the accounts, for admins",
@@ -33,12 +33,12 @@ HINTS: Final = {
     ("keys", "conflict"): "`herod key list` lists the keys that you may see",
     ("peers", "not_found"): "`herod peer list` lists the rules",
     ("legacy", "not_found"): "`herod legacy status` lists the ids",
-    ("resources", "not_found"): "check the sid and the secret, and that you ask with the key it was claimed with",
+    ("resources", "not_found"): "check the sid and the secret, and use the key that it was claimed with",
 }
 
 
 class FailureError(Exception):
-    """A command cannot do what it was told, for a reason on this side of the connection."""
+    """A command failed for a reason on the client's side."""
 
     def __init__(self, message: str, *, hint: str | None = None, exit_code: int = REFUSED) -> None:
         super().__init__(message)
@@ -51,8 +51,8 @@ def report(error: Exception, *, who: str | None = None, asked: str | None = None
     """Print an expected failure and return its exit code; None when `error` is not one.
 
     Args:
-        error: what was raised.
-        who: a hint about the credential that was presented, for refusals of it.
+        error: the exception.
+        who: a hint about the presented credential, printed when it is refused.
         asked: the operation that was called.
     """
     match error:
@@ -77,7 +77,7 @@ def report(error: Exception, *, who: str | None = None, asked: str | None = None
 
 
 def _report_client(error: Exception, who: str | None, asked: str) -> int | None:
-    # Commands that never asked a daemon have not paid for the client.
+    # Imported here: commands that never contact a daemon do not pay for the client.
     from herod_client.client_errors import (
         BadAnswer,
         ClientError,
@@ -92,7 +92,7 @@ def _report_client(error: Exception, who: str | None, asked: str) -> int | None:
     hints: list[str | None] = [error.hint]
     match error:
         case NotAuthenticated():
-            # The daemon may have said what the hint on the credential says with more words.
+            # The hint about the credential may contain the daemon's hint.
             hints = [who] if who and error.hint and error.hint in who else [error.hint, who]
             code = NOT_AUTHENTICATED
         case Refused():

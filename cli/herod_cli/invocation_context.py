@@ -1,7 +1,7 @@
-"""One run of the command: its global options, the daemon they name, who asks, and how to answer.
+"""One run of the command: its global options, the daemon's address, the credential, and the output format.
 
-The client is made at the first question and closed at the end. Which credential counts is decided here alone: the
-command line, then the environment, then what `herod login` saved for this address, then the uid.
+The client is created for the first request and closed at the end. Only this file decides which credential is used:
+the command line, then the environment, then the token that `herod login` saved for this address, then the uid.
 """
 
 import os
@@ -22,15 +22,15 @@ __all__ = ["CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "Invocation", "pass_invocation"
 
 CONNECT_TIMEOUT: Final = 10.0
 REQUEST_TIMEOUT: Final = 30.0
-PAGE: Final = 200  # the most that a list operation hands out at once
+PAGE: Final = 200  # the maximum page size of list operations
 
 
 @dataclass
 class Invocation:
-    """What the global options said, and what follows from it.
+    """The global options, and what is derived from them.
 
     Attributes:
-        url, key, token: as written; None where the command line does not say.
+        url, key, token: as given; None if the option was not given.
         who: after `identity()`: a hint about the credential, for when it is refused.
         asked: the operation that was called last.
     """
@@ -48,24 +48,24 @@ class Invocation:
 
     @property
     def is_json(self) -> bool:
-        """Whether scripts are to read the answer."""
+        """Whether the output is JSON, for scripts."""
         return self.output == "json"
 
     def address(self) -> "Address":
         """The daemon's address.
 
         Raises:
-            InvalidInput: `--url` or HEROD_URL is none.
-            Unreachable: nothing was said and no socket is there.
+            InvalidInput: `--url` or HEROD_URL is not a valid address.
+            Unreachable: no address was given and no socket exists.
         """
-        from herod_client import find_address, parse_address  # `--help` does not pay for it
+        from herod_client import find_address, parse_address  # keeps `--help` fast
 
         if self._address is None:
             self._address = find_address(os.environ) if self.url is None else parse_address(self.url)
         return self._address
 
     def identity(self) -> "Identity | None":
-        """What to present; None leaves it to the client: the uid on a Unix socket, nothing elsewhere.
+        """The credential to present; None for the default: the uid on a Unix socket, nothing over TCP.
 
         Raises:
             UsageError: two credentials were given.
@@ -74,7 +74,7 @@ class Invocation:
 
         given = [name for name in ("key", "token", "peer") if getattr(self, name)]
         if len(given) > 1:
-            raise click.UsageError(f"--{given[0]} and --{given[1]} exclude each other: give one of them.")
+            raise click.UsageError(f"--{given[0]} and --{given[1]} are mutually exclusive: give one of them.")
         if self.peer:
             self.who = _who_am_i()
             return PeerIdentity()
@@ -103,7 +103,9 @@ class Invocation:
         if "HOME" in os.environ or "XDG_CONFIG_HOME" in os.environ:
             token = SavedTokens(credentials_path(os.environ)).token(str(self.address()))
         if token is not None:
-            self.who = "what `herod login` saved was presented: `herod login` renews it, `herod logout` drops it"
+            self.who = (
+                "the token saved by `herod login` was presented: `herod login` renews it, `herod logout` removes it"
+            )
             return self._bearer(Bearer(token))
         if isinstance(self.address(), UnixAddress):
             self.who = _who_am_i()
@@ -116,18 +118,18 @@ class Invocation:
 
         address = self.address()
         if isinstance(address, TcpAddress) and not (address.secure or address.is_loopback):
-            print_notice(f"herod: warning: the credential passes in the clear to {address}: use https://")
+            print_notice(f"herod: warning: the credential is sent unencrypted to {address}: use https://")
         return identity
 
     def client(self) -> "Client":
-        """The client, one for the whole run."""
+        """The client, shared by the whole run."""
         if self._client is None:
             self._client = self.make_client(self.identity())
             click.get_current_context().call_on_close(self._client.close)
         return self._client
 
     def make_client(self, identity: "Identity | None") -> "Client":
-        """A client of its own for a command that presents something else; the caller closes it."""
+        """Create a separate client for a command that presents another credential; the caller closes it."""
         from herod_client import Client
 
         return Client(
@@ -148,25 +150,25 @@ class Invocation:
         return self.check_object(self.client().call(method, given))
 
     def check_object(self, result: object) -> dict[str, Any]:
-        """`result` as the object that it must be.
+        """Return `result`, which must be an object.
 
         Raises:
-            BadAnswer: it is something else.
+            BadAnswer: it is not.
         """
         from herod_client import BadAnswer
 
         if isinstance(result, dict):
             return result
         raise BadAnswer(
-            f"What answers at {self.address()} says something that is not herod's.",
+            f"The answer from {self.address()} is not herod's.",
             hint="check that the daemon and this command are of the same version: `herod doctor`",
         )
 
     def items(self, method: str, *, limit: int | None, **params: object) -> list[dict[str, Any]]:
-        """All items of a list operation, page by page, up to `limit`.
+        """Fetch all items of a list operation, page by page, up to `limit`.
 
         Raises:
-            BadAnswer: a page is not one.
+            BadAnswer: a page has the wrong shape.
         """
         found: list[dict[str, Any]] = []
         cursors: set[str] = set()
@@ -183,7 +185,7 @@ class Invocation:
             cursors.add(cursor)
 
     def show(self, answer: Mapping[str, Any], *, fields: tuple[str, ...] | None = None) -> None:
-        """Print an answer: as JSON whole, for people the `fields` that are there, in their order."""
+        """Print an answer: all of it as JSON, or for people the `fields` that it has, in that order."""
         if self.is_json:
             print_json(answer)
         else:
@@ -198,7 +200,7 @@ class Invocation:
             print_table(columns, items, empty=empty)
 
     def done(self, answer: Mapping[str, Any], sentence: str) -> None:
-        """Say that something was done: the answer for scripts, a sentence for people."""
+        """Report success: the answer for scripts, a sentence for people."""
         if self.is_json:
             print_json(answer)
         else:
@@ -208,7 +210,7 @@ class Invocation:
 def _who_am_i() -> str:
     uid = os.geteuid()
     return (
-        f"you asked as uid {uid}; an admin lets you in with `herod peer allow --uid {uid} --scope read`,"
+        f"you asked as uid {uid}; an admin can allow it with `herod peer allow --uid {uid} --scope read`,"
         " or use --key @FILE"
     )
 

@@ -1,6 +1,6 @@
-"""`herod`: the command's root. Finds the command, runs it, and turns how it ended into an exit code.
+"""`herod`: the root command. Finds the command, runs it, and turns the outcome into an exit code.
 
-Imports no command until it is asked for, and neither the daemon nor the client.
+Imports a command only when it is used, and never the daemon or the client.
 """
 
 import contextlib
@@ -20,36 +20,36 @@ from herod_cli.shared.output import print_error
 
 __all__ = ["herod", "main"]
 
-# A command and a group are objects of their modules by the command's name (with a line below, if Python has that word).
+# Each module has an object with the command's name (and a trailing underscore if that is a Python keyword).
 PLACES: Final = {
     "serve": ("herod_cli.commands.serve", "Run the daemon."),
-    "status": ("herod_cli.commands.status", "Say how the daemon is."),
-    "doctor": ("herod_cli.doctor.doctor", "Find out what is wrong and how to mend it."),
+    "status": ("herod_cli.commands.status", "Show the daemon's status."),
+    "doctor": ("herod_cli.doctor.doctor", "Find problems and how to fix them."),
     "login": ("herod_cli.commands.login", "Sign in with email and password."),
-    "logout": ("herod_cli.commands.login", "Sign out and drop what `login` saved."),
-    "whoami": ("herod_cli.commands.login", "Say who you are to the daemon."),
+    "logout": ("herod_cli.commands.login", "Sign out and remove the saved token."),
+    "whoami": ("herod_cli.commands.login", "Show who you are to the daemon."),
     "user": ("herod_cli.commands.user", "Accounts: add, change, delete."),
-    "key": ("herod_cli.commands.key", "API keys: create, verify, rotate, switch off, delete."),
+    "key": ("herod_cli.commands.key", "API keys: create, verify, rotate, disable, delete."),
     "token": ("herod_cli.commands.token", "Access tokens: issue, validate, inspect, revoke."),
-    "peer": ("herod_cli.commands.peer", "Local users and groups who need no key."),
-    "resource": ("herod_cli.commands.resource", "What services keep for others, opened by a secret."),
-    "audit": ("herod_cli.commands.audit", "The audit log: who did, tried and was refused what."),
-    "legacy": ("herod_cli.commands.legacy", "Secrets from older systems, and the way out of them."),
+    "peer": ("herod_cli.commands.peer", "Local users and groups that need no key."),
+    "resource": ("herod_cli.commands.resource", "Resources that services keep for tenants, opened by a secret."),
+    "audit": ("herod_cli.commands.audit", "The audit log: what was done, tried and refused, and by whom."),
+    "legacy": ("herod_cli.commands.legacy", "Secrets from older systems, and the keys that replace them."),
     "explain": ("herod_cli.commands.explain", "Explain an authorization decision."),
     "backup": (
         "herod_cli.commands.backup",
-        "Write a backup of the whole store to FILE, while the daemon goes on working.",
+        "Back up the whole store to FILE while the daemon runs.",
     ),
-    "restore": ("herod_cli.offline.restore", "Put a backup in the place of the store."),
+    "restore": ("herod_cli.offline.restore", "Replace the store with a backup."),
     "export": ("herod_cli.offline.export_import", "Write all accounts and keys to FILE, encrypted, for another herod."),
-    "import": ("herod_cli.offline.export_import", "Take in accounts and keys, another herod's or Hero Auth's."),
+    "import": ("herod_cli.offline.export_import", "Import accounts and keys from another herod or Hero Auth."),
     "secret": ("herod_cli.offline.secret", "The daemon's own secret."),
     "ui": ("herod_cli.ui.ui", "Open the dashboard in a browser, signed in as you."),
-    "smoke": ("herod_cli.commands.smoke", "Check a live daemon in 24 ways."),
-    "completion": ("herod_cli.commands.completion", "Print a script that completes commands."),
+    "smoke": ("herod_cli.commands.smoke", "Run 24 checks against a live daemon."),
+    "completion": ("herod_cli.commands.completion", "Print a shell completion script."),
 }
 
-# What a file says that takes no more.
+# Errors of a file that accepts no more data.
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
@@ -79,12 +79,12 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
     is_eager=True,
     expose_value=False,
     callback=_print_version,
-    help="Print the version and end.",
+    help="Print the version and exit.",
 )
 def herod() -> None:
     """Ask the local auth daemon: who is this, and may they?
 
-    On the machine's own socket its owner needs no key. Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 not
+    On the local Unix socket the daemon's owner needs no key. Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 not
     reachable, 4 not authenticated.
     """
 
@@ -92,25 +92,25 @@ def herod() -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is no reason to fail
+        if isinstance(stream, io.TextIOWrapper):  # a character that the encoding lacks must not fail the command
             stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(None if args is None else list(args))
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has left, as `head` does: end without a word
+    except BrokenPipeError:  # the reader closed the pipe, as `head` does: end silently
         _drop_output()
         return REFUSED
     except OSError as error:
         if error.errno not in FULL:
             raise
         _drop_output()
-        print_error(f"The output could not be written: {error.strerror}.", "make room where it goes")
+        print_error(f"The output could not be written: {error.strerror}.", "free space where it is written")
         return REFUSED
     return code
 
 
 def _drop_output() -> None:
-    """Let what is not written yet go nowhere, so that the interpreter's end does not complain of it."""
+    """Send unwritten output to /dev/null, so that the interpreter's flush at exit does not fail."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -122,7 +122,7 @@ def _run(args: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         print_error("Interrupted.")
         return INTERRUPTED
-    except SystemExit as error:  # click's own way out of a broken pipe and of shell completion
+    except SystemExit as error:  # click exits this way on a broken pipe and after shell completion
         return error.code if isinstance(error.code, int) else OK
     except BrokenPipeError:
         raise

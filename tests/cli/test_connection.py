@@ -146,7 +146,7 @@ def test_a_credential_in_the_clear_warns(herod: Typed, monkeypatch: pytest.Monke
     monkeypatch.setenv("HEROD_KEY", "herod_s_env")
     ended = herod("whoami", "--url", "http://192.0.2.1:3350")
     assert ended.code == 3
-    assert "in the clear" in ended.err
+    assert "sent unencrypted" in ended.err
 
 
 @pytest.mark.parametrize(

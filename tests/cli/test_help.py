@@ -183,7 +183,7 @@ def test_completion(shell: str, herod: Callable[..., Any]) -> None:
     ended = herod("completion", shell)
     assert ended.code == 0
     assert "_HEROD_COMPLETE" in ended.out
-    assert ended.out.splitlines()[-1].startswith(f"# Keep it: herod completion {shell} > ")
+    assert ended.out.splitlines()[-1].startswith(f"# Install: herod completion {shell} > ")
 
 
 def test_completion_completes() -> None:

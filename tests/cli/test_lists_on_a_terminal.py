@@ -56,7 +56,7 @@ REFUSED: Final = {
     ("user", "show", "nobody@example.org"): "`herod user list`",
     ("key", "show", "0kZ3vXq81LmT"): "`herod key list`",
     ("peer", "remove", "nobody"): "`herod peer list`",
-    ("key", "rotate", "0kZ3vXq81LmT", "--overlap", "8d"): "7d is the most",
+    ("key", "rotate", "0kZ3vXq81LmT", "--overlap", "8d"): "the maximum is 7d",
     ("--url", "unix:/nowhere/herod.sock", "status"): "`herod serve`",
     ("--url", "http://127.0.0.1:1", "whoami"): "`herod serve`",
     ("export", "/nowhere/file"): "HERO_SECRET_FILE=FILE",
@@ -178,7 +178,7 @@ def test_output_that_goes_nowhere(daemon: Daemon, line: tuple[str, ...]) -> None
         ended = run(daemon, line, full.fileno())
     assert (ended.returncode, ended.stderr.splitlines()) == (
         1,
-        ["herod: The output could not be written: No space left on device.", "  hint: make room where it goes"],
+        ["herod: The output could not be written: No space left on device.", "  hint: free space where it is written"],
     )
     reading, writing = os.pipe()
     os.close(reading)

@@ -105,7 +105,7 @@ def test_tampering_is_named(kept: Daemon, statements: tuple[str, ...], first_bad
     ended = kept.herod("audit", "verify")
     assert ended.returncode == 1
     assert f"first_bad  {first_bad or last + 1}" in ended.stdout
-    assert "The audit log is not what herod wrote" in ended.stderr
+    assert "The audit log failed verification" in ended.stderr
 
 
 def test_a_log_that_is_no_json_is_said_so(kept: Daemon) -> None:

@@ -1,4 +1,4 @@
-"""`herod audit …`: what was done, tried and refused, and whether the log of it is whole."""
+"""`herod audit …`: lists and verifies the audit log."""
 
 import re
 import sys
@@ -28,12 +28,12 @@ __all__ = ["audit"]
 
 LATEST: Final = 50
 POLL_SECONDS: Final = 1.0
-# A daemon that has just started may not have put its cookie in place yet.
+# A daemon that has just started may not have written its cookie yet.
 STRANGER_TRIES: Final = 5
 DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])\Z")
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-# title, field, its width in 80 columns, and at most: more room is given from left to right.
+# title, field, width at 80 columns, maximum width; extra room goes to the columns from left to right.
 COLUMNS: Final = (
     ("TIME", "time", 19, 19),
     ("OPERATION", "operation", 16, 20),
@@ -51,9 +51,9 @@ GAP: Final = 2
     examples=["herod audit list", "herod audit list --outcome denied --since 1h", "herod audit verify"],
 )
 def audit() -> None:
-    """The audit log: who did, tried and was refused what.
+    """The audit log: what was done, tried and refused, and by whom.
 
-    It holds ids, never names or secrets; `herod user show` and `herod key show` say whose they are.
+    It contains ids, never names or secrets: look them up with `herod user show` and `herod key show`.
     """
 
 
@@ -67,22 +67,22 @@ def audit() -> None:
     ],
 )
 @click.option("--actor", metavar="ID", help="Who: client_id, key id, rule id, local-admin, anonymous.")
-@click.option("--operation", metavar="NAME", help="What, such as keys.create; 'keys.*' for all that begin so.")
-@click.option("--outcome", type=click.Choice(["ok", "denied"]), help="How it ended.")
+@click.option("--operation", metavar="NAME", help="Operation, such as keys.create; 'keys.*' for all with that prefix.")
+@click.option("--outcome", type=click.Choice(["ok", "denied"]), help="Whether it succeeded.")
 @click.option("--reason", metavar="WORD", help="Why it was denied, such as expired.")
-@click.option("--source", metavar="FROM", help="From where: uid:N or an address.")
-@click.option("--target", metavar="ID", help="What was changed or presented.")
+@click.option("--source", metavar="FROM", help="Source: uid:N or an IP address.")
+@click.option("--target", metavar="ID", help="Id of what was changed or presented.")
 @click.option("--since", metavar="WHEN", help="30m, 12h, 7d ago, or 2030-01-31T12:00:00Z.")
-@click.option("--until", metavar="WHEN", help="The same; that moment is left out.")
+@click.option("--until", metavar="WHEN", help="The same format; exclusive.")
 @click.option("--limit", type=click.IntRange(min=1), default=LATEST, metavar="N", help=f"The latest N ({LATEST}).")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Print new rows as they are written, until Ctrl-C.")
 @pass_invocation
 def list_(
     invocation: Invocation, /, *, follow: bool, limit: int, since: str | None, until: str | None, **words: str | None
 ) -> int:
-    """List the latest rows, the oldest of them first, as a log has them.
+    """List the latest rows, oldest first.
 
-    With --follow, JSON comes as one object a line.
+    With --follow, JSON output is one object per line.
     """
     now = datetime.now(UTC)
     wanted: dict[str, Any] = {
@@ -101,19 +101,19 @@ def list_(
     elif items:
         print_lines(_table(items, has_titles=True))
     else:
-        print_notice("No row is like that: `herod audit list` without options has the latest.")
+        print_notice("No row matches: `herod audit list` without options shows the latest.")
     return OK
 
 
 @audit.command(examples=["herod audit verify", "herod audit verify --expect HEAD", "herod audit verify --output json"])
-@click.option("--expect", metavar="HEAD", help="A head noted earlier, which the log must still hold.")
+@click.option("--expect", metavar="HEAD", help="A head noted earlier, which the log must still contain.")
 @pass_invocation
 def verify(invocation: Invocation, expect: str | None) -> int:
-    """Find out whether the audit log is what herod wrote.
+    """Verify that the audit log was not modified.
 
-    Each row's HMAC covers the row before, so one that was changed, removed, moved or put in shows, and names itself;
-    the sealed head shows a cut end. Who can put the whole store back to an earlier state changes the head as well:
-    note the head elsewhere and give it to --expect. Exit code 1 when anything is wrong.
+    Each row's HMAC covers the row before, so a changed, removed, moved or inserted row is detected and named; the
+    sealed head detects a truncated log. Resetting the whole store to an earlier state also resets the head: note the
+    head elsewhere and give it to --expect. Exit code 1 if anything is wrong.
     """
     answer = invocation.call("audit.verify", expect=expect)
     invocation.show(answer)
@@ -121,15 +121,15 @@ def verify(invocation: Invocation, expect: str | None) -> int:
         return OK
     if not invocation.is_json:
         print_error(
-            f"The audit log is not what herod wrote: {answer.get('reason')}.",
+            f"The audit log failed verification: {answer.get('reason')}.",
             "keep a copy of the store as it is, then compare with a backup",
         )
     return REFUSED
 
 
 def _follow(invocation: Invocation, wanted: dict[str, Any], limit: int) -> NoReturn:
-    """Print the latest rows and then each new one; waits for a daemon that is away."""
-    from herod_client import NotAuthenticated, Refused, Unreachable  # `--help` does not pay for it
+    """Print the latest rows and then each new one; waits while the daemon is unreachable."""
+    from herod_client import NotAuthenticated, Refused, Unreachable  # keeps `--help` fast
 
     last = _latest(invocation)
     shown = invocation.items("audit.list", limit=limit, **wanted)[::-1]
@@ -156,10 +156,10 @@ def _follow(invocation: Invocation, wanted: dict[str, Any], limit: int) -> NoRet
 
 
 def _new_rows(invocation: Invocation, wanted: dict[str, Any], last: int) -> Iterator[tuple[list[dict[str, Any]], int]]:
-    """Rows behind `last`, page by page, each with how far it reaches: also over rows that are not wanted."""
+    """Yield pages of rows after `last`, each with the `seq` it reaches, counting rows that the filter skips."""
     newest = _latest(invocation)
     if newest < last:
-        print_notice("herod: the audit log begins anew: its store is another one, or was restored.")
+        print_notice("herod: the audit log starts over: the store was replaced or restored.")
         yield [], newest
     while last < newest:
         page = invocation.call("audit.list", after=last, limit=PAGE, **wanted)
@@ -183,10 +183,10 @@ def _print(invocation: Invocation, items: list[dict[str, Any]], *, has_titles: b
 
 
 def _table(items: Iterable[dict[str, Any]], *, has_titles: bool) -> list[str]:
-    """Lines of columns whose widths do not depend on the rows: the next ones are not known yet."""
+    """Format rows in columns of fixed widths, since later rows are not known yet."""
     available = terminal_width()
     room = available - sum(width + GAP for _, _, width, _ in COLUMNS if width) + GAP
-    if room < 0:  # columns of one letter help nobody
+    if room < 0:  # too narrow for columns
         lines = ("  ".join(show(_cell(item, field)) for _, field, least, _ in COLUMNS if least) for item in items)
         return [part for line in lines for part in flow(line, available)]
     widths = []
@@ -216,7 +216,7 @@ def _cell(item: dict[str, Any], field: str) -> object:
 
 
 def _moment(text: str | None, option: str, *, now: datetime) -> str | None:
-    """A moment of the past in RFC 3339: itself, or how long ago it was."""
+    """Convert a time, or a duration before `now`, to RFC 3339."""
     if text is None:
         return None
     duration = DURATION.match(text)
@@ -229,4 +229,4 @@ def _moment(text: str | None, option: str, *, now: datetime) -> str | None:
             return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
     except (OverflowError, ValueError):
         pass
-    raise click.UsageError(f"{option}: {text!r} is no moment: write 30m, 12h or 7d, or 2030-01-31T12:00:00Z.")
+    raise click.UsageError(f"{option}: invalid time {text!r}: write 30m, 12h or 7d, or 2030-01-31T12:00:00Z.")

@@ -1,4 +1,4 @@
-"""`herod backup`: the daemon's whole store, encrypted, into a file."""
+"""`herod backup`: saves the daemon's whole store, encrypted, to a file."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +19,10 @@ __all__ = ["backup"]
 @click.argument("file", required=False)
 @pass_invocation
 def backup(invocation: Invocation, file: str | None) -> None:
-    """Write a backup of the whole store to FILE, while the daemon goes on working.
+    """Back up the whole store to FILE while the daemon runs.
 
-    For admins. Without FILE it gets a name with the time, in this folder. The file (0600) is encrypted and opens with
-    the secret that the daemon runs with; keep that one elsewhere. An existing file is never overwritten.
+    For admins. Without FILE, writes herod-TIME.backup in the current directory. The file (0600) is encrypted with the
+    daemon's secret: keep a copy of the secret elsewhere. An existing file is never overwritten.
     """
     path = Path(file) if file is not None else Path(f"herod-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.backup")
     with whole_file(path) as target:
@@ -30,5 +30,5 @@ def backup(invocation: Invocation, file: str | None) -> None:
         size = target.tell()
     invocation.done(
         {"saved_to": str(path), "bytes": size},
-        f"The backup is {path} (0600, {size} bytes). It opens with the daemon's secret: keep that one elsewhere.",
+        f"The backup is in {path} (0600, {size} bytes). It opens with the daemon's secret: keep that elsewhere.",
     )

@@ -1,4 +1,4 @@
-"""`herod completion`: the script that lets a shell complete commands and options."""
+"""`herod completion`: prints a shell completion script."""
 
 from typing import Final
 
@@ -30,13 +30,13 @@ INSTALL: Final = {
 )
 @click.argument("shell", type=click.Choice(list(INSTALL)))
 def completion(shell: str) -> None:
-    """Print a script that completes commands.
+    """Print a shell completion script.
 
-    The last line of the script says where to keep it.
+    The last line of the script says where to install it.
     """
     kind = get_completion_class(shell)
-    if kind is None:  # pragma: no cover - click knows all three
+    if kind is None:  # pragma: no cover - click supports all three
         raise click.UsageError(f"click cannot complete for {shell}.")
     script = kind(click.get_current_context().find_root().command, {}, "herod", "_HEROD_COMPLETE")
-    # `source()` would run bash to ask for its version; the script says itself when it cannot work.
-    print_lines([(script.source_template % script.source_vars()).strip(), f"# Keep it: {INSTALL[shell]}"])
+    # `source()` would run bash to check its version; a bash that is too old reports it when it loads the script.
+    print_lines([(script.source_template % script.source_vars()).strip(), f"# Install: {INSTALL[shell]}"])

@@ -19,9 +19,9 @@ __all__ = ["explain"]
     ],
 )
 @click.option("--principal", metavar="ID", help="Client_id, email, key id, peer rule id, uid:N or gid:N. Default you.")
-@click.option("--operation", metavar="NAME", help="May they do this, such as users.list?")
-@click.option("--scope", metavar="SCOPE", help="Do they pass this scope?")
-@click.option("--network", metavar="NAME", help="On this network?")
+@click.option("--operation", metavar="NAME", help="Ask about this operation, such as users.list.")
+@click.option("--scope", metavar="SCOPE", help="Ask about this scope.")
+@click.option("--network", metavar="NAME", help="On this network.")
 @pass_invocation
 def explain(
     invocation: Invocation,
@@ -32,8 +32,8 @@ def explain(
 ) -> int:
     """Explain an authorization decision.
 
-    Prints the decision, the reason and the command that would mend it. Exit code 0 when allowed, 1 when not. Asking
-    about others takes scope admin.
+    Prints the decision, the reason and the command that would fix it. Exit code 0 when allowed, 1 when not. Asking
+    about others needs scope admin.
     """
     if operation is not None and scope is not None:
         raise click.UsageError("Ask about --operation or --scope, not both.")

@@ -35,9 +35,9 @@ UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": 
     examples=["herod key create backup --scope read", "herod key list", "herod key delete 0kZ3vXq81LmT"],
 )
 def key() -> None:
-    """API keys: create, verify, rotate, switch off, delete.
+    """API keys: create, verify, rotate, disable, delete.
 
-    A user's key is its owner narrowed; a service key stands for itself and takes scope admin to make.
+    A user key is limited to its owner's grants; a service key has its own and needs scope admin to create.
     """
 
 
@@ -57,7 +57,7 @@ def key() -> None:
     type=click.Choice(["user", "service"]),
     help="Default user for an account, service for a local admin or a service.",
 )
-@click.option("--owner", metavar="WHO", help="Whose key it is, by email or client_id (admins).")
+@click.option("--owner", metavar="WHO", help="The key's owner, by email or client_id (admins).")
 @save_option
 @pass_invocation
 def create(
@@ -70,7 +70,7 @@ def create(
     owner: str | None,
     save: str | None,
 ) -> None:
-    """Make an API key with no more than your own scope, and get it, once."""
+    """Create an API key within your own scope; it is shown once."""
     expires_at = parse_expiry(expires, now=datetime.now(UTC)) if expires is not None else None
     with place_for(save) as place:
         answer = invocation.call(
@@ -93,16 +93,16 @@ def create(
         "herod key list --expiring --state on --output json",
     ],
 )
-@click.option("--owner", metavar="WHO", help="Only those of WHO, by email or client_id (admins).")
-@click.option("--kind", type=click.Choice(["user", "service"]), help="Only those of a kind.")
+@click.option("--owner", metavar="WHO", help="Only keys of WHO, by email or client_id (admins).")
+@click.option("--kind", type=click.Choice(["user", "service"]), help="Only keys of this kind.")
 @click.option(
     "--state",
     type=click.Choice(["on", "off", "expired", "unused"]),
-    help="Only those in a state; unused is for 90 days.",
+    help="Only keys in this state; unused means for 90 days.",
 )
-@click.option("--name", metavar="NAME", help="Only those of exactly this name.")
+@click.option("--name", metavar="NAME", help="Only keys with exactly this name.")
 @click.option("--newest", is_flag=True, help="Newest first.")
-@click.option("--expiring", is_flag=True, help="Those that expire, the soonest first (admins).")
+@click.option("--expiring", is_flag=True, help="Only keys that expire, soonest first (admins).")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N.")
 @pass_invocation
 def list_(
@@ -116,9 +116,9 @@ def list_(
     expiring: bool,
     limit: int | None,
 ) -> None:
-    """List keys, oldest first: your own, or everybody's for admins."""
+    """List keys, oldest first: your own, or all keys for admins."""
     if newest and expiring:
-        raise click.UsageError("--newest and --expiring exclude each other: give one of them.")
+        raise click.UsageError("--newest and --expiring are mutually exclusive: give one of them.")
     items = invocation.items(
         "keys.list",
         limit=limit,
@@ -131,7 +131,7 @@ def list_(
     if not invocation.is_json:
         now = datetime.now(UTC)
         items = [_row(item, now) for item in items]
-    invocation.show_items(items, COLUMNS, empty="There are no keys: `herod key create NAME` makes one.")
+    invocation.show_items(items, COLUMNS, empty="There are no keys: `herod key create NAME` creates one.")
 
 
 @key.command(examples=["herod key show 0kZ3vXq81LmT", "herod key show 0kZ3vXq81LmT --output json"])
@@ -152,7 +152,7 @@ key.command(
         "herod key verify - --scope write < backup.key",
         "herod key verify @backup.key --network lab --output json",
     ],
-    help="Say whether a key is good now: exit code 0 when it is, 1 when not.",
+    help="Check whether a key is valid: exit code 0 if it is, 1 if not.",
 )(verdict_callback("key"))
 
 
@@ -163,17 +163,19 @@ key.command(
     ]
 )
 @click.argument("key_id", metavar="ID")
-@click.option("--overlap", metavar="TIME", help="How long the old one still works: 30s, 10m, 7d at most. Default 0s.")
+@click.option(
+    "--overlap", metavar="TIME", help="How long the old secret still works: 30s, 10m, at most 7d. Default 0s."
+)
 @save_option
 @pass_invocation
 def rotate(invocation: Invocation, key_id: str, overlap: str | None, save: str | None) -> None:
-    """Give a key a new secret, and get it, once.
+    """Give a key a new secret, which is shown once.
 
-    Without --overlap the old one is refused from now on. `herod key show` says who still uses it.
+    Without --overlap the old secret is refused at once. With it, `herod key show` shows who still uses the old one.
     """
     seconds = parse_duration(overlap, option="--overlap") if overlap is not None else 0
     if seconds > MAX_OVERLAP.total_seconds():
-        raise click.BadParameter(f"{overlap} is too long: 7d is the most.", param_hint="'--overlap'")
+        raise click.BadParameter(f"{overlap} is too long: the maximum is 7d.", param_hint="'--overlap'")
     with place_for(save) as place:
         answer = invocation.call("keys.rotate", id=key_id, overlap=seconds)
         show_secret(invocation, answer, "key", place=place)
@@ -183,17 +185,17 @@ def rotate(invocation: Invocation, key_id: str, overlap: str | None, save: str |
 @click.argument("key_id", metavar="ID")
 @pass_invocation
 def disable(invocation: Invocation, key_id: str) -> None:
-    """Switch a key off: its next use is refused."""
+    """Disable a key: it is refused from its next use on."""
     answer = invocation.call("keys.disable", id=key_id)
-    invocation.done(answer, f"The key {key_id} is off: `herod key enable {key_id}` switches it on.")
+    invocation.done(answer, f"The key {key_id} is disabled; to undo: `herod key enable {key_id}`.")
 
 
 @key.command(examples=["herod key enable 0kZ3vXq81LmT"])
 @click.argument("key_id", metavar="ID")
 @pass_invocation
 def enable(invocation: Invocation, key_id: str) -> None:
-    """Switch a key on again."""
-    invocation.done(invocation.call("keys.enable", id=key_id), f"The key {key_id} is on.")
+    """Enable a key again."""
+    invocation.done(invocation.call("keys.enable", id=key_id), f"The key {key_id} is enabled.")
 
 
 @key.command(
@@ -204,8 +206,8 @@ def enable(invocation: Invocation, key_id: str) -> None:
     ]
 )
 @click.argument("key_id", metavar="ID")
-@click.option("--name", metavar="TEXT", help="What people call it.")
-@click.option("--scope", multiple=True, metavar="SCOPE", help="No more than it has; repeatable.")
+@click.option("--name", metavar="TEXT", help="Display name.")
+@click.option("--scope", multiple=True, metavar="SCOPE", help="New scope, within the current one; repeatable.")
 @networks_option
 @click.option("--expires", metavar="WHEN", help="90d, 12h, 2030-01-31T12:00:00Z, or never.")
 @pass_invocation
@@ -217,9 +219,9 @@ def edit(
     networks: tuple[str, ...],
     expires: str | None,
 ) -> None:
-    """Rename a key, let it end at another time, or narrow its scope or networks.
+    """Rename a key, change its expiry, or narrow its scope or networks.
 
-    What is named takes the place of all that was; a key never gets more than it has.
+    Scopes and networks given replace all former ones; a key never gets more than it has.
     """
     if name is None and not scope and not networks and expires is None:
         raise click.UsageError("Nothing to change: give --name, --scope, --network or --expires.")
@@ -235,16 +237,16 @@ def edit(
 @yes_option
 @pass_invocation
 def delete(invocation: Invocation, key_id: str, *, yes: bool) -> None:
-    """Delete a key; what was signed in with it dies too."""
+    """Delete a key; tokens and sessions made with it end too."""
     confirm(f"Delete the key {key_id}?", yes=yes)
     invocation.done(invocation.call("keys.delete", id=key_id), f"The key {key_id} is deleted.")
 
 
 def parse_duration(text: str, *, option: str) -> int:
-    """A duration in seconds.
+    """Parse a duration into seconds.
 
     Raises:
-        BadParameter: it is none.
+        BadParameter: it is not a duration.
     """
     match = DURATION.match(text)
     if match is None:
@@ -253,7 +255,7 @@ def parse_duration(text: str, *, option: str) -> int:
 
 
 def parse_expiry(text: str, *, now: datetime) -> str:
-    """A duration from `now`, or a time with its zone, as RFC 3339.
+    """Convert a duration from `now`, or a time with its zone, to RFC 3339.
 
     Raises:
         BadParameter: it is neither.
@@ -275,7 +277,7 @@ def parse_expiry(text: str, *, now: datetime) -> str:
 
 
 def _client_id(invocation: Invocation, who: str | None) -> str | None:
-    """The client_id of an account that may be named by email."""
+    """Resolve an email or client_id to a client_id."""
     if who is None or "@" not in who:
         return who
     return str(invocation.call("users.get", **account(who)).get("client_id"))
@@ -294,5 +296,5 @@ def _row(item: dict[str, Any], now: datetime) -> dict[str, Any]:
 def _is_past(at: object, now: datetime) -> bool:
     try:
         return isinstance(at, str) and datetime.fromisoformat(at) <= now
-    except ValueError:  # a daemon of another version: its word stands as it is
+    except ValueError:  # a daemon of another version: show its value unjudged
         return False

@@ -26,24 +26,22 @@ COLUMNS: Final = (
 
 @click.group(cls=HerodGroup, examples=["herod legacy status", "herod legacy promote legacy-admin-1f0c9a52"])
 def legacy() -> None:
-    """Secrets from older systems, and the way out of them.
+    """Secrets from older systems, and the keys that replace them.
 
-    They stand in the settings (--admin-secret, --user-secret, --register-secret) and have an id here that does not
-    reveal them. Make the key that replaces one, hand it to who still uses the secret, and take the secret out of the
-    settings when its uses stand still.
+    They are set by --admin-secret, --user-secret and --register-secret, and listed by ids that do not reveal them.
+    Create a key to replace one, give it to the programs that still use the secret, and remove the secret from the
+    settings when its count of uses no longer grows.
     """
 
 
 @legacy.command(examples=["herod legacy status", "herod legacy status --output json"])
 @pass_invocation
 def status(invocation: Invocation) -> None:
-    """List the legacy secrets by their ids: how often each was used, when last and from where."""
+    """List the legacy secrets by id: how often each was used, when last and from where."""
     items = invocation.items("legacy.status", limit=None)
     if not invocation.is_json:
         items = [{**item, "used": _day(item.get("last_used_at"))} for item in items]
-    invocation.show_items(
-        items, COLUMNS, empty="There are no legacy secrets in the settings: nothing to move away from."
-    )
+    invocation.show_items(items, COLUMNS, empty="There are no legacy secrets in the settings: nothing to replace.")
 
 
 @legacy.command(
@@ -59,9 +57,9 @@ def status(invocation: Invocation) -> None:
 @save_option
 @pass_invocation
 def promote(invocation: Invocation, secret_id: str, name: str | None, expires: str | None, save: str | None) -> None:
-    """Make the service key that replaces a legacy secret, with the same scope, and get it, once.
+    """Create the service key that replaces a legacy secret, with the same scope; it is shown once.
 
-    The secret goes on working until it is taken out of the settings.
+    The secret keeps working until it is removed from the settings.
     """
     expires_at = parse_expiry(expires, now=datetime.now(UTC)) if expires is not None else None
     with place_for(save) as place:
@@ -75,7 +73,7 @@ def _way_out(answer: dict[str, Any]) -> str:
     setting = str(answer.get("setting", "admin_secret"))
     flag, variable = "--" + setting.replace("_", "-"), "HEROD_" + setting.upper()
     return (
-        f"When `herod legacy status` counts no more uses of it, take it out of {setting} in the settings file"
+        f"When `herod legacy status` counts no more uses of it, remove it from {setting} in the settings file"
         f" (or {variable}, or {flag}), then restart herod or send it SIGHUP."
     )
 

@@ -1,6 +1,6 @@
-"""`herod login`, `logout` and `whoami`: who one is to the daemon.
+"""`herod login`, `logout` and `whoami`: signs in and out, and shows who you are to the daemon.
 
-A password is asked for on the terminal or read from a file, never taken from the command line.
+Passwords are read from the terminal or a file, never from the command line.
 """
 
 import os
@@ -32,16 +32,16 @@ def login(invocation: Invocation, email: str | None, password_file: str | None) 
     """Sign in with email and password.
 
     Saves the access token in $XDG_CONFIG_HOME/herod/credentials.json (0600) for this daemon's address. It is
-    presented there whenever no key or token is given.
+    used there when no key or token is given.
     """
-    from herod_client import Anonymous  # `--help` does not pay for it
+    from herod_client import Anonymous  # keeps `--help` fast
 
     address = str(invocation.address())
     sign_ins = SavedTokens(credentials_path(os.environ))
     sign_ins.check_path()
     if email is None:
         if not has_terminal():
-            raise click.UsageError("There is no terminal to ask for your email on: name it, as `login EMAIL`.")
+            raise click.UsageError("There is no terminal to ask for your email: give it as `login EMAIL`.")
         email = click.prompt("Email", err=True)
     if password_file is not None:
         password = read_password(password_file)
@@ -62,12 +62,12 @@ def login(invocation: Invocation, email: str | None, password_file: str | None) 
 @click.command(cls=HerodCommand, examples=["herod logout", "herod logout --url http://127.0.0.1:3350"])
 @pass_invocation
 def logout(invocation: Invocation) -> None:
-    """Sign out and drop what `login` saved.
+    """Sign out and remove the saved token.
 
-    Revokes the token of this daemon's address. When the daemon cannot be asked the token is dropped all the same,
-    and dies when its time is over.
+    Revokes the token saved for this daemon's address. If the daemon cannot be reached, the token is removed anyway and
+    stays valid until it expires.
     """
-    from herod_client import Bearer, ClientError, NotAuthenticated  # `--help` does not pay for it
+    from herod_client import Bearer, ClientError, NotAuthenticated  # keeps `--help` fast
 
     address = str(invocation.address())
     sign_ins = SavedTokens(credentials_path(os.environ))
@@ -76,15 +76,15 @@ def logout(invocation: Invocation) -> None:
         others = ", ".join(sign_ins.addresses)
         raise FailureError(
             f"You are not signed in to {address}.",
-            hint=f"name where you are: --url with one of {others}" if others else None,
+            hint=f"you are signed in to {others}: give one as --url" if others else None,
         )
     try:
         with invocation.make_client(Bearer(token)) as client:
             client.call("token.revoke", {"token": token})
     except NotAuthenticated:
-        pass  # it was dead already
+        pass  # it was no longer valid
     except ClientError as error:
-        print_notice(f"herod: warning: the token was not revoked and lives until it expires: {error.message}")
+        print_notice(f"herod: warning: the token was not revoked and stays valid until it expires: {error.message}")
     sign_ins.forget(address)
     invocation.done({"url": address, "signed_out": True}, f"Signed out of {address}.")
 
@@ -92,8 +92,8 @@ def logout(invocation: Invocation) -> None:
 @click.command(cls=HerodCommand, examples=["herod whoami", "herod whoami --peer", "herod whoami --key @key.txt"])
 @pass_invocation
 def whoami(invocation: Invocation) -> None:
-    """Say who you are to the daemon.
+    """Show who you are to the daemon.
 
-    Shows what the presented credential makes you, and the scope and networks it holds right now.
+    Shows the principal of the presented credential, with the scope and networks it holds now.
     """
     invocation.show(invocation.call("whoami"))

@@ -25,9 +25,9 @@ COLUMNS: Final = (
     examples=["herod peer allow --user ada --scope write", "herod peer list", "herod peer remove ID"],
 )
 def peer() -> None:
-    """Local users and groups who need no key.
+    """Local users and groups that need no key.
 
-    Never let a proxy's uid in: whoever reaches the proxy would be it.
+    Never allow a proxy's uid: everyone who reaches the proxy would have its access.
     """
 
 
@@ -54,13 +54,13 @@ def allow(
     scope: tuple[str, ...],
     networks: tuple[str, ...],
 ) -> None:
-    """Let a local user or group in; a second rule for the same one replaces the first.
+    """Allow a local user or group; a second rule for the same one replaces the first.
 
-    A user's rule comes before the rules of its groups, and several groups' rules unite.
+    A user's rule takes precedence over group rules; rules of several groups are combined.
     """
     named = {"uid": uid, "user": user_name, "gid": gid, "group": group}
     if sum(value is not None for value in named.values()) != 1:
-        raise click.UsageError("Say who: give --uid, --user, --gid or --group, one of them.")
+        raise click.UsageError("Give exactly one of --uid, --user, --gid and --group.")
     invocation.show(invocation.call("peers.allow", **named, scope=join_scope(scope), networks=list(networks) or None))
 
 
@@ -72,16 +72,16 @@ def list_(invocation: Invocation, limit: int | None) -> None:
     items = invocation.items("peers.list", limit=limit)
     if not invocation.is_json:
         items = [{**item, "who": _who(item)} for item in items]
-    invocation.show_items(items, COLUMNS, empty="Nobody is let in: `herod peer allow --user NAME --scope SCOPE` does.")
+    invocation.show_items(items, COLUMNS, empty="No rules: `herod peer allow --user NAME --scope SCOPE` adds one.")
 
 
 @peer.command(examples=["herod peer remove ID"])
 @click.argument("rule_id", metavar="ID")
 @pass_invocation
 def remove(invocation: Invocation, rule_id: str) -> None:
-    """Remove a rule; tokens made under it die.
+    """Remove a rule; tokens made under it stop working.
 
-    ID is in the list.
+    `herod peer list` shows the ID.
     """
     invocation.done(invocation.call("peers.remove", id=rule_id), f"The rule {rule_id} is removed.")
 

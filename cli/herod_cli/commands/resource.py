@@ -1,4 +1,4 @@
-"""`herod resource …`: what services keep here for others, opened by a secret."""
+"""`herod resource …`: resources that services keep for tenants, opened by a secret."""
 
 import json
 from typing import Any, Final
@@ -20,7 +20,7 @@ COLUMNS: Final = (
     Column("ATTRIBUTES", "attributes", yields=True),
 )
 
-EMPTY: Final = "Nothing of that kind is here that asks for no secret: give --secret @FILE to list what one opens."
+EMPTY: Final = "No unprotected resources of that kind: give --secret @FILE to list those of a secret."
 
 secret_option = click.option(
     "--secret", metavar="@FILE|-", help="The secret that opens it, from FILE or standard input."
@@ -28,7 +28,9 @@ secret_option = click.option(
 attribute_option = click.option(
     "--attribute", "pairs", multiple=True, metavar="NAME=VALUE", help="An attribute, as text; repeatable."
 )
-attributes_option = click.option("--attributes", "path", metavar="@FILE", help="All attributes, a JSON object in FILE.")
+attributes_option = click.option(
+    "--attributes", "path", metavar="@FILE", help="All attributes, as a JSON object in FILE."
+)
 
 
 @click.group(
@@ -40,9 +42,9 @@ attributes_option = click.option("--attributes", "path", metavar="@FILE", help="
     ],
 )
 def resource() -> None:
-    """What services keep for others, opened by a secret.
+    """Resources that services keep for tenants, opened by a secret.
 
-    Whoever asks sees only what they claimed themselves: ask with the service's key.
+    Callers see only the resources that they claimed: use the service's key.
     """
 
 
@@ -56,7 +58,7 @@ def resource() -> None:
 @click.argument("kind")
 @click.argument("name")
 @secret_option
-@click.option("--unprotected", is_flag=True, help="Ask for no secret: any opens it.")
+@click.option("--unprotected", is_flag=True, help="Require no secret: any opens it.")
 @attribute_option
 @attributes_option
 @pass_invocation
@@ -70,9 +72,9 @@ def claim(
     *,
     unprotected: bool,
 ) -> None:
-    """Claim a resource for whoever knows a secret, and get its sid."""
+    """Claim a resource for the holder of a secret, and print its sid."""
     if (secret is None) != unprotected:
-        raise click.UsageError("Say what opens it: give --secret @FILE, or --unprotected, one of them.")
+        raise click.UsageError("Give exactly one of --secret @FILE and --unprotected.")
     answer = invocation.call(
         "resources.claim", kind=kind, name=name, secret=_secret(secret), attributes=_attributes(pairs, path)
     )
@@ -88,15 +90,15 @@ def claim(
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N.")
 @pass_invocation
 def list_(invocation: Invocation, kind: str, secret: str | None, limit: int | None) -> None:
-    """List what a secret owns of one kind, oldest first.
+    """List the resources of one kind that a secret owns, oldest first.
 
-    Without a secret, what asks for none.
+    Without a secret, list the unprotected ones.
     """
     items = invocation.items("resources.list", limit=limit, kind=kind, secret=_secret(secret))
     if not invocation.is_json:
         items = [{**item, "attributes": _compact(item.get("attributes"))} for item in items]
     invocation.show_items(
-        items, COLUMNS, empty=EMPTY if secret is None else "This secret owns nothing of that kind here."
+        items, COLUMNS, empty=EMPTY if secret is None else "This secret owns no resources of that kind."
     )
 
 
@@ -114,7 +116,7 @@ def get(invocation: Invocation, sid: str, secret: str | None) -> None:
 @secret_option
 @pass_invocation
 def check(invocation: Invocation, sid: str, secret: str | None) -> None:
-    """Say whether the secret opens a resource: exit code 0 when it does, 1 when not."""
+    """Check whether the secret opens a resource: exit code 0 if it does, 1 if not."""
     answer = invocation.call("resources.check", sid=sid, secret=_secret(secret))
     invocation.done(answer, "The secret opens it.")
 
@@ -127,16 +129,16 @@ def check(invocation: Invocation, sid: str, secret: str | None) -> None:
 )
 @click.argument("sid")
 @secret_option
-@click.option("--name", metavar="TEXT", help="What people call it.")
+@click.option("--name", metavar="TEXT", help="Display name.")
 @attribute_option
 @attributes_option
 @pass_invocation
 def update(
     invocation: Invocation, sid: str, secret: str | None, name: str | None, pairs: tuple[str, ...], path: str | None
 ) -> None:
-    """Rename a resource, or give it other attributes.
+    """Rename a resource, or replace its attributes.
 
-    The attributes that are given take the place of all that were.
+    The attributes given replace all former ones.
     """
     attributes = _attributes(pairs, path)
     if name is None and attributes is None:
@@ -151,7 +153,7 @@ def update(
 @yes_option
 @pass_invocation
 def release(invocation: Invocation, sid: str, secret: str | None, *, yes: bool) -> None:
-    """Give a resource up; admins release anybody's, without its secret."""
+    """Release a resource; admins can release any, without its secret."""
     confirm(f"Release the resource {sid}?", yes=yes)
     answer = invocation.call("resources.release", sid=sid, secret=_secret(secret))
     invocation.done(answer, f"The resource {sid} is released.")
@@ -165,10 +167,10 @@ def _attributes(pairs: tuple[str, ...], path: str | None) -> dict[str, Any] | No
     """The attributes that were given, or None.
 
     Raises:
-        UsageError: they are none.
+        UsageError: they are malformed.
     """
     if pairs and path is not None:
-        raise click.UsageError("--attribute and --attributes exclude each other: give one of them.")
+        raise click.UsageError("--attribute and --attributes are mutually exclusive: give one of them.")
     if path is not None:
         return _read_attributes(path.removeprefix("@"))
     if not pairs:
@@ -177,7 +179,7 @@ def _attributes(pairs: tuple[str, ...], path: str | None) -> dict[str, Any] | No
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise click.BadParameter(f"{pair!r} is no attribute: write NAME=VALUE.", param_hint="'--attribute'")
+            raise click.BadParameter(f"invalid attribute {pair!r}: write NAME=VALUE.", param_hint="'--attribute'")
         if name in found:
             raise click.BadParameter(f"{name!r} is given twice.", param_hint="'--attribute'")
         found[name] = value
@@ -187,10 +189,10 @@ def _attributes(pairs: tuple[str, ...], path: str | None) -> dict[str, Any] | No
 def _read_attributes(path: str) -> dict[str, Any]:
     try:
         found = json.loads(read_bounded(path))
-    except ValueError:  # also of another encoding
+    except ValueError:  # including text that is not UTF-8
         found = None
     if not isinstance(found, dict):
-        raise click.UsageError(f"{path} holds no JSON object.")
+        raise click.UsageError(f"{path} does not contain a JSON object.")
     return found
 
 

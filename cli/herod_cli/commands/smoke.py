@@ -23,8 +23,8 @@ __all__ = ["smoke"]
     ],
 )
 def smoke(**options: Any) -> int:
-    """Check a live daemon in 24 ways.
+    """Run 24 checks against a live daemon.
 
-    It makes accounts and keys whose names begin with smoke- and deletes them again.
+    It creates accounts and keys whose names begin with smoke- and deletes them at the end.
     """
     return check(Asked(**options))

@@ -1,4 +1,4 @@
-"""`herod status`: is the daemon well, which version is it, and what has it counted."""
+"""`herod status`: shows the daemon's health, version and counts."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ __all__ = ["status"]
 )
 @pass_invocation
 def status(invocation: Invocation) -> int:
-    """Say how the daemon is.
+    """Show the daemon's status.
 
-    Health and version are for everybody, counts for scope read. Exit code 0 when it is well, 1 when it is not, 3
-    when it cannot be reached.
+    Health and version need no credential, counts need scope read. Exit code 0 if the daemon is healthy, 1 if not, 3
+    if it cannot be reached.
     """
     client = invocation.client()
     health = invocation.check_object(client.get("/health", allow=(503,)))
@@ -38,7 +38,7 @@ def status(invocation: Invocation) -> int:
             shown |= {**counts, "uptime": _duration(counts.get("uptime"))}
         invocation.show(shown)
     if answer.get("status") != "ok":
-        print_notice("  hint: read the daemon's log: it says what failed and what to do")
+        print_notice("  hint: read the daemon's log, which says what failed and what to do")
         return REFUSED
     return OK
 
@@ -49,7 +49,7 @@ def _counts(invocation: Invocation) -> dict[str, Any] | None:
     try:
         return invocation.call("stats")
     except Refused:
-        return None  # not for everybody; health has been said
+        return None  # counts need a scope; health is enough
 
 
 def _duration(seconds: object) -> object:

@@ -16,7 +16,7 @@ from herod_cli.shared.secret_files import ask_password, read_secret
 
 __all__ = ["token"]
 
-# Why `token.validate` refuses what this daemon never signed.
+# The reasons of `token.validate` for tokens that this daemon never signed.
 FOREIGN: Final = frozenset({"invalid", "malformed", "signature"})
 
 
@@ -41,9 +41,9 @@ def token() -> None:
     ]
 )
 @click.option("--client-id", metavar="ID", help="The account's client_id. Without it your uid is presented.")
-@click.option("--secret", metavar="@FILE|-", help="The account's client secret; asked for when left out.")
+@click.option("--secret", metavar="@FILE|-", help="The account's client secret; prompted for if omitted.")
 @click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default the account's own.")
-@click.option("--resource", metavar="URI", help="The one service the token is for: its audience.")
+@click.option("--resource", metavar="URI", help="The token's audience: the one service it is for.")
 @save_option
 @pass_invocation
 def issue(
@@ -56,9 +56,9 @@ def issue(
 ) -> None:
     """Get an access token for a client secret, or for your uid.
 
-    The token alone goes to standard output. A key or a token cannot get a token.
+    Only the token is printed to standard output. Keys and tokens cannot be exchanged for tokens.
     """
-    from herod_client import Basic, PeerIdentity, UnixAddress  # `--help` does not pay for it
+    from herod_client import Basic, PeerIdentity, UnixAddress  # keeps `--help` fast
 
     identity: Basic | PeerIdentity
     if client_id is not None:
@@ -68,11 +68,11 @@ def issue(
             else ask_password("Client secret", twice=False, option="--secret @")
         )
         identity = Basic(client_id, text)
-        invocation.who = "check the client_id and its secret; `herod user rotate-secret` makes a new one"
+        invocation.who = "check the client_id and its secret; `herod user rotate-secret` creates a new one"
     elif secret is not None:
         raise click.UsageError("--secret needs --client-id.")
     elif not isinstance(invocation.address(), UnixAddress):
-        raise click.UsageError("Over TCP a token takes --client-id and --secret @FILE.")
+        raise click.UsageError("Over TCP, give --client-id and --secret @FILE.")
     else:
         identity = PeerIdentity()
     form = {"grant_type": "client_credentials"}
@@ -104,7 +104,7 @@ token.command(
         "herod token validate - --scope write < token.txt",
         "herod token issue | herod token validate - --output json",
     ],
-    help="Say whether a token (or key) is good now: exit code 0 when it is, 1 when not.",
+    help="Check whether a token (or key) is valid: exit code 0 if it is, 1 if not.",
 )(verdict_callback("token"))
 
 
@@ -117,7 +117,7 @@ token.command(
 @click.argument("text", metavar="TOKEN|@FILE|-")
 @pass_invocation
 def inspect(invocation: Invocation, text: str) -> int:
-    """Show what a token (or key) is good for now, and for whom: exit code 0 when it is active, 1 when not.
+    """Show the subject and grants of a token (or key): exit code 0 if it is active, 1 if not.
 
     A token for one service, which `validate` refuses, is active here and shows its audience.
     """
@@ -129,17 +129,17 @@ def inspect(invocation: Invocation, text: str) -> int:
 @click.argument("text", metavar="TOKEN|@FILE|-")
 @pass_invocation
 def revoke(invocation: Invocation, text: str) -> None:
-    """Take back an access token: your own, or anybody's as an admin.
+    """Revoke an access token: your own, or any as an admin.
 
-    What is no token of this daemon is an error here: whoever takes back half of one must not believe it dead.
+    Text that is not a token of this daemon is an error, so that a partly copied token is not taken for revoked.
     """
     content = read_secret(text, "token")
     answer = invocation.call("token.revoke", token=content)
-    # By RFC 7009 the daemon calls everything revoked that was never good.
+    # RFC 7009: the daemon also reports success for tokens that were never valid.
     verdict = invocation.call("token.validate", token=content)
     if verdict.get("valid") is True or verdict.get("reason") in FOREIGN:
         raise FailureError(
-            "This is no access token of this daemon: nothing was revoked.",
-            hint="copy the whole token again; a key ends with `herod key delete ID`",
+            "This is not an access token of this daemon: nothing was revoked.",
+            hint="copy the whole token again; to end a key, use `herod key delete ID`",
         )
     invocation.done(answer, "The token is revoked.")

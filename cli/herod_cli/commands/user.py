@@ -25,7 +25,7 @@ networks_option = click.option(
 save_option = click.option(
     "--save", metavar="FILE", help="Write the secret to a new FILE (0600) instead of showing it."
 )
-yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask first.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 
 
 @click.group(
@@ -35,7 +35,7 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask first.")
 def user() -> None:
     """Accounts: add, change, delete.
 
-    WHO is an email or a client_id. Most of it takes scope admin.
+    WHO is an email or a client_id. Most commands need scope admin.
     """
 
 
@@ -48,10 +48,10 @@ def user() -> None:
 )
 @click.argument("email", required=False)
 @click.option("--email", "email_option", metavar="EMAIL", help="The same as the argument.")
-@click.option("--name", metavar="TEXT", help="What people call it.")
+@click.option("--name", metavar="TEXT", help="Display name.")
 @click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default read.")
 @networks_option
-@click.option("--password", "asks_password", is_flag=True, help="Ask for a password, to sign in with.")
+@click.option("--password", "asks_password", is_flag=True, help="Prompt for a password to sign in with.")
 @click.option("--password-file", metavar="FILE", help="Read the password from FILE, or standard input for -.")
 @save_option
 @pass_invocation
@@ -67,11 +67,11 @@ def add(
     password_file: str | None,
     save: str | None,
 ) -> None:
-    """Add an account and get its client secret, once."""
+    """Add an account; its client secret is shown once."""
     if email is not None and email_option is not None and email != email_option:
         raise click.UsageError("EMAIL and --email differ: give one of them.")
     if asks_password and password_file is not None:
-        raise click.UsageError("--password and --password-file exclude each other: give one of them.")
+        raise click.UsageError("--password and --password-file are mutually exclusive: give one of them.")
     password = None
     if password_file is not None:
         password = read_password(password_file)
@@ -107,7 +107,7 @@ def list_(invocation: Invocation, *, newest: bool, limit: int | None) -> None:
             }
             for item in items
         ]
-    invocation.show_items(items, COLUMNS, empty="There are no accounts yet: `herod user add EMAIL` makes one.")
+    invocation.show_items(items, COLUMNS, empty="There are no accounts yet: `herod user add EMAIL` creates one.")
 
 
 @user.command(examples=["herod user show ada@example.org", "herod user show CLIENT_ID --output json"])
@@ -123,9 +123,9 @@ def show(invocation: Invocation, who: str) -> None:
 @click.argument("scope", nargs=-1, required=True)
 @pass_invocation
 def scope(invocation: Invocation, who: str, scope: tuple[str, ...]) -> None:
-    """Set an account's scope, in the place of its former one.
+    """Replace an account's scope.
 
-    WHO is an email or a client_id. Its keys, sessions and tokens are narrowed with their next use.
+    WHO is an email or a client_id. Its keys, sessions and tokens are narrowed on their next use.
     """
     invocation.show(invocation.call("users.scope", **account(who), scope=join_scope(scope)))
 
@@ -138,13 +138,13 @@ def scope(invocation: Invocation, who: str, scope: tuple[str, ...]) -> None:
     ]
 )
 @click.argument("who")
-@click.option("--name", metavar="TEXT", help="What people call it.")
+@click.option("--name", metavar="TEXT", help="Display name.")
 @networks_option
 @pass_invocation
 def edit(invocation: Invocation, who: str, name: str | None, networks: tuple[str, ...]) -> None:
     """Change an account's name or networks. WHO is an email or a client_id.
 
-    The networks named take the place of all former ones.
+    The networks given replace all former ones.
     """
     if name is None and not networks:
         raise click.UsageError("Nothing to change: give --name or --network.")
@@ -165,7 +165,7 @@ def edit(invocation: Invocation, who: str, name: str | None, networks: tuple[str
 def passwd(invocation: Invocation, who: str | None, password_file: str | None, current_file: str | None) -> None:
     """Set a password, your own or WHO's.
 
-    Your own takes the current one; another's takes scope admin. All of the account's tokens and sessions die.
+    Your own needs the current password; another's needs scope admin. All tokens and sessions of the account end.
     """
     current = read_password(current_file) if current_file is not None else None
     if who is None:
@@ -179,7 +179,7 @@ def passwd(invocation: Invocation, who: str | None, password_file: str | None, c
     else:
         password = ask_password("New password", twice=True, option="--password-file")
     answer = invocation.call("users.password", **target, password=password, current=current)
-    invocation.done(answer, f"The password of {who or 'your account'} is set. Sign in again: its tokens are dead.")
+    invocation.done(answer, f"The password of {who or 'your account'} is set. Sign in again: its tokens have ended.")
 
 
 @user.command(
@@ -192,7 +192,7 @@ def passwd(invocation: Invocation, who: str | None, password_file: str | None, c
 def rotate_secret(invocation: Invocation, who: str | None, save: str | None) -> None:
     """Give an account a new client secret: your own, or WHO's.
 
-    The old secret and the account's tokens are dead at once.
+    The old secret and the account's tokens stop working at once.
     """
     target = _own_account(invocation) if who is None else account(who)
     with place_for(save) as place:
@@ -204,19 +204,19 @@ def rotate_secret(invocation: Invocation, who: str | None, save: str | None) -> 
 @click.argument("who")
 @pass_invocation
 def enable(invocation: Invocation, who: str) -> None:
-    """Switch an account on again. WHO is an email or a client_id."""
-    invocation.done(invocation.call("users.enable", **account(who)), f"{who} is on.")
+    """Enable an account again. WHO is an email or a client_id."""
+    invocation.done(invocation.call("users.enable", **account(who)), f"{who} is enabled.")
 
 
 @user.command(examples=["herod user disable ada@example.org"])
 @click.argument("who")
 @pass_invocation
 def disable(invocation: Invocation, who: str) -> None:
-    """Switch an account off. WHO is an email or a client_id.
+    """Disable an account. WHO is an email or a client_id.
 
     Its tokens and sessions end; its API keys are refused until it is enabled again.
     """
-    invocation.done(invocation.call("users.disable", **account(who)), f"{who} is off.")
+    invocation.done(invocation.call("users.disable", **account(who)), f"{who} is disabled.")
 
 
 @user.command(examples=["herod user delete ada@example.org", "herod user delete CLIENT_ID --yes"])
@@ -224,20 +224,20 @@ def disable(invocation: Invocation, who: str) -> None:
 @yes_option
 @pass_invocation
 def delete(invocation: Invocation, who: str, *, yes: bool) -> None:
-    """Delete an account with its keys; its tokens die at once. WHO is an email or a client_id."""
+    """Delete an account with its keys; its tokens end at once. WHO is an email or a client_id."""
     confirm(f"Delete {who} with all its keys, tokens and sessions?", yes=yes)
     answer = invocation.call("users.delete", **account(who))
     keys, left = answer.get("keys"), answer.get("service_keys")
     sentence = f"{who} is deleted"
     sentence += f", with {len(keys)} of its keys." if isinstance(keys, list) and keys else "."
     if isinstance(left, list) and left:
-        sentence += f" Service keys that it made live on: {', '.join(map(str, left))}."
+        sentence += f" Service keys that it created still work: {', '.join(map(str, left))}."
     invocation.done(answer, sentence)
 
 
 def _own_account(invocation: Invocation) -> dict[str, str]:
-    """The account of the one who asks."""
+    """Return the caller's own account."""
     who = invocation.call("whoami")
     if who.get("kind") != "account":
-        raise click.UsageError(f"You are no account here but {who.get('name') or who.get('sub')}: name one as WHO.")
+        raise click.UsageError(f"{who.get('name') or who.get('sub')} is not an account: give one as WHO.")
     return {"client_id": str(who.get("sub"))}

@@ -24,13 +24,13 @@ INDENT: Final = 6
 )
 @pass_invocation
 def doctor(invocation: Invocation) -> int:
-    """Find out what is wrong and how to mend it.
+    """Find problems and how to fix them.
 
     Looks at the socket and its cookie, asks the daemon how it is and who you are to it, compares versions, checks
     who may read secrets, credentials and the store, and looks at the service that `make install` made. Exit code 1
     when anything fails.
     """
-    from herod_cli.doctor.daemon_checks import check_daemon  # `--help` does not pay for them
+    from herod_cli.doctor.daemon_checks import check_daemon  # keeps `--help` fast
     from herod_cli.doctor.file_checks import check_files
     from herod_cli.doctor.install_checks import check_install
 

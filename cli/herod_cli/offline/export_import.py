@@ -109,7 +109,7 @@ def import_(
     dry_run: bool,  # noqa: FBT001 - click's
     **options: object,
 ) -> None:
-    """Take in accounts and keys, another herod's or Hero Auth's.
+    """Import accounts and keys from another herod or Hero Auth.
 
     Stop the daemon first, and give the same secret and store as to `herod serve`; where there is no store, one is
     made. FILE is what `herod export` wrote, or Hero Auth's encrypted user file; - is standard input. All of it is

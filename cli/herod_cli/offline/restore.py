@@ -39,7 +39,7 @@ def load(**options: object) -> "Settings":
         SettingsError: they are not good.
     """
     from herod.settings import load_settings
-    from herod_client.core.errors import MissingSecret  # `--help` does not pay for it
+    from herod_client.core.errors import MissingSecret  # keeps `--help` fast
 
     given = {name: value for name, value in options.items() if value not in (None, False)}
     try:
@@ -70,7 +70,7 @@ def load(**options: object) -> "Settings":
 @with_store_options
 @pass_invocation
 def restore(invocation: Invocation, /, file: str, backup_secret_file: str | None, **options: object) -> None:
-    """Put a backup in the place of the store.
+    """Replace the store with a backup.
 
     Stop the daemon first, and give the same secret and store as to `herod serve`. A backup that is damaged or not
     whole changes nothing. The store of before is kept under a dated name. What was deleted, revoked or disabled since

@@ -54,7 +54,7 @@ def ui(invocation: Invocation, prints: bool) -> int:  # noqa: FBT001 - click's f
     You may do there what you may do here, and no more. Where the daemon has no TCP address, the pages are passed on
     from a port of 127.0.0.1 until Ctrl-C.
     """
-    from herod_client import TcpAddress, UnixAddress  # `--help` does not pay for it
+    from herod_client import TcpAddress, UnixAddress  # keeps `--help` fast
 
     address = invocation.address()
     answer = _ask(invocation)

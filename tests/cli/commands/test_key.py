@@ -44,7 +44,7 @@ def test_off_and_on(daemon: FakeDaemon, herod: Typed) -> None:
     assert f"herod key enable {ID}" in ended.out
     ended = herod("key", "enable", ID)
     assert (ended.code, asked(daemon)) == (0, ("keys.enable", {"id": ID}))
-    assert "is on" in ended.out
+    assert "is enabled" in ended.out
 
 
 @pytest.mark.parametrize(

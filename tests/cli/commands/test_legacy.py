@@ -49,7 +49,7 @@ def test_status_of_none(daemon: FakeDaemon, herod: Typed) -> None:
     daemon.methods["legacy.status"] = {"items": [], "next_cursor": None}
     ended = herod("legacy", "status")
     assert (ended.code, ended.out) == (0, "")
-    assert "nothing to move away from" in ended.err
+    assert "nothing to replace" in ended.err
 
 
 def test_promote(daemon: FakeDaemon, herod: Typed) -> None:

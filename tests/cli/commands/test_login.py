@@ -123,7 +123,7 @@ def test_a_dead_saved_token_says_what_to_do(daemon: FakeDaemon, herod: Typed) ->
     daemon.methods["whoami"] = RpcError(4001, "The token has expired.", {"code": "expired_token"})
     ended = herod("whoami")
     assert ended.code == 4
-    assert "`herod login` renews it, `herod logout` drops it" in ended.err
+    assert "`herod login` renews it, `herod logout` removes it" in ended.err
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])

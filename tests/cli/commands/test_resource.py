@@ -80,8 +80,8 @@ def test_what_is_said(daemon: FakeDaemon, herod: Typed) -> None:
     ended = herod("resource", "get", SID, "--output", "json")
     assert '"cpus": 2' in ended.out
     daemon.methods["resources.list"] = {"items": [], "next_cursor": None}
-    assert "asks for no secret" in herod("resource", "list", "vm").err
-    assert "owns nothing" in herod("resource", "list", "vm", "--secret", "@tenant.secret").err
+    assert "No unprotected resources" in herod("resource", "list", "vm").err
+    assert "owns no resources" in herod("resource", "list", "vm", "--secret", "@tenant.secret").err
 
 
 def test_a_miss(daemon: FakeDaemon, herod: Typed) -> None:
@@ -98,9 +98,9 @@ def test_a_miss(daemon: FakeDaemon, herod: Typed) -> None:
         ((), "Nothing to change"),
         (("--attribute", "size"), "NAME=VALUE"),
         (("--attribute", "a=1", "--attribute", "a=2"), "twice"),
-        (("--attribute", "a=1", "--attributes", "@vm.json"), "exclude"),
-        (("--attributes", "@list.json"), "no JSON object"),
-        (("--attributes", "@tenant.secret"), "no JSON object"),
+        (("--attribute", "a=1", "--attributes", "@vm.json"), "exclusive"),
+        (("--attributes", "@list.json"), "not contain a JSON object"),
+        (("--attributes", "@tenant.secret"), "not contain a JSON object"),
     ],
 )
 def test_bad_changes(options: tuple[str, ...], message: str, daemon: FakeDaemon, herod: Typed) -> None:

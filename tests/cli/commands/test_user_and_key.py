@@ -283,7 +283,7 @@ def test_own_without_an_account(daemon: FakeDaemon, herod: Typed) -> None:
     daemon.methods["whoami"] = {**WHOAMI, "kind": "local_admin", "name": "root"}
     ended = herod("user", "rotate-secret")
     assert ended.code == 2
-    assert "no account here but root" in ended.err
+    assert "root is not an account" in ended.err
 
 
 @pytest.mark.parametrize("args", [("user", "delete", "a@b"), ("key", "delete", "0kZ3")], ids=" ".join)
@@ -302,7 +302,7 @@ def test_deleting_asks_on_a_terminal(
 
 def test_deleting_says_what_lives_on(daemon: FakeDaemon, herod: Typed) -> None:
     """Remaining service keys that the deleted account created are listed."""
-    assert "with 1 of its keys. Service keys that it made live on: b." in herod("user", "delete", "a@b").out
+    assert "with 1 of its keys. Service keys that it created still work: b." in herod("user", "delete", "a@b").out
 
 
 def test_verify(daemon: FakeDaemon, herod: Typed) -> None:
