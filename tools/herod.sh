@@ -1,3 +1,3 @@
 #!/bin/sh
-# herod, from its own environment; -I keeps the caller's folder, PYTHONPATH and packages out of it.
+# Run herod from its own environment; -I ignores the caller's directory, PYTHONPATH and user packages.
 exec /usr/local/lib/herod/bin/python -I -m herod "$@"

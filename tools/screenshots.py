@@ -1,6 +1,6 @@
-"""Make the README's pictures anew: `python tools/screenshots.py [FOLDER]`, with Chromium installed.
+"""Recreate the README's pictures: `python tools/screenshots.py [FOLDER]`, with Chromium installed.
 
-A daemon of its own, with made-up people and keys; the pictures are small, and nobody's.
+Uses a temporary daemon with made-up people and keys. The pictures are small and show no real data.
 """
 
 import base64
@@ -48,7 +48,7 @@ def main(folder: Path) -> None:
 
 
 def _ask(ada: Person) -> None:
-    """Ask why somebody may not."""
+    """Ask for the explanation of a denied operation."""
     ada.page.get_by_label("Who").fill("grace0@example.org")
     ada.page.get_by_label("What").select_option("operation:users.add")
     ada.button("Explain").click()
@@ -56,7 +56,7 @@ def _ask(ada: Person) -> None:
 
 
 def _picture(ada: Person) -> bytes:
-    """What is seen, 800 pixels wide, as WebP."""
+    """Capture the visible page, 800 pixels wide, as WebP."""
     session = ada.context.new_cdp_session(ada.page)
     clip = {"x": 0, "y": 0, "width": SIZE[0], "height": SIZE[1], "scale": SCALE}
     shot = session.send("Page.captureScreenshot", {"format": "webp", "quality": 80, "clip": clip})

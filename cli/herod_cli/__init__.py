@@ -1,1 +1,1 @@
-"""The `herod` command: what people and scripts type. Asks the daemon through `herod_client`."""
+"""The `herod` command: what people and scripts type. It calls the daemon through `herod_client`."""

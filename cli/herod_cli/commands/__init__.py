@@ -1,1 +1,1 @@
-"""A module for each command group that asks the daemon or runs it."""
+"""A module for each command group that calls the daemon or runs it."""

@@ -41,7 +41,7 @@ def login(invocation: Invocation, email: str | None, password_file: str | None) 
     sign_ins.check_path()
     if email is None:
         if not has_terminal():
-            raise click.UsageError("There is no terminal to ask for your email: give it as `login EMAIL`.")
+            raise click.UsageError("There is no terminal to prompt for your email: give it as `login EMAIL`.")
         email = click.prompt("Email", err=True)
     if password_file is not None:
         password = read_password(password_file)

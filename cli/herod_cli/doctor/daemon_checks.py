@@ -1,4 +1,4 @@
-"""The doctor's questions about the daemon: where it is, whether it answers, and who one is to it."""
+"""Doctor checks of the daemon: its address, whether it answers, and who you are to it."""
 
 import os
 import stat
@@ -20,12 +20,12 @@ from herod_client.credentials import read_cookie
 
 __all__ = ["check_daemon"]
 
-# A legacy secret that nobody used for so long can go.
+# A legacy secret that was not used for this long can be removed.
 QUIET: Final = timedelta(days=30)
 
 
 def check_daemon(invocation: Invocation) -> Iterator[Finding]:
-    """From the address to the identity; what cannot be known without an earlier answer is left out."""
+    """Check from the address to the identity; checks that depend on a failed one are skipped."""
     if invocation.url is None and not os.environ.get("HEROD_URL"):
         yield from _check_candidates()
     try:
@@ -36,12 +36,14 @@ def check_daemon(invocation: Invocation) -> Iterator[Finding]:
     if isinstance(address, UnixAddress):
         yield from _check_socket(address)
     elif not (address.secure or address.is_loopback):
-        yield warn("address", f"{address} is another machine without TLS: secrets pass in the clear.", "use https://")
+        yield warn(
+            "address", f"{address} is another machine without TLS: secrets are sent unencrypted.", "use https://"
+        )
     try:
         client = invocation.client()
     except (ClientError, FailureError, click.UsageError) as error:
         yield fail("credential", error.message, getattr(error, "hint", None))
-        # What the daemon says to everybody can be asked all the same.
+        # Endpoints that need no credential can still be checked.
         client = invocation.make_client(None)
         click.get_current_context().call_on_close(client.close)
     yield from _check_answers(invocation, client)
@@ -52,11 +54,11 @@ def _check_candidates() -> Iterator[Finding]:
         try:
             found = Path(address.path).stat()
         except FileNotFoundError:
-            yield ok("looked", f"{address.path}: not there")
+            yield ok("looked", f"{address.path}: does not exist")
         except OSError as error:
-            yield warn("looked", f"{address.path}: {error.strerror}", "ask as a user who may enter that folder")
+            yield warn("looked", f"{address.path}: {error.strerror}", "run this as a user who may enter that folder")
         else:
-            kind = "socket" if stat.S_ISSOCK(found.st_mode) else "no socket"
+            kind = "socket" if stat.S_ISSOCK(found.st_mode) else "not a socket"
             yield ok("looked", f"{address.path}: {kind}, {owner(found)}")
 
 
@@ -65,22 +67,22 @@ def _check_socket(address: UnixAddress) -> Iterator[Finding]:
     try:
         found, above = Path(address.path).stat(), folder.stat()
     except OSError:
-        return  # connecting says why, better
+        return  # connecting reports the reason better
     if not os.access(address.path, os.W_OK):
         group = owner(found).rpartition(":")[2]
         yield fail(
             "socket",
             f"{address.path} is {owner(found)}: you (uid {os.geteuid()}) may not connect.",
-            f"join its group (usermod -aG {group} USER, then log in again), or ask as its owner"
+            f"join its group (usermod -aG {group} USER, then log in again), or run this as its owner"
             if found.st_mode & stat.S_IWGRP and group != "root"
-            else f"ask as its owner, or serve with --bind unix:{address.path},mode=0666",
+            else f"run this as its owner, or serve with --bind unix:{address.path},mode=0666",
         )
     if above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX:
-        # As `serve` sees it: it refuses to start where everybody can, and warns of a group.
+        # Like `serve`, which refuses to start if everyone can, and warns if a group can.
         judge = fail if above.st_mode & stat.S_IWOTH else warn
         yield judge(
             "socket-folder",
-            f"{folder} is {owner(above)}: others can put their own socket in the place of herod's.",
+            f"{folder} is {owner(above)}: others can replace herod's socket with their own.",
             f"chmod 755 {folder}",
         )
     elif above.st_uid not in {found.st_uid, 0}:
@@ -95,7 +97,7 @@ def _check_cookie(address: UnixAddress) -> Iterator[Finding]:
     except FileNotFoundError:
         yield warn(
             "cookie",
-            f"{cookie} is not there: nobody is local admin on this socket.",
+            f"{cookie} does not exist: this socket has no local admin.",
             "start the daemon without peer=off if its owner should need no key",
         )
         return
@@ -105,9 +107,9 @@ def _check_cookie(address: UnixAddress) -> Iterator[Finding]:
     if found.st_mode & 0o077:
         yield fail("cookie", f"{cookie} is {owner(found)}: others can read it.", f"chmod 600 {cookie}; restart herod")
     elif read_cookie(address) is None:
-        yield ok("cookie", f"{cookie} is not yours to read, so you are not local admin here.")
+        yield ok("cookie", f"You cannot read {cookie}, so you are not local admin here.")
     else:
-        yield ok("cookie", f"{cookie} can be read: as its owner or root you are local admin.")
+        yield ok("cookie", f"You can read {cookie}: as its owner or root you are local admin.")
 
 
 def _check_answers(invocation: Invocation, client: Client) -> Iterator[Finding]:
@@ -118,41 +120,43 @@ def _check_answers(invocation: Invocation, client: Client) -> Iterator[Finding]:
         yield fail("daemon", error.message, error.hint)
         return
     if not isinstance(health, dict) or not isinstance(version, dict) or health.get("service") != "herod":
-        yield fail("daemon", f"What answers at {client.address} is not herod.", "name the daemon's address: --url")
+        yield fail("daemon", f"The server at {client.address} is not herod.", "give the daemon's address as --url")
         return
-    yield ok("daemon", f"It answers at {client.address}.")
+    yield ok("daemon", f"The daemon answers at {client.address}.")
     if health.get("status") == "ok":
-        yield ok("health", "It is well.")
+        yield ok("health", "The daemon is healthy.")
     else:
         why = f": {health['reason']}" if health.get("reason") else ""
-        yield fail("health", f"It is {health.get('status')}{why}.", "read its log, mend what it names, restart it")
+        yield fail(
+            "health", f"The daemon is {health.get('status')}{why}.", "read its log, fix what it reports, restart it"
+        )
     yield _check_version(version.get("version"))
     yield _check_identity(invocation, client)
     yield from _check_legacy(client)
 
 
 def _check_legacy(client: Client) -> Iterator[Finding]:
-    """Old secrets that are still used, and those that can go; for who may know."""
+    """Report legacy secrets that are still used, and those to remove; nothing if the caller may not list them."""
     for item in _legacy_secrets(client):
         name, setting = item.get("id"), item.get("setting")
         if not item.get("uses"):
-            yield warn("legacy", f"{name} was never used here.", f"take it out of {setting}; SIGHUP or restart herod")
+            yield warn("legacy", f"{name} was never used here.", f"remove it from {setting}; SIGHUP or restart herod")
             continue
         last = str(item.get("last_used_at"))[:10]
         if last < (datetime.now(UTC) - QUIET).date().isoformat():
-            yield warn("legacy", f"{name} was not used since {last}.", f"take it out of {setting}")
+            yield warn("legacy", f"{name} has not been used since {last}.", f"remove it from {setting}")
             continue
         count = "once" if item["uses"] == 1 else f"{item['uses']} times"
         used = f"{name} is still used: {count}, last on {last} from {item.get('last_used_from')}."
         if item.get("promoted_to"):
-            fix = f"give its users key {item['promoted_to']}; once they stop, take it out of {setting}"
+            fix = f"give its users key {item['promoted_to']}; once they stop, remove it from {setting}"
         else:
             fix = f"herod legacy promote {name}"
         yield warn("legacy", used, fix)
 
 
 def _legacy_secrets(client: Client) -> Iterator[dict[str, Any]]:
-    """The legacy secrets in the settings, page by page; none for who may not know."""
+    """Yield the legacy secrets in the settings, page by page; none if the caller may not list them."""
     cursors: list[str] = []
     while True:
         try:
@@ -184,9 +188,9 @@ def _check_identity(invocation: Invocation, client: Client) -> Finding:
         hint = invocation.who or error.hint
         if isinstance(client.address, TcpAddress):
             hint = hint or "use --key @FILE"
-        return warn("identity", f"You are nobody to it: {error.message}", hint)
+        return warn("identity", f"You are not authenticated: {error.message}", hint)
     except ClientError as error:
         return fail("identity", error.message, error.hint)
     if not isinstance(who, dict):
-        return fail("identity", "It does not say who you are in a way this command knows.", "compare the versions")
+        return fail("identity", "The answer to whoami is not one that this command knows.", "compare the versions")
     return ok("identity", f"You are {who.get('name')} ({who.get('kind')}), by {who.get('method')}: {who.get('scope')}.")

@@ -1,6 +1,6 @@
-"""`herod doctor`: looks at what a person needs to know now, and says of each finding how to mend it.
+"""`herod doctor`: checks the daemon, its files and its install, and says how to fix each problem.
 
-Looks and asks only: it changes nothing, and shows no secret.
+Read-only: it changes nothing, and shows no secret.
 """
 
 from typing import Final
@@ -26,9 +26,8 @@ INDENT: Final = 6
 def doctor(invocation: Invocation) -> int:
     """Find problems and how to fix them.
 
-    Looks at the socket and its cookie, asks the daemon how it is and who you are to it, compares versions, checks
-    who may read secrets, credentials and the store, and looks at the service that `make install` made. Exit code 1
-    when anything fails.
+    Checks the socket and its cookie, the daemon's health, who you are to it, versions, who may read secrets, saved
+    tokens and the store, and the service that `make install` installed. Exit code 1 if any check fails.
     """
     from herod_cli.doctor.daemon_checks import check_daemon  # keeps `--help` fast
     from herod_cli.doctor.file_checks import check_files

@@ -1,7 +1,6 @@
-"""The doctor's look at files: secrets and settings, the store, and what `herod login` saved.
+"""Doctor checks of files: secrets and settings, the store, and the tokens that `herod login` saved.
 
-Reads what it must to judge it, and shows none of it. The settings are those that `herod serve` would find in this
-shell.
+Never shows what it reads. The settings are those that `herod serve` would find in this shell.
 """
 
 import os
@@ -20,12 +19,12 @@ from herod_client.core.errors import SettingsError
 
 __all__ = ["check_files"]
 
-# Long enough to pass: lets the other settings be read where the daemon's secret is not in this shell.
+# Long enough to be accepted: lets the other settings load if this shell has no secret.
 _STAND_IN: Final = "0" * 64
 
 
 def check_files() -> Iterator[Finding]:
-    """Secrets and settings, the store, saved sign-ins."""
+    """Check secrets and settings, the store, and saved tokens."""
     yield from _check_secret_files(os.environ)
     settings = yield from _check_settings(os.environ)
     if settings is not None and settings.store is not None:
@@ -41,7 +40,9 @@ def _check_secret_files(environ: Mapping[str, str]) -> Iterator[Finding]:
         try:
             found = Path(path).stat()
         except OSError as error:
-            yield fail("secret-file", f"{secret.file_variable}: {path}: {error.strerror}.", "name a file you may read")
+            yield fail(
+                "secret-file", f"{secret.file_variable}: {path}: {error.strerror}.", "give a file that you can read"
+            )
             continue
         if is_private(found) or not stat.S_ISREG(found.st_mode):
             yield ok("secret-file", f"{path} is {owner(found)}.")
@@ -49,12 +50,12 @@ def _check_secret_files(environ: Mapping[str, str]) -> Iterator[Finding]:
             yield fail(
                 "secret-file",
                 f"{path} is {owner(found)}: others can read the secret.",
-                f"chmod 600 {path}; if others could log in here, make a new secret",
+                f"chmod 600 {path}; if others could log in here, create a new secret",
             )
 
 
 def _check_settings(environ: Mapping[str, str]) -> Generator[Finding, None, Settings | None]:
-    """The settings, as `herod serve` would find them in this shell; None where they cannot be read."""
+    """Load the settings as `herod serve` would in this shell; None if they cannot be loaded."""
     hero = SECRETS[0]
     names = (hero.variable, hero.file_variable, "CREDENTIALS_DIRECTORY")
     is_known = any(environ.get(name) for name in names)
@@ -62,18 +63,18 @@ def _check_settings(environ: Mapping[str, str]) -> Generator[Finding, None, Sett
         settings = load_settings({}, environ if is_known else {**environ, hero.variable: _STAND_IN}, uid=os.geteuid())
     except SettingsError as error:
         if is_known:
-            yield fail("settings", str(error), "mend it before `herod serve` is started from here")
+            yield fail("settings", str(error), "fix it before you start `herod serve` from here")
         else:
             yield warn("settings", str(error))
         return None
     if not is_known:
-        yield ok("secret", "HERO_SECRET is not set in this shell, so it was not looked at.")
+        yield ok("secret", "HERO_SECRET is not set in this shell, so it was not checked.")
     else:
-        yield ok("secret", "The secret in this shell is long enough and no placeholder.")
+        yield ok("secret", "The secret in this shell is long enough and not a placeholder.")
         if settings.store_secret is None:
             yield ok(
                 "store-secret",
-                "HERO_SECRET also opens the store: where other services hold it, set HEROD_STORE_SECRET as well.",
+                "HERO_SECRET also opens the store: if other services have it, set HEROD_STORE_SECRET as well.",
             )
     for warning in settings.warnings:
         yield warn("settings", warning)
@@ -84,13 +85,13 @@ def _check_store(path: Path) -> Iterator[Finding]:
     try:
         folder = path.parent.stat()
     except FileNotFoundError:
-        yield ok("store", f"{path.parent} is not there yet: `herod serve` makes it.")
+        yield ok("store", f"{path.parent} does not exist yet: `herod serve` creates it.")
         return
     except OSError as error:
-        yield ok("store", f"{path.parent} was not looked at: {error.strerror}.")
+        yield ok("store", f"{path.parent} was not checked: {error.strerror}.")
         return
     if folder.st_mode & 0o077:
-        yield fail("store", f"{path.parent} is {owner(folder)}: others can look in.", f"chmod 700 {path.parent}")
+        yield fail("store", f"{path.parent} is {owner(folder)}: others can enter it.", f"chmod 700 {path.parent}")
     else:
         yield ok("store", f"{path.parent} is {owner(folder)}.")
     for file in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
@@ -112,6 +113,6 @@ def _check_credentials(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield fail("credentials", error.message, error.hint)
         return
     if addresses:
-        yield ok("credentials", f"{path} is yours alone; signed in to {', '.join(addresses)}.")
+        yield ok("credentials", f"Only you can read {path}; signed in to {', '.join(addresses)}.")
     else:
-        yield ok("credentials", "`herod login` has saved nothing.")
+        yield ok("credentials", "`herod login` has saved no token.")

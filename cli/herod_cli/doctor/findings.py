@@ -1,4 +1,4 @@
-"""What a check of `herod doctor` comes to."""
+"""The findings of `herod doctor`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ __all__ = ["Finding", "Result", "fail", "ok", "warn"]
 
 
 class Result(StrEnum):
-    """How bad it is: a warning is something to know, a failure something to mend."""
+    """Severity: a warning is worth knowing, a failure must be fixed."""
 
     OK = "ok"
     WARN = "warn"
@@ -21,7 +21,7 @@ class Finding:
     Attributes:
         check: its stable name.
         text: what was found.
-        fix: how to mend it.
+        fix: how to fix it, or None.
     """
 
     check: str
@@ -30,20 +30,20 @@ class Finding:
     fix: str | None = None
 
     def as_json(self) -> dict[str, str | None]:
-        """As scripts read it."""
+        """Return the finding as JSON for scripts."""
         return {"check": self.check, "result": str(self.result), "text": self.text, "fix": self.fix}
 
 
 def ok(check: str, text: str) -> Finding:
-    """As it should be."""
+    """Return a finding that is as it should be."""
     return Finding(check, Result.OK, text)
 
 
 def warn(check: str, text: str, fix: str | None = None) -> Finding:
-    """Something to know."""
+    """Return a warning."""
     return Finding(check, Result.WARN, text, fix)
 
 
 def fail(check: str, text: str, fix: str | None = None) -> Finding:
-    """Something to mend."""
+    """Return a failure."""
     return Finding(check, Result.FAIL, text, fix)

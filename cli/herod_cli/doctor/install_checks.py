@@ -1,7 +1,7 @@
-"""The doctor's look at a machine's install: the units, the service's user and group, its secret, store and socket.
+"""Doctor checks of an install: the units, the service's user and group, its secret, store and socket.
 
-Reads the unit files as they lie there and asks no systemd: what is looked at is the same in a container and on a
-machine that is being prepared. Runs nothing, and opens no secret.
+Reads the unit files directly and does not ask systemd, so that it also works in a container and on a machine that is
+being prepared. Runs nothing, and opens no secret.
 """
 
 import grp
@@ -22,7 +22,7 @@ from herod_client.connection_diagnosis import owner
 
 __all__ = ["check_install"]
 
-# systemd.unit(5), "Unit File Load Path": the first that is there counts.
+# systemd.unit(5), "Unit File Load Path": the first that exists is used.
 UNIT_FOLDERS: Final = (
     Path("/etc/systemd/system"),
     Path("/run/systemd/system"),
@@ -37,7 +37,7 @@ ENABLED: Final = (
     Path("/etc/systemd/system/sockets.target.wants/herod.socket"),
 )
 ROOT: Final = 0
-# Credential → the name of its check. The second is there where a drop-in says so.
+# Credential → the name of its check. The second exists only with a drop-in.
 CREDENTIALS: Final = {"hero_secret": "installed-secret", "herod_store_secret": "installed-store-secret"}
 # What ProtectHome=yes hides from a service, systemd.exec(5).
 HIDDEN: Final = ("/home/", "/root/", "/run/user/")
@@ -46,11 +46,11 @@ AGAIN: Final = "make install again, then: systemctl daemon-reload"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What herod.service says, with its drop-ins, as far as it is looked at.
+    """The settings of herod.service and its drop-ins that are checked.
 
     Attributes:
         command: the program that it starts.
-        secrets: credential → where systemd reads it; only those for which the unit names a file.
+        secrets: credential → the file that systemd reads it from; only credentials for which the unit names one.
     """
 
     path: Path
@@ -61,19 +61,19 @@ class Unit:
 
 
 def check_install() -> Iterator[Finding]:
-    """Units, user and group, secret, store and socket of the machine's herod; one line where there is none."""
+    """Check units, user and group, secret, store and socket; one finding if nothing is installed."""
     path = next((folder / "herod.service" for folder in UNIT_FOLDERS if (folder / "herod.service").is_file()), None)
     beside = Path(sys.prefix).parent / "systemd" / "system" / "herod.service"
     if path is None and beside.is_file():
-        yield warn("install", f"{beside} lies where systemd does not look.", f"systemctl enable --now {beside}")
+        yield warn("install", f"{beside} is not in a folder that systemd reads.", f"systemctl enable --now {beside}")
         return
     if path is None:
-        yield ok("install", "No herod.service is installed on this machine: `make install` makes one.")
+        yield ok("install", "No herod.service is installed on this machine: `make install` installs one.")
         return
     try:
         unit = _load_unit(path)
     except (OSError, UnicodeDecodeError) as error:
-        yield warn("install", f"{path} cannot be read: {error}", "ask as root")
+        yield warn("install", f"{path} cannot be read: {error}", "run this as root")
         return
     yield from _check_unit(unit)
     yield from _check_account(unit)
@@ -83,7 +83,7 @@ def check_install() -> Iterator[Finding]:
 
 
 def _load_unit(path: Path) -> Unit:
-    """Read the unit, then its drop-ins in the order of their names: the last word counts, as for systemd."""
+    """Read the unit, then its drop-ins in the order of their names: the last value wins, as in systemd."""
     dropins: dict[str, Path] = {}
     for folder in reversed(UNIT_FOLDERS):
         dropins |= {file.name: file for file in (folder / "herod.service.d").glob("*.conf")}
@@ -94,7 +94,7 @@ def _load_unit(path: Path) -> Unit:
             key, equals, value = line.strip().partition("=")
             if key == "LoadCredential":
                 name, _, place = value.partition(":")
-                if not value:  # which forgets the earlier ones
+                if not value:  # an empty value clears the list
                     secrets.clear()
                 elif name in CREDENTIALS and place.startswith("/"):
                     secrets[name] = Path(place)
@@ -112,25 +112,25 @@ def _load_unit(path: Path) -> Unit:
 
 def _check_unit(unit: Unit) -> Iterator[Finding]:
     command = unit.command
-    # bin/herod is a line of shell; the Python that it calls can be missing or hidden as well.
+    # bin/herod is a shell script; the Python that it runs can be missing or hidden as well.
     python = command.parent.parent / "lib" / "herod" / "bin" / "python"
     if not command.is_file() or not os.access(command, os.X_OK):
-        yield fail("unit", f"{unit.path} starts {command}, which is not there or not a program.", AGAIN)
+        yield fail("unit", f"{unit.path} starts {command}, which does not exist or is not executable.", AGAIN)
     elif python.is_symlink() and not python.exists():
-        yield fail("unit", f"{command} needs {python}, which leads nowhere: its Python is gone.", AGAIN)
+        yield fail("unit", f"{command} needs {python}, which is a broken link: its Python was removed.", AGAIN)
     elif hidden := next((str(path) for path in (command, python) if str(path.resolve()).startswith(HIDDEN)), None):
         yield fail(
             "unit",
-            f"{hidden} lies in a home, which the service cannot see.",
-            "make install with a PREFIX= and PYTHON= of the machine, such as PYTHON=/usr/bin/python3",
+            f"{hidden} is in a home directory, which the service cannot see.",
+            "make install with PREFIX= and PYTHON= outside of homes, such as PYTHON=/usr/bin/python3",
         )
     else:
         yield ok("unit", f"{unit.path} starts {command}.")
     yield from _check_installed_version(command)
     if any(link.is_symlink() for link in ENABLED):
-        yield ok("enabled", "It starts with the machine.")
+        yield ok("enabled", "The service starts at boot.")
     else:
-        yield warn("enabled", "It does not start with the machine.", "systemctl enable --now herod")
+        yield warn("enabled", "The service does not start at boot.", "systemctl enable --now herod")
 
 
 def _check_installed_version(command: Path) -> Iterator[Finding]:
@@ -155,14 +155,14 @@ def _check_account(unit: Unit) -> Iterator[Finding]:
     if missing:
         yield fail("account", f"There is no {' and no '.join(missing)}.", "systemd-sysusers, or make install again")
     elif uid == ROOT:
-        yield warn("account", "The service runs as root, which it does not need.", "say User=herod in the unit")
+        yield warn("account", "The service runs as root, which it does not need.", "set User=herod in the unit")
     else:
         yield ok("account", f"The service runs as {unit.user}:{unit.group}.")
 
 
 def _check_secrets(unit: Unit) -> Iterator[Finding]:
     if "hero_secret" not in unit.secrets:
-        yield ok("installed-secret", f"{unit.path} names no file for hero_secret, so none was looked at.")
+        yield ok("installed-secret", f"{unit.path} names no file for hero_secret, so none was checked.")
     for name, path in unit.secrets.items():
         yield _check_secret(CREDENTIALS[name], path)
 
@@ -173,16 +173,16 @@ def _check_secret(check: str, path: Path) -> Finding:
     except FileNotFoundError:
         return fail(
             check,
-            f"{path} is not there: the service cannot start.",
+            f"{path} does not exist: the service cannot start.",
             f"restore your copy of it; for a new store: herod secret generate --output-file {path}",
         )
     except OSError as error:
-        return ok(check, f"{path} was not looked at: {error.strerror}.")
+        return ok(check, f"{path} was not checked: {error.strerror}.")
     if is_private(found) and found.st_uid == ROOT:
         return ok(check, f"{path} is {owner(found)}.")
     return fail(
         check,
-        f"{path} is {owner(found)}: it is for root alone, and systemd hands it to the service.",
+        f"{path} is {owner(found)}: only root needs access, since systemd passes it to the service.",
         f"chown root:root {path}; chmod 600 {path}",
     )
 
@@ -191,15 +191,15 @@ def _check_state(unit: Unit) -> Iterator[Finding]:
     try:
         found = STATE.stat()
     except FileNotFoundError:
-        yield ok("state", f"{STATE} is not there yet: systemd makes it at the first start.")
+        yield ok("state", f"{STATE} does not exist yet: systemd creates it at the first start.")
         return
     except OSError as error:
-        yield ok("state", f"{STATE} was not looked at: {error.strerror}.")
+        yield ok("state", f"{STATE} was not checked: {error.strerror}.")
         return
     if stat.S_IMODE(found.st_mode) & 0o077 or owner(found).split()[1].split(":")[0] != unit.user:
         yield fail(
             "state",
-            f"{STATE} is {owner(found)}: it is for {unit.user} alone.",
+            f"{STATE} is {owner(found)}: only {unit.user} needs access.",
             f"chown -R {unit.user}:{unit.group} {STATE}; chmod 700 {STATE}",
         )
     else:
@@ -207,37 +207,39 @@ def _check_state(unit: Unit) -> Iterator[Finding]:
 
 
 def _check_group(unit: Unit) -> Iterator[Finding]:
-    """Who reaches the socket: its group and mode, and whether that lets this user in."""
+    """Check who can connect to the socket: its group and mode, and whether they admit this user."""
     try:
         found = SOCKET.stat()
     except FileNotFoundError:
-        yield warn("installed-socket", f"{SOCKET} is not there: the service does not run.", "systemctl start herod")
+        yield warn("installed-socket", f"{SOCKET} does not exist: the service is not running.", "systemctl start herod")
         return
     except OSError as error:
-        yield warn("installed-socket", f"{SOCKET} was not looked at: {error.strerror}.")
+        yield warn("installed-socket", f"{SOCKET} was not checked: {error.strerror}.")
         return
     gid = _gid(unit.group)
     if found.st_mode & stat.S_IWOTH:
-        yield ok("installed-socket", f"{SOCKET} is {owner(found)}: everybody may ask.")
+        yield ok("installed-socket", f"{SOCKET} is {owner(found)}: every user can connect.")
     elif found.st_gid != gid or not found.st_mode & stat.S_IWGRP:
         yield warn(
             "installed-socket",
-            f"{SOCKET} is {owner(found)}: members of group {unit.group} do not reach it.",
-            f'say Environment="HEROD_BIND=unix:{SOCKET},mode=0660 …" in a drop-in: systemctl edit herod',
+            f"{SOCKET} is {owner(found)}: members of group {unit.group} cannot connect.",
+            f'set Environment="HEROD_BIND=unix:{SOCKET},mode=0660 …" in a drop-in: systemctl edit herod',
         )
     elif os.geteuid() in {ROOT, found.st_uid} or gid in {os.getegid(), *os.getgroups()}:
-        yield ok("installed-socket", f"{SOCKET} is {owner(found)}, and you are let in.")
+        yield ok("installed-socket", f"{SOCKET} is {owner(found)}, and you can connect.")
     else:
-        yield warn("installed-socket", f"You are not in group {unit.group}, which may ask {SOCKET}.", _join(unit.group))
+        yield warn(
+            "installed-socket", f"You are not in group {unit.group}, which can connect to {SOCKET}.", _join(unit.group)
+        )
 
 
 def _join(group: str) -> str:
     try:
         me = pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:  # a container's user, say
+    except KeyError:  # a user without a name, as in containers
         me = "USER"
     if me in grp.getgrnam(group).gr_mem:
-        return "you were added after you had logged in: log in again"
+        return "you were added to the group after you logged in: log in again"
     return f"usermod -aG {group} {me}, then log in again"
 
 

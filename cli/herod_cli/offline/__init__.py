@@ -1,1 +1,1 @@
-"""Commands that work on the store itself and ask no daemon."""
+"""Commands that open the store themselves, without the daemon."""

@@ -1,4 +1,4 @@
-"""`herod export` and `herod import`: accounts and keys move between stores. Work on the store itself; ask no daemon."""
+"""`herod export` and `herod import`: move accounts and keys between stores. They open the store, not the daemon."""
 
 import sys
 from datetime import UTC, datetime
@@ -36,16 +36,16 @@ STANDARD: Final = "-"
 )
 @click.argument("file", required=False)
 @click.option(
-    "--to-secret", metavar="@FILE", help="What the export opens with; without it HERO_SECRET. A file's content."
+    "--to-secret", metavar="@FILE", help="File with the secret that encrypts the export. Default: HERO_SECRET."
 )
 @with_store_options
 @pass_invocation
 def export(invocation: Invocation, /, file: str | None, to_secret: str | None, **options: object) -> None:
     """Write all accounts and keys to FILE, encrypted, for another herod.
 
-    Stop the daemon first, and give the same secret and store as to `herod serve`. Passwords, client secrets and keys
-    go on working where `herod import` takes the file in. Without FILE it gets a name with the time, in this folder; -
-    is standard output. The file (0600) is AES-256-GCM encrypted TOML; nothing is ever written in the clear.
+    Stop the daemon first, and use the secret and store of `herod serve`. Passwords, client secrets and keys keep
+    working after `herod import`. Without FILE, writes herod-TIME.export in the current directory; - is standard
+    output. The file (0600) is TOML encrypted with AES-256-GCM; nothing is ever written unencrypted.
     """
     settings = load(**options)
     secret = None if to_secret is None else _load_new_secret(to_secret, options)
@@ -54,7 +54,7 @@ def export(invocation: Invocation, /, file: str | None, to_secret: str | None, *
 
     if file == STANDARD:
         if sys.stdout.isatty():
-            raise FailureError("A terminal is no place for an encrypted file.", hint="name a file, or use a pipe")
+            raise FailureError("An encrypted file cannot be written to a terminal.", hint="name a file, or use a pipe")
         done = export_accounts(settings, secret=secret)
         sys.stdout.flush()
         sys.stdout.buffer.write(done.content)
@@ -63,16 +63,16 @@ def export(invocation: Invocation, /, file: str | None, to_secret: str | None, *
         return
     path = Path(file) if file is not None else Path(f"herod-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.export")
     done = _write(path, settings, secret)
-    opens = "HERO_SECRET" if to_secret is None else f"what is in {to_secret.removeprefix('@')}"
+    opens = "HERO_SECRET" if to_secret is None else f"the secret in {to_secret.removeprefix('@')}"
     invocation.done(
         {"saved_to": str(path), "accounts": done.accounts, "keys": done.keys},
-        f"{done.accounts} accounts and {done.keys} keys are in {path} (0600). It opens with {opens}: whoever has both "
-        "can try the passwords, so send them on different ways.",
+        f"{done.accounts} accounts and {done.keys} keys are in {path} (0600). It opens with {opens}: anyone with "
+        "both can try the passwords, so send them separately.",
     )
 
 
 def _write(path: Path, settings: "Settings", secret: str | None) -> "Export":
-    """Export into a new file: whole, or not at all."""
+    """Export to a new file, atomically."""
     from herod.maintenance.export_accounts import export_accounts
 
     with whole_file(path) as target:
@@ -94,10 +94,12 @@ def _write(path: Path, settings: "Settings", secret: str | None) -> "Export":
 @click.option(
     "--from-secret",
     metavar="@FILE",
-    help="The secret that FILE was made with, if not HERO_SECRET; @- reads it from standard input.",
+    help="The secret that FILE was encrypted with, if not HERO_SECRET; @- reads it from standard input.",
 )
-@click.option("--skip-existing", is_flag=True, help="Leave out, and list, what is there already; refused otherwise.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option(
+    "--skip-existing", is_flag=True, help="Skip and list entries that exist already; otherwise they are an error."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @with_store_options
 @pass_invocation
 def import_(
@@ -111,9 +113,9 @@ def import_(
 ) -> None:
     """Import accounts and keys from another herod or Hero Auth.
 
-    Stop the daemon first, and give the same secret and store as to `herod serve`; where there is no store, one is
-    made. FILE is what `herod export` wrote, or Hero Auth's encrypted user file; - is standard input. All of it is
-    taken in, or nothing; nothing that is there is overwritten. To look into a file, try --dry-run on an empty --store.
+    Stop the daemon first, and use the secret and store of `herod serve`; a missing store is created. FILE is from
+    `herod export`, or is Hero Auth's encrypted user file; - is standard input. All of it is imported, or nothing;
+    nothing existing is overwritten. To inspect a file, use --dry-run with an empty --store.
     """
     settings = load(**options)
     secret = None if from_secret is None else _load_old_secret(from_secret)
@@ -131,7 +133,7 @@ def import_(
 
 
 def _load_new_secret(text: str, options: dict[str, object]) -> str:
-    from herod.settings import load_new_secret  # settings are read by offline commands alone
+    from herod.settings import load_new_secret  # only offline commands read settings
 
     warnings: list[str] = []
     is_weak_allowed = bool(options.get("allow_weak_secret"))
@@ -143,7 +145,7 @@ def _load_new_secret(text: str, options: dict[str, object]) -> str:
 
 
 def _load_old_secret(text: str) -> str:
-    """The secret a file was made with: in a file, named with or without @, or, with a warning, itself."""
+    """Read the secret of an export: from a file, with or without @, or, with a warning, the text itself."""
     from herod.settings import load_old_secret
 
     if text in {"-", "@-"}:
@@ -157,8 +159,8 @@ def _load_old_secret(text: str) -> str:
     if is_file:
         return load_old_secret(Path(text), where="--from-secret")
     print_notice(
-        "herod: warning: there is no such file, so --from-secret is taken as the secret itself: every user of this "
-        "machine can see it there, use --from-secret @FILE"
+        "herod: warning: there is no such file, so --from-secret is used as the secret itself: every user of this "
+        "machine can see it, use --from-secret @FILE"
     )
     return text
 
@@ -187,7 +189,7 @@ def _report(done: "Import") -> list[str]:
     place = f"{done.store}, which is new" if done.is_new else done.store
     lines = [f"{verb} {len(done.accounts)} accounts and {len(done.keys)} keys into {place}."]
     lines += [f"skipped: {kind} {label}: {why}" for kind, label, why in done.skipped]
-    lines += [f"needs `herod user rotate-secret {id_}` for a client secret" for id_ in done.without_secret]
+    lines += [f"no client secret: `herod user rotate-secret {id_}` creates one" for id_ in done.without_secret]
     return lines
 
 
@@ -202,5 +204,5 @@ def _warnings(done: "Import") -> list[str]:
         for kind, id_, names in done.unknown_networks
     ]
     if done.unread:
-        lines.append(f"not understood, and left out: {', '.join(done.unread)}")
+        lines.append(f"not understood and ignored: {', '.join(done.unread)}")
     return lines

@@ -1,4 +1,4 @@
-"""`herod restore` and what `herod secret rotate` shares with it: work on the store itself. Asks no daemon."""
+"""`herod restore`, and what it shares with `herod secret rotate`. They open the store, not the daemon."""
 
 import os
 from collections.abc import Callable
@@ -19,24 +19,25 @@ if TYPE_CHECKING:
 __all__ = ["load", "restore", "with_store_options"]
 
 STORE_OPTIONS: Final = (
-    click.option("--store", metavar="URL", help="The store, sqlite:/path, as `herod serve` has it."),
-    click.option("--config", metavar="FILE", help="The settings file, as `herod serve` has it."),
+    click.option("--store", metavar="URL", help="The store, sqlite:/path, as for `herod serve`."),
+    click.option("--config", metavar="FILE", help="The settings file, as for `herod serve`."),
     click.option("--allow-weak-secret", is_flag=True, help="Accept a secret under 32 bytes."),
 )
 
 
 def with_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command take what says which store and settings it works on."""
+    """Add the options that select the store and settings to a command."""
     for option in reversed(STORE_OPTIONS):
         command = option(command)
     return command
 
 
 def load(**options: object) -> "Settings":
-    """The settings as `herod serve` would find them with these options.
+    """Load the settings as `herod serve` would with these options.
 
     Raises:
-        SettingsError: they are not good.
+        SettingsError: they are invalid.
+        FailureError: no HERO_SECRET is set.
     """
     from herod.settings import load_settings
     from herod_client.core.errors import MissingSecret  # keeps `--help` fast
@@ -46,8 +47,8 @@ def load(**options: object) -> "Settings":
         return load_settings(given, os.environ, uid=os.getuid())
     except MissingSecret:
         raise FailureError(
-            "No HERO_SECRET is set, and this works on the store itself.",
-            hint="say where the daemon's own secret is: HERO_SECRET_FILE=FILE before the command",
+            "No HERO_SECRET is set, and this command opens the store itself.",
+            hint="give the daemon's own secret: HERO_SECRET_FILE=FILE before the command",
             exit_code=USAGE,
         ) from None
 
@@ -65,16 +66,16 @@ def load(**options: object) -> "Settings":
 @click.option(
     "--backup-secret-file",
     metavar="FILE",
-    help="The secret that the backup was made with, where it is not today's.",
+    help="The secret that the backup was made with, if not the current one.",
 )
 @with_store_options
 @pass_invocation
 def restore(invocation: Invocation, /, file: str, backup_secret_file: str | None, **options: object) -> None:
     """Replace the store with a backup.
 
-    Stop the daemon first, and give the same secret and store as to `herod serve`. A backup that is damaged or not
-    whole changes nothing. The store of before is kept under a dated name. What was deleted, revoked or disabled since
-    the backup stays so, all tokens and sessions end, and what lives again is listed.
+    Stop the daemon first, and use the secret and store of `herod serve`. A damaged or incomplete backup changes
+    nothing. The previous store is kept under a dated name. What was deleted, revoked or disabled since the backup
+    stays so, all tokens and sessions end, and what is valid again is listed.
     """
     settings = load(**options)
 
@@ -97,15 +98,15 @@ def restore(invocation: Invocation, /, file: str, backup_secret_file: str | None
 def _warning(done: "Restoration", warning: str) -> str:
     if warning == done.unread and done.is_salvaged:
         return (
-            f"the store of before is damaged ({warning}): what could be read of it was carried forward, and the rest "
-            "of what was deleted, revoked, disabled or changed since the backup counts again"
+            f"the previous store is damaged ({warning}): what could be read from it was carried forward; the rest of "
+            "what was deleted, revoked, disabled or changed since the backup is valid again"
         )
     if warning == done.unread:
         return (
-            f"nothing could be carried forward from the store of before ({warning}): what was deleted, revoked, "
-            "disabled or changed since the backup counts again"
+            f"nothing could be carried forward from the previous store ({warning}): what was deleted, revoked, "
+            "disabled or changed since the backup is valid again"
         )
-    return f"the backup's audit log is not whole: {warning}"
+    return f"the backup's audit log failed verification: {warning}"
 
 
 def _answer(done: "Restoration") -> dict[str, object]:
@@ -130,8 +131,8 @@ def _report(done: "Restoration") -> list[str]:
         f"Restored {done.store}: {done.accounts} accounts, {done.keys} keys. All tokens and sessions have ended.",
     ]
     if done.moved_to is not None:
-        lines.append(f"The store of before is kept as {done.moved_to}")
+        lines.append(f"The previous store is kept as {done.moved_to}")
     lines += [f"stays deleted: {kind} {id_}" for kind, id_ in restored.deleted]
     lines += [f"stays disabled: {kind} {id_}" for kind, id_ in restored.disabled]
-    lines += [f"lives again: {kind} {id_} {what}" for kind, id_, what in restored.revived]
+    lines += [f"restored: {kind} {id_} {what}" for kind, id_, what in restored.revived]
     return lines

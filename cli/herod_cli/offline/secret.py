@@ -1,4 +1,4 @@
-"""`herod secret …`: the secret that the daemon is started with, and the key that signs. Asks no daemon."""
+"""`herod secret …`: the daemon's secret and signing key. Contacts no daemon."""
 
 import base64
 import secrets
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["secret"]
 
-SECRET_BYTES: Final = 32  # 256 bits, what HS256 wants (RFC 7518, section 3.2)
+SECRET_BYTES: Final = 32  # 256 bits, as HS256 requires (RFC 7518, section 3.2)
 
 
 @click.group(cls=HerodGroup, asks=False, examples=["herod secret generate --output-file hero_secret"])
@@ -39,9 +39,9 @@ def secret() -> None:
 @click.option("--output-file", metavar="FILE", help="Write it to a new FILE (0600) instead of printing it.")
 @pass_invocation
 def generate(invocation: Invocation, output_file: str | None) -> None:
-    """Make a HERO_SECRET: 256 random bits.
+    """Generate a HERO_SECRET: 256 random bits.
 
-    Whoever has it can make tokens and open the store. It is printed once and kept nowhere.
+    Anyone who has it can create tokens and open the store. It is printed once and not stored.
     """
     if output_file is not None:
         with SavedSecret(output_file) as place:
@@ -50,8 +50,8 @@ def generate(invocation: Invocation, output_file: str | None) -> None:
                 answer = {"saved_to": output_file}
                 invocation.done(answer, f"A new secret is in {output_file} (0600): HERO_SECRET_FILE={output_file}")
                 return
-        # Nothing depends on it yet, so unlike a key that the daemon made it is not shown: another one is as good.
-        raise FailureError("No secret was kept.", hint="make room on that disk, or name another file")
+        # Nothing depends on it yet, so unlike a key from the daemon it is not printed: the user can generate another.
+        raise FailureError("No secret was saved.", hint="free space on that disk, or give another file")
     text = _generate()
     if invocation.is_json:
         print_json({"secret": text})
@@ -67,12 +67,12 @@ def generate(invocation: Invocation, output_file: str | None) -> None:
         "herod secret rotate --new-secret-file new_secret --compromised",
     ],
 )
-@click.option("--new-secret-file", required=True, metavar="FILE", help="What the secret is to be from now on.")
+@click.option("--new-secret-file", required=True, metavar="FILE", help="File with the new secret.")
 @click.option("--store-secret", is_flag=True, help="Change HEROD_STORE_SECRET, not HERO_SECRET.")
 @click.option(
     "--compromised",
     is_flag=True,
-    help="Somebody knows the old one: it opens nothing any more, all is sealed anew, all tokens and sessions end.",
+    help="The old one is known to others: it stops working, everything is sealed again, all tokens and sessions end.",
 )
 @with_store_options
 @pass_invocation
@@ -86,8 +86,8 @@ def rotate(
 ) -> None:
     """Change the secret that the daemon is started with.
 
-    Stop the daemon first, and give the same secret and store as to `herod serve`. Until a start with the new secret
-    has succeeded both open the store; tokens of the old one are good until they end. It may be interrupted at any
+    Stop the daemon first, and use the secret and store of `herod serve`. Until the daemon has started with the new
+    secret, both open the store; tokens of the old one stay valid until they expire. It may be interrupted at any
     time, and repeated.
     """
     settings = load(**options)
@@ -102,14 +102,14 @@ def rotate(
     done = rotate_secret(settings, new, is_store_secret=store_secret, is_compromised=compromised)
     if done.untidied is not None:
         print_notice(
-            f"herod: warning: the old key may still be found in {done.store} ({done.untidied}): make room on its disk,"
-            " and change the secret once more"
+            f"herod: warning: the old key may still be found in {done.store} ({done.untidied}): free space on its"
+            " disk, and rotate the secret again"
         )
     variable = "HEROD_STORE_SECRET" if store_secret else "HERO_SECRET"
     sentence = (
-        f"{done.store} opens with the new secret already: nothing was changed."
+        f"{done.store} already opens with the new secret: nothing was changed."
         if done.is_done_before
-        else f"{done.store} takes the new secret: start the daemon with {variable}_FILE={new_secret_file}"
+        else f"{done.store} now opens with the new secret: start the daemon with {variable}_FILE={new_secret_file}"
     )
     invocation.done({"store": done.store, "changed": not done.is_done_before}, sentence)
 
@@ -123,12 +123,12 @@ def rotate(
     ],
 )
 @click.option(
-    "--token-ttl", type=click.IntRange(min=1), metavar="S", help="Seconds a token lives, as `herod serve` has it."
+    "--token-ttl", type=click.IntRange(min=1), metavar="S", help="Token lifetime in seconds, as for `herod serve`."
 )
 @click.option(
     "--compromised",
     is_flag=True,
-    help="Somebody knows a signing key: all tokens that Ed25519 keys have signed end at once.",
+    help="A signing key is known to others: all tokens signed by Ed25519 keys end at once.",
 )
 @with_store_options
 @pass_invocation
@@ -138,11 +138,11 @@ def rotate_signing(
     compromised: bool,  # noqa: FBT001 - click's
     **options: object,
 ) -> None:
-    """Make a new Ed25519 key to sign tokens with.
+    """Create a new Ed25519 key to sign tokens.
 
-    Stop the daemon first, and give the same secret and settings as to `herod serve`. Tokens of the old key are good
-    until they end, and then it is forgotten. It may be interrupted at any time; each run makes another key. Where
-    tokens are signed by HS256, HERO_SECRET is the key: `herod secret rotate` changes it.
+    Stop the daemon first, and use the secret and settings of `herod serve`. Tokens of the old key stay valid until
+    they expire; then the key is deleted. It may be interrupted at any time; each run creates another key. With HS256,
+    HERO_SECRET is the key: `herod secret rotate` changes it.
     """
     settings = load(**options)
 
@@ -163,11 +163,11 @@ def rotate_signing(
 def _signing_sentence(done: "SigningRotation") -> str:
     change = done.change
     if change.current is None:
-        return f"{done.store} keeps no Ed25519 key any more, and their tokens have ended. HERO_SECRET signs, as before."
+        return f"{done.store} no longer has Ed25519 keys, and their tokens have ended. HERO_SECRET signs, as before."
     if change.until is None:
         return f"{done.store} signs with the new key {change.current}: all tokens of its Ed25519 keys have ended."
     return (
-        f"{done.store} signs with the new key {change.current}. Tokens of {change.retired} are good until they end,"
+        f"{done.store} signs with the new key {change.current}. Tokens of {change.retired} are valid until they expire,"
         f" at {_time(change.until)} at the latest."
     )
 

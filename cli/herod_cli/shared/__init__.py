@@ -1,1 +1,1 @@
-"""What several commands need: output, files with secrets, saved tokens."""
+"""Code that commands share: output, files with secrets, saved tokens."""

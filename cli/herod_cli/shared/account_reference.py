@@ -1,4 +1,4 @@
-"""How accounts are named, and how a secret that is shown once is shown: shared by the commands that need it."""
+"""Account parameters, and output of secrets that are shown once: shared by several commands."""
 
 import sys
 from collections.abc import Mapping
@@ -13,25 +13,25 @@ __all__ = ["account", "join_scope", "place_for", "show_secret"]
 
 
 def account(who: str) -> dict[str, str]:
-    """The parameter that names an account: an email has an `@`, a client_id has none."""
+    """Return the parameter that names an account: an email has an `@`, a client_id does not."""
     return {"email": who} if "@" in who else {"client_id": who}
 
 
 def join_scope(scope: tuple[str, ...]) -> str | None:
-    """Repeated options as the one string that the wire has."""
+    """Join repeated options into the one scope string that the API takes."""
     return " ".join(scope) or None
 
 
 def place_for(path: str | None) -> AbstractContextManager[SavedSecret | None]:
-    """The file of `--save`, made before the secret is; nothing without the option."""
+    """Create the file of `--save` before the secret is created; None without the option."""
     return nullcontext(None) if path is None else SavedSecret(path)
 
 
 def show_secret(invocation: Invocation, answer: Mapping[str, Any], secret: str, *, place: SavedSecret | None) -> None:
-    """Hand over what is never shown again: into its file, else as JSON, in a box, or plain.
+    """Output a secret that is shown once: to its file, or else as JSON, in a box, or plain.
 
     Args:
-        invocation: says how to print.
+        invocation: its output format applies.
         answer: the whole answer.
         secret: the name of the field that is secret.
         place: the file of `--save`.

@@ -1,7 +1,7 @@
-"""A new file that is whole or not there: what a backup or an export is written into.
+"""Atomic creation of a new file, for backups and exports.
 
-It is made, named and removed in the folder that was opened for it first: another user who owns that folder, or one
-above it, cannot lead the command elsewhere meanwhile.
+The file is created, named and removed relative to the descriptor of its folder, which is opened first: another user
+who owns that folder, or one above it, cannot redirect the command meanwhile.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ __all__ = ["whole_file"]
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file (0600) to write in; it gets its name when the block has ended well, and is gone when it has not.
+    """Open a file (0600) that gets its name when the block succeeds, and is removed when the block fails.
 
     Raises:
-        FailureError: there is something of that name, or the disk says no.
+        FailureError: the name exists, or writing fails.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     with contextlib.ExitStack() as opened:
@@ -40,7 +40,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         except OSError as error:
             raise FailureError(
                 f"{path} cannot be written: {error.strerror or error}.",
-                hint="check the folder, and the room on its disk",
+                hint="check the folder and the free space on its disk",
             ) from error
         finally:
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Which version this command is of."""
+"""The version of this command."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -6,7 +6,7 @@ __all__ = ["cli_version"]
 
 
 def cli_version() -> str:
-    """The installed distribution's version."""
+    """Return the installed distribution's version."""
     try:
         return version("herod")
     except PackageNotFoundError:

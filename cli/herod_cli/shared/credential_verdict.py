@@ -1,4 +1,4 @@
-"""The question "is this credential good?", asked and shown alike for tokens and keys."""
+"""Validation of a credential, shared by `token validate` and `key verify`."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -15,15 +15,15 @@ __all__ = ["show_verdict", "verdict_callback"]
 
 
 def verdict_callback(what: str) -> Callable[..., int]:
-    """The body of a command, with its argument and options: it asks whether a credential is good now.
+    """Build the callback of a command that validates a credential, with its argument and options.
 
     Args:
-        what: `key` or `token`, as the command's help and its messages call it.
+        what: `key` or `token`, as help and messages name it.
     """
 
     @click.argument("text", metavar=f"{what.upper()}|@FILE|-")
-    @click.option("--scope", metavar="SCOPE", help="Demand this scope too.")
-    @click.option("--network", metavar="NAME", help="Demand this network too.")
+    @click.option("--scope", metavar="SCOPE", help="Also require this scope.")
+    @click.option("--network", metavar="NAME", help="Also require this network.")
     @pass_invocation
     def ask(invocation: Invocation, text: str, scope: str | None, network: str | None) -> int:
         credential = read_secret(text, what)
@@ -32,7 +32,7 @@ def verdict_callback(what: str) -> Callable[..., int]:
         code = show_verdict(invocation, answer, is_good=is_good)
         if not is_good and answer.get("reason") == "invalid" and not invocation.is_json:
             print_notice(
-                "  hint: herod does not tell why of keys and secrets; `herod key show ID` shows a key's state",
+                "  hint: herod gives no reasons for keys and secrets; `herod key show ID` shows a key's state",
                 indent=8,
             )
         return code
@@ -41,7 +41,7 @@ def verdict_callback(what: str) -> Callable[..., int]:
 
 
 def show_verdict(invocation: Invocation, answer: Mapping[str, Any], *, is_good: bool) -> int:
-    """Print it, times as people read them; the exit code."""
+    """Print the verdict, with readable times, and return the exit code."""
     if invocation.is_json:
         invocation.show(answer)
     elif is_good:

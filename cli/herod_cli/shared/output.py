@@ -1,7 +1,7 @@
-"""How answers look: tables and records for people, JSON for scripts, a box for what is shown once.
+"""Output formats: tables and records for people, JSON for scripts, a box for secrets that are shown once.
 
-Pure but for the `print_*` functions. Nothing that came from elsewhere reaches a terminal with a control, format or
-direction character in it: those are shown as escapes.
+Only the `print_*` functions do I/O. Control, format and direction characters in data never reach a terminal: they are
+printed as escapes.
 """
 
 import re
@@ -37,7 +37,7 @@ NARROWEST: Final = 20
 DEFAULT_WIDTH: Final = 80
 GAP: Final = 2
 SMALLEST_COLUMN: Final = 4
-SMALLEST_YIELDING: Final = 10  # below this no column gives way alone
+SMALLEST_YIELDING: Final = 10  # yielding columns shrink alone down to this
 
 # Controls, formats (bidi overrides among them), surrogates, private use, unassigned, line and paragraph separators.
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -49,8 +49,8 @@ class Column:
 
     Attributes:
         key: the field of an item it shows.
-        is_whole: never cut short: what people copy.
-        yields: cut short before others are: what people do not tell items apart by.
+        is_whole: never truncated, for values that people copy.
+        yields: truncated before other columns, for values that do not identify an item.
     """
 
     title: str
@@ -60,7 +60,7 @@ class Column:
 
 
 def clean(text: str) -> str:
-    """`text` with everything that a terminal might obey written as an escape."""
+    """Escape every character of `text` that a terminal might interpret."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escape(character) if _is_unsafe(character) else character for character in text)
@@ -78,7 +78,7 @@ def _escape(character: str) -> str:
 
 
 def width(text: str) -> int:
-    """Columns that clean `text` takes on a terminal."""
+    """Return the number of terminal columns that clean `text` takes."""
     if text.isascii():
         return len(text)
     return sum(_columns(character) for character in text)
@@ -91,14 +91,14 @@ def _columns(character: str) -> int:
 
 
 def fit(text: str, columns: int) -> str:
-    """Clean `text` cut to at most `columns`, with `…` where it was cut."""
+    """Truncate clean `text` to at most `columns`, with `…` at the end."""
     if width(text) <= columns:
         return text
     return _head(text, columns - 1) + "…"
 
 
 def _head(text: str, columns: int) -> str:
-    """As much of the beginning as fits, whole characters with their marks."""
+    """Return the longest prefix that fits, with the combining marks of its last character."""
     used = 0
     for index, character in enumerate(text):
         used += _columns(character)
@@ -108,7 +108,7 @@ def _head(text: str, columns: int) -> str:
 
 
 def wrap(text: str, columns: int) -> list[str]:
-    """Clean `text` in lines of at most `columns`, broken at spaces where there are any."""
+    """Wrap clean `text` to at most `columns`, at spaces where possible."""
     lines: list[str] = []
     rest = text
     while width(rest) > columns:
@@ -122,9 +122,9 @@ def wrap(text: str, columns: int) -> list[str]:
 
 
 def flow(text: str, columns: int, *, indent: int = 2) -> list[str]:
-    """Clean `text` in lines of about `columns`, the later ones indented.
+    """Wrap clean `text` to about `columns`, with later lines indented.
 
-    Words and what stands in backticks stay in one piece, also where they are longer: people copy them.
+    Words and text in backticks are never broken, even if longer than a line: people copy them.
     """
     whole = re.sub("`[^`]*`", lambda match: match[0].replace(" ", "\0"), text)
     words = [word.replace("\0", " ") for word in whole[len(whole) - len(whole.lstrip(" ")) :].split(" ")]
@@ -138,7 +138,7 @@ def flow(text: str, columns: int, *, indent: int = 2) -> list[str]:
 
 
 def show(value: object) -> str:
-    """A field of an answer as people read it, clean."""
+    """Format a field of an answer for people, escaped."""
     match value:
         case None | "":
             return "-"
@@ -153,9 +153,9 @@ def show(value: object) -> str:
 
 
 def table(columns: Sequence[Column], items: Iterable[Mapping[str, Any]], *, available: int) -> list[str]:
-    """The lines of a table, its title line first, each at most `available` columns where that is possible.
+    """Return the lines of a table, titles first, each at most `available` columns where possible.
 
-    Columns that are not whole give way, the widest first. Where even that is not enough, each item is a record.
+    Columns without `is_whole` are narrowed, the widest first. If that is not enough, each item becomes a record.
     """
     items = list(items)
     rows = [[show(item.get(column.key)) for column in columns] for item in items]
@@ -176,7 +176,7 @@ def table(columns: Sequence[Column], items: Iterable[Mapping[str, Any]], *, avai
 
 
 def _narrow(widths: list[int], indexes: Sequence[int], excess: int, smallest: int) -> int:
-    """Take `excess` from the widest of these columns, as far as they are wider than `smallest`; what is left of it."""
+    """Narrow these columns by `excess`, the widest first, down to `smallest`; return what remains of it."""
     while excess > 0:
         widest = max(indexes, key=lambda index: widths[index], default=None)
         if widest is None or widths[widest] <= smallest:
@@ -192,14 +192,14 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def pad(text: str, columns: int) -> str:
-    """`text` with spaces up to `columns`."""
+    """Pad `text` with spaces to `columns`."""
     return text + " " * (columns - width(text))
 
 
 def record(fields: Mapping[str, Any], *, available: int) -> list[str]:
-    """The lines of one thing: a name and a value each, long values broken except at no space.
+    """Return the lines of one item, a name and a value each; long values are wrapped at spaces.
 
-    What has fields of its own stands there as `former.works_until`, as JSON has it.
+    Nested fields are named by their path, such as `former.works_until`.
     """
     fields = dict(_flat(fields))
     names = [clean(name) for name in fields]
@@ -207,7 +207,7 @@ def record(fields: Mapping[str, Any], *, available: int) -> list[str]:
     lines = []
     for name, value in zip(names, fields.values(), strict=True):
         text = show(value)
-        # What has no space is an id, a key or a token: people copy it, so it stays in one piece.
+        # A value without spaces is an id, key or token: people copy it, so it is never broken.
         broken = wrap(text, max(available - indent, 20)) if " " in text else [text]
         lines += [pad(name if not index else "", indent) + part for index, part in enumerate(broken)]
     return lines
@@ -222,7 +222,7 @@ def _flat(fields: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 
 def box(lines: Sequence[str]) -> list[str]:
-    """`lines` with a frame around them."""
+    """Draw a frame around `lines`."""
     inner = max(width(line) for line in lines)
     return [
         f"┌{'─' * (inner + 2)}┐",
@@ -235,16 +235,16 @@ _MAYBE_UNSAFE: Final = re.compile(r"[^\n\x20-\x7e]")
 
 
 def to_json(value: object, *, indent: int = 2) -> str:
-    """`value` as JSON for eyes and scripts alike, with unsafe characters as JSON's own escapes.
+    """Encode `value` as readable JSON, with unsafe characters as JSON escapes.
 
     Args:
-        value: what msgspec can encode.
-        indent: columns for each level; below zero it is one line.
+        value: anything that msgspec can encode.
+        indent: spaces per level; negative for one line.
     """
     import msgspec  # 25 ms that `--help` does not pay
 
     text = msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
-    # Outside of strings JSON has ASCII only, so every match stands in one.
+    # Outside of strings JSON is ASCII only, so every match is inside a string.
     return _MAYBE_UNSAFE.sub(lambda match: _json_escape(match[0]), text)
 
 
@@ -256,18 +256,18 @@ def _json_escape(character: str) -> str:
 
 
 def terminal_width() -> int:
-    """Columns there are: the terminal's, COLUMNS, or 80."""
+    """Return the output width: COLUMNS, the terminal's width, or 80."""
     return max(shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns, NARROWEST)
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines that are clean already."""
+    """Print lines that are already clean."""
     for line in lines:
         sys.stdout.write(line + "\n")
 
 
 def print_table(columns: Sequence[Column], items: Sequence[Mapping[str, Any]], *, empty: str) -> None:
-    """Print a table, or on stderr what to do when there is nothing in it."""
+    """Print a table; without items, print `empty` to stderr."""
     if items:
         print_lines(table(columns, items, available=terminal_width()))
     else:
@@ -275,7 +275,7 @@ def print_table(columns: Sequence[Column], items: Sequence[Mapping[str, Any]], *
 
 
 def print_record(fields: Mapping[str, Any]) -> None:
-    """Print one thing."""
+    """Print the fields of one item."""
     print_lines(record(fields, available=terminal_width()))
 
 
@@ -285,19 +285,19 @@ def print_json(value: object) -> None:
 
 
 def print_sentence(text: str) -> None:
-    """Print a sentence, in lines where a person reads it."""
+    """Print a sentence, wrapped on a terminal."""
     print_lines(flow(clean(text), terminal_width()) if sys.stdout.isatty() else [clean(text)])
 
 
 def print_notice(text: str, *, indent: int = 2) -> None:
-    """Say something to the person at the terminal, out of the way of what scripts read."""
+    """Print a message for people to stderr, since scripts read stdout."""
     sys.stdout.flush()
     lines = flow(clean(text), terminal_width(), indent=indent) if sys.stderr.isatty() else [clean(text)]
     sys.stderr.write("".join(line + "\n" for line in lines))
 
 
 def print_error(message: str, *hints: str | None) -> None:
-    """Say what went wrong, and on lines of their own what to do."""
+    """Print an error message, and each hint on its own line."""
     print_notice(f"herod: {message}")
     for hint in hints:
         if hint:

@@ -1,6 +1,6 @@
-"""What `herod login` keeps: one access token for each daemon's address, in a file for its owner's eyes alone.
+"""Tokens saved by `herod login`: one access token per daemon address, in a file that only its owner can read.
 
-A token is presented to the address it was saved for and to no other.
+A token is presented only to the address that it was saved for.
 """
 
 import os
@@ -18,17 +18,17 @@ VERSION: Final = 1
 
 
 def credentials_path(environ: Mapping[str, str]) -> Path:
-    """`$XDG_CONFIG_HOME/herod/credentials.json`.
+    """Return `$XDG_CONFIG_HOME/herod/credentials.json`, by default below `~/.config`.
 
     Raises:
-        FailureError: neither that variable nor HOME says where it would be.
+        FailureError: neither that variable nor HOME is an absolute path.
     """
     folder = environ.get("XDG_CONFIG_HOME", "")
     if folder.startswith("/"):  # the XDG base directory specification says to ignore relative ones
         return Path(folder) / "herod" / "credentials.json"
     if environ.get("HOME", "").startswith("/"):
         return Path(environ["HOME"]) / ".config" / "herod" / "credentials.json"
-    raise FailureError("There is no place for credentials.", hint="set HOME or XDG_CONFIG_HOME")
+    raise FailureError("There is no folder for saved tokens.", hint="set HOME or XDG_CONFIG_HOME")
 
 
 class SavedTokens:
@@ -40,11 +40,11 @@ class SavedTokens:
 
     @property
     def addresses(self) -> list[str]:
-        """Where one is signed in."""
+        """The addresses that have a saved token."""
         return sorted(self._sign_ins)
 
     def token(self, address: str) -> str | None:
-        """The token for `address`."""
+        """Return the token saved for `address`, or None."""
         match self._sign_ins.get(address):
             case {"access_token": str(token)}:
                 return token
@@ -52,12 +52,12 @@ class SavedTokens:
                 return None
 
     def keep(self, address: str, sign_in: Mapping[str, Any]) -> None:
-        """Save a sign-in in the place of an earlier one."""
+        """Save a sign-in, replacing an earlier one."""
         self._sign_ins[address] = dict(sign_in)
         self._save()
 
     def forget(self, address: str) -> None:
-        """Drop a sign-in; without any left the file goes too."""
+        """Remove a sign-in, and with the last one the file."""
         self._sign_ins.pop(address, None)
         if self._sign_ins:
             self._save()
@@ -66,16 +66,16 @@ class SavedTokens:
             self.path.unlink(missing_ok=True)
 
     def check_path(self) -> None:
-        """See that the file may be changed.
+        """Check that changing the file is safe.
 
         Raises:
-            RuntimeFailure: this is root, and another user can change where its path leads, as with that user's HOME.
+            RuntimeFailure: this is root, and another user can redirect the path, as with that user's HOME.
         """
         require_own_path(self.path, "the file of saved sign-ins")
 
     def _save(self) -> None:
         self.check_path()
-        import msgspec  # only a sign-in pays for it
+        import msgspec  # needed only to save a sign-in
 
         content = msgspec.json.encode({"version": VERSION, "sign_ins": self._sign_ins})
         replace_private(self.path, msgspec.json.format(content, indent=2) + b"\n")
@@ -88,10 +88,10 @@ def _load(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     if not is_private(found) or found.st_uid not in {os.geteuid(), 0}:
         raise FailureError(
-            f"{path} can be read or written by others, so what it holds is not used.",
+            f"{path} can be read or written by others, so it is not used.",
             hint=f"chmod 600 {path}, or delete it and run `herod login` again",
         )
-    import msgspec  # only a saved sign-in pays for it
+    import msgspec  # needed only if a sign-in is saved
 
     try:
         match msgspec.json.decode(read_bounded(str(path))):

@@ -1,6 +1,6 @@
-"""Files and terminals that hold secrets: read, asked for, and written for their owner's eyes alone.
+"""Secrets in files and on terminals: read, prompted for, and written so that only the owner can read them.
 
-A secret is never part of a message, and one given as a plain argument earns a warning.
+A secret is never part of a message, and one given as a plain argument causes a warning.
 """
 
 import contextlib
@@ -39,17 +39,17 @@ __all__ = [
 ]
 
 MAX_SECRET: Final = 64 * 1024
-# What file systems without hard links say.
+# Errors of file systems without hard links.
 NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
 def read_secret(text: str, what: str, *, option: str | None = None) -> str:
-    """A key, token or secret: itself, `@FILE`, or `-` for standard input, without white space around it.
+    """Read a key, token or secret: the text itself, `@FILE`, or `-` for standard input; white space is stripped.
 
     Args:
-        text: what was written.
+        text: the argument.
         what: its name in messages, such as `key`.
-        option: the option it was given to; None for an argument.
+        option: the option that it is the value of; None for an argument.
     """
     if text in {"-", "@-"} or text.startswith("@"):
         return read_named(text, what)
@@ -59,7 +59,7 @@ def read_secret(text: str, what: str, *, option: str | None = None) -> str:
 
 
 def read_named(text: str, what: str) -> str:
-    """As `read_secret`, for what did not stand on the command line: no warning."""
+    """Read a secret that was not on the command line: like `read_secret`, without the warning."""
     if text in {"-", "@-"}:
         content = _strip(_read_input())
     elif text.startswith("@"):
@@ -72,13 +72,13 @@ def read_named(text: str, what: str) -> str:
 
 
 def read_password(path: str) -> str:
-    """A password from a file, or from standard input for `-`: everything but one trailing line end."""
+    """Read a password from a file, or from standard input for `-`, without one trailing line end."""
     content = _read_input() if path == "-" else read_bounded(path)
     return _decode(content).removesuffix("\n").removesuffix("\r")
 
 
 def read_bounded(path: str) -> bytes:
-    """A small file's content.
+    """Return a small file's content.
 
     Raises:
         FailureError: it cannot be read or is too big to be a secret.
@@ -88,7 +88,7 @@ def read_bounded(path: str) -> bytes:
             content = file.read(MAX_SECRET + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise FailureError(f"{path} cannot be read: {reason}.", hint="check the path and who may read it") from error
+        raise FailureError(f"{path} cannot be read: {reason}.", hint="check the path and its permissions") from error
     return _bounded(content, path)
 
 
@@ -98,7 +98,7 @@ def _read_input() -> bytes:
 
 def _bounded(content: bytes, where: str) -> bytes:
     if len(content) > MAX_SECRET:
-        raise FailureError(f"{where} holds over {MAX_SECRET} bytes: that is no secret.", hint="check the path")
+        raise FailureError(f"{where} is larger than {MAX_SECRET} bytes: it is not a secret.", hint="check the path")
     return content
 
 
@@ -114,7 +114,7 @@ def _decode(content: bytes) -> str:
 
 
 def has_terminal() -> bool:
-    """Whether somebody is there to ask."""
+    """Whether there is a terminal to prompt on."""
     return sys.stdin.isatty()
 
 
@@ -122,24 +122,24 @@ def ask_password(prompt: str, *, twice: bool, option: str) -> str:
     """Ask for a password without showing it.
 
     Args:
-        prompt: what to ask.
+        prompt: the prompt.
         twice: ask again and compare.
-        option: what to use where there is no terminal.
+        option: the option to suggest if there is no terminal.
     """
     if not has_terminal():
-        raise click.UsageError(f"There is no terminal to ask for a password on: use {option} FILE.")
+        raise click.UsageError(f"There is no terminal to prompt for a password: use {option} FILE.")
     while True:
         password = getpass.getpass(f"{prompt}: ")
         if not password:
-            print_notice("It is empty. Try again, or end with Ctrl-C.")
+            print_notice("The input is empty. Try again, or cancel with Ctrl-C.")
         elif twice and getpass.getpass("Again: ") != password:
-            print_notice("The two are not the same. Try again, or end with Ctrl-C.")
+            print_notice("The two inputs differ. Try again, or cancel with Ctrl-C.")
         else:
             return password
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something that cannot be undone, when somebody is there to answer.
+    """Ask for confirmation before something that cannot be undone, if there is a terminal.
 
     Raises:
         FailureError: the answer was no.
@@ -151,9 +151,9 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 class SavedSecret:
-    """A new file, 0600, made before the secret is, so that a secret is never made and then has no place.
+    """A new file (0600), created before the secret, so that no secret is created that cannot be saved.
 
-    Use as a context manager around the call that makes the secret; leaving it without `write` removes the file.
+    Use as a context manager around the call that creates the secret; leaving it without `write` removes the file.
     """
 
     def __init__(self, path: str) -> None:
@@ -179,7 +179,7 @@ class SavedSecret:
         os.close(self._folder)
 
     def write(self, secret: str) -> bool:
-        """Write the secret and its line end; False, with a warning, when the file does not take it."""
+        """Write the secret and a line end; return False, with a warning, if that fails."""
         try:
             write_all(self._descriptor, secret.encode() + b"\n")
         except OSError as error:
@@ -190,10 +190,10 @@ class SavedSecret:
 
 
 def open_folder(path: Path) -> int:
-    """Open the folder of a new file: names that belong to it then stay in it, wherever its path leads meanwhile.
+    """Open the folder of a new file, so that its names stay in it even if the path is changed meanwhile.
 
     Raises:
-        FailureError: there is none, or it may not be entered.
+        FailureError: it does not exist, or may not be entered.
     """
     try:
         return os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -205,7 +205,7 @@ def create_private(path: Path, *, folder: int) -> int:
     """Create a file that only its owner can read, and open it for writing.
 
     Args:
-        path: its name counts, and for messages the rest.
+        path: only its name is used; messages show all of it.
         folder: from `open_folder`.
 
     Raises:
@@ -221,11 +221,11 @@ def create_private(path: Path, *, folder: int) -> int:
 
 def _cannot_create(path: Path, error: Exception) -> FailureError:
     reason = getattr(error, "strerror", None) or str(error)
-    return FailureError(f"{path} cannot be created: {reason}.", hint="check the folder and who may write there")
+    return FailureError(f"{path} cannot be created: {reason}.", hint="check the folder and its permissions")
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Put a file that only its owner can read in the place of `path`, whole or not at all.
+    """Replace `path` atomically with a file that only its owner can read.
 
     Raises:
         FailureError: it cannot be written.
@@ -246,20 +246,20 @@ def replace_private(path: Path, content: bytes) -> None:
                 raise
     except OSError as error:
         raise FailureError(
-            f"{path} cannot be written: {error.strerror}.", hint="check the folder and who may write there"
+            f"{path} cannot be written: {error.strerror}.", hint="check the folder and its permissions"
         ) from error
 
 
 def give_name(temporary: Path, path: Path, *, folder: int) -> None:
-    """Let a temporary file be `path`: all of it appears at once, and in no other file's place.
+    """Give a temporary file the name `path`, atomically and without replacing another file.
 
     Args:
-        temporary: its name counts, as that of `path` does.
-        folder: of both, from `open_folder`.
+        temporary: only its name is used, as that of `path`.
+        folder: the folder of both, from `open_folder`.
 
     Raises:
-        FailureError: something has that name.
-        OSError: the disk says no.
+        FailureError: the name exists.
+        OSError: the file cannot be renamed or synced.
     """
     try:
         os.link(temporary.name, path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
@@ -279,7 +279,7 @@ def give_name(temporary: Path, path: Path, *, folder: int) -> None:
 
 
 def is_taken(path: Path, *, folder: int) -> bool:
-    """Whether something has that name in a folder, be it a link that leads nowhere."""
+    """Whether the name exists in a folder, even as a broken link."""
     try:
         os.stat(path.name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
@@ -288,22 +288,22 @@ def is_taken(path: Path, *, folder: int) -> bool:
 
 
 def exists_already(path: Path) -> FailureError:
-    """The refusal to take a file's place."""
-    return FailureError(f"{path} exists already and is left as it is.", hint="name another file, or move that one away")
+    """Return the error for a file that exists already."""
+    return FailureError(f"{path} exists already and was not changed.", hint="give another name, or move that file away")
 
 
 def write_all(descriptor: int, content: bytes) -> None:
-    """Write everything and see it to the disk."""
+    """Write everything and sync it to disk."""
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a pipe or a terminal has no disk
+        if error.errno != errno.EINVAL:  # a pipe or a terminal cannot be synced
             raise
 
 
 def is_private(found: os.stat_result) -> bool:
-    """Whether nobody but its owner (and root) may read or write a file."""
+    """Whether only its owner (and root) may access a file."""
     return not stat.S_IMODE(found.st_mode) & 0o077

@@ -1,1 +1,1 @@
-"""`herod ui`: the dashboard in a browser, and the port that leads it to a Unix socket."""
+"""`herod ui`: the dashboard in a browser, and the relay from a local port to a Unix socket."""

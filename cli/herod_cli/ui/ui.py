@@ -1,7 +1,7 @@
-"""`herod ui`: the dashboard in a browser, signed in as whoever runs the command.
+"""`herod ui`: opens the dashboard in a browser, signed in as the user who runs the command.
 
-The browser gets a file to open, readable by its owner alone, that leads to the page with a one-time code: neither the
-code nor any other secret stands in a command line, where every user of the machine could read it.
+The browser opens a file that only its owner can read and that redirects to the page with a one-time code: no secret is
+on a command line, where every user of the machine could read it.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ui"]
 
-# A browser that is there says so at once; one that stays in the foreground is left to itself.
+# A command that cannot open a browser fails within this time; one that stays in the foreground is left running.
 BROWSER_SECONDS: Final = 3
-# A code lives a minute: a file that is older opens nothing and is in the way.
+# A code is valid for a minute: an older file is useless and is deleted.
 FILE_SECONDS: Final = 120
 
 
@@ -45,14 +45,15 @@ FILE_SECONDS: Final = 120
     "--print",
     "prints",
     is_flag=True,
-    help="Print the address with its one-time code and open nothing: whoever opens it first, within a minute, is you.",
+    help="Print the address with its one-time code and open nothing. Whoever opens it first, within a minute, is signed"
+    " in as you.",
 )
 @pass_invocation
 def ui(invocation: Invocation, prints: bool) -> int:  # noqa: FBT001 - click's form
     """Open the dashboard in a browser, signed in as you.
 
-    You may do there what you may do here, and no more. Where the daemon has no TCP address, the pages are passed on
-    from a port of 127.0.0.1 until Ctrl-C.
+    The browser session has your rights, and no more. If the daemon has no TCP address, the pages are relayed from a
+    port of 127.0.0.1 until Ctrl-C.
     """
     from herod_client import TcpAddress, UnixAddress  # keeps `--help` fast
 
@@ -94,8 +95,8 @@ def _ask(invocation: Invocation) -> Mapping[str, object]:
         if error.code != "ceiling_exceeded":
             raise
         raise FailureError(
-            "An access token, as `herod login` saves it, opens no session: it would outlive itself.",
-            hint="ask by your uid with --peer, or with --key @FILE; or sign in on the page",
+            "An access token, as `herod login` saves it, cannot open a session: the session would outlive it.",
+            hint="use your uid with --peer, or --key @FILE; or sign in on the page",
         ) from error
     code = answer.get("code")
     if not isinstance(code, str) or not code.isalnum():
@@ -104,13 +105,13 @@ def _ask(invocation: Invocation) -> Mapping[str, object]:
 
 
 def _own_uids(environ: Mapping[str, str]) -> frozenset[int]:
-    """Whose browsers are ours: also those of who became root to ask."""
+    """Return the uids whose browsers are accepted: this user's and, under sudo, the calling user's."""
     before = environ.get("SUDO_UID", "")
     return frozenset({os.geteuid(), *([int(before)] if os.geteuid() == 0 and before.isdigit() else [])})
 
 
 def _folder(environ: Mapping[str, str]) -> Path:
-    """A folder of this user alone, on a disk in memory where there is one."""
+    """Return a folder that only this user can access, in memory if possible."""
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     cache = environ.get("XDG_CACHE_HOME", "")
     parent = Path(runtime) if runtime.startswith("/") else Path(cache) if cache.startswith("/") else None
@@ -121,15 +122,17 @@ def _folder(environ: Mapping[str, str]) -> Path:
         found = folder.lstat()
     except OSError as error:
         raise FailureError(
-            f"{folder} cannot be made: {error.strerror}.", hint="`herod ui --print` needs no file"
+            f"{folder} cannot be created: {error.strerror}.", hint="`herod ui --print` needs no file"
         ) from error
     if folder.is_symlink() or found.st_uid != os.geteuid() or not is_private(found):
-        raise FailureError(f"{folder} is not yours alone.", hint=f"remove it, or `chmod 700 {folder}`")
+        raise FailureError(
+            f"{folder} must be a folder that only you can access.", hint=f"remove it, or `chmod 700 {folder}`"
+        )
     return folder
 
 
 def _write_page(folder: Path, link: str) -> Path:
-    """A page that leads on; what earlier ones left goes."""
+    """Write a page that redirects to `link`, and delete older pages."""
     for old in folder.glob("open-*.html"):
         with contextlib.suppress(OSError):
             if old.lstat().st_mtime < time.time() - FILE_SECONDS:
@@ -139,7 +142,7 @@ def _write_page(folder: Path, link: str) -> Path:
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
         f'<meta http-equiv="refresh" content="0; url={target}"><title>herod</title>'
-        f'<p><a href="{target}">Go on to herod</a></p></html>\n'
+        f'<p><a href="{target}">Continue to herod</a></p></html>\n'
     )
     with contextlib.ExitStack() as opened:
         place = open_folder(path)
@@ -151,7 +154,7 @@ def _write_page(folder: Path, link: str) -> Path:
 
 
 def _open(path: Path, base: str, environ: Mapping[str, str]) -> str:
-    """Give the file to a browser; what to tell the user."""
+    """Open the file in a browser, and return what to tell the user."""
     for command in _browsers(environ):
         with contextlib.suppress(OSError):
             opened = subprocess.Popen(  # noqa: S603 - the user's own choice of a browser
@@ -165,13 +168,13 @@ def _open(path: Path, base: str, environ: Mapping[str, str]) -> str:
                 if opened.wait(timeout=BROWSER_SECONDS) != 0:
                     continue
             except subprocess.TimeoutExpired:
-                opened.returncode = 0  # it goes on without us
+                opened.returncode = 0  # it keeps running
             return f"Opened {base} in a browser: confirm there that it is you."
     return f"No browser could be opened: open {path} within a minute, or use `herod ui --print`."
 
 
 def _browsers(environ: Mapping[str, str]) -> list[list[str]]:
-    """Commands to try: what BROWSER names, as xdg-open and webbrowser read it, and the desktop's own."""
+    """Return the commands to try: those in BROWSER, as xdg-open and webbrowser read it, then the desktop's."""
     found = []
     for text in filter(None, environ.get("BROWSER", "").split(":")):
         with contextlib.suppress(ValueError):
@@ -194,9 +197,9 @@ def _serve(invocation: Invocation, relay: "Relay") -> None:
     import trio
 
     if not invocation.is_json:
-        print_lines([f"The pages come over http://127.0.0.1:{relay.port} until Ctrl-C."])
+        print_lines([f"The pages are relayed from http://127.0.0.1:{relay.port} until Ctrl-C."])
     sys.stdout.flush()
     try:
         trio.run(relay.serve)
     except* KeyboardInterrupt:
-        pass  # how it is meant to end
+        pass  # the normal way to stop it

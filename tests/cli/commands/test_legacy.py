@@ -115,7 +115,7 @@ def test_doctor(daemon: FakeDaemon, herod: Typed) -> None:
     assert used["fix"] == f"herod legacy promote {ID}"
     assert "once, last on" in promoted["text"]
     assert "0kZ3vXq81LmT" in promoted["fix"]
-    assert quiet["text"] == f"{ID} was not used since {long_ago.date()}."
+    assert quiet["text"] == f"{ID} has not been used since {long_ago.date()}."
     assert never["text"] == f"{ID} was never used here."
     assert all("register_secret" in check["fix"] for check in (promoted, quiet, never))
 

@@ -116,7 +116,7 @@ def test_program_is_missing(installed: Installed) -> None:
     """A unit whose program or Python is missing fails."""
     installed.python.unlink()
     installed.python.symlink_to("/nonexistent/python3")
-    assert "its Python is gone" in installed.ask()["unit"][1]
+    assert "its Python was removed" in installed.ask()["unit"][1]
     installed.program.chmod(0o644)
     result, text, fix = installed.ask()["unit"]
     assert (result, str(installed.program) in text) == ("fail", True)
@@ -146,7 +146,7 @@ def test_not_enabled(installed: Installed) -> None:
     (installed.folder / "wants").unlink()
     assert installed.ask()["enabled"] == (
         "warn",
-        "It does not start with the machine.",
+        "The service does not start at boot.",
         "systemctl enable --now herod",
     )
 
@@ -215,7 +215,7 @@ def test_socket(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
     installed.socket.chmod(0o600)
     assert "mode=0660" in str(installed.ask()["installed-socket"][2])
     installed.socket.chmod(0o666)
-    assert "everybody" in installed.ask()["installed-socket"][1]
+    assert "every user" in installed.ask()["installed-socket"][1]
     installed.socket.chmod(0o660)
     monkeypatch.setattr(os, "geteuid", lambda: ME + 5)
     monkeypatch.setattr(os, "getegid", lambda: 4711)
@@ -223,7 +223,7 @@ def test_socket(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: SimpleNamespace(pw_name="ada"))
     assert installed.ask()["installed-socket"][2] == "usermod -aG herod ada, then log in again"
     grp.getgrnam("herod").gr_mem.append("ada")
-    assert installed.ask()["installed-socket"][2] == "you were added after you had logged in: log in again"
+    assert installed.ask()["installed-socket"][2] == "you were added to the group after you logged in: log in again"
     installed.socket.unlink()
     assert installed.ask()["installed-socket"][2] == "systemctl start herod"
 

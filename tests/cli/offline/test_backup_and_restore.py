@@ -76,7 +76,7 @@ async def test_restore_reports(here: Path, herod: Callable[..., Any], monkeypatc
     ended = herod("restore", "b", "--store", f"sqlite:{here}/herod.db")
     assert ended.code == 0, ended.err
     assert ended.err == ""
-    for line in ("stays deleted: key k1", "stays disabled: key k2", "lives again: account ada has scope admin again"):
+    for line in ("stays deleted: key k1", "stays disabled: key k2", "restored: account ada has scope admin again"):
         assert line in ended.out.splitlines()
 
 
@@ -93,7 +93,7 @@ async def test_restore_warns(here: Path, herod: Callable[..., Any], monkeypatch:
     )
     assert ended.code == 0, ended.err
     assert '"carried_forward": false' in ended.out
-    assert "counts again" in ended.err
+    assert "is valid again" in ended.err
 
 
 async def test_rotate(here: Path, herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

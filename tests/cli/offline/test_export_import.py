@@ -59,7 +59,7 @@ def test_no_terminal(store: tuple[str, str], herod: Callable[..., Any], monkeypa
     """An encrypted export to a terminal is refused."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     ended = herod("export", "-", *store)
-    assert (ended.code, "no place" in ended.err, ended.out) == (1, True, "")
+    assert (ended.code, "terminal" in ended.err, ended.out) == (1, True, "")
 
 
 def test_secret_for_the_export(machine: Path, store: tuple[str, str], herod: Callable[..., Any]) -> None:
@@ -111,10 +111,10 @@ shoe_size = 5
     assert dry.out.startswith("Would import 1 accounts and 0 keys")
     for line in (
         "skipped: account ada: its client_id is there",
-        "needs `herod user rotate-secret new` for a client secret",
+        "no client secret: `herod user rotate-secret new` creates one",
     ):
         assert line in dry.out.splitlines()
-    for part in ("grants nothing: ships:sail", "do not list: lab", "left out: users: shoe_size"):
+    for part in ("grants nothing: ships:sail", "do not list: lab", "ignored: users: shoe_size"):
         assert part in dry.err
     answer = json.loads(herod(*arguments, "--skip-existing", "--output", "json").out)
     assert (answer["accounts"], answer["without_secret"], answer["dry_run"]) == (["new"], ["new"], False)

@@ -119,7 +119,7 @@ def test_a_folder_of_others(herod: Typed, opened: Callable[[], list[str]], machi
         folder.symlink_to(machine / "elsewhere")
     ended = herod("ui")
     assert ended.code == 1
-    assert "not yours alone" in ended.err
+    assert "only you can access" in ended.err
     assert not opened()
 
 
