@@ -55,7 +55,7 @@ def test_no_fall_back_to_tcp(machine: Path, herod: Typed) -> None:
         ended = herod("whoami")
         assert system.asked == []
     assert ended.code == 3
-    assert "Nobody listens on" in ended.err
+    assert "Nothing listens on" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -268,7 +268,7 @@ async def test_over_tls(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:3350", "http://localhost", "http://herod.example"])
 def test_never_over_http(url: str) -> None:
     """Plain http is refused before anything is sent, because any local program could listen there."""
-    with pytest.raises(InvalidInput, match="not taken over http"):
+    with pytest.raises(InvalidInput, match="not accepted over http"):
         Verifier(url, secret=SECRET)
 
 

@@ -74,7 +74,7 @@ def test_tcp_names_its_host() -> None:
         assert client.call("health") == {"status": "ok"}
         assert daemon.asked[0].headers["Host"] == daemon.url.removeprefix("http://")
         assert daemon.asked[0].authorization is None
-        with pytest.raises(InvalidInput, match="Unix socket alone"):
+        with pytest.raises(InvalidInput, match="only on a Unix socket"):
             client.call("health", identity=PeerIdentity())
 
 

@@ -40,7 +40,7 @@ def test_stale_socket(tmp_path: Path) -> None:
     """A socket that nobody listens on has a message different from a missing one."""
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "herod.sock"))
-    assert "Nobody listens on" in _failure(f"unix:{tmp_path}/herod.sock").message
+    assert "Nothing listens on" in _failure(f"unix:{tmp_path}/herod.sock").message
 
 
 def test_not_a_socket(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_full_backlog(tmp_path: Path) -> None:
         listener.listen(0)
         waiting.connect(str(tmp_path / "herod.sock"))
         failure = _failure(f"unix:{tmp_path}/herod.sock", connect_timeout=0.05)
-    assert "took no connection within 0.05 s" in failure.message
+    assert "accepted no connection within 0.05 s" in failure.message
 
 
 def test_no_answer(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_endless_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     """An oversized answer is refused before it fills the memory."""
     monkeypatch.setattr("herod_client.sync_transport.MAX_ANSWER", 1000)
     with raw_daemon(tmp_path / "herod.sock", _sends(HEAD + b"\r\n" + b" " * 1001)) as url:
-        assert "without end" in _failure(url).message
+        assert "too large" in _failure(url).message
 
 
 def test_answer_until_the_end_of_the_connection(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_tcp_refused() -> None:
     """A closed port has its own message."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
-    assert f"Nobody listens on 127.0.0.1:{port}" in _failure(f"http://127.0.0.1:{port}").message
+    assert f"Nothing listens on 127.0.0.1:{port}" in _failure(f"http://127.0.0.1:{port}").message
 
 
 def test_plain_tcp_asked_for_tls(tmp_path: Path) -> None:
@@ -201,10 +201,10 @@ def test_plain_tcp_asked_for_tls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (TimeoutError(), "took no connection within 10 s"),
-        (socket.gaierror(-2, "x"), "name 'herod' is not known"),
-        (UnicodeError(), "name 'herod' is not known"),
-        (PermissionError(errno.EACCES, "x"), "does not let you connect"),
+        (TimeoutError(), "accepted no connection within 10 s"),
+        (socket.gaierror(-2, "x"), "host name 'herod' cannot be resolved"),
+        (UnicodeError(), "host name 'herod' cannot be resolved"),
+        (PermissionError(errno.EACCES, "x"), "does not allow a connection"),
         (OSError(errno.EHOSTUNREACH, "No route to host"), "No route to host"),
         (OverflowError("port must be 0-65535"), "port must be"),
     ],

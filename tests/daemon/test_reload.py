@@ -100,7 +100,7 @@ def test_a_scope_that_goes(reloading: Reloading) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"scopes": '"a" = { includes = ["b"] }\n"b" = { includes = ["a"] }'}, "is a circle"),
+        ({"scopes": '"a" = { includes = ["b"] }\n"b" = { includes = ["a"] }'}, "is a cycle"),
         ({"scopes": '"a" = { includes = ["nothing"] }'}, "nothing"),
         ({"networks": "[]"}, "networks"),
         ({"more": "nonsense"}, "not TOML"),

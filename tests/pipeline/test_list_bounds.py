@@ -55,7 +55,7 @@ async def test_networks(harness: Harness) -> None:
     await harness.service_key("write", "wide")
     key_id = (await harness.admin("keys.list")).items[0].id
     for networks in (TOO_MANY, ["n1"] * len(TOO_MANY), [*TOO_MANY, "*"]):
-        refusal = f'At most 64 networks can be named, and these are {len(networks)}: name fewer, or "*" for all.'
+        refusal = f'At most 64 networks can be given, not {len(networks)}: give fewer, or "*" for all.'
         assert await every_way(harness, key_id, networks=networks) == [refusal] * 5
     assert await every_way(harness, key_id, networks=FITTING) == ["taken"] * 5
     assert harness.store.get(ApiKey, key_id).networks == tuple(sorted(FITTING))  # type: ignore[union-attr]  # it exists
@@ -143,7 +143,7 @@ async def test_an_old_record_does_not_spread(harness: Harness) -> None:
         ("peers.allow", {"uid": 5000, "scope": "read"}),
         ("auth.create_key", {"name": "another", "scope": "read"}),
     ):
-        with pytest.raises(InvalidRequest, match="At most 64 networks can be named, and these are 100"):
+        with pytest.raises(InvalidRequest, match="At most 64 networks can be given, not 100"):
             await harness.call(name, user.basic, **given)
     assert harness.store.count(ApiKey) == 1
     assert harness.store.count(PeerRule) == 0

@@ -1,7 +1,7 @@
-"""What other programs import to ask herod: clients, their addresses, credentials and errors, and a local verifier.
+"""Herod's client library: clients with their addresses, credentials and errors, and a local verifier.
 
-Stands on its own `core`, which the daemon shares; never imports the daemon. Each name is loaded when it is first asked
-for: a script that only asks does not pay for cryptography, and the command's `--help` for nothing.
+Never imports the daemon, which shares `core`. Each name is imported on first use: a script that only calls herod does
+not load cryptography, and the command's `--help` loads nothing.
 """
 
 from importlib import import_module
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from herod_client.offline_token_verification import VerifiedToken
     from herod_client.threaded_verifier import ThreadedVerifier
 
-__version__ = "0.1.0"  # the daemon's own: each release has both
+__version__ = "0.1.0"  # the same as the daemon's: both are released together
 
 __all__ = [
     "Address",

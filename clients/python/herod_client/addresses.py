@@ -1,6 +1,6 @@
-"""Where a daemon listens: `unix:/path`, `http://host:port` or `https://host:port`, and where to look for one.
+"""Addresses of a daemon, `unix:/path`, `http://host:port` or `https://host:port`, and where to look for one.
 
-Parsing is pure. Looking tries Unix sockets alone: no answer there never means TCP.
+Parsing is pure. The search tries only Unix sockets, and never falls back to TCP.
 """
 
 import errno
@@ -45,7 +45,7 @@ class UnixAddress:
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A host and port, `secure` when TLS is spoken there."""
+    """A host and port, `secure` if it speaks TLS."""
 
     host: str
     port: int
@@ -53,13 +53,13 @@ class TcpAddress:
 
     @property
     def authority(self) -> str:
-        """`host:port` as the Host header has it."""
+        """`host:port`, as in the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether what is sent there stays on this machine."""
+        """Whether requests to it stay on this machine."""
         return self.host in {"localhost", "::1"} or self.host.startswith("127.")
 
     def __str__(self) -> str:
@@ -73,23 +73,23 @@ def parse_address(text: str) -> Address:
     """Read an address.
 
     Raises:
-        InvalidInput: it is none; the message says what to write.
+        InvalidInput: it is not an address; the hint says what to write.
     """
     if text.startswith(("unix:", "/")):
         return _parse_socket(text.removeprefix("unix:"))
     if any(ord(character) <= 32 or ord(character) > 126 for character in text):
-        raise InvalidInput("The address holds a space or a character that no address has.", hint=FORMS)
+        raise InvalidInput("The address contains a space or an invalid character.", hint=FORMS)
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
         raise InvalidInput(f"{text!r} is not an address: {error}.", hint=FORMS) from None
     if parts.username is not None or parts.password is not None:
-        raise InvalidInput("An address holds no name and password.", hint="use --key @FILE or --token @FILE")
+        raise InvalidInput("An address cannot contain a name and password.", hint="use --key @FILE or --token @FILE")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidInput(f"{text!r} is not an address.", hint=FORMS)
     if parts.path not in {"", "/"} or parts.query or parts.fragment or "?" in text or "#" in text:
-        raise InvalidInput(f"{text!r} has a path after the host: name the host and port alone.", hint=FORMS)
+        raise InvalidInput(f"{text!r} has a path after the host: give only the host and port.", hint=FORMS)
     secure = parts.scheme == "https"
     return TcpAddress(parts.hostname, (443 if secure else 80) if port is None else port, secure)
 
@@ -99,14 +99,14 @@ def _parse_socket(path: str) -> UnixAddress:
         raise InvalidInput(f"{path!r} is not an absolute path.", hint="write unix:/path/to/herod.sock")
     if "\0" in path or len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise InvalidInput(
-            f"A socket's path is at most {MAX_SOCKET_PATH} bytes long and holds no NUL.",
+            f"A socket's path is at most {MAX_SOCKET_PATH} bytes long and contains no NUL.",
             hint="bind the daemon to a shorter path",
         )
     return UnixAddress(path)
 
 
 def candidate_sockets(environ: Mapping[str, str]) -> tuple[UnixAddress, ...]:
-    """The sockets a daemon of this user or of this machine has by default, in the order of looking."""
+    """Return the default sockets of this user's and this machine's daemon, in search order."""
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     found = []
     # The XDG base directory specification says to ignore a path that is not absolute.
@@ -116,11 +116,11 @@ def candidate_sockets(environ: Mapping[str, str]) -> tuple[UnixAddress, ...]:
 
 
 def find_address(environ: Mapping[str, str]) -> Address:
-    """The daemon's address: `HEROD_URL`, or the first of the default sockets that is there.
+    """Return the daemon's address: `HEROD_URL`, or the first of the default sockets that exists.
 
     Raises:
         InvalidInput: `HEROD_URL` is not an address.
-        Unreachable: none is there.
+        Unreachable: none exists.
     """
     if environ.get("HEROD_URL"):
         return parse_address(environ["HEROD_URL"])
@@ -130,12 +130,12 @@ def find_address(environ: Mapping[str, str]) -> Address:
             return address
     raise Unreachable(
         f"No daemon was found: there is no {' and no '.join(address.path for address in sockets)}.",
-        hint="start one with `herod serve`, or name its address: --url unix:/path or HEROD_URL",
+        hint="start one with `herod serve`, or give its address: --url unix:/path or HEROD_URL",
     )
 
 
 def _is_there(path: str) -> bool:
-    """Whether something is there; a closed folder counts, so that connecting says why."""
+    """Whether the path exists; an inaccessible folder counts, so that connecting reports the reason."""
     try:
         Path(path).stat()
     except OSError as error:

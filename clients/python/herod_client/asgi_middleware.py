@@ -1,7 +1,7 @@
-"""Middleware for ASGI services (Quart, Starlette, FastAPI, on trio or asyncio): only good tokens let a request in.
+"""Middleware for ASGI services (Quart, Starlette, FastAPI, on trio or asyncio) that admits requests with a valid token.
 
-`scope["herod"]` then holds who asks, as `VerifiedToken`. What is refused is answered here, as RFC 6750 says, in herod's
-own form of errors. Knows no framework.
+`scope["herod"]` is then the `VerifiedToken` of the caller. Refused requests are answered here, as in RFC 6750 and in
+herod's error format. Independent of frameworks.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -37,17 +37,17 @@ class Verifies(Protocol):
     """A `Verifier` or `ThreadedVerifier`."""
 
     def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> VerifiedToken:
-        """As `Verifier.verify`."""
+        """See `Verifier.verify`."""
 
 
 class HerodMiddleware:
-    """Lets requests through to `app` that carry a good token.
+    """Passes requests with a valid token to `app`.
 
     Args:
-        app: what is behind.
-        verifier: entered already, or entered before the first request comes.
-        scope: what every token must hold; what a single route needs on top stands in `scope["herod"].scopes`.
-        network: what every token must reach; by default the verifier's own.
+        app: the protected application.
+        verifier: must be entered before the first request comes.
+        scope: required of every token; routes that need more check `scope["herod"].scopes`.
+        network: the network that every token must reach; by default the verifier's own.
         public: paths, exactly as requested, that need no token: no `scope["herod"]` is set there.
     """
 
@@ -67,7 +67,7 @@ class HerodMiddleware:
         self._public = frozenset(public)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or hand it on."""
+        """Refuse a request, or pass it to the application."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -88,14 +88,14 @@ def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str:
     Raises:
         BadCredentials: there is none.
         InvalidRequest: there are two.
-        BadToken: it holds what no token does.
+        BadToken: it contains characters that no token has.
     """
     values = [value for name, value in headers if name.lower() == b"authorization"]
     if len(values) > 1:
         raise InvalidRequest("The request presents two credentials: send one.")
     scheme, _, token = values[0].partition(b" ") if values else (b"", b"", b"")
     if scheme.lower() != b"bearer":
-        raise BadCredentials("This needs an access token of herod's: send Authorization: Bearer.")
+        raise BadCredentials("This needs an access token from herod: send Authorization: Bearer.")
     try:
         return token.strip().decode("ascii")
     except UnicodeDecodeError:
@@ -108,7 +108,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, error: HerodError)
         await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         return
     if scope["type"] != "http":
-        return  # how to refuse such a one is not known: nothing is answered, and `app` never sees it
+        return  # an unknown type cannot be refused: send nothing, and do not call `app`
     status, more = _status(error)
     body = msgspec.json.encode({"error": {"code": error.code, "message": error.message}})
     headers = [

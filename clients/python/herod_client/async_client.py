@@ -1,4 +1,4 @@
-"""`AsyncClient`: asks one daemon, on trio. What `Client` does, for many tasks at once over a few kept connections.
+"""`AsyncClient`: calls one daemon, on trio. Like `Client`, for many tasks at once over a few kept connections.
 
 It never falls back from a socket to TCP, and never repeats a request by itself.
 """
@@ -22,20 +22,20 @@ MAX_CONNECTIONS: Final = 8
 
 
 class AsyncClient:
-    """Connections to a daemon and who asks on them.
+    """Connections to a daemon, and the credential to present on them.
 
     Args:
         address: `unix:/path`, a socket's path, `http://host:port`, `https://host:port`, or an `Address`.
-        identity: what to present; by default the uid on a Unix socket (with its cookie where readable), and
-            nothing elsewhere.
-        timeout: seconds from a request to its whole answer.
-        connect_timeout: seconds until a connection must stand.
-        max_connections: open at once; more requests wait for one of them.
+        identity: the credential; by default the uid on a Unix socket (with its cookie if readable), and none over
+            TCP.
+        timeout: seconds from a request to its complete answer.
+        connect_timeout: seconds until a connection must be established.
+        max_connections: open at once; further requests wait for one of them.
         tls: how an https address is verified; by default against the system's authorities.
-        servers: the only uids whose process may listen on a Unix socket (`expected_servers`); None asks nobody.
+        servers: the only uids whose process may listen on a Unix socket (`expected_servers`); None skips the check.
 
     Raises:
-        InvalidInput: `address` is none.
+        InvalidInput: `address` is not an address.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class AsyncClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End the connections that are not in use; the next call opens another."""
+        """Close idle connections; the next call opens another."""
         await self._pool.aclose()
 
     async def call(
@@ -83,7 +83,7 @@ class AsyncClient:
         """Call an operation by JSON-RPC 2.0 on `POST /rpc`; see `Client.call`.
 
         Raises:
-            Refused: herod answered with an error; NotAuthenticated where it does not know who asks.
+            Refused: herod answered with an error; NotAuthenticated if authentication failed.
             Unreachable: no answer came.
             Untrusted: another user's process listens there.
             BadAnswer: the answer is not JSON-RPC.
@@ -102,7 +102,7 @@ class AsyncClient:
         return self._dialogue.read(await self._pool.request(self._dialogue.ask("GET", path, identity=identity)), allow)
 
     async def download(self, path: str, sink: Sink, *, identity: Identity | None = None) -> None:
-        """GET a route that answers with a file, however long; see `Client.download`.
+        """GET a route that answers with a file of any length; see `Client.download`.
 
         Raises:
             Refused, Unreachable, Untrusted, BadAnswer, InvalidInput: as `call`.

@@ -1,6 +1,6 @@
 """HTTP/1.1 connections to a daemon on trio, over a Unix socket, TCP or TLS: a few, kept open, each with deadlines.
 
-Every failure of the line becomes an `Unreachable` that says what to check. Nothing is sent twice.
+Every connection failure becomes an `Unreachable` that says what to check. Nothing is sent twice.
 """
 
 import os
@@ -33,10 +33,10 @@ _Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 def expected_servers(uid: int | None = None) -> frozenset[int]:
-    """Who may listen where herod should: root, and that uid.
+    """Return the uids whose process may listen on herod's socket: root, and `uid`.
 
     Args:
-        uid: whose herod it is; by default this process's own user, or the local user `herod`.
+        uid: the user who runs herod; by default this process's own user, or the local user `herod`.
     """
     if uid is not None:
         return frozenset({0, uid})
@@ -48,15 +48,15 @@ def expected_servers(uid: int | None = None) -> frozenset[int]:
 
 
 class ConnectionPool:
-    """Connections to one address, opened when they are needed, kept when they are whole.
+    """Connections to one address, opened on demand and kept while they are usable.
 
     Args:
         address: the daemon's.
-        size: how many at most; more requests at once wait.
-        connect_timeout: seconds until a connection must stand.
+        size: the maximum number; further requests wait.
+        connect_timeout: seconds until a connection must be established.
         timeout: seconds from a request's first byte to its answer's last.
         tls: how an https address is verified; by default against the system's authorities.
-        servers: the only uids whose process may listen on a Unix socket; None asks nobody.
+        servers: the only uids whose process may listen on a Unix socket; None skips the check.
     """
 
     def __init__(
@@ -78,23 +78,23 @@ class ConnectionPool:
         self._places = trio.CapacityLimiter(size)
 
     async def aclose(self) -> None:
-        """End the connections that are not in use; the next request opens another."""
+        """Close idle connections; the next request opens another."""
         while self._idle:
             await self._idle.pop().end()
         await trio.lowlevel.checkpoint()
 
     async def request(self, asked: Request, *, sink: Sink | None = None) -> Response:
-        """Ask once.
+        """Send one request.
 
         Args:
-            asked: what to send.
-            sink: gets the body of an answer that is no error, piece by piece and however long; each piece has
-                the whole timeout.
+            asked: the request.
+            sink: gets the body of a successful answer piece by piece, of any length; each piece has the whole
+                timeout.
 
         Raises:
-            Unreachable: no whole answer came.
+            Unreachable: no complete answer came.
             Untrusted: another user's process listens there.
-            BadAnswer: what came is not HTTP, or too much of it.
+            BadAnswer: the answer is not HTTP, or too large.
             SinkError: the sink has failed.
         """
         async with self._places:
@@ -104,7 +104,7 @@ class ConnectionPool:
                 with trio.fail_after(self._timeout) as patience:
                     reading = _Reading(self.address, sink)
                     async for _ in line.exchange(self._encode(asked), reading):
-                        if sink is not None:  # each piece has its own time
+                        if sink is not None:  # each piece has its own timeout
                             patience.deadline = trio.current_time() + self._timeout
                 is_whole = reading.keeps_alive
                 return reading.answer()
@@ -130,7 +130,7 @@ class ConnectionPool:
         return "\r\n".join((*lines, "", "")).encode("ascii") + (asked.body or b"")
 
     def _take(self) -> "_Line | None":
-        """A connection that is still good; the one used last, so that the others may end."""
+        """Return a usable idle connection; the one used last, so that the others can time out."""
         while self._idle:
             line = self._idle.pop()
             if not line.is_stale():
@@ -153,7 +153,7 @@ class ConnectionPool:
                     try:
                         raw.connect(address.path)
                         break
-                    except BlockingIOError:  # the backlog is full, unix(7); nothing tells when it no longer is
+                    except BlockingIOError:  # the backlog is full, unix(7); there is no event for when it is not
                         await trio.sleep(FULL_BACKLOG_SECONDS)
             if self._servers is not None:
                 _check_server(raw, address, self._servers)
@@ -191,7 +191,7 @@ class ConnectionPool:
 
 
 class _Reading:
-    """One answer as it comes, for the parser to call."""
+    """Collects one answer, by callbacks of the parser."""
 
     def __init__(self, address: Address, sink: Sink | None) -> None:
         self._address = address
@@ -205,23 +205,23 @@ class _Reading:
         self.keeps_alive = False
 
     def answer(self) -> Response:
-        """What came."""
+        """Return the answer received."""
         header = Message()
         header["Content-Type"] = self._content_type
         return Response(self._status, header.get_content_type(), bytes(self._body))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """The parser calls this."""
+        """Called by the parser."""
         if name.lower() == b"content-type":
             self._content_type = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        """The parser calls this."""
+        """Called by the parser."""
         self._status = self.parser.get_status_code()
         self.has_head = True
 
     def on_body(self, piece: bytes) -> None:
-        """The parser calls this."""
+        """Called by the parser."""
         if self._sink is not None and self._status < 300:
             try:
                 self._sink(piece)
@@ -233,7 +233,7 @@ class _Reading:
             raise endless(self._address)
 
     def on_message_complete(self) -> None:
-        """The parser calls this."""
+        """Called by the parser."""
         self.is_complete = True
         self.keeps_alive = self.parser.should_keep_alive()
 
@@ -256,40 +256,40 @@ class _Line:
             try:
                 reading.parser.feed_data(bytes(piece))
             except httptools.HttpParserCallbackError as error:
-                if error.__context__ is not None:  # what we raised ourselves
+                if error.__context__ is not None:  # raised by our own callbacks
                     raise error.__context__ from None
                 raise
             room -= len(piece)
             if room < 0 and not reading.has_head:
-                raise httptools.HttpParserError("a head without end")
+                raise httptools.HttpParserError("the head is too large")
             yield
 
     def is_stale(self) -> bool:
-        """Whether the other end has closed, or said something nobody asked for."""
+        """Whether the peer has closed the connection, or sent unexpected data."""
         return self._below.socket.is_readable()
 
     def close(self) -> None:
-        """End it at once."""
+        """Close the connection at once."""
         self._below.socket.close()
 
     async def end(self) -> None:
-        """End it; also while the task is being cancelled."""
+        """Close the connection, even while the task is being cancelled."""
         self.close()
         await trio.lowlevel.cancel_shielded_checkpoint()
 
 
 def _check_server(raw: socket.socket, address: UnixAddress, servers: frozenset[int]) -> None:
-    """Who listens, as the kernel says: the user who called listen(2), unix(7)."""
+    """Check the uid of the process that called listen(2), as reported by the kernel, unix(7)."""
     _, uid, _ = struct.unpack("iII", raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     if uid not in servers:
         raise Untrusted(
-            f"Who listens on {address.path} is uid {uid}, not root and not herod's own user: it was told nothing.",
-            hint="find out who that is; if this is your herod, name its uid: server_uid=",
+            f"The process that listens on {address.path} has uid {uid}, not root's or herod's: nothing was sent.",
+            hint="find out which process that is; if it is your herod, give its uid: server_uid=",
         )
 
 
 def _innermost(error: BaseException) -> Exception:
-    """What trio wraps: the first real failure."""
+    """Return the real failure that trio wraps."""
     cause = error.__cause__
     if isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[-1]

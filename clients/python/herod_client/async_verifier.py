@@ -1,7 +1,7 @@
-"""`Verifier`: verifies herod's tokens in the service itself, and follows herod's feed so as to know what was revoked.
+"""`Verifier`: verifies herod's tokens in the service itself, and follows herod's feed to learn of revocations.
 
-Keys and feed come over https, or over a Unix socket whose server is root or the user whose herod it is: whoever could
-put themselves there would decide who is let in. The token to be verified is sent nowhere.
+Keys and feed come over https, or over a Unix socket whose server is root or herod's user: anyone who could impersonate
+herod would decide who gets access. The token to be verified is sent nowhere.
 """
 
 import logging
@@ -46,24 +46,24 @@ BAD_REQUEST: Final = 400
 class Verifier:
     """Verifies access tokens locally; used as `async with Verifier(...) as verifier:` on trio.
 
-    Inside, `verify` is a plain function that waits for nothing. Entering waits for the feed's first whole answer.
+    Inside, `verify` is a plain function that never waits. Entering waits for the feed's first complete answer.
 
     Args:
         address: `unix:/path` or `https://host:port`; `http://` is refused.
-        secret: HERO_SECRET, where herod signs with HS256.
-        jwks: fetch the public keys, where herod signs with EdDSA; with both, both kinds of tokens are good.
-        credential: what the feed is read with: a token or key as text, or an `Identity`; by default this process's
-            uid on a Unix socket. Any principal will do, a service key with scope read for instance.
-        audiences: every `aud` that means this service; tokens without one are good anyhow.
+        secret: HERO_SECRET, if herod signs with HS256.
+        jwks: fetch the public keys, if herod signs with EdDSA; with both, both kinds of tokens are accepted.
+        credential: the credential for the feed: a token or key as text, or an `Identity`; by default this process's
+            uid on a Unix socket. Any principal is allowed, for instance a service key with scope read.
+        audiences: every `aud` that means this service; tokens without one are always accepted.
         network: the network this service is on: every token must reach it.
-        max_stale: seconds without a word from herod after which nothing is trusted any more.
-        when_stale: refuse every token then, or accept by what was known.
-        server_uid: whose process listens on the Unix socket, besides root; by default this process's own user or the
-            local user `herod`.
+        max_stale: seconds without an answer from herod after which no token is trusted.
+        when_stale: refuse every token then, or verify against the last known state.
+        server_uid: the uid that may listen on the Unix socket, besides root; by default this process's own user or
+            the local user `herod`.
         tls: how an https address is verified; by default against the system's authorities.
 
     Raises:
-        InvalidInput: the address or secret will not do, or neither `secret` nor `jwks` was given.
+        InvalidInput: the address or secret is invalid, or neither `secret` nor `jwks` was given.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Verifier:
         self.address = parse_address(address) if isinstance(address, str) else address
         if isinstance(self.address, TcpAddress) and not self.address.secure:
             raise InvalidInput(
-                "Keys and revocations are not taken over http://, where any local program could pose as herod.",
+                "Keys and revocations are not accepted over http://, where any local program could impersonate herod.",
                 hint="use herod's Unix socket, unix:/path, or https://",
             )
         if secret is None and not jwks:
-            raise InvalidInput("There is nothing to verify by.", hint="give secret=HERO_SECRET, or jwks=True")
+            raise InvalidInput("There is no key to verify tokens with.", hint="give secret=HERO_SECRET, or jwks=True")
         if max_stale < 2:
             raise InvalidInput(f"max_stale is {max_stale:g}: give 2 seconds or more.")
         self._identity = Bearer(credential) if isinstance(credential, str) else credential
@@ -106,26 +106,26 @@ class Verifier:
         self._nursery: trio.Nursery | None = None
         self._known: list[SigningKey] = []
         self._keys_until = -math.inf
-        self.verify = self.checker.verify  # as one call: this is where the microseconds go
+        self.verify = self.checker.verify  # bound once: this saves a call on the hot path
 
     @property
     def is_stale(self) -> bool:
-        """Whether nothing was heard of herod for `max_stale` seconds."""
+        """Whether herod has not answered for `max_stale` seconds."""
         return self.checker.is_stale
 
     @property
     def version(self) -> int:
-        """Goes up whenever something is known anew."""
+        """A counter that increases with every change of the state."""
         return self.checker.mirror.version
 
     async def changed(self, since: int) -> int:
-        """Wait until `version` is another than `since`: for caches built on what `verify` said."""
+        """Wait until `version` differs from `since`, for caches of results of `verify`."""
         while self.version == since:
             await self._change_notifier.park()
         return self.version
 
     async def __aenter__(self) -> Self:
-        """Hear of everything once.
+        """Load the complete state once, then follow the feed.
 
         Raises:
             ClientError: herod cannot be reached, is not trusted, or refuses the feed.
@@ -155,14 +155,14 @@ class Verifier:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Follow no more."""
+        """Stop following the feed."""
         assert self._manager is not None and self._nursery is not None  # noqa: S101, PT018 - for the type checker
         self._nursery.cancel_scope.cancel()
-        # The nursery is not told of the body's error, which would come out wrapped in a group.
+        # The nursery does not get the body's error, which it would wrap in a group.
         await self._manager.__aexit__(None, None, None)
 
     async def _follow(self, client: AsyncClient) -> None:
-        """Keep listening, whatever happens to herod."""
+        """Follow the feed, also while herod is unreachable."""
         pause = FIRST_PAUSE
         async with client:
             while True:
@@ -170,19 +170,19 @@ class Verifier:
                     await self._listen(client)
                 except ClientError as error:
                     if isinstance(error, Refused) and error.status == BAD_REQUEST:
-                        self.checker.mirror.begin_anew()  # another version of herod gives other cursors
+                        self.checker.mirror.begin_anew()  # another version of herod may have other cursors
                     if pause == FIRST_PAUSE:
-                        logger.warning("the feed of revocations is interrupted: %s", error.message)
-                    # Not all services come back at once.
-                    await trio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - nothing to guess
+                        logger.warning("the change feed is interrupted: %s", error.message)
+                    # Services must not all reconnect at once.
+                    await trio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - not for security
                     pause = min(2 * pause, LONGEST_PAUSE)
                 else:
                     if pause != FIRST_PAUSE:
-                        logger.info("the feed of revocations goes on")
+                        logger.info("the change feed has resumed")
                     pause = FIRST_PAUSE
 
     async def _listen(self, client: AsyncClient) -> bool:
-        """Take one answer of the feed; whether all is known up to it."""
+        """Apply one answer of the feed; return whether the state is complete."""
         checker, mirror = self.checker, self.checker.mirror
         query = f"?wait={self._wait}" + ("" if mirror.cursor is None else f"&cursor={quote(mirror.cursor)}")
         changes = parse_changes(await client.get(FEED + query))
@@ -190,7 +190,7 @@ class Verifier:
             try:
                 await self._load_keys(client)
             except ClientError:
-                mirror.begin_anew()  # what was just told would be lost
+                mirror.begin_anew()  # the changes in this answer would be lost
                 raise
         version = mirror.version
         try:
@@ -205,14 +205,14 @@ class Verifier:
         return is_whole
 
     async def _load_keys(self, client: AsyncClient) -> None:
-        """The keys that may have signed a token; the same ones as before leave what is remembered of tokens alone."""
+        """Load the keys that may have signed a token; unchanged keys keep the cache of tokens."""
         keys = parse_jwks(await client.get(JWKS, identity=Anonymous())) if self._jwks else []
         if self._secret is not None:
             keys.append(_secret_key(self._secret))
         if not keys:
             raise BadAnswer(f"{self.address} has no public keys: it signs with HS256.", hint="give secret=HERO_SECRET")
         if keys != self._known:
-            # Which of them signs is of no concern here; herod takes from the list what is over.
+            # It does not matter which of them signs; herod removes expired ones from the list.
             others = [replace(key, verifies_until=NEVER) for key in keys[1:]]
             self._known, self.checker.keys = keys, SigningKeys(keys[0], others)
         self._keys_until = trio.current_time() + KEYS_KEPT

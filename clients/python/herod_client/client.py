@@ -1,7 +1,7 @@
-"""`Client`: asks one daemon, synchronously.
+"""`Client`: calls one daemon, synchronously.
 
 One client has one connection and serves one thread at a time. It never falls back from a socket to TCP, and
-never repeats a request by itself. Results come as the wire has them.
+never repeats a request by itself. Results are decoded JSON, unchanged.
 """
 
 import ssl
@@ -21,18 +21,18 @@ REQUEST_TIMEOUT: Final = 30.0
 
 
 class Client:
-    """A connection to a daemon and who asks on it.
+    """A connection to a daemon, and the credential to present on it.
 
     Args:
         address: `unix:/path`, a socket's path, `http://host:port`, `https://host:port`, or an `Address`.
-        identity: what to present; by default the uid on a Unix socket (with its cookie where readable), and
-            nothing elsewhere.
-        timeout: seconds from a request to its whole answer.
-        connect_timeout: seconds until a connection must stand.
+        identity: the credential; by default the uid on a Unix socket (with its cookie if readable), and none over
+            TCP.
+        timeout: seconds from a request to its complete answer.
+        connect_timeout: seconds until a connection must be established.
         tls: how an https address is verified; by default against the system's authorities.
 
     Raises:
-        InvalidInput: `address` is none.
+        InvalidInput: `address` is not an address.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End the connection; the next call opens another."""
+        """Close the connection; the next call opens another."""
         self._connection.close()
 
     def call(self, method: str, params: Mapping[str, Any] | None = None, *, identity: Identity | None = None) -> Json:
@@ -77,7 +77,7 @@ class Client:
             The result as decoded JSON.
 
         Raises:
-            Refused: herod answered with an error; NotAuthenticated where it does not know who asks.
+            Refused: herod answered with an error; NotAuthenticated if authentication failed.
             Unreachable: no answer came.
             BadAnswer: the answer is not JSON-RPC.
             InvalidInput: the identity cannot be presented at this address.
@@ -92,7 +92,7 @@ class Client:
         Args:
             path: with its query, already encoded.
             identity: present this instead of the client's.
-            allow: error statuses whose body is an answer all the same, such as 503 of `/health`.
+            allow: error statuses whose body is still returned, such as 503 of `/health`.
 
         Raises:
             Refused, Unreachable, BadAnswer, InvalidInput: as `call`.
@@ -100,11 +100,11 @@ class Client:
         return self._dialogue.read(self._send(self._dialogue.ask("GET", path, identity=identity)), allow)
 
     def download(self, path: str, sink: Callable[[bytes], object], *, identity: Identity | None = None) -> None:
-        """GET a route that answers with a file, however long; the timeout counts for each piece of it.
+        """GET a route that answers with a file of any length; the timeout applies to each piece of it.
 
         Args:
             path: with its query, already encoded.
-            sink: gets the file piece by piece; what came counts only once this has returned.
+            sink: gets the file piece by piece; it is complete only when this method has returned.
             identity: present this instead of the client's.
 
         Raises:

@@ -1,6 +1,6 @@
-"""What can go wrong between a program and its daemon, as exceptions that say what to check.
+"""Errors of calls to the daemon, as exceptions that say what to check.
 
-`message` says what happened and `hint` what to do; neither ever holds a credential.
+`message` says what happened and `hint` what to do; neither ever contains a credential.
 """
 
 __all__ = ["BadAnswer", "ClientError", "InvalidInput", "NotAuthenticated", "Refused", "Unreachable", "Untrusted"]
@@ -16,13 +16,13 @@ class ClientError(Exception):
 
 
 class InvalidInput(ClientError):
-    """An address or a credential cannot be one: nothing was sent."""
+    """An address or a credential is invalid: nothing was sent."""
 
 
 class Unreachable(ClientError):
-    """No daemon answered: no socket, a refused connection, no permission, a timeout, a line that broke.
+    """No daemon answered: no socket, a refused connection, no permission, a timeout, a broken connection.
 
-    After a timeout or a broken line a command may still have been carried out.
+    After a timeout or a broken connection a command may still have been executed.
     """
 
 
@@ -31,15 +31,15 @@ class Untrusted(ClientError):
 
 
 class BadAnswer(ClientError):
-    """Something answered, and what it said is not herod's."""
+    """The answer is not one of herod's."""
 
 
 class Refused(ClientError):
-    """Herod answered no.
+    """Herod answered with an error.
 
     Attributes:
         code: the stable name of the error, such as `missing_scope`, or OAuth's, such as `invalid_scope`.
-        status: the HTTP status, or the one that a JSON-RPC error of herod's stands for; None for others.
+        status: the HTTP status, or the one that corresponds to herod's JSON-RPC error; None for others.
     """
 
     def __init__(self, message: str, *, code: str, hint: str | None = None, status: int | None = None) -> None:
@@ -49,4 +49,4 @@ class Refused(ClientError):
 
 
 class NotAuthenticated(Refused):
-    """Herod does not know who asks, or no longer accepts what was presented."""
+    """No credential was presented, or herod does not accept it."""

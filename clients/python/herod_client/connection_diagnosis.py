@@ -1,4 +1,4 @@
-"""Why a daemon could not be reached, in words that say what to check and which command to run."""
+"""Errors for a daemon that cannot be reached, which say what to check and which command to run."""
 
 import errno
 import grp
@@ -27,7 +27,7 @@ __all__ = [
     "words",
 ]
 
-LOOK_CLOSER: Final = "`herod doctor` looks closer"
+LOOK_CLOSER: Final = "`herod doctor` shows more"
 CHECK_ADDRESS: Final = "check the address: --url or HEROD_URL"
 
 
@@ -38,26 +38,26 @@ def no_socket(address: UnixAddress, error: OSError, timeout: float) -> Unreachab
         case errno.ENOENT | errno.ENOTDIR:
             return Unreachable(
                 f"There is no socket at {path}: the daemon is not running, or listens elsewhere.",
-                hint="start it with `herod serve`, or name its address: --url unix:/path or HEROD_URL",
+                hint="start it with `herod serve`, or give its address: --url unix:/path or HEROD_URL",
             )
         case errno.ECONNREFUSED if _kind(path) == "socket":
             return Unreachable(
-                f"Nobody listens on {path}: the daemon ended without removing it.",
+                f"Nothing listens on {path}: the daemon stopped without removing it.",
                 hint="start it with `herod serve` (or `systemctl start herod`), which replaces the socket",
             )
         case errno.ECONNREFUSED | errno.ENOTSOCK | errno.EPROTOTYPE:
             return Unreachable(
                 f"{path} is not a socket that a daemon listens on.",
-                hint="name the daemon's: --url unix:/path",
+                hint="give the daemon's socket: --url unix:/path",
             )
         case errno.EACCES | errno.EPERM:
             return Unreachable(
                 f"You (uid {os.geteuid()}) may not open {path}: {_owned(path)}.",
-                hint="ask as its owner, or let others in: herod serve --bind unix:PATH,mode=0666; " + LOOK_CLOSER,
+                hint="run this as its owner, or allow others: herod serve --bind unix:PATH,mode=0666; " + LOOK_CLOSER,
             )
         case errno.EAGAIN | errno.ETIMEDOUT:
             return Unreachable(
-                f"{path} took no connection within {timeout:g} s: the daemon hangs or is overloaded.",
+                f"{path} accepted no connection within {timeout:g} s: the daemon hangs or is overloaded.",
                 hint=f"read its log and restart it if it hangs; {LOOK_CLOSER}",
             )
         case _:
@@ -69,22 +69,22 @@ def no_port(address: TcpAddress, error: Exception, timeout: float) -> Unreachabl
     at = address.authority
     match error:
         case ConnectionRefusedError():
-            message = f"Nobody listens on {at}: the daemon is not running, or listens elsewhere."
-            hint = "start it with `herod serve`, or name its address: --url"
+            message = f"Nothing listens on {at}: the daemon is not running, or listens elsewhere."
+            hint = "start it with `herod serve`, or give its address: --url"
         case TimeoutError():
-            message = f"{at} took no connection within {timeout:g} s."
-            hint = "check the host, the port and the firewall between"
+            message = f"{at} accepted no connection within {timeout:g} s."
+            hint = "check the host, the port and the firewall"
         case socket.gaierror() | UnicodeError():
-            message = f"The name {address.host!r} is not known."
-            hint = "check the spelling, or use the address's numbers"
+            message = f"The host name {address.host!r} cannot be resolved."
+            hint = "check the spelling, or use the IP address"
         case ssl.SSLCertVerificationError():
             message = f"The certificate of {at} is not trusted: {error.verify_message}."
-            hint = "install its authority on this machine, or name the host as the certificate does"
+            hint = "install its authority on this machine, or use the host name in the certificate"
         case ssl.SSLError() | ConnectionResetError() if address.secure:
             message = f"{at} does not speak TLS."
             hint = "use http:// if the daemon has no --tls-cert"
         case PermissionError():
-            message = f"The system does not let you connect to {at}."
+            message = f"The system does not allow a connection to {at}."
             hint = "check the firewall's rules"
         case _:
             message = f"{at} cannot be reached: {words(error)}."
@@ -93,7 +93,7 @@ def no_port(address: TcpAddress, error: Exception, timeout: float) -> Unreachabl
 
 
 def no_answer(address: Address, timeout: float) -> Unreachable:
-    """A whole answer did not come in time."""
+    """No complete answer came in time."""
     return Unreachable(
         f"{address} did not answer within {timeout:g} s.",
         hint=f"the daemon may be busy: wait longer with --timeout; {LOOK_CLOSER}",
@@ -103,7 +103,7 @@ def no_answer(address: Address, timeout: float) -> Unreachable:
 def cut_off(address: Address) -> Unreachable:
     """The connection was closed in the middle of an answer."""
     return Unreachable(
-        f"{address} closed the connection before its answer was whole.",
+        f"{address} closed the connection before its answer was complete.",
         hint=f"read the daemon's log; {LOOK_CLOSER}",
     )
 
@@ -114,13 +114,13 @@ def broken(address: Address, error: Exception) -> Unreachable:
 
 
 def no_http(address: Address) -> BadAnswer:
-    """What came is no HTTP."""
-    return BadAnswer(f"What answers at {address} does not speak HTTP.", hint=CHECK_ADDRESS)
+    """The answer is not HTTP."""
+    return BadAnswer(f"The server at {address} does not speak HTTP.", hint=CHECK_ADDRESS)
 
 
 def endless(address: Address) -> BadAnswer:
-    """What came is more than any answer of herod's."""
-    return BadAnswer(f"What answers at {address} sends without end.", hint=CHECK_ADDRESS)
+    """The answer is larger than any of herod's."""
+    return BadAnswer(f"The answer from {address} is too large.", hint=CHECK_ADDRESS)
 
 
 def owner(found: os.stat_result) -> str:
@@ -129,7 +129,7 @@ def owner(found: os.stat_result) -> str:
 
 
 def words(error: Exception) -> str:
-    """An error of the system in its own words."""
+    """Return the text of a system error."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
@@ -142,14 +142,14 @@ def _kind(path: str) -> str:
 
 
 def _owned(path: str) -> str:
-    """Mode, owner and group of the socket, or of the first folder above it that shuts this process out."""
+    """Mode, owner and group of the socket, or of the first folder above it that this process cannot enter."""
     while True:
         try:
             found = Path(path).stat()
         except OSError:
             above = str(Path(path).parent)
             if above == path:
-                return "a folder above it is closed"
+                return "a folder above it cannot be entered"
             path = above
             continue
         what = "it" if stat.S_ISSOCK(found.st_mode) else path

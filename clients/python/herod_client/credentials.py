@@ -1,6 +1,6 @@
-"""What a caller presents: a bearer token or key, a client secret, its uid, or nothing.
+"""Credentials that a caller presents: a bearer token or key, a client secret, its uid, or nothing.
 
-A credential's text is kept out of `repr`, and never reaches a header if it could end the line.
+A credential's text is never in `repr`, and never in a header if it contains a line end.
 """
 
 import base64
@@ -25,10 +25,10 @@ class Bearer:
     credential: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what no header can carry."""
+        """Refuse text that is not valid in a header."""
         if not self.credential or any(not 32 < ord(character) < 127 for character in self.credential):
             raise InvalidInput(
-                "The key or token is empty or holds a space, a line end or a character beyond ASCII.",
+                "The key or token is empty or contains a space, a line end or a non-ASCII character.",
                 hint="check the file or variable it was read from",
             )
 
@@ -43,22 +43,22 @@ class Basic:
 
 @dataclass(frozen=True, slots=True)
 class PeerIdentity:
-    """The uid this process has, with the socket's cookie when it can be read."""
+    """The uid of this process, with the socket's cookie if it can be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anonymous:
-    """Nobody."""
+    """No credential."""
 
 
 Identity = Bearer | Basic | PeerIdentity | Anonymous
 
 
 def authorization(identity: Identity | None, address: Address) -> str | None:
-    """The Authorization header for `identity` at `address`; None: the uid on a Unix socket, else nobody.
+    """Return the Authorization header for `identity` at `address`; by default the uid on a Unix socket, none over TCP.
 
     Raises:
-        InvalidInput: a uid was to be presented over TCP, where nobody could attest it.
+        InvalidInput: a uid cannot be presented over TCP, where no kernel attests it.
     """
     match identity:
         case Bearer(credential):
@@ -74,7 +74,7 @@ def authorization(identity: Identity | None, address: Address) -> str | None:
         case _:
             if not isinstance(address, UnixAddress):
                 raise InvalidInput(
-                    f"A uid can be shown on a Unix socket alone, not to {address}.",
+                    f"A uid can be presented only on a Unix socket, not to {address}.",
                     hint="use --url unix:/path, or a key: --key @FILE",
                 )
             cookie = read_cookie(address)
@@ -82,7 +82,7 @@ def authorization(identity: Identity | None, address: Address) -> str | None:
 
 
 def read_cookie(address: UnixAddress) -> str | None:
-    """The cookie beside the socket, or None where there is none for this process to read."""
+    """Read the cookie beside the socket; None if this process cannot read one."""
     try:
         descriptor = os.open(address.cookie_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

@@ -1,6 +1,6 @@
-"""What a verifier knows of herod's subjects, kept exact by the feed `token.changes`. Pure: answers go in, nothing else.
+"""A verifier's copy of herod's subjects, kept current by the feed `token.changes`. Pure: it does no I/O.
 
-A snapshot is built beside what is known and takes its place when it is whole, so nobody sees half of one.
+A new snapshot is built separately and replaces the current one when complete, so that a partial one is never used.
 """
 
 from typing import Final
@@ -15,7 +15,7 @@ from herod_client.http_messages import Json
 
 __all__ = ["FeedChanges", "FeedMirror", "FeedRules", "FeedSnapshot", "FeedSubject", "parse_changes"]
 
-# A clock that was ahead and is put right must not bring a revoked token back.
+# Correcting a clock that was ahead must not make a revoked token valid again.
 KEPT_SECONDS: Final = 3600
 
 
@@ -35,7 +35,7 @@ class _Taken(msgspec.Struct, frozen=True):
 
 
 class FeedRules(msgspec.Struct, frozen=True):
-    """What tokens are verified by, as the feed tells it."""
+    """The rules that tokens are verified by, from the feed."""
 
     issuer: str
     audience_issuer: str
@@ -56,7 +56,7 @@ class FeedChanges(msgspec.Struct, frozen=True):
 
 
 class FeedSubject(msgspec.Struct, frozen=True):
-    """Whom tokens name, as they are now."""
+    """The current state of a subject of tokens."""
 
     kind: str
     epoch: int
@@ -66,10 +66,10 @@ class FeedSubject(msgspec.Struct, frozen=True):
 
 
 class FeedSnapshot:
-    """Everything known at one moment.
+    """The complete state at one moment.
 
     Attributes:
-        holders: by `sub`.
+        holders: subjects by `sub`.
         revoked: (sub, jti) → exp.
     """
 
@@ -82,7 +82,7 @@ class FeedSnapshot:
         self.revoked: dict[tuple[str, str], int] = {}
 
     def take(self, changes: FeedChanges, now: int) -> None:
-        """Make it what the answer says."""
+        """Apply an answer of the feed."""
         for one in changes.subjects:
             mask = self.graph.mask(tuple(one.scope.split()))
             self.holders[one.sub] = FeedSubject(one.kind, one.epoch, mask, frozenset(one.networks), one.enabled)
@@ -96,12 +96,12 @@ class FeedSnapshot:
 
 
 class FeedMirror:
-    """What the feed has told so far.
+    """The state received from the feed so far.
 
     Attributes:
-        picture: the newest whole one; None before the first.
-        version: goes up with every change.
-        cursor: what to go on from; None to begin anew.
+        picture: the newest complete snapshot; None before the first.
+        version: increases with every change.
+        cursor: where to continue; None to start over.
     """
 
     __slots__ = ("_draft", "cursor", "picture", "version")
@@ -113,16 +113,16 @@ class FeedMirror:
         self._draft: FeedSnapshot | None = None
 
     def take(self, changes: FeedChanges, now: int) -> bool:
-        """Follow one answer; whether all is known up to it now.
+        """Apply one answer; return whether the state is complete.
 
         Raises:
-            BadAnswer: it is not one of the feed's.
+            BadAnswer: it is not an answer of the feed.
         """
         if changes.reset:
             self._draft = _begin(changes.rules)
         target = self._draft or self.picture
         if target is None:
-            raise BadAnswer("What came is no beginning of the feed.", hint="check which program listens there")
+            raise BadAnswer("The answer is not the start of a feed.", hint="check which program listens there")
         target.take(changes, now)
         self.cursor = changes.cursor
         if self._draft is None:
@@ -136,26 +136,28 @@ class FeedMirror:
         return True
 
     def begin_anew(self) -> None:
-        """Ask for everything next; what is known stays until that is whole."""
+        """Request everything next; the current state is used until that is complete."""
         self.cursor = self._draft = None
 
 
 def parse_changes(answer: Json) -> FeedChanges:
-    """Read an answer of `GET /api/v1/tokens/changes`.
+    """Parse an answer of `GET /api/v1/tokens/changes`.
 
     Raises:
-        BadAnswer: it is none.
+        BadAnswer: it is malformed.
     """
     try:
         return msgspec.convert(answer["data"], FeedChanges)
     except (msgspec.ValidationError, TypeError, KeyError) as error:
-        raise BadAnswer(f"What came is not the feed: {error}.", hint="this library may be older than herod") from None
+        raise BadAnswer(
+            f"The answer is not the feed's: {error}.", hint="this library may be older than herod"
+        ) from None
 
 
 def _begin(rules: FeedRules | None) -> FeedSnapshot:
     if rules is None:
-        raise BadAnswer("The feed begins without its rules.", hint="this library may be older than herod")
+        raise BadAnswer("The feed starts without its rules.", hint="this library may be older than herod")
     try:
         return FeedSnapshot(rules)
     except SettingsError as error:
-        raise BadAnswer(f"The feed's scopes make no sense: {error}.") from None
+        raise BadAnswer(f"The feed's scopes are invalid: {error}.") from None

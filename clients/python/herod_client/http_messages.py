@@ -1,6 +1,6 @@
-"""What the clients say and hear, without the line between: requests out of calls, results or refusals out of answers.
+"""Builds requests from calls, and reads results or errors from answers, without I/O.
 
-`Client` and `AsyncClient` differ in how bytes travel and in nothing else. Must never hold a connection.
+`Client` and `AsyncClient` share it and differ only in transport. Must never hold a connection.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from herod_client.credentials import Identity, authorization
 
 __all__ = ["Dialogue", "Json", "Request", "Response", "host_of"]
 
-Json: TypeAlias = Any  # decoded JSON, for the caller to look into
+Json: TypeAlias = Any  # decoded JSON, which the caller inspects
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 
-# What herod's own JSON-RPC error numbers stand for (INTERFACES, "Errors").
+# Herod's JSON-RPC error codes → HTTP statuses (INTERFACES, "Errors").
 _RPC_STATUS: Final = {
     4001: 401,
     4003: 403,
@@ -37,7 +37,7 @@ _RPC_STATUS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, to be sent once; Host and Content-Length are the line's to add."""
+    """One request, to be sent once; the transport adds Host and Content-Length."""
 
     method: str
     path: str
@@ -47,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back, undecoded."""
+    """An answer, undecoded."""
 
     status: int
     content_type: str
@@ -69,11 +69,11 @@ class _RpcAnswer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """What is said to the daemon at one address, and what its answers mean.
+    """Builds requests to the daemon at one address, and reads its answers.
 
     Attributes:
         address: the daemon's.
-        identity: what to present; by default the uid on a Unix socket, and nothing elsewhere.
+        identity: the credential; by default the uid on a Unix socket, and none over TCP.
     """
 
     address: Address
@@ -88,7 +88,7 @@ class Dialogue:
         content_type: str | None = None,
         identity: Identity | None = None,
     ) -> Request:
-        """A request with what its asker presents.
+        """Build a request with the credential to present.
 
         Raises:
             InvalidInput: the identity cannot be presented at this address.
@@ -102,20 +102,20 @@ class Dialogue:
         return Request(method, path, headers, body)
 
     def ask_rpc(self, number: int, method: str, params: Mapping[str, Any] | None, identity: Identity | None) -> Request:
-        """A JSON-RPC call by name on `POST /rpc`."""
+        """Build a JSON-RPC call with named parameters on `POST /rpc`."""
         body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
         return self.ask("POST", "/rpc", body=body, content_type=JSON, identity=identity)
 
     def ask_json(self, path: str, body: Mapping[str, Any], identity: Identity | None) -> Request:
-        """A POST with a JSON body."""
+        """Build a POST with a JSON body."""
         return self.ask("POST", path, body=msgspec.json.encode(body), content_type=JSON, identity=identity)
 
     def ask_form(self, path: str, form: Mapping[str, str], identity: Identity | None) -> Request:
-        """A POST with a form."""
+        """Build a POST with a form."""
         return self.ask("POST", path, body=urlencode(form).encode("ascii"), content_type=FORM, identity=identity)
 
     def read_rpc(self, answer: Response, number: int) -> Json:
-        """The result of the JSON-RPC call of that number.
+        """Return the result of the JSON-RPC call with id `number`.
 
         Raises:
             Refused: herod answered with an error.
@@ -134,11 +134,11 @@ class Dialogue:
         return message.result
 
     def read(self, answer: Response, allow: tuple[int, ...] = ()) -> Json:
-        """The JSON of a route's answer.
+        """Return the JSON of a route's answer.
 
         Args:
-            answer: as it came.
-            allow: error statuses whose body is an answer all the same.
+            answer: as received.
+            allow: error statuses whose body is still returned.
 
         Raises:
             Refused: herod answered with an error.
@@ -151,7 +151,7 @@ class Dialogue:
         return self._decode(answer)
 
     def check_file(self, answer: Response) -> None:
-        """Whether what was poured out before this was the file.
+        """Check that the body passed to the sink was the file.
 
         Raises:
             Refused, BadAnswer: it was not.
@@ -162,11 +162,11 @@ class Dialogue:
             self._misunderstand(answer)
 
     def refuse(self, answer: Response) -> NoReturn:
-        """Raise what an error says.
+        """Raise the error that an answer contains.
 
         Raises:
-            Refused: always, unless it is not herod's error.
-            BadAnswer: then.
+            Refused: it is an error of herod's.
+            BadAnswer: it is not.
         """
         body = self._decode(answer)
         error = body.get("error") if isinstance(body, dict) else None
@@ -192,11 +192,11 @@ class Dialogue:
 
     def _misunderstand(self, answer: Response) -> NoReturn:
         raise BadAnswer(
-            f"What answers at {self.address} is not herod: HTTP {answer.status}, {answer.content_type},"
+            f"The server at {self.address} is not herod: HTTP {answer.status}, {answer.content_type},"
             f" {len(answer.body)} bytes.",
             hint=CHECK_ADDRESS
             if not isinstance(self.address, UnixAddress)
-            else "check which program listens there, and that it and this one are of the same version",
+            else "check which program listens there, and that it and this one have the same version",
         )
 
 

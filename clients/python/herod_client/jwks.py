@@ -1,4 +1,4 @@
-"""Public keys out of a JSON Web Key Set (RFC 7517, RFC 8037). Pure; who fetched it answers for where it comes from."""
+"""Parses public keys of a JSON Web Key Set (RFC 7517, RFC 8037). Pure; the caller must trust its source."""
 
 from base64 import urlsafe_b64decode
 from typing import Final
@@ -27,19 +27,19 @@ class _JwkSet(msgspec.Struct, frozen=True):
 
 
 def parse_jwks(answer: Json) -> list[SigningKey]:
-    """The Ed25519 keys of a set; others are passed over (RFC 7517, section 5).
+    """Return the Ed25519 keys of a set; others are ignored (RFC 7517, section 5).
 
     Raises:
-        BadAnswer: it is no such set, or a key is not what its `kid` says.
+        BadAnswer: it is not a key set, or a key does not match its `kid`.
     """
     try:
         found = msgspec.convert(answer, _JwkSet).keys[:MAX_KEYS]
         keys = {one.kid: ed25519_public_key(_decode(one.x)) for one in found if _is_ours(one)}
     except (msgspec.ValidationError, ValueError) as error:
-        raise BadAnswer(f"What came is no set of public keys: {error}.") from None
-    # herod names a key by its RFC 7638 thumbprint, so a key under another's name cannot come from it.
+        raise BadAnswer(f"The answer is not a set of public keys: {error}.") from None
+    # Herod's `kid` is the key's RFC 7638 thumbprint, so a key that does not match its `kid` is not from herod.
     if any(kid != key.kid for kid, key in keys.items()):
-        raise BadAnswer("A public key came under another's name.")
+        raise BadAnswer("A public key does not match its kid.")
     return list(keys.values())
 
 

@@ -1,7 +1,7 @@
-"""Is this token good, and what may it do? Answered from memory: the strict door, then what the feed has told.
+"""Verifies tokens in memory: first as in `access_tokens`, then against the state from the feed.
 
-Does no I/O and never waits; any thread may ask. The answer is herod's own as of the feed's last word: a token's scope
-is what it says ∩ what its subject holds now, and where nothing is known the answer is no.
+Does no I/O and never waits; any thread may call it. The result is herod's own as of the feed's last answer: a token's
+scope is its own ∩ what its subject holds now, and unknown subjects are refused.
 """
 
 import time
@@ -21,14 +21,14 @@ __all__ = ["TokenChecker", "VerifiedToken", "WhenStale"]
 
 WhenStale = Literal["refuse", "accept"]
 
-# Tokens that are remembered: how many, and bytes of all together.
+# Cached tokens: how many, and bytes of all together.
 MAX_SEEN: Final = 16_384
 MAX_SEEN_BYTES: Final = 32 * 1024 * 1024
-# What Python takes for what a token said and was worth, and for a network's name in a tuple and two sets.
+# Memory of a token's claims and result, and of a network's name in a tuple and two sets.
 SEEN_BYTES: Final = 1024
 NAME_BYTES: Final = 256
 MAX_NEEDED: Final = 256
-# What makes tokens of which kind of subject; nothing else does.
+# Kind of subject → the only parent credentials (`via`) of its tokens.
 VIAS: Final = {
     "account": frozenset({"client_secret", "password"}),
     "peer": frozenset({"peer"}),
@@ -37,17 +37,17 @@ VIAS: Final = {
 
 
 class VerifiedToken(msgspec.Struct, frozen=True):
-    """A good token.
+    """A valid token.
 
     Attributes:
-        sub: whose it is: a client_id, a peer rule's id, or `local-admin`.
+        sub: its subject: a client_id, a peer rule's id, or `local-admin`.
         kind: account, peer or local_admin.
-        scope: what it may do now, the fewest names, widest first.
+        scope: its scope now, the fewest names, widest first.
         scopes: the same with everything included, for `"read" in verified.scopes`.
         networks: `*` for all.
         iat, exp: Unix seconds.
         jti: the token's own id.
-        aud: the audience it was made for, if any.
+        aud: its audience, if any.
     """
 
     sub: str
@@ -65,10 +65,10 @@ _Worth = tuple[int, VerifiedToken, int]
 
 
 class _Seen:
-    """A token that has passed the strict door, by which keys and rules, and what it was worth then.
+    """A token that has passed `access_tokens.verify`, with the keys and rules used, and its last result.
 
     Attributes:
-        worth: the mirror's version, the answer and its scopes as bits; one value, for threads replace it at any time.
+        worth: the mirror's version, the result and its scopes as bits; one value, since threads replace it at any time.
     """
 
     __slots__ = ("claims", "keys", "rules", "worth")
@@ -81,15 +81,15 @@ class _Seen:
 
 
 class TokenChecker:
-    """Verifies tokens by keys and a mirror that somebody else keeps fresh.
+    """Verifies tokens with keys and a mirror that its owner keeps current.
 
     Args:
         audiences: every `aud` that means this service; tokens for another are refused.
         network: the network this service is on, if every token must reach it.
-        max_stale: seconds after the feed's last word until nothing is known any more.
-        when_stale: refuse everything then, or go on with what was known.
+        max_stale: seconds after the feed's last answer until the state is stale.
+        when_stale: refuse everything then, or continue with the last known state.
         clock: Unix seconds.
-        stopwatch: seconds that never go back.
+        stopwatch: monotonic seconds.
     """
 
     def __init__(
@@ -112,17 +112,17 @@ class TokenChecker:
         self.stopwatch = stopwatch
         self._fresh_until = float("-inf")
         self._seen: BoundedCache[str, _Seen] = BoundedCache(entries=MAX_SEEN, total=MAX_SEEN_BYTES, size=_seen_bytes)
-        # What scopes need, by the graph that says so.
+        # Bits of required scopes, with the snapshot that they are from.
         self._needed: tuple[FeedSnapshot | None, dict[str, int]] = (None, {})
 
     @property
     def is_stale(self) -> bool:
-        """Whether the feed's last word is older than `max_stale`."""
+        """Whether the feed's last answer is older than `max_stale`."""
         return self.stopwatch() > self._fresh_until
 
     @property
     def remembered(self) -> int:
-        """How many verified tokens are kept."""
+        """How many verified tokens are cached."""
         return len(self._seen)
 
     def now(self) -> int:
@@ -130,33 +130,33 @@ class TokenChecker:
         return int(self._clock())
 
     def touch(self) -> None:
-        """The feed has spoken: what is known is true now."""
+        """Record that the state is current now."""
         self._fresh_until = self.stopwatch() + self._max_stale
 
     def verify(self, token: str, *, scope: str | None = None, network: str | None = None) -> VerifiedToken:
-        """Whether a token is good now and reaches what is asked for.
+        """Verify a token, and that it has the scope and network that are required.
 
         Args:
             token: an access token as presented, without `Bearer`.
-            scope: what it must hold: a scope, or several with spaces between.
-            network: what it must reach; by default the service's own.
+            scope: the required scope, or several separated by spaces.
+            network: the required network; by default the service's own.
 
         Raises:
             BadToken: it is malformed, not herod's, or for another audience.
-            ExpiredToken: its time is over.
-            RevokedToken: it was taken back, or its subject is gone.
-            Disabled: its account is switched off.
-            MissingScope: it, or its subject by now, does not hold the scope; `missing` names it.
+            ExpiredToken: it has expired.
+            RevokedToken: it was revoked, or its subject was deleted.
+            Disabled: its account is disabled.
+            MissingScope: it, or its subject now, does not have the scope; `missing` names it.
             NetworkDenied: it does not reach the network.
-            Unavailable: nothing was heard of herod for too long.
+            Unavailable: herod has not answered for too long.
         """
         if self.stopwatch() > self._fresh_until and self._is_strict:
-            raise Unavailable("Nothing was heard of herod for too long to trust any token.", reason="stale")
-        # The version before the picture: what is judged by a newer picture than it says is only judged once more.
+            raise Unavailable("Herod has not answered for too long: no token can be verified.", reason="stale")
+        # The version before the picture: a result from a picture newer than its version is only computed once more.
         version = self.mirror.version
         picture, keys = self.mirror.picture, self.keys
         if picture is None or keys is None:
-            raise Unavailable("Herod has not been heard of yet: no token can be verified.", reason="stale")
+            raise Unavailable("Herod has not answered yet: no token can be verified.", reason="stale")
         now = self._clock()
         seen = self._seen.get(token)
         if (
@@ -199,8 +199,8 @@ class TokenChecker:
 
     def _bits(self, picture: FeedSnapshot, scope: str) -> int:
         bits = [picture.graph.bit(name) for name in scope.split()]
-        if not bits or not all(bits):  # a service that asks for what nobody can hold lets nobody in
-            raise MissingScope(f"No token holds {scope!r}: herod knows no such scope.", missing=scope)
+        if not bits or not all(bits):  # a scope that nobody can hold admits nobody
+            raise MissingScope(f"No token has scope {scope!r}: there is no such scope.", missing=scope)
         needed = sum(set(bits))
         known, remembered = self._needed
         if known is not picture or len(remembered) >= MAX_NEEDED:
@@ -214,7 +214,7 @@ def _seen_bytes(token: str, seen: _Seen) -> int:
 
 
 def _judge(claims: Claims, picture: FeedSnapshot, version: int) -> _Worth:
-    """What a token is worth now."""
+    """Compute the result for a token from the current state."""
     holder = _holder(picture, claims)
     graph = picture.graph
     mask = graph.mask(tuple(claims.scope.split())) & holder.mask
@@ -234,17 +234,17 @@ def _judge(claims: Claims, picture: FeedSnapshot, version: int) -> _Worth:
 
 
 def _lacking(mask: int, picture: FeedSnapshot, scope: str) -> MissingScope:
-    """The refusal that names the first scope which the token does not have."""
+    """Return the error that names the first scope that the token does not have."""
     missing = next((name for name in scope.split() if not mask & picture.graph.bit(name)), scope)
     return MissingScope(f"This needs scope {missing!r}, which this token does not have.", missing=missing)
 
 
 def _holder(picture: FeedSnapshot, claims: Claims) -> FeedSubject:
-    """Whom the token names.
+    """Return the subject of the token.
 
     Raises:
-        RevokedToken: it was taken back, is of another epoch, or names nobody.
-        Disabled: the account is switched off.
+        RevokedToken: it was revoked, has another epoch, or its subject does not exist.
+        Disabled: the account is disabled.
     """
     holder = picture.holders.get(claims.sub)
     if (claims.sub, claims.jti) in picture.revoked:

@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection to a daemon, over a Unix socket or TCP, that keeps its deadlines.
 
-Every failure of the line becomes an `Unreachable` that says what to check. Nothing is sent twice: a request
-whose answer did not come is the caller's to repeat.
+Every connection failure becomes an `Unreachable` that says what to check. Nothing is sent twice: the caller
+repeats a request that got no answer.
 """
 
 import http.client
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_ANSWER", "Connection", "SinkError"]
 
-MAX_ANSWER: Final = 16 * 1024 * 1024  # a page of 200 rows is far below
+MAX_ANSWER: Final = 16 * 1024 * 1024  # a page of 200 rows is far smaller
 PIECE_BYTES: Final = 256 * 1024
 
 
 class SinkError(Exception):
-    """What took an answer's pieces has failed: not the line, whose errors are told apart from it."""
+    """The sink of an answer failed, as opposed to the connection."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
@@ -36,13 +36,13 @@ class SinkError(Exception):
 
 
 class Connection:
-    """A connection that is opened at the first request, kept, and opened anew once the daemon has closed it.
+    """A connection that is opened by the first request, kept, and reopened after the daemon has closed it.
 
     For one thread at a time.
 
     Args:
         address: the daemon's.
-        connect_timeout: seconds until the connection must stand.
+        connect_timeout: seconds until the connection must be established.
         timeout: seconds from a request's first byte to its answer's last.
         tls: how an https address is verified; by default against the system's authorities.
     """
@@ -58,7 +58,7 @@ class Connection:
         self._http: http.client.HTTPConnection | None = None
 
     def close(self) -> None:
-        """End the connection; the next request opens another."""
+        """Close the connection; the next request opens another."""
         if self._http is not None:
             self._http.close()
         if self._line is not None:
@@ -74,19 +74,19 @@ class Connection:
         body: bytes | None,
         sink: Callable[[bytes], object] | None = None,
     ) -> Response:
-        """Ask once.
+        """Send one request.
 
         Args:
             method: in capitals.
             path: with its query.
             headers: besides Host.
             body: if there is one.
-            sink: gets the body of an answer that is no error, piece by piece and however long; each piece has
+            sink: gets the body of a successful answer piece by piece, of any length; each piece has
                 `timeout`.
 
         Raises:
-            Unreachable: no whole answer came.
-            BadAnswer: what came is not HTTP, or too much of it.
+            Unreachable: no complete answer came.
+            BadAnswer: the answer is not HTTP, or too large.
         """
         connection, line = self._open()
         line.start(self._timeout)
@@ -115,7 +115,7 @@ class Connection:
     def _pour(
         self, response: http.client.HTTPResponse, line: "_DeadlineSocket", sink: Callable[[bytes], object]
     ) -> bytes:
-        """Hand the body on; returns nothing of it."""
+        """Pass the body to the sink; return empty bytes."""
         while True:
             line.start(self._timeout)
             piece = response.read(PIECE_BYTES)
@@ -133,7 +133,7 @@ class Connection:
         content = response.read(MAX_ANSWER + 1)
         if len(content) > MAX_ANSWER:
             raise endless(self.address)
-        if response.length:  # http.client takes a body that was cut for a whole one
+        if response.length:  # http.client does not report a truncated body
             raise http.client.IncompleteRead(content, response.length)
         return content
 
@@ -144,7 +144,7 @@ class Connection:
             raw = self._connect()
             self._line = _DeadlineSocket(raw)
             self._http = http.client.HTTPConnection("localhost")
-            # http.client uses three methods of a socket, and this has them.
+            # http.client uses three methods of a socket, which this has.
             self._http.sock = cast("socket.socket", self._line)
         return self._http, self._line
 
@@ -182,7 +182,7 @@ class Connection:
 
 
 class _DeadlineSocket:
-    """What http.client needs of a socket, with one deadline over all of it instead of one for each read."""
+    """The socket methods that http.client needs, with one deadline for all reads instead of one for each."""
 
     def __init__(self, raw: socket.socket) -> None:
         self._raw = raw
@@ -192,7 +192,7 @@ class _DeadlineSocket:
         self._deadline = time.monotonic() + seconds
 
     def is_stale(self) -> bool:
-        """Whether the other end has closed, or said something nobody asked for."""
+        """Whether the peer has closed the connection, or sent unexpected data."""
         poll = select.poll()
         poll.register(self._raw, select.POLLIN | select.POLLHUP | select.POLLERR)
         return bool(poll.poll(0))
@@ -211,7 +211,7 @@ class _DeadlineSocket:
         return io.BufferedReader(_DeadlineReader(self))
 
     def close(self) -> None:
-        """Nothing: http.client closes while its reader still reads, and `end` follows."""
+        """Do nothing: http.client closes while its reader is still in use; `end` closes later."""
 
     def end(self) -> None:
         self._raw.close()

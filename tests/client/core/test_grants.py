@@ -211,9 +211,9 @@ class TestParseNetworks:
         names = [f"n{number}" for number in range(64)]
         assert len(parse_networks(names)) == 64
         assert list_networks(names) == tuple(sorted(names))
-        with pytest.raises(InvalidRequest, match="At most 64 networks can be named, and these are 65"):
+        with pytest.raises(InvalidRequest, match="At most 64 networks can be given, not 65"):
             parse_networks([*names, last])
-        with pytest.raises(InvalidRequest, match="these are 65"):
+        with pytest.raises(InvalidRequest, match="not 65"):
             list_networks([*names, last])
 
     def test_known(self) -> None:

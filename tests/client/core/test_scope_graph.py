@@ -206,9 +206,9 @@ class TestAdded:
     )
     def test_circles(self, added: dict[str, list[str]], path: str) -> None:
         """A cycle stops the startup with an error that shows its path."""
-        with pytest.raises(SettingsError, match="is a circle: remove one") as caught:
+        with pytest.raises(SettingsError, match="is a cycle: remove one") as caught:
             ScopeGraph(added)
-        named = str(caught.value).removeprefix("scopes: ").split(" is a circle")[0].split(" → ")
+        named = str(caught.value).removeprefix("scopes: ").split(" is a cycle")[0].split(" → ")
         expected = path.split(" → ")
         assert named[0] == named[-1]
         assert sorted(named[1:]) == sorted(expected[1:])

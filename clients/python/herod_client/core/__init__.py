@@ -1,4 +1,4 @@
-"""What the daemon and the services that ask it both need, once: errors, scopes and grants, key and token formats.
+"""Code that the daemon and its clients share: errors, scopes and grants, key and token formats.
 
-Knows neither the daemon nor the client around it.
+Imports neither the daemon nor the client.
 """

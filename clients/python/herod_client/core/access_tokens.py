@@ -1,6 +1,6 @@
-"""The strict door for JSON Web Tokens: issue, open, verify.
+"""Strict JSON Web Tokens: issue, open, verify.
 
-The law of a token that passes (RFC 7515, 7519, 8725, 9068):
+The rules for a valid token (RFC 7515, 7519, 8725, 9068):
 
     size      at most 8 KiB, three non-empty parts of canonical base64url
     header    an object without duplicate names; the key's own `alg`; a known `kid` or none; an expected
@@ -8,11 +8,11 @@ The law of a token that passes (RFC 7515, 7519, 8725, 9068):
     payload   an object without duplicate names, at most 32 deep, strict UTF-8; the types of `Claims`, no null
     iss, aud  the plain issuer without `aud` under `JWT`; the public URL with a wanted `aud` under `at+jwt`
     time      now < exp (no leeway), 0 < exp - iat ≤ ttl, iat ≤ now + 60 s, and nbf, if any, ≤ now + 60 s
-    retired   a retired key verifies until its hard stop, and nothing that lives longer
+    retired   a retired key verifies until its hard stop, and no token that expires later
 
 PyJWT supplies the signature algorithms (`SigningKey`); its parser is too lenient to be used. A key is looked
-up in memory by `kid` and never taken from a token. Revocation and epochs are for the caller: this file knows
-no store.
+up in memory by `kid` and never taken from a token. Revocation and epochs are checked by the caller: this file
+has no store.
 """
 
 import json
@@ -51,28 +51,28 @@ PLAIN_TYP: Final = "JWT"
 AUDIENCE_TYP: Final = "at+jwt"  # RFC 9068, section 2.1
 _TYPS: Final = frozenset({PLAIN_TYP, AUDIENCE_TYP})
 
-# crit and b64 change how a token is read; the others bring a key along.
+# crit and b64 change how a token is read; the others carry a key.
 FORBIDDEN_HEADERS: Final = frozenset({"b64", "crit", "jwk", "jku", "x5u", "x5c"})
 _OPTIONAL_CLAIMS: Final = ("networks", "aud", "client_id")
 
 Filled = Annotated[str, msgspec.Meta(min_length=1)]
-# They name what is kept of a token: its revocation, its line in the audit log.
+# Ids of tokens are stored: in revocations and in the audit log.
 MAX_ID_CHARS: Final = 128
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
 Seconds = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a token says.
+    """The claims of a token.
 
     Attributes:
         sub: client id, service key's id or peer rule's id.
         scope: as granted, space-separated, not expanded.
         jti: the token's own id.
-        epoch: the account's counter when the token was made; another one revokes it.
-        via: what made the token; it shrinks with it.
+        epoch: the account's epoch when the token was issued; a different one now means that it is revoked.
+        via: the parent credential; the token is narrowed with it.
         networks: None, and absent from the token, means all.
-        aud: None unless an audience was asked for (RFC 8707).
+        aud: None unless an audience was requested (RFC 8707).
         client_id: with `aud` only.
     """
 
@@ -103,24 +103,24 @@ _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_claims: Final = msgspec.json.Decoder(Claims).decode
 _decode_header: Final = msgspec.json.Decoder(Header).decode
 _encode: Final = msgspec.json.Encoder().encode
-# Possessive, and it never fails: linear in a stranger's bytes, whatever they are.
+# Possessive, and it always matches: linear time for any untrusted input.
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
-# Headers of tokens that a key has signed; a stranger cannot fill it.
+# Headers of tokens with a valid signature only, so that untrusted input cannot fill it.
 known_headers: Final[dict[bytes, Header]] = {}
 _MAX_KNOWN_HEADERS: Final = 64
 
 
 def looks_like_token(text: str) -> bool:
-    """Whether it has the form of a JWT (RFC 7519): three parts."""
+    """Whether `text` has the form of a JWT (RFC 7519): three parts."""
     return text.count(".") == 2
 
 
 def issue(claims: Claims, key: SigningKey) -> str:
-    """Write and sign a token: `typ` is `at+jwt` with an audience and `JWT` without.
+    """Encode and sign a token: `typ` is `at+jwt` with an audience and `JWT` without.
 
     Raises:
-        InvalidRequest: it would be larger than `verify` takes: only a long list of networks can do that.
+        InvalidRequest: it would be larger than `verify` accepts, which only a long list of networks causes.
     """
     header = _encode_header(key.kid, key.algorithm, AUDIENCE_TYP if claims.aud is not None else PLAIN_TYP)
     signing_input = header + b"." + _to_base64url(_encode(claims))
@@ -131,14 +131,14 @@ def issue(claims: Claims, key: SigningKey) -> str:
 
 
 def open_jws(token: str, keys: SigningKeys, *, typ: frozenset[str] | None) -> tuple[Header, bytes]:
-    """Open a signed token in compact form: the JWS layer alone, whatever the payload is.
+    """Open a signed token in compact form: only the JWS layer, with any payload.
 
-    Hard stops of retired keys are not looked at, for there is no `now` here: `verify` does.
+    Hard stops of retired keys are not checked, since there is no `now` here; `verify` checks them.
 
     Args:
         token: as presented.
         keys: those that may have signed it.
-        typ: the values allowed in the header's `typ`; None does not look at it.
+        typ: the values allowed in the header's `typ`; None allows any.
 
     Raises:
         BadToken: reason `malformed` or `signature`.
@@ -157,20 +157,20 @@ def verify(
     ttl: int,
     now: int,
 ) -> Claims:
-    """Verify a token of this issuer and read its claims. Whether it was revoked is for the caller to ask.
+    """Verify a token of this issuer and return its claims. The caller checks whether it was revoked.
 
     Args:
         token: as presented.
         keys: those that may have signed it.
         issuer: the `iss` of tokens without an audience.
         audience_issuer: the `iss` of tokens with one: the public URL.
-        audiences: every `aud` that means this verifier; None leaves it to the caller to look at the claim.
-        ttl: the longest life of a token, in seconds.
+        audiences: every `aud` that means this verifier; None leaves the check to the caller.
+        ttl: the maximum lifetime of a token, in seconds.
         now: Unix seconds.
 
     Raises:
         BadToken: reason `malformed` or `signature`.
-        ExpiredToken: it was good and its time is over.
+        ExpiredToken: it was valid and has expired.
     """
     header, payload, key = _open(token, keys, _TYPS, now)
     members = parse_object(payload)
@@ -191,7 +191,7 @@ def verify(
             raise _malformed()
     if "nbf" in members and not _is_past(bytes(members["nbf"]), now):
         raise _malformed()
-    # What the key signed before it was retired ends by its hard stop. A cache of claims may rely on it.
+    # Tokens that the key signed before it was retired expire by its hard stop. A cache of claims may rely on it.
     if key.verifies_until is not None and claims.exp > key.verifies_until:
         raise _bad_signature()
     if now >= claims.exp:
@@ -216,7 +216,7 @@ def _open(
         raise _malformed()
     signing_input = header_part + b"." + payload_part
     for key in keys.find_all(header.kid):
-        # The key says which algorithm it is used with; the header may only agree (RFC 8725, section 3.1).
+        # The key determines the algorithm; the header must agree (RFC 8725, section 3.1).
         if key.algorithm == header.alg and (now is None or key.is_live(now)) and key.verify(signing_input, signature):
             if known is None and len(known_headers) < _MAX_KNOWN_HEADERS:
                 known_headers[header_part] = header
@@ -239,15 +239,15 @@ def _parse_header(part: bytes) -> Header:
 
 
 def parse_object(data: bytes) -> dict[str, msgspec.Raw]:
-    """The members of a JSON object: strict UTF-8, no duplicate name at any level, within `MAX_DEPTH`."""
+    """Parse a JSON object into its members: strict UTF-8, no duplicate names at any level, within `MAX_DEPTH`."""
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
         raise _malformed()
     try:
         if not data.isascii():
-            data.decode()  # msgspec skips the strings that it does not need
+            data.decode()  # msgspec does not check strings that it skips
         members = _decode_members(data)
-        # If the members, each once, written with their own bytes, give the same text, no name stood there
-        # twice. A text with white space, escaped names or inner objects fails this and is read the slow way.
+        # If encoding the members with their raw bytes gives the same text, there was no duplicate name. Text with
+        # white space, escaped names or nested objects differs and takes the slow path.
         if data.count(b"{") != 1 or _encode(members) != data:
             json.loads(data, object_pairs_hook=_refuse_duplicates)
     except (msgspec.DecodeError, ValueError):
@@ -257,7 +257,7 @@ def parse_object(data: bytes) -> dict[str, msgspec.Raw]:
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
     if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("duplicate name")
 
 
 def _depth(data: bytes) -> int:
@@ -276,12 +276,12 @@ def _is_past(raw: bytes, now: int) -> bool:
 
 
 def _from_base64url(part: bytes) -> bytes:
-    """Decode base64url that is not empty and canonical (RFC 4648, sections 3.5 and 5)."""
+    """Decode canonical, non-empty base64url (RFC 4648, sections 3.5 and 5)."""
     try:
         data = a2b_base64(part.translate(_to_standard) + b"==")
     except Base64Error:
         raise _malformed() from None
-    # The decoder skips what it does not know; written again, only the canonical form is the same.
+    # The decoder skips unknown characters; only the canonical form is the same when encoded again.
     if not data or _to_base64url(data) != part:
         raise _malformed()
     return data

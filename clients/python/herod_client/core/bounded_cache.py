@@ -1,6 +1,6 @@
-"""A cache bounded in number and in bytes, for whatever can be read or worked out again.
+"""A cache bounded in entries and bytes, for values that can be read or computed again.
 
-Must never be the only place that knows something: what was used least recently goes without a word.
+Must never hold the only copy of a value: the least recently used entries are evicted silently.
 """
 
 from collections.abc import Callable, Hashable
@@ -13,14 +13,14 @@ V = TypeVar("V")
 
 
 class BoundedCache(Generic[K, V]):
-    """Two generations: what was used since the last turn, and the rest. A hit is one dict lookup, mostly.
+    """Two generations: entries used since the last rotation, and older ones. A hit is usually one dict lookup.
 
-    Two threads may use it at once: at worst an entry is forgotten early, or counted a little wrong until the next turn.
+    Two threads may use it at once: at worst an entry is evicted early, or miscounted until the next rotation.
 
     Args:
-        entries: how many are kept, in both generations together.
-        total: bytes that they may take together.
-        size: about how many bytes an entry takes in memory, with its key. Asked when the entry is kept, never on a hit.
+        entries: the maximum number, in both generations together.
+        total: the maximum size of all entries, in bytes.
+        size: about how many bytes an entry takes in memory, with its key. Called when it is kept, never on a hit.
     """
 
     __slots__ = ("_entries", "_older", "_recent", "_room", "_size", "_used")
@@ -37,17 +37,17 @@ class BoundedCache(Generic[K, V]):
         return len(self._recent) + len(self._older)
 
     def get(self, key: K) -> V | None:
-        """What is kept under a key; None when nothing is."""
+        """Return the value of a key, or None."""
         found = self._recent.get(key)
         if found is None and (found := self._older.pop(key, None)) is not None:
             self.keep(key, found)
         return found
 
     def keep(self, key: K, value: V) -> None:
-        """Remember a value. One that takes more than half of all the room is not kept."""
+        """Store a value, unless it takes more than half of `total`."""
         size = self._size(key, value)
         if size > self._room:
-            self.forget(key)  # what was kept under the key before is out of date
+            self.forget(key)  # the key's former value is out of date
             return
         if len(self._recent) >= self._entries or self._used + size > self._room:
             self._older, self._recent, self._used = self._recent, {}, 0
@@ -55,10 +55,10 @@ class BoundedCache(Generic[K, V]):
         self._used += size
 
     def forget(self, key: K) -> None:
-        """Drop what is kept under a key. Its bytes are free from the next turn on."""
+        """Remove a key. Its bytes are freed by the next rotation."""
         self._recent.pop(key, None)
         self._older.pop(key, None)
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Remove everything."""
         self._older, self._recent, self._used = {}, {}, 0

@@ -1,8 +1,8 @@
-"""Everything that can be refused, and why: the one tree of errors.
+"""The tree of all errors.
 
 A `HerodError` answers a request. Its `code` is stable and public, its message says what happened and what to do, and
-its `reason` is for the audit log alone: it must never reach the one who asked. A `StartupError` answers the operator
-who starts a daemon or a command. Neither knows a status number: those stand in `protocols/error_codes.py`.
+its `reason` is only for the audit log: it must never reach the caller. A `StartupError` is for the operator who starts
+a daemon or a command. Status codes are in `protocols/error_codes.py`, not here.
 """
 
 from typing import ClassVar, Final
@@ -37,12 +37,12 @@ __all__ = [
     "quoted",
 ]
 
-# Longer than most words that people mistype, shorter than secrets are.
+# Longer than most words that people mistype, shorter than secrets.
 MAX_QUOTED: Final = 16
 
 
 def quoted(text: str) -> str:
-    """What somebody wrote, for a message: told by its length when it is long, for it may be a secret gone astray."""
+    """Quote input for a message: long input only by its length, since it may be a misplaced secret."""
     return repr(text) if len(text) <= MAX_QUOTED else f"({len(text)} characters)"
 
 
@@ -52,7 +52,7 @@ class HerodError(Exception):
     Attributes:
         code: stable public name of the error; clients may switch on it.
         message: public sentence: what happened and what to do.
-        hint: public command or setting that would mend it, or None.
+        hint: public command or setting that would fix it, or None.
         reason: why, for the audit log only. Defaults to the code.
     """
 
@@ -66,25 +66,25 @@ class HerodError(Exception):
 
 
 class InvalidRequest(HerodError):
-    """The request does not say something herod can act on."""
+    """The request is malformed, or its parameters are invalid."""
 
     code = "invalid_request"
 
 
 class InvalidScope(InvalidRequest):
-    """A token was asked for with more than its account holds (RFC 6749, section 5.2)."""
+    """A token was requested with more scope than its account holds (RFC 6749, section 5.2)."""
 
 
 class InvalidTarget(InvalidRequest):
-    """A token was asked for a resource that is none (RFC 8707, section 2)."""
+    """A token was requested for an invalid resource (RFC 8707, section 2)."""
 
 
 class UnsupportedGrantType(InvalidRequest):
-    """A token was asked for in a way herod does not offer (RFC 6749, section 5.2)."""
+    """A token was requested with a grant type that herod does not support (RFC 6749, section 5.2)."""
 
 
 class UnsupportedTokenType(InvalidRequest):
-    """What should be revoked is nothing that revoking is for (RFC 7009, section 2.2.1)."""
+    """The credential to revoke is of a type that cannot be revoked (RFC 7009, section 2.2.1)."""
 
 
 class TooLarge(HerodError):
@@ -94,7 +94,7 @@ class TooLarge(HerodError):
 
 
 class Unauthenticated(HerodError):
-    """Nobody herod knows is asking."""
+    """The caller is not authenticated."""
 
     code = "bad_credentials"
 
@@ -104,31 +104,31 @@ class BadCredentials(Unauthenticated):
 
 
 class BadToken(Unauthenticated):
-    """A token is malformed, has a bad signature or says something it may not."""
+    """A token is malformed, has a bad signature or has claims that are not allowed."""
 
     code = "bad_token"
 
 
 class ExpiredToken(Unauthenticated):
-    """A token or session was good and its time is over."""
+    """A token or session has expired."""
 
     code = "expired_token"
 
 
 class RevokedToken(Unauthenticated):
-    """A token was taken back, by itself or with everything its account held."""
+    """A token was revoked, by itself or with all tokens of its account."""
 
     code = "revoked_token"
 
 
 class Disabled(Unauthenticated):
-    """The account or key exists and is switched off."""
+    """The account or key exists and is disabled."""
 
     code = "disabled"
 
 
 class PermissionDenied(HerodError):
-    """Abstract: herod knows who asks, and they may not."""
+    """Abstract: the caller is authenticated, but not allowed to do this."""
 
     def __init__(
         self, message: str, *, missing: str | None = None, reason: str | None = None, hint: str | None = None
@@ -144,37 +144,37 @@ class MissingScope(PermissionDenied):
 
 
 class NetworkDenied(PermissionDenied):
-    """The grant does not prove the network that was asked about."""
+    """The grant does not include the requested network."""
 
     code = "network_denied"
 
 
 class CeilingExceeded(PermissionDenied):
-    """What would be given is more than the giver holds."""
+    """The caller would give more than it holds."""
 
     code = "ceiling_exceeded"
 
 
 class TargetDenied(PermissionDenied):
-    """The account or key to be changed holds more than the one who would change it."""
+    """The account or key to be changed holds more than the caller."""
 
     code = "target_denied"
 
 
 class NotFound(HerodError):
-    """There is no such thing, or none that the one who asks may see."""
+    """The object does not exist, or the caller may not see it."""
 
     code = "not_found"
 
 
 class Conflict(HerodError):
-    """The name is taken, or the change would break a rule that holds for all."""
+    """The name is taken, or the change would break an invariant."""
 
     code = "conflict"
 
 
 class RateLimited(HerodError):
-    """Too many tries; `retry_after` is in seconds."""
+    """Too many attempts; `retry_after` is in seconds."""
 
     code = "rate_limited"
 
@@ -190,10 +190,10 @@ class Unavailable(HerodError):
 
 
 class StartupError(Exception):
-    """Abstract: a daemon or a command cannot start. One line that says what to change.
+    """Abstract: a daemon or a command cannot start. The message is one line that says what to change.
 
     Attributes:
-        exit_code: what the process ends with (sysexits are not used: INTERFACES pins 1 and 2).
+        exit_code: the exit code of the process (sysexits are not used: INTERFACES pins 1 and 2).
     """
 
     exit_code: ClassVar[int]
@@ -210,6 +210,6 @@ class MissingSecret(SettingsError):
 
 
 class RuntimeFailure(StartupError):
-    """The settings are fine and the machine says no: a port taken, a folder not writable, a damaged store."""
+    """The settings are valid, but the system refuses: a port in use, a folder not writable, a damaged store."""
 
     exit_code = 1

@@ -1,8 +1,7 @@
-"""What someone holds: grants, each of scopes, networks and a window of time.
+"""What a principal holds: grants, each of scopes, networks and an expiry.
 
-An intersection never widens, and `covers` is the ⊆ of every ceiling. Several grants stand side by side and are never
-added up: admin on one network and read on all of them is not admin on all of them. Whoever asks, asks whether one of
-them covers.
+An intersection never widens, and `covers` is the ⊆ of every ceiling. Several grants are never combined: admin on one
+network and read on all of them is not admin on all of them. A check asks whether a single grant covers the request.
 """
 
 import re
@@ -28,20 +27,20 @@ __all__ = [
 
 Networks = frozenset[str]
 ALL_NETWORKS: Final[Networks] = frozenset({"*"})
-# Names in one list, as it is written: one that stands twice counts twice.
+# Names in one list, as written: duplicates count.
 MAX_NETWORKS: Final = 64
 NETWORK_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z")
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """Scopes (a closed mask of one `ScopeGraph`), networks, and the end, in Unix seconds; None for never."""
+    """Scopes (a closed mask of one `ScopeGraph`), networks, and an expiry in Unix seconds; None for never."""
 
     mask: int
     networks: Networks = ALL_NETWORKS
     expires_at: int | None = None
 
     def intersect(self, other: "Grant") -> "Grant":
-        """What both hold, and never more than either."""
+        """Return what both grants hold, never more than either."""
         if other is self:
             return self
         return Grant(
@@ -55,7 +54,7 @@ class Grant(msgspec.Struct, frozen=True):
         return self.intersect(other) == other
 
     def is_live(self, now: int) -> bool:
-        """Whether it has not ended at `now`."""
+        """Whether the grant has not expired at `now`."""
         return self.expires_at is None or now < self.expires_at
 
     def proves(self, network: str) -> bool:
@@ -64,18 +63,18 @@ class Grant(msgspec.Struct, frozen=True):
 
     @property
     def reach(self) -> tuple[bool, int]:
-        """Compares with other grants' by how many networks they reach."""
+        """Sort key of grants: by how many networks they reach."""
         return "*" in self.networks, len(self.networks)
 
 
 NOTHING: Final = Grant(mask=0, networks=frozenset())
 
 Grants = tuple[Grant, ...]
-"""What a principal holds: one grant, or several side by side."""
+"""What a principal holds: one grant, or several."""
 
 
 def intersect_grants(grants: Grants, other: Grant) -> Grants:
-    """Each of them narrowed to `other`."""
+    """Intersect each grant with `other`."""
     if len(grants) == 1:  # nearly always
         return (grants[0].intersect(other),)
     return tuple([grant.intersect(other) for grant in grants])
@@ -85,14 +84,14 @@ def parse_networks(names: Sequence[str], known: Networks = ALL_NETWORKS) -> Netw
     """Read network names; `*` among them means all.
 
     Args:
-        names: what was written.
-        known: the networks the settings list; `*` means that any well-formed name will do.
+        names: as given.
+        known: the networks the settings list; `*` means that any well-formed name is accepted.
 
     Raises:
         InvalidRequest: the list is empty or too long, or a name is ill-formed or not known.
     """
     if not names:
-        raise InvalidRequest('No network was given: name some, or "*" for all.')
+        raise InvalidRequest('No network was given: give some, or "*" for all.')
     _check_count(names)
     for name in names:
         if name != "*" and not NETWORK_NAME.match(name):
@@ -105,17 +104,17 @@ def parse_networks(names: Sequence[str], known: Networks = ALL_NETWORKS) -> Netw
 
 
 def list_networks(networks: Collection[str]) -> tuple[str, ...]:
-    """Networks as a new record keeps them, in a stable order.
+    """Return networks as a new record stores them, in a stable order.
 
     Raises:
-        InvalidRequest: there are too many, as a grant made by an earlier version may hold.
+        InvalidRequest: there are too many, as in a grant made by an earlier version.
     """
     _check_count(networks)
     return tuple(sorted(networks))
 
 
 def intersect_networks(first: Networks, second: Networks) -> Networks:
-    """The networks in both; `*` stands for all."""
+    """Return the networks in both; `*` means all."""
     if "*" in first:
         return second
     if "*" in second:
@@ -126,7 +125,7 @@ def intersect_networks(first: Networks, second: Networks) -> Networks:
 def _check_count(names: Collection[str]) -> None:
     if len(names) > MAX_NETWORKS:
         raise InvalidRequest(
-            f'At most {MAX_NETWORKS} networks can be named, and these are {len(names)}: name fewer, or "*" for all.'
+            f'At most {MAX_NETWORKS} networks can be given, not {len(names)}: give fewer, or "*" for all.'
         )
 
 

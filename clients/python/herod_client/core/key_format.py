@@ -1,13 +1,11 @@
-"""The form of what herod hands out: API keys, client secrets, ids and opaque session values.
-
-The law:
+"""Formats of API keys, client secrets, ids and opaque session values.
 
     API key        herod_[us]_ ‖ id (12) ‖ _ ‖ secret (43) ‖ checksum (6)
     client secret  herod_c_ ‖ secret (43) ‖ checksum (6)
 
 Secret: 256 bits in base 62. Checksum: CRC-32 of everything before it, in base 62, zero-padded. The checksum
-finds typing errors offline and lets scanners tell a leaked key from noise; it proves nothing. Only an HMAC of
-a secret is ever kept.
+finds typing errors offline and lets scanners recognize a leaked key; it proves nothing. Only an HMAC of a secret
+is ever stored.
 """
 
 import re
@@ -38,7 +36,7 @@ __all__ = [
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_CHARS: Final = 12
 SECRET_BYTES: Final = 32  # 256 bits
-SECRET_CHARS: Final = 43  # the fewest of base 62 that hold them
+SECRET_CHARS: Final = 43  # the fewest base 62 digits for 256 bits
 CHECKSUM_CHARS: Final = 6
 _PAIRS: Final = tuple(first + second for first in ALPHABET for second in ALPHABET)
 
@@ -49,7 +47,7 @@ _ANY: Final = re.compile(r"herod_(?:[us]_[0-9A-Za-z]{12}|c)_[0-9A-Za-z]{49}\Z")
 
 
 class KeyKind(StrEnum):
-    """Whose key it is."""
+    """Whether a key is a user's or a service's."""
 
     USER = "user"
     SERVICE = "service"
@@ -61,7 +59,7 @@ _KINDS: Final = {letter: kind for kind, letter in _LETTERS.items()}
 
 @dataclass(frozen=True, slots=True)
 class ParsedKey:
-    """An API key of good form; whether it is a key herod gave is for the store to say.
+    """A well-formed API key; only the store knows whether herod created it.
 
     Attributes:
         id: 12 characters; public.
@@ -74,15 +72,15 @@ class ParsedKey:
 
 
 def new_key_id() -> str:
-    """A random key id of 12 characters (71 bits: unique, not secret)."""
+    """Return a random key id of 12 characters (71 bits: unique, not secret)."""
     return base62(secrets.randbelow(62**ID_CHARS), ID_CHARS)
 
 
 def new_key(kind: KeyKind, id: str) -> str:
-    """A new API key for `id`.
+    """Return a new API key for `id`.
 
     Raises:
-        ValueError: the id is not one of `new_key_id`.
+        ValueError: the id does not have the form of `new_key_id`.
     """
     if not _KEY_ID.match(id):
         raise ValueError(f"{id!r} is not a key id")
@@ -90,17 +88,17 @@ def new_key(kind: KeyKind, id: str) -> str:
 
 
 def new_client_secret() -> str:
-    """A new client secret of 57 characters."""
+    """Return a new client secret of 57 characters."""
     return _with_checksum(CLIENT_SECRET_PREFIX + new_opaque())
 
 
 def new_opaque() -> str:
-    """256 random bits as 43 characters of base 62: session ids, cookies, one-time codes."""
+    """Return 256 random bits as 43 characters of base 62: session ids, cookies, one-time codes."""
     return base62(int.from_bytes(secrets.token_bytes(SECRET_BYTES), "big"), SECRET_CHARS)
 
 
 def new_id() -> str:
-    """A random UUID (RFC 9562, version 4) in its usual form."""
+    """Return a random UUID (RFC 9562, version 4) in its usual form."""
     return str(UUID(bytes=secrets.token_bytes(16), version=4))
 
 
@@ -120,17 +118,17 @@ def parse_key(text: str) -> ParsedKey:
 
 
 def looks_like_key(text: str) -> bool:
-    """Whether `text` means to be an API key, however mistyped: it is then nothing else."""
+    """Whether `text` starts like an API key: even if mistyped, it is then nothing else."""
     return text.startswith(("herod_u_", "herod_s_"))
 
 
 def looks_like_client_secret(text: str) -> bool:
-    """Whether `text` means to be a client secret, however mistyped."""
+    """Whether `text` starts like a client secret, even if mistyped."""
     return text.startswith(CLIENT_SECRET_PREFIX)
 
 
 def has_checksum(text: str) -> bool:
-    """Whether `text` is a whole API key or client secret without a typing error."""
+    """Whether `text` is a complete API key or client secret with the right checksum."""
     return _ANY.match(text) is not None and _checksum_fits(text)
 
 
@@ -143,14 +141,14 @@ def _checksum_fits(text: str) -> bool:
 
 
 def _checksum(body: str) -> str:
-    """`base62` of the CRC-32, two digits at a time: every use of a key pays for it."""
+    """Return `base62` of the CRC-32, two digits at a time, since every use of a key computes it."""
     upper, low = divmod(crc32(body.encode()), len(_PAIRS))
     high, middle = divmod(upper, len(_PAIRS))
     return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]
 
 
 def base62(number: int, width: int) -> str:
-    """A number in base 62, with leading zeros up to `width` characters."""
+    """Return a number in base 62, with leading zeros up to `width` characters."""
     digits = []
     for _ in range(width):
         number, digit = divmod(number, 62)

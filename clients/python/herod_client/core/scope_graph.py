@@ -1,7 +1,7 @@
-"""Scope names and what includes what.
+"""Scope names, and which scopes include which.
 
-The law is the table `BUILT_IN`; settings may add to it. A graph is made once, never changed, and turns a set of names
-into a bit mask of everything they include. A name the graph does not know grants nothing.
+The table `BUILT_IN` defines them; settings may add to it. A graph is immutable, and turns a set of names into a bit
+mask of everything they include. An unknown name grants nothing.
 """
 
 import re
@@ -41,15 +41,15 @@ BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
     USER: (READ,),
 }
 
-# what older systems say → what herod says
+# older systems' names → herod's names
 ALIASES: Final[Mapping[str, str]] = {"register": REGISTRAR, "member": WRITE, "viewer": READ}
 
 # RFC 6749, section 3.3 allows more; these survive shells, headers and TOML unquoted.
 SCOPE_NAME: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,63}\Z")
-# Scopes of a graph, and names in one scope string as it is written: one that stands twice counts twice.
+# Scopes of a graph, and names in one scope string as written: duplicates count.
 MAX_SCOPES: Final = 64
-MAX_SCOPE_CHARS: Final = MAX_SCOPES * 65  # so many names of 64 characters, and what separates them
-# Masks and names that are kept ready; the rest is worked out again.
+MAX_SCOPE_CHARS: Final = MAX_SCOPES * 65  # that many names of 64 characters, and their separators
+# Masks and names that are cached; others are computed again.
 MAX_REMEMBERED: Final = 1024
 
 
@@ -58,9 +58,9 @@ class ScopeGraph:
 
     Args:
         added: scope → the scopes it includes, from the settings. A built-in name gains includes; a new name becomes a
-            scope. A new scope that `owner` would not include is put under `admin`, so that somebody can give it; one
-            that itself includes `admin` is put under `owner`; one that includes `owner` stands above all.
-        generation: whatever caches a mask keys it on this.
+            scope. A new scope that `owner` would not include is put under `admin`, so that it can be granted; one
+            that itself includes `admin` is put under `owner`; one that includes `owner` is above all.
+        generation: part of the key of every cache of masks.
 
     Raises:
         SettingsError: a bad name, an unknown one, or a cycle, named with the path that closes it.
@@ -85,7 +85,7 @@ class ScopeGraph:
 
     @property
     def remembered(self) -> int:
-        """How many answers of `mask` and `names` are kept; never more than `MAX_REMEMBERED` of each."""
+        """How many results of `mask` and `names` are cached; never more than `MAX_REMEMBERED` of each."""
         return len(self._masks) + len(self._names)
 
     @property
@@ -94,7 +94,7 @@ class ScopeGraph:
         return self._widest_first
 
     def bit(self, name: str) -> int:
-        """The one bit that a grant must hold to pass `name`; 0 for a name the graph does not know."""
+        """The one bit that a grant must hold to pass `name`; 0 for an unknown name."""
         return self._bits.get(ALIASES.get(name, name) if name not in self._bits else name, 0)
 
     def mask(self, names: tuple[str, ...]) -> int:
@@ -107,13 +107,13 @@ class ScopeGraph:
                 closure = self._closures.get(name, 0)
                 mask |= closure
                 is_known = is_known and closure != 0
-            # What strangers make up is not kept: it could be long, and would take the place of what is asked often.
+            # Unknown names are not cached: they can be long, and would displace frequent ones.
             if is_known and len(names) <= MAX_SCOPES and len(self._masks) < MAX_REMEMBERED:
                 self._masks[names] = mask
         return mask
 
     def names(self, mask: int) -> tuple[str, ...]:
-        """The fewest names whose closure is `mask`, widest first."""
+        """Return the fewest names whose closure is `mask`, widest first."""
         names = self._names.get(mask)
         if names is None:
             names = self._fewest_names(mask)
@@ -124,14 +124,14 @@ class ScopeGraph:
     def parse(self, text: str) -> tuple[str, ...]:
         """Read a space-separated scope string (RFC 6749, section 3.3) into canonical names.
 
-        What one of the names already includes is dropped, so that equal grants are written alike.
+        Names that another one includes are dropped, so that equal grants are written the same.
 
         Raises:
-            InvalidRequest: it is empty or too long, or names a scope the graph does not know.
+            InvalidRequest: it is empty or too long, or contains an unknown scope.
         """
         names = split_scope(text)
         if not names:
-            raise InvalidRequest(f"No scope was given: name one or more of {', '.join(self._widest_first)}.")
+            raise InvalidRequest(f"No scope was given: give one or more of {', '.join(self._widest_first)}.")
         for name in names:
             if name not in self._closures:
                 known = ", ".join(self._widest_first)
@@ -150,16 +150,16 @@ class ScopeGraph:
 
 
 def split_scope(text: str) -> tuple[str, ...]:
-    """The names of a space-separated scope string (RFC 6749, section 3.3), known or not.
+    """Split the names of a space-separated scope string (RFC 6749, section 3.3), known or not.
 
     Raises:
-        InvalidRequest: there are too many, or it is longer than so many names can be.
+        InvalidRequest: there are too many names, or the text is too long.
     """
     names = text[: MAX_SCOPE_CHARS + 1].split()
     if len(text) > MAX_SCOPE_CHARS or len(names) > MAX_SCOPES:
         raise InvalidRequest(
-            f"A scope has at most {MAX_SCOPES} names, in {MAX_SCOPE_CHARS} characters: name fewer; "
-            "what a wider scope includes need not be named."
+            f"A scope has at most {MAX_SCOPES} names, in {MAX_SCOPE_CHARS} characters: give fewer; "
+            "scopes that a wider one includes can be left out."
         )
     return tuple(names)
 
@@ -196,7 +196,7 @@ def _adopt(includes: dict[str, tuple[str, ...]], *, widest_first: tuple[str, ...
 
 
 def _reaches(includes: Mapping[str, tuple[str, ...]], start: str, goal: str) -> bool:
-    # Each scope once: the paths through a ladder of includes double with every rung.
+    # Visit each scope once: the number of paths can grow exponentially.
     seen = {start}
     waiting = [start]
     while waiting:
@@ -212,7 +212,7 @@ def _topological(includes: Mapping[str, tuple[str, ...]]) -> list[str]:
     def visit(name: str, path: tuple[str, ...]) -> None:
         if name in path:
             circle = " → ".join((*path[path.index(name) :], name))
-            raise SettingsError(f"scopes: {circle} is a circle: remove one of these includes.")
+            raise SettingsError(f"scopes: {circle} is a cycle: remove one of these includes.")
         if name in done:
             return
         for scope in includes[name]:

@@ -1,6 +1,6 @@
-"""The keys that sign tokens, each with the one algorithm it is used with: HS256 by HERO_SECRET, or Ed25519.
+"""The keys that sign tokens, each for one algorithm: HS256 with HERO_SECRET, or Ed25519.
 
-Holds keys in memory only; where they are kept is the store's business.
+Holds keys in memory only; the store persists them.
 """
 
 import hashlib
@@ -35,14 +35,14 @@ _EDDSA: Final = OKPAlgorithm()
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One key that signs or verifies tokens, with the one algorithm it is used with.
+    """One key that signs or verifies tokens, for one algorithm.
 
     Attributes:
         kid: the `kid` its tokens carry; None for HS256, whose tokens carry none.
-        algorithm: the `alg` of its tokens, and no other.
+        algorithm: the only `alg` of its tokens.
         verifies_until: hard stop in Unix seconds; None for the current key.
         verifier: the secret's bytes, or the public key.
-        signer: the private key, where the algorithm has one and it is known.
+        signer: the private key, if the algorithm has one and it is known.
     """
 
     kid: str | None
@@ -52,7 +52,7 @@ class SigningKey:
     signer: Ed25519PrivateKey | None = field(default=None, repr=False)
 
     def sign(self, data: bytes) -> bytes:
-        """The signature of `data`.
+        """Sign `data`.
 
         Raises:
             ValueError: this is a public key.
@@ -85,7 +85,7 @@ def hs256_key(secret: str, *, verifies_until: int | None = None) -> SigningKey:
 
     Raises:
         SettingsError: the secret is empty or is itself a key, certificate or JWK: JWT libraries refuse those,
-            and a public one is no secret.
+            and a public one is not secret.
     """
     try:
         prepared = _HS256.prepare_key(secret)
@@ -116,7 +116,7 @@ def ed25519_public_key(public: bytes, *, verifies_until: int | None = None) -> S
 
 
 def new_ed25519_private() -> bytes:
-    """The 32 private bytes of a fresh Ed25519 key."""
+    """Return the 32 private bytes of a new Ed25519 key."""
     return secrets.token_bytes(32)  # RFC 8032, section 5.1.5: any 32 random bytes
 
 
@@ -150,7 +150,7 @@ class SigningKeys:
         return (key for keys in self._by_kid.values() for key in keys)
 
     def find(self, kid: str | None) -> SigningKey | None:
-        """The newest key of `kid`; None stands for tokens without one."""
+        """Return the newest key of `kid`, which is None for tokens without one."""
         return next(iter(self.find_all(kid)), None)
 
     def find_all(self, kid: str | None) -> tuple[SigningKey, ...]:
