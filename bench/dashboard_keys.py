@@ -1,7 +1,7 @@
-"""The dashboard's page of keys with 100,000 of them stored, beside one with 100: how much longer it takes.
+"""Times the dashboard's page of keys with 100,000 stored keys, compared with 100.
 
-Run it alone: `python bench/dashboard_keys.py [keys] [rounds]`. In process: the doors, Hypercorn, Quart and the real
-store on this disk, without sockets; the two in turns, medians. A page shows 50 keys.
+Run it alone: `python bench/dashboard_keys.py [keys] [rounds]`. In process: the router, Hypercorn, Quart and the real
+store on this disk, without sockets; alternating rounds, medians. A page shows 50 keys.
 """
 
 import logging
@@ -46,7 +46,7 @@ BROWSER: Final = Source(address="127.0.0.1")
 
 
 def runtime_of(store: SqliteStore) -> Runtime:
-    """What a daemon would have made."""
+    """Build the runtime state that a daemon would have."""
     return Runtime(
         config=Config(
             version="bench",
@@ -66,7 +66,7 @@ def runtime_of(store: SqliteStore) -> Runtime:
 
 
 def batches(keys: int, now: int) -> Iterator[list[ApiKey]]:
-    """Service keys, a second apart; every second ends some day, and the others are off."""
+    """Yield service keys, created a second apart; half of them expire, and the others are disabled."""
     for start in range(0, keys, BATCH):
         yield [
             ApiKey(
@@ -86,7 +86,7 @@ def batches(keys: int, now: int) -> Iterator[list[ApiKey]]:
 
 
 class Desk:
-    """Somebody signed in at the pages over one store."""
+    """A session signed in to the dashboard of one store."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
@@ -111,7 +111,7 @@ class Desk:
         self._headers = {"host": "localhost", "cookie": f"herod_session={half}", "sec-fetch-site": "same-origin"}
 
     async def page(self, query: str) -> tuple[str, float]:
-        """A page of the list, and how many milliseconds it took."""
+        """Get a page of the list, and the milliseconds it took."""
         request = Request("GET", "/ui/keys", f"{query}&{TICKET}={self._ticket}", self._headers, b"", BROWSER)
         started = time.perf_counter()
         answer = await self._doors(request)
@@ -121,7 +121,7 @@ class Desk:
         return answer.body.decode(), took * 1000
 
     async def queries(self) -> dict[str, str]:
-        """What is measured."""
+        """Return the queries to measure, by name."""
         first, _ = await self.page("order=newest")
         found = re.search(r"[?&;](cursor=[^&\"]+)[^\"]*\">Next page", first)
         if found is None:
@@ -138,7 +138,7 @@ class Desk:
 
 @asynccontextmanager
 async def desk(folder: Path, keys: int) -> AsyncIterator[Desk]:
-    """A store of that many keys, and somebody at its pages."""
+    """Open a store of that many keys, with a signed-in session."""
     async with open_sqlite(folder / f"{keys}.db", SECRET, now=int(time.time())) as store:
         made = Desk(store)
         await made.fill(keys)

@@ -1,4 +1,4 @@
-"""Keys made durably: how many a second one and 64 callers get, and how many of them share a commit.
+"""Durable creation of keys: keys per second for 1, 16 and 64 callers, and keys per commit.
 
 Run it alone: `python bench/durable_writes.py [seconds] [rounds]`. In process: the pipeline, the real store on this disk
 with `synchronous=FULL`, an audit row and a new key each; interleaved rounds, medians.
@@ -32,7 +32,7 @@ CREATE: Final = OPERATIONS["keys.create"]
 
 
 def runtime_of(store: SqliteStore) -> Runtime:
-    """What a daemon would have made."""
+    """Build the runtime state that a daemon would have."""
     return Runtime(
         config=Config(
             version="bench",
@@ -52,14 +52,14 @@ def runtime_of(store: SqliteStore) -> Runtime:
 
 
 async def write(pipeline: Pipeline, names: "count[int]", until: float) -> None:
-    """Make keys, one after the other."""
+    """Create keys, one after the other."""
     while time.perf_counter() < until:
         params = CREATE.params(name=f"key {next(names)}", kind="service")
         await pipeline.call(CREATE, params, PeerClaim("cookie"), ADMIN)
 
 
 async def run(store: SqliteStore, writers: int, seconds: float, names: "count[int]") -> tuple[float, float]:
-    """Keys a second, and keys a commit."""
+    """Return keys per second, and keys per commit."""
     pipeline = Pipeline(store, runtime_of(store), clock=lambda: int(time.time()))
     before, started = store.stats, time.perf_counter()
     async with trio.open_nursery() as nursery:

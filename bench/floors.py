@@ -1,6 +1,6 @@
-"""What this machine can do at most: the load's ceiling, a trio line echo, and herod's server with nothing behind it.
+"""The limits of this machine: the load generator, a trio line echo, and herod's server with an empty handler.
 
-Every other figure in `bench/` is to be read beside these. Run it alone: `python bench/floors.py [seconds] [rounds]`.
+Compare every other figure in `bench/` with these. Run it alone: `python bench/floors.py [seconds] [rounds]`.
 """
 
 import selectors
@@ -30,13 +30,13 @@ REQUEST: Final = (
     b"POST /validate HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 )
-# Another head each time, so that no head is seen twice in a row.
+# Different heads, so that no head is repeated at once.
 NEW_HEADS: Final = [REQUEST.replace(b"bench", b"bench%d" % number) for number in range(17)]
 ANSWER: Final = Response(200, b'{"valid":true}', (("Content-Type", "application/json"),), is_quiet=True)
 
 
 def serve_constant(path: str) -> None:
-    """Answer every read with the same line, with neither trio nor parsing: what the load could do."""
+    """Answer every read with the same line, with neither trio nor parsing: the load's ceiling."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(128)
@@ -51,7 +51,7 @@ def serve_constant(path: str) -> None:
             else:
                 try:
                     is_open = bool(ready.recv(65536)) and ready.send(b"ok\n") > 0
-                except OSError:  # the load closes with answers on their way
+                except OSError:  # the load closes while answers are in transit
                     is_open = False
                 if not is_open:
                     poll.unregister(ready)
@@ -63,7 +63,7 @@ def serve_echo(path: str) -> None:
 
     async def echo(stream: trio.SocketStream) -> None:
         async with stream:
-            with suppress(trio.BrokenResourceError):  # the load closes with answers on their way
+            with suppress(trio.BrokenResourceError):  # the load closes while answers are in transit
                 await echo_lines(stream)
 
     async def echo_lines(stream: trio.SocketStream) -> None:
@@ -84,7 +84,7 @@ def serve_echo(path: str) -> None:
 
 
 def serve_reader(path: str) -> None:
-    """Answer every request with the same response, over everything in `herod/server`."""
+    """Answer every request with the same response, through all of `herod/server`."""
 
     async def handle(_: Request) -> Response:
         return ANSWER
@@ -101,7 +101,7 @@ SERVERS: Final = {"constant": serve_constant, "echo": serve_echo, "reader": serv
 
 @contextmanager
 def running(kind: str, folder: Path) -> Iterator[str]:
-    """Run one of the servers in a process of its own, on the first core."""
+    """Run one of the servers in its own process, on the first core."""
     path = str(folder / kind)
     process = subprocess.Popen([sys.executable, __file__, "--serve", kind, path])
     try:

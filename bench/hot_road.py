@@ -1,7 +1,7 @@
-"""How fast a running herod answers services: /validate and auth.verify, beside a trio line echo in the same run.
+"""Throughput of a running herod for services: /validate and auth.verify, compared with a trio line echo.
 
 Run it alone: `python bench/hot_road.py [seconds] [rounds]`. It prints a table and writes `build/bench/hot_road.json`.
-The daemon is the real command with its sealed store, pinned on one core; the load has the other.
+The daemon is the real command with its sealed store, pinned to one core; the load runs on the other.
 """
 
 import json
@@ -28,11 +28,11 @@ CONNECTIONS: Final = (1, 16, 64)
 SECRET: Final = "a secret for benchmarks, long enough for anyone"  # noqa: S105 - made up
 SEEN: Final = 200
 LINE: Final = [b"x" * 300 + b"\n"]
-NEW_PER_SECOND: Final = 25_000  # more than can be used, so that none comes twice
+NEW_PER_SECOND: Final = 25_000  # more than can be used, so that none is repeated
 
 
 def request(path: str, body: object) -> bytes:
-    """A POST as a service would send it."""
+    """Build a POST as a service would send it."""
     text = json.dumps(body).encode()
     return (
         b"POST %b HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n"
@@ -41,7 +41,7 @@ def request(path: str, body: object) -> bytes:
 
 
 def token(client_id: str) -> str:
-    """A fresh token of the account, as herod itself would have signed it."""
+    """Sign a new token of the account, as herod would."""
     now = int(time.time())
     claims = Claims(
         sub=client_id,
@@ -57,13 +57,13 @@ def token(client_id: str) -> str:
 
 
 def validations(client_id: str, count: int) -> list[bytes]:
-    """So many validations, each of another token."""
+    """Build `count` validations, each of a different token."""
     return [request("/validate", {"token": token(client_id), "scope": "read"}) for _ in range(count)]
 
 
 @contextmanager
 def daemon(folder: Path, *arguments: str) -> Iterator[Path]:
-    """A herod on core 0; its Unix socket's path."""
+    """Run herod on core 0; yields the path of its Unix socket."""
     path = folder / "herod.sock"
     process = subprocess.Popen(
         ["/usr/bin/taskset", "-c", "0", sys.executable, "-m", "herod", "serve", "--bind", f"unix:{path}",
@@ -79,7 +79,7 @@ def daemon(folder: Path, *arguments: str) -> Iterator[Path]:
 
 
 def wait_for(path: Path) -> None:
-    """Until it answers."""
+    """Wait until the daemon answers."""
     end = time.monotonic() + 20
     while time.monotonic() < end:
         with socket.socket(socket.AF_UNIX) as probe:
@@ -105,7 +105,7 @@ def herod_json(path: Path, *arguments: str) -> dict[str, str]:
 
 
 def compare(folder: Path, path: Path, *, seconds: float, rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Requests a second of each kind, by number of connections, interleaved with a line echo."""
+    """Measure requests per second of each kind, by number of connections, interleaved with a line echo."""
     client_id = herod_json(path, "user", "add", "bench@example.org", "--scope", "write")["client_id"]
     key = herod_json(path, "key", "create", "bench", "--scope", "registrar")["key"]
     verify = [request("/rpc", {"jsonrpc": "2.0", "id": 1, "method": "auth.verify", "params": {"key": key}})]
@@ -116,7 +116,7 @@ def compare(folder: Path, path: Path, *, seconds: float, rounds: int) -> dict[st
     def note(name: str, address: str, requests: list[bytes], connections: int, framing: load.Framing = "http") -> None:
         result = load.measure(address, requests, connections=connections, seconds=seconds, framing=framing)
         if result.failed:
-            raise RuntimeError(f"{name}: {result.failed} answers were not good")
+            raise RuntimeError(f"{name}: {result.failed} answers were not successful")
         rates.setdefault(name, {}).setdefault(str(connections), []).append(round(result.rate))
 
     for _ in range(rounds):
@@ -133,12 +133,12 @@ def compare(folder: Path, path: Path, *, seconds: float, rounds: int) -> dict[st
 
 
 def mix(seen: Sequence[bytes], new: Sequence[bytes], count: int) -> list[bytes]:
-    """Nine seen, one new."""
+    """Mix one new request into every nine seen ones."""
     return [new[number // 10 % len(new)] if number % 10 == 9 else seen[number % len(seen)] for number in range(count)]
 
 
 def start_and_memory() -> dict[str, float]:
-    """Milliseconds from exec to the first answer on an existing store (median of 5), and resident MiB when idle."""
+    """Measure milliseconds from exec to the first answer on an existing store (median of 5), and idle resident MiB."""
     starts, resident = [], 0.0
     with tempfile.TemporaryDirectory() as name:
         for _ in range(6):
@@ -150,7 +150,7 @@ def start_and_memory() -> dict[str, float]:
 
 
 def resident_mib(path: Path) -> float:
-    """VmRSS of the daemon that listens there."""
+    """Return the VmRSS of the daemon that listens on `path`, in MiB."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.connect(str(path))
         credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)

@@ -1,8 +1,8 @@
-"""A load of kept-open connections on one server, from a process and a core of its own.
+"""A load generator with persistent connections to one server, in its own process and on its own core.
 
-`measure()` is for other benchmarks: it starts this file as a program, so that the one who asks and the load never share
-an interpreter. Every connection sends its next request when the last one is answered. Must stay cheaper than any server
-it is pointed at: `floors.py` shows its ceiling.
+`measure()` is for other benchmarks: it starts this file as a program, so that the benchmark and the load never share an
+interpreter. Every connection sends its next request when the last one is answered. Must be cheaper than any server
+that it loads: `floors.py` shows its ceiling.
 """
 
 import base64
@@ -29,7 +29,7 @@ _LENGTH: Final = b"\r\nContent-Length: "
 
 @dataclass(frozen=True)
 class Result:
-    """What a load saw. Times in microseconds.
+    """The result of a load. Times are in microseconds.
 
     Attributes:
         failed: answers that are not 2xx.
@@ -43,7 +43,7 @@ class Result:
 
 
 def pin(core: int) -> None:
-    """Keep this process on one core, where the machine has that many."""
+    """Pin this process to one core, if the machine has it."""
     if core in os.sched_getaffinity(0):
         os.sched_setaffinity(0, {core})
 
@@ -57,14 +57,14 @@ def measure(
     core: int = 1,
     framing: Framing = "http",
 ) -> Result:
-    """Load one server and say how it did.
+    """Load one server and return the result.
 
     Args:
         address: where it listens.
-        requests: whole messages; the connections share them out, so none is sent again before all were sent.
-        connections: kept open all the time.
-        seconds: at most 5; a tenth of it is run before, unmeasured.
-        core: where the load runs; the server belongs on another one.
+        requests: complete messages, shared by the connections: none is repeated before all were sent.
+        connections: number of connections, open all the time.
+        seconds: at most 5; a warm-up of a tenth of it is not measured.
+        core: where the load runs; the server should use another one.
         framing: what an answer is: HTTP with Content-Length, or a line.
     """
     order = {
@@ -96,7 +96,7 @@ def _connect(address: Address) -> socket.socket:
 
 
 def _missing(data: bytes, framing: Framing) -> int:
-    """How many bytes of one answer are not here yet: 0 for whole, -1 for not known."""
+    """Return how many bytes of one answer are missing: 0 for none, -1 for unknown."""
     if framing == "line":
         return 0 if data.endswith(b"\n") else -1
     end = data.find(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What verifying locally costs: the verifier with a token it has seen, and with a new one, beside PyJWT's bare decode.
+"""The cost of local verification: the verifier with a cached token, and with a new one, compared with PyJWT's decode.
 
 No daemon is asked: what the feed would tell is put in place. Run it alone: `python bench/verifier.py [rounds]`.
 """
@@ -26,7 +26,7 @@ Work = Callable[[list[str]], None]
 
 
 def make_checker(key: SigningKey) -> TokenChecker:
-    """A checker that has heard of all subjects."""
+    """Build a checker whose state has all subjects."""
     checker = TokenChecker()
     checker.keys = SigningKeys(key)
     subjects = [
@@ -44,7 +44,7 @@ def make_checker(key: SigningKey) -> TokenChecker:
 
 
 def make_tokens(key: SigningKey, start: int) -> list[str]:
-    """Tokens that nobody has seen."""
+    """Sign new tokens."""
     now = int(time.time())
     return [
         issue(
@@ -58,14 +58,14 @@ def make_tokens(key: SigningKey, start: int) -> list[str]:
 
 
 def microseconds(work: Work, tokens: list[str]) -> float:
-    """What one token costs."""
+    """Measure the cost of one token."""
     started = time.perf_counter()
     work(tokens)
     return (time.perf_counter() - started) / len(tokens) * 1e6
 
 
 def measure(key: SigningKey, rounds: int) -> dict[str, list[float]]:
-    """Rounds interleaved: bare decode, new tokens, the same tokens again, and again with a scope."""
+    """Measure interleaved rounds: bare decode, new tokens, the same tokens again, and again with a scope."""
     checker = make_checker(key)
     algorithm = key.algorithm
     verifying = SECRET if isinstance(key.verifier, bytes) else key.verifier

@@ -2,9 +2,9 @@
 # What `make install` and `make uninstall` do. Takes DESTDIR, PREFIX, SYSCONFDIR, PYTHON and ACCOUNT from the
 # environment.
 #
-# The wheel is built and installed, never the checkout, with the locked dependencies, into a virtual environment made
-# beside its place and moved there whole: a failed install leaves the old one as it was. Must never touch a secret, a
-# setting or a store that is there.
+# The wheel is built and installed, never the checkout, with the locked dependencies, into a virtual environment that is
+# created next to its destination and then renamed: a failed install leaves the old one unchanged. Must never touch an
+# existing secret, settings file or store.
 set -euo pipefail
 umask 022
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -18,8 +18,8 @@ ACCOUNT=${ACCOUNT:-yes}
 fail() { echo "make install: $1" >&2; exit 1; }
 
 for folder in "$PREFIX" "$SYSCONFDIR" ${DESTDIR:+"$DESTDIR"}; do
-  # What stands in units and scripts is written there as it is.
-  [[ $folder =~ ^/[A-Za-z0-9._/+-]*$ ]] || fail "$folder: give a whole path of letters, digits and . _ + - /"
+  # These are written to units and scripts unquoted.
+  [[ $folder =~ ^/[A-Za-z0-9._/+-]*$ ]] || fail "$folder: give an absolute path of letters, digits and . _ + - /"
 done
 PREFIX=${PREFIX%/} SYSCONFDIR=${SYSCONFDIR%/} DESTDIR=${DESTDIR%/}
 
@@ -27,7 +27,7 @@ root=$DESTDIR$PREFIX
 venv=$PREFIX/lib/herod
 units=$root/lib/systemd
 
-# Who owns a folder or link on the way to a path, or may write to it, could lead root from there to any file.
+# The owner of a folder or link in a path, or a user who can write to it, could redirect root to any file.
 check_owners() {
   [[ $EUID == 0 ]] || return 0
   local path=$1 step=/ owner mode name aim
@@ -38,10 +38,10 @@ check_owners() {
     [[ -e $step || -L $step ]] || return 0
     read -r owner mode <<< "$(stat -c '%u %a' "$step")"
     [[ $owner == 0 ]] ||
-      fail "$step belongs to uid $owner, and root follows no path that another user can change: be that user"
+      fail "$step belongs to uid $owner, and root does not follow paths that another user can change: run as that user"
     if [[ ! -L $step ]]; then
       (( ! (8#$mode & 2) || 8#$mode & 01000 )) ||
-        fail "$step is writable for every user, who could lead root elsewhere: chmod o-w $step"
+        fail "$step is writable for every user, who could redirect root: chmod o-w $step"
     elif [[ -e $step ]]; then
       aim=$(readlink "$step")
       [[ $aim == /* ]] || aim=${step%/*}/$aim
@@ -60,22 +60,22 @@ check_places() {
 check_place() {
   check_places
   mkdir -p "$root/lib" "$DESTDIR$SYSCONFDIR/herod" 2> /dev/null && [[ -w $root/lib && -w $DESTDIR$SYSCONFDIR/herod ]] ||
-    fail "$root and $DESTDIR$SYSCONFDIR/herod must be writable: be root, or choose PREFIX=, SYSCONFDIR= or DESTDIR="
+    fail "$root and $DESTDIR$SYSCONFDIR/herod must be writable: run as root, or set PREFIX=, SYSCONFDIR= or DESTDIR="
 }
 
-system_files() { # what install puts below PREFIX, besides the environment
+system_files() { # the installed files below PREFIX, besides the environment
   printf '%s\n' bin/herod lib/systemd/system/herod.{service,socket} lib/systemd/user/herod.{service,socket} \
     lib/sysusers.d/herod.conf lib/tmpfiles.d/herod.conf
 }
 
-clean_up() { # whatever ended the install: where no new environment came, the old one goes back
+clean_up() { # on any exit: without a new environment, restore the old one
   if [[ -e $staged/old && ! -e $root/lib/herod ]]; then mv "$staged/old" "$root/lib/herod"; fi
   rm -rf "$work" "$staged"
 }
 
 make_environment() {
   "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "herod needs Python 3.11 or newer: PYTHON="
-  "$PYTHON" -c 'import ensurepip, venv' 2> /dev/null || fail 'this Python makes no environments: apt install python3-venv'
+  "$PYTHON" -c 'import ensurepip, venv' 2> /dev/null || fail 'this Python cannot create virtual environments: apt install python3-venv'
   work=$(mktemp -d)
   staged=$(mktemp -d "$root/lib/.herod.XXXXXX")
   trap clean_up EXIT
@@ -95,20 +95,20 @@ make_environment() {
   "$PYTHON" -m venv --without-pip "$staged/herod"
   pip+=(--python "$staged/herod/bin/python")
   "${pip[@]}" install "${quiet[@]}" --no-compile --require-hashes -r requirements/run.txt
-  # By name: a wheel's path would be written down in the install, and leads nowhere tomorrow.
+  # By name: a wheel's path would be recorded in the install, and is temporary.
   "${pip[@]}" install "${quiet[@]}" --no-compile --no-index --find-links "$work/dist" herod-client herod
-  # An environment holds its own path in its scripts, of which herod needs none: bin/herod below calls its Python.
+  # The scripts of an environment contain its path, and herod needs none: bin/herod below calls its Python.
   find "$staged/herod/bin" -mindepth 1 ! -name 'python*' -delete
-  # The line that says how it was made would name a folder that may be gone tomorrow.
+  # The line with the creating command contains a temporary path.
   sed -i -e "s|$staged/herod|$venv|g" -e "/^command = /d" "$staged/herod/pyvenv.cfg"
-  # The service cannot write there, so it is compiled now, with the paths it will have.
+  # The service cannot write there, so compile it now, with the final paths.
   "$staged/herod/bin/python" -I -m compileall -q -f -s "$staged/herod" -p "$venv" "$staged/herod/lib"
 
   if [[ -e $root/lib/herod ]]; then mv "$root/lib/herod" "$staged/old"; fi
   mv "$staged/herod" "$root/lib/herod"
 }
 
-put() { # put FILE TARGET [MODE]: with this install's paths
+put() { # put FILE TARGET [MODE]: copy with this install's paths
   local target=$2
   mkdir -p "$(dirname "$target")"
   sed -e "s|/usr/local/|$PREFIX/|g" -e "s|/etc/herod|$SYSCONFDIR/herod|g" "$1" > "$target.new"
@@ -122,7 +122,7 @@ put_files() {
   for file in {,user/}herod.{service,socket}; do
     put "systemd/$file" "$units/$([[ $file == user/* ]] || echo system/)$file"
   done
-  # herod looks in /etc by itself, and nowhere else that is the machine's.
+  # /etc is herod's only default for system settings.
   if [[ $SYSCONFDIR != /etc ]]; then
     sed -i "/^Environment=\"HEROD_BIND/i Environment=HEROD_CONFIG=$SYSCONFDIR/herod/herod.toml" \
       "$units/system/herod.service"
@@ -135,7 +135,7 @@ put_files() {
   for file in README.md CHANGELOG.md LICENSE docs/*.md; do
     put "$file" "$root/share/doc/herod/$(basename "$file")"
   done
-  sed -i 's|](docs/|](|g' "$root/share/doc/herod/README.md" # the pages lie beside it there
+  sed -i 's|](docs/|](|g' "$root/share/doc/herod/README.md" # the pages are next to it there
   if [[ ! -e $DESTDIR$SYSCONFDIR/herod/herod.toml ]]; then
     put systemd/herod.toml "$DESTDIR$SYSCONFDIR/herod/herod.toml"
   fi
@@ -163,11 +163,11 @@ make_secret() {
 do_install() {
   check_place
   [[ -n $DESTDIR || $ACCOUNT != yes || $EUID == 0 ]] || has_account ||
-    fail 'user and group herod are for root to make: be root, or say ACCOUNT=no'
+    fail 'only root can create user and group herod: run as root, or set ACCOUNT=no'
   make_environment
   put_files
   if [[ -n $DESTDIR ]]; then
-    echo "herod lies in $DESTDIR. The machine it goes to needs user and group herod and $SYSCONFDIR/herod/hero_secret:"
+    echo "herod is in $DESTDIR. The target machine needs user and group herod and $SYSCONFDIR/herod/hero_secret:"
     echo "see docs/install.md, \"From a package\"."
     return
   fi
@@ -176,11 +176,11 @@ do_install() {
   case $PREFIX/ in
     /home/* | /root/* | /run/user/*) echo "warning: the service cannot see $PREFIX: ProtectHome= hides it" >&2 ;;
   esac
-  # systemd looks for units in these two alone; elsewhere it is told the file, which it then links.
+  # systemd searches only these two for units; elsewhere it needs the file's path, which it then links.
   local unit=herod
   [[ $PREFIX == /usr || $PREFIX == /usr/local ]] || unit=$units/system/herod.service
   echo
-  echo 'herod is installed. To start it, now and with the machine:'
+  echo 'herod is installed. To start it, now and at boot:'
   echo '  systemctl daemon-reload'
   echo "  systemctl enable --now $unit      (after an update: systemctl restart herod)"
   echo '  herod doctor'
@@ -189,7 +189,7 @@ do_install() {
 do_uninstall() {
   local name file
   check_places
-  # Only a service that runs from here, and only where a systemd runs.
+  # Only a service of this install, and only if systemd is running.
   if [[ -z $DESTDIR && -d /run/systemd/system ]]; then
     for name in herod.socket herod.service; do
       file=$(systemctl show --property FragmentPath --value "$name")
@@ -204,12 +204,12 @@ do_uninstall() {
   for file in lib/systemd/{system,user} lib/systemd lib/{sysusers,tmpfiles}.d; do
     if [[ -d $root/$file ]]; then rmdir --ignore-fail-on-non-empty "$root/$file"; fi
   done
-  echo "herod is gone from $root. Left as they are: $SYSCONFDIR/herod with the secret, /var/lib/herod with the store,"
+  echo "herod is removed from $root. Kept: $SYSCONFDIR/herod with the secret, /var/lib/herod with the store,"
   echo 'user and group herod.'
 }
 
 case ${1:-} in
   install) do_install ;;
   uninstall) do_uninstall ;;
-  *) fail "say install or uninstall" ;;
+  *) fail "give install or uninstall" ;;
 esac

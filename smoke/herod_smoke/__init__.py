@@ -1,5 +1,5 @@
-"""Twenty-four checks of a live herod, from outside: this package imports nothing of herod's.
+"""Twenty-four black-box checks of a live herod: this package imports nothing from herod.
 
-It speaks plain HTTP to whatever answers, so that it also judges another version, an install, or a rewrite. It is safe
-against a daemon in use: all that it makes has a random name that begins with `smoke-`, and is deleted at the end.
+It speaks plain HTTP, so that it can also check another version, an install, or a rewrite. It is safe against a daemon
+in use: everything it creates has a random name that begins with `smoke-`, and is deleted at the end.
 """

@@ -1,4 +1,4 @@
-"""Run the checks one after the other, and clean up, whatever happens."""
+"""Runs the checks one after the other, and always cleans up."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,13 +14,13 @@ __all__ = ["run"]
 def run(
     fixtures: Fixtures, checks: Mapping[str, Check], names: Iterable[str], *, tell: Callable[[Outcome], None]
 ) -> tuple[list[Outcome], list[str]]:
-    """How each check ended, and what could not be cleaned up.
+    """Run checks; return the outcome of each, and what could not be cleaned up.
 
     Args:
-        world: who asks whom.
+        fixtures: the connection and credentials of the run.
         checks: name → check.
         names: which of them, in which order.
-        tell: is told of each as it ends.
+        tell: called with each outcome as the check ends.
     """
     outcomes = []
     try:
@@ -43,5 +43,5 @@ def _run_one(fixtures: Fixtures, name: str, check: Check) -> Outcome:
     except UnreachableError as failure:
         error = str(failure)
     except (LookupError, TypeError, ValueError, AttributeError) as failure:
-        error = f"the answer has another shape: {type(failure).__name__}: {failure}"
+        error = f"the answer has an unexpected shape: {type(failure).__name__}: {failure}"
     return Outcome(name, error, time.monotonic() - begun)

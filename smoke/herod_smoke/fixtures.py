@@ -1,4 +1,4 @@
-"""What the checks share: who asks, what they make on the way, and what is deleted at the end."""
+"""State that the checks share: credentials, created objects, and what to delete at the end."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ __all__ = ["CheckError", "Fixtures", "SmokeUser", "expect"]
 
 
 class CheckError(Exception):
-    """A check that failed: what was expected, and what came."""
+    """A failed check: what was expected, and what was answered."""
 
 
 def expect(condition: object, said: str, answer: Response | None = None) -> None:
@@ -20,7 +20,7 @@ def expect(condition: object, said: str, answer: Response | None = None) -> None
     Args:
         condition: what must hold.
         said: what was expected, as a sentence for people.
-        answer: what came instead; its status is said, never its body, which may hold a secret.
+        answer: the actual answer; its status and code are shown, never its body, which may contain a secret.
     """
     if not condition:
         raise CheckError(said if answer is None else f"{said}; the answer was {answer.status} {_code(answer)}".rstrip())
@@ -41,9 +41,9 @@ class Fixtures:
     """One run of the checks.
 
     Attributes:
-        wire: asks the daemon.
-        admin: the header of who runs the checks.
-        legacy_secret: one that the daemon knows, if it was given.
+        connection: sends requests to the daemon.
+        admin: the headers that authenticate the admin.
+        legacy_secret: one of the daemon's legacy secrets, if given.
     """
 
     connection: HttpClient
@@ -54,12 +54,12 @@ class Fixtures:
     _count: int = 0
 
     def name(self, what: str) -> str:
-        """A name that nothing else has."""
+        """Return a unique name."""
         self._count += 1
         return f"smoke-{self.run}-{what}-{self._count}"
 
     def email(self) -> str:
-        """An address that nobody has (RFC 2606)."""
+        """Return an unused email address (RFC 2606)."""
         return f"{self.name('user')}@example.invalid"
 
     def api(
@@ -71,20 +71,20 @@ class Fixtures:
         json: Any = None,
         headers: Headers | None = None,
     ) -> Response:
-        """Ask as the admin, or as whom `who` says."""
+        """Send a request as the admin, or with the headers `who`."""
         return self.connection.ask(
             method, path, json=json, headers={**(self.admin if who is None else who), **(headers or {})}
         )
 
     def rpc(self, method: str, params: Any = None, *, who: Headers | None = None) -> Any:
-        """A JSON-RPC call's answer: an object with `result` or `error`."""
+        """Make a JSON-RPC call; return its answer, an object with `result` or `error`."""
         call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {} if params is None else params}
         answer = self.api("POST", "/rpc", who=who, json=call)
-        expect(answer.status == 200 and isinstance(answer.json, dict), f"{method} is answered under 200", answer)
+        expect(answer.status == 200 and isinstance(answer.json, dict), f"{method} answers 200", answer)
         return answer.json
 
     def user(self, scope: str = "read", **more: Any) -> SmokeUser:
-        """An account, deleted at the end."""
+        """Create an account, deleted at the end."""
         email, password = self.email(), secrets.token_urlsafe(12)
         sent = {"email": email, "password": password, "scope": scope, **more}
         answer = self.api("POST", "/users/add", json=sent)
@@ -93,13 +93,13 @@ class Fixtures:
         return SmokeUser(added["client_id"], added["client_secret"], email, password)
 
     def adopt_user(self, added: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Delete an account at the end that a check has made."""
+        """Delete, at the end, an account that a check has created."""
         client_id = added["client_id"]
         self.later("the account " + client_id, lambda: self.api("DELETE", f"/api/v1/users/{client_id}"))
         return added
 
     def token(self, user: SmokeUser, **form: str) -> str:
-        """An access token by the account's client secret."""
+        """Get an access token with the account's client secret."""
         sent = {"grant_type": "client_credentials", **form}
         answer = self.connection.ask("POST", "/token", form=sent, headers=basic(user.client_id, user.client_secret))
         expect(answer.status == 200, "a client gets a token", answer)
@@ -107,46 +107,46 @@ class Fixtures:
         return token
 
     def key(self, scope: str = "read", *, who: Headers | None = None, **more: Any) -> Mapping[str, Any]:
-        """An API key, deleted at the end: a service key of the admin's, or a user's own."""
+        """Create an API key, deleted at the end: a service key as the admin, or a user key with `who`."""
         sent = {"name": self.name("key"), "scope": scope, **({"kind": "service"} if who is None else {}), **more}
         answer = self.api("POST", "/api/v1/keys", who=who, json=sent)
-        expect(answer.status == 201, "a key can be made", answer)
+        expect(answer.status == 201, "a key can be created", answer)
         made: Mapping[str, Any] = answer.json["data"]
         self.later("the key " + made["id"], lambda: self.api("DELETE", f"/api/v1/keys/{made['id']}"))
         return made
 
     def validate(self, token: str, **more: str) -> Mapping[str, Any]:
-        """What `/validate` says of a token, key or secret."""
+        """Return what `/validate` answers for a token, key or secret."""
         answer = self.connection.ask("POST", "/validate", json={"token": token, **more})
         expect(answer.status == 200 and isinstance(answer.json, dict), "/validate answers 200", answer)
         verdict: Mapping[str, Any] = answer.json
         return verdict
 
     def whoami(self, who: Headers) -> Mapping[str, Any]:
-        """What the daemon says of a credential."""
+        """Return what whoami answers for a credential."""
         answer = self.api("GET", "/api/v1/whoami", who=who)
         expect(answer.status == 200, "whoami answers", answer)
         found: Mapping[str, Any] = answer.json["data"]
         return found
 
     def signed_in(self, user: SmokeUser) -> Headers:
-        """The header of somebody who has signed in."""
+        """Sign a user in; return the headers of the session's token."""
         answer = self.connection.ask("POST", "/login", json={"email": user.email, "password": user.password})
         expect(answer.status == 200, "a user can sign in", answer)
         return bearer(answer.json["access_token"])
 
     def later(self, what: str, delete: Callable[[], Response]) -> None:
-        """Delete something at the end; that it is gone by then is fine."""
+        """Delete something at the end; it may be deleted by then."""
         self._cleaning.append((what, delete))
 
     def clean_up(self) -> list[str]:
-        """Delete all that was made, newest first; what could not be deleted."""
+        """Delete everything that was created, newest first; return what could not be deleted."""
         left = []
         while self._cleaning:
             what, delete = self._cleaning.pop()
             try:
                 is_gone = delete().status in {200, 204, 404}
-            except Exception:  # noqa: BLE001 - the rest is to be deleted all the same
+            except Exception:  # noqa: BLE001 - the rest must still be deleted
                 is_gone = False
             if not is_gone:
                 left.append(what)
@@ -154,7 +154,7 @@ class Fixtures:
 
 
 def _code(answer: Response) -> str:
-    """The error code that an answer names."""
+    """Return the error code of an answer."""
     found = answer.json
     error = found.get("error") if isinstance(found, dict) else None
     code = error.get("code") if isinstance(error, dict) else error

@@ -1,4 +1,4 @@
-"""HTTP to the daemon over a Unix socket or TCP: one request, one answer, on a connection that is kept."""
+"""HTTP to the daemon over a Unix socket or TCP: one request, one answer, on a persistent connection."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ class UnreachableError(Exception):
 
 @dataclass(frozen=True)
 class Response:
-    """What came back.
+    """An answer.
 
     Attributes:
         headers: lower-case name → value.
@@ -34,7 +34,7 @@ class Response:
 
     @property
     def json(self) -> Any:
-        """The body as JSON; None when it is none."""
+        """The body as JSON; None if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -47,7 +47,7 @@ class Response:
 
 
 class HttpClient(Protocol):
-    """What asks."""
+    """Sends requests to the daemon."""
 
     def ask(
         self,
@@ -82,7 +82,7 @@ class SmokeConnection:
     Args:
         url: `unix:/path`, `http://host:port` or `https://host:port`.
         timeout: seconds for each answer.
-        ca_file: whom to trust on TLS, besides those whom the machine trusts.
+        ca_file: certificates to trust on TLS instead of the system's.
     """
 
     def __init__(self, url: str, *, timeout: float = 30, ca_file: str | None = None) -> None:
@@ -94,7 +94,9 @@ class SmokeConnection:
             return
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise UnreachableError(f"{url!r} is no address: write unix:/path, http://host:port or https://host:port")
+            raise UnreachableError(
+                f"{url!r} is not an address: write unix:/path, http://host:port or https://host:port"
+            )
         self.socket = None
         if parts.scheme == "https":
             context = ssl.create_default_context(cafile=ca_file)
@@ -123,14 +125,14 @@ class SmokeConnection:
         try:
             return self._ask(method, path, sent, body)
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-            self._connection.close()  # the daemon ended a connection that was idle for long
+            self._connection.close()  # the daemon closed a connection that was idle
         try:
             return self._ask(method, path, sent, body)
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(f"{self.url} does not answer: {error}") from error
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._connection.close()
 
     def _ask(self, method: str, path: str, headers: Headers, body: bytes | None) -> Response:
@@ -144,23 +146,23 @@ class SmokeConnection:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise UnreachableError(f"{self.url} does not answer: {error}") from error
-        except BaseException:  # Ctrl-C between request and answer: cleaning up needs a connection that is whole
+        except BaseException:  # Ctrl-C between request and answer: cleaning up needs a usable connection
             self._connection.close()
             raise
 
 
 def bearer(token: str) -> Headers:
-    """A token or key as a header."""
+    """Return the header for a token or key."""
     return {"Authorization": f"Bearer {token}"}
 
 
 def basic(client_id: str, secret: str) -> Headers:
-    """A client id and secret as a header (RFC 6749, section 2.3.1)."""
+    """Return the header for a client id and secret (RFC 6749, section 2.3.1)."""
     return {"Authorization": "Basic " + b64encode(f"{client_id}:{secret}".encode()).decode()}
 
 
 def peer(cookie: str | None) -> Headers:
-    """The local user as a header; with the socket's cookie the local admin."""
+    """Return the header for the local user, or with the socket's cookie for the local admin."""
     return {"Authorization": f"Peer {cookie}" if cookie else "Peer"}
 
 

@@ -34,7 +34,7 @@ Examples:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the command line says."""
+    """The parsed command line."""
 
     url: str | None
     admin_key: str | None
@@ -49,37 +49,46 @@ class Asked:
 
 
 @click.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
-@click.option("--url", metavar="URL", help="Where herod is: unix:/path, http://host:port or https://host:port.")
-@click.option("--admin-key", metavar="@FILE|KEY", help="An admin's API key or token; @FILE keeps it off this line.")
-@click.option("--peer", "is_peer", is_flag=True, help="Be known by the Unix socket, as root or herod's own user.")
-@click.option("--legacy-secret", metavar="@FILE|SECRET", help="One that the daemon knows, for the check of them.")
-@click.option("--format", "kind", type=click.Choice(FORMATS), default="text", help="How to report.  [text]")
-@click.option("--output-file", metavar="FILE", help="Write the report of --format there, and lines here.")
-@click.option("--only", multiple=True, metavar="NAME", help="Run this check; may be repeated.")
-@click.option("--list", "is_listing", is_flag=True, help="Name the checks and end.")
-@click.option("--ca-file", metavar="FILE", help="Whose certificate to trust on https.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=30, metavar="S", help="Seconds an answer may take.")
+@click.option("--url", metavar="URL", help="The daemon: unix:/path, http://host:port or https://host:port.")
+@click.option(
+    "--admin-key", metavar="@FILE|KEY", help="An admin's API key or token; @FILE keeps it off the command line."
+)
+@click.option(
+    "--peer", "is_peer", is_flag=True, help="Present your uid on the Unix socket, as root or herod's own user."
+)
+@click.option(
+    "--legacy-secret", metavar="@FILE|SECRET", help="A legacy secret of the daemon, for the check of legacy secrets."
+)
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="text", help="Report format.  [text]")
+@click.option("--output-file", metavar="FILE", help="Write the report to FILE, and text lines to standard output.")
+@click.option("--only", multiple=True, metavar="NAME", help="Run only this check; repeatable.")
+@click.option("--list", "is_listing", is_flag=True, help="List the checks and exit.")
+@click.option("--ca-file", metavar="FILE", help="Certificates to trust for https.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0.1), default=30, metavar="S", help="Seconds to wait for an answer."
+)
 def smoke(**options: Any) -> None:
-    """Check a live herod in 24 ways.
+    """Run 24 checks against a live herod.
 
-    It asks as an admin, makes accounts and keys with random names that begin with `smoke-`, and deletes them again: it
-    is safe against a daemon in use. Exit codes: 0 all passed, 1 one failed, 2 usage, 3 not reachable, 4 no admin.
+    It runs as an admin, creates accounts and keys with random names that begin with `smoke-`, and deletes them at the
+    end: it is safe against a daemon in use. Exit codes: 0 all passed, 1 one failed, 2 usage, 3 not reachable, 4 not
+    authenticated.
     """
     sys.exit(check(Asked(**options)))
 
 
 def check(asked: Asked) -> int:
-    """Do what the command line says; the exit code.
+    """Run the command; return its exit code.
 
     Raises:
-        UsageError: it says something that cannot be done.
+        UsageError: the command line is invalid.
     """
     if asked.is_listing:
         click.echo("\n".join(CHECKS))
         return 0
     unknown = [name for name in asked.only if name not in CHECKS]
     if unknown:
-        raise click.UsageError(f"there is no check {unknown[0]!r}: herod-smoke --list names them")
+        raise click.UsageError(f"there is no check {unknown[0]!r}: herod-smoke --list lists them")
     try:
         return _smoke(asked)
     except UnreachableError as error:
@@ -102,7 +111,7 @@ def _run(asked: Asked, connection: SmokeConnection) -> int:
     legacy = None if asked.legacy_secret is None else _secret(asked.legacy_secret, "--legacy-secret")
     who = connection.ask("GET", "/api/v1/whoami", headers=admin)
     if who.status != OK:
-        _say(f"herod-smoke: {connection.url} does not take this credential ({who.status}): give --admin-key @FILE")
+        _say(f"herod-smoke: {connection.url} does not accept this credential ({who.status}): give --admin-key @FILE")
         return UNAUTHENTICATED
     shows_lines = asked.kind == "text" or asked.output_file is not None
 
@@ -129,7 +138,7 @@ def _run(asked: Asked, connection: SmokeConnection) -> int:
 
 
 def _find() -> str:
-    """Where the daemon is by default: never by TCP of its own accord."""
+    """Find the daemon's default address; never TCP unless HEROD_URL says so."""
     known = os.environ.get("HEROD_URL")
     if known:
         return known
@@ -137,14 +146,14 @@ def _find() -> str:
     for folder in folders:
         if folder and Path(folder, "herod", "herod.sock").exists():
             return f"unix:{folder}/herod/herod.sock"
-    raise UnreachableError("no socket of herod's is here: start it with `herod serve`, or give --url")
+    raise UnreachableError("no herod socket was found: start the daemon with `herod serve`, or give --url")
 
 
 def _admin(connection: SmokeConnection, key: str | None, *, is_peer: bool) -> Headers:
     if key is not None and not is_peer:
         return bearer(_secret(key, "--admin-key"))
     if connection.socket is None:
-        raise click.UsageError("over TCP nobody is known by their uid: give --admin-key @FILE")
+        raise click.UsageError("a uid cannot be presented over TCP: give --admin-key @FILE")
     try:
         cookie = Path(f"{connection.socket}.cookie").read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""What came of the checks, for people, for programs and for CI."""
+"""Reports of the checks for people, programs and CI."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ SUITE: Final = "herod-smoke"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one check ended.
+    """The outcome of one check.
 
     Attributes:
         error: why it failed; None when it passed.
@@ -32,7 +32,7 @@ class Outcome:
 
 
 def line_of(outcome: Outcome) -> str:
-    """One line for people."""
+    """Return one line for people."""
     word = "ok" if outcome.has_passed else "FAIL"
     line = f"{word:<4}  {outcome.name:<18}  {outcome.seconds * 1000:5.0f} ms"
     return line if outcome.error is None else f"{line}  {outcome.error}"
@@ -56,7 +56,7 @@ def as_json(url: str, outcomes: Sequence[Outcome], left: Sequence[str]) -> str:
 
 
 def as_junit(url: str, outcomes: Sequence[Outcome]) -> str:
-    """JUnit's XML, as CI servers read it."""
+    """Return JUnit XML for CI servers."""
     failed = sum(not outcome.has_passed for outcome in outcomes)
     seconds = sum(outcome.seconds for outcome in outcomes)
     counts = {"tests": str(len(outcomes)), "failures": str(failed), "errors": "0", "time": f"{seconds:.3f}"}

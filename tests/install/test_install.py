@@ -233,7 +233,7 @@ def test_an_account_is_for_root_to_make() -> None:
         done = subprocess.run(
             ["bash", "-c", script], cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=60, check=False
         )
-        assert "make install: user and group herod are for root to make" in done.stderr
+        assert "make install: only root can create user and group herod" in done.stderr
         assert files(folder) == set()
 
 

@@ -76,7 +76,7 @@ def test_list() -> None:
         (("--url", "gopher://x"), 3, "write unix:/path"),
         (("--url", "{tcp}"), 2, "give --admin-key @FILE"),
         (("--url", "{tcp}", "--admin-key", "@/nowhere"), 2, "cannot read /nowhere"),
-        (("--url", "{tcp}", "--admin-key", "wrong"), 4, "does not take this credential (401)"),
+        (("--url", "{tcp}", "--admin-key", "wrong"), 4, "does not accept this credential (401)"),
     ],
 )
 def test_what_cannot_be_done(arguments: tuple[str, ...], code: int, said: str, daemon: Daemon) -> None:

@@ -1,4 +1,4 @@
-"""`herod smoke`: the 24 checks of `herod-smoke`, under herod's own name."""
+"""`herod smoke`: the 24 checks of `herod-smoke`, as a command of herod."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Accounts: made by an admin or by registering, signed in by password, gone with all that they held."""
+"""Accounts: created by an admin or by registration, signed in by password, deleted with their tokens and keys."""
 
 import secrets
 
@@ -9,20 +9,20 @@ __all__ = ["login", "login_refused", "register", "user_add", "user_delete", "use
 
 
 def user_add(fixtures: Fixtures) -> None:
-    """An admin adds a user and gets their client secret, once."""
+    """An admin adds a user and gets the client secret, once."""
     email = fixtures.email()
     answer = fixtures.api("POST", "/users/add", json={"email": email, "name": "Smoke", "scope": "read"})
     expect(answer.status == 201, "an admin can add a user", answer)
     added = fixtures.adopt_user(answer.json)
     expect(added["client_secret"], "the client secret is shown once")
-    expect((added["email"], added["name"], added["scope"]) == (email, "Smoke", "read"), "the user is as asked for")
+    expect((added["email"], added["name"], added["scope"]) == (email, "Smoke", "read"), "the user is as requested")
     shown = fixtures.api("GET", f"/api/v1/users/{added['client_id']}")
-    expect(shown.status == 200 and shown.json["data"]["email"] == email, "the user can be looked at", shown)
+    expect(shown.status == 200 and shown.json["data"]["email"] == email, "the user can be read", shown)
     expect(added["client_secret"] not in shown.text, "the secret is not shown again", shown)
 
 
 def user_duplicate(fixtures: Fixtures) -> None:
-    """An address belongs to one account, however it is written."""
+    """An email address belongs to one account, whatever its case and white space."""
     user = fixtures.user()
     for spelled in (user.email, user.email.upper(), f" {user.email} "):
         answer = fixtures.api("POST", "/users/add", json={"email": spelled})
@@ -32,20 +32,22 @@ def user_duplicate(fixtures: Fixtures) -> None:
 
 
 def register(fixtures: Fixtures) -> None:
-    """Whoever registers gets an account that may read; a closed daemon says that it is closed."""
+    """Registering creates an account with scope read; closed registration is refused with a message."""
     email = fixtures.email()
     answer = fixtures.connection.ask("POST", "/register", json={"email": email, "password": secrets.token_urlsafe(12)})
     if answer.status == 403:
         expect(answer.json["error"]["message"], "a closed registration says so", answer)
         return
-    expect(answer.status == 201, "anybody can register, or is told that it is closed", answer)
+    expect(answer.status == 201, "registration is open, or refused as closed", answer)
     added = fixtures.adopt_user(answer.json)
-    expect(added["client_secret"] and added["scope"] == "read", "who registers may read, no more", answer)
-    expect(fixtures.validate(added["access_token"])["sub"] == added["client_id"], "the token is theirs")
+    expect(
+        added["client_secret"] and added["scope"] == "read", "a registered account has scope read and no more", answer
+    )
+    expect(fixtures.validate(added["access_token"])["sub"] == added["client_id"], "the token is the new account's")
 
 
 def login(fixtures: Fixtures) -> None:
-    """The right password gets a token for an hour at most."""
+    """The right password gets a token for a day at most."""
     user = fixtures.user("write")
     answer = fixtures.connection.ask("POST", "/login", json={"email": user.email.upper(), "password": user.password})
     expect(answer.status == 200, "the right password signs in", answer)
@@ -55,13 +57,15 @@ def login(fixtures: Fixtures) -> None:
         "the token is the user's",
         answer,
     )
-    expect(0 < found["expires_in"] <= 86_400 and found["scope"] == "write", "the token says how long and what for")
+    expect(
+        0 < found["expires_in"] <= 86_400 and found["scope"] == "write", "the answer has the token's lifetime and scope"
+    )
     expect(answer.headers.get("cache-control") == "no-store", "a token is never cached", answer)
     expect(fixtures.whoami(bearer(found["access_token"]))["sub"] == user.client_id, "the token works")
 
 
 def login_refused(fixtures: Fixtures) -> None:
-    """A wrong password and an unknown user get the same bytes."""
+    """A wrong password and an unknown user get identical answers."""
     user = fixtures.user()
     wrong = fixtures.connection.ask("POST", "/login", json={"email": user.email, "password": secrets.token_urlsafe(12)})
     unknown = fixtures.connection.ask(
@@ -69,12 +73,12 @@ def login_refused(fixtures: Fixtures) -> None:
     )
     expect(wrong.status == 401, "a wrong password is refused", wrong)
     expect(unknown.status == 401, "an unknown user is refused", unknown)
-    expect(wrong.body == unknown.body, "both refusals are the same bytes")
-    expect(wrong.json["error"]["code"] == "bad_credentials", "the refusal says what it is", wrong)
+    expect(wrong.body == unknown.body, "both refusals are identical")
+    expect(wrong.json["error"]["code"] == "bad_credentials", "the refusal has its error code", wrong)
 
 
 def user_delete(fixtures: Fixtures) -> None:
-    """With an account its tokens and keys are gone at once."""
+    """Deleting an account ends its tokens and keys at once."""
     user = fixtures.user()
     token = fixtures.token(user)
     who = fixtures.signed_in(user)
@@ -83,11 +87,11 @@ def user_delete(fixtures: Fixtures) -> None:
     answer = fixtures.api("POST", "/users/delete", json={"client_id": user.client_id})
     expect(answer.status == 200, "an admin can delete a user", answer)
     for what, text in (("token", token), ("key", key)):
-        expect(not fixtures.validate(text)["valid"], f"the {what} dies with its account")
+        expect(not fixtures.validate(text)["valid"], f"the {what} is invalid once its account is deleted")
         refused = fixtures.api("GET", "/api/v1/whoami", who=bearer(text))
-        expect(refused.status == 401, f"the {what} opens nothing any more", refused)
+        expect(refused.status == 401, f"the {what} is refused", refused)
     again = fixtures.connection.ask("POST", "/login", json={"email": user.email, "password": user.password})
-    expect(again.status == 401, "nobody signs in to a deleted account", again)
+    expect(again.status == 401, "signing in to a deleted account is refused", again)
     form = {"grant_type": "client_credentials"}
     client = fixtures.connection.ask("POST", "/token", form=form, headers=basic(user.client_id, user.client_secret))
     expect(client.status == 401, "a deleted client gets no token", client)

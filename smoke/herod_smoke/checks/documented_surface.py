@@ -1,4 +1,4 @@
-"""Every route and method that herod promises to have: what its documents must list."""
+"""Every route and method that herod's API documents must list."""
 
 from typing import Final
 

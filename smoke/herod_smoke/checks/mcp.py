@@ -1,4 +1,4 @@
-"""MCP: an agent with a key finds the tools and calls one."""
+"""MCP: an agent with a token lists the tools and calls one."""
 
 import json
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ TOOLS: Final = 10
 
 
 def mcp(fixtures: Fixtures) -> None:
-    """It initializes, offers at least ten tools, and answers a call."""
+    """The server initializes, offers at least ten tools, and answers a call."""
     who = bearer(fixtures.token(fixtures.user()))
     stranger = _send(fixtures, {}, "initialize", _hello())
     expect(stranger.status == 401, "without a credential an agent is refused", stranger)
     challenge = stranger.headers.get("www-authenticate", "")
     expect("resource_metadata=" in challenge, "the refusal says where to learn more", stranger)
     hello = _result(_send(fixtures, who, "initialize", _hello()))
-    expect(hello.get("protocolVersion") == VERSION, "the revision is agreed on")
-    expect(hello.get("serverInfo", {}).get("name"), "the server says its name")
+    expect(hello.get("protocolVersion") == VERSION, "the protocol version is agreed on")
+    expect(hello.get("serverInfo", {}).get("name"), "the server has a name")
     tools = _result(_send(fixtures, who, "tools/list", {})).get("tools", [])
     expect(len(tools) >= TOOLS, f"there are at least {TOOLS} tools, not {len(tools)}")
-    expect(all(tool.get("inputSchema", {}).get("type") == "object" for tool in tools), "each tool says what it takes")
+    expect(all(tool.get("inputSchema", {}).get("type") == "object" for tool in tools), "each tool has an input schema")
     status, result = call_tool(fixtures, who, "whoami", {})
     expect(status == 200 and not result.get("isError"), "a tool can be called")
     expect(result.get("structuredContent", {}).get("method") == "jwt", "the tool answers")
@@ -34,7 +34,7 @@ def mcp(fixtures: Fixtures) -> None:
 def call_tool(
     fixtures: Fixtures, who: Headers, name: str, arguments: Mapping[str, Any]
 ) -> tuple[int, Mapping[str, Any]]:
-    """The HTTP status of a tool's call, and its result or error."""
+    """Call a tool; return the HTTP status, and the result or error."""
     answer = _send(fixtures, who, "tools/call", {"name": name, "arguments": dict(arguments)})
     message = _message(answer)
     return answer.status, message.get("result") or message.get("error") or {}
@@ -53,7 +53,7 @@ def _send(fixtures: Fixtures, who: Headers, method: str, params: Mapping[str, An
 def _result(answer: Response) -> Mapping[str, Any]:
     result = _message(answer).get("result")
     is_good = answer.status == 200 and isinstance(result, dict)
-    expect(is_good, "the agent is answered", answer)
+    expect(is_good, "the agent gets a result", answer)
     return dict(result or {})
 
 

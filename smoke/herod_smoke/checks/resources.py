@@ -1,4 +1,4 @@
-"""Resources: owned by a secret and by the service that claimed them, invisible to everybody else."""
+"""Resources: owned by a secret and by the service that claimed them, invisible to all others."""
 
 import secrets
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ __all__ = ["ownership"]
 
 
 def ownership(fixtures: Fixtures) -> None:
-    """Another secret, another service and a resource that never was all answer the same bytes."""
+    """Another secret, another service and an unknown resource get identical answers."""
     service, other = (bearer(fixtures.key("user")["key"]) for _ in range(2))
     mine, wrong = secrets.token_urlsafe(16), secrets.token_urlsafe(16)
     claimed = _claim(fixtures, service, mine)
@@ -20,7 +20,7 @@ def ownership(fixtures: Fixtures) -> None:
     expect(mine not in str(claimed), "the secret is not shown")
     listed = _list(fixtures, service, mine)
     expect([one["sid"] for one in listed] == [sid], "its owner sees it, and nothing else")
-    expect(_list(fixtures, service, wrong) == _list(fixtures, other, mine) == [], "nobody else sees it")
+    expect(_list(fixtures, service, wrong) == _list(fixtures, other, mine) == [], "no other caller sees it")
     for method, path, body in (
         ("GET", "/api/v1/resources/{}", None),
         ("POST", "/api/v1/resources/{}/check", {}),
@@ -33,15 +33,15 @@ def ownership(fixtures: Fixtures) -> None:
             _ask(fixtures, service, method, path.format(uuid4()), mine, body),
         ]
         expect(asked[0].status == 404, "to others it does not exist", asked[0])
-        expect(len({(one.status, one.body) for one in asked}) == 1, "every way of not existing is the same bytes")
+        expect(len({(one.status, one.body) for one in asked}) == 1, "all refusals are identical")
     checked = _ask(fixtures, service, "POST", f"/api/v1/resources/{sid}/check", mine, {})
-    expect(checked.status == 200 and checked.json["data"]["allowed"] is True, "its owner may", checked)
+    expect(checked.status == 200 and checked.json["data"]["allowed"] is True, "its owner has access", checked)
     in_url = fixtures.api("GET", f"/api/v1/resources/{sid}?secret={mine}", who=service)
-    expect(in_url.status in {400, 404}, "a secret in the address is refused", in_url)
+    expect(in_url.status in {400, 404}, "a secret in the URL is refused", in_url)
     released = _ask(fixtures, service, "DELETE", f"/api/v1/resources/{sid}", mine)
     expect(released.status == 200, "its owner can release it", released)
     gone = _ask(fixtures, service, "GET", f"/api/v1/resources/{sid}", mine)
-    expect(gone.status == 404, "what is released is gone", gone)
+    expect(gone.status == 404, "a released resource is gone", gone)
 
 
 def _claim(fixtures: Fixtures, who: Headers, secret: str) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Scopes: too low is refused by every protocol, and nobody raises their own."""
+"""Scopes: a missing scope is refused by every protocol, and no caller can raise its own."""
 
 from herod_smoke.checks.mcp import call_tool
 from herod_smoke.fixtures import Fixtures, expect
@@ -8,7 +8,7 @@ __all__ = ["scope_denied", "scope_raise"]
 
 
 def scope_denied(fixtures: Fixtures) -> None:
-    """What needs an admin is refused to a reader by REST, JSON-RPC and MCP alike."""
+    """An admin's operation is refused to a reader by REST, JSON-RPC and MCP alike."""
     user = fixtures.user("read")
     who = bearer(fixtures.token(user))
     rest = fixtures.api("GET", "/api/v1/users", who=who)
@@ -19,13 +19,13 @@ def scope_denied(fixtures: Fixtures) -> None:
     expect(rpc["error"]["data"]["code"] == "missing_scope", "JSON-RPC says the same")
     status, result = call_tool(fixtures, who, "list_users", {})
     expect(status == 403 or (status == 200 and result.get("isError") is True), "MCP refuses")
-    expect(fixtures.email() and user.email not in str(result), "MCP tells nothing")
+    expect(fixtures.email() and user.email not in str(result), "MCP reveals nothing")
     anonymous = fixtures.api("GET", "/api/v1/users", who={})
     expect(anonymous.status == 401, "without a credential it is a 401", anonymous)
 
 
 def scope_raise(fixtures: Fixtures) -> None:
-    """A user cannot raise their own scope; what an admin takes away is gone at once."""
+    """A user cannot raise their own scope; what an admin removes is gone at once."""
     user = fixtures.user("write")
     who = bearer(fixtures.token(user))
     for answer in (
@@ -35,11 +35,11 @@ def scope_raise(fixtures: Fixtures) -> None:
     ):
         if answer.status == 201:
             fixtures.adopt_user(answer.json)
-        expect(answer.status == 403, "nobody raises themselves", answer)
-    expect(fixtures.whoami(who)["scope"] == "write", "the scope is what it was")
+        expect(answer.status == 403, "users cannot raise their own scope", answer)
+    expect(fixtures.whoami(who)["scope"] == "write", "the scope is unchanged")
     lowered = fixtures.api("POST", "/users/scope", json={"client_id": user.client_id, "scope": "read"})
-    expect(lowered.status == 200, "an admin can take scope away", lowered)
-    expect(fixtures.whoami(who)["scope"] == "read", "a token made before shrinks at once")
+    expect(lowered.status == 200, "an admin can lower a scope", lowered)
+    expect(fixtures.whoami(who)["scope"] == "read", "an earlier token is narrowed at once")
     raised = fixtures.api("POST", "/users/scope", json={"client_id": user.client_id, "scope": "user"})
-    expect(raised.status == 200, "an admin can give scope", raised)
+    expect(raised.status == 200, "an admin can set a scope", raised)
     expect(fixtures.whoami(bearer(fixtures.token(user)))["scope"] == "user", "a new token has it")

@@ -1,4 +1,4 @@
-"""The daemon itself: it is well, describes itself, has a dashboard, knows its admin, and takes batches."""
+"""The daemon itself: health, API documents, dashboard, the admin's identity, and batches."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ __all__ = ["admin_identity", "api_docs", "dashboard", "health", "rpc_batch"]
 
 
 def health(fixtures: Fixtures) -> None:
-    """It says that it is well, what it is and in which version."""
+    """The daemon is healthy, and names itself and its version."""
     answer = fixtures.connection.ask("GET", "/health")
     expect(answer.status == 200, "/health answers 200", answer)
     found = answer.json
@@ -35,28 +35,28 @@ def api_docs(fixtures: Fixtures) -> None:
 
 
 def dashboard(fixtures: Fixtures) -> None:
-    """A page for browsers, with a policy that lets no script stand in it."""
+    """The dashboard is a page for browsers whose policy forbids inline scripts."""
     answer = fixtures.connection.ask("GET", "/", headers={"Accept": "text/html"})
     expect(answer.status == 200, "/ answers a browser", answer)
     expect(answer.headers.get("content-type", "").startswith("text/html"), "/ is a page", answer)
     policy = answer.headers.get("content-security-policy", "")
     expect("default-src 'none'" in policy and "frame-ancestors" in policy, "the page has a strict policy")
-    expect("unsafe-inline" not in policy, "the policy lets no script stand in the page")
-    expect(not re.search(r"<script(?![^>]*\bsrc=)|\son[a-z]+=", answer.text), "no script stands in the page")
+    expect("unsafe-inline" not in policy, "the policy forbids inline scripts")
+    expect(not re.search(r"<script(?![^>]*\bsrc=)|\son[a-z]+=", answer.text), "the page has no inline script")
 
 
 def admin_identity(fixtures: Fixtures) -> None:
-    """Whoever runs the checks is admin, and a stranger is nobody."""
+    """The given credential is an admin's, and without a credential whoami is refused."""
     found = fixtures.whoami(fixtures.admin)
     expect({"admin", "owner"} & set(found["scope"].split()), "the credential given is an admin's")
-    expect(found["method"] and found["sub"], "whoami says who and how")
+    expect(found["method"] and found["sub"], "whoami has the subject and the method")
     answer = fixtures.api("GET", "/api/v1/whoami", who={})
-    expect(answer.status == 401, "without a credential one is nobody", answer)
-    expect(answer.headers.get("www-authenticate", "").startswith("Bearer"), "401 says how to show who one is", answer)
+    expect(answer.status == 401, "without a credential whoami is refused", answer)
+    expect(answer.headers.get("www-authenticate", "").startswith("Bearer"), "401 says how to authenticate", answer)
 
 
 def rpc_batch(fixtures: Fixtures) -> None:
-    """Each call of a batch is answered and authorized by itself."""
+    """Each call of a batch is answered and authorized separately."""
     batch: list[Any] = [
         {"jsonrpc": "2.0", "id": 1, "method": "health"},
         {"jsonrpc": "2.0", "method": "health"},
@@ -71,11 +71,11 @@ def rpc_batch(fixtures: Fixtures) -> None:
     expect(found[1].get("result", {}).get("status") == "ok", "the first call is answered")
     expect(found["two"].get("error", {}).get("code") == 4001, "the call that needs an admin is refused alone")
     expect(found[3].get("error", {}).get("code") == -32601, "an unknown method is -32601")
-    expect(found[None].get("error", {}).get("code") == -32600, "what is no call is -32600")
+    expect(found[None].get("error", {}).get("code") == -32600, "an invalid call is -32600")
     empty = fixtures.connection.ask("POST", "/rpc", json=[])
     expect(empty.status == 200 and empty.json["error"]["code"] == -32600, "an empty batch is one -32600", empty)
     broken = fixtures.connection.ask("POST", "/rpc", body=b"{", headers={"Content-Type": "application/json"})
-    expect(broken.status == 200 and broken.json["error"]["code"] == -32700, "what is no JSON is -32700", broken)
+    expect(broken.status == 200 and broken.json["error"]["code"] == -32700, "invalid JSON is -32700", broken)
 
 
 def _shape(path: str) -> str:
