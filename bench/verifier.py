@@ -1,6 +1,6 @@
 """The cost of local verification: the verifier with a cached token, and with a new one, compared with PyJWT's decode.
 
-No daemon is asked: what the feed would tell is put in place. Run it alone: `python bench/verifier.py [rounds]`.
+It runs without a daemon, with prepared feed data. Run it alone: `python bench/verifier.py [rounds]`.
 """
 
 import json
