@@ -267,8 +267,8 @@ def test_root_in_a_folder_of_another_user(tmp_path: Path, way: str, target: str)
 @pytest.mark.parametrize(
     ("variables", "word"),
     [
-        ({"PREFIX": "relative"}, "whole path"),
-        ({"PREFIX": "/opt/a b"}, "whole path"),
+        ({"PREFIX": "relative"}, "absolute path"),
+        ({"PREFIX": "/opt/a b"}, "absolute path"),
         ({"DESTDIR": "/proc/nowhere"}, "writable"),
         ({"PYTHON": "/bin/false"}, "3.11"),
     ],
