@@ -59,18 +59,18 @@ GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 
 def run(settings: Settings, *, load: Callable[[], Settings]) -> int:
-    """Run the daemon until it is told to stop; the exit code.
+    """Run the daemon until a signal stops it, and return the exit code.
 
     Args:
-        settings: what it starts with.
-        load: reads them again at SIGHUP.
+        settings: the settings at startup.
+        load: reads the settings again at SIGHUP.
 
     Raises:
-        StartupError: it cannot start; one line says what to change.
+        StartupError: the daemon cannot start; the message is one line that says what to change.
     """
     protect_memory()
     graph = ScopeGraph(settings.scopes)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload, and after that
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # except while the reload handler is installed
     keep_from_children(len(settings.manager.sockets))
     writer = set_up_logging(settings.log_format, settings.log_level)
     try:
@@ -107,10 +107,10 @@ async def _main(
         limits = Limits(**asdict(settings.limits))
         raise_descriptor_limit(limits.max_connections)
         gc.collect()
-        gc.freeze()  # what stands now stays: later collections need not walk it
+        gc.freeze()  # everything allocated so far is long-lived: later collections need not walk it
         gc.set_threshold(*GC_THRESHOLDS)
         shutdown = trio.Event()
-        answers = f"answers on {', '.join(one.label for one in listeners)}"
+        answers = f"listening on {', '.join(one.label for one in listeners)}"
         reloader = Reloader(settings, load, runtime=runtime, store=store, certificates=certificates, clock=_now)
         async with trio.open_nursery() as background:
             background.start_soon(_watch_signals, shutdown, reloader, partial(notifier.ready, answers), notifier)
@@ -135,7 +135,7 @@ async def _main(
 
 
 def _make_dashboard(pipeline: Pipeline, frame_origins: frozenset[str]) -> Any:
-    from herod.dashboard.quart_app import make_app  # brings Quart, which only browsers need
+    from herod.dashboard.quart_app import make_app  # imports Quart, which only browser requests need
 
     return make_app(pipeline, OPERATIONS, frame_origins=frame_origins)
 
@@ -176,7 +176,7 @@ async def _make_runtime(settings: Settings, graph: ScopeGraph, store: SqliteStor
 
 
 async def _bootstrap(settings: Settings, store: SqliteStore | MemoryStore) -> None:
-    """Make the first admin key, and hand it over in a box on a terminal or in a 0600 file, never in the log."""
+    """Create the first admin key and show it in a box on a terminal or write it to a 0600 file, never to the log."""
     name = settings.bootstrap_admin_key
     if name is None:
         return
@@ -185,7 +185,7 @@ async def _bootstrap(settings: Settings, store: SqliteStore | MemoryStore) -> No
     def create(tx: Writer) -> str | None:
         text = create_bootstrap_key(tx, store.keyring, name=name, now=_now())
         if text is not None and path is not None:
-            _write_key_file(path, text)  # where that fails, there is no key either
+            _write_key_file(path, text)  # if this fails, the transaction rolls back and no key is created
         return text
 
     try:
@@ -201,9 +201,9 @@ async def _bootstrap(settings: Settings, store: SqliteStore | MemoryStore) -> No
 
 
 def key_box(name: str, text: str) -> str:
-    """A key as it is shown once on a terminal."""
-    # The key has a line to itself: it is as wide as a box of 80 columns takes.
-    lines = ("Bootstrap admin key, shown this once: save it now.", "", f"name   {name}", "scope  admin", "key", text)
+    """The box that shows a key once on a terminal."""
+    # The key has its own line: it fills a box of 80 columns.
+    lines = ("Bootstrap admin key, shown only once: save it now.", "", f"name   {name}", "scope  admin", "key", text)
     width = max(map(len, lines))
     rule = "─" * (width + 2)
     return "\n".join((f"┌{rule}┐", *(f"│ {line.ljust(width)} │" for line in lines), f"└{rule}┘", ""))
@@ -214,7 +214,7 @@ def _key_file(settings: Settings, name: str) -> Path:
 
 
 def _folder(settings: Settings) -> Path:
-    """Where files beside the store go."""
+    """The folder for files that are kept beside the store."""
     return Path.cwd() if settings.store is None else settings.store.parent
 
 
@@ -224,7 +224,7 @@ def _write_key_file(path: Path, text: str) -> None:
         write_private(path, f"{text}\n".encode())
     except OSError as error:
         raise RuntimeFailure(
-            f"the bootstrap admin key could not be written to {path} ({error.strerror}), so none was made: "
+            f"the bootstrap admin key could not be written to {path} ({error.strerror}), so no key was created: "
             "move that file away, or make its folder writable"
         ) from None
 
@@ -236,8 +236,8 @@ def _file_name(name: str) -> str:
 async def _watch_signals(
     shutdown: trio.Event, reloader: Reloader, say_ready: Callable[[], None], notifier: SystemdNotifier
 ) -> None:
-    """The first SIGTERM or SIGINT drains, the second ends the process at once; SIGHUP reloads."""
-    wanted, reloads = trio.open_memory_channel[None](1)  # one that waits stands for all that came meanwhile
+    """Drain at the first SIGTERM or SIGINT, exit at once at the second, reload at SIGHUP."""
+    wanted, reloads = trio.open_memory_channel[None](1)  # one pending reload covers every SIGHUP until it runs
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as reloading:
             reloading.start_soon(_reload_when_asked, reloads, reloader, say_ready, notifier)
@@ -249,7 +249,7 @@ async def _watch_signals(
                     continue
                 if shutdown.is_set():
                     os._exit(128 + number)
-                logger.info("%s: stopping; requests in hand are answered first", signal.Signals(number).name)
+                logger.info("%s: stopping after the requests in progress", signal.Signals(number).name)
                 notifier.stopping()
                 shutdown.set()
 
@@ -263,13 +263,13 @@ async def _reload_when_asked(
     async for _ in reloads:
         notifier.reloading()
         await reloader.reload()
-        say_ready()  # also after a failure: the old settings are as good as they were
+        say_ready()  # also after a failure: the old settings stay in force
 
 
 async def _can_read(store: SqliteStore | MemoryStore) -> bool:
-    """Whether the store reads, and its writer answers; that it can write is for `/health` to say.
+    """Whether the store can be read and its writer thread responds; `/health` reports whether it can write.
 
-    A restart would not empty a full disk, and would forget what was revoked meanwhile.
+    A restart would not free a full disk, and would lose revocations that are only in memory.
     """
     try:
         store.count(Account)
@@ -281,7 +281,7 @@ async def _can_read(store: SqliteStore | MemoryStore) -> bool:
 
 
 async def _end_waiting(shutdown: trio.Event, runtime: Runtime, store: SqliteStore | MemoryStore) -> None:
-    """Answer those who wait for changes when the daemon stops, instead of cutting them off."""
+    """Answer the requests that wait for changes when the daemon stops, instead of cutting them off."""
     await shutdown.wait()
     runtime.is_stopping = True
     store.change_notifier.send()
@@ -294,18 +294,18 @@ async def _flush(pipeline: Pipeline) -> None:
 
 
 async def _purge(store: SqliteStore | MemoryStore, runtime: Runtime, kept: AuditRetention) -> None:
-    """Forget sessions and revocations that are over, and audit rows beyond what is kept."""
+    """Delete expired sessions and revocations, and audit rows beyond the retention limits."""
     while True:
         await trio.sleep(PURGE_SECONDS)
         now = _now()
         runtime.forget_revocations(now)
-        with suppress(Unavailable):  # its health says so already
+        with suppress(Unavailable):  # `/health` reports it already
             await store.purge_expired(now)
             await enforce_retention(store, kept, now=now)
 
 
 async def _log_audit_head(store: SqliteStore | MemoryStore) -> None:
-    """Say every hour where the audit log ends: a log kept elsewhere then shows when its end was cut off."""
+    """Log the head of the audit chain every hour, so that a copy of the log elsewhere reveals a truncated audit log."""
     said = 0
     while True:
         await trio.sleep(AUDIT_HEAD_SECONDS)

@@ -1,6 +1,6 @@
-"""What the dashboard shows of how this daemon was set up, made of its settings and of what it really has.
+"""The deployment details that the dashboard shows, from the settings and the state of the daemon.
 
-Must never hold a secret: of a weak one it names the variable.
+Must never contain a secret: a weak one is reported by the name of its variable.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ __all__ = ["describe"]
 
 
 def describe(settings: Settings, listeners: Sequence[BoundListener], certificates: Certificates | None) -> Deployment:
-    """What the dashboard shows of how this daemon was set up."""
+    """The deployment details that the dashboard shows."""
     secrets_held = (("HERO_SECRET", settings.hero_secret), ("HEROD_STORE_SECRET", settings.store_secret))
     weak = tuple(name for name, value in secrets_held if value is not None and len(value.encode()) < MIN_SECRET)
-    # A secret's weakness is said by its name, with what mends it.
+    # The dashboard reports weak secrets by name, with the fix, so their warnings are left out.
     said = tuple(f"{name} has " for name in weak)
     path = settings.store
     return Deployment(
@@ -34,7 +34,7 @@ def describe(settings: Settings, listeners: Sequence[BoundListener], certificate
 
 
 def _file_bytes(path: Path) -> int:
-    """What a store takes of the disk, with what is not yet in its main file."""
+    """The store's size on disk in bytes, including its write-ahead log."""
     found = 0
     for name in (path, path.with_name(f"{path.name}-wal")):
         with suppress(OSError):

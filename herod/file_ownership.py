@@ -1,11 +1,11 @@
-"""Which users can change where a path leads, and working as the one who can.
+"""Finds which users can change where a path leads, and lets root act as that user.
 
-Root must not follow a path that another user can change: a symbolic link, a hard link or a renamed folder there turns a
+Root must not follow a path that another user can change: a symbolic link, a hard link or a renamed folder turns a
 write to a store into a write to any file of the machine. A daemon that runs as root refuses such a path. A command that
 runs as root becomes that user for its work, so that the kernel refuses what the user may not do, and no check has to
 win a race.
 
-All of this is for root: through a path that leads elsewhere, any other user can only reach their own files.
+Only root needs this: through a redirected path, any other user can only reach files that they may access anyway.
 """
 
 import os
@@ -23,16 +23,16 @@ __all__ = ["PathTrace", "acting_as_owner", "name_user", "require_own_path", "sta
 
 ROOT: Final = 0
 NOBODY: Final = 65534
-MOST_LINKS: Final = 40  # as the kernel has it, path_resolution(7)
+MOST_LINKS: Final = 40  # the kernel's limit, path_resolution(7)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A folder that a path leads through, or a symbolic link that it follows, as it was found there.
+    """A folder that a path leads through, or a symbolic link that it follows, with its status.
 
     Attributes:
-        is_last: a link in the place of the file itself.
-        has_list: an access list may let further users write.
+        is_last: this is the last component of the path: a link in place of the file itself.
+        has_list: an access list may let more users write.
     """
 
     path: Path
@@ -49,7 +49,7 @@ class Step:
 
     @property
     def is_sticky(self) -> bool:
-        """Whether only the owner of an entry may rename or remove it there."""
+        """Whether only the owner of an entry may rename or remove it."""
         return bool(self.mode & stat.S_ISVTX)
 
     @property
@@ -59,18 +59,18 @@ class Step:
 
     @property
     def is_shared(self) -> bool:
-        """Whether users other than its owner and root's group can write to the folder."""
+        """Whether users other than the owner and root's group can write to the folder."""
         is_group = bool(self.mode & stat.S_IWGRP) and (self.gid != ROOT or self.has_list)
         return not self.is_link and (is_group or self.is_open_to_all)
 
 
 @dataclass(frozen=True, slots=True)
 class PathTrace:
-    """Where a path leads, and what decides that.
+    """Where a path leads, and the folders and links that decide it.
 
     Attributes:
-        target: the same without symbolic links.
-        steps: folders and links in the order in which they are passed, as far as there are any.
+        target: the path with symbolic links resolved.
+        steps: the existing folders and links, in the order in which they are passed.
     """
 
     target: Path
@@ -78,20 +78,20 @@ class PathTrace:
 
     @property
     def owners(self) -> dict[int, Step]:
-        """Each user but root whose folder or link is passed, with the last of theirs."""
+        """Each user but root who owns a step, with the last step that they own."""
         return {step.uid: step for step in self.steps if step.uid != ROOT}
 
     @property
     def folder(self) -> Step:
-        """The last folder that is there: the one that holds the file, or that will hold its folder."""
+        """The last folder that exists: it contains the file, or will contain the file's folder."""
         return next(step for step in reversed(self.steps) if not step.is_link)
 
 
 def trace_path(path: Path) -> PathTrace:
-    """Follow a path as the kernel would, looking at every folder and link; the end of it need not be there.
+    """Resolve a path as the kernel would, recording every folder and link; its end need not exist.
 
     Raises:
-        RuntimeFailure: it leads in a circle of links.
+        RuntimeFailure: the path has a loop of symbolic links.
     """
     pending = [*reversed(path.absolute().parts[1:])]
     here = Path("/")
@@ -102,7 +102,7 @@ def trace_path(path: Path) -> PathTrace:
         try:
             step = _look(here.parent if name == ".." else here / name, is_last=not pending)
             aim = step.path.readlink() if step.is_link else None
-        except OSError:  # it is not there, or not for this user to see: the rest is as it is written
+        except OSError:  # missing, or not visible to this user: take the rest as written
             here = here.joinpath(name, *reversed(pending))
             break
         if aim is None:
@@ -113,7 +113,7 @@ def trace_path(path: Path) -> PathTrace:
         links += 1
         if links > MOST_LINKS:
             raise RuntimeFailure(
-                f"{path} leads in a circle: remove the symbolic link {step.path}, or name another path"
+                f"{path} has a loop of symbolic links: remove the link {step.path}, or choose another path"
             )
         here = Path("/") if aim.is_absolute() else here
         pending += reversed(aim.parts[1:] if aim.is_absolute() else aim.parts)
@@ -121,15 +121,15 @@ def trace_path(path: Path) -> PathTrace:
 
 
 def require_own_path(path: Path, what: str, *, may_share: bool = False) -> PathTrace:
-    """Where a path leads; as root only if nobody else can change that.
+    """Resolve a path; as root, refuse one that another user can change.
 
     Args:
-        path: of a file, which need not be there.
-        what: what it is, for the message: "the store".
-        may_share: others may have files of their own in its folder.
+        path: the path of a file, which need not exist.
+        what: the file's name in messages: "the store".
+        may_share: other users may have their own files in its folder.
 
     Raises:
-        RuntimeFailure: this is root, and another user can change where it leads; or it leads in a circle of links.
+        RuntimeFailure: this is root, and another user can change where the path leads; or it has a loop of links.
     """
     route = trace_path(path)
     if os.geteuid() != ROOT:
@@ -137,8 +137,9 @@ def require_own_path(path: Path, what: str, *, may_share: bool = False) -> PathT
     if owners := route.owners:
         uid, step = next(iter(owners.items()))
         raise RuntimeFailure(
-            f"{what} {path} is reached through {step.path}, which belongs to {name_user(uid)}, and root follows no "
-            f"path that another user can change: run herod as {name_user(uid)}, or choose a path that belongs to root"
+            f"{what} {path} is reached through {step.path}, which belongs to {name_user(uid)}, and root does not "
+            f"follow a path that another user can change: run herod as {name_user(uid)}, or choose a path that belongs "
+            "to root"
         )
     for step in route.steps:
         is_own_folder = step == route.folder
@@ -151,17 +152,17 @@ def require_own_path(path: Path, what: str, *, may_share: bool = False) -> PathT
 
 @contextmanager
 def acting_as_owner(path: Path, what: str) -> Iterator[None]:
-    """As root, be the user who can change where a path leads for the length of the block; else do nothing.
+    """As root, become the user who can change where a path leads, for the length of the block; else do nothing.
 
-    All of the process becomes that user, and opens, makes and removes what that user may. What only root may read is
-    opened before.
+    The whole process becomes that user, and opens, creates and removes only what that user may. Open files that only
+    root may read before the block.
 
     Args:
-        path: of a file, which need not be there.
-        what: what it is, for the message: "the store".
+        path: the path of a file, which need not exist.
+        what: the file's name in messages: "the store".
 
     Raises:
-        RuntimeFailure: several users could change it, or this root may not become the one; or it leads in a circle.
+        RuntimeFailure: several users can change it, or this root may not become the one; or it has a loop of links.
     """
     route = trace_path(path)
     owners = route.owners
@@ -171,8 +172,8 @@ def acting_as_owner(path: Path, what: str) -> Iterator[None]:
     if len(owners) > 1:
         names = " and ".join(f"{name_user(uid)} ({step.path})" for uid, step in owners.items())
         raise RuntimeFailure(
-            f"{what} {path} is reached through folders of {names}: root cannot tell who owns it, "
-            "so run this command as the daemon's user"
+            f"{what} {path} is reached through folders of {names}, so its owner is not clear: "
+            "run this command as the daemon's user"
         )
     for step in route.steps:
         if step.is_open_to_all and not step.is_sticky:
@@ -183,12 +184,12 @@ def acting_as_owner(path: Path, what: str) -> Iterator[None]:
 
 
 def starting_uid() -> int:
-    """The user who started this process, also while it acts as another."""
+    """The uid that started this process, even while it acts as another user."""
     return os.getresuid()[2]
 
 
 def name_user(uid: int) -> str:
-    """A user for a message: by name, where the machine knows one."""
+    """A user for a message: the name if the machine knows it, else the uid."""
     try:
         return f"user {pwd.getpwuid(uid).pw_name}"
     except KeyError:
@@ -197,13 +198,13 @@ def name_user(uid: int) -> str:
 
 @contextmanager
 def _acting_as(uid: int, gid: int, groups: list[int]) -> Iterator[None]:
-    """Be another user; the saved ids stay root's, for the way back."""
+    """Become another user; the saved ids stay root's, so that the process can return."""
     uids, gids, before = os.getresuid(), os.getresgid(), os.getgroups()
     try:
         try:
             os.setgroups(groups)
             os.setresgid(gid, gid, gids[1])
-            os.setresuid(uid, uid, uids[1])  # the real one, too: access(2) asks for that
+            os.setresuid(uid, uid, uids[1])  # the real uid too: access(2) checks it
         except OSError as error:
             raise RuntimeFailure(
                 f"this root may not become {name_user(uid)} ({error.strerror}): run this command as that user"
@@ -212,12 +213,12 @@ def _acting_as(uid: int, gid: int, groups: list[int]) -> Iterator[None]:
     finally:
         os.setresuid(*uids)
         os.setresgid(*gids)
-        with suppress(OSError):  # where they could not be changed either
+        with suppress(OSError):  # as when they could not be changed in the first place
             os.setgroups(before)
 
 
 def _groups(uid: int, folder_gid: int) -> tuple[int, list[int]]:
-    """A user's own group, and all of theirs; for one that the machine does not know the folder's, but never root's."""
+    """A user's primary group and all groups; for an unknown uid, the folder's group, but never root's."""
     try:
         user = pwd.getpwuid(uid)
     except KeyError:
@@ -232,7 +233,7 @@ def _look(path: Path, *, is_last: bool = False) -> Step:
 
 
 def _has_list(folder: Path, mode: int) -> bool:
-    """Whether a folder's group bits stand for an access list, acl(5)."""
+    """Whether a folder's group bits represent an access list, acl(5)."""
     if not stat.S_ISDIR(mode) or not mode & stat.S_IWGRP:
         return False
     try:
@@ -244,6 +245,7 @@ def _has_list(folder: Path, mode: int) -> bool:
 def _shared(path: Path, what: str, step: Step) -> str:
     who, letter = ("every user", "o") if step.is_open_to_all else (f"group {step.gid}", "g")
     return (
-        f"{what} {path} is reached through {step.path}, where {who} can put files and links, and root follows no path "
-        f"that another user can change: chmod {letter}-w {step.path}, or choose a folder that belongs to root"
+        f"{what} {path} is reached through {step.path}, where {who} can create files and links, and root does not "
+        f"follow a path that another user can change: chmod {letter}-w {step.path}, or choose a folder that belongs to "
+        "root"
     )

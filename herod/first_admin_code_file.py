@@ -1,7 +1,7 @@
-"""The file with the code that makes the first admin: there as long as there is no enabled admin, and no longer.
+"""The file with the code that creates the first admin; it exists only while there is no enabled admin.
 
-The code is renewed before it is over, so what stands in the file is always good for some minutes more. Must never be
-readable by others than the daemon's owner and root, nor be a reason not to start: the terminal has a way of its own.
+The code is renewed before it expires, so the one in the file is always valid for some more minutes. The file must never
+be readable by anyone but the daemon's owner and root, nor prevent the start: an admin can be created in a terminal too.
 """
 
 import logging
@@ -27,16 +27,16 @@ logger = logging.getLogger("herod")
 
 FILE_NAME: Final = "first-admin.code"
 RENEWED_SECONDS: Final = FIRST_CODE_SECONDS - 5 * 60
-BY_TERMINAL: Final = "make one with `herod user add EMAIL --scope admin --password`"
-# A burst of changes is looked at once.
+BY_TERMINAL: Final = "create one with `herod user add EMAIL --scope admin --password`"
+# A burst of changes is checked once.
 PAUSE_SECONDS: Final = 1
 
 
 class FirstAdminCodeFile:
-    """Keeps the file.
+    """Writes, renews and removes the file.
 
     Args:
-        folder: where the store is.
+        folder: the store's folder.
         clock: Unix seconds.
     """
 
@@ -49,13 +49,13 @@ class FirstAdminCodeFile:
         self._admins = admins
         self._clock = clock
         self._is_said = False
-        self._written: tuple[int, int] | None = None  # device and inode: what else has the name is not ours to remove
+        self._written: tuple[int, int] | None = None  # device and inode: any other file of this name is not ours
 
     async def keep(self) -> None:
-        """Write, renew and remove the file, until cancelled; then remove it, for its code dies with the process."""
+        """Write, renew and remove the file until cancelled, then remove it: its code is only valid in this process."""
         try:
             while True:
-                is_needed = self.settle()  # the first time, what a daemon left that was killed is in the way, and goes
+                is_needed = self.settle()  # the first call also replaces or removes the file of a killed daemon
                 with trio.move_on_after(RENEWED_SECONDS if is_needed else math.inf) as waiting:
                     await self._wait_for_change(is_needed=is_needed)
                 if not waiting.cancelled_caught:
@@ -64,18 +64,18 @@ class FirstAdminCodeFile:
             self._remove()
 
     def settle(self) -> bool:
-        """Put a fresh code into the file if there is no admin, else remove it; whether there is none."""
+        """Write a fresh code to the file if there is no admin, else remove the file; return whether there is none."""
         try:
             if has_admin(self._store, self._runtime, self._admins, self._clock()):
                 self._remove()
                 return False
         except Unavailable:
-            return True  # nobody could be made now; look again later
+            return True  # no admin could be created now; check again later
         self._write(make_first_code(self._runtime, now=self._clock()))
         return True
 
     async def _wait_for_change(self, *, is_needed: bool) -> None:
-        """Wait until there is an admin where there was none, or none where there was one."""
+        """Wait until the first admin appears, or the last one disappears."""
         while True:
             await self._store.change_notifier.wait()
             with suppress(Unavailable):
@@ -104,7 +104,7 @@ class FirstAdminCodeFile:
             found = self._path.lstat()
             if self._written in (None, (found.st_dev, found.st_ino)):
                 self._path.unlink()
-        except (FileNotFoundError, RuntimeFailure):  # where it may not be written it is not ours either
+        except (FileNotFoundError, RuntimeFailure):  # a path that we refuse to write to is not ours
             return
-        except OSError as error:  # its code is good for nothing any more
+        except OSError as error:  # harmless: its code is no longer valid
             logger.warning("%s cannot be removed: %s", self._path, error.strerror)

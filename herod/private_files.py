@@ -1,6 +1,6 @@
-"""Making a file that only its owner can read: the one place that creates them, for daemon and command alike.
+"""Creates files that only their owner can read: the only code that does, for the daemon and the commands.
 
-A file that is there is never opened, and a link never followed.
+It never opens an existing file and never follows a link.
 """
 
 import os
@@ -14,14 +14,14 @@ _CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLL
 
 
 def create_private(path: Path, *, folder: int | None = None) -> int:
-    """Create a file, whatever the umask is, and open it to read and write.
+    """Create a file with mode 0600, whatever the umask, and open it for reading and writing.
 
     Args:
-        path: where; with `folder` its name alone counts.
-        folder: the descriptor of its folder, where names that are looked up again could lead elsewhere.
+        path: where to create it; with `folder`, only its name is used.
+        folder: the descriptor of its folder, for when a second lookup of the path could lead elsewhere.
 
     Raises:
-        OSError: it cannot be made, or something has that name.
+        OSError: it cannot be created, or something already has that name.
     """
     name = path if folder is None else path.name
     descriptor = os.open(name, _CREATE, PRIVATE_MODE, dir_fd=folder)
@@ -30,10 +30,10 @@ def create_private(path: Path, *, folder: int | None = None) -> int:
 
 
 def write_private(path: Path, content: bytes) -> os.stat_result:
-    """Create a file with its content; what it is, to know it again. It is gone if it cannot be written whole.
+    """Create a file with its content and return its status, to recognize it later; remove it if the write fails.
 
     Raises:
-        OSError: as of `create_private`, or the disk says no.
+        OSError: as for `create_private`, or the write fails.
     """
     descriptor = create_private(path)
     try:

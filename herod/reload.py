@@ -1,7 +1,7 @@
-"""What SIGHUP does: scopes, networks, legacy secrets and the certificate are read again and taken together, or not.
+"""Reload at SIGHUP: scopes, networks, legacy secrets and the certificate are read again and applied all or nothing.
 
-Everything that can fail comes before the first change. Must never leave a request half in the old order and half in
-the new: masks of one graph mean nothing to another.
+Everything that can fail happens before the first change. Must never let one request see both old and new settings:
+a mask of one scope graph means nothing in another.
 """
 
 import logging
@@ -26,20 +26,20 @@ __all__ = ["Reloader", "legacy_secrets", "load_certificates"]
 
 logger = logging.getLogger("herod")
 
-# A file on a disk that hangs, or a pipe that nobody writes to, must not stop all later reloads.
+# A file on a hanging disk, or a pipe without a writer, must not block all later reloads.
 READ_SECONDS: Final = 30
 CERTIFICATE: Final = frozenset({"tls_cert", "tls_key"})
-# What is not a setting, or is said when the settings are read.
+# Fields that are not settings, or are reported when the settings are read.
 UNSAID: Final = frozenset({"warnings", "manager"})
 NAMES: Final = {
-    "config": "the place of the settings file",
-    "hero_secret": "HERO_SECRET (changed by `herod secret rotate`, before that)",
-    "store_secret": "HEROD_STORE_SECRET (changed by `herod secret rotate --store-secret`, before that)",
+    "config": "the path of the settings file",
+    "hero_secret": "HERO_SECRET (run `herod secret rotate` before the restart)",
+    "store_secret": "HEROD_STORE_SECRET (run `herod secret rotate --store-secret` before the restart)",
 }
 
 
 def legacy_secrets(settings: Settings, keyring: Keyring) -> LegacySecrets:
-    """The legacy secrets that the settings hold, each with its scope."""
+    """The legacy secrets from the settings, each with its scope."""
     by_scope = {
         ADMIN: settings.admin_secret,
         USER: settings.user_secret,
@@ -49,7 +49,7 @@ def legacy_secrets(settings: Settings, keyring: Keyring) -> LegacySecrets:
 
 
 def load_certificates(settings: Settings, *, now: int) -> Certificates | None:
-    """What the TCP addresses show; None where they speak in the clear.
+    """The certificate of the TCP addresses; None without TLS.
 
     Raises:
         SettingsError: as `Certificates.load`.
@@ -60,14 +60,14 @@ def load_certificates(settings: Settings, *, now: int) -> Certificates | None:
 
 
 class Reloader:
-    """Reads the settings again.
+    """Reads the settings again and applies what can change without a restart.
 
     Args:
-        settings: what the daemon was started with.
-        load: reads them again, from the same places.
-        runtime: takes scopes, networks and legacy secrets.
-        store: its writer stands still while that happens.
-        certificates: those in use, if any.
+        settings: the settings at startup.
+        load: reads them again from the same sources.
+        runtime: receives scopes, networks and legacy secrets.
+        store: its writer is held while they are replaced.
+        certificates: the certificates in use, if any.
         clock: Unix seconds.
     """
 
@@ -89,9 +89,9 @@ class Reloader:
         self._clock = clock
 
     async def reload(self) -> bool:
-        """Take what is new; False when something was wrong, in which case all is as before and the log says why."""
+        """Apply the new settings; on any error, change nothing, log the reason and return False."""
         try:
-            # Off the loop, and not waited for at the end: a file may lie on a disk that hangs.
+            # In a thread that is abandoned on a timeout: a file may be on a hanging disk.
             with trio.fail_after(READ_SECONDS):
                 settings = await trio.to_thread.run_sync(self._load, abandon_on_cancel=True)
             graph = ScopeGraph(settings.scopes, generation=self._runtime.config.graph.generation + 1)
@@ -101,15 +101,15 @@ class Reloader:
                 certificates = load_certificates(settings, now=self._clock())
         except trio.TooSlowError:
             logger.error(  # noqa: TRY400 - the message says it all
-                "SIGHUP: the old settings stay: the settings and their files could not be read within %d seconds",
+                "SIGHUP: keeping the old settings: the settings and their files could not be read within %d seconds",
                 READ_SECONDS,
             )
             return False
         except StartupError as error:
-            logger.error("SIGHUP: the old settings stay: %s", error)  # noqa: TRY400 - the message says it all
+            logger.error("SIGHUP: keeping the old settings: %s", error)  # noqa: TRY400 - the message says it all
             return False
         except Exception:
-            logger.exception("SIGHUP: the old settings stay")
+            logger.exception("SIGHUP: keeping the old settings")
             return False
         for warning in settings.warnings:
             logger.warning("%s", warning)
@@ -121,16 +121,16 @@ class Reloader:
                 self._certificates.replace(certificates)
 
         await _while_nobody_writes(self._store, take)
-        self._store.change_notifier.send()  # other scopes: what the feed told of everybody's is over
+        self._store.change_notifier.send()  # scopes changed: what the change feed said about principals is outdated
         await self._audit()
         if changed := self._unchangeable(settings):
-            logger.warning("SIGHUP: this has changed and needs a restart: %s", ", ".join(changed))
+            logger.warning("SIGHUP: these settings have changed and need a restart: %s", ", ".join(changed))
         what = "scopes, networks and legacy secrets"
-        logger.info("SIGHUP: %s were read again", what if certificates is None else f"{what} and the certificate")
+        logger.info("SIGHUP: reloaded %s", what if certificates is None else f"{what} and the certificate")
         return True
 
     async def _audit(self) -> None:
-        """Note it in the audit log, which cannot be read without knowing what was in force."""
+        """Record the reload in the audit log, whose rows depend on the settings in force at the time."""
         now = self._clock()
         try:
             await self._store.write(lambda tx: tx.audit(startup_event("reload", None, now, by="SIGHUP")))
@@ -138,7 +138,7 @@ class Reloader:
             logger.warning("SIGHUP: the reload is not in the audit log", extra={"reason": error.message})
 
     def _unchangeable(self, settings: Settings) -> list[str]:
-        """What differs from the start and was not taken; names only, never values."""
+        """The settings that differ from startup and were not applied; names only, never values."""
         before = self._started_with
         taken = RELOADED | UNSAID
         if before.tls_cert is not None and settings.tls_cert is not None:
@@ -150,18 +150,18 @@ class Reloader:
 async def _while_nobody_writes(store: Store, take: Callable[[], None]) -> None:
     """Call `take` on the event loop, between two handlers, while the store's writer waits for it.
 
-    Handlers run in those two threads and nowhere else, so none sees the change half made.
+    Handlers run in those two threads only, so no handler sees a partial change.
     """
     loop = threading.get_ident()
     token = trio.lowlevel.current_trio_token()
 
     def hold(_tx: Writer) -> None:
-        if threading.get_ident() == loop:  # the store in memory has no other thread
+        if threading.get_ident() == loop:  # the memory store has no writer thread
             take()
         else:
             trio.from_thread.run_sync(take, trio_token=token)
 
     try:
         await store.write(hold)
-    except Unavailable:  # nobody writes at all
+    except Unavailable:  # the store has no writer any more
         take()

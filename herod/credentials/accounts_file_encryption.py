@@ -1,11 +1,11 @@
 """The encrypted file in which Hero Auth keeps its users, and in which accounts and keys move between herods.
 
-The law:
+Format:
 
     nonce (12) ‖ AES-256-GCM of the text ‖ tag (16)        key: SHA-256 of the secret's UTF-8 bytes
 
-No associated data, no version: the format is the older system's. Nothing slow stands between the secret and the key,
-so the secret has to be a random one. What was encrypted never leaves memory here.
+No associated data and no version: the format is the older system's. The key derivation is not slow, so the secret must
+be random. Plaintext never leaves memory here.
 """
 
 import hashlib
@@ -23,20 +23,20 @@ _SMALLEST: Final = NONCE_BYTES + TAG_BYTES
 
 
 def encrypt_users(text: str, secret: str, *, nonce: bytes | None = None) -> bytes:
-    """The file that holds `text`.
+    """Encrypt `text` to the content of a file.
 
     Args:
-        nonce: for tests alone; random otherwise.
+        nonce: for tests only; random otherwise.
     """
     nonce = secrets.token_bytes(NONCE_BYTES) if nonce is None else nonce
     return nonce + _cipher(secret).encrypt(nonce, text.encode(), None)
 
 
 def decrypt_users(content: bytes, secret: str) -> bytes:
-    """What a file holds.
+    """Decrypt the content of a file.
 
     Raises:
-        SealBroken: another secret made it, or it was changed or cut.
+        SealBroken: it was encrypted with another secret, changed or truncated.
     """
     if len(content) < _SMALLEST:
         raise SealBroken("the file is too short")

@@ -1,17 +1,17 @@
-"""The form of a backup file: the store's file in numbered, sealed chunks.
+"""The format of a backup file: the store's file in numbered, sealed chunks.
 
-The law, byte by byte:
+Format, byte by byte:
 
     file    = header ‖ chunk 0 ‖ chunk 1 ‖ … ‖ last chunk
     header  = "herodbak" ‖ version (1) ‖ salt (32) ‖ check (16)
-    chunk   = AES-256-GCM ciphertext of CHUNK_BYTES, the last one of at most so many ‖ tag (16)
+    chunk   = AES-256-GCM ciphertext of CHUNK_BYTES, of at most that many for the last ‖ tag (16)
     nonce   = number of the chunk (11, big-endian) ‖ 1 for the last chunk, 0 for the others
     key     = HKDF-SHA256(backup key, salt, "herod backup file v1"); associated data = header
     check   = HKDF-SHA256(backup key, salt, "herod backup check v1"): tells a wrong secret from a damaged file
 
-A chunk that is missing, moved, repeated or cut does not open, and neither does a last one that is not the last (the
-STREAM construction; Hoang, Reyhanitabar, Rogaway and Vizár 2015). Nonces may count because each file has a key of its
-own. Pure: bytes come in and go out.
+A missing, moved, repeated or truncated chunk does not open, nor does a chunk that is wrongly marked as the last or not
+(the STREAM construction; Hoang, Reyhanitabar, Rogaway and Vizár 2015). Nonces may be counters because each file has its
+own key. Pure: bytes in, bytes out.
 """
 
 import hmac
@@ -41,7 +41,7 @@ CHECK_LABEL: Final = b"herod backup check v1"
 
 
 class NoBackup(ValueError):
-    """It does not begin as a backup does, or as one of a version that this herod knows."""
+    """The file does not begin with the header of a backup of a known version."""
 
 
 class _Chunks:
@@ -63,14 +63,14 @@ class BackupSealer(_Chunks):
 
     Args:
         backup_key: from `derive_backup_key`.
-        salt: for tests alone; random otherwise.
+        salt: for tests only; random otherwise.
     """
 
     def __init__(self, backup_key: bytes, *, salt: bytes | None = None) -> None:
         super().__init__(backup_key, secrets.token_bytes(SALT_BYTES) if salt is None else salt)
 
     def seal(self, chunk: bytes, *, is_last: bool) -> bytes:
-        """The next chunk: `CHUNK_BYTES`, or at most so many for the last."""
+        """Seal the next chunk: `CHUNK_BYTES`, or at most that many for the last."""
         return self._cipher.encrypt(self._nonce(is_last=is_last), chunk, self.header)
 
 
@@ -82,22 +82,22 @@ class BackupOpener(_Chunks):
         header: the file's first `HEADER_BYTES`.
 
     Raises:
-        NoBackup: it is something else.
-        WrongSecret: another secret made it, or the header is damaged.
+        NoBackup: the file is not a backup of a known version.
+        WrongSecret: the backup was made with another secret, or the header is damaged.
     """
 
     def __init__(self, backup_key: bytes, header: bytes) -> None:
         if len(header) != HEADER_BYTES or header[: len(MAGIC) + len(VERSION)] != MAGIC + VERSION:
-            raise NoBackup("this is no backup of a version that is known")
+            raise NoBackup("the file is not a backup of a known version")
         super().__init__(backup_key, header[len(MAGIC) + len(VERSION) :][:SALT_BYTES])
         if not hmac.compare_digest(self.header, header):
             raise WrongSecret("the backup was made with another secret")
 
     def open(self, sealed: bytes, *, is_last: bool) -> bytes:
-        """What the next chunk holds.
+        """Open the next chunk.
 
         Raises:
-            SealBroken: it is not the chunk that stood here.
+            SealBroken: it is not the chunk that was sealed at this position.
         """
         try:
             return self._cipher.decrypt(self._nonce(is_last=is_last), sealed, self.header)

@@ -1,14 +1,13 @@
-"""Hashes of random secrets that another store, or Hero Auth, has made: carried over, so that the secrets go on working.
+"""Imported hashes of random secrets, made by another store or by Hero Auth, so that the secrets keep working.
 
-The law of what a record's `secret_hash` may be:
+The formats of a record's `secret_hash`:
 
-    its own store's    HMAC (32)
-    carried over       form (1) ‖ id of the hash key (8) ‖ HMAC (32)
+    of this store      HMAC (32)
+    imported           form (1) ‖ id of the hash key (8) ‖ HMAC (32)
 
-Form 1: the HMAC is of the secret, as `secret_hashes.py` makes it. Form 2: it is of the SHA-256 of the secret in
-hexadecimal, for that is what Hero Auth kept. An id of zeros is this store's own key of the key hashes; any other is a
-key that came along with the records. Whatever has another length is the hash of nothing. No secret and no key is ever
-made here.
+Form 1: the HMAC is of the secret, as in `secret_hashes.py`. Form 2: it is of the hexadecimal SHA-256 of the secret,
+which is what Hero Auth kept. An id of zeros is this store's own key for hashes; any other is a key that was imported
+with the records. A value of any other length matches no secret. This file never creates a secret or a key.
 """
 
 import hashlib
@@ -42,14 +41,14 @@ _ID_LABEL: Final = b"herod hash key id v1"
 _SHA256_HEX: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
 
 OWN_KEY: Final = "00" * ID_BYTES
-"""The id that stands for the store's own key."""
+"""The id of the store's own key."""
 NO_HASH: Final = b""
-"""What is kept where there is no secret: nothing matches it."""
+"""The stored hash of a record without a secret: nothing matches it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedHash:
-    """What a record keeps of a secret.
+    """The stored hash of a secret, parsed.
 
     Attributes:
         key_id: 16 hexadecimal digits.
@@ -63,7 +62,7 @@ class ImportedHash:
 
 
 def hash_key_id(key: bytes) -> str:
-    """The id of a key of key hashes; it says nothing about the key.
+    """The id of a hash key; it reveals nothing about the key.
 
     Raises:
         ValueError: the key is not 32 bytes long.
@@ -74,7 +73,7 @@ def hash_key_id(key: bytes) -> str:
 
 
 def parse_hash(stored: bytes) -> ImportedHash | None:
-    """Read what a record keeps; None where it is the hash of nothing."""
+    """Parse a stored hash; None if it can match no secret."""
     if len(stored) == HASH_BYTES:
         return ImportedHash(OWN_KEY, stored)
     if len(stored) != _CARRIED_BYTES or stored[0] not in (_OF_SECRET, _OF_SHA256):
@@ -85,14 +84,14 @@ def parse_hash(stored: bytes) -> ImportedHash | None:
 
 
 def pack_hash(carried: ImportedHash) -> bytes:
-    """What a record keeps; the inverse of `parse_hash`.
+    """Serialize a hash for a record; the inverse of `parse_hash`.
 
     Raises:
-        ValueError: the id or the HMAC has not its length.
+        ValueError: the id or the HMAC has the wrong length.
     """
     key_id = bytes.fromhex(carried.key_id)
     if len(key_id) != ID_BYTES or len(carried.mac) != HASH_BYTES:
-        raise ValueError("a carried hash has an id of 8 and an HMAC of 32 bytes")
+        raise ValueError("an imported hash needs an id of 8 bytes and an HMAC of 32")
     if carried.key_id == OWN_KEY and not carried.is_of_sha256:
         return carried.mac
     form = _OF_SHA256 if carried.is_of_sha256 else _OF_SECRET
@@ -100,7 +99,7 @@ def pack_hash(carried: ImportedHash) -> bytes:
 
 
 def import_sha256(keyring: Keyring, purpose_label: str, id: str, sha256_hex: str) -> bytes:
-    """Carry over the SHA-256 of a secret: what is kept is an HMAC of it, so that nobody can present what is kept.
+    """Import the SHA-256 of a secret; an HMAC of it is stored, so that the stored value cannot be presented.
 
     Raises:
         ValueError: it is not 64 hexadecimal digits.
@@ -117,8 +116,8 @@ def matches_imported(carried: ImportedHash, key: bytes, purpose_label: str, id: 
     Args:
         carried: from `parse_hash`.
         key: the one of `carried.key_id`.
-        purpose_label: as `hash_secret` has it.
-        id: whose secret it is.
+        purpose_label: as for `hash_secret`.
+        id: the id of the record that the secret belongs to.
         text: the secret as presented, whole.
     """
     if carried.is_of_sha256:
@@ -127,6 +126,6 @@ def matches_imported(carried: ImportedHash, key: bytes, purpose_label: str, id: 
 
 
 def _mac(key: bytes, purpose_label: str, id_: str, text: str) -> bytes:
-    """As `Keyring.mac`, under a key of any store."""
+    """Compute the HMAC as `Keyring.mac` does, with a key of any store."""
     fields = (part.encode("utf-8", "surrogatepass") for part in (purpose_label, id_, text))
     return hmac.digest(key, pack_fields(*fields), "sha256")

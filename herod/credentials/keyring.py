@@ -1,8 +1,8 @@
-"""The keys: from HERO_SECRET to the root, from the root to each purpose.
+"""The key hierarchy: HERO_SECRET opens the root key, and each purpose has a key derived from the root.
 
     secret ──HKDF──▶ wrap key ──seals──▶ root (random) ──HKDF──▶ one key per purpose
 
-A secret never serves two uses, and no key here is ever written anywhere but inside an envelope.
+No key serves two purposes, and no key is ever written outside a sealed envelope.
 """
 
 import secrets
@@ -28,7 +28,7 @@ __all__ = [
     "wrap_root",
 ]
 
-# Each label is used for one key only. A change of meaning is a new version.
+# Each label is used for one key only. A change of meaning needs a new version.
 WRAP_LABEL: Final = b"herod wrap key v1"
 BACKUP_LABEL: Final = b"herod backup key v1"
 ROOT_LABEL: Final = b"herod root key v1"
@@ -48,7 +48,7 @@ class Purpose(StrEnum):
 
 
 class WrongSecret(ValueError):
-    """No wrapped root opens with this secret. Internal: who opens the store says what to do."""
+    """The secret opens no wrapped root. Internal: the code that opens the store reports what to do."""
 
 
 def derive_wrap_key(secret: str) -> bytes:
@@ -67,24 +67,24 @@ def new_root() -> bytes:
 
 
 def renew_root(keyring: "Keyring") -> bytes:
-    """A fresh root of 64 bytes under which the hashes of API keys and client secrets that `keyring` made still hold.
+    """A fresh root of 64 bytes that keeps `keyring`'s hashes of API keys and client secrets valid.
 
-    Those hashes cannot be made anew, for what they are of is kept nowhere; and as 256 random bits stand behind each,
-    who knows their key learns nothing from them.
+    Those hashes cannot be recomputed, because the secrets are stored nowhere. Keeping their key is safe: each secret
+    has 256 random bits, so the key reveals none of them.
     """
     return new_root() + keyring.key(Purpose.KEY_HASHES)
 
 
 def wrap_root(root: bytes, secret: str) -> bytes:
-    """Seal `root` so that `secret` opens it."""
+    """Seal `root` under `secret`."""
     return seal(derive_wrap_key(secret), root, ROOT_LABEL)
 
 
 def unwrap_root(wraps: Sequence[bytes], secret: str) -> bytes:
-    """Open the first of `wraps` that `secret` opens; while a secret is being changed there are two.
+    """Open the first of `wraps` that `secret` fits; during a secret rotation there are two.
 
     Raises:
-        WrongSecret: none opens.
+        WrongSecret: the secret opens none of them.
     """
     wrap_key = derive_wrap_key(secret)
     for wrap in wraps:
@@ -96,11 +96,11 @@ def unwrap_root(wraps: Sequence[bytes], secret: str) -> bytes:
 
 
 class Keyring:
-    """Every key that comes from one root; derived once, held in memory only.
+    """All keys derived from one root; derived once and held in memory only.
 
     Args:
-        root: from `new_root`, `renew_root` or `unwrap_root`: 32 bytes, and 32 more where the key of the key hashes
-            is older than the root.
+        root: from `new_root`, `renew_root` or `unwrap_root`: 32 bytes, plus the 32-byte key for hashes if that is
+            older than the root.
     """
 
     __slots__ = ("_keys", "_macs", "_rows")
@@ -120,13 +120,13 @@ class Keyring:
         return self._keys[purpose]
 
     def mac(self, purpose: Purpose, *fields: bytes) -> bytes:
-        """HMAC-SHA256 of the fields, unambiguously joined, under the key of `purpose`."""
+        """HMAC-SHA256 of the fields, joined unambiguously, under the key of `purpose`."""
         return _mac(self._macs[purpose], pack_fields(*fields))
 
     def row_key(self, kind: str, id: str, rev: int) -> bytes:
         """The key that seals one revision of one row.
 
-        HMAC as a key derivation function in one step (NIST SP 800-108): a point select pays for it each time.
+        HMAC as a one-step key derivation function (NIST SP 800-108), for speed: every read of a row derives a key.
         """
         return _mac(self._rows, pack_fields(kind.encode(), id.encode(), rev.to_bytes(8, "big")))
 

@@ -1,11 +1,11 @@
-"""Passwords: what may be one, and the hash that is kept.
+"""Password rules and password hashes.
 
-Slow on purpose (20 to 30 ms): callers run one at a time, in a thread, and spend the same work on a user who
-does not exist (`DECOY_PHC`). Nothing here truncates, trims or logs a password.
+Hashing is slow on purpose (20 to 30 ms): callers run one hash at a time, in a thread, and do the same work for a user
+who does not exist (`DECOY_PHC`). Nothing here truncates, trims or logs a password.
 
-Normal form: NFKC (NIST SP 800-63B, section 5.1.1.2), so that the same password typed on two keyboards is the
-same password. Hashes carried over from Hero Auth are the exception: it hashed the bytes as typed, so they are
-verified so, and replaced at the next sign-in.
+Normal form: NFKC (NIST SP 800-63B, section 5.1.1.2), so that the same password typed on two keyboards matches.
+Imported hashes from Hero Auth are the exception: it hashed the bytes as typed, so they are verified that way, and
+replaced at the next sign-in.
 """
 
 import binascii
@@ -47,20 +47,20 @@ class Argon2idPreset:
 
     @property
     def prefix(self) -> str:
-        """How a PHC string of this cost begins."""
+        """The beginning of every PHC string of this cost."""
         return f"$argon2id$v=19$m={self.memory_kib},t={self.passes},p={self.lanes}$"
 
 
-# OWASP Password Storage Cheat Sheet, second of its equal choices
+# OWASP Password Storage Cheat Sheet, the second of its equivalent settings
 OWASP_2024: Final = Argon2idPreset(memory_kib=19 * 1024, passes=2, lanes=1)  # 19 MiB
 
-# What is taken over from elsewhere costs no more than RFC 9106's second recommendation, and a pass.
+# Imported hashes may cost at most RFC 9106's second recommendation plus one pass.
 MAX_COST: Final = Argon2idPreset(memory_kib=64 * 1024, passes=4, lanes=4)  # 64 MiB
 
 MIN_CHARS: Final = 12
 MAX_CHARS: Final = 128
-# Texts shrink and grow in NFKC, and normalising a long run of combining marks takes quadratic time: a longer
-# text than this is no password that could have been set, and is hashed as it is.
+# NFKC changes a text's length, and normalizing a long run of combining marks takes quadratic time. A text longer than
+# this cannot have been set as a password and is hashed without normalization.
 MAX_CHARS_BEFORE_NFKC: Final = 8 * MAX_CHARS
 
 SALT_BYTES: Final = 16  # RFC 9106, section 3.1
@@ -74,35 +74,35 @@ _PHC: Final = re.compile(
 )
 _SHA256_HEX: Final = re.compile(r"[0-9a-fA-F]{64}\Z")
 
-# A hash of nothing anybody knows, verified for a user who does not exist: the same work, always False.
+# A hash without a known password, verified for users who do not exist: the same work, always False.
 DECOY_PHC: Final = f"{OWASP_2024.prefix}{'A' * 22}${'A' * 43}"
 
 
 class MalformedHash(ValueError):
-    """A stored hash is not one: a defect or a damaged record, never the answer to a wrong password."""
+    """A stored hash is malformed: a defect or a damaged record, never the result of a wrong password."""
 
 
 def check_password(text: str) -> None:
-    """Check that `text` may be set as a password: 12 to 128 characters in NFKC, no control character.
+    """Check that `text` may be set as a password: 12 to 128 characters in NFKC, no control characters.
 
-    Spaces count and stay. Characters that this Python's Unicode does not assign are refused: their normal
-    form may change with the next version, and lock their owner out.
+    Spaces are kept and count. Characters that this Python's Unicode version does not assign are refused: their normal
+    form may change with the next version and lock their owner out.
 
     Raises:
-        InvalidRequest: it may not.
+        InvalidRequest: the password breaks a rule.
     """
     if len(text) > MAX_CHARS_BEFORE_NFKC or len(normal := unicodedata.normalize("NFKC", text)) > MAX_CHARS:
         raise InvalidRequest(f"The password is too long: use at most {MAX_CHARS} characters.")
     if len(normal) < MIN_CHARS:
         raise InvalidRequest(f"The password is too short: use at least {MIN_CHARS} characters.")
     if any(unicodedata.category(char) in {"Cc", "Cs", "Cn"} for char in normal):
-        raise InvalidRequest("The password holds a control or unassigned character: leave it out.")
+        raise InvalidRequest("The password contains a control or unassigned character: leave it out.")
 
 
 def hash_password(text: str) -> str:
-    """Hash a password that `check_password` let pass, as a PHC string with a fresh salt.
+    """Hash a password that `check_password` accepts, to a PHC string with a fresh salt.
 
-    It checks nothing itself: a password carried over from Hero Auth may be shorter, and is rehashed as it is.
+    It does not check the password itself: one from Hero Auth may be shorter, and is rehashed as it is.
     """
     return _derive(_normal_bytes(text))
 
@@ -120,10 +120,10 @@ def verify_password(text: str, phc: str) -> bool:
 
 
 def check_hash(phc: str) -> None:
-    """Check a hash that comes from outside: verifying it must neither fail nor cost more than a machine has.
+    """Check an imported hash: verifying it must neither fail nor exhaust the machine.
 
     Raises:
-        InvalidRequest: it is not one of Argon2id, or of another cost than herods are known to use.
+        InvalidRequest: it is not a hash of Argon2id, or its cost is over the limits.
     """
     match = _PHC.match(phc.removeprefix(HERO_AUTH_MARK))
     if match is None:
@@ -132,7 +132,7 @@ def check_hash(phc: str) -> None:
     if not 8 * lanes <= memory_kib <= MAX_COST.memory_kib or passes > MAX_COST.passes or lanes > MAX_COST.lanes:
         raise InvalidRequest(
             f"The password hash costs m={memory_kib}, t={passes}, p={lanes}: at most m={MAX_COST.memory_kib}, "
-            f"t={MAX_COST.passes}, p={MAX_COST.lanes} are taken over."
+            f"t={MAX_COST.passes}, p={MAX_COST.lanes} are accepted."
         )
     for name in ("salt", "tag"):
         text = match[name]
@@ -145,24 +145,24 @@ def check_hash(phc: str) -> None:
 
 
 def needs_rehash(phc: str) -> bool:
-    """Whether a hash is to be replaced at the next sign-in: carried over, or of another cost than today's."""
+    """Whether a hash must be replaced at the next sign-in: it is imported, or has another cost than the current one."""
     return not phc.startswith(OWASP_2024.prefix)
 
 
 def wrap_hero_auth_hash(sha256_hex: str) -> str:
-    """Carry over a password hash of Hero Auth, the SHA-256 of the password, by hashing it once more.
+    """Import a password hash of Hero Auth, the SHA-256 of the password, by hashing it once more.
 
     Raises:
         InvalidRequest: it is not 64 hexadecimal digits.
     """
     if not _SHA256_HEX.match(sha256_hex):
-        raise InvalidRequest("A password hash of Hero Auth has 64 hexadecimal digits: this one has not.")
+        raise InvalidRequest("A password hash of Hero Auth must have 64 hexadecimal digits.")
     return HERO_AUTH_MARK + _derive(sha256_hex.lower().encode())
 
 
 def _normal_bytes(text: str) -> bytes:
     normal = unicodedata.normalize("NFKC", text) if len(text) <= MAX_CHARS_BEFORE_NFKC else text
-    # Lone surrogates are refused when a password is set; presented ones match nothing, and must not raise.
+    # Lone surrogates are refused when a password is set; presented ones match nothing and must not raise.
     return normal.encode("utf-8", "surrogatepass")
 
 
@@ -177,7 +177,7 @@ def _derive(material: bytes) -> str:
 
 
 def _verify(material: bytes, phc: str) -> bool:
-    # The library says InvalidKey to a mismatch and to a malformed string alike.
+    # The library raises InvalidKey for a mismatch and for a malformed string alike.
     if not _PHC.match(phc):
         raise MalformedHash("a stored password hash is not a PHC string of Argon2id")
     try:
@@ -185,5 +185,5 @@ def _verify(material: bytes, phc: str) -> bool:
     except InvalidKey:
         return False
     except ValueError as error:
-        raise MalformedHash("a stored password hash has impossible parameters") from error
+        raise MalformedHash("a stored password hash has invalid parameters") from error
     return True

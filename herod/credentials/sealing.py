@@ -1,12 +1,12 @@
-"""Sealed envelopes: AES-256-GCM bound to what stands beside them.
+"""Sealed envelopes: AES-256-GCM bound to associated data.
 
-The law, byte by byte:
+Format, byte by byte:
 
     envelope = version (1) ‖ nonce (12) ‖ ciphertext ‖ tag (16)
-    associated data of the cipher = version ‖ what the caller binds
+    associated data of the cipher = version ‖ the caller's associated data
 
-An envelope opens only under its key and with the same associated data. This file must never say why one did
-not open: wrong key, wrong place and flipped bits look alike.
+An envelope opens only under its key and with the same associated data. This file must never report why one did
+not open: wrong key, wrong associated data and flipped bits look alike.
 """
 
 import secrets
@@ -22,17 +22,17 @@ VERSION: Final = b"\x01"
 KEY_BYTES: Final = 32  # AES-256
 NONCE_BYTES: Final = 12  # NIST SP 800-38D, section 5.2.1.1
 TAG_BYTES: Final = 16
-SEAL_BYTES: Final = len(VERSION) + NONCE_BYTES + TAG_BYTES  # what an envelope has more than what it holds
+SEAL_BYTES: Final = len(VERSION) + NONCE_BYTES + TAG_BYTES  # how much longer an envelope is than its plaintext
 
 _pack_length = struct.Struct(">I").pack
 
 
 class SealBroken(ValueError):
-    """An envelope does not open: another key, another place, or changed bytes. Never shown to a client."""
+    """An envelope does not open: wrong key, wrong associated data, or changed bytes. Never shown to a client."""
 
 
 def seal(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
-    """Encrypt `plaintext` under a 32-byte `key`, bound to `associated`, which the envelope does not hold.
+    """Encrypt `plaintext` under a 32-byte `key`, bound to `associated`, which the envelope does not contain.
 
     Raises:
         ValueError: the key is not 32 bytes long.
@@ -45,7 +45,7 @@ def unseal(key: bytes, sealed: bytes, associated: bytes) -> bytes:
     """Open an envelope made by `seal` with the same `key` and `associated`.
 
     Raises:
-        SealBroken: it does not open.
+        SealBroken: the envelope does not open.
         ValueError: the key is not 32 bytes long.
     """
     cipher = _cipher(key)
@@ -58,15 +58,15 @@ def unseal(key: bytes, sealed: bytes, associated: bytes) -> bytes:
 
 
 def pack_fields(*fields: bytes) -> bytes:
-    """Join fields, each after its length in four bytes: no two different lists give the same bytes."""
+    """Join fields, each prefixed with its length in four bytes: no two different lists give the same bytes."""
     packed = b""
-    for field in fields:  # for the two to five fields of a row, faster than a join
+    for field in fields:  # faster than a join for the two to five fields of a row
         packed += _pack_length(len(field)) + field
     return packed
 
 
 def _cipher(key: bytes) -> AESGCM:
-    # AESGCM takes 16 and 24 bytes too, and would silently be another cipher.
+    # AESGCM also accepts 16 and 24 bytes, and would silently use another cipher.
     if len(key) != KEY_BYTES:
         raise ValueError(f"a sealing key has {KEY_BYTES} bytes, not {len(key)}")
     return AESGCM(key)

@@ -1,4 +1,4 @@
-"""What is kept of a random secret instead of it: an HMAC-SHA256 under the keyring's key for hashes."""
+"""Hashes of random secrets: the store keeps an HMAC-SHA256 under the keyring's key for hashes."""
 
 import hmac
 
@@ -8,20 +8,20 @@ __all__ = ["hash_secret", "matches"]
 
 
 def hash_secret(keyring: Keyring, purpose_label: str, id: str, text: str) -> bytes:
-    """What is kept of a random secret: 32 bytes of HMAC-SHA256, bound to its label and the id it belongs to.
+    """Hash a random secret: 32 bytes of HMAC-SHA256, bound to its label and its record's id.
 
-    Fast on purpose: the secret has 256 bits, so there is nothing to guess. Never for what people choose.
+    Fast on purpose: a secret of 256 random bits cannot be guessed. Never use it for a secret that people choose.
 
     Args:
-        keyring: gives the key for hashes.
-        purpose_label: what the secret is: `key`, `client_secret` and the like.
-        id: whose it is.
+        keyring: has the key for hashes.
+        purpose_label: the kind of secret: `key`, `client_secret` and the like.
+        id: the id of the record that the secret belongs to.
         text: the secret as presented, whole.
     """
     return keyring.mac(
         Purpose.KEY_HASHES,
         purpose_label.encode(),
-        # A presented id or secret may hold lone surrogates; it then matches nothing, and must not raise.
+        # A presented id or secret may contain lone surrogates; it then matches nothing and must not raise.
         id.encode("utf-8", "surrogatepass"),
         text.encode("utf-8", "surrogatepass"),
     )

@@ -71,7 +71,7 @@ def test_circle_of_links(base: Path) -> None:
     """A cycle of links is refused with its path."""
     (base / "a").symlink_to("b")
     (base / "b").symlink_to("a")
-    with pytest.raises(RuntimeFailure, match=f"{base}/a leads in a circle: remove the symbolic link {base}/"):
+    with pytest.raises(RuntimeFailure, match=f"{base}/a has a loop of symbolic links: remove the link {base}/"):
         trace_path(base / "a")
 
 
@@ -107,8 +107,8 @@ def test_folders_that_others_write(base: Path) -> None:
         letter = name[0].replace("a", "o")
         for path in ("f", "own/f"):
             assert f"chmod {letter}-w {base}/{name}" in refusal(base / name / path)
-    assert "every user can put files and links" in refusal(base / "all" / "f", may_share=True)
-    assert f"group {OWNER} can put files and links" in refusal(base / "group" / "own" / "f", may_share=True)
+    assert "every user can create files and links" in refusal(base / "all" / "f", may_share=True)
+    assert f"group {OWNER} can create files and links" in refusal(base / "group" / "own" / "f", may_share=True)
     require_own_path(base / "group" / "f", "the socket", may_share=True)
     folder(base / "sticky", mode=0o1777)
     assert f"chmod o-w {base}/sticky" in refusal(base / "sticky" / "f")

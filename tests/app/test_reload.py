@@ -99,7 +99,7 @@ async def test_nothing_of_it(
     with caplog.at_level(logging.ERROR):
         assert not await make_reloader(harness, load).reload()
     assert (harness.runtime.config.graph, harness.runtime.config.networks, harness.runtime.config.legacy) == before
-    assert "the old settings stay" in caplog.text
+    assert "keeping the old settings" in caplog.text
     assert message in caplog.text
 
 
@@ -108,7 +108,7 @@ async def test_what_needs_a_restart(harness: Harness, caplog: pytest.LogCaptureF
     changed = replace(NEW, hero_secret="x" * 40, token_ttl=77, tls_cert=Path("/c"), tls_key=Path("/k"), bind=())
     with caplog.at_level(logging.WARNING):
         assert await make_reloader(harness, lambda: changed).reload()
-    assert "needs a restart: HERO_SECRET (changed by `herod secret rotate`, before that), tls_cert, " in caplog.text
+    assert "need a restart: HERO_SECRET (run `herod secret rotate` before the restart), tls_cert, " in caplog.text
     assert "xxx" not in caplog.text
 
 

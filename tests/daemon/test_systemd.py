@@ -97,7 +97,7 @@ def test_socket_activation(folder: Path, manager: Manager) -> None:
         assert ask(socket.AF_UNIX, str(path)).startswith(b"HTTP/1.1 200")
         assert ask(socket.AF_INET, ("127.0.0.1", port)).startswith(b"HTTP/1.1 200")
         ready = manager.wait_for("READY=1")
-        assert ready[1] == f"STATUS=answers on fd://3 (unix:{path}), fd://4 (127.0.0.1:{port})"
+        assert ready[1] == f"STATUS=listening on fd://3 (unix:{path}), fd://4 (127.0.0.1:{port})"
         inherited = Path(f"/proc/{process.pid}/fd")
         assert {"3", "4"} <= {one.name for one in inherited.iterdir()}
         for number in (3, 4):
@@ -127,7 +127,7 @@ def test_named_addresses_come_before_passed_sockets(folder: Path) -> None:
     with started(command, os.environ, folder) as process, socket.socket(socket.AF_UNIX) as client:
         until(folder / "log", "Listening on")
         client.connect(str(path))
-        assert "nobody is answered on fd://3" in until(folder / "log", "answers on")
+        assert "nobody is answered on fd://3" in until(folder / "log", "listening on")
         assert ask(socket.AF_UNIX, str(own)).startswith(b"HTTP/1.1 200")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
@@ -143,7 +143,7 @@ def test_what_a_service_manager_hears(folder: Path, manager: Manager) -> None:
     bind = f"unix:{folder}/herod.sock"
     command = [*COMMAND, "serve", "--bind", bind, "--store", f"sqlite:{folder}/store/herod.db", "--config", str(config)]
     with started(command, env, folder) as process:
-        assert manager.wait_for("READY=1") == ["READY=1", f"STATUS=answers on {bind}"]
+        assert manager.wait_for("READY=1") == ["READY=1", f"STATUS=listening on {bind}"]
         for _ in range(3):
             manager.wait_for("WATCHDOG=1")
         moments = []

@@ -84,12 +84,12 @@ def test_a_renewed_certificate(daemon: Daemon) -> None:
     cert, key = make_certificate(daemon.folder, name="renewed")
     (daemon.folder / "herod.key").write_bytes(key.read_bytes())
     daemon.process.send_signal(signal.SIGHUP)
-    wait_for(daemon, "the old settings stay")
+    wait_for(daemon, "keeping the old settings")
     assert curl(daemon)[0] == 0
     before = (daemon.folder / "herod.pem").read_bytes()
     (daemon.folder / "herod.pem").write_bytes(cert.read_bytes())
     daemon.process.send_signal(signal.SIGHUP)
-    wait_for(daemon, "and the certificate were read again")
+    wait_for(daemon, "secrets and the certificate")
     assert curl(daemon, ca="renewed.pem")[0] == 0
     (daemon.folder / "old.pem").write_bytes(before)
     assert curl(daemon, ca="old.pem")[0] == 60  # not trusted

@@ -46,8 +46,8 @@ def test_the_file_changes_while_it_runs(tmp_path: Path) -> None:
         known = know(daemon)
         file.write_text(OTHER + "\n")
         daemon.process.send_signal(signal.SIGHUP)
-        log = wait_for(daemon, "needs a restart")
-        assert "SIGHUP: this has changed and needs a restart: HERO_SECRET" in log
+        log = wait_for(daemon, "need a restart")
+        assert "SIGHUP: these settings have changed and need a restart: HERO_SECRET" in log
         assert "herod secret rotate" in log
         assert OTHER not in log
         check_reads(daemon, known)

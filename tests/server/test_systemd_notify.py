@@ -29,8 +29,8 @@ def test_messages(manager: tuple[str, socket.socket]) -> None:
     """Each state is one datagram of lines."""
     address, heard = manager
     notifier = SystemdNotifier(address)
-    notifier.ready("answers on\nunix:/s")
-    assert heard.recv(999) == b"READY=1\nSTATUS=answers on unix:/s"
+    notifier.ready("listening on\nunix:/s")
+    assert heard.recv(999) == b"READY=1\nSTATUS=listening on unix:/s"
     before = time.monotonic_ns() // 1000
     notifier.reloading()
     state, moment, _ = heard.recv(999).split(b"\n")

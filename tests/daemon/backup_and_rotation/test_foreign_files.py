@@ -47,7 +47,7 @@ def test_any_file(tmp_path: Path) -> None:
 def test_root_in_a_folder_of_another_user(theirs: Path, tmp_path: Path, name: str) -> None:
     """Root names the other user, and creates nothing in that user's folder."""
     line = refused(tmp_path, "--store", f"sqlite:{theirs}/{name}")
-    assert f"{theirs}, which belongs to uid {OWNER}, and root follows no path" in line
+    assert f"{theirs}, which belongs to uid {OWNER}, and root does not follow a path" in line
     assert "run herod as uid 4321" in line
     assert list(theirs.iterdir()) == []
 

@@ -246,7 +246,7 @@ def test_root_in_a_folder_of_another(folder: Path, bind: str) -> None:
     os.chown(theirs, 4242, 4242)
     (folder / "link").symlink_to(roots)
     os.chown(folder / "link", 4242, 4242, follow_symlinks=False)
-    with pytest.raises(RuntimeFailure, match="belongs to uid 4242, and root follows no path"):
+    with pytest.raises(RuntimeFailure, match="belongs to uid 4242, and root does not follow a path"):
         open_listeners([UnixBind(folder / bind)])
     assert names(theirs) | names(roots) == set()
 
