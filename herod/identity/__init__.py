@@ -1,1 +1,1 @@
-"""Who is this? From a presented credential to a `Principal`, and what a token or session was made with."""
+"""Identification: from a presented credential to a `Principal`, and the parent credential of a token or session."""

@@ -1,4 +1,4 @@
-"""What the settings say, as the running daemon uses it: an immutable snapshot that SIGHUP replaces at once."""
+"""The settings as the running daemon uses them: an immutable snapshot that SIGHUP replaces as a whole."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,9 +15,9 @@ class Config:
     """Scopes, networks, issuer and the secrets of older systems.
 
     Attributes:
-        networks: the names the settings list, or `*` for any.
+        networks: the names in the settings, or `*` for any.
         token_ttl: seconds.
-        daemon_uid: the uid whose processes, with the cookie, are local admin; root is as well.
+        daemon_uid: the uid whose processes are local admin if they send the cookie; so are root's.
     """
 
     version: str

@@ -1,4 +1,4 @@
-"""Credentials as they were presented, before anybody believed them. Protocols make these; identify takes one."""
+"""Credentials as presented, not yet verified. The protocols create them; `identify` takes one."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,11 +17,11 @@ __all__ = [
 
 
 class Audience(Enum):
-    """Which tokens are taken of those that were made for one resource (RFC 8707)."""
+    """Which audience-restricted tokens (RFC 8707) are accepted."""
 
-    HEROD = "herod"  # for the public URL
-    MCP = "mcp"  # for that, or for the `/mcp` below it
-    ANY = "any"  # for whomever: the token is asked about, not presented
+    HEROD = "herod"  # those for the public URL
+    MCP = "mcp"  # those for the public URL or for `/mcp` below it
+    ANY = "any"  # all: the token is the subject of the question, not the caller's credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Bearer:
     """`Authorization: Bearer`, or a credential in the parameters: a token, an API key or a legacy secret.
 
     Attributes:
-        audience: which tokens this door takes; at `/mcp` the local admin's are none of them.
+        audience: which tokens this endpoint accepts; `/mcp` never accepts the local admin's.
     """
 
     text: str = field(repr=False)
@@ -52,7 +52,7 @@ class SecretHeader:
 
 @dataclass(frozen=True, slots=True)
 class Basic:
-    """A client id and its secret: `Authorization: Basic`, or the form of an OAuth route."""
+    """A client id and its secret: `Authorization: Basic`, or the form parameters of an OAuth route."""
 
     client_id: str
     secret: str = field(repr=False)
@@ -63,8 +63,8 @@ class PeerClaim:
     """`Authorization: Peer [cookie]`: "ask the kernel who I am".
 
     Attributes:
-        is_relayed: the request carries a header that only relays and browsers send; then the claim is refused.
-        may_be_admin: whether this door admits the local admin (`/mcp` never does).
+        is_relayed: the request has a header that only relays and browsers send; then the claim is refused.
+        may_be_admin: whether this endpoint admits the local admin (`/mcp` never does).
     """
 
     cookie: str | None = field(default=None, repr=False)
@@ -77,7 +77,7 @@ class SessionCookie:
     """The dashboard's cookie.
 
     Attributes:
-        may_be_admin: whether this door admits the local admin.
+        may_be_admin: whether this endpoint admits the local admin.
     """
 
     text: str = field(repr=False)
@@ -86,7 +86,7 @@ class SessionCookie:
 
 @dataclass(frozen=True, slots=True)
 class UnknownScheme:
-    """An `Authorization` header of no scheme that herod takes, or with nothing behind it: nobody's credential."""
+    """An `Authorization` header with an unsupported scheme, or without a value: never a valid credential."""
 
 
 Presented = Bearer | ApiKeyHeader | SecretHeader | Basic | PeerClaim | SessionCookie | UnknownScheme

@@ -1,6 +1,6 @@
-"""What something stored, or configured, stands for right now: a principal with all that it may do.
+"""The current principal of a stored record or configured secret, with its effective grants.
 
-Whoever comes with it has still to prove that it is theirs: this is not asked here.
+This does not authenticate: the caller has already verified the credential.
 """
 
 from typing import Final
@@ -32,10 +32,10 @@ BAD_KEY: Final = "This key is not valid here: check it for typing errors, or ask
 def account_principal(
     runtime: Runtime, account: Account, method: AuthMethod, credential: str | None = None
 ) -> Principal:
-    """An account with all that it holds.
+    """The principal of an account, with all its grants.
 
     Raises:
-        Disabled: it is switched off.
+        Disabled: the account is disabled.
     """
     if not account.enabled or account.id in runtime.switched_off:
         raise Disabled("This account is disabled: ask an admin to enable it.")
@@ -52,13 +52,13 @@ def account_principal(
 
 
 def key_principal(reader: Reader, runtime: Runtime, key: ApiKey, *, is_former: bool = False) -> Principal:
-    """What an API key stands for: its owner narrowed to it, or itself.
+    """The principal of an API key: its owner narrowed to the key's grant, or the service key itself.
 
     Args:
-        is_former: it came with the secret of before the last rotation: what is made with that must end when it does.
+        is_former: it was presented with the former secret: tokens and sessions made with that must end with it.
 
     Raises:
-        BadCredentials: it is disabled, or its owner is gone or disabled.
+        BadCredentials: the key is disabled, or its owner is deleted or disabled.
     """
     if not key.enabled or key.id in runtime.switched_off:
         raise BadCredentials(BAD_KEY, reason="disabled")
@@ -101,9 +101,9 @@ def key_principal(reader: Reader, runtime: Runtime, key: ApiKey, *, is_former: b
 
 
 def rule_principal(runtime: Runtime, rules: list[PeerRule]) -> Principal:
-    """A local process admitted by one uid rule or by several group rules, whose grants stand side by side.
+    """A local process admitted by one uid rule or by several group rules, whose grants are kept separate.
 
-    The audit log knows it by the first rule's id.
+    The audit log identifies it by the first rule's id.
     """
     parts = [_one_rule_principal(runtime, rule) for rule in rules]
     if len(parts) == 1:
@@ -126,7 +126,7 @@ def _one_rule_principal(runtime: Runtime, rule: PeerRule) -> Principal:
 
 
 def local_admin(runtime: Runtime) -> Principal:
-    """The machine's own administrator, as attested by uid and cookie."""
+    """The local admin, as proved by uid and cookie."""
     return Principal(
         id=LOCAL_ADMIN_ID,
         kind=PrincipalKind.LOCAL_ADMIN,
@@ -140,7 +140,7 @@ def local_admin(runtime: Runtime) -> Principal:
 
 
 def legacy_principal(runtime: Runtime, secret_id: str, scope: str) -> Principal:
-    """A legacy secret of the settings, by its id."""
+    """The principal of a legacy secret of the settings, by the secret's id."""
     return Principal(
         id=secret_id,
         kind=PrincipalKind.LEGACY,

@@ -1,7 +1,7 @@
-"""Who is this? Every kind of credential becomes a `Principal` here, and nowhere else.
+"""Turns every kind of credential into a `Principal`; nothing else does.
 
-The effective grant is own ∩ the credential ∩ whatever it was made with, read from the store at every use: what was
-demoted, disabled or deleted a moment ago is so already. The same function runs before a command and again inside its
+The effective grant is the owner's ∩ the credential's ∩ its parent credential's, read from the store at every use, so
+that demoting, disabling and deleting take effect at once. The same function runs before a command and again inside its
 transaction.
 """
 
@@ -46,10 +46,10 @@ BAD_SECRET: Final = "Unknown secret, key or token."  # noqa: S105 - a message
 
 
 def identify(reader: Reader, runtime: Runtime, presented: Presented | None, source: Source, now: int) -> Principal:
-    """Turn what was presented into who it is, with what they hold right now.
+    """Verify a presented credential and return its principal with the current grants.
 
     Raises:
-        Unauthenticated: one of its kinds; nothing presented at all is `ANONYMOUS`, not an error.
+        Unauthenticated: or a child of it; no credential at all is `ANONYMOUS`, not an error.
     """
     match presented:
         case None:
@@ -75,13 +75,13 @@ def identify(reader: Reader, runtime: Runtime, presented: Presented | None, sour
 def bearer_principal(
     reader: Reader, runtime: Runtime, text: str, now: int, *, audience: Audience = Audience.HEROD
 ) -> Principal:
-    """Who a token, an API key or a legacy secret stands for.
+    """The principal of a token, an API key or a legacy secret.
 
     Args:
-        audience: which tokens are taken of those that were made for one resource.
+        audience: which audience-restricted tokens are accepted.
 
     Raises:
-        Unauthenticated: it stands for nobody.
+        Unauthenticated: the credential is not valid.
     """
     if looks_like_key(text):
         return _by_key(reader, runtime, text, now)
@@ -90,7 +90,7 @@ def bearer_principal(
     try:
         claims = runtime.claims(text, now)
     except BadToken:
-        secret = runtime.config.legacy.match(text)  # which may look like anything
+        secret = runtime.config.legacy.match(text)  # a legacy secret may look like a token
         if secret is None:
             raise
         return legacy_principal(runtime, secret.id, secret.scope)
@@ -101,11 +101,11 @@ def bearer_principal(
 
 
 def token_principal(reader: Reader, runtime: Runtime, claims: Claims, now: int) -> Principal:
-    """Who holds a verified token, narrowed to what it was made with as that is now.
+    """The principal of a verified token, limited by the current grants of its parent credential.
 
     Raises:
-        RevokedToken: it was revoked, its epoch is over, or its subject is gone.
-        Disabled: its account is switched off.
+        RevokedToken: the token was revoked, its epoch has ended, or its subject no longer exists.
+        Disabled: its account is disabled.
     """
     mark = f"{claims.sub}/{claims.jti}"
     if mark in runtime.revoked or reader.get(Revocation, mark) is not None:
@@ -114,16 +114,17 @@ def token_principal(reader: Reader, runtime: Runtime, claims: Claims, now: int) 
 
 
 def token_holder(reader: Reader, runtime: Runtime, claims: Claims, now: int) -> Principal:
-    """As `token_principal`, whether or not the token itself was revoked: for who revokes it, not for who presents it.
+    """Like `token_principal`, but ignores revocation of the token itself: for revoking a token, not for accepting one.
 
     Raises:
-        BadToken: it names more networks than anything may.
-        RevokedToken: its epoch is over, or its subject is gone.
-        Disabled: its account is switched off.
+        BadToken: the token names more networks than a grant may have.
+        RevokedToken: its epoch has ended, or its subject no longer exists.
+        Disabled: its account is disabled.
     """
     maker = parent_of(reader, runtime, claims.sub, claims.via, claims.epoch, now)
     if claims.networks is not None and len(claims.networks) > MAX_NETWORKS and "*" in maker.widest.networks:
-        # Not one of ours: who holds all networks gives all of them, and who holds some adds none by what a token says.
+        # Herod did not make this token. Only a parent with all networks needs the check: otherwise the token's names
+        # are intersected with the parent's few.
         raise BadToken("The token names too many networks: ask for a new one.", reason="malformed")
     own = runtime.grant(tuple(claims.scope.split()), ("*",) if claims.networks is None else claims.networks)
     return Principal(
@@ -148,7 +149,7 @@ def _by_key(reader: Reader, runtime: Runtime, text: str, now: int) -> Principal:
     if key is None:
         raise BadCredentials(BAD_KEY, reason="unknown_key")
     is_former = False
-    # Most hashes are of this store's own making: then it is one step.
+    # Most hashes were made by this store, and one comparison is enough.
     if not matches(key.secret_hash, computed) and not _is_secret(reader, runtime, key, key.secret_hash, computed, text):
         if key.former_hash is None or not _is_secret(reader, runtime, key, key.former_hash, computed, text):
             raise BadCredentials(BAD_KEY, reason="wrong_secret")
@@ -164,11 +165,11 @@ def _by_key(reader: Reader, runtime: Runtime, text: str, now: int) -> Principal:
 
 
 def _check_audience(runtime: Runtime, meant: str, taken: Audience) -> None:
-    """Refuse a token that is meant for somebody else: whom it was sent to must not be able to use it here."""
+    """Refuse a token for another audience: the resource that received it must not be able to replay it here."""
     own = runtime.config.public_url
     if taken is Audience.ANY or meant in {own, f"{own}/"} or (taken is Audience.MCP and meant == f"{own}/mcp"):
         return
-    raise BadToken("This token was made for another resource: ask for one without it.", reason="audience")
+    raise BadToken("This token is for another resource: request one without that resource.", reason="audience")
 
 
 def _by_legacy_secret(runtime: Runtime, text: str) -> Principal:
@@ -189,10 +190,10 @@ def _by_client_secret(reader: Reader, runtime: Runtime, client_id: str, secret: 
 def _is_secret(
     reader: Reader, runtime: Runtime, record: Account | ApiKey, stored: bytes, computed: bytes, text: str
 ) -> bool:
-    """Whether `text`, whose hash under this store's key is `computed`, is the record's secret kept as `stored`."""
+    """Whether `text`, whose hash under this store's key is `computed`, is the record's secret with hash `stored`."""
     if len(stored) == HASH_BYTES:
         return matches(stored, computed)
-    carried = parse_hash(stored)  # imported: another store or Hero Auth has made it
+    carried = parse_hash(stored)  # imported from another store or Hero Auth
     if carried is None:
         return False
     if carried.key_id == OWN_KEY:
@@ -207,7 +208,7 @@ def _is_secret(
 
 
 def _never_local_admin(principal: Principal) -> Principal:
-    """Refuse what the local admin made for itself, at a door where it does not exist."""
+    """Refuse the local admin's tokens and sessions at an endpoint that does not admit it."""
     if principal.kind is PrincipalKind.LOCAL_ADMIN:
-        raise BadCredentials("The local admin does not exist here: present a key.", reason="local_admin")
+        raise BadCredentials("The local admin is not accepted here: present an API key.", reason="local_admin")
     return principal

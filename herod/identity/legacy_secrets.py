@@ -1,4 +1,4 @@
-"""Secrets from older systems, as the settings list them: each stands for one scope."""
+"""Secrets of older systems from the settings: each grants one scope."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ __all__ = ["LegacySecret", "LegacySecrets"]
 
 @dataclass(frozen=True, slots=True)
 class LegacySecret:
-    """A secret from an older system that stands for one scope. `id` is derived from it and does not reveal it."""
+    """A secret from an older system that grants one scope. `id` is derived from it and does not reveal it."""
 
     id: str
     scope: str
 
 
 class LegacySecrets:
-    """The legacy secrets of the settings, found by HMAC so that looking one up takes no guessable time."""
+    """The legacy secrets of the settings, looked up by HMAC so that the timing reveals nothing about a secret."""
 
     def __init__(self, keyring: Keyring, secrets: Sequence[tuple[str, str]]) -> None:
         """Take (scope, secret) pairs."""
@@ -32,7 +32,7 @@ class LegacySecrets:
         self._like_tokens = any(looks_like_token(secret) for _, secret in secrets)
 
     def match(self, text: str) -> LegacySecret | None:
-        """The configured secret that `text` is."""
+        """The configured secret equal to `text`, if any."""
         return self._by_mac.get(self._mac(text)) if self._by_mac else None
 
     def __bool__(self) -> bool:
@@ -40,11 +40,11 @@ class LegacySecrets:
         return bool(self._by_mac)
 
     def could_be(self, text: str) -> bool:
-        """Whether a bearer's text may be one of them, right or wrong: an old token, or a key with a slip, is not."""
+        """Whether a bearer text may be meant as a legacy secret: an expired token or a mistyped key is not."""
         return bool(self._by_mac) and not looks_like_key(text) and (self._like_tokens or not looks_like_token(text))
 
     def all(self) -> list[LegacySecret]:
-        """Every one, by id."""
+        """All legacy secrets, sorted by id."""
         return sorted(self._by_id.values(), key=lambda secret: secret.id)
 
     def get(self, id: str) -> LegacySecret | None:
@@ -52,5 +52,5 @@ class LegacySecrets:
         return self._by_id.get(id)
 
     def _mac(self, text: str) -> bytes:
-        # Not the key of the key hashes: that one travels with an export, and people choose these secrets.
+        # Not the key for hashes: that one is exported with the accounts, and people choose these secrets.
         return self._keyring.mac(Purpose.LEGACY, text.encode("utf-8", "surrogatepass"))

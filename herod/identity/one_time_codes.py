@@ -1,7 +1,7 @@
-"""One-time codes: 256 random bits that stand for something for a short while, and for one use. Kept in memory alone.
+"""One-time codes: 256 random bits that refer to a value for a short time and a single use. Kept in memory only.
 
-Only their HMACs are kept, bounded, and gone with the process. A code that is taken is deleted first and believed
-afterwards: of two who bring it at once, one finds nothing. Nothing here decides what a code is good for.
+Only their HMACs are kept, in bounded number, until the process ends. A code is deleted before it is accepted: of two
+concurrent uses, one fails. Nothing here decides what a code is for.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ __all__ = ["MAX_CODES", "MAX_CODES_OF_ONE", "MAX_CODE_BYTES", "OneTimeCodes"]
 T = TypeVar("T")
 
 MAX_CODES: Final = 1024
-# Of one holder the oldest go first, so that nobody's codes are pushed out by another's.
+# Beyond this, a holder's own oldest code is evicted, so that no holder evicts the codes of another.
 MAX_CODES_OF_ONE: Final = 8
-# Of what all codes of one kind stand for, about as memory holds it.
+# Approximate memory for the values of all codes of one kind.
 MAX_CODE_BYTES: Final = 32 * 1024 * 1024
 
 
@@ -31,11 +31,11 @@ class _Kept(Generic[T]):
 
 
 class OneTimeCodes(Generic[T]):
-    """The codes of one kind, each with what it stands for. The event loop and the store's writer both use it.
+    """The codes of one kind with their values. Used by the event loop and by the store's writer thread.
 
     Args:
-        keyring: whose key the HMACs are made with.
-        label: tells the kinds apart.
+        keyring: has the key for the HMACs.
+        label: distinguishes the kinds.
     """
 
     def __init__(self, keyring: Keyring, label: str) -> None:
@@ -45,10 +45,10 @@ class OneTimeCodes(Generic[T]):
         self._lock = Lock()
 
     def make(self, value: T, *, holder: str, now: int, expires_at: int, size: int = 0) -> str:
-        """A new code for `value`; too many of one holder, or in all, end the oldest of theirs, or of all.
+        """A new code for `value`; over a limit, the oldest code of the holder, or of all, is evicted.
 
         Args:
-            size: about how many bytes of memory `value` takes.
+            size: approximate memory size of `value` in bytes.
         """
         code = new_opaque()
         with self._lock:
@@ -64,18 +64,18 @@ class OneTimeCodes(Generic[T]):
         return code
 
     def look(self, code: str, *, now: int) -> T | None:
-        """What a code stands for, without using it; None when it is none, was used, or is over."""
+        """The value of a code, without using it up; None if it is unknown, used or expired."""
         kept = self._kept.get(self._mac(code))
         return kept.value if kept is not None and kept.expires_at > now else None
 
     def take(self, code: str, *, now: int) -> T | None:
-        """As `look`, and the code is used."""
+        """The value of a code, like `look`, and use it up."""
         with self._lock:
             kept = self._kept.pop(self._mac(code), None)
         return kept.value if kept is not None and kept.expires_at > now else None
 
     def clear(self) -> None:
-        """End all."""
+        """Delete all codes."""
         with self._lock:
             self._kept = {}
 

@@ -1,13 +1,13 @@
-"""What tokens and sessions were made with: they are never more than it, so it is looked up again at every use.
+"""The parent credential of a token or session: it limits what they may do, so it is looked up again at every use.
 
-A token or session says in `via` what it was made with:
+A token or session names its parent credential in `via`:
 
     client_secret | password     the account itself
     user_key:ID | user_key:ID:EPOCH | service_key:ID | service_key:ID:EPOCH
-                                 an API key, in the epoch it had then; without one it is 0
-    peer                         the peer rule that is its subject
+                                 an API key and its epoch at the time; without one the epoch is 0
+    peer                         the peer rule that is the subject
     local_admin                  this process's local admin
-    legacy_secret                the legacy secret that is its subject
+    legacy_secret                the legacy secret that is the subject
 """
 
 from typing import Final
@@ -40,11 +40,11 @@ __all__ = [
 ]
 
 GONE: Final = "The credential behind this token or session no longer exists: sign in again."
-SESSION_OVER: Final = "Your session is over: sign in again."
+SESSION_OVER: Final = "Your session has ended: sign in again."
 
 
 def via_of(principal: Principal) -> str:
-    """How a token or session made by `principal` names its maker."""
+    """The `via` of a token or session made by `principal`."""
     if principal.method in (AuthMethod.USER_KEY, AuthMethod.SERVICE_KEY):
         return f"{principal.method}:{principal.credential}:{principal.key_epoch}"
     if principal.kind is PrincipalKind.LOCAL_ADMIN:
@@ -53,27 +53,27 @@ def via_of(principal: Principal) -> str:
 
 
 def key_behind(via: str) -> str | None:
-    """The id of the API key that a token or session was made with, if with one."""
+    """The id of the API key that a token or session was made with, if any."""
     method, _, credential = via.partition(":")
     return credential.partition(":")[0] if method in (AuthMethod.USER_KEY, AuthMethod.SERVICE_KEY) else None
 
 
 def session_id(runtime: Runtime, cookie: str) -> str:
-    """The id under which a session cookie's session is kept."""
+    """The id of the session that belongs to a cookie."""
     return runtime.keyring.mac(Purpose.SESSIONS, cookie.encode("utf-8", "surrogatepass")).hex()
 
 
 def session_half(runtime: Runtime, half: str) -> str:
-    """What a session is found by when only the half of its secret is known that stands in the browser's cookie."""
+    """The lookup value of a session, from the half of its secret that is in the browser's cookie."""
     return runtime.keyring.mac(Purpose.SESSIONS, b"half", half.encode("utf-8", "surrogatepass")).hex()
 
 
 def parent_of(reader: Reader, runtime: Runtime, subject: str, via: str, epoch: int, now: int) -> Principal:
-    """What a token or session was made with, as it is now.
+    """The parent credential of a token or session, with its current grants.
 
     Raises:
-        RevokedToken: it is gone, switched off, over, or no longer in the epoch the token or session was made in.
-        Disabled: its account is switched off.
+        RevokedToken: it is deleted, disabled or expired, or its epoch has changed since.
+        Disabled: its account is disabled.
     """
     method, _, credential = via.partition(":")
     match method:
@@ -102,11 +102,11 @@ def parent_of(reader: Reader, runtime: Runtime, subject: str, via: str, epoch: i
 
 
 def cookie_principal(reader: Reader, runtime: Runtime, cookie: str, now: int) -> Principal:
-    """Whose session a cookie's is, narrowed to what signed in as that is now.
+    """The principal of a cookie's session, limited by the current grants of the credential that opened it.
 
     Raises:
-        ExpiredToken: there is none, or its time is over.
-        Unauthenticated: what it was opened with is gone, switched off or over.
+        ExpiredToken: there is no such session, or it has expired.
+        Unauthenticated: the credential that opened it is deleted, disabled or expired.
     """
     session = reader.get(Session, session_id(runtime, cookie))
     if session is None:
@@ -115,23 +115,23 @@ def cookie_principal(reader: Reader, runtime: Runtime, cookie: str, now: int) ->
 
 
 def parent_of_session(reader: Reader, runtime: Runtime, session: Session, now: int) -> Principal:
-    """What opened a session, as it is now; what the session itself may do is `session_principal`.
+    """The credential that opened a session, with its current grants; for the session's own see `session_principal`.
 
     Raises:
-        Unauthenticated: it is gone, switched off or over.
+        Unauthenticated: the credential is deleted, disabled or expired.
     """
     return parent_of(reader, runtime, session.subject, session.via, session.epoch, now)
 
 
 def session_principal(reader: Reader, runtime: Runtime, session: Session, now: int) -> Principal:
-    """Who is signed in by a session, narrowed to what it was opened with as that is now.
+    """The principal of a session, limited by the current grants of the credential that opened it.
 
     Raises:
-        ExpiredToken: its time is over.
-        Unauthenticated: what it was opened with is gone, switched off or over.
+        ExpiredToken: the session has expired or ended.
+        Unauthenticated: the credential that opened it is deleted, disabled or expired.
     """
-    # While herod is away its port is anybody's, and to browsers that is the same origin: an open page that refreshes
-    # itself would tell them cookie and ticket. What they have not is a certificate.
+    # While herod is down, any local user can listen on its port, and browsers treat that as the same origin: an open
+    # page that refreshes itself would send them cookie and ticket. Over TLS they would lack the certificate.
     has_ended = session.boot is not None and session.boot != runtime.boot_epoch
     if has_ended or session.expires_at is None or session.expires_at <= now:
         raise ExpiredToken(SESSION_OVER, reason="session_over")
@@ -149,7 +149,7 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
 
 
 def _key_maker(reader: Reader, runtime: Runtime, credential: str, now: int) -> Principal | None:
-    """The API key that `via` names, if it is good now and in the epoch it names."""
+    """The principal of the API key that `via` names, if the key is valid now and in that epoch."""
     key_id, _, epoch = credential.partition(":")
     key = reader.get(ApiKey, key_id)
     if key is None:

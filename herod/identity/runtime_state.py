@@ -1,6 +1,6 @@
-"""What this daemon is an authority over: its scopes and networks, its issuer and keys, its counters.
+"""The state of the running daemon: scopes and networks, issuer and keys, caches and counters.
 
-One object, made by the composition root and handed to every handler. Nothing here decides anything.
+One object, created by the composition root and passed to every handler. It makes no decisions.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from herod_client.core.signing_keys import SigningKeys
 __all__ = ["Runtime"]
 
 
-# What is kept at hand and can be made again: how many, and bytes of all together.
+# Bounds of the grant cache: entries, and bytes in total.
 MAX_GRANTS: Final = 4096
 MAX_GRANT_BYTES: Final = 16 * 1024 * 1024
 GrantKey = tuple[int, tuple[str, ...], tuple[str, ...], int | None]
@@ -33,18 +33,19 @@ def _grant_bytes(key: GrantKey, grant: Grant) -> int:
 
 @dataclass(slots=True, kw_only=True)
 class Runtime:
-    """What handlers and the identifier know besides the store.
+    """What handlers and identification need besides the store.
 
     Attributes:
-        config: what the settings say.
-        boot_epoch: random at each start; tokens and sessions of the local admin name it and die with the process.
-        grants: made before, by graph generation and names.
+        config: the settings in force.
+        boot_epoch: random at each start; tokens and sessions of the local admin carry it and end with the process.
+        grants: a cache of grants, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
-        waiting: how many wait for changes, in all, by source and by principal (`operations/tokens/change_feed.py`).
-        is_stopping: the daemon ends: nobody is to wait any more.
-        session_codes: what signs a browser in from a terminal (`operations/sessions/terminal_sign_in_codes.py`).
-        first_codes: what makes the first admin (`operations/accounts/first_admin.py`).
-        switched_off: ids of accounts and keys that were switched off or deleted here, ahead of the store.
+        waiting: how many requests wait for changes: in total, by source and by principal
+            (`operations/tokens/change_feed.py`).
+        is_stopping: the daemon is stopping: no request may keep waiting.
+        session_codes: codes that sign a browser in from a terminal (`operations/sessions/terminal_sign_in_codes.py`).
+        first_codes: codes that create the first admin (`operations/accounts/first_admin.py`).
+        switched_off: ids of accounts and keys that were disabled or deleted in this process, ahead of the store.
     """
 
     config: Config
@@ -65,12 +66,12 @@ class Runtime:
     first_codes: OneTimeCodes[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """What needs the keyring."""
+        """Create what needs the keyring."""
         self.session_codes = OneTimeCodes(self.keyring, "session code")
         self.first_codes = OneTimeCodes(self.keyring, "first admin")
 
     def grant(self, scope: tuple[str, ...], networks: tuple[str, ...], expires_at: int | None = None) -> Grant:
-        """A grant of stored scope and network names, under the present graph; equal ones are mostly one object."""
+        """The grant for stored scope and network names under the current graph; equal grants are usually one object."""
         key = (self.config.graph.generation, scope, networks, expires_at)
         grant = self.grants.get(key)
         if grant is None:
@@ -79,10 +80,10 @@ class Runtime:
         return grant
 
     def reload(self, config: Config) -> None:
-        """Take new settings, all together.
+        """Apply new settings, all at once.
 
-        To be called when no handler runs, on the event loop or in the store's writer: what these know of each other
-        must not change under them.
+        Call it only while no handler runs, neither on the event loop nor in the store's writer: they must not see a
+        mix of old and new settings.
         """
         self.config = config
         self.grants.clear()
@@ -92,14 +93,14 @@ class Runtime:
         return " ".join(self.config.graph.names(grant.mask))
 
     def claims(self, token: str, now: int) -> Claims:
-        """The claims of a token of ours, checked or remembered. For whom it is meant, `aud`, is for the caller to ask.
+        """The claims of a token that herod issued, verified or cached. The caller must check `aud`.
 
         Raises:
             BadToken: reason `malformed` or `signature`.
-            ExpiredToken: its time is over.
+            ExpiredToken: the token has expired.
         """
         claims = self.verified.get(token, self.signing)
-        if claims is not None and claims.iat - CLOCK_SKEW <= now < claims.exp:  # a clock may be put back
+        if claims is not None and claims.iat - CLOCK_SKEW <= now < claims.exp:  # the clock may have been set back
             return claims
         claims = verify(
             token,
@@ -114,6 +115,6 @@ class Runtime:
         return claims
 
     def forget_revocations(self, now: int) -> None:
-        """Drop what was revoked in this process and has expired since."""
+        """Drop the revocations of tokens that have expired since."""
         for mark in [mark for mark, exp in self.revoked.items() if exp <= now]:
             del self.revoked[mark]

@@ -1,6 +1,6 @@
-"""`Authorization: Peer`: who the kernel says is at the other end of a Unix socket, and which rules admit them.
+"""`Authorization: Peer`: identifies the process at the other end of a Unix socket, and finds the rules that admit it.
 
-Asked for, never ambient: a request that was relayed has no peer, and only who can read the cookie is the local admin.
+It must be requested and is never implied: a relayed request has no peer, and the local admin must also read the cookie.
 """
 
 import hmac
@@ -17,16 +17,16 @@ __all__ = ["peer_principal"]
 
 
 def peer_principal(reader: Reader, runtime: Runtime, claim: PeerClaim, source: Source) -> Principal:
-    """Whom a claim to be known by the kernel makes of a request's source.
+    """The principal of a request that asks to be identified by its socket peer.
 
     Raises:
-        BadCredentials: nobody: there is no peer to be known, it was relayed, or no rule admits it.
+        BadCredentials: the socket has no peer, the request was relayed, or no rule admits the peer.
     """
     peer = source.peer
     if peer is None:
-        raise _no_peer("only a Unix socket bound without peer=off tells herod who its peer is", "no_peer")
+        raise _no_peer("herod can identify peers only on a Unix socket bound without peer=off", "no_peer")
     if claim.is_relayed:
-        raise _no_peer("a request that was relayed or comes from a browser must bring its own credential", "relayed")
+        raise _no_peer("a request from a relay or a browser must bring its own credential", "relayed")
     if peer.uid == NOBODY_UID:
         raise _no_peer("this process's user does not exist outside its container", "nobody")
     if claim.may_be_admin and _is_local_admin(runtime, claim, source, peer.uid):

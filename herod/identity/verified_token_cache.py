@@ -1,4 +1,4 @@
-"""Access tokens whose signature has been checked before: what cannot change about them is remembered."""
+"""A cache of access tokens whose signature was verified before."""
 
 from typing import Final
 
@@ -10,16 +10,16 @@ __all__ = ["ENTRY_BYTES", "NAME_BYTES", "VerifiedTokens"]
 
 MAX_VERIFIED: Final = 16_384
 MAX_VERIFIED_BYTES: Final = 32 * 1024 * 1024
-# What Python takes for a grant or claims, and for a name of 64 letters in a tuple and a set.
+# Python's memory for a grant or claims, and for a name of 64 letters in a tuple and a set.
 ENTRY_BYTES: Final = 512
 NAME_BYTES: Final = 256
 
 
 class VerifiedTokens:
-    """Tokens whose signature has been checked, by the whole token; bounded in number and bytes.
+    """Tokens with a verified signature, by the whole token; bounded in number and bytes.
 
-    Only what cannot change is kept: the claims and the key that signed them. Expiry, status, revocation, epoch and the
-    effective grant are looked at again at every use.
+    Only what cannot change is cached: the claims, for one set of signing keys. Expiry, status, revocation, epoch and
+    the effective grant are checked again at every use.
     """
 
     def __init__(self, limit: int = MAX_VERIFIED) -> None:
@@ -29,11 +29,11 @@ class VerifiedTokens:
         self._keys: SigningKeys | None = None
 
     def get(self, token: str, keys: SigningKeys) -> Claims | None:
-        """The claims of a token seen before under these very keys."""
+        """The claims of a token that was verified before with these same keys."""
         return self._claims.get(token) if keys is self._keys else None
 
     def add(self, token: str, keys: SigningKeys, claims: Claims) -> None:
-        """Remember a token just verified; other keys than before drop all that was known."""
+        """Cache a token just verified; a change of keys clears the cache."""
         if keys is not self._keys:
             self._claims.clear()
             self._keys = keys

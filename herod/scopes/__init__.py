@@ -1,4 +1,4 @@
-"""The scope engine: who may do what, decided in one place.
+"""The scope engine: all authorization decisions.
 
 Pure: no I/O, no clock, no randomness. `now` is an argument, in Unix seconds.
 """

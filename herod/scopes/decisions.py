@@ -1,4 +1,4 @@
-"""May they? One function answers, deny by default. It returns; the pipeline raises."""
+"""Authorization decisions, deny by default. The functions return a decision; the pipeline raises."""
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -23,7 +23,7 @@ Needs = Access | str
 
 
 class Reason(StrEnum):
-    """Why not."""
+    """Why a request was denied."""
 
     ANONYMOUS = "anonymous"
     OUTSIDE_WINDOW = "outside_window"
@@ -35,12 +35,12 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Yes."""
+    """The request is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """No: why, the scope or network that is missing, and the command that would mend it."""
+    """The request is denied: why, the scope or network that is missing, and the command that would grant it."""
 
     reason: Reason
     missing: str | None = None
@@ -58,14 +58,14 @@ def decide(
     now: int,
     network: str | None = None,
 ) -> Allowed | Denied:
-    """Decide whether one of `principal`'s grants passes `needs`, on `network` if one is asked about, at `now`.
+    """Decide whether one of `principal`'s grants satisfies `needs`, on `network` if one is given, at `now`.
 
     Args:
         graph: the scope graph that `principal.grants` were made with.
-        principal: who asks.
+        principal: the caller.
         needs: a scope name, or an `Access`.
         now: Unix seconds.
-        network: the network that is asked about.
+        network: the network that the request is about.
     """
     if needs is Access.PUBLIC:
         return ALLOWED
@@ -79,7 +79,7 @@ def decide(
 
 
 def _denied(graph: ScopeGraph, principal: Principal, *, needs: Needs, now: int, network: str | None) -> Denied:
-    """Why no grant of the principal's passes, and the command that would mend the one that comes closest."""
+    """Why none of the principal's grants is sufficient, and the command that would extend the closest one."""
     live = [grant for grant in principal.grants if grant.is_live(now)]
     if not live:
         return Denied(Reason.OUTSIDE_WINDOW)
@@ -96,20 +96,20 @@ def _denied(graph: ScopeGraph, principal: Principal, *, needs: Needs, now: int, 
 
 
 def decide_ceiling(giver: Grants, given: Grant) -> Allowed | Denied:
-    """Decide whether `given` may be given: only what one of the giver's grants covers, in scope, network and time."""
+    """Decide whether `given` may be granted: one of the giver's grants must cover its scope, networks and time."""
     if any(grant.covers(given) for grant in giver):
         return ALLOWED
     giver = tuple(grant for grant in giver if not given.mask & ~grant.mask)
     if not giver:
-        return Denied(Reason.CEILING_EXCEEDED, missing="scope", hint="ask for no more scope than your own")
+        return Denied(Reason.CEILING_EXCEEDED, missing="scope", hint="request only scopes that you have")
     giver = tuple(grant for grant in giver if intersect_networks(grant.networks, given.networks) == given.networks)
     if not giver:
-        return Denied(Reason.CEILING_EXCEEDED, missing="networks", hint="name only networks of your own")
+        return Denied(Reason.CEILING_EXCEEDED, missing="networks", hint="name only networks that you have")
     return Denied(Reason.CEILING_EXCEEDED, missing="expires_at", hint="let it expire no later than your own credential")
 
 
 def decide_target(actor: Grants, target: Grants) -> Allowed | Denied:
-    """Decide whether `actor` may change, or make a credential for, someone who holds `target`.
+    """Decide whether `actor` may change, or create a credential for, a principal who holds `target`.
 
     Each grant of the target must lie within one of the actor's, in scope and network.
     """

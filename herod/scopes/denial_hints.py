@@ -1,4 +1,4 @@
-"""What would mend a denial: a command that gives what is missing and takes nothing away.
+"""Hints for denials: a command that grants what is missing and takes nothing away.
 
 Values come from requests and hints are pasted into shells, so every word is quoted and none can become an option.
 """
@@ -10,20 +10,20 @@ from herod_client.core.scope_graph import ScopeGraph
 
 __all__ = ["hint_command"]
 
-# These hold all that their account does; what else stands for an account may hold less.
+# These have all grants of their account; other credentials of an account may have fewer.
 WHOLE_ACCOUNT = frozenset({AuthMethod.CLIENT_SECRET, AuthMethod.PASSWORD})
 
 
 def hint_command(
     graph: ScopeGraph, principal: Principal, *, scope: str | None = None, network: str | None = None
 ) -> str:
-    """The command, or advice where there is none.
+    """The command that would grant what is missing, or advice where there is none.
 
     Args:
         graph: the graph of the principal's grant.
-        principal: who was denied, with one grant.
-        scope: the scope that is missing, or
-        network: the network that is missing.
+        principal: the denied principal, with one grant.
+        scope: the missing scope, or
+        network: the missing network.
     """
     grant = principal.grants[0]
     scopes = graph.names(grant.mask | graph.mask((scope,) if scope else ())) or ((scope,) if scope else ())

@@ -1,6 +1,6 @@
-"""Who is asking, from where, and by what proof.
+"""The caller of a request: principal, source and authentication method.
 
-Every credential becomes the same thing: a `Principal` with a grant.
+Every credential becomes a `Principal` with grants.
 """
 
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from herod_client.core.grants import NOTHING, Grant, Grants
 
 __all__ = ["ANONYMOUS", "NOBODY_UID", "AuthMethod", "Peer", "Principal", "PrincipalKind", "Source", "part_of"]
 
-# The kernel's overflow uid: what a process of a foreign user namespace looks like. Nobody in particular.
+# The kernel's overflow uid, shown for processes of other user namespaces: it identifies no particular user.
 NOBODY_UID: Final = 65534
 
 
 class AuthMethod(StrEnum):
-    """What proved the identity; written to the audit log."""
+    """How the identity was proved; written to the audit log."""
 
     JWT = "jwt"
     USER_KEY = "user_key"
@@ -32,7 +32,7 @@ class AuthMethod(StrEnum):
 
 
 class PrincipalKind(StrEnum):
-    """What a principal is, whatever it presented."""
+    """What a principal is, whichever credential it presented."""
 
     ACCOUNT = "account"
     SERVICE = "service"
@@ -44,7 +44,7 @@ class PrincipalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The process at the other end of a Unix socket, as the kernel attests it at accept. Never its pid."""
+    """The process at the other end of a Unix socket, as the kernel reports it at accept. Never its pid."""
 
     uid: int
     gid: int
@@ -53,13 +53,13 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a connection comes from; made once, at accept.
+    """Where a connection comes from; created once, at accept.
 
     Attributes:
         peer: the process on a Unix socket; None over TCP, or where the socket was bound with `peer=off`.
         address: the IP address over TCP, `unix` otherwise.
-        secure: whether TLS is below.
-        cookie: what a local admin on this socket must present besides their uid; None where there is none.
+        secure: whether the connection uses TLS.
+        cookie: the cookie that a local admin on this socket must present besides the uid; None without a local admin.
     """
 
     peer: Peer | None = None
@@ -69,26 +69,26 @@ class Source:
 
     @property
     def label(self) -> str:
-        """What the audit log and the guessing limits call it: `uid:1000` or an address."""
+        """Its name in the audit log and the rate limits: `uid:1000` or an address."""
         return f"uid:{self.peer.uid}" if self.peer is not None else self.address
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Someone, with what they hold at this moment through this credential.
+    """The identity behind a request, with its current grants through this credential.
 
     Attributes:
         id: the `sub`: a client id, a service key's id, a peer rule's id, or a fixed name.
-        grants: own ∩ the credential ∩ its owner, already intersected. Mostly one; several stand side by side.
-        credential: id of what was presented (jti, key id, session id, rule id), for revocation and the audit.
-        made_with: the method at the root: for a token or session, what it was made with; else the same as `method`.
-        epoch: the account's epoch, or that of whatever else tokens of this principal die with.
-        key_epoch: that of the API key which was presented: what is made with the key dies with it.
-        issued_at: when the credential was made, in Unix seconds; None where nobody knows.
-        expires_at: when the credential itself is over; the grant may end before.
-        audience: the resource that the token was made for (RFC 8707), if for one.
-        is_former: it was shown by the secret of before its last rotation, which works for a while.
-        parts: where there are several grants, the principals with one each, in the same order, of which this is made
-            up; a token or session is made by one of them. Empty otherwise.
+        grants: the owner's ∩ the credential's, already intersected. Usually one; several are independent of each other.
+        credential: id of the presented credential (jti, key id, session id, rule id), for revocation and the audit log.
+        made_with: for a token or session, the method of its parent credential; else the same as `method`.
+        epoch: the epoch of the account, or of the record that this principal's tokens end with.
+        key_epoch: the epoch of the presented API key: tokens and sessions made with the key end with it.
+        issued_at: when the credential was issued, in Unix seconds; None if unknown.
+        expires_at: when the credential itself expires; the grant may end before.
+        audience: the resource that the token is for (RFC 8707), if any.
+        is_former: the key was presented with its former secret, which stays valid for a while after a rotation.
+        parts: if there are several grants, one principal for each, in the same order; a token or session is made by
+            one of them. Empty otherwise.
     """
 
     id: str
@@ -107,27 +107,27 @@ class Principal(msgspec.Struct, frozen=True):
     parts: "tuple[Principal, ...]" = ()
 
     def is_live(self, now: int) -> bool:
-        """Whether `now` lies within the window of one of the grants."""
-        for grant in self.grants:  # noqa: SIM110 - a generator costs each use of a key twice this
+        """Whether `now` is within the window of one of the grants."""
+        for grant in self.grants:  # noqa: SIM110 - a generator would double the cost of each use of a key
             if grant.is_live(now):
                 return True
         return False
 
     @property
     def widest(self) -> Grant:
-        """The grant with the most scopes and, of equals, the most networks. To show or to pass on, not to decide by."""
+        """The grant with the most scopes and, of equals, the most networks. For display and delegation only."""
         if not self.parts:
             return self.grants[0]
         return max(self.grants, key=lambda grant: (grant.mask.bit_count(), grant.reach))
 
     def farthest(self, mask: int) -> Grant | None:
-        """Of the grants that hold all of `mask`, the one that reaches the most networks."""
+        """Of the grants that include all of `mask`, the one with the most networks."""
         holding = [grant for grant in self.grants if not mask & ~grant.mask]
         return max(holding, key=lambda grant: grant.reach, default=None)
 
 
 def part_of(principal: Principal, grant: Grant) -> Principal:
-    """The principal with that one of its grants alone."""
+    """The principal reduced to one of its grants."""
     if not principal.parts:
         return principal
     return principal.parts[principal.grants.index(grant)]

@@ -1,1 +1,1 @@
-"""How often something may be tried: passwords, codes, legacy secrets, registrations."""
+"""Rate limits on attempts: passwords, codes, legacy and ownership secrets, registrations."""

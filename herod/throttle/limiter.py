@@ -1,14 +1,14 @@
-"""Tries at what people choose, counted in the store by the laws of `rules.py`, and held back.
+"""Counts attempts at secrets in the store by the rules of `rules.py`, and delays or refuses them.
 
-A try is counted in a commit of its own before any slow work, so neither guesses made at one time nor a restart or a
-crash in the middle gain one. What is locked is refused by reading alone: it costs no write and no hash. A try that
-was never judged (a full queue, a bad parameter, a store that cannot write) is taken back.
+An attempt is counted in its own commit before any slow work, so that neither concurrent guesses nor a restart or crash
+in the middle gain a free one. A locked attempt is refused after a read: it costs no write and no hash. An attempt that
+was never judged (a full queue, a bad parameter, a store that cannot write) is uncounted.
 
-Guesses at legacy and at ownership secrets are found in one step on the event loop, where none can overtake another.
-They are counted in memory and written within a second and at the end: with a commit for each, anybody who can send a
-header could fill the disk's queue. A crash forgets what was not yet written, at most ten guesses a source; a restart
-forgets none. They are not delayed: the services of a whole machine stand behind legacy secrets, and strangers could
-slow them all; and what is right is not counted, so that services which ask often cost no write.
+Guesses at legacy and ownership secrets are checked in one step on the event loop, so they cannot race each other.
+They are counted in memory and written within a second and at shutdown: with a commit for each, anyone who can send a
+header could keep the disk busy. A crash loses what was not yet written, at most ten guesses a source; a restart loses
+none. They are not delayed: the services of a whole machine may share one legacy secret, and strangers could slow down
+all of them. Correct secrets are not counted, so that services which ask often cause no writes.
 """
 
 import logging
@@ -43,12 +43,12 @@ __all__ = ["MAX_UNWRITTEN", "AttemptLimiter"]
 
 logger = logging.getLogger("herod.operations")
 
-# Counters whose guesses wait to be written; while the store cannot write, the oldest are forgotten.
+# Counters with unwritten guesses; while the store cannot write, the oldest are dropped.
 MAX_UNWRITTEN: Final = 4096
 
 
 class AttemptLimiter:
-    """The counts of one store."""
+    """Counts attempts in one store and enforces the rules."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -58,14 +58,14 @@ class AttemptLimiter:
 
     @asynccontextmanager
     async def counting(self, attempt: Attempt, now: int) -> AsyncIterator[CountedAttempt]:
-        """Count an attempt, wait as long as its laws say, and then do what is attempted.
+        """Count an attempt, wait for the delay of its rules, then run the block.
 
-        Who succeeds calls `settle` in the transaction that says so; what was refused for another reason than a wrong
-        secret is taken back here.
+        On success the block calls `settle` in its transaction. An attempt that fails for any reason but a wrong
+        secret is uncounted here.
 
         Raises:
-            RateLimited: it is locked, or too many of its source wait already.
-            Unavailable: it could not be counted, so it cannot be made.
+            RateLimited: the attempt is locked, or too many from its source are waiting already.
+            Unavailable: the attempt could not be counted, so it is refused.
         """
         await self._count(attempt, now)
         counted = CountedAttempt(attempt, now)
@@ -79,40 +79,40 @@ class AttemptLimiter:
             raise
 
     def settle(self, tx: Writer, counted: CountedAttempt) -> None:
-        """A guess was right: forget its pair, and take it back from the other counts."""
+        """Record a correct guess: clear its pair counter, and uncount it from the others."""
         if counted.attempt.is_guess:
             for counter in counted.attempt.counters:
                 self._take_back(tx, counter, counted.at, is_right=True)
 
     def check_legacy(self, source: Source, now: int) -> None:
-        """Refuse a legacy secret, right or wrong, where too many were wrong.
+        """Refuse any legacy secret, right or wrong, after too many wrong ones.
 
         Raises:
-            RateLimited: they were.
+            RateLimited: there were too many wrong ones.
         """
         self.check(legacy_counter(source), now)
 
     def count_legacy(self, source: Source, now: int) -> None:
-        """Count a legacy secret that was none.
+        """Count a wrong legacy secret.
 
         Raises:
-            RateLimited: there were too many before it.
+            RateLimited: there were too many wrong ones before.
         """
         self.count(legacy_counter(source), now)
 
     def check(self, counter: Counter, now: int) -> None:
-        """Refuse what a law locks, right or wrong, before it is looked at.
+        """Refuse an attempt that a rule locks, right or wrong, before the secret is checked.
 
         Raises:
-            RateLimited: it is locked.
+            RateLimited: the counter is locked.
         """
         _refuse_if_locked(counter, self._waiting_count(self._id(counter)), now)
 
     def count(self, counter: Counter, now: int) -> None:
-        """Count what was wrong, in memory for now; no other task may have run since it was checked.
+        """Count a wrong guess, in memory for now; no other task may run between the check and this.
 
         Raises:
-            RateLimited: there were too many before it.
+            RateLimited: there were too many wrong ones before.
         """
         id_ = self._id(counter)
         count = self._waiting_count(id_)
@@ -122,14 +122,14 @@ class AttemptLimiter:
         self._unwritten[id_] = _one_more(id_, counter, count, now)
 
     async def flush(self) -> None:
-        """Write down the guesses that were counted in memory. Called every second, and at the end."""
+        """Write the guesses counted in memory to the store. Called every second and at shutdown."""
         waiting = dict(self._unwritten)
         if not waiting:
             return
         try:
             await self._store.write(partial(_put, waiting))
         except Unavailable as error:
-            logger.warning("guesses are not in the store yet", extra={"reason": error.message})
+            logger.warning("counted guesses could not be written to the store yet", extra={"reason": error.message})
             return
         for id_, count in waiting.items():
             if self._unwritten.get(id_) is count:
@@ -142,7 +142,7 @@ class AttemptLimiter:
         if not seconds:
             return
         try:
-            self._refuse_if_crowded(source, seconds)  # those that came together with it had no delay to see before
+            self._refuse_if_crowded(source, seconds)  # again: concurrent attempts may not have been counted before
         except RateLimited:
             await self._give_back(CountedAttempt(attempt, now))
             raise
@@ -159,10 +159,10 @@ class AttemptLimiter:
             raise _too_many(ceil(seconds), "too_many_delayed")
 
     def _check(self, reader: Reader, attempt: Attempt, now: int) -> float:
-        """How long to wait.
+        """How many seconds an attempt must wait.
 
         Raises:
-            RateLimited: a law locks it.
+            RateLimited: a rule locks it.
         """
         seconds = 0.0
         for counter in attempt.counters:
@@ -186,7 +186,7 @@ class AttemptLimiter:
         try:
             await self._store.write(give_back)
         except Unavailable as error:
-            logger.warning("a try that was not judged stays counted", extra={"reason": error.message})
+            logger.warning("a failed attempt that was not a wrong guess stays counted", extra={"reason": error.message})
 
     def _take_back(self, tx: Writer, counter: Counter, at: int, *, is_right: bool) -> None:
         id_ = self._id(counter)
@@ -207,13 +207,13 @@ class AttemptLimiter:
 
 
 def counter_id(keyring: Keyring, counter: Counter) -> str:
-    """The id under which a counter is kept: it stands in the clear, so it says nothing."""
+    """The id of a counter's record: an HMAC, because ids are stored in clear text."""
     words = (word.encode() for word in counter.words)
     return keyring.mac(Purpose.LOOKUPS, GuessCount.kind.encode(), counter.law.name.encode(), *words).hex()
 
 
 def _read(reader: Reader, id_: str) -> GuessCount | None:
-    """A count; None too when its row is damaged, for the next try writes it anew."""
+    """A stored count; also None if its row is damaged, because the next attempt rewrites it."""
     try:
         return reader.get(GuessCount, id_)
     except Unavailable as error:
@@ -245,6 +245,6 @@ def _refuse_if_locked(counter: Counter, count: GuessCount | None, now: int) -> N
 
 
 def _too_many(seconds: int, reason: str) -> RateLimited:
-    """The refusal: one for all laws and subjects, so that it tells nothing but the time."""
+    """The refusal: the same for all rules and subjects, so that it reveals only the time to wait."""
     unit = "second" if seconds == 1 else "seconds"
-    return RateLimited(f"Too many tries from here: try again in {seconds} {unit}.", retry_after=seconds, reason=reason)
+    return RateLimited(f"Too many attempts: try again in {seconds} {unit}.", retry_after=seconds, reason=reason)

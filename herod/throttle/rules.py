@@ -1,25 +1,25 @@
-"""How often one may try what people choose: the limits, and the arithmetic of a count. Pure: no store, no clock.
+"""The rate limits of attempts, and the arithmetic of a counter. Pure: no store, no clock.
 
-A law counts tries within a window. Some laws lock: at their limit a try is refused until enough of the earlier ones
-are older than the window. The others delay, at most 5 seconds: what many sources bring about together must not keep
-anybody out. Only of one source no more than `MAX_DELAYED_PER_SOURCE` tries may sit out a delay at a time.
+A rule counts attempts within a window. Some rules lock: at their limit an attempt is refused until enough of the
+earlier ones are older than the window. The others delay, by at most 5 seconds: many sources together must not be able
+to lock anyone out. At most `MAX_DELAYED_PER_SOURCE` attempts of one source may wait out a delay at a time.
 
-    law            counts tries                          window  at       what happens
-    pair           at one account from one source           300  10       locked
-    loopback       at one account from 127.0.0.0/8          300  50       locked
-    account        at one account from anywhere             300  20 40 …  delayed
-    source         at any account or code from one source   300  20 40 …  delayed
+    rule           counts attempts                       window  at       effect
+    pair           on one account from one source           300  10       locked
+    loopback       on one account from 127.0.0.0/8          300  50       locked
+    account        on one account from anywhere             300  20 40 …  delayed
+    source         on any account or code from one source   300  20 40 …  delayed
     legacy         of legacy secrets from one source        300  10       locked
     ownership      of one principal from one source         300  10       locked
     registration   to register from one source             3600  20       locked
 
-A try is counted before it is judged, so that those at one time count too. A success clears its pair (NIST SP 800-63B,
-section 5.2.2) and is taken back from the other counts, which stay: or else who owns one account could clear the way
-to others with it. For the same reason a legacy secret that matches clears nothing: they share one count; nor does an
-ownership secret, and of those only what finds nothing is counted: who never misses is never held back. Refused tries
-are not counted: a lock ends by itself.
+An attempt is counted before it is judged, so that concurrent ones count too. A success clears its pair counter (NIST
+SP 800-63B, section 5.2.2) and is uncounted from the others, which otherwise stay: or the owner of one account could
+reset the limits of others with it. For the same reason a correct legacy secret clears nothing, since all share one
+counter; nor does a correct ownership secret. Of those only misses are counted, so a caller that never misses is never
+limited. Refused attempts are not counted: a lock ends by itself.
 
-Every local user may send from any address of 127.0.0.0/8: only the law of pairs tells these addresses apart.
+Every local user may send from any address of 127.0.0.0/8: only the pair rule distinguishes these addresses.
 """
 
 from dataclasses import dataclass
@@ -58,26 +58,26 @@ __all__ = [
 ]
 
 Marks = tuple[tuple[int, int], ...]
-"""(Unix seconds, how many tries), oldest first."""
+"""(Unix seconds, number of attempts), oldest first."""
 
-# (tries in the window, at least; seconds)
+# (least attempts in the window, seconds)
 DELAYS: Final = ((20, 0.5), (40, 1.0), (80, 2.0), (160, 5.0))
-# One more try of a source than this is refused while so many wait out a delay: a delay that any number may sit out at
-# once would be none. Other sources are not concerned.
+# While this many attempts of a source wait out a delay, more from it are refused: a delay that any number of attempts
+# can wait out at once would limit nothing. Other sources are not affected.
 MAX_DELAYED_PER_SOURCE: Final = 16
 LOOPBACK_NETWORK: Final = ip_network("127.0.0.0/8")
-IPV6_PREFIX: Final = 64  # what one subscriber is given at least
+IPV6_PREFIX: Final = 64  # the smallest network that a subscriber usually gets
 
 
 @dataclass(frozen=True, slots=True)
 class LimitRule:
-    """One way to count.
+    """One rule for counting attempts.
 
     Attributes:
         name: part of the counters' ids, and of the reason in the audit log.
         window: seconds.
-        limit: how many tries lock; None for a law that delays.
-        grain: seconds whose tries are kept as one number.
+        limit: the number of attempts that locks; None for a rule that delays.
+        grain: attempts are counted per interval of this many seconds.
     """
 
     name: str
@@ -97,7 +97,7 @@ REGISTRATION: Final = LimitRule("registration", window=3600, limit=20)
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """One law applied to somebody: the words tell the counters of a law apart."""
+    """The counter of one rule for one subject; the words distinguish the counters of a rule."""
 
     law: LimitRule
     words: tuple[str, ...]
@@ -105,12 +105,12 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A try that is about to be made.
+    """An attempt that is about to be made.
 
     Attributes:
-        source: from where, in its wide form.
-        counters: all that it counts on.
-        is_guess: a success is taken back; otherwise it stays counted.
+        source: where it comes from, as `wide_source` gives it.
+        counters: all counters that it increments.
+        is_guess: a success is uncounted; otherwise it stays counted.
     """
 
     source: str
@@ -120,18 +120,18 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class CountedAttempt:
-    """An attempt that stands in the store, and when it was counted."""
+    """An attempt that is counted in the store, and when it was counted."""
 
     attempt: Attempt
     at: int
 
 
 def guess_at(subject: str, source: Source) -> Attempt:
-    """A guess at what somebody has chosen.
+    """A guess at a password or another secret that a person chose.
 
     Args:
-        subject: whose it is, in normal form: two spellings must be one subject, and one that nobody has is counted
-            like any other.
+        subject: the owner of the secret, in normal form: two spellings must be one subject, and an unknown subject is
+            counted like any other.
     """
     exact, wide = exact_source(source), wide_source(source)
     counters = [Counter(PAIR, (subject, exact)), Counter(ACCOUNT, (subject,)), Counter(SOURCE, (wide,))]
@@ -141,34 +141,34 @@ def guess_at(subject: str, source: Source) -> Attempt:
 
 
 def code_guess(source: Source) -> Attempt:
-    """A guess at a code that herod made: too long to be guessed, so it is slowed down and locks nobody out."""
+    """A guess at a code that herod made: too long to be guessed, so guesses are only delayed and lock no one out."""
     wide = wide_source(source)
     return Attempt(wide, (Counter(SOURCE, (wide,)),), is_guess=True)
 
 
 def registration(source: Source) -> Attempt:
-    """Somebody makes an account for themselves; that an address is taken is an answer too, and counts."""
+    """A self-registration; one that fails because the email is taken reveals something and counts too."""
     wide = wide_source(source)
     return Attempt(wide, (Counter(REGISTRATION, (wide,)),), is_guess=False)
 
 
 def legacy_counter(source: Source) -> Counter:
-    """What counts the legacy secrets that were none."""
+    """The counter of wrong legacy secrets from a source."""
     return Counter(LEGACY, (wide_source(source),))
 
 
 def ownership_counter(principal_id: str, source: Source) -> Counter:
-    """What counts the resources, and lists of them, that a secret did not find."""
+    """The counter of resources and resource lists that a principal's secret did not open."""
     return Counter(OWNERSHIP, (principal_id, wide_source(source)))
 
 
 def exact_source(source: Source) -> str:
-    """From where: `uid:1000`, an IPv4 address, an IPv6 network of 64 bits."""
+    """The source as text: `uid:1000`, an IPv4 address or an IPv6 /64 network."""
     if source.peer is not None:
         return source.label
     try:
         address = ip_address(source.address)
-    except ValueError:  # a Unix socket that tells no peer
+    except ValueError:  # a Unix socket without a peer
         return source.address
     if not isinstance(address, IPv6Address):
         return str(address)
@@ -178,18 +178,18 @@ def exact_source(source: Source) -> str:
 
 
 def wide_source(source: Source) -> str:
-    """As `exact_source`, with 127.0.0.0/8 as one."""
+    """Like `exact_source`, but all of 127.0.0.0/8 is one source."""
     exact = exact_source(source)
     return str(LOOPBACK_NETWORK) if exact.startswith("127.") else exact
 
 
 def live(law: LimitRule, marks: Marks, now: int) -> Marks:
-    """The tries that count now. Those of a clock that was far ahead do not: they would lock until it is caught up."""
+    """The attempts that count now. Those recorded while the clock was far ahead do not: they would lock until then."""
     return tuple(mark for mark in marks if now - law.window < mark[0] <= now + law.window)
 
 
 def add(law: LimitRule, marks: Marks, now: int) -> Marks:
-    """One try more."""
+    """The marks with one more attempt."""
     kept = dict(live(law, marks, now))
     at = now - now % law.grain
     kept[at] = kept.get(at, 0) + 1
@@ -197,13 +197,13 @@ def add(law: LimitRule, marks: Marks, now: int) -> Marks:
 
 
 def take_back(law: LimitRule, marks: Marks, at: int) -> Marks:
-    """One try less of those counted at a time."""
+    """The marks with one attempt less at the given time."""
     at -= at % law.grain
     return tuple((when, count - (when == at)) for when, count in marks if count > (when == at))
 
 
 def seconds_locked(law: LimitRule, marks: Marks, now: int) -> int:
-    """How long a try is refused; 0 when it may be made."""
+    """For how many seconds attempts are refused; 0 when one may be made."""
     if law.limit is None:
         return 0
     counted = live(law, marks, now)
@@ -216,7 +216,7 @@ def seconds_locked(law: LimitRule, marks: Marks, now: int) -> int:
 
 
 def delay(law: LimitRule, marks: Marks, now: int) -> float:
-    """How many seconds a try has to wait."""
+    """How many seconds an attempt has to wait."""
     counted = sum(count for _, count in live(law, marks, now))
     reached = [seconds for least, seconds in DELAYS if law.limit is None and counted >= least]
     return reached[-1] if reached else 0.0

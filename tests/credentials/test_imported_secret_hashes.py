@@ -55,7 +55,7 @@ def test_own_hashes_are_as_they_were() -> None:
 @pytest.mark.parametrize("carried", [ImportedHash("00", bytes(32)), ImportedHash(OWN_KEY, bytes(31))])
 def test_bad_lengths(carried: ImportedHash) -> None:
     """Fields of a length that could not be unpacked are refused."""
-    with pytest.raises(ValueError, match="8 and"):
+    with pytest.raises(ValueError, match="8 bytes and"):
         pack_hash(carried)
 
 

@@ -19,7 +19,7 @@ async def test_rest(harness: Harness) -> None:
     assert (answer.status, answer.headers["retry-after"]) == (429, "240")
     assert answer.json["error"] == {
         "code": "rate_limited",
-        "message": "Too many tries from here: try again in 240 seconds.",
+        "message": "Too many attempts: try again in 240 seconds.",
     }
     assert "meta" in answer.json
 

@@ -33,7 +33,7 @@ async def test_signing_in_and_out(dashboard: Harness) -> None:
     assert "You are signed out" in text(await dashboard.request("GET", "/ui/signed-out"))
     again = await dashboard.request("GET", home, headers=cookie)
     assert again.status == 401
-    assert "session is over" in text(again)
+    assert "session has ended" in text(again)
     twice = await dashboard.request("POST", "/ui/sign-out", form=f"ticket={ticket}", headers={**OWN, **cookie})
     assert twice.status == 303
 

@@ -137,7 +137,7 @@ async def test_rotation_signs_browsers_out(harness: Harness) -> None:
     with_key, with_secret = await user.session(Bearer(key)), await user.session()
     await harness.call("keys.rotate", Bearer(await user.token()), TCP, id=id_of(key))
     assert harness.store.count(Session) == 1
-    with pytest.raises(Exception, match="session is over"):
+    with pytest.raises(Exception, match="session has ended"):
         await harness.call("whoami", with_key, TCP)
     assert (await harness.call("whoami", with_secret, TCP)).scope == "write"
 
