@@ -1,8 +1,8 @@
-"""What the daemon runs with: the one place that reads the environment, and it reads it once.
+"""The daemon's settings: the only code that reads the environment, and it reads it once.
 
-`settings_table.py` says what can be set, `bind_addresses.py` how an address looks, `setting_sources.py` who said what,
-`secret_settings.py` which secrets are there, `systemd_sockets_and_watchdog.py` what systemd passes on,
-`settings_loader.py` what follows from it all. Knows the errors only.
+`settings_table.py` lists the settings, `bind_addresses.py` parses addresses, `setting_sources.py` finds each value and
+its source, `secret_settings.py` loads the secrets, `systemd_sockets_and_watchdog.py` reads what systemd passes on, and
+`settings_loader.py` puts it all together. Depends on the error classes only.
 """
 
 from herod.settings.bind_addresses import (

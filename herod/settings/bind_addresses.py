@@ -1,7 +1,7 @@
-"""Where the daemon listens: the address forms of `--bind`, read and nothing else.
+"""Parses the address forms of `--bind`.
 
-Pure: no socket is opened, no name resolved, no file looked at. A host is an address, never a name: a name may
-mean several addresses, or another one tomorrow.
+Pure: it opens no socket, resolves no name and reads no file. A host must be an address, not a name: a name may
+resolve to several addresses, or to another one tomorrow.
 """
 
 import re
@@ -29,8 +29,8 @@ __all__ = [
 
 DEFAULT_PORT: Final = 3350
 SYSTEM_SOCKET: Final = Path("/run/herod/herod.sock")
-SYSTEM_MODE: Final = 0o666  # whoever may enter asks; what they may do is decided per request
-# sockaddr_un holds 108 bytes with the final NUL; the listener binds a temporary name beside the path first.
+SYSTEM_MODE: Final = 0o666  # every local user may connect; authorization is decided per request
+# sockaddr_un has room for 108 bytes with the final NUL; the listener first binds a temporary, longer name.
 MAX_SOCKET_PATH: Final = 100
 MODE: Final = re.compile(r"[0-7]{3,4}\Z")
 NUMBER: Final = re.compile(r"[0-9]{1,5}\Z")
@@ -43,7 +43,7 @@ class UnixBind:
 
     Attributes:
         mode: its permission bits.
-        peer: whether a caller may ask to be known by its uid there.
+        peer: whether a caller may authenticate by its uid.
     """
 
     path: Path
@@ -62,7 +62,7 @@ class TcpBind:
     Attributes:
         host: literal address, without brackets.
         port: 0 lets the kernel choose.
-        is_optional: may be missing: the default `[::1]` on a machine without IPv6.
+        is_optional: the address may be missing: the default `[::1]` on a machine without IPv6.
     """
 
     host: str
@@ -71,12 +71,12 @@ class TcpBind:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine reaches it."""
+        """Whether only this machine can reach it."""
         return _plain(self.host).is_loopback
 
     @property
     def url_host(self) -> str:
-        """The host as a URL or a Host header carries it."""
+        """The host as written in a URL or a Host header."""
         return f"[{self.host}]" if ":" in self.host else self.host
 
     def __str__(self) -> str:
@@ -99,14 +99,14 @@ Bind = UnixBind | TcpBind | FdBind
 
 
 def parse_bind(text: str, *, where: str = "bind") -> Bind:
-    """Read one address.
+    """Parse one address.
 
     Args:
         text: `unix:/path[,mode=0660][,peer=off]`, `ADDRESS:PORT` (IPv6 in brackets) or `fd://N`.
-        where: who said it, for the message.
+        where: the source of the value, for the message.
 
     Raises:
-        SettingsError: it is none of these; the message shows what to write.
+        SettingsError: it has none of these forms; the message shows what to write.
     """
     try:
         if text.startswith("unix:"):
@@ -119,7 +119,7 @@ def parse_bind(text: str, *, where: str = "bind") -> Bind:
 
 
 def parse_binds(text: str, *, where: str = "bind") -> tuple[Bind, ...]:
-    """Like `parse_bind`, and `localhost:PORT` is both loopbacks, so that no one else can take the other."""
+    """Like `parse_bind`, but `localhost:PORT` gives both loopbacks, so that no other user can take one of them."""
     host, colon, port = text.partition(":")
     if host.lower() != "localhost" or not colon:
         return (parse_bind(text, where=where),)
@@ -142,7 +142,7 @@ def default_binds(environ: Mapping[str, str], *, uid: int, port: int = DEFAULT_P
 
 
 def default_socket_candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Where a client looks for the daemon's socket, in this order."""
+    """The paths where a client looks for the daemon's socket, in this order."""
     runtime = xdg_folder(environ, "XDG_RUNTIME_DIR")
     return (SYSTEM_SOCKET,) if runtime is None else (runtime / "herod" / "herod.sock", SYSTEM_SOCKET)
 
@@ -162,8 +162,8 @@ def xdg_folder(environ: Mapping[str, str], name: str, below_home: str | None = N
 def clear_text_refusal(where: str) -> str:
     """Why a TCP address beyond loopback is not served without TLS, and what to do."""
     return (
-        f"{where} can be reached from other machines, and secrets would pass in the clear: "
-        "give --tls-cert and --tls-key, or say --insecure."
+        f"{where} can be reached from other machines, and secrets would be sent unencrypted: "
+        "set --tls-cert and --tls-key, or --insecure."
     )
 
 
@@ -174,20 +174,20 @@ def _both_loopbacks(port: int) -> tuple[TcpBind, TcpBind]:
 def _parse_unix(rest: str) -> UnixBind:
     path, *extras = rest.split(",")
     if path.startswith("@"):
-        raise ValueError("is an abstract socket, which no permission guards: give a path, as in unix:/run/herod.sock")
+        raise ValueError("is an abstract socket, which has no permissions: give a path, as in unix:/run/herod.sock")
     if not path.startswith("/") or path.endswith("/"):
-        raise ValueError("names no socket file: give its whole path, as in unix:/run/herod/herod.sock")
+        raise ValueError("is not the path of a socket: give an absolute path, as in unix:/run/herod/herod.sock")
     if not path.isprintable():
-        raise ValueError("has a path that cannot be printed: choose another")
+        raise ValueError("has unprintable characters in its path: choose another path")
     if (length := len(path.encode())) > MAX_SOCKET_PATH:
-        raise ValueError(f"has a path of {length} bytes: a socket's path may have {MAX_SOCKET_PATH}")
+        raise ValueError(f"has a path of {length} bytes: a socket's path may have at most {MAX_SOCKET_PATH}")
     said: dict[str, str] = {}
     for extra in extras:
         key, _, value = extra.partition("=")
         if key not in ("mode", "peer"):
-            raise ValueError(f"has an unknown part {extra!r}: after the path go mode=0660 and peer=off")
+            raise ValueError(f"has an unknown option {extra!r}: use mode=0660 or peer=off after the path")
         if key in said:
-            raise ValueError(f"says {key} twice: say it once")
+            raise ValueError(f"sets {key} twice: set it once")
         said[key] = value
     return UnixBind(Path(path), mode=_parse_mode(said.get("mode", "0660")), peer=_parse_peer(said.get("peer", "on")))
 
@@ -197,20 +197,20 @@ def _parse_mode(text: str) -> int:
     if not 0 <= mode <= 0o777:
         raise ValueError(f"has mode {text!r}: give octal permissions such as mode=0660")
     if mode & 0o600 != 0o600:
-        raise ValueError(f"has mode {text!r}, which shuts out the daemon's own user: add 0600 to it")
+        raise ValueError(f"has mode {text!r}, which locks out the daemon's own user: add 0600 to it")
     return mode
 
 
 def _parse_peer(text: str) -> bool:
     if text not in ("on", "off"):
-        raise ValueError(f"has peer={text!r}: say peer=on or peer=off")
+        raise ValueError(f"has peer={text!r}: use peer=on or peer=off")
     return text == "on"
 
 
 def _parse_fd(text: str) -> FdBind:
     number = text.removeprefix("fd://")
     if not NUMBER.match(number) or int(number) < 3:
-        raise ValueError("is no passed descriptor: write fd://N with N from 3 on")
+        raise ValueError("is not a passed descriptor: write fd://N with N of at least 3")
     return FdBind(int(number))
 
 
@@ -224,7 +224,7 @@ def _parse_tcp(text: str) -> TcpBind:
         raise ValueError(f"has no port: a bind is {FORMS}")
     port = _parse_port(digits)
     if host in ("", "*"):
-        raise ValueError(f"means every address: write 127.0.0.1:{port}, or 0.0.0.0:{port} if that is wanted")
+        raise ValueError(f"means all addresses: write 127.0.0.1:{port}, or 0.0.0.0:{port} if you want all")
     if host.lower() == "localhost":
         raise ValueError(f"means two addresses: write 127.0.0.1:{port} and [::1]:{port}")
     in_brackets = host.startswith("[") and host.endswith("]")
@@ -232,7 +232,7 @@ def _parse_tcp(text: str) -> TcpBind:
     try:
         address = ip_address(literal)
     except ValueError:
-        raise ValueError(f"has {host!r} for a host: give an address, as in 127.0.0.1:{port} or [::1]:{port}") from None
+        raise ValueError(f"has the host {host!r}: give an address, as in 127.0.0.1:{port} or [::1]:{port}") from None
     if in_brackets != isinstance(address, IPv6Address):
         raise ValueError(f"needs brackets around an IPv6 address only, as in [::1]:{port}")
     return TcpBind(str(address), port)
@@ -245,6 +245,6 @@ def _parse_port(text: str) -> int:
 
 
 def _plain(host: str) -> IPv4Address | IPv6Address:
-    """The address itself; an IPv4 one dressed as IPv6 is taken for what it reaches."""
+    """The address; an IPv4-mapped IPv6 address gives the IPv4 address."""
     address = ip_address(host)
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address

@@ -1,4 +1,4 @@
-"""The secrets a daemon starts with: where they stand, whether they are strong enough, and what to warn of.
+"""Loads the secrets that the daemon starts with, checks their strength and collects warnings.
 
 No message quotes a secret, and no secret is read from anywhere but where the operator put it.
 """
@@ -15,9 +15,9 @@ from herod_client.core.errors import MissingSecret, SettingsError
 
 __all__ = ["MIN_SECRET", "load_legacy_secrets", "load_new_secret", "load_old_secret", "load_secrets"]
 
-MIN_SECRET: Final = 32  # bytes: the least that HS256 wants (RFC 7518, section 3.2)
-MIN_LEGACY: Final = 16  # bytes; a hundred thousand guesses a second find what is much shorter
-# What examples and templates hold, compared without case and punctuation.
+MIN_SECRET: Final = 32  # bytes: the minimum for HS256 (RFC 7518, section 3.2)
+MIN_LEGACY: Final = 16  # bytes; a hundred thousand guesses a second would find a much shorter one
+# Values from examples and templates, compared without case and punctuation.
 PLACEHOLDERS: Final = frozenset({
     "admin", "default", "example", "hero_secret", "my_secret", "mysecret", "password", "secret",
     "super_secret", "supersecret", "test", "todo", "xxx",
@@ -30,7 +30,7 @@ PLACEHOLDER_PARTS: Final = (
 
 
 def load_secrets(sources: SettingSources, warnings: list[str]) -> tuple[str, str | None]:
-    """HERO_SECRET, and HEROD_STORE_SECRET if there is one.
+    """HERO_SECRET, and HEROD_STORE_SECRET if it is set.
 
     Raises:
         SettingsError: there is no HERO_SECRET, or one of them is unreadable, a placeholder or weak.
@@ -53,7 +53,7 @@ def load_secrets(sources: SettingSources, warnings: list[str]) -> tuple[str, str
 
 
 def load_new_secret(path: Path, warnings: list[str], *, is_weak_allowed: bool, where: str = "--new-secret-file") -> str:
-    """The secret that HERO_SECRET or HEROD_STORE_SECRET is to be from now on, or that is to protect a file.
+    """The new value of HERO_SECRET or HEROD_STORE_SECRET, or a new secret for a file.
 
     Raises:
         SettingsError: it is unreadable, a placeholder or weak.
@@ -64,7 +64,7 @@ def load_new_secret(path: Path, warnings: list[str], *, is_weak_allowed: bool, w
 
 
 def load_old_secret(path: Path, *, where: str) -> str:
-    """A secret that was good once, as it was then.
+    """A secret used before, without a check of its strength.
 
     Raises:
         SettingsError: it is unreadable.
@@ -82,16 +82,16 @@ def _check_strength(secret: SecretOption, value: str, warnings: list[str], *, is
         if not is_weak_allowed:
             raise SettingsError(
                 f"{secret.variable} has {length} bytes and needs {MIN_SECRET}: make one with "
-                "`herod secret generate`, or say --allow-weak-secret."
+                "`herod secret generate`, or set --allow-weak-secret."
             )
-        warnings.append(f"{secret.variable} has {length} bytes: whoever sees one token can guess it.")
+        warnings.append(f"{secret.variable} has {length} bytes: anyone who sees one token can guess it.")
 
 
 def load_legacy_secrets(sources: SettingSources, warnings: list[str]) -> dict[str, tuple[str, ...]]:
-    """Option name → the legacy secrets given by it.
+    """Option name → its legacy secrets.
 
     Raises:
-        SettingsError: a file cannot be read or holds no one secret, or a secret has two meanings.
+        SettingsError: a file cannot be read or does not hold exactly one secret, or a secret is given for two scopes.
     """
     loaded: dict[str, tuple[str, ...]] = {}
     owners: dict[str, str] = {}
@@ -104,8 +104,8 @@ def load_legacy_secrets(sources: SettingSources, warnings: list[str]) -> dict[st
                 raise SettingsError(f"The same secret is given as {owners[value]} and {name}: keep one of them.")
             if len(value.encode()) < MIN_LEGACY:
                 warnings.append(
-                    f"{found.where}: a legacy secret under {MIN_LEGACY} bytes can be guessed: nobody counts the "
-                    "guesses at /validate and auth.verify."
+                    f"{found.where}: a legacy secret under {MIN_LEGACY} bytes can be guessed: guesses at /validate and "
+                    "auth.verify are not limited."
                 )
             values.append(value)
         loaded[name] = tuple(dict.fromkeys(values))
@@ -115,22 +115,24 @@ def load_legacy_secrets(sources: SettingSources, warnings: list[str]) -> dict[st
 def _load_legacy_secret(item: str, found: FoundSetting, warnings: list[str], *, is_exposed: bool) -> str:
     if not item.startswith("@"):
         if found.origin == "command line":
-            warnings.append(f"{found.where}: everybody on this machine may read a command line: use @FILE.")
+            warnings.append(f"{found.where}: every user of this machine can read a command line: use @FILE.")
         if found.origin == "file" and is_exposed:
-            warnings.append(f"{found.where}: everybody on this machine may read this file: chmod 600 it, or use @FILE.")
+            warnings.append(
+                f"{found.where}: every user of this machine can read this file: chmod 600 it, or use @FILE."
+            )
         return item
     path = found.base / item[1:]
     value = _read_secret(path, found.where, warnings)
     if "\n" in value:
-        raise SettingsError(f"{found.where}: {path} holds more than one line: give each secret its own file.")
+        raise SettingsError(f"{found.where}: {path} has more than one line: give each secret its own file.")
     return value
 
 
 def _load_secret(secret: SecretOption, environ: Mapping[str, str], warnings: list[str]) -> str | None:
-    """The one value that a secret's sources hold, or None.
+    """The value of a secret from its sources, or None.
 
     Raises:
-        SettingsError: a file cannot be read, a source is empty or no UTF-8, or two sources differ.
+        SettingsError: a file cannot be read, a source is empty or not UTF-8, or two sources differ.
     """
     found: list[tuple[str, str]] = []
     if value := environ.get(secret.variable, ""):
@@ -147,7 +149,7 @@ def _load_secret(secret: SecretOption, environ: Mapping[str, str], warnings: lis
     (where, value), *others = found
     for other, also in others:
         if also != value:
-            raise SettingsError(f"{where} and {other} hold different secrets: keep one of them.")
+            raise SettingsError(f"{where} and {other} have different secrets: keep one of them.")
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise SettingsError(f"{where} is not text (UTF-8): make one with `herod secret generate`.")
     if value != value.strip():
@@ -161,5 +163,5 @@ def _read_secret(path: Path, where: str, warnings: list[str]) -> str:
     if not value:
         raise SettingsError(f"{where}: {path} is empty: put the secret in it.")
     if file.is_exposed:
-        warnings.append(f"{where}: everybody on this machine may read {path}: chmod 600 it.")
+        warnings.append(f"{where}: every user of this machine can read {path}: chmod 600 it.")
     return value

@@ -1,7 +1,6 @@
-"""How one setting is described, and how its value is read from text or TOML.
+"""The description of a setting, and how its value is parsed from text or TOML.
 
-Pure: nothing is looked up here. `settings_table.py` lists the settings, `setting_sources.py` asks the command line, the
-environment and the file.
+Pure. `settings_table.py` lists the settings; `setting_sources.py` reads the command line, the environment and the file.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,15 +30,15 @@ Origin = Literal["command line", "environment", "file", "default"]
 
 @dataclass(frozen=True, slots=True)
 class OptionKind:
-    """How a value looks.
+    """The type of a value.
 
     Attributes:
-        expected: what a value is, for messages.
-        from_text: a variable's text as the value it stands for; text that is none comes back as it is.
-        accepts: whether a value, from any source, is one.
-        choices: all values, where they are few.
+        expected: describes valid values, for messages.
+        from_text: parses a variable's text to a value; invalid text is returned unchanged.
+        accepts: whether a value from any source is valid.
+        choices: all values, if there are only a few.
         bounds: least and greatest value of a number.
-        is_list: whether there may be several.
+        is_list: whether there may be several values.
     """
 
     expected: str
@@ -64,7 +63,7 @@ def number(low: int, high: int) -> OptionKind:
 
 
 def decimal(low: float, high: float) -> OptionKind:
-    """A number between two others, with a fraction or without; of the settings file only."""
+    """A number between two others, with or without a fraction; for the settings file only."""
 
     def accepts(value: object) -> bool:
         # NaN compares false with everything, so it is refused too.
@@ -83,7 +82,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_secret(value: object) -> bool:
-    # A secret may hold any character that a line of a file can.
+    # A secret may contain any character that a line of a file can.
     return isinstance(value, str) and value != "" and "\n" not in value and "\0" not in value
 
 
@@ -112,7 +111,7 @@ LINES: Final = OptionKind(
 
 @dataclass(frozen=True, slots=True)
 class FoundSetting:
-    """A value of its option's kind, and who said it.
+    """A value of its option's kind, and its source.
 
     Attributes:
         value: already checked by the option's kind.
@@ -128,16 +127,16 @@ class FoundSetting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One setting as people see it.
+    """One setting as users see it.
 
     Attributes:
         name: its TOML key; `flag` and `variable` are its other names.
-        default: the value when nobody sets it; None where that depends on who runs the daemon.
-        shown: that default in words, where it needs some.
-        metavar: what stands for the value in the help of the command line.
+        default: the value if it is not set; None if that depends on the environment.
+        shown: the default in words, for the documentation.
+        metavar: the placeholder of the value in the help of the command line.
         parse: a value of the kind → the field's value.
         is_flag: whether the command line has it.
-        in_file: whether the file may say it.
+        in_file: whether the settings file may set it.
         is_secret: never quoted in a message.
         is_reloaded: whether SIGHUP applies a changed value.
     """
@@ -165,10 +164,10 @@ class Option:
         return "HEROD_" + self.name.upper()
 
     def check(self, value: object, *, where: str) -> object:
-        """Let a value through that is of this kind.
+        """Return a value if it is of this kind.
 
         Raises:
-            SettingsError: it is not; the message says where it stood, what was found and what is expected.
+            SettingsError: it is not; the message has its source, the value and what is expected.
         """
         if isinstance(value, Path):
             value = str(value)
@@ -185,8 +184,8 @@ def setting(kind: OptionKind, help: str, *, default: object = None, is_computed:
         kind: how its value looks.
         help: one sentence, for the command line and docs/configuration.md.
         default: as `Option.default`.
-        is_computed: the field has no default of its own: the loader works it out.
-        more: what else an `Option` takes.
+        is_computed: the field has no default of its own: the loader computes it.
+        more: other fields of `Option`.
     """
     option = Option(name="", kind=kind, help=help, default=default, **more)
     described: dict[str, Any] = {"repr": not option.is_secret, "metadata": {"option": option}}
@@ -196,7 +195,7 @@ def setting(kind: OptionKind, help: str, *, default: object = None, is_computed:
 
 
 def options_of(table: type[Any]) -> dict[str, Option]:
-    """Field name → option, of all fields made by `setting`."""
+    """Field name → option, for all fields made by `setting`."""
     described: tuple[Field[Any], ...] = fields(table)
     return {one.name: replace(one.metadata["option"], name=one.name) for one in described if "option" in one.metadata}
 

@@ -1,7 +1,7 @@
-"""Who said what: command line before environment before file, each value with the place it stood in.
+"""The sources of settings: the command line before the environment before the file, each value with its source.
 
-It reads the settings file and judges its form alone: whether values go together is for `settings_loader.py`. A secret
-is never quoted in a message.
+It reads the settings file and checks its form only: `settings_loader.py` checks whether values are consistent. Messages
+never quote a secret.
 """
 
 import difflib
@@ -30,7 +30,7 @@ HERO_AUTH_FIELDS: Final = frozenset({"client_id", "client_secret", "client_secre
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """A file's text and whether everybody on the machine may read or change it."""
+    """A file's text, and whether every user of the machine may read or change it."""
 
     text: str
     is_exposed: bool
@@ -38,14 +38,14 @@ class TextFile:
 
 @dataclass(frozen=True, slots=True)
 class SettingSources:
-    """The three places, read and checked for names that nobody knows.
+    """The three sources, read and checked for unknown names.
 
     Attributes:
-        given: what the command line said.
+        given: the options of the command line.
         path: the settings file, if there is one.
         table: its options.
         scopes: its `[scopes]`.
-        is_exposed: whether everybody may read it.
+        is_exposed: whether every user of the machine may read or change it.
     """
 
     given: Mapping[str, object]
@@ -58,14 +58,14 @@ class SettingSources:
 
     @classmethod
     def load(cls, options: Mapping[str, object], environ: Mapping[str, str]) -> "SettingSources":
-        """Gather what was said.
+        """Read all sources.
 
         Args:
-            options: option → value; None, False and empty mean that the command line did not say it.
+            options: option → value; None, False and empty mean that the command line did not set it.
             environ: an empty variable counts as not set.
 
         Raises:
-            SettingsError: the file cannot be read, is no TOML, or says something that cannot be set.
+            SettingsError: the file cannot be read, is not TOML, or sets something that does not exist.
         """
         if unknown := options.keys() - OPTIONS.keys():
             raise TypeError(f"no such options: {', '.join(sorted(unknown))}")
@@ -87,7 +87,7 @@ class SettingSources:
         )
 
     def find(self, name: str) -> FoundSetting:
-        """The first that was said of an option, or its default.
+        """An option's value from the first source that sets it, or its default.
 
         Raises:
             SettingsError: the value is not of the option's kind.
@@ -104,7 +104,7 @@ class SettingSources:
         return FoundSetting(option.default, "default", "default")
 
     def misspelt(self) -> Iterable[str]:
-        """A warning for every HEROD_ variable that looks like a setting and is none."""
+        """A warning for every HEROD_ variable that looks like a misspelt setting."""
         known = {option.variable for option in OPTIONS.values()} | OTHER_VARIABLES
         known.update(name for secret in SECRETS for name in (secret.variable, secret.file_variable))
         for name in sorted(self.environ):
@@ -113,7 +113,7 @@ class SettingSources:
 
 
 def is_there(path: Path) -> bool:
-    """Whether reading it is worth a try: what cannot be looked at is there, and reading it says what is wrong."""
+    """Whether to try reading a file; True if that is unknown, because reading it then reports the error."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -128,8 +128,8 @@ def load_text(path: Path, *, where: str, otherwise: str = "is it the right file?
 
     Args:
         path: the file.
-        where: who named it, for messages.
-        otherwise: what to do when it holds something else.
+        where: the setting that names it, for messages.
+        otherwise: what to do if the content is something else.
 
     Raises:
         SettingsError: it cannot be read, is too long, or is not UTF-8.
@@ -139,7 +139,7 @@ def load_text(path: Path, *, where: str, otherwise: str = "is it the right file?
             data = file.read(MAX_FILE + 1)
             status = os.fstat(file.fileno())
     except (OSError, ValueError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else "the name is no path"
+        reason = problem.strerror if isinstance(problem, OSError) else "not a valid path"
         shown = f"{str(path)[:200]!r}"
         raise SettingsError(f"{where}: cannot read {shown}: {reason}.") from None
     if len(data) > MAX_FILE:
@@ -155,7 +155,7 @@ def load_text(path: Path, *, where: str, otherwise: str = "is it the right file?
 def _load_config(found: FoundSetting, environ: Mapping[str, str]) -> tuple[Path, TextFile] | None:
     if found.value is not None:
         path = Path(found.value)
-        hint = f"if it is an encrypted Hero Auth user file, take its accounts in with `herod import {path}`."
+        hint = f"if it is an encrypted Hero Auth user file, import its accounts with `herod import {path}`."
         return path, load_text(path, where=found.where, otherwise=hint)
     home = xdg_folder(environ, "XDG_CONFIG_HOME", ".config")
     for path in (SYSTEM_CONFIG, *(() if home is None else (home / "herod" / "herod.toml",))):
@@ -174,19 +174,19 @@ def _parse_toml(path: Path, text: str) -> dict[str, object]:
     if _is_hero_auth(table):
         raise SettingsError(
             f"{path}: this is a Hero Auth user file, not herod's settings: "
-            f"take its accounts in with `herod import {path}`, and start without it."
+            f"import its accounts with `herod import {path}`, and start without it."
         )
     known = {name for name, option in OPTIONS.items() if option.in_file} | {"scopes", "limits"}
     for name in table:
         if name in ("hero_secret", "store_secret", "herod_store_secret"):
             variable = SECRETS[0 if name == "hero_secret" else 1].file_variable
-            raise SettingsError(f"{path}: {name}: this secret has a file of its own: start with {variable}=FILE.")
+            raise SettingsError(f"{path}: {name}: this secret belongs in its own file: start with {variable}=FILE.")
         _require_known(name, known, where=str(path))
     return table
 
 
 def _is_hero_auth(table: Mapping[str, object]) -> bool:
-    """Whether a table holds accounts: under one of the names for them, or tables with an account's fields."""
+    """Whether a table contains accounts: under one of the names for them, or as tables with an account's fields."""
     if any(isinstance(table.get(name), dict | list) for name in HERO_AUTH_TABLES):
         return True
     return any(isinstance(value, dict) and HERO_AUTH_FIELDS & value.keys() for value in table.values())
@@ -221,7 +221,7 @@ def _require_known(name: str, known: Iterable[str], *, where: str) -> None:
     names = set(known)
     if name not in names:
         close = _close(name, names)
-        hint = f"did you mean {close}?" if close else f"it may say {', '.join(sorted(names))}."
+        hint = f"did you mean {close}?" if close else f"the keys are {', '.join(sorted(names))}."
         raise SettingsError(f"{where}: unknown key {name[:80]!r}: {hint}")
 
 

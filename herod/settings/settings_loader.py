@@ -1,6 +1,6 @@
-"""All that was said becomes one frozen `Settings`: values are judged together here, once, before the start.
+"""Combines all sources to one frozen `Settings` and checks that the values are consistent, once, before the start.
 
-Nothing is opened for use, and nothing unsafe passes without a word.
+It opens nothing for use, and refuses or warns of everything unsafe.
 """
 
 from collections.abc import Mapping
@@ -29,14 +29,13 @@ __all__ = ["load_settings"]
 
 
 def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, uid: int, pid: int = 0) -> Settings:
-    """Read what was set and refuse what cannot be or should not.
+    """Load the settings and refuse invalid or unsafe ones.
 
     Args:
-        options: option name with underscores → value, as the command line gave it. None, False and () mean
-            that it did not.
+        options: option name with underscores → value from the command line. None, False and () mean not set.
         environ: the process environment.
-        uid: who the daemon runs as; root has other defaults.
-        pid: the daemon's: the service manager says whom it means. 0 for those who only look at the settings.
+        uid: the daemon's user; root has other defaults.
+        pid: the daemon's process id, to recognize what the service manager passes to it. 0 to only read settings.
 
     Raises:
         SettingsError: one line that names the setting, what was found and what to change.
@@ -75,15 +74,15 @@ def _choose_binds(sources: SettingSources, uid: int, manager: ServiceManager, wa
             return default_binds(sources.environ, uid=uid, port=port.value)
         if port.origin != "default":
             warnings.append(
-                f"{port.where} counts for the default addresses only, and sockets were passed (LISTEN_FDS)."
+                f"{port.where} applies to the default addresses only, and sockets were passed (LISTEN_FDS)."
             )
         return manager.sockets
     if port.origin != "default":
-        warnings.append(f"{port.where} counts for the default addresses only, and {found.where} replaces them.")
+        warnings.append(f"{port.where} applies to the default addresses only, and {found.where} replaces them.")
     binds = tuple(bind for text in found.value for bind in parse_binds(text, where=found.where))
     if unused := [str(bind) for bind in manager.sockets if bind not in binds]:
         warnings.append(
-            f"{found.where} names other addresses, so nobody is answered on {', '.join(unused)} (LISTEN_FDS)."
+            f"{found.where} names other addresses, so herod does not accept on {', '.join(unused)} (LISTEN_FDS)."
         )
     if not binds:
         raise SettingsError(f"{found.where}: found no address, expected at least one.")
@@ -91,7 +90,7 @@ def _choose_binds(sources: SettingSources, uid: int, manager: ServiceManager, wa
     for bind in binds:
         key = bind.path if isinstance(bind, UnixBind) else bind
         if key in seen and not (isinstance(bind, TcpBind) and bind.port == 0):
-            raise SettingsError(f"{found.where}: {bind} stands there twice: keep one.")
+            raise SettingsError(f"{found.where}: {bind} is listed twice: keep one.")
         seen.add(key)
     return binds
 
@@ -107,14 +106,16 @@ def _check_tls(sources: SettingSources, binds: tuple[Bind, ...], warnings: list[
         return
     cert_path, key_path = cert.base / cert.value, key.base / key.value
     if "-----BEGIN CERTIFICATE-----" not in load_text(cert_path, where=cert.where).text:
-        raise SettingsError(f"{cert.where}: {cert_path} holds no certificate: give a PEM file.")
+        raise SettingsError(f"{cert.where}: {cert_path} contains no certificate: give a PEM file.")
     file = load_text(key_path, where=key.where)
     if "PRIVATE KEY-----" not in file.text:
-        raise SettingsError(f"{key.where}: {key_path} holds no private key: give a PEM file.")
+        raise SettingsError(f"{key.where}: {key_path} contains no private key: give a PEM file.")
     if "ENCRYPTED" in file.text:
-        raise SettingsError(f"{key.where}: {key_path} is encrypted, and a daemon cannot ask: decrypt it.")
+        raise SettingsError(
+            f"{key.where}: {key_path} is encrypted, and a daemon cannot ask for the password: decrypt it."
+        )
     if file.is_exposed:
-        warnings.append(f"{key.where}: everybody on this machine may read {key_path}: chmod 600 it.")
+        warnings.append(f"{key.where}: every user of this machine can read {key_path}: chmod 600 it.")
     if not any(isinstance(bind, TcpBind | FdBind) for bind in binds):
         warnings.append(f"{cert.where} has no effect: no TCP address is bound.")
 
@@ -125,7 +126,7 @@ def _check_reach(tcp: list[TcpBind], warnings: list[str], *, insecure: bool) -> 
             continue
         if not insecure:
             raise SettingsError(clear_text_refusal(str(bind)))
-        warnings.append(f"{bind}: secrets pass in the clear to and from other machines (--insecure).")
+        warnings.append(f"{bind}: secrets are sent unencrypted to and from other machines (--insecure).")
 
 
 def _choose_store(found: FoundSetting, environ: Mapping[str, str], uid: int) -> Path | None:
@@ -150,7 +151,7 @@ def _default_store(environ: Mapping[str, str], uid: int) -> Path:
         return Path(state) / "herod.db"
     folder = Path("/var/lib") if uid == 0 else xdg_folder(environ, "XDG_STATE_HOME", ".local/state")
     if folder is None:
-        raise SettingsError("There is no HOME to keep the store in: say --store sqlite:/path/of/herod.db.")
+        raise SettingsError("HOME is not set, so the store has no default path: set --store sqlite:/path/of/herod.db.")
     return folder / "herod" / "herod.db"
 
 
@@ -163,7 +164,7 @@ def _default_url(binds: tuple[Bind, ...], tls_cert: Path | None) -> str:
 
 
 def _host_of(public_url: FoundSetting) -> frozenset[str]:
-    """A configured URL's host is a configured name; behind a proxy it is what clients send."""
+    """The host of the configured public URL: behind a proxy, clients send it in the Host header."""
     if public_url.value is None:
         return frozenset()
     host = urlsplit(str(public_url.value)).hostname or ""

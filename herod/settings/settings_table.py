@@ -1,7 +1,7 @@
-"""What can be set: the one table of settings, limits and secrets.
+"""The one table of settings, limits and secrets.
 
 `herod serve --help`, the variables, the keys of the file, the checks of each value, what SIGHUP applies and the tables
-in docs/configuration.md all follow from it. A new setting is one field here, and one use.
+in docs/configuration.md are all derived from it. A new setting is one field here, and one use.
 """
 
 import re
@@ -95,7 +95,7 @@ def _path(found: FoundSetting) -> Path | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
-    """What one client may take of the server: the file's `[limits]`. Sizes in bytes, times in seconds."""
+    """The limits on clients: the file's `[limits]`. Sizes in bytes, times in seconds."""
 
     max_connections: int = setting(number(1, 65536), "connections at once, over all addresses", default=1024)
     head_bytes: int = setting(number(1024, 1_048_576), "a request's first line and headers", default=16384)
@@ -108,23 +108,23 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be set before the start.
+    """All settings of the daemon.
 
     Attributes:
-        hero_secret: signs tokens by HS256.
-        store_secret: opens the store in place of HERO_SECRET; None where HERO_SECRET does.
+        hero_secret: signs tokens with HS256.
+        store_secret: opens the store instead of HERO_SECRET; None if HERO_SECRET opens it.
         config: the settings file, if one was read.
         store: the database file; None keeps everything in memory.
-        public_url: no final slash.
+        public_url: without a final slash.
         token_ttl: seconds.
-        admin_secret: each a secret itself; so the two beside it.
+        admin_secret: the secrets themselves; also in `user_secret` and `register_secret`.
         log_format: None means text on a terminal, else json.
         networks: `*` alone allows any.
         hosts: lower case, without port, IPv6 in brackets.
-        origins: lower case `scheme://host[:port]`; so `frame_origins`.
-        scopes: scope → the scopes it includes, as written: the graph judges them.
+        origins: lower case `scheme://host[:port]`; also in `frame_origins`.
+        scopes: scope → the scopes it includes, as written: the scope graph checks them.
         manager: what the service manager passed on.
-        warnings: for the log: what is allowed and not wise.
+        warnings: for the log: settings that are allowed but unwise.
     """
 
     hero_secret: str = field(repr=False)
@@ -253,7 +253,7 @@ RELOADED: Final = frozenset({"scopes", *(name for name, option in OPTIONS.items(
 
 @dataclass(frozen=True, slots=True)
 class SecretOption:
-    """A secret that starts the daemon: in its variable, in a file that `VARIABLE_FILE` names, or by systemd.
+    """A secret of the daemon: in its variable, in a file that `VARIABLE_FILE` names, or in a systemd credential.
 
     Attributes:
         credential: the systemd credential's name (systemd.exec(5), "CREDENTIALS").

@@ -1,6 +1,6 @@
-"""What the service manager says in the environment: passed sockets, where to report, how often to say that all is well.
+"""Reads the service manager's environment: passed sockets, the notify socket and the watchdog interval.
 
-Pure. Nothing here is an option: people do not set it, systemd does.
+Pure. These are not options: systemd sets them, not the operator.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from herod.settings.bind_addresses import FdBind
 
 __all__ = ["MANAGER_VARIABLES", "ServiceManager", "read_manager"]
 
-# To be taken out of the environment once read: they are meant for this process alone.
+# The caller removes these from the environment once read: they are meant for this process only.
 MANAGER_VARIABLES: Final = (
     "LISTEN_PID",
     "LISTEN_PIDFDID",
@@ -28,12 +28,12 @@ _DIGITS: Final = 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceManager:
-    """What it wants of this process.
+    """What the service manager passed to this process.
 
     Attributes:
-        sockets: those it passed on, from descriptor 3 (sd_listen_fds(3)).
+        sockets: the passed sockets, from descriptor 3 (sd_listen_fds(3)).
         notify: the datagram socket it listens on: a path, or `@` and an abstract name (sd_notify(3)).
-        watchdog_seconds: it ends a process that says nothing for so long (sd_watchdog_enabled(3)).
+        watchdog_seconds: it kills a process that sends nothing for this long (sd_watchdog_enabled(3)).
     """
 
     sockets: tuple[FdBind, ...] = ()
@@ -42,7 +42,7 @@ class ServiceManager:
 
 
 def read_manager(environ: Mapping[str, str], *, pid: int) -> ServiceManager:
-    """Read what is meant for the process `pid`; what is meant for another, or for none, counts as not said."""
+    """Read the variables meant for the process `pid`; those meant for another process are ignored."""
     sockets = _number(environ, "LISTEN_FDS") if environ.get("LISTEN_PID") == str(pid) else 0
     notify = environ.get("NOTIFY_SOCKET", "") if pid else ""
     is_watched = bool(pid) and environ.get("WATCHDOG_PID", str(pid)) == str(pid)

@@ -127,7 +127,7 @@ def test_named_addresses_come_before_passed_sockets(folder: Path) -> None:
     with started(command, os.environ, folder) as process, socket.socket(socket.AF_UNIX) as client:
         until(folder / "log", "Listening on")
         client.connect(str(path))
-        assert "nobody is answered on fd://3" in until(folder / "log", "listening on")
+        assert "herod does not accept on fd://3" in until(folder / "log", "listening on")
         assert ask(socket.AF_UNIX, str(own)).startswith(b"HTTP/1.1 200")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0

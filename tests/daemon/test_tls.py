@@ -124,7 +124,7 @@ def test_files_that_will_not_do(tmp_path: Path) -> None:
     for certificate, secret, message in (
         (cert, other, "does not belong to"),
         (cert, tmp_path / "none", "cannot read"),
-        (key, key, "holds no certificate"),
+        (key, key, "contains no certificate"),
     ):
         arguments = ("--tls-cert", str(certificate), "--tls-key", str(secret), "--store", "memory:")
         done = herod("serve", "--bind", "127.0.0.1:0", *arguments, env=env)

@@ -33,17 +33,17 @@ GOOD: list[tuple[str, Bind]] = [
 
 BAD = [
     ("unix:@abstract", "abstract socket"),
-    ("unix:relative.sock", "give its whole path"),
-    ("unix:", "give its whole path"),
-    ("unix:/run/herod/", "give its whole path"),
-    ("unix:/run/a\nb", "cannot be printed"),
+    ("unix:relative.sock", "give an absolute path"),
+    ("unix:", "give an absolute path"),
+    ("unix:/run/herod/", "give an absolute path"),
+    ("unix:/run/a\nb", "unprintable characters"),
     ("unix:/" + "a" * 100, "101 bytes"),
-    ("unix:/a,mod=0600", "unknown part 'mod=0600'"),
-    ("unix:/a,mode=0600,mode=0660", "says mode twice"),
+    ("unix:/a,mod=0600", "unknown option 'mod=0600'"),
+    ("unix:/a,mode=0600,mode=0660", "sets mode twice"),
     ("unix:/a,mode=0888", "octal permissions"),
     ("unix:/a,mode=1777", "octal permissions"),
     ("unix:/a,mode=", "octal permissions"),
-    ("unix:/a,mode=0440", "shuts out the daemon's own user"),
+    ("unix:/a,mode=0440", "locks out the daemon's own user"),
     ("unix:/a,peer=no", "peer=on or peer=off"),
     ("http://127.0.0.1:3350", "is a path or a URL"),
     ("/run/a.sock", "is a path or a URL"),
@@ -62,9 +62,9 @@ BAD = [
     ("127.0.0.1:65536", "a number from 0 to 65535"),
     ("127.0.0.1:٣", "a number from 0 to 65535"),
     ("127.0.0.1:+1", "a number from 0 to 65535"),
-    ("fd://2", "N from 3 on"),
-    ("fd:3", "N from 3 on"),
-    ("fd://x", "N from 3 on"),
+    ("fd://2", "N of at least 3"),
+    ("fd:3", "N of at least 3"),
+    ("fd://x", "N of at least 3"),
 ]
 
 

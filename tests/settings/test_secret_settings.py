@@ -82,7 +82,7 @@ def test_two_sources(tmp_path: Path) -> None:
     environ = {"HERO_SECRET": SECRET, "HERO_SECRET_FILE": keep(tmp_path / "hero_secret", SECRET + "\n")}
     assert load(environ | {"CREDENTIALS_DIRECTORY": str(tmp_path)}).hero_secret == SECRET
     assert refusal(environ | {"HERO_SECRET": OTHER}) == (
-        "HERO_SECRET and HERO_SECRET_FILE hold different secrets: keep one of them."
+        "HERO_SECRET and HERO_SECRET_FILE have different secrets: keep one of them."
     )
 
 
@@ -107,13 +107,13 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert f"HERO_SECRET_FILE: cannot read '{tmp_path}/none': No such file" in refusal(
         {"HERO_SECRET_FILE": str(tmp_path / "none")}
     )
-    assert "the name is no path" in refusal({"HERO_SECRET_FILE": "a\0b"})
+    assert "not a valid path" in refusal({"HERO_SECRET_FILE": "a\0b"})
 
 
 def test_file_that_everybody_reads(tmp_path: Path) -> None:
     """A world-readable secret file is warned about."""
     settings = load({"HERO_SECRET_FILE": keep(tmp_path / "s", SECRET, 0o644)})
-    assert settings.warnings == (f"HERO_SECRET_FILE: everybody on this machine may read {tmp_path}/s: chmod 600 it.",)
+    assert settings.warnings == (f"HERO_SECRET_FILE: every user of this machine can read {tmp_path}/s: chmod 600 it.",)
 
 
 @pytest.mark.parametrize("variable", ["HERO_SECRET", "HEROD_STORE_SECRET"])
@@ -124,7 +124,7 @@ def test_short(variable: str) -> None:
     assert message.startswith(f"{variable} has 31 bytes and needs 32")
     assert "--allow-weak-secret" in message
     settings = load(environ, allow_weak_secret=True)
-    assert settings.warnings == (f"{variable} has 31 bytes: whoever sees one token can guess it.",)
+    assert settings.warnings == (f"{variable} has 31 bytes: anyone who sees one token can guess it.",)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_legacy_from_the_command_line() -> None:
     settings = load({"HERO_SECRET": SECRET}, admin_secret=(OTHER, SECRET, OTHER), user_secret=("c" * 16,))
     assert (settings.admin_secret, settings.user_secret) == ((OTHER, SECRET), ("c" * 16,))
     assert settings.warnings == (
-        "--admin-secret: everybody on this machine may read a command line: use @FILE.",
-        "--user-secret: everybody on this machine may read a command line: use @FILE.",
+        "--admin-secret: every user of this machine can read a command line: use @FILE.",
+        "--user-secret: every user of this machine can read a command line: use @FILE.",
     )
 
 
@@ -171,10 +171,10 @@ def test_legacy_from_files(tmp_path: Path) -> None:
     assert settings.register_secret == (OTHER, "three", SECRET)
     assert settings.warnings == (
         (
-            "HEROD_REGISTER_SECRET: a legacy secret under 16 bytes can be guessed: nobody counts the guesses at "
-            "/validate and auth.verify."
+            "HEROD_REGISTER_SECRET: a legacy secret under 16 bytes can be guessed: guesses at /validate and "
+            "auth.verify are not limited."
         ),
-        f"HEROD_REGISTER_SECRET: everybody on this machine may read {second}: chmod 600 it.",
+        f"HEROD_REGISTER_SECRET: every user of this machine can read {second}: chmod 600 it.",
     )
     assert "more than one line" in refusal(
         {"HERO_SECRET": SECRET}, admin_secret=("@" + keep(tmp_path / "c", "x\ny\n"),)
@@ -186,7 +186,7 @@ def test_legacy_in_an_open_file(tmp_path: Path) -> None:
     """Secrets in a world-readable settings file are warned about; in a private one they are not."""
     path = keep(tmp_path / "herod.toml", f'admin_secret = ["{OTHER}"]', 0o644)
     assert load({"HERO_SECRET": SECRET}, config=path).warnings == (
-        f"{path}: admin_secret: everybody on this machine may read this file: chmod 600 it, or use @FILE.",
+        f"{path}: admin_secret: every user of this machine can read this file: chmod 600 it, or use @FILE.",
     )
     Path(path).chmod(0o640)
     assert load({"HERO_SECRET": SECRET}, config=path).warnings == ()

@@ -152,7 +152,7 @@ def test_whole_file(tmp_path: Path) -> None:
         ("issuer = 'x'\nport 5", "not TOML: Expected '=' after a key in a key/value pair (at line 2, column 6)."),
         ("x = " + "[" * 5000, "nested too deep"),
         ("token-ttl = 5", "unknown key 'token-ttl': did you mean token_ttl?"),
-        ("zebra = 5", "unknown key 'zebra': it may say admin_secret, "),
+        ("zebra = 5", "unknown key 'zebra': the keys are admin_secret, "),
         ("config = 'x'", "unknown key 'config'"),
         ("hero_secret = 'x'", "start with HERO_SECRET_FILE=FILE"),
         ("herod_store_secret = 'x'", "start with HEROD_STORE_SECRET_FILE=FILE"),
@@ -281,8 +281,8 @@ def test_switch_words(text: str, expected: bool) -> None:
 
 def test_bind_twice() -> None:
     """A duplicate address is refused, but not several ports chosen by the kernel."""
-    assert "unix:/x,mode=0600 stands there twice" in refusal(bind=("unix:/x", "unix:/x,mode=0600"))
-    assert "127.0.0.1:1 stands there twice" in refusal(bind=("127.0.0.1:1", "127.0.0.1:1"))
+    assert "unix:/x,mode=0600 is listed twice" in refusal(bind=("unix:/x", "unix:/x,mode=0600"))
+    assert "127.0.0.1:1 is listed twice" in refusal(bind=("127.0.0.1:1", "127.0.0.1:1"))
     assert len(load(bind=("127.0.0.1:0", "127.0.0.1:0")).bind) == 2
 
 
@@ -291,16 +291,16 @@ def test_port_beside_bind() -> None:
     assert load(port=99).bind[1] == TcpBind("127.0.0.1", 99)
     settings = load(port=99, bind=("127.0.0.1:5",))
     assert settings.bind == (TcpBind("127.0.0.1", 5),)
-    assert settings.warnings == ("--port counts for the default addresses only, and --bind replaces them.",)
+    assert settings.warnings == ("--port applies to the default addresses only, and --bind replaces them.",)
 
 
 def test_beyond_loopback() -> None:
     """TCP beyond loopback needs TLS or an explicit setting that allows plaintext."""
     message = refusal(bind=("10.0.0.1:3350",))
     assert message.startswith("10.0.0.1:3350 can be reached from other machines")
-    assert message.endswith("give --tls-cert and --tls-key, or say --insecure.")
+    assert message.endswith("set --tls-cert and --tls-key, or --insecure.")
     settings = load(bind=("127.0.0.1:1", "10.0.0.1:3350"), insecure=True)
-    assert "10.0.0.1:3350: secrets pass in the clear" in settings.warnings[0]
+    assert "10.0.0.1:3350: secrets are sent unencrypted" in settings.warnings[0]
 
 
 def tls_files(tmp_path: Path) -> tuple[Path, Path]:
@@ -326,8 +326,8 @@ def test_tls_that_is_not_whole(tmp_path: Path) -> None:
     cert, key = tls_files(tmp_path)
     assert refusal(tls_cert=cert) == "--tls-cert is given without --tls-key: give both or neither."
     assert "--tls-key is given without --tls-cert" in refusal(tls_key=key)
-    assert "holds no certificate" in refusal(tls_cert=key, tls_key=key)
-    assert "holds no private key" in refusal(tls_cert=cert, tls_key=cert)
+    assert "contains no certificate" in refusal(tls_cert=key, tls_key=key)
+    assert "contains no private key" in refusal(tls_cert=cert, tls_key=cert)
     assert "cannot read" in refusal(tls_cert=tmp_path / "none", tls_key=key)
     key.write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
     assert "is encrypted" in refusal(tls_cert=cert, tls_key=key)
@@ -338,7 +338,7 @@ def test_tls_warnings(tmp_path: Path) -> None:
     cert, key = tls_files(tmp_path)
     key.chmod(0o644)
     settings = load(bind=("unix:/x",), tls_cert=cert, tls_key=key)
-    assert f"everybody on this machine may read {key}" in settings.warnings[0]
+    assert f"every user of this machine can read {key}" in settings.warnings[0]
     assert "no TCP address is bound" in settings.warnings[1]
 
 

@@ -154,7 +154,7 @@ def _passed_tcp(bind: FdBind, passed: socket.socket, tls: Certificates | None, *
     if tls is None and not address.is_loopback:
         if not is_insecure:
             raise SettingsError(clear_text_refusal(f"{bind} ({address})"))
-        _log.warning("%s (%s): secrets pass in the clear to and from other machines (--insecure).", bind, address)
+        _log.warning("%s (%s): secrets are sent unencrypted to and from other machines (--insecure).", bind, address)
     return BoundListener(passed, label=f"{bind} ({address})", host=address.url_host, tls=tls)
 
 

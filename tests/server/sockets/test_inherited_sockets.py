@@ -123,7 +123,7 @@ def test_tcp_beyond_loopback(caplog: pytest.LogCaptureFixture) -> None:
         pass
     fd, _ = tcp_listener(everywhere)
     with caplog.at_level(logging.WARNING), listening([FdBind(fd)], is_insecure=True):
-        assert "secrets pass in the clear" in caplog.text
+        assert "secrets are sent unencrypted" in caplog.text
 
 
 def test_what_is_not_taken(folder: Path) -> None:
@@ -190,5 +190,5 @@ def test_passed_sockets_replace_the_default_addresses() -> None:
     assert "--port counts for" in load_settings({**options, "port": 1}, environ, uid=0, pid=42).warnings[0]
     named = load_settings({**options, "bind": ("fd://4", "127.0.0.1:1")}, environ, uid=0, pid=42)
     assert named.bind == (FdBind(4), TcpBind("127.0.0.1", 1))
-    assert "nobody is answered on fd://3 (" in named.warnings[0]
+    assert "herod does not accept on fd://3 (" in named.warnings[0]
     assert FdBind(3) not in load_settings(options, environ, uid=0, pid=43).bind
