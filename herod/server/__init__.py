@@ -1,1 +1,1 @@
-"""Sockets and processes: bytes in, bytes out. Knows HTTP's framing and nothing of what is asked."""
+"""Sockets and processes: bytes in, bytes out. Knows HTTP framing, but nothing about the requests' meaning."""

@@ -1,10 +1,11 @@
-"""Who gives up a place when all are taken: the connections that are there, by the source they come from.
+"""Connection eviction: chooses the connection to end when the limit is reached, fairly between sources.
 
-Nobody may be kept out by what one source does, however often it comes. So a newcomer gets a place of a source that
-holds more than the newcomer's would, at once; among equals only who has kept herod waiting for some time gives way. A
-source is a local user, or an address as the guessing limits see it: all of 127.0.0.0/8 is one, an IPv6 /64 is one.
+No source may lock others out, however often it connects. So a new connection at once replaces one of a source that has
+more connections than the newcomer's would; among equals, only a connection that has kept herod waiting for some time is
+evicted. A source is a local user, or an address as the rate limits see it: all of 127.0.0.0/8 is one, an IPv6 /64 is
+one.
 
-Must never end a connection whose request is being carried out, nor do anything else to one: it only chooses.
+It must never choose a connection whose request is being processed, and it only chooses: the caller ends connections.
 """
 
 from typing import Generic, Protocol, TypeVar
@@ -13,14 +14,14 @@ __all__ = ["Eviction", "EvictionCandidate"]
 
 
 class EvictionCandidate(Protocol):
-    """A connection, as far as its place is concerned.
+    """A connection, as eviction sees it.
 
     Attributes:
-        share: the source it comes from.
+        share: its source.
         is_receiving: waiting for the client to send.
         is_idle: between two requests; else in the middle of one.
-        is_sending: waiting for the client to take an answer.
-        waits_since: when it began to wait for what the client is to send.
+        is_sending: waiting for the client to read a response.
+        waits_since: since when it has been waiting for the client to send.
     """
 
     share: str
@@ -34,7 +35,7 @@ Candidate = TypeVar("Candidate", bound=EvictionCandidate)
 
 
 class Eviction(Generic[Candidate]):
-    """The connections that have a place."""
+    """The connections that count against the limit."""
 
     def __init__(self) -> None:
         self.by_source: dict[str, set[Candidate]] = {}
@@ -44,12 +45,12 @@ class Eviction(Generic[Candidate]):
         return self._count
 
     def add(self, one: Candidate) -> None:
-        """It has a place."""
+        """Add a connection."""
         self.by_source.setdefault(one.share, set()).add(one)
         self._count += 1
 
     def discard(self, one: Candidate) -> None:
-        """It has none any more; to be called as often as one likes."""
+        """Remove a connection; may be called again."""
         source = self.by_source.get(one.share)
         if source is None or one not in source:
             return
@@ -59,14 +60,14 @@ class Eviction(Generic[Candidate]):
             del self.by_source[one.share]
 
     def choose(self, newcomer: str | None, *, latest: float) -> Candidate | None:
-        """Who is to make room for a newcomer from this source, or from one that is not known yet; None for nobody.
+        """The connection to evict for a newcomer, or None.
 
-        Half a request goes before none: otherwise whoever fills all places with requests that never end keeps
-        everybody out, and by coming again does so for good.
+        Unfinished requests are evicted before idle connections: otherwise a client that fills the limit with requests
+        that never end would lock out all others, and by reconnecting do so permanently.
 
         Args:
-            newcomer: its source.
-            latest: who has waited since then, or longer, is taken not to be in use.
+            newcomer: its source; None if it is not known yet.
+            latest: a connection that has waited since then, or longer, counts as unused.
         """
         own = len(self.by_source.get(newcomer, ())) if newcomer is not None else None
         if own is not None:
@@ -86,5 +87,5 @@ class Eviction(Generic[Candidate]):
 
 
 def _order(one: EvictionCandidate, latest: float) -> tuple[bool, bool, bool, float]:
-    """First who waits long, then who is in the middle of a request, then who has waited longest; answers last."""
+    """Sort order: long waits first, then unfinished requests, then the longest wait; those being sent to last."""
     return not one.is_receiving, one.waits_since > latest, one.is_idle, one.waits_since

@@ -1,6 +1,6 @@
-"""Every number that bounds a connection, in one place (SECURITY, rule 18).
+"""All limits of a connection in one place (SECURITY, rule 18).
 
-Must never hold anything else: what a limit does when it is reached stands where it is applied.
+Must never contain anything else: the code that applies a limit decides what happens when it is reached.
 """
 
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ __all__ = ["Limits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits(LimitSettings):
-    """What one client may take: the settings, and what nobody needs to set. Sizes in bytes, times in seconds.
+    """The limits on clients: the settings, and those that need no setting. Sizes in bytes, times in seconds.
 
     Attributes:
         headers: header lines in one request.
         body_bytes: one body, decoded. A chunked one may take twice that on the wire.
-        linger_seconds: how long a refused client's further input is read and dropped, so that it can read the
+        linger_seconds: how long further input of a refused client is read and dropped, so that it can read the
             refusal.
-        linger_bytes: how much of it.
-        unsent_bytes: of answers that the clients have not taken yet, on one connection. Small answers do not count, nor
-            do bytes that many share.
+        linger_bytes: how much of that input.
+        unsent_bytes: responses on one connection that the client has not read yet. Small responses do not count, nor
+            do bytes that connections share.
         unsent_bytes_of_source: the same on all connections of one source.
         unsent_bytes_in_all: the same on all connections.
-        send_buffer_bytes: what the kernel keeps of them for a TCP client; it takes twice that for its own records.
-        receive_buffer_bytes: what it keeps of a TCP client's input, again twice; left to itself, that may be megabytes.
-        evict_seconds: idle, or in the middle of sending one request, for this long, a connection gives its place to
-            a new one when all are taken.
-        sweep_seconds: how often deadlines are looked at. A connection ends up to two sweeps before its
-            deadline, and not after it.
+        send_buffer_bytes: the kernel's send buffer of a TCP connection; the kernel allocates twice that.
+        receive_buffer_bytes: the kernel's receive buffer, again twice; by default it may grow to megabytes.
+        evict_seconds: a connection that is idle, or in the middle of sending one request, for this long may be evicted
+            for a new one when the limit is reached.
+        sweep_seconds: how often deadlines are checked. A connection ends up to two sweeps before its deadline, and
+            never after it.
     """
 
     headers: int = 100

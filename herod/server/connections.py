@@ -1,12 +1,11 @@
-"""Connections from accept to close: caps, deadlines, answers in order, and an end that always comes.
+"""Connections from accept to close: limits, deadlines and responses in order.
 
-Must never let one connection's fault reach another or the accept loop, nor let a client decide how long it
-stays.
+Must never let one connection's failure affect another or the accept loop, nor let a client decide how long it
+stays connected.
 
-There is one task and one cancel scope a connection and no timer at all. Moving a deadline in trio's queue
-twice a request took a fifth of the whole request's time, so a connection's deadline is a number, and one task
-looks at all of them now and then. That task's clock is also the one deadlines are set by: it may be a sweep
-old, which ends a connection a little early and never late.
+Each connection has one task and one cancel scope, and no timer. Moving a deadline in trio's queue twice a request took
+a fifth of the request's time, so a connection's deadline is a number, and one task checks all of them periodically.
+Deadlines are set by that task's clock, which may be one sweep old: a connection ends a little early, but never late.
 """
 
 import errno
@@ -48,20 +47,20 @@ __all__ = ["raise_descriptor_limit", "serve"]
 
 _log = logging.getLogger(__name__)
 
-# What the store, the log, threads and the listeners themselves need besides connections.
+# Descriptors for the store, the log, threads and the listeners.
 _SPARE_DESCRIPTORS: Final = 96
-# So many clients beyond the cap are told so; more are just closed.
+# So many clients over the limit get a 503; more are just closed.
 _TURNED_AWAY: Final = 32
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _ACCEPT_BURST: Final = 32
 _ACCEPT_PAUSE_SECONDS: Final = 0.1
 _COMPLAINT_SECONDS: Final = 10.0
-# So many pipelined requests are answered in a row before others get their turn.
+# So many pipelined requests are answered in a row before other connections get a turn.
 _TURN: Final = 16
 
 
 def raise_descriptor_limit(connections: int) -> None:
-    """Let this process open enough descriptors for so many connections, as far as its hard limit goes."""
+    """Raise the soft limit of open files for so many connections, up to the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _SPARE_DESCRIPTORS
     if hard != resource.RLIM_INFINITY:
@@ -78,17 +77,17 @@ async def serve(
     shutdown: trio.Event,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer on all listeners until `shutdown` is set and what is in hand has ended.
+    """Serve on all listeners until `shutdown` is set and the requests in progress have ended.
 
-    After `shutdown`, nothing more is accepted and the listeners are stopped, idle connections end at once,
-    requests in hand are answered, and what is left after `limits.drain_seconds` is cut off.
+    After `shutdown`, no connection is accepted and the listeners are stopped, idle connections end at once,
+    requests in progress are answered, and connections left after `limits.drain_seconds` are cut off.
 
     Args:
-        listeners: already listening. They are stopped, not closed: their locks are the caller's to give back.
-        handle: answers one request. What it raises is logged and answered as a bare 500.
-        limits: what a client may take.
-        shutdown: set by whoever handles signals.
-        task_status: told once connections are accepted.
+        listeners: already listening. They are stopped, not closed: the caller releases their locks.
+        handle: answers one request. An exception is logged and answered with a bare 500.
+        limits: the limits on clients.
+        shutdown: set by the signal handler.
+        task_status: started once connections are accepted.
     """
     server = _Server(handle, limits)
     async with trio.open_nursery() as tasks:
@@ -107,7 +106,7 @@ async def serve(
 
 
 class _Server:
-    """What connections share: who is there, what time it is, and what may be taken."""
+    """What connections share: the list of connections, the clock and the limits."""
 
     def __init__(self, handle: Handler, limits: Limits) -> None:
         self.handle = handle
@@ -126,10 +125,10 @@ class _Server:
         room = math.inf if soft == resource.RLIM_INFINITY else max(8, soft - _SPARE_DESCRIPTORS)
         self._most = min(limits.max_connections, room)
         if self._most < limits.max_connections:
-            _log.warning("only %d connections fit under the limit of open files (ulimit -n)", self._most)
+            _log.warning("the limit of open files (ulimit -n) allows only %d connections", self._most)
 
     async def accept_forever(self, listener: BoundListener, tasks: trio.Nursery) -> None:
-        """Take connections from one listener, whatever becomes of them."""
+        """Accept connections from one listener; their failures do not end the loop."""
         while True:
             await trio.lowlevel.wait_readable(listener.socket)
             for _ in range(_ACCEPT_BURST):
@@ -145,25 +144,25 @@ class _Server:
                         break
                     if error.errno in {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}:
                         raise
-                    continue  # that client has gone again (accept(2), "Error handling")
+                    continue  # that client has disconnected already (accept(2), "Error handling")
                 self._admit(connected, address, listener, tasks)
 
     def _admit(self, connected: socket.socket, address: object, listener: BoundListener, tasks: trio.Nursery) -> None:
         raw = SocketTransport(connected)
         try:
             source = _source_of(connected, address, listener)
-        except OSError:  # gone before it was asked
+        except OSError:  # disconnected before its credentials were read
             raw.close()
             return
         share = wide_source(source)
         is_full = len(self._places) >= self._most and not self._evict_one(share)
         if is_full:
-            self._complain("all %d connections are taken: new clients are refused", self._most)
+            self._complain("all %d connections are in use: new clients are refused", self._most)
             if self._turned_away >= _TURNED_AWAY:
                 raw.close()
                 return
         transport = raw if listener.tls is None else TlsTransport(raw, listener.tls.context)
-        self.now = trio.current_time()  # the sweep sleeps while nobody is connected
+        self.now = trio.current_time()  # the sweep sleeps while there are no connections
         connection = _Connection(self, transport, source, share=share, is_turned_away=is_full)
         self._connections.add(connection)
         self._turned_away += is_full
@@ -173,7 +172,7 @@ class _Server:
         tasks.start_soon(connection.run)
 
     def _evict_one(self, newcomer: str | None) -> bool:
-        """End a connection that has to make room for one from this source; whether there was one."""
+        """Evict a connection for a new one from this source; return whether there was one to evict."""
         one = self._places.choose(newcomer, latest=self.now - self.limits.evict_seconds)
         if one is None:
             return False
@@ -183,20 +182,20 @@ class _Server:
         return True
 
     def hold_unsent(self, connection: "_Connection", count: int) -> None:
-        """Count bytes that a client is to take, and end who makes it too many."""
+        """Count a connection's unsent bytes, and end the connections that exceed the limits."""
         for one in self.unsent.add(connection, count):
-            self._complain("clients that do not take their answers are cut off: they hold too many bytes")
+            self._complain("clients that do not read their responses are cut off: too many bytes are unsent")
             one.scope.cancel()
 
     def _complain(self, message: str, *args: object) -> None:
-        """Log what would otherwise be said for every client of an onslaught."""
+        """Log a warning, at most once every ten seconds, however many clients cause it."""
         now = trio.current_time()
         if now >= self._complain_after:
             self._complain_after = now + _COMPLAINT_SECONDS
             _log.warning(message, *args)
 
     async def sweep_forever(self) -> None:
-        """Keep the clock, and end what would be overdue before the next look."""
+        """Update the clock, and end connections whose deadline falls before the next sweep."""
         while True:
             if not self._connections:
                 self._first_came = trio.Event()
@@ -209,7 +208,7 @@ class _Server:
             await trio.sleep(self.limits.sweep_seconds)
 
     def forget(self, connection: "_Connection") -> None:
-        """A connection has ended."""
+        """Remove a connection that has ended."""
         self._connections.discard(connection)
         self._places.discard(connection)
         self._turned_away -= connection.is_turned_away
@@ -217,7 +216,7 @@ class _Server:
             self._all_gone.set()
 
     async def drain(self) -> None:
-        """Let what is in hand end, for as long as the limits say."""
+        """Wait for requests in progress, for at most `limits.drain_seconds`."""
         self.is_draining = True
         for connection in self._connections:
             if not connection.has_begun or (connection.is_idle and not connection.transport.has_input()):
@@ -235,14 +234,14 @@ class _Connection:
 
     Attributes:
         deadline: when it ends unless something moves it; infinite while a handler works.
-        has_begun: the handshake, if there is one, is over.
-        is_idle: between two requests, with nothing of the next one here yet.
+        has_begun: the handshake, if there is one, is done.
+        is_idle: between two requests, with no byte of the next one yet.
         is_receiving: waiting for the client to send.
-        is_sending: waiting for the client to take what is sent.
-        in_hand: the request that a handler works on.
-        share: the source it comes from, whose places are counted together.
-        waits_since: when it began to wait for what it waits for now: a request, a head's end or a body's.
-        is_turned_away: there was no place for it: it is told so, and that is all.
+        is_sending: waiting for the client to read.
+        in_hand: the request that a handler is processing.
+        share: its source, whose connections are counted together.
+        waits_since: since when it has been waiting for the current thing: a request, the end of a head or of a body.
+        is_turned_away: the limit was reached: it gets a 503 and ends.
     """
 
     __slots__ = (
@@ -276,27 +275,27 @@ class _Connection:
         self.has_begun = False
         self.in_hand: Request | None = None
         self.is_idle = False
-        self.is_receiving = True  # from the start: accepting may be faster than what is accepted gets its turn
+        self.is_receiving = True  # from the start: it can be evicted before its task first runs
         self.is_sending = False
         self.is_turned_away = is_turned_away
         self.share = share
         self.waits_since = server.now
 
     def is_in_vain(self) -> bool:
-        """Whether a handler waits for news, or reads for long, for a client that has left."""
+        """Whether a handler is waiting for changes, or reading for long, for a client that has disconnected."""
         return self.in_hand is not None and self.in_hand.ends_with_client and self.transport.has_left()
 
     async def run(self) -> None:
-        """Serve, and end without a trace in any other task."""
+        """Serve the connection; no error leaves this task."""
         try:
             with self.scope:
                 await self._serve()
             if self.scope.cancelled_caught and self.is_sending:
                 self.transport.abort()
         except OSError:
-            pass  # the client is gone, as clients may be at any time
+            pass  # the client has disconnected
         except Exception:  # noqa: BLE001 - the outer boundary of a connection; logged with its traceback
-            _log.exception("a connection ended with an error of herod's own")
+            _log.exception("a connection ended with an internal error")
         finally:
             self.transport.close()
             self._server.forget(self)
@@ -312,7 +311,7 @@ class _Connection:
             await self._refuse(refusal_response(refusal))
 
     async def _begin(self) -> None:
-        """Shake hands under the deadline of a head; as long as that takes the client keeps herod waiting."""
+        """Do the handshake under the deadline of a head; meanwhile the connection counts as waiting for the client."""
         self.deadline = self._server.now + self._server.limits.head_seconds
         await self.transport.begin()
         self.is_receiving = False
@@ -338,13 +337,13 @@ class _Connection:
                 await trio.lowlevel.checkpoint()
 
     async def _receive(self) -> bool:
-        """Wait for more input under the deadline of what it belongs to; False at its end."""
+        """Wait for more input under the deadline of the current stage; False at the end of input."""
         reader = self._reader
         stage = reader.stage
         server = self._server
         if stage is Stage.IDLE and server.is_draining and not self.transport.has_input():
             return False
-        if stage is not self._stage:  # a deadline is set once a stage, however the bytes trickle
+        if stage is not self._stage:  # a deadline is set once a stage, however slowly the bytes come
             self._stage = stage
             self.waits_since = server.now
             limits = server.limits
@@ -364,12 +363,12 @@ class _Connection:
         return bool(data)
 
     async def _answer(self, request: Request) -> bool:
-        """Answer one request; False when the connection is to end."""
+        """Answer one request; False if the connection must end."""
         server = self._server
-        if self.scope.cancel_called:  # its bytes came in the moment it was ended: better never than half
+        if self.scope.cancel_called:  # cancelled just as the request arrived: do not start it
             return False
         self._stage = None
-        self.deadline = math.inf  # a handler has its own limits, and may wait for news on purpose
+        self.deadline = math.inf  # a handler has its own limits, and may wait for changes on purpose
         started = time.perf_counter()
         self.in_hand = request
         try:
@@ -384,7 +383,7 @@ class _Connection:
         self.in_hand = None
         is_head, stream, shared = request.method == "HEAD", response.stream, response.shared
         status, is_quiet = response.status, response.is_quiet
-        del response  # its body is in `data`, and not to be held twice
+        del response  # its body is in `data`: do not keep it twice
         if stream is None:
             await self._send(data, b"" if is_head else shared)
         else:
@@ -413,10 +412,10 @@ class _Connection:
         self.is_sending = False
 
     async def _send_stream(self, head: bytes, stream: ByteStream, *, is_head: bool) -> None:
-        """Send a body as its pieces come, each under a deadline of its own; one that fails is left without its end.
+        """Send a body piece by piece, each under its own deadline; a body that fails gets no last chunk.
 
-        HTTP/1.0 knows no chunks: there the end of the connection is the end of the body (RFC 9112, section 6.3), and a
-        body that fails is reset, which is all that tells it from a whole one.
+        HTTP/1.0 has no chunks: there the end of the connection is the end of the body (RFC 9112, section 6.3). If the
+        body fails, the connection is reset, which is the only way to mark it as incomplete.
         """
         is_chunked = self._reader.is_modern
         is_whole = False
@@ -425,7 +424,7 @@ class _Connection:
             if not is_head:
                 async for piece in stream:
                     await self._send(encode_piece(piece) if is_chunked else piece)
-                    self.deadline = math.inf  # the next piece is ours to make
+                    self.deadline = math.inf  # making the next piece is not up to the client
                 if is_chunked:
                     await self._send(LAST_PIECE)
             is_whole = True
@@ -451,8 +450,8 @@ class _Connection:
     async def _linger(self) -> None:
         """Read and drop what the client still sends.
 
-        Closing with input unread resets the connection, and the client may never see the answer that says why
-        (RFC 9112, section 9.6).
+        Closing with unread input resets the connection, and the client may never see the response (RFC 9112,
+        section 9.6).
         """
         limits = self._server.limits
         self.deadline = self._server.now + limits.linger_seconds

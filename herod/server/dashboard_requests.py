@@ -1,11 +1,11 @@
-"""The dashboard's requests, one at a time, to Hypercorn and Quart and back.
+"""Passes the dashboard's requests, one at a time, to Hypercorn and Quart.
 
-Hypercorn never holds a client's socket: it gets one request, written anew from what our own reader understood, over a
-stream in memory, and what it answers is read strictly and returned like any other `Response`. So deadlines, keep-alive,
-HEAD, the security headers and the access log stay those of `connections.py`, and pipelined bytes, upgrades and odd
-framing end at our reader.
+Hypercorn never gets a client's socket: it gets one request, serialized again from our own parse, over an in-memory
+stream; its response is parsed strictly and returned like any other `Response`. So `connections.py` stays in charge of
+deadlines, keep-alive, HEAD, the security headers and the access log, and pipelined bytes, upgrades and odd framing get
+no further than our reader.
 
-Must never import Hypercorn, or the application, before a browser comes: the daemon starts without them.
+Must never import Hypercorn or the application before the first browser request: the daemon starts without them.
 """
 
 import logging
@@ -22,17 +22,17 @@ __all__ = ["PAGES_AT_ONCE", "PAGE_BYTES", "PAGE_SECONDS", "PageRequests"]
 _log = logging.getLogger(__name__)
 
 PAGE_SECONDS: Final = 10.0
-PAGE_BYTES: Final = 768 * 1024  # with its head below what one connection may hold unsent
-# Each takes memory while it is made. Many, because a sign-in may be made to wait for seconds on purpose, and whoever
-# sends wrong passwords must not keep others from their pages.
+PAGE_BYTES: Final = 768 * 1024  # with its head, below the limit of unsent bytes of one connection
+# Each page takes memory while it is rendered. The number is high because a sign-in may be delayed for seconds on
+# purpose, and a client that sends wrong passwords must not block other clients' pages.
 PAGES_AT_ONCE: Final = 256
 
 _METHODS: Final = ("GET", "HEAD", "POST")
 _TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
 _TOO_SLOW: Final = Response(
-    503, b"This page took too long: try again. herod's log has the time it was asked for.\n", _TEXT
+    503, b"This page took too long: try again. The time of the request is in herod's log.\n", _TEXT
 )
-_NOT_ALLOWED: Final = Response(405, b"Pages take GET, HEAD and POST.\n", (*_TEXT, ("Allow", ", ".join(_METHODS))))
+_NOT_ALLOWED: Final = Response(405, b"Pages accept GET, HEAD and POST.\n", (*_TEXT, ("Allow", ", ".join(_METHODS))))
 
 # An ASGI application. Its type is Hypercorn's, which is not imported here.
 Application = Any
@@ -40,13 +40,13 @@ Carry = Callable[[Request], Awaitable[Response]]
 
 
 class PageRequests:
-    """A handler that answers by an ASGI application.
+    """A handler that answers with an ASGI application.
 
     Args:
-        make_app: makes the application; called once, in a thread, when the first browser comes. It may import what it
-            likes.
-        seconds: for one page, loading the application included.
-        most_bytes: of one page.
+        make_app: creates the application; called once, in a thread, at the first browser request. It may import
+            anything.
+        seconds: the time for one page, including loading the application.
+        most_bytes: the largest page.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class PageRequests:
         """Answer one request.
 
         Raises:
-            PageError: what the application answered is no answer, or too long.
+            PageError: the application's response is invalid or too long.
         """
         if request.method not in _METHODS:
             return _NOT_ALLOWED
@@ -74,20 +74,20 @@ class PageRequests:
                     return await carry(request)
         except trio.TooSlowError:
             _log.warning(
-                "%s %s took over %g s and was given up", request.method, shown_path(request.path), self._seconds
+                "%s %s took over %g s and was cancelled", request.method, shown_path(request.path), self._seconds
             )
             return _TOO_SLOW
 
     async def _load(self) -> Carry:
-        """Import Hypercorn and the application: half a second, during which the API goes on answering."""
+        """Import Hypercorn and the application: half a second, during which the API keeps answering."""
         async with self._loading:
             if self._carry is None:
-                # Given up, the import goes on in its thread, and the next request finds it done or waits for it.
+                # After a timeout the import goes on in its thread, and the next request finds it done or waits for it.
                 self._carry = await trio.to_thread.run_sync(self._import, abandon_on_cancel=True)
-                _log.info("the dashboard was loaded for the first browser")
+                _log.info("the dashboard was loaded for the first browser request")
             return self._carry
 
     def _import(self) -> Carry:
-        from herod.server.hypercorn_in_memory import HypercornBridge  # brings Hypercorn, which the API does without
+        from herod.server.hypercorn_in_memory import HypercornBridge  # imports Hypercorn, which the API does not need
 
         return HypercornBridge(self._make_app(), most_bytes=self._most_bytes)

@@ -1,8 +1,8 @@
-"""One request carried to Hypercorn's TCPServer over a stream in memory, and its answer carried back.
+"""Passes one request to Hypercorn's TCPServer over an in-memory stream, and returns its response.
 
-Hypercorn must never see anything but one well-formed HTTP/1.1 request with `Connection: close`, made of the headers
-listed here and no others: that is what keeps its upgrades, HTTP/2, pipelining and framing out of reach (STACK.md lists
-what each of them can do). Only `dashboard_requests.py` imports this file, and only when a browser comes.
+Hypercorn must never see anything but one well-formed HTTP/1.1 request with `Connection: close` and only the headers
+listed here: that keeps its upgrades, HTTP/2, pipelining and framing out of reach (STACK.md lists what each of them can
+do). Only `dashboard_requests.py` imports this file, and only at the first browser request.
 """
 
 import logging
@@ -23,7 +23,7 @@ __all__ = ["HypercornBridge", "PageError", "serialise"]
 
 _log = logging.getLogger(__name__)
 
-# What pages may know of a request. No `Authorization`: pages know people by their session alone.
+# The headers that pages get. No `Authorization`: pages authenticate by session only.
 _CARRIED: Final = (
     "accept",
     "accept-language",
@@ -36,7 +36,7 @@ _CARRIED: Final = (
     "sec-fetch-site",
     "user-agent",
 )
-# What the server sets by itself, or what belongs to the connection that there is not (RFC 9110, section 7.6.1).
+# Headers that the server sets itself, or that describe a connection (RFC 9110, section 7.6.1), of which there is none.
 _DROPPED: Final = frozenset(
     {"alt-svc", "connection", "content-length", "date", "keep-alive", "server", "trailer", "transfer-encoding"}
 )
@@ -46,15 +46,15 @@ _FIRST_FINAL_STATUS: Final = 200
 
 
 class PageError(Exception):
-    """The application's answer cannot be used."""
+    """The application's response cannot be used."""
 
 
 class HypercornBridge:
     """An ASGI application behind Hypercorn.
 
     Args:
-        app: the application; it finds the `Request` itself in `scope["state"]["request"]`.
-        most_bytes: of one answer.
+        app: the application; the original `Request` is in `scope["state"]["request"]`.
+        most_bytes: the largest response.
     """
 
     def __init__(self, app: Any, *, most_bytes: int) -> None:
@@ -63,10 +63,10 @@ class HypercornBridge:
         self._config = _make_config()
 
     async def __call__(self, request: Request) -> Response:
-        """Carry one request.
+        """Pass one request to the application and return its response.
 
         Raises:
-            PageError: the answer is none, incomplete, not HTTP or too long.
+            PageError: the response is missing, incomplete, not HTTP or too long.
         """
         kind = _SecureStream if request.source.secure else _Stream
         stream = kind(serialise(request), most_bytes=self._most_bytes)
@@ -76,29 +76,29 @@ class HypercornBridge:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_run, server, stream)
             await stream.over.wait()
-            # The answer is here, or there will be none. Whatever Hypercorn and Quart still do is not waited for:
-            # closing is what they are worst at.
+            # The response is complete, or there will be none. Do not wait for what Hypercorn and Quart still do: they
+            # do not close reliably.
             nursery.cancel_scope.cancel()
         return stream.answer.response()
 
 
 async def _run(server: TCPServer, stream: "_Stream") -> None:
-    """Let Hypercorn work. What it raises is about its one request: given up half-way, it may answer once more."""
+    """Run Hypercorn. Its errors concern this one request only: when cancelled half-way, it may try to answer again."""
     try:
         await server.run()
-    except* Exception as errors:  # noqa: BLE001 - an incomplete answer is refused; a complete one is good all the same
+    except* Exception as errors:  # noqa: BLE001 - an incomplete response is refused; a complete one is valid anyway
         _log.debug("Hypercorn: %r", errors)
     finally:
         stream.over.set()
 
 
 def serialise(request: Request) -> bytes:
-    """Write a request anew, in the one form that Hypercorn is to see.
+    """Serialize a request in the one form that Hypercorn may see.
 
-    HEAD goes as GET: the server leaves the body away by itself.
+    HEAD is sent as GET: the server itself omits the body.
 
     Raises:
-        ValueError: a target or a value that would break the head; the reader lets none through.
+        ValueError: the target or a value would break the head; the reader lets none through.
     """
     target = f"{request.path}?{request.query}" if request.query else request.path
     if not _TARGET.fullmatch(target):
@@ -115,10 +115,10 @@ def serialise(request: Request) -> bytes:
 
 
 class _Answer:
-    """An answer as it comes, read by llhttp (the names of the callbacks are httptools').
+    """A response as it arrives, parsed by llhttp (the callbacks' names are from httptools).
 
     Attributes:
-        is_complete: its last byte has come.
+        is_complete: the last byte has arrived.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -130,7 +130,7 @@ class _Answer:
         self.is_complete = False
 
     def feed(self, data: bytes) -> bool:
-        """Take a piece; False when no more is wanted."""
+        """Parse a piece; False if no more is needed."""
         if self.is_complete or self._fault is not None:
             return False
         try:
@@ -142,41 +142,41 @@ class _Answer:
         return self._fault is None and not self.is_complete
 
     def response(self) -> Response:
-        """The whole answer.
+        """The complete response.
 
         Raises:
-            PageError: there is none.
+            PageError: there is no valid one.
         """
         if self._fault is None and not self.is_complete:
             self._fault = "it ends too early"
         if self._fault is not None:
-            raise PageError(f"the page's answer cannot be used: {self._fault}")
+            raise PageError(f"the page's response cannot be used: {self._fault}")
         return Response(self._parser.get_status_code(), bytes(self._body), tuple(self._headers))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
+        """Store a header."""
         text = name.decode("latin-1").lower()
         if text not in _DROPPED:
             self._headers.append((text, value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
-        """The head has come."""
+        """Check the status once the head is complete."""
         if self._parser.get_status_code() < _FIRST_FINAL_STATUS:
             self._fault = "it is not final"
 
     def on_body(self, part: bytes) -> None:
-        """Take a piece of the body."""
+        """Store a piece of the body."""
         self._left -= len(part)
         if self._left >= 0:
             self._body += part
 
     def on_message_complete(self) -> None:
-        """The end has come."""
+        """Mark the response as complete."""
         self.is_complete = True
 
 
 class _NoSocket:
-    """What Hypercorn asks of a socket. It learns nothing: the application finds the source in the request."""
+    """The socket methods that Hypercorn calls. They reveal nothing: the application finds the source in the request."""
 
     family = socket.AF_UNIX
 
@@ -190,13 +190,13 @@ class _NoSocket:
 
 
 class _Stream:
-    """Hypercorn's end: gives one request, then nothing until it is closed; takes one answer.
+    """Hypercorn's stream: delivers one request, then nothing until it is closed; receives one response.
 
-    The end of the request is not the end of input: Hypercorn would take that for a client who has gone.
+    There is no end of input after the request: Hypercorn would take that as a disconnected client.
 
     Attributes:
-        answer: what has come of it.
-        over: set when the answer is complete or will not be.
+        answer: the response so far.
+        over: set when the response is complete or can no longer be.
     """
 
     socket = _NoSocket()
@@ -208,7 +208,7 @@ class _Stream:
         self.over = trio.Event()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """A piece of the request; after it, wait for the end."""
+        """Return a piece of the request; after the last, wait until the stream is closed."""
         await trio.lowlevel.checkpoint()
         data, self._data = self._data[:max_bytes], self._data[len(self._data[:max_bytes]) :]
         if data:
@@ -217,10 +217,10 @@ class _Stream:
         raise trio.ClosedResourceError
 
     async def send_all(self, data: bytes) -> None:
-        """Take a piece of the answer.
+        """Receive a piece of the response.
 
         Raises:
-            BrokenResourceError: nothing more is wanted.
+            BrokenResourceError: no more is needed.
         """
         await trio.lowlevel.checkpoint()
         if self.over.is_set():
@@ -229,20 +229,20 @@ class _Stream:
             self.over.set()
 
     async def send_eof(self) -> None:
-        """The answer has ended."""
+        """End the response."""
         self.over.set()
 
     async def aclose(self) -> None:
-        """Both directions have ended."""
+        """Close both directions."""
         self._closed.set()
         self.over.set()
 
 
 class _SecureStream(_Stream):
-    """As if it were TLS, which was taken off long before: else Hypercorn would say that the scheme is http."""
+    """A stream that looks like TLS, which the server has terminated already: else Hypercorn's scheme would be http."""
 
     async def do_handshake(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
         await trio.lowlevel.checkpoint()
 
     def selected_alpn_protocol(self) -> str:
@@ -257,11 +257,11 @@ class _SecureStream(_Stream):
 
 def _make_config() -> Config:
     config = Config()
-    config.accesslog = None  # ours has the request already
+    config.accesslog = None  # herod's own access log has the request
     config.errorlog = logging.getLogger(__name__)
     config.include_server_header = False
     config.include_date_header = False
     config.alpn_protocols = ["http/1.1"]
-    config.keep_alive_timeout = 3600  # the deadline is Browser's, for the whole page
-    config.h11_max_incomplete_size = 2 * 1024 * 1024  # the reader has bounded the head already
+    config.keep_alive_timeout = 3600  # the deadline is that of PageRequests, for the whole page
+    config.h11_max_incomplete_size = 2 * 1024 * 1024  # the reader has limited the head already
     return config

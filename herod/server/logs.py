@@ -1,9 +1,9 @@
 """Structured logs on standard logging: text for a terminal, one JSON object a line for a journal.
 
 Must never write a body, a query, a credential or a Referer: a record's extra fields are an allow-list, and
-control characters are escaped so that nothing logged can forge a line or drive a terminal. Must never wait
-for whoever reads the log: lines go through a bounded queue to a thread, and when that is full they are
-counted instead of kept.
+control characters are escaped so that nothing logged can forge a line or control a terminal. Must never wait
+for the reader of the log: lines go through a bounded queue to a thread, and when that is full they are
+dropped and counted.
 """
 
 import atexit
@@ -78,9 +78,9 @@ def log_answer(*, method: str, path: str, status: int, seconds: float, source: s
 
 
 def shown_path(path: str) -> str:
-    """A path as a log may have it: of a long segment the beginning, for it may be a secret in the wrong place.
+    """A path for the log: long segments are truncated, for they may be secrets in the wrong place.
 
-    Key ids and the names of our own routes are shown whole; of a client_id there is enough to find it by.
+    Key ids and the names of our own routes are shown whole; enough of a client_id is shown to find it.
     """
     if len(path) > _SEGMENT_CHARACTERS:
         path = _LONG_SEGMENT.sub(r"\1…", path)
@@ -88,15 +88,15 @@ def shown_path(path: str) -> str:
 
 
 def set_up_logging(log_format: LogFormat | None, level: str, *, descriptor: int = 2) -> "LogWriter":
-    """Send every logger's records to a file descriptor; what was set up before is replaced.
+    """Send every logger's records to a file descriptor, replacing all earlier handlers.
 
     Args:
         log_format: None chooses text on a terminal, else JSON.
         level: a name of `LEVELS`.
-        descriptor: where to write; stderr unless told.
+        descriptor: where to write; stderr by default.
 
     Returns:
-        The writer; closing it writes what is waiting. It is closed at exit in any case.
+        The writer; closing it writes the queued records. It is closed at exit in any case.
     """
     if log_format is None:
         log_format = "text" if os.isatty(descriptor) else "json"
@@ -112,10 +112,10 @@ def set_up_logging(log_format: LogFormat | None, level: str, *, descriptor: int 
 
 
 class LogWriter(logging.Handler):
-    """Hands records to a thread that formats and writes them.
+    """Passes records to a thread that formats and writes them.
 
-    It writes to the descriptor itself, not to `sys.stderr`: a thread that waits in a stream's lock for a
-    reader that never comes would stop the interpreter from ending.
+    It writes to the descriptor itself, not to `sys.stderr`: a thread that holds a stream's lock while it waits for a
+    slow reader would prevent the interpreter from exiting.
     """
 
     def __init__(self, descriptor: int, make_line: Callable[[logging.LogRecord], str]) -> None:
@@ -129,14 +129,14 @@ class LogWriter(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue a record, or count it when too many wait."""
+        """Queue a record; when the queue is full, count it as dropped."""
         if self._records.qsize() >= _QUEUE_RECORDS:
             self.dropped += 1
         elif not self._is_closed:
             self._records.put(record)
 
     def close(self) -> None:
-        """Write what is waiting, for at most two seconds, and stop."""
+        """Write the queued records, for at most two seconds, and stop."""
         if not self._is_closed:
             self._is_closed = True
             self._records.put(None)
@@ -166,19 +166,19 @@ class LogWriter(logging.Handler):
                 data = data[os.write(self._descriptor, data) :]
             except BlockingIOError:
                 select.select([], [self._descriptor], [])
-            except OSError:  # the reader is gone or the disk is full: serving goes on
+            except OSError:  # the reader is gone or the disk is full: keep serving
                 return
 
 
 def _dropped_record(count: int) -> logging.LogRecord:
-    message = "log lines were dropped: whoever reads the log is too slow"
+    message = "log lines were dropped: the reader of the log is too slow"
     return _own.makeRecord(
         _own.name, logging.WARNING, "", 0, message, (), None, extra={"event": "log.dropped", "count": count}
     )
 
 
 def _broken_record(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
-    message = "a record of %s could not be formatted: %s"
+    message = "a log record of %s could not be formatted: %s"
     return _own.makeRecord(_own.name, logging.ERROR, "", 0, message, (record.name, type(error).__name__), None)
 
 

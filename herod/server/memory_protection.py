@@ -1,4 +1,4 @@
-"""The process itself: what others on the machine may see of its memory."""
+"""Protects the memory of the process from other processes of the machine."""
 
 import ctypes
 import logging
@@ -13,7 +13,7 @@ _PR_SET_DUMPABLE: Final = 4  # <linux/prctl.h>
 
 
 def protect_memory() -> None:
-    """No core dumps, and no debugger or /proc/PID/mem for processes of the same user: secrets live in memory."""
+    """Disable core dumps, debuggers and /proc/PID/mem for processes of the same user: secrets are in memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         _log.warning("PR_SET_DUMPABLE failed: processes of this user can read herod's memory")

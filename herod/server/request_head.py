@@ -1,7 +1,7 @@
-"""One request's head: bytes to a checked `RequestHead`, or a refusal (RFC 9110, RFC 9112). Sans-IO.
+"""Parses a request's head: bytes to a checked `RequestHead`, or a refusal (RFC 9110, RFC 9112). Sans-IO.
 
-llhttp parses, strictly; this file refuses what llhttp lets pass. It must never guess where a message ends:
-anything that two readers could frame differently is refused, and a refusal ends the connection.
+llhttp parses strictly; this file also refuses what llhttp accepts. It must never guess where a message ends:
+anything that two parsers could frame differently is refused, and a refusal ends the connection.
 """
 
 import re
@@ -15,7 +15,7 @@ from herod.server.connection_limits import Limits
 
 __all__ = ["ChunkedBody", "Refusal", "RequestHead", "check_first_byte", "parse_head", "too_large"]
 
-# A second one of these could be read in two ways, or smuggle a credential past whoever checked the first.
+# A duplicate of these would be ambiguous, or could smuggle a credential past a check of the first.
 _SINGULAR: Final = frozenset(
     {
         "authorization",
@@ -33,7 +33,7 @@ _SINGULAR: Final = frozenset(
 
 _MALFORMED: Final = "the request is not well-formed HTTP/1.1"
 
-# What clients mostly send, so that it need not be decoded each time.
+# Common header names, so that they need not be decoded each time.
 _NAMES: Final = {
     name.encode("ascii"): name.lower()
     for name in (
@@ -49,17 +49,17 @@ _NAMES: Final = {
     )
     for name in (name, name.lower())
 }
-# Origin form only (RFC 9112, section 3.2.1), without the fragment that llhttp lets pass.
+# Origin form only (RFC 9112, section 3.2.1), without the fragment that llhttp accepts.
 _TARGET: Final = re.compile(rb"/[!-\"$-~]*")
 _HOST: Final = re.compile(r"[A-Za-z0-9._~%:\[\]-]*")
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
 
 
 class Refusal(Exception):
-    """Bytes that are no request of ours. The connection ends after the answer.
+    """The bytes are not an acceptable request. The connection ends after the response.
 
     Attributes:
-        status: 400, or 413 for what is over a limit.
+        status: 400, or 413 for a request over a limit.
         code: `invalid_request` or `too_large`.
         message: public.
     """
@@ -72,7 +72,7 @@ class Refusal(Exception):
 
 
 def too_large(message: str) -> Refusal:
-    """Refuse what is over a limit."""
+    """A refusal of a request over a limit."""
     return Refusal(message, status=413, code="too_large")
 
 
@@ -80,8 +80,8 @@ class RequestHead(NamedTuple):
     """A request's head, parsed and checked.
 
     Attributes:
-        length: of the body, by Content-Length; 0 when there is none or it is chunked.
-        is_last: the client wants, or its framing needs, the connection closed after the answer.
+        length: the body's Content-Length; 0 if there is none or it is chunked.
+        is_last: the connection must close after the response, because the client asks for it or the framing needs it.
         is_modern: HTTP/1.1, not 1.0.
         wants_continue: the client waits for `100 Continue` before it sends the body.
     """
@@ -98,7 +98,7 @@ class RequestHead(NamedTuple):
 
 
 class _Collector:
-    """What llhttp calls back (the names are httptools'), kept as it comes."""
+    """Collects the head from llhttp's callbacks (their names are from httptools)."""
 
     __slots__ = ("count", "headers", "heads", "target", "twice")
 
@@ -110,11 +110,11 @@ class _Collector:
         self.heads = 0
 
     def on_url(self, part: bytes) -> None:
-        """Take a piece of the target."""
+        """Add a piece of the target."""
         self.target += part
 
     def on_header(self, raw_name: bytes, raw_value: bytes) -> None:
-        """Take a header."""
+        """Add a header."""
         self.count += 1
         name = _NAMES.get(raw_name) or raw_name.decode("latin-1").lower()
         value = raw_value.decode("latin-1").strip(" \t")
@@ -127,32 +127,32 @@ class _Collector:
             headers[name] += ("; " if name == "cookie" else ", ") + value
 
     def on_headers_complete(self) -> None:
-        """A blank line has come."""
+        """Count the heads: the end of one has arrived."""
         self.heads += 1
 
 
 class ChunkedBody:
-    """A chunked body (RFC 9112, section 7.1), put together by llhttp; its trailers are dropped.
+    """A chunked body (RFC 9112, section 7.1), decoded by llhttp; its trailers are dropped.
 
     Attributes:
-        data: what has come of it.
-        is_done: the last chunk and the trailers have come.
+        data: the body so far.
+        is_done: the last chunk and the trailers have arrived.
     """
 
     __slots__ = ("_left", "_limits", "_parser", "data", "is_done")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        # Sizes and trailers take room on the wire too, and a body has no need to come in crumbs.
+        # Chunk sizes and trailers take bytes on the wire too, but a body need not come in tiny chunks.
         self._left = 2 * limits.body_bytes
         self.data = bytearray()
         self.is_done = False
-        # A parser of its own: asked for an upgrade, llhttp would take the body for another protocol.
+        # A separate parser: after a head with an upgrade, llhttp would treat the body as another protocol.
         self._parser = httptools.HttpRequestParser(self)
         self._parser.feed_data(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
 
     def feed(self, data: bytes) -> None:
-        """Take what came from the wire; what stands behind the end is dropped.
+        """Decode bytes from the wire; those after the end are dropped.
 
         Raises:
             Refusal: it is malformed or too long.
@@ -162,33 +162,33 @@ class ChunkedBody:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            if not self.is_done:  # bytes behind the message do not spoil it
+            if not self.is_done:  # invalid bytes after the message do not matter
                 raise Refusal(_MALFORMED) from error
         self._left -= len(data)
         if len(self.data) > self._limits.body_bytes or (self._left < 0 and not self.is_done):
-            raise too_large(f"a body has at most {self._limits.body_bytes} bytes")
+            raise too_large(f"the body is too large: send at most {self._limits.body_bytes} bytes")
 
     def on_body(self, part: bytes) -> None:
-        """Take a piece; called by llhttp, for another message behind this one too."""
+        """Add a piece; llhttp calls it, even for another message after this one."""
         if not self.is_done:
             self.data += part
 
     def on_message_complete(self) -> None:
-        """The end has come; called by llhttp."""
+        """Mark the body as complete; llhttp calls it."""
         self.is_done = True
 
 
 def check_first_byte(data: bytes) -> None:
-    """Refuse what cannot be a method; TLS and other tongues show in their first byte."""
+    """Refuse bytes that cannot begin a method; TLS and other protocols differ in the first byte."""
     if not 0x41 <= data[0] <= 0x5A:  # A to Z
         raise Refusal(_MALFORMED)
 
 
 def parse_head(data: bytes, *, limits: Limits) -> RequestHead:
-    """Parse one head, blank line included.
+    """Parse one head, including the blank line.
 
     Raises:
-        Refusal: for anything that is malformed, ambiguous or over a limit.
+        Refusal: the head is malformed, ambiguous or over a limit.
     """
     check_first_byte(data)
     collector = _Collector()
@@ -196,27 +196,27 @@ def parse_head(data: bytes, *, limits: Limits) -> RequestHead:
     try:
         parser.feed_data(data)
     except httptools.HttpParserUpgrade:
-        pass  # an upgrade is not offered: the request is answered as if it had not asked
+        pass  # upgrades are not supported: the request is answered as if it had not asked for one
     except httptools.HttpParserError as error:
         raise Refusal(_MALFORMED) from error
     if collector.heads != 1:
         raise Refusal(_MALFORMED)
     if collector.count > limits.headers:
-        raise too_large(f"a request has at most {limits.headers} headers")
+        raise too_large(f"too many headers: send at most {limits.headers}")
     if collector.twice is not None:
-        raise Refusal(f"the header {collector.twice} stands twice")
+        raise Refusal(f"duplicate header {collector.twice}: send it once")
     method = parser.get_method()
     target = collector.target
     if method == b"CONNECT" or not _TARGET.fullmatch(target):
-        raise Refusal("the request target is a path, in ASCII")
-    # llhttp forgives more than one space; RFC 9112, section 3, does not.
+        raise Refusal("the request target must be a path in ASCII")
+    # llhttp accepts more than one space; RFC 9112, section 3, does not.
     line = b"%b %b HTTP/1." % (method, target)
     is_modern = data.startswith(b"1\r\n", len(line))
     if not data.startswith(line) or not (is_modern or data.startswith(b"0\r\n", len(line))):
-        raise Refusal("a request line is a method, a path and HTTP/1.1, with one space between them")
+        raise Refusal("the request line must be a method, a path and HTTP/1.1, separated by single spaces")
     head = _check_framing(method, target, collector.headers, is_modern=is_modern)
     if head.length > limits.body_bytes:
-        raise too_large(f"a body has at most {limits.body_bytes} bytes")
+        raise too_large(f"the body is too large: send at most {limits.body_bytes} bytes")
     return head
 
 
@@ -226,16 +226,16 @@ def _check_framing(method: bytes, target: bytes, headers: dict[str, str], *, is_
         if is_modern:
             raise Refusal("the header Host is missing")
     elif not _HOST.fullmatch(host):
-        raise Refusal("the header Host is not a host")
+        raise Refusal("the header Host is not a valid host")
     length = headers.get("content-length")
     if length is not None and not _DIGITS.fullmatch(length):
-        raise Refusal("Content-Length is a number")
+        raise Refusal("Content-Length must be a number")
     coding = headers.get("transfer-encoding")
     if coding is not None:
         _check_coding(coding, length, is_modern=is_modern)
     expectation = headers.get("expect")
     if expectation is not None and expectation.lower() != "100-continue":
-        raise Refusal("the only expectation is 100-continue")
+        raise Refusal("the only supported expectation is 100-continue")
     options = headers.get("connection")
     path, _, query = target.decode("ascii").partition("?")
     return RequestHead(
@@ -258,7 +258,7 @@ def _check_coding(coding: str, length: str | None, *, is_modern: bool) -> None:
     if length is not None:
         raise Refusal("Transfer-Encoding and Content-Length exclude each other")
     if coding.lower() != "chunked":
-        raise Refusal("the only Transfer-Encoding is chunked")
+        raise Refusal("the only supported Transfer-Encoding is chunked")
 
 
 def _has_close(options: str) -> bool:

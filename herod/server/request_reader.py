@@ -1,11 +1,11 @@
 """HTTP/1.1 for the API: bytes in, whole requests or one refusal out. Sans-IO.
 
-It cuts each head at its blank line and each body by its length, because llhttp, given several messages at
-once, calls back for all of them and cannot stop between. Must never hold more than the limits allow, however
-the bytes trickle.
+It splits the input itself, heads at the blank line and bodies by length, because llhttp, given several messages at
+once, calls back for all of them and cannot stop between them. Must never hold more than the limits allow, however
+slowly the bytes come.
 
-A client that keeps its connection open sends the same few heads again and again, so a few are kept by their bytes and
-looked up before llhttp is asked: what a head means depends on nothing else.
+A client that keeps its connection open sends the same few heads again and again, so a few are cached by their bytes:
+the meaning of a head depends on nothing else.
 """
 
 from enum import Enum, auto
@@ -21,14 +21,14 @@ __all__ = ["RequestReader", "Stage"]
 _BLANK_LINE: Final = b"\r\n\r\n"
 _CR: Final = 0x0D
 _LF: Final = 0x0A
-# Some 5 KiB a head and 40 KiB a connection at worst.
+# About 5 KiB a head and 40 KiB a connection at worst.
 _KEPT_HEADS: Final = 8
 _KEPT_HEAD_BYTES: Final = 1024
 _KEPT_HEAD_FIELDS: Final = 16
 
 
 class Stage(Enum):
-    """What the reader waits for; each has its own deadline."""
+    """What the reader is waiting for; each stage has its own deadline."""
 
     IDLE = auto()
     HEAD = auto()
@@ -39,8 +39,8 @@ class RequestReader:
     """One connection's input. Feed it bytes, take requests until there are none, feed it more.
 
     Attributes:
-        is_last: whether the connection closes after the request that was taken last.
-        is_modern: whether that one was HTTP/1.1.
+        is_last: whether the connection must close after the last taken request.
+        is_modern: whether that request was HTTP/1.1.
     """
 
     def __init__(self, source: Source, *, limits: Limits) -> None:
@@ -60,18 +60,18 @@ class RequestReader:
 
     @property
     def stage(self) -> Stage:
-        """What the reader waits for."""
+        """What the reader is waiting for."""
         if self._body_head is not None:
             return Stage.BODY
         return Stage.HEAD if self._input or not self._is_fresh else Stage.IDLE
 
     @property
     def has_leftover(self) -> bool:
-        """Whether there are, or may be, bytes behind the request that was taken last."""
+        """Whether there are, or may be, bytes after the last taken request."""
         return self._was_chunked or bool(self._input)
 
     def feed(self, data: bytes) -> None:
-        """Take what came from the wire.
+        """Add bytes from the wire.
 
         Raises:
             Refusal: as in `take`.
@@ -87,16 +87,16 @@ class RequestReader:
             self._input = data[missing:]
 
     def take_continue(self) -> bool:
-        """Whether the client waits for `100 Continue` now; true once a request."""
+        """Whether the client now waits for `100 Continue`; true at most once a request."""
         owes = self._owes_continue
         self._owes_continue = False
         return owes
 
     def take(self) -> Request | None:
-        """Give the next whole request, or None when more bytes are needed.
+        """Return the next whole request, or None if more bytes are needed.
 
         Raises:
-            Refusal: the bytes are no request of ours; the reader must not be used again.
+            Refusal: the bytes are not an acceptable request; the reader must not be used again.
         """
         head = self._body_head
         if head is None:
@@ -133,7 +133,7 @@ class RequestReader:
             return None
         end += 4
         if end > self._limits.head_bytes:
-            raise too_large(f"a head has at most {self._limits.head_bytes} bytes")
+            raise too_large(f"the head is too large: send at most {self._limits.head_bytes} bytes")
         self._scanned = 0
         self._is_fresh = True
         self._input = data[end:]
@@ -149,7 +149,7 @@ class RequestReader:
         return head
 
     def _skip_empty_line(self) -> bytes:
-        """Forgive one before a request line (RFC 9112, section 2.2). Empty as long as more bytes are needed."""
+        """Skip one empty line before a request line (RFC 9112, section 2.2); return b"" if more bytes are needed."""
         if self._input == b"\r":
             return b""
         if self._input[1] == _LF:
@@ -158,14 +158,14 @@ class RequestReader:
         return self._input
 
     def _check_partial_head(self, data: bytes) -> None:
-        """Refuse at once what no further byte can mend, instead of waiting for the deadline."""
+        """Refuse at once what more bytes cannot make valid, instead of waiting for the deadline."""
         if len(data) >= self._limits.head_bytes:
-            raise too_large(f"a head has at most {self._limits.head_bytes} bytes")
+            raise too_large(f"the head is too large: send at most {self._limits.head_bytes} bytes")
         check_first_byte(data)
         newline = data.find(b"\n", self._scanned)
         while newline >= 0:
             if data[newline - 1] != _CR:
-                raise Refusal("lines end in CR LF: a bare CR or LF is not accepted")
+                raise Refusal("lines must end in CR LF: a bare CR or LF is not accepted")
             newline = data.find(b"\n", newline + 1)
 
     def _begin_body(self, head: RequestHead) -> None:

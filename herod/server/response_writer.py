@@ -1,7 +1,6 @@
-"""Responses to bytes: head and body in one piece, with the headers that stand on every answer.
+"""Encodes responses: head and body in one piece, with the headers that every response has.
 
-Sans-IO, bar the clock for Date. Must never let a value end a header line: what would is a fault of ours and
-raises.
+Sans-IO, except for the clock for Date. Must never let a value end a header line: such a value is a bug and raises.
 """
 
 import re
@@ -21,7 +20,7 @@ LAST_PIECE: Final = b"0\r\n\r\n"
 
 _JSON: Final = (("Content-Type", "application/json"),)
 
-# The only status lines that have a phrase of their own here; the phrase means nothing (RFC 9112, section 4).
+# Other statuses are sent without a phrase; clients ignore it (RFC 9112, section 4).
 _PHRASES: Final = {
     200: "OK",
     201: "Created",
@@ -48,7 +47,7 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")
 _OURS: Final = frozenset({"connection", "content-length", "date", "transfer-encoding"})
 _CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
-# Heads that are kept: how many, and the longest.
+# The cache of heads: entries, and the longest.
 MAX_PREFIXES: Final = 256
 MAX_PREFIX_BYTES: Final = 4096
 
@@ -58,12 +57,12 @@ def _error(code: str, message: str) -> bytes:
 
 
 def refusal_response(refusal: Refusal) -> Response:
-    """Answer bytes that never became a request, in the shape of the plain routes; the connection ends."""
+    """The response to bytes that are not an acceptable request, in the form of the plain routes; closes."""
     return Response(refusal.status, _error(refusal.code, refusal.message), _JSON, close=True)
 
 
-# Says nothing of what went wrong: that is in the log.
-INTERNAL: Final = Response(500, _error("internal", "herod could not answer this: its log says why"), _JSON)
+# Does not reveal what went wrong: that is in the log.
+INTERNAL: Final = Response(500, _error("internal", "an internal error occurred: see herod's log"), _JSON)
 OVERLOADED: Final = Response(
     503,
     _error("unavailable", "too many connections are open: try again in a second"),
@@ -73,12 +72,12 @@ OVERLOADED: Final = Response(
 
 
 def encode_piece(piece: bytes) -> bytes:
-    """A part of a streamed body (RFC 9112, section 7.1). An empty one would end it, so it becomes nothing."""
+    """Encode a chunk of a streamed body (RFC 9112, section 7.1). An empty one would end the body, so it is omitted."""
     return b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
 
 
 class AnswerWriter:
-    """Writes answers; keeps what heads have in common."""
+    """Encodes responses; caches the common parts of heads."""
 
     def __init__(self) -> None:
         self.prefixes: dict[tuple[int, tuple[tuple[str, str], ...], bool, bool], bytes] = {}
@@ -88,23 +87,23 @@ class AnswerWriter:
     def encode(
         self, response: Response, *, is_head: bool, is_last: bool, is_secure: bool, is_chunked: bool = True
     ) -> bytes:
-        """Write one answer, all but its `shared` rest.
+        """Encode one response, except for its `shared` part.
 
         Args:
-            response: what to write.
-            is_head: the request was HEAD: the head tells the body's length and the body stays away.
+            response: what to encode.
+            is_head: the request was HEAD: the head has the body's length and the body is omitted.
             is_last: the connection closes after it.
-            is_secure: TLS is below.
-            is_chunked: a stream goes in chunks; HTTP/1.0 does not know them, and takes the connection's end for its.
+            is_secure: the connection uses TLS.
+            is_chunked: a stream is sent in chunks; HTTP/1.0 has none, so the connection's end is the stream's.
 
         Raises:
-            ValueError: a status or header that no response may carry.
+            ValueError: a status or header that no response may have.
         """
         key = (response.status, response.headers, is_last, is_secure)
         prefix = self.prefixes.get(key)
         if prefix is None:
             prefix = self._make_prefix(response, is_last=is_last, is_secure=is_secure)
-            # A cookie is made for one browser: keeping it would only keep a secret.
+            # A cookie is for one browser: caching it would only retain a secret.
             is_secret = any(name.lower() == "set-cookie" for name, _ in response.headers)
             if not is_secret and len(prefix) <= MAX_PREFIX_BYTES:
                 if len(self.prefixes) >= MAX_PREFIXES:
@@ -123,15 +122,15 @@ class AnswerWriter:
 
     def _make_prefix(self, response: Response, *, is_last: bool, is_secure: bool) -> bytes:
         if not 200 <= response.status <= 599:
-            raise ValueError(f"{response.status} is no final status")
+            raise ValueError(f"{response.status} is not a final status")
         named = {name.lower() for name, _ in response.headers}
         if named & _OURS:
-            raise ValueError(f"the server alone sets {', '.join(sorted(named & _OURS))}")
+            raise ValueError(f"only the server may set {', '.join(sorted(named & _OURS))}")
         standing = (*SECURITY_HEADERS, STRICT_TRANSPORT) if is_secure else SECURITY_HEADERS
         lines = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, '')}"]
         for name, value in (*response.headers, *(pair for pair in standing if pair[0].lower() not in named)):
             if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
-                raise ValueError(f"the header {name!r} would break the answer's head")
+                raise ValueError(f"the header {name!r} would break the response's head")
             lines.append(f"{name}: {value}")
         if is_last:
             lines.append("Connection: close")

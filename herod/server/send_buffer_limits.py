@@ -1,11 +1,11 @@
-"""What connections hold of answers that their clients have not taken yet: counted in bytes, and bounded.
+"""Limits the bytes of responses that clients have not read yet.
 
-A client that asks and does not read costs what it was answered, for as long as `write_seconds`. So each connection,
-each source and all together have a bound, and beyond it connections end: those of the source that holds most, the one
-that has waited longest first. Nobody is cut off for what another source does not read.
+A client that sends requests and does not read costs the memory of its responses, for as long as `write_seconds`. So
+each connection, each source and all connections together have a limit, and over it connections end: those of the
+source with the most unsent bytes first, oldest first. No client is cut off for what another source does not read.
 
-Must never count what all connections share, such as a document of one kept copy, nor end anything itself: `add` says
-who is to end.
+Must never count bytes that connections share, such as a document of which one copy is kept, nor end a connection
+itself: `add` returns those to end.
 """
 
 from typing import Generic, Protocol, TypeVar
@@ -14,15 +14,15 @@ from herod.server.connection_limits import Limits
 
 __all__ = ["SMALL_BYTES", "SendBuffers", "Sender"]
 
-# So little is not counted: even all connections together hold not much of it, and most answers cost nothing here.
+# Smaller responses are not counted: they add up to little even on all connections, and most responses are small.
 SMALL_BYTES = 8 * 1024
 
 
 class Sender(Protocol):
-    """A connection, as far as its unsent bytes are concerned.
+    """A connection, as the limits of unsent bytes see it.
 
     Attributes:
-        share: the source it comes from.
+        share: its source.
     """
 
     share: str
@@ -32,7 +32,7 @@ One = TypeVar("One", bound=Sender)
 
 
 class SendBuffers(Generic[One]):
-    """The connections that hold answers which are not small."""
+    """The connections with unsent responses that are not small."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -44,7 +44,7 @@ class SendBuffers(Generic[One]):
         return self._total
 
     def add(self, one: One, count: int) -> list[One]:
-        """It holds so many bytes; who is to end for that, perhaps itself."""
+        """Count a connection's unsent bytes; return the connections to end for it, possibly including itself."""
         self._held.setdefault(one.share, {})[one] = count
         self._sums[one.share] = self._sums.get(one.share, 0) + count
         self._total += count
@@ -59,7 +59,7 @@ class SendBuffers(Generic[One]):
         return ending
 
     def discard(self, one: One) -> None:
-        """It holds none any more; to be called as often as one likes."""
+        """Forget a connection's unsent bytes; may be called again."""
         if one in self._held.get(one.share, ()):
             self._drop(one)
 

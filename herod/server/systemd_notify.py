@@ -1,6 +1,6 @@
-"""What the service manager is told: that herod is ready, reloads, stops, and is alive (sd_notify(3)).
+"""Notifies the service manager that herod is ready, reloading, stopping or alive (sd_notify(3)).
 
-Must never stop the daemon because nobody listens.
+Must never stop the daemon because the manager does not listen.
 """
 
 import logging
@@ -22,30 +22,30 @@ class SystemdNotifier:
     """Reports to the socket that NOTIFY_SOCKET names.
 
     Args:
-        address: a path, or `@` and an abstract name; None where nobody wants to know.
+        address: a path, or `@` and an abstract name; None without a service manager.
     """
 
     def __init__(self, address: str | None) -> None:
         self._address = "\0" + address[1:] if address is not None and address.startswith("@") else address
 
     def ready(self, status: str) -> None:
-        """It answers; also the end of a reload."""
+        """Report that herod is serving; also ends a reload."""
         self._tell("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
-        """A reload has begun; the time tells it from the one before (systemd.service(5), `Type=notify-reload`)."""
+        """Report the start of a reload, with its time (systemd.service(5), `Type=notify-reload`)."""
         self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", "STATUS=reloading")
 
     def stopping(self) -> None:
-        """It takes no more connections."""
-        self._tell("STOPPING=1", "STATUS=stopping; requests in hand are answered first")
+        """Report that herod accepts no more connections."""
+        self._tell("STOPPING=1", "STATUS=stopping after the requests in progress")
 
     def alive(self) -> None:
-        """All is well."""
+        """Reset the watchdog."""
         self._tell("WATCHDOG=1")
 
     def status(self, text: str) -> None:
-        """One line for people."""
+        """Set the status line."""
         self._tell(f"STATUS={text}")
 
     def _tell(self, *lines: str) -> None:
@@ -54,21 +54,21 @@ class SystemdNotifier:
         message = "\n".join(line.replace("\n", " ") for line in lines).encode("utf-8", "replace")
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:
-                unix.settimeout(_PATIENCE_SECONDS)  # systemd reads at once, or something is very wrong with it
+                unix.settimeout(_PATIENCE_SECONDS)  # systemd reads at once, unless something is very wrong with it
                 unix.sendto(message, self._address)
-        except OSError as error:  # no descriptor is left, say
-            _log.warning("the service manager could not be told %s: %s", lines[0], error.strerror or error)
+        except OSError as error:  # for example, no descriptor is left
+            _log.warning("could not send %s to the service manager: %s", lines[0], error.strerror or error)
 
 
 async def watch(notifier: SystemdNotifier, seconds: float, is_well: Callable[[], Awaitable[bool]]) -> None:
-    """Say at half of every interval that all is well, and nothing while it is not: then the manager restarts herod.
+    """Reset the watchdog twice an interval while herod is healthy; otherwise the manager restarts herod.
 
-    It runs on the event loop, so a loop that stands still says nothing either.
+    It runs on the event loop, so a blocked loop sends nothing either.
 
     Args:
-        notifier: who tells.
-        seconds: WATCHDOG_USEC; after so much silence the process is ended.
-        is_well: looks; may wait, and while it does nothing is said.
+        notifier: sends the messages.
+        seconds: WATCHDOG_USEC in seconds; after this long without a message the manager ends the process.
+        is_well: the health check; while it waits, nothing is sent.
     """
     was_well = True
     while True:
@@ -76,7 +76,7 @@ async def watch(notifier: SystemdNotifier, seconds: float, is_well: Callable[[],
         if is_now_well:
             notifier.alive()
         elif was_well:
-            _log.error("herod is not well: the service manager is told nothing, and will restart it")
+            _log.error("the store cannot be read: the watchdog is not reset, so the service manager will restart herod")
             notifier.status("the store cannot be read; waiting to be restarted")
         was_well = is_now_well
         await trio.sleep(seconds / 2)

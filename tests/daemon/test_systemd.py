@@ -164,7 +164,7 @@ def test_a_manager_that_is_gone(folder: Path) -> None:
     env = environment(folder, HERO_SECRET=SECRET, NOTIFY_SOCKET=f"{folder}/nobody")
     command = [*COMMAND, "serve", "--bind", f"unix:{folder}/herod.sock", "--store", "memory:"]
     with started(command, env, folder) as process:
-        until(folder / "log", "could not be told READY=1")
+        until(folder / "log", "could not send READY=1")
         assert ask(socket.AF_UNIX, f"{folder}/herod.sock").startswith(b"HTTP/1.1 200")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0

@@ -122,7 +122,7 @@ def test_files_that_will_not_do(tmp_path: Path) -> None:
     _, other = make_certificate(tmp_path, name="other")
     env = environment(tmp_path, HERO_SECRET=SECRET)
     for certificate, secret, message in (
-        (cert, other, "does not belong to"),
+        (cert, other, "does not match the certificate"),
         (cert, tmp_path / "none", "cannot read"),
         (key, key, "contains no certificate"),
     ):

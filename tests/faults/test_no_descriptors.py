@@ -99,7 +99,7 @@ def test_started_with_few(tmp_path: Path) -> None:
     """It logs how many clients fit, serves that many, answers the next one that it is full, and recovers."""
     command = ("prlimit", "--nofile=106:106")
     with running(tmp_path, command=(*command, *COMMAND)) as daemon:
-        wait_for(daemon, "only 10 connections fit under the limit of open files (ulimit -n)")
+        wait_for(daemon, "the limit of open files (ulimit -n) allows only 10 connections")
         clients = []
         for _ in range(10):
             clients.append(UnixConnection(daemon))

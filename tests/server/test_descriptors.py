@@ -101,7 +101,7 @@ def test_server_outlives_exhaustion() -> None:
         said = run(SERVER, str(folder / "s"))
     assert "lived" in said
     assert said.count("no connection can be accepted: Too many open files") == 1
-    assert "fit under the limit of open files" in said
+    assert "the limit of open files (ulimit -n) allows only" in said
 
 
 def test_descriptor_limit_is_raised_as_far_as_it_goes() -> None:

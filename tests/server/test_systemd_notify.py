@@ -50,7 +50,7 @@ def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
         SystemdNotifier(None).ready("x")
         assert caplog.text == ""
         SystemdNotifier("/no/such/socket").ready("x")
-    assert "could not be told READY=1" in caplog.text
+    assert "could not send READY=1" in caplog.text
 
 
 def test_no_descriptor_is_left(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_no_descriptor_is_left(caplog: pytest.LogCaptureFixture, monkeypatch: py
     monkeypatch.setattr("herod.server.systemd_notify.socket.socket", refuse)
     with caplog.at_level(logging.WARNING):
         SystemdNotifier("/no/such/socket").alive()
-    assert "could not be told WATCHDOG=1: Too many open files" in caplog.text
+    assert "could not send WATCHDOG=1 to the service manager: Too many open files" in caplog.text
 
 
 async def test_watchdog(autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,1 +1,1 @@
-"""Sockets: how they come to be, listen, are passed on, and carry bytes with or without TLS."""
+"""Sockets: creating, inheriting and listening, and sending bytes with or without TLS."""

@@ -1,7 +1,7 @@
 """Sockets that another process opened and passed on: systemd's, from descriptor 3, or any named as `fd://N`.
 
-Must never take what is not a listening stream socket of a family that herod serves, nor remove the name of one: it
-belongs to whoever made it.
+Must never accept anything but a listening stream socket of a family that herod serves, nor remove the path of one: it
+belongs to the process that created it.
 """
 
 import logging
@@ -25,17 +25,15 @@ _FIRST: Final = 3  # SD_LISTEN_FDS_START (sd_listen_fds(3))
 
 
 def take_inherited(bind: FdBind) -> socket.socket:
-    """Own the socket behind a descriptor.
+    """Take over the socket of a descriptor.
 
     Raises:
-        RuntimeFailure: there is none, or it is not one that connections can be accepted from.
+        RuntimeFailure: there is none, or it cannot accept connections.
     """
     try:
         is_socket = stat.S_ISSOCK(os.fstat(bind.fd).st_mode)
     except OSError:
-        raise RuntimeFailure(
-            f"{bind}: no such descriptor was passed: have it passed, or choose another --bind"
-        ) from None
+        raise RuntimeFailure(f"{bind}: no such descriptor was passed: pass it, or choose another --bind") from None
     if not is_socket:
         raise RuntimeFailure(f"{bind} is not a socket: pass a listening one, or choose another --bind")
     passed = socket.socket(fileno=bind.fd)
@@ -50,24 +48,24 @@ def take_inherited(bind: FdBind) -> socket.socket:
 
 def _check(bind: FdBind, passed: socket.socket) -> None:
     if passed.family not in _FAMILIES or passed.type != socket.SOCK_STREAM:
-        raise RuntimeFailure(f"{bind} is no stream socket of Unix or TCP (ListenStream=): pass such a one")
+        raise RuntimeFailure(f"{bind} is not a Unix or TCP stream socket: pass one (with systemd: ListenStream=)")
     if not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         raise RuntimeFailure(f"{bind} does not listen: pass a listening socket (with systemd: Accept=no)")
     if passed.family == socket.AF_UNIX and isinstance(passed.getsockname(), bytes):
-        raise RuntimeFailure(f"{bind} is an abstract socket, which no permission guards: pass one that has a path")
+        raise RuntimeFailure(f"{bind} is an abstract socket, which has no permissions: pass one that has a path")
 
 
 def socket_path(passed: socket.socket) -> Path | None:
-    """The path of a Unix socket, where it has one."""
+    """The path of a Unix socket, if it has one."""
     name = passed.getsockname()
     return Path(name) if isinstance(name, str) and name.startswith("/") else None
 
 
 def hold_cookie(path: Path) -> SocketFile | None:
-    """Lock a passed socket's path and lay the local admin's cookie beside it; None where that cannot be.
+    """Lock a passed socket's path and write the local admin's cookie beside it; None if that is not possible.
 
     Raises:
-        RuntimeFailure: another herod has that path.
+        RuntimeFailure: another herod has locked that path.
     """
     try:
         if (reason := _why_not(path)) is None:
@@ -81,7 +79,7 @@ def hold_cookie(path: Path) -> SocketFile | None:
             return place
     except OSError as error:
         reason = f"{error.filename or path.parent}: {error.strerror}"
-    _log.warning("there is no local admin on unix:%s, for want of a place for the cookie: %s", path, reason)
+    _log.warning("no local admin on unix:%s, because its cookie cannot be written: %s", path, reason)
     return None
 
 
@@ -90,7 +88,7 @@ def _why_not(path: Path) -> str | None:
         return "its path leads to something else"
     folder = path.parent.stat()
     if folder.st_mode & stat.S_IWOTH and not folder.st_mode & stat.S_ISVTX:
-        return f"{path.parent} is writable for everyone, who could swap the socket"
+        return f"{path.parent} is writable for every user, who could replace the socket"
     try:
         require_own_path(path, "the socket", may_share=True)
     except RuntimeFailure as failure:
@@ -99,7 +97,7 @@ def _why_not(path: Path) -> str | None:
 
 
 def keep_from_children(count: int) -> None:
-    """See that none of the descriptors that systemd passed reaches another program, used or not."""
+    """Make sure that child processes inherit none of the descriptors that systemd passed, used or not."""
     for descriptor in range(_FIRST, _FIRST + count):
         try:
             os.set_inheritable(descriptor, False)  # noqa: FBT003 - the call has no keyword

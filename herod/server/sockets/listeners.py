@@ -1,9 +1,8 @@
-"""Listening sockets: who may hold an address, how it appears, and how it is given back.
+"""Listening sockets: opening, labelling and closing them.
 
-A Unix socket is locked before anything is touched, bound under a temporary name with the mode that it keeps,
-and then renamed into place, so that there is no moment in which it is missing, open too wide or not yet
-listening. Must never remove what is not a socket, nor a socket that another process has
-put in its place.
+The path of a Unix socket is locked before anything is touched; the socket is bound under a temporary name with its
+final mode and then renamed, so that it is never missing, too permissive or not yet listening. Must never remove
+anything but a socket, nor a socket that another process has created at the path.
 """
 
 import contextlib
@@ -31,14 +30,14 @@ _TEMPORARY_NAME_BYTES: Final = 7
 
 
 class BoundListener:
-    """A listening, non-blocking socket, and what it takes to give its address back.
+    """A listening, non-blocking socket, and what is needed to release its address.
 
     Attributes:
-        label: `unix:/path`, `127.0.0.1:3350` or `[::1]:3350`: the address it really has.
-        host: what a Host header may say to reach it, port aside; None on a Unix socket, where anything goes.
-        has_peer: whether callers are to be asked for from the kernel.
-        cookie: what a local admin must present there; None where there is none.
-        tls: what TLS there shows; None in the clear.
+        label: `unix:/path`, `127.0.0.1:3350` or `[::1]:3350`: the actual address.
+        host: the accepted Host header, without port; None on a Unix socket, where every Host is accepted.
+        has_peer: whether callers are identified by the kernel.
+        cookie: what a local admin must present there; None without a local admin.
+        tls: the certificate; None without TLS.
     """
 
     def __init__(
@@ -61,22 +60,22 @@ class BoundListener:
         self._place = place
 
     def bound_buffers(self, *, send: int, receive: int) -> None:
-        """Bound the bytes that the kernel keeps for a TCP connection: each inherits the listening socket's bounds.
+        """Limit the kernel's buffers of TCP connections, which inherit them from the listening socket.
 
-        On a Unix socket the sender's buffer is the only one, and by default it is of such a size.
+        A Unix socket has only the sender's buffer, and its default size is about as small.
         """
         if self.socket.family != socket.AF_UNIX:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
 
     def stop(self) -> None:
-        """Listen no more and take the name away; the lock stays."""
+        """Stop listening and remove the path; the lock is kept."""
         if self._place is not None:
             self._place.clear()
         self.socket.close()
 
     def close(self) -> None:
-        """Stop, and let others have the address."""
+        """Stop, and release the address."""
         self.stop()
         if self._place is not None:
             self._place.unlock()
@@ -91,19 +90,18 @@ class BoundListener:
 def open_listeners(
     binds: Sequence[Bind], *, tls: Certificates | None = None, is_insecure: bool = False
 ) -> list[BoundListener]:
-    """Listen on all of these, or on none.
+    """Listen on all addresses, or on none.
 
     Args:
-        binds: where.
-        tls: what the TCP ones show; without it they speak in the clear.
-        is_insecure: passed TCP sockets may do so beyond loopback. (Of named addresses the settings know.)
+        binds: the addresses.
+        tls: the certificate of the TCP addresses; without it they are unencrypted.
+        is_insecure: passed TCP sockets may be unencrypted beyond loopback. (The settings check the other addresses.)
 
-    A TCP bind that is optional is left out, with a line in the log, where the machine lacks its address
-    family.
+    An optional TCP address is left out, with a line in the log, if the machine lacks its address family.
 
     Raises:
-        RuntimeFailure: an address is taken, not allowed or not there; the message says what to do.
-        SettingsError: a passed socket reaches other machines in the clear.
+        RuntimeFailure: an address is in use, not permitted or missing; the message says what to do.
+        SettingsError: a passed socket is reachable from other machines without TLS.
     """
     with contextlib.ExitStack() as opened:
         listeners = [opened.enter_context(one) for bind in binds if (one := _open(bind, tls, is_insecure)) is not None]
@@ -117,7 +115,7 @@ def open_listeners(
 def listening(
     binds: Sequence[Bind], *, tls: Certificates | None = None, is_insecure: bool = False
 ) -> Iterator[list[BoundListener]]:
-    """Listen on all of these for the length of a `with` block; takes and raises what `open_listeners` does."""
+    """Listen on all addresses for the length of a `with` block; arguments and errors as for `open_listeners`."""
     listeners = open_listeners(binds, tls=tls, is_insecure=is_insecure)
     try:
         yield listeners
@@ -173,7 +171,7 @@ def _open_tcp(bind: TcpBind, tls: Certificates | None) -> BoundListener | None:
 
 
 def bind_tcp(family: socket.AddressFamily, bind: TcpBind) -> socket.socket:
-    """A socket that is bound to an address and does not listen yet.
+    """Bind a TCP socket to an address and listen.
 
     Raises:
         OSError: the kernel refuses it.
@@ -193,18 +191,18 @@ def bind_tcp(family: socket.AddressFamily, bind: TcpBind) -> socket.socket:
 
 def _explain_tcp(bind: TcpBind, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"{bind} is in use: stop what listens there, or choose another --port"
+        return f"{bind} is in use: stop the process that listens there, or choose another --port"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{bind} is not an address of this machine: choose another --bind"
     if error.errno == errno.EAFNOSUPPORT:
         return f"{bind}: this machine has no IPv6: choose another --bind"
     if error.errno in {errno.EACCES, errno.EPERM}:
-        return f"{bind}: this user may not listen there: choose a --port from 1024 on"
+        return f"{bind}: this user may not listen there: choose a --port of at least 1024"
     return f"{bind}: cannot listen ({error.strerror}): choose another --bind"
 
 
 def _open_unix(bind: UnixBind) -> BoundListener:
-    path = Path(os.path.abspath(bind.path))  # noqa: PTH100 - resolve() would follow a link another may turn
+    path = Path(os.path.abspath(bind.path))  # noqa: PTH100 - resolve() would follow links that others may change
     length = len(os.fsencode(path)) + _TEMPORARY_NAME_BYTES
     if length > _SUN_PATH_BYTES:
         most = _SUN_PATH_BYTES - _TEMPORARY_NAME_BYTES

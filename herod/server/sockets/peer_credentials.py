@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket, as the kernel says: uid, gid and groups (SO_PEERCRED, unix(7))."""
+"""Reads the credentials of a Unix socket's peer from the kernel: uid, gid and groups (SO_PEERCRED, unix(7))."""
 
 import socket
 import struct
@@ -11,14 +11,14 @@ __all__ = ["read_peer"]
 # From <asm-generic/socket.h>; Python's socket module does not name it.
 _SO_PEERGROUPS: Final = 59
 _GROUP_BYTES: Final = 4
-# What Python's getsockopt can take: 256 groups.
+# The most that Python's getsockopt can return: 256 groups.
 _GROUPS_BUFFER: Final = 1024
 
 
 def read_peer(connected: socket.socket) -> Peer:
-    """Ask the kernel who connected a Unix socket: the ids at the time of connect, and never the pid.
+    """Ask the kernel who connected to a Unix socket: the ids at the time of connect, and never the pid.
 
-    A process in more than 256 supplementary groups is known without them: less than it holds, never more.
+    A process with more than 256 supplementary groups is treated as having none: it may get less, but never more.
     """
     _, uid, gid = struct.unpack("iII", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     try:

@@ -1,6 +1,6 @@
-"""One connection's bytes, whatever carries them: a Unix or TCP socket here, TLS above one in `tls.py`.
+"""The byte stream of a connection: a Unix or TCP socket here, TLS over one in `tls.py`.
 
-Must never know what the bytes mean, nor wait without being cancellable.
+Must never interpret the bytes, nor wait without being cancellable.
 """
 
 import contextlib
@@ -19,46 +19,46 @@ _LINGER_NOT_AT_ALL: Final = struct.pack("ii", 1, 0)
 
 
 class Transport(Protocol):
-    """What a connection needs of its carrier."""
+    """The byte stream that a connection needs."""
 
     async def begin(self) -> None:
-        """Make it ready for bytes; to be called first."""
+        """Prepare the stream; call it first."""
         ...
 
     async def receive(self) -> bytes:
-        """Wait for bytes; none at the end of input."""
+        """Wait for bytes; return b"" at the end of input."""
         ...
 
     async def send(self, data: bytes, shared: bytes = b"") -> None:
-        """Send all of both. Nothing is copied of `shared`, which many may be sent at once."""
+        """Send all of both. `shared` is not copied, because many connections may send it at once."""
         ...
 
     async def finish_sending(self) -> None:
-        """Tell the other side that nothing more comes."""
+        """Close the sending direction."""
         ...
 
     def has_input(self) -> bool:
-        """Whether bytes have come that were not received yet."""
+        """Whether bytes have arrived that were not received yet."""
         ...
 
     def has_left(self) -> bool:
-        """Whether the other side will send no more; most programs that say so are gone."""
+        """Whether the peer has closed its sending direction; most programs that do have disconnected."""
         ...
 
     def abort(self) -> None:
-        """Throw away what was sent and is still on its way; to be closed after it."""
+        """Discard unsent bytes at the next close; call `close` after it."""
         ...
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         ...
 
 
 class SocketTransport:
     """A connected, non-blocking stream socket.
 
-    It calls the socket itself where trio's would spend two more trips through the scheduler a message: one
-    wait for input is the only checkpoint of a request that is answered at once.
+    It calls the socket itself, because trio's would add two checkpoints a message: waiting for input is the only
+    checkpoint of a request that is answered at once.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -67,19 +67,19 @@ class SocketTransport:
         self._descriptor = connected.fileno()
 
     async def begin(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
     async def receive(self) -> bytes:
-        """Wait for bytes; none at the end of input."""
+        """Wait for bytes; return b"" at the end of input."""
         while True:
             await trio.lowlevel.wait_readable(self._descriptor)
             try:
                 return self._socket.recv(_RECEIVE_BYTES)
-            except BlockingIOError:  # a false alarm
+            except BlockingIOError:  # spurious readiness
                 continue
 
     async def send(self, data: bytes, shared: bytes = b"") -> None:
-        """Send all of both; without a checkpoint when the kernel takes it at once."""
+        """Send all of both; without a checkpoint if the kernel takes it at once."""
         sent = self.send_now(data)
         if sent < len(data):
             await self._send_rest(data, sent)
@@ -93,14 +93,14 @@ class SocketTransport:
                 sent += self.send_now(view[sent:])
 
     def send_now(self, data: bytes | memoryview) -> int:
-        """Send what the kernel takes at once; how much that was."""
+        """Send what the kernel takes at once; return the number of bytes."""
         try:
             return self._socket.send(data)
         except BlockingIOError:
             return 0
 
     async def finish_sending(self) -> None:
-        """Tell the other side that nothing more comes."""
+        """Close the sending direction."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -108,26 +108,26 @@ class SocketTransport:
                 raise
 
     def has_input(self) -> bool:
-        """Whether bytes have come that were not received yet."""
+        """Whether bytes have arrived that were not received yet."""
         try:
             return bool(self._socket.recv(1, socket.MSG_PEEK))
         except OSError:
             return False
 
     def has_left(self) -> bool:
-        """Whether the other side will send no more; most programs that say so are gone."""
+        """Whether the peer has closed its sending direction; most programs that do have disconnected."""
         poll = select.poll()
         poll.register(self._descriptor, select.POLLRDHUP)
         return bool(poll.poll(0))
 
     def abort(self) -> None:
-        """Throw away what was sent and is still on its way; to be closed after it.
+        """Discard unsent bytes at the next close; call `close` after it.
 
-        Without this the kernel would keep megabytes for a TCP client that never reads, long after the close.
+        Otherwise the kernel would keep megabytes for a TCP client that never reads, long after the close.
         """
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         self._socket.close()

@@ -1,10 +1,10 @@
-"""TLS above a socket, and the certificate it shows.
+"""TLS over a socket, and its certificate.
 
-The wire drives OpenSSL over memory itself, as trio's SSLStream does, for three things that the stream keeps to itself:
-a refused client is sent the alert that says why, what was read and not yet decrypted counts as input, and the close
-is announced (close_notify) without waiting for the other side's.
+The transport drives OpenSSL over memory itself, as trio's SSLStream does, for three things that the stream does not
+offer: a refused client gets the alert that says why, bytes that were read but not yet decrypted count as input, and
+close_notify is sent without waiting for the peer's.
 
-Must never send a byte of an answer in the clear, nor wait without being cancellable.
+Must never send a byte of a response unencrypted, nor wait without being cancellable.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ __all__ = ["Certificates", "TlsTransport"]
 
 _log = logging.getLogger(__name__)
 
-_READ_BYTES: Final = 16 * 1024  # a record holds no more (RFC 8446, section 5.1)
-_SLICE_BYTES: Final = 16 * 1024  # so much at a time is held encrypted besides
+_READ_BYTES: Final = 16 * 1024  # the most in one record (RFC 8446, section 5.1)
+_SLICE_BYTES: Final = 16 * 1024  # so much is encrypted at a time, to bound the memory
 _DRAINED_BYTES: Final = 64 * 1024
-# Forward secrecy and authenticated encryption only (RFC 9325, section 4.2.1); TLS 1.3 has nothing else.
+# Forward secrecy and authenticated encryption only (RFC 9325, section 4.2.1); TLS 1.3 has no other ciphers.
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _PLAIN_HTTP: Final = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
-# All that may ever be said in the clear.
-_USE_HTTPS: Final = b'{"error":{"code":"invalid_request","message":"this address speaks TLS: ask with https://"}}'
+# The only response that is ever sent unencrypted.
+_USE_HTTPS: Final = b'{"error":{"code":"invalid_request","message":"this address requires TLS: use https://"}}'
 _SAY_SO: Final = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
     % (len(_USE_HTTPS), _USE_HTTPS)
@@ -36,11 +36,11 @@ _SAY_SO: Final = (
 
 
 class Certificates:
-    """The certificate and key of the TCP addresses; the next handshake uses what is there now.
+    """The certificate and key of the TCP addresses; each handshake uses the current ones.
 
     Attributes:
-        context: what new connections are made with.
-        ends_at: when the certificate ends, in Unix seconds; None where its dates cannot be read.
+        context: the TLS context of new connections.
+        ends_at: when the certificate expires, in Unix seconds; None if its dates cannot be read.
     """
 
     def __init__(self, context: ssl.SSLContext, ends_at: int | None = None) -> None:
@@ -49,16 +49,16 @@ class Certificates:
 
     @classmethod
     def load(cls, certificate: Path, key: Path, *, now: int) -> "Certificates":
-        """Read a certificate chain and its private key. One that is not valid at this time is warned of.
+        """Load a certificate chain and its private key; warn if the certificate is not valid now.
 
         Raises:
-            SettingsError: a file cannot be read, is no PEM, or the two do not belong together.
+            SettingsError: a file cannot be read or is not PEM, or the two do not match.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(_CIPHERS)
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
-        # No tickets: a client that leaves without reading them would have its connection reset.
+        # No tickets: a client that closes without reading them would have its connection reset.
         context.options |= ssl.OP_NO_TICKET
         context.num_tickets = 0
         context.set_alpn_protocols(["http/1.1"])
@@ -66,32 +66,34 @@ class Certificates:
             context.load_cert_chain(certificate, key, password=_no_password)
         except ssl.SSLError as error:
             if error.reason == "KEY_VALUES_MISMATCH":
-                raise SettingsError(f"tls_key: {key} does not belong to {certificate}: give the pair.") from None
+                raise SettingsError(
+                    f"tls_key: {key} does not match the certificate {certificate}: give a matching pair."
+                ) from None
             raise SettingsError(
-                f"tls_cert, tls_key: {certificate} and {key} are no certificate and key ({error.reason or 'not PEM'}): "
-                "give PEM files."
+                f"tls_cert, tls_key: {certificate} and {key} are not a certificate and a key "
+                f"({error.reason or 'not PEM'}): give PEM files."
             ) from None
         except OSError as error:
             raise SettingsError(f"tls_cert, tls_key: cannot read {certificate} or {key}: {error.strerror}.") from None
         return cls(context, _check_dates(certificate, now))
 
     def replace(self, other: "Certificates") -> None:
-        """Show another certificate from now on; connections that stand keep theirs."""
+        """Use another certificate for new connections; existing ones keep theirs."""
         self.context, self.ends_at = other.context, other.ends_at
 
 
 def _no_password() -> str:
-    """OpenSSL would ask at the terminal."""
+    """An empty password, so that OpenSSL does not prompt for one."""
     return ""
 
 
 def _check_dates(certificate: Path, now: int) -> int | None:
-    """When it ends; one that is not valid now is warned of."""
-    from cryptography import x509  # without TLS nobody needs it
+    """When the certificate expires, in Unix seconds; logs a warning if it is not valid now."""
+    from cryptography import x509  # only needed with TLS
 
     try:
         shown = x509.load_pem_x509_certificate(certificate.read_bytes())
-    except ValueError as error:  # it is stricter than OpenSSL, which has taken the file and will show it
+    except ValueError as error:  # it is stricter than OpenSSL, which has accepted the file
         _log.warning("tls_cert: %s: its dates cannot be read: %s", certificate, error)
         return None
     moment = datetime.fromtimestamp(now, UTC)
@@ -103,21 +105,21 @@ def _check_dates(certificate: Path, now: int) -> int | None:
 
 
 class TlsTransport:
-    """A `Transport` whose bytes are TLS records on another one."""
+    """A `Transport` that sends TLS records over another one."""
 
     def __init__(self, raw: SocketTransport, context: ssl.SSLContext) -> None:
         self._raw = raw
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._may_announce = False  # that it closes: not before the handshake, nor in the middle of a record
+        self._may_announce = False  # close_notify is not sent before the handshake or in the middle of a record
         self._is_finished = False
 
     async def begin(self) -> None:
-        """Shake hands.
+        """Do the handshake.
 
         Raises:
-            OSError: the client does not speak TLS, or not with us; it was told why.
+            OSError: the client does not speak TLS, or none that herod accepts; the reason was sent to it.
         """
         while True:
             try:
@@ -134,9 +136,9 @@ class TlsTransport:
                 return
 
     async def receive(self) -> bytes:
-        """Wait for bytes; none at the end of input.
+        """Wait for bytes; return b"" at the end of input.
 
-        An end that was not announced counts as one: HTTP's own framing says whether a request is whole.
+        An end without close_notify counts too: HTTP's own framing shows whether a request is complete.
         """
         if self._is_finished:
             return await self._raw.receive()  # only to be dropped
@@ -144,7 +146,7 @@ class TlsTransport:
             try:
                 return self._tls.read(_READ_BYTES)
             except ssl.SSLWantReadError:
-                await self._flush()  # a key update wants its answer
+                await self._flush()  # a key update needs a response
                 if not await self._feed():
                     return b""
             except ssl.SSLZeroReturnError:
@@ -164,7 +166,7 @@ class TlsTransport:
                     await self._flush()
 
     async def finish_sending(self) -> None:
-        """Tell the other side that nothing more comes."""
+        """Close the sending direction."""
         self._is_finished = True
         self._announce_close()
         await self._flush()
@@ -172,20 +174,20 @@ class TlsTransport:
         await self._raw.finish_sending()
 
     def has_input(self) -> bool:
-        """Whether bytes have come that were not received yet."""
+        """Whether bytes have arrived that were not received yet."""
         return self._tls.pending() > 0 or self._incoming.pending > 0 or self._raw.has_input()
 
     def has_left(self) -> bool:
-        """Whether the other side will send no more; most programs that say so are gone."""
+        """Whether the peer has closed its sending direction; most programs that do have disconnected."""
         return self._raw.has_left()
 
     def abort(self) -> None:
-        """Throw away what was sent and is still on its way; to be closed after it."""
+        """Discard unsent bytes at the next close; call `close` after it."""
         self._may_announce = False
         self._raw.abort()
 
     def close(self) -> None:
-        """Announce the close, if the kernel takes that at once, and give the descriptor back."""
+        """Send close_notify, if the kernel takes it at once, and close the descriptor."""
         if self._may_announce:
             self._announce_close()
             with contextlib.suppress(OSError):
@@ -198,12 +200,12 @@ class TlsTransport:
             return
         await self._raw.send(_SAY_SO)
         await self._raw.finish_sending()
-        left = _DRAINED_BYTES  # or closing would reset the connection before the client has read why
+        left = _DRAINED_BYTES  # or closing would reset the connection before the client has read the response
         while left > 0 and (data := await self._raw.receive()):
             left -= len(data)
 
     def _announce_close(self) -> None:
-        with contextlib.suppress(ssl.SSLError):  # the other side has not announced its own; none is waited for
+        with contextlib.suppress(ssl.SSLError):  # the peer has not sent its own; do not wait for it
             self._tls.unwrap()
 
     async def _feed(self) -> bool:
@@ -213,7 +215,7 @@ class TlsTransport:
         return bool(data)
 
     async def _flush(self) -> None:
-        """Send what OpenSSL has written."""
+        """Send the bytes that OpenSSL has written."""
         if self._outgoing.pending:
             self._may_announce = False
             await self._raw.send(self._outgoing.read())

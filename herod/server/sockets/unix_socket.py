@@ -1,6 +1,6 @@
-"""A Unix socket's place in the file system: its folder, its lock, its cookie, and its name while it listens.
+"""A Unix socket in the file system: its folder, lock, cookie and path.
 
-Must never remove what is not a socket, nor a socket that another process has put in its place.
+Must never remove anything but a socket, nor a socket that another process has created at the path.
 """
 
 import errno
@@ -28,11 +28,11 @@ _COOKIE_BYTES: Final = 32
 
 
 def prepare_folder(path: Path) -> None:
-    """Make a socket's folder if need be, and see that nobody else can swap what lies in it.
+    """Create a socket's folder if necessary, and make sure that no other user can replace files in it.
 
     Raises:
-        RuntimeFailure: it cannot be made or written, or others could swap the socket; this is root, and the folder or
-            what leads to it is another user's.
+        RuntimeFailure: it cannot be created or written, or others could replace the socket; or this is root, and the
+            folder or the path to it belongs to another user.
     """
     folder = path.parent
     require_own_path(path, "the socket", may_share=True)
@@ -45,12 +45,12 @@ def prepare_folder(path: Path) -> None:
     except FileExistsError:
         pass
     except FileNotFoundError:
-        raise RuntimeFailure(f"{folder.parent} does not exist: make it, or choose another --bind") from None
+        raise RuntimeFailure(f"{folder.parent} does not exist: create it, or choose another --bind") from None
     except PermissionError:
         raise RuntimeFailure(
-            f"{folder.parent} is not writable for this user: make {folder} there, or choose another --bind"
+            f"{folder.parent} is not writable for this user: create {folder} there, or choose another --bind"
         ) from None
-    require_own_path(path, "the socket", may_share=True)  # another user may have made the folder meanwhile
+    require_own_path(path, "the socket", may_share=True)  # another user may have created the folder meanwhile
     info = folder.stat()
     if not stat.S_ISDIR(info.st_mode):
         raise RuntimeFailure(f"{folder} is not a folder: choose another --bind")
@@ -59,23 +59,23 @@ def prepare_folder(path: Path) -> None:
     is_sticky = bool(info.st_mode & stat.S_ISVTX)
     if info.st_mode & stat.S_IWOTH and not is_sticky:
         raise RuntimeFailure(
-            f"{folder} is writable for everyone, who could swap the socket: "
+            f"{folder} is writable for every user, who could replace the socket: "
             f"chmod o-w {folder}, or choose another --bind"
         )
     if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        _log.warning("%s is writable for others: a socket's folder is best 0755", folder)
+        _log.warning("%s is writable for other users: the folder of a socket should have mode 0755", folder)
     if info.st_uid not in {0, os.geteuid()}:
         _log.warning(
-            "%s belongs to uid %d, who could swap the socket: a socket's folder is best herod's own",
+            "%s belongs to uid %d, who could replace the socket: the folder should belong to herod's user",
             folder,
             info.st_uid,
         )
 
 
 class SocketFile:
-    """A path in the file system, held by a lock beside it.
+    """A socket's path in the file system, locked by a file beside it.
 
-    The lock file is never removed: whoever opened it just before would then hold a lock on nothing.
+    The lock file is never removed: a process that opened it just before would then lock a deleted file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,7 +92,7 @@ class SocketFile:
             raise RuntimeFailure(f"another herod is listening on {path}: stop it or choose another --bind") from None
 
     def make_free(self) -> None:
-        """See that what lies at the path, if anything, is a socket that nobody answers."""
+        """Check that nothing is at the path, or only a stale socket."""
         try:
             info = self.path.lstat()
         except FileNotFoundError:
@@ -106,11 +106,11 @@ class SocketFile:
             except ConnectionRefusedError:
                 return  # stale: the rename replaces it
             except BlockingIOError:
-                pass  # alive, with a full queue
+                pass  # in use, with a full queue
         raise RuntimeFailure(f"something is listening on {self.path}: stop it or choose another --bind")
 
     def write_cookie(self) -> None:
-        """Make the secret that proves a local admin, fresh at each start, readable by this user alone."""
+        """Write the cookie that proves a local admin: new at each start, readable by this user only."""
         cookie = secrets.token_urlsafe(_COOKIE_BYTES)
         temporary = self._temporary()
         write_private(temporary, cookie.encode("ascii"))
@@ -122,11 +122,11 @@ class SocketFile:
         self.cookie = cookie
 
     def bind(self, mode: int) -> socket.socket:
-        """Listen, and appear at the path. The socket is born with its mode: a chmod by its name could follow a link."""
+        """Listen at the path. The socket is created with its mode: a later chmod by name could follow a link."""
         temporary = self._temporary()
         unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            with suppress(OSError):  # Linux gives the name this mode, also where an access list replaces the umask
+            with suppress(OSError):  # Linux gives the file this mode, even where an access list replaces the umask
                 os.fchmod(unix.fileno(), mode)
             umask = os.umask(0o777 & ~mode)
             try:
@@ -142,7 +142,7 @@ class SocketFile:
         return unix
 
     def clear(self) -> None:
-        """Take away what was put here, if it is still what lies there."""
+        """Remove the files that this object created, if they are still the same files."""
         for path, identity in self._ours.items():
             try:
                 if _identity(path) == identity:
@@ -153,7 +153,7 @@ class SocketFile:
         self._ours.clear()
 
     def unlock(self) -> None:
-        """Let another process have the path."""
+        """Release the lock on the path."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1

@@ -134,7 +134,7 @@ def test_what_is_not_taken(folder: Path) -> None:
     for fd, message in (
         (nothing, "no such descriptor"),
         (os.open(folder, os.O_RDONLY), "is not a socket"),
-        (datagram, "is no stream socket"),
+        (datagram, "is not a Unix or TCP stream socket"),
         (silent, "does not listen"),
         (unix_listener("\0herod-test-" + folder.name), "abstract"),
     ):

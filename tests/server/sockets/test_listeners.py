@@ -209,7 +209,7 @@ def test_folders(folder: Path) -> None:
     """A folder is created one level deep; a missing parent, a file, and a world-writable folder are refused."""
     with listening([UnixBind(folder / "new" / "s")]):
         pass
-    with pytest.raises(RuntimeFailure, match=f"{folder}/a does not exist: make it"):
+    with pytest.raises(RuntimeFailure, match=f"{folder}/a does not exist: create it"):
         open_listeners([UnixBind(folder / "a" / "b" / "s")])
     (folder / "file").write_text("")
     with pytest.raises(RuntimeFailure, match=f"{folder}/file is not a folder"):
@@ -282,7 +282,7 @@ def test_shared_folder_is_warned_about(folder: Path, caplog: pytest.LogCaptureFi
         shared.chmod(bits)
         caplog.clear()
         with listening([UnixBind(shared / "s")]):
-            assert f"{shared} is writable for others" in caplog.text
+            assert f"{shared} is writable for other users" in caplog.text
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
@@ -306,7 +306,7 @@ def test_unwritable_folders() -> None:
         done = subprocess.run([sys.executable, "-c", code, *paths], stdout=subprocess.PIPE, check=True, timeout=20)
     first, second, third = done.stdout.decode().splitlines()
     assert first == f"{folder} is not writable for this user: change its owner, or choose another --bind"
-    assert second == (f"{folder} is not writable for this user: make {folder}/new there, or choose another --bind")
+    assert second == (f"{folder} is not writable for this user: create {folder}/new there, or choose another --bind")
     assert third.startswith(f"cannot listen on {folder}/own/l: {folder}/own/l.lock: Permission denied")
 
 
@@ -327,7 +327,9 @@ def test_port_in_use() -> None:
         port = other.getsockname()[1]
         with pytest.raises(RuntimeFailure) as refused:
             open_listeners([TcpBind("127.0.0.1", port)])
-    assert str(refused.value) == (f"127.0.0.1:{port} is in use: stop what listens there, or choose another --port")
+    assert str(refused.value) == (
+        f"127.0.0.1:{port} is in use: stop the process that listens there, or choose another --port"
+    )
 
 
 def test_port_is_free_again_at_once() -> None:
@@ -350,7 +352,7 @@ def test_foreign_address() -> None:
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        (errno.EACCES, "this user may not listen there: choose a --port from 1024 on"),
+        (errno.EACCES, "this user may not listen there: choose a --port of at least 1024"),
         (errno.EAFNOSUPPORT, "this machine has no IPv6"),
         (errno.ENOBUFS, "cannot listen"),
     ],

@@ -306,7 +306,7 @@ def test_files_that_will_not_do(pair: Pair, tmp_path: Path) -> None:
     nothing = tmp_path / "nothing"
     nothing.write_text("-----BEGIN CERTIFICATE-----\n")
     for cert, key, message in (
-        (pair[0], other[1], f"{other[1]} does not belong to {pair[0]}"),
+        (pair[0], other[1], f"{other[1]} does not match the certificate {pair[0]}"),
         (tmp_path / "none", pair[1], "No such file"),
         (nothing, pair[1], str(nothing)),
         (pair[0], nothing, str(nothing)),
