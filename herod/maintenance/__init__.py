@@ -1,5 +1,5 @@
-"""What works on a store without requests: before the daemon's first one, or while no daemon has it.
+"""Work on a store outside of requests: before the daemon's first one, or while no daemon runs.
 
-The commands among these (restore, export, import, rotate) are composed here as `app.py` composes the daemon. Each takes
-the store's lock first, so that a running daemon refuses it.
+The offline commands (restore, export, import, rotate) are composed here, as `app.py` composes the daemon. Each takes
+the store's lock first, and so fails while a daemon runs.
 """

@@ -1,4 +1,4 @@
-"""Single fields of a file of accounts and keys, each checked by itself. No message holds what a field held."""
+"""Parses and checks the fields of a file of accounts and keys. No message quotes a field's value."""
 
 import hashlib
 import re
@@ -28,20 +28,20 @@ __all__ = [
 ]
 
 Fields = Mapping[str, Any]
-"""What a row says, by meaning."""
+"""The values of a row, by field."""
 
 SHA256: Final = re.compile(r"(?:sha256[:$])?([0-9a-fA-F]{64})\Z")
 MAC: Final = re.compile(r"hmac-sha256(-of-sha256)?:([0-9a-f]{16}):([0-9a-f]{64})\Z")
-# Client secrets are not counted when guessed, so one that people chose is not carried over.
+# Guesses at client secrets are not limited, so a short secret, which a person may have chosen, is not imported.
 MIN_SECRET: Final = 16
 
 
 class Problem(Exception):
-    """Something about one entry that may not be stored; the message names no secret."""
+    """An entry that may not be stored; the message quotes no secret."""
 
 
 class SecretEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file knows of a client secret or key: one of them, or nothing."""
+    """A client secret or key as the file has it: at most one of these is set."""
 
     carried: ImportedHash | None = None
     sha256: str | None = None
@@ -51,20 +51,20 @@ class SecretEntry(msgspec.Struct, frozen=True, kw_only=True):
         return "SecretEntry()"
 
     def __bool__(self) -> bool:
-        """Whether there is one."""
+        """Whether any of them is set."""
         return (self.carried or self.sha256 or self.plain) is not None
 
 
 def hash_text(carried: ImportedHash) -> str:
-    """How a file writes the hash of a secret."""
+    """The hash of a secret as written in a file."""
     return f"hmac-sha256{'-of-sha256' if carried.is_of_sha256 else ''}:{carried.key_id}:{carried.mac.hex()}"
 
 
 def read_text(fields: Fields, name: str) -> str | None:
-    """A text; one that is empty says nothing."""
+    """A string; an empty one counts as missing."""
     value = fields.get(name)
     if value is not None and not isinstance(value, str):
-        raise Problem(f"its {name} is not a text")
+        raise Problem(f"its {name} is not a string")
     return value or None
 
 
@@ -77,7 +77,7 @@ def read_flag(fields: Fields, name: str, *, default: bool) -> bool:
 
 
 def read_words(fields: Fields, name: str, default: str | None) -> list[str]:
-    """A list of texts, or one text with commas or spaces."""
+    """A list of strings, or one string separated by commas or spaces."""
     value = fields.get(name, default)
     words = re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
@@ -89,14 +89,14 @@ def read_words(fields: Fields, name: str, default: str | None) -> list[str]:
 
 
 def read_networks(fields: Fields) -> tuple[str, ...]:
-    """All networks where nothing is said; an empty list is none at all."""
+    """The networks; all networks if the field is missing, none if it is an empty list."""
     if fields.get("networks") == []:
         return ()
     return list_networks(parse_networks(read_words(fields, "networks", "*")))
 
 
 def read_password(fields: Fields) -> tuple[str | None, str | None]:
-    """A PHC string, or the SHA-256 of the password. A plain one counts as typed, as Hero Auth took it."""
+    """A PHC string, or the SHA-256 of the password. A plain password is hashed as typed, as Hero Auth does."""
     text = read_text(fields, "password_hash")
     if text is None:
         text = read_text(fields, "password")
@@ -111,22 +111,22 @@ def read_password(fields: Fields) -> tuple[str | None, str | None]:
 
 
 def read_time(fields: Fields, name: str) -> int | None:
-    """A time of TOML, RFC 3339 or Unix seconds, as the last."""
+    """A time as Unix seconds, from a TOML or RFC 3339 time or from Unix seconds."""
     value = fields.get(name)
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise Problem(f"its {name} is not a time") from None
+            raise Problem(f"its {name} is not a valid time") from None
     if isinstance(value, datetime):
         value = int((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp())
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LATEST):
-        raise Problem(f"its {name} is not a time")
+        raise Problem(f"its {name} is not a valid time")
     return value
 
 
 def read_secret(fields: Fields, hash_keys: Mapping[str, bytes]) -> SecretEntry:
-    """What is known of a secret: a hash counts before a plain one. `hash_keys` came with the file, by their ids."""
+    """The secret of an entry; a hash takes precedence over a plain one. `hash_keys` are those of the file, by id."""
     text = read_text(fields, "secret_hash")
     if text is None:
         plain = read_text(fields, "secret")
@@ -138,4 +138,4 @@ def read_secret(fields: Fields, hash_keys: Mapping[str, bytes]) -> SecretEntry:
         if carried.key_id == OWN_KEY or carried.key_id not in hash_keys:
             raise Problem("the key of its secret's hash is not in the file")
         return SecretEntry(carried=carried)
-    raise Problem("the hash of its secret is of no known form")
+    raise Problem("the hash of its secret has an unknown format")

@@ -1,8 +1,8 @@
-"""What a file of accounts and keys says, checked as at the door: Hero Auth's users, or what `herod export` wrote.
+"""Parses a file of accounts and keys, Hero Auth's users or from `herod export`, and checks it like a request.
 
-Liberal in what it reads: Hero Auth's file is known by its outline, so a field may have any of several names, and what
-is not understood is named, never silently dropped. Strict in what comes out. Nothing here asks the store or does the
-slow work of hashing.
+It is liberal in what it accepts: the format of Hero Auth's file is only known roughly, so a field may have any of
+several names, and unknown fields are reported, never silently dropped. It is strict in what it returns. It does not
+access the store and does no slow hashing.
 """
 
 import re
@@ -34,7 +34,7 @@ FORMAT: Final = "herod accounts and keys 1"
 MAX_SHOWN: Final = 20
 
 USER_TABLES: Final = ("users", "user", "accounts", "clients")
-# What a field means → the names it may have. The first is what `herod export` writes.
+# Field → the names that it may have in the file. `herod export` writes the first.
 ACCOUNT_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("client_id", "id"),
     "email": ("email", "mail"),
@@ -55,7 +55,7 @@ KEY_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
                  "expires_at")
 }  # fmt: skip
 
-# No colon, which Basic does not allow in it, and no slash, which parts it from a token's id.
+# No colon, which Basic does not allow, and no slash, which separates it from a token's id.
 CLIENT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}\Z")
 RESERVED_IDS: Final = frozenset({"anonymous", "local-admin", "offline", "service", "startup"})
 KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}\Z")
@@ -66,10 +66,10 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An account of the file.
 
     Attributes:
-        id: None where the file names none.
+        id: None if the file has none.
         password: a PHC string.
-        password_sha256: Hero Auth's hash, to be wrapped.
-        unknown: of `scope`, what the graph does not know.
+        password_sha256: Hero Auth's hash, which must be wrapped.
+        unknown: the names in `scope` that the graph does not know.
     """
 
     id: str | None
@@ -89,7 +89,7 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key of the file; `unknown` as with accounts."""
+    """An API key of the file; `unknown` as in `AccountEntry`."""
 
     id: str
     name: str
@@ -111,8 +111,8 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
     """A whole file.
 
     Attributes:
-        hash_keys: id → the key of key hashes that the records' hashes were made with.
-        unread: what was not understood and is left out, such as `users: last_login`.
+        hash_keys: id → the key that the records' hashes were made with.
+        unread: unknown fields, which are left out, such as `users: last_login`.
     """
 
     accounts: tuple[AccountEntry, ...]
@@ -125,20 +125,21 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_entries(content: bytes, graph: ScopeGraph, *, now: int) -> Entries:
-    """Read the decrypted text of a file.
+    """Parse the decrypted text of a file.
 
     Raises:
-        RuntimeFailure: it is no such text, or holds what may not be stored; the message names it, without secrets.
+        RuntimeFailure: it has another format, or entries that may not be stored; the message lists them, without
+            secrets.
     """
     try:
         table = tomllib.loads(content.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
-        raise RuntimeFailure("the file opens, but what it holds is no list of accounts in TOML") from None
+        raise RuntimeFailure("the file can be decrypted, but is not a list of accounts in TOML") from None
     return _Reading(graph, now).read(table)
 
 
 class _Reading:
-    """One file being read: collects what is wrong and what was not understood."""
+    """Parses one file, and collects problems and unknown fields."""
 
     def __init__(self, graph: ScopeGraph, now: int) -> None:
         self._graph = graph
@@ -151,7 +152,7 @@ class _Reading:
         written = table.pop("format", FORMAT)
         table.pop("exported_at", None)
         if written != FORMAT:
-            raise RuntimeFailure("the file was written in a format of another herod: use the one that wrote it")
+            raise RuntimeFailure("the file has the format of another herod version: import it with that version")
         self._read_hash_keys(table.pop("hash_keys", []))
         keys = self._rows("keys", table.pop("keys", [])) if "keys" in table else []
         users = [row for name in USER_TABLES if name in table for row in self._rows(name, table.pop(name))]
@@ -165,7 +166,7 @@ class _Reading:
             shown = "; ".join(self._problems[:MAX_SHOWN])
             more = len(self._problems) - MAX_SHOWN
             tail = f"; and {more} more" if more > 0 else ""
-            raise RuntimeFailure(f"nothing was changed: what the file holds cannot be taken over: {shown}{tail}")
+            raise RuntimeFailure(f"nothing was changed: entries of the file cannot be imported: {shown}{tail}")
         return Entries(
             accounts=tuple(accounts), keys=tuple(made_keys), hash_keys=self._hash_keys, unread=tuple(self._unread)
         )
@@ -174,10 +175,10 @@ class _Reading:
         for row in self._rows("hash_keys", rows):
             text = row.get("key")
             if not isinstance(text, str) or not HASH_KEY.match(text):
-                self._problems.append("hash_keys: a key has not 64 hexadecimal digits")
+                self._problems.append("hash_keys: a key does not have 64 hexadecimal digits")
                 continue
             key = bytes.fromhex(text)
-            self._hash_keys[hash_key_id(key)] = key  # its id follows from it, whatever the file says
+            self._hash_keys[hash_key_id(key)] = key  # the id is computed, not taken from the file
 
     def _rows(self, name: str, value: object) -> list[dict[str, Any]]:
         """An array of tables, or a table of tables by email or id."""
@@ -189,11 +190,11 @@ class _Reading:
             case dict() if _is_user(value):
                 return [value]
             case _:
-                self._problems.append(f"{name}: this is no list of tables")
+                self._problems.append(f"{name}: not a list of tables")
                 return []
 
     def _loose_users(self, table: dict[str, Any]) -> list[dict[str, Any]]:
-        """Tables at the top that are accounts, by email or id."""
+        """Top-level tables that are accounts, named by email or id."""
         found = {name: row for name, row in table.items() if isinstance(row, dict) and _is_user(row)}
         for name in found:
             del table[name]
@@ -212,7 +213,7 @@ class _Reading:
         fields = self._fields("users", row, ACCOUNT_FIELDS)
         id_ = read_text(fields, "id")
         if id_ is not None and (not CLIENT_ID.match(id_) or id_ in RESERVED_IDS or id_.startswith("legacy-")):
-            raise Problem("its client_id cannot be one: letters, digits and _ . @ + -, up to 128 of them")
+            raise Problem("its client_id is not valid: use up to 128 letters, digits and _ . @ + -")
         email = read_text(fields, "email")
         email = None if email is None else parse_email(email)
         name = read_text(fields, "name")
@@ -243,11 +244,11 @@ class _Reading:
         id_, name, creator = (read_text(fields, field) for field in ("id", "name", "creator"))
         owner = read_text(fields, "owner")
         if id_ is None or not KEY_ID.match(id_):
-            raise Problem("its id is not one: it has 12 letters and digits")
+            raise Problem("its id is not valid: it must have 12 letters and digits")
         if name is None:
             raise Problem("it has no name")
         if creator is not None and not CLIENT_ID.match(creator):
-            raise Problem("its creator is no id")
+            raise Problem("its creator is not a valid id")
         secret = read_secret(fields, self._hash_keys)
         if secret.carried is None:
             raise Problem("its secret_hash is missing")
@@ -267,7 +268,7 @@ class _Reading:
         )
 
     def _fields(self, where: str, row: dict[str, Any], known: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-        """What the row says, by meaning. Of two names for one meaning the first counts, the other is unread."""
+        """The values of a row, by field. Of two names for one field the first counts, and the other is unread."""
         fields: dict[str, Any] = {}
         left = dict(row)
         for meaning, names in known.items():
@@ -279,22 +280,22 @@ class _Reading:
         return fields
 
     def _scope(self, fields: dict[str, Any], *, default: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The canonical scope, and what of it the graph does not know."""
+        """The canonical scope, and the names in it that the graph does not know."""
         names = split_scope(" ".join(read_words(fields, "scope", default)).lower())
         if any(not SCOPE_NAME.match(name) for name in names):
-            raise Problem("its scope holds a name that cannot be one")
+            raise Problem("its scope contains an invalid name")
         unknown = tuple(sorted({name for name in names if not self._graph.bit(name)}))
         known = self._graph.names(self._graph.mask(names))
         return (*known, *unknown), unknown
 
     def _check_alone(self, accounts: list[AccountEntry], keys: list[KeyEntry]) -> None:
-        """No two of the file may be one, and a key's owner comes with it."""
+        """Check that the entries of the file have no duplicates, and that a key's owner is in the file."""
         ids = [("client_id", one.id) for one in accounts if one.id is not None]
         owners = {id_ for _, id_ in ids}
         emails = [("email", one.email) for one in accounts if one.email is not None]
         names = [("key name", f"{one.owner or 'service'}/{one.name}") for one in keys]
         for what, value in _twice([*ids, *emails, *(("key id", one.id) for one in keys), *names]):
-            self._problems.append(f"{what} {value!r} stands there twice")
+            self._problems.append(f"{what} {value!r} occurs twice")
         for key in keys:
             if key.owner is not None and key.owner not in owners:
                 self._problems.append(f"key {key.id!r}: its owner is not in the file")
@@ -303,7 +304,7 @@ class _Reading:
 
 
 def _named(label: str, row: dict[str, Any]) -> dict[str, Any]:
-    """A row with the name of its table for what it does not say itself: its email or its client_id."""
+    """A row whose missing email or client_id is taken from its table's name."""
     names = ACCOUNT_FIELDS["email"] if "@" in label else ACCOUNT_FIELDS["id"]
     return row if any(name in row for name in names) else {names[0]: label, **row}
 

@@ -1,7 +1,7 @@
-"""Export accounts and keys, encrypted, so that another herod can take them in.
+"""Exports accounts and keys, encrypted, so that another herod can import them.
 
-What leaves is everything that lets the same people in elsewhere: password hashes as they are, and with the hashes of
-client secrets and API keys the keys that these hashes were made with. The text exists in memory alone.
+The export contains everything needed to authenticate the same users elsewhere: password hashes as they are, and the
+hashes of client secrets and API keys with the keys of these hashes. The plaintext exists in memory only.
 """
 
 import time
@@ -32,7 +32,7 @@ __all__ = ["Export", "export_accounts"]
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """What was exported.
+    """The result of an export.
 
     Attributes:
         content: the encrypted file.
@@ -48,16 +48,16 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def export_accounts(settings: Settings, *, secret: str | None = None, now: int | None = None) -> Export:
-    """All accounts and keys as one encrypted file, which is the caller's to write.
+    """Export all accounts and keys as the content of one encrypted file; the caller writes it.
 
     Args:
-        settings: which store, and what opens it.
-        secret: what the file opens with, if not with HERO_SECRET.
+        settings: the store and its secret.
+        secret: encrypts the file; HERO_SECRET by default.
         now: Unix seconds.
 
     Raises:
-        SettingsError: the store has no file, or another secret made it.
-        RuntimeFailure: a daemon runs, there is no store, it is damaged, or the disk says no.
+        SettingsError: the store has no file, or was made with another secret.
+        RuntimeFailure: a daemon is running, there is no store, it is damaged, or the disk fails.
     """
     now = int(time.time()) if now is None else now
     with ExitStack() as cleanup:
@@ -65,7 +65,7 @@ def export_accounts(settings: Settings, *, secret: str | None = None, now: int |
         lock = StoreLock(path)
         cleanup.callback(lock.release)
         if not path.exists():
-            raise RuntimeFailure(f"there is no store {path}: name another with --store")
+            raise RuntimeFailure(f"there is no store {path}: choose another with --store")
         prepare_file(path)
         opened = open_file(path, settings.store_secret or settings.hero_secret)
         cleanup.callback(opened.connection.close)
@@ -85,7 +85,7 @@ def _write(tx: OfflineTransaction, opened: OpenedFile, now: int) -> tuple[str, i
     keys = sorted(tx.scan(ApiKey), key=lambda one: (one.created_at, one.id))
     keys = [key for key in keys if key.owner is None or key.owner in present]
     users = [_row(account, known, needed) for account in accounts]
-    # A key that nothing matches any more is left out, as one that lost its owner is.
+    # A key that no secret matches any more is left out, like a key without an owner.
     rows = [row for key in keys if "secret_hash" in (row := _row(key, known, needed))]
     text = tomli_w.dumps(
         {
@@ -100,7 +100,7 @@ def _write(tx: OfflineTransaction, opened: OpenedFile, now: int) -> tuple[str, i
 
 
 def _row(record: Account | ApiKey, known: Mapping[str, bytes], needed: dict[str, bytes]) -> dict[str, Any]:
-    """What a record is in the file: its columns, without those that have no value."""
+    """A record's row in the file: its columns, except those without a value."""
     row: dict[str, Any] = {}
     for field, (column, _) in record.field_uses.items():
         value = getattr(record, field)
@@ -122,10 +122,10 @@ def _row(record: Account | ApiKey, known: Mapping[str, bytes], needed: dict[str,
 
 
 def _hash(stored: bytes, known: Mapping[str, bytes], needed: dict[str, bytes]) -> str | None:
-    """The hash under the name of the key it was made with, wherever the file is read; that key is then needed."""
+    """The hash with the global id of the key it was made with; the key is added to `needed`."""
     carried = parse_hash(stored)
     key = None if carried is None else known.get(carried.key_id)
-    if carried is None or key is None:  # nothing matches it here either
+    if carried is None or key is None:  # no secret matches it here either
         return None
     name = hash_key_id(key)
     needed[name] = key

@@ -1,6 +1,6 @@
-"""Import accounts and keys: what `herod export` wrote, or Hero Auth's users. All of it in one transaction, or nothing.
+"""Imports accounts and keys from `herod export`, or Hero Auth's users, in one transaction: all or nothing.
 
-What is there already is never overwritten: it refuses the import, or is skipped and listed when that was asked for.
+Existing records are never overwritten: they make the import fail or, on request, are skipped and listed.
 """
 
 import secrets
@@ -42,23 +42,23 @@ from herod_client.core.scope_graph import ADMIN, ScopeGraph
 __all__ = ["Import", "import_accounts"]
 
 MAX_BYTES: Final = 32 * 1024 * 1024
-# Epochs of accounts that were made here begin with 1; one of elsewhere is as unlikely to fit.
+# Random, so that no token of another store, or of a former account, fits; epochs of new accounts begin at 1.
 EPOCHS: Final = range(2**32, 2**48)
 MAX_SHOWN: Final = 20
 
 
 class Import(msgspec.Struct, frozen=True, kw_only=True):
-    """What an import has done, or would do.
+    """What an import did, or would do.
 
     Attributes:
-        is_new: there was no store; one was made.
-        accounts, keys: ids of what was taken in.
-        skipped: (kind, id or email, why).
-        admins: (kind, id, name) of what was taken in with scope admin.
-        without_secret: accounts whose client secret could not be carried over: they need a new one.
-        unknown_scopes: (kind, id, names) that grant nothing until the settings name them.
+        is_new: there was no store; one was created.
+        accounts, keys: ids of the imported records.
+        skipped: (kind, id or email, reason).
+        admins: (kind, id, name) of imported records with scope admin.
+        without_secret: accounts whose client secret could not be imported: they need a new one.
+        unknown_scopes: (kind, id, names) that grant nothing until the settings define them.
         unknown_networks: (kind, id, names) that the settings do not list.
-        unread: what of the file was not understood and was left out.
+        unread: unknown fields of the file, which were left out.
     """
 
     store: str
@@ -75,7 +75,7 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _DryRunOver(Exception):
-    """Undo the transaction: it was to be seen, not to be done."""
+    """Rolls the transaction of a dry run back."""
 
 
 def import_accounts(
@@ -87,20 +87,20 @@ def import_accounts(
     dry_run: bool = False,
     now: int | None = None,
 ) -> Import:
-    """Take the accounts and keys of an encrypted file into the store; where there is none, make it.
+    """Import the accounts and keys of an encrypted file into the store; create the store if there is none.
 
     Args:
-        settings: which store, and what opens it; scopes and networks as the daemon will have them.
-        file: encrypted as Hero Auth does.
-        secret: what the file was made with, if not with HERO_SECRET.
-        skip_existing: leave out what is there already, instead of refusing all.
-        dry_run: find out what would be done.
+        settings: the store and its secret; scopes and networks as the daemon will have them.
+        file: encrypted in the format of Hero Auth.
+        secret: decrypts the file; HERO_SECRET by default.
+        skip_existing: skip records that exist already, instead of refusing the import.
+        dry_run: only report what would be done.
         now: Unix seconds.
 
     Raises:
-        SettingsError: the store has no file, or another secret made it or the file.
-        RuntimeFailure: a daemon runs, the file cannot be read or holds what may not be stored, something is there
-            already, or the disk says no. Nothing was changed.
+        SettingsError: the store has no file, or the store or the file was made with another secret.
+        RuntimeFailure: a daemon is running, the file cannot be read or has entries that may not be stored, a record
+            exists already, or the disk fails. Nothing was changed.
     """
     now = int(time.time()) if now is None else now
     graph = ScopeGraph(settings.scopes)
@@ -131,7 +131,7 @@ def import_accounts(
 
 
 class _Plan:
-    """What is to be taken in, and what is there already.
+    """Decides which entries to import and which to skip.
 
     Attributes:
         accounts, keys: each entry with the id it gets.
@@ -146,12 +146,12 @@ class _Plan:
         self.keys: list[KeyEntry] = []
 
     def make(self, reader: Reader | None, *, skip_existing: bool) -> None:
-        """Look at each entry, beside what the store holds; None stands for one that holds nothing.
+        """Compare each entry with the store; `reader` is None for an empty one.
 
         Raises:
-            RuntimeFailure: something is there already and is not to be skipped.
+            RuntimeFailure: a record exists already and may not be skipped.
         """
-        strangers: set[str] = set()  # ids of the file that are not, or may not be, the same account here
+        strangers: set[str] = set()  # ids in the file that are, or may be, another account in the store
         for entry in self.entries.accounts:
             why = None if reader is None else _account_conflict(reader, entry)
             if why is None:
@@ -161,7 +161,7 @@ class _Plan:
             if entry.id is not None and reader is not None and not _is_same(reader, entry):
                 strangers.add(entry.id)
         for key in self.entries.keys:
-            why = "its owner here is another account" if key.owner in strangers else None
+            why = "its owner's client_id is another account in the store" if key.owner in strangers else None
             if why is None and reader is not None:
                 why = _key_conflict(reader, key)
             if why is None:
@@ -173,8 +173,8 @@ class _Plan:
             shown = "; ".join(f"{kind} {label} ({why})" for kind, label, why in skipped[:MAX_SHOWN])
             tail = f"; and {len(skipped) - MAX_SHOWN} more" if len(skipped) > MAX_SHOWN else ""
             raise RuntimeFailure(
-                f"nothing was changed: some of it is there already: {shown}{tail}: look whether they are the same, and "
-                "leave them out with --skip-existing"
+                f"nothing was changed: some records exist already: {shown}{tail}: check whether they are the same, and "
+                "skip them with --skip-existing"
             )
 
     def _take_account(self, entry: AccountEntry) -> None:
@@ -200,36 +200,36 @@ class _Plan:
 
 
 def _account_conflict(reader: Reader, entry: AccountEntry) -> str | None:
-    """Why an account cannot be taken in beside what is there."""
+    """Why an account conflicts with the store; None if it does not."""
     if entry.id is not None:
         if reader.get(Account, entry.id) is not None:
-            return "its client_id is there"
+            return "its client_id exists already"
         if reader.get(ApiKey, entry.id) is not None or reader.get(PeerRule, entry.id) is not None:
-            return "its client_id is that of a key or rule"
+            return "its client_id is the id of a key or rule"
     if entry.email is not None and (found := reader.find(Account, "email", entry.email)):
-        return f"its email is that of {found[0].id}"
+        return f"account {found[0].id} has its email"
     return None
 
 
 def _is_same(reader: Reader, entry: AccountEntry) -> bool:
-    """Whether the account of that id is the one of the file, by its email, too."""
+    """Whether the stored account of that id also has the email of the entry."""
     account = None if entry.id is None else reader.get(Account, entry.id)
     return account is not None and account.email == entry.email
 
 
 def _key_conflict(reader: Reader, key: KeyEntry) -> str | None:
-    """Why a key cannot be taken in beside what is there."""
+    """Why a key conflicts with the store; None if it does not."""
     if reader.get(ApiKey, key.id) is not None:
-        return "its id is there"
+        return "its id exists already"
     if reader.get(Account, key.id) is not None or reader.get(PeerRule, key.id) is not None:
-        return "its id is that of an account or rule"
+        return "its id is the id of an account or rule"
     if found := reader.find(ApiKey, "name", key.owner or "", key.name):
-        return f"its name is that of {found[0].id}"
+        return f"key {found[0].id} has its name"
     return None
 
 
 def _put(tx: Writer, plan: _Plan, keyring: Keyring, now: int) -> None:
-    """Write what is to be taken in, with the keys of its hashes, and an audit event for each."""
+    """Write the planned records, the keys of their hashes, and an audit event for each record."""
     own = hash_key_id(keyring.key(Purpose.KEY_HASHES))
     needed: set[str] = set()
 
@@ -267,10 +267,10 @@ def _carried(record_type: type[Account | ApiKey], entry: AccountEntry | KeyEntry
 
 
 def _secret_hash(secret: SecretEntry, keyring: Keyring, own: str, label: str, id_: str) -> bytes:
-    """What a record keeps of its secret."""
+    """The hash that a record keeps of its secret."""
     if secret.carried is not None:
         carried = secret.carried
-        key_id = OWN_KEY if carried.key_id == own else carried.key_id  # it has come home
+        key_id = OWN_KEY if carried.key_id == own else carried.key_id  # this store made the hash
         return pack_hash(ImportedHash(key_id, carried.mac, is_of_sha256=carried.is_of_sha256))
     if secret.sha256 is not None:
         return import_sha256(keyring, label, id_, secret.sha256)
@@ -278,7 +278,7 @@ def _secret_hash(secret: SecretEntry, keyring: Keyring, own: str, label: str, id
 
 
 def _decrypt(file: Path, secret: str) -> bytes:
-    """What an encrypted file holds."""
+    """The decrypted content of a file."""
     try:
         with file.open("rb") as source:
             content = source.read(MAX_BYTES + 1)
@@ -286,23 +286,23 @@ def _decrypt(file: Path, secret: str) -> bytes:
         why = getattr(error, "strerror", None) or str(error)
         raise RuntimeFailure(f"{file} cannot be read: {why}") from None
     if len(content) > MAX_BYTES:
-        raise RuntimeFailure(f"{file} is over {MAX_BYTES} bytes: that is no list of accounts")
+        raise RuntimeFailure(f"{file} is over {MAX_BYTES} bytes, too long for a list of accounts: choose another file")
     if _is_plain(content):
         raise RuntimeFailure(
-            f"{file} is not encrypted: import takes what `herod export` or Hero Auth has encrypted, so that no plain "
-            "list of accounts lies on a disk"
+            f"{file} is not encrypted: import accepts only files that `herod export` or Hero Auth encrypted, so that "
+            "no plain list of accounts is kept on a disk"
         )
     try:
         return decrypt_users(content, secret)
     except SealBroken:
         raise SettingsError(
-            f"{file} does not open: another secret made it, or it is damaged or not whole; give the secret of its "
-            "time with --from-secret @FILE"
+            f"{file} cannot be decrypted: it was made with another secret, or is damaged or incomplete; give the "
+            "secret that it was made with by --from-secret @FILE"
         ) from None
 
 
 def _is_plain(content: bytes) -> bool:
-    """Whether it is text: what is encrypted never is, beyond a few bytes."""
+    """Whether the content is text: encrypted content of more than a few bytes never is."""
     try:
         content.decode()
     except UnicodeDecodeError:

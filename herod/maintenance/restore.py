@@ -1,4 +1,4 @@
-"""Put a backup in the place of the store. The store's lock comes first, so that a running daemon refuses it."""
+"""Replaces the store with a backup. It takes the store's lock first, and so fails while a daemon runs."""
 
 import time
 from collections.abc import Iterable
@@ -38,14 +38,14 @@ TYPES = {record_type.kind: record_type for record_type in RECORD_TYPES}
 
 
 class Restoration(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restore has done.
+    """What a restore did.
 
     Attributes:
         store: the store's file.
-        moved_to: where the store of before is now, if there was one.
-        unread: why nothing, or not everything, could be carried forward from it, if so.
-        is_salvaged: it is damaged, and what opened of it was carried forward.
-        bad_audit: what is wrong with the backup's audit chain, if something is.
+        moved_to: where the former store is now, if there was one.
+        unread: why nothing, or not everything, could be carried over from it, if so.
+        is_salvaged: the former store is damaged, and its readable records were carried over.
+        bad_audit: what is wrong with the backup's audit chain, if anything.
         accounts, keys: how many there are.
     """
 
@@ -60,17 +60,17 @@ class Restoration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def restore(settings: Settings, file: Path, *, backup_secret: str | None = None, now: int | None = None) -> Restoration:
-    """Put a backup in the place of the store.
+    """Replace the store with a backup.
 
     Args:
-        settings: which store, and what opens it from now on.
+        settings: the store, and the secret that will open it.
         file: the backup.
-        backup_secret: what it was made with, if not with what opens the store now.
+        backup_secret: the secret that the backup was made with, if it is not the store's secret.
         now: Unix seconds.
 
     Raises:
-        SettingsError: the store has no file, or another secret made the backup, or opens the store.
-        RuntimeFailure: a daemon runs, the backup is damaged, or the disk says no; the store is as it was.
+        SettingsError: the store has no file, or the backup or the store needs another secret.
+        RuntimeFailure: a daemon is running, the backup is damaged, or the disk fails; the store is unchanged.
     """
     now = int(time.time()) if now is None else now
     secret = settings.store_secret or settings.hero_secret
@@ -125,14 +125,16 @@ def _check(backup: OpenedFile, file: Path) -> AuditVerdict:
         return check_all(backup)
     except (Unavailable, apsw.Error) as error:
         why = error.message if isinstance(error, Unavailable) else describe(error)
-        raise RuntimeFailure(f"the backup {file} holds a damaged store ({why}): nothing was changed") from None
+        raise RuntimeFailure(
+            f"the backup {file} contains a damaged store ({why}): nothing was changed; use another backup"
+        ) from None
 
 
 def _open_present(path: Path, secrets: Iterable[str]) -> tuple[OpenedFile | None, str | None]:
-    """The store that is replaced, as far as it can be read, and why not all of it.
+    """The store to be replaced, as far as it can be read, and why not all of it can.
 
     Raises:
-        SettingsError: it is whole and none of the secrets opens it: what was revoked in it would live again unseen.
+        SettingsError: it is intact and none of the secrets opens it: its revocations would be lost unnoticed.
     """
     for secret in secrets:
         try:
@@ -142,14 +144,14 @@ def _open_present(path: Path, secrets: Iterable[str]) -> tuple[OpenedFile | None
         except RuntimeFailure as error:
             return _salvage(path, secret), str(error)
     raise SettingsError(
-        f"the store {path}, which the backup is to replace, opens with another secret: give that one as HERO_SECRET "
-        f"(or HEROD_STORE_SECRET), or, to do without what it knows, move {path.name}, {path.name}-wal and "
+        f"the store {path}, which the backup will replace, needs another secret: give that one as HERO_SECRET "
+        f"(or HEROD_STORE_SECRET), or, to restore without its revocations, move {path.name}, {path.name}-wal and "
         f"{path.name}-shm away first"
     )
 
 
 def _salvage(path: Path, secret: str) -> OpenedFile | None:
-    """What is left of a damaged store: one revocation that opens is worth having."""
+    """Open a damaged store as far as possible: every readable revocation counts."""
     try:
         return open_file(path, secret, is_salvage=True)
     except StartupError:
@@ -157,13 +159,13 @@ def _salvage(path: Path, secret: str) -> OpenedFile | None:
 
 
 def _fresh_root(backup: OpenedFile, present: OpenedFile | None, *, is_same_secret: bool) -> bytes | None:
-    """Another root where that of the backup may be known to who knew a secret of before; None where it may stay."""
+    """A new root if a former secret may have revealed that of the backup; None if that one may be kept."""
     may_stay = is_same_secret if present is None else present.root == backup.root
     return None if may_stay else renew_root(backup.keyring)
 
 
 def _read_present(present: OpenedFile, backup: OpenedFile) -> Present:
-    # A root that was renewed keeps the key of the key hashes, and no two stores share one.
+    # A renewed root keeps the key for hashes, and no two stores share one.
     is_same = present.keyring.key(Purpose.KEY_HASHES) == backup.keyring.key(Purpose.KEY_HASHES)
     found: dict[str, list[Any]] = {one.kind: list(readable(present, one)) for one in DELETED_WHERE_MISSING}
     return Present(
@@ -179,13 +181,13 @@ def _read_present(present: OpenedFile, backup: OpenedFile) -> Present:
         complete={
             kind: frozenset(record.id for record in records)
             for kind, records in found.items()
-            if len(records) == present.head.counts.get(kind, 0)  # sealed: a row that does not open is not "deleted"
+            if len(records) == present.head.counts.get(kind, 0)  # else an unreadable row would look deleted
         },
     )
 
 
 def _close_whole(backup: OpenedFile, present: OpenedFile | None, *, root: bytes | None) -> None:
-    """Leave each database in its one file: the log's pages are in it, and nothing waits to be played into another."""
+    """Write the logs back and close: each database is then one file, and no log can be replayed into another."""
     try:
         if root is not None:
             tidy(backup.connection)
@@ -200,7 +202,7 @@ def _close_whole(backup: OpenedFile, present: OpenedFile | None, *, root: bytes 
 
 
 def _aside(path: Path, now: int) -> Path:
-    """A name that nothing has yet."""
+    """An unused name for the former store."""
     stem = f"{path.name}.{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
     aside, number = path.with_name(stem), 1
     while aside.exists() or aside.is_symlink():

@@ -1,17 +1,17 @@
-"""What a restored store takes from the one it replaces: nothing that was taken back since lives again.
+"""Carries over to a restored store what must survive from the one it replaces, so that revoked access stays revoked.
 
-A backup is the past. What must not be the past is carried forward: deletions, revocations, switched-off accounts and
-keys, newer passwords and secrets, and signing keys. Every token and session of before ends: epochs leap, sessions go.
-What does live again, a wider scope for example, is listed.
+A backup is older than the store. These changes since are carried over: deletions, revocations, disabled accounts and
+keys, newer passwords and secrets, and signing keys. All former tokens and sessions end: epochs jump, sessions are
+deleted. Whatever is undone by the restore, a narrower scope for example, is listed.
 
-Deletions are known by their tombstones, which are forgotten after some time, so those alone are not trusted: in a
-store that has gone on since the backup and can be read whole, what is missing was deleted. By kind:
+Deletions are known by their tombstones, which are dropped after some time, so they are not enough: in a store that has
+continued since the backup and can be read completely, a missing record was deleted. By kind, in the replaced store:
 
     account, key, peer, resource   missing there means deleted
-    signing                        those that are there replace the backup's
-    revocation, hash_key           those that are there are added; one too many takes nothing back
+    signing                        those there replace the backup's
+    revocation, hash_key           those there are added; an extra one does no harm
     session                        all end
-    guess, legacy_use              counts, as they were
+    guess, legacy_use              counters: the backup's are kept
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -39,22 +39,22 @@ __all__ = ["Present", "Restored", "carry_over", "end_everything", "offline_event
 
 R = TypeVar("R", Account, ApiKey)
 
-# More changes than an account sees between a backup and its restore. Where the store is lost nobody knows the epochs
-# of since then, and a token of one of them must not fit again; nor, since a backup may be restored twice, one of those
-# after the first time: so the leap is random besides.
+# More changes than an account has between a backup and its restore. If the store is lost, the epochs since then are
+# unknown, and no token with one of them may become valid again. A backup may also be restored twice, so the jump has a
+# random part.
 EPOCH_LEAP: Final = 1_000_000
 EPOCH_LEAP_BITS: Final = 32
 DELETED_WHERE_MISSING: Final[tuple[type[Record], ...]] = (Account, ApiKey, PeerRule, Resource)
 
 
 class Present(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store that is replaced knows.
+    """The contents of the store to be replaced.
 
     Attributes:
-        is_same: whether the backup is another state of it, and not another store's.
-        is_later: whether it has gone on since the backup was made. A backup of before it may have taken its place
-            meanwhile: then the newest passwords and secrets are those of the backup.
-        complete: kind → the ids of all its records, for the kinds of which every record could be read.
+        is_same: whether the backup is of the same store.
+        is_later: whether the store has continued since the backup was made. If an older backup was restored meanwhile,
+            it has not, and the newest passwords and secrets are the backup's.
+        complete: kind → the ids of all its records, for the kinds whose records could all be read.
     """
 
     is_same: bool
@@ -70,17 +70,17 @@ class Present(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def holders(self) -> tuple[Account | PeerRule | ApiKey, ...]:
-        """Whom tokens are made for, and with what."""
+        """All records with an epoch: tokens are made for them or with them."""
         return (*self.accounts.values(), *self.rules.values(), *self.keys.values())
 
 
 class Restored(msgspec.Struct, kw_only=True):
-    """What came of it.
+    """What was carried over, and what the restore undoes.
 
     Attributes:
-        deleted: what the backup holds and was deleted since: it stays deleted.
-        disabled: accounts and keys that stay switched off.
-        revived: (kind, id, what lives again).
+        deleted: records of the backup that were deleted since and stay deleted.
+        disabled: accounts and keys that stay disabled.
+        revived: (kind, id, what the restore brings back).
     """
 
     sessions: int = 0
@@ -91,7 +91,7 @@ class Restored(msgspec.Struct, kw_only=True):
 
 
 def carry_over(tx: Writer, present: Present, types: Mapping[str, type[Record]]) -> Restored:
-    """Take over what was taken back since the backup was made. `types` is kind → record type."""
+    """Carry over deletions, revocations and the like since the backup was made. `types` is kind → record type."""
     restored = Restored()
     for kind, id_ in present.deleted:
         record_type = types.get(kind)
@@ -116,7 +116,7 @@ def carry_over(tx: Writer, present: Present, types: Mapping[str, type[Record]]) 
 
 
 def end_everything(tx: Writer, present: Iterable[Account | PeerRule | ApiKey] = ()) -> int:
-    """End all tokens by a leap of the epochs they name, and all sessions; how many sessions there were."""
+    """End all tokens by a jump of the epochs, and all sessions; return the number of sessions."""
     known = {record.id: record.epoch for record in present}
     leap = EPOCH_LEAP + randbits(EPOCH_LEAP_BITS)
     holders: list[Account | PeerRule | ApiKey] = [*tx.scan(Account), *tx.scan(PeerRule), *tx.scan(ApiKey)]
@@ -131,7 +131,7 @@ def end_everything(tx: Writer, present: Iterable[Account | PeerRule | ApiKey] = 
 
 
 def offline_event(operation: str, *, now: int, uid: int, target: str | None = None) -> AuditEvent:
-    """What the audit log says of a command that ran under the store's lock."""
+    """The audit event of an offline command."""
     return AuditEvent(
         at=now,
         actor="offline",
@@ -145,7 +145,7 @@ def offline_event(operation: str, *, now: int, uid: int, target: str | None = No
 
 
 def _delete_missing(tx: Writer, present: Present, restored: Restored) -> None:
-    """Delete what is missing from a store that has gone on: its tombstone may be forgotten."""
+    """Delete what is missing from a store that has continued: its tombstone may have been dropped."""
     for record_type in DELETED_WHERE_MISSING:
         complete = present.complete.get(record_type.kind)
         if complete is None:
@@ -163,11 +163,11 @@ def _carry(
     newest: Callable[[R, R], R],
     restored: Restored,
 ) -> None:
-    """Bring the backup's records of a type up to date, as `newest` makes one of the backup's and the present's."""
+    """Update the backup's records of a type; `newest` merges the backup's and the replaced store's record."""
     for old in list(tx.scan(record_type)):
         new = present.get(old.id)
         if new is None:
-            restored.revived.append((old.kind, old.id, "is there again"))
+            restored.revived.append((old.kind, old.id, "exists again"))
             continue
         kept = newest(old, new)
         if old.enabled and not kept.enabled:
@@ -200,13 +200,13 @@ def _list_rules(tx: Writer, rules: Mapping[str, PeerRule], restored: Restored) -
     for old in list(tx.scan(PeerRule)):
         new = rules.get(old.id)
         if new is None:
-            restored.revived.append((old.kind, old.id, "is there again"))
+            restored.revived.append((old.kind, old.id, "exists again"))
         else:
             _note_grant(old, new, restored)
 
 
 def _carry_signing(tx: Writer, present: tuple[SigningKeyRecord, ...]) -> None:
-    """A key that was retired or dropped since neither signs nor verifies again."""
+    """Carry over the signing keys, so that one that was retired or dropped since neither signs nor verifies again."""
     wanted = {record.id: record for record in present}
     for record in list(tx.scan(SigningKeyRecord)):
         if record.id not in wanted:
@@ -221,4 +221,4 @@ def _note_grant(old: Account | ApiKey | PeerRule, new: Account | ApiKey | PeerRu
     if set(old.networks) != set(new.networks):
         restored.revived.append((old.kind, old.id, f"has networks {' '.join(old.networks)} again"))
     if old.expires_at != new.expires_at:
-        restored.revived.append((old.kind, old.id, "ends when it did then"))
+        restored.revived.append((old.kind, old.id, "has its former expiry again"))

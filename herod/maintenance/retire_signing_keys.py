@@ -1,6 +1,6 @@
-"""Other keys from now on: what signed until now verifies for a while, or never again.
+"""Retires signing keys: the former key verifies for a while, or never again.
 
-For HS256 the key is HERO_SECRET itself, and changing it is what changes the key; an Ed25519 key is herod's own.
+For HS256 the key is HERO_SECRET itself, so changing the secret changes the key; herod makes the Ed25519 keys itself.
 """
 
 from secrets import token_hex
@@ -15,13 +15,13 @@ __all__ = ["SigningChange", "drop_signers", "keep_old_secret", "rotate_signing_k
 
 
 class SigningChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the Ed25519 keys, by `kid`.
+    """The changes of the Ed25519 keys, by `kid`.
 
     Attributes:
-        current: the new one, which signs from now on; None where HERO_SECRET signs.
-        retired: the one that signed until now and still verifies.
+        current: the new key, which signs from now on; None if HERO_SECRET signs.
+        retired: the key that signed until now and still verifies.
         until: its hard stop in Unix seconds.
-        dropped: those that are gone: their hard stop had passed, or they were compromised.
+        dropped: deleted keys: their hard stop had passed, or they were compromised.
     """
 
     current: str | None = None
@@ -31,10 +31,10 @@ class SigningChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def keep_old_secret(tx: Writer, secret: str, *, now: int) -> None:
-    """Keep the HERO_SECRET that is given up, sealed, so that its tokens verify until the last of them is over.
+    """Keep the former HERO_SECRET, sealed, so that its tokens verify until the last of them expires.
 
-    Its hard stop is set when the daemon first signs with another one (`load_signing_keys`), unless it had one already:
-    then it signed nothing any more.
+    Its hard stop is set when the daemon first signs with another one (`load_signing_keys`), unless it already has one:
+    then it was no longer signing.
     """
     known = {record.id: record for record in tx.scan(SigningKeyRecord)}
     current = known.get(HS256_ID)
@@ -49,23 +49,23 @@ def keep_old_secret(tx: Writer, secret: str, *, now: int) -> None:
             private=secret.encode(),
         )
     )
-    if current.expires_at is not None:  # what it stood for is kept above; the new secret has never signed
+    if current.expires_at is not None:  # its stop is kept above; the new secret has never signed
         tx.delete(SigningKeyRecord, HS256_ID)
 
 
 def drop_signers(tx: Writer) -> None:
-    """Let no key that somebody else may know sign or verify: the next start makes new ones."""
+    """Delete all signing keys, because others may know them; the next start makes new ones."""
     for record in list(tx.scan(SigningKeyRecord)):
         tx.delete(SigningKeyRecord, record.id)
 
 
 def rotate_signing_key(tx: Writer, *, ttl: int, now: int, is_compromised: bool = False) -> SigningChange | None:
-    """Sign with a new Ed25519 key; None, and nothing is changed, where there is none to replace.
+    """Sign with a new Ed25519 key; None, without a change, if there is none to replace.
 
     Args:
-        ttl: seconds a token lives: after as many the old key verifies no more, and no sooner.
+        ttl: the lifetime of tokens in seconds, after which the old key no longer verifies.
         now: Unix seconds.
-        is_compromised: neither the old key nor any before it verifies anything from now on.
+        is_compromised: neither the old key nor any before it verifies from now on.
     """
     own = [record for record in tx.scan(SigningKeyRecord) if record.algorithm == "EdDSA"]
     current = next((record for record in own if record.expires_at is None), None)

@@ -1,4 +1,4 @@
-"""Change the secret that signs tokens and opens the store. Killed at any moment, old or new opens it."""
+"""Changes the secret that signs tokens and opens the store. If killed midway, the old or the new one opens it."""
 
 import time
 from contextlib import ExitStack
@@ -24,11 +24,11 @@ __all__ = ["Rotation", "rotate_secret"]
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a change of the secret has done.
+    """What a change of the secret did.
 
     Attributes:
-        is_done_before: nothing: the store opened with the new secret already.
-        untidied: why what was deleted may still be found in the file, if so.
+        is_done_before: nothing was done, because the new secret already opens the store.
+        untidied: why deleted data may still be in the file, if so.
     """
 
     store: str
@@ -47,22 +47,24 @@ def rotate_secret(
     """Change HERO_SECRET, or HEROD_STORE_SECRET, in one transaction.
 
     Args:
-        settings: which store, with the secrets of until now.
-        new_secret: the other one, from now on.
-        is_store_secret: it is HEROD_STORE_SECRET.
-        is_compromised: somebody knows the old one: it opens nothing from now on, every record is sealed anew, no
+        settings: the store, with the current secrets.
+        new_secret: the new secret.
+        is_store_secret: change HEROD_STORE_SECRET instead of HERO_SECRET.
+        is_compromised: others know the old secret: it opens nothing from now on, every record is sealed again, no
             signing key is kept, all tokens and sessions end.
         now: Unix seconds.
 
     Raises:
-        SettingsError: the store has no file, opens with neither secret, or the new one is the old one.
-        RuntimeFailure: a daemon runs, the store is damaged, or the disk says no; the store is as it was.
+        SettingsError: the store has no file, neither secret opens it, or the new secret is in use already.
+        RuntimeFailure: a daemon is running, the store is damaged, or the disk fails; the store is unchanged.
     """
     now = int(time.time()) if now is None else now
     if is_store_secret and settings.store_secret is None:
-        raise SettingsError("HEROD_STORE_SECRET is not set: what opens this store is HERO_SECRET, change that one")
+        raise SettingsError("HEROD_STORE_SECRET is not set: HERO_SECRET opens this store, so change that one")
     if new_secret in (settings.hero_secret, settings.store_secret):
-        raise SettingsError("--new-secret-file holds a secret in use already: make another, `herod secret generate`")
+        raise SettingsError(
+            "the secret in --new-secret-file is in use already: make another with `herod secret generate`"
+        )
     changes_wrap = is_store_secret or settings.store_secret is None
     old_wrap = settings.store_secret or settings.hero_secret
     new_wrap = new_secret if changes_wrap else old_wrap
@@ -86,9 +88,11 @@ def rotate_secret(
 
 
 def _open_to_rotate(path: Path, old_wrap: str, new_wrap: str) -> OpenedFile | None:
-    """The store by what opens it until now; None when what is to open it does so alone already."""
+    """The store, opened with the old secret; None if only the new one opens it already."""
     if not path.exists():
-        raise RuntimeFailure(f"there is no store {path}: name another with --store; without one, just start anew")
+        raise RuntimeFailure(
+            f"there is no store {path}: choose another with --store; without a store, just start with the new secret"
+        )
     prepare_file(path)
     try:
         return open_file(path, old_wrap)
@@ -99,7 +103,7 @@ def _open_to_rotate(path: Path, old_wrap: str, new_wrap: str) -> OpenedFile | No
 
 
 def _replace_root(opened: OpenedFile, secret: str, *, now: int) -> str | None:
-    """Seal everything anew; what the old root opened may be left in the file for the reason that is returned."""
+    """Seal everything again under a new root; return why data of the old root may still be in the file, if so."""
     root = renew_root(opened.keyring)
     with transaction(opened, root=root) as tx:
         drop_signers(tx)

@@ -1,4 +1,4 @@
-"""Make a new Ed25519 key to sign tokens with. Killed at any moment, the store has the old key or both."""
+"""Makes a new Ed25519 key to sign tokens with. If killed midway, the store has the old key or both."""
 
 import time
 from contextlib import ExitStack
@@ -20,24 +20,24 @@ __all__ = ["SigningRotation", "rotate_signing"]
 
 
 class SigningRotation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a change of the signing key has done, and in which store."""
+    """What a change of the signing key did, and in which store."""
 
     store: str
     change: SigningChange
 
 
 def rotate_signing(settings: Settings, *, is_compromised: bool = False, now: int | None = None) -> SigningRotation:
-    """Sign with a new Ed25519 key from the next start on, in one transaction. Each call makes another one.
+    """Sign with a new Ed25519 key from the next start on, in one transaction. Each call makes another key.
 
     Args:
-        settings: which store, its secret, and how long tokens live.
-        is_compromised: somebody knows a signing key: no token of any Ed25519 key until now is good any more.
+        settings: the store, its secret, and the lifetime of tokens.
+        is_compromised: others know a signing key: no token of any existing Ed25519 key is valid any more.
         now: Unix seconds.
 
     Raises:
-        SettingsError: the store has no file, or its secret is another one.
-        RuntimeFailure: HERO_SECRET signs and there is no key to replace, a daemon runs, the store is damaged, or the
-            disk says no; the store is as it was.
+        SettingsError: the store has no file, or needs another secret.
+        RuntimeFailure: HERO_SECRET signs and there is no key to replace, a daemon is running, the store is damaged, or
+            the disk fails; the store is unchanged.
     """
     now = int(time.time()) if now is None else now
     with ExitStack() as cleanup:
@@ -45,7 +45,7 @@ def rotate_signing(settings: Settings, *, is_compromised: bool = False, now: int
         lock = StoreLock(path)
         cleanup.callback(lock.release)
         if not path.exists():
-            raise RuntimeFailure(f"there is no store {path}: name another with --store; without one, just start anew")
+            raise RuntimeFailure(f"there is no store {path}: choose another with --store, or start the daemon first")
         prepare_file(path)
         opened = open_file(path, settings.store_secret or settings.hero_secret)
         cleanup.callback(opened.connection.close)
@@ -58,7 +58,7 @@ def rotate_signing(settings: Settings, *, is_compromised: bool = False, now: int
 
 
 def _audit(tx: Writer, change: SigningChange, *, now: int, is_compromised: bool) -> None:
-    """Say in the audit log what a start says there of its changes."""
+    """Record the changes in the audit log, under the same operation names as a start does."""
     done: list[tuple[str, str | None]] = [
         ("signing.drop" if is_compromised else "signing.forget", kid) for kid in change.dropped
     ]
@@ -72,6 +72,6 @@ def _no_key(settings: Settings) -> str:
     if settings.signing == "EdDSA":
         return "there is no Ed25519 signing key to replace yet: the next start of the daemon with EdDSA makes one"
     return (
-        "tokens are signed by HS256, and its key is HERO_SECRET itself: change that with `herod secret rotate`, or "
-        'give herod a key of its own: start it with --signing EdDSA (in the settings file: signing = "EdDSA")'
+        "tokens are signed with HS256, whose key is HERO_SECRET itself: change that with `herod secret rotate`, or "
+        'start herod with --signing EdDSA (in the settings file: signing = "EdDSA") to give it a key of its own'
     )

@@ -1,6 +1,6 @@
-"""What happens in the store before the first request: signing keys are found or made, the first admin key created.
+"""Prepares the store before the first request: loads or makes signing keys, and creates the bootstrap admin key.
 
-Both run inside one write transaction each and are audited like any other change, with `startup` as the actor.
+Each runs in one write transaction and is audited like any other change, with `startup` as the actor.
 """
 
 from collections.abc import Mapping
@@ -27,21 +27,20 @@ from herod_client.core.signing_keys import (
 __all__ = ["HS256_ID", "create_bootstrap_key", "load_signing_keys", "new_signing_record", "startup_event"]
 
 HS256_ID: Final = "hs256"
-# A hard stop further off than a token's life and this was set while the clock was wrong.
+# A hard stop later than a token's lifetime plus this was set while the clock was wrong.
 CLOCK_ERROR_SECONDS: Final = 86_400
 
 
 def load_signing_keys(tx: Writer, *, secret: str, algorithm: SigningAlgorithm, ttl: int, now: int) -> SigningKeys:
     """The keys that sign and verify from now on.
 
-    A key that signed until now and no longer does gets a hard stop, stored: it verifies until the last token it can
-    have signed is over, and never again. No later start moves the stop further off. A key whose stop has passed is
-    forgotten.
+    A key that no longer signs gets a hard stop, which is stored: it verifies until the last token it can have signed
+    expires, and never again. No later start postpones the stop. A key whose stop has passed is deleted.
 
     Args:
         secret: HERO_SECRET, the HS256 key.
-        algorithm: what signs from now on.
-        ttl: seconds a token lives.
+        algorithm: the algorithm that signs from now on.
+        ttl: the lifetime of tokens in seconds.
     """
     records = {record.id: record for record in tx.scan(SigningKeyRecord)}
     _settle_retired(tx, records, secret=secret.encode(), now=now)
@@ -58,10 +57,10 @@ def load_signing_keys(tx: Writer, *, secret: str, algorithm: SigningAlgorithm, t
 
 
 def create_bootstrap_key(tx: Writer, keyring: Keyring, *, name: str, now: int) -> str | None:
-    """A service key with scope admin; None when one of that name exists already.
+    """Create a service key with scope admin; None if one of that name exists already.
 
     Raises:
-        InvalidRequest: the name is not one.
+        InvalidRequest: the name is not valid.
     """
     normal = parse_name(name)
     key_id = new_key_id()
@@ -84,7 +83,7 @@ def create_bootstrap_key(tx: Writer, keyring: Keyring, *, name: str, now: int) -
 
 
 def new_signing_record(now: int) -> SigningKeyRecord:
-    """A fresh Ed25519 key that signs."""
+    """A new Ed25519 signing key."""
     private = new_ed25519_private()
     kid = ed25519_key(private).kid
     assert kid is not None  # noqa: S101 - for the type checker: an Ed25519 key has its thumbprint
@@ -92,10 +91,10 @@ def new_signing_record(now: int) -> SigningKeyRecord:
 
 
 def _settle_retired(tx: Writer, records: dict[str, SigningKeyRecord], *, secret: bytes, now: int) -> None:
-    """Forget keys whose hard stop has passed, and look after the secrets that `herod secret rotate` has kept."""
-    for record in [one for one in records.values() if one.id != HS256_ID]:  # that one holds nothing but its stop
+    """Delete keys whose hard stop has passed, and update the former secrets that `herod secret rotate` kept."""
+    for record in [one for one in records.values() if one.id != HS256_ID]:  # that one has only a stop
         if record.algorithm == "HS256" and record.private == secret and HS256_ID in records:
-            # Started with the old secret once more: it is the current one, and its end is yet to come.
+            # Started with the old secret again: it is the current one and has no stop.
             del records[record.id]
             if record.expires_at is not None:
                 tx.put(msgspec.structs.replace(record, expires_at=None))
@@ -106,10 +105,10 @@ def _settle_retired(tx: Writer, records: dict[str, SigningKeyRecord], *, secret:
 
 
 def _hard_stop(record: SigningKeyRecord, *, latest: int) -> int:
-    """When a key that does not sign stops to verify; `latest` is when the last token made before now is over."""
+    """When a key that no longer signs stops verifying; `latest` is when the last token made before now expires."""
     stop = record.expires_at
-    # A clock far ahead at the switch would let who holds HERO_SECRET make tokens for years. An earlier stop than that
-    # costs no token that is good: the key has signed nothing since.
+    # If the clock was far ahead at the switch, a holder of HERO_SECRET could make tokens for years. An earlier stop
+    # breaks no valid token: the key has signed nothing since.
     return latest if stop is None or stop > latest + CLOCK_ERROR_SECONDS else stop
 
 
@@ -125,11 +124,11 @@ def _current_record(records: Mapping[str, SigningKeyRecord], algorithm: SigningA
 
 def _signing_key(record: SigningKeyRecord, secret: str) -> SigningKey:
     if record.algorithm == "HS256":
-        old = record.private.decode()  # empty for the secret that herod was started with
+        old = record.private.decode()  # empty for the current HERO_SECRET
         return hs256_key(old or secret, verifies_until=record.expires_at)
     return ed25519_key(record.private, verifies_until=record.expires_at)
 
 
 def startup_event(operation: str, target: str | None, now: int, *, by: str = "startup") -> AuditEvent:
-    """What nobody asked for by a request: the daemon does it at its start, or by another cause that is named."""
+    """The audit event of a change without a request: the daemon's start, or another cause named in `by`."""
     return AuditEvent(at=now, actor=by, method="none", source=by, operation=operation, outcome="ok", target=target)

@@ -1,4 +1,4 @@
-"""What every offline command does first: find the store's file, and be the user who may work on it."""
+"""The first step of every offline command: find the store's file, and become the user who may work on it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +16,15 @@ __all__ = ["store_file"]
 def store_file(settings: Settings) -> Iterator[Path]:
     """The file of the store that the settings name.
 
-    In a folder that belongs to another user root is that user for the length of the block: what it leaves there is
-    that user's, and what that user may not touch it cannot touch either, whatever is linked to from there. All that
-    root alone may read is opened before.
+    If its folder belongs to another user, root becomes that user for the length of the block: files it creates belong
+    to that user, and it cannot touch what that user may not, wherever links lead. Open files that only root may read
+    before the block.
 
     Raises:
-        SettingsError: it is kept in no file.
-        RuntimeFailure: root cannot tell whose it is, or become that user.
+        SettingsError: the store is not kept in a file.
+        RuntimeFailure: root cannot determine its owner, or become that user.
     """
     if settings.store is None:
-        raise SettingsError("store: this works on a store in a file: say --store sqlite:/path/of/herod.db")
+        raise SettingsError("store: this command needs a store in a file: set --store sqlite:/path/of/herod.db")
     with acting_as_owner(settings.store, "the store"):
         yield resolve_path(settings.store)

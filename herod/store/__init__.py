@@ -1,1 +1,1 @@
-"""Where records are kept: the protocol in `base`, the embedded store in `sqlite`, its fake in `memory`."""
+"""The store: the protocol in `store_interface`, the embedded store in `sqlite`, the in-memory one in `memory_store`."""

@@ -1,11 +1,9 @@
-"""The audit chain: each row's HMAC covers the row before it, and a sealed head remembers where it ends.
-
-The law:
+"""The audit chain: each row's HMAC covers the row before it, and a sealed head records where it ends.
 
     mac(seq) = HMAC(audit key, mac(seq - 1) ‖ seq ‖ json)       mac of the anchor = 32 zero bytes at first
 
-So a changed, swapped, inserted or missing row breaks every HMAC after it, and a cut tail does not reach the head.
-Pure: rows and head are passed in. Who holds the audit key could write another chain; nobody else can.
+So a changed, swapped, inserted or missing row breaks every HMAC after it, and a truncated chain does not reach the
+head. Pure: rows and head are passed in. Only a holder of the audit key could write another chain.
 """
 
 from collections.abc import Iterable
@@ -28,7 +26,7 @@ _decode: Final = msgspec.json.Decoder(AuditEvent).decode
 
 
 class ChainEnd(msgspec.Struct, frozen=True):
-    """An end of the chain: the last row it holds, or the one before its first."""
+    """An end of the chain: its last row, or the one before its first."""
 
     seq: int = 0
     mac: bytes = GENESIS
@@ -40,16 +38,16 @@ def encode_event(event: AuditEvent) -> str:
 
 
 def decode_event(json: str) -> AuditEvent:
-    """Read what `encode_event` wrote.
+    """Decode the JSON of `encode_event`.
 
     Raises:
-        msgspec.DecodeError: somebody else wrote it.
+        msgspec.DecodeError: it is not an audit event.
     """
     return _decode(json)
 
 
 def link(keyring: Keyring, end: ChainEnd, json: str) -> ChainEnd:
-    """The chain's end after a row of that JSON."""
+    """The chain's end after appending a row with that JSON."""
     seq = end.seq + 1
     return ChainEnd(seq, keyring.mac(Purpose.AUDIT, end.mac, seq.to_bytes(8, "big"), json.encode()))
 
@@ -57,18 +55,18 @@ def link(keyring: Keyring, end: ChainEnd, json: str) -> ChainEnd:
 def trim(
     keyring: Keyring, rows: Iterable[ChainRow], *, anchor: ChainEnd, head: ChainEnd, before: int, through: int
 ) -> tuple[ChainEnd, int | None]:
-    """Where the anchor may move: behind the oldest rows that are too old or too many, and are what was written.
+    """The new anchor: after the oldest rows that are too old or too many, as long as they verify.
 
     Args:
-        keyring: gives the audit key.
+        keyring: has the audit key.
         rows: the oldest rows, by seq.
-        anchor: the present one.
+        anchor: the current anchor.
         head: the chain's end.
-        before: Unix seconds; older rows go, up to the first that is not.
-        through: rows up to that seq go whatever their age, up to the first of what an admin did.
+        before: Unix seconds; older rows are removed, up to the first that is not older.
+        through: rows up to this seq are removed whatever their age, up to the first action of an admin.
 
     Returns:
-        The anchor, and the number of the row that stopped it because it is not what was written.
+        The anchor, and the number of the row that stopped it because it does not verify, if any.
     """
     for seq, json, mac in rows:
         after = link(keyring, anchor, json)
@@ -84,46 +82,46 @@ def trim(
 def walk(
     keyring: Keyring, rows: Iterable[ChainRow], *, anchor: ChainEnd, head: ChainEnd, expect: bytes | None = None
 ) -> AuditVerdict:
-    """Compare all stored rows, in order, with the chain they should be.
+    """Verify the chain of all stored rows, in order.
 
     Args:
-        keyring: gives the audit key.
+        keyring: has the audit key.
         rows: every stored row, by seq.
-        anchor: the end of what retention has removed; the chain starts after it.
-        head: where the sealed head says that the chain ends.
-        expect: an HMAC that somebody noted as the chain's last one at the time.
+        anchor: the last row that retention has removed; the chain starts after it.
+        head: the chain's end according to the sealed head.
+        expect: an HMAC that was noted as the chain's last one at some time.
     """
     end, count = anchor, 0
     is_held = expect in (None, anchor.mac)
     for seq, json, mac in rows:
         count += 1
         if seq > head.seq and end.seq == head.seq:
-            return _broken(head, count, seq, f"row {seq} was added behind the sealed head")
+            return _broken(head, count, seq, f"row {seq} was added after the sealed head")
         if seq != end.seq + 1:
             if seq <= anchor.seq:
-                return _broken(head, count, seq, f"row {seq} stands before the chain's beginning")
+                return _broken(head, count, seq, f"row {seq} is before the beginning of the chain")
             return _broken(head, count, end.seq + 1, f"row {end.seq + 1} is missing")
         end = link(keyring, end, json)
         if end.mac != mac:
-            return _broken(head, count, seq, f"row {seq} was changed, moved or put in")
+            return _broken(head, count, seq, f"row {seq} was changed, moved or inserted")
         is_held = is_held or mac == expect
     if end.seq < head.seq:
         return _broken(head, count, end.seq + 1, f"rows {end.seq + 1} to {head.seq} are missing at the end")
     if end.mac != head.mac:
-        return _broken(head, count, end.seq, f"row {end.seq} is not the one that the sealed head names")
+        return _broken(head, count, end.seq, f"row {end.seq} does not match the sealed head")
     if not is_held:
         return AuditVerdict(valid=False, rows=count, head=head.mac.hex(), reason=_unknown_head(anchor))
     return AuditVerdict(valid=True, rows=count, head=head.mac.hex())
 
 
 def _unknown_head(anchor: ChainEnd) -> str:
-    """Why a chain that is whole does not hold the HMAC that was noted."""
+    """Why an intact chain does not contain the expected HMAC."""
     if anchor.seq:
         return (
             f"no row has the expected HMAC: either it is one of rows 1 to {anchor.seq}, which retention has removed, "
-            "or the end of the log was cut off, or a backup was restored, since it was noted"
+            "or since it was noted the end of the log was truncated, or a backup was restored"
         )
-    return "no row has the expected HMAC: the end of the log was cut off, or a backup was restored, since it was noted"
+    return "no row has the expected HMAC: since it was noted the end of the log was truncated, or a backup was restored"
 
 
 def _broken(head: ChainEnd, rows: int, first_bad: int, reason: str) -> AuditVerdict:

@@ -1,6 +1,6 @@
-"""Which audit rows are wanted: the same question for rows in memory and, as SQL, for rows in a file.
+"""Filters audit rows: one filter for rows in memory and, as SQL, for rows in a file.
 
-Looks at what the rows say and decides nothing; whether they are what was written is for `verify_audit`.
+It only compares what the rows contain; `verify_audit` checks whether they are genuine.
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ WORDS = ("actor", "outcome", "reason", "source", "target")
 
 
 class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a row must say; None of a field takes every row.
+    """The values that a row must have; None in a field matches every row.
 
     Attributes:
-        operation: its name, or the beginning of names with a star: `keys.*`.
-        since: Unix seconds, that one included.
-        until: Unix seconds, that one no more.
+        operation: a name, or the beginning of names and a star: `keys.*`.
+        since: Unix seconds, inclusive.
+        until: Unix seconds, exclusive.
     """
 
     actor: str | None = None
@@ -34,11 +34,11 @@ class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def prefix(self) -> str | None:
-        """How the operation must begin, where the filter ends in a star."""
+        """The required beginning of the operation, if the filter ends in a star."""
         return self.operation[:-1] if self.operation is not None and self.operation.endswith("*") else None
 
     def matches(self, event: AuditEvent) -> bool:
-        """Whether it wants this event."""
+        """Whether an event passes the filter."""
         for name in WORDS:
             wanted = getattr(self, name)
             if wanted is not None and wanted != getattr(event, name):
@@ -51,7 +51,7 @@ class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
         return (self.since is None or event.at >= self.since) and (self.until is None or event.at < self.until)
 
     def sql(self) -> tuple[str, list[Any]]:
-        """The same as conditions on a column `json`, each with an AND before it, and their values."""
+        """The filter as conditions on a column `json`, each preceded by AND, and their values."""
         conditions: list[tuple[str, list[Any]]] = [
             (f"json ->> '$.{name}' = ?", [getattr(self, name)]) for name in WORDS if getattr(self, name) is not None
         ]

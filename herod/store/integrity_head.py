@@ -1,7 +1,7 @@
-"""The head: one sealed row with what must be right about the store as a whole, rewritten in each commit.
+"""The head: one sealed row with the facts that must hold for the store as a whole, rewritten in each commit.
 
-It says how far the change feed and the audit chain go, so that neither can lose its end unnoticed. An old head put
-back together with the rows of its time cannot be told from a restored backup.
+It records how far the change feed and the audit chain go, so that neither can lose its end unnoticed. An old head that
+is put back together with the rows of its time cannot be distinguished from a restored backup.
 """
 
 from typing import Final
@@ -15,7 +15,7 @@ from herod.store.store_interface import Cursor
 
 __all__ = ["StoreHead", "open_head", "seal_head"]
 
-# No record kind has a dot, so this key seals nothing else.
+# No record kind contains a dot, so this key seals nothing else.
 _KIND: Final = "store.head"
 _ASSOCIATED: Final = b"herod store head v1 "
 
@@ -25,18 +25,18 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class StoreHead(msgspec.Struct, frozen=True, kw_only=True):
-    """What must be right about the store as a whole.
+    """The facts that must hold for the store as a whole.
 
     Attributes:
-        generation: random id, new when the store is made or restored; part of each cursor.
-        created_at: when the store was made.
-        rev: the last revision given out.
-        floor: no tombstone at or below this revision is kept any more.
+        generation: random id, new when the store is created or restored; part of each cursor.
+        created_at: when the store was created.
+        rev: the last assigned revision.
+        floor: tombstones at or below this revision have been dropped.
         audit: the audit chain's end.
-        anchor: the end of what retention has removed from the audit chain.
+        anchor: the last row that retention has removed from the audit chain.
         counts: records by kind.
-        ancestors: generation → how far it had come when this store took over from it, a restored backup among them:
-            what was done there until then is accounted for here. The latest ones.
+        ancestors: generation → its last revision that this store continues from, including those of a restored backup.
+            Only the latest ones.
     """
 
     generation: str
@@ -49,19 +49,19 @@ class StoreHead(msgspec.Struct, frozen=True, kw_only=True):
     ancestors: dict[str, int] = msgspec.field(default_factory=dict)
 
     def descends_from(self, other: "StoreHead") -> bool:
-        """Whether this store has gone on from where the other one, of the same line, stands."""
+        """Whether this store continues from the state of the other one, which is of the same store."""
         if self.generation == other.generation:
             return self.rev >= other.rev
-        if not self.ancestors:  # begun by a herod that did not note them
+        if not self.ancestors:  # the generation was begun by a herod that did not record them
             return self.rev >= other.rev
         return self.ancestors.get(other.generation, -1) >= other.rev
 
     def begin(self, generation: str, *ancestors: "StoreHead") -> "StoreHead":
-        """The head of a new generation that accounts for all that was done under these; revisions go on from theirs."""
+        """The head of a new generation that continues from `ancestors`, with revisions after theirs."""
         found: dict[str, int] = {}
         for head in ancestors:
             for name, rev in (*head.ancestors.items(), (head.generation, head.rev)):
-                found[name] = max(rev, found.pop(name, 0))  # the latest stand last
+                found[name] = max(rev, found.pop(name, 0))  # the latest are last
         kept = dict(list(found.items())[-MAX_ANCESTORS:])
         rev = max(self.rev, *(head.rev for head in ancestors))
         return msgspec.structs.replace(self, generation=generation, rev=rev, ancestors=kept)
@@ -72,7 +72,7 @@ class StoreHead(msgspec.Struct, frozen=True, kw_only=True):
         return Cursor(self.generation, self.rev)
 
     def count(self, kind: str, change: int) -> dict[str, int]:
-        """The counts after `change` records of a kind were added or, below zero, removed."""
+        """The counts after `change` records of a kind were added or, if negative, removed."""
         return {**self.counts, kind: self.counts.get(kind, 0) + change}
 
 
@@ -80,18 +80,18 @@ _decode: Final = msgspec.msgpack.Decoder(StoreHead).decode
 
 
 def seal_head(keyring: Keyring, head: StoreHead) -> bytes:
-    """Seal a head, bound to its revision, which stands beside it."""
+    """Seal a head, bound to its revision, which is stored beside it in clear text."""
     return seal(_key(keyring, head.rev), _encode(head), _associated(head.rev))
 
 
 def open_head(keyring: Keyring, rev: int, sealed: bytes) -> StoreHead:
-    """Open what `seal_head` made.
+    """Open a head that `seal_head` sealed.
 
     Raises:
         SealBroken: it was changed.
     """
     if rev < 0:
-        raise SealBroken("a head has no such revision")
+        raise SealBroken("the revision of a head cannot be negative")
     return _decode(unseal(_key(keyring, rev), sealed, _associated(rev)))
 
 

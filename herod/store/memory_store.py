@@ -1,7 +1,7 @@
-"""The store in memory: for tests, and for a daemon that need not remember. Passes the same suite as the embedded one.
+"""The in-memory store: for tests, and for a daemon without persistence. Passes the same suite as the embedded one.
 
-Everything happens on the event loop, so a function handed to `write` is alone; each change notes how to undo it.
-Nothing is sealed and nothing is durable: the keyring is there because others derive their keys from it.
+Everything runs on the event loop, so a function passed to `write` runs alone; each change records how to undo it.
+Nothing is sealed and nothing is durable: the keyring exists because other code derives keys from it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -48,13 +48,13 @@ UNFOLLOWED: Final = frozenset(kind.kind for kind in RECORD_TYPES if not kind.is_
 
 
 class _State:
-    """All that is kept.
+    """The content of the store.
 
     Attributes:
         records: by kind, then by id.
         lookups: ids by kind and lookup.
         revs: the revision of each record and tombstone.
-        tombstones: (kind, id) of what was deleted, oldest first.
+        tombstones: (kind, id) of deleted records, oldest first.
     """
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class _MemoryReader:
 
 
 class _MemoryWriter(_MemoryReader):
-    """Changes the state; `undo` takes everything back."""
+    """Changes the state; `undo` reverts all changes."""
 
     def __init__(self, state: _State, keyring: Keyring) -> None:
         super().__init__(state)
@@ -176,7 +176,7 @@ class _MemoryWriter(_MemoryReader):
             state.tombstones[key] = None
             self._undo.append(lambda: state.tombstones.pop(key))
         else:
-            del state.revs[key]  # `_replace` knows how to put it back
+            del state.revs[key]  # `_replace` can restore it
         usage = state.usage.pop(id, None)
         if usage is not None:
             self._undo.append(lambda: state.usage.setdefault(id, usage))
@@ -209,7 +209,7 @@ class _MemoryWriter(_MemoryReader):
         return len(removed)
 
     def undo(self) -> None:
-        """Take back every change, the last first."""
+        """Revert every change, the last first."""
         while self._undo:
             self._undo.pop()()
 
@@ -245,11 +245,11 @@ class _MemoryWriter(_MemoryReader):
 
 
 class MemoryStore(_MemoryReader):
-    """A `Store` that is gone when the process is.
+    """A `Store` that exists only as long as the process.
 
     Args:
-        secret: taken so that it is made like the embedded one; opens nothing.
-        kept_tombstones: how many deletes the change feed remembers.
+        secret: unused; for the same signature as the embedded store.
+        kept_tombstones: how many deletions the change feed remembers.
     """
 
     def __init__(self, secret: str, *, kept_tombstones: int = KEPT_TOMBSTONES) -> None:  # noqa: ARG002 - as said
@@ -262,18 +262,18 @@ class MemoryStore(_MemoryReader):
         self._is_open = False
 
     async def __aenter__(self) -> Self:
-        """Begin to write."""
+        """Accept writes."""
         self._is_open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take no more writes."""
+        """Refuse further writes."""
         self.close()
 
     def close(self) -> None:
-        """Take no more writes."""
+        """Refuse further writes."""
         self._is_open = False
 
     @property
@@ -293,7 +293,7 @@ class MemoryStore(_MemoryReader):
 
     @property
     def change_notifier(self) -> ChangeNotifier:
-        """As `Store.news`."""
+        """As `Store.change_notifier`."""
         return self._change_notifier
 
     @property
@@ -305,7 +305,7 @@ class MemoryStore(_MemoryReader):
         """As `Store.write`."""
         await trio.lowlevel.checkpoint()
         if not self._is_open:
-            raise Unavailable("herod is stopping: ask again when it is back.", reason="closed")
+            raise Unavailable("herod is stopping: try again when it is running.", reason="closed")
         writer, rev = _MemoryWriter(self.state, self._keyring), self.state.rev
         try:
             result = function(writer)
@@ -360,7 +360,7 @@ class MemoryStore(_MemoryReader):
         )
 
     async def backup(self) -> ByteStream:
-        """As `Store.backup`: there is none."""
+        """As `Store.backup`: always refused."""
         await trio.lowlevel.checkpoint()
         raise InvalidRequest("This herod keeps its store in memory (memory:): there is nothing to back up.")
 
@@ -402,7 +402,7 @@ class MemoryStore(_MemoryReader):
 
 
 def _some(records: Iterable[Record | None], limit: int) -> int:
-    """How many of them are read at once: `limit`, or fewer where they come to `MAX_READ_BYTES`. None takes nothing."""
+    """How many records are read at once: `limit`, or fewer if they reach `MAX_READ_BYTES`. None counts as 0 bytes."""
     count = size = 0
     for record in records:
         if count == limit or size >= MAX_READ_BYTES:

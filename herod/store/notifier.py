@@ -1,4 +1,4 @@
-"""Waking those who wait for news of the store. Event loop alone; nothing is remembered for who does not wait."""
+"""An edge-triggered notifier for changes of the store. For the event loop only; it keeps no state between waits."""
 
 import trio
 
@@ -6,9 +6,9 @@ __all__ = ["ChangeNotifier"]
 
 
 class ChangeNotifier:
-    """Something that happens again and again.
+    """Notifies waiting tasks, any number of times.
 
-    No news is missed by who looks and then waits without a checkpoint in between.
+    A task that checks for changes and then waits, without a checkpoint in between, misses none.
     """
 
     __slots__ = ("_waiting",)
@@ -17,13 +17,13 @@ class ChangeNotifier:
         self._waiting = trio.lowlevel.ParkingLot()
 
     def __len__(self) -> int:
-        """How many wait."""
+        """The number of waiting tasks."""
         return len(self._waiting)
 
     def send(self) -> None:
-        """Wake all who wait now."""
+        """Wake all tasks that are waiting now."""
         self._waiting.unpark_all()
 
     async def wait(self) -> None:
-        """Wait for the next time."""
+        """Wait for the next `send`."""
         await self._waiting.park()

@@ -1,6 +1,6 @@
 """Records that belong to another one: found by their owner, and deleted with it.
 
-What goes with a record stands in one table, so that no command can forget a kind.
+One table lists what is deleted with a record, so that no command can forget a kind.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,11 @@ __all__ = ["OWNED", "delete_owned", "delete_with_owned", "owned_by"]
 R = TypeVar("R", bound=Record)
 
 OWNED: Final[Mapping[type[Record], tuple[type[Record], ...]]] = {Account: (ApiKey, Session)}
-"""Record type → the types of which it takes along what it owns."""
+"""Record type → the types whose records are deleted with their owner."""
 
 
 def owned_by(reader: Reader, record_type: type[R], owner: str) -> Iterator[R]:
-    """Every record of one owner, oldest first, page by page: however many others there are."""
+    """Every record of one owner, oldest first, read page by page through the owner index."""
     cursor: str | None = None
     while True:
         page = reader.list(record_type, owner=owner, cursor=cursor)
@@ -29,7 +29,7 @@ def owned_by(reader: Reader, record_type: type[R], owner: str) -> Iterator[R]:
 
 
 def delete_owned(tx: Writer, record_type: type[Record], owner: str) -> list[str]:
-    """Delete every record of one owner; their ids."""
+    """Delete every record of one owner and return their ids."""
     ids = [record.id for record in owned_by(tx, record_type, owner)]
     for id_ in ids:
         tx.delete(record_type, id_)
@@ -37,7 +37,7 @@ def delete_owned(tx: Writer, record_type: type[Record], owner: str) -> list[str]
 
 
 def delete_with_owned(tx: Writer, record: Record) -> Mapping[type[Record], list[str]]:
-    """Delete a record and what `OWNED` says goes with it; the ids of that, by type."""
+    """Delete a record and what it owns according to `OWNED`; return the ids of the latter, by type."""
     gone = {owned: delete_owned(tx, owned, record.id) for owned in OWNED.get(type(record), ())}
     tx.delete(type(record), record.id)
     return gone

@@ -1,4 +1,4 @@
-"""Page cursors: where a list goes on. Opaque to clients, and nothing in them that the page did not show.
+"""Page cursors: where the next page of a list starts. Opaque to clients, without data that the page did not show.
 
 cursor = base64url without padding of "<at>.<id>", of the last item on the page
 
@@ -19,7 +19,7 @@ _INT64: Final = range(-(2**63), 2**63)
 
 
 class Order(StrEnum):
-    """How a list is ordered; `EXPIRES` has what ends first at the front, and nothing that never ends."""
+    """The order of a list; `EXPIRES` has the earliest expiry first, and omits records that never expire."""
 
     OLDEST = "oldest"
     NEWEST = "newest"
@@ -27,21 +27,21 @@ class Order(StrEnum):
 
 
 def encode_cursor(at: int, id: str) -> str:
-    """The cursor that goes on after the record of that time and id."""
+    """The cursor for the page after the record with that time and id."""
     return urlsafe_b64encode(f"{at}.{id}".encode()).decode().rstrip("=")
 
 
 def cursor_after(record: Record, order: Order) -> str:
-    """The cursor that goes on after a record that is in a list of that order."""
+    """The cursor for the page after a record in a list of that order."""
     at = record.expires_at if order is Order.EXPIRES else None
     return encode_cursor(record.created_at if at is None else at, record.id)
 
 
 def parse_cursor(text: str) -> tuple[int, str]:
-    """Read what `encode_cursor` wrote.
+    """Parse a cursor of `encode_cursor`.
 
     Raises:
-        InvalidRequest: it is not one of ours, in its one canonical form.
+        InvalidRequest: it is not a cursor in canonical form.
     """
     try:
         words = urlsafe_b64decode(text[:MAX_CHARS] + "=" * (-len(text) % 4)).decode()
@@ -51,7 +51,5 @@ def parse_cursor(text: str) -> tuple[int, str]:
     except ValueError:
         is_ours = False
     if not is_ours:
-        raise InvalidRequest(
-            "The cursor is not one that a list gave: leave it out to start from the beginning.", reason="cursor"
-        )
+        raise InvalidRequest("The cursor is not valid: leave it out to start from the beginning.", reason="cursor")
     return at, id_

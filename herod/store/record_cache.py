@@ -1,8 +1,8 @@
-"""Records by id, kept exact: also remembers ids that have no record, for most tokens asked about are not revoked.
+"""A consistent cache of records by id, which also caches missing ids, because most checked tokens are not revoked.
 
-Used on the event loop alone. Whoever commits calls `forget` there with all that the commit changed before it answers
-anyone, and a reader stores only what it has just read without awaiting in between. So what stands here is what the
-last acknowledged write left, and never older. Nothing is set from a commit: forgetting cannot be wrong.
+Used on the event loop only. After a commit, `forget` is called there for all changed records before any caller gets its
+result, and a reader stores only what it has just read, without awaiting in between. So the cache has the state of the
+last acknowledged write, never an older one. A commit never sets entries: only removing them cannot be wrong.
 """
 
 from typing import Final
@@ -16,26 +16,26 @@ Key = tuple[str, str]
 """kind and id."""
 
 MAX_ID_CHARS: Final = 128
-# Of all records that are kept; the same once more for ids without one.
+# The limit for all cached records, and the same again for missing ids.
 CACHED_BYTES: Final = 32 * 1024 * 1024
-# What Python takes for a record besides its letters, for a name of 64 letters in a list, and for an unknown id.
+# Python's memory for a record besides its strings, for a name of 64 letters in a list, and for a missing id.
 RECORD_BYTES: Final = 1024
 ITEM_BYTES: Final = 128
 ABSENT_BYTES: Final = 512
 
 
 class Absent:
-    """There is no such record: something known, unlike None for nothing known."""
+    """Cached knowledge that there is no such record; None means that nothing is cached."""
 
 
 ABSENT: Final = Absent()
 
 
 class RecordCache:
-    """Bounded in number and bytes; what was used least recently goes first, roughly.
+    """Bounded in number and bytes; approximately the least recently used entry is evicted first.
 
     Args:
-        size: records kept, and ids without a record kept besides: guessed ids push out no record.
+        size: the number of records, and separately of missing ids: guessed ids evict no record.
     """
 
     __slots__ = ("_absent", "_present")
@@ -52,24 +52,24 @@ class RecordCache:
         return len(self._present) + len(self._absent)
 
     def get(self, key: Key) -> Record | Absent | None:
-        """What is known of it; None when nothing is."""
+        """The cached record or `ABSENT`; None if nothing is cached."""
         return self._present.get(key) or self._absent.get(key)
 
     def keep(self, key: Key, record: Record | None) -> None:
-        """Remember what was just read from the store."""
+        """Cache what was just read from the store."""
         if record is not None:
             self._present.keep(key, record)
-        elif len(key[1]) <= MAX_ID_CHARS:  # a stranger chooses these: a bound on their number alone is none
+        elif len(key[1]) <= MAX_ID_CHARS:  # strangers choose these ids: limiting only their number is not enough
             self._absent.keep(key, ABSENT)
 
     def forget(self, key: Key) -> None:
-        """It has changed."""
+        """Remove an entry whose record has changed."""
         self._present.forget(key)
         self._absent.forget(key)
 
 
 def record_bytes(record: Record) -> int:
-    """About how many bytes a record takes in memory, never much less: a name in a list takes more than its letters."""
+    """The approximate memory size of a record in bytes, never much too low."""
     size = RECORD_BYTES
     for name in record.__struct_fields__:
         value = getattr(record, name)

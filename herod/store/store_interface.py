@@ -1,7 +1,7 @@
-"""What a store can do: the protocol that operations are written against.
+"""The store protocol that operations use.
 
-Reading is synchronous and runs on the event loop. Writing hands a function to the one writer; what `write` returned is
-durable. An implementation is right when it passes `tests/store/conformance*.py`.
+Reading is synchronous and runs on the event loop. Writing passes a function to the one writer; what `write` returned is
+durable. An implementation is correct if it passes `tests/store/conformance*.py`.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -37,12 +37,13 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 MAX_PAGE = 200
-# Of sealed records that are read for one page, before the last of them. As JSON a record is at most twice as long, and
-# a few hundred bytes: what is read for a page is little more than what an answer can hold (`pipeline/pagination.py`).
+# Limits the sealed records that are read for one page, not counting the last of them. As JSON a record is at most twice
+# as long plus a few hundred bytes, so a page reads little more than a response can hold (`pipeline/pagination.py`).
 MAX_READ_BYTES: Final = 96 * 1024
-# A clock that was an hour ahead and is put right must not bring a revoked token back.
+# A clock that was an hour ahead and is corrected must not bring a revoked token back.
 EXPIRED_KEPT_SECONDS: Final = 86_400
-# What `purge_expired` deletes, and how many seconds after its end. Counts of guesses go at once: a stranger makes them.
+# What `purge_expired` deletes, and how many seconds after expiry. Guess counts are deleted at once, because strangers
+# cause them.
 PURGED: Final[tuple[tuple[type[Record], int], ...]] = (
     (Session, EXPIRED_KEPT_SECONDS),
     (Revocation, EXPIRED_KEPT_SECONDS),
@@ -51,14 +52,14 @@ PURGED: Final[tuple[tuple[type[Record], int], ...]] = (
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """Some of a list, perhaps none; `next_cursor` gets the next ones, None means that these were the last."""
+    """A part of a list, possibly empty; `next_cursor` is for the next page, None means that this is the last."""
 
     items: list[T]
     next_cursor: str | None = None
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """A place in the change feed: the store's generation and a revision in it."""
+    """A position in the change feed: the store's generation and a revision in it."""
 
     generation: str
     rev: int
@@ -68,12 +69,12 @@ class Changes(msgspec.Struct, frozen=True):
     """What changed since a cursor, in order of revision.
 
     Attributes:
-        cursor: where the next call goes on.
-        is_reset: the feed cannot go on from the given cursor (another generation, or below the tombstone floor): drop
-            everything known; `put` and `deleted` are empty and `cursor` is the store's present.
-        put: records made or changed, each in its newest form.
-        deleted: (kind, id) of what is gone.
-        has_more: the next call has something at once.
+        cursor: where the next call continues.
+        is_reset: the feed cannot continue from the given cursor (another generation, or below the tombstone floor):
+            drop everything known; `put` and `deleted` are empty and `cursor` is the store's current one.
+        put: records that were created or changed, each in its newest state.
+        deleted: (kind, id) of deleted records.
+        has_more: the next call returns more at once.
     """
 
     cursor: Cursor
@@ -91,7 +92,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class AuditRow(msgspec.Struct, frozen=True):
-    """An audit event with its place in the chain; `mac` in hex."""
+    """An audit event with its position in the chain; `mac` in hex."""
 
     seq: int
     event: AuditEvent
@@ -99,7 +100,7 @@ class AuditRow(msgspec.Struct, frozen=True):
 
 
 class AuditVerdict(msgspec.Struct, frozen=True):
-    """Whether the audit chain is whole; `head` is the last HMAC in hex."""
+    """Whether the audit chain is intact; `head` is the last HMAC in hex."""
 
     valid: bool
     rows: int
@@ -124,27 +125,27 @@ class StoreStats(msgspec.Struct, frozen=True):
 
 
 class ByteStream(Protocol):
-    """Bytes that come piece by piece; whoever takes one closes it, at its end or before."""
+    """Bytes in pieces; the consumer must close it, at its end or before."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """The pieces, each once."""
 
     async def aclose(self) -> None:
-        """Give back what it holds; a second time does nothing."""
+        """Release its resources; does nothing if called again."""
 
 
 class Reader(Protocol):
-    """Reading, at one moment. Expired records are returned: their users compare `expires_at` with their own now.
+    """Reads the store. Expired records are returned too: callers compare `expires_at` with their own time.
 
-    A record that was changed outside herod is never returned: every method raises `Unavailable` (reason `damaged`)
-    instead of leaving it out, and so it does when the store cannot be read.
+    A record that was changed outside herod is never returned or left out: every method raises `Unavailable` (reason
+    `damaged`) instead. Methods also raise `Unavailable` if the store cannot be read.
     """
 
     def get(self, record_type: type[R], id: str) -> R | None:
         """The record of that id, or None."""
 
     def find(self, record_type: type[R], *lookup: str) -> list[R]:
-        """The records whose `lookup` is exactly that, oldest first."""
+        """The records with exactly this `lookup`, oldest first."""
 
     def list(
         self,
@@ -157,59 +158,59 @@ class Reader(Protocol):
     ) -> Page[R]:
         """Records by (created_at, id), of one owner if given, or by (expires_at, id), of all owners.
 
-        A page ends early where its records, sealed, have come to `MAX_READ_BYTES`; at least one is on it.
+        A page ends early when its sealed records reach `MAX_READ_BYTES`, but has at least one if there are any.
 
         Args:
-            record_type: which.
-            owner: whose; None for everybody's.
-            order: by `Order.EXPIRES`, records that never expire are left out.
-            cursor: where the page before ended, in the same order.
-            limit: how many, at most.
+            record_type: the type of the records.
+            owner: the owner's id; None for all owners.
+            order: with `Order.EXPIRES`, records that never expire are left out.
+            cursor: from the page before, in the same order.
+            limit: the most records.
 
         Raises:
-            InvalidRequest: the cursor is not one of ours.
-            ValueError: an owner's are asked for by `Order.EXPIRES`, for which there is no index.
+            InvalidRequest: the cursor is not valid.
+            ValueError: an owner and `Order.EXPIRES` are given, for which there is no index.
         """
 
     def scan(self, record_type: type[R]) -> Iterator[R]:
-        """Every record of a type, in no order. For work inside a write or at start, not for request handlers."""
+        """Every record of a type, in no order. For writes and the start, not for request handlers."""
 
     def count(self, record_type: type[Record]) -> int:
-        """How many there are."""
+        """The number of records of a type."""
 
     def usage(self, id: str) -> Usage | None:
         """When the credential of that id was last used."""
 
 
 class Writer(Reader, Protocol):
-    """Reading and writing inside one write transaction; a raised exception undoes this function's writes only."""
+    """Reads and writes inside one write transaction; an exception rolls back this function's writes only."""
 
     @property
     def revision(self) -> int:
-        """Moves on with each change of a record."""
+        """The store's revision, which increases with each change of a record."""
 
     def put(self, record: Record) -> None:
-        """Insert, or replace the one of the same kind and id; an equal one stays as it is, which is no change.
+        """Insert a record, or replace the one of the same kind and id; if they are equal, nothing changes.
 
         Raises:
-            Conflict: `is_unique` and another record has the same lookup.
+            Conflict: the kind `is_unique`, and another record has the same lookup.
         """
 
     def delete(self, record_type: type[Record], id: str) -> bool:
-        """Remove it, and leave a tombstone if the feed tells of its kind; False when there was none."""
+        """Delete a record, leaving a tombstone if its kind is in the change feed; False if there was none."""
 
     def audit(self, event: AuditEvent) -> None:
-        """Append to the audit chain."""
+        """Append an event to the audit chain."""
 
     def trim_audit(self, *, before: int, through: int, limit: int) -> int:
-        """Remove the oldest rows, and move the chain's anchor behind them: what is left verifies.
+        """Remove the oldest audit rows, and move the chain's anchor after them, so that the rest still verifies.
 
-        A row that is not what was written is never removed, nor what comes after it: it is evidence.
+        A row that does not verify is never removed, nor are the rows after it: it is evidence.
 
         Args:
-            before: Unix seconds; rows older than that go, up to the first that is not.
-            through: rows up to that `seq` go whatever their age, up to the first of what an admin did.
-            limit: how many rows, at most.
+            before: Unix seconds; older rows are removed, up to the first that is not older.
+            through: rows up to this `seq` are removed whatever their age, up to the first action of an admin.
+            limit: the most rows to remove.
 
         Returns:
             How many were removed.
@@ -217,7 +218,7 @@ class Writer(Reader, Protocol):
 
 
 class Store(Reader, Protocol):
-    """A place where records are kept."""
+    """Keeps records, the change feed and the audit log."""
 
     @property
     def keyring(self) -> Keyring:
@@ -225,11 +226,11 @@ class Store(Reader, Protocol):
 
     @property
     def cursor(self) -> Cursor:
-        """The present end of the change feed."""
+        """The current end of the change feed."""
 
     @property
     def health(self) -> tuple[Health, str | None]:
-        """What it can do and, unless OK, why not."""
+        """What the store can still do and, unless OK, why."""
 
     @property
     def stats(self) -> StoreStats:
@@ -237,48 +238,48 @@ class Store(Reader, Protocol):
 
     @property
     def change_notifier(self) -> ChangeNotifier:
-        """Sent on the event loop when a commit has changed something that the change feed tells of.
+        """Notified on the event loop when a commit has changed records in the change feed.
 
-        Others send it when what readers of the feed make of that has changed.
+        Other code notifies it when the meaning of those records has changed, as after a reload.
         """
 
     async def write(self, function: Callable[[Writer], T]) -> T:
         """Run `function` in the write transaction and return its result once that is durable.
 
-        What `function` raises comes out here, and its writes are undone alone.
+        An exception of `function` is raised here, and only its own writes are rolled back.
 
         Raises:
-            Unavailable: the store is read-only, full or closed; nothing was written. (After an error of the disk nobody
-                can say that: what was refused then may be found written after the restart.)
+            Unavailable: the store is read-only, full or closed; nothing was written. (After a disk error that is
+                uncertain: a refused write may turn out to be written after the restart.)
         """
 
     def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
-        """What has changed since `since`, at most `limit` items, and no more of them than `list` reads at once."""
+        """The changes since a cursor: at most `limit` items, and no more bytes than `list` reads at once."""
 
     def note_use(self, id: str, usage: Usage) -> None:
-        """Remember a use; reaches the disk with a later write."""
+        """Record a use of a credential; it is written to disk with a later write."""
 
     async def flush_usage(self) -> None:
-        """Write down all uses noted so far.
+        """Write all uses noted so far.
 
         Raises:
             Unavailable: they are kept, and tried again with the next write.
         """
 
     async def purge_expired(self, now: int) -> int:
-        """Delete what ended as long before `now` as `PURGED` says, and forget old tombstones.
+        """Delete records that expired long enough before `now`, according to `PURGED`, and drop old tombstones.
 
         Returns:
             How many records were deleted.
         """
 
     async def backup(self) -> ByteStream:
-        """The whole store as of one moment, encrypted: all that was acknowledged before the call.
+        """A consistent, encrypted snapshot of the whole store, with all writes acknowledged before the call.
 
         Raises:
-            Conflict: another is being made.
-            Unavailable: there is no room for it, or the store cannot be read.
-            InvalidRequest: the store is kept in memory alone.
+            Conflict: another backup is being made.
+            Unavailable: there is no space for it, or the store cannot be read.
+            InvalidRequest: the store is in memory only.
         """
 
     def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> list[AuditRow]:
@@ -291,27 +292,27 @@ class Store(Reader, Protocol):
     async def find_audit(
         self, wanted: AuditFilter, *, after: int | None = None, before: int | None = None, limit: int = MAX_PAGE
     ) -> list[AuditRow]:
-        """Look through the audit rows, off the event loop: newest first, or with `after` oldest first.
+        """Search the audit rows, off the event loop: newest first, or oldest first if `after` is given.
 
         Args:
-            wanted: which rows.
+            wanted: the filter.
             after: only rows with a greater `seq`.
             before: only rows with a smaller `seq`.
-            limit: how many, at most.
+            limit: the most rows.
         """
 
     async def survey(self, function: Callable[[Reader], T]) -> T:
-        """Let `function` read for long, off the event loop, all of one moment; one at a time.
+        """Run a long read off the event loop, on one snapshot; one at a time.
 
-        Uses that were noted a moment ago may be missing there.
+        Recently noted uses may be missing.
 
         Raises:
             Unavailable: a row is damaged, or the store cannot be read.
         """
 
     async def verify_audit(self, *, expect: bytes | None = None) -> AuditVerdict:
-        """Walk the whole chain, off the event loop.
+        """Verify the whole audit chain, off the event loop.
 
         Args:
-            expect: an HMAC that was once the last one; the chain must still hold it.
+            expect: an HMAC that was once the last one; the chain must still contain it.
         """

@@ -54,7 +54,7 @@ def write_until_refused(daemon: Daemon) -> list[str]:
     for number in range(200):
         status, body = add_account(daemon, f"user {number}")
         if status != 201:
-            check_refused(status, body, "takes no changes since an error of its disk", "check the disk, then restart")
+            check_refused(status, body, "is read-only after a disk error", "check the disk, then restart")
             return acknowledged
         acknowledged.append(f"user {number}")
     raise AssertionError("the disk does not fail")
@@ -77,7 +77,7 @@ def test_failing_while_running(tmp_path: Path, calls: str, when: int) -> None:
         assert "writing to the store failed" in health["reason"]
         assert "SQLITE_IOERR" in health["reason"]
         status, body = add_account(daemon, "one more")
-        check_refused(status, body, "takes no changes since an error of its disk")
+        check_refused(status, body, "is read-only after a disk error")
         check_reads(daemon, known)
         check_revocation_holds(daemon, known)
         status_line = daemon.herod("status", "--peer")

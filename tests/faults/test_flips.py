@@ -40,7 +40,7 @@ RECORDS: tuple[Record, ...] = (
 GONE = tuple(f"gone{n}" for n in range(10))
 AUDITED = 40
 WHOLE_AUDIT = "SELECT seq, json, mac FROM audit ORDER BY seq"
-CLEAR_WORDS = ("damaged", "not a herod store", "not what it was", "another program", "another secret", "newer herod")
+CLEAR_WORDS = ("damaged", "not a herod store", "has lost data", "another program", "another secret", "newer herod")
 Image = dict[str, bytes]
 
 
@@ -231,7 +231,7 @@ def test_cut_files(image: Image, tmp_path: Path, suffix: str) -> None:
     without = {name: content for name, content in image.items() if name != suffix}
     if suffix:
         assert outcome(lay_out(without, tmp_path / "s"), "no log") == "refused"
-    with pytest.raises(StartupError, match="not what it was"):
+    with pytest.raises(StartupError, match="has lost data"):
         open_sqlite(lay_out({**without, "": b""}, tmp_path / "s"), SECRET, now=1)
 
 
@@ -269,7 +269,7 @@ def test_the_way_out(image: Image, tmp_path: Path) -> None:
     """Without a backup, the fix in the message works; a damaged mark is ignored."""
     without_log = {"": image[""], ".lock": image[".lock"]}
     path = lay_out(without_log, tmp_path / "s")
-    with pytest.raises(StartupError, match=r"remove .*herod\.db\.lock and revoke again"):
+    with pytest.raises(StartupError, match=r"remove .*herod\.db\.lock and repeat recent revocations"):
         open_sqlite(path, SECRET, now=1)
     path.with_name("herod.db.lock").unlink()
     open_sqlite(path, SECRET, now=1).close()

@@ -53,7 +53,7 @@ def fill_up(daemon: Daemon, disk: Disk) -> list[str]:
     for number in range(200):  # SQLite uses free space in its own files first
         status, body = add_account(daemon, f"{number} {BIG}")
         if status != 201:
-            check_refused(status, body, "disk is full", "nothing of this change was kept", "make room and try again")
+            check_refused(status, body, "disk is full", "nothing was changed", "free some space and try again")
             return acknowledged
         acknowledged.append(f"{number} {BIG}")
     raise AssertionError("the disk does not become full")
@@ -101,7 +101,7 @@ def test_start_on_a_full_disk(disk: Disk, tmp_path: Path) -> None:
     message = message_of(done, 1)
     assert str(disk.inside) in message
     assert "full" in message or "No space left" in message
-    assert "make room" in message
+    assert "free some space" in message
     disk.empty()
     store = f"sqlite:{disk.inside}/herod.db"
     with running(tmp_path / "d", "--store", store, command=(*disk.command, *COMMAND)) as daemon:
@@ -116,7 +116,7 @@ def test_start_with_a_full_store(daemon: Daemon, disk: Disk, tmp_path: Path) -> 
         disk.fill(leave=leave)
         message = message_of(run(disk, tmp_path, "serve", "--bind", f"unix:{tmp_path}/h.sock", *more), 1)
         assert "full" in message
-        assert "make room" in message
+        assert "free some space" in message
         disk.empty()
     store = f"sqlite:{disk.inside}/herod.db"
     with running(tmp_path / "d", "--store", store, command=(*disk.command, *COMMAND)) as again:
@@ -130,7 +130,7 @@ def test_commands_on_a_full_disk(daemon: Daemon, disk: Disk, tmp_path: Path) -> 
     assert daemon.herod("backup", str(backup), "--peer").returncode == 0
     acknowledged = fill_up(daemon, disk)
     again = daemon.herod("backup", str(tmp_path / "c.herod"), "--peer")
-    assert "make room" in message_of(again, 1)
+    assert "free some space" in message_of(again, 1)
     assert not (tmp_path / "c.herod").exists()
     check_reads(daemon, known)
     assert daemon.stop(9) != 0

@@ -41,7 +41,7 @@ def test_refused(daemon: Daemon, known: Known, tmp_path: Path, held: str) -> Non
         ),
         "store": (
             ("--bind", f"unix:{tmp_path}/h.sock", "--store", store),
-            (f"in use by the herod with process id {daemon.process.pid}", "stop that one first"),
+            (f"in use by the herod with process id {daemon.process.pid}", "stop that process first"),
         ),
         "port": (
             ("--bind", f"127.0.0.1:{daemon.port}", "--store", "memory:"),

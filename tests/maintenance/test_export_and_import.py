@@ -232,8 +232,9 @@ async def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
     before = contents(tmp_path)
     with pytest.raises(RuntimeFailure, match="--skip-existing") as refusal:
         import_accounts(settings(path), file)
-    for part in ("account bob (its client_id is there)", "account ada (its email is that of zoe)",
-                 f"key {'A' * 12} (its owner here", f"key {'B' * 12} (its name is that of {'C' * 12})"):  # fmt: skip
+    for part in ("account bob (its client_id exists already)", "account ada (account zoe has its email)",
+                 f"key {'A' * 12} (its owner's client_id is another",
+                 f"key {'B' * 12} (key {'C' * 12} has its name)"):  # fmt: skip
         assert part in str(refusal.value)
     dry = import_accounts(settings(path), file, skip_existing=True, dry_run=True)
     assert (dry.accounts, dry.keys, dry.is_dry_run) == ([], [], True)
@@ -281,7 +282,7 @@ async def test_files_that_do_not_open(tmp_path: Path) -> None:
     flipped = bytearray(content)
     flipped[len(flipped) // 2] ^= 1
     for bad in (bytes(flipped), content[:-1], content[:20], b""):
-        with pytest.raises(SettingsError, match="does not open"):
+        with pytest.raises(SettingsError, match="cannot be decrypted"):
             import_accounts(settings(path), written(tmp_path / "bad", bad))
     plain = '[[users]]\nclient_id = "c1"\nemail = "ada@example.org"\n'
     with pytest.raises(RuntimeFailure, match="not encrypted"):

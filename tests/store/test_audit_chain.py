@@ -45,7 +45,7 @@ def test_chain_behind_an_anchor(cut: int) -> None:
     assert verdict.rows == 5 - cut
     assert not walk(KEYRING, rows[cut:], anchor=ChainEnd(anchor.seq, b"x" * 32), head=head).valid
     if cut:
-        assert walk(KEYRING, rows, anchor=anchor, head=head).reason == "row 1 stands before the chain's beginning"
+        assert walk(KEYRING, rows, anchor=anchor, head=head).reason == "row 1 is before the beginning of the chain"
 
 
 def test_another_key_makes_another_chain() -> None:

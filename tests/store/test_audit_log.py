@@ -223,4 +223,4 @@ async def test_retention_stops_at_a_changed_row(tmp_path: Path, caplog: pytest.L
         assert (verdict.valid, verdict.first_bad) == (False, 4)
         with pytest.raises(Unavailable, match="herod audit verify"):
             await store.find_audit(ALL)
-    assert "audit row 4 is not what was written" in caplog.text
+    assert "audit row 4 was changed" in caplog.text

@@ -1,7 +1,7 @@
-"""A copy of the whole store as of one moment, handed out encrypted while writing goes on.
+"""A consistent snapshot of the whole store, sent encrypted while writes continue.
 
-The copy is made by SQLite in one read transaction, into a file beside the store whose name is gone before its first
-byte is sent: how slowly somebody reads never holds back the store's log, and nothing stays behind.
+SQLite copies it in one read transaction to a file beside the store, which is unlinked before its first byte is sent: a
+slow reader never holds back the store's write-ahead log, and nothing is left behind.
 """
 
 import os
@@ -21,7 +21,7 @@ from herod_client.core.errors import Conflict, StartupError, Unavailable
 
 __all__ = ["Snapshot", "Snapshots"]
 
-# So many chunks are read and sealed in a thread at once.
+# So many chunks are read and sealed per call of a thread.
 CHUNKS_AT_ONCE: Final = 8
 
 
@@ -39,14 +39,14 @@ class Snapshots:
         self.is_busy = False
 
     async def take(self) -> "Snapshot":
-        """All that was acknowledged before the call, and nothing half.
+        """Take a snapshot with all writes that were acknowledged before the call.
 
         Raises:
-            Conflict: one is being taken already.
-            Unavailable: there is no room for the copy, or the store cannot be read.
+            Conflict: another one is being taken.
+            Unavailable: there is no space for the copy, or the store cannot be read.
         """
         if self.is_busy:
-            raise Conflict("A backup is being made already: wait for it to end.", reason="busy")
+            raise Conflict("Another backup is being made: wait for it to end.", reason="busy")
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             connection = connect(self._path, apsw.SQLITE_OPEN_READONLY)
@@ -54,19 +54,19 @@ class Snapshots:
             raise _failure(error) from error
         self.is_busy = True
         try:
-            # A place of its own: `_copy` runs in any case, for it alone says when this is over.
+            # A limiter of its own: `_copy` must run in any case, because it resets `is_busy`.
             place = trio.CapacityLimiter(1)
             descriptor = await trio.to_thread.run_sync(self._copy, connection, abandon_on_cancel=True, limiter=place)
         except trio.Cancelled:
             with suppress(apsw.ConnectionClosedError):
-                connection.interrupt()  # the thread ends by itself, and nobody waits for it
+                connection.interrupt()  # the thread then ends by itself; do not wait for it
             raise
         except (apsw.Error, OSError, StartupError) as error:
             raise _failure(error) from error
         return Snapshot(descriptor, BackupSealer(self._backup_key))
 
     def _copy(self, connection: apsw.Connection) -> int:
-        """In a thread: the copy's descriptor."""
+        """Copy the store, in a thread; return the copy's descriptor."""
         try:
             temporary = create_beside(self._path, SNAPSHOT)
             try:
@@ -80,7 +80,7 @@ class Snapshots:
 
 
 class Snapshot:
-    """The bytes of a backup file, piece by piece. `aclose` gives the copy's room back."""
+    """The bytes of a backup file, piece by piece. `aclose` frees the copy's disk space."""
 
     def __init__(self, descriptor: int, sealer: BackupSealer) -> None:
         self._descriptor = descriptor
@@ -97,7 +97,7 @@ class Snapshot:
         return await trio.to_thread.run_sync(self._take)
 
     async def aclose(self) -> None:
-        """Close the copy; a second time does nothing."""
+        """Close the copy; does nothing if called again."""
         descriptor, self._descriptor = self._descriptor, -1
         self._is_over = True
         if descriptor >= 0:
@@ -125,7 +125,7 @@ class Snapshot:
 
 
 def _failure(error: Exception) -> Unavailable:
-    logger.error("no backup could be made: %s", describe(error))
+    logger.error("the backup failed: %s", describe(error))
     return Unavailable(
-        "The store could not be copied: there may be no room beside it; herod's log says more.", reason="no_snapshot"
+        "The store could not be copied: check the free space beside it, and herod's log.", reason="no_snapshot"
     )

@@ -1,7 +1,7 @@
-"""A backup file becomes a database beside the store, and that one takes the store's place.
+"""Unpacks a backup file to a database beside the store, and replaces the store with it.
 
-Nothing of the store is touched before the whole backup has proved good, and what stood there before is kept under
-another name. A process that is killed leaves the old store or the new one, never none.
+The store is not touched before the whole backup has been verified, and the former store is kept under another name. If
+the process is killed, the old store or the new one is in place, never none.
 """
 
 import os
@@ -16,12 +16,12 @@ from herod_client.core.errors import RuntimeFailure, SettingsError
 
 __all__ = ["open_backup", "put_in_place", "unpack"]
 
-# What would be played into the new database if it stood beside it.
+# Files that SQLite would replay into the new database if they were left beside it.
 LOGS: Final = ("-wal", "-shm", "-journal")
 
 
 def open_backup(file: Path) -> BinaryIO:
-    """Open a backup to read it.
+    """Open a backup for reading.
 
     Raises:
         RuntimeFailure: it cannot be read.
@@ -33,16 +33,16 @@ def open_backup(file: Path) -> BinaryIO:
 
 
 def unpack(source: BinaryIO, secret: str, path: Path) -> Path:
-    """Write the database that a backup holds beside the store; where it is.
+    """Write the database in a backup to a file beside the store, and return its path.
 
     Args:
         source: the backup, from `open_backup`.
-        secret: what the daemon that made it opened its store with.
-        path: the store's, whose lock is held.
+        secret: the secret of the store that was backed up.
+        path: the store's path; the caller holds its lock.
 
     Raises:
-        SettingsError: another secret made the backup.
-        RuntimeFailure: it cannot be read, is no backup, or is not whole; or the disk says no.
+        SettingsError: the backup was made with another secret.
+        RuntimeFailure: it cannot be read, is not a backup or is incomplete; or the disk fails.
     """
     file = source.name
     opener = _open(source, secret)
@@ -57,27 +57,27 @@ def unpack(source: BinaryIO, secret: str, path: Path) -> Path:
         drop_temporary(temporary)
         if isinstance(error, SealBroken):
             raise RuntimeFailure(
-                f"the backup {file} is damaged or not whole: nothing was changed; take another one"
+                f"the backup {file} is damaged or incomplete: nothing was changed; use another one"
             ) from None
         if isinstance(error, OSError):
             raise RuntimeFailure(
                 f"the backup {file} could not be unpacked ({_words(error)}): nothing was changed; it needs as "
-                f"much room in {path.parent} as the file has"
+                f"much free space in {path.parent} as the file is long"
             ) from None
         raise
     return temporary
 
 
 def put_in_place(temporary: Path, path: Path, aside: Path | None) -> None:
-    """Let the new database stand where the store stood; both are closed.
+    """Replace the store with the new database; both must be closed.
 
     Args:
-        temporary: the new one, in one file.
-        path: the store's, whose lock is held.
-        aside: the name that the old one is kept under; None when there is none.
+        temporary: the new database, in one file.
+        path: the store's path; the caller holds its lock.
+        aside: the path that the old store is kept under; None if there is none.
 
     Raises:
-        RuntimeFailure: the disk says no; the old store stands, under both names perhaps.
+        RuntimeFailure: the disk fails; the old store is still in place, possibly under both names.
     """
     try:
         if aside is not None:
@@ -88,11 +88,11 @@ def put_in_place(temporary: Path, path: Path, aside: Path | None) -> None:
             sync_folder(path.parent)
         for suffix in LOGS:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        sync_folder(path.parent)  # before the other database comes
+        sync_folder(path.parent)  # before the new database is moved there
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        raise RuntimeFailure(f"the backup could not be put in place of {path}: {_words(error)}") from None
+        raise RuntimeFailure(f"the store {path} could not be replaced with the backup: {_words(error)}") from None
 
 
 def _open(source: BinaryIO, secret: str) -> BackupOpener:
@@ -100,7 +100,7 @@ def _open(source: BinaryIO, secret: str) -> BackupOpener:
     try:
         return BackupOpener(derive_backup_key(secret), source.read(HEADER_BYTES))
     except NoBackup:
-        raise RuntimeFailure(f"{file} is no backup of herod's, or of a newer herod: name another file") from None
+        raise RuntimeFailure(f"{file} is not a herod backup, or is from a newer herod: choose another file") from None
     except WrongSecret:
         raise SettingsError(
             f"the backup {file} was made with another secret, or its first bytes are damaged: give the HERO_SECRET "

@@ -1,8 +1,8 @@
-"""Group commit: one thread takes all writes that wait, runs them in one transaction, commits once, answers all.
+"""Group commit: one thread takes all waiting writes, runs them in one transaction, commits once and answers all.
 
-What was answered with a result is durable (`synchronous=FULL`). What was refused has left nothing; after an error of
-the disk nobody can say that of the last transaction, which a restart may find whole. The thread must never end while
-somebody waits, and never answer before the commit.
+A write that returned a result is durable (`synchronous=FULL`). A refused write left nothing; but after a disk error
+that is uncertain for the last transaction, which a restart may find committed. The thread must never end while callers
+wait, and never answer before the commit.
 """
 
 import queue
@@ -41,19 +41,19 @@ LOG_HEAD_EVERY: Final = 1000  # audit rows
 
 
 class GroupWriter:
-    """Runs functions in the write transaction, in the order in which they came.
+    """Runs functions in the write transaction, in the order of their arrival.
 
     Args:
-        transaction: over a connection that nobody else uses.
+        transaction: uses a connection of its own.
         connection: that connection.
         keyring: seals the head.
-        condition: told when the disk fails; asked before each batch.
+        condition: updated when the disk fails; checked before each batch.
         on_commit: called on the event loop after a commit and before any of its answers.
-        check: called in the thread before each transaction; tells `condition` when the store must not be written.
+        check: called in the thread before each transaction; updates `condition` if the store must not be written.
         note: called in the thread with the head of each commit.
 
     Attributes:
-        write_log_back: moves what is in the write-ahead log into the database file (`sqlite3_wal_checkpoint_v2`).
+        write_log_back: moves the write-ahead log into the database file (`sqlite3_wal_checkpoint_v2`).
     """
 
     def __init__(
@@ -82,13 +82,13 @@ class GroupWriter:
         self.write_log_back: Callable[[], object] = partial(
             connection.wal_checkpoint, mode=apsw.SQLITE_CHECKPOINT_PASSIVE
         )
-        # The checkpoint is ours to call: SQLite's own comes before the answers and keeps its errors to itself.
+        # Checkpoints are run here: SQLite's automatic ones would delay the answers and hide their errors.
         connection.wal_autocheckpoint(0)
         connection.set_wal_hook(self._note_wal)
 
     @property
     def stats(self) -> StoreStats:
-        """Functions whose result was kept, and commits that kept them."""
+        """The number of functions that succeeded, and of commits."""
         return StoreStats(writes=self._writes, commits=self._commits)
 
     def start(self) -> None:
@@ -97,16 +97,16 @@ class GroupWriter:
         threading.Thread(target=self._work, args=(self._token,), name="herod-store-writer", daemon=True).start()
 
     async def stop(self) -> None:
-        """Refuse what comes from now on, finish what waits, end the thread that `start` has started."""
+        """Refuse new writes, finish the waiting ones, and end the thread that `start` started."""
         self._token = None
         self._queue.put(None)
         with trio.CancelScope(shield=True):
             await self._ended.wait()
 
     async def run(self, function: Callable[[Transaction], T]) -> T:
-        """Run a function in the next transaction; its result once that is durable, or what it raised.
+        """Run a function in the next transaction; return its result once that is durable, or raise its exception.
 
-        Once handed over it cannot be cancelled: the answer says what happened, and the cancellation is seen by the
+        Once submitted it cannot be cancelled: the call returns what happened, and the cancellation takes effect at the
         caller's next checkpoint.
 
         Raises:
@@ -117,13 +117,13 @@ class GroupWriter:
         return cast("T", await trio.lowlevel.wait_task_rescheduled(_cannot_be_cancelled))
 
     def submit(self, function: Function, answer: Answer) -> None:
-        """Hand over a function; `answer` is called on the event loop.
+        """Submit a function; `answer` is called on the event loop.
 
         Raises:
             Unavailable: the store is not open for writing.
         """
         if self._token is None:
-            raise Unavailable("herod is stopping: ask again when it is back.", reason="closed")
+            raise Unavailable("herod is stopping: try again when it is running.", reason="closed")
         if not self._condition.is_writable:
             raise self._condition.refusal()
         self._queue.put((function, answer))
@@ -134,14 +134,14 @@ class GroupWriter:
             jobs, is_last = self._take()
             outcomes, changed = self._commit([function for function, _ in jobs])
             answers = [(answer, result) for (_, answer), result in zip(jobs, outcomes, strict=True)]
-            with suppress(trio.RunFinishedError):  # nobody is left to be told
+            with suppress(trio.RunFinishedError):  # no caller is left
                 token.run_sync_soon(self._settle, self._transaction.head, changed, answers)
             self._checkpoint()
         with suppress(trio.RunFinishedError):
             token.run_sync_soon(self._ended.set)
 
     def _take(self) -> tuple[list[Job], bool]:
-        """All that waits, at least one; and whether the thread is to end."""
+        """Take all waiting jobs, at least one; and whether the thread must end."""
         jobs: list[Job] = []
         job = self._queue.get()
         while job is not None:
@@ -167,16 +167,16 @@ class GroupWriter:
             return self._attempt(functions, before), frozenset(self._transaction.changed)
         except apsw.Error as error:
             refusal = self._refusal(fault_of(error, self._connection.system_errno), error)
-        except Exception:  # noqa: BLE001 - a mistake of ours must not leave anyone waiting
-            logger.exception("a batch of writes was given up")
-            refusal = Unavailable("The store could not write: nothing of this change was kept.", reason="internal")
+        except Exception:  # noqa: BLE001 - a bug must not leave callers waiting
+            logger.exception("a batch of writes failed")
+            refusal = Unavailable("The store could not write: nothing was changed.", reason="internal")
         self._transaction.head = before
         self._roll_back()
         return _refuse(functions, refusal), frozenset()
 
     def _attempt(self, functions: list[Function], before: StoreHead) -> list[Outcome]:
         self._check()
-        if not self._condition.is_writable:  # since they were handed over
+        if not self._condition.is_writable:  # this may have changed since they were submitted
             return _refuse(functions, self._condition.refusal())
         changes = self._connection.total_changes()
         self._execute("BEGIN IMMEDIATE")
@@ -200,9 +200,9 @@ class GroupWriter:
         result: Outcome
         try:
             result = outcome.Value(function(transaction))
-        except BaseException as error:  # noqa: BLE001 - its caller gets it, whatever it is
+        except BaseException as error:  # noqa: BLE001 - any exception is raised in its caller
             result = outcome.Error(error)
-        if transaction.fault is not None:  # SQLite may have ended the transaction, and the others' writes with it
+        if transaction.fault is not None:  # SQLite may have rolled back the transaction, with the others' writes
             raise transaction.fault
         if isinstance(result, outcome.Error):
             self._execute("ROLLBACK TO one")
@@ -215,7 +215,7 @@ class GroupWriter:
             case Fault.FULL:
                 logger.error("the store's disk is full: %s", describe(error))
                 return Unavailable(
-                    "The store's disk is full, nothing of this change was kept: make room and try again.",
+                    "The store's disk is full, and nothing was changed: free some space and try again.",
                     reason="disk_full",
                 )
             case Fault.LOCKED:
@@ -243,8 +243,8 @@ class GroupWriter:
             match fault_of(error, self._connection.system_errno):
                 case Fault.BROKEN:
                     self._condition.stop_writing(error)
-                case Fault.FULL | Fault.LOCKED:  # all is in the log still; the next commit tries again
-                    logger.warning("the store's log cannot be written back yet: %s", describe(error))
+                case Fault.FULL | Fault.LOCKED:  # everything is still in the log; the next commit tries again
+                    logger.warning("the store's write-ahead log cannot be written back yet: %s", describe(error))
 
     def _note_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         self._wal_pages = pages
@@ -255,7 +255,7 @@ class GroupWriter:
 
 
 def _refuse(functions: list[Function], refusal: Unavailable) -> list[Outcome]:
-    """An exception for each: they are raised in different tasks."""
+    """A separate exception for each function, because they are raised in different tasks."""
     return [outcome.Error(Unavailable(refusal.message, reason=refusal.reason)) for _ in functions]
 
 

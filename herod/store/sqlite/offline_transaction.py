@@ -1,7 +1,7 @@
-"""Work on a store's file that nobody serves: one transaction over it, looking through all of it, sealing it anew.
+"""Offline work on a store's file: one transaction over all of it, checking it, and sealing it again.
 
-Its lock is the caller's. Whatever is changed here is changed in one transaction of SQLite: a process that is killed
-leaves the store as it was or as it was to be.
+The caller holds its lock. All changes are made in one SQLite transaction: a killed process leaves the store unchanged
+or completely changed.
 """
 
 from collections.abc import Iterator
@@ -39,14 +39,14 @@ _BURY: Final = "INSERT OR REPLACE INTO tombstones (rev, kind, id) VALUES (?, ?, 
 
 
 class OfflineTransaction(Transaction):
-    """A `Writer` over a file, with what only offline commands change."""
+    """A `Writer` over a file, with the changes that only offline commands make."""
 
     def begin_generation(self, generation: str, *ancestors: StoreHead) -> None:
-        """Whoever follows the change feed drops everything and begins anew; `ancestors` as `StoreHead.begin` has it."""
+        """Begin a new generation: followers of the change feed start over; `ancestors` as in `StoreHead.begin`."""
         self.head = self.head.begin(generation, *ancestors)
 
     def bury(self, kind: str, id: str) -> None:
-        """Remember as deleted what is not here."""
+        """Add a tombstone for a record that does not exist here."""
         rev = self.head.rev + 1
         self._rows(_BURY, (rev, kind, id))
         self.head = msgspec.structs.replace(self.head, rev=rev)
@@ -58,10 +58,10 @@ def transaction(opened: OpenedFile, *, root: bytes | None = None) -> Iterator[Of
 
     Args:
         opened: from `open_file`.
-        root: seal everything anew under this root first.
+        root: seal everything again under this root first.
 
     Raises:
-        RuntimeFailure: the disk or the file says no; nothing was changed.
+        RuntimeFailure: the disk or the file fails; nothing was changed.
     """
     connection, keyring, head = opened.connection, opened.keyring, opened.head
     try:
@@ -80,15 +80,15 @@ def transaction(opened: OpenedFile, *, root: bytes | None = None) -> Iterator[Of
                 connection.execute("ROLLBACK").fetchall()
             raise
     except apsw.Error as error:
-        raise RuntimeFailure(f"the store could not be changed, and was not: {describe(error)}") from error
+        raise RuntimeFailure(f"the store could not be written, and nothing was changed: {describe(error)}") from error
     except Unavailable as error:
-        raise RuntimeFailure(f"the store could not be changed, and was not: {error.message}") from error
+        raise RuntimeFailure(f"the store could not be written, and nothing was changed: {error.message}") from error
 
 
 def reseal(connection: apsw.Connection, old: Keyring, new: Keyring, opened: OpenedFile) -> StoreHead:
-    """Seal every record, and link every audit row, under another keyring; the head that goes with it.
+    """Seal every record and relink every audit row under another keyring; return the new head.
 
-    An audit chain that is broken stays broken at the same row: its valid beginning alone is linked anew.
+    A broken audit chain stays broken at the same row: only its valid beginning is relinked.
 
     Raises:
         Unavailable: a row does not open.
@@ -110,7 +110,7 @@ def reseal(connection: apsw.Connection, old: Keyring, new: Keyring, opened: Open
 
 
 def check_all(opened: OpenedFile) -> AuditVerdict:
-    """Open every row; whether the audit chain is whole.
+    """Open every row, and verify the audit chain.
 
     Raises:
         Unavailable: a row does not open.
@@ -123,16 +123,16 @@ def check_all(opened: OpenedFile) -> AuditVerdict:
 
 
 def readable(opened: OpenedFile, record_type: type[R]) -> Iterator[R]:
-    """The records of a type that open; of a store that is about to be replaced, for it may be damaged."""
+    """The readable records of a type, from a store that is about to be replaced and may be damaged."""
     codec = RowCodec(opened.keyring)
-    with suppress(apsw.CorruptError):  # so far and no further
+    with suppress(apsw.CorruptError):  # the rest cannot be read
         for row in _rows_of(opened.connection, record_type.kind):
             with suppress(Unavailable):  # logged
                 yield codec.open(record_type, row)
 
 
 def tombstones(opened: OpenedFile) -> list[tuple[str, str]]:
-    """(kind, id) of what was deleted and not made again, oldest first; as far as it can be read."""
+    """(kind, id) of deleted records that were not created again, oldest first, as far as they can be read."""
     found: list[tuple[str, str]] = []
     with suppress(apsw.CorruptError):
         found.extend((str(kind), str(id_)) for kind, id_ in opened.connection.execute(_TOMBSTONES))
@@ -140,10 +140,10 @@ def tombstones(opened: OpenedFile) -> list[tuple[str, str]]:
 
 
 def tidy(connection: apsw.Connection) -> None:
-    """Leave nothing in the file that was deleted or replaced, nor in its log.
+    """Remove all deleted and replaced data from the file and its log.
 
     Raises:
-        apsw.Error: there is no room for it, for example; the store is as good as before.
+        apsw.Error: for example, there is not enough space; the store remains valid.
     """
     connection.execute("VACUUM").fetchall()
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -160,7 +160,7 @@ def _kinds(connection: apsw.Connection) -> list[str]:
 def _opened_rows(connection: apsw.Connection, codec: RowCodec, kind: str) -> Iterator[tuple[Record, Row]]:
     record_type = TYPES.get(kind)
     if record_type is None:
-        raise Unavailable(f"It holds records of an unknown kind, {kind[:40]!r}.", reason="damaged")
+        raise Unavailable(f"It has records of an unknown kind, {kind[:40]!r}.", reason="damaged")
     for row in _rows_of(connection, kind):
         yield codec.open(record_type, row), row
 

@@ -1,6 +1,6 @@
-"""A look at a store's file beside the connections that serve: in a thread, by a connection of its own, then closed.
+"""A separate read-only connection for long reads in a thread, closed afterwards.
 
-Must never be handed the event loop's connection, and writes nothing.
+Must never use the event loop's connection, and writes nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,21 +18,21 @@ __all__ = ["read_only_connection"]
 
 @contextmanager
 def read_only_connection(path: Path, failed: Callable[[apsw.Error], HerodError]) -> Iterator[apsw.Connection]:
-    """A connection that reads, for as long as the block.
+    """A read-only connection for the length of the block.
 
     Args:
         path: the database file.
-        failed: what to raise for an error of SQLite.
+        failed: maps an error of SQLite to the exception to raise.
 
     Raises:
-        Unavailable: it could not be opened.
-        HerodError: what `failed` makes of an error inside the block.
+        Unavailable: the connection could not be opened.
+        HerodError: the result of `failed`, for an error inside the block.
     """
     try:
         connection = connect(path, apsw.SQLITE_OPEN_READONLY)
-    except apsw.Error as error:  # no descriptor left, most likely: says nothing about the file
+    except apsw.Error as error:  # most likely no descriptor is left; the file may be fine
         raise Unavailable(
-            f"The store could not be opened once more ({describe(error)}): try again.", reason="unreadable"
+            f"Another connection to the store could not be opened ({describe(error)}): try again.", reason="unreadable"
         ) from error
     try:
         yield connection

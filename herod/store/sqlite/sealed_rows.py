@@ -1,7 +1,7 @@
-"""Records as rows: each sealed under a key of its own, bound to the columns that stand beside it in the clear.
+"""Records as rows: each sealed under its own key, and bound to the row's clear-text columns.
 
-A row that was edited, or moved to another id or revision, does not open; what does not open is never served, not even
-in part. What a row says in the clear finds it and decides nothing.
+A row that was edited, or moved to another id or revision, does not open; and a row that does not open is never served,
+not even in part. The clear-text columns serve to find a row; no decision is based on them.
 """
 
 import logging
@@ -23,7 +23,7 @@ logger = logging.getLogger("herod.store")
 SELECT_ROWS: Final = "SELECT id, lookup, owner, created_at, expires_at, rev, sealed FROM records"
 
 Row = tuple[str, bytes | None, str | None, int, int | None, int, bytes]
-"""What SELECT_ROWS gives."""
+"""A row of SELECT_ROWS."""
 
 TYPES: Final[dict[str, type[Record]]] = {record_type.kind: record_type for record_type in RECORD_TYPES}
 
@@ -35,7 +35,7 @@ class RowCodec:
     """Seals records into rows and opens them again.
 
     Args:
-        keyring: gives the key of each row and of the lookups.
+        keyring: has the keys of the rows and of the lookups.
     """
 
     __slots__ = ("_keyring",)
@@ -44,15 +44,15 @@ class RowCodec:
         self._keyring = keyring
 
     def lookup(self, kind: str, words: tuple[str, ...]) -> bytes:
-        """What the lookup column holds for these words.
+        """The value of the lookup column for these words.
 
         Raises:
-            UnicodeEncodeError: a word holds a lone surrogate; no record does.
+            UnicodeEncodeError: a word contains a lone surrogate; no record does.
         """
         return self._keyring.mac(Purpose.LOOKUPS, kind.encode(), *(word.encode() for word in words))
 
     def owner(self, record_type: type[Record], owner: str | None) -> str | None:
-        """What the owner column holds for an owner.
+        """The value of the owner column for an owner.
 
         Raises:
             UnicodeEncodeError: as `lookup`.
@@ -62,7 +62,7 @@ class RowCodec:
         return self.lookup(record_type.kind, (owner,)).hex()
 
     def seal(self, record: Record, rev: int) -> Row:
-        """The row of a record at a revision."""
+        """Seal a record into its row at a revision."""
         words = record.lookup
         lookup = None if words is None else self.lookup(record.kind, words)
         owner = self.owner(type(record), record.owner_id)
@@ -75,7 +75,7 @@ class RowCodec:
         return record.id, lookup, owner, created_at, expires_at, rev, sealed
 
     def open(self, record_type: type[R], row: Row) -> R:
-        """The record that a row holds.
+        """Open the record in a row.
 
         Raises:
             Unavailable: the row was changed, or belongs elsewhere (reason `damaged`).
@@ -87,7 +87,7 @@ class RowCodec:
                 unseal(
                     self._keyring.row_key(kind, id_, rev),
                     sealed,
-                    # msgpack writes equal values of equal types alike, and None unlike any value.
+                    # msgpack encodes equal values of the same type identically, and None unlike any value.
                     _encode((kind, id_, lookup, owner, created_at, expires_at, rev)),
                 )
             )
@@ -97,17 +97,17 @@ class RowCodec:
 
 
 def sealed_bytes(record: Record) -> int:
-    """How many bytes a record's row holds sealed."""
+    """The length of a record's `sealed` column in bytes."""
     return len(_encode(record)) + SEAL_BYTES
 
 
 def damaged(kind: str, id: str) -> Unavailable:
-    """The refusal of a row that does not open; logged, for somebody has to act."""
+    """The error for a row that does not open; logged, because the operator must act."""
     logger.error(
-        "a stored row does not open: it was changed outside herod, or the disk did", extra={"kind": kind, "id": id}
+        "a stored row does not open: it was changed outside herod or by the disk", extra={"kind": kind, "id": id}
     )
     return Unavailable(
         f"A stored {kind} record is damaged and cannot be used: restore the store from a backup, "
-        "or delete the record and make it anew.",
+        "or delete the record and create it again.",
         reason="damaged",
     )

@@ -1,7 +1,7 @@
-"""Reading through one SQLite connection: every method of `Reader`, without a cache.
+"""Reads through one SQLite connection: every method of `Reader`, without a cache.
 
-Each method ends its statements before it returns: a statement left open would hold the connection to an old moment,
-and what was read later would be stale.
+Each method finishes its statements before it returns: an open statement would keep the connection at an old snapshot,
+and later reads would be stale.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ R = TypeVar("R", bound=Record)
 SCAN_ROWS: Final = 500
 
 _GET: Final = f"{SELECT_ROWS} WHERE kind = ? AND id = ?"
-# The + keeps SQLite from choosing the index that is ordered already, and walking through the whole kind.
+# The + keeps SQLite from choosing the index that is already ordered, and scanning the whole kind.
 _FIND: Final = f"{SELECT_ROWS} WHERE lookup = ? AND +kind = ? ORDER BY created_at, id"
 _LIST: Final = f"{SELECT_ROWS} WHERE kind = ? AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?"
 _LIST_NEWEST: Final = (
@@ -45,7 +45,7 @@ _SCAN: Final = f"{SELECT_ROWS} WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
 _USAGE: Final = "SELECT at, source FROM usage WHERE id = ?"
 _BEFORE_ALL: Final = (-(2**63), "")
 _AFTER_ALL: Final = (2**63 - 1, "\U0010ffff")
-# By order: of all owners, of one.
+# By order: for all owners, for one.
 _LISTS: Final = {
     Order.OLDEST: (_LIST, _LIST_OWNED),
     Order.NEWEST: (_LIST_NEWEST, _LIST_OWNED_NEWEST),
@@ -54,12 +54,12 @@ _LISTS: Final = {
 
 
 class SqlReader:
-    """Reads what its connection sees.
+    """A `Reader` over one connection.
 
     Args:
         connection: used by one thread at a time.
         codec: opens the rows.
-        condition: told when reading fails.
+        condition: updated when reading fails.
         head: the store's head as this reader knows it.
     """
 
@@ -95,7 +95,7 @@ class SqlReader:
         return [self._codec.open(record_type, row) for row in self._rows(_FIND, (words, record_type.kind))]
 
     def scan(self, record_type: type[R]) -> Iterator[R]:
-        """As `Reader.scan`; outside a transaction each `SCAN_ROWS` of them are of one moment.
+        """As `Reader.scan`; outside a transaction, only batches of `SCAN_ROWS` are consistent.
 
         Raises:
             Unavailable: as `get`.
@@ -128,7 +128,7 @@ class SqlReader:
         """As `Reader.list`. One damaged row refuses its whole page: leaving it out would hide it.
 
         Raises:
-            InvalidRequest: the cursor is not one of ours.
+            InvalidRequest: the cursor is not valid.
             Unavailable: as `get`.
             ValueError: as `Reader.list`.
         """
@@ -153,10 +153,10 @@ class SqlReader:
             raise self._failed(error) from error
 
     def _read_some(self, sql: str, values: tuple[Any, ...], limit: int) -> tuple[Any, bool]:
-        """Rows up to `limit`, or until what they hold sealed comes to `MAX_READ_BYTES`; and whether they are the last.
+        """Rows up to `limit`, or until their sealed data reaches `MAX_READ_BYTES`; and whether they are the last.
 
         Args:
-            sql: takes one more value, for how many rows; the last column is what is sealed.
+            sql: takes one more value, the number of rows; its last column is the sealed data.
         """
         found: list[Any] = []
         size = 0
@@ -164,7 +164,7 @@ class SqlReader:
             rows = self._execute(sql, (*values, limit + 1))
             for row in rows:
                 if len(found) == limit or size >= MAX_READ_BYTES:
-                    rows.close(True)  # noqa: FBT003 - apsw's own: the statement ends here
+                    rows.close(True)  # noqa: FBT003 - apsw's signature; this ends the statement
                     return found, False
                 found.append(row)
                 size += len(row[-1] or b"")
@@ -173,10 +173,10 @@ class SqlReader:
         return found, True
 
     def _failed(self, error: apsw.Error) -> HerodError:
-        """What to raise for an error of SQLite."""
+        """The exception to raise for an error of SQLite."""
         if is_sql_fault(error) and fault_of(error) is Fault.BROKEN:
             self.condition.stop_reading(error)
         return Unavailable(
-            "The store cannot be read now: try again; if it stays so, check its disk and restart herod.",
+            "The store cannot be read now: try again; if this persists, check its disk and restart herod.",
             reason="unreadable",
         )

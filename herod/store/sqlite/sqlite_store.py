@@ -1,8 +1,8 @@
 """The embedded store: SQLite through apsw, sealed rows, group commit.
 
-Reading runs on the event loop through a connection of its own, with a cache before `get`; writing goes to the one
-writer thread; what takes long has a thread and a connection of its own. The parts: `opening`, `rows`, `reading`,
-`transaction`, `writer`, `faults`.
+Reads run on the event loop through their own connection, with a cache in front of `get`; writes go to the one writer
+thread; long reads have their own thread and connection. The parts: `disk`, `sealed_rows`, `sql_reader`,
+`write_transaction`, `group_commit`, `threaded_record_scans`, `threaded_audit_scans`, `backup_snapshot`.
 """
 
 from collections.abc import Callable, Iterator
@@ -59,13 +59,13 @@ CACHED_RECORDS: Final = 16_384
 KEPT_TOMBSTONES: Final = 100_000
 PURGED_AT_ONCE: Final = 1000
 USES_AT_ONCE: Final = 500
-# Credentials whose last use waits to be written.
+# Credentials with an unwritten last use.
 MAX_NOTED: Final = 16_384
 
 UNFOLLOWED: Final = frozenset(record_type.kind for record_type in RECORD_TYPES if not record_type.is_followed)
 _UNFOLLOWED: Final = ", ".join(f"'{kind}'" for kind in sorted(UNFOLLOWED))
 _CHANGES: Final = (
-    "SELECT kind, id, lookup, owner, created_at, expires_at, rev, sealed "  # noqa: S608 - made of names in records.py
+    "SELECT kind, id, lookup, owner, created_at, expires_at, rev, sealed "  # noqa: S608 - only names from records.py
     f"FROM records WHERE rev > ? AND kind NOT IN ({_UNFOLLOWED}) "
     "UNION ALL SELECT kind, id, NULL, NULL, 0, NULL, rev, NULL FROM tombstones WHERE rev > ? ORDER BY rev LIMIT ?"
 )
@@ -80,18 +80,18 @@ def open_sqlite(
     cached_records: int = CACHED_RECORDS,
     kept_tombstones: int = KEPT_TOMBSTONES,
 ) -> "SqliteStore":
-    """Open the store in a file, or make it. Blocks: for the start, before anyone is served.
+    """Open the store in a file, or create it. Blocks: only for the start, before the daemon serves.
 
     Args:
-        path: the database file; its folder is made when it is not there.
+        path: the database file; its folder is created if necessary.
         secret: opens the root key.
         now: Unix seconds.
         cached_records: how many records `get` may keep in memory.
         kept_tombstones: how many deletions the change feed remembers.
 
     Raises:
-        SettingsError: another secret has made it, or the path names no file.
-        RuntimeFailure: another process has it, it is damaged, not ours or too new, or the disk says no.
+        SettingsError: it was made with another secret, or the path is not that of a file.
+        RuntimeFailure: another process uses it; it is damaged, not a herod store or too new; or the disk fails.
     """
     return SqliteStore(
         open_store(path, secret, now=now), cached_records=cached_records, kept_tombstones=kept_tombstones
@@ -99,7 +99,7 @@ def open_sqlite(
 
 
 class SqliteStore(SqlReader):
-    """A `Store` in one file. Reads from the start; writes inside `async with`, which closes it at the end."""
+    """A `Store` in one file. It can be read at once, and written inside `async with`, which closes it at the end."""
 
     def __init__(self, opened: OpenedStore, *, cached_records: int, kept_tombstones: int) -> None:
         codec, condition = RowCodec(opened.keyring), Condition()
@@ -125,14 +125,14 @@ class SqliteStore(SqlReader):
         )
 
     async def __aenter__(self) -> Self:
-        """Begin to write."""
+        """Start the writer thread."""
         self.group_writer.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish what waits, then close."""
+        """Finish waiting writes, then close."""
         with trio.CancelScope(shield=True):
             with suppress(Unavailable):
                 await self.flush_usage()
@@ -140,10 +140,10 @@ class SqliteStore(SqlReader):
         self.close()
 
     def close(self) -> None:
-        """Close the files; for a store that was never entered."""
-        self._check_files()  # in closing, SQLite would remove a log that is another store's by now
+        """Close the files; call it directly only for a store that was never entered."""
+        self._check_files()  # if the files were replaced, SQLite would remove another store's log when it closes
         if not self.condition.is_writable:
-            # The last connection would write the log back, to a disk that has failed.
+            # The last connection would write the log back to a disk that has failed.
             self.opened.writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.opened.reader.close()
         try:
@@ -176,7 +176,7 @@ class SqliteStore(SqlReader):
 
     @property
     def change_notifier(self) -> ChangeNotifier:
-        """As `Store.news`."""
+        """As `Store.change_notifier`."""
         return self._change_notifier
 
     @property
@@ -185,7 +185,7 @@ class SqliteStore(SqlReader):
         return self.group_writer.stats
 
     def get(self, record_type: type[R], id: str) -> R | None:
-        """As `Reader.get`; from memory when it can."""
+        """As `Reader.get`; from the cache if possible."""
         key = record_type.kind, id
         known = self._cache.get(key)
         if known is None:
@@ -195,17 +195,17 @@ class SqliteStore(SqlReader):
         return None if known is ABSENT else known  # type: ignore[return-value]  # the kind is in the key
 
     def usage(self, id: str) -> Usage | None:
-        """As `Reader.usage`; what was noted counts at once."""
+        """As `Reader.usage`; includes uses that are not written yet."""
         return self._noted.get(id) or self._flushing.get(id) or super().usage(id)
 
     def note_use(self, id: str, usage: Usage) -> None:
         """As `Store.note_use`."""
-        if id not in self._noted and len(self._noted) >= MAX_NOTED:  # the store takes none: the oldest are forgotten
+        if id not in self._noted and len(self._noted) >= MAX_NOTED:  # the store is not writable: drop the oldest
             del self._noted[next(iter(self._noted))]
         self._noted[id] = usage
 
     async def flush_usage(self) -> None:
-        """Write down all uses noted so far.
+        """Write all uses noted so far.
 
         Raises:
             Unavailable: they are kept, and tried again with the next write.
@@ -216,13 +216,13 @@ class SqliteStore(SqlReader):
     async def write(self, function: Callable[[Writer], T]) -> T:
         """As `Store.write`.
 
-        Once handed over it cannot be cancelled: the answer says what happened, and the cancellation is seen by the
+        Once submitted it cannot be cancelled: the call returns what happened, and the cancellation takes effect at the
         caller's next checkpoint.
         """
         return await self._write(function)
 
     async def purge_expired(self, now: int) -> int:
-        """As `Store.purge_expired`; each thousand is a write of its own."""
+        """As `Store.purge_expired`; one write for each thousand records."""
         purged = 0
         for record_type, kept in PURGED:
             count = PURGED_AT_ONCE
@@ -270,10 +270,10 @@ class SqliteStore(SqlReader):
         )
 
     def audit_rows(self, *, after: int = 0, limit: int = MAX_PAGE) -> "list[AuditRow]":
-        """As `Store.audit_rows`. Whether they are what was written is for `verify_audit` to say.
+        """As `Store.audit_rows`. The chain is not verified here; `verify_audit` does that.
 
         Raises:
-            Unavailable: a row is no audit event any more, or the store cannot be read.
+            Unavailable: a row is no longer an audit event, or the store cannot be read.
         """
         rows = self._rows(_AUDIT_ROWS, (after, max(1, min(limit, MAX_PAGE))))
         try:
@@ -292,7 +292,7 @@ class SqliteStore(SqlReader):
         """As `Store.find_audit`.
 
         Raises:
-            Unavailable: a row is no audit event any more, or the store cannot be read.
+            Unavailable: a row is no longer an audit event, or the store cannot be read.
         """
         return await self._audit.find(wanted, after=after, before=before, limit=limit)
 
@@ -313,7 +313,7 @@ class SqliteStore(SqlReader):
         return await self._audit.verify(expect=expect)
 
     def _check_files(self) -> None:
-        """Write nothing more into files that nobody will find again."""
+        """Stop writing if the files were removed or replaced: writes would be lost."""
         moved = self.opened.files.find_moved() if self.condition.is_writable else None
         if moved is not None:
             self.condition.stop_writing(
@@ -325,7 +325,7 @@ class SqliteStore(SqlReader):
         return await self.group_writer.run(function)
 
     def _flush_some(self) -> None:
-        """Send noted uses along, as a function of their own: if they fail, the caller's write does not."""
+        """Submit noted uses as a separate function, so that their failure does not affect the caller's write."""
         if not self._noted or self._flushing:
             return
         for id_ in list(self._noted)[:USES_AT_ONCE]:
@@ -342,10 +342,10 @@ class SqliteStore(SqlReader):
         if isinstance(result.error, Unavailable):
             self._noted = {**flushing, **self._noted}
         else:  # trying again would not help
-            logger.error("uses of credentials were not written down", exc_info=result.error)
+            logger.error("the last uses of credentials could not be written", exc_info=result.error)
 
     def _settle(self, head: StoreHead, changed: frozenset[Key]) -> None:
-        """A commit is durable: nothing older may be served any more."""
+        """Update head and cache after a durable commit, so that nothing older is served."""
         self._head = head
         is_news = False
         for key in changed:
@@ -356,7 +356,7 @@ class SqliteStore(SqlReader):
 
     @contextmanager
     def _one_moment(self, connection: apsw.Connection) -> Iterator[None]:
-        """Several statements that see the same state."""
+        """Run several statements on one snapshot."""
         try:
             connection.execute("BEGIN").fetchall()
             yield
@@ -366,4 +366,4 @@ class SqliteStore(SqlReader):
 
 
 def _nothing(_tx: Writer) -> None:
-    """A write that waits for those before it."""
+    """Do nothing: as a write, it waits for those before it."""

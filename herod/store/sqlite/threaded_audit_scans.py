@@ -1,7 +1,6 @@
-"""Reading the audit log of a file from end to end: in a thread and with a connection of its own, one at a time.
+"""Scans the whole audit log in a thread, with a separate connection, one scan at a time.
 
-A million rows take seconds; meanwhile the event loop answers others. Must never be called with the connection that the
-event loop reads with.
+A million rows take seconds, during which the event loop keeps serving. Must never use the event loop's connection.
 """
 
 from collections.abc import Callable
@@ -26,7 +25,7 @@ __all__ = ["SCANS_AT_ONCE", "AuditScans"]
 
 T = TypeVar("T")
 
-SCANS_AT_ONCE: Final = 1  # the next one waits: the other processors are for others
+SCANS_AT_ONCE: Final = 1  # others wait: scans may not take all processors
 
 _ALL: Final = "SELECT seq, json, mac FROM audit ORDER BY seq"
 _FIND: Final = "SELECT seq, json, mac FROM audit WHERE seq > ? AND seq < ?"
@@ -34,12 +33,12 @@ _MAX_SEQ: Final = 2**63 - 1
 
 
 class AuditScans:
-    """Looks through the audit log of one file.
+    """Scans the audit log of one file.
 
     Args:
         path: the database file.
-        keyring: gives the audit key.
-        failed: what to raise for an error of SQLite.
+        keyring: has the audit key.
+        failed: maps an error of SQLite to the exception to raise.
     """
 
     def __init__(self, path: Path, keyring: Keyring, failed: Callable[[apsw.Error], HerodError]) -> None:
@@ -52,7 +51,7 @@ class AuditScans:
         """As `Store.find_audit`.
 
         Raises:
-            Unavailable: a row is no audit event any more, or the store cannot be read.
+            Unavailable: a row is no longer an audit event, or the store cannot be read.
         """
         conditions, values = wanted.sql()
         ends = (after or 0, _MAX_SEQ if before is None else before)
@@ -64,11 +63,11 @@ class AuditScans:
                 return [AuditRow(seq, decode_event(json), mac.hex()) for seq, json, mac in rows]
             except UnicodeEncodeError:  # a lone surrogate: no row has one
                 return []
-            except (apsw.SQLError, msgspec.DecodeError) as error:  # SQLite's "malformed JSON" among them
-                logger.error("an audit row was changed outside herod, or by the disk")
+            except (apsw.SQLError, msgspec.DecodeError) as error:  # including SQLite's "malformed JSON"
+                logger.error("an audit row was changed outside herod or by the disk")
                 raise Unavailable(
-                    "The audit log was changed outside herod and cannot be read whole: "
-                    "`herod audit verify` says from which row on.",
+                    "The audit log was changed outside herod and cannot be read completely: "
+                    "`herod audit verify` shows the first bad row.",
                     reason="damaged",
                 ) from error
 
@@ -82,7 +81,7 @@ class AuditScans:
         """
 
         def verify(connection: apsw.Connection) -> AuditVerdict:
-            connection.execute("BEGIN").fetchall()  # head and rows of one moment
+            connection.execute("BEGIN").fetchall()  # head and rows of one snapshot
             try:
                 head = load_head(connection, self._keyring)
                 return walk(self._keyring, connection.execute(_ALL), anchor=head.anchor, head=head.audit, expect=expect)

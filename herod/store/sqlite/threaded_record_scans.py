@@ -1,6 +1,6 @@
-"""Reading many records of a file for long: in a thread and with a connection of its own, one at a time.
+"""Runs long reads of many records in a thread, with a separate connection, one at a time.
 
-Meanwhile the event loop answers others. Must never be called with the connection that the event loop reads with.
+The event loop keeps serving meanwhile. Must never use the event loop's connection.
 """
 
 from collections.abc import Callable
@@ -25,18 +25,18 @@ __all__ = ["SURVEYS_AT_ONCE", "RecordScans"]
 
 T = TypeVar("T")
 
-SURVEYS_AT_ONCE: Final = 1  # the next one waits: the other processors are for others
+SURVEYS_AT_ONCE: Final = 1  # others wait: long reads may not take all processors
 
 
 class RecordScans:
-    """Lets functions look through the records of one file.
+    """Runs functions that read the records of one file.
 
     Args:
         path: the database file.
         keyring: opens the head.
         codec: opens the rows.
-        condition: told when reading fails.
-        failed: what to raise for an error of SQLite.
+        condition: updated when reading fails.
+        failed: maps an error of SQLite to the exception to raise.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class RecordScans:
 
     def _with_connection(self, function: Callable[[Reader], T]) -> T:
         with read_only_connection(self._path, self._failed) as connection:
-            connection.execute("BEGIN").fetchall()  # all of one moment
+            connection.execute("BEGIN").fetchall()  # read one snapshot
             try:
                 head = load_head(connection, self._keyring)
             except (SealBroken, msgspec.DecodeError):

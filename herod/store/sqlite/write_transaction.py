@@ -1,7 +1,7 @@
-"""Writing through one SQLite connection: every method of `Writer`, inside the write transaction.
+"""Writes through one SQLite connection: every method of `Writer`, inside the write transaction.
 
-Used by the writer thread alone. It never begins or ends a transaction: `group_commit.py` does, and also says which of
-its functions' writes are undone.
+Used by the writer thread only. It never begins or ends a transaction: `group_commit.py` does, and also decides which
+functions' writes are rolled back.
 """
 
 from typing import Final
@@ -41,7 +41,7 @@ _NOTE_USE: Final = (
     "ON CONFLICT (id) DO UPDATE SET at = excluded.at, source = excluded.source"
 )
 _FORGET_USE: Final = "DELETE FROM usage WHERE id = ?"
-# A row that somebody forged behind the head gives way: `audit.verify` has had its time to report it.
+# A row that was forged after the head is replaced: `audit.verify` could have reported it until now.
 _AUDIT: Final = "INSERT OR REPLACE INTO audit (seq, json, mac) VALUES (?, ?, ?)"
 _OLDEST_AUDIT: Final = "SELECT seq, json, mac FROM audit ORDER BY seq LIMIT ?"
 _TRIM_AUDIT: Final = "DELETE FROM audit WHERE seq <= ?"
@@ -49,12 +49,12 @@ _HEAD: Final = "INSERT OR REPLACE INTO meta (name, rev, value) VALUES ('head', ?
 
 
 class Transaction(SqlReader):
-    """What a function handed to `Store.write` sees.
+    """The `Writer` that a function passed to `Store.write` gets.
 
     Attributes:
-        head: the head as it will be; the one before is put back when a function fails.
-        changed: what the transaction has touched.
-        fault: the error of SQLite that has ended the whole transaction, if one has.
+        head: the head after the commit; restored to the one before if a function fails.
+        changed: the keys of changed records.
+        fault: the error of SQLite that ended the whole transaction, if any.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Transaction(SqlReader):
 
     @property
     def head(self) -> StoreHead:
-        """The head as it will be."""
+        """The head after the commit."""
         return self._head
 
     @head.setter
@@ -97,7 +97,7 @@ class Transaction(SqlReader):
         self.changed.add((kind, record.id))
 
     def _update(self, record: Record, row: Row) -> None:
-        """Replace the one of the same id. If there is none, another record's lookup kept this one out."""
+        """Replace the record of the same id. If there is none, another record with the same lookup is the conflict."""
         is_taken = False
         try:
             self._rows(_UPDATE, (*row[1:], record.kind, record.id))
@@ -113,7 +113,7 @@ class Transaction(SqlReader):
             )
 
     def _holds(self, record: Record) -> bool:
-        """Whether it stands there already, as it is; a row that does not open is replaced."""
+        """Whether an equal record is stored already; a row that does not open is replaced."""
         try:
             return self.get(type(record), record.id) == record
         except Unavailable:
@@ -150,16 +150,17 @@ class Transaction(SqlReader):
         anchor, rows = self._head.anchor, self._rows(_OLDEST_AUDIT, (limit,))
         after, bad = trim(self._keyring, rows, anchor=anchor, head=self._head.audit, before=before, through=through)
         if bad is not None:
-            logger.error("audit row %d is not what was written: it and all behind it stay, `herod audit verify`", bad)
+            logger.error("audit row %d was changed: it and all later rows are kept; run `herod audit verify`", bad)
         if after != anchor:
             self._rows(_TRIM_AUDIT, (after.seq,))
             self._head = msgspec.structs.replace(self._head, anchor=after)
         return after.seq - anchor.seq
 
     def purge(self, record_type: type[Record], *, now: int, limit: int) -> int:
-        """Delete records that ended at or before `now`, at most `limit`; how many there were.
+        """Delete records that expired at or before `now`, at most `limit`; return how many.
 
-        The record itself has to say so: a time edited in the clear must not bring a revoked token back.
+        The sealed record must open first: an expiry edited in the clear-text column must not bring a revoked token
+        back.
         """
         purged = 0
         for row in self._rows(_EXPIRED, (record_type.kind, now, limit)):
@@ -171,26 +172,26 @@ class Transaction(SqlReader):
         return purged
 
     def forget_tombstones(self, *, keep: int) -> None:
-        """Keep the newest only; who follows the feed from before the others is told to begin anew."""
+        """Keep only the newest; followers whose cursor is older must start over."""
         oldest = self._rows(_OLDEST_KEPT, (keep,))
         if oldest:
             floor = oldest[0][0]
             self._rows(_FORGET_TOMBSTONES, (floor,))
             self._head = msgspec.structs.replace(self._head, floor=floor)
-            logger.info("the change feed begins anew at revision %d", floor)
+            logger.info("the change feed now starts at revision %d", floor)
 
     def note_uses(self, uses: dict[str, Usage]) -> None:
-        """Write down when credentials were last used."""
+        """Write when credentials were last used."""
         for id_, usage in uses.items():
             self._rows(_NOTE_USE, (id_, usage.at, usage.source))
 
     def _failed(self, error: apsw.Error) -> HerodError:
         if not is_sql_fault(error):
             raise error
-        self.fault = error  # even if the function goes on as if nothing were
-        return Unavailable("The store could not write: nothing of this change was kept.", reason="write_failed")
+        self.fault = error  # even if the function ignores the exception
+        return Unavailable("The store could not write: nothing was changed.", reason="write_failed")
 
 
 def write_head(connection: apsw.Connection, keyring: Keyring, head: StoreHead) -> None:
-    """Seal the head into its row."""
+    """Seal the head and write its row."""
     connection.execute(_HEAD, (head.rev, seal_head(keyring, head))).fetchall()

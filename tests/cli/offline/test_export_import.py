@@ -110,12 +110,12 @@ shoe_size = 5
     dry = herod(*arguments, "--skip-existing", "--dry-run")
     assert dry.out.startswith("Would import 1 accounts and 0 keys")
     for line in (
-        "skipped: account ada: its client_id is there",
-        "no client secret: `herod user rotate-secret new` creates one",
+        "skipped: account ada: its client_id exists already",
+        "needs `herod user rotate-secret new` for a client secret",
     ):
         assert line in dry.out.splitlines()
     for part in ("grants nothing: ships:sail", "do not list: lab", "ignored: users: shoe_size"):
         assert part in dry.err
     answer = json.loads(herod(*arguments, "--skip-existing", "--output", "json").out)
     assert (answer["accounts"], answer["without_secret"], answer["dry_run"]) == (["new"], ["new"], False)
-    assert answer["skipped"] == [{"kind": "account", "id": "ada", "why": "its client_id is there"}]
+    assert answer["skipped"] == [{"kind": "account", "id": "ada", "why": "its client_id exists already"}]

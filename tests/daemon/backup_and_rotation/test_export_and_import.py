@@ -113,7 +113,7 @@ def test_the_user_file_of_hero_auth(open_folder: Path, tmp_path: Path) -> None:
         daemon.stop()
     assert trio.run(_password, folder / "store" / "herod.db").startswith(OWASP_2024.prefix)
     again = herod("import", str(file), *store, env=env)
-    assert (again.returncode, "its client_id is there" in again.stderr) == (1, True)
+    assert (again.returncode, "its client_id exists already" in again.stderr) == (1, True)
     assert herod("import", str(file), *store, "--skip-existing", env=env).returncode == 0
 
 

@@ -96,7 +96,7 @@ async def test_what_lives_again_is_listed(restored: tuple[Path, Restoration]) ->
     assert sorted(restored[1].restored.revived) == [
         ("account", "bob", "has networks * again"),
         ("account", "bob", "has scope admin again"),
-        ("key", "rotated", "ends when it did then"),
+        ("key", "rotated", "has its former expiry again"),
     ]
 
 
@@ -287,7 +287,7 @@ async def test_over_a_store_that_another_secret_opens(tmp_path: Path) -> None:
     async with opened(path, STORE):
         pass
     before = contents(tmp_path)
-    with pytest.raises(SettingsError, match="opens with another secret"):
+    with pytest.raises(SettingsError, match="needs another secret"):
         restore(settings(path, NEW), file, backup_secret=OLD)
     assert contents(tmp_path) == before
     rotate_secret(settings(path, STORE), OLD)

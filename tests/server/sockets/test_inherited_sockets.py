@@ -77,7 +77,7 @@ def test_a_unix_socket_beside_which_nothing_can_be_laid(folder: Path, caplog: py
     assert caplog.text.count("no local admin") == 3
     assert "No such file" in caplog.text
     assert "something else" in caplog.text
-    assert "writable for everyone" in caplog.text
+    assert "writable for every user" in caplog.text
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to somebody else")
@@ -187,7 +187,7 @@ def test_passed_sockets_replace_the_default_addresses() -> None:
     settings = load_settings(options, environ, uid=0, pid=42)
     assert settings.bind == (FdBind(3), FdBind(4))
     assert settings.warnings == ()
-    assert "--port counts for" in load_settings({**options, "port": 1}, environ, uid=0, pid=42).warnings[0]
+    assert "--port applies to" in load_settings({**options, "port": 1}, environ, uid=0, pid=42).warnings[0]
     named = load_settings({**options, "bind": ("fd://4", "127.0.0.1:1")}, environ, uid=0, pid=42)
     assert named.bind == (FdBind(4), TcpBind("127.0.0.1", 1))
     assert "herod does not accept on fd://3 (" in named.warnings[0]

@@ -138,7 +138,7 @@ def test_second_opening(made: Path) -> None:
         message = refusal(made)
         with pytest.raises(RuntimeFailure, match="in use"):
             open_store(link)
-    assert f"in use by the herod with process id {os.getpid()}: stop that one first" in message
+    assert f"in use by the herod with process id {os.getpid()}: stop that process first" in message
     open_store(made).close()
 
 
@@ -169,7 +169,7 @@ def test_second_process(made: Path, other_process: subprocess.Popen[str]) -> Non
 def test_newer_format(made: Path) -> None:
     """A format of a newer version is refused and left unchanged."""
     edit(made, "PRAGMA user_version = 99")
-    assert "made by a newer herod (its format is 99, this one knows 1): install the newer" in refusal(made)
+    assert "made by a newer herod (its format is 99, this one has 1): install the newer" in refusal(made)
     with closing(sqlite3.connect(made)) as connection:
         assert connection.execute("PRAGMA user_version").fetchall() == [(99,)]
 
@@ -212,7 +212,7 @@ def test_what_is_no_store(path: Path, make: Callable[[Path], object]) -> None:
     path.chmod(0o4755)
     before = {one: (one.read_bytes(), one.stat().st_mode) for one in path.parent.iterdir()}
     message = refusal(path)
-    assert "name another store" in message
+    assert "choose another store" in message
     assert ("database of another program" in message) == path.read_bytes().startswith(b"SQLite format 3\0" + b"\x10")
     path.with_name("herod.db.lock").unlink()
     assert {one: (one.read_bytes(), one.stat().st_mode) for one in path.parent.iterdir()} == before
@@ -277,7 +277,7 @@ async def test_large_stores_are_not_read_whole(path: Path, monkeypatch: pytest.M
 
 def test_a_folder(tmp_path: Path) -> None:
     """A folder is refused, and the message names a file in it."""
-    assert f"is a folder: name a file in it, such as {tmp_path / 'herod.db'}" in refusal(tmp_path, error=SettingsError)
+    assert f"is a folder: give a file in it, such as {tmp_path / 'herod.db'}" in refusal(tmp_path, error=SettingsError)
 
 
 def test_a_device() -> None:
@@ -294,7 +294,7 @@ def test_a_loop_of_links(tmp_path: Path) -> None:
     """A cycle of symbolic links is refused."""
     (tmp_path / "a.db").symlink_to("b.db")
     (tmp_path / "b.db").symlink_to("a.db")
-    assert "remove the symbolic link" in refusal(tmp_path / "a.db")
+    assert "remove the link" in refusal(tmp_path / "a.db")
 
 
 @pytest.fixture
@@ -324,14 +324,14 @@ def test_link_of_another_user(as_another: int) -> None:
         os.seteuid(0)
         os.chown(link, 4712, 4712, follow_symlinks=False)
         os.seteuid(as_another)
-        assert f"{link}, a symbolic link of uid 4712: name the file" in refusal(link)
+        assert f"{link}, a symbolic link of uid 4712: give the path of the file" in refusal(link)
 
 
 def test_lock_is_no_link(made: Path) -> None:
     """A lock file that is a symbolic link is not followed, because another user may have planted it."""
     made.with_name("herod.db.lock").unlink()
     made.with_name("herod.db.lock").symlink_to("elsewhere")
-    assert "remove the symbolic link" in refusal(made)
+    assert "remove the link" in refusal(made)
     assert not made.with_name("elsewhere").exists()
 
 
@@ -362,7 +362,7 @@ def test_folder_not_writable(closed_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (apsw.SQLITE_FULL, "is full: make room and start again"),
+        (apsw.SQLITE_FULL, "is full: free some space and start again"),
         (apsw.SQLITE_IOERR_FSYNC, "check its disk"),
         (apsw.SQLITE_BUSY, "another program has locked"),
         (apsw.SQLITE_CANTOPEN, "let herod's user write to"),
@@ -383,7 +383,7 @@ def test_disk_says_no(path: Path, monkeypatch: pytest.MonkeyPatch, code: int, wo
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(errno.ENOSPC, "make room on that disk"), (errno.EMFILE, "mend that"), (errno.EROFS, "write to")],
+    [(errno.ENOSPC, "free some space on that disk"), (errno.EMFILE, "fix that"), (errno.EROFS, "write to")],
 )
 @pytest.mark.parametrize("suffix", [".db", ".lock"])
 def test_file_cannot_be_made(path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str, suffix: str) -> None:

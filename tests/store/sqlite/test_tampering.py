@@ -232,11 +232,11 @@ AUDIT_EDITS = {
     "inserted before": (["INSERT INTO audit SELECT 0, json, mac FROM audit WHERE seq = 3"], 0, "before"),
     "tail cut": (["DELETE FROM audit WHERE seq > 7"], 8, "rows 8 to 10 are missing at the end"),
     "all gone": (["DELETE FROM audit"], 1, "rows 1 to 10 are missing"),
-    "appended": (["INSERT INTO audit SELECT 11, json, mac FROM audit WHERE seq = 3"], 11, "behind the sealed head"),
+    "appended": (["INSERT INTO audit SELECT 11, json, mac FROM audit WHERE seq = 3"], 11, "after the sealed head"),
     "appended behind a gap": (
         ["INSERT INTO audit SELECT 99, json, mac FROM audit WHERE seq = 3"],
         99,
-        "behind the sealed head",
+        "after the sealed head",
     ),
     "mac cut": (["UPDATE audit SET mac = x'' WHERE seq = 10"], 10, "changed"),
 }
@@ -266,7 +266,7 @@ def test_audit_end_is_checked_at_start(
     """Opening the store reports an audit log that does not end at its sealed head."""
     edit(path, *AUDIT_EDITS[name][0])
     store()
-    assert "the audit log does not end where its sealed head says" in caplog.text
+    assert "the audit log does not match its sealed head" in caplog.text
     assert str(path) in caplog.text
 
 

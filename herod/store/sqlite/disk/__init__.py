@@ -1,1 +1,1 @@
-"""The database on the disk: its files, their owner, opening them, and what can be wrong with them."""
+"""The database on the disk: its files and their owner, opening them, and checking them for damage."""

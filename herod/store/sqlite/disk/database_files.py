@@ -1,10 +1,10 @@
-"""The store's files: where they may be, who may read them, and that one process has them.
+"""The store's files: their paths, their modes, and the lock that gives them to one process.
 
-    <path>  <path>-wal  <path>-shm  <path>.lock      all 0600, in a folder that is made 0700 when it is not there
-    <path>.snapshot.part  <path>.restoring.part      for as long as a backup is made or restored
+    <path>  <path>-wal  <path>-shm  <path>.lock      all 0600, in a folder that is created 0700 if it does not exist
+    <path>.snapshot.part  <path>.restoring.part      while a backup is made or restored
 
 Nothing here opens the database. Closing a descriptor of a file drops every POSIX lock that the process has on it, so
-the database file is touched before SQLite opens it and never after.
+the database file is touched only before SQLite opens it.
 """
 
 import errno
@@ -40,24 +40,24 @@ logger = logging.getLogger("herod.store")
 
 FOLDER_MODE: Final = 0o700
 FILES: Final = ("", "-wal", "-shm")
-"""What SQLite keeps, as suffixes of the path."""
+"""SQLite's files, as suffixes of the path."""
 _JOURNAL: Final = "-journal"
-# Names that nobody gives a backup: what a killed command has left under them is removed.
+# Unlikely names for a backup: files that a killed command left under them are removed.
 SNAPSHOT: Final = ".snapshot.part"
 RESTORING: Final = ".restoring.part"
 _LOCK_BYTES: Final = 200
 
 
 class StoreLock:
-    """Holds `<path>.lock` as long as the process lives, or until `release`. The file stays: removing it would race.
+    """Holds `<path>.lock` until `release` or the end of the process. The file is kept: removing it would race.
 
-    Its first line says who holds it, its second how far the store had come; whoever takes it keeps that.
+    Its first line has the holder's process id, its second how far the store had come; a new holder keeps the second.
 
     Attributes:
-        mark: the second line as it was found; empty when there was none.
+        mark: the second line as it was found; empty if there was none.
 
     Raises:
-        RuntimeFailure: another process holds it, or the file cannot be made or is not this user's own.
+        RuntimeFailure: another process holds the lock, or the file cannot be created or is not this user's own.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,7 +75,7 @@ class StoreLock:
             holder = _read_pid(self._descriptor)
             self.release()
             raise RuntimeFailure(
-                f"the store {path} is in use by {holder}: stop that one first, or give this one another store"
+                f"the store {path} is in use by {holder}: stop that process first, or use another store"
             ) from None
         except OSError as error:
             self.release()
@@ -86,7 +86,7 @@ class StoreLock:
         return f"{os.getpid()}\n".encode()
 
     def note(self, mark: bytes) -> None:
-        """Write down how far the store has come, in one line. What cannot be written is left: an older mark is true."""
+        """Write how far the store has come, in one line. Errors are ignored: an older mark is still true."""
         with suppress(OSError):
             self._write(mark)
 
@@ -94,17 +94,17 @@ class StoreLock:
         os.pwrite(self._descriptor, self._holder + mark, 0)
 
     def release(self) -> None:
-        """Let another process have the store."""
+        """Release the lock."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
 class PlacedFiles:
-    """The database and its two companions, as they stood under their names when they were opened.
+    """The database and its two companion files, as they were when they were opened.
 
-    Who removes or replaces them does not disturb the one who has them open: all that is written from then on is lost
-    with the process. So it has to be asked for.
+    If another program removes or replaces them, a process that has them open gets no error, but all it writes from
+    then on is lost when it ends. So this must be checked.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,7 +112,7 @@ class PlacedFiles:
         self._known = [(name, identity) for name in names if (identity := _identity(name)) is not None]
 
     def find_moved(self) -> Path | None:
-        """The first that is not there any more, or is another file now; None too when nobody may look."""
+        """The first file that was removed or replaced; None if there is none, or if that cannot be checked."""
         with suppress(OSError):
             for name, identity in self._known:
                 if _identity(name) != identity:
@@ -121,24 +121,24 @@ class PlacedFiles:
 
 
 def resolve_path(path: Path) -> Path:
-    """The one name of the store's file, in a folder that exists.
+    """The resolved path of the store's file; creates its folder.
 
     Raises:
-        SettingsError: it names a folder, or something else that is no file.
-        RuntimeFailure: its folder cannot be made, or another user can change where it leads.
+        SettingsError: the path is a folder, or otherwise not a regular file.
+        RuntimeFailure: its folder cannot be created, or another user can change where the path leads.
     """
     try:
         route = _trace(path)
         resolved = route.target
         if resolved.is_dir():
-            raise SettingsError(f"the store {path} is a folder: name a file in it, such as {path / 'herod.db'}")
+            raise SettingsError(f"the store {path} is a folder: give a file in it, such as {path / 'herod.db'}")
         if resolved.exists() and not resolved.is_file():
-            raise SettingsError(f"the store {path} is not a regular file: name another")
+            raise SettingsError(f"the store {path} is not a regular file: choose another path")
         if not resolved.parent.is_dir():
             _make_folder(resolved.parent)
-            if _trace(path).target != resolved:  # somebody else made it first
+            if _trace(path).target != resolved:  # another process created it first
                 raise RuntimeFailure(
-                    f"the path of the store {path} has just changed: find out who changes its folders, and try again"
+                    f"the path of the store {path} has just changed: find out what changes its folders, and try again"
                 )
     except OSError as error:
         raise _failure(path, error) from None
@@ -146,7 +146,7 @@ def resolve_path(path: Path) -> Path:
 
 
 def prepare_file(path: Path) -> None:
-    """Make the database file if it is not there, empty; see to it that nobody else may read any of the files.
+    """Create an empty database file if there is none, and make all files private to this user.
 
     A file that is not a store is left unchanged, including its mode. SQLite gives its own files the mode of this one.
 
@@ -157,7 +157,7 @@ def prepare_file(path: Path) -> None:
         with own_file(path, may_create=True) as descriptor:
             content = judge_header(os.pread(descriptor, HEADER_BYTES, 0))
             _require_store(path, content)
-            if content is not Content.UNFINISHED:  # which may be that of any program
+            if content is not Content.UNFINISHED:  # which may belong to any program
                 close_to_others(descriptor, path)
         for suffix in (*FILES[1:], _JOURNAL):
             name = path.with_name(path.name + suffix)
@@ -168,7 +168,7 @@ def prepare_file(path: Path) -> None:
 
 
 def check_files(path: Path) -> None:
-    """Check that the files in the store's place may be moved away: this user owns them, and no other program does.
+    """Check that the files at the store's path may be moved away: this user owns them, and they are herod's.
 
     Raises:
         RuntimeFailure: one belongs to another user, is not a regular file, or is a database of another program.
@@ -184,10 +184,10 @@ def check_files(path: Path) -> None:
 
 
 def create_beside(path: Path, suffix: str) -> Path:
-    """A new, empty file for the time of some work, 0600, in the place of one that a killed process has left.
+    """Create an empty temporary file beside the store, 0600, replacing one that a killed process left.
 
     Raises:
-        RuntimeFailure: it cannot be made.
+        RuntimeFailure: it cannot be created.
     """
     temporary = path.with_name(path.name + suffix)
     try:
@@ -199,20 +199,20 @@ def create_beside(path: Path, suffix: str) -> Path:
 
 
 def drop_temporary(temporary: Path) -> None:
-    """Remove a temporary database and what SQLite has put beside it."""
+    """Remove a temporary database and SQLite's files beside it."""
     for suffix in (*FILES, _JOURNAL):
         temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
 
 
 def drop_leftovers(path: Path) -> None:
-    """Remove what a killed backup or restore has left beside the store; the lock is held."""
+    """Remove what a killed backup or restore left beside the store; the caller holds the lock."""
     for suffix in (SNAPSHOT, RESTORING):
         with suppress(OSError):
             drop_temporary(path.with_name(path.name + suffix))
 
 
 def sync_folder(folder: Path) -> None:
-    """Make what was linked, renamed and removed there durable."""
+    """Make links, renames and removals in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -229,17 +229,17 @@ def _make_folder(folder: Path) -> None:
 
 
 def _trace(path: Path) -> PathTrace:
-    """Where the path leads, unless another user decides that.
+    """Resolve the path, and refuse one that another user can change.
 
-    For root that means every folder and link on the way. For any other user only the file itself is checked: it must
-    not be a link that somebody else has made.
+    For root, every folder and link on the path is checked. For any other user only the file itself is: it must not be a
+    link that another user created.
     """
     route = require_own_path(path, "the store")
     for step in route.steps:
         if step.is_link and step.is_last and step.uid not in {0, os.geteuid()}:
             raise RuntimeFailure(
-                f"the store {path} is reached through {step.path}, a symbolic link of {name_user(step.uid)}: name the "
-                "file that it should lead to"
+                f"the store {path} is reached through {step.path}, a symbolic link of {name_user(step.uid)}: give the "
+                "path of the file itself"
             )
     return route
 
@@ -247,16 +247,16 @@ def _trace(path: Path) -> PathTrace:
 def _require_store(path: Path, content: Content) -> None:
     if content is Content.OTHER:
         raise RuntimeFailure(
-            f"{path} is not a herod store, or its beginning is damaged: name another store, or restore a backup"
+            f"{path} is not a herod store, or its beginning is damaged: choose another store, or restore a backup"
         )
     if content is Content.OTHER_DATABASE:
-        raise RuntimeFailure(f"{path} is a database of another program, not herod's: name another store")
+        raise RuntimeFailure(f"{path} is a database of another program, not herod's: choose another store")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode; None when there is no such file."""
+    """Device and inode; None if there is no such file."""
     try:
-        info = os.stat(path)  # noqa: PTH116 - asked for with each commit: half the time of `Path.stat`
+        info = os.stat(path)  # noqa: PTH116 - called at each commit, and twice as fast as `Path.stat`
     except (FileNotFoundError, NotADirectoryError):
         return None
     return info.st_dev, info.st_ino
@@ -271,13 +271,11 @@ def _failure(path: Path, error: OSError) -> RuntimeFailure:
     why = os.strerror(error.errno) if error.errno is not None else str(error)
     match error.errno:
         case errno.EACCES | errno.EPERM | errno.EROFS:
-            cure = (
-                f"let uid {os.geteuid()} write to {path.parent} and the files of that name in it, or name another store"
-            )
+            cure = f"let uid {os.geteuid()} write to {path.parent} and the store's files in it, or choose another store"
         case errno.ENOSPC | errno.EDQUOT:
-            cure = "make room on that disk, or name another store"
+            cure = "free some space on that disk, or choose another store"
         case errno.ENOTDIR:
-            cure = "a part of that path is a file: name another store"
+            cure = "a part of that path is a file: choose another store"
         case _:
-            cure = "mend that, or name another store"
+            cure = "fix that, or choose another store"
     return RuntimeFailure(f"the store {path} cannot be opened ({why}): {cure}")

@@ -1,8 +1,8 @@
-"""What a failing disk or file means for the store, and what it can still do.
+"""Classifies disk and file errors, and tracks what the store can still do.
 
-Full or locked: that write is refused and the next may succeed. Anything else that SQLite reports of the disk or the
-file: nobody knows what was kept (after a failed fsync the kernel forgets what it could not write), so nothing more is
-written until a restart has read the file anew. Reading goes on as long as it works.
+If the disk is full or the file locked, that write is refused and the next may succeed. After any other error of the
+disk or the file it is unknown what was written (after a failed fsync the kernel forgets what it could not write), so
+nothing more is written until a restart has read the file again. Reading continues as long as it works.
 """
 
 import errno
@@ -20,7 +20,7 @@ __all__ = ["Condition", "Fault", "describe", "extended_code", "fault_of", "is_sq
 logger = logging.getLogger("herod.store")
 
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-# These say something about the statement or the caller, not about the disk.
+# These are errors of the statement or the caller, not of the disk.
 _OURS: Final = (
     apsw.BindingsError,
     apsw.ConnectionClosedError,
@@ -33,7 +33,7 @@ _OURS: Final = (
 
 
 class Fault(Enum):
-    """What has failed."""
+    """The kind of failure."""
 
     FULL = "full"
     LOCKED = "locked"
@@ -41,21 +41,21 @@ class Fault(Enum):
 
 
 def extended_code(error: BaseException) -> int:
-    """SQLite's extended result code; 0 when the error has none."""
+    """SQLite's extended result code; 0 if the error has none."""
     code = getattr(error, "extendedresult", 0)
     return code if isinstance(code, int) else 0
 
 
 def is_sql_fault(error: apsw.Error) -> bool:
-    """Whether the transaction is lost with it; else only the statement is."""
+    """Whether the error ends the transaction; otherwise only the statement fails."""
     return not isinstance(error, _OURS)
 
 
 def fault_of(error: apsw.Error, system_errno: int = 0) -> Fault:
-    """Sort an error; `system_errno` is the connection's."""
+    """Classify an error; `system_errno` is the connection's."""
     if isinstance(error, apsw.FullError):
         return Fault.FULL
-    # A quota, and the file of the shared index, report a full disk as an I/O error.
+    # With a quota, and for the shared-memory file, a full disk is reported as an I/O error.
     if isinstance(error, apsw.IOError) and (
         system_errno in _NO_SPACE or extended_code(error) == apsw.SQLITE_IOERR_SHMSIZE
     ):
@@ -66,7 +66,7 @@ def fault_of(error: apsw.Error, system_errno: int = 0) -> Fault:
 
 
 def describe(error: BaseException) -> str:
-    """An error in words, for the operator."""
+    """An error as text for the operator."""
     code = extended_code(error)
     name = (apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes.get(code)) if code else None
     text = str(error) or type(error).__name__
@@ -93,19 +93,19 @@ class Condition:
         return self._health is Health.OK
 
     def stop_writing(self, error: BaseException) -> None:
-        """A write has failed in a way that leaves its outcome unknown."""
+        """Stop writing after a write with an unknown outcome."""
         if self._health is Health.OK:
             self._set(Health.READ_ONLY, f"writing to the store failed: {describe(error)}")
 
     def stop_reading(self, error: BaseException) -> None:
-        """Reading has failed: what is cached may still be served."""
+        """Record that reading failed; cached records may still be served."""
         if self._health is not Health.FAILING:
             self._set(Health.FAILING, f"reading the store failed: {describe(error)}")
 
     def refusal(self) -> Unavailable:
-        """The answer to a write that is not tried."""
+        """The error for a write that is not tried."""
         return Unavailable(
-            f"The store takes no changes since an error of its disk ({self._why}): check the disk, then restart herod.",
+            f"The store is read-only after a disk error ({self._why}): check the disk, then restart herod.",
             reason="read_only",
         )
 

@@ -1,7 +1,7 @@
-"""What the first bytes of a file say: whether it can be a store, before SQLite or anything else touches it.
+"""Judges by the first bytes of a file whether it can be a store, before SQLite or anything else touches it.
 
-Reads bytes alone. A file that is not a store must never be changed, not by its mode either; and SQLite changes a
-database of another program already when it opens it, if that program had left a write-ahead log.
+It only reads bytes. A file that is not a store must never be changed, not even its mode; and merely opening a database
+of another program lets SQLite change it, if that program left a write-ahead log.
 """
 
 from enum import Enum
@@ -10,7 +10,7 @@ from typing import Final
 __all__ = ["APPLICATION_ID", "HEADER_BYTES", "Content", "judge_header"]
 
 APPLICATION_ID: Final = 0x6865726F  # "hero"
-HEADER_BYTES: Final = 108  # the file's header, 100 bytes, and that of its first page (sqlite.org/fileformat2.html)
+HEADER_BYTES: Final = 108  # the file's header of 100 bytes, and that of its first page (sqlite.org/fileformat2.html)
 _MAGIC: Final = b"SQLite format 3\0"
 _USER_VERSION: Final = slice(60, 64)
 _APPLICATION_ID: Final = slice(68, 72)
@@ -18,7 +18,7 @@ _ROOT_CELLS: Final = slice(103, 105)
 
 
 class Content(Enum):
-    """What a file holds, by its header."""
+    """What a file contains, judged by its header."""
 
     NOTHING = "nothing yet"
     UNFINISHED = "a first page with nothing on it"
@@ -28,13 +28,13 @@ class Content(Enum):
 
 
 def judge_header(header: bytes) -> Content:
-    """What a file holds that begins so.
+    """What a file with this header contains.
 
-    A store that was being made when its process was killed has an empty first page: what there is of it is in its
-    write-ahead log.
+    A store whose process was killed while it was being created has an empty first page: its data is in the write-ahead
+    log.
 
     Args:
-        header: its first HEADER_BYTES; fewer where it has no more.
+        header: the file's first HEADER_BYTES; fewer if it is shorter.
     """
     if not header:
         return Content.NOTHING

@@ -1,8 +1,8 @@
-"""Whether all that was acknowledged is in a store's file, and can be found: what no single row can prove.
+"""Checks that all acknowledged data is in the store's file and can be found, which no single row can prove.
 
-A row that was changed refuses itself when it is read (`sealed_rows.py`). A row that is not there, or that its index
-does not lead to, says nothing; and a revocation that is not found would let its token in. So before the daemon answers
-anyone, the sealed head's counts and the mark beside the store are held against the file. Nothing here changes anything.
+A changed row is detected when it is read (`sealed_rows.py`). A row that is missing, or missing from its index, is not;
+and a revocation that is not found would let its token in. So before the daemon serves, the file is compared with the
+sealed head's counts and with the mark beside the store. Nothing here changes anything.
 """
 
 from typing import Final
@@ -17,7 +17,7 @@ from herod.store.integrity_head import StoreHead
 __all__ = ["Mark", "encode_mark", "find_loss", "find_missing", "mark_of", "parse_mark"]
 
 _COUNTS: Final = "SELECT kind, count(*) FROM records GROUP BY kind"
-# How many the primary key's index leads to, by the very words that it was asked for.
+# How many rows the primary key's index leads to, counting only rows whose columns equal those in the index.
 _FOUND: Final = (
     "SELECT count(*) FROM records AS found INDEXED BY sqlite_autoindex_records_1 "
     "CROSS JOIN records AS stored ON stored.rowid = found.rowid "
@@ -26,10 +26,10 @@ _FOUND: Final = (
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """How far a store had come when it last acknowledged something; kept outside the database, in its lock file.
+    """How far a store had come when it last acknowledged a write; kept outside the database, in its lock file.
 
-    SQLite takes the log's first damaged page for its end, and forgets what came after it. The mark remembers. It is
-    written after the commit and never synced: after a power cut it may be behind the store, never ahead of it.
+    SQLite treats the first damaged page of the log as its end, and ignores what came after it. The mark reveals that.
+    It is written after the commit and never synced: after a power failure it may be behind the store, never ahead.
     """
 
     generation: str
@@ -38,18 +38,18 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 def mark_of(head: StoreHead) -> Mark:
-    """The mark that goes with a head."""
+    """The mark for a head."""
     return Mark(head.generation, head.rev, head.audit.seq)
 
 
 def encode_mark(mark: Mark) -> bytes:
-    """One line, with a checksum: a damaged mark must not look like a damaged store."""
+    """Encode a mark as one line with a checksum: a damaged mark must not look like a damaged store."""
     line = f"{mark.generation} {mark.rev} {mark.audit_seq}".encode()
     return b"%b %08x\n" % (line, crc32(line))
 
 
 def parse_mark(line: bytes) -> Mark | None:
-    """Read what `encode_mark` wrote; None when it is anything else."""
+    """Parse a line of `encode_mark`; None if it is anything else."""
     line, _, checksum = line.rstrip(b"\n").rpartition(b" ")
     if checksum != b"%08x" % crc32(line):
         return None
@@ -58,19 +58,19 @@ def parse_mark(line: bytes) -> Mark | None:
 
 
 def find_loss(mark: Mark | None, head: StoreHead) -> str | None:
-    """What is missing at the store's end, in words."""
-    if mark is None or mark.generation != head.generation:  # none yet, or that of a store before this one
+    """Describe what is missing at the store's end; None if nothing is."""
+    if mark is None or mark.generation != head.generation:  # no mark yet, or one of a former store
         return None
     if mark.rev <= head.rev and mark.audit_seq <= head.audit.seq:
         return None
     return (
-        f"it is at revision {head.rev} and audit row {head.audit.seq}, and had acknowledged revision {mark.rev} and "
-        f"audit row {mark.audit_seq}: its end was lost, or an older copy was put in its place"
+        f"it is at revision {head.rev} and audit row {head.audit.seq}, but had acknowledged revision {mark.rev} and "
+        f"audit row {mark.audit_seq}: its end was lost, or it was replaced with an older copy"
     )
 
 
 def find_missing(connection: apsw.Connection, head: StoreHead) -> str | None:
-    """Which records are fewer, or more, than the head says, in words.
+    """Describe a kind with fewer or more records than the head records; None if all counts match.
 
     Raises:
         apsw.Error: the file cannot be read.
@@ -79,7 +79,7 @@ def find_missing(connection: apsw.Connection, head: StoreHead) -> str | None:
     for kind in sorted({*stored, *head.counts}):
         if stored.get(kind, 0) != head.counts.get(kind, 0):
             return (
-                f"it holds {stored.get(kind, 0)} records of kind {kind[:40]!r}, and should hold "
+                f"it has {stored.get(kind, 0)} records of kind {kind[:40]!r}, but should have "
                 f"{head.counts.get(kind, 0)}"
             )
     ((found,),) = connection.execute(_FOUND, (Revocation.kind,)).fetchall()

@@ -1,7 +1,7 @@
-"""Opening the embedded store: make it, or find out that it is ours, whole, and opened by this secret.
+"""Opens the embedded store: creates it, or checks that it is a herod store, intact, and opened by this secret.
 
-Everything that is wrong is said here, in one line with what to do, before the daemon answers anyone. A file that is
-not ours must never be changed.
+All problems are reported here, in one line with what to do, before the daemon serves. A file that is not a herod store
+must never be changed.
 """
 
 from contextlib import ExitStack
@@ -35,11 +35,11 @@ __all__ = ["OpenedFile", "OpenedStore", "connect", "load_head", "make_file", "op
 
 SCHEMA_VERSION: Final = 1
 BUSY_MILLISECONDS: Final = 5000
-# A check reads the whole file and compares its indexes: about 10 ms a MiB. Larger ones are read as they are used, and
-# every row checks itself.
+# A check reads the whole file and compares its indexes: about 10 ms a MiB. Larger stores are not checked at the start,
+# but every row is verified when it is read.
 CHECKED_BYTES: Final = 16 * 1024 * 1024
 
-# Read with the module: where root makes a store as another user, that user need not be able to read herod's own folder.
+# Read at import: root may create a store as another user, who may not be able to read herod's own folder.
 _SCHEMA: Final = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 _WRAPS: Final = "SELECT value FROM meta WHERE name = 'wraps'"
 _PUT_WRAPS: Final = "INSERT OR REPLACE INTO meta (name, rev, value) VALUES ('wraps', 0, ?)"
@@ -50,7 +50,7 @@ _LAST_AUDIT: Final = "SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedStore:
-    """What an open store consists of. The lock is released last."""
+    """The parts of an open store. The lock is released last."""
 
     path: Path
     lock: StoreLock
@@ -64,12 +64,12 @@ class OpenedStore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedFile:
-    """A store's file that nobody serves: for commands that work on it under its lock.
+    """A store's file without a running daemon: for offline commands that hold its lock.
 
     Attributes:
-        wraps: the root as each secret that may open it seals it.
-        root: as `wrap` has it.
-        wrap: which of the wraps the secret has opened.
+        wraps: the root, sealed under each secret that may open it.
+        root: the root key in `wrap`.
+        wrap: the wrap that the secret opened.
     """
 
     connection: apsw.Connection
@@ -81,11 +81,11 @@ class OpenedFile:
 
 
 def open_store(path: Path, secret: str, *, now: int) -> OpenedStore:
-    """Open the store in `path`, or make it.
+    """Open the store in `path`, or create it.
 
     Raises:
-        SettingsError: another secret has made it, or the path names no file.
-        RuntimeFailure: another process has it, it is damaged, not ours or too new, or the disk says no.
+        SettingsError: it was made with another secret, or the path is not that of a file.
+        RuntimeFailure: another process uses it; it is damaged, not a herod store or too new; or the disk fails.
     """
     path = resolve_path(path)
     with ExitStack() as cleanup:
@@ -112,7 +112,7 @@ def open_store(path: Path, secret: str, *, now: int) -> OpenedStore:
                 raise _outdated(path, loss)
             reader = connect(path, apsw.SQLITE_OPEN_READONLY)
             cleanup.callback(reader.close)
-            _one(reader, _HEAD)  # so that what stops the reader is found here
+            _one(reader, _HEAD)  # so that errors of the reader show here
             files = PlacedFiles(path)
         except apsw.Error as error:
             raise _failure(path, error) from error
@@ -132,10 +132,10 @@ def open_store(path: Path, secret: str, *, now: int) -> OpenedStore:
 
 
 def make_file(path: Path, secret: str, *, now: int) -> None:
-    """Make an empty store's file where there is none; its lock is the caller's.
+    """Create the file of an empty store; the caller holds its lock.
 
     Raises:
-        RuntimeFailure: it cannot be made.
+        RuntimeFailure: it cannot be created.
     """
     prepare_file(path)
     try:
@@ -151,21 +151,21 @@ def make_file(path: Path, secret: str, *, now: int) -> None:
 
 
 def open_file(path: Path, secret: str, *, is_salvage: bool = False) -> OpenedFile:
-    """Open an existing store's file to work on it; its lock is the caller's.
+    """Open an existing store's file to work on it; the caller holds its lock.
 
     Args:
-        is_salvage: it is known to be damaged, and what opens of it is wanted all the same.
+        is_salvage: the store is known to be damaged; open it as far as possible.
 
     Raises:
-        SettingsError: another secret has made it.
-        RuntimeFailure: it is not there, damaged, not ours or too new, or the disk says no.
+        SettingsError: it was made with another secret.
+        RuntimeFailure: it is missing, damaged, not a herod store or too new; or the disk fails.
     """
     with ExitStack() as cleanup:
         try:
             connection = connect(path, apsw.SQLITE_OPEN_READWRITE)
             cleanup.callback(connection.close)
             if _is_new(connection, path):
-                raise RuntimeFailure(f"the store {path} is empty: name another store")
+                raise RuntimeFailure(f"the store {path} is empty: choose another store")
             _set_durable(connection, path)
             if not is_salvage:
                 _check(connection, path)
@@ -179,15 +179,15 @@ def open_file(path: Path, secret: str, *, is_salvage: bool = False) -> OpenedFil
 
 
 def put_wraps(connection: apsw.Connection, *wraps: bytes) -> None:
-    """Write down what opens the store, the newest first; inside the caller's transaction, if there is one."""
+    """Store the wrapped roots, the newest first; inside the caller's transaction, if there is one."""
     connection.execute(_PUT_WRAPS, (msgspec.msgpack.encode(wraps),)).fetchall()
 
 
 def connect(path: Path, flags: int) -> apsw.Connection:
-    """A connection of herod's kind to an existing file, whose path has no symbolic link in it."""
+    """Connect to an existing file with herod's options; the path must not contain symbolic links."""
     connection = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOFOLLOW)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
-    # A file edited by a stranger must not run SQL of theirs.
+    # A file edited by others must not run their SQL.
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     return connection
@@ -197,7 +197,7 @@ def load_head(connection: apsw.Connection, keyring: Keyring) -> StoreHead:
     """The head as the connection sees it.
 
     Raises:
-        SealBroken: it is not there, or was changed.
+        SealBroken: it is missing, or was changed.
         apsw.Error: the file cannot be read.
     """
     row = _one(connection, _HEAD)
@@ -213,10 +213,10 @@ def _is_new(connection: apsw.Connection, path: Path) -> bool:
     if application_id == 0 and version == 0 and tables == 0:
         return True
     if application_id != APPLICATION_ID:
-        raise RuntimeFailure(f"{path} is a database of another program, not herod's: name another store")
+        raise RuntimeFailure(f"{path} is a database of another program, not herod's: choose another store")
     if version > SCHEMA_VERSION:
         raise RuntimeFailure(
-            f"the store {path} was made by a newer herod (its format is {version}, this one knows {SCHEMA_VERSION}): "
+            f"the store {path} was made by a newer herod (its format is {version}, this one has {SCHEMA_VERSION}): "
             "install the newer herod again, or restore a backup from before"
         )
     if version < SCHEMA_VERSION:
@@ -226,12 +226,14 @@ def _is_new(connection: apsw.Connection, path: Path) -> bool:
 
 def _set_durable(connection: apsw.Connection, path: Path) -> None:
     if connection.pragma("journal_mode", "wal") != "wal":
-        raise RuntimeFailure(f"the file system of {path} cannot hold a write-ahead log: put the store on a local disk")
-    connection.pragma("synchronous", "FULL")  # what was acknowledged survives a power cut
+        raise RuntimeFailure(
+            f"the file system of {path} does not support a write-ahead log: put the store on a local disk"
+        )
+    connection.pragma("synchronous", "FULL")  # acknowledged writes survive a power failure
 
 
 def _create(connection: apsw.Connection, secret: str, now: int) -> None:
-    """Make everything in one transaction: a half-made store is never found."""
+    """Create everything in one transaction, so that no partial store is ever found."""
     root = new_root()
     connection.execute(f"BEGIN IMMEDIATE; {_SCHEMA}").fetchall()
     put_wraps(connection, wrap_root(root, secret))
@@ -249,7 +251,7 @@ def _check(connection: apsw.Connection, path: Path) -> None:
 
 
 def _load_root(connection: apsw.Connection, path: Path, secret: str) -> tuple[tuple[bytes, ...], bytes, bytes]:
-    """All wraps, the one that the secret opens, and the root in it."""
+    """Load all wraps, the one that the secret opens, and the root in it."""
     row = _one(connection, _WRAPS)
     try:
         wraps = msgspec.msgpack.decode(row[0] if row else b"", type=tuple[bytes, ...])
@@ -262,21 +264,21 @@ def _load_root(connection: apsw.Connection, path: Path, secret: str) -> tuple[tu
             continue
     raise SettingsError(
         f"the store {path} was made with another secret: give that HERO_SECRET (or HEROD_STORE_SECRET, if one "
-        "was set), and change it with `herod secret rotate`; or move the file away to begin with an empty store"
+        "was set), and change it with `herod secret rotate`; or move the file away to start with an empty store"
     )
 
 
 def _drop_old_wraps(connection: apsw.Connection, wrap: bytes) -> None:
-    """The new secret has opened the store: the one before shall not any more, not even by what SQLite left behind."""
+    """Delete the old wraps once the new secret has opened the store, and SQLite's remnants of them."""
     try:
         connection.pragma("secure_delete", "on")
         put_wraps(connection, wrap)
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         connection.pragma("secure_delete", "off")
     except apsw.Error as error:  # the next start tries again
-        logger.warning("the store still opens with the old secret, too: %s", describe(error))
+        logger.warning("the old secret still opens the store, too: %s", describe(error))
     else:
-        logger.info("the store opens with the new secret alone from now on")
+        logger.info("only the new secret opens the store from now on")
 
 
 def _load_checked_head(
@@ -290,15 +292,13 @@ def _load_checked_head(
         return head
     newest = _one(connection, _NEWEST)
     if newest is not None and newest[0] > head.rev:
-        raise _damaged(path, "it holds rows that are newer than its sealed head")
+        raise _damaged(path, "it has rows that are newer than its sealed head")
     if missing := find_missing(connection, head):
         raise _damaged(path, missing)
-    # The daemon starts all the same: the audit log is evidence and must stay readable.
+    # The daemon starts anyway: the audit log is evidence and must stay readable.
     last = _one(connection, _LAST_AUDIT) or (head.anchor.seq, head.anchor.mac)
     if last != (head.audit.seq, head.audit.mac):
-        logger.error(
-            "the audit log does not end where its sealed head says: somebody changed %s from outside; keep a copy", path
-        )
+        logger.error("the audit log does not match its sealed head: %s was changed outside herod; keep a copy", path)
     return head
 
 
@@ -309,32 +309,32 @@ def _one(connection: apsw.Connection, sql: str) -> tuple[Any, ...] | None:
 
 def _damaged(path: Path, what: str) -> RuntimeFailure:
     return RuntimeFailure(
-        f"the store {path} is damaged ({what}): restore a backup, or move the file away to begin with an empty store"
+        f"the store {path} is damaged ({what}): restore a backup, or move the file away to start with an empty store"
     )
 
 
 def _outdated(path: Path, what: str) -> RuntimeFailure:
     return RuntimeFailure(
-        f"the store {path} is not what it was ({what}): restore a backup, or, to go on with what is there, remove "
-        f"{path}.lock and revoke again what was revoked lately"
+        f"the store {path} has lost data ({what}): restore a backup, or, to continue with what is left, remove "
+        f"{path}.lock and repeat recent revocations"
     )
 
 
 def _failure(path: Path, error: apsw.Error) -> RuntimeFailure:
     if isinstance(error, apsw.NotADBError):
         return RuntimeFailure(
-            f"{path} is not a herod store, or its beginning is damaged: name another store, or restore a backup"
+            f"{path} is not a herod store, or its beginning is damaged: choose another store, or restore a backup"
         )
-    if isinstance(error, apsw.CorruptError | apsw.SQLError):  # SQLError: a table of ours is not there
+    if isinstance(error, apsw.CorruptError | apsw.SQLError):  # SQLError: one of herod's tables is missing
         return _damaged(path, describe(error))
     if isinstance(error, apsw.CantOpenError | apsw.ReadOnlyError | apsw.PermissionsError):
         return RuntimeFailure(
             f"the store {path} cannot be opened ({describe(error)}): let herod's user write to {path.parent} and the "
-            "files of that name in it"
+            "store's files in it"
         )
     match fault_of(error):
         case Fault.FULL:
-            return RuntimeFailure(f"the disk of the store {path} is full: make room and start again")
+            return RuntimeFailure(f"the disk of the store {path} is full: free some space and start again")
         case Fault.LOCKED:
             return RuntimeFailure(f"another program has locked the store {path}: close it and start again")
         case Fault.BROKEN:

@@ -1,6 +1,6 @@
-"""Files of this process's own user alone: opened by their name once, and asked and changed by that descriptor.
+"""Opens files that must belong to this process's user: by name once, then checked and changed by descriptor.
 
-A link, or a file of somebody else's, is refused before anything is written to it or changed about it.
+A link, or another user's file, is refused before its content or mode is changed.
 """
 
 import errno
@@ -21,13 +21,13 @@ __all__ = ["close_to_others", "open_own", "own_file"]
 logger = logging.getLogger("herod.store")
 
 _OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-# What opening something that is no file, nor a link, ends with.
+# Errors of opening something that is neither a file nor a link.
 _NO_FILE: Final = frozenset({errno.ENXIO, errno.EISDIR})
 
 
 @contextmanager
 def own_file(name: Path, *, may_create: bool = False) -> Iterator[int]:
-    """As `open_own`, for the length of the block."""
+    """Like `open_own`, for the length of the block."""
     descriptor = open_own(name, may_create=may_create)
     try:
         yield descriptor
@@ -36,14 +36,14 @@ def own_file(name: Path, *, may_create: bool = False) -> Iterator[int]:
 
 
 def open_own(name: Path, *, may_create: bool = False) -> int:
-    """Open a file of this process's own user to read and write it.
+    """Open a file of this process's user for reading and writing.
 
     Args:
-        name: where it is.
-        may_create: make it, empty, where there is none.
+        name: its path.
+        may_create: create an empty one if there is none.
 
     Raises:
-        RuntimeFailure: it is something else, or may be one that somebody else has linked to.
+        RuntimeFailure: it is not a file of this user, or may be a link that another user created.
         OSError: it cannot be opened.
     """
     try:
@@ -53,7 +53,7 @@ def open_own(name: Path, *, may_create: bool = False) -> int:
             raise _no_file(name) from None
         if error.errno == errno.ELOOP:
             raise RuntimeFailure(
-                f"{name} is a link to another file, and not followed: remove the symbolic link, or name another store"
+                f"{name} is a symbolic link, which herod does not follow: remove the link, or choose another store"
             ) from None
         raise
     try:
@@ -65,11 +65,11 @@ def open_own(name: Path, *, may_create: bool = False) -> int:
 
 
 def close_to_others(descriptor: int, name: Path) -> None:
-    """Let nobody but its owner read or write an open file."""
+    """Remove all permissions of an open file except its owner's."""
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
     if mode & ~PRIVATE_MODE:
         os.fchmod(descriptor, PRIVATE_MODE)
-        logger.warning("%s could be read by others (mode %04o): it is 0600 now", name, mode)
+        logger.warning("%s was accessible to other users (mode %04o): its mode is now 0600", name, mode)
 
 
 def _check(found: os.stat_result, name: Path) -> None:
@@ -78,17 +78,17 @@ def _check(found: os.stat_result, name: Path) -> None:
     me = os.geteuid()
     if found.st_uid != me:
         raise RuntimeFailure(
-            f"{name} belongs to {name_user(found.st_uid)}, and this herod works as {name_user(me)}: give it to that "
-            "one, or name another store"
+            f"{name} belongs to {name_user(found.st_uid)}, but this herod runs as {name_user(me)}: change its owner "
+            f"to {name_user(me)}, or choose another store"
         )
     folder = name.parent.stat()
     is_shared = folder.st_uid not in {0, me} or bool(folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
     if found.st_nlink > 1 and is_shared:
         raise RuntimeFailure(
-            f"{name} has another name as well (a hard link), and others than {name_user(me)} can make such names in "
-            f"its folder: remove the one that is not meant, and close the folder (chmod 700 {name.parent})"
+            f"{name} has another name as well (a hard link), and users other than {name_user(me)} can create links in "
+            f"its folder: remove the wrong name, and make the folder private (chmod 700 {name.parent})"
         )
 
 
 def _no_file(name: Path) -> RuntimeFailure:
-    return RuntimeFailure(f"{name} is not a regular file: move it away, or name another store")
+    return RuntimeFailure(f"{name} is not a regular file: move it away, or choose another store")
