@@ -25,7 +25,7 @@ def check_noticed(daemon: Daemon, known: Known, file: str) -> None:
     status, health, _ = daemon.curl("/health")
     assert (status, health["status"]) == (503, "read-only")
     assert f"{file} was removed or replaced while herod had it open" in health["reason"]
-    check_refused(*add_account(daemon, "late"), "takes no changes", file, "restart herod")
+    check_refused(*add_account(daemon, "late"), "is read-only after a disk error", file, "restart herod")
     check_reads(daemon, known)
     check_revocation_holds(daemon, known)
 

@@ -154,7 +154,7 @@ async def test_expected_head(store: Store) -> None:
     never = await store.verify_audit(expect=b"x" * 32)
     assert not never.valid
     assert never.first_bad is None
-    assert "cut off" in (never.reason or "")
+    assert "truncated" in (never.reason or "")
     assert "retention" not in (never.reason or "")
     await store.write(trimming(through=2))
     assert (await store.verify_audit(expect=noted)).valid  # the anchor keeps it

@@ -126,7 +126,7 @@ async def test_io_error_makes_it_read_only(path: Path) -> None:
         assert why is not None
         assert "SQLITE_IOERR" in why
         for function in (putting(key()), lambda tx: tx.audit(event())):
-            with pytest.raises(Unavailable, match="takes no changes"):
+            with pytest.raises(Unavailable, match="is read-only after a disk error"):
                 await store.write(function)
         with pytest.raises(Unavailable):
             await store.purge_expired(1)
@@ -171,7 +171,7 @@ async def test_writes_behind_the_error_are_refused(store: SqliteStore) -> None:
     error = apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
     (outcome,) = await write_together(store, putting(key()), then=lambda: store.condition.stop_writing(error))
     assert isinstance(outcome, Unavailable)
-    assert "takes no changes" in outcome.message
+    assert "is read-only after a disk error" in outcome.message
 
 
 async def test_locked_by_another_program(path: Path, store: SqliteStore) -> None:
@@ -213,7 +213,7 @@ async def test_checkpoint_on_a_broken_disk(store: SqliteStore, monkeypatch: pyte
     await store.write(putting_before_failing_checkpoints(store, monkeypatch, apsw.SQLITE_IOERR_FSYNC))
     while store.condition.is_writable:  # the checkpoint follows the answer
         await trio.lowlevel.checkpoint()
-    with pytest.raises(Unavailable, match="takes no changes"):
+    with pytest.raises(Unavailable, match="is read-only after a disk error"):
         await store.write(putting(key("b")))
     assert store.health[0] is Health.READ_ONLY
     assert store.get(ApiKey, "a") is not None

@@ -227,7 +227,7 @@ AUDIT_EDITS = {
             "INSERT INTO audit SELECT 4, json, mac FROM audit WHERE seq = 3",
         ],
         4,
-        "put in",
+        "inserted",
     ),
     "inserted before": (["INSERT INTO audit SELECT 0, json, mac FROM audit WHERE seq = 3"], 0, "before"),
     "tail cut": (["DELETE FROM audit WHERE seq > 7"], 8, "rows 8 to 10 are missing at the end"),
