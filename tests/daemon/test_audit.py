@@ -87,7 +87,7 @@ TAMPERING = {
     "deleted": (("DELETE FROM audit WHERE seq = 5",), 5, "row 5 is missing"),
     "the first deleted": (("DELETE FROM audit WHERE seq = 1",), 1, "row 1 is missing"),
     "swapped": (SWAP, 4, "moved"),
-    "inserted": (SHIFT, 6, "put in"),
+    "inserted": (SHIFT, 6, "inserted"),
     "appended": (("INSERT INTO audit SELECT max(seq) + 1, json, mac FROM audit",), None, "after the sealed head"),
     "cut": (("DELETE FROM audit WHERE seq > 8",), 9, "missing at the end"),
     "emptied": (("DELETE FROM audit",), 1, "missing at the end"),
@@ -123,7 +123,7 @@ def test_verify_with_a_head(daemon: Daemon) -> None:
     assert daemon.herod("audit", "verify", "--expect", head).returncode == 0
     ended = daemon.herod("audit", "verify", "--expect", "ab" * 32)
     assert ended.returncode == 1
-    assert "cut off" in ended.stderr
+    assert "truncated" in ended.stderr
     assert daemon.herod("audit", "verify", "--expect", "nonsense").returncode == 1
 
 

@@ -252,7 +252,7 @@ async def test_old_pages_put_back(closed: Image, tmp_path: Path) -> None:
                 assert opened.get(Revocation, "ada/late") is not None
                 assert opened.get(ApiKey, "key1") is None
                 assert is_enabled(opened) in {False, None}
-    with pytest.raises(StartupError, match="an older copy was put in its place"):
+    with pytest.raises(StartupError, match="replaced with an older copy"):
         open_sqlite(lay_out({**closed, ".lock": lock}, tmp_path / "again"), SECRET, now=1)
 
 
