@@ -101,9 +101,9 @@ class LimitSettings:
     head_bytes: int = setting(number(1024, 1_048_576), "a request's first line and headers", default=16384)
     head_seconds: float = setting(decimal(1, 600), "from a request's first byte to the end of its headers", default=10)
     body_seconds: float = setting(decimal(1, 600), "from the end of the headers to the end of the body", default=10)
-    write_seconds: float = setting(decimal(1, 600), "for a client to take an answer", default=15)
+    write_seconds: float = setting(decimal(1, 600), "for a client to read a response", default=15)
     idle_seconds: float = setting(decimal(1, 86400), "a connection may stay open without a request", default=60)
-    drain_seconds: float = setting(decimal(0, 5), "for requests under way when the daemon stops", default=4)
+    drain_seconds: float = setting(decimal(0, 5), "for requests in progress when the daemon stops", default=4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,9 +166,9 @@ class Settings:
         is_computed=True,
     )
     signing: Literal["HS256", "EdDSA"] = setting(choice("HS256", "EdDSA"), "How tokens are signed.", default="HS256")
-    token_ttl: int = setting(number(1, 2_592_000), "Seconds an access token lives.", default=3600, metavar="S")
+    token_ttl: int = setting(number(1, 2_592_000), "Lifetime of access tokens in seconds.", default=3600, metavar="S")
     registration: Literal["open", "closed"] = setting(
-        choice("open", "closed"), "Whether anybody may register, with scope read.", default="open"
+        choice("open", "closed"), "Whether anyone may register an account with scope read.", default="open"
     )
     bootstrap_admin_key: str | None = setting(
         TEXT, "Create a service key of this name with scope admin, once.", metavar="NAME", parse=_key_name
@@ -197,10 +197,10 @@ class Settings:
         is_secret=True,
         is_reloaded=True,
     )
-    audit_keep_days: int = setting(number(1, 36_500), "Days the audit log goes back.", default=365, metavar="N")
+    audit_keep_days: int = setting(number(1, 36_500), "Days that audit rows are kept.", default=365, metavar="N")
     audit_keep_rows: int = setting(
         number(1000, 100_000_000),
-        "Rows the audit log is to have at most; the oldest go, up to an admin's.",
+        "Most audit rows to keep; the oldest are removed, up to the first action of an admin.",
         default=1_000_000,
         metavar="N",
     )
@@ -235,7 +235,7 @@ class Settings:
     )
     frame_origins: frozenset[str] = setting(
         WORDS,
-        "Origins whose pages may show the dashboard in a frame, and tell it their theme.",
+        "Origins whose pages may show the dashboard in a frame, and set its theme.",
         default=(),
         parse=_origins,
         is_flag=False,

@@ -210,7 +210,7 @@ async def test_a_damaged_record_stops_sealing_anew(tmp_path: Path) -> None:
     one = open_file(path, OLD)
     one.connection.execute("UPDATE records SET owner = 'eve' WHERE id = 'k7'").fetchall()
     one.connection.close()
-    with pytest.raises(RuntimeFailure, match="was not"):
+    with pytest.raises(RuntimeFailure, match="nothing was changed"):
         rotate_secret(settings(path), NEW, is_compromised=True)
     assert opens(path, OLD)
 
