@@ -97,12 +97,12 @@ $(NPM_READY): tests/npm/package-lock.json
 
 .PHONY: test
 test: $(DEV_READY) $(NPM_READY) ## run the whole suite
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 .PHONY: coverage
 coverage: $(DEV_READY) $(NPM_READY) ## run the whole suite, and hold the coverage promised in CONTRIBUTING.md
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal
+	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=100 \
 	  --include='herod/scopes/*,herod/credentials/*,clients/python/herod_client/core/*,herod/pipeline/pipeline.py,herod/pipeline/admission.py,herod/pipeline/targets.py'
@@ -130,7 +130,7 @@ soak: $(DEV_READY) ## the long version of the suite (KILLS=500 FLIPS=10000 FUZZ=
 	  HEROD_FLIPS=$(FLIPS) HEROD_FUZZ=$(FUZZ) HEROD_FUZZ_BYTES=$(FUZZ) \
 	  HEROD_STALLS=$(STALLS) HEROD_UNREAD=$(UNREAD) HEROD_AUDIT=$(AUDIT) HEROD_BACKUP_ROUNDS=$(ROUNDS) HEROD_EIO_ROUNDS=$(ROUNDS) HEROD_LOGINS=$(LOGINS) HEROD_CANARIES=$(CANARIES) \
 	  HEROD_SCHEMA=$(SCHEMA) \
-	  $(BIN)/pytest -n $(JOBS) --dist worksteal -m 'soak or not soak' $(ARGS)
+	  $(BIN)/pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder -m 'soak or not soak' $(ARGS)
 
 .PHONY: bench
 bench: $(DEV_READY) ## measure, beside the floors of the same run

@@ -2,6 +2,8 @@
 
 import signal
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings
@@ -16,6 +18,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # No test asserts a time, and a busy machine is not a failure.
 settings.register_profile("herod", deadline=None)
 settings.load_profile("herod")
+
+
+# Tests of processes take longest, so they start first; a module stays together, with the daemon that it shares.
+FIRST: Final = ("browser", "daemon", "install", "canaries", "protocols/documents", "dashboard", "faults", "smoke")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the folders of `FIRST` to the front; the order is the same in every worker."""
+    here = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(here).as_posix()
+        return next((index for index, folder in enumerate(FIRST) if path.startswith(f"{folder}/")), len(FIRST))
+
+    items.sort(key=place)
 
 
 @pytest.fixture
