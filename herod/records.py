@@ -1,8 +1,8 @@
-"""What is kept: the Structs that the store seals, one row each.
+"""The records that the store seals, one row each.
 
-A record is immutable; a change is a new one put in its place. Its class says how it is found again (`lookup`), whose it
-is (`owner_id`) and when it ends (`expires_at`): those are the only facts the store keeps in the clear, and the lookup
-only as an HMAC. Fields may be added with a default; none may change its meaning.
+A record is immutable; a change replaces it. Its class defines its other key (`lookup`), its owner (`owner_id`) and its
+expiry (`expires_at`): the store keeps only these unsealed, and the lookup only as an HMAC. Fields may be added with a
+default; none may change its meaning.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ __all__ = [
 
 
 SERVICE_KEYS: Final = "service"
-"""What the owner column says of keys that stand for themselves."""
+"""The owner column of service keys."""
 
 
 class FieldUse(NamedTuple):
@@ -47,12 +47,12 @@ class FieldUse(NamedTuple):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Abstract: something with an id, kept sealed. Times are Unix seconds.
+    """Abstract: a sealed record with an id. Times are Unix seconds.
 
     Attributes:
         kind: the row's kind column.
         is_unique: whether two records may not share a lookup.
-        is_followed: whether the change feed tells of them.
+        is_followed: whether the change feed reports its changes.
         field_uses: field → where it appears outside the store; of records that are exported.
         hides_owner: whether the owner column holds an HMAC of `owner_id`, as the lookup column does of `lookup`.
     """
@@ -68,12 +68,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
 
     def __repr__(self) -> str:
-        """Without what is kept sealed: hashes, keys, emails."""
+        """Without sealed values: hashes, keys, emails."""
         return f"{type(self).__name__}({self.id!r})"
 
     @property
     def lookup(self) -> tuple[str, ...] | None:
-        """The words it is found by besides its id."""
+        """The words it can be found by, besides its id."""
         return None
 
     @property
@@ -83,13 +83,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(Record, frozen=True, kw_only=True):
-    """Someone who can sign in. `id` is the OAuth2 client_id.
+    """An account that can sign in. `id` is the OAuth2 client_id.
 
     Attributes:
-        email: normalised (NFKC, lowercase); None for accounts that only use a client secret.
-        password: an Argon2id PHC string, or a hash carried over from Hero Auth; None when none is set.
+        email: normalized (NFKC, lowercase); None for accounts that only use a client secret.
+        password: an Argon2id PHC string, or a hash imported from Hero Auth; None if no password is set.
         secret_hash: of the client secret, in a form of `credentials/imported_secret_hashes.py`; empty for none.
-        epoch: a token names the epoch it was made in and dies when this one moves on.
+        epoch: tokens carry the epoch they were issued in, and are invalid once it has changed.
     """
 
     kind: ClassVar[str] = "account"
@@ -124,15 +124,15 @@ class Account(Record, frozen=True, kw_only=True):
 
 
 class ApiKey(Record, frozen=True, kw_only=True):
-    """An API key. `id` is the 12 characters that stand in the key itself.
+    """An API key. `id` is the 12 characters in the key itself.
 
     Attributes:
-        owner: the account whose key it is; None for a service key, which stands for itself.
-        creator: who made it: an account's, key's or peer rule's id.
+        owner: the account that the key belongs to; None for a service key.
+        creator: the id of the account, key or peer rule that created it.
         secret_hash: HMAC of the whole key.
-        former_hash: that of before the last rotation, good before `former_until`.
-        epoch: what is made with the key names the epoch it was made in, and dies when this one moves on.
-        former_epoch: the same for what is made with the former secret.
+        former_hash: the hash before the last rotation, valid until `former_until`.
+        epoch: tokens and sessions made with the key carry its epoch, and are invalid once it has changed.
+        former_epoch: the same for those made with the former secret.
     """
 
     kind: ClassVar[str] = "key"
@@ -176,21 +176,21 @@ class ApiKey(Record, frozen=True, kw_only=True):
 
     @property
     def owner_id(self) -> str:
-        """The owner's account; all service keys stand under one name, to be found together."""
+        """The owner's account; all service keys share one name, so that they can be listed together."""
         return SERVICE_KEYS if self.owner is None else self.owner
 
 
 class Session(Record, frozen=True, kw_only=True):
-    """A signed-in browser. `id` is the HMAC, in hex, of what the cookie holds.
+    """A signed-in browser. `id` is the HMAC, in hex, of the cookie's value.
 
     Attributes:
-        subject: whose it is: the `sub` of what signed in.
-        via: what signed in, as `identity/parent_credential.py` writes it; the session is never more than that.
-        epoch: the subject's epoch when it was made.
-        source: from where it was made, as the audit log has it; empty where nobody noted it.
-        browser: the browser's family, and no more of what browsers say of themselves.
-        half: HMAC, in hex, of what the browser's cookie holds of the secret: its next sign-in ends this session.
-        boot: the start of the daemon that it ends with; None for one over TLS, which outlives it.
+        subject: the `sub` of the principal that signed in.
+        via: the credential that signed in, as `identity/parent_credential.py` writes it; the session never exceeds it.
+        epoch: the subject's epoch when the session began.
+        source: where it began, as in the audit log; empty if unknown.
+        browser: the browser's family, without its version.
+        half: HMAC, in hex, of the secret's part in the browser's cookie: its next sign-in ends this session.
+        boot: the run of the daemon that it ends with; None for a session over TLS, which outlasts it.
     """
 
     kind: ClassVar[str] = "session"
@@ -217,12 +217,12 @@ class Session(Record, frozen=True, kw_only=True):
 
 
 class Resource(Record, frozen=True, kw_only=True):
-    """Something that a service has claimed for whoever knows a secret. `id` is the sid.
+    """A resource that a service has claimed for a tenant, who is known by a secret. `id` is the sid.
 
     Attributes:
-        claimant: the principal who claimed it: an account, service key or peer rule; it may be gone by now.
-        type: what sort of thing it is, in the claimant's words. Users call it the resource's kind.
-        secret: who knows it owns the resource; empty: everybody for whom the claimant asks.
+        claimant: the principal that claimed it: an account, service key or peer rule; it may no longer exist.
+        type: the sort of resource, in the claimant's words. Users call it the resource's kind.
+        secret: the tenant's secret, which owns the resource; empty: everyone for whom the claimant asks.
         attributes: a JSON object, as text.
     """
 
@@ -237,26 +237,26 @@ class Resource(Record, frozen=True, kw_only=True):
 
     @property
     def lookup(self) -> tuple[str, ...]:
-        """By everything that one must know: what misses in any of it finds nothing, by the same work."""
+        """By everything that the caller must know: a mismatch in any part costs the same work and finds nothing."""
         return ("sid", self.id, self.claimant, self.secret)
 
     @property
     def owner_id(self) -> str:
-        """What one secret owns of one type at one claimant."""
+        """The group of resources that one secret owns of one type at one claimant."""
         return resource_owner(self.type, self.claimant, self.secret)
 
 
 def resource_owner(type: str, claimant: str, secret: str) -> str:
-    """What resources of one type, claimant and secret stand under together; no two of these are written alike."""
+    """The owner column of the resources of one type, claimant and secret; the encoding is unambiguous."""
     return "".join(f"{len(word)}:{word}" for word in (type, claimant, secret))
 
 
 class PeerRule(Record, frozen=True, kw_only=True):
-    """What a local uid or gid may do without any other credential.
+    """What a local uid or gid may do without another credential.
 
     Attributes:
         subject: `uid:1000` or `gid:1000`.
-        epoch: as an account's; only what ends all tokens at once moves it on.
+        epoch: as an account's; changed only when all tokens are ended at once.
     """
 
     kind: ClassVar[str] = "peer"
@@ -275,7 +275,7 @@ class PeerRule(Record, frozen=True, kw_only=True):
 
 
 class Revocation(Record, frozen=True, kw_only=True):
-    """A token taken back. `id` is `sub/jti`; it may be forgotten once the token has expired."""
+    """A revoked token. `id` is `sub/jti`; the record is purged once the token has expired."""
 
     kind: ClassVar[str] = "revocation"
 
@@ -284,12 +284,12 @@ class Revocation(Record, frozen=True, kw_only=True):
 
     @property
     def owner_id(self) -> str:
-        """Whose token it was."""
+        """The subject of the token."""
         return self.subject
 
 
 class SigningKeyRecord(Record, frozen=True, kw_only=True):
-    """A key that signs or once signed tokens. `id` is its `kid`; `expires_at` is its hard stop, None while it signs."""
+    """A key that signs or has signed tokens. `id` is its `kid`; `expires_at` is its hard stop, None while it signs."""
 
     kind: ClassVar[str] = "signing"
 
@@ -298,10 +298,10 @@ class SigningKeyRecord(Record, frozen=True, kw_only=True):
 
 
 class HashKey(Record, frozen=True, kw_only=True):
-    """A key of key hashes that came with records of another store. `id` is `hash_key_id` of it.
+    """A hash key that came with imported records. `id` is its `hash_key_id`.
 
     Attributes:
-        key: 32 bytes; what was made with it elsewhere is verified with it here, and nothing new is made.
+        key: 32 bytes; verifies hashes that were made with it elsewhere, and makes no new ones.
     """
 
     kind: ClassVar[str] = "hash_key"
@@ -310,12 +310,12 @@ class HashKey(Record, frozen=True, kw_only=True):
 
 
 class GuessCount(Record, frozen=True, kw_only=True):
-    """How often something was tried (`throttle/rules.py`). `id` is an HMAC: whose it is stands nowhere.
+    """The failed attempts of one counter (`throttle/rules.py`). `id` is an HMAC, so that the record names nobody.
 
-    They come and go with every sign-in and nobody but the next one reads them, so the feed leaves them out.
+    They change with every sign-in and only the next one reads them, so the feed leaves them out.
 
     Attributes:
-        marks: (Unix seconds, how many tries), oldest first.
+        marks: (Unix seconds, number of attempts), oldest first.
     """
 
     kind: ClassVar[str] = "guess"
@@ -325,10 +325,10 @@ class GuessCount(Record, frozen=True, kw_only=True):
 
 
 class LegacyUse(Record, frozen=True, kw_only=True):
-    """How often a legacy secret was used. `id` is the secret's id; `created_at` is when it was first heard of.
+    """The uses of a legacy secret. `id` is the secret's id; `created_at` is when it was first seen in the settings.
 
     Attributes:
-        promoted_to: the service key that was made to replace it.
+        promoted_to: the service key that replaces it.
     """
 
     kind: ClassVar[str] = "legacy_use"
@@ -364,10 +364,10 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         source: `uid:N` or an address.
         operation: the operation's name.
         outcome: `ok` or `denied`.
-        reason: why it was denied: an error's reason, from a closed vocabulary.
-        target: id of what was changed.
-        count: how many like it this line stands for.
-        by_admin: whoever did it held admin: kept by age alone. Lines of the version before do not say.
+        reason: why it was denied: an error's reason, from a fixed list.
+        target: the id of the changed record.
+        count: the number of equal events that this line represents.
+        by_admin: the actor held admin, so only age removes the line. Older lines do not have it.
     """
 
     at: int

@@ -1,6 +1,6 @@
-"""What several operations answer, and how stored things look to users.
+"""Results that several operations share, and records as users see them.
 
-Times leave herod as RFC 3339 in UTC, a scope as a space-separated string, networks as a sorted list.
+Times are RFC 3339 in UTC, a scope is a space-separated string, networks are a sorted list.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def hide_values(answer: msgspec.Struct) -> str:
-    """The `repr` of an answer that holds a secret."""
+    """The `repr` of a result that contains a secret."""
     return f"{type(answer).__name__}(…)"
 
 
@@ -64,7 +64,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IssuedKey(Key, frozen=True, kw_only=True):
-    """An API key just made; `key` is shown now and never again."""
+    """A newly created API key; `key` is shown only once."""
 
     __repr__ = hide_values
 
@@ -72,7 +72,7 @@ class IssuedKey(Key, frozen=True, kw_only=True):
 
 
 class FormerSecret(msgspec.Struct, frozen=True, kw_only=True):
-    """The secret of before a key's last rotation: until when it works, and who has not switched yet."""
+    """The former secret of a rotated key: until when it works, and which client last used it."""
 
     works_until: Time
     last_used_at: Time | None
@@ -115,7 +115,7 @@ def rfc3339(at: int | None) -> datetime | None:
 
 
 def networks_list(networks: Iterable[str]) -> list[str]:
-    """Network names in a stable order."""
+    """Network names, sorted."""
     return sorted(networks)
 
 
@@ -153,11 +153,11 @@ def key_view(key: ApiKey, usage: Usage | None) -> Key:
 
 
 def key_details(key: ApiKey, usage: Usage | None, former_usage: Usage | None, *, now: int) -> KeyDetails:
-    """A key without its secret, with all that is known of its use.
+    """A key without its secret, with its last uses.
 
     Args:
-        usage: of any of its secrets.
-        former_usage: of former secrets, perhaps of one before the last.
+        usage: the last use of any of its secrets.
+        former_usage: the last use of a former secret, perhaps of an older one than the last.
         now: Unix seconds.
     """
     rotated_at = key.rotated_at
@@ -178,7 +178,7 @@ def key_details(key: ApiKey, usage: Usage | None, former_usage: Usage | None, *,
 
 
 def peer_view(rule: PeerRule) -> PeerView:
-    """A peer rule as users see it."""
+    """A peer rule, as users see it."""
     kind, _, number = rule.subject.partition(":")
     return PeerView(
         id=rule.id,

@@ -1,4 +1,4 @@
-"""`ThreadedVerifier`: a `Verifier` for services that do not run on trio. A thread follows the feed, and no more."""
+"""`ThreadedVerifier`: a `Verifier` for services that do not run on trio. Its thread does nothing but follow the feed."""
 
 import logging
 import queue
@@ -22,10 +22,10 @@ logger = logging.getLogger("herod_client")
 
 
 class ThreadedVerifier:
-    """A `Verifier` that follows the feed in a thread of its own: for services without trio, used as `with`.
+    """A `Verifier` with a thread that follows the feed, for services without trio. Use it with `with`, after forking.
 
-    `verify` may be called from any thread, or on any event loop: it never waits. Enter it after forking. It takes what
-    `Verifier` takes.
+    `verify` may be called from any thread and on any event loop: it never blocks. The arguments are those of
+    `Verifier`.
     """
 
     def __init__(
@@ -61,26 +61,26 @@ class ThreadedVerifier:
 
     @property
     def is_stale(self) -> bool:
-        """Whether nothing was heard of herod for `max_stale` seconds."""
+        """Whether herod has not answered for `max_stale` seconds."""
         return self._verifier.is_stale
 
     @property
     def version(self) -> int:
-        """Goes up whenever something is known anew."""
+        """A number that increases with every change the feed reports."""
         return self._verifier.version
 
     def changed(self, since: int) -> int:
-        """Wait until `version` is another than `since`; not on an event loop.
+        """Block until `version` differs from `since`; not for event loops.
 
         Raises:
-            RuntimeError: it was not entered, or is over.
+            RuntimeError: it was not entered, or has ended.
         """
         if self._token is None:
             raise RuntimeError("the verifier is not running: enter it first")
         return trio.from_thread.run(self._verifier.changed, since, trio_token=self._token)
 
     def __enter__(self) -> Self:
-        """Hear of everything once.
+        """Load the whole feed once.
 
         Raises:
             ClientError: herod cannot be reached, is not trusted, or refuses the feed.
@@ -100,7 +100,7 @@ class ThreadedVerifier:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Follow no more."""
+        """Stop following the feed."""
         assert self._thread is not None and self._token is not None  # noqa: S101, PT018 - for the type checker
         with suppress(trio.RunFinishedError):
             self._token.run_sync_soon(self._over.set)
@@ -115,6 +115,6 @@ class ThreadedVerifier:
 
         try:
             trio.run(follow)
-        except BaseException as error:  # whoever enters gets it
+        except BaseException as error:  # raised by `__enter__`
             logger.debug("the verifier's thread has ended", exc_info=error)
             entered.put(error)

@@ -72,7 +72,7 @@ MEANINGS: Final[Mapping[int, Meaning]] = {
     429: Meaning(
         "Too many attempts: wait as `Retry-After` says.",
         errors.RateLimited.code,
-        "Too many tries from here: try again in 30 seconds.",
+        "Too many attempts: try again in 30 seconds.",
     ),
     500: Meaning("An internal error; see herod's log.", "internal", "Internal error."),
     503: Meaning(
