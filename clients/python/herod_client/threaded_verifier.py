@@ -1,4 +1,4 @@
-"""`ThreadedVerifier`: a `Verifier` for services that do not run on trio. Its thread does nothing but follow the feed."""
+"""`ThreadedVerifier`: a `Verifier` for services that do not run on trio. Its thread only follows the feed."""
 
 import logging
 import queue
