@@ -93,9 +93,10 @@ def make_key(daemon: Daemon, name: str, scope: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("who", "phases"),
     [
-        ("admin", EVERY_PHASE),
+        ("admin", "examples,coverage"),
         ("read", "examples"),
-        ("nobody", "examples,fuzzing"),
+        ("nobody", "examples"),
+        pytest.param("admin", EVERY_PHASE, marks=pytest.mark.soak),
         pytest.param("read", EVERY_PHASE, marks=pytest.mark.soak),
         pytest.param("nobody", EVERY_PHASE, marks=pytest.mark.soak),
     ],
