@@ -81,7 +81,7 @@ class Invocation:
         for name in ("key", "token"):
             text = getattr(self, name)
             if text is not None:
-                self.who = f"the {name} that was presented came from --{name}"
+                self.who = f"the {name} came from --{name}: check the file, and that this is the daemon it is for"
                 return self._bearer(Bearer(read_secret(text, name, option=f"--{name}")))
         return self._from_environment() or self._from_saved()
 
@@ -93,7 +93,7 @@ class Invocation:
             raise click.UsageError("HEROD_KEY and HEROD_TOKEN are both set: unset one, or give --key or --token.")
         if not names:
             return None
-        self.who = f"the credential that was presented came from {names[0]}"
+        self.who = f"the credential came from {names[0]}: check it, and that this is the daemon it is for"
         return self._bearer(Bearer(read_named(os.environ[names[0]], names[0])))
 
     def _from_saved(self) -> "Identity | None":

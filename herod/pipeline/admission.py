@@ -31,6 +31,12 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
     principal = context.principal
     decision = decide(context.runtime.config.graph, principal, needs=operation.needs, now=context.now, network=network)
     if isinstance(decision, Denied):
+        if decision.reason is Reason.ANONYMOUS and operation.methods is not None:
+            raise BadCredentials(
+                f"{operation.name} needs a credential: present a {name_methods(operation.methods)}.",
+                reason=decision.reason,
+                hint=decision.hint,
+            )
         raise refusal(decision, principal)
     if operation.methods is not None and principal.method not in operation.methods:
         presents, takes = name_methods((principal.method,)), name_methods(operation.methods)

@@ -139,7 +139,7 @@ class Settings:
     bind: tuple[Bind, ...] = setting(
         WORDS,
         "Where to listen: `unix:/path[,mode=0660][,peer=off]`, `ADDRESS:PORT` or `fd://N`; repeatable, and naming any "
-        "replaces all.",
+        "replaces the defaults.",
         shown="a Unix socket, `127.0.0.1:3350` and `[::1]:3350`",
         metavar="ADDR",
         is_computed=True,

@@ -37,6 +37,8 @@ def explain(
     """
     if operation is not None and scope is not None:
         raise click.UsageError("Ask about --operation or --scope, not both.")
+    if operation is scope is network is None:
+        raise click.UsageError("Give --operation, --scope or --network.")
     answer = invocation.call("access.explain", principal=principal, operation=operation, scope=scope, network=network)
     is_allowed = answer.get("allowed") is True
     if invocation.is_json:
@@ -44,8 +46,9 @@ def explain(
     elif is_allowed:
         print_lines(["allowed"])
     else:
-        missing = f", missing {show(answer['missing'])}" if answer.get("missing") else ""
-        print_lines([f"denied: {show(answer.get('reason'))}{missing}"])
+        reason = show(answer.get("reason")).replace("_", " ")
+        missing = f": {show(answer['missing'])}" if answer.get("missing") else ""
+        print_lines([f"denied: {reason}{missing}"])
         if answer.get("hint"):
             print_lines([f"  fix: {show(answer['hint'])}"])
     return OK if is_allowed else REFUSED

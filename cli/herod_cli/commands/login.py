@@ -46,7 +46,7 @@ def login(invocation: Invocation, email: str | None, password_file: str | None) 
     if password_file is not None:
         password = read_password(password_file)
     else:
-        password = ask_password("Password", twice=False, option="--password-file")
+        password = ask_password("Password", twice=False, option="--password-file ")
     with invocation.make_client(Anonymous()) as client:
         answer = invocation.check_object(client.post("/login", {"email": email, "password": password}))
     if not isinstance(answer.get("access_token"), str):

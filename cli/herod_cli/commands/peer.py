@@ -56,7 +56,7 @@ def allow(
 ) -> None:
     """Allow a local user or group; a second rule for the same one replaces the first.
 
-    A user's rule takes precedence over group rules; rules of several groups are combined.
+    A user's rule takes precedence over group rules; rules of several groups apply side by side and are not merged.
     """
     named = {"uid": uid, "user": user_name, "gid": gid, "group": group}
     if sum(value is not None for value in named.values()) != 1:

@@ -76,7 +76,7 @@ def add(
     if password_file is not None:
         password = read_password(password_file)
     elif asks_password:
-        password = ask_password("Password", twice=True, option="--password-file")
+        password = ask_password("Password", twice=True, option="--password-file ")
     with place_for(save) as place:
         answer = invocation.call(
             "users.add",
@@ -171,13 +171,13 @@ def passwd(invocation: Invocation, who: str | None, password_file: str | None, c
     if who is None:
         target = _own_account(invocation)
         if current is None:
-            current = ask_password("Current password", twice=False, option="--current-file")
+            current = ask_password("Current password", twice=False, option="--current-file ")
     else:
         target = account(who)
     if password_file is not None:
         password = read_password(password_file)
     else:
-        password = ask_password("New password", twice=True, option="--password-file")
+        password = ask_password("New password", twice=True, option="--password-file ")
     answer = invocation.call("users.password", **target, password=password, current=current)
     invocation.done(answer, f"The password of {who or 'your account'} is set. Sign in again: its tokens have ended.")
 

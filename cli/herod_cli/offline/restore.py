@@ -98,13 +98,15 @@ def restore(invocation: Invocation, /, file: str, backup_secret_file: str | None
 def _warning(done: "Restoration", warning: str) -> str:
     if warning == done.unread and done.is_salvaged:
         return (
-            f"the previous store is damaged ({warning}): what could be read from it was carried forward; the rest of "
-            "what was deleted, revoked, disabled or changed since the backup is valid again"
+            f"the previous store is damaged ({warning}): changes since the backup were carried forward as far as they "
+            "could be read. Other accounts, keys and tokens that were deleted, disabled or revoked since then are valid "
+            "again: look through `herod user list`, `herod key list` and `herod peer list`"
         )
     if warning == done.unread:
         return (
-            f"nothing could be carried forward from the previous store ({warning}): what was deleted, revoked, "
-            "disabled or changed since the backup is valid again"
+            f"the previous store could not be read ({warning}): all changes since the backup are lost. Accounts, keys "
+            "and tokens that were deleted, disabled or revoked since then are valid again: look through `herod user "
+            "list`, `herod key list` and `herod peer list`"
         )
     return f"the backup's audit log failed verification: {warning}"
 

@@ -124,10 +124,10 @@ def ask_password(prompt: str, *, twice: bool, option: str) -> str:
     Args:
         prompt: the prompt.
         twice: ask again and compare.
-        option: the option to suggest if there is no terminal.
+        option: what to write before FILE if there is no terminal, such as `--password-file `.
     """
     if not has_terminal():
-        raise click.UsageError(f"There is no terminal to prompt for a password: use {option} FILE.")
+        raise click.UsageError(f"There is no terminal to prompt for the {prompt.lower()}: use {option}FILE.")
     while True:
         password = getpass.getpass(f"{prompt}: ")
         if not password:

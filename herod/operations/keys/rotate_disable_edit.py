@@ -151,11 +151,14 @@ def _check_narrower(context: Context, key: ApiKey, changed: ApiKey) -> None:
     """
     runtime = context.runtime
     if (changed.scope, changed.networks) != (key.scope, key.networks):
-        check_ceiling(
-            (runtime.grant(key.scope, key.networks),),
-            runtime.grant(changed.scope, changed.networks),
-            whose="the key's own",
-        )
+        try:
+            check_ceiling((runtime.grant(key.scope, key.networks),), runtime.grant(changed.scope, changed.networks))
+        except CeilingExceeded as error:
+            raise CeilingExceeded(
+                f"An existing key's {error.missing} can only be narrowed.",
+                missing=error.missing,
+                hint="create another key",
+            ) from None
     is_longer = key.expires_at is not None and (changed.expires_at is None or changed.expires_at > key.expires_at)
     limits = [grant.expires_at for grant in context.principal.grants]
     if is_longer and not any(limit is None or (changed.expires_at or FOREVER) <= limit for limit in limits):

@@ -94,7 +94,7 @@ def legacy_promote(tx: Writer, context: Context, params: PromoteLegacy) -> Promo
     """Create the service key that replaces a legacy secret, with the same scope. The key is shown once."""
     secret = context.runtime.config.legacy.get(params.id)
     if secret is None:
-        raise NotFound("There is no such legacy secret: legacy.status lists them.")
+        raise NotFound("There is no such legacy secret.")
     use = tx.get(LegacyUse, secret.id) or LegacyUse(id=secret.id, created_at=context.now)
     if use.promoted_to is not None and tx.get(ApiKey, use.promoted_to) is not None:
         raise Conflict(

@@ -223,7 +223,9 @@ def _asked(context: Context, text: str) -> tuple[Principal, str]:
         raise InvalidScope("The scope is empty: name one, or leave it out.")
     for name in names:
         mask = graph.mask((name,))
-        if not mask or principal.farthest(mask) is None:
+        if not mask:
+            raise InvalidScope(f"Unknown scope {name[:64]!r}: herod knows {' '.join(graph.scopes)}.")
+        if principal.farthest(mask) is None:
             raise InvalidScope(f"You cannot request scope {name[:64]!r}: you hold {_held(context)}.")
     grant = principal.farthest(graph.mask(names))
     if grant is None:
