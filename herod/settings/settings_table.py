@@ -132,21 +132,21 @@ class Settings:
     config: Path | None = setting(
         TEXT,
         "TOML file with these settings.",
-        shown="`/etc/herod/herod.toml`, else `$XDG_CONFIG_HOME/herod/herod.toml`, if there",
+        shown="`/etc/herod/herod.toml`, else `$XDG_CONFIG_HOME/herod/herod.toml`, if it exists",
         metavar="FILE",
         in_file=False,
     )
     bind: tuple[Bind, ...] = setting(
         WORDS,
-        "Where to listen: `unix:/path[,mode=0660][,peer=off]`, `ADDRESS:PORT` or `fd://N`; repeatable, and naming any "
-        "replaces the defaults.",
+        "Where to listen: `unix:/path[,mode=0660][,peer=off]`, `ADDRESS:PORT` or `fd://N`; repeatable; replaces "
+        "the defaults.",
         shown="a Unix socket, `127.0.0.1:3350` and `[::1]:3350`",
         metavar="ADDR",
         is_computed=True,
     )
     port: int = setting(number(0, 65535), "Port of the default TCP addresses.", default=DEFAULT_PORT, metavar="N")
     tls_cert: Path | None = setting(TEXT, "Certificate chain of the TCP addresses (PEM).", metavar="FILE", parse=_path)
-    tls_key: Path | None = setting(TEXT, "Its private key (PEM).", metavar="FILE", parse=_path)
+    tls_key: Path | None = setting(TEXT, "Private key of that certificate (PEM).", metavar="FILE", parse=_path)
     insecure: bool = setting(SWITCH, "Allow TCP beyond loopback without TLS.", default=False)
     store: Path | None = setting(
         TEXT,
@@ -156,10 +156,10 @@ class Settings:
         metavar="URL",
         is_computed=True,
     )
-    issuer: str = setting(TEXT, "Issuer (`iss`) of plain tokens.", default="hero_auth")
+    issuer: str = setting(TEXT, "Issuer (`iss`) of tokens without an audience.", default="hero_auth")
     public_url: str = setting(
         TEXT,
-        "Issuer of audience tokens and of the metadata; its host is also accepted as Host.",
+        "Issuer of the metadata and of tokens with an audience; its host is also accepted as Host.",
         shown="the first TCP address",
         metavar="URL",
         parse=_url,
@@ -200,7 +200,7 @@ class Settings:
     audit_keep_days: int = setting(number(1, 36_500), "Days that audit rows are kept.", default=365, metavar="N")
     audit_keep_rows: int = setting(
         number(1000, 100_000_000),
-        "Most audit rows to keep; the oldest are removed, up to the first action of an admin.",
+        "Most audit rows to keep; the oldest are removed first, but no recent row of an admin.",
         default=1_000_000,
         metavar="N",
     )

@@ -88,7 +88,7 @@ def _fail() -> Settings:
     [
         (_refuse, "networks: found nothing."),
         (_fail, "ZeroDivisionError"),
-        (lambda: replace(NEW, scopes={"a": ("b",), "b": ("a",)}), "circle"),
+        (lambda: replace(NEW, scopes={"a": ("b",), "b": ("a",)}), "cycle"),
     ],
 )
 async def test_nothing_of_it(

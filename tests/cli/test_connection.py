@@ -209,7 +209,7 @@ def test_a_hostile_daemon_moves_no_cursor(daemon: FakeDaemon, herod: Typed) -> N
         ("key", "create", "x"),
         ("token", "validate", "@t"),
         ("token", "issue"),
-        ("explain",),
+        ("explain", "--scope", "read"),
         ("peer", "list"),
     ],
     ids=" ".join,

@@ -30,7 +30,7 @@ from support.certificates import make_certificate
 from support.fake_daemon import FakeDaemon, fake_daemon, json_reply
 from support.real_daemon import SECRET, Daemon, free_port, running
 
-SECONDS = 20  # seconds until a test fails
+SECONDS = 60  # seconds until a test fails
 
 
 @pytest.fixture(scope="module")

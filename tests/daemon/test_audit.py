@@ -15,7 +15,7 @@ import pytest
 
 from support.real_daemon import Daemon, running
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 def edit(daemon: Daemon, *statements: str) -> None:

@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "compute.py"
 ALICE = "alice's own secret"
 BOB = "bob's own secret"
 NEVER = "3d8c0f2e-1111-4222-8333-444455556666"
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 class Service:
@@ -74,7 +74,7 @@ def compute(daemon: Daemon, name: str, *, scope: str = "user") -> Iterator[Servi
         yield Service(port)
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def _answers(port: int) -> bool:

@@ -235,7 +235,7 @@ def test_sigterm_during_the_first_page(tmp_path: Path) -> None:
     with running(tmp_path / "d") as daemon, connect(daemon, tcp=True) as client:
         client.sendall(PAGE)
         daemon.process.send_signal(signal.SIGTERM)
-        assert daemon.process.wait(timeout=5) == 0
+        assert daemon.process.wait(timeout=60) == 0
         answer = b""
         while part := client.recv(65536):
             answer += part

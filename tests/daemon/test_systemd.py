@@ -111,7 +111,7 @@ def test_socket_activation(folder: Path, manager: Manager) -> None:
         )  # fmt: skip
         assert b"local_admin" in done.stdout
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
     manager.wait_for("STOPPING=1")
     assert path.exists()
     assert not path.with_name("herod.sock.cookie").exists()
@@ -130,7 +130,7 @@ def test_named_addresses_come_before_passed_sockets(folder: Path) -> None:
         assert "herod does not accept on fd://3" in until(folder / "log", "listening on")
         assert ask(socket.AF_UNIX, str(own)).startswith(b"HTTP/1.1 200")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_what_a_service_manager_hears(folder: Path, manager: Manager) -> None:
@@ -156,7 +156,7 @@ def test_what_a_service_manager_hears(folder: Path, manager: Manager) -> None:
         assert 0 < moments[0] < moments[1]
         process.send_signal(signal.SIGTERM)
         manager.wait_for("STOPPING=1")
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_a_manager_that_is_gone(folder: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_manager_that_is_gone(folder: Path) -> None:
         until(folder / "log", "could not send READY=1")
         assert ask(socket.AF_UNIX, f"{folder}/herod.sock").startswith(b"HTTP/1.1 200")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_promised_sockets_that_are_not_there(folder: Path) -> None:

@@ -23,7 +23,7 @@ async def handle(request):
     return Response(204)
 
 async def ask(stream):
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         await stream.send_all(GET)
         return await stream.receive_some(4096)
 
@@ -49,18 +49,18 @@ async def main():
                 pass
             os.close(hoard.pop())
             later = trio.socket.socket(trio.socket.AF_UNIX)
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 await later.connect(sys.argv[1])
                 await later.send(GET)
                 with trio.move_on_after(0.3) as nothing:
                     await later.recv(100)
             assert nothing.cancelled_caught, "there was a descriptor left"
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 await stream.send_all(GET[10:])
                 assert (await stream.receive_some(4096)).startswith(b"HTTP/1.1 204")
             for descriptor in hoard:
                 os.close(descriptor)
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 assert (await later.recv(4096)).startswith(b"HTTP/1.1 204")
             assert (await ask(late)).startswith(b"HTTP/1.1 204")
             await waiting.aclose()

@@ -94,7 +94,7 @@ class Client:
 
     async def send(self, data: bytes) -> None:
         """Send the bytes unchanged."""
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             await self.stream.send_all(data)
 
     async def answer(self, *, to_head: bool = False) -> Answer:
@@ -117,7 +117,7 @@ class Client:
 
     async def end(self) -> bytes:
         """Read to the end of the connection."""
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             while data := await self.stream.receive_some(65536):
                 self._input += data
         left, self._input = self._input, b""
@@ -126,7 +126,7 @@ class Client:
     async def all_until_over(self) -> bytes:
         """Read until the connection is closed or reset."""
         parts = []
-        with trio.fail_after(10), suppress(trio.BrokenResourceError):
+        with trio.fail_after(60), suppress(trio.BrokenResourceError):
             while data := await self.stream.receive_some(1_000_000):
                 parts.append(data)
         return b"".join(parts)
@@ -139,7 +139,7 @@ class Client:
             return True
 
     async def _more(self) -> None:
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             data = await self.stream.receive_some(65536)
         if not data:
             raise EOFError(self._input)
@@ -219,7 +219,7 @@ class Running:
 
     async def connect(self, way: Way = "unix") -> Client:
         """Open a connection."""
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             if way == "unix":
                 return Client(await trio.open_unix_socket(self.path))
             stream = await trio.open_tcp_stream("127.0.0.1", self.port)
@@ -290,7 +290,7 @@ def tasks() -> int:
 
 async def settle(condition: Callable[[], bool]) -> None:
     """Wait until the condition holds."""
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while not condition():  # noqa: ASYNC110 - the kernel's side has no event
             await trio.sleep(0.01)
 
@@ -321,5 +321,5 @@ async def serving(
                 yield running
             finally:
                 shutdown.set()
-                with trio.CancelScope(shield=True), trio.fail_after(8):
+                with trio.CancelScope(shield=True), trio.fail_after(60):
                     await running.stopped.wait()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 SECRET = "a secret for running daemons, long enough for all"
-START_SECONDS = 20
+START_SECONDS = 60
 COMMAND = (sys.executable, "-m", "herod")
 
 
@@ -114,7 +114,7 @@ class Daemon:
         """Stop it; return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=60)
 
 
 @contextmanager
@@ -152,7 +152,7 @@ def running(
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(timeout=10)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

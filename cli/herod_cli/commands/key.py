@@ -49,13 +49,13 @@ def key() -> None:
     ]
 )
 @click.argument("name")
-@click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default read.")
+@click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default: read.")
 @networks_option
-@click.option("--expires", metavar="WHEN", help="90d, 12h, 30m or 2030-01-31T12:00:00Z. Default never.")
+@click.option("--expires", metavar="WHEN", help="90d, 12h, 30m or 2030-01-31T12:00:00Z. Default: never.")
 @click.option(
     "--kind",
     type=click.Choice(["user", "service"]),
-    help="Default user for an account, service for a local admin or a service.",
+    help="Default: user for an account, service for a local admin or a service.",
 )
 @click.option("--owner", metavar="WHO", help="The key's owner, by email or client_id (admins).")
 @save_option

@@ -52,8 +52,8 @@ def status(invocation: Invocation) -> None:
     ]
 )
 @click.argument("secret_id", metavar="ID")
-@click.option("--name", metavar="NAME", help="The key's name. Default the ID.")
-@click.option("--expires", metavar="WHEN", help="90d, 12h, 30m or 2030-01-31T12:00:00Z. Default never.")
+@click.option("--name", metavar="NAME", help="The key's name. Default: the ID.")
+@click.option("--expires", metavar="WHEN", help="90d, 12h, 30m or 2030-01-31T12:00:00Z. Default: never.")
 @save_option
 @pass_invocation
 def promote(invocation: Invocation, secret_id: str, name: str | None, expires: str | None, save: str | None) -> None:

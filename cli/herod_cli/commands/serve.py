@@ -19,7 +19,7 @@ __all__ = ["serve"]
 def _click_option(option: Option) -> Callable[..., Any]:
     """A setting as an option of the command line."""
     default = option.shown if option.default in (None, (), False) else str(option.default)
-    text = option.help + ("" if default == "none" else f" Default {default}.")
+    text = option.help + ("" if default == "none" else f" Default: {default}.")
     shape: dict[str, Any] = {"metavar": option.metavar}
     if option.kind is SWITCH:
         shape = {"is_flag": True}
@@ -54,8 +54,8 @@ def serve(**options: object) -> int:
     """Run the daemon.
 
     It needs a secret: HERO_SECRET, HERO_SECRET_FILE or the systemd credential hero_secret; `herod secret generate`
-    makes one. Every option is also a variable HEROD_… and a key of the TOML file; the command line comes before the
-    environment, and that before the file.
+    makes one. Every option can also be set as a variable HEROD_… or in the TOML file; the command line takes precedence
+    over the environment, and that over the file.
     """
     source = click.get_current_context().get_parameter_source
     given = {name: value for name, value in options.items() if source(name) is ParameterSource.COMMANDLINE}

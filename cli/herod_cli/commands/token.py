@@ -42,7 +42,7 @@ def token() -> None:
 )
 @click.option("--client-id", metavar="ID", help="The account's client_id. Without it your uid is presented.")
 @click.option("--secret", metavar="@FILE|-", help="The account's client secret; prompted for if omitted.")
-@click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default the account's own.")
+@click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default: the account's own.")
 @click.option("--resource", metavar="URI", help="The token's audience: the one service it is for.")
 @save_option
 @pass_invocation

@@ -49,7 +49,7 @@ def user() -> None:
 @click.argument("email", required=False)
 @click.option("--email", "email_option", metavar="EMAIL", help="The same as the argument.")
 @click.option("--name", metavar="TEXT", help="Display name.")
-@click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default read.")
+@click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default: read.")
 @networks_option
 @click.option("--password", "asks_password", is_flag=True, help="Prompt for a password to sign in with.")
 @click.option("--password-file", metavar="FILE", help="Read the password from FILE, or standard input for -.")

@@ -11,7 +11,7 @@ from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import FailureError
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.offline.restore import load, with_store_options
-from herod_cli.shared.output import clean, print_json, print_lines, print_notice
+from herod_cli.shared.output import clean, plural, print_json, print_lines, print_notice
 from herod_cli.shared.secret_files import read_named
 
 if TYPE_CHECKING:
@@ -59,16 +59,20 @@ def export(invocation: Invocation, /, file: str | None, to_secret: str | None, *
         sys.stdout.flush()
         sys.stdout.buffer.write(done.content)
         sys.stdout.buffer.flush()
-        print_notice(f"{done.accounts} accounts and {done.keys} keys of {clean(done.store)}")
+        print_notice(f"{_content(done)} of {clean(done.store)}")
         return
     path = Path(file) if file is not None else Path(f"herod-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.export")
     done = _write(path, settings, secret)
     opens = "HERO_SECRET" if to_secret is None else f"the secret in {to_secret.removeprefix('@')}"
     invocation.done(
         {"saved_to": str(path), "accounts": done.accounts, "keys": done.keys},
-        f"{done.accounts} accounts and {done.keys} keys are in {path} (0600). It opens with {opens}: anyone with "
-        "both can try the passwords, so send them separately.",
+        f"{_content(done)} are in {path} (0600). It opens with {opens}: anyone with both can guess the passwords "
+        "offline, so send them separately.",
     )
+
+
+def _content(done: "Export") -> str:
+    return f"{plural(done.accounts, 'account')} and {plural(done.keys, 'key')}"
 
 
 def _write(path: Path, settings: "Settings", secret: str | None) -> "Export":
@@ -187,7 +191,7 @@ def _answer(done: "Import") -> dict[str, object]:
 def _report(done: "Import") -> list[str]:
     verb = "Would import" if done.is_dry_run else "Imported"
     place = f"{done.store}, which is new" if done.is_new else done.store
-    lines = [f"{verb} {len(done.accounts)} accounts and {len(done.keys)} keys into {place}."]
+    lines = [f"{verb} {plural(len(done.accounts), 'account')} and {plural(len(done.keys), 'key')} into {place}."]
     lines += [f"skipped: {kind} {label}: {why}" for kind, label, why in done.skipped]
     lines += [f"no client secret: `herod user rotate-secret {id_}` creates one" for id_ in done.without_secret]
     return lines

@@ -10,7 +10,7 @@ import click
 from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import USAGE, FailureError
 from herod_cli.invocation_context import Invocation, pass_invocation
-from herod_cli.shared.output import clean, print_json, print_lines, print_notice
+from herod_cli.shared.output import clean, plural, print_json, print_lines, print_notice
 
 if TYPE_CHECKING:
     from herod.maintenance.restore import Restoration
@@ -99,8 +99,8 @@ def _warning(done: "Restoration", warning: str) -> str:
     if warning == done.unread and done.is_salvaged:
         return (
             f"the previous store is damaged ({warning}): changes since the backup were carried forward as far as they "
-            "could be read. Other accounts, keys and tokens that were deleted, disabled or revoked since then are valid "
-            "again: look through `herod user list`, `herod key list` and `herod peer list`"
+            "could be read. Other accounts, keys and tokens that were deleted, disabled or revoked since then are "
+            "valid again: look through `herod user list`, `herod key list` and `herod peer list`"
         )
     if warning == done.unread:
         return (
@@ -129,9 +129,8 @@ def _answer(done: "Restoration") -> dict[str, object]:
 
 def _report(done: "Restoration") -> list[str]:
     restored = done.restored
-    lines = [
-        f"Restored {done.store}: {done.accounts} accounts, {done.keys} keys. All tokens and sessions have ended.",
-    ]
+    held = f"{plural(done.accounts, 'account')}, {plural(done.keys, 'key')}"
+    lines = [f"Restored {done.store}: {held}. All tokens and sessions have ended."]
     if done.moved_to is not None:
         lines.append(f"The previous store is kept as {done.moved_to}")
     lines += [f"stays deleted: {kind} {id_}" for kind, id_ in restored.deleted]

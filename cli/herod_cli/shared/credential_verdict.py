@@ -32,7 +32,8 @@ def verdict_callback(what: str) -> Callable[..., int]:
         code = show_verdict(invocation, answer, is_good=is_good)
         if not is_good and answer.get("reason") == "invalid" and not invocation.is_json:
             print_notice(
-                "  hint: herod gives no reasons for keys and secrets; `herod key show ID` shows a key's state and scope",
+                "  hint: herod gives no reasons for keys and secrets; `herod key show ID` shows a key's state and "
+                "scope",
                 indent=8,
             )
         return code

@@ -18,6 +18,7 @@ __all__ = [
     "clean",
     "fit",
     "flow",
+    "plural",
     "print_error",
     "print_json",
     "print_lines",
@@ -135,6 +136,11 @@ def flow(text: str, columns: int, *, indent: int = 2) -> list[str]:
         else:
             lines.append(" " * indent + word)
     return lines
+
+
+def plural(number: int, noun: str) -> str:
+    """A number of things, such as `1 key` or `2 keys`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def show(value: object) -> str:

@@ -183,7 +183,7 @@ def test_explain(daemon: FakeDaemon, herod: Typed) -> None:
         "hint": "herod user scope x admin",
     }
     ended = herod("explain", "--scope", "admin")
-    assert (ended.code, ended.out) == (1, "denied: missing_scope, missing admin\n  fix: herod user scope x admin\n")
+    assert (ended.code, ended.out) == (1, "denied: missing scope: admin\n  fix: herod user scope x admin\n")
     assert json.loads(herod("explain", "--output", "json").out)["allowed"] is False
     assert herod("explain", "--scope", "a", "--operation", "b").code == 2
 

@@ -35,7 +35,7 @@ def test_a_name_with_the_time(machine: Path, store: tuple[str, str], herod: Call
     assert ended.code == 0, ended.err
     (made,) = machine.glob("herod-*Z.export")
     assert made.stat().st_mode & 0o777 == 0o600
-    assert "1 accounts and 1 keys" in " ".join(ended.out.split())
+    assert "1 account and 1 key" in " ".join(ended.out.split())
     assert herod("export", made, *store).code == 1
     assert herod("export", "missing/file", *store).code == 1
     assert not list(machine.glob(".*.part"))
@@ -52,7 +52,7 @@ def test_standard_output(
         monkeypatch.undo()
         file.seek(0)
         assert b"client_id" in decrypt_users(file.read(), OLD)
-    assert (ended.code, ended.err.startswith("1 accounts")) == (0, True)
+    assert (ended.code, ended.err.startswith("1 account and")) == (0, True)
 
 
 def test_no_terminal(store: tuple[str, str], herod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,10 +108,10 @@ shoe_size = 5
     arguments = ("import", "users.toml", *store, "--config", "herod.toml")
     assert herod(*arguments).code == 1
     dry = herod(*arguments, "--skip-existing", "--dry-run")
-    assert dry.out.startswith("Would import 1 accounts and 0 keys")
+    assert dry.out.startswith("Would import 1 account and 0 keys")
     for line in (
         "skipped: account ada: its client_id exists already",
-        "needs `herod user rotate-secret new` for a client secret",
+        "no client secret: `herod user rotate-secret new` creates one",
     ):
         assert line in dry.out.splitlines()
     for part in ("grants nothing: ships:sail", "do not list: lab", "ignored: users: shoe_size"):

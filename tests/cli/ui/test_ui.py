@@ -237,7 +237,7 @@ def relayed(daemon: Daemon, end: signal.Signals = signal.SIGINT) -> Iterator[str
             process.stdout.readline()
             yield link
             process.send_signal(end)
-            assert process.wait(timeout=10) == 0
+            assert process.wait(timeout=60) == 0
         finally:
             process.kill()
 

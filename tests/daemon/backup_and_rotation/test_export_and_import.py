@@ -73,7 +73,7 @@ def test_from_machine_to_machine(daemon: Daemon, open_folder: Path, tmp_path: Pa
     assert (wrong.returncode, "--from-secret" in wrong.stderr) == (2, True)
     done = herod("import", str(file), "--from-secret", f"@{tmp_path / 'old'}", *place, env=env)
     assert done.returncode == 0, done.stderr
-    assert "Imported 1 accounts and 2 keys" in done.stdout
+    assert "Imported 1 account and 2 keys" in done.stdout
     assert "ADMIN: key" in done.stderr
     with running(there, HERO_SECRET=OTHER) as other:
         refused = herod("import", str(file), "--from-secret", f"@{tmp_path / 'old'}", *place, env=env)

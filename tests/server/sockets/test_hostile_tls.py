@@ -260,7 +260,7 @@ async def test_endings(ending: Ending) -> None:
             async with await running.connect("tls") as client:
                 if data:
                     await client.send(data)
-                with trio.fail_after(10):
+                with trio.fail_after(60):
                     await ending(client)
 
         async with trio.open_nursery() as nursery:
