@@ -184,7 +184,8 @@ def test_explain(daemon: FakeDaemon, herod: Typed) -> None:
     }
     ended = herod("explain", "--scope", "admin")
     assert (ended.code, ended.out) == (1, "denied: missing scope: admin\n  fix: herod user scope x admin\n")
-    assert json.loads(herod("explain", "--output", "json").out)["allowed"] is False
+    assert json.loads(herod("explain", "--scope", "admin", "--output", "json").out)["allowed"] is False
+    assert herod("explain").code == 2
     assert herod("explain", "--scope", "a", "--operation", "b").code == 2
 
 
