@@ -25,13 +25,28 @@ __all__ = [
 
 MAX_DEPTH: Final = 32
 # An unterminated string matches as well; otherwise each quote in it would be tried again, in quadratic time.
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKETS: Final = b"[]{}"
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(_BRACKETS))
 _ALIKE: Final = bytes.maketrans(b"{}", b"[]")
 _MAX_FIELDS: Final = 100
-# The two places where msgspec's messages repeat the input.
-_SENT: Final = re.compile(r"(?P<says>unknown field|Invalid enum value) (?P<mark>[`'])(?P<text>.*)(?P=mark)", re.DOTALL)
+# What msgspec says; the field and enum names are the client's own.
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_MISSING: Final = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
+_ENUM: Final = re.compile(r"Invalid enum value (?P<value>.*)", re.DOTALL)
+_TYPE: Final = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<found>[^`]*)`")
+_BOUND: Final = re.compile(r"Expected `(?P<wanted>[^`]*)` (?P<bound>.*)", re.DOTALL)
+_PLACE: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`\Z")
+_MARKS: Final = "`'"
+_TYPES: Final = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
 
 
 def check_depth(body: bytes) -> None:
@@ -45,7 +60,7 @@ def check_depth(body: bytes) -> None:
     """
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return
-    left = _STRING.sub(b"", body).translate(_ALIKE, _NO_BRACKETS)
+    left = STRING.sub(b"", body).translate(_ALIKE, _NO_BRACKETS)
     if b"[" * (MAX_DEPTH + 1) not in left:
         left += b"]" * left.count(b"[")  # an unclosed level counts too
         for _ in range(MAX_DEPTH):
@@ -78,7 +93,7 @@ def decode_params(operation: Operation, body: bytes) -> Params:
     except msgspec.ValidationError as error:
         raise InvalidRequest(_say(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"The body is not JSON: {error}.") from None
+        raise InvalidRequest(f"The body is not JSON: {str(error).removeprefix('JSON is malformed: ')}.") from None
 
 
 def convert_params(operation: Operation, fields: Mapping[str, Any], *, is_text: bool) -> Params:
@@ -168,5 +183,26 @@ def _pairs(text: str, what: str) -> dict[str, str]:
 
 
 def _say(error: msgspec.ValidationError) -> str:
-    said = _SENT.sub(lambda match: f"{match['says']} {quoted(match['text'])}", str(error), count=1)
-    return f"{said.replace('Object', 'The request').replace(' - at `$.', ' - at `')}."
+    """What is wrong with the parameters, in the words of JSON."""
+    text = str(error)
+    if match := _UNKNOWN.match(text):
+        return f"Unknown parameter {quoted(match['name'])}."
+    if match := _MISSING.match(text):
+        return f"The parameter {match['name']!r} is missing."
+    place = _PLACE.search(text)
+    text = text if place is None else text[: place.start()]
+    path = "The request" if place is None else place["path"]
+    if match := _TYPE.fullmatch(text):
+        return f"{path} must be {_name_types(match['wanted'])}, not {_name_types(match['found'])}."
+    if match := _BOUND.fullmatch(text):
+        return f"{path} must be {_name_types(match['wanted'])} {match['bound']}."
+    if match := _ENUM.fullmatch(text):
+        return f"{path} has no value {quoted(match['value'].strip(_MARKS))}."
+    if "RFC3339" in text:
+        return f"{path} is not a time: write it like 2030-01-31T12:00:00Z (RFC 3339)."
+    return f"{path}: {text}."
+
+
+def _name_types(names: str) -> str:
+    """`str | null` as "a string or null"."""
+    return " or ".join(_TYPES.get(name, name) for name in names.split(" | "))

@@ -19,7 +19,7 @@ from hypercorn.trio.worker_context import WorkerContext
 
 from herod.protocols.http import Request, Response
 
-__all__ = ["HypercornBridge", "PageError", "serialise"]
+__all__ = ["HypercornBridge", "PageAnswer", "PageError", "serialise"]
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def serialise(request: Request) -> bytes:
     return "\r\n".join((*lines, "", "")).encode("latin-1") + request.body
 
 
-class _Answer:
+class PageAnswer:
     """A response as it arrives, parsed by llhttp (the callbacks' names are from httptools).
 
     Attributes:
@@ -204,7 +204,7 @@ class _Stream:
     def __init__(self, data: bytes, *, most_bytes: int) -> None:
         self._data = data
         self._closed = trio.Event()
-        self.answer = _Answer(most_bytes)
+        self.answer = PageAnswer(most_bytes)
         self.over = trio.Event()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:

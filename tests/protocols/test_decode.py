@@ -1,14 +1,19 @@
 """Decoding parameters from bytes: malformed input is refused, in linear time."""
 
 import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from herod.operations.operation_table import OPERATIONS
-from herod.protocols.decode import _STRING, MAX_DEPTH, check_depth, decode_params, read_form
+from herod.pipeline.operation_definition import Params, query
+from herod.protocols.decode import MAX_DEPTH, STRING, check_depth, decode_params, read_form
 from herod.protocols.http import Request
+from herod.scopes.decisions import Access
 from herod.scopes.principal import Source
 from herod_client.core.errors import InvalidRequest
 from support.herod_in_memory import Harness, bearer
@@ -98,7 +103,7 @@ def test_depth_of_any_text(text: str, around: int) -> None:
 def test_a_string_without_an_end_is_read_once() -> None:
     """An unterminated string is scanned once; once per quote would let 64 KiB block the event loop for seconds."""
     body = b"[]" * 33 + b'"' + b'\\"' * 500
-    assert len(_STRING.findall(body)) == 1
+    assert len(STRING.findall(body)) == 1
     check_depth(b"[]" * 33 + b'"' + b"[" * 100)  # not JSON: left to the parser
 
 
@@ -155,3 +160,44 @@ async def test_a_text_may_be_the_word_null(harness: Harness) -> None:
     token = await (await harness.user("admin")).token()
     answer = await harness.request("GET", "/api/v1/audit?reason=null", headers=bearer(token))
     assert answer.json["data"] == []
+
+
+class Sample(Params, frozen=True, kw_only=True):
+    """Parameters of every sort."""
+
+    name: str
+    count: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
+    note: Annotated[str, msgspec.Meta(max_length=3)] | None = None
+    kind: Literal["x", "y"] = "x"
+    since: datetime | None = None
+    networks: tuple[str, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{}", "The parameter 'name' is missing."),
+        (b'{"name":"a","x`y":1}', "Unknown parameter 'x`y'."),
+        (b'{"name":1}', "name must be a string, not an integer."),
+        (b'{"name":null}', "name must be a string, not null."),
+        (b'{"name":"a","note":[]}', "note must be a string or null, not a list."),
+        (b'{"name":"a","networks":[true]}', "networks[0] must be a string, not true or false."),
+        (b'{"name":"a","count":9}', "count must be an integer <= 5."),
+        (b'{"name":"a","note":"long"}', "note must be a string of length <= 3."),
+        (b'{"name":"a","kind":"z"}', "kind has no value 'z'."),
+        (b'{"name":"a","since":"x"}', "since is not a time: write it like 2030-01-31T12:00:00Z (RFC 3339)."),
+        (b"[]", "The request must be an object, not a list."),
+        (b'{"name"', "The body is not JSON: Input data was truncated."),
+        (b"{name:1}", "The body is not JSON: object keys must be strings (byte 1)."),
+    ],
+)
+def test_messages(body: bytes, message: str) -> None:
+    """What is wrong with a body is said in the words of JSON."""
+
+    def handler(reader: Any, context: Any, params: Sample) -> None:
+        """Do nothing."""
+
+    operation = query("made.up", needs=Access.PUBLIC, example={})(handler)
+    with pytest.raises(InvalidRequest) as refused:
+        decode_params(operation, body)
+    assert refused.value.message == message

@@ -12,7 +12,7 @@ import trio.testing
 from herod.protocols.http import Request, Response
 from herod.scopes.principal import Source
 from herod.server.dashboard_requests import PAGES_AT_ONCE, PageRequests
-from herod.server.hypercorn_in_memory import HypercornBridge, PageError, _Answer, serialise
+from herod.server.hypercorn_in_memory import HypercornBridge, PageAnswer, PageError, serialise
 from support.in_process_server import QUICK, Client, serving
 
 MOST = 10_000
@@ -266,7 +266,7 @@ async def test_an_application_that_fails(target: str) -> None:
 @pytest.mark.parametrize("step", [1, 10_000])
 def test_answers_are_read_strictly(data: bytes, words: str, step: int) -> None:
     """Answers are parsed strictly, however they are split."""
-    answer = _Answer(100)
+    answer = PageAnswer(100)
     for start in range(0, len(data), step):
         answer.feed(data[start : start + step])
     with pytest.raises(PageError, match=words):
@@ -275,7 +275,7 @@ def test_answers_are_read_strictly(data: bytes, words: str, step: int) -> None:
 
 def test_nothing_after_the_answer_counts() -> None:
     """A second answer on the same connection is ignored."""
-    answer = _Answer(100)
+    answer = PageAnswer(100)
     assert not answer.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nab")
     assert not answer.feed(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
     assert answer.response() == Response(200, b"ab")
