@@ -43,7 +43,7 @@ class ResourceCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 async def _count(store: Store, context: Context, params: NoParams) -> ResourceCounts:
     total = store.count(Resource)
-    groups = await context.process.surveys.find("resources", lambda: store.survey(_survey), rows=total, now=context.now)
+    groups = await context.process.scans.find("resources", lambda: store.survey(_survey), rows=total, now=context.now)
     is_whole = total <= MAX_SURVEYED and len(groups) <= MAX_GROUPS
     return ResourceCounts(total=total, groups=groups[:MAX_GROUPS], is_whole=is_whole)
 

@@ -75,16 +75,16 @@ class OverviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 async def _look(store: Store, context: Context, params: NoParams) -> OverviewAnswer:
     runtime, now = context.runtime, context.now
-    deployment, surveys = context.process.deployment, context.process.surveys
+    deployment, scans = context.process.deployment, context.process.scans
     audit_rows = store.audit_head[0]
-    keys, store_bytes = await surveys.find(
+    keys, store_bytes = await scans.find(
         "keys",
         lambda: store.survey(lambda reader: (_survey_keys(reader, now), deployment.store_bytes())),
         rows=store.count(ApiKey),
         now=now,
     )
-    hours, is_whole_day = await surveys.find("day", lambda: _count_day(store, now), rows=audit_rows, now=now)
-    backup_at = await surveys.find("backup", lambda: _last_backup(store), rows=audit_rows, now=now)
+    hours, is_whole_day = await scans.find("day", lambda: _count_day(store, now), rows=audit_rows, now=now)
+    backup_at = await scans.find("backup", lambda: _last_backup(store), rows=audit_rows, now=now)
     status, reason = store.health
     return OverviewAnswer(
         status=status,

@@ -20,12 +20,12 @@ class ProcessState:
         operations: the operation table, by name, for `access.explain`.
         deployment: how this daemon is deployed; only for display.
         admins: whether there is an enabled admin.
-        surveys: cached results of long store scans.
+        scans: cached results of long store scans.
         legacy_usage: how often each legacy secret was used.
     """
 
     operations: Mapping[str, Any] = field(default_factory=dict)
     deployment: Deployment = field(default_factory=Deployment)
     admins: AdminPresence = field(default_factory=AdminPresence)
-    surveys: ScanCache = field(default_factory=ScanCache)
+    scans: ScanCache = field(default_factory=ScanCache)
     legacy_usage: LegacyUsage = field(default_factory=LegacyUsage)

@@ -169,7 +169,7 @@ async def test_long_looks_are_remembered_for_a_minute(harness: Harness, monkeypa
         looks.append(harness.clock.now)
         return len(looks)
 
-    find = harness.pipeline.process.surveys.find
+    find = harness.pipeline.process.scans.find
     assert [await find("short", look, rows=10, now=at) for at in (0, 1)] == [1, 2]
     assert [await find("long", look, rows=10_000, now=at) for at in (100, 159, 160, 90)] == [3, 3, 4, 5]
 
