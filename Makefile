@@ -102,9 +102,9 @@ test: $(DEV_READY) $(NPM_READY) ## run the whole suite
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 
 .PHONY: coverage
-coverage: $(DEV_READY) $(NPM_READY) ## run the whole suite, and hold the coverage promised in CONTRIBUTING.md
+coverage: $(DEV_READY) $(NPM_READY) ## run the whole suite and more examples of the schema, and hold the coverage promised in CONTRIBUTING.md
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
+	@HEROD_SCHEMA=3 $(BIN)/coverage run -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=100 \
 	  --include='herod/scopes/*,herod/credentials/*,clients/python/herod_client/core/*,herod/pipeline/pipeline.py,herod/pipeline/admission.py,herod/pipeline/targets.py'

@@ -1,13 +1,15 @@
 """Fixtures for every layer, and reporting for a run."""
 
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 from hypothesis import settings
 
+from herod.credentials import passwords
+from herod.credentials.passwords import Argon2idPreset
 from support.herod_in_memory import Harness, open_harness
 from support.soak_rounds import describe
 
@@ -33,6 +35,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((index for index, folder in enumerate(FIRST) if path.startswith(f"{folder}/")), len(FIRST))
 
     items.sort(key=place)
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In this process, hashing a password costs next to nothing; tests/credentials measures the real cost."""
+    with pytest.MonkeyPatch.context() as patched:
+        if "credentials" not in request.path.parts:
+            patched.setattr(passwords, "OWASP_2024", Argon2idPreset(memory_kib=8, passes=1, lanes=1))
+        yield
 
 
 @pytest.fixture

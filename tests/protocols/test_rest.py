@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from herod.credentials import passwords
+from herod.credentials.passwords import OWASP_2024
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.operations.accounts import login_and_registration
 from herod.store.store_interface import Health
@@ -98,6 +100,7 @@ async def test_unknown_emails_cost_the_same_work(harness: Harness, monkeypatch: 
         checked.append(phc)
         return False
 
+    monkeypatch.setattr(passwords, "OWASP_2024", OWASP_2024)
     await register(harness)
     monkeypatch.setattr(login_and_registration, "verify_password", verify)
     for email in ("ada@example.org", "nobody@example.org"):

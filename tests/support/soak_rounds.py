@@ -26,7 +26,7 @@ SHORT: Final = {
     "FUZZ_BYTES": 500,
     "LOGINS": 40,
     "CANARIES": 500,
-    "SCHEMA": 3,
+    "SCHEMA": 0,
 }
 
 
