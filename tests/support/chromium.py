@@ -112,7 +112,7 @@ class Person:
     def violations(self, *rules: str) -> list[str]:
         """Violations that axe rates serious or critical, by all its rules or by the given ones."""
         if not AXE.exists():
-            pytest.skip("axe-core is missing: apt install npm")
+            pytest.skip("axe-core is missing: apt install npm, then `make test` fetches it")
         # Evaluated through the debugger, which the page's content security policy does not restrict.
         self.page.evaluate(_axe())
         options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}

@@ -65,7 +65,9 @@ async def test_openapi_says_who_may(harness: Harness) -> None:
     assert {name for one in paths["/token"]["post"]["security"] for name in one} == {"client_secret", "peer"}
 
 
-@pytest.mark.skipif(not MODULES.exists(), reason="npm was not there to fetch the meta-schema")
+@pytest.mark.skipif(
+    not MODULES.exists(), reason="the meta-schema is missing: apt install npm, then `make test` fetches it"
+)
 async def test_openrpc_passes_its_meta_schema(harness: Harness) -> None:
     """The OpenRPC document is valid by the meta schema of its specification."""
     registry: Registry[Any] = Registry()
