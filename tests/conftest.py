@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
 
     def place(item: pytest.Item) -> int:
-        path = item.path.relative_to(here).as_posix()
+        path = item.path.relative_to(here).as_posix() if item.path.is_relative_to(here) else ""
         return next((index for index, folder in enumerate(FIRST) if path.startswith(f"{folder}/")), len(FIRST))
 
     items.sort(key=place)

@@ -33,7 +33,7 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
     if isinstance(decision, Denied):
         if decision.reason is Reason.ANONYMOUS and operation.methods is not None:
             raise BadCredentials(
-                f"{operation.name} needs a credential: present a {name_methods(operation.methods)}.",
+                f"This needs a credential: present {name_methods(operation.methods)}.",
                 reason=decision.reason,
                 hint=decision.hint,
             )
@@ -41,7 +41,7 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
     if operation.methods is not None and principal.method not in operation.methods:
         presents, takes = name_methods((principal.method,)), name_methods(operation.methods)
         raise CeilingExceeded(
-            f"{operation.name} takes a {takes}, not a {presents}.", reason="method_not_allowed", hint=f"use a {takes}"
+            f"{operation.name} takes {takes}, not {presents}.", reason="method_not_allowed", hint=f"use {takes}"
         )
     if operation.manages_keys:
         check_key_manager(context)

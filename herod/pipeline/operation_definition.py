@@ -257,9 +257,24 @@ class Operation:
 Handler = Callable[..., Any]
 
 
+_METHOD_NAMES: Final = {
+    AuthMethod.CLIENT_SECRET: "a client id and secret",
+    AuthMethod.PASSWORD: "a password",
+    AuthMethod.PEER: "Authorization: Peer",
+    AuthMethod.SESSION: "a browser session",
+    AuthMethod.USER_KEY: "a user's API key",
+    AuthMethod.SERVICE_KEY: "a service key",
+    AuthMethod.LEGACY_SECRET: "a legacy secret",
+    AuthMethod.JWT: "an access token",
+    AuthMethod.ANONYMOUS: "no credential",
+}
+
+
 def name_methods(methods: Iterable[AuthMethod]) -> str:
-    """Credentials as people read them: "client secret or peer"."""
-    return " or ".join(sorted(method.replace("_", " ") for method in methods))
+    """Credentials as people read them: "a client id and secret or Authorization: Peer"."""
+    asked = set(methods)
+    *most, last = (name for method, name in _METHOD_NAMES.items() if method in asked)
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def query(name: str, *, needs: Needs, example: Mapping[str, Any], **facts: Any) -> Callable[[Handler], Operation]:

@@ -101,11 +101,14 @@ class Pipeline:
     async def visit(
         self, operation: Operation, params: Params, presented: Presented, source: Source, *, among: Iterable[Operation]
     ) -> tuple[Any, frozenset[str]]:
-        """Answer a query, and say which operations `among` others its caller may call, by one identification.
+        """Answer a plain query, and say which operations `among` others its caller may call, by one identification.
 
         Raises:
             Unauthenticated, PermissionDenied: as `call`.
+            TypeError: the operation is a command, waits, is limited, or takes a credential as a parameter.
         """
+        if operation.is_command or operation.wait or operation.misses or operation.credential_field:
+            raise TypeError(f"{operation.name} is not a plain query")
         context = self._context(source)
         try:
             self._admit(context, operation, self._identify(context, presented))

@@ -130,12 +130,13 @@ _LOOKS: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 def _shown(record: Account | ApiKey) -> dict[str, Any]:
     """The fields of a record that users see, as they see them."""
-    return {
-        shown: look(value) if (look := _LOOKS.get(field)) is not None else value
-        for field, (_, shown) in record.field_uses.items()
-        if shown is not None
-        for value in (getattr(record, field),)
-    }
+    found: dict[str, Any] = {}
+    for field, (_, shown) in record.field_uses.items():
+        if shown is not None:
+            value = getattr(record, field)
+            look = _LOOKS.get(field)
+            found[shown] = value if look is None else look(value)
+    return found
 
 
 def account_view(account: Account) -> User:

@@ -36,7 +36,7 @@ _MISSING: Final = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
 _ENUM: Final = re.compile(r"Invalid enum value (?P<value>.*)", re.DOTALL)
 _TYPE: Final = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<found>[^`]*)`")
 _BOUND: Final = re.compile(r"Expected `(?P<wanted>[^`]*)` (?P<bound>.*)", re.DOTALL)
-_PLACE: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`\Z")
+_PLACE: Final = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`\Z")
 _MARKS: Final = "`'"
 _TYPES: Final = {
     "str": "a string",
@@ -44,6 +44,7 @@ _TYPES: Final = {
     "float": "a number",
     "bool": "true or false",
     "array": "a list",
+    "datetime": "a time (RFC 3339)",
     "object": "an object",
     "null": "null",
 }
@@ -92,7 +93,9 @@ def decode_params(operation: Operation, body: bytes) -> Params:
         return operation.decode(body)
     except msgspec.ValidationError as error:
         raise InvalidRequest(_say(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError:
+        raise InvalidRequest("The body is not JSON: it is not UTF-8.") from None
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f"The body is not JSON: {str(error).removeprefix('JSON is malformed: ')}.") from None
 
 
@@ -108,7 +111,7 @@ def convert_params(operation: Operation, fields: Mapping[str, Any], *, is_text: 
     try:
         params = msgspec.convert(fields, operation.params, strict=not is_text)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(_say(error)) from None
+        raise InvalidRequest(_say(error, fields if is_text else None)) from None
     if is_text:
         for name, text in fields.items():
             _check_reading(name, text, getattr(params, name))
@@ -182,27 +185,33 @@ def _pairs(text: str, what: str) -> dict[str, str]:
     return fields
 
 
-def _say(error: msgspec.ValidationError) -> str:
-    """What is wrong with the parameters, in the words of JSON."""
+def _say(error: msgspec.ValidationError, fields: Mapping[str, str | None] | None = None) -> str:
+    """What is wrong with the parameters.
+
+    Args:
+        fields: a query's or form's, whose values are all strings; without it the words are those of JSON.
+    """
     text = str(error)
-    if match := _UNKNOWN.match(text):
-        return f"Unknown parameter {quoted(match['name'])}."
-    if match := _MISSING.match(text):
-        return f"The parameter {match['name']!r} is missing."
     place = _PLACE.search(text)
     text = text if place is None else text[: place.start()]
+    if match := _UNKNOWN.fullmatch(text):
+        return f"Unknown parameter {quoted(match['name'])}."
+    if match := _MISSING.fullmatch(text):
+        return f"The parameter {match['name']!r} is missing."
     path = "The request" if place is None else place["path"]
+    found = "" if fields is None else f", not {quoted(fields.get(path) or '')}"
     if match := _TYPE.fullmatch(text):
-        return f"{path} must be {_name_types(match['wanted'])}, not {_name_types(match['found'])}."
+        wanted = _name_types(match["wanted"], is_text=fields is not None)
+        return f"{path} must be {wanted}{found or ', not ' + _name_types(match['found'])}."
     if match := _BOUND.fullmatch(text):
-        return f"{path} must be {_name_types(match['wanted'])} {match['bound']}."
+        return f"{path} must be {_name_types(match['wanted'], is_text=fields is not None)} {match['bound']}{found}."
     if match := _ENUM.fullmatch(text):
-        return f"{path} has no value {quoted(match['value'].strip(_MARKS))}."
+        return f"{path} cannot be {quoted(match['value'].strip(_MARKS))}: see its values in the documentation."
     if "RFC3339" in text:
         return f"{path} is not a time: write it like 2030-01-31T12:00:00Z (RFC 3339)."
     return f"{path}: {text}."
 
 
-def _name_types(names: str) -> str:
-    """`str | null` as "a string or null"."""
-    return " or ".join(_TYPES.get(name, name) for name in names.split(" | "))
+def _name_types(names: str, *, is_text: bool = False) -> str:
+    """`str | null` as "a string or null"; a query has no null."""
+    return " or ".join(_TYPES.get(name, name) for name in names.split(" | ") if not (is_text and name == "null"))

@@ -40,7 +40,9 @@ def _key_name(found: FoundSetting) -> str | None:
         return None
     name = str(found.value)
     if not KEY_NAME.match(name):
-        raise SettingsError(f"{found.where}: found {name[:80]!r}, expected up to 64 letters, digits and . _ -")
+        raise SettingsError(
+            f"{found.where}: found {name[:80]!r}, expected up to 64 letters, digits, dots, underscores and hyphens."
+        )
     return name
 
 

@@ -91,3 +91,15 @@ def test_a_button_pressed_before_the_page_is_ready_asks_too(admin: Person) -> No
     assert focused(admin) == "Cancel"
     admin.page.keyboard.press("Escape")
     assert remove.is_visible()
+
+
+def test_a_question_is_asked_again(admin: Person) -> None:
+    """A form whose first answer never arrived asks before it is sent once more."""
+    admin.go("Peers")
+    admin.page.route("**/ui/peers/*/remove", lambda route: route.fulfill(status=204))
+    remove = admin.button("Remove", admin.page.get_by_role("row", name="user 1234"))
+    for _ in range(2):
+        remove.click()
+        admin.sure("Remove")
+        admin.page.get_by_role("dialog").wait_for(state="detached")
+    assert remove.is_visible()

@@ -46,7 +46,7 @@ def test_verify(admin: Person) -> None:
     """The log verifies."""
     admin.go("Audit")
     admin.button("Verify the log").click()
-    admin.page.get_by_text("The log is complete").wait_for()
+    admin.page.get_by_text("The log is intact").wait_for()
 
 
 def test_sign_out(sit: Sit) -> None:

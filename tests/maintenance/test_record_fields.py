@@ -1,5 +1,6 @@
 """No field of an account or key is lost on its way to another herod, or to users, unless its record says so."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from herod.credentials.imported_secret_hashes import OWN_KEY, ImportedHash, pack
 from herod.credentials.passwords import hash_password
 from herod.maintenance.export_accounts import export_accounts
 from herod.maintenance.import_accounts import import_accounts
-from herod.pipeline.result_views import Key, User
+from herod.pipeline.result_views import Key, User, account_view, key_view
 from herod.records import Account, ApiKey, Record
 from support.stopped_store import opened, put, settings
 
@@ -59,3 +60,19 @@ async def test_every_exported_field_arrives(record: Record, tmp_path: Path) -> N
 def test_every_shown_field_is_in_the_view(record: Record, view: type[User | Key], computed: set[str]) -> None:
     """And the view holds nothing else but what is worked out."""
     assert {use.shown for use in record.field_uses.values() if use.shown} == set(view.__struct_fields__) - computed
+
+
+def test_what_users_see() -> None:
+    """Scopes are joined, networks sorted, times in UTC."""
+    assert account_view(ACCOUNT) == User(
+        client_id="ada",
+        email="ada@example.org",
+        name="Ada",
+        scope="write",
+        networks=["lab"],
+        enabled=False,
+        created_at=datetime.fromtimestamp(5, UTC),
+    )
+    seen = key_view(KEY, None)
+    assert (seen.kind, seen.scope, seen.networks) == ("user", "read", ["lab"])
+    assert (seen.expires_at, seen.last_used_at) == (datetime.fromtimestamp(2**31, UTC), None)

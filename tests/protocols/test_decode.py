@@ -1,6 +1,7 @@
 """Decoding parameters from bytes: malformed input is refused, in linear time."""
 
 import json
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herod.operations.operation_table import OPERATIONS
-from herod.pipeline.operation_definition import Params, query
-from herod.protocols.decode import MAX_DEPTH, STRING, check_depth, decode_params, read_form
+from herod.pipeline.operation_definition import Operation, Params, query
+from herod.protocols.decode import MAX_DEPTH, STRING, check_depth, convert_params, decode_params, read_form
 from herod.protocols.http import Request
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Source
@@ -173,6 +174,15 @@ class Sample(Params, frozen=True, kw_only=True):
     networks: tuple[str, ...] = ()
 
 
+def sample() -> Operation:
+    """An operation with these parameters."""
+
+    def handler(reader: Any, context: Any, params: Sample) -> None:
+        """Do nothing."""
+
+    return query("made.up", needs=Access.PUBLIC, example={})(handler)
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -184,7 +194,9 @@ class Sample(Params, frozen=True, kw_only=True):
         (b'{"name":"a","networks":[true]}', "networks[0] must be a string, not true or false."),
         (b'{"name":"a","count":9}', "count must be an integer <= 5."),
         (b'{"name":"a","note":"long"}', "note must be a string of length <= 3."),
-        (b'{"name":"a","kind":"z"}', "kind has no value 'z'."),
+        (b'{"name":"a","kind":"z"}', "kind cannot be 'z': see its values in the documentation."),
+        (b'{"name":"a","since":5}', "since must be a time (RFC 3339) or null, not an integer."),
+        (b'{"name":"\xff"}', "The body is not JSON: it is not UTF-8."),
         (b'{"name":"a","since":"x"}', "since is not a time: write it like 2030-01-31T12:00:00Z (RFC 3339)."),
         (b"[]", "The request must be an object, not a list."),
         (b'{"name"', "The body is not JSON: Input data was truncated."),
@@ -193,11 +205,39 @@ class Sample(Params, frozen=True, kw_only=True):
 )
 def test_messages(body: bytes, message: str) -> None:
     """What is wrong with a body is said in the words of JSON."""
-
-    def handler(reader: Any, context: Any, params: Sample) -> None:
-        """Do nothing."""
-
-    operation = query("made.up", needs=Access.PUBLIC, example={})(handler)
     with pytest.raises(InvalidRequest) as refused:
-        decode_params(operation, body)
+        decode_params(sample(), body)
     assert refused.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("count", "abc", "count must be an integer, not 'abc'."),
+        ("count", "9", "count must be an integer <= 5, not '9'."),
+        ("count", "", "count must be an integer, not ''."),
+        ("count", "x" * 5000, "count must be an integer, not (5000 characters)."),
+        ("since", "soon", "since is not a time: write it like 2030-01-31T12:00:00Z (RFC 3339)."),
+        ("other", "1", "Unknown parameter 'other'."),
+    ],
+)
+def test_messages_about_queries(field: str, text: str, message: str) -> None:
+    """A query has strings alone, and no null: its messages quote what was given."""
+    with pytest.raises(InvalidRequest) as refused:
+        convert_params(sample(), {"name": "a", field: text}, is_text=True)
+    assert refused.value.message == message
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_message_names_a_type_of_python(name: str) -> None:
+    """Whatever is given in place of a parameter, the message has JSON's words for it."""
+    operation = OPERATIONS[name]
+    messages = []
+    given: tuple[object, ...] = (1.5, True, [], {}, "x", None)
+    for field in operation.params.__struct_fields__:
+        for value in given:
+            try:
+                convert_params(operation, {field: value}, is_text=False)
+            except InvalidRequest as error:
+                messages.append(error.message)
+    assert [one for one in messages if re.search(r"`|\b(str|int|float|bool|datetime|array)\b", one)] == []

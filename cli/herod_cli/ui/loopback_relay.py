@@ -124,6 +124,9 @@ class Relay:
     Args:
         path: the daemon's socket.
         uids: whose browsers may come. Another user's would guess passwords in our name.
+
+    Attributes:
+        sessions: cookie and ticket of those that came through here, the one used last at the end.
     """
 
     def __init__(self, path: str, *, uids: frozenset[int]) -> None:
@@ -132,7 +135,11 @@ class Relay:
         self._socket = trio.socket.from_stdlib_socket(socket.create_server(("127.0.0.1", 0)))
         self.port: int = self._socket.getsockname()[1]
         self._places = trio.CapacityLimiter(CONNECTIONS)
-        self._sessions: dict[tuple[str, str], None] = {}  # the one used last stands last
+        self.sessions: dict[tuple[str, str], None] = {}
+
+    def close(self) -> None:
+        """Give the port back, where the relay has never served."""
+        self._socket.close()
 
     async def serve(self) -> None:
         """Pass requests on until cancelled, or told to end; then end the sessions, and only then leave the port."""
@@ -143,7 +150,7 @@ class Relay:
                     await trio.serve_listeners(self._handle, [trio.SocketListener(self._socket)])
             finally:
                 with trio.move_on_after(SIGN_OUT_SECONDS, shield=True):
-                    for cookie, ticket in reversed(self._sessions):
+                    for cookie, ticket in reversed(self.sessions):
                         await self._sign_out(cookie, ticket)
 
     async def _sign_out(self, cookie: str, ticket: str) -> None:
@@ -166,7 +173,7 @@ class Relay:
                 try:
                     await self._check_holder(browser)
                     with trio.fail_after(READ_SECONDS):
-                        request = await self._read(browser)
+                        request = await self.read(browser)
                     if request is None:
                         return
                     with trio.fail_after(ANSWER_SECONDS):
@@ -180,7 +187,7 @@ class Relay:
         if holder_of(table, port=port, relay_port=self.port) not in self._uids:
             raise RelayRefusal(403, "This relay is for the user who started it.")
 
-    async def _read(self, browser: trio.SocketStream) -> bytes | None:
+    async def read(self, browser: trio.abc.Stream) -> bytes | None:
         """The request as the daemon gets it; None when the browser leaves without one."""
         reader = RequestReader(Source(), limits=LIMITS)
         try:
@@ -190,19 +197,22 @@ class Relay:
                 piece = await browser.receive_some(PIECE_BYTES)
                 if not piece:
                     return None
-                reader.feed(piece)
+                reader.feed(bytes(piece))
         except Refusal as error:
             raise RelayRefusal(error.status, error.message) from error
-        self._remember(request)
-        return relayed_request(request, port=self.port)
+        if not reader.is_modern:  # the daemon's answer may be chunked
+            raise RelayRefusal(400, "Send HTTP/1.1.")
+        relayed = relayed_request(request, port=self.port)
+        self._remember(request)  # only of what may pass: refused requests would push real sessions out
+        return relayed
 
     def _remember(self, request: Request) -> None:
         session = session_of(request)
         if session is not None:
-            self._sessions.pop(session, None)
-            self._sessions[session] = None
-            if len(self._sessions) > SESSIONS:
-                del self._sessions[next(iter(self._sessions))]
+            self.sessions.pop(session, None)
+            self.sessions[session] = None
+            if len(self.sessions) > SESSIONS:
+                del self.sessions[next(iter(self.sessions))]
 
     async def _pass(self, request: bytes, browser: trio.SocketStream) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The audit log: list it, follow it, and verify that it is complete."""
+"""The audit log: list it, follow it, and verify that it is intact."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

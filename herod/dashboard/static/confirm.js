@@ -16,14 +16,17 @@
     yes.textContent = submitter ? submitter.textContent : "Yes";
     yes.className = "danger";
     no.onclick = () => dialog.close();
+    let isSure = false;
     yes.onclick = () => {
-      form.dataset.sure = "yes";
+      isSure = true;
       dialog.close();
+      form.dataset.sure = "yes";
       form.requestSubmit(submitter || undefined);
+      delete form.dataset.sure; // where the page stays, the next press asks again
     };
     dialog.onclose = () => {
       dialog.remove();
-      if (submitter && !form.dataset.sure) submitter.focus();
+      if (submitter && !isSure) submitter.focus();
     };
     row.append(no, yes);
     dialog.append(text, row);

@@ -21,7 +21,8 @@ KeyOrder = Annotated[
     Literal["oldest", "newest", "expires"], msgspec.Meta(description="which keys come first; expires is for admins")
 ]
 KeyState = Annotated[
-    Literal["on", "off", "expired", "unused"], msgspec.Meta(description="only keys in this state; unused: for 90 days")
+    Literal["on", "off", "expired", "unused"],
+    msgspec.Meta(description="only keys in this state; unused means not used for 90 days"),
 ]
 
 # A key that was not used for a quarter is worth asking about.

@@ -55,7 +55,7 @@ COMMON: Final = {"Error": ERROR, "Meta": META, "OAuthError": OAUTH_ERROR, "RpcAn
 # tag → what its operations are about
 TAGS: Final[Mapping[str, str]] = {
     "access": "Explanations of authorization decisions.",
-    "audit": "What was done and what was refused, and verification that the log is complete.",
+    "audit": "What was done and what was refused, and verification that the log is intact.",
     "documents": "Documents that describe herod, and the endpoints of other protocols.",
     "keys": "API keys: a user key has at most its owner's grants; a service key has its own.",
     "legacy": "Secrets of older systems, and their replacement.",

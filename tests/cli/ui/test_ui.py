@@ -10,17 +10,19 @@ import socket
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
 from herod.server.request_reader import RequestReader
-from herod_cli.ui.loopback_relay import RelayRefusal, holder_of, relayed_request, session_of
+from herod_cli.ui.loopback_relay import Relay, RelayRefusal, holder_of, relayed_request, session_of
 from support.fake_daemon import FakeDaemon, RpcError
 from support.real_daemon import COMMAND, Daemon, running
 
@@ -195,6 +197,45 @@ def test_another_host(host: str) -> None:
     with pytest.raises(RelayRefusal) as refused:
         relayed_request(read("GET / HTTP/1.1", host=f"Host: {host}"), port=4000)
     assert refused.value.status == 421
+
+
+async def test_refused_requests_push_no_session_out() -> None:
+    """The sessions that the relay ends with itself are those of requests that it relayed."""
+    relay = Relay("/no/daemon", uids=frozenset({os.geteuid()}))
+    real = "GET /ui/home?ticket=t0 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: herod_session=c0\r\n\r\n"
+    forged = "GET /ui/x?ticket=t{n} HTTP/1.1\r\nHost: evil.test\r\nCookie: herod_session=c{n}\r\n\r\n"
+    requests = [real.format(port=relay.port), *(forged.format(n=n) for n in range(1, 70))]
+    with closing(relay):
+        for text in requests:
+            browser, other = trio.testing.memory_stream_pair()
+            await other.send_all(text.encode())
+            with suppress(RelayRefusal):
+                await relay.read(browser)
+    assert list(relay.sessions) == [("c0", "t0")]
+
+
+@pytest.mark.parametrize("line", ["GET /ui/x HTTP/1.0", "GET /ui/x HTTP/1.1"])
+async def test_only_modern_http_is_relayed(line: str) -> None:
+    """The daemon's answer may be chunked, which HTTP/1.0 does not know."""
+    relay = Relay("/no/daemon", uids=frozenset())
+    with closing(relay):
+        browser, other = trio.testing.memory_stream_pair()
+        await other.send_all(f"{line}\r\nHost: 127.0.0.1:{relay.port}\r\n\r\n".encode())
+        if line.endswith("1"):
+            assert await relay.read(browser) is not None
+        else:
+            with pytest.raises(RelayRefusal, match=r"HTTP/1\.1"):
+                await relay.read(browser)
+
+
+def test_chunks_and_repeated_headers_are_relayed_plainly() -> None:
+    """The daemon gets one length and one header of each name."""
+    body = b"3\r\na=b\r\n0\r\n\r\n"
+    chunked = read("POST /ui/x HTTP/1.1", "Transfer-Encoding: chunked", "Accept: a", "Accept: b", body=body)
+    lines = relayed_request(chunked, port=4000).decode().split("\r\n")
+    assert "accept: a, b" in lines
+    assert "content-length: 3" in lines
+    assert not [line for line in lines if line.lower().startswith("transfer-encoding")]
 
 
 @pytest.mark.parametrize(

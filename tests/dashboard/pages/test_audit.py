@@ -110,10 +110,10 @@ async def test_verify(harness: Harness) -> None:
     admin = await visit(harness)
     page = text(await admin.send("/ui/audit/verify"))
     (head,) = re.findall(r'<code id="head">([0-9a-f]{64})</code>', page)
-    assert "The log is complete:" in page
+    assert "The log is intact:" in page
     await harness.user()
     page = text(await admin.send("/ui/audit/verify", expect=head))
-    assert "The log is complete:" in page
+    assert "The log is intact:" in page
     page = text(await admin.send("/ui/audit/verify", expect="5f" * 32))
     assert "is not intact" in page
     answer = await admin.send("/ui/audit/verify", expect="<zz>")
