@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from herod.settings.bind_addresses import DEFAULT_PORT, Bind
@@ -95,6 +95,17 @@ def _path(found: FoundSetting) -> Path | None:
     return None if found.value is None else found.base / found.value
 
 
+def _legacy_secret(scope: str) -> Any:
+    return setting(
+        LINES,
+        f"Legacy secret for scope {scope}, itself or `@FILE`; repeatable.",
+        default=(),
+        metavar="@FILE",
+        is_secret=True,
+        is_reloaded=True,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
     """The limits on clients: the file's `[limits]`. Sizes in bytes, times in seconds."""
@@ -175,30 +186,9 @@ class Settings:
     bootstrap_admin_key: str | None = setting(
         TEXT, "Create a service key of this name with scope admin, once.", metavar="NAME", parse=_key_name
     )
-    admin_secret: tuple[str, ...] = setting(
-        LINES,
-        "Legacy secret for scope admin, itself or `@FILE`; repeatable.",
-        default=(),
-        metavar="@FILE",
-        is_secret=True,
-        is_reloaded=True,
-    )
-    user_secret: tuple[str, ...] = setting(
-        LINES,
-        "Legacy secret for scope user, itself or `@FILE`; repeatable.",
-        default=(),
-        metavar="@FILE",
-        is_secret=True,
-        is_reloaded=True,
-    )
-    register_secret: tuple[str, ...] = setting(
-        LINES,
-        "Legacy secret for scope registrar, itself or `@FILE`; repeatable.",
-        default=(),
-        metavar="@FILE",
-        is_secret=True,
-        is_reloaded=True,
-    )
+    admin_secret: tuple[str, ...] = _legacy_secret("admin")
+    user_secret: tuple[str, ...] = _legacy_secret("user")
+    register_secret: tuple[str, ...] = _legacy_secret("registrar")
     audit_keep_days: int = setting(number(1, 36_500), "Days that audit rows are kept.", default=365, metavar="N")
     audit_keep_rows: int = setting(
         number(1000, 100_000_000),
