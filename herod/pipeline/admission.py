@@ -32,8 +32,10 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
     decision = decide(context.runtime.config.graph, principal, needs=operation.needs, now=context.now, network=network)
     if isinstance(decision, Denied):
         if decision.reason is Reason.ANONYMOUS and operation.methods is not None:
+            # Over TCP nobody is known by a uid.
+            methods = operation.methods if context.source.peer else operation.methods - {AuthMethod.PEER}
             raise BadCredentials(
-                f"This needs a credential: present {name_methods(operation.methods)}.",
+                f"This needs a credential: present {name_methods(methods or operation.methods)}.",
                 reason=decision.reason,
                 hint=decision.hint,
             )

@@ -7,12 +7,11 @@ import msgspec
 import pytest
 import trio
 
-from herod.identity.credential_types import ApiKeyHeader, Bearer, PeerClaim, Presented
+from herod.identity.credential_types import ApiKeyHeader, Bearer, PeerClaim
 from herod.identity.effective_principals import key_principal
 from herod.identity.runtime_state import MAX_GRANT_BYTES, MAX_GRANTS
 from herod.identity.verified_token_cache import MAX_VERIFIED_BYTES, VerifiedTokens
 from herod.operations.accounts import login_and_registration
-from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.admission import refusal
 from herod.pipeline.denial_queue import MAX_KINDS, DenialQueue
 from herod.pipeline.process.worker_thread import MAX_WAITING_WORK, MAX_WORKERS
@@ -28,7 +27,6 @@ from herod_client.core.errors import (
     NetworkDenied,
     NotFound,
     TargetDenied,
-    Unauthenticated,
     Unavailable,
 )
 from herod_client.core.grants import NOTHING
@@ -394,16 +392,6 @@ async def test_an_address_that_an_admin_gives_twice(harness: Harness) -> None:
         await harness.user(email="ADA@example.org")
 
 
-async def test_what_would_be_admitted(harness: Harness) -> None:
-    """`admitted` decides as `call` does, without running or recording anything."""
-    reader = await (await harness.user("read")).bearer()
-    asked = [OPERATIONS[name] for name in ("keys.list", "users.list", "whoami", "health")]
-    assert harness.pipeline.admitted(asked, reader, ADMIN_SOURCE) == {"keys.list", "whoami", "health"}
-    for nobody in (None, Bearer("nobody's")):
-        assert harness.pipeline.admitted(asked, nobody, ADMIN_SOURCE) == {"health"}
-    assert not harness.pipeline.denials.take(None)
-
-
 async def test_verified_tokens_are_bounded_and_belong_to_their_keys(harness: Harness) -> None:
     """The cache of verified tokens evicts the oldest and is emptied when the signing keys change."""
     claims = harness.runtime.claims(await (await harness.user()).token(), NOW)
@@ -443,55 +431,3 @@ async def test_grants_are_remembered_within_bounds(harness: Harness) -> None:
     for number in range(MAX_GRANTS + 5):
         assert harness.runtime.grant(("read",), (f"n{number}",)).proves(f"n{number}")
     assert len(harness.runtime.grants) <= MAX_GRANTS
-
-
-async def credentials_of(harness: Harness) -> dict[str, Presented | None]:
-    """One credential of every sort that opens different operations."""
-    admin, reader = await harness.user("admin"), await harness.user("read")
-    return {
-        "nobody": None,
-        "admin": admin.basic,
-        "reader": reader.basic,
-        "token": await reader.bearer(),
-        "user key": Bearer(await admin.key("admin")),
-        "service key": Bearer(await harness.service_key("read", "a")),
-        "admin's service key": Bearer(await harness.service_key("admin", "b")),
-        "session": await reader.session(),
-    }
-
-
-async def test_admitted_is_what_each_call_would_be(harness: Harness) -> None:
-    """Operations that ask for the same are decided together, with the answer that each has alone."""
-    for name, presented in (await credentials_of(harness)).items():
-        alone = {
-            one
-            for one, operation in OPERATIONS.items()
-            if harness.pipeline.admitted([operation], presented, ADMIN_SOURCE)
-        }
-        together = harness.pipeline.admitted(OPERATIONS.values(), presented, ADMIN_SOURCE)
-        assert together == alone, name
-
-
-async def test_a_visit(harness: Harness) -> None:
-    """A visit answers a plain query and lists the other operations; a refusal is noted as of any call."""
-    reader = (await harness.user("read")).basic
-    whoami = OPERATIONS["whoami"]
-    who, granted = await harness.pipeline.visit(
-        whoami, whoami.params(), reader, ADMIN_SOURCE, among=OPERATIONS.values()
-    )
-    assert who.scope == "read"
-    assert granted == harness.pipeline.admitted(OPERATIONS.values(), reader, ADMIN_SOURCE)
-    with pytest.raises(Unauthenticated):
-        await harness.pipeline.visit(whoami, whoami.params(), Bearer("nobody's"), ADMIN_SOURCE, among=())
-    assert harness.pipeline.denials.take(None)
-    add = OPERATIONS["users.add"]
-    with pytest.raises(TypeError, match="not a plain query"):
-        await harness.pipeline.visit(add, add.params(), reader, ADMIN_SOURCE, among=())
-
-
-async def test_a_missing_credential_is_named(harness: Harness) -> None:
-    """The refusal names the credentials that the operation takes."""
-    with pytest.raises(BadCredentials, match="present a client id and secret or Authorization: Peer"):
-        await harness.call("token.create", None)
-    with pytest.raises(BadCredentials, match="present a token, an API key"):
-        await harness.call("whoami", None)
