@@ -27,7 +27,7 @@ from herod_cli.shared.output import print_json, print_lines
 from herod_cli.shared.secret_files import create_private, is_private, open_folder, write_all
 
 if TYPE_CHECKING:
-    from herod_cli.ui.loopback_relay import Relay
+    from herod.loopback_relay import Relay
 
 __all__ = ["ui"]
 
@@ -65,7 +65,7 @@ def ui(invocation: Invocation, prints: bool) -> int:  # noqa: FBT001 - click's f
     elif isinstance(page_url := answer.get("page_url"), str) and page_url.startswith(("http://", "https://")):
         base = page_url
     else:
-        from herod_cli.ui.loopback_relay import Relay  # brings trio, which no other command needs
+        from herod.loopback_relay import Relay  # brings trio, which no other command needs
 
         assert isinstance(address, UnixAddress)  # noqa: S101 - for the type checker: there is no third
         relay = Relay(address.path, uids=_own_uids(os.environ))

@@ -18,11 +18,11 @@ import pytest
 import trio
 import trio.testing
 
+from herod.loopback_relay import Relay, RelayRefusal, holder_of, relayed_request, session_of
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
 from herod.server.request_reader import RequestReader
-from herod_cli.ui.loopback_relay import Relay, RelayRefusal, holder_of, relayed_request, session_of
 from support.fake_daemon import FakeDaemon, RpcError
 from support.real_daemon import COMMAND, Daemon, running
 
