@@ -24,8 +24,8 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no
 RUN_READY := $(VENV)/run-ready
 DEV_READY := $(VENV)/dev-ready
 NPM_READY := tests/npm/node_modules/.package-lock.json
-# Tests of processes wait more than they compute; a worker takes some 300 MB.
-JOBS ?= $(shell n=$$(nproc); echo $$(( n > 16 ? n : 4 * n < 16 ? 4 * n : 16 )))
+# Tests of processes wait more than they compute.
+JOBS ?= $(shell expr 2 \* $$(nproc))
 
 # How long `make soak` goes on; CONTRIBUTING.md says of what each is the number.
 SEED ?= 1

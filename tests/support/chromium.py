@@ -24,7 +24,7 @@ LEGACY: Final = "a secret of older days, long enough"
 WIDE: Final = (1280, 900)
 PHONE: Final = (390, 844)
 AXE: Final = Path(__file__).parents[1] / "npm/node_modules/axe-core/axe.min.js"
-WAIT_MS: Final = 10_000
+WAIT_MS: Final = 60_000  # until a page counts as hanging
 
 Theme = Literal["dark", "light"]
 
