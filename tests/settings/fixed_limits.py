@@ -1,0 +1,318 @@
+"""Every fixed limit: its section and row in docs/limits.md, and the constant that holds its number.
+
+A new limit is one line here and the same row in the page. Must never hold a number itself: `module:NAME` names the
+constant, and what follows a dot is an attribute or an index of it; of a class it is that of its default instance.
+"""
+
+from importlib import import_module
+from typing import Final
+
+__all__ = ["FIXED", "NO_LIMITS", "number_of"]
+
+FIXED: Final[dict[str, dict[str, str]]] = {
+    "Connections": {
+        "connections of one address that wait in the kernel to be accepted": "herod.server.sockets.unix_socket:BACKLOG",
+        "seconds of waiting for a request or its rest, after which a connection may be replaced": (
+            "herod.server.connection_limits:Limits.evict_seconds"
+        ),
+        "seconds between two checks of all deadlines": "herod.server.connection_limits:Limits.sweep_seconds",
+        "clients over `max_connections` that are answered 503 at a time; further ones are only closed": (
+            "herod.server.connections:_TURNED_AWAY"
+        ),
+        "connections accepted in a row, before others are served": "herod.server.connections:_ACCEPT_BURST",
+        "seconds without accepting, when the machine has no descriptors or memory left": (
+            "herod.server.connections:_ACCEPT_PAUSE_SECONDS"
+        ),
+        "seconds between two log lines about that": "herod.server.connections:_COMPLAINT_SECONDS",
+        "file descriptors kept free of connections": "herod.server.connections:_SPARE_DESCRIPTORS",
+        "bytes of the group ids that are read of a local process (256 groups)": (
+            "herod.server.sockets.peer_credentials:_GROUPS_BUFFER"
+        ),
+        "sockets passed by systemd": "herod.settings.systemd_sockets_and_watchdog:_MOST_SOCKETS",
+        "characters of a Unix socket's path": "herod.settings.bind_addresses:MAX_SOCKET_PATH",
+    },
+    "Requests": {
+        "headers in a request": "herod.server.connection_limits:Limits.headers",
+        "bytes of a request's body": "herod.protocols.http:MAX_BODY",
+        "depth of JSON": "herod.protocols.decode:MAX_DEPTH",
+        "fields in a form or a query": "herod.protocols.decode:_MAX_FIELDS",
+        "items in a JSON-RPC batch": "herod.protocols.jsonrpc:MAX_BATCH",
+        "pipelined requests answered in a row, before others are served": "herod.server.connections:_TURN",
+        "bytes read from a client at once": "herod.server.sockets.socket_byte_stream:_RECEIVE_BYTES",
+        "the same over TLS": "herod.server.sockets.tls:_READ_BYTES",
+        "bytes of TLS messages in memory before they are sent": "herod.server.sockets.tls:_DRAINED_BYTES",
+        "seconds that a refused client's input is still read": ("herod.server.connection_limits:Limits.linger_seconds"),
+        "bytes of that input": "herod.server.connection_limits:Limits.linger_bytes",
+        "characters of a cursor": "herod.store.page_cursors:MAX_CHARS",
+        "characters of a cursor of the change feed": "herod.operations.tokens.change_feed:MAX_CURSOR_CHARS",
+        "bytes of the kernel's receive buffer for a TCP client": (
+            "herod.server.connection_limits:Limits.receive_buffer_bytes"
+        ),
+    },
+    "Answers": {
+        "bytes of an answer, unless it is a stream or a document": "herod.protocols.responses:MAX_ANSWER_BYTES",
+        "bytes of the answer to a batch": "herod.protocols.jsonrpc:MAX_BATCH_BYTES",
+        "bytes of it kept for the head and for items that are not run": "herod.protocols.jsonrpc:RESERVED_BATCH_BYTES",
+        "bytes of the answers to unfinished batches of one source": (
+            "herod.protocols.jsonrpc:MAX_UNFINISHED_BYTES_OF_SOURCE"
+        ),
+        "the same of all sources": "herod.protocols.jsonrpc:MAX_UNFINISHED_BYTES",
+        "bytes of answers that a client has not read yet, on one connection": (
+            "herod.server.connection_limits:Limits.unsent_bytes"
+        ),
+        "the same on all connections of one source": "herod.server.connection_limits:Limits.unsent_bytes_of_source",
+        "the same on all connections": "herod.server.connection_limits:Limits.unsent_bytes_in_all",
+        "bytes of an answer up to which it is not counted as unread": "herod.server.send_buffer_limits:SMALL_BYTES",
+        "bytes of the kernel's send buffer for a TCP client": "herod.server.connection_limits:Limits.send_buffer_bytes",
+        "bytes encrypted at a time for a client": "herod.server.sockets.tls:_SLICE_BYTES",
+        "seconds that a page of the dashboard may take": "herod.server.dashboard_requests:PAGE_SECONDS",
+        "bytes of a page of the dashboard": "herod.server.dashboard_requests:PAGE_BYTES",
+        "pages rendered at once": "herod.server.dashboard_requests:PAGES_AT_ONCE",
+        "chunks of a backup, of 65536 bytes, that are read at a time": (
+            "herod.store.sqlite.backup_snapshot:CHUNKS_AT_ONCE"
+        ),
+    },
+    "Lists": {
+        "entries in a page of a list": "herod.store.store_interface:MAX_PAGE",
+        "bytes of a page of a list, as JSON": "herod.pipeline.pagination:MAX_PAGE_BYTES",
+        "bytes of them for what surrounds the entries": "herod.pipeline.pagination:FRAME_BYTES",
+        "bytes of sealed records that are read for one page, not counting the last one": (
+            "herod.store.store_interface:MAX_READ_BYTES"
+        ),
+        "networks in one list": "herod_client.core.grants:MAX_NETWORKS",
+        "names in one scope": "herod_client.core.scope_graph:MAX_SCOPES",
+        "characters of one scope": "herod_client.core.scope_graph:MAX_SCOPE_CHARS",
+        "scopes": "herod_client.core.scope_graph:MAX_SCOPES",
+        "rows in a list of keys in the dashboard": "herod.dashboard.pages.keys:PAGE_ROWS",
+        "the same of users": "herod.dashboard.pages.users:PAGE_ROWS",
+        "the same of audit rows": "herod.dashboard.pages.audit:ROWS",
+        "keys of its own that the overview shows to a non-admin": "herod.dashboard.pages.overview:OWN_KEYS",
+        "records read for one survey of the whole store": "herod.pipeline.process.store_scan_cache:MAX_SURVEYED",
+        "keys read for the overview": "herod.operations.system.overview:MAX_KEYS",
+        "audit rows read for the overview": "herod.operations.system.overview:MAX_AUDIT_ROWS",
+        "of them at a time": "herod.operations.system.overview:AUDIT_PAGE",
+        "groups of resources that are counted": "herod.operations.resources.resource_counts:MAX_GROUPS",
+        "surveys of the whole store at a time": "herod.store.sqlite.threaded_record_scans:SURVEYS_AT_ONCE",
+        "rows that a survey reads at a time": "herod.store.sqlite.sql_reader:SCAN_ROWS",
+        "rows over which a survey's result is kept": "herod.pipeline.process.store_scan_cache:SHORT_ROWS",
+        "seconds that it is kept": "herod.pipeline.process.store_scan_cache:KEPT_SECONDS",
+    },
+    "Accounts and credentials": {
+        "characters of a name": "herod.pipeline.text_normalization:MAX_NAME",
+        "characters of an email address": "herod.pipeline.text_normalization:MAX_EMAIL",
+        "characters of either before normalization": "herod.pipeline.text_normalization:MAX_TYPED",
+        "characters of a password, at least": "herod.credentials.passwords:MIN_CHARS",
+        "characters of a password, at most": "herod.credentials.passwords:MAX_CHARS",
+        "characters up to which a password is normalized": "herod.credentials.passwords:MAX_CHARS_BEFORE_NFKC",
+        "characters of an access token": "herod_client.core.access_tokens:MAX_TOKEN_CHARS",
+        "depth of JSON in it": "herod_client.core.access_tokens:MAX_DEPTH",
+        "characters of its `sub` or `jti`": "herod_client.core.access_tokens:MAX_ID_CHARS",
+        "characters of its `resource`": "herod.operations.tokens.issue_validate_revoke:MAX_RESOURCE_CHARS",
+        "seconds that another issuer's clock may be ahead": "herod_client.core.access_tokens:CLOCK_SKEW",
+        "seconds that the former secret of a rotated key may stay valid": (
+            "herod.operations.keys.rotate_disable_edit:MAX_OVERLAP"
+        ),
+        "characters of a resource's secret": "herod.operations.resources.owned_resources:MAX_SECRET",
+        "attributes of a resource": "herod.operations.resources.owned_resources:MAX_ATTRIBUTES",
+        "bytes of them, as JSON": "herod.operations.resources.owned_resources:MAX_ATTRIBUTE_BYTES",
+        "bytes of HERO_SECRET, at least": "herod.settings.secret_settings:MIN_SECRET",
+        "bytes of a legacy secret under which herod warns": "herod.settings.secret_settings:MIN_LEGACY",
+    },
+    "Sign-in and guessing": {
+        "password hashes at a time": "herod.pipeline.process.worker_thread:MAX_WORKERS",
+        "password hashes waiting": "herod.pipeline.process.worker_thread:MAX_WAITING_WORK",
+        "seconds that a dashboard session lasts": "herod.operations.sessions.session_lifecycle:SESSION_TTL",
+        "seconds that a code of `herod ui` is valid": "herod.operations.sessions.terminal_sign_in_codes:CODE_SECONDS",
+        "seconds that a code for the first admin is valid": "herod.operations.accounts.first_admin:FIRST_CODE_SECONDS",
+        "codes of one kind at a time": "herod.identity.one_time_codes:MAX_CODES",
+        "codes of one principal at a time": "herod.identity.one_time_codes:MAX_CODES_OF_ONE",
+        "bytes of memory for the data behind codes of one kind": "herod.identity.one_time_codes:MAX_CODE_BYTES",
+        "seconds for which a wrong password or secret counts": "herod.throttle.rules:PAIR.window",
+        "wrong passwords for one account from one source, before it is locked": "herod.throttle.rules:PAIR.limit",
+        "the same from all of 127.0.0.0/8": "herod.throttle.rules:LOOPBACK.limit",
+        "wrong passwords for one account, or from one source, before sign-ins there are delayed": (
+            "herod.throttle.rules:DELAYS.0.0"
+        ),
+        "seconds of that delay, at most": "herod.throttle.rules:DELAYS.3.1",
+        "delayed sign-ins of one source at a time": "herod.throttle.rules:MAX_DELAYED_PER_SOURCE",
+        "wrong legacy secrets from one source, before it is locked": "herod.throttle.rules:LEGACY.limit",
+        "requests of one principal from one source for resources that were not found, before it is locked": (
+            "herod.throttle.rules:OWNERSHIP.limit"
+        ),
+        "seconds for which such a request counts": "herod.throttle.rules:OWNERSHIP.window",
+        "registrations attempted from one source": "herod.throttle.rules:REGISTRATION.limit",
+        "seconds for which a registration counts": "herod.throttle.rules:REGISTRATION.window",
+        "counts of guesses that are not written yet": "herod.throttle.limiter:MAX_UNWRITTEN",
+        "connections at once to the relay of `herod ui`": "herod.loopback_relay:CONNECTIONS",
+        "sessions that the relay ends with itself": "herod.loopback_relay:SESSIONS",
+        "seconds that the relay waits for a request": "herod.loopback_relay:READ_SECONDS",
+        "seconds that it waits for herod's answer": "herod.loopback_relay:ANSWER_SECONDS",
+        "seconds for ending the sessions": "herod.loopback_relay:SIGN_OUT_SECONDS",
+        "bytes that it passes on at a time": "herod.loopback_relay:PIECE_BYTES",
+    },
+    "Audit log and logs": {
+        "kinds of denial with audit rows of their own, in one minute": "herod.pipeline.denial_queue:MAX_KINDS",
+        "the same of one source": "herod.pipeline.denial_queue:MAX_KINDS_OF_SOURCE",
+        "audit rows that one principal writes in an hour, except admins; further ones are combined": (
+            "herod.pipeline.audit_recorder:ROWS_OF_PRINCIPAL"
+        ),
+        "the same of all principals of one source": "herod.pipeline.audit_recorder:ROWS_OF_SOURCE",
+        "seconds for which further ones are combined": "herod.pipeline.audit_recorder:COARSE_SECONDS",
+        "kinds of audit row that are combined at a time": "herod.pipeline.audit_recorder:MAX_COUNTED",
+        "audit rows that retention removes in one transaction": "herod.operations.audit.retention:ROWS_AT_ONCE",
+        "scans of the whole audit log at a time": "herod.store.sqlite.threaded_audit_scans:SCANS_AT_ONCE",
+        "sources of one legacy secret that the audit log names in a day": (
+            "herod.pipeline.process.legacy_secret_usage:MAX_SOURCES"
+        ),
+        "seconds after which uses of legacy secrets are written to the store": (
+            "herod.pipeline.process.legacy_secret_usage:FLUSH_SECONDS"
+        ),
+        "log lines waiting to be written; further ones are dropped and counted": "herod.server.logs:_QUEUE_RECORDS",
+        "characters of a message in a log line": "herod.server.logs:_MESSAGE_CHARACTERS",
+        "characters of a traceback": "herod.server.logs:_TRACE_CHARACTERS",
+        "characters of a path": "herod.server.logs:_PATH_CHARACTERS",
+        "characters over which a segment of a path is cut": "herod.server.logs:_SEGMENT_CHARACTERS",
+        "seconds for writing the rest of the log when the daemon stops": "herod.server.logs:_CLOSE_SECONDS",
+    },
+    "Change feed": {
+        "requests at a time that wait for the change feed": "herod.operations.tokens.change_feed:WAITING",
+        "the same from one source": "herod.operations.tokens.change_feed:WAITING_OF_SOURCE",
+        "the same of one principal": "herod.operations.tokens.change_feed:WAITING_OF_PRINCIPAL",
+        "seconds that one of them waits, at most": "herod.operations.tokens.change_feed:MAX_WAIT_SECONDS",
+        "seconds that a revocation is listed after its token expired": (
+            "herod.operations.tokens.change_feed:KEPT_SECONDS"
+        ),
+        "deleted records that the feed remembers": "herod.store.sqlite.sqlite_store:KEPT_TOMBSTONES",
+        "earlier generations of a store that it remembers": "herod.store.integrity_head:MAX_ANCESTORS",
+    },
+    "Caches": {
+        "records kept in memory": "herod.store.sqlite.sqlite_store:CACHED_RECORDS",
+        "bytes of all of these records": "herod.store.record_cache:CACHED_BYTES",
+        "characters of an id that is remembered as missing": "herod.store.record_cache:MAX_ID_CHARS",
+        "grants kept in memory": "herod.identity.runtime_state:MAX_GRANTS",
+        "bytes of all of these grants": "herod.identity.runtime_state:MAX_GRANT_BYTES",
+        "verified tokens kept in memory": "herod.identity.verified_token_cache:MAX_VERIFIED",
+        "bytes of all of these tokens": "herod.identity.verified_token_cache:MAX_VERIFIED_BYTES",
+        "headers of tokens kept in memory": "herod_client.core.access_tokens:_MAX_KNOWN_HEADERS",
+        "sets of scopes kept in memory": "herod_client.core.scope_graph:MAX_REMEMBERED",
+        "prepared response headers kept in memory": "herod.server.response_writer:MAX_PREFIXES",
+        "bytes of each of them": "herod.server.response_writer:MAX_PREFIX_BYTES",
+        "heads of requests that a connection remembers": "herod.server.request_reader:_KEPT_HEADS",
+        "bytes of each of them on the wire": "herod.server.request_reader:_KEPT_HEAD_BYTES",
+        "headers in each of them": "herod.server.request_reader:_KEPT_HEAD_FIELDS",
+        "credentials whose last use is not written yet": "herod.store.sqlite.sqlite_store:MAX_NOTED",
+    },
+    "Store": {
+        "writes in one transaction": "herod.store.sqlite.group_commit:MAX_BATCH",
+        "times of last use written in one transaction": "herod.store.sqlite.sqlite_store:USES_AT_ONCE",
+        "expired records removed in one transaction": "herod.store.sqlite.sqlite_store:PURGED_AT_ONCE",
+        "seconds that an expired session or revocation is kept": "herod.store.store_interface:EXPIRED_KEPT_SECONDS",
+        "seconds between two removals of what expired": "herod.app:PURGE_SECONDS",
+        "seconds after which times of last use and counts of guesses are written": "herod.app:FLUSH_SECONDS",
+        "audit rows between two log lines with the head of the audit log": (
+            "herod.store.sqlite.group_commit:LOG_HEAD_EVERY"
+        ),
+        "seconds between them, at most": "herod.app:AUDIT_HEAD_SECONDS",
+        "pages of 4096 bytes in the write-ahead log before they are moved to the database": (
+            "herod.store.sqlite.group_commit:CHECKPOINT_PAGES"
+        ),
+        "milliseconds of waiting for another process's lock of the database": (
+            "herod.store.sqlite.disk.open_database:BUSY_MILLISECONDS"
+        ),
+        "bytes of a database up to which all of it is checked at the start": (
+            "herod.store.sqlite.disk.open_database:CHECKED_BYTES"
+        ),
+        "rows that an offline command works on at a time": "herod.store.sqlite.offline_transaction:ROWS_AT_ONCE",
+        "bytes of a file that is imported": "herod.maintenance.import_accounts:MAX_BYTES",
+        "bytes of a settings, certificate or secret file": "herod.settings.setting_sources:MAX_FILE",
+        "seconds that a reload may take": "herod.reload:READ_SECONDS",
+        "symbolic links on the path of a file": "herod.file_ownership:MOST_LINKS",
+    },
+    "Client library": {
+        "connections of an `AsyncClient`": "herod_client.async_client:MAX_CONNECTIONS",
+        "bytes of an answer's head": "herod_client.async_transport:MAX_HEAD",
+        "bytes of an answer, unless it is saved to a file": "herod_client.sync_transport:MAX_ANSWER",
+        "bytes read at a time": "herod_client.sync_transport:PIECE_BYTES",
+        "the same by an `AsyncClient`": "herod_client.async_transport:PIECE_BYTES",
+        "seconds between two attempts at a busy Unix socket": "herod_client.async_transport:FULL_BACKLOG_SECONDS",
+        "seconds that a verifier waits for changes": "herod_client.async_verifier:MAX_WAIT",
+        "seconds beyond that for the answer": "herod_client.async_verifier:ANSWER_SECONDS",
+        "seconds that a verifier keeps signing keys": "herod_client.async_verifier:KEYS_KEPT",
+        "signing keys of one issuer": "herod_client.jwks:MAX_KEYS",
+        "seconds that it keeps a revocation after the token expired": "herod_client.feed_mirror:KEPT_SECONDS",
+        "tokens that a verifier remembers": "herod_client.offline_token_verification:MAX_SEEN",
+        "bytes of all of these": "herod_client.offline_token_verification:MAX_SEEN_BYTES",
+        "scopes and networks that a verifier remembers": "herod_client.offline_token_verification:MAX_NEEDED",
+    },
+}
+
+# Constants with the name of a limit that limit nothing: sizes of formats, estimates, shares of a limit above.
+NO_LIMITS: Final = frozenset(
+    {
+        "herod.credentials.backup_encryption:CHECK_BYTES",
+        "herod.credentials.backup_encryption:CHUNK_BYTES",
+        "herod.credentials.backup_encryption:SALT_BYTES",
+        "herod.credentials.backup_encryption:SEALED_CHUNK_BYTES",
+        "herod.credentials.imported_secret_hashes:HASH_BYTES",
+        "herod.credentials.imported_secret_hashes:ID_BYTES",
+        "herod.credentials.imported_secret_hashes:_CARRIED_BYTES",
+        "herod.credentials.passwords:SALT_BYTES",
+        "herod.credentials.passwords:TAG_BYTES",
+        "herod.credentials.sealing:KEY_BYTES",
+        "herod.credentials.sealing:NONCE_BYTES",
+        "herod.credentials.sealing:TAG_BYTES",
+        "herod.dashboard.pages.audit:KEY_CHARACTERS",
+        "herod.dashboard.pages.audit:UUID_CHARACTERS",
+        "herod.dashboard.pages.legacy:DATE_CHARACTERS",
+        "herod.dashboard.static_files:_HASH_CHARACTERS",
+        "herod.first_admin_code_file:PAUSE_SECONDS",
+        "herod.first_admin_code_file:RENEWED_SECONDS",
+        "herod.identity.verified_token_cache:ENTRY_BYTES",
+        "herod.identity.verified_token_cache:NAME_BYTES",
+        "herod.maintenance.accounts_file_field_checks:MIN_SECRET",
+        "herod.maintenance.accounts_file_parser:MAX_SHOWN",
+        "herod.maintenance.import_accounts:MAX_SHOWN",
+        "herod.maintenance.signing_keys_at_startup:CLOCK_ERROR_SECONDS",
+        "herod.operations.audit.audit_log:HMAC_BYTES",
+        "herod.operations.audit.audit_log:MAX_SEQ",
+        "herod.operations.keys.list_filters:UNUSED_SECONDS",
+        "herod.operations.peers.peer_rules:MAX_ID",
+        "herod.operations.sessions.session_lifecycle:COOKIE_CHARACTERS",
+        "herod.operations.system.admin_warnings:BACKUP_SECONDS",
+        "herod.operations.system.admin_warnings:CERTIFICATE_SECONDS",
+        "herod.operations.system.admin_warnings:LEGACY_SECONDS",
+        "herod.operations.tokens.change_feed:RETRY_SECONDS",
+        "herod.server.sockets.listeners:_SUN_PATH_BYTES",
+        "herod.server.sockets.listeners:_TEMPORARY_NAME_BYTES",
+        "herod.server.sockets.peer_credentials:_GROUP_BYTES",
+        "herod.server.sockets.unix_socket:_COOKIE_BYTES",
+        "herod.server.systemd_notify:_PATIENCE_SECONDS",
+        "herod.store.memory_store:KEPT_TOMBSTONES",
+        "herod.store.record_cache:ABSENT_BYTES",
+        "herod.store.record_cache:ITEM_BYTES",
+        "herod.store.record_cache:RECORD_BYTES",
+        "herod.store.sqlite.threaded_audit_scans:_MAX_SEQ",
+        "herod.store.sqlite.disk.database_files:_LOCK_BYTES",
+        "herod.store.sqlite.disk.file_header:HEADER_BYTES",
+        "herod_client.addresses:MAX_SOCKET_PATH",
+        "herod_client.core.errors:MAX_QUOTED",
+        "herod_client.core.key_format:CHECKSUM_CHARS",
+        "herod_client.core.key_format:ID_CHARS",
+        "herod_client.core.key_format:SECRET_BYTES",
+        "herod_client.core.key_format:SECRET_CHARS",
+        "herod_client.offline_token_verification:NAME_BYTES",
+        "herod_client.offline_token_verification:SEEN_BYTES",
+    }
+)
+
+
+def number_of(constant: str) -> float:
+    """The number that `module:NAME` holds."""
+    module, _, path = constant.partition(":")
+    value: object = import_module(module)
+    for step in path.split("."):
+        if isinstance(value, type):
+            value = value()
+        value = value[int(step)] if isinstance(value, tuple) else getattr(value, step)
+    assert isinstance(value, int | float), constant
+    return value
