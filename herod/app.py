@@ -18,6 +18,7 @@ import trio
 
 import herod
 from herod.deployment_info_from_settings import describe
+from herod.event_loop_watch import LoopWatch, WatchedPipeline
 from herod.file_ownership import require_own_path
 from herod.first_admin_code_file import FirstAdminCodeFile
 from herod.identity.config import Config
@@ -29,6 +30,7 @@ from herod.pipeline.pipeline import Pipeline
 from herod.pipeline.process.process_state import ProcessState
 from herod.private_files import write_private
 from herod.protocols.host_and_origin_guard import Guard
+from herod.protocols.http import Handler
 from herod.protocols.router import Router
 from herod.records import Account
 from herod.reload import Reloader, legacy_secrets, load_certificates
@@ -100,10 +102,14 @@ async def _main(
         except Unavailable as error:  # a full disk, a damaged signing key
             raise RuntimeFailure(f"herod cannot start: {error.message}") from error
         process = ProcessState(operations=OPERATIONS, deployment=describe(settings, listeners, certificates))
-        pipeline = Pipeline(store, runtime, clock=_now, process=process)
+        watch_loop = LoopWatch() if settings.log_level == "debug" else None
+        pipeline = (Pipeline if watch_loop is None else WatchedPipeline)(store, runtime, clock=_now, process=process)
         guard = Guard(hosts=settings.hosts | {one.host for one in listeners if one.host}, origins=settings.origins)
         pages = PageRequests(partial(_make_dashboard, pipeline, settings.frame_origins))
-        router = Router(pipeline, OPERATIONS, guard, pages)
+        router: Handler = Router(pipeline, OPERATIONS, guard, pages)
+        if watch_loop is not None:
+            router = watch_loop.names(router)
+            trio.lowlevel.add_instrument(watch_loop)
         limits = Limits(**asdict(settings.limits))
         raise_descriptor_limit(limits.max_connections)
         gc.collect()

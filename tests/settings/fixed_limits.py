@@ -68,6 +68,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "seconds that a page of the dashboard may take": "herod.server.dashboard_requests:PAGE_SECONDS",
         "bytes of a page of the dashboard": "herod.server.dashboard_requests:PAGE_BYTES",
         "pages rendered at once": "herod.server.dashboard_requests:PAGES_AT_ONCE",
+        "seconds that one step of a request may hold the event loop; longer ones are logged in debug mode": (
+            "herod.event_loop_watch:LONG_STEP_SECONDS"
+        ),
         "chunks of a backup, of 65536 bytes, that are read at a time": (
             "herod.store.sqlite.backup_snapshot:CHUNKS_AT_ONCE"
         ),
