@@ -226,6 +226,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
             "herod.store.sqlite.disk.open_database:CHECKED_BYTES"
         ),
         "rows that an offline command works on at a time": "herod.store.sqlite.offline_transaction:ROWS_AT_ONCE",
+        "the same when a store of an older format is converted": "herod.store.sqlite.disk.migrations:ROWS_AT_ONCE",
         "bytes of a file that is imported": "herod.maintenance.import_accounts:MAX_BYTES",
         "bytes of a settings, certificate or secret file": "herod.settings.setting_sources:MAX_FILE",
         "seconds that a reload may take": "herod.reload:READ_SECONDS",
