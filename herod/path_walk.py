@@ -9,16 +9,16 @@ Only root needs this: through a redirected path, any other user can only reach f
 
 import errno
 import os
+import pwd
 import stat
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from herod.file_ownership import MOST_LINKS, name_user
-
-__all__ = ["open_file", "open_folder"]
+__all__ = ["MOST_LINKS", "name_user", "open_file", "open_folder"]
 
 ROOT: Final = 0
+MOST_LINKS: Final = 40  # the kernel's limit, path_resolution(7)
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LOOK: Final = os.O_PATH | os.O_CLOEXEC
 _ENTER: Final = _LOOK | os.O_DIRECTORY
@@ -44,6 +44,14 @@ def open_file(path: Path) -> int:
     if os.geteuid() != ROOT:
         return os.open(path, _READ)
     return _Walk(path).open(_READ)
+
+
+def name_user(uid: int) -> str:
+    """A user for a message: the name if the machine knows it, else the uid."""
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"uid {uid}"
 
 
 class _Walk:
