@@ -20,6 +20,7 @@ from herod.pipeline.admission import admit, admitted
 from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.denial_queue import DenialQueue
+from herod.pipeline.given_grants import check_given
 from herod.pipeline.operation_definition import Context, Operation, Params, Target, Unwritten, Wait
 from herod.pipeline.privilege_ceilings import check_last_admin, is_admin
 from herod.pipeline.process.process_state import ProcessState
@@ -203,12 +204,15 @@ class Pipeline:
 
     async def _write(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
         try:
-            return await self.store.write(partial(self._run, context, operation, presented, params))
+            result = await self.store.write(partial(self._run, context, operation, presented, params))
         except Unavailable:
             if operation.unwritten is not None:
                 self._hold_in_memory(context, operation, params, operation.unwritten)
                 self.store.change_notifier.send()
             raise
+        if operation.written is not None:
+            operation.written(context)
+        return result
 
     def _run(
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, tx: Writer
@@ -228,11 +232,14 @@ class Pipeline:
         return result
 
     def _handle(self, tx: Writer, context: Context, operation: Operation, params: Params) -> Any:
-        """Run a command's handler on its target, after checking it again; at least one admin must remain afterwards."""
-        if not isinstance(operation.target, Target):
-            return operation.handler(tx, context, params)
-        record = find_target(tx, context, operation.target, params)
-        result = operation.handler(tx, context, params, record)
+        """Run a command's handler on its target, after checking it again, and check what the handler changed."""
+        if isinstance(operation.target, Target):
+            record = find_target(tx, context, operation.target, params)
+            result = operation.handler(tx, context, params, record)
+        else:
+            record, result = None, operation.handler(tx, context, params)
+        if isinstance(operation.gives, type):
+            check_given(tx, context, operation, record)
         if isinstance(record, Account | ApiKey):
             after = tx.get(type(record), record.id)
             if after != record:
