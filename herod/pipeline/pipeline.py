@@ -32,7 +32,8 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.store_interface import Page, Store, Writer
 from herod.throttle.limiter import AttemptLimiter
-from herod.throttle.rules import Counter, wide_source
+from herod.throttle.rules import Counter
+from herod.throttle.source_shares import share_of
 from herod_client.core.errors import (
     HerodError,
     NotFound,
@@ -228,7 +229,7 @@ class Pipeline:
         if has_changed or operation.always_audited:
             event = _event(operation, context, outcome="ok", target=context.target, by_admin=is_admin(context))
             is_own_row = has_changed or operation.needs == ADMIN
-            self.trail.record(tx, event, source=wide_source(context.source), is_own_row=is_own_row)
+            self.trail.record(tx, event, source=share_of(context.source), is_own_row=is_own_row)
         return result
 
     def _handle(self, tx: Writer, context: Context, operation: Operation, params: Params) -> Any:
@@ -283,7 +284,8 @@ class Pipeline:
         target = context.target
         if target is None and context.principal is ANONYMOUS:
             target = presented_id(self.store, presented)
-        self.denials.add(_event(operation, context, outcome="denied", reason=error.reason, target=target))
+        event = _event(operation, context, outcome="denied", reason=error.reason, target=target)
+        self.denials.add(event, share=share_of(context.source))
 
 
 def _event(

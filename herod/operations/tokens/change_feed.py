@@ -29,7 +29,7 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import PrincipalKind
 from herod.store.page_cursors import cursor_after
 from herod.store.store_interface import MAX_PAGE, Cursor, Order, Page, Reader, Store
-from herod.throttle.rules import wide_source
+from herod.throttle.source_shares import share_of
 from herod_client.core.errors import InvalidRequest, RateLimited
 from herod_client.core.scope_graph import ADMIN
 
@@ -337,7 +337,7 @@ def _waiting(runtime: Runtime, context: Context) -> Iterator[None]:
     waiting: Counter[str] = runtime.waiting
     mine = {
         "": WAITING,
-        f"source {wide_source(context.source)}": WAITING_OF_SOURCE,
+        f"source {share_of(context.source)}": WAITING_OF_SOURCE,
         f"principal {context.principal.id}": WAITING_OF_PRINCIPAL,
     }
     if any(waiting[name] >= most for name, most in mine.items()):
