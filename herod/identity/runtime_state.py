@@ -40,8 +40,6 @@ class Runtime:
         boot_epoch: random at each start; tokens and sessions of the local admin carry it and end with the process.
         grants: a cache of grants, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
-        waiting: how many requests wait for changes: in total, by source and by principal
-            (`operations/tokens/change_feed.py`).
         is_stopping: the daemon is stopping: no request may keep waiting.
         session_codes: codes that sign a browser in from a terminal (`operations/sessions/terminal_sign_in_codes.py`).
         first_codes: codes that create the first admin (`operations/accounts/first_admin.py`).
@@ -56,7 +54,6 @@ class Runtime:
     counters: Counter[str] = field(default_factory=Counter)
     verified: VerifiedTokens = field(default_factory=VerifiedTokens)
     revoked: dict[str, int] = field(default_factory=dict)
-    waiting: Counter[str] = field(default_factory=Counter)
     is_stopping: bool = False
     switched_off: set[str] = field(default_factory=set)
     grants: BoundedCache[GrantKey, Grant] = field(

@@ -1,11 +1,12 @@
 """The verifier with a real daemon: revocations take effect within a moment, through the change feed alone."""
 
+import json
 import os
 import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from herod.pipeline.process.process_state import WAITING_OF_SOURCE
 from herod_client import (
+    AsyncClient,
     BadAnswer,
     Basic,
     Client,
     InvalidInput,
     NotAuthenticated,
+    Refused,
     ThreadedVerifier,
     Unreachable,
     Untrusted,
@@ -26,8 +30,9 @@ from herod_client import (
 )
 from herod_client.core.errors import BadToken, Disabled, MissingScope, RevokedToken, Unavailable
 from herod_client.core.scope_graph import BUILT_IN
+from herod_client.credentials import Bearer
 from support.certificates import make_certificate
-from support.fake_daemon import FakeDaemon, fake_daemon, json_reply
+from support.fake_daemon import FakeDaemon, Reply, fake_daemon, json_reply
 from support.real_daemon import SECRET, Daemon, free_port, running
 
 SECONDS = 60  # seconds until a test fails
@@ -346,6 +351,74 @@ async def test_when_herod_falls_silent(fake: FakeDaemon, autojump_clock: MockClo
         with pytest.raises(Unavailable):
             verifier.verify("a.b.c")
         assert verifier.is_stale
+
+
+async def test_no_place_among_those_who_wait(fake: FakeDaemon, autojump_clock: MockClock) -> None:
+    """While herod has no place for a request that waits, the verifier asks without waiting, and never goes stale."""
+    error = {"code": "rate_limited", "message": "Too many requests are waiting for changes."}
+    refused = Reply(429, json.dumps({"error": error}).encode(), headers=(("Retry-After", "1"),))
+    fake.routes["GET", "/api/v1/tokens/changes?wait=1&cursor=c"] = refused
+    unchanged = json_reply({"data": {**FEED, "reset": False, "subjects": [], "rules": None}})
+    fake.routes["GET", "/api/v1/tokens/changes?wait=0&cursor=c"] = unchanged
+    autojump_clock.autojump_threshold = 0.02  # the answers come from a separate thread
+    async with Verifier(fake.url, secret=SECRET, max_stale=2) as verifier:
+        verifier.checker.stopwatch = trio.current_time
+        verifier.checker.touch()
+        asked = len(fake.asked)
+        for _ in range(20):
+            await trio.sleep(1)
+            assert not verifier.is_stale
+        assert 20 <= len(fake.asked) - asked <= 90  # two a second at most, with jitter
+        gone = {**FEED, "reset": False, "subjects": [], "rules": None, "gone": ["ada"], "cursor": "d"}
+        fake.routes["GET", "/api/v1/tokens/changes?wait=0&cursor=c"] = json_reply({"data": gone})
+        version = verifier.version
+        assert await verifier.changed(version) > version
+
+
+async def test_no_place_and_no_answer(fake: FakeDaemon, autojump_clock: MockClock) -> None:
+    """Without a Retry-After the verifier pauses too, and another error during a poll is handled like any other."""
+    error = {"code": "rate_limited", "message": "Too many requests are waiting for changes."}
+    fake.routes["GET", "/api/v1/tokens/changes?wait=1&cursor=c"] = json_reply({"error": error}, 429)
+    autojump_clock.autojump_threshold = 0.02
+    async with Verifier(fake.url, secret=SECRET, max_stale=2):
+        asked = len(fake.asked)
+        await trio.sleep(20)
+        polls = [one.path for one in fake.asked[asked:]]
+        assert {"/api/v1/tokens/changes?wait=0&cursor=c"} < set(polls)
+        assert len(polls) < 60
+        fake.routes["GET", "/api/v1/tokens/changes?wait=0&cursor=c"] = json_reply(
+            {"data": {**FEED, "reset": False, "subjects": [], "rules": None}}
+        )
+        await trio.sleep(20)
+        assert len(fake.asked) - asked < 120
+
+
+async def test_when_all_places_are_taken(tmp_path: Path) -> None:
+    """With a real daemon whose places are taken by as many accounts as there are places, a revocation still arrives."""
+    with running(tmp_path) as daemon, Client(f"unix:{daemon.socket}") as admin:
+        tokens = [Account(admin, scope="read").token() for _ in range(WAITING_OF_SOURCE)]
+        ada = Account(admin)
+        token = ada.token()
+        cursor = admin.get("/api/v1/tokens/changes")["data"]["cursor"]
+        async with trio.open_nursery() as nursery:
+
+            async def wait_for_changes(token: str) -> None:
+                async with AsyncClient(f"unix:{daemon.socket}", identity=Bearer(token), timeout=SECONDS) as client:
+                    at = cursor
+                    while True:
+                        with suppress(Refused):  # its place was taken
+                            at = (await client.get(f"/api/v1/tokens/changes?wait=30&cursor={at}"))["data"]["cursor"]
+
+            for one in tokens:
+                nursery.start_soon(wait_for_changes, one)
+            await trio.sleep(0.5)
+            async with verifying(daemon, max_stale=2) as verifier:
+                assert verifier.verify(token).sub == ada.client_id
+                await after(verifier, lambda: admin.call("users.delete", {"client_id": ada.client_id}))
+                with pytest.raises(RevokedToken):
+                    verifier.verify(token)
+                assert not verifier.is_stale
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_cursor_that_is_no_longer_understood(fake: FakeDaemon, autojump_clock: MockClock) -> None:

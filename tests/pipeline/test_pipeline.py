@@ -14,10 +14,11 @@ from herod.identity.verified_token_cache import MAX_VERIFIED_BYTES, VerifiedToke
 from herod.operations.accounts import login_and_registration
 from herod.pipeline.admission import refusal
 from herod.pipeline.denial_queue import MAX_KINDS, DenialQueue
-from herod.pipeline.process.worker_thread import MAX_WAITING_WORK, MAX_WORKERS
+from herod.pipeline.process.worker_thread import MAX_WORKERS
 from herod.records import Account, ApiKey, AuditEvent, Revocation
 from herod.scopes.decisions import Denied, Reason, decide
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Peer, Principal, PrincipalKind, Source
+from herod.throttle.fair_turns import MAX_WAITING, MAX_WAITING_RANGES
 from herod_client.core.errors import (
     BadCredentials,
     Conflict,
@@ -133,25 +134,16 @@ def test_denials_are_bounded() -> None:
     assert len(denials.take()) == MAX_KINDS + 1
 
 
-def test_one_user_does_not_fill_the_denials_from_many_addresses() -> None:
-    """The addresses that one user can choose from have one share of the lines, even while the store cannot write."""
-    denials = DenialQueue()
-    for number in range(MAX_KINDS + 100):
-        denials.add(denied(source=f"127.0.{number % 256}.1", reason=f"r{number}"), share="uid:7")
-    denials.put_back(denials.take())
-    denials.add(denied(source="uid:8"))
-    events = denials.take()
-    assert [event.source for event in events if event.reason != "overflow"].count("uid:8") == 1
-    assert [(event.source, event.count) for event in events if event.reason == "overflow"] == [("uid:7", MAX_KINDS)]
-
-
-async def test_slow_work_is_bounded(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("first", "waiting"), [(1000, MAX_WAITING_RANGES), (100_000, MAX_WAITING)], ids=["users", "subordinate uids"]
+)
+async def test_slow_work_is_bounded(harness: Harness, first: int, waiting: int) -> None:
     """One password hash runs at a time, a short queue waits, and further callers are told to retry."""
     refused = 0
 
     async def log_in(number: int) -> None:  # each from a different source, so that no guessing limit applies
         nonlocal refused
-        source = Source(peer=Peer(uid=number, gid=number))
+        source = Source(peer=Peer(uid=first + number, gid=number))
         try:
             await harness.call("login", None, source, email=f"ada{number}@example.org", password="a wrong password")
         except Unavailable:
@@ -160,7 +152,7 @@ async def test_slow_work_is_bounded(harness: Harness, monkeypatch: pytest.Monkey
             pass
 
     async with trio.open_nursery() as nursery:
-        for number in range(MAX_WAITING_WORK + 6):
+        for number in range(waiting + 6):
             nursery.start_soon(log_in, number)
     assert refused == 5
     assert MAX_WORKERS == 1
@@ -171,8 +163,8 @@ async def test_a_password_changed_while_hashing_is_refused(harness: Harness, mon
     user = await harness.user(email="ada@example.org", password="the old long password")
     real = harness.pipeline.worker.run
 
-    async def overtaken(work: object) -> object:
-        result = await real(work)  # type: ignore[arg-type]
+    async def overtaken(work: Any, source: str) -> Any:
+        result = await real(work, source)
         monkeypatch.undo()
         await harness.admin("users.password", client_id=user.client_id, password="the new long password")
         return result
@@ -341,8 +333,8 @@ async def test_an_admin_demoted_while_hashing_needs_the_current_password(
     user = await harness.user(scope="admin", email="ada@example.org", password="the old long password")
     real = harness.pipeline.worker.run
 
-    async def overtaken(work: Any) -> Any:
-        result = await real(work)
+    async def overtaken(work: Any, source: str) -> Any:
+        result = await real(work, source)
         await harness.admin("users.scope", client_id=user.client_id, scope="read")
         return result
 
@@ -387,9 +379,9 @@ async def test_registration_is_judged_again_in_its_transaction(
     assert (outcomes, harness.store.count(Account)) == (["email_in_use"], 1)
     real = harness.pipeline.worker.run
 
-    async def closing(work: Any) -> Any:
+    async def closing(work: Any, source: str) -> Any:
         harness.configure(registration="closed")
-        return await real(work)
+        return await real(work, source)
 
     monkeypatch.setattr(harness.pipeline.worker, "run", closing)
     with pytest.raises(TargetDenied):

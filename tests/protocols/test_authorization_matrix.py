@@ -106,7 +106,6 @@ PROBED: Final = {
     name: dataclasses.replace(
         operation,
         handler=_probe,
-        gives=None,
         limit=None,
         misses=None,
         prepare=None,

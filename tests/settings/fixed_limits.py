@@ -123,7 +123,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
     },
     "Sign-in and guessing": {
         "password hashes at a time": "herod.pipeline.process.worker_thread:MAX_WORKERS",
-        "password hashes waiting": "herod.pipeline.process.worker_thread:MAX_WAITING_WORK",
+        "password hashes waiting": "herod.throttle.fair_turns:MAX_WAITING",
+        "sources, or ranges of sources, that wait for one": "herod.throttle.fair_turns:MAX_WAITING_RANGES",
+        "sources whose turns are remembered": "herod.throttle.fair_turns:MAX_REMEMBERED",
         "seconds that a dashboard session lasts": "herod.operations.sessions.session_lifecycle:SESSION_TTL",
         "seconds that a code of `herod ui` is valid": "herod.operations.sessions.terminal_sign_in_codes:CODE_SECONDS",
         "seconds that a code for the first admin is valid": "herod.operations.accounts.first_admin:FIRST_CODE_SECONDS",
@@ -178,9 +180,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "seconds for writing the rest of the log when the daemon stops": "herod.server.logs:_CLOSE_SECONDS",
     },
     "Change feed": {
-        "requests at a time that wait for the change feed": "herod.operations.tokens.change_feed:WAITING",
-        "the same from one source": "herod.operations.tokens.change_feed:WAITING_OF_SOURCE",
-        "the same of one principal": "herod.operations.tokens.change_feed:WAITING_OF_PRINCIPAL",
+        "requests at a time that wait for the change feed": "herod.pipeline.process.process_state:WAITING",
+        "the same from one source": "herod.pipeline.process.process_state:WAITING_OF_SOURCE",
+        "the same of one principal": "herod.pipeline.process.process_state:WAITING_OF_PRINCIPAL",
         "seconds that one of them waits, at most": "herod.operations.tokens.change_feed:MAX_WAIT_SECONDS",
         "seconds that a revocation is listed after its token expired": (
             "herod.operations.tokens.change_feed:KEPT_SECONDS"
@@ -226,14 +228,10 @@ FIXED: Final[dict[str, dict[str, str]]] = {
             "herod.store.sqlite.disk.open_database:CHECKED_BYTES"
         ),
         "rows that an offline command works on at a time": "herod.store.sqlite.offline_transaction:ROWS_AT_ONCE",
-        "the same when a store of an older format is converted": "herod.store.sqlite.disk.migrations:ROWS_AT_ONCE",
         "bytes of a file that is imported": "herod.maintenance.import_accounts:MAX_BYTES",
         "bytes of a settings, certificate or secret file": "herod.settings.setting_sources:MAX_FILE",
         "seconds that a reload may take": "herod.reload:READ_SECONDS",
-        "symbolic links on the path of a file": "herod.path_walk:MOST_LINKS",
-        "seconds that a pipe without a writer is waited for, where a file is read": "herod.input_files:OPENING_SECONDS",
-        "seconds that the writer of such a pipe may send nothing": "herod.input_files:PIPE_SECONDS",
-        "bytes of a certificate chain whose dates are read": "herod.server.sockets.tls:_MAX_FILE",
+        "symbolic links on the path of a file": "herod.file_ownership:MOST_LINKS",
     },
     "Client library": {
         "connections of an `AsyncClient`": "herod_client.async_client:MAX_CONNECTIONS",
@@ -301,7 +299,9 @@ NO_LIMITS: Final = frozenset(
         "herod.store.sqlite.threaded_audit_scans:_MAX_SEQ",
         "herod.store.sqlite.disk.database_files:_LOCK_BYTES",
         "herod.store.sqlite.disk.file_header:HEADER_BYTES",
+        "herod.throttle.fair_turns:PLAIN_TURN",
         "herod_client.addresses:MAX_SOCKET_PATH",
+        "herod_client.async_verifier:RETRY_SECONDS",
         "herod_client.core.errors:MAX_QUOTED",
         "herod_client.core.key_format:CHECKSUM_CHARS",
         "herod_client.core.key_format:ID_CHARS",

@@ -11,7 +11,6 @@ import trio.testing
 from herod.identity.credential_types import Bearer
 from herod.operations.accounts import login_and_registration, passwords_and_secrets
 from herod.pipeline.pipeline import Pipeline
-from herod.pipeline.process import worker_thread
 from herod.records import GuessCount
 from herod.scopes.principal import Source
 from herod.throttle.rules import (
@@ -211,6 +210,10 @@ async def test_an_account_without_email_has_a_count(harness: Harness) -> None:
     assert answers == ["bad_credentials"] * 10 + ["rate_limited"]
 
 
+async def _refused() -> Any:
+    raise Unavailable("the queue is full", reason="work_queue_full")
+
+
 @pytest.mark.usefixtures("cheap")
 async def test_what_was_not_judged_is_not_counted(harness: Harness, ada: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full queue and an invalid new password do not count as attempts."""
@@ -219,7 +222,7 @@ async def test_what_was_not_judged_is_not_counted(harness: Harness, ada: str, mo
         answer = await ask(harness, "users.password", user, TCP, client_id=ada, password="short", current=WRONG)
         assert answer == "invalid_request"
     with monkeypatch.context() as patched:
-        patched.setattr(worker_thread, "MAX_WAITING_WORK", 0)
+        patched.setattr(harness.pipeline.worker, "run", lambda work, source: _refused())
         assert [await sign_in(harness) for _ in range(12)] == ["unavailable"] * 12
     assert harness.store.count(GuessCount) == 0
     assert await sign_in(harness) == "bad_credentials"
@@ -239,9 +242,9 @@ async def test_without_a_store_nobody_guesses(
         assert not cheap
     real = harness.pipeline.worker.run
 
-    async def failing(work: Any) -> Any:
+    async def failing(work: Any, source: str) -> Any:
         monkeypatch.setattr(type(harness.store), "write", lambda self, function: refuse(function))
-        await real(lambda: None)
+        await real(lambda: None, source)
         raise Unavailable("the queue is full")
 
     monkeypatch.setattr(harness.pipeline.worker, "run", failing)

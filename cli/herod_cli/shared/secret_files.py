@@ -15,8 +15,7 @@ from typing import Final, Self
 
 import click
 
-from herod import path_walk, private_files
-from herod.input_files import read_input
+from herod import private_files
 from herod_cli.exit_codes import FailureError
 from herod_cli.shared.output import clean, print_notice
 
@@ -85,7 +84,8 @@ def read_bounded(path: str) -> bytes:
         FailureError: it cannot be read or is too big to be a secret.
     """
     try:
-        content, _ = read_input(Path(path), MAX_SECRET)
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_SECRET + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FailureError(f"{path} cannot be read: {reason}.", hint="check the path and its permissions") from error
@@ -193,10 +193,10 @@ def open_folder(path: Path) -> int:
     """Open the folder of a new file, so that its names stay in it even if the path is changed meanwhile.
 
     Raises:
-        FailureError: it does not exist, or may not be entered; or this is root, and another user leads it elsewhere.
+        FailureError: it does not exist, or may not be entered.
     """
     try:
-        return path_walk.open_folder(path.parent)
+        return os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         raise _cannot_create(path, error) from error
 

@@ -18,7 +18,7 @@ import trio
 from herod_client.addresses import Address, TcpAddress, UnixAddress
 from herod_client.client_errors import Untrusted
 from herod_client.connection_diagnosis import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
-from herod_client.http_messages import Request, Response, host_of
+from herod_client.http_messages import Request, Response, host_of, parse_retry_after
 from herod_client.sync_transport import MAX_ANSWER, SinkError
 
 __all__ = ["ConnectionPool", "Sink", "expected_servers"]
@@ -197,6 +197,7 @@ class _Reading:
         self._address = address
         self._sink = sink
         self._content_type = ""
+        self._retry_after: str | None = None
         self._body = bytearray()
         self._status = 0
         self.parser = httptools.HttpResponseParser(self)
@@ -208,12 +209,16 @@ class _Reading:
         """Return the answer received."""
         header = Message()
         header["Content-Type"] = self._content_type
-        return Response(self._status, header.get_content_type(), bytes(self._body))
+        return Response(
+            self._status, header.get_content_type(), bytes(self._body), parse_retry_after(self._retry_after)
+        )
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser."""
         if name.lower() == b"content-type":
             self._content_type = value.decode("latin-1")
+        elif name.lower() == b"retry-after":
+            self._retry_after = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""

@@ -41,6 +41,8 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 NEVER: Final = 2**53
 BAD_REQUEST: Final = 400
+TOO_MANY_REQUESTS: Final = 429
+RETRY_SECONDS: Final = 5.0  # without a Retry-After
 
 
 class Verifier:
@@ -97,6 +99,7 @@ class Verifier:
         self._jwks = jwks
         self._servers = expected_servers(server_uid)
         self._tls = tls
+        self._max_stale = max_stale
         self._wait = max(1, min(MAX_WAIT, int(max_stale / 2)))
         self.checker = TokenChecker(
             audiences=frozenset(audiences), network=network, max_stale=max_stale, when_stale=when_stale
@@ -139,7 +142,7 @@ class Verifier:
             servers=self._servers,
         )
         try:
-            while not await self._listen(client):
+            while not await self._listen(client, wait=self._wait):
                 pass
         except BaseException:
             await client.aclose()
@@ -162,12 +165,12 @@ class Verifier:
         await self._manager.__aexit__(None, None, None)
 
     async def _follow(self, client: AsyncClient) -> None:
-        """Follow the feed, also while herod is unreachable."""
+        """Follow the feed, also while herod is unreachable or has no place for a request that waits."""
         pause = FIRST_PAUSE
         async with client:
             while True:
                 try:
-                    await self._listen(client)
+                    await self._listen_or_poll(client)
                 except ClientError as error:
                     if isinstance(error, Refused) and error.status == BAD_REQUEST:
                         self.checker.mirror.begin_anew()  # another version of herod may have other cursors
@@ -181,10 +184,23 @@ class Verifier:
                         logger.info("the change feed has resumed")
                     pause = FIRST_PAUSE
 
-    async def _listen(self, client: AsyncClient) -> bool:
+    async def _listen_or_poll(self, client: AsyncClient) -> None:
+        """Apply one answer of the feed; if too many others wait for changes, ask without waiting, and pause instead."""
+        try:
+            await self._listen(client, wait=self._wait)
+        except Refused as error:
+            if error.status != TOO_MANY_REQUESTS:
+                raise
+            while not await self._listen(client, wait=0):
+                pass
+            pause = RETRY_SECONDS if error.retry_after is None else float(error.retry_after)
+            # Each answer is good for `max_stale` seconds.
+            await trio.sleep(min(pause, self._max_stale / 2) * random.uniform(0.5, 1))  # noqa: S311 - as above
+
+    async def _listen(self, client: AsyncClient, *, wait: int) -> bool:
         """Apply one answer of the feed; return whether the state is complete."""
         checker, mirror = self.checker, self.checker.mirror
-        query = f"?wait={self._wait}" + ("" if mirror.cursor is None else f"&cursor={quote(mirror.cursor)}")
+        query = f"?wait={wait}" + ("" if mirror.cursor is None else f"&cursor={quote(mirror.cursor)}")
         changes = parse_changes(await client.get(FEED + query))
         if changes.reset or trio.current_time() >= self._keys_until:
             try:

@@ -40,12 +40,22 @@ class Refused(ClientError):
     Attributes:
         code: the stable name of the error, such as `missing_scope`, or OAuth's, such as `invalid_scope`.
         status: the HTTP status, or the one that corresponds to herod's JSON-RPC error; None for others.
+        retry_after: for a limit that was reached, the seconds after which to try again, if the answer says so.
     """
 
-    def __init__(self, message: str, *, code: str, hint: str | None = None, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        hint: str | None = None,
+        status: int | None = None,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.code = code
         self.status = status
+        self.retry_after = retry_after
 
 
 class NotAuthenticated(Refused):

@@ -3,6 +3,7 @@
 `Client` and `AsyncClient` share it and differ only in transport. Must never hold a connection.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
@@ -15,7 +16,7 @@ from herod_client.client_errors import BadAnswer, NotAuthenticated, Refused
 from herod_client.connection_diagnosis import CHECK_ADDRESS
 from herod_client.credentials import Identity, authorization
 
-__all__ = ["Dialogue", "Json", "Request", "Response", "host_of"]
+__all__ = ["Dialogue", "Json", "Request", "Response", "host_of", "parse_retry_after"]
 
 Json: TypeAlias = Any  # decoded JSON, which the caller inspects
 
@@ -47,11 +48,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer, undecoded."""
+    """An answer, undecoded.
+
+    Attributes:
+        retry_after: of the header, in seconds; None without one.
+    """
 
     status: int
     content_type: str
     body: bytes
+    retry_after: int | None = None
 
 
 class _RpcError(msgspec.Struct, frozen=True):
@@ -172,7 +178,9 @@ class Dialogue:
         error = body.get("error") if isinstance(body, dict) else None
         match error:
             case {"code": str(code), "message": str(message), **rest}:
-                raise _refused(message, code=code, hint=rest.get("hint"), status=answer.status)
+                raise _refused(
+                    message, code=code, hint=rest.get("hint"), status=answer.status, retry_after=answer.retry_after
+                )
             case {"code": int(number), "message": str(message), **rest}:  # JSON-RPC under an HTTP error
                 data = rest.get("data")
                 raise _from_rpc(
@@ -180,7 +188,8 @@ class Dialogue:
                 )
             case str(code):  # RFC 6749, section 5.2
                 message = body.get("error_description")
-                raise _refused(message if isinstance(message, str) else code, code=code, status=answer.status)
+                text = message if isinstance(message, str) else code
+                raise _refused(text, code=code, status=answer.status, retry_after=answer.retry_after)
             case _:
                 self._misunderstand(answer)
 
@@ -200,6 +209,11 @@ class Dialogue:
         )
 
 
+def parse_retry_after(value: str | None) -> int | None:
+    """The seconds in a Retry-After header (RFC 9110, section 10.2.3); None without one, or if it is a date."""
+    return int(value) if value is not None and re.fullmatch(r"[0-9]{1,6}", value) else None
+
+
 def host_of(address: Address) -> str:
     """The Host header at that address."""
     return address.authority if isinstance(address, TcpAddress) else "localhost"
@@ -216,6 +230,10 @@ def _from_rpc(error: _RpcError, *, status: int | None = None) -> Refused:
     )
 
 
-def _refused(message: str, *, code: str, hint: object = None, status: int | None) -> Refused:
+def _refused(
+    message: str, *, code: str, hint: object = None, status: int | None, retry_after: int | None = None
+) -> Refused:
     kind = NotAuthenticated if status == 401 else Refused
-    return kind(message, code=code, hint=hint if isinstance(hint, str) else None, status=status)
+    return kind(
+        message, code=code, hint=hint if isinstance(hint, str) else None, status=status, retry_after=retry_after
+    )

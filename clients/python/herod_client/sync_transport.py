@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from herod_client.addresses import Address, TcpAddress, UnixAddress
 from herod_client.connection_diagnosis import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
-from herod_client.http_messages import Response, host_of
+from herod_client.http_messages import Response, host_of, parse_retry_after
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -99,7 +99,8 @@ class Connection:
             else:
                 content = self._pour(response, line, sink)
             is_whole = not response.will_close
-            return Response(response.status, response.headers.get_content_type(), content)
+            retry_after = parse_retry_after(response.headers.get("Retry-After"))
+            return Response(response.status, response.headers.get_content_type(), content, retry_after)
         except TimeoutError:
             raise no_answer(self.address, self._timeout) from None
         except (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError) as error:

@@ -15,6 +15,7 @@ from herod.pipeline.result_views import rfc3339
 from herod.store.audit_filter import AuditFilter
 from herod.store.page_cursors import encode_cursor, parse_cursor
 from herod.store.store_interface import MAX_PAGE, AuditRow, AuditVerdict, Page, Reader, Store
+from herod.throttle.rules import wide_source
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.scope_graph import ADMIN
 
@@ -115,7 +116,8 @@ async def _list(store: Store, context: Context, params: ListAudit) -> Page[Audit
         since=_seconds(params.since, "since"),
         until=_seconds(params.until, "until"),
     )
-    rows = await store.find_audit(wanted, after=after, before=before, limit=limit + 1)
+    async with context.process.scan_turns.turn(wide_source(context.source)):
+        rows = await store.find_audit(wanted, after=after, before=before, limit=limit + 1)
     way = OLDER if after is None else NEWER
     cursor = encode_cursor(rows[limit - 1].seq, way) if len(rows) > limit else None
     return fill_page(rows[:limit], _entry, place=lambda row: encode_cursor(row.seq, way), end=cursor)
@@ -135,7 +137,9 @@ def audit_list(reader: Reader, context: Context, params: ListAudit) -> Page[Audi
 
 
 async def _verify(store: Store, context: Context, params: VerifyAudit) -> Verdict:
-    verdict: AuditVerdict = await store.verify_audit(expect=_parse_head(params.expect))
+    expect = _parse_head(params.expect)
+    async with context.process.scan_turns.turn(wide_source(context.source)):
+        verdict: AuditVerdict = await store.verify_audit(expect=expect)
     return Verdict(**msgspec.structs.asdict(verdict))
 
 

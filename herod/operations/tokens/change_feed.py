@@ -11,9 +11,7 @@ a restart, other scopes. `unwritten` counts changes made while the store could n
 that were disabled or deleted. kind and page say where a snapshot continues.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 import msgspec
@@ -29,17 +27,14 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import PrincipalKind
 from herod.store.page_cursors import cursor_after
 from herod.store.store_interface import MAX_PAGE, Cursor, Order, Page, Reader, Store
-from herod.throttle.source_shares import share_of
+from herod.throttle.rules import wide_source
+from herod.throttle.source_ranges import range_of
 from herod_client.core.errors import InvalidRequest, RateLimited
 from herod_client.core.scope_graph import ADMIN
 
-__all__ = ["MAX_WAIT_SECONDS", "WAITING", "WAITING_OF_PRINCIPAL", "WAITING_OF_SOURCE", "token_changes"]
+__all__ = ["MAX_WAIT_SECONDS", "token_changes"]
 
 MAX_WAIT_SECONDS: Final = 30
-# A waiting reader holds a connection that is not evicted.
-WAITING: Final = 256
-WAITING_OF_SOURCE: Final = 64
-WAITING_OF_PRINCIPAL: Final = 16
 RETRY_SECONDS: Final = 5
 # How long a revocation is listed after its token expired: a reader whose clock is slow must not accept the token.
 KEPT_SECONDS: Final = 3600
@@ -130,10 +125,18 @@ async def _follow(store: Store, context: Context, params: FollowTokens) -> Token
     place = None if params.cursor is None else _parse_place(params.cursor)
     answer = _read(store, runtime, place, context.now)
     if params.wait and not _is_news(answer) and not runtime.is_stopping:
-        with _waiting(runtime, context), trio.move_on_after(params.wait):
-            while not _is_news(answer) and not runtime.is_stopping:
-                await store.change_notifier.wait()
-                answer = _read(store, runtime, _parse_place(answer.cursor), context.now)
+        source = wide_source(context.source)
+        with context.process.feed_places.hold(range_of(source), source, context.principal.id) as held:
+            if held is None:
+                raise RateLimited(
+                    "Too many requests are waiting for changes: end one of yours, or ask without wait.",
+                    retry_after=RETRY_SECONDS,
+                    reason="too_many_waiting",
+                )
+            with held.scope, trio.move_on_after(params.wait):  # whoever loses the place is answered: no changes
+                while not _is_news(answer) and not runtime.is_stopping:
+                    await store.change_notifier.wait()
+                    answer = _read(store, runtime, _parse_place(answer.cursor), context.now)
     return answer
 
 
@@ -325,32 +328,3 @@ def _parse_place(text: str) -> FeedPosition:
     if place is None or str(place) != text or not 0 <= (place.kind or 0) < len(KINDS):
         raise InvalidRequest("The cursor is invalid: leave it out to get a new snapshot.", reason="cursor")
     return place
-
-
-@contextmanager
-def _waiting(runtime: Runtime, context: Context) -> Iterator[None]:
-    """Take a place among the waiting readers.
-
-    Raises:
-        RateLimited: there is no free place.
-    """
-    waiting: Counter[str] = runtime.waiting
-    mine = {
-        "": WAITING,
-        f"source {share_of(context.source)}": WAITING_OF_SOURCE,
-        f"principal {context.principal.id}": WAITING_OF_PRINCIPAL,
-    }
-    if any(waiting[name] >= most for name, most in mine.items()):
-        raise RateLimited(
-            "Too many requests are waiting for changes: end one of yours, or ask without wait.",
-            retry_after=RETRY_SECONDS,
-            reason="too_many_waiting",
-        )
-    waiting.update(mine.keys())
-    try:
-        yield
-    finally:
-        waiting.subtract(mine.keys())
-        for name in mine:
-            if not waiting[name]:
-                del waiting[name]

@@ -1,6 +1,6 @@
-"""Slow work outside the event loop: password hashes, one at a time, with a bounded queue.
+"""Slow work outside the event loop: password hashes, one at a time, by turns of the sources that wait.
 
-Must never let requests wait indefinitely: beyond the bound they are refused at once.
+Must never let requests wait indefinitely: beyond the bounds they are refused at once.
 """
 
 from collections.abc import Callable
@@ -8,14 +8,12 @@ from typing import Any, Final
 
 import trio
 
-from herod_client.core.errors import Unavailable
+from herod.throttle.fair_turns import FairTurns
 
-__all__ = ["MAX_WAITING_WORK", "MAX_WORKERS", "WorkerThread"]
+__all__ = ["MAX_WORKERS", "WorkerThread"]
 
 # Argon2 takes 19 MiB and a core: one at a time keeps other answers quick.
 MAX_WORKERS: Final = 1
-# Beyond this a login would wait for seconds; it is refused instead.
-MAX_WAITING_WORK: Final = 64
 
 
 class WorkerThread:
@@ -23,13 +21,16 @@ class WorkerThread:
 
     def __init__(self) -> None:
         self._limiter = trio.CapacityLimiter(MAX_WORKERS)
+        self._turns = FairTurns("Too many sign-ins at once: try again in a few seconds.")
 
-    async def run(self, work: Callable[[], Any]) -> Any:
+    async def run(self, work: Callable[[], Any], source: str) -> Any:
         """Call `work` in the thread, and return or raise what it does.
+
+        Args:
+            source: who asks, as limits name it.
 
         Raises:
             Unavailable: too many calls are waiting.
         """
-        if self._limiter.statistics().tasks_waiting >= MAX_WAITING_WORK:
-            raise Unavailable("Too many sign-ins at once: try again in a few seconds.", reason="work_queue_full")
-        return await trio.to_thread.run_sync(work, limiter=self._limiter)
+        async with self._turns.turn(source):
+            return await trio.to_thread.run_sync(work, limiter=self._limiter)

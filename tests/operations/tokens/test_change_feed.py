@@ -1,7 +1,7 @@
 """The change feed for local verifiers: what it contains, when, for whom, and what it never contains."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import msgspec
@@ -12,9 +12,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from herod.identity.credential_types import Bearer, Presented
 from herod.operations.tokens import change_feed
 from herod.operations.tokens.change_feed import TokenChanges
+from herod.pipeline.process.process_state import WAITING, WAITING_OF_PRINCIPAL, WAITING_OF_SOURCE
 from herod.records import Account
 from herod.scopes.principal import Peer, Source
 from herod.store.store_interface import Writer
+from herod.throttle.fair_places import Place
 from herod_client.core.access_tokens import Claims
 from herod_client.core.errors import InvalidRequest, RateLimited, RevokedToken, Unauthenticated, Unavailable
 from herod_client.core.scope_graph import ScopeGraph
@@ -262,7 +264,7 @@ async def test_news_ends_waiting(harness: Harness, autojump_clock: MockClock) ->
         await harness.admin("token.revoke", token=token)
         await wait_all_tasks_blocked()
         assert [one.jti for one in answers[0].revoked] == [claims_of(harness, token).jti]
-    assert not harness.runtime.waiting
+    assert not len(harness.pipeline.process.feed_places)
 
 
 async def test_who_may_no_longer_ask_gets_no_answer(harness: Harness, autojump_clock: MockClock) -> None:
@@ -287,9 +289,9 @@ async def test_who_leaves_gives_the_place_back(harness: Harness) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(changes, harness, cursor, 30)
         await wait_all_tasks_blocked()
-        assert harness.runtime.waiting[""] == 1
+        assert len(harness.pipeline.process.feed_places) == 1
         nursery.cancel_scope.cancel()
-    assert not harness.runtime.waiting
+    assert not len(harness.pipeline.process.feed_places)
     assert not len(harness.store.change_notifier)
 
 
@@ -311,28 +313,77 @@ def uid(number: int) -> Source:
 
 
 @contextmanager
-def waiting(harness: Harness, name: str, count: int) -> Iterator[None]:
-    """Wait until this many callers are waiting."""
-    harness.runtime.waiting[name] = count
-    try:
-        yield
-    finally:
-        del harness.runtime.waiting[name]
+def waiting(harness: Harness, *holders: tuple[str, str, str]) -> Iterator[list[Place]]:
+    """Hold the place of a waiting caller for each range, source and principal."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(harness.pipeline.process.feed_places.hold(*holder)) for holder in holders]
+        yield [place for place in held if place is not None]
+
+
+def callers(source: str, principals: int, each: int) -> list[tuple[str, str, str]]:
+    """The paths of so many principals of one source, each of which waits so many times."""
+    return [(source, source, f"principal {number % principals}") for number in range(principals * each)]
 
 
 @pytest.mark.parametrize(
-    ("name", "count"),
-    [("", change_feed.WAITING), ("source uid:990", change_feed.WAITING_OF_SOURCE), ("principal local-admin", 16)],
+    "holders",
+    [
+        pytest.param([(f"uid:{n}", f"uid:{n}", "p") for n in range(WAITING)], id="in all"),
+        pytest.param(callers("uid:990", WAITING_OF_SOURCE, 1), id="of a source"),
+        pytest.param([("uid:990", "uid:990", LOCAL)] * WAITING_OF_PRINCIPAL, id="of a principal"),
+    ],
 )
-async def test_no_more_than_so_many_wait(harness: Harness, name: str, count: int) -> None:
-    """Waits beyond the limit in total, per source or per principal get 429; requests without a wait are unlimited."""
+async def test_no_more_than_so_many_wait(harness: Harness, holders: list[tuple[str, str, str]]) -> None:
+    """A wait beyond a limit gets 429 where nobody holds more than its own share; without a wait nobody is limited."""
     cursor = (await changes(harness)).cursor
-    with waiting(harness, name, count):
+    with waiting(harness, *holders):
         with pytest.raises(RateLimited) as refused:
             await changes(harness, cursor, wait=1)
         assert refused.value.retry_after > 0
         assert not (await changes(harness, cursor)).reset
-    assert not harness.runtime.waiting
+    assert not len(harness.pipeline.process.feed_places)
+
+
+@pytest.mark.parametrize(
+    "holders",
+    [
+        pytest.param([one for n in range(4) for one in callers(f"uid:{n}", 4, 16)], id="of four sources"),
+        pytest.param(callers("uid:990", 16, 4), id="of sixteen accounts of one source"),
+        pytest.param([("uids:1-9", f"uid:{n}", "p") for n in range(WAITING)], id="of a range of sources"),
+    ],
+)
+async def test_a_newcomer_takes_a_place_from_whoever_holds_the_most(
+    harness: Harness, holders: list[tuple[str, str, str]], autojump_clock: MockClock
+) -> None:
+    """When all places are taken, a newcomer waits nevertheless, and one of the largest share is answered at once."""
+    cursor = (await changes(harness)).cursor
+    with waiting(harness, *holders) as held:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(changes, harness, cursor, 30)
+            await wait_all_tasks_blocked()
+            assert sum(place.scope.cancel_called for place in held) == 1
+            nursery.cancel_scope.cancel()
+
+
+async def test_who_loses_the_place_is_answered_at_once(harness: Harness) -> None:
+    """The answer to a wait that ends early is the same as after its time: no changes, and a cursor to go on from."""
+    user = await harness.user()
+    cursor = (await changes(harness)).cursor
+    answers: list[TokenChanges] = []
+
+    async def follow() -> None:
+        answers.append(await changes(harness, cursor, wait=30, presented=user.basic, source=uid(990)))
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(follow)
+            await wait_all_tasks_blocked()
+            with waiting(harness, *callers("uid:990", WAITING_OF_SOURCE - 2, 1)):
+                nursery.start_soon(changes, harness, cursor, 1)
+                await wait_all_tasks_blocked()
+                assert [(answer.reset, answer.cursor) for answer in answers] == [(False, cursor)]
+                nursery.cancel_scope.cancel()
 
 
 async def test_one_principal_cannot_keep_others_out(harness: Harness, autojump_clock: MockClock) -> None:

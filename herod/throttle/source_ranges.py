@@ -1,0 +1,34 @@
+"""The range that a source belongs to: sources that one person can usually have many of. Pure.
+
+A local user may hold thousands of subordinate uids, and a subscriber a whole IPv6 network. Each of their addresses is a
+source of its own; queues are fair between the ranges first, and then between the sources within one.
+
+    source                          range
+    uid:100000 and above            the 65,536 uids that useradd gives one user (subuid(5))
+    an IPv6 /64                     its /48, which a subscriber may get (RFC 6177)
+    anything else                   itself
+"""
+
+from ipaddress import IPv6Network
+from typing import Final
+
+__all__ = ["range_of"]
+
+# login.defs(5): SUB_UID_MIN and SUB_UID_COUNT as they are by default.
+FIRST_SUBORDINATE: Final = 100_000
+SUBORDINATES: Final = 65_536
+SITE_PREFIX: Final = 48
+
+
+def range_of(source: str) -> str:
+    """The range of a source, as limits name it: `uid:N`, an IPv4 address or an IPv6 /64 network."""
+    kind, _, number = source.partition(":")
+    if kind == "uid" and number.isdecimal() and int(number) >= FIRST_SUBORDINATE:
+        first = int(number) - (int(number) - FIRST_SUBORDINATE) % SUBORDINATES
+        return f"uids:{first}-{first + SUBORDINATES - 1}"
+    if source.endswith("::/64"):
+        try:
+            return str(IPv6Network(source).supernet(new_prefix=SITE_PREFIX))
+        except ValueError:
+            return source
+    return source
