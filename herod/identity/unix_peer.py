@@ -34,7 +34,8 @@ def peer_principal(reader: Reader, runtime: Runtime, claim: PeerClaim, source: S
     rules = reader.find(PeerRule, "peer", f"uid:{peer.uid}")
     if not rules:
         gids = sorted({peer.gid, *peer.groups} - {NOBODY_UID})
-        rules = [rule for gid in gids for rule in reader.find(PeerRule, "peer", f"gid:{gid}")]
+        rules = reader.find_any(PeerRule, "peer", [f"gid:{gid}" for gid in gids])
+        rules.sort(key=lambda rule: int(rule.subject.removeprefix("gid:")))
     if not rules:
         raise BadCredentials(
             f"No rule admits uid {peer.uid} on this socket.",

@@ -4,7 +4,7 @@ Everything runs on the event loop, so a function passed to `write` runs alone; e
 Nothing is sealed and nothing is durable: the keyring exists because other code derives keys from it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from secrets import token_hex
 from types import TracebackType
@@ -89,6 +89,10 @@ class _MemoryReader:
         records = self.state.of(record_type.kind)
         ids = self.state.lookups.get((record_type.kind, *lookup), ())
         return cast("list[R]", _by_age(records[id_] for id_ in ids))
+
+    def find_any(self, record_type: type[R], name: str, words: Sequence[str]) -> "list[R]":
+        """As `Reader.find_any`."""
+        return cast("list[R]", _by_age(found for word in words for found in self.find(record_type, name, word)))
 
     def scan(self, record_type: type[R]) -> Iterator[R]:
         """As `Reader.scan`."""

@@ -5,23 +5,31 @@ result, and a reader stores only what it has just read, without awaiting in betw
 last acknowledged write, never an older one. A commit never sets entries: only removing them cannot be wrong.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
-from herod.records import Record
+from herod.records import PeerRule, Record
 from herod_client.core.bounded_cache import BoundedCache
 
-__all__ = ["ABSENT", "CACHED_BYTES", "Absent", "Key", "RecordCache", "record_bytes"]
+__all__ = ["ABSENT", "CACHED_BYTES", "FOUND_KINDS", "Absent", "Key", "RecordCache", "record_bytes"]
 
 Key = tuple[str, str]
 """kind and id."""
+FoundKey = tuple[str, ...]
+"""kind, name of the lookup, and words, as `Reader.find_any` takes them."""
 
 MAX_ID_CHARS: Final = 128
 # The limit for all cached records, and the same again for missing ids.
 CACHED_BYTES: Final = 32 * 1024 * 1024
+# The limits for what was found by many words at once: the rules for the groups of a local process.
+CACHED_FINDS: Final = 256
+CACHED_FINDS_BYTES: Final = 16 * 1024 * 1024
 # Python's memory for a record besides its strings, for a name of 64 letters in a list, and for a missing id.
 RECORD_BYTES: Final = 1024
 ITEM_BYTES: Final = 128
 ABSENT_BYTES: Final = 512
+# The kinds whose finds are cached: they change rarely, and each change empties the cache.
+FOUND_KINDS: Final = frozenset({PeerRule.kind})
 
 
 class Absent:
@@ -38,7 +46,7 @@ class RecordCache:
         size: the number of records, and separately of missing ids: guessed ids evict no record.
     """
 
-    __slots__ = ("_absent", "_present")
+    __slots__ = ("_absent", "_found", "_present")
 
     def __init__(self, size: int) -> None:
         self._present: BoundedCache[Key, Record] = BoundedCache(
@@ -46,6 +54,9 @@ class RecordCache:
         )
         self._absent: BoundedCache[Key, Absent] = BoundedCache(
             entries=size, total=CACHED_BYTES, size=lambda *_: ABSENT_BYTES
+        )
+        self._found: BoundedCache[FoundKey, Sequence[Record]] = BoundedCache(
+            entries=CACHED_FINDS, total=CACHED_FINDS_BYTES, size=_found_bytes
         )
 
     def __len__(self) -> int:
@@ -62,10 +73,20 @@ class RecordCache:
         elif len(key[1]) <= MAX_ID_CHARS:  # strangers choose these ids: limiting only their number is not enough
             self._absent.keep(key, ABSENT)
 
+    def get_found(self, key: FoundKey) -> Sequence[Record] | None:
+        """What was found by these words; None if nothing is cached."""
+        return self._found.get(key)
+
+    def keep_found(self, key: FoundKey, records: Sequence[Record]) -> None:
+        """Cache what was just found in the store."""
+        self._found.keep(key, records)
+
     def forget(self, key: Key) -> None:
-        """Remove an entry whose record has changed."""
+        """Remove an entry whose record has changed, and what may have been found with it or without it."""
         self._present.forget(key)
         self._absent.forget(key)
+        if key[0] in FOUND_KINDS:
+            self._found.clear()
 
 
 def record_bytes(record: Record) -> int:
@@ -80,3 +101,7 @@ def record_bytes(record: Record) -> int:
         elif isinstance(value, tuple):
             size += ITEM_BYTES * len(value)
     return size
+
+
+def _found_bytes(key: FoundKey, records: Sequence[Record]) -> int:
+    return ITEM_BYTES * len(key) + sum(map(record_bytes, records))

@@ -4,7 +4,7 @@ Reading is synchronous and runs on the event loop. Writing passes a function to 
 durable. An implementation is correct if it passes `tests/store/conformance*.py`.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -146,6 +146,9 @@ class Reader(Protocol):
 
     def find(self, record_type: type[R], *lookup: str) -> list[R]:
         """The records with exactly this `lookup`, oldest first."""
+
+    def find_any(self, record_type: type[R], name: str, words: Sequence[str]) -> list[R]:
+        """The records whose `lookup` is the name and any of these words, at most 999, oldest first, in one read."""
 
     def list(
         self,

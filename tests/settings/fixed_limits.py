@@ -193,6 +193,8 @@ FIXED: Final[dict[str, dict[str, str]]] = {
     "Caches": {
         "records kept in memory": "herod.store.sqlite.sqlite_store:CACHED_RECORDS",
         "bytes of all of these records": "herod.store.record_cache:CACHED_BYTES",
+        "sets of a process's groups whose peer rules are kept in memory": "herod.store.record_cache:CACHED_FINDS",
+        "bytes of all of these rules": "herod.store.record_cache:CACHED_FINDS_BYTES",
         "characters of an id that is remembered as missing": "herod.store.record_cache:MAX_ID_CHARS",
         "grants kept in memory": "herod.identity.runtime_state:MAX_GRANTS",
         "bytes of all of these grants": "herod.identity.runtime_state:MAX_GRANT_BYTES",

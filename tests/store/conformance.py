@@ -144,6 +144,22 @@ class StoreConformance:
         await store.write(lambda tx: tx.delete(Account, "ada"))
         assert store.find(Account, "email", "new@b.c") == []
 
+    async def test_find_by_any_of_many_lookups(self, store: Store) -> None:
+        """Records are found by any of many words, oldest first, as they are after the last write."""
+        words = [f"gid:{number}" for number in range(256)]
+        assert store.find_any(PeerRule, "peer", words) == store.find_any(PeerRule, "peer", []) == []
+        await store.write(putting(rule("a", "gid:200"), rule("b", "gid:7"), rule("c", "gid:256"), rule("d", "uid:7")))
+        assert store.find_any(PeerRule, "peer", words) == [rule("a", "gid:200"), rule("b", "gid:7")]
+        assert store.find_any(PeerRule, "email", words) == store.find_any(PeerRule, "peer", ["\ud800"]) == []
+        await store.write(lambda tx: tx.delete(PeerRule, "a"))
+        assert store.find_any(PeerRule, "peer", words) == [rule("b", "gid:7")]
+        changed = msgspec.structs.replace(rule("b", "gid:7"), scope=("write",))
+        await store.write(putting(changed))
+        assert store.find_any(PeerRule, "peer", words) == [changed]
+        assert await store.write(lambda tx: tx.find_any(PeerRule, "peer", words)) == [changed]
+        await store.write(putting(account(email="a@b.c")))
+        assert store.find_any(Account, "email", ["x", "a@b.c"]) == [account(email="a@b.c")]
+
     @pytest.mark.parametrize(
         ("first", "second"),
         [

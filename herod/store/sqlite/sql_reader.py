@@ -4,7 +4,7 @@ Each method finishes its statements before it returns: an open statement would k
 and later reads would be stale.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 import apsw
@@ -26,6 +26,8 @@ SCAN_ROWS: Final = 500
 _GET: Final = f"{SELECT_ROWS} WHERE kind = ? AND id = ?"
 # The + keeps SQLite from choosing the index that is already ordered, and scanning the whole kind.
 _FIND: Final = f"{SELECT_ROWS} WHERE lookup = ? AND +kind = ? ORDER BY created_at, id"
+# With as many question marks as there are words.
+_FIND_ANY: Final = f"{SELECT_ROWS} WHERE lookup IN (?) AND +kind = ? ORDER BY created_at, id"
 _LIST: Final = f"{SELECT_ROWS} WHERE kind = ? AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?"
 _LIST_NEWEST: Final = (
     f"{SELECT_ROWS} WHERE kind = ? AND (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?"
@@ -93,6 +95,19 @@ class SqlReader:
         except UnicodeEncodeError:
             return []
         return [self._codec.open(record_type, row) for row in self._rows(_FIND, (words, record_type.kind))]
+
+    def find_any(self, record_type: type[R], name: str, words: Sequence[str]) -> "list[R]":
+        """As `Reader.find_any`.
+
+        Raises:
+            Unavailable: as `get`.
+        """
+        try:
+            lookups = [self._codec.lookup(record_type.kind, (name, word)) for word in words]
+        except UnicodeEncodeError:
+            return []
+        rows = self._rows(_FIND_ANY.replace("(?)", f"({','.join('?' * len(lookups))})"), (*lookups, record_type.kind))
+        return [self._codec.open(record_type, row) for row in rows]
 
     def scan(self, record_type: type[R]) -> Iterator[R]:
         """As `Reader.scan`; outside a transaction, only batches of `SCAN_ROWS` are consistent.

@@ -49,6 +49,7 @@ def test_no_list_is_sorted(tmp_path: Path, name: str) -> None:
     [
         ("sql_reader_GET", "sqlite_autoindex_records_1 (kind=? AND id=?)"),
         ("sql_reader_FIND", "records_lookup (lookup=?)"),
+        ("sql_reader_FIND_ANY", "records_lookup (lookup=?)"),
         ("sql_reader_LIST", "records_age (kind=? AND (created_at,id)>(?,?))"),
         ("sql_reader_LIST_NEWEST", "records_age (kind=? AND (created_at,id)<(?,?))"),
         ("sql_reader_LIST_OWNED", "records_owner (kind=? AND owner=? AND (created_at,id)>(?,?))"),

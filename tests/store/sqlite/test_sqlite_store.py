@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from herod.records import PeerRule
 from herod.store.sqlite.sqlite_store import MAX_NOTED, SqliteStore, open_sqlite
 from herod.store.store_interface import Usage
 from store.conformance import StoreConformance
 from store.conformance_feed import FeedConformance
-from store.samples import SECRET
+from store.samples import SECRET, account, rule
 
 
 class TestSqliteStore(StoreConformance, FeedConformance):
@@ -50,3 +51,28 @@ class TestWithoutCache(TestSqliteStore):
         """A new store with one record in its cache."""
         async with open_sqlite(tmp_path / "herod.db", SECRET, now=1, cached_records=1) as store:
             yield store
+
+
+async def test_rules_for_many_groups_are_read_once(tmp_path: Path) -> None:
+    """The rules for a process's 256 groups cost one statement until a rule changes, which applies at once.
+
+    Each request took one statement for each group: 3.4 ms, and a batch of 50 requests 184 ms.
+    """
+    words = [f"gid:{number}" for number in range(256)]
+    async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
+        await store.write(lambda tx: tx.put(rule("a", "gid:200")))
+        statements: list[str] = []
+
+        def trace(_cursor: object, sql: str, _values: object) -> bool:
+            statements.append(sql)
+            return True
+
+        store.opened.reader.exec_trace = trace
+        for _ in range(20):
+            assert store.find_any(PeerRule, "peer", words) == [rule("a", "gid:200")]
+        await store.write(lambda tx: tx.put(account()))
+        assert store.find_any(PeerRule, "peer", words) == [rule("a", "gid:200")]
+        assert len(statements) == 1
+        await store.write(lambda tx: tx.delete(PeerRule, "a"))
+        assert store.find_any(PeerRule, "peer", words) == []
+        assert len(statements) == 2
