@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from herod.path_walk import MOST_LINKS, name_user
 from herod_client.core.errors import RuntimeFailure
 
 __all__ = ["PathTrace", "acting_as_owner", "name_user", "require_own_path", "starting_uid", "trace_path"]
 
 ROOT: Final = 0
 NOBODY: Final = 65534
-MOST_LINKS: Final = 40  # the kernel's limit, path_resolution(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +186,6 @@ def acting_as_owner(path: Path, what: str) -> Iterator[None]:
 def starting_uid() -> int:
     """The uid that started this process, even while it acts as another user."""
     return os.getresuid()[2]
-
-
-def name_user(uid: int) -> str:
-    """A user for a message: the name if the machine knows it, else the uid."""
-    try:
-        return f"user {pwd.getpwuid(uid).pw_name}"
-    except KeyError:
-        return f"uid {uid}"
 
 
 @contextmanager

@@ -222,7 +222,8 @@ class Resource(Record, frozen=True, kw_only=True):
     Attributes:
         claimant: the principal that claimed it: an account, service key or peer rule; it may no longer exist.
         type: the sort of resource, in the claimant's words. Users call it the resource's kind.
-        secret: the tenant's secret, which owns the resource; empty: everyone for whom the claimant asks.
+        secret: the hash, in hex, of the tenant's secret, which owns the resource; empty: everyone for whom the claimant
+            asks.
         attributes: a JSON object, as text.
     """
 

@@ -45,6 +45,12 @@ class Purpose(StrEnum):
     SESSIONS = "sessions"
     AUDIT = "audit"
     LEGACY = "legacy"
+    OWNERSHIP = "ownership"
+
+
+CARRIED: Final = (Purpose.KEY_HASHES, Purpose.OWNERSHIP)
+"""The keys that a new root carries over, in the order of their bytes in it: what they hash cannot be hashed again."""
+ROOT_LENGTHS: Final = tuple(KEY_BYTES * (1 + count) for count in range(len(CARRIED) + 1))
 
 
 class WrongSecret(ValueError):
@@ -67,12 +73,13 @@ def new_root() -> bytes:
 
 
 def renew_root(keyring: "Keyring") -> bytes:
-    """A fresh root of 64 bytes that keeps `keyring`'s hashes of API keys and client secrets valid.
+    """A fresh root of 96 bytes that keeps `keyring`'s hashes of API keys, client and ownership secrets valid.
 
-    Those hashes cannot be recomputed, because the secrets are stored nowhere. Keeping their key is safe: each secret
-    has 256 random bits, so the key reveals none of them.
+    Those hashes cannot be recomputed, because the secrets are stored nowhere. Keeping the keys is safe: keys and client
+    secrets have 256 random bits, so the key reveals none of them. Ownership secrets are chosen by people, but who has
+    only the carried key has no hash to compare a guess with: the hashes are sealed under keys of the fresh part.
     """
-    return new_root() + keyring.key(Purpose.KEY_HASHES)
+    return new_root() + b"".join(keyring.key(purpose) for purpose in CARRIED)
 
 
 def wrap_root(root: bytes, secret: str) -> bytes:
@@ -99,19 +106,18 @@ class Keyring:
     """All keys derived from one root; derived once and held in memory only.
 
     Args:
-        root: from `new_root`, `renew_root` or `unwrap_root`: 32 bytes, plus the 32-byte key for hashes if that is
-            older than the root.
+        root: from `new_root`, `renew_root` or `unwrap_root`: 32 bytes, plus the 32-byte keys of `CARRIED` that are
+            older than the root. (One renewed by an earlier version carries only the first.)
     """
 
     __slots__ = ("_keys", "_macs", "_rows")
 
     def __init__(self, root: bytes) -> None:
-        if len(root) not in (KEY_BYTES, 2 * KEY_BYTES):
-            raise ValueError(f"a root key has {KEY_BYTES} or {2 * KEY_BYTES} bytes, not {len(root)}")
-        fresh, carried = root[:KEY_BYTES], root[KEY_BYTES:]
+        if len(root) not in ROOT_LENGTHS:
+            raise ValueError(f"a root key has one of {ROOT_LENGTHS} bytes, not {len(root)}")
+        fresh, *carried = (root[at : at + KEY_BYTES] for at in range(0, len(root), KEY_BYTES))
         self._keys = {purpose: _hkdf(fresh, PURPOSE_LABEL + purpose.encode()) for purpose in Purpose}
-        if carried:
-            self._keys[Purpose.KEY_HASHES] = carried
+        self._keys.update(zip(CARRIED, carried, strict=False))
         self._macs = {purpose: HMAC(key, SHA256()) for purpose, key in self._keys.items()}
         self._rows = HMAC(_hkdf(self._keys[Purpose.RECORDS], ROWS_LABEL), SHA256())
 

@@ -25,6 +25,7 @@ from herod.credentials.passwords import wrap_hero_auth_hash
 from herod.credentials.sealing import SealBroken
 from herod.credentials.secret_hashes import hash_secret
 from herod.file_ownership import starting_uid
+from herod.input_files import read_input
 from herod.maintenance.accounts_file_field_checks import SecretEntry
 from herod.maintenance.accounts_file_parser import AccountEntry, Entries, KeyEntry, parse_entries
 from herod.maintenance.restore_reconciliation import offline_event
@@ -280,8 +281,7 @@ def _secret_hash(secret: SecretEntry, keyring: Keyring, own: str, label: str, id
 def _decrypt(file: Path, secret: str) -> bytes:
     """The decrypted content of a file."""
     try:
-        with file.open("rb") as source:
-            content = source.read(MAX_BYTES + 1)
+        content, _ = read_input(file, MAX_BYTES)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise RuntimeFailure(f"{file} cannot be read: {why}") from None

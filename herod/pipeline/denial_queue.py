@@ -34,6 +34,7 @@ class _Line:
     """The waiting events of one kind; `event` is None when all of them have been taken."""
 
     event: AuditEvent | None
+    share: str
     is_first: bool = True
 
 
@@ -42,14 +43,22 @@ class DenialQueue:
 
     def __init__(self) -> None:
         self._lines: dict[_Kind, _Line] = {}
-        self._of_source: Counter[str] = Counter()
+        self._of_source: Counter[str] = Counter()  # by share
+        self._taken: dict[_Kind, str] = {}
 
-    def add(self, event: AuditEvent) -> None:
-        """Add a denial, or count it with an equal one."""
+    def add(self, event: AuditEvent, *, share: str | None = None) -> None:
+        """Add a denial, or count it with an equal one.
+
+        Args:
+            event: the denial.
+            share: whose lines it uses, if not those of `event.source`: addresses that one user can choose from have
+                one share.
+        """
+        share = share or event.source
         kind = _kind_of(event)
-        if kind not in self._lines and self._of_source[event.source] >= MAX_KINDS_OF_SOURCE:
+        if kind not in self._lines and self._of_source[share] >= MAX_KINDS_OF_SOURCE:
             event = msgspec.structs.replace(
-                event, actor="many", method="many", operation="many", reason="overflow", target=None
+                event, actor="many", method="many", source=share, operation="many", reason="overflow", target=None
             )
             kind = _kind_of(event)
         if kind not in self._lines and len(self._lines) >= MAX_KINDS:
@@ -58,8 +67,8 @@ class DenialQueue:
             )
             kind = _kind_of(event)
         if kind not in self._lines:
-            self._of_source[kind.source] += 1
-        line = self._lines.setdefault(kind, _Line(None))
+            self._of_source[share] += 1
+        line = self._lines.setdefault(kind, _Line(None, share))
         count = event.count + (line.event.count if line.event is not None else 0)
         line.event = msgspec.structs.replace(line.event or event, count=count)
 
@@ -71,6 +80,7 @@ class DenialQueue:
         """
         due: list[AuditEvent] = []
         kept: dict[_Kind, _Line] = {}
+        self._taken = {kind: line.share for kind, line in self._lines.items()}
         for kind, line in self._lines.items():
             is_over = now is None or kind.minute < now // 60
             if line.event is not None and (is_over or line.is_first):
@@ -79,14 +89,16 @@ class DenialQueue:
             if not is_over:
                 kept[kind] = line
         self._lines = kept
-        self._of_source = Counter(kind.source for kind in kept)
+        self._of_source = Counter(line.share for line in kept.values())
         return due
 
     def put_back(self, events: list[AuditEvent]) -> None:
         """Keep events that could not be written; they are due again."""
         for event in events:
-            self.add(event)
-            self._lines[_kind_of(event)].is_first = True
+            kind = _kind_of(event)
+            self.add(event, share=self._taken.get(kind))
+            if kind in self._lines:  # else its source has used up its lines meanwhile, and it is counted in theirs
+                self._lines[kind].is_first = True
 
 
 def _kind_of(event: AuditEvent) -> _Kind:

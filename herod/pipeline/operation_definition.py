@@ -28,6 +28,7 @@ from herod_client.core.grants import Grants
 __all__ = [
     "Context",
     "CredentialText",
+    "GivesNothing",
     "NoParams",
     "NoTarget",
     "NormalForm",
@@ -176,12 +177,20 @@ class NoTarget:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class GivesNothing:
+    """For a command that does not let anybody do anything for longer than before: `why`."""
+
+    why: str
+
+
 # Slow work (Argon2, name service), run in a thread between admission and the transaction.
 Work = Callable[[], Any]
 Limit = Callable[[Reader, Context, Any], Attempt | None]
 Misses = Callable[[Context, Any], Counter | None]
 Prepare = Callable[[Reader, Context, Any], Work | None]
 Unwritten = Callable[[Reader, Context, Any, Any], None]
+Written = Callable[[Context], None]
 Streamed = Callable[[Store], Awaitable[ByteStream]]
 # Waiting (a long poll) or slow reading (a long scan, in a thread with a separate connection).
 Wait = Callable[[Store, Context, Any], Awaitable[Any]]
@@ -196,6 +205,9 @@ class Operation:
         methods: the only credentials it accepts, or None for all.
         credential: whether a command creates, changes or ends a credential or the principal that holds it: an account,
             key, token, session, code or peer rule.
+        gives: for a command about credentials, the type of the record that it creates or changes so that somebody can
+            use it, or use it for longer; the pipeline checks that it gives no more than the caller holds, and does not
+            expire after the caller's credential (`privilege_ceilings.py`). Or why it gives nothing.
         manages_keys: it creates or changes keys: refused to user keys, and to service keys without admin.
         target: what a command changes, which the pipeline finds, checks and hands to the handler, or why there is none.
         limit: the attempt that is rate-limited; counted before `prepare`.
@@ -206,6 +218,7 @@ class Operation:
         wait: for a query that waits or reads for long: it is awaited after admission and returns the result instead of
             the handler, which then only defines the operation; afterwards the caller is admitted again.
         unwritten: applies the change in memory when the store cannot be written.
+        written: updates the memory once the change is committed.
         streamed: what its REST routes return instead of its result, once that is committed.
         always_audited: it issues what no record shows, so a success is audited even if the store is unchanged; other
             operations are audited only if they changed something.
@@ -233,6 +246,7 @@ class Operation:
     methods: frozenset[AuthMethod] | None = None
     target: Target[Any] | NoTarget | None = None
     credential: bool = False
+    gives: type[Record] | GivesNothing | None = None
     manages_keys: bool = False
     tool: Tool | None = None
     limit: Limit | None = None
@@ -240,6 +254,7 @@ class Operation:
     prepare: Prepare | None = None
     wait: Wait | None = None
     unwritten: Unwritten | None = None
+    written: Written | None = None
     streamed: Streamed | None = None
     always_audited: bool = False
     creates: bool = False
@@ -297,6 +312,8 @@ def _operation(handler: Handler, *, name: str, http: tuple[str, ...] = (), **fac
         raise TypeError(
             f"command {name} does not say whether it creates, changes or ends a credential: set credential="
         )
+    if facts.get("credential") and "gives" not in facts:
+        raise TypeError(f"command {name} does not say what it gives: set gives=, or GivesNothing with a reason")
     hints = typing.get_type_hints(handler)
     params: type[Params] = hints[list(inspect.signature(handler).parameters)[2]]
     return Operation(

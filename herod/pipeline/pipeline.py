@@ -20,6 +20,7 @@ from herod.pipeline.admission import admit, admitted
 from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.denial_queue import DenialQueue
+from herod.pipeline.given_grants import check_given
 from herod.pipeline.operation_definition import Context, Operation, Params, Target, Unwritten, Wait
 from herod.pipeline.privilege_ceilings import check_last_admin, is_admin
 from herod.pipeline.process.process_state import ProcessState
@@ -31,7 +32,8 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.store_interface import Page, Store, Writer
 from herod.throttle.limiter import AttemptLimiter
-from herod.throttle.rules import Counter, wide_source
+from herod.throttle.rules import Counter
+from herod.throttle.source_shares import share_of
 from herod_client.core.errors import (
     HerodError,
     NotFound,
@@ -198,17 +200,20 @@ class Pipeline:
         if operation.prepare is not None:
             work = operation.prepare(self.store, context, params)
             if work is not None:
-                context.prepared = await self.worker.run(work, wide_source(context.source))
+                context.prepared = await self.worker.run(work, share_of(context.source))
         return await self._write(context, operation, presented, params)
 
     async def _write(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
         try:
-            return await self.store.write(partial(self._run, context, operation, presented, params))
+            result = await self.store.write(partial(self._run, context, operation, presented, params))
         except Unavailable:
             if operation.unwritten is not None:
                 self._hold_in_memory(context, operation, params, operation.unwritten)
                 self.store.change_notifier.send()
             raise
+        if operation.written is not None:
+            operation.written(context)
+        return result
 
     def _run(
         self, context: Context, operation: Operation, presented: Presented | None, params: Params, tx: Writer
@@ -224,15 +229,18 @@ class Pipeline:
         if has_changed or operation.always_audited:
             event = _event(operation, context, outcome="ok", target=context.target, by_admin=is_admin(context))
             is_own_row = has_changed or operation.needs == ADMIN
-            self.trail.record(tx, event, source=wide_source(context.source), is_own_row=is_own_row)
+            self.trail.record(tx, event, source=share_of(context.source), is_own_row=is_own_row)
         return result
 
     def _handle(self, tx: Writer, context: Context, operation: Operation, params: Params) -> Any:
-        """Run a command's handler on its target, after checking it again; at least one admin must remain afterwards."""
-        if not isinstance(operation.target, Target):
-            return operation.handler(tx, context, params)
-        record = find_target(tx, context, operation.target, params)
-        result = operation.handler(tx, context, params, record)
+        """Run a command's handler on its target, after checking it again, and check what the handler changed."""
+        if isinstance(operation.target, Target):
+            record = find_target(tx, context, operation.target, params)
+            result = operation.handler(tx, context, params, record)
+        else:
+            record, result = None, operation.handler(tx, context, params)
+        if isinstance(operation.gives, type):
+            check_given(tx, context, operation, record)
         if isinstance(record, Account | ApiKey):
             after = tx.get(type(record), record.id)
             if after != record:
@@ -276,7 +284,8 @@ class Pipeline:
         target = context.target
         if target is None and context.principal is ANONYMOUS:
             target = presented_id(self.store, presented)
-        self.denials.add(_event(operation, context, outcome="denied", reason=error.reason, target=target))
+        event = _event(operation, context, outcome="denied", reason=error.reason, target=target)
+        self.denials.add(event, share=share_of(context.source))
 
 
 def _event(

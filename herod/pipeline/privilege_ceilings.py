@@ -28,7 +28,6 @@ __all__ = [
     "own_networks",
     "owns",
     "possible_admins",
-    "timeless",
 ]
 
 
@@ -47,11 +46,6 @@ def own_networks(context: Context, scope: tuple[str, ...]) -> Networks:
     """The default networks for `scope`: those of one of the caller's grants."""
     principal = context.principal
     return (principal.farthest(context.runtime.config.graph.mask(scope)) or principal.widest).networks
-
-
-def timeless(grants: Grants) -> Grants:
-    """The grants without an expiry: the ceiling for what never expires, such as an account, even if the actor does."""
-    return tuple([Grant(grant.mask, grant.networks) for grant in grants])
 
 
 def check_ceiling(giver: Grants, given: Grant, whose: str = "your own") -> None:

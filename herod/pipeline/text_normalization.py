@@ -10,7 +10,7 @@ from typing import Final
 
 from herod_client.core.errors import InvalidRequest
 
-__all__ = ["has_unprintable", "parse_email", "parse_future", "parse_label", "parse_name"]
+__all__ = ["has_invisible", "has_unprintable", "parse_email", "parse_future", "parse_label", "parse_name"]
 
 MAX_NAME: Final = 128  # characters
 MAX_EMAIL: Final = 254  # characters; RFC 5321 allows no longer path
@@ -18,20 +18,36 @@ MAX_EMAIL: Final = 254  # characters; RFC 5321 allows no longer path
 MAX_TYPED: Final = 1024  # characters
 EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[^\s@<>\"(),:;\[\]\\]+\Z")
 LATEST: Final = int(datetime.max.replace(tzinfo=UTC).timestamp()) - 1  # the last that RFC 3339 can express
-# herod's names for built-in principals.
-RESERVED_NAMES: Final = frozenset({"anonymous", "herod", "local admin", "local-admin"})
+# herod's names for built-in principals, as `_skeleton` gives them.
+RESERVED_NAMES: Final = frozenset({"anonymous", "herod", "localadmin"})
 # Control, format (bidi overrides among them), surrogates, private use, line and paragraph separators.
 UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Letters, marks and symbols that show nothing: those of Default_Ignorable_Code_Point (Unicode's DerivedCoreProperties)
+# in other categories than the above, and the blank Braille pattern.
+INVISIBLE: Final = frozenset(
+    chr(code)
+    for codes in (
+        (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180F, 0x2800, 0x3164, 0xFFA0),
+        range(0x180B, 0x180E),
+        range(0xFE00, 0xFE10),
+        range(0xE0100, 0xE01F0),
+    )
+    for code in codes
+)
 
 
 def parse_email(text: str) -> str:
-    """An email in normal form: NFKC, lowercase.
+    """An email in normal form: NFKC, lowercase, and again, until that changes nothing.
+
+    One round is not enough: J with a caron has no composed form, but its lower case has one.
 
     Raises:
         InvalidRequest: it is not an address.
     """
-    email = "" if len(text) > MAX_TYPED else unicodedata.normalize("NFKC", text).strip().lower()
-    if len(email) > MAX_EMAIL or not EMAIL.match(email) or has_unprintable(email):
+    email, before = "" if len(text) > MAX_TYPED else text, None
+    while email != before:
+        before, email = email, unicodedata.normalize("NFKC", email).strip().lower()
+    if len(email) > MAX_EMAIL or not EMAIL.match(email) or has_invisible(email):
         raise InvalidRequest("Invalid email address: write it as name@host.", reason="bad_email")
     return email
 
@@ -43,7 +59,7 @@ def parse_name(text: str) -> str:
         InvalidRequest: it is empty, too long, reserved, or contains invisible characters.
     """
     name = parse_label(text)
-    if name.casefold() in RESERVED_NAMES:
+    if _skeleton(name) in RESERVED_NAMES:
         raise InvalidRequest(f"The name {name!r} is reserved: choose another.")
     return name
 
@@ -59,11 +75,13 @@ def parse_label(text: str, what: str = "name") -> str:
     """
     if len(text) > MAX_TYPED:
         raise InvalidRequest(f"A {what} has 1 to {MAX_NAME} characters.")
-    if has_unprintable(text):
+    if has_invisible(text):
         raise InvalidRequest(f"The {what} contains control or invisible characters: remove them.")
     label = " ".join(unicodedata.normalize("NFC", text).split())
     if not 1 <= len(label) <= MAX_NAME:
         raise InvalidRequest(f"A {what} has 1 to {MAX_NAME} characters.")
+    if all(unicodedata.category(character)[0] in "MZ" for character in label):
+        raise InvalidRequest(f"The {what} has no visible character: add a letter.")
     return label
 
 
@@ -83,6 +101,17 @@ def parse_future(when: datetime, now: int) -> int:
     return at
 
 
+def has_invisible(text: str) -> bool:
+    """Whether the text contains unprintable characters, or others that show nothing."""
+    return has_unprintable(text) or not INVISIBLE.isdisjoint(text)
+
+
 def has_unprintable(text: str) -> bool:
-    """Whether the text contains control, format or other invisible characters."""
+    """Whether the text contains control, format, unassigned or separating characters."""
     return any(unicodedata.category(character) in UNPRINTABLE for character in text)
+
+
+def _skeleton(name: str) -> str:
+    """The letters and digits of a name, without case, width and accents: names that look alike have one."""
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(character for character in plain if character.isalnum())

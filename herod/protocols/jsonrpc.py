@@ -33,7 +33,7 @@ from herod.protocols.jsonrpc_messages import (
 from herod.protocols.responses import MAX_ANSWER_BYTES, check_answer, encode, json_response
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Source
-from herod.throttle.rules import wide_source
+from herod.throttle.source_shares import share_of
 from herod_client.core.errors import HerodError, InvalidRequest, TooLarge, quoted
 
 __all__ = ["MAX_BATCH", "JsonRpc"]
@@ -104,7 +104,7 @@ class JsonRpc:
     async def _answers(self, items: list[msgspec.Raw], request: Request) -> list[bytes]:
         """The answers to a batch, without those to notifications."""
         said: list[bytes] = []
-        size, source = 0, wide_source(request.source)
+        size, source = 0, share_of(request.source)
         try:
             for item in items:
                 why = self._why_refused(size + len(request.body), source)

@@ -53,24 +53,38 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a connection comes from; created once, at accept.
+    """Where a request comes from; created once a connection, at accept.
+
+    Only `peer` and `cookie` prove anything. The other fields name a source for limits and logs.
 
     Attributes:
         peer: the process on a Unix socket; None over TCP, or where the socket was bound with `peer=off`.
         address: the IP address over TCP, `unix` otherwise.
         secure: whether the connection uses TLS.
         cookie: the cookie that a local admin on this socket must present besides the uid; None without a local admin.
+        tcp_uid: over TCP, the owner of the client's socket, if it is on this machine and the kernel tells. A hint.
+        may_relay: many clients may be behind this peer or `tcp_uid`: a trusted proxy, or over TCP root or nobody.
+        client: the address of a trusted proxy's client, of this request.
+        origin: the foreign web page that made a browser send this request; empty if there is none.
     """
 
     peer: Peer | None = None
     address: str = "unix"
     secure: bool = False
     cookie: str | None = field(default=None, repr=False)
+    tcp_uid: int | None = None
+    may_relay: bool = False
+    client: str | None = None
+    origin: str = ""
 
     @property
     def label(self) -> str:
-        """Its name in the audit log and the rate limits: `uid:1000` or an address."""
-        return f"uid:{self.peer.uid}" if self.peer is not None else self.address
+        """Its name in the logs: `uid:1000`, an address, or `127.0.0.1 (uid 1000)` for a local user over TCP."""
+        if self.client is not None:
+            return self.client
+        if self.peer is not None:
+            return f"uid:{self.peer.uid}"
+        return self.address if self.tcp_uid is None or self.may_relay else f"{self.address} (uid {self.tcp_uid})"
 
 
 class Principal(msgspec.Struct, frozen=True):

@@ -41,7 +41,7 @@ from herod.server.sockets.peer_credentials import read_peer
 from herod.server.sockets.socket_byte_stream import SocketTransport, Transport
 from herod.server.sockets.tls import TlsTransport
 from herod.store.store_interface import ByteStream
-from herod.throttle.rules import wide_source
+from herod.throttle.source_shares import share_of
 
 __all__ = ["raise_descriptor_limit", "serve"]
 
@@ -154,7 +154,7 @@ class _Server:
         except OSError:  # disconnected before its credentials were read
             raw.close()
             return
-        share = wide_source(source)
+        share = share_of(source)
         is_full = len(self._places) >= self._most and not self._evict_one(share)
         if is_full:
             self._complain("all %d connections are in use: new clients are refused", self._most)

@@ -5,7 +5,6 @@ never quote a secret.
 """
 
 import difflib
-import os
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from herod.input_files import read_input
 from herod.settings.bind_addresses import xdg_folder
 from herod.settings.setting_kinds import FoundSetting
 from herod.settings.settings_table import LIMITS, OPTIONS, SECRETS, LimitSettings
@@ -135,9 +135,7 @@ def load_text(path: Path, *, where: str, otherwise: str = "is it the right file?
         SettingsError: it cannot be read, is too long, or is not UTF-8.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
-            status = os.fstat(file.fileno())
+        data, status = read_input(path, MAX_FILE)
     except (OSError, ValueError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else "not a valid path"
         shown = f"{str(path)[:200]!r}"

@@ -6,7 +6,8 @@ to lock anyone out. At most `MAX_DELAYED_PER_SOURCE` attempts of one source may 
 
     rule           counts attempts                       window  at       effect
     pair           on one account from one source           300  10       locked
-    loopback       on one account from 127.0.0.0/8          300  50       locked
+    loopback       on one account from 127.0.0.0/8, by      300  50       locked
+                   users whom the kernel does not name
     account        on one account from anywhere             300  20 40 …  delayed
     source         on any account or code from one source   300  20 40 …  delayed
     legacy         of legacy secrets from one source        300  10       locked
@@ -19,14 +20,16 @@ reset the limits of others with it. For the same reason a correct legacy secret 
 counter; nor does a correct ownership secret. Of those only misses are counted, so a caller that never misses is never
 limited. Refused attempts are not counted: a lock ends by itself.
 
-Every local user may send from any address of 127.0.0.0/8: only the pair rule distinguishes these addresses.
+A source is a share of `source_shares.py`. Every local user may send from any address of 127.0.0.0/8. Where the kernel
+does not name the user, the pair rule alone distinguishes these addresses, so that strangers lock only the one they use;
+the loopback rule limits what one of them can try from all.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from herod.scopes.principal import Source
+from herod.throttle.source_shares import exact_share_of, share_of
 
 __all__ = [
     "ACCOUNT",
@@ -46,7 +49,6 @@ __all__ = [
     "add",
     "code_guess",
     "delay",
-    "exact_source",
     "guess_at",
     "legacy_counter",
     "live",
@@ -54,7 +56,6 @@ __all__ = [
     "registration",
     "seconds_locked",
     "take_back",
-    "wide_source",
 ]
 
 Marks = tuple[tuple[int, int], ...]
@@ -65,8 +66,6 @@ DELAYS: Final = ((20, 0.5), (40, 1.0), (80, 2.0), (160, 5.0))
 # While this many attempts of a source wait out a delay, more from it are refused: a delay that any number of attempts
 # can wait out at once would limit nothing. Other sources are not affected.
 MAX_DELAYED_PER_SOURCE: Final = 16
-LOOPBACK_NETWORK: Final = ip_network("127.0.0.0/8")
-IPV6_PREFIX: Final = 64  # the smallest network that a subscriber usually gets
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ class Attempt:
     """An attempt that is about to be made.
 
     Attributes:
-        source: where it comes from, as `wide_source` gives it.
+        source: where it comes from, as `share_of` gives it.
         counters: all counters that it increments.
         is_guess: a success is uncounted; otherwise it stays counted.
     """
@@ -133,54 +132,33 @@ def guess_at(subject: str, source: Source) -> Attempt:
         subject: the owner of the secret, in normal form: two spellings must be one subject, and an unknown subject is
             counted like any other.
     """
-    exact, wide = exact_source(source), wide_source(source)
-    counters = [Counter(PAIR, (subject, exact)), Counter(ACCOUNT, (subject,)), Counter(SOURCE, (wide,))]
-    if wide != exact:
-        counters.append(Counter(LOOPBACK, (subject, wide)))
-    return Attempt(wide, tuple(counters), is_guess=True)
+    exact, share = exact_share_of(source), share_of(source)
+    counters = [Counter(PAIR, (subject, exact)), Counter(ACCOUNT, (subject,)), Counter(SOURCE, (share,))]
+    if share != exact:
+        counters.append(Counter(LOOPBACK, (subject, share)))
+    return Attempt(share, tuple(counters), is_guess=True)
 
 
 def code_guess(source: Source) -> Attempt:
     """A guess at a code that herod made: too long to be guessed, so guesses are only delayed and lock no one out."""
-    wide = wide_source(source)
-    return Attempt(wide, (Counter(SOURCE, (wide,)),), is_guess=True)
+    share = share_of(source)
+    return Attempt(share, (Counter(SOURCE, (share,)),), is_guess=True)
 
 
 def registration(source: Source) -> Attempt:
     """A self-registration; one that fails because the email is taken reveals something and counts too."""
-    wide = wide_source(source)
-    return Attempt(wide, (Counter(REGISTRATION, (wide,)),), is_guess=False)
+    share = share_of(source)
+    return Attempt(share, (Counter(REGISTRATION, (share,)),), is_guess=False)
 
 
 def legacy_counter(source: Source) -> Counter:
     """The counter of wrong legacy secrets from a source."""
-    return Counter(LEGACY, (wide_source(source),))
+    return Counter(LEGACY, (share_of(source),))
 
 
 def ownership_counter(principal_id: str, source: Source) -> Counter:
     """The counter of resources and resource lists that a principal's secret did not open."""
-    return Counter(OWNERSHIP, (principal_id, wide_source(source)))
-
-
-def exact_source(source: Source) -> str:
-    """The source as text: `uid:1000`, an IPv4 address or an IPv6 /64 network."""
-    if source.peer is not None:
-        return source.label
-    try:
-        address = ip_address(source.address)
-    except ValueError:  # a Unix socket without a peer
-        return source.address
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(IPv6Network((int(address), IPV6_PREFIX), strict=False))
-
-
-def wide_source(source: Source) -> str:
-    """Like `exact_source`, but all of 127.0.0.0/8 is one source."""
-    exact = exact_source(source)
-    return str(LOOPBACK_NETWORK) if exact.startswith("127.") else exact
+    return Counter(OWNERSHIP, (principal_id, share_of(source)))
 
 
 def live(law: LimitRule, marks: Marks, now: int) -> Marks:

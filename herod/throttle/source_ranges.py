@@ -20,8 +20,9 @@ SUBORDINATES: Final = 65_536
 SITE_PREFIX: Final = 48
 
 
-def range_of(source: str) -> str:
-    """The range of a source, as limits name it: `uid:N`, an IPv4 address or an IPv6 /64 network."""
+def range_of(share: str) -> str:
+    """The range of a share, as `source_shares.py` names it."""
+    source = share.partition(" ")[0]
     kind, _, number = source.partition(":")
     if kind == "uid" and number.isdecimal() and int(number) >= FIRST_SUBORDINATE:
         first = int(number) - (int(number) - FIRST_SUBORDINATE) % SUBORDINATES
@@ -30,5 +31,5 @@ def range_of(source: str) -> str:
         try:
             return str(IPv6Network(source).supernet(new_prefix=SITE_PREFIX))
         except ValueError:
-            return source
-    return source
+            return share
+    return share

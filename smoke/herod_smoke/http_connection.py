@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
+from herod_smoke.files import load
+
 __all__ = ["Headers", "HttpClient", "Response", "SmokeConnection", "UnreachableError", "basic", "bearer", "peer"]
 
 Headers = Mapping[str, str]
@@ -76,6 +78,15 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+def _trusting(ca_file: str | None) -> ssl.SSLContext:
+    if ca_file is None:
+        return ssl.create_default_context()
+    try:
+        return ssl.create_default_context(cadata=load(Path(ca_file)))
+    except (OSError, ValueError) as error:
+        raise UnreachableError(f"the certificates in {ca_file} cannot be used: {error}") from None
+
+
 class SmokeConnection:
     """A `HttpClient` over a real connection.
 
@@ -99,7 +110,7 @@ class SmokeConnection:
             )
         self.socket = None
         if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=ca_file)
+            context = _trusting(ca_file)
             self._connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
         else:
             self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)

@@ -12,6 +12,7 @@ import click
 
 from herod_smoke.check_runner import run
 from herod_smoke.checks import CHECKS
+from herod_smoke.files import load, save
 from herod_smoke.fixtures import Fixtures
 from herod_smoke.http_connection import Headers, SmokeConnection, UnreachableError, bearer, peer
 from herod_smoke.report import FORMATS, Outcome, as_json, as_junit, line_of, summary
@@ -131,7 +132,11 @@ def _run(asked: Asked, connection: SmokeConnection) -> int:
         if asked.output_file is None:
             click.echo(text)
         else:
-            Path(asked.output_file).write_text(text + "\n")
+            try:
+                save(Path(asked.output_file), f"{text}\n".encode())
+            except OSError as error:
+                _say(f"herod-smoke: {asked.output_file} cannot be written: {error.strerror}")
+                return FAILED
     if shows_lines:
         click.echo(summary(outcomes))
     return 0 if all(outcome.has_passed for outcome in outcomes) and not left else FAILED
@@ -155,8 +160,8 @@ def _admin(connection: SmokeConnection, key: str | None, *, is_peer: bool) -> He
     if connection.socket is None:
         raise click.UsageError("a uid cannot be presented over TCP: give --admin-key @FILE")
     try:
-        cookie = Path(f"{connection.socket}.cookie").read_text().strip()
-    except OSError:
+        cookie = load(Path(f"{connection.socket}.cookie"), follow=False).strip()
+    except (OSError, UnicodeError):
         cookie = None
     return peer(cookie)
 
@@ -167,8 +172,8 @@ def _secret(text: str, option: str) -> str:
             _say(f"herod-smoke: warning: {option} on the command line can be seen by every local user: use @FILE")
         return text
     try:
-        return Path(text[1:]).read_text().strip()
-    except (OSError, UnicodeError) as error:
+        return load(Path(text[1:])).strip()
+    except (OSError, ValueError) as error:
         raise click.UsageError(f"{option}: cannot read {text[1:]}: {error}") from error
 
 

@@ -30,6 +30,7 @@ KNOWN_KEYS = {
     Purpose.SESSIONS: "fec26d86b3426becab186dffcd41da957b6865a7fa57a84f2668420da985ac22",
     Purpose.AUDIT: "aa9a2091e4f77331b3500c8a07a769287cfd43fd73be8277245ede3ef96bf220",
     Purpose.LEGACY: "52a17da249bb9f84ee3306d3a6b998c8a65f52fa28f2c1a2fdb06ba253c65aa3",
+    Purpose.OWNERSHIP: "f3e71d31f70ae0f3b8cdfa084726e81b3e4a3439be4ef6cc0612544ca5a8111a",
 }
 KNOWN_WRAP = bytes.fromhex(
     "01000000000000000000000000f85aa1d6c99068f45fe7cf97fd5b5bfc39080af4206f875f7952727b826d779b"
@@ -115,19 +116,19 @@ class TestKeyring:
         rows = [("account", "id", 1), ("account", "id", 2), ("key", "id", 1), ("account", "i", 1), ("accounti", "d", 1)]
         assert len({keyring.row_key(*row) for row in rows}) == len(rows)
 
-    @pytest.mark.parametrize("length", [0, 31, 33, 63, 65])
+    @pytest.mark.parametrize("length", [0, 31, 33, 63, 65, 95, 97, 128])
     def test_root_length(self, length: int) -> None:
-        """A root of neither 32 nor 64 bytes is a programming error."""
-        with pytest.raises(ValueError, match="32 or 64 bytes"):
+        """A root of another length than 32, 64 or 96 bytes is a programming error."""
+        with pytest.raises(ValueError, match=r"\(32, 64, 96\) bytes"):
             Keyring(bytes(length))
 
-    def test_a_renewed_root_keeps_the_key_of_the_key_hashes_alone(self) -> None:
-        """Renewing the root changes every key except the one for key hashes, also the second time."""
+    def test_a_renewed_root_keeps_the_keys_of_hashes_alone(self) -> None:
+        """Renewing the root changes every key except those of hashes that cannot be made again; twice, too."""
         old = Keyring(ROOT)
         new = Keyring(renew_root(old))
         newer = Keyring(renew_root(new))
         for purpose in Purpose:
-            same = purpose is Purpose.KEY_HASHES
+            same = purpose in (Purpose.KEY_HASHES, Purpose.OWNERSHIP)
             assert (old.key(purpose) == new.key(purpose)) is same
             assert (new.key(purpose) == newer.key(purpose)) is same
         assert old.row_key("account", "id", 1) != new.row_key("account", "id", 1)

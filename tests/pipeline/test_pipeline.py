@@ -134,6 +134,18 @@ def test_denials_are_bounded() -> None:
     assert len(denials.take()) == MAX_KINDS + 1
 
 
+def test_one_user_does_not_fill_the_denials_from_many_addresses() -> None:
+    """The addresses that one user can choose from have one share of the lines, even while the store cannot write."""
+    denials = DenialQueue()
+    for number in range(MAX_KINDS + 100):
+        denials.add(denied(source=f"127.0.{number % 256}.1", reason=f"r{number}"), share="uid:7")
+    denials.put_back(denials.take())
+    denials.add(denied(source="uid:8"))
+    events = denials.take()
+    assert [event.source for event in events if event.reason != "overflow"].count("uid:8") == 1
+    assert [(event.source, event.count) for event in events if event.reason == "overflow"] == [("uid:7", MAX_KINDS)]
+
+
 @pytest.mark.parametrize(
     ("first", "waiting"), [(1000, MAX_WAITING_RANGES), (100_000, MAX_WAITING)], ids=["users", "subordinate uids"]
 )

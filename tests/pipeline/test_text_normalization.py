@@ -1,5 +1,6 @@
 """Normal forms: one spelling for each email and name."""
 
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -19,16 +20,47 @@ from herod_client.core.errors import InvalidRequest
         ("ａｄａ@example.org", "ada@example.org"),
         ("root@localhost", "root@localhost"),
         ("a+b@x", "a+b@x"),
+        *(
+            (f"{letter}@x", f"{form}@x")
+            for letter, form in zip(("J\u030c", "H\u0331", "T\u0308", "W\u030a", "Y\u030a"), "ǰẖẗẘẙ", strict=True)
+        ),
     ],
 )
 def test_emails(text: str, email: str) -> None:
-    """Emails are NFKC, lowercase and stripped of surrounding space."""
-    assert parse_email(text) == email
+    """Emails are NFKC, lowercase and stripped of surrounding space, also if only the lower case has a composed form."""
+    assert parse_email(text) == parse_email(email) == email
+
+
+def test_each_letter_of_an_email_has_one_form() -> None:
+    """A normal form is its own normal form, for every capital letter, alone and with every mark."""
+    marks = [chr(code) for code in range(0x300, 0x370)]
+    letters = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in ("Lu", "Lt")]
+    for texts in (letters, (letter + mark for letter in letters[:500] for mark in marks)):
+        for text in texts:
+            try:
+                email = parse_email(f"{text}@x")
+            except InvalidRequest:
+                continue
+            assert parse_email(email) == email
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ada", "@x", "a@", "a@b@c", "a b@c", "a@b\x00", "a\u202e@b", "a\u200b@b", "a\ud800@b", "a" * 250 + "@bcde"],
+    [
+        "",
+        "ada",
+        "@x",
+        "a@",
+        "a@b@c",
+        "a b@c",
+        "a@b\x00",
+        "a\u202e@b",
+        "a\u200b@b",
+        "a\u3164@b",
+        "a@b\ufe0f",
+        "a\ud800@b",
+        "a" * 250 + "@bcde",
+    ],
 )
 def test_no_emails(text: str) -> None:
     """Invalid addresses and lookalikes of other addresses are refused."""
@@ -56,9 +88,32 @@ def test_names(text: str, name: str) -> None:
     assert parse_name(text) == name
 
 
+INVISIBLE = (
+    0x34F,
+    0x115F,
+    0x1160,
+    0x17B4,
+    0x17B5,
+    0x180B,
+    0x180F,
+    0x2800,
+    0x3164,
+    0xFE00,
+    0xFE0F,
+    0xFFA0,
+    0xE0100,
+    0xE01EF,
+)
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "x" * 129, "a\nb", "a\x1b[31m", "a\u202eb", "a\u200bb", "\ud800", "Herod", "local-admin", "ANONYMOUS"],
+    [
+        *("", " ", "x" * 129, "a\nb", "a\x1b[31m", "a\u202eb", "a\u200bb", "\ud800", "\u0308", "\u0308 \u0301"),
+        *("Herod", "local-admin", "ANONYMOUS", "ｌocal admin", "local‑admin", "Local_Admin", "lócal admin", "he rod"),
+        *(f"local admin{chr(code)}" for code in INVISIBLE),
+        *(chr(code) for code in INVISIBLE),
+    ],
 )
 def test_no_names(text: str) -> None:
     """Names that are empty, too long, invisible or reserved are refused."""

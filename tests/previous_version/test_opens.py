@@ -17,10 +17,12 @@ import pytest
 from herod.identity.credential_types import Basic, Bearer, SessionCookie
 from herod.maintenance.export_accounts import export_accounts
 from herod.maintenance.restore import restore
+from herod.maintenance.rotate_hero_secret import rotate_secret
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
+from herod.records import Resource
 from herod.store.sqlite.sqlite_store import open_sqlite
 from herod_client.core.errors import ExpiredToken, RevokedToken, Unauthenticated
 from herod_client.core.signing_keys import SigningKeys, hs256_key
@@ -30,6 +32,7 @@ from support.stopped_store import settings
 HERE = Path(__file__).parent
 KNOWN: dict[str, Any] = json.loads((HERE / "known.json").read_text())
 OWNER_SECRET = "tenant"
+NEW = "another secret of forty characters, so"
 
 
 @asynccontextmanager
@@ -58,10 +61,21 @@ async def test_a_store(path: Path) -> None:
             await harness.call("whoami", Bearer(KNOWN["revoked"]), TCP)
         owned = {"sid": KNOWN["sid"], "secret": OWNER_SECRET}
         assert (await harness.call("resources.check", Bearer(KNOWN["service"]), TCP, **owned)).allowed
+        assert all(OWNER_SECRET not in one.secret for one in harness.store.list(Resource).items)
         assert (await harness.admin("peers.list")).items[0].id == KNOWN["rule"]
         assert len((await harness.admin("users.get", client_id=KNOWN["fat"])).networks) == 100
         verdict = await harness.call("audit.verify", LOCAL_ADMIN)
         assert (verdict.valid, verdict.reason) == (True, None)
+
+
+@pytest.mark.parametrize("is_compromised", [False, True])
+async def test_a_store_whose_secret_is_changed(path: Path, is_compromised: bool) -> None:
+    """Resources open with their secrets after the store's secret was rotated, once and again."""
+    rotate_secret(settings(path, SECRET), NEW, is_compromised=is_compromised)
+    rotate_secret(settings(path, NEW), SECRET, is_compromised=is_compromised)
+    async with over(path) as harness:
+        owned = {"sid": KNOWN["sid"], "secret": OWNER_SECRET}
+        assert (await harness.call("resources.check", Bearer(KNOWN["service"]), TCP, **owned)).allowed
 
 
 async def test_sessions(path: Path) -> None:
@@ -92,6 +106,9 @@ async def test_a_backup(path: Path, tmp_path: Path) -> None:
         async with over(place) as harness:
             assert (await harness.call("token.validate", None, TCP, token=KNOWN["service"])).valid is is_there
             assert (await harness.call("token.validate", None, TCP, token=KNOWN["key"])).valid
+            if is_there:
+                owned = {"sid": KNOWN["sid"], "secret": OWNER_SECRET}
+                assert (await harness.call("resources.check", Bearer(KNOWN["service"]), TCP, **owned)).allowed
             assert not (await harness.call("token.validate", None, TCP, token=KNOWN["token"])).valid
             with pytest.raises(ExpiredToken):
                 await harness.call("whoami", SessionCookie(KNOWN["sessions"]["account"]), TCP)

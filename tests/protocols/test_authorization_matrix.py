@@ -106,6 +106,7 @@ PROBED: Final = {
     name: dataclasses.replace(
         operation,
         handler=_probe,
+        gives=None,
         limit=None,
         misses=None,
         prepare=None,

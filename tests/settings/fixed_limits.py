@@ -230,10 +230,14 @@ FIXED: Final[dict[str, dict[str, str]]] = {
             "herod.store.sqlite.disk.open_database:CHECKED_BYTES"
         ),
         "rows that an offline command works on at a time": "herod.store.sqlite.offline_transaction:ROWS_AT_ONCE",
+        "the same when a store of an older format is converted": "herod.store.sqlite.disk.migrations:ROWS_AT_ONCE",
         "bytes of a file that is imported": "herod.maintenance.import_accounts:MAX_BYTES",
         "bytes of a settings, certificate or secret file": "herod.settings.setting_sources:MAX_FILE",
         "seconds that a reload may take": "herod.reload:READ_SECONDS",
-        "symbolic links on the path of a file": "herod.file_ownership:MOST_LINKS",
+        "symbolic links on the path of a file": "herod.path_walk:MOST_LINKS",
+        "seconds that a pipe without a writer is waited for, where a file is read": "herod.input_files:OPENING_SECONDS",
+        "seconds that the writer of such a pipe may send nothing": "herod.input_files:PIPE_SECONDS",
+        "bytes of a certificate chain whose dates are read": "herod.server.sockets.tls:_MAX_FILE",
     },
     "Client library": {
         "connections of an `AsyncClient`": "herod_client.async_client:MAX_CONNECTIONS",

@@ -18,6 +18,8 @@ SHORT: Final = {
     "IMPORT_KILLS": 6,
     "BACKUP_ROUNDS": 20,
     "FLIPS": 200,
+    "SWAPS": 300,
+    "IMAGES": 60,
     "EIO_ROUNDS": 2,
     "STALLS": 100,
     "UNREAD": 100,

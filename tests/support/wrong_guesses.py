@@ -15,9 +15,9 @@ WRONG = "a long password of nobody"
 WINDOW = PAIR.window
 
 
-def tcp(address: str) -> Source:
-    """A client over TCP."""
-    return Source(address=address)
+def tcp(address: str, *, uid: int | None = None, may_relay: bool = False) -> Source:
+    """A client over TCP; with a uid, the kernel has named the user."""
+    return Source(address=address, tcp_uid=uid, may_relay=may_relay)
 
 
 def uid(number: int) -> Source:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from herod.scopes.principal import Source
 from herod.throttle.rules import (
     ACCOUNT,
     DELAYS,
@@ -12,13 +11,11 @@ from herod.throttle.rules import (
     Marks,
     add,
     delay,
-    exact_source,
     seconds_locked,
     take_back,
-    wide_source,
 )
 from support.herod_in_memory import NOW
-from support.wrong_guesses import WINDOW, tcp, uid
+from support.wrong_guesses import WINDOW
 
 TEN: Marks = tuple((NOW + second, 1) for second in range(10))
 
@@ -65,22 +62,3 @@ def test_what_is_taken_back_is_gone() -> None:
     minute = NOW - NOW % 60
     assert add(ACCOUNT, add(ACCOUNT, (), minute), minute + 29) == ((minute, 2),)
     assert take_back(ACCOUNT, ((minute, 2),), minute + 29) == ((minute, 1),)
-
-
-@pytest.mark.parametrize(
-    ("source", "exact", "wide"),
-    [
-        (uid(1000), "uid:1000", "uid:1000"),
-        (tcp("192.0.2.7"), "192.0.2.7", "192.0.2.7"),
-        (tcp("127.0.0.1"), "127.0.0.1", "127.0.0.0/8"),
-        (tcp("127.9.9.9"), "127.9.9.9", "127.0.0.0/8"),
-        (tcp("::ffff:192.0.2.7"), "192.0.2.7", "192.0.2.7"),
-        (tcp("2001:db8:1:2:3::4"), "2001:db8:1:2::/64", "2001:db8:1:2::/64"),
-        (tcp("fe80::1%eth0"), "fe80::/64", "fe80::/64"),
-        (tcp("::1"), "::/64", "::/64"),
-        (Source(), "unix", "unix"),
-    ],
-)
-def test_what_a_source_is(source: Source, exact: str, wide: str) -> None:
-    """All addresses that one party can choose from are one source."""
-    assert (exact_source(source), wide_source(source)) == (exact, wide)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from herod.input_files import read_input
 from herod_cli.doctor.findings import Finding, fail, ok, warn
 from herod_cli.shared.cli_version import cli_version
 from herod_cli.shared.secret_files import is_private
@@ -37,6 +38,7 @@ ENABLED: Final = (
     Path("/etc/systemd/system/sockets.target.wants/herod.socket"),
 )
 ROOT: Final = 0
+MAX_UNIT: Final = 1024 * 1024
 # Credential → the name of its check. The second exists only with a drop-in.
 CREDENTIALS: Final = {"hero_secret": "installed-secret", "herod_store_secret": "installed-store-secret"}
 # What ProtectHome=yes hides from a service, systemd.exec(5).
@@ -90,7 +92,7 @@ def _load_unit(path: Path) -> Unit:
     said: dict[str, str] = {}
     secrets: dict[str, Path] = {}
     for file in (path, *(dropins[name] for name in sorted(dropins))):
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in read_input(file, MAX_UNIT)[0].decode().splitlines():
             key, equals, value = line.strip().partition("=")
             if key == "LoadCredential":
                 name, _, place = value.partition(":")

@@ -3,18 +3,21 @@
 A token is presented only to the address that it was saved for.
 """
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from herod.file_ownership import require_own_path
+from herod.input_files import open_regular
 from herod_cli.exit_codes import FailureError
-from herod_cli.shared.secret_files import is_private, read_bounded, replace_private
+from herod_cli.shared.secret_files import is_private, replace_private
 
 __all__ = ["SavedTokens", "credentials_path"]
 
 VERSION: Final = 1
+MAX_BYTES: Final = 64 * 1024
 
 
 def credentials_path(environ: Mapping[str, str]) -> Path:
@@ -83,9 +86,14 @@ class SavedTokens:
 
 def _load(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        found = path.stat()
-    except OSError:
-        return {}
+        descriptor = open_regular(path)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EACCES}:
+            return {}
+        raise FailureError(f"{path} cannot be read: {error.strerror}.", hint="move it away") from error
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        content = file.read(MAX_BYTES)
     if not is_private(found) or found.st_uid not in {os.geteuid(), 0}:
         raise FailureError(
             f"{path} can be read or written by others, so it is not used.",
@@ -94,7 +102,7 @@ def _load(path: Path) -> dict[str, dict[str, Any]]:
     import msgspec  # needed only if a sign-in is saved
 
     try:
-        match msgspec.json.decode(read_bounded(str(path))):
+        match msgspec.json.decode(content):
             case {"version": 1, "sign_ins": dict(sign_ins)} if all(
                 isinstance(sign_in, dict) for sign_in in sign_ins.values()
             ):

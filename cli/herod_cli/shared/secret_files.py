@@ -15,7 +15,8 @@ from typing import Final, Self
 
 import click
 
-from herod import private_files
+from herod import path_walk, private_files
+from herod.input_files import read_input
 from herod_cli.exit_codes import FailureError
 from herod_cli.shared.output import clean, print_notice
 
@@ -84,8 +85,7 @@ def read_bounded(path: str) -> bytes:
         FailureError: it cannot be read or is too big to be a secret.
     """
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_SECRET + 1)
+        content, _ = read_input(Path(path), MAX_SECRET)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FailureError(f"{path} cannot be read: {reason}.", hint="check the path and its permissions") from error
@@ -193,10 +193,10 @@ def open_folder(path: Path) -> int:
     """Open the folder of a new file, so that its names stay in it even if the path is changed meanwhile.
 
     Raises:
-        FailureError: it does not exist, or may not be entered.
+        FailureError: it does not exist, or may not be entered; or this is root, and another user leads it elsewhere.
     """
     try:
-        return os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return path_walk.open_folder(path.parent)
     except (OSError, ValueError) as error:
         raise _cannot_create(path, error) from error
 

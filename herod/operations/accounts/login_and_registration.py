@@ -10,11 +10,20 @@ from herod.identity.effective_principals import account_principal
 from herod.operations.accounts.account_creation import account_with_secret, hashing
 from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, open_session
 from herod.operations.tokens import issue_token
-from herod.pipeline.operation_definition import Context, NoTarget, Params, SecretText, Surface, Work, command
+from herod.pipeline.operation_definition import (
+    Context,
+    GivesNothing,
+    NoTarget,
+    Params,
+    SecretText,
+    Surface,
+    Work,
+    command,
+)
 from herod.pipeline.parameter_types import AS_IT_IS, AccountName, CurrentPassword, Email, NewPassword, Verbatim
 from herod.pipeline.result_views import TokenAnswer
 from herod.pipeline.text_normalization import parse_email
-from herod.records import Account
+from herod.records import Account, Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal
 from herod.store.store_interface import Reader, Writer
@@ -97,6 +106,7 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
 @command(
     "login",
     credential=True,
+    gives=GivesNothing("a token expires no later than its maker"),
     needs=Access.PUBLIC,
     target=NoTarget("issues a token"),
     example={"email": "ada@example.org", "password": "correct horse battery"},
@@ -110,9 +120,10 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     """Sign in with email and password, and get an access token with the account's scope."""
     principal = _sign_in(tx, context, params)
     scope = context.runtime.scope_text(principal.widest)
+    token = issue_token(context, principal, scope)
     return LoginAnswer(
-        access_token=issue_token(context, principal, scope),
-        expires_in=context.runtime.config.token_ttl,
+        access_token=token.text,
+        expires_in=token.expires_in,
         scope=scope,
         client_id=principal.id,
     )
@@ -121,6 +132,7 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
 @command(
     "session.sign_in",
     credential=True,
+    gives=Session,
     needs=Access.PUBLIC,
     target=NoTarget("opens a new session"),
     example={"email": "ada@example.org", "password": "correct horse battery"},
@@ -164,6 +176,7 @@ def _hash_new_password(reader: Reader, context: Context, params: Register) -> Wo
 @command(
     "register",
     credential=True,
+    gives=Account,
     needs=Access.PUBLIC,
     target=NoTarget("creates an account"),
     example={"email": "ada@example.org", "password": "correct horse battery", "name": "Ada"},
@@ -190,9 +203,10 @@ def register(tx: Writer, context: Context, params: Register) -> RegisterAnswer:
     principal = account_principal(context.runtime, account, AuthMethod.PASSWORD)
     context.principal = principal
     context.target = account.id
+    token = issue_token(context, principal, READ)
     return RegisterAnswer(
-        access_token=issue_token(context, principal, READ),
-        expires_in=context.runtime.config.token_ttl,
+        access_token=token.text,
+        expires_in=token.expires_in,
         scope=READ,
         client_id=account.id,
         client_secret=secret,

@@ -70,6 +70,7 @@ def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Wor
 @command(
     "users.password",
     credential=True,
+    gives=Account,
     needs=Access.AUTHENTICATED,
     target=ACCOUNT,
     example={"client_id": EXAMPLE_ID, "password": "correct horse battery", "current": "an old long password"},
@@ -91,6 +92,7 @@ def users_password(tx: Writer, context: Context, params: SetPassword, account: A
 @command(
     "users.rotate_secret",
     credential=True,
+    gives=Account,
     needs=Access.AUTHENTICATED,
     target=ACCOUNT,
     example={"client_id": EXAMPLE_ID},

@@ -15,7 +15,7 @@ from herod.pipeline.result_views import rfc3339
 from herod.store.audit_filter import AuditFilter
 from herod.store.page_cursors import encode_cursor, parse_cursor
 from herod.store.store_interface import MAX_PAGE, AuditRow, AuditVerdict, Page, Reader, Store
-from herod.throttle.rules import wide_source
+from herod.throttle.source_shares import share_of
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.scope_graph import ADMIN
 
@@ -116,7 +116,7 @@ async def _list(store: Store, context: Context, params: ListAudit) -> Page[Audit
         since=_seconds(params.since, "since"),
         until=_seconds(params.until, "until"),
     )
-    async with context.process.scan_turns.turn(wide_source(context.source)):
+    async with context.process.scan_turns.turn(share_of(context.source)):
         rows = await store.find_audit(wanted, after=after, before=before, limit=limit + 1)
     way = OLDER if after is None else NEWER
     cursor = encode_cursor(rows[limit - 1].seq, way) if len(rows) > limit else None
@@ -138,7 +138,7 @@ def audit_list(reader: Reader, context: Context, params: ListAudit) -> Page[Audi
 
 async def _verify(store: Store, context: Context, params: VerifyAudit) -> Verdict:
     expect = _parse_head(params.expect)
-    async with context.process.scan_turns.turn(wide_source(context.source)):
+    async with context.process.scan_turns.turn(share_of(context.source)):
         verdict: AuditVerdict = await store.verify_audit(expect=expect)
     return Verdict(**msgspec.structs.asdict(verdict))
 

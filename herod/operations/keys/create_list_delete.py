@@ -7,7 +7,7 @@ import msgspec
 from herod.credentials.secret_hashes import hash_secret
 from herod.operations.keys.list_filters import KeyKindName, KeyOrder, KeyState, Wanted, find_keys, named_keys
 from herod.pipeline.credential_last_used import former_use
-from herod.pipeline.operation_definition import Context, Params, Target, Tool, command, query
+from herod.pipeline.operation_definition import Context, GivesNothing, Params, Target, Tool, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import (
     Cursor,
@@ -132,6 +132,7 @@ OWNER = Target(
 @command(
     "keys.create",
     credential=True,
+    gives=ApiKey,
     needs=READ,
     manages_keys=True,
     example={"name": "backup", "scope": "read", "expires_at": "2030-01-31T12:00:00Z"},
@@ -154,9 +155,8 @@ def keys_create(tx: Writer, context: Context, params: CreateKey, owner: Account 
         else list_networks(parse_networks(networks, context.runtime.config.networks)),
         expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
     )
-    given = context.runtime.grant(key.scope, key.networks, key.expires_at)
-    check_ceiling(context.principal.grants, given)
     if owner is not None:
+        given = context.runtime.grant(key.scope, key.networks, key.expires_at)
         check_ceiling((context.runtime.grant(owner.scope, owner.networks),), given, whose="its owner's")
     put_key(tx, context, key)
     return IssuedKey(**msgspec.structs.asdict(key_view(key, None)), key=text)
@@ -212,6 +212,7 @@ def switch_off_in_memory(reader: Reader, context: Context, params: KeyRef, key: 
 @command(
     "keys.delete",
     credential=True,
+    gives=GivesNothing("ends access"),
     needs=READ,
     manages_keys=True,
     example={"id": EXAMPLE_KEY},
@@ -234,7 +235,7 @@ def make_key(
     networks: tuple[str, ...],
     expires_at: int | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key and its text, which is shown once and stored as an HMAC. The caller checks the ceilings."""
+    """A new key and its text, which is shown once and stored as an HMAC."""
     key_id = new_key_id()
     text = new_key(KeyKind.SERVICE if owner is None else KeyKind.USER, key_id)
     key = ApiKey(

@@ -1,6 +1,5 @@
 """Changes to an existing key: rotate its secret, disable, enable, rename and narrow it."""
 
-import math
 from typing import Annotated, Final
 
 import msgspec
@@ -8,11 +7,11 @@ import msgspec
 from herod.credentials.secret_hashes import hash_secret
 from herod.identity.parent_credential import key_behind
 from herod.operations.keys.create_list_delete import EXAMPLE_KEY, KeyRef, switch_off_in_memory
-from herod.pipeline.operation_definition import Context, Params, Tool, command
+from herod.pipeline.operation_definition import Context, GivesNothing, Params, Tool, command
 from herod.pipeline.parameter_types import ExpiresAt, KeyId, KeyLabel, NetworkNames, Scope
 from herod.pipeline.privilege_ceilings import check_ceiling, given_scope
 from herod.pipeline.result_views import IssuedKey, Key, key_view
-from herod.pipeline.targets import KEY, current_grant
+from herod.pipeline.targets import KEY
 from herod.pipeline.text_normalization import parse_future
 from herod.records import ApiKey, Session
 from herod.store.owned_records import owned_by
@@ -24,7 +23,6 @@ from herod_client.core.scope_graph import READ
 
 __all__ = ["keys_disable", "keys_enable", "keys_rotate", "keys_update"]
 
-FOREVER: Final = math.inf
 # A week: long enough for a service that is deployed by hand, short enough to end.
 MAX_OVERLAP: Final = 7 * 86_400
 
@@ -49,6 +47,7 @@ class UpdateKey(Params, frozen=True, kw_only=True):
 @command(
     "keys.rotate",
     credential=True,
+    gives=ApiKey,
     needs=READ,
     target=KEY,
     manages_keys=True,
@@ -61,9 +60,6 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey, key: ApiKey) ->
 
     Browsers that were signed in with the key are signed out.
     """
-    # Receiving the secret is receiving the key's grant, for as long as the key is valid.
-    grant = current_grant(tx, context, key)
-    check_ceiling(context.principal.grants, msgspec.structs.replace(grant, expires_at=key.expires_at))
     text = new_key(KeyKind.SERVICE if key.owner is None else KeyKind.USER, key.id)
     rotated = msgspec.structs.replace(
         key,
@@ -83,6 +79,7 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey, key: ApiKey) ->
 @command(
     "keys.disable",
     credential=True,
+    gives=GivesNothing("ends access"),
     needs=READ,
     target=KEY,
     manages_keys=True,
@@ -98,27 +95,32 @@ def keys_disable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> K
     return _put(tx, disabled)
 
 
+def _switch_on(context: Context) -> None:
+    context.runtime.switched_off.discard(context.target or "")
+
+
 @command(
     "keys.enable",
     credential=True,
+    gives=ApiKey,
     needs=READ,
     target=KEY,
     manages_keys=True,
     example={"id": EXAMPLE_KEY},
     http=("POST /api/v1/keys/{id}/enable",),
+    written=_switch_on,
 )
 def keys_enable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> Key:
     """Enable a disabled API key."""
     if key.id in context.runtime.switched_off:  # it was disabled while the store could not be written
         key = _ending_made(key)
-    enabled = _put(tx, msgspec.structs.replace(key, enabled=True))
-    context.runtime.switched_off.discard(enabled.id)
-    return enabled
+    return _put(tx, msgspec.structs.replace(key, enabled=True))
 
 
 @command(
     "keys.update",
     credential=True,
+    gives=ApiKey,
     needs=READ,
     target=KEY,
     manages_keys=True,
@@ -144,29 +146,20 @@ def keys_update(tx: Writer, context: Context, params: UpdateKey, key: ApiKey) ->
 
 
 def _check_narrower(context: Context, key: ApiKey, changed: ApiKey) -> None:
-    """Refuse a change that gives a key more than it had, or a later expiry than the actor may give.
+    """Refuse a change that gives a key more scope or networks than it had.
 
     Raises:
-        CeilingExceeded: the change does one of these.
+        CeilingExceeded: the change does.
     """
     runtime = context.runtime
-    if (changed.scope, changed.networks) != (key.scope, key.networks):
-        try:
-            check_ceiling((runtime.grant(key.scope, key.networks),), runtime.grant(changed.scope, changed.networks))
-        except CeilingExceeded as error:
-            raise CeilingExceeded(
-                f"An existing key's {error.missing} can only be narrowed.",
-                missing=error.missing,
-                hint="create another key",
-            ) from None
-    is_longer = key.expires_at is not None and (changed.expires_at is None or changed.expires_at > key.expires_at)
-    limits = [grant.expires_at for grant in context.principal.grants]
-    if is_longer and not any(limit is None or (changed.expires_at or FOREVER) <= limit for limit in limits):
+    try:
+        check_ceiling((runtime.grant(key.scope, key.networks),), runtime.grant(changed.scope, changed.networks))
+    except CeilingExceeded as error:
         raise CeilingExceeded(
-            "The requested expires_at is later than your own credential's.",
-            missing="expires_at",
-            hint="let it expire no later than your own credential",
-        )
+            f"An existing key's {error.missing} can only be narrowed.",
+            missing=error.missing,
+            hint="create another key",
+        ) from None
 
 
 def _put(tx: Writer, key: ApiKey) -> Key:

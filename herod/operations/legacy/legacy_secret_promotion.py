@@ -13,7 +13,6 @@ from herod.operations.keys import make_key, put_key
 from herod.pipeline.operation_definition import Context, NoTarget, Params, Time, command, query
 from herod.pipeline.pagination import fill_page, parse_limit
 from herod.pipeline.parameter_types import AS_IT_IS, Cursor, ExpiresAt, KeyLabel, Limit
-from herod.pipeline.privilege_ceilings import check_ceiling
 from herod.pipeline.result_views import IssuedKey, key_view, rfc3339
 from herod.pipeline.text_normalization import parse_future
 from herod.records import ApiKey, LegacyUse
@@ -83,6 +82,7 @@ def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[
 @command(
     "legacy.promote",
     credential=True,
+    gives=ApiKey,
     needs=ADMIN,
     manages_keys=True,
     target=NoTarget("creates a key"),
@@ -111,7 +111,6 @@ def legacy_promote(tx: Writer, context: Context, params: PromoteLegacy) -> Promo
         networks=("*",),
         expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
     )
-    check_ceiling(context.principal.grants, context.runtime.grant(key.scope, key.networks, key.expires_at))
     put_key(tx, context, key)
     tx.put(msgspec.structs.replace(use, promoted_to=key.id))
     view = msgspec.structs.asdict(key_view(key, None))

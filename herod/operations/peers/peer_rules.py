@@ -7,10 +7,10 @@ from typing import Annotated, Final
 
 import msgspec
 
-from herod.pipeline.operation_definition import Context, Params, Work, command, query
+from herod.pipeline.operation_definition import Context, GivesNothing, Params, Work, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
-from herod.pipeline.privilege_ceilings import check_ceiling, given_scope, own_networks, timeless
+from herod.pipeline.privilege_ceilings import given_scope, own_networks
 from herod.pipeline.result_views import PeerView, peer_view
 from herod.pipeline.targets import PEER_RULE
 from herod.records import PeerRule
@@ -99,6 +99,7 @@ REPLACED = dataclasses.replace(PEER_RULE, find=_replaced, is_optional=True)
 @command(
     "peers.allow",
     credential=True,
+    gives=PeerRule,
     needs=ADMIN,
     example={"uid": 1000, "scope": "write"},
     http=("POST /api/v1/peers",),
@@ -116,8 +117,6 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer, before: PeerRul
         if params.networks is None
         else parse_networks(params.networks, context.runtime.config.networks)
     )
-    # Rules do not expire, so this ceiling ignores time.
-    check_ceiling(timeless(actor.grants), context.runtime.grant(scope, tuple(networks)))
     if before is None:
         before = PeerRule(id=new_id(), created_at=context.now, subject=subject, creator=actor.id, scope=(), networks=())
     # Everything else stays, above all the epoch: tokens that ended must not become valid again.
@@ -137,6 +136,7 @@ def peers_list(reader: Reader, context: Context, params: ListPeers) -> Page[Peer
 @command(
     "peers.remove",
     credential=True,
+    gives=GivesNothing("ends access"),
     needs=ADMIN,
     target=PEER_RULE,
     example={"id": EXAMPLE_ID},

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from herod.credentials.ownership_secrets import UNPROTECTED, hash_ownership_secret
 from herod.pipeline.operation_definition import Context, NormalForm, NoTarget, Params, Target, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, NAME, Cursor, Label, Limit
@@ -34,7 +35,6 @@ MAX_SECRET: Final = 1024  # characters
 MAX_ATTRIBUTES: Final = 64
 MAX_ATTRIBUTE_BYTES: Final = 16 * 1024  # of all attributes together, as JSON
 IN_HEADER: Final = {"secret": "X-Resource-Secret"}
-UNPROTECTED: Final = ""
 
 # The secret that opens a resource; empty if none is needed.
 OwnershipSecret = Annotated[
@@ -154,7 +154,7 @@ def _releasable(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
 
 def _find(reader: Reader, context: Context, ref: ResourceRef) -> Resource | None:
     claimant = context.principal.id
-    protected = reader.find(Resource, "sid", ref.sid, claimant, _parse_secret(ref.secret))
+    protected = reader.find(Resource, "sid", ref.sid, claimant, _hashed(context, ref.secret))
     unprotected = reader.find(Resource, "sid", ref.sid, claimant, UNPROTECTED)
     return next(iter([*protected, *unprotected]), None)
 
@@ -181,7 +181,7 @@ def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> Reso
         created_at=context.now,
         claimant=context.principal.id,
         type=params.kind,
-        secret=_parse_secret(params.secret),
+        secret=_hashed(context, params.secret),
         name=params.name,
         attributes=_parse_attributes(params.attributes),
     )
@@ -200,7 +200,7 @@ def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> Reso
 )
 def resources_list(reader: Reader, context: Context, params: ListResources) -> Page[ResourceView]:
     """List your resources of one kind that a secret opens, oldest first."""
-    owner = resource_owner(parse_label(params.kind, "kind"), context.principal.id, _parse_secret(params.secret))
+    owner = resource_owner(parse_label(params.kind, "kind"), context.principal.id, _hashed(context, params.secret))
     page = reader.list(Resource, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
     return page_of(page, _view)
 
@@ -270,6 +270,15 @@ def resources_update(tx: Writer, context: Context, params: UpdateResource, resou
 def resources_release(tx: Writer, context: Context, params: ResourceRef, resource: Resource) -> ReleasedResource:
     """Release one of your resources, if the secret opens it. Admins release any resource without it."""
     return ReleasedResource(resource.id, released=tx.delete(Resource, resource.id))
+
+
+def _hashed(context: Context, secret: str) -> str:
+    """A secret as the record keeps it.
+
+    Raises:
+        InvalidRequest: as `_parse_secret`.
+    """
+    return hash_ownership_secret(context.runtime.keyring, context.principal.id, _parse_secret(secret))
 
 
 def _parse_secret(text: str) -> str:

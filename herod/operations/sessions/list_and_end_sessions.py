@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from herod.identity.parent_credential import session_principal
-from herod.pipeline.operation_definition import Context, Params, Surface, Target, Time, command, query
+from herod.pipeline.operation_definition import Context, GivesNothing, Params, Surface, Target, Time, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import Verbatim
 from herod.pipeline.privilege_ceilings import is_admin
@@ -100,6 +100,7 @@ SESSION = Target(
 @command(
     "session.end",
     credential=True,
+    gives=GivesNothing("ends access"),
     needs=Access.AUTHENTICATED,
     target=SESSION,
     methods=frozenset({AuthMethod.SESSION}),

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 
 from herod.identity.parent_credential import session_half, session_id, via_of
-from herod.pipeline.operation_definition import Context, NoTarget, Params, Surface, Time, command
+from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Surface, Time, command
 from herod.pipeline.parameter_types import Verbatim
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.records import Session
@@ -75,6 +75,7 @@ class SignedOut(msgspec.Struct, frozen=True):
 @command(
     "session.create",
     credential=True,
+    gives=Session,
     needs=Access.AUTHENTICATED,
     methods=OPENS_SESSIONS,
     target=NoTarget("creates a session"),
@@ -90,6 +91,7 @@ def session_create(tx: Writer, context: Context, params: CreateSession) -> Opene
 @command(
     "session.delete",
     credential=True,
+    gives=GivesNothing("ends access"),
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.SESSION}),
     target=NoTarget("ends the calling session"),

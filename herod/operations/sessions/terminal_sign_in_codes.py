@@ -20,7 +20,17 @@ from herod.operations.sessions.session_lifecycle import (
     keep_session,
     new_session,
 )
-from herod.pipeline.operation_definition import Context, NoTarget, Params, SecretText, Surface, Time, command, query
+from herod.pipeline.operation_definition import (
+    Context,
+    GivesNothing,
+    NoTarget,
+    Params,
+    SecretText,
+    Surface,
+    Time,
+    command,
+    query,
+)
 from herod.pipeline.parameter_types import Verbatim
 from herod.pipeline.result_views import hide_values, networks_list
 from herod.records import Account, Session
@@ -81,6 +91,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 @command(
     "session.code",
     credential=True,
+    gives=GivesNothing("a code expires no later than its maker"),
     needs=Access.AUTHENTICATED,
     methods=OPENS_SESSIONS,
     target=NoTarget("creates a code"),
@@ -89,8 +100,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 )
 def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode:
     """Create a one-time code that signs a browser in as the caller, with at most their scope. It expires in 60 s."""
-    expires_at = context.now + CODE_SECONDS
     session = new_session(context, context.principal)
+    expires_at = min(context.now + CODE_SECONDS, session.expires_at or 0)  # a session always expires
     code = context.runtime.session_codes.make(
         session, holder=context.principal.id, now=context.now, expires_at=expires_at, size=record_bytes(session)
     )
@@ -122,6 +133,7 @@ def _limit(reader: Reader, context: Context, params: RedeemCode) -> Attempt:
 @command(
     "session.redeem",
     credential=True,
+    gives=Session,
     needs=Access.PUBLIC,
     target=NoTarget("opens a new session"),
     example={"code": EXAMPLE_CODE},
@@ -135,6 +147,9 @@ def session_redeem(tx: Writer, context: Context, params: RedeemCode) -> OpenedSe
         raise BadCredentials(_SPENT, reason="wrong_code")
     context.principal = _who(tx, context, session)
     context.runtime.counters["sign_ins"] += 1
+    end = context.principal.widest.expires_at
+    if end is not None and session.expires_at is not None:  # the code may have been made before a rotation
+        session = msgspec.structs.replace(session, expires_at=min(session.expires_at, end))
     return keep_session(tx, context, session, params)
 
 

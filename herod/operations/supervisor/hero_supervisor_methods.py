@@ -6,10 +6,19 @@ import msgspec
 
 from herod.operations.keys import make_key, put_key
 from herod.pipeline.credential_verification import verify_credential
-from herod.pipeline.operation_definition import Context, CredentialText, NoTarget, Params, Time, command, query
+from herod.pipeline.operation_definition import (
+    Context,
+    CredentialText,
+    GivesNothing,
+    NoTarget,
+    Params,
+    Time,
+    command,
+    query,
+)
 from herod.pipeline.pagination import ByteBudget
 from herod.pipeline.parameter_types import KeyId, KeyLabel, Scope, Verbatim
-from herod.pipeline.privilege_ceilings import check_ceiling, given_scope
+from herod.pipeline.privilege_ceilings import given_scope
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.pipeline.targets import KEY
 from herod.records import SERVICE_KEYS, ApiKey
@@ -105,6 +114,7 @@ def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
 @command(
     "auth.create_key",
     credential=True,
+    gives=ApiKey,
     needs=ADMIN,
     manages_keys=True,
     target=NoTarget("creates a key"),
@@ -123,7 +133,6 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
         networks=list_networks(grant.networks),
         expires_at=grant.expires_at,
     )
-    check_ceiling(principal.grants, context.runtime.grant(key.scope, key.networks, key.expires_at))
     put_key(tx, context, key)
     return CreatedSupervisorKey(text, key.name, " ".join(key.scope), rfc3339(key.created_at), rfc3339(key.expires_at))
 
@@ -160,6 +169,7 @@ SERVICE_KEY = dataclasses.replace(KEY, noun="service key", find=_service_key)
 @command(
     "auth.remove_key",
     credential=True,
+    gives=GivesNothing("ends access"),
     needs=ADMIN,
     manages_keys=True,
     target=SERVICE_KEY,

@@ -27,8 +27,8 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import PrincipalKind
 from herod.store.page_cursors import cursor_after
 from herod.store.store_interface import MAX_PAGE, Cursor, Order, Page, Reader, Store
-from herod.throttle.rules import wide_source
 from herod.throttle.source_ranges import range_of
+from herod.throttle.source_shares import share_of
 from herod_client.core.errors import InvalidRequest, RateLimited
 from herod_client.core.scope_graph import ADMIN
 
@@ -125,7 +125,7 @@ async def _follow(store: Store, context: Context, params: FollowTokens) -> Token
     place = None if params.cursor is None else _parse_place(params.cursor)
     answer = _read(store, runtime, place, context.now)
     if params.wait and not _is_news(answer) and not runtime.is_stopping:
-        source = wide_source(context.source)
+        source = share_of(context.source)
         with context.process.feed_places.hold(range_of(source), source, context.principal.id) as held:
             if held is None:
                 raise RateLimited(

@@ -9,7 +9,7 @@ import msgspec
 from herod.identity.identify import looks_like_token, token_holder
 from herod.operations.tokens.new_token import issue_token
 from herod.pipeline.credential_verification import verify_credential
-from herod.pipeline.operation_definition import Context, NoTarget, Params, Tool, command, query
+from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Tool, command, query
 from herod.pipeline.parameter_types import AS_IT_IS, AskedScope, Scope, Verbatim
 from herod.pipeline.privilege_ceilings import check_target, is_admin
 from herod.pipeline.result_views import TokenAnswer, networks_list
@@ -106,6 +106,7 @@ class Revoked(msgspec.Struct, frozen=True):
 @command(
     "token.create",
     credential=True,
+    gives=GivesNothing("a token expires no later than its maker"),
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.CLIENT_SECRET, AuthMethod.PEER}),
     target=NoTarget("issues a token"),
@@ -122,7 +123,7 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
         _check_resource(params.resource)
     holder, scope = _everything(context) if params.scope is None else _asked(context, params.scope)
     token = issue_token(context, holder, scope, params.resource)
-    return TokenAnswer(access_token=token, expires_in=context.runtime.config.token_ttl, scope=scope)
+    return TokenAnswer(access_token=token.text, expires_in=token.expires_in, scope=scope)
 
 
 @query(
@@ -174,6 +175,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, rec
 @command(
     "token.revoke",
     credential=True,
+    gives=GivesNothing("ends access"),
     needs=Access.AUTHENTICATED,
     target=NoTarget("a token is not a record: the handler checks its subject"),
     example={"token": "eyJhbGciOiJIUzI1NiJ9.…"},

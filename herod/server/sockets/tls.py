@@ -9,11 +9,14 @@ Must never send a byte of a response unencrypted, nor wait without being cancell
 
 import contextlib
 import logging
+import os
 import ssl
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from herod.input_files import open_regular
 from herod.server.sockets.socket_byte_stream import SocketTransport
 from herod_client.core.errors import SettingsError
 
@@ -21,6 +24,7 @@ __all__ = ["Certificates", "TlsTransport"]
 
 _log = logging.getLogger(__name__)
 
+_MAX_FILE: Final = 1024 * 1024  # of a certificate chain
 _READ_BYTES: Final = 16 * 1024  # the most in one record (RFC 8446, section 5.1)
 _SLICE_BYTES: Final = 16 * 1024  # so much is encrypted at a time, to bound the memory
 _DRAINED_BYTES: Final = 64 * 1024
@@ -63,7 +67,10 @@ class Certificates:
         context.num_tickets = 0
         context.set_alpn_protocols(["http/1.1"])
         try:
-            context.load_cert_chain(certificate, key, password=_no_password)
+            with _opened(certificate) as shown, _opened(key) as hidden:
+                # By descriptor: OpenSSL would wait for the writer of a pipe, and look the names up again.
+                context.load_cert_chain(f"/proc/self/fd/{shown}", f"/proc/self/fd/{hidden}", password=_no_password)
+                ends_at = _check_dates(certificate, os.pread(shown, _MAX_FILE, 0), now)
         except ssl.SSLError as error:
             if error.reason == "KEY_VALUES_MISMATCH":
                 raise SettingsError(
@@ -75,7 +82,7 @@ class Certificates:
             ) from None
         except OSError as error:
             raise SettingsError(f"tls_cert, tls_key: cannot read {certificate} or {key}: {error.strerror}.") from None
-        return cls(context, _check_dates(certificate, now))
+        return cls(context, ends_at)
 
     def replace(self, other: "Certificates") -> None:
         """Use another certificate for new connections; existing ones keep theirs."""
@@ -87,12 +94,21 @@ def _no_password() -> str:
     return ""
 
 
-def _check_dates(certificate: Path, now: int) -> int | None:
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[int]:
+    descriptor = open_regular(file)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _check_dates(certificate: Path, content: bytes, now: int) -> int | None:
     """When the certificate expires, in Unix seconds; logs a warning if it is not valid now."""
     from cryptography import x509  # only needed with TLS
 
     try:
-        shown = x509.load_pem_x509_certificate(certificate.read_bytes())
+        shown = x509.load_pem_x509_certificate(content)
     except ValueError as error:  # it is stricter than OpenSSL, which has accepted the file
         _log.warning("tls_cert: %s: its dates cannot be read: %s", certificate, error)
         return None

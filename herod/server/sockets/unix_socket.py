@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from herod.file_ownership import require_own_path
-from herod.private_files import write_private
+from herod.file_ownership import name_user, require_own_path
+from herod.private_files import PRIVATE_MODE, write_private
 from herod_client.core.errors import RuntimeFailure
 
 __all__ = ["BACKLOG", "SocketFile", "prepare_folder"]
@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 BACKLOG: Final = 1024
 _FOLDER_MODE: Final = 0o755
 _COOKIE_BYTES: Final = 32
+_NO_FILE: Final = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
 
 
 def prepare_folder(path: Path) -> None:
@@ -83,8 +84,7 @@ class SocketFile:
         self.cookie: str | None = None
         self._cookie_path = path.with_name(path.name + ".cookie")
         self._ours: dict[Path, tuple[int, int]] = {}
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._lock = os.open(path.with_name(path.name + ".lock"), flags, 0o600)
+        self._lock = _open_lock(path.with_name(path.name + ".lock"))
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -165,6 +165,24 @@ class SocketFile:
         identity = _identity(temporary)
         temporary.rename(path)
         self._ours[path] = identity
+
+
+def _open_lock(path: Path) -> int:
+    """Open the lock file, which must be this user's or root's: otherwise another user could keep it locked."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        descriptor = os.open(path, flags, PRIVATE_MODE)
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+        raise RuntimeFailure(f"{path} is not a regular file: move it away, or choose another --bind") from None
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_uid in {0, os.geteuid()}:
+        return descriptor
+    os.close(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise RuntimeFailure(f"{path} is not a regular file: move it away, or choose another --bind")
+    raise RuntimeFailure(f"{path} belongs to {name_user(found.st_uid)}: remove it, or choose another --bind")
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 from herod.credentials.backup_encryption import HEADER_BYTES, SEALED_CHUNK_BYTES, BackupOpener, NoBackup
 from herod.credentials.keyring import WrongSecret, derive_backup_key
 from herod.credentials.sealing import SealBroken
+from herod.input_files import open_input
 from herod.store.sqlite.disk.database_files import RESTORING, create_beside, drop_temporary, sync_folder
 from herod_client.core.errors import RuntimeFailure, SettingsError
 
@@ -27,7 +28,7 @@ def open_backup(file: Path) -> BinaryIO:
         RuntimeFailure: it cannot be read.
     """
     try:
-        return file.open("rb")
+        return open_input(file)
     except (OSError, ValueError) as error:
         raise RuntimeFailure(f"the backup {file} cannot be read: {_words(error)}") from None
 

@@ -74,7 +74,7 @@ async def test_every_command_writes_a_row(harness: Harness, name: str) -> None:
             tx.put(revocation())
         return "done"
 
-    operation = dataclasses.replace(OPERATIONS[name], handler=probe, prepare=None, limit=None, target=None)
+    operation = dataclasses.replace(OPERATIONS[name], handler=probe, prepare=None, limit=None, target=None, gives=None)
     params = operation.params(**operation.example)
     presented: Any = LOCAL_ADMIN
     if name in {"session.delete", "session.end"}:

@@ -73,4 +73,4 @@ async def test_who_may(harness: Harness) -> None:
     by_header = await harness.rpc("auth.create_key", {"name": "x", "scope": "read"}, headers=bearer(LEGACY["admin"]))
     assert by_header["result"]["name"] == "x"
     with pytest.raises(CeilingExceeded):
-        await harness.call("auth.create_key", Bearer(LEGACY["admin"]), TCP, name="x", scope="owner")
+        await harness.call("auth.create_key", Bearer(LEGACY["admin"]), TCP, name="y", scope="owner")

@@ -169,7 +169,7 @@ def test_second_process(made: Path, other_process: subprocess.Popen[str]) -> Non
 def test_newer_format(made: Path) -> None:
     """A format of a newer version is refused and left unchanged."""
     edit(made, "PRAGMA user_version = 99")
-    assert "made by a newer herod (its format is 99, this one has 1): install the newer" in refusal(made)
+    assert "made by a newer herod (its format is 99, this one has 2): install the newer" in refusal(made)
     with closing(sqlite3.connect(made)) as connection:
         assert connection.execute("PRAGMA user_version").fetchall() == [(99,)]
 

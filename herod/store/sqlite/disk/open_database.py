@@ -26,6 +26,7 @@ from herod.store.integrity_head import StoreHead, open_head
 from herod.store.sqlite.disk.database_files import PlacedFiles, StoreLock, drop_leftovers, prepare_file, resolve_path
 from herod.store.sqlite.disk.disk_faults import Fault, describe, fault_of
 from herod.store.sqlite.disk.file_header import APPLICATION_ID
+from herod.store.sqlite.disk.migrations import NEWEST, migrate
 from herod.store.sqlite.disk.missing_rows import find_loss, find_missing, parse_mark
 from herod.store.sqlite.sealed_rows import logger
 from herod.store.sqlite.write_transaction import write_head
@@ -33,7 +34,6 @@ from herod_client.core.errors import RuntimeFailure, SettingsError
 
 __all__ = ["OpenedFile", "OpenedStore", "connect", "load_head", "make_file", "open_file", "open_store", "put_wraps"]
 
-SCHEMA_VERSION: Final = 1
 BUSY_MILLISECONDS: Final = 5000
 # A check reads the whole file and compares its indexes: about 10 ms a MiB. Larger stores are not checked at the start,
 # but every row is verified when it is read.
@@ -110,6 +110,7 @@ def open_store(path: Path, secret: str, *, now: int) -> OpenedStore:
             head = _load_checked_head(writer, path, keyring)
             if loss := find_loss(parse_mark(lock.mark), head):
                 raise _outdated(path, loss)
+            migrate(writer, keyring)
             reader = connect(path, apsw.SQLITE_OPEN_READONLY)
             cleanup.callback(reader.close)
             _one(reader, _HEAD)  # so that errors of the reader show here
@@ -172,6 +173,8 @@ def open_file(path: Path, secret: str, *, is_salvage: bool = False) -> OpenedFil
             wraps, wrap, root = _load_root(connection, path, secret)
             keyring = Keyring(root)
             head = _load_checked_head(connection, path, keyring, is_salvage=is_salvage)
+            if not is_salvage:
+                migrate(connection, keyring)
         except apsw.Error as error:
             raise _failure(path, error) from error
         cleanup.pop_all()
@@ -214,12 +217,12 @@ def _is_new(connection: apsw.Connection, path: Path) -> bool:
         return True
     if application_id != APPLICATION_ID:
         raise RuntimeFailure(f"{path} is a database of another program, not herod's: choose another store")
-    if version > SCHEMA_VERSION:
+    if version > NEWEST:
         raise RuntimeFailure(
-            f"the store {path} was made by a newer herod (its format is {version}, this one has {SCHEMA_VERSION}): "
+            f"the store {path} was made by a newer herod (its format is {version}, this one has {NEWEST}): "
             "install the newer herod again, or restore a backup from before"
         )
-    if version < SCHEMA_VERSION:
+    if version < 1:
         raise _damaged(path, f"there is no format {version}")
     return False
 

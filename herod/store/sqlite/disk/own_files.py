@@ -20,7 +20,8 @@ __all__ = ["close_to_others", "open_own", "own_file"]
 
 logger = logging.getLogger("herod.store")
 
-_OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+# Without waiting, in case it is a device.
+_OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 # Errors of opening something that is neither a file nor a link.
 _NO_FILE: Final = frozenset({errno.ENXIO, errno.EISDIR})
 

@@ -1,7 +1,7 @@
--- The embedded store. Version 1; a change here is a new version and a migration beside it.
+-- The embedded store. Version 2; a change here is a new version and a migration in migrations.py.
 -- application_id is "hero"; open_database.py compares both.
 PRAGMA application_id = 0x6865726f;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- `sealed` contains the whole record, bound to every other column here. The others only serve to find it.
 -- With a rowid: without one, inserting rows of 400 bytes takes 1.6 times as long, and finding them is no faster.
