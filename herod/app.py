@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from typing import Any, Final
 import trio
 
 import herod
+from herod.audit_copies import AuditCopies, open_audit_file
 from herod.deployment_info_from_settings import describe
 from herod.event_loop_watch import LoopWatch, WatchedPipeline
 from herod.file_ownership import require_own_path
@@ -80,7 +81,13 @@ def run(settings: Settings, *, load: Callable[[], Settings]) -> int:
             logger.warning("%s", warning)
         certificates = load_certificates(settings, now=_now())
         with listening(settings.bind, tls=certificates, is_insecure=settings.insecure) as listeners:
-            trio.run(_main, settings, graph, listeners, _open_store(settings), certificates, load)
+            store = _open_store(settings)
+            copies = AuditCopies(
+                store,
+                file=None if settings.audit_file is None else open_audit_file(settings.audit_file),
+                has_room=writer.has_room if settings.audit_log else None,
+            )
+            trio.run(_main, settings, graph, listeners, store, copies, certificates, load)
     finally:
         writer.close()
     return 0
@@ -91,6 +98,7 @@ async def _main(
     graph: ScopeGraph,
     listeners: list[BoundListener],
     store: SqliteStore | MemoryStore,
+    copies: AuditCopies,
     certificates: Certificates | None,
     load: Callable[[], Settings],
 ) -> None:
@@ -101,7 +109,8 @@ async def _main(
             await _bootstrap(settings, store)
         except Unavailable as error:  # a full disk, a damaged signing key
             raise RuntimeFailure(f"herod cannot start: {error.message}") from error
-        process = ProcessState(operations=OPERATIONS, deployment=describe(settings, listeners, certificates))
+        deployment = replace(describe(settings, listeners, certificates), audit_file=copies.file_state)
+        process = ProcessState(operations=OPERATIONS, deployment=deployment)
         watch_loop = LoopWatch() if settings.log_level == "debug" else None
         pipeline = (Pipeline if watch_loop is None else WatchedPipeline)(store, runtime, clock=_now, process=process)
         guard = Guard(hosts=settings.hosts | {one.host for one in listeners if one.host}, origins=settings.origins)
@@ -119,7 +128,9 @@ async def _main(
         answers = f"listening on {', '.join(one.label for one in listeners)}"
         reloader = Reloader(settings, load, runtime=runtime, store=store, certificates=certificates, clock=_now)
         async with trio.open_nursery() as background:
-            background.start_soon(_watch_signals, shutdown, reloader, partial(notifier.ready, answers), notifier)
+            background.start_soon(
+                _watch_signals, shutdown, reloader, copies, partial(notifier.ready, answers), notifier
+            )
             background.start_soon(_end_waiting, shutdown, runtime, store)
             background.start_soon(_flush, pipeline)
             code = FirstAdminCodeFile(
@@ -129,6 +140,7 @@ async def _main(
             kept = AuditRetention(days=settings.audit_keep_days, rows=settings.audit_keep_rows)
             background.start_soon(_purge, store, runtime, kept)
             background.start_soon(_log_audit_head, store)
+            background.start_soon(copies.run)
             if settings.manager.watchdog_seconds is not None:
                 background.start_soon(watch, notifier, settings.manager.watchdog_seconds, partial(_can_read, store))
             async with trio.open_nursery() as serving:
@@ -137,6 +149,7 @@ async def _main(
                 notifier.ready(answers)
             background.cancel_scope.cancel()
         await pipeline.flush(is_last=True)
+        await copies.finish()
     logger.info("herod has stopped")
 
 
@@ -240,7 +253,11 @@ def _file_name(name: str) -> str:
 
 
 async def _watch_signals(
-    shutdown: trio.Event, reloader: Reloader, say_ready: Callable[[], None], notifier: SystemdNotifier
+    shutdown: trio.Event,
+    reloader: Reloader,
+    copies: AuditCopies,
+    say_ready: Callable[[], None],
+    notifier: SystemdNotifier,
 ) -> None:
     """Drain at the first SIGTERM or SIGINT, exit at once at the second, reload at SIGHUP."""
     wanted, reloads = trio.open_memory_channel[None](1)  # one pending reload covers every SIGHUP until it runs
@@ -249,6 +266,7 @@ async def _watch_signals(
             reloading.start_soon(_reload_when_asked, reloads, reloader, say_ready, notifier)
             async for number in signals:
                 if number == signal.SIGHUP:
+                    copies.reopen()
                     with suppress(trio.WouldBlock):
                         if not shutdown.is_set():
                             wanted.send_nowait(None)

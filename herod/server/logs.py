@@ -45,6 +45,12 @@ _FIELDS: Final = (
     "count",
     "kind",
     "id",
+    "seq",
+    "actor",
+    "outcome",
+    "target",
+    "by_admin",
+    "mac",
 )
 _PATH_CHARACTERS: Final = 200
 _SEGMENT_CHARACTERS: Final = 16
@@ -134,6 +140,10 @@ class LogWriter(logging.Handler):
             self.dropped += 1
         elif not self._is_closed:
             self._records.put(record)
+
+    def has_room(self, lines: int) -> bool:
+        """Whether so many lines can be queued, with as many again left for other loggers."""
+        return self._records.qsize() + 2 * lines <= _QUEUE_RECORDS
 
     def close(self) -> None:
         """Write the queued records, for at most two seconds, and stop."""

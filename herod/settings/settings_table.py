@@ -196,6 +196,10 @@ class Settings:
         default=1_000_000,
         metavar="N",
     )
+    audit_file: Path | None = setting(
+        TEXT, "Append each audit row to this file, as a JSON line; reopened at SIGHUP.", metavar="FILE", parse=_path
+    )
+    audit_log: bool = setting(SWITCH, "Write each audit row to herod's own log too.", default=False)
     allow_weak_secret: bool = setting(
         SWITCH, "Accept a HERO_SECRET or HEROD_STORE_SECRET under 32 bytes.", default=False
     )

@@ -96,22 +96,24 @@ def walk(
     for seq, json, mac in rows:
         count += 1
         if seq > head.seq and end.seq == head.seq:
-            return _broken(head, count, seq, f"row {seq} was added after the sealed head")
+            return _broken(anchor, head, count, seq, f"row {seq} was added after the sealed head")
         if seq != end.seq + 1:
             if seq <= anchor.seq:
-                return _broken(head, count, seq, f"row {seq} is before the beginning of the chain")
-            return _broken(head, count, end.seq + 1, f"row {end.seq + 1} is missing")
+                return _broken(anchor, head, count, seq, f"row {seq} is before the beginning of the chain")
+            return _broken(anchor, head, count, end.seq + 1, f"row {end.seq + 1} is missing")
         end = link(keyring, end, json)
         if end.mac != mac:
-            return _broken(head, count, seq, f"row {seq} was changed, moved or inserted")
+            return _broken(anchor, head, count, seq, f"row {seq} was changed, moved or inserted")
         is_held = is_held or mac == expect
     if end.seq < head.seq:
-        return _broken(head, count, end.seq + 1, f"rows {end.seq + 1} to {head.seq} are missing at the end")
+        missing = f"rows {end.seq + 1} to {head.seq} are missing at the end"
+        return _broken(anchor, head, count, end.seq + 1, missing)
     if end.mac != head.mac:
-        return _broken(head, count, end.seq, f"row {end.seq} does not match the sealed head")
+        return _broken(anchor, head, count, end.seq, f"row {end.seq} does not match the sealed head")
     if not is_held:
-        return AuditVerdict(valid=False, rows=count, head=head.mac.hex(), reason=_unknown_head(anchor))
-    return AuditVerdict(valid=True, rows=count, head=head.mac.hex())
+        reason = _unknown_head(anchor)
+        return AuditVerdict(valid=False, rows=count, head=head.mac.hex(), removed=anchor.seq, reason=reason)
+    return AuditVerdict(valid=True, rows=count, head=head.mac.hex(), removed=anchor.seq)
 
 
 def _unknown_head(anchor: ChainEnd) -> str:
@@ -124,5 +126,7 @@ def _unknown_head(anchor: ChainEnd) -> str:
     return "no row has the expected HMAC: since it was noted the end of the log was truncated, or a backup was restored"
 
 
-def _broken(head: ChainEnd, rows: int, first_bad: int, reason: str) -> AuditVerdict:
-    return AuditVerdict(valid=False, rows=rows, head=head.mac.hex(), first_bad=first_bad, reason=reason)
+def _broken(anchor: ChainEnd, head: ChainEnd, rows: int, first_bad: int, reason: str) -> AuditVerdict:
+    return AuditVerdict(
+        valid=False, rows=rows, head=head.mac.hex(), removed=anchor.seq, first_bad=first_bad, reason=reason
+    )

@@ -263,6 +263,7 @@ class MemoryStore(_MemoryReader):
         self._kept_tombstones = kept_tombstones
         self._writes = 0
         self._change_notifier = ChangeNotifier()
+        self._audit_notifier = ChangeNotifier()
         self._is_open = False
 
     async def __aenter__(self) -> Self:
@@ -310,7 +311,7 @@ class MemoryStore(_MemoryReader):
         await trio.lowlevel.checkpoint()
         if not self._is_open:
             raise Unavailable("herod is stopping: try again when it is running.", reason="closed")
-        writer, rev = _MemoryWriter(self.state, self._keyring), self.state.rev
+        writer, rev, rows = _MemoryWriter(self.state, self._keyring), self.state.rev, self.state.chain_end.seq
         try:
             result = function(writer)
         except BaseException:
@@ -319,6 +320,8 @@ class MemoryStore(_MemoryReader):
         self._writes += 1
         if self.state.rev != rev:
             self._change_notifier.send()
+        if self.state.chain_end.seq != rows:
+            self._audit_notifier.send()
         return result
 
     def note_use(self, id: str, usage: Usage) -> None:
@@ -378,6 +381,16 @@ class MemoryStore(_MemoryReader):
     def audit_head(self) -> tuple[int, str]:
         """As `Store.audit_head`."""
         return self.state.chain_end.seq, self.state.chain_end.mac.hex()
+
+    @property
+    def audit_anchor(self) -> tuple[int, str]:
+        """As `Store.audit_anchor`."""
+        return self.state.anchor.seq, self.state.anchor.mac.hex()
+
+    @property
+    def audit_notifier(self) -> ChangeNotifier:
+        """As `Store.audit_notifier`."""
+        return self._audit_notifier
 
     async def find_audit(
         self, wanted: AuditFilter, *, after: int | None = None, before: int | None = None, limit: int = MAX_PAGE

@@ -100,11 +100,17 @@ class AuditRow(msgspec.Struct, frozen=True):
 
 
 class AuditVerdict(msgspec.Struct, frozen=True):
-    """Whether the audit chain is intact; `head` is the last HMAC in hex."""
+    """Whether the audit chain is intact.
+
+    Attributes:
+        head: the last HMAC, in hex.
+        removed: the number of the last row that retention has removed.
+    """
 
     valid: bool
     rows: int
     head: str
+    removed: int = 0
     first_bad: int | None = None
     reason: str | None = None
 
@@ -291,6 +297,14 @@ class Store(Reader, Protocol):
     @property
     def audit_head(self) -> tuple[int, str]:
         """The number and HMAC (hex) of the last audit row."""
+
+    @property
+    def audit_anchor(self) -> tuple[int, str]:
+        """The number and HMAC (hex) of the last audit row that retention has removed; 0 and zeros if there is none."""
+
+    @property
+    def audit_notifier(self) -> ChangeNotifier:
+        """Notified on the event loop when a commit has added audit rows."""
 
     async def find_audit(
         self, wanted: AuditFilter, *, after: int | None = None, before: int | None = None, limit: int = MAX_PAGE

@@ -165,6 +165,18 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "seconds for which further ones are combined": "herod.pipeline.audit_recorder:COARSE_SECONDS",
         "kinds of audit row that are combined at a time": "herod.pipeline.audit_recorder:MAX_COUNTED",
         "audit rows that retention removes in one transaction": "herod.operations.audit.retention:ROWS_AT_ONCE",
+        "seconds between two attempts to write an audit file that fails": (
+            "herod.audit_copies.copy_to_file:RETRY_SECONDS"
+        ),
+        "rows looked up in a row for the end of the audit file, before others are served": (
+            "herod.audit_copies.copy_to_file:LOOKUPS_AT_ONCE"
+        ),
+        "bytes of it that are read at once": "herod.audit_copies.audit_file:READ_BYTES",
+        "audit rows written to herod's log at once": "herod.audit_copies.copy_to_log:ROWS_AT_ONCE",
+        "seconds of waiting for the log, when it has no room for them": "herod.audit_copies.copy_to_log:PAUSE_SECONDS",
+        "seconds for the last audit rows to be copied when the daemon stops": (
+            "herod.audit_copies.running_copies:LAST_SECONDS"
+        ),
         "scans of the whole audit log at a time": "herod.store.sqlite.threaded_audit_scans:SCANS_AT_ONCE",
         "sources of one legacy secret that the audit log names in a day": (
             "herod.pipeline.process.legacy_secret_usage:MAX_SOURCES"

@@ -132,7 +132,25 @@ def _check_answers(invocation: Invocation, client: Client) -> Iterator[Finding]:
         )
     yield _check_version(version.get("version"))
     yield _check_identity(invocation, client)
+    yield from _check_audit_file(client)
     yield from _check_legacy(client)
+
+
+def _check_audit_file(client: Client) -> Iterator[Finding]:
+    """Report whether audit rows reach the audit file; nothing if there is none, or the caller may not know."""
+    try:
+        stats = client.call("stats")
+    except ClientError:
+        return
+    state = stats.get("audit_file") if isinstance(stats, dict) else None
+    if state == "ok":
+        yield ok("audit-file", "Audit rows reach the audit file.")
+    elif state is not None:
+        yield fail(
+            "audit-file",
+            f"{stats.get('audit_waiting')} audit rows have not reached the audit file.",
+            "read the daemon's log, which has the reason, and fix it: the rows wait in the store",
+        )
 
 
 def _check_legacy(client: Client) -> Iterator[Finding]:

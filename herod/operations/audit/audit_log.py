@@ -19,7 +19,7 @@ from herod.throttle.source_shares import share_of
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.scope_graph import ADMIN
 
-__all__ = ["audit_list", "audit_verify"]
+__all__ = ["AuditEntry", "audit_entry", "audit_list", "audit_verify"]
 
 MAX_SEQ: Final = 2**63 - 1
 HMAC_BYTES: Final = 32
@@ -63,7 +63,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One row. `actor` is a client_id, key id, peer rule id, legacy id, `local-admin` or `anonymous`.
 
     `method` is how the actor authenticated; `source` is `uid:N` or an address; `outcome` is ok or denied, `reason` why;
-    `target` is the id of what was changed or presented; `count` is how many equal events the row stands for.
+    `target` is the id of what was changed or presented; `count` is how many equal events the row stands for;
+    `by_admin` says that the actor held admin; `mac` is the HMAC of the row in the chain, in hex.
     """
 
     seq: int
@@ -76,6 +77,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     target: str | None
     count: int
+    by_admin: bool
+    mac: str
 
 
 class VerifyAudit(Params, frozen=True, kw_only=True):
@@ -94,11 +97,15 @@ class VerifyAudit(Params, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`head` is the HMAC of the last row, to be noted; `first_bad` is the `seq` of the first row that is wrong."""
+    """`head` is the HMAC of the last row, to be noted; `first_bad` is the `seq` of the first row that is wrong.
+
+    `removed` is the `seq` of the last row that retention has removed.
+    """
 
     valid: bool
     rows: int
     head: str
+    removed: int
     first_bad: int | None = None
     reason: str | None = None
 
@@ -120,7 +127,7 @@ async def _list(store: Store, context: Context, params: ListAudit) -> Page[Audit
         rows = await store.find_audit(wanted, after=after, before=before, limit=limit + 1)
     way = OLDER if after is None else NEWER
     cursor = encode_cursor(rows[limit - 1].seq, way) if len(rows) > limit else None
-    return fill_page(rows[:limit], _entry, place=lambda row: encode_cursor(row.seq, way), end=cursor)
+    return fill_page(rows[:limit], audit_entry, place=lambda row: encode_cursor(row.seq, way), end=cursor)
 
 
 @query(
@@ -190,7 +197,8 @@ def _parse_head(text: str | None) -> bytes | None:
     return mac
 
 
-def _entry(row: AuditRow) -> AuditEntry:
+def audit_entry(row: AuditRow) -> AuditEntry:
+    """A row as `audit.list` shows it, and as a line of its copies."""
     event = row.event
     return AuditEntry(
         seq=row.seq,
@@ -203,4 +211,6 @@ def _entry(row: AuditRow) -> AuditEntry:
         reason=event.reason,
         target=event.target,
         count=event.count,
+        by_admin=event.by_admin,
+        mac=row.mac,
     )

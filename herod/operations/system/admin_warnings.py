@@ -60,6 +60,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         legacy: id and last use of each legacy secret.
         is_kept: whether the store is a file, which can be lost.
+        audit_file_problem: what prevents audit rows from reaching the audit file.
         has_records: whether the store holds anything that would be missed.
     """
 
@@ -74,6 +75,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     is_kept: bool = False
     backup_at: int | None = None
     certificate_ends: int | None = None
+    audit_file_problem: str | None = None
     has_records: bool = False
 
 
@@ -90,6 +92,14 @@ def _find(facts: Facts, now: int) -> Iterator[AdminWarning]:
             level="now",
             message=f"The store is {facts.health}: {facts.reason or 'nothing can be changed'}",
             fix="Fix the cause, then restart herod.",
+            command="herod doctor",
+        )
+    if facts.audit_file_problem is not None:
+        yield AdminWarning(
+            code="audit_file",
+            level="now",
+            message=f"Audit rows do not reach the audit file: {facts.audit_file_problem}",
+            fix="Fix the cause: the rows wait in the store, and herod tries again every few seconds.",
             command="herod doctor",
         )
     for name in facts.weak_secrets:

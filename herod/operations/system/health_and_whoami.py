@@ -30,7 +30,10 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """Counts; `tokens`, `sign_ins` and `denials` since the start, `uptime` in seconds."""
+    """Counts; `tokens`, `sign_ins` and `denials` since the start, `uptime` in seconds.
+
+    With an audit file, `audit_file` is ok or failing, and `audit_waiting` is the number of rows that are not in it yet.
+    """
 
     users: int
     keys: int
@@ -39,6 +42,8 @@ class Stats(msgspec.Struct, frozen=True):
     sign_ins: int
     denials: int
     uptime: int
+    audit_file: str | msgspec.UnsetType = msgspec.UNSET
+    audit_waiting: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class HeldGrant(msgspec.Struct, frozen=True):
@@ -89,6 +94,7 @@ def version(store: Store, context: Context, params: NoParams) -> Version:
 def stats(store: Store, context: Context, params: NoParams) -> Stats:
     """Return counts of stored records and of events since the start."""
     counters = context.runtime.counters
+    audit_file = context.process.deployment.audit_file()
     return Stats(
         users=store.count(Account),
         keys=store.count(ApiKey),
@@ -97,6 +103,8 @@ def stats(store: Store, context: Context, params: NoParams) -> Stats:
         sign_ins=counters["sign_ins"],
         denials=counters["denials"],
         uptime=max(0, context.now - context.runtime.started_at),
+        audit_file=msgspec.UNSET if audit_file is None else "ok" if audit_file.problem is None else "failing",
+        audit_waiting=msgspec.UNSET if audit_file is None else audit_file.waiting,
     )
 
 

@@ -45,6 +45,12 @@ def _lines(store: Store, context: Context) -> Iterator[str]:
         yield from _metric(f"herod_{kind}", "gauge", f"Number of {kind}.", store.count(record_type))
     for name, meaning in COUNTED:
         yield from _metric(f"herod_{name}_total", "counter", meaning, runtime.counters[name])
+    audit_file = context.process.deployment.audit_file()
+    if audit_file is not None:
+        is_written = int(audit_file.problem is None)
+        yield from _metric("herod_audit_file_writable", "gauge", "1 while the audit file can be written.", is_written)
+        waiting = "Audit rows that are not in the audit file yet."
+        yield from _metric("herod_audit_file_waiting", "gauge", waiting, audit_file.waiting)
     stats = store.stats
     yield from _metric("herod_store_writes_total", "counter", "Changes written.", stats.writes)
     yield from _metric("herod_store_commits_total", "counter", "Commits that made them durable.", stats.commits)

@@ -121,6 +121,7 @@ def overview(reader: Reader, context: Context, params: NoParams) -> OverviewAnsw
 def _facts(store: Store, context: Context, keys: KeyFacts, backup_at: int | None) -> Facts:
     runtime, deployment = context.runtime, context.process.deployment
     status, reason = store.health
+    audit_file = deployment.audit_file()
     uses = [context.process.legacy_usage.known(store, secret.id, now=0) for secret in runtime.config.legacy.all()]
     return Facts(
         health=status,
@@ -134,6 +135,7 @@ def _facts(store: Store, context: Context, keys: KeyFacts, backup_at: int | None
         is_kept=deployment.store_path is not None,
         backup_at=backup_at,
         certificate_ends=deployment.certificate_ends(),
+        audit_file_problem=None if audit_file is None else audit_file.problem,
         has_records=_has_records(store),
     )
 

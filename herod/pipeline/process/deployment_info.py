@@ -6,7 +6,20 @@ Filled in once by the composition root. Holds no secret, and decides nothing.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Deployment"]
+__all__ = ["AuditFileState", "Deployment"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFileState:
+    """Whether the audit file has all rows.
+
+    Attributes:
+        waiting: how many rows are not in it yet.
+        problem: what prevents it.
+    """
+
+    waiting: int = 0
+    problem: str | None = None
 
 
 def _nothing() -> None:
@@ -25,6 +38,7 @@ class Deployment:
         weak_secrets: the names of secrets that are too short.
         warnings: other problems found in the settings at the start.
         certificate_ends: when the current certificate expires, in Unix seconds.
+        audit_file: the state of the audit file; None if there is none.
     """
 
     binds: tuple[str, ...] = ()
@@ -34,3 +48,4 @@ class Deployment:
     weak_secrets: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     certificate_ends: Callable[[], int | None] = _nothing
+    audit_file: Callable[[], AuditFileState | None] = _nothing

@@ -22,6 +22,7 @@ TIME: Final = "2026-05-01T12:00:00Z"
 KNOWN: Final[dict[str, Any]] = {
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…",
     "actor": UUID,
+    "mac": "5f" * 32,
     "attributes": {"cpus": 2},
     "api_version": "1",
     "aud": "https://jobs.example.org",
@@ -72,6 +73,8 @@ KNOWN: Final[dict[str, Any]] = {
     "PromotedKey.replaces": LEGACY_ID,
     "Legacy.id": LEGACY_ID,
     "Legacy.promoted_to": None,
+    "Stats.audit_file": None,
+    "Stats.audit_waiting": None,
     "ResourceView.kind": "vm",
     "ResourceView.name": "web 1",
     "Subject.kind": "account",

@@ -108,6 +108,7 @@ class SqliteStore(SqlReader):
         self._kept_tombstones = kept_tombstones
         self._cache = RecordCache(cached_records)
         self._change_notifier = ChangeNotifier()
+        self._audit_notifier = ChangeNotifier()
         self._noted: dict[str, Usage] = {}
         self._flushing: dict[str, Usage] = {}
         transaction = Transaction(opened.writer, codec, condition, opened.head, opened.keyring)
@@ -297,6 +298,16 @@ class SqliteStore(SqlReader):
         """As `Store.audit_head`."""
         return self._head.audit.seq, self._head.audit.mac.hex()
 
+    @property
+    def audit_anchor(self) -> tuple[int, str]:
+        """As `Store.audit_anchor`."""
+        return self._head.anchor.seq, self._head.anchor.mac.hex()
+
+    @property
+    def audit_notifier(self) -> ChangeNotifier:
+        """As `Store.audit_notifier`."""
+        return self._audit_notifier
+
     async def find_audit(
         self, wanted: AuditFilter, *, after: int | None = None, before: int | None = None, limit: int = MAX_PAGE
     ) -> "list[AuditRow]":
@@ -357,6 +368,7 @@ class SqliteStore(SqlReader):
 
     def _settle(self, head: StoreHead, changed: frozenset[Key]) -> None:
         """Update head and cache after a durable commit, so that nothing older is served."""
+        has_new_rows = head.audit.seq != self._head.audit.seq
         self._head = head
         is_news = False
         for key in changed:
@@ -364,6 +376,8 @@ class SqliteStore(SqlReader):
             is_news = is_news or key[0] not in UNFOLLOWED
         if is_news:
             self._change_notifier.send()
+        if has_new_rows:
+            self._audit_notifier.send()
 
     @contextmanager
     def _one_moment(self, connection: apsw.Connection) -> Iterator[None]:

@@ -248,6 +248,8 @@ async def test_list_shape(harness: Harness) -> None:
             "reason": None,
             "target": user.client_id,
             "count": 1,
+            "by_admin": True,
+            "mac": harness.store.audit_head[1],
         }
     ]
     assert answer.json["meta"]["next_cursor"] is None
@@ -302,7 +304,7 @@ async def test_verify(harness: Harness) -> None:
     other = await harness.admin("audit.verify", expect="ab" * 32)
     assert not other.valid
     answer = await harness.request("GET", "/api/v1/audit/verify", headers={"x-herod-secret": LEGACY["admin"]})
-    assert answer.json["data"].keys() == {"valid", "rows", "head"}
+    assert answer.json["data"].keys() == {"valid", "rows", "head", "removed"}
 
 
 @pytest.mark.parametrize("head", ["", "ab", "ab" * 33, "zz" * 32])
