@@ -157,7 +157,8 @@ def keys_create(tx: Writer, context: Context, params: CreateKey, owner: Account 
     )
     if owner is not None:
         given = context.runtime.grant(key.scope, key.networks, key.expires_at)
-        check_ceiling((context.runtime.grant(owner.scope, owner.networks),), given, whose="its owner's")
+        whose = "your own" if owns(context.principal, owner.id) else "its owner's"
+        check_ceiling((context.runtime.grant(owner.scope, owner.networks),), given, whose=whose)
     put_key(tx, context, key)
     return IssuedKey(**msgspec.structs.asdict(key_view(key, None)), key=text)
 
