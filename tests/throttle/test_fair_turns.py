@@ -119,6 +119,7 @@ async def test_who_guessed_is_served_after_the_others(autojump_clock: MockClock)
         await wait_all_tasks_blocked()
         for number in range(10, 18):
             nursery.start_soon(queue.work, f"uid:{number}")
+            await wait_all_tasks_blocked()
     assert queue.served.index("uid:6") == 2
     await trio.sleep(600)
     queue.served.clear()
