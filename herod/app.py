@@ -41,10 +41,12 @@ from herod.server.dashboard_requests import PageRequests
 from herod.server.logs import set_up_logging
 from herod.server.memory_protection import protect_memory
 from herod.server.sockets.inherited_sockets import keep_from_children
-from herod.server.sockets.listeners import BoundListener, listening
+from herod.server.sockets.listener_set import Listeners
+from herod.server.sockets.listeners import listening
 from herod.server.sockets.tls import Certificates
 from herod.server.systemd_notify import SystemdNotifier, watch
 from herod.settings import Settings
+from herod.settings.bind_addresses import with_both_loopbacks
 from herod.store.memory_store import MemoryStore
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 from herod.store.store_interface import Writer
@@ -80,7 +82,12 @@ def run(settings: Settings, *, load: Callable[[], Settings]) -> int:
         for warning in settings.warnings:
             logger.warning("%s", warning)
         certificates = load_certificates(settings, now=_now())
-        with listening(settings.bind, tls=certificates, is_insecure=settings.insecure) as listeners:
+        with listening(
+            with_both_loopbacks(settings.bind),
+            passed=settings.manager.sockets,
+            tls=certificates,
+            is_insecure=settings.insecure,
+        ) as listeners:
             store = _open_store(settings)
             copies = AuditCopies(
                 store,
@@ -96,7 +103,7 @@ def run(settings: Settings, *, load: Callable[[], Settings]) -> int:
 async def _main(
     settings: Settings,
     graph: ScopeGraph,
-    listeners: list[BoundListener],
+    listeners: Listeners,
     store: SqliteStore | MemoryStore,
     copies: AuditCopies,
     certificates: Certificates | None,
@@ -113,7 +120,7 @@ async def _main(
         process = ProcessState(operations=OPERATIONS, deployment=deployment)
         watch_loop = LoopWatch() if settings.log_level == "debug" else None
         pipeline = (Pipeline if watch_loop is None else WatchedPipeline)(store, runtime, clock=_now, process=process)
-        guard = Guard(hosts=settings.hosts | {one.host for one in listeners if one.host}, origins=settings.origins)
+        guard = Guard(hosts=settings.hosts | listeners.hosts, origins=settings.origins)
         pages = PageRequests(partial(_make_dashboard, pipeline, settings.frame_origins))
         router: Handler = Router(pipeline, OPERATIONS, guard, pages)
         if watch_loop is not None:
@@ -125,12 +132,10 @@ async def _main(
         gc.freeze()  # everything allocated so far is long-lived: later collections need not walk it
         gc.set_threshold(*GC_THRESHOLDS)
         shutdown = trio.Event()
-        answers = f"listening on {', '.join(one.label for one in listeners)}"
+        tell_ready = _follow_listeners(listeners, process, notifier)
         reloader = Reloader(settings, load, runtime=runtime, store=store, certificates=certificates, clock=_now)
         async with trio.open_nursery() as background:
-            background.start_soon(
-                _watch_signals, shutdown, reloader, copies, partial(notifier.ready, answers), notifier
-            )
+            background.start_soon(_watch_signals, shutdown, reloader, copies, tell_ready, notifier)
             background.start_soon(_end_waiting, shutdown, runtime, store)
             background.start_soon(_flush, pipeline)
             code = FirstAdminCodeFile(
@@ -145,12 +150,30 @@ async def _main(
                 background.start_soon(watch, notifier, settings.manager.watchdog_seconds, partial(_can_read, store))
             async with trio.open_nursery() as serving:
                 await serving.start(partial(serve, listeners, router, limits=limits, shutdown=shutdown))
-                logger.info("herod %s %s", runtime.config.version, answers)
-                notifier.ready(answers)
+                logger.info("herod %s %s", runtime.config.version, listeners.status)
+                notifier.ready(listeners.status)
             background.cancel_scope.cancel()
         await pipeline.flush(is_last=True)
         await copies.finish()
+    if not listeners:
+        raise RuntimeFailure(f"herod stops because it listens nowhere any more: {listeners.missing[0].reason}")
     logger.info("herod has stopped")
+
+
+def _follow_listeners(listeners: Listeners, process: ProcessState, notifier: SystemdNotifier) -> Callable[[], None]:
+    """Tell pages and the service manager when an address is opened or lost; return what tells that a reload is over."""
+
+    def tell_changed() -> None:
+        binds = tuple(one.label for one in listeners)
+        process.deployment = replace(process.deployment, binds=binds, missing=listeners.missing)
+        notifier.status(listeners.status)
+
+    def tell_ready() -> None:
+        listeners.try_missing()  # the administrator expects an answer now
+        notifier.ready(listeners.status)
+
+    listeners.on_change = tell_changed
+    return tell_ready
 
 
 def _make_dashboard(pipeline: Pipeline, frame_origins: frozenset[str]) -> Any:

@@ -3,19 +3,18 @@
 Must never contain a secret: a weak one is reported by the name of its variable.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from herod.pipeline.process.deployment_info import Deployment
-from herod.server.sockets.listeners import BoundListener
+from herod.server.sockets.listener_set import Listeners
 from herod.server.sockets.tls import Certificates
 from herod.settings import MIN_SECRET, Settings
 
 __all__ = ["describe"]
 
 
-def describe(settings: Settings, listeners: Sequence[BoundListener], certificates: Certificates | None) -> Deployment:
+def describe(settings: Settings, listeners: Listeners, certificates: Certificates | None) -> Deployment:
     """The deployment details that the dashboard shows."""
     secrets_held = (("HERO_SECRET", settings.hero_secret), ("HEROD_STORE_SECRET", settings.store_secret))
     weak = tuple(name for name, value in secrets_held if value is not None and len(value.encode()) < MIN_SECRET)
@@ -24,6 +23,7 @@ def describe(settings: Settings, listeners: Sequence[BoundListener], certificate
     path = settings.store
     return Deployment(
         binds=tuple(one.label for one in listeners),
+        missing=listeners.missing,
         has_tls=certificates is not None,
         store_path=None if path is None else str(path),
         store_bytes=lambda: None if path is None else _file_bytes(path),

@@ -11,10 +11,10 @@ Deadlines are set by that task's clock, which may be one sweep old: a connection
 import errno
 import logging
 import math
+import os
 import resource
 import socket
 import time
-from collections.abc import Sequence
 from typing import Final
 
 import trio
@@ -36,7 +36,8 @@ from herod.server.response_writer import (
     refusal_response,
 )
 from herod.server.send_buffer_limits import SMALL_BYTES, SendBuffers
-from herod.server.sockets.listeners import BoundListener
+from herod.server.sockets.bound_listener import BoundListener
+from herod.server.sockets.listener_set import Listeners
 from herod.server.sockets.peer_credentials import read_peer
 from herod.server.sockets.socket_byte_stream import SocketTransport, Transport
 from herod.server.sockets.tls import TlsTransport
@@ -70,7 +71,7 @@ def raise_descriptor_limit(connections: int) -> None:
 
 
 async def serve(
-    listeners: Sequence[BoundListener],
+    listeners: Listeners,
     handle: Handler,
     *,
     limits: Limits,
@@ -79,11 +80,12 @@ async def serve(
 ) -> None:
     """Serve on all listeners until `shutdown` is set and the requests in progress have ended.
 
-    After `shutdown`, no connection is accepted and the listeners are stopped, idle connections end at once,
-    requests in progress are answered, and connections left after `limits.drain_seconds` are cut off.
+    If the last listener fails, it sets `shutdown` itself. After that, no connection is accepted and the listeners are
+    stopped, idle connections end at once, requests in progress are answered, and connections left after
+    `limits.drain_seconds` are cut off.
 
     Args:
-        listeners: already listening. They are stopped, not closed: the caller releases their locks.
+        listeners: already listening, or tried again. They are stopped, not closed: the caller releases their locks.
         handle: answers one request. An exception is logged and answered with a bare 500.
         limits: the limits on clients.
         shutdown: set by the signal handler.
@@ -92,15 +94,28 @@ async def serve(
     server = _Server(handle, limits)
     async with trio.open_nursery() as tasks:
         async with trio.open_nursery() as accepting:
-            accepting.start_soon(server.sweep_forever)
-            for listener in listeners:
+
+            def start(listener: BoundListener) -> None:
                 listener.bound_buffers(send=limits.send_buffer_bytes, receive=limits.receive_buffer_bytes)
-                accepting.start_soon(server.accept_forever, listener, tasks)
+                accepting.start_soon(accept, listener)
+
+            async def accept(listener: BoundListener) -> None:
+                try:
+                    await server.accept_forever(listener, tasks)
+                except trio.ClosedResourceError:
+                    pass  # lost together with the other loopback
+                except OSError as error:
+                    listeners.lose(listener, error)
+                    if not listeners:
+                        shutdown.set()
+
+            accepting.start_soon(server.sweep_forever)
+            accepting.start_soon(listeners.keep_trying)
+            listeners.begin(start)
             task_status.started()
             await shutdown.wait()
             accepting.cancel_scope.cancel()
-        for listener in listeners:
-            listener.stop()
+        listeners.stop()
         await server.drain()
         tasks.cancel_scope.cancel()
 
@@ -131,10 +146,12 @@ class _Server:
         """Accept connections from one listener; their failures do not end the loop."""
         while True:
             await trio.lowlevel.wait_readable(listener.socket)
-            for _ in range(_ACCEPT_BURST):
+            for attempt in range(_ACCEPT_BURST):
                 try:
                     connected, address = listener.socket.accept()
                 except BlockingIOError:
+                    if not attempt and listener.is_shut_down():
+                        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
                     break
                 except OSError as error:
                     if error.errno in _EXHAUSTED:

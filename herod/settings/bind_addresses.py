@@ -5,7 +5,7 @@ resolve to several addresses, or to another one tomorrow.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -24,6 +24,7 @@ __all__ = [
     "default_socket_candidates",
     "parse_bind",
     "parse_binds",
+    "with_both_loopbacks",
     "xdg_folder",
 ]
 
@@ -34,6 +35,7 @@ SYSTEM_MODE: Final = 0o666  # every local user may connect; authorization is dec
 MAX_SOCKET_PATH: Final = 100
 MODE: Final = re.compile(r"[0-7]{3,4}\Z")
 NUMBER: Final = re.compile(r"[0-9]{1,5}\Z")
+_LOOPBACK_OF: Final = {"127.0.0.1": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::1": "::1", "::": "::1"}  # noqa: S104
 FORMS: Final = "unix:/path[,mode=0660][,peer=off], ADDRESS:PORT or fd://N"
 
 
@@ -73,6 +75,11 @@ class TcpBind:
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
         return _plain(self.host).is_loopback
+
+    @property
+    def loopback(self) -> str | None:
+        """The loopback address of `localhost` that it answers for; None for other addresses."""
+        return _LOOPBACK_OF.get(self.host)
 
     @property
     def url_host(self) -> str:
@@ -128,6 +135,24 @@ def parse_binds(text: str, *, where: str = "bind") -> tuple[Bind, ...]:
     except ValueError as problem:
         raise SettingsError(f"{where}: {text[:120]!r} {problem}") from None
     return _both_loopbacks(number)
+
+
+def with_both_loopbacks(binds: Sequence[Bind]) -> tuple[Bind, ...]:
+    """Add the other loopback where only one is named: whoever holds it is `localhost:PORT` to half of the clients.
+
+    An address family that the machine lacks is left out when the addresses are opened.
+    """
+    named = {(bind.loopback, bind.port) for bind in binds if isinstance(bind, TcpBind)}
+    found: list[Bind] = []
+    for bind in binds:
+        found.append(bind)
+        if isinstance(bind, TcpBind) and bind.loopback is not None:
+            other = "::1" if bind.loopback == "127.0.0.1" else "127.0.0.1"
+            if (other, bind.port) not in named:
+                found.append(TcpBind(other, bind.port, is_optional=True))
+                if bind.port:  # otherwise the kernel chooses another port for each
+                    named.add((other, bind.port))
+    return tuple(found)
 
 
 def default_binds(environ: Mapping[str, str], *, uid: int, port: int = DEFAULT_PORT) -> tuple[Bind, ...]:

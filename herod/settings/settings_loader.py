@@ -80,10 +80,6 @@ def _choose_binds(sources: SettingSources, uid: int, manager: ServiceManager, wa
     if port.origin != "default":
         warnings.append(f"{port.where} applies to the default addresses only, and {found.where} replaces them.")
     binds = tuple(bind for text in found.value for bind in parse_binds(text, where=found.where))
-    if unused := [str(bind) for bind in manager.sockets if bind not in binds]:
-        warnings.append(
-            f"{found.where} names other addresses, so herod does not accept on {', '.join(unused)} (LISTEN_FDS)."
-        )
     if not binds:
         raise SettingsError(f"{found.where}: found no address, expected at least one.")
     seen: set[object] = set()

@@ -8,6 +8,7 @@ import pytest
 from herod.deployment_info_from_settings import describe
 from herod.operations.system.admin_warnings import Facts, find_warnings
 from herod.reload import load_certificates
+from herod.server.sockets.listener_set import Listeners
 from herod.server.sockets.listeners import listening
 from herod.settings import Settings, load_settings
 from herod.settings.bind_addresses import TcpBind, UnixBind
@@ -37,14 +38,14 @@ async def test_addresses_and_store(tmp_path: Path) -> None:
     (tmp_path / "herod.db-wal").write_bytes(b"56")
     assert deployment.store_bytes() == 6
     assert (deployment.has_tls, deployment.certificate_ends()) == (False, None)
-    in_memory = describe(settings(tmp_path, HEROD_STORE="memory:"), [], None)
+    in_memory = describe(settings(tmp_path, HEROD_STORE="memory:"), Listeners([]), None)
     assert (in_memory.store_path, in_memory.store_bytes()) == (None, None)
 
 
 async def test_weak_secrets_are_named_and_not_told(tmp_path: Path) -> None:
     """Weak secrets are named by their variables without their values; other warnings are unchanged."""
     weak = settings(tmp_path, HERO_SECRET="short one", HEROD_ALLOW_WEAK_SECRET="1", HEROD_STORE_SECRET="short one")
-    deployment = describe(weak, [], None)
+    deployment = describe(weak, Listeners([]), None)
     assert deployment.weak_secrets == ("HERO_SECRET", "HEROD_STORE_SECRET")
     assert any("protects nothing" in warning for warning in deployment.warnings)
     assert not any(" bytes" in warning for warning in deployment.warnings)
@@ -64,7 +65,7 @@ async def test_the_certificate_that_is_shown_now(tmp_path: Path) -> None:
     )
     certificates = load_certificates(first, now=now)
     assert certificates is not None
-    deployment = describe(first, [], certificates)
+    deployment = describe(first, Listeners([]), certificates)
     assert deployment.has_tls
     assert abs((deployment.certificate_ends() or 0) - now - 3 * DAY) < DAY
     renewed = load_certificates(second, now=now)

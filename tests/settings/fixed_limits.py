@@ -24,6 +24,10 @@ FIXED: Final[dict[str, dict[str, str]]] = {
             "herod.server.connections:_ACCEPT_PAUSE_SECONDS"
         ),
         "seconds between two log lines about that": "herod.server.connections:_COMPLAINT_SECONDS",
+        "seconds until an address that is in use is tried again, the first time": (
+            "herod.server.sockets.listener_set:FIRST_PAUSE_SECONDS"
+        ),
+        "and later, at most, doubled each time": "herod.server.sockets.listener_set:LONGEST_PAUSE_SECONDS",
         "file descriptors kept free of connections": "herod.server.connections:_SPARE_DESCRIPTORS",
         "bytes of the group ids that are read of a local process (256 groups)": (
             "herod.server.sockets.peer_credentials:_GROUPS_BUFFER"

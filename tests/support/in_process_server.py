@@ -18,7 +18,8 @@ import trio
 from herod.protocols.http import Handler, Request, Response
 from herod.server.connection_limits import Limits
 from herod.server.connections import serve
-from herod.server.sockets.listeners import BoundListener, listening
+from herod.server.sockets.listener_set import Listeners
+from herod.server.sockets.listeners import listening
 from herod.server.sockets.tls import Certificates
 from herod.settings.bind_addresses import TcpBind, UnixBind
 from support.certificates import make_certificate
@@ -203,7 +204,7 @@ STALLS: list[Stall] = [
 class Running:
     """A running server."""
 
-    listeners: list[BoundListener]
+    listeners: Listeners
     shutdown: trio.Event
     stopped: trio.Event = field(default_factory=trio.Event)
 

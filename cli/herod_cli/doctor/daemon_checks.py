@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from herod_cli.doctor.findings import Finding, fail, ok, warn
+from herod_cli.doctor.port_holders import describe_holder
 from herod_cli.exit_codes import FailureError
 from herod_cli.invocation_context import Invocation
 from herod_cli.shared.cli_version import cli_version
@@ -130,6 +131,7 @@ def _check_answers(invocation: Invocation, client: Client) -> Iterator[Finding]:
         yield fail(
             "health", f"The daemon is {health.get('status')}{why}.", "read its log, fix what it reports, restart it"
         )
+    yield from _check_addresses(health.get("missing_addresses"))
     yield _check_version(version.get("version"))
     yield _check_identity(invocation, client)
     yield from _check_audit_file(client)
@@ -151,6 +153,21 @@ def _check_audit_file(client: Client) -> Iterator[Finding]:
             f"{stats.get('audit_waiting')} audit rows have not reached the audit file.",
             "read the daemon's log, which has the reason, and fix it: the rows wait in the store",
         )
+
+
+def _check_addresses(missing: object) -> Iterator[Finding]:
+    """Report the addresses where the daemon should listen and does not, and who listens there."""
+    addresses = [one for one in missing if isinstance(one, str)] if isinstance(missing, list) else []
+    if not addresses:
+        return
+    holders = [text for one in addresses if (text := describe_holder(one)) is not None]
+    who = f" Who has it: {'; '.join(holders)}." if holders else ""
+    fix = "stop that process; herod takes the address within 30 seconds, or at once at a reload (SIGHUP)"
+    yield fail(
+        "addresses",
+        f"The daemon does not listen on {' and '.join(addresses)}, and whoever does gets what clients send there.{who}",
+        fix if holders else "read the daemon's log, which says why; `--bind` names where it listens",
+    )
 
 
 def _check_legacy(client: Client) -> Iterator[Finding]:

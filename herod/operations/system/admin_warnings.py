@@ -59,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         legacy: id and last use of each legacy secret.
+        missing: for each place where herod should listen and does not, its addresses and the reason.
         is_kept: whether the store is a file, which can be lost.
         audit_file_problem: what prevents audit rows from reaching the audit file.
         has_records: whether the store holds anything that would be missed.
@@ -66,6 +67,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     health: str = OK
     reason: str | None = None
+    missing: tuple[tuple[tuple[str, ...], str], ...] = ()
     weak_secrets: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     legacy: tuple[tuple[str, int | None], ...] = ()
@@ -100,6 +102,14 @@ def _find(facts: Facts, now: int) -> Iterator[AdminWarning]:
             level="now",
             message=f"Audit rows do not reach the audit file: {facts.audit_file_problem}",
             fix="Fix the cause: the rows wait in the store, and herod tries again every few seconds.",
+            command="herod doctor",
+        )
+    for addresses, reason in facts.missing:
+        yield AdminWarning(
+            code="missing_address",
+            level="now",
+            message=f"herod does not listen on {' and '.join(addresses)}: {reason}.",
+            fix="Whoever else listens there receives what clients send. herod tries again by itself, and at a reload.",
             command="herod doctor",
         )
     for name in facts.weak_secrets:

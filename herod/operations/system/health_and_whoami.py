@@ -13,12 +13,16 @@ __all__ = ["health", "stats", "version", "whoami"]
 
 
 class HealthAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`status` is ok, read-only or failing; `reason` says why it is not ok."""
+    """`status` is ok, read-only or failing; `reason` says why it is not ok.
+
+    `missing_addresses` are those on which herod should listen and does not; `herod doctor` says why.
+    """
 
     status: str
     service: str
     version: str
     reason: str | None = None
+    missing_addresses: list[str] | None = None
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -81,7 +85,13 @@ class Whoami(msgspec.Struct, frozen=True):
 def health(store: Store, context: Context, params: NoParams) -> HealthAnswer:
     """Report the daemon's health; 503 if the store is read-only or fails."""
     state, reason = store.health
-    return HealthAnswer(status=state, service="herod", version=context.runtime.config.version, reason=reason)
+    return HealthAnswer(
+        status=state,
+        service="herod",
+        version=context.runtime.config.version,
+        reason=reason,
+        missing_addresses=[address for one in context.process.deployment.missing for address in one.addresses] or None,
+    )
 
 
 @query("version", needs=Access.PUBLIC, example={}, http=("GET /api/version",))

@@ -41,6 +41,10 @@ def _lines(store: Store, context: Context) -> Iterator[str]:
     yield from _metric("herod_uptime_seconds", "gauge", "Seconds since the start.", uptime)
     is_well = int(store.health[0] is Health.OK)
     yield from _metric("herod_store_writable", "gauge", "1 while the store can be written.", is_well)
+    missing = sum(len(one.addresses) for one in context.process.deployment.missing)
+    yield from _metric(
+        "herod_missing_addresses", "gauge", "Addresses on which herod should listen and does not.", missing
+    )
     for kind, record_type in KEPT:
         yield from _metric(f"herod_{kind}", "gauge", f"Number of {kind}.", store.count(record_type))
     for name, meaning in COUNTED:

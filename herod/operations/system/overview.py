@@ -126,6 +126,7 @@ def _facts(store: Store, context: Context, keys: KeyFacts, backup_at: int | None
     return Facts(
         health=status,
         reason=reason,
+        missing=tuple((one.addresses, one.reason) for one in deployment.missing),
         weak_secrets=deployment.weak_secrets,
         warnings=deployment.warnings,
         legacy=tuple((use.id, use.last_used_at) for use in uses),

@@ -1,12 +1,12 @@
 """How this daemon is deployed: what admins are shown, and what the ready-made commands need.
 
-Filled in once by the composition root. Holds no secret, and decides nothing.
+Filled in by the composition root, again when an address is opened or lost. Holds no secret, and decides nothing.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["AuditFileState", "Deployment"]
+__all__ = ["AuditFileState", "Deployment", "MissingAddresses"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +26,21 @@ def _nothing() -> None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class MissingAddresses:
+    """Addresses on which the daemon should answer and does not, such as both loopbacks of a port, and why."""
+
+    addresses: tuple[str, ...]
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """What is known about the daemon's own deployment.
 
     Attributes:
         binds: the addresses it answers on: `unix:/path`, `127.0.0.1:3350`.
+        missing: the addresses that it could not get yet.
         has_tls: whether its TCP addresses speak TLS.
         store_path: the store's file; None if it is only in memory.
         store_bytes: the store's size on disk; it reads the disk, so it is not for the event loop.
@@ -42,6 +51,7 @@ class Deployment:
     """
 
     binds: tuple[str, ...] = ()
+    missing: tuple[MissingAddresses, ...] = ()
     has_tls: bool = False
     store_path: str | None = None
     store_bytes: Callable[[], int | None] = _nothing

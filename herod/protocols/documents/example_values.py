@@ -50,6 +50,7 @@ KNOWN: Final[dict[str, Any]] = {
     "outcome": "ok",
     "owner": UUID,
     "reason": None,
+    "missing_addresses": None,
     "scope": "read",
     "service": "herod",
     "setting": "admin_secret",

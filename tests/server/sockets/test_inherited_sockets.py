@@ -12,7 +12,7 @@ import pytest
 from herod.server.sockets.inherited_sockets import keep_from_children
 from herod.server.sockets.listeners import listening
 from herod.settings import FdBind, load_settings
-from herod.settings.bind_addresses import TcpBind, UnixBind
+from herod.settings.bind_addresses import Bind, TcpBind, UnixBind
 from herod.settings.systemd_sockets_and_watchdog import ServiceManager, read_manager
 from herod_client.core.errors import RuntimeFailure, SettingsError
 from support.in_process_server import short_folder
@@ -105,6 +105,40 @@ def test_a_unix_socket_in_a_folder_of_others(folder: Path) -> None:
         folder.chmod(0o700)
 
 
+def test_passed_sockets_of_named_addresses(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A passed socket is used for its address if that is named, and an unnamed one is left alone, with a warning."""
+    path, other = folder / "s", folder / "other"
+    fds = unix_listener(str(path)), unix_listener(str(other))
+    tcp, port = tcp_listener()
+    unnamed, port_of_unnamed = tcp_listener()
+    binds: list[Bind] = [UnixBind(path), TcpBind("127.0.0.1", port), TcpBind("::1", port, is_optional=True)]
+    passed = [FdBind(fd) for fd in (*fds, tcp, unnamed)]
+    with caplog.at_level(logging.WARNING), listening(binds, passed=passed) as (unix, four, six):
+        assert unix.label == f"fd://{fds[0]} (unix:{path})"
+        assert unix.has_peer
+        assert unix.cookie is not None
+        assert (four.label, four.host) == (f"fd://{tcp} (127.0.0.1:{port})", "127.0.0.1")
+        assert six.label == f"[::1]:{port}"
+    assert (
+        f"does not accept on fd://{fds[1]} (unix:{other}), fd://{unnamed} (127.0.0.1:{port_of_unnamed})" in caplog.text
+    )
+    for fd in (fds[1], unnamed):
+        os.close(fd)
+
+
+def test_a_passed_loopback_whose_other_is_in_use() -> None:
+    """A passed socket of one loopback is not used while another process has the other loopback."""
+    tcp, port = tcp_listener()
+    own, free = tcp_listener()
+    os.close(own)
+    with socket.create_server(("::1", port), family=socket.AF_INET6):
+        binds = [TcpBind("127.0.0.1", port), TcpBind("::1", port, is_optional=True), TcpBind("127.0.0.2", free)]
+        with listening(binds, passed=[FdBind(tcp)]) as listeners:
+            assert [one.label for one in listeners] == [f"127.0.0.2:{free}"]
+            assert listeners.missing[0].addresses == (f"127.0.0.1:{port}", f"[::1]:{port}")
+            os.fstat(tcp)  # kept for later
+
+
 def test_tcp(caplog: pytest.LogCaptureFixture) -> None:
     """A TCP socket is known by its address, and attests no peer."""
     fd, port = tcp_listener()
@@ -181,7 +215,7 @@ def test_the_managers_other_words() -> None:
 
 
 def test_passed_sockets_replace_the_default_addresses() -> None:
-    """Inherited sockets replace the default addresses, but not given ones; an unused socket is warned about."""
+    """Inherited sockets replace the default addresses, but not given ones."""
     environ = {"HERO_SECRET": SECRET, "LISTEN_PID": "42", "LISTEN_FDS": "2"}
     options = {"store": "memory:"}
     settings = load_settings(options, environ, uid=0, pid=42)
@@ -190,5 +224,4 @@ def test_passed_sockets_replace_the_default_addresses() -> None:
     assert "--port applies to" in load_settings({**options, "port": 1}, environ, uid=0, pid=42).warnings[0]
     named = load_settings({**options, "bind": ("fd://4", "127.0.0.1:1")}, environ, uid=0, pid=42)
     assert named.bind == (FdBind(4), TcpBind("127.0.0.1", 1))
-    assert "herod does not accept on fd://3 (" in named.warnings[0]
     assert FdBind(3) not in load_settings(options, environ, uid=0, pid=43).bind
