@@ -23,7 +23,7 @@ SAID: Final = {
     "user-disabled": "The user is disabled: their tokens and sign-ins have ended.",
     "user-password": "The password is set: their tokens and sign-ins have ended.",
     "user-deleted": "The user was deleted, with their keys, tokens and sign-ins.",
-    "user-deleted-makes": "The user was deleted. Service keys that they created still work: review the keys.",
+    "user-deleted-makes": "The user was deleted. Service keys and peer rules they created still work: review both.",
     "peer-allowed": "The rule is in force.",
     "session-ended": "That browser is signed out.",
     "peer-removed": "The rule was removed: its next use is refused.",

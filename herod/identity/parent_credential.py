@@ -88,7 +88,7 @@ def parent_of(reader: Reader, runtime: Runtime, subject: str, via: str, epoch: i
                 return maker
         case AuthMethod.PEER:
             rule = reader.get(PeerRule, subject)
-            if rule is not None and rule.epoch == epoch:
+            if rule is not None and rule.epoch == epoch and rule.id not in runtime.switched_off:
                 return rule_principal(runtime, [rule])
         case "local_admin" if subject == LOCAL_ADMIN_ID and epoch == runtime.boot_epoch:
             return local_admin(runtime)
@@ -133,6 +133,7 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
     # While herod is down, any local user can listen on its port, and browsers treat that as the same origin: an open
     # page that refreshes itself would send them cookie and ticket. Over TLS they would lack the certificate.
     has_ended = session.boot is not None and session.boot != runtime.boot_epoch
+    has_ended = has_ended or session.id in runtime.switched_off
     if has_ended or session.expires_at is None or session.expires_at <= now:
         raise ExpiredToken(SESSION_OVER, reason="session_over")
     maker = parent_of_session(reader, runtime, session, now)

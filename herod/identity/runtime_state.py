@@ -43,7 +43,8 @@ class Runtime:
         is_stopping: the daemon is stopping: no request may keep waiting.
         session_codes: codes that sign a browser in from a terminal (`operations/sessions/terminal_sign_in_codes.py`).
         first_codes: codes that create the first admin (`operations/accounts/first_admin.py`).
-        switched_off: ids of accounts and keys that were disabled or deleted in this process, ahead of the store.
+        switched_off: ids of accounts, keys, peer rules and sessions that were disabled or deleted in this process,
+            ahead of the store.
     """
 
     config: Config
@@ -66,6 +67,11 @@ class Runtime:
         """Create what needs the keyring."""
         self.session_codes = OneTimeCodes(self.keyring, "session code")
         self.first_codes = OneTimeCodes(self.keyring, "first admin")
+
+    def switch_off(self, id: str) -> None:
+        """Treat an account, key, peer rule or session as disabled from now on: the store cannot be written."""
+        self.switched_off.add(id)
+        self.counters["unwritten"] += 1
 
     def grant(self, scope: tuple[str, ...], networks: tuple[str, ...], expires_at: int | None = None) -> Grant:
         """The grant for stored scope and network names under the current graph; equal grants are usually one object."""

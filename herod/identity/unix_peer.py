@@ -31,10 +31,10 @@ def peer_principal(reader: Reader, runtime: Runtime, claim: PeerClaim, source: S
         raise _no_peer("this process's user does not exist outside its container", "nobody")
     if claim.may_be_admin and _is_local_admin(runtime, claim, source, peer.uid):
         return local_admin(runtime)
-    rules = reader.find(PeerRule, "peer", f"uid:{peer.uid}")
+    rules = _rules_of(reader, runtime, f"uid:{peer.uid}")
     if not rules:
         gids = sorted({peer.gid, *peer.groups} - {NOBODY_UID})
-        rules = reader.find_any(PeerRule, "peer", [f"gid:{gid}" for gid in gids])
+        rules = _rules_of(reader, runtime, *(f"gid:{gid}" for gid in gids))
         rules.sort(key=lambda rule: int(rule.subject.removeprefix("gid:")))
     if not rules:
         raise BadCredentials(
@@ -43,6 +43,11 @@ def peer_principal(reader: Reader, runtime: Runtime, claim: PeerClaim, source: S
             hint=f"herod peer allow --uid {peer.uid} --scope read",
         )
     return rule_principal(runtime, rules)
+
+
+def _rules_of(reader: Reader, runtime: Runtime, *subjects: str) -> list[PeerRule]:
+    """The rules of uids or gids, without those that were removed in this process."""
+    return [rule for rule in reader.find_any(PeerRule, "peer", subjects) if rule.id not in runtime.switched_off]
 
 
 def _is_local_admin(runtime: Runtime, claim: PeerClaim, source: Source, uid: int) -> bool:

@@ -4,9 +4,9 @@ from typing import Final
 
 from herod.pipeline.operation_definition import Context
 from herod.scopes.principal import AuthMethod, Principal
-from herod.store.store_interface import Store, Usage
+from herod.store.store_interface import Store, Usage, former_use
 
-__all__ = ["former_use", "note_use"]
+__all__ = ["note_use"]
 
 # By identity: hashing an Enum member is slow, and every validation runs this.
 USER_KEY: Final = AuthMethod.USER_KEY
@@ -27,8 +27,3 @@ def note_use(store: Store, context: Context, principal: Principal) -> None:
             store.note_use(former_use(principal.credential), usage)
     elif method is LEGACY_SECRET:
         context.process.legacy_usage.note(principal.id, now=context.now, source=context.source.label)
-
-
-def former_use(key_id: str) -> str:
-    """The id under which the uses of a key's former secret are stored."""
-    return f"{key_id}/former"

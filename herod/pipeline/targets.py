@@ -6,6 +6,7 @@ record to the handler. No handler looks up its own target.
 
 from typing import TypeVar
 
+from herod.identity.effective_principals import LOCAL_ADMIN_ID, legacy_principal, local_admin
 from herod.pipeline.operation_definition import Context, Params, Target
 from herod.pipeline.parameter_types import ClientId, Email
 from herod.pipeline.privilege_ceilings import check_target, is_admin, owns
@@ -25,6 +26,9 @@ __all__ = [
     "current_grant",
     "find_account",
     "find_target",
+    "grants_of",
+    "switch_off_target",
+    "switch_on_target",
     "visible",
 ]
 
@@ -71,6 +75,29 @@ def current_grant(reader: Reader, context: Context, key: ApiKey) -> Grant:
     own = context.runtime.grant(key.scope, key.networks)
     owner = reader.get(Account, key.owner) if key.owner is not None else None
     return own if owner is None else own.intersect(context.runtime.grant(owner.scope, owner.networks))
+
+
+def grants_of(reader: Reader, context: Context, principal_id: str) -> Grants:
+    """What a principal holds, whether or not it is enabled; nothing if it no longer exists."""
+    runtime = context.runtime
+    if principal_id == LOCAL_ADMIN_ID:
+        return local_admin(runtime).grants
+    if (secret := runtime.config.legacy.get(principal_id)) is not None:
+        return legacy_principal(runtime, secret.id, secret.scope).grants
+    if (key := reader.get(ApiKey, principal_id)) is not None:
+        return (current_grant(reader, context, key),)
+    record = reader.get(Account, principal_id) or reader.get(PeerRule, principal_id)
+    return () if record is None else (runtime.grant(record.scope, record.networks),)
+
+
+def switch_off_target(reader: Reader, context: Context, params: Params, record: Record) -> None:
+    """Disable a command's target in this process while the store cannot be written."""
+    context.runtime.switch_off(record.id)
+
+
+def switch_on_target(context: Context) -> None:
+    """Forget, once the store has the change, that the target was disabled in this process."""
+    context.runtime.switched_off.discard(context.target or "")
 
 
 def _is_own_key(principal: Principal, key: ApiKey) -> bool:

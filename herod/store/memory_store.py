@@ -5,6 +5,7 @@ Nothing is sealed and nothing is durable: the keyring exists because other code 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from secrets import token_hex
 from types import TracebackType
@@ -35,6 +36,7 @@ from herod.store.store_interface import (
     StoreStats,
     Usage,
     Writer,
+    former_use,
 )
 from herod_client.core.errors import Conflict, InvalidRequest, Unavailable
 
@@ -181,9 +183,10 @@ class _MemoryWriter(_MemoryReader):
             self._undo.append(lambda: state.tombstones.pop(key))
         else:
             del state.revs[key]  # `_replace` can restore it
-        usage = state.usage.pop(id, None)
-        if usage is not None:
-            self._undo.append(lambda: state.usage.setdefault(id, usage))
+        for used in (id, former_use(id)):
+            usage = state.usage.pop(used, None)
+            if usage is not None:
+                self._undo.append(partial(state.usage.setdefault, used, usage))
         return True
 
     def audit(self, event: AuditEvent) -> None:

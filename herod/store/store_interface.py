@@ -30,6 +30,7 @@ __all__ = [
     "StoreStats",
     "Usage",
     "Writer",
+    "former_use",
 ]
 
 R = TypeVar("R", bound=Record)
@@ -89,6 +90,11 @@ class Usage(msgspec.Struct, frozen=True):
 
     at: int
     source: str
+
+
+def former_use(key_id: str) -> str:
+    """The id under which the uses of a key's former secret are stored; they are deleted with the key."""
+    return f"{key_id}/former"
 
 
 class AuditRow(msgspec.Struct, frozen=True):

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from herod.identity.credential_types import Bearer, Presented
+from herod.identity.credential_types import Bearer, PeerClaim, Presented, SessionCookie
+from herod.scopes.principal import Peer, Source
 from herod_client.core.errors import BadCredentials, Conflict, Disabled, TargetDenied, Unauthenticated, Unavailable
 from support.herod_in_memory import TCP, Harness, open_harness
 
@@ -108,6 +109,55 @@ async def test_the_feed_tells_what_is_off_in_memory(harness: Harness, read_only:
     assert (await harness.admin("token.changes", cursor=told.cursor)).subjects == []
     anew = await harness.admin("token.changes")
     assert not {one.sub: one.enabled for one in anew.subjects}[user.client_id]
+
+
+@pytest.mark.parametrize("name", ["keys.delete", "keys.disable", "auth.remove_key"])
+async def test_a_service_key_ends_in_memory(harness: Harness, read_only: Callable[[], None], name: str) -> None:
+    """Each command that ends a service key does, with the session that the key opened."""
+    key = await harness.service_key("read")
+    session = SessionCookie((await harness.call("session.create", Bearer(key))).cookie)
+    read_only()
+    with pytest.raises(Unavailable):
+        await harness.admin(name, id=key.split("_")[2])
+    for presented in (Bearer(key), session):
+        with pytest.raises(Unauthenticated):
+            await harness.call("whoami", presented, TCP)
+
+
+async def test_a_peer_rule_ends_in_memory(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removed rule admits nobody, its tokens end, verifiers are told; allowed again, its tokens stay ended."""
+    source = Source(address="", peer=Peer(uid=4000, gid=4000))
+    rule = await harness.admin("peers.allow", uid=4000, scope="read")
+    token = (await harness.call("token.create", PeerClaim(), source)).access_token
+    before = await harness.admin("token.changes")
+    with monkeypatch.context() as full:
+        full.setattr(harness.store, "write", _refuse)
+        with pytest.raises(Unavailable):
+            await harness.admin("peers.remove", id=rule.id)
+    for presented in (PeerClaim(), Bearer(token)):
+        with pytest.raises(Unauthenticated):
+            await harness.call("whoami", presented, source)
+    told = await harness.admin("token.changes", cursor=before.cursor)
+    assert [(one.sub, one.enabled) for one in told.subjects] == [(rule.id, False)]
+    await harness.admin("peers.allow", uid=4000, scope="read")
+    assert (await harness.call("whoami", PeerClaim(), source)).sub == rule.id
+    with pytest.raises(Unauthenticated):
+        await harness.call("whoami", Bearer(token), source)
+
+
+@pytest.mark.parametrize("name", ["session.delete", "session.end"])
+async def test_a_session_ends_in_memory(harness: Harness, read_only: Callable[[], None], name: str) -> None:
+    """Signing out ends the session, one's own and another of one's own."""
+    user = await harness.user()
+    mine, other = await user.session(), await user.session()
+    ended = mine if name == "session.delete" else other
+    id_ = next(one.id for one in (await harness.call("session.list", mine, TCP)).items if not one.is_this)
+    read_only()
+    with pytest.raises(Unavailable):
+        await harness.call(name, mine, TCP, **({} if ended is mine else {"id": id_}))
+    with pytest.raises(Unauthenticated):
+        await harness.call("whoami", ended, TCP)
+    assert (await harness.call("whoami", other if ended is mine else mine, TCP)).sub == user.client_id
 
 
 async def _refuse(function: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from herod.records import Account, ApiKey, GuessCount, Revocation, Session
 from herod.store.sqlite.sealed_rows import sealed_bytes
-from herod.store.store_interface import MAX_READ_BYTES, Changes, Cursor, Store, Usage, Writer
+from herod.store.store_interface import MAX_READ_BYTES, Changes, Cursor, Store, Usage, Writer, former_use
 from store.conformance import DAY, Kept, Refused, failing, putting
 from store.samples import account, event, guess, key, revocation, session
 
@@ -168,13 +168,15 @@ class FeedConformance:
         assert await store.write(lambda tx: tx.usage("key1")) == Usage(2, "uid:2")
         store.note_use("key1", Usage(3, "uid:3"))
         await store.flush_usage()
+        store.note_use(former_use("key1"), Usage(1, "uid:1"))
+        await store.flush_usage()
         assert store.usage("key1") == Usage(3, "uid:3")
         assert store.cursor == before
         with pytest.raises(Refused):
             await store.write(lambda tx: [tx.delete(ApiKey, "key1"), failing()(tx)])
-        assert store.usage("key1") == Usage(3, "uid:3")
+        assert (store.usage("key1"), store.usage(former_use("key1"))) == (Usage(3, "uid:3"), Usage(1, "uid:1"))
         await store.write(lambda tx: tx.delete(ApiKey, "key1"))
-        assert store.usage("key1") is None
+        assert store.usage("key1") is store.usage(former_use("key1")) is None
 
     async def test_usage_goes_with_a_write(self, store: Store) -> None:
         """Uses are written with the next write, many of them over several writes."""

@@ -227,11 +227,16 @@ def delete(invocation: Invocation, who: str, *, yes: bool) -> None:
     """Delete an account with its keys; its tokens end at once. WHO is an email or a client_id."""
     confirm(f"Delete {who} with all its keys, tokens and sessions?", yes=yes)
     answer = invocation.call("users.delete", **account(who))
-    keys, left = answer.get("keys"), answer.get("service_keys")
+    keys, left, rules = answer.get("keys"), answer.get("service_keys"), answer.get("peer_rules")
     sentence = f"{who} is deleted"
     sentence += f", with {len(keys)} of its keys." if isinstance(keys, list) and keys else "."
-    if isinstance(left, list) and left:
-        sentence += f" Service keys that it created still work: {', '.join(map(str, left))}."
+    made = [
+        f"{what} {', '.join(map(str, ids))}"
+        for what, ids in (("service keys", left), ("peer rules", rules))
+        if isinstance(ids, list) and ids
+    ]
+    if made:
+        sentence += f" Still valid: its {' and '.join(made)}."
     invocation.done(answer, sentence)
 
 

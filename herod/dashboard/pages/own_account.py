@@ -3,9 +3,8 @@
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.csrf import cookie_name
-from herod.dashboard.pages.sign_in import sign_in_page
-from herod.dashboard.pipeline_gateway import Gateway, Visit, asked
+from herod.dashboard.pages.sign_in import forget_session, sign_in_page
+from herod.dashboard.pipeline_gateway import Gateway, Visit
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
 from herod_client.core.errors import HerodError, InvalidRequest
@@ -76,8 +75,4 @@ class OwnAccountPage:
 
 async def signed_out_page(notice: str) -> Page:
     """The sign-in page, after a change that ended the visitor's own session."""
-    received = asked()
-    page = await sign_in_page(notice=notice)
-    secure = received.source.secure
-    page.delete_cookie(cookie_name(received), path="/", httponly=True, samesite="Strict", secure=secure)
-    return page
+    return forget_session(await sign_in_page(notice=notice))

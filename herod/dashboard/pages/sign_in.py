@@ -19,7 +19,7 @@ from herod.identity.credential_types import Bearer
 from herod.protocols.decode import read_form
 from herod_client.core.errors import HerodError, InvalidRequest, Unauthenticated, Unavailable
 
-__all__ = ["add_routes", "sign_in_page"]
+__all__ = ["add_routes", "forget_session", "sign_in_page"]
 
 _TOKEN: Final = "Not an API key: paste an API key, or sign in with email and password."  # noqa: S105 - a message
 
@@ -91,23 +91,33 @@ class SignInPage:
         return signed_in(opened.cookie)
 
     async def sign_out(self) -> Page:
-        """End the session. The cookie is deleted even if the session had already ended."""
-        received = asked()
+        """End the session. The browser forgets it even if it had already ended, or the store could not be written."""
         try:
             visit, _ = await self._gateway.submitted()
             await self._gateway.call(visit, "session.delete")
         except (Unauthenticated, SignInNeeded):
             pass  # it has already ended
+        except Unavailable as error:
+            return forget_session(await sign_in_page(error=error))
         except HerodError as error:
             return await sign_in_page(error=error)
-        page = see_other(url_for("signed_out"))
-        name, is_secure = cookie_name(received), received.source.secure
-        page.delete_cookie(name, path="/", httponly=True, samesite="Strict", secure=is_secure)
-        return page
+        return forget_session(see_other(url_for("signed_out")))
 
     async def signed_out(self) -> Page:
         """The sign-in page, with a notice that the visitor is signed out."""
         return await sign_in_page(notice="You are signed out.")
+
+
+def forget_session(page: Page) -> Page:
+    """Make the browser forget its session: the cookie, and pages that it may have kept.
+
+    The cookies of others are left alone: they do not know ports, so a host's services share them.
+    """
+    received = asked()
+    is_secure = received.source.secure
+    page.delete_cookie(cookie_name(received), path="/", httponly=True, samesite="Strict", secure=is_secure)
+    page.headers["Clear-Site-Data"] = '"cache"'
+    return page
 
 
 async def sign_in_page(*, error: HerodError | None = None, **values: Any) -> Page:

@@ -106,7 +106,7 @@ class UserDetailPages:
             return await self._page(visit, id, error=error)
         if id == visit.who.sub:
             return await signed_out_page("Your account was deleted.")
-        return say(visit, "user-deleted-makes" if gone.service_keys else "user-deleted", "users")
+        return say(visit, "user-deleted-makes" if gone.service_keys or gone.peer_rules else "user-deleted", "users")
 
     async def _do(self, id: str, operation: str, word: str) -> Page:
         visit, _ = await self._gateway.submitted()

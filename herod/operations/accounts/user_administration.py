@@ -33,8 +33,8 @@ from herod.pipeline.privilege_ceilings import (
     own_networks,
 )
 from herod.pipeline.result_views import User, account_view, hide_values
-from herod.pipeline.targets import ACCOUNT, AccountRef, account_of
-from herod.records import SERVICE_KEYS, Account, ApiKey
+from herod.pipeline.targets import ACCOUNT, AccountRef, account_of, switch_off_target, switch_on_target
+from herod.records import SERVICE_KEYS, Account, ApiKey, PeerRule
 from herod.store.owned_records import delete_with_owned, owned_by
 from herod.store.page_cursors import Order
 from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
@@ -102,12 +102,13 @@ class UpdateUser(AccountRef, frozen=True, kw_only=True):
 
 
 class DeletedUser(msgspec.Struct, frozen=True):
-    """`keys` were deleted with the account; `service_keys` that it created stay valid until they are deleted."""
+    """`keys` were deleted with the account; `service_keys` and `peer_rules` that it created stay until deleted."""
 
     client_id: str
     deleted: bool
     keys: list[str]
     service_keys: list[str]
+    peer_rules: list[str]
 
 
 @query(
@@ -208,16 +209,6 @@ def users_update(tx: Writer, context: Context, params: UpdateUser, account: Acco
     return _change(tx, context, account, **changes)
 
 
-def _switch_off_in_memory(reader: Reader, context: Context, params: AccountRef, account: Account) -> None:
-    """Disable an account in this process while the store cannot be written."""
-    context.runtime.switched_off.add(account.id)
-    context.runtime.counters["unwritten"] += 1
-
-
-def _switch_on(context: Context) -> None:
-    context.runtime.switched_off.discard(context.target or "")
-
-
 @command(
     "users.enable",
     credential=True,
@@ -226,7 +217,7 @@ def _switch_on(context: Context) -> None:
     target=ACCOUNT,
     example={"client_id": EXAMPLE_ID},
     http=("POST /api/v1/users/{client_id}/enable",),
-    written=_switch_on,
+    written=switch_on_target,
     failures=(NotFound,),
 )
 def users_enable(tx: Writer, context: Context, params: AccountRef, account: Account) -> User:
@@ -244,7 +235,7 @@ def users_enable(tx: Writer, context: Context, params: AccountRef, account: Acco
     example={"client_id": EXAMPLE_ID},
     http=("POST /api/v1/users/{client_id}/disable",),
     tool=Tool("disable_user", destructive=True, idempotent=True),
-    unwritten=_switch_off_in_memory,
+    unwritten=switch_off_target,
     failures=(NotFound,),
 )
 def users_disable(tx: Writer, context: Context, params: AccountRef, account: Account) -> User:
@@ -261,14 +252,15 @@ def users_disable(tx: Writer, context: Context, params: AccountRef, account: Acc
     example={"client_id": EXAMPLE_ID},
     http=("POST /users/delete", "DELETE /api/v1/users/{client_id}"),
     tool=Tool("delete_user", destructive=True, idempotent=True),
-    unwritten=_switch_off_in_memory,
+    unwritten=switch_off_target,
     failures=(NotFound,),
 )
 def users_delete(tx: Writer, context: Context, params: AccountRef, account: Account) -> DeletedUser:
     """Delete an account with its API keys and sessions. Its tokens are refused at once."""
     service_keys = [key.id for key in owned_by(tx, ApiKey, SERVICE_KEYS) if key.creator == account.id]
+    peer_rules = [rule.id for rule in tx.scan(PeerRule) if rule.creator == account.id]
     gone = delete_with_owned(tx, account)
-    return DeletedUser(account.id, deleted=True, keys=gone[ApiKey], service_keys=service_keys)
+    return DeletedUser(account.id, deleted=True, keys=gone[ApiKey], service_keys=service_keys, peer_rules=peer_rules)
 
 
 def _change(tx: Writer, context: Context, account: Account, **changes: object) -> User:

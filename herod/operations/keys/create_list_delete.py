@@ -6,7 +6,6 @@ import msgspec
 
 from herod.credentials.secret_hashes import hash_secret
 from herod.operations.keys.list_filters import KeyKindName, KeyOrder, KeyState, Wanted, find_keys, named_keys
-from herod.pipeline.credential_last_used import former_use
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Target, Tool, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import (
@@ -29,12 +28,12 @@ from herod.pipeline.privilege_ceilings import (
     owns,
 )
 from herod.pipeline.result_views import IssuedKey, Key, KeyDetails, key_details, key_view
-from herod.pipeline.targets import KEY, visible
+from herod.pipeline.targets import KEY, switch_off_target, visible
 from herod.pipeline.text_normalization import parse_future
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.principal import PrincipalKind
 from herod.store.page_cursors import Order
-from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
+from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer, former_use
 from herod_client.core.errors import Conflict, InvalidRequest, MissingScope, NotFound
 from herod_client.core.grants import Grants, intersect_networks, list_networks, parse_networks
 from herod_client.core.key_format import KeyKind, new_key, new_key_id
@@ -48,7 +47,6 @@ __all__ = [
     "keys_get",
     "keys_list",
     "make_key",
-    "switch_off_in_memory",
 ]
 
 EXAMPLE_KEY = "0kZ3vXq81LmT"
@@ -205,11 +203,6 @@ def keys_get(reader: Reader, context: Context, params: KeyRef) -> KeyDetails:
     return key_details(key, reader.usage(key.id), reader.usage(former_use(key.id)), now=context.now)
 
 
-def switch_off_in_memory(reader: Reader, context: Context, params: KeyRef, key: ApiKey) -> None:
-    """Disable a key in this process while the store cannot be written."""
-    context.runtime.switched_off.add(key.id)
-
-
 @command(
     "keys.delete",
     credential=True,
@@ -219,7 +212,7 @@ def switch_off_in_memory(reader: Reader, context: Context, params: KeyRef, key: 
     example={"id": EXAMPLE_KEY},
     http=("DELETE /api/v1/keys/{id}",),
     tool=Tool("delete_key", destructive=True, idempotent=True),
-    unwritten=switch_off_in_memory,
+    unwritten=switch_off_target,
     target=KEY,
 )
 def keys_delete(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> DeletedKey:

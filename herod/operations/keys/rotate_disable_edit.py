@@ -6,12 +6,12 @@ import msgspec
 
 from herod.credentials.secret_hashes import hash_secret
 from herod.identity.parent_credential import key_behind
-from herod.operations.keys.create_list_delete import EXAMPLE_KEY, KeyRef, switch_off_in_memory
+from herod.operations.keys.create_list_delete import EXAMPLE_KEY, KeyRef
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Tool, command
 from herod.pipeline.parameter_types import ExpiresAt, KeyId, KeyLabel, NetworkNames, Scope
 from herod.pipeline.privilege_ceilings import check_ceiling, given_scope
 from herod.pipeline.result_views import IssuedKey, Key, key_view
-from herod.pipeline.targets import KEY
+from herod.pipeline.targets import KEY, switch_off_target, switch_on_target
 from herod.pipeline.text_normalization import parse_future
 from herod.records import ApiKey, Session
 from herod.store.owned_records import owned_by
@@ -86,17 +86,13 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey, key: ApiKey) ->
     example={"id": EXAMPLE_KEY},
     http=("POST /api/v1/keys/{id}/disable",),
     tool=Tool("disable_key", destructive=True, idempotent=True),
-    unwritten=switch_off_in_memory,
+    unwritten=switch_off_target,
 )
 def keys_disable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> Key:
     """Disable an API key: it is refused until it is enabled again. Sessions and tokens made with it end."""
     disabled = msgspec.structs.replace(_ending_made(key), enabled=False) if key.enabled else key
     _end_sessions(tx, key)
     return _put(tx, disabled)
-
-
-def _switch_on(context: Context) -> None:
-    context.runtime.switched_off.discard(context.target or "")
 
 
 @command(
@@ -108,7 +104,7 @@ def _switch_on(context: Context) -> None:
     manages_keys=True,
     example={"id": EXAMPLE_KEY},
     http=("POST /api/v1/keys/{id}/enable",),
-    written=_switch_on,
+    written=switch_on_target,
 )
 def keys_enable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> Key:
     """Enable a disabled API key."""

@@ -12,7 +12,7 @@ from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
 from herod.pipeline.privilege_ceilings import given_scope, own_networks
 from herod.pipeline.result_views import PeerView, peer_view
-from herod.pipeline.targets import PEER_RULE
+from herod.pipeline.targets import PEER_RULE, switch_off_target, switch_on_target
 from herod.records import PeerRule
 from herod.scopes.principal import NOBODY_UID
 from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
@@ -105,6 +105,7 @@ REPLACED = dataclasses.replace(PEER_RULE, find=_replaced, is_optional=True)
     http=("POST /api/v1/peers",),
     prepare=_look_up,
     creates=True,
+    written=switch_on_target,
     target=REPLACED,
 )
 def peers_allow(tx: Writer, context: Context, params: AllowPeer, before: PeerRule | None) -> PeerView:
@@ -120,7 +121,8 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer, before: PeerRul
     if before is None:
         before = PeerRule(id=new_id(), created_at=context.now, subject=subject, creator=actor.id, scope=(), networks=())
     # Everything else stays, above all the epoch: tokens that ended must not become valid again.
-    rule = msgspec.structs.replace(before, creator=actor.id, scope=scope, networks=list_networks(networks))
+    epoch = before.epoch + (before.id in context.runtime.switched_off)  # removed while the store could not be written
+    rule = msgspec.structs.replace(before, creator=actor.id, scope=scope, networks=list_networks(networks), epoch=epoch)
     tx.put(rule)
     context.target = rule.id
     return peer_view(rule)
@@ -141,6 +143,7 @@ def peers_list(reader: Reader, context: Context, params: ListPeers) -> Page[Peer
     target=PEER_RULE,
     example={"id": EXAMPLE_ID},
     http=("DELETE /api/v1/peers/{id}",),
+    unwritten=switch_off_target,
 )
 def peers_remove(tx: Writer, context: Context, params: PeerRef, rule: PeerRule) -> RemovedPeer:
     """Delete a peer rule. Tokens that were made under it are revoked."""

@@ -14,11 +14,13 @@ from herod.pipeline.operation_definition import Context, NormalForm, NoTarget, P
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, NAME, Cursor, Label, Limit
 from herod.pipeline.privilege_ceilings import is_admin
+from herod.pipeline.targets import grants_of
 from herod.pipeline.text_normalization import has_unprintable, parse_label
 from herod.records import Resource, resource_owner
 from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
 from herod.throttle.rules import Counter, ownership_counter
 from herod_client.core.errors import InvalidRequest, NotFound
+from herod_client.core.grants import Grants
 from herod_client.core.key_format import new_id
 from herod_client.core.scope_graph import USER
 
@@ -159,9 +161,20 @@ def _find(reader: Reader, context: Context, ref: ResourceRef) -> Resource | None
     return next(iter([*protected, *unprotected]), None)
 
 
+def _networks_of_claimant(reader: Reader, context: Context, resource: Resource) -> Grants:
+    """What releasing a resource reaches: an admin of some networks must not release another network's resources."""
+    claimant = grants_of(reader, context, resource.claimant)
+    return tuple([context.runtime.grant((USER,), tuple(sorted(one.networks))) for one in claimant])
+
+
 # A resource is found by its secret, so the caller may see it; and it has no grants that the actor could lack.
 OWNED_RESOURCE = Target(noun="resource", find=_owned, is_own=lambda principal, resource: True)
-RELEASABLE_RESOURCE = Target(noun="resource", find=_releasable, is_own=lambda principal, resource: True)
+RELEASABLE_RESOURCE = Target(
+    noun="resource",
+    find=_releasable,
+    is_own=lambda principal, resource: True,
+    grants=_networks_of_claimant,
+)
 
 
 @command(

@@ -11,6 +11,7 @@ from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import Verbatim
 from herod.pipeline.privilege_ceilings import is_admin
 from herod.pipeline.result_views import networks_list, rfc3339
+from herod.pipeline.targets import switch_off_target
 from herod.records import Session
 from herod.scopes.decisions import Access, Denied, decide_target
 from herod.scopes.principal import AuthMethod
@@ -103,6 +104,7 @@ SESSION = Target(
     gives=GivesNothing("ends access"),
     needs=Access.AUTHENTICATED,
     target=SESSION,
+    unwritten=switch_off_target,
     methods=frozenset({AuthMethod.SESSION}),
     example={"id": EXAMPLE_SESSION},
     surfaces=frozenset({Surface.DASHBOARD}),

@@ -14,7 +14,7 @@ from herod.pipeline.result_views import hide_values, rfc3339
 from herod.records import Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal, part_of
-from herod.store.store_interface import Writer
+from herod.store.store_interface import Reader, Writer
 from herod_client.core.key_format import new_opaque
 
 __all__ = [
@@ -88,6 +88,11 @@ def session_create(tx: Writer, context: Context, params: CreateSession) -> Opene
     return open_session(tx, context, context.principal, params)
 
 
+def _end_in_memory(reader: Reader, context: Context, params: DeleteSession, record: None) -> None:
+    """End the calling session in this process while the store cannot be written."""
+    context.runtime.switch_off(context.principal.credential)
+
+
 @command(
     "session.delete",
     credential=True,
@@ -95,6 +100,7 @@ def session_create(tx: Writer, context: Context, params: CreateSession) -> Opene
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.SESSION}),
     target=NoTarget("ends the calling session"),
+    unwritten=_end_in_memory,
     example={},
     surfaces=frozenset({Surface.DASHBOARD}),
 )

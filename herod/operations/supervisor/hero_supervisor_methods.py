@@ -20,7 +20,7 @@ from herod.pipeline.pagination import ByteBudget
 from herod.pipeline.parameter_types import KeyId, KeyLabel, Scope, Verbatim
 from herod.pipeline.privilege_ceilings import given_scope
 from herod.pipeline.result_views import hide_values, rfc3339
-from herod.pipeline.targets import KEY
+from herod.pipeline.targets import KEY, switch_off_target
 from herod.records import SERVICE_KEYS, ApiKey
 from herod.scopes.decisions import Access
 from herod.store.owned_records import owned_by
@@ -174,6 +174,7 @@ SERVICE_KEY = dataclasses.replace(KEY, noun="service key", find=_service_key)
     manages_keys=True,
     target=SERVICE_KEY,
     example={"id": "0kZ3vXq81LmT"},
+    unwritten=switch_off_target,
 )
 def auth_remove_key(tx: Writer, context: Context, params: RemoveSupervisorKey, key: ApiKey) -> bool:
     """Delete a service key, named by the key itself or by its id."""

@@ -170,7 +170,12 @@ def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) 
     unwritten = runtime.counters["unwritten"]
     put: list[Record] = [*changes.put]
     if unwritten != place.unwritten:
-        put += [account for id_ in runtime.switched_off if (account := store.get(Account, id_)) is not None]
+        put += [
+            record
+            for id_ in runtime.switched_off
+            for record_type in (Account, PeerRule)
+            if (record := store.get(record_type, id_)) is not None
+        ]
     subjects, revoked = _sort(_tell(runtime, record, now) for record in put)
     if unwritten != place.unwritten:
         revoked += _unwritten(runtime)
@@ -228,7 +233,7 @@ def _tell(runtime: Runtime, record: Record, now: int) -> Subject | Taken | None:
         case Account():
             return _subject(runtime, record, PrincipalKind.ACCOUNT, is_enabled=_is_enabled(runtime, record))
         case PeerRule():
-            return _subject(runtime, record, PrincipalKind.PEER, is_enabled=True)
+            return _subject(runtime, record, PrincipalKind.PEER, is_enabled=record.id not in runtime.switched_off)
         case Revocation(expires_at=int(exp)) if now < exp + KEPT_SECONDS:
             return Taken(record.subject, record.jti, exp)
         case _:

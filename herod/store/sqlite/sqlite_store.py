@@ -5,6 +5,7 @@ thread; long reads have their own thread and connection. The parts: `disk`, `sea
 `write_transaction`, `group_commit`, `threaded_record_scans`, `threaded_audit_scans`, `backup_snapshot`.
 """
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -339,7 +340,9 @@ class SqliteStore(SqlReader):
         moved = self.opened.files.find_moved() if self.condition.is_writable else None
         if moved is not None:
             self.condition.stop_writing(
-                FileNotFoundError(f"{moved} was removed or replaced while herod had it open: put it back")
+                FileNotFoundError(
+                    errno.ENOENT, "a file of the store was removed or replaced while herod had it open", str(moved)
+                )
             )
 
     async def _write(self, function: Callable[[Transaction], T]) -> T:

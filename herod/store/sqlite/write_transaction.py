@@ -17,7 +17,7 @@ from herod.store.record_cache import Key
 from herod.store.sqlite.disk.disk_faults import Condition, extended_code, is_sql_fault
 from herod.store.sqlite.sealed_rows import SELECT_ROWS, Row, RowCodec, logger
 from herod.store.sqlite.sql_reader import SqlReader
-from herod.store.store_interface import Usage
+from herod.store.store_interface import Usage, former_use
 from herod_client.core.errors import Conflict, HerodError, Unavailable
 
 __all__ = ["Transaction", "write_head"]
@@ -40,7 +40,7 @@ _NOTE_USE: Final = (
     "INSERT INTO usage (id, at, source) VALUES (?, ?, ?) "
     "ON CONFLICT (id) DO UPDATE SET at = excluded.at, source = excluded.source"
 )
-_FORGET_USE: Final = "DELETE FROM usage WHERE id = ?"
+_FORGET_USES: Final = "DELETE FROM usage WHERE id IN (?, ?)"
 # A row that was forged after the head is replaced: `audit.verify` could have reported it until now.
 _AUDIT: Final = "INSERT OR REPLACE INTO audit (seq, json, mac) VALUES (?, ?, ?)"
 _OLDEST_AUDIT: Final = "SELECT seq, json, mac FROM audit ORDER BY seq LIMIT ?"
@@ -133,7 +133,7 @@ class Transaction(SqlReader):
         rev = self._head.rev + 1
         if record_type.is_followed:
             self._rows(_BURY, (rev, kind, id))
-        self._rows(_FORGET_USE, (id,))
+        self._rows(_FORGET_USES, (id, former_use(id)))
         self._head = msgspec.structs.replace(self._head, rev=rev, counts=self._head.count(kind, -1))
         self.changed.add((kind, id))
         return True

@@ -301,8 +301,9 @@ def test_deleting_asks_on_a_terminal(
 
 
 def test_deleting_says_what_lives_on(daemon: FakeDaemon, herod: Typed) -> None:
-    """Remaining service keys that the deleted account created are listed."""
-    assert "with 1 of its keys. Service keys that it created still work: b." in herod("user", "delete", "a@b").out
+    """Remaining service keys and peer rules that the deleted account created are listed."""
+    said = herod("user", "delete", "a@b").out
+    assert "with 1 of its keys. Still valid: its service keys b and peer rules c." in said
 
 
 def test_verify(daemon: FakeDaemon, herod: Typed) -> None:

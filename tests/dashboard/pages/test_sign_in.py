@@ -30,6 +30,7 @@ async def test_signing_in_and_out(dashboard: Harness) -> None:
     out = await dashboard.request("POST", "/ui/sign-out", form=f"ticket={ticket}", headers={**OWN, **cookie})
     assert (out.status, out.headers["location"]) == (303, "/ui/signed-out")
     assert "Max-Age=0" in out.headers["set-cookie"]
+    assert out.headers["clear-site-data"] == '"cache"'
     assert "You are signed out" in text(await dashboard.request("GET", "/ui/signed-out"))
     again = await dashboard.request("GET", home, headers=cookie)
     assert again.status == 401
@@ -119,7 +120,7 @@ async def test_a_session_shrinks_and_ends(dashboard: Harness) -> None:
 
 
 async def test_what_the_store_cannot_take_is_said(dashboard: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sign-out that the store could not take is reported as an error."""
+    """A sign-out that the store could not take is reported as an error, and the session has ended all the same."""
     cookie, home = await open_session(dashboard)
 
     async def write(change: object) -> None:
@@ -129,7 +130,8 @@ async def test_what_the_store_cannot_take_is_said(dashboard: Harness, monkeypatc
     answer = await dashboard.request("POST", "/ui/sign-out", form=home.partition("?")[2], headers={**OWN, **cookie})
     assert answer.status == 503
     assert "The store is read-only." in text(answer)
-    assert "set-cookie" not in answer.headers
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+    assert (await dashboard.request("GET", home, headers=cookie)).status == 401
 
 
 async def test_an_api_key_signs_in(dashboard: Harness) -> None:

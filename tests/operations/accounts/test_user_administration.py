@@ -119,15 +119,18 @@ async def test_disable_and_enable(harness: Harness) -> None:
 
 
 async def test_delete(harness: Harness) -> None:
-    """Deletion removes the account's keys and sessions and ends its tokens; service keys it created are listed."""
+    """Deletion removes the account's keys and sessions and ends its tokens; what it made for others is listed."""
     user = await harness.user("admin")
     await harness.user("admin")  # another admin remains
     key = await user.key()
     token = await user.bearer()
     await user.session()
     made = await harness.call("keys.create", token, name="runner", kind="service", scope="read")
+    rule = await harness.call("peers.allow", user.basic, uid=4000, scope="read")
+    await harness.admin("peers.allow", uid=4001, scope="read")
     deleted = await harness.admin("users.delete", client_id=user.client_id)
     assert (deleted.deleted, deleted.keys, deleted.service_keys) == (True, [key.split("_")[2]], [made.id])
+    assert deleted.peer_rules == [rule.id]
     assert harness.store.get(Account, user.client_id) is None
     assert harness.store.get(ApiKey, key.split("_")[2]) is None
     assert harness.store.count(Session) == 0

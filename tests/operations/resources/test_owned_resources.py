@@ -245,6 +245,16 @@ async def test_a_restart_forgets_nothing(harness: Harness, compute: Bearer) -> N
     assert await said(harness, "resources.check", compute, sid=NEVER) == "rate_limited"
 
 
+async def test_an_admin_of_one_network_releases_only_there(harness: Harness, compute: Bearer) -> None:
+    """An admin whose networks are fewer than the claimant's cannot release its resources without their secret."""
+    sid = await claim(harness, compute)
+    admin = Bearer(await harness.service_key("admin", "lab admin", networks=["lab"]))
+    assert await said(harness, "resources.release", admin, sid=sid) == "target_denied"
+    assert harness.store.count(Resource) == 1
+    there = Bearer(await harness.service_key("user", "lab service", networks=["lab"]))
+    assert await said(harness, "resources.release", admin, sid=await claim(harness, there)) == "ok"
+
+
 async def test_an_admin_releases_what_nobody_can(harness: Harness, compute: Bearer) -> None:
     """Resources of a deleted service stay until an admin releases them by the sid from the audit log."""
     sid = await claim(harness, compute)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from herod.credentials.ownership_secrets import hash_ownership_secret
 from herod.credentials.secret_hashes import hash_secret
 from herod.operations.audit.audit_log import HMAC_BYTES
 from herod.operations.keys.create_list_delete import EXAMPLE_KEY
@@ -64,7 +65,14 @@ async def prepare(harness: Harness, operation: Operation) -> Prepared:
     claimed = await harness.call(
         "resources.claim", owner.basic, kind="vm", name="web 1", secret=TENANT, attributes={"cpus": 2}
     )
-    await _rename(harness, Resource, claimed.sid, EXAMPLE_ID, claimant=user.client_id)
+    await _rename(
+        harness,
+        Resource,
+        claimed.sid,
+        EXAMPLE_ID,
+        claimant=user.client_id,
+        secret=hash_ownership_secret(harness.runtime.keyring, user.client_id, TENANT),
+    )
     real = {
         "eyJhbGciOiJIUzI1NiJ9.…": await user.token(),
         "herod_s_…": await harness.service_key("read", "shown"),

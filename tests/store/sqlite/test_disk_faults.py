@@ -315,10 +315,10 @@ def test_faults() -> None:
 def test_condition_only_gets_worse() -> None:
     """The first cause is kept, and failing to read is worse than failing to write."""
     condition = Condition()
-    condition.stop_writing(ValueError("first"))
+    condition.stop_writing(OSError(5, "first", "/a/path"))
     condition.stop_writing(ValueError("second"))
     assert condition.health == (Health.READ_ONLY, "writing to the store failed: first")
     condition.stop_reading(ValueError("third"))
     condition.stop_reading(ValueError("fourth"))
     condition.stop_writing(ValueError("fifth"))
-    assert condition.health == (Health.FAILING, "reading the store failed: third")
+    assert condition.health == (Health.FAILING, "reading the store failed: ValueError")

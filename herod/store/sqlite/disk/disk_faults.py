@@ -66,11 +66,18 @@ def fault_of(error: apsw.Error, system_errno: int = 0) -> Fault:
 
 
 def describe(error: BaseException) -> str:
-    """An error as text for the operator."""
+    """An error as text for the operator; with paths, so not for strangers."""
     code = extended_code(error)
     name = (apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes.get(code)) if code else None
     text = str(error) or type(error).__name__
     return f"{text} ({name})" if name else text
+
+
+def _describe_to_all(error: BaseException) -> str:
+    """An error as text for anyone: without the path in it."""
+    if isinstance(error, apsw.Error):
+        return describe(error)
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 class Condition:
@@ -95,12 +102,12 @@ class Condition:
     def stop_writing(self, error: BaseException) -> None:
         """Stop writing after a write with an unknown outcome."""
         if self._health is Health.OK:
-            self._set(Health.READ_ONLY, f"writing to the store failed: {describe(error)}")
+            self._set(Health.READ_ONLY, "writing to the store failed", error)
 
     def stop_reading(self, error: BaseException) -> None:
         """Record that reading failed; cached records may still be served."""
         if self._health is not Health.FAILING:
-            self._set(Health.FAILING, f"reading the store failed: {describe(error)}")
+            self._set(Health.FAILING, "reading the store failed", error)
 
     def refusal(self) -> Unavailable:
         """The error for a write that is not tried."""
@@ -109,7 +116,7 @@ class Condition:
             reason="read_only",
         )
 
-    def _set(self, health: Health, why: str) -> None:
-        self._why = why
+    def _set(self, health: Health, what: str, error: BaseException) -> None:
+        self._why = f"{what}: {_describe_to_all(error)}"
         self._health = health
-        logger.critical("the store is %s until herod is restarted: %s", health.value, why)
+        logger.critical("the store is %s until herod is restarted: %s: %s", health.value, what, describe(error))
