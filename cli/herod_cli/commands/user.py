@@ -236,7 +236,7 @@ def delete(invocation: Invocation, who: str, *, yes: bool) -> None:
         if isinstance(ids, list) and ids
     ]
     if made:
-        sentence += f" Still valid: its {' and '.join(made)}."
+        sentence = f"{sentence[:-1]}; still valid: {', '.join(made)}."
     invocation.done(answer, sentence)
 
 

@@ -303,7 +303,7 @@ def test_deleting_asks_on_a_terminal(
 def test_deleting_says_what_lives_on(daemon: FakeDaemon, herod: Typed) -> None:
     """Remaining service keys and peer rules that the deleted account created are listed."""
     said = herod("user", "delete", "a@b").out
-    assert "with 1 of its keys. Still valid: its service keys b and peer rules c." in said
+    assert "with 1 of its keys; still valid: service keys b, peer rules c." in said
 
 
 def test_verify(daemon: FakeDaemon, herod: Typed) -> None:
