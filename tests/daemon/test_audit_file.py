@@ -71,6 +71,12 @@ def test_rotation_and_kill(tmp_path: Path) -> None:
         until(lambda: lines(*rotated, path) == expected)
         assert admin(daemon, "stats")["audit_file"] == "ok"
         assert "Audit rows reach the audit file." in daemon.herod("doctor").stdout
+        against = [part for file in (path, *rotated) for part in ("--against", str(file))]
+        assert daemon.herod("audit", "verify", *against).returncode == 0
+        changed = path.read_text().replace("local-admin", "somebody")
+        (tmp_path / "changed").write_text(changed)
+        ended = daemon.herod("audit", "verify", "--against", str(tmp_path / "changed"))
+        assert (ended.returncode, "differ in actor" in ended.stderr) == (1, True)
         daemon.stop()
     logged = [json.loads(line) for line in daemon.log.read_text().splitlines() if '"event": "audit"' in line]
     assert logged[-1]["seq"] == lines(path)[-1]["seq"]

@@ -4,7 +4,9 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
@@ -44,6 +46,8 @@ COLUMNS: Final = (
     ("TARGET", "target", 0, 36),
 )
 GAP: Final = 2
+# After these the store may have new keys, and the rows before them new HMACs.
+REKEYING: Final = ("restore", "secret.replace")
 
 
 @click.group(
@@ -105,33 +109,89 @@ def list_(
     return OK
 
 
-@audit.command(examples=["herod audit verify", "herod audit verify --expect HEAD", "herod audit verify --output json"])
+@audit.command(
+    examples=[
+        "herod audit verify",
+        "herod audit verify --expect HEAD",
+        "herod audit verify --against /var/log/herod/audit.jsonl",
+        "herod audit verify --against audit.jsonl.1 --against audit.jsonl",
+    ]
+)
 @click.option("--expect", metavar="HEAD", help="A head noted earlier, which the log must still contain.")
+@click.option(
+    "--against",
+    "copies",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A file of --audit-file, plain or .gz, whose rows the log must contain; repeatable.",
+)
 @pass_invocation
-def verify(invocation: Invocation, expect: str | None) -> int:
+def verify(invocation: Invocation, expect: str | None, copies: tuple[Path, ...]) -> int:
     """Verify that the audit log was not modified.
 
     Each row's HMAC covers the row before, so a changed, removed, moved or inserted row is detected and named; the
     sealed head detects a truncated log. Resetting the whole store to an earlier state also resets the head: note the
-    head elsewhere and give it to --expect. Exit code 1 if anything is wrong.
+    head elsewhere and give it to --expect, or give a copy of the log to --against. It names the first row that differs,
+    or that only one of the two has. Rows that retention removed, and rows before and after those of the copy, are no
+    difference. Exit code 1 if anything is wrong.
     """
     answer = invocation.call("audit.verify", expect=expect)
-    invocation.show(answer)
-    if answer.get("valid") is True:
+    problem = None if answer.get("valid") is True else f"The audit log failed verification: {answer.get('reason')}."
+    compared: dict[str, Any] = {}
+    if copies:
+        from herod_client import Refused  # loaded by the client already
+
+        try:
+            compared = _compare(invocation, copies, removed=int(answer.get("removed") or 0))
+        except Refused as error:
+            if problem is None:
+                raise
+            compared = {"error": error.message}  # a row that cannot be read, which the verification has named
+    different = compared.get("difference")
+    if problem is None and different is not None:
+        problem = f"The copy does not match the store: {different['message']}."
+    if invocation.is_json:
+        invocation.show({**answer, "copy": compared} if copies else answer)
+    else:
+        facts = {name.replace("_", " "): value for name, value in compared.items() if name != "difference"}
+        invocation.show({**answer, **{name: value for name, value in facts.items() if value is not None}})
+    if problem is None:
         return OK
     if not invocation.is_json:
-        print_error(
-            f"The audit log failed verification: {answer.get('reason')}.",
-            "keep a copy of the store as it is, then compare with a backup",
-        )
+        print_error(problem, "keep a copy of the store as it is, then compare with a backup")
     return REFUSED
+
+
+def _compare(invocation: Invocation, copies: tuple[Path, ...], *, removed: int) -> dict[str, Any]:
+    """Compare copies with the store's rows, and describe the result."""
+    from herod_cli.shared.audit_comparison import compare  # reads files with the daemon's code
+
+    def fetch(after: int) -> list[dict[str, Any]]:
+        items = invocation.call("audit.list", after=after, limit=PAGE).get("items")
+        return [invocation.check_object(item) for item in items] if isinstance(items, list) else []
+
+    rekeyed = max(_newest(invocation, operation=operation) for operation in REKEYING)
+    found = compare(copies, fetch, removed=removed, rekeyed=rekeyed)
+    newest = _newest(invocation)
+    return {
+        "lines": found.lines,
+        "equal": found.equal,
+        "removed_by_retention": found.removed,
+        "first": found.first,
+        "last": found.last or None,
+        "only_in_store_before": None if found.first is None else max(0, found.first - 1 - removed),
+        "only_in_store_after": max(0, newest - max(found.last, removed)),
+        "cut": list(found.cut) or None,
+        "difference": None if found.difference is None else asdict(found.difference),
+    }
 
 
 def _follow(invocation: Invocation, wanted: dict[str, Any], limit: int) -> NoReturn:
     """Print the latest rows and then each new one; waits while the daemon is unreachable."""
     from herod_client import NotAuthenticated, Refused, Unreachable  # keeps `--help` fast
 
-    last = _latest(invocation)
+    last = _newest(invocation)
     shown = invocation.items("audit.list", limit=limit, **wanted)[::-1]
     last = max(last, *(item["seq"] for item in shown)) if shown else last
     _print(invocation, shown, has_titles=True)
@@ -157,7 +217,7 @@ def _follow(invocation: Invocation, wanted: dict[str, Any], limit: int) -> NoRet
 
 def _new_rows(invocation: Invocation, wanted: dict[str, Any], last: int) -> Iterator[tuple[list[dict[str, Any]], int]]:
     """Yield pages of rows after `last`, each with the `seq` it reaches, counting rows that the filter skips."""
-    newest = _latest(invocation)
+    newest = _newest(invocation)
     if newest < last:
         print_notice("herod: the audit log starts over: the store was replaced or restored.")
         yield [], newest
@@ -169,8 +229,9 @@ def _new_rows(invocation: Invocation, wanted: dict[str, Any], last: int) -> Iter
         yield items, last
 
 
-def _latest(invocation: Invocation) -> int:
-    items = invocation.items("audit.list", limit=1)
+def _newest(invocation: Invocation, **wanted: str) -> int:
+    """The number of the newest row that matches; 0 if none does."""
+    items = invocation.items("audit.list", limit=1, **wanted)
     return int(items[0].get("seq", 0)) if items else 0
 
 
