@@ -18,6 +18,7 @@ from herod.identity.runtime_state import Runtime
 from herod.operations.accounts import FIRST_CODE_SECONDS, has_admin, make_first_code
 from herod.pipeline.process.admin_presence import AdminPresence
 from herod.private_files import write_private
+from herod.records import Account, ApiKey
 from herod.store.store_interface import Store
 from herod_client.core.errors import RuntimeFailure, Unavailable
 
@@ -28,6 +29,8 @@ logger = logging.getLogger("herod")
 FILE_NAME: Final = "first-admin.code"
 RENEWED_SECONDS: Final = FIRST_CODE_SECONDS - 5 * 60
 BY_TERMINAL: Final = "create one with `herod user add EMAIL --scope admin --password`"
+# Only these can be admins.
+ADMINS: Final = frozenset({Account.kind, ApiKey.kind})
 # A burst of changes is checked once.
 PAUSE_SECONDS: Final = 1
 
@@ -77,7 +80,7 @@ class FirstAdminCodeFile:
     async def _wait_for_change(self, *, is_needed: bool) -> None:
         """Wait until the first admin appears, or the last one disappears."""
         while True:
-            await self._store.change_notifier.wait()
+            await self._store.change_notifier.wait(ADMINS)
             with suppress(Unavailable):
                 if has_admin(self._store, self._runtime, self._admins, self._clock()) is is_needed:
                     return

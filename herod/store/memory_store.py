@@ -149,6 +149,7 @@ class _MemoryWriter(_MemoryReader):
         super().__init__(state)
         self._keyring = keyring
         self._undo: list[Callable[[], object]] = []
+        self.changed: set[str] = set()  # kinds
 
     @property
     def revision(self) -> int:
@@ -225,6 +226,7 @@ class _MemoryWriter(_MemoryReader):
         before, rev, last = state.of(key[0]).get(key[1]), state.revs.get(key), state.rev
         self._set(key, record, state.rev + 1)
         state.rev += 1
+        self.changed.add(key[0])
 
         def undo() -> None:
             self._set(key, before, rev)
@@ -314,17 +316,18 @@ class MemoryStore(_MemoryReader):
         await trio.lowlevel.checkpoint()
         if not self._is_open:
             raise Unavailable("herod is stopping: try again when it is running.", reason="closed")
-        writer, rev, rows = _MemoryWriter(self.state, self._keyring), self.state.rev, self.state.chain_end.seq
+        writer, rows = _MemoryWriter(self.state, self._keyring), self.state.chain_end.seq
         try:
             result = function(writer)
         except BaseException:
             writer.undo()
             raise
         self._writes += 1
-        if self.state.rev != rev:
-            self._change_notifier.send()
         if self.state.chain_end.seq != rows:
             self._audit_notifier.send()
+        news = writer.changed - UNFOLLOWED
+        if news:
+            self._change_notifier.send(news)
         return result
 
     def note_use(self, id: str, usage: Usage) -> None:
@@ -354,19 +357,21 @@ class MemoryStore(_MemoryReader):
             state.floor = state.revs.pop(oldest)
         return purged
 
-    def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
+    def changes(self, since: Cursor, *, limit: int = 1000, kinds: frozenset[str] | None = None) -> Changes:
         """As `Store.changes`."""
         state = self.state
         if since.generation != self.generation or not state.floor <= since.rev <= state.rev:
             return Changes(cursor=self.cursor, is_reset=True)
-        newer = sorted((rev, key) for key, rev in state.revs.items() if rev > since.rev and key[0] not in UNFOLLOWED)
+        newer = sorted((rev, key) for key, rev in state.revs.items() if rev > since.rev)
         count = _some((state.of(kind).get(id_) for _, (kind, id_) in newer), limit)
         some = newer[:count]
+        wanted = [key for _, key in some if key[0] not in UNFOLLOWED and (kinds is None or key[0] in kinds)]
+        is_last = count == len(newer)
         return Changes(
-            cursor=Cursor(self.generation, some[-1][0] if some else since.rev),
-            put=tuple(state.of(key[0])[key[1]] for _, key in some if key not in state.tombstones),
-            deleted=tuple(key for _, key in some if key in state.tombstones),
-            has_more=count < len(newer),
+            cursor=Cursor(self.generation, state.rev if is_last else some[-1][0]),
+            put=tuple(state.of(kind)[id_] for kind, id_ in wanted if (kind, id_) not in state.tombstones),
+            deleted=tuple(key for key in wanted if key in state.tombstones),
+            has_more=not is_last,
         )
 
     async def backup(self) -> ByteStream:

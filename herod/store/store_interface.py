@@ -253,7 +253,7 @@ class Store(Reader, Protocol):
 
     @property
     def change_notifier(self) -> ChangeNotifier:
-        """Notified on the event loop when a commit has changed records in the change feed.
+        """Notified on the event loop, with the kinds of record, when a commit has changed any in the change feed.
 
         Other code notifies it when the meaning of those records has changed, as after a reload.
         """
@@ -268,8 +268,14 @@ class Store(Reader, Protocol):
                 uncertain: a refused write may turn out to be written after the restart.)
         """
 
-    def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
-        """The changes since a cursor: at most `limit` items, and no more bytes than `list` reads at once."""
+    def changes(self, since: Cursor, *, limit: int = 1000, kinds: frozenset[str] | None = None) -> Changes:
+        """The changes since a cursor: at most `limit` items, and no more bytes than `list` reads at once.
+
+        Args:
+            since: where to begin.
+            limit: the most changes to pass, of all kinds.
+            kinds: the kinds of record to return; others are passed over, so that a part may be empty.
+        """
 
     def note_use(self, id: str, usage: Usage) -> None:
         """Record a use of a credential; it is written to disk with a later write."""

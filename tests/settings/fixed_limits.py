@@ -204,6 +204,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
             "herod.operations.tokens.change_feed:KEPT_SECONDS"
         ),
         "deleted records that the feed remembers": "herod.store.sqlite.sqlite_store:KEPT_TOMBSTONES",
+        "parts of it kept for all readers until the next commit": "herod.store.sqlite.sqlite_store:KEPT_CHANGES",
         "earlier generations of a store that it remembers": "herod.store.integrity_head:MAX_ANCESTORS",
     },
     "Caches": {

@@ -46,6 +46,36 @@ class FeedConformance:
         assert woken == ["news"]
         assert not len(store.change_notifier)
 
+    async def test_news_of_some_kinds(self, store: Store) -> None:
+        """A caller that waits for some kinds of record is not woken for others, or for a deletion of others."""
+        woken: list[str] = []
+
+        async def wait() -> None:
+            await store.change_notifier.wait(frozenset({"account", "peer"}))
+            woken.append("news")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await wait_all_tasks_blocked()
+            await store.write(putting(key(), session(), revocation()))
+            await store.write(lambda tx: tx.delete(ApiKey, "key1"))
+            await wait_all_tasks_blocked()
+            assert woken == []
+            await store.write(putting(account()))
+        assert woken == ["news"]
+
+    async def test_changes_of_some_kinds(self, store: Store) -> None:
+        """The feed of some kinds passes over the others, and its cursor passes them too."""
+        start = store.cursor
+        await store.write(putting(key("a"), account(), key("b"), guess(), session()))
+        await store.write(lambda tx: tx.delete(ApiKey, "b"))
+        wanted = frozenset({"account"})
+        assert store.changes(start, kinds=wanted) == Changes(cursor=store.cursor, put=(account(),))
+        part = store.changes(start, limit=1, kinds=wanted)
+        assert (part.put, part.has_more, part.cursor.rev) == ((), True, start.rev + 1)
+        await store.write(lambda tx: tx.delete(Account, "ada"))
+        assert store.changes(start, kinds=wanted).deleted == (("account", "ada"),)
+
     async def test_changes_in_pieces(self, store: Store) -> None:
         """With a limit the feed comes in parts, ordered by revision, and complete."""
         cursor = store.cursor

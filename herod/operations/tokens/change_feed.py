@@ -41,6 +41,7 @@ KEPT_SECONDS: Final = 3600
 MAX_CURSOR_CHARS: Final = 512
 # What a snapshot holds, in this order.
 KINDS: Final[tuple[type[Record], ...]] = (Account, PeerRule, Revocation)
+TOLD: Final = frozenset(kind.kind for kind in KINDS)
 
 
 class FollowTokens(Params, frozen=True, kw_only=True):
@@ -123,7 +124,7 @@ async def _follow(store: Store, context: Context, params: FollowTokens) -> Token
         raise InvalidRequest(f"wait is {params.wait}: give 0 to {MAX_WAIT_SECONDS} seconds.")
     runtime = context.runtime
     place = None if params.cursor is None else _parse_place(params.cursor)
-    answer = _read(store, runtime, place, context.now)
+    answer = await _read(store, runtime, place, context.now)
     if params.wait and not _is_news(answer) and not runtime.is_stopping:
         source = share_of(context.source)
         with context.process.feed_places.hold(range_of(source), source, context.principal.id) as held:
@@ -135,8 +136,8 @@ async def _follow(store: Store, context: Context, params: FollowTokens) -> Token
                 )
             with held.scope, trio.move_on_after(params.wait):  # whoever loses the place is answered: no changes
                 while not _is_news(answer) and not runtime.is_stopping:
-                    await store.change_notifier.wait()
-                    answer = _read(store, runtime, _parse_place(answer.cursor), context.now)
+                    await store.change_notifier.wait(TOLD)
+                    answer = await _read(store, runtime, _parse_place(answer.cursor), context.now)
     return answer
 
 
@@ -158,13 +159,22 @@ def _is_news(answer: TokenChanges) -> bool:
     return answer.reset or answer.has_more or bool(answer.subjects or answer.gone or answer.revoked)
 
 
-def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) -> TokenChanges:
-    """The answer at that position, without waiting."""
+async def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) -> TokenChanges:
+    """The answer at that position, without waiting for changes; parts without any are passed over."""
+    while True:
+        answer = _read_part(store, runtime, place, now)
+        if not answer.has_more or answer.reset or answer.subjects or answer.gone or answer.revoked:
+            return answer
+        place = _parse_place(answer.cursor)
+        await trio.lowlevel.checkpoint()
+
+
+def _read_part(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) -> TokenChanges:
     if place is None or place.instance != _instance(runtime) or place.generation != store.cursor.generation:
         return _snapshot(store, runtime, _begin(store, runtime), now, is_reset=True)
     if place.kind is not None:
         return _snapshot(store, runtime, place, now, is_reset=False)
-    changes = store.changes(Cursor(place.generation, place.rev), limit=MAX_PAGE)
+    changes = store.changes(Cursor(place.generation, place.rev), limit=MAX_PAGE, kinds=TOLD)
     if changes.is_reset:
         return _snapshot(store, runtime, _begin(store, runtime), now, is_reset=True)
     unwritten = runtime.counters["unwritten"]
@@ -185,7 +195,7 @@ def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) 
         reset=False,
         has_more=changes.has_more,
         subjects=subjects,
-        gone=[id_ for kind, id_ in changes.deleted if kind in (Account.kind, PeerRule.kind)],
+        gone=[id_ for kind, id_ in changes.deleted if kind != Revocation.kind],
         revoked=revoked,
         rules=None,
     )

@@ -60,14 +60,15 @@ CACHED_RECORDS: Final = 16_384
 KEPT_TOMBSTONES: Final = 100_000
 PURGED_AT_ONCE: Final = 1000
 USES_AT_ONCE: Final = 500
+# Parts of the change feed that are kept until the next commit.
+KEPT_CHANGES: Final = 8
 # Credentials with an unwritten last use.
 MAX_NOTED: Final = 16_384
 
 UNFOLLOWED: Final = frozenset(record_type.kind for record_type in RECORD_TYPES if not record_type.is_followed)
-_UNFOLLOWED: Final = ", ".join(f"'{kind}'" for kind in sorted(UNFOLLOWED))
+# All kinds, so that the limit bounds the work, too.
 _CHANGES: Final = (
-    "SELECT kind, id, lookup, owner, created_at, expires_at, rev, sealed "  # noqa: S608 - only names from records.py
-    f"FROM records WHERE rev > ? AND kind NOT IN ({_UNFOLLOWED}) "
+    "SELECT kind, id, lookup, owner, created_at, expires_at, rev, sealed FROM records WHERE rev > ? "
     "UNION ALL SELECT kind, id, NULL, NULL, 0, NULL, rev, NULL FROM tombstones WHERE rev > ? ORDER BY rev LIMIT ?"
 )
 _AUDIT_ROWS: Final = "SELECT seq, json, mac FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
@@ -112,6 +113,8 @@ class SqliteStore(SqlReader):
         self._audit_notifier = ChangeNotifier()
         self._noted: dict[str, Usage] = {}
         self._flushing: dict[str, Usage] = {}
+        self._told: dict[tuple[Cursor, int, frozenset[str] | None], Changes] = {}
+        self._told_of = opened.head
         transaction = Transaction(opened.writer, codec, condition, opened.head, opened.keyring)
         self._audit = AuditScans(opened.path, opened.keyring, self._failed)
         self._surveys = RecordScans(opened.path, opened.keyring, codec, condition, self._failed)
@@ -252,12 +255,22 @@ class SqliteStore(SqlReader):
         await self._write(partial(Transaction.forget_tombstones, keep=self._kept_tombstones))
         return purged
 
-    def changes(self, since: Cursor, *, limit: int = 1000) -> Changes:
-        """As `Store.changes`.
+    def changes(self, since: Cursor, *, limit: int = 1000, kinds: frozenset[str] | None = None) -> Changes:
+        """As `Store.changes`. The last answers are kept until the next commit: many readers wait at the same cursor.
 
         Raises:
             Unavailable: a row is damaged, or the store cannot be read.
         """
+        asked = since, limit, kinds
+        if self._told_of is not self._head:
+            self._told_of, self._told = self._head, {}
+        if asked not in self._told:
+            if len(self._told) >= KEPT_CHANGES:
+                self._told.clear()
+            self._told[asked] = self._read_changes(since, limit, kinds)
+        return self._told[asked]
+
+    def _read_changes(self, since: Cursor, limit: int, kinds: frozenset[str] | None) -> Changes:
         with self._one_moment(self._connection):
             try:
                 head = load_head(self._connection, self.keyring)
@@ -271,13 +284,15 @@ class SqliteStore(SqlReader):
         put: list[Record] = []
         deleted: list[Key] = []
         for kind, *row in rows:
+            if kind in UNFOLLOWED or (kinds is not None and kind not in kinds):
+                continue
             if row[-1] is None:
                 deleted.append((kind, row[0]))
             elif kind in TYPES:
                 put.append(self._codec.open(TYPES[kind], tuple(row)))
             else:
                 raise damaged(kind, row[0])
-        last = rows[-1][6] if rows else since.rev
+        last = head.rev if is_last else rows[-1][6]
         return Changes(
             cursor=Cursor(head.generation, last), put=tuple(put), deleted=tuple(deleted), has_more=not is_last
         )
@@ -373,14 +388,13 @@ class SqliteStore(SqlReader):
         """Update head and cache after a durable commit, so that nothing older is served."""
         has_new_rows = head.audit.seq != self._head.audit.seq
         self._head = head
-        is_news = False
         for key in changed:
             self._cache.forget(key)
-            is_news = is_news or key[0] not in UNFOLLOWED
-        if is_news:
-            self._change_notifier.send()
         if has_new_rows:
             self._audit_notifier.send()
+        news = {kind for kind, _ in changed} - UNFOLLOWED
+        if news:
+            self._change_notifier.send(news)
 
     @contextmanager
     def _one_moment(self, connection: apsw.Connection) -> Iterator[None]:

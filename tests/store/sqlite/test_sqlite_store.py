@@ -7,7 +7,7 @@ import pytest
 
 from herod.records import PeerRule
 from herod.store.sqlite.sqlite_store import MAX_NOTED, SqliteStore, open_sqlite
-from herod.store.store_interface import Usage
+from herod.store.store_interface import Cursor, Usage
 from store.conformance import StoreConformance
 from store.conformance_feed import FeedConformance
 from store.samples import SECRET, account, rule
@@ -53,6 +53,35 @@ class TestWithoutCache(TestSqliteStore):
             yield store
 
 
+def trace(store: SqliteStore) -> list[str]:
+    """The statements that are executed on the event loop from now on."""
+    statements: list[str] = []
+
+    def note(_cursor: object, sql: str, _values: object) -> bool:
+        statements.append(sql)
+        return True
+
+    store.opened.reader.exec_trace = note
+    return statements
+
+
+async def test_many_readers_of_the_feed_share_one_read(tmp_path: Path) -> None:
+    """All readers that wait at the same cursor cost one read of the store for each commit."""
+    async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
+        since = store.cursor
+        await store.write(lambda tx: tx.put(account()))
+        statements = trace(store)
+        first = store.changes(since)
+        once = len(statements)
+        assert all(store.changes(since) == first for _ in range(256))
+        assert len(statements) == once
+        await store.write(lambda tx: tx.put(account("bob")))
+        assert store.changes(since).put == (account(), account("bob"))
+        for rev in range(100):  # readers at many cursors take little memory
+            store.changes(Cursor(since.generation, rev))
+        assert store.changes(since).put == (account(), account("bob"))
+
+
 async def test_rules_for_many_groups_are_read_once(tmp_path: Path) -> None:
     """The rules for a process's 256 groups cost one statement until a rule changes, which applies at once.
 
@@ -61,13 +90,7 @@ async def test_rules_for_many_groups_are_read_once(tmp_path: Path) -> None:
     words = [f"gid:{number}" for number in range(256)]
     async with open_sqlite(tmp_path / "herod.db", SECRET, now=1) as store:
         await store.write(lambda tx: tx.put(rule("a", "gid:200")))
-        statements: list[str] = []
-
-        def trace(_cursor: object, sql: str, _values: object) -> bool:
-            statements.append(sql)
-            return True
-
-        store.opened.reader.exec_trace = trace
+        statements = trace(store)
         for _ in range(20):
             assert store.find_any(PeerRule, "peer", words) == [rule("a", "gid:200")]
         await store.write(lambda tx: tx.put(account()))
