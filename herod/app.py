@@ -263,7 +263,7 @@ def _folder(settings: Settings) -> Path:
 def _write_key_file(path: Path, text: str) -> None:
     require_own_path(path, "the bootstrap admin key's file", may_share=True)
     try:
-        write_private(path, f"{text}\n".encode())
+        write_private(path, f"{text}\n".encode(), is_durable=True)  # before the key is: it is shown only once
     except OSError as error:
         raise RuntimeFailure(
             f"the bootstrap admin key could not be written to {path} ({error.strerror}), so no key was created: "

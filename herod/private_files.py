@@ -29,8 +29,13 @@ def create_private(path: Path, *, folder: int | None = None) -> int:
     return descriptor
 
 
-def write_private(path: Path, content: bytes) -> os.stat_result:
+def write_private(path: Path, content: bytes, *, is_durable: bool = False) -> os.stat_result:
     """Create a file with its content and return its status, to recognize it later; remove it if the write fails.
+
+    Args:
+        path: where to create it.
+        content: all of it.
+        is_durable: wait until it survives a power failure, under its name.
 
     Raises:
         OSError: as for `create_private`, or the write fails.
@@ -40,7 +45,18 @@ def write_private(path: Path, content: bytes) -> os.stat_result:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
+            if is_durable:
+                os.fsync(descriptor)
+                _sync_folder(path.parent)
             return os.fstat(descriptor)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -182,6 +182,7 @@ class SavedSecret:
         """Write the secret and a line end; return False, with a warning, if that fails."""
         try:
             write_all(self._descriptor, secret.encode() + b"\n")
+            _sync_folder(self._folder)
         except OSError as error:
             print_notice(f"herod: warning: {self.path} could not be written: {error.strerror}")
             return False
@@ -244,6 +245,7 @@ def replace_private(path: Path, content: bytes) -> None:
             except BaseException:
                 os.unlink(temporary.name, dir_fd=folder)
                 raise
+            _sync_folder(folder)
     except OSError as error:
         raise FailureError(
             f"{path} cannot be written: {error.strerror}.", hint="check the folder and its permissions"
@@ -271,7 +273,15 @@ def give_name(temporary: Path, path: Path, *, folder: int) -> None:
         if is_taken(path, folder=folder):
             raise exists_already(path) from None
         os.rename(temporary.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
-    readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: int) -> None:
+    """Make the names in a folder durable, if it may be read: a drop folder may not."""
+    try:
+        readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+    except PermissionError:
+        return
     try:
         os.fsync(readable)
     finally:
