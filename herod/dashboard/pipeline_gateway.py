@@ -108,9 +108,21 @@ class Gateway:
             SignInNeeded: they are not signed in.
         """
         received = asked()
-        check_same_origin(received)
+        self.check_form(received)
         fields = read_form(received)
         return await self._visit(received, fields.pop(TICKET, None), read_query(received.query)), fields
+
+    def check_form(self, received: Request) -> None:
+        """Refuse a form that another origin's page sent, and note it for the audit log.
+
+        Raises:
+            InvalidRequest: another origin's page sent it.
+        """
+        try:
+            check_same_origin(received)
+        except InvalidRequest as error:
+            self.pipeline.note_refused_request(received.source, error.reason)
+            raise
 
     async def call(self, visit: Visit, name: str, /, **fields: Any) -> Any:
         """Run an operation as the visitor.

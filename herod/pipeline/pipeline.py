@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import trio
@@ -47,6 +47,9 @@ from herod_client.core.scope_graph import ADMIN
 __all__ = ["Pipeline"]
 
 logger = logging.getLogger("herod.operations")
+
+# What the audit log calls a request that was refused before any operation was called.
+REQUEST: Final = "request"
 
 
 class Pipeline:
@@ -126,6 +129,25 @@ class Pipeline:
         with suppress(Unauthenticated):
             context.principal = self._identify(context, presented)
         return admitted(context, operations)
+
+    def note_refused_request(self, source: Source, reason: str) -> None:
+        """Note for the audit log that a request was refused before any operation was called.
+
+        Args:
+            source: where it came from.
+            reason: why, from a fixed list.
+        """
+        self.runtime.counters["denials"] += 1
+        event = AuditEvent(
+            at=self._clock(),
+            actor=ANONYMOUS.id,
+            method=ANONYMOUS.method,
+            source=source.label,
+            operation=REQUEST,
+            outcome="denied",
+            reason=reason,
+        )
+        self.denials.add(event, share=share_of(source))
 
     def now(self) -> int:
         """Unix seconds, by the pipeline's clock."""

@@ -49,7 +49,7 @@ def request_credential(headers: Mapping[str, str], *, may_be_local_admin: bool =
     if "cookie" in headers:
         found.extend(_cookies(headers["cookie"], may_be_admin=may_be_local_admin))
     if len(found) > 1 and len({getattr(presented, "text", presented) for presented in found}) > 1:
-        raise InvalidRequest("The request presents two different credentials: send one.")
+        raise InvalidRequest("The request presents two different credentials: send one.", reason="two_credentials")
     return found[0] if found else None
 
 

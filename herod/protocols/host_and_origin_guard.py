@@ -3,16 +3,23 @@
 It protects against hostile pages in the admin's browser: DNS rebinding shows in Host, a cross-site request in Origin.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from herod.protocols.http import Request, Response
 from herod.protocols.responses import encode
 
-__all__ = ["LOOPBACK_NAMES", "Guard", "host_of", "is_own_origin"]
+__all__ = ["LOOPBACK_NAMES", "Guard", "Refusal", "host_of", "is_own_origin"]
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MISDIRECTED: Final = 421  # RFC 9110, section 15.5.20
 FORBIDDEN: Final = 403
+
+
+class Refusal(NamedTuple):
+    """The response that refuses a request, and why: `host` or `origin`."""
+
+    reason: str
+    response: Response
 
 
 class Guard:
@@ -28,14 +35,14 @@ class Guard:
         self._hosts = LOOPBACK_NAMES | {host.lower() for host in hosts}
         self._origins = {origin.lower() for origin in origins}
 
-    def check(self, request: Request) -> Response | None:
-        """None if the request may pass, else the response that refuses it."""
+    def check(self, request: Request) -> Refusal | None:
+        """None if the request may pass, else its refusal."""
         headers = request.headers
         if request.source.address != "unix" and host_of(headers.get("host", "")) not in self._hosts:
-            return _refuse(MISDIRECTED, "Unknown host name: add it to `hosts` in the settings.")
+            return _refuse("host", MISDIRECTED, "Unknown host name: add it to `hosts` in the settings.")
         origin = headers.get("origin")
         if origin is not None and not is_own_origin(origin, request) and origin.lower() not in self._origins:
-            return _refuse(FORBIDDEN, "This origin may not call herod: add it to `origins` in the settings.")
+            return _refuse("origin", FORBIDDEN, "This origin may not call herod: add it to `origins` in the settings.")
         return None
 
 
@@ -55,6 +62,7 @@ def host_of(value: str) -> str:
     return host.partition(":")[0]
 
 
-def _refuse(status: int, message: str) -> Response:
+def _refuse(reason: str, status: int, message: str) -> Refusal:
     body = encode({"error": {"code": "invalid_request", "message": message}})
-    return Response(status, body, (("Content-Type", "application/json"), ("Cache-Control", "no-store")))
+    headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+    return Refusal(reason, Response(status, body, headers))

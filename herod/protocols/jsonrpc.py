@@ -30,6 +30,7 @@ from herod.protocols.jsonrpc_messages import (
     read_body,
     read_call,
 )
+from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import MAX_ANSWER_BYTES, check_answer, encode, json_response
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Source
@@ -154,6 +155,7 @@ class JsonRpc:
         try:
             answer = b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (await self._run(operation, call, request), request_id)
         except HerodError as error:
+            note_refusal(self._pipeline, request, error)
             answer = herod_error(error, request_id)
         except Exception:  # the rest of the batch must still be answered
             logger.exception("a method failed", extra={"operation": operation.name})

@@ -8,6 +8,7 @@ from herod.pipeline.pipeline import Pipeline
 from herod.protocols.credential_headers import request_credential
 from herod.protocols.decode import convert_params, read_form
 from herod.protocols.http import Request, Response
+from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import encode, json_response, oauth_error
 from herod.protocols.rest import PathHandler
 from herod_client.core.errors import HerodError, InvalidRequest
@@ -25,6 +26,7 @@ def oauth_handler(pipeline: Pipeline, operation: Operation) -> PathHandler:
             presented, params = read_oauth_form(operation, request)
             result = await pipeline.call(operation, params, presented, request.source)
         except HerodError as error:
+            note_refusal(pipeline, request, error)
             return oauth_error(error)
         return json_response(encode(result), is_quiet=operation.is_quiet)
 
@@ -45,7 +47,7 @@ def read_oauth_form(operation: Operation, request: Request) -> tuple[Presented |
             raise InvalidRequest("client_secret needs its client_id.")
         in_form = Basic(client_id, secret)
         if presented is not None and presented != in_form:
-            raise InvalidRequest("The request presents two different credentials: send one.")
+            raise InvalidRequest("The request presents two different credentials: send one.", reason="two_credentials")
         presented = in_form
     elif client_id is not None and isinstance(presented, Basic) and presented.client_id != client_id:
         raise InvalidRequest("client_id differs from the one in the Authorization header.")

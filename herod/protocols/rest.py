@@ -10,6 +10,7 @@ from herod.pipeline.pipeline import Pipeline
 from herod.protocols.credential_headers import header_text, request_credential
 from herod.protocols.decode import check_depth, convert_params, decode_params, read_query, require_json
 from herod.protocols.http import Request, Response
+from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import (
     ErrorWriter,
     check_answer,
@@ -55,6 +56,7 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
                 return Response(200, check_answer(operation, result.encode()), headers)
             body = check_answer(operation, enveloped(result, version) if has_envelope else encode(result))
         except HerodError as error:
+            note_refusal(pipeline, request, error)
             return write_error(error)
         return json_response(
             body,

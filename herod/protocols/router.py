@@ -38,6 +38,7 @@ class Router:
         self, pipeline: Pipeline, operations: Mapping[str, Operation], guard: Guard, pages: Handler | None = None
     ) -> None:
         self._guard = guard
+        self._pipeline = pipeline
         self._version = pipeline.runtime.config.version
         self._fixed: dict[tuple[str, str], PathHandler] = {}
         self._patterns: dict[tuple[str, int], list[tuple[tuple[str, ...], PathHandler]]] = defaultdict(list)
@@ -64,7 +65,8 @@ class Router:
         """Answer one request."""
         refused = self._guard.check(request)
         if refused is not None:
-            return refused
+            self._pipeline.note_refused_request(request.source, refused.reason)
+            return refused.response
         method = "GET" if request.method == "HEAD" else request.method
         handler = self._fixed.get((method, request.path))
         if handler is not None:

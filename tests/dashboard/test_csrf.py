@@ -32,6 +32,10 @@ async def test_forms_of_other_origins(dashboard: Harness, headers: dict[str, str
     out = await dashboard.request("POST", "/ui/sign-out", form=home.partition("?")[2], headers={**headers, **cookie})
     assert out.status == status
     assert (await dashboard.request("GET", home, headers=cookie)).status == 200
+    await dashboard.pipeline.flush(is_last=True)
+    denied = [row.event for row in dashboard.store.audit_rows() if row.event.outcome == "denied"]
+    assert {event.reason for event in denied} == {"origin" if status == 403 else "foreign_form"}
+    assert sum(event.count for event in denied) == 2
 
 
 async def test_a_page_on_another_port_gains_nothing(dashboard: Harness) -> None:

@@ -13,7 +13,7 @@ TLS = Source(address="127.0.0.1", secure=True)
 def status(headers: dict[str, str], source: Source = TCP, guard: Guard | None = None) -> int | None:
     """The guard's status; None if it lets the request pass."""
     refused = (guard or Guard()).check(Request("GET", "/health", "", headers, b"", source))
-    return None if refused is None else refused.status
+    return None if refused is None else refused.response.status
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
 
-from herod.dashboard.csrf import check_same_origin
 from herod.dashboard.pipeline_gateway import Gateway, asked
 from herod.dashboard.rendering import render, see_other
 from herod.dashboard.sign_in_outcome import opening, refused, signed_in
@@ -42,7 +41,7 @@ class FirstRunPage:
         received = asked()
         fields: dict[str, str] = {}
         try:
-            check_same_origin(received)
+            self._gateway.check_form(received)
             fields = read_form(received)
             opened = await self._create(received, fields)
         except HerodError as error:

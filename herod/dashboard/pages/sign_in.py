@@ -10,7 +10,7 @@ from quart import Response as Page
 from quart import url_for
 from quart_trio import QuartTrio
 
-from herod.dashboard.csrf import check_same_origin, cookie_name
+from herod.dashboard.csrf import cookie_name
 from herod.dashboard.pages.first_run import first_run_page
 from herod.dashboard.pipeline_gateway import Gateway, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
@@ -64,7 +64,7 @@ class SignInPage:
         received = asked()
         fields: dict[str, str] = {}
         try:
-            check_same_origin(received)
+            self._gateway.check_form(received)
             fields = read_form(received)
             opened = await self._gateway.call_public(
                 "session.sign_in", {**fields, **opening(received)}, received.source
@@ -77,7 +77,7 @@ class SignInPage:
         """Sign in with a pasted API key: the session may do what the key may."""
         received = asked()
         try:
-            check_same_origin(received)
+            self._gateway.check_form(received)
             fields = read_form(received)
             key = fields.pop("key", "").strip()
             if not key:

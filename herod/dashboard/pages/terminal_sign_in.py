@@ -8,7 +8,6 @@ from http import HTTPStatus
 from quart import Response as Page
 from quart_trio import QuartTrio
 
-from herod.dashboard.csrf import check_same_origin
 from herod.dashboard.pages.sign_in import sign_in_page
 from herod.dashboard.pipeline_gateway import Gateway, asked
 from herod.dashboard.rendering import render
@@ -46,7 +45,7 @@ class TerminalSignInPage:
         """Open the session."""
         received = asked()
         try:
-            check_same_origin(received)
+            self._gateway.check_form(received)
             fields = {**read_form(received), **opening(received)}
             opened = await self._gateway.call_public("session.redeem", fields, received.source)
         except HerodError as error:

@@ -45,6 +45,7 @@ from herod.protocols.mcp.protocol_versions import (
     protocol_version_of,
 )
 from herod.protocols.mcp.tools import McpTool, make_tools
+from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import JSON_HEADERS, check_answer, encode, json_response
 from herod.scopes.decisions import Access
 from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, RateLimited, Unauthenticated
@@ -133,6 +134,7 @@ class McpEndpoint:
             body = error_object(error.code, error.message, said_id, error.data)
             return json_response(body, status=status or mcp_status(error.code))
         except HerodError as error:
+            note_refusal(self._pipeline, request, error)
             headers = (*JSON_HEADERS, *self._error_headers(error))
             return Response(row_of(error).http, herod_error(error, request_id), headers)
         if asker.revision == MODERN:

@@ -1,0 +1,23 @@
+"""Requests that are refused before any operation is called: which of them are evidence of an attack.
+
+A foreign Host or Origin, a form from another site's page and a second credential do not happen by mistake of a program
+that used to work, and somebody else's browser or proxy may have been led to send them. So each leaves a row in the
+audit log. Malformed requests are noise: they reach nothing, and only the access log has them. A row must never contain
+a text that the client chose.
+"""
+
+from typing import Final
+
+from herod.pipeline.pipeline import Pipeline
+from herod.protocols.http import Request
+from herod_client.core.errors import HerodError
+
+__all__ = ["TWO_CREDENTIALS", "note_refusal"]
+
+TWO_CREDENTIALS: Final = "two_credentials"
+
+
+def note_refusal(pipeline: Pipeline, request: Request, error: HerodError) -> None:
+    """Note a refusal of a request's credentials for the audit log, if it is evidence."""
+    if error.reason == TWO_CREDENTIALS:
+        pipeline.note_refused_request(request.source, TWO_CREDENTIALS)
