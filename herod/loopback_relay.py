@@ -124,13 +124,15 @@ class Relay:
     Args:
         path: the daemon's socket.
         uids: whose browsers may come. Another user's would guess passwords in our name.
+        servers: whose process may listen on the socket: another's would get passwords and sessions.
 
     Attributes:
         sessions: cookie and ticket of those that came through here, the one used last at the end.
     """
 
-    def __init__(self, path: str, *, uids: frozenset[int]) -> None:
+    def __init__(self, path: str, *, uids: frozenset[int], servers: frozenset[int]) -> None:
         self._path = path
+        self._servers = servers
         self._uids = uids
         self._socket = trio.socket.from_stdlib_socket(socket.create_server(("127.0.0.1", 0)))
         self.port: int = self._socket.getsockname()[1]
@@ -161,8 +163,8 @@ class Relay:
             f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
             "Via: 1.1 herod-ui\r\nConnection: close\r\n\r\n"
         )
-        with suppress(OSError, trio.BrokenResourceError):  # a daemon that is gone ends nothing
-            async with await trio.open_unix_socket(self._path) as daemon:
+        with suppress(RelayRefusal, OSError, trio.BrokenResourceError):  # a daemon that is gone ends nothing
+            async with await self.open_daemon() as daemon:
                 await daemon.send_all(head.encode() + body)
                 async for _ in daemon:
                     pass
@@ -214,12 +216,20 @@ class Relay:
             if len(self.sessions) > SESSIONS:
                 del self.sessions[next(iter(self.sessions))]
 
-    async def _pass(self, request: bytes, browser: trio.SocketStream) -> None:
+    async def open_daemon(self) -> trio.SocketStream:
+        """Connect to the daemon, and to nobody else."""
         try:
             daemon = await trio.open_unix_socket(self._path)
         except OSError as error:
             raise RelayRefusal(502, f"The daemon does not answer: {os.strerror(error.errno or 0)}.") from error
-        async with daemon:
+        _, uid, _ = struct.unpack("iII", daemon.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid not in self._servers:
+            await trio.aclose_forcefully(daemon)
+            raise RelayRefusal(502, f"A process of uid {uid} listens in the daemon's place.")
+        return daemon
+
+    async def _pass(self, request: bytes, browser: trio.SocketStream) -> None:
+        async with await self.open_daemon() as daemon:
             await daemon.send_all(request)
             async for piece in daemon:
                 await browser.send_all(piece)

@@ -72,6 +72,15 @@ def _global_options() -> list[click.Parameter]:
             expose_value=False,
             callback=_keep,
         ),
+        click.Option(
+            ["--server-uid"],
+            type=click.IntRange(0, 2**32 - 2),
+            metavar="UID",
+            help="Whose process may listen on the Unix socket, besides root (default: herod's user or yours). Also"
+            " HEROD_SERVER_UID.",
+            expose_value=False,
+            callback=_keep,
+        ),
         _output_option(),
         click.Option(
             ["--timeout"],

@@ -85,6 +85,7 @@ def _report_client(error: Exception, who: str | None, asked: str) -> int | None:
         NotAuthenticated,
         Refused,
         Unreachable,
+        Untrusted,
     )
 
     if not isinstance(error, ClientError):
@@ -98,7 +99,7 @@ def _report_client(error: Exception, who: str | None, asked: str) -> int | None:
         case Refused():
             hints = [error.hint or HINTS.get((asked.partition(".")[0], error.code))]
             code = REFUSED
-        case Unreachable() | BadAnswer():
+        case Unreachable() | Untrusted() | BadAnswer():
             code = NOT_REACHABLE
         case InvalidInput():
             code = USAGE

@@ -22,6 +22,7 @@ __all__ = ["CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "Invocation", "pass_invocation"
 
 CONNECT_TIMEOUT: Final = 10.0
 REQUEST_TIMEOUT: Final = 30.0
+MAX_UID: Final = 2**32 - 1  # (uid_t) -1 is nobody's
 PAGE: Final = 200  # the maximum page size of list operations
 
 
@@ -31,6 +32,7 @@ class Invocation:
 
     Attributes:
         url, key, token: as given; None if the option was not given.
+        server_uid: whose process may listen on the Unix socket, besides root; None for the default.
         who: after `identity()`: a hint about the credential, for when it is refused.
         asked: the operation that was called last.
     """
@@ -38,6 +40,7 @@ class Invocation:
     url: str | None = None
     key: str | None = None
     token: str | None = None
+    server_uid: int | None = None
     peer: bool = False
     output: str = "table"
     timeout: float = REQUEST_TIMEOUT
@@ -121,6 +124,19 @@ class Invocation:
             print_notice(f"herod: warning: the credential is sent unencrypted to {address}: use https://")
         return identity
 
+    def server(self) -> int | None:
+        """The uid whose process may listen on the Unix socket, besides root; None for herod's user or this one.
+
+        Raises:
+            UsageError: HEROD_SERVER_UID is not a uid.
+        """
+        text = os.environ.get("HEROD_SERVER_UID", "")
+        if self.server_uid is not None or not text:
+            return self.server_uid
+        if not (text.isascii() and text.isdecimal() and int(text) < MAX_UID):
+            raise click.UsageError("HEROD_SERVER_UID is not a user id: give a number.")
+        return int(text)
+
     def client(self) -> "Client":
         """The client, shared by the whole run."""
         if self._client is None:
@@ -137,6 +153,7 @@ class Invocation:
             identity=identity,
             timeout=self.timeout,
             connect_timeout=min(CONNECT_TIMEOUT, self.timeout),
+            server_uid=self.server(),
         )
 
     def call(self, method: str, **params: object) -> dict[str, Any]:

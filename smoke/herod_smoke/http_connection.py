@@ -2,8 +2,11 @@
 
 import http.client
 import json
+import os
+import pwd
 import socket
 import ssl
+import struct
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,15 +70,27 @@ class HttpClient(Protocol):
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float, servers: frozenset[int]) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
+        self._servers = servers
 
     def connect(self) -> None:
-        """Connect to the socket's path."""
+        """Connect to the socket's path.
+
+        Raises:
+            UnreachableError: another user's process listens there, unix(7).
+        """
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
+        _, uid, _ = struct.unpack("iII", self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid not in self._servers:
+            self.close()
+            raise UnreachableError(
+                f"unix:{self._path} is served by uid {uid}, which is not root, herod or you: nothing was sent; "
+                f"if it is your herod, give --server-uid {uid}"
+            )
 
 
 def _trusting(ca_file: str | None) -> ssl.SSLContext:
@@ -94,14 +109,18 @@ class SmokeConnection:
         url: `unix:/path`, `http://host:port` or `https://host:port`.
         timeout: seconds for each answer.
         ca_file: certificates to trust on TLS instead of the system's.
+        server_uid: the uid whose process may listen on a Unix socket, besides root; by default this process's user or
+            the local user `herod`.
     """
 
-    def __init__(self, url: str, *, timeout: float = 30, ca_file: str | None = None) -> None:
+    def __init__(
+        self, url: str, *, timeout: float = 30, ca_file: str | None = None, server_uid: int | None = None
+    ) -> None:
         self.url = url
         if url.startswith("unix:"):
             path = url.removeprefix("unix:")
             self.socket: Path | None = Path(path)
-            self._connection: http.client.HTTPConnection = _UnixConnection(path, timeout)
+            self._connection: http.client.HTTPConnection = _UnixConnection(path, timeout, _servers(server_uid))
             return
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -160,6 +179,15 @@ class SmokeConnection:
         except BaseException:  # Ctrl-C between request and answer: cleaning up needs a usable connection
             self._connection.close()
             raise
+
+
+def _servers(uid: int | None) -> frozenset[int]:
+    if uid is not None:
+        return frozenset({0, uid})
+    try:
+        return frozenset({0, os.geteuid(), pwd.getpwnam("herod").pw_uid})
+    except KeyError:
+        return frozenset({0, os.geteuid()})
 
 
 def bearer(token: str) -> Headers:

@@ -46,6 +46,7 @@ class Asked:
     only: tuple[str, ...]
     is_listing: bool
     ca_file: str | None
+    server_uid: int | None
     timeout: float
 
 
@@ -65,6 +66,13 @@ class Asked:
 @click.option("--only", multiple=True, metavar="NAME", help="Run only this check; repeatable.")
 @click.option("--list", "is_listing", is_flag=True, help="List the checks and exit.")
 @click.option("--ca-file", metavar="FILE", help="Certificates to trust for https.")
+@click.option(
+    "--server-uid",
+    type=click.IntRange(min=0),
+    envvar="HEROD_SERVER_UID",
+    metavar="UID",
+    help="Whose process may listen on the Unix socket, besides root.",
+)
 @click.option(
     "--timeout", type=click.FloatRange(min=0.1), default=30, metavar="S", help="Seconds to wait for an answer."
 )
@@ -103,7 +111,10 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def _smoke(asked: Asked) -> int:
-    with closing(SmokeConnection(asked.url or _find(), timeout=asked.timeout, ca_file=asked.ca_file)) as connection:
+    made = SmokeConnection(
+        asked.url or _find(), timeout=asked.timeout, ca_file=asked.ca_file, server_uid=asked.server_uid
+    )
+    with closing(made) as connection:
         return _run(asked, connection)
 
 

@@ -1,6 +1,5 @@
 """The async client: same protocol as the sync client, connection pooling, and connection failures."""
 
-import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -24,7 +23,6 @@ from herod_client import (
     Unreachable,
     Untrusted,
 )
-from herod_client.async_transport import expected_servers
 from support.certificates import make_certificate
 from support.fake_daemon import FakeDaemon, Reply, RpcError, fake_daemon, json_reply, raw_daemon
 from support.real_daemon import free_port, running
@@ -245,22 +243,3 @@ async def test_a_uid_over_tcp_cannot_be_shown() -> None:
     async with AsyncClient("http://127.0.0.1:1", identity=PeerIdentity()) as client:
         with pytest.raises(ClientError, match="uid"):
             await client.get("/health")
-
-
-async def test_a_squatter(daemon: FakeDaemon) -> None:
-    """A server with an unexpected uid receives nothing."""
-    found = await failure(daemon.url, servers=frozenset({os.geteuid() + 1}))
-    assert isinstance(found, Untrusted)
-    assert f"uid {os.geteuid()}" in found.message
-    assert daemon.asked == []
-
-
-def test_who_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expected are root and the given uid, or else this user and, if it exists, the user herod."""
-    assert expected_servers(4711) == {0, 4711}
-
-    def nobody(name: str) -> Any:
-        raise KeyError(name)
-
-    monkeypatch.setattr("pwd.getpwnam", nobody)
-    assert expected_servers() == {0, os.geteuid()}

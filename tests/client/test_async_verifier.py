@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -25,7 +24,6 @@ from herod_client import (
     Refused,
     ThreadedVerifier,
     Unreachable,
-    Untrusted,
     Verifier,
 )
 from herod_client.core.errors import BadToken, Disabled, MissingScope, RevokedToken, Unavailable
@@ -282,37 +280,6 @@ def test_settings_that_will_not_do(more: dict[str, Any]) -> None:
     """Missing keys, an empty secret and too short a `max_stale` are refused."""
     with pytest.raises(InvalidInput):
         Verifier("unix:/run/herod/herod.sock", **more)
-
-
-async def test_a_squatter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another user's process in herod's place receives nothing and is not trusted."""
-    # The tests may run as root, so the check is set to refuse root.
-    monkeypatch.setattr("herod_client.async_verifier.expected_servers", lambda uid: frozenset({uid}))
-    with fake_daemon(tmp_path / "s") as squatter:
-        with pytest.raises(Untrusted):
-            async with Verifier(squatter.url, secret=SECRET, server_uid=4711):
-                pass
-        assert squatter.asked == []
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
-async def test_a_squatter_of_another_uid(tmp_path: Path) -> None:
-    """A listener with another uid is detected by its peer credentials."""
-    path = tmp_path / "s"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        os.seteuid(4711)  # the kernel records the caller of listen(2)
-        try:
-            listener.listen()
-        finally:
-            os.seteuid(0)
-        with pytest.raises(Untrusted, match="uid 4711"):
-            async with Verifier(f"unix:{path}", secret=SECRET):
-                pass
-        listener.settimeout(0)
-        connected, _ = listener.accept()
-        with connected:
-            assert connected.recv(1) == b""
 
 
 FEED: dict[str, Any] = {

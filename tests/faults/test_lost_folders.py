@@ -44,7 +44,8 @@ def test_permissions_lost() -> None:
             check_reads(daemon, known)
             assert add_account(daemon, "bob")[0] == 201
             assert daemon.curl("/health")[0] == 200
-            assert "could not be copied" in message_of(daemon.herod("backup", str(folder / "b"), "--peer"), 1)
+            whose = f"--server-uid={UID if os.geteuid() == 0 else os.geteuid()}"
+            assert "could not be copied" in message_of(daemon.herod("backup", str(folder / "b"), "--peer", whose), 1)
             daemon.stop()
         env = {**environment(folder), "HERO_SECRET": SECRET, **given}
         prefix = OTHER if os.geteuid() == 0 else ()

@@ -66,9 +66,10 @@ def ui(invocation: Invocation, prints: bool) -> int:  # noqa: FBT001 - click's f
         base = page_url
     else:
         from herod.loopback_relay import Relay  # brings trio, which no other command needs
+        from herod_client.socket_servers import expected_servers
 
         assert isinstance(address, UnixAddress)  # noqa: S101 - for the type checker: there is no third
-        relay = Relay(address.path, uids=_own_uids(os.environ))
+        relay = Relay(address.path, uids=_own_uids(os.environ), servers=expected_servers(invocation.server()))
         base = f"http://127.0.0.1:{relay.port}"
     link = f"{base}/ui/code?code={answer['code']}"
     path: Path | None = None

@@ -14,6 +14,7 @@ from herod_client.async_transport import ConnectionPool, Sink
 from herod_client.client import CONNECT_TIMEOUT, REQUEST_TIMEOUT
 from herod_client.credentials import Identity
 from herod_client.http_messages import Dialogue, Json
+from herod_client.socket_servers import expected_servers
 from herod_client.sync_transport import SinkError
 
 __all__ = ["MAX_CONNECTIONS", "AsyncClient"]
@@ -32,7 +33,8 @@ class AsyncClient:
         connect_timeout: seconds until a connection must be established.
         max_connections: open at once; further requests wait for one of them.
         tls: how an https address is verified; by default against the system's authorities.
-        servers: the only uids whose process may listen on a Unix socket (`expected_servers`); None skips the check.
+        server_uid: the uid that may listen on a Unix socket, besides root; by default this process's own user or the
+            local user `herod`.
 
     Raises:
         InvalidInput: `address` is not an address.
@@ -47,7 +49,7 @@ class AsyncClient:
         connect_timeout: float = CONNECT_TIMEOUT,
         max_connections: int = MAX_CONNECTIONS,
         tls: ssl.SSLContext | None = None,
-        servers: frozenset[int] | None = None,
+        server_uid: int | None = None,
     ) -> None:
         self.address = parse_address(address) if isinstance(address, str) else address
         self.identity = identity
@@ -58,7 +60,7 @@ class AsyncClient:
             connect_timeout=connect_timeout,
             timeout=timeout,
             tls=tls,
-            servers=servers,
+            servers=expected_servers(server_uid),
         )
         self._numbers = itertools.count(1)
 

@@ -3,11 +3,8 @@
 Every connection failure becomes an `Unreachable` that says what to check. Nothing is sent twice.
 """
 
-import os
-import pwd
 import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator, Callable
 from email.message import Message
 from typing import Final
@@ -16,35 +13,19 @@ import httptools
 import trio
 
 from herod_client.addresses import Address, TcpAddress, UnixAddress
-from herod_client.client_errors import Untrusted
 from herod_client.connection_diagnosis import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
 from herod_client.http_messages import Request, Response, host_of, parse_retry_after
+from herod_client.socket_servers import check_server
 from herod_client.sync_transport import MAX_ANSWER, SinkError
 
-__all__ = ["ConnectionPool", "Sink", "expected_servers"]
+__all__ = ["ConnectionPool", "Sink"]
 
 PIECE_BYTES: Final = 64 * 1024
 MAX_HEAD: Final = 64 * 1024
 FULL_BACKLOG_SECONDS: Final = 0.01
-SERVICE_USER: Final = "herod"
 
 Sink = Callable[[bytes], object]
 _Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
-
-
-def expected_servers(uid: int | None = None) -> frozenset[int]:
-    """Return the uids whose process may listen on herod's socket: root, and `uid`.
-
-    Args:
-        uid: the user who runs herod; by default this process's own user, or the local user `herod`.
-    """
-    if uid is not None:
-        return frozenset({0, uid})
-    try:
-        service = {pwd.getpwnam(SERVICE_USER).pw_uid}
-    except KeyError:
-        service = set()
-    return frozenset({0, os.geteuid(), *service})
 
 
 class ConnectionPool:
@@ -56,7 +37,7 @@ class ConnectionPool:
         connect_timeout: seconds until a connection must be established.
         timeout: seconds from a request's first byte to its answer's last.
         tls: how an https address is verified; by default against the system's authorities.
-        servers: the only uids whose process may listen on a Unix socket; None skips the check.
+        servers: the only uids whose process may listen on a Unix socket (`expected_servers`).
     """
 
     def __init__(
@@ -67,7 +48,7 @@ class ConnectionPool:
         connect_timeout: float,
         timeout: float,
         tls: ssl.SSLContext | None,
-        servers: frozenset[int] | None,
+        servers: frozenset[int],
     ) -> None:
         self.address = address
         self._connect_timeout = connect_timeout
@@ -155,8 +136,7 @@ class ConnectionPool:
                         break
                     except BlockingIOError:  # the backlog is full, unix(7); there is no event for when it is not
                         await trio.sleep(FULL_BACKLOG_SECONDS)
-            if self._servers is not None:
-                _check_server(raw, address, self._servers)
+            check_server(raw, address, self._servers)
             return trio.SocketStream(trio.socket.from_stdlib_socket(raw))
         except trio.TooSlowError as error:
             raw.close()
@@ -281,16 +261,6 @@ class _Line:
         """Close the connection, even while the task is being cancelled."""
         self.close()
         await trio.lowlevel.cancel_shielded_checkpoint()
-
-
-def _check_server(raw: socket.socket, address: UnixAddress, servers: frozenset[int]) -> None:
-    """Check the uid of the process that called listen(2), as reported by the kernel, unix(7)."""
-    _, uid, _ = struct.unpack("iII", raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    if uid not in servers:
-        raise Untrusted(
-            f"The process that listens on {address.path} has uid {uid}, not root's or herod's: nothing was sent.",
-            hint="find out which process that is; if it is your herod, give its uid: server_uid=",
-        )
 
 
 def _innermost(error: BaseException) -> Exception:

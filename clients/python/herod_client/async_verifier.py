@@ -19,7 +19,6 @@ import trio
 
 from herod_client.addresses import Address, TcpAddress, parse_address
 from herod_client.async_client import AsyncClient
-from herod_client.async_transport import expected_servers
 from herod_client.client_errors import BadAnswer, ClientError, InvalidInput, Refused
 from herod_client.core.errors import SettingsError
 from herod_client.core.signing_keys import SigningKey, SigningKeys, hs256_key
@@ -97,7 +96,7 @@ class Verifier:
             _secret_key(secret)
         self._secret = secret
         self._jwks = jwks
-        self._servers = expected_servers(server_uid)
+        self._server_uid = server_uid
         self._tls = tls
         self._max_stale = max_stale
         self._wait = max(1, min(MAX_WAIT, int(max_stale / 2)))
@@ -139,7 +138,7 @@ class Verifier:
             timeout=self._wait + ANSWER_SECONDS,
             max_connections=1,
             tls=self._tls,
-            servers=self._servers,
+            server_uid=self._server_uid,
         )
         try:
             while not await self._listen(client, wait=self._wait):

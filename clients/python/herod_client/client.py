@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 from herod_client.addresses import Address, parse_address
 from herod_client.credentials import Identity
 from herod_client.http_messages import Dialogue, Json, Request, Response
+from herod_client.socket_servers import expected_servers
 from herod_client.sync_transport import Connection, SinkError
 
 __all__ = ["CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "Client", "Json"]
@@ -30,6 +31,8 @@ class Client:
         timeout: seconds from a request to its complete answer.
         connect_timeout: seconds until a connection must be established.
         tls: how an https address is verified; by default against the system's authorities.
+        server_uid: the uid that may listen on a Unix socket, besides root; by default this process's own user or the
+            local user `herod`.
 
     Raises:
         InvalidInput: `address` is not an address.
@@ -43,11 +46,18 @@ class Client:
         timeout: float = REQUEST_TIMEOUT,
         connect_timeout: float = CONNECT_TIMEOUT,
         tls: ssl.SSLContext | None = None,
+        server_uid: int | None = None,
     ) -> None:
         self.address = parse_address(address) if isinstance(address, str) else address
         self.identity = identity
         self._dialogue = Dialogue(self.address, identity)
-        self._connection = Connection(self.address, connect_timeout=connect_timeout, timeout=timeout, tls=tls)
+        self._connection = Connection(
+            self.address,
+            connect_timeout=connect_timeout,
+            timeout=timeout,
+            tls=tls,
+            servers=expected_servers(server_uid),
+        )
         self._last_id = 0
 
     def __enter__(self) -> Self:
@@ -79,6 +89,7 @@ class Client:
         Raises:
             Refused: herod answered with an error; NotAuthenticated if authentication failed.
             Unreachable: no answer came.
+            Untrusted: another user's process listens there.
             BadAnswer: the answer is not JSON-RPC.
             InvalidInput: the identity cannot be presented at this address.
         """
@@ -95,7 +106,7 @@ class Client:
             allow: error statuses whose body is still returned, such as 503 of `/health`.
 
         Raises:
-            Refused, Unreachable, BadAnswer, InvalidInput: as `call`.
+            Refused, Unreachable, Untrusted, BadAnswer, InvalidInput: as `call`.
         """
         return self._dialogue.read(self._send(self._dialogue.ask("GET", path, identity=identity)), allow)
 
@@ -108,7 +119,7 @@ class Client:
             identity: present this instead of the client's.
 
         Raises:
-            Refused, Unreachable, BadAnswer, InvalidInput: as `call`.
+            Refused, Unreachable, Untrusted, BadAnswer, InvalidInput: as `call`.
             OSError: the sink raised it.
         """
         try:
@@ -121,7 +132,7 @@ class Client:
         """POST a JSON body to a plain route.
 
         Raises:
-            Refused, Unreachable, BadAnswer, InvalidInput: as `call`.
+            Refused, Unreachable, Untrusted, BadAnswer, InvalidInput: as `call`.
         """
         return self._dialogue.read(self._send(self._dialogue.ask_json(path, body, identity)))
 
@@ -130,7 +141,7 @@ class Client:
 
         Raises:
             Refused: `code` is the OAuth error (RFC 6749, section 5.2).
-            Unreachable, BadAnswer, InvalidInput: as `call`.
+            Unreachable, Untrusted, BadAnswer, InvalidInput: as `call`.
         """
         return self._dialogue.read(self._send(self._dialogue.ask_form(path, form, identity)))
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 from herod_client.addresses import Address, TcpAddress, UnixAddress
 from herod_client.connection_diagnosis import broken, cut_off, endless, no_answer, no_http, no_port, no_socket
 from herod_client.http_messages import Response, host_of, parse_retry_after
+from herod_client.socket_servers import check_server
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -44,13 +45,21 @@ class Connection:
         address: the daemon's.
         connect_timeout: seconds until the connection must be established.
         timeout: seconds from a request's first byte to its answer's last.
+        servers: the only uids whose process may listen on a Unix socket (`expected_servers`).
         tls: how an https address is verified; by default against the system's authorities.
     """
 
     def __init__(
-        self, address: Address, *, connect_timeout: float, timeout: float, tls: ssl.SSLContext | None = None
+        self,
+        address: Address,
+        *,
+        connect_timeout: float,
+        timeout: float,
+        servers: frozenset[int],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.address = address
+        self._servers = servers
         self._connect_timeout = connect_timeout
         self._timeout = timeout
         self._tls = tls
@@ -86,6 +95,7 @@ class Connection:
 
         Raises:
             Unreachable: no complete answer came.
+            Untrusted: another user's process listens there.
             BadAnswer: the answer is not HTTP, or too large.
         """
         connection, line = self._open()
@@ -162,9 +172,13 @@ class Connection:
             timeval = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
             raw.connect(address.path)
+            check_server(raw, address, self._servers)
         except OSError as error:
             raw.close()
             raise no_socket(address, error, self._connect_timeout) from error
+        except BaseException:
+            raw.close()
+            raise
         return raw
 
     def _connect_tcp(self, address: TcpAddress) -> socket.socket:

@@ -201,7 +201,7 @@ def test_another_host(host: str) -> None:
 
 async def test_refused_requests_push_no_session_out() -> None:
     """The sessions that the relay ends with itself are those of requests that it relayed."""
-    relay = Relay("/no/daemon", uids=frozenset({os.geteuid()}))
+    relay = Relay("/no/daemon", uids=frozenset({os.geteuid()}), servers=frozenset())
     real = "GET /ui/home?ticket=t0 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: herod_session=c0\r\n\r\n"
     forged = "GET /ui/x?ticket=t{n} HTTP/1.1\r\nHost: evil.test\r\nCookie: herod_session=c{n}\r\n\r\n"
     requests = [real.format(port=relay.port), *(forged.format(n=n) for n in range(1, 70))]
@@ -217,7 +217,7 @@ async def test_refused_requests_push_no_session_out() -> None:
 @pytest.mark.parametrize("line", ["GET /ui/x HTTP/1.0", "GET /ui/x HTTP/1.1"])
 async def test_only_modern_http_is_relayed(line: str) -> None:
     """The daemon's answer may be chunked, which HTTP/1.0 does not know."""
-    relay = Relay("/no/daemon", uids=frozenset())
+    relay = Relay("/no/daemon", uids=frozenset(), servers=frozenset())
     with closing(relay):
         browser, other = trio.testing.memory_stream_pair()
         await other.send_all(f"{line}\r\nHost: 127.0.0.1:{relay.port}\r\n\r\n".encode())
