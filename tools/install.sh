@@ -30,18 +30,21 @@ units=$root/lib/systemd
 # The owner of a folder or link in a path, or a user who can write to it, could redirect root to any file.
 check_owners() {
   [[ $EUID == 0 ]] || return 0
-  local path=$1 step=/ owner mode name aim
+  local path=$1 step=/ owner mode group name aim
   local -a names
   IFS=/ read -ra names <<< "${path#/}"
   for name in '' "${names[@]}"; do
     step=${step%/}/$name
     [[ -e $step || -L $step ]] || return 0
-    read -r owner mode <<< "$(stat -c '%u %a' "$step")"
+    read -r owner mode group <<< "$(stat -c '%u %a %G' "$step")"
     [[ $owner == 0 ]] ||
       fail "$step belongs to uid $owner, and root does not follow paths that another user can change: run as that user"
     if [[ ! -L $step ]]; then
       (( ! (8#$mode & 2) || 8#$mode & 01000 )) ||
         fail "$step is writable for every user, who could redirect root: chmod o-w $step"
+      # Debian's group staff may write to /usr/local, and counts as root there.
+      [[ $group == root || $group == staff ]] || (( ! (8#$mode & 8#20) || 8#$mode & 01000 )) ||
+        fail "$step is writable for group $group, which could redirect root: chmod g-w $step"
     elif [[ -e $step ]]; then
       aim=$(readlink "$step")
       [[ $aim == /* ]] || aim=${step%/*}/$aim
@@ -52,7 +55,8 @@ check_owners() {
 
 check_places() {
   local place
-  for place in "$root"/{bin,lib/systemd/system,lib/herod,share/herod,share/doc/herod} "$DESTDIR$SYSCONFDIR/herod"; do
+  for place in "$root"/{bin,lib/{herod,systemd/{system,user},{sysusers,tmpfiles}.d},share/{,doc/}herod} \
+    "$DESTDIR$SYSCONFDIR/herod"; do
     check_owners "$place"
   done
 }
@@ -132,8 +136,8 @@ put_files() {
   for file in systemd/herod.service.d/*.conf systemd/herod.toml; do
     put "$file" "$root/share/herod/$(basename "$file")"
   done
-  for file in README.md CHANGELOG.md LICENSE docs/*.md; do
-    put "$file" "$root/share/doc/herod/$(basename "$file")"
+  for file in README.md CHANGELOG.md LICENSE docs/*.md docs/security/*.md; do
+    put "$file" "$root/share/doc/herod/${file#docs/}"
   done
   sed -i 's|](docs/|](|g' "$root/share/doc/herod/README.md" # the pages are next to it there
   if [[ ! -e $DESTDIR$SYSCONFDIR/herod/herod.toml ]]; then

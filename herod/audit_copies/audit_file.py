@@ -1,7 +1,8 @@
 """The audit file: one JSON line for each audit row, appended in the order of the chain.
 
 Every method blocks, so they are called in a thread, one at a time. Only a regular file of this user with one name is
-written to. Must never follow a link, nor change the mode or content of any other file.
+written to. Must never follow a link, nor change the mode or content of any other file: one that begins otherwise is
+refused first.
 """
 
 import errno
@@ -26,6 +27,7 @@ __all__ = ["AuditFile", "open_audit_file"]
 logger = logging.getLogger("herod.audit_file")
 
 _OPEN: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_BEGINNING: Final = b'{"seq":'  # of each line, by the order of the fields of `AuditEntry`
 # With these the disk is at fault, not the setting: herod starts, and tries again.
 DISK_FAULTS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE})
 READ_BYTES: Final = 64 * 1024  # read at a time, backwards; a line has less than 1 KiB
@@ -71,7 +73,8 @@ class AuditFile:
         """Close the file and open the one that has the path now, or create it; an unfinished last line is removed.
 
         Raises:
-            RuntimeFailure: it is not a regular file of this user with one name, or another process writes to it.
+            RuntimeFailure: it is not a regular file of this user with one name, has other content, or another process
+                writes to it.
             OSError: it cannot be opened.
         """
         self.close()
@@ -173,6 +176,8 @@ class AuditFile:
                 f"the audit file {self.path} has another name as well (a hard link): remove the wrong name, or choose "
                 "another file"
             )
+        if not _BEGINNING.startswith(os.pread(descriptor, len(_BEGINNING), 0)):
+            raise RuntimeFailure(f"{self.path} is not an audit file, and was not changed: choose another file")
         mode = stat.S_IMODE(found.st_mode)
         if mode & ~PRIVATE_MODE:
             os.fchmod(descriptor, PRIVATE_MODE)

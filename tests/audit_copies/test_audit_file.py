@@ -225,3 +225,14 @@ def test_lock_ends_with_the_file(tmp_path: Path) -> None:
     file.reopen()
     with path.open("rb") as other, pytest.raises(BlockingIOError):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.parametrize("content", [b"SQLite format 3\0", b"#!/bin/sh\nexit", b"root:x:0:0", b"{}\n"])
+def test_other_content(tmp_path: Path, content: bytes) -> None:
+    """A file that is not an audit file is refused before its mode changes or its last line is removed."""
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    path.chmod(0o755)
+    with pytest.raises(RuntimeFailure, match=f"{path} is not an audit file, and was not changed"):
+        open_audit_file(path)
+    assert (stat.S_IMODE(path.stat().st_mode), path.read_bytes()) == (0o755, content)

@@ -265,6 +265,26 @@ def test_root_in_a_folder_of_another_user(tmp_path: Path, way: str, target: str)
 
 
 @pytest.mark.parametrize(
+    "place", ["bin", "lib/systemd/user", "lib/sysusers.d", "lib/tmpfiles.d", "share/doc", "etc/herod", "group"]
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_every_folder_that_is_written_to(tmp_path: Path, place: str) -> None:
+    """Root refuses whichever of the folders another user owns, or a group may write to, before anything is built."""
+    (tmp_path / place).mkdir(parents=True)
+    if place == "group":
+        os.chown(tmp_path, 0, 4321)
+        tmp_path.chmod(0o775)
+    else:
+        os.chown(tmp_path / place, 4321, 4321)
+    before = files(tmp_path)
+    done = make("install", DESTDIR=tmp_path, PREFIX="/")
+    culprit = tmp_path if place == "group" else tmp_path / place
+    assert f"make install: {culprit} " in done.stderr
+    assert done.returncode != 0
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
     ("variables", "word"),
     [
         ({"PREFIX": "relative"}, "absolute path"),
