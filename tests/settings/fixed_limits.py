@@ -110,6 +110,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "characters of either before normalization": "herod.pipeline.text_normalization:MAX_TYPED",
         "characters of a password, at least": "herod.credentials.passwords:MIN_CHARS",
         "characters of a password, at most": "herod.credentials.passwords:MAX_CHARS",
+        "characters of it that are judged by how easy it is to guess": (
+            "herod.credentials.guessable_passwords:MAX_CHARS_ESTIMATED"
+        ),
         "characters up to which a password is normalized": "herod.credentials.passwords:MAX_CHARS_BEFORE_NFKC",
         "characters of an access token": "herod_client.core.access_tokens:MAX_TOKEN_CHARS",
         "depth of JSON in it": "herod_client.core.access_tokens:MAX_DEPTH",

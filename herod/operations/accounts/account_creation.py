@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from herod.credentials.guessable_passwords import require_unguessable
 from herod.credentials.passwords import check_password, hash_password
 from herod.credentials.secret_hashes import hash_secret
 from herod.pipeline.operation_definition import Context
@@ -40,11 +41,19 @@ def account_with_secret(
     return account, secret
 
 
-def hashing(password: str) -> Callable[[], str]:
-    """Check a new password, and return the slow work of hashing it.
+def hashing(password: str, *texts: str | None) -> Callable[[], str]:
+    """Check a new password, and return the slow work: to estimate how hard it is to guess, and to hash it.
+
+    Args:
+        texts: the account's email and name, which would be easy to guess.
 
     Raises:
-        InvalidRequest: the password is too short or too long.
+        InvalidRequest: the password is too short or too long; from the work: too easy to guess.
     """
     check_password(password)
-    return lambda: hash_password(password)
+
+    def work() -> str:
+        require_unguessable(password, *texts)
+        return hash_password(password)
+
+    return work

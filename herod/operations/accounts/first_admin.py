@@ -88,7 +88,7 @@ def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -
         raise _wrong_code()
     if reader.find(Account, "email", params.email):
         raise address_in_use()
-    return hashing(params.password)
+    return hashing(params.password, params.email, params.name)
 
 
 @command(

@@ -170,7 +170,7 @@ def _hash_new_password(reader: Reader, context: Context, params: Register) -> Wo
         raise registration_closed()
     if reader.find(Account, "email", params.email):
         raise address_in_use()
-    return hashing(params.password)
+    return hashing(params.password, params.email, params.name)
 
 
 @command(

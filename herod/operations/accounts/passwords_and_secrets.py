@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from herod.credentials.passwords import DECOY_PHC, check_password, hash_password, verify_password
+from herod.credentials.passwords import DECOY_PHC, verify_password
 from herod.credentials.secret_hashes import hash_secret
+from herod.operations.accounts.account_creation import hashing
 from herod.pipeline.operation_definition import Context, SecretText, Work, command
 from herod.pipeline.parameter_types import EXAMPLE_ID, CurrentPassword, NewPassword
 from herod.pipeline.privilege_ceilings import is_admin, owns
@@ -55,14 +56,14 @@ def _guess(reader: Reader, context: Context, params: SetPassword) -> Attempt | N
 
 def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Work:
     account: Account = context.record
-    check_password(params.password)
+    hash_new = hashing(params.password, account.email, account.name)
     must_check = params.current is not None or not _may_skip_current(context, account)
     old, current = account.password, params.current or ""
 
     def work() -> NewHash:
         if must_check and (not verify_password(current, old or DECOY_PHC) or old is None):
             raise BadCredentials("The current password is wrong.", reason="wrong_password")
-        return NewHash(hash_password(params.password), old if must_check else None)
+        return NewHash(hash_new(), old if must_check else None)
 
     return work
 

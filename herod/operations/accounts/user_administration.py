@@ -139,7 +139,7 @@ def users_get(reader: Reader, context: Context, params: AccountRef) -> User:
 
 
 def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | None:
-    return None if params.password is None else hashing(params.password)
+    return None if params.password is None else hashing(params.password, params.email, params.name)
 
 
 @command(
