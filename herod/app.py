@@ -29,6 +29,7 @@ from herod.operations.audit import AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.pipeline import Pipeline
 from herod.pipeline.process.process_state import ProcessState
+from herod.pipeline.process.steady_clock import SteadyClock, keep_steady_clock, load_steady_clock
 from herod.private_files import write_private
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Handler
@@ -49,7 +50,7 @@ from herod.settings import Settings
 from herod.settings.bind_addresses import with_both_loopbacks
 from herod.store.memory_store import MemoryStore
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
-from herod.store.store_interface import Writer
+from herod.store.store_interface import EXPIRED_KEPT_SECONDS, Writer
 from herod_client.core.errors import InvalidRequest, RuntimeFailure, SettingsError, Unavailable
 from herod_client.core.scope_graph import ScopeGraph
 
@@ -112,12 +113,13 @@ async def _main(
     notifier = SystemdNotifier(settings.manager.notify)
     async with store:
         try:
-            runtime = await _make_runtime(settings, graph, store)
+            steady = await load_steady_clock(store, _now())
+            runtime = await _make_runtime(settings, graph, store, steady)
             await _bootstrap(settings, store)
         except Unavailable as error:  # a full disk, a damaged signing key
             raise RuntimeFailure(f"herod cannot start: {error.message}") from error
         deployment = replace(describe(settings, listeners, certificates), audit_file=copies.file_state)
-        process = ProcessState(operations=OPERATIONS, deployment=deployment)
+        process = ProcessState(operations=OPERATIONS, deployment=deployment, steady=steady)
         watch_loop = LoopWatch() if settings.log_level == "debug" else None
         pipeline = (Pipeline if watch_loop is None else WatchedPipeline)(store, runtime, clock=_now, process=process)
         guard = Guard(hosts=settings.hosts | listeners.hosts, origins=settings.origins)
@@ -143,7 +145,7 @@ async def _main(
             )
             background.start_soon(code.keep)
             kept = AuditRetention(days=settings.audit_keep_days, rows=settings.audit_keep_rows)
-            background.start_soon(_purge, store, runtime, kept)
+            background.start_soon(_purge, store, runtime, kept, steady)
             background.start_soon(_log_audit_head, store)
             background.start_soon(copies.run)
             if settings.manager.watchdog_seconds is not None:
@@ -187,7 +189,9 @@ def _open_store(settings: Settings) -> SqliteStore | MemoryStore:
     return MemoryStore(secret) if settings.store is None else open_sqlite(settings.store, secret, now=_now())
 
 
-async def _make_runtime(settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore) -> Runtime:
+async def _make_runtime(
+    settings: Settings, graph: ScopeGraph, store: SqliteStore | MemoryStore, steady: SteadyClock
+) -> Runtime:
     now = _now()
     signing = await store.write(
         partial(
@@ -196,6 +200,7 @@ async def _make_runtime(settings: Settings, graph: ScopeGraph, store: SqliteStor
             algorithm=settings.signing,
             ttl=settings.token_ttl,
             now=now,
+            earliest=steady.earliest(now),
         )
     )
     return Runtime(
@@ -340,15 +345,19 @@ async def _flush(pipeline: Pipeline) -> None:
         await pipeline.flush()
 
 
-async def _purge(store: SqliteStore | MemoryStore, runtime: Runtime, kept: AuditRetention) -> None:
+async def _purge(store: SqliteStore | MemoryStore, runtime: Runtime, kept: AuditRetention, steady: SteadyClock) -> None:
     """Delete expired sessions and revocations, and audit rows beyond the retention limits."""
     while True:
+        before = trio.current_time()
         await trio.sleep(PURGE_SECONDS)
         now = _now()
-        runtime.forget_revocations(now)
+        steady.follow(now, elapsed=trio.current_time() - before)
+        earliest = steady.earliest(now)
+        runtime.forget_revocations(earliest - EXPIRED_KEPT_SECONDS)
         with suppress(Unavailable):  # `/health` reports it already
-            await store.purge_expired(now)
-            await enforce_retention(store, kept, now=now)
+            await keep_steady_clock(store, steady)
+            await store.purge_expired(earliest)
+            await enforce_retention(store, kept, now=now, earliest=earliest)
 
 
 async def _log_audit_head(store: SqliteStore | MemoryStore) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "Account",
     "ApiKey",
     "AuditEvent",
+    "ClockRecord",
     "FieldUse",
     "GuessCount",
     "HashKey",
@@ -341,6 +342,19 @@ class LegacyUse(Record, frozen=True, kw_only=True):
     promoted_to: str | None = None
 
 
+class ClockRecord(Record, frozen=True, kw_only=True):
+    """How far the clock by which expired records are deleted has come (`pipeline/process/steady_clock.py`).
+
+    Attributes:
+        reached: Unix seconds.
+    """
+
+    kind: ClassVar[str] = "clock"
+    is_followed: ClassVar[bool] = False
+
+    reached: int
+
+
 RECORD_TYPES: tuple[type[Record], ...] = (
     Account,
     ApiKey,
@@ -352,6 +366,7 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     GuessCount,
     HashKey,
     LegacyUse,
+    ClockRecord,
 )
 
 

@@ -11,6 +11,7 @@ from herod.identity.runtime_state import Runtime
 from herod.records import Account, ApiKey, PeerRule
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
+from herod_client.core.access_tokens import CLOCK_SKEW
 from herod_client.core.errors import BadCredentials, Disabled
 from herod_client.core.grants import Grants
 from herod_client.core.scope_graph import OWNER
@@ -19,6 +20,7 @@ __all__ = [
     "BAD_KEY",
     "LOCAL_ADMIN_ID",
     "account_principal",
+    "is_in_overlap",
     "key_principal",
     "legacy_principal",
     "local_admin",
@@ -98,6 +100,14 @@ def key_principal(reader: Reader, runtime: Runtime, key: ApiKey, *, is_former: b
         expires_at=ends,
         is_former=is_former,
     )
+
+
+def is_in_overlap(key: ApiKey, now: int) -> bool:
+    """Whether the former secret of a rotated key is valid.
+
+    An overlap that begins in the future was set while the clock was ahead, and would last as long as that.
+    """
+    return now < key.former_until and (key.rotated_at or 0) - CLOCK_SKEW <= now
 
 
 def rule_principal(runtime: Runtime, rules: list[PeerRule]) -> Principal:

@@ -21,7 +21,13 @@ from herod.identity.credential_types import (
     SessionCookie,
     UnknownScheme,
 )
-from herod.identity.effective_principals import BAD_KEY, account_principal, key_principal, legacy_principal
+from herod.identity.effective_principals import (
+    BAD_KEY,
+    account_principal,
+    is_in_overlap,
+    key_principal,
+    legacy_principal,
+)
 from herod.identity.parent_credential import cookie_principal, parent_of
 from herod.identity.runtime_state import Runtime
 from herod.identity.unix_peer import peer_principal
@@ -153,7 +159,7 @@ def _by_key(reader: Reader, runtime: Runtime, text: str, now: int) -> Principal:
     if not matches(key.secret_hash, computed) and not _is_secret(reader, runtime, key, key.secret_hash, computed, text):
         if key.former_hash is None or not _is_secret(reader, runtime, key, key.former_hash, computed, text):
             raise BadCredentials(BAD_KEY, reason="wrong_secret")
-        if now >= key.former_until:
+        if not is_in_overlap(key, now):
             raise BadCredentials(BAD_KEY, reason="rotated")
         is_former = True
     if (key.owner is None) is not (parsed.kind is KeyKind.SERVICE):

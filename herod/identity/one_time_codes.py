@@ -1,7 +1,8 @@
 """One-time codes: 256 random bits that refer to a value for a short time and a single use. Kept in memory only.
 
 Only their HMACs are kept, in bounded number, until the process ends. A code is deleted before it is accepted: of two
-concurrent uses, one fails. Nothing here decides what a code is for.
+concurrent uses, one fails. A code from the future is refused: if the clock was ahead when it was made and is corrected,
+it would be valid for as long as the clock was wrong. Nothing here decides what a code is for.
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from threading import Lock
 from typing import Final, Generic, TypeVar
 
 from herod.credentials.keyring import Keyring, Purpose
+from herod_client.core.access_tokens import CLOCK_SKEW
 from herod_client.core.key_format import new_opaque
 
 __all__ = ["MAX_CODES", "MAX_CODES_OF_ONE", "MAX_CODE_BYTES", "OneTimeCodes"]
@@ -26,8 +28,12 @@ MAX_CODE_BYTES: Final = 32 * 1024 * 1024
 class _Kept(Generic[T]):
     value: T
     holder: str
+    made_at: int
     expires_at: int
     size: int
+
+    def is_valid(self, now: int) -> bool:
+        return self.made_at - CLOCK_SKEW <= now < self.expires_at
 
 
 class OneTimeCodes(Generic[T]):
@@ -60,19 +66,19 @@ class OneTimeCodes(Generic[T]):
                 del self._kept[next(iter(self._kept))]
             while self._kept and size + sum(one.size for one in self._kept.values()) > MAX_CODE_BYTES:
                 del self._kept[next(iter(self._kept))]
-            self._kept[self._mac(code)] = _Kept(value, holder, expires_at, size)
+            self._kept[self._mac(code)] = _Kept(value, holder, now, expires_at, size)
         return code
 
     def look(self, code: str, *, now: int) -> T | None:
         """The value of a code, without using it up; None if it is unknown, used or expired."""
         kept = self._kept.get(self._mac(code))
-        return kept.value if kept is not None and kept.expires_at > now else None
+        return kept.value if kept is not None and kept.is_valid(now) else None
 
     def take(self, code: str, *, now: int) -> T | None:
         """The value of a code, like `look`, and use it up."""
         with self._lock:
             kept = self._kept.pop(self._mac(code), None)
-        return kept.value if kept is not None and kept.expires_at > now else None
+        return kept.value if kept is not None and kept.is_valid(now) else None
 
     def clear(self) -> None:
         """Delete all codes."""

@@ -16,6 +16,7 @@ from herod.credentials.keyring import Purpose
 from herod.identity.effective_principals import (
     LOCAL_ADMIN_ID,
     account_principal,
+    is_in_overlap,
     key_principal,
     legacy_principal,
     local_admin,
@@ -25,6 +26,7 @@ from herod.identity.runtime_state import Runtime
 from herod.records import Account, ApiKey, PeerRule, Session
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
+from herod_client.core.access_tokens import CLOCK_SKEW
 from herod_client.core.errors import BadCredentials, ExpiredToken, RevokedToken
 from herod_client.core.grants import intersect_grants
 
@@ -134,7 +136,8 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
     # page that refreshes itself would send them cookie and ticket. Over TLS they would lack the certificate.
     has_ended = session.boot is not None and session.boot != runtime.boot_epoch
     has_ended = has_ended or session.id in runtime.switched_off
-    if has_ended or session.expires_at is None or session.expires_at <= now:
+    is_future = session.created_at - CLOCK_SKEW > now  # made while the clock was ahead, it would last as long as that
+    if has_ended or is_future or session.expires_at is None or session.expires_at <= now:
         raise ExpiredToken(SESSION_OVER, reason="session_over")
     maker = parent_of_session(reader, runtime, session, now)
     return Principal(
@@ -156,7 +159,7 @@ def _key_maker(reader: Reader, runtime: Runtime, credential: str, now: int) -> P
     if key is None:
         return None
     is_current = (epoch or "0") == str(key.epoch)
-    if not is_current and (epoch != str(key.former_epoch) or now >= key.former_until):
+    if not is_current and (epoch != str(key.former_epoch) or not is_in_overlap(key, now)):
         return None
     try:
         principal = key_principal(reader, runtime, key, is_former=not is_current)

@@ -12,6 +12,7 @@ continued since the backup and can be read completely, a missing record was dele
     revocation, hash_key           those there are added; an extra one does no harm
     session                        all end
     guess, legacy_use              counters: the backup's are kept
+    clock                          the backup's is kept: it is behind, so what expired is deleted later
 """
 
 from collections.abc import Callable, Iterable, Mapping

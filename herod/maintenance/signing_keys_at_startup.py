@@ -31,7 +31,9 @@ HS256_ID: Final = "hs256"
 CLOCK_ERROR_SECONDS: Final = 86_400
 
 
-def load_signing_keys(tx: Writer, *, secret: str, algorithm: SigningAlgorithm, ttl: int, now: int) -> SigningKeys:
+def load_signing_keys(
+    tx: Writer, *, secret: str, algorithm: SigningAlgorithm, ttl: int, now: int, earliest: int | None = None
+) -> SigningKeys:
     """The keys that sign and verify from now on.
 
     A key that no longer signs gets a hard stop, which is stored: it verifies until the last token it can have signed
@@ -41,9 +43,11 @@ def load_signing_keys(tx: Writer, *, secret: str, algorithm: SigningAlgorithm, t
         secret: HERO_SECRET, the HS256 key.
         algorithm: the algorithm that signs from now on.
         ttl: the lifetime of tokens in seconds.
+        now: Unix seconds.
+        earliest: Unix seconds; only keys whose stop is before this are deleted. By default `now`.
     """
     records = {record.id: record for record in tx.scan(SigningKeyRecord)}
-    _settle_retired(tx, records, secret=secret.encode(), now=now)
+    _settle_retired(tx, records, secret=secret.encode(), now=now, earliest=now if earliest is None else earliest)
     current = _current_record(records, algorithm, now)
     for record in (*records.values(), current):
         is_current = record.id == current.id
@@ -90,7 +94,9 @@ def new_signing_record(now: int) -> SigningKeyRecord:
     return SigningKeyRecord(id=kid, created_at=now, algorithm="EdDSA", private=private)
 
 
-def _settle_retired(tx: Writer, records: dict[str, SigningKeyRecord], *, secret: bytes, now: int) -> None:
+def _settle_retired(
+    tx: Writer, records: dict[str, SigningKeyRecord], *, secret: bytes, now: int, earliest: int
+) -> None:
     """Delete keys whose hard stop has passed, and update the former secrets that `herod secret rotate` kept."""
     for record in [one for one in records.values() if one.id != HS256_ID]:  # that one has only a stop
         if record.algorithm == "HS256" and record.private == secret and HS256_ID in records:
@@ -98,7 +104,7 @@ def _settle_retired(tx: Writer, records: dict[str, SigningKeyRecord], *, secret:
             del records[record.id]
             if record.expires_at is not None:
                 tx.put(msgspec.structs.replace(record, expires_at=None))
-        elif record.expires_at is not None and record.expires_at <= now:
+        elif record.expires_at is not None and record.expires_at <= earliest:
             del records[record.id]
             tx.delete(SigningKeyRecord, record.id)
             tx.audit(startup_event("signing.forget", record.id, now))

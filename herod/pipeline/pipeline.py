@@ -65,6 +65,7 @@ class Pipeline:
         self.store = store
         self.runtime = runtime
         self.process = process or ProcessState()
+        self.process.steady.start(clock())
         self.denials = DenialQueue()
         self.trail = AuditRecorder()
         self.attempts = AttemptLimiter(store)

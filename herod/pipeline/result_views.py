@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from herod.identity.effective_principals import is_in_overlap
 from herod.pipeline.operation_definition import SecretText, Time
 from herod.records import Account, ApiKey, PeerRule
 from herod.store.store_interface import Usage
@@ -163,7 +164,7 @@ def key_details(key: ApiKey, usage: Usage | None, former_usage: Usage | None, *,
     """
     rotated_at = key.rotated_at
     former = None
-    if rotated_at is not None and now < key.former_until:
+    if rotated_at is not None and is_in_overlap(key, now):
         used = former_usage if former_usage is not None and former_usage.at >= rotated_at else None
         former = FormerSecret(
             works_until=datetime.fromtimestamp(key.former_until, UTC),

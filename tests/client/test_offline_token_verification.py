@@ -75,7 +75,7 @@ class Times:
         )  # fmt: skip
         made.keys = SigningKeys(KEY)
         for one in changes or (everything(subject()),):
-            made.mirror.take(one, int(self.now))
+            made.mirror.take(one, self.monotonic)
         made.touch()
         return made
 
@@ -281,12 +281,27 @@ def test_who_is_gone(times: Times) -> None:
 
 
 def test_revocations_are_forgotten_when_they_are_long_over() -> None:
-    """A revocation is forgotten an hour after its token has expired."""
+    """A revocation is forgotten a day after the longest lifetime of a token, by a monotonic clock."""
     mirror = FeedMirror()
-    mirror.take(everything(revoked=[{"sub": "a", "jti": "1", "exp": NOW}]), NOW)
-    mirror.take(told(revoked=[{"sub": "a", "jti": "2", "exp": NOW + 9000}]), NOW + 3600)
+    first, second = ({"sub": "a", "jti": jti, "exp": NOW} for jti in ("1", "2"))
+    mirror.take(everything(revoked=[first]), 50.0)
+    mirror.take(told(revoked=[second]), 50.0 + 3600 + 86_399)
     assert mirror.picture is not None
+    assert set(mirror.picture.revoked) == {("a", "1"), ("a", "2")}
+    mirror.take(told(revoked=[second]), 50.0 + 3600 + 86_400)
     assert set(mirror.picture.revoked) == {("a", "2")}
+
+
+def test_a_revoked_token_while_the_clock_was_ahead(times: Times) -> None:
+    """A token that was revoked, before or while the clock was a day ahead, is refused after it is corrected."""
+    revoked = [{"sub": "ada", "jti": "taken", "exp": NOW + 3600}]
+    checker = times.checker(everything(subject(), revoked=revoked))
+    times.now += 25 * 3600
+    checker.mirror.take(told(revoked=[{"sub": "ada", "jti": "later", "exp": NOW + 3600}]), times.monotonic)
+    times.now -= 25 * 3600
+    for jti in ("taken", "later"):
+        with pytest.raises(RevokedToken):
+            checker.verify(token(jti=jti))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""Herod with a clock that tests set: the seconds in the file of HEROD_TEST_SKEW are added to the time.
+"""A daemon whose clock is set: the seconds in the file of HEROD_TEST_SKEW are added to the time.
 
-Run as a program, with herod's arguments. The daemon, its log and its answers all use that time.
+Run as a program, with herod's arguments. The daemon, its log and its answers all use that time. Expired records are
+deleted every tenth of a second.
 """
 
 import os
@@ -17,7 +18,10 @@ def _skewed() -> float:
 
 
 if __name__ == "__main__":
+    import herod.app
+
     time.time = _skewed
+    vars(herod.app)["PURGE_SECONDS"] = 0.1
     from herod_cli.main import main
 
     sys.exit(main())

@@ -2,7 +2,7 @@
 
 Unavoidable: a token is valid until the clock reaches its expiry, so if the clock is set back by an hour, tokens,
 sessions, expiring keys and the stop times of signing keys last an hour longer in real time. No revocation is lost by
-it: they are kept for a day beyond their expiry.
+a clock that is wrong for a while: what has expired is deleted by a clock that cannot jump.
 """
 
 import sys
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from faults.requests_under_fault import add_account, admin, is_valid, know, names, token_of
-from herod.identity.credential_types import Bearer
+from faults.requests_under_fault import Known, add_account, admin, is_valid, know, names, token_of
+from herod.identity.credential_types import Bearer, SessionCookie
 from herod.records import Revocation
 from herod.scopes.principal import Source
 from herod_client.core.errors import BadToken, ExpiredToken, RateLimited, Unauthenticated
@@ -35,11 +35,11 @@ def seconds_to(moment: int) -> int:
 
 
 @contextmanager
-def skewed(folder: Path) -> Iterator[tuple[Daemon, Callable[[int], None]]]:
-    """A daemon, and a function that sets its clock."""
+def skewed(folder: Path, ahead: int = 0) -> Iterator[tuple[Daemon, Callable[[int], None]]]:
+    """A daemon, and a function that sets its clock, which is `ahead` at the start."""
     skew = folder / "skew"
     folder.mkdir(exist_ok=True)
-    skew.write_text("0")
+    skew.write_text(str(ahead))
 
     def turn(seconds: int) -> None:
         new = skew.with_suffix(".new")
@@ -87,6 +87,98 @@ def test_a_store_from_the_future(tmp_path: Path) -> None:
         assert is_valid(daemon, known.key)
         assert is_valid(daemon, token_of(daemon, known.client_id, known.client_secret))
         assert names(daemon) == {"ada"}
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize("ahead", [25 * HOUR, 400 * DAY])
+def test_a_revocation_while_a_daemons_clock_is_ahead(tmp_path: Path, ahead: int) -> None:
+    """A token that was revoked before, or while, the clock is ahead stays revoked, also if herod restarts meanwhile."""
+    with skewed(tmp_path) as (daemon, turn):
+        known = know(daemon)
+        other = token_of(daemon, known.client_id, known.client_secret)
+        assert daemon.curl("/revoke", *admin(daemon), "-d", f"token={known.token}")[0] == 200
+        turn(ahead)
+        assert daemon.curl("/revoke", *admin(daemon), "-d", f"token={other}")[0] == 200
+        rows = purged_at(daemon, known)
+        turn(0)
+        assert not is_valid(daemon, known.token)
+        assert not is_valid(daemon, other)
+        assert daemon.stop() == 0
+    with skewed(tmp_path, ahead) as (daemon, turn):
+        assert purged_at(daemon, known) >= rows
+        turn(0)
+        assert not is_valid(daemon, known.token)
+        assert not is_valid(daemon, other)
+        assert is_valid(daemon, token_of(daemon, known.client_id, known.client_secret))
+
+
+def purged_at(daemon: Daemon, known: Known) -> int:
+    """Wait until expired records were deleted a few times, and return how many audit rows there are."""
+    time.sleep(0.5)
+    status, body, _ = daemon.curl("/api/v1/audit?limit=200", *admin(daemon))
+    assert status == 200
+    return len(body["data"])
+
+
+async def test_revoked_while_the_clock_is_ahead() -> None:
+    """A token that looks expired because the clock is ahead is revoked all the same, and the feed says so."""
+    async with open_harness() as home:
+        user = await home.user()
+        token = await user.token()
+        cursor = (await home.admin("token.changes")).cursor
+        home.clock.now = NOW + 25 * HOUR
+        await home.admin("token.revoke", token=token)
+        told = await home.admin("token.changes", cursor=cursor)
+        assert [one.sub for one in told.revoked] == [user.client_id]
+        home.clock.now = NOW
+        assert (await home.call("token.validate", token=token)).reason == "revoked"
+
+
+async def test_a_token_that_has_long_expired() -> None:
+    """Revoking a token that has expired by any clock succeeds and stores nothing."""
+    async with open_harness() as home:
+        token = await (await home.user()).token()
+        home.clock.now = NOW + HOUR
+        home.pipeline.process.steady.reached = NOW + HOUR
+        assert (await home.admin("token.revoke", token=token)).revoked
+        assert home.store.count(Revocation) == 0
+
+
+@pytest.mark.parametrize("ahead", [61, 25 * HOUR])
+async def test_made_while_the_clock_was_ahead(ahead: int) -> None:
+    """What is valid for a while from when it was made, and was made in the future, is refused: it would last longer."""
+    async with open_harness() as home:
+        home.clock.now = NOW + ahead
+        key = await home.service_key("admin")
+        code = (await home.call("session.code", Bearer(key))).code
+        spare = (await home.call("session.code", Bearer(key))).code
+        session = SessionCookie((await home.call("session.redeem", code=code)).cookie)
+        rotated = await home.service_key("admin", "rotated")
+        await home.admin("keys.rotate", id=rotated.split("_")[2], overlap=600)
+        assert (await home.call("token.validate", token=rotated)).valid
+        assert (await home.call("whoami", session)).scope == "admin"
+        home.clock.now = NOW
+        assert not (await home.call("token.validate", token=rotated)).valid
+        assert (await home.admin("keys.get", id=rotated.split("_")[2])).former is None
+        for call in (home.call("whoami", session), home.call("session.redeem", code=spare)):
+            with pytest.raises(Unauthenticated):
+                await call
+
+
+async def test_a_little_ahead_is_taken() -> None:
+    """A clock that is set back by up to a minute ends nothing."""
+    async with open_harness() as home:
+        home.clock.now = NOW + 60
+        key = await home.service_key("admin")
+        code = (await home.call("session.code", Bearer(key))).code
+        rotated = await home.service_key("admin", "rotated")
+        await home.admin("keys.rotate", id=rotated.split("_")[2], overlap=600)
+        home.clock.now = NOW
+        session = SessionCookie((await home.call("session.redeem", code=code)).cookie)
+        assert (await home.call("whoami", session)).scope == "admin"
+        assert (await home.call("token.validate", token=rotated)).valid
 
 
 @pytest.mark.parametrize("start", [NOW, END_OF_31_BITS, END_OF_32_BITS])

@@ -235,6 +235,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "expired records removed in one transaction": "herod.store.sqlite.sqlite_store:PURGED_AT_ONCE",
         "seconds that an expired session or revocation is kept": "herod.store.store_interface:EXPIRED_KEPT_SECONDS",
         "seconds between two removals of what expired": "herod.app:PURGE_SECONDS",
+        "seconds of them that count as elapsed, at most": "herod.pipeline.process.steady_clock:MAX_ELAPSED_SECONDS",
+        "seconds that their clock moves in a second, at most": "herod.pipeline.process.steady_clock:RATE",
+        "seconds that it moves before it is written": "herod.pipeline.process.steady_clock:WRITTEN_EVERY_SECONDS",
         "seconds after which times of last use and counts of guesses are written": "herod.app:FLUSH_SECONDS",
         "audit rows between two log lines with the head of the audit log": (
             "herod.store.sqlite.group_commit:LOG_HEAD_EVERY"
@@ -270,7 +273,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "seconds beyond that for the answer": "herod_client.async_verifier:ANSWER_SECONDS",
         "seconds that a verifier keeps signing keys": "herod_client.async_verifier:KEYS_KEPT",
         "signing keys of one issuer": "herod_client.jwks:MAX_KEYS",
-        "seconds that it keeps a revocation after the token expired": "herod_client.feed_mirror:KEPT_SECONDS",
+        "seconds that it keeps a revocation beyond the lifetime of tokens": "herod_client.feed_mirror:KEPT_SECONDS",
         "tokens that a verifier remembers": "herod_client.offline_token_verification:MAX_SEEN",
         "bytes of all of these": "herod_client.offline_token_verification:MAX_SEEN_BYTES",
         "scopes and networks that a verifier remembers": "herod_client.offline_token_verification:MAX_NEEDED",

@@ -209,7 +209,7 @@ class Verifier:
                 raise
         version = mirror.version
         try:
-            is_whole = mirror.take(changes, checker.now())
+            is_whole = mirror.take(changes, checker.stopwatch())
         except BadAnswer:
             mirror.begin_anew()
             raise

@@ -15,8 +15,9 @@ from herod_client.http_messages import Json
 
 __all__ = ["FeedChanges", "FeedMirror", "FeedRules", "FeedSnapshot", "FeedSubject", "parse_changes"]
 
-# Correcting a clock that was ahead must not make a revoked token valid again.
-KEPT_SECONDS: Final = 3600
+# How long a revocation is kept beyond the lifetime of tokens, by a monotonic clock: a revoked token must not be valid
+# again if the system clock was ahead and is corrected, or is behind.
+KEPT_SECONDS: Final = 86_400
 
 
 class _Subject(msgspec.Struct, frozen=True):
@@ -70,7 +71,7 @@ class FeedSnapshot:
 
     Attributes:
         holders: subjects by `sub`.
-        revoked: (sub, jti) → exp.
+        revoked: (sub, jti) → until when it is kept, in monotonic seconds.
     """
 
     __slots__ = ("graph", "holders", "revoked", "rules")
@@ -79,19 +80,19 @@ class FeedSnapshot:
         self.rules = rules
         self.graph = ScopeGraph(rules.scopes)
         self.holders: dict[str, FeedSubject] = {}
-        self.revoked: dict[tuple[str, str], int] = {}
+        self.revoked: dict[tuple[str, str], float] = {}
 
-    def take(self, changes: FeedChanges, now: int) -> None:
-        """Apply an answer of the feed."""
+    def take(self, changes: FeedChanges, now: float) -> None:
+        """Apply an answer of the feed that came at `now`, in monotonic seconds."""
         for one in changes.subjects:
             mask = self.graph.mask(tuple(one.scope.split()))
             self.holders[one.sub] = FeedSubject(one.kind, one.epoch, mask, frozenset(one.networks), one.enabled)
         for sub in changes.gone:
             self.holders.pop(sub, None)
         for taken in changes.revoked:
-            self.revoked[taken.sub, taken.jti] = taken.exp
+            self.revoked[taken.sub, taken.jti] = now + self.rules.token_ttl + KEPT_SECONDS
         if changes.revoked:
-            for mark in [mark for mark, exp in self.revoked.items() if exp + KEPT_SECONDS <= now]:
+            for mark in [mark for mark, until in self.revoked.items() if until <= now]:
                 del self.revoked[mark]
 
 
@@ -112,8 +113,8 @@ class FeedMirror:
         self.cursor: str | None = None
         self._draft: FeedSnapshot | None = None
 
-    def take(self, changes: FeedChanges, now: int) -> bool:
-        """Apply one answer; return whether the state is complete.
+    def take(self, changes: FeedChanges, now: float) -> bool:
+        """Apply one answer that came at `now`, in monotonic seconds; return whether the state is complete.
 
         Raises:
             BadAnswer: it is not an answer of the feed.

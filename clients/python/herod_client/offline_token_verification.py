@@ -125,10 +125,6 @@ class TokenChecker:
         """How many verified tokens are cached."""
         return len(self._seen)
 
-    def now(self) -> int:
-        """Unix seconds."""
-        return int(self._clock())
-
     def touch(self) -> None:
         """Record that the state is current now."""
         self._fresh_until = self.stopwatch() + self._max_stale

@@ -29,18 +29,19 @@ class AuditRetention:
     rows: int
 
 
-async def enforce_retention(store: Store, kept: AuditRetention, *, now: int) -> int:
+async def enforce_retention(store: Store, kept: AuditRetention, *, now: int, earliest: int | None = None) -> int:
     """Delete audit rows that are too old or too many, and return how many.
 
     Args:
         store: the store with the audit log.
         kept: how much to keep.
-        now: Unix seconds.
+        now: Unix seconds, for the row about it.
+        earliest: Unix seconds, for the age of rows; earlier than `now` while the clock may be wrong. By default `now`.
 
     Raises:
         Unavailable: the store cannot be written; rows deleted before that stay deleted.
     """
-    before = (now // DAY - kept.days) * DAY
+    before = ((now if earliest is None else earliest) // DAY - kept.days) * DAY
     last, first = store.audit_head[0], store.audit_rows(limit=1)
     is_over = bool(first) and last - first[0].seq >= kept.rows
     through = last - (kept.rows - kept.rows // 100) if is_over else 0

@@ -124,7 +124,8 @@ async def _follow(store: Store, context: Context, params: FollowTokens) -> Token
         raise InvalidRequest(f"wait is {params.wait}: give 0 to {MAX_WAIT_SECONDS} seconds.")
     runtime = context.runtime
     place = None if params.cursor is None else _parse_place(params.cursor)
-    answer = await _read(store, runtime, place, context.now)
+    earliest = context.process.steady.earliest(context.now)
+    answer = await _read(store, runtime, place, earliest)
     if params.wait and not _is_news(answer) and not runtime.is_stopping:
         source = share_of(context.source)
         with context.process.feed_places.hold(range_of(source), source, context.principal.id) as held:
@@ -137,7 +138,7 @@ async def _follow(store: Store, context: Context, params: FollowTokens) -> Token
             with held.scope, trio.move_on_after(params.wait):  # whoever loses the place is answered: no changes
                 while not _is_news(answer) and not runtime.is_stopping:
                     await store.change_notifier.wait(TOLD)
-                    answer = await _read(store, runtime, _parse_place(answer.cursor), context.now)
+                    answer = await _read(store, runtime, _parse_place(answer.cursor), earliest)
     return answer
 
 
@@ -160,7 +161,10 @@ def _is_news(answer: TokenChanges) -> bool:
 
 
 async def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) -> TokenChanges:
-    """The answer at that position, without waiting for changes; parts without any are passed over."""
+    """The answer at that position, without waiting for changes; parts without any are passed over.
+
+    Revocations of tokens that had long expired at `now` are left out.
+    """
     while True:
         answer = _read_part(store, runtime, place, now)
         if not answer.has_more or answer.reset or answer.subjects or answer.gone or answer.revoked:

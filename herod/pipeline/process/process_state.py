@@ -7,6 +7,7 @@ from typing import Any, Final
 from herod.pipeline.process.admin_presence import AdminPresence
 from herod.pipeline.process.deployment_info import Deployment
 from herod.pipeline.process.legacy_secret_usage import LegacyUsage
+from herod.pipeline.process.steady_clock import SteadyClock
 from herod.pipeline.process.store_scan_cache import ScanCache
 from herod.throttle.fair_places import FairPlaces
 from herod.throttle.fair_turns import FairTurns
@@ -40,6 +41,7 @@ class ProcessState:
         scan_turns: whose turn it is to have the audit log scanned.
         feed_places: which requests may wait for changes.
         legacy_usage: how often each legacy secret was used.
+        steady: the time by which expired records are deleted.
     """
 
     operations: Mapping[str, Any] = field(default_factory=dict)
@@ -49,3 +51,4 @@ class ProcessState:
     scan_turns: FairTurns = field(default_factory=_scan_turns)
     feed_places: FairPlaces = field(default_factory=_feed_places)
     legacy_usage: LegacyUsage = field(default_factory=LegacyUsage)
+    steady: SteadyClock = field(default_factory=SteadyClock)
