@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from herod.credentials.keyring import Keyring, Purpose
 from herod_client.core.access_tokens import looks_like_token
 from herod_client.core.key_format import looks_like_key
 
 __all__ = ["LegacySecret", "LegacySecrets"]
+
+JWT_BEGIN: Final = "eyJ"  # `{"` in base64url
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,14 @@ class LegacySecrets:
         return bool(self._by_mac)
 
     def could_be(self, text: str) -> bool:
-        """Whether a bearer text may be meant as a legacy secret: an expired token or a mistyped key is not."""
-        return bool(self._by_mac) and not looks_like_key(text) and (self._like_tokens or not looks_like_token(text))
+        """Whether a wrong bearer text may be a guess at a legacy secret: a bad token or a mistyped key is not.
+
+        If a legacy secret has three parts like a token, texts with three parts may be guesses too, unless they begin
+        like the JSON header of a token.
+        """
+        if not self._by_mac or not text or looks_like_key(text):
+            return False
+        return not looks_like_token(text) or (self._like_tokens and not text.startswith(JWT_BEGIN))
 
     def all(self) -> list[LegacySecret]:
         """All legacy secrets, sorted by id."""

@@ -19,7 +19,11 @@ def verify_credential(store: Store, context: Context, text: str, *, audience: Au
 
     Raises:
         Unauthenticated: it is invalid.
+        RuntimeError: the operation does not declare what it verifies (`verifies`), so guesses at legacy secrets would
+            not be counted.
     """
+    if not context.may_verify:
+        raise RuntimeError("an operation verifies a credential without naming it in `verifies`")
     counters = context.runtime.counters
     counters["validations"] += 1
     try:

@@ -130,6 +130,7 @@ class Context(msgspec.Struct, kw_only=True):
         target: id of what is changed, for the audit. The pipeline sets it, or a handler that creates something.
         record: the operation's target, as read outside of the transaction; for limits and preparation.
         counted: this attempt, as the guessing limits count it.
+        may_verify: the handler may verify the credential in its parameters, because guesses at it are counted.
     """
 
     runtime: Runtime
@@ -141,6 +142,7 @@ class Context(msgspec.Struct, kw_only=True):
     target: str | None = None
     record: Any = None
     counted: CountedAttempt | None = None
+    may_verify: bool = False
 
 
 def _nobody(principal: Principal, record: Any) -> bool:
@@ -214,6 +216,8 @@ class Operation:
         misses: the counter of lookups that found nothing (NotFound or an empty page), for what is opened by a secret
             that people choose. While it is locked, the operation is refused before any lookup. A command looks in
             `prepare` already.
+        verifies: the parameter that is somebody else's credential, about which the caller asks. Wrong ones that may be
+            guesses at a legacy secret are counted, and refused when there were too many.
         prepare: the slow work to do between admission and the transaction.
         wait: for a query that waits or reads for long: it is awaited after admission and returns the result instead of
             the handler, which then only defines the operation; afterwards the caller is admitted again.
@@ -251,6 +255,7 @@ class Operation:
     tool: Tool | None = None
     limit: Limit | None = None
     misses: Misses | None = None
+    verifies: str | None = None
     prepare: Prepare | None = None
     wait: Wait | None = None
     unwritten: Unwritten | None = None

@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from herod.identity.credential_types import Bearer, Presented, SecretHeader
+from herod.credentials.imported_secret_hashes import HASH_BYTES
+from herod.identity.credential_types import ApiKeyHeader, Basic, Bearer, Presented, SecretHeader
 from herod.identity.identify import identify
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.admission import admit, admitted
@@ -32,7 +33,7 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.store_interface import Page, Store, Writer
 from herod.throttle.limiter import AttemptLimiter
-from herod.throttle.rules import Counter
+from herod.throttle.rules import Counter, client_secret_counter, legacy_counters, service_counter
 from herod.throttle.source_shares import share_of
 from herod_client.core.errors import (
     HerodError,
@@ -42,6 +43,7 @@ from herod_client.core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from herod_client.core.key_format import has_checksum, looks_like_key
 from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["Pipeline"]
@@ -92,6 +94,8 @@ class Pipeline:
                 self._admit(context, operation, self._identify(context, presented))
             if context.principal is not ANONYMOUS:
                 note_use(self.store, context, context.principal)
+            if operation.verifies is not None:
+                self._allow_verification(context, operation.verifies, presented, params)
             if not operation.is_command and operation.wait is None and operation.misses is None:
                 return operation.handler(self.store, context, params)  # frequent requests take few steps
             if operation.wait is not None:
@@ -110,7 +114,7 @@ class Pipeline:
         """Answer a plain query, and say which operations `among` others its caller may call, by one identification.
 
         Raises:
-            Unauthenticated, PermissionDenied: as `call`.
+            Unauthenticated, PermissionDenied, RateLimited: as `call`.
             TypeError: the operation is a command, waits, is limited, or takes a credential as a parameter.
         """
         if operation.is_command or operation.wait or operation.misses or operation.credential_field:
@@ -118,7 +122,7 @@ class Pipeline:
         context = self._context(source)
         try:
             self._admit(context, operation, self._identify(context, presented))
-        except (Unauthenticated, PermissionDenied) as error:
+        except (Unauthenticated, PermissionDenied, RateLimited) as error:
             self._note(error, operation, context, presented)
             raise
         note_use(self.store, context, context.principal)
@@ -200,14 +204,14 @@ class Pipeline:
     ) -> Any:
         """Answer, unless there were too many misses before; nothing else runs between lookup and count."""
         now = context.now
-        self.attempts.check(counter, now)
+        self.attempts.check(counter, now=now)
         try:
             result = await self._answer(context, operation, presented, params)
         except NotFound:
-            self.attempts.count(counter, now)
+            self.attempts.count(counter, now=now)
             raise
         if isinstance(result, Page) and not result.items:
-            self.attempts.count(counter, now)
+            self.attempts.count(counter, now=now)
         return result
 
     async def _wait(
@@ -284,16 +288,44 @@ class Pipeline:
         return Context(runtime=self.runtime, process=self.process, principal=ANONYMOUS, source=source, now=now)
 
     def _identify(self, context: Context, presented: Presented | None) -> Principal:
-        """The current principal of the caller; guesses at legacy secrets are limited."""
+        """The current principal of the caller; guesses at secrets that people choose are limited."""
+        counters = _guessed_at(self.store, self.runtime, presented, context.source)
         try:
             principal = identify(self.store, self.runtime, presented, context.source, context.now)
         except Unauthenticated:
-            if _guesses_legacy(self.runtime, presented):
-                self.attempts.count_legacy(context.source, context.now)
+            self.attempts.count(*counters, now=context.now)
             raise
-        if principal.method is AuthMethod.LEGACY_SECRET:
-            self.attempts.check_legacy(context.source, context.now)
+        if principal.method is AuthMethod.LEGACY_SECRET:  # it may look like a token
+            counters = legacy_counters(context.source)
+        self.attempts.check(*counters, now=context.now)
         return principal
+
+    def _allow_verification(self, context: Context, name: str, presented: Presented | None, params: Params) -> None:
+        """Let the handler verify somebody else's credential, unless too many wrong legacy secrets were tried.
+
+        Raises:
+            RateLimited: there were too many; the answer is the same for a right one.
+        """
+        text: str = getattr(params, name)
+        legacy = self.runtime.config.legacy
+        is_right = legacy.match(text) is not None
+        if is_right or legacy.could_be(text):
+            service = self._service(context, presented)
+            if service is None:
+                counters = legacy_counters(context.source)
+            else:
+                counters = (service_counter(service.id, context.source),)
+            (self.attempts.check if is_right else self.attempts.count)(*counters, now=context.now)
+        context.may_verify = True
+
+    def _service(self, context: Context, presented: Presented | None) -> Principal | None:
+        """The caller, if it presents a service key: only admins give those out."""
+        principal = context.principal
+        match presented:
+            case Bearer(text) | ApiKeyHeader(text) if principal is ANONYMOUS and looks_like_key(text):
+                with suppress(Unauthenticated):  # an operation for everybody takes no notice of a bad key
+                    principal = identify(self.store, self.runtime, presented, context.source, context.now)
+        return principal if principal.method is AuthMethod.SERVICE_KEY else None
 
     def _admit(self, context: Context, operation: Operation, principal: Principal) -> None:
         """Authorize, or raise."""
@@ -333,15 +365,22 @@ def _event(
     )
 
 
-def _guesses_legacy(runtime: Runtime, presented: Presented | None) -> bool:
-    """Whether a refused credential may have been a guess at a legacy secret."""
+def _is_imported(account: Account | None) -> bool:
+    """Whether the client secret may be one that a person chose: herod's own are random."""
+    return account is not None and len(account.secret_hash) > HASH_BYTES
+
+
+def _guessed_at(store: Store, runtime: Runtime, presented: Presented | None, source: Source) -> tuple[Counter, ...]:
+    """The counters of a credential that may be a guess at a secret that somebody chose."""
     match presented:
-        case Bearer(text):
-            return runtime.config.legacy.could_be(text)
-        case SecretHeader():
-            return bool(runtime.config.legacy)
+        case Bearer(text) if runtime.config.legacy.could_be(text):
+            return legacy_counters(source)
+        case SecretHeader() if runtime.config.legacy:
+            return legacy_counters(source)
+        case Basic(client_id, secret) if not has_checksum(secret) and _is_imported(store.get(Account, client_id)):
+            return (client_secret_counter(source),)
         case _:
-            return False
+            return ()
 
 
 def _normalized(operation: Operation, params: Params) -> Params:

@@ -23,7 +23,6 @@ import trio
 
 from herod.credentials.keyring import Keyring, Purpose
 from herod.records import GuessCount
-from herod.scopes.principal import Source
 from herod.store.store_interface import Reader, Store, Writer
 from herod.throttle.rules import (
     MAX_DELAYED_PER_SOURCE,
@@ -33,7 +32,6 @@ from herod.throttle.rules import (
     Counter,
     add,
     delay,
-    legacy_counter,
     seconds_locked,
     take_back,
 )
@@ -84,42 +82,28 @@ class AttemptLimiter:
             for counter in counted.attempt.counters:
                 self._take_back(tx, counter, counted.at, is_right=True)
 
-    def check_legacy(self, source: Source, now: int) -> None:
-        """Refuse any legacy secret, right or wrong, after too many wrong ones.
-
-        Raises:
-            RateLimited: there were too many wrong ones.
-        """
-        self.check(legacy_counter(source), now)
-
-    def count_legacy(self, source: Source, now: int) -> None:
-        """Count a wrong legacy secret.
-
-        Raises:
-            RateLimited: there were too many wrong ones before.
-        """
-        self.count(legacy_counter(source), now)
-
-    def check(self, counter: Counter, now: int) -> None:
+    def check(self, *counters: Counter, now: int) -> None:
         """Refuse an attempt that a rule locks, right or wrong, before the secret is checked.
 
         Raises:
-            RateLimited: the counter is locked.
+            RateLimited: one of the counters is locked.
         """
-        _refuse_if_locked(counter, self._waiting_count(self._id(counter)), now)
+        for counter in counters:
+            _refuse_if_locked(counter, self._waiting_count(self._id(counter)), now)
 
-    def count(self, counter: Counter, now: int) -> None:
+    def count(self, *counters: Counter, now: int) -> None:
         """Count a wrong guess, in memory for now; no other task may run between the check and this.
 
         Raises:
-            RateLimited: there were too many wrong ones before.
+            RateLimited: there were too many wrong ones before; then nothing is counted.
         """
-        id_ = self._id(counter)
-        count = self._waiting_count(id_)
-        _refuse_if_locked(counter, count, now)
-        if id_ not in self._unwritten and len(self._unwritten) >= MAX_UNWRITTEN:
-            del self._unwritten[next(iter(self._unwritten))]
-        self._unwritten[id_] = _one_more(id_, counter, count, now)
+        self.check(*counters, now=now)
+        for counter in counters:
+            id_ = self._id(counter)
+            count = self._waiting_count(id_)
+            if id_ not in self._unwritten and len(self._unwritten) >= MAX_UNWRITTEN:
+                del self._unwritten[next(iter(self._unwritten))]
+            self._unwritten[id_] = _one_more(id_, counter, count, now)
 
     async def flush(self) -> None:
         """Write the guesses counted in memory to the store. Called every second and at shutdown."""

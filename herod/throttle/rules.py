@@ -8,17 +8,27 @@ to lock anyone out. At most `MAX_DELAYED_PER_SOURCE` attempts of one source may 
     pair           on one account from one source           300  10       locked
     loopback       on one account from 127.0.0.0/8, by      300  50       locked
                    users whom the kernel does not name
+    range          on one account from a range of sources   300  30       locked
     account        on one account from anywhere             300  20 40 …  delayed
     source         on any account or code from one source   300  20 40 …  delayed
     legacy         of legacy secrets from one source        300  10       locked
+    legacy_range   the same from a range of sources         300  50       locked
+    service        the same that a service was presented    300  100      locked
+    client         of imported client secrets               300  10       locked
+                   from one source
     ownership      of one principal from one source         300  10       locked
     registration   to register from one source             3600  20       locked
+    registration_range  the same from a range of sources   3600  100      locked
 
 An attempt is counted before it is judged, so that concurrent ones count too. A success clears its pair counter (NIST
 SP 800-63B, section 5.2.2) and is uncounted from the others, which otherwise stay: or the owner of one account could
 reset the limits of others with it. For the same reason a correct legacy secret clears nothing, since all share one
-counter; nor does a correct ownership secret. Of those only misses are counted, so a caller that never misses is never
-limited. Refused attempts are not counted: a lock ends by itself.
+counter; nor does a correct ownership or client secret. Of those only misses are counted, so a caller that never misses
+is never limited. Refused attempts are not counted: a lock ends by itself.
+
+A legacy secret is counted wherever it can be tried: as a credential, and as a question to `token.validate`,
+`token.introspect` and `auth.verify`. Who asks with a service key has a counter of its own there, or the users of a
+service could lock its other requests (docs/decisions/0010-counted-questions.md).
 
 A source is a share of `source_shares.py`. Every local user may send from any address of 127.0.0.0/8. Where the kernel
 does not name the user, the pair rule alone distinguishes these addresses, so that strangers lock only the one they use;
@@ -29,17 +39,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from herod.scopes.principal import Source
+from herod.throttle.source_ranges import range_of
 from herod.throttle.source_shares import exact_share_of, share_of
 
 __all__ = [
     "ACCOUNT",
+    "CLIENT",
     "DELAYS",
     "LEGACY",
+    "LEGACY_RANGE",
     "LOOPBACK",
     "MAX_DELAYED_PER_SOURCE",
     "OWNERSHIP",
     "PAIR",
+    "RANGE",
     "REGISTRATION",
+    "REGISTRATION_RANGE",
+    "SERVICE",
     "SOURCE",
     "Attempt",
     "CountedAttempt",
@@ -47,14 +63,16 @@ __all__ = [
     "LimitRule",
     "Marks",
     "add",
+    "client_secret_counter",
     "code_guess",
     "delay",
     "guess_at",
-    "legacy_counter",
+    "legacy_counters",
     "live",
     "ownership_counter",
     "registration",
     "seconds_locked",
+    "service_counter",
     "take_back",
 ]
 
@@ -92,6 +110,12 @@ SOURCE: Final = LimitRule("source", window=300, grain=30)
 LEGACY: Final = LimitRule("legacy", window=300, limit=10)
 OWNERSHIP: Final = LimitRule("ownership", window=300, limit=10)
 REGISTRATION: Final = LimitRule("registration", window=3600, limit=20)
+# Of what one person can have many sources for (`source_ranges.py`).
+RANGE: Final = LimitRule("range", window=300, limit=30)
+LEGACY_RANGE: Final = LimitRule("legacy_range", window=300, limit=50)
+REGISTRATION_RANGE: Final = LimitRule("registration_range", window=3600, limit=100)
+SERVICE: Final = LimitRule("service", window=300, limit=100)
+CLIENT: Final = LimitRule("client", window=300, limit=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +160,7 @@ def guess_at(subject: str, source: Source) -> Attempt:
     counters = [Counter(PAIR, (subject, exact)), Counter(ACCOUNT, (subject,)), Counter(SOURCE, (share,))]
     if share != exact:
         counters.append(Counter(LOOPBACK, (subject, share)))
-    return Attempt(share, tuple(counters), is_guess=True)
+    return Attempt(share, (*counters, *_of_range(RANGE, share, subject)), is_guess=True)
 
 
 def code_guess(source: Source) -> Attempt:
@@ -148,17 +172,35 @@ def code_guess(source: Source) -> Attempt:
 def registration(source: Source) -> Attempt:
     """A self-registration; one that fails because the email is taken reveals something and counts too."""
     share = share_of(source)
-    return Attempt(share, (Counter(REGISTRATION, (share,)),), is_guess=False)
+    counters = (Counter(REGISTRATION, (share,)), *_of_range(REGISTRATION_RANGE, share))
+    return Attempt(share, counters, is_guess=False)
 
 
-def legacy_counter(source: Source) -> Counter:
-    """The counter of wrong legacy secrets from a source."""
-    return Counter(LEGACY, (share_of(source),))
+def legacy_counters(source: Source) -> tuple[Counter, ...]:
+    """The counters of wrong legacy secrets from a source."""
+    share = share_of(source)
+    return Counter(LEGACY, (share,)), *_of_range(LEGACY_RANGE, share)
+
+
+def service_counter(principal_id: str, source: Source) -> Counter:
+    """The counter of wrong legacy secrets about which a service asked, with its key."""
+    return Counter(SERVICE, (principal_id, share_of(source)))
+
+
+def client_secret_counter(source: Source) -> Counter:
+    """The counter of wrong secrets for accounts with an imported one, which a person may have chosen."""
+    return Counter(CLIENT, (share_of(source),))
 
 
 def ownership_counter(principal_id: str, source: Source) -> Counter:
     """The counter of resources and resource lists that a principal's secret did not open."""
     return Counter(OWNERSHIP, (principal_id, share_of(source)))
+
+
+def _of_range(law: LimitRule, share: str, *words: str) -> tuple[Counter, ...]:
+    """The counter of the share's range, if it is a part of one."""
+    range_ = range_of(share)
+    return () if range_ == share else (Counter(law, (*words, range_)),)
 
 
 def live(law: LimitRule, marks: Marks, now: int) -> Marks:

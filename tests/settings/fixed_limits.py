@@ -146,13 +146,26 @@ FIXED: Final[dict[str, dict[str, str]]] = {
             "herod.throttle.rules:DELAYS.0.0"
         ),
         "seconds of that delay, at most": "herod.throttle.rules:DELAYS.3.1",
+        "wrong passwords for one account from one range of sources, before it is locked": (
+            "herod.throttle.rules:RANGE.limit"
+        ),
         "delayed sign-ins of one source at a time": "herod.throttle.rules:MAX_DELAYED_PER_SOURCE",
         "wrong legacy secrets from one source, before it is locked": "herod.throttle.rules:LEGACY.limit",
+        "wrong legacy secrets from one range of sources, before it is locked": (
+            "herod.throttle.rules:LEGACY_RANGE.limit"
+        ),
+        "wrong legacy secrets that one service key asks about from one source, before it is locked": (
+            "herod.throttle.rules:SERVICE.limit"
+        ),
+        "wrong secrets for accounts with an imported client secret from one source, before it is locked": (
+            "herod.throttle.rules:CLIENT.limit"
+        ),
         "requests of one principal from one source for resources that were not found, before it is locked": (
             "herod.throttle.rules:OWNERSHIP.limit"
         ),
         "seconds for which such a request counts": "herod.throttle.rules:OWNERSHIP.window",
         "registrations attempted from one source": "herod.throttle.rules:REGISTRATION.limit",
+        "registrations attempted from one range of sources": "herod.throttle.rules:REGISTRATION_RANGE.limit",
         "seconds for which a registration counts": "herod.throttle.rules:REGISTRATION.window",
         "counts of guesses that are not written yet": "herod.throttle.limiter:MAX_UNWRITTEN",
         "connections at once to the relay of `herod ui`": "herod.loopback_relay:CONNECTIONS",

@@ -97,7 +97,7 @@ class RemoveSupervisorKey(Params, frozen=True, kw_only=True):
 INVALID = Verified(valid=False)
 
 
-@query("auth.verify", needs=Access.PUBLIC, example={"key": "herod_s_…"}, is_quiet=True)
+@query("auth.verify", needs=Access.PUBLIC, example={"key": "herod_s_…"}, verifies="key", is_quiet=True)
 def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
     """Verify an API key, and return its name and scope."""
     try:

@@ -48,8 +48,9 @@ class Introspection(msgspec.Struct, frozen=True, omit_defaults=True):
 @query(
     "token.introspect",
     needs=Access.AUTHENTICATED,
-    example={"token": "eyJhbGciOiJIUzI1NiJ9.…"},
+    example={"token": "eyJhbGciOiJIUzI1NiJ9.eyJ….4fZ0…"},
     http=("POST /introspect",),
+    verifies="token",
     form=True,
     is_quiet=True,
 )

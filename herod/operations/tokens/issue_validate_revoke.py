@@ -130,9 +130,10 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
 @query(
     "token.validate",
     needs=Access.PUBLIC,
-    example={"token": "eyJhbGciOiJIUzI1NiJ9.…", "scope": "read"},
+    example={"token": "eyJhbGciOiJIUzI1NiJ9.eyJ….4fZ0…", "scope": "read"},
     http=("POST /validate",),
     tool=Tool("validate_token"),
+    verifies="token",
     is_quiet=True,
 )
 def token_validate(store: Store, context: Context, params: ValidateToken) -> Validated:
@@ -179,7 +180,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, rec
     gives=GivesNothing("ends access"),
     needs=Access.AUTHENTICATED,
     target=NoTarget("a token is not a record: the handler checks its subject"),
-    example={"token": "eyJhbGciOiJIUzI1NiJ9.…"},
+    example={"token": "eyJhbGciOiJIUzI1NiJ9.eyJ….4fZ0…"},
     http=("POST /revoke",),
     tool=Tool("revoke_token", destructive=True, idempotent=True),
     unwritten=_revoke_in_memory,

@@ -74,7 +74,7 @@ async def prepare(harness: Harness, operation: Operation) -> Prepared:
         secret=hash_ownership_secret(harness.runtime.keyring, user.client_id, TENANT),
     )
     real = {
-        "eyJhbGciOiJIUzI1NiJ9.…": await user.token(),
+        "eyJhbGciOiJIUzI1NiJ9.eyJ….4fZ0…": await user.token(),
         "herod_s_…": await harness.service_key("read", "shown"),
         EXAMPLE_LEGACY: next(one.id for one in harness.runtime.config.legacy.all() if one.scope == "admin"),
         "5f" * HMAC_BYTES: (await harness.admin("audit.verify")).head,
