@@ -34,7 +34,7 @@ from herod.private_files import write_private
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Handler
 from herod.protocols.router import Router
-from herod.records import Account
+from herod.records import Account, Deletion
 from herod.reload import Reloader, legacy_secrets, load_certificates
 from herod.server.connection_limits import Limits
 from herod.server.connections import raise_descriptor_limit, serve
@@ -49,6 +49,7 @@ from herod.server.systemd_notify import SystemdNotifier, watch
 from herod.settings import Settings
 from herod.settings.bind_addresses import with_both_loopbacks
 from herod.store.memory_store import MemoryStore
+from herod.store.owned_records import finish_deletions
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 from herod.store.store_interface import EXPIRED_KEPT_SECONDS, Writer
 from herod_client.core.errors import InvalidRequest, RuntimeFailure, SettingsError, Unavailable
@@ -61,6 +62,7 @@ logger = logging.getLogger("herod")
 FLUSH_SECONDS: Final = 1
 PURGE_SECONDS: Final = 300
 AUDIT_HEAD_SECONDS: Final = 3600
+RETRY_SECONDS: Final = 60
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 
@@ -148,6 +150,7 @@ async def _main(
             background.start_soon(_purge, store, runtime, kept, steady)
             background.start_soon(_log_audit_head, store)
             background.start_soon(copies.run)
+            background.start_soon(_finish_deletions, store)
             if settings.manager.watchdog_seconds is not None:
                 background.start_soon(watch, notifier, settings.manager.watchdog_seconds, partial(_can_read, store))
             async with trio.open_nursery() as serving:
@@ -214,6 +217,7 @@ async def _make_runtime(
             registration=settings.registration,
             legacy=legacy_secrets(settings, store.keyring),
             daemon_uid=os.getuid(),
+            quotas=settings.quotas,
         ),
         keyring=store.keyring,
         signing=signing,
@@ -358,6 +362,19 @@ async def _purge(store: SqliteStore | MemoryStore, runtime: Runtime, kept: Audit
             await keep_steady_clock(store, steady)
             await store.purge_expired(earliest)
             await enforce_retention(store, kept, now=now, earliest=earliest)
+
+
+async def _finish_deletions(store: SqliteStore | MemoryStore) -> None:
+    """Delete what deleted accounts owned, also what a former run left."""
+    while True:
+        try:
+            await finish_deletions(store)
+        except Unavailable as error:
+            logger.warning("cannot delete all records of deleted accounts yet", extra={"reason": error.message})
+            await trio.sleep(RETRY_SECONDS)
+            continue
+        while not store.count(Deletion):
+            await store.change_notifier.wait()
 
 
 async def _log_audit_head(store: SqliteStore | MemoryStore) -> None:

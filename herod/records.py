@@ -12,11 +12,13 @@ import msgspec
 
 __all__ = [
     "RECORD_TYPES",
+    "REGISTERED",
     "SERVICE_KEYS",
     "Account",
     "ApiKey",
     "AuditEvent",
     "ClockRecord",
+    "Deletion",
     "FieldUse",
     "GuessCount",
     "HashKey",
@@ -24,8 +26,10 @@ __all__ = [
     "PeerRule",
     "Record",
     "Resource",
+    "ResourceTally",
     "Revocation",
     "Session",
+    "SessionEpoch",
     "SigningKeyRecord",
     "resource_owner",
 ]
@@ -33,6 +37,8 @@ __all__ = [
 
 SERVICE_KEYS: Final = "service"
 """The owner column of service keys."""
+REGISTERED: Final = "registered"
+"""The owner column of accounts that registered themselves, so that they can be counted."""
 
 
 class FieldUse(NamedTuple):
@@ -91,6 +97,7 @@ class Account(Record, frozen=True, kw_only=True):
         password: an Argon2id PHC string, or a hash imported from Hero Auth; None if no password is set.
         secret_hash: of the client secret, in a form of `credentials/imported_secret_hashes.py`; empty for none.
         epoch: tokens carry the epoch they were issued in, and are invalid once it has changed.
+        registered: it was created by open registration, not by an admin.
     """
 
     kind: ClassVar[str] = "account"
@@ -107,6 +114,7 @@ class Account(Record, frozen=True, kw_only=True):
         "networks": FieldUse(exported="networks", shown="networks"),
         "enabled": FieldUse(exported="enabled", shown="enabled"),
         "epoch": FieldUse(),  # tokens of another herod are not valid here
+        "registered": FieldUse(),  # whoever imports an account chose to
     }
 
     email: str | None
@@ -117,11 +125,17 @@ class Account(Record, frozen=True, kw_only=True):
     networks: tuple[str, ...]
     enabled: bool = True
     epoch: int = 1
+    registered: bool = False
 
     @property
     def lookup(self) -> tuple[str, ...] | None:
         """By email."""
         return None if self.email is None else ("email", self.email)
+
+    @property
+    def owner_id(self) -> str | None:
+        """Nobody; those that registered themselves share one name, so that they can be counted."""
+        return REGISTERED if self.registered else None
 
 
 class ApiKey(Record, frozen=True, kw_only=True):
@@ -192,6 +206,7 @@ class Session(Record, frozen=True, kw_only=True):
         browser: the browser's family, without its version.
         half: HMAC, in hex, of the secret's part in the browser's cookie: its next sign-in ends this session.
         boot: the run of the daemon that it ends with; None for a session over TLS, which outlasts it.
+        epochs: the session epochs of its subject and of everyone when it began (`SessionEpoch`).
     """
 
     kind: ClassVar[str] = "session"
@@ -205,6 +220,7 @@ class Session(Record, frozen=True, kw_only=True):
     browser: str = ""
     half: str = ""
     boot: int | None = None
+    epochs: tuple[int, int] = (0, 0)
 
     @property
     def lookup(self) -> tuple[str, ...] | None:
@@ -217,6 +233,15 @@ class Session(Record, frozen=True, kw_only=True):
         return self.subject
 
 
+class SessionEpoch(Record, frozen=True, kw_only=True):
+    """Ends all earlier sessions of a subject at once, however many. `id` is the subject, or `*` for everyone."""
+
+    kind: ClassVar[str] = "session_epoch"
+    is_followed: ClassVar[bool] = False
+
+    epoch: int
+
+
 class Resource(Record, frozen=True, kw_only=True):
     """A resource that a service has claimed for a tenant, who is known by a secret. `id` is the sid.
 
@@ -226,6 +251,7 @@ class Resource(Record, frozen=True, kw_only=True):
         secret: the hash, in hex, of the tenant's secret, which owns the resource; empty: everyone for whom the claimant
             asks.
         attributes: a JSON object, as text.
+        counted: it is part of its claimant's `ResourceTally`; older ones are not.
     """
 
     kind: ClassVar[str] = "resource"
@@ -236,6 +262,7 @@ class Resource(Record, frozen=True, kw_only=True):
     secret: str
     name: str
     attributes: bytes
+    counted: bool = False
 
     @property
     def lookup(self) -> tuple[str, ...]:
@@ -251,6 +278,15 @@ class Resource(Record, frozen=True, kw_only=True):
 def resource_owner(type: str, claimant: str, secret: str) -> str:
     """The owner column of the resources of one type, claimant and secret; the encoding is unambiguous."""
     return "".join(f"{len(word)}:{word}" for word in (type, claimant, secret))
+
+
+class ResourceTally(Record, frozen=True, kw_only=True):
+    """The number of resources of one claimant, whose id it has: no index counts them, as their owner is hidden."""
+
+    kind: ClassVar[str] = "resource_tally"
+    is_followed: ClassVar[bool] = False
+
+    number: int
 
 
 class PeerRule(Record, frozen=True, kw_only=True):
@@ -277,12 +313,17 @@ class PeerRule(Record, frozen=True, kw_only=True):
 
 
 class Revocation(Record, frozen=True, kw_only=True):
-    """A revoked token. `id` is `sub/jti`; the record is purged once the token has expired."""
+    """A revoked token. `id` is `sub/jti`; the record is purged once the token has expired.
+
+    Attributes:
+        epoch: the token's epoch: once its subject has another one, the record is not needed. None: unknown.
+    """
 
     kind: ClassVar[str] = "revocation"
 
     subject: str
     jti: str
+    epoch: int | None = None
 
     @property
     def owner_id(self) -> str:
@@ -355,6 +396,19 @@ class ClockRecord(Record, frozen=True, kw_only=True):
     reached: int
 
 
+class Deletion(Record, frozen=True, kw_only=True):
+    """A deleted record, by its `id`, that owned more than one transaction deletes: the rest is deleted step by step.
+
+    Attributes:
+        of: the kind of the deleted record.
+    """
+
+    kind: ClassVar[str] = "deletion"
+    is_followed: ClassVar[bool] = False
+
+    of: str
+
+
 RECORD_TYPES: tuple[type[Record], ...] = (
     Account,
     ApiKey,
@@ -367,6 +421,9 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     HashKey,
     LegacyUse,
     ClockRecord,
+    SessionEpoch,
+    ResourceTally,
+    Deletion,
 )
 
 

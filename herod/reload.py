@@ -65,7 +65,7 @@ class Reloader:
     Args:
         settings: the settings at startup.
         load: reads them again from the same sources.
-        runtime: receives scopes, networks and legacy secrets.
+        runtime: receives scopes, networks, quotas and legacy secrets.
         store: its writer is held while they are replaced.
         certificates: the certificates in use, if any.
         clock: Unix seconds.
@@ -116,7 +116,8 @@ class Reloader:
 
         def take() -> None:
             config = self._runtime.config
-            self._runtime.reload(replace(config, graph=graph, networks=settings.networks, legacy=legacy))
+            changed = replace(config, graph=graph, networks=settings.networks, legacy=legacy, quotas=settings.quotas)
+            self._runtime.reload(changed)
             if self._certificates is not None and certificates is not None:
                 self._certificates.replace(certificates)
 
@@ -125,7 +126,7 @@ class Reloader:
         await self._audit()
         if changed := self._unchangeable(settings):
             logger.warning("SIGHUP: these settings have changed and need a restart: %s", ", ".join(changed))
-        what = "scopes, networks and legacy secrets"
+        what = "scopes, networks, quotas and legacy secrets"
         logger.info("SIGHUP: reloaded %s", what if certificates is None else f"{what} and the certificate")
         return True
 

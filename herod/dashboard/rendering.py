@@ -21,11 +21,13 @@ SAID: Final = {
     "user-scope": "The scope is set: their keys, sessions and tokens are narrowed at their next use.",
     "user-enabled": "The user is enabled.",
     "user-disabled": "The user is disabled: their tokens and sign-ins have ended.",
+    "user-signed-out": "All of their browsers are signed out.",
     "user-password": "The password is set: their tokens and sign-ins have ended.",
     "user-deleted": "The user was deleted, with their keys, tokens and sign-ins.",
     "user-deleted-makes": "The user was deleted. Service keys and peer rules they created still work: review both.",
     "peer-allowed": "The rule is in force.",
     "session-ended": "That browser is signed out.",
+    "sessions-ended": "All other browsers are signed out.",
     "peer-removed": "The rule was removed: its next use is refused.",
     "resource-released": "The resource is released.",
 }

@@ -1,9 +1,10 @@
 """The settings as the running daemon uses them: an immutable snapshot that SIGHUP replaces as a whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from herod.identity.legacy_secrets import LegacySecrets
+from herod.settings import QuotaSettings
 from herod_client.core.grants import ALL_NETWORKS, Networks
 from herod_client.core.scope_graph import ScopeGraph
 
@@ -18,6 +19,7 @@ class Config:
         networks: the names in the settings, or `*` for any.
         token_ttl: seconds.
         daemon_uid: the uid whose processes are local admin if they send the cookie; so are root's.
+        quotas: how much one principal may store or be issued.
     """
 
     version: str
@@ -29,3 +31,4 @@ class Config:
     registration: Literal["open", "closed"]
     legacy: LegacySecrets
     daemon_uid: int
+    quotas: QuotaSettings = field(default_factory=QuotaSettings)

@@ -23,7 +23,7 @@ from herod.identity.effective_principals import (
     rule_principal,
 )
 from herod.identity.runtime_state import Runtime
-from herod.records import Account, ApiKey, PeerRule, Session
+from herod.records import Account, ApiKey, PeerRule, Session, SessionEpoch
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
 from herod_client.core.access_tokens import CLOCK_SKEW
@@ -31,10 +31,12 @@ from herod_client.core.errors import BadCredentials, ExpiredToken, RevokedToken
 from herod_client.core.grants import intersect_grants
 
 __all__ = [
+    "EVERYONE",
     "cookie_principal",
     "key_behind",
     "parent_of",
     "parent_of_session",
+    "session_epochs",
     "session_half",
     "session_id",
     "session_principal",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 GONE: Final = "The credential behind this token or session no longer exists: sign in again."
+EVERYONE: Final = "*"  # the id of the session epoch of all subjects
 SESSION_OVER: Final = "Your session has ended: sign in again."
 
 
@@ -63,6 +66,12 @@ def key_behind(via: str) -> str | None:
 def session_id(runtime: Runtime, cookie: str) -> str:
     """The id of the session that belongs to a cookie."""
     return runtime.keyring.mac(Purpose.SESSIONS, cookie.encode("utf-8", "surrogatepass")).hex()
+
+
+def session_epochs(reader: Reader, subject: str) -> tuple[int, int]:
+    """The session epochs of a subject and of everyone: sessions with other ones have ended."""
+    own, everyone = reader.get(SessionEpoch, subject), reader.get(SessionEpoch, EVERYONE)
+    return 0 if own is None else own.epoch, 0 if everyone is None else everyone.epoch
 
 
 def session_half(runtime: Runtime, half: str) -> str:
@@ -137,6 +146,7 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
     has_ended = session.boot is not None and session.boot != runtime.boot_epoch
     has_ended = has_ended or session.id in runtime.switched_off
     is_future = session.created_at - CLOCK_SKEW > now  # made while the clock was ahead, it would last as long as that
+    has_ended = has_ended or session.epochs != session_epochs(reader, session.subject)
     if has_ended or is_future or session.expires_at is None or session.expires_at <= now:
         raise ExpiredToken(SESSION_OVER, reason="session_over")
     maker = parent_of_session(reader, runtime, session, now)

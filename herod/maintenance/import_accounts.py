@@ -32,6 +32,7 @@ from herod.maintenance.restore_reconciliation import offline_event
 from herod.maintenance.store_file_and_owner import store_file
 from herod.records import Account, ApiKey, HashKey, PeerRule
 from herod.settings import Settings
+from herod.store.owned_records import finish_deletions_in
 from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
 from herod.store.sqlite.disk.open_database import make_file, open_file
 from herod.store.sqlite.offline_transaction import transaction
@@ -124,6 +125,7 @@ def import_accounts(
         opened = open_file(path, store_secret)
         cleanup.callback(opened.connection.close)
         with suppress(_DryRunOver), transaction(opened) as tx:
+            finish_deletions_in(tx)  # what a deleted account owned must not become that of an imported one
             plan.make(tx, skip_existing=skip_existing)
             if dry_run:
                 raise _DryRunOver

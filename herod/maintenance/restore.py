@@ -22,8 +22,9 @@ from herod.maintenance.restore_reconciliation import (
     offline_event,
 )
 from herod.maintenance.store_file_and_owner import store_file
-from herod.records import RECORD_TYPES, Account, ApiKey, HashKey, PeerRule, Revocation, SigningKeyRecord
+from herod.records import RECORD_TYPES, Account, ApiKey, Deletion, HashKey, PeerRule, Revocation, SigningKeyRecord
 from herod.settings import Settings
+from herod.store.resource_tallies import recount
 from herod.store.sqlite.backup_unpacking import open_backup, put_in_place, unpack
 from herod.store.sqlite.disk.database_files import StoreLock, check_files, drop_leftovers, drop_temporary
 from herod.store.sqlite.disk.disk_faults import describe
@@ -100,6 +101,7 @@ def restore(settings: Settings, file: Path, *, backup_secret: str | None = None,
                 for kind, id_ in tombstones(present):
                     if kind in TYPES and tx.get(TYPES[kind], id_) is None:
                         tx.bury(kind, id_)
+            recount(tx, now=now)
             generation = token_hex(8)
             tx.begin_generation(generation, backup.head, *(() if present is None else (present.head,)))
             put_wraps(backup.connection, wrap_root(root or backup.root, secret))
@@ -178,6 +180,7 @@ def _read_present(present: OpenedFile, backup: OpenedFile) -> Present:
         signing=tuple(readable(present, SigningKeyRecord)),
         hash_keys=tuple(readable(present, HashKey)),
         deleted=tuple(tombstones(present)),
+        deletions=tuple(readable(present, Deletion)),
         complete={
             kind: frozenset(record.id for record in records)
             for kind, records in found.items()

@@ -11,8 +11,11 @@ continued since the backup and can be read completely, a missing record was dele
     signing                        those there replace the backup's
     revocation, hash_key           those there are added; an extra one does no harm
     session                        all end
+    deletion                       those there are added, unless the account exists again: the daemon continues them
+    resource_tally                 counted again
     guess, legacy_use              counters: the backup's are kept
     clock                          the backup's is kept: it is behind, so what expired is deleted later
+    session_epoch                  the backup's are kept: no session needs them any more
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,6 +29,7 @@ from herod.records import (
     Account,
     ApiKey,
     AuditEvent,
+    Deletion,
     HashKey,
     PeerRule,
     Record,
@@ -67,6 +71,7 @@ class Present(msgspec.Struct, frozen=True, kw_only=True):
     signing: tuple[SigningKeyRecord, ...]
     hash_keys: tuple[HashKey, ...] = ()
     deleted: tuple[tuple[str, str], ...]
+    deletions: tuple[Deletion, ...] = ()
     complete: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict)
 
     @property
@@ -103,6 +108,7 @@ def carry_over(tx: Writer, present: Present, types: Mapping[str, type[Record]]) 
     for revocation in present.revocations:
         tx.put(revocation)
         restored.revocations += 1
+    _carry_deletions(tx, present.deletions)
     if present.is_same and present.is_later:
         _delete_missing(tx, present, restored)
     if present.is_same:
@@ -204,6 +210,13 @@ def _list_rules(tx: Writer, rules: Mapping[str, PeerRule], restored: Restored) -
             restored.revived.append((old.kind, old.id, "exists again"))
         else:
             _note_grant(old, new, restored)
+
+
+def _carry_deletions(tx: Writer, present: tuple[Deletion, ...]) -> None:
+    """Carry over deletions that the daemon had not finished, so that it continues them."""
+    for deletion in present:
+        if tx.get(Account, deletion.id) is None:
+            tx.put(deletion)
 
 
 def _carry_signing(tx: Writer, present: tuple[SigningKeyRecord, ...]) -> None:

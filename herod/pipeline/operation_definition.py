@@ -210,6 +210,7 @@ class Operation:
         gives: for a command about credentials, the type of the record that it creates or changes so that somebody can
             use it, or use it for longer; the pipeline checks that it gives no more than the caller holds, and does not
             expire after the caller's credential (`privilege_ceilings.py`). Or why it gives nothing.
+        issues: it issues a credential, which `issued_per_minute` limits: a token, key, secret, session or code.
         manages_keys: it creates or changes keys: refused to user keys, and to service keys without admin.
         target: what a command changes, which the pipeline finds, checks and hands to the handler, or why there is none.
         limit: the attempt that is rate-limited; counted before `prepare`.
@@ -251,6 +252,7 @@ class Operation:
     target: Target[Any] | NoTarget | None = None
     credential: bool = False
     gives: type[Record] | GivesNothing | None = None
+    issues: bool = False
     manages_keys: bool = False
     tool: Tool | None = None
     limit: Limit | None = None

@@ -22,6 +22,7 @@ from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.denial_queue import DenialQueue
 from herod.pipeline.given_grants import check_given
+from herod.pipeline.issue_rate import IssueRate
 from herod.pipeline.operation_definition import Context, Operation, Params, Target, Unwritten, Wait
 from herod.pipeline.privilege_ceilings import check_last_admin, is_admin
 from herod.pipeline.process.process_state import ProcessState
@@ -71,6 +72,7 @@ class Pipeline:
         self.denials = DenialQueue()
         self.trail = AuditRecorder()
         self.attempts = AttemptLimiter(store)
+        self.issued = IssueRate()
         self._clock = clock
         self.worker = WorkerThread()
 
@@ -249,7 +251,7 @@ class Pipeline:
         if operation.needs is not Access.PUBLIC:
             self._admit(context, operation, identify(tx, self.runtime, presented, context.source, context.now))
         before = tx.revision
-        result = self._handle(tx, context, operation, params)
+        result = self._issue(tx, context, operation, params)
         has_changed = tx.revision != before
         if context.counted is not None:
             self.attempts.settle(tx, context.counted)
@@ -257,6 +259,19 @@ class Pipeline:
             event = _event(operation, context, outcome="ok", target=context.target, by_admin=is_admin(context))
             is_own_row = has_changed or operation.needs == ADMIN
             self.trail.record(tx, event, source=share_of(context.source), is_own_row=is_own_row)
+        return result
+
+    def _issue(self, tx: Writer, context: Context, operation: Operation, params: Params) -> Any:
+        """Run a command's handler; if it issues a credential, within its principal's rate."""
+        if not operation.issues:
+            return self._handle(tx, context, operation, params)
+        if context.principal is not ANONYMOUS:
+            self.issued.check(context)
+            result = self._handle(tx, context, operation, params)
+        else:  # the handler finds out who signs in, and its writes are rolled back if they may not
+            result = self._handle(tx, context, operation, params)
+            self.issued.check(context)
+        self.issued.count(context)
         return result
 
     def _handle(self, tx: Writer, context: Context, operation: Operation, params: Params) -> Any:

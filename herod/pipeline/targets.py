@@ -11,7 +11,7 @@ from herod.pipeline.operation_definition import Context, Params, Target
 from herod.pipeline.parameter_types import ClientId, Email
 from herod.pipeline.privilege_ceilings import check_target, is_admin, owns
 from herod.pipeline.text_normalization import parse_email
-from herod.records import Account, ApiKey, PeerRule, Record
+from herod.records import Account, ApiKey, Deletion, PeerRule, Record
 from herod.scopes.principal import Principal, PrincipalKind
 from herod.store.store_interface import Reader
 from herod_client.core.errors import InvalidRequest, NotFound
@@ -25,6 +25,7 @@ __all__ = [
     "account_of",
     "current_grant",
     "find_account",
+    "find_key",
     "find_target",
     "grants_of",
     "switch_off_target",
@@ -70,6 +71,13 @@ def account_of(reader: Reader, ref: AccountRef) -> Account:
     return account
 
 
+def find_key(reader: Reader, id: str) -> ApiKey | None:
+    """The key of that id, or None: also for a key that is about to be deleted with its owner."""
+    key = reader.get(ApiKey, id)
+    is_deleted = key is not None and key.owner is not None and reader.get(Deletion, key.owner) is not None
+    return None if is_deleted else key
+
+
 def current_grant(reader: Reader, context: Context, key: ApiKey) -> Grant:
     """What a key holds now: at most what its owner does. A demoted user can still delete keys created before."""
     own = context.runtime.grant(key.scope, key.networks)
@@ -112,7 +120,7 @@ ACCOUNT = Target(
 )
 KEY = Target(
     noun="key",
-    find=lambda reader, context, params: reader.get(ApiKey, params.id),
+    find=lambda reader, context, params: find_key(reader, params.id),
     is_own=_is_own_key,
     grants=lambda reader, context, key: (current_grant(reader, context, key),),
 )

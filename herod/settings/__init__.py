@@ -16,7 +16,16 @@ from herod.settings.bind_addresses import (
 )
 from herod.settings.secret_settings import MIN_SECRET, load_new_secret, load_old_secret
 from herod.settings.settings_loader import load_settings
-from herod.settings.settings_table import LIMITS, OPTIONS, RELOADED, SECRETS, LimitSettings, Settings
+from herod.settings.settings_table import (
+    LIMITS,
+    OPTIONS,
+    QUOTAS,
+    RELOADED,
+    SECRETS,
+    LimitSettings,
+    QuotaSettings,
+    Settings,
+)
 from herod.settings.systemd_sockets_and_watchdog import MANAGER_VARIABLES, ServiceManager
 
 __all__ = [
@@ -24,11 +33,13 @@ __all__ = [
     "MANAGER_VARIABLES",
     "MIN_SECRET",
     "OPTIONS",
+    "QUOTAS",
     "RELOADED",
     "SECRETS",
     "Bind",
     "FdBind",
     "LimitSettings",
+    "QuotaSettings",
     "ServiceManager",
     "Settings",
     "TcpBind",

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from herod.input_files import read_input
 from herod.settings.bind_addresses import xdg_folder
-from herod.settings.setting_kinds import FoundSetting
-from herod.settings.settings_table import LIMITS, OPTIONS, SECRETS, LimitSettings
+from herod.settings.setting_kinds import FoundSetting, Option
+from herod.settings.settings_table import LIMITS, OPTIONS, QUOTAS, SECRETS, LimitSettings, QuotaSettings
 from herod_client.core.errors import SettingsError
 
 __all__ = ["SettingSources", "TextFile", "is_there", "load_text"]
@@ -54,6 +54,7 @@ class SettingSources:
     table: Mapping[str, object] = field(default_factory=dict)
     scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    quotas: QuotaSettings = field(default_factory=QuotaSettings)
     is_exposed: bool = False
 
     @classmethod
@@ -81,7 +82,8 @@ class SettingSources:
             environ=environ,
             path=path,
             scopes=_read_scopes(path, table.pop("scopes", {})),
-            limits=_read_limits(path, table.pop("limits", {})),
+            limits=LimitSettings(**_read_numbers(path, "limits", table, LIMITS)),
+            quotas=QuotaSettings(**_read_numbers(path, "quotas", table, QUOTAS)),
             table=table,
             is_exposed=file.is_exposed,
         )
@@ -174,7 +176,7 @@ def _parse_toml(path: Path, text: str) -> dict[str, object]:
             f"{path}: this is a Hero Auth user file, not herod's settings: "
             f"import its accounts with `herod import {path}`, and start without it."
         )
-    known = {name for name, option in OPTIONS.items() if option.in_file} | {"scopes", "limits"}
+    known = {name for name, option in OPTIONS.items() if option.in_file} | {"scopes", "limits", "quotas"}
     for name in table:
         if name in ("hero_secret", "store_secret", "herod_store_secret"):
             variable = SECRETS[0 if name == "hero_secret" else 1].file_variable
@@ -204,15 +206,14 @@ def _read_scopes(path: Path, table: object) -> dict[str, tuple[str, ...]]:
     return scopes
 
 
-def _read_limits(path: Path, table: object) -> LimitSettings:
+def _read_numbers(path: Path, name: str, file: dict[str, object], options: Mapping[str, Option]) -> dict[str, Any]:
+    """Take the table of that name out of the file, and check its numbers."""
+    table = file.pop(name, {})
     if not isinstance(table, dict):
-        raise SettingsError(f"{path}: limits: found {table!r:.80}, expected a table such as [limits].")
-    for name in table:
-        _require_known(name, LIMITS.keys(), where=f"{path}: limits")
-    values: dict[str, Any] = {
-        name: LIMITS[name].check(value, where=f"{path}: limits.{name}") for name, value in table.items()
-    }
-    return LimitSettings(**values)
+        raise SettingsError(f"{path}: {name}: found {table!r:.80}, expected a table such as [{name}].")
+    for key in table:
+        _require_known(key, options.keys(), where=f"{path}: {name}")
+    return {key: options[key].check(value, where=f"{path}: {name}.{key}") for key, value in table.items()}
 
 
 def _require_known(name: str, known: Iterable[str], *, where: str) -> None:

@@ -28,7 +28,17 @@ from herod.settings.systemd_sockets_and_watchdog import ServiceManager
 from herod_client.core.errors import SettingsError
 from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 
-__all__ = ["LIMITS", "OPTIONS", "RELOADED", "SECRETS", "LimitSettings", "SecretOption", "Settings"]
+__all__ = [
+    "LIMITS",
+    "OPTIONS",
+    "QUOTAS",
+    "RELOADED",
+    "SECRETS",
+    "LimitSettings",
+    "QuotaSettings",
+    "SecretOption",
+    "Settings",
+]
 
 KEY_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}\Z")  # it names a file
 HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?)\Z")
@@ -117,6 +127,33 @@ class LimitSettings:
     write_seconds: float = setting(decimal(1, 600), "for a client to read a response", default=15)
     idle_seconds: float = setting(decimal(1, 86400), "a connection may stay open without a request", default=60)
     drain_seconds: float = setting(decimal(0, 5), "for requests in progress when the daemon stops", default=4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaSettings:
+    """How much one principal may store or be issued: the file's `[quotas]`."""
+
+    keys: int = setting(number(1, 100_000), "API keys of one account", default=100)
+    service_keys: int = setting(number(1, 100_000), "service keys in all", default=1000)
+    sessions: int = setting(
+        number(1, 1000), "sessions of one account, service key, local user or group; the oldest ends", default=50
+    )
+    resources: int = setting(number(1, 10_000_000), "resources of one claimant", default=10_000)
+    revocations: int = setting(
+        number(1000, 1_000_000),
+        "revoked tokens of one account, local user or group; one more ends all of its tokens",
+        default=10_000,
+    )
+    accounts: int = setting(number(1, 10_000_000), "accounts in all", default=100_000)
+    registered_accounts: int = setting(
+        number(1, 10_000_000), "accounts in all that registered themselves", default=10_000
+    )
+    peer_rules: int = setting(number(1, 100_000), "peer rules in all", default=1000)
+    issued_per_minute: int = setting(
+        number(1, 1_000_000),
+        "tokens, keys, client secrets, sessions and sign-in codes that one principal is issued in any minute",
+        default=600,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,13 +275,15 @@ class Settings:
     )
     scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    quotas: QuotaSettings = field(default_factory=QuotaSettings)
     manager: ServiceManager = field(default_factory=ServiceManager)
     warnings: tuple[str, ...] = ()
 
 
 OPTIONS: Final = options_of(Settings)
 LIMITS: Final = options_of(LimitSettings)
-RELOADED: Final = frozenset({"scopes", *(name for name, option in OPTIONS.items() if option.is_reloaded)})
+QUOTAS: Final = options_of(QuotaSettings)
+RELOADED: Final = frozenset({"scopes", "quotas", *(name for name, option in OPTIONS.items() if option.is_reloaded)})
 
 
 @dataclass(frozen=True, slots=True)

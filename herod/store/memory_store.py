@@ -104,6 +104,11 @@ class _MemoryReader:
         """As `Reader.count`."""
         return len(self.state.of(record_type.kind))
 
+    def count_owned(self, record_type: type[Record], owner: str, *, limit: int) -> int:
+        """As `Reader.count_owned`."""
+        owned = (1 for record in self.state.of(record_type.kind).values() if record.owner_id == owner)
+        return sum(islice(owned, limit))
+
     def usage(self, id: str) -> Usage | None:
         """As `Reader.usage`."""
         return self.state.usage.get(id)

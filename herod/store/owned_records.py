@@ -1,20 +1,34 @@
 """Records that belong to another one: found by their owner, and deleted with it.
 
-One table lists what is deleted with a record, so that no command can forget a kind.
+One table lists what is deleted with a record, so that no command can forget a kind. One transaction deletes only so
+many records, so that no other write waits for long: the record itself goes first, with which everything that it owns is
+refused, and the rest is deleted step by step. The store remembers that, so a restart continues.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final, TypeVar
 
-from herod.records import Account, ApiKey, Record, Session
-from herod.store.store_interface import Reader, Writer
+from herod.records import Account, ApiKey, Deletion, Record, Session, SessionEpoch
+from herod.store.store_interface import Reader, Store, Writer
 
-__all__ = ["OWNED", "delete_owned", "delete_with_owned", "owned_by"]
+__all__ = [
+    "DELETED_AT_ONCE",
+    "OWNED",
+    "delete_owned",
+    "delete_with_owned",
+    "finish_deletions",
+    "finish_deletions_in",
+    "owned_by",
+]
 
 R = TypeVar("R", bound=Record)
 
 OWNED: Final[Mapping[type[Record], tuple[type[Record], ...]]] = {Account: (ApiKey, Session)}
 """Record type → the types whose records are deleted with their owner."""
+# The most records that one transaction deletes: about 10 ms.
+DELETED_AT_ONCE: Final = 200
+_OWNERS: Final = {record_type.kind: record_type for record_type in OWNED}
 
 
 def owned_by(reader: Reader, record_type: type[R], owner: str) -> Iterator[R]:
@@ -28,16 +42,57 @@ def owned_by(reader: Reader, record_type: type[R], owner: str) -> Iterator[R]:
             return
 
 
-def delete_owned(tx: Writer, record_type: type[Record], owner: str) -> list[str]:
-    """Delete every record of one owner and return their ids."""
-    ids = [record.id for record in owned_by(tx, record_type, owner)]
+def delete_owned(tx: Writer, record_type: type[Record], owner: str, *, limit: int = DELETED_AT_ONCE) -> list[str]:
+    """Delete the oldest records of one owner, at most `limit`, and return their ids."""
+    ids = [record.id for record in islice(owned_by(tx, record_type, owner), limit)]
     for id_ in ids:
         tx.delete(record_type, id_)
     return ids
 
 
-def delete_with_owned(tx: Writer, record: Record) -> Mapping[type[Record], list[str]]:
-    """Delete a record and what it owns according to `OWNED`; return the ids of the latter, by type."""
-    gone = {owned: delete_owned(tx, owned, record.id) for owned in OWNED.get(type(record), ())}
+def delete_with_owned(tx: Writer, record: Record, *, now: int) -> Mapping[type[Record], list[str]]:
+    """Delete a record and what it owns according to `OWNED`; return the ids of what this transaction deleted, by type.
+
+    If it owns more than `DELETED_AT_ONCE`, `finish_deletions` has to delete the rest.
+    """
     tx.delete(type(record), record.id)
+    tx.delete(SessionEpoch, record.id)
+    gone, is_whole = _delete_some(tx, type(record), record.id)
+    if not is_whole:
+        tx.put(Deletion(id=record.id, created_at=now, of=record.kind))
     return gone
+
+
+async def finish_deletions(store: Store) -> None:
+    """Delete what deleted records still own, in one write for each `DELETED_AT_ONCE`; other writes run in between.
+
+    Raises:
+        Unavailable: the store cannot be written, or a row is damaged: try again later.
+    """
+    while store.count(Deletion):
+        await store.write(_continue)
+
+
+def finish_deletions_in(tx: Writer) -> None:
+    """The same in one transaction, for offline commands."""
+    while tx.count(Deletion):
+        _continue(tx)
+
+
+def _continue(tx: Writer) -> None:
+    """One step of the oldest deletion."""
+    for deletion in tx.list(Deletion, limit=1).items:
+        record_type = _OWNERS[deletion.of]
+        # A record that exists again, after a restore, keeps what it owns.
+        if tx.get(record_type, deletion.id) is not None or _delete_some(tx, record_type, deletion.id)[1]:
+            tx.delete(Deletion, deletion.id)
+
+
+def _delete_some(tx: Writer, record_type: type[Record], id_: str) -> tuple[dict[type[Record], list[str]], bool]:
+    """Delete at most `DELETED_AT_ONCE` of the records that such a record owns; and whether none is left."""
+    gone: dict[type[Record], list[str]] = {}
+    room = DELETED_AT_ONCE
+    for owned in OWNED.get(record_type, ()):
+        gone[owned] = delete_owned(tx, owned, id_, limit=room)
+        room -= len(gone[owned])
+    return gone, not any(tx.count_owned(owned, id_, limit=1) for owned in gone)

@@ -193,6 +193,9 @@ class Reader(Protocol):
     def count(self, record_type: type[Record]) -> int:
         """The number of records of a type."""
 
+    def count_owned(self, record_type: type[Record], owner: str, *, limit: int) -> int:
+        """The number of one owner's records of a type, counted by index and only up to `limit`."""
+
     def usage(self, id: str) -> Usage | None:
         """When the credential of that id was last used."""
 

@@ -35,6 +35,7 @@ GIVING_NOTHING = {
     "login",
     "peers.remove",
     "session.code",
+    "session.end_all",
     "session.delete",
     "session.end",
     "token.create",

@@ -145,7 +145,7 @@ async def test_a_peer_rule_ends_in_memory(harness: Harness, monkeypatch: pytest.
         await harness.call("whoami", Bearer(token), source)
 
 
-@pytest.mark.parametrize("name", ["session.delete", "session.end"])
+@pytest.mark.parametrize("name", ["session.delete", "session.end", "session.end_all"])
 async def test_a_session_ends_in_memory(harness: Harness, read_only: Callable[[], None], name: str) -> None:
     """Signing out ends the session, one's own and another of one's own."""
     user = await harness.user()
@@ -154,7 +154,7 @@ async def test_a_session_ends_in_memory(harness: Harness, read_only: Callable[[]
     id_ = next(one.id for one in (await harness.call("session.list", mine, TCP)).items if not one.is_this)
     read_only()
     with pytest.raises(Unavailable):
-        await harness.call(name, mine, TCP, **({} if ended is mine else {"id": id_}))
+        await harness.call(name, mine, TCP, **({"id": id_} if name == "session.end" else {}))
     with pytest.raises(Unauthenticated):
         await harness.call("whoami", ended, TCP)
     assert (await harness.call("whoami", other if ended is mine else mine, TCP)).sub == user.client_id

@@ -37,7 +37,7 @@ PUBLIC: Final = {"health", "version", "login", "register", "token.validate", "au
 AUTHENTICATED: Final = {
     "whoami", "token.introspect", "token.revoke", "users.password", "users.rotate_secret", "access.explain",
     "token.create", "session.create", "session.delete", "token.changes",
-    "session.code", "session.list", "session.end",
+    "session.code", "session.list", "session.end", "session.end_all",
 }  # fmt: skip
 READ: Final = {"stats", "metrics", "keys.create", "keys.list", "keys.get", "keys.delete", "keys.rotate", "keys.enable",
     "keys.disable", "keys.update",

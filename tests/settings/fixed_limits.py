@@ -10,6 +10,15 @@ from typing import Final
 __all__ = ["FIXED", "NO_LIMITS", "number_of"]
 
 FIXED: Final[dict[str, dict[str, str]]] = {
+    "Quotas": {
+        "records deleted in one transaction, with or without their owner": "herod.store.owned_records:DELETED_AT_ONCE",
+        "principals whose issued credentials of the last minute are remembered": (
+            "herod.pipeline.issue_rate:MAX_PRINCIPALS"
+        ),
+        "keys of a deleted account that are counted for the answer": (
+            "herod.operations.accounts.user_administration:MAX_COUNTED"
+        ),
+    },
     "Connections": {
         "connections of one address that wait in the kernel to be accepted": "herod.server.sockets.unix_socket:BACKLOG",
         "seconds of waiting for a request or its rest, after which a connection may be replaced": (
@@ -246,6 +255,10 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "writes in one transaction": "herod.store.sqlite.group_commit:MAX_BATCH",
         "times of last use written in one transaction": "herod.store.sqlite.sqlite_store:USES_AT_ONCE",
         "expired records removed in one transaction": "herod.store.sqlite.sqlite_store:PURGED_AT_ONCE",
+        "tombstones removed in one transaction": "herod.store.sqlite.sqlite_store:FORGOTTEN_AT_ONCE",
+        "seconds until the deletion of a deleted account's records is tried again, if it failed": (
+            "herod.app:RETRY_SECONDS"
+        ),
         "seconds that an expired session or revocation is kept": "herod.store.store_interface:EXPIRED_KEPT_SECONDS",
         "seconds between two removals of what expired": "herod.app:PURGE_SECONDS",
         "seconds of them that count as elapsed, at most": "herod.pipeline.process.steady_clock:MAX_ELAPSED_SECONDS",

@@ -8,7 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from herod.server.connection_limits import Limits
-from herod.settings import LIMITS
+from herod.settings import LIMITS, QUOTAS
+from herod.settings.setting_kinds import Option
 from herod.throttle import rules
 from settings.fixed_limits import FIXED, NO_LIMITS, number_of
 
@@ -36,11 +37,10 @@ def tables() -> dict[str, list[str]]:
     return found
 
 
-def limit_row(name: str) -> str:
+def limit_row(limit: Option) -> str:
     """The row of a limit that can be set."""
-    limit = LIMITS[name]
     low, high = limit.kind.bounds or (0, 0)
-    return f"| `{name}` | {limit.default} | {low} to {high} | {limit.help} |"
+    return f"| `{limit.name}` | {limit.default} | {low} to {high} | {limit.help} |"
 
 
 def fixed_row(what: str, constant: str) -> str:
@@ -77,8 +77,9 @@ def is_number(value: ast.expr) -> bool:
 
 def test_page() -> None:
     """Each section has the rows of its limits, with the numbers of the code, and no other."""
-    expected = {"Settings": [limit_row(name) for name in LIMITS]}
-    expected |= {section: [fixed_row(*row) for row in rows.items()] for section, rows in FIXED.items()}
+    expected = {"Settings": [*map(limit_row, LIMITS.values())], "Quotas": [*map(limit_row, QUOTAS.values())]}
+    for section, fixed in FIXED.items():
+        expected.setdefault(section, []).extend(fixed_row(*row) for row in fixed.items())
     found = tables()
     assert list(found) == list(expected)
     for section, rows in expected.items():

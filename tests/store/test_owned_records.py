@@ -1,60 +1,125 @@
-"""A record is deleted with everything that belongs to it, and nothing else."""
+"""A record is deleted with everything that belongs to it, and nothing else, however much that is."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from herod.records import RECORD_TYPES, Account, ApiKey, Record, Resource, Revocation, Session
+from herod.records import RECORD_TYPES, Account, ApiKey, Deletion, Record, Resource, Revocation, Session, SessionEpoch
 from herod.store.memory_store import MemoryStore
-from herod.store.owned_records import OWNED, delete_owned, delete_with_owned, owned_by
+from herod.store.owned_records import (
+    DELETED_AT_ONCE,
+    OWNED,
+    delete_owned,
+    delete_with_owned,
+    finish_deletions,
+    finish_deletions_in,
+    owned_by,
+)
 from herod.store.store_interface import Writer
 from store.samples import SECRET, account, key, session
 
-# A resource belongs to its claimant. A revocation must outlive its token's account, and expires by itself.
-STAY = {Resource, Revocation}
+# A resource belongs to its claimant. A revocation must outlive its token's account, and expires by itself. The owner of
+# an account only says whether it registered itself.
+STAY = {Account, Resource, Revocation}
+
+
+def filling(keys: int) -> "list[Record]":
+    """Two accounts with that many keys and a session each, and a service key that one of them created."""
+    found: list[Record] = [key("service", name="service", owner=None, creator="ada")]
+    for owner in ("ada", "eve"):
+        found += [account(owner), session(f"{owner}-session", subject=owner)]
+        found += [key(f"{owner}-{number:03}", name=f"{number}", owner=owner) for number in range(keys)]
+    return found
+
+
+async def fill(store: MemoryStore, keys: int) -> None:
+    """Fill a store."""
+
+    def put(tx: Writer) -> None:
+        for record in filling(keys):
+            tx.put(record)
+
+    await store.write(put)
 
 
 @pytest.fixture
 async def store() -> AsyncIterator[MemoryStore]:
-    """Two accounts with 250 keys and a session each, and a service key that one of them created."""
+    """An empty store."""
     async with MemoryStore(SECRET) as store:
-
-        def fill(tx: Writer) -> None:
-            for owner in ("ada", "eve"):
-                tx.put(account(owner))
-                tx.put(session(f"{owner}-session", subject=owner))
-                for number in range(250):
-                    tx.put(key(f"{owner}-{number:03}", name=f"{number}", owner=owner))
-            tx.put(key("service", name="service", owner=None, creator="ada"))
-
-        await store.write(fill)
         yield store
 
 
 async def test_all_of_one_owner(store: MemoryStore) -> None:
     """All records of an owner are found, over more than a page, each once, and none of others."""
+    await fill(store, 250)
     assert [one.id for one in owned_by(store, ApiKey, "ada")] == [f"ada-{number:03}" for number in range(250)]
 
 
 async def test_deleted_with_their_owner(store: MemoryStore) -> None:
-    """Keys and sessions are deleted with their account; others' records and its service keys stay."""
-    gone = await store.write(lambda tx: delete_with_owned(tx, account("ada")))
-    assert gone == {ApiKey: [f"ada-{number:03}" for number in range(250)], Session: ["ada-session"]}
+    """Keys and sessions are deleted with their account, if few at once; others' records and its service keys stay."""
+    await fill(store, 20)
+    gone = await store.write(lambda tx: delete_with_owned(tx, account("ada"), now=1))
+    assert gone == {ApiKey: [f"ada-{number:03}" for number in range(20)], Session: ["ada-session"]}
     assert store.get(Account, "ada") is None
-    assert (store.count(ApiKey), store.count(Session), store.count(Account)) == (251, 1, 1)
+    assert (store.count(ApiKey), store.count(Session), store.count(Account)) == (21, 1, 1)
+    assert store.count(Deletion) == 0
+
+
+async def test_many_are_deleted_step_by_step(store: MemoryStore) -> None:
+    """No write deletes more than a step; the account is gone after the first, and after the last everything it owned.
+
+    Others' records stay.
+    """
+    await fill(store, 2 * DELETED_AT_ONCE + 50)
+    await store.write(lambda tx: tx.put(SessionEpoch(id="ada", created_at=1, epoch=1)))
+    before = store.count(ApiKey)
+    gone = await store.write(lambda tx: delete_with_owned(tx, account("ada"), now=1))
+    assert store.get(Account, "ada") is None
+    assert len(gone[ApiKey]) == before - store.count(ApiKey) == DELETED_AT_ONCE
+    assert store.count(Deletion) == 1
+    writes = store.stats.writes
+    await finish_deletions(store)
+    assert store.stats.writes - writes == 2
+    assert not list(owned_by(store, ApiKey, "ada"))
+    assert not list(owned_by(store, Session, "ada"))
+    assert len(list(owned_by(store, ApiKey, "eve"))) == 2 * DELETED_AT_ONCE + 50
+    assert (store.count(Session), store.count(Deletion), store.count(SessionEpoch)) == (1, 0, 0)
+
+
+async def test_in_one_transaction(store: MemoryStore) -> None:
+    """An offline command finishes what is left at once."""
+    await fill(store, DELETED_AT_ONCE + 50)
+
+    def delete(tx: Writer) -> None:
+        delete_with_owned(tx, account("ada"), now=1)
+        delete_with_owned(tx, account("eve"), now=2)
+        finish_deletions_in(tx)
+
+    await store.write(delete)
+    assert (store.count(ApiKey), store.count(Session), store.count(Deletion)) == (1, 0, 0)
+
+
+async def test_a_record_that_exists_again_keeps_what_it_owns(store: MemoryStore) -> None:
+    """A deletion that was left over never deletes the keys of an account that a restore brought back."""
+    await fill(store, 5)
+    await store.write(lambda tx: tx.put(Deletion(id="ada", created_at=1, of=Account.kind)))
+    await finish_deletions(store)
+    assert (store.count(ApiKey), store.count(Deletion)) == (11, 0)
 
 
 async def test_what_owns_nothing(store: MemoryStore) -> None:
     """Deleting a key deletes nothing else."""
-    assert await store.write(lambda tx: delete_with_owned(tx, key("service", owner=None))) == {}
-    assert store.count(ApiKey) == 500
+    await fill(store, 5)
+    assert await store.write(lambda tx: delete_with_owned(tx, key("service", owner=None), now=1)) == {}
+    assert store.count(ApiKey) == 10
 
 
 async def test_one_kind(store: MemoryStore) -> None:
-    """Records of one kind can be deleted, and their owner stays."""
+    """Records of one kind can be deleted, up to a number, oldest first, and their owner stays."""
+    await fill(store, 5)
     assert await store.write(lambda tx: delete_owned(tx, Session, "ada")) == ["ada-session"]
+    assert await store.write(lambda tx: delete_owned(tx, ApiKey, "ada", limit=2)) == ["ada-000", "ada-001"]
     assert store.get(Account, "ada") is not None
-    assert store.count(ApiKey) == 501
 
 
 @pytest.mark.parametrize("record_type", RECORD_TYPES)

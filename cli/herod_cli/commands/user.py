@@ -200,6 +200,34 @@ def rotate_secret(invocation: Invocation, who: str | None, save: str | None) -> 
         show_secret(invocation, answer, "client_secret", place=place)
 
 
+@user.command(
+    "sign-out",
+    examples=[
+        "herod user sign-out  # your own browsers",
+        "herod user sign-out ada@example.org",
+        "herod user sign-out --everyone",
+    ],
+)
+@click.argument("who", required=False)
+@click.option("--everyone", is_flag=True, help="All browsers of everyone; needs scope owner.")
+@yes_option
+@pass_invocation
+def sign_out(invocation: Invocation, who: str | None, *, everyone: bool, yes: bool) -> None:
+    """Sign out all browsers: your own, or WHO's.
+
+    WHO is an email or a client_id. Tokens and keys stay valid.
+    """
+    if who is not None and everyone:
+        raise click.UsageError("WHO and --everyone are mutually exclusive: give one of them.")
+    if everyone:
+        confirm("Sign out every browser of everyone?", yes=yes)
+        answer = invocation.call("session.end_all", everyone=True)
+    else:
+        answer = invocation.call("session.end_all", **({} if who is None else account(who)))
+    whose = "everyone" if everyone else who or "you"
+    invocation.done(answer, f"All browsers of {whose} are signed out.")
+
+
 @user.command(examples=["herod user enable ada@example.org"])
 @click.argument("who")
 @pass_invocation
@@ -229,7 +257,9 @@ def delete(invocation: Invocation, who: str, *, yes: bool) -> None:
     answer = invocation.call("users.delete", **account(who))
     keys, left, rules = answer.get("keys"), answer.get("service_keys"), answer.get("peer_rules")
     sentence = f"{who} is deleted"
-    sentence += f", with {len(keys)} of its keys." if isinstance(keys, list) and keys else "."
+    more = answer.get("more_keys")
+    count = (len(keys) if isinstance(keys, list) else 0) + (more if isinstance(more, int) else 0)
+    sentence += f", with {count} of its keys." if count else "."
     made = [
         f"{what} {', '.join(map(str, ids))}"
         for what, ids in (("service keys", left), ("peer rules", rules))

@@ -7,6 +7,7 @@ from quart_trio import QuartTrio
 
 from herod.dashboard.pipeline_gateway import Gateway
 from herod.dashboard.rendering import render, say
+from herod_client.core.scope_graph import OWNER
 
 __all__ = ["METHODS", "add_routes"]
 
@@ -26,6 +27,8 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     pages = SessionsPage(gateway)
     app.add_url_rule("/ui/sessions", "sessions", pages.list)
     app.add_url_rule("/ui/sessions/<id>/end", "sessions_end", pages.end, methods=["POST"])
+    app.add_url_rule("/ui/sessions/end-all", "sessions_end_all", pages.end_all, methods=["POST"])
+    app.add_url_rule("/ui/sessions/end-everyone", "sessions_end_everyone", pages.end_everyone, methods=["POST"])
 
 
 class SessionsPage:
@@ -45,7 +48,21 @@ class SessionsPage:
             next_cursor=page.next_cursor,
             methods=METHODS,
             is_everybody=self._gateway.may(visit, "users.list"),
+            may_end_everyone=OWNER in visit.who.scope.split(),
+            most=self._gateway.pipeline.runtime.config.quotas.sessions,
         )
+
+    async def end_all(self) -> Page:
+        """Sign the visitor out of all other browsers."""
+        visit, _ = await self._gateway.submitted()
+        await self._gateway.call(visit, "session.end_all")
+        return say(visit, "sessions-ended", "sessions")
+
+    async def end_everyone(self) -> Page:
+        """Sign out every browser but this one."""
+        visit, _ = await self._gateway.submitted()
+        await self._gateway.call(visit, "session.end_all", everyone=True)
+        return say(visit, "sessions-ended", "sessions")
 
     async def end(self, id: str) -> Page:
         """Sign another browser out."""

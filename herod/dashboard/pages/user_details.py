@@ -23,7 +23,7 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     pages = UserDetailPages(gateway)
     app.add_url_rule("/ui/users/<id>", "user", pages.show)
     app.add_url_rule("/ui/users/<id>/delete", "user_delete_ask", pages.ask_delete)
-    for name in ("edit", "scope", "enable", "disable", "password", "secret", "delete"):
+    for name in ("edit", "scope", "enable", "disable", "password", "secret", "delete", "sign_out"):
         app.add_url_rule(f"/ui/users/<id>/{name}", f"user_{name}", getattr(pages, name), methods=["POST"])
 
 
@@ -64,6 +64,10 @@ class UserDetailPages:
     async def disable(self, id: str) -> Page:
         """Disable it."""
         return await self._do(id, "users.disable", "user-disabled")
+
+    async def sign_out(self, id: str) -> Page:
+        """Sign out all of its browsers, except this one."""
+        return await self._do(id, "session.end_all", "user-signed-out")
 
     async def password(self, id: str) -> Page:
         """Set its password."""

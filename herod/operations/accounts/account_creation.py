@@ -6,10 +6,43 @@ from herod.credentials.guessable_passwords import require_unguessable
 from herod.credentials.passwords import check_password, hash_password
 from herod.credentials.secret_hashes import hash_secret
 from herod.pipeline.operation_definition import Context
-from herod.records import Account
+from herod.pipeline.quotas import Quota, check_quota
+from herod.records import REGISTERED, Account
+from herod.store.store_interface import Reader
 from herod_client.core.key_format import new_client_secret, new_id
 
-__all__ = ["account_with_secret", "hashing"]
+__all__ = ["account_with_secret", "check_accounts", "hashing"]
+
+ACCOUNTS = Quota(
+    name="accounts",
+    most=lambda quotas: quotas.accounts,
+    full="There are {most} accounts, the most there may be",
+    advice="delete one that is not used",
+    hint="herod user list, herod user delete WHO",
+    record_type=Account,
+)
+REGISTERED_ACCOUNTS = Quota(
+    name="registered_accounts",
+    most=lambda quotas: quotas.registered_accounts,
+    full="There are {most} accounts that registered themselves, the most there may be",
+    advice="ask an admin for an account",
+    hint="herod user add EMAIL",
+    record_type=Account,
+)
+
+
+def check_accounts(reader: Reader, context: Context, *, registers: bool) -> None:
+    """Refuse another account when there are as many as there may be.
+
+    Args:
+        registers: the new account registers itself.
+
+    Raises:
+        Conflict: there are.
+    """
+    check_quota(reader, context, ACCOUNTS)
+    if registers:
+        check_quota(reader, context, REGISTERED_ACCOUNTS, owner=REGISTERED)
 
 
 def account_with_secret(

@@ -95,6 +95,7 @@ def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -
     "first_admin.create",
     credential=True,
     gives=Account,
+    issues=True,
     needs=Access.PUBLIC,
     target=NoTarget("creates an account"),
     example={"code": EXAMPLE_CODE, "email": "ada@example.org", "password": "correct horse battery"},

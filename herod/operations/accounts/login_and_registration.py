@@ -7,7 +7,7 @@ import msgspec
 
 from herod.credentials.passwords import DECOY_PHC, hash_password, needs_rehash, verify_password
 from herod.identity.effective_principals import account_principal
-from herod.operations.accounts.account_creation import account_with_secret, hashing
+from herod.operations.accounts.account_creation import account_with_secret, check_accounts, hashing
 from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, open_session
 from herod.operations.tokens import issue_token
 from herod.pipeline.operation_definition import (
@@ -107,6 +107,7 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
     "login",
     credential=True,
     gives=GivesNothing("a token expires no later than its maker"),
+    issues=True,
     needs=Access.PUBLIC,
     target=NoTarget("issues a token"),
     example={"email": "ada@example.org", "password": "correct horse battery"},
@@ -133,6 +134,7 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     "session.sign_in",
     credential=True,
     gives=Session,
+    issues=True,
     needs=Access.PUBLIC,
     target=NoTarget("opens a new session"),
     example={"email": "ada@example.org", "password": "correct horse battery"},
@@ -170,6 +172,7 @@ def _hash_new_password(reader: Reader, context: Context, params: Register) -> Wo
         raise registration_closed()
     if reader.find(Account, "email", params.email):
         raise address_in_use()
+    check_accounts(reader, context, registers=True)
     return hashing(params.password, params.email, params.name)
 
 
@@ -177,6 +180,7 @@ def _hash_new_password(reader: Reader, context: Context, params: Register) -> Wo
     "register",
     credential=True,
     gives=Account,
+    issues=True,
     needs=Access.PUBLIC,
     target=NoTarget("creates an account"),
     example={"email": "ada@example.org", "password": "correct horse battery", "name": "Ada"},
@@ -197,8 +201,10 @@ def register(tx: Writer, context: Context, params: Register) -> RegisterAnswer:
         scope=(READ,),
         networks=("*",),
     )
+    account = msgspec.structs.replace(account, registered=True)
     if account.lookup is not None and tx.find(Account, *account.lookup):
         raise address_in_use()
+    check_accounts(tx, context, registers=True)
     tx.put(account)
     principal = account_principal(context.runtime, account, AuthMethod.PASSWORD)
     context.principal = principal

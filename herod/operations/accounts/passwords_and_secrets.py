@@ -94,6 +94,7 @@ def users_password(tx: Writer, context: Context, params: SetPassword, account: A
     "users.rotate_secret",
     credential=True,
     gives=Account,
+    issues=True,
     needs=Access.AUTHENTICATED,
     target=ACCOUNT,
     example={"client_id": EXAMPLE_ID},
@@ -123,5 +124,5 @@ def _is_own_by_key(context: Context, account: Account) -> bool:
 def _renew(tx: Writer, context: Context, account: Account, **changes: object) -> Account:
     renewed: Account = msgspec.structs.replace(account, epoch=account.epoch + 1, **changes)
     tx.put(renewed)
-    delete_owned(tx, Session, account.id)
+    delete_owned(tx, Session, account.id)  # the new epoch has ended them all
     return renewed

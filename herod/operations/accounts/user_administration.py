@@ -1,10 +1,10 @@
 """Account administration: add, show, change, disable and delete accounts."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-from herod.operations.accounts.account_creation import account_with_secret, hashing
+from herod.operations.accounts.account_creation import account_with_secret, check_accounts, hashing
 from herod.operations.accounts.login_and_registration import address_in_use
 from herod.pipeline.operation_definition import (
     Context,
@@ -54,6 +54,9 @@ __all__ = [
 ]
 
 
+# Keys of a deleted account that are counted for the answer.
+MAX_COUNTED: Final = 100_000
+
 UserOrder = Annotated[Literal["oldest", "newest"], msgspec.Meta(description="which accounts come first")]
 
 
@@ -102,13 +105,17 @@ class UpdateUser(AccountRef, frozen=True, kw_only=True):
 
 
 class DeletedUser(msgspec.Struct, frozen=True):
-    """`keys` were deleted with the account; `service_keys` and `peer_rules` that it created stay until deleted."""
+    """`keys` were deleted with the account; `service_keys` and `peer_rules` that it created stay until deleted.
+
+    `more_keys` is the number of further keys of the account: they are refused too, and deleted in the next seconds.
+    """
 
     client_id: str
     deleted: bool
     keys: list[str]
     service_keys: list[str]
     peer_rules: list[str]
+    more_keys: int = 0
 
 
 @query(
@@ -146,6 +153,7 @@ def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | 
     "users.add",
     credential=True,
     gives=Account,
+    issues=True,
     needs=ADMIN,
     example={"email": "ada@example.org", "scope": "write"},
     http=("POST /users/add", "POST /api/v1/users"),
@@ -167,6 +175,7 @@ def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
     )
     if account.lookup is not None and tx.find(Account, *account.lookup):
         raise address_in_use()
+    check_accounts(tx, context, registers=False)
     tx.put(account)
     context.target = account.id
     view = account_view(account)
@@ -259,8 +268,16 @@ def users_delete(tx: Writer, context: Context, params: AccountRef, account: Acco
     """Delete an account with its API keys and sessions. Its tokens are refused at once."""
     service_keys = [key.id for key in owned_by(tx, ApiKey, SERVICE_KEYS) if key.creator == account.id]
     peer_rules = [rule.id for rule in tx.scan(PeerRule) if rule.creator == account.id]
-    gone = delete_with_owned(tx, account)
-    return DeletedUser(account.id, deleted=True, keys=gone[ApiKey], service_keys=service_keys, peer_rules=peer_rules)
+    keys = tx.count_owned(ApiKey, account.id, limit=MAX_COUNTED)
+    gone = delete_with_owned(tx, account, now=context.now)[ApiKey]
+    return DeletedUser(
+        account.id,
+        deleted=True,
+        keys=gone,
+        service_keys=service_keys,
+        peer_rules=peer_rules,
+        more_keys=keys - len(gone),
+    )
 
 
 def _change(tx: Writer, context: Context, account: Account, **changes: object) -> User:

@@ -27,8 +27,9 @@ from herod.pipeline.privilege_ceilings import (
     own_networks,
     owns,
 )
+from herod.pipeline.quotas import Quota, check_quota
 from herod.pipeline.result_views import IssuedKey, Key, KeyDetails, key_details, key_view
-from herod.pipeline.targets import KEY, switch_off_target, visible
+from herod.pipeline.targets import KEY, find_key, switch_off_target, visible
 from herod.pipeline.text_normalization import parse_future
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.principal import PrincipalKind
@@ -50,6 +51,22 @@ __all__ = [
 ]
 
 EXAMPLE_KEY = "0kZ3vXq81LmT"
+USER_KEYS = Quota(
+    name="keys",
+    most=lambda quotas: quotas.keys,
+    full="This account has {most} API keys, the most it may have",
+    advice="delete one that is not used",
+    hint="herod key list, herod key delete ID",
+    record_type=ApiKey,
+)
+ALL_SERVICE_KEYS = Quota(
+    name="service_keys",
+    most=lambda quotas: quotas.service_keys,
+    full="There are {most} service keys, the most there may be",
+    advice="delete one that is not used",
+    hint="herod key list --kind service, herod key delete ID",
+    record_type=ApiKey,
+)
 
 
 class CreateKey(Params, frozen=True, kw_only=True):
@@ -131,6 +148,7 @@ OWNER = Target(
     "keys.create",
     credential=True,
     gives=ApiKey,
+    issues=True,
     needs=READ,
     manages_keys=True,
     example={"name": "backup", "scope": "read", "expires_at": "2030-01-31T12:00:00Z"},
@@ -199,7 +217,7 @@ def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
 )
 def keys_get(reader: Reader, context: Context, params: KeyRef) -> KeyDetails:
     """Show an API key without its secret, its last use, and the former secret during an overlap."""
-    key = visible(context, KEY, reader.get(ApiKey, params.id))
+    key = visible(context, KEY, find_key(reader, params.id))
     return key_details(key, reader.usage(key.id), reader.usage(former_use(key.id)), now=context.now)
 
 
@@ -250,8 +268,9 @@ def put_key(tx: Writer, context: Context, key: ApiKey) -> None:
     """Store a new key.
 
     Raises:
-        Conflict: its owner, or for a service key the machine, already has a key with that name.
+        Conflict: its owner, or for a service key the machine, already has a key with that name, or as many as it may.
     """
+    check_quota(tx, context, ALL_SERVICE_KEYS if key.owner is None else USER_KEYS, owner=key.owner_id)
     if tx.find(ApiKey, *key.lookup):
         raise Conflict("A key with this name exists already: choose another name.", reason="name_in_use")
     tx.put(key)

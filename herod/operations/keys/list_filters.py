@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from herod.pipeline.text_normalization import parse_label
-from herod.records import SERVICE_KEYS, ApiKey
+from herod.records import SERVICE_KEYS, ApiKey, Deletion
 from herod.store.page_cursors import Order, cursor_after, encode_cursor
 from herod.store.store_interface import MAX_PAGE, Page, Reader
 
@@ -87,6 +87,8 @@ def _is_wanted(reader: Reader, key: ApiKey, wanted: Wanted, now: int) -> bool:
         return False
     if wanted.kind is not None and (key.owner is None) != (wanted.kind == "service"):
         return False
+    if key.owner is not None and reader.get(Deletion, key.owner) is not None:
+        return False  # it is about to be deleted with its owner
     match wanted.state:
         case None:
             return True

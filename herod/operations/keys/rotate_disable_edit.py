@@ -14,8 +14,7 @@ from herod.pipeline.result_views import IssuedKey, Key, key_view
 from herod.pipeline.targets import KEY, switch_off_target, switch_on_target
 from herod.pipeline.text_normalization import parse_future
 from herod.records import ApiKey, Session
-from herod.store.owned_records import owned_by
-from herod.store.store_interface import Writer
+from herod.store.store_interface import Order, Writer
 from herod_client.core.errors import CeilingExceeded, Conflict
 from herod_client.core.grants import list_networks, parse_networks
 from herod_client.core.key_format import KeyKind, new_key
@@ -48,6 +47,7 @@ class UpdateKey(Params, frozen=True, kw_only=True):
     "keys.rotate",
     credential=True,
     gives=ApiKey,
+    issues=True,
     needs=READ,
     target=KEY,
     manages_keys=True,
@@ -175,7 +175,8 @@ def _ending_made(key: ApiKey) -> ApiKey:
 
 
 def _end_sessions(tx: Writer, key: ApiKey) -> None:
-    """Delete the sessions that were opened with a key. The key's new epoch has already ended them."""
-    for session in list(owned_by(tx, Session, key.owner or key.id)):
+    """Delete the latest sessions that were opened with a key. The key's new epoch has already ended them all."""
+    page = tx.list(Session, owner=key.owner or key.id, order=Order.NEWEST)
+    for session in page.items:
         if key_behind(session.via) == key.id:
             tx.delete(Session, session.id)

@@ -83,6 +83,7 @@ def legacy_status(reader: Reader, context: Context, params: ListLegacy) -> Page[
     "legacy.promote",
     credential=True,
     gives=ApiKey,
+    issues=True,
     needs=ADMIN,
     manages_keys=True,
     target=NoTarget("creates a key"),

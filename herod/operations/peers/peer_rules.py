@@ -11,6 +11,7 @@ from herod.pipeline.operation_definition import Context, GivesNothing, Params, W
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, Cursor, Limit, NetworkNames, Scope
 from herod.pipeline.privilege_ceilings import given_scope, own_networks
+from herod.pipeline.quotas import Quota, check_quota
 from herod.pipeline.result_views import PeerView, peer_view
 from herod.pipeline.targets import PEER_RULE, switch_off_target, switch_on_target
 from herod.records import PeerRule
@@ -24,6 +25,14 @@ from herod_client.core.scope_graph import ADMIN
 __all__ = ["peers_allow", "peers_list", "peers_remove"]
 
 MAX_ID: Final = 2**32 - 2  # -1 is not an id
+PEER_RULES: Final = Quota(
+    name="peer_rules",
+    most=lambda quotas: quotas.peer_rules,
+    full="There are {most} peer rules, the most there may be",
+    advice="remove one that is not used",
+    hint="herod peer list, herod peer remove ID",
+    record_type=PeerRule,
+)
 LocalId = Annotated[
     int,
     msgspec.Meta(
@@ -119,6 +128,7 @@ def peers_allow(tx: Writer, context: Context, params: AllowPeer, before: PeerRul
         else parse_networks(params.networks, context.runtime.config.networks)
     )
     if before is None:
+        check_quota(tx, context, PEER_RULES)
         before = PeerRule(id=new_id(), created_at=context.now, subject=subject, creator=actor.id, scope=(), networks=())
     # Everything else stays, above all the epoch: tokens that ended must not become valid again.
     epoch = before.epoch + (before.id in context.runtime.switched_off)  # removed while the store could not be written

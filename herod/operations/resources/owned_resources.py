@@ -14,9 +14,11 @@ from herod.pipeline.operation_definition import Context, NormalForm, NoTarget, P
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, NAME, Cursor, Label, Limit
 from herod.pipeline.privilege_ceilings import is_admin
+from herod.pipeline.quotas import Quota, is_bound, quota_reached
 from herod.pipeline.targets import grants_of
 from herod.pipeline.text_normalization import has_unprintable, parse_label
 from herod.records import Resource, resource_owner
+from herod.store.resource_tallies import count_in, count_out, tally_of
 from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
 from herod.throttle.rules import Counter, ownership_counter
 from herod_client.core.errors import InvalidRequest, NotFound
@@ -37,6 +39,13 @@ MAX_SECRET: Final = 1024  # characters
 MAX_ATTRIBUTES: Final = 64
 MAX_ATTRIBUTE_BYTES: Final = 16 * 1024  # of all attributes together, as JSON
 IN_HEADER: Final = {"secret": "X-Resource-Secret"}
+RESOURCES: Final = Quota(
+    name="resources",
+    most=lambda quotas: quotas.resources,
+    full="You have {most} resources, the most you may have",
+    advice="release one that is not used",
+    hint="herod resource release SID",
+)
 
 # The secret that opens a resource; empty if none is needed.
 OwnershipSecret = Annotated[
@@ -198,7 +207,8 @@ def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> Reso
         name=params.name,
         attributes=_parse_attributes(params.attributes),
     )
-    tx.put(resource)
+    _check_quota(tx, context)
+    tx.put(count_in(tx, resource))
     context.target = resource.id
     return _view(resource)
 
@@ -265,7 +275,7 @@ def resources_update(tx: Writer, context: Context, params: UpdateResource, resou
     if isinstance(params.attributes, dict):
         changes["attributes"] = _parse_attributes(params.attributes)
     changed: Resource = msgspec.structs.replace(resource, **changes)
-    tx.put(changed)
+    tx.put(count_in(tx, changed))
     return _view(changed)
 
 
@@ -282,6 +292,7 @@ def resources_update(tx: Writer, context: Context, params: UpdateResource, resou
 )
 def resources_release(tx: Writer, context: Context, params: ResourceRef, resource: Resource) -> ReleasedResource:
     """Release one of your resources, if the secret opens it. Admins release any resource without it."""
+    count_out(tx, resource)
     return ReleasedResource(resource.id, released=tx.delete(Resource, resource.id))
 
 
@@ -292,6 +303,17 @@ def _hashed(context: Context, secret: str) -> str:
         InvalidRequest: as `_parse_secret`.
     """
     return hash_ownership_secret(context.runtime.keyring, context.principal.id, _parse_secret(secret))
+
+
+def _check_quota(reader: Reader, context: Context) -> None:
+    """Refuse another resource when the caller has as many as it may.
+
+    Raises:
+        Conflict: it has.
+    """
+    most = RESOURCES.most(context.runtime.config.quotas)
+    if is_bound(context) and tally_of(reader, context.principal.id) >= most:
+        raise quota_reached(RESOURCES, most)
 
 
 def _parse_secret(text: str) -> str:

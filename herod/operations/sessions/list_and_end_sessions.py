@@ -1,25 +1,30 @@
-"""Listing signed-in browsers and signing others out. Only the dashboard uses it, so only sessions may."""
+"""Listing signed-in browsers and signing others out.
 
+Only the dashboard lists sessions and ends single ones, so only sessions may; any credential may end all of one's own.
+"""
+
+import dataclasses
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
-from herod.identity.parent_credential import session_principal
+from herod.identity.parent_credential import EVERYONE, session_epochs, session_principal
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Surface, Target, Time, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.parameter_types import Verbatim
-from herod.pipeline.privilege_ceilings import is_admin
+from herod.pipeline.parameter_types import ClientId, Email, Verbatim
+from herod.pipeline.privilege_ceilings import check_target, is_admin
 from herod.pipeline.result_views import networks_list, rfc3339
-from herod.pipeline.targets import switch_off_target
-from herod.records import Session
+from herod.pipeline.targets import ACCOUNT, AccountRef, account_of, switch_off_target
+from herod.records import Account, Session, SessionEpoch
 from herod.scopes.decisions import Access, Denied, decide_target
 from herod.scopes.principal import AuthMethod
-from herod.store.store_interface import Page, Reader, Writer
-from herod_client.core.errors import Unauthenticated
+from herod.store.store_interface import Order, Page, Reader, Writer
+from herod_client.core.errors import InvalidRequest, NotFound, Unauthenticated
 from herod_client.core.grants import Grants
+from herod_client.core.scope_graph import OWNER
 
-__all__ = ["session_end", "session_list"]
+__all__ = ["session_end", "session_end_all", "session_list"]
 
 EXAMPLE_SESSION: Final = "7f" * 32
 
@@ -62,6 +67,25 @@ class EndedSession(msgspec.Struct, frozen=True):
     """The session has ended."""
 
     id: str
+    ended: bool
+
+
+class EndSessions(Params, frozen=True, kw_only=True):
+    """Whose sessions end: an account's, everyone's, or without parameters your own."""
+
+    at_most_one = ("client_id", "email", "everyone")
+
+    client_id: ClientId | None = None
+    email: Email | None = None
+    everyone: Annotated[bool, msgspec.Meta(description="end the sessions of all accounts, keys and local users")] = (
+        False
+    )
+
+
+class EndedSessions(msgspec.Struct, frozen=True):
+    """The sessions of `sub` have ended; `*` is everyone."""
+
+    sub: str
     ended: bool
 
 
@@ -112,6 +136,67 @@ SESSION = Target(
 def session_end(tx: Writer, context: Context, params: SessionRef, session: Session) -> EndedSession:
     """Sign another browser out: one of your own, or for admins any whose scope and networks do not exceed theirs."""
     return EndedSession(session.id, ended=tx.delete(Session, session.id))
+
+
+def _whose(reader: Reader, context: Context, params: EndSessions) -> Account | None:
+    """The account whose sessions end; None for everyone's and those of a caller that is not an account."""
+    given = params.client_id is not None or params.email is not None
+    if given and params.everyone:
+        raise InvalidRequest("Give at most one of client_id, email and everyone.")
+    if given:
+        return account_of(reader, AccountRef(client_id=params.client_id, email=params.email))
+    return None if params.everyone else reader.get(Account, context.principal.id)
+
+
+def _end_all_in_memory(reader: Reader, context: Context, params: EndSessions, account: Account | None) -> None:
+    """End the latest sessions in this process while the store cannot be written."""
+    if params.everyone:
+        check_target(context, *_everything(context))
+    subject = context.principal.id if account is None else account.id
+    own = context.principal.credential
+    for session in reader.list(Session, owner=None if params.everyone else subject, order=Order.NEWEST).items:
+        if session.id != own:
+            context.runtime.switch_off(session.id)
+
+
+def _everything(context: Context) -> Grants:
+    """What the sessions of everyone may hold together."""
+    return (context.runtime.grant((OWNER,), ("*",)),)
+
+
+@command(
+    "session.end_all",
+    credential=True,
+    gives=GivesNothing("ends access"),
+    unwritten=_end_all_in_memory,
+    needs=Access.AUTHENTICATED,
+    target=dataclasses.replace(ACCOUNT, find=_whose, is_optional=True),
+    example={},
+    http=("POST /api/v1/sessions/end-all",),
+    failures=(NotFound,),
+)
+def session_end_all(tx: Writer, context: Context, params: EndSessions, account: Account | None) -> EndedSessions:
+    """Sign out all browsers of an account, except the calling one: your own, or for admins any.
+
+    Tokens and API keys stay valid. Ending everyone's sessions needs scope owner, which the local admin has.
+    """
+    if params.everyone:
+        check_target(context, *_everything(context))
+        subject = EVERYONE
+    else:
+        subject = context.principal.id if account is None else account.id
+    context.target = subject
+    known = tx.get(SessionEpoch, subject)
+    epoch = 1 if known is None else known.epoch + 1
+    tx.put(SessionEpoch(id=subject, created_at=context.now, epoch=epoch))
+    own = tx.get(Session, context.principal.credential) if context.principal.method is AuthMethod.SESSION else None
+    if own is not None:
+        tx.put(msgspec.structs.replace(own, epochs=session_epochs(tx, own.subject)))
+    # The epoch has ended them all; as many as fit into a page are deleted now, others when they expire.
+    for session in tx.list(Session, owner=None if params.everyone else subject, order=Order.NEWEST).items:
+        if own is None or session.id != own.id:
+            tx.delete(Session, session.id)
+    return EndedSessions(subject, ended=True)
 
 
 def _view(reader: Reader, context: Context, session: Session) -> SessionView | None:

@@ -7,13 +7,14 @@ from typing import Final, Literal
 
 import msgspec
 
-from herod.identity.parent_credential import session_half, session_id, via_of
+from herod.identity.parent_credential import session_epochs, session_half, session_id, via_of
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Surface, Time, command
 from herod.pipeline.parameter_types import Verbatim
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.records import Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal, part_of
+from herod.store.owned_records import DELETED_AT_ONCE, delete_owned
 from herod.store.store_interface import Reader, Writer
 from herod_client.core.key_format import new_opaque
 
@@ -76,6 +77,7 @@ class SignedOut(msgspec.Struct, frozen=True):
     "session.create",
     credential=True,
     gives=Session,
+    issues=True,
     needs=Access.AUTHENTICATED,
     methods=OPENS_SESSIONS,
     target=NoTarget("creates a session"),
@@ -138,6 +140,7 @@ def keep_session(tx: Writer, context: Context, session: Session, opening: Openin
     if opening.former:
         for former in tx.find(Session, "half", session_half(runtime, opening.former)):
             tx.delete(Session, former.id)
+    _make_room(tx, context, session.subject)
     cookie = new_opaque()
     kept = msgspec.structs.replace(
         session,
@@ -146,7 +149,16 @@ def keep_session(tx: Writer, context: Context, session: Session, opening: Openin
         source=context.source.label,
         browser=opening.browser,
         boot=None if context.source.secure else runtime.boot_epoch,
+        epochs=session_epochs(tx, session.subject),
     )
     tx.put(kept)
     context.target = kept.id
     return OpenedSession(cookie, rfc3339(kept.expires_at))
+
+
+def _make_room(tx: Writer, context: Context, subject: str) -> None:
+    """End the oldest sessions of a subject that has as many as it may, so that one more can be opened."""
+    most = context.runtime.config.quotas.sessions
+    excess = tx.count_owned(Session, subject, limit=most + DELETED_AT_ONCE) - most + 1
+    if excess > 0:
+        delete_owned(tx, Session, subject, limit=excess)

@@ -115,6 +115,7 @@ def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
     "auth.create_key",
     credential=True,
     gives=ApiKey,
+    issues=True,
     needs=ADMIN,
     manages_keys=True,
     target=NoTarget("creates a key"),

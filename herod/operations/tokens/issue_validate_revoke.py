@@ -1,6 +1,7 @@
 """Access tokens: issue for a client or a local process, validate for services, revoke."""
 
 import re
+from itertools import islice
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -13,9 +14,10 @@ from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget,
 from herod.pipeline.parameter_types import AS_IT_IS, AskedScope, Scope, Verbatim
 from herod.pipeline.privilege_ceilings import check_target, is_admin
 from herod.pipeline.result_views import TokenAnswer, networks_list
-from herod.records import Revocation
+from herod.records import Account, PeerRule, Revocation
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal, part_of
+from herod.store.owned_records import DELETED_AT_ONCE, owned_by
 from herod.store.store_interface import Reader, Store, Writer
 from herod_client.core.access_tokens import Claims
 from herod_client.core.errors import (
@@ -108,6 +110,7 @@ class Revoked(msgspec.Struct, frozen=True):
     "token.create",
     credential=True,
     gives=GivesNothing("a token expires no later than its maker"),
+    issues=True,
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.CLIENT_SECRET, AuthMethod.PEER}),
     target=NoTarget("issues a token"),
@@ -187,16 +190,44 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, rec
     form=True,
 )
 def token_revoke(tx: Writer, context: Context, params: RevokeToken) -> Revoked:
-    """Revoke an access token (RFC 7009): your own, or any as admin."""
+    """Revoke an access token (RFC 7009): your own, or any as admin.
+
+    When its subject has as many revoked tokens as the settings allow, all of the subject's tokens end.
+    """
     claims = _revocable(tx, context, params.token)
     if claims is not None and tx.get(Revocation, _mark(claims)) is None:
+        context.target = claims.jti
+        _make_room(tx, context, claims.sub)
         tx.put(
             Revocation(
-                id=_mark(claims), created_at=context.now, expires_at=claims.exp, subject=claims.sub, jti=claims.jti
+                id=_mark(claims),
+                created_at=context.now,
+                expires_at=claims.exp,
+                subject=claims.sub,
+                jti=claims.jti,
+                epoch=claims.epoch,
             )
         )
-        context.target = claims.jti
     return Revoked(revoked=True)
+
+
+def _make_room(tx: Writer, context: Context, subject_id: str) -> None:
+    """Keep the number of a subject's revocations bounded without refusing one: if there are too many, end all tokens.
+
+    A new epoch ends them all, and makes the records of those that were revoked before superfluous.
+    """
+    most = context.runtime.config.quotas.revocations
+    subject = tx.get(Account, subject_id) or tx.get(PeerRule, subject_id)  # others have no epoch in the store
+    if subject is None or tx.count_owned(Revocation, subject_id, limit=most) < most:
+        return
+    oldest = list(islice(owned_by(tx, Revocation, subject_id), DELETED_AT_ONCE))
+    superfluous = [one for one in oldest if one.epoch not in (None, subject.epoch)]
+    if not superfluous:
+        tx.put(msgspec.structs.replace(subject, epoch=subject.epoch + 1))
+        context.target = subject_id
+        superfluous = oldest
+    for one in superfluous:
+        tx.delete(Revocation, one.id)
 
 
 def _everything(context: Context) -> tuple[Principal, str]:

@@ -44,6 +44,7 @@ _LIST_EXPIRES: Final = (
     "ORDER BY expires_at, id LIMIT ?"
 )
 _SCAN: Final = f"{SELECT_ROWS} WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
+_COUNT_OWNED: Final = "SELECT count(*) FROM (SELECT 1 FROM records WHERE kind = ? AND owner = ? LIMIT ?)"
 _USAGE: Final = "SELECT at, source FROM usage WHERE id = ?"
 _BEFORE_ALL: Final = (-(2**63), "")
 _AFTER_ALL: Final = (2**63 - 1, "\U0010ffff")
@@ -125,6 +126,15 @@ class SqlReader:
     def count(self, record_type: type[Record]) -> int:
         """As `Reader.count`."""
         return self._head.counts.get(record_type.kind, 0)
+
+    def count_owned(self, record_type: type[Record], owner: str, *, limit: int) -> int:
+        """As `Reader.count_owned`.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        rows = self._rows(_COUNT_OWNED, (record_type.kind, self._codec.owner(record_type, owner), limit))
+        return int(rows[0][0])
 
     def usage(self, id: str) -> Usage | None:
         """As `Reader.usage`."""

@@ -58,7 +58,8 @@ T = TypeVar("T")
 
 CACHED_RECORDS: Final = 16_384
 KEPT_TOMBSTONES: Final = 100_000
-PURGED_AT_ONCE: Final = 1000
+PURGED_AT_ONCE: Final = 200
+FORGOTTEN_AT_ONCE: Final = 2000
 USES_AT_ONCE: Final = 500
 # Parts of the change feed that are kept until the next commit.
 KEPT_CHANGES: Final = 8
@@ -238,7 +239,7 @@ class SqliteStore(SqlReader):
         return await self._write(function)
 
     async def purge_expired(self, now: int) -> int:
-        """As `Store.purge_expired`; one write for each thousand records."""
+        """As `Store.purge_expired`; one write for each `PURGED_AT_ONCE` records."""
         purged = 0
         for record_type, kept in PURGED:
             count = PURGED_AT_ONCE
@@ -252,7 +253,9 @@ class SqliteStore(SqlReader):
                     )
                 )
                 purged += count
-        await self._write(partial(Transaction.forget_tombstones, keep=self._kept_tombstones))
+        forget = partial(Transaction.forget_tombstones, keep=self._kept_tombstones, limit=FORGOTTEN_AT_ONCE)
+        while await self._write(forget) == FORGOTTEN_AT_ONCE:
+            pass
         return purged
 
     def changes(self, since: Cursor, *, limit: int = 1000, kinds: frozenset[str] | None = None) -> Changes:

@@ -35,6 +35,7 @@ _EXPIRED: Final = f"{SELECT_ROWS} WHERE kind = ? AND expires_at <= ? LIMIT ?"
 _BURY: Final = "INSERT INTO tombstones (rev, kind, id) VALUES (?, ?, ?)"
 _DIG_UP: Final = "DELETE FROM tombstones WHERE kind = ? AND id = ?"
 _OLDEST_KEPT: Final = "SELECT rev FROM tombstones ORDER BY rev DESC LIMIT 1 OFFSET ?"
+_LAST_OF_OLDEST: Final = "SELECT rev FROM tombstones WHERE rev <= ? ORDER BY rev LIMIT ?"
 _FORGET_TOMBSTONES: Final = "DELETE FROM tombstones WHERE rev <= ?"
 _NOTE_USE: Final = (
     "INSERT INTO usage (id, at, source) VALUES (?, ?, ?) "
@@ -171,14 +172,20 @@ class Transaction(SqlReader):
             purged += self.delete(record_type, row[0])
         return purged
 
-    def forget_tombstones(self, *, keep: int) -> None:
-        """Keep only the newest; followers whose cursor is older must start over."""
-        oldest = self._rows(_OLDEST_KEPT, (keep,))
+    def forget_tombstones(self, *, keep: int, limit: int) -> int:
+        """Keep only the newest; followers whose cursor is older must start over.
+
+        Returns:
+            How many were dropped, at most `limit`: more may be left.
+        """
+        kept = self._rows(_OLDEST_KEPT, (keep,))
+        oldest = self._rows(_LAST_OF_OLDEST, (kept[0][0], limit)) if kept else []
         if oldest:
-            floor = oldest[0][0]
+            floor = oldest[-1][0]
             self._rows(_FORGET_TOMBSTONES, (floor,))
             self._head = msgspec.structs.replace(self._head, floor=floor)
             logger.info("the change feed now starts at revision %d", floor)
+        return len(oldest)
 
     def note_uses(self, uses: dict[str, Usage]) -> None:
         """Write when credentials were last used."""

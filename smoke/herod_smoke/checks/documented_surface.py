@@ -30,6 +30,7 @@ ROUTES: Final = [
     "POST /api/v1/users/{}/rotate-secret",
     "POST /api/v1/users/{}/enable",
     "POST /api/v1/users/{}/disable",
+    "POST /api/v1/sessions/end-all",
     "GET /api/v1/keys",
     "POST /api/v1/keys",
     "GET /api/v1/keys/{}",

@@ -1,0 +1,63 @@
+"""How many credentials a principal is issued in a minute (`issued_per_minute` in `[quotas]`).
+
+Counted in memory, in the store's write transaction, where nothing else runs: parallel requests cannot exceed it. A
+restart forgets the last minute. The arithmetic is that of the guessing limits.
+"""
+
+from typing import Final
+
+from herod.pipeline.operation_definition import Context
+from herod.pipeline.quotas import is_bound
+from herod.scopes.principal import AuthMethod
+from herod.throttle.rules import LimitRule, Marks, add, seconds_locked
+from herod.throttle.source_shares import share_of
+from herod_client.core.errors import RateLimited
+
+__all__ = ["MAX_PRINCIPALS", "IssueRate"]
+
+GRAIN: Final = 5  # seconds
+# A mark stands for the seconds up to GRAIN after it, and must count for a minute after the last of them.
+WINDOW: Final = 60 + GRAIN - 1
+# Principals whose last minute is kept in memory; over this, the one that was issued nothing for longest is dropped.
+MAX_PRINCIPALS: Final = 16_384
+# Several local users or programs present these as one principal: their sources are counted separately.
+SHARED: Final = frozenset({AuthMethod.PEER, AuthMethod.LEGACY_SECRET})
+
+
+class IssueRate:
+    """Counts what each principal was issued. Used by one thread, in the store's transactions."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, Marks] = {}
+
+    def check(self, context: Context) -> None:
+        """Refuse to issue more.
+
+        Raises:
+            RateLimited: the principal was issued as much as it may be in a minute.
+        """
+        seconds = seconds_locked(_rule(context), self._marks.get(_counted(context), ()), context.now)
+        if seconds and is_bound(context):
+            raise RateLimited(
+                "You were issued as many tokens, keys, sessions and codes in the last minute as [quotas] "
+                f"issued_per_minute allows: try again in {seconds} seconds, and use each token until it expires.",
+                retry_after=seconds,
+                reason="quota_issued",
+            )
+
+    def count(self, context: Context) -> None:
+        """Count something that was issued to the context's principal."""
+        id_ = _counted(context)
+        marks = add(_rule(context), self._marks.pop(id_, ()), context.now)
+        if len(self._marks) >= MAX_PRINCIPALS:
+            del self._marks[next(iter(self._marks))]
+        self._marks[id_] = marks
+
+
+def _rule(context: Context) -> LimitRule:
+    return LimitRule("issued", window=WINDOW, limit=context.runtime.config.quotas.issued_per_minute, grain=GRAIN)
+
+
+def _counted(context: Context) -> str:
+    principal = context.principal
+    return f"{principal.id} {share_of(context.source)}" if principal.made_with in SHARED else principal.id
