@@ -14,12 +14,13 @@ from quart import current_app, request
 from herod.dashboard.csrf import TICKET, check_same_origin, is_from_own_page, join
 from herod.identity.credential_types import Presented, SessionCookie
 from herod.operations.system import Whoami
+from herod.pipeline.admission import SIGN_IN_AGAIN
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.decode import convert_params, read_form, read_query
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
-from herod_client.core.errors import InvalidRequest
+from herod_client.core.errors import ExpiredToken, HerodError, InvalidRequest
 
 __all__ = ["MENU", "NULL", "Entry", "Gateway", "Null", "SignInNeeded", "Visit", "asked", "texts", "words"]
 
@@ -35,6 +36,18 @@ NULL: Final = Null.NULL
 
 class SignInNeeded(Exception):
     """The visitor is not signed in, or the page was reached from elsewhere."""
+
+
+class SignInAgain(Exception):
+    """What the visitor asked for needs a recent sign-in.
+
+    Attributes:
+        error: the operation's refusal.
+    """
+
+    def __init__(self, error: HerodError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +147,18 @@ class Gateway:
 
         Raises:
             HerodError: the operation failed.
+            SignInAgain: the visitor's session is too old for it.
         """
         given = {key: value for key, value in fields.items() if value is not None and value != ""}
         given = {key: None if value is NULL else value for key, value in given.items()}
         operation = self._operations[name]
         params = convert_params(operation, given, is_text=True)
-        return await self.pipeline.call(operation, params, visit.session, visit.asked.source)
+        try:
+            return await self.pipeline.call(operation, params, visit.session, visit.asked.source)
+        except ExpiredToken as error:
+            if error.reason != SIGN_IN_AGAIN:
+                raise
+            raise SignInAgain(error) from error
 
     async def call_public(
         self, name: str, fields: Mapping[str, str], source: Source, *, presented: Presented | None = None

@@ -30,8 +30,9 @@ from herod.dashboard.pages import (
     terminal_sign_in,
     users,
 )
-from herod.dashboard.pipeline_gateway import Gateway, SignInNeeded
+from herod.dashboard.pipeline_gateway import Gateway, SignInAgain, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
+from herod.dashboard.sign_in_outcome import page_before
 from herod.dashboard.static_files import Assets
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pipeline import Pipeline
@@ -88,6 +89,7 @@ def make_app(
         area.add_routes(app, gateway)
     app.register_error_handler(HTTPException, _refuse)
     app.register_error_handler(SignInNeeded, _lead_to_front)
+    app.register_error_handler(SignInAgain, _sign_in_again)
     app.register_error_handler(HerodError, _say_problem)
     policy = POLICY + (" ".join(sorted(frame_origins)) or "'none'")
 
@@ -105,6 +107,11 @@ def make_app(
 
 async def _lead_to_front(error: SignInNeeded) -> Page:
     return see_other(url_for("front"))
+
+
+async def _sign_in_again(again: SignInAgain) -> Page:
+    """The sign-in page, which leads back to the page whose form was refused."""
+    return await sign_in.sign_in_page(error=again.error, back=page_before(asked()))
 
 
 async def _say_problem(error: HerodError) -> Page:

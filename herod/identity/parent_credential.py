@@ -158,6 +158,7 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
         grants=intersect_grants(maker.grants, runtime.grant(session.scope, session.networks)),
         credential=session.id,
         made_with=maker.method,
+        issued_at=session.created_at,
         epoch=maker.epoch,
     )
 

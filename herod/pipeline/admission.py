@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Final
 
 from herod.pipeline.operation_definition import Context, Operation, name_methods
 from herod.pipeline.privilege_ceilings import check_key_manager
+from herod.records import Session
 from herod.scopes.decisions import Access, Denied, Reason, decide
 from herod.scopes.principal import AuthMethod, Principal
 from herod_client.core.errors import (
@@ -18,7 +20,11 @@ from herod_client.core.errors import (
     Unauthenticated,
 )
 
-__all__ = ["admit", "admitted", "refusal"]
+__all__ = ["SIGN_IN_AGAIN", "admit", "admitted", "check_fresh", "refusal"]
+
+FRESH_SECONDS: Final = 900
+SIGN_IN_AGAIN: Final = "sign_in_again"
+"""The reason of a refusal that a new sign-in cures."""
 
 
 def admit(context: Context, operation: Operation, *, network: str | None = None) -> None:
@@ -47,6 +53,25 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
         )
     if operation.manages_keys:
         check_key_manager(context)
+
+
+def check_fresh(context: Context, operation: Operation) -> None:
+    """Refuse to give lasting access for a browser that signed in long ago: somebody else may sit there now.
+
+    By the table: the operations concerned are those that give an account, a key or a peer rule something (OWASP ASVS
+    5.0, 7.5.1). A menu shows them all the same.
+
+    Raises:
+        ExpiredToken: the session is older than `FRESH_SECONDS`.
+    """
+    principal = context.principal
+    if principal.method is not AuthMethod.SESSION or operation.gives in (None, Session):
+        return
+    if isinstance(operation.gives, type) and context.now - (principal.issued_at or 0) > FRESH_SECONDS:
+        raise ExpiredToken(
+            f"You signed in more than {FRESH_SECONDS // 60} minutes ago: sign in again, then repeat this.",
+            reason=SIGN_IN_AGAIN,
+        )
 
 
 def admitted(context: Context, operations: Iterable[Operation]) -> frozenset[str]:

@@ -17,7 +17,7 @@ from herod.credentials.imported_secret_hashes import HASH_BYTES
 from herod.identity.credential_types import ApiKeyHeader, Basic, Bearer, Presented, SecretHeader
 from herod.identity.identify import identify
 from herod.identity.runtime_state import Runtime
-from herod.pipeline.admission import admit, admitted
+from herod.pipeline.admission import admit, admitted, check_fresh
 from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.denial_queue import DenialQueue
@@ -346,6 +346,7 @@ class Pipeline:
         """Authorize, or raise."""
         context.principal = principal
         admit(context, operation)
+        check_fresh(context, operation)
 
     def _note(self, error: HerodError, operation: Operation, context: Context, presented: Presented | None) -> None:
         if isinstance(error, NotFound) and error.reason == error.code:

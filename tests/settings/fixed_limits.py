@@ -117,6 +117,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "characters of a name": "herod.pipeline.text_normalization:MAX_NAME",
         "characters of an email address": "herod.pipeline.text_normalization:MAX_EMAIL",
         "characters of either before normalization": "herod.pipeline.text_normalization:MAX_TYPED",
+        "seconds after a sign-in in which the dashboard gives lasting access without another one": (
+            "herod.pipeline.admission:FRESH_SECONDS"
+        ),
         "characters of a password, at least": "herod.credentials.passwords:MIN_CHARS",
         "characters of a password, at most": "herod.credentials.passwords:MAX_CHARS",
         "characters of it that are judged by how easy it is to guess": (

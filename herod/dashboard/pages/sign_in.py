@@ -63,23 +63,26 @@ class SignInPage:
         """Sign in by the form, and redirect to the first page."""
         received = asked()
         fields: dict[str, str] = {}
+        back = None
         try:
             self._gateway.check_form(received)
             fields = read_form(received)
+            back = fields.pop("back", None)
             opened = await self._gateway.call_public(
                 "session.sign_in", {**fields, **opening(received)}, received.source
             )
         except HerodError as error:
-            return await sign_in_page(error=error, email=fields.get("email", ""))
-        return signed_in(opened.cookie)
+            return await sign_in_page(error=error, email=fields.get("email", ""), back=back)
+        return signed_in(opened.cookie, back=back)
 
     async def sign_in_with_key(self) -> Page:
         """Sign in with a pasted API key: the session may do what the key may."""
         received = asked()
+        back = None
         try:
             self._gateway.check_form(received)
             fields = read_form(received)
-            key = fields.pop("key", "").strip()
+            back, key = fields.pop("back", None), fields.pop("key", "").strip()
             if not key:
                 raise InvalidRequest("Paste an API key.")
             opened = await self._gateway.call_public(
@@ -87,8 +90,8 @@ class SignInPage:
             )
         except HerodError as error:
             told = InvalidRequest(_TOKEN) if error.reason == "method_not_allowed" else error
-            return await sign_in_page(error=told, by_key=True)
-        return signed_in(opened.cookie)
+            return await sign_in_page(error=told, by_key=True, back=back)
+        return signed_in(opened.cookie, back=back)
 
     async def sign_out(self) -> Page:
         """End the session. The browser forgets it even if it had already ended, or the store could not be written."""

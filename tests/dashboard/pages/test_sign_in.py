@@ -7,7 +7,8 @@ import pytest
 
 from dashboard.browser_sign_in import EMAIL, GOOD, OWN, cookie_of, open_session, sign_in, sign_in_by_key, text
 from herod.dashboard.sign_in_outcome import family
-from herod.records import Session
+from herod.pipeline.admission import FRESH_SECONDS
+from herod.records import ApiKey, Session
 from herod.scopes.principal import Source
 from herod_client.core.errors import Unavailable
 from support.herod_in_memory import LEGACY, PASSWORD, Harness
@@ -117,6 +118,38 @@ async def test_a_session_shrinks_and_ends(dashboard: Harness) -> None:
     cookie, home = await open_session(dashboard)
     await dashboard.admin("users.disable", client_id=ada.client_id)
     assert (await dashboard.request("GET", home, headers=cookie)).status == 401
+
+
+async def test_an_old_session_signs_in_again(dashboard: Harness) -> None:
+    """A form that gives lasting access leads an old session to the sign-in page, and from there back to its page."""
+    (cookie, home), keys = await open_session(dashboard), dashboard.store.count(ApiKey)
+    ticket = home.partition("?")[2]
+    dashboard.clock.now += FRESH_SECONDS + 1
+    page = "http://localhost/ui/keys/new"
+    form = f"{ticket}&name=mine&scope:read=on&networks=&ends=never"
+    headers = {**OWN, **cookie, "referer": f"{page}?{ticket}"}
+    answer = await dashboard.request("POST", "/ui/keys", form=form, headers=headers)
+    assert answer.status == 401
+    assert "sign in again, then repeat this" in text(answer)
+    assert '<input type="hidden" name="back" value="/ui/keys/new">' in text(answer)
+    assert dashboard.store.count(ApiKey) == keys
+    again = await sign_in(dashboard, form=f"{GOOD}&back={quote('/ui/keys/new')}")
+    assert again.headers["location"].startswith("/ui/keys/new?ticket=")
+    assert (await dashboard.request("GET", again.headers["location"], headers=cookie_of(again))).status == 200
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        *("https://evil.example/ui/keys", "//evil.example/ui", "/ui//evil.example", "/ui/keys?x=1", "/ui/../login"),
+        *("/ui/sign-out", "/ui/nothing", "/users/add", "/ui/keys\\n", "javascript:alert(1)", ""),
+    ],
+)
+async def test_signing_in_leads_to_own_pages_alone(dashboard: Harness, back: str) -> None:
+    """Any other place to go back to is ignored."""
+    await open_session(dashboard)
+    answer = await sign_in(dashboard, form=f"{GOOD}&back={quote(back)}")
+    assert answer.headers["location"].startswith("/ui/home?ticket=")
 
 
 async def test_what_the_store_cannot_take_is_said(dashboard: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
