@@ -92,24 +92,31 @@ class JsonRpc:
     async def _batch(self, request: Request) -> Response:
         try:
             items = decode_batch(request.body)
+            if len(items) > MAX_BATCH:
+                return json_response(herod_error(TooLarge(f"A batch has at most {MAX_BATCH} requests."), NULL))
             decode_any(request.body)  # Raw items are not fully parsed; all of it must be JSON before any item runs
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return json_response(error_object(PARSE_ERROR, f"The body is not JSON: {error}."))
         if not items:
             return json_response(error_object(INVALID_REQUEST, "The batch is empty."))
-        if len(items) > MAX_BATCH:
-            return json_response(herod_error(TooLarge(f"A batch has at most {MAX_BATCH} requests."), NULL))
         said = await self._answers(items, request)
         return json_response(b"[" + b",".join(said) + b"]") if said else Response(204)
 
     async def _answers(self, items: list[msgspec.Raw], request: Request) -> list[bytes]:
         """The answers to a batch, without those to notifications."""
         said: list[bytes] = []
-        size, source = 0, share_of(request.source)
+        size, source, is_explained = 0, share_of(request.source), False
         try:
             for item in items:
                 why = self._why_refused(size + len(request.body), source)
-                answer = await self._item(bytes(item), request) if why is None else _refused(bytes(item), why)
+                answer: bytes | None
+                try:
+                    call = read_call(bytes(item))
+                except RpcError as error:
+                    answer = _invalid(error, is_explained=is_explained)
+                    is_explained = True
+                else:
+                    answer = await self._item(call, request) if why is None else _refused(call, why)
                 if answer is not None:
                     said.append(answer)
                     size += len(answer)
@@ -132,14 +139,10 @@ class JsonRpc:
             return "Too many batches are being answered: send the rest when those have ended."
         return None
 
-    async def _item(self, body: bytes, request: Request) -> bytes | None:
+    async def _item(self, call: Call, request: Request) -> bytes | None:
         """The answer to one item of a batch; None for a notification."""
-        try:
-            call = read_call(body)
-        except RpcError as error:
-            return error_object(error.code, error.message, error.request_id)
         if call.method == DISCOVER:
-            return _refused(body, f"{DISCOVER} cannot be part of a batch: send it by itself.")
+            return _refused(call, f"{DISCOVER} cannot be part of a batch: send it by itself.")
         return (await self._one(call, request))[0]
 
     async def _one(self, call: Call, request: Request) -> tuple[bytes | None, bool]:
@@ -171,15 +174,14 @@ class JsonRpc:
         return check_answer(operation, encode(await self._pipeline.call(operation, params, presented, source)))
 
 
-def _refused(body: bytes, why: str) -> bytes | None:
+def _refused(call: Call, why: str) -> bytes | None:
     """The answer to an item that is not run; None for a notification."""
-    try:
-        call = read_call(body)
-    except RpcError as error:
-        return error_object(error.code, error.message, error.request_id)
-    if isinstance(call.id, msgspec.UnsetType):
-        return None
-    return error_object(INVALID_REQUEST, why, bytes(call.id))
+    return None if isinstance(call.id, msgspec.UnsetType) else error_object(INVALID_REQUEST, why, bytes(call.id))
+
+
+def _invalid(error: RpcError, *, is_explained: bool) -> bytes:
+    """The answer to an item that is no request; only the first is explained, for an item may be a single byte."""
+    return error_object(error.code, "Invalid." if is_explained else error.message, error.request_id)
 
 
 def _read_params(operation: Operation, raw: bytes) -> Params:

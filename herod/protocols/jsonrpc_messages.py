@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.protocols.decode import check_depth, require_json
+from herod.protocols.decode import check_json, require_json
 from herod.protocols.error_codes import INTERNAL, INVALID_REQUEST, PARSE_ERROR, row_of
 from herod.protocols.http import Request
 from herod.protocols.responses import encode
@@ -70,7 +70,7 @@ def read_body(request: Request) -> bytes:
     body = request.body
     try:
         require_json(request)
-        check_depth(body)
+        check_json(body)
     except InvalidRequest as error:
         raise RpcError(INVALID_REQUEST, error.message) from None
     if not body.isascii():

@@ -8,7 +8,7 @@ import msgspec
 from herod.pipeline.operation_definition import Operation, Params, Route
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.credential_headers import header_text, request_credential
-from herod.protocols.decode import check_depth, convert_params, decode_params, read_query, require_json
+from herod.protocols.decode import check_json, convert_params, decode_params, read_query, require_json
 from herod.protocols.http import Request, Response
 from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import (
@@ -92,7 +92,7 @@ def read_params(operation: Operation, route: Route, request: Request, path: dict
     require_json(request)
     if not path:
         return decode_params(operation, request.body)
-    check_depth(request.body)
+    check_json(request.body)
     try:
         fields = decode_fields(request.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

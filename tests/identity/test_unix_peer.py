@@ -145,3 +145,13 @@ async def test_the_hint_extends_one_rule(harness: Harness) -> None:
     assert denied.hint == "herod peer allow --gid=5000 --scope=write --network=prod --network=test"
     denied = await harness.call("access.explain", PEER, BOTH, scope="user", network="prod")
     assert denied.hint == "herod peer allow --gid=6000 --scope=user --network=prod"
+
+
+async def test_whoami_lists_what_fits(harness: Harness) -> None:
+    """With very many large rules `whoami` lists as many as fit, instead of failing."""
+    networks = [f"{number:02}{'n' * 62}" for number in range(64)]
+    for gid in range(5000, 5060):
+        await harness.admin("peers.allow", gid=gid, scope="read", networks=networks)
+    many = Source(peer=Peer(uid=1000, gid=5000, groups=frozenset(range(5000, 5060))), cookie=COOKIE)
+    answer = await harness.request("GET", "/api/v1/whoami", headers={"authorization": "Peer"}, source=many)
+    assert 10 < len(answer.json["data"]["grants"]) < 20

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Operation, Params, query
-from herod.protocols.decode import MAX_DEPTH, STRING, check_depth, convert_params, decode_params, read_form
+from herod.protocols.decode import (
+    MAX_DEPTH,
+    MAX_LARGE_NUMBERS,
+    STRING,
+    check_json,
+    convert_params,
+    decode_params,
+    read_form,
+)
 from herod.protocols.http import Request
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Source
@@ -37,7 +45,7 @@ def nested(depth: int) -> bytes:
 )
 def test_depth_that_is_allowed(body: bytes) -> None:
     """Width is not depth, and brackets in strings are text."""
-    check_depth(body)
+    check_json(body)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +60,21 @@ def test_depth_that_is_allowed(body: bytes) -> None:
 def test_depth_that_is_not(body: bytes) -> None:
     """Excessive depth is refused in any form, also after an escaped backslash before a quote."""
     with pytest.raises(InvalidRequest):
-        check_depth(body)
+        check_json(body)
+
+
+@pytest.mark.parametrize("number", [b"1e300", b"9E+290", b"1e-320", b"1.5e0000000300"])
+def test_many_numbers_that_are_slow_to_parse_are_refused(number: bytes) -> None:
+    """Numbers with large exponents are limited: 64 KiB of 1e300, from a stranger, held the event loop for 150 ms."""
+    check_json(b"[" + number + (b"," + number) * (MAX_LARGE_NUMBERS - 1) + b"]")
+    with pytest.raises(InvalidRequest, match="exponents"):
+        check_json(b"[" + number + (b"," + number) * MAX_LARGE_NUMBERS + b"]")
+
+
+def test_ordinary_numbers_and_texts_are_not_limited() -> None:
+    """Other numbers are fast, and texts that look like numbers are texts."""
+    check_json(b"[" + b"1.5e22," * 5000 + b"1]")
+    check_json(b'["' + b"1e300" * 5000 + b'"]')
 
 
 def depth(text: str) -> int:
@@ -73,7 +95,7 @@ def depth(text: str) -> int:
 def is_refused(text: str) -> bool:
     """Whether the text is refused as too deep."""
     try:
-        check_depth(text.encode())
+        check_json(text.encode())
     except InvalidRequest:
         return True
     return False
@@ -105,7 +127,7 @@ def test_a_string_without_an_end_is_read_once() -> None:
     """An unterminated string is scanned once; once per quote would let 64 KiB block the event loop for seconds."""
     body = b"[]" * 33 + b'"' + b'\\"' * 500
     assert len(STRING.findall(body)) == 1
-    check_depth(b"[]" * 33 + b'"' + b"[" * 100)  # not JSON: left to the parser
+    check_json(b"[]" * 33 + b'"' + b"[" * 100)  # not JSON: left to the parser
 
 
 async def test_what_the_parser_refuses_is_a_bad_request(harness: Harness) -> None:

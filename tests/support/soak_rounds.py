@@ -23,6 +23,7 @@ SHORT: Final = {
     "EIO_ROUNDS": 2,
     "STALLS": 100,
     "UNREAD": 100,
+    "BOUNDS": 300,
     "AUDIT": 1000,
     "FUZZ": 400,
     "FUZZ_BYTES": 500,

@@ -1,8 +1,12 @@
 """The daemon's health, version and counts, and the caller's identity."""
 
+from itertools import takewhile
+from typing import Final
+
 import msgspec
 
 from herod.pipeline.operation_definition import Context, NoParams, Tool, query
+from herod.pipeline.pagination import ByteBudget
 from herod.pipeline.result_views import networks_list
 from herod.records import Account, ApiKey, Session
 from herod.scopes.decisions import Access
@@ -10,6 +14,9 @@ from herod.store.store_interface import Health, Store
 from herod_client.core.scope_graph import READ
 
 __all__ = ["health", "stats", "version", "whoami"]
+
+# Of the grants of one principal, as JSON.
+MAX_HELD_BYTES: Final = 64 * 1024
 
 
 class HealthAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,7 +68,7 @@ class Whoami(msgspec.Struct, frozen=True):
     """The calling principal, with the scope and networks that it holds now.
 
     `grants` is present for a local process that several group rules admit: each grant has its own scope and networks,
-    and `scope` and `networks` are those of the widest.
+    and `scope` and `networks` are those of the widest. Grants that would make the answer too large are left out.
     """
 
     sub: str
@@ -125,7 +132,9 @@ def whoami(store: Store, context: Context, params: NoParams) -> Whoami:
     grant = principal.widest
     held: list[HeldGrant] | msgspec.UnsetType = msgspec.UNSET
     if principal.parts:
-        held = [HeldGrant(runtime.scope_text(one), networks_list(one.networks)) for one in principal.grants]
+        room = ByteBudget(MAX_HELD_BYTES)
+        grants = (HeldGrant(runtime.scope_text(one), networks_list(one.networks)) for one in principal.grants)
+        held = [*takewhile(room.takes, grants)]
     return Whoami(
         sub=principal.id,
         kind=principal.kind,

@@ -105,8 +105,13 @@ class OAuthMetadata:
 
 def _handler(make: Callable[[], Schema], age: int) -> PathHandler:
     headers = (("Content-Type", "application/json"), ("Cache-Control", f"public, max-age={age}"))
+    kept = b""  # one copy for all connections, until the document changes
 
     async def answer(request: Request, path: dict[str, str]) -> Response:
-        return Response(200, encode(make()), headers)
+        nonlocal kept
+        text = encode(make())
+        if text != kept:
+            kept = text
+        return Response(200, headers=headers, shared=kept)
 
     return answer

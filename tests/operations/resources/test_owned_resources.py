@@ -1,5 +1,6 @@
 """Resources: claimed by a service, opened with a secret, and not found for all other callers."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -61,13 +62,13 @@ async def test_a_life(harness: Harness, compute: Bearer) -> None:
     made = await harness.call(
         "resources.claim", compute, TCP, kind="vm", name=" web  1", secret=ALICE, attributes={"cpus": 2}
     )
-    assert (made.kind, made.name, made.attributes) == ("vm", "web 1", {"cpus": 2})
+    assert (made.kind, made.name, json.loads(bytes(made.attributes))) == ("vm", "web 1", {"cpus": 2})
     ref = {"sid": made.sid, "secret": ALICE}
     assert await harness.call("resources.get", compute, TCP, **ref) == made
     checked = await harness.call("resources.check", compute, TCP, **ref)
     assert (checked.sid, checked.allowed) == (made.sid, True)
     changed = await harness.call("resources.update", compute, TCP, **ref, attributes={"cpus": 4, "on": None})
-    assert (changed.name, changed.attributes) == ("web 1", {"cpus": 4, "on": None})
+    assert (changed.name, json.loads(bytes(changed.attributes))) == ("web 1", {"cpus": 4, "on": None})
     assert (await harness.call("resources.update", compute, TCP, **ref, name="web 2")).attributes == changed.attributes
     assert await names(harness, compute, ALICE) == ["web 2"]
     released = await harness.call("resources.release", compute, TCP, **ref)
@@ -333,7 +334,8 @@ async def test_what_cannot_be_claimed(harness: Harness, compute: Bearer, params:
 async def test_attributes_come_back_as_they_went(harness: Harness, compute: Bearer, attributes: dict[str, Any]) -> None:
     """Attributes are any JSON object within the limits, and are returned unchanged."""
     sid = await claim(harness, compute, attributes=attributes)
-    assert (await harness.call("resources.get", compute, TCP, sid=sid, secret=ALICE)).attributes == attributes
+    got = await harness.call("resources.get", compute, TCP, sid=sid, secret=ALICE)
+    assert json.loads(bytes(got.attributes)) == attributes
 
 
 async def test_a_secret_is_exactly_itself(harness: Harness, compute: Bearer) -> None:
