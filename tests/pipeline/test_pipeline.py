@@ -1,5 +1,7 @@
 """The pipeline: commands are authorized twice, denials are recorded, slow work is bounded."""
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +15,7 @@ from herod.identity.runtime_state import MAX_GRANT_BYTES, MAX_GRANTS
 from herod.identity.verified_token_cache import MAX_VERIFIED_BYTES, VerifiedTokens
 from herod.operations.accounts import login_and_registration
 from herod.pipeline.admission import refusal
-from herod.pipeline.denial_queue import MAX_KINDS, DenialQueue
+from herod.pipeline.denial_queue import MAX_FORGOTTEN, MAX_KINDS, DenialQueue
 from herod.pipeline.process.worker_thread import MAX_WORKERS
 from herod.records import Account, ApiKey, AuditEvent, Revocation
 from herod.scopes.decisions import Denied, Reason, decide
@@ -144,6 +146,49 @@ def test_one_user_does_not_fill_the_denials_from_many_addresses() -> None:
     events = denials.take()
     assert [event.source for event in events if event.reason != "overflow"].count("uid:8") == 1
     assert [(event.source, event.count) for event in events if event.reason == "overflow"] == [("uid:7", MAX_KINDS)]
+
+
+@pytest.mark.parametrize(
+    "share_of_number",
+    [
+        pytest.param(lambda number: f"uid:{number // 100 + 1000}", id="eleven users with a hundred kinds each"),
+        pytest.param(lambda number: f"uid:{number % 550 + 1000}", id="many users with two kinds each"),
+        pytest.param(lambda number: f"uid:{100_000 + number}", id="a range of subordinate uids"),
+        pytest.param(lambda number: f"2001:db8:1:{number:x}::/64", id="an IPv6 site"),
+        pytest.param(lambda number: f"2001:db8:{number // 300}:{number:x}::/64", id="four IPv6 sites"),
+    ],
+)
+def test_a_new_source_has_a_line_of_its_own(share_of_number: Callable[[int], str]) -> None:
+    """Whoever has taken all lines, the denials of others are named, none is lost, and memory is bounded."""
+    denials, written = DenialQueue(), Counter[str]()
+    for number in range(1100):
+        denials.add(denied(source=f"address {number}", reason=f"r{number}"), share=share_of_number(number))
+    for number in (7, 8):
+        denials.add(denied(source=f"uid:{number}"))
+    for number in range(1100, 2200):
+        denials.add(denied(source=f"address {number}", reason=f"r{number}"), share=share_of_number(number % 1100))
+    denials.add(denied(source="uid:9"))
+    for event in [*denials.take(NOW), *denials.take()]:
+        written[event.source] += event.count
+    assert [written[f"uid:{number}"] for number in (7, 8, 9)] == [1, 1, 1]
+    assert written.total() == 2203
+    assert len(written) <= MAX_KINDS + 20
+
+
+def test_written_lines_make_room() -> None:
+    """Where many sources have one line each, a new one gets a line that was written already, so many times a minute."""
+    denials = DenialQueue()
+    for round_ in range(3):
+        for number in range(MAX_KINDS):
+            denials.add(denied(source=f"uid:{round_ * MAX_KINDS + number}"))
+        events = denials.take(NOW)
+        if round_ < 2:
+            assert {event.count for event in events} == {1}
+            assert len(events) == MAX_KINDS
+        else:
+            assert [(event.source, event.count) for event in events] == [("many", MAX_FORGOTTEN)]
+    denials.add(denied(at=NOW + 60, source="uid:7"))
+    assert [event.source for event in denials.take(NOW + 60)] == ["uid:7"]
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,8 @@ FIXED: Final[dict[str, dict[str, str]]] = {
     "Audit log and logs": {
         "kinds of denial with audit rows of their own, in one minute": "herod.pipeline.denial_queue:MAX_KINDS",
         "the same of one source": "herod.pipeline.denial_queue:MAX_KINDS_OF_SOURCE",
+        "the same of one range of sources": "herod.pipeline.denial_queue:MAX_KINDS_OF_RANGE",
+        "rows of denials in a minute that make room for others": "herod.pipeline.denial_queue:MAX_FORGOTTEN",
         "audit rows that one principal writes in an hour, except admins; further ones are combined": (
             "herod.pipeline.audit_recorder:ROWS_OF_PRINCIPAL"
         ),
