@@ -24,6 +24,7 @@ from herod.file_ownership import require_own_path
 from herod.first_admin_code_file import FirstAdminCodeFile
 from herod.identity.config import Config
 from herod.identity.runtime_state import Runtime
+from herod.maintenance.sessions_of_removed_secrets import end_sessions_of_removed_secrets
 from herod.maintenance.signing_keys_at_startup import create_bootstrap_key, load_signing_keys
 from herod.operations.audit import AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
@@ -117,6 +118,7 @@ async def _main(
         try:
             steady = await load_steady_clock(store, _now())
             runtime = await _make_runtime(settings, graph, store, steady)
+            await store.write(partial(end_sessions_of_removed_secrets, legacy=runtime.config.legacy))
             await _bootstrap(settings, store)
         except Unavailable as error:  # a full disk, a damaged signing key
             raise RuntimeFailure(f"herod cannot start: {error.message}") from error

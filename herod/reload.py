@@ -7,7 +7,9 @@ a mask of one scope graph means nothing in another.
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields, replace
+from functools import partial
 from typing import Final
 
 import trio
@@ -15,6 +17,10 @@ import trio
 from herod.credentials.keyring import Keyring
 from herod.identity.legacy_secrets import LegacySecrets
 from herod.identity.runtime_state import Runtime
+from herod.maintenance.sessions_of_removed_secrets import (
+    end_sessions_of_removed_secrets,
+    sessions_of_removed_secrets,
+)
 from herod.maintenance.signing_keys_at_startup import startup_event
 from herod.server.sockets.tls import Certificates
 from herod.settings import RELOADED, Settings
@@ -116,12 +122,15 @@ class Reloader:
 
         def take() -> None:
             config = self._runtime.config
+            if any(legacy.get(secret.id) is None for secret in config.legacy.all()):
+                self._runtime.session_codes.clear()
             changed = replace(config, graph=graph, networks=settings.networks, legacy=legacy, quotas=settings.quotas)
             self._runtime.reload(changed)
             if self._certificates is not None and certificates is not None:
                 self._certificates.replace(certificates)
 
         await _while_nobody_writes(self._store, take)
+        await self._end_sessions(legacy)
         self._store.change_notifier.send()  # scopes changed: what the change feed said about principals is outdated
         await self._audit()
         if changed := self._unchangeable(settings):
@@ -129,6 +138,14 @@ class Reloader:
         what = "scopes, networks, quotas and legacy secrets"
         logger.info("SIGHUP: reloaded %s", what if certificates is None else f"{what} and the certificate")
         return True
+
+    async def _end_sessions(self, legacy: LegacySecrets) -> None:
+        """End the sessions of secrets that were removed; in memory, if the store cannot be written."""
+        try:
+            await self._store.write(partial(end_sessions_of_removed_secrets, legacy=legacy))
+        except Unavailable:
+            with suppress(Unavailable):
+                self._runtime.switched_off.update(sessions_of_removed_secrets(self._store, legacy))
 
     async def _audit(self) -> None:
         """Record the reload in the audit log, whose rows depend on the settings in force at the time."""

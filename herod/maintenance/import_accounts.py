@@ -35,7 +35,7 @@ from herod.settings import Settings
 from herod.store.owned_records import finish_deletions_in
 from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
 from herod.store.sqlite.disk.open_database import make_file, open_file
-from herod.store.sqlite.offline_transaction import transaction
+from herod.store.sqlite.offline_transaction import tombstones, transaction
 from herod.store.store_interface import Reader, Writer
 from herod_client.core.errors import RuntimeFailure, SettingsError
 from herod_client.core.key_format import new_id
@@ -57,6 +57,7 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
         accounts, keys: ids of the imported records.
         skipped: (kind, id or email, reason).
         admins: (kind, id, name) of imported records with scope admin.
+        revived: (kind, id, name) of imported records that were deleted from this store, with the same id.
         without_secret: accounts whose client secret could not be imported: they need a new one.
         unknown_scopes: (kind, id, names) that grant nothing until the settings define them.
         unknown_networks: (kind, id, names) that the settings do not list.
@@ -70,6 +71,7 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     keys: list[str] = msgspec.field(default_factory=list)
     skipped: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
     admins: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
+    revived: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
     without_secret: list[str] = msgspec.field(default_factory=list)
     unknown_scopes: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
     unknown_networks: list[tuple[str, str, str]] = msgspec.field(default_factory=list)
@@ -124,6 +126,7 @@ def import_accounts(
             prepare_file(path)
         opened = open_file(path, store_secret)
         cleanup.callback(opened.connection.close)
+        plan.deleted = frozenset(tombstones(opened))
         with suppress(_DryRunOver), transaction(opened) as tx:
             finish_deletions_in(tx)  # what a deleted account owned must not become that of an imported one
             plan.make(tx, skip_existing=skip_existing)
@@ -138,12 +141,14 @@ class _Plan:
 
     Attributes:
         accounts, keys: each entry with the id it gets.
+        deleted: (kind, id) of records that were deleted from the store.
     """
 
     def __init__(self, settings: Settings, graph: ScopeGraph, entries: Entries, done: Import) -> None:
         self._networks = settings.networks
         self._graph = graph
         self.entries = entries
+        self.deleted: frozenset[tuple[str, str]] = frozenset()
         self.done = done
         self.accounts: list[tuple[str, AccountEntry]] = []
         self.keys: list[KeyEntry] = []
@@ -196,6 +201,8 @@ class _Plan:
     def _note(self, kind: str, id_: str, name: str, entry: AccountEntry | KeyEntry) -> None:
         if self._graph.mask(entry.scope) & self._graph.bit(ADMIN):
             self.done.admins.append((kind, id_, name))
+        if (kind, id_) in self.deleted:
+            self.done.revived.append((kind, id_, name))
         if entry.unknown:
             self.done.unknown_scopes.append((kind, id_, " ".join(entry.unknown)))
         if "*" not in self._networks and (unknown := set(entry.networks) - self._networks - {"*"}):

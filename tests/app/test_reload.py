@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -12,16 +12,18 @@ import pytest
 import trio
 import trio.testing
 
+from herod.identity.credential_types import Bearer, SessionCookie
 from herod.identity.legacy_secrets import LegacySecrets
-from herod.records import Account
+from herod.records import Account, Record
 from herod.reload import Reloader
 from herod.settings import Settings
 from herod.store.sqlite.sqlite_store import open_sqlite
 from herod.store.store_interface import Store, Writer
-from herod_client.core.errors import SettingsError, Unavailable
+from herod_client.core.errors import SettingsError, Unauthenticated, Unavailable
 from herod_client.core.scope_graph import ScopeGraph
-from support.herod_in_memory import Harness
+from support.herod_in_memory import TCP, Harness
 
+LEGACY = "a secret of another system"
 OLD = Settings(hero_secret="h" * 40, bind=(), store=None, public_url="http://localhost")
 NEW = replace(
     OLD, scopes={"jobs:run": ("user",)}, networks=frozenset({"prod"}), user_secret=("a secret of another system",)
@@ -120,6 +122,9 @@ async def test_a_store_that_cannot_write(harness: Harness) -> None:
 
         change_notifier = harness.store.change_notifier
 
+        def scan(self, record_type: type[Record]) -> Iterator[Record]:
+            return harness.store.scan(record_type)
+
         async def write(self, function: object) -> None:
             raise Unavailable("read-only", reason="read_only")
 
@@ -169,3 +174,40 @@ async def test_no_handler_sees_half(harness: Harness, tmp_path: Path) -> None:
             is_over.set()
     assert mixed == []
     assert len(set(generations)) > 3
+
+
+async def test_a_legacy_secret_that_was_removed_and_comes_back(harness: Harness) -> None:
+    """Sessions and sign-in codes of a legacy secret end when it is removed, even if it is configured again."""
+    with_secret = replace(OLD, user_secret=(LEGACY,))
+    assert await make_reloader(harness, lambda: with_secret).reload()
+    session = SessionCookie((await harness.call("session.create", Bearer(LEGACY), TCP)).cookie)
+    code = (await harness.call("session.code", Bearer(LEGACY), TCP)).code
+    other = await (await harness.user()).session()
+    assert (await harness.call("whoami", session, TCP)).scope == "user"
+    assert await make_reloader(harness, lambda: OLD).reload()
+    assert await make_reloader(harness, lambda: with_secret).reload()
+    assert (await harness.call("whoami", Bearer(LEGACY), TCP)).scope == "user"
+    with pytest.raises(Unauthenticated):
+        await harness.call("whoami", session, TCP)
+    with pytest.raises(Unauthenticated):
+        await harness.call("session.redeem", None, TCP, code=code)
+    assert (await harness.call("whoami", other, TCP)).scope == "read"
+
+
+async def test_a_removed_legacy_secret_while_the_store_cannot_be_written(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sessions then end in memory."""
+    with_secret = replace(OLD, user_secret=(LEGACY,))
+    assert await make_reloader(harness, lambda: with_secret).reload()
+    session = SessionCookie((await harness.call("session.create", Bearer(LEGACY), TCP)).cookie)
+
+    async def refuse(_function: object) -> None:
+        raise Unavailable("The store's disk is full.", reason="disk_full")
+
+    with monkeypatch.context() as full:
+        full.setattr(harness.store, "write", refuse)
+        assert await make_reloader(harness, lambda: OLD).reload()
+    assert await make_reloader(harness, lambda: with_secret).reload()
+    with pytest.raises(Unauthenticated):
+        await harness.call("whoami", session, TCP)

@@ -153,6 +153,7 @@ async def test_on_and_on_and_home(tmp_path: Path) -> None:
         assert who(store, SECRETS[0]) is None
     done = import_accounts(settings(first), onward, secret=NEW, skip_existing=True)
     assert (done.accounts, done.keys) == (["ada"], ["A" * 12])
+    assert [(kind, id_) for kind, id_, _ in done.revived] == [("account", "ada"), ("key", "A" * 12)]
     async with opened(first) as store:
         assert [who(store, one) for one in SECRETS] == ["ada", "ada", "B" * 12]
         assert store.count(HashKey) == 0  # it is this store's own key
@@ -348,6 +349,6 @@ async def test_killed_midway(tmp_path: Path) -> None:
 def test_reports_hold_no_secret() -> None:
     """Logs and reports of an import contain only ids."""
     assert Import.__struct_fields__ == (
-        "store", "is_new", "is_dry_run", "accounts", "keys", "skipped", "admins", "without_secret", "unknown_scopes",
-        "unknown_networks", "unread",
+        "store", "is_new", "is_dry_run", "accounts", "keys", "skipped", "admins", "revived", "without_secret",
+        "unknown_scopes", "unknown_networks", "unread",
     )  # fmt: skip

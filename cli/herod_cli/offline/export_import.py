@@ -181,6 +181,7 @@ def _answer(done: "Import") -> dict[str, object]:
         "keys": done.keys,
         "skipped": listed(done.skipped, "why"),
         "admins": listed(done.admins, "name"),
+        "revived": listed(done.revived, "name"),
         "without_secret": done.without_secret,
         "unknown_scopes": listed(done.unknown_scopes, "scopes"),
         "unknown_networks": listed(done.unknown_networks, "networks"),
@@ -199,6 +200,10 @@ def _report(done: "Import") -> list[str]:
 
 def _warnings(done: "Import") -> list[str]:
     lines = [f"ADMIN: {kind} {id_} ({name})" for kind, id_, name in done.admins]
+    lines += [
+        f"DELETED BEFORE: {kind} {id_} ({name}) is valid again, with the secrets of the file"
+        for kind, id_, name in done.revived
+    ]
     lines += [
         f"{kind} {id_} has a scope that is unknown here and grants nothing: {names}"
         for kind, id_, names in done.unknown_scopes
