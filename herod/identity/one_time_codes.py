@@ -5,6 +5,8 @@ concurrent uses, one fails. A code from the future is refused: if the clock was 
 it would be valid for as long as the clock was wrong. Nothing here decides what a code is for.
 """
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final, Generic, TypeVar
@@ -18,7 +20,7 @@ __all__ = ["MAX_CODES", "MAX_CODES_OF_ONE", "MAX_CODE_BYTES", "OneTimeCodes"]
 T = TypeVar("T")
 
 MAX_CODES: Final = 1024
-# Beyond this, a holder's own oldest code is evicted, so that no holder evicts the codes of another.
+# Beyond this, a holder's own oldest code is evicted.
 MAX_CODES_OF_ONE: Final = 8
 # Approximate memory for the values of all codes of one kind.
 MAX_CODE_BYTES: Final = 32 * 1024 * 1024
@@ -31,6 +33,7 @@ class _Kept(Generic[T]):
     made_at: int
     expires_at: int
     size: int
+    source: str
 
     def is_valid(self, now: int) -> bool:
         return self.made_at - CLOCK_SKEW <= now < self.expires_at
@@ -50,11 +53,13 @@ class OneTimeCodes(Generic[T]):
         self._kept: dict[bytes, _Kept[T]] = {}  # oldest first
         self._lock = Lock()
 
-    def make(self, value: T, *, holder: str, now: int, expires_at: int, size: int = 0) -> str:
+    def make(self, value: T, *, holder: str, now: int, expires_at: int, size: int = 0, source: str = "") -> str:
         """A new code for `value`; over a limit, the oldest code of the holder, or of all, is evicted.
 
         Args:
             size: approximate memory size of `value` in bytes.
+            source: where it was asked for, as limits name it. At a limit of all codes, a code of the source with the
+                most is evicted.
         """
         code = new_opaque()
         with self._lock:
@@ -63,11 +68,23 @@ class OneTimeCodes(Generic[T]):
             if len(own) >= MAX_CODES_OF_ONE:
                 del self._kept[own[0]]
             elif len(self._kept) >= MAX_CODES:
-                del self._kept[next(iter(self._kept))]
+                self._evict(lambda one: 1)
             while self._kept and size + sum(one.size for one in self._kept.values()) > MAX_CODE_BYTES:
-                del self._kept[next(iter(self._kept))]
-            self._kept[self._mac(code)] = _Kept(value, holder, now, expires_at, size)
+                self._evict(lambda one: one.size)
+            self._kept[self._mac(code)] = _Kept(value, holder, now, expires_at, size, source)
         return code
+
+    def _evict(self, weight: Callable[[_Kept[T]], int]) -> None:
+        """Delete the oldest code of the source, and of its holders the one, that has the most."""
+        of_source, of_holder = Counter[str](), Counter[tuple[str, str]]()
+        for one in self._kept.values():
+            of_source[one.source] += weight(one)
+            of_holder[one.source, one.holder] += weight(one)
+        del self._kept[max(self._kept, key=lambda mac: self._share(mac, of_source, of_holder))]
+
+    def _share(self, mac: bytes, of_source: Counter[str], of_holder: Counter[tuple[str, str]]) -> tuple[int, int]:
+        one = self._kept[mac]
+        return of_source[one.source], of_holder[one.source, one.holder]
 
     def look(self, code: str, *, now: int) -> T | None:
         """The value of a code, without using it up; None if it is unknown, used or expired."""

@@ -16,6 +16,9 @@ import trio
 
 from herod.protocols.http import Request, Response
 from herod.server.logs import shown_path
+from herod.throttle.fair_places import FairPlaces
+from herod.throttle.source_ranges import range_of
+from herod.throttle.source_shares import share_of
 
 __all__ = ["PAGES_AT_ONCE", "PAGE_BYTES", "PAGE_SECONDS", "PageRequests"]
 
@@ -24,13 +27,16 @@ _log = logging.getLogger(__name__)
 PAGE_SECONDS: Final = 10.0
 PAGE_BYTES: Final = 768 * 1024  # with its head, below the limit of unsent bytes of one connection
 # Each page takes memory while it is rendered. The number is high because a sign-in may be delayed for seconds on
-# purpose, and a client that sends wrong passwords must not block other clients' pages.
+# purpose. When all places are taken, a source that has fewer gets one of whoever has the most.
 PAGES_AT_ONCE: Final = 256
 
 _METHODS: Final = ("GET", "HEAD", "POST")
 _TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
 _TOO_SLOW: Final = Response(
     503, b"This page took too long: try again. The time of the request is in herod's log.\n", _TEXT
+)
+_BUSY: Final = Response(
+    503, b"Too many pages are asked for at once: try again in a moment.\n", (*_TEXT, ("Retry-After", "1"))
 )
 _NOT_ALLOWED: Final = Response(405, b"Pages accept GET, HEAD and POST.\n", (*_TEXT, ("Allow", ", ".join(_METHODS))))
 
@@ -55,7 +61,7 @@ class PageRequests:
         self._make_app = make_app
         self._seconds = seconds
         self._most_bytes = most_bytes
-        self._places = trio.CapacityLimiter(PAGES_AT_ONCE)
+        self._places = FairPlaces(PAGES_AT_ONCE, PAGES_AT_ONCE)
         self._loading = trio.Lock()
         self._carry: Carry | None = None
 
@@ -69,14 +75,22 @@ class PageRequests:
             return _NOT_ALLOWED
         try:
             with trio.fail_after(self._seconds):
-                async with self._places:
-                    carry = self._carry or await self._load()
-                    return await carry(request)
+                return await self._answer(request)
         except trio.TooSlowError:
             _log.warning(
                 "%s %s took over %g s and was cancelled", request.method, shown_path(request.path), self._seconds
             )
             return _TOO_SLOW
+
+    async def _answer(self, request: Request) -> Response:
+        share = share_of(request.source)
+        with self._places.hold(range_of(share), share) as place:
+            if place is None:
+                return _BUSY
+            with place.scope:
+                carry = self._carry or await self._load()
+                return await carry(request)
+        return _BUSY
 
     async def _load(self) -> Carry:
         """Import Hypercorn and the application: half a second, during which the API keeps answering."""

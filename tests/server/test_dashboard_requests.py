@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 import trio.testing
 
 from herod.protocols.http import Request, Response
-from herod.scopes.principal import Source
+from herod.scopes.principal import Peer, Source
 from herod.server.dashboard_requests import PAGES_AT_ONCE, PageRequests
 from herod.server.hypercorn_in_memory import HypercornBridge, PageAnswer, PageError, serialise
 from support.in_process_server import QUICK, Client, serving
@@ -215,23 +216,28 @@ async def test_a_page_that_hangs_is_given_up(target: str) -> None:
     assert trio.lowlevel.current_statistics().tasks_living <= before + 1  # trio's own, for the thread
 
 
-async def test_pages_beyond_the_cap_wait() -> None:
-    """The number of pages rendered at once is limited to save memory, and the others wait."""
+async def test_pages_at_once_are_bounded_and_shared() -> None:
+    """The number of pages rendered at once is limited; a source with fewer gets a place of the one with most."""
     app = App()
     door = browser(app, seconds=20)
     await door(asked())
-    statuses: list[int] = []
+    statuses: dict[int, list[int]] = {1: [], 2: []}
 
-    async def ask() -> None:
-        statuses.append((await door(asked(target="/ui/wait"))).status)
+    async def ask(uid: int) -> None:
+        request = msgspec.structs.replace(asked(target="/ui/wait"), source=Source(peer=Peer(uid=uid, gid=uid)))
+        statuses[uid].append((await door(request)).status)
 
     async with trio.open_nursery() as nursery:
-        for _ in range(PAGES_AT_ONCE + 3):
-            nursery.start_soon(ask)
+        for _ in range(PAGES_AT_ONCE):
+            nursery.start_soon(ask, 1)
         await trio.testing.wait_all_tasks_blocked()
-        assert len(app.scopes) == 1 + PAGES_AT_ONCE
+        await ask(1)
+        assert statuses[1] == [503]
+        nursery.start_soon(ask, 2)
+        await trio.testing.wait_all_tasks_blocked()
+        assert statuses == {1: [503, 503], 2: []}
         app.released.set()
-    assert statuses == [200] * (PAGES_AT_ONCE + 3)
+    assert (statuses[1].count(503), statuses[1].count(200), statuses[2]) == (2, PAGES_AT_ONCE - 1, [200])
 
 
 @pytest.mark.parametrize(("target", "words"), [("/ui/long", "too long"), ("/ui/half", "too early")])

@@ -39,6 +39,7 @@ from herod.scopes.principal import Principal
 from herod.store.record_cache import record_bytes
 from herod.store.store_interface import Reader, Writer
 from herod.throttle.rules import Attempt, code_guess
+from herod.throttle.source_shares import share_of
 from herod_client.core.errors import BadCredentials
 from herod_client.core.grants import intersect_grants
 
@@ -104,7 +105,12 @@ def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode:
     session = new_session(context, context.principal)
     expires_at = min(context.now + CODE_SECONDS, session.expires_at or 0)  # a session always expires
     code = context.runtime.session_codes.make(
-        session, holder=context.principal.id, now=context.now, expires_at=expires_at, size=record_bytes(session)
+        session,
+        holder=context.principal.id,
+        now=context.now,
+        expires_at=expires_at,
+        size=record_bytes(session),
+        source=share_of(context.source),
     )
     return SignInCode(code, datetime.fromtimestamp(expires_at, UTC), _page_url(context))
 

@@ -208,6 +208,18 @@ async def test_codes_are_bounded(harness: Harness) -> None:
     assert codes.take(new_opaque(), now=60) is None
 
 
+async def test_many_holders_of_a_source_evict_their_own_codes(harness: Harness) -> None:
+    """However many accounts of one source ask for codes, by number or by size, a code of another source stays."""
+    codes: OneTimeCodes[str] = OneTimeCodes(harness.store.keyring, "test")
+    mine = codes.make("mine", holder="me", now=0, expires_at=60, source="uid:7")
+    for number in range(MAX_CODES + 100):
+        codes.make("theirs", holder=f"other {number}", now=0, expires_at=60, source="uid:8")
+    assert codes.look(mine, now=0) == "mine"
+    for number in range(6):
+        codes.make("theirs", holder=f"{number}", now=0, expires_at=60, size=MAX_CODE_BYTES // 4, source="uid:8")
+    assert codes.take(mine, now=0) == "mine"
+
+
 async def test_codes_are_bounded_in_bytes(harness: Harness) -> None:
     """Codes are bounded in bytes, evicting the oldest; a single larger one is kept alone."""
     codes: OneTimeCodes[str] = OneTimeCodes(harness.store.keyring, "test")
