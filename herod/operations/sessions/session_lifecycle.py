@@ -112,7 +112,7 @@ def session_delete(tx: Writer, context: Context, params: DeleteSession) -> Signe
     return SignedOut(signed_out=tx.delete(Session, context.principal.credential))
 
 
-def new_session(context: Context, principal: Principal) -> Session:
+def new_session(reader: Reader, context: Context, principal: Principal) -> Session:
     """A session for `principal` with one of its grants, without a secret and not yet stored."""
     grant = principal.widest
     principal = part_of(principal, grant)
@@ -126,12 +126,13 @@ def new_session(context: Context, principal: Principal) -> Session:
         epoch=principal.epoch,
         scope=context.runtime.config.graph.names(grant.mask),
         networks=tuple(sorted(grant.networks)),
+        epochs=session_epochs(reader, principal.id),
     )
 
 
 def open_session(tx: Writer, context: Context, principal: Principal, opening: Opening) -> OpenedSession:
     """Open a session for `principal`, which has just authenticated."""
-    return keep_session(tx, context, new_session(context, principal), opening)
+    return keep_session(tx, context, new_session(tx, context, principal), opening)
 
 
 def keep_session(tx: Writer, context: Context, session: Session, opening: Opening) -> OpenedSession:
@@ -149,7 +150,6 @@ def keep_session(tx: Writer, context: Context, session: Session, opening: Openin
         source=context.source.label,
         browser=opening.browser,
         boot=None if context.source.secure else runtime.boot_epoch,
-        epochs=session_epochs(tx, session.subject),
     )
     tx.put(kept)
     context.target = kept.id

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from herod.identity.parent_credential import parent_of_session
+from herod.identity.parent_credential import parent_of_session, session_epochs
 from herod.operations.sessions.session_lifecycle import (
     OPENS_SESSIONS,
     OpenedSession,
@@ -102,7 +102,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 )
 def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode:
     """Create a one-time code that signs a browser in as the caller, with at most their scope. It expires in 60 s."""
-    session = new_session(context, context.principal)
+    session = new_session(tx, context, context.principal)
     expires_at = min(context.now + CODE_SECONDS, session.expires_at or 0)  # a session always expires
     code = context.runtime.session_codes.make(
         session,
@@ -176,7 +176,13 @@ def _page_url(context: Context) -> str | None:
 
 
 def _who(reader: Reader, context: Context, session: Session) -> Principal:
-    """The principal that created the code, narrowed to what it held then and holds now."""
+    """The principal that created the code, narrowed to what it held then and holds now.
+
+    Raises:
+        Unauthenticated: it may no longer sign in, or all its sessions were ended after it had created the code.
+    """
+    if session.epochs != session_epochs(reader, session.subject):
+        raise BadCredentials(_SPENT, reason="wrong_code")
     maker = parent_of_session(reader, context.runtime, session, context.now)
     held = context.runtime.grant(session.scope, session.networks)
     return msgspec.structs.replace(maker, grants=intersect_grants(maker.grants, held))

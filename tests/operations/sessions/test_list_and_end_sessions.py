@@ -85,3 +85,18 @@ async def test_sign_out(harness: Harness) -> None:
     with pytest.raises(Unauthenticated):
         await harness.call("whoami", cookie)
     assert harness.store.count(Session) == 0
+
+
+async def test_codes_end_too(harness: Harness) -> None:
+    """A sign-in code that was created before all sessions were ended opens none; a later one does."""
+    user, other = await harness.user(), await harness.user()
+    codes = [(await harness.call("session.code", one.basic)).code for one in (user, user, other)]
+    await harness.call("session.end_all", user.basic)
+    with pytest.raises(Unauthenticated):
+        await harness.call("session.offer", code=codes[0])
+    with pytest.raises(Unauthenticated):
+        await harness.call("session.redeem", code=codes[1])
+    later = (await harness.call("session.code", user.basic)).code
+    for code in (codes[2], later):
+        opened = await harness.call("session.redeem", code=code)
+        assert (await harness.call("whoami", SessionCookie(opened.cookie))).scope == "read"
