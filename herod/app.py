@@ -28,6 +28,7 @@ from herod.maintenance.sessions_of_removed_secrets import end_sessions_of_remove
 from herod.maintenance.signing_keys_at_startup import create_bootstrap_key, load_signing_keys
 from herod.operations.audit import AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
+from herod.operations.sessions import SESSION_TTL
 from herod.pipeline.pipeline import Pipeline
 from herod.pipeline.process.process_state import ProcessState
 from herod.pipeline.process.steady_clock import SteadyClock, keep_steady_clock, load_steady_clock
@@ -216,6 +217,7 @@ async def _make_runtime(
             issuer=settings.issuer,
             public_url=settings.public_url,
             token_ttl=settings.token_ttl,
+            session_idle=settings.session_idle,
             registration=settings.registration,
             legacy=legacy_secrets(settings, store.keyring),
             daemon_uid=os.getuid(),
@@ -360,6 +362,7 @@ async def _purge(store: SqliteStore | MemoryStore, runtime: Runtime, kept: Audit
         steady.follow(now, elapsed=trio.current_time() - before)
         earliest = steady.earliest(now)
         runtime.forget_revocations(earliest - EXPIRED_KEPT_SECONDS)
+        runtime.session_activity.forget(earliest - SESSION_TTL)
         with suppress(Unavailable):  # `/health` reports it already
             await keep_steady_clock(store, steady)
             await store.purge_expired(earliest)

@@ -65,7 +65,10 @@ def cookie_half(request: Request) -> str | None:
 def join(request: Request, ticket: str | None) -> SessionCookie | None:
     """The session of the request's cookie and this ticket; None if one of them is missing."""
     half = cookie_half(request)
-    return SessionCookie(half + ticket) if half and ticket else None
+    if not half or not ticket:
+        return None
+    # htmx does nothing on our pages but refresh them.
+    return SessionCookie(half + ticket, is_automatic="hx-request" in request.headers)
 
 
 def cookie_name(request: Request) -> str:

@@ -18,6 +18,7 @@ class Config:
     Attributes:
         networks: the names in the settings, or `*` for any.
         token_ttl: seconds.
+        session_idle: seconds without use after which a browser session ends.
         daemon_uid: the uid whose processes are local admin if they send the cookie; so are root's.
         quotas: how much one principal may store or be issued.
     """
@@ -28,6 +29,7 @@ class Config:
     issuer: str
     public_url: str
     token_ttl: int
+    session_idle: int = 3600
     registration: Literal["open", "closed"]
     legacy: LegacySecrets
     daemon_uid: int

@@ -78,10 +78,12 @@ class SessionCookie:
 
     Attributes:
         may_be_admin: whether this endpoint admits the local admin.
+        is_automatic: a page that refreshes itself sends it, not a person.
     """
 
     text: str = field(repr=False)
     may_be_admin: bool = True
+    is_automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,10 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
     # While herod is down, any local user can listen on its port, and browsers treat that as the same origin: an open
     # page that refreshes itself would send them cookie and ticket. Over TLS they would lack the certificate.
     has_ended = session.boot is not None and session.boot != runtime.boot_epoch
-    has_ended = has_ended or session.id in runtime.switched_off
+    is_idle = runtime.session_activity.is_idle(
+        session.id, created_at=session.created_at, now=now, limit=runtime.config.session_idle
+    )
+    has_ended = has_ended or is_idle or session.id in runtime.switched_off
     is_future = session.created_at - CLOCK_SKEW > now  # made while the clock was ahead, it would last as long as that
     has_ended = has_ended or session.epochs != session_epochs(reader, session.subject)
     if has_ended or is_future or session.expires_at is None or session.expires_at <= now:

@@ -10,6 +10,7 @@ from typing import Final
 from herod.credentials.keyring import Keyring
 from herod.identity.config import Config
 from herod.identity.one_time_codes import OneTimeCodes
+from herod.identity.session_activity import SessionActivity
 from herod.identity.verified_token_cache import ENTRY_BYTES, NAME_BYTES, VerifiedTokens
 from herod.records import Session
 from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify
@@ -41,6 +42,7 @@ class Runtime:
         grants: a cache of grants, by graph generation and names.
         revoked: `sub/jti` → exp of tokens revoked in this process, ahead of the store.
         is_stopping: the daemon is stopping: no request may keep waiting.
+        session_activity: when browser sessions were last used.
         session_codes: codes that sign a browser in from a terminal (`operations/sessions/terminal_sign_in_codes.py`).
         first_codes: codes that create the first admin (`operations/accounts/first_admin.py`).
         switched_off: ids of accounts, keys, peer rules and sessions that were disabled or deleted in this process,
@@ -60,11 +62,13 @@ class Runtime:
     grants: BoundedCache[GrantKey, Grant] = field(
         default_factory=lambda: BoundedCache(entries=MAX_GRANTS, total=MAX_GRANT_BYTES, size=_grant_bytes)
     )
+    session_activity: SessionActivity = field(init=False)
     session_codes: OneTimeCodes[Session] = field(init=False)
     first_codes: OneTimeCodes[str] = field(init=False)
 
     def __post_init__(self) -> None:
         """Create what needs the keyring."""
+        self.session_activity = SessionActivity(self.started_at)
         self.session_codes = OneTimeCodes(self.keyring, "session code")
         self.first_codes = OneTimeCodes(self.keyring, "first admin")
 

@@ -14,7 +14,7 @@ import msgspec
 import trio
 
 from herod.credentials.imported_secret_hashes import HASH_BYTES
-from herod.identity.credential_types import ApiKeyHeader, Basic, Bearer, Presented, SecretHeader
+from herod.identity.credential_types import ApiKeyHeader, Basic, Bearer, Presented, SecretHeader, SessionCookie
 from herod.identity.identify import identify
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.admission import admit, admitted, check_fresh
@@ -310,6 +310,8 @@ class Pipeline:
         except Unauthenticated:
             self.attempts.count(*counters, now=context.now)
             raise
+        if isinstance(presented, SessionCookie) and not presented.is_automatic:
+            self.runtime.session_activity.note(principal.credential, context.now)
         if principal.method is AuthMethod.LEGACY_SECRET:  # it may look like a token
             counters = legacy_counters(context.source)
         self.attempts.check(*counters, now=context.now)

@@ -167,6 +167,7 @@ class Settings:
         store: the database file; None keeps everything in memory.
         public_url: without a final slash.
         token_ttl: seconds.
+        session_idle: seconds.
         admin_secret: the secrets themselves; also in `user_secret` and `register_secret`.
         log_format: None means text on a terminal, else json.
         networks: `*` alone allows any.
@@ -217,6 +218,9 @@ class Settings:
     )
     signing: Literal["HS256", "EdDSA"] = setting(choice("HS256", "EdDSA"), "How tokens are signed.", default="HS256")
     token_ttl: int = setting(number(1, 2_592_000), "Lifetime of access tokens in seconds.", default=3600, metavar="S")
+    session_idle: int = setting(
+        number(60, 43_200), "Seconds without use after which a browser is signed out.", default=3600, metavar="S"
+    )
     registration: Literal["open", "closed"] = setting(
         choice("open", "closed"), "Whether anyone may register an account with scope read.", default="open"
     )

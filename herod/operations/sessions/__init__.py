@@ -2,10 +2,11 @@
 
 from herod.operations.sessions.session_lifecycle import (
     COOKIE_CHARACTERS,
+    SESSION_TTL,
     BrowserFamily,
     OpenedSession,
     Opening,
     open_session,
 )
 
-__all__ = ["COOKIE_CHARACTERS", "BrowserFamily", "OpenedSession", "Opening", "open_session"]
+__all__ = ["COOKIE_CHARACTERS", "SESSION_TTL", "BrowserFamily", "OpenedSession", "Opening", "open_session"]

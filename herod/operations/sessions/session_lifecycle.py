@@ -21,6 +21,7 @@ from herod_client.core.key_format import new_opaque
 __all__ = [
     "COOKIE_CHARACTERS",
     "OPENS_SESSIONS",
+    "SESSION_TTL",
     "BrowserFamily",
     "OpenedSession",
     "Opening",

@@ -120,6 +120,22 @@ async def test_a_session_shrinks_and_ends(dashboard: Harness) -> None:
     assert (await dashboard.request("GET", home, headers=cookie)).status == 401
 
 
+async def test_a_browser_that_nobody_uses_is_signed_out(dashboard: Harness) -> None:
+    """A session ends an hour after its last use; a page that refreshes itself does not keep it."""
+    cookie, home = await open_session(dashboard)
+    idle = dashboard.runtime.config.session_idle
+    for _ in range(3):
+        dashboard.clock.now += idle
+        assert (await dashboard.request("GET", home, headers=cookie)).status == 200
+    for _ in range(2):
+        dashboard.clock.now += idle // 2
+        assert (await dashboard.request("GET", home, headers={**cookie, "hx-request": "true"})).status == 200
+    dashboard.clock.now += 1
+    answer = await dashboard.request("GET", home, headers=cookie)
+    assert answer.status == 401
+    assert "session has ended" in text(answer)
+
+
 async def test_an_old_session_signs_in_again(dashboard: Harness) -> None:
     """A form that gives lasting access leads an old session to the sign-in page, and from there back to its page."""
     (cookie, home), keys = await open_session(dashboard), dashboard.store.count(ApiKey)
