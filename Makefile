@@ -146,8 +146,10 @@ screenshots: $(DEV_READY) ## take the README's pictures (needs chromium)
 	@$(BIN)/python tools/screenshots.py
 
 .PHONY: build
-build: $(DEV_READY) ## build the wheels and source archives of herod and its client into dist/
+build: $(DEV_READY) ## build the wheels, source archives and the list of dependencies (CycloneDX) into dist/
 	@for project in . clients/python; do (cd $$project && $(BIN)/python -m hatchling build -d $(abspath dist)); done
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	  --output-file dist/herod.cdx.json requirements/run.txt
 
 # Uses nothing of this folder's environment: it works in a bare clone and leaves nothing here.
 .PHONY: install
