@@ -53,7 +53,14 @@ def link(keyring: Keyring, end: ChainEnd, json: str) -> ChainEnd:
 
 
 def trim(
-    keyring: Keyring, rows: Iterable[ChainRow], *, anchor: ChainEnd, head: ChainEnd, before: int, through: int
+    keyring: Keyring,
+    rows: Iterable[ChainRow],
+    *,
+    anchor: ChainEnd,
+    head: ChainEnd,
+    before: int,
+    through: int,
+    latest: int | None = None,
 ) -> tuple[ChainEnd, int | None]:
     """The new anchor: after the oldest rows that are too old or too many, as long as they verify.
 
@@ -64,18 +71,23 @@ def trim(
         head: the chain's end.
         before: Unix seconds; older rows are removed, up to the first that is not older.
         through: rows up to this seq are removed whatever their age, up to the first action of an admin.
+        latest: Unix seconds; a later row was written while the clock was ahead, and is as old as the row after it.
 
     Returns:
         The anchor, and the number of the row that stopped it because it does not verify, if any.
     """
+    end, admins_act = anchor, False  # the end may be ahead of the anchor by rows of unknown age
     for seq, json, mac in rows:
-        after = link(keyring, anchor, json)
-        if after != ChainEnd(seq, mac) or seq > head.seq:
+        end = link(keyring, end, json)
+        if end != ChainEnd(seq, mac) or seq > head.seq:
             return anchor, seq
         event = decode_event(json)
-        if event.at >= before and (seq > through or event.by_admin):
+        admins_act = admins_act or event.by_admin
+        is_surplus = seq <= through and not admins_act
+        if event.at < before or is_surplus:
+            anchor, admins_act = end, False
+        elif latest is None or event.at <= latest:
             break
-        anchor = after
     return anchor, None
 
 

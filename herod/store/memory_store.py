@@ -204,12 +204,12 @@ class _MemoryWriter(_MemoryReader):
         self._undo.append(state.audit.pop)
         self._undo.append(lambda: setattr(state, "chain_end", before))
 
-    def trim_audit(self, *, before: int, through: int, limit: int) -> int:
+    def trim_audit(self, *, before: int, through: int, limit: int, latest: int | None = None) -> int:
         """As `Writer.trim_audit`."""
         state, anchor = self.state, self.state.anchor
         oldest = state.audit[:limit]
         state.anchor, _ = trim(
-            self._keyring, oldest, anchor=anchor, head=state.chain_end, before=before, through=through
+            self._keyring, oldest, anchor=anchor, head=state.chain_end, before=before, through=through, latest=latest
         )
         removed = oldest[: state.anchor.seq - anchor.seq]
         del state.audit[: len(removed)]

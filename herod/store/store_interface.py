@@ -220,7 +220,7 @@ class Writer(Reader, Protocol):
     def audit(self, event: AuditEvent) -> None:
         """Append an event to the audit chain."""
 
-    def trim_audit(self, *, before: int, through: int, limit: int) -> int:
+    def trim_audit(self, *, before: int, through: int, limit: int, latest: int | None = None) -> int:
         """Remove the oldest audit rows, and move the chain's anchor after them, so that the rest still verifies.
 
         A row that does not verify is never removed, nor are the rows after it: it is evidence.
@@ -229,6 +229,7 @@ class Writer(Reader, Protocol):
             before: Unix seconds; older rows are removed, up to the first that is not older.
             through: rows up to this `seq` are removed whatever their age, up to the first action of an admin.
             limit: the most rows to remove.
+            latest: Unix seconds; a later row was written while the clock was ahead, and is as old as the row after it.
 
         Returns:
             How many were removed.

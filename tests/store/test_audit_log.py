@@ -224,3 +224,31 @@ async def test_retention_stops_at_a_changed_row(tmp_path: Path, caplog: pytest.L
         with pytest.raises(Unavailable, match="herod audit verify"):
             await store.find_audit(ALL)
     assert "audit row 4 was changed" in caplog.text
+
+
+@pytest.mark.parametrize("by_admin", [False, True])
+def test_rows_from_the_future_do_not_stay_for_ever(by_admin: bool) -> None:
+    """A row written while the clock was ahead is as old as the one after it, by age and by number of rows."""
+    times = (10, 20, 10**9, 10**9, 30, 40, 10**9, 50)
+    rows: list[ChainRow] = []
+    head = ChainEnd()
+    for seq, at in enumerate(times, start=1):
+        json = encode_event(event(seq, at=at, by_admin=by_admin and at == 10**9))
+        head = link(KEYRING, head, json)
+        rows.append((seq, json, head.mac))
+
+    def kept_after(before: int, through: int = 0, *, now: int = 60) -> int:
+        anchor, stopped = trim(
+            KEYRING, rows, anchor=ChainEnd(), head=head, before=before, through=through, latest=now
+        )  # fmt: skip
+        assert stopped is None
+        return anchor.seq
+
+    assert kept_after(20) == 1
+    assert kept_after(30) == 2  # the two that follow are at least as young as the fifth
+    assert kept_after(31) == 5
+    assert kept_after(41) == 6
+    assert kept_after(51) == 8
+    assert kept_after(0, 4) == (2 if by_admin else 4)
+    assert kept_after(30, 5) == (2 if by_admin else 5)
+    assert kept_after(30, 5, now=10**9) == (2 if by_admin else 5)  # the clock is still ahead

@@ -47,7 +47,7 @@ async def enforce_retention(store: Store, kept: AuditRetention, *, now: int, ear
     through = last - (kept.rows - kept.rows // 100) if is_over else 0
 
     def trim(tx: Writer) -> int:
-        gone = tx.trim_audit(before=before, through=through, limit=ROWS_AT_ONCE)
+        gone = tx.trim_audit(before=before, through=through, limit=ROWS_AT_ONCE, latest=now)
         if gone:
             tx.audit(_trimmed(gone, now))
         return gone

@@ -146,10 +146,12 @@ class Transaction(SqlReader):
         self._rows(_AUDIT, (end.seq, json, end.mac))
         self._head = msgspec.structs.replace(self._head, audit=end)
 
-    def trim_audit(self, *, before: int, through: int, limit: int) -> int:
+    def trim_audit(self, *, before: int, through: int, limit: int, latest: int | None = None) -> int:
         """As `Writer.trim_audit`."""
         anchor, rows = self._head.anchor, self._rows(_OLDEST_AUDIT, (limit,))
-        after, bad = trim(self._keyring, rows, anchor=anchor, head=self._head.audit, before=before, through=through)
+        after, bad = trim(
+            self._keyring, rows, anchor=anchor, head=self._head.audit, before=before, through=through, latest=latest
+        )
         if bad is not None:
             logger.error("audit row %d was changed: it and all later rows are kept; run `herod audit verify`", bad)
         if after != anchor:
