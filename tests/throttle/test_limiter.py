@@ -339,7 +339,7 @@ async def test_a_burst_of_a_source_has_no_more_places(harness: Harness, autojump
 
 async def test_twenty_registrations_an_hour(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty registrations an hour from one source; emails in use count, or they could be probed forever."""
-    monkeypatch.setattr(login_and_registration, "hashing", lambda password: lambda: password)
+    monkeypatch.setattr(login_and_registration, "hashing", lambda password, *_: lambda: password)
 
     async def register(number: int, source: Source = TCP) -> str:
         return await ask(harness, "register", None, source, email=f"user{number}@example.org", password=RIGHT)
