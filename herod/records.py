@@ -207,6 +207,7 @@ class Session(Record, frozen=True, kw_only=True):
         half: HMAC, in hex, of the secret's part in the browser's cookie: its next sign-in ends this session.
         boot: the run of the daemon that it ends with; None for a session over TLS, which outlasts it.
         epochs: the session epochs of its subject and of everyone when it began (`SessionEpoch`).
+        maker: whose share of the limits it uses, if several local users sign in as its subject; else empty.
     """
 
     kind: ClassVar[str] = "session"
@@ -221,6 +222,7 @@ class Session(Record, frozen=True, kw_only=True):
     half: str = ""
     boot: int | None = None
     epochs: tuple[int, int] = (0, 0)
+    maker: str = ""
 
     @property
     def lookup(self) -> tuple[str, ...] | None:

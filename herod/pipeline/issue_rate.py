@@ -7,10 +7,8 @@ restart forgets the last minute. The arithmetic is that of the guessing limits.
 from typing import Final
 
 from herod.pipeline.operation_definition import Context
-from herod.pipeline.quotas import is_bound
-from herod.scopes.principal import AuthMethod
+from herod.pipeline.quotas import is_bound, own_share
 from herod.throttle.rules import LimitRule, Marks, add, seconds_locked
-from herod.throttle.source_shares import share_of
 from herod_client.core.errors import RateLimited
 
 __all__ = ["MAX_PRINCIPALS", "IssueRate"]
@@ -20,8 +18,6 @@ GRAIN: Final = 5  # seconds
 WINDOW: Final = 60 + GRAIN - 1
 # Principals whose last minute is kept in memory; over this, the one that was issued nothing for longest is dropped.
 MAX_PRINCIPALS: Final = 16_384
-# Several local users or programs present these as one principal: their sources are counted separately.
-SHARED: Final = frozenset({AuthMethod.PEER, AuthMethod.LEGACY_SECRET})
 
 
 class IssueRate:
@@ -59,5 +55,4 @@ def _rule(context: Context) -> LimitRule:
 
 
 def _counted(context: Context) -> str:
-    principal = context.principal
-    return f"{principal.id} {share_of(context.source)}" if principal.made_with in SHARED else principal.id
+    return f"{context.principal.id} {own_share(context, context.principal)}"

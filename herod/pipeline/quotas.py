@@ -7,15 +7,17 @@ change the settings too, is not bound by them. What exists already is not affect
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from herod.pipeline.operation_definition import Context
 from herod.records import Record
-from herod.scopes.principal import PrincipalKind
+from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.settings import QuotaSettings
 from herod.store.store_interface import Reader
+from herod.throttle.source_shares import share_of
 from herod_client.core.errors import Conflict
 
-__all__ = ["Quota", "check_quota", "is_bound", "quota_reached"]
+__all__ = ["Quota", "check_quota", "is_bound", "own_share", "quota_reached"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,15 @@ class Quota:
 def is_bound(context: Context) -> bool:
     """Whether quotas hold for the caller."""
     return context.principal.kind is not PrincipalKind.LOCAL_ADMIN
+
+
+# Several local users or programs present these as one principal.
+_SHARED: Final = frozenset({AuthMethod.PEER, AuthMethod.LEGACY_SECRET})
+
+
+def own_share(context: Context, principal: Principal) -> str:
+    """Whose share of the principal's quotas the caller uses, if several may be that principal; else empty."""
+    return share_of(context.source) if principal.made_with in _SHARED else ""
 
 
 def check_quota(reader: Reader, context: Context, quota: Quota, *, owner: str | None = None) -> None:

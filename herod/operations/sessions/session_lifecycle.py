@@ -3,6 +3,7 @@
 A session must never hold more than the credential that opened it.
 """
 
+from itertools import islice
 from typing import Final, Literal
 
 import msgspec
@@ -10,11 +11,12 @@ import msgspec
 from herod.identity.parent_credential import session_epochs, session_half, session_id, via_of
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Surface, Time, command
 from herod.pipeline.parameter_types import Verbatim
+from herod.pipeline.quotas import own_share
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.records import Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal, part_of
-from herod.store.owned_records import DELETED_AT_ONCE, delete_owned
+from herod.store.owned_records import DELETED_AT_ONCE, delete_owned, owned_by
 from herod.store.store_interface import Reader, Writer
 from herod_client.core.key_format import new_opaque
 
@@ -32,6 +34,8 @@ __all__ = [
     "session_delete",
 ]
 
+# Sessions of one group or legacy secret in all; `sessions` under [quotas] is for each local user of it.
+SHARED_SESSIONS: Final = 500
 SESSION_TTL: Final = 12 * 3600  # seconds: a working day, then sign in again
 # 22 of 43 characters: 131 bits in the cookie, 125 in the pages' addresses (`dashboard/csrf.py` says why).
 COOKIE_CHARACTERS: Final = 22
@@ -128,6 +132,7 @@ def new_session(reader: Reader, context: Context, principal: Principal) -> Sessi
         scope=context.runtime.config.graph.names(grant.mask),
         networks=tuple(sorted(grant.networks)),
         epochs=session_epochs(reader, principal.id),
+        maker=own_share(context, principal),
     )
 
 
@@ -142,7 +147,7 @@ def keep_session(tx: Writer, context: Context, session: Session, opening: Openin
     if opening.former:
         for former in tx.find(Session, "half", session_half(runtime, opening.former)):
             tx.delete(Session, former.id)
-    _make_room(tx, context, session.subject)
+    _make_room(tx, context, session)
     cookie = new_opaque()
     kept = msgspec.structs.replace(
         session,
@@ -157,9 +162,18 @@ def keep_session(tx: Writer, context: Context, session: Session, opening: Openin
     return OpenedSession(cookie, rfc3339(kept.expires_at))
 
 
-def _make_room(tx: Writer, context: Context, subject: str) -> None:
-    """End the oldest sessions of a subject that has as many as it may, so that one more can be opened."""
+def _make_room(tx: Writer, context: Context, new: Session) -> None:
+    """End the oldest sessions of a subject that has as many as it may, so that one more can be opened.
+
+    Local users who share a subject, by a group's rule, do not end each other's until there are very many.
+    """
     most = context.runtime.config.quotas.sessions
-    excess = tx.count_owned(Session, subject, limit=most + DELETED_AT_ONCE) - most + 1
+    if new.maker:
+        sessions = islice(owned_by(tx, Session, new.subject), SHARED_SESSIONS)
+        own = [session.id for session in sessions if session.maker == new.maker]
+        for id_ in own[: max(0, len(own) - most + 1)]:
+            tx.delete(Session, id_)
+        most = max(most, SHARED_SESSIONS)
+    excess = tx.count_owned(Session, new.subject, limit=most + DELETED_AT_ONCE) - most + 1
     if excess > 0:
-        delete_owned(tx, Session, subject, limit=excess)
+        delete_owned(tx, Session, new.subject, limit=excess)

@@ -2,12 +2,13 @@
 
 import pytest
 
-from herod.identity.credential_types import Bearer, SessionCookie
+from herod.identity.credential_types import Bearer, PeerClaim, SessionCookie
 from herod.records import Session
+from herod.scopes.principal import Peer, Source
 from herod.settings import QuotaSettings
 from herod.store.owned_records import DELETED_AT_ONCE, owned_by
 from herod_client.core.errors import NotFound, TargetDenied, Unauthenticated
-from support.herod_in_memory import PASSWORD, Harness, bearer
+from support.herod_in_memory import PASSWORD, TCP, Harness, bearer
 
 
 async def test_the_oldest_session_ends(harness: Harness) -> None:
@@ -124,5 +125,23 @@ async def test_a_new_password_ends_all_sessions(harness: Harness) -> None:
         "users.password", ada.basic, client_id=ada.client_id, password="another battery", current=PASSWORD
     )
     for cookie in cookies:
+        with pytest.raises(Unauthenticated):
+            await harness.call("whoami", cookie)
+
+
+async def test_local_users_of_one_group_do_not_end_each_others_sessions(harness: Harness) -> None:
+    """A member of a group who signs in often ends his own sessions, not those of other members."""
+    harness.configure(quotas=QuotaSettings(sessions=3))
+    await harness.admin("peers.allow", gid=4242, scope="read")
+    mine, other = (Source(peer=Peer(uid=uid, gid=4242)) for uid in (4242, 4243))
+    theirs = SessionCookie((await harness.call("session.create", PeerClaim(), other)).cookie)
+    opened: list[SessionCookie] = []
+    for _ in range(5):
+        harness.clock.now += 1
+        code = (await harness.call("session.code", PeerClaim(), mine)).code
+        opened.append(SessionCookie((await harness.call("session.redeem", None, TCP, code=code)).cookie))
+    for cookie in (theirs, *opened[2:]):
+        await harness.call("whoami", cookie)
+    for cookie in opened[:2]:
         with pytest.raises(Unauthenticated):
             await harness.call("whoami", cookie)
