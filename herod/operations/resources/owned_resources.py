@@ -18,6 +18,7 @@ from herod.pipeline.quotas import Quota, is_bound, quota_reached
 from herod.pipeline.targets import grants_of
 from herod.pipeline.text_normalization import has_unprintable, parse_label
 from herod.records import Resource, resource_owner
+from herod.scopes.principal import part_of
 from herod.store.resource_tallies import count_in, count_out, tally_of
 from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
 from herod.throttle.rules import Counter, ownership_counter
@@ -127,8 +128,19 @@ class ReleasedResource(msgspec.Struct, frozen=True):
     released: bool
 
 
+def _claimant(context: Context) -> str:
+    """Whose resources the caller claims and sees.
+
+    A process in several groups acts by the rule that grants it the scope: by another one's id, it would reach the
+    resources of processes that share only that other group with it.
+    """
+    principal = context.principal
+    grant = principal.farthest(context.runtime.config.graph.bit(USER))
+    return principal.id if grant is None else part_of(principal, grant).id
+
+
 def _misses(context: Context, params: ListResources | ResourceRef) -> Counter:
-    return ownership_counter(context.principal.id, context.source)
+    return ownership_counter(_claimant(context), context.source)
 
 
 def _misses_unless_admin(context: Context, params: ResourceRef) -> Counter | None:
@@ -163,7 +175,7 @@ def _releasable(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
 
 
 def _find(reader: Reader, context: Context, ref: ResourceRef) -> Resource | None:
-    claimant = context.principal.id
+    claimant = _claimant(context)
     protected = reader.find(Resource, "sid", ref.sid, claimant, _hashed(context, ref.secret))
     unprotected = reader.find(Resource, "sid", ref.sid, claimant, UNPROTECTED)
     return next(iter([*protected, *unprotected]), None)
@@ -200,7 +212,7 @@ def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> Reso
     resource = Resource(
         id=new_id(),
         created_at=context.now,
-        claimant=context.principal.id,
+        claimant=_claimant(context),
         type=params.kind,
         secret=_hashed(context, params.secret),
         name=params.name,
@@ -222,7 +234,7 @@ def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> Reso
 )
 def resources_list(reader: Reader, context: Context, params: ListResources) -> Page[ResourceView]:
     """List your resources of one kind that a secret opens, oldest first."""
-    owner = resource_owner(parse_label(params.kind, "kind"), context.principal.id, _hashed(context, params.secret))
+    owner = resource_owner(parse_label(params.kind, "kind"), _claimant(context), _hashed(context, params.secret))
     page = reader.list(Resource, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
     return page_of(page, _view)
 
@@ -301,7 +313,7 @@ def _hashed(context: Context, secret: str) -> str:
     Raises:
         InvalidRequest: as `_parse_secret`.
     """
-    return hash_ownership_secret(context.runtime.keyring, context.principal.id, _parse_secret(secret))
+    return hash_ownership_secret(context.runtime.keyring, _claimant(context), _parse_secret(secret))
 
 
 def _check_quota(reader: Reader, context: Context) -> None:
@@ -311,7 +323,7 @@ def _check_quota(reader: Reader, context: Context) -> None:
         Conflict: it has.
     """
     most = RESOURCES.most(context.runtime.config.quotas)
-    if is_bound(context) and tally_of(reader, context.principal.id) >= most:
+    if is_bound(context) and tally_of(reader, _claimant(context)) >= most:
         raise quota_reached(RESOURCES, most)
 
 

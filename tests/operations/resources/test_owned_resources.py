@@ -9,13 +9,13 @@ import pytest
 import trio
 
 from herod.credentials.keyring import Keyring
-from herod.identity.credential_types import Bearer, Presented
+from herod.identity.credential_types import Bearer, PeerClaim, Presented
 from herod.pipeline.pipeline import Pipeline
 from herod.records import GuessCount, Resource
-from herod.scopes.principal import Source
+from herod.scopes.principal import Peer, Source
 from herod.store.memory_store import MemoryStore
 from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, NotFound, RateLimited
-from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, TCP, Harness
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, NOW, TCP, Harness
 
 ALICE = "alice's own secret"
 BOB = "bob's own secret"
@@ -344,3 +344,18 @@ async def test_a_secret_is_exactly_itself(harness: Harness, compute: Bearer) -> 
     assert await said(harness, "resources.check", compute, sid=sid, secret="Schlüssel") == "ok"
     for other in ("schlüssel", "Schlu\u0308ssel", "Schlüsse", "Schlüssel1"):
         assert await said(harness, "resources.check", compute, sid=sid, secret=other) == "not_found"
+
+
+async def test_group_rules_do_not_share_resources(harness: Harness) -> None:
+    """A process in several groups claims by the rule that grants it the scope, not by another that it shares."""
+    for gid, scope in ((5000, "read"), (6000, "user"), (7000, "user")):
+        await harness.admin("peers.allow", gid=gid, scope=scope)
+
+    def member(*gids: int) -> Source:
+        return Source(peer=Peer(uid=1000 + sum(gids), gid=5000, groups=frozenset(gids)), cookie=COOKIE)
+
+    claimed = await harness.call("resources.claim", PeerClaim(), member(6000), kind="vm", name="one", secret="")
+    with pytest.raises(NotFound):
+        await harness.call("resources.get", PeerClaim(), member(7000), sid=claimed.sid)
+    assert (await harness.call("resources.list", PeerClaim(), member(7000), kind="vm")).items == []
+    assert (await harness.call("resources.get", PeerClaim(), member(6000), sid=claimed.sid)).name == "one"
