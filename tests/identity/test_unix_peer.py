@@ -155,3 +155,13 @@ async def test_whoami_lists_what_fits(harness: Harness) -> None:
     many = Source(peer=Peer(uid=1000, gid=5000, groups=frozenset(range(5000, 5060))), cookie=COOKIE)
     answer = await harness.request("GET", "/api/v1/whoami", headers={"authorization": "Peer"}, source=many)
     assert 10 < len(answer.json["data"]["grants"]) < 20
+
+
+async def test_it_revokes_its_own_tokens(harness: Harness) -> None:
+    """A token by any of its rules is its own."""
+    await harness.admin("peers.allow", gid=5000, scope="read", networks=["test"])
+    await harness.admin("peers.allow", gid=6000, scope="write", networks=["*"])
+    for scope in ("read", "write"):
+        token = (await harness.call("token.create", PeerClaim(), BOTH, scope=scope)).access_token
+        await harness.call("token.revoke", PeerClaim(), BOTH, token=token)
+        assert (await harness.call("token.validate", token=token)).reason == "revoked"

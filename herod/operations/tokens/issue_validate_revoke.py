@@ -340,7 +340,8 @@ def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
         holder = token_holder(reader, context.runtime, claims, now)
     except Unauthenticated:
         return None
-    if claims.sub != context.principal.id:
+    principal = context.principal
+    if claims.sub not in {principal.id, *(part.id for part in principal.parts)}:
         if not is_admin(context):
             raise TargetDenied("This token is not yours: only its holder or an admin can revoke it.")
         check_target(context, *holder.grants)
