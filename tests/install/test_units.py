@@ -92,10 +92,11 @@ def test_memory(name: str) -> None:
     connection = 3 * limits.body_bytes + limits.head_bytes + kernel
     caches = (
         2 * (record_cache.CACHED_BYTES + one_time_codes.MAX_CODE_BYTES)
+        + record_cache.CACHED_FINDS_BYTES
         + runtime_state.MAX_GRANT_BYTES
         + verified_token_cache.MAX_VERIFIED_BYTES
     )
-    shared = limits.unsent_bytes_in_all + jsonrpc.MAX_UNFINISHED_BYTES + 200 * mib
+    shared = limits.unsent_bytes_in_all + jsonrpc.MAX_UNFINISHED_BYTES + 230 * mib
     (most,) = said(name)["MemoryMax"]
     assert int(most.removesuffix("M")) * mib > limits.max_connections * connection + caches + shared
 
