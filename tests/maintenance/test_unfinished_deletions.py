@@ -62,7 +62,9 @@ async def test_an_imported_account_is_not_the_deleted_one(tmp_path: Path) -> Non
     """
     path, other = tmp_path / "a" / "herod.db", tmp_path / "b" / "herod.db"
     async with opened(other) as store:
-        await put(store, account("ada", email="ada@example.org"), key("importedxxxx", owner="ada", secret_hash=b"x" * 32))
+        await put(
+            store, account("ada", email="ada@example.org"), key("importedxxxx", owner="ada", secret_hash=b"x" * 32)
+        )
     file = written(tmp_path / "file", export_accounts(settings(other), now=NOW).content)
     async with opened(path) as store:
         await fill(store)

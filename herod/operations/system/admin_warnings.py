@@ -18,6 +18,8 @@ CERTIFICATE_SECONDS: Final = 14 * DAY
 LEGACY_SECONDS: Final = 30 * DAY
 BACKUP_SECONDS: Final = 7 * DAY
 OK: Final = "ok"
+# A quota that everybody shares is worth a warning before it is reached.
+NEARLY_FULL: Final = 0.9
 
 
 class WarningTopic(msgspec.Struct, frozen=True):
@@ -63,6 +65,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         is_kept: whether the store is a file, which can be lost.
         audit_file_problem: what prevents audit rows from reaching the audit file.
         has_records: whether the store holds anything that would be missed.
+        quotas: for the quotas that all share: what they count, their names, the numbers held and allowed.
     """
 
     health: str = OK
@@ -79,6 +82,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     certificate_ends: int | None = None
     audit_file_problem: str | None = None
     has_records: bool = False
+    quotas: tuple[tuple[str, str, int, int], ...] = ()
 
 
 def find_warnings(facts: Facts, *, now: int) -> list[AdminWarning]:
@@ -121,6 +125,14 @@ def _find(facts: Facts, now: int) -> Iterator[AdminWarning]:
             fix="Generate a longer one with herod secret generate, and switch to it while herod is stopped.",
             command=f"herod secret rotate{which} --new-secret-file new_secret",
         )
+    for what, name, held, most in facts.quotas:
+        if held >= most * NEARLY_FULL:
+            yield AdminWarning(
+                code="quota",
+                level="now" if held >= most else "soon",
+                message=f"There are {held} {what} of at most {most}: then no more can be made.",
+                fix=f"Delete those that are not needed, or raise {name} under [quotas] and reload herod.",
+            )
     yield from _certificate(facts, now)
     yield from _keys(facts.keys)
     yield from _legacy(facts, now)

@@ -13,7 +13,8 @@ from herod.operations.keys import UNUSED_SECONDS
 from herod.operations.system.admin_warnings import AdminWarning, Facts, KeyFacts, WarningTopic, find_warnings
 from herod.pipeline.operation_definition import Context, NoParams, Surface, Time, query
 from herod.pipeline.result_views import rfc3339
-from herod.records import Account, ApiKey, PeerRule, Resource, Session
+from herod.records import REGISTERED, SERVICE_KEYS, Account, ApiKey, PeerRule, Resource, Session
+from herod.settings import QuotaSettings
 from herod.store.audit_filter import AuditFilter
 from herod.store.page_cursors import encode_cursor
 from herod.store.store_interface import AuditRow, Order, Reader, Store
@@ -138,6 +139,19 @@ def _facts(store: Store, context: Context, keys: KeyFacts, backup_at: int | None
         certificate_ends=deployment.certificate_ends(),
         audit_file_problem=None if audit_file is None else audit_file.problem,
         has_records=_has_records(store),
+        quotas=_shared_quotas(store, runtime.config.quotas),
+    )
+
+
+def _shared_quotas(store: Store, quotas: QuotaSettings) -> tuple[tuple[str, str, int, int], ...]:
+    """What is held and allowed of the quotas that all share."""
+    registered = store.count_owned(Account, REGISTERED, limit=quotas.registered_accounts)
+    service_keys = store.count_owned(ApiKey, SERVICE_KEYS, limit=quotas.service_keys)
+    return (
+        ("accounts", "accounts", store.count(Account), quotas.accounts),
+        ("accounts that registered themselves", "registered_accounts", registered, quotas.registered_accounts),
+        ("service keys", "service_keys", service_keys, quotas.service_keys),
+        ("peer rules", "peer_rules", store.count(PeerRule), quotas.peer_rules),
     )
 
 

@@ -12,6 +12,7 @@ from herod.dashboard.pages.overview import show_bytes, show_span
 from herod.identity.credential_types import Bearer
 from herod.pipeline.process.deployment_info import Deployment
 from herod.records import AuditEvent
+from herod.settings import QuotaSettings
 from herod.store.store_interface import Writer
 from support.herod_in_memory import LEGACY, NOW, Harness, open_harness
 from support.page_visitor import open_pages, text, visit
@@ -41,6 +42,21 @@ async def test_an_admin_sees_how_the_daemon_is(harness: Harness) -> None:
         assert f'href="/ui/{name}?ticket=' in page
     assert re.search(r'<a id="tile-peers" href="/ui/peers\?ticket=[^"]+"><strong>0</strong>', page)
     assert not re.search(r"<script>|<style|\sstyle=|\shx-on|javascript:", page)
+
+
+async def test_a_quota_that_is_nearly_reached(harness: Harness) -> None:
+    """An admin is warned before a quota that all share is reached, and others see nothing of it."""
+    harness.configure(quotas=QuotaSettings(service_keys=10))
+    for number in range(8):
+        await harness.service_key("read", f"s{number}")
+    pages = await visit(harness)
+    assert "service keys of at most 10" not in await pages.read("/ui/home")
+    await harness.service_key("read", "s8")
+    assert "There are 9 service keys of at most 10" in await pages.read("/ui/home")
+    harness.configure(quotas=QuotaSettings(service_keys=9, peer_rules=1))
+    await harness.admin("peers.allow", uid=1, scope="read")
+    codes = [(one.code, one.level) for one in (await harness.admin("overview")).attention]
+    assert codes.count(("quota", "now")) == 2
 
 
 async def test_the_last_day(harness: Harness) -> None:
