@@ -64,6 +64,7 @@ def daemon(machine: Path) -> Iterator[FakeDaemon]:
             "users.update": USER,
             "users.enable": USER,
             "users.disable": {**USER, "enabled": False},
+            "session.end_all": {"sub": USER["client_id"], "ended": True},
             "users.password": USER,
             "users.add": {**added, "client_secret": "herod_c_secret"},
             "users.rotate_secret": {"client_id": USER["client_id"], "client_secret": "herod_c_other"},

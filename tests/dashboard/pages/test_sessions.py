@@ -1,6 +1,7 @@
 """Browser sessions: users list and end the sessions they may, and no others."""
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from herod.scopes.principal import Source
 from herod.server.dashboard_requests import PageRequests
 from herod_client.core.errors import ExpiredToken, HerodError, NotFound, TargetDenied
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, PASSWORD, TCP, Answer, Harness, User
+from support.page_visitor import open_pages, visit
 
 OWN = {"origin": "http://localhost", "sec-fetch-site": "same-origin"}
 
@@ -181,3 +183,28 @@ async def test_a_restart_ends_sessions_without_tls(harness: Harness) -> None:
     with pytest.raises(ExpiredToken):
         await harness.call("whoami", plain, TCP)
     assert (await harness.call("whoami", over_tls, TCP)).sub == user.client_id
+
+
+async def test_signing_out_everywhere(harness: Harness) -> None:
+    """The page ends all other browsers of the visitor, says how many one may have, and offers everyone to an owner."""
+    open_pages(harness)
+    ada, owner = (
+        await visit(harness, "ada@example.org", "read", "Ada"),
+        await visit(harness, "o@example.org", "owner", "O"),
+    )
+    elsewhere = SessionCookie((await sign_in_elsewhere(harness, "ada@example.org")).cookie)
+    page = await ada.read("/ui/sessions")
+    assert "50 browsers at a time" in page
+    assert "Sign out everyone" not in page
+    assert "All other browsers are signed out" in await ada.do("/ui/sessions/end-all")
+    assert await is_over(harness, elsewhere)
+    assert (await ada.send("/ui/sessions/end-everyone")).status == 403
+    assert "Sign out everyone" in await owner.read("/ui/sessions")
+    assert "All other browsers are signed out" in await owner.do("/ui/sessions/end-everyone")
+    assert (await harness.request("GET", "/ui/sessions")).status in {303, 401}
+    assert len(await listed(harness, SessionCookie((await sign_in_elsewhere(harness, "ada@example.org")).cookie))) == 1
+
+
+async def sign_in_elsewhere(harness: Harness, email: str) -> Any:
+    """Open another session."""
+    return await harness.call("session.sign_in", None, TCP, email=email, password=PASSWORD)

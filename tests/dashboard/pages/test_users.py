@@ -36,6 +36,7 @@ async def test_a_users_life(harness: Harness, ada: Visitor) -> None:
     assert (user.name, user.scope, user.networks) == ("Robert", "read", ["lab"])
     assert "password is set" in said(await ada.do(f"{page}/password", password=PASSWORD))
     await sign_in(harness, "bob@example.org", id_)
+    assert "browsers are signed out" in said(await ada.do(f"{page}/sign_out"))
     assert "is disabled" in said(await ada.do(f"{page}/disable"))
     refused = await harness.request("POST", "/login", json={"email": "bob@example.org", "password": PASSWORD})
     assert refused.status == 401
@@ -101,7 +102,7 @@ async def test_who_holds_more(harness: Harness, ada: Visitor) -> None:
     await harness.store.write(lambda tx: tx.put(replace(account, scope=("owner",))))
     for what, fields in (
         ("edit", {"name": "x", "networks": "*"}), ("scope", {"scope_read": "on"}), ("disable", {}),
-        ("password", {"password": NEW}), ("secret", {}), ("delete", {}),
+        ("password", {"password": NEW}), ("secret", {}), ("delete", {}), ("sign_out", {}),
     ):  # fmt: skip
         answer = await ada.send(f"/ui/users/{owner.client_id}/{what}", **fields)
         assert answer.status == 403, what
