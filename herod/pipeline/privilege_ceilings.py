@@ -104,7 +104,8 @@ def check_last_admin(
 ) -> None:
     """Refuse a change after which no account and no service key would be an enabled admin.
 
-    An admin that would expire sooner or have fewer networks counts as removed, unless another covers what it held.
+    An admin that would expire sooner or have fewer networks counts as removed, unless another covers what it held. One
+    that expires sooner than the removed one does not count: a key with a minute left must not leave herod without any.
 
     Args:
         before: the account or key as it is.
@@ -121,8 +122,9 @@ def check_last_admin(
     if stays and after is not None and _reach(runtime, after).covers(held):
         return
     for other in possible_admins(reader):
-        is_admin_too = other.id != before.id and is_standing_admin(runtime, other, now)
-        if is_admin_too and (not stays or _reach(runtime, other).covers(held)):
+        if other.id == before.id or not is_standing_admin(runtime, other, now):
+            continue
+        if _reach(runtime, other).covers(held) or (not stays and _lasts_as_long(other, before)):
             return
     raise Conflict("This is the last enabled admin: create another one first.", reason="last_admin")
 
@@ -135,6 +137,11 @@ def possible_admins(reader: Reader) -> Iterator[Account | ApiKey]:
 def _reach(runtime: Runtime, record: Account | ApiKey) -> Grant:
     """The networks and expiry of an admin."""
     return runtime.grant((ADMIN,), record.networks, record.expires_at)
+
+
+def _lasts_as_long(other: Account | ApiKey, before: Account | ApiKey) -> bool:
+    end = other.expires_at
+    return end is None or (before.expires_at is not None and end >= before.expires_at)
 
 
 def is_standing_admin(runtime: Runtime, record: Account | ApiKey, now: int) -> bool:

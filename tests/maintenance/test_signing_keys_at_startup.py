@@ -5,6 +5,7 @@ import pytest
 from herod.identity.credential_types import Bearer
 from herod.maintenance.signing_keys_at_startup import create_bootstrap_key, load_signing_keys
 from herod.records import ApiKey, SigningKeyRecord
+from herod.store.store_interface import Writer
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys
 from support.herod_in_memory import NOW, SECRET, Harness
@@ -52,6 +53,21 @@ async def test_switching_back_revives_hs256_and_retires_the_other(harness: Harne
     assert (keys.current.algorithm, keys.current.verifies_until) == ("HS256", None)
     assert [key.verifies_until for key in keys.find_all(first)] == [NOW + 10 + TTL]
     assert (await start(harness, "EdDSA", NOW + 20)).current.kid != first
+
+
+async def test_a_start_with_a_clock_that_is_ahead_deletes_no_key(harness: Harness) -> None:
+    """A retired key that only looks stopped is kept, and verifies again once the clock is corrected."""
+    retired = (await start(harness, "EdDSA")).current.kid
+    await start(harness, "HS256", NOW + 10)
+
+    def load(tx: Writer) -> SigningKeys:
+        now = NOW + 25 * 3600
+        return load_signing_keys(tx, secret=SECRET, algorithm="HS256", ttl=TTL, now=now, earliest=NOW + 20)
+
+    await harness.store.write(load)
+    keys = await start(harness, "HS256", NOW + 30)
+    assert [key.verifies_until for key in keys.find_all(retired)] == [NOW + 10 + TTL]
+    assert not (await start(harness, "HS256", NOW + 10 + TTL)).find_all(retired)
 
 
 async def test_the_bootstrap_key_is_an_admin_and_made_once(harness: Harness) -> None:

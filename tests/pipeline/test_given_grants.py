@@ -19,7 +19,7 @@ from herod.pipeline.operation_definition import Context, GivesNothing, NoParams,
 from herod.pipeline.process.process_state import ProcessState
 from herod.records import Account, ApiKey, PeerRule, Record, Session
 from herod.scopes.decisions import Access
-from herod_client.core.errors import CeilingExceeded, HerodError, MissingScope, Unauthenticated
+from herod_client.core.errors import CeilingExceeded, Conflict, HerodError, MissingScope, Unauthenticated
 from herod_client.core.scope_graph import ADMIN
 from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, NOW, TCP, Harness
 
@@ -285,6 +285,18 @@ async def test_what_takes_away_needs_no_time(harness: Harness) -> None:
         ("keys.delete", {"id": key}),
     ):
         await harness.call(name, who, TCP, **params)
+
+
+@pytest.mark.parametrize("name", ["users.delete", "users.disable", "users.scope"])
+async def test_the_last_admin_that_lasts_stays(harness: Harness, name: str) -> None:
+    """A key that is about to expire cannot remove the last admin that does not: soon there would be none."""
+    last = await harness.user("admin")
+    params = {"client_id": last.client_id} | ({"scope": "read"} if name == "users.scope" else {})
+    who = await expiring_key(harness)
+    with pytest.raises(Conflict, match="last enabled admin"):
+        await harness.call(name, who, TCP, **params)
+    await harness.service_key("admin", "lasts")
+    await harness.call(name, who, TCP, **params)
 
 
 async def test_codes_sessions_and_tokens_end_with_their_maker(harness: Harness) -> None:
