@@ -185,9 +185,13 @@ def _follow_listeners(listeners: Listeners, process: ProcessState, notifier: Sys
 
 
 def _make_dashboard(pipeline: Pipeline, frame_origins: frozenset[str]) -> Any:
+    """The dashboard, complete; called in a thread at the first browser request."""
     from herod.dashboard.quart_app import make_app  # imports Quart, which only browser requests need
+    from herod.dashboard.rendering import compile_templates
 
-    return make_app(pipeline, OPERATIONS, frame_origins=frame_origins)
+    app = make_app(pipeline, OPERATIONS, frame_origins=frame_origins)
+    compile_templates(app)
+    return app
 
 
 def _open_store(settings: Settings) -> SqliteStore | MemoryStore:

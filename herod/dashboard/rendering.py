@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from quart import Response as Page
 from quart import render_template, url_for
+from quart_trio import QuartTrio
 
 from herod.dashboard.csrf import TICKET
 from herod.dashboard.pipeline_gateway import Visit
 
-__all__ = ["SAID", "render", "say", "see_other"]
+__all__ = ["SAID", "compile_templates", "render", "say", "see_other"]
 
 # The notices after a change, by the word in the URL: nothing from a URL is ever shown itself.
 SAID: Final = {
@@ -31,6 +32,12 @@ SAID: Final = {
     "peer-removed": "The rule was removed: its next use is refused.",
     "resource-released": "The resource is released.",
 }
+
+
+def compile_templates(app: QuartTrio) -> None:
+    """Compile every template now: each takes up to 50 ms, which must not hold up the requests of others later."""
+    for name in app.jinja_env.list_templates(extensions=["html"]):
+        app.jinja_env.get_template(name)
 
 
 async def render(template: str, visit: Visit | None = None, *, status: int = HTTPStatus.OK, **values: Any) -> Page:

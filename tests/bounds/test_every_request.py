@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pytest
 import trio
 
 from bounds.request_walk import Probe, operation_probes, other_probes
-from bounds.worst_store import PEER, Worst, open_worst
+from bounds.worst_store import GROUPS, PEER, Opened, Worst, open_worst
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Operation, Surface
 from herod.protocols.http import Response
@@ -21,6 +22,7 @@ from herod.protocols.jsonrpc import MAX_BATCH_BYTES
 from herod.protocols.responses import MAX_ANSWER_BYTES
 from herod.server.dashboard_requests import PAGE_BYTES
 from herod.server.response_writer import AnswerWriter
+from herod.store.store_interface import MAX_PAGE
 from support.soak_rounds import SHORT, count
 
 RATIO: Final = 20
@@ -88,11 +90,18 @@ async def costs(worst: Worst) -> AsyncIterator[Cost]:
             yield await spend(worst, caller, probe, writer)
 
 
-async def test_no_answer_exceeds_the_limits(tmp_path: Path, say: Callable[[str], None]) -> None:
-    """No answer is larger than its limit, and strangers get little for what they send."""
+async def test_no_request_exceeds_the_limits(
+    tmp_path: Path, say: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No answer is larger than its limit, strangers get little for what they send, and steps read few records."""
     found: list[Cost] = []
     async with open_worst(tmp_path, many=MANY) as worst:
+        opened = Opened(monkeypatch)
+        trio.lowlevel.add_instrument(opened)
         found.extend([cost async for cost in costs(worst)])
+        trio.lowlevel.remove_instrument(opened)
+    # A page of a list, its caller, and, once, the rules for all groups of a process.
+    assert 100 < opened.most <= MAX_PAGE + 2 + len(GROUPS)
     assert {cost.probe.name for cost in found} >= {name for name, one in OPERATIONS.items() if is_offered(one)}
     for name, size in (
         ("longest steps", lambda cost: cost.longest),

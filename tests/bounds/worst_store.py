@@ -1,6 +1,7 @@
 """A herod with the embedded store, filled with the largest and the most records that its limits allow."""
 
 import gc
+import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import trio
 
 from herod.credentials.secret_hashes import hash_secret
@@ -26,6 +28,7 @@ from herod.protocols.router import Router
 from herod.records import Account, ApiKey, AuditEvent, PeerRule, Record, Resource, Revocation, Session
 from herod.scopes.principal import Peer, Source
 from herod.server.dashboard_requests import PageRequests
+from herod.store.sqlite.sealed_rows import Row, RowCodec
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
 from herod.store.store_interface import Writer
 from herod_client.core.grants import MAX_NETWORKS
@@ -34,7 +37,7 @@ from herod_client.core.scope_graph import MAX_SCOPES, ScopeGraph
 from herod_client.core.signing_keys import SigningKeys, hs256_key
 from support.herod_in_memory import NOW, SECRET, TCP
 
-__all__ = ["GROUPS", "PEER", "Worst", "open_worst"]
+__all__ = ["GROUPS", "PEER", "Opened", "Worst", "open_worst"]
 
 BATCH: Final = 500
 LONGEST_NAME: Final = "\U0001f980" * 128
@@ -45,6 +48,31 @@ SCOPES: Final = {f"s{number:02}{'s' * 61}": ("read",) for number in range(MAX_SC
 GROUPS: Final = frozenset(range(10_000, 10_255))
 PEER: Final = Source(peer=Peer(uid=4711, gid=9999, groups=GROUPS), cookie="cookie")
 ATTRIBUTES: Final = b'{"a":[' + b"[],"[:3] * ((MAX_ATTRIBUTE_BYTES - 20) // 3) + b"[]]}"
+
+
+class Opened(trio.abc.Instrument):
+    """Counts the rows that are decrypted on the event loop in one step.
+
+    Attributes:
+        most: in the longest step so far.
+    """
+
+    def __init__(self, patched: pytest.MonkeyPatch) -> None:
+        self.most = 0
+        self._count = 0
+        self._thread = threading.get_ident()
+        original = RowCodec.open
+
+        def open_row(codec: RowCodec, record_type: type[Any], row: Row) -> Any:
+            self._count += threading.get_ident() == self._thread
+            return original(codec, record_type, row)
+
+        patched.setattr(RowCodec, "open", open_row)
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        """End a step."""
+        self.most = max(self.most, self._count)
+        self._count = 0
 
 
 @dataclass

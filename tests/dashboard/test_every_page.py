@@ -7,6 +7,9 @@ from importlib import resources
 import pytest
 
 from dashboard.browser_sign_in import EMAIL, open_session, sign_in, text
+from herod.dashboard.quart_app import make_app
+from herod.dashboard.rendering import compile_templates
+from herod.operations.operation_table import OPERATIONS
 from support.herod_in_memory import Harness
 
 
@@ -45,6 +48,18 @@ async def test_headers(dashboard: Harness) -> None:
         assert headers["cache-control"] == "no-store"
         assert headers["referrer-policy"] == "same-origin"
         assert headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
+
+
+async def test_templates_are_compiled_before_they_are_needed(dashboard: Harness) -> None:
+    """The daemon compiles each template while it loads the dashboard, off the event loop, and none later."""
+    app = make_app(dashboard.pipeline, OPERATIONS)
+    cache = app.jinja_env.cache
+    assert cache is not None
+    assert not len(cache)
+    compile_templates(app)
+    templates = [file.name for file in (resources.files("herod") / "dashboard" / "templates").iterdir()]
+    assert len(templates) > 20
+    assert {name for _, name in cache} == set(templates)
 
 
 def _links(page: str) -> list[str]:
