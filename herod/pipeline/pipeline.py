@@ -68,7 +68,7 @@ class Pipeline:
         self.store = store
         self.runtime = runtime
         self.process = process or ProcessState()
-        self.process.steady.start(clock())
+        self.process.steady.start(runtime.started_at)
         self.denials = DenialQueue()
         self.trail = AuditRecorder()
         self.attempts = AttemptLimiter(store)
