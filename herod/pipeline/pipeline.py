@@ -51,6 +51,9 @@ __all__ = ["Pipeline"]
 
 logger = logging.getLogger("herod.operations")
 
+# Other writes take place in between.
+EVENTS_AT_ONCE: Final = 500
+
 # What the audit log calls a request that was refused before any operation was called.
 REQUEST: Final = "request"
 
@@ -171,22 +174,20 @@ class Pipeline:
         now = None if is_last else self._clock()
         denied, done = self.denials.take(now), self.trail.take(now)
         events = [*denied, *done]
-        if not events:
-            return
+        written = 0
 
-        def append(tx: Writer) -> None:
-            for event in events:
-                tx.audit(event)
+        def put_back() -> None:
+            self.denials.put_back(denied[written:])
+            self.trail.put_back(done[max(0, written - len(denied)) :])
 
         try:
-            await self.store.write(append)
+            for written in range(0, len(events), EVENTS_AT_ONCE):
+                await self.store.write(partial(_append, events[written : written + EVENTS_AT_ONCE]))
         except Unavailable as error:
-            self.denials.put_back(denied)
-            self.trail.put_back(done)
+            put_back()
             logger.warning("cannot write the counted audit events yet", extra={"reason": error.message})
         except trio.Cancelled:  # not yet in the store's queue: a queued write cannot be cancelled
-            self.denials.put_back(denied)
-            self.trail.put_back(done)
+            put_back()
             raise
 
     async def _answer(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
@@ -359,6 +360,11 @@ class Pipeline:
             target = presented_id(self.store, presented)
         event = _event(operation, context, outcome="denied", reason=error.reason, target=target)
         self.denials.add(event, share=share_of(context.source))
+
+
+def _append(events: list[AuditEvent], tx: Writer) -> None:
+    for event in events:
+        tx.audit(event)
 
 
 def _event(

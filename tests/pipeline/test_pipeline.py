@@ -16,10 +16,12 @@ from herod.identity.verified_token_cache import MAX_VERIFIED_BYTES, VerifiedToke
 from herod.operations.accounts import login_and_registration
 from herod.pipeline.admission import refusal
 from herod.pipeline.denial_queue import MAX_FORGOTTEN, MAX_KINDS, DenialQueue
+from herod.pipeline.pipeline import EVENTS_AT_ONCE
 from herod.pipeline.process.worker_thread import MAX_WORKERS
 from herod.records import Account, ApiKey, AuditEvent, Revocation
 from herod.scopes.decisions import Denied, Reason, decide
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Peer, Principal, PrincipalKind, Source
+from herod.store.store_interface import Writer
 from herod.throttle.fair_turns import MAX_WAITING, MAX_WAITING_RANGES
 from herod_client.core.errors import (
     BadCredentials,
@@ -327,6 +329,32 @@ async def test_denials_survive_a_flush_that_is_cancelled(harness: Harness) -> No
         await harness.pipeline.flush()
     await harness.pipeline.flush()
     assert [row.event.operation for row in harness.store.audit_rows()] == ["stats"]
+
+
+async def test_many_denials_are_written_in_steps(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many audit rows take several transactions, and what could not be written is tried again, nothing twice."""
+    count = 2 * EVENTS_AT_ONCE - 100
+    for number in range(count):
+        event = AuditEvent(
+            at=NOW, actor="x", method="jwt", source=f"10.0.{number % 250}.{number // 250}", operation="stats",
+            outcome="denied",
+        )  # fmt: skip
+        harness.pipeline.denials.add(event)
+    writes, write = 0, harness.store.write
+
+    async def failing_second(function: Callable[[Writer], Any]) -> Any:
+        nonlocal writes
+        writes += 1
+        if writes == 2:
+            raise Unavailable("The disk is full.", reason="disk_full")
+        return await write(function)
+
+    monkeypatch.setattr(harness.store, "write", failing_second)
+    await harness.pipeline.flush()
+    assert harness.store.audit_head[0] == EVENTS_AT_ONCE
+    await harness.pipeline.flush(is_last=True)
+    assert harness.store.audit_head[0] == count
+    assert writes == 3
 
 
 async def test_time_that_passes_in_the_queue_counts(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:

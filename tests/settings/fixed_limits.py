@@ -201,6 +201,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "the same of all principals of one source": "herod.pipeline.audit_recorder:ROWS_OF_SOURCE",
         "seconds for which further ones are combined": "herod.pipeline.audit_recorder:COARSE_SECONDS",
         "kinds of audit row that are combined at a time": "herod.pipeline.audit_recorder:MAX_COUNTED",
+        "combined audit rows written in one transaction": "herod.pipeline.pipeline:EVENTS_AT_ONCE",
         "audit rows that retention removes in one transaction": "herod.operations.audit.retention:ROWS_AT_ONCE",
         "seconds between two attempts to write an audit file that fails": (
             "herod.audit_copies.copy_to_file:RETRY_SECONDS"
