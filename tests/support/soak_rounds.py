@@ -23,6 +23,7 @@ SHORT: Final = {
     "EIO_ROUNDS": 2,
     "STALLS": 100,
     "UNREAD": 100,
+    "SIEGE": 2,
     "BOUNDS": 300,
     "AUDIT": 1000,
     "FUZZ": 400,
