@@ -114,16 +114,26 @@ def largest_answers(text: str) -> dict[str, bytes]:
     return {name: data.replace(b"Host: localhost", who) for name, data in requests.items()}
 
 
+# TLS adds the same to each, and its handshakes take long.
+OVER_TLS = (
+    "long ids in batches, pipelined",
+    "the change feed in batches, pipelined",
+    "half a body",
+    "pages, pipelined",
+)
+
+
 @pytest.mark.parametrize("way", ["unix", "tls"])
 def test_memory_is_bounded(way: str, tmp_path: Path, say: Callable[[str], None]) -> None:
     """Memory stays bounded over several attacks, and a good client is answered while their connections are open."""
     text = fill(tmp_path)
     with secured(tmp_path, is_secure=way == "tls") as daemon:
         before, quiet = resident(daemon), descriptors(daemon)
-        for name, data in {**ATTACKS, **largest_answers(text), **SLOW}.items():
+        attacks = {**ATTACKS, **largest_answers(text), **SLOW}
+        for name in OVER_TLS if way == "tls" else attacks:
             with ExitStack() as stack:
                 for _ in range(CLIENTS):
-                    ask_and_never_read(stack.enter_context(connect(daemon, way, receive_buffer=4096)), data)
+                    ask_and_never_read(stack.enter_context(connect(daemon, way, receive_buffer=4096)), attacks[name])
                 with connect(daemon, way) as good:
                     good.sendall(HEALTH)
                     assert statuses(good.recv(65_536)) == [200]
