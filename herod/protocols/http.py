@@ -19,7 +19,7 @@ MAX_BODY: Final = 64 * 1024
 SECURITY_HEADERS: Final[tuple[tuple[str, str], ...]] = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "strict-origin-when-cross-origin"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
 )
 # On TLS as well.
 STRICT_TRANSPORT: Final = ("Strict-Transport-Security", "max-age=31536000")

@@ -28,7 +28,7 @@ def encode(
 STANDING = [
     "X-Content-Type-Options: nosniff",
     "Referrer-Policy: strict-origin-when-cross-origin",
-    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 ]
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from herod.input_files import open_regular
+from herod.protocols.http import SECURITY_HEADERS
+from herod.protocols.responses import JSON_HEADERS
 from herod.server.sockets.socket_byte_stream import SocketTransport
 from herod_client.core.errors import SettingsError
 
@@ -33,9 +35,10 @@ _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _PLAIN_HTTP: Final = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
 # The only response that is ever sent unencrypted.
 _USE_HTTPS: Final = b'{"error":{"code":"invalid_request","message":"this address requires TLS: use https://"}}'
-_SAY_SO: Final = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
-    % (len(_USE_HTTPS), _USE_HTTPS)
+_SAY_SO: Final = b"HTTP/1.1 400 Bad Request\r\n%bContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (
+    b"".join(f"{name}: {value}\r\n".encode() for name, value in (*JSON_HEADERS, *SECURITY_HEADERS)),
+    len(_USE_HTTPS),
+    _USE_HTTPS,
 )
 
 

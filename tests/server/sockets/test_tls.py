@@ -123,6 +123,8 @@ async def test_plain_http_to_tls(pair: Pair) -> None:
             assert answer.status == 400
             assert b"https://" in answer.body
             assert "strict-transport-security" not in answer.headers
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["cache-control"] == "no-store"
             assert await client.end() == b""
 
 
