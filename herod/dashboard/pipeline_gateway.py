@@ -103,15 +103,25 @@ class Gateway:
         self.pipeline = pipeline
         self._operations = operations
 
-    async def enter(self) -> Visit:
+    async def enter(self, *, leads_to: str | None = None) -> Visit:
         """The visitor of this page.
+
+        Args:
+            leads_to: the operation whose form the page is: a new sign-in is asked for before the form is filled in.
 
         Raises:
             SignInNeeded: they are not signed in, or do not come from one of our pages.
+            SignInAgain: their session is too old for that operation.
         """
         received = asked()
         query = read_query(received.query)
-        return await self._visit(received, query.get(TICKET), query)
+        visit = await self._visit(received, query.get(TICKET), query)
+        if leads_to is not None and self.may(visit, leads_to):
+            try:
+                self.pipeline.require_fresh(self._operations[leads_to], visit.session, received.source)
+            except ExpiredToken as error:
+                raise SignInAgain(error) from error
+        return visit
 
     async def submitted(self) -> tuple[Visit, dict[str, str]]:
         """The visitor who sent this form, and its fields without the ticket.

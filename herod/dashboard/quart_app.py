@@ -32,7 +32,7 @@ from herod.dashboard.pages import (
 )
 from herod.dashboard.pipeline_gateway import Gateway, SignInAgain, SignInNeeded, asked
 from herod.dashboard.rendering import render, see_other
-from herod.dashboard.sign_in_outcome import page_before
+from herod.dashboard.sign_in_outcome import page_to_return_to
 from herod.dashboard.static_files import Assets
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pipeline import Pipeline
@@ -110,15 +110,20 @@ async def _lead_to_front(error: SignInNeeded) -> Page:
 
 
 async def _sign_in_again(again: SignInAgain) -> Page:
-    """The sign-in page, which leads back to the page whose form was refused."""
-    return await sign_in.sign_in_page(error=again.error, back=page_before(asked()))
+    """The sign-in page for a session that is too old; it leads back."""
+    return await _sign_in_page_of_before(again.error)
 
 
 async def _say_problem(error: HerodError) -> Page:
     """The page for an operation's error that the page itself does not handle."""
     if isinstance(error, Unauthenticated):  # their session has ended
-        return await sign_in.sign_in_page(error=error)
+        return await _sign_in_page_of_before(error)
     return await render("problem.html", status=row_of(error).http, error=error)
+
+
+async def _sign_in_page_of_before(error: HerodError) -> Page:
+    """The sign-in page for who was signed in until now: it leads to the page that they wanted, or were on."""
+    return await sign_in.sign_in_page(error=error, is_again=True, back=page_to_return_to(asked()))
 
 
 async def _refuse(error: HTTPException) -> Page:

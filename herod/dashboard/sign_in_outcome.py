@@ -17,7 +17,7 @@ from herod.protocols.error_codes import row_of
 from herod.protocols.http import Request
 from herod_client.core.errors import HerodError, RateLimited, Unauthenticated
 
-__all__ = ["family", "opening", "page_before", "refused", "signed_in"]
+__all__ = ["family", "opening", "page_to_return_to", "refused", "signed_in"]
 
 # Text in a User-Agent → browser family; the first match counts, because most browsers name others as well.
 FAMILIES: Final = (
@@ -40,9 +40,9 @@ def family(user_agent: str) -> str:
     return next((name for mark, name in FAMILIES if mark in user_agent), "another")
 
 
-def page_before(received: Request) -> str | None:
-    """The path of our page from which a form was sent, without its query, which has an old ticket."""
-    path = urlsplit(received.headers.get("referer", "")).path
+def page_to_return_to(received: Request) -> str | None:
+    """The path of our page that was asked for, or from which a form was sent, without its query with the old ticket."""
+    path = received.path if received.method == "GET" else urlsplit(received.headers.get("referer", "")).path
     return path if _is_own_page(path) else None
 
 

@@ -69,7 +69,8 @@ def check_fresh(context: Context, operation: Operation) -> None:
         return
     if isinstance(operation.gives, type) and context.now - (principal.issued_at or 0) > FRESH_SECONDS:
         raise ExpiredToken(
-            f"You signed in more than {FRESH_SECONDS // 60} minutes ago: sign in again, then repeat this.",
+            f"To give or change access, you must have signed in within the last {FRESH_SECONDS // 60} minutes: sign in "
+            "again.",
             reason=SIGN_IN_AGAIN,
         )
 

@@ -140,6 +140,17 @@ class Pipeline:
             context.principal = self._identify(context, presented)
         return admitted(context, operations)
 
+    def require_fresh(self, operation: Operation, presented: Presented, source: Source) -> None:
+        """Refuse a browser session that is too old to call the operation. Nothing runs and nothing is noted.
+
+        Raises:
+            ExpiredToken: it must sign in again first.
+            Unauthenticated: the credential is not valid now.
+        """
+        context = self._context(source)
+        context.principal = self._identify(context, presented)
+        check_fresh(context, operation)
+
     def note_refused_request(self, source: Source, reason: str) -> None:
         """Note for the audit log that a request was refused before any operation was called.
 

@@ -68,7 +68,7 @@ class KeysPage:
 
     async def new(self) -> Page:
         """The form for a new key."""
-        visit = await self._gateway.enter()
+        visit = await self._gateway.enter(leads_to="keys.create")
         fields = {**_DEFAULT, "owner": visit.query.get("owner", "")}
         return await self._form(visit, {**fields, "for": "owner"} if fields["owner"] else fields)
 

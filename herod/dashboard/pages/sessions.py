@@ -41,6 +41,7 @@ class SessionsPage:
         """The visitor's sessions, or all of them for admins."""
         visit = await self._gateway.enter()
         page = await self._gateway.call(visit, "session.list", cursor=visit.query.get("cursor"), limit=50)
+        config = self._gateway.pipeline.runtime.config
         return await render(
             "sessions.html",
             visit,
@@ -49,7 +50,8 @@ class SessionsPage:
             methods=METHODS,
             is_everybody=self._gateway.may(visit, "users.list"),
             may_end_everyone=OWNER in visit.who.scope.split(),
-            most=self._gateway.pipeline.runtime.config.quotas.sessions,
+            most=config.quotas.sessions,
+            idle_minutes=config.session_idle // 60,
         )
 
     async def end_all(self) -> Page:

@@ -59,7 +59,7 @@ class UsersPage:
 
     async def new(self) -> Page:
         """The form for a new account."""
-        return await self._form(await self._gateway.enter(), {"scope:read": "on"})
+        return await self._form(await self._gateway.enter(leads_to="users.add"), {"scope:read": "on"})
 
     async def add(self) -> Page:
         """Create an account, and show its client secret once."""

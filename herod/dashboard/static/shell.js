@@ -77,7 +77,8 @@
     location.assign("/");
   });
   document.addEventListener("htmx:responseError", (event) => {
-    if (event.detail.xhr.status === 401 || event.detail.xhr.status === 303) location.assign("/");
+    if (event.detail.xhr.status === 401) location.reload(); // the page then says why, and leads back here
+    else if (event.detail.xhr.status === 303) location.assign("/");
     else toast("Could not refresh this page.", "bad");
   });
   document.addEventListener("htmx:sendError", () => toast("herod does not answer.", "bad"));

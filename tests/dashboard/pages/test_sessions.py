@@ -166,7 +166,7 @@ async def test_the_page_of_who_is_no_admin(dashboard: Harness) -> None:
     admin, bob = await people(dashboard)
     hers, his = await admin.session(), await bob.session()
     page = (await show(dashboard, his)).response.body.decode()
-    assert "The browsers you are signed in on" in page
+    assert "The browsers that you are signed in with" in page
     assert "Ada" not in page
     target = await own_id(dashboard, hers)
     assert (await show(dashboard, his, f"/ui/sessions/{target}/end", form="post")).status == 404

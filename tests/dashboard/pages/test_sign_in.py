@@ -131,13 +131,18 @@ async def test_a_browser_that_nobody_uses_is_signed_out(dashboard: Harness) -> N
         dashboard.clock.now += idle // 2
         assert (await dashboard.request("GET", home, headers={**cookie, "hx-request": "true"})).status == 200
     dashboard.clock.now += 1
-    answer = await dashboard.request("GET", home, headers=cookie)
+    keys = f"/ui/keys?{home.partition('?')[2]}"
+    answer = await dashboard.request("GET", keys, headers={**OWN, **cookie})
     assert answer.status == 401
     assert "session has ended" in text(answer)
+    assert '<input type="hidden" name="back" value="/ui/keys">' in text(answer)
 
 
 async def test_an_old_session_signs_in_again(dashboard: Harness) -> None:
-    """A form that gives lasting access leads an old session to the sign-in page, and from there back to its page."""
+    """A form that gives lasting access leads an old session to the sign-in page, and from there back to its page.
+
+    So does the page of a form, before anybody has filled it in.
+    """
     (cookie, home), keys = await open_session(dashboard), dashboard.store.count(ApiKey)
     ticket = home.partition("?")[2]
     dashboard.clock.now += FRESH_SECONDS + 1
@@ -146,8 +151,13 @@ async def test_an_old_session_signs_in_again(dashboard: Harness) -> None:
     headers = {**OWN, **cookie, "referer": f"{page}?{ticket}"}
     answer = await dashboard.request("POST", "/ui/keys", form=form, headers=headers)
     assert answer.status == 401
-    assert "sign in again, then repeat this" in text(answer)
-    assert '<input type="hidden" name="back" value="/ui/keys/new">' in text(answer)
+    looked = await dashboard.request("GET", f"/ui/keys/new?{ticket}", headers={**OWN, **cookie})
+    for asked in (answer, looked):
+        assert asked.status == 401
+        assert "signed in within the last 15 minutes: sign in again" in text(asked)
+        assert '<input type="hidden" name="back" value="/ui/keys/new">' in text(asked)
+        assert "No account yet?" not in text(asked)
+    assert (await dashboard.request("GET", f"/ui/keys?{ticket}", headers={**OWN, **cookie})).status == 200
     assert dashboard.store.count(ApiKey) == keys
     again = await sign_in(dashboard, form=f"{GOOD}&back={quote('/ui/keys/new')}")
     assert again.headers["location"].startswith("/ui/keys/new?ticket=")
