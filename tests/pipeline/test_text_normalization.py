@@ -20,6 +20,10 @@ from herod_client.core.errors import InvalidRequest
         ("ａｄａ@example.org", "ada@example.org"),
         ("root@localhost", "root@localhost"),
         ("a+b@x", "a+b@x"),
+        ("ada@example\u3002org", "ada@example.org"),
+        ("ada@example\uff0eorg", "ada@example.org"),
+        ("ada@example\uff61org", "ada@example.org"),
+        ("a\u3002da@example.org", "a\u3002da@example.org"),  # only hosts have dots that IDNA reads
         *(
             (f"{letter}@x", f"{form}@x")
             for letter, form in zip(("J\u030c", "H\u0331", "T\u0308", "W\u030a", "Y\u030a"), "ǰẖẗẘẙ", strict=True)
@@ -27,7 +31,7 @@ from herod_client.core.errors import InvalidRequest
     ],
 )
 def test_emails(text: str, email: str) -> None:
-    """Emails are NFKC, lowercase and stripped of surrounding space, also if only the lower case has a composed form."""
+    """Emails are NFKC, lowercase, without surrounding space and with one dot, also if only lower case is composed."""
     assert parse_email(text) == parse_email(email) == email
 
 
@@ -56,6 +60,10 @@ def test_each_letter_of_an_email_has_one_form() -> None:
         "a@b\x00",
         "a\u202e@b",
         "a\u200b@b",
+        "a@b.",
+        "a@.b",
+        "a@b..c",
+        "a@b\u3002",
         "a\u3164@b",
         "a@b\ufe0f",
         "a\ud800@b",
