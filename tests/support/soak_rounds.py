@@ -30,6 +30,10 @@ SHORT: Final = {
     "FUZZ_BYTES": 500,
     "LOGINS": 40,
     "CANARIES": 500,
+    "ESCALATIONS": 400,
+    "RACES": 60,
+    "HEADS": 200,
+    "SHARED": 200,
     "SCHEMA": 0,
 }
 

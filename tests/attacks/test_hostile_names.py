@@ -1,0 +1,93 @@
+"""Hostile names of every record, on every page of the dashboard: always text, never markup, script or template."""
+
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Final
+
+from attacks.escalation_world import open_world
+from herod.dashboard.quart_app import make_app
+from herod.operations.operation_table import OPERATIONS
+from support.herod_in_memory import PASSWORD, TCP
+from support.page_visitor import sign_in, text
+
+NAMES: Final = (
+    "<script>alert(7)</script>", '"><img src=x onerror=alert(7)>', "'><svg/onload=alert(7)>", "{{ 7 * 1299709 }}",
+    "{% raw %}", "javascript:alert(7)", "</title><script>alert(7)</script>", "--><b>bold</b>", "&lt;b&gt;",
+    "${7*1299709}",
+    "</textarea><iframe src=//evil>", "`onfocus=alert(7) autofocus",
+)  # fmt: skip
+
+
+class Markup(HTMLParser):
+    """The elements of a page, and the attributes that run or load something."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what no page of herod has."""
+        given = dict(attrs)
+        loads = [value or "" for name, value in attrs if name in ("src", "href", "action", "formaction")]
+        if tag in ("b", "iframe") or (tag == "script" and not (given.get("src") or "").startswith("/ui/static/")):
+            self.found.append(tag)
+        if any(not value.startswith(("/", "#", "?", "https://", "http://localhost")) for value in loads if value):
+            self.found.append(f"{tag} {loads}")
+        self.found += [name for name, _ in attrs if name.startswith("on") or name == "srcdoc"]
+
+
+async def test_every_page(say: Callable[[str], None]) -> None:
+    """No page shows a name as anything but text, for an admin, whom all of them are shown, and for a reader."""
+    async with open_world() as world:
+        harness = world.harness
+        for number, name in enumerate(NAMES):
+            user = await harness.user("user", name=name, email=f"hostile{number}@example.org", password=PASSWORD)
+            await user.key(name=name, scope="read")
+            await harness.service_key("read", name)
+            await harness.call("resources.claim", user.basic, TCP, kind=name, name=name, secret="of a tenant")
+        admin = await harness.user("admin", name=NAMES[0], email="eve@example.org", password=PASSWORD)
+        visitors = [await sign_in(harness, "eve@example.org", admin.client_id), world.visitors["read *"]]
+        rules = [
+            rule.rule
+            for rule in make_app(harness.pipeline, OPERATIONS).url_map.iter_rules()
+            if "GET" in (rule.methods or ()) and "static" not in rule.rule
+        ]
+        every = {one.id: one for one in [*(await harness.admin("keys.list", limit=200)).items]}
+        users = [one.client_id for one in (await harness.admin("users.list", limit=200)).items]
+        pages = shown = 0
+        for visitor in visitors:
+            for rule in rules:
+                chosen = users if "/users/" in rule else [*every]
+                for id_ in chosen[-len(NAMES) :] if "<id>" in rule else [""]:
+                    queries: list[dict[str, str]] = (
+                        [{}]
+                        if "<id>" in rule
+                        else [
+                            {},
+                            *(
+                                {
+                                    "name": n,
+                                    "who": n,
+                                    "code": n,
+                                    "principal": n,
+                                    "actor": n,
+                                    "network": n,
+                                    "scope": n,
+                                    "cursor": n,
+                                }
+                                for n in NAMES[:3]
+                            ),
+                        ]
+                    )
+                    for query in queries:
+                        answer = await visitor.get(rule.replace("<id>", id_), **query)
+                        assert answer.status < 500, rule
+                        page = text(answer)
+                        assert not Markup(page).found, (rule, Markup(page).found)
+                        assert "9097963" not in page, rule  # 7 * 1299709: a template that ran
+                        pages += 1
+                        shown += "alert(7)" in page
+        assert shown > len(rules)
+    say(f"{pages} pages of {len(rules)} kinds; {shown} of them with hostile names")
