@@ -129,7 +129,7 @@ async def _main(
         pipeline = (Pipeline if watch_loop is None else WatchedPipeline)(store, runtime, clock=_now, process=process)
         guard = Guard(hosts=settings.hosts | listeners.hosts, origins=settings.origins)
         pages = PageRequests(partial(_make_dashboard, pipeline, settings.frame_origins))
-        router: Handler = Router(pipeline, OPERATIONS, guard, pages)
+        router: Handler = Router(pipeline, OPERATIONS, guard, pages, settings.trusted_proxies)
         if watch_loop is not None:
             router = watch_loop.names(router)
             trio.lowlevel.add_instrument(watch_loop)
@@ -157,7 +157,11 @@ async def _main(
             if settings.manager.watchdog_seconds is not None:
                 background.start_soon(watch, notifier, settings.manager.watchdog_seconds, partial(_can_read, store))
             async with trio.open_nursery() as serving:
-                await serving.start(partial(serve, listeners, router, limits=limits, shutdown=shutdown))
+                await serving.start(
+                    partial(
+                        serve, listeners, router, limits=limits, shutdown=shutdown, proxies=settings.trusted_proxies
+                    )
+                )
                 logger.info("herod %s %s", runtime.config.version, listeners.status)
                 notifier.ready(listeners.status)
             background.cancel_scope.cancel()

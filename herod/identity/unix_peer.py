@@ -31,6 +31,8 @@ def peer_principal(reader: Reader, runtime: Runtime, claim: PeerClaim, source: S
         raise _no_peer("this process's user does not exist outside its container", "nobody")
     if claim.may_be_admin and _is_local_admin(runtime, claim, source, peer.uid):
         return local_admin(runtime)
+    if source.may_relay:
+        raise _no_peer("a trusted proxy's uid does not identify its clients", "relayed")
     rules = _rules_of(reader, runtime, f"uid:{peer.uid}")
     if not rules:
         gids = sorted({peer.gid, *peer.groups} - {NOBODY_UID})

@@ -23,7 +23,7 @@ class Refusal(NamedTuple):
 
 
 class Guard:
-    """Checks each request's Host and Origin.
+    """Checks each request's Host and Origin; `origins` are the foreign ones that may call.
 
     Args:
         hosts: host names besides loopback's that TCP requests may use: the binds' literals and the names in the
@@ -33,7 +33,7 @@ class Guard:
 
     def __init__(self, hosts: frozenset[str] = frozenset(), origins: frozenset[str] = frozenset()) -> None:
         self._hosts = LOOPBACK_NAMES | {host.lower() for host in hosts}
-        self._origins = {origin.lower() for origin in origins}
+        self.origins = frozenset(origin.lower() for origin in origins)
 
     def check(self, request: Request) -> Refusal | None:
         """None if the request may pass, else its refusal."""
@@ -41,7 +41,7 @@ class Guard:
         if request.source.address != "unix" and host_of(headers.get("host", "")) not in self._hosts:
             return _refuse("host", MISDIRECTED, "Unknown host name: add it to `hosts` in the settings.")
         origin = headers.get("origin")
-        if origin is not None and not is_own_origin(origin, request) and origin.lower() not in self._origins:
+        if origin is not None and not is_own_origin(origin, request) and origin.lower() not in self.origins:
             return _refuse("origin", FORBIDDEN, "This origin may not call herod: add it to `origins` in the settings.")
         return None
 

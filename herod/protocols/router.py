@@ -14,8 +14,10 @@ from herod.protocols.http import Handler, Request, Response
 from herod.protocols.jsonrpc import JsonRpc
 from herod.protocols.mcp.endpoint import McpEndpoint
 from herod.protocols.oauth_forms import oauth_handler
+from herod.protocols.request_source import request_source
 from herod.protocols.responses import ErrorWriter, envelope_error, is_enveloped, json_response, plain_error
 from herod.protocols.rest import PathHandler, rest_handler
+from herod.settings.trusted_proxies import NO_PROXIES, TrustedProxies
 from herod_client.core.errors import HerodError, InvalidRequest, NotFound
 
 __all__ = ["Router"]
@@ -32,13 +34,20 @@ class Router:
         operations: the operation table.
         guard: checks each request first.
         pages: the dashboard's handler for `/`, `/ui` and below it, if there is one; it checks methods itself.
+        proxies: who may name the client that a request comes from.
     """
 
     def __init__(
-        self, pipeline: Pipeline, operations: Mapping[str, Operation], guard: Guard, pages: Handler | None = None
+        self,
+        pipeline: Pipeline,
+        operations: Mapping[str, Operation],
+        guard: Guard,
+        pages: Handler | None = None,
+        proxies: TrustedProxies = NO_PROXIES,
     ) -> None:
         self._guard = guard
         self._pipeline = pipeline
+        self._proxies = proxies
         self._version = pipeline.runtime.config.version
         self._fixed: dict[tuple[str, str], PathHandler] = {}
         self._patterns: dict[tuple[str, int], list[tuple[tuple[str, ...], PathHandler]]] = defaultdict(list)
@@ -63,6 +72,7 @@ class Router:
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
+        request.source = request_source(request, self._proxies, self._guard.origins)
         refused = self._guard.check(request)
         if refused is not None:
             self._pipeline.note_refused_request(request.source, refused.reason)

@@ -23,6 +23,7 @@ from herod.protocols.http import Handler, Request, Response
 from herod.scopes.principal import Source
 from herod.server.connection_eviction import Eviction
 from herod.server.connection_limits import Limits
+from herod.server.connection_source import ConnectionSources
 from herod.server.logs import log_answer, shown_path
 from herod.server.request_head import Refusal
 from herod.server.request_reader import RequestReader, Stage
@@ -38,9 +39,9 @@ from herod.server.response_writer import (
 from herod.server.send_buffer_limits import SMALL_BYTES, SendBuffers
 from herod.server.sockets.bound_listener import BoundListener
 from herod.server.sockets.listener_set import Listeners
-from herod.server.sockets.peer_credentials import read_peer
 from herod.server.sockets.socket_byte_stream import SocketTransport, Transport
 from herod.server.sockets.tls import TlsTransport
+from herod.settings.trusted_proxies import NO_PROXIES, TrustedProxies
 from herod.store.store_interface import ByteStream
 from herod.throttle.source_shares import share_of
 
@@ -76,6 +77,7 @@ async def serve(
     *,
     limits: Limits,
     shutdown: trio.Event,
+    proxies: TrustedProxies = NO_PROXIES,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve on all listeners until `shutdown` is set and the requests in progress have ended.
@@ -89,9 +91,11 @@ async def serve(
         handle: answers one request. An exception is logged and answered with a bare 500.
         limits: the limits on clients.
         shutdown: set by the signal handler.
+        proxies: the trusted proxies.
         task_status: started once connections are accepted.
     """
-    server = _Server(handle, limits)
+    sources = ConnectionSources(proxies)
+    server = _Server(handle, limits, sources)
     async with trio.open_nursery() as tasks:
         async with trio.open_nursery() as accepting:
 
@@ -118,13 +122,15 @@ async def serve(
         listeners.stop()
         await server.drain()
         tasks.cancel_scope.cancel()
+    sources.close()
 
 
 class _Server:
     """What connections share: the list of connections, the clock and the limits."""
 
-    def __init__(self, handle: Handler, limits: Limits) -> None:
+    def __init__(self, handle: Handler, limits: Limits, sources: ConnectionSources) -> None:
         self.handle = handle
+        self._sources = sources
         self.limits = limits
         self.writer = AnswerWriter()
         self.now = trio.current_time()
@@ -167,7 +173,7 @@ class _Server:
     def _admit(self, connected: socket.socket, address: object, listener: BoundListener, tasks: trio.Nursery) -> None:
         raw = SocketTransport(connected)
         try:
-            source = _source_of(connected, address, listener)
+            source = self._sources.read(connected, address, listener)
         except OSError:  # disconnected before its credentials were read
             raw.close()
             return
@@ -411,7 +417,7 @@ class _Connection:
                 path=request.path,
                 status=status,
                 seconds=time.perf_counter() - started,
-                source=self._source.label,
+                source=request.source.label,
             )
         return not is_last
 
@@ -476,12 +482,3 @@ class _Connection:
         left = limits.linger_bytes
         while left > 0 and (data := await self.transport.receive()):
             left -= len(data)
-
-
-def _source_of(connected: socket.socket, address: object, listener: BoundListener) -> Source:
-    if connected.family == socket.AF_UNIX:
-        peer = read_peer(connected) if listener.has_peer else None
-        return Source(peer=peer, address="unix", cookie=listener.cookie)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    assert isinstance(address, tuple)  # noqa: S101 - for the type checker: AF_INET and AF_INET6 give tuples
-    return Source(address=str(address[0]), secure=listener.tls is not None)

@@ -23,6 +23,7 @@ from herod.settings.setting_kinds import FoundSetting
 from herod.settings.setting_sources import SettingSources, load_text
 from herod.settings.settings_table import OPTIONS, Settings
 from herod.settings.systemd_sockets_and_watchdog import ServiceManager, read_manager
+from herod.settings.trusted_proxies import TrustedProxies
 from herod_client.core.errors import SettingsError
 
 __all__ = ["load_settings"]
@@ -48,6 +49,7 @@ def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, 
     binds = _choose_binds(sources, uid, manager, warnings)
     values = {option.name: option.parse(sources.find(option.name)) for option in OPTIONS.values()}
     _check_tls(sources, binds, warnings)
+    _check_proxies(sources.find("trusted_proxies"), values["trusted_proxies"], warnings)
     values |= load_legacy_secrets(sources, warnings)
     values |= {
         "config": sources.path,
@@ -90,6 +92,14 @@ def _choose_binds(sources: SettingSources, uid: int, manager: ServiceManager, wa
             raise SettingsError(f"{found.where}: {bind} is listed twice: keep one.")
         seen.add(key)
     return binds
+
+
+def _check_proxies(found: FoundSetting, proxies: TrustedProxies, warnings: list[str]) -> None:
+    if proxies.has_loopback:
+        warnings.append(
+            f"{found.where} trusts a loopback address, from which every local user can claim any client's address: let "
+            "the proxy use the Unix socket, and name its uid."
+        )
 
 
 def _check_tls(sources: SettingSources, binds: tuple[Bind, ...], warnings: list[str]) -> None:

@@ -25,6 +25,7 @@ from herod.settings.setting_kinds import (
     setting,
 )
 from herod.settings.systemd_sockets_and_watchdog import ServiceManager
+from herod.settings.trusted_proxies import TrustedProxies, parse_trusted_proxies
 from herod_client.core.errors import SettingsError
 from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 
@@ -276,6 +277,14 @@ class Settings:
         default=(),
         parse=_origins,
         is_flag=False,
+    )
+    trusted_proxies: TrustedProxies = setting(
+        WORDS,
+        "Proxies whose `Forwarded` or `X-Forwarded-For` names the client: addresses or networks over TCP, `uid:N` on a "
+        "Unix socket; repeatable.",
+        default=(),
+        metavar="ADDR|uid:N",
+        parse=parse_trusted_proxies,
     )
     scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limits: LimitSettings = field(default_factory=LimitSettings)

@@ -23,7 +23,19 @@ from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.router import Router
 from herod.records import ApiKey
 from herod.scopes.principal import Peer, Source
-from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, NOW, TCP, Answer, Harness, User, bearer, open_harness
+from support.herod_in_memory import (
+    ADMIN_SOURCE,
+    COOKIE,
+    DAEMON_UID,
+    LEGACY,
+    NOW,
+    TCP,
+    Answer,
+    Harness,
+    User,
+    bearer,
+    open_harness,
+)
 
 # needed scope → all scopes that include it
 PASSES: Final = {
@@ -196,12 +208,16 @@ async def _peer_cases(harness: Harness) -> list[Case]:
     def uid(number: int) -> Source:
         return Source(peer=Peer(uid=number, gid=number), cookie=COOKIE)
 
+    def over_tcp(number: int) -> Source:
+        return Source(address="127.0.0.1", cookie=COOKIE, tcp_uid=number)
+
     for offset, scope in enumerate(("registrar", "read", "admin")):
         await harness.admin("peers.allow", uid=PEER_UID + offset, scope=scope)
     await harness.admin("peers.allow", uid=PEER_UID + 3, scope="admin", networks=["lab"])
     removed = await harness.admin("peers.allow", uid=PEER_UID + 4, scope="admin")
     await harness.admin("peers.remove", id=removed.id)
     with_cookie = {"authorization": f"Peer {COOKIE}"}
+    proxy = dataclasses.replace(uid(PEER_UID + 2), may_relay=True)
     return [
         Case("peer", "too low", peer, "registrar", source=uid(PEER_UID)),
         Case("peer", "read", peer, "read", source=uid(PEER_UID + 1)),
@@ -216,6 +232,10 @@ async def _peer_cases(harness: Harness) -> list[Case]:
         Case("peer", "root with a guess", {"authorization": "Peer guess"}, None, source=uid(0)),
         Case("peer", "a stranger with the cookie", with_cookie, None, source=uid(1)),
         Case("peer", "the cookie over TCP", with_cookie, None),
+        Case("peer", "a uid over TCP", peer, None, source=over_tcp(PEER_UID + 2)),
+        Case("peer", "root and the cookie over TCP", with_cookie, None, source=over_tcp(0)),
+        Case("peer", "the daemon's uid and the cookie over TCP", with_cookie, None, source=over_tcp(DAEMON_UID)),
+        Case("peer", "a trusted proxy's rule", peer, None, source=proxy),
         Case("peer", "the cookie, relayed", {**with_cookie, "x-forwarded-for": "10.0.0.1"}, None, source=ADMIN_SOURCE),
         Case("peer", "the cookie, by a proxy", {**with_cookie, "via": "1.1 nginx"}, None, source=ADMIN_SOURCE),
         Case("peer", "the cookie, from a page", {**with_cookie, "referer": "http://x/"}, None, source=ADMIN_SOURCE),

@@ -46,6 +46,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "characters of a Unix socket's path": "herod.settings.bind_addresses:MAX_SOCKET_PATH",
     },
     "Requests": {
+        "trusted proxies in a row, before the client of a request": "herod.protocols.request_source:MAX_PROXIES",
         "headers in a request": "herod.server.connection_limits:Limits.headers",
         "bytes of a request's body": "herod.protocols.http:MAX_BODY",
         "depth of JSON": "herod.protocols.decode:MAX_DEPTH",
@@ -318,6 +319,10 @@ FIXED: Final[dict[str, dict[str, str]]] = {
 # Constants with the name of a limit that limit nothing: sizes of formats, estimates, shares of a limit above.
 NO_LIMITS: Final = frozenset(
     {
+        "herod.server.sockets.tcp_peer_uid:_ANSWER_BYTES",
+        "herod.server.sockets.tcp_peer_uid:_MOST_STALE",
+        "herod.settings.trusted_proxies:MAX_DIGITS",
+        "herod.settings.trusted_proxies:MAX_UID",
         "herod.credentials.backup_encryption:CHECK_BYTES",
         "herod.credentials.backup_encryption:CHUNK_BYTES",
         "herod.credentials.backup_encryption:SALT_BYTES",

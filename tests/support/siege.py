@@ -238,7 +238,7 @@ def _besieged(folder: Path) -> Iterator[Besieged]:
         cursor = json.loads(admin.ask("GET", "/api/v1/tokens/changes", **header)[1])["data"]["cursor"]
         admin.close()
         both = (Place(str(plain)), Place(None, port))
-        attackers, defenders = (both, both[:1]) if os.geteuid() == 0 else ((Place(str(blind)),), both[:1])
+        attackers, defenders = (both, both) if os.geteuid() == 0 else ((Place(str(blind)),), both)
         yield Besieged(daemon, attackers, defenders, tokens[:ACCOUNTS], tokens[ACCOUNTS], cursor)
 
 

@@ -74,7 +74,7 @@ def audit() -> None:
 @click.option("--operation", metavar="NAME", help="Operation, such as keys.create; 'keys.*' for all with that prefix.")
 @click.option("--outcome", type=click.Choice(["ok", "denied"]), help="Whether it succeeded.")
 @click.option("--reason", metavar="WORD", help="Why it was denied, such as expired.")
-@click.option("--source", metavar="FROM", help="Source: uid:N or an IP address.")
+@click.option("--source", metavar="FROM", help="Source: uid:N, an address, or 'ADDRESS (uid N)'.")
 @click.option("--target", metavar="ID", help="Id of what was changed or presented.")
 @click.option("--since", metavar="WHEN", help="30m, 12h, 7d ago, or 2030-01-31T12:00:00Z.")
 @click.option("--until", metavar="WHEN", help="The same format; exclusive.")

@@ -1,6 +1,7 @@
 """The limits on guessing on a real daemon: over its sockets, with its hashes, across a restart."""
 
 import json
+import os
 import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,9 @@ from support.real_daemon import Daemon, running
 EMAIL = "ada@example.org"
 RIGHT = "the long password of ada"
 LEGACY = "a secret of an older system"
+# A user is one source, by every protocol; but over TCP, relays of others may be behind root: there it is its address.
+IS_ROOT = os.getuid() == 0
+ELSEWHERE = 200 if IS_ROOT else 429
 SPELLINGS = (EMAIL, "ADA@example.org", " ada@example.org ", "Ada@Example.ORG")
 
 
@@ -57,11 +61,12 @@ def test_the_eleventh_guess_through_a_restart(tmp_path: Path) -> None:
             status, body, headers = sign_in(daemon, RIGHT, email=email)
             assert (status, json.loads(body)["error"]["code"]) == (429, "rate_limited")
             assert 0 < int(headers["retry-after"]) <= 300
-        assert sign_in(daemon, RIGHT, source="127.0.0.2")[0] == 200
+        assert sign_in(daemon, RIGHT, source="127.0.0.2")[0] == ELSEWHERE
         status, _, _ = daemon.curl("/login", "--json", json.dumps({"email": EMAIL, "password": RIGHT}))
-        assert status == 200
+        assert status == ELSEWHERE
         wrong = json.dumps({"email": EMAIL, "password": "a wrong password"})
-        assert [daemon.curl("/login", "--json", wrong)[0] for _ in range(11)] == [401] * 10 + [429]
+        expected = [401] * 10 + [429] if IS_ROOT else [429] * 11
+        assert [daemon.curl("/login", "--json", wrong)[0] for _ in range(11)] == expected
         assert daemon.herod("user", "list").returncode == 0  # the admin, from the same uid
         daemon.stop(9)
     with running(tmp_path) as daemon:
@@ -86,4 +91,4 @@ def test_legacy_secrets_through_a_restart(tmp_path: Path) -> None:
         assert daemon.stop() == 0
     with running(tmp_path, HEROD_USER_SECRET=LEGACY) as daemon:
         assert daemon.curl("/api/v1/whoami", "-H", f"X-Herod-Secret: {LEGACY}", tcp=True)[0] == 429
-        assert daemon.curl("/api/v1/whoami", "-H", f"X-Herod-Secret: {LEGACY}")[0] == 200
+        assert daemon.curl("/api/v1/whoami", "-H", f"X-Herod-Secret: {LEGACY}")[0] == ELSEWHERE
