@@ -61,7 +61,6 @@ def test_sign_out(sit: Sit) -> None:
     ada.heading("Sign in")
     ada.page.go_back()
     ada.heading("Sign in")
-    ada.forgive("Clear-Site-Data")  # Chromium says that it has done that
 
 
 def test_sign_another_out(sit: Sit, daemon: Daemon) -> None:
