@@ -4,11 +4,8 @@ No command waits for ever, follows a link to write, or changes what was there; i
 """
 
 import os
-import socket
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +13,8 @@ import pytest
 
 from support.certificates import make_certificate
 from support.fake_daemon import FakeDaemon, fake_daemon
+from support.planted_things import THINGS, folder_of_user
 from support.stopped_store import OLD
-
-USER: Final = 4321
 
 NOWHERE: Final = ("--url", "unix:/nonexistent/herod.sock")
 STORE: Final = ("--store", "sqlite:HERE/store/herod.db")
@@ -59,59 +55,20 @@ WRITING: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def bind_socket(path: Path) -> None:
-    """Leave a socket that nobody listens on."""
-    with socket.socket(socket.AF_UNIX) as one:
-        one.bind(str(path))
-
-
-def link_to_pipe(path: Path) -> None:
-    """Link to a pipe that nobody writes to."""
-    os.mkfifo("pipe")
-    path.symlink_to("pipe")
-
-
-THINGS: Final[dict[str, Callable[[Path], object]]] = {
-    "pipe": os.mkfifo,
-    "socket": bind_socket,
-    "folder": Path.mkdir,
-    "dangling link": lambda path: path.symlink_to("nowhere"),
-    "loop": lambda path: path.symlink_to(path.name),
-    "endless device": lambda path: path.symlink_to("/dev/zero"),
-    "link to a pipe": link_to_pipe,
-    "link to a file": lambda path: path.symlink_to("precious"),
-    "hard link": lambda path: path.hardlink_to("precious"),
-}
-
-
 @pytest.fixture(params=["root", "user"])
 def acting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of one's own and the current one: as root, and as another user."""
-    with tempfile.TemporaryDirectory(prefix="herod-test-") as name:
-        base = Path(name)
-        monkeypatch.chdir(base)
+    with folder_of_user(request.param, monkeypatch) as base:
         for variable in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "STATE_DIRECTORY"):
             monkeypatch.setenv(variable, str(base / variable.lower()))
         monkeypatch.setenv("HERO_SECRET", OLD)
         for seconds in ("herod.input_files.OPENING_SECONDS", "herod_smoke.files.PIPE_SECONDS"):
             monkeypatch.setattr(seconds, 0)
-        with as_user(base, USER if request.param == "user" and os.geteuid() == 0 else os.geteuid()):
-            for file in ("secret", "precious"):
-                (base / file).write_text("precious")
-                (base / file).chmod(0o600)
-            yield base
-
-
-@contextmanager
-def as_user(base: Path, uid: int) -> Iterator[None]:
-    """Give the folder to a user, and be that user."""
-    before = os.geteuid()
-    os.chown(base, uid, -1)
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
+        for file in ("secret", "precious"):
+            (base / file).write_text("precious")
+            (base / file).chmod(0o600)
+        yield base
+        monkeypatch.chdir("/")
 
 
 @pytest.mark.parametrize("command", READING.values(), ids=READING)
