@@ -337,8 +337,8 @@ class Pipeline:
         """
         text: str = getattr(params, name)
         legacy = self.runtime.config.legacy
-        is_right = legacy.match(text) is not None
-        if is_right or legacy.could_be(text):
+        if legacy.could_be(text):  # nothing else is ever compared with a legacy secret
+            is_right = legacy.match(text) is not None
             service = self._service(context, presented)
             if service is None:
                 counters = legacy_counters(context.source)
