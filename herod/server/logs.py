@@ -19,7 +19,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-__all__ = ["LEVELS", "LogFormat", "LogWriter", "log_answer", "set_up_logging", "shown_path"]
+__all__ = ["FIELDS", "LEVELS", "LogFormat", "LogWriter", "log_answer", "set_up_logging", "shown_path"]
 
 LogFormat = Literal["text", "json"]
 
@@ -31,7 +31,7 @@ LEVELS: Final = {
 }
 
 # The only extras of a record that are written. `event` has its own place.
-_FIELDS: Final = (
+FIELDS: Final = (
     "method",
     "path",
     "status",
@@ -210,7 +210,7 @@ def _json_line(record: logging.LogRecord) -> str:
     }
     if message := record.getMessage():
         line["message"] = message[:_MESSAGE_CHARACTERS]
-    for name in _FIELDS:
+    for name in FIELDS:
         if name in record.__dict__:
             value = record.__dict__[name]
             line[name] = value if isinstance(value, int | float | None) else str(value)
@@ -224,7 +224,7 @@ def _text_line(record: logging.LogRecord) -> str:
     words = [at, record.levelname.lower().ljust(7), _event(record)]
     if message := record.getMessage():
         words.append(message[:_MESSAGE_CHARACTERS])
-    words += [f"{name}={record.__dict__[name]}" for name in _FIELDS if name in record.__dict__]
+    words += [f"{name}={record.__dict__[name]}" for name in FIELDS if name in record.__dict__]
     lines = [_printable(" ".join(words))]
     if trace := _trace(record):
         lines += ["    " + _printable(line) for line in trace.splitlines()]
