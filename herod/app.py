@@ -5,7 +5,6 @@ import logging
 import os
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,25 +17,30 @@ import trio
 
 import herod
 from herod.audit_copies import AuditCopies, open_audit_file
+from herod.bootstrap_admin_key import give_bootstrap_key
 from herod.deployment_info_from_settings import describe
 from herod.event_loop_watch import LoopWatch, WatchedPipeline
-from herod.file_ownership import require_own_path
 from herod.first_admin_code_file import FirstAdminCodeFile
 from herod.identity.config import Config
 from herod.identity.runtime_state import Runtime
+from herod.lasting_work import (
+    can_read,
+    end_waiting,
+    finish_deletions_forever,
+    flush_forever,
+    log_audit_heads,
+    purge_forever,
+)
 from herod.maintenance.sessions_of_removed_secrets import end_sessions_of_removed_secrets
-from herod.maintenance.signing_keys_at_startup import create_bootstrap_key, load_signing_keys
-from herod.operations.audit import AuditRetention, enforce_retention
+from herod.maintenance.signing_keys_at_startup import load_signing_keys
+from herod.operations.audit import AuditRetention
 from herod.operations.operation_table import OPERATIONS
-from herod.operations.sessions import SESSION_TTL
 from herod.pipeline.pipeline import Pipeline
 from herod.pipeline.process.process_state import ProcessState
-from herod.pipeline.process.steady_clock import SteadyClock, keep_steady_clock, load_steady_clock
-from herod.private_files import write_private
+from herod.pipeline.process.steady_clock import SteadyClock, load_steady_clock
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Handler
 from herod.protocols.router import Router
-from herod.records import Account, Deletion
 from herod.reload import Reloader, legacy_secrets, load_certificates
 from herod.server.connection_limits import Limits
 from herod.server.connections import raise_descriptor_limit, serve
@@ -51,20 +55,14 @@ from herod.server.systemd_notify import SystemdNotifier, watch
 from herod.settings import Settings
 from herod.settings.bind_addresses import with_both_loopbacks
 from herod.store.memory_store import MemoryStore
-from herod.store.owned_records import finish_deletions
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
-from herod.store.store_interface import EXPIRED_KEPT_SECONDS, Writer
-from herod_client.core.errors import InvalidRequest, RuntimeFailure, SettingsError, Unavailable
+from herod_client.core.errors import RuntimeFailure, Unavailable
 from herod_client.core.scope_graph import ScopeGraph
 
 __all__ = ["run"]
 
 logger = logging.getLogger("herod")
 
-FLUSH_SECONDS: Final = 1
-PURGE_SECONDS: Final = 300
-AUDIT_HEAD_SECONDS: Final = 3600
-RETRY_SECONDS: Final = 60
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 
@@ -120,7 +118,8 @@ async def _main(
             steady = await load_steady_clock(store, _now())
             runtime = await _make_runtime(settings, graph, store, steady)
             await store.write(partial(end_sessions_of_removed_secrets, legacy=runtime.config.legacy))
-            await _bootstrap(settings, store)
+            if settings.bootstrap_admin_key is not None:
+                await give_bootstrap_key(settings.bootstrap_admin_key, store, _folder(settings), clock=_now)
         except Unavailable as error:  # a full disk, a damaged signing key
             raise RuntimeFailure(f"herod cannot start: {error.message}") from error
         deployment = replace(describe(settings, listeners, certificates), audit_file=copies.file_state)
@@ -143,19 +142,28 @@ async def _main(
         reloader = Reloader(settings, load, runtime=runtime, store=store, certificates=certificates, clock=_now)
         async with trio.open_nursery() as background:
             background.start_soon(_watch_signals, shutdown, reloader, copies, tell_ready, notifier)
-            background.start_soon(_end_waiting, shutdown, runtime, store)
-            background.start_soon(_flush, pipeline)
-            code = FirstAdminCodeFile(
-                _folder(settings), store=store, runtime=runtime, admins=process.admins, clock=_now
+            background.start_soon(end_waiting, shutdown, runtime, store)
+            background.start_soon(flush_forever, pipeline)
+            background.start_soon(
+                FirstAdminCodeFile(
+                    _folder(settings), store=store, runtime=runtime, admins=process.admins, clock=_now
+                ).keep
             )
-            background.start_soon(code.keep)
-            kept = AuditRetention(days=settings.audit_keep_days, rows=settings.audit_keep_rows)
-            background.start_soon(_purge, store, runtime, kept, steady)
-            background.start_soon(_log_audit_head, store)
+            background.start_soon(
+                partial(
+                    purge_forever,
+                    store,
+                    runtime,
+                    AuditRetention(days=settings.audit_keep_days, rows=settings.audit_keep_rows),
+                    steady,
+                    clock=_now,
+                )
+            )
+            background.start_soon(log_audit_heads, store)
             background.start_soon(copies.run)
-            background.start_soon(_finish_deletions, store)
+            background.start_soon(finish_deletions_forever, store)
             if settings.manager.watchdog_seconds is not None:
-                background.start_soon(watch, notifier, settings.manager.watchdog_seconds, partial(_can_read, store))
+                background.start_soon(watch, notifier, settings.manager.watchdog_seconds, partial(can_read, store))
             async with trio.open_nursery() as serving:
                 await serving.start(
                     partial(
@@ -238,62 +246,9 @@ async def _make_runtime(
     )
 
 
-async def _bootstrap(settings: Settings, store: SqliteStore | MemoryStore) -> None:
-    """Create the first admin key and show it in a box on a terminal or write it to a 0600 file, never to the log."""
-    name = settings.bootstrap_admin_key
-    if name is None:
-        return
-    path = None if sys.stderr.isatty() else _key_file(settings, name)
-
-    def create(tx: Writer) -> str | None:
-        text = create_bootstrap_key(tx, store.keyring, name=name, now=_now())
-        if text is not None and path is not None:
-            _write_key_file(path, text)  # if this fails, the transaction rolls back and no key is created
-        return text
-
-    try:
-        text = await store.write(create)
-    except InvalidRequest as error:
-        raise SettingsError(f"--bootstrap-admin-key: {error.message}") from None
-    if text is None:
-        logger.info("a key named %r exists already: no bootstrap admin key was created", name)
-    elif path is None:
-        sys.stderr.write(key_box(name, text))
-    else:
-        logger.warning("the bootstrap admin key %r was written to %s: move it to a safe place", name, path)
-
-
-def key_box(name: str, text: str) -> str:
-    """The box that shows a key once on a terminal."""
-    # The key has its own line: it fills a box of 80 columns.
-    lines = ("Bootstrap admin key, shown only once: save it now.", "", f"name   {name}", "scope  admin", "key", text)
-    width = max(map(len, lines))
-    rule = "─" * (width + 2)
-    return "\n".join((f"┌{rule}┐", *(f"│ {line.ljust(width)} │" for line in lines), f"└{rule}┘", ""))
-
-
-def _key_file(settings: Settings, name: str) -> Path:
-    return _folder(settings) / f"bootstrap-{_file_name(name)}.key"
-
-
 def _folder(settings: Settings) -> Path:
     """The folder for files that are kept beside the store."""
     return Path.cwd() if settings.store is None else settings.store.parent
-
-
-def _write_key_file(path: Path, text: str) -> None:
-    require_own_path(path, "the bootstrap admin key's file", may_share=True)
-    try:
-        write_private(path, f"{text}\n".encode(), is_durable=True)  # before the key is: it is shown only once
-    except OSError as error:
-        raise RuntimeFailure(
-            f"the bootstrap admin key could not be written to {path} ({error.strerror}), so no key was created: "
-            "move that file away, or make its folder writable"
-        ) from None
-
-
-def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).lstrip(".") or "key"
 
 
 async def _watch_signals(
@@ -332,73 +287,6 @@ async def _reload_when_asked(
         notifier.reloading()
         await reloader.reload()
         say_ready()  # also after a failure: the old settings stay in force
-
-
-async def _can_read(store: SqliteStore | MemoryStore) -> bool:
-    """Whether the store can be read and its writer thread responds; `/health` reports whether it can write.
-
-    A restart would not free a full disk, and would lose revocations that are only in memory.
-    """
-    try:
-        store.count(Account)
-    except Unavailable:
-        return False
-    with suppress(Unavailable):
-        await store.write(lambda _: None)
-    return True
-
-
-async def _end_waiting(shutdown: trio.Event, runtime: Runtime, store: SqliteStore | MemoryStore) -> None:
-    """Answer the requests that wait for changes when the daemon stops, instead of cutting them off."""
-    await shutdown.wait()
-    runtime.is_stopping = True
-    store.change_notifier.send()
-
-
-async def _flush(pipeline: Pipeline) -> None:
-    while True:
-        await trio.sleep(FLUSH_SECONDS)
-        await pipeline.flush()
-
-
-async def _purge(store: SqliteStore | MemoryStore, runtime: Runtime, kept: AuditRetention, steady: SteadyClock) -> None:
-    """Delete expired sessions and revocations, and audit rows beyond the retention limits."""
-    while True:
-        before = trio.current_time()
-        await trio.sleep(PURGE_SECONDS)
-        now = _now()
-        steady.follow(now, elapsed=trio.current_time() - before)
-        earliest = steady.earliest(now)
-        runtime.forget_revocations(earliest - EXPIRED_KEPT_SECONDS)
-        runtime.session_activity.forget(earliest - SESSION_TTL)
-        with suppress(Unavailable):  # `/health` reports it already
-            await keep_steady_clock(store, steady)
-            await store.purge_expired(earliest)
-            await enforce_retention(store, kept, now=now, earliest=earliest)
-
-
-async def _finish_deletions(store: SqliteStore | MemoryStore) -> None:
-    """Delete what deleted accounts owned, also what a former run left."""
-    while True:
-        try:
-            await finish_deletions(store)
-        except Unavailable as error:
-            logger.warning("cannot delete all records of deleted accounts yet", extra={"reason": error.message})
-            await trio.sleep(RETRY_SECONDS)
-            continue
-        while not store.count(Deletion):
-            await store.change_notifier.wait()
-
-
-async def _log_audit_head(store: SqliteStore | MemoryStore) -> None:
-    """Log the head of the audit chain every hour, so that a copy of the log elsewhere reveals a truncated audit log."""
-    said = 0
-    while True:
-        await trio.sleep(AUDIT_HEAD_SECONDS)
-        row, mac = store.audit_head
-        if row != said:
-            said = row
-            logger.info("audit chain at row %d, HMAC %s", row, mac)
 
 
 def _now() -> int:

@@ -18,10 +18,10 @@ def _skewed() -> float:
 
 
 if __name__ == "__main__":
-    import herod.app
+    import herod.lasting_work
 
     time.time = _skewed
-    vars(herod.app)["PURGE_SECONDS"] = 0.1
+    vars(herod.lasting_work)["PURGE_SECONDS"] = 0.1
     from herod_cli.main import main
 
     sys.exit(main())

@@ -267,18 +267,18 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "expired records removed in one transaction": "herod.store.sqlite.sqlite_store:PURGED_AT_ONCE",
         "tombstones removed in one transaction": "herod.store.sqlite.sqlite_store:FORGOTTEN_AT_ONCE",
         "seconds until the deletion of a deleted account's records is tried again, if it failed": (
-            "herod.app:RETRY_SECONDS"
+            "herod.lasting_work:RETRY_SECONDS"
         ),
         "seconds that an expired session or revocation is kept": "herod.store.store_interface:EXPIRED_KEPT_SECONDS",
-        "seconds between two removals of what expired": "herod.app:PURGE_SECONDS",
+        "seconds between two removals of what expired": "herod.lasting_work:PURGE_SECONDS",
         "seconds of them that count as elapsed, at most": "herod.pipeline.process.steady_clock:MAX_ELAPSED_SECONDS",
         "seconds that their clock moves in a second, at most": "herod.pipeline.process.steady_clock:RATE",
         "seconds that it moves before it is written": "herod.pipeline.process.steady_clock:WRITTEN_EVERY_SECONDS",
-        "seconds after which times of last use and counts of guesses are written": "herod.app:FLUSH_SECONDS",
+        "seconds after which times of last use and counts of guesses are written": "herod.lasting_work:FLUSH_SECONDS",
         "audit rows between two log lines with the head of the audit log": (
             "herod.store.sqlite.group_commit:LOG_HEAD_EVERY"
         ),
-        "seconds between them, at most": "herod.app:AUDIT_HEAD_SECONDS",
+        "seconds between them, at most": "herod.lasting_work:AUDIT_HEAD_SECONDS",
         "pages of 4096 bytes in the write-ahead log before they are moved to the database": (
             "herod.store.sqlite.group_commit:CHECKPOINT_PAGES"
         ),
