@@ -52,8 +52,9 @@ class Attempt:
 
 def attempts(world: World, draw: random.Random) -> Iterator[Attempt]:
     """Attempts without end: each operation in turn, commands twice as often, with other values every time."""
-    table = [operation for operation in OPERATIONS.values() if operation.is_command or operation.credential_field]
-    reading = [operation for operation in OPERATIONS.values() if not operation.wait and operation not in table]
+    reachable = [one for one in OPERATIONS.values() if one.routes or Surface.RPC in one.surfaces]
+    table = [operation for operation in reachable if operation.is_command or operation.credential_field]
+    reading = [operation for operation in reachable if not operation.wait and operation not in table]
     while True:
         for operation in [*table, *table, *reading]:
             yield _attempt(world, operation, draw)
@@ -67,8 +68,8 @@ def _attempt(world: World, operation: Operation, draw: random.Random) -> Attempt
         *(["rpc", "batch", "positions"] if Surface.RPC in operation.surfaces else []),
     ]
     ways += ["mcp"] if operation.tool is not None else []
-    way = draw.choice(ways or ["rpc"])
-    more = dict(draw.choice(HEADERS))
+    way = draw.choice(ways)
+    more = dict(draw.choice(HEADERS)) if draw.random() < 0.3 else {}
     if way == "mcp" and operation.tool is not None:
         call: Any = {"name": operation.tool.name, "arguments": params}
         if draw.random() < 0.2:  # an identity beside the arguments, or in `_meta`
@@ -97,7 +98,7 @@ def _route(
     names = re.findall(r"\{([a-z_]+)\}", route.path)
     path = re.sub(r"\{([a-z_]+)\}", lambda match: _in_path(str(params.get(match[1], "x")), draw), route.path)
     rest = {name: value for name, value in params.items() if name not in names}
-    if names and draw.random() < 0.3:  # another value for a parameter of the path
+    if names and draw.random() < 0.15:  # another value for a parameter of the path
         rest[names[0]] = draw.choice(list(world.ids.values()))
     for name, header in operation.headers.items():
         if name in rest:
@@ -106,7 +107,7 @@ def _route(
     query = urlencode({name: value for name, value in rest.items() if value is not None}, doseq=True)
     if route.method in {"GET", "DELETE"}:
         return Attempt(label, route.method, f"{path}?{query}", more)
-    target = f"{path}?{query}" if draw.random() < 0.2 else path
+    target = f"{path}?{query}" if draw.random() < 0.1 else path
     if operation.form:
         body = query + ("&" + query if draw.random() < 0.2 else "")
         return Attempt(label, route.method, target, {**FORM, **more}, body.encode())

@@ -14,7 +14,7 @@ import trio
 
 from attacks.ended_rights import ENDS, OF_TEXT, USES, Right, is_told
 from attacks.race_scene import Scene, open_scene, won
-from herod.identity.credential_types import Basic, Bearer, PeerClaim, SessionCookie
+from herod.identity.credential_types import Bearer, PeerClaim, SessionCookie
 from herod.operations.accounts.first_admin import make_first_code
 from herod.records import Account, ApiKey, PeerRule, Resource, ResourceTally, Session
 from herod.scopes.principal import Peer, Source
@@ -36,24 +36,26 @@ async def scene(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
 
 
 async def admins_end_each_other(scene: Scene) -> None:
-    """Two admins end each other, or themselves: one remains."""
+    """Two admins, and sometimes a service key, end each other and themselves: one remains."""
     people = [await scene.admin(), await scene.admin()]
-    service = await scene.harness.service_key("admin", f"service {scene.number}")
-    await scene.only_admins(*(one.client_id for one in people), service.split("_")[2])
-    credentials: list[Basic | Bearer] = [*(one.basic for one in people), Bearer(service)]
-    ways: list[Callable[[Any], tuple[str, dict[str, Any]]]] = [
-        lambda one: ("users.delete", {"client_id": one.client_id}),
-        lambda one: ("users.disable", {"client_id": one.client_id}),
-        lambda one: ("users.scope", {"client_id": one.client_id, "scope": "read"}),
+    kept, credentials = [one.client_id for one in people], [one.basic for one in people]
+    ways: list[Callable[[str], tuple[str, dict[str, Any]]]] = [
+        lambda one: ("users.delete", {"client_id": one}),
+        lambda one: ("users.disable", {"client_id": one}),
+        lambda one: ("users.scope", {"client_id": one, "scope": "read"}),
     ]
-    calls = [scene.calling("keys.delete", scene.draw.choice(credentials[:2]), id=service.split("_")[2])]
-    for actor in credentials:
-        name, params = scene.draw.choice(ways)(scene.draw.choice(people))
-        calls.append(scene.calling(name, actor, **params))
-    name, params = scene.draw.choice(ways)(people[1])
-    calls.append(scene.calling(name, people[0].basic, **params))
-    name, params = scene.draw.choice(ways)(people[0])
-    calls.append(scene.calling(name, people[1].basic, **params))
+    calls = [
+        scene.calling(name, actor, **params)
+        for actor in credentials
+        for name, params in (scene.draw.choice(ways)(one) for one in kept)
+    ]
+    if scene.draw.random() < 0.5:
+        key = await scene.harness.service_key("admin", f"service {scene.number}")
+        kept.append(key.split("_")[2])
+        name = scene.draw.choice(("keys.delete", "keys.disable"))
+        calls += [scene.calling(name, actor, id=kept[2]) for actor in (*credentials, Bearer(key))]
+        calls += [scene.calling("users.delete", Bearer(key), client_id=one) for one in kept[:2]]
+    await scene.only_admins(*kept)
     await scene.at_once(calls)
     assert scene.admins()
 
