@@ -38,7 +38,8 @@ async def scene(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
 async def admins_end_each_other(scene: Scene) -> None:
     """Two admins, and sometimes a service key, end each other and themselves: one remains."""
     people = [await scene.admin(), await scene.admin()]
-    kept, credentials = [one.client_id for one in people], [one.basic for one in people]
+    kept = [one.client_id for one in people]
+    credentials = [one.basic for one in people]
     ways: list[Callable[[str], tuple[str, dict[str, Any]]]] = [
         lambda one: ("users.delete", {"client_id": one}),
         lambda one: ("users.disable", {"client_id": one}),
@@ -53,7 +54,8 @@ async def admins_end_each_other(scene: Scene) -> None:
         key = await scene.harness.service_key("admin", f"service {scene.number}")
         kept.append(key.split("_")[2])
         name = scene.draw.choice(("keys.delete", "keys.disable"))
-        calls += [scene.calling(name, actor, id=kept[2]) for actor in (*credentials, Bearer(key))]
+        calls += [scene.calling(name, actor, id=kept[2]) for actor in credentials]
+        calls.append(scene.calling(name, Bearer(key), id=kept[2]))
         calls += [scene.calling("users.delete", Bearer(key), client_id=one) for one in kept[:2]]
     await scene.only_admins(*kept)
     await scene.at_once(calls)

@@ -158,7 +158,7 @@ def failures(folder: Path, recording: Recording, name: str, count: int, *, syncs
 def test_power_loss(recorded: Callable[[str], tuple[Path, Recording]], name: str) -> None:
     """Whatever reached the disk, everything that was promised holds."""
     count = soak_rounds.count("IMAGES")
-    share = count // 2 if name == "write" else max(len(MODES), count // 2 // (len(COMMANDS) - 1))
+    share = count // 2 if name == "write" else max(len(MODES), -(-count // 2 // (len(COMMANDS) - 1)))
     assert failures(*recorded(name), name, share) == []
 
 
