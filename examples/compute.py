@@ -246,7 +246,9 @@ async def serve(*, herod: str | None, identity: Identity, bind: str) -> None:
 def main() -> None:
     """Read the command line, and serve."""
     parser = argparse.ArgumentParser(description="A compute service whose machines are owned with a secret.")
-    parser.add_argument("--herod", metavar="ADDRESS", help="unix:/path or http://HOST:PORT; by default, herod's socket")
+    parser.add_argument(
+        "--herod", metavar="ADDRESS", help="unix:/path or https://HOST:PORT; by default, herod's socket"
+    )
     parser.add_argument("--key", metavar="FILE", type=Path, help="a service key with scope user; by default, the uid")
     parser.add_argument("--bind", metavar="ADDRESS", default="127.0.0.1:8080", help="HOST:PORT or unix:/path")
     options = parser.parse_args()

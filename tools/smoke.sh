@@ -50,4 +50,4 @@ check() { # check NAME OPTION...
 
 [[ -z $reports ]] || mkdir -p "$reports"
 check unix --url "unix:$folder/herod.sock" --peer
-check tcp --url "http://127.0.0.1:$port" --admin-key "@$folder/store/bootstrap-smoke.key"
+check tcp --url "http://127.0.0.1:$port" --insecure-http --admin-key "@$folder/store/bootstrap-smoke.key"

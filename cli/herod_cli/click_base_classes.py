@@ -73,6 +73,14 @@ def _global_options() -> list[click.Parameter]:
             callback=_keep,
         ),
         click.Option(
+            ["--insecure-http"],
+            is_flag=True,
+            help="Send keys, passwords and other long-lived secrets over http:// too, where anybody may listen. Also"
+            " HEROD_INSECURE_HTTP=1.",
+            expose_value=False,
+            callback=_keep,
+        ),
+        click.Option(
             ["--server-uid"],
             type=click.IntRange(0, 2**32 - 2),
             metavar="UID",

@@ -32,6 +32,7 @@ class Invocation:
 
     Attributes:
         url, key, token: as given; None if the option was not given.
+        insecure_http: send long-lived secrets over plain http:// too.
         server_uid: whose process may listen on the Unix socket, besides root; None for the default.
         who: after `identity()`: a hint about the credential, for when it is refused.
         asked: the operation that was called last.
@@ -41,6 +42,7 @@ class Invocation:
     key: str | None = None
     token: str | None = None
     server_uid: int | None = None
+    insecure_http: bool = False
     peer: bool = False
     output: str = "table"
     timeout: float = REQUEST_TIMEOUT
@@ -137,6 +139,19 @@ class Invocation:
             raise click.UsageError("HEROD_SERVER_UID is not a user id: give a number.")
         return int(text)
 
+    def is_insecure_http(self) -> bool:
+        """Whether long-lived secrets are sent over plain http:// too.
+
+        Raises:
+            UsageError: HEROD_INSECURE_HTTP is neither yes nor no.
+        """
+        text = os.environ.get("HEROD_INSECURE_HTTP", "").lower()
+        if self.insecure_http or text in {"1", "true", "yes", "on"}:
+            return True
+        if text not in {"", "0", "false", "no", "off"}:
+            raise click.UsageError("HEROD_INSECURE_HTTP is neither on nor off: give 1 or 0.")
+        return False
+
     def client(self) -> "Client":
         """The client, shared by the whole run."""
         if self._client is None:
@@ -154,6 +169,7 @@ class Invocation:
             timeout=self.timeout,
             connect_timeout=min(CONNECT_TIMEOUT, self.timeout),
             server_uid=self.server(),
+            insecure_http=self.is_insecure_http(),
         )
 
     def call(self, method: str, **params: object) -> dict[str, Any]:

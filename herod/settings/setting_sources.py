@@ -23,7 +23,7 @@ __all__ = ["SettingSources", "TextFile", "is_there", "load_text"]
 MAX_FILE: Final = 1_048_576  # settings, certificates and secrets are far smaller; /dev/zero is not
 SYSTEM_CONFIG: Final = Path("/etc/herod/herod.toml")
 # Read by the CLI and the test suite, not by the daemon.
-OTHER_VARIABLES: Final = frozenset({"HEROD_URL", "HEROD_KEY", "HEROD_TOKEN"})
+OTHER_VARIABLES: Final = frozenset({"HEROD_URL", "HEROD_KEY", "HEROD_TOKEN", "HEROD_SERVER_UID", "HEROD_INSECURE_HTTP"})
 HERO_AUTH_TABLES: Final = ("users", "user", "accounts", "clients")
 HERO_AUTH_FIELDS: Final = frozenset({"client_id", "client_secret", "client_secret_hash", "password_hash"})
 

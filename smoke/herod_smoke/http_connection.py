@@ -111,12 +111,16 @@ class SmokeConnection:
         ca_file: certificates to trust on TLS instead of the system's.
         server_uid: the uid whose process may listen on a Unix socket, besides root; by default this process's user or
             the local user `herod`.
+
+    Attributes:
+        is_clear: over TCP without TLS, where nothing shows whose server it is.
     """
 
     def __init__(
         self, url: str, *, timeout: float = 30, ca_file: str | None = None, server_uid: int | None = None
     ) -> None:
         self.url = url
+        self.is_clear = urlsplit(url).scheme == "http"
         if url.startswith("unix:"):
             path = url.removeprefix("unix:")
             self.socket: Path | None = Path(path)

@@ -27,7 +27,7 @@ UNAUTHENTICATED: Final = 4
 EXAMPLES: Final = """\b
 Examples:
   herod-smoke
-  herod-smoke --url http://127.0.0.1:3350 --admin-key @admin.key
+  herod-smoke --url https://auth.example.org --admin-key @admin.key
   herod-smoke --format junit > smoke.xml
   herod-smoke --only login --only token
 """
@@ -47,6 +47,7 @@ class Asked:
     is_listing: bool
     ca_file: str | None
     server_uid: int | None
+    insecure_http: bool
     timeout: float
 
 
@@ -66,6 +67,12 @@ class Asked:
 @click.option("--only", multiple=True, metavar="NAME", help="Run only this check; repeatable.")
 @click.option("--list", "is_listing", is_flag=True, help="List the checks and exit.")
 @click.option("--ca-file", metavar="FILE", help="Certificates to trust for https.")
+@click.option(
+    "--insecure-http",
+    is_flag=True,
+    envvar="HEROD_INSECURE_HTTP",
+    help="Send the admin's key and passwords over http:// too, where anybody may listen.",
+)
 @click.option(
     "--server-uid",
     type=click.IntRange(min=0),
@@ -115,6 +122,12 @@ def _smoke(asked: Asked) -> int:
         asked.url or _find(), timeout=asked.timeout, ca_file=asked.ca_file, server_uid=asked.server_uid
     )
     with closing(made) as connection:
+        if connection.is_clear and not asked.insecure_http:
+            raise click.UsageError(
+                f"the admin's key and passwords would be sent unencrypted to {connection.url}, where anybody may listen"
+                " in herod's place: give unix:/path or https://; to send them anyway, --insecure-http or"
+                " HEROD_INSECURE_HTTP=1"
+            )
         return _run(asked, connection)
 
 

@@ -29,7 +29,10 @@ Typed = Callable[..., Ended]
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home and runtime folder without settings of the user who runs the tests."""
-    for name in ("HEROD_URL", "HEROD_KEY", "HEROD_TOKEN", "HERO_SECRET", "HERO_SECRET_FILE", "CREDENTIALS_DIRECTORY"):
+    for name in (
+        "HEROD_URL", "HEROD_KEY", "HEROD_TOKEN", "HEROD_SERVER_UID", "HEROD_INSECURE_HTTP", "HERO_SECRET",
+        "HERO_SECRET_FILE", "CREDENTIALS_DIRECTORY",
+    ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

@@ -141,10 +141,10 @@ def test_a_key_file_that_is_not_there(daemon: FakeDaemon, herod: Typed) -> None:
 
 
 def test_a_credential_in_the_clear_warns(herod: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key sent to another machine without TLS is warned about."""
+    """A key that is sent to another machine without TLS, as told, is warned about."""
     monkeypatch.setattr("socket.create_connection", lambda *_, **__: (_ for _ in ()).throw(ConnectionRefusedError()))
     monkeypatch.setenv("HEROD_KEY", "herod_s_env")
-    ended = herod("whoami", "--url", "http://192.0.2.1:3350")
+    ended = herod("whoami", "--insecure-http", "--url", "http://192.0.2.1:3350")
     assert ended.code == 3
     assert "sent unencrypted" in ended.err
 

@@ -37,9 +37,9 @@ READING: Final[dict[str, tuple[str, ...]]] = {
     "serve --user-secret": ("serve", "--user-secret", "@PATH", *STORE),
     "serve --tls-cert": ("serve", "--bind", "127.0.0.1:0", "--tls-cert", "PATH", "--tls-key", "cert.key", *STORE),
     "serve --tls-key": ("serve", "--bind", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key", "PATH", *STORE),
-    "smoke --admin-key": ("smoke", "--url", "http://127.0.0.1:1", "--admin-key", "@PATH"),
+    "smoke --admin-key": ("smoke", "--insecure-http", "--url", "http://127.0.0.1:1", "--admin-key", "@PATH"),
     "smoke --legacy-secret": (
-        "smoke", "--url", "http://127.0.0.1:1", "--admin-key", "k", "--legacy-secret", "@PATH",
+        "smoke", "--insecure-http", "--url", "http://127.0.0.1:1", "--admin-key", "k", "--legacy-secret", "@PATH",
     ),
     "smoke --ca-file": ("smoke", "--url", "https://127.0.0.1:1", "--admin-key", "k", "--ca-file", "PATH"),
 }  # fmt: skip

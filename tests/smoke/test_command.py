@@ -45,7 +45,9 @@ def test_lines(daemon: Daemon) -> None:
 
 def test_all_over_tcp_with_a_key(daemon: Daemon) -> None:
     """Over TCP a key is needed; the report is JSON."""
-    ended = smoke("--url", daemon.url, "--admin-key", key_file(daemon), "--format", "json", env=daemon.env)
+    ended = smoke(
+        "--insecure-http", "--url", daemon.url, "--admin-key", key_file(daemon), "--format", "json", env=daemon.env
+    )
     assert ended.returncode == 0
     found = json.loads(ended.stdout)
     assert (found["passed"], found["failed"], found["left"]) == (24, 0, [])
@@ -74,9 +76,11 @@ def test_list() -> None:
         (("--only", "nonsense"), 2, "herod-smoke --list"),
         (("--url", "unix:/nowhere/herod.sock"), 3, "does not answer"),
         (("--url", "gopher://x"), 3, "write unix:/path"),
-        (("--url", "{tcp}"), 2, "give --admin-key @FILE"),
-        (("--url", "{tcp}", "--admin-key", "@/nowhere"), 2, "cannot read /nowhere"),
-        (("--url", "{tcp}", "--admin-key", "wrong"), 4, "does not accept this credential (401)"),
+        (("--insecure-http", "--url", "{tcp}"), 2, "give --admin-key @FILE"),
+        (("--url", "{tcp}", "--admin-key", "a key"), 2, "--insecure-http or HEROD_INSECURE_HTTP=1"),
+        (("--url", "HTTP://127.0.0.1:1", "--admin-key", "a key"), 2, "--insecure-http or HEROD_INSECURE_HTTP=1"),
+        (("--insecure-http", "--url", "{tcp}", "--admin-key", "@/nowhere"), 2, "cannot read /nowhere"),
+        (("--insecure-http", "--url", "{tcp}", "--admin-key", "wrong"), 4, "does not accept this credential (401)"),
     ],
 )
 def test_what_cannot_be_done(arguments: tuple[str, ...], code: int, said: str, daemon: Daemon) -> None:
@@ -97,7 +101,7 @@ def test_without_a_daemon(tmp_path: Path) -> None:
 def test_a_key_in_argv_is_warned_of(daemon: Daemon) -> None:
     """A key as an argument is warned about, because all local users see the command line."""
     key = Path(key_file(daemon)[1:]).read_text().strip()
-    ended = smoke("--url", daemon.url, "--admin-key", key, "--only", "health", env=daemon.env)
+    ended = smoke("--insecure-http", "--url", daemon.url, "--admin-key", key, "--only", "health", env=daemon.env)
     assert ended.returncode == 0
     assert "use @FILE" in ended.stderr
     assert key not in ended.stdout + ended.stderr

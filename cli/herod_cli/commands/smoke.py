@@ -17,7 +17,7 @@ __all__ = ["smoke"]
     params=list(herod_smoke.params),
     examples=[
         "herod smoke",
-        "herod smoke --url http://127.0.0.1:3350 --admin-key @admin.key",
+        "herod smoke --url https://auth.example.org --admin-key @admin.key",
         "herod smoke --format junit > smoke.xml",
         "herod smoke --only login --only token",
     ],

@@ -35,9 +35,11 @@ class AsyncClient:
         tls: how an https address is verified; by default against the system's authorities.
         server_uid: the uid that may listen on a Unix socket, besides root; by default this process's own user or the
             local user `herod`.
+        insecure_http: send keys, passwords and other long-lived secrets over plain `http://` too, where whoever listens
+            gets them. Access tokens are sent in any case.
 
     Raises:
-        InvalidInput: `address` is not an address.
+        InvalidInput: `address` is not an address, or the identity is not sent there.
     """
 
     def __init__(
@@ -50,10 +52,11 @@ class AsyncClient:
         max_connections: int = MAX_CONNECTIONS,
         tls: ssl.SSLContext | None = None,
         server_uid: int | None = None,
+        insecure_http: bool = False,
     ) -> None:
         self.address = parse_address(address) if isinstance(address, str) else address
         self.identity = identity
-        self._dialogue = Dialogue(self.address, identity)
+        self._dialogue = Dialogue(self.address, identity, insecure_http)
         self._pool = ConnectionPool(
             self.address,
             size=max_connections,
@@ -89,7 +92,7 @@ class AsyncClient:
             Unreachable: no answer came.
             Untrusted: another user's process listens there.
             BadAnswer: the answer is not JSON-RPC.
-            InvalidInput: the identity cannot be presented at this address.
+            InvalidInput: the identity or a parameter cannot be sent to this address.
         """
         number = next(self._numbers)
         answer = await self._pool.request(self._dialogue.ask_rpc(number, method, params, identity))

@@ -33,9 +33,11 @@ class Client:
         tls: how an https address is verified; by default against the system's authorities.
         server_uid: the uid that may listen on a Unix socket, besides root; by default this process's own user or the
             local user `herod`.
+        insecure_http: send keys, passwords and other long-lived secrets over plain `http://` too, where whoever listens
+            gets them. Access tokens are sent in any case.
 
     Raises:
-        InvalidInput: `address` is not an address.
+        InvalidInput: `address` is not an address, or the identity is not sent there.
     """
 
     def __init__(
@@ -47,10 +49,11 @@ class Client:
         connect_timeout: float = CONNECT_TIMEOUT,
         tls: ssl.SSLContext | None = None,
         server_uid: int | None = None,
+        insecure_http: bool = False,
     ) -> None:
         self.address = parse_address(address) if isinstance(address, str) else address
         self.identity = identity
-        self._dialogue = Dialogue(self.address, identity)
+        self._dialogue = Dialogue(self.address, identity, insecure_http)
         self._connection = Connection(
             self.address,
             connect_timeout=connect_timeout,
@@ -91,7 +94,7 @@ class Client:
             Unreachable: no answer came.
             Untrusted: another user's process listens there.
             BadAnswer: the answer is not JSON-RPC.
-            InvalidInput: the identity cannot be presented at this address.
+            InvalidInput: the identity or a parameter cannot be sent to this address.
         """
         self._last_id += 1
         answer = self._send(self._dialogue.ask_rpc(self._last_id, method, params, identity))

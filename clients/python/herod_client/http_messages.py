@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from herod_client.addresses import Address, TcpAddress, UnixAddress
+from herod_client.clear_text import check_identity, check_parameters
 from herod_client.client_errors import BadAnswer, NotAuthenticated, Refused
 from herod_client.connection_diagnosis import CHECK_ADDRESS
 from herod_client.credentials import Identity, authorization
@@ -80,10 +81,19 @@ class Dialogue:
     Attributes:
         address: the daemon's.
         identity: the credential; by default the uid on a Unix socket, and none over TCP.
+        insecure_http: send long-lived secrets over plain `http://` too.
+
+    Raises:
+        InvalidInput: the identity is not sent to this address.
     """
 
     address: Address
     identity: Identity | None = None
+    insecure_http: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse the identity before the first request."""
+        check_identity(self.identity, self.address, insecure_http=self.insecure_http)
 
     def ask(
         self,
@@ -97,8 +107,10 @@ class Dialogue:
         """Build a request with the credential to present.
 
         Raises:
-            InvalidInput: the identity cannot be presented at this address.
+            InvalidInput: the identity or a parameter cannot be sent to this address.
         """
+        check_identity(identity, self.address, insecure_http=self.insecure_http)
+        check_parameters({}, path, self.address, insecure_http=self.insecure_http)
         headers = {"Accept": JSON, "User-Agent": "herod-client"}
         if content_type is not None:
             headers["Content-Type"] = content_type
@@ -109,15 +121,18 @@ class Dialogue:
 
     def ask_rpc(self, number: int, method: str, params: Mapping[str, Any] | None, identity: Identity | None) -> Request:
         """Build a JSON-RPC call with named parameters on `POST /rpc`."""
+        self._check(params or {})
         body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
         return self.ask("POST", "/rpc", body=body, content_type=JSON, identity=identity)
 
     def ask_json(self, path: str, body: Mapping[str, Any], identity: Identity | None) -> Request:
         """Build a POST with a JSON body."""
+        self._check(body)
         return self.ask("POST", path, body=msgspec.json.encode(body), content_type=JSON, identity=identity)
 
     def ask_form(self, path: str, form: Mapping[str, str], identity: Identity | None) -> Request:
         """Build a POST with a form."""
+        self._check(form)
         return self.ask("POST", path, body=urlencode(form).encode("ascii"), content_type=FORM, identity=identity)
 
     def read_rpc(self, answer: Response, number: int) -> Json:
@@ -192,6 +207,9 @@ class Dialogue:
                 raise _refused(text, code=code, status=answer.status, retry_after=answer.retry_after)
             case _:
                 self._misunderstand(answer)
+
+    def _check(self, params: Mapping[str, Any]) -> None:
+        check_parameters(params, "", self.address, insecure_http=self.insecure_http)
 
     def _decode(self, answer: Response) -> Json:
         try:

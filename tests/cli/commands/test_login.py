@@ -78,8 +78,11 @@ def test_what_was_kept_is_presented_there_alone(daemon: FakeDaemon, herod: Typed
         assert other.asked[-1].authorization is None
 
 
-def test_two_daemons_two_sign_ins(daemon: FakeDaemon, herod: Typed, kept: Path) -> None:
+def test_two_daemons_two_sign_ins(
+    daemon: FakeDaemon, herod: Typed, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Sign-ins at two daemons are separate, and signing out where there is none names the other address."""
+    monkeypatch.setenv("HEROD_INSECURE_HTTP", "1")
     with fake_daemon() as other:
         other.routes["POST", "/login"] = json_reply({**TOKEN, "access_token": "ddd.eee.fff"})
         other.methods["token.revoke"] = {"revoked": True}
