@@ -77,6 +77,7 @@ def make_app(
     app.jinja_env.globals.update(
         assets=assets.paths,
         version=pipeline.runtime.config.version,
+        idle_seconds=pipeline.runtime.config.session_idle,
         frame_origins=" ".join(sorted(frame_origins)),
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -50,7 +50,10 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
             request.ends_with_client = operation.wait is not None
             result = await pipeline.call(operation, params, presented, request.source)
             if operation.streamed is not None:
-                return Response(200, headers=STREAM_HEADERS, stream=await operation.streamed(pipeline.store))
+                # A browser saves it, whatever it contains.
+                disposition = ("Content-Disposition", f'attachment; filename="herod.{operation.name}"')
+                stream = await operation.streamed(pipeline.store)
+                return Response(200, headers=(*STREAM_HEADERS, disposition), stream=stream)
             if operation.media_type is not None:
                 headers = (("Content-Type", operation.media_type), ("Cache-Control", "no-store"))
                 return Response(200, check_answer(operation, result.encode()), headers)

@@ -63,6 +63,23 @@ def test_sign_out(sit: Sit) -> None:
     ada.heading("Sign in")
 
 
+def test_a_page_left_open(sit: Sit, daemon: Daemon) -> None:
+    """When the session has ended, an open page gives way to the sign-in page, which leads back."""
+    ada = sit()
+    ada.page.clock.install()
+    ada.sign_in()
+    ada.go("Peers")
+    with ada.page.expect_response(lambda answer: "/ui/peers" in answer.url) as asked:
+        ada.page.clock.fast_forward("01:00:10")
+    assert asked.value.status == 200
+    ada.heading("Peers")
+    ask(daemon, ("session.end_all", {"email": ADMIN}))
+    ada.page.clock.fast_forward("01:00:10")
+    ada.heading("Sign in again")
+    ada.forgive("status of 401")
+    assert ada.page.locator("input[name=back]").first.get_attribute("value") == "/ui/peers"
+
+
 def test_sign_another_out(sit: Sit, daemon: Daemon) -> None:
     """A browser signed out from elsewhere gets the front page at its next click."""
     ask(daemon, ("users.add", {"email": "guest@example.org", "name": "Guest", "scope": "read", "password": PASSWORD}))

@@ -82,6 +82,20 @@
     else toast("Could not refresh this page.", "bad");
   });
   document.addEventListener("htmx:sendError", () => toast("herod does not answer.", "bad"));
+  // A page that is left open gives way to the sign-in page when its session has ended. Asking as htmx does is no use of
+  // the session, which would keep it.
+  const idleMs = 1000 * (Number(document.body.dataset.idle) + 1);
+  const leaveWhenOver = async () => {
+    try {
+      const answer = await fetch(location.href, { headers: { "HX-Request": "true" }, cache: "no-store" });
+      if (answer.status === 401) location.reload();
+    } catch {
+      // herod does not answer: ask again later
+    }
+    setTimeout(leaveWhenOver, idleMs);
+  };
+  setTimeout(leaveWhenOver, idleMs);
+
   // On phones the menu is a bar: scroll the current area into view.
   const bar = document.querySelector(".side nav");
   const current = bar && bar.querySelector("[aria-current]");

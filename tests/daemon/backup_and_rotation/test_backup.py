@@ -108,6 +108,7 @@ def test_on_the_wire(daemon: Daemon) -> None:
         head, _, body = got.partition(b"\r\n\r\n")
         assert b"Content-Length" not in head
         assert b"Cache-Control: no-store" in head
+        assert b'Content-Disposition: attachment; filename="herod.backup"' in head
         assert body.split(b"\r\n", 1)[1].startswith(b"herodbak\x01")
     assert not [one for one in (daemon.folder / "store").iterdir() if "snapshot" in one.name]
 
