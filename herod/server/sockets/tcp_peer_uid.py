@@ -20,16 +20,17 @@ _log = logging.getLogger(__name__)
 _NETLINK_SOCK_DIAG: Final = 4
 _SOCK_DIAG_BY_FAMILY: Final = 20
 _NLM_F_REQUEST: Final = 1
-_ESTABLISHED: Final = 1
+# The client's end exists, also when the client has already sent its last byte (ESTABLISHED, FIN_WAIT1, FIN_WAIT2).
+_OPEN: Final = frozenset({1, 4, 5})
 _ALL_STATES: Final = 0xFFFF_FFFF
 _NO_COOKIE: Final = b"\xff" * 8
 _HEADER: Final = struct.Struct("=IHHII")  # struct nlmsghdr
 _REQUEST: Final = struct.Struct("=BBBBI")  # struct inet_diag_req_v2, up to the socket's id
 _PORTS: Final = struct.Struct("!HH")
 _FAMILY_AND_STATE: Final = struct.Struct("=BB")
-_UID: Final = struct.Struct("=I")
+_UID_AND_INODE: Final = struct.Struct("=II")
 # struct inet_diag_msg follows the header: family and state, then the socket's id (ports, addresses, interface and
-# cookie: 48 bytes), then three numbers and the uid.
+# cookie: 48 bytes), then three numbers, the uid and the inode.
 _ID_AT: Final = _HEADER.size + 4
 _UID_AT: Final = _ID_AT + 48 + 12
 _ANSWER_BYTES: Final = 4096
@@ -110,13 +111,15 @@ def _owner(answer: bytes, wanted: bytes) -> int | None:
         return None  # an error: there is no such socket
     family, state = _FAMILY_AND_STATE.unpack_from(answer, _HEADER.size)
     # Where the client's socket is gone, the kernel answers with one that listens on its port.
-    if state != _ESTABLISHED:
+    if state not in _OPEN:
         return None
     length = 4 if family == socket.AF_INET else 16
     ports, first, second = answer[_ID_AT : _ID_AT + 4], _ID_AT + 4, _ID_AT + 20
     found = ports + _mapped(answer[first : first + length]) + _mapped(answer[second : second + length])
-    uid: int = _UID.unpack_from(answer, _UID_AT)[0]
-    return uid if found == wanted else None
+    uid: int
+    uid, inode = _UID_AND_INODE.unpack_from(answer, _UID_AT)
+    # A socket that nobody holds any more has no inode, and root for its owner.
+    return uid if inode and found == wanted else None
 
 
 def _mapped(packed: bytes) -> bytes:

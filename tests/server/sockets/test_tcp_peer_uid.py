@@ -21,6 +21,8 @@ if user != os.getuid():
     os.setgroups([]); os.setgid(user); os.setuid(user)
 client = socket.socket(family)
 client.connect((host, port))
+if "half" in sys.argv:
+    client.shutdown(socket.SHUT_WR)
 sys.stdin.read()
 """
 
@@ -83,12 +85,26 @@ def connection() -> Iterator[tuple[socket.socket, socket.socket, tuple[str, int]
             yield client, connected, address
 
 
-def test_an_end_that_is_not_established() -> None:
-    """A client that has sent its last byte, or has gone, is not named: nor is who listens on its port by then."""
+@pytest.mark.parametrize("uid", UIDS)
+def test_a_client_that_sends_no_more(uid: int) -> None:
+    """It is named as long as it can read: nobody gets another share by closing the sending half."""
+    with asking() as uids, listening(socket.AF_INET, "127.0.0.1") as listener:
+        where = [str(uid), str(int(socket.AF_INET)), "127.0.0.1", str(listener.getsockname()[1]), "half"]
+        with subprocess.Popen([sys.executable, "-c", CLIENT, *where], stdin=subprocess.PIPE) as client:
+            connected, address = listener.accept()
+            with connected:
+                assert connected.recv(1) == b""
+                assert uids.find(connected, address) == uid
+            assert client.stdin is not None
+            client.stdin.close()
+
+
+def test_an_end_that_is_gone() -> None:
+    """A client that has gone is not named: nor is who listens on its port by then."""
     with asking() as uids, connection() as (client, connected, address):
         assert uids.find(connected, address) == os.getuid()
         client.shutdown(socket.SHUT_WR)
-        assert uids.find(connected, address) is None
+        assert uids.find(connected, address) == os.getuid()
         client.close()
         assert uids.find(connected, address) is None
         with socket.socket() as other:
