@@ -1,4 +1,4 @@
-"""A bounded number of places, held for a while and shared fairly: for requests that wait, and for pages.
+"""A bounded number of places, held for a while and shared fairly: for requests that wait, delayed attempts, and pages.
 
 A place is held by a path of names, the widest first: a range of sources, a source, a principal. At each step of the
 path the number of places has a limit. A newcomer who meets a full step takes a place from whoever holds the most below
@@ -43,6 +43,13 @@ class FairPlaces:
 
     def __len__(self) -> int:
         return self._count(())
+
+    def has_room(self, *path: str) -> bool:
+        """Whether `hold` would give a place now."""
+        return all(
+            self._count(path[:depth]) < limit or self._heaviest(path, depth) is not None
+            for depth, limit in enumerate(self._limits)
+        )
 
     @contextmanager
     def hold(self, *path: str) -> Iterator[Place | None]:

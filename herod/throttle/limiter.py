@@ -12,7 +12,6 @@ all of them. Correct secrets are not counted, so that services which ask often c
 """
 
 import logging
-from collections import Counter as Tally
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -24,7 +23,9 @@ import trio
 from herod.credentials.keyring import Keyring, Purpose
 from herod.records import GuessCount
 from herod.store.store_interface import Reader, Store, Writer
+from herod.throttle.fair_places import FairPlaces
 from herod.throttle.rules import (
+    MAX_DELAYED,
     MAX_DELAYED_PER_SOURCE,
     PAIR,
     Attempt,
@@ -35,6 +36,7 @@ from herod.throttle.rules import (
     seconds_locked,
     take_back,
 )
+from herod.throttle.source_ranges import range_of
 from herod_client.core.errors import HerodError, RateLimited, Unauthenticated, Unavailable
 
 __all__ = ["MAX_UNWRITTEN", "AttemptLimiter"]
@@ -43,6 +45,7 @@ logger = logging.getLogger("herod.operations")
 
 # Counters with unwritten guesses; while the store cannot write, the oldest are dropped.
 MAX_UNWRITTEN: Final = 4096
+CROWDED: Final = "too_many_delayed"
 
 
 class AttemptLimiter:
@@ -51,7 +54,7 @@ class AttemptLimiter:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._keyring = store.keyring
-        self._delayed: Tally[str] = Tally()
+        self._delayed = FairPlaces(MAX_DELAYED, MAX_DELAYED, MAX_DELAYED_PER_SOURCE)  # by range and source
         self._unwritten: dict[str, GuessCount] = {}
 
     @asynccontextmanager
@@ -62,7 +65,8 @@ class AttemptLimiter:
         secret is uncounted here.
 
         Raises:
-            RateLimited: the attempt is locked, or too many from its source are waiting already.
+            RateLimited: the attempt is locked, or too many are waiting already: from its source, or from its range
+                while others need the places.
             Unavailable: the attempt could not be counted, so it is refused.
         """
         await self._count(attempt, now)
@@ -120,27 +124,20 @@ class AttemptLimiter:
                 del self._unwritten[id_]
 
     async def _count(self, attempt: Attempt, now: int) -> None:
-        source = attempt.source
-        self._refuse_if_crowded(source, self._check(self._store, attempt, now))
+        path = (range_of(attempt.source), attempt.source)
+        seconds = self._check(self._store, attempt, now)
+        if seconds and not self._delayed.has_room(*path):
+            raise _too_many(ceil(seconds), CROWDED)
         seconds = await self._store.write(partial(self._reserve, attempt, now))
         if not seconds:
             return
-        try:
-            self._refuse_if_crowded(source, seconds)  # again: concurrent attempts may not have been counted before
-        except RateLimited:
-            await self._give_back(CountedAttempt(attempt, now))
-            raise
-        self._delayed[source] += 1
-        try:
-            await trio.sleep(seconds)
-        finally:
-            self._delayed[source] -= 1
-            if not self._delayed[source]:
-                del self._delayed[source]
-
-    def _refuse_if_crowded(self, source: str, seconds: float) -> None:
-        if seconds and self._delayed[source] >= MAX_DELAYED_PER_SOURCE:
-            raise _too_many(ceil(seconds), "too_many_delayed")
+        with self._delayed.hold(*path) as place:  # None if concurrent attempts, not counted before, have taken them
+            if place is not None:
+                with place.scope:
+                    await trio.sleep(seconds)
+                    return
+        await self._give_back(CountedAttempt(attempt, now))
+        raise _too_many(ceil(seconds), CROWDED)
 
     def _check(self, reader: Reader, attempt: Attempt, now: int) -> float:
         """How many seconds an attempt must wait.

@@ -2,7 +2,8 @@
 
 A rule counts attempts within a window. Some rules lock: at their limit an attempt is refused until enough of the
 earlier ones are older than the window. The others delay, by at most 5 seconds: many sources together must not be able
-to lock anyone out. At most `MAX_DELAYED_PER_SOURCE` attempts of one source may wait out a delay at a time.
+to lock anyone out. At most `MAX_DELAYED_PER_SOURCE` attempts of one source may wait out a delay at a time, and
+`MAX_DELAYED` in all: each holds a connection, which others need.
 
     rule           counts attempts                       window  at       effect
     pair           on one account from one source           300  10       locked
@@ -49,6 +50,7 @@ __all__ = [
     "LEGACY",
     "LEGACY_RANGE",
     "LOOPBACK",
+    "MAX_DELAYED",
     "MAX_DELAYED_PER_SOURCE",
     "OWNERSHIP",
     "PAIR",
@@ -84,6 +86,9 @@ DELAYS: Final = ((20, 0.5), (40, 1.0), (80, 2.0), (160, 5.0))
 # While this many attempts of a source wait out a delay, more from it are refused: a delay that any number of attempts
 # can wait out at once would limit nothing. Other sources are not affected.
 MAX_DELAYED_PER_SOURCE: Final = 16
+# Of all sources. A range of sources (`source_ranges.py`) loses its places to others, so that one person with many
+# sources takes none from anybody.
+MAX_DELAYED: Final = 256
 
 
 @dataclass(frozen=True, slots=True)

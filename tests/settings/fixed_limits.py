@@ -166,6 +166,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
             "herod.throttle.rules:RANGE.limit"
         ),
         "delayed sign-ins of one source at a time": "herod.throttle.rules:MAX_DELAYED_PER_SOURCE",
+        "delayed sign-ins at a time": "herod.throttle.rules:MAX_DELAYED",
         "wrong legacy secrets from one source, before it is locked": "herod.throttle.rules:LEGACY.limit",
         "wrong legacy secrets from one range of sources, before it is locked": (
             "herod.throttle.rules:LEGACY_RANGE.limit"

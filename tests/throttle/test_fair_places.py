@@ -50,6 +50,8 @@ async def test_whose_place_is_taken(
     places = FairPlaces(4, 4, 4)
     with ExitStack() as stack:
         before = held(places, stack, *paths)
+        assert places.has_room(*newcomer) == (taken is not None)
+        assert not lost(before)
         (place,) = held(places, stack, newcomer)
         assert (place is None) == (taken is None)
         assert lost(before) == (taken or [])

@@ -16,6 +16,7 @@ from herod.scopes.principal import Source
 from herod.throttle.rules import (
     DELAYS,
     LOOPBACK,
+    MAX_DELAYED,
     MAX_DELAYED_PER_SOURCE,
     guess_at,
 )
@@ -332,6 +333,36 @@ async def test_a_burst_of_a_source_has_no_more_places(harness: Harness, autojump
     assert (
         sum(count for one in harness.store.scan(GuessCount) for _, count in one.marks) == 3 * answers["bad_credentials"]
     )
+
+
+@pytest.mark.usefixtures("cheap")
+async def test_many_sources_of_one_person_hold_few_places(harness: Harness, mock_clock: trio.testing.MockClock) -> None:
+    """The delays of all its sources together take a bounded number of connections, and none of another's places."""
+    sources = [uid(100_000 + number) for number in range(MAX_DELAYED // MAX_DELAYED_PER_SOURCE + 4)]
+    mock_clock.autojump_threshold = 0
+    for source in [*sources, uid(7)]:
+        for number in range(DELAYS[0][0]):
+            assert await sign_in(harness, email=f"{number}.{source.label[4:]}@example.org", source=source) != "ok"
+    mock_clock.autojump_threshold = inf
+    answers: Counter[str] = Counter()
+
+    async def spray(source: Source, number: int) -> None:
+        answers[await sign_in(harness, email=f"more{number}.{source.label[4:]}@example.org", source=source)] += 1
+
+    async def other() -> None:
+        answers[f"other {await sign_in(harness, email='another@example.org', source=uid(7))}"] += 1
+
+    async with trio.open_nursery() as nursery:
+        for source in sources:
+            for number in range(MAX_DELAYED_PER_SOURCE):
+                nursery.start_soon(spray, source, number)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(other)
+        await trio.testing.wait_all_tasks_blocked()
+        assert answers.total() == len(sources) * MAX_DELAYED_PER_SOURCE - MAX_DELAYED + 1  # all others wait
+        mock_clock.autojump_threshold = 0
+    assert answers["other bad_credentials"] == 1
+    assert answers["rate_limited"] == len(sources) * MAX_DELAYED_PER_SOURCE - MAX_DELAYED + 1
 
 
 # Registration
