@@ -133,7 +133,7 @@ put_files() {
   fi
   put systemd/herod.sysusers.conf "$root/lib/sysusers.d/herod.conf"
   put systemd/herod.tmpfiles.conf "$root/lib/tmpfiles.d/herod.conf"
-  for file in systemd/herod.service.d/*.conf systemd/herod.toml; do
+  for file in systemd/herod.{service,socket}.d/*.conf systemd/herod.toml; do
     put "$file" "$root/share/herod/$(basename "$file")"
   done
   for file in README.md CHANGELOG.md LICENSE docs/*.md docs/security/*.md; do
@@ -186,6 +186,7 @@ do_install() {
   echo
   echo 'herod is installed. To start it, now and at boot:'
   echo '  systemctl daemon-reload'
+  if [[ $unit != herod ]]; then echo "  systemctl link $units/system/herod.socket"; fi
   echo "  systemctl enable --now $unit      (after an update: systemctl restart herod)"
   echo '  herod doctor'
 }

@@ -29,6 +29,7 @@ SHARED = (
     "share/herod/herod.toml",
     "share/herod/socket-only.conf",
     "share/herod/socket-activation.conf",
+    "share/herod/socket-unit-only-unix.conf",
     "share/doc/herod/LICENSE",
     "share/doc/herod/README.md",
     "share/doc/herod/configuration.md",
@@ -135,7 +136,8 @@ def test_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = make("install", **place)
     assert done.returncode == 0, done.stderr
     assert "systemctl daemon-reload" in done.stdout
-    assert f"systemctl enable --now {prefix}/lib/systemd/system/herod.service" in done.stdout
+    units = prefix / "lib" / "systemd" / "system"
+    assert f"systemctl link {units}/herod.socket\n  systemctl enable --now {units}/herod.service " in done.stdout
     check_layout(prefix, str(prefix))
     assert {path.name for path in prefix.iterdir()} == {"bin", "lib", "share"}
     assert (etc / "herod" / "herod.toml").read_text() == 'registration = "closed"\n', "settings are never overwritten"

@@ -45,8 +45,9 @@ def place(folder: Path, *dropins: str) -> Path:
         target.write_text((UNITS / name).read_text().replace("/usr/local/bin/herod", "/bin/true"))
     for name in dropins:
         for parent in (folder, folder / "user"):
-            (parent / "herod.service.d").mkdir(exist_ok=True)
-            shutil.copy(UNITS / "herod.service.d" / name, parent / "herod.service.d")
+            unit = "herod.socket.d" if name.startswith("socket-unit") else "herod.service.d"
+            (parent / unit).mkdir(exist_ok=True)
+            shutil.copy(UNITS / unit / name, parent / unit)
     return folder
 
 
@@ -102,7 +103,10 @@ def test_memory(name: str) -> None:
 
 
 @needs_systemd
-@pytest.mark.parametrize("dropins", [(), ("socket-only.conf",), ("socket-activation.conf",)])
+@pytest.mark.parametrize(
+    "dropins",
+    [(), ("socket-only.conf",), ("socket-only.conf", "socket-unit-only-unix.conf"), ("socket-activation.conf",)],
+)
 @pytest.mark.parametrize("scope", ["system", "user"])
 def test_verify(tmp_path: Path, scope: str, dropins: tuple[str, ...]) -> None:
     """The service manager has no complaints, with and without each drop-in."""
@@ -167,6 +171,26 @@ def test_group_reaches_the_socket() -> None:
     assert unit["ListenStream"] == ["/run/herod/herod.sock", "127.0.0.1:3350", "[::1]:3350"]
 
 
+def test_who_holds_the_addresses(tmp_path: Path) -> None:
+    """The service manager holds them by default, from boot and through crashes; without it herod binds them itself."""
+    unit = said("herod.service")
+    assert unit["Wants"] == ["herod.socket"]
+    assert "Requires" not in unit, "a taken port would stop the Unix socket too"
+    assert "herod.socket" in unit["After"][0].split()
+    assert unit["RuntimeDirectoryPreserve"] == ["yes"]
+    # A crash takes at least RestartSec: no series of them reaches the limit at which systemd closes the sockets.
+    assert int(unit["StartLimitBurst"][0]) >= int(unit["StartLimitIntervalSec"][0]) / int(unit["RestartSec"][0])
+    if shutil.which("systemctl"):
+        for name in ("herod.service", "herod.socket"):
+            target = tmp_path / "usr/local/lib/systemd/system" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(UNITS / name, target)
+        command = ["systemctl", f"--root={tmp_path}", "enable", "herod.service"]
+        subprocess.run(command, capture_output=True, timeout=60, check=True)
+        wants = tmp_path / "etc/systemd/system/sockets.target.wants/herod.socket"
+        assert wants.is_symlink(), "who enables the service, as was documented before, enables the socket"
+
+
 def test_what_a_users_own_start_prepares(tmp_path: Path) -> None:
     """The user unit creates a secret once, and uses the user's settings file rather than the system's."""
     unit = said("user/herod.service")
@@ -196,6 +220,7 @@ def test_socket_only() -> None:
     """The drop-in removes all network access, including the daemon's own addresses."""
     dropin = said("herod.service.d/socket-only.conf")
     assert dropin["Environment"] == ['"HEROD_BIND=unix:/run/herod/herod.sock,mode=0660"']
+    assert said("herod.socket.d/socket-unit-only-unix.conf")["ListenStream"] == ["", "/run/herod/herod.sock"]
     assert dropin["PrivateNetwork"] == ["yes"]
     assert dropin["RestrictAddressFamilies"] == ["", "AF_UNIX"]
     assert (dropin["IPAddressDeny"], dropin["IPAddressAllow"]) == (["any"], [""])

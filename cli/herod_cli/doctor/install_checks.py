@@ -67,7 +67,11 @@ def check_install() -> Iterator[Finding]:
     path = next((folder / "herod.service" for folder in UNIT_FOLDERS if (folder / "herod.service").is_file()), None)
     beside = Path(sys.prefix).parent / "systemd" / "system" / "herod.service"
     if path is None and beside.is_file():
-        yield warn("install", f"{beside} is not in a folder that systemd reads.", f"systemctl enable --now {beside}")
+        yield warn(
+            "install",
+            f"{beside} is not in a folder that systemd reads.",
+            f"systemctl link {beside.with_suffix('.socket')}; systemctl enable --now {beside}",
+        )
         return
     if path is None:
         yield ok("install", "No herod.service is installed on this machine: `make install` installs one.")
@@ -225,7 +229,7 @@ def _check_group(unit: Unit) -> Iterator[Finding]:
         yield warn(
             "installed-socket",
             f"{SOCKET} is {owner(found)}: members of group {unit.group} cannot connect.",
-            f'set Environment="HEROD_BIND=unix:{SOCKET},mode=0660 …" in a drop-in: systemctl edit herod',
+            f"systemctl edit herod.socket: SocketGroup={unit.group}, SocketMode=0660; or mode=0660 in HEROD_BIND",
         )
     elif os.geteuid() in {ROOT, found.st_uid} or gid in {os.getegid(), *os.getgroups()}:
         yield ok("installed-socket", f"{SOCKET} is {owner(found)}, and you can connect.")

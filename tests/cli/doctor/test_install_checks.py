@@ -101,7 +101,9 @@ def test_units_where_systemd_does_not_look(
     unit.touch()
     monkeypatch.setattr(sys, "prefix", str(machine / "opt" / "lib" / "herod"))
     checks = json.loads(herod("doctor", "--output", "json").out)["checks"]
-    assert [check["fix"] for check in checks if check["check"] == "install"] == [f"systemctl enable --now {unit}"]
+    assert [check["fix"] for check in checks if check["check"] == "install"] == [
+        f"systemctl link {unit.with_suffix('.socket')}; systemctl enable --now {unit}"
+    ]
 
 
 def test_all_is_well(installed: Installed) -> None:
