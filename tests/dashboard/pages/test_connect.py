@@ -102,6 +102,7 @@ async def test_python_snippets_are_programs(harness: Harness, signing: str) -> N
         imports = re.findall(r"^from herod.*$", text, re.MULTILINE)
         exec("\n".join(imports), {})  # noqa: S102 - our own lines
         assert json.dumps(f"unix:{SOCKET}") in text
+        assert "insecure_http" not in text
     assert ("jwks=True" if signing == "EdDSA" else "hero_secret") in found["python-verifier"]
 
 
@@ -121,6 +122,11 @@ async def test_a_daemon_without_a_socket(harness: Harness) -> None:
     found = await snippets(harness, binds=("127.0.0.1:3350",))
     assert {"python-verifier", "curl-peer", "curl-socket", "systemd-rule", "systemd-peer"} & set(found) == set()
     assert f"curl --json @- {URL}/validate" in found["curl-validate"]
+    for name in ("python-sync", "python-async"):
+        assert "identity=Bearer(key), insecure_http=True)" in found[name], (
+            "without it the client sends no key over http"
+        )
+        compile(found[name], name, "exec")
 
 
 async def test_a_daemon_behind_https(harness: Harness) -> None:
