@@ -169,6 +169,8 @@ class _Server:
                         raise
                     continue  # that client has disconnected already (accept(2), "Error handling")
                 self._admit(connected, address, listener, tasks)
+                if len(self._places) >= self._most:
+                    break  # whoever comes next needs a search of all connections: others get a turn before that
 
     def _admit(self, connected: socket.socket, address: object, listener: BoundListener, tasks: trio.Nursery) -> None:
         raw = SocketTransport(connected)

@@ -2,13 +2,17 @@
 
 import logging
 import os
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 import trio
 
 from herod.protocols.http import Request, Response
 from herod.scopes.principal import Peer
+from herod.server.connection_eviction import Eviction
 from herod.server.connection_limits import Limits
 from herod.server.response_writer import AnswerWriter
 from support.in_process_server import BOTH, GET, QUICK, WAYS, Way, serving
@@ -328,6 +332,36 @@ async def test_cap_evicts_half_a_request_first() -> None:
             assert (await new.ask(GET)).status == 200
             assert await slow.is_cut()
             assert (await idle.ask(GET)).status == 200
+
+
+class Steps(trio.abc.Instrument):
+    """Counts the steps of tasks."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Count one."""
+        self.taken += 1
+
+
+async def test_others_get_a_turn_between_two_evictions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each newcomer costs a search of all connections, a burst of them does not hold the loop."""
+    steps, searches = Steps(), []
+
+    def choose(self: Eviction[Any], newcomer: str | None, *, latest: float) -> None:
+        searches.append(steps.taken)
+
+    monkeypatch.setattr(Eviction, "choose", choose)
+    trio.lowlevel.add_instrument(steps)
+    async with serving(limits=Limits(max_connections=1)) as running, await running.connect() as first:
+        await first.ask(GET)
+        with ExitStack() as burst:
+            for _ in range(10):
+                burst.enter_context(socket.socket(socket.AF_UNIX)).connect(running.path)
+            await settle(lambda: len(searches) == 10)
+    trio.lowlevel.remove_instrument(steps)
+    assert len(set(searches)) == 10
 
 
 async def test_access_log(caplog: pytest.LogCaptureFixture) -> None:
