@@ -17,15 +17,36 @@ from herod.identity.credential_types import (
     SessionCookie,
     UnknownScheme,
 )
+from herod.pipeline.operation_definition import Operation
+from herod.scopes.decisions import Access
 from herod_client.core.errors import InvalidRequest
 
-__all__ = ["SESSION_COOKIE", "SESSION_COOKIE_TLS", "header_text", "request_credential"]
+__all__ = ["SESSION_COOKIE", "SESSION_COOKIE_TLS", "header_text", "operation_credential", "request_credential"]
 
 SESSION_COOKIE: Final = "herod_session"
 SESSION_COOKIE_TLS: Final = "__Host-herod_session"
 # Headers that only relays and browsers send; with one of them, the peer's uid does not identify the caller.
 RELAY_HEADERS: Final = frozenset({"forwarded", "via", "origin", "referer"})
 RELAY_PREFIX: Final = "x-forwarded-"
+
+
+def operation_credential(operation: Operation, headers: Mapping[str, str]) -> Presented | None:
+    """The credential that the request presents for an operation; None if the operation takes no notice of any.
+
+    An operation for everybody that answers questions about others' credentials gets the one that can be read, if any:
+    a service key has a limit of its own there.
+
+    Raises:
+        InvalidRequest: as `request_credential`, unless the operation is for everybody.
+    """
+    if operation.needs is not Access.PUBLIC:
+        return request_credential(headers)
+    if operation.verifies is None:
+        return None
+    try:
+        return request_credential(headers)
+    except InvalidRequest:
+        return None
 
 
 def request_credential(headers: Mapping[str, str], *, may_be_local_admin: bool = True) -> Presented | None:

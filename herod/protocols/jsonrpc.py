@@ -15,7 +15,7 @@ import trio
 from herod.identity.credential_types import Presented
 from herod.pipeline.operation_definition import Operation, Params, Surface
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.credential_headers import request_credential
+from herod.protocols.credential_headers import operation_credential
 from herod.protocols.decode import convert_params, decode_params
 from herod.protocols.documents.openrpc import DISCOVER
 from herod.protocols.error_codes import INTERNAL, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
@@ -32,7 +32,6 @@ from herod.protocols.jsonrpc_messages import (
 )
 from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import MAX_ANSWER_BYTES, check_answer, encode, json_response
-from herod.scopes.decisions import Access
 from herod.scopes.principal import Source
 from herod.throttle.source_shares import share_of
 from herod_client.core.errors import HerodError, InvalidRequest, TooLarge, quoted
@@ -168,8 +167,8 @@ class JsonRpc:
     async def _run(self, operation: Operation, call: Call, request: Request) -> bytes:
         params = _read_params(operation, bytes(call.params))
         presented: Presented | None = None
-        if operation.needs is not Access.PUBLIC and not _brings_credential(operation, params):
-            presented = request_credential(request.headers)
+        if not _brings_credential(operation, params):
+            presented = operation_credential(operation, request.headers)
         source: Source = request.source
         return check_answer(operation, encode(await self._pipeline.call(operation, params, presented, source)))
 

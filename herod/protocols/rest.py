@@ -7,7 +7,7 @@ import msgspec
 
 from herod.pipeline.operation_definition import Operation, Params, Route
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.credential_headers import header_text, request_credential
+from herod.protocols.credential_headers import header_text, operation_credential
 from herod.protocols.decode import check_json, convert_params, decode_params, read_query, require_json
 from herod.protocols.http import Request, Response
 from herod.protocols.refused_requests import note_refusal
@@ -21,7 +21,6 @@ from herod.protocols.responses import (
     json_response,
     plain_error,
 )
-from herod.scopes.decisions import Access
 from herod_client.core.errors import HerodError, InvalidRequest
 
 __all__ = ["IN_QUERY", "STREAM_TYPE", "PathHandler", "rest_handler"]
@@ -41,12 +40,11 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
     has_envelope = is_enveloped(route.path)
     write_error: ErrorWriter = envelope_error(version) if has_envelope else plain_error
     status = 201 if operation.creates else 200
-    is_public = operation.needs is Access.PUBLIC
 
     async def answer(request: Request, path: dict[str, str]) -> Response:
         try:
             params = read_params(operation, route, request, path)
-            presented = None if is_public else request_credential(request.headers)
+            presented = operation_credential(operation, request.headers)
             request.ends_with_client = operation.wait is not None
             result = await pipeline.call(operation, params, presented, request.source)
             if operation.streamed is not None:

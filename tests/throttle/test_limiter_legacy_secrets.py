@@ -220,6 +220,44 @@ async def test_the_users_of_a_service_do_not_lock_it(harness: Harness) -> None:
     assert (await harness.call("token.validate", Bearer(key), TCP, token=token)).valid
 
 
+@pytest.mark.parametrize("header", ["authorization", "x-api-key"])
+async def test_a_service_key_counts_on_every_wire(harness: Harness, header: str) -> None:
+    """The key is read from the headers wherever the question is asked, over REST and JSON-RPC, alone and in batches."""
+    key = await harness.service_key("read")
+    headers = {header: f"Bearer {key}" if header == "authorization" else key}
+    questions = [("token.validate", "token"), ("auth.verify", "key")]
+    for number in range(10):
+        text = f"what users typed {number}"
+        assert (await harness.request("POST", "/validate", json={"token": text}, headers=headers)).status == 200
+        calls = [
+            {"jsonrpc": "2.0", "id": 1, "method": method, "params": {name: f"{text} {path}"}}
+            for method, name in questions
+            for path in ("/rpc", "/")
+        ]
+        for path, json in (("/rpc", calls), ("/", calls[0]), ("/", calls[1]), ("/rpc", calls[2])):
+            answer = await harness.request("POST", path, json=json, headers=headers)
+            assert b"error" not in answer.response.body
+    assert await ask(harness, "whoami", Bearer(LEGACY["user"])) == "ok"
+    for number in range(20):
+        json = {"token": f"more {number}"}
+        assert (await harness.request("POST", "/validate", json=json, headers=headers)).status == 200
+    right = {"token": LEGACY["user"]}
+    assert (await harness.request("POST", "/validate", json=right, headers=headers)).status == 429
+    assert (await harness.request("POST", "/validate", json=right)).json["valid"]
+
+
+async def test_what_is_beside_a_question_never_refuses_it(harness: Harness) -> None:
+    """An operation for everybody answers, whatever the headers are."""
+    for headers in (
+        {"authorization": "Basic nonsense"},
+        {"authorization": "Bearer herod_s_wrong"},
+        {"authorization": "Other x"},
+        {"authorization": "Bearer one", "x-api-key": "another"},
+    ):
+        answer = await harness.request("POST", "/validate", json={"token": LEGACY["user"]}, headers=headers)
+        assert answer.json["valid"]
+
+
 async def test_only_service_keys_have_a_count_of_their_own(harness: Harness) -> None:
     """Accounts, user keys, wrong keys and legacy secrets beside a question do not avoid the count of the source."""
     user = await harness.user("user")
