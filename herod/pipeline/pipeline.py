@@ -34,7 +34,7 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.store_interface import Page, Store, Writer
 from herod.throttle.limiter import AttemptLimiter
-from herod.throttle.rules import Counter, client_secret_counter, legacy_counters, service_counter
+from herod.throttle.rules import Counter, client_secret_counters, legacy_counters, service_counter
 from herod.throttle.source_shares import share_of
 from herod_client.core.errors import (
     HerodError,
@@ -413,7 +413,7 @@ def _guessed_at(store: Store, runtime: Runtime, presented: Presented | None, sou
         case SecretHeader() if runtime.config.legacy:
             return legacy_counters(source)
         case Basic(client_id, secret) if not has_checksum(secret) and _is_imported(store.get(Account, client_id)):
-            return (client_secret_counter(source),)
+            return client_secret_counters(source)
         case _:
             return ()
 

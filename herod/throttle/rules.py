@@ -17,6 +17,7 @@ to lock anyone out. At most `MAX_DELAYED_PER_SOURCE` attempts of one source may 
     service        the same that a service was presented    300  100      locked
     client         of imported client secrets               300  10       locked
                    from one source
+    client_range   the same from a range of sources         300  50       locked
     ownership      of one principal from one source         300  10       locked
     registration   to register from one source             3600  20       locked
     registration_range  the same from a range of sources   3600  100      locked
@@ -46,6 +47,7 @@ from herod.throttle.source_shares import exact_share_of, share_of
 __all__ = [
     "ACCOUNT",
     "CLIENT",
+    "CLIENT_RANGE",
     "DELAYS",
     "LEGACY",
     "LEGACY_RANGE",
@@ -65,7 +67,7 @@ __all__ = [
     "LimitRule",
     "Marks",
     "add",
-    "client_secret_counter",
+    "client_secret_counters",
     "code_guess",
     "delay",
     "guess_at",
@@ -121,6 +123,7 @@ LEGACY_RANGE: Final = LimitRule("legacy_range", window=300, limit=50)
 REGISTRATION_RANGE: Final = LimitRule("registration_range", window=3600, limit=100)
 SERVICE: Final = LimitRule("service", window=300, limit=100)
 CLIENT: Final = LimitRule("client", window=300, limit=10)
+CLIENT_RANGE: Final = LimitRule("client_range", window=300, limit=50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +195,10 @@ def service_counter(principal_id: str, source: Source) -> Counter:
     return Counter(SERVICE, (principal_id, share_of(source)))
 
 
-def client_secret_counter(source: Source) -> Counter:
-    """The counter of wrong secrets for accounts with an imported one, which a person may have chosen."""
-    return Counter(CLIENT, (share_of(source),))
+def client_secret_counters(source: Source) -> tuple[Counter, ...]:
+    """The counters of wrong secrets for accounts with an imported one, which a person may have chosen."""
+    share = share_of(source)
+    return Counter(CLIENT, (share,)), *_of_range(CLIENT_RANGE, share)
 
 
 def ownership_counter(principal_id: str, source: Source) -> Counter:

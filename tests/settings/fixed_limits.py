@@ -177,6 +177,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "wrong secrets for accounts with an imported client secret from one source, before it is locked": (
             "herod.throttle.rules:CLIENT.limit"
         ),
+        "the same from one range of sources": "herod.throttle.rules:CLIENT_RANGE.limit",
         "requests of one principal from one source for resources that were not found, before it is locked": (
             "herod.throttle.rules:OWNERSHIP.limit"
         ),

@@ -301,6 +301,11 @@ async def test_client_secrets_that_people_chose(harness: Harness) -> None:
     assert await ask(harness, "token.create", Basic(other.client_id, "guess")) == "bad_credentials"
     assert await ask(harness, "token.create", other.basic) == "ok"
     assert await ask(harness, "token.create", Basic(user.client_id, chosen), uid(7)) == "ok"
+    for number in range(50):
+        presented = Basic(user.client_id, "guess")
+        assert await ask(harness, "token.create", presented, uid(100_000 + number)) == "bad_credentials"
+    assert await ask(harness, "token.create", Basic(user.client_id, chosen), uid(100_100)) == "rate_limited"
+    assert await ask(harness, "token.create", Basic(user.client_id, chosen), uid(7)) == "ok"
 
 
 async def test_no_operation_verifies_what_is_not_counted(harness: Harness) -> None:
