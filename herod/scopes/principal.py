@@ -79,9 +79,12 @@ class Source:
 
     @property
     def label(self) -> str:
-        """Its name in the logs: `uid:1000`, an address, or `127.0.0.1 (uid 1000)` for a local user over TCP."""
+        """Its name in the logs: `uid:1000`, an address, or `127.0.0.1 (uid 1000)` for a local user over TCP.
+
+        A client that a local user names, as any can if a loopback address is trusted, is `192.0.2.7 (by uid 1000)`.
+        """
         if self.client is not None:
-            return self.client
+            return self.client if self.tcp_uid is None else f"{self.client} (by uid {self.tcp_uid})"
         if self.peer is not None:
             return f"uid:{self.peer.uid}"
         return self.address if self.tcp_uid is None or self.may_relay else f"{self.address} (uid {self.tcp_uid})"
