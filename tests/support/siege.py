@@ -305,20 +305,23 @@ def _defend(at: Besieged, end: float) -> dict[str, tuple[list[int], list[float]]
     """Use herod until the end, over both transports in turn; return statuses and seconds by kind."""
     found: dict[str, tuple[list[int], list[float]]] = {}
 
-    def ask(kind: str, line: Line, *request: Any, wait: float = 0.0, **headers: Any) -> None:
+    def ask(kind: str, line: Line, *request: Any, wait: float = 0.0, **headers: Any) -> bytes:
         began = time.monotonic()
-        status, _ = line.ask(*request, **headers)
+        status, body = line.ask(*request, **headers)
         statuses, seconds = found.setdefault(kind, ([], []))
         statuses.append(status)
         seconds.append(max(0.0, time.monotonic() - began - wait))
         if status != SERVED:
             time.sleep(0.1)
+            return b""
+        return body
 
     def follow() -> None:
-        line = Line(at.defenders[-1])
-        path = f"/api/v1/tokens/changes?wait=1&cursor={at.cursor}"
+        line, cursor = Line(at.defenders[-1]), at.cursor
         while time.monotonic() < end:
-            ask("feed", line, "GET", path, wait=1.0, Authorization=f"Bearer {at.token}")
+            path = f"/api/v1/tokens/changes?wait=1&cursor={cursor}"
+            body = ask("feed", line, "GET", path, wait=1.0, Authorization=f"Bearer {at.token}")
+            cursor = json.loads(body)["data"]["cursor"] if body else cursor
 
     follower = threading.Thread(target=follow, daemon=True)
     follower.start()

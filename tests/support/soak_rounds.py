@@ -23,7 +23,7 @@ SHORT: Final = {
     "EIO_ROUNDS": 2,
     "STALLS": 100,
     "UNREAD": 100,
-    "SIEGE": 2,
+    "SIEGE": 1,
     "BOUNDS": 300,
     "AUDIT": 1000,
     "FUZZ": 400,
