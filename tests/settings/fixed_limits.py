@@ -55,7 +55,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "items in a JSON-RPC batch": "herod.protocols.jsonrpc:MAX_BATCH",
         "pipelined requests answered in a row, before others are served": "herod.server.connections:_TURN",
         "bytes read from a client at once": "herod.server.sockets.socket_byte_stream:_RECEIVE_BYTES",
-        "the same over TLS": "herod.server.sockets.tls:_READ_BYTES",
+        "bytes read from a client over TLS at once": "herod.server.sockets.tls:_READ_BYTES",
         "bytes of TLS messages in memory before they are sent": "herod.server.sockets.tls:_DRAINED_BYTES",
         "seconds that a refused client's input is still read": ("herod.server.connection_limits:Limits.linger_seconds"),
         "bytes of that input": "herod.server.connection_limits:Limits.linger_bytes",
