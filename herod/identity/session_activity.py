@@ -4,7 +4,12 @@ Kept in memory: after a restart every session counts as just used. Sessions with
 all end 12 hours after their sign-in.
 """
 
-__all__ = ["SessionActivity"]
+from typing import Final
+
+__all__ = ["MAX_SESSIONS", "SessionActivity"]
+
+# Sessions whose last use is remembered; of more, those that were not used for the longest count as never used.
+MAX_SESSIONS: Final = 65_536
 
 
 class SessionActivity:
@@ -20,6 +25,9 @@ class SessionActivity:
 
     def note(self, session_id: str, now: int) -> None:
         """Note that a person uses a session; a page that refreshes itself is no use."""
+        self._used_at.pop(session_id, None)
+        if len(self._used_at) >= MAX_SESSIONS:
+            del self._used_at[next(iter(self._used_at))]
         self._used_at[session_id] = now
 
     def is_idle(self, session_id: str, *, created_at: int, now: int, limit: int) -> bool:

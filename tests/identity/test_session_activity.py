@@ -1,6 +1,6 @@
 """The last uses of sessions."""
 
-from herod.identity.session_activity import SessionActivity
+from herod.identity.session_activity import MAX_SESSIONS, SessionActivity
 
 
 def idle(activity: SessionActivity, id: str, now: int, created_at: int = 100) -> bool:
@@ -26,3 +26,15 @@ def test_forget() -> None:
     activity.forget(150)
     assert idle(activity, "a", 205)
     assert not idle(activity, "b", 205)
+
+
+def test_bounded() -> None:
+    """Of more sessions than are remembered, the one that was not used for the longest counts as never used."""
+    activity = SessionActivity(started_at=50)
+    activity.note("a", 120)
+    activity.note("b", 120)
+    activity.note("a", 121)
+    for number in range(MAX_SESSIONS - 1):
+        activity.note(str(number), 122)
+    assert idle(activity, "b", 122)
+    assert not idle(activity, "a", 122)

@@ -150,6 +150,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "sources, or ranges of sources, that wait for one": "herod.throttle.fair_turns:MAX_WAITING_RANGES",
         "sources whose turns are remembered": "herod.throttle.fair_turns:MAX_REMEMBERED",
         "seconds that a dashboard session lasts": "herod.operations.sessions.session_lifecycle:SESSION_TTL",
+        "dashboard sessions whose last use is remembered": "herod.identity.session_activity:MAX_SESSIONS",
         "seconds that a code of `herod ui` is valid": "herod.operations.sessions.terminal_sign_in_codes:CODE_SECONDS",
         "seconds that a code for the first admin is valid": "herod.operations.accounts.first_admin:FIRST_CODE_SECONDS",
         "codes of one kind at a time": "herod.identity.one_time_codes:MAX_CODES",
