@@ -79,6 +79,32 @@ def test_who_gives_way(name: str) -> None:
     assert (chosen.name if chosen is not None else None) == expected
 
 
+def subordinate(number: int) -> Seat:
+    """A connection of one of a user's subordinate uids."""
+    seat = Seat(f"s{number}")
+    seat.share = f"uid:{165_536 + number}"
+    return seat
+
+
+@pytest.mark.parametrize(
+    ("newcomer", "others"),
+    [
+        pytest.param("b", [], id="another source"),
+        pytest.param("b", ["b1", "b2"], id="who has more than each source of the range"),
+        pytest.param("uid:300000", [], id="another user's subordinate uid"),
+        pytest.param("uid:166000", ["b1", "b2", "b3"], id="one more of the range"),
+    ],
+)
+def test_many_sources_of_one_person(newcomer: str, others: list[str]) -> None:
+    """Whoever takes all connections with one of each of many sources gives way, and takes none from others."""
+    shares: Eviction[Seat] = Eviction()
+    for seat in [subordinate(number) for number in range(10)] + [old(name, since=1) for name in others]:
+        shares.add(seat)
+    chosen = shares.choose(newcomer, latest=LATEST)
+    assert chosen is not None
+    assert chosen.name[0] == "s"
+
+
 def test_places_are_counted() -> None:
     """Each connection counts once, may be discarded repeatedly, and a source without any is forgotten."""
     shares: Eviction[Seat] = Eviction()
@@ -91,7 +117,7 @@ def test_places_are_counted() -> None:
     assert len(shares) == 1
     shares.discard(two)
     assert len(shares) == 0
-    assert not shares.by_source
+    assert not shares.by_range
 
 
 async def fill(clients: list[Client], data: bytes) -> None:
