@@ -1,11 +1,15 @@
 """New passwords that are easy to guess are refused."""
 
+import sys
+from types import FrameType
+
 import pytest
 
 from herod.credentials.guessable_passwords import require_unguessable
 from herod.credentials.passwords import MAX_CHARS, MIN_CHARS
 from herod_client.core.errors import InvalidRequest
 
+MAX_EVENTS = 150_000  # calls and returns
 ADA = ("ada.lovelace@analytical.example", "Ada Lovelace")
 
 
@@ -33,6 +37,8 @@ def test_guessed_early(password: str) -> None:
         "пароль из трёх слов",
         "staple " * 3 + "tr0ub4dor",
         "ü" * 3 + "kx0vq!mzpw",
+        "4@8({[<369|!10$5+72%" * 3,
+        "correct horse battery 4@({[<691!|7$5+",
     ],
 )
 def test_hard_to_guess(password: str) -> None:
@@ -49,3 +55,29 @@ def test_the_common_ones() -> None:
     for password in common:
         with pytest.raises(InvalidRequest):
             require_unguessable(password)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *("4@8({[<369|!10$5+72%" * 6, "|{${!([519+<64@7" * 8, "1234567890" * 12, "1|!7" * 32, "aab" * 42),
+        *("4@8({[<3" * 16, "1.1.2001/2-3-1999 4_5_1988" * 4, "p@$$w0rd" * 16, "\ufdfa" * MAX_CHARS),
+    ],
+)
+def test_bounded_work(password: str) -> None:
+    """No password takes much longer than others: there are hundreds of ways to read symbols as letters."""
+    require_unguessable("correct horse battery")  # the lists are loaded
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        require_unguessable(password, *ADA)
+    except InvalidRequest:
+        pass
+    finally:
+        sys.setprofile(None)
+    assert calls < MAX_EVENTS

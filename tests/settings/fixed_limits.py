@@ -129,6 +129,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "characters of it that are judged by how easy it is to guess": (
             "herod.credentials.guessable_passwords:MAX_CHARS_ESTIMATED"
         ),
+        "ways to read its symbols as letters; with more, only its first 12 characters are judged": (
+            "herod.credentials.guessable_passwords:MAX_READINGS"
+        ),
         "characters up to which a password is normalized": "herod.credentials.passwords:MAX_CHARS_BEFORE_NFKC",
         "characters of an access token": "herod_client.core.access_tokens:MAX_TOKEN_CHARS",
         "depth of JSON in it": "herod_client.core.access_tokens:MAX_DEPTH",
