@@ -306,8 +306,6 @@ class Pipeline:
         record = None
         if isinstance(operation.target, Target):
             record = find_target(self.store, context, operation.target, params)
-        if isinstance(record, Account | ApiKey):
-            check_last_admin(self.store, context, record, None)
         unwritten(self.store, context, params, record)
 
     def _context(self, source: Source) -> Context:

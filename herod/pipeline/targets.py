@@ -9,7 +9,7 @@ from typing import TypeVar
 from herod.identity.effective_principals import LOCAL_ADMIN_ID, legacy_principal, local_admin
 from herod.pipeline.operation_definition import Context, Params, Target
 from herod.pipeline.parameter_types import ClientId, Email
-from herod.pipeline.privilege_ceilings import check_target, is_admin, owns
+from herod.pipeline.privilege_ceilings import check_last_admin, check_target, is_admin, owns
 from herod.pipeline.text_normalization import parse_email
 from herod.records import Account, ApiKey, Deletion, PeerRule, Record
 from herod.scopes.principal import Principal, PrincipalKind
@@ -99,7 +99,13 @@ def grants_of(reader: Reader, context: Context, principal_id: str) -> Grants:
 
 
 def switch_off_target(reader: Reader, context: Context, params: Params, record: Record) -> None:
-    """Disable a command's target in this process while the store cannot be written."""
+    """Disable a command's target in this process while the store cannot be written.
+
+    Raises:
+        Conflict: it is the last admin.
+    """
+    if isinstance(record, Account | ApiKey):
+        check_last_admin(reader, context, record, None)
     context.runtime.switch_off(record.id)
 
 

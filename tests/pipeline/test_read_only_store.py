@@ -160,5 +160,18 @@ async def test_a_session_ends_in_memory(harness: Harness, read_only: Callable[[]
     assert (await harness.call("whoami", other if ended is mine else mine, TCP)).sub == user.client_id
 
 
+async def test_the_last_admin_can_end_its_sessions_in_memory() -> None:
+    """Ending sessions takes nothing from the account, so the only admin may too: its sessions end."""
+    async with open_harness() as harness:
+        last = await harness.user(scope="admin")
+        mine, stolen = await last.session(), await last.session()
+        harness.store.write = _refuse  # type: ignore[method-assign, assignment]
+        with pytest.raises(Unavailable):
+            await harness.call("session.end_all", mine, TCP)
+        with pytest.raises(Unauthenticated):
+            await harness.call("whoami", stolen, TCP)
+        assert (await harness.call("whoami", mine, TCP)).sub == last.client_id
+
+
 async def _refuse(function: Callable[..., Any]) -> None:
     raise Unavailable("The store's disk is full.", reason="full")
