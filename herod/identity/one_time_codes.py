@@ -33,7 +33,7 @@ class _Kept(Generic[T]):
     made_at: int
     expires_at: int
     size: int
-    source: str
+    path: tuple[str, ...]
 
     def is_valid(self, now: int) -> bool:
         return self.made_at - CLOCK_SKEW <= now < self.expires_at
@@ -53,13 +53,15 @@ class OneTimeCodes(Generic[T]):
         self._kept: dict[bytes, _Kept[T]] = {}  # oldest first
         self._lock = Lock()
 
-    def make(self, value: T, *, holder: str, now: int, expires_at: int, size: int = 0, source: str = "") -> str:
+    def make(
+        self, value: T, *, holder: str, now: int, expires_at: int, size: int = 0, sources: tuple[str, ...] = ()
+    ) -> str:
         """A new code for `value`; over a limit, the oldest code of the holder, or of all, is evicted.
 
         Args:
             size: approximate memory size of `value` in bytes.
-            source: where it was asked for, as limits name it. At a limit of all codes, a code of the source with the
-                most is evicted.
+            sources: where it was asked for, as limits name it, the widest first: a range of sources, the source. At a
+                limit of all codes, a code of whoever has the most is evicted, and so on within it.
         """
         code = new_opaque()
         with self._lock:
@@ -71,20 +73,21 @@ class OneTimeCodes(Generic[T]):
                 self._evict(lambda one: 1)
             while self._kept and size + sum(one.size for one in self._kept.values()) > MAX_CODE_BYTES:
                 self._evict(lambda one: one.size)
-            self._kept[self._mac(code)] = _Kept(value, holder, now, expires_at, size, source)
+            self._kept[self._mac(code)] = _Kept(value, holder, now, expires_at, size, (*sources, holder))
         return code
 
     def _evict(self, weight: Callable[[_Kept[T]], int]) -> None:
-        """Delete the oldest code of the source, and of its holders the one, that has the most."""
-        of_source, of_holder = Counter[str](), Counter[tuple[str, str]]()
+        """Delete the oldest code of the range, of its sources the one, and of their holders the one with the most."""
+        held = Counter[tuple[str, ...]]()
         for one in self._kept.values():
-            of_source[one.source] += weight(one)
-            of_holder[one.source, one.holder] += weight(one)
-        del self._kept[max(self._kept, key=lambda mac: self._share(mac, of_source, of_holder))]
+            for depth in range(len(one.path)):
+                held[one.path[: depth + 1]] += weight(one)
 
-    def _share(self, mac: bytes, of_source: Counter[str], of_holder: Counter[tuple[str, str]]) -> tuple[int, int]:
-        one = self._kept[mac]
-        return of_source[one.source], of_holder[one.source, one.holder]
+        def order(mac: bytes) -> list[int]:
+            path = self._kept[mac].path
+            return [held[path[: depth + 1]] for depth in range(len(path))]
+
+        del self._kept[max(self._kept, key=order)]
 
     def look(self, code: str, *, now: int) -> T | None:
         """The value of a code, without using it up; None if it is unknown, used or expired."""

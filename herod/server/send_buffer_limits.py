@@ -2,15 +2,18 @@
 
 A client that sends requests and does not read costs the memory of its responses, for as long as `write_seconds`. So
 each connection, each source and all connections together have a limit, and over it connections end: those of the
-source with the most unsent bytes first, oldest first. No client is cut off for what another source does not read.
+source with the most unsent bytes, in the range of sources with the most; oldest first. No client is cut off for what
+another source does not read.
 
 Must never count bytes that connections share, such as a document of which one copy is kept, nor end a connection
 itself: `add` returns those to end.
 """
 
+from collections import Counter
 from typing import Generic, Protocol, TypeVar
 
 from herod.server.connection_limits import Limits
+from herod.throttle.source_ranges import range_of
 
 __all__ = ["SMALL_BYTES", "SendBuffers", "Sender"]
 
@@ -54,9 +57,15 @@ class SendBuffers(Generic[One]):
         while self._sums.get(one.share, 0) > self._limits.unsent_bytes_of_source:
             ending.append(self._drop(next(iter(self._held[one.share]))))
         while self._total > self._limits.unsent_bytes_in_all:
-            heaviest = max(self._sums, key=self._sums.__getitem__)
-            ending.append(self._drop(next(iter(self._held[heaviest]))))
+            ending.append(self._drop(next(iter(self._held[self._heaviest()]))))
         return ending
+
+    def _heaviest(self) -> str:
+        """The source with the most, of the range with the most."""
+        of_range = Counter[str]()
+        for share, count in self._sums.items():
+            of_range[range_of(share)] += count
+        return max(self._sums, key=lambda share: (of_range[range_of(share)], self._sums[share]))
 
     def discard(self, one: One) -> None:
         """Forget a connection's unsent bytes; may be called again."""

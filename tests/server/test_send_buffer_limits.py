@@ -59,6 +59,16 @@ def test_all_together() -> None:
     assert unsent.add(Holder("c"), 100) == heavy[:1]
 
 
+def test_a_range_of_sources() -> None:
+    """Over the total limit, whoever has many sources that hold little each is cut off, and not another with more."""
+    unsent = bounded(total=350)
+    theirs = [Holder(f"uid:{100_000 + number}") for number in range(5)]
+    mine = Holder("uid:7")
+    assert unsent.add(mine, 100) == []
+    assert [one for holder in theirs for one in unsent.add(holder, 60)] == theirs[:1]
+    assert len(unsent) == 340
+
+
 def test_what_is_taken_is_forgotten() -> None:
     """Discarding a connection frees its bytes, may be repeated, and ignores unknown ones."""
     unsent, one = bounded(), Holder("a")

@@ -39,6 +39,7 @@ from herod.scopes.principal import Principal
 from herod.store.record_cache import record_bytes
 from herod.store.store_interface import Reader, Writer
 from herod.throttle.rules import Attempt, code_guess
+from herod.throttle.source_ranges import range_of
 from herod.throttle.source_shares import share_of
 from herod_client.core.errors import BadCredentials
 from herod_client.core.grants import intersect_grants
@@ -104,13 +105,14 @@ def session_code(tx: Writer, context: Context, params: MakeCode) -> SignInCode:
     """Create a one-time code that signs a browser in as the caller, with at most their scope. It expires in 60 s."""
     session = new_session(tx, context, context.principal)
     expires_at = min(context.now + CODE_SECONDS, session.expires_at or 0)  # a session always expires
+    share = share_of(context.source)
     code = context.runtime.session_codes.make(
         session,
         holder=context.principal.id,
         now=context.now,
         expires_at=expires_at,
         size=record_bytes(session),
-        source=share_of(context.source),
+        sources=(range_of(share), share),
     )
     return SignInCode(code, datetime.fromtimestamp(expires_at, UTC), _page_url(context))
 

@@ -211,12 +211,22 @@ async def test_codes_are_bounded(harness: Harness) -> None:
 async def test_many_holders_of_a_source_evict_their_own_codes(harness: Harness) -> None:
     """However many accounts of one source ask for codes, by number or by size, a code of another source stays."""
     codes: OneTimeCodes[str] = OneTimeCodes(harness.store.keyring, "test")
-    mine = codes.make("mine", holder="me", now=0, expires_at=60, source="uid:7")
+    mine = codes.make("mine", holder="me", now=0, expires_at=60, sources=("uid:7",))
     for number in range(MAX_CODES + 100):
-        codes.make("theirs", holder=f"other {number}", now=0, expires_at=60, source="uid:8")
+        codes.make("theirs", holder=f"other {number}", now=0, expires_at=60, sources=("uid:8",))
     assert codes.look(mine, now=0) == "mine"
     for number in range(6):
-        codes.make("theirs", holder=f"{number}", now=0, expires_at=60, size=MAX_CODE_BYTES // 4, source="uid:8")
+        codes.make("theirs", holder=f"{number}", now=0, expires_at=60, size=MAX_CODE_BYTES // 4, sources=("uid:8",))
+    assert codes.take(mine, now=0) == "mine"
+
+
+async def test_many_sources_of_a_range_evict_their_own_codes(harness: Harness) -> None:
+    """However many sources one person has, a code of another stays."""
+    codes: OneTimeCodes[str] = OneTimeCodes(harness.store.keyring, "test")
+    mine = codes.make("mine", holder="me", now=0, expires_at=60, sources=("uid:7", "uid:7"))
+    for number in range(MAX_CODES + 100):
+        sources = ("uids:100000-165535", f"uid:{100_000 + number}")
+        codes.make("theirs", holder=f"other {number}", now=0, expires_at=60, sources=sources)
     assert codes.take(mine, now=0) == "mine"
 
 
