@@ -3,14 +3,15 @@
 The rules for what succeeded:
 
     an admin changed something                a row of its own, in the change's own savepoint
-    another principal changed something       the same, while the principal and the source have rows left
+    another principal changed something       the same, while it, the source and its range have rows left
     it issued what no record shows (a token)  a row for the first in a minute, one more that counts the others;
                                               for admins only (a backup), a row of its own
     it changed nothing                        no row
 
-Beyond `ROWS_OF_PRINCIPAL` or `ROWS_OF_SOURCE` in an hour, the rows of one principal and operation become one row for
-ten minutes, with their number and without targets: events are counted, never dropped, and no principal pushes out the
-rows of others. Counts are in memory until their interval ends or herod stops; only they are lost in a crash.
+Beyond `ROWS_OF_PRINCIPAL`, `ROWS_OF_SOURCE` or `ROWS_OF_RANGE` in an hour, the rows of one principal and operation
+become one row for ten minutes, with their number and without targets: events are counted, never dropped, and no
+principal pushes out the rows of others. Counts are in memory until their interval ends or herod stops; only they are
+lost in a crash.
 
 Refusals are counted by `denial_queue.py`. The event loop and the store's writer both use this.
 """
@@ -24,8 +25,9 @@ import msgspec
 
 from herod.records import AuditEvent
 from herod.store.store_interface import Writer
+from herod.throttle.source_ranges import range_of
 
-__all__ = ["MAX_COUNTED", "ROWS_OF_PRINCIPAL", "ROWS_OF_SOURCE", "AuditRecorder"]
+__all__ = ["MAX_COUNTED", "ROWS_OF_PRINCIPAL", "ROWS_OF_RANGE", "ROWS_OF_SOURCE", "AuditRecorder"]
 
 MINUTE: Final = 60
 HOUR: Final = 3600
@@ -33,6 +35,7 @@ HOUR: Final = 3600
 COARSE_SECONDS: Final = 600
 ROWS_OF_PRINCIPAL: Final = 300  # in an hour, except for admins
 ROWS_OF_SOURCE: Final = 1000  # in an hour, for all its principals
+ROWS_OF_RANGE: Final = 3000  # in an hour, for all its sources, if it has several (`source_ranges.py`)
 # How many different lines are counted at a time; all others share one line.
 MAX_COUNTED: Final = 10_000
 
@@ -110,10 +113,13 @@ class AuditRecorder:
         hour = event.at // HOUR
         if hour != self._hour:
             self._hour, self._rows = hour, Counter()
-        names = f"principal {event.actor}", f"source {source}"
-        if self._rows[names[0]] >= ROWS_OF_PRINCIPAL or self._rows[names[1]] >= ROWS_OF_SOURCE:
+        range_ = range_of(source)
+        limits = {f"principal {event.actor}": ROWS_OF_PRINCIPAL, f"source {source}": ROWS_OF_SOURCE}
+        if range_ != source:
+            limits[f"range {range_}"] = ROWS_OF_RANGE
+        if any(self._rows[name] >= most for name, most in limits.items()):
             return False
-        self._rows.update(names)
+        self._rows.update(limits.keys())
         return True
 
     def _count(self, kind: _Kind, event: AuditEvent) -> None:

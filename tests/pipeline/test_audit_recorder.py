@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from herod.operations.audit.retention import AuditRetention, enforce_retention
-from herod.pipeline.audit_recorder import MAX_COUNTED, ROWS_OF_PRINCIPAL, ROWS_OF_SOURCE
+from herod.pipeline.audit_recorder import MAX_COUNTED, ROWS_OF_PRINCIPAL, ROWS_OF_RANGE, ROWS_OF_SOURCE, AuditRecorder
 from herod.pipeline.denial_queue import MAX_KINDS_OF_SOURCE
 from herod.records import AuditEvent
 from herod.scopes.principal import Peer, Source
 from herod.settings import QuotaSettings
+from herod.store.store_interface import Writer
 from herod_client.core.errors import Unavailable
+from store import samples
 from support.herod_in_memory import LOCAL_ADMIN, NOW, PASSWORD, TCP, Harness, User
 from support.soak_rounds import count
 
@@ -155,6 +157,22 @@ async def test_a_source_has_a_budget(harness: Harness) -> None:
     assert len(events(harness)) == rows + ROWS_OF_SOURCE + 1
     await harness.call("users.add", LOCAL_ADMIN, scope="read")
     assert events(harness)[-1].by_admin
+
+
+async def test_a_range_of_sources_has_a_budget(harness: Harness) -> None:
+    """Many accounts at many subordinate uids of one user share a row budget, which affects no other source."""
+    recorder = AuditRecorder()
+    rows = len(events(harness))
+
+    def record(tx: Writer) -> None:
+        for number in range(ROWS_OF_RANGE + 50):
+            source = f"uid:{100_000 + number}"
+            recorder.record(tx, samples.event(actor=f"id{number}", source=source), source=source, is_own_row=True)
+        recorder.record(tx, samples.event(actor="ada", source="uid:7"), source="uid:7", is_own_row=True)
+
+    await harness.store.write(record)
+    assert len(events(harness)) == rows + ROWS_OF_RANGE + 1
+    assert sum(line.count for line in recorder.take()) == 50
 
 
 async def test_what_admins_do_is_never_counted_together(harness: Harness) -> None:

@@ -206,6 +206,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
             "herod.pipeline.audit_recorder:ROWS_OF_PRINCIPAL"
         ),
         "the same of all principals of one source": "herod.pipeline.audit_recorder:ROWS_OF_SOURCE",
+        "the same of all sources of one range": "herod.pipeline.audit_recorder:ROWS_OF_RANGE",
         "seconds for which further ones are combined": "herod.pipeline.audit_recorder:COARSE_SECONDS",
         "kinds of audit row that are combined at a time": "herod.pipeline.audit_recorder:MAX_COUNTED",
         "combined audit rows written in one transaction": "herod.pipeline.pipeline:EVENTS_AT_ONCE",
