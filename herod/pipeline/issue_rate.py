@@ -1,5 +1,8 @@
 """How many credentials a principal is issued in a minute (`issued_per_minute` in `[quotas]`).
 
+An account's keys are counted with it, but leave it a part for itself: whoever has one key, with the narrowest scope, must
+not be able to keep the owner from signing in.
+
 Counted in memory, in the store's write transaction, where nothing else runs: parallel requests cannot exceed it. A
 restart forgets the last minute. The arithmetic is that of the guessing limits.
 """
@@ -8,6 +11,7 @@ from typing import Final
 
 from herod.pipeline.operation_definition import Context
 from herod.pipeline.quotas import is_bound, own_share
+from herod.scopes.principal import AuthMethod
 from herod.throttle.rules import LimitRule, Marks, add, seconds_locked
 from herod_client.core.errors import RateLimited
 
@@ -18,6 +22,7 @@ GRAIN: Final = 5  # seconds
 WINDOW: Final = 60 + GRAIN - 1
 # Principals whose last minute is kept in memory; over this, the one that was issued nothing for longest is dropped.
 MAX_PRINCIPALS: Final = 16_384
+OWNERS_PART: Final = 4  # one in so many is for the account itself, and not for its keys
 
 
 class IssueRate:
@@ -51,7 +56,10 @@ class IssueRate:
 
 
 def _rule(context: Context) -> LimitRule:
-    return LimitRule("issued", window=WINDOW, limit=context.runtime.config.quotas.issued_per_minute, grain=GRAIN)
+    limit = context.runtime.config.quotas.issued_per_minute
+    if context.principal.made_with is AuthMethod.USER_KEY:
+        limit -= limit // OWNERS_PART
+    return LimitRule("issued", window=WINDOW, limit=limit, grain=GRAIN)
 
 
 def _counted(context: Context) -> str:

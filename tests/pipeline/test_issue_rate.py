@@ -8,7 +8,7 @@ from typing import Any, Final, get_args, get_type_hints
 
 import pytest
 
-from herod.identity.credential_types import PeerClaim, Presented
+from herod.identity.credential_types import Bearer, PeerClaim, Presented
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import SecretText
 from herod.records import ApiKey, Session
@@ -74,6 +74,21 @@ async def test_everything_that_is_issued_counts_together(issuing: Harness) -> No
     answer = await issuing.request("POST", "/login", json=password)
     assert answer.status == 429
     assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_a_key_leaves_its_owner_room(issuing: Harness) -> None:
+    """Whoever has one key of an account, with the narrowest scope, cannot keep the owner from tokens and sign-ins."""
+    ada = await issuing.user(scope="admin")
+    keys = [await ada.key(name="first"), await ada.key(name="second")]
+    issuing.clock.now += 120
+    for key in keys:
+        with pytest.raises(RateLimited):
+            for _ in range(20):
+                await issuing.call("session.create", Bearer(key), TCP)
+    await ada.token()
+    with pytest.raises(RateLimited):  # all of them together are issued no more than five
+        for _ in range(2):
+            await ada.token()
 
 
 async def test_local_users_of_one_group_are_counted_separately(issuing: Harness) -> None:

@@ -15,6 +15,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "principals whose issued credentials of the last minute are remembered": (
             "herod.pipeline.issue_rate:MAX_PRINCIPALS"
         ),
+        "one in so many of an account's issued credentials is not for its keys": (
+            "herod.pipeline.issue_rate:OWNERS_PART"
+        ),
         "sessions of one group or legacy secret in all": "herod.operations.sessions.session_lifecycle:SHARED_SESSIONS",
         "keys of a deleted account that are counted for the answer": (
             "herod.operations.accounts.user_administration:MAX_COUNTED"
