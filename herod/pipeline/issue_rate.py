@@ -1,7 +1,7 @@
 """How many credentials a principal is issued in a minute (`issued_per_minute` in `[quotas]`).
 
-An account's keys are counted with it, but leave it a part for itself: whoever has one key, with the narrowest scope, must
-not be able to keep the owner from signing in.
+An account's keys are counted with it, but leave it a part for itself: whoever has one key, with the narrowest scope,
+must not be able to keep the owner from signing in.
 
 Counted in memory, in the store's write transaction, where nothing else runs: parallel requests cannot exceed it. A
 restart forgets the last minute. The arithmetic is that of the guessing limits.

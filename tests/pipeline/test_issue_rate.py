@@ -81,14 +81,14 @@ async def test_a_key_leaves_its_owner_room(issuing: Harness) -> None:
     ada = await issuing.user(scope="admin")
     keys = [await ada.key(name="first"), await ada.key(name="second")]
     issuing.clock.now += 120
+    for number in range(4):
+        await issuing.call("session.create", Bearer(keys[number % 2]), TCP)
     for key in keys:
         with pytest.raises(RateLimited):
-            for _ in range(20):
-                await issuing.call("session.create", Bearer(key), TCP)
+            await issuing.call("session.create", Bearer(key), TCP)
     await ada.token()
-    with pytest.raises(RateLimited):  # all of them together are issued no more than five
-        for _ in range(2):
-            await ada.token()
+    with pytest.raises(RateLimited):  # all together are issued no more than five
+        await ada.token()
 
 
 async def test_local_users_of_one_group_are_counted_separately(issuing: Harness) -> None:
