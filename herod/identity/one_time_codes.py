@@ -100,6 +100,11 @@ class OneTimeCodes(Generic[T]):
             kept = self._kept.pop(self._mac(code), None)
         return kept.value if kept is not None and kept.is_valid(now) else None
 
+    def drop(self, holder: str) -> None:
+        """Delete all codes of one holder."""
+        with self._lock:
+            self._kept = {mac: one for mac, one in self._kept.items() if one.holder != holder}
+
     def clear(self) -> None:
         """Delete all codes."""
         with self._lock:

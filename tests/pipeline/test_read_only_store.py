@@ -173,5 +173,20 @@ async def test_the_last_admin_can_end_its_sessions_in_memory() -> None:
         assert (await harness.call("whoami", mine, TCP)).sub == last.client_id
 
 
+@pytest.mark.parametrize("everyone", [False, True])
+async def test_codes_end_in_memory(harness: Harness, monkeypatch: pytest.MonkeyPatch, everyone: bool) -> None:
+    """Ending all sessions ends the codes for new ones: they open none when the store can be written again."""
+    user, other = await harness.user(), await harness.user()
+    codes = [(await harness.call("session.code", one.basic, TCP)).code for one in (user, other)]
+    whose: dict[str, Any] = {"everyone": True} if everyone else {"client_id": user.client_id}
+    with monkeypatch.context() as full:
+        full.setattr(harness.store, "write", _refuse)
+        with pytest.raises(Unavailable):
+            await harness.admin("session.end_all", **whose)
+    with pytest.raises(BadCredentials):
+        await harness.call("session.redeem", None, TCP, code=codes[0])
+    assert (harness.runtime.session_codes.look(codes[1], now=harness.clock.now) is None) == everyone
+
+
 async def _refuse(function: Callable[..., Any]) -> None:
     raise Unavailable("The store's disk is full.", reason="full")
