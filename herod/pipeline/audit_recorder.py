@@ -9,9 +9,10 @@ The rules for what succeeded:
     it changed nothing                        no row
 
 Beyond `ROWS_OF_PRINCIPAL`, `ROWS_OF_SOURCE` or `ROWS_OF_RANGE` in an hour, the rows of one principal and operation
-become one row for ten minutes, with their number and without targets: events are counted, never dropped, and no
-principal pushes out the rows of others. Counts are in memory until their interval ends or herod stops; only they are
-lost in a crash.
+become one row for ten minutes, with their number and without targets; beyond `LINES_OF_SOURCE` such rows, those of all
+other principals of a source become one. Events are counted, never dropped, and no principal pushes out the rows of
+others, neither alone nor with many accounts or sources. Counts are in memory until their interval ends or herod stops;
+only they are lost in a crash.
 
 Refusals are counted by `denial_queue.py`. The event loop and the store's writer both use this.
 """
@@ -36,6 +37,9 @@ COARSE_SECONDS: Final = 600
 ROWS_OF_PRINCIPAL: Final = 300  # in an hour, except for admins
 ROWS_OF_SOURCE: Final = 1000  # in an hour, for all its principals
 ROWS_OF_RANGE: Final = 3000  # in an hour, for all its sources, if it has several (`source_ranges.py`)
+# How many rows of COARSE_SECONDS name a principal: of one source, and of all.
+LINES_OF_SOURCE: Final = 100
+LINES_OF_ALL: Final = 1000
 # How many different lines are counted at a time; all others share one line.
 MAX_COUNTED: Final = 10_000
 
@@ -59,6 +63,8 @@ class AuditRecorder:
         self._counted: dict[_Kind, AuditEvent | None] = {}  # None: its row is written, and no event followed
         self._hour = 0
         self._rows: Counter[str] = Counter()
+        self._interval = 0
+        self._lines: Counter[str] = Counter()
 
     def record(self, tx: Writer, event: AuditEvent, *, source: str, is_own_row: bool) -> None:
         """Write a success to the audit log, or count it.
@@ -95,32 +101,52 @@ class AuditRecorder:
 
     def _takes(self, event: AuditEvent, source: str, *, is_own_row: bool) -> bool:
         """Whether the event gets a row of its own now; otherwise it is counted."""
-        if not is_own_row:
-            minute = event.at - event.at % MINUTE + MINUTE
-            kind = _Kind(minute, event.actor, event.method, event.source, event.operation)
-            if kind in self._counted:
-                self._count(kind, event)
-                return False
-            if len(self._counted) < MAX_COUNTED:
-                self._counted[kind] = None
+        minute = event.at - event.at % MINUTE + MINUTE
+        kind = _Kind(minute, event.actor, event.method, event.source, event.operation)
+        if not is_own_row and kind in self._counted:
+            if self._counted[kind] is None and not event.by_admin:
+                self._rows.update(self._names(event, source).keys())  # the row that counts this minute's others
+            self._count(kind, event)
+            return False
         if event.by_admin or self._has_room(event, source):
+            if not is_own_row and len(self._counted) < MAX_COUNTED:
+                self._counted[kind] = None
             return True
-        until = event.at - event.at % COARSE_SECONDS + COARSE_SECONDS
-        self._count(_Kind(until, event.actor, event.method, None, event.operation), event)
+        self._count_coarsely(event, source)
         return False
 
     def _has_room(self, event: AuditEvent, source: str) -> bool:
         hour = event.at // HOUR
         if hour != self._hour:
             self._hour, self._rows = hour, Counter()
-        range_ = range_of(source)
-        limits = {f"principal {event.actor}": ROWS_OF_PRINCIPAL, f"source {source}": ROWS_OF_SOURCE}
-        if range_ != source:
-            limits[f"range {range_}"] = ROWS_OF_RANGE
-        if any(self._rows[name] >= most for name, most in limits.items()):
+        names = self._names(event, source)
+        if any(self._rows[name] >= most for name, most in names.items()):
             return False
-        self._rows.update(limits.keys())
+        self._rows.update(names.keys())
         return True
+
+    @staticmethod
+    def _names(event: AuditEvent, source: str) -> dict[str, int]:
+        """Whose rows this is one of, and how many they have."""
+        names = {f"principal {event.actor}": ROWS_OF_PRINCIPAL, f"source {source}": ROWS_OF_SOURCE}
+        range_ = range_of(source)
+        return names if range_ == source else {**names, f"range {range_}": ROWS_OF_RANGE}
+
+    def _count_coarsely(self, event: AuditEvent, source: str) -> None:
+        """Count an event in the row of its principal, or of its source, or of all, whichever there is room for."""
+        until = event.at - event.at % COARSE_SECONDS + COARSE_SECONDS
+        if until != self._interval:
+            self._interval, self._lines = until, Counter()
+        kind = _Kind(until, event.actor, event.method, None, event.operation)
+        if kind not in self._counted and self._lines[source] >= LINES_OF_SOURCE:
+            event = msgspec.structs.replace(event, actor="many", method="many", source=source)
+            kind = _Kind(until, event.actor, event.method, source, event.operation)
+        if kind not in self._counted and self._lines["all"] >= LINES_OF_ALL:
+            event = msgspec.structs.replace(event, actor="many", method="many", source="many")
+            kind = _Kind(until, event.actor, event.method, event.source, event.operation)
+        if kind not in self._counted:
+            self._lines.update((source, "all"))
+        self._count(kind, event)
 
     def _count(self, kind: _Kind, event: AuditEvent) -> None:
         if kind not in self._counted and len(self._counted) >= MAX_COUNTED:

@@ -8,10 +8,19 @@ first writes no row, and the second writes one row a minute with a count.
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 
 from herod.operations.audit.retention import AuditRetention, enforce_retention
-from herod.pipeline.audit_recorder import MAX_COUNTED, ROWS_OF_PRINCIPAL, ROWS_OF_RANGE, ROWS_OF_SOURCE, AuditRecorder
+from herod.pipeline.audit_recorder import (
+    LINES_OF_ALL,
+    LINES_OF_SOURCE,
+    MAX_COUNTED,
+    ROWS_OF_PRINCIPAL,
+    ROWS_OF_RANGE,
+    ROWS_OF_SOURCE,
+    AuditRecorder,
+)
 from herod.pipeline.denial_queue import MAX_KINDS_OF_SOURCE
 from herod.records import AuditEvent
 from herod.scopes.principal import Peer, Source
@@ -221,20 +230,64 @@ async def test_counts_survive_a_store_that_is_full(harness: Harness, monkeypatch
     assert (await counts(harness))["token.create"] == 10
 
 
+def done(number: int, *, source: str = "s", at: int = NOW) -> AuditEvent:
+    """A token that principal `number` was issued."""
+    return AuditEvent(at=at, actor=f"a{number}", method="jwt", source=source, operation="token.create", outcome="ok")
+
+
+async def record(harness: Harness, *happened: AuditEvent, is_own_row: bool = False) -> None:
+    """Record events, each from the source that it names."""
+
+    def write(tx: Any) -> None:
+        for event in happened:
+            harness.pipeline.trail.record(tx, event, source=event.source, is_own_row=is_own_row)
+
+    await harness.store.write(write)
+
+
+async def test_many_accounts_of_one_source(harness: Harness) -> None:
+    """Thousands of accounts of one source, all that the day has minutes for, write a bounded number of rows an hour."""
+    for minute in range(60):
+        some = [done(number, at=NOW + 60 * minute) for number in range(500)]
+        await record(harness, *some, *some)
+        await harness.pipeline.flush()
+        harness.clock.now += 60
+    await harness.pipeline.flush(is_last=True)
+    found = events(harness)
+    assert sum(event.count for event in found) == 60 * 1000
+    assert len(found) <= ROWS_OF_SOURCE + 500 + 6 * (LINES_OF_SOURCE + 1)
+    assert {event.actor for event in found} >= {"many", *(f"a{number}" for number in range(500))}
+    assert {event.source for event in found} == {"s"}
+
+
+async def test_many_sources_of_a_range(harness: Harness) -> None:
+    """Any number of a range's sources writes a bounded number of rows an hour, and every event is counted."""
+    happened = [done(number, source=f"uid:{100_000 + number}") for number in range(ROWS_OF_RANGE + 2000)]
+    await record(harness, *happened, is_own_row=True)
+    await record(harness, *happened, is_own_row=True)
+    await harness.pipeline.flush(is_last=True)
+    found = events(harness)
+    assert sum(event.count for event in found) == 2 * len(happened)
+    assert len(found) <= ROWS_OF_RANGE + LINES_OF_ALL + 1
+    assert [event.source for event in found if event.actor == "many"] == ["many"]
+
+
+async def test_an_admin_has_rows_whoever_else_writes(harness: Harness) -> None:
+    """When all rows of a range are used up, what admins do still has rows of its own."""
+    used = (done(number, source=f"uid:{100_000 + number}") for number in range(ROWS_OF_RANGE + 10))
+    await record(harness, *used, is_own_row=True)
+    rows = len(events(harness))
+    await harness.user()
+    await harness.admin("backup")
+    assert len(events(harness)) == rows + 2
+
+
 async def test_what_is_counted_is_bounded(harness: Harness) -> None:
     """Beyond a maximum number of distinct counted rows, the others share one row that keeps the total."""
-    trail = harness.pipeline.trail
-
-    def record(tx: Any) -> None:
-        for number in range(MAX_COUNTED + 500):
-            event = AuditEvent(
-                at=NOW, actor=f"a{number}", method="jwt", source="s", operation="token.create", outcome="ok"
-            )
-            trail.record(tx, event, source="s", is_own_row=False)
-            trail.record(tx, event, source="s", is_own_row=False)
-
-    await harness.store.write(record)
-    assert (await counts(harness))["many"] > 0
+    happened = [
+        msgspec.structs.replace(done(number), by_admin=True, operation="login") for number in range(MAX_COUNTED + 500)
+    ]
+    await record(harness, *happened, *happened)
     assert sum((await counts(harness)).values()) == 2 * (MAX_COUNTED + 500)
 
 

@@ -211,6 +211,10 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "the same of all principals of one source": "herod.pipeline.audit_recorder:ROWS_OF_SOURCE",
         "the same of all sources of one range": "herod.pipeline.audit_recorder:ROWS_OF_RANGE",
         "seconds for which further ones are combined": "herod.pipeline.audit_recorder:COARSE_SECONDS",
+        "combined rows in that time that name a principal, of one source": (
+            "herod.pipeline.audit_recorder:LINES_OF_SOURCE"
+        ),
+        "the same of all sources": "herod.pipeline.audit_recorder:LINES_OF_ALL",
         "kinds of audit row that are combined at a time": "herod.pipeline.audit_recorder:MAX_COUNTED",
         "combined audit rows written in one transaction": "herod.pipeline.pipeline:EVENTS_AT_ONCE",
         "audit rows that retention removes in one transaction": "herod.operations.audit.retention:ROWS_AT_ONCE",
