@@ -33,6 +33,7 @@ from herod.protocols.jsonrpc_messages import (
 from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import MAX_ANSWER_BYTES, check_answer, encode, json_response
 from herod.scopes.principal import Source
+from herod.throttle.source_ranges import range_of
 from herod.throttle.source_shares import share_of
 from herod_client.core.errors import HerodError, InvalidRequest, TooLarge, quoted
 
@@ -45,8 +46,8 @@ MAX_BATCH: Final = 50
 MAX_BATCH_BYTES: Final = 1024 * 1024
 # The part of it for the head and for refusing the items that are not run; what those repeat of the request is extra.
 RESERVED_BATCH_BYTES: Final = 32 * 1024
-# The limits for unfinished batches of one source, and of all. The second one applies only to sources with more than one
-# batch's worth.
+# The limits for unfinished batches of one source, and of all. The second one applies only to ranges of sources
+# (`source_ranges.py`) with more than one batch's worth.
 MAX_UNFINISHED_BYTES_OF_SOURCE: Final = 8 * 1024 * 1024
 MAX_UNFINISHED_BYTES: Final = 32 * 1024 * 1024
 
@@ -70,6 +71,7 @@ class JsonRpc:
         self._pipeline = pipeline
         self._methods = {name: operation for name, operation in operations.items() if Surface.RPC in operation.surfaces}
         self._unfinished: Counter[str] = Counter()  # bytes, by source
+        self._of_range: Counter[str] = Counter()
 
     async def __call__(self, request: Request, path: dict[str, str]) -> Response:  # noqa: ARG002 - a path handler's form
         """Answer a request or a batch."""
@@ -105,6 +107,7 @@ class JsonRpc:
         """The answers to a batch, without those to notifications."""
         said: list[bytes] = []
         size, source, is_explained = 0, share_of(request.source), False
+        range_ = range_of(source)
         try:
             for item in items:
                 why = self._why_refused(size + len(request.body), source)
@@ -120,21 +123,23 @@ class JsonRpc:
                     said.append(answer)
                     size += len(answer)
                     self._unfinished[source] += len(answer)
+                    self._of_range[range_] += len(answer)
                 await trio.lowlevel.checkpoint()
         finally:
-            self._unfinished[source] -= size
-            if not self._unfinished[source]:
-                del self._unfinished[source]
+            for counted, name in ((self._unfinished, source), (self._of_range, range_)):
+                counted[name] -= size
+                if not counted[name]:
+                    del counted[name]
         return said
 
     def _why_refused(self, size: int, source: str) -> str | None:
         """Why the rest of a batch must be refused, or None; `size` includes what refusals may repeat of the request."""
         if size > MAX_BATCH_BYTES - MAX_ANSWER_BYTES - RESERVED_BATCH_BYTES:
             return f"The answers to a batch are limited to {MAX_BATCH_BYTES} bytes: send the rest in another batch."
-        own = self._unfinished[source]
-        if own >= MAX_UNFINISHED_BYTES_OF_SOURCE or (
-            own > MAX_BATCH_BYTES and self._unfinished.total() >= MAX_UNFINISHED_BYTES
-        ):
+        is_over = (
+            self._unfinished.total() >= MAX_UNFINISHED_BYTES and self._of_range[range_of(source)] > MAX_BATCH_BYTES
+        )
+        if is_over or self._unfinished[source] >= MAX_UNFINISHED_BYTES_OF_SOURCE:
             return "Too many batches are being answered: send the rest when those have ended."
         return None
 

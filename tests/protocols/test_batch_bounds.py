@@ -169,3 +169,31 @@ async def test_unfinished_batches_of_one_source_have_a_bound(harness: Harness, m
         assert set(codes(await batch(harness, [call("version", n) for n in range(5)], uid))) == {None}
         nursery.cancel_scope.cancel()
     assert set(codes(await batch(harness, [call("version", number) for number in range(5)]))) == {None}
+
+
+async def test_many_sources_of_a_range_share_the_bound_of_all(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One person with many sources has no batch's worth for each of them, and others are answered."""
+    monkeypatch.setattr(jsonrpc, "MAX_UNFINISHED_BYTES", 600)
+    monkeypatch.setattr(jsonrpc, "MAX_BATCH_BYTES", 500)
+    monkeypatch.setattr(jsonrpc, "RESERVED_BATCH_BYTES", -MAX_ANSWER_BYTES - 100_000)  # batches are not bounded
+    real, goes_on = harness.pipeline.call, trio.Event()
+
+    async def parked(operation: Any, *others: Any) -> Any:
+        if operation.name == "health":
+            await goes_on.wait()
+        return await real(operation, *others)
+
+    monkeypatch.setattr(harness.pipeline, "call", parked)
+    waiting = [*(call("version", number) for number in range(3)), call("health", 3)]
+    *many, one_more, other = [Source(peer=Peer(uid=uid, gid=uid)) for uid in (*range(100_000, 100_016), 7)]
+    async with trio.open_nursery() as nursery:
+        for source in many:
+            nursery.start_soon(batch, harness, waiting, source)
+        await trio.testing.wait_all_tasks_blocked()
+        eight = [call("version", number) for number in range(8)]
+        assert codes(await batch(harness, eight, one_more))[-1] == -32600
+        assert set(codes(await batch(harness, eight[:4], other))) == {None}
+        goes_on.set()
+    assert set(codes(await batch(harness, eight, one_more))) == {None}
