@@ -1,7 +1,8 @@
 """Fixtures for every layer, and reporting for a run."""
 
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +52,13 @@ async def harness() -> AsyncIterator[Harness]:
     """An in-memory daemon without sockets."""
     async with open_harness() as built:
         yield built
+
+
+@pytest.fixture
+async def new_harness() -> AsyncIterator[Callable[[], Awaitable[Harness]]]:
+    """Make any number of in-memory daemons."""
+    async with AsyncExitStack() as opened:
+        yield lambda: opened.enter_async_context(open_harness())
 
 
 @pytest.fixture

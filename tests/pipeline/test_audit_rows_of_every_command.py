@@ -1,0 +1,142 @@
+"""How many audit rows each command writes, from the table: none for what changes nothing.
+
+A new command must be added to one of the sets below.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import pytest
+
+from herod.identity.credential_types import ApiKeyHeader, PeerClaim, Presented, SecretHeader
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.operation_definition import Operation
+from herod.protocols.decode import convert_params
+from herod.records import AuditEvent
+from herod.scopes.decisions import Access
+from herod.scopes.principal import Peer, Source
+from herod_client.core.errors import HerodError
+from protocols.documents.prepared_examples import prepare
+from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, LOCAL_ADMIN, Harness
+
+COMMANDS: Final = sorted(name for name, one in OPERATIONS.items() if one.is_command)
+# Done a second time, these find what they would do done already, or refuse it.
+DONE_ONCE: Final = {
+    "auth.create_key", "auth.remove_key", "first_admin.create", "keys.create", "keys.delete", "keys.disable",
+    "keys.enable", "keys.update", "legacy.promote", "peers.allow", "peers.remove", "register", "resources.release",
+    "resources.update", "session.delete", "session.end", "session.redeem", "token.revoke", "users.add", "users.delete",
+    "users.disable", "users.enable", "users.scope", "users.update",
+}  # fmt: skip
+# These do something each time: a new record, a new secret, or the end of all sessions.
+DONE_EACH_TIME: Final = {
+    "keys.rotate", "resources.claim", "session.create", "session.end_all", "session.sign_in",
+    "users.password", "users.rotate_secret",
+}  # fmt: skip
+# These issue what no record shows, and are counted.
+COUNTED: Final = {"login", "session.code", "token.create"}
+# A row for each, by admins only.
+ALWAYS: Final = {"backup"}
+
+KINDS: Final = (
+    "client secret", "token", "session", "user key", "service key", "peer", "local admin", "legacy secret",
+)  # fmt: skip
+UID: Final = Source(peer=Peer(uid=7, gid=7), cookie=COOKIE)
+Caller = tuple[Presented | None, Source]
+
+
+def events(harness: Harness, *, after: int = 0) -> list[AuditEvent]:
+    """All rows."""
+    found: list[AuditEvent] = []
+    while rows := harness.store.audit_rows(after=after):
+        found += [row.event for row in rows]
+        after = rows[-1].seq
+    return found
+
+
+async def caller(harness: Harness, kind: str, scope: str) -> Caller:
+    """A caller of that kind who holds the scope."""
+    user = await harness.user(scope)
+    match kind:
+        case "client secret":
+            return user.basic, ADMIN_SOURCE
+        case "token":
+            return await user.bearer(), ADMIN_SOURCE
+        case "session":
+            return await user.session(), ADMIN_SOURCE
+        case "user key":
+            return ApiKeyHeader(await user.key(scope)), ADMIN_SOURCE
+        case "service key":
+            return ApiKeyHeader(await harness.service_key(scope)), ADMIN_SOURCE
+        case "peer":
+            await harness.admin("peers.allow", uid=7, scope=scope)
+            return PeerClaim(None), UID
+        case "legacy secret":
+            return SecretHeader(LEGACY["admin"]), ADMIN_SOURCE
+        case _:
+            return LOCAL_ADMIN, ADMIN_SOURCE
+
+
+async def example(harness: Harness, operation: Operation, by: Caller) -> tuple[Caller, dict[str, Any]]:
+    """The example's parameters with everything in place that they name, and who calls."""
+    prepared = await prepare(harness, operation)
+    params = prepared.fill(dict(operation.example))
+    match operation.name:
+        case "session.end":
+            await (await harness.user()).session()
+            listed = await harness.call("session.list", by[0], by[1])
+            params["id"] = next((one.id for one in listed.items if not one.is_this), None)
+        case "resources.update" | "resources.release":
+            given = {"kind": "vm", "name": "web 1", "secret": params["secret"], "attributes": {}}
+            params["sid"] = (await harness.call("resources.claim", *by, **given)).sid
+        case "session.redeem":
+            params["code"] = (await harness.call("session.code", LOCAL_ADMIN)).code
+        case "session.sign_in":
+            await harness.user(email="eve@example.org", password="correct horse battery")
+            params |= {"email": "eve@example.org", "password": "correct horse battery"}
+    return (None if operation.needs is Access.PUBLIC else by[0], by[1]), params
+
+
+async def call(harness: Harness, operation: Operation, by: Caller, params: dict[str, Any]) -> bool:
+    """Call it; return whether it succeeded."""
+    try:
+        await harness.pipeline.call(operation, convert_params(operation, params, is_text=False), *by)
+    except HerodError:
+        return False
+    return True
+
+
+def test_every_command_is_in_a_set() -> None:
+    """Each command is in exactly one of the sets."""
+    assert Counter([*DONE_ONCE, *DONE_EACH_TIME, *COUNTED, *ALWAYS]) == Counter(COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"first_admin.create"}))
+async def test_a_second_call(name: str, new_harness: Callable[[], Awaitable[Harness]]) -> None:
+    """Called twice with the same effect, by each kind of principal, it writes no second row."""
+    operation, succeeded = OPERATIONS[name], 0
+    for kind in KINDS:
+        harness = await new_harness()
+        by = await caller(harness, kind, "admin")
+        try:
+            by, params = await example(harness, operation, by)
+        except HerodError:  # this kind may not list sessions, to end one
+            continue
+        if not await call(harness, operation, by, params):
+            continue
+        succeeded += 1
+        await harness.pipeline.flush(is_last=False)
+        before = harness.store.audit_head[0]
+        again = await call(harness, operation, by, params)
+        await harness.pipeline.flush(is_last=False)
+        rows = [event for event in events(harness, after=before) if event.outcome == "ok"]
+        assert len(rows) == (1 if again and name in DONE_EACH_TIME | ALWAYS else 0), (kind, again)
+    assert succeeded
+
+
+async def test_the_first_admin_is_created_once(harness: Harness) -> None:
+    """Creating a second first admin is refused, without a row of success."""
+    params = {"email": "a@example.org", "password": "correct horse battery", "code": "x"}
+    assert not await call(harness, OPERATIONS["first_admin.create"], (None, ADMIN_SOURCE), params)
+    await harness.pipeline.flush(is_last=True)
+    assert [event for event in events(harness) if event.outcome == "ok"] == []
