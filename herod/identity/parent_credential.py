@@ -125,6 +125,15 @@ def cookie_principal(reader: Reader, runtime: Runtime, cookie: str, now: int) ->
     return session_principal(reader, runtime, session, now)
 
 
+def _has_ended_in_memory(runtime: Runtime, session: Session) -> bool:
+    """Whether all sessions were ended while the store could not be written, and so could not take a new one either."""
+    for subject in (session.subject, EVERYONE):
+        at, kept = runtime.ended_sessions.get(subject, (-1, ""))
+        if session.created_at <= at and session.id != kept:
+            return True
+    return False
+
+
 def parent_of_session(reader: Reader, runtime: Runtime, session: Session, now: int) -> Principal:
     """The credential that opened a session, with its current grants; for the session's own see `session_principal`.
 
@@ -150,6 +159,7 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
     has_ended = has_ended or is_idle or session.id in runtime.switched_off
     is_future = session.created_at - CLOCK_SKEW > now  # made while the clock was ahead, it would last as long as that
     has_ended = has_ended or session.epochs != session_epochs(reader, session.subject)
+    has_ended = has_ended or _has_ended_in_memory(runtime, session)
     if has_ended or is_future or session.expires_at is None or session.expires_at <= now:
         raise ExpiredToken(SESSION_OVER, reason="session_over")
     maker = parent_of_session(reader, runtime, session, now)

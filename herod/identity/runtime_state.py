@@ -47,6 +47,8 @@ class Runtime:
         first_codes: codes that create the first admin (`operations/accounts/first_admin.py`).
         switched_off: ids of accounts, keys, peer rules and sessions that were disabled or deleted in this process,
             ahead of the store.
+        ended_sessions: subject → when its sessions were ended in this process, ahead of the store, in Unix seconds, and
+            the id of the one that was not.
     """
 
     config: Config
@@ -59,6 +61,7 @@ class Runtime:
     revoked: dict[str, int] = field(default_factory=dict)
     is_stopping: bool = False
     switched_off: set[str] = field(default_factory=set)
+    ended_sessions: dict[str, tuple[int, str]] = field(default_factory=dict)
     grants: BoundedCache[GrantKey, Grant] = field(
         default_factory=lambda: BoundedCache(entries=MAX_GRANTS, total=MAX_GRANT_BYTES, size=_grant_bytes)
     )
@@ -75,6 +78,11 @@ class Runtime:
     def switch_off(self, id: str) -> None:
         """Treat an account, key, peer rule or session as disabled from now on: the store cannot be written."""
         self.switched_off.add(id)
+        self.counters["unwritten"] += 1
+
+    def end_sessions(self, subject: str, *, now: int, but: str) -> None:
+        """Treat a subject's sessions of until now as ended, but one: the store cannot be written."""
+        self.ended_sessions[subject] = (now, but)
         self.counters["unwritten"] += 1
 
     def grant(self, scope: tuple[str, ...], networks: tuple[str, ...], expires_at: int | None = None) -> Grant:

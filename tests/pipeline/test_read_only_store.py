@@ -7,8 +7,16 @@ import pytest
 
 from herod.identity.credential_types import Bearer, PeerClaim, Presented, SessionCookie
 from herod.scopes.principal import Peer, Source
-from herod_client.core.errors import BadCredentials, Conflict, Disabled, TargetDenied, Unauthenticated, Unavailable
-from support.herod_in_memory import TCP, Harness, open_harness
+from herod_client.core.errors import (
+    BadCredentials,
+    Conflict,
+    Disabled,
+    ExpiredToken,
+    TargetDenied,
+    Unauthenticated,
+    Unavailable,
+)
+from support.herod_in_memory import ADMIN_SOURCE, LOCAL_ADMIN, TCP, Harness, open_harness
 
 
 @pytest.fixture
@@ -186,6 +194,23 @@ async def test_codes_end_in_memory(harness: Harness, monkeypatch: pytest.MonkeyP
     with pytest.raises(BadCredentials):
         await harness.call("session.redeem", None, TCP, code=codes[0])
     assert (harness.runtime.session_codes.look(codes[1], now=harness.clock.now) is None) == everyone
+
+
+async def test_all_sessions_end_in_memory(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, all but the calling one end; those of later sign-ins are good."""
+    users = [await harness.user() for _ in range(5)]
+    sessions = [await user.session() for user in users for _ in range(45)]
+    here = SessionCookie((await harness.call("session.create", LOCAL_ADMIN, ADMIN_SOURCE)).cookie)
+    with monkeypatch.context() as full:
+        full.setattr(harness.store, "write", _refuse)
+        with pytest.raises(Unavailable):
+            await harness.call("session.end_all", here, ADMIN_SOURCE, everyone=True)
+    for session in sessions:
+        with pytest.raises(ExpiredToken):
+            await harness.call("whoami", session, TCP)
+    assert (await harness.call("whoami", here, ADMIN_SOURCE)).kind == "local_admin"
+    harness.clock.now += 1
+    assert (await harness.call("whoami", await users[0].session(), TCP)).sub == users[0].client_id
 
 
 async def _refuse(function: Callable[..., Any]) -> None:

@@ -149,17 +149,15 @@ def _whose(reader: Reader, context: Context, params: EndSessions) -> Account | N
 
 
 def _end_all_in_memory(reader: Reader, context: Context, params: EndSessions, account: Account | None) -> None:
-    """End the latest sessions, and the codes for new ones, in this process while the store cannot be written."""
+    """End the sessions, and the codes for new ones, in this process while the store cannot be written."""
     subject = context.principal.id if account is None else account.id
     if params.everyone:
         check_target(context, *_everything(context))
         context.runtime.session_codes.clear()
     else:
         context.runtime.session_codes.drop(subject)
-    own = context.principal.credential
-    for session in reader.list(Session, owner=None if params.everyone else subject, order=Order.NEWEST).items:
-        if session.id != own:
-            context.runtime.switch_off(session.id)
+    ended = EVERYONE if params.everyone else subject
+    context.runtime.end_sessions(ended, now=context.now, but=context.principal.credential)
 
 
 def _everything(context: Context) -> Grants:
