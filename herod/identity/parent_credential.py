@@ -37,6 +37,7 @@ __all__ = [
     "parent_of",
     "parent_of_session",
     "session_epochs",
+    "session_group",
     "session_half",
     "session_id",
     "session_principal",
@@ -68,9 +69,18 @@ def session_id(runtime: Runtime, cookie: str) -> str:
     return runtime.keyring.mac(Purpose.SESSIONS, cookie.encode("utf-8", "surrogatepass")).hex()
 
 
-def session_epochs(reader: Reader, subject: str) -> tuple[int, int]:
-    """The session epochs of a subject and of everyone: sessions with other ones have ended."""
-    own, everyone = reader.get(SessionEpoch, subject), reader.get(SessionEpoch, EVERYONE)
+def session_group(subject: str, maker: str) -> str:
+    """The id of the session epoch that ends a subject's sessions; of a shared subject those of one of its users.
+
+    Args:
+        maker: as `Session.maker`.
+    """
+    return f"{subject} {maker}" if maker else subject
+
+
+def session_epochs(reader: Reader, subject: str, maker: str) -> tuple[int, int]:
+    """The session epochs of a subject, or of one of its users, and of everyone: sessions with other ones have ended."""
+    own, everyone = reader.get(SessionEpoch, session_group(subject, maker)), reader.get(SessionEpoch, EVERYONE)
     return 0 if own is None else own.epoch, 0 if everyone is None else everyone.epoch
 
 
@@ -127,8 +137,8 @@ def cookie_principal(reader: Reader, runtime: Runtime, cookie: str, now: int) ->
 
 def _has_ended_in_memory(runtime: Runtime, session: Session) -> bool:
     """Whether all sessions were ended while the store could not be written, and so could not take a new one either."""
-    for subject in (session.subject, EVERYONE):
-        at, kept = runtime.ended_sessions.get(subject, (-1, ""))
+    for group in (session_group(session.subject, session.maker), EVERYONE):
+        at, kept = runtime.ended_sessions.get(group, (-1, ""))
         if session.created_at <= at and session.id != kept:
             return True
     return False
@@ -158,7 +168,7 @@ def session_principal(reader: Reader, runtime: Runtime, session: Session, now: i
     )
     has_ended = has_ended or is_idle or session.id in runtime.switched_off
     is_future = session.created_at - CLOCK_SKEW > now  # made while the clock was ahead, it would last as long as that
-    has_ended = has_ended or session.epochs != session_epochs(reader, session.subject)
+    has_ended = has_ended or session.epochs != session_epochs(reader, session.subject, session.maker)
     has_ended = has_ended or _has_ended_in_memory(runtime, session)
     if has_ended or is_future or session.expires_at is None or session.expires_at <= now:
         raise ExpiredToken(SESSION_OVER, reason="session_over")

@@ -47,8 +47,8 @@ class Runtime:
         first_codes: codes that create the first admin (`operations/accounts/first_admin.py`).
         switched_off: ids of accounts, keys, peer rules and sessions that were disabled or deleted in this process,
             ahead of the store.
-        ended_sessions: subject → when its sessions were ended in this process, ahead of the store, in Unix seconds, and
-            the id of the one that was not.
+        ended_sessions: `session_group` of sessions → when they were ended in this process, ahead of the store, in Unix
+            seconds, and the id of the one that was not.
     """
 
     config: Config
@@ -80,9 +80,9 @@ class Runtime:
         self.switched_off.add(id)
         self.counters["unwritten"] += 1
 
-    def end_sessions(self, subject: str, *, now: int, but: str) -> None:
-        """Treat a subject's sessions of until now as ended, but one: the store cannot be written."""
-        self.ended_sessions[subject] = (now, but)
+    def end_sessions(self, group: str, *, now: int, but: str) -> None:
+        """Treat a group's sessions of until now as ended, but one: the store cannot be written."""
+        self.ended_sessions[group] = (now, but)
         self.counters["unwritten"] += 1
 
     def grant(self, scope: tuple[str, ...], networks: tuple[str, ...], expires_at: int | None = None) -> Grant:

@@ -9,11 +9,12 @@ from typing import Annotated, Final
 
 import msgspec
 
-from herod.identity.parent_credential import EVERYONE, session_epochs, session_principal
+from herod.identity.parent_credential import EVERYONE, session_epochs, session_group, session_principal
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Surface, Target, Time, command, query
 from herod.pipeline.pagination import page_of, parse_limit
 from herod.pipeline.parameter_types import ClientId, Email, Verbatim
 from herod.pipeline.privilege_ceilings import check_target, is_admin
+from herod.pipeline.quotas import own_share
 from herod.pipeline.result_views import networks_list, rfc3339
 from herod.pipeline.targets import ACCOUNT, AccountRef, account_of, switch_off_target
 from herod.records import Account, Session, SessionEpoch
@@ -150,14 +151,27 @@ def _whose(reader: Reader, context: Context, params: EndSessions) -> Account | N
 
 def _end_all_in_memory(reader: Reader, context: Context, params: EndSessions, account: Account | None) -> None:
     """End the sessions, and the codes for new ones, in this process while the store cannot be written."""
-    subject = context.principal.id if account is None else account.id
     if params.everyone:
         check_target(context, *_everything(context))
         context.runtime.session_codes.clear()
     else:
-        context.runtime.session_codes.drop(subject)
-    ended = EVERYONE if params.everyone else subject
-    context.runtime.end_sessions(ended, now=context.now, but=context.principal.credential)
+        context.runtime.session_codes.drop(context.principal.id if account is None else account.id)
+    group = EVERYONE if params.everyone else _group(reader, context, account)
+    context.runtime.end_sessions(group, now=context.now, but=context.principal.credential)
+
+
+def _own_session(reader: Reader, context: Context) -> Session | None:
+    """The calling session, if a session calls."""
+    principal = context.principal
+    return reader.get(Session, principal.credential) if principal.method is AuthMethod.SESSION else None
+
+
+def _group(reader: Reader, context: Context, account: Account | None) -> str:
+    """Whose sessions end: the account's or the caller's own, not those of others who are the same principal."""
+    if account is not None:
+        return account.id
+    own = _own_session(reader, context)
+    return session_group(context.principal.id, own_share(context, context.principal) if own is None else own.maker)
 
 
 def _everything(context: Context) -> Grants:
@@ -183,19 +197,20 @@ def session_end_all(tx: Writer, context: Context, params: EndSessions, account: 
     """
     if params.everyone:
         check_target(context, *_everything(context))
-        subject = EVERYONE
+        subject = group = EVERYONE
     else:
-        subject = context.principal.id if account is None else account.id
+        subject, group = context.principal.id if account is None else account.id, _group(tx, context, account)
     context.target = subject
-    known = tx.get(SessionEpoch, subject)
+    known = tx.get(SessionEpoch, group)
     epoch = 1 if known is None else known.epoch + 1
-    tx.put(SessionEpoch(id=subject, created_at=context.now, epoch=epoch))
-    own = tx.get(Session, context.principal.credential) if context.principal.method is AuthMethod.SESSION else None
+    tx.put(SessionEpoch(id=group, created_at=context.now, epoch=epoch))
+    own = _own_session(tx, context)
     if own is not None:
-        tx.put(msgspec.structs.replace(own, epochs=session_epochs(tx, own.subject)))
+        tx.put(msgspec.structs.replace(own, epochs=session_epochs(tx, own.subject, own.maker)))
     # The epoch has ended them all; as many as fit into a page are deleted now, others when they expire.
     for session in tx.list(Session, owner=None if params.everyone else subject, order=Order.NEWEST).items:
-        if own is None or session.id != own.id:
+        is_meant = params.everyone or session_group(session.subject, session.maker) == group
+        if is_meant and (own is None or session.id != own.id):
             tx.delete(Session, session.id)
     return EndedSessions(subject, ended=True)
 

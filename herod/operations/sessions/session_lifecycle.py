@@ -121,6 +121,7 @@ def new_session(reader: Reader, context: Context, principal: Principal) -> Sessi
     """A session for `principal` with one of its grants, without a secret and not yet stored."""
     grant = principal.widest
     principal = part_of(principal, grant)
+    maker = own_share(context, principal)
     expires_at = min(context.now + SESSION_TTL, grant.expires_at or context.now + SESSION_TTL)
     return Session(
         id="",
@@ -131,8 +132,8 @@ def new_session(reader: Reader, context: Context, principal: Principal) -> Sessi
         epoch=principal.epoch,
         scope=context.runtime.config.graph.names(grant.mask),
         networks=tuple(sorted(grant.networks)),
-        epochs=session_epochs(reader, principal.id),
-        maker=own_share(context, principal),
+        epochs=session_epochs(reader, principal.id, maker),
+        maker=maker,
     )
 
 

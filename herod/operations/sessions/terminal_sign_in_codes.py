@@ -183,7 +183,7 @@ def _who(reader: Reader, context: Context, session: Session) -> Principal:
     Raises:
         Unauthenticated: it may no longer sign in, or all its sessions were ended after it had created the code.
     """
-    if session.epochs != session_epochs(reader, session.subject):
+    if session.epochs != session_epochs(reader, session.subject, session.maker):
         raise BadCredentials(_SPENT, reason="wrong_code")
     maker = parent_of_session(reader, context.runtime, session, context.now)
     held = context.runtime.grant(session.scope, session.networks)

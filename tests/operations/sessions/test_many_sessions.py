@@ -7,7 +7,7 @@ from herod.records import Session
 from herod.scopes.principal import Peer, Source
 from herod.settings import QuotaSettings
 from herod.store.owned_records import DELETED_AT_ONCE, owned_by
-from herod_client.core.errors import NotFound, TargetDenied, Unauthenticated
+from herod_client.core.errors import NotFound, TargetDenied, Unauthenticated, Unavailable
 from support.herod_in_memory import PASSWORD, TCP, Harness, bearer
 
 
@@ -145,3 +145,28 @@ async def test_local_users_of_one_group_do_not_end_each_others_sessions(harness:
     for cookie in opened[:2]:
         with pytest.raises(Unauthenticated):
             await harness.call("whoami", cookie)
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+async def test_a_local_user_of_a_group_signs_out_its_own_browsers(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, is_written: bool
+) -> None:
+    """Ending all of one's sessions does not end those of others whom the same rule admits."""
+    await harness.admin("peers.allow", gid=4242, scope="read")
+    mine, other = (Source(peer=Peer(uid=uid, gid=4242)) for uid in (4242, 4243))
+    theirs = SessionCookie((await harness.call("session.create", PeerClaim(), other)).cookie)
+    first, here = [SessionCookie((await harness.call("session.create", PeerClaim(), mine)).cookie) for _ in range(2)]
+    if is_written:
+        await harness.call("session.end_all", here, TCP)
+    else:
+
+        async def refuse(_: object) -> None:
+            raise Unavailable("The store's disk is full.", reason="full")
+
+        monkeypatch.setattr(harness.store, "write", refuse)
+        with pytest.raises(Unavailable):
+            await harness.call("session.end_all", here, TCP)
+    for cookie in (theirs, here):
+        await harness.call("whoami", cookie)
+    with pytest.raises(Unauthenticated):
+        await harness.call("whoami", first)
