@@ -334,6 +334,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
 NO_LIMITS: Final = frozenset(
     {
         "herod.server.sockets.tcp_peer_uid:_ANSWER_BYTES",
+        "herod.server.sockets.tcp_peer_uid:_MOST_INTERFACES",
         "herod.server.sockets.tcp_peer_uid:_MOST_STALE",
         "herod.settings.trusted_proxies:MAX_DIGITS",
         "herod.settings.trusted_proxies:MAX_UID",

@@ -33,9 +33,12 @@ _UID_AND_INODE: Final = struct.Struct("=II")
 # cookie: 48 bytes), then three numbers, the uid and the inode.
 _ID_AT: Final = _HEADER.size + 4
 _UID_AT: Final = _ID_AT + 48 + 12
+_INTERFACE: Final = struct.Struct("=I")
 _ANSWER_BYTES: Final = 4096
 # Answers to earlier questions, which were given up, that are skipped at most.
 _MOST_STALE: Final = 4
+# The loopback interface is the first. Without privileges nobody can add another.
+_MOST_INTERFACES: Final = 16
 
 
 class TcpPeerUids:
@@ -66,10 +69,13 @@ class TcpPeerUids:
         """
         if self._netlink is None:
             return None
-        host, port, *_ = connected.getsockname()
-        if address[0] != host and not _plain(address[0]).is_loopback:
-            return None
-        uid = self._ask(address, (host, port))
+        server = connected.getsockname()[:2]
+        uid = self._ask(address, server)
+        if uid is None and _is_of_this_machine(
+            address[0]
+        ):  # a client that is bound to an interface is found only there
+            asked = (self._ask(address, server, number) for number, _ in socket.if_nameindex()[:_MOST_INTERFACES])
+            uid = next((found for found in asked if found is not None), None)
         # If this end were closed, the same port might by now belong to another client.
         connected.getpeername()
         return uid
@@ -80,11 +86,11 @@ class TcpPeerUids:
             self._netlink.close()
             self._netlink = None
 
-    def _ask(self, client: tuple[str, int], server: tuple[str, int]) -> int | None:
+    def _ask(self, client: tuple[str, int], server: tuple[str, int], interface: int = 0) -> int | None:
         assert self._netlink is not None  # noqa: S101 - for the type checker
         self._sequence = (self._sequence + 1) & 0xFFFF_FFFF
         try:
-            question, wanted = _question(self._sequence, client, server)
+            question, wanted = _question(self._sequence, client, server, interface)
             self._netlink.send(question)
             for _ in range(_MOST_STALE):
                 answer, sender = self._netlink.recvfrom(_ANSWER_BYTES)
@@ -95,13 +101,31 @@ class TcpPeerUids:
         return None
 
 
-def _question(sequence: int, client: tuple[str, int], server: tuple[str, int]) -> tuple[bytes, bytes]:
+def _is_of_this_machine(host: str) -> bool:
+    """Whether it is an address of this machine: only then can a socket be bound to it."""
+    address = _plain(host)
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
+
+
+def _question(sequence: int, client: tuple[str, int], server: tuple[str, int], interface: int) -> tuple[bytes, bytes]:
     """The question for the client's socket, and the ports and addresses that a right answer repeats."""
     ends = [_plain(host) for host, _ in (client, server)]
     family = socket.AF_INET if ends[0].version == 4 else socket.AF_INET6
     ports = _PORTS.pack(client[1], server[1])
     addresses = b"".join(end.packed.ljust(16, b"\0") for end in ends)
-    body = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, _ALL_STATES) + ports + addresses + bytes(4) + _NO_COOKIE
+    body = (
+        _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, _ALL_STATES)
+        + ports
+        + addresses
+        + _INTERFACE.pack(interface)
+        + _NO_COOKIE
+    )
     head = _HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, sequence, 0)
     return head + body, ports + b"".join(_mapped(end.packed) for end in ends)
 

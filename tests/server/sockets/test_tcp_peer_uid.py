@@ -20,6 +20,11 @@ user, family, host, port = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(
 if user != os.getuid():
     os.setgroups([]); os.setgid(user); os.setuid(user)
 client = socket.socket(family)
+if "device" in sys.argv:
+    try:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+    except PermissionError:  # before Linux 5.7
+        pass
 client.connect((host, port))
 if "half" in sys.argv:
     client.shutdown(socket.SHUT_WR)
@@ -95,6 +100,20 @@ def test_a_client_that_sends_no_more(uid: int) -> None:
             with connected:
                 assert connected.recv(1) == b""
                 assert uids.find(connected, address) == uid
+            assert client.stdin is not None
+            client.stdin.close()
+
+
+@pytest.mark.parametrize("uid", UIDS)
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_a_client_that_is_bound_to_an_interface(uid: int, family: socket.AddressFamily, host: str) -> None:
+    """It is named too, though the kernel finds it only by that interface."""
+    with asking() as uids, listening(family, host) as listener:
+        where = [str(uid), str(int(family)), host, str(listener.getsockname()[1]), "device"]
+        with subprocess.Popen([sys.executable, "-c", CLIENT, *where], stdin=subprocess.PIPE) as client:
+            connected, address = listener.accept()
+            with connected:
+                assert uids.find(connected, address[:2]) == uid
             assert client.stdin is not None
             client.stdin.close()
 
