@@ -25,10 +25,10 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from herod.audit_event import AuditEvent
 from herod.records import (
     Account,
     ApiKey,
-    AuditEvent,
     Deletion,
     HashKey,
     PeerRule,

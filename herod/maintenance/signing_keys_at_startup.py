@@ -8,10 +8,11 @@ from typing import Final
 
 import msgspec
 
+from herod.audit_event import AuditEvent
 from herod.credentials.keyring import Keyring
 from herod.credentials.secret_hashes import hash_secret
 from herod.pipeline.text_normalization import parse_name
-from herod.records import ApiKey, AuditEvent, SigningKeyRecord
+from herod.records import ApiKey, SigningKeyRecord
 from herod.store.store_interface import Writer
 from herod_client.core.key_format import KeyKind, new_key, new_key_id
 from herod_client.core.scope_graph import ADMIN

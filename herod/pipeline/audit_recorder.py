@@ -24,7 +24,7 @@ from typing import Final
 
 import msgspec
 
-from herod.records import AuditEvent
+from herod.audit_event import AuditEvent
 from herod.store.store_interface import Writer
 from herod.throttle.source_ranges import range_of
 

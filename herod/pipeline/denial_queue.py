@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from herod.records import AuditEvent
+from herod.audit_event import AuditEvent
 from herod.throttle.source_ranges import range_of
 
 __all__ = ["DenialQueue"]

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
+from herod.audit_event import AuditEvent
 from herod.credentials.imported_secret_hashes import HASH_BYTES
 from herod.identity.credential_types import ApiKeyHeader, Basic, Bearer, Presented, SecretHeader, SessionCookie
 from herod.identity.identify import identify
@@ -29,7 +30,7 @@ from herod.pipeline.process.process_state import ProcessState
 from herod.pipeline.process.worker_thread import WorkerThread
 from herod.pipeline.refused_credential_id import presented_id
 from herod.pipeline.targets import find_target
-from herod.records import Account, ApiKey, AuditEvent
+from herod.records import Account, ApiKey
 from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.store_interface import Page, Store, Writer

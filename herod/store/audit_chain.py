@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
+from herod.audit_event import AuditEvent
 from herod.credentials.keyring import Keyring, Purpose
-from herod.records import AuditEvent
 from herod.store.store_interface import AuditVerdict
 
 __all__ = ["GENESIS", "ChainEnd", "ChainRow", "decode_event", "encode_event", "link", "trim", "walk"]

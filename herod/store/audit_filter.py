@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from herod.records import AuditEvent
+from herod.audit_event import AuditEvent
 
 __all__ = ["AuditFilter"]
 

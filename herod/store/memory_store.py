@@ -13,8 +13,9 @@ from typing import Any, Final, Self, TypeVar, cast
 
 import trio
 
+from herod.audit_event import AuditEvent
 from herod.credentials.keyring import Keyring, new_root
-from herod.records import RECORD_TYPES, AuditEvent, Record
+from herod.records import RECORD_TYPES, Record
 from herod.store.audit_chain import ChainEnd, ChainRow, decode_event, encode_event, link, trim, walk
 from herod.store.audit_filter import AuditFilter
 from herod.store.notifier import ChangeNotifier

@@ -10,8 +10,9 @@ from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
+from herod.audit_event import AuditEvent
 from herod.credentials.keyring import Keyring
-from herod.records import AuditEvent, GuessCount, Record, Revocation, Session
+from herod.records import GuessCount, Record, Revocation, Session
 from herod.store.audit_filter import AuditFilter
 from herod.store.notifier import ChangeNotifier
 from herod.store.page_cursors import Order

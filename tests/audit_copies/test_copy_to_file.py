@@ -18,8 +18,8 @@ import trio.testing
 from herod.audit_copies import copy_to_file
 from herod.audit_copies.audit_file import open_audit_file
 from herod.audit_copies.copy_to_file import AuditFileCopy
+from herod.audit_event import AuditEvent
 from herod.operations.audit import AuditRetention, audit_entry, enforce_retention
-from herod.records import AuditEvent
 from herod.store.memory_store import MemoryStore
 from herod.store.sqlite.sqlite_store import open_sqlite
 from herod.store.store_interface import Store, Writer

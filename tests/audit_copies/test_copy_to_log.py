@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from herod.audit_copies import AuditCopies
-from herod.records import AuditEvent
+from herod.audit_event import AuditEvent
 from herod.server.logs import LogWriter, set_up_logging
 from support.herod_in_memory import NOW, Harness
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 import trio
 
+from herod.audit_event import AuditEvent
 from herod.credentials.secret_hashes import hash_secret
 from herod.dashboard.quart_app import make_app
 from herod.event_loop_watch import LoopWatch, WatchedPipeline
@@ -25,7 +26,7 @@ from herod.pipeline.process.process_state import ProcessState
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Handler, Request, Response
 from herod.protocols.router import Router
-from herod.records import Account, ApiKey, AuditEvent, PeerRule, Record, Resource, Revocation, Session
+from herod.records import Account, ApiKey, PeerRule, Record, Resource, Revocation, Session
 from herod.scopes.principal import Peer, Source
 from herod.server.dashboard_requests import PageRequests
 from herod.store.sqlite.sealed_rows import Row, RowCodec

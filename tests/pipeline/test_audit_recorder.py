@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from herod.audit_event import AuditEvent
 from herod.operations.audit.retention import AuditRetention, enforce_retention
 from herod.pipeline.audit_recorder import (
     LINES_OF_ALL,
@@ -22,7 +23,6 @@ from herod.pipeline.audit_recorder import (
     AuditRecorder,
 )
 from herod.pipeline.denial_queue import MAX_KINDS_OF_SOURCE
-from herod.records import AuditEvent
 from herod.scopes.principal import Peer, Source
 from herod.settings import QuotaSettings
 from herod.store.store_interface import Writer

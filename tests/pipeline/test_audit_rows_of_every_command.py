@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import pytest
 
+from herod.audit_event import AuditEvent
 from herod.identity.credential_types import ApiKeyHeader, PeerClaim, Presented, SecretHeader
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Operation
 from herod.protocols.decode import convert_params
-from herod.records import AuditEvent
 from herod.scopes.decisions import Access
 from herod.scopes.principal import Peer, Source
 from herod_client.core.errors import HerodError

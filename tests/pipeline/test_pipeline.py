@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import trio
 
+from herod.audit_event import AuditEvent
 from herod.identity.credential_types import ApiKeyHeader, Bearer, PeerClaim
 from herod.identity.effective_principals import key_principal
 from herod.identity.runtime_state import MAX_GRANT_BYTES, MAX_GRANTS
@@ -18,7 +19,7 @@ from herod.pipeline.admission import refusal
 from herod.pipeline.denial_queue import MAX_FORGOTTEN, MAX_KINDS, DenialQueue
 from herod.pipeline.pipeline import EVENTS_AT_ONCE
 from herod.pipeline.process.worker_thread import MAX_WORKERS
-from herod.records import Account, ApiKey, AuditEvent, Revocation
+from herod.records import Account, ApiKey, Revocation
 from herod.scopes.decisions import Denied, Reason, decide
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Peer, Principal, PrincipalKind, Source
 from herod.store.store_interface import Writer

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from herod.audit_event import AuditEvent
 from herod.pipeline.denial_queue import MAX_KINDS_OF_SOURCE
-from herod.records import AuditEvent
 from herod.scopes.principal import Peer, Source
 from support.herod_in_memory import TCP, Harness, bearer
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from herod.records import Account, ApiKey, AuditEvent, GuessCount, PeerRule, Resource, Revocation, Session
+from herod.audit_event import AuditEvent
+from herod.records import Account, ApiKey, GuessCount, PeerRule, Resource, Revocation, Session
 
 SECRET = "a secret for tests that is long enough"
 

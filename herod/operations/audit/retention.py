@@ -7,7 +7,7 @@ row records how many were deleted. Rows are deleted in bounded steps, so that no
 from dataclasses import dataclass
 from typing import Final
 
-from herod.records import AuditEvent
+from herod.audit_event import AuditEvent
 from herod.store.store_interface import Store, Writer
 
 __all__ = ["AuditRetention", "enforce_retention"]

@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 import trio
 
-from herod.records import AuditEvent, LegacyUse
+from herod.audit_event import AuditEvent
+from herod.records import LegacyUse
 from herod.scopes.principal import AuthMethod
 from herod.store.store_interface import Reader, Store, Writer
 from herod_client.core.errors import Unavailable

@@ -9,8 +9,9 @@ from typing import Final
 import apsw
 import msgspec
 
+from herod.audit_event import AuditEvent
 from herod.credentials.keyring import Keyring
-from herod.records import AuditEvent, Record
+from herod.records import Record
 from herod.store.audit_chain import encode_event, link, trim
 from herod.store.integrity_head import StoreHead, seal_head
 from herod.store.record_cache import Key

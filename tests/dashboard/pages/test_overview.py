@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from herod.audit_event import AuditEvent
 from herod.dashboard.bar_charts import HEIGHT, WIDTH, draw_bars
 from herod.dashboard.pages.overview import show_bytes, show_span
 from herod.identity.credential_types import Bearer
 from herod.pipeline.process.deployment_info import Deployment
-from herod.records import AuditEvent
 from herod.settings import QuotaSettings
 from herod.store.store_interface import Writer
 from support.herod_in_memory import LEGACY, NOW, Harness, open_harness

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from herod.audit_event import AuditEvent
 from herod.identity.credential_types import ApiKeyHeader, Basic, Bearer, PeerClaim, SecretHeader, SessionCookie
 from herod.operations.audit.retention import ROWS_AT_ONCE, AuditRetention, enforce_retention
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import Context
-from herod.records import AuditEvent
 from herod.store.store_interface import Writer
 from herod_client.core.errors import HerodError, InvalidRequest, MissingScope
 from store.samples import revocation

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from herod.audit_event import AuditEvent
 from herod.identity.credential_types import Bearer, SessionCookie
-from herod.records import ApiKey, AuditEvent, Session
+from herod.records import ApiKey, Session
 from herod_client.core.errors import (
     BadCredentials,
     CeilingExceeded,

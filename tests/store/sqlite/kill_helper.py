@@ -12,7 +12,8 @@ from pathlib import Path
 
 import trio
 
-from herod.records import ApiKey, AuditEvent
+from herod.audit_event import AuditEvent
+from herod.records import ApiKey
 from herod.store.sqlite.sqlite_store import open_sqlite
 from herod.store.store_interface import Writer
 
