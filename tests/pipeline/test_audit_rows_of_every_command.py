@@ -12,11 +12,14 @@ import pytest
 from herod.audit_event import AuditEvent
 from herod.identity.credential_types import ApiKeyHeader, PeerClaim, Presented, SecretHeader
 from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.audit_recorder import ROWS_OF_PRINCIPAL
 from herod.pipeline.operation_definition import Operation
 from herod.protocols.decode import convert_params
 from herod.scopes.decisions import Access
-from herod.scopes.principal import Peer, Source
+from herod.scopes.principal import AuthMethod, Peer, Source
+from herod.settings import QuotaSettings
 from herod_client.core.errors import HerodError
+from herod_client.core.scope_graph import ADMIN, READ, USER
 from protocols.documents.prepared_examples import prepare
 from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LEGACY, LOCAL_ADMIN, Harness
 
@@ -140,3 +143,37 @@ async def test_the_first_admin_is_created_once(harness: Harness) -> None:
     assert not await call(harness, OPERATIONS["first_admin.create"], (None, ADMIN_SOURCE), params)
     await harness.pipeline.flush(is_last=True)
     assert [event for event in events(harness) if event.outcome == "ok"] == []
+
+
+OPEN: Final = sorted(
+    name
+    for name, one in OPERATIONS.items()
+    if one.is_command and one.limit is None and one.needs != ADMIN and one.needs is not Access.PUBLIC
+)
+CALLS: Final = ROWS_OF_PRINCIPAL + 50
+MINUTES: Final = 5
+
+
+@pytest.mark.parametrize("name", OPEN)
+async def test_at_its_fastest(name: str, harness: Harness) -> None:
+    """Whoever is no admin writes a bounded number of rows with one command, and others' rows are all there."""
+    harness.configure(quotas=QuotaSettings(issued_per_minute=100_000, keys=100_000, resources=100_000))
+    operation = OPERATIONS[name]
+    eve, bob = await harness.user(USER if operation.needs == USER else READ), await harness.user()
+    presented = await eve.session() if operation.methods == frozenset({AuthMethod.SESSION}) else eve.basic
+    by, params = await example(harness, operation, (presented, Source(peer=Peer(uid=7, gid=7))))
+    await harness.pipeline.flush(is_last=True)
+    before = harness.store.audit_head[0]
+    for number in range(CALLS):
+        given = {**params, "name": f"n{number}"} if "name" in params else params
+        await call(harness, operation, by, given)
+        if number % (CALLS // MINUTES) == 0:
+            await harness.call("keys.create", bob.basic, Source(address="192.0.2.1"), name=f"k{number}")
+            harness.clock.now += 60
+            await harness.pipeline.flush()
+    await harness.pipeline.flush(is_last=True)
+    rows = events(harness, after=before)
+    assert [row.operation for row in rows if row.actor == bob.client_id] == ["keys.create"] * MINUTES
+    mine = Counter(row.outcome for row in rows if row.actor != bob.client_id)
+    assert mine["ok"] <= ROWS_OF_PRINCIPAL + 2
+    assert mine["denied"] <= 2 * (MINUTES + 2)
