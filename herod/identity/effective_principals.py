@@ -60,10 +60,13 @@ def key_principal(reader: Reader, runtime: Runtime, key: ApiKey, *, is_former: b
         is_former: it was presented with the former secret: tokens and sessions made with that must end with it.
 
     Raises:
-        BadCredentials: the key is disabled, or its owner is deleted or disabled.
+        Disabled: the key, or its owner's account, is disabled. Only who showed the whole secret may be told.
+        BadCredentials: its owner is deleted.
     """
     if not key.enabled or key.id in runtime.switched_off:
-        raise BadCredentials(BAD_KEY, reason="disabled")
+        raise Disabled(
+            "This API key is disabled: enable it again, or use another one.", hint=f"herod key enable {key.id}"
+        )
     ends = key.expires_at
     if is_former:
         ends = key.former_until if ends is None else min(key.former_until, ends)
@@ -84,8 +87,12 @@ def key_principal(reader: Reader, runtime: Runtime, key: ApiKey, *, is_former: b
             is_former=is_former,
         )
     owner = reader.get(Account, key.owner)
-    if owner is None or not owner.enabled or owner.id in runtime.switched_off:
-        raise BadCredentials(BAD_KEY, reason="owner_gone" if owner is None else "owner_disabled")
+    if owner is None:  # the key is about to be deleted, and is unknown from then on
+        raise BadCredentials(BAD_KEY, reason="owner_gone")
+    if not owner.enabled or owner.id in runtime.switched_off:
+        raise Disabled(
+            "The account of this API key's owner is disabled: ask an admin to enable it.", reason="owner_disabled"
+        )
     return Principal(
         id=owner.id,
         kind=PrincipalKind.ACCOUNT,

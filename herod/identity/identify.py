@@ -35,9 +35,10 @@ from herod.records import Account, ApiKey, HashKey, Revocation
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
 from herod.store.store_interface import Reader
 from herod_client.core.access_tokens import Claims, looks_like_token
-from herod_client.core.errors import BadCredentials, BadToken, RevokedToken
+from herod_client.core.errors import BadCredentials, BadToken, ExpiredToken, RevokedToken
 from herod_client.core.grants import MAX_NETWORKS, intersect_grants
 from herod_client.core.key_format import KeyKind, looks_like_key, parse_key
+from herod_client.core.times import rfc3339_text
 
 __all__ = [
     "bearer_principal",
@@ -164,9 +165,14 @@ def _by_key(reader: Reader, runtime: Runtime, text: str, now: int) -> Principal:
         is_former = True
     if (key.owner is None) is not (parsed.kind is KeyKind.SERVICE):
         raise BadCredentials(BAD_KEY, reason="wrong_kind")
+    # The whole secret was shown: whoever holds it may be told why it is refused, and nobody else is.
     principal = key_principal(reader, runtime, key, is_former=is_former)
     if not principal.is_live(now):
-        raise BadCredentials(BAD_KEY, reason="expired")
+        raise ExpiredToken(
+            f"This API key expired on {rfc3339_text(principal.expires_at or 0)}: give it a new end or use another.",
+            reason="expired",
+            hint=f"herod key edit {key.id} --expires 90d",
+        )
     return principal
 
 

@@ -27,7 +27,7 @@ from herod.records import Account, ApiKey, PeerRule, Session, SessionEpoch
 from herod.scopes.principal import AuthMethod, Principal, PrincipalKind
 from herod.store.store_interface import Reader
 from herod_client.core.access_tokens import CLOCK_SKEW
-from herod_client.core.errors import BadCredentials, ExpiredToken, RevokedToken
+from herod_client.core.errors import ExpiredToken, RevokedToken, Unauthenticated
 from herod_client.core.grants import intersect_grants
 
 __all__ = [
@@ -197,6 +197,6 @@ def _key_maker(reader: Reader, runtime: Runtime, credential: str, now: int) -> P
         return None
     try:
         principal = key_principal(reader, runtime, key, is_former=not is_current)
-    except BadCredentials:
+    except Unauthenticated:
         return None
     return principal if principal.is_live(now) else None
