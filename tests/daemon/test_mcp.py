@@ -65,6 +65,9 @@ async def test_the_official_client_lists_and_calls(daemon: Daemon, admin_key: st
     async with connected(daemon, admin_key, mode, is_tcp=is_tcp) as client:
         assert client.protocol_version == MODES[mode]
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert (await client.list_prompts()).prompts == []
+        assert (await client.list_resources()).resources == []
+        assert (await client.list_resource_templates()).resource_templates == []
         assert len(tools) >= 10
         hints = tools["delete_user"].annotations
         assert hints is not None

@@ -11,6 +11,7 @@ import trio
 
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.operation_definition import Operation
+from herod.protocols.documents.common_schemas import SCHEMAS
 from herod.protocols.documents.error_responses import JSON, failure
 from herod.protocols.documents.json_schemas import Schema
 from herod.protocols.documents.oauth_metadata import JWKS_PATH, RESOURCE_PATH, SERVER_PATH
@@ -74,6 +75,7 @@ def _document(name: str, summary: str) -> Schema:
         "get": {
             "operationId": name,
             "summary": summary,
+            "description": "Needs no credential.",
             "tags": ["documents"],
             "security": [],
             "responses": {"200": answer, **{str(status): failure(status) for status in (400, 403, 421)}},
@@ -84,6 +86,7 @@ def _document(name: str, summary: str) -> Schema:
 PAGE: Final[Schema] = {
     "operationId": "dashboard",
     "summary": "Show the dashboard, for browsers.",
+    "description": "Without a session, the page asks to sign in.",
     "tags": ["documents"],
     "security": [{}, {"session": []}],
     "responses": {
@@ -94,17 +97,8 @@ PAGE: Final[Schema] = {
         **{str(status): failure(status) for status in (400, 403, 421, 500)},
     },
 }
-ANSWER: Final = {"$ref": "#/components/schemas/RpcAnswer"}
-MESSAGE: Final = {
-    "type": "object",
-    "properties": {
-        "jsonrpc": {"const": "2.0"},
-        "id": {"type": ["string", "number", "null"], "description": "omitted for notifications, which get no answer"},
-        "method": {"type": "string"},
-        "params": {"type": ["object", "array", "null"]},
-    },
-    "required": ["jsonrpc", "method"],
-}
+ANSWER: Final = {"$ref": f"{SCHEMAS}RpcAnswer"}
+MESSAGE: Final = {"$ref": f"{SCHEMAS}RpcRequest"}
 BATCH: Final = {"type": "array", "items": MESSAGE, "minItems": 1, "maxItems": MAX_BATCH}
 PING: Final = {"jsonrpc": "2.0", "id": 1, "method": "health"}
 PONG: Final = {"jsonrpc": "2.0", "id": 1, "result": {"status": "ok", "service": "herod", "version": "1.0.0"}}

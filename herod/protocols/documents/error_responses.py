@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from herod.pipeline.operation_definition import Operation, Route
+from herod.protocols.documents.common_schemas import SCHEMAS
 from herod.protocols.error_codes import CODES, INTERNAL, Row
 from herod.protocols.responses import API_VERSION, is_enveloped
 from herod.scopes.decisions import Access
 from herod_client.core import errors
 from herod_client.core.errors import HerodError
 
-__all__ = ["ERROR", "JSON", "META", "OAUTH_ERROR", "RPC_ANSWER", "failure", "failure_responses", "failures", "is_oauth"]
+__all__ = ["JSON", "failure", "failure_responses", "failures", "is_oauth"]
 
 Schema = dict[str, Any]
 
@@ -87,56 +88,6 @@ OAUTH: Final[Mapping[int, str]] = {
 }
 RPC: Final[Mapping[int, int]] = {**{row.http: row.rpc for row in reversed(list(CODES.values()))}, 500: INTERNAL.rpc}
 
-ERROR: Final[Schema] = {
-    "title": "Error",
-    "type": "object",
-    "properties": {
-        "code": {"type": "string", "description": "stable; for programs"},
-        "message": {"type": "string", "description": "what happened and what to do; for people"},
-        "hint": {"type": "string", "description": "the command that fixes it"},
-    },
-    "required": ["code", "message"],
-    "additionalProperties": False,
-}
-META: Final[Schema] = {
-    "title": "Meta",
-    "type": "object",
-    "properties": {
-        "api_version": {"type": "string"},
-        "server_version": {"type": "string"},
-        "next_cursor": {
-            "anyOf": [{"type": "string"}, {"type": "null"}],
-            "description": "for lists: the `cursor` of the next page, null after the last",
-        },
-    },
-    "required": ["api_version", "server_version"],
-    "additionalProperties": False,
-}
-OAUTH_ERROR: Final[Schema] = {
-    "title": "OAuthError",
-    "description": "RFC 6749, section 5.2.",
-    "type": "object",
-    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
-    "required": ["error", "error_description"],
-    "additionalProperties": False,
-}
-RPC_ANSWER: Final[Schema] = {
-    "title": "RpcAnswer",
-    "description": "JSON-RPC 2.0, section 5.",
-    "type": "object",
-    "properties": {
-        "jsonrpc": {"const": "2.0"},
-        "id": {"type": ["string", "number", "null"]},
-        "result": {},
-        "error": {
-            "type": "object",
-            "properties": {"code": {"type": "integer"}, "message": {"type": "string"}, "data": {"type": "object"}},
-            "required": ["code", "message"],
-        },
-    },
-    "required": ["jsonrpc", "id"],
-    "oneOf": [{"required": ["result"]}, {"required": ["error"]}],
-}
 # status → header → whether every such answer has it
 HEADERS: Final[Mapping[int, tuple[str, bool, Schema, str]]] = {
     401: ("WWW-Authenticate", True, {"type": "string"}, "how to authenticate (RFC 9110, section 11.6.1)"),
@@ -177,27 +128,24 @@ def failure(status: int, form: str = "Error") -> Schema:
 def failure_responses() -> dict[str, Schema]:
     """The error responses in every format, by name."""
     return {
-        **{f"Error{status}": _failure(status, "Error") for status in MEANINGS},
-        **{f"ApiError{status}": _failure(status, "Error", has_envelope=True) for status in MEANINGS},
+        **{f"Error{status}": _failure(status, "ErrorAnswer") for status in MEANINGS},
+        **{f"ApiError{status}": _failure(status, "ApiErrorAnswer") for status in MEANINGS},
         **{f"OAuthError{status}": _failure(status, "OAuthError") for status in MEANINGS},
         **{f"RpcError{status}": _rpc_failure(status) for status in MEANINGS},
     }
 
 
-def _failure(status: int, name: str, *, has_envelope: bool = False) -> Schema:
+def _failure(status: int, name: str) -> Schema:
     meaning = MEANINGS[status]
     error = {"code": meaning.code, "message": meaning.message}
     example: Schema = {"error": error if meaning.hint is None else {**error, "hint": meaning.hint}}
-    schema: Schema = {"$ref": f"#/components/schemas/{name}"}
-    if name == "Error":
-        schema = _plain(name)
-        if has_envelope:
-            schema["properties"]["meta"] = {"$ref": "#/components/schemas/Meta"}
-            example["meta"] = {"api_version": API_VERSION, "server_version": "1.0.0"}
-    else:
+    schema: Schema = {"$ref": f"{SCHEMAS}{name}"}
+    if name == "ApiErrorAnswer":
+        example["meta"] = {"api_version": API_VERSION, "server_version": "1.0.0"}
+    elif name == "OAuthError":
         example = {"error": OAUTH.get(status, INTERNAL.oauth), "error_description": meaning.message}
         if status == 403:  # the one for a foreign origin is not in OAuth's format
-            schema = {"anyOf": [schema, _plain("Error")]}
+            schema = {"anyOf": [schema, {"$ref": f"{SCHEMAS}ErrorAnswer"}]}
     return _answer(status, schema, example)
 
 
@@ -209,8 +157,10 @@ def _rpc_failure(status: int) -> Schema:
         "id": 1,
         "error": {"code": RPC.get(status, INTERNAL.rpc), "message": meaning.message, "data": {"code": meaning.code}},
     }
-    schema: Schema = {"$ref": "#/components/schemas/RpcAnswer"}
-    return _answer(status, {"anyOf": [schema, _plain("Error")]} if status in {400, 403, 413} else schema, example)
+    schema: Schema = {"$ref": f"{SCHEMAS}RpcError"}
+    if status in {400, 403, 413}:
+        schema = {"anyOf": [schema, {"$ref": f"{SCHEMAS}ErrorAnswer"}]}
+    return _answer(status, schema, example)
 
 
 def is_oauth(operation: Operation, route: Route) -> bool:
@@ -227,14 +177,6 @@ def _answer(status: int, schema: Schema, example: Schema) -> Schema:
         name, is_sure, kind, meaning = HEADERS[status]
         answer["headers"] = {name: {"description": meaning, "required": is_sure, "schema": kind}}
     return answer
-
-
-def _plain(name: str) -> Schema:
-    return {
-        "type": "object",
-        "properties": {"error": {"$ref": f"#/components/schemas/{name}"}},
-        "required": ["error"],
-    }
 
 
 def _row(kind: type[HerodError]) -> Row:

@@ -6,7 +6,8 @@ Schemas come only from the code: what msgspec decodes and encodes, and the limit
 
 import re
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import combinations
 from typing import Any, Final
 
 import msgspec
@@ -19,11 +20,11 @@ from herod_client.core.scope_graph import ALIASES, MAX_SCOPES
 __all__ = [
     "Names",
     "Schema",
-    "choices",
     "components",
     "field_schemas",
     "item_schema",
     "known_names",
+    "object_schema",
     "required_fields",
     "result_schema",
     "without_null",
@@ -83,19 +84,25 @@ def required_fields(operation: Operation) -> frozenset[str]:
     return frozenset(field.name for field in msgspec.structs.fields(operation.params) if field.required)
 
 
-def choices(params: type[Params], fields: Mapping[str, Schema]) -> Schema:
-    """The constraints between several parameters, for those among these fields. Null counts as omitted."""
-    given = [
-        {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
-        for name in params.exactly_one
-        if name in fields
-    ]
-    if len(given) > 1:
-        return {"oneOf": given}
-    both = [name for name in params.at_most_one if name in fields]
-    if len(both) > 1:
-        return {"not": {"required": both, "properties": {name: {"not": {"type": "null"}} for name in both}}}
-    return {}
+def object_schema(params: type[Params], fields: Mapping[str, Schema], required: Collection[str]) -> Schema:
+    """The schema of some parameters together, with the constraints between them. Null counts as omitted.
+
+    If exactly one of several is needed, each choice is an object of its own: generators make no usable type of
+    constraints beside properties.
+    """
+    among = [name for name in params.exactly_one if name in fields]
+    if len(among) < 2:
+        return {**_object(fields, required), **_at_most_one([name for name in params.at_most_one if name in fields])}
+    absent = {name: {"type": "null"} for name in among}
+    return {
+        "anyOf": [
+            {
+                "title": f"By {name}",
+                **_object({**fields, **absent, name: without_null(fields[name])}, {*required, name}),
+            }
+            for name in among
+        ]
+    }
 
 
 def without_null(schema: Schema) -> Schema:
@@ -105,6 +112,19 @@ def without_null(schema: Schema) -> Schema:
         return schema
     kept = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
     return {**offered[0], **kept, **({} if schema.get("default") is None else {"default": schema["default"]})}
+
+
+def _object(fields: Mapping[str, Schema], required: Collection[str]) -> Schema:
+    schema: Schema = {"type": "object", "properties": dict(fields), "additionalProperties": False}
+    return {**schema, "required": sorted(required)} if required else schema
+
+
+def _at_most_one(names: Sequence[str]) -> Schema:
+    pairs = [
+        {"required": list(pair), "properties": {name: {"not": {"type": "null"}} for name in pair}}
+        for pair in combinations(names, 2)
+    ]
+    return {"not": pairs[0] if len(pairs) == 1 else {"anyOf": pairs}} if pairs else {}
 
 
 def _schema(kind: Any) -> Schema:
@@ -127,7 +147,11 @@ def _renamed(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        key: PREFIX + _clean(one.removeprefix(PREFIX)) if key == "$ref" else _renamed(one) for key, one in value.items()
+        **({"type": "string"} if "enum" in value and "type" not in value else {}),  # only texts are enumerated
+        **{
+            key: PREFIX + _clean(one.removeprefix(PREFIX)) if key == "$ref" else _renamed(one)
+            for key, one in value.items()
+        },
     }
 
 

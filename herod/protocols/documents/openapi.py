@@ -5,12 +5,9 @@ from typing import Any, Final
 
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.operation_definition import Operation, Route
+from herod.protocols.documents.common_schemas import COMMON, SCHEMAS
 from herod.protocols.documents.error_responses import (
-    ERROR,
     JSON,
-    META,
-    OAUTH_ERROR,
-    RPC_ANSWER,
     failure_responses,
     failures,
     is_oauth,
@@ -19,16 +16,16 @@ from herod.protocols.documents.example_values import example_value
 from herod.protocols.documents.json_schemas import (
     Names,
     Schema,
-    choices,
     components,
     field_schemas,
     item_schema,
     known_names,
+    object_schema,
     required_fields,
     result_schema,
     without_null,
 )
-from herod.protocols.documents.security_schemes import requirement, security_schemes
+from herod.protocols.documents.security_schemes import needs_text, requirement, security_schemes
 from herod.protocols.responses import is_enveloped
 from herod.protocols.rest import IN_QUERY, STREAM_TYPE
 
@@ -51,7 +48,6 @@ last. Times are RFC 3339 in UTC; a `scope` is names separated by spaces. Bodies 
 
 The same operations are JSON-RPC methods at `/rpc` (`/rpc/discover` lists them) and, some of them, tools at `/mcp`.
 """
-COMMON: Final = {"Error": ERROR, "Meta": META, "OAuthError": OAUTH_ERROR, "RpcAnswer": RPC_ANSWER}
 # tag → what its operations are about
 TAGS: Final[Mapping[str, str]] = {
     "access": "Explanations of authorization decisions.",
@@ -95,10 +91,11 @@ def openapi_document(operations: Iterable[Operation], runtime: Runtime, further:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "herod",
+            "title": "Herod API",
             "version": runtime.config.version,
             "summary": "Who is this, and may they? Local authentication and authorization.",
             "description": ABOUT,
+            "contact": {"name": "The herod developers"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": runtime.config.public_url}],
@@ -131,25 +128,23 @@ def _used(parts: Any, kind: str, known: Mapping[str, Schema]) -> Schema:
 
 def _operation_object(operation: Operation, route: Route, number: int, names: Names) -> Schema:
     first, _, rest = operation.summary.partition("\n\n")
+    about = [rest, needs_text(operation)]
     described: Schema = {
         "operationId": operation.name if number == 0 else f"{operation.name}.{number + 1}",
         "summary": first,
+        "description": "\n\n".join(part for part in about if part),
         "tags": [_tag(operation)],
         "x-credential": operation.credential,
         "security": requirement(operation),
         "responses": {**_success(operation, route), **failures(operation, route)},
     }
-    if rest:
-        described["description"] = rest
     fields = dict(field_schemas(operation, names))
     required = required_fields(operation)
     in_path = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
     headers = {name: operation.headers[name] for name in fields if name in operation.headers}
     example = operation.example
     parameters = [_parameter(name, "path", fields.pop(name), example, name) for name in in_path]
-    among = choices(operation.params, fields)
     if not set(in_path).isdisjoint(operation.params.exactly_one):  # leave out alternatives to the path's parameter
-        among = {}
         fields = {name: schema for name, schema in fields.items() if name not in operation.params.exactly_one}
     if route.method in IN_QUERY:
         for name, schema in fields.items():
@@ -159,7 +154,7 @@ def _operation_object(operation: Operation, route: Route, number: int, names: Na
         # It may be in the body or the header; the example shows the body.
         parameters += [_parameter(header, "header", fields[name], {}, name) for name, header in headers.items()]
         if fields:
-            described["requestBody"] = _body(operation, route, fields, required - headers.keys(), among)
+            described["requestBody"] = _body(operation, route, fields, required - headers.keys())
     if parameters:
         described["parameters"] = parameters
     return described
@@ -186,28 +181,28 @@ def _parameter(
     return parameter
 
 
-def _body(
-    operation: Operation, route: Route, fields: Mapping[str, Schema], required: frozenset[str], among: Schema
-) -> Schema:
+def _body(operation: Operation, route: Route, fields: Mapping[str, Schema], required: frozenset[str]) -> Schema:
     is_form = is_oauth(operation, route)
-    must = sorted(required & fields.keys())
-    schema: Schema = {"type": "object", "properties": {**(CLIENT_FIELDS if is_form else {}), **fields}, **among}
-    if must:
-        schema["required"] = must
     if is_form:
-        schema["properties"] = {name: without_null(part) for name, part in schema["properties"].items()}
+        fields = {name: without_null(part) for name, part in {**CLIENT_FIELDS, **fields}.items()}
+    schema = object_schema(operation.params, fields, required & fields.keys())
+    if is_form:  # more fields are ignored (RFC 6749, section 3.2)
+        del schema["additionalProperties"]
         schema["dependentRequired"] = {"client_secret": ["client_id"]}
-    else:
-        schema["additionalProperties"] = False
     example = {name: value for name, value in operation.example.items() if name in fields}
     media = {"schema": schema, **({"example": example} if example else {})}
-    return {"required": bool(must or "oneOf" in among), "content": {FORM if is_form else JSON: media}}
+    return {"required": "required" in schema or "anyOf" in schema, "content": {FORM if is_form else JSON: media}}
 
 
 def _success(operation: Operation, route: Route) -> Schema:
     status = "201" if operation.creates else "200"
     if operation.streamed is not None:
-        return {status: {"description": "The file.", "content": {STREAM_TYPE: {}}}}
+        return {
+            status: {
+                "description": "The file.",
+                "content": {STREAM_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+            }
+        }
     if operation.media_type is not None:
         return {status: {"description": "A text.", "content": {operation.media_type: {"schema": {"type": "string"}}}}}
     schema, example = result_schema(operation), example_value(operation.result)
@@ -217,7 +212,7 @@ def _success(operation: Operation, route: Route) -> Schema:
         meta = {"api_version": "1", "server_version": "1.0.0", **({"next_cursor": None} if is_page else {})}
         schema = {
             "type": "object",
-            "properties": {"data": data, "meta": {"$ref": "#/components/schemas/Meta"}},
+            "properties": {"data": data, "meta": {"$ref": f"{SCHEMAS}Meta"}},
             "required": ["data", "meta"],
         }
         example = {"data": example["items"] if is_page else example, "meta": meta}

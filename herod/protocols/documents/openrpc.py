@@ -23,7 +23,19 @@ from herod.scopes.decisions import Access
 __all__ = ["DISCOVER", "openrpc_document"]
 
 DISCOVER: Final = "rpc.discover"
-SCHEMA_URL: Final = "https://raw.githubusercontent.com/open-rpc/meta-schema/master/schema.json"
+# Of this document, in short. A reference to the specification's own schema would lead to another host.
+DOCUMENT: Final[Schema] = {
+    "title": "OpenRpcDocument",
+    "type": "object",
+    "properties": {
+        "openrpc": {"type": "string"},
+        "info": {"type": "object"},
+        "servers": {"type": "array", "items": {"type": "object"}},
+        "methods": {"type": "array", "items": {"type": "object"}},
+        "components": {"type": "object"},
+    },
+    "required": ["openrpc", "info", "methods"],
+}
 
 
 def openrpc_document(operations: Iterable[Operation], runtime: Runtime) -> Schema:
@@ -34,9 +46,10 @@ def openrpc_document(operations: Iterable[Operation], runtime: Runtime) -> Schem
     return {
         "openrpc": "1.3.2",
         "info": {
-            "title": "herod",
+            "title": "Herod API",
             "version": runtime.config.version,
             "description": "Who is this, and may they? Credentials go into the HTTP headers, as for REST.",
+            "contact": {"name": "The herod developers"},
             "license": {"name": "MIT"},
         },
         "servers": [{"name": "herod", "url": f"{runtime.config.public_url}/rpc"}],
@@ -84,7 +97,7 @@ def _discover() -> dict[str, Any]:
         "name": DISCOVER,
         "summary": "Return this document.",
         "params": [],
-        "result": {"name": "OpenRPC Schema", "schema": {"$ref": SCHEMA_URL}},
+        "result": {"name": "result", "schema": DOCUMENT},
     }
 
 

@@ -7,7 +7,7 @@ from herod.pipeline.operation_definition import Operation
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod
 
-__all__ = ["SCHEMES", "requirement", "security_schemes"]
+__all__ = ["SCHEMES", "needs_text", "requirement", "security_schemes"]
 
 # method → scheme; methods missing here cannot authenticate a request
 SCHEMES: Final = {
@@ -77,13 +77,23 @@ def security_schemes(runtime: Runtime) -> dict[str, Any]:
     }
 
 
+def needs_text(operation: Operation) -> str:
+    """What a caller needs, for people."""
+    if isinstance(operation.needs, str):
+        return f"Needs scope `{operation.needs}`."
+    return "Needs no credential." if operation.needs is Access.PUBLIC else "Needs a credential, of any scope."
+
+
 def requirement(operation: Operation) -> list[dict[str, list[str]]]:
-    """The schemes that an operation accepts, any one of them, each with the scope it needs."""
+    """The schemes that an operation accepts, any one of them.
+
+    The scope it needs is named with OAuth 2 alone: many tools take scopes nowhere else.
+    """
     if operation.needs is Access.PUBLIC:
         return []
     scopes = [operation.needs] if isinstance(operation.needs, str) else []
     return [
-        {scheme: scopes}
+        {scheme: scopes if method is AuthMethod.JWT else []}
         for method, scheme in SCHEMES.items()
         if (operation.methods is None or method in operation.methods)
         and not (operation.manages_keys and method is AuthMethod.USER_KEY)

@@ -53,10 +53,40 @@ async def test_ping_belongs_to_the_older_revision(harness: Harness) -> None:
 async def test_an_unknown_method(harness: Harness, revision: str) -> None:
     """An unknown method is a 404 in the newest revision; in older ones a 404 would mean that the session has ended."""
     key = await harness.service_key("read")
-    for method in ("resources/list", "initialize" if revision == NEW else "logging/setLevel"):
+    for method in ("resources/read", "prompts/get", "initialize" if revision == NEW else "server/discover/"):
         answer = await ask(harness, method, None, key, revision=revision)
         assert answer.status == (404 if revision == NEW else 200)
         assert answer.json["error"]["code"] == -32601
+
+
+@pytest.mark.parametrize("revision", [NEW, OLD])
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("prompts/list", "prompts"),
+        ("resources/list", "resources"),
+        ("resources/templates/list", "resourceTemplates"),
+    ],
+)
+async def test_lists_of_what_herod_has_not(harness: Harness, method: str, name: str, revision: str) -> None:
+    """Clients that ask for prompts and resources without looking at the capabilities get empty lists."""
+    key = await harness.service_key("read")
+    answer = await ask(harness, method, None, key, revision=revision)
+    assert answer.status == 200
+    result = answer.json["result"]
+    assert result[name] == []
+    assert result.keys() - {name} == ({"resultType", "ttlMs", "cacheScope", "_meta"} if revision == NEW else set())
+    refused = await ask(harness, method, {"cursor": "x"}, key, revision=revision)
+    assert refused.json["error"]["code"] == -32602
+    assert (await ask(harness, method, None, revision=revision)).status == 401
+
+
+async def test_a_log_level_is_taken(harness: Harness) -> None:
+    """The older revisions' `logging/setLevel` is answered, though herod sends no log messages."""
+    key = await harness.service_key("read")
+    answer = await ask(harness, "logging/setLevel", {"level": "debug"}, key)
+    assert answer.json == {"jsonrpc": "2.0", "result": {}, "id": 1}
+    assert (await ask(harness, "logging/setLevel", {"level": "debug"}, key, revision=NEW)).status == 404
 
 
 async def test_without_a_version_header(harness: Harness) -> None:
