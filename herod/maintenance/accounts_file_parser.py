@@ -24,7 +24,8 @@ from herod.maintenance.accounts_file_field_checks import (
     read_time,
     read_words,
 )
-from herod.pipeline.text_normalization import parse_email, parse_name
+from herod.pipeline.email_addresses import parse_email
+from herod.pipeline.text_normalization import parse_name
 from herod_client.core.errors import InvalidRequest, RuntimeFailure
 from herod_client.core.scope_graph import READ, SCOPE_NAME, ScopeGraph, split_scope
 
@@ -214,10 +215,10 @@ class _Reading:
         id_ = read_text(fields, "id")
         if id_ is not None and (not CLIENT_ID.match(id_) or id_ in RESERVED_IDS or id_.startswith("legacy-")):
             raise Problem("its client_id is not valid: use up to 128 letters, digits and _ . @ + -")
-        email = read_text(fields, "email")
-        email = None if email is None else parse_email(email)
+        given = read_text(fields, "email")
+        email = None if given is None else parse_email(given)
         name = read_text(fields, "name")
-        if name is not None and name != email:
+        if name is not None and name not in {given, email}:
             name = parse_name(name)
         name = name or email or (None if id_ is None else f"client {id_[:8]}")
         if name is None:

@@ -30,6 +30,7 @@ from herod.maintenance.accounts_file_field_checks import SecretEntry
 from herod.maintenance.accounts_file_parser import AccountEntry, Entries, KeyEntry, parse_entries
 from herod.maintenance.restore_reconciliation import offline_event
 from herod.maintenance.store_file_and_owner import store_file
+from herod.pipeline.email_addresses import find_by_email, has_email
 from herod.records import Account, ApiKey, HashKey, PeerRule
 from herod.settings import Settings
 from herod.store.owned_records import finish_deletions_in
@@ -216,15 +217,17 @@ def _account_conflict(reader: Reader, entry: AccountEntry) -> str | None:
             return "its client_id exists already"
         if reader.get(ApiKey, entry.id) is not None or reader.get(PeerRule, entry.id) is not None:
             return "its client_id is the id of a key or rule"
-    if entry.email is not None and (found := reader.find(Account, "email", entry.email)):
-        return f"account {found[0].id} has its email"
+    if entry.email is not None and (found := find_by_email(reader, entry.email)) is not None:
+        return f"account {found.id} has its email"
     return None
 
 
 def _is_same(reader: Reader, entry: AccountEntry) -> bool:
     """Whether the stored account of that id also has the email of the entry."""
     account = None if entry.id is None else reader.get(Account, entry.id)
-    return account is not None and account.email == entry.email
+    if account is None or entry.email is None:
+        return account is not None and account.email is None
+    return has_email(account, entry.email)
 
 
 def _key_conflict(reader: Reader, key: KeyEntry) -> str | None:

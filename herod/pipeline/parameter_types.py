@@ -9,8 +9,9 @@ from typing import Annotated, Final
 import msgspec
 
 from herod.credentials.passwords import MAX_CHARS, MIN_CHARS
+from herod.pipeline.email_addresses import MAX_EMAIL, parse_email
 from herod.pipeline.operation_definition import NormalForm, Time
-from herod.pipeline.text_normalization import MAX_EMAIL, MAX_NAME, parse_email, parse_label, parse_name
+from herod.pipeline.text_normalization import MAX_NAME, parse_label, parse_name
 from herod.store.store_interface import MAX_PAGE
 from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 from herod_client.core.scope_graph import MAX_SCOPE_CHARS, MAX_SCOPES
@@ -18,6 +19,8 @@ from herod_client.core.scope_graph import MAX_SCOPE_CHARS, MAX_SCOPES
 __all__ = [
     "AS_IT_IS",
     "EXAMPLE_ID",
+    "IN_ANY_SPELLING",
+    "AccountEmail",
     "AccountName",
     "AskedScope",
     "ClientId",
@@ -63,14 +66,15 @@ Limit = Annotated[
 KeyName = Annotated[str, msgspec.Meta(description="the exact name", extra_json_schema=NAME)]
 ExpiresAt = Annotated[Time, msgspec.Meta(description="a time in the future; null for never")]
 ClientId = Annotated[str, msgspec.Meta(description="the account's id"), AS_IT_IS]
-Email = Annotated[
-    str,
-    msgspec.Meta(
-        description="the account's email address; case does not matter",
-        extra_json_schema={"format": "email", "maxLength": MAX_EMAIL},
-    ),
-    NormalForm(parse_email),
-]
+EMAIL: Final = msgspec.Meta(
+    description="the account's email address; neither case nor the form of its domain matters",
+    extra_json_schema={"format": "email", "maxLength": MAX_EMAIL},
+)
+# The email of a new account.
+Email = Annotated[str, EMAIL, NormalForm(parse_email)]
+# The email of an existing account, which may be stored in a spelling of the past.
+IN_ANY_SPELLING: Final = NormalForm(None, "every spelling is looked up, the given one first")
+AccountEmail = Annotated[str, EMAIL, IN_ANY_SPELLING]
 KeyId = Annotated[str, msgspec.Meta(description="the key's id: the 12 characters after its prefix"), AS_IT_IS]
 AccountName = Annotated[
     str, msgspec.Meta(description="a name for people to read", extra_json_schema=NAME), NormalForm(parse_name)

@@ -7,10 +7,10 @@ record to the handler. No handler looks up its own target.
 from typing import TypeVar
 
 from herod.identity.effective_principals import LOCAL_ADMIN_ID, legacy_principal, local_admin
+from herod.pipeline.email_addresses import find_by_email, parse_email
 from herod.pipeline.operation_definition import Context, Params, Target
-from herod.pipeline.parameter_types import ClientId, Email
+from herod.pipeline.parameter_types import AccountEmail, ClientId
 from herod.pipeline.privilege_ceilings import check_last_admin, check_target, is_admin, owns
-from herod.pipeline.text_normalization import parse_email
 from herod.records import Account, ApiKey, Deletion, PeerRule, Record
 from herod.scopes.principal import Principal, PrincipalKind
 from herod.store.store_interface import Reader
@@ -42,20 +42,23 @@ class AccountRef(Params, frozen=True, kw_only=True):
     exactly_one = ("client_id", "email")
 
     client_id: ClientId | None = None
-    email: Email | None = None
+    email: AccountEmail | None = None
 
 
 def find_account(reader: Reader, ref: AccountRef) -> Account | None:
     """The account with that client_id or email, or None.
 
     Raises:
-        InvalidRequest: neither or both of client_id and email are given.
+        InvalidRequest: neither or both of client_id and email are given, or nobody can have that email.
     """
     if (ref.client_id is None) == (ref.email is None):
         raise InvalidRequest("Give exactly one of client_id and email.")
     if ref.client_id is not None:
         return reader.get(Account, ref.client_id)
-    return next(iter(reader.find(Account, "email", parse_email(ref.email or ""))), None)
+    account = find_by_email(reader, ref.email or "")
+    if account is None:
+        parse_email(ref.email or "")  # says what is wrong with it
+    return account
 
 
 def account_of(reader: Reader, ref: AccountRef) -> Account:

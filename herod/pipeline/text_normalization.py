@@ -1,24 +1,16 @@
-"""Normalization of names and emails: done here, on input, and nowhere else.
+"""Normalization of names and times: done here, on input, and nowhere else. Emails have `email_addresses.py`."""
 
-Two spellings of one email must never be two accounts, two counters or two locks.
-"""
-
-import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Final
 
 from herod_client.core.errors import InvalidRequest
 
-__all__ = ["has_invisible", "has_unprintable", "parse_email", "parse_future", "parse_label", "parse_name"]
+__all__ = ["MAX_TYPED", "has_invisible", "has_unprintable", "parse_future", "parse_label", "parse_name"]
 
 MAX_NAME: Final = 128  # characters
-MAX_EMAIL: Final = 254  # characters; RFC 5321 allows no longer path
 # Normalization can shorten a text, but not by so much; and a long run of combining marks takes quadratic time.
 MAX_TYPED: Final = 1024  # characters
-# IDNA reads it as a dot between labels (RFC 3490, section 3.1); NFKC makes the halfwidth form this one.
-IDEOGRAPHIC_DOT: Final = "\u3002"
-EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[^\s@<>\"(),:;\[\]\\]+\Z")
 LATEST: Final = int(datetime.max.replace(tzinfo=UTC).timestamp()) - 1  # the last that RFC 3339 can express
 # herod's names for built-in principals, as `_skeleton` gives them.
 RESERVED_NAMES: Final = frozenset({"anonymous", "herod", "localadmin"})
@@ -36,26 +28,6 @@ INVISIBLE: Final = frozenset(
     )
     for code in codes
 )
-
-
-def parse_email(text: str) -> str:
-    """An email in normal form: NFKC, lowercase, and again, until that changes nothing.
-
-    One round is not enough: J with a caron has no composed form, but its lower case has one. The dots of the host have
-    one form, too, and no label of it is empty (RFC 5321, section 4.1.2): `host` and `host.` are one.
-
-    Raises:
-        InvalidRequest: it is not an address.
-    """
-    email, before = "" if len(text) > MAX_TYPED else text, None
-    while email != before:
-        before, email = email, unicodedata.normalize("NFKC", email).strip().lower()
-    name, at, host = email.rpartition("@")
-    host = host.replace(IDEOGRAPHIC_DOT, ".")
-    email = f"{name}{at}{host}"
-    if len(email) > MAX_EMAIL or not EMAIL.match(email) or has_invisible(email) or not all(host.split(".")):
-        raise InvalidRequest("Invalid email address: write it as name@host.", reason="bad_email")
-    return email
 
 
 def parse_name(text: str) -> str:

@@ -128,6 +128,10 @@ def test_unknown_scopes_are_kept_and_named() -> None:
         (f'client_id = "c1"\nclient_secret_hash = "hmac-sha256:{"1" * 16}:{"2" * 64}"', "not in the file"),
         ('client_id = "c1"\n[[users]]\nclient_id = "c1"', "twice"),
         ('email = "a@b"\n[[users]]\nemail = "A@B"', "twice"),
+        ('email = "a@bücher.example"\n[[users]]\nemail = "A@xn--bcher-kva.example"', "twice"),
+        ('email = "a@example.org."', "ends with a dot"),
+        ('email = "a@exa mple.org"', "name@host"),
+        ('email = "a@☃.example"', "not valid in a domain name"),
     ],
 )  # fmt: skip
 def test_what_may_not_be_stored(line: str, why: str) -> None:

@@ -253,6 +253,29 @@ async def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
         assert bob.name == "our bob"
 
 
+@pytest.mark.parametrize("stored", ["ada@bücher.example", "ada@xn--bcher-kva.example", "ada@bücher.example."])
+async def test_a_stored_email_in_another_spelling(tmp_path: Path, stored: str) -> None:
+    """An account is not imported beside one with the same email in another spelling; their keys are those of one."""
+    async with opened(tmp_path / "a.db") as store:
+        mine = account("ada", email="ada@xn--bcher-kva.example", name="ada@xn--bcher-kva.example")
+        await put(store, mine, key("A" * 12, owner="ada", secret_hash=b"h" * 32))
+    file = export_to(tmp_path / "a.db", tmp_path / "f")
+    done = import_accounts(settings(tmp_path / "new.db"), file)
+    assert (done.accounts, done.keys) == (["ada"], ["A" * 12])
+    async with opened(tmp_path / "new.db") as store:
+        ada = store.get(Account, "ada")
+        assert ada is not None
+        assert ada.email == "ada@bücher.example"
+    async with opened(tmp_path / "b.db") as store:
+        await put(store, account("zoe", email=stored))
+    with pytest.raises(RuntimeFailure, match="account zoe has its email"):
+        import_accounts(settings(tmp_path / "b.db"), file)
+    async with opened(tmp_path / "c.db") as store:
+        await put(store, account("ada", email=stored))
+    done = import_accounts(settings(tmp_path / "c.db"), file, skip_existing=True)
+    assert (done.accounts, done.keys) == ([], ["A" * 12])
+
+
 async def test_ids_are_one_name_space(tmp_path: Path) -> None:
     """An account never gets the id of a key, nor a key that of an account."""
     file = export_to(await fill(tmp_path / "a.db"), tmp_path / "f")

@@ -122,7 +122,8 @@ FIXED: Final[dict[str, dict[str, str]]] = {
     },
     "Accounts and credentials": {
         "characters of a name": "herod.pipeline.text_normalization:MAX_NAME",
-        "characters of an email address": "herod.pipeline.text_normalization:MAX_EMAIL",
+        "characters of an email address, its domain in ASCII": "herod.pipeline.email_addresses:MAX_EMAIL",
+        "characters of a part of its domain, in ASCII": "herod.pipeline.email_addresses:MAX_LABEL",
         "characters of either before normalization": "herod.pipeline.text_normalization:MAX_TYPED",
         "seconds after a sign-in in which the dashboard gives lasting access without another one": (
             "herod.pipeline.admission:FRESH_SECONDS"

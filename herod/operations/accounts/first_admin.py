@@ -14,6 +14,7 @@ from herod.identity.runtime_state import Runtime
 from herod.operations.accounts.account_creation import account_with_secret, hashing
 from herod.operations.accounts.login_and_registration import address_in_use
 from herod.operations.sessions import OpenedSession, Opening, open_session
+from herod.pipeline.email_addresses import find_by_email
 from herod.pipeline.operation_definition import Context, NoTarget, Params, Surface, Work, command, query
 from herod.pipeline.parameter_types import AccountName, Email, NewPassword, Verbatim
 from herod.pipeline.privilege_ceilings import is_standing_admin, possible_admins
@@ -86,7 +87,7 @@ def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -
     """Report every error before the code is used up."""
     if not context.runtime.first_codes.look(params.code, now=context.now):
         raise _wrong_code()
-    if reader.find(Account, "email", params.email):
+    if find_by_email(reader, params.email) is not None:
         raise address_in_use()
     return hashing(params.password, params.email, params.name)
 
@@ -119,7 +120,7 @@ def first_admin_create(tx: Writer, context: Context, params: CreateFirstAdmin) -
         networks=("*",),
     )
     account = msgspec.structs.replace(account, secret_hash=b"")  # nobody has seen its client secret, so it gets none
-    if account.lookup is not None and tx.find(Account, *account.lookup):
+    if find_by_email(tx, params.email) is not None:
         raise address_in_use()
     tx.put(account)
     runtime.first_codes.clear()

@@ -10,6 +10,7 @@ from herod.identity.effective_principals import account_principal
 from herod.operations.accounts.account_creation import account_with_secret, check_accounts, hashing
 from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, open_session
 from herod.operations.tokens import issue_token
+from herod.pipeline.email_addresses import counted_email, find_by_email
 from herod.pipeline.operation_definition import (
     Context,
     GivesNothing,
@@ -20,15 +21,14 @@ from herod.pipeline.operation_definition import (
     Work,
     command,
 )
-from herod.pipeline.parameter_types import AS_IT_IS, AccountName, CurrentPassword, Email, NewPassword, Verbatim
+from herod.pipeline.parameter_types import IN_ANY_SPELLING, AccountName, CurrentPassword, Email, NewPassword, Verbatim
 from herod.pipeline.result_views import TokenAnswer
-from herod.pipeline.text_normalization import parse_email
 from herod.records import Account, Session
 from herod.scopes.decisions import Access
 from herod.scopes.principal import AuthMethod, Principal
 from herod.store.store_interface import Reader, Writer
 from herod.throttle.rules import Attempt, guess_at, registration
-from herod_client.core.errors import BadCredentials, Conflict, InvalidRequest, PermissionDenied, TargetDenied
+from herod_client.core.errors import BadCredentials, Conflict, PermissionDenied, TargetDenied
 from herod_client.core.scope_graph import READ
 
 __all__ = ["login", "register", "session_sign_in"]
@@ -39,7 +39,11 @@ REFUSED = "Unknown email or wrong password."
 class Login(Params, frozen=True, kw_only=True):
     """An email and its password."""
 
-    email: Annotated[str, msgspec.Meta(description="the account's email address; case does not matter"), AS_IT_IS]
+    email: Annotated[
+        str,
+        msgspec.Meta(description="the account's email address; neither case nor the form of its domain matters"),
+        IN_ANY_SPELLING,
+    ]
     password: CurrentPassword
 
 
@@ -80,17 +84,11 @@ class Checked:
 
 
 def _guess(reader: Reader, context: Context, params: Login) -> Attempt:
-    # Counted by the normalized email, so that spellings of one address count together. Invalid addresses share one
-    # counter, so that strangers cannot add a row for each.
-    try:
-        subject = parse_email(params.email)
-    except InvalidRequest:
-        subject = ""
-    return guess_at(subject, context.source)
+    return guess_at(counted_email(reader, params.email), context.source)
 
 
 def _check_password(reader: Reader, context: Context, params: Login) -> Work:
-    account = _by_email(reader, params.email)
+    account = find_by_email(reader, params.email)
     context.target = None if account is None else account.id  # for the audit row, even of a refusal
     phc = account.password if account is not None else None
 
@@ -151,7 +149,7 @@ def session_sign_in(tx: Writer, context: Context, params: SignIn) -> OpenedSessi
 
 def _sign_in(tx: Writer, context: Context, params: Login) -> Principal:
     """The principal whose password was verified, if the password has not changed since."""
-    account = _by_email(tx, params.email)
+    account = find_by_email(tx, params.email)
     checked: Checked = context.prepared
     if account is None or account.password != checked.phc:  # changed while we were hashing
         raise BadCredentials(REFUSED, reason="wrong_password")
@@ -170,7 +168,7 @@ def _limit_registration(reader: Reader, context: Context, params: Register) -> A
 def _hash_new_password(reader: Reader, context: Context, params: Register) -> Work:
     if context.runtime.config.registration == "closed":
         raise registration_closed()
-    if reader.find(Account, "email", params.email):
+    if find_by_email(reader, params.email) is not None:
         raise address_in_use()
     check_accounts(reader, context, registers=True)
     return hashing(params.password, params.email, params.name)
@@ -202,7 +200,7 @@ def register(tx: Writer, context: Context, params: Register) -> RegisterAnswer:
         networks=("*",),
     )
     account = msgspec.structs.replace(account, registered=True)
-    if account.lookup is not None and tx.find(Account, *account.lookup):
+    if find_by_email(tx, params.email) is not None:
         raise address_in_use()
     check_accounts(tx, context, registers=True)
     tx.put(account)
@@ -231,11 +229,3 @@ def registration_closed() -> PermissionDenied:
 def address_in_use() -> Conflict:
     """The error for a second account with the same email."""
     return Conflict("An account with this email exists already.", reason="email_in_use")
-
-
-def _by_email(reader: Reader, email: str) -> Account | None:
-    try:
-        normal = parse_email(email)
-    except InvalidRequest:
-        return None
-    return next(iter(reader.find(Account, "email", normal)), None)

@@ -6,6 +6,7 @@ import msgspec
 
 from herod.operations.accounts.account_creation import account_with_secret, check_accounts, hashing
 from herod.operations.accounts.login_and_registration import address_in_use
+from herod.pipeline.email_addresses import find_by_email
 from herod.pipeline.operation_definition import (
     Context,
     GivesNothing,
@@ -173,7 +174,7 @@ def users_add(tx: Writer, context: Context, params: AddUser) -> AddedUser:
         scope=scope,
         networks=_given_networks(context, params.networks, scope),
     )
-    if account.lookup is not None and tx.find(Account, *account.lookup):
+    if params.email is not None and find_by_email(tx, params.email) is not None:
         raise address_in_use()
     check_accounts(tx, context, registers=False)
     tx.put(account)

@@ -12,7 +12,7 @@ import msgspec
 from herod.identity.parent_credential import EVERYONE, session_epochs, session_group, session_principal
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Surface, Target, Time, command, query
 from herod.pipeline.pagination import page_of, parse_limit
-from herod.pipeline.parameter_types import ClientId, Email, Verbatim
+from herod.pipeline.parameter_types import AccountEmail, ClientId, Verbatim
 from herod.pipeline.privilege_ceilings import check_target, is_admin
 from herod.pipeline.quotas import own_share
 from herod.pipeline.result_views import networks_list, rfc3339
@@ -77,7 +77,7 @@ class EndSessions(Params, frozen=True, kw_only=True):
     at_most_one = ("client_id", "email", "everyone")
 
     client_id: ClientId | None = None
-    email: Email | None = None
+    email: AccountEmail | None = None
     everyone: Annotated[bool, msgspec.Meta(description="end the sessions of all accounts, keys and local users")] = (
         False
     )
