@@ -28,6 +28,7 @@ from herod.lasting_work import (
     end_waiting,
     finish_deletions_forever,
     flush_forever,
+    follow_health,
     log_audit_heads,
     purge_forever,
 )
@@ -56,6 +57,7 @@ from herod.settings import Settings
 from herod.settings.bind_addresses import with_both_loopbacks
 from herod.store.memory_store import MemoryStore
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
+from herod.store.store_interface import Health, Store
 from herod_client.core.errors import RuntimeFailure, Unavailable
 from herod_client.core.scope_graph import ScopeGraph
 
@@ -138,7 +140,7 @@ async def _main(
         gc.freeze()  # everything allocated so far is long-lived: later collections need not walk it
         gc.set_threshold(*GC_THRESHOLDS)
         shutdown = trio.Event()
-        tell_ready = _follow_listeners(listeners, process, notifier)
+        tell_status, tell_ready = _follow_listeners(listeners, process, notifier, store)
         reloader = Reloader(settings, load, runtime=runtime, store=store, certificates=certificates, clock=_now)
         async with trio.open_nursery() as background:
             background.start_soon(_watch_signals, shutdown, reloader, copies, tell_ready, notifier)
@@ -160,6 +162,7 @@ async def _main(
                 )
             )
             background.start_soon(log_audit_heads, store)
+            background.start_soon(follow_health, store, tell_status)
             background.start_soon(copies.run)
             background.start_soon(finish_deletions_forever, store)
             if settings.manager.watchdog_seconds is not None:
@@ -171,7 +174,7 @@ async def _main(
                     )
                 )
                 logger.info("herod %s %s", runtime.config.version, listeners.status)
-                notifier.ready(listeners.status)
+                tell_ready()
             background.cancel_scope.cancel()
         await pipeline.flush(is_last=True)
         await copies.finish()
@@ -180,20 +183,34 @@ async def _main(
     logger.info("herod has stopped")
 
 
-def _follow_listeners(listeners: Listeners, process: ProcessState, notifier: SystemdNotifier) -> Callable[[], None]:
-    """Tell pages and the service manager when an address is opened or lost; return what tells that a reload is over."""
+def _follow_listeners(
+    listeners: Listeners, process: ProcessState, notifier: SystemdNotifier, store: Store
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Tell pages and the service manager when an address is opened or lost.
+
+    Returns:
+        What tells the service manager the addresses and what is wrong with the store; and what tells it besides that
+        herod is ready, or a reload is over.
+    """
+
+    def status() -> str:
+        health, why = store.health
+        return listeners.status if health is Health.OK else f"{listeners.status}; the store is {health}: {why}"
+
+    def tell_status() -> None:
+        notifier.status(status())
 
     def tell_changed() -> None:
         binds = tuple(one.label for one in listeners)
         process.deployment = replace(process.deployment, binds=binds, missing=listeners.missing)
-        notifier.status(listeners.status)
+        tell_status()
 
     def tell_ready() -> None:
         listeners.try_missing()  # the administrator expects an answer now
-        notifier.ready(listeners.status)
+        notifier.ready(status())
 
     listeners.on_change = tell_changed
-    return tell_ready
+    return tell_status, tell_ready
 
 
 def _make_dashboard(pipeline: Pipeline, frame_origins: frozenset[str]) -> Any:

@@ -22,6 +22,7 @@ __all__ = [
     "end_waiting",
     "finish_deletions_forever",
     "flush_forever",
+    "follow_health",
     "log_audit_heads",
     "purge_forever",
 ]
@@ -29,6 +30,7 @@ __all__ = [
 logger = logging.getLogger("herod")
 
 FLUSH_SECONDS: Final = 1
+HEALTH_SECONDS: Final = 1
 PURGE_SECONDS: Final = 300
 AUDIT_HEAD_SECONDS: Final = 3600
 RETRY_SECONDS: Final = 60
@@ -95,6 +97,16 @@ async def finish_deletions_forever(store: Store) -> None:
             continue
         while not store.count(Deletion):
             await store.change_notifier.wait()
+
+
+async def follow_health(store: Store, tell: Callable[[], None]) -> None:
+    """Call `tell` whenever the store's health has changed."""
+    before = store.health
+    while True:
+        await trio.sleep(HEALTH_SECONDS)
+        if (now := store.health) != before:
+            before = now
+            tell()
 
 
 async def log_audit_heads(store: Store) -> None:

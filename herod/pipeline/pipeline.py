@@ -33,7 +33,7 @@ from herod.pipeline.targets import find_target
 from herod.records import Account, ApiKey
 from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
-from herod.store.store_interface import Page, Store, Writer
+from herod.store.store_interface import Health, Page, Store, Writer, in_force_until_restart
 from herod.throttle.limiter import AttemptLimiter
 from herod.throttle.rules import Counter, client_secret_counters, legacy_counters, service_counter
 from herod.throttle.source_shares import share_of
@@ -182,7 +182,7 @@ class Pipeline:
         """
         await self.attempts.flush()
         if not await self.process.legacy_usage.flush(self.store, now=self._clock(), is_last=is_last):
-            logger.warning("cannot write the uses of legacy secrets yet")
+            self._say_unwritten("the uses of legacy secrets", is_last=is_last)
         now = None if is_last else self._clock()
         denied, done = self.denials.take(now), self.trail.take(now)
         events = [*denied, *done]
@@ -195,12 +195,17 @@ class Pipeline:
         try:
             for written in range(0, len(events), EVENTS_AT_ONCE):
                 await self.store.write(partial(_append, events[written : written + EVENTS_AT_ONCE]))
-        except Unavailable as error:
+        except Unavailable:
             put_back()
-            logger.warning("cannot write the counted audit events yet", extra={"reason": error.message})
+            self._say_unwritten("the counted audit events", is_last=is_last)
         except trio.Cancelled:  # not yet in the store's queue: a queued write cannot be cancelled
             put_back()
             raise
+
+    def _say_unwritten(self, what: str, *, is_last: bool) -> None:
+        health, why = self.store.health
+        if is_last or health is Health.OK:  # the store has logged already that it is not well
+            logger.warning("%s could not be written to the store", what, extra={"reason": why})
 
     async def _answer(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
         if not operation.is_command:
@@ -248,11 +253,11 @@ class Pipeline:
     async def _write(self, context: Context, operation: Operation, presented: Presented | None, params: Params) -> Any:
         try:
             result = await self.store.write(partial(self._run, context, operation, presented, params))
-        except Unavailable:
-            if operation.unwritten is not None:
-                self._hold_in_memory(context, operation, params, operation.unwritten)
-                self.store.change_notifier.send()
-            raise
+        except Unavailable as error:
+            if operation.unwritten is None:
+                raise
+            self._hold_in_memory(context, operation, params, operation.unwritten)
+            raise in_force_until_restart(error) from error
         if operation.written is not None:
             operation.written(context)
         return result
@@ -308,6 +313,11 @@ class Pipeline:
         if isinstance(operation.target, Target):
             record = find_target(self.store, context, operation.target, params)
         unwritten(self.store, context, params, record)
+        self.store.change_notifier.send()
+        logger.warning(
+            "in force until the restart, because the store cannot be written: repeat it when it can",
+            extra={"operation": operation.name, "target": context.target, "actor": context.principal.id},
+        )
 
     def _context(self, source: Source) -> Context:
         now = self._clock()

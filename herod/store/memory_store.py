@@ -32,6 +32,7 @@ from herod.store.store_interface import (
     Changes,
     Cursor,
     Health,
+    NotWritten,
     Page,
     Reader,
     StoreStats,
@@ -39,7 +40,7 @@ from herod.store.store_interface import (
     Writer,
     former_use,
 )
-from herod_client.core.errors import Conflict, InvalidRequest, Unavailable
+from herod_client.core.errors import Conflict, InvalidRequest
 
 __all__ = ["MemoryStore"]
 
@@ -321,7 +322,7 @@ class MemoryStore(_MemoryReader):
         """As `Store.write`."""
         await trio.lowlevel.checkpoint()
         if not self._is_open:
-            raise Unavailable("herod is stopping: try again when it is running.", reason="closed")
+            raise NotWritten("Herod is stopping", "wait until it is running", reason="closed")
         writer, rows = _MemoryWriter(self.state, self._keyring), self.state.chain_end.seq
         try:
             result = function(writer)

@@ -16,6 +16,7 @@ from herod.records import GuessCount, Record, Revocation, Session
 from herod.store.audit_filter import AuditFilter
 from herod.store.notifier import ChangeNotifier
 from herod.store.page_cursors import Order
+from herod_client.core.errors import Unavailable
 
 __all__ = [
     "AuditRow",
@@ -24,6 +25,7 @@ __all__ = [
     "Changes",
     "Cursor",
     "Health",
+    "NotWritten",
     "Order",
     "Page",
     "Reader",
@@ -32,6 +34,7 @@ __all__ = [
     "Usage",
     "Writer",
     "former_use",
+    "in_force_until_restart",
 ]
 
 R = TypeVar("R", bound=Record)
@@ -128,6 +131,42 @@ class Health(StrEnum):
     OK = "ok"
     READ_ONLY = "read-only"
     FAILING = "failing"
+
+
+class NotWritten(Unavailable):
+    """The store did not take a change.
+
+    Args:
+        cause: what prevents it: a sentence without its full stop.
+        remedy: what to do about it, to be continued with "and …".
+        is_unknown: whether the change was written shows only after a restart.
+        reason: as in `Unavailable`.
+    """
+
+    def __init__(self, cause: str, remedy: str, *, is_unknown: bool = False, reason: str) -> None:
+        kept = "only the restart shows whether this was changed" if is_unknown else "nothing was changed"
+        super().__init__(f"{cause}, and {kept}: {remedy} and try again.", reason=reason)
+        self.cause = cause
+        self.remedy = remedy
+        self.is_unknown = is_unknown
+
+    def again(self) -> "NotWritten":
+        """An equal error, for another task to raise."""
+        return NotWritten(self.cause, self.remedy, is_unknown=self.is_unknown, reason=self.reason)
+
+
+def in_force_until_restart(error: Unavailable) -> Unavailable:
+    """The error for a change that the store did not take, and that is in force in this process all the same.
+
+    It must not say that nothing was changed, nor be taken for a success: a restart undoes it.
+    """
+    until = "in force until the restart, and then undone"
+    if isinstance(error, NotWritten):
+        remedy = f"{error.remedy[0].upper()}{error.remedy[1:]}"
+        message = f"{error.cause}: this is {until}. {remedy} and repeat it."
+    else:
+        message = f"{error.message} This is {until}: repeat it when the store can be written."
+    return Unavailable(message, reason=error.reason, hint="repeat it when GET /health answers ok")
 
 
 class StoreStats(msgspec.Struct, frozen=True):
@@ -269,7 +308,7 @@ class Store(Reader, Protocol):
         An exception of `function` is raised here, and only its own writes are rolled back.
 
         Raises:
-            Unavailable: the store is read-only, full or closed; nothing was written. (After a disk error that is
+            NotWritten: the store is read-only, full or closed; nothing was written. (After a disk error that is
                 uncertain: a refused write may turn out to be written after the restart.)
         """
 

@@ -116,8 +116,7 @@ class AttemptLimiter:
             return
         try:
             await self._store.write(partial(_put, waiting))
-        except Unavailable as error:
-            logger.warning("counted guesses could not be written to the store yet", extra={"reason": error.message})
+        except Unavailable:  # the store has logged why
             return
         for id_, count in waiting.items():
             if self._unwritten.get(id_) is count:

@@ -1,6 +1,11 @@
-"""A full disk: changes are refused with a reason, reads are served, and free space is all that is needed."""
+"""A full disk: changes are refused with a reason, everything says so, reads are served, and free space is enough.
 
+What ends access ends in memory, and the answer says until when.
+"""
+
+import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,18 +69,104 @@ def test_full_while_running(daemon: Daemon, disk: Disk) -> None:
     known = know(daemon)
     acknowledged = fill_up(daemon, disk)
     check_reads(daemon, known)
-    assert daemon.curl("/health")[1]["status"] == "ok"
-    assert daemon.curl("/health")[0] == 200
+    check_health(daemon, is_well=False)
     refused = daemon.herod("user", "add", "--name", "bob", "--peer")
     assert "disk is full" in message_of(refused, 1)
     check_revocation_holds(daemon, known)
     disk.empty()
     status, body = add_account(daemon, "after")
     assert status == 201, body
+    check_health(daemon, is_well=True)
     assert {"after", *acknowledged} <= names(daemon)
     assert not is_valid(daemon, known.token)
-    assert "the store's disk is full" in daemon.log.read_text()
+    log = daemon.log.read_text()
+    assert log.count("the store is read-only until it can be written again: the store's disk is full") == 1
+    assert log.count("the store is written again") == 1
     assert daemon.stop() == 0
+
+
+def check_health(daemon: Daemon, *, is_well: bool) -> None:
+    """Check that everything that shows the daemon's health says the same."""
+    state = "ok" if is_well else "read-only"
+    status, health, _ = daemon.curl("/health")
+    assert (status, health["status"]) == (200 if is_well else 503, state)
+    assert is_well or health["reason"] == "the store's disk is full; free some space, and herod writes again by itself"
+    as_admin = ("-H", f"Authorization: Peer {daemon.cookie}")
+    assert daemon.curl("/api/v1/stats", *as_admin)[1]["data"]["store"] == state
+    assert f"herod_store_writable {int(is_well)}\n".encode() in daemon.curl("/metrics", *as_admin)[1]
+    shown = daemon.herod("status", "--peer")
+    assert (shown.returncode, state in shown.stdout) == (0 if is_well else 1, True)
+    found = daemon.herod("doctor", "--output", "json")
+    (check,) = [one for one in json.loads(found.stdout)["checks"] if one["check"] == "health"]
+    assert check["result"] == ("ok" if is_well else "fail")
+    assert is_well or "free some space" in check["text"]
+
+
+def test_an_idle_daemon_notices_that_there_is_space(daemon: Daemon, disk: Disk) -> None:
+    """Nobody has to change anything for the daemon to be well again."""
+    fill_up(daemon, disk)
+    assert daemon.curl("/health")[0] == 503
+    disk.empty()
+    for _ in range(300):
+        if daemon.curl("/health")[0] == 200:
+            break
+        time.sleep(0.1)
+    assert add_account(daemon, "after")[0] == 201
+
+
+def test_what_ended_while_full(daemon: Daemon, disk: Disk, tmp_path: Path) -> None:
+    """Every protocol says that it is in force until the restart; the restart undoes it, and repeating it keeps it."""
+    as_admin = ("-H", f"Authorization: Peer {daemon.cookie}")
+    ways = (_over_rest, _over_plain_rest, _over_rpc, _over_mcp, _with_the_command)
+    keys = []
+    for number in range(len(ways)):
+        made = {"name": f"key {number}", "kind": "service", "scope": "read"}
+        keys.append(daemon.curl("/api/v1/keys", "--json", json.dumps(made), *as_admin)[1]["data"]["key"])
+    client = add_account(daemon, "leaving")[1]
+    token = token_of(daemon, client["client_id"], client["client_secret"])
+    operator = daemon.curl("/api/v1/keys", "--json", '{"name":"op","kind":"service","scope":"admin"}', *as_admin)
+    bearer = ("-H", f"Authorization: Bearer {operator[1]['data']['key']}")
+    fill_up(daemon, disk)
+    for way, key in zip(ways, keys, strict=True):
+        said = way(daemon, key.split("_")[2], client["client_id"], bearer)
+        assert "The store's disk is full: this is in force until the restart, and then undone." in said
+        assert "Free some space and repeat it." in said
+    status, body, _ = daemon.curl("/revoke", *as_admin, "-d", f"token={token}")
+    assert (status, body["error"]) == (503, "temporarily_unavailable")
+    assert "in force until the restart" in body["error_description"]
+    ended = [key for way, key in zip(ways, keys, strict=True) if way is not _over_plain_rest]
+    assert not any(is_valid(daemon, one) for one in (*ended, token))
+    daemon.stop(9)
+    disk.empty()
+    store = f"sqlite:{disk.inside}/herod.db"
+    with running(tmp_path / "d", "--store", store, command=(*disk.command, *COMMAND)) as again:
+        assert all(is_valid(again, one) for one in (*ended, token))
+        for way, key in zip(ways, keys, strict=True):
+            assert "in force until" not in way(again, key.split("_")[2], client["client_id"], bearer)
+        assert not any(is_valid(again, one) for one in (*ended, token))
+
+
+def _over_rest(daemon: Daemon, key: str, _account: str, bearer: tuple[str, str]) -> str:
+    return json.dumps(daemon.curl(f"/api/v1/keys/{key}", "-X", "DELETE", *bearer)[1])
+
+
+def _over_plain_rest(daemon: Daemon, _key: str, account: str, bearer: tuple[str, str]) -> str:
+    return json.dumps(daemon.curl("/users/delete", "--json", json.dumps({"client_id": account}), *bearer)[1])
+
+
+def _over_rpc(daemon: Daemon, key: str, _account: str, bearer: tuple[str, str]) -> str:
+    return json.dumps(daemon.rpc("auth.remove_key", {"id": key}, *bearer))
+
+
+def _over_mcp(daemon: Daemon, key: str, _account: str, bearer: tuple[str, str]) -> str:
+    call = {"name": "disable_key", "arguments": {"id": key}}
+    asked = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call})
+    return json.dumps(daemon.curl("/mcp", "--json", asked, "-H", "Mcp-Protocol-Version: 2025-11-25", *bearer)[1])
+
+
+def _with_the_command(daemon: Daemon, key: str, _account: str, bearer: tuple[str, str]) -> str:
+    done = daemon.herod("key", "delete", key, "--yes", HEROD_KEY=bearer[1].removeprefix("Authorization: Bearer "))
+    return " ".join((done.stdout + done.stderr).split())
 
 
 def test_revoked_while_full_can_be_revoked_for_good(daemon: Daemon, disk: Disk, tmp_path: Path) -> None:

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from herod.identity.credential_types import Bearer, PeerClaim, Presented, SessionCookie
+from herod.operations.operation_table import OPERATIONS
+from herod.pipeline.operation_definition import GivesNothing, Operation
 from herod.scopes.principal import Peer, Source
+from herod.store.store_interface import NotWritten
 from herod_client.core.errors import (
     BadCredentials,
     Conflict,
@@ -25,6 +28,63 @@ async def harness() -> AsyncIterator[Harness]:
     async with open_harness() as harness:
         await harness.service_key("admin", "spare")
         yield harness
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [one for one in OPERATIONS.values() if isinstance(one.gives, GivesNothing) and one.gives.why == "ends access"],
+    ids=lambda operation: operation.name,
+)
+def test_whatever_ends_access_does_so_in_memory_too(operation: Operation) -> None:
+    """No operation that ends access depends on the disk."""
+    assert operation.unwritten is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            NotWritten("The store's disk is full", "free space", reason="disk_full"),
+            "The store's disk is full: this is in force until the restart, and then undone. Free space and repeat it.",
+        ),
+        (
+            Unavailable("It broke.", reason="damaged"),
+            "It broke. This is in force until the restart, and then undone: repeat it when the store can be written.",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [("users.delete", "account"), ("users.disable", "account"), ("keys.delete", "key"), ("keys.disable", "key"),
+     ("auth.remove_key", "service key"), ("peers.remove", "rule"), ("token.revoke", "token"),
+     ("session.end_all", "nothing")],
+)  # fmt: skip
+async def test_what_is_in_force_until_the_restart_is_said(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, name: str, parameter: str, error: Unavailable, said: str
+) -> None:
+    """The answer neither claims that nothing was changed, nor is it a success: it says how long, and to repeat it."""
+    user = await harness.user()
+    rule = await harness.admin("peers.allow", uid=4000, scope="read")
+    given: dict[str, dict[str, str]] = {
+        "account": {"client_id": user.client_id},
+        "key": {"id": (await user.key()).split("_")[2]},
+        "service key": {"id": (await harness.service_key("read")).split("_")[2]},
+        "rule": {"id": rule.id},
+        "token": {"token": await user.token()},
+        "nothing": {},
+    }
+
+    async def refuse(function: Callable[..., Any]) -> None:
+        raise error
+
+    monkeypatch.setattr(harness.store, "write", refuse)
+    with pytest.raises(Unavailable) as caught:
+        await harness.admin(name, **given[parameter])
+    assert caught.value.message == said
+    assert caught.value.hint == "repeat it when GET /health answers ok"
+    with pytest.raises(Unavailable) as other:
+        await harness.admin("users.scope", client_id=user.client_id, scope="user")
+    assert "in force" not in other.value.message
 
 
 @pytest.fixture
@@ -214,4 +274,4 @@ async def test_all_sessions_end_in_memory(harness: Harness, monkeypatch: pytest.
 
 
 async def _refuse(function: Callable[..., Any]) -> None:
-    raise Unavailable("The store's disk is full.", reason="full")
+    raise NotWritten("The store's disk is full", "free some space", reason="disk_full")

@@ -297,6 +297,12 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "pages of 4096 bytes in the write-ahead log before they are moved to the database": (
             "herod.store.sqlite.group_commit:CHECKPOINT_PAGES"
         ),
+        "seconds after a refused change until herod tries by itself whether there is room again": (
+            "herod.store.sqlite.group_commit:TRY_AGAIN_SECONDS"
+        ),
+        "seconds after which a change of the store's health reaches the service manager": (
+            "herod.lasting_work:HEALTH_SECONDS"
+        ),
         "milliseconds of waiting for another process's lock of the database": (
             "herod.store.sqlite.disk.open_database:BUSY_MILLISECONDS"
         ),

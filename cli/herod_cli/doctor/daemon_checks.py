@@ -129,7 +129,9 @@ def _check_answers(invocation: Invocation, client: Client) -> Iterator[Finding]:
     else:
         why = f": {health['reason']}" if health.get("reason") else ""
         yield fail(
-            "health", f"The daemon is {health.get('status')}{why}.", "read its log, fix what it reports, restart it"
+            "health",
+            f"The daemon is {health.get('status')}{why}.",
+            "until then, repeat what you revoke, disable or delete: a restart undoes it. Its log says more",
         )
     yield from _check_addresses(health.get("missing_addresses"))
     yield _check_version(version.get("version"))

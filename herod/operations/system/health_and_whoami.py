@@ -43,7 +43,8 @@ class Version(msgspec.Struct, frozen=True):
 class Stats(msgspec.Struct, frozen=True):
     """Counts; `tokens`, `sign_ins` and `denials` since the start, `uptime` in seconds.
 
-    With an audit file, `audit_file` is ok or failing, and `audit_waiting` is the number of rows that are not in it yet.
+    `store` is ok, read-only or failing; `/health` says why. With an audit file, `audit_file` is ok or failing, and
+    `audit_waiting` is the number of rows that are not in it yet.
     """
 
     users: int
@@ -53,6 +54,7 @@ class Stats(msgspec.Struct, frozen=True):
     sign_ins: int
     denials: int
     uptime: int
+    store: str
     audit_file: str | msgspec.UnsetType = msgspec.UNSET
     audit_waiting: int | msgspec.UnsetType = msgspec.UNSET
 
@@ -120,6 +122,7 @@ def stats(store: Store, context: Context, params: NoParams) -> Stats:
         sign_ins=counters["sign_ins"],
         denials=counters["denials"],
         uptime=max(0, context.now - context.runtime.started_at),
+        store=store.health[0],
         audit_file=msgspec.UNSET if audit_file is None else "ok" if audit_file.problem is None else "failing",
         audit_waiting=msgspec.UNSET if audit_file is None else audit_file.waiting,
     )

@@ -3,6 +3,9 @@
 A write that returned a result is durable (`synchronous=FULL`). A refused write left nothing; but after a disk error
 that is uncertain for the last transaction, which a restart may find committed. The thread must never end while callers
 wait, and never answer before the commit.
+
+After a refused write it tries at once with the next one, or after a while on its own, whether there is room again. The
+attempt is larger than most changes: one that just fits into what is left would say that all is well again.
 """
 
 import queue
@@ -19,11 +22,10 @@ import trio
 from herod.credentials.keyring import Keyring
 from herod.store.integrity_head import StoreHead
 from herod.store.record_cache import Key
-from herod.store.sqlite.disk.disk_faults import Condition, Fault, describe, fault_of
+from herod.store.sqlite.disk.disk_faults import Condition, Fault, describe, extended_code, fault_of
 from herod.store.sqlite.sealed_rows import logger
 from herod.store.sqlite.write_transaction import Transaction, write_head
-from herod.store.store_interface import StoreStats
-from herod_client.core.errors import Unavailable
+from herod.store.store_interface import NotWritten, StoreStats
 
 __all__ = ["GroupWriter"]
 
@@ -38,6 +40,12 @@ OnCommit = Callable[[StoreHead, frozenset[Key]], None]
 MAX_BATCH: Final = 256
 CHECKPOINT_PAGES: Final = 1000  # SQLite's own default: 4 MiB of log
 LOG_HEAD_EVERY: Final = 1000  # audit rows
+# How long a refused write leaves the store read-only, if nothing else is written meanwhile.
+TRY_AGAIN_SECONDS: Final = 5
+# Rolled back again. Most changes are smaller.
+_TAKE_ROOM: Final = "INSERT INTO meta (name, rev, value) VALUES ('room', 0, zeroblob(65536))"
+# The commit failed before its last page was written, so a restart does not find it either.
+_LEAVES_NOTHING: Final = (apsw.SQLITE_FULL, apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_SHMSIZE)
 
 
 class GroupWriter:
@@ -78,6 +86,7 @@ class GroupWriter:
         self._token: trio.lowlevel.TrioToken | None = None
         self._ended = trio.Event()
         self._wal_pages = 0
+        self._is_committing = False
         self._writes = self._commits = 0
         self.write_log_back: Callable[[], object] = partial(
             connection.wal_checkpoint, mode=apsw.SQLITE_CHECKPOINT_PASSIVE
@@ -110,7 +119,7 @@ class GroupWriter:
         caller's next checkpoint.
 
         Raises:
-            Unavailable: nothing was written.
+            NotWritten: the store did not take it.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         self.submit(function, partial(trio.lowlevel.reschedule, trio.lowlevel.current_task()))
@@ -120,10 +129,10 @@ class GroupWriter:
         """Submit a function; `answer` is called on the event loop.
 
         Raises:
-            Unavailable: the store is not open for writing.
+            NotWritten: the store is not open for writing.
         """
         if self._token is None:
-            raise Unavailable("herod is stopping: try again when it is running.", reason="closed")
+            raise NotWritten("Herod is stopping", "wait until it is running", reason="closed")
         if not self._condition.is_writable:
             raise self._condition.refusal()
         self._queue.put((function, answer))
@@ -132,8 +141,11 @@ class GroupWriter:
         is_last = False
         while not is_last:
             jobs, is_last = self._take()
+            commits = self._commits
             outcomes, changed = self._commit([function for function, _ in jobs])
             answers = [(answer, result) for (_, answer), result in zip(jobs, outcomes, strict=True)]
+            if self._commits != commits and self._condition.is_refusing:
+                self._try_again()
             with suppress(trio.RunFinishedError):  # no caller is left
                 token.run_sync_soon(self._settle, self._transaction.head, changed, answers)
             self._checkpoint()
@@ -143,7 +155,7 @@ class GroupWriter:
     def _take(self) -> tuple[list[Job], bool]:
         """Take all waiting jobs, at least one; and whether the thread must end."""
         jobs: list[Job] = []
-        job = self._queue.get()
+        job = self._first()
         while job is not None:
             jobs.append(job)
             if len(jobs) == MAX_BATCH:
@@ -154,6 +166,27 @@ class GroupWriter:
                 return jobs, False
         return jobs, True
 
+    def _first(self) -> Job | None:
+        """Wait for a job."""
+        while self._condition.is_refusing:
+            try:
+                return self._queue.get(timeout=TRY_AGAIN_SECONDS)
+            except queue.Empty:
+                self._try_again()
+        return self._queue.get()
+
+    def _try_again(self) -> None:
+        """Note whether there is room for changes again: write some to the log, and take it back."""
+        try:
+            self._execute("BEGIN IMMEDIATE")
+            self._execute(_TAKE_ROOM)
+            self._connection.cache_flush()
+        except apsw.Error:  # as before; if the disk has failed meanwhile, the next write finds out
+            pass
+        else:
+            self._condition.accept()
+        self._roll_back()
+
     def _settle(self, head: StoreHead, changed: frozenset[Key], answers: list[tuple[Answer, Outcome]]) -> None:
         self._on_commit(head, changed)
         for answer, result in answers:
@@ -163,13 +196,14 @@ class GroupWriter:
         before = self._transaction.head
         self._transaction.changed = set()
         self._transaction.fault = None
+        self._is_committing = False
         try:
             return self._attempt(functions, before), frozenset(self._transaction.changed)
         except apsw.Error as error:
             refusal = self._refusal(fault_of(error, self._connection.system_errno), error)
         except Exception:  # noqa: BLE001 - a bug must not leave callers waiting
             logger.exception("a batch of writes failed")
-            refusal = Unavailable("The store could not write: nothing was changed.", reason="internal")
+            refusal = NotWritten("The store could not write", "read herod's log", reason="internal")
         self._transaction.head = before
         self._roll_back()
         return _refuse(functions, refusal), frozenset()
@@ -184,6 +218,7 @@ class GroupWriter:
         head = self._transaction.head
         if head is not before:
             write_head(self._connection, self._keyring, head)
+        self._is_committing = True
         self._execute("COMMIT")
         if head is not before:
             self._note(head)
@@ -210,22 +245,13 @@ class GroupWriter:
         self._execute("RELEASE one")
         return result
 
-    def _refusal(self, fault: Fault, error: apsw.Error) -> Unavailable:
-        match fault:
-            case Fault.FULL:
-                logger.error("the store's disk is full: %s", describe(error))
-                return Unavailable(
-                    "The store's disk is full, and nothing was changed: free some space and try again.",
-                    reason="disk_full",
-                )
-            case Fault.LOCKED:
-                logger.error("another program has locked the store: %s", describe(error))
-                return Unavailable(
-                    "Another program has locked the store's file: close it and try again.", reason="locked"
-                )
-            case Fault.BROKEN:
-                self._condition.stop_writing(error)
-                return self._condition.refusal()
+    def _refusal(self, fault: Fault, error: apsw.Error) -> NotWritten:
+        is_unknown = self._is_committing and extended_code(error) not in _LEAVES_NOTHING
+        if fault is Fault.BROKEN:
+            self._condition.stop_writing(error)
+            return self._condition.refusal(is_unknown=is_unknown)
+        self._condition.refuse(fault, error)
+        return fault.refusal()
 
     def _roll_back(self) -> None:
         try:
@@ -243,7 +269,7 @@ class GroupWriter:
             match fault_of(error, self._connection.system_errno):
                 case Fault.BROKEN:
                     self._condition.stop_writing(error)
-                case Fault.FULL | Fault.LOCKED:  # everything is still in the log; the next commit tries again
+                case _:  # everything is still in the log; the next commit tries again
                     logger.warning("the store's write-ahead log cannot be written back yet: %s", describe(error))
 
     def _note_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
@@ -254,9 +280,9 @@ class GroupWriter:
         self._connection.execute(sql).fetchall()
 
 
-def _refuse(functions: list[Function], refusal: Unavailable) -> list[Outcome]:
+def _refuse(functions: list[Function], refusal: NotWritten) -> list[Outcome]:
     """A separate exception for each function, because they are raised in different tasks."""
-    return [outcome.Error(Unavailable(refusal.message, reason=refusal.reason)) for _ in functions]
+    return [outcome.Error(refusal.again()) for _ in functions]
 
 
 def _cannot_be_cancelled(_raise_cancel: object) -> trio.lowlevel.Abort:

@@ -18,7 +18,7 @@ from herod.store.record_cache import Key
 from herod.store.sqlite.disk.disk_faults import Condition, extended_code, is_sql_fault
 from herod.store.sqlite.sealed_rows import SELECT_ROWS, Row, RowCodec, logger
 from herod.store.sqlite.sql_reader import SqlReader
-from herod.store.store_interface import Usage, former_use
+from herod.store.store_interface import NotWritten, Usage, former_use
 from herod_client.core.errors import Conflict, HerodError, Unavailable
 
 __all__ = ["Transaction", "write_head"]
@@ -199,7 +199,7 @@ class Transaction(SqlReader):
         if not is_sql_fault(error):
             raise error
         self.fault = error  # even if the function ignores the exception
-        return Unavailable("The store could not write: nothing was changed.", reason="write_failed")
+        return NotWritten("The store could not write", "read herod's log", reason="write_failed")
 
 
 def write_head(connection: apsw.Connection, keyring: Keyring, head: StoreHead) -> None:

@@ -3,7 +3,7 @@
 import errno
 import resource
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -14,7 +14,7 @@ import trio.testing
 from herod.records import Account, ApiKey
 from herod.store.sqlite.disk.disk_faults import Condition, Fault, describe, fault_of
 from herod.store.sqlite.sqlite_store import SqliteStore, open_sqlite
-from herod.store.store_interface import Health, Usage, Writer
+from herod.store.store_interface import Health, NotWritten, Usage, Writer
 from herod_client.core.errors import Unavailable
 from store.conformance import failing, putting
 from store.samples import SECRET, account, event, key
@@ -48,14 +48,23 @@ def full(store: SqliteStore) -> Iterator[None]:
 
 
 @contextmanager
-def failing_writes(path: Path) -> Iterator[None]:
-    """Make writes beyond the present end of the log fail with a real I/O error."""
+def limited(path: Path) -> Iterator[None]:
+    """Make writes beyond the present end of the log fail: files may not become larger."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name(path.name + "-wal").stat().st_size, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the store's write lock in another connection."""
+    with closing(apsw.Connection(str(path))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
 
 
 def fail_at(store: SqliteStore, statement: str, code: int, *, skip: int = 0) -> None:
@@ -87,12 +96,13 @@ async def test_full_disk_refuses_the_batch_and_recovers(store: SqliteStore) -> N
             assert one.reason == "disk_full"
             assert "disk is full" in one.message
         assert len({id(one) for one in outcomes}) == 3
-        assert store.health == (Health.OK, None)
+        assert store.health[0] is Health.READ_ONLY
         assert store.get(ApiKey, "small") is None
         assert store.count(Account) == 1
         assert store.cursor == cursor
     await store.write(putting(*map(big, range(9)), key("small")))
     await store.write(lambda tx: tx.audit(event()))
+    assert store.health == (Health.OK, None)
     assert store.count(Account) == 10
     assert store.cursor.rev == cursor.rev + 10
     assert (await store.verify_audit()).valid
@@ -112,12 +122,86 @@ async def test_full_disk_cannot_be_ignored(store: SqliteStore) -> None:
     assert store.count(Account) == 1
 
 
+@pytest.mark.parametrize(
+    ("refusing", "reason", "why"),
+    [
+        (lambda store, _: full(store), "disk_full", "the store's disk is full; free some space"),
+        (lambda _, path: limited(path), "file_limit", "the store's file may not become larger; raise"),
+        (lambda _, path: locked(path), "locked", "another program has locked the store's file; close"),
+    ],
+)
+async def test_it_is_read_only_from_a_refusal_to_a_success(
+    store: SqliteStore,
+    path: Path,
+    refusing: Callable[[SqliteStore, Path], AbstractContextManager[None]],
+    reason: str,
+    why: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """After a refused write, health says so until a write succeeds; the log has one line for each change."""
+    store.opened.writer.set_busy_timeout(1)
+    caplog.set_level("INFO", "herod.store")
+    with refusing(store, path):
+        for _ in range(3):
+            with pytest.raises(NotWritten, match="nothing was changed") as caught:
+                await store.write(putting(*map(big, range(9))))
+            assert caught.value.reason == reason
+            assert store.health[0] is Health.READ_ONLY
+            assert why in (store.health[1] or "")
+            assert "herod writes again by itself" in (store.health[1] or "")
+    assert store.health[0] is Health.READ_ONLY
+    await store.write(putting(key()))
+    assert store.health == (Health.OK, None)
+    said = [record.getMessage() for record in caplog.records if "writ" in record.getMessage()]
+    assert ["read-only until" in line for line in said] == [True, False]
+
+
+async def test_an_idle_store_notices_that_there_is_room_again(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody needs to change anything: the store tries by itself, and leaves nothing behind."""
+    monkeypatch.setattr("herod.store.sqlite.group_commit.TRY_AGAIN_SECONDS", 0.01)
+    with full(store):
+        with pytest.raises(NotWritten):
+            await store.write(putting(*map(big, range(9))))
+        await trio.sleep(0.1)
+        assert store.health[0] is Health.READ_ONLY
+    with trio.fail_after(20):
+        while store.condition.is_refusing:  # noqa: ASYNC110 - it is another thread that notices
+            await trio.sleep(0.01)
+    assert store.health == (Health.OK, None)
+    assert store.opened.reader.execute("SELECT name FROM meta ORDER BY name").fetchall() == [("head",), ("wraps",)]
+    await store.write(putting(key()))
+
+
+async def test_a_small_change_that_still_fits_does_not_say_that_all_is_well(store: SqliteStore) -> None:
+    """As long as most changes would be refused, the store counts as read-only."""
+    with full(store):
+        with pytest.raises(NotWritten):
+            await store.write(putting(*map(big, range(9))))
+        await store.write(putting(key("small")))
+        assert store.get(ApiKey, "small") is not None
+        assert store.health[0] is Health.READ_ONLY
+
+
+async def test_a_commit_that_failed_halfway(store: SqliteStore) -> None:
+    """After a failed sync, the answer does not promise that nothing was changed: a restart may find it."""
+    (outcome,) = await write_together(
+        store, putting(key()), then=lambda: fail_at(store, "COMMIT", apsw.SQLITE_IOERR_FSYNC, skip=1)
+    )
+    assert isinstance(outcome, NotWritten)
+    assert "only the restart shows whether this was changed" in outcome.message
+    with pytest.raises(NotWritten, match="nothing was changed"):
+        await store.write(putting(key("later")))
+
+
 async def test_io_error_makes_it_read_only(path: Path) -> None:
     """After a write error the store is read-only until a restart, and the restart finds all records."""
     async with open_sqlite(path, SECRET, now=1, cached_records=1) as store:
         await store.write(putting(account()))
         await store.write(lambda tx: tx.audit(event()))
-        with failing_writes(path), pytest.raises(Unavailable) as caught:
+        fail_at(store, "INSERT OR IGNORE INTO records", apsw.SQLITE_IOERR_WRITE)
+        with pytest.raises(Unavailable) as caught:
             await store.write(putting(big(1)))
         assert caught.value.reason == "read_only"
         assert "check the disk, then restart herod" in caught.value.message
@@ -177,11 +261,8 @@ async def test_writes_behind_the_error_are_refused(store: SqliteStore) -> None:
 async def test_locked_by_another_program(path: Path, store: SqliteStore) -> None:
     """A write is refused while another program holds a lock on the file, and the next one succeeds."""
     store.opened.writer.set_busy_timeout(1)
-    with closing(apsw.Connection(str(path))) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Unavailable, match="Another program has locked"):
-            await store.write(putting(key()))
-        other.execute("ROLLBACK")
+    with locked(path), pytest.raises(Unavailable, match="Another program has locked"):
+        await store.write(putting(key()))
     await store.write(putting(key()))
 
 
@@ -295,7 +376,9 @@ def test_faults() -> None:
     cases = {
         (apsw.SQLITE_FULL, 0): Fault.FULL,
         (apsw.SQLITE_IOERR_WRITE, errno.EDQUOT): Fault.FULL,
+        (apsw.SQLITE_IOERR_WRITE, errno.EFBIG): Fault.LIMITED,
         (apsw.SQLITE_IOERR_WRITE, errno.EIO): Fault.BROKEN,
+        (apsw.SQLITE_IOERR_WRITE, errno.EROFS): Fault.BROKEN,
         (apsw.SQLITE_IOERR_SHMSIZE, 0): Fault.FULL,
         (apsw.SQLITE_IOERR_FSYNC, 0): Fault.BROKEN,
         (apsw.SQLITE_CORRUPT, errno.ENOSPC): Fault.BROKEN,
@@ -317,8 +400,14 @@ def test_condition_only_gets_worse() -> None:
     condition = Condition()
     condition.stop_writing(OSError(5, "first", "/a/path"))
     condition.stop_writing(ValueError("second"))
-    assert condition.health == (Health.READ_ONLY, "writing to the store failed: first")
+    assert condition.health == (
+        Health.READ_ONLY,
+        "writing to the store failed: first; check the disk, then restart herod",
+    )
     condition.stop_reading(ValueError("third"))
     condition.stop_reading(ValueError("fourth"))
     condition.stop_writing(ValueError("fifth"))
-    assert condition.health == (Health.FAILING, "reading the store failed: ValueError")
+    assert condition.health == (
+        Health.FAILING,
+        "reading the store failed: ValueError; check the disk, then restart herod",
+    )

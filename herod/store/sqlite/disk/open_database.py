@@ -338,6 +338,8 @@ def _failure(path: Path, error: apsw.Error) -> RuntimeFailure:
     match fault_of(error):
         case Fault.FULL:
             return RuntimeFailure(f"the disk of the store {path} is full: free some space and start again")
+        case Fault.LIMITED as fault:
+            return RuntimeFailure(f"the store {path} cannot be written: {fault.remedy} and start again")
         case Fault.LOCKED:
             return RuntimeFailure(f"another program has locked the store {path}: close it and start again")
         case Fault.BROKEN:
