@@ -32,6 +32,7 @@ from herod.lasting_work import (
     log_audit_heads,
     purge_forever,
 )
+from herod.maintenance.rotate_hero_secret import adopt_secret
 from herod.maintenance.sessions_of_removed_secrets import end_sessions_of_removed_secrets
 from herod.maintenance.signing_keys_at_startup import load_signing_keys
 from herod.operations.audit import AuditRetention
@@ -225,7 +226,15 @@ def _make_dashboard(pipeline: Pipeline, frame_origins: frozenset[str]) -> Any:
 
 def _open_store(settings: Settings) -> SqliteStore | MemoryStore:
     secret = settings.store_secret or settings.hero_secret
-    return MemoryStore(secret) if settings.store is None else open_sqlite(settings.store, secret, now=_now())
+    if settings.store is None:
+        return MemoryStore(secret)
+    if adopt_secret(settings):
+        logger.warning(
+            "the store %s was made with the byte order mark or line ends around the secret: they are not part of it, "
+            "and it opens without them now",
+            settings.store,
+        )
+    return open_sqlite(settings.store, secret, now=_now())
 
 
 async def _make_runtime(

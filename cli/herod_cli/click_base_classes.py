@@ -12,10 +12,35 @@ import click
 
 from herod_cli.invocation_context import REQUEST_TIMEOUT, Invocation
 
-__all__ = ["HerodCommand", "HerodGroup", "LazyGroup"]
+__all__ = ["MAX_UID", "HerodCommand", "HerodGroup", "LazyGroup", "WholeNumber"]
 
 MAX_TIMEOUT: Final = 86400
+MAX_DIGITS: Final = 19  # of a number in SQLite
+MAX_UID: Final = 2**32 - 2
 SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
+
+
+class WholeNumber(click.ParamType[int]):
+    """A whole number between two others, which the messages name; without a greatest, any from the least."""
+
+    name = "number"
+
+    def __init__(self, least: int, greatest: int | None = None) -> None:
+        self._least = least
+        self._greatest = greatest
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse it.
+
+        Raises:
+            BadParameter: it is none, or not between the two.
+        """
+        text = str(value).strip()
+        found = int(text) if text.isascii() and text.isdecimal() and len(text) < MAX_DIGITS else -1
+        if found < self._least or (self._greatest is not None and found > self._greatest):
+            upper = "" if self._greatest is None else f" to {self._greatest}"
+            self.fail(f"{value!r:.80} is not a whole number from {self._least}{upper}.", param, ctx)
+        return found
 
 
 class _Seconds(click.ParamType[float]):
@@ -82,7 +107,7 @@ def _global_options() -> list[click.Parameter]:
         ),
         click.Option(
             ["--server-uid"],
-            type=click.IntRange(0, 2**32 - 2),
+            type=WholeNumber(0, MAX_UID),
             metavar="UID",
             help="Whose process may listen on the Unix socket, besides root (default: herod's user or yours). Also"
             " HEROD_SERVER_UID.",

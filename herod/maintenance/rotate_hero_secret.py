@@ -2,6 +2,7 @@
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 
@@ -20,7 +21,7 @@ from herod.store.sqlite.disk.open_database import OpenedFile, open_file, put_wra
 from herod.store.sqlite.offline_transaction import tidy, transaction
 from herod_client.core.errors import RuntimeFailure, SettingsError
 
-__all__ = ["Rotation", "rotate_secret"]
+__all__ = ["Rotation", "adopt_secret", "rotate_secret"]
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +86,25 @@ def rotate_secret(
                 put_wraps(opened.connection, wrap_root(opened.root, new_wrap), opened.wrap)
             tx.audit(offline_event("secret.rotate", now=now, uid=starting_uid()))
         return Rotation(store=str(path))
+
+
+def adopt_secret(settings: Settings) -> bool:
+    """Let the secret open a store that herod 0.1 made with the same file or variable, as it read that.
+
+    Returns:
+        Whether the store has been changed.
+
+    Raises:
+        SettingsError, RuntimeFailure: as `rotate_secret`.
+    """
+    path, former = settings.store, settings.former_secret
+    if path is None or former is None or not path.exists() or not path.stat().st_size:
+        return False
+    if settings.store_secret is None:
+        done = rotate_secret(replace(settings, hero_secret=former), settings.hero_secret)
+    else:
+        done = rotate_secret(replace(settings, store_secret=former), settings.store_secret, is_store_secret=True)
+    return not done.is_done_before
 
 
 def _open_to_rotate(path: Path, old_wrap: str, new_wrap: str) -> OpenedFile | None:

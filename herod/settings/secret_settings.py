@@ -5,15 +5,17 @@ No message quotes a secret, and no secret is read from anywhere but where the op
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from herod.input_text import MARK, parse_secret
 from herod.settings.setting_kinds import FoundSetting
-from herod.settings.setting_sources import SettingSources, is_there, load_text
+from herod.settings.setting_sources import SettingSources, TextFile, is_there, load_text
 from herod.settings.settings_table import SECRETS, SecretOption
 from herod_client.core.errors import MissingSecret, SettingsError
 
-__all__ = ["MIN_SECRET", "load_legacy_secrets", "load_new_secret", "load_old_secret", "load_secrets"]
+__all__ = ["MIN_SECRET", "LoadedSecret", "load_legacy_secrets", "load_new_secret", "load_old_secret", "load_secrets"]
 
 MIN_SECRET: Final = 32  # bytes: the minimum for HS256 (RFC 7518, section 3.2)
 MIN_LEGACY: Final = 16  # bytes; a hundred thousand guesses a second would find a much shorter one
@@ -29,25 +31,50 @@ PLACEHOLDER_PARTS: Final = (
 )  # fmt: skip
 
 
-def load_secrets(sources: SettingSources, warnings: list[str]) -> tuple[str, str | None]:
+# A secret that opens a store cannot just be corrected.
+REPLACE: Final = (
+    "make another with `herod secret generate`, and if a store was made with this one, change it with "
+    "`herod secret rotate`."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSecret:
+    """A secret, and what herod 0.1 took its source for, if that differs.
+
+    It counted a byte order mark, all line ends but one, and those of variables, as parts of the secret.
+    """
+
+    value: str = field(repr=False)
+    former: str | None = field(default=None, repr=False)
+
+
+def load_secrets(
+    sources: SettingSources, warnings: list[str], *, is_replaced: bool
+) -> tuple[LoadedSecret, LoadedSecret | None]:
     """HERO_SECRET, and HEROD_STORE_SECRET if it is set.
+
+    Args:
+        sources: of all settings.
+        warnings: receives what is allowed but unwise.
+        is_replaced: they may contain what only secrets of herod 0.1 do, because they are about to be changed.
 
     Raises:
         SettingsError: there is no HERO_SECRET, or one of them is unreadable, a placeholder or weak.
     """
     hero, store = SECRETS
-    hero_secret = _load_secret(hero, sources.environ, warnings)
+    hero_secret = _load_secret(hero, sources.environ, warnings, is_replaced=is_replaced)
     if hero_secret is None:
         raise MissingSecret(
             "No HERO_SECRET is set: make one with `herod secret generate --output-file FILE` "
             "and start with HERO_SECRET_FILE=FILE."
         )
     is_weak_allowed = bool(sources.find("allow_weak_secret").value)
-    _check_strength(hero, hero_secret, warnings, is_weak_allowed=is_weak_allowed)
-    store_secret = _load_secret(store, sources.environ, warnings)
+    _check_strength(hero, hero_secret.value, warnings, is_weak_allowed=is_weak_allowed)
+    store_secret = _load_secret(store, sources.environ, warnings, is_replaced=is_replaced)
     if store_secret is not None:
-        _check_strength(store, store_secret, warnings, is_weak_allowed=is_weak_allowed)
-        if store_secret == hero_secret:
+        _check_strength(store, store_secret.value, warnings, is_weak_allowed=is_weak_allowed)
+        if store_secret.value == hero_secret.value:
             warnings.append("HEROD_STORE_SECRET equals HERO_SECRET, so it protects nothing: make another.")
     return hero_secret, store_secret
 
@@ -120,48 +147,67 @@ def _load_legacy_secret(item: str, found: FoundSetting, warnings: list[str], *, 
             warnings.append(
                 f"{found.where}: every user of this machine can read this file: chmod 600 it, or use @FILE."
             )
-        return item
-    path = found.base / item[1:]
-    value = _read_secret(path, found.where, warnings)
-    if "\n" in value:
-        raise SettingsError(f"{found.where}: {path} has more than one line: give each secret its own file.")
-    return value
+        return parse_secret(item, found.where)
+    return _read_secret(found.base / item[1:], found.where, warnings)
 
 
-def _load_secret(secret: SecretOption, environ: Mapping[str, str], warnings: list[str]) -> str | None:
-    """The value of a secret from its sources, or None.
+def _load_secret(
+    secret: SecretOption, environ: Mapping[str, str], warnings: list[str], *, is_replaced: bool
+) -> LoadedSecret | None:
+    """A secret from its sources, or None.
 
     Raises:
-        SettingsError: a file cannot be read, a source is empty or not UTF-8, or two sources differ.
+        SettingsError: a file cannot be read, a source has no secret of one line, or two sources differ.
     """
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, LoadedSecret]] = []
     if value := environ.get(secret.variable, ""):
-        found.append((secret.variable, value))
+        found.append((secret.variable, _parse(value, secret.variable, former=value, is_replaced=is_replaced)))
     if path := environ.get(secret.file_variable, ""):
-        found.append((secret.file_variable, _read_secret(Path(path), secret.file_variable, warnings)))
+        where = secret.file_variable
+        found.append((where, _load_file(Path(path), where, warnings, is_replaced=is_replaced)))
     if folder := environ.get("CREDENTIALS_DIRECTORY", ""):
         credential = Path(folder) / secret.credential
         if is_there(credential):
             where = f"systemd credential {secret.credential}"
-            found.append((where, _read_secret(credential, where, warnings)))
+            found.append((where, _load_file(credential, where, warnings, is_replaced=is_replaced)))
     if not found:
         return None
-    (where, value), *others = found
+    (where, loaded), *others = found
     for other, also in others:
-        if also != value:
+        if also.value != loaded.value:
             raise SettingsError(f"{where} and {other} have different secrets: keep one of them.")
-    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-        raise SettingsError(f"{where} is not text (UTF-8): make one with `herod secret generate`.")
-    if value != value.strip():
+    if loaded.value != loaded.value.strip():
         warnings.append(f"{where} begins or ends with white space, which counts as part of the secret.")
-    return value
+    return loaded
+
+
+def _load_file(path: Path, where: str, warnings: list[str], *, is_replaced: bool) -> LoadedSecret:
+    file = _read_file(path, where, warnings)
+    whole = (MARK if file.has_mark else "") + file.text
+    former = whole[:-2] if whole.endswith("\r\n") else whole.removesuffix("\n")
+    return _parse(file.text, f"{where}: {path}", former=former, is_replaced=is_replaced)
+
+
+def _parse(text: str, name: str, *, former: str, is_replaced: bool) -> LoadedSecret:
+    try:
+        value = parse_secret(text, name, otherwise=REPLACE)
+    except SettingsError:
+        if not (is_replaced and former.strip() and _is_utf8(former)):
+            raise
+        value = former
+    return LoadedSecret(value, None if former == value else former)
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _read_secret(path: Path, where: str, warnings: list[str]) -> str:
+    return parse_secret(_read_file(path, where, warnings).text, f"{where}: {path}")
+
+
+def _read_file(path: Path, where: str, warnings: list[str]) -> TextFile:
     file = load_text(path, where=where)
-    value = file.text[:-2] if file.text.endswith("\r\n") else file.text.removesuffix("\n")
-    if not value:
-        raise SettingsError(f"{where}: {path} is empty: put the secret in it.")
     if file.is_exposed:
         warnings.append(f"{where}: every user of this machine can read {path}: chmod 600 it.")
-    return value
+    return file

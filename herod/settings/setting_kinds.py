@@ -3,15 +3,17 @@
 Pure. `settings_table.py` lists the settings; `setting_sources.py` reads the command line, the environment and the file.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from herod_client.core.errors import SettingsError
 
 __all__ = [
     "LINES",
+    "ORIGINS",
     "SWITCH",
     "TEXT",
     "WORDS",
@@ -26,6 +28,8 @@ __all__ = [
 ]
 
 Origin = Literal["command line", "environment", "file", "default"]
+ORIGINS: Final[tuple[Origin, ...]] = get_args(Origin)
+"""The sources of a value; the first that has one takes precedence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,7 @@ def _is_text(value: object) -> bool:
 
 
 def _is_secret(value: object) -> bool:
-    # A secret may contain any character that a line of a file can.
-    return isinstance(value, str) and value != "" and "\n" not in value and "\0" not in value
+    return isinstance(value, str) and value != ""  # what it contains is checked when it is loaded
 
 
 def _list_of(accepts: Callable[[object], bool]) -> Callable[[object], bool]:
@@ -139,6 +142,7 @@ class Option:
         in_file: whether the settings file may set it.
         is_secret: never quoted in a message.
         is_reloaded: whether SIGHUP applies a changed value.
+        foreign: what its variable contains if another program has set it, which counts as not set.
     """
 
     name: str
@@ -152,6 +156,7 @@ class Option:
     in_file: bool = True
     is_secret: bool = False
     is_reloaded: bool = False
+    foreign: re.Pattern[str] | None = None
 
     @property
     def flag(self) -> str:
@@ -172,6 +177,11 @@ class Option:
         if isinstance(value, Path):
             value = str(value)
         if not self.kind.accepts(value):
+            if self.kind in (TEXT, WORDS) and (odd := _find_unprintable(value)) is not None:
+                raise SettingsError(
+                    f"{where}: {_shorten(odd)} contains a character that is not UTF-8 or cannot be printed: write it "
+                    "without that."
+                )
             found = type(value).__name__ if self.is_secret else _shorten(value)
             raise SettingsError(f"{where}: found {found}, expected {self.kind.expected}.")
         return tuple(value) if isinstance(value, list) else value
@@ -198,6 +208,12 @@ def options_of(table: type[Any]) -> dict[str, Option]:
     """Field name → option, for all fields made by `setting`."""
     described: tuple[Field[Any], ...] = fields(table)
     return {one.name: replace(one.metadata["option"], name=one.name) for one in described if "option" in one.metadata}
+
+
+def _find_unprintable(value: object) -> str | None:
+    """The text, or the first of a list, that contains an unprintable character."""
+    items = value if isinstance(value, list | tuple) else (value,)
+    return next((item for item in items if isinstance(item, str) and not item.isprintable()), None)
 
 
 def _shorten(value: object) -> str:

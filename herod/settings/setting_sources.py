@@ -5,14 +5,17 @@ never quote a secret.
 """
 
 import difflib
+import re
 import stat
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from herod.input_files import read_input
+from herod.input_text import decode_text
 from herod.settings.bind_addresses import xdg_folder
 from herod.settings.setting_kinds import FoundSetting, Option
 from herod.settings.settings_table import LIMITS, OPTIONS, QUOTAS, SECRETS, LimitSettings, QuotaSettings
@@ -24,16 +27,25 @@ MAX_FILE: Final = 1_048_576  # settings, certificates and secrets are far smalle
 SYSTEM_CONFIG: Final = Path("/etc/herod/herod.toml")
 # Read by the CLI and the test suite, not by the daemon.
 OTHER_VARIABLES: Final = frozenset({"HEROD_URL", "HEROD_KEY", "HEROD_TOKEN", "HEROD_SERVER_UID", "HEROD_INSECURE_HTTP"})
+SERVICE_VARIABLE: Final = re.compile(
+    r"HEROD_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)\Z"
+)
 HERO_AUTH_TABLES: Final = ("users", "user", "accounts", "clients")
 HERO_AUTH_FIELDS: Final = frozenset({"client_id", "client_secret", "client_secret_hash", "password_hash"})
 
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """A file's text, and whether every user of the machine may read or change it."""
+    """A file's text.
 
-    text: str
+    Attributes:
+        is_exposed: whether every user of the machine may read or change it.
+        has_mark: a byte order mark was before the text.
+    """
+
+    text: str = field(repr=False)
     is_exposed: bool
+    has_mark: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +109,8 @@ class SettingSources:
         option = OPTIONS[name]
         if name in self.given:
             return FoundSetting(option.check(self.given[name], where=option.flag), option.flag, "command line")
-        if (text := self.environ.get(option.variable, "")).strip():
+        text = self.environ.get(option.variable, "").strip()
+        if text and not (option.foreign and option.foreign.match(text)):
             value = option.check(option.kind.from_text(text), where=option.variable)
             return FoundSetting(value, option.variable, "environment")
         if self.path is not None and name in self.table:
@@ -105,13 +118,27 @@ class SettingSources:
             return FoundSetting(option.check(self.table[name], where=where), where, "file", self.path.parent)
         return FoundSetting(option.default, "default", "default")
 
-    def misspelt(self) -> Iterable[str]:
-        """A warning for every HEROD_ variable that looks like a misspelt setting."""
+    def suspect_variables(self) -> Iterable[str]:
+        """A warning for every variable that looks like a misspelt setting, and one for those of a service's name."""
         known = {option.variable for option in OPTIONS.values()} | OTHER_VARIABLES
         known.update(name for secret in SECRETS for name in (secret.variable, secret.file_variable))
+        if links := [name for name in sorted(self.environ) if self._is_service_link(name)]:
+            yield (
+                f"{', '.join(links)}: set by Kubernetes or Docker for a service named herod, and ignored: "
+                "set enableServiceLinks: false, or name the service differently."
+            )
         for name in sorted(self.environ):
-            if name.startswith("HEROD_") and name not in known and (close := _close(name, known)):
+            if not name.startswith(("HEROD_", "HERO_")) or name in known or name in links:
+                continue
+            if close := _close(name, known):
                 yield f"{name} is not a setting; did you mean {close}?"
+
+    def _is_service_link(self, name: str) -> bool:
+        """Whether a variable comes from Kubernetes' or Docker's description of a service named herod."""
+        option = OPTIONS["port"]
+        if name == option.variable:
+            return bool(option.foreign and option.foreign.match(self.environ[name].strip()))
+        return SERVICE_VARIABLE.match(name) is not None
 
 
 def is_there(path: Path) -> bool:
@@ -144,12 +171,9 @@ def load_text(path: Path, *, where: str, otherwise: str = "is it the right file?
         raise SettingsError(f"{where}: cannot read {shown}: {reason}.") from None
     if len(data) > MAX_FILE:
         raise SettingsError(f"{where}: {path} is over {MAX_FILE} bytes: {otherwise}")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        raise SettingsError(f"{where}: {path} is not text (UTF-8): {otherwise}") from None
+    text = decode_text(data, f"{where}: {path}", otherwise=otherwise)
     is_exposed = stat.S_ISREG(status.st_mode) and bool(status.st_mode & (stat.S_IROTH | stat.S_IWOTH))
-    return TextFile(text, is_exposed)
+    return TextFile(text, is_exposed, has_mark=data.startswith(BOM_UTF8))
 
 
 def _load_config(found: FoundSetting, environ: Mapping[str, str]) -> tuple[Path, TextFile] | None:
@@ -199,6 +223,8 @@ def _read_scopes(path: Path, table: object) -> dict[str, tuple[str, ...]]:
     scopes: dict[str, tuple[str, ...]] = {}
     for name, entry in table.items():
         match entry:
+            case {**rest} if not rest:
+                scopes[name] = ()
             case {"includes": [*includes], **rest} if not rest and all(isinstance(i, str) for i in includes):
                 scopes[name] = tuple(includes)
             case _:

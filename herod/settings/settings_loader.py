@@ -19,7 +19,7 @@ from herod.settings.bind_addresses import (
     xdg_folder,
 )
 from herod.settings.secret_settings import load_legacy_secrets, load_secrets
-from herod.settings.setting_kinds import FoundSetting
+from herod.settings.setting_kinds import ORIGINS, FoundSetting
 from herod.settings.setting_sources import SettingSources, load_text
 from herod.settings.settings_table import OPTIONS, Settings
 from herod.settings.systemd_sockets_and_watchdog import ServiceManager, read_manager
@@ -29,7 +29,14 @@ from herod_client.core.errors import SettingsError
 __all__ = ["load_settings"]
 
 
-def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, uid: int, pid: int = 0) -> Settings:
+def load_settings(
+    options: Mapping[str, object],
+    environ: Mapping[str, str],
+    *,
+    uid: int,
+    pid: int = 0,
+    is_secret_replaced: bool = False,
+) -> Settings:
     """Load the settings and refuse invalid or unsafe ones.
 
     Args:
@@ -37,14 +44,15 @@ def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, 
         environ: the process environment.
         uid: the daemon's user; root has other defaults.
         pid: the daemon's process id, to recognize what the service manager passes to it. 0 to only read settings.
+        is_secret_replaced: the secrets may contain what herod 0.1 allowed, because one of them is about to be changed.
 
     Raises:
         SettingsError: one line that names the setting, what was found and what to change.
     """
     warnings: list[str] = []
     sources = SettingSources.load(options, environ)
-    warnings.extend(sources.misspelt())
-    hero_secret, store_secret = load_secrets(sources, warnings)
+    warnings.extend(sources.suspect_variables())
+    hero, store = load_secrets(sources, warnings, is_replaced=is_secret_replaced)
     manager = read_manager(environ, pid=pid)
     binds = _choose_binds(sources, uid, manager, warnings)
     values = {option.name: option.parse(sources.find(option.name)) for option in OPTIONS.values()}
@@ -59,8 +67,9 @@ def load_settings(options: Mapping[str, object], environ: Mapping[str, str], *, 
         "hosts": values["hosts"] | _host_of(sources.find("public_url")),
     }
     return Settings(
-        hero_secret=hero_secret,
-        store_secret=store_secret,
+        hero_secret=hero.value,
+        store_secret=None if store is None else store.value,
+        former_secret=(store or hero).former,
         scopes=MappingProxyType(dict(sources.scopes)),
         limits=sources.limits,
         quotas=sources.quotas,
@@ -81,7 +90,7 @@ def _choose_binds(sources: SettingSources, uid: int, manager: ServiceManager, wa
             )
         return manager.sockets
     if port.origin != "default":
-        warnings.append(f"{port.where} applies to the default addresses only, and {found.where} replaces them.")
+        _check_port(port, found, warnings)
     binds = tuple(bind for text in found.value for bind in parse_binds(text, where=found.where))
     if not binds:
         raise SettingsError(f"{found.where}: found no address, expected at least one.")
@@ -92,6 +101,18 @@ def _choose_binds(sources: SettingSources, uid: int, manager: ServiceManager, wa
             raise SettingsError(f"{found.where}: {bind} is listed twice: keep one.")
         seen.add(key)
     return binds
+
+
+def _check_port(port: FoundSetting, binds: FoundSetting, warnings: list[str]) -> None:
+    """Refuse a port that other addresses leave without effect; only warn if what names them takes precedence.
+
+    Raises:
+        SettingsError: the port comes from the same source as the addresses, or from one that takes precedence.
+    """
+    why = f"{port.where} applies to the default addresses only, and {binds.where} replaces them"
+    if ORIGINS.index(port.origin) <= ORIGINS.index(binds.origin):
+        raise SettingsError(f"{why}: add 127.0.0.1:{port.value} to the addresses, or remove one of the two settings.")
+    warnings.append(f"{why}.")
 
 
 def _check_proxies(found: FoundSetting, proxies: TrustedProxies, warnings: list[str]) -> None:
@@ -108,8 +129,13 @@ def _check_tls(sources: SettingSources, binds: tuple[Bind, ...], warnings: list[
         given, missing = (cert, "--tls-key") if key.value is None else (key, "--tls-cert")
         raise SettingsError(f"{given.where} is given without {missing}: give both or neither.")
     tcp = [bind for bind in binds if isinstance(bind, TcpBind)]
+    insecure = sources.find("insecure")
     if cert.value is None:
-        _check_reach(tcp, warnings, insecure=sources.find("insecure").value)
+        _check_reach(tcp, warnings, insecure=insecure.value)
+    if insecure.value and (cert.value is not None or all(bind.is_loopback for bind in tcp)):
+        why = "TCP uses TLS" if cert.value is not None else "no TCP address beyond loopback is bound"
+        warnings.append(f"{insecure.where} has no effect: {why}.")
+    if cert.value is None:
         return
     cert_path, key_path = cert.base / cert.value, key.base / key.value
     if "-----BEGIN CERTIFICATE-----" not in load_text(cert_path, where=cert.where).text:

@@ -43,6 +43,8 @@ __all__ = [
 
 KEY_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}\Z")  # it names a file
 HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?)\Z")
+# What Kubernetes and Docker put into HEROD_PORT for a service or container named herod.
+SERVICE_LINK: Final = re.compile(r"(tcp|udp|sctp)://\S+\Z")
 ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+\Z")
 
 
@@ -164,6 +166,7 @@ class Settings:
     Attributes:
         hero_secret: signs tokens with HS256.
         store_secret: opens the store instead of HERO_SECRET; None if HERO_SECRET opens it.
+        former_secret: what herod 0.1 took the secret that opens the store for, if that differs.
         config: the settings file, if one was read.
         store: the database file; None keeps everything in memory.
         public_url: without a final slash.
@@ -181,6 +184,7 @@ class Settings:
 
     hero_secret: str = field(repr=False)
     store_secret: str | None = field(default=None, repr=False)
+    former_secret: str | None = field(default=None, repr=False)
     config: Path | None = setting(
         TEXT,
         "TOML file with these settings.",
@@ -196,7 +200,13 @@ class Settings:
         metavar="ADDR",
         is_computed=True,
     )
-    port: int = setting(number(0, 65535), "Port of the default TCP addresses.", default=DEFAULT_PORT, metavar="N")
+    port: int = setting(
+        number(0, 65535),
+        "Port of the default TCP addresses.",
+        default=DEFAULT_PORT,
+        metavar="N",
+        foreign=SERVICE_LINK,
+    )
     tls_cert: Path | None = setting(TEXT, "Certificate chain of the TCP addresses (PEM).", metavar="FILE", parse=_path)
     tls_key: Path | None = setting(TEXT, "Private key of that certificate (PEM).", metavar="FILE", parse=_path)
     insecure: bool = setting(SWITCH, "Allow TCP beyond loopback without TLS.", default=False)

@@ -24,6 +24,8 @@ FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 UNAUTHENTICATED: Final = 4
+NO_UID: Final = 2**32 - 1
+MAX_DIGITS: Final = 19
 EXAMPLES: Final = """\b
 Examples:
   herod-smoke
@@ -51,6 +53,23 @@ class Asked:
     timeout: float
 
 
+class UserId(click.ParamType[int]):
+    """A user's number."""
+
+    name = "uid"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Parse it.
+
+        Raises:
+            UsageError: it is none.
+        """
+        text = str(value)
+        if not (text.isascii() and text.isdecimal() and int(text[:MAX_DIGITS]) < NO_UID):
+            self.fail(f"{value!r:.80} is not a user's number", param, ctx)
+        return int(text)
+
+
 @click.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
 @click.option("--url", metavar="URL", help="The daemon: unix:/path, http://host:port or https://host:port.")
 @click.option(
@@ -75,7 +94,7 @@ class Asked:
 )
 @click.option(
     "--server-uid",
-    type=click.IntRange(min=0),
+    type=UserId(),
     envvar="HEROD_SERVER_UID",
     metavar="UID",
     help="Whose process may listen on the Unix socket, besides root.",

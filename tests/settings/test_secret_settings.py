@@ -53,14 +53,16 @@ def test_none() -> None:
         (SECRET, SECRET),
         (SECRET + "\n", SECRET),
         (SECRET + "\r\n", SECRET),
-        (SECRET + "\n\n", SECRET + "\n"),
-        (SECRET + "\r", SECRET + "\r"),
+        (SECRET + "\n\n", SECRET),
+        (SECRET + "\r", SECRET),
+        ("\ufeff" + SECRET, SECRET),
+        ("\ufeff" + SECRET + "\r\n\r\n", SECRET),
         (" " + SECRET, " " + SECRET),
         ("ü" * 16, "ü" * 16),
     ],
 )
 def test_file(tmp_path: Path, content: str, expected: str) -> None:
-    """One newline at the end of a file is not part of the secret; other white space is, with a warning."""
+    """A byte order mark and line ends are not part of the secret; other white space is, with a warning."""
     settings = load({"HERO_SECRET_FILE": keep(tmp_path / "s", content)})
     assert settings.hero_secret == expected
     assert settings.store_secret is None
@@ -88,13 +90,78 @@ def test_two_sources(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"", "is empty"), (b"\n", "is empty"), (b"\xff" * 32, "is not text (UTF-8)")],
+    [
+        (b"", "is empty: put the secret in it."),
+        (b"\n", "is empty"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (b" \t \r\n", "has only white space"),
+        (b"\xff" * 32, "is not UTF-8: save it as UTF-8."),
+        (SECRET.encode() + b"\xe9", "is not UTF-8: save it as UTF-8."),
+        (b"\x01\xff" * 32, "is not text (UTF-8)"),
+        (SECRET.encode("utf-16"), "is UTF-16: save it as UTF-8."),
+        (SECRET.encode("utf-16-le"), "is UTF-16: save it as UTF-8."),
+        (SECRET.encode("utf-16-be"), "is UTF-16: save it as UTF-8."),
+        (SECRET.encode("utf-32"), "is UTF-32: save it as UTF-8."),
+        (b"\0" + SECRET.encode(), "contains a NUL character"),
+        (SECRET.encode() + b"\0\n", "contains a NUL character"),
+        (b"\0", "contains a NUL character"),
+        (SECRET.encode() + b"\x07", "contains the invisible character U+0007"),
+        (SECRET.encode() + b"\x1b[0m", "contains the invisible character U+001B"),
+        (SECRET.encode() + b"\x7f", "contains the invisible character U+007F"),
+        (SECRET.encode() + "\u2028x".encode(), "contains the invisible character U+2028"),
+        (SECRET.encode() + "\ufeffx".encode(), "contains the invisible character U+FEFF"),
+        (SECRET.encode() + b"\n" + SECRET.encode(), "has more than one line"),
+        (SECRET.encode() + b"\rx\r", "has more than one line"),
+    ],
 )
-def test_file_that_holds_none(tmp_path: Path, content: bytes, says: str) -> None:
-    """An empty or binary file is refused."""
-    message = refusal({"HERO_SECRET_FILE": keep(tmp_path / "s", content)})
-    assert message.startswith("HERO_SECRET_FILE: ")
-    assert says in message
+@pytest.mark.parametrize("place", ["file", "store", "credential", "legacy"])
+def test_file_that_holds_none(tmp_path: Path, content: bytes, says: str, place: str) -> None:
+    """A file without one line of text is refused in one sentence that names it."""
+    path = keep(tmp_path / "hero_secret", content)
+    sources: dict[str, tuple[str, dict[str, str], dict[str, object]]] = {
+        "file": ("HERO_SECRET_FILE", {"HERO_SECRET_FILE": path}, {}),
+        "store": ("HEROD_STORE_SECRET_FILE", {"HERO_SECRET": SECRET, "HEROD_STORE_SECRET_FILE": path}, {}),
+        "credential": ("systemd credential hero_secret", {"CREDENTIALS_DIRECTORY": str(tmp_path)}, {}),
+        "legacy": ("--admin-secret", {"HERO_SECRET": SECRET}, {"admin_secret": (f"@{path}",)}),
+    }
+    where, environ, options = sources[place]
+    message = refusal(environ, **options)
+    assert message.startswith(f"{where}: {path} {says}")
+    assert message.endswith((".", "?"))
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("  ", "HERO_SECRET has only white space"),
+        ("\r\n", "HERO_SECRET is empty"),
+        (SECRET + "\n" + SECRET, "HERO_SECRET has more than one line"),
+        (SECRET + "\x01", "HERO_SECRET contains the invisible character U+0001"),
+    ],
+)
+def test_variable_that_holds_none(value: str, says: str) -> None:
+    """A variable is checked like a file."""
+    assert refusal({"HERO_SECRET": value}).startswith(says)
+
+
+@pytest.mark.parametrize("value", ["\ufeff" + SECRET, SECRET + "\n", SECRET + "\r", "\ufeff" + SECRET + "\r\n"])
+def test_the_same_bytes_are_the_same_secret(tmp_path: Path, value: str) -> None:
+    """A secret that was copied from its file into a variable with all that surrounds it is the same."""
+    both = {"HERO_SECRET": value, "HERO_SECRET_FILE": keep(tmp_path / "hero_secret", value)}
+    assert load(both).hero_secret == SECRET
+    assert load({"HERO_SECRET": value}).former_secret == value
+    assert load({"HERO_SECRET": SECRET}).former_secret is None
+
+
+def test_a_secret_about_to_be_changed(tmp_path: Path) -> None:
+    """What herod 0.1 accepted is taken as it was, so that `herod secret rotate` can change it."""
+    for content in (SECRET + "\n" + SECRET, SECRET + "\0", SECRET + "\t"):
+        path = keep(tmp_path / "hero_secret", content + "\n")
+        found = load_settings(
+            {"store": "memory:"}, {"HERO_SECRET_FILE": path}, uid=1000, is_secret_replaced=True
+        ).hero_secret
+        assert found == content
+        assert "`herod secret rotate`" in refusal({"HERO_SECRET_FILE": path})
 
 
 def test_bytes_in_the_environment() -> None:

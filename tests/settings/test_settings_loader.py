@@ -173,7 +173,7 @@ def test_whole_file(tmp_path: Path) -> None:
         ("[scopes]\nx = ['user']", "scopes: 'x' is ['user'], expected"),
         ("[scopes]\nx = { includes = [5] }", "scopes: 'x' is"),
         ("[scopes]\nx = { includes = [], colour = 1 }", "scopes: 'x' is"),
-        ("[scopes]\nx = {}", "scopes: 'x' is"),
+        ("[scopes]\nx = {include = []}", "scopes: 'x' is"),
         ("limits = 5", "limits: found 5, expected a table"),
         ("[limits]\nmax_conections = 5", "limits: unknown key 'max_conections': did you mean max_connections?"),
         ("[limits]\nmax_connections = 0", "max_connections: found 0, expected a whole number from 1 to 65536."),
@@ -286,12 +286,82 @@ def test_bind_twice() -> None:
     assert len(load(bind=("127.0.0.1:0", "127.0.0.1:0")).bind) == 2
 
 
-def test_port_beside_bind() -> None:
-    """A port beside given addresses has no effect, which is warned about."""
+@pytest.mark.parametrize("bind", ["127.0.0.1:5", "unix:/x", "fd://3"])
+def test_port_beside_bind(tmp_path: Path, bind: str) -> None:
+    """A port that addresses leave without effect is refused, unless what names the addresses takes precedence."""
     assert load(port=99).bind[1] == TcpBind("127.0.0.1", 99)
-    settings = load(port=99, bind=("127.0.0.1:5",))
-    assert settings.bind == (TcpBind("127.0.0.1", 5),)
-    assert settings.warnings == ("--port applies to the default addresses only, and --bind replaces them.",)
+    assert refusal(port=99, bind=(bind,)) == (
+        "--port applies to the default addresses only, and --bind replaces them: add 127.0.0.1:99 to the addresses, or "
+        "remove one of the two settings."
+    )
+    assert "HEROD_PORT applies" in refusal({"HEROD_PORT": "99", "HEROD_BIND": bind})
+    assert "--port applies" in refusal({"HEROD_BIND": bind}, port=99)
+    assert toml_refusal(tmp_path, f"port = 99\nbind = ['{bind}']").startswith("port applies")
+    file = tmp_path / "bind.toml"
+    file.write_text(f"bind = ['{bind}']")
+    assert "--port applies" in refusal(config=file, port=9)
+    assert "HEROD_PORT applies to" in load({"HEROD_PORT": "99"}, bind=(bind,)).warnings[0]
+    assert "port applies to" in from_toml(tmp_path, "port = 99", bind=(bind,)).warnings[0]
+    assert load({"HEROD_PORT": "tcp://10.0.0.1:3350"}, bind=(bind,)).warnings[0].startswith("HEROD_PORT: set by")
+
+
+def test_what_kubernetes_sets() -> None:
+    """The variables of a service named herod are ignored, with a warning."""
+    links = {
+        "HEROD_PORT": "tcp://10.0.0.1:3350",
+        "HEROD_PORT_3350_TCP": "tcp://10.0.0.1:3350",
+        "HEROD_PORT_3350_TCP_ADDR": "10.0.0.1",
+        "HEROD_SERVICE_HOST": "10.0.0.1",
+        "HEROD_SERVICE_PORT": "3350",
+        "HEROD_SERVICE_PORT_HTTP": "3350",
+    }
+    settings = load(links)
+    assert settings.bind[1] == TcpBind("127.0.0.1", 3350)
+    assert settings.warnings == (
+        (
+            f"{', '.join(sorted(links))}: set by Kubernetes or Docker for a service named herod, and ignored: set "
+            "enableServiceLinks: false, or name the service differently."
+        ),
+    )
+    assert load(links, port=4000).bind[1] == TcpBind("127.0.0.1", 4000)
+    assert load({"HEROD_PORT": "udp://[fd00::1]:3350"}).bind[1] == TcpBind("127.0.0.1", 3350)
+    for value in ("abc", "10.0.0.1:3350", "tcp:3350", "-1", "70000", "3.5", "0x10", "1_000", "\u0663", "\udcff"):
+        assert "expected a whole number from 0 to 65535." in refusal({"HEROD_PORT": value})
+    assert load({"HEROD_PORT": " 3351 "}).bind[1] == TcpBind("127.0.0.1", 3351)
+
+
+def test_text_that_is_not_utf_8() -> None:
+    """A value with bytes that are not UTF-8, or with control characters, is refused with what to do."""
+    for where, message in {
+        "--bind": refusal(bind=("unix:/tmp/h\udcff.sock",)),
+        "HEROD_BIND": refusal({"HEROD_BIND": "unix:/a unix:/h\udcff"}),
+        "--store": refusal(store="sqlite:/\udcff.db"),
+        "--config": refusal(config="/\udcff"),
+        "--audit-file": refusal(audit_file="/a\nb"),
+        "HEROD_TLS_CERT": refusal({"HEROD_TLS_CERT": "\udcff"}),
+    }.items():
+        assert message.startswith(f"{where}: '")
+        assert message.endswith("contains a character that is not UTF-8 or cannot be printed: write it without that.")
+    assert refusal(admin_secret=("hush\udcff",)) == "--admin-secret is not text (UTF-8): keep only the secret in it."
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+def test_encoding_of_the_file(tmp_path: Path, encoding: str) -> None:
+    """A byte order mark and Windows' line ends are skipped; other encodings are named."""
+    path = tmp_path / "herod.toml"
+    path.write_bytes("# Schlüssel\r\nissuer = 'x'\r\n[scopes]\r\n'a:b' = {}\r\n".encode(encoding))
+    if encoding == "utf-8-sig":
+        settings = load_settings({"config": path}, ENVIRON, uid=1000)
+        assert (settings.issuer, settings.scopes) == ("x", {"a:b": ()})
+    else:
+        name = "not UTF-8" if encoding == "latin-1" else encoding.upper()[:6]
+        assert refusal(config=path) == f"--config: {path} is {name}: save it as UTF-8."
+
+
+def test_insecure_without_effect() -> None:
+    """Allowing plaintext where there is none to allow is warned about."""
+    assert load(insecure=True).warnings == ("--insecure has no effect: no TCP address beyond loopback is bound.",)
+    assert "--insecure has no effect" not in load(insecure=True, bind=("10.0.0.1:1",)).warnings[0]
 
 
 def test_beyond_loopback() -> None:
@@ -384,8 +454,10 @@ def test_public_url_is_a_host() -> None:
 
 def test_misspelt_variable() -> None:
     """A variable that looks like a misspelled setting is warned about; unrelated variables are not."""
-    assert load({"HEROD_BINDS": "x", "HEROD_ZEBRA": "x", "HEROD_URL": "x"}).warnings == (
+    given = {"HEROD_BINDS": "x", "HEROD_ZEBRA": "x", "HEROD_URL": "x", "HERO_STORE_SECRET": "x", "HERO_OTHER": "x"}
+    assert load(given).warnings == (
         "HEROD_BINDS is not a setting; did you mean HEROD_BIND?",
+        "HERO_STORE_SECRET is not a setting; did you mean HEROD_STORE_SECRET?",
     )
 
 

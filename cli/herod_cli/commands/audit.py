@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from herod_cli.click_base_classes import HerodGroup
+from herod_cli.click_base_classes import HerodGroup, WholeNumber
 from herod_cli.exit_codes import OK, REFUSED
 from herod_cli.invocation_context import PAGE, Invocation, pass_invocation
 from herod_cli.shared.output import (
@@ -78,7 +78,7 @@ def audit() -> None:
 @click.option("--target", metavar="ID", help="Id of what was changed or presented.")
 @click.option("--since", metavar="WHEN", help="30m, 12h, 7d ago, or 2030-01-31T12:00:00Z.")
 @click.option("--until", metavar="WHEN", help="The same format; exclusive.")
-@click.option("--limit", type=click.IntRange(min=1), default=LATEST, metavar="N", help=f"The latest N ({LATEST}).")
+@click.option("--limit", type=WholeNumber(1), default=LATEST, metavar="N", help=f"The latest N ({LATEST}).")
 @click.option("-f", "--follow", is_flag=True, help="Print new rows as they are written, until Ctrl-C.")
 @pass_invocation
 def list_(

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from herod_cli.click_base_classes import HerodGroup
+from herod_cli.click_base_classes import HerodGroup, WholeNumber
 from herod_cli.commands.user import networks_option, save_option, yes_option
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import account, join_scope, place_for, show_secret
@@ -103,7 +103,7 @@ def create(
 @click.option("--name", metavar="NAME", help="Only keys with exactly this name.")
 @click.option("--newest", is_flag=True, help="Newest first.")
 @click.option("--expiring", is_flag=True, help="Only keys that expire, soonest first (admins).")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N.")
+@click.option("--limit", type=WholeNumber(1), metavar="N", help="Stop after N.")
 @pass_invocation
 def list_(
     invocation: Invocation,

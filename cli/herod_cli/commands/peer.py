@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import click
 
-from herod_cli.click_base_classes import HerodGroup
+from herod_cli.click_base_classes import MAX_UID, HerodGroup, WholeNumber
 from herod_cli.commands.user import networks_option
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import join_scope
@@ -38,9 +38,9 @@ def peer() -> None:
         "herod peer allow --group builders --scope registrar --network lab",
     ]
 )
-@click.option("--uid", type=click.IntRange(min=0), metavar="N", help="A user by number.")
+@click.option("--uid", type=WholeNumber(0, MAX_UID), metavar="N", help="A user by number.")
 @click.option("--user", "user_name", metavar="NAME", help="A user by name.")
-@click.option("--gid", type=click.IntRange(min=0), metavar="N", help="A group by number.")
+@click.option("--gid", type=WholeNumber(0, MAX_UID), metavar="N", help="A group by number.")
 @click.option("--group", metavar="NAME", help="A group by name.")
 @click.option("--scope", multiple=True, required=True, metavar="SCOPE", help="Scope; repeatable.")
 @networks_option
@@ -65,7 +65,7 @@ def allow(
 
 
 @peer.command("list", examples=["herod peer list", "herod peer list --output json"])
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N.")
+@click.option("--limit", type=WholeNumber(1), metavar="N", help="Stop after N.")
 @pass_invocation
 def list_(invocation: Invocation, limit: int | None) -> None:
     """List the rules, oldest first."""

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import click
 
-from herod_cli.click_base_classes import HerodGroup
+from herod.input_text import decode_text, parse_json
+from herod_cli.click_base_classes import HerodGroup, WholeNumber
 from herod_cli.commands.user import yes_option
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import Column
@@ -87,7 +88,7 @@ def claim(
 )
 @click.argument("kind")
 @secret_option
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N.")
+@click.option("--limit", type=WholeNumber(1), metavar="N", help="Stop after N.")
 @pass_invocation
 def list_(invocation: Invocation, kind: str, secret: str | None, limit: int | None) -> None:
     """List the resources of one kind that a secret owns, oldest first.
@@ -187,10 +188,7 @@ def _attributes(pairs: tuple[str, ...], path: str | None) -> dict[str, Any] | No
 
 
 def _read_attributes(path: str) -> dict[str, Any]:
-    try:
-        found = json.loads(read_bounded(path))
-    except ValueError:  # including text that is not UTF-8
-        found = None
+    found = parse_json(decode_text(read_bounded(path), path), path)
     if not isinstance(found, dict):
         raise click.UsageError(f"{path} does not contain a JSON object.")
     return found

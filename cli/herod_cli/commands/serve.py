@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from herod.settings import MANAGER_VARIABLES, OPTIONS, load_settings
 from herod.settings.setting_kinds import SWITCH, Option
-from herod_cli.click_base_classes import HerodCommand
+from herod_cli.click_base_classes import HerodCommand, WholeNumber
 from herod_cli.exit_codes import OK
 
 __all__ = ["serve"]
@@ -27,7 +27,7 @@ def _click_option(option: Option) -> Callable[..., Any]:
         shape = {"type": click.Choice(option.kind.choices)}
     elif option.kind.bounds is not None:
         low, high = map(int, option.kind.bounds)
-        shape["type"] = click.IntRange(low, high)
+        shape["type"] = WholeNumber(low, high)
     return click.option(option.flag, multiple=option.kind.is_list, help=text.replace("`", ""), **shape)
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from herod_cli.click_base_classes import HerodGroup
+from herod_cli.click_base_classes import HerodGroup, WholeNumber
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import account, join_scope, place_for, show_secret
 from herod_cli.shared.output import Column
@@ -93,7 +93,7 @@ def add(
     "list", examples=["herod user list", "herod user list --newest --limit 10", "herod user list --output json"]
 )
 @click.option("--newest", is_flag=True, help="Newest first.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N.")
+@click.option("--limit", type=WholeNumber(1), metavar="N", help="Stop after N.")
 @pass_invocation
 def list_(invocation: Invocation, *, newest: bool, limit: int | None) -> None:
     """List accounts, oldest first."""

@@ -47,7 +47,7 @@ def export(invocation: Invocation, /, file: str | None, to_secret: str | None, *
     working after `herod import`. Without FILE, writes herod-TIME.export in the current directory; - is standard
     output. The file (0600) is TOML encrypted with AES-256-GCM; nothing is ever written unencrypted.
     """
-    settings = load(**options)
+    settings = load(options)
     secret = None if to_secret is None else _load_new_secret(to_secret, options)
 
     from herod.maintenance.export_accounts import export_accounts
@@ -121,7 +121,7 @@ def import_(
     `herod export`, or is Hero Auth's encrypted user file; - is standard input. All of it is imported, or nothing;
     nothing existing is overwritten. To inspect a file, use --dry-run with an empty --store.
     """
-    settings = load(**options)
+    settings = load(options)
     secret = None if from_secret is None else _load_old_secret(from_secret)
 
     from herod.maintenance.import_accounts import import_accounts

@@ -1,7 +1,7 @@
 """`herod restore`, and what it shares with `herod secret rotate`. They open the store, not the daemon."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,8 +32,8 @@ def with_store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def load(**options: object) -> "Settings":
-    """Load the settings as `herod serve` would with these options.
+def load(options: Mapping[str, object], *, is_secret_replaced: bool = False) -> "Settings":
+    """Load the settings as `herod serve` would with these options; for `is_secret_replaced`, see `load_settings`.
 
     Raises:
         SettingsError: they are invalid.
@@ -44,7 +44,7 @@ def load(**options: object) -> "Settings":
 
     given = {name: value for name, value in options.items() if value not in (None, False)}
     try:
-        return load_settings(given, os.environ, uid=os.getuid())
+        return load_settings(given, os.environ, uid=os.getuid(), is_secret_replaced=is_secret_replaced)
     except MissingSecret:
         raise FailureError(
             "No HERO_SECRET is set, and this command opens the store itself.",
@@ -77,7 +77,7 @@ def restore(invocation: Invocation, /, file: str, backup_secret_file: str | None
     nothing. The previous store is kept under a dated name. What was deleted, revoked or disabled since the backup
     stays so, all tokens and sessions end, and what is valid again is listed.
     """
-    settings = load(**options)
+    settings = load(options)
 
     from herod.maintenance.restore import restore as put_back
     from herod.settings import load_old_secret

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from herod_cli.click_base_classes import HerodGroup
+from herod_cli.click_base_classes import HerodGroup, WholeNumber
 from herod_cli.exit_codes import FailureError
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.offline.restore import load, with_store_options
@@ -90,15 +90,16 @@ def rotate(
     secret, both open the store; tokens of the old one stay valid until they expire. It may be interrupted at any
     time, and repeated.
     """
-    settings = load(**options)
+    settings = load(options, is_secret_replaced=True)
 
-    from herod.maintenance.rotate_hero_secret import rotate_secret
+    from herod.maintenance.rotate_hero_secret import adopt_secret, rotate_secret
     from herod.settings import load_new_secret
 
     warnings: list[str] = []
     new = load_new_secret(Path(new_secret_file), warnings, is_weak_allowed=bool(options.get("allow_weak_secret")))
     for warning in warnings:
         print_notice(f"herod: warning: {warning}")
+    adopt_secret(settings)
     done = rotate_secret(settings, new, is_store_secret=store_secret, is_compromised=compromised)
     if done.untidied is not None:
         print_notice(
@@ -122,9 +123,7 @@ def rotate(
         "herod secret rotate-signing --compromised",
     ],
 )
-@click.option(
-    "--token-ttl", type=click.IntRange(min=1), metavar="S", help="Token lifetime in seconds, as for `herod serve`."
-)
+@click.option("--token-ttl", type=WholeNumber(1), metavar="S", help="Token lifetime in seconds, as for `herod serve`.")
 @click.option(
     "--compromised",
     is_flag=True,
@@ -144,7 +143,7 @@ def rotate_signing(
     they expire; then the key is deleted. It may be interrupted at any time; each run creates another key. With HS256,
     HERO_SECRET is the key: `herod secret rotate` changes it.
     """
-    settings = load(**options)
+    settings = load(options)
 
     from herod.maintenance.rotate_signing_key import rotate_signing as make_key
 

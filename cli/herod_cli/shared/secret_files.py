@@ -17,6 +17,7 @@ import click
 
 from herod import path_walk, private_files
 from herod.input_files import read_input
+from herod.input_text import decode_text, parse_secret
 from herod_cli.exit_codes import FailureError
 from herod_cli.shared.output import clean, print_notice
 
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 MAX_SECRET: Final = 64 * 1024
+STANDARD_INPUT: Final = "Standard input"
 # Errors of file systems without hard links.
 NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
@@ -60,22 +62,27 @@ def read_secret(text: str, what: str, *, option: str | None = None) -> str:
 
 
 def read_named(text: str, what: str) -> str:
-    """Read a secret that was not on the command line: like `read_secret`, without the warning."""
+    """Read a secret that was not on the command line: like `read_secret`, without the warning.
+
+    Raises:
+        FailureError: the file cannot be read.
+        SettingsError: it has no secret of one line.
+    """
     if text in {"-", "@-"}:
-        content = _strip(_read_input())
-    elif text.startswith("@"):
-        content = _strip(read_bounded(text[1:]))
-    else:
-        content = text.strip()
-    if not content:
-        raise click.UsageError(f"The {what} is empty.")
-    return content
+        return _parse(_read_input(), STANDARD_INPUT)
+    if text.startswith("@"):
+        return _parse(read_bounded(text[1:]), text[1:])
+    return parse_secret(text.strip(), what if what.isupper() else f"The {what}")
 
 
 def read_password(path: str) -> str:
-    """Read a password from a file, or from standard input for `-`, without one trailing line end."""
-    content = _read_input() if path == "-" else read_bounded(path)
-    return _decode(content).removesuffix("\n").removesuffix("\r")
+    """Read a password from a file, or from standard input for `-`, without the line end.
+
+    Raises:
+        FailureError, SettingsError: as `read_named`.
+    """
+    name = STANDARD_INPUT if path == "-" else path
+    return parse_secret(decode_text(_read_input() if path == "-" else read_bounded(path), name), name)
 
 
 def read_bounded(path: str) -> bytes:
@@ -93,7 +100,10 @@ def read_bounded(path: str) -> bytes:
 
 
 def _read_input() -> bytes:
-    return _bounded(sys.stdin.buffer.read(MAX_SECRET + 1), "standard input")
+    try:
+        return _bounded(sys.stdin.buffer.read(MAX_SECRET + 1), STANDARD_INPUT)
+    except OSError as error:
+        raise FailureError(f"Standard input cannot be read: {error.strerror}.", hint="give a file or a pipe") from error
 
 
 def _bounded(content: bytes, where: str) -> bytes:
@@ -102,15 +112,8 @@ def _bounded(content: bytes, where: str) -> bytes:
     return content
 
 
-def _strip(content: bytes) -> str:
-    return _decode(content).strip()
-
-
-def _decode(content: bytes) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise FailureError("The secret is not UTF-8 text.", hint="check the path") from None
+def _parse(content: bytes, name: str) -> str:
+    return parse_secret(decode_text(content, name).strip(), name)
 
 
 def has_terminal() -> bool:

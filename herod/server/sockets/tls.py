@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import ssl
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,11 +100,13 @@ def _no_password() -> str:
 
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[int]:
-    descriptor = open_regular(file)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    """The file's text in memory, without a byte order mark, which OpenSSL takes for a part of the first line."""
+    with os.fdopen(open_regular(file), "rb") as named:
+        content = named.read(_MAX_FILE)
+    with os.fdopen(os.memfd_create("herod-pem", os.MFD_CLOEXEC), "wb") as copy:
+        copy.write(content.removeprefix(BOM_UTF8))
+        copy.flush()
+        yield copy.fileno()
 
 
 def _check_dates(certificate: Path, content: bytes, now: int) -> int | None:

@@ -100,7 +100,7 @@ def test_a_miss(daemon: FakeDaemon, herod: Typed) -> None:
         (("--attribute", "a=1", "--attribute", "a=2"), "twice"),
         (("--attribute", "a=1", "--attributes", "@vm.json"), "exclusive"),
         (("--attributes", "@list.json"), "not contain a JSON object"),
-        (("--attributes", "@tenant.secret"), "not contain a JSON object"),
+        (("--attributes", "@tenant.secret"), "tenant.secret is not JSON"),
     ],
 )
 def test_bad_changes(options: tuple[str, ...], message: str, daemon: FakeDaemon, herod: Typed) -> None:

@@ -246,10 +246,10 @@ def test_a_full_disk_loses_no_secret(
 
 
 def test_password_from_a_file_or_input(daemon: FakeDaemon, herod: Typed) -> None:
-    """A password keeps its spaces and loses one line end."""
-    Path("p").write_bytes(b" correct horse \n\n")
+    """A password keeps its spaces, and loses a byte order mark and line ends."""
+    Path("p").write_bytes(b"\xef\xbb\xbf correct horse \n\n")
     herod("user", "add", "a@b", "--password-file", "p")
-    assert daemon.params("users.add")["password"] == " correct horse \n"
+    assert daemon.params("users.add")["password"] == " correct horse "
     daemon.asked.clear()
     herod("user", "add", "a@b", "--password-file", "-", stdin=b"correct horse battery\r\n")
     assert daemon.params("users.add")["password"] == "correct horse battery"
