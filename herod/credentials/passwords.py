@@ -3,9 +3,8 @@
 Hashing is slow on purpose (20 to 30 ms): callers run one hash at a time, in a thread, and do the same work for a user
 who does not exist (`DECOY_PHC`). Nothing here truncates, trims or logs a password.
 
-Normal form: NFKC (NIST SP 800-63B, section 5.1.1.2), so that the same password typed on two keyboards matches.
-Imported hashes from Hero Auth are the exception: it hashed the bytes as typed, so they are verified that way, and
-replaced at the next sign-in.
+Passwords have a normal form (`secret_normal_form.py`). Imported hashes from Hero Auth are the exception: it hashed the
+bytes as typed, so they are verified that way, and replaced at the next sign-in.
 """
 
 import binascii
@@ -19,6 +18,7 @@ from typing import Final
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from herod.credentials.secret_normal_form import MAX_CHARS_BEFORE_NFKC, normal_secret
 from herod_client.core.errors import InvalidRequest
 
 __all__ = [
@@ -59,9 +59,6 @@ MAX_COST: Final = Argon2idPreset(memory_kib=64 * 1024, passes=4, lanes=4)  # 64 
 
 MIN_CHARS: Final = 12
 MAX_CHARS: Final = 128
-# NFKC changes a text's length, and normalizing a long run of combining marks takes quadratic time. A text longer than
-# this cannot have been set as a password and is hashed without normalization.
-MAX_CHARS_BEFORE_NFKC: Final = 8 * MAX_CHARS
 
 SALT_BYTES: Final = 16  # RFC 9106, section 3.1
 TAG_BYTES: Final = 32
@@ -91,7 +88,7 @@ def check_password(text: str) -> None:
     Raises:
         InvalidRequest: the password breaks a rule.
     """
-    if len(text) > MAX_CHARS_BEFORE_NFKC or len(normal := unicodedata.normalize("NFKC", text)) > MAX_CHARS:
+    if len(text) > MAX_CHARS_BEFORE_NFKC or len(normal := normal_secret(text)) > MAX_CHARS:
         raise InvalidRequest(f"The password is too long: use at most {MAX_CHARS} characters.")
     if len(normal) < MIN_CHARS:
         raise InvalidRequest(f"The password is too short: use at least {MIN_CHARS} characters.")
@@ -161,9 +158,8 @@ def wrap_hero_auth_hash(sha256_hex: str) -> str:
 
 
 def _normal_bytes(text: str) -> bytes:
-    normal = unicodedata.normalize("NFKC", text) if len(text) <= MAX_CHARS_BEFORE_NFKC else text
     # Lone surrogates are refused when a password is set; presented ones match nothing and must not raise.
-    return normal.encode("utf-8", "surrogatepass")
+    return normal_secret(text).encode("utf-8", "surrogatepass")
 
 
 def _derive(material: bytes) -> str:

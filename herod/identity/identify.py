@@ -10,6 +10,7 @@ from typing import Final
 from herod.credentials.imported_secret_hashes import HASH_BYTES, OWN_KEY, matches_imported, parse_hash
 from herod.credentials.keyring import Purpose
 from herod.credentials.secret_hashes import hash_secret, matches
+from herod.credentials.secret_normal_form import normal_secret
 from herod.identity.credential_types import (
     ApiKeyHeader,
     Audience,
@@ -193,8 +194,12 @@ def _by_legacy_secret(runtime: Runtime, text: str) -> Principal:
 
 def _by_client_secret(reader: Reader, runtime: Runtime, client_id: str, secret: str) -> Principal:
     account = reader.get(Account, client_id)
-    computed = hash_secret(runtime.keyring, "client_secret", client_id, secret)  # the same work for an unknown client
-    if account is None or not _is_secret(reader, runtime, account, account.secret_hash, computed, secret):
+    # herod makes them of ASCII, but imported ones may be anything. The same work for an unknown client.
+    texts = dict.fromkeys((secret, normal_secret(secret)))
+    computed = {text: hash_secret(runtime.keyring, "client_secret", client_id, text) for text in texts}
+    if account is None or not any(
+        _is_secret(reader, runtime, account, account.secret_hash, mac, text) for text, mac in computed.items()
+    ):
         raise BadCredentials(BAD_CLIENT, reason="unknown_client" if account is None else "wrong_secret")
     return account_principal(runtime, account, AuthMethod.CLIENT_SECRET)
 

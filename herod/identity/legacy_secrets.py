@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from herod.credentials.keyring import Keyring, Purpose
+from herod.credentials.secret_normal_form import normal_secret
 from herod_client.core.access_tokens import looks_like_token
 from herod_client.core.key_format import looks_like_key
 
@@ -31,12 +32,16 @@ class LegacySecrets:
         for scope, secret in secrets:
             mac = self._mac(secret)
             self._by_mac.setdefault(mac, LegacySecret(id=f"legacy-{scope}-{mac[:4].hex()}", scope=scope))
+        self._by_normal_mac = self._normal_macs([secret for _, secret in secrets])
         self._by_id = {secret.id: secret for secret in self._by_mac.values()}
         self._like_tokens = any(looks_like_token(secret) for _, secret in secrets)
 
     def match(self, text: str) -> LegacySecret | None:
-        """The configured secret equal to `text`, if any."""
-        return self._by_mac.get(self._mac(text)) if self._by_mac else None
+        """The configured secret equal to `text`, or to it in normal form, if any."""
+        if not self._by_mac:
+            return None
+        exact, normal = self._by_mac.get(self._mac(text)), self._by_normal_mac.get(self._mac(normal_secret(text)))
+        return exact or normal
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -59,6 +64,13 @@ class LegacySecrets:
     def get(self, id: str) -> LegacySecret | None:
         """The configured secret of that id."""
         return self._by_id.get(id)
+
+    def _normal_macs(self, secrets: Sequence[str]) -> dict[bytes, LegacySecret]:
+        """The secrets by normal form. If several scopes have one of the same, only the exact texts tell them apart."""
+        found: dict[bytes, list[LegacySecret]] = {}
+        for secret in secrets:
+            found.setdefault(self._mac(normal_secret(secret)), []).append(self._by_mac[self._mac(secret)])
+        return {mac: alike[0] for mac, alike in found.items() if len({secret.scope for secret in alike}) == 1}
 
     def _mac(self, text: str) -> bytes:
         # Not the key for hashes: that one is exported with the accounts, and people choose these secrets.

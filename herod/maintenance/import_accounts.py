@@ -24,6 +24,7 @@ from herod.credentials.keyring import Keyring, Purpose
 from herod.credentials.passwords import wrap_hero_auth_hash
 from herod.credentials.sealing import SealBroken
 from herod.credentials.secret_hashes import hash_secret
+from herod.credentials.secret_normal_form import normal_secret
 from herod.file_ownership import starting_uid
 from herod.input_files import read_input
 from herod.maintenance.accounts_file_field_checks import SecretEntry
@@ -287,7 +288,7 @@ def _secret_hash(secret: SecretEntry, keyring: Keyring, own: str, label: str, id
         return pack_hash(ImportedHash(key_id, carried.mac, is_of_sha256=carried.is_of_sha256))
     if secret.sha256 is not None:
         return import_sha256(keyring, label, id_, secret.sha256)
-    return NO_HASH if secret.plain is None else hash_secret(keyring, label, id_, secret.plain)
+    return NO_HASH if secret.plain is None else hash_secret(keyring, label, id_, normal_secret(secret.plain))
 
 
 def _decrypt(file: Path, secret: str) -> bytes:

@@ -4,7 +4,7 @@ The store limits what is read for a page (`store/store_interface.py`), this modu
 that returns a `Page` builds it here. A page may hold fewer items than requested, or none, and not be the last.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -14,7 +14,7 @@ from herod.store.page_cursors import cursor_after
 from herod.store.store_interface import MAX_PAGE, Order, Page
 from herod_client.core.errors import InvalidRequest
 
-__all__ = ["MAX_PAGE_BYTES", "ByteBudget", "fill_page", "page_of", "parse_limit"]
+__all__ = ["MAX_PAGE_BYTES", "ByteBudget", "fill_page", "merged", "page_of", "parse_limit"]
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -86,6 +86,25 @@ def fill_page(
 def page_of(listed: Page[R], shape: Callable[[R], T | None], *, order: Order = Order.OLDEST) -> Page[T]:
     """A page of records that the store listed in that order; see `fill_page`."""
     return fill_page(listed.items, shape, place=lambda record: cursor_after(record, order), end=listed.next_cursor)
+
+
+def merged(listed: Sequence[Page[R]], *, limit: int) -> Page[R]:
+    """One page of several lists, oldest first, each of which was read from the same cursor.
+
+    A list that goes on ends the page: what the others have after its last item comes with the next one.
+    """
+    if len(listed) == 1:
+        return listed[0]
+    ends = [_place(page.items[-1]) for page in listed if page.next_cursor is not None]
+    end = min(ends, default=None)
+    found = sorted((record for page in listed for record in page.items), key=_place)
+    items = [record for record in found if end is None or _place(record) <= end][:limit]
+    is_all = end is None and len(items) == len(found)
+    return Page(items, None if is_all else cursor_after(items[-1], Order.OLDEST))
+
+
+def _place(record: Record) -> tuple[int, str]:
+    return record.created_at, record.id
 
 
 def parse_limit(limit: int) -> int:

@@ -136,7 +136,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "ways to read its symbols as letters; with more, only its first 12 characters are judged": (
             "herod.credentials.guessable_passwords:MAX_READINGS"
         ),
-        "characters up to which a password is normalized": "herod.credentials.passwords:MAX_CHARS_BEFORE_NFKC",
+        "characters up to which it, or another secret that people choose, is normalized": (
+            "herod.credentials.secret_normal_form:MAX_CHARS_BEFORE_NFKC"
+        ),
         "characters of an access token": "herod_client.core.access_tokens:MAX_TOKEN_CHARS",
         "depth of JSON in it": "herod_client.core.access_tokens:MAX_DEPTH",
         "characters of its `sub` or `jti`": "herod_client.core.access_tokens:MAX_ID_CHARS",

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from herod.credentials.ownership_secrets import UNPROTECTED, hash_ownership_secret
+from herod.credentials.ownership_secrets import UNPROTECTED, hash_ownership_secret, ownership_hashes
 from herod.pipeline.operation_definition import Context, NormalForm, NoTarget, Params, Target, command, query
-from herod.pipeline.pagination import page_of, parse_limit
+from herod.pipeline.pagination import merged, page_of, parse_limit
 from herod.pipeline.parameter_types import AS_IT_IS, EXAMPLE_ID, NAME, Cursor, Label, Limit
 from herod.pipeline.privilege_ceilings import is_admin
 from herod.pipeline.quotas import Quota, is_bound, quota_reached
@@ -176,9 +176,9 @@ def _releasable(reader: Reader, context: Context, ref: ResourceRef) -> Resource:
 
 def _find(reader: Reader, context: Context, ref: ResourceRef) -> Resource | None:
     claimant = _claimant(context)
-    protected = reader.find(Resource, "sid", ref.sid, claimant, _hashed(context, ref.secret))
-    unprotected = reader.find(Resource, "sid", ref.sid, claimant, UNPROTECTED)
-    return next(iter([*protected, *unprotected]), None)
+    hashes = ownership_hashes(context.runtime.keyring, claimant, _parse_secret(ref.secret))
+    found = [reader.find(Resource, "sid", ref.sid, claimant, one) for one in (*hashes, UNPROTECTED)]
+    return next((resource for resources in found for resource in resources), None)
 
 
 def _networks_of_claimant(reader: Reader, context: Context, resource: Resource) -> Grants:
@@ -214,7 +214,7 @@ def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> Reso
         created_at=context.now,
         claimant=_claimant(context),
         type=params.kind,
-        secret=_hashed(context, params.secret),
+        secret=hash_ownership_secret(context.runtime.keyring, _claimant(context), _parse_secret(params.secret)),
         name=params.name,
         attributes=_parse_attributes(params.attributes),
     )
@@ -234,9 +234,11 @@ def resources_claim(tx: Writer, context: Context, params: ClaimResource) -> Reso
 )
 def resources_list(reader: Reader, context: Context, params: ListResources) -> Page[ResourceView]:
     """List your resources of one kind that a secret opens, oldest first."""
-    owner = resource_owner(parse_label(params.kind, "kind"), _claimant(context), _hashed(context, params.secret))
-    page = reader.list(Resource, owner=owner, cursor=params.cursor, limit=parse_limit(params.limit))
-    return page_of(page, _view)
+    kind, claimant, limit = parse_label(params.kind, "kind"), _claimant(context), parse_limit(params.limit)
+    hashes = ownership_hashes(context.runtime.keyring, claimant, _parse_secret(params.secret))
+    owners = [resource_owner(kind, claimant, one) for one in dict.fromkeys(hashes)]
+    pages = [reader.list(Resource, owner=owner, cursor=params.cursor, limit=limit) for owner in owners]
+    return page_of(merged(pages, limit=limit), _view)
 
 
 @query(
@@ -307,15 +309,6 @@ def resources_release(tx: Writer, context: Context, params: ResourceRef, resourc
     return ReleasedResource(resource.id, released=tx.delete(Resource, resource.id))
 
 
-def _hashed(context: Context, secret: str) -> str:
-    """A secret as the record keeps it.
-
-    Raises:
-        InvalidRequest: as `_parse_secret`.
-    """
-    return hash_ownership_secret(context.runtime.keyring, _claimant(context), _parse_secret(secret))
-
-
 def _check_quota(reader: Reader, context: Context) -> None:
     """Refuse another resource when the caller has as many as it may.
 
@@ -328,7 +321,7 @@ def _check_quota(reader: Reader, context: Context) -> None:
 
 
 def _parse_secret(text: str) -> str:
-    """Check a secret and return it unchanged: it is not normalized.
+    """Check a secret and return it unchanged.
 
     Raises:
         InvalidRequest: it is too long, or a header could not carry it.
