@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,6 @@ def test_promises() -> None:
         "Type": "notify",
         "NotifyAccess": "main",
         "ExecStart": "/usr/local/bin/herod serve",
-        "ExecReload": "/bin/kill -HUP $MAINPID",
         "Restart": "on-failure",
         "User": "herod",
         "Group": "herod",
@@ -155,6 +155,33 @@ def test_promises() -> None:
     assert "PrivateUsers" not in unit, "every caller would have the same uid"
     _, most = LIMITS["max_connections"].kind.bounds or (0, 0)
     assert int(unit["LimitNOFILE"][0].split(":")[1]) > most + 96
+
+
+# Debian's packages that are marked essential, and herod itself.
+ESSENTIAL = {"/bin/sh", "/bin/mkdir", "/bin/touch", "/usr/local/bin/herod"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_units_run_only_what_every_system_has(name: str) -> None:
+    """No unit needs a program of a package that a minimal system lacks."""
+    commands = [line for key, lines in said(name).items() if key.startswith("Exec") for line in lines]
+    assert {shlex.split(line)[0] for line in commands} <= ESSENTIAL
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_reload(tmp_path: Path, name: str) -> None:
+    """The unit's command for a reload works without any other program, and herod reloads."""
+    (line,) = said(name)["ExecReload"]
+    with running(tmp_path) as daemon:
+        env = {"MAINPID": str(daemon.process.pid), "PATH": "/nonexistent"}
+        # As systemd does, "Command lines" in systemd.service(5).
+        command = [part.replace("$$", "$") for part in shlex.split(line)]
+        done = subprocess.run(command, env=env, capture_output=True, timeout=60, check=True)
+        assert (done.stdout, done.stderr) == (b"", b"")
+        end = time.monotonic() + 20
+        while "SIGHUP: reloaded" not in daemon.log.read_text():
+            assert time.monotonic() < end, daemon.log.read_text()
+            time.sleep(0.02)
 
 
 def test_group_reaches_the_socket() -> None:
