@@ -50,6 +50,19 @@ async def test_call(daemon: FakeDaemon) -> None:
     assert daemon.connections == 1
 
 
+async def test_a_cookie_that_the_daemon_wrote_when_it_was_asked(daemon: FakeDaemon, tmp_path: Path) -> None:
+    """Whoever was refused for the lack of it asks again, as with `Client`."""
+
+    def refuse_and_write(_params: object) -> object:
+        (tmp_path / "herod.sock.cookie").write_text("newer-cookie-0123456789")
+        return {} if len(daemon.asked) > 1 else RpcError(4001, "This user has no rule.")
+
+    daemon.methods["whoami"] = refuse_and_write
+    async with AsyncClient(daemon.url) as client:
+        assert await client.call("whoami") == {}
+    assert [one.authorization for one in daemon.asked] == ["Peer", "Peer newer-cookie-0123456789"]
+
+
 async def test_routes(daemon: FakeDaemon) -> None:
     """GET, POST of JSON and POST of a form send the credential in the header."""
     daemon.routes["GET", "/health"] = json_reply({"status": "failing"}, 503)

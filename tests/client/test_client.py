@@ -111,6 +111,43 @@ def test_cookie_beside_the_socket(daemon: FakeDaemon, client: Client, tmp_path: 
     assert [one.authorization for one in daemon.asked] == ["Peer abcDEF0123456789_-", *["Peer"] * 4]
 
 
+@pytest.mark.parametrize("before", [None, "older-cookie-0123456789"])
+def test_a_cookie_that_the_daemon_wrote_when_it_was_asked(
+    daemon: FakeDaemon, client: Client, tmp_path: Path, before: str | None
+) -> None:
+    """Whoever was refused for the lack of it, or for an older one, asks again: once, and only then."""
+    cookie = tmp_path / "herod.sock.cookie"
+    if before is not None:
+        cookie.write_text(before)
+
+    def refuse_and_write(_params: object) -> object:
+        if daemon.asked[-1].authorization == "Peer newer-cookie-0123456789":
+            return {"sub": "local_admin"}
+        cookie.write_text("newer-cookie-0123456789")
+        return RpcError(4001, "This user has no rule.")
+
+    daemon.methods["whoami"] = refuse_and_write
+    assert client.call("whoami") == {"sub": "local_admin"}
+    sent = ["Peer" if before is None else f"Peer {before}", "Peer newer-cookie-0123456789"]
+    assert [one.authorization for one in daemon.asked] == sent
+    daemon.methods["whoami"] = RpcError(4001, "This user has no rule.")
+    with pytest.raises(NotAuthenticated):
+        client.call("whoami")
+    assert len(daemon.asked) == 3
+
+
+@pytest.mark.parametrize("identity", [Bearer("key"), Basic("me", "secret"), Anonymous()])
+def test_no_other_credential_is_replaced_by_the_cookie(
+    daemon: FakeDaemon, tmp_path: Path, identity: Bearer | Basic | Anonymous
+) -> None:
+    """A refused key is not tried again as the local user."""
+    (tmp_path / "herod.sock.cookie").write_text("a-cookie-0123456789")
+    daemon.routes["GET", "/api/v1/whoami"] = json_reply({"error": {"code": "bad_token", "message": "No."}}, 401)
+    with Client(daemon.url, identity=identity) as client, pytest.raises(NotAuthenticated):
+        client.get("/api/v1/whoami")
+    assert len(daemon.asked) == 1
+
+
 @pytest.mark.parametrize("text", ["", "a b", "a\r\nX: y", "a\n", "\N{SNOWMAN}"])
 def test_no_credential_breaks_a_header(text: str) -> None:
     """A credential that is not valid in a header is refused before anything is sent, and not echoed."""

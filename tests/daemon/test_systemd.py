@@ -1,5 +1,6 @@
 """Herod under a service manager: sockets passed by systemd's own tool, and its notifications."""
 
+import json
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.in_process_server import short_folder
-from support.real_daemon import COMMAND, SECRET, environment, free_port
+from support.real_daemon import COMMAND, SECRET, environment, free_port, herod
 
 ACTIVATE = "systemd-socket-activate"
 needs_systemd = pytest.mark.skipif(shutil.which(ACTIVATE) is None, reason=f"{ACTIVATE} is not installed")
@@ -115,6 +116,27 @@ def test_socket_activation(folder: Path, manager: Manager) -> None:
     manager.wait_for("STOPPING=1")
     assert path.exists()
     assert not path.with_name("herod.sock.cookie").exists()
+
+
+@needs_systemd
+@pytest.mark.parametrize("command", ["doctor", "whoami"])
+def test_the_first_command_starts_herod(folder: Path, command: str) -> None:
+    """The cookie is written only then: doctor does not miss it, and the caller is local admin at once."""
+    path = folder / "herod.sock"
+    env = environment(folder, HERO_SECRET=SECRET, HEROD_URL=f"unix:{path}")
+    passed = [part for name, value in env.items() for part in ("-E", f"{name}={value}")]
+    activate = [ACTIVATE, "-l", str(path), *passed, *COMMAND, "serve", "--store", "memory:"]
+    with started(activate, os.environ, folder) as process:
+        until(folder / "log", "Listening on")
+        done = herod(command, "--output", "json", env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        if command == "doctor":
+            results = {one["check"]: one["result"] for one in json.loads(done.stdout)["checks"]}
+            assert (results["daemon"], results["cookie"], results["identity"]) == ("ok", "ok", "ok")
+        else:
+            assert json.loads(done.stdout)["kind"] == "local_admin"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
 
 
 @needs_systemd

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import click
 
@@ -14,19 +14,25 @@ from herod_cli.doctor.port_holders import describe_holder
 from herod_cli.exit_codes import FailureError
 from herod_cli.invocation_context import Invocation
 from herod_cli.shared.cli_version import cli_version
-from herod_client import Client, ClientError, NotAuthenticated, TcpAddress, UnixAddress
+from herod_client import Anonymous, Client, ClientError, NotAuthenticated, TcpAddress, UnixAddress
 from herod_client.addresses import candidate_sockets
 from herod_client.connection_diagnosis import owner
 from herod_client.credentials import read_cookie
 
 __all__ = ["check_daemon"]
 
+Answers: TypeAlias = tuple[object, object]
+
 # A legacy secret that was not used for this long can be removed.
 QUIET: Final = timedelta(days=30)
 
 
 def check_daemon(invocation: Invocation) -> Iterator[Finding]:
-    """Check from the address to the identity; checks that depend on a failed one are skipped."""
+    """Check from the address to the identity; checks that depend on a failed one are skipped.
+
+    It asks first, and looks at the socket's files then: a service that is started by the first connection writes them.
+    """
+    answers = _ask(invocation)
     if invocation.url is None and not os.environ.get("HEROD_URL"):
         yield from _check_candidates()
     try:
@@ -35,7 +41,7 @@ def check_daemon(invocation: Invocation) -> Iterator[Finding]:
         yield fail("address", error.message, error.hint)
         return
     if isinstance(address, UnixAddress):
-        yield from _check_socket(address)
+        yield from _check_socket(address, is_running=not isinstance(answers, ClientError))
     elif not (address.secure or address.is_loopback):
         yield warn(
             "address", f"{address} is another machine without TLS: secrets are sent unencrypted.", "use https://"
@@ -47,7 +53,16 @@ def check_daemon(invocation: Invocation) -> Iterator[Finding]:
         # Endpoints that need no credential can still be checked.
         client = invocation.make_client(None)
         click.get_current_context().call_on_close(client.close)
-    yield from _check_answers(invocation, client)
+    yield from _check_answers(invocation, client, answers)
+
+
+def _ask(invocation: Invocation) -> Answers | ClientError:
+    """The answers to health and version, which need no credential."""
+    try:
+        with invocation.make_client(Anonymous()) as client:
+            return client.get("/health", allow=(503,)), client.get("/api/version")
+    except ClientError as error:
+        return error
 
 
 def _check_candidates() -> Iterator[Finding]:
@@ -63,7 +78,7 @@ def _check_candidates() -> Iterator[Finding]:
             yield ok("looked", f"{address.path}: {kind}, {owner(found)}")
 
 
-def _check_socket(address: UnixAddress) -> Iterator[Finding]:
+def _check_socket(address: UnixAddress, *, is_running: bool) -> Iterator[Finding]:
     folder = Path(address.path).parent
     try:
         found, above = Path(address.path).stat(), folder.stat()
@@ -88,19 +103,20 @@ def _check_socket(address: UnixAddress) -> Iterator[Finding]:
         )
     elif above.st_uid not in {found.st_uid, 0}:
         yield warn("socket-folder", f"{folder} belongs to another user than the socket: {owner(above)}.")
-    yield from _check_cookie(address)
+    yield from _check_cookie(address, is_running=is_running)
 
 
-def _check_cookie(address: UnixAddress) -> Iterator[Finding]:
+def _check_cookie(address: UnixAddress, *, is_running: bool) -> Iterator[Finding]:
     cookie = Path(address.cookie_path)
     try:
         found = cookie.stat()
     except FileNotFoundError:
-        yield warn(
-            "cookie",
-            f"{cookie} does not exist: this socket has no local admin.",
-            "start the daemon without peer=off if its owner should need no key",
-        )
+        if is_running:  # otherwise nobody has written one
+            yield warn(
+                "cookie",
+                f"{cookie} does not exist: this socket has no local admin.",
+                "start the daemon without peer=off if its owner should need no key",
+            )
         return
     except OSError as error:
         yield warn("cookie", f"{cookie}: {error.strerror}")
@@ -113,13 +129,11 @@ def _check_cookie(address: UnixAddress) -> Iterator[Finding]:
         yield ok("cookie", f"You can read {cookie}: as its owner or root you are local admin.")
 
 
-def _check_answers(invocation: Invocation, client: Client) -> Iterator[Finding]:
-    try:
-        health = client.get("/health", allow=(503,))
-        version = client.get("/api/version")
-    except ClientError as error:
-        yield fail("daemon", error.message, error.hint)
+def _check_answers(invocation: Invocation, client: Client, answers: Answers | ClientError) -> Iterator[Finding]:
+    if isinstance(answers, ClientError):
+        yield fail("daemon", answers.message, answers.hint)
         return
+    health, version = answers
     if not isinstance(health, dict) or not isinstance(version, dict) or health.get("service") != "herod":
         yield fail("daemon", f"The server at {client.address} is not herod.", "give the daemon's address as --url")
         return

@@ -13,7 +13,7 @@ from herod_client.addresses import Address, parse_address
 from herod_client.async_transport import ConnectionPool, Sink
 from herod_client.client import CONNECT_TIMEOUT, REQUEST_TIMEOUT
 from herod_client.credentials import Identity
-from herod_client.http_messages import Dialogue, Json
+from herod_client.http_messages import Dialogue, Json, Request, Response
 from herod_client.socket_servers import expected_servers
 from herod_client.sync_transport import SinkError
 
@@ -95,7 +95,7 @@ class AsyncClient:
             InvalidInput: the identity or a parameter cannot be sent to this address.
         """
         number = next(self._numbers)
-        answer = await self._pool.request(self._dialogue.ask_rpc(number, method, params, identity))
+        answer = await self._send(self._dialogue.ask_rpc(number, method, params, identity))
         return self._dialogue.read_rpc(answer, number)
 
     async def get(self, path: str, *, identity: Identity | None = None, allow: tuple[int, ...] = ()) -> Json:
@@ -104,7 +104,7 @@ class AsyncClient:
         Raises:
             Refused, Unreachable, Untrusted, BadAnswer, InvalidInput: as `call`.
         """
-        return self._dialogue.read(await self._pool.request(self._dialogue.ask("GET", path, identity=identity)), allow)
+        return self._dialogue.read(await self._send(self._dialogue.ask("GET", path, identity=identity)), allow)
 
     async def download(self, path: str, sink: Sink, *, identity: Identity | None = None) -> None:
         """GET a route that answers with a file of any length; see `Client.download`.
@@ -114,7 +114,7 @@ class AsyncClient:
             OSError: the sink raised it.
         """
         try:
-            answer = await self._pool.request(self._dialogue.ask("GET", path, identity=identity), sink=sink)
+            answer = await self._send(self._dialogue.ask("GET", path, identity=identity), sink)
         except SinkError as failed:
             raise failed.error from None
         self._dialogue.check_file(answer)
@@ -125,7 +125,7 @@ class AsyncClient:
         Raises:
             Refused, Unreachable, Untrusted, BadAnswer, InvalidInput: as `call`.
         """
-        return self._dialogue.read(await self._pool.request(self._dialogue.ask_json(path, body, identity)))
+        return self._dialogue.read(await self._send(self._dialogue.ask_json(path, body, identity)))
 
     async def post_form(self, path: str, form: Mapping[str, str], *, identity: Identity | None = None) -> Json:
         """POST a form to an OAuth route; see `Client.post_form`.
@@ -134,4 +134,9 @@ class AsyncClient:
             Refused: `code` is the OAuth error (RFC 6749, section 5.2).
             Unreachable, Untrusted, BadAnswer, InvalidInput: as `call`.
         """
-        return self._dialogue.read(await self._pool.request(self._dialogue.ask_form(path, form, identity)))
+        return self._dialogue.read(await self._send(self._dialogue.ask_form(path, form, identity)))
+
+    async def _send(self, asked: Request, sink: Sink | None = None) -> Response:
+        answer = await self._pool.request(asked, sink=sink)
+        again = self._dialogue.with_new_cookie(asked, answer)
+        return answer if again is None else await self._pool.request(again, sink=sink)

@@ -1,7 +1,8 @@
 """`Client`: calls one daemon, synchronously.
 
-One client has one connection and serves one thread at a time. It never falls back from a socket to TCP, and
-never repeats a request by itself. Results are decoded JSON, unchanged.
+One client has one connection and serves one thread at a time. It never falls back from a socket to TCP, and repeats a
+request by itself only if that was refused because the daemon has written another cookie since. Results are decoded
+JSON, unchanged.
 """
 
 import ssl
@@ -149,4 +150,8 @@ class Client:
         return self._dialogue.read(self._send(self._dialogue.ask_form(path, form, identity)))
 
     def _send(self, asked: Request, sink: Callable[[bytes], object] | None = None) -> Response:
-        return self._connection.request(asked.method, asked.path, headers=asked.headers, body=asked.body, sink=sink)
+        answer = self._connection.request(asked.method, asked.path, headers=asked.headers, body=asked.body, sink=sink)
+        again = self._dialogue.with_new_cookie(asked, answer)
+        if again is None:
+            return answer
+        return self._connection.request(again.method, again.path, headers=again.headers, body=again.body, sink=sink)

@@ -15,6 +15,7 @@ from herod_client.client_errors import InvalidInput
 
 __all__ = ["Anonymous", "Basic", "Bearer", "Identity", "PeerIdentity", "authorization", "read_cookie"]
 
+PEER: Final = "Peer"
 COOKIE: Final = re.compile(r"[A-Za-z0-9_.~+/=-]{16,256}\Z")
 
 
@@ -78,7 +79,7 @@ def authorization(identity: Identity | None, address: Address) -> str | None:
                     hint="use --url unix:/path, or a key: --key @FILE",
                 )
             cookie = read_cookie(address)
-            return "Peer" if cookie is None else f"Peer {cookie}"
+            return PEER if cookie is None else f"{PEER} {cookie}"
 
 
 def read_cookie(address: UnixAddress) -> str | None:

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn, TypeAlias
 from urllib.parse import urlencode
 
@@ -15,13 +15,14 @@ from herod_client.addresses import Address, TcpAddress, UnixAddress
 from herod_client.clear_text import check_identity, check_parameters
 from herod_client.client_errors import BadAnswer, NotAuthenticated, Refused
 from herod_client.connection_diagnosis import CHECK_ADDRESS
-from herod_client.credentials import Identity, authorization
+from herod_client.credentials import PEER, Identity, PeerIdentity, authorization
 
 __all__ = ["Dialogue", "Json", "Request", "Response", "host_of", "parse_retry_after"]
 
 Json: TypeAlias = Any  # decoded JSON, which the caller inspects
 
 JSON: Final = "application/json"
+RPC: Final = "/rpc"
 FORM: Final = "application/x-www-form-urlencoded"
 
 # Herod's JSON-RPC error codes → HTTP statuses (INTERFACES, "Errors").
@@ -123,7 +124,7 @@ class Dialogue:
         """Build a JSON-RPC call with named parameters on `POST /rpc`."""
         self._check(params or {})
         body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
-        return self.ask("POST", "/rpc", body=body, content_type=JSON, identity=identity)
+        return self.ask("POST", RPC, body=body, content_type=JSON, identity=identity)
 
     def ask_json(self, path: str, body: Mapping[str, Any], identity: Identity | None) -> Request:
         """Build a POST with a JSON body."""
@@ -134,6 +135,20 @@ class Dialogue:
         """Build a POST with a form."""
         self._check(form)
         return self.ask("POST", path, body=urlencode(form).encode("ascii"), content_type=FORM, identity=identity)
+
+    def with_new_cookie(self, asked: Request, answer: Response) -> Request | None:
+        """The same request with the socket's cookie of now, if it was refused because there was none or an older one.
+
+        A service that is started by the first connection writes its cookie only then, and another at each start.
+        Nothing else is ever asked twice: here, nothing has happened yet.
+        """
+        sent = asked.headers.get("Authorization", "")
+        if sent.partition(" ")[0] != PEER or not _is_unauthenticated(asked, answer):
+            return None
+        now = authorization(PeerIdentity(), self.address)
+        if now is None or now in {PEER, sent}:
+            return None
+        return replace(asked, headers={**asked.headers, "Authorization": now})
 
     def read_rpc(self, answer: Response, number: int) -> Json:
         """Return the result of the JSON-RPC call with id `number`.
@@ -225,6 +240,16 @@ class Dialogue:
             if not isinstance(self.address, UnixAddress)
             else "check which program listens there, and that it and this one have the same version",
         )
+
+
+def _is_unauthenticated(asked: Request, answer: Response) -> bool:
+    if asked.path == RPC and answer.status == 200:
+        try:
+            error = msgspec.json.decode(answer.body, type=_RpcAnswer).error
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return False
+        return isinstance(error, _RpcError) and _RPC_STATUS.get(error.code) == 401
+    return answer.status == 401
 
 
 def parse_retry_after(value: str | None) -> int | None:

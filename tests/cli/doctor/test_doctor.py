@@ -121,6 +121,13 @@ def test_no_cookie(daemon: FakeDaemon, herod: Typed) -> None:
     assert _result(_checks(herod, 0), "cookie") == "warn"
 
 
+def test_no_cookie_of_a_daemon_that_does_not_run(machine: Path, herod: Typed) -> None:
+    """A daemon that does not answer has written no cookie, which says nothing about local admins."""
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(machine / "run" / "herod" / "herod.sock"))
+    assert "cookie" not in _checks(herod, 1)
+
+
 def test_an_unusable_credential(daemon: FakeDaemon, machine: Path, herod: Typed) -> None:
     """Saved sign-ins that others can read fail, and the daemon is still checked."""
     kept = machine / "config" / "herod" / "credentials.json"
