@@ -246,7 +246,7 @@ def _answer(error: RelayRefusal) -> bytes:
     body = f"{error}\n".encode()
     head = (
         f"HTTP/1.1 {error.status} {_NAMES[error.status]}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-        "Connection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nPragma: no-cache\r\n"
+        "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body

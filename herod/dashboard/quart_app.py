@@ -37,7 +37,7 @@ from herod.dashboard.static_files import Assets
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.error_codes import row_of
-from herod.protocols.http import MAX_BODY
+from herod.protocols.http import MAX_BODY, NO_STORE
 from herod_client.core.errors import HerodError, Unauthenticated
 
 __all__ = ["make_app"]
@@ -99,7 +99,8 @@ def make_app(
         page.headers["Content-Security-Policy"] = policy
         if not frame_origins:
             page.headers["X-Frame-Options"] = "DENY"
-        page.headers.setdefault("Cache-Control", "no-store")
+        if "Cache-Control" not in page.headers:
+            page.headers.update(NO_STORE)
         return page
 
     app.after_request(protect)

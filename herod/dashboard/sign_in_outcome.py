@@ -13,9 +13,10 @@ from quart import current_app, url_for
 from herod.dashboard.csrf import TICKET, cookie_half, cookie_name, cut
 from herod.dashboard.pipeline_gateway import asked
 from herod.dashboard.rendering import render, see_other
+from herod.protocols.challenges import challenges
 from herod.protocols.error_codes import row_of
 from herod.protocols.http import Request
-from herod_client.core.errors import HerodError, RateLimited, Unauthenticated
+from herod_client.core.errors import HerodError, RateLimited
 
 __all__ = ["family", "opening", "page_to_return_to", "refused", "signed_in"]
 
@@ -70,8 +71,7 @@ def signed_in(cookie: str, *, back: str | None = None) -> Page:
 async def refused(template: str, error: HerodError, **values: Any) -> Page:
     """A form again, with its error."""
     page = await render(template, status=row_of(error).http, error=error, **values)
-    if isinstance(error, Unauthenticated):
-        page.headers["WWW-Authenticate"] = "Bearer"  # a 401 must have it, and browsers do not prompt for it
-    elif isinstance(error, RateLimited):
+    page.headers.extend(challenges(error))
+    if isinstance(error, RateLimited):
         page.headers["Retry-After"] = str(error.retry_after)
     return page

@@ -12,7 +12,8 @@ __all__ = [
     "Presented",
     "SecretHeader",
     "SessionCookie",
-    "UnknownScheme",
+    "Unreadable",
+    "scheme_of",
 ]
 
 
@@ -87,8 +88,28 @@ class SessionCookie:
 
 
 @dataclass(frozen=True, slots=True)
-class UnknownScheme:
-    """An `Authorization` header with an unsupported scheme, or without a value: never a valid credential."""
+class Unreadable:
+    """An `Authorization` header that presents nothing: never a valid credential.
+
+    Attributes:
+        scheme: `Bearer` without a token, or `Basic` without a readable client id and secret; None for schemes that
+            herod does not know.
+    """
+
+    scheme: str | None
 
 
-Presented = Bearer | ApiKeyHeader | SecretHeader | Basic | PeerClaim | SessionCookie | UnknownScheme
+Presented = Bearer | ApiKeyHeader | SecretHeader | Basic | PeerClaim | SessionCookie | Unreadable
+
+
+def scheme_of(presented: Presented | None) -> str | None:
+    """The HTTP authentication scheme to name when the credential is refused; None for cookies and local users."""
+    match presented:
+        case Bearer() | ApiKeyHeader() | SecretHeader():
+            return "Bearer"
+        case Basic():
+            return "Basic"
+        case Unreadable(scheme):
+            return scheme
+        case _:
+            return None

@@ -20,7 +20,8 @@ from herod.identity.credential_types import (
     Presented,
     SecretHeader,
     SessionCookie,
-    UnknownScheme,
+    Unreadable,
+    scheme_of,
 )
 from herod.identity.effective_principals import (
     BAD_KEY,
@@ -36,7 +37,7 @@ from herod.records import Account, ApiKey, HashKey, Revocation
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
 from herod.store.store_interface import Reader
 from herod_client.core.access_tokens import Claims, looks_like_token
-from herod_client.core.errors import BadCredentials, BadToken, ExpiredToken, RevokedToken
+from herod_client.core.errors import BadCredentials, BadToken, ExpiredToken, RevokedToken, Unauthenticated
 from herod_client.core.grants import MAX_NETWORKS, intersect_grants
 from herod_client.core.key_format import KeyKind, looks_like_key, parse_key
 from herod_client.core.times import rfc3339_text
@@ -51,14 +52,27 @@ __all__ = [
 
 BAD_CLIENT: Final = "Unknown client_id or wrong client secret."
 BAD_SECRET: Final = "Unknown secret, key or token."  # noqa: S105 - a message
+UNREADABLE: Final = {
+    None: "The Authorization header cannot be read: use Bearer, Basic or Peer.",
+    "Bearer": "The Authorization header has no token: send it after Bearer and a space.",
+    "Basic": "The Basic credentials cannot be read: encode client_id:client_secret in base64, with its padding.",
+}
 
 
 def identify(reader: Reader, runtime: Runtime, presented: Presented | None, source: Source, now: int) -> Principal:
     """Verify a presented credential and return its principal with the current grants.
 
     Raises:
-        Unauthenticated: or a child of it; no credential at all is `ANONYMOUS`, not an error.
+        Unauthenticated: or a child of it, with its `scheme`; no credential at all is `ANONYMOUS`, not an error.
     """
+    try:
+        return _principal_of(reader, runtime, presented, source, now)
+    except Unauthenticated as error:
+        error.scheme = scheme_of(presented)
+        raise
+
+
+def _principal_of(reader: Reader, runtime: Runtime, presented: Presented | None, source: Source, now: int) -> Principal:
     match presented:
         case None:
             return ANONYMOUS
@@ -76,8 +90,8 @@ def identify(reader: Reader, runtime: Runtime, presented: Presented | None, sour
             return principal if presented.may_be_admin else _never_local_admin(principal)
         case PeerClaim():
             return peer_principal(reader, runtime, presented, source)
-        case UnknownScheme():
-            raise BadCredentials("The Authorization header cannot be read: use Bearer, Basic or Peer.", reason="scheme")
+        case Unreadable(scheme):
+            raise BadCredentials(UNREADABLE[scheme], reason="scheme" if scheme is None else "unreadable")
 
 
 def bearer_principal(

@@ -43,14 +43,11 @@ def admit(context: Context, operation: Operation, *, network: str | None = None)
             raise BadCredentials(
                 f"This needs a credential: present {name_methods(methods or operation.methods)}.",
                 reason=decision.reason,
-                hint=decision.hint,
             )
         raise refusal(decision, principal)
     if operation.methods is not None and principal.method not in operation.methods:
         presents, takes = name_methods((principal.method,)), name_methods(operation.methods)
-        raise CeilingExceeded(
-            f"{operation.name} takes {takes}, not {presents}.", reason="method_not_allowed", hint=f"use {takes}"
-        )
+        raise CeilingExceeded(f"This takes {takes}, not {presents}.", reason="method_not_allowed", hint=f"use {takes}")
     if operation.manages_keys:
         check_key_manager(context)
 
@@ -94,9 +91,9 @@ def refusal(decision: Denied, principal: Principal) -> HerodError:
     match decision.reason:
         case Reason.ANONYMOUS:
             return BadCredentials(
-                "This needs a credential: present a token, an API key, a client secret, or Authorization: Peer.",
+                "This needs a credential: send Authorization: Bearer with a token or an API key, Authorization: Basic "
+                "with a client id and secret, or, on the Unix socket, Authorization: Peer.",
                 reason="anonymous",
-                hint=decision.hint,
             )
         case Reason.OUTSIDE_WINDOW:
             return ExpiredToken("This credential is not valid now: get a new one.", reason="outside_window")

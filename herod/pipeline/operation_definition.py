@@ -280,7 +280,7 @@ Handler = Callable[..., Any]
 
 
 _METHOD_NAMES: Final = {
-    AuthMethod.CLIENT_SECRET: "a client id and secret",
+    AuthMethod.CLIENT_SECRET: "a client id and secret (Authorization: Basic)",
     AuthMethod.PASSWORD: "a password",
     AuthMethod.PEER: "Authorization: Peer",
     AuthMethod.SESSION: "a browser session",
@@ -293,7 +293,7 @@ _METHOD_NAMES: Final = {
 
 
 def name_methods(methods: Iterable[AuthMethod]) -> str:
-    """Credentials as people read them: "a client id and secret or Authorization: Peer"."""
+    """Credentials as people read them: "a password or Authorization: Peer"."""
     asked = set(methods)
     *most, last = (name for method, name in _METHOD_NAMES.items() if method in asked)
     return f"{', '.join(most)} or {last}" if most else last

@@ -125,12 +125,7 @@ class Pipeline:
         """
         if operation.is_command or operation.wait or operation.misses or operation.credential_field:
             raise TypeError(f"{operation.name} is not a plain query")
-        context = self._context(source)
-        try:
-            self._admit(context, operation, self._identify(context, presented))
-        except (Unauthenticated, PermissionDenied, RateLimited) as error:
-            self._note(error, operation, context, presented)
-            raise
+        context = self._enter(operation, presented, source)
         note_use(self.store, context, context.principal)
         return operation.handler(self.store, context, params), admitted(context, among)
 
@@ -140,6 +135,17 @@ class Pipeline:
         with suppress(Unauthenticated):
             context.principal = self._identify(context, presented)
         return admitted(context, operations)
+
+    def check_caller(self, operation: Operation, presented: Presented | None, source: Source) -> None:
+        """Refuse a credential that may not call the operation, when the parameters cannot be read: it is judged first.
+
+        Who presents nothing passes: it may have been among the parameters.
+
+        Raises:
+            Unauthenticated, PermissionDenied, RateLimited: as `call`.
+        """
+        if operation.needs is not Access.PUBLIC and presented is not None:
+            self._enter(operation, presented, source)
 
     def require_fresh(self, operation: Operation, presented: Presented, source: Source) -> None:
         """Refuse a browser session that is too old to call the operation. Nothing runs and nothing is noted.
@@ -318,6 +324,16 @@ class Pipeline:
             "in force until the restart, because the store cannot be written: repeat it when it can",
             extra={"operation": operation.name, "target": context.target, "actor": context.principal.id},
         )
+
+    def _enter(self, operation: Operation, presented: Presented | None, source: Source) -> Context:
+        """The context of an identified caller who may call the operation; a denial is queued for the audit log."""
+        context = self._context(source)
+        try:
+            self._admit(context, operation, self._identify(context, presented))
+        except (Unauthenticated, PermissionDenied, RateLimited) as error:
+            self._note(error, operation, context, presented)
+            raise
+        return context
 
     def _context(self, source: Source) -> Context:
         now = self._clock()

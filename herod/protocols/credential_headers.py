@@ -15,7 +15,7 @@ from herod.identity.credential_types import (
     Presented,
     SecretHeader,
     SessionCookie,
-    UnknownScheme,
+    Unreadable,
 )
 from herod.pipeline.operation_definition import Operation
 from herod.scopes.decisions import Access
@@ -57,7 +57,7 @@ def request_credential(headers: Mapping[str, str], *, may_be_local_admin: bool =
         may_be_local_admin: whether this endpoint admits the local admin; only `/mcp` does not.
 
     Raises:
-        InvalidRequest: two different credentials, or one that cannot be read.
+        InvalidRequest: two different credentials.
     """
     found: list[Presented] = []
     authorization = headers.get("authorization")
@@ -80,13 +80,15 @@ def _authorization(value: str, headers: Mapping[str, str], *, may_be_local_admin
     match scheme.lower():
         case "bearer" if rest:
             return Bearer(header_text(rest), Audience.HEROD if may_be_local_admin else Audience.MCP)
-        case "basic" if rest:
+        case "bearer":
+            return Unreadable("Bearer")
+        case "basic":
             return _basic(rest)
         case "peer":
             is_relayed = any(name in RELAY_HEADERS or name.startswith(RELAY_PREFIX) for name in headers)
             return PeerClaim(rest or None, is_relayed=is_relayed, may_be_admin=may_be_local_admin)
         case _:
-            return UnknownScheme()
+            return Unreadable(None)
 
 
 def header_text(value: str) -> str:
@@ -99,15 +101,13 @@ def header_text(value: str) -> str:
         return value
 
 
-def _basic(encoded: str) -> Basic:
+def _basic(encoded: str) -> Basic | Unreadable:
     """RFC 7617, with the form-encoding inside that RFC 6749, section 2.3.1 requires."""
     try:
         client_id, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         colon = ""
-    if not colon:
-        raise InvalidRequest("The Basic credentials cannot be read: encode client_id:client_secret in base64.")
-    return Basic(unquote_plus(client_id), unquote_plus(secret))
+    return Basic(unquote_plus(client_id), unquote_plus(secret)) if colon else Unreadable("Basic")
 
 
 def _cookies(header: str, *, may_be_admin: bool) -> list[SessionCookie]:

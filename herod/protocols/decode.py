@@ -1,6 +1,7 @@
 """Decoding parameters from strict JSON, forms and queries. Everything unreadable raises `InvalidRequest`."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -14,14 +15,19 @@ from herod_client.core.errors import InvalidRequest, quoted
 
 __all__ = [
     "MAX_DEPTH",
+    "Pairs",
     "check_json",
     "convert_params",
     "decode_params",
+    "fields_of",
+    "form_pairs",
     "read_form",
     "read_query",
     "require_json",
     "unquote_segment",
 ]
+
+Pairs = list[tuple[str, str]]
 
 MAX_DEPTH: Final = 32
 # The parser takes 15 microseconds for a number like 1e300: 64 KiB of them would hold the event loop for 150 ms.
@@ -151,14 +157,23 @@ def read_query(query: str) -> dict[str, str]:
     Raises:
         InvalidRequest: a name is repeated, or the encoding is broken.
     """
-    return _pairs(query, "query") if query else {}
+    return fields_of(_pairs(query, "query"), "query") if query else {}
 
 
 def read_form(request: Request) -> dict[str, str]:
-    """A form's fields, each of them once (RFC 6749, section 3.2).
+    """A form's fields, each of them once.
 
     Raises:
         InvalidRequest: it is not a form, a name is repeated, or the encoding is broken.
+    """
+    return fields_of(form_pairs(request), "form")
+
+
+def form_pairs(request: Request) -> Pairs:
+    """A form's names and values, in order.
+
+    Raises:
+        InvalidRequest: it is not a form, or the encoding is broken.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/x-www-form-urlencoded":
@@ -183,19 +198,29 @@ def unquote_segment(segment: str) -> str:
         raise InvalidRequest("The path is not UTF-8.") from None
 
 
-def _pairs(text: str, what: str) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(
-            text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS
-        )
-    except ValueError:
-        if not text:
-            return {}
-        raise InvalidRequest(f"The {what} cannot be read: write name=value&name=value, percent-encoded.") from None
+def fields_of(pairs: Pairs, what: str) -> dict[str, str]:
+    """The fields of a query or form, each of them once (RFC 6749, section 3.2).
+
+    Args:
+        what: `query` or `form`, for the message.
+
+    Raises:
+        InvalidRequest: a name is repeated.
+    """
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise InvalidRequest(f"The {what} repeats a name.")
+        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise InvalidRequest(f"The {what} gives {quoted(name)} twice: send it once.")
     return fields
+
+
+def _pairs(text: str, what: str) -> Pairs:
+    try:
+        return parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        if not text:
+            return []
+        raise InvalidRequest(f"The {what} cannot be read: write name=value&name=value, percent-encoded.") from None
 
 
 def _say(error: msgspec.ValidationError, fields: Mapping[str, str | None] | None = None) -> str:

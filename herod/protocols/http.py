@@ -11,10 +11,12 @@ import msgspec
 from herod.scopes.principal import Source
 from herod.store.store_interface import ByteStream
 
-__all__ = ["MAX_BODY", "SECURITY_HEADERS", "STRICT_TRANSPORT", "Handler", "Request", "Response"]
+__all__ = ["MAX_BODY", "NO_STORE", "SECURITY_HEADERS", "STRICT_TRANSPORT", "Handler", "Request", "Response"]
 
 MAX_BODY: Final = 64 * 1024
 
+# Nothing keeps a copy, caches of HTTP/1.0 neither (RFC 6749, section 5.1).
+NO_STORE: Final[tuple[tuple[str, str], ...]] = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 # On every response (INTERFACES, "Headers on all answers").
 SECURITY_HEADERS: Final[tuple[tuple[str, str], ...]] = (
     ("X-Content-Type-Options", "nosniff"),

@@ -170,11 +170,15 @@ class JsonRpc:
         return None if is_unanswered else answer, operation.is_quiet
 
     async def _run(self, operation: Operation, call: Call, request: Request) -> bytes:
-        params = _read_params(operation, bytes(call.params))
+        source: Source = request.source
+        try:
+            params = _read_params(operation, bytes(call.params))
+        except InvalidRequest:
+            self._pipeline.check_caller(operation, operation_credential(operation, request.headers), source)
+            raise
         presented: Presented | None = None
         if not _brings_credential(operation, params):
             presented = operation_credential(operation, request.headers)
-        source: Source = request.source
         return check_answer(operation, encode(await self._pipeline.call(operation, params, presented, source)))
 
 

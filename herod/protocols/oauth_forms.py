@@ -6,16 +6,20 @@ from herod.identity.credential_types import Basic, Presented
 from herod.pipeline.operation_definition import Operation, Params
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.credential_headers import request_credential
-from herod.protocols.decode import convert_params, read_form
+from herod.protocols.decode import Pairs, convert_params, fields_of, form_pairs
 from herod.protocols.http import Request, Response
-from herod.protocols.refused_requests import note_refusal
+from herod.protocols.refused_requests import TWO_CREDENTIALS, note_refusal
 from herod.protocols.responses import encode, json_response, oauth_error
 from herod.protocols.rest import PathHandler
-from herod_client.core.errors import HerodError, InvalidRequest
+from herod_client.core.errors import HerodError, InvalidRequest, InvalidTarget, PermissionDenied
 
 __all__ = ["oauth_handler", "read_oauth_form"]
 
 CLIENT_FIELDS: Final = ("client_id", "client_secret")
+RESOURCE: Final = "resource"
+# The reasons of a refusal after which a client asks what to present.
+WANTS_ANOTHER: Final = frozenset({"anonymous", "method_not_allowed"})
+FORM_CREDENTIALS: Final = " In the form they are client_id and client_secret."
 
 
 def oauth_handler(pipeline: Pipeline, operation: Operation) -> PathHandler:
@@ -23,35 +27,68 @@ def oauth_handler(pipeline: Pipeline, operation: Operation) -> PathHandler:
 
     async def answer(request: Request, path: dict[str, str]) -> Response:
         try:
-            presented, params = read_oauth_form(operation, request)
+            presented = request_credential(request.headers)
+            try:
+                pairs = form_pairs(request)
+            except InvalidRequest:
+                pipeline.check_caller(operation, presented, request.source)
+                raise
+            presented = _with_form(presented, pairs)
+            try:
+                params = read_oauth_form(operation, pairs)
+            except InvalidRequest:
+                pipeline.check_caller(operation, presented, request.source)
+                raise
             result = await pipeline.call(operation, params, presented, request.source)
         except HerodError as error:
             note_refusal(pipeline, request, error)
-            return oauth_error(error)
+            return _refused(operation, error)
         return json_response(encode(result), is_quiet=operation.is_quiet)
 
     return answer
 
 
-def read_oauth_form(operation: Operation, request: Request) -> tuple[Presented | None, Params]:
-    """The form's credentials and parameters. Parameters the operation does not know are ignored (section 3.2).
+def read_oauth_form(operation: Operation, pairs: Pairs) -> Params:
+    """The form's parameters. Those that the operation does not know are ignored (section 3.2).
 
     Raises:
-        InvalidRequest: the form cannot be read, or presents two credentials.
+        InvalidTarget: there are several resources; a token has one.
+        InvalidRequest: another name is repeated, or a parameter is missing or cannot be read.
     """
-    fields = read_form(request)
-    presented = request_credential(request.headers)
-    client_id, secret = (fields.pop(name, None) for name in CLIENT_FIELDS)
-    if secret is not None:
-        if client_id is None:
-            raise InvalidRequest("client_secret needs its client_id.")
-        in_form = Basic(client_id, secret)
-        if presented is not None and presented != in_form:
-            raise InvalidRequest("The request presents two different credentials: send one.", reason="two_credentials")
-        presented = in_form
-    elif client_id is not None and isinstance(presented, Basic) and presented.client_id != client_id:
-        raise InvalidRequest("client_id differs from the one in the Authorization header.")
-    known = {name: value for name, value in fields.items() if name in operation.params.__struct_fields__ and value}
-    if "grant_type" in operation.params.__struct_fields__ and "grant_type" not in known:
+    names = operation.params.__struct_fields__
+    if RESOURCE in names and sum(name == RESOURCE for name, _ in pairs) > 1:
+        raise InvalidTarget("A token is for one resource: send resource once, and ask for a token for each.")
+    fields = fields_of(pairs, "form")
+    known = {name: value for name, value in fields.items() if name in names and value}
+    if "grant_type" in names and "grant_type" not in known:
         raise InvalidRequest("grant_type is missing: send grant_type=client_credentials.")
-    return presented, convert_params(operation, known, is_text=True)
+    return convert_params(operation, known, is_text=True)
+
+
+def _with_form(presented: Presented | None, pairs: Pairs) -> Presented | None:
+    """The request's credential: from the headers or the form.
+
+    Raises:
+        InvalidRequest: they differ, or the form has a part of one, or one twice.
+    """
+    sent = fields_of([pair for pair in pairs if pair[0] in CLIENT_FIELDS], "form")
+    client_id, secret = (sent.get(name) for name in CLIENT_FIELDS)
+    if secret is None:
+        if client_id is not None and isinstance(presented, Basic) and presented.client_id != client_id:
+            raise InvalidRequest("client_id differs from the one in the Authorization header.")
+        return presented
+    if client_id is None:
+        raise InvalidRequest("client_secret needs its client_id.")
+    in_form = Basic(client_id, secret)
+    if presented is not None and presented != in_form:
+        raise InvalidRequest("The request presents two different credentials: send one.", reason=TWO_CREDENTIALS)
+    return in_form
+
+
+def _refused(operation: Operation, error: HerodError) -> Response:
+    """The error of a form route. Of the token endpoint's only those of authentication are no 400 (section 5.2)."""
+    takes_tokens = operation.methods is None
+    note = FORM_CREDENTIALS if not takes_tokens and error.reason in WANTS_ANOTHER else ""
+    is_unauthorized = isinstance(error, PermissionDenied) and "grant_type" in operation.params.__struct_fields__
+    status = 400 if is_unauthorized else None
+    return oauth_error(error, offered=("Basic", "Bearer") if takes_tokens else ("Basic",), note=note, status=status)

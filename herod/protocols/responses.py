@@ -1,16 +1,17 @@
 """Results and errors as JSON: flat on plain routes, in the envelope under `/api`, in OAuth's format on OAuth routes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pagination import MAX_PAGE_BYTES
+from herod.protocols.challenges import challenges, oauth_text
 from herod.protocols.error_codes import row_of
-from herod.protocols.http import Response
+from herod.protocols.http import NO_STORE, Response
 from herod.store.store_interface import Page
-from herod_client.core.errors import HerodError, MissingScope, RateLimited, TooLarge, Unauthenticated
+from herod_client.core.errors import HerodError, RateLimited, TooLarge
 
 __all__ = [
     "JSON_HEADERS",
@@ -28,7 +29,7 @@ __all__ = [
 
 encode: Final = msgspec.json.Encoder().encode
 
-JSON_HEADERS: Final = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+JSON_HEADERS: Final = (("Content-Type", "application/json"), *NO_STORE)
 API_VERSION: Final = "1"
 # The limit for one answer, except for streams and shared documents. Pages of lists end before it.
 MAX_ANSWER_BYTES: Final = MAX_PAGE_BYTES
@@ -76,13 +77,18 @@ def envelope_error(server_version: str) -> ErrorWriter:
     return lambda error: _response(error, {"error": _error(error), "meta": meta})
 
 
-def oauth_error(error: HerodError) -> Response:
-    """An error on an OAuth route (RFC 6749, section 5.2)."""
-    return _response(
-        error,
-        {"error": row_of(error).oauth, "error_description": error.message},
-        challenge='Bearer, Basic realm="herod"',
-    )
+def oauth_error(
+    error: HerodError, *, offered: Sequence[str] = ("Basic",), note: str = "", status: int | None = None
+) -> Response:
+    """An error on an OAuth route (RFC 6749, section 5.2).
+
+    Args:
+        offered: the schemes with which the route's clients authenticate, as in `challenges`.
+        note: added to the error's message.
+        status: instead of the error's own.
+    """
+    body = {"error": row_of(error).oauth, "error_description": oauth_text(error.message + note)}
+    return _response(error, body, offered=offered, status=status)
 
 
 def _error(error: HerodError) -> dict[str, str]:
@@ -90,12 +96,10 @@ def _error(error: HerodError) -> dict[str, str]:
     return body if error.hint is None else {**body, "hint": error.hint}
 
 
-def _response(error: HerodError, body: dict[str, Any], challenge: str = "Bearer") -> Response:
-    headers: tuple[tuple[str, str], ...] = JSON_HEADERS
-    if isinstance(error, Unauthenticated):
-        headers = (*headers, ("WWW-Authenticate", challenge))
-    elif isinstance(error, MissingScope):
-        headers = (*headers, ("WWW-Authenticate", f'Bearer error="insufficient_scope", scope="{error.missing}"'))
-    elif isinstance(error, RateLimited):
+def _response(
+    error: HerodError, body: dict[str, Any], *, offered: Sequence[str] = ("Bearer",), status: int | None = None
+) -> Response:
+    headers = (*JSON_HEADERS, *challenges(error, offered))
+    if isinstance(error, RateLimited):
         headers = (*headers, ("Retry-After", str(error.retry_after)))
-    return Response(row_of(error).http, encode(body), headers)
+    return Response(status or row_of(error).http, encode(body), headers)

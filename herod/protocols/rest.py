@@ -9,7 +9,7 @@ from herod.pipeline.operation_definition import Operation, Params, Route
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.credential_headers import header_text, operation_credential
 from herod.protocols.decode import check_json, convert_params, decode_params, read_query, require_json
-from herod.protocols.http import Request, Response
+from herod.protocols.http import NO_STORE, Request, Response
 from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import (
     ErrorWriter,
@@ -30,7 +30,7 @@ PathHandler = Callable[[Request, dict[str, str]], Awaitable[Response]]
 
 IN_QUERY = frozenset({"GET", "DELETE"})
 STREAM_TYPE = "application/octet-stream"
-STREAM_HEADERS = (("Content-Type", STREAM_TYPE), ("Cache-Control", "no-store"))
+STREAM_HEADERS = (("Content-Type", STREAM_TYPE), *NO_STORE)
 decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -43,8 +43,12 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
 
     async def answer(request: Request, path: dict[str, str]) -> Response:
         try:
-            params = read_params(operation, route, request, path)
             presented = operation_credential(operation, request.headers)
+            try:
+                params = read_params(operation, route, request, path)
+            except InvalidRequest:
+                pipeline.check_caller(operation, presented, request.source)
+                raise
             request.ends_with_client = operation.wait is not None
             result = await pipeline.call(operation, params, presented, request.source)
             if operation.streamed is not None:
@@ -53,7 +57,7 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
                 stream = await operation.streamed(pipeline.store)
                 return Response(200, headers=(*STREAM_HEADERS, disposition), stream=stream)
             if operation.media_type is not None:
-                headers = (("Content-Type", operation.media_type), ("Cache-Control", "no-store"))
+                headers = (("Content-Type", operation.media_type), *NO_STORE)
                 return Response(200, check_answer(operation, result.encode()), headers)
             body = check_answer(operation, enveloped(result, version) if has_envelope else encode(result))
         except HerodError as error:

@@ -70,7 +70,7 @@ def decide(
     if needs is Access.PUBLIC:
         return ALLOWED
     if principal.kind is PrincipalKind.ANONYMOUS:
-        return Denied(Reason.ANONYMOUS, hint="herod login")
+        return Denied(Reason.ANONYMOUS)
     bit = graph.bit(needs) if isinstance(needs, str) else None
     for grant in principal.grants:
         if grant.is_live(now) and (bit is None or grant.mask & bit) and (network is None or grant.proves(network)):

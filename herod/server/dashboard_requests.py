@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import trio
 
-from herod.protocols.http import Request, Response
+from herod.protocols.http import NO_STORE, Request, Response
 from herod.server.logs import shown_path
 from herod.throttle.fair_places import FairPlaces
 from herod.throttle.source_ranges import range_of
@@ -31,7 +31,7 @@ PAGE_BYTES: Final = 768 * 1024  # with its head, below the limit of unsent bytes
 PAGES_AT_ONCE: Final = 256
 
 _METHODS: Final = ("GET", "HEAD", "POST")
-_TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
+_TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"), *NO_STORE)
 _TOO_SLOW: Final = Response(
     503, b"This page took too long: try again. The time of the request is in herod's log.\n", _TEXT
 )

@@ -245,7 +245,7 @@ def test_a_local_process_by_its_uid(daemon: Daemon) -> None:
     form = ("-d", "grant_type=client_credentials", "-d", f"resource={JOBS}", "-H", "Authorization: Peer")
     status, body, headers = daemon.curl("/token", *form)
     assert (status, body["error"]) == (401, "invalid_client")
-    assert headers["www-authenticate"] == 'Bearer, Basic realm="herod"'
+    assert headers["www-authenticate"] == 'Basic realm="herod"'
     assert daemon.herod("peer", "allow", "--uid", str(os.getuid()), "--scope", "read").returncode == 0
     status, body, headers = daemon.curl("/token", *form)
     assert (status, body["scope"], headers["cache-control"]) == (200, "read", "no-store")

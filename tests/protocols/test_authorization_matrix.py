@@ -329,7 +329,10 @@ async def _cells(harness: Harness, operation: Operation, case: Case) -> dict[str
         body = answer.json
         is_enveloped = request[1].startswith(("/api/v1/", "/api/auth/"))
         reached = None if answer.status >= 400 else body["data"] if is_enveloped else body
-        cells[f"{request[0]} {request[1]}"] = _cell(answer.status, reached)
+        is_unauthorized = "error" in body and body["error"] == "unauthorized_client"
+        if request[1] == "/token" and is_unauthorized:
+            assert answer.status == 400  # RFC 6749, section 5.2
+        cells[f"{request[0]} {request[1]}"] = _cell(403 if is_unauthorized else answer.status, reached)
     answers = {"rpc": dict(operation.example), "rpc by position": list(operation.example.values())}
     for door, params in answers.items():
         if door == "rpc by position" and not _can_go_by_position(operation):

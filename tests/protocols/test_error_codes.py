@@ -74,8 +74,8 @@ def test_each_error_on_each_door(kind: type[HerodError]) -> None:
     assert json.loads(form.body) == {"error": oauth, "error_description": error.message}
     headers = dict(plain.headers)
     if http == 401:
-        assert headers["WWW-Authenticate"] == "Bearer"
-        assert dict(form.headers)["WWW-Authenticate"] == 'Bearer, Basic realm="herod"'
+        assert headers["WWW-Authenticate"] == 'Bearer realm="herod"'
+        assert dict(form.headers)["WWW-Authenticate"] == 'Basic realm="herod"'
     if kind is errors.MissingScope:
         assert headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="admin"'
     if kind is errors.RateLimited:

@@ -62,7 +62,6 @@ async def test_two_credentials_over_other_protocols(harness: Harness) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "headers", "body"),
     [
-        ("GET", "/api/v1/whoami", {"authorization": "Basic !"}, None),
         ("GET", "/nowhere", {}, None),
         ("DELETE", "/health", {}, None),
         ("POST", "/rpc", {}, b"{"),

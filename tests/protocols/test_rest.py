@@ -124,7 +124,7 @@ async def test_unknown_emails_cost_the_same_work(harness: Harness, monkeypatch: 
         ("grant_type=client_credentials&{client}&resource=http://x", None),
         ("grant_type=client_credentials&{client}&resource=", None),
         ("grant_type=client_credentials&{client}&resource=x", "invalid_target"),
-        ("grant_type=client_credentials&{client}&resource=http://x&resource=http://y", "invalid_request"),
+        ("grant_type=client_credentials&{client}&resource=http://x&resource=http://y", "invalid_target"),
         ("grant_type=%ff&{client}", "invalid_request"),
         ("x", "invalid_request"),
     ],
@@ -156,7 +156,7 @@ async def test_two_credentials_are_refused(harness: Harness) -> None:
         ({"authorization": f"Bearer {token}", "cookie": "other=abc"}, 200),
         ({"cookie": "herod_session=a; herod_session=b"}, 400),
         ({"authorization": "Negotiate x"}, 401),
-        ({"authorization": "Basic !!!"}, 400),
+        ({"authorization": "Basic !!!"}, 401),
         ({"authorization": "Bearer"}, 401),
     ):
         assert (await harness.request("GET", "/api/v1/whoami", headers=headers)).status == status, headers

@@ -112,7 +112,7 @@ class TestAccess:
     def test_authenticated(self) -> None:
         """Any authenticated principal passes, even without a scope; anonymous callers do not."""
         assert decide(GRAPH, holding(), needs=Access.AUTHENTICATED, now=NOW) == ALLOWED
-        denied = Denied(Reason.ANONYMOUS, hint="herod login")
+        denied = Denied(Reason.ANONYMOUS)
         assert decide(GRAPH, ANONYMOUS, needs=Access.AUTHENTICATED, now=NOW) == denied
         assert decide(GRAPH, ANONYMOUS, needs=READ, now=NOW) == denied
 

@@ -56,6 +56,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "numbers with exponents of three digits in it": "herod.protocols.decode:MAX_LARGE_NUMBERS",
         "fields in a form or a query": "herod.protocols.decode:_MAX_FIELDS",
         "items in a JSON-RPC batch": "herod.protocols.jsonrpc:MAX_BATCH",
+        "characters of an `error_description`": "herod.protocols.challenges:MAX_DESCRIPTION_CHARS",
         "pipelined requests answered in a row, before others are served": "herod.server.connection:_TURN",
         "bytes read from a client at once": "herod.server.sockets.socket_byte_stream:_RECEIVE_BYTES",
         "bytes read from a client over TLS at once": "herod.server.sockets.tls:_READ_BYTES",

@@ -6,6 +6,7 @@ from quart_trio import QuartTrio
 from herod.dashboard.pages.sign_in import forget_session, sign_in_page
 from herod.dashboard.pipeline_gateway import Gateway, Visit
 from herod.dashboard.rendering import render
+from herod.protocols.challenges import challenges
 from herod.protocols.error_codes import row_of
 from herod_client.core.errors import HerodError, InvalidRequest
 
@@ -68,8 +69,7 @@ class OwnAccountPage:
     async def _page(self, visit: Visit, error: HerodError | None = None) -> Page:
         status = 200 if error is None else row_of(error).http
         page = await render("account.html", visit, status=status, error=error)
-        if status == 401:
-            page.headers["WWW-Authenticate"] = "Bearer"  # a 401 must have it, and browsers do not prompt for it
+        page.headers.extend([] if error is None else challenges(error))
         return page
 
 

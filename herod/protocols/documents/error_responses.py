@@ -51,8 +51,8 @@ MEANINGS: Final[Mapping[int, Meaning]] = {
     401: Meaning(
         "The credential is missing or invalid.",
         errors.BadCredentials.code,
-        "This needs a credential: present a token, an API key, a client secret, or Authorization: Peer.",
-        "herod login",
+        "This needs a credential: send Authorization: Bearer with a token or an API key, Authorization: Basic "
+        "with a client id and secret, or, on the Unix socket, Authorization: Peer.",
     ),
     403: Meaning(
         "The credential does not allow this, or the request has a foreign origin.",

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from herod.identity.credential_types import Presented
-from herod.pipeline.operation_definition import NoParams, Operation
+from herod.pipeline.operation_definition import NoParams, Operation, Params
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.credential_headers import request_credential
 from herod.protocols.decode import decode_params
@@ -126,16 +126,20 @@ class McpEndpoint:
             asker = McpCaller(presented, request)
             if presented is None:
                 await self._check_known(asker)
-            call = _read_message(request)
-            request_id = id_of(call)
-            if is_notification(call):
-                check_version(request.headers)
-                await self._check_known(asker)
-                return Response(ACCEPTED)
-            asker = msgspec.structs.replace(asker, revision=protocol_version_of(call, request.headers))
-            if asker.revision != MODERN:
-                status = 200  # 404 would tell these clients that their session has ended
-            result, is_quiet = await self._answer(call, asker)
+            try:
+                call = _read_message(request)
+                request_id = id_of(call)
+                if is_notification(call):
+                    check_version(request.headers)
+                    await self._check_known(asker)
+                    return Response(ACCEPTED)
+                asker = msgspec.structs.replace(asker, revision=protocol_version_of(call, request.headers))
+                if asker.revision != MODERN:
+                    status = 200  # 404 would tell these clients that their session has ended
+                result, is_quiet = await self._answer(call, asker)
+            except RpcError:
+                await self._check_known(asker)  # a bad credential is refused first, whatever else is wrong
+                raise
         except RpcError as error:
             said_id = error.request_id if request_id == NULL else request_id
             body = error_object(error.code, error.message, said_id, error.data)
@@ -195,18 +199,13 @@ class McpEndpoint:
         params: CallTool = _decode(decode_call_tool, call)
         tool = self._tools.get(params.name)
         if tool is None:
-            await self._check_known(asker)
             raise RpcError(INVALID_PARAMS, f"There is no tool {params.name[:64]!r}.")
         operation = tool.operation
         arguments = bytes(params.arguments)
         if operation.needs is Access.PUBLIC:
             await self._check_known(asker)
         try:
-            taken = decode_params(operation, b"{}" if arguments == NULL else arguments)
-        except InvalidRequest as error:
-            await self._check_known(asker)
-            return _refused(error), operation.is_quiet
-        try:
+            taken = self._take(operation, b"{}" if arguments == NULL else arguments, asker)
             result = await self._pipeline.call(operation, taken, asker.presented, asker.request.source)
             content = _content(tool, result)
         except (Unauthenticated, MissingScope):
@@ -214,6 +213,14 @@ class McpEndpoint:
         except HerodError as error:
             return _refused(error), operation.is_quiet
         return content, operation.is_quiet
+
+    def _take(self, operation: Operation, arguments: bytes, asker: McpCaller) -> Params:
+        """The arguments as parameters; who may not call the operation learns nothing about them."""
+        try:
+            return decode_params(operation, arguments)
+        except InvalidRequest:
+            self._pipeline.check_caller(operation, asker.presented, asker.request.source)
+            raise
 
     def _error_headers(self, error: HerodError) -> tuple[tuple[str, str], ...]:
         match error:

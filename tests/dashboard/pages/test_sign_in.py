@@ -76,7 +76,7 @@ async def test_what_does_not_sign_in(dashboard: Harness, form: str, status: int)
     assert "<script>" not in text(answer)
     assert "wrong password" not in re.sub("Unknown email or wrong password", "", text(answer))
     if status == 401:
-        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.headers["www-authenticate"] == 'Bearer realm="herod"'
 
 
 async def test_unknown_and_known_emails_get_the_same_page(dashboard: Harness) -> None:

@@ -70,7 +70,7 @@ async def test_an_operation_that_takes_other_credentials(harness: Harness) -> No
     user = await harness.user()
     explained = await harness.call("access.explain", await user.bearer(), operation="token.create")
     assert (explained.allowed, explained.reason) == (False, "method_not_allowed")
-    assert explained.hint == "use a client id and secret or Authorization: Peer"
+    assert explained.hint == "use a client id and secret (Authorization: Basic) or Authorization: Peer"
     assert (await harness.call("access.explain", user.basic, operation="token.create")).allowed
 
 

@@ -94,9 +94,16 @@ class TooLarge(HerodError):
 
 
 class Unauthenticated(HerodError):
-    """The caller is not authenticated."""
+    """The caller is not authenticated.
+
+    Attributes:
+        scheme: the HTTP authentication scheme of the request's own credential, if that was refused: `Bearer` for
+            tokens, keys and legacy secrets, `Basic` for client secrets. None if the request presented none of those, or
+            something else was refused, such as a password in its parameters.
+    """
 
     code = "bad_credentials"
+    scheme: str | None = None
 
 
 class BadCredentials(Unauthenticated):
