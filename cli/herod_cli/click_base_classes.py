@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import click
 
+from herod_cli.exit_codes import FailureError
 from herod_cli.invocation_context import REQUEST_TIMEOUT, Invocation
+from herod_cli.shared.standard_streams import is_output_closed
 
 __all__ = ["MAX_UID", "HerodCommand", "HerodGroup", "LazyGroup", "WholeNumber"]
 
@@ -148,6 +150,7 @@ class _Documented(click.Command):
         **kwargs: Any,
     ) -> None:
         self.examples = tuple(examples)
+        self.prints = prints
         shared = _global_options() if asks else [_output_option()] if prints else []
         self.global_names = frozenset(option.name for option in shared)
         kwargs["params"] = [*(kwargs.get("params") or []), *shared]
@@ -179,6 +182,18 @@ class _Documented(click.Command):
 
 class HerodCommand(_Documented):
     """A command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it, unless its answer, which may be a new secret, would be lost.
+
+        Raises:
+            FailureError: standard output is closed.
+        """
+        if self.prints and is_output_closed():
+            raise FailureError(
+                "Standard output is closed, so nothing was done.", hint="add `> /dev/null` if you do not need it"
+            )
+        return super().invoke(ctx)
 
 
 class HerodGroup(_Documented, click.Group):

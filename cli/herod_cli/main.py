@@ -3,10 +3,8 @@
 Imports a command only when it is used, and never the daemon or the client.
 """
 
-import contextlib
 import errno
 import io
-import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -17,6 +15,7 @@ from herod_cli.click_base_classes import LazyGroup
 from herod_cli.exit_codes import INTERRUPTED, OK, REFUSED, report
 from herod_cli.invocation_context import Invocation
 from herod_cli.shared.output import print_error
+from herod_cli.shared.standard_streams import drop_output, replace_closed_streams
 
 __all__ = ["herod", "main"]
 
@@ -49,7 +48,7 @@ PLACES: Final = {
     "completion": ("herod_cli.commands.completion", "Print a shell completion script."),
 }
 
-# Errors of a file that accepts no more data.
+# Errors of an output that accepts no more data.
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
@@ -91,6 +90,7 @@ def herod() -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
+    replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a character that the encoding lacks must not fail the command
             stream.reconfigure(errors="backslashreplace")
@@ -98,21 +98,16 @@ def main(args: Sequence[str] | None = None) -> int:
         code = _run(None if args is None else list(args))
         sys.stdout.flush()
     except BrokenPipeError:  # the reader closed the pipe, as `head` does: end silently
-        _drop_output()
+        drop_output(sys.stdout)
         return REFUSED
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in {*FULL, errno.EBADF}:
             raise
-        _drop_output()
-        print_error(f"The output could not be written: {error.strerror}.", "free space where it is written")
+        drop_output(sys.stdout)
+        hint = "free space where it is written" if error.errno in FULL else "> /dev/null if you do not need it"
+        print_error(f"The output could not be written: {error.strerror}.", hint)
         return REFUSED
     return code
-
-
-def _drop_output() -> None:
-    """Send unwritten output to /dev/null, so that the interpreter's flush at exit does not fail."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(args: list[str] | None) -> int:

@@ -1,9 +1,10 @@
 """`herod-smoke`: the command line."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ FAILED: Final = 1
 USAGE: Final = 2
 UNREACHABLE: Final = 3
 UNAUTHENTICATED: Final = 4
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 NO_UID: Final = 2**32 - 1
 MAX_DIGITS: Final = 19
 EXAMPLES: Final = """\b
@@ -133,7 +135,19 @@ def check(asked: Asked) -> int:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command."""
-    smoke.main(args, prog_name="herod-smoke")
+    try:
+        try:
+            smoke.main(args, prog_name="herod-smoke")
+        finally:
+            if sys.stdout is not None:  # it is closed
+                sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())  # or the interpreter tries again when it ends
+        _say(f"herod-smoke: the output could not be written: {error.strerror}")
+        sys.exit(FAILED)
 
 
 def _smoke(asked: Asked) -> int:
@@ -221,4 +235,5 @@ def _secret(text: str, option: str) -> str:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    with suppress(OSError):  # a full disk there changes no exit code
+        click.echo(text, err=True)

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from herod_cli.shared.standard_streams import drop_output
+
 __all__ = [
     "Column",
     "box",
@@ -296,10 +298,14 @@ def print_sentence(text: str) -> None:
 
 
 def print_notice(text: str, *, indent: int = 2) -> None:
-    """Print a message for people to stderr, since scripts read stdout."""
+    """Print a message for people to stderr, since scripts read stdout; a full disk there changes no exit code."""
     sys.stdout.flush()
     lines = flow(clean(text), terminal_width(), indent=indent) if sys.stderr.isatty() else [clean(text)]
-    sys.stderr.write("".join(line + "\n" for line in lines))
+    try:
+        sys.stderr.write("".join(line + "\n" for line in lines))
+        sys.stderr.flush()
+    except OSError:
+        drop_output(sys.stderr)
 
 
 def print_error(message: str, *hints: str | None) -> None:
