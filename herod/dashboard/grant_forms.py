@@ -1,11 +1,11 @@
 """Form fields for scopes, networks and expiry. Forms offer what the visitor may grant; the operations decide."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from herod.dashboard.pipeline_gateway import NULL, Gateway, Null, texts, words
 from herod_client.core.errors import InvalidRequest
+from herod_client.core.times import DAY, rfc3339_text
 
 __all__ = ["ENDS", "end_of", "given_networks", "given_scope", "scopes_to_give", "ticked"]
 
@@ -53,24 +53,19 @@ def given_networks(fields: Mapping[str, str]) -> list[str] | None:
 
 
 def end_of(fields: Mapping[str, str], *, now: int) -> str | Null:
-    """When a key expires, as operations take it: RFC 3339, or `NULL` for never.
-
-    A date means until the end of that day, in UTC.
+    """When a key expires, as operations take it: RFC 3339, a date, or `NULL` for never.
 
     Raises:
-        InvalidRequest: it is not a choice of the form, or not a date.
+        InvalidRequest: it is not a choice of the form, or there is no date.
     """
     choice = fields.get("ends", "")
     if choice == "never":
         return NULL
     if choice == "date":
-        try:
-            day = date.fromisoformat(fields.get("until", ""))
-            at = datetime.combine(day, time(23, 59, 59), UTC)
-        except ValueError:
-            raise InvalidRequest("Give the date on which the key expires, like 2030-01-31.") from None
-    elif choice in dict(ENDS):
-        at = datetime.fromtimestamp(now, UTC) + timedelta(days=int(choice))
-    else:
+        day = fields.get("until", "").strip()
+        if not day:
+            raise InvalidRequest("Give the date on which the key expires, like 2030-01-31.")
+        return day
+    if choice not in dict(ENDS):
         raise InvalidRequest("Choose when the key expires.")
-    return at.isoformat().replace("+00:00", "Z")
+    return rfc3339_text(now + int(choice) * DAY)

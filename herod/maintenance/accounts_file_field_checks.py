@@ -3,15 +3,15 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 import msgspec
 
 from herod.credentials.imported_secret_hashes import OWN_KEY, ImportedHash
 from herod.credentials.passwords import check_hash
-from herod.pipeline.text_normalization import LATEST
 from herod_client.core.grants import list_networks, parse_networks
+from herod_client.core.times import LATEST
 
 __all__ = [
     "Fields",
@@ -111,13 +111,18 @@ def read_password(fields: Fields) -> tuple[str | None, str | None]:
 
 
 def read_time(fields: Fields, name: str) -> int | None:
-    """A time as Unix seconds, from a TOML or RFC 3339 time or from Unix seconds."""
+    """A time as Unix seconds, from a TOML or RFC 3339 time or date, or from Unix seconds.
+
+    A date is the end of that day, in UTC, for what ends, and else its beginning.
+    """
     value = fields.get(name)
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value)
+            value = date.fromisoformat(value) if ":" not in value else datetime.fromisoformat(value)
         except ValueError:
             raise Problem(f"its {name} is not a valid time") from None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time(23, 59, 59) if name == "expires_at" else time.min, UTC)
     if isinstance(value, datetime):
         value = int((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp())
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LATEST):

@@ -15,12 +15,12 @@ import msgspec
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.operation_definition import Context, Operation
 from herod.pipeline.privilege_ceilings import check_ceiling
-from herod.pipeline.result_views import rfc3339
 from herod.pipeline.targets import current_grant
 from herod.records import Account, ApiKey, PeerRule, Record, Session
 from herod.store.store_interface import Reader
 from herod_client.core.errors import CeilingExceeded
 from herod_client.core.grants import Grant
+from herod_client.core.times import rfc3339_text
 
 __all__ = ["check_given"]
 
@@ -80,9 +80,7 @@ def _gives(runtime: Runtime, before: Any, after: Any) -> bool:
 def _too_long(context: Context, operation: Operation, given: Grant) -> CeilingExceeded:
     untimed = Grant(given.mask, given.networks)
     able = [grant for grant in context.principal.grants if Grant(grant.mask, grant.networks).covers(untimed)]
-    end = rfc3339(max(grant.expires_at or 0 for grant in able))
-    assert end is not None  # noqa: S101 - for the type checker: a grant without an end would cover it
-    text = end.isoformat().replace("+00:00", "Z")
+    text = rfc3339_text(max(grant.expires_at or 0 for grant in able))
     can_end = "expires_at" in operation.params.__struct_fields__
     return CeilingExceeded(
         f"Your credential expires at {text}, and what it gives cannot last longer.",

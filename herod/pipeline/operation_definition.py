@@ -54,7 +54,7 @@ CREDENTIAL: Final = "credential"
 CredentialText = Annotated[str, msgspec.Meta(extra={CREDENTIAL: True}, extra_json_schema={"format": "password"})]
 # A result of this type is a secret that is shown only once.
 SecretText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "password"})]
-# A time as users write and read it: RFC 3339.
+# A time in a result: RFC 3339.
 Time = Annotated[datetime, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
 
@@ -274,6 +274,11 @@ class Operation:
     credential_field: str | None = None
     normal_forms: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
     decode: Callable[[bytes], Params] = field(repr=False)
+
+    @property
+    def is_by_name(self) -> bool:
+        """Whether parameters are taken by name only: several that stay unchanged if omitted cannot be skipped."""
+        return self.params.__struct_defaults__.count(msgspec.UNSET) > 1
 
 
 Handler = Callable[..., Any]

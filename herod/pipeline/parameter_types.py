@@ -10,11 +10,12 @@ import msgspec
 
 from herod.credentials.passwords import MAX_CHARS, MIN_CHARS
 from herod.pipeline.email_addresses import MAX_EMAIL, parse_email
-from herod.pipeline.operation_definition import NormalForm, Time
+from herod.pipeline.operation_definition import NormalForm
 from herod.pipeline.text_normalization import MAX_NAME, parse_label, parse_name
 from herod.store.store_interface import MAX_PAGE
 from herod_client.core.grants import MAX_NETWORKS, NETWORK_NAME
 from herod_client.core.scope_graph import MAX_SCOPE_CHARS, MAX_SCOPES
+from herod_client.core.times import MAX_CHARS as MAX_TIME_CHARS
 
 __all__ = [
     "AS_IT_IS",
@@ -40,6 +41,8 @@ __all__ = [
     "OperationName",
     "Owner",
     "Scope",
+    "Since",
+    "Until",
     "Verbatim",
 ]
 
@@ -64,7 +67,28 @@ Limit = Annotated[
     msgspec.Meta(description="the most items on a page", extra_json_schema={"minimum": 1, "maximum": MAX_PAGE}),
 ]
 KeyName = Annotated[str, msgspec.Meta(description="the exact name", extra_json_schema=NAME)]
-ExpiresAt = Annotated[Time, msgspec.Meta(description="a time in the future; null for never")]
+# `parse_time` reads it: its messages say what is taken.
+_TIME: Final = {
+    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}],
+    "maxLength": MAX_TIME_CHARS,
+}
+ExpiresAt = Annotated[
+    str,
+    msgspec.Meta(
+        description="a time in the future, or a date: the end of that day in UTC; null for never",
+        extra_json_schema=_TIME,
+    ),
+    NormalForm(None, "read as a time"),
+]
+Since = Annotated[
+    str,
+    msgspec.Meta(
+        description="at this time or later; a date is the beginning of that day in UTC", extra_json_schema=_TIME
+    ),
+]
+Until = Annotated[
+    str, msgspec.Meta(description="before this time; a date includes that day in UTC", extra_json_schema=_TIME)
+]
 ClientId = Annotated[str, msgspec.Meta(description="the account's id"), AS_IT_IS]
 EMAIL: Final = msgspec.Meta(
     description="the account's email address; neither case nor the form of its domain matters",

@@ -1,17 +1,16 @@
 """Normalization of names and times: done here, on input, and nowhere else. Emails have `email_addresses.py`."""
 
 import unicodedata
-from datetime import UTC, datetime
 from typing import Final
 
 from herod_client.core.errors import InvalidRequest
+from herod_client.core.times import LAST_SECOND, LATEST, parse_time, rfc3339_text
 
-__all__ = ["MAX_TYPED", "has_invisible", "has_unprintable", "parse_future", "parse_label", "parse_name"]
+__all__ = ["MAX_TYPED", "has_invisible", "has_unprintable", "parse_end", "parse_label", "parse_name"]
 
 MAX_NAME: Final = 128  # characters
 # Normalization can shorten a text, but not by so much; and a long run of combining marks takes quadratic time.
 MAX_TYPED: Final = 1024  # characters
-LATEST: Final = int(datetime.max.replace(tzinfo=UTC).timestamp()) - 1  # the last that RFC 3339 can express
 # herod's names for built-in principals, as `_skeleton` gives them.
 RESERVED_NAMES: Final = frozenset({"anonymous", "herod", "localadmin"})
 # Control, format (bidi overrides among them), surrogates, private use, line and paragraph separators.
@@ -63,17 +62,15 @@ def parse_label(text: str, what: str = "name") -> str:
     return label
 
 
-def parse_future(when: datetime, now: int) -> int:
-    """A future time, in Unix seconds.
+def parse_end(text: str, now: int) -> int:
+    """When something is to end, in Unix seconds; a date is the end of that day, in UTC.
 
     Raises:
-        InvalidRequest: it has no time zone, is past, or too far to be written in UTC.
+        InvalidRequest: it is not a time, has no time zone, is past, or too far to be written in UTC.
     """
-    if when.tzinfo is None:
-        raise InvalidRequest("expires_at needs a time zone: write it like 2030-01-31T12:00:00Z (RFC 3339).")
-    at = int(when.timestamp())
+    at = parse_time(text, what="expires_at", of_day=LAST_SECOND)
     if at <= now:
-        raise InvalidRequest("expires_at is in the past: give a future time.")
+        raise InvalidRequest(f"expires_at is in the past, {rfc3339_text(at)}: give a future time.")
     if at > LATEST:
         raise InvalidRequest("expires_at is beyond the year 9999 in UTC: give an earlier time, or none.")
     return at

@@ -200,7 +200,7 @@ def _read_params(operation: Operation, raw: bytes) -> Params:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest("The params are not JSON.") from None
     names = operation.params.__struct_fields__
-    if msgspec.UNSET in operation.params.__struct_defaults__:
+    if operation.is_by_name:
         raise InvalidRequest(f"{operation.name} takes its params by name only: omitted fields stay unchanged.")
     if len(values) > len(names):
         raise InvalidRequest(f"{operation.name} takes at most {len(names)} params: {', '.join(names) or 'none'}.")

@@ -29,7 +29,7 @@ def unbounded(name: str, runtime: Runtime) -> list[str]:
         field
         for field, schema in field_schemas(operation, known_names(OPERATIONS.values(), runtime)).items()
         for part in (schema, *schema.get("anyOf", ()))
-        if part.get("type") in maxima and part.get("format") != "date-time"
+        if part.get("type") in maxima
         if not maxima[part["type"]] & part.keys()
     ]
 

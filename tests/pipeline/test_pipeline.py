@@ -369,7 +369,7 @@ async def test_time_that_passes_in_the_queue_counts(harness: Harness, monkeypatc
         return await real_write(function)
 
     monkeypatch.setattr(harness.store, "write", late)
-    with pytest.raises(BadCredentials):
+    with pytest.raises(ExpiredToken):
         await harness.call("users.add", Bearer(key))
     assert harness.store.count(Account) == 0
 

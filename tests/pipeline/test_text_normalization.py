@@ -1,12 +1,10 @@
 """Normal forms: one spelling for each name."""
 
-from datetime import UTC, datetime, timedelta, timezone
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herod.pipeline.text_normalization import parse_future, parse_name
+from herod.pipeline.text_normalization import parse_end, parse_name
 from herod_client.core.errors import InvalidRequest
 
 
@@ -62,15 +60,26 @@ def test_no_names(text: str) -> None:
         parse_name(text)
 
 
-def test_times_to_come() -> None:
-    """A future time needs a zone, must not be past, and must be representable in UTC."""
-    assert parse_future(datetime(2030, 1, 1, tzinfo=UTC), 0) == 1893456000
-    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-    assert parse_future(last, 0) == int(last.timestamp())
-    beyond = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-1)))  # year 10000 in UTC
-    for when in (datetime(2030, 1, 1), datetime(1970, 1, 1, tzinfo=UTC), beyond):  # noqa: DTZ001 - one to refuse
-        with pytest.raises(InvalidRequest):
-            parse_future(when, 0)
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("2030-01-01T00:00:00Z", 1893456000),
+        ("2030-01-01", 1893456000 + 86_399),
+        ("9999-12-31T23:59:59Z", 253402300799),
+        ("9999-12-31", 253402300799),
+    ],
+)
+def test_an_end_is_to_come(text: str, at: int) -> None:
+    """An end is a future time, or the last second of a day that has not passed."""
+    assert parse_end(text, at - 1) == at
+    with pytest.raises(InvalidRequest, match="in the past"):
+        parse_end(text, at)
+
+
+def test_an_end_can_be_written() -> None:
+    """An end in the year 10000, in UTC, could not be written in RFC 3339."""
+    with pytest.raises(InvalidRequest, match="beyond the year 9999"):
+        parse_end("9999-12-31T23:59:59-01:00", 0)
 
 
 def test_what_is_far_too_long_is_not_normalised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -317,8 +317,9 @@ def _cell(status: int, reached: Mapping[str, Any] | None) -> tuple[Any, ...]:
 def _can_go_by_position(operation: Operation) -> bool:
     """Whether the example names the first parameters in order; partial updates take parameters by name only."""
     params = operation.params
-    is_partial = msgspec.UNSET in params.__struct_defaults__
-    return not is_partial and list(operation.example) == list(params.__struct_fields__[: len(operation.example)])
+    return not operation.is_by_name and list(operation.example) == list(
+        params.__struct_fields__[: len(operation.example)]
+    )
 
 
 async def _cells(harness: Harness, operation: Operation, case: Case) -> dict[str, tuple[Any, ...]]:

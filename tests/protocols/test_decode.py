@@ -2,7 +2,6 @@
 
 import json
 import re
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -169,7 +168,7 @@ async def test_a_client_id_that_contradicts_the_header(harness: Harness) -> None
         assert (await harness.request("POST", "/token", form=form, headers=user.basic_header)).status == status
 
 
-@pytest.mark.parametrize("query", ["since=null", "since=0.5", "since=1800000000", "after=null", "since=2027-01-15"])
+@pytest.mark.parametrize("query", ["since=null", "since=0.5", "since=1800000000", "after=null", "since=20270115"])
 async def test_a_query_says_what_it_means(harness: Harness, query: str) -> None:
     """In a query, the word null does not mean an omitted value, and a number is not a time."""
     token = await (await harness.user("admin")).token()
@@ -192,7 +191,6 @@ class Sample(Params, frozen=True, kw_only=True):
     count: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     note: Annotated[str, msgspec.Meta(max_length=3)] | None = None
     kind: Literal["x", "y"] = "x"
-    since: datetime | None = None
     networks: tuple[str, ...] = ()
 
 
@@ -217,9 +215,7 @@ def sample() -> Operation:
         (b'{"name":"a","count":9}', "count must be an integer <= 5."),
         (b'{"name":"a","note":"long"}', "note must be a string of length <= 3."),
         (b'{"name":"a","kind":"z"}', "kind cannot be 'z': see its values in the documentation."),
-        (b'{"name":"a","since":5}', "since must be a time (RFC 3339) or null, not an integer."),
         (b'{"name":"\xff"}', "The body is not JSON: it is not UTF-8."),
-        (b'{"name":"a","since":"x"}', "since is not a time: write it like 2030-01-31T12:00:00Z (RFC 3339)."),
         (b"[]", "The request must be an object, not a list."),
         (b'{"name"', "The body is not JSON: Input data was truncated."),
         (b"{name:1}", "The body is not JSON: object keys must be strings (byte 1)."),
@@ -239,7 +235,6 @@ def test_messages(body: bytes, message: str) -> None:
         ("count", "9", "count must be an integer <= 5, not '9'."),
         ("count", "", "count must be an integer, not ''."),
         ("count", "x" * 5000, "count must be an integer, not (5000 characters)."),
-        ("since", "soon", "since is not a time: write it like 2030-01-31T12:00:00Z (RFC 3339)."),
         ("other", "1", "Unknown parameter 'other'."),
     ],
 )

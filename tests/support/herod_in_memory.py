@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from herod.identity.config import Config
@@ -85,9 +86,10 @@ class Harness:
     async def call(
         self, name: str, presented: Presented | None = None, source: Source = ADMIN_SOURCE, /, **params: Any
     ) -> Any:
-        """Run an operation through the pipeline."""
+        """Run an operation through the pipeline; times may be given as such."""
         operation = OPERATIONS[name]
-        return await self.pipeline.call(operation, operation.params(**params), presented, source)
+        given = {key: as_text(value) if isinstance(value, datetime) else value for key, value in params.items()}
+        return await self.pipeline.call(operation, operation.params(**given), presented, source)
 
     async def admin(self, name: str, /, **params: Any) -> Any:
         """Run an operation as the local admin."""
@@ -174,6 +176,11 @@ class User:
         """A signed-in browser."""
         opened = await self.harness.call("session.create", presented or self.basic)
         return SessionCookie(opened.cookie)
+
+
+def as_text(time: datetime) -> str:
+    """A time as operations take it."""
+    return time.isoformat().replace("+00:00", "Z")
 
 
 def bearer(text: str) -> dict[str, str]:

@@ -1,11 +1,9 @@
 """`herod audit …`: lists and verifies the audit log."""
 
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -25,6 +23,7 @@ from herod_cli.shared.output import (
     terminal_width,
     to_json,
 )
+from herod_cli.shared.times import parse_past, utc_now
 
 __all__ = ["audit"]
 
@@ -32,8 +31,6 @@ LATEST: Final = 50
 POLL_SECONDS: Final = 1.0
 # A daemon that has just started may not have written its cookie yet.
 STRANGER_TRIES: Final = 5
-DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])\Z")
-UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 # title, field, width at 80 columns, maximum width; extra room goes to the columns from left to right.
 COLUMNS: Final = (
@@ -76,8 +73,8 @@ def audit() -> None:
 @click.option("--reason", metavar="WORD", help="Why it was denied, such as expired.")
 @click.option("--source", metavar="FROM", help="Source: uid:N, an address, or 'ADDRESS (uid N)'.")
 @click.option("--target", metavar="ID", help="Id of what was changed or presented.")
-@click.option("--since", metavar="WHEN", help="30m, 12h, 7d ago, or 2030-01-31T12:00:00Z.")
-@click.option("--until", metavar="WHEN", help="The same format; exclusive.")
+@click.option("--since", metavar="WHEN", help="30m, 7d ago, 2030-01-31 (its start, UTC) or 2030-01-31T12:00:00Z.")
+@click.option("--until", metavar="WHEN", help="The same forms; exclusive, but a date includes that day.")
 @click.option("--limit", type=WholeNumber(1), default=LATEST, metavar="N", help=f"The latest N ({LATEST}).")
 @click.option("-f", "--follow", is_flag=True, help="Print new rows as they are written, until Ctrl-C.")
 @pass_invocation
@@ -88,11 +85,11 @@ def list_(
 
     With --follow, JSON output is one object per line.
     """
-    now = datetime.now(UTC)
+    now = utc_now()
     wanted: dict[str, Any] = {
         **words,
-        "since": _moment(since, "--since", now=now),
-        "until": _moment(until, "--until", now=now),
+        "since": None if since is None else parse_past(since, now=now, option="--since"),
+        "until": None if until is None else parse_past(until, now=now, option="--until"),
     }
     if follow:
         try:
@@ -274,20 +271,3 @@ def _cell(item: dict[str, Any], field: str) -> object:
         count = item.get("count", 1)
         return word if count == 1 else f"{count}x {word}"
     return item.get(field)
-
-
-def _moment(text: str | None, option: str, *, now: datetime) -> str | None:
-    """Convert a time, or a duration before `now`, to RFC 3339."""
-    if text is None:
-        return None
-    duration = DURATION.match(text)
-    try:
-        if duration is not None:
-            moment = now - timedelta(**{UNITS[duration[2]]: int(duration[1])})
-        else:
-            moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    except (OverflowError, ValueError):
-        pass
-    raise click.UsageError(f"{option}: invalid time {text!r}: write 30m, 12h or 7d, or 2030-01-31T12:00:00Z.")

@@ -1,7 +1,6 @@
 """`herod key …`: API keys."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
@@ -13,8 +12,9 @@ from herod_cli.shared.account_reference import account, join_scope, place_for, s
 from herod_cli.shared.credential_verdict import verdict_callback
 from herod_cli.shared.output import Column
 from herod_cli.shared.secret_files import confirm
+from herod_cli.shared.times import END, parse_duration, parse_end, utc_now
 
-__all__ = ["key", "parse_duration", "parse_expiry"]
+__all__ = ["key"]
 
 COLUMNS: Final = (
     Column("ID", "id", is_whole=True),
@@ -25,9 +25,7 @@ COLUMNS: Final = (
     Column("EXPIRES", "expires", is_whole=True),
     Column("LAST USED", "used", is_whole=True),
 )
-DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhdw])\Z")
-MAX_OVERLAP: Final = timedelta(days=7)
-UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+MAX_OVERLAP: Final = 7 * 86_400  # seconds
 
 
 @click.group(
@@ -45,13 +43,13 @@ def key() -> None:
     examples=[
         "herod key create backup --scope read --expires 90d",
         "herod key create ci --kind service --scope registrar --save ci.key",
-        "herod key create laptop --owner ada@example.org --expires 2030-01-31T12:00:00Z",
+        "herod key create laptop --owner ada@example.org --expires 2030-01-31",
     ]
 )
 @click.argument("name")
 @click.option("--scope", multiple=True, metavar="SCOPE", help="Scope; repeatable. Default: read.")
 @networks_option
-@click.option("--expires", metavar="WHEN", help="90d, 12h, 30m or 2030-01-31T12:00:00Z. Default: never.")
+@click.option("--expires", metavar="WHEN", help=f"{END} Default: never.")
 @click.option(
     "--kind",
     type=click.Choice(["user", "service"]),
@@ -71,7 +69,7 @@ def create(
     save: str | None,
 ) -> None:
     """Create an API key within your own scope; it is shown once."""
-    expires_at = parse_expiry(expires, now=datetime.now(UTC)) if expires is not None else None
+    expires_at = parse_end(expires, now=utc_now()) if expires is not None else None
     with place_for(save) as place:
         answer = invocation.call(
             "keys.create",
@@ -174,7 +172,7 @@ def rotate(invocation: Invocation, key_id: str, overlap: str | None, save: str |
     Without --overlap the old secret is refused at once. With it, `herod key show` shows who still uses the old one.
     """
     seconds = parse_duration(overlap, option="--overlap") if overlap is not None else 0
-    if seconds > MAX_OVERLAP.total_seconds():
+    if seconds > MAX_OVERLAP:
         raise click.BadParameter(f"{overlap} is too long: the maximum is 7d.", param_hint="'--overlap'")
     with place_for(save) as place:
         answer = invocation.call("keys.rotate", id=key_id, overlap=seconds)
@@ -209,7 +207,7 @@ def enable(invocation: Invocation, key_id: str) -> None:
 @click.option("--name", metavar="TEXT", help="Display name.")
 @click.option("--scope", multiple=True, metavar="SCOPE", help="New scope, within the current one; repeatable.")
 @networks_option
-@click.option("--expires", metavar="WHEN", help="90d, 12h, 2030-01-31T12:00:00Z, or never.")
+@click.option("--expires", metavar="WHEN", help=END)
 @pass_invocation
 def edit(
     invocation: Invocation,
@@ -228,7 +226,7 @@ def edit(
     changes: dict[str, Any] = {"name": name, "scope": join_scope(scope), "networks": list(networks) or None}
     changes = {field: value for field, value in changes.items() if value is not None}
     if expires is not None:
-        changes["expires_at"] = None if expires == "never" else parse_expiry(expires, now=datetime.now(UTC))
+        changes["expires_at"] = parse_end(expires, now=utc_now())
     invocation.show(invocation.check_object(invocation.client().call("keys.update", {"id": key_id, **changes})))
 
 
@@ -240,40 +238,6 @@ def delete(invocation: Invocation, key_id: str, *, yes: bool) -> None:
     """Delete a key; tokens and sessions made with it end too."""
     confirm(f"Delete the key {key_id}?", yes=yes)
     invocation.done(invocation.call("keys.delete", id=key_id), f"The key {key_id} is deleted.")
-
-
-def parse_duration(text: str, *, option: str) -> int:
-    """Parse a duration into seconds.
-
-    Raises:
-        BadParameter: it is not a duration.
-    """
-    match = DURATION.match(text)
-    if match is None:
-        raise click.BadParameter(f"invalid duration {text!r}: write 30s, 10m, 12h or 7d.", param_hint=f"'{option}'")
-    return int(timedelta(**{UNITS[match[2]]: int(match[1])}).total_seconds())
-
-
-def parse_expiry(text: str, *, now: datetime) -> str:
-    """Convert a duration from `now`, or a time with its zone, to RFC 3339.
-
-    Raises:
-        BadParameter: it is neither.
-    """
-    duration = DURATION.match(text)
-    try:
-        if duration is not None:
-            when = now + timedelta(**{UNITS[duration[2]]: int(duration[1])})
-        else:
-            when = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        when = None
-    if when is None or when.tzinfo is None:
-        raise click.BadParameter(
-            f"invalid duration or time {text!r}: write 90d, 12h, 30m, or 2030-01-31T12:00:00Z with its zone.",
-            param_hint="'--expires'",
-        )
-    return when.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
 def _client_id(invocation: Invocation, who: str | None) -> str | None:

@@ -1,16 +1,15 @@
 """`herod legacy …`: secrets from older systems, who still uses them, and the keys that replace them."""
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 
 from herod_cli.click_base_classes import HerodGroup
-from herod_cli.commands.key import parse_expiry
 from herod_cli.commands.user import save_option
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import place_for, show_secret
 from herod_cli.shared.output import Column, print_notice
+from herod_cli.shared.times import END, parse_end, utc_now
 
 __all__ = ["legacy"]
 
@@ -53,7 +52,7 @@ def status(invocation: Invocation) -> None:
 )
 @click.argument("secret_id", metavar="ID")
 @click.option("--name", metavar="NAME", help="The key's name. Default: the ID.")
-@click.option("--expires", metavar="WHEN", help="90d, 12h, 30m or 2030-01-31T12:00:00Z. Default: never.")
+@click.option("--expires", metavar="WHEN", help=f"{END} Default: never.")
 @save_option
 @pass_invocation
 def promote(invocation: Invocation, secret_id: str, name: str | None, expires: str | None, save: str | None) -> None:
@@ -61,7 +60,7 @@ def promote(invocation: Invocation, secret_id: str, name: str | None, expires: s
 
     The secret keeps working until it is removed from the settings.
     """
-    expires_at = parse_expiry(expires, now=datetime.now(UTC)) if expires is not None else None
+    expires_at = parse_end(expires, now=utc_now()) if expires is not None else None
     with place_for(save) as place:
         answer = invocation.call("legacy.promote", id=secret_id, name=name, expires_at=expires_at)
         show_secret(invocation, answer, "key", place=place)

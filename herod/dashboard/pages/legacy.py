@@ -4,7 +4,7 @@ Shows ids of secrets, never the secrets; a new key is shown once.
 """
 
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from quart import Response as Page
 from quart import current_app
@@ -17,8 +17,6 @@ from herod.protocols.error_codes import row_of
 from herod_client.core.errors import HerodError
 
 __all__ = ["add_routes"]
-
-DATE_CHARACTERS: Final = 10
 
 
 def add_routes(app: QuartTrio, gateway: Gateway) -> None:
@@ -41,15 +39,13 @@ class LegacyPage:
     async def promote(self) -> Page:
         """Create the key that replaces one, and show it once."""
         visit, fields = await self._gateway.submitted()
-        expires_at = fields.get("expires_at", "").strip()
         try:
             issued = await self._gateway.call(
                 visit,
                 "legacy.promote",
                 id=fields.get("id", ""),
                 name=fields.get("name", "").strip(),
-                # Browsers send a day; the key expires when that day begins.
-                expires_at=f"{expires_at}T00:00:00Z" if len(expires_at) == DATE_CHARACTERS else expires_at,
+                expires_at=fields.get("expires_at", "").strip(),
             )
         except HerodError as error:
             return await self._page(visit, status=row_of(error).http, error=error, fields=fields)

@@ -3,14 +3,13 @@
 Both can read for a long time, so they are awaited (`wait`) and read in a thread, with a separate connection.
 """
 
-from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
 
 from herod.pipeline.operation_definition import Context, Params, Time, Tool, query
 from herod.pipeline.pagination import fill_page, parse_limit
-from herod.pipeline.parameter_types import EXAMPLE_ID, Cursor, Limit
+from herod.pipeline.parameter_types import EXAMPLE_ID, Cursor, Limit, Since, Until
 from herod.pipeline.result_views import rfc3339
 from herod.store.audit_filter import AuditFilter
 from herod.store.page_cursors import encode_cursor, parse_cursor
@@ -18,6 +17,7 @@ from herod.store.store_interface import MAX_PAGE, AuditRow, AuditVerdict, Page, 
 from herod.throttle.source_shares import share_of
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.scope_graph import ADMIN
+from herod_client.core.times import DAY, parse_time
 
 __all__ = ["AuditEntry", "audit_entry", "audit_list", "audit_verify"]
 
@@ -43,8 +43,8 @@ class ListAudit(Params, frozen=True, kw_only=True):
     reason: Annotated[str, msgspec.Meta(description="why it was refused, such as `missing_scope`")] | None = None
     source: Annotated[str, msgspec.Meta(description="`uid:N` or an address")] | None = None
     target: Annotated[str, msgspec.Meta(description="an id: what was changed or presented")] | None = None
-    since: Annotated[Time, msgspec.Meta(description="at this time or later")] | None = None
-    until: Annotated[Time, msgspec.Meta(description="before this time")] | None = None
+    since: Since | None = None
+    until: Until | None = None
     after: (
         Annotated[
             int,
@@ -120,8 +120,8 @@ async def _list(store: Store, context: Context, params: ListAudit) -> Page[Audit
         reason=params.reason,
         source=params.source,
         target=params.target,
-        since=_seconds(params.since, "since"),
-        until=_seconds(params.until, "until"),
+        since=None if params.since is None else parse_time(params.since, what="since", of_day=0),
+        until=None if params.until is None else parse_time(params.until, what="until", of_day=DAY),
     )
     async with context.process.scan_turns.turn(share_of(context.source)):
         rows = await store.find_audit(wanted, after=after, before=before, limit=limit + 1)
@@ -174,15 +174,6 @@ def _ends(params: ListAudit) -> tuple[int | None, int | None]:
     if way not in (OLDER, NEWER) or seq < 0:
         raise InvalidRequest("The cursor belongs to another list: leave it out to start over.", reason="cursor")
     return (seq, None) if way == NEWER else (None, seq)
-
-
-def _seconds(time: datetime | None, name: str) -> int | None:
-    """Unix seconds of a time parameter."""
-    if time is None:
-        return None
-    if time.tzinfo is None:
-        raise InvalidRequest(f"{name} has no time zone: write it like 2030-01-31T12:00:00Z.")
-    return int(time.timestamp())
 
 
 def _parse_head(text: str | None) -> bytes | None:

@@ -30,7 +30,7 @@ from herod.pipeline.privilege_ceilings import (
 from herod.pipeline.quotas import Quota, check_quota
 from herod.pipeline.result_views import IssuedKey, Key, KeyDetails, key_details, key_view
 from herod.pipeline.targets import KEY, find_key, switch_off_target, visible
-from herod.pipeline.text_normalization import parse_future
+from herod.pipeline.text_normalization import parse_end
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.principal import PrincipalKind
 from herod.store.page_cursors import Order
@@ -70,7 +70,7 @@ ALL_SERVICE_KEYS = Quota(
 
 
 class CreateKey(Params, frozen=True, kw_only=True):
-    """`kind` is by default user for accounts, else service; `owner` is for admins; `expires_at` is RFC 3339."""
+    """`kind` is by default user for accounts, else service; `owner` is for admins."""
 
     name: KeyLabel
     scope: Scope = READ
@@ -169,7 +169,7 @@ def keys_create(tx: Writer, context: Context, params: CreateKey, owner: Account 
         networks=_default_networks(context, owner, scope)
         if networks is None
         else list_networks(parse_networks(networks, context.runtime.config.networks)),
-        expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
+        expires_at=None if params.expires_at is None else parse_end(params.expires_at, context.now),
     )
     if owner is not None:
         given = context.runtime.grant(key.scope, key.networks, key.expires_at)

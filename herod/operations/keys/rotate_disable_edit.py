@@ -12,7 +12,7 @@ from herod.pipeline.parameter_types import ExpiresAt, KeyId, KeyLabel, NetworkNa
 from herod.pipeline.privilege_ceilings import check_ceiling, given_scope
 from herod.pipeline.result_views import IssuedKey, Key, key_view
 from herod.pipeline.targets import KEY, switch_off_target, switch_on_target
-from herod.pipeline.text_normalization import parse_future
+from herod.pipeline.text_normalization import parse_end
 from herod.records import ApiKey, Session
 from herod.store.store_interface import Order, Writer
 from herod_client.core.errors import CeilingExceeded, Conflict
@@ -133,7 +133,7 @@ def keys_update(tx: Writer, context: Context, params: UpdateKey, key: ApiKey) ->
     if isinstance(params.networks, list):
         changes["networks"] = list_networks(parse_networks(params.networks, context.runtime.config.networks))
     if params.expires_at is not msgspec.UNSET:
-        changes["expires_at"] = None if params.expires_at is None else parse_future(params.expires_at, context.now)
+        changes["expires_at"] = None if params.expires_at is None else parse_end(params.expires_at, context.now)
     changed = msgspec.structs.replace(key, **changes)
     if any(other.id != key.id for other in tx.find(ApiKey, *changed.lookup)):
         raise Conflict("A key with this name exists already: choose another name.", reason="name_in_use")

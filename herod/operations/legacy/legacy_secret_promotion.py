@@ -14,7 +14,7 @@ from herod.pipeline.operation_definition import Context, NoTarget, Params, Time,
 from herod.pipeline.pagination import fill_page, parse_limit
 from herod.pipeline.parameter_types import AS_IT_IS, Cursor, ExpiresAt, KeyLabel, Limit
 from herod.pipeline.result_views import IssuedKey, key_view, rfc3339
-from herod.pipeline.text_normalization import parse_future
+from herod.pipeline.text_normalization import parse_end
 from herod.records import ApiKey, LegacyUse
 from herod.store.page_cursors import encode_cursor, parse_cursor
 from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
@@ -51,7 +51,7 @@ class ListLegacy(Params, frozen=True, kw_only=True):
 
 
 class PromoteLegacy(Params, frozen=True, kw_only=True):
-    """`name` is the new key's, by default the secret's id; `expires_at` is RFC 3339."""
+    """`name` is the new key's, by default the secret's id."""
 
     id: Annotated[str, msgspec.Meta(description="the secret's id, as `legacy.status` lists it"), AS_IT_IS]
     name: KeyLabel | None = None
@@ -110,7 +110,7 @@ def legacy_promote(tx: Writer, context: Context, params: PromoteLegacy) -> Promo
         owner=None,
         scope=(secret.scope,),
         networks=("*",),
-        expires_at=None if params.expires_at is None else parse_future(params.expires_at, context.now),
+        expires_at=None if params.expires_at is None else parse_end(params.expires_at, context.now),
     )
     put_key(tx, context, key)
     tx.put(msgspec.structs.replace(use, promoted_to=key.id))

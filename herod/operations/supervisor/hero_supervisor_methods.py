@@ -17,10 +17,11 @@ from herod.pipeline.operation_definition import (
     query,
 )
 from herod.pipeline.pagination import ByteBudget
-from herod.pipeline.parameter_types import KeyId, KeyLabel, Scope, Verbatim
+from herod.pipeline.parameter_types import ExpiresAt, KeyId, KeyLabel, Scope, Verbatim
 from herod.pipeline.privilege_ceilings import given_scope
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.pipeline.targets import KEY, switch_off_target
+from herod.pipeline.text_normalization import parse_end
 from herod.records import SERVICE_KEYS, ApiKey
 from herod.scopes.decisions import Access
 from herod.store.owned_records import owned_by
@@ -48,11 +49,12 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 class CreateSupervisorKey(Params, frozen=True, kw_only=True):
-    """`admin_key` may be in the Authorization header instead."""
+    """`admin_key` may be in the Authorization header instead; without `expires_at` the key ends with the caller's."""
 
     admin_key: CredentialText | None = None
     name: KeyLabel
     scope: Scope
+    expires_at: ExpiresAt | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class CreatedSupervisorKey(msgspec.Struct, frozen=True):
@@ -119,7 +121,7 @@ def auth_verify(store: Store, context: Context, params: VerifyKey) -> Verified:
     needs=ADMIN,
     manages_keys=True,
     target=NoTarget("creates a key"),
-    example={"name": "runner-1", "scope": "registrar"},
+    example={"name": "runner-1", "scope": "registrar", "expires_at": "2030-12-31"},
 )
 def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -> CreatedSupervisorKey:
     """Create a service key. The key is shown once."""
@@ -132,10 +134,16 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
         owner=None,
         scope=scope,
         networks=list_networks(grant.networks),
-        expires_at=grant.expires_at,
+        expires_at=_end(context, params, grant.expires_at),
     )
     put_key(tx, context, key)
     return CreatedSupervisorKey(text, key.name, " ".join(key.scope), rfc3339(key.created_at), rfc3339(key.expires_at))
+
+
+def _end(context: Context, params: CreateSupervisorKey, own: int | None) -> int | None:
+    if isinstance(params.expires_at, str):
+        return parse_end(params.expires_at, context.now)
+    return own if params.expires_at is msgspec.UNSET else None
 
 
 @query("auth.list_keys", needs=ADMIN, example={})

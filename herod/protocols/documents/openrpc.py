@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-import msgspec
-
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.operation_definition import Operation, Surface
 from herod.protocols.documents.example_values import example_value
@@ -62,13 +60,12 @@ def _method(operation: Operation, names: Names) -> Schema:
     first, _, rest = operation.summary.partition("\n\n")
     required = required_fields(operation)
     # A change's omitted fields stay unchanged, which params by position cannot express.
-    is_by_name = msgspec.UNSET in operation.params.__struct_defaults__
     method: Schema = {
         "name": operation.name,
         "summary": first,
         "tags": [{"name": _needs(operation)}],
         "x-credential": operation.credential,
-        "paramStructure": "by-name" if is_by_name else "either",
+        "paramStructure": "by-name" if operation.is_by_name else "either",
         "params": [
             _descriptor(name, schema, is_required=name in required)
             for name, schema in field_schemas(operation, names).items()

@@ -54,6 +54,7 @@ def test_off_and_on(daemon: FakeDaemon, herod: Typed) -> None:
         (("--scope", "read"), {"scope": "read"}),
         (("--network", "lab", "--network", "office"), {"networks": ["lab", "office"]}),
         (("--expires", "never"), {"expires_at": None}),
+        (("--expires", "2030-01-31"), {"expires_at": "2030-01-31"}),
         (("--expires", "2030-01-31T12:00:00Z"), {"expires_at": "2030-01-31T12:00:00Z"}),
     ],
 )

@@ -5,14 +5,11 @@ import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
-from herod_cli.commands.key import parse_expiry
 from herod_cli.shared.output import width
 from support.fake_daemon import KEY, USER, WHOAMI, FakeDaemon, RpcError
 
@@ -326,27 +323,3 @@ def test_a_key_in_argv_warns(daemon: FakeDaemon, herod: Typed) -> None:
     assert ended.code == 0
     assert "warning" in ended.err
     assert "herod_u_argv" not in ended.err
-
-
-@pytest.mark.parametrize(
-    ("text", "expiry"),
-    [
-        ("90d", "2026-05-01T12:00:00Z"),
-        ("12h", "2026-02-01T00:00:00Z"),
-        ("30m", "2026-01-31T12:30:00Z"),
-        ("1w", "2026-02-07T12:00:00Z"),
-        ("45s", "2026-01-31T12:00:45Z"),
-        ("2030-01-31T12:00:00Z", "2030-01-31T12:00:00Z"),
-        ("2030-01-31T12:00:00.5-01:00", "2030-01-31T13:00:00Z"),
-    ],
-)
-def test_expiry(text: str, expiry: str) -> None:
-    """A duration counts from now; a timestamp needs a zone."""
-    assert parse_expiry(text, now=datetime(2026, 1, 31, 12, tzinfo=UTC)) == expiry
-
-
-@pytest.mark.parametrize("text", ["", "0d", "-1d", "1y", "999999w", "2030-01-31", "tomorrow", "1d\n"])
-def test_bad_expiry(text: str) -> None:
-    """An invalid expiry is refused with examples."""
-    with pytest.raises(click.BadParameter, match="90d"):
-        parse_expiry(text, now=datetime(2026, 1, 31, 12, tzinfo=UTC))

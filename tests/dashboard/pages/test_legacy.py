@@ -50,7 +50,7 @@ async def test_promoting(harness: Harness) -> None:
     record = harness.store.get(ApiKey, key.split("_")[2])
     assert record is not None
     assert (record.name, record.scope) == ("runners <b>", ("admin",))
-    assert record.expires_at == int(datetime(2030, 1, 31, tzinfo=UTC).timestamp())
+    assert record.expires_at == int(datetime(2030, 1, 31, 23, 59, 59, tzinfo=UTC).timestamp())
     for word in ("<code>admin_secret</code>", "systemctl reload herod", "runners &lt;b&gt;"):
         assert word in page
     again = await admin.read("/ui/legacy")

@@ -10,10 +10,12 @@ from typing import Final
 
 from herod_client.core.errors import InvalidRequest, quoted
 
-__all__ = ["DAY", "LAST_SECOND", "TAKEN", "parse_time", "rfc3339_text"]
+__all__ = ["DAY", "LAST_SECOND", "LATEST", "MAX_CHARS", "TAKEN", "parse_time", "rfc3339_text"]
 
 DAY: Final = 86_400  # seconds
 LAST_SECOND: Final = DAY - 1
+LATEST: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that RFC 3339 can express
+MAX_CHARS: Final = 64
 TAKEN: Final = "2030-01-31T12:00:00Z (RFC 3339), or a date like 2030-01-31"
 EXAMPLE: Final = "2030-01-31T12:00:00Z"
 # RFC 3339, section 5.6; with a space for the T, as its note allows, and in either case.
@@ -39,7 +41,7 @@ def parse_time(text: str, *, what: str, of_day: int) -> int:
     if _DATE.fullmatch(text):
         return _day(text, what) + of_day
     found = _TIME.fullmatch(text)
-    if found is None:
+    if found is None or len(text) > MAX_CHARS:
         raise InvalidRequest(f"{what} is not a time: {quoted(text)}. Write it like {TAKEN}.")
     if found["zone"] is None:
         raise InvalidRequest(
