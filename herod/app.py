@@ -131,9 +131,9 @@ async def _main(
         pipeline = (Pipeline if watch_loop is None else WatchedPipeline)(store, runtime, clock=_now, process=process)
         guard = Guard(hosts=settings.hosts | listeners.hosts, origins=settings.origins)
         pages = PageRequests(partial(_make_dashboard, pipeline, settings.frame_origins))
-        router: Handler = Router(pipeline, OPERATIONS, guard, pages, settings.trusted_proxies)
+        router = Router(pipeline, OPERATIONS, guard, pages, settings.trusted_proxies)
+        handle: Handler = router if watch_loop is None else watch_loop.names(router)
         if watch_loop is not None:
-            router = watch_loop.names(router)
             trio.lowlevel.add_instrument(watch_loop)
         limits = Limits(**asdict(settings.limits))
         raise_descriptor_limit(limits.max_connections)
@@ -171,7 +171,13 @@ async def _main(
             async with trio.open_nursery() as serving:
                 await serving.start(
                     partial(
-                        serve, listeners, router, limits=limits, shutdown=shutdown, proxies=settings.trusted_proxies
+                        serve,
+                        listeners,
+                        handle,
+                        limits=limits,
+                        shutdown=shutdown,
+                        refuse=router.refuse,
+                        proxies=settings.trusted_proxies,
                     )
                 )
                 logger.info("herod %s %s", runtime.config.version, listeners.status)

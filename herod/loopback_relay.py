@@ -23,11 +23,12 @@ from urllib.parse import urlencode
 
 import trio
 
+from herod.protocols.error_codes import row_of
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
-from herod.server.request_head import Refusal
 from herod.server.request_reader import RequestReader
+from herod_client.core.errors import HerodError
 
 __all__ = ["Relay", "RelayRefusal", "holder_of", "relayed_request", "session_of"]
 
@@ -48,7 +49,7 @@ RELAYED: Final = frozenset({
 _COOKIE: Final = re.compile(r"(?:^|;)[ \t]*herod_session=([0-9A-Za-z]+)")
 _TICKET: Final = re.compile(r"(?:^|&)ticket=([0-9A-Za-z]+)")
 _NAMES: Final = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-    413: "Content Too Large", 421: "Misdirected Request", 502: "Bad Gateway"}  # fmt: skip
+    413: "Content Too Large", 421: "Misdirected Request", 501: "Not Implemented", 502: "Bad Gateway"}  # fmt: skip
 
 
 class RelayRefusal(Exception):
@@ -200,8 +201,8 @@ class Relay:
                 if not piece:
                     return None
                 reader.feed(bytes(piece))
-        except Refusal as error:
-            raise RelayRefusal(error.status, error.message) from error
+        except HerodError as error:
+            raise RelayRefusal(row_of(error).http, error.message) from error
         if not reader.is_modern:  # the daemon's answer may be chunked
             raise RelayRefusal(400, "Send HTTP/1.1.")
         relayed = relayed_request(request, port=self.port)

@@ -15,20 +15,27 @@ __all__ = [
     "INVALID_REQUEST",
     "METHOD_NOT_FOUND",
     "PARSE_ERROR",
+    "REQUEST_CODES",
     "UNSUPPORTED_VERSION",
     "Row",
     "mcp_status",
     "row_of",
+    "row_of_kind",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One error in three protocols: HTTP status, JSON-RPC error code, OAuth error (RFC 6749, section 5.2)."""
+    """One error in three protocols: HTTP status, JSON-RPC error code, OAuth error (RFC 6749, section 5.2).
+
+    Attributes:
+        rpc_http: the HTTP status under which a JSON-RPC endpoint answers it before it has read any call.
+    """
 
     http: int
     rpc: int
     oauth: str
+    rpc_http: int = 200
 
 
 # An error has the row of its nearest ancestor class in this table.
@@ -38,7 +45,7 @@ CODES: Final[Mapping[type[HerodError], Row]] = {
     errors.InvalidTarget: Row(400, -32602, "invalid_target"),
     errors.UnsupportedGrantType: Row(400, -32602, "unsupported_grant_type"),
     errors.UnsupportedTokenType: Row(400, -32602, "unsupported_token_type"),
-    errors.TooLarge: Row(413, -32600, "invalid_request"),
+    errors.TooLarge: Row(413, -32600, "invalid_request", rpc_http=413),
     errors.Unauthenticated: Row(401, 4001, "invalid_client"),
     errors.PermissionDenied: Row(403, 4003, "unauthorized_client"),
     errors.NotFound: Row(404, 4004, "invalid_request"),
@@ -47,6 +54,17 @@ CODES: Final[Mapping[type[HerodError], Row]] = {
     errors.Unavailable: Row(503, 5003, "temporarily_unavailable"),
 }
 INTERNAL: Final = Row(500, -32603, "server_error")
+# Errors of the request itself, which it gets on every path, before any operation is called.
+REQUEST_CODES: Final[Mapping[type[HerodError], Row]] = {
+    errors.MalformedRequest: Row(400, -32600, "invalid_request", rpc_http=400),
+    errors.ForeignOrigin: Row(403, -32600, "invalid_request", rpc_http=403),
+    errors.MethodNotAllowed: Row(405, -32600, "invalid_request", rpc_http=405),
+    errors.UnsupportedEncoding: Row(415, -32600, "invalid_request", rpc_http=415),
+    errors.Misdirected: Row(421, -32600, "invalid_request", rpc_http=421),
+    errors.InternalError: INTERNAL,
+    errors.NotImplementedHere: Row(501, -32600, "invalid_request", rpc_http=501),
+}
+_ROWS: Final = {**CODES, **REQUEST_CODES}
 
 # JSON-RPC 2.0, section 5.1
 PARSE_ERROR: Final = -32700
@@ -60,8 +78,13 @@ UNSUPPORTED_VERSION: Final = -32022
 
 def row_of(error: HerodError) -> Row:
     """The error's row."""
-    for ancestor in type(error).__mro__:
-        row = CODES.get(ancestor)
+    return row_of_kind(type(error))
+
+
+def row_of_kind(kind: type[HerodError]) -> Row:
+    """The row of a class of errors."""
+    for ancestor in kind.__mro__:
+        row = _ROWS.get(ancestor)
         if row is not None:
             return row
     return INTERNAL

@@ -3,23 +3,16 @@
 It protects against hostile pages in the admin's browser: DNS rebinding shows in Host, a cross-site request in Origin.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
-from herod.protocols.http import Request, Response
-from herod.protocols.responses import encode
+from herod.protocols.http import Request
+from herod_client.core.errors import ForeignOrigin, HerodError, Misdirected
 
-__all__ = ["LOOPBACK_NAMES", "Guard", "Refusal", "host_of", "is_own_origin"]
+__all__ = ["HEALTH_PATH", "LOOPBACK_NAMES", "Guard", "host_of", "is_own_origin"]
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
-MISDIRECTED: Final = 421  # RFC 9110, section 15.5.20
-FORBIDDEN: Final = 403
-
-
-class Refusal(NamedTuple):
-    """The response that refuses a request, and why: `host` or `origin`."""
-
-    reason: str
-    response: Response
+# The checks of load balancers are often HTTP/1.0 without a Host.
+HEALTH_PATH: Final = "/health"
 
 
 class Guard:
@@ -35,15 +28,28 @@ class Guard:
         self._hosts = LOOPBACK_NAMES | {host.lower() for host in hosts}
         self.origins = frozenset(origin.lower() for origin in origins)
 
-    def check(self, request: Request) -> Refusal | None:
-        """None if the request may pass, else its refusal."""
+    def check(self, request: Request) -> HerodError | None:
+        """None if the request may pass, else its refusal, whose reason is `host`, `origin` or that of a mistake."""
         headers = request.headers
         if request.source.address != "unix" and host_of(headers.get("host", "")) not in self._hosts:
-            return _refuse("host", MISDIRECTED, "Unknown host name: add it to `hosts` in the settings.")
+            refused = _refuse_host(request)
+            if refused is not None:
+                return refused
         origin = headers.get("origin")
         if origin is not None and not is_own_origin(origin, request) and origin.lower() not in self.origins:
-            return _refuse("origin", FORBIDDEN, "This origin may not call herod: add it to `origins` in the settings.")
+            return ForeignOrigin(
+                "This origin may not call herod: add it to `origins` in the settings.", reason="origin"
+            )
         return None
+
+
+def _refuse_host(request: Request) -> Misdirected | None:
+    host = request.headers.get("host")
+    if host is None:  # the reader lets this pass only with HTTP/1.0
+        return None if request.path == HEALTH_PATH else Misdirected("The header Host is missing: send Host: localhost.")
+    if not host:
+        return Misdirected("The header Host is empty: send Host: localhost.")
+    return Misdirected("Unknown host name: add it to `hosts` in the settings.", reason="host")
 
 
 def is_own_origin(origin: str, request: Request) -> bool:
@@ -60,9 +66,3 @@ def host_of(value: str) -> str:
         address, bracket, port = host.partition("]")
         return address + bracket if bracket and port[:1] in ("", ":") else ""
     return host.partition(":")[0]
-
-
-def _refuse(reason: str, status: int, message: str) -> Refusal:
-    body = encode({"error": {"code": "invalid_request", "message": message}})
-    headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
-    return Refusal(reason, Response(status, body, headers))

@@ -10,8 +10,9 @@ import msgspec
 
 from herod.scopes.principal import Source
 from herod.store.store_interface import ByteStream
+from herod_client.core.errors import HerodError
 
-__all__ = ["MAX_BODY", "NO_STORE", "SECURITY_HEADERS", "STRICT_TRANSPORT", "Handler", "Request", "Response"]
+__all__ = ["MAX_BODY", "NO_STORE", "SECURITY_HEADERS", "STRICT_TRANSPORT", "Handler", "Refuse", "Request", "Response"]
 
 MAX_BODY: Final = 64 * 1024
 
@@ -79,3 +80,5 @@ class Response(msgspec.Struct, frozen=True):
 
 
 Handler = Callable[[Request], Awaitable[Response]]
+# Writes the response to a request that no handler gets: why, its method and path as far as they are known, its source.
+Refuse = Callable[[HerodError, str, str, Source], Response]

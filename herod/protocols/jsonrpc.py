@@ -162,7 +162,7 @@ class JsonRpc:
         try:
             answer = b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (await self._run(operation, call, request), request_id)
         except HerodError as error:
-            note_refusal(self._pipeline, request, error)
+            note_refusal(self._pipeline, request.source, error)
             answer = herod_error(error, request_id)
         except Exception:  # the rest of the batch must still be answered
             logger.exception("a method failed", extra={"operation": operation.name})

@@ -41,7 +41,7 @@ def oauth_handler(pipeline: Pipeline, operation: Operation) -> PathHandler:
                 raise
             result = await pipeline.call(operation, params, presented, request.source)
         except HerodError as error:
-            note_refusal(pipeline, request, error)
+            note_refusal(pipeline, request.source, error)
             return _refused(operation, error)
         return json_response(encode(result), is_quiet=operation.is_quiet)
 

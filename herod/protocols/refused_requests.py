@@ -9,15 +9,17 @@ a text that the client chose.
 from typing import Final
 
 from herod.pipeline.pipeline import Pipeline
-from herod.protocols.http import Request
+from herod.scopes.principal import Source
 from herod_client.core.errors import HerodError
 
 __all__ = ["TWO_CREDENTIALS", "note_refusal"]
 
 TWO_CREDENTIALS: Final = "two_credentials"
+# The reasons that are evidence. Those of operations, which the pipeline notes itself, are others.
+EVIDENCE: Final = frozenset({"host", "origin", TWO_CREDENTIALS})
 
 
-def note_refusal(pipeline: Pipeline, request: Request, error: HerodError) -> None:
-    """Note a refusal of a request's credentials for the audit log, if it is evidence."""
-    if error.reason == TWO_CREDENTIALS:
-        pipeline.note_refused_request(request.source, TWO_CREDENTIALS)
+def note_refusal(pipeline: Pipeline, source: Source, error: HerodError) -> None:
+    """Note for the audit log that a request was refused before any operation was called, if that is evidence."""
+    if error.reason in EVIDENCE:
+        pipeline.note_refused_request(source, error.reason)

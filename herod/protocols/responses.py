@@ -11,7 +11,14 @@ from herod.protocols.challenges import challenges, oauth_text
 from herod.protocols.error_codes import row_of
 from herod.protocols.http import NO_STORE, Response
 from herod.store.store_interface import Page
-from herod_client.core.errors import HerodError, RateLimited, TooLarge
+from herod_client.core.errors import (
+    HerodError,
+    MethodNotAllowed,
+    RateLimited,
+    TooLarge,
+    Unavailable,
+    UnsupportedEncoding,
+)
 
 __all__ = [
     "JSON_HEADERS",
@@ -21,6 +28,7 @@ __all__ = [
     "encode",
     "envelope_error",
     "enveloped",
+    "error_headers",
     "is_enveloped",
     "json_response",
     "oauth_error",
@@ -55,7 +63,7 @@ def check_answer(operation: Operation, body: bytes) -> bytes:
 
 def is_enveloped(path: str) -> bool:
     """Whether answers at `path` use the envelope."""
-    return path.startswith(("/api/v1/", "/api/auth/"))
+    return f"{path}/".startswith(("/api/v1/", "/api/auth/"))
 
 
 def enveloped(result: Any, server_version: str) -> bytes:
@@ -96,10 +104,20 @@ def _error(error: HerodError) -> dict[str, str]:
     return body if error.hint is None else {**body, "hint": error.hint}
 
 
+def error_headers(error: HerodError, offered: Sequence[str] = ("Bearer",)) -> tuple[tuple[str, str], ...]:
+    """The headers of an error's response; `offered` as in `challenges`."""
+    match error:
+        case RateLimited(retry_after=int(seconds)) | Unavailable(retry_after=int(seconds)):
+            return (*JSON_HEADERS, ("Retry-After", str(seconds)))
+        case MethodNotAllowed(allowed=allowed):
+            return (*JSON_HEADERS, ("Allow", ", ".join(allowed)))
+        case UnsupportedEncoding():
+            return (*JSON_HEADERS, ("Accept-Encoding", "identity"))  # RFC 9110, section 12.5.3
+        case _:
+            return (*JSON_HEADERS, *challenges(error, offered))
+
+
 def _response(
     error: HerodError, body: dict[str, Any], *, offered: Sequence[str] = ("Bearer",), status: int | None = None
 ) -> Response:
-    headers = (*JSON_HEADERS, *challenges(error, offered))
-    if isinstance(error, RateLimited):
-        headers = (*headers, ("Retry-After", str(error.retry_after)))
-    return Response(status or row_of(error).http, encode(body), headers)
+    return Response(status or row_of(error).http, encode(body), error_headers(error, offered))

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from herod.pipeline.operation_definition import Operation, Params, Route
+from herod.pipeline.operation_definition import NoParams, Operation, Params, Route
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.credential_headers import header_text, operation_credential
 from herod.protocols.decode import check_json, convert_params, decode_params, read_query, require_json
@@ -61,7 +61,7 @@ def rest_handler(pipeline: Pipeline, operation: Operation, route: Route) -> Path
                 return Response(200, check_answer(operation, result.encode()), headers)
             body = check_answer(operation, enveloped(result, version) if has_envelope else encode(result))
         except HerodError as error:
-            note_refusal(pipeline, request, error)
+            note_refusal(pipeline, request.source, error)
             return write_error(error)
         return json_response(
             body,
@@ -81,6 +81,8 @@ def read_params(operation: Operation, route: Route, request: Request, path: dict
     if operation.headers:
         path = {**path, **_from_headers(operation, request)}
     if route.method in IN_QUERY:
+        if operation.params is NoParams and not is_enveloped(route.path):
+            return NoParams()  # health and public documents take any query: who asks for them adds one against caches
         fields = read_query(request.query)
         in_url = operation.headers.keys() & fields.keys()
         if in_url:

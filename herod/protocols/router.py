@@ -9,21 +9,25 @@ from herod.pipeline.pipeline import Pipeline
 from herod.protocols.decode import unquote_segment
 from herod.protocols.documents.document_routes import OPENAPI_PATH, OPENRPC_PATH, DocumentRoutes
 from herod.protocols.documents.oauth_metadata import OAuthMetadata
+from herod.protocols.error_formats import MCP_PATH, RPC_PATH, ErrorFormats, is_form_route, without_final_slash
 from herod.protocols.host_and_origin_guard import Guard
 from herod.protocols.http import Handler, Request, Response
 from herod.protocols.jsonrpc import JsonRpc
 from herod.protocols.mcp.endpoint import McpEndpoint
 from herod.protocols.oauth_forms import oauth_handler
+from herod.protocols.refused_requests import note_refusal
 from herod.protocols.request_source import request_source
-from herod.protocols.responses import ErrorWriter, envelope_error, is_enveloped, json_response, plain_error
+from herod.protocols.responses import json_response
 from herod.protocols.rest import PathHandler, rest_handler
+from herod.scopes.principal import Source
 from herod.settings.trusted_proxies import NO_PROXIES, TrustedProxies
-from herod_client.core.errors import HerodError, InvalidRequest, NotFound
+from herod_client.core.errors import HerodError, MethodNotAllowed, NotFound, UnsupportedEncoding
 
 __all__ = ["Router"]
 
-METHOD_NOT_ALLOWED: Final = 405
 PAGES: Final = "/ui/"
+# The target of OPTIONS that asks about the server itself (RFC 9110, section 9.3.7).
+WHOLE_SERVER: Final = "*"
 
 
 class Router:
@@ -48,7 +52,7 @@ class Router:
         self._guard = guard
         self._pipeline = pipeline
         self._proxies = proxies
-        self._version = pipeline.runtime.config.version
+        self._formats = ErrorFormats(operations.values(), pipeline.runtime.config.version)
         self._fixed: dict[tuple[str, str], PathHandler] = {}
         self._patterns: dict[tuple[str, int], list[tuple[tuple[str, ...], PathHandler]]] = defaultdict(list)
         self._methods: dict[str, set[str]] = defaultdict(set)
@@ -59,35 +63,50 @@ class Router:
             self._add("GET", path, handler)
         rpc = JsonRpc(pipeline, operations, documents.openrpc_result)
         self._add("POST", "/", rpc)
-        self._add("POST", "/rpc", rpc)
-        self._add("POST", "/mcp", McpEndpoint(pipeline, operations))
+        self._add("POST", RPC_PATH, rpc)
+        self._add("POST", MCP_PATH, McpEndpoint(pipeline, operations))
         self._pages = pages
         if pages is not None:
             self._add("GET", "/", _page_handler(pages))
         for operation in operations.values():
             for route in operation.routes:
-                is_oauth = operation.form and not route.path.startswith("/api/")
-                handler = oauth_handler(pipeline, operation) if is_oauth else rest_handler(pipeline, operation, route)
+                is_form = is_form_route(operation, route.path)
+                handler = oauth_handler(pipeline, operation) if is_form else rest_handler(pipeline, operation, route)
                 self._add(route.method, route.path, handler)
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
+        if request.path[-1:] == "/":
+            request.path = without_final_slash(request.path)
         request.source = request_source(request, self._proxies, self._guard.origins)
         refused = self._guard.check(request)
         if refused is not None:
-            self._pipeline.note_refused_request(request.source, refused.reason)
-            return refused.response
+            return self.refuse(refused, request.method, request.path, request.source)
         method = "GET" if request.method == "HEAD" else request.method
         handler = self._fixed.get((method, request.path))
-        if handler is not None:
-            return await handler(request, {})
-        if self._pages is not None and f"{request.path}/".startswith(PAGES):
-            return await self._pages(request)
         try:
+            if "content-encoding" in request.headers:
+                _check_encoding(request)
+            if handler is not None:
+                return await handler(request, {})
+            if self._pages is not None and f"{request.path}/".startswith(PAGES):
+                return await self._pages(request)
             found = self._match(method, request.path)
-        except HerodError as error:
-            return self._error_writer(request.path)(error)
-        return self._no_route(request) if found is None else await found[0](request, found[1])
+            return self._without_route(request) if found is None else await found[0](request, found[1])
+        except HerodError as error:  # handlers answer their own errors
+            return self._formats.write(error, request.method, request.path)
+
+    def refuse(self, error: HerodError, method: str, path: str, source: Source) -> Response:
+        """The response to a request that no handler gets, in the format of its path; noted if it is evidence.
+
+        Args:
+            error: why.
+            method: as far as it is known, else empty.
+            path: as far as it is known, else empty.
+            source: where the request came from.
+        """
+        note_refusal(self._pipeline, source, error)
+        return self._formats.write(error, method, path)
 
     def _add(self, method: str, path: str, handler: PathHandler) -> None:
         segments = tuple(path.split("/"))
@@ -105,22 +124,29 @@ class Router:
                 return handler, values
         return None
 
-    def _no_route(self, request: Request) -> Response:
-        write_error = self._error_writer(request.path)
-        asked = request.path.split("/")
-        allowed = sorted(
+    def _without_route(self, request: Request) -> Response:
+        """The answer to OPTIONS, or to a method that the path does not take.
+
+        Raises:
+            MethodNotAllowed, NotFound: there is no such route.
+        """
+        allowed = self._allowed(request.path)
+        if not allowed:
+            raise NotFound("Not found: check the path.")
+        if request.method == "OPTIONS":
+            return Response(204, headers=(("Allow", ", ".join(allowed)),))
+        raise MethodNotAllowed(f"This path takes {' or '.join(allowed)}.", allowed=allowed)
+
+    def _allowed(self, path: str) -> tuple[str, ...]:
+        """The methods that a path takes; none for an unknown path."""
+        asked = path.split("/")
+        found = {
             method
             for shape, methods in self._methods.items()
-            if len(shape.split("/")) == len(asked) and _fits(shape.split("/"), asked)
+            if path == WHOLE_SERVER or (len(shape.split("/")) == len(asked) and _fits(shape.split("/"), asked))
             for method in methods
-        )
-        if not allowed:
-            return write_error(NotFound("Not found: check the path."))
-        refused = write_error(InvalidRequest(f"This path takes {' or '.join(allowed)}."))
-        return Response(METHOD_NOT_ALLOWED, refused.body, (*refused.headers, ("Allow", ", ".join(allowed))))
-
-    def _error_writer(self, path: str) -> ErrorWriter:
-        return envelope_error(self._version) if is_enveloped(path) else plain_error
+        }
+        return tuple(sorted(found | {"HEAD"} if "GET" in found else found))
 
 
 def _document_handler(get: Callable[[], Awaitable[bytes]]) -> PathHandler:
@@ -152,3 +178,13 @@ def _shape(segments: tuple[str, ...]) -> str:
 
 def _fits(shape: list[str], asked: list[str]) -> bool:
     return all(segment == text or (segment == "{}" and text) for segment, text in zip(shape, asked, strict=True))
+
+
+def _check_encoding(request: Request) -> None:
+    """Refuse what was compressed on its way: the limits on a body's size would not hold.
+
+    Raises:
+        UnsupportedEncoding: it was.
+    """
+    if request.headers["content-encoding"].lower() not in {"", "identity"}:
+        raise UnsupportedEncoding("Herod reads no compressed bodies: send it without Content-Encoding.")

@@ -11,24 +11,21 @@ from typing import Final, Protocol
 
 import trio
 
-from herod.protocols.http import Handler, Request, Response
+from herod.protocols.http import Handler, Refuse, Request, Response
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
 from herod.server.logs import log_answer, shown_path
-from herod.server.request_head import Refusal
 from herod.server.request_reader import RequestReader, Stage
 from herod.server.response_writer import (
     CONTINUE,
-    INTERNAL,
     LAST_PIECE,
-    OVERLOADED,
     AnswerWriter,
     encode_piece,
-    refusal_response,
 )
 from herod.server.send_buffer_limits import SMALL_BYTES
 from herod.server.sockets.socket_byte_stream import Transport
 from herod.store.store_interface import ByteStream
+from herod_client.core.errors import HerodError, InternalError, Unavailable
 
 __all__ = ["Acceptor", "Connection"]
 
@@ -43,6 +40,7 @@ class Acceptor(Protocol):
 
     Attributes:
         handle: answers one request.
+        refuse: writes the response to a request that no handler gets, in the format of its path.
         limits: the limits on clients.
         writer: encodes responses.
         now: the sweep's clock, in trio's seconds; up to one sweep old.
@@ -50,6 +48,7 @@ class Acceptor(Protocol):
     """
 
     handle: Handler
+    refuse: Refuse
     limits: Limits
     writer: AnswerWriter
     now: float
@@ -142,12 +141,12 @@ class Connection:
     async def _serve(self) -> None:
         await self._begin()
         if self.is_turned_away:
-            await self._refuse(OVERLOADED)
+            await self._refuse(Unavailable("Too many connections are open: try again in a second.", retry_after=1))
             return
         try:
             await self._answer_all()
-        except Refusal as refusal:
-            await self._refuse(refusal_response(refusal))
+        except HerodError as refusal:
+            await self._refuse(refusal)
 
     async def _begin(self) -> None:
         """Do the handshake under the deadline of a head; meanwhile the connection counts as waiting for the client."""
@@ -216,7 +215,8 @@ class Connection:
             data = self._encode(response, method=request.method, is_last=is_last)
         except Exception:  # noqa: BLE001 - the outer boundary of a handler; logged with its traceback
             _log.exception("%s %s failed", request.method, shown_path(request.path))
-            response = INTERNAL
+            fault = InternalError("An internal error occurred: herod's log has the details.")
+            response = acceptor.refuse(fault, request.method, request.path, request.source)
             is_last = self._reader.is_last or acceptor.is_draining
             data = self._encode(response, method=request.method, is_last=is_last)
         self.in_hand = None
@@ -281,9 +281,14 @@ class Connection:
             is_chunked=self._reader.is_modern,
         )
 
-    async def _refuse(self, response: Response) -> None:
-        await self._send(self._encode(response, method="", is_last=True))
-        log_answer(method="-", path="-", status=response.status, seconds=0.0, source=self._source.label)
+    async def _refuse(self, error: HerodError) -> None:
+        """Answer a request that could not be read, and close."""
+        method, path = self._reader.asked
+        response = self._acceptor.refuse(error, method, path, self._source)
+        await self._send(self._encode(response, method=method, is_last=True))
+        log_answer(
+            method=method or "-", path=path or "-", status=response.status, seconds=0.0, source=self._source.label
+        )
         await self._linger()
 
     async def _linger(self) -> None:

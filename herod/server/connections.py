@@ -17,7 +17,9 @@ from typing import Final
 
 import trio
 
-from herod.protocols.http import Handler
+from herod.protocols.http import Handler, Refuse, Response
+from herod.protocols.responses import plain_error
+from herod.scopes.principal import Source
 from herod.server.connection import Connection
 from herod.server.connection_eviction import Eviction
 from herod.server.connection_limits import Limits
@@ -30,6 +32,7 @@ from herod.server.sockets.socket_byte_stream import SocketTransport
 from herod.server.sockets.tls import TlsTransport
 from herod.settings.trusted_proxies import NO_PROXIES, TrustedProxies
 from herod.throttle.source_shares import share_of
+from herod_client.core.errors import HerodError
 
 __all__ = ["raise_descriptor_limit", "serve"]
 
@@ -55,12 +58,17 @@ def raise_descriptor_limit(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _refuse_plainly(error: HerodError, method: str, path: str, source: Source) -> Response:
+    return plain_error(error)
+
+
 async def serve(
     listeners: Listeners,
     handle: Handler,
     *,
     limits: Limits,
     shutdown: trio.Event,
+    refuse: Refuse = _refuse_plainly,
     proxies: TrustedProxies = NO_PROXIES,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -72,14 +80,15 @@ async def serve(
 
     Args:
         listeners: already listening, or tried again. They are stopped, not closed: the caller releases their locks.
-        handle: answers one request. An exception is logged and answered with a bare 500.
+        handle: answers one request. An exception is logged and refused without its details.
         limits: the limits on clients.
         shutdown: set by the signal handler.
+        refuse: writes the response to a request that no handler gets.
         proxies: the trusted proxies.
         task_status: started once connections are accepted.
     """
     sources = ConnectionSources(proxies)
-    server = _Server(handle, limits, sources)
+    server = _Server(handle, refuse, limits, sources)
     async with trio.open_nursery() as tasks:
         async with trio.open_nursery() as accepting:
 
@@ -112,8 +121,9 @@ async def serve(
 class _Server:
     """What connections share, as `Acceptor` says, and the list of them."""
 
-    def __init__(self, handle: Handler, limits: Limits, sources: ConnectionSources) -> None:
+    def __init__(self, handle: Handler, refuse: Refuse, limits: Limits, sources: ConnectionSources) -> None:
         self.handle = handle
+        self.refuse = refuse
         self._sources = sources
         self.limits = limits
         self.writer = AnswerWriter()

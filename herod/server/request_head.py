@@ -1,7 +1,7 @@
 """Parses a request's head: bytes to a checked `RequestHead`, or a refusal (RFC 9110, RFC 9112). Sans-IO.
 
 llhttp parses strictly; this file also refuses what llhttp accepts. It must never guess where a message ends:
-anything that two parsers could frame differently is refused, and a refusal ends the connection.
+anything that two parsers could frame differently is refused, and a refusal (a `HerodError`) ends the connection.
 """
 
 import re
@@ -12,26 +12,29 @@ from typing import Final, NamedTuple
 import httptools
 
 from herod.server.connection_limits import Limits
+from herod.server.request_line import RequestLine, parse_request_line
+from herod_client.core.errors import InvalidRequest, MalformedRequest, NotImplementedHere, TooLarge
 
-__all__ = ["ChunkedBody", "Refusal", "RequestHead", "check_first_byte", "parse_head", "too_large"]
+__all__ = ["ChunkedBody", "RequestHead", "check_first_byte", "parse_head"]
 
-# A duplicate of these would be ambiguous, or could smuggle a credential past a check of the first.
-_SINGULAR: Final = frozenset(
-    {
-        "authorization",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "origin",
-        "transfer-encoding",
-        "x-api-key",
-        "x-herod-secret",
-        "x-resource-secret",
-    }
-)
+# A duplicate of these could smuggle a credential past a check of the first.
+_CREDENTIALS: Final = frozenset({"authorization", "x-api-key", "x-herod-secret"})
+# A duplicate of these would be ambiguous.
+_SINGULAR: Final = _CREDENTIALS | {
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "origin",
+    "transfer-encoding",
+    "x-resource-secret",
+}
+# A message with two of these could be framed, or directed, in two ways.
+_FRAMING: Final = frozenset({"content-length", "expect", "host", "transfer-encoding"})
 
-_MALFORMED: Final = "the request is not well-formed HTTP/1.1"
+_MALFORMED: Final = "The request is not well-formed HTTP/1.1."
+
+_METHOD_BYTES: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
 # Common header names, so that they need not be decoded each time.
 _NAMES: Final = {
@@ -49,37 +52,16 @@ _NAMES: Final = {
     )
     for name in (name, name.lower())
 }
-# Origin form only (RFC 9112, section 3.2.1), without the fragment that llhttp accepts.
-_TARGET: Final = re.compile(rb"/[!-\"$-~]*")
 _HOST: Final = re.compile(r"[A-Za-z0-9._~%:\[\]-]*")
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
-
-
-class Refusal(Exception):
-    """The bytes are not an acceptable request. The connection ends after the response.
-
-    Attributes:
-        status: 400, or 413 for a request over a limit.
-        code: `invalid_request` or `too_large`.
-        message: public.
-    """
-
-    def __init__(self, message: str, *, status: int = 400, code: str = "invalid_request") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-
-
-def too_large(message: str) -> Refusal:
-    """A refusal of a request over a limit."""
-    return Refusal(message, status=413, code="too_large")
+_CODING: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 class RequestHead(NamedTuple):
     """A request's head, parsed and checked.
 
     Attributes:
+        is_https: the scheme in the target; None if it has none.
         length: the body's Content-Length; 0 if there is none or it is chunked.
         is_last: the connection must close after the response, because the client asks for it or the framing needs it.
         is_modern: HTTP/1.1, not 1.0.
@@ -90,6 +72,7 @@ class RequestHead(NamedTuple):
     path: str
     query: str
     headers: Mapping[str, str]
+    is_https: bool | None
     length: int
     is_chunked: bool
     is_last: bool
@@ -155,7 +138,7 @@ class ChunkedBody:
         """Decode bytes from the wire; those after the end are dropped.
 
         Raises:
-            Refusal: it is malformed or too long.
+            MalformedRequest, TooLarge: it is malformed or too long.
         """
         if self.is_done:
             return
@@ -163,10 +146,10 @@ class ChunkedBody:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             if not self.is_done:  # invalid bytes after the message do not matter
-                raise Refusal(_MALFORMED) from error
+                raise MalformedRequest(_MALFORMED) from error
         self._left -= len(data)
         if len(self.data) > self._limits.body_bytes or (self._left < 0 and not self.is_done):
-            raise too_large(f"the body is too large: send at most {self._limits.body_bytes} bytes")
+            raise TooLarge(f"The body is too large: send at most {self._limits.body_bytes} bytes.")
 
     def on_body(self, part: bytes) -> None:
         """Add a piece; llhttp calls it, even for another message after this one."""
@@ -180,17 +163,21 @@ class ChunkedBody:
 
 def check_first_byte(data: bytes) -> None:
     """Refuse bytes that cannot begin a method; TLS and other protocols differ in the first byte."""
-    if not 0x41 <= data[0] <= 0x5A:  # A to Z
-        raise Refusal(_MALFORMED)
+    if data[0] not in _METHOD_BYTES:
+        raise MalformedRequest(_MALFORMED)
 
 
 def parse_head(data: bytes, *, limits: Limits) -> RequestHead:
     """Parse one head, including the blank line.
 
     Raises:
-        Refusal: the head is malformed, ambiguous or over a limit.
+        MalformedRequest: it is malformed or ambiguous.
+        InvalidRequest: a header that only one may be of is repeated.
+        NotImplementedHere: its method or transfer coding is unknown.
+        TooLarge: it is over a limit.
     """
     check_first_byte(data)
+    line = parse_request_line(data)
     collector = _Collector()
     parser = httptools.HttpRequestParser(collector)
     try:
@@ -198,67 +185,73 @@ def parse_head(data: bytes, *, limits: Limits) -> RequestHead:
     except httptools.HttpParserUpgrade:
         pass  # upgrades are not supported: the request is answered as if it had not asked for one
     except httptools.HttpParserError as error:
-        raise Refusal(_MALFORMED) from error
-    if collector.heads != 1:
-        raise Refusal(_MALFORMED)
+        raise MalformedRequest(_MALFORMED) from error
+    # llhttp accepts more than one space in the request line; RFC 9112, section 3, does not.
+    if collector.heads != 1 or parser.get_method() != line.method or collector.target != line.target:
+        raise MalformedRequest(_MALFORMED)
     if collector.count > limits.headers:
-        raise too_large(f"too many headers: send at most {limits.headers}")
+        raise TooLarge(f"The request has too many headers: send at most {limits.headers}.")
     if collector.twice is not None:
-        raise Refusal(f"duplicate header {collector.twice}: send it once")
-    method = parser.get_method()
-    target = collector.target
-    if method == b"CONNECT" or not _TARGET.fullmatch(target):
-        raise Refusal("the request target must be a path in ASCII")
-    # llhttp accepts more than one space; RFC 9112, section 3, does not.
-    line = b"%b %b HTTP/1." % (method, target)
-    is_modern = data.startswith(b"1\r\n", len(line))
-    if not data.startswith(line) or not (is_modern or data.startswith(b"0\r\n", len(line))):
-        raise Refusal("the request line must be a method, a path and HTTP/1.1, separated by single spaces")
-    head = _check_framing(method, target, collector.headers, is_modern=is_modern)
+        raise _repeated(collector.twice)
+    head = _check_framing(line, collector.headers)
     if head.length > limits.body_bytes:
-        raise too_large(f"the body is too large: send at most {limits.body_bytes} bytes")
+        raise TooLarge(f"The body is too large: send at most {limits.body_bytes} bytes.")
     return head
 
 
-def _check_framing(method: bytes, target: bytes, headers: dict[str, str], *, is_modern: bool) -> RequestHead:
+def _repeated(name: str) -> InvalidRequest:
+    message = f"The header {name.title()} is repeated: send it once."
+    if name in _FRAMING:
+        return MalformedRequest(message)
+    return InvalidRequest(message, reason="two_credentials" if name in _CREDENTIALS else None)
+
+
+def _check_framing(line: RequestLine, headers: dict[str, str]) -> RequestHead:
     host = headers.get("host")
     if host is None:
-        if is_modern:
-            raise Refusal("the header Host is missing")
+        if line.is_modern:
+            raise MalformedRequest("The header Host is missing: send the host and port of the address asked.")
     elif not _HOST.fullmatch(host):
-        raise Refusal("the header Host is not a valid host")
+        raise MalformedRequest("The header Host is not a host and port.")
+    if line.authority is not None:  # it replaces Host (RFC 9112, section 3.2.2)
+        if not _HOST.fullmatch(line.authority):
+            raise MalformedRequest("The request's target does not begin with a scheme, a host and a port.")
+        headers["host"] = line.authority
     length = headers.get("content-length")
     if length is not None and not _DIGITS.fullmatch(length):
-        raise Refusal("Content-Length must be a number")
+        raise MalformedRequest("The header Content-Length is not a number.")
     coding = headers.get("transfer-encoding")
     if coding is not None:
-        _check_coding(coding, length, is_modern=is_modern)
+        _check_coding(coding, length, is_modern=line.is_modern)
     expectation = headers.get("expect")
     if expectation is not None and expectation.lower() != "100-continue":
-        raise Refusal("the only supported expectation is 100-continue")
+        raise MalformedRequest("The header Expect may only be 100-continue.")
     options = headers.get("connection")
-    path, _, query = target.decode("ascii").partition("?")
     return RequestHead(
-        method=method.decode("ascii"),
-        path=path,
-        query=query,
+        method=line.method.decode("ascii"),
+        path=line.path,
+        query=line.query,
         headers=MappingProxyType(headers),
+        is_https=line.is_https,
         length=int(length) if length is not None else 0,
         is_chunked=coding is not None,
-        is_last=not is_modern or coding is not None or (options is not None and _has_close(options)),
-        is_modern=is_modern,
-        wants_continue=is_modern and expectation is not None,
+        is_last=not line.is_modern or coding is not None or (options is not None and _has_close(options)),
+        is_modern=line.is_modern,
+        wants_continue=line.is_modern and expectation is not None,
     )
 
 
 def _check_coding(coding: str, length: str | None, *, is_modern: bool) -> None:
     """Refuse the framings by which requests are smuggled (RFC 9112, section 6.1)."""
     if not is_modern:
-        raise Refusal("Transfer-Encoding needs HTTP/1.1")
+        raise MalformedRequest("The header Transfer-Encoding needs HTTP/1.1.")
     if length is not None:
-        raise Refusal("Transfer-Encoding and Content-Length exclude each other")
-    if coding.lower() != "chunked":
-        raise Refusal("the only supported Transfer-Encoding is chunked")
+        raise MalformedRequest("The headers Transfer-Encoding and Content-Length exclude each other: send one.")
+    *others, last = (word.strip(" \t") for word in coding.lower().split(","))
+    if last != "chunked" or "chunked" in others or not all(map(_CODING.fullmatch, others)):
+        raise MalformedRequest("The header Transfer-Encoding must be chunked.")
+    if others:
+        raise NotImplementedHere("Herod takes no Transfer-Encoding but chunked: send the body uncompressed.")
 
 
 def _has_close(options: str) -> bool:

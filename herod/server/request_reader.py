@@ -14,7 +14,9 @@ from typing import Final
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
-from herod.server.request_head import ChunkedBody, Refusal, RequestHead, check_first_byte, parse_head, too_large
+from herod.server.request_head import ChunkedBody, RequestHead, check_first_byte, parse_head
+from herod.server.request_line import asked_of
+from herod_client.core.errors import MalformedRequest, Misdirected, TooLarge
 
 __all__ = ["RequestReader", "Stage"]
 
@@ -66,6 +68,12 @@ class RequestReader:
         return Stage.HEAD if self._input or not self._is_fresh else Stage.IDLE
 
     @property
+    def asked(self) -> tuple[str, str]:
+        """The method and path of the request that is being read, or was refused; empty if they are not known."""
+        head = self._body_head
+        return asked_of(self._input) if head is None else (head.method, head.path)
+
+    @property
     def has_leftover(self) -> bool:
         """Whether there are, or may be, bytes after the last taken request."""
         return self._was_chunked or bool(self._input)
@@ -74,7 +82,7 @@ class RequestReader:
         """Add bytes from the wire.
 
         Raises:
-            Refusal: as in `take`.
+            HerodError: as in `take`.
         """
         self._owes_continue = False
         if self._body_head is None:
@@ -96,7 +104,7 @@ class RequestReader:
         """Return the next whole request, or None if more bytes are needed.
 
         Raises:
-            Refusal: the bytes are not an acceptable request; the reader must not be used again.
+            HerodError: the bytes are not an acceptable request; the reader must not be used again.
         """
         head = self._body_head
         if head is None:
@@ -133,15 +141,21 @@ class RequestReader:
             return None
         end += 4
         if end > self._limits.head_bytes:
-            raise too_large(f"the head is too large: send at most {self._limits.head_bytes} bytes")
+            raise TooLarge(f"The head is too large: send at most {self._limits.head_bytes} bytes.")
+        raw = data[:end]
+        head = self.known_heads.get(raw)
+        if head is None:
+            head = self._parse_head(raw)
         self._scanned = 0
         self._is_fresh = True
         self._input = data[end:]
-        raw = data[:end]
-        known = self.known_heads.get(raw)
-        if known is not None:
-            return known
+        return head
+
+    def _parse_head(self, raw: bytes) -> RequestHead:
         head = parse_head(raw, limits=self._limits)
+        if head.is_https is not None and head.is_https is not self._source.secure:  # RFC 9110, section 7.4
+            raise Misdirected("The scheme in the request's target is not that of the connection.")
+        end = len(raw)
         if end <= _KEPT_HEAD_BYTES and len(head.headers) <= _KEPT_HEAD_FIELDS:
             if len(self.known_heads) >= _KEPT_HEADS:
                 self.known_heads.clear()
@@ -160,12 +174,12 @@ class RequestReader:
     def _check_partial_head(self, data: bytes) -> None:
         """Refuse at once what more bytes cannot make valid, instead of waiting for the deadline."""
         if len(data) >= self._limits.head_bytes:
-            raise too_large(f"the head is too large: send at most {self._limits.head_bytes} bytes")
+            raise TooLarge(f"The head is too large: send at most {self._limits.head_bytes} bytes.")
         check_first_byte(data)
         newline = data.find(b"\n", self._scanned)
         while newline >= 0:
             if data[newline - 1] != _CR:
-                raise Refusal("lines must end in CR LF: a bare CR or LF is not accepted")
+                raise MalformedRequest("The lines of a head must end in CR LF: a bare CR or LF is not accepted.")
             newline = data.find(b"\n", newline + 1)
 
     def _begin_body(self, head: RequestHead) -> None:

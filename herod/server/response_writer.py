@@ -8,17 +8,12 @@ import time
 from email.utils import formatdate
 from typing import Final
 
-import msgspec
-
 from herod.protocols.http import SECURITY_HEADERS, STRICT_TRANSPORT, Response
-from herod.server.request_head import Refusal
 
-__all__ = ["CONTINUE", "INTERNAL", "LAST_PIECE", "OVERLOADED", "AnswerWriter", "encode_piece", "refusal_response"]
+__all__ = ["CONTINUE", "LAST_PIECE", "AnswerWriter", "encode_piece"]
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_PIECE: Final = b"0\r\n\r\n"
-
-_JSON: Final = (("Content-Type", "application/json"),)
 
 # Other statuses are sent without a phrase; clients ignore it (RFC 9112, section 4).
 _PHRASES: Final = {
@@ -40,6 +35,7 @@ _PHRASES: Final = {
     421: "Misdirected Request",
     429: "Too Many Requests",
     500: "Internal Server Error",
+    501: "Not Implemented",
     503: "Service Unavailable",
 }
 _BODILESS: Final = frozenset({204, 304})
@@ -50,25 +46,6 @@ _CHUNKED: Final = b"Transfer-Encoding: chunked\r\n"
 # The cache of heads: entries, and the longest.
 MAX_PREFIXES: Final = 256
 MAX_PREFIX_BYTES: Final = 4096
-
-
-def _error(code: str, message: str) -> bytes:
-    return msgspec.json.encode({"error": {"code": code, "message": message}})
-
-
-def refusal_response(refusal: Refusal) -> Response:
-    """The response to bytes that are not an acceptable request, in the form of the plain routes; closes."""
-    return Response(refusal.status, _error(refusal.code, refusal.message), _JSON, close=True)
-
-
-# Does not reveal what went wrong: that is in the log.
-INTERNAL: Final = Response(500, _error("internal", "an internal error occurred: see herod's log"), _JSON)
-OVERLOADED: Final = Response(
-    503,
-    _error("unavailable", "too many connections are open: try again in a second"),
-    (*_JSON, ("Retry-After", "1")),
-    close=True,
-)
 
 
 def encode_piece(piece: bytes) -> bytes:

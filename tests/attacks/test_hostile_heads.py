@@ -12,11 +12,12 @@ import h11
 import trio
 
 from attacks.hostile_heads import SMUGGLED, heads
+from herod.protocols.error_codes import row_of
 from herod.protocols.http import Request, Response
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
-from herod.server.request_head import Refusal
 from herod.server.request_reader import RequestReader
+from herod_client.core.errors import HerodError
 from support.in_process_server import GET, QUICK, Client, Running, echo, serving
 from support.soak_rounds import chance, count
 
@@ -35,8 +36,8 @@ def read(pieces: Iterable[bytes]) -> tuple[list[Message], int]:
                 found.append((request.method, f"{request.path}?{request.query}".removesuffix("?"), request.body))
                 if reader.is_last:
                     return found, 0
-    except Refusal as refusal:
-        return found, refusal.status
+    except HerodError as refusal:
+        return found, row_of(refusal).http
     return found, 0
 
 
@@ -70,14 +71,15 @@ def test_one_meaning(say: Callable[[str], None]) -> None:
         for pieces in ([text[:at], text[at:]], [text[n : n + 1] for n in range(len(text))]):
             assert read(pieces) == whole, data
         requests, status = whole
-        assert status < 500
+        assert status < 500 or status == 501
         if not requests:
             continue
         accepted += 1
         second = first_by_h11(text)
         if second is not None:
             agreed += 1
-            assert second == requests[0], data
+            method, target, body = second
+            assert (method, target.removeprefix("http://h"), body) == requests[0], data
         assert {target for _, target, _ in requests} <= {"/a", "/../a", "*", "/smuggled"}, data
     assert accepted < HEADS // 2
     say(f"{HEADS} heads: {accepted} accepted, {agreed} of them by h11, too, with the same meaning")
@@ -112,7 +114,7 @@ async def test_on_sockets(say: Callable[[str], None]) -> None:
             for by_bytes in (False, True):
                 seen.clear()
                 said = await send(running, data + SMUGGLED, by_bytes=by_bytes)
-                assert b"HTTP/1.1 5" not in said, data
+                assert b"HTTP/1.1 5" not in said.replace(b"HTTP/1.1 501", b""), data
                 assert seen == [target.partition("?")[0] for _, target, _ in expected], data
                 statuses[said[9:12]] += 1
         async with await running.connect() as good:

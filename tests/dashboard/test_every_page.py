@@ -109,7 +109,7 @@ async def test_no_other_file_is_served(dashboard: Harness, name: str) -> None:
         ("POST", "/ui/home", 405, "GET, HEAD"),
         ("DELETE", "/ui/home", 405, "GET, HEAD, POST"),
         ("OPTIONS", "/ui/home", 405, "GET, HEAD, POST"),
-        ("DELETE", "/", 405, "GET, POST"),
+        ("DELETE", "/", 405, "GET, HEAD, POST"),
     ],
 )
 async def test_what_is_no_page(dashboard: Harness, method: str, target: str, status: int, allow: str | None) -> None:

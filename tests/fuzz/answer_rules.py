@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fuzz.request_generator import Ask
 from herod.protocols.error_codes import row_of
+from herod.protocols.error_formats import without_final_slash
 from herod_client.core import errors
 from herod_client.core.errors import HerodError
 
@@ -16,7 +17,6 @@ __all__ = ["judge", "shown_once"]
 
 # Secrets that an answer may contain because it has just created them.
 ONCE: Final = ("client_secret", "key", "access_token")
-GUARDED: Final = {403, 421}
 PROTOCOL_CODES: Final = {-32700, -32600, -32601}
 OAUTH_PATHS: Final = {"/token", "/introspect", "/revoke"}
 
@@ -28,13 +28,13 @@ def _all(base: type[HerodError]) -> Iterable[type[HerodError]]:
 
 
 # code → HTTP status, JSON-RPC code, OAuth errors
-KNOWN: Final[dict[str, tuple[int, int]]] = {}
+KNOWN: Final[dict[str, set[tuple[int, int]]]] = {}
 OAUTH: Final[dict[str, set[int]]] = {}
 for _one in _all(errors.HerodError):
     _made = HerodError.__new__(_one)
     _row = row_of(_made)
     if hasattr(_one, "code"):
-        KNOWN[_one.code] = (_row.http, _row.rpc)
+        KNOWN.setdefault(_one.code, set()).add((_row.http, _row.rpc))
     OAUTH.setdefault(_row.oauth, set()).add(_row.http)
 
 
@@ -50,7 +50,7 @@ def judge(ask: Ask, status: int, headers: Mapping[str, str], body: bytes, *, sec
         AssertionError: the answer breaks a rule.
     """
     assert 200 <= status < 500, (status, body)
-    path = ask.target.partition("?")[0]
+    path = without_final_slash(ask.target.partition("?")[0])
     if ask.method == "HEAD" or status == 204:
         assert body == b""
         value = None
@@ -65,7 +65,7 @@ def judge(ask: Ask, status: int, headers: Mapping[str, str], body: bytes, *, sec
         for one in value if isinstance(value, list) else [value]:
             _judge_rpc(one)
     elif status >= 400:
-        _judge_error(path, status, headers, value)
+        _judge_error(ask.method, path, status, headers, value)
     elif value is not None and path.startswith("/api/v1/"):
         assert value.keys() == {"data", "meta"}
     _judge_echo(status, headers, value, secrets)
@@ -101,10 +101,11 @@ def _judge_rpc(answer: Any) -> None:
     assert error["code"] != -32603
     assert error["message"]
     code = error["data"]["code"]
-    assert error["code"] == KNOWN[code][1] or (code == "invalid_request" and error["code"] in PROTOCOL_CODES)
+    codes = {rpc for _, rpc in KNOWN[code]}
+    assert error["code"] in codes or (code == "invalid_request" and error["code"] in PROTOCOL_CODES)
 
 
-def _judge_error(path: str, status: int, headers: Mapping[str, str], value: Any) -> None:
+def _judge_error(method: str, path: str, status: int, headers: Mapping[str, str], value: Any) -> None:
     if status == 401:
         assert "www-authenticate" in headers
     elif status == 429:
@@ -113,17 +114,19 @@ def _judge_error(path: str, status: int, headers: Mapping[str, str], value: Any)
         assert headers["allow"]
     if value is None:
         return
-    if path in OAUTH_PATHS and "error_description" in value:
+    if path == "/rpc" or (path == "/" and method == "POST"):
+        _judge_rpc(value)
+        return
+    if path in OAUTH_PATHS:
         assert value.keys() == {"error", "error_description"}
         assert status in OAUTH[value["error"]]
         return
-    is_enveloped = path.startswith(("/api/v1/", "/api/auth/")) and status not in GUARDED
+    is_enveloped = path.startswith(("/api/v1", "/api/auth"))
     assert value.keys() - {"meta"} == {"error"}
     assert not is_enveloped or "meta" in value
     error = value["error"]
     assert error.keys() - {"hint"} == {"code", "message"}
-    expected = KNOWN[error["code"]][0]
-    assert status == expected or (error["code"] == "invalid_request" and status in {405, *GUARDED})
+    assert status in {http for http, _ in KNOWN[error["code"]]}
 
 
 def _judge_echo(status: int, headers: Mapping[str, str], value: Any, secrets: Iterable[str]) -> None:

@@ -17,6 +17,13 @@ PUBLISHED = {
     "InvalidTarget": ("invalid_request", 400, -32602, "invalid_target"),
     "UnsupportedTokenType": ("invalid_request", 400, -32602, "unsupported_token_type"),
     "UnsupportedGrantType": ("invalid_request", 400, -32602, "unsupported_grant_type"),
+    "MalformedRequest": ("invalid_request", 400, -32600, "invalid_request"),
+    "ForeignOrigin": ("invalid_request", 403, -32600, "invalid_request"),
+    "MethodNotAllowed": ("invalid_request", 405, -32600, "invalid_request"),
+    "UnsupportedEncoding": ("invalid_request", 415, -32600, "invalid_request"),
+    "Misdirected": ("invalid_request", 421, -32600, "invalid_request"),
+    "NotImplementedHere": ("invalid_request", 501, -32600, "invalid_request"),
+    "InternalError": ("internal", 500, -32603, "server_error"),
     "TooLarge": ("too_large", 413, -32600, "invalid_request"),
     "Unauthenticated": ("bad_credentials", 401, 4001, "invalid_client"),
     "BadCredentials": ("bad_credentials", 401, 4001, "invalid_client"),
@@ -47,6 +54,8 @@ def make(kind: type[HerodError]) -> HerodError:
     """Create an error of this class."""
     if kind is errors.RateLimited:
         return errors.RateLimited("Slow down.", retry_after=7)
+    if kind is errors.MethodNotAllowed:
+        return errors.MethodNotAllowed("No.", allowed=("GET", "HEAD"))
     if kind is errors.MissingScope:
         return errors.MissingScope("No.", missing="admin", hint="herod user scope X admin")
     return kind("No.")
@@ -80,6 +89,10 @@ def test_each_error_on_each_door(kind: type[HerodError]) -> None:
         assert headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="admin"'
     if kind is errors.RateLimited:
         assert headers["Retry-After"] == "7"
+    if kind is errors.MethodNotAllowed:
+        assert headers["Allow"] == "GET, HEAD"
+    if kind is errors.UnsupportedEncoding:
+        assert headers["Accept-Encoding"] == "identity"
 
 
 def test_an_error_without_a_row_is_internal() -> None:

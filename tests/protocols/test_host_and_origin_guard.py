@@ -2,6 +2,7 @@
 
 import pytest
 
+from herod.protocols.error_codes import row_of
 from herod.protocols.host_and_origin_guard import Guard, host_of
 from herod.protocols.http import Request
 from herod.scopes.principal import Source
@@ -13,7 +14,7 @@ TLS = Source(address="127.0.0.1", secure=True)
 def status(headers: dict[str, str], source: Source = TCP, guard: Guard | None = None) -> int | None:
     """The guard's status; None if it lets the request pass."""
     refused = (guard or Guard()).check(Request("GET", "/health", "", headers, b"", source))
-    return None if refused is None else refused.response.status
+    return None if refused is None else row_of(refused).http
 
 
 @pytest.mark.parametrize(

@@ -261,12 +261,12 @@ async def test_a_body_that_is_not_json_is_refused(harness: Harness) -> None:
 
 async def test_paths_and_methods(harness: Harness) -> None:
     """An unknown path is a JSON 404, and another method a 405 that lists the allowed ones."""
-    for path in ("/nothing", "/.well-known/nothing", "/api/v1/users/", "/api/v1/users/a/b/c", "//", "/HEALTH"):
+    for path in ("/nothing", "/.well-known/nothing", "/api/v1/users//", "/api/v1/users/a/b/c", "//", "/HEALTH"):
         answer = await harness.request("GET", path)
         assert (answer.status, answer.json["error"]["code"]) == (404, "not_found"), path
     assert (await admin(harness, "GET", "/api/v1/users?cursor")).status == 400
     answer = await harness.request("PUT", "/api/v1/users/x")
-    assert (answer.status, answer.headers["allow"]) == (405, "DELETE, GET, PATCH")
+    assert (answer.status, answer.headers["allow"]) == (405, "DELETE, GET, HEAD, PATCH")
     assert (await harness.request("GET", "/rpc")).headers["allow"] == "POST"
     assert (await harness.request("HEAD", "/health")).status == 200
     assert (await admin(harness, "GET", "/api/v1/users/%ff")).status == 400

@@ -3,8 +3,7 @@
 import pytest
 
 from herod.protocols.http import Response
-from herod.server.request_head import Refusal
-from herod.server.response_writer import INTERNAL, OVERLOADED, AnswerWriter, refusal_response
+from herod.server.response_writer import AnswerWriter
 
 JSON = (("Content-Type", "application/json"),)
 
@@ -108,14 +107,3 @@ def test_kept_prefixes_are_bounded_and_hold_no_cookie() -> None:
     assert max(len(prefix) for prefix in writer.prefixes.values()) < 4096
     encode(Response(200, headers=(("SET-COOKIE", "session=secret"),)), writer=writer)
     assert not any(b"secret" in prefix for prefix in writer.prefixes.values())
-
-
-def test_errors_have_the_shape_of_plain_routes() -> None:
-    """Errors without a handler have the same format as other errors."""
-    refused = refusal_response(Refusal('a "quoted" reason'))
-    assert (refused.status, refused.close) == (400, True)
-    assert refused.body == b'{"error":{"code":"invalid_request","message":"a \\"quoted\\" reason"}}'
-    assert (INTERNAL.status, INTERNAL.close) == (500, False)
-    assert b'"code":"internal"' in INTERNAL.body
-    assert (OVERLOADED.status, OVERLOADED.close) == (503, True)
-    assert b'"code":"unavailable"' in OVERLOADED.body

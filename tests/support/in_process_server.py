@@ -15,7 +15,8 @@ from typing import Literal, Self
 import pytest
 import trio
 
-from herod.protocols.http import Handler, Request, Response
+from herod.protocols.http import Handler, Refuse, Request, Response
+from herod.protocols.router import Router
 from herod.server.connection_limits import Limits
 from herod.server.connections import serve
 from herod.server.sockets.listener_set import Listeners
@@ -36,6 +37,7 @@ __all__ = [
     "Running",
     "Stall",
     "Way",
+    "ask_router",
     "certificates",
     "descriptors",
     "echo",
@@ -305,7 +307,11 @@ def short_folder() -> Iterator[Path]:
 
 @asynccontextmanager
 async def serving(
-    handle: Handler = echo, *, limits: Limits | None = None, tls: Certificates | None = None
+    handle: Handler = echo,
+    *,
+    limits: Limits | None = None,
+    tls: Certificates | None = None,
+    refuse: Refuse | None = None,
 ) -> AsyncIterator[Running]:
     """Serve on a Unix socket and on 127.0.0.1 while the block runs, then drain."""
     shutdown = trio.Event()
@@ -313,7 +319,8 @@ async def serving(
         running = Running(listeners, shutdown)
 
         async def run(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-            await serve(listeners, handle, limits=limits or Limits(), shutdown=shutdown, task_status=task_status)
+            serve_it = serve if refuse is None else partial(serve, refuse=refuse)
+            await serve_it(listeners, handle, limits=limits or Limits(), shutdown=shutdown, task_status=task_status)
             running.stopped.set()
 
         async with trio.open_nursery() as nursery:
@@ -324,3 +331,10 @@ async def serving(
                 shutdown.set()
                 with trio.CancelScope(shield=True), trio.fail_after(60):
                     await running.stopped.wait()
+
+
+async def ask_router(router: Router, head: str, *, way: Way = "tcp", limits: Limits | None = None) -> Answer:
+    """Send these bytes to a server with this router, on a connection of their own, and read the first answer."""
+    async with serving(router, limits=limits, refuse=router.refuse) as running, await running.connect(way) as client:
+        await client.send(head.encode())
+        return await client.answer(to_head=head.startswith("HEAD "))

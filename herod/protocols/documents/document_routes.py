@@ -126,7 +126,7 @@ def _rpc(name: str) -> Schema:
                     },
                 },
                 "204": {"description": "There were only notifications."},
-                **{str(status): failure(status) for status in (400, 403, 413, 421, 500)},
+                **{str(status): failure(status, "RpcError") for status in (400, 403, 413, 415, 421)},
             },
         }
     }
@@ -149,8 +149,10 @@ MCP_ITEM: Final[Schema] = {
                 "content": {JSON: {"schema": ANSWER, "example": {"jsonrpc": "2.0", "id": 1, "result": {"tools": []}}}},
             },
             "202": {"description": "A notification was accepted."},
-            **{str(status): failure(status, "RpcError") for status in (400, 401, 403, 404, 413, 429, 503)},
-            **{str(status): failure(status) for status in (421, 500)},
+            **{
+                str(status): failure(status, "RpcError")
+                for status in (400, 401, 403, 404, 413, 415, 421, 429, 500, 503)
+            },
         },
     }
 }

@@ -3,19 +3,20 @@
 Defines no status: `error_codes.py` maps errors to them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from herod.pipeline.operation_definition import Operation, Route
 from herod.protocols.documents.common_schemas import SCHEMAS
-from herod.protocols.error_codes import CODES, INTERNAL, Row
+from herod.protocols.error_codes import CODES, INTERNAL, REQUEST_CODES, Row, row_of_kind
+from herod.protocols.error_formats import is_form_route
 from herod.protocols.responses import API_VERSION, is_enveloped
 from herod.scopes.decisions import Access
 from herod_client.core import errors
 from herod_client.core.errors import HerodError
 
-__all__ = ["JSON", "failure", "failure_responses", "failures", "is_oauth"]
+__all__ = ["JSON", "failure", "failure_responses", "failures"]
 
 Schema = dict[str, Any]
 
@@ -27,6 +28,7 @@ ALWAYS: Final[tuple[type[HerodError], ...]] = (
     errors.Unauthenticated,
     errors.PermissionDenied,
     errors.TooLarge,
+    errors.UnsupportedEncoding,
     errors.RateLimited,
     errors.Unavailable,
 )
@@ -65,6 +67,11 @@ MEANINGS: Final[Mapping[int, Meaning]] = {
         "Conflicts with the current state.", errors.Conflict.code, "An account with this email exists already."
     ),
     413: Meaning("The request is too large.", errors.TooLarge.code, "The body is larger than 65536 bytes."),
+    415: Meaning(
+        "The body is compressed.",
+        errors.InvalidRequest.code,
+        "Herod reads no compressed bodies: send it without Content-Encoding.",
+    ),
     421: Meaning(
         "Unknown Host.",
         errors.InvalidRequest.code,
@@ -82,11 +89,8 @@ MEANINGS: Final[Mapping[int, Meaning]] = {
         "The store is read-only: herod's log says why.",
     ),
 }
-OAUTH: Final[Mapping[int, str]] = {
-    **{row.http: row.oauth for row in reversed(list(CODES.values()))},
-    500: INTERNAL.oauth,
-}
-RPC: Final[Mapping[int, int]] = {**{row.http: row.rpc for row in reversed(list(CODES.values()))}, 500: INTERNAL.rpc}
+# The first row of a status is the general one.
+ROWS: Final[Mapping[int, Row]] = {row.http: row for row in reversed([*CODES.values(), *REQUEST_CODES.values()])}
 
 # status → header → whether every such answer has it
 HEADERS: Final[Mapping[int, tuple[str, bool, Schema, str]]] = {
@@ -105,14 +109,17 @@ def failures(operation: Operation, route: Route) -> Schema:
     """The errors that a route may return, by status."""
     kinds = {kind for kind in ALWAYS if kind is not errors.Unauthenticated or operation.needs is not Access.PUBLIC}
     kinds.update(operation.failures)
+    if route.method in {"GET", "DELETE"}:
+        kinds.discard(errors.UnsupportedEncoding)  # there is no body
     if "{" in route.path:
         kinds.add(errors.NotFound)
     if operation.is_command:
         kinds.add(errors.Conflict)
-    statuses = {str(_row(kind).http) for kind in kinds} | {"421", str(INTERNAL.http)}
+    statuses = {str(row_of_kind(kind).http) for kind in kinds} | {"421", str(INTERNAL.http)}
     if operation.status is not None:
         statuses.discard("503")
-    form = "OAuthError" if is_oauth(operation, route) else "ApiError" if is_enveloped(route.path) else "Error"
+    is_form = is_form_route(operation, route.path)
+    form = "OAuthError" if is_form else "ApiError" if is_enveloped(route.path) else "Error"
     return {status: failure(int(status), form) for status in sorted(statuses)}
 
 
@@ -120,9 +127,9 @@ def failure(status: int, form: str = "Error") -> Schema:
     """A reference to one of `failure_responses`.
 
     Args:
-        form: `Error` of plain routes, `ApiError` in the envelope, `OAuthError`, or `RpcError` of `/mcp`.
+        form: `Error` of plain routes, `ApiError` in the envelope, `OAuthError`, or `RpcError` of JSON-RPC endpoints.
     """
-    return {"$ref": f"{RESPONSES}{'Error' if status == 421 else form}{status}"}  # 421: before the path is read
+    return {"$ref": f"{RESPONSES}{form}{status}"}
 
 
 def failure_responses() -> dict[str, Schema]:
@@ -143,29 +150,19 @@ def _failure(status: int, name: str) -> Schema:
     if name == "ApiErrorAnswer":
         example["meta"] = {"api_version": API_VERSION, "server_version": "1.0.0"}
     elif name == "OAuthError":
-        example = {"error": OAUTH.get(status, INTERNAL.oauth), "error_description": meaning.message}
-        if status == 403:  # the one for a foreign origin is not in OAuth's format
-            schema = {"anyOf": [schema, {"$ref": f"{SCHEMAS}ErrorAnswer"}]}
+        example = {"error": ROWS[status].oauth, "error_description": meaning.message}
     return _answer(status, schema, example)
 
 
 def _rpc_failure(status: int) -> Schema:
-    """An error response of `/mcp`: a JSON-RPC error, or one from the checks before it."""
+    """An error response of a JSON-RPC endpoint."""
     meaning = MEANINGS[status]
     example = {
         "jsonrpc": "2.0",
         "id": 1,
-        "error": {"code": RPC.get(status, INTERNAL.rpc), "message": meaning.message, "data": {"code": meaning.code}},
+        "error": {"code": ROWS[status].rpc, "message": meaning.message, "data": {"code": meaning.code}},
     }
-    schema: Schema = {"$ref": f"{SCHEMAS}RpcError"}
-    if status in {400, 403, 413}:
-        schema = {"anyOf": [schema, {"$ref": f"{SCHEMAS}ErrorAnswer"}]}
-    return _answer(status, schema, example)
-
-
-def is_oauth(operation: Operation, route: Route) -> bool:
-    """Whether a route accepts a form and returns OAuth's errors."""
-    return operation.form and not route.path.startswith("/api/")
+    return _answer(status, {"$ref": f"{SCHEMAS}RpcError"}, example)
 
 
 def _answer(status: int, schema: Schema, example: Schema) -> Schema:
@@ -177,11 +174,3 @@ def _answer(status: int, schema: Schema, example: Schema) -> Schema:
         name, is_sure, kind, meaning = HEADERS[status]
         answer["headers"] = {name: {"description": meaning, "required": is_sure, "schema": kind}}
     return answer
-
-
-def _row(kind: type[HerodError]) -> Row:
-    return next(CODES[ancestor] for ancestor in _ancestors(kind) if ancestor in CODES)
-
-
-def _ancestors(kind: type[HerodError]) -> Iterable[Any]:
-    return kind.__mro__

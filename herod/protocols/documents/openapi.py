@@ -10,7 +10,6 @@ from herod.protocols.documents.error_responses import (
     JSON,
     failure_responses,
     failures,
-    is_oauth,
 )
 from herod.protocols.documents.example_values import example_value
 from herod.protocols.documents.json_schemas import (
@@ -26,6 +25,7 @@ from herod.protocols.documents.json_schemas import (
     without_null,
 )
 from herod.protocols.documents.security_schemes import needs_text, requirement, security_schemes
+from herod.protocols.error_formats import is_form_route
 from herod.protocols.responses import is_enveloped
 from herod.protocols.rest import IN_QUERY, STREAM_TYPE
 
@@ -182,7 +182,7 @@ def _parameter(
 
 
 def _body(operation: Operation, route: Route, fields: Mapping[str, Schema], required: frozenset[str]) -> Schema:
-    is_form = is_oauth(operation, route)
+    is_form = is_form_route(operation, route.path)
     if is_form:
         fields = {name: without_null(part) for name, part in {**CLIENT_FIELDS, **fields}.items()}
     schema = object_schema(operation.params, fields, required & fields.keys())

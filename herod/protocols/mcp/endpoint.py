@@ -145,7 +145,7 @@ class McpEndpoint:
             body = error_object(error.code, error.message, said_id, error.data)
             return json_response(body, status=status or mcp_status(error.code))
         except HerodError as error:
-            note_refusal(self._pipeline, request, error)
+            note_refusal(self._pipeline, request.source, error)
             headers = (*JSON_HEADERS, *self._error_headers(error))
             return Response(row_of(error).http, herod_error(error, request_id), headers)
         if asker.revision == MODERN:

@@ -76,7 +76,7 @@ async def test_what_is_not_there(harness: Harness) -> None:
         answer = await harness.request("GET", path)
         assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
     posted = await harness.request("POST", SERVER_PATH, json={})
-    assert (posted.status, posted.headers["allow"]) == (405, "GET")
+    assert (posted.status, posted.headers["allow"]) == (405, "GET, HEAD")
 
 
 async def test_a_public_url_with_a_path(harness: Harness) -> None:

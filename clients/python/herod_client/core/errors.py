@@ -14,14 +14,20 @@ __all__ = [
     "Conflict",
     "Disabled",
     "ExpiredToken",
+    "ForeignOrigin",
     "HerodError",
+    "InternalError",
     "InvalidRequest",
     "InvalidScope",
     "InvalidTarget",
+    "MalformedRequest",
+    "MethodNotAllowed",
+    "Misdirected",
     "MissingScope",
     "MissingSecret",
     "NetworkDenied",
     "NotFound",
+    "NotImplementedHere",
     "PermissionDenied",
     "RateLimited",
     "RevokedToken",
@@ -32,6 +38,7 @@ __all__ = [
     "TooLarge",
     "Unauthenticated",
     "Unavailable",
+    "UnsupportedEncoding",
     "UnsupportedGrantType",
     "UnsupportedTokenType",
     "quoted",
@@ -85,6 +92,34 @@ class UnsupportedGrantType(InvalidRequest):
 
 class UnsupportedTokenType(InvalidRequest):
     """The credential to revoke is of a type that cannot be revoked (RFC 7009, section 2.2.1)."""
+
+
+class MalformedRequest(InvalidRequest):
+    """The bytes are not an acceptable HTTP request (RFC 9112): it is answered 400 in every protocol."""
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The path does not take this method; `allowed` are those that it takes (RFC 9110, section 15.5.6)."""
+
+    def __init__(self, message: str, *, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class NotImplementedHere(InvalidRequest):
+    """The method or the transfer coding is none that herod implements (RFC 9110, section 15.6.2)."""
+
+
+class UnsupportedEncoding(InvalidRequest):
+    """The body is compressed, or encoded otherwise (RFC 9110, section 15.5.16)."""
+
+
+class Misdirected(InvalidRequest):
+    """The request's host is none of herod's (RFC 9110, section 15.5.20)."""
+
+
+class ForeignOrigin(InvalidRequest):
+    """A page of an origin that may not call herod sent the request."""
 
 
 class TooLarge(HerodError):
@@ -191,9 +226,25 @@ class RateLimited(HerodError):
 
 
 class Unavailable(HerodError):
-    """Herod cannot do it now: the store is read-only, a disk is full, a queue is at its limit."""
+    """Herod cannot do it now: the store is read-only, a disk is full, a queue is at its limit.
+
+    Attributes:
+        retry_after: in seconds, where it is known.
+    """
 
     code = "unavailable"
+
+    def __init__(
+        self, message: str, *, reason: str | None = None, hint: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message, reason=reason, hint=hint)
+        self.retry_after = retry_after
+
+
+class InternalError(HerodError):
+    """A fault of herod's own, whose details are in its log and nowhere else."""
+
+    code = "internal"
 
 
 class StartupError(Exception):
