@@ -83,11 +83,13 @@ $(DEV_READY): requirements/dev.txt pyproject.toml | $(RUN_READY)
 	@touch $@
 
 # The secret is kept where the daemon keeps its store by default, so that every clone opens the same store. Without
-# XDG_RUNTIME_DIR (su, a container), and if the system's socket folder is not writable, the socket goes there too.
+# XDG_RUNTIME_DIR (su, a container), and if the system's socket folder is not writable, the socket goes there too, where
+# the commands and clients look for it. A relative XDG_STATE_HOME counts as not set, as everywhere.
 .PHONY: run
 run: $(RUN_READY) ## start the daemon: Unix socket, 127.0.0.1:3350, embedded store (ARGS="--port 4000")
 	@if (( $$(id -u) == 0 )); then folder=/var/lib/herod; \
-	else folder="$${XDG_STATE_HOME:-$${HOME:?is not set}/.local/state}/herod"; fi; \
+	elif [[ "$${XDG_STATE_HOME:-}" == /* ]]; then folder="$$XDG_STATE_HOME/herod"; \
+	else folder="$${HOME:?is not set}/.local/state/herod"; fi; \
 	if [[ -z "$${HERO_SECRET:-}$${HERO_SECRET_FILE:-}" ]]; then \
 	  export HERO_SECRET_FILE="$$folder/hero_secret"; \
 	  if [[ ! -e "$$HERO_SECRET_FILE" ]]; then \
@@ -96,7 +98,6 @@ run: $(RUN_READY) ## start the daemon: Unix socket, 127.0.0.1:3350, embedded sto
 	fi; \
 	if (( $$(id -u) != 0 )) && [[ -z "$${XDG_RUNTIME_DIR:-}" && ! -w /run/herod ]]; then \
 	  export XDG_RUNTIME_DIR="$$folder/run"; (umask 077; mkdir -p "$$XDG_RUNTIME_DIR"); \
-	  echo "XDG_RUNTIME_DIR is not set. In the shell that asks: export XDG_RUNTIME_DIR=$$XDG_RUNTIME_DIR"; \
 	fi; \
 	exec $(BIN)/herod serve $(ARGS)
 

@@ -13,12 +13,11 @@ import click
 from herod_cli.exit_codes import FailureError
 from herod_cli.invocation_context import REQUEST_TIMEOUT, Invocation
 from herod_cli.shared.standard_streams import is_output_closed
+from herod_cli.shared.whole_numbers import MAX_UID, parse_whole
 
-__all__ = ["MAX_UID", "HerodCommand", "HerodGroup", "LazyGroup", "WholeNumber"]
+__all__ = ["HerodCommand", "HerodGroup", "LazyGroup", "WholeNumber"]
 
 MAX_TIMEOUT: Final = 86400
-MAX_DIGITS: Final = 19  # of a number in SQLite
-MAX_UID: Final = 2**32 - 2
 SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
 
@@ -37,9 +36,8 @@ class WholeNumber(click.ParamType[int]):
         Raises:
             BadParameter: it is none, or not between the two.
         """
-        text = str(value).strip()
-        found = int(text) if text.isascii() and text.isdecimal() and len(text) < MAX_DIGITS else -1
-        if found < self._least or (self._greatest is not None and found > self._greatest):
+        found = parse_whole(str(value), self._least, self._greatest)
+        if found is None:
             upper = "" if self._greatest is None else f" to {self._greatest}"
             self.fail(f"{value!r:.80} is not a whole number from {self._least}{upper}.", param, ctx)
         return found
@@ -74,7 +72,7 @@ def _global_options() -> list[click.Parameter]:
             ["--url"],
             metavar="URL",
             help="The daemon: unix:/path, http://HOST:PORT or https://HOST:PORT. Default: HEROD_URL,"
-            " then $XDG_RUNTIME_DIR/herod/herod.sock, then /run/herod/herod.sock.",
+            " then herod/herod.sock in $XDG_RUNTIME_DIR, $XDG_STATE_HOME/herod/run or /run.",
             expose_value=False,
             callback=_keep,
         ),

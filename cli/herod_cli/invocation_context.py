@@ -14,6 +14,7 @@ import click
 from herod_cli.shared.output import Column, print_json, print_notice, print_record, print_sentence, print_table
 from herod_cli.shared.saved_tokens import SavedTokens, credentials_path
 from herod_cli.shared.secret_files import read_named, read_secret
+from herod_cli.shared.whole_numbers import MAX_UID, parse_whole
 
 if TYPE_CHECKING:
     from herod_client import Address, Client, Identity
@@ -22,7 +23,6 @@ __all__ = ["CONNECT_TIMEOUT", "REQUEST_TIMEOUT", "Invocation", "pass_invocation"
 
 CONNECT_TIMEOUT: Final = 10.0
 REQUEST_TIMEOUT: Final = 30.0
-MAX_UID: Final = 2**32 - 1  # (uid_t) -1 is nobody's
 PAGE: Final = 200  # the maximum page size of list operations
 
 
@@ -135,9 +135,10 @@ class Invocation:
         text = os.environ.get("HEROD_SERVER_UID", "")
         if self.server_uid is not None or not text:
             return self.server_uid
-        if not (text.isascii() and text.isdecimal() and int(text) < MAX_UID):
+        uid = parse_whole(text, 0, MAX_UID)
+        if uid is None:
             raise click.UsageError("HEROD_SERVER_UID is not a user id: give a number.")
-        return int(text)
+        return uid
 
     def is_insecure_http(self) -> bool:
         """Whether long-lived secrets are sent over plain http:// too.

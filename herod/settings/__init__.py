@@ -10,7 +10,6 @@ from herod.settings.bind_addresses import (
     FdBind,
     TcpBind,
     UnixBind,
-    default_socket_candidates,
     parse_bind,
     parse_binds,
 )
@@ -44,7 +43,6 @@ __all__ = [
     "Settings",
     "TcpBind",
     "UnixBind",
-    "default_socket_candidates",
     "load_new_secret",
     "load_old_secret",
     "load_settings",

@@ -21,7 +21,6 @@ __all__ = [
     "UnixBind",
     "clear_text_refusal",
     "default_binds",
-    "default_socket_candidates",
     "parse_bind",
     "parse_binds",
     "with_both_loopbacks",
@@ -164,12 +163,6 @@ def default_binds(environ: Mapping[str, str], *, uid: int, port: int = DEFAULT_P
         else UnixBind(runtime / "herod" / "herod.sock", mode=0o600)
     )
     return (unix, *_both_loopbacks(port))
-
-
-def default_socket_candidates(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """The paths where a client looks for the daemon's socket, in this order."""
-    runtime = xdg_folder(environ, "XDG_RUNTIME_DIR")
-    return (SYSTEM_SOCKET,) if runtime is None else (runtime / "herod" / "herod.sock", SYSTEM_SOCKET)
 
 
 def xdg_folder(environ: Mapping[str, str], name: str, below_home: str | None = None) -> Path | None:

@@ -204,9 +204,11 @@ def _find() -> str:
     known = os.environ.get("HEROD_URL")
     if known:
         return known
-    folders = [os.environ.get("XDG_RUNTIME_DIR"), "/run"]
-    for folder in folders:
-        if folder and Path(folder, "herod", "herod.sock").exists():
+    state, home = os.environ.get("XDG_STATE_HOME", ""), os.environ.get("HOME", "")
+    if not state.startswith("/"):
+        state = f"{home}/.local/state"
+    for folder in (os.environ.get("XDG_RUNTIME_DIR", ""), f"{state}/herod/run", "/run"):
+        if folder.startswith("/") and Path(folder, "herod", "herod.sock").exists():
             return f"unix:{folder}/herod/herod.sock"
     raise UnreachableError("no herod socket was found: start the daemon with `herod serve`, or give --url")
 

@@ -68,13 +68,27 @@ def test_loopback() -> None:
     assert not parse_address("http://192.0.2.1").is_loopback  # type: ignore[union-attr]
 
 
-def test_candidates_in_order() -> None:
-    """A user's own socket comes before the system's, and a relative folder is ignored."""
-    assert [one.path for one in candidate_sockets({"XDG_RUNTIME_DIR": "/run/user/7"})] == [
-        "/run/user/7/herod/herod.sock",
-        SYSTEM_SOCKET,
-    ]
-    assert [one.path for one in candidate_sockets({"XDG_RUNTIME_DIR": "user"})] == [SYSTEM_SOCKET]
+@pytest.mark.parametrize(
+    ("environ", "own"),
+    [
+        ({"XDG_RUNTIME_DIR": "/run/user/7"}, ["/run/user/7/herod/herod.sock"]),
+        ({"XDG_RUNTIME_DIR": "user"}, []),
+        (
+            {"XDG_RUNTIME_DIR": "/r/", "XDG_STATE_HOME": "/s/", "HOME": "/h"},
+            ["/r/herod/herod.sock", "/s/herod/run/herod/herod.sock"],
+        ),
+        ({"HOME": "/h"}, ["/h/.local/state/herod/run/herod/herod.sock"]),
+        ({"HOME": "/"}, ["/.local/state/herod/run/herod/herod.sock"]),
+        ({"XDG_STATE_HOME": "s", "HOME": "/h"}, ["/h/.local/state/herod/run/herod/herod.sock"]),
+        ({"XDG_STATE_HOME": "", "HOME": "h"}, []),
+        ({"XDG_RUNTIME_DIR": "/s/herod/run", "XDG_STATE_HOME": "/s"}, ["/s/herod/run/herod/herod.sock"]),
+        ({"XDG_RUNTIME_DIR": "/" + "r" * 100, "HOME": "/\udcff"}, ["/\udcff/.local/state/herod/run/herod/herod.sock"]),
+        ({"HOME": "/h\0"}, []),
+    ],
+)
+def test_candidates_in_order(environ: dict[str, str], own: list[str]) -> None:
+    """A user's own sockets come before the system's; a folder that is relative, or too long, is ignored."""
+    assert [one.path for one in candidate_sockets(environ)] == [*own, SYSTEM_SOCKET]
 
 
 def test_found_in_the_environment_first(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from herod.settings import (
     FdBind,
     TcpBind,
     UnixBind,
-    default_socket_candidates,
     parse_bind,
     parse_binds,
 )
@@ -142,13 +141,6 @@ def test_defaults_of_the_machine(environ: dict[str, str], uid: int) -> None:
         UnixBind(Path("/run/herod/herod.sock"), mode=0o666),
         TcpBind("127.0.0.1", 99),
     )
-
-
-def test_candidates() -> None:
-    """A client looks in its own runtime folder first, then in the system's."""
-    system = Path("/run/herod/herod.sock")
-    assert default_socket_candidates({}) == (system,)
-    assert default_socket_candidates({"XDG_RUNTIME_DIR": "/r"}) == (Path("/r/herod/herod.sock"), system)
 
 
 def test_xdg_folder() -> None:

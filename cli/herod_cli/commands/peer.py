@@ -4,11 +4,12 @@ from typing import Any, Final
 
 import click
 
-from herod_cli.click_base_classes import MAX_UID, HerodGroup, WholeNumber
+from herod_cli.click_base_classes import HerodGroup, WholeNumber
 from herod_cli.commands.user import networks_option
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.account_reference import join_scope
 from herod_cli.shared.output import Column
+from herod_cli.shared.whole_numbers import MAX_UID
 
 __all__ = ["peer"]
 

@@ -25,6 +25,7 @@ from herod_cli.exit_codes import OK, FailureError
 from herod_cli.invocation_context import Invocation, pass_invocation
 from herod_cli.shared.output import print_json, print_lines
 from herod_cli.shared.secret_files import create_private, is_private, open_folder, write_all
+from herod_cli.shared.whole_numbers import MAX_UID, parse_whole
 
 if TYPE_CHECKING:
     from herod.loopback_relay import Relay
@@ -107,16 +108,19 @@ def _ask(invocation: Invocation) -> Mapping[str, object]:
 
 def _own_uids(environ: Mapping[str, str]) -> frozenset[int]:
     """Return the uids whose browsers are accepted: this user's and, under sudo, the calling user's."""
-    before = environ.get("SUDO_UID", "")
-    return frozenset({os.geteuid(), *([int(before)] if os.geteuid() == 0 and before.isdigit() else [])})
+    before = parse_whole(environ.get("SUDO_UID", ""), 0, MAX_UID)
+    return frozenset({os.geteuid(), *([before] if os.geteuid() == 0 and before is not None else [])})
 
 
 def _folder(environ: Mapping[str, str]) -> Path:
     """Return a folder that only this user can access, in memory if possible."""
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     cache = environ.get("XDG_CACHE_HOME", "")
-    parent = Path(runtime) if runtime.startswith("/") else Path(cache) if cache.startswith("/") else None
-    folder = (parent or Path.home() / ".cache") / "herod-ui"
+    home = environ.get("HOME", "")
+    parent = next((one for one in (runtime, cache, home and f"{home}/.cache") if one.startswith("/")), None)
+    if parent is None:
+        raise FailureError("There is no folder for the browser's page.", hint="set HOME, or use `herod ui --print`")
+    folder = Path(parent) / "herod-ui"
     require_own_path(folder / "open.html", "the page for the browser")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

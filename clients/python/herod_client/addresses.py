@@ -106,13 +106,18 @@ def _parse_socket(path: str) -> UnixAddress:
 
 
 def candidate_sockets(environ: Mapping[str, str]) -> tuple[UnixAddress, ...]:
-    """Return the default sockets of this user's and this machine's daemon, in search order."""
-    runtime = environ.get("XDG_RUNTIME_DIR", "")
-    found = []
+    """Return the default sockets of this user's and this machine's daemon, in search order.
+
+    Without XDG_RUNTIME_DIR, `make run` puts the socket below the folder of the store.
+    """
+    folders = [environ.get("XDG_RUNTIME_DIR", "")]
+    state, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME", "")
     # The XDG base directory specification says to ignore a path that is not absolute.
-    if runtime.startswith("/"):
-        found.append(f"{runtime.rstrip('/')}/herod/herod.sock")
-    return tuple(UnixAddress(path) for path in (*found, SYSTEM_SOCKET) if len(os.fsencode(path)) <= MAX_SOCKET_PATH)
+    state = state if state.startswith("/") else f"{home.rstrip('/')}/.local/state" if home.startswith("/") else ""
+    folders.append(f"{state.rstrip('/')}/herod/run" if state else "")
+    found = [f"{folder.rstrip('/')}/herod/herod.sock" for folder in folders if folder.startswith("/")]
+    paths = dict.fromkeys((*found, SYSTEM_SOCKET))
+    return tuple(UnixAddress(path) for path in paths if "\0" not in path and len(os.fsencode(path)) <= MAX_SOCKET_PATH)
 
 
 def find_address(environ: Mapping[str, str]) -> Address:
