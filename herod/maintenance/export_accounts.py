@@ -27,6 +27,7 @@ from herod.store.sqlite.disk.database_files import StoreLock, prepare_file
 from herod.store.sqlite.disk.open_database import OpenedFile, open_file
 from herod.store.sqlite.offline_transaction import OfflineTransaction, transaction
 from herod_client.core.errors import RuntimeFailure
+from herod_client.core.scope_graph import canonical_scope
 
 __all__ = ["Export", "export_accounts"]
 
@@ -108,7 +109,7 @@ def _row(record: Account | ApiKey, known: Mapping[str, bytes], needed: dict[str,
             continue
         match field:
             case "scope":
-                row[column] = " ".join(value)
+                row[column] = canonical_scope(value)
             case "networks":
                 row[column] = list(value)
             case "created_at" | "expires_at":

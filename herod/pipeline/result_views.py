@@ -13,6 +13,7 @@ from herod.identity.effective_principals import is_in_overlap
 from herod.pipeline.operation_definition import SecretText, Time
 from herod.records import Account, ApiKey, PeerRule
 from herod.store.store_interface import Usage
+from herod_client.core.scope_graph import canonical_scope
 
 __all__ = [
     "FormerSecret",
@@ -122,7 +123,7 @@ def networks_list(networks: Iterable[str]) -> list[str]:
 
 # How a field's value looks to users, where it looks different.
 _LOOKS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "scope": " ".join,
+    "scope": canonical_scope,
     "networks": networks_list,
     "created_at": rfc3339,
     "expires_at": rfc3339,
@@ -186,7 +187,7 @@ def peer_view(rule: PeerRule) -> PeerView:
         id=rule.id,
         uid=int(number) if kind == "uid" else None,
         gid=int(number) if kind == "gid" else None,
-        scope=" ".join(rule.scope),
+        scope=canonical_scope(rule.scope),
         networks=networks_list(rule.networks),
         created_at=datetime.fromtimestamp(rule.created_at, UTC),
     )

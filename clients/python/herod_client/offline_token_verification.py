@@ -14,6 +14,7 @@ from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify
 from herod_client.core.bounded_cache import BoundedCache
 from herod_client.core.errors import Disabled, MissingScope, NetworkDenied, RevokedToken, Unavailable
 from herod_client.core.grants import ALL_NETWORKS, Networks, intersect_networks
+from herod_client.core.scope_graph import canonical_scope
 from herod_client.core.signing_keys import SigningKeys
 from herod_client.feed_mirror import FeedMirror, FeedRules, FeedSnapshot, FeedSubject
 
@@ -231,7 +232,7 @@ def _judge(claims: Claims, picture: FeedSnapshot, version: int) -> _Worth:
 
 def _lacking(mask: int, picture: FeedSnapshot, scope: str) -> MissingScope:
     """Return the error that names the first scope that the token does not have."""
-    missing = next((name for name in scope.split() if not mask & picture.graph.bit(name)), scope)
+    missing = canonical_scope([next((name for name in scope.split() if not mask & picture.graph.bit(name)), scope)])
     return MissingScope(f"This needs scope {missing!r}, which this token does not have.", missing=missing)
 
 

@@ -29,7 +29,7 @@ from herod.store.store_interface import Reader, Store, Usage, Writer
 from herod_client.core.errors import InvalidRequest, Unauthenticated
 from herod_client.core.grants import list_networks
 from herod_client.core.key_format import looks_like_key, parse_key
-from herod_client.core.scope_graph import ADMIN
+from herod_client.core.scope_graph import ADMIN, canonical_scope
 
 __all__ = ["auth_create_key", "auth_list_keys", "auth_remove_key", "auth_verify"]
 
@@ -137,7 +137,9 @@ def auth_create_key(tx: Writer, context: Context, params: CreateSupervisorKey) -
         expires_at=_end(context, params, grant.expires_at),
     )
     put_key(tx, context, key)
-    return CreatedSupervisorKey(text, key.name, " ".join(key.scope), rfc3339(key.created_at), rfc3339(key.expires_at))
+    return CreatedSupervisorKey(
+        text, key.name, canonical_scope(key.scope), rfc3339(key.created_at), rfc3339(key.expires_at)
+    )
 
 
 def _end(context: Context, params: CreateSupervisorKey, own: int | None) -> int | None:
@@ -194,7 +196,7 @@ def _view(key: ApiKey, usage: Usage | None) -> SupervisorKey:
     return SupervisorKey(
         id=key.id,
         name=key.name,
-        scope=" ".join(key.scope),
+        scope=canonical_scope(key.scope),
         created_at=rfc3339(key.created_at),
         expires_at=rfc3339(key.expires_at),
         last_used_at=rfc3339(usage.at if usage is not None else None),

@@ -21,7 +21,7 @@ from herod.scopes.decisions import Access, Denied, decide
 from herod.scopes.principal import AuthMethod, Principal
 from herod.store.store_interface import Reader
 from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
-from herod_client.core.scope_graph import ADMIN
+from herod_client.core.scope_graph import ADMIN, canonical_scope
 
 __all__ = ["access_explain"]
 
@@ -79,7 +79,7 @@ def access_explain(reader: Reader, context: Context, params: Explain) -> Explana
                 allowed=False, reason=error.reason, missing=getattr(error, "missing", None), hint=error.hint
             )
         return Explanation(allowed=True)
-    needs = Access.AUTHENTICATED if params.scope is None else params.scope
+    needs = Access.AUTHENTICATED if params.scope is None else canonical_scope((params.scope,))
     decision = decide(context.runtime.config.graph, principal, needs=needs, now=context.now, network=params.network)
     if isinstance(decision, Denied):
         return Explanation(allowed=False, reason=decision.reason, missing=decision.missing, hint=decision.hint)

@@ -31,7 +31,7 @@ from herod_client.core.errors import (
     UnsupportedTokenType,
 )
 from herod_client.core.key_format import looks_like_key
-from herod_client.core.scope_graph import split_scope
+from herod_client.core.scope_graph import canonical_scope, split_scope
 
 __all__ = ["token_create", "token_revoke", "token_validate"]
 
@@ -244,14 +244,16 @@ def _everything(context: Context) -> tuple[Principal, str]:
 
 
 def _asked(context: Context, text: str) -> tuple[Principal, str]:
-    """The token's holder with the one grant that it carries, and the scope as requested.
+    """The token's holder with the one grant that it carries, and the requested scope in herod's names.
+
+    What a wider name includes is kept: OAuth clients take a scope without a name that they requested for another one.
 
     Raises:
         InvalidScope: one of its names is unknown or exceeds the client's own, or no single grant covers them all.
     """
     graph, principal = context.runtime.config.graph, context.principal
     try:
-        names = tuple(dict.fromkeys(split_scope(text)))
+        names = split_scope(text)
     except InvalidRequest as error:
         raise InvalidScope(error.message) from None
     if not names:
@@ -265,7 +267,7 @@ def _asked(context: Context, text: str) -> tuple[Principal, str]:
     grant = principal.farthest(graph.mask(names))
     if grant is None:
         raise InvalidScope(f"One token cannot carry these scopes together: you hold {_held(context)}.")
-    return part_of(principal, grant), " ".join(names)
+    return part_of(principal, grant), canonical_scope(names)
 
 
 def _held(context: Context) -> str:

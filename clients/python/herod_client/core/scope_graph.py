@@ -21,6 +21,7 @@ __all__ = [
     "USER",
     "WRITE",
     "ScopeGraph",
+    "canonical_scope",
     "split_scope",
 ]
 
@@ -41,8 +42,15 @@ BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
     USER: (READ,),
 }
 
-# older systems' names → herod's names
-ALIASES: Final[Mapping[str, str]] = {"register": REGISTRAR, "member": WRITE, "viewer": READ}
+# older systems' names → herod's names; Hero Supervisor's begin with a capital
+ALIASES: Final[Mapping[str, str]] = {
+    "register": REGISTRAR,
+    "member": WRITE,
+    "viewer": READ,
+    "Admin": ADMIN,
+    "Registrar": REGISTRAR,
+    "User": USER,
+}
 
 # RFC 6749, section 3.3 allows more; these survive shells, headers and TOML unquoted.
 SCOPE_NAME: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,63}\Z")
@@ -149,6 +157,11 @@ class ScopeGraph:
         return tuple(found)
 
 
+def canonical_scope(names: Iterable[str]) -> str:
+    """Names as a scope string with herod's own names, each once, known or not; none is dropped for a wider one."""
+    return " ".join(dict.fromkeys(ALIASES.get(name, name) for name in names))
+
+
 def split_scope(text: str) -> tuple[str, ...]:
     """Split the names of a space-separated scope string (RFC 6749, section 3.3), known or not.
 
@@ -167,12 +180,12 @@ def split_scope(text: str) -> tuple[str, ...]:
 def _merge(added: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
     includes = dict(BUILT_IN)
     for name, more in added.items():
+        if name in ALIASES:
+            raise SettingsError(f"scopes: {name!r} is another name of {ALIASES[name]!r}: define that one.")
         if not SCOPE_NAME.match(name):
             raise SettingsError(
                 f"scopes: {name!r} is not a scope name: use a-z, 0-9 and _ . : -, starting with a letter."
             )
-        if name in ALIASES:
-            raise SettingsError(f"scopes: {name!r} is another name of {ALIASES[name]!r}: define that one.")
         resolved = tuple(ALIASES.get(scope, scope) for scope in more)
         if len(resolved) > MAX_SCOPES:
             raise SettingsError(f"scopes: {name!r} includes {len(resolved)} scopes: at most {MAX_SCOPES} are possible.")
