@@ -10,6 +10,7 @@ import msgspec
 
 from herod.pipeline.operation_definition import Operation, Params
 from herod.protocols.http import Request
+from herod.protocols.parameter_faults import parameter_fault
 from herod_client.core.errors import InvalidRequest, quoted
 
 __all__ = [
@@ -38,23 +39,6 @@ _BRACKETS: Final = b"[]{}"
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(_BRACKETS))
 _ALIKE: Final = bytes.maketrans(b"{}", b"[]")
 _MAX_FIELDS: Final = 100
-# What msgspec says; the field and enum names are the client's own.
-_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
-_MISSING: Final = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
-_ENUM: Final = re.compile(r"Invalid enum value (?P<value>.*)", re.DOTALL)
-_TYPE: Final = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<found>[^`]*)`")
-_BOUND: Final = re.compile(r"Expected `(?P<wanted>[^`]*)` (?P<bound>.*)", re.DOTALL)
-_PLACE: Final = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`\Z")
-_MARKS: Final = "`'"
-_TYPES: Final = {
-    "str": "a string",
-    "int": "an integer",
-    "float": "a number",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "an object",
-    "null": "null",
-}
 
 
 def check_json(body: bytes) -> None:
@@ -99,8 +83,13 @@ def require_json(request: Request) -> None:
         raise InvalidRequest("Send the body as JSON, with Content-Type: application/json.")
 
 
-def decode_params(operation: Operation, body: bytes) -> Params:
+def decode_params(operation: Operation, body: bytes, *, whole: str = "The body must be an object") -> Params:
     """A JSON object as the operation's parameters.
+
+    Args:
+        operation: whose parameters they are.
+        body: the object.
+        whole: for messages, what it is and must be.
 
     Raises:
         InvalidRequest: it is not JSON, or does not match the operation's parameters.
@@ -109,7 +98,7 @@ def decode_params(operation: Operation, body: bytes) -> Params:
     try:
         return operation.decode(body)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(_say(error)) from None
+        raise InvalidRequest(parameter_fault(error, operation.params, whole=whole)) from None
     except UnicodeDecodeError:
         raise InvalidRequest("The body is not JSON: it is not UTF-8.") from None
     except (msgspec.DecodeError, RecursionError) as error:
@@ -128,7 +117,8 @@ def convert_params(operation: Operation, fields: Mapping[str, Any], *, is_text: 
     try:
         params = msgspec.convert(fields, operation.params, strict=not is_text)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(_say(error, fields if is_text else None)) from None
+        given = fields if is_text else None
+        raise InvalidRequest(parameter_fault(error, operation.params, fields=given)) from None
     if is_text:
         for name, text in fields.items():
             _check_reading(name, text, getattr(params, name))
@@ -144,7 +134,7 @@ def _check_reading(name: str, text: str | None, value: object) -> None:
     if text is None:
         return  # from a caller that can express null
     if value is None:
-        raise InvalidRequest(f"{name} cannot be null: leave it out, or give a value.")
+        raise InvalidRequest(f"The parameter {name!r} cannot be null: leave it out, or give a value.")
 
 
 def read_query(query: str) -> dict[str, str]:
@@ -217,33 +207,3 @@ def _pairs(text: str, what: str) -> Pairs:
         if not text:
             return []
         raise InvalidRequest(f"The {what} cannot be read: write name=value&name=value, percent-encoded.") from None
-
-
-def _say(error: msgspec.ValidationError, fields: Mapping[str, str | None] | None = None) -> str:
-    """What is wrong with the parameters.
-
-    Args:
-        fields: a query's or form's, whose values are all strings; without it the words are those of JSON.
-    """
-    text = str(error)
-    place = _PLACE.search(text)
-    text = text if place is None else text[: place.start()]
-    if match := _UNKNOWN.fullmatch(text):
-        return f"Unknown parameter {quoted(match['name'])}."
-    if match := _MISSING.fullmatch(text):
-        return f"The parameter {match['name']!r} is missing."
-    path = "The request" if place is None else place["path"]
-    found = "" if fields is None else f", not {quoted(fields.get(path) or '')}"
-    if match := _TYPE.fullmatch(text):
-        wanted = _name_types(match["wanted"], is_text=fields is not None)
-        return f"{path} must be {wanted}{found or ', not ' + _name_types(match['found'])}."
-    if match := _BOUND.fullmatch(text):
-        return f"{path} must be {_name_types(match['wanted'], is_text=fields is not None)} {match['bound']}{found}."
-    if match := _ENUM.fullmatch(text):
-        return f"{path} cannot be {quoted(match['value'].strip(_MARKS))}: see its values in the documentation."
-    return f"{path}: {text}."
-
-
-def _name_types(names: str, *, is_text: bool = False) -> str:
-    """`str | null` as "a string or null"; a query has no null."""
-    return " or ".join(_TYPES.get(name, name) for name in names.split(" | ") if not (is_text and name == "null"))

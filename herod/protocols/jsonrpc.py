@@ -46,6 +46,8 @@ MAX_BATCH: Final = 50
 MAX_BATCH_BYTES: Final = 1024 * 1024
 # The part of it for the head and for refusing the items that are not run; what those repeat of the request is extra.
 RESERVED_BATCH_BYTES: Final = 32 * 1024
+# JSON-RPC 2.0, section 4.2: structured, or left out; null is neither.
+PARAMS: Final = "The params, if there are any, must be an object or a list"
 # The limits for unfinished batches of one source, and of all. The second one applies only to ranges of sources
 # (`source_ranges.py`) with more than one batch's worth.
 MAX_UNFINISHED_BYTES_OF_SOURCE: Final = 8 * 1024 * 1024
@@ -194,16 +196,17 @@ def _invalid(error: RpcError, *, is_explained: bool) -> bytes:
 
 def _read_params(operation: Operation, raw: bytes) -> Params:
     if raw.lstrip()[:1] != b"[":
-        return decode_params(operation, raw)
+        return decode_params(operation, raw, whole=PARAMS)
     try:
         values = decode_positions(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest("The params are not JSON.") from None
     names = operation.params.__struct_fields__
     if operation.is_by_name:
-        raise InvalidRequest(f"{operation.name} takes its params by name only: omitted fields stay unchanged.")
+        raise InvalidRequest(f"The method {operation.name} takes its params by name only: omitted ones stay unchanged.")
     if len(values) > len(names):
-        raise InvalidRequest(f"{operation.name} takes at most {len(names)} params: {', '.join(names) or 'none'}.")
+        taken = f"only these params, in this order: {', '.join(names)}" if names else "no params"
+        raise InvalidRequest(f"The method {operation.name} takes {taken}.")
     return convert_params(operation, dict(zip(names, values, strict=False)), is_text=False)
 
 

@@ -14,7 +14,7 @@ The rules of this endpoint:
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -45,6 +45,7 @@ from herod.protocols.mcp.protocol_versions import (
     protocol_version_of,
 )
 from herod.protocols.mcp.tools import McpTool, make_tools
+from herod.protocols.parameter_faults import parameter_fault
 from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import JSON_HEADERS, check_answer, encode, json_response
 from herod.scopes.decisions import Access
@@ -52,6 +53,8 @@ from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, R
 from herod_client.core.scope_graph import READ
 
 __all__ = ["McpEndpoint"]
+
+T = TypeVar("T")
 
 ACCEPTED: Final = 202
 # How long a client may cache the list of tools, which depends on the credential.
@@ -92,9 +95,11 @@ class Initialize(msgspec.Struct):
     version: str = msgspec.field(name="protocolVersion")
 
 
-decode_call_tool: Final = msgspec.json.Decoder(CallTool).decode
-decode_list: Final = msgspec.json.Decoder(ListParams | None).decode
-decode_initialize: Final = msgspec.json.Decoder(Initialize).decode
+ARGUMENTS: Final = "The arguments must be an object"
+
+call_tool_params: Final = msgspec.json.Decoder(CallTool)
+list_params: Final = msgspec.json.Decoder(ListParams | None)
+initialize_params: Final = msgspec.json.Decoder(Initialize)
 decode_mcp_id: Final = msgspec.json.Decoder(str | int).decode
 
 
@@ -168,7 +173,7 @@ class McpEndpoint:
             case "server/discover" if is_modern:
                 return {**self._introduction, "supportedVersions": SUPPORTED, **CACHE}, False
             case "initialize" if not is_modern:
-                asked = _decode(decode_initialize, call).version
+                asked = _decode(initialize_params, call).version
                 version = asked if asked in HANDSHAKE else HANDSHAKE[0]
                 return {**self._introduction, "protocolVersion": version, "serverInfo": self._info}, False
             case "ping" if not is_modern:
@@ -196,7 +201,7 @@ class McpEndpoint:
         return [tool.listing for tool in self._tools.values() if tool.operation.name in admitted]
 
     async def _call_tool(self, call: Call, asker: McpCaller) -> tuple[dict[str, Any], bool]:
-        params: CallTool = _decode(decode_call_tool, call)
+        params: CallTool = _decode(call_tool_params, call)
         tool = self._tools.get(params.name)
         if tool is None:
             raise RpcError(INVALID_PARAMS, f"There is no tool {params.name[:64]!r}.")
@@ -217,7 +222,7 @@ class McpEndpoint:
     def _take(self, operation: Operation, arguments: bytes, asker: McpCaller) -> Params:
         """The arguments as parameters; who may not call the operation learns nothing about them."""
         try:
-            return decode_params(operation, arguments)
+            return decode_params(operation, arguments, whole=ARGUMENTS)
         except InvalidRequest:
             self._pipeline.check_caller(operation, asker.presented, asker.request.source)
             raise
@@ -251,15 +256,18 @@ def _read_message(request: Request) -> Call:
     return call
 
 
-def _decode(decode: Any, call: Call) -> Any:
+def _decode(decoder: msgspec.json.Decoder[T], call: Call) -> T:
     try:
-        return decode(call.params)
+        return decoder.decode(call.params)
+    except msgspec.ValidationError as error:
+        fault = parameter_fault(error, decoder.type, whole=f"The params of {call.method} must be an object")
+        raise RpcError(INVALID_PARAMS, fault) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RpcError(INVALID_PARAMS, f"The params of {call.method} cannot be read: {error}.") from None
+        raise RpcError(INVALID_PARAMS, f"The params of {call.method} are not JSON: {error}.") from None
 
 
 def _check_first_page(call: Call) -> None:
-    params: ListParams | None = _decode(decode_list, call)
+    params: ListParams | None = _decode(list_params, call)
     if params is not None and params.cursor is not None:
         raise RpcError(INVALID_PARAMS, f"Unknown cursor: {call.method} has only one page.")
 

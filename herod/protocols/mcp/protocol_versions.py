@@ -57,7 +57,7 @@ def protocol_version_of(call: Call, headers: Mapping[str, str]) -> str:
         envelope = decode_envelope(call.params) or Envelope()
         meta = envelope.meta or Meta()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise RpcError(INVALID_PARAMS, "The params and their _meta must be objects.") from None
+        raise RpcError(INVALID_PARAMS, "The params must be an object, and so must their `_meta`.") from None
     sent = headers.get("mcp-protocol-version")
     declared = meta.version
     if declared is msgspec.UNSET and sent != MODERN and call.method != DISCOVER:
@@ -69,7 +69,7 @@ def protocol_version_of(call: Call, headers: Mapping[str, str]) -> str:
         if value is msgspec.UNSET
     ]
     if missing:
-        raise RpcError(INVALID_PARAMS, f"params._meta must contain {' and '.join(missing)}.")
+        raise RpcError(INVALID_PARAMS, f"The params must have a `_meta` with {' and '.join(missing)}.")
     _compare("MCP-Protocol-Version", sent, declared)
     _compare("Mcp-Method", headers.get("mcp-method"), call.method)
     if call.method == "tools/call":
