@@ -14,6 +14,7 @@ from herod.store.store_interface import Reader
 from herod_client.core.access_tokens import CLOCK_SKEW
 from herod_client.core.errors import BadCredentials, Disabled
 from herod_client.core.grants import Grants
+from herod_client.core.refusal_reasons import OWNER_DISABLED
 from herod_client.core.scope_graph import OWNER
 
 __all__ = [
@@ -91,7 +92,7 @@ def key_principal(reader: Reader, runtime: Runtime, key: ApiKey, *, is_former: b
         raise BadCredentials(BAD_KEY, reason="owner_gone")
     if not owner.enabled or owner.id in runtime.switched_off:
         raise Disabled(
-            "The account of this API key's owner is disabled: ask an admin to enable it.", reason="owner_disabled"
+            "The account of this API key's owner is disabled: ask an admin to enable it.", reason=OWNER_DISABLED
         )
     return Principal(
         id=owner.id,

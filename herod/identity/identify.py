@@ -5,6 +5,7 @@ that demoting, disabling and deleting take effect at once. The same function run
 transaction.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from herod.credentials.imported_secret_hashes import HASH_BYTES, OWN_KEY, matches_imported, parse_hash
@@ -33,13 +34,14 @@ from herod.identity.effective_principals import (
 from herod.identity.parent_credential import cookie_principal, parent_of
 from herod.identity.runtime_state import Runtime
 from herod.identity.unix_peer import peer_principal
-from herod.records import Account, ApiKey, HashKey, Revocation
+from herod.records import Account, ApiKey, HashKey, PeerRule, Record, Revocation
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, PrincipalKind, Source
 from herod.store.store_interface import Reader
-from herod_client.core.access_tokens import Claims, looks_like_token
+from herod_client.core.access_tokens import Claims, looks_like_token, unknown_subject, wrong_audience
 from herod_client.core.errors import BadCredentials, BadToken, ExpiredToken, RevokedToken, Unauthenticated
 from herod_client.core.grants import MAX_NETWORKS, intersect_grants
 from herod_client.core.key_format import KeyKind, looks_like_key, parse_key
+from herod_client.core.refusal_reasons import ROTATED
 from herod_client.core.times import rfc3339_text
 
 __all__ = [
@@ -50,6 +52,14 @@ __all__ = [
     "token_principal",
 ]
 
+# The method of a token's `via` → the type of record that its subject is.
+SUBJECTS: Final[Mapping[str, type[Record]]] = {
+    AuthMethod.CLIENT_SECRET: Account,
+    AuthMethod.PASSWORD: Account,
+    AuthMethod.USER_KEY: Account,
+    AuthMethod.SERVICE_KEY: ApiKey,
+    AuthMethod.PEER: PeerRule,
+}
 BAD_CLIENT: Final = "Unknown client_id or wrong client secret."
 BAD_SECRET: Final = "Unknown secret, key or token."  # noqa: S105 - a message
 UNREADABLE: Final = {
@@ -126,6 +136,7 @@ def token_principal(reader: Reader, runtime: Runtime, claims: Claims, now: int) 
     """The principal of a verified token, limited by the current grants of its parent credential.
 
     Raises:
+        BadToken: its subject was never here.
         RevokedToken: the token was revoked, its epoch has ended, or its subject no longer exists.
         Disabled: its account is disabled.
     """
@@ -139,11 +150,16 @@ def token_holder(reader: Reader, runtime: Runtime, claims: Claims, now: int) -> 
     """Like `token_principal`, but ignores revocation of the token itself: for revoking a token, not for accepting one.
 
     Raises:
-        BadToken: the token names more networks than a grant may have.
+        BadToken: the token names more networks than a grant may have, or its subject was never here.
         RevokedToken: its epoch has ended, or its subject no longer exists.
         Disabled: its account is disabled.
     """
-    maker = parent_of(reader, runtime, claims.sub, claims.via, claims.epoch, now)
+    try:
+        maker = parent_of(reader, runtime, claims.sub, claims.via, claims.epoch, now)
+    except RevokedToken:
+        if _was_never_here(reader, claims):
+            raise unknown_subject() from None
+        raise
     if claims.networks is not None and len(claims.networks) > MAX_NETWORKS and "*" in maker.widest.networks:
         # Herod did not make this token. Only a parent with all networks needs the check: otherwise the token's names
         # are intersected with the parent's few.
@@ -176,7 +192,7 @@ def _by_key(reader: Reader, runtime: Runtime, text: str, now: int) -> Principal:
         if key.former_hash is None or not _is_secret(reader, runtime, key, key.former_hash, computed, text):
             raise BadCredentials(BAD_KEY, reason="wrong_secret")
         if not is_in_overlap(key, now):
-            raise BadCredentials(BAD_KEY, reason="rotated")
+            raise BadCredentials(BAD_KEY, reason=ROTATED)
         is_former = True
     if (key.owner is None) is not (parsed.kind is KeyKind.SERVICE):
         raise BadCredentials(BAD_KEY, reason="wrong_kind")
@@ -192,11 +208,19 @@ def _by_key(reader: Reader, runtime: Runtime, text: str, now: int) -> Principal:
 
 
 def _check_audience(runtime: Runtime, meant: str, taken: Audience) -> None:
-    """Refuse a token for another audience: the resource that received it must not be able to replay it here."""
+    """Refuse a token for another audience."""
     own = runtime.config.public_url
     if taken is Audience.ANY or meant in {own, f"{own}/"} or (taken is Audience.MCP and meant == f"{own}/mcp"):
         return
-    raise BadToken("This token is for another resource: request one without that resource.", reason="audience")
+    raise wrong_audience()
+
+
+def _was_never_here(reader: Reader, claims: Claims) -> bool:
+    """Whether a token's subject neither exists nor was deleted: herods that share HERO_SECRET share HS256 tokens."""
+    subject_type = SUBJECTS.get(claims.via.partition(":")[0])
+    if subject_type is None or reader.get(subject_type, claims.sub) is not None:
+        return False
+    return not reader.was_deleted(subject_type, claims.sub)
 
 
 def _by_legacy_secret(runtime: Runtime, text: str) -> Principal:

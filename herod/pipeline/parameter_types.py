@@ -23,7 +23,6 @@ __all__ = [
     "IN_ANY_SPELLING",
     "AccountEmail",
     "AccountName",
-    "AskedScope",
     "ClientId",
     "CurrentPassword",
     "Cursor",
@@ -118,16 +117,9 @@ Scope = Annotated[
     ),
     AS_IT_IS,
 ]
-AskedScope = Annotated[
-    str,
-    msgspec.Meta(
-        description=f"scopes that it must cover, space-separated, at most {MAX_SCOPES}",
-        extra_json_schema={"maxLength": MAX_SCOPE_CHARS, "pattern": rf"^\s*(\S+(\s+\S+){{0,{MAX_SCOPES - 1}}})?\s*$"},
-    ),
-]
 KnownScope = Annotated[str, msgspec.Meta(description="one scope", extra={ENUMERATED: "scope"}), AS_IT_IS]
 OperationName = Annotated[str, msgspec.Meta(description="an operation's name", extra={ENUMERATED: "operations"})]
-Network = Annotated[str, msgspec.Meta(description="a network's name")]
+Network = Annotated[str, msgspec.Meta(description="a network's name", extra_json_schema={"pattern": NETWORK})]
 NetworkNames = Annotated[
     list[Annotated[str, msgspec.Meta(extra_json_schema={"pattern": NETWORK})]],
     msgspec.Meta(

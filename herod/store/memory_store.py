@@ -111,6 +111,10 @@ class _MemoryReader:
         owned = (1 for record in self.state.of(record_type.kind).values() if record.owner_id == owner)
         return sum(islice(owned, limit))
 
+    def was_deleted(self, record_type: type[Record], id: str) -> bool:
+        """As `Reader.was_deleted`."""
+        return (record_type.kind, id) in self.state.tombstones
+
     def usage(self, id: str) -> Usage | None:
         """As `Reader.usage`."""
         return self.state.usage.get(id)

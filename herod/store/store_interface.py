@@ -236,6 +236,9 @@ class Reader(Protocol):
     def count_owned(self, record_type: type[Record], owner: str, *, limit: int) -> int:
         """The number of one owner's records of a type, counted by index and only up to `limit`."""
 
+    def was_deleted(self, record_type: type[Record], id: str) -> bool:
+        """Whether a record of that id was deleted; long ago is forgotten (`purge_expired`)."""
+
     def usage(self, id: str) -> Usage | None:
         """When the credential of that id was last used."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from herod_client import VerifiedToken
 from herod_client.asgi_middleware import HerodMiddleware
+from herod_client.client_errors import InvalidInput
 from herod_client.core.errors import (
     BadToken,
     Disabled,
@@ -114,6 +115,35 @@ async def test_refused(headers: Any, status: int, challenge: str | None, code: s
     assert found["cache-control"] == "no-store"
     assert ("retry-after" in found) is (status == 503)
     assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("required", "problem"),
+    [
+        ({"scope": ""}, "required scope is empty"),
+        ({"scope": " "}, "required scope is empty"),
+        ({"scope": " ".join(["read"] * 65)}, "at most 64 names"),
+        ({"network": ""}, "required network is empty"),
+        ({"network": "a b"}, "not a network name"),
+        ({"public": "/health"}, "list of paths"),
+    ],
+    ids=str,
+)
+def test_a_requirement_from_an_unset_variable(required: dict[str, Any], problem: str) -> None:
+    """An empty requirement is an error when the service starts, not one that everybody passes."""
+
+    async def app(*_: Any) -> None:
+        """Never called."""
+
+    with pytest.raises(InvalidInput, match=problem):
+        HerodMiddleware(app, Verifier(), **required)
+
+
+async def test_a_scope_that_herod_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the service's mistake: nobody passes, and no caller is told to get a scope that does not exist."""
+    monkeypatch.setitem(FAILURES, "any", InvalidInput("Unknown scope 'launch'."))
+    with pytest.raises(InvalidInput):
+        await run({"authorization": "Bearer any"})
 
 
 async def test_head_has_no_body() -> None:

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from herod_client import VerifiedToken
-from herod_client.client_errors import BadAnswer
+from herod_client.client_errors import BadAnswer, InvalidInput
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.errors import (
     BadToken,
     Disabled,
     ExpiredToken,
+    FutureToken,
     MissingScope,
     NetworkDenied,
     RevokedToken,
@@ -104,7 +105,7 @@ def test_seen_again_it_is_the_same(times: Times) -> None:
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ({"jti": "other", "sub": "nobody"}, RevokedToken),
+        ({"jti": "other", "sub": "nobody"}, BadToken),
         ({"epoch": 2}, RevokedToken),
         ({"via": "user_key:k"}, RevokedToken),
         ({"via": "peer"}, RevokedToken),
@@ -169,9 +170,52 @@ def test_scope_is_what_both_hold(times: Times) -> None:
     assert checker.verify(good).scope == "write"
     assert checker.verify(token(scope="jobs"), scope="user").scope == "jobs"
     assert checker.verify(token(scope=""), scope=None).scopes == frozenset()
-    for unknown in ("launch", " "):
-        with pytest.raises(MissingScope):
-            checker.verify(good, scope=unknown)
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        ({"scope": ""}, "required scope is empty"),
+        ({"scope": " "}, "required scope is empty"),
+        ({"scope": "launch"}, "Unknown scope 'launch'"),
+        ({"scope": "read launch"}, "Unknown scope 'launch'"),
+        ({"network": ""}, "required network is empty"),
+        ({"network": "\t"}, "required network is empty"),
+        ({"network": "a b"}, "not a network name"),
+        ({"network": "attic"}, "Unknown network 'attic'"),
+        ({"scope": "read", "network": ""}, "required network is empty"),
+    ],
+    ids=str,
+)
+def test_a_requirement_that_is_a_mistake_never_passes(times: Times, asked: dict[str, str], problem: str) -> None:
+    """An empty, blank or unknown requirement is the service's mistake, whatever the token: not a refusal of it."""
+    checker = times.checker(everything(subject(), rules={**RULES, "networks": ["lab", "prod"]}), network="prod")
+    for text in (token(), token(), "a.b.c"):
+        with pytest.raises(InvalidInput, match=problem) as mistaken:
+            checker.verify(text, **asked)
+        assert isinstance(mistaken.value, ValueError)
+    assert checker.verify(token(), scope="read", network="lab").sub == "ada"
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"network": ""}, "required network is empty"),
+        ({"network": " "}, "required network is empty"),
+        ({"network": "a b"}, "not a network name"),
+        ({"audiences": frozenset({""})}, "audience is empty"),
+        ({"audiences": frozenset({" "})}, "audience is empty"),
+        ({"max_stale": 1.9}, "max_stale is 1.9"),
+        ({"max_stale": float("nan")}, "max_stale is nan"),
+        ({"when_stale": ""}, "when_stale is ''"),
+        ({"when_stale": "Refuse"}, "when_stale is 'Refuse'"),
+    ],
+    ids=str,
+)
+def test_settings_from_an_unset_variable(settings: dict[str, Any], problem: str) -> None:
+    """An empty or misspelled argument does not switch a check off: the verifier is not made."""
+    with pytest.raises(InvalidInput, match=problem):
+        TokenChecker(**settings)
 
 
 def test_an_alias_may_be_asked_for(times: Times) -> None:
@@ -252,14 +296,6 @@ def test_no_more_is_remembered_than_so_much(times: Times, monkeypatch: pytest.Mo
     assert checker.remembered == 2
 
 
-def test_the_scopes_that_are_asked_for_are_bounded(times: Times, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the bound of cached scope requests, results are the same."""
-    monkeypatch.setattr("herod_client.offline_token_verification.MAX_NEEDED", 2)
-    checker = times.checker()
-    for scope in ("read", "write", "read write", "read"):
-        assert checker.verify(token(), scope=scope).scope
-
-
 def test_a_snapshot_counts_when_it_is_whole(times: Times) -> None:
     """A new snapshot takes effect when it is complete; until then the previous one applies."""
     checker = times.checker(everything(subject()))
@@ -273,11 +309,33 @@ def test_a_snapshot_counts_when_it_is_whole(times: Times) -> None:
 
 
 def test_who_is_gone(times: Times) -> None:
-    """Tokens of a deleted subject are refused."""
-    checker = times.checker()
-    checker.mirror.take(told(gone=["ada", "unknown"]), NOW)
+    """Tokens of a deleted subject are revoked, also after a restart of herod; of one that was never there, foreign."""
+    checker = times.checker(everything(subject(), subject("bob")))
+    checker.mirror.take(told(gone=["ada", "unknown"]), times.monotonic)
+    for _ in range(2):
+        with pytest.raises(RevokedToken):
+            checker.verify(token())
+        with pytest.raises(BadToken, match="another herod") as refused:
+            checker.verify(token(sub="unknown"))
+        assert refused.value.reason == "audience"
+        checker.mirror.take(everything(subject("eve")), times.monotonic)
     with pytest.raises(RevokedToken):
+        checker.verify(token(sub="bob"))
+    times.monotonic += 3600 + 86_400
+    checker.mirror.take(told(gone=["eve"]), times.monotonic)
+    checker.touch()
+    with pytest.raises(BadToken):
         checker.verify(token())
+
+
+def test_a_clock_that_is_ahead(times: Times) -> None:
+    """A token of the future is refused with how far the clocks differ, until its time has come."""
+    checker = times.checker()
+    times.now = NOW - 3600
+    with pytest.raises(FutureToken, match="3600 seconds in the future"):
+        checker.verify(token())
+    times.now = NOW
+    assert checker.verify(token()).sub == "ada"
 
 
 def test_revocations_are_forgotten_when_they_are_long_over() -> None:

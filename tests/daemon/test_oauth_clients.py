@@ -265,7 +265,7 @@ def test_the_command(daemon: Daemon, client: OAuthClient, tmp_path: Path) -> Non
     assert issued.returncode == 0, issued.stderr
     inspected = daemon.herod("token", "inspect", "-", "--output", "json", stdin=issued.stdout)
     assert (inspected.returncode, json.loads(inspected.stdout)["aud"]) == (0, JOBS)
-    assert daemon.herod("token", "validate", "-", stdin=issued.stdout).stdout == "not valid: malformed\n"
+    assert daemon.herod("token", "validate", "-", stdin=issued.stdout).stdout == "not valid: audience\n"
     revoked = daemon.herod("token", "revoke", "-", stdin=issued.stdout)
     assert (revoked.returncode, revoked.stdout) == (0, "The token is revoked.\n")
     inspected = daemon.herod("token", "inspect", "-", stdin=issued.stdout)

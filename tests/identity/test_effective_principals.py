@@ -209,7 +209,7 @@ async def test_an_expired_key_is_refused_and_so_is_its_session(harness: Harness)
         await harness.call("whoami", Bearer(key))
     with pytest.raises(ExpiredToken):
         await harness.call("whoami", session)
-    assert (await harness.call("token.validate", token=key)).reason == "invalid"
+    assert (await harness.call("token.validate", token=key)).reason == "expired"
 
 
 async def test_a_service_key_is_itself(harness: Harness) -> None:

@@ -272,6 +272,7 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "bytes of all of these tokens": "herod.identity.verified_token_cache:MAX_VERIFIED_BYTES",
         "headers of tokens kept in memory": "herod_client.core.access_tokens:_MAX_KNOWN_HEADERS",
         "sets of scopes kept in memory": "herod_client.core.scope_graph:MAX_REMEMBERED",
+        "characters of a required scope kept in memory": "herod_client.core.scope_graph:MAX_REMEMBERED_CHARS",
         "prepared response headers kept in memory": "herod.server.response_writer:MAX_PREFIXES",
         "bytes of each of them": "herod.server.response_writer:MAX_PREFIX_BYTES",
         "heads of requests that a connection remembers": "herod.server.request_reader:_KEPT_HEADS",
@@ -336,7 +337,6 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "seconds that it keeps a revocation beyond the lifetime of tokens": "herod_client.feed_mirror:KEPT_SECONDS",
         "tokens that a verifier remembers": "herod_client.offline_token_verification:MAX_SEEN",
         "bytes of all of these": "herod_client.offline_token_verification:MAX_SEEN_BYTES",
-        "scopes and networks that a verifier remembers": "herod_client.offline_token_verification:MAX_NEEDED",
     },
 }
 

@@ -129,6 +129,19 @@ class FeedConformance:
         await store.write(putting(account()))
         assert store.changes(start) == Changes(cursor=store.cursor, put=(account(),))
 
+    async def test_what_was_deleted(self, store: Store) -> None:
+        """A deletion is known by kind and id, in a transaction too, until the record is created again."""
+        assert not store.was_deleted(Account, "ada")
+        await store.write(putting(account()))
+        assert not store.was_deleted(Account, "ada")
+        await store.write(lambda tx: tx.delete(Account, "ada"))
+        assert store.was_deleted(Account, "ada")
+        assert await store.write(lambda tx: tx.was_deleted(Account, "ada"))
+        assert not store.was_deleted(ApiKey, "ada")
+        assert not store.was_deleted(Account, "\ud800")
+        await store.write(putting(account()))
+        assert not store.was_deleted(Account, "ada")
+
     async def test_foreign_feed_cursors(self, store: Store) -> None:
         """A cursor of another generation, or from the future, gets a reset."""
         await store.write(putting(account()))

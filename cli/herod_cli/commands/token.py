@@ -16,8 +16,8 @@ from herod_cli.shared.secret_files import ask_password, read_secret
 
 __all__ = ["token"]
 
-# The reasons of `token.validate` for tokens that this daemon never signed.
-FOREIGN: Final = frozenset({"invalid", "malformed", "signature"})
+# The reasons of `token.validate` for text that this daemon cannot have revoked.
+FOREIGN: Final = frozenset({"invalid", "malformed", "signature", "audience"})
 
 
 @click.group(

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
+from herod_client.client_errors import InvalidInput
 from herod_client.core.errors import (
     BadCredentials,
     BadToken,
@@ -18,6 +19,8 @@ from herod_client.core.errors import (
     PermissionDenied,
     Unavailable,
 )
+from herod_client.core.grants import check_required_network
+from herod_client.core.scope_graph import split_scope
 from herod_client.offline_token_verification import VerifiedToken
 
 __all__ = ["HerodMiddleware"]
@@ -49,6 +52,10 @@ class HerodMiddleware:
         scope: required of every token; routes that need more check `scope["herod"].scopes`.
         network: the network that every token must reach; by default the verifier's own.
         public: paths, exactly as requested, that need no token: no `scope["herod"]` is set there.
+
+    Raises:
+        InvalidInput: the scope or network is empty, blank or ill-formed. If it is unknown to herod, every request
+            raises it: that is a fault of the service, which its server answers with 500.
     """
 
     def __init__(
@@ -60,6 +67,15 @@ class HerodMiddleware:
         network: str | None = None,
         public: Iterable[str] = (),
     ) -> None:
+        try:
+            if scope is not None and not split_scope(scope):
+                raise InvalidInput("The required scope is empty: give one or more, or leave it out.")
+            if network is not None:
+                check_required_network(network)
+        except InvalidRequest as error:
+            raise InvalidInput(error.message) from None
+        if isinstance(public, str):
+            raise InvalidInput("public is one text: give a list of paths.")
         self._app = app
         self._verifier = verifier
         self._scope = scope

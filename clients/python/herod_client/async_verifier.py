@@ -64,7 +64,8 @@ class Verifier:
         tls: how an https address is verified; by default against the system's authorities.
 
     Raises:
-        InvalidInput: the address or secret is invalid, or neither `secret` nor `jwks` was given.
+        InvalidInput: the address, secret or another argument is empty or invalid, or neither `secret` nor `jwks` was
+            given.
     """
 
     def __init__(
@@ -89,8 +90,6 @@ class Verifier:
             )
         if secret is None and not jwks:
             raise InvalidInput("There is no key to verify tokens with.", hint="give secret=HERO_SECRET, or jwks=True")
-        if max_stale < 2:
-            raise InvalidInput(f"max_stale is {max_stale:g}: give 2 seconds or more.")
         self._identity = Bearer(credential) if isinstance(credential, str) else credential
         if secret is not None:
             _secret_key(secret)
@@ -100,6 +99,8 @@ class Verifier:
         self._tls = tls
         self._max_stale = max_stale
         self._wait = max(1, min(MAX_WAIT, int(max_stale / 2)))
+        if isinstance(audiences, str):
+            raise InvalidInput("audiences is one text: give a list of audiences.")
         self.checker = TokenChecker(
             audiences=frozenset(audiences), network=network, max_stale=max_stale, when_stale=when_stale
         )

@@ -15,8 +15,8 @@ class ClientError(Exception):
         self.hint = hint
 
 
-class InvalidInput(ClientError):
-    """An address or a credential is invalid: nothing was sent."""
+class InvalidInput(ClientError, ValueError):
+    """An argument is invalid: an address, a credential, a required scope. Nothing was sent, and nothing is accepted."""
 
 
 class Unreachable(ClientError):

@@ -3,7 +3,7 @@
 A new snapshot is built separately and replaces the current one when complete, so that a partial one is never used.
 """
 
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -14,6 +14,8 @@ from herod_client.core.scope_graph import ScopeGraph
 from herod_client.http_messages import Json
 
 __all__ = ["FeedChanges", "FeedMirror", "FeedRules", "FeedSnapshot", "FeedSubject", "parse_changes"]
+
+K = TypeVar("K")
 
 # How long a revocation is kept beyond the lifetime of tokens, by a monotonic clock: a revoked token must not be valid
 # again if the system clock was ahead and is corrected, or is behind.
@@ -42,6 +44,7 @@ class FeedRules(msgspec.Struct, frozen=True):
     audience_issuer: str
     token_ttl: int
     scopes: dict[str, tuple[str, ...]]
+    networks: tuple[str, ...] = ("*",)
 
 
 class FeedChanges(msgspec.Struct, frozen=True):
@@ -70,16 +73,20 @@ class FeedSnapshot:
     """The complete state at one moment.
 
     Attributes:
+        networks: the networks that the settings list, or `*` for any.
         holders: subjects by `sub`.
-        revoked: (sub, jti) → until when it is kept, in monotonic seconds.
+        gone: deleted subjects → until when they are kept, in monotonic seconds.
+        revoked: (sub, jti) → the same.
     """
 
-    __slots__ = ("graph", "holders", "revoked", "rules")
+    __slots__ = ("gone", "graph", "holders", "networks", "revoked", "rules")
 
     def __init__(self, rules: FeedRules) -> None:
         self.rules = rules
         self.graph = ScopeGraph(rules.scopes)
+        self.networks: Networks = frozenset(rules.networks)
         self.holders: dict[str, FeedSubject] = {}
+        self.gone: dict[str, float] = {}
         self.revoked: dict[tuple[str, str], float] = {}
 
     def take(self, changes: FeedChanges, now: float) -> None:
@@ -88,12 +95,23 @@ class FeedSnapshot:
             mask = self.graph.mask(tuple(one.scope.split()))
             self.holders[one.sub] = FeedSubject(one.kind, one.epoch, mask, frozenset(one.networks), one.enabled)
         for sub in changes.gone:
-            self.holders.pop(sub, None)
+            if self.holders.pop(sub, None) is not None:
+                self.gone[sub] = self._kept_until(now)
         for taken in changes.revoked:
-            self.revoked[taken.sub, taken.jti] = now + self.rules.token_ttl + KEPT_SECONDS
+            self.revoked[taken.sub, taken.jti] = self._kept_until(now)
+        if changes.gone:
+            _forget(self.gone, now)
         if changes.revoked:
-            for mark in [mark for mark, until in self.revoked.items() if until <= now]:
-                del self.revoked[mark]
+            _forget(self.revoked, now)
+
+    def inherit(self, before: "FeedSnapshot", now: float) -> None:
+        """Keep in mind which subjects were deleted since the snapshot that this one replaces, or before it."""
+        missing = dict.fromkeys(before.holders.keys() - self.holders.keys(), self._kept_until(now))
+        self.gone = {**before.gone, **missing}
+        _forget(self.gone, now)
+
+    def _kept_until(self, now: float) -> float:
+        return now + self.rules.token_ttl + KEPT_SECONDS
 
 
 class FeedMirror:
@@ -132,6 +150,8 @@ class FeedMirror:
             return not changes.has_more
         if changes.has_more:
             return False
+        if self.picture is not None:
+            self._draft.inherit(self.picture, now)
         self.picture, self._draft = self._draft, None
         self.version += 1
         return True
@@ -153,6 +173,11 @@ def parse_changes(answer: Json) -> FeedChanges:
         raise BadAnswer(
             f"The answer is not the feed's: {error}.", hint="this library may be older than herod"
         ) from None
+
+
+def _forget(kept: dict[K, float], now: float) -> None:
+    for mark in [mark for mark, until in kept.items() if until <= now]:
+        del kept[mark]
 
 
 def _begin(rules: FeedRules | None) -> FeedSnapshot:

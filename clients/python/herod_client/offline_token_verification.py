@@ -6,14 +6,15 @@ scope is its own ∩ what its subject holds now, and unknown subjects are refuse
 
 import time
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
-from herod_client.core.access_tokens import CLOCK_SKEW, Claims, verify
+from herod_client.client_errors import InvalidInput
+from herod_client.core.access_tokens import CLOCK_SKEW, Claims, unknown_subject, verify, wrong_audience
 from herod_client.core.bounded_cache import BoundedCache
-from herod_client.core.errors import Disabled, MissingScope, NetworkDenied, RevokedToken, Unavailable
-from herod_client.core.grants import ALL_NETWORKS, Networks, intersect_networks
+from herod_client.core.errors import Disabled, InvalidRequest, MissingScope, NetworkDenied, RevokedToken, Unavailable
+from herod_client.core.grants import ALL_NETWORKS, Networks, check_required_network, intersect_networks
 from herod_client.core.scope_graph import canonical_scope
 from herod_client.core.signing_keys import SigningKeys
 from herod_client.feed_mirror import FeedMirror, FeedRules, FeedSnapshot, FeedSubject
@@ -28,7 +29,6 @@ MAX_SEEN_BYTES: Final = 32 * 1024 * 1024
 # Memory of a token's claims and result, and of a network's name in a tuple and two sets.
 SEEN_BYTES: Final = 1024
 NAME_BYTES: Final = 256
-MAX_NEEDED: Final = 256
 # Kind of subject → the only parent credentials (`via`) of its tokens.
 VIAS: Final = {
     "account": frozenset({"client_secret", "password"}),
@@ -91,6 +91,10 @@ class TokenChecker:
         when_stale: refuse everything then, or continue with the last known state.
         clock: Unix seconds.
         stopwatch: monotonic seconds.
+
+    Raises:
+        InvalidInput: an audience or the network is empty, or `when_stale` or `max_stale` is not one of the possible
+            values: a check that was configured by mistake must not be left out.
     """
 
     def __init__(
@@ -103,6 +107,7 @@ class TokenChecker:
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
+        _check_settings(audiences, network, max_stale, when_stale)
         self.mirror = FeedMirror()
         self.keys: SigningKeys | None = None
         self._audiences = audiences
@@ -113,8 +118,6 @@ class TokenChecker:
         self.stopwatch = stopwatch
         self._fresh_until = float("-inf")
         self._seen: BoundedCache[str, _Seen] = BoundedCache(entries=MAX_SEEN, total=MAX_SEEN_BYTES, size=_seen_bytes)
-        # Bits of required scopes, with the snapshot that they are from.
-        self._needed: tuple[FeedSnapshot | None, dict[str, int]] = (None, {})
 
     @property
     def is_stale(self) -> bool:
@@ -139,8 +142,10 @@ class TokenChecker:
             network: the required network; by default the service's own.
 
         Raises:
-            BadToken: it is malformed, not herod's, or for another audience.
-            ExpiredToken: it has expired.
+            InvalidInput: the required scope or network is empty, blank or unknown, which no token passes.
+        BadToken: it is malformed, not herod's, or for another audience.
+        FutureToken: it was issued in the future.
+        ExpiredToken: it has expired.
             RevokedToken: it was revoked, or its subject was deleted.
             Disabled: its account is disabled.
             MissingScope: it, or its subject now, does not have the scope; `missing` names it.
@@ -154,6 +159,9 @@ class TokenChecker:
         picture, keys = self.mirror.picture, self.keys
         if picture is None or keys is None:
             raise Unavailable("Herod has not answered yet: no token can be verified.", reason="stale")
+        if network is None:
+            network = self._network
+        needed = 0 if scope is None and network is None else _required(picture, scope, network)
         now = self._clock()
         seen = self._seen.get(token)
         if (
@@ -165,16 +173,10 @@ class TokenChecker:
             seen = self._open(token, picture, keys, int(now))
         worth = seen.worth
         if worth is None or worth[0] != version:
-            worth = seen.worth = _judge(seen.claims, picture, version)
+            worth = seen.worth = self._judge(seen.claims, picture, version)
         _, verified, mask = worth
-        if scope is not None:
-            known, bits = self._needed
-            needed = bits.get(scope, 0) if known is picture else 0
-            if not needed:
-                needed = self._bits(picture, scope)
-            if mask & needed != needed:
-                raise _lacking(mask, picture, scope)
-        network = network or self._network
+        if mask & needed != needed:
+            raise _lacking(mask, picture, scope or "")
         if network is not None and "*" not in verified.networks and network not in verified.networks:
             raise NetworkDenied(f"This token has no access to network {network!r}.", missing=network)
         return verified
@@ -186,7 +188,6 @@ class TokenChecker:
             keys,
             issuer=rules.issuer,
             audience_issuer=rules.audience_issuer,
-            audiences=self._audiences,
             ttl=rules.token_ttl,
             now=now,
         )
@@ -194,40 +195,59 @@ class TokenChecker:
         self._seen.keep(token, seen)
         return seen
 
-    def _bits(self, picture: FeedSnapshot, scope: str) -> int:
-        bits = [picture.graph.bit(name) for name in scope.split()]
-        if not bits or not all(bits):  # a scope that nobody can hold admits nobody
-            raise MissingScope(f"No token has scope {scope!r}: there is no such scope.", missing=scope)
-        needed = sum(set(bits))
-        known, remembered = self._needed
-        if known is not picture or len(remembered) >= MAX_NEEDED:
-            self._needed = (picture, remembered := {})
-        remembered[scope] = needed
-        return needed
+    def _judge(self, claims: Claims, picture: FeedSnapshot, version: int) -> _Worth:
+        """Compute the result for a token from the current state.
+
+        Raises:
+            BadToken: it is for another audience, or its subject is not known.
+            RevokedToken, Disabled: as `_holder`.
+        """
+        holder = _holder(picture, claims)
+        if claims.aud is not None and claims.aud not in self._audiences:
+            raise wrong_audience()
+        graph = picture.graph
+        mask = graph.mask(tuple(claims.scope.split())) & holder.mask
+        own = ALL_NETWORKS if claims.networks is None else frozenset(claims.networks)
+        verified = VerifiedToken(
+            sub=claims.sub,
+            kind=holder.kind,
+            scope=" ".join(graph.names(mask)),
+            scopes=frozenset(name for name in graph.scopes if graph.bit(name) & mask),
+            networks=intersect_networks(holder.networks, own),
+            iat=claims.iat,
+            exp=claims.exp,
+            jti=claims.jti,
+            aud=claims.aud,
+        )
+        return version, verified, mask
+
+
+def _required(picture: FeedSnapshot, scope: str | None, network: str | None) -> int:
+    """The bits of a required scope; of no scope 0."""
+    try:
+        if network is not None:
+            check_required_network(network, picture.networks)
+        return 0 if scope is None else picture.graph.required(scope)
+    except InvalidRequest as error:
+        raise InvalidInput(error.message) from None
+
+
+def _check_settings(audiences: frozenset[str], network: str | None, max_stale: float, when_stale: WhenStale) -> None:
+    if not all(audience.strip() for audience in audiences):
+        raise InvalidInput("An audience is empty: give the URI of this service, or leave it out.")
+    if network is not None:
+        try:
+            check_required_network(network)
+        except InvalidRequest as error:
+            raise InvalidInput(error.message) from None
+    if not max_stale >= 2:  # NaN compares as neither
+        raise InvalidInput(f"max_stale is {max_stale:g}: give 2 seconds or more.")
+    if when_stale not in get_args(WhenStale):
+        raise InvalidInput(f"when_stale is {when_stale!r}: give 'refuse' or 'accept'.")
 
 
 def _seen_bytes(token: str, seen: _Seen) -> int:
     return SEEN_BYTES + 2 * len(token) + NAME_BYTES * len(seen.claims.networks or ())
-
-
-def _judge(claims: Claims, picture: FeedSnapshot, version: int) -> _Worth:
-    """Compute the result for a token from the current state."""
-    holder = _holder(picture, claims)
-    graph = picture.graph
-    mask = graph.mask(tuple(claims.scope.split())) & holder.mask
-    own = ALL_NETWORKS if claims.networks is None else frozenset(claims.networks)
-    verified = VerifiedToken(
-        sub=claims.sub,
-        kind=holder.kind,
-        scope=" ".join(graph.names(mask)),
-        scopes=frozenset(name for name in graph.scopes if graph.bit(name) & mask),
-        networks=intersect_networks(holder.networks, own),
-        iat=claims.iat,
-        exp=claims.exp,
-        jti=claims.jti,
-        aud=claims.aud,
-    )
-    return version, verified, mask
 
 
 def _lacking(mask: int, picture: FeedSnapshot, scope: str) -> MissingScope:
@@ -240,12 +260,15 @@ def _holder(picture: FeedSnapshot, claims: Claims) -> FeedSubject:
     """Return the subject of the token.
 
     Raises:
-        RevokedToken: it was revoked, has another epoch, or its subject does not exist.
+        BadToken: its subject is not known, and not as a deleted one.
+        RevokedToken: it was revoked, has another epoch, or its subject was deleted.
         Disabled: the account is disabled.
     """
     holder = picture.holders.get(claims.sub)
     if (claims.sub, claims.jti) in picture.revoked:
         raise RevokedToken("This token was revoked: get a new one.")
+    if holder is None and claims.sub not in picture.gone:
+        raise unknown_subject()
     if holder is None or claims.via not in VIAS.get(holder.kind, ()):
         raise RevokedToken("The credential behind this token no longer exists: sign in again.")
     if not holder.is_enabled:

@@ -21,6 +21,7 @@ from herod.scopes.decisions import Access, Denied, decide
 from herod.scopes.principal import AuthMethod, Principal
 from herod.store.store_interface import Reader
 from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, NotFound, Unauthenticated, quoted
+from herod_client.core.grants import check_required_network
 from herod_client.core.scope_graph import ADMIN, canonical_scope
 
 __all__ = ["access_explain"]
@@ -90,8 +91,10 @@ def _operation(context: Context, params: Explain) -> Operation | None:
     """The operation asked about, if any.
 
     Raises:
-        InvalidRequest: there is no such operation or scope, or both are given.
+        InvalidRequest: there is no such operation, scope or network, or both an operation and a scope are given.
     """
+    if params.network is not None:
+        check_required_network(params.network, context.runtime.config.networks)
     if params.operation is not None and params.scope is not None:
         raise InvalidRequest("Ask about an operation or a scope, not both.")
     if params.operation is not None:
@@ -101,7 +104,8 @@ def _operation(context: Context, params: Explain) -> Operation | None:
         return operation
     graph = context.runtime.config.graph
     if params.scope is not None and not graph.bit(params.scope):
-        raise InvalidRequest(f"Unknown scope {quoted(params.scope)}: known are {', '.join(graph.scopes)}.")
+        graph.required(params.scope)  # refuses what is empty or unknown
+        raise InvalidRequest("Ask about one scope at a time: give its name alone.")
     return None
 
 

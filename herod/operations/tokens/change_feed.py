@@ -80,12 +80,16 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """How to verify tokens: their two issuers, their longest lifetime in seconds, and what each scope includes."""
+    """How to verify tokens: their two issuers, their longest lifetime in seconds, and what each scope includes.
+
+    `networks` are those that a service may require: the ones of the settings, or `*` for any.
+    """
 
     issuer: str
     audience_issuer: str
     token_ttl: int
     scopes: dict[str, list[str]]
+    networks: list[str]
 
 
 class TokenChanges(msgspec.Struct, frozen=True, kw_only=True):
@@ -309,6 +313,7 @@ def _rules(runtime: Runtime) -> Rules:
             name: [other for other in names if other != name and graph.bit(other) & graph.mask((name,))]
             for name in names
         },
+        networks=networks_list(runtime.config.networks),
     )
 
 

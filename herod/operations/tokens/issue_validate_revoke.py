@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from herod.identity.identify import looks_like_token, token_holder
+from herod.identity.identify import token_holder
 from herod.operations.tokens.new_token import issue_token
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Tool, command, query
-from herod.pipeline.parameter_types import AS_IT_IS, AskedScope, Scope, Verbatim
+from herod.pipeline.parameter_types import AS_IT_IS, Network, Scope, Verbatim
 from herod.pipeline.privilege_ceilings import check_target, is_admin
 from herod.pipeline.result_views import TokenAnswer, networks_list
 from herod.records import Account, PeerRule, Revocation
@@ -22,6 +22,7 @@ from herod.store.store_interface import Reader, Store, Writer
 from herod_client.core.access_tokens import Claims
 from herod_client.core.errors import (
     ExpiredToken,
+    FutureToken,
     InvalidRequest,
     InvalidScope,
     InvalidTarget,
@@ -30,12 +31,13 @@ from herod_client.core.errors import (
     UnsupportedGrantType,
     UnsupportedTokenType,
 )
+from herod_client.core.grants import check_required_network
 from herod_client.core.key_format import looks_like_key
+from herod_client.core.refusal_reasons import RefusalReason, refusal_reason
 from herod_client.core.scope_graph import canonical_scope, split_scope
 
 __all__ = ["token_create", "token_revoke", "token_validate"]
 
-INVALID: Final = "invalid"
 CLIENT_CREDENTIALS: Final = "client_credentials"
 # An absolute URI without a fragment (RFC 3986, sections 2 and 3.1; RFC 8707, section 2).
 RESOURCE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
@@ -70,11 +72,14 @@ class CreateToken(Params, frozen=True, kw_only=True):
 
 
 class ValidateToken(Params, frozen=True, kw_only=True):
-    """A token, API key or legacy secret; `scope` and `network` are what it must cover."""
+    """A token, API key or legacy secret; `scope` and `network` are what it must cover.
+
+    Absent requires nothing; empty, blank or unknown ones are refused, so that a mistake never admits anybody.
+    """
 
     token: Annotated[str, msgspec.Meta(description="a token, an API key or a legacy secret")]
-    scope: AskedScope | None = None
-    network: Annotated[str, msgspec.Meta(description="the network that it must cover")] | None = None
+    scope: Scope | None = None
+    network: Network | None = None
 
 
 class Validated(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,7 +95,7 @@ class Validated(msgspec.Struct, frozen=True, omit_defaults=True):
     iss: str | msgspec.UnsetType = msgspec.UNSET
     jti: str | msgspec.UnsetType = msgspec.UNSET
     method: str | msgspec.UnsetType = msgspec.UNSET
-    reason: str | msgspec.UnsetType = msgspec.UNSET
+    reason: RefusalReason | msgspec.UnsetType = msgspec.UNSET
 
 
 class RevokeToken(Params, frozen=True, kw_only=True):
@@ -142,18 +147,22 @@ def token_create(tx: Writer, context: Context, params: CreateToken) -> TokenAnsw
 def token_validate(store: Store, context: Context, params: ValidateToken) -> Validated:
     """Validate a token, API key or legacy secret: whether it is valid now, its subject, scope and networks.
 
-    A token for another resource than herod is malformed here: `token.introspect` returns its audience.
+    If not, `reason` says why: with scope or network the credential is valid, but not sufficient (403); with any other,
+    it is not valid (401). A token for another resource than herod has the reason audience: `token.introspect` returns
+    which.
     """
-    runtime = context.runtime
-    asked = () if params.scope is None else split_scope(params.scope)
+    runtime, network = context.runtime, params.network
+    bits = 0 if params.scope is None else runtime.config.graph.required(params.scope)
+    if network is not None:
+        check_required_network(network, runtime.config.networks)
     try:
         principal = verify_credential(store, context, params.token)
     except Unauthenticated as error:
-        return Validated(valid=False, reason=_reason(error, params.token))
-    if asked or params.network is not None:
-        lacking = _lacking(context, principal, asked, params.network)
+        return Validated(valid=False, reason=refusal_reason(error))
+    if bits or network is not None:
+        lacking = _lacking(principal, bits, network)
         if lacking is not None:
-            return Validated(valid=False, reason=lacking if principal.method is AuthMethod.JWT else INVALID)
+            return Validated(valid=False, reason=lacking)
     grant = principal.widest
     return Validated(
         valid=True,
@@ -300,26 +309,14 @@ def _check_resource(text: str) -> None:
         )
 
 
-def _lacking(context: Context, principal: Principal, asked: tuple[str, ...], network: str | None) -> str | None:
-    """`scope` or `network`, whichever no grant of the principal covers; None if one covers both."""
-    grants = principal.grants
-    for name in asked:
-        bit = context.runtime.config.graph.bit(name)
-        grants = tuple([grant for grant in grants if grant.mask & bit])
+def _lacking(principal: Principal, bits: int, network: str | None) -> RefusalReason | None:
+    """What none of the grants has: the scope with these bits, or that and the network; None if one has both."""
+    grants = [grant for grant in principal.grants if grant.mask & bits == bits]
     if not grants:
-        return "scope"
+        return RefusalReason.SCOPE
     if network is not None and not any(grant.proves(network) for grant in grants):
-        return "network"
+        return RefusalReason.NETWORK
     return None
-
-
-def _reason(error: Unauthenticated, text: str) -> str:
-    """Why a token is invalid; for keys and secrets the reason stays unspecified."""
-    if looks_like_key(text) or not looks_like_token(text):
-        return INVALID
-    if error.reason == "audience":
-        return "malformed"
-    return error.reason if error.reason in {"malformed", "signature"} else error.code.removesuffix("_token")
 
 
 def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
@@ -338,6 +335,9 @@ def _revocable(reader: Reader, context: Context, token: str) -> Claims | None:
         except ExpiredToken:  # the clock may be ahead, and the token valid again once it is corrected
             now = context.process.steady.earliest(now)
             claims = context.runtime.claims(token, now)
+        except FutureToken as error:  # it becomes valid in time, or when the clock is corrected
+            now = error.begins
+            claims = context.runtime.claims_at(token, now)
         # Not `token_principal`: a token that is revoked only in memory must still be written to the store.
         holder = token_holder(reader, context.runtime, claims, now)
     except Unauthenticated:

@@ -45,6 +45,7 @@ _LIST_EXPIRES: Final = (
 )
 _SCAN: Final = f"{SELECT_ROWS} WHERE kind = ? AND id > ? ORDER BY id LIMIT ?"
 _COUNT_OWNED: Final = "SELECT count(*) FROM (SELECT 1 FROM records WHERE kind = ? AND owner = ? LIMIT ?)"
+_TOMBSTONE: Final = "SELECT 1 FROM tombstones WHERE kind = ? AND id = ?"
 _USAGE: Final = "SELECT at, source FROM usage WHERE id = ?"
 _BEFORE_ALL: Final = (-(2**63), "")
 _AFTER_ALL: Final = (2**63 - 1, "\U0010ffff")
@@ -135,6 +136,17 @@ class SqlReader:
         """
         rows = self._rows(_COUNT_OWNED, (record_type.kind, self._codec.owner(record_type, owner), limit))
         return int(rows[0][0])
+
+    def was_deleted(self, record_type: type[Record], id: str) -> bool:
+        """As `Reader.was_deleted`.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+        try:
+            return bool(self._rows(_TOMBSTONE, (record_type.kind, id)))
+        except UnicodeEncodeError:
+            return False
 
     def usage(self, id: str) -> Usage | None:
         """As `Reader.usage`."""

@@ -21,14 +21,14 @@ def key_lifecycle(fixtures: Fixtures) -> None:
     expect(rotated.status == 200, "a key can be rotated", rotated)
     second = rotated.json["data"]["key"]
     expect(rotated.json["data"]["id"] == made["id"] and second != first, "it keeps its id and gets a new secret")
-    expect(not _verifies(fixtures, first), "the old secret is refused")
+    expect(not _verifies(fixtures, first, "revoked"), "the old secret is refused")
     expect(_verifies(fixtures, second), "the new secret is valid")
     expect(fixtures.api("POST", f"{path}/disable").status == 200, "a key can be disabled")
-    expect(not _verifies(fixtures, second), "a disabled key is refused")
+    expect(not _verifies(fixtures, second, "disabled"), "a disabled key is refused")
     expect(fixtures.api("POST", f"{path}/enable").status == 200, "a key can be enabled")
     expect(_verifies(fixtures, second), "an enabled key is valid again")
     expect(fixtures.api("DELETE", path).status == 200, "a key can be deleted")
-    expect(not _verifies(fixtures, second), "a deleted key is refused")
+    expect(not _verifies(fixtures, second, "invalid"), "a deleted key is refused")
     expect(fixtures.api("GET", path).status == 404, "a deleted key is gone")
 
 
@@ -65,14 +65,14 @@ def legacy_secret(fixtures: Fixtures) -> None:
     expect(fixtures.rpc("auth.verify", {"key": fixtures.legacy_secret})["result"]["valid"], "auth.verify accepts it")
 
 
-def _verifies(fixtures: Fixtures, key: str) -> bool:
-    """Return whether `auth.verify` and `/validate` accept a key; they must agree."""
+def _verifies(fixtures: Fixtures, key: str, reason: str | None = None) -> bool:
+    """Return whether `auth.verify` and `/validate` accept a key; they must agree, and only the latter says why not."""
     result = fixtures.rpc("auth.verify", {"key": key}, who={})["result"]
     verdict = fixtures.validate(key)
     expect(result["valid"] == verdict["valid"], "auth.verify and /validate agree")
     expect(
-        result["valid"] or (result == {"valid": False} and verdict == {"valid": False, "reason": "invalid"}),
-        "the answer for an invalid key has no details",
+        result["valid"] or (result == {"valid": False} and verdict == {"valid": False, "reason": reason}),
+        "an invalid key is refused for the right reason",
     )
     return bool(result["valid"])
 

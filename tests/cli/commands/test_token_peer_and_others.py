@@ -111,7 +111,7 @@ def test_revoke(daemon: FakeDaemon, herod: Typed) -> None:
 
 @pytest.mark.parametrize(
     "verdict",
-    [{"valid": True}, *({"valid": False, "reason": reason} for reason in ("invalid", "malformed", "signature"))],
+    [{"valid": True}, *({"valid": False, "reason": reason} for reason in ("invalid", "malformed", "audience"))],
     ids=str,
 )
 def test_revoke_what_is_no_token(verdict: dict[str, Any], daemon: FakeDaemon, herod: Typed) -> None:

@@ -29,7 +29,7 @@ from client.core.token_forging import (
 )
 from herod_client.core import access_tokens
 from herod_client.core.access_tokens import AUDIENCE_TYP, PLAIN_TYP, Claims, issue, open_jws
-from herod_client.core.errors import ExpiredToken, InvalidRequest
+from herod_client.core.errors import ExpiredToken, FutureToken, InvalidRequest
 from herod_client.core.signing_keys import SigningKey, SigningKeys, hs256_key
 
 
@@ -122,7 +122,9 @@ class TestTime:
             (NOW, NOW + TTL, None),
             (NOW, NOW + TTL + 1, "malformed"),
             (NOW + 60, NOW + 61, None),
-            (NOW + 61, NOW + 62, "malformed"),
+            (NOW + 61, NOW + 62, "clock"),
+            (NOW + 86_400, NOW + 86_400 + TTL, "clock"),
+            (NOW + 61, NOW + 61 + TTL + 1, "malformed"),
             (NOW, NOW, "malformed"),
             (NOW + 1, NOW, "malformed"),
             (0, NOW + 1, "malformed"),
@@ -139,7 +141,7 @@ class TestTime:
         [
             ("0", None),
             (str(NOW + 60), None),
-            (str(NOW + 61), "malformed"),
+            (str(NOW + 61), "clock"),
             ('"0"', "malformed"),
             ("1.5", "malformed"),
             ("-1", "malformed"),
@@ -150,6 +152,13 @@ class TestTime:
     def test_not_before(self, nbf: str, reason: str | None) -> None:
         """Herod sets no `nbf`, but honors it in other issuers' tokens (RFC 7519, section 4.1.5)."""
         assert refusal(forge(HEADER, with_raw(f'"nbf":{nbf}'))) == reason
+
+    def test_a_clock_that_is_ahead_is_named(self) -> None:
+        """The message says that clocks differ and by how much, and the error from when the token would be valid."""
+        future = forge(HEADER, {**PAYLOAD, "iat": NOW + 3600, "exp": NOW + 3600 + TTL})
+        with pytest.raises(FutureToken, match=r"3600 seconds in the future.*clock") as caught:
+            check(future)
+        assert (caught.value.begins, caught.value.code) == (NOW + 3600, "bad_token")
 
     def test_expiry_is_its_own_error(self) -> None:
         """An expired token has an error of its own, so that clients know to renew it."""

@@ -9,6 +9,7 @@ from herod_client.core.grants import (
     ALL_NETWORKS,
     NOTHING,
     Grant,
+    check_required_network,
     intersect_grants,
     intersect_networks,
     list_networks,
@@ -223,3 +224,35 @@ class TestParseNetworks:
         assert parse_networks(["*"], known) == ALL_NETWORKS
         with pytest.raises(InvalidRequest, match="Unknown network 'other': known networks are main, test"):
             parse_networks(["main", "other"], known)
+
+
+@pytest.mark.parametrize("name", ["lab", "*", "10.0.0.0:8", "x" * 64])
+def test_a_network_may_be_required(name: str) -> None:
+    """Any well-formed name may be required where the settings list none, and all networks."""
+    check_required_network(name)
+
+
+@pytest.mark.parametrize("known", [ALL_NETWORKS, frozenset({"lab"})])
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("", "is empty"),
+        ("  ", "is empty"),
+        ("\n", "is empty"),
+        (" lab", "not a network name"),
+        ("x" * 65, "characters"),
+    ],
+)
+def test_what_no_network_can_be_required(name: str, problem: str, known: frozenset[str]) -> None:
+    """An empty or ill-formed requirement is refused, whatever the settings list."""
+    with pytest.raises(InvalidRequest, match=problem):
+        check_required_network(name, known)
+
+
+def test_only_listed_networks_are_required() -> None:
+    """Where the settings list networks, one of them or all of them may be required."""
+    known = frozenset({"lab", "prod"})
+    for name in ("lab", "prod", "*"):
+        check_required_network(name, known)
+    with pytest.raises(InvalidRequest, match="Unknown network 'attic': known networks are lab, prod"):
+        check_required_network("attic", known)

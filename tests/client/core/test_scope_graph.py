@@ -334,6 +334,41 @@ def test_long_lists_are_not_remembered() -> None:
     assert graph.remembered == 0
 
 
+@pytest.mark.parametrize("text", ["", " ", "\t \n", "\u00a0"])
+def test_an_empty_requirement_is_refused(text: str) -> None:
+    """A required scope without names would be passed by everybody."""
+    with pytest.raises(InvalidRequest, match="required scope is empty"):
+        ScopeGraph().required(text)
+
+
+@pytest.mark.parametrize("text", ["launch", "read launch", "READ", "read,write", "x" * 60])
+def test_an_unknown_requirement_is_refused(text: str) -> None:
+    """A required scope that nobody can hold is named, also beside known ones."""
+    with pytest.raises(InvalidRequest, match="Unknown scope"):
+        ScopeGraph().required(text)
+
+
+def test_what_a_requirement_needs() -> None:
+    """A requirement is one bit for each name, not what the names include; older systems' names count too."""
+    graph = ScopeGraph({"jobs": [READ]})
+    for _ in range(2):  # computed, and cached
+        assert graph.required(WRITE) == graph.bit(WRITE)
+        assert graph.required(" read  write read") == graph.bit(READ) | graph.bit(WRITE)
+        assert graph.required("member jobs") == graph.bit(WRITE) | graph.bit("jobs")
+    assert graph.remembered == 3
+
+
+def test_requirements_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short requirements are cached up to a number; a long one, and one that is refused, never."""
+    monkeypatch.setattr(graph_module, "MAX_REMEMBERED", 2)
+    graph = ScopeGraph()
+    for text in (" ".join([READ] * 64), READ, WRITE, ADMIN):
+        assert graph.required(text) == graph.bit(text.split()[0])
+    with pytest.raises(InvalidRequest, match="at most 64 names"):
+        graph.required(" ".join([READ] * 65))
+    assert graph.remembered == 2
+
+
 def test_too_many_includes() -> None:
     """A scope in the settings lists at most 64 includes, duplicates counted."""
     assert ScopeGraph({"a": [READ] * 64}).bit("a")

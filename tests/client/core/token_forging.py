@@ -59,7 +59,6 @@ def check(token: str, *, keys: SigningKeys | None = None, now: int = NOW, ttl: i
         keys if keys is not None else SigningKeys(SHARED),
         issuer=ISSUER,
         audience_issuer=URL,
-        audiences=frozenset({AUDIENCE}),
         ttl=ttl,
         now=now,
     )

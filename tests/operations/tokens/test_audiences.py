@@ -63,7 +63,7 @@ async def test_another_services_token_is_nothing_here(harness: Harness) -> None:
     assert await ask_mcp(harness, bearer(token)) == 401
     assert (await harness.request("POST", "/introspect", form=f"token={token}", headers=bearer(token))).status == 401
     verdict = await harness.request("POST", "/validate", json={"token": token})
-    assert verdict.json == {"valid": False, "reason": "malformed"}
+    assert verdict.json == {"valid": False, "reason": "audience"}
     assert (await harness.rpc("auth.verify", {"key": token}))["result"] == {"valid": False}
     await harness.pipeline.flush(is_last=True)
     assert "audience" in {row.event.reason for row in harness.store.audit_rows()}

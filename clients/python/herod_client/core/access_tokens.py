@@ -6,13 +6,13 @@ The rules for a valid token (RFC 7515, 7519, 8725, 9068):
     header    an object without duplicate names; the key's own `alg`; a known `kid` or none; an expected
               `typ`; no b64, crit, jwk, jku, x5u, x5c
     payload   an object without duplicate names, at most 32 deep, strict UTF-8; the types of `Claims`, no null
-    iss, aud  the plain issuer without `aud` under `JWT`; the public URL with a wanted `aud` under `at+jwt`
+    iss, aud  the plain issuer without `aud` under `JWT`; the public URL with `aud` under `at+jwt`
     time      now < exp (no leeway), 0 < exp - iat ≤ ttl, iat ≤ now + 60 s, and nbf, if any, ≤ now + 60 s
     retired   a retired key verifies until its hard stop, and no token that expires later
 
 PyJWT supplies the signature algorithms (`SigningKey`); its parser is too lenient to be used. A key is looked
-up in memory by `kid` and never taken from a token. Revocation and epochs are checked by the caller: this file
-has no store.
+up in memory by `kid` and never taken from a token. Audience, revocation and epochs are checked by the caller: this
+file has no store.
 """
 
 import json
@@ -24,7 +24,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from herod_client.core.errors import BadToken, ExpiredToken, InvalidRequest
+from herod_client.core.errors import BadToken, ExpiredToken, FutureToken, InvalidRequest
 from herod_client.core.signing_keys import SigningKey, SigningKeys
 
 __all__ = [
@@ -40,7 +40,9 @@ __all__ = [
     "looks_like_token",
     "open_jws",
     "parse_object",
+    "unknown_subject",
     "verify",
+    "wrong_audience",
 ]
 
 MAX_TOKEN_CHARS: Final = 8 * 1024
@@ -153,23 +155,22 @@ def verify(
     *,
     issuer: str,
     audience_issuer: str,
-    audiences: frozenset[str] | None,
     ttl: int,
     now: int,
 ) -> Claims:
-    """Verify a token of this issuer and return its claims. The caller checks whether it was revoked.
+    """Verify a token of this issuer and return its claims. The caller checks `aud`, and whether it was revoked.
 
     Args:
         token: as presented.
         keys: those that may have signed it.
         issuer: the `iss` of tokens without an audience.
         audience_issuer: the `iss` of tokens with one: the public URL.
-        audiences: every `aud` that means this verifier; None leaves the check to the caller.
         ttl: the maximum lifetime of a token, in seconds.
         now: Unix seconds.
 
     Raises:
         BadToken: reason `malformed` or `signature`.
+        FutureToken: it was issued in the future.
         ExpiredToken: it was valid and has expired.
     """
     header, payload, key = _open(token, keys, _TYPS, now)
@@ -181,21 +182,25 @@ def verify(
     if claims.aud is None:
         is_ours = header.typ == PLAIN_TYP and claims.iss == issuer
     else:
-        is_meant = audiences is None or claims.aud in audiences
-        is_ours = header.typ == AUDIENCE_TYP and claims.iss == audience_issuer and is_meant
-    if not is_ours or not 0 < claims.exp - claims.iat <= ttl or claims.iat > now + CLOCK_SKEW:
+        is_ours = header.typ == AUDIENCE_TYP and claims.iss == audience_issuer
+    if not is_ours or not 0 < claims.exp - claims.iat <= ttl:
         raise _malformed()
     # Absent networks mean all, and a null must not pass for absent.
     for name in _OPTIONAL_CLAIMS:
         if name in members and getattr(claims, name) is None:
             raise _malformed()
-    if "nbf" in members and not _is_past(bytes(members["nbf"]), now):
-        raise _malformed()
+    begins = max(claims.iat, _not_before(bytes(members["nbf"])) if "nbf" in members else 0)
     # Tokens that the key signed before it was retired expire by its hard stop. A cache of claims may rely on it.
     if key.verifies_until is not None and claims.exp > key.verifies_until:
         raise _bad_signature()
     if now >= claims.exp:
         raise ExpiredToken("The token has expired: ask for a new one.", reason="expired")
+    if begins > now + CLOCK_SKEW:
+        raise FutureToken(
+            f"The token is from {begins - now} seconds in the future: the clock of the machine that issued it and the "
+            "clock of this one differ. Set both by NTP, then get a new token.",
+            begins=begins,
+        )
     return claims
 
 
@@ -271,8 +276,11 @@ def _depth(data: bytes) -> int:
     return deepest
 
 
-def _is_past(raw: bytes, now: int) -> bool:
-    return raw.isdigit() and len(raw) <= 12 and int(raw) <= now + CLOCK_SKEW
+def _not_before(raw: bytes) -> int:
+    """The time of an `nbf` (RFC 7519, section 4.1.5), in Unix seconds."""
+    if not raw.isdigit() or len(raw) > 12:
+        raise _malformed()
+    return int(raw)
 
 
 def _from_base64url(part: bytes) -> bytes:
@@ -294,6 +302,20 @@ def _to_base64url(data: bytes) -> bytes:
 @lru_cache(maxsize=64)
 def _encode_header(kid: str | None, algorithm: str, typ: str) -> bytes:
     return _to_base64url(_encode(Header(alg=algorithm, typ=typ, kid=kid)))
+
+
+def wrong_audience() -> BadToken:
+    """The error for a token whose `aud` is another service: whoever received it must not be able to replay it here."""
+    return BadToken("This token is for another resource: request one without that resource.", reason="audience")
+
+
+def unknown_subject() -> BadToken:
+    """The error for a token of this issuer whose subject is not known, and not as a deleted one."""
+    return BadToken(
+        "The subject of this token is not known here. It may be from another herod with the same HERO_SECRET: get a "
+        "token from this one.",
+        reason="audience",
+    )
 
 
 def _malformed() -> BadToken:

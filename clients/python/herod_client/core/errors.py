@@ -15,6 +15,7 @@ __all__ = [
     "Disabled",
     "ExpiredToken",
     "ForeignOrigin",
+    "FutureToken",
     "HerodError",
     "InternalError",
     "InvalidRequest",
@@ -149,6 +150,18 @@ class BadToken(Unauthenticated):
     """A token is malformed, has a bad signature or has claims that are not allowed."""
 
     code = "bad_token"
+
+
+class FutureToken(BadToken):
+    """A token was issued in the future: the clocks of two machines differ, or one was set back.
+
+    Attributes:
+        begins: Unix seconds from which it would be valid.
+    """
+
+    def __init__(self, message: str, *, begins: int) -> None:
+        super().__init__(message, reason="clock")
+        self.begins = begins
 
 
 class ExpiredToken(Unauthenticated):

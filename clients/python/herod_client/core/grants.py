@@ -19,6 +19,7 @@ __all__ = [
     "Grant",
     "Grants",
     "Networks",
+    "check_required_network",
     "intersect_grants",
     "intersect_networks",
     "list_networks",
@@ -101,6 +102,23 @@ def parse_networks(names: Sequence[str], known: Networks = ALL_NETWORKS) -> Netw
         if name != "*" and "*" not in known and name not in known:
             raise InvalidRequest(f"Unknown network {quoted(name)}: known networks are {', '.join(sorted(known))}.")
     return ALL_NETWORKS if "*" in names else frozenset(names)
+
+
+def check_required_network(name: str, known: Networks = ALL_NETWORKS) -> None:
+    """Refuse a network that nobody can require: an empty requirement never passes.
+
+    Args:
+        name: one network's name; `*` requires all networks.
+        known: as in `parse_networks`.
+
+    Raises:
+        InvalidRequest: it is empty, ill-formed or not known.
+    """
+    if name in known or ("*" in known and NETWORK_NAME.match(name)):
+        return
+    if not name.strip():
+        raise InvalidRequest("The required network is empty: give a network's name, or leave it out.")
+    parse_networks((name,), known)
 
 
 def list_networks(networks: Collection[str]) -> tuple[str, ...]:

@@ -59,6 +59,7 @@ MAX_SCOPES: Final = 64
 MAX_SCOPE_CHARS: Final = MAX_SCOPES * 65  # that many names of 64 characters, and their separators
 # Masks and names that are cached; others are computed again.
 MAX_REMEMBERED: Final = 1024
+MAX_REMEMBERED_CHARS: Final = 256
 
 
 class ScopeGraph:
@@ -89,12 +90,13 @@ class ScopeGraph:
             self._closures.setdefault(alias, self._closures[name])
         self._widest_first = tuple(reversed(order))
         self._masks: dict[tuple[str, ...], int] = {}
+        self._required: dict[str, int] = {}
         self._names: dict[int, tuple[str, ...]] = {}
 
     @property
     def remembered(self) -> int:
-        """How many results of `mask` and `names` are cached; never more than `MAX_REMEMBERED` of each."""
-        return len(self._masks) + len(self._names)
+        """How many results of `mask`, `names` and `required` are cached; never more than `MAX_REMEMBERED` of each."""
+        return len(self._masks) + len(self._names) + len(self._required)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -129,6 +131,19 @@ class ScopeGraph:
                 self._names[mask] = names
         return names
 
+    def required(self, text: str) -> int:
+        """The bits that one grant must hold, all of them, to pass a required scope: one name or more, space-separated.
+
+        Raises:
+            InvalidRequest: it is empty or too long, or a name is unknown. An empty requirement never passes.
+        """
+        bits = self._required.get(text)
+        if bits is None:
+            bits = self._read_required(text)
+            if len(text) <= MAX_REMEMBERED_CHARS and len(self._required) < MAX_REMEMBERED:
+                self._required[text] = bits
+        return bits
+
     def parse(self, text: str) -> tuple[str, ...]:
         """Read a space-separated scope string (RFC 6749, section 3.3) into canonical names.
 
@@ -141,10 +156,25 @@ class ScopeGraph:
         if not names:
             raise InvalidRequest(f"No scope was given: give one or more of {', '.join(self._widest_first)}.")
         for name in names:
-            if name not in self._closures:
-                known = ", ".join(self._widest_first)
-                raise InvalidRequest(f"Unknown scope {quoted(name)}: known scopes are {known}.")
+            self._check_known(name)
         return self.names(self.mask(names))
+
+    def _read_required(self, text: str) -> int:
+        names = split_scope(text)
+        if not names:
+            raise InvalidRequest(
+                f"The required scope is empty: give one or more of {', '.join(self._widest_first)}, or leave it out."
+            )
+        bits = 0
+        for name in names:
+            self._check_known(name)
+            bits |= self.bit(name)
+        return bits
+
+    def _check_known(self, name: str) -> None:
+        if name not in self._closures:
+            known = ", ".join(self._widest_first)
+            raise InvalidRequest(f"Unknown scope {quoted(name)}: known scopes are {known}.")
 
     def _fewest_names(self, mask: int) -> tuple[str, ...]:
         found: list[str] = []
