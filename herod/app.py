@@ -53,6 +53,7 @@ from herod.server.sockets.inherited_sockets import keep_from_children
 from herod.server.sockets.listener_set import Listeners
 from herod.server.sockets.listeners import listening
 from herod.server.sockets.tls import Certificates
+from herod.server.sockets.unix_socket import prepare_folder
 from herod.server.systemd_notify import SystemdNotifier, watch
 from herod.settings import Settings
 from herod.settings.bind_addresses import with_both_loopbacks
@@ -279,8 +280,11 @@ async def _make_runtime(
 
 
 def _folder(settings: Settings) -> Path:
-    """The folder for files that are kept beside the store."""
-    return Path.cwd() if settings.store is None else settings.store.parent
+    """The folder for the daemon's own files; without a store and a Unix socket, it may not exist yet."""
+    if settings.store is None:
+        with suppress(RuntimeFailure):  # who writes a file there says so
+            prepare_folder(settings.folder / "herod.sock")
+    return settings.folder
 
 
 async def _watch_signals(

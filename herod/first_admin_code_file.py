@@ -39,7 +39,7 @@ class FirstAdminCodeFile:
     """Writes, renews and removes the file.
 
     Args:
-        folder: the store's folder.
+        folder: the folder of the store, or of the socket if the store is in memory.
         clock: Unix seconds.
     """
 

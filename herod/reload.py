@@ -36,7 +36,7 @@ logger = logging.getLogger("herod")
 READ_SECONDS: Final = 30
 CERTIFICATE: Final = frozenset({"tls_cert", "tls_key"})
 # Fields that are not settings, or are reported when the settings are read.
-UNSAID: Final = frozenset({"warnings", "manager", "former_secret"})
+UNSAID: Final = frozenset({"warnings", "manager", "former_secret", "folder"})
 NAMES: Final = {
     "config": "the path of the settings file",
     "hero_secret": "HERO_SECRET (run `herod secret rotate` before the restart)",

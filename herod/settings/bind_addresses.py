@@ -15,12 +15,14 @@ from herod_client.core.errors import SettingsError
 
 __all__ = [
     "DEFAULT_PORT",
+    "SYSTEM_SOCKET",
     "Bind",
     "FdBind",
     "TcpBind",
     "UnixBind",
     "clear_text_refusal",
     "default_binds",
+    "default_socket",
     "parse_bind",
     "parse_binds",
     "with_both_loopbacks",
@@ -156,13 +158,15 @@ def with_both_loopbacks(binds: Sequence[Bind]) -> tuple[Bind, ...]:
 
 def default_binds(environ: Mapping[str, str], *, uid: int, port: int = DEFAULT_PORT) -> tuple[Bind, ...]:
     """Where the daemon listens when no `--bind` is given."""
+    return (default_socket(environ, uid=uid), *_both_loopbacks(port))
+
+
+def default_socket(environ: Mapping[str, str], *, uid: int) -> UnixBind:
+    """The socket in the user's runtime folder, or that of the whole machine."""
     runtime = None if uid == 0 else xdg_folder(environ, "XDG_RUNTIME_DIR")
-    unix = (
-        UnixBind(SYSTEM_SOCKET, mode=SYSTEM_MODE)
-        if runtime is None
-        else UnixBind(runtime / "herod" / "herod.sock", mode=0o600)
-    )
-    return (unix, *_both_loopbacks(port))
+    if runtime is None:
+        return UnixBind(SYSTEM_SOCKET, mode=SYSTEM_MODE)
+    return UnixBind(runtime / "herod" / "herod.sock", mode=0o600)
 
 
 def xdg_folder(environ: Mapping[str, str], name: str, below_home: str | None = None) -> Path | None:

@@ -15,6 +15,7 @@ from herod.settings.bind_addresses import (
     UnixBind,
     clear_text_refusal,
     default_binds,
+    default_socket,
     parse_binds,
     xdg_folder,
 )
@@ -59,10 +60,13 @@ def load_settings(
     _check_tls(sources, binds, warnings)
     _check_proxies(sources.find("trusted_proxies"), values["trusted_proxies"], warnings)
     values |= load_legacy_secrets(sources, warnings)
+    store_file = _choose_store(sources.find("store"), environ, uid)
+    socket = next((bind for bind in binds if isinstance(bind, UnixBind)), default_socket(environ, uid=uid))
     values |= {
         "config": sources.path,
         "bind": binds,
-        "store": _choose_store(sources.find("store"), environ, uid),
+        "store": store_file,
+        "folder": (store_file or socket.path).parent,
         "public_url": values["public_url"] or _default_url(binds, values["tls_cert"]),
         "hosts": values["hosts"] | _host_of(sources.find("public_url")),
     }

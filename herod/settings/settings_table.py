@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from herod.settings.bind_addresses import DEFAULT_PORT, Bind
+from herod.settings.bind_addresses import DEFAULT_PORT, SYSTEM_SOCKET, Bind
 from herod.settings.setting_kinds import (
     LINES,
     SWITCH,
@@ -178,6 +178,7 @@ class Settings:
         hosts: lower case, without port, IPv6 in brackets.
         origins: lower case `scheme://host[:port]`; also in `frame_origins`.
         scopes: scope → the scopes it includes, as written: the scope graph checks them.
+        folder: where the daemon's own files are, beside the store; with a store in memory, beside its socket.
         manager: what the service manager passed on.
         warnings: for the log: settings that are allowed but unwise.
     """
@@ -299,6 +300,7 @@ class Settings:
     scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limits: LimitSettings = field(default_factory=LimitSettings)
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
+    folder: Path = SYSTEM_SOCKET.parent
     manager: ServiceManager = field(default_factory=ServiceManager)
     warnings: tuple[str, ...] = ()
 

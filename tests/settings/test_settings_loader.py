@@ -70,6 +70,7 @@ def test_defaults() -> None:
         ),
         store=Path("/nowhere/.local/state/herod/herod.db"),
         public_url="http://127.0.0.1:3350",
+        folder=Path("/nowhere/.local/state/herod"),
     )
     assert settings.issuer == "hero_auth"
     assert settings.networks == {"*"}
@@ -81,6 +82,14 @@ def test_secrets_are_not_shown() -> None:
     assert SECRET not in shown
     assert SECRET[::-1] not in shown
     assert "legacy-one" not in shown
+
+
+def test_folder_of_a_store_in_memory() -> None:
+    """The daemon's own files are beside its socket, or where that would be; never in the working directory."""
+    assert load(store="memory:", bind=("127.0.0.1:1", "unix:/a/b.sock", "unix:/c/d.sock")).folder == Path("/a")
+    assert load({"XDG_RUNTIME_DIR": "/r"}, store="memory:", bind=("127.0.0.1:1",)).folder == Path("/r/herod")
+    assert load(store="memory:", bind=("fd://3",)).folder == Path("/run/herod")
+    assert load(store="sqlite:/s/x.db", bind=("unix:/a/b.sock",)).folder == Path("/s")
 
 
 def test_precedence(tmp_path: Path) -> None:

@@ -53,11 +53,9 @@ def test_root_in_a_folder_of_another_user(theirs: Path, tmp_path: Path, name: st
 
 
 @needs_root
-def test_root_leaves_no_key_in_a_folder_of_another_user(
-    theirs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_root_leaves_no_key_in_a_folder_of_another_user(theirs: Path, tmp_path: Path) -> None:
     """The bootstrap key of a memory store is not written to another user's folder by root."""
-    monkeypatch.chdir(theirs)
-    line = refused(tmp_path, "--store", "memory:", "--bootstrap-admin-key", "first")
+    socket = f"unix:{theirs}/s"
+    line = refused(tmp_path, "--store", "memory:", "--bootstrap-admin-key", "first", "--bind", socket)
     assert f"{theirs}, which belongs to uid {OWNER}" in line
     assert list(theirs.iterdir()) == []
