@@ -67,9 +67,15 @@ def add(
     password_file: str | None,
     save: str | None,
 ) -> None:
-    """Add an account; its client secret is shown once."""
+    """Add an account; its client secret is shown once.
+
+    A person needs an EMAIL to sign in with, a program a --name to be recognized by.
+    """
     if email is not None and email_option is not None and email != email_option:
         raise click.UsageError("EMAIL and --email differ: give one of them.")
+    email = email_option if email is None else email
+    if email is None and name is None:
+        raise click.UsageError("Give the EMAIL of a person, or --name TEXT for a program.")
     if asks_password and password_file is not None:
         raise click.UsageError("--password and --password-file are mutually exclusive: give one of them.")
     password = None
@@ -80,7 +86,7 @@ def add(
     with place_for(save) as place:
         answer = invocation.call(
             "users.add",
-            email=email or email_option,
+            email=email,
             name=name,
             password=password,
             scope=join_scope(scope),
@@ -188,13 +194,16 @@ def passwd(invocation: Invocation, who: str | None, password_file: str | None, c
 )
 @click.argument("who", required=False)
 @save_option
+@yes_option
 @pass_invocation
-def rotate_secret(invocation: Invocation, who: str | None, save: str | None) -> None:
+def rotate_secret(invocation: Invocation, who: str | None, save: str | None, *, yes: bool) -> None:
     """Give an account a new client secret: your own, or WHO's.
 
     The old secret and the account's tokens stop working at once.
     """
     target = _own_account(invocation) if who is None else account(who)
+    if who is None:
+        confirm("Give your own account a new client secret? The old one and your tokens stop working.", yes=yes)
     with place_for(save) as place:
         answer = invocation.call("users.rotate_secret", **target)
         show_secret(invocation, answer, "client_secret", place=place)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import click
+
 from herod_cli.invocation_context import Invocation
 from herod_cli.shared.output import box, print_lines, print_notice, record, terminal_width
 from herod_cli.shared.secret_files import SavedSecret
@@ -18,7 +20,13 @@ def account(who: str) -> dict[str, str]:
 
 
 def join_scope(scope: tuple[str, ...]) -> str | None:
-    """Join repeated options into the one scope string that the API takes."""
+    """Join repeated options into the one scope string that the API takes; None without any.
+
+    Raises:
+        click.UsageError: one is empty, as an unset variable of a script is: it does not mean the default.
+    """
+    if not all(name.strip() for name in scope):
+        raise click.UsageError("A --scope is empty: name a scope, or leave the option out.")
     return " ".join(scope) or None
 
 

@@ -17,7 +17,7 @@ from herod.pipeline.targets import PEER_RULE, switch_off_target, switch_on_targe
 from herod.records import PeerRule
 from herod.scopes.principal import NOBODY_UID
 from herod.store.store_interface import MAX_PAGE, Page, Reader, Writer
-from herod_client.core.errors import InvalidRequest, quoted
+from herod_client.core.errors import InvalidRequest
 from herod_client.core.grants import list_networks, parse_networks
 from herod_client.core.key_format import new_id
 from herod_client.core.scope_graph import ADMIN
@@ -86,12 +86,12 @@ def _look_up(reader: Reader, context: Context, params: AllowPeer) -> Work:
             try:
                 return _subject("uid", pwd.getpwnam(params.user).pw_uid)
             except (KeyError, ValueError):  # ValueError: a NUL in the name
-                raise InvalidRequest(f"There is no local user {quoted(params.user)}.") from None
+                raise _unknown("user", "uid", params.user) from None
         if params.group is not None:
             try:
                 return _subject("gid", grp.getgrnam(params.group).gr_gid)
             except (KeyError, ValueError):
-                raise InvalidRequest(f"There is no local group {quoted(params.group)}.") from None
+                raise _unknown("group", "gid", params.group) from None
         return _subject("uid", params.uid) if params.uid is not None else _subject("gid", params.gid or 0)
 
     return work
@@ -160,9 +160,22 @@ def peers_remove(tx: Writer, context: Context, params: PeerRef, rule: PeerRule) 
     return RemovedPeer(rule.id, deleted=tx.delete(PeerRule, rule.id))
 
 
+def _unknown(what: str, number: str, name: str) -> InvalidRequest:
+    """The error for a name that this machine does not know; some directories have names with an `@`."""
+    problem = f"This machine has no {what} of that name"
+    if "@" in name:
+        return InvalidRequest(
+            f"{problem}. A peer rule is for a local {what}, by its Unix name; a person with an email needs an account.",
+            hint="herod user add EMAIL",
+        )
+    if name.isdecimal():
+        return InvalidRequest(f"{problem}: to allow a number, give it as {number}.")
+    return InvalidRequest(f"{problem}: `getent {'passwd' if what == 'user' else 'group'}` lists those that it has.")
+
+
 def _subject(kind: str, number: int) -> str:
     if not 0 <= number <= MAX_ID:
         raise InvalidRequest(f"Invalid {kind} {number}: give 0 to {MAX_ID}.")
     if number == NOBODY_UID:
-        raise InvalidRequest(f"{kind} {number} is the overflow id that foreign containers share: it cannot be allowed.")
+        raise InvalidRequest(f"The {kind} {number} is shared by all foreign containers: it cannot be allowed.")
     return f"{kind}:{number}"

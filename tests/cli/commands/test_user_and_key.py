@@ -16,7 +16,11 @@ from support.fake_daemon import KEY, USER, WHOAMI, FakeDaemon, RpcError
 Typed = Callable[..., Any]
 
 ASKED = [
-    (("user", "add"), "users.add", {}),
+    (
+        ("user", "add", ""),
+        "users.add",
+        {"email": ""},
+    ),  # refused by the daemon: no nameless account for an unset variable
     (("user", "add", "ada@example.org"), "users.add", {"email": "ada@example.org"}),
     (("user", "add", "--email", "ada@example.org"), "users.add", {"email": "ada@example.org"}),
     (
@@ -90,7 +94,17 @@ def test_json(args: tuple[str, ...], daemon: FakeDaemon, herod: Typed) -> None:
         ("user", "add", "a@b", "--email", "c@d"),
         ("user", "add", "--password", "--password-file", "x"),
         ("user", "add", "--password"),
+        ("user", "add"),
+        ("user", "add", "--scope", "read", "--network", "lab"),
+        ("user", "add", "a@b", "--scope", ""),
         ("user", "edit", "a@b"),
+        ("user", "scope", "a@b", " "),
+        ("key", "create", "x", "--scope", ""),
+        ("key", "create"),
+        ("peer", "allow", "--scope", "read"),
+        ("peer", "allow", "--uid", "1000"),
+        ("peer", "allow", "--uid", "1000", "--scope", ""),
+        ("token", "issue", "--scope", ""),
         ("user", "scope", "a@b"),
         ("user", "passwd", "a@b"),
         ("key", "create", "x", "--expires", "soon"),
@@ -284,6 +298,28 @@ def test_own_without_an_account(daemon: FakeDaemon, herod: Typed) -> None:
     ended = herod("user", "rotate-secret")
     assert ended.code == 2
     assert "root is not an account" in ended.err
+
+
+@pytest.mark.parametrize("args", [("user", "add"), ("user", "add", "--scope", "admin", "--save", "x")], ids=" ".join)
+def test_an_account_needs_an_email_or_a_name(args: tuple[str, ...], daemon: FakeDaemon, herod: Typed) -> None:
+    """Without an email or a name no account is made: nobody could find it."""
+    ended = herod(*args)
+    assert (ended.code, daemon.asked) == (2, [])
+    assert "Give the EMAIL of a person, or --name TEXT for a program." in ended.err
+    assert not Path("x").exists()
+
+
+def test_rotating_ones_own_secret_asks_on_a_terminal(
+    daemon: FakeDaemon, herod: Typed, terminal: Callable[..., None]
+) -> None:
+    """Without WHO, a terminal asks before the caller's own secret and tokens end."""
+    terminal(confirms=False)
+    ended = herod("user", "rotate-secret")
+    assert ended.code == 1
+    assert [one.json["method"] for one in daemon.asked] == ["whoami"]
+    assert "Nothing was changed" in ended.err
+    assert herod("user", "rotate-secret", "--yes").code == 0
+    assert herod("user", "rotate-secret", "a@b").code == 0
 
 
 @pytest.mark.parametrize("args", [("user", "delete", "a@b"), ("key", "delete", "0kZ3")], ids=" ".join)

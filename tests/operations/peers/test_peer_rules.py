@@ -127,3 +127,49 @@ async def test_a_name_that_no_system_can_hold(harness: Harness) -> None:
     for who in ({"user": "a\0b"}, {"group": "a\0b"}):
         with pytest.raises(InvalidRequest):
             await harness.admin("peers.allow", **who, scope="read")
+
+
+AN_EMAIL = "A peer rule is for a local group, by its Unix name; a person with an email needs an account."
+
+
+@pytest.mark.parametrize(
+    ("params", "message", "hint"),
+    [
+        (
+            {"user": "ada@example.org"},
+            f"This machine has no user of that name. {AN_EMAIL.replace('group', 'user')}",
+            "herod user add EMAIL",
+        ),
+        (
+            {"group": "builders@example.org"},
+            f"This machine has no group of that name. {AN_EMAIL}",
+            "herod user add EMAIL",
+        ),
+        ({"user": "1000000"}, "This machine has no user of that name: to allow a number, give it as uid.", None),
+        ({"group": "1000000"}, "This machine has no group of that name: to allow a number, give it as gid.", None),
+        ({"user": "no-such"}, "This machine has no user of that name: `getent passwd` lists those that it has.", None),
+        ({"group": "no-such"}, "This machine has no group of that name: `getent group` lists those that it has.", None),
+        ({"user": ""}, "This machine has no user of that name: `getent passwd` lists those that it has.", None),
+        ({"user": "a\0b"}, "This machine has no user of that name: `getent passwd` lists those that it has.", None),
+        ({"uid": -1}, "Invalid uid -1: give 0 to 4294967294.", None),
+        ({"gid": 2**32 - 1}, "Invalid gid 4294967295: give 0 to 4294967294.", None),
+        ({"uid": 65534}, "The uid 65534 is shared by all foreign containers: it cannot be allowed.", None),
+        ({}, "Give exactly one of uid, gid, user and group.", None),
+        ({"uid": 0, "user": "root"}, "Give exactly one of uid, gid, user and group.", None),
+    ],
+    ids=str,
+)
+async def test_who_cannot_be_allowed(
+    harness: Harness, params: dict[str, object], message: str, hint: str | None
+) -> None:
+    """An email, a number for a name, an unknown name and an impossible number are told apart, with what to give."""
+    with pytest.raises(InvalidRequest) as refused:
+        await harness.admin("peers.allow", **params, scope="read")
+    assert (refused.value.message, refused.value.hint) == (message, hint)
+
+
+async def test_a_unix_name_may_have_an_at_sign(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directory services name users like user@domain: a name that the machine knows is taken as it is."""
+    root = pwd.getpwnam("root")
+    monkeypatch.setattr(pwd, "getpwnam", {"root@example.org": root}.__getitem__)
+    assert (await harness.admin("peers.allow", user="root@example.org", scope="read")).uid == 0
