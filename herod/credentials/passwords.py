@@ -31,6 +31,7 @@ __all__ = [
     "check_hash",
     "check_password",
     "hash_password",
+    "line_end_note",
     "needs_rehash",
     "verify_password",
     "wrap_hero_auth_hash",
@@ -114,6 +115,11 @@ def verify_password(text: str, phc: str) -> bool:
         typed = text.encode("utf-8", "surrogatepass")
         return _verify(hashlib.sha256(typed).hexdigest().encode(), phc.removeprefix(HERO_AUTH_MARK))
     return _verify(_normal_bytes(text), phc)
+
+
+def line_end_note(text: str) -> str:
+    """To be added to the refusal of a wrong password: no password that herod sets ends with a line end."""
+    return " It ends with a line end: send it without." if text.endswith(("\n", "\r")) else ""
 
 
 def check_hash(phc: str) -> None:

@@ -40,7 +40,7 @@ from herod.store.store_interface import Reader
 from herod_client.core.access_tokens import Claims, looks_like_token, unknown_subject, wrong_audience
 from herod_client.core.errors import BadCredentials, BadToken, ExpiredToken, RevokedToken, Unauthenticated
 from herod_client.core.grants import MAX_NETWORKS, intersect_grants
-from herod_client.core.key_format import KeyKind, looks_like_key, parse_key
+from herod_client.core.key_format import KeyKind, looks_like_key, parse_key, typing_error
 from herod_client.core.refusal_reasons import ROTATED
 from herod_client.core.times import rfc3339_text
 
@@ -226,7 +226,7 @@ def _was_never_here(reader: Reader, claims: Claims) -> bool:
 def _by_legacy_secret(runtime: Runtime, text: str) -> Principal:
     secret = runtime.config.legacy.match(text)
     if secret is None:
-        raise BadCredentials(BAD_SECRET, reason="unknown_secret")
+        raise BadCredentials(typing_error(text, "secret, key or token") or BAD_SECRET, reason="unknown_secret")
     return legacy_principal(runtime, secret.id, secret.scope)
 
 
@@ -238,7 +238,8 @@ def _by_client_secret(reader: Reader, runtime: Runtime, client_id: str, secret: 
     if account is None or not any(
         _is_secret(reader, runtime, account, account.secret_hash, mac, text) for text, mac in computed.items()
     ):
-        raise BadCredentials(BAD_CLIENT, reason="unknown_client" if account is None else "wrong_secret")
+        told = typing_error(secret, "client secret") or BAD_CLIENT
+        raise BadCredentials(told, reason="unknown_client" if account is None else "wrong_secret")
     return account_principal(runtime, account, AuthMethod.CLIENT_SECRET)
 
 

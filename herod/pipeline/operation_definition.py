@@ -77,10 +77,12 @@ class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         exactly_one: fields of which exactly one is given; for the documents.
         at_most_one: fields of which at most one is given; for the documents.
+        elsewhere: names that clients take for parameters → what to do instead: a sentence.
     """
 
     exactly_one: ClassVar[tuple[str, ...]] = ()
     at_most_one: ClassVar[tuple[str, ...]] = ()
+    elsewhere: ClassVar[Mapping[str, str]] = {}
 
     def __repr__(self) -> str:
         """Without the values: any may be a secret, and an error's text goes to the log."""

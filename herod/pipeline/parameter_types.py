@@ -19,6 +19,7 @@ from herod_client.core.times import MAX_CHARS as MAX_TIME_CHARS
 
 __all__ = [
     "AS_IT_IS",
+    "CLIENT_IN_HEADER",
     "EXAMPLE_ID",
     "IN_ANY_SPELLING",
     "AccountEmail",
@@ -54,6 +55,11 @@ NAME: Final = {"minLength": 1, "maxLength": MAX_NAME, "pattern": VISIBLE}
 # The documents fill in the existing names (`protocols/documents/json_schemas.py`).
 ENUMERATED: Final = "names"
 
+# `elsewhere` of the operations that take these in a form: without one they are a header.
+CLIENT_IN_HEADER: Final = dict.fromkeys(
+    ("client_id", "client_secret"),
+    "Send the client id and secret as Authorization: Basic, or both in a form, at the operation's own route.",
+)
 # Compared, looked up, or read by a separate parser: another spelling is another value.
 AS_IT_IS: Final = NormalForm(None, "another spelling is another value")
 Verbatim = Annotated[str, AS_IT_IS]

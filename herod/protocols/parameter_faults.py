@@ -50,6 +50,9 @@ def parameter_fault(
     text = text if place is None else text[: place.start()]
     path = "" if place is None else place["path"]
     if match := _UNKNOWN.fullmatch(text):
+        elsewhere: Mapping[str, str] = getattr(params, "elsewhere", {})
+        if not path and match["name"] in elsewhere:
+            return f"Unknown parameter {match['name']!r}. {elsewhere[match['name']]}"
         known = ", ".join(() if path else getattr(params, "__struct_fields__", ()))
         return f"Unknown parameter {quoted(_inside(path, match['name']))}" + (f": known are {known}." if known else ".")
     if match := _MISSING.fullmatch(text):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from herod.credentials.passwords import DECOY_PHC, hash_password, needs_rehash, verify_password
+from herod.credentials.passwords import DECOY_PHC, hash_password, line_end_note, needs_rehash, verify_password
 from herod.identity.effective_principals import account_principal
 from herod.operations.accounts.account_creation import account_with_secret, check_accounts, hashing
 from herod.operations.sessions import BrowserFamily, OpenedSession, Opening, open_session
@@ -95,7 +95,8 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
     def work() -> Checked:
         # An unknown email costs the same work and gets the same answer.
         if not verify_password(params.password, phc or DECOY_PHC) or phc is None:
-            raise BadCredentials(REFUSED, reason="wrong_password" if phc is not None else "unknown_email")
+            told = REFUSED + line_end_note(params.password)
+            raise BadCredentials(told, reason="wrong_password" if phc is not None else "unknown_email")
         return Checked(phc, hash_password(params.password) if needs_rehash(phc) else None)
 
     return work

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from herod.credentials.passwords import DECOY_PHC, verify_password
+from herod.credentials.passwords import DECOY_PHC, line_end_note, verify_password
 from herod.credentials.secret_hashes import hash_secret
 from herod.operations.accounts.account_creation import hashing
 from herod.pipeline.operation_definition import Context, SecretText, Work, command
@@ -62,7 +62,8 @@ def _hash_password(reader: Reader, context: Context, params: SetPassword) -> Wor
 
     def work() -> NewHash:
         if must_check and (not verify_password(current, old or DECOY_PHC) or old is None):
-            raise BadCredentials("The current password is wrong.", reason="wrong_password")
+            told = "The current password is wrong." + line_end_note(current)
+            raise BadCredentials(told, reason="wrong_password")
         return NewHash(hash_new(), old if must_check else None)
 
     return work

@@ -9,6 +9,7 @@ import msgspec
 from herod.identity.credential_types import Audience
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, Params, query
+from herod.pipeline.parameter_types import CLIENT_IN_HEADER
 from herod.scopes.decisions import Access
 from herod.scopes.principal import PrincipalKind
 from herod.store.store_interface import Store
@@ -19,6 +20,8 @@ __all__ = ["token_introspect"]
 
 class IntrospectToken(Params, frozen=True, kw_only=True):
     """RFC 7662, section 2.1. The hint is ignored: the token's form shows its type."""
+
+    elsewhere = CLIENT_IN_HEADER
 
     token: str
     token_type_hint: str | None = None

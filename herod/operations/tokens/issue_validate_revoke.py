@@ -11,7 +11,7 @@ from herod.identity.identify import token_holder
 from herod.operations.tokens.new_token import issue_token
 from herod.pipeline.credential_verification import verify_credential
 from herod.pipeline.operation_definition import Context, GivesNothing, NoTarget, Params, Tool, command, query
-from herod.pipeline.parameter_types import AS_IT_IS, Network, Scope, Verbatim
+from herod.pipeline.parameter_types import AS_IT_IS, CLIENT_IN_HEADER, Network, Scope, Verbatim
 from herod.pipeline.privilege_ceilings import check_target, is_admin
 from herod.pipeline.result_views import TokenAnswer, networks_list
 from herod.records import Account, PeerRule, Revocation
@@ -49,6 +49,8 @@ class CreateToken(Params, frozen=True, kw_only=True):
 
     `resource` is the only service that the token is for (RFC 8707): it becomes `aud`, and no other service accepts it.
     """
+
+    elsewhere = CLIENT_IN_HEADER
 
     grant_type: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [CLIENT_CREDENTIALS]}), AS_IT_IS] = (
         CLIENT_CREDENTIALS
@@ -100,6 +102,8 @@ class Validated(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class RevokeToken(Params, frozen=True, kw_only=True):
     """RFC 7009, section 2.1."""
+
+    elsewhere = CLIENT_IN_HEADER
 
     token: Verbatim
     token_type_hint: Verbatim | None = None

@@ -31,6 +31,7 @@ __all__ = [
     "new_key_id",
     "new_opaque",
     "parse_key",
+    "typing_error",
 ]
 
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -41,6 +42,7 @@ CHECKSUM_CHARS: Final = 6
 _PAIRS: Final = tuple(first + second for first in ALPHABET for second in ALPHABET)
 
 CLIENT_SECRET_PREFIX: Final = "herod_c_"  # noqa: S105 - what a secret starts with
+_PREFIXES: Final = ("herod_u_", "herod_s_", CLIENT_SECRET_PREFIX)
 _KEY: Final = re.compile(r"herod_([us])_([0-9A-Za-z]{12})_([0-9A-Za-z]{43})[0-9A-Za-z]{6}\Z")
 _KEY_ID: Final = re.compile(r"[0-9A-Za-z]{12}\Z")
 _ANY: Final = re.compile(r"herod_(?:[us]_[0-9A-Za-z]{12}|c)_[0-9A-Za-z]{49}\Z")
@@ -110,9 +112,9 @@ def parse_key(text: str) -> ParsedKey:
     """
     match = _KEY.match(text)
     if match is None:
-        raise BadCredentials("The API key is incomplete or mistyped: copy it whole.", reason="malformed")
+        raise BadCredentials(typing_error(text, "API key") or "This is not an API key.", reason="malformed")
     if not _checksum_fits(text):
-        raise BadCredentials("The API key has a typing error: copy it again.", reason="checksum")
+        raise BadCredentials(typing_error(text, "API key") or "This is not an API key.", reason="checksum")
     letter, id_, secret = match.groups()
     return ParsedKey(kind=_KINDS[letter], id=id_, secret=secret)
 
@@ -130,6 +132,21 @@ def looks_like_client_secret(text: str) -> bool:
 def has_checksum(text: str) -> bool:
     """Whether `text` is a complete API key or client secret with the right checksum."""
     return _ANY.match(text) is not None and _checksum_fits(text)
+
+
+def typing_error(text: str, noun: str) -> str | None:
+    """What is visibly wrong with a refused secret, whoever it is of, and what to do; None if nothing is.
+
+    Args:
+        noun: what it should have been, such as `client secret`.
+    """
+    if text != text.strip():
+        return f"The {noun} begins or ends with a space or a line end: send it without."
+    if not text.startswith(_PREFIXES):
+        return None
+    if _ANY.match(text) is None:
+        return f"The {noun} is incomplete or mistyped: copy it whole."
+    return None if _checksum_fits(text) else f"The {noun} has a typing error: copy it again."
 
 
 def _with_checksum(body: str) -> str:
