@@ -179,6 +179,13 @@ def load_text(path: Path, *, where: str, otherwise: str = "is it the right file?
 def _load_config(found: FoundSetting, environ: Mapping[str, str]) -> tuple[Path, TextFile] | None:
     if found.value is not None:
         path = Path(found.value)
+        if not is_there(path):
+            # Hero Auth, whose clients herod serves, kept its users in the file that this option named.
+            raise SettingsError(
+                f"{found.where}: {str(path)[:200]!r} does not exist. It names herod's settings; accounts are in the "
+                "store (--store), and `herod import FILE` takes over those of a Hero Auth user file. Start without it, "
+                "or name a file that exists."
+            )
         hint = f"if it is an encrypted Hero Auth user file, import its accounts with `herod import {path}`."
         return path, load_text(path, where=found.where, otherwise=hint)
     home = xdg_folder(environ, "XDG_CONFIG_HOME", ".config")

@@ -53,7 +53,7 @@ def daemon(machine: Path) -> Iterator[FakeDaemon]:
     with fake_daemon(machine / "run" / "herod" / "herod.sock") as made:
         made.routes["GET", "/health"] = json_reply({"status": "ok", "service": "herod", "version": cli_version()})
         made.routes["GET", "/api/version"] = json_reply(
-            {"service": "herod", "version": cli_version(), "api_version": "1"}
+            {"service": "herod", "version": cli_version(), "server_version": cli_version(), "api_version": "1"}
         )
         made.routes["POST", "/token"] = json_reply(TOKEN)
         made.routes["POST", "/login"] = json_reply({**TOKEN, "client_id": USER["client_id"]})

@@ -110,14 +110,19 @@ async def test_header_or_body(harness: Harness, headers: dict[str, str]) -> None
     assert both.status == 400
 
 
-async def test_a_claim_says_how_it_is_protected(harness: Harness, headers: dict[str, str]) -> None:
-    """A claim needs a secret: a missing one is a 400, and an empty one is an explicit choice."""
-    sent = {"kind": "vm", "name": "web 1"}
-    assert (await harness.request("POST", "/api/v1/resources", json=sent, headers=headers)).status == 400
-    sid = await claim(harness, headers, "")
-    assert (await harness.request("GET", f"/api/v1/resources/{sid}", headers=headers)).status == 200
+@pytest.mark.parametrize("secret", [{}, {"secret": ""}])
+async def test_a_claim_without_a_secret(harness: Harness, headers: dict[str, str], secret: dict[str, str]) -> None:
+    """Without a secret, or with an empty one, the resource is unprotected: it opens with any, and without."""
+    sent = {"kind": "vm", "name": "web 1", **secret}
+    made = await harness.request("POST", "/api/v1/resources", json=sent, headers=headers)
+    assert made.status == 201
+    sid = made.json["data"]["sid"]
+    for shown in ({}, {HEADER: ""}, {HEADER: "any"}):
+        assert (await harness.request("GET", f"/api/v1/resources/{sid}", headers={**headers, **shown})).status == 200
     listed = await harness.request("GET", "/api/v1/resources?kind=vm", headers={**headers, HEADER: ""})
     assert [one["sid"] for one in listed.json["data"]] == [sid]
+    refused = await harness.request("POST", "/api/v1/resources", json={**sent, "secret": None}, headers=headers)
+    assert refused.status == 400
 
 
 async def test_the_document_knows_both_places(harness: Harness) -> None:

@@ -209,10 +209,14 @@ def test_bad_file(tmp_path: Path, text: str, says: str) -> None:
 
 
 def test_file_that_is_missing(tmp_path: Path) -> None:
-    """A settings file that was given and does not exist is refused."""
-    assert refusal(config=tmp_path / "none.toml") == (
-        f"--config: cannot read '{tmp_path}/none.toml': No such file or directory."
-    )
+    """A settings file that was given and does not exist is refused, in words for who has Hero Auth's users file."""
+    for where, message in (
+        ("--config", refusal(config=tmp_path / "none.toml")),
+        ("HEROD_CONFIG", refusal({"HEROD_CONFIG": str(tmp_path / "none.toml")})),
+    ):
+        assert message.startswith(f"{where}: '{tmp_path}/none.toml' does not exist.")
+        assert "--store" in message
+        assert "`herod import FILE`" in message
     assert "Is a directory" in refusal({"HEROD_CONFIG": str(tmp_path)})
 
 

@@ -74,11 +74,11 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class ClaimResource(Params, frozen=True, kw_only=True):
-    """`kind` is the service's own word, such as vm. The resource opens with `secret`; "" for none."""
+    """`kind` is the service's own word, such as vm. The resource opens with `secret`; without one, or "", with any."""
 
     kind: Kind
     name: Label
-    secret: OwnershipSecret
+    secret: OwnershipSecret = UNPROTECTED
     attributes: Attributes = msgspec.field(default_factory=dict)
 
 

@@ -33,10 +33,11 @@ class HealthAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Version(msgspec.Struct, frozen=True):
-    """`api_version` is that of `/api/v1`."""
+    """`api_version` is that of `/api/v1`; `server_version` is `version`, under the name that envelopes have for it."""
 
     service: str
     version: str
+    server_version: str
     api_version: str
 
 
@@ -106,7 +107,8 @@ def health(store: Store, context: Context, params: NoParams) -> HealthAnswer:
 @query("version", needs=Access.PUBLIC, example={}, http=("GET /api/version",))
 def version(store: Store, context: Context, params: NoParams) -> Version:
     """Return the service's name and versions."""
-    return Version(service="herod", version=context.runtime.config.version, api_version="1")
+    number = context.runtime.config.version
+    return Version(service="herod", version=number, server_version=number, api_version="1")
 
 
 @query("stats", needs=READ, example={}, http=("GET /api/v1/stats",), tool=Tool("stats"))
