@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from herod.identity.credential_types import Presented
+from herod.identity.credential_types import Bearer, Presented
 from herod.pipeline.operation_definition import Operation, Params, Surface
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.credential_headers import operation_credential
@@ -176,7 +176,8 @@ class JsonRpc:
         try:
             params = _read_params(operation, bytes(call.params))
         except InvalidRequest:
-            self._pipeline.check_caller(operation, operation_credential(operation, request.headers), source)
+            sent = _credential_in(operation, bytes(call.params)) or operation_credential(operation, request.headers)
+            self._pipeline.check_caller(operation, sent, source)
             raise
         presented: Presented | None = None
         if not _brings_credential(operation, params):
@@ -208,6 +209,18 @@ def _read_params(operation: Operation, raw: bytes) -> Params:
         taken = f"only these params, in this order: {', '.join(names)}" if names else "no params"
         raise InvalidRequest(f"The method {operation.name} takes {taken}.")
     return convert_params(operation, dict(zip(names, values, strict=False)), is_text=False)
+
+
+def _credential_in(operation: Operation, raw: bytes) -> Presented | None:
+    """The credential among params that are not valid, if it can be read all the same."""
+    try:
+        given = decode_any(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if isinstance(given, list):
+        given = dict(zip(operation.params.__struct_fields__, given, strict=False))
+    text = given.get(operation.credential_field) if isinstance(given, dict) else None
+    return Bearer(text) if isinstance(text, str) else None
 
 
 def _brings_credential(operation: Operation, params: Params) -> bool:

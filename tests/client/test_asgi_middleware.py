@@ -90,8 +90,8 @@ async def test_public_paths() -> None:
 @pytest.mark.parametrize(
     ("headers", "status", "challenge", "code"),
     [
-        ({}, 401, "Bearer", "bad_credentials"),
-        ({"authorization": "Basic abc"}, 401, "Bearer", "bad_credentials"),
+        ({}, 401, 'Bearer realm="herod"', "bad_credentials"),
+        ({"authorization": "Basic abc"}, 401, 'Bearer realm="herod"', "bad_credentials"),
         ({"authorization": "Bearer bad"}, 401, 'Bearer error="invalid_token"', "bad_token"),
         ({"authorization": "Bearer \xff"}, 401, 'Bearer error="invalid_token"', "bad_token"),
         ({"authorization": "Bearer expired"}, 401, 'Bearer error="invalid_token"', "expired_token"),
@@ -112,7 +112,7 @@ async def test_refused(headers: Any, status: int, challenge: str | None, code: s
     """A refusal follows RFC 6750, in herod's format, and the app is not called."""
     answered, found, body, seen = await run(headers)
     assert (answered, found.get("www-authenticate"), body["error"]["code"]) == (status, challenge, code)
-    assert found["cache-control"] == "no-store"
+    assert (found["cache-control"], found["pragma"]) == ("no-store", "no-cache")
     assert ("retry-after" in found) is (status == 503)
     assert seen == []
 

@@ -254,3 +254,68 @@ async def test_what_is_never_kept(harness: Harness) -> None:
     ]
     for answer in answers:
         assert (answer.headers["cache-control"], answer.headers["pragma"]) == ("no-store", "no-cache")
+
+
+async def _protocols(
+    harness: Harness, headers: Mapping[str, str], admin_key: str | None = None
+) -> dict[str, tuple[int, str]]:
+    """The outcome of requests that have a wrong parameter: status and code, by protocol."""
+    plain = await harness.request("POST", "/users/add", json={"nonsense": 1}, headers=headers)
+    bare = await harness.request("POST", "/users/add", body=b"{", headers=headers)
+    api = await harness.request("GET", "/api/v1/keys?nonsense=1", headers=headers)
+    rpc = await harness.rpc("users.add", {"nonsense": 1}, headers=headers)
+    batch = [{"jsonrpc": "2.0", "id": 1, "method": "users.add", "params": {"nonsense": 1}}]
+    [item] = (await harness.request("POST", "/rpc", json=batch, headers=headers)).json
+    old = {"nonsense": 1} | ({} if admin_key is None else {"admin_key": admin_key})
+    supervisor = await harness.rpc("auth.list_keys", old, headers=headers if admin_key is None else None)
+    call = {"name": "add_user", "arguments": {"nonsense": 1}}
+    mcp_call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    mcp = await harness.request("POST", "/mcp", json=mcp_call, headers=headers)
+    broken = await harness.request("POST", "/mcp", json={"jsonrpc": "2.0", "id": 1}, headers=headers)
+    return {
+        **{
+            name: (one.status, one.json["error"]["code"])
+            for name, one in (("plain", plain), ("bare", bare), ("api", api))
+        },
+        **{
+            name: (200, one["error"]["data"]["code"])
+            for name, one in (("rpc", rpc), ("batch", item), ("supervisor", supervisor))
+        },
+        **{name: (one.status, str(one.json["error"]["code"])) for name, one in (("mcp", mcp), ("broken", broken))},
+    }
+
+
+@pytest.mark.parametrize(
+    "credentials", ["Bearer", "Bearer x", "Bearer herod_s_x", "Basic !!!", "Basic YTpi", "Digest x"]
+)
+async def test_credentials_are_judged_before_the_parameters(harness: Harness, credentials: str) -> None:
+    """A credential that is refused is what the answer is about, whatever is wrong with the parameters."""
+    outcomes = await _protocols(harness, {"authorization": credentials}, admin_key=credentials.removeprefix("Bearer "))
+    for name in ("plain", "bare", "api"):
+        assert outcomes[name] == (401, "bad_credentials"), name
+    for name in ("rpc", "batch", "supervisor"):
+        assert outcomes[name] == (200, "bad_credentials"), name
+    for name in ("mcp", "broken"):
+        assert outcomes[name] == (401, "4001"), name
+
+
+async def test_rights_are_judged_before_the_parameters(harness: Harness) -> None:
+    """A credential that may not call the operation learns nothing about its parameters."""
+    key = await harness.service_key("registrar")
+    outcomes = await _protocols(harness, bearer(key), admin_key=key)
+    assert {outcomes[name] for name in ("plain", "bare", "api")} == {(403, "missing_scope")}
+    assert {outcomes[name] for name in ("rpc", "batch", "supervisor")} == {(200, "missing_scope")}
+    assert (outcomes["mcp"], outcomes["broken"]) == ((403, "4003"), (400, "-32600"))
+
+
+@pytest.mark.parametrize(
+    "form", ["%ff=1", "grant_type=x", "grant_type=a&grant_type=b", "", "token=a&token=b", "resource=a&resource=b"]
+)
+async def test_credentials_are_judged_before_the_form(harness: Harness, form: str) -> None:
+    """So it is with forms, by header and in the form itself."""
+    sent = [(form, {"authorization": "Basic YTpi"}), (form, {"authorization": "Bearer"})]
+    sent += [(f"{form}&client_id=a&client_secret=b", {})] if form and "%ff" not in form else []
+    for body, headers in sent:
+        for path in FORMS:
+            answer = await harness.request("POST", path, form=body, headers=headers)
+            assert (answer.status, answer.json["error"]) == (401, "invalid_client"), (path, body)

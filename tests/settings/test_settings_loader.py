@@ -460,6 +460,25 @@ def test_public_url(bind: tuple[str, ...], expected: str) -> None:
     assert load(bind=bind, insecure=True).public_url == expected
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "auth.example.org",
+        "ftp://auth.example.org",
+        "https://",
+        'https://a"b',
+        "https://a.example/é",
+        "https://bücher.example",
+        "https://a.example/a b",
+        "https://a.example/<x>",
+    ],
+)
+def test_public_urls_that_no_header_can_hold(url: str) -> None:
+    """A public URL stands in challenges and metadata, so it is one of RFC 3986."""
+    with pytest.raises(SettingsError, match=r"expected a URL like https://auth\.example\.org\."):
+        load(public_url=url)
+
+
 def test_public_url_is_a_host() -> None:
     """The host of a configured URL is accepted in Host headers."""
     assert load(public_url="https://[2001:db8::1]:8/x").hosts == {"[2001:db8::1]"}

@@ -131,6 +131,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, error: HerodError)
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
+        (b"pragma", b"no-cache"),
         *more,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -143,7 +144,7 @@ def _status(error: HerodError) -> tuple[int, list[tuple[bytes, bytes]]]:
         case InvalidRequest():
             return 400, [(b"www-authenticate", b'Bearer error="invalid_request"')]
         case BadCredentials():
-            return 401, [(b"www-authenticate", b"Bearer")]
+            return 401, [(b"www-authenticate", b'Bearer realm="herod"')]
         case MissingScope(missing=missing):
             return 403, [(b"www-authenticate", f'Bearer error="insufficient_scope", scope="{missing}"'.encode())]
         case PermissionDenied():
