@@ -10,9 +10,12 @@ from pathlib import Path
 
 from herod.file_ownership import require_own_path
 from herod.maintenance.signing_keys_at_startup import create_bootstrap_key
+from herod.pipeline.text_normalization import parse_name
 from herod.private_files import write_private
+from herod.records import ApiKey
 from herod.store.store_interface import Store, Writer
 from herod_client.core.errors import InvalidRequest, RuntimeFailure, SettingsError
+from herod_client.core.times import rfc3339_text
 
 __all__ = ["give_bootstrap_key"]
 
@@ -45,11 +48,26 @@ async def give_bootstrap_key(name: str, store: Store, folder: Path, *, clock: Ca
     except InvalidRequest as error:
         raise SettingsError(f"--bootstrap-admin-key: {error.message}") from None
     if text is None:
-        logger.info("a key named %r exists already: no bootstrap admin key was created", name)
+        _say_it_exists(name, store, clock())
     elif path is None:
         sys.stderr.write(_key_box(name, text))
     else:
         logger.warning("the bootstrap admin key %r was written to %s: move it to a safe place", name, path)
+
+
+def _say_it_exists(name: str, store: Store, now: int) -> None:
+    """Say that there is a key of that name; one that has expired was meant to, so no start makes another one."""
+    for key in store.find(ApiKey, "name", "", parse_name(name)):
+        if key.has_ended(now):
+            logger.warning(
+                "the key named %r expired on %s, and no bootstrap admin key was created: give it a new end with "
+                "`herod key rotate %s --expires never`, or another name here",
+                name,
+                rfc3339_text(key.expires_at or 0),
+                key.id,
+            )
+            return
+    logger.info("a key named %r exists already: no bootstrap admin key was created", name)
 
 
 def _key_box(name: str, text: str) -> str:

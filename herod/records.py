@@ -82,6 +82,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         """The words it can be found by, besides its id."""
         return None
 
+    def has_ended(self, now: int) -> bool:
+        """Whether it has expired."""
+        return self.expires_at is not None and self.expires_at <= now
+
     @property
     def owner_id(self) -> str | None:
         """The account it belongs to."""
@@ -148,6 +152,7 @@ class ApiKey(Record, frozen=True, kw_only=True):
         former_hash: the hash before the last rotation, valid until `former_until`.
         epoch: tokens and sessions made with the key carry its epoch, and are invalid once it has changed.
         former_epoch: the same for those made with the former secret.
+        is_superseded: it has expired, and another key was given its name since.
     """
 
     kind: ClassVar[str] = "key"
@@ -169,6 +174,7 @@ class ApiKey(Record, frozen=True, kw_only=True):
         "rotated_at": FieldUse(),
         "epoch": FieldUse(),
         "former_epoch": FieldUse(),
+        "is_superseded": FieldUse(),  # an import finds out again which keys of a name have expired
     }
 
     name: str
@@ -183,11 +189,12 @@ class ApiKey(Record, frozen=True, kw_only=True):
     rotated_at: int | None = None
     epoch: int = 0
     former_epoch: int = 0
+    is_superseded: bool = False
 
     @property
     def lookup(self) -> tuple[str, ...]:
-        """By owner and name."""
-        return ("name", self.owner or "", self.name)
+        """By owner and name, unless another key has that name now."""
+        return ("superseded", self.id) if self.is_superseded else ("name", self.owner or "", self.name)
 
     @property
     def owner_id(self) -> str:

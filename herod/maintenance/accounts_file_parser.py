@@ -107,6 +107,10 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"KeyEntry({self.id!r})"
 
+    def has_ended(self, now: int) -> bool:
+        """Whether it has expired: then others may have its name."""
+        return self.expires_at is not None and self.expires_at <= now
+
 
 class Entries(msgspec.Struct, frozen=True, kw_only=True):
     """A whole file.
@@ -294,7 +298,7 @@ class _Reading:
         ids = [("client_id", one.id) for one in accounts if one.id is not None]
         owners = {id_ for _, id_ in ids}
         emails = [("email", one.email) for one in accounts if one.email is not None]
-        names = [("key name", f"{one.owner or 'service'}/{one.name}") for one in keys]
+        names = [("key name", f"{one.owner or 'service'}/{one.name}") for one in keys if not one.has_ended(self._now)]
         for what, value in _twice([*ids, *emails, *(("key id", one.id) for one in keys), *names]):
             self._problems.append(f"{what} {value!r} occurs twice")
         for key in keys:

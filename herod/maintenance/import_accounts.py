@@ -118,7 +118,7 @@ def import_accounts(
         cleanup.callback(lock.release)
         is_new = not path.exists() or path.stat().st_size == 0
         done = Import(store=str(path), is_new=is_new, is_dry_run=dry_run, unread=entries.unread)
-        plan = _Plan(settings, graph, entries, done)
+        plan = _Plan(settings, graph, entries, done, now=now)
         if is_new and dry_run:
             plan.make(None, skip_existing=skip_existing)
             return done
@@ -146,9 +146,10 @@ class _Plan:
         deleted: (kind, id) of records that were deleted from the store.
     """
 
-    def __init__(self, settings: Settings, graph: ScopeGraph, entries: Entries, done: Import) -> None:
+    def __init__(self, settings: Settings, graph: ScopeGraph, entries: Entries, done: Import, *, now: int) -> None:
         self._networks = settings.networks
         self._graph = graph
+        self._now = now
         self.entries = entries
         self.deleted: frozenset[tuple[str, str]] = frozenset()
         self.done = done
@@ -173,7 +174,7 @@ class _Plan:
         for key in self.entries.keys:
             why = "its owner's client_id is another account in the store" if key.owner in strangers else None
             if why is None and reader is not None:
-                why = _key_conflict(reader, key)
+                why = _key_conflict(reader, key, self._now)
             if why is None:
                 self._take_key(key)
             else:
@@ -231,13 +232,14 @@ def _is_same(reader: Reader, entry: AccountEntry) -> bool:
     return has_email(account, entry.email)
 
 
-def _key_conflict(reader: Reader, key: KeyEntry) -> str | None:
+def _key_conflict(reader: Reader, key: KeyEntry, now: int) -> str | None:
     """Why a key conflicts with the store; None if it does not."""
     if reader.get(ApiKey, key.id) is not None:
         return "its id exists already"
     if reader.get(Account, key.id) is not None or reader.get(PeerRule, key.id) is not None:
         return "its id is the id of an account or rule"
-    if found := reader.find(ApiKey, "name", key.owner or "", key.name):
+    found = [one for one in reader.find(ApiKey, "name", key.owner or "", key.name) if not one.has_ended(now)]
+    if found and not key.has_ended(now):
         return f"key {found[0].id} has its name"
     return None
 
@@ -267,11 +269,21 @@ def _put(tx: Writer, plan: _Plan, keyring: Keyring, now: int) -> None:
             "secret_hash": hash_of(kept.secret, "key", kept.id),
             "epoch": secrets.choice(EPOCHS),
         }
-        tx.put(ApiKey(**key))
+        _put_key(tx, ApiKey(**key), now)
         tx.audit(offline_event("import", now=now, uid=starting_uid(), target=kept.id))
     for key_id in sorted(needed):
         if tx.get(HashKey, key_id) is None:
             tx.put(HashKey(id=key_id, created_at=now, key=plan.entries.hash_keys[key_id]))
+
+
+def _put_key(tx: Writer, key: ApiKey, now: int) -> None:
+    """Write a key. Of several with its name, one that has not expired has it."""
+    for other in tx.find(ApiKey, *key.lookup):
+        if key.has_ended(now):
+            key = msgspec.structs.replace(key, is_superseded=True)
+        else:
+            tx.put(msgspec.structs.replace(other, is_superseded=True))
+    tx.put(key)
 
 
 def _carried(record_type: type[Account | ApiKey], entry: AccountEntry | KeyEntry) -> dict[str, Any]:

@@ -66,11 +66,12 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IssuedKey(Key, frozen=True, kw_only=True):
-    """A newly created API key; `key` is shown only once."""
+    """A newly created API key; `key` is shown only once. `warning` says what keeps it from working."""
 
     __repr__ = hide_values
 
     key: SecretText
+    warning: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class FormerSecret(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +169,7 @@ def key_details(key: ApiKey, usage: Usage | None, former_usage: Usage | None, *,
     if rotated_at is not None and is_in_overlap(key, now):
         used = former_usage if former_usage is not None and former_usage.at >= rotated_at else None
         former = FormerSecret(
-            works_until=datetime.fromtimestamp(key.former_until, UTC),
+            works_until=datetime.fromtimestamp(min(key.former_until, key.expires_at or key.former_until), UTC),
             last_used_at=None if used is None else rfc3339(used.at),
             last_used_from=None if used is None else used.source,
         )

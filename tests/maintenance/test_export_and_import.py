@@ -5,6 +5,7 @@ import random
 import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -251,6 +252,38 @@ async def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
         bob = store.get(Account, "bob")
         assert bob is not None
         assert bob.name == "our bob"
+
+
+async def test_names_of_expired_keys_move(tmp_path: Path) -> None:
+    """Of several keys with one name, all but one expired, all are imported; only one that has not takes the name."""
+
+    def named(letter: str, **values: Any) -> ApiKey:
+        return key(letter * 12, owner=None, secret_hash=b"h" * 32, **values)
+
+    path, other = tmp_path / "a.db", tmp_path / "b.db"
+    async with opened(path) as store:
+        await put(
+            store,
+            named("C", name="runner", expires_at=NOW - 9, is_superseded=True),
+            named("D", name="runner"),
+            named("E", name="ended", expires_at=NOW - 9),
+            named("F", name="live"),
+        )
+    async with opened(other) as store:
+        await put(
+            store,
+            named("G", name="ended"),
+            named("H", name="runner", expires_at=NOW - 9),
+            named("I", name="live"),
+        )
+    file = export_to(path, tmp_path / "f")
+    done = import_accounts(settings(other), file, skip_existing=True, now=NOW)
+    assert [one[:2] for one in done.skipped] == [("key", "F" * 12)]
+    async with opened(other) as store:
+        holders = {
+            name: [one.id for one in store.find(ApiKey, "name", "", name)] for name in ("runner", "ended", "live")
+        }
+    assert holders == {"runner": ["D" * 12], "ended": ["G" * 12], "live": ["I" * 12]}
 
 
 @pytest.mark.parametrize("stored", ["ada@bücher.example", "ada@xn--bcher-kva.example", "ada@bücher.example."])

@@ -1,13 +1,17 @@
 """Before the first request: which keys sign and verify, and the first admin key."""
 
+from pathlib import Path
+
 import pytest
 
+from herod.bootstrap_admin_key import give_bootstrap_key
 from herod.identity.credential_types import Bearer
 from herod.maintenance.signing_keys_at_startup import create_bootstrap_key, load_signing_keys
 from herod.records import ApiKey, SigningKeyRecord
 from herod.store.store_interface import Writer
 from herod_client.core.errors import InvalidRequest
 from herod_client.core.signing_keys import SigningAlgorithm, SigningKeys
+from herod_client.core.times import rfc3339_text
 from support.herod_in_memory import NOW, SECRET, Harness
 
 TTL = 3600
@@ -87,3 +91,15 @@ async def test_the_bootstrap_key_is_an_admin_and_made_once(harness: Harness) -> 
     assert operations(harness) == ["keys.bootstrap"]
     with pytest.raises(InvalidRequest):
         await create("herod")
+
+
+async def test_no_start_replaces_a_bootstrap_key_that_expired(
+    harness: Harness, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever gave the bootstrap key an end meant it: the next start says how to give it another, and makes none."""
+    text = await harness.service_key("admin", "my-admin", expires_at=rfc3339_text(NOW + 10))
+    harness.clock.now += 10
+    with caplog.at_level("INFO", logger="herod"):
+        await give_bootstrap_key("my-admin", harness.store, tmp_path, clock=harness.clock)
+    assert f"herod key rotate {text.split('_')[2]} --expires never" in caplog.text
+    assert harness.store.count(ApiKey) == 1

@@ -158,24 +158,29 @@ key.command(
     examples=[
         "herod key rotate 0kZ3vXq81LmT --save runner.key",
         "herod key rotate 0kZ3vXq81LmT --overlap 10m --save runner.key",
+        "herod key rotate 0kZ3vXq81LmT --expires 90d --save runner.key",
     ]
 )
 @click.argument("key_id", metavar="ID")
 @click.option(
     "--overlap", metavar="TIME", help="How long the old secret still works: 30s, 10m, at most 7d. Default 0s."
 )
+@click.option("--expires", metavar="WHEN", help=f"{END} Default: as before.")
 @save_option
 @pass_invocation
-def rotate(invocation: Invocation, key_id: str, overlap: str | None, save: str | None) -> None:
-    """Give a key a new secret, which is shown once.
+def rotate(invocation: Invocation, key_id: str, overlap: str | None, expires: str | None, save: str | None) -> None:
+    """Give a key a new secret, which is shown once. One that has expired needs --expires.
 
     Without --overlap the old secret is refused at once. With it, `herod key show` shows who still uses the old one.
     """
     seconds = parse_duration(overlap, option="--overlap") if overlap is not None else 0
     if seconds > MAX_OVERLAP:
         raise click.BadParameter(f"{overlap} is too long: the maximum is 7d.", param_hint="'--overlap'")
+    given: dict[str, Any] = {"id": key_id, "overlap": seconds}
+    if expires is not None:
+        given["expires_at"] = parse_end(expires, now=utc_now())
     with place_for(save) as place:
-        answer = invocation.call("keys.rotate", id=key_id, overlap=seconds)
+        answer = invocation.check_object(invocation.client().call("keys.rotate", given))
         show_secret(invocation, answer, "key", place=place)
 
 

@@ -44,6 +44,8 @@ def show_secret(invocation: Invocation, answer: Mapping[str, Any], secret: str, 
         secret: the name of the field that is secret.
         place: the file of `--save`.
     """
+    warning = None if invocation.is_json else answer.get("warning")
+    answer = answer if warning is None else {name: value for name, value in answer.items() if name != "warning"}
     others = {name: value for name, value in answer.items() if name != secret}
     if place is not None and place.write(str(answer.get(secret, ""))):
         if invocation.is_json:
@@ -58,3 +60,5 @@ def show_secret(invocation: Invocation, answer: Mapping[str, Any], secret: str, 
         print_lines(box([*lines, "", f"{secret}:", str(answer.get(secret)), "", "Save it now: it is not shown again."]))
     else:
         invocation.show(answer)
+    if warning is not None:
+        print_notice(f"herod: warning: {warning}")

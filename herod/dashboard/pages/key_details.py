@@ -118,6 +118,7 @@ class KeyDetailPages:
         fields: Mapping[str, str] | None = None,
     ) -> Page:
         key = await self._gateway.call(visit, "keys.get", id=id)
+        now = datetime.fromtimestamp(self._gateway.pipeline.now(), UTC)
         owner = None
         if key.owner is not None and self._gateway.may(visit, "users.get"):
             owner = await self._gateway.call(visit, "users.get", client_id=key.owner)
@@ -132,9 +133,10 @@ class KeyDetailPages:
             scopes=scopes_to_give(self._gateway, key.scope),
             fields_scopes=ticked(fields),
             ends=(("keep", "Unchanged"), *ENDS),
+            has_ended=key.expires_at is not None and key.expires_at <= now,
             overlaps=OVERLAPS,
             may_change=self._gateway.may(visit, "keys.update"),
-            now=datetime.fromtimestamp(self._gateway.pipeline.now(), UTC),
+            now=now,
             soon=timedelta(days=7),
         )
 

@@ -1,5 +1,6 @@
 """The first page: the daemon's state, counts and warnings for admins; own keys and identity for others."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 from quart import Response as Page
@@ -61,7 +62,14 @@ class OverviewPage:
         if self._gateway.may(visit, "keys.list"):
             keys = (await self._gateway.call(visit, "keys.list", limit=OWN_KEYS)).items
         health = await self._gateway.call(visit, "health")
-        return await render("overview_own.html", visit, keys=keys, health=health, pages=current_app.view_functions)
+        return await render(
+            "overview_own.html",
+            visit,
+            keys=keys,
+            health=health,
+            now=datetime.fromtimestamp(self._gateway.pipeline.now(), UTC),
+            pages=current_app.view_functions,
+        )
 
 
 def show_span(seconds: int) -> str:

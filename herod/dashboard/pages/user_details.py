@@ -1,6 +1,7 @@
 """The page of one account: its details, and the forms that change it."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from quart import Response as Page
@@ -89,7 +90,13 @@ class UserDetailPages:
         except HerodError as error:
             return await self._page(visit, id, error=error)
         return await render(
-            "user_secret.html", visit, client_id=id, secret=rotated.client_secret, user=user, is_new=False
+            "user_secret.html",
+            visit,
+            client_id=id,
+            secret=rotated.client_secret,
+            user=user,
+            is_new=False,
+            warning=rotated.warning,
         )
 
     async def ask_delete(self, id: str) -> Page:
@@ -144,5 +151,6 @@ class UserDetailPages:
             fields=values,
             scopes=scopes_to_give(self._gateway, visit.who.scope),
             fields_scopes=ticked(fields),
+            now=datetime.fromtimestamp(self._gateway.pipeline.now(), UTC),
             may_keys=self._gateway.may(visit, "keys.create"),
         )

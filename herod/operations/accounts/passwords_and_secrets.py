@@ -32,12 +32,13 @@ class SetPassword(AccountRef, frozen=True, kw_only=True):
 
 
 class RotatedSecret(msgspec.Struct, frozen=True):
-    """`client_secret` is shown only once."""
+    """`client_secret` is shown only once; `warning` says why it is refused."""
 
     __repr__ = hide_values
 
     client_id: str
     client_secret: SecretText
+    warning: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,12 @@ def users_rotate_secret(tx: Writer, context: Context, params: AccountRef, accoun
         )
     secret = new_client_secret()
     _renew(tx, context, account, secret_hash=hash_secret(context.runtime.keyring, "client_secret", account.id, secret))
-    return RotatedSecret(account.id, secret)
+    warning = (
+        msgspec.UNSET
+        if account.enabled
+        else f"The account is disabled, and its secret is refused until it is enabled: herod user enable {account.id}."
+    )
+    return RotatedSecret(account.id, secret, warning)
 
 
 def _may_skip_current(context: Context, account: Account) -> bool:

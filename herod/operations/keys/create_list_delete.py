@@ -39,6 +39,7 @@ from herod_client.core.errors import Conflict, InvalidRequest, MissingScope, Not
 from herod_client.core.grants import Grants, intersect_networks, list_networks, parse_networks
 from herod_client.core.key_format import KeyKind, new_key, new_key_id
 from herod_client.core.scope_graph import ADMIN, READ
+from herod_client.core.times import rfc3339_text
 
 __all__ = [
     "EXAMPLE_KEY",
@@ -48,6 +49,9 @@ __all__ = [
     "keys_get",
     "keys_list",
     "make_key",
+    "put_key",
+    "take_name",
+    "warning_of",
 ]
 
 EXAMPLE_KEY = "0kZ3vXq81LmT"
@@ -176,7 +180,8 @@ def keys_create(tx: Writer, context: Context, params: CreateKey, owner: Account 
         whose = "your own" if owns(context.principal, owner.id) else "its owner's"
         check_ceiling((context.runtime.grant(owner.scope, owner.networks),), given, whose=whose)
     put_key(tx, context, key)
-    return IssuedKey(**msgspec.structs.asdict(key_view(key, None)), key=text)
+    warning = warning_of(tx, context, key)
+    return IssuedKey(**msgspec.structs.asdict(key_view(key, None)), key=text, warning=warning)
 
 
 @query(
@@ -268,13 +273,54 @@ def put_key(tx: Writer, context: Context, key: ApiKey) -> None:
     """Store a new key.
 
     Raises:
-        Conflict: its owner, or for a service key the machine, already has a key with that name, or as many as it may.
+        Conflict: its owner, or for a service key the machine, has a key with that name that has not expired, or as many
+            keys as it may.
     """
     check_quota(tx, context, ALL_SERVICE_KEYS if key.owner is None else USER_KEYS, owner=key.owner_id)
-    if tx.find(ApiKey, *key.lookup):
-        raise Conflict("A key with this name exists already: choose another name.", reason="name_in_use")
-    tx.put(key)
+    tx.put(take_name(tx, key, context.now))
     context.target = key.id
+
+
+def take_name(tx: Writer, key: ApiKey, now: int) -> ApiKey:
+    """The key, to be put, as the one of its owner with its name. A key of that name that has expired gives it up.
+
+    Raises:
+        Conflict: a key that has not expired has the name.
+    """
+    named = msgspec.structs.replace(key, is_superseded=False)
+    for other in tx.find(ApiKey, *named.lookup):
+        if other.id == key.id:
+            continue
+        if not other.has_ended(now):
+            raise Conflict(
+                "A key with this name exists already: choose another name."
+                if not key.is_superseded
+                else "Another key was given this one's name after it expired: give it a new name first.",
+                reason="name_in_use",
+                hint=f"herod key edit {key.id} --name NAME" if key.is_superseded else None,
+            )
+        tx.put(msgspec.structs.replace(other, is_superseded=True))
+    return named
+
+
+def warning_of(reader: Reader, context: Context, key: ApiKey, *, overlap: int = 0) -> str | msgspec.UnsetType:
+    """What keeps the new secret of a key from being accepted, or ends it sooner than asked; unset if nothing does.
+
+    Args:
+        overlap: for how many seconds the former secret was asked to work.
+    """
+    found = []
+    owner = None if key.owner is None else reader.get(Account, key.owner)
+    if not key.enabled:
+        found.append(f"The key is disabled, and its secret is refused until it is enabled: herod key enable {key.id}.")
+    if owner is not None and not owner.enabled:
+        found.append(
+            "Its owner's account is disabled, and its secret is refused until that is enabled: "
+            f"herod user enable {owner.id}."
+        )
+    if key.expires_at is not None and key.expires_at < context.now + overlap:
+        found.append(f"The key expires on {rfc3339_text(key.expires_at)}, before the overlap: both secrets end then.")
+    return " ".join(found) or msgspec.UNSET
 
 
 def _default_networks(context: Context, owner: Account | None, scope: tuple[str, ...]) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def find_keys(
     page = reader.list(ApiKey, owner=owner, order=order, cursor=cursor, limit=limit if is_whole else MAX_PAGE)
     found: list[ApiKey] = []
     for number, key in enumerate(page.items, 1):
-        if order is Order.EXPIRES and wanted.state == "expired" and not _is_expired(key, now):
+        if order is Order.EXPIRES and wanted.state == "expired" and not key.has_ended(now):
             return Page(found)  # no later key is expired either
         if _is_wanted(reader, key, wanted, now):
             found.append(key)
@@ -93,15 +93,11 @@ def _is_wanted(reader: Reader, key: ApiKey, wanted: Wanted, now: int) -> bool:
         case None:
             return True
         case "on":
-            return key.enabled and not _is_expired(key, now)
+            return key.enabled and not key.has_ended(now)
         case "off":
             return not key.enabled
         case "expired":
-            return _is_expired(key, now)
+            return key.has_ended(now)
         case "unused":
             usage = reader.usage(key.id)
             return max(key.created_at, 0 if usage is None else usage.at) <= now - UNUSED_SECONDS
-
-
-def _is_expired(key: ApiKey, now: int) -> bool:
-    return key.expires_at is not None and key.expires_at <= now

@@ -6,7 +6,7 @@ import msgspec
 
 from herod.credentials.secret_hashes import hash_secret
 from herod.identity.parent_credential import key_behind
-from herod.operations.keys.create_list_delete import EXAMPLE_KEY, KeyRef
+from herod.operations.keys.create_list_delete import EXAMPLE_KEY, KeyRef, take_name, warning_of
 from herod.pipeline.operation_definition import Context, GivesNothing, Params, Tool, command
 from herod.pipeline.parameter_types import ExpiresAt, KeyId, KeyLabel, NetworkNames, Scope
 from herod.pipeline.privilege_ceilings import check_ceiling, given_scope
@@ -19,6 +19,7 @@ from herod_client.core.errors import CeilingExceeded, Conflict
 from herod_client.core.grants import list_networks, parse_networks
 from herod_client.core.key_format import KeyKind, new_key
 from herod_client.core.scope_graph import READ
+from herod_client.core.times import rfc3339_text
 
 __all__ = ["keys_disable", "keys_enable", "keys_rotate", "keys_update"]
 
@@ -27,10 +28,14 @@ MAX_OVERLAP: Final = 7 * 86_400
 
 
 class RotateKey(Params, frozen=True, kw_only=True):
-    """`overlap` is how many seconds the old secret still works, a week at most; secrets before it do not."""
+    """`overlap` is how many seconds the old secret still works, a week at most; secrets before it do not.
+
+    `expires_at` gives the key another end, null none; a key that has expired needs one.
+    """
 
     id: KeyId
     overlap: Annotated[int, msgspec.Meta(ge=0, le=MAX_OVERLAP)] = 0
+    expires_at: ExpiresAt | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class UpdateKey(Params, frozen=True, kw_only=True):
@@ -60,9 +65,17 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey, key: ApiKey) ->
 
     Browsers that were signed in with the key are signed out.
     """
+    renewed = _ending(tx, context, key, _end(context, params, key))
+    if renewed.has_ended(context.now):
+        raise Conflict(
+            f"This API key expired on {rfc3339_text(renewed.expires_at or 0)}, and a new secret would be refused, too: "
+            "give it a new end, with expires_at.",
+            reason="ended",
+            hint=f"herod key rotate {key.id} --expires 90d",
+        )
     text = new_key(KeyKind.SERVICE if key.owner is None else KeyKind.USER, key.id)
     rotated = msgspec.structs.replace(
-        key,
+        renewed,
         secret_hash=hash_secret(context.runtime.keyring, "key", key.id, text),
         former_hash=key.secret_hash,
         # 0 without an overlap: a clock that is set back cannot make the old secret valid again.
@@ -73,7 +86,8 @@ def keys_rotate(tx: Writer, context: Context, params: RotateKey, key: ApiKey) ->
     )
     tx.put(rotated)
     _end_sessions(tx, key)
-    return IssuedKey(**msgspec.structs.asdict(key_view(rotated, tx.usage(key.id))), key=text)
+    warning = warning_of(tx, context, rotated, overlap=params.overlap)
+    return IssuedKey(**msgspec.structs.asdict(key_view(rotated, tx.usage(key.id))), key=text, warning=warning)
 
 
 @command(
@@ -107,7 +121,13 @@ def keys_disable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> K
     written=switch_on_target,
 )
 def keys_enable(tx: Writer, context: Context, params: KeyRef, key: ApiKey) -> Key:
-    """Enable a disabled API key."""
+    """Enable a disabled API key. One that has expired needs a new end first."""
+    if key.has_ended(context.now):
+        raise Conflict(
+            f"This API key expired on {rfc3339_text(key.expires_at or 0)}, and stays refused: give it a new end first.",
+            reason="ended",
+            hint=f"herod key edit {key.id} --expires 90d",
+        )
     if key.id in context.runtime.switched_off:  # it was disabled while the store could not be written
         key = _ending_made(key)
     return _put(tx, msgspec.structs.replace(key, enabled=True))
@@ -132,12 +152,11 @@ def keys_update(tx: Writer, context: Context, params: UpdateKey, key: ApiKey) ->
         changes["scope"] = given_scope(context, params.scope)
     if isinstance(params.networks, list):
         changes["networks"] = list_networks(parse_networks(params.networks, context.runtime.config.networks))
-    if params.expires_at is not msgspec.UNSET:
-        changes["expires_at"] = None if params.expires_at is None else parse_end(params.expires_at, context.now)
     changed = msgspec.structs.replace(key, **changes)
-    if any(other.id != key.id for other in tx.find(ApiKey, *changed.lookup)):
-        raise Conflict("A key with this name exists already: choose another name.", reason="name_in_use")
     _check_narrower(context, key, changed)
+    if changed.name != key.name:
+        changed = take_name(tx, msgspec.structs.replace(changed, is_superseded=False), context.now)
+    changed = _ending(tx, context, changed, _end(context, params, key))
     return _put(tx, changed)
 
 
@@ -156,6 +175,24 @@ def _check_narrower(context: Context, key: ApiKey, changed: ApiKey) -> None:
             missing=error.missing,
             hint="create another key",
         ) from None
+
+
+def _end(context: Context, params: RotateKey | UpdateKey, key: ApiKey) -> int | None:
+    """When the key is to end: by default when it does now."""
+    if isinstance(params.expires_at, str):
+        return parse_end(params.expires_at, context.now)
+    return key.expires_at if params.expires_at is msgspec.UNSET else None
+
+
+def _ending(tx: Writer, context: Context, key: ApiKey, end: int | None) -> ApiKey:
+    """The key with that end. One that is valid again is the one with its name again.
+
+    Raises:
+        Conflict: another key was given its name.
+    """
+    renewed = msgspec.structs.replace(key, expires_at=end)
+    is_renewed = key.is_superseded and not renewed.has_ended(context.now)
+    return take_name(tx, renewed, context.now) if is_renewed else renewed
 
 
 def _put(tx: Writer, key: ApiKey) -> Key:

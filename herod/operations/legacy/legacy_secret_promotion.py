@@ -97,7 +97,7 @@ def legacy_promote(tx: Writer, context: Context, params: PromoteLegacy) -> Promo
     if secret is None:
         raise NotFound("There is no such legacy secret.")
     use = tx.get(LegacyUse, secret.id) or LegacyUse(id=secret.id, created_at=context.now)
-    if use.promoted_to is not None and tx.get(ApiKey, use.promoted_to) is not None:
+    if _replacement(tx, use, context.now) is not None:
         raise Conflict(
             f"Key {use.promoted_to} already replaces this secret: give it to the clients that still use the secret, "
             "rotate it if it is lost, or delete it first.",
@@ -125,7 +125,7 @@ def _place(secret: LegacySecret) -> str:
 
 def _view(reader: Reader, context: Context, secret: LegacySecret) -> Legacy:
     use = context.process.legacy_usage.known(reader, secret.id, now=context.now)
-    is_promoted = use.promoted_to is not None and reader.get(ApiKey, use.promoted_to) is not None
+    replacement = _replacement(reader, use, context.now)
     return Legacy(
         id=secret.id,
         scope=secret.scope,
@@ -133,5 +133,11 @@ def _view(reader: Reader, context: Context, secret: LegacySecret) -> Legacy:
         uses=use.uses,
         last_used_at=rfc3339(use.last_used_at),
         last_used_from=use.last_used_from,
-        promoted_to=use.promoted_to if is_promoted and use.promoted_to is not None else msgspec.UNSET,
+        promoted_to=msgspec.UNSET if replacement is None else replacement.id,
     )
+
+
+def _replacement(reader: Reader, use: LegacyUse, now: int) -> ApiKey | None:
+    """The key that replaces a secret, if it has neither been deleted nor expired."""
+    key = None if use.promoted_to is None else reader.get(ApiKey, use.promoted_to)
+    return None if key is None or key.has_ended(now) else key

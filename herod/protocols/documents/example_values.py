@@ -62,6 +62,7 @@ KNOWN: Final[dict[str, Any]] = {
     "uid": 1000,
     "username": "Ada",
     "version": "1.0.0",
+    "warning": None,
     "id": UUID,
     "Key.id": KEY_ID,
     "IssuedKey.id": KEY_ID,

@@ -30,6 +30,24 @@ def test_rotate(option: tuple[str, ...], seconds: int, daemon: FakeDaemon, herod
     assert "herod_u_other" not in ended.out + ended.err
 
 
+@pytest.mark.parametrize(("when", "end"), [("2030-12-31", "2030-12-31"), ("never", None)])
+def test_rotate_with_a_new_end(when: str, end: str | None, daemon: FakeDaemon, herod: Typed) -> None:
+    """A new end is sent with the rotation; never is null."""
+    assert herod("key", "rotate", ID, "--expires", when).code == 0
+    assert asked(daemon) == ("keys.rotate", {"id": ID, "overlap": 0, "expires_at": end})
+
+
+@pytest.mark.parametrize("saves", [True, False])
+def test_a_warning_is_shown(saves: bool, daemon: FakeDaemon, herod: Typed) -> None:
+    """What keeps a new secret from working is a warning on standard error; scripts find it in the answer."""
+    daemon.methods["keys.rotate"] = {**KEY, "key": "herod_u_other", "warning": "The key is disabled."}
+    options = ("--save", "new.key") if saves else ()
+    ended = herod("key", "rotate", ID, *options)
+    assert "warning: The key is disabled." in ended.err
+    assert "warning" not in ended.out
+    assert '"warning": "The key is disabled."' in herod("key", "rotate", ID, "--output", "json").out
+
+
 def test_rotate_with_an_odd_overlap(daemon: FakeDaemon, herod: Typed) -> None:
     """A duration without a unit is refused with an example, before anything is sent."""
     ended = herod("key", "rotate", ID, "--overlap", "10")

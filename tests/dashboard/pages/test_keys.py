@@ -7,6 +7,8 @@ import pytest
 
 from herod.dashboard.csrf import cut
 from herod.identity.credential_types import Bearer
+from herod.records import ApiKey
+from herod_client.core.times import rfc3339_text
 from support.herod_in_memory import NOW, PASSWORD, Harness
 from support.page_visitor import Visitor, open_pages, rows, said, secret_of, sign_in, text, visit
 
@@ -245,3 +247,36 @@ async def test_a_key_that_is_signed_in_makes_none(harness: Harness, ada: Visitor
     page = await viewer.read(f"/ui/keys/{key.split('_')[2]}")
     assert "Rotate</h2>" not in page
     assert (await viewer.send(f"/ui/keys/{key.split('_')[2]}/rotate")).status == 403
+
+
+async def test_pages_of_an_ended_key(harness: Harness, ada: Visitor) -> None:
+    """The page of an expired key offers neither its rotation nor to enable it, says why, and offers a new end."""
+    text_ = await make(ada)
+    await harness.admin("keys.update", id=text_.split("_")[2], expires_at=rfc3339_text(NOW + 60))
+    path = f"/ui/keys/{text_.split('_')[2]}"
+    await ada.do(f"{path}/disable")
+    page = await ada.read(path)
+    assert f'action="{path}/rotate"' in page
+    assert "a new secret is refused, too, until it is enabled" in page
+    assert f'action="{path}/enable"' in page
+    harness.clock.now += 60
+    page = await ada.read(path)
+    assert f'action="{path}/rotate"' not in page
+    assert "give it a new end below first" in page
+    assert f'action="{path}/enable"' not in page
+    assert "give it a new end above first" in page
+    await ada.do(f"{path}/edit", name="backup", scope_read="on", networks="*", ends="90")
+    page = await ada.read(path)
+    assert f'action="{path}/rotate"' in page
+    assert f'action="{path}/enable"' in page
+
+
+async def test_an_ended_key_is_expired_on_every_page(harness: Harness, ada: Visitor) -> None:
+    """The page of its owner, too, calls an expired key expired, not on."""
+    text_ = await make(ada)
+    await harness.admin("keys.update", id=text_.split("_")[2], expires_at=rfc3339_text(NOW + 60))
+    owner = harness.store.get(ApiKey, text_.split("_")[2])
+    assert owner is not None
+    assert "expired" not in await ada.read(f"/ui/users/{owner.owner}")
+    harness.clock.now += 60
+    assert "expired" in await ada.read(f"/ui/users/{owner.owner}")
