@@ -97,7 +97,7 @@ Until = Annotated[
 ClientId = Annotated[str, msgspec.Meta(description="the account's id"), AS_IT_IS]
 EMAIL: Final = msgspec.Meta(
     description="the account's email address; neither case nor the form of its domain matters",
-    extra_json_schema={"format": "email", "maxLength": MAX_EMAIL},
+    extra_json_schema={"format": "idn-email", "maxLength": MAX_EMAIL},
 )
 # The email of a new account.
 Email = Annotated[str, EMAIL, NormalForm(parse_email)]

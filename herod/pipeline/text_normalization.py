@@ -9,6 +9,7 @@ from herod_client.core.times import LAST_SECOND, LATEST, parse_time, rfc3339_tex
 __all__ = ["MAX_TYPED", "has_invisible", "has_unprintable", "parse_end", "parse_label", "parse_name"]
 
 MAX_NAME: Final = 128  # characters
+END: Final = "The parameter 'expires_at'"  # for messages
 # Normalization can shorten a text, but not by so much; and a long run of combining marks takes quadratic time.
 MAX_TYPED: Final = 1024  # characters
 # herod's names for built-in principals, as `_skeleton` gives them.
@@ -68,11 +69,11 @@ def parse_end(text: str, now: int) -> int:
     Raises:
         InvalidRequest: it is not a time, has no time zone, is past, or too far to be written in UTC.
     """
-    at = parse_time(text, what="expires_at", of_day=LAST_SECOND)
+    at = parse_time(text, what=END, of_day=LAST_SECOND)
     if at <= now:
-        raise InvalidRequest(f"expires_at is in the past, {rfc3339_text(at)}: give a future time.")
+        raise InvalidRequest(f"{END} is in the past, {rfc3339_text(at)}: give a future time.")
     if at > LATEST:
-        raise InvalidRequest("expires_at is beyond the year 9999 in UTC: give an earlier time, or none.")
+        raise InvalidRequest(f"{END} is beyond the year 9999 in UTC: give an earlier time, or none.")
     return at
 
 

@@ -61,7 +61,7 @@ def read_oauth_form(operation: Operation, pairs: Pairs) -> Params:
     fields = fields_of(pairs, "form")
     known = {name: value for name, value in fields.items() if name in names and value}
     if "grant_type" in names and "grant_type" not in known:
-        raise InvalidRequest("grant_type is missing: send grant_type=client_credentials.")
+        raise InvalidRequest("The parameter 'grant_type' is missing: send grant_type=client_credentials.")
     return convert_params(operation, known, is_text=True)
 
 
@@ -75,10 +75,12 @@ def _with_form(presented: Presented | None, pairs: Pairs) -> Presented | None:
     client_id, secret = (sent.get(name) for name in CLIENT_FIELDS)
     if secret is None:
         if client_id is not None and isinstance(presented, Basic) and presented.client_id != client_id:
-            raise InvalidRequest("client_id differs from the one in the Authorization header.")
+            raise InvalidRequest(
+                "The parameter 'client_id' differs from the one in the Authorization header: send one of them."
+            )
         return presented
     if client_id is None:
-        raise InvalidRequest("client_secret needs its client_id.")
+        raise InvalidRequest("The parameter 'client_secret' needs a client_id beside it.")
     in_form = Basic(client_id, secret)
     if presented is not None and presented != in_form:
         raise InvalidRequest("The request presents two different credentials: send one.", reason=TWO_CREDENTIALS)

@@ -87,7 +87,9 @@ def read_params(operation: Operation, route: Route, request: Request, path: dict
         in_url = operation.headers.keys() & fields.keys()
         if in_url:
             header = operation.headers[min(in_url)]
-            raise InvalidRequest(f"{min(in_url)} must not be in the URL, where logs would keep it: send {header}.")
+            raise InvalidRequest(
+                f"The parameter {min(in_url)!r} must not be in the URL, where logs would keep it: send {header}."
+            )
         if operation.headers and request.body:  # it would be ignored, and a secret in it would seem wrong
             header = min(operation.headers.values())
             raise InvalidRequest(f"{route.method} takes no body here: send {header}.")
@@ -118,5 +120,7 @@ def _from_headers(operation: Operation, request: Request) -> dict[str, str]:
 def _merge(path: dict[str, str], fields: dict[str, Any]) -> dict[str, Any]:
     twice = path.keys() & fields.keys()
     if twice:
-        raise InvalidRequest(f"{min(twice)} is already in the path or a header: leave it out of the query or body.")
+        raise InvalidRequest(
+            f"The parameter {min(twice)!r} is already in the path or a header: leave it out of the query or body."
+        )
     return {**fields, **path}

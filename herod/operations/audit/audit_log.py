@@ -120,8 +120,8 @@ async def _list(store: Store, context: Context, params: ListAudit) -> Page[Audit
         reason=params.reason,
         source=params.source,
         target=params.target,
-        since=None if params.since is None else parse_time(params.since, what="since", of_day=0),
-        until=None if params.until is None else parse_time(params.until, what="until", of_day=DAY),
+        since=None if params.since is None else parse_time(params.since, what="The parameter 'since'", of_day=0),
+        until=None if params.until is None else parse_time(params.until, what="The parameter 'until'", of_day=DAY),
     )
     async with context.process.scan_turns.turn(share_of(context.source)):
         rows = await store.find_audit(wanted, after=after, before=before, limit=limit + 1)
@@ -166,7 +166,7 @@ def _ends(params: ListAudit) -> tuple[int | None, int | None]:
     """The rows that the page lies between, as (after, before)."""
     if params.cursor is None:
         if params.after is not None and not 0 <= params.after <= MAX_SEQ:
-            raise InvalidRequest(f"after is {params.after}: give the seq of a row, or 0.")
+            raise InvalidRequest(f"The parameter 'after' is {params.after}: give the seq of a row, or 0.")
         return params.after, None
     if params.after is not None:
         raise InvalidRequest("Give after or cursor, not both: the cursor continues where its page ended.")

@@ -125,7 +125,7 @@ class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
 
 async def _follow(store: Store, context: Context, params: FollowTokens) -> TokenChanges:
     if not 0 <= params.wait <= MAX_WAIT_SECONDS:
-        raise InvalidRequest(f"wait is {params.wait}: give 0 to {MAX_WAIT_SECONDS} seconds.")
+        raise InvalidRequest(f"The parameter 'wait' is {params.wait}: give 0 to {MAX_WAIT_SECONDS} seconds.")
     runtime = context.runtime
     place = None if params.cursor is None else _parse_place(params.cursor)
     earliest = context.process.steady.earliest(context.now)
