@@ -226,6 +226,7 @@ class Operation:
             the handler, which then only defines the operation; afterwards the caller is admitted again.
         unwritten: applies the change in memory when the store cannot be written.
         written: updates the memory once the change is committed.
+        counts: the runtime's counters that a success increases, once it is committed.
         streamed: what its REST routes return instead of its result, once that is committed.
         always_audited: it issues what no record shows, so a success is audited even if the store is unchanged; other
             operations are audited only if they changed something.
@@ -264,6 +265,7 @@ class Operation:
     wait: Wait | None = None
     unwritten: Unwritten | None = None
     written: Written | None = None
+    counts: tuple[str, ...] = ()
     streamed: Streamed | None = None
     always_audited: bool = False
     creates: bool = False

@@ -14,8 +14,7 @@ import msgspec
 import trio
 
 from herod.audit_event import AuditEvent
-from herod.credentials.imported_secret_hashes import HASH_BYTES
-from herod.identity.credential_types import ApiKeyHeader, Basic, Bearer, Presented, SecretHeader, SessionCookie
+from herod.identity.credential_types import ApiKeyHeader, Bearer, Presented, SessionCookie
 from herod.identity.identify import identify
 from herod.identity.runtime_state import Runtime
 from herod.pipeline.admission import admit, admitted, check_fresh
@@ -23,6 +22,7 @@ from herod.pipeline.audit_recorder import AuditRecorder
 from herod.pipeline.credential_last_used import note_use
 from herod.pipeline.denial_queue import DenialQueue
 from herod.pipeline.given_grants import check_given
+from herod.pipeline.guessed_credentials import guess_counters
 from herod.pipeline.issue_rate import IssueRate
 from herod.pipeline.operation_definition import Context, Operation, Params, Target, Unwritten, Wait
 from herod.pipeline.privilege_ceilings import check_last_admin, is_admin
@@ -35,7 +35,7 @@ from herod.scopes.decisions import Access
 from herod.scopes.principal import ANONYMOUS, AuthMethod, Principal, Source
 from herod.store.store_interface import Health, Page, Store, Writer, in_force_until_restart
 from herod.throttle.limiter import AttemptLimiter
-from herod.throttle.rules import Counter, client_secret_counters, legacy_counters, service_counter
+from herod.throttle.rules import Counter, legacy_counters, service_counter
 from herod.throttle.source_shares import share_of
 from herod_client.core.errors import (
     HerodError,
@@ -45,7 +45,7 @@ from herod_client.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from herod_client.core.key_format import has_checksum, looks_like_key
+from herod_client.core.key_format import looks_like_key
 from herod_client.core.scope_graph import ADMIN
 
 __all__ = ["Pipeline"]
@@ -264,6 +264,7 @@ class Pipeline:
                 raise
             self._hold_in_memory(context, operation, params, operation.unwritten)
             raise in_force_until_restart(error) from error
+        self.runtime.counters.update(operation.counts)
         if operation.written is not None:
             operation.written(context)
         return result
@@ -341,7 +342,7 @@ class Pipeline:
 
     def _identify(self, context: Context, presented: Presented | None) -> Principal:
         """The current principal of the caller; guesses at secrets that people choose are limited."""
-        counters = _guessed_at(self.store, self.runtime, presented, context.source)
+        counters = guess_counters(self.store, self.runtime, presented, context.source)
         try:
             principal = identify(self.store, self.runtime, presented, context.source, context.now)
         except Unauthenticated:
@@ -423,24 +424,6 @@ def _event(
         target=target,
         by_admin=by_admin,
     )
-
-
-def _is_imported(account: Account | None) -> bool:
-    """Whether the client secret may be one that a person chose: herod's own are random."""
-    return account is not None and len(account.secret_hash) > HASH_BYTES
-
-
-def _guessed_at(store: Store, runtime: Runtime, presented: Presented | None, source: Source) -> tuple[Counter, ...]:
-    """The counters of a credential that may be a guess at a secret that somebody chose."""
-    match presented:
-        case Bearer(text) if runtime.config.legacy.could_be(text):
-            return legacy_counters(source)
-        case SecretHeader() if runtime.config.legacy:
-            return legacy_counters(source)
-        case Basic(client_id, secret) if not has_checksum(secret) and _is_imported(store.get(Account, client_id)):
-            return client_secret_counters(source)
-        case _:
-            return ()
 
 
 def _normalized(operation: Operation, params: Params) -> Params:

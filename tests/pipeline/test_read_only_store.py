@@ -9,7 +9,7 @@ from herod.identity.credential_types import Bearer, PeerClaim, Presented, Sessio
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import GivesNothing, Operation
 from herod.scopes.principal import Peer, Source
-from herod.store.store_interface import NotWritten
+from herod.store.store_interface import NotWritten, Writer
 from herod_client.core.errors import (
     BadCredentials,
     Conflict,
@@ -271,6 +271,32 @@ async def test_all_sessions_end_in_memory(harness: Harness, monkeypatch: pytest.
     assert (await harness.call("whoami", here, ADMIN_SOURCE)).kind == "local_admin"
     harness.clock.now += 1
     assert (await harness.call("whoami", await users[0].session(), TCP)).sub == users[0].client_id
+
+
+async def test_nothing_counts_that_was_not_stored(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens and sign-ins that the disk refused are in no count."""
+    user = await harness.user()
+    before = await harness.admin("stats")
+
+    async def commit_in_vain(function: Callable[..., Any]) -> None:
+        def fail(tx: Writer) -> None:
+            function(tx)
+            raise NotWritten("The store's disk is full", "free some space", reason="disk_full")
+
+        await write(fail)
+
+    write = harness.store.write
+    with monkeypatch.context() as full:
+        full.setattr(harness.store, "write", commit_in_vain)
+        for name in ("token.create", "session.create"):
+            with pytest.raises(NotWritten):
+                await harness.call(name, user.basic, TCP)
+    after = await harness.admin("stats")
+    assert (after.tokens, after.sign_ins) == (before.tokens, before.sign_ins)
+    await user.token()
+    await user.session()
+    after = await harness.admin("stats")
+    assert (after.tokens, after.sign_ins) == (before.tokens + 1, before.sign_ins + 1)
 
 
 async def _refuse(function: Callable[..., Any]) -> None:

@@ -96,6 +96,7 @@ def _hash_password(reader: Reader, context: Context, params: CreateFirstAdmin) -
     "first_admin.create",
     credential=True,
     gives=Account,
+    counts=("sign_ins",),
     issues=True,
     needs=Access.PUBLIC,
     target=NoTarget("creates an account"),
@@ -125,7 +126,6 @@ def first_admin_create(tx: Writer, context: Context, params: CreateFirstAdmin) -
     tx.put(account)
     runtime.first_codes.clear()
     context.principal = account_principal(runtime, account, AuthMethod.PASSWORD)
-    runtime.counters["sign_ins"] += 1
     opened = open_session(tx, context, context.principal, params)
     context.target = account.id
     return opened

@@ -106,6 +106,7 @@ def _check_password(reader: Reader, context: Context, params: Login) -> Work:
     "login",
     credential=True,
     gives=GivesNothing("a token expires no later than its maker"),
+    counts=("tokens", "sign_ins"),
     issues=True,
     needs=Access.PUBLIC,
     target=NoTarget("issues a token"),
@@ -133,6 +134,7 @@ def login(tx: Writer, context: Context, params: Login) -> LoginAnswer:
     "session.sign_in",
     credential=True,
     gives=Session,
+    counts=("sign_ins",),
     issues=True,
     needs=Access.PUBLIC,
     target=NoTarget("opens a new session"),
@@ -158,7 +160,6 @@ def _sign_in(tx: Writer, context: Context, params: Login) -> Principal:
     if checked.renewed is not None:
         tx.put(msgspec.structs.replace(account, password=checked.renewed))
     context.principal = principal
-    context.runtime.counters["sign_ins"] += 1
     return principal
 
 
@@ -179,6 +180,7 @@ def _hash_new_password(reader: Reader, context: Context, params: Register) -> Wo
     "register",
     credential=True,
     gives=Account,
+    counts=("tokens",),
     issues=True,
     needs=Access.PUBLIC,
     target=NoTarget("creates an account"),

@@ -82,6 +82,7 @@ class SignedOut(msgspec.Struct, frozen=True):
     "session.create",
     credential=True,
     gives=Session,
+    counts=("sign_ins",),
     issues=True,
     needs=Access.AUTHENTICATED,
     methods=OPENS_SESSIONS,
@@ -91,7 +92,6 @@ class SignedOut(msgspec.Struct, frozen=True):
 )
 def session_create(tx: Writer, context: Context, params: CreateSession) -> OpenedSession:
     """Sign a browser in with the presented credential, and with no more than its scope."""
-    context.runtime.counters["sign_ins"] += 1
     return open_session(tx, context, context.principal, params)
 
 

@@ -143,6 +143,7 @@ def _limit(reader: Reader, context: Context, params: RedeemCode) -> Attempt:
     "session.redeem",
     credential=True,
     gives=Session,
+    counts=("sign_ins",),
     issues=True,
     needs=Access.PUBLIC,
     target=NoTarget("opens a new session"),
@@ -156,7 +157,6 @@ def session_redeem(tx: Writer, context: Context, params: RedeemCode) -> OpenedSe
     if session is None:
         raise BadCredentials(_SPENT, reason="wrong_code")
     context.principal = _who(tx, context, session)
-    context.runtime.counters["sign_ins"] += 1
     end = context.principal.widest.expires_at
     if end is not None and session.expires_at is not None:  # the code may have been made before a rotation
         session = msgspec.structs.replace(session, expires_at=min(session.expires_at, end))

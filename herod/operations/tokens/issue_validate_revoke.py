@@ -119,6 +119,7 @@ class Revoked(msgspec.Struct, frozen=True):
     "token.create",
     credential=True,
     gives=GivesNothing("a token expires no later than its maker"),
+    counts=("tokens",),
     issues=True,
     needs=Access.AUTHENTICATED,
     methods=frozenset({AuthMethod.CLIENT_SECRET, AuthMethod.PEER}),

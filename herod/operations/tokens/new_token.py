@@ -30,7 +30,6 @@ def issue_token(context: Context, principal: Principal, scope: str, resource: st
     end = context.now + runtime.config.token_ttl
     if grant.expires_at is not None:
         end = min(end, grant.expires_at)
-    runtime.counters["tokens"] += 1
     claims = Claims(
         sub=principal.id,
         iss=runtime.config.issuer if resource is None else runtime.config.public_url,
