@@ -1,6 +1,5 @@
 """Decoding parameters from strict JSON, forms and queries. Everything unreadable raises `InvalidRequest`."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,12 +10,12 @@ import msgspec
 from herod.pipeline.operation_definition import Operation, Params
 from herod.protocols.http import Request
 from herod.protocols.parameter_faults import parameter_fault
-from herod_client.core.errors import InvalidRequest, quoted
+from herod.protocols.strict_json import is_gzip, json_fault
+from herod_client.core.errors import InvalidRequest, UnsupportedEncoding, quoted
 
 __all__ = [
-    "MAX_DEPTH",
+    "JSON_TYPES",
     "Pairs",
-    "check_json",
     "convert_params",
     "decode_params",
     "fields_of",
@@ -29,80 +28,42 @@ __all__ = [
 
 Pairs = list[tuple[str, str]]
 
-MAX_DEPTH: Final = 32
-# The parser takes 15 microseconds for a number like 1e300: 64 KiB of them would hold the event loop for 150 ms.
-MAX_LARGE_NUMBERS: Final = 64
-_LARGE: Final = re.compile(rb"[0-9][eE][+-]?[0-9]{3}")
-# An unterminated string matches as well; otherwise each quote in it would be tried again, in quadratic time.
-STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-_BRACKETS: Final = b"[]{}"
-_NO_BRACKETS: Final = bytes(set(range(256)) - set(_BRACKETS))
-_ALIKE: Final = bytes.maketrans(b"{}", b"[]")
+JSON_TYPES: Final = frozenset({"application/json"})
 _MAX_FIELDS: Final = 100
 
 
-def check_json(body: bytes) -> None:
-    """Refuse JSON that is slow to parse: nested deeper than `MAX_DEPTH`, or with many numbers with large exponents.
-
-    Raises:
-        InvalidRequest: it would be slow.
-    """
-    _check_depth(body)
-    if body.count(b"e") + body.count(b"E") <= MAX_LARGE_NUMBERS:  # each exponent has one: no ordinary request goes on
-        return
-    if len(_LARGE.findall(body)) > MAX_LARGE_NUMBERS and len(_LARGE.findall(STRING.sub(b"", body))) > MAX_LARGE_NUMBERS:
-        raise InvalidRequest(f"The JSON has more than {MAX_LARGE_NUMBERS} numbers with exponents of three digits.")
-
-
-def _check_depth(body: bytes) -> None:
-    """Refuse deep nesting before any parser recurses into it.
-
-    Any client may send 64 KiB of brackets, so they are not walked one by one: strings are removed from the body, and
-    then the innermost pairs, one level at a time.
-    """
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
-        return
-    left = STRING.sub(b"", body).translate(_ALIKE, _NO_BRACKETS)
-    if b"[" * (MAX_DEPTH + 1) not in left:
-        left += b"]" * left.count(b"[")  # an unclosed level counts too
-        for _ in range(MAX_DEPTH):
-            left = left.replace(b"[]", b"")
-            if b"[" not in left:
-                return
-    raise InvalidRequest(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
-
-
-def require_json(request: Request) -> None:
+def require_json(request: Request, types: frozenset[str] = JSON_TYPES) -> None:
     """Refuse a body whose Content-Type is not JSON: a hostile page can send forms without a preflight.
+
+    Args:
+        request: the request.
+        types: the Content-Types that are taken; `application/json` is one of them.
 
     Raises:
         InvalidRequest: the Content-Type is another one, or missing.
     """
     content_type = request.headers.get("content-type", "")
-    if content_type != "application/json" and content_type.partition(";")[0].strip().lower() != "application/json":
+    if content_type != "application/json" and content_type.partition(";")[0].strip().lower() not in types:
         raise InvalidRequest("Send the body as JSON, with Content-Type: application/json.")
 
 
-def decode_params(operation: Operation, body: bytes, *, whole: str = "The body must be an object") -> Params:
+def decode_params(operation: Operation, text: bytes, *, whole: str = "The body must be an object") -> Params:
     """A JSON object as the operation's parameters.
 
     Args:
         operation: whose parameters they are.
-        body: the object.
+        text: the object, from `read_json` or a part of it.
         whole: for messages, what it is and must be.
 
     Raises:
         InvalidRequest: it is not JSON, or does not match the operation's parameters.
     """
-    check_json(body)
     try:
-        return operation.decode(body)
+        return operation.decode(text)
     except msgspec.ValidationError as error:
         raise InvalidRequest(parameter_fault(error, operation.params, whole=whole)) from None
-    except UnicodeDecodeError:
-        raise InvalidRequest("The body is not JSON: it is not UTF-8.") from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequest(f"The body is not JSON: {str(error).removeprefix('JSON is malformed: ')}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise json_fault(text, error) from None
 
 
 def convert_params(operation: Operation, fields: Mapping[str, Any], *, is_text: bool) -> Params:
@@ -160,6 +121,7 @@ def form_pairs(request: Request) -> Pairs:
 
     Raises:
         InvalidRequest: it is not a form, or the encoding is broken.
+        UnsupportedEncoding: it is compressed.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/x-www-form-urlencoded":
@@ -169,6 +131,8 @@ def form_pairs(request: Request) -> Pairs:
     try:
         return _pairs(request.body.decode("ascii"), "form")
     except UnicodeDecodeError:
+        if is_gzip(request.body):
+            raise UnsupportedEncoding("The body is compressed: send the form itself.") from None
         raise InvalidRequest("The form is not percent-encoded.") from None
 
 
@@ -201,6 +165,8 @@ def fields_of(pairs: Pairs, what: str) -> dict[str, str]:
 
 
 def _pairs(text: str, what: str) -> Pairs:
+    if "&&" in text or text[:1] == "&" or text[-1:] == "&":
+        text = "&".join(pair for pair in text.split("&") if pair)  # empty pairs are skipped, as by browsers
     try:
         return parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError:

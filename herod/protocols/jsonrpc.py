@@ -16,9 +16,9 @@ from herod.identity.credential_types import Bearer, Presented
 from herod.pipeline.operation_definition import Operation, Params, Surface
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.credential_headers import operation_credential
-from herod.protocols.decode import convert_params, decode_params
+from herod.protocols.decode import JSON_TYPES, convert_params, decode_params
 from herod.protocols.documents.openrpc import DISCOVER
-from herod.protocols.error_codes import INTERNAL, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
+from herod.protocols.error_codes import INTERNAL, INVALID_REQUEST, METHOD_NOT_FOUND
 from herod.protocols.http import Request, Response
 from herod.protocols.jsonrpc_messages import (
     NULL,
@@ -27,6 +27,7 @@ from herod.protocols.jsonrpc_messages import (
     decode_any,
     error_object,
     herod_error,
+    parse_error,
     read_body,
     read_call,
 )
@@ -41,6 +42,8 @@ __all__ = ["MAX_BATCH", "JsonRpc"]
 
 logger = logging.getLogger("herod.protocols")
 
+# What older clients send (JSON-RPC over HTTP, 2008) is taken too; a hostile page can send none without a preflight.
+RPC_TYPES: Final = JSON_TYPES | {"application/json-rpc", "application/jsonrequest"}
 MAX_BATCH: Final = 50
 # The limit for the answer to a batch, head included: no more items are run once another answer might not fit.
 MAX_BATCH_BYTES: Final = 1024 * 1024
@@ -78,11 +81,11 @@ class JsonRpc:
     async def __call__(self, request: Request, path: dict[str, str]) -> Response:  # noqa: ARG002 - a path handler's form
         """Answer a request or a batch."""
         try:
-            body = read_body(request)
+            body = read_body(request, RPC_TYPES)
         except RpcError as error:
-            return json_response(error_object(error.code, error.message))
+            return json_response(error_object(error.code, error.message, error.request_id))
         if body.lstrip()[:1] == b"[":
-            return await self._batch(request)
+            return await self._batch(body, request)
         try:
             call = read_call(body)
         except RpcError as error:
@@ -92,14 +95,15 @@ class JsonRpc:
         answer, is_quiet = await self._one(call, request)
         return Response(204, is_quiet=is_quiet) if answer is None else json_response(answer, is_quiet=is_quiet)
 
-    async def _batch(self, request: Request) -> Response:
+    async def _batch(self, body: bytes, request: Request) -> Response:
         try:
-            items = decode_batch(request.body)
+            items = decode_batch(body)
             if len(items) > MAX_BATCH:
                 return json_response(herod_error(TooLarge(f"A batch has at most {MAX_BATCH} requests."), NULL))
-            decode_any(request.body)  # Raw items are not fully parsed; all of it must be JSON before any item runs
+            decode_any(body)  # Raw items are not fully parsed; all of it must be JSON before any item runs
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return json_response(error_object(PARSE_ERROR, f"The body is not JSON: {error}."))
+            fault = parse_error(body, error)
+            return json_response(error_object(fault.code, fault.message))
         if not items:
             return json_response(error_object(INVALID_REQUEST, "The batch is empty."))
         said = await self._answers(items, request)

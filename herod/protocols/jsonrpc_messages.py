@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from herod.protocols.decode import check_json, require_json
+from herod.protocols.decode import JSON_TYPES, require_json
 from herod.protocols.error_codes import INTERNAL, INVALID_REQUEST, PARSE_ERROR, row_of
 from herod.protocols.http import Request
 from herod.protocols.responses import encode
-from herod_client.core.errors import HerodError, InvalidRequest
+from herod.protocols.strict_json import json_fault, read_json
+from herod_client.core.errors import HerodError, InvalidRequest, UnsupportedEncoding
 
 __all__ = [
     "NULL",
@@ -23,6 +24,7 @@ __all__ = [
     "herod_error",
     "id_of",
     "is_notification",
+    "parse_error",
     "read_body",
     "read_call",
 ]
@@ -36,6 +38,12 @@ class Call(msgspec.Struct, frozen=True):
     jsonrpc: str
     method: str
     params: msgspec.Raw = msgspec.Raw(b"{}")
+    id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Named(msgspec.Struct, frozen=True):
+    """The id of anything that has one."""
+
     id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -57,28 +65,45 @@ class RpcError(Exception):
 
 
 decode_any: Final = msgspec.json.Decoder().decode
+decode_named: Final = msgspec.json.Decoder(Named).decode
 decode_call: Final = msgspec.json.Decoder(Call).decode
 decode_id: Final = msgspec.json.Decoder(str | int | float | None).decode
 
 
-def read_body(request: Request) -> bytes:
-    """A request's body, if it may be JSON at all.
+def read_body(request: Request, types: frozenset[str] = JSON_TYPES) -> bytes:
+    """The JSON in a request's body, or what cannot be told from it without parsing.
+
+    Args:
+        request: the request.
+        types: the Content-Types that are taken.
 
     Raises:
-        RpcError: its Content-Type is not JSON, it is nested too deeply, or it is not UTF-8.
+        RpcError: its Content-Type is another one, it is nested too deeply, gives a name twice, or is not UTF-8.
+        UnsupportedEncoding: it is compressed.
     """
-    body = request.body
     try:
-        require_json(request)
-        check_json(body)
+        require_json(request, types)
+        body = read_json(request.body)
     except InvalidRequest as error:
-        raise RpcError(INVALID_REQUEST, error.message) from None
+        raise RpcError(INVALID_REQUEST, error.message, request_id=_id_in(request.body)) from None
     if not body.isascii():
         try:
             body.decode()  # msgspec does not check the strings that it skips
         except UnicodeDecodeError as error:
-            raise RpcError(PARSE_ERROR, f"The body is not JSON: {error}.") from None
+            raise parse_error(body, error) from None
     return body
+
+
+def parse_error(body: bytes, error: Exception) -> RpcError:
+    """The error for what is not JSON.
+
+    Raises:
+        UnsupportedEncoding: it is compressed.
+    """
+    fault = json_fault(body, error)
+    if isinstance(fault, UnsupportedEncoding):
+        raise fault from None
+    return RpcError(PARSE_ERROR, fault.message)
 
 
 def read_call(body: bytes) -> Call:
@@ -124,14 +149,21 @@ def error_object(code: int, message: str, request_id: bytes = NULL, data: Mappin
 def _why(body: bytes) -> RpcError:
     """The error for what is not a request object: not JSON, or another shape."""
     try:
-        value = decode_any(body)
+        decode_any(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return RpcError(PARSE_ERROR, f"The body is not JSON: {error}.")
-    request_id = value.get("id") if isinstance(value, dict) else None
-    if not isinstance(request_id, str | int | float) or isinstance(request_id, bool):
-        request_id = None
+        return parse_error(body, error)
     message = 'A request is an object with "jsonrpc": "2.0", a "method", "params" and an "id".'
-    return RpcError(INVALID_REQUEST, message, request_id=encode(request_id))
+    return RpcError(INVALID_REQUEST, message, request_id=_id_in(body))
+
+
+def _id_in(body: bytes) -> bytes:
+    """The id in a request that is wrong otherwise; null if there is none, or if it may be another's."""
+    try:
+        found = decode_named(body).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return NULL
+    is_sure = isinstance(found, msgspec.Raw) and body.count(b'"id"') == 1 and _is_id(found)
+    return bytes(found) if isinstance(found, msgspec.Raw) and is_sure else NULL
 
 
 def _is_id(raw: msgspec.Raw | msgspec.UnsetType) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 from herod.pipeline.operation_definition import NoParams, Operation, Params, Route
 from herod.pipeline.pipeline import Pipeline
 from herod.protocols.credential_headers import header_text, operation_credential
-from herod.protocols.decode import check_json, convert_params, decode_params, read_query, require_json
+from herod.protocols.decode import convert_params, decode_params, read_query, require_json
 from herod.protocols.http import NO_STORE, Request, Response
 from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import (
@@ -21,6 +21,7 @@ from herod.protocols.responses import (
     json_response,
     plain_error,
 )
+from herod.protocols.strict_json import json_fault, read_json
 from herod_client.core.errors import HerodError, InvalidRequest
 
 __all__ = ["IN_QUERY", "STREAM_TYPE", "PathHandler", "rest_handler"]
@@ -94,18 +95,24 @@ def read_params(operation: Operation, route: Route, request: Request, path: dict
             header = min(operation.headers.values())
             raise InvalidRequest(f"{route.method} takes no body here: send {header}.")
         return convert_params(operation, _merge(path, fields), is_text=True)
+    return _params_in_body(operation, request, path)
+
+
+def _params_in_body(operation: Operation, request: Request, path: dict[str, str]) -> Params:
     if request.query:
         raise InvalidRequest("Parameters belong in the body, not in the URL, where logs would keep them.")
     if not request.body:
         return convert_params(operation, path, is_text=False)
     require_json(request)
+    text = read_json(request.body)
     if not path:
-        return decode_params(operation, request.body)
-    check_json(request.body)
+        return decode_params(operation, text)
     try:
-        fields = decode_fields(request.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        fields = decode_fields(text)
+    except msgspec.ValidationError:
         raise InvalidRequest("The body is not a JSON object.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise json_fault(text, error) from None
     return convert_params(operation, _merge(path, fields), is_text=False)
 
 

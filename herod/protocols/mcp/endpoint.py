@@ -47,9 +47,9 @@ from herod.protocols.mcp.protocol_versions import (
 from herod.protocols.mcp.tools import McpTool, make_tools
 from herod.protocols.parameter_faults import parameter_fault
 from herod.protocols.refused_requests import note_refusal
-from herod.protocols.responses import JSON_HEADERS, check_answer, encode, json_response
+from herod.protocols.responses import JSON_HEADERS, check_answer, encode, error_headers, json_response
 from herod.scopes.decisions import Access
-from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, RateLimited, Unauthenticated
+from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, Unauthenticated
 from herod_client.core.scope_graph import READ
 
 __all__ = ["McpEndpoint"]
@@ -151,8 +151,7 @@ class McpEndpoint:
             return json_response(body, status=status or mcp_status(error.code))
         except HerodError as error:
             note_refusal(self._pipeline, request.source, error)
-            headers = (*JSON_HEADERS, *self._error_headers(error))
-            return Response(row_of(error).http, herod_error(error, request_id), headers)
+            return Response(row_of(error).http, herod_error(error, request_id), self._error_headers(error))
         if asker.revision == MODERN:
             result = {"resultType": "complete", **result, "_meta": {SERVER_INFO: self._info}}
         return json_response(b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (encode(result), request_id), is_quiet=is_quiet)
@@ -230,16 +229,14 @@ class McpEndpoint:
     def _error_headers(self, error: HerodError) -> tuple[tuple[str, str], ...]:
         match error:
             case Unauthenticated(reason="anonymous"):
-                return (("WWW-Authenticate", f'Bearer {self._metadata}, scope="{READ}"'),)
+                challenge = f'Bearer {self._metadata}, scope="{READ}"'
             case Unauthenticated():
-                return (("WWW-Authenticate", f'Bearer {self._metadata}, scope="{READ}", error="invalid_token"'),)
+                challenge = f'Bearer {self._metadata}, scope="{READ}", error="invalid_token"'
             case MissingScope(missing=missing):
                 challenge = f'Bearer error="insufficient_scope", scope="{missing}", {self._metadata}'
-                return (("WWW-Authenticate", challenge),)
-            case RateLimited(retry_after=seconds):
-                return (("Retry-After", str(seconds)),)
             case _:
-                return ()
+                return error_headers(error)
+        return (*JSON_HEADERS, ("WWW-Authenticate", challenge))
 
 
 def _read_message(request: Request) -> Call:
