@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -17,6 +18,10 @@ from support.in_process_server import short_folder
 from support.real_daemon import COMMAND, SECRET, environment, free_port, herod
 
 ACTIVATE = "systemd-socket-activate"
+LIMITED = (
+    "the store's file may not become larger; raise herod's file size limit (LimitFSIZE=), and herod writes again by "
+    "itself"
+)
 needs_systemd = pytest.mark.skipif(shutil.which(ACTIVATE) is None, reason=f"{ACTIVATE} is not installed")
 
 
@@ -178,6 +183,28 @@ def test_what_a_service_manager_hears(folder: Path, manager: Manager) -> None:
         assert 0 < moments[0] < moments[1]
         process.send_signal(signal.SIGTERM)
         manager.wait_for("STOPPING=1")
+        assert process.wait(timeout=60) == 0
+
+
+def test_the_manager_hears_that_the_store_is_read_only(folder: Path, manager: Manager) -> None:
+    """The status line says it from the first refused change on, and no longer when herod can write again."""
+    env = environment(folder, HERO_SECRET=SECRET, NOTIFY_SOCKET=str(manager.path))
+    bind = f"unix:{folder}/herod.sock"
+    command = [*COMMAND, "serve", "--bind", bind, "--store", f"sqlite:{folder}/store/herod.db"]
+    well = f"STATUS=listening on {bind}"
+    with started(command, env, folder) as process:
+        assert manager.wait_for("READY=1") == ["READY=1", well]
+        log = folder / "store" / "herod.db-wal"
+        unlimited = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, unlimited[1]))
+        add = ("user", "add", "--name", "ada", "--peer")
+        refused = herod(*add, env={**env, "HEROD_URL": bind})
+        assert "may not become larger" in refused.stderr
+        manager.wait_for(f"{well}; the store is read-only: {LIMITED}")
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, unlimited)
+        assert herod(*add, env={**env, "HEROD_URL": bind}).returncode == 0
+        manager.wait_for(well)
+        process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
 
 
