@@ -43,6 +43,17 @@ class WholeNumber(click.ParamType[int]):
         return found
 
 
+class _Text(click.types.StringParamType):
+    """A text that is not blank: one from a variable that was never set must not count as left out, nor as a value."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = super().convert(value, param, ctx)
+        if isinstance(text, str) and not text.strip():
+            leave = "" if isinstance(param, click.Argument) else ", or leave the option out"
+            self.fail(f"it is empty: give a value{leave}.", param, ctx)
+        return text
+
+
 class _Seconds(click.ParamType[float]):
     """A timeout in seconds: more than 0, at most a day; NaN is refused."""
 
@@ -56,6 +67,9 @@ class _Seconds(click.ParamType[float]):
         if not 0 < seconds <= MAX_TIMEOUT:
             self.fail(f"invalid duration {value!r}: give seconds, more than 0 and at most {MAX_TIMEOUT}.", param, ctx)
         return seconds
+
+
+TEXT: Final = _Text()
 
 
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -152,6 +166,9 @@ class _Documented(click.Command):
         shared = _global_options() if asks else [_output_option()] if prints else []
         self.global_names = frozenset(option.name for option in shared)
         kwargs["params"] = [*(kwargs.get("params") or []), *shared]
+        for param in kwargs["params"]:
+            if param.type is click.STRING:
+                param.type = TEXT
         kwargs["context_settings"] = {**SETTINGS, **(kwargs.get("context_settings") or {})}
         super().__init__(*args, **kwargs)
 

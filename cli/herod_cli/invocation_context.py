@@ -93,11 +93,13 @@ class Invocation:
     def _from_environment(self) -> "Identity | None":
         from herod_client import Bearer
 
-        names = [name for name in ("HEROD_KEY", "HEROD_TOKEN") if os.environ.get(name)]
+        names = [name for name in ("HEROD_KEY", "HEROD_TOKEN") if name in os.environ]
         if len(names) > 1:
             raise click.UsageError("HEROD_KEY and HEROD_TOKEN are both set: unset one, or give --key or --token.")
         if not names:
             return None
+        if not os.environ[names[0]].strip():  # it was meant to be presented, not whatever would be without it
+            raise click.UsageError(f"{names[0]} is empty: set it to a credential, or unset it.")
         self.who = f"the credential came from {names[0]}: check it, and that this is the daemon it is for"
         return self._bearer(Bearer(read_named(os.environ[names[0]], names[0])))
 

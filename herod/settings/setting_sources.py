@@ -119,9 +119,13 @@ class SettingSources:
         return FoundSetting(option.default, "default", "default")
 
     def suspect_variables(self) -> Iterable[str]:
-        """A warning for every variable that looks like a misspelt setting, and one for those of a service's name."""
-        known = {option.variable for option in OPTIONS.values()} | OTHER_VARIABLES
-        known.update(name for secret in SECRETS for name in (secret.variable, secret.file_variable))
+        """A warning for every variable that is empty or looks misspelt, and one for those of a service's name."""
+        settings = {option.variable for option in OPTIONS.values()}
+        settings.update(name for secret in SECRETS for name in (secret.variable, secret.file_variable))
+        for name in sorted(settings & self.environ.keys()):
+            if not self.environ[name].strip():
+                yield f"{name} is empty, which counts as not set: give it a value, or unset it."
+        known = settings | OTHER_VARIABLES
         if links := [name for name in sorted(self.environ) if self._is_service_link(name)]:
             yield (
                 f"{', '.join(links)}: set by Kubernetes or Docker for a service named herod, and ignored: "

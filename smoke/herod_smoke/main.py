@@ -165,7 +165,7 @@ def _smoke(asked: Asked) -> int:
 
 
 def _run(asked: Asked, connection: SmokeConnection) -> int:
-    admin = _admin(connection, asked.admin_key or os.environ.get("HEROD_KEY"), is_peer=asked.is_peer)
+    admin = _admin(connection, _chosen_key(asked.admin_key), is_peer=asked.is_peer)
     legacy = None if asked.legacy_secret is None else _secret(asked.legacy_secret, "--legacy-secret")
     who = connection.ask("GET", "/api/v1/whoami", headers=admin)
     if who.status != OK:
@@ -211,6 +211,18 @@ def _find() -> str:
         if folder.startswith("/") and Path(folder, "herod", "herod.sock").exists():
             return f"unix:{folder}/herod/herod.sock"
     raise UnreachableError("no herod socket was found: start the daemon with `herod serve`, or give --url")
+
+
+def _chosen_key(given: str | None) -> str | None:
+    """The admin key of the option, or else of the variable; None without either.
+
+    Raises:
+        UsageError: it is empty, so that the uid's rights would be tested instead.
+    """
+    key, where = (given, "--admin-key") if given is not None else (os.environ.get("HEROD_KEY"), "HEROD_KEY")
+    if key is not None and not key.strip():
+        raise click.UsageError(f"{where} is empty: give a key, or leave it out.")
+    return key
 
 
 def _admin(connection: SmokeConnection, key: str | None, *, is_peer: bool) -> Headers:

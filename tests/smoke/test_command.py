@@ -98,6 +98,14 @@ def test_without_a_daemon(tmp_path: Path) -> None:
     assert "herod serve" in ended.stderr
 
 
+@pytest.mark.parametrize(("arguments", "variables"), [(("--admin-key", ""), {}), ((), {"HEROD_KEY": " "})], ids=str)
+def test_an_empty_key_is_not_the_uid(arguments: tuple[str, ...], variables: dict[str, str], daemon: Daemon) -> None:
+    """An empty admin key is a usage error: the uid's rights would be tested in its place."""
+    ended = smoke("--only", "health", *arguments, env={**daemon.env, **variables})
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "is empty" in ended.stderr
+
+
 def test_a_key_in_argv_is_warned_of(daemon: Daemon) -> None:
     """A key as an argument is warned about, because all local users see the command line."""
     key = Path(key_file(daemon)[1:]).read_text().strip()

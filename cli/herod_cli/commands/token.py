@@ -9,7 +9,7 @@ from herod_cli.click_base_classes import HerodGroup
 from herod_cli.commands.user import save_option
 from herod_cli.exit_codes import FailureError
 from herod_cli.invocation_context import Invocation, pass_invocation
-from herod_cli.shared.account_reference import join_scope, place_for
+from herod_cli.shared.account_reference import place_for
 from herod_cli.shared.credential_verdict import show_verdict, verdict_callback
 from herod_cli.shared.output import clean, print_lines, print_notice
 from herod_cli.shared.secret_files import ask_password, read_secret
@@ -77,7 +77,7 @@ def issue(
         identity = PeerIdentity()
     form = {"grant_type": "client_credentials"}
     if scope:
-        form["scope"] = join_scope(scope) or ""
+        form["scope"] = " ".join(scope)
     if resource is not None:
         form["resource"] = resource
     with place_for(save) as place, invocation.make_client(identity) as client:

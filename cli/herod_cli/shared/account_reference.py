@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import click
-
 from herod_cli.invocation_context import Invocation
 from herod_cli.shared.output import box, print_lines, print_notice, record, terminal_width
 from herod_cli.shared.secret_files import SavedSecret
@@ -20,14 +18,8 @@ def account(who: str) -> dict[str, str]:
 
 
 def join_scope(scope: tuple[str, ...]) -> str | None:
-    """Join repeated options into the one scope string that the API takes; None without any.
-
-    Raises:
-        click.UsageError: one is empty, as an unset variable of a script is: it does not mean the default.
-    """
-    if not all(name.strip() for name in scope):
-        raise click.UsageError("A --scope is empty: name a scope, or leave the option out.")
-    return " ".join(scope) or None
+    """Join repeated options into the one scope string that the API takes; None without any."""
+    return " ".join(scope) if scope else None
 
 
 def place_for(path: str | None) -> AbstractContextManager[SavedSecret | None]:

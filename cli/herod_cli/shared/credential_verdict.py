@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -12,6 +12,17 @@ from herod_cli.shared.output import print_lines, print_notice, show
 from herod_cli.shared.secret_files import read_secret
 
 __all__ = ["show_verdict", "verdict_callback"]
+
+
+# Reason → what it means and what to do, where the word does not say it.
+MEANINGS: Final = {
+    "invalid": "nobody holds such a key or secret: check it for typing errors, or whether it was deleted",
+    "scope": "it is valid, and does not have the required scope",
+    "network": "it is valid, and does not reach the required network",
+    "owner_disabled": "the account that the key belongs to is disabled: `herod user enable ID`",
+    "clock": "it was issued in the future: compare the clocks of the machines, for example with `timedatectl`",
+    "audience": "it is for another resource, which `herod token inspect` shows, or from another herod",
+}
 
 
 def verdict_callback(what: str) -> Callable[..., int]:
@@ -30,12 +41,9 @@ def verdict_callback(what: str) -> Callable[..., int]:
         answer = invocation.call("token.validate", token=credential, scope=scope, network=network)
         is_good = answer.get("valid") is True
         code = show_verdict(invocation, answer, is_good=is_good)
-        if not is_good and answer.get("reason") == "invalid" and not invocation.is_json:
-            print_notice(
-                "  hint: herod gives no reasons for keys and secrets; `herod key show ID` shows a key's state and "
-                "scope",
-                indent=8,
-            )
+        meaning = None if is_good else MEANINGS.get(show(answer.get("reason")))
+        if meaning is not None and not invocation.is_json:
+            print_notice(f"  hint: {meaning}", indent=8)
         return code
 
     return ask

@@ -110,7 +110,7 @@ def test_filters(daemon: FakeDaemon, herod: Typed) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("when", ["yesterday", "0h", "2030-01-31T12:00:00", "2030-02-30", "never", "999999y", ""])
+@pytest.mark.parametrize("when", ["yesterday", "0h", "2030-01-31T12:00:00", "2030-02-30", "never", "999999y"])
 def test_no_moment(daemon: FakeDaemon, herod: Typed, when: str) -> None:
     """An invalid time is refused with an example of a valid one."""
     ended = herod("audit", "list", "--since", when)

@@ -16,11 +16,6 @@ from support.fake_daemon import KEY, USER, WHOAMI, FakeDaemon, RpcError
 Typed = Callable[..., Any]
 
 ASKED = [
-    (
-        ("user", "add", ""),
-        "users.add",
-        {"email": ""},
-    ),  # refused by the daemon: no nameless account for an unset variable
     (("user", "add", "ada@example.org"), "users.add", {"email": "ada@example.org"}),
     (("user", "add", "--email", "ada@example.org"), "users.add", {"email": "ada@example.org"}),
     (
@@ -95,6 +90,7 @@ def test_json(args: tuple[str, ...], daemon: FakeDaemon, herod: Typed) -> None:
         ("user", "add", "--password", "--password-file", "x"),
         ("user", "add", "--password"),
         ("user", "add"),
+        ("user", "add", ""),
         ("user", "add", "--scope", "read", "--network", "lab"),
         ("user", "add", "a@b", "--scope", ""),
         ("user", "edit", "a@b"),
@@ -350,7 +346,12 @@ def test_verify(daemon: FakeDaemon, herod: Typed) -> None:
     daemon.methods["token.validate"] = {"valid": False, "reason": "invalid"}
     ended = herod("key", "verify", "-", stdin=b"k")
     assert (ended.code, ended.out) == (1, "not valid\n")
+    assert "nobody holds such a key" in ended.err
     assert herod("key", "verify", "-", "--output", "json", stdin=b"k").code == 1
+    for reason, meaning in (("scope", "does not have the required scope"), ("owner_disabled", "herod user enable")):
+        daemon.methods["token.validate"] = {"valid": False, "reason": reason}
+        ended = herod("key", "verify", "-", stdin=b"k")
+        assert (ended.code, ended.out, meaning in ended.err) == (1, f"not valid: {reason}\n", True)
 
 
 def test_a_key_in_argv_warns(daemon: FakeDaemon, herod: Typed) -> None:
