@@ -13,7 +13,7 @@ from quart import current_app, request
 
 from herod.dashboard.csrf import TICKET, check_same_origin, is_from_own_page, join
 from herod.identity.credential_types import Presented, SessionCookie
-from herod.operations.system import Whoami
+from herod.operations.system import WhoamiAnswer
 from herod.pipeline.admission import SIGN_IN_AGAIN
 from herod.pipeline.operation_definition import Operation
 from herod.pipeline.pipeline import Pipeline
@@ -90,7 +90,7 @@ class Visit:
     asked: Request
     ticket: str
     session: SessionCookie
-    who: Whoami
+    who: WhoamiAnswer
     menu: tuple[Entry, ...]
     query: Mapping[str, str]
     granted: frozenset[str]

@@ -1,5 +1,5 @@
 """The daemon itself: health, overview, metrics, backup, explain."""
 
-from herod.operations.system.health_and_whoami import Whoami
+from herod.operations.system.health_and_whoami import WhoamiAnswer
 
-__all__ = ["Whoami"]
+__all__ = ["WhoamiAnswer"]

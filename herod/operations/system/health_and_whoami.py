@@ -32,7 +32,7 @@ class HealthAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     missing_addresses: list[str] | None = None
 
 
-class Version(msgspec.Struct, frozen=True):
+class VersionAnswer(msgspec.Struct, frozen=True):
     """`api_version` is that of `/api/v1`; `server_version` is `version`, under the name that envelopes have for it."""
 
     service: str
@@ -41,7 +41,7 @@ class Version(msgspec.Struct, frozen=True):
     api_version: str
 
 
-class Stats(msgspec.Struct, frozen=True):
+class StatsAnswer(msgspec.Struct, frozen=True):
     """Counts; `tokens`, `sign_ins` and `denials` since the start, `uptime` in seconds.
 
     `store` is ok, read-only or failing; `/health` says why. With an audit file, `audit_file` is ok or failing, and
@@ -67,7 +67,7 @@ class HeldGrant(msgspec.Struct, frozen=True):
     networks: list[str]
 
 
-class Whoami(msgspec.Struct, frozen=True):
+class WhoamiAnswer(msgspec.Struct, frozen=True):
     """The calling principal, with the scope and networks that it holds now.
 
     `grants` is present for a local process that several group rules admit: each grant has its own scope and networks,
@@ -105,18 +105,18 @@ def health(store: Store, context: Context, params: NoParams) -> HealthAnswer:
 
 
 @query("version", needs=Access.PUBLIC, example={}, http=("GET /api/version",))
-def version(store: Store, context: Context, params: NoParams) -> Version:
+def version(store: Store, context: Context, params: NoParams) -> VersionAnswer:
     """Return the service's name and versions."""
     number = context.runtime.config.version
-    return Version(service="herod", version=number, server_version=number, api_version="1")
+    return VersionAnswer(service="herod", version=number, server_version=number, api_version="1")
 
 
 @query("stats", needs=READ, example={}, http=("GET /api/v1/stats",), tool=Tool("stats"))
-def stats(store: Store, context: Context, params: NoParams) -> Stats:
+def stats(store: Store, context: Context, params: NoParams) -> StatsAnswer:
     """Return counts of stored records and of events since the start."""
     counters = context.runtime.counters
     audit_file = context.process.deployment.audit_file()
-    return Stats(
+    return StatsAnswer(
         users=store.count(Account),
         keys=store.count(ApiKey),
         sessions=store.count(Session),
@@ -131,7 +131,7 @@ def stats(store: Store, context: Context, params: NoParams) -> Stats:
 
 
 @query("whoami", needs=Access.AUTHENTICATED, example={}, http=("GET /api/v1/whoami",), tool=Tool("whoami"))
-def whoami(store: Store, context: Context, params: NoParams) -> Whoami:
+def whoami(store: Store, context: Context, params: NoParams) -> WhoamiAnswer:
     """Return the principal of the presented credential, with its scope and networks."""
     principal, runtime = context.principal, context.runtime
     grant = principal.widest
@@ -140,7 +140,7 @@ def whoami(store: Store, context: Context, params: NoParams) -> Whoami:
         room = ByteBudget(MAX_HELD_BYTES)
         grants = (HeldGrant(runtime.scope_text(one), networks_list(one.networks)) for one in principal.grants)
         held = [*takewhile(room.takes, grants)]
-    return Whoami(
+    return WhoamiAnswer(
         sub=principal.id,
         kind=principal.kind,
         name=principal.name,

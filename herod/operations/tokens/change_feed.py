@@ -92,7 +92,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     networks: list[str]
 
 
-class TokenChanges(msgspec.Struct, frozen=True, kw_only=True):
+class TokenChangesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What changed since the cursor.
 
     With `reset`, readers discard what they had: this answer begins a snapshot, and `rules` says how tokens are
@@ -123,7 +123,7 @@ class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
         return text if self.kind is None else f"{text}.{self.kind}.{self.page or ''}"
 
 
-async def _follow(store: Store, context: Context, params: FollowTokens) -> TokenChanges:
+async def _follow(store: Store, context: Context, params: FollowTokens) -> TokenChangesAnswer:
     if not 0 <= params.wait <= MAX_WAIT_SECONDS:
         raise InvalidRequest(f"The parameter 'wait' is {params.wait}: give 0 to {MAX_WAIT_SECONDS} seconds.")
     runtime = context.runtime
@@ -155,16 +155,16 @@ async def _follow(store: Store, context: Context, params: FollowTokens) -> Token
     failures=(RateLimited,),
     is_quiet=True,
 )
-def token_changes(reader: Reader, context: Context, params: FollowTokens) -> TokenChanges:
+def token_changes(reader: Reader, context: Context, params: FollowTokens) -> TokenChangesAnswer:
     """Return changes for local token verifiers: the current scope of each subject, and revoked tokens."""
     raise NotImplementedError  # `wait` answers
 
 
-def _is_news(answer: TokenChanges) -> bool:
+def _is_news(answer: TokenChangesAnswer) -> bool:
     return answer.reset or answer.has_more or bool(answer.subjects or answer.gone or answer.revoked)
 
 
-async def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) -> TokenChanges:
+async def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) -> TokenChangesAnswer:
     """The answer at that position, without waiting for changes; parts without any are passed over.
 
     Revocations of tokens that had long expired at `now` are left out.
@@ -177,7 +177,7 @@ async def _read(store: Store, runtime: Runtime, place: FeedPosition | None, now:
         await trio.lowlevel.checkpoint()
 
 
-def _read_part(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) -> TokenChanges:
+def _read_part(store: Store, runtime: Runtime, place: FeedPosition | None, now: int) -> TokenChangesAnswer:
     if place is None or place.instance != _instance(runtime) or place.generation != store.cursor.generation:
         return _snapshot(store, runtime, _begin(store, runtime), now, is_reset=True)
     if place.kind is not None:
@@ -198,7 +198,7 @@ def _read_part(store: Store, runtime: Runtime, place: FeedPosition | None, now: 
     if unwritten != place.unwritten:
         revoked += _unwritten(runtime)
     followed = msgspec.structs.replace(place, rev=changes.cursor.rev, unwritten=unwritten)
-    return TokenChanges(
+    return TokenChangesAnswer(
         cursor=str(followed),
         reset=False,
         has_more=changes.has_more,
@@ -209,7 +209,7 @@ def _read_part(store: Store, runtime: Runtime, place: FeedPosition | None, now: 
     )
 
 
-def _snapshot(store: Store, runtime: Runtime, place: FeedPosition, now: int, *, is_reset: bool) -> TokenChanges:
+def _snapshot(store: Store, runtime: Runtime, place: FeedPosition, now: int, *, is_reset: bool) -> TokenChangesAnswer:
     """The next part of a snapshot. Changes made meanwhile follow it, from the revision at which it began."""
     rules, unwritten, room = None, [], ByteBudget()
     told: list[Subject | Taken] = []
@@ -234,7 +234,7 @@ def _snapshot(store: Store, runtime: Runtime, place: FeedPosition, now: int, *, 
         kind += page is None and not room.is_full
     is_last = kind == len(KINDS)
     subjects, revoked = _sort(told)
-    return TokenChanges(
+    return TokenChangesAnswer(
         cursor=str(msgspec.structs.replace(place, kind=None if is_last else kind, page=None if is_last else page)),
         reset=is_reset,
         has_more=not is_last,

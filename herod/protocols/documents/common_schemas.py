@@ -65,7 +65,13 @@ RPC_REQUEST: Final[Schema] = {
     "properties": {
         **RPC_MESSAGE,
         "method": {"type": "string"},
-        "params": {"type": ["object", "array", "null"], "items": {}},
+        "params": {
+            "anyOf": [
+                {"type": "object", "additionalProperties": True},
+                {"type": "array", "items": {}},
+                {"type": "null"},
+            ]
+        },
     },
     "required": ["jsonrpc", "method"],
 }
@@ -87,7 +93,11 @@ RPC_ERROR: Final[Schema] = {
             "properties": {
                 "code": {"type": "integer"},
                 "message": {"type": "string"},
-                "data": {"type": "object", "description": "`code` and `hint`, as other routes have them"},
+                "data": {
+                    "type": "object",
+                    "description": "`code` and `hint`, as other routes have them",
+                    "additionalProperties": True,
+                },
             },
             "required": ["code", "message"],
         },

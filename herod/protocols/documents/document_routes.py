@@ -70,7 +70,10 @@ class DocumentRoutes:
 
 def _document(name: str, summary: str) -> Schema:
     """The path item of a public document."""
-    answer = {"description": "The document.", "content": {JSON: {"schema": {"type": "object"}}}}
+    answer = {
+        "description": "The document.",
+        "content": {JSON: {"schema": {"type": "object", "additionalProperties": True}}},
+    }
     return {
         "get": {
             "operationId": name,

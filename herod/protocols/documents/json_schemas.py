@@ -75,7 +75,7 @@ def field_schemas(operation: Operation, names: Names) -> Mapping[str, Schema]:
     properties: Mapping[str, Schema] = found[operation.params.__name__].get("properties", {})
     schemas = {name: _lifted(_renamed(properties[name])) for name in operation.params.__struct_fields__}
     for name, kind in _enumerated(operation.params).items():
-        _set(schemas[name], _some_of(names[kind]) if kind == "scopes" else _one_of(names[kind]))
+        _set(schemas[name], {"enum": sorted(names[kind])} if kind == "operations" else _scopes(names[kind], kind))
     return schemas
 
 
@@ -142,17 +142,20 @@ def _lifted(schema: Schema) -> Schema:
 
 
 def _renamed(value: Any) -> Any:
+    """A part of a schema with the documents' names, and with what generators want to be told."""
     if isinstance(value, list):
         return [_renamed(one) for one in value]
     if not isinstance(value, dict):
         return value
-    return {
-        **({"type": "string"} if "enum" in value and "type" not in value else {}),  # only texts are enumerated
-        **{
-            key: PREFIX + _clean(one.removeprefix(PREFIX)) if key == "$ref" else _renamed(one)
-            for key, one in value.items()
-        },
+    told: Schema = {}
+    if "enum" in value and "type" not in value:
+        told["type"] = "string"  # only texts are enumerated
+    if value.get("type") == "object" and "properties" not in value:
+        told["additionalProperties"] = True  # else they make the type of an empty object
+    renamed = {
+        key: PREFIX + _clean(one.removeprefix(PREFIX)) if key == "$ref" else _renamed(one) for key, one in value.items()
     }
+    return told | renamed
 
 
 def _clean(name: str) -> str:
@@ -179,11 +182,10 @@ def _set(schema: Schema, facts: Schema) -> None:
             part.update(facts)
 
 
-def _one_of(names: Sequence[str]) -> Schema:
-    return {"enum": sorted(names)}
+def _scopes(names: Sequence[str], kind: str) -> Schema:
+    """One name, or several separated by white space, in any order, as many as a scope may have.
 
-
-def _some_of(names: Sequence[str]) -> Schema:
-    """Names separated by white space, in any order, as many as a scope may have."""
+    No enumeration: a reload changes the names, and generators make the same identifier of `admin` and `Admin`.
+    """
     name = f"({'|'.join(re.escape(name) for name in names)})"
-    return {"pattern": rf"^\s*{name}(\s+{name}){{0,{MAX_SCOPES - 1}}}\s*$"}
+    return {"pattern": f"^{name}$" if kind == "scope" else rf"^\s*{name}(\s+{name}){{0,{MAX_SCOPES - 1}}}\s*$"}

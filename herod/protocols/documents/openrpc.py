@@ -21,16 +21,17 @@ from herod.scopes.decisions import Access
 __all__ = ["DISCOVER", "openrpc_document"]
 
 DISCOVER: Final = "rpc.discover"
+FORMATS: Final = frozenset({"date-time", "email", "uri"})
 # Of this document, in short. A reference to the specification's own schema would lead to another host.
 DOCUMENT: Final[Schema] = {
     "title": "OpenRpcDocument",
     "type": "object",
     "properties": {
         "openrpc": {"type": "string"},
-        "info": {"type": "object"},
-        "servers": {"type": "array", "items": {"type": "object"}},
-        "methods": {"type": "array", "items": {"type": "object"}},
-        "components": {"type": "object"},
+        "info": {"type": "object", "additionalProperties": True},
+        "servers": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+        "methods": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+        "components": {"type": "object", "additionalProperties": True},
     },
     "required": ["openrpc", "info", "methods"],
 }
@@ -59,19 +60,19 @@ def openrpc_document(operations: Iterable[Operation], runtime: Runtime) -> Schem
 def _method(operation: Operation, names: Names) -> Schema:
     first, _, rest = operation.summary.partition("\n\n")
     required = required_fields(operation)
-    # A change's omitted fields stay unchanged, which params by position cannot express.
+    fields = field_schemas(operation, names)
+    ordered = sorted(fields, key=lambda name: name not in required)
+    # OpenRPC wants the required ones first: where herod's order is another, that order is not promised.
+    is_by_name = operation.is_by_name or ordered != list(fields)
     method: Schema = {
         "name": operation.name,
         "summary": first,
         "tags": [{"name": _needs(operation)}],
         "x-credential": operation.credential,
-        "paramStructure": "by-name" if operation.is_by_name else "either",
-        "params": [
-            _descriptor(name, schema, is_required=name in required)
-            for name, schema in field_schemas(operation, names).items()
-        ],
+        "paramStructure": "by-name" if is_by_name else "either",
+        "params": [_descriptor(name, fields[name], is_required=name in required) for name in ordered],
         "result": {"name": "result", "schema": result_schema(operation)},
-        "errors": [{"$ref": f"#/components/errors/{kind.__name__}"} for kind in CODES],
+        "errors": [{"$ref": f"#/components/errors/{name}"} for name in _errors()],
         "examples": [
             {
                 "name": operation.name,
@@ -86,7 +87,15 @@ def _method(operation: Operation, names: Names) -> Schema:
 def _descriptor(name: str, schema: Schema, *, is_required: bool) -> Schema:
     described = {"description": schema["description"]} if "description" in schema else {}
     rest = {key: value for key, value in schema.items() if key != "description"}
-    return {"name": name, **described, "required": is_required, "schema": rest}
+    return {"name": name, **described, "required": is_required, "schema": _with_known_formats(rest)}
+
+
+def _with_known_formats(schema: Schema) -> Schema:
+    """The schema without formats that some validators refuse, instead of ignoring what they do not know."""
+    kept = {key: value for key, value in schema.items() if key != "format" or value in FORMATS}
+    if "anyOf" in kept:
+        kept["anyOf"] = [_with_known_formats(choice) for choice in kept["anyOf"]]
+    return kept
 
 
 def _discover() -> dict[str, Any]:
@@ -99,9 +108,11 @@ def _discover() -> dict[str, Any]:
 
 
 def _errors() -> Schema:
+    """The errors by name, of those with the same code the first."""
+    kinds = {row.rpc: kind for kind, row in reversed(list(CODES.items()))}
     known = {
-        kind.__name__: {"code": row.rpc, "message": (kind.__doc__ or kind.__name__).partition("\n")[0]}
-        for kind, row in CODES.items()
+        kind.__name__: {"code": code, "message": (kind.__doc__ or kind.__name__).partition("\n")[0]}
+        for code, kind in reversed(list(kinds.items()))
     }
     return {**known, "Internal": {"code": INTERNAL.rpc, "message": "An internal error; see herod's log."}}
 

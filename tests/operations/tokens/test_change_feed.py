@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from herod.identity.credential_types import Bearer, Presented
 from herod.operations.tokens import change_feed
-from herod.operations.tokens.change_feed import TokenChanges
+from herod.operations.tokens.change_feed import TokenChangesAnswer
 from herod.pipeline.process.process_state import WAITING, WAITING_OF_PRINCIPAL, WAITING_OF_SOURCE
 from herod.records import Account
 from herod.scopes.principal import Peer, Source
@@ -25,11 +25,11 @@ from support.herod_in_memory import ADMIN_SOURCE, COOKIE, LOCAL_ADMIN, NOW, Harn
 LOCAL = "local-admin"
 
 
-async def changes(harness: Harness, cursor: str | None = None, wait: int = 0, **more: Any) -> TokenChanges:
+async def changes(harness: Harness, cursor: str | None = None, wait: int = 0, **more: Any) -> TokenChangesAnswer:
     """Ask once, as the local admin by default."""
     presented: Presented = more.get("presented", LOCAL_ADMIN)
     source: Source = more.get("source", ADMIN_SOURCE)
-    answer: TokenChanges = await harness.call("token.changes", presented, source, cursor=cursor, wait=wait)
+    answer: TokenChangesAnswer = await harness.call("token.changes", presented, source, cursor=cursor, wait=wait)
     return answer
 
 
@@ -38,7 +38,7 @@ def claims_of(harness: Harness, token: str) -> Claims:
     return harness.runtime.claims(token, harness.clock.now)
 
 
-def told(answer: TokenChanges) -> dict[str, Any]:
+def told(answer: TokenChangesAnswer) -> dict[str, Any]:
     """The subjects of an answer by id, without the local admin."""
     return {one.sub: one for one in answer.subjects if one.sub != LOCAL}
 
@@ -251,7 +251,7 @@ async def test_news_ends_waiting(harness: Harness, autojump_clock: MockClock) ->
     user = await harness.user()
     token = await user.token()
     cursor = (await changes(harness)).cursor
-    answers: list[TokenChanges] = []
+    answers: list[TokenChangesAnswer] = []
 
     async def follow() -> None:
         answers.append(await changes(harness, cursor, wait=30))
@@ -371,7 +371,7 @@ async def test_who_loses_the_place_is_answered_at_once(harness: Harness) -> None
     """The answer to a wait that ends early is the same as after its time: no changes, and a cursor to go on from."""
     user = await harness.user()
     cursor = (await changes(harness)).cursor
-    answers: list[TokenChanges] = []
+    answers: list[TokenChangesAnswer] = []
 
     async def follow() -> None:
         answers.append(await changes(harness, cursor, wait=30, presented=user.basic, source=uid(990)))
@@ -414,7 +414,7 @@ async def test_what_the_store_could_not_take(harness: Harness, monkeypatch: pyte
     user = await harness.user()
     token = await user.token()
     cursor = (await changes(harness)).cursor
-    answers: list[TokenChanges] = []
+    answers: list[TokenChangesAnswer] = []
 
     async def refuse(function: Any) -> None:
         await trio.lowlevel.checkpoint()

@@ -65,13 +65,14 @@ def references(part: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_schemas_are_typed(harness: Harness, path: str) -> None:
-    """An array says what its items are, and only what can be any value has no type."""
+    """Arrays and objects say what they hold, and only what can be any value has no type."""
     found = list(schemas((await harness.request("GET", path)).json))
     assert len(found) > 300
     for place, schema in found:
-        kinds = schema.get("type", ())
-        assert "array" not in ([kinds] if isinstance(kinds, str) else kinds) or "items" in schema, place
-        is_any = place.endswith(("/RpcResult/result", "/params/items"))
+        assert schema.get("type") != "array" or "items" in schema, place
+        assert schema.get("type") != "object" or {"properties", "additionalProperties"} & schema.keys(), place
+        assert isinstance(schema.get("type", ""), str) or not {"array", "object"} & set(schema["type"]), place
+        is_any = place.endswith(("/RpcResult/result", "/params/anyOf/1/items"))
         assert is_any or not TYPED.isdisjoint(schema), place
         assert set(schema.get("required", ())) <= schema.get("properties", {}).keys(), place
 

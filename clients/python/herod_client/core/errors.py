@@ -183,7 +183,10 @@ class Disabled(Unauthenticated):
 
 
 class PermissionDenied(HerodError):
-    """Abstract: the caller is authenticated, but not allowed to do this."""
+    """The caller is authenticated, but not allowed to do this.
+
+    Abstract: a child says why.
+    """
 
     def __init__(
         self, message: str, *, missing: str | None = None, reason: str | None = None, hint: str | None = None
