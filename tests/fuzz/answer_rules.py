@@ -4,6 +4,7 @@ Has the formats from the design, and the numbers from the one table of codes.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ __all__ = ["judge", "shown_once"]
 ONCE: Final = ("client_secret", "key", "access_token")
 PROTOCOL_CODES: Final = {-32700, -32600, -32601}
 OAUTH_PATHS: Final = {"/token", "/introspect", "/revoke"}
+# RFC 6749, section 5.2, and RFC 6750, section 3: every scheme has a parameter.
+DESCRIPTION: Final = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]{1,1024}")
+CHALLENGE: Final = re.compile(r'(?:Bearer|Basic) [a-z_]+="[\x20-\x21\x23-\x5b\x5d-\x7e]*"(?:, .*)?')
 
 
 def _all(base: type[HerodError]) -> Iterable[type[HerodError]]:
@@ -36,6 +40,7 @@ for _one in _all(errors.HerodError):
     if hasattr(_one, "code"):
         KNOWN.setdefault(_one.code, set()).add((_row.http, _row.rpc))
     OAUTH.setdefault(_row.oauth, set()).add(_row.http)
+OAUTH["unauthorized_client"].add(400)  # at the token endpoint (RFC 6749, section 5.2)
 
 
 def judge(ask: Ask, status: int, headers: Mapping[str, str], body: bytes, *, secrets: Iterable[str]) -> None:
@@ -56,10 +61,13 @@ def judge(ask: Ask, status: int, headers: Mapping[str, str], body: bytes, *, sec
         value = None
     elif headers.get("content-type") == "application/octet-stream":
         return
+    elif path == "/metrics" and status == 200:
+        assert headers["content-type"].startswith("text/plain; ")
+        value = None
     else:
         assert headers["content-type"] == "application/json", headers
         value = json.loads(body, parse_constant=_refuse)
-    assert headers.get("cache-control") == "no-store" or status == 204
+    assert (headers.get("cache-control"), headers.get("pragma")) == ("no-store", "no-cache") or status == 204
     is_rpc = ask.method == "POST" and path in {"/", "/rpc"}
     if is_rpc and status == 200:
         for one in value if isinstance(value, list) else [value]:
@@ -107,7 +115,7 @@ def _judge_rpc(answer: Any) -> None:
 
 def _judge_error(method: str, path: str, status: int, headers: Mapping[str, str], value: Any) -> None:
     if status == 401:
-        assert "www-authenticate" in headers
+        assert CHALLENGE.fullmatch(headers["www-authenticate"]), headers
     elif status == 429:
         assert 0 < int(headers["retry-after"]) <= 3600
     elif status == 405:
@@ -120,6 +128,7 @@ def _judge_error(method: str, path: str, status: int, headers: Mapping[str, str]
     if path in OAUTH_PATHS:
         assert value.keys() == {"error", "error_description"}
         assert status in OAUTH[value["error"]]
+        assert DESCRIPTION.fullmatch(value["error_description"])
         return
     is_enveloped = path.startswith(("/api/v1", "/api/auth"))
     assert value.keys() - {"meta"} == {"error"}

@@ -236,7 +236,7 @@ def furnish_daemon(daemon: Daemon) -> dict[str, str]:
 def test_the_judge_can_condemn() -> None:
     """The judge detects an internal error, a wrong format and an echo."""
     ask = Ask("POST", "/rpc", {}, b"")
-    fine = {"content-type": "application/json", "cache-control": "no-store"}
+    fine = {"content-type": "application/json", "cache-control": "no-store", "pragma": "no-cache"}
     good = b'{"jsonrpc":"2.0","result":"shh","id":1}'
     judge(ask, 200, fine, good, secrets=["other"])
     fault = b'{"jsonrpc":"2.0","error":{"code":-32603,"message":"x","data":{"code":"internal"}},"id":1}'
