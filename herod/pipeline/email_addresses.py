@@ -1,9 +1,7 @@
 """Email addresses: one normal form for each, and accounts found by any spelling of theirs.
 
 Two spellings of one address must never be two accounts, two counters or two locks. The normal form has the local part
-in NFKC and lower case, and the domain in U-labels (RFC 5890): `bücher.example`, however it was written, and also for
-`xn--bcher-kva.example`, which is what browsers make of it. Capitals, width and dots are mapped by UTS 46, without its
-transitional part: `ß` and `ς` stay what they are, as RFC 5891 has it.
+in NFKC and lower case, and the domain in Unicode, however it was written (`herod/domain_names.py`).
 
 An account keeps the address that it was created with, so a store may hold addresses that would be refused or written
 otherwise today. They are found as well, and an account whose address was typed exactly comes before all others.
@@ -15,23 +13,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-import idna
-
+from herod.domain_names import IDEOGRAPHIC_DOT, DomainError, Label, parse_labels
 from herod.pipeline.text_normalization import MAX_TYPED, has_invisible
 from herod.records import Account
 from herod.store.store_interface import Reader
-from herod_client.core.errors import InvalidRequest, quoted
+from herod_client.core.errors import InvalidRequest
 
 __all__ = ["MAX_EMAIL", "counted_email", "find_by_email", "has_email", "parse_email"]
 
 MAX_EMAIL: Final = 254  # characters, with the domain in A-labels; RFC 5321 allows no longer path
-MAX_LABEL: Final = 63  # octets of a part of a domain, as an A-label (RFC 1035, section 2.3.4)
 ADDRESS: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[^\s@<>\"(),:;\[\]\\]+\Z")
-A_LABEL: Final = "xn--"
-# RFC 1123, section 2.1, and the underscore, which hosts of local networks have.
-HOST_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\Z")
-# A dot between labels (RFC 3490, section 3.1); NFKC turns the halfwidth form into this one.
-IDEOGRAPHIC_DOT: Final = "\u3002"
 # The only invisible characters of a domain (RFC 5892, appendix A); IDNA says after which letters.
 JOINERS: Final = {0x200C: None, 0x200D: None}
 
@@ -82,8 +73,12 @@ def _parse(text: str) -> tuple[str, str]:
     domain = unicodedata.normalize("NFKC", text).strip().rpartition("@")[2]  # UTS 46 knows its capitals better
     if not ADDRESS.match(f"{local}{at}{domain}") or has_invisible(local + domain.translate(JOINERS)):
         raise InvalidRequest("Invalid email address: write it as name@host.", reason="bad_email")
-    labels = [_parse_label(label) for label in _split(domain)]
-    email, in_ascii = (f"{local}@{'.'.join(label)}" for label in zip(*labels, strict=True))
+    try:
+        labels = parse_labels(domain)
+    except DomainError as error:
+        raise InvalidRequest(f"The domain of the email address {error}.", reason="bad_email") from None
+    email = f"{local}@{'.'.join(_for_people(label) for label in labels)}"
+    in_ascii = f"{local}@{'.'.join(label.ascii for label in labels)}"
     if len(in_ascii) > MAX_EMAIL:
         raise InvalidRequest(
             f"The email address has over {MAX_EMAIL} characters: give a shorter one.", reason="bad_email"
@@ -91,57 +86,9 @@ def _parse(text: str) -> tuple[str, str]:
     return email, in_ascii
 
 
-def _split(domain: str) -> list[str]:
-    """The labels of a domain.
-
-    Raises:
-        InvalidRequest: one is empty (RFC 5321, section 4.1.2).
-    """
-    labels = domain.replace(IDEOGRAPHIC_DOT, ".").split(".")
-    if len(labels) > 1 and not labels[-1]:
-        raise InvalidRequest("The email address ends with a dot: write it without.", reason="bad_email")
-    if not all(labels):
-        raise InvalidRequest(
-            "Invalid email address: its domain begins with a dot or has two in a row. Write it as name@host.",
-            reason="bad_email",
-        )
-    return labels
-
-
-def _parse_label(text: str) -> tuple[str, str]:
-    """A label of a domain as a U-label and as an A-label. Both are the same for one of ASCII letters.
-
-    A U-label with characters that show nothing is no spelling for people, so its A-label takes its place.
-
-    Raises:
-        InvalidRequest: it is not a label (RFC 5891, section 4.2).
-    """
-    try:
-        mapped = idna.uts46_remap(text, std3_rules=False)
-        if len(mapped) > MAX_LABEL:  # an A-label is longer still
-            raise _long_label()
-        if mapped.isascii() and not mapped.startswith(A_LABEL):
-            if not HOST_LABEL.match(mapped):
-                raise _bad_label(text)
-            return mapped, mapped
-        u_label = idna.ulabel(mapped)
-        a_label = idna.alabel(u_label).decode("ascii")
-    except idna.IDNAError as error:
-        raise (_long_label() if error.code == "label_too_long" else _bad_label(text)) from None
-    return (a_label if has_invisible(u_label) else u_label), a_label
-
-
-def _bad_label(text: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"Invalid email address: {quoted(text)} is not valid in a domain name. Check its spelling.", reason="bad_email"
-    )
-
-
-def _long_label() -> InvalidRequest:
-    return InvalidRequest(
-        f"Invalid email address: a part of its domain has over {MAX_LABEL} characters. Check its spelling.",
-        reason="bad_email",
-    )
+def _for_people(label: Label) -> str:
+    """Its Unicode, unless that has characters that show nothing, which is no spelling for people."""
+    return label.ascii if has_invisible(label.unicode) else label.unicode
 
 
 def _spellings(text: str) -> Iterator[str]:

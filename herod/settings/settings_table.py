@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from herod.domain_names import DomainError, ascii_domain
 from herod.settings.bind_addresses import DEFAULT_PORT, SYSTEM_SOCKET, Bind
 from herod.settings.setting_kinds import (
     LINES,
@@ -46,6 +47,7 @@ HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_
 # What Kubernetes and Docker put into HEROD_PORT for a service or container named herod.
 SERVICE_LINK: Final = re.compile(r"(tcp|udp|sctp)://\S+\Z")
 ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+\Z")
+HOST_PART: Final = re.compile(r"(?P<scheme>([A-Za-z][A-Za-z0-9+.-]*://)?)(?P<host>[^/?#@:\s\[\]]+)(?P<rest>.*)\Z")
 
 
 def _key_name(found: FoundSetting) -> str | None:
@@ -89,8 +91,19 @@ def _networks(found: FoundSetting) -> frozenset[str]:
     return frozenset({"*"}) if "*" in found.value else frozenset(found.value)
 
 
+def _with_ascii_host(text: str) -> str:
+    """A host or origin as clients send it, with its host in A-labels; as it is if it has no such host."""
+    parts = HOST_PART.match(text)
+    if text.isascii() or parts is None:
+        return text
+    try:
+        return f"{parts['scheme']}{ascii_domain(parts['host'])}{parts['rest'] or ''}"
+    except DomainError:
+        return text
+
+
 def _hosts(found: FoundSetting) -> frozenset[str]:
-    names = [name.lower() for name in found.value]
+    names = [_with_ascii_host(name).lower() for name in found.value]
     for name in names:
         if not HOST.match(name):
             raise SettingsError(f"{found.where}: found {name[:80]!r}, expected a host alone, as auth.example.org.")
@@ -98,9 +111,9 @@ def _hosts(found: FoundSetting) -> frozenset[str]:
 
 
 def _origins(found: FoundSetting) -> frozenset[str]:
-    origins = [origin.lower().removesuffix("/") for origin in found.value]
+    origins = [_with_ascii_host(origin).lower().removesuffix("/") for origin in found.value]
     for origin in origins:
-        if not ORIGIN.match(origin) or "*" in origin:
+        if not ORIGIN.match(origin) or "*" in origin or not origin.isascii():
             raise SettingsError(f"{found.where}: found {origin[:80]!r}, expected one like https://app.example.org.")
     return frozenset(origins)
 

@@ -1,5 +1,6 @@
 """Email addresses: one normal form for every spelling, and accounts that are found by any of them."""
 
+import re
 import unicodedata
 
 import idna
@@ -149,25 +150,25 @@ def test_a_normal_form_is_a_fixed_point(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("user@example.org.", "The email address ends with a dot: write it without."),
-        ("user@example.org\u3002", "The email address ends with a dot: write it without."),
-        ("user@xn--bcher-kva.example.", "The email address ends with a dot: write it without."),
-        ("user@localhost.", "The email address ends with a dot: write it without."),
-        ("user@example..org", "two in a row"),
-        ("user@.example.org", "begins with a dot"),
-        ("user@☃.example", "'☃' is not valid in a domain name"),
-        ("user@exa!mple.org", "'exa!mple' is not valid in a domain name"),
-        ("user@-example.org", "'-example' is not valid in a domain name"),
-        ("user@example-.org", "'example-' is not valid in a domain name"),
-        ("user@xn--a.example", "'xn--a' is not valid in a domain name"),
-        ("user@xn--.example", "'xn--' is not valid in a domain name"),
-        ("user@xn--bcher-.example", "'xn--bcher-' is not valid in a domain name"),
-        ("user@a\u200cb.example", "is not valid in a domain name"),
-        ("user@\u0301b.example", "is not valid in a domain name"),
-        ("user@יאab.example", "is not valid in a domain name"),
-        ("user@" + "a" * 64 + ".example", "a part of its domain has over 63 characters"),
-        ("user@" + "ü" * 60 + ".example", "a part of its domain has over 63 characters"),
-        ("user@" + "ü" * 500 + ".example", "a part of its domain has over 63 characters"),
+        ("user@example.org.", "The domain of the email address ends with a dot: write it without."),
+        ("user@example.org\u3002", "The domain of the email address ends with a dot: write it without."),
+        ("user@xn--bcher-kva.example.", "The domain of the email address ends with a dot: write it without."),
+        ("user@localhost.", "The domain of the email address ends with a dot: write it without."),
+        ("user@example..org", "or has two in a row"),
+        ("user@.example.org", "begins with a dot, or"),
+        ("user@☃.example", "has the part '☃', which is not valid"),
+        ("user@exa!mple.org", "has the part 'exa!mple', which is not valid"),
+        ("user@-example.org", "has the part '-example', which is not valid"),
+        ("user@example-.org", "has the part 'example-', which is not valid"),
+        ("user@xn--a.example", "has the part 'xn--a', which is not valid"),
+        ("user@xn--.example", "has the part 'xn--', which is not valid"),
+        ("user@xn--bcher-.example", "has the part 'xn--bcher-', which is not valid"),
+        ("user@a\u200cb.example", "which is not valid (RFC 5891): check its spelling."),
+        ("user@\u0301b.example", "which is not valid (RFC 5891): check its spelling."),
+        ("user@יאab.example", "which is not valid (RFC 5891): check its spelling."),
+        ("user@" + "a" * 64 + ".example", "has a part of over 63 characters"),
+        ("user@" + "ü" * 60 + ".example", "has a part of over 63 characters"),
+        ("user@" + "ü" * 500 + ".example", "has a part of over 63 characters"),
         ("user@" + ".".join(["bücher"] * 20), "over 254 characters"),
         ("user@a\u00adb.example", "write it as name@host"),
         ("user@a\u202eb.example", "write it as name@host"),
@@ -176,7 +177,7 @@ def test_a_normal_form_is_a_fixed_point(text: str) -> None:
 )
 def test_what_is_wrong_with_an_address(text: str, words: str) -> None:
     """Invalid addresses are refused with the part that is wrong."""
-    with pytest.raises(InvalidRequest, match=words.replace(".", r"\.")):
+    with pytest.raises(InvalidRequest, match=re.escape(words)):
         parse_email(text)
 
 

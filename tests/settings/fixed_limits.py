@@ -124,8 +124,9 @@ FIXED: Final[dict[str, dict[str, str]]] = {
     "Accounts and credentials": {
         "characters of a name": "herod.pipeline.text_normalization:MAX_NAME",
         "characters of an email address, its domain in ASCII": "herod.pipeline.email_addresses:MAX_EMAIL",
-        "characters of a part of its domain, in ASCII": "herod.pipeline.email_addresses:MAX_LABEL",
+        "characters of a part of its domain, in ASCII": "herod.domain_names:MAX_LABEL",
         "characters of either before normalization": "herod.pipeline.text_normalization:MAX_TYPED",
+        "characters of a time": "herod_client.core.times:MAX_CHARS",
         "seconds after a sign-in in which the dashboard gives lasting access without another one": (
             "herod.pipeline.admission:FRESH_SECONDS"
         ),
@@ -362,7 +363,6 @@ NO_LIMITS: Final = frozenset(
         "herod.credentials.sealing:TAG_BYTES",
         "herod.dashboard.pages.audit:KEY_CHARACTERS",
         "herod.dashboard.pages.audit:UUID_CHARACTERS",
-        "herod.dashboard.pages.legacy:DATE_CHARACTERS",
         "herod.dashboard.static_files:_HASH_CHARACTERS",
         "herod.first_admin_code_file:PAUSE_SECONDS",
         "herod.first_admin_code_file:RENEWED_SECONDS",

@@ -202,6 +202,10 @@ def test_whole_file(tmp_path: Path) -> None:
         ("origins = ['*']", "origins: found '*'"),
         ("origins = ['https://*.x']", "origins: found 'https://*.x'"),
         ("origins = ['https://x/path']", "origins: found 'https://x/path'"),
+        ("hosts = ['auth.example.org.']", "hosts: found 'auth.example.org.'"),
+        ("hosts = ['☃.example']", "hosts: found '☃.example'"),
+        ("origins = ['https://☃.example']", "origins: found 'https://☃.example'"),
+        ("frame_origins = ['https://bücher..example']", "frame_origins: found 'https://bücher..example'"),
     ],
 )
 def test_bad_file(tmp_path: Path, text: str, says: str) -> None:
@@ -478,6 +482,16 @@ def test_public_urls_that_no_header_can_hold(url: str) -> None:
     """A public URL stands in challenges and metadata, so it is one of RFC 3986."""
     with pytest.raises(SettingsError, match=r"expected a URL like https://auth\.example\.org\."):
         load(public_url=url)
+
+
+@pytest.mark.parametrize("host", ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "bücher\u3002example"])
+def test_hosts_are_those_that_browsers_send(tmp_path: Path, host: str) -> None:
+    """An international domain in a setting is the one that clients name in their headers, in ASCII."""
+    text = f"hosts = ['{host}']\norigins = ['https://{host}:8443/']\nframe_origins = ['HTTPS://{host}']"
+    settings = from_toml(tmp_path, text)
+    assert settings.hosts == {"xn--bcher-kva.example"}
+    assert settings.origins == {"https://xn--bcher-kva.example:8443"}
+    assert settings.frame_origins == {"https://xn--bcher-kva.example"}
 
 
 def test_public_url_is_a_host() -> None:
