@@ -46,9 +46,11 @@ class Guard:
 def _refuse_host(request: Request) -> Misdirected | None:
     host = request.headers.get("host")
     if host is None:  # the reader lets this pass only with HTTP/1.0
-        return None if request.path == HEALTH_PATH else Misdirected("The header Host is missing: send Host: localhost.")
+        if request.path == HEALTH_PATH:
+            return None
+        return Misdirected("The header Host is missing: send the host and port that you connect to.")
     if not host:
-        return Misdirected("The header Host is empty: send Host: localhost.")
+        return Misdirected("The header Host is empty: send the host and port that you connect to.")
     return Misdirected("Unknown host name: add it to `hosts` in the settings.", reason="host")
 
 

@@ -33,6 +33,7 @@ from herod.protocols.jsonrpc_messages import (
 )
 from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import MAX_ANSWER_BYTES, check_answer, encode, json_response
+from herod.protocols.strict_json import json_fault
 from herod.scopes.principal import Source
 from herod.throttle.source_ranges import range_of
 from herod.throttle.source_shares import share_of
@@ -204,8 +205,8 @@ def _read_params(operation: Operation, raw: bytes) -> Params:
         return decode_params(operation, raw, whole=PARAMS)
     try:
         values = decode_positions(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidRequest("The params are not JSON.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise json_fault(raw, error) from None
     names = operation.params.__struct_fields__
     if operation.is_by_name:
         raise InvalidRequest(f"The method {operation.name} takes its params by name only: omitted ones stay unchanged.")

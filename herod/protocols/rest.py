@@ -109,9 +109,9 @@ def _params_in_body(operation: Operation, request: Request, path: dict[str, str]
         return decode_params(operation, text)
     try:
         fields = decode_fields(text)
-    except msgspec.ValidationError:
-        raise InvalidRequest("The body is not a JSON object.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if isinstance(error, msgspec.ValidationError) and not text.lstrip().startswith(b"{"):
+            raise InvalidRequest("The body must be an object.") from None
         raise json_fault(text, error) from None
     return convert_params(operation, _merge(path, fields), is_text=False)
 

@@ -135,7 +135,8 @@ class Router:
             raise NotFound("Not found: check the path.")
         if request.method == "OPTIONS":
             return Response(204, headers=(("Allow", ", ".join(allowed)),))
-        raise MethodNotAllowed(f"This path takes {' or '.join(allowed)}.", allowed=allowed)
+        *most, last = allowed
+        raise MethodNotAllowed(f"This path takes {', '.join(most)}{' or ' if most else ''}{last}.", allowed=allowed)
 
     def _allowed(self, path: str) -> tuple[str, ...]:
         """The methods that a path takes; none for an unknown path."""

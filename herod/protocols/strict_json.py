@@ -158,6 +158,8 @@ def json_fault(body: bytes, error: Exception) -> InvalidRequest:
 
 
 def _words_for(text: str) -> str:
+    if "out of range" in text:
+        return "The JSON has a number that is out of range: write a smaller one."
     place = _PLACE.search(text)
     if place is None:
         return "The JSON ends too early: send all of it." if "truncated" in text else f"The body is not JSON: {text}."

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 import trio
 
+from herod.protocols.error_formats import without_final_slash
 from herod.protocols.http import Handler, Refuse, Request, Response
 from herod.scopes.principal import Source
 from herod.server.connection_limits import Limits
@@ -287,7 +288,11 @@ class Connection:
         response = self._acceptor.refuse(error, method, path, self._source)
         await self._send(self._encode(response, method=method, is_last=True))
         log_answer(
-            method=method or "-", path=path or "-", status=response.status, seconds=0.0, source=self._source.label
+            method=method or "-",
+            path=without_final_slash(path) or "-",
+            status=response.status,
+            seconds=0.0,
+            source=self._source.label,
         )
         await self._linger()
 

@@ -210,7 +210,7 @@ def _check_framing(line: RequestLine, headers: dict[str, str]) -> RequestHead:
     host = headers.get("host")
     if host is None:
         if line.is_modern:
-            raise MalformedRequest("The header Host is missing: send the host and port of the address asked.")
+            raise MalformedRequest("The header Host is missing: send the host and port that you connect to.")
     elif not _HOST.fullmatch(host):
         raise MalformedRequest("The header Host is not a host and port.")
     if line.authority is not None:  # it replaces Host (RFC 9112, section 3.2.2)

@@ -1,6 +1,7 @@
 """Every error has the format of the path that was asked, also before a route, or the whole request, is known."""
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -174,3 +175,24 @@ async def test_the_head_of_a_refused_head_request(harness: Harness) -> None:
         await client.send(b"HEAD /health HTTP/1.1\r\n\r\n")
         answer = await client.answer(to_head=True)
         assert (answer.status, await client.end()) == (400, b"")
+
+
+async def test_the_access_log_names_what_was_refused(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+    """A refused request is logged with its method and path, as far as they are known, and its status."""
+    caplog.set_level(logging.INFO, "herod.access")
+    for head in (
+        "POST /token/?secret HTTP/1.1\r\n\r\n",
+        "GET http://localhost/health?secret HTTP/1.1\r\n\r\n",
+        f"{'SECRET' * 3} /mcp HTTP/1.1\r\n\r\n",
+        "nonsense\r\n\r\n",
+        "GET /ui/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    ):
+        await ask_router(harness.router, head)
+    logged = [(vars(one)["method"], vars(one)["path"], vars(one)["status"]) for one in caplog.records]
+    assert logged == [
+        ("POST", "/token", 400),
+        ("GET", "/health", 400),
+        ("-", "/mcp", 501),
+        ("-", "-", 400),
+        ("GET", "/ui", 421),
+    ]

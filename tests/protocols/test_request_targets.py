@@ -34,6 +34,13 @@ async def test_absolute_targets(harness: Harness, target: str, host: str, status
     assert answer.status == status
 
 
+@pytest.mark.parametrize(("scheme", "status"), [("https", 200), ("HTTPS", 200), ("http", 421)])
+async def test_absolute_targets_over_tls(harness: Harness, scheme: str, status: int) -> None:
+    """The scheme in a target is that of the connection (RFC 9110, section 7.4)."""
+    head = f"GET {scheme}://localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert (await ask_router(harness.router, head, way="tls")).status == status
+
+
 async def test_an_own_origin_is_that_of_the_target(harness: Harness) -> None:
     """With an absolute target, an Origin is herod's own if it is the target's, not the Host's."""
     for host, origin, status in (("localhost:9", "localhost:8", 200), ("localhost:8", "localhost:9", 403)):

@@ -236,6 +236,7 @@ FAULTS = {
     "more behind it": (b'{"token":"a"}{}', "The JSON ends before byte 14, and something follows it: send one value."),
     "a comma too many": (b'{"token":"a",}', "The body is not JSON, near byte 13: there is a comma too many."),
     "single quotes": (b"{'token':'a'}", "The body is not JSON, near byte 1: names need double quotes."),
+    "out of range": (b'{"token":"a","x":1e999}', "The JSON has a number that is out of range: write a smaller one."),
     "latin-1": ('{"token":"é"}'.encode("latin-1"), "The JSON is not UTF-8 after 10 bytes: send it in UTF-8."),
     "a lone surrogate, raw": (
         b'{"token":"\xed\xa0\x80"}',
@@ -265,7 +266,7 @@ async def test_what_is_said_of_a_body(harness: Harness, what: str) -> None:
     body, said = FAULTS[what]
     key = bearer(await harness.service_key("admin"))
     if body:  # REST takes no body for no parameters
-        for path in ("/validate", "/api/v1/users/x/password"):
+        for path in ("/validate", "/api/v1/users/x/password")[what == "out of range" :]:  # or x is unknown
             answer = await harness.request("POST", path, body=body, headers=key)
             assert (answer.status, answer.json["error"]["message"]) == (400, said)
     for path, status in (("/rpc", 200), ("/", 200), ("/mcp", 400)):
@@ -327,3 +328,17 @@ async def test_types_of_json_rpc(harness: Harness, path: str, content_type: str)
         ):
             answer = await harness.request("POST", path, body=call, headers={"content-type": other})
             assert answer.json["error"]["code"] == -32600
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\udc00"])
+async def test_what_is_said_of_params(harness: Harness, text: str) -> None:
+    """What is wrong in the params is wrong with the body."""
+    key = bearer(await harness.service_key("admin"))
+    said = "The JSON has half of a surrogate pair in it: write the whole character."
+    for params in (f'{{"token":"{text}"}}', f'["{text}"]'):
+        call = f'{{"jsonrpc":"2.0","id":1,"method":"token.validate","params":{params}}}'
+        answer = await harness.request("POST", "/rpc", body=call.encode())
+        assert (answer.json["error"]["code"], answer.json["error"]["message"]) == (-32700, said)
+    call = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{text}"}}}}'
+    answer = await harness.request("POST", "/mcp", body=call.encode(), headers=key)
+    assert (answer.json["error"]["code"], answer.json["error"]["message"]) == (-32700, said)

@@ -335,6 +335,7 @@ async def serving(
 
 async def ask_router(router: Router, head: str, *, way: Way = "tcp", limits: Limits | None = None) -> Answer:
     """Send these bytes to a server with this router, on a connection of their own, and read the first answer."""
-    async with serving(router, limits=limits, refuse=router.refuse) as running, await running.connect(way) as client:
+    server = serving(router, limits=limits, refuse=router.refuse, tls=certificates(way))
+    async with server as running, await running.connect(way) as client:
         await client.send(head.encode())
         return await client.answer(to_head=head.startswith("HEAD "))

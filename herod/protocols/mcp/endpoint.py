@@ -48,6 +48,7 @@ from herod.protocols.mcp.tools import McpTool, make_tools
 from herod.protocols.parameter_faults import parameter_fault
 from herod.protocols.refused_requests import note_refusal
 from herod.protocols.responses import JSON_HEADERS, check_answer, encode, error_headers, json_response
+from herod.protocols.strict_json import json_fault
 from herod.scopes.decisions import Access
 from herod_client.core.errors import HerodError, InvalidRequest, MissingScope, Unauthenticated
 from herod_client.core.scope_graph import READ
@@ -260,7 +261,7 @@ def _decode(decoder: msgspec.json.Decoder[T], call: Call) -> T:
         fault = parameter_fault(error, decoder.type, whole=f"The params of {call.method} must be an object")
         raise RpcError(INVALID_PARAMS, fault) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RpcError(INVALID_PARAMS, f"The params of {call.method} are not JSON: {error}.") from None
+        raise RpcError(INVALID_PARAMS, json_fault(bytes(call.params), error).message) from None
 
 
 def _check_first_page(call: Call) -> None:
