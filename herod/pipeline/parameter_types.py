@@ -94,7 +94,7 @@ Since = Annotated[
 Until = Annotated[
     str, msgspec.Meta(description="before this time; a date includes that day in UTC", extra_json_schema=_TIME)
 ]
-ClientId = Annotated[str, msgspec.Meta(description="the account's id"), AS_IT_IS]
+ClientId = Annotated[str, msgspec.Meta(description="the account's id, email or unique name"), AS_IT_IS]
 EMAIL: Final = msgspec.Meta(
     description="the account's email address; neither case nor the form of its domain matters",
     extra_json_schema={"format": "idn-email", "maxLength": MAX_EMAIL},
@@ -104,7 +104,9 @@ Email = Annotated[str, EMAIL, NormalForm(parse_email)]
 # The email of an existing account, which may be stored in a spelling of the past.
 IN_ANY_SPELLING: Final = NormalForm(None, "every spelling is looked up, the given one first")
 AccountEmail = Annotated[str, EMAIL, IN_ANY_SPELLING]
-KeyId = Annotated[str, msgspec.Meta(description="the key's id: the 12 characters after its prefix"), AS_IT_IS]
+KeyId = Annotated[
+    str, msgspec.Meta(description="the key's id, the 12 characters after its prefix, or its unique name"), AS_IT_IS
+]
 AccountName = Annotated[
     str, msgspec.Meta(description="a name for people to read", extra_json_schema=NAME), NormalForm(parse_name)
 ]
@@ -133,11 +135,13 @@ NetworkNames = Annotated[
         extra_json_schema={"minItems": 1, "maxItems": MAX_NETWORKS},
     ),
 ]
-Owner = Annotated[str, msgspec.Meta(description="only keys of the account with this client_id; for admins")]
+Owner = Annotated[
+    str, msgspec.Meta(description="only keys of the account with this client_id, email or unique name; for admins")
+]
 NewOwner = Annotated[
     str,
     msgspec.Meta(
-        description="the client_id of the account that a user key is for; for admins",
+        description="the client_id, email or unique name of the account that a user key is for; for admins",
         extra_json_schema={"minLength": 1},
     ),
     AS_IT_IS,

@@ -11,7 +11,8 @@ from herod.pipeline.email_addresses import find_by_email, parse_email
 from herod.pipeline.operation_definition import Context, Params, Target
 from herod.pipeline.parameter_types import AccountEmail, ClientId
 from herod.pipeline.privilege_ceilings import check_last_admin, check_target, is_admin, owns
-from herod.records import Account, ApiKey, Deletion, PeerRule, Record
+from herod.pipeline.record_references import named_account, named_key, named_rule
+from herod.records import Account, ApiKey, PeerRule, Record
 from herod.scopes.principal import Principal, PrincipalKind
 from herod.store.store_interface import Reader
 from herod_client.core.errors import InvalidRequest, NotFound
@@ -25,7 +26,6 @@ __all__ = [
     "account_of",
     "current_grant",
     "find_account",
-    "find_key",
     "find_target",
     "grants_of",
     "switch_off_target",
@@ -37,7 +37,7 @@ R = TypeVar("R", bound=Record)
 
 
 class AccountRef(Params, frozen=True, kw_only=True):
-    """Exactly one of `client_id` and `email`."""
+    """Exactly one of `client_id` and `email`; `client_id` may be an email or a unique name as well."""
 
     exactly_one = ("client_id", "email")
 
@@ -45,8 +45,8 @@ class AccountRef(Params, frozen=True, kw_only=True):
     email: AccountEmail | None = None
 
 
-def find_account(reader: Reader, ref: AccountRef) -> Account | None:
-    """The account with that client_id or email, or None.
+def find_account(reader: Reader, context: Context, ref: AccountRef) -> Account | None:
+    """The account with that client_id, unique name or email, or None.
 
     Raises:
         InvalidRequest: neither or both of client_id and email are given, or nobody can have that email.
@@ -54,31 +54,24 @@ def find_account(reader: Reader, ref: AccountRef) -> Account | None:
     if (ref.client_id is None) == (ref.email is None):
         raise InvalidRequest("Give exactly one of client_id and email.")
     if ref.client_id is not None:
-        return reader.get(Account, ref.client_id)
+        return named_account(reader, context, ref.client_id)
     account = find_by_email(reader, ref.email or "")
     if account is None:
         parse_email(ref.email or "")  # says what is wrong with it
     return account
 
 
-def account_of(reader: Reader, ref: AccountRef) -> Account:
-    """The account with that client_id or email.
+def account_of(reader: Reader, context: Context, ref: AccountRef) -> Account:
+    """The account with that client_id, unique name or email.
 
     Raises:
         InvalidRequest: neither or both of client_id and email are given.
         NotFound: there is none.
     """
-    account = find_account(reader, ref)
+    account = find_account(reader, context, ref)
     if account is None:
         raise NotFound("There is no such account.")
     return account
-
-
-def find_key(reader: Reader, id: str) -> ApiKey | None:
-    """The key of that id, or None: also for a key that is about to be deleted with its owner."""
-    key = reader.get(ApiKey, id)
-    is_deleted = key is not None and key.owner is not None and reader.get(Deletion, key.owner) is not None
-    return None if is_deleted else key
 
 
 def current_grant(reader: Reader, context: Context, key: ApiKey) -> Grant:
@@ -123,19 +116,19 @@ def _is_own_key(principal: Principal, key: ApiKey) -> bool:
 
 ACCOUNT = Target(
     noun="account",
-    find=lambda reader, context, params: find_account(reader, params),
+    find=find_account,
     is_own=lambda principal, account: owns(principal, account.id),
     grants=lambda reader, context, account: (context.runtime.grant(account.scope, account.networks),),
 )
 KEY = Target(
     noun="key",
-    find=lambda reader, context, params: find_key(reader, params.id),
+    find=lambda reader, context, params: named_key(reader, context, params.id),
     is_own=_is_own_key,
     grants=lambda reader, context, key: (current_grant(reader, context, key),),
 )
 PEER_RULE = Target(
     noun="peer rule",
-    find=lambda reader, context, params: reader.get(PeerRule, params.id),
+    find=lambda reader, context, params: named_rule(reader, params.id),
     grants=lambda reader, context, rule: (context.runtime.grant(rule.scope, rule.networks),),
 )
 

@@ -97,6 +97,10 @@ FIXED: Final[dict[str, dict[str, str]]] = {
     },
     "Lists": {
         "entries in a page of a list": "herod.store.store_interface:MAX_PAGE",
+        "accounts, or keys, that are searched for a name given in place of an id": (
+            "herod.pipeline.record_references:MAX_SEARCHED"
+        ),
+        "characters of a time that a parameter takes": "herod_client.core.times:MAX_CHARS",
         "bytes of a page of a list, as JSON": "herod.pipeline.pagination:MAX_PAGE_BYTES",
         "bytes of them for what surrounds the entries": "herod.pipeline.pagination:FRAME_BYTES",
         "bytes of sealed records that are read for one page, not counting the last one": (

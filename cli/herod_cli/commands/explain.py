@@ -18,7 +18,7 @@ __all__ = ["explain"]
         "herod explain --principal uid:1000 --scope admin --output json",
     ],
 )
-@click.option("--principal", metavar="ID", help="Client_id, email, key id, peer rule id, uid:N or gid:N. Default: you.")
+@click.option("--principal", metavar="ID", help="Client_id, email, key id, unique name, uid:N or gid:N. Default: you.")
 @click.option("--operation", metavar="NAME", help="Ask about this operation, such as users.list.")
 @click.option("--scope", metavar="SCOPE", help="Ask about this scope.")
 @click.option("--network", metavar="NAME", help="On this network.")

@@ -8,7 +8,7 @@ import click
 from herod_cli.click_base_classes import HerodGroup, WholeNumber
 from herod_cli.commands.user import networks_option, save_option, yes_option
 from herod_cli.invocation_context import Invocation, pass_invocation
-from herod_cli.shared.account_reference import account, join_scope, place_for, show_secret
+from herod_cli.shared.account_reference import join_scope, place_for, show_secret
 from herod_cli.shared.credential_verdict import verdict_callback
 from herod_cli.shared.output import Column
 from herod_cli.shared.secret_files import confirm
@@ -35,7 +35,8 @@ MAX_OVERLAP: Final = 7 * 86_400  # seconds
 def key() -> None:
     """API keys: create, verify, rotate, disable, delete.
 
-    A user key is limited to its owner's grants; a service key has its own and needs scope admin to create.
+    A user key is limited to its owner's grants; a service key has its own and needs scope admin to create. ID is a
+    key's id, or its name if no other key that you can see has it.
     """
 
 
@@ -55,7 +56,7 @@ def key() -> None:
     type=click.Choice(["user", "service"]),
     help="Default: user for an account, service for a local admin or a service.",
 )
-@click.option("--owner", metavar="WHO", help="The key's owner, by email or client_id (admins).")
+@click.option("--owner", metavar="WHO", help="The key's owner, by email, client_id or unique name (admins).")
 @save_option
 @pass_invocation
 def create(
@@ -78,7 +79,7 @@ def create(
             networks=list(networks) or None,
             expires_at=expires_at,
             kind=kind,
-            owner=_client_id(invocation, owner),
+            owner=owner,
         )
         show_secret(invocation, answer, "key", place=place)
 
@@ -91,7 +92,7 @@ def create(
         "herod key list --expiring --state on --output json",
     ],
 )
-@click.option("--owner", metavar="WHO", help="Only keys of WHO, by email or client_id (admins).")
+@click.option("--owner", metavar="WHO", help="Only keys of WHO, by email, client_id or unique name (admins).")
 @click.option("--kind", type=click.Choice(["user", "service"]), help="Only keys of this kind.")
 @click.option(
     "--state",
@@ -120,7 +121,7 @@ def list_(
     items = invocation.items(
         "keys.list",
         limit=limit,
-        owner=_client_id(invocation, owner),
+        owner=owner,
         kind=kind,
         state=state,
         name=name,
@@ -138,7 +139,7 @@ def list_(
 def show(invocation: Invocation, key_id: str) -> None:
     """Show a key without its secret.
 
-    ID is the 12 characters after herod_u_ or herod_s_.
+    ID is the 12 characters after herod_u_ or herod_s_, or the key's name, if it is the only one that you see with it.
     """
     invocation.show(invocation.call("keys.get", id=key_id))
 
@@ -243,13 +244,6 @@ def delete(invocation: Invocation, key_id: str, *, yes: bool) -> None:
     """Delete a key; tokens and sessions made with it end too."""
     confirm(f"Delete the key {key_id}?", yes=yes)
     invocation.done(invocation.call("keys.delete", id=key_id), f"The key {key_id} is deleted.")
-
-
-def _client_id(invocation: Invocation, who: str | None) -> str | None:
-    """Resolve an email or client_id to a client_id."""
-    if who is None or "@" not in who:
-        return who
-    return str(invocation.call("users.get", **account(who)).get("client_id"))
 
 
 def _row(item: dict[str, Any], now: datetime) -> dict[str, Any]:

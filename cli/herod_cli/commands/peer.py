@@ -76,13 +76,13 @@ def list_(invocation: Invocation, limit: int | None) -> None:
     invocation.show_items(items, COLUMNS, empty="No rules: `herod peer allow --user NAME --scope SCOPE` adds one.")
 
 
-@peer.command(examples=["herod peer remove ID"])
+@peer.command(examples=["herod peer remove ID", "herod peer remove uid:1000"])
 @click.argument("rule_id", metavar="ID")
 @pass_invocation
 def remove(invocation: Invocation, rule_id: str) -> None:
     """Remove a rule; tokens made under it stop working.
 
-    `herod peer list` shows the ID.
+    `herod peer list` shows the ID; uid:N and gid:N name a rule, too.
     """
     invocation.done(invocation.call("peers.remove", id=rule_id), f"The rule {rule_id} is removed.")
 

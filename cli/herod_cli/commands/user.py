@@ -35,7 +35,7 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for conf
 def user() -> None:
     """Accounts: add, change, delete.
 
-    WHO is an email or a client_id. Most commands need scope admin.
+    WHO is an email, a client_id or a unique name. Most commands need scope admin.
     """
 
 
@@ -120,7 +120,7 @@ def list_(invocation: Invocation, *, newest: bool, limit: int | None) -> None:
 @click.argument("who")
 @pass_invocation
 def show(invocation: Invocation, who: str) -> None:
-    """Show an account. WHO is an email or a client_id."""
+    """Show an account. WHO is an email, a client_id or a unique name."""
     invocation.show(invocation.call("users.get", **account(who)))
 
 
@@ -131,7 +131,7 @@ def show(invocation: Invocation, who: str) -> None:
 def scope(invocation: Invocation, who: str, scope: tuple[str, ...]) -> None:
     """Replace an account's scope.
 
-    WHO is an email or a client_id. Its keys, sessions and tokens are narrowed on their next use.
+    WHO is an email, a client_id or a unique name. Its keys, sessions and tokens are narrowed on their next use.
     """
     invocation.show(invocation.call("users.scope", **account(who), scope=join_scope(scope)))
 
@@ -148,7 +148,7 @@ def scope(invocation: Invocation, who: str, scope: tuple[str, ...]) -> None:
 @networks_option
 @pass_invocation
 def edit(invocation: Invocation, who: str, name: str | None, networks: tuple[str, ...]) -> None:
-    """Change an account's name or networks. WHO is an email or a client_id.
+    """Change an account's name or networks. WHO is an email, a client_id or a unique name.
 
     The networks given replace all former ones.
     """
@@ -224,7 +224,7 @@ def rotate_secret(invocation: Invocation, who: str | None, save: str | None, *, 
 def sign_out(invocation: Invocation, who: str | None, *, everyone: bool, yes: bool) -> None:
     """Sign out all browsers: your own, or WHO's.
 
-    WHO is an email or a client_id. Tokens and keys stay valid.
+    WHO is an email, a client_id or a unique name. Tokens and keys stay valid.
     """
     if who is not None and everyone:
         raise click.UsageError("WHO and --everyone are mutually exclusive: give one of them.")
@@ -241,7 +241,7 @@ def sign_out(invocation: Invocation, who: str | None, *, everyone: bool, yes: bo
 @click.argument("who")
 @pass_invocation
 def enable(invocation: Invocation, who: str) -> None:
-    """Enable an account again. WHO is an email or a client_id."""
+    """Enable an account again. WHO is an email, a client_id or a unique name."""
     invocation.done(invocation.call("users.enable", **account(who)), f"{who} is enabled.")
 
 
@@ -249,7 +249,7 @@ def enable(invocation: Invocation, who: str) -> None:
 @click.argument("who")
 @pass_invocation
 def disable(invocation: Invocation, who: str) -> None:
-    """Disable an account. WHO is an email or a client_id.
+    """Disable an account. WHO is an email, a client_id or a unique name.
 
     Its tokens and sessions end; its API keys are refused until it is enabled again.
     """
@@ -261,7 +261,7 @@ def disable(invocation: Invocation, who: str) -> None:
 @yes_option
 @pass_invocation
 def delete(invocation: Invocation, who: str, *, yes: bool) -> None:
-    """Delete an account with its keys; its tokens end at once. WHO is an email or a client_id."""
+    """Delete an account with its keys; its tokens end at once. WHO is an email, a client_id or a unique name."""
     confirm(f"Delete {who} with all its keys, tokens and sessions?", yes=yes)
     answer = invocation.call("users.delete", **account(who))
     keys, left, rules = answer.get("keys"), answer.get("service_keys"), answer.get("peer_rules")

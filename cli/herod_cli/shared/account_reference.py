@@ -13,7 +13,7 @@ __all__ = ["account", "join_scope", "place_for", "show_secret"]
 
 
 def account(who: str) -> dict[str, str]:
-    """Return the parameter that names an account: an email has an `@`, a client_id does not."""
+    """Return the parameter that names an account: an email has an `@`; a client_id and most names do not."""
     return {"email": who} if "@" in who else {"client_id": who}
 
 

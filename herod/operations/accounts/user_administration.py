@@ -142,8 +142,8 @@ def users_list(reader: Reader, context: Context, params: ListUsers) -> Page[User
     failures=(NotFound,),
 )
 def users_get(reader: Reader, context: Context, params: AccountRef) -> User:
-    """Show an account, by client_id or email."""
-    return account_view(account_of(reader, params))
+    """Show an account."""
+    return account_view(account_of(reader, context, params))
 
 
 def _hash_password(reader: Reader, context: Context, params: AddUser) -> Work | None:

@@ -10,6 +10,7 @@ import msgspec
 from herod.pipeline.operation_definition import Context, Params, Time, Tool, query
 from herod.pipeline.pagination import fill_page, parse_limit
 from herod.pipeline.parameter_types import EXAMPLE_ID, Cursor, Limit, Since, Until
+from herod.pipeline.record_references import any_id
 from herod.pipeline.result_views import rfc3339
 from herod.store.audit_filter import AuditFilter
 from herod.store.page_cursors import encode_cursor, parse_cursor
@@ -37,12 +38,12 @@ class ListAudit(Params, frozen=True, kw_only=True):
 
     at_most_one = ("after", "cursor")
 
-    actor: Annotated[str, msgspec.Meta(description="an id: who did or tried it")] | None = None
+    actor: Annotated[str, msgspec.Meta(description="who did or tried it: an id, email or unique name")] | None = None
     operation: Annotated[str, msgspec.Meta(description="its name, or a prefix such as `keys.*`")] | None = None
     outcome: Annotated[str, msgspec.Meta(description="`ok` or `denied`")] | None = None
     reason: Annotated[str, msgspec.Meta(description="why it was refused, such as `missing_scope`")] | None = None
     source: Annotated[str, msgspec.Meta(description="`uid:N` or an address")] | None = None
-    target: Annotated[str, msgspec.Meta(description="an id: what was changed or presented")] | None = None
+    target: Annotated[str, msgspec.Meta(description="what was changed or presented: as `actor`")] | None = None
     since: Since | None = None
     until: Until | None = None
     after: (
@@ -114,12 +115,12 @@ async def _list(store: Store, context: Context, params: ListAudit) -> Page[Audit
     limit = parse_limit(params.limit)
     after, before = _ends(params)
     wanted = AuditFilter(
-        actor=params.actor,
+        actor=None if params.actor is None else any_id(store, context, params.actor),
         operation=params.operation,
         outcome=params.outcome,
         reason=params.reason,
         source=params.source,
-        target=params.target,
+        target=None if params.target is None else any_id(store, context, params.target),
         since=None if params.since is None else parse_time(params.since, what="The parameter 'since'", of_day=0),
         until=None if params.until is None else parse_time(params.until, what="The parameter 'until'", of_day=DAY),
     )

@@ -28,8 +28,9 @@ from herod.pipeline.privilege_ceilings import (
     owns,
 )
 from herod.pipeline.quotas import Quota, check_quota
+from herod.pipeline.record_references import named_account, named_key
 from herod.pipeline.result_views import IssuedKey, Key, KeyDetails, key_details, key_view
-from herod.pipeline.targets import KEY, find_key, switch_off_target, visible
+from herod.pipeline.targets import KEY, switch_off_target, visible
 from herod.pipeline.text_normalization import parse_end
 from herod.records import SERVICE_KEYS, Account, ApiKey
 from herod.scopes.principal import PrincipalKind
@@ -85,7 +86,7 @@ class CreateKey(Params, frozen=True, kw_only=True):
 
 
 class ListKeys(Params, frozen=True, kw_only=True):
-    """`limit` is at most 200; `owner` (a client_id) and `order` expires are for admins; `name` must match exactly."""
+    """`limit` is at most 200; `owner` and `order` expires are for admins; `name` must match exactly."""
 
     owner: Owner | None = None
     cursor: Cursor | None = None
@@ -97,7 +98,7 @@ class ListKeys(Params, frozen=True, kw_only=True):
 
 
 class KeyRef(Params, frozen=True, kw_only=True):
-    """A key by its id, the 12 characters after its prefix."""
+    """A key by its id, the 12 characters after its prefix, or by its unique name."""
 
     id: KeyId
 
@@ -118,12 +119,11 @@ def _owner(reader: Reader, context: Context, params: CreateKey) -> Account | Non
             raise InvalidRequest("A service key has no owner: leave owner out, or create a user key.")
         _need_admin(context, "Only admins can create service keys.")
         return None
-    owner_id = params.owner or own
-    if owner_id is None:
+    if params.owner is None and own is None:
         raise InvalidRequest('A user key needs an owner: give the client_id of an account, or kind "service".')
-    if owner_id != own:
+    owner = named_account(reader, context, params.owner or own or "")
+    if owner is None or owner.id != own:
         _need_admin(context, "Only admins can create keys for others.")
-    owner = reader.get(Account, owner_id)
     if owner is None:
         raise NotFound("There is no such account.")
     return owner
@@ -199,6 +199,9 @@ def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
     """
     owner, order, limit = params.owner, Order(params.order), parse_limit(params.limit)
     own = context.principal.id if context.principal.kind is PrincipalKind.ACCOUNT else None
+    if owner not in (None, own, SERVICE_KEYS):
+        account = named_account(reader, context, owner)
+        owner = owner if account is None else account.id
     if not is_admin(context):
         if order is Order.EXPIRES:
             raise InvalidRequest("Only admins can order keys by expiry: use oldest or newest.")
@@ -222,7 +225,7 @@ def keys_list(reader: Reader, context: Context, params: ListKeys) -> Page[Key]:
 )
 def keys_get(reader: Reader, context: Context, params: KeyRef) -> KeyDetails:
     """Show an API key without its secret, its last use, and the former secret during an overlap."""
-    key = visible(context, KEY, find_key(reader, params.id))
+    key = visible(context, KEY, named_key(reader, context, params.id))
     return key_details(key, reader.usage(key.id), reader.usage(former_use(key.id)), now=context.now)
 
 

@@ -63,9 +63,9 @@ class ListPeers(Params, frozen=True, kw_only=True):
 
 
 class PeerRef(Params, frozen=True, kw_only=True):
-    """A rule by its id."""
+    """A rule by its id, or by whom it is for."""
 
-    id: Annotated[str, msgspec.Meta(description="the rule's id"), AS_IT_IS]
+    id: Annotated[str, msgspec.Meta(description="the rule's id, `uid:N` or `gid:N`"), AS_IT_IS]
 
 
 class RemovedPeer(msgspec.Struct, frozen=True):

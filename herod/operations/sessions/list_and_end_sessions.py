@@ -145,7 +145,7 @@ def _whose(reader: Reader, context: Context, params: EndSessions) -> Account | N
     if given and params.everyone:
         raise InvalidRequest("Give at most one of client_id, email and everyone.")
     if given:
-        return account_of(reader, AccountRef(client_id=params.client_id, email=params.email))
+        return account_of(reader, context, AccountRef(client_id=params.client_id, email=params.email))
     return None if params.everyone else reader.get(Account, context.principal.id)
 
 

@@ -19,6 +19,7 @@ from herod.pipeline.operation_definition import (
 from herod.pipeline.pagination import ByteBudget
 from herod.pipeline.parameter_types import ExpiresAt, KeyId, KeyLabel, Scope, Verbatim
 from herod.pipeline.privilege_ceilings import given_scope
+from herod.pipeline.record_references import named_service_key
 from herod.pipeline.result_views import hide_values, rfc3339
 from herod.pipeline.targets import KEY, switch_off_target
 from herod.pipeline.text_normalization import parse_end
@@ -87,7 +88,7 @@ class SupervisorKey(msgspec.Struct, frozen=True):
 
 
 class RemoveSupervisorKey(Params, frozen=True, kw_only=True):
-    """The key itself or its id; `admin_key` may be in the Authorization header instead."""
+    """The key itself, its id or its name; `admin_key` may be in the Authorization header instead."""
 
     exactly_one = ("key", "id")
 
@@ -170,8 +171,7 @@ def _service_key(reader: Reader, context: Context, params: RemoveSupervisorKey) 
     if params.key is not None:
         # Clients of the older system pass what they have, so an id in place of the key is accepted.
         key_id = parse_key(params.key).id if looks_like_key(params.key) else params.key
-    key = reader.get(ApiKey, key_id or "")
-    return None if key is None or key.owner is not None else key
+    return named_service_key(reader, key_id or "")
 
 
 SERVICE_KEY = dataclasses.replace(KEY, noun="service key", find=_service_key)

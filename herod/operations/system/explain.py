@@ -15,8 +15,8 @@ from herod.pipeline.admission import admit
 from herod.pipeline.operation_definition import Context, Operation, Params, Tool, query
 from herod.pipeline.parameter_types import KnownScope, Network, OperationName
 from herod.pipeline.privilege_ceilings import is_admin
-from herod.pipeline.targets import AccountRef, find_account
-from herod.records import ApiKey, PeerRule
+from herod.pipeline.record_references import any_id
+from herod.records import Account, ApiKey, PeerRule
 from herod.scopes.decisions import Access, Denied, decide
 from herod.scopes.principal import AuthMethod, Principal
 from herod.store.store_interface import Reader
@@ -28,13 +28,16 @@ __all__ = ["access_explain"]
 
 
 class Explain(Params, frozen=True, kw_only=True):
-    """`principal` is a client_id, email, key id, peer rule id, `uid:N` or `gid:N`; you by default."""
+    """`principal` is a client_id, email, key id, peer rule id, unique name, `uid:N` or `gid:N`; you by default."""
 
     at_most_one = ("operation", "scope")
 
     principal: (
         Annotated[
-            str, msgspec.Meta(description="a client_id, email, key id, peer rule id, `uid:N` or `gid:N`; default you")
+            str,
+            msgspec.Meta(
+                description="a client_id, email, key id, peer rule id, unique name, `uid:N` or `gid:N`; default you"
+            ),
         ]
         | None
     ) = None
@@ -119,14 +122,11 @@ def _principal(reader: Reader, context: Context, name: str) -> Principal:
     runtime = context.runtime
     if name == LOCAL_ADMIN_ID:
         return local_admin(runtime)
-    account = find_account(reader, AccountRef(email=name) if "@" in name else AccountRef(client_id=name))
-    if account is not None:
+    id_ = any_id(reader, context, name)
+    if (account := reader.get(Account, id_)) is not None:
         return account_principal(runtime, account, AuthMethod.CLIENT_SECRET)
-    key = reader.get(ApiKey, name)
-    if key is not None:
+    if (key := reader.get(ApiKey, id_)) is not None:
         return key_principal(reader, runtime, key)
-    rule = reader.get(PeerRule, name)
-    rules = [rule] if rule is not None else reader.find(PeerRule, "peer", name)
-    if rules:
-        return rule_principal(runtime, rules)
-    raise NotFound("No principal has that name: give a client_id, email, key id, peer rule id, uid:N or gid:N.")
+    if (rule := reader.get(PeerRule, id_)) is not None:
+        return rule_principal(runtime, [rule])
+    raise NotFound("No principal has that name: give a client_id, email, key id, unique name, uid:N or gid:N.")

@@ -47,7 +47,7 @@ ASKED = [
     (
         ("key", "create", "x", "--owner", "ada@example.org", "--expires", "2030-01-31T12:00:00+02:00"),
         "keys.create",
-        {"name": "x", "owner": USER["client_id"], "expires_at": "2030-01-31T10:00:00Z"},
+        {"name": "x", "owner": "ada@example.org", "expires_at": "2030-01-31T10:00:00Z"},
     ),
     (("key", "list", "--owner", "5a5e"), "keys.list", {"limit": 200, "owner": "5a5e"}),
     (("key", "list", "--newest", "--kind", "user"), "keys.list", {"limit": 200, "order": "newest", "kind": "user"}),

@@ -80,7 +80,7 @@ async def test_advice_without_a_command(harness: Harness) -> None:
         ({"principal": '"><script>', "what": "scope:read"}, 404),
         ({"what": "operation:<b>no"}, 400),
         ({"what": "scope:<b>no"}, 400),
-        ({"principal": "@", "what": ""}, 400),
+        ({"principal": "@", "what": ""}, 404),
     ],
 )
 async def test_what_cannot_be_asked(harness: Harness, query: dict[str, str], status: int) -> None:
