@@ -53,13 +53,12 @@ def counted_email(reader: Reader, text: str) -> str:
 
     Texts that never could be an address share one, so that strangers cannot add a counter for each.
     """
-    account = find_by_email(reader, text)
-    if account is not None:
-        return account.email or account.id
-    try:
-        return parse_email(text)
+    try:  # first, so that it is the same work for an unknown address
+        email = parse_email(text)
     except InvalidRequest:
-        return next(iter(_typed(text)), "")
+        email = next(iter(_typed(text)), "")
+    account = find_by_email(reader, text)
+    return email if account is None else account.email or email
 
 
 def _parse(text: str) -> tuple[str, str]:
