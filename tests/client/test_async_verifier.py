@@ -4,6 +4,7 @@ import json
 import os
 import ssl
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -26,13 +27,17 @@ from herod_client import (
     Unreachable,
     Verifier,
 )
-from herod_client.core.errors import BadToken, Disabled, MissingScope, RevokedToken, Unavailable
+from herod_client.core.access_tokens import Claims, issue
+from herod_client.core.errors import BadToken, Disabled, HerodError, MissingScope, RevokedToken, Unavailable
+from herod_client.core.refusal_reasons import refusal_reason
 from herod_client.core.scope_graph import BUILT_IN
+from herod_client.core.signing_keys import hs256_key
 from herod_client.credentials import Bearer
 from support.certificates import make_certificate
 from support.fake_daemon import FakeDaemon, Reply, fake_daemon, json_reply
 from support.real_daemon import SECRET, Daemon, free_port, running
 
+BAD_REQUEST = 400
 SECONDS = 60  # seconds until a test fails
 
 
@@ -121,6 +126,66 @@ async def test_peers_and_the_local_admin(daemon: Daemon, admin: Client) -> None:
         await after(verifier, lambda: admin.call("peers.remove", {"id": rule["id"]}))
         with pytest.raises(RevokedToken):
             verifier.verify(peer["access_token"])
+
+
+async def test_the_same_reasons(daemon: Daemon, admin: Client) -> None:
+    """`Verifier`, `ThreadedVerifier` and `/validate` refuse each token for the same reason, and each mistake too."""
+    now = int(time.time())
+    user, off, over = Account(admin), Account(admin), Account(admin)
+    revoked = user.token()
+    texts = {
+        "good": user.token(), "revoked": revoked, "disabled": off.token(), "deleted": over.token(),
+        "malformed": "a.b.c", "tampered": user.token()[:-4] + "AAAA",
+        "future": forged(sub=user.client_id, iat=now + 600), "expired": forged(sub=user.client_id, iat=now - 3600),
+        "another herod's": forged(sub="nobody", iat=now),
+        "another's": forged(
+            sub=user.client_id, iat=now, iss=daemon.url, aud="https://jobs.example", client_id=user.client_id
+        ),
+    }  # fmt: skip
+    asked: list[dict[str, str]] = [
+        {}, {"scope": "read"}, {"scope": "admin"}, {"network": "lab"}, {"scope": ""}, {"scope": "read launch"},
+        {"network": " "}, {"scope": "admin", "network": "a b"},
+    ]  # fmt: skip
+    async with verifying(daemon) as verifier:
+        await after(verifier, lambda: admin.post_form("/revoke", {"token": revoked}))
+        await after(verifier, lambda: admin.call("users.disable", {"client_id": off.client_id}))
+        await after(verifier, lambda: admin.call("users.delete", {"client_id": over.client_id}))
+        with ThreadedVerifier(f"unix:{daemon.socket}", secret=SECRET) as threaded:
+            for required in asked:
+                for name, text in texts.items():
+                    told = validated(admin, text, required)
+                    assert locally(verifier.verify, text, required) == told, (name, required)
+                    if name != "deleted":  # it was, before this verifier had heard of it
+                        assert locally(threaded.verify, text, required) == told, (name, required)
+    assert {validated(admin, text, {}) for text in texts.values()} == {
+        "valid", "revoked", "disabled", "malformed", "signature", "clock", "expired", "audience",
+    }  # fmt: skip
+
+
+def forged(*, iat: int, **claims: Any) -> str:
+    """A token that any service could make which holds HERO_SECRET."""
+    more = {"iss": "hero_auth", "scope": "write", "jti": "j", "epoch": 1, "via": "client_secret", **claims}
+    return issue(Claims(iat=iat, exp=iat + 3600, **more), hs256_key(SECRET))
+
+
+def validated(admin: Client, text: str, required: dict[str, str]) -> str:
+    """Herod's own answer: `valid`, the reason, or `mistake` for a 400."""
+    try:
+        answer = admin.post("/validate", {"token": text, **required})
+    except Refused as error:
+        return "mistake" if error.status == BAD_REQUEST else str(error)
+    return "valid" if answer["valid"] else str(answer["reason"])
+
+
+def locally(verify: Callable[..., object], text: str, required: dict[str, str]) -> str:
+    """The same of a verifier."""
+    try:
+        verify(text, **required)
+    except InvalidInput:
+        return "mistake"
+    except HerodError as error:
+        return str(refusal_reason(error))
+    return "valid"
 
 
 async def test_the_same_as_herod_says(daemon: Daemon, admin: Client) -> None:

@@ -9,7 +9,7 @@ from quart_trio import QuartTrio
 from herod.dashboard.pipeline_gateway import Gateway
 from herod.dashboard.rendering import render
 from herod.protocols.error_codes import row_of
-from herod_client.core.errors import HerodError
+from herod_client.core.errors import HerodError, InvalidRequest
 
 __all__ = ["add_routes"]
 
@@ -33,6 +33,18 @@ def add_routes(app: QuartTrio, gateway: Gateway) -> None:
     app.add_url_rule("/ui/explain", "explain", pages.ask)
 
 
+def _asked(what: str) -> dict[str, str]:
+    """The scope or operation of the list's choice; none for "to be authenticated".
+
+    Raises:
+        InvalidRequest: it is not a choice of the list: an answer to another question would be misleading.
+    """
+    kind, _, name = what.partition(":")
+    if what and (kind not in ("operation", "scope") or not name.strip()):
+        raise InvalidRequest("Choose a scope or an operation from the list.")
+    return {kind: name} if what else {}
+
+
 class ExplainPage:
     """A form, and the decision above it."""
 
@@ -47,14 +59,13 @@ class ExplainPage:
         answer: Any = None
         error: HerodError | None = None
         if "what" in visit.query:
-            kind, _, name = given["what"].partition(":")
             try:
                 answer = await self._gateway.call(
                     visit,
                     "access.explain",
                     principal=given["principal"],
                     network=given["network"],
-                    **({kind: name} if kind in ("operation", "scope") else {}),
+                    **_asked(given["what"]),
                 )
             except HerodError as refused:
                 error = refused

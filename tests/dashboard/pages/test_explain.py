@@ -81,6 +81,12 @@ async def test_advice_without_a_command(harness: Harness) -> None:
         ({"what": "operation:<b>no"}, 400),
         ({"what": "scope:<b>no"}, 400),
         ({"principal": "@", "what": ""}, 404),
+        ({"what": "scope:"}, 400),
+        ({"what": "operation: "}, 400),
+        ({"what": "users.list"}, 400),
+        ({"what": "network:lab"}, 400),
+        ({"what": "scope:read", "network": "attic"}, 400),
+        ({"what": "scope:read", "network": "a b"}, 400),
     ],
 )
 async def test_what_cannot_be_asked(harness: Harness, query: dict[str, str], status: int) -> None:
