@@ -6,6 +6,7 @@ A name that is given twice is refused, because two readers may take two values (
 
 import json
 import re
+from collections import Counter
 from typing import Any, Final
 
 import msgspec
@@ -28,8 +29,9 @@ _GZIP: Final = b"\x1f\x8b"
 # The first bytes of `{`, `[` or a mark in other encodings (RFC 4627, section 3).
 _UTF_32: Final = re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff|\0\0\0[^\0]|[^\0]\0\0\0", re.DOTALL)
 _UTF_16: Final = re.compile(rb"\xff\xfe|\xfe\xff|\0[^\0]|[^\0]\0", re.DOTALL)
-# An escape: a pair of surrogates, half a pair, or any other.
-_ESCAPE: Final = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)", re.DOTALL)
+# The first half of a pair of surrogates, and how near the end the parser misses the second one's bytes.
+_HALF: Final = re.compile(rb"\\u[dD][89abAB]")
+_HALF_BYTES: Final = 16
 _PLACE: Final = re.compile(r" \(byte (\d+)\)\Z")
 # What msgspec says, in words that help.
 _WORDS: Final = {
@@ -110,11 +112,8 @@ def _check_names(body: bytes) -> None:
 
 
 def _see(pairs: list[tuple[str, Any]]) -> None:
-    seen = set()
-    for name, _ in pairs:
-        if name in seen:
-            raise _Repeated(name)
-        seen.add(name)
+    if len(pairs) > 1 and len(dict(pairs)) < len(pairs):
+        raise _Repeated(next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1))
 
 
 def _skip(text: str) -> None:
@@ -152,9 +151,10 @@ def json_fault(body: bytes, error: Exception) -> InvalidRequest:
         body.decode()
     except UnicodeDecodeError as wrong:
         return InvalidRequest(f"The JSON is not UTF-8 after {wrong.start} bytes: send it in UTF-8.")
-    if any(match[1] for match in _ESCAPE.finditer(body)):
+    said = str(error)
+    if "surrogate" in said or ("truncated" in said and _HALF.search(body[-_HALF_BYTES:])):
         return InvalidRequest("The JSON has half of a surrogate pair in it: write the whole character.")
-    return InvalidRequest(_words_for(str(error).removeprefix("JSON is malformed: ")))
+    return InvalidRequest(_words_for(said.removeprefix("JSON is malformed: ")))
 
 
 def _words_for(text: str) -> str:

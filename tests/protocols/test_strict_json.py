@@ -247,7 +247,7 @@ FAULTS = {
             b'{"token":"%b"}' % text.encode(),
             "The JSON has half of a surrogate pair in it: write the whole character.",
         )
-        for text in ("\\ud800", "\\udc00", "\\uD83Dx", "\\ud83d\\u0041", "\\udc00\\ud800")
+        for text in ("\\ud800", "\\udc00", "\\uD83Dx", "\\ud83d\\u0041", "\\udc00\\ud800", "\\ud800" + "x" * 99)
     },
     **{
         encoding: ('{"token":"a"}'.encode(encoding), f"The JSON is in {encoding.upper()[:6]}: send it in UTF-8.")
