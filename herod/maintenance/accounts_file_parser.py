@@ -248,6 +248,8 @@ class _Reading:
         fields = self._fields("keys", row, KEY_FIELDS)
         id_, name, creator = (read_text(fields, field) for field in ("id", "name", "creator"))
         owner = read_text(fields, "owner")
+        if owner is None and "owner" in fields:  # it would be a service key, which no owner narrows
+            raise Problem("its owner is empty: name the owner's client_id, or leave it out for a service key")
         if id_ is None or not KEY_ID.match(id_):
             raise Problem("its id is not valid: it must have 12 letters and digits")
         if name is None:

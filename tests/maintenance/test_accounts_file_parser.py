@@ -168,7 +168,11 @@ def key_of(owner: str) -> str:
 
 @pytest.mark.parametrize(
     ("owner", "account", "why"),
-    [("c2", "c1", "owner is not in the file"), ("A" * 12, "A" * 12, "of a key and of an account")],
+    [
+        ("c2", "c1", "owner is not in the file"),
+        ("", "c1", "its owner is empty"),
+        ("A" * 12, "A" * 12, "of a key and of an account"),
+    ],
 )
 def test_keys_beside_accounts(owner: str, account: str, why: str) -> None:
     """A key comes with its owner and has a unique id; the refusal contains no hash."""

@@ -2,12 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import get_args, get_type_hints
 
 import pytest
 from msgspec import UNSET
 
-from herod.operations.tokens.issue_validate_revoke import Validated
 from herod_client.core.access_tokens import Claims, issue
 from herod_client.core.key_format import KeyKind, new_key, new_key_id, parse_key
 from herod_client.core.refusal_reasons import RefusalReason
@@ -237,6 +235,11 @@ async def test_a_token_of_the_future_can_be_revoked(harness: Harness) -> None:
     assert await reason(harness, text) == "revoked"
 
 
-def test_the_documents_list_the_reasons() -> None:
-    """The documents enumerate the reasons, since they are derived from the type of the result."""
-    assert RefusalReason in get_args(get_type_hints(Validated)["reason"])
+async def test_the_documents_list_the_reasons(harness: Harness) -> None:
+    """OpenAPI and OpenRPC enumerate the reasons, and say what each means."""
+    for path in ("/openapi.json", "/rpc/discover"):
+        schemas = (await harness.request("GET", path)).json["components"]["schemas"]
+        assert schemas["Validated"]["properties"]["reason"] == {"$ref": "#/components/schemas/RefusalReason"}
+        listed = schemas["RefusalReason"]
+        assert set(listed["enum"]) == set(RefusalReason)
+        assert all(f"- {reason}: " in listed["description"] for reason in RefusalReason)

@@ -28,18 +28,17 @@ ROTATED: Final = "rotated"
 class RefusalReason(StrEnum):
     """Why a token, key or secret is refused.
 
-    Attributes:
-        MALFORMED: it is not one of herod's tokens.
-        SIGNATURE: its signature is not by a key of herod.
-        CLOCK: it was issued in the future: the clocks of two machines differ.
-        AUDIENCE: it is for another resource, or from another herod.
-        INVALID: nobody holds such a key or secret. Only who presents the whole secret is told more.
-        EXPIRED: its time is over.
-        REVOKED: it was revoked, or what it was made with was deleted or changed; for a key, it was rotated.
-        DISABLED: the key, or the account of the token, is disabled.
-        OWNER_DISABLED: the account that the key belongs to is disabled.
-        SCOPE: it is valid, but does not have the required scope.
-        NETWORK: it is valid, but does not reach the required network.
+    - malformed: it is not one of herod's tokens.
+    - signature: its signature is not by a key of herod.
+    - clock: it was issued in the future: the clocks of two machines differ.
+    - audience: it is for another resource, or from another herod.
+    - invalid: nobody holds such a key or secret. Only who presents the whole secret of a key is told more.
+    - expired: its time is over.
+    - revoked: it was revoked, or what it was made with was deleted or changed; this secret of a key was replaced.
+    - disabled: the key, or the account of the token, is disabled.
+    - owner_disabled: the account that the key belongs to is disabled.
+    - scope: it is valid, but does not have the required scope.
+    - network: it is valid, but does not reach the required network.
     """
 
     MALFORMED = "malformed"
