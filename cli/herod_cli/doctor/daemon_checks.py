@@ -145,7 +145,7 @@ def _check_answers(invocation: Invocation, client: Client, answers: Answers | Cl
         yield fail(
             "health",
             f"The daemon is {health.get('status')}{why}.",
-            "until then, repeat what you revoke, disable or delete: a restart undoes it. Its log says more",
+            "then repeat what was revoked, disabled or deleted meanwhile: its log names that, and a restart undoes it",
         )
     yield from _check_addresses(health.get("missing_addresses"))
     yield _check_version(version.get("version"))

@@ -97,7 +97,7 @@ def _find(facts: Facts, now: int) -> Iterator[AdminWarning]:
             code="store",
             level="now",
             message=f"The store is {facts.health}: {facts.reason or 'nothing can be changed'}",
-            fix="Do it soon: what was revoked, disabled or deleted meanwhile must be repeated, or a restart undoes it.",
+            fix="Then repeat what was revoked, disabled or deleted meanwhile: the log names it; a restart undoes it.",
             command="herod doctor",
         )
     if facts.audit_file_problem is not None:
