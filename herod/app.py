@@ -28,9 +28,9 @@ from herod.lasting_work import (
     end_waiting,
     finish_deletions_forever,
     flush_forever,
-    follow_health,
     log_audit_heads,
     purge_forever,
+    show_status,
 )
 from herod.maintenance.rotate_hero_secret import adopt_secret
 from herod.maintenance.sessions_of_removed_secrets import end_sessions_of_removed_secrets
@@ -142,7 +142,7 @@ async def _main(
         gc.freeze()  # everything allocated so far is long-lived: later collections need not walk it
         gc.set_threshold(*GC_THRESHOLDS)
         shutdown = trio.Event()
-        tell_status, tell_ready = _follow_listeners(listeners, process, notifier, store)
+        status, tell_ready = _follow_listeners(listeners, process, notifier, store)
         reloader = Reloader(settings, load, runtime=runtime, store=store, certificates=certificates, clock=_now)
         async with trio.open_nursery() as background:
             background.start_soon(_watch_signals, shutdown, reloader, copies, tell_ready, notifier)
@@ -164,7 +164,7 @@ async def _main(
                 )
             )
             background.start_soon(log_audit_heads, store)
-            background.start_soon(follow_health, store, tell_status)
+            background.start_soon(show_status, status, notifier.update)
             background.start_soon(copies.run)
             background.start_soon(finish_deletions_forever, store)
             if settings.manager.watchdog_seconds is not None:
@@ -191,34 +191,38 @@ async def _main(
     logger.info("herod has stopped")
 
 
+def _status(listeners: Listeners, process: ProcessState, store: Store) -> str:
+    """What the service manager shows: the addresses, and what is wrong."""
+    said = [listeners.status]
+    health, why = store.health
+    if health is not Health.OK:
+        said.append(f"the store is {health}: {why}")
+    audit_file = process.deployment.audit_file()
+    if audit_file is not None and audit_file.problem is not None:
+        said.append(f"the audit file is not written: {audit_file.problem}")
+    return "; ".join(said)
+
+
 def _follow_listeners(
     listeners: Listeners, process: ProcessState, notifier: SystemdNotifier, store: Store
-) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Tell pages and the service manager when an address is opened or lost.
+) -> tuple[Callable[[], str], Callable[[], None]]:
+    """Tell pages when an address is opened or lost.
 
     Returns:
-        What tells the service manager the addresses and what is wrong with the store; and what tells it besides that
-        herod is ready, or a reload is over.
+        What the service manager should show; and what tells it so, and that herod is ready or a reload is over.
     """
-
-    def status() -> str:
-        health, why = store.health
-        return listeners.status if health is Health.OK else f"{listeners.status}; the store is {health}: {why}"
-
-    def tell_status() -> None:
-        notifier.status(status())
+    status = partial(_status, listeners, process, store)
 
     def tell_changed() -> None:
         binds = tuple(one.label for one in listeners)
         process.deployment = replace(process.deployment, binds=binds, missing=listeners.missing)
-        tell_status()
 
     def tell_ready() -> None:
         listeners.try_missing()  # the administrator expects an answer now
         notifier.ready(status())
 
     listeners.on_change = tell_changed
-    return tell_status, tell_ready
+    return status, tell_ready
 
 
 def _make_dashboard(pipeline: Pipeline, frame_origins: frozenset[str]) -> Any:

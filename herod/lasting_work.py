@@ -22,15 +22,15 @@ __all__ = [
     "end_waiting",
     "finish_deletions_forever",
     "flush_forever",
-    "follow_health",
     "log_audit_heads",
     "purge_forever",
+    "show_status",
 ]
 
 logger = logging.getLogger("herod")
 
 FLUSH_SECONDS: Final = 1
-HEALTH_SECONDS: Final = 1
+STATUS_SECONDS: Final = 1
 PURGE_SECONDS: Final = 300
 AUDIT_HEAD_SECONDS: Final = 3600
 RETRY_SECONDS: Final = 60
@@ -99,16 +99,6 @@ async def finish_deletions_forever(store: Store) -> None:
             await store.change_notifier.wait()
 
 
-async def follow_health(store: Store, tell: Callable[[], None]) -> None:
-    """Call `tell` whenever the store's health has changed."""
-    before = store.health
-    while True:
-        await trio.sleep(HEALTH_SECONDS)
-        if (now := store.health) != before:
-            before = now
-            tell()
-
-
 async def log_audit_heads(store: Store) -> None:
     """Log the head of the audit chain every hour, so that a copy of the log elsewhere reveals a truncated audit log."""
     said = 0
@@ -118,3 +108,10 @@ async def log_audit_heads(store: Store) -> None:
         if row != said:
             said = row
             logger.info("audit chain at row %d, HMAC %s", row, mac)
+
+
+async def show_status(status: Callable[[], str], update: Callable[[str], None]) -> None:
+    """Keep the service manager's status line true."""
+    while True:
+        await trio.sleep(STATUS_SECONDS)
+        update(status())

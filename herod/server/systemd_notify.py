@@ -27,10 +27,18 @@ class SystemdNotifier:
 
     def __init__(self, address: str | None) -> None:
         self._address = "\0" + address[1:] if address is not None and address.startswith("@") else address
+        self._told = ""
 
     def ready(self, status: str) -> None:
         """Report that herod is serving; also ends a reload."""
+        self._told = status
         self._tell("READY=1", f"STATUS={status}")
+
+    def update(self, status: str) -> None:
+        """Set the status line, if `ready` or this said something else last."""
+        if status != self._told:
+            self._told = status
+            self.status(status)
 
     def reloading(self) -> None:
         """Report the start of a reload, with its time (systemd.service(5), `Type=notify-reload`)."""
@@ -45,7 +53,7 @@ class SystemdNotifier:
         self._tell("WATCHDOG=1")
 
     def status(self, text: str) -> None:
-        """Set the status line."""
+        """Set the status line for the moment."""
         self._tell(f"STATUS={text}")
 
     def _tell(self, *lines: str) -> None:

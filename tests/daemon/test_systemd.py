@@ -208,6 +208,26 @@ def test_the_manager_hears_that_the_store_is_read_only(folder: Path, manager: Ma
         assert process.wait(timeout=60) == 0
 
 
+def test_the_manager_hears_that_the_audit_file_is_not_written(folder: Path, manager: Manager) -> None:
+    """The status line says it, and why."""
+    kept = folder / "kept"
+    kept.mkdir()
+    env = environment(folder, HERO_SECRET=SECRET, NOTIFY_SOCKET=str(manager.path))
+    bind, file = f"unix:{folder}/herod.sock", kept / "audit.log"
+    command = [*COMMAND, "serve", "--bind", bind, "--store", "memory:", "--audit-file", str(file)]
+    well = f"STATUS=listening on {bind}"
+    with started(command, env, folder) as process:
+        assert manager.wait_for("READY=1") == ["READY=1", well]
+        kept.rename(folder / "gone")
+        process.send_signal(signal.SIGHUP)
+        manager.wait_for(f"{well}; the audit file is not written: {file}: No such file or directory")
+        kept.mkdir()
+        process.send_signal(signal.SIGHUP)
+        manager.wait_for(well)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+
+
 def test_a_manager_that_is_gone(folder: Path) -> None:
     """Without a listening manager the daemon starts, logs it, and serves."""
     env = environment(folder, HERO_SECRET=SECRET, NOTIFY_SOCKET=f"{folder}/nobody")

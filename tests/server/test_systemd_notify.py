@@ -42,6 +42,17 @@ def test_messages(manager: tuple[str, socket.socket]) -> None:
     assert heard.recv(999) == b"WATCHDOG=1"
     notifier.status("so so")
     assert heard.recv(999) == b"STATUS=so so"
+    notifier.ready("well")
+    notifier.update("well")
+    notifier.reloading()
+    notifier.update("well")
+    notifier.update("not well")
+    notifier.update("not well")
+    notifier.update("well")
+    said = [heard.recv(999) for _ in range(4)]
+    assert said[0] == b"READY=1\nSTATUS=well"
+    assert said[1].startswith(b"RELOADING=1\n")
+    assert said[2:] == [b"STATUS=not well", b"STATUS=well"]
 
 
 def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:

@@ -309,8 +309,8 @@ FIXED: Final[dict[str, dict[str, str]]] = {
         "seconds after a refused change until herod tries by itself whether there is room again": (
             "herod.store.sqlite.group_commit:TRY_AGAIN_SECONDS"
         ),
-        "seconds after which a change of the store's health reaches the service manager": (
-            "herod.lasting_work:HEALTH_SECONDS"
+        "seconds after which the service manager is told that its status line has changed": (
+            "herod.lasting_work:STATUS_SECONDS"
         ),
         "milliseconds of waiting for another process's lock of the database": (
             "herod.store.sqlite.disk.open_database:BUSY_MILLISECONDS"
