@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from herod_client.core.errors import SettingsError
 
-__all__ = ["MARK", "decode_text", "parse_json", "parse_secret"]
+__all__ = ["MARK", "decode_text", "is_text", "parse_json", "parse_secret"]
 
 MARK: Final = "\ufeff"
 # Byte order marks (Unicode 15.0, section 23.8) of other encodings; the longer first.
@@ -45,6 +45,15 @@ def decode_text(content: bytes, name: str, *, otherwise: str = "is it the right 
         if _TEXT_BYTES.issuperset(content[:_SAMPLE]):  # such as Latin-1
             raise SettingsError(f"{name} is not UTF-8: save it as UTF-8.") from None
         raise SettingsError(f"{name} is not text (UTF-8): {otherwise}") from None
+
+
+def is_text(content: bytes) -> bool:
+    """Whether it is text in UTF-8, UTF-16 or UTF-32."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return _other_encoding(content) is not None
+    return True
 
 
 def parse_secret(text: str, name: str, *, otherwise: str = "keep only the secret in it.") -> str:
@@ -107,7 +116,7 @@ def _describe(character: str) -> str:
 def _other_encoding(content: bytes) -> str | None:
     """The encoding that this text has instead of UTF-8, by its byte order mark or its NULs; None if unknown."""
     for mark, name in _OTHER_MARKS:
-        if content.startswith(mark) and _decodes(content, name):
+        if content.startswith(mark) and len(content) >= 4 and _decodes(content, name):
             return name
     sample = content[:_SAMPLE]
     even, odd = sample[0::2], sample[1::2]
@@ -119,7 +128,7 @@ def _other_encoding(content: bytes) -> str | None:
 
 def _decodes(content: bytes, encoding: str) -> bool:
     try:
-        content.decode(encoding)
+        content[: len(content) // 4 * 4].decode(encoding)  # it may be cut
     except UnicodeDecodeError:
         return False
     return True

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from herod.credentials.imported_secret_hashes import hash_key_id
+from herod.input_text import decode_text
 from herod.maintenance.accounts_file_field_checks import (
     Problem,
     SecretEntry,
@@ -26,7 +27,7 @@ from herod.maintenance.accounts_file_field_checks import (
 )
 from herod.pipeline.email_addresses import parse_email
 from herod.pipeline.text_normalization import parse_name
-from herod_client.core.errors import InvalidRequest, RuntimeFailure
+from herod_client.core.errors import InvalidRequest, RuntimeFailure, SettingsError
 from herod_client.core.scope_graph import READ, SCOPE_NAME, ScopeGraph, split_scope
 
 __all__ = ["FORMAT", "AccountEntry", "Entries", "KeyEntry", "parse_entries"]
@@ -137,8 +138,10 @@ def parse_entries(content: bytes, graph: ScopeGraph, *, now: int) -> Entries:
             secrets.
     """
     try:
-        table = tomllib.loads(content.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+        table = tomllib.loads(decode_text(content, "the decrypted file"))
+    except SettingsError as error:
+        raise RuntimeFailure(str(error)) from None
+    except (tomllib.TOMLDecodeError, RecursionError):
         raise RuntimeFailure("the file can be decrypted, but is not a list of accounts in TOML") from None
     return _Reading(graph, now).read(table)
 

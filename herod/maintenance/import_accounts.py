@@ -27,6 +27,7 @@ from herod.credentials.secret_hashes import hash_secret
 from herod.credentials.secret_normal_form import normal_secret
 from herod.file_ownership import starting_uid
 from herod.input_files import read_input
+from herod.input_text import is_text
 from herod.maintenance.accounts_file_field_checks import SecretEntry
 from herod.maintenance.accounts_file_parser import AccountEntry, Entries, KeyEntry, parse_entries
 from herod.maintenance.restore_reconciliation import offline_event
@@ -328,8 +329,4 @@ def _decrypt(file: Path, secret: str) -> bytes:
 
 def _is_plain(content: bytes) -> bool:
     """Whether the content is text: encrypted content of more than a few bytes never is."""
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return len(content) > 40
+    return len(content) > 40 and is_text(content)

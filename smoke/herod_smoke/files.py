@@ -38,12 +38,22 @@ def load(path: Path, *, follow: bool = True) -> str:
             piece = os.read(descriptor, MAX_BYTES)
             content += piece
             if not piece:
-                return content.decode()
+                return _decode(content)
             if len(content) > MAX_BYTES:
                 raise OSError(errno.EFBIG, f"it is over {MAX_BYTES} bytes")
         raise TimeoutError(errno.ETIMEDOUT, f"nothing came from it for {PIPE_SECONDS} s")
     finally:
         os.close(descriptor)
+
+
+def _decode(content: bytes) -> str:
+    """UTF-8, without a byte order mark."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or content[1:2] == b"\0" or (content[:1] == b"\0" != content[1:2]):
+        raise ValueError("it is UTF-16: save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8: save it as UTF-8") from None
 
 
 def save(path: Path, content: bytes) -> None:

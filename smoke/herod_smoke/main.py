@@ -238,14 +238,20 @@ def _admin(connection: SmokeConnection, key: str | None, *, is_peer: bool) -> He
 
 
 def _secret(text: str, option: str) -> str:
-    if not text.startswith("@"):
-        if text not in os.environ.values():
-            _say(f"herod-smoke: warning: {option} on the command line can be seen by every local user: use @FILE")
-        return text
-    try:
-        return load(Path(text[1:])).strip()
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"{option}: cannot read {text[1:]}: {error}") from error
+    secret = text
+    if text.startswith("@"):
+        try:
+            secret = load(Path(text[1:])).strip()
+        except (OSError, ValueError) as error:
+            raise click.UsageError(f"{option}: cannot read {text[1:]}: {error}") from error
+    elif text not in os.environ.values():
+        _say(f"herod-smoke: warning: {option} on the command line can be seen by every local user: use @FILE")
+    if not secret:
+        raise click.UsageError(f"{option}: {text[1:] or 'the value'} is empty: put the key in it")
+    if not (secret.isascii() and secret.isprintable()):
+        where = text[1:] if text.startswith("@") else "the value"
+        raise click.UsageError(f"{option}: {where} has a line end or a character that no key has: keep only the key")
+    return secret
 
 
 def _say(text: str) -> None:

@@ -131,3 +131,32 @@ def test_files_that_will_not_do(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert message in done.stderr.splitlines()[-1]
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_byte_order_mark_is_skipped(tmp_path: Path, line_end: str) -> None:
+    """Files that Windows saved work, of a chain too: OpenSSL alone would leave out the first certificate."""
+    cert, key = make_certificate(tmp_path)
+    trusted = cert.read_bytes()
+    other, _ = make_certificate(tmp_path, name="other")
+    for path, text in ((cert, cert.read_text() + other.read_text()), (key, key.read_text())):
+        path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", line_end).encode())
+    config = tmp_path / "herod.toml"
+    config.write_text(f'tls_cert = "{cert.name}"\ntls_key = "{key.name}"\n')
+    with running(tmp_path, "--config", str(config)) as daemon:
+        (tmp_path / "trusted.pem").write_bytes(trusted)
+        assert curl(daemon, ca="trusted.pem")[0] == 0
+        assert "its dates cannot be read" not in daemon.log.read_text()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("option", ["--tls-cert", "--tls-key"])
+def test_another_encoding_is_named(tmp_path: Path, option: str, encoding: str) -> None:
+    """A file in UTF-16, as PowerShell writes it, is named."""
+    files = dict(zip(("--tls-cert", "--tls-key"), make_certificate(tmp_path), strict=True))
+    path = files[option]
+    path.write_bytes(path.read_text().encode(encoding))
+    arguments = [part for name, file in files.items() for part in (name, str(file))]
+    done = herod("serve", "--bind", "127.0.0.1:0", *arguments, env=environment(tmp_path, HERO_SECRET=SECRET))
+    assert done.returncode == 2
+    assert done.stderr == f"herod: {option}: {path} is {encoding.upper()[:6]}: save it as UTF-8.\n"

@@ -159,6 +159,21 @@ def test_files_that_are_refused(text: str, why: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "why"),
+    [("utf-16", "is UTF-16: save it as UTF-8"), ("utf-16-be", "is UTF-16"), ("latin-1", "is not UTF-8: save it")],
+)
+def test_encodings(encoding: str, why: str) -> None:
+    """A byte order mark and Windows' line ends in the encrypted text are skipped; another encoding is named."""
+    text = '[[users]]\r\nclient_id = "c1"\r\nname = "Zoë"\r\n'
+    (account,) = parse_entries(text.encode("utf-8-sig"), GRAPH, now=NOW).accounts
+    assert account.name == "Zoë"
+    with pytest.raises(RuntimeFailure, match=f"the decrypted file {why}"):
+        parse_entries(text.encode(encoding), GRAPH, now=NOW)
+    with pytest.raises(RuntimeFailure, match="TOML"):
+        parse('[[users]]\nclient_id = "c1"\nclient_id = "c2"')
+
+
 def key_of(owner: str) -> str:
     """A key with the key of its hash."""
     secret_hash = f"hmac-sha256:{hash_key_id(bytes.fromhex('11' * 32))}:{'ab' * 32}"

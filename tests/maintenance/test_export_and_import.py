@@ -342,8 +342,9 @@ async def test_files_that_do_not_open(tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match="cannot be decrypted"):
             import_accounts(settings(path), written(tmp_path / "bad", bad))
     plain = '[[users]]\nclient_id = "c1"\nemail = "ada@example.org"\n'
-    with pytest.raises(RuntimeFailure, match="not encrypted"):
-        import_accounts(settings(path), written(tmp_path / "bad", plain.encode()))
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"):
+        with pytest.raises(RuntimeFailure, match="not encrypted"):
+            import_accounts(settings(path), written(tmp_path / "bad", plain.encode(encoding)))
     with pytest.raises(RuntimeFailure, match="No such file"):
         import_accounts(settings(path), tmp_path / "missing")
     with pytest.raises(RuntimeFailure, match="over"):

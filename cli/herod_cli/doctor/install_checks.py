@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Final
 
 from herod.input_files import read_input
+from herod.input_text import decode_text
 from herod_cli.doctor.findings import Finding, fail, ok, warn
 from herod_cli.shared.cli_version import cli_version
 from herod_cli.shared.secret_files import is_private
 from herod_client.connection_diagnosis import owner
+from herod_client.core.errors import SettingsError
 
 __all__ = ["check_install"]
 
@@ -78,8 +80,11 @@ def check_install() -> Iterator[Finding]:
         return
     try:
         unit = _load_unit(path)
-    except (OSError, UnicodeDecodeError) as error:
-        yield warn("install", f"{path} cannot be read: {error}", "run this as root")
+    except OSError as error:
+        yield warn("install", f"{path} cannot be read: {error.strerror}.", "run this as root")
+        return
+    except SettingsError as error:
+        yield warn("install", str(error))
         return
     yield from _check_unit(unit)
     yield from _check_account(unit)
@@ -96,7 +101,7 @@ def _load_unit(path: Path) -> Unit:
     said: dict[str, str] = {}
     secrets: dict[str, Path] = {}
     for file in (path, *(dropins[name] for name in sorted(dropins))):
-        for line in read_input(file, MAX_UNIT)[0].decode().splitlines():
+        for line in decode_text(read_input(file, MAX_UNIT)[0], str(file)).splitlines():
             key, equals, value = line.strip().partition("=")
             if key == "LoadCredential":
                 name, _, place = value.partition(":")

@@ -7,12 +7,13 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from json import loads
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from herod.input_files import open_input
+from herod.input_text import decode_text, is_text, parse_json
 from herod_cli.exit_codes import FailureError
+from herod_client.core.errors import SettingsError
 
 __all__ = ["Comparison", "Difference", "FetchRows", "compare"]
 
@@ -183,6 +184,8 @@ def _lines(path: Path) -> Iterator[_Line]:
             source = cast("BinaryIO", gzip.GzipFile(fileobj=plain)) if packed else plain
             while text := source.readline(MAX_LINE_BYTES):
                 number += 1
+                if number == 1:
+                    text = _check_encoding(text, file)
                 if before is not None and not (before.text.strip() and text.startswith(before.text.rstrip(b"\n"))):
                     yield before
                 row = _parse(text)
@@ -197,6 +200,20 @@ def _lines(path: Path) -> Iterator[_Line]:
         yield before
 
 
+def _check_encoding(text: bytes, file: str) -> bytes:
+    """The first line without a byte order mark.
+
+    Raises:
+        FailureError: it is not UTF-8.
+    """
+    try:
+        return decode_text(text, file).encode()
+    except SettingsError as error:
+        if is_text(text):  # in another encoding
+            raise FailureError(str(error)) from None
+        return text
+
+
 def _is_cut(text: bytes) -> bool:
     """Whether the file ends before the line does."""
     return not text.endswith(b"\n") and len(text) < MAX_LINE_BYTES
@@ -205,8 +222,8 @@ def _is_cut(text: bytes) -> bool:
 def _parse(text: bytes) -> Row | None:
     """The row of a line; None if it is no row. Lines of herod's own log (`--audit-log`) have one too."""
     try:
-        row = loads(text)
-    except (ValueError, RecursionError):
+        row = parse_json(text.decode(), "the line")
+    except (UnicodeDecodeError, SettingsError):
         return None
     if not isinstance(row, dict) or type(row.get("seq")) is not int or not 0 < row["seq"] < 2**63:
         return None

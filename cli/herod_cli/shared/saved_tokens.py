@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from herod.file_ownership import require_own_path
 from herod.input_files import open_regular
+from herod.input_text import decode_text, parse_json
 from herod_cli.exit_codes import FailureError
 from herod_cli.shared.secret_files import is_private, replace_private
+from herod_client.core.errors import SettingsError
 
 __all__ = ["SavedTokens", "credentials_path"]
 
@@ -99,14 +101,13 @@ def _load(path: Path) -> dict[str, dict[str, Any]]:
             f"{path} can be read or written by others, so it is not used.",
             hint=f"chmod 600 {path}, or delete it and run `herod login` again",
         )
-    import msgspec  # needed only if a sign-in is saved
-
+    hint = "delete it and run `herod login` again"
     try:
-        match msgspec.json.decode(content):
+        match parse_json(decode_text(content, str(path)), str(path)):
             case {"version": 1, "sign_ins": dict(sign_ins)} if all(
                 isinstance(sign_in, dict) for sign_in in sign_ins.values()
             ):
                 return sign_ins
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass
-    raise FailureError(f"{path} is damaged or of a newer version.", hint="delete it and run `herod login` again")
+    except SettingsError as error:
+        raise FailureError(str(error), hint=hint) from None
+    raise FailureError(f"{path} is damaged or of a newer version.", hint=hint)

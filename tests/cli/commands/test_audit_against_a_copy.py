@@ -96,6 +96,19 @@ def test_rotated_and_compressed(log: Log, verify: Typed) -> None:
     assert (code, copy["equal"], copy["difference"]) == (0, 500, None)
 
 
+def test_encodings(log: Log, verify: Typed, herod: Typed, tmp_path: Path) -> None:
+    """A byte order mark is skipped, another encoding is named, and a line with a name twice is no row."""
+    content = encode(*log.rows.values())
+    assert verify(b"\xef\xbb\xbf" + content)[1]["equal"] == 500
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+        path = tmp_path / "copy"
+        path.write_bytes(content.decode().encode(encoding))
+        ended = herod("audit", "verify", "--against", str(path))
+        assert (ended.code, ended.err) == (1, f"herod: {path} is {encoding.upper()[:6]}: save it as UTF-8.\n")
+    code, copy = verify(content.replace(b'{"seq": 7,', b'{"seq": 7, "seq": 7,'))
+    assert (code, copy["difference"]["kind"], copy["difference"]["line"]) == (1, "unreadable", 7)
+
+
 def test_a_part_is_no_difference(log: Log, verify: Typed) -> None:
     """Rows before and after those of the copy are counted, and are no difference."""
     code, copy = verify(encode(*(log.rows[seq] for seq in range(101, 301))))
