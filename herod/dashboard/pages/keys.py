@@ -83,7 +83,7 @@ class KeysPage:
                 scope=given_scope(fields),
                 networks=given_networks(fields),
                 expires_at=end_of(fields, now=self._gateway.pipeline.now()),
-                **await self._whose(visit, fields),
+                **_whose(fields),
             )
         except HerodError as error:
             return await self._form(visit, fields, error)
@@ -94,13 +94,10 @@ class KeysPage:
         order = asked.get("order", "newest")
         if asked.get("state") == "expired" and "order" not in asked and self._gateway.may(visit, "users.get"):
             order = "expires"  # where they come first
-        owner = asked.get("owner", "")
-        if "@" in owner:
-            owner = (await self._gateway.call(visit, "users.get", email=owner)).client_id
         return await self._gateway.call(
             visit,
             "keys.list",
-            owner=owner,
+            owner=asked.get("owner"),
             order=order,
             kind=asked.get("kind"),
             state=asked.get("state"),
@@ -119,22 +116,6 @@ class KeysPage:
                 continue  # deleted since
             found[owner] = user.email or user.name
         return found
-
-    async def _whose(self, visit: Visit, fields: Mapping[str, str]) -> dict[str, str]:
-        """The kind and owner of a new key, from the form's choice."""
-        match fields.get("for", "me"):
-            case "me":
-                return {"kind": "user"}
-            case "service":
-                return {"kind": "service"}
-            case "owner":
-                who = fields.get("owner", "").strip()
-                if not who:
-                    raise InvalidRequest("Give the owner of the key: an email or a client_id.")
-                ref = {"email": who} if "@" in who else {"client_id": who}
-                return {"kind": "user", "owner": (await self._gateway.call(visit, "users.get", **ref)).client_id}
-            case _:
-                raise InvalidRequest("Choose whose key it is.")
 
     async def _form(self, visit: Visit, fields: Mapping[str, str], error: HerodError | None = None) -> Page:
         is_admin = self._gateway.may(visit, "users.get")
@@ -155,3 +136,19 @@ class KeysPage:
             ends=ENDS,
             may_create=self._gateway.may(visit, "keys.create"),
         )
+
+
+def _whose(fields: Mapping[str, str]) -> dict[str, str]:
+    """The kind and owner of a new key, from the form's choice."""
+    match fields.get("for", "me"):
+        case "me":
+            return {"kind": "user"}
+        case "service":
+            return {"kind": "service"}
+        case "owner":
+            who = fields.get("owner", "").strip()
+            if not who:
+                raise InvalidRequest("Give the owner of the key: an email, a client_id or a unique name.")
+            return {"kind": "user", "owner": who}
+        case _:
+            raise InvalidRequest("Choose whose key it is.")
