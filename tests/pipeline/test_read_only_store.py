@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from herod.identity.credential_types import Bearer, PeerClaim, Presented, SessionCookie
+from herod.identity.effective_principals import LOCAL_ADMIN_ID
 from herod.operations.operation_table import OPERATIONS
 from herod.pipeline.operation_definition import GivesNothing, Operation
 from herod.scopes.principal import Peer, Source
-from herod.store.store_interface import NotWritten, Writer
+from herod.store.store_interface import Health, NotWritten, Writer
 from herod_client.core.errors import (
     BadCredentials,
     Conflict,
@@ -60,9 +61,18 @@ def test_whatever_ends_access_does_so_in_memory_too(operation: Operation) -> Non
      ("session.end_all", "nothing")],
 )  # fmt: skip
 async def test_what_is_in_force_until_the_restart_is_said(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch, name: str, parameter: str, error: Unavailable, said: str
+    harness: Harness,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    parameter: str,
+    error: Unavailable,
+    said: str,
 ) -> None:
-    """The answer neither claims that nothing was changed, nor is it a success: it says how long, and to repeat it."""
+    """The answer neither claims that nothing was changed, nor is it a success: it says how long, and to repeat it.
+
+    The log names what it was.
+    """
     user = await harness.user()
     rule = await harness.admin("peers.allow", uid=4000, scope="read")
     given: dict[str, dict[str, str]] = {
@@ -82,6 +92,9 @@ async def test_what_is_in_force_until_the_restart_is_said(
         await harness.admin(name, **given[parameter])
     assert caught.value.message == said
     assert caught.value.hint == "repeat it when GET /health answers ok"
+    (line,) = [vars(record) for record in caplog.records if "in force until the restart" in record.getMessage()]
+    assert (line["operation"], line["actor"]) == (name, LOCAL_ADMIN_ID)
+    assert line["target"]
     with pytest.raises(Unavailable) as other:
         await harness.admin("users.scope", client_id=user.client_id, scope="user")
     assert "in force" not in other.value.message
@@ -271,6 +284,22 @@ async def test_all_sessions_end_in_memory(harness: Harness, monkeypatch: pytest.
     assert (await harness.call("whoami", here, ADMIN_SOURCE)).kind == "local_admin"
     harness.clock.now += 1
     assert (await harness.call("whoami", await users[0].session(), TCP)).sub == users[0].client_id
+
+
+async def test_the_log_does_not_repeat_that_the_store_cannot_be_written(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What waits in memory every second is not logged while health says why; at the end, what is lost is."""
+    with pytest.raises(BadCredentials):
+        await harness.call("stats")
+    monkeypatch.setattr(harness.store, "write", _refuse)
+    monkeypatch.setattr(type(harness.store), "health", property(lambda _: (Health.READ_ONLY, "the disk is full")))
+    for _ in range(3):
+        harness.clock.now += 60
+        await harness.pipeline.flush()
+    assert caplog.messages == []
+    await harness.pipeline.flush(is_last=True)
+    assert caplog.messages == ["the counted audit events could not be written to the store"]
 
 
 async def test_nothing_counts_that_was_not_stored(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:

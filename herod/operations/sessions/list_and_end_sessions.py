@@ -153,9 +153,11 @@ def _end_all_in_memory(reader: Reader, context: Context, params: EndSessions, ac
     """End the sessions, and the codes for new ones, in this process while the store cannot be written."""
     if params.everyone:
         check_target(context, *_everything(context))
+        context.target = EVERYONE
         context.runtime.session_codes.clear()
     else:
-        context.runtime.session_codes.drop(context.principal.id if account is None else account.id)
+        context.target = context.principal.id if account is None else account.id
+        context.runtime.session_codes.drop(context.target)
     group = EVERYONE if params.everyone else _group(reader, context, account)
     context.runtime.end_sessions(group, now=context.now, but=context.principal.credential)
 

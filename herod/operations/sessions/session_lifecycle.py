@@ -97,7 +97,8 @@ def session_create(tx: Writer, context: Context, params: CreateSession) -> Opene
 
 def _end_in_memory(reader: Reader, context: Context, params: DeleteSession, record: None) -> None:
     """End the calling session in this process while the store cannot be written."""
-    context.runtime.switch_off(context.principal.credential)
+    context.target = context.principal.credential
+    context.runtime.switch_off(context.target)
 
 
 @command(

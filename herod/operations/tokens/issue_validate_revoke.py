@@ -187,6 +187,7 @@ def _revoke_in_memory(reader: Reader, context: Context, params: RevokeToken, rec
     """Revoke a token in this process while the store cannot be written."""
     claims = _revocable(reader, context, params.token)
     if claims is not None:
+        context.target = claims.jti
         context.runtime.revoked[_mark(claims)] = claims.exp
         context.runtime.counters["unwritten"] += 1
 
