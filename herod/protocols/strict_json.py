@@ -29,9 +29,8 @@ _GZIP: Final = b"\x1f\x8b"
 # The first bytes of `{`, `[` or a mark in other encodings (RFC 4627, section 3).
 _UTF_32: Final = re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff|\0\0\0[^\0]|[^\0]\0\0\0", re.DOTALL)
 _UTF_16: Final = re.compile(rb"\xff\xfe|\xfe\xff|\0[^\0]|[^\0]\0", re.DOTALL)
-# The first half of a pair of surrogates, and how near the end the parser misses the second one's bytes.
-_HALF: Final = re.compile(rb"\\u[dD][89abAB]")
-_HALF_BYTES: Final = 16
+# The first half of a pair of surrogates, so near the end that the parser misses bytes of the second.
+_HALF: Final = re.compile(rb"\\u[dD][89abAB].{0,10}\Z", re.DOTALL)
 _PLACE: Final = re.compile(r" \(byte (\d+)\)\Z")
 # What msgspec says, in words that help.
 _WORDS: Final = {
@@ -152,7 +151,7 @@ def json_fault(body: bytes, error: Exception) -> InvalidRequest:
     except UnicodeDecodeError as wrong:
         return InvalidRequest(f"The JSON is not UTF-8 after {wrong.start} bytes: send it in UTF-8.")
     said = str(error)
-    if "surrogate" in said or ("truncated" in said and _HALF.search(body[-_HALF_BYTES:])):
+    if "surrogate" in said or ("truncated" in said and _HALF.search(body)):
         return InvalidRequest("The JSON has half of a surrogate pair in it: write the whole character.")
     return InvalidRequest(_words_for(said.removeprefix("JSON is malformed: ")))
 

@@ -71,7 +71,7 @@ def test_nothing_is_loaded_before_a_browser_comes(tmp_path: Path) -> None:
         daemon.curl("/ui/sign-in", "-X", "DELETE")
         daemon.curl("/", "-H", "Host: evil.example", tcp=True)
         daemon.curl("/", "-H", "Origin: http://evil.example")
-        exchange(daemon, b"GET http://localhost/ui/ HTTP/1.1\r\nHost: localhost\r\n\r\n", tcp=True)
+        exchange(daemon, b"GET http://evil.example/ui/ HTTP/1.1\r\nHost: localhost\r\n\r\n", tcp=True)
         assert not has_loaded_pages(daemon)
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda _: daemon.curl("/")[0], range(8)))
@@ -166,9 +166,9 @@ HOSTILE: dict[str, tuple[bytes, list[int]]] = {
     "h2c, bad settings": (page("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: %%%"), [200]),
     "http/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [400]),
     "http/2 preface behind a page": (PAGE + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [200, 400]),
-    "absolute form": (page(first="GET http://localhost/ HTTP/1.1"), [400]),
-    "absolute form, foreign": (page(first="GET http://evil.example/ui/ HTTP/1.1"), [400]),
-    "connect": (page(first="CONNECT localhost:443 HTTP/1.1"), [400]),
+    "absolute form": (page(first="GET http://localhost/ HTTP/1.1"), [200]),
+    "absolute form with a user": (page(first="GET http://me@localhost/ HTTP/1.1"), [400]),
+    "connect": (page(first="CONNECT localhost:443 HTTP/1.1"), [405]),
     "te and cl": (page("Transfer-Encoding: chunked", "Content-Length: 3", first=POST_FORM) + b"0\r\n\r\n", [400]),
     "cl and te": (page("Content-Length: 3", "Transfer-Encoding: chunked", first=POST_FORM) + b"0\r\n\r\n", [400]),
     "te on a get": (page("Transfer-Encoding: chunked") + b"0\r\n\r\n" + API, [200]),
@@ -210,6 +210,7 @@ def test_foreign_hosts_and_origins(daemon: Daemon, *, tcp: bool) -> None:
     """Foreign hosts and origins are refused before a page is rendered."""
     if tcp:
         assert daemon.curl("/", "-H", "Host: evil.example", tcp=True)[0] == 421
+        assert statuses(exchange(daemon, page(first="GET http://evil.example/ui/ HTTP/1.1"), tcp=True)) == [421]
     assert daemon.curl("/ui/sign-in", "-H", "Origin: http://localhost:9", "-d", FORM, tcp=tcp)[0] == 403
     assert daemon.curl("/ui/sign-in", "-d", FORM, tcp=tcp)[0] == 400
 

@@ -7,6 +7,7 @@ import pytest
 
 from herod.protocols.error_codes import INTERNAL, row_of
 from herod.protocols.responses import envelope_error, oauth_error, plain_error
+from herod.store.store_interface import NotWritten
 from herod_client.core import errors
 from herod_client.core.errors import HerodError
 
@@ -28,6 +29,7 @@ PUBLISHED = {
     "Unauthenticated": ("bad_credentials", 401, 4001, "invalid_client"),
     "BadCredentials": ("bad_credentials", 401, 4001, "invalid_client"),
     "BadToken": ("bad_token", 401, 4001, "invalid_client"),
+    "FutureToken": ("bad_token", 401, 4001, "invalid_client"),
     "ExpiredToken": ("expired_token", 401, 4001, "invalid_client"),
     "RevokedToken": ("revoked_token", 401, 4001, "invalid_client"),
     "Disabled": ("disabled", 401, 4001, "invalid_client"),
@@ -39,6 +41,7 @@ PUBLISHED = {
     "Conflict": ("conflict", 409, 4009, "invalid_request"),
     "RateLimited": ("rate_limited", 429, 4029, "invalid_request"),
     "Unavailable": ("unavailable", 503, 5003, "temporarily_unavailable"),
+    "NotWritten": ("unavailable", 503, 5003, "temporarily_unavailable"),
 }
 ABSTRACT = {"PermissionDenied"}
 
@@ -56,8 +59,12 @@ def make(kind: type[HerodError]) -> HerodError:
         return errors.RateLimited("Slow down.", retry_after=7)
     if kind is errors.MethodNotAllowed:
         return errors.MethodNotAllowed("No.", allowed=("GET", "HEAD"))
+    if kind is errors.FutureToken:
+        return errors.FutureToken("No.", begins=1_800_000_000)
     if kind is errors.MissingScope:
         return errors.MissingScope("No.", missing="admin", hint="herod user scope X admin")
+    if kind is NotWritten:
+        return NotWritten("The disk is full", "make room", reason="disk_full")
     return kind("No.")
 
 
