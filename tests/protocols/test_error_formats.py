@@ -95,6 +95,35 @@ async def test_options(harness: Harness) -> None:
     assert (await harness.request("OPTIONS", "/rpc", headers={"origin": "https://evil.example"})).status == 403
 
 
+KEYS = {
+    "Error": {"error"},
+    "ApiError": {"error", "meta"},
+    "OAuthError": {"error", "error_description"},
+    "RpcError": {"jsonrpc", "id", "error"},
+}
+
+
+async def test_the_document_says_so(harness: Harness) -> None:
+    """The OpenAPI document gives the errors before routing the format that each path answers with."""
+    document = (await harness.request("GET", "/openapi.json")).json
+    seen = set()
+    for path, item in document["paths"].items():
+        for method, described in item.items():
+            responses = described["responses"]
+            for headers, status in (
+                ({"host": "evil"}, 421),
+                ({"origin": "null"}, 403),
+                ({"content-encoding": "br"}, 415),
+            ):
+                answer = await harness.request(method.upper(), path, headers=headers)
+                assert answer.status == status
+                if str(status) in responses:
+                    name = responses[str(status)]["$ref"].rpartition("/")[2].removesuffix(str(status))
+                    assert answer.json.keys() == KEYS[name], (path, status)
+                    seen.add((name, status))
+    assert seen == {(name, status) for name in KEYS for status in (403, 415, 421)}
+
+
 # What is wrong with a head → its lines after the first, the status, and the one of JSON-RPC.
 HEADS = {
     "two Authorization headers": (["Host: localhost", "Authorization: Bearer a", "authorization: Peer"], 400, 200),
