@@ -32,6 +32,7 @@ from herod_client.core.grants import intersect_grants
 
 __all__ = [
     "EVERYONE",
+    "LOCAL_ADMIN_VIA",
     "cookie_principal",
     "key_behind",
     "parent_of",
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 GONE: Final = "The credential behind this token or session no longer exists: sign in again."
+LOCAL_ADMIN_VIA: Final = "local_admin"
 EVERYONE: Final = "*"  # the id of the session epoch of all subjects
 SESSION_OVER: Final = "Your session has ended: sign in again."
 
@@ -54,7 +56,7 @@ def via_of(principal: Principal) -> str:
     if principal.method in (AuthMethod.USER_KEY, AuthMethod.SERVICE_KEY):
         return f"{principal.method}:{principal.credential}:{principal.key_epoch}"
     if principal.kind is PrincipalKind.LOCAL_ADMIN:
-        return "local_admin"
+        return LOCAL_ADMIN_VIA
     return str(principal.method)
 
 

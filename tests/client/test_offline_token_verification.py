@@ -328,6 +328,22 @@ def test_who_is_gone(times: Times) -> None:
         checker.verify(token())
 
 
+@pytest.mark.parametrize(
+    ("started_at", "expected"),
+    [(NOW, BadToken), (NOW + 9, RevokedToken), (NOW + 10, RevokedToken), (None, RevokedToken)],
+)
+def test_another_herods_local_admin(times: Times, started_at: int | None, expected: type[Exception]) -> None:
+    """A local admin's token of another process is foreign if it was issued since herod started, and else revoked."""
+    rules = {**RULES, **({} if started_at is None else {"started_at": started_at})}
+    here = subject("local-admin", kind="local_admin", epoch=7)
+    times.now = NOW + 10
+    checker = times.checker(everything(here, rules=rules))
+    there = token(sub="local-admin", via="local_admin", epoch=8, iat=NOW + 9)
+    with pytest.raises(expected):
+        checker.verify(there)
+    assert checker.verify(token(sub="local-admin", via="local_admin", epoch=7)).kind == "local_admin"
+
+
 def test_a_clock_that_is_ahead(times: Times) -> None:
     """A token of the future is refused with how far the clocks differ, until its time has come."""
     checker = times.checker()

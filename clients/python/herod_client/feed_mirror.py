@@ -45,6 +45,7 @@ class FeedRules(msgspec.Struct, frozen=True):
     token_ttl: int
     scopes: dict[str, tuple[str, ...]]
     networks: tuple[str, ...] = ("*",)
+    started_at: int | None = None
 
 
 class FeedChanges(msgspec.Struct, frozen=True):

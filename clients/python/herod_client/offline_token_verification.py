@@ -274,5 +274,8 @@ def _holder(picture: FeedSnapshot, claims: Claims) -> FeedSubject:
     if not holder.is_enabled:
         raise Disabled("This account is disabled: ask an admin to enable it.")
     if holder.epoch != claims.epoch:
+        started_at = picture.rules.started_at
+        if holder.kind == "local_admin" and started_at is not None and claims.iat > started_at:
+            raise unknown_subject()  # it is not from this start of this herod, nor from one before
         raise RevokedToken("The credential behind this token no longer exists: sign in again.")
     return holder

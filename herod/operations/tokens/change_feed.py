@@ -82,7 +82,8 @@ class Taken(msgspec.Struct, frozen=True):
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """How to verify tokens: their two issuers, their longest lifetime in seconds, and what each scope includes.
 
-    `networks` are those that a service may require: the ones of the settings, or `*` for any.
+    `networks` are those that a service may require: the ones of the settings, or `*` for any. `started_at` is when this
+    herod started, in Unix seconds: an unknown local admin's token from since then is another herod's.
     """
 
     issuer: str
@@ -90,6 +91,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     token_ttl: int
     scopes: dict[str, list[str]]
     networks: list[str]
+    started_at: int
 
 
 class TokenChangesAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -314,6 +316,7 @@ def _rules(runtime: Runtime) -> Rules:
             for name in names
         },
         networks=networks_list(runtime.config.networks),
+        started_at=runtime.started_at,
     )
 
 

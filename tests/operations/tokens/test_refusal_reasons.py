@@ -203,7 +203,6 @@ async def test_another_herods_token(harness: Harness) -> None:
         ("peer", "audience"),
         ("service_key:abc:1", "audience"),
         ("user_key:abc:1", "audience"),
-        ("local_admin", "revoked"),  # its tokens end with the process, and all herods call it so
         ("legacy_secret", "revoked"),  # it may have been removed from the settings
         ("", "revoked"),
     ],
@@ -212,6 +211,18 @@ async def test_a_subject_that_was_never_here(harness: Harness, via: str, expecte
     """A subject that neither exists nor was deleted is told apart from one that was, whatever made the token."""
     claims = Claims(
         sub="nobody", iss="hero_auth", iat=NOW, exp=NOW + 60, scope="read", jti="j", epoch=1, via=via
+    )  # fmt: skip
+    assert await reason(harness, issue(claims, hs256_key(SECRET))) == expected
+
+
+@pytest.mark.parametrize(("later", "expected"), [(-1, "revoked"), (0, "revoked"), (1, "audience")])
+async def test_another_processes_local_admin(harness: Harness, later: int, expected: str) -> None:
+    """Herods call their local admins the same: a token from before this start may be of this one, a later one not."""
+    iat = harness.runtime.started_at + later
+    harness.clock.now = iat
+    claims = Claims(
+        sub="local-admin", iss="hero_auth", iat=iat, exp=iat + 60, scope="admin", jti="j",
+        epoch=harness.runtime.boot_epoch + 1, via="local_admin",
     )  # fmt: skip
     assert await reason(harness, issue(claims, hs256_key(SECRET))) == expected
 
