@@ -70,6 +70,7 @@ def load_settings(
         "public_url": values["public_url"] or _default_url(binds, values["tls_cert"]),
         "hosts": values["hosts"] | _host_of(sources.find("public_url")),
     }
+    _check_paths(binds, values)
     return Settings(
         hero_secret=hero.value,
         store_secret=None if store is None else store.value,
@@ -105,6 +106,17 @@ def _choose_binds(sources: SettingSources, uid: int, manager: ServiceManager, wa
             raise SettingsError(f"{found.where}: {bind} is listed twice: keep one.")
         seen.add(key)
     return binds
+
+
+def _check_paths(binds: tuple[Bind, ...], values: Mapping[str, object]) -> None:
+    """Refuse paths from XDG variables and the like that neither a log nor an answer can name."""
+    sockets = [bind.path for bind in binds if isinstance(bind, UnixBind)]
+    for path in (*sockets, *(value for value in values.values() if isinstance(value, Path))):
+        if not str(path).isprintable():
+            raise SettingsError(
+                f"{str(path)!r} contains a character that is not UTF-8 or cannot be printed: choose other paths with "
+                "--config, --store and --bind."
+            )
 
 
 def _check_port(port: FoundSetting, binds: FoundSetting, warnings: list[str]) -> None:

@@ -47,7 +47,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-c", program],
         cwd=folder,
-        env=environment(folder, HERO_SECRET="0123456789abcdef0123456789abcdef", HEROD_STORE="sqlite:/nonexistent/x.db"),
+        env=environment(folder, HERO_SECRET="0123456789abcdef0123456789abcdef", HEROD_STORE="sqlite:/dev/null/x.db"),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -1,5 +1,6 @@
 """The text of every file and pipe that a command reads: its encoding, and what is around it."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from support.fake_daemon import FakeDaemon
 from support.stopped_store import NEW, OLD
 
 NOWHERE: Final = ("--url", "unix:/nonexistent/herod.sock")
-STORE: Final = ("--store", "sqlite:/nonexistent/herod.db")
+STORE: Final = ("--store", "sqlite:/dev/null/herod.db")
 
 # Each command that reads a secret or a password, by what it reads it for.
 SECRETS: Final[dict[str, tuple[str, ...]]] = {
@@ -111,6 +112,28 @@ def test_arguments_and_variables(herod: Callable[..., Any], monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        ("key", "create", "a\udcff", "--scope", "read"),
+        ("key", "show", "\udcff"),
+        ("user", "add", "\udcff@example.org"),
+        ("explain", "--scope", "\udcff"),
+        ("token", "issue", "--scope", "\udced\udca0\udc80"),
+        ("audit", "list", "--actor", "\udcff"),
+        ("resource", "claim", "vm", "web\udcff", "--unprotected"),
+        ("resource", "claim", "vm", "web", "--unprotected", "--attribute", "a=\udcff"),
+        ("peer", "allow", "--user", "\udcff", "--scope", "read"),
+    ],
+)
+def test_arguments_that_are_not_utf_8(herod: Callable[..., Any], daemon: FakeDaemon, command: tuple[str, ...]) -> None:
+    """An argument that cannot be sent is refused before anything is."""
+    ended = herod(*command)
+    assert ended.code == 2
+    assert "not text (UTF-8)" in ended.err
+    assert not [asked for asked in daemon.asked if asked.body]
+
+
+@pytest.mark.parametrize(
     ("content", "says"),
     [
         ('{"version": 1, "sign_ins": {}}'.encode("utf-16"), "is UTF-16: save it as UTF-8."),
@@ -167,6 +190,19 @@ def test_the_smoke_checks(tmp_path: Path, text: str) -> None:
     assert done.returncode == 2
     assert f"{path}" in done.stderr
     assert "codec" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["s\udcff", "s\u202e", "s\n", "s\x1b[0m"])
+def test_names_of_files(tmp_path: Path, herod: Callable[..., Any], name: str) -> None:
+    """A file may have any name; answers and messages escape it."""
+    ended = herod("secret", "generate", "--output-file", name, "--output", "json")
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out) == {"saved_to": name}
+    again = herod("secret", "generate", "--output-file", name)
+    assert (again.code, again.err.isascii(), len(again.err.splitlines())) == (1, True, 2)
+    assert herod("export", "--to-secret", f"@{name}", *STORE).code == 2
+    Path(name).unlink()
+    assert herod(*NOWHERE, "--key", f"@{name}", "key", "list").code == 1
 
 
 def test_pure() -> None:

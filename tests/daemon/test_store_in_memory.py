@@ -58,7 +58,7 @@ def test_a_bootstrap_key_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     [
         ("status", 3), ("doctor", 1), ("whoami", 3), ("whoami --key @none", 1), ("key list", 3), ("logout", 3),
         ("secret generate", 0), ("secret generate --output-file s", 1), ("backup b", 1), ("export e", 2),
-        ("import i --store sqlite:/nonexistent/s.db", 2), ("restore r --store sqlite:/nonexistent/s.db", 2),
+        ("import i --store sqlite:/dev/null/s.db", 2), ("restore r --store sqlite:/nonexistent/s.db", 2),
         ("serve --config herod.toml", 2), ("serve --port 70000", 2), ("completion bash", 0), ("smoke --list", 0),
         ("audit verify --against a", 3), ("ui", 3),
     ],

@@ -363,6 +363,16 @@ def test_text_that_is_not_utf_8() -> None:
     assert refusal(admin_secret=("hush\udcff",)) == "--admin-secret is not text (UTF-8): keep only the secret in it."
 
 
+@pytest.mark.parametrize("name", ["STATE_DIRECTORY", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "HOME"])
+@pytest.mark.parametrize("value", ["/t/\udcff", "/t/a\nb"])
+def test_folders_that_are_not_text(name: str, value: str) -> None:
+    """Default paths too must be such that logs and answers can name them."""
+    message = refusal({name: value})
+    assert message.startswith(repr(value)[:-1])
+    assert "choose other paths with --config, --store and --bind." in message
+    assert load({name: value}, store="memory:", bind=("unix:/x",)).bind == (UnixBind(Path("/x")),)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
 def test_encoding_of_the_file(tmp_path: Path, encoding: str) -> None:
     """A byte order mark and Windows' line ends are skipped; other encodings are named."""

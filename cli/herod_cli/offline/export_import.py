@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from herod.input_text import parse_secret
 from herod_cli.click_base_classes import HerodCommand
 from herod_cli.exit_codes import FailureError
 from herod_cli.invocation_context import Invocation, pass_invocation
@@ -166,7 +167,7 @@ def _load_old_secret(text: str) -> str:
         "herod: warning: there is no such file, so --from-secret is used as the secret itself: every user of this "
         "machine can see it, use --from-secret @FILE"
     )
-    return text
+    return parse_secret(text, "--from-secret")
 
 
 def _answer(done: "Import") -> dict[str, object]:

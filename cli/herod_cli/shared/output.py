@@ -4,6 +4,7 @@ Only the `print_*` functions do I/O. Control, format and direction characters in
 printed as escapes.
 """
 
+import json
 import re
 import shutil
 import sys
@@ -251,7 +252,10 @@ def to_json(value: object, *, indent: int = 2) -> str:
     """
     import msgspec  # 25 ms that `--help` does not pay
 
-    text = msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
+    try:
+        text = msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
+    except UnicodeEncodeError:  # the name of a file that is not UTF-8
+        text = json.dumps(value, indent=max(indent, 0) or None)
     # Outside of strings JSON is ASCII only, so every match is inside a string.
     return _MAYBE_UNSAFE.sub(lambda match: _json_escape(match[0]), text)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from herod_client.addresses import Address, TcpAddress, UnixAddress
 from herod_client.clear_text import check_identity, check_parameters
-from herod_client.client_errors import BadAnswer, NotAuthenticated, Refused
+from herod_client.client_errors import BadAnswer, InvalidInput, NotAuthenticated, Refused
 from herod_client.connection_diagnosis import CHECK_ADDRESS
 from herod_client.credentials import PEER, Identity, PeerIdentity, authorization
 
@@ -123,18 +123,22 @@ class Dialogue:
     def ask_rpc(self, number: int, method: str, params: Mapping[str, Any] | None, identity: Identity | None) -> Request:
         """Build a JSON-RPC call with named parameters on `POST /rpc`."""
         self._check(params or {})
-        body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
+        body = _encode({"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}})
         return self.ask("POST", RPC, body=body, content_type=JSON, identity=identity)
 
     def ask_json(self, path: str, body: Mapping[str, Any], identity: Identity | None) -> Request:
         """Build a POST with a JSON body."""
         self._check(body)
-        return self.ask("POST", path, body=msgspec.json.encode(body), content_type=JSON, identity=identity)
+        return self.ask("POST", path, body=_encode(body), content_type=JSON, identity=identity)
 
     def ask_form(self, path: str, form: Mapping[str, str], identity: Identity | None) -> Request:
         """Build a POST with a form."""
         self._check(form)
-        return self.ask("POST", path, body=urlencode(form).encode("ascii"), content_type=FORM, identity=identity)
+        try:
+            body = urlencode(form).encode("ascii")
+        except UnicodeEncodeError:
+            raise _not_text() from None
+        return self.ask("POST", path, body=body, content_type=FORM, identity=identity)
 
     def with_new_cookie(self, asked: Request, answer: Response) -> Request | None:
         """The same request with the socket's cookie of now, if it was refused because there was none or an older one.
@@ -240,6 +244,18 @@ class Dialogue:
             if not isinstance(self.address, UnixAddress)
             else "check which program listens there, and that it and this one have the same version",
         )
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        raise _not_text() from None
+
+
+def _not_text() -> InvalidInput:
+    """Arguments of a command are bytes; those that are not UTF-8 become lone surrogates (PEP 383)."""
+    return InvalidInput("A parameter is not text (UTF-8).", hint="write it in UTF-8")
 
 
 def _is_unauthenticated(asked: Request, answer: Response) -> bool:
