@@ -23,7 +23,7 @@ __all__ = ["MAX_SEARCHED", "any_id", "named_account", "named_key", "named_rule",
 R = TypeVar("R", bound=Record)
 
 # Names are sealed, so records are read one by one to find one; an admin's request waits for at most this many.
-MAX_SEARCHED: Final = 500
+MAX_SEARCHED: Final = 300
 # What the audit log calls actors that are no records, and the form of the ids that most records have.
 NO_NAMES: Final = frozenset({"anonymous", "local-admin", "many", "offline", "startup"})
 UUID_DASHES: Final = 4

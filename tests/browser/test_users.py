@@ -73,7 +73,7 @@ def test_life(sit: Sit, daemon: Daemon) -> None:
     ada.button("Delete the user").click()
     ada.heading("Users")
     assert not may_sign_in(daemon, SECOND)
-    ada.page.get_by_label("Email or client_id").fill(EMAIL)
+    ada.page.get_by_label("Email, client_id or name").fill(EMAIL)
     ada.button("Find").click()
     ada.page.get_by_text("No such user").wait_for()
     ada.forgive("status of 404")

@@ -84,9 +84,8 @@ class UsersPage:
 
     async def _find(self, visit: Visit, who: str, order: str) -> Listed[User]:
         if who:
-            ref = {"email": who} if "@" in who else {"client_id": who}
             try:
-                return Listed([await self._gateway.call(visit, "users.get", **ref)])
+                return Listed([await self._gateway.call(visit, "users.get", client_id=who)])
             except NotFound:
                 return Listed([])  # an empty result is not an error
         page: Listed[User] = await self._gateway.call(
