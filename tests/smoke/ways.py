@@ -195,10 +195,12 @@ WAYS: dict[str, list[dict[str, Any]]] = {
     ],
     "token": [
         {"method": "POST", "path": "/token", "change": without_header("cache-control")},
+        {"method": "POST", "path": "/token", "change": without_header("pragma")},
         {"method": "POST", "path": "/token", "change": edited(lambda found: found.update(scope="read write"))},
     ],
     "token-refused": [
         {"method": "POST", "path": "/token", "change": instead_of(401, 403)},
+        {"method": "POST", "path": "/token", "change": without_header("www-authenticate")},
         {"method": "POST", "path": "/token", "change": edited(lambda found: found.update(error="invalid_request"))},
     ],
     "validate": [

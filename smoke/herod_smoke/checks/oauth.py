@@ -39,7 +39,8 @@ def token(fixtures: Fixtures) -> None:
     whole = fixtures.connection.ask("POST", "/token", form=GRANT, headers=credentials)
     expect(whole.status == 200 and whole.json["token_type"].lower() == "bearer", "a client gets a token", whole)
     expect(whole.json["scope"] == "write", "without a requested scope it has the client's whole scope", whole)
-    expect(whole.headers.get("cache-control") == "no-store", "a token is never cached", whole)
+    for header, value in (("cache-control", "no-store"), ("pragma", "no-cache")):
+        expect(whole.headers.get(header) == value, "a token is never cached", whole)
     in_form = {"client_id": user.client_id, "client_secret": user.client_secret, "scope": "read"}
     narrow = fixtures.connection.ask("POST", "/token", form={**GRANT, **in_form})
     expect(narrow.status == 200 and narrow.json["scope"] == "read", "a narrower token can be requested", narrow)
@@ -62,6 +63,8 @@ def token_refused(fixtures: Fixtures) -> None:
     ):
         answer = fixtures.connection.ask("POST", "/token", form=form, headers=headers)
         expect(answer.status == status and answer.json["error"] == code, f"the refusal is {status} {code}", answer)
+        said = answer.headers.get("www-authenticate", "")
+        expect(status != 401 or said.startswith("Basic realm="), "401 says how clients authenticate", answer)
 
 
 def validate(fixtures: Fixtures) -> None:

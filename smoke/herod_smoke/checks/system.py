@@ -52,7 +52,9 @@ def admin_identity(fixtures: Fixtures) -> None:
     expect(found["method"] and found["sub"], "whoami has the subject and the method")
     answer = fixtures.api("GET", "/api/v1/whoami", who={})
     expect(answer.status == 401, "without a credential whoami is refused", answer)
-    expect(answer.headers.get("www-authenticate", "").startswith("Bearer"), "401 says how to authenticate", answer)
+    expect(
+        answer.headers.get("www-authenticate", "").startswith("Bearer realm="), "401 says how to authenticate", answer
+    )
 
 
 def rpc_batch(fixtures: Fixtures) -> None:
