@@ -19,6 +19,7 @@ from herod.records import Account, Resource
 from herod.store.resource_tallies import count_in
 from herod_client.core.errors import BadCredentials, NotFound
 from herod_client.core.key_format import new_id
+from herod_client.core.signing_keys import hs256_key
 from support.herod_in_memory import NOW, TCP, Harness
 
 SECRET = "café ﬁne Å 世界 ｓｅｃｒｅｔ"
@@ -153,3 +154,9 @@ async def test_imported_client_secrets_match_in_every_form(harness: Harness, kep
             assert (await harness.call("whoami", Basic(account.id, form), TCP)).sub == account.id
         with pytest.raises(BadCredentials):
             await harness.call("whoami", Basic(account.id, OTHER), TCP)
+
+
+def test_key_material_has_no_normal_form() -> None:
+    """HERO_SECRET is bytes that other programs sign with too: another form of the same text is another key."""
+    for text in FORMS.values():
+        assert hs256_key(text * 4).verifier == (text * 4).encode()
