@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from herod.audit_event import AuditEvent
-from herod_client.core.key_format import new_key, parse_key
-from support.herod_in_memory import NOW, Answer, Harness, bearer, open_harness
+from herod_client.core.key_format import new_client_secret, new_key, parse_key
+from support.herod_in_memory import NOW, PASSWORD, Answer, Harness, bearer, open_harness
 from support.mcp_agent import send
 
 End = Callable[[Harness], Awaitable[str]]
@@ -115,6 +115,28 @@ async def test_the_former_secret_counts_while_it_works(harness: Harness) -> None
     assert (await _whoami(harness, text)).json["error"]["code"] == "disabled"
     harness.clock.now += 60
     assert (await _whoami(harness, text)).json["error"]["code"] == "bad_credentials"
+
+
+async def test_a_disabled_account_is_told_by_its_own_secrets_alone(harness: Harness) -> None:
+    """The right client secret or password of a disabled account is told so; a wrong one gets what a stranger's does."""
+    user = await harness.user(email="ada@example.org", password=PASSWORD)
+    await harness.admin("users.disable", client_id=user.client_id)
+
+    async def token(client_id: str, secret: str) -> tuple[int, str]:
+        form = f"grant_type=client_credentials&client_id={client_id}&client_secret={secret}"
+        answer = await harness.request("POST", "/token", form=form)
+        return answer.status, answer.json["error_description"]
+
+    async def login(email: str, password: str) -> tuple[int, str]:
+        answer = await harness.request("POST", "/login", json={"email": email, "password": password})
+        return answer.status, answer.json["error"]["message"]
+
+    told = "This account is disabled: ask an admin to enable it."
+    assert await token(user.client_id, user.secret) == (401, told)
+    assert await login("ada@example.org", PASSWORD) == (401, told)
+    wrong = new_client_secret()
+    assert await token(user.client_id, wrong) == await token("nobody", wrong)
+    assert await login("ada@example.org", "a wrong password") == await login("eve@example.org", "a wrong password")
 
 
 def _other_secret(text: str) -> str:

@@ -14,6 +14,7 @@ from herod.credentials.passwords import hash_password
 from herod.maintenance.accounts_file_parser import AccountEntry, Entries, parse_entries
 from herod_client.core.errors import RuntimeFailure
 from herod_client.core.scope_graph import ScopeGraph
+from herod_client.core.times import rfc3339_text
 
 NOW = 1_800_000_000
 SHA256 = hashlib.sha256(b"short").hexdigest()
@@ -194,6 +195,24 @@ def test_keys_beside_accounts(owner: str, account: str, why: str) -> None:
     with pytest.raises(RuntimeFailure, match=why) as refusal:
         parse(f'{key_of(owner)}[[users]]\nclient_id = "{account}"')
     assert "abab" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "end"),
+    [
+        ("2030-12-31", "2030-12-31T23:59:59Z"),
+        ('"2030-12-31"', "2030-12-31T23:59:59Z"),
+        ("2030-12-31T12:00:00Z", "2030-12-31T12:00:00Z"),
+        ('"2030-12-31T12:00:00+02:00"', "2030-12-31T10:00:00Z"),
+        ("1924905600", "2030-12-31T00:00:00Z"),
+    ],
+)
+def test_when_a_key_expires(written: str, end: str) -> None:
+    """A key expires at a time, or at the end of a day, as everywhere; a date of creation is the beginning of it."""
+    text = key_of("").replace('owner = ""', f"expires_at = {written}\ncreated_at = 2026-12-31")
+    (key,) = parse(text).keys
+    assert key.expires_at is not None
+    assert (rfc3339_text(key.expires_at), rfc3339_text(key.created_at)) == (end, "2026-12-31T00:00:00Z")
 
 
 def test_nothing_secret_is_shown() -> None:

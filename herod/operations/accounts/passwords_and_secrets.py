@@ -113,7 +113,7 @@ def users_rotate_secret(tx: Writer, context: Context, params: AccountRef, accoun
     _renew(tx, context, account, secret_hash=hash_secret(context.runtime.keyring, "client_secret", account.id, secret))
     warning = (
         msgspec.UNSET
-        if account.enabled
+        if account.enabled and account.id not in context.runtime.switched_off
         else f"The account is disabled, and its secret is refused until it is enabled: herod user enable {account.id}."
     )
     return RotatedSecret(account.id, secret, warning)

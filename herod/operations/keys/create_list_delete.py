@@ -313,10 +313,11 @@ def warning_of(reader: Reader, context: Context, key: ApiKey, *, overlap: int = 
         overlap: for how many seconds the former secret was asked to work.
     """
     found = []
+    off = context.runtime.switched_off  # disabled while the store could not be written
     owner = None if key.owner is None else reader.get(Account, key.owner)
-    if not key.enabled:
+    if not key.enabled or key.id in off:
         found.append(f"The key is disabled, and its secret is refused until it is enabled: herod key enable {key.id}.")
-    if owner is not None and not owner.enabled:
+    if owner is not None and (not owner.enabled or owner.id in off):
         found.append(
             "Its owner's account is disabled, and its secret is refused until that is enabled: "
             f"herod user enable {owner.id}."

@@ -72,7 +72,7 @@ def access_explain(reader: Reader, context: Context, params: Explain) -> Explana
         try:
             principal = _principal(reader, context, params.principal)
         except Unauthenticated as error:
-            return Explanation(allowed=False, reason=error.reason, hint="enable it, or its owner, first")
+            return Explanation(allowed=False, reason=error.reason, hint=error.hint or "enable it, or its owner, first")
     else:
         raise MissingScope("Only admins can explain the access of others.", missing=ADMIN)
     if operation is not None:

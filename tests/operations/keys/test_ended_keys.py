@@ -126,6 +126,18 @@ async def test_secrets_that_are_refused_at_first_are_announced(harness: Harness)
     assert enable in (await harness.admin("users.rotate_secret", client_id=user.client_id)).warning
 
 
+async def test_what_was_disabled_in_memory_is_announced_too(harness: Harness) -> None:
+    """A key or account that was disabled while the store could not be written is refused until the restart."""
+    user = await harness.user()
+    text = await user.key()
+    for id_ in (id_of(text), user.client_id):
+        harness.runtime.switch_off(id_)
+        assert "is disabled" in (await harness.admin("keys.rotate", id=id_of(text))).warning
+        harness.runtime.switched_off.clear()
+    harness.runtime.switch_off(user.client_id)
+    assert "is disabled" in (await harness.admin("users.rotate_secret", client_id=user.client_id)).warning
+
+
 async def test_no_warning_without_a_reason(harness: Harness) -> None:
     """An answer without a warning has no member for one."""
     admin = await harness.service_key("admin", "admin")
